@@ -1,0 +1,1 @@
+//! The HTTP front: accepts, routes, queues, dispatches to workers, answers.

@@ -1,0 +1,1 @@
+//! The Python extension module: three entry points and the one exported symbol.

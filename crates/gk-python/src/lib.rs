@@ -1,0 +1,1 @@
+//! The fence around CPython's C interface: interpreters, thread states, attached objects.

@@ -1,0 +1,1 @@
+//! The words the processes say to each other: frames, control messages, the worker page. Values and bytes only.

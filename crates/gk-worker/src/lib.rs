@@ -1,0 +1,1 @@
+//! A worker process: request threads, interpreters, the link to the front, timers.

@@ -1,0 +1,2 @@
+//! Chores with an `if` in them.
+fn main() {}
