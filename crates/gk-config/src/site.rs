@@ -1,0 +1,433 @@
+//! The resolved site: what the rest of the server reads of a configuration. Plain immutable values that can be
+//! written as JSON (the supervisor hands them to the front that way). Nothing here parses, merges or touches a file.
+//!
+//! Durations are seconds as `f64` where a directive takes seconds; `0.0` means "off" only where the field says so.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// One configuration, completely resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    /// Directory for the control socket, pid file, database and temporary files.
+    pub server_root: PathBuf,
+    /// Addresses to listen on, in configuration order.
+    pub listen: Vec<Listen>,
+    /// Where the pid of the supervisor is written.
+    pub pid_file: Option<PathBuf>,
+    /// `User` / `Group` of the front and the default of the workers; needs root.
+    pub user: Option<String>,
+    /// See `user`.
+    pub group: Option<String>,
+    /// The error log.
+    pub error_log: ErrorLog,
+    /// HTTP limits and timeouts of the front.
+    pub http: HttpLimits,
+    /// Interpreter settings that concern whole processes (`WSGIPython*`).
+    pub python: PythonOptions,
+    /// Daemon process groups; the first one is the default of requests that select none.
+    pub groups: Vec<ProcessGroup>,
+    /// Hosts: index 0 is the main server, the rest are the virtual hosts in order.
+    pub hosts: Vec<Host>,
+    /// Scripts imported when a process of the named group starts (`WSGIImportScript`, preloaded aliases).
+    pub imports: Vec<ImportScript>,
+    /// `<WSGIInterpreterOptions>` blocks and the top level as the block with no selector, in file order.
+    pub interpreters: Vec<InterpreterOptions>,
+    /// Where `HOST:PORT` of the admin pages is, `None` for off.
+    pub admin: Option<String>,
+}
+
+/// One listening address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listen {
+    /// `Listen 8000`, `Listen 127.0.0.1:8000`, `Listen [::]:8000`; no host = all interfaces; port 0 = any free port.
+    Tcp {
+        /// Numeric address, `None` for all interfaces.
+        host: Option<String>,
+        /// Port.
+        port: u16,
+        /// TLS on this socket.
+        tls: bool,
+    },
+    /// `Listen unix:/path` or `--socket PATH`.
+    Unix {
+        /// Path of the socket file.
+        path: PathBuf,
+    },
+}
+
+/// The error log's place, threshold and form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorLog {
+    /// File, or `None` for the terminal (standard error).
+    pub path: Option<PathBuf>,
+    /// Lowest level written: emerg alert crit error warn notice info debug trace.
+    pub level: String,
+    /// One JSON object a line in place of Apache's form.
+    pub json: bool,
+}
+
+/// One access log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessLog {
+    /// File, or `None` for standard output.
+    pub path: Option<PathBuf>,
+    /// The `LogFormat` string itself (nicknames are resolved).
+    pub format: String,
+    /// One JSON object a line.
+    pub json: bool,
+}
+
+/// Limits and timeouts of the HTTP front.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HttpLimits {
+    /// `Timeout`: seconds a read or write of the client may stall.
+    pub timeout: f64,
+    /// Seconds for the complete request head (0 = off).
+    pub header_timeout: f64,
+    /// Seconds for a body that stalls (0 = off).
+    pub body_timeout: f64,
+    /// `KeepAlive`.
+    pub keep_alive: bool,
+    /// `KeepAliveTimeout`, seconds.
+    pub keep_alive_timeout: f64,
+    /// `MaxKeepAliveRequests`, 0 = without bound.
+    pub max_keep_alive_requests: u64,
+    /// `LimitRequestLine`, bytes.
+    pub limit_request_line: usize,
+    /// `LimitRequestFields`, number of headers.
+    pub limit_request_fields: usize,
+    /// `LimitRequestFieldSize`, bytes.
+    pub limit_request_field_size: usize,
+    /// Most connections at once (0 = without bound).
+    pub max_connections: usize,
+    /// Body bytes kept in memory before a temporary file is used.
+    pub body_buffer_size: usize,
+    /// `ListenBacklog` of the TCP sockets.
+    pub listen_backlog: u32,
+}
+
+/// `WSGIPythonHome` and its relatives: the defaults of every process group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PythonOptions {
+    /// `WSGIPythonHome`: prefix or virtual environment.
+    pub home: Option<PathBuf>,
+    /// `WSGIPythonPath` entries.
+    pub path: Vec<PathBuf>,
+    /// `WSGIPythonOptimize` 0, 1 or 2.
+    pub optimize: u8,
+    /// `WSGIPythonWarnings` filters in order.
+    pub warnings: Vec<String>,
+    /// `WSGIPythonHashSeed`: `random` or a number, as text.
+    pub hash_seed: Option<String>,
+    /// `WSGIDontWriteBytecode`.
+    pub dont_write_bytecode: bool,
+    /// `WSGIDestroyInterpreter` (default true).
+    pub destroy_interpreter: bool,
+}
+
+/// `WSGIDaemonProcess`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessGroup {
+    /// Name; unique.
+    pub name: String,
+    /// Number of processes.
+    pub processes: u32,
+    /// `processes=` was given, whatever its value: `wsgi.multiprocess`.
+    pub multiprocess: bool,
+    /// Request threads per process (0 = service script).
+    pub threads: u32,
+    /// Index of the host that declared it (`None`: the main server, visible to all).
+    pub host: Option<usize>,
+    /// Run as this user (name or `#id`).
+    pub user: Option<String>,
+    /// Run as this group (name or `#id`).
+    pub group: Option<String>,
+    /// Replaces the user's supplementary groups.
+    pub supplementary_groups: Option<Vec<String>>,
+    /// Process umask.
+    pub umask: Option<u32>,
+    /// `chroot=`.
+    pub chroot: Option<PathBuf>,
+    /// `home=`: working directory and first entry of `sys.path`.
+    pub home: Option<PathBuf>,
+    /// `python=`: the interpreter's executable.
+    pub python: Option<PathBuf>,
+    /// `python-home=`: prefix or virtual environment.
+    pub python_home: Option<PathBuf>,
+    /// `python-path=` entries.
+    pub python_path: Vec<PathBuf>,
+    /// `python-eggs=`.
+    pub python_eggs: Option<PathBuf>,
+    /// `lang=`.
+    pub lang: Option<String>,
+    /// `locale=`.
+    pub locale: Option<String>,
+    /// Process title with `%{GROUP}` already expanded.
+    pub display_name: Option<String>,
+    /// Thread stack size in bytes.
+    pub stack_size: Option<u64>,
+    /// Nice value.
+    pub cpu_priority: i32,
+    /// Seconds of CPU, 0 = off.
+    pub cpu_time_limit: u64,
+    /// `RLIMIT_DATA` in bytes, 0 = off.
+    pub memory_limit: u64,
+    /// `RLIMIT_AS` in bytes, 0 = off.
+    pub virtual_memory_limit: u64,
+    /// `switch-interval=` in seconds.
+    pub switch_interval: Option<f64>,
+    /// `free-threading=on|off|required` of ours; `WSGIFreeThreading` lives in `InterpreterOptions`.
+    pub free_threading: Option<String>,
+    /// `interpreters=N` of ours.
+    pub interpreters: u32,
+    /// Restart after that many requests, 0 = off.
+    pub maximum_requests: u64,
+    /// Up to that many requests are added at random to `maximum_requests` in each process (ours).
+    pub maximum_requests_jitter: u64,
+    /// Seconds of life, 0 = off.
+    pub restart_interval: f64,
+    /// Seconds for the first successful load, counted from the first request, 0 = off.
+    pub startup_timeout: f64,
+    /// Seconds from the start of the shutdown to the forced exit (default 5), 0 = never forced.
+    pub shutdown_timeout: f64,
+    /// Drain window in seconds (default 15).
+    pub graceful_timeout: f64,
+    /// Drain window of SIGUSR1 in seconds, 0 = `graceful_timeout`.
+    pub eviction_timeout: f64,
+    /// Seconds without the main interpreter's GIL (default 300), 0 = off.
+    pub deadlock_timeout: f64,
+    /// Idle seconds after at least one request, 0 = off.
+    pub inactivity_timeout: f64,
+    /// Base limit of one request in seconds, 0 = off.
+    pub request_timeout: f64,
+    /// Grace in seconds after `RequestTimeout` was raised in the offending thread, 0 = off.
+    pub interrupt_timeout: f64,
+    /// Seconds a request waits for any worker of the group to exist (default 15).
+    pub connect_timeout: f64,
+    /// Seconds the front waits for response headers and between body blocks, 0 = `HttpLimits::timeout`.
+    pub socket_timeout: f64,
+    /// Seconds a request may stand in the queue, 0 = off.
+    pub queue_timeout: f64,
+    /// Bound of the queue (requests that stand in front of busy workers).
+    pub listen_backlog: u32,
+    /// Seconds without progress when writing to the client, 0 = `socket_timeout`.
+    pub response_socket_timeout: f64,
+    /// Longest response header line in bytes.
+    pub header_buffer_size: u64,
+    /// `script-user=`.
+    pub script_user: Option<String>,
+    /// `script-group=`.
+    pub script_group: Option<String>,
+    /// `server-metrics=`.
+    pub server_metrics: bool,
+}
+
+/// One interpreter-options block.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct InterpreterOptions {
+    /// `process-group=` selector; "" is the embedded process.
+    pub process_group: Option<String>,
+    /// `application-group=` selector; "" is the main interpreter.
+    pub application_group: Option<String>,
+    /// `WSGIPerInterpreterGIL`.
+    pub per_interpreter_gil: Option<bool>,
+    /// `WSGIFreeThreading`.
+    pub free_threading: Option<bool>,
+    /// `WSGISwitchInterval`, seconds.
+    pub switch_interval: Option<f64>,
+    /// `WSGIPythonPath` of a block (additive).
+    pub python_path: Vec<PathBuf>,
+    /// `WSGIRestrictStdin`.
+    pub restrict_stdin: Option<bool>,
+    /// `WSGIRestrictStdout`.
+    pub restrict_stdout: Option<bool>,
+    /// `WSGIRestrictSignal`.
+    pub restrict_signal: Option<bool>,
+}
+
+/// The main server or one `<VirtualHost>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    /// `ServerName` without port.
+    pub server_name: Option<String>,
+    /// Port of `ServerName`, if it names one.
+    pub server_port: Option<u16>,
+    /// `ServerAlias` patterns (`*` and `?`), lower case.
+    pub aliases: Vec<String>,
+    /// Addresses of the `<VirtualHost …>` line; empty for the main server.
+    pub addresses: Vec<HostAddress>,
+    /// `ServerAdmin`.
+    pub server_admin: Option<String>,
+    /// `DocumentRoot`.
+    pub document_root: Option<PathBuf>,
+    /// Script aliases of this host in order; the main server's come after a virtual host's own (already appended).
+    pub mounts: Vec<Mount>,
+    /// Static `Alias`es, in order, tried before the script aliases where they stand earlier in the file (`order`).
+    pub statics: Vec<StaticAlias>,
+    /// The settings that hold where no section matches.
+    pub base: Settings,
+    /// Location, Directory and Files sections in merge order.
+    pub sections: Vec<Section>,
+    /// Access logs.
+    pub access_logs: Vec<AccessLog>,
+}
+
+/// One address of `<VirtualHost>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostAddress {
+    /// Numeric address; `None` for `*`.
+    pub host: Option<String>,
+    /// Port; `None` for `*` or none.
+    pub port: Option<u16>,
+}
+
+/// What a mount serves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MountTarget {
+    /// A script file.
+    File(PathBuf),
+    /// A directory of scripts (target with a trailing slash).
+    Directory(PathBuf),
+    /// `WSGIScriptAliasMatch`: the pattern of the file with `$N`.
+    Pattern(String),
+    /// `package.module` given to `serve`.
+    Module(String),
+}
+
+/// `WSGIScriptAlias` or `WSGIScriptAliasMatch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mount {
+    /// URL path without trailing slash (`""` for the root), or the regular expression of a match.
+    pub url: String,
+    /// `url` is a regular expression.
+    pub regex: bool,
+    /// What it serves.
+    pub target: MountTarget,
+    /// Position among all aliases of the host (static ones included): the first that matches wins.
+    pub order: usize,
+    /// `process-group=`.
+    pub process_group: Option<String>,
+    /// `application-group=`.
+    pub application_group: Option<String>,
+    /// `callable-object=`.
+    pub callable_object: Option<String>,
+    /// `pass-authorization=`.
+    pub pass_authorization: Option<bool>,
+}
+
+/// `Alias URL PATH` or `--url-alias`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticAlias {
+    /// URL path.
+    pub url: String,
+    /// File or directory.
+    pub path: PathBuf,
+    /// Position among all aliases of the host.
+    pub order: usize,
+}
+
+/// Which requests a section is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// `<Location /x>`: URL path prefix on component borders (`*` and `?` allowed).
+    Location(String),
+    /// `<LocationMatch re>`.
+    LocationMatch(String),
+    /// `<Directory /x>`: prefix of the script's or file's directory.
+    Directory(String),
+    /// `<DirectoryMatch re>`.
+    DirectoryMatch(String),
+    /// `<Files name>`: glob over the last component.
+    Files(String),
+    /// `<FilesMatch re>`.
+    FilesMatch(String),
+}
+
+/// One section with the settings it changes. Sections stand in Apache's merge order:
+/// Directory (shortest first), DirectoryMatch, Files, then Location in file order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Section {
+    /// Which requests.
+    pub scope: Scope,
+    /// For `<Files>` inside a `<Directory>`: the directory it is limited to.
+    pub within: Option<String>,
+    /// What it sets; `None` fields are inherited.
+    pub set: SettingsPatch,
+}
+
+/// Settings of a place in the URL or file space, after merging.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `WSGIProcessGroup` (may hold an expansion); `None`: the default group.
+    pub process_group: Option<String>,
+    /// `WSGIApplicationGroup` (may hold an expansion); `None`: `%{RESOURCE}`.
+    pub application_group: Option<String>,
+    /// `WSGICallableObject`.
+    pub callable_object: String,
+    /// `WSGIPassAuthorization`.
+    pub pass_authorization: bool,
+    /// `WSGIScriptReloading`.
+    pub script_reloading: bool,
+    /// `WSGIErrorOverride`.
+    pub error_override: bool,
+    /// `WSGIChunkedRequest`.
+    pub chunked_request: bool,
+    /// `WSGIMapHEADToGET`: off, on, auto.
+    pub map_head_to_get: String,
+    /// `WSGIIgnoreActivity`.
+    pub ignore_activity: bool,
+    /// `WSGIEnableSendfile`.
+    pub enable_sendfile: bool,
+    /// `WSGIRestrictProcess`; `None`: any.
+    pub restrict_process: Option<Vec<String>>,
+    /// `WSGITrustedProxyHeaders`, as CGI names (`HTTP_X_FORWARDED_FOR`), in order.
+    pub trusted_proxy_headers: Vec<String>,
+    /// `WSGITrustedProxies`: addresses or networks; empty: every peer.
+    pub trusted_proxies: Vec<String>,
+    /// `SetEnv`.
+    pub env: BTreeMap<String, String>,
+    /// `Require all granted` (true) or `denied`.
+    pub require: bool,
+    /// `LimitRequestBody`, bytes, 0 = without bound.
+    pub limit_request_body: u64,
+}
+
+/// The same fields, each `None` where a section does not set it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is the optional form of the field of `Settings` with the same name")]
+pub struct SettingsPatch {
+    pub process_group: Option<String>,
+    pub application_group: Option<String>,
+    pub callable_object: Option<String>,
+    pub pass_authorization: Option<bool>,
+    pub script_reloading: Option<bool>,
+    pub error_override: Option<bool>,
+    pub chunked_request: Option<bool>,
+    pub map_head_to_get: Option<String>,
+    pub ignore_activity: Option<bool>,
+    pub enable_sendfile: Option<bool>,
+    pub restrict_process: Option<Vec<String>>,
+    pub trusted_proxy_headers: Option<Vec<String>>,
+    pub trusted_proxies: Option<Vec<String>>,
+    pub env: Option<BTreeMap<String, String>>,
+    pub require: Option<bool>,
+    pub limit_request_body: Option<u64>,
+}
+
+/// A script to import when a process starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportScript {
+    /// Script file or `package.module`.
+    pub target: MountTarget,
+    /// Process group's name.
+    pub process_group: String,
+    /// Application group; "" is the main interpreter.
+    pub application_group: String,
+    /// Callable that must exist, where the import stands for a mount.
+    pub callable_object: Option<String>,
+}
