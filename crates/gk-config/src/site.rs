@@ -399,7 +399,10 @@ pub struct Settings {
 
 /// The same fields, each `None` where a section does not set it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is the optional form of the field of `Settings` with the same name")]
+#[allow(
+    missing_docs,
+    reason = "each field is the optional form of the field of `Settings` with the same name"
+)]
 pub struct SettingsPatch {
     pub process_group: Option<String>,
     pub application_group: Option<String>,

@@ -1,1 +1,49 @@
-//! The words the processes say to each other: frames, control messages, the worker page. Values and bytes only.
+//! The words that Gilkeeper's processes say to each other. Values and bytes only: no socket, no clock, no thread.
+//!
+//! * [`frame`], [`request`], [`response`]: the **link** between the front and one worker, many requests at once.
+//! * [`control`]: JSON messages between the supervisor and a child, one per packet.
+//! * [`setup`]: what a child is told when it starts.
+//! * [`admin`]: what the command line asks a running server.
+//! * [`page`]: the layout of the one page of memory a link's two ends share.
+//! * [`log`]: one log record and its two written forms.
+//!
+//! ## A request on a link
+//!
+//! ```text
+//! front                                   worker
+//!   Hello ────────────────────────────────▶
+//!   ◀──────────────────────────── Welcome      versions are compared, a mismatch closes the link
+//!   Profile(p) ───────────────────────────▶    once per profile: script, callable, application group
+//!   Request(id, p, has body) ─────────────▶
+//!   Body(id)* … Body(id, END) ────────────▶    within the worker's credit
+//!   ◀─────────────────────────── Credit(id)
+//!   ◀───────────────────────────── Head(id)
+//!   ◀───── Data(id)* … Data(id, END) │ File(id)
+//!   Credit(id) ───────────────────────────▶    within the front's credit
+//!   …
+//!   ◀────────────────────────────── Leaving    the worker wants to go (limit reached, timer)
+//!   Drain ────────────────────────────────▶    the last frame: nothing follows
+//!   ◀─────────────────────────── end of stream, after every request before it was served
+//! ```
+//!
+//! The protocol version is one number; both ends refuse another one. Unknown kinds are errors, also from our own
+//! children: after an upgrade the other side may be another version.
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod control;
+pub mod frame;
+pub mod log;
+pub mod page;
+pub mod request;
+pub mod response;
+pub mod setup;
+
+/// Version of everything in this crate; both ends of a link must have the same.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// Version of the package, compared in the handshake to say which side to upgrade.
+pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[cfg(test)]
+mod tests;

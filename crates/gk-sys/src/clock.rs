@@ -1,0 +1,28 @@
+//! Wall clock, local offset, thread id. Values take time as an argument; processes ask here.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Microseconds since the epoch.
+pub fn epoch_micros() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
+}
+
+/// Seconds since the epoch.
+pub fn epoch_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// Seconds that local time is ahead of UTC at that moment.
+pub fn utc_offset(epoch_seconds: i64) -> i32 {
+    let time: libc::time_t = epoch_seconds;
+    // SAFETY: `tm` is plain data for which all-zero is a valid value.
+    let mut local: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live local values; localtime_r keeps no reference to them.
+    let filled = unsafe { libc::localtime_r(&time, &mut local) };
+    if filled.is_null() { 0 } else { local.tm_gmtoff as i32 }
+}
+
+/// The kernel's id of the calling thread.
+pub fn thread_id() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get() as u32
+}

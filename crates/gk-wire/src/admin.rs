@@ -1,0 +1,114 @@
+//! What `gilkeeper status`, `reload` and `stop` say to a running server over `SERVER_ROOT/control.sock`: one JSON line
+//! up, JSON lines down; the last one has `done`.
+
+use serde::{Deserialize, Serialize};
+
+/// File name of the control socket inside the server root.
+pub const CONTROL_SOCKET: &str = "control.sock";
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// What runs.
+    Status,
+    /// Read the configuration again and replace every worker, or one group's.
+    Reload {
+        /// `None`: all.
+        process_group: Option<String>,
+    },
+    /// End the server.
+    Stop {
+        /// Without waiting for requests.
+        now: bool,
+    },
+}
+
+/// A line of the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Answer {
+    /// Something to show while it goes on.
+    Progress {
+        /// One sentence.
+        text: String,
+    },
+    /// The status.
+    Status {
+        /// The figures.
+        status: Box<Status>,
+    },
+    /// The command is done.
+    Done {
+        /// Whether it did what was asked.
+        ok: bool,
+        /// One sentence, with a traceback behind it where an import failed.
+        text: String,
+    },
+}
+
+/// What runs. `gilkeeper status --format json` prints it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Package version.
+    pub version: String,
+    /// Process id of the supervisor.
+    pub pid: u32,
+    /// Seconds since the supervisor started.
+    pub uptime: f64,
+    /// Counts up with each reload.
+    pub generation: u64,
+    /// Where clients connect.
+    pub listen: Vec<String>,
+    /// Address of the admin pages.
+    pub admin: Option<String>,
+    /// The front.
+    pub front: Option<Front>,
+    /// The workers.
+    pub workers: Vec<Worker>,
+}
+
+/// The front in a status.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Front {
+    /// Process id.
+    pub pid: u32,
+    /// `starting`, `ready`, `stopping`.
+    pub state: String,
+    /// Times it was started anew after a crash.
+    pub restarts: u64,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: crate::control::FrontStatus,
+}
+
+/// A worker in a status.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Worker {
+    /// Number.
+    pub worker: u64,
+    /// Process id.
+    pub pid: u32,
+    /// Process group's name.
+    pub process_group: String,
+    /// `starting`, `ready`, `failed` (an import failed; it answers 500), `leaving`, `stopping`.
+    pub state: String,
+    /// `shared`, `own` or `free-threading`.
+    pub gil_mode: String,
+    /// Python's version.
+    pub python: String,
+    /// Effective seconds, `None` without a GIL.
+    pub switch_interval: Option<f64>,
+    /// Request threads.
+    pub threads: u32,
+    /// Busy request threads.
+    pub busy: u32,
+    /// Requests finished.
+    pub requests: u64,
+    /// Seconds since it started.
+    pub uptime: f64,
+    /// Generation it belongs to.
+    pub generation: u64,
+    /// Application groups that have an interpreter.
+    pub application_groups: Vec<String>,
+}

@@ -1,0 +1,187 @@
+//! Messages between the supervisor and its children: one JSON object per packet of a `SOCK_SEQPACKET` socket, with
+//! descriptors riding along where a variant says so. A packet is at most [`MAX_PACKET`] bytes.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Longest packet in bytes; longer texts (tracebacks) are cut by the sender.
+pub const MAX_PACKET: usize = 128 * 1024;
+
+/// Supervisor to front.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToFront {
+    /// A worker is ready. Descriptors: [link socket, worker page].
+    Worker {
+        /// Its number.
+        worker: u64,
+        /// Its process group.
+        process_group: String,
+        /// Its process id.
+        pid: u32,
+        /// Its request threads.
+        threads: u32,
+    },
+    /// Dispatch nothing more to this worker and send `Drain` on its link.
+    DrainWorker {
+        /// Its number.
+        worker: u64,
+    },
+    /// The process of this worker has ended (after its link ended or will end).
+    WorkerExited {
+        /// Its number.
+        worker: u64,
+        /// `exit status 1`, `signal 9 (KILL)` …, for the log.
+        how: String,
+    },
+    /// A new configuration (after a reload). Descriptor: [memory file with `FrontSetup`].
+    Site,
+    /// Stop: close the listeners, finish what is there within so many seconds, then exit.
+    Stop {
+        /// Seconds.
+        timeout: f64,
+    },
+    /// Answer with `FromFront::Status`.
+    Status {
+        /// Returned in the answer.
+        token: u64,
+    },
+}
+
+/// Front to supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromFront {
+    /// It accepts connections.
+    Ready,
+    /// The link handshake with a worker failed.
+    LinkRefused {
+        /// The worker.
+        worker: u64,
+        /// One sentence.
+        why: String,
+    },
+    /// The front sent `Drain` to this worker: nothing more will come to it.
+    Drained {
+        /// The worker.
+        worker: u64,
+    },
+    /// Answer to `ToFront::Status`.
+    Status {
+        /// The question's.
+        token: u64,
+        /// The figures.
+        status: FrontStatus,
+    },
+}
+
+/// The front's own figures.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FrontStatus {
+    /// Open client connections.
+    pub connections: u64,
+    /// Requests finished since the front started.
+    pub requests: u64,
+    /// Requests that wait in process groups' queues, by group.
+    pub queued: std::collections::BTreeMap<String, u64>,
+    /// Requests in flight by worker number.
+    pub in_flight: std::collections::BTreeMap<u64, u64>,
+}
+
+/// Supervisor to worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToWorker {
+    /// A link to a (new) front. Descriptors: [link socket, worker page].
+    Link,
+    /// Leave: announce it on the link, serve what the front sends until its `Drain`, then exit. After `timeout`
+    /// seconds (0: without bound) stop anyway.
+    Leave {
+        /// For log and status.
+        reason: String,
+        /// Seconds.
+        timeout: f64,
+    },
+    /// Stop now: run the shutdown callbacks and exit within shutdown-timeout.
+    Stop {
+        /// For log and status.
+        reason: String,
+    },
+    /// Write the Python stacks of the busy request threads to the log.
+    DumpStacks,
+    /// Answer with `FromWorker::Status`.
+    Status {
+        /// Returned in the answer.
+        token: u64,
+    },
+}
+
+/// Worker to supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromWorker {
+    /// Python runs and every import was tried. The worker serves whether or not imports failed.
+    Ready {
+        /// `major.minor.micro`, with `t` for a free-threaded build.
+        python: String,
+        /// `shared`, `own` or `free-threading`.
+        gil_mode: String,
+        /// Effective seconds, `None` without a GIL.
+        switch_interval: Option<f64>,
+        /// The imports that failed.
+        failed: Vec<ImportFailure>,
+    },
+    /// A script it loaded has another modification time now.
+    ScriptChanged {
+        /// The script.
+        script: String,
+    },
+    /// It is leaving of its own accord (limit or timer): start a replacement.
+    Leaving {
+        /// `maximum_requests`, `restart_interval`, `inactivity_timeout`, `request_timeout`, `cpu_time_limit` …
+        reason: String,
+    },
+    /// It has begun to stop.
+    Stopping {
+        /// The first reason recorded wins.
+        reason: String,
+    },
+    /// Answer to `ToWorker::Status`.
+    Status {
+        /// The question's.
+        token: u64,
+        /// The figures.
+        status: WorkerFigures,
+    },
+}
+
+/// An import that failed, with its traceback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportFailure {
+    /// Script or module.
+    pub script: String,
+    /// Application group.
+    pub application_group: String,
+    /// Python's traceback, cut to 16 KiB.
+    pub traceback: String,
+}
+
+/// A worker's own figures.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerFigures {
+    /// Requests finished.
+    pub requests: u64,
+    /// Busy request threads.
+    pub busy: u32,
+    /// Application groups that have an interpreter here.
+    pub application_groups: Vec<String>,
+}
+
+/// Writes a message.
+pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    serde_json::to_vec(message).expect("control messages hold only strings, numbers and lists of them")
+}
+
+/// Reads a message.
+pub fn decode<T: DeserializeOwned>(packet: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(packet)
+}

@@ -1,0 +1,192 @@
+//! One log record and its two written forms: Apache's error-log line (as mod_wsgi writes it) and one JSON object.
+//! Pure: the caller gives the time and writes the line, whole, with one `write`.
+
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+
+/// Levels in Apache's order, most severe first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are Apache's")]
+pub enum Level {
+    Emerg,
+    Alert,
+    Crit,
+    Error,
+    Warn,
+    Notice,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    /// Apache's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Emerg => "emerg",
+            Self::Alert => "alert",
+            Self::Crit => "crit",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Notice => "notice",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+
+    /// The level of that name (`trace1` … `trace8` are `Trace`).
+    pub fn parse(name: &str) -> Option<Level> {
+        use Level::*;
+        let all = [Emerg, Alert, Crit, Error, Warn, Notice, Info, Debug, Trace];
+        let lower = name.to_ascii_lowercase();
+        all.into_iter().find(|l| l.name() == lower).or_else(|| lower.starts_with("trace").then_some(Trace))
+    }
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record<'a> {
+    /// Microseconds since the epoch.
+    pub epoch_micros: u64,
+    /// Seconds east of UTC, for Apache's local time.
+    pub utc_offset: i32,
+    /// Severity.
+    pub level: Level,
+    /// `supervisor`, `front` or `wsgi`.
+    pub module: &'a str,
+    /// Process id.
+    pub pid: u32,
+    /// Thread id, 0 for none.
+    pub tid: u32,
+    /// `WSGInnnn` or `GKnnnn`.
+    pub code: Option<&'a str>,
+    /// `address:port` of the client.
+    pub client: Option<&'a str>,
+    /// One line of text; line breaks are written as `\n` escapes only in JSON, else the text is split in lines.
+    pub text: &'a str,
+}
+
+impl Record<'_> {
+    /// Appends the line (with its newline) to `out`.
+    pub fn write(&self, json: bool, out: &mut String) {
+        if json { self.write_json(out) } else { self.write_apache(out) }
+    }
+
+    fn write_apache(&self, out: &mut String) {
+        let text = self.text.strip_suffix('\n').unwrap_or(self.text);
+        for line in text.split('\n') {
+            let t = Civil::from_micros(self.epoch_micros, self.utc_offset);
+            let _ = write!(
+                out,
+                "[{} {} {:02} {:02}:{:02}:{:02}.{:06} {}] [{}:{}] [pid {}",
+                DAYS[t.weekday],
+                MONTHS[t.month - 1],
+                t.day,
+                t.hour,
+                t.minute,
+                t.second,
+                t.micros,
+                t.year,
+                self.module,
+                self.level.name(),
+                self.pid
+            );
+            if self.tid != 0 {
+                let _ = write!(out, ":tid {}", self.tid);
+            }
+            out.push(']');
+            if let Some(client) = self.client {
+                let _ = write!(out, " [client {client}]");
+            }
+            out.push(' ');
+            if let Some(code) = self.code {
+                let _ = write!(out, "{code}: ");
+            }
+            for c in line.chars() {
+                match c {
+                    '\t' => out.push('\t'),
+                    c if c.is_control() => {
+                        let _ = write!(out, "\\x{:02x}", c as u32);
+                    }
+                    c => out.push(c),
+                }
+            }
+            out.push('\n');
+        }
+    }
+
+    fn write_json(&self, out: &mut String) {
+        let t = Civil::from_micros(self.epoch_micros, 0);
+        let mut map = serde_json::Map::new();
+        let time = format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+            t.year, t.month, t.day, t.hour, t.minute, t.second, t.micros
+        );
+        map.insert("time".into(), time.into());
+        map.insert("level".into(), self.level.name().into());
+        map.insert("module".into(), self.module.into());
+        map.insert("pid".into(), self.pid.into());
+        if self.tid != 0 {
+            map.insert("tid".into(), self.tid.into());
+        }
+        if let Some(code) = self.code {
+            map.insert("code".into(), code.into());
+        }
+        if let Some(client) = self.client {
+            map.insert("client".into(), client.into());
+        }
+        map.insert("message".into(), self.text.into());
+        let _ = writeln!(out, "{}", serde_json::Value::Object(map));
+    }
+}
+
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A moment in the civil calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "plain calendar fields; month and day count from 1, weekday from Sunday = 0")]
+pub struct Civil {
+    pub year: i64,
+    pub month: usize,
+    pub day: u32,
+    pub weekday: usize,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+    pub micros: u32,
+}
+
+impl Civil {
+    /// From microseconds since the epoch and an offset in seconds east of UTC (proleptic Gregorian calendar; the
+    /// algorithm is Howard Hinnant's "days to civil").
+    pub fn from_micros(epoch_micros: u64, utc_offset: i32) -> Self {
+        let seconds = (epoch_micros / 1_000_000) as i64 + i64::from(utc_offset);
+        let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let z = days + 719_468;
+        let era = z.div_euclid(146_097);
+        let doe = z.rem_euclid(146_097);
+        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+        let mp = (5 * doy + 2) / 153;
+        let month = if mp < 10 { mp + 3 } else { mp - 9 };
+        Self {
+            year: yoe + era * 400 + i64::from(month <= 2),
+            month: month as usize,
+            day: (doy - (153 * mp + 2) / 5 + 1) as u32,
+            weekday: (days + 4).rem_euclid(7) as usize,
+            hour: (rest / 3600) as u32,
+            minute: (rest % 3600 / 60) as u32,
+            second: (rest % 60) as u32,
+            micros: (epoch_micros % 1_000_000) as u32,
+        }
+    }
+
+    /// Abbreviated English month.
+    pub fn month_name(&self) -> &'static str {
+        MONTHS[self.month - 1]
+    }
+}

@@ -1,0 +1,15 @@
+//! The layout of the page of memory that the two ends of a link share. Mapping it is `gk-sys`'s work.
+
+/// Bytes of the page.
+pub const PAGE_LEN: usize = 4096;
+
+/// Index, in 64-bit words, of `started`: how many `Request` frames of this link request threads have begun. Written by
+/// the worker (release) before the application is called, read by the front (acquire) when the link ends: a request
+/// whose ordinal (from 1) is larger was never started and may be given to another worker.
+pub const STARTED: usize = 0;
+
+/// Index of `finished`: how many requests of this link are done (response written and `close()` called).
+pub const FINISHED: usize = 1;
+
+/// Index of `busy`: request threads that are serving a request of this process right now.
+pub const BUSY: usize = 2;

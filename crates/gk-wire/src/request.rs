@@ -1,0 +1,221 @@
+//! A request on the wire: its profile (what depends on configuration only), the writer the front fills in place and
+//! the borrowed view the worker reads. Names of headers are already in CGI form (`HTTP_ACCEPT`). No HTTP library here.
+
+use crate::frame::{self, WireError};
+use bytes::{BufMut, BytesMut};
+use serde::{Deserialize, Serialize};
+
+/// Everything about a request that depends on the configuration and the place in URL space, not on the client.
+/// Sent once per link; a number may be given anew to another profile.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Profile {
+    /// Script file, or `package.module` when `module` is set.
+    pub script: String,
+    /// `script` is a module name.
+    pub module: bool,
+    /// Name looked up in the script.
+    pub callable: String,
+    /// Application group; "" is the main interpreter.
+    pub application_group: String,
+    /// Whether the worker watches the script's modification time.
+    pub script_reloading: bool,
+    /// Requests of this profile do not count as activity.
+    pub ignore_activity: bool,
+    /// A file body may be handed to the front as a descriptor.
+    pub sendfile: bool,
+    /// Fixed environ entries (`SERVER_SOFTWARE`, `DOCUMENT_ROOT`, `SCRIPT_FILENAME`, `SetEnv` …).
+    pub environ: Vec<(String, String)>,
+}
+
+/// Facts of one request that are numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Numbers {
+    /// Number of the profile on this link.
+    pub profile: u32,
+    /// 10 for HTTP/1.0, 11 for HTTP/1.1, 20 for HTTP/2.
+    pub version: u8,
+    /// The client's connection is secure (`https`).
+    pub https: bool,
+    /// `SERVER_PORT`.
+    pub server_port: u16,
+    /// `REMOTE_PORT`; 0 when unknown (Unix socket).
+    pub remote_port: u16,
+    /// Unique in this front's life.
+    pub request_id: u64,
+    /// Unique in this front's life.
+    pub connection_id: u64,
+    /// Epoch seconds: the front had the request's head.
+    pub request_start: f64,
+    /// Epoch seconds: the request entered the process group's queue.
+    pub queue_start: f64,
+}
+
+/// Bytes of [`Numbers`] on the wire.
+const NUMBERS_LEN: usize = 4 + 1 + 1 + 2 + 2 + 8 + 8 + 8 + 8;
+
+/// The texts every request has, in wire order. Bytes as they came from the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Texts<'a> {
+    /// `REQUEST_METHOD`.
+    pub method: &'a [u8],
+    /// `REQUEST_URI`: the raw target.
+    pub uri: &'a [u8],
+    /// `SCRIPT_NAME`, decoded.
+    pub script_name: &'a [u8],
+    /// `PATH_INFO`, decoded.
+    pub path_info: &'a [u8],
+    /// `QUERY_STRING`, raw.
+    pub query: &'a [u8],
+    /// `SERVER_NAME`.
+    pub server_name: &'a [u8],
+    /// `SERVER_ADDR`.
+    pub server_addr: &'a [u8],
+    /// `REMOTE_ADDR`.
+    pub remote_addr: &'a [u8],
+}
+
+/// Writes one `Request` frame in place: [`RequestWriter::begin`], [`RequestWriter::pair`] for each header and extra
+/// environ entry, [`RequestWriter::finish`].
+pub struct RequestWriter<'o> {
+    out: &'o mut BytesMut,
+    frame_at: usize,
+    count_at: usize,
+    count: u16,
+}
+
+impl<'o> RequestWriter<'o> {
+    /// Starts the frame. `end`: the request has no body.
+    pub fn begin(out: &'o mut BytesMut, id: u32, end: bool, n: &Numbers, t: &Texts<'_>) -> Self {
+        let frame_at = frame::begin(out, frame::to_worker::REQUEST, u8::from(end), id);
+        out.put_u32_le(n.profile);
+        out.put_u8(n.version);
+        out.put_u8(u8::from(n.https));
+        out.put_u16_le(n.server_port);
+        out.put_u16_le(n.remote_port);
+        out.put_u64_le(n.request_id);
+        out.put_u64_le(n.connection_id);
+        out.put_f64_le(n.request_start);
+        out.put_f64_le(n.queue_start);
+        for text in [
+            t.method,
+            t.uri,
+            t.script_name,
+            t.path_info,
+            t.query,
+            t.server_name,
+            t.server_addr,
+            t.remote_addr,
+        ] {
+            put_bytes(out, text);
+        }
+        let count_at = out.len();
+        out.put_u16_le(0);
+        Self { out, frame_at, count_at, count: 0 }
+    }
+
+    /// One environ entry: `name` is the environ key, `value` its bytes (latin-1 for the application).
+    pub fn pair(&mut self, name: &[u8], value: &[u8]) {
+        put_bytes(self.out, name);
+        put_bytes(self.out, value);
+        self.count += 1;
+    }
+
+    /// Ends the frame.
+    pub fn finish(self) {
+        self.out[self.count_at..self.count_at + 2].copy_from_slice(&self.count.to_le_bytes());
+        frame::finish(self.out, self.frame_at);
+    }
+}
+
+/// A request as the worker reads it, borrowed from the frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RequestView<'a> {
+    /// The numbers.
+    pub numbers: Numbers,
+    /// The texts.
+    pub texts: Texts<'a>,
+    count: u16,
+    pairs: &'a [u8],
+}
+
+impl<'a> RequestView<'a> {
+    /// Reads the payload of a `Request` frame; the pairs are checked too, so that iteration cannot fail later.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, WireError> {
+        let mut r = Reader { rest: payload, what: "Request" };
+        let head = r.take(NUMBERS_LEN)?;
+        let mut n = Reader { rest: head, what: "Request" };
+        let numbers = Numbers {
+            profile: u32::from_le_bytes(n.array()?),
+            version: n.array::<1>()?[0],
+            https: n.array::<1>()?[0] != 0,
+            server_port: u16::from_le_bytes(n.array()?),
+            remote_port: u16::from_le_bytes(n.array()?),
+            request_id: u64::from_le_bytes(n.array()?),
+            connection_id: u64::from_le_bytes(n.array()?),
+            request_start: f64::from_le_bytes(n.array()?),
+            queue_start: f64::from_le_bytes(n.array()?),
+        };
+        let texts = Texts {
+            method: r.bytes()?,
+            uri: r.bytes()?,
+            script_name: r.bytes()?,
+            path_info: r.bytes()?,
+            query: r.bytes()?,
+            server_name: r.bytes()?,
+            server_addr: r.bytes()?,
+            remote_addr: r.bytes()?,
+        };
+        let count = u16::from_le_bytes(r.array()?);
+        let pairs = r.rest;
+        for _ in 0..count {
+            r.bytes()?;
+            r.bytes()?;
+        }
+        if !r.rest.is_empty() {
+            return Err(WireError::Malformed("Request"));
+        }
+        Ok(Self { numbers, texts, count, pairs })
+    }
+
+    /// Environ entries that are not among the texts: headers in CGI form and per-request additions.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut r = Reader { rest: self.pairs, what: "Request" };
+        (0..self.count).map_while(move |_| Some((r.bytes().ok()?, r.bytes().ok()?)))
+    }
+
+    /// The value of one entry.
+    pub fn get(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.pairs().find(|(n, _)| *n == name).map(|(_, v)| v)
+    }
+}
+
+/// Appends a `u32` length and the bytes.
+pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+    out.put_u32_le(bytes.len() as u32);
+    out.extend_from_slice(bytes);
+}
+
+/// Takes fields off the front of a payload.
+pub(crate) struct Reader<'a> {
+    pub(crate) rest: &'a [u8],
+    pub(crate) what: &'static str,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], WireError> {
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(WireError::Malformed(self.what))?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(WireError::Malformed(self.what))?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], WireError> {
+        let len = u32::from_le_bytes(self.array()?) as usize;
+        self.take(len)
+    }
+}

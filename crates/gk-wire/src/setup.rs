@@ -1,0 +1,132 @@
+//! What a child process is told when it starts: the JSON in the memory file at descriptor 4. The supervisor writes it.
+
+use serde::{Deserialize, Serialize};
+
+/// Descriptor of the control socket in a child.
+pub const CONTROL_FD: i32 = 3;
+/// Descriptor of the setup file in a child.
+pub const SETUP_FD: i32 = 4;
+/// First listening socket in the front.
+pub const FIRST_LISTENER_FD: i32 = 5;
+
+/// For the front. `site` is a `gk_config::site::Site` as JSON (this crate does not know that type).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontSetup {
+    /// The site.
+    pub site: serde_json::Value,
+    /// Log threshold and form.
+    pub log: LogSetup,
+    /// The listening sockets, in the order of their descriptors.
+    pub listeners: Vec<ListenerSetup>,
+    /// The admin page's socket is the last listener.
+    pub admin: bool,
+    /// Counts up with each reload.
+    pub generation: u64,
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerSetup {
+    /// Where it really listens: `127.0.0.1:8000`, `[::]:8000` or `unix:/path`.
+    pub address: String,
+    /// TLS is spoken on it.
+    pub tls: bool,
+}
+
+/// Log threshold and form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSetup {
+    /// Lowest level written.
+    pub level: crate::log::Level,
+    /// JSON in place of Apache's form.
+    pub json: bool,
+}
+
+/// For one worker process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerSetup {
+    /// Number of this worker, never used twice in a supervisor's life.
+    pub worker: u64,
+    /// Process group's name.
+    pub process_group: String,
+    /// Processes of the group (`maximum_processes`).
+    pub processes: u32,
+    /// `wsgi.multiprocess`.
+    pub multiprocess: bool,
+    /// Request threads.
+    pub threads: u32,
+    /// Stack size of a request thread in bytes.
+    pub stack_size: Option<u64>,
+    /// Log threshold and form.
+    pub log: LogSetup,
+    /// Process title, `None` keeps the command line.
+    pub display_name: Option<String>,
+    /// Put at `sys.path[0]`.
+    pub home: Option<String>,
+    /// `site.addsitedir` each, new entries to the front.
+    pub python_path: Vec<String>,
+    /// Seconds.
+    pub switch_interval: Option<f64>,
+    /// Scripts to import before `Ready`.
+    pub imports: Vec<Import>,
+    /// Interpreter settings in file order: (application-group selector, options).
+    pub interpreters: Vec<InterpreterSetup>,
+    /// `WSGIDestroyInterpreter`.
+    pub destroy_interpreter: bool,
+    /// Timers and limits.
+    pub timers: Timers,
+    /// Set `LC_ALL` and call `setlocale` with it.
+    pub locale: Option<String>,
+}
+
+/// A script imported at start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// Script file, or `package.module` when `module`.
+    pub script: String,
+    /// `script` is a module name.
+    pub module: bool,
+    /// Application group; "" is the main interpreter.
+    pub application_group: String,
+    /// A callable that must be there.
+    pub callable: Option<String>,
+}
+
+/// Options of one interpreter scope that matches this worker's process group.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct InterpreterSetup {
+    /// Selector; `None` matches every application group.
+    pub application_group: Option<String>,
+    /// How many selectors the block had: more beat fewer, later beats earlier.
+    pub specificity: u8,
+    /// `WSGIPerInterpreterGIL`.
+    pub per_interpreter_gil: Option<bool>,
+    /// `WSGISwitchInterval`, seconds.
+    pub switch_interval: Option<f64>,
+    /// Additional `sys.path` entries.
+    pub python_path: Vec<String>,
+    /// `WSGIRestrictStdin`.
+    pub restrict_stdin: Option<bool>,
+    /// `WSGIRestrictStdout`.
+    pub restrict_stdout: Option<bool>,
+    /// `WSGIRestrictSignal`.
+    pub restrict_signal: Option<bool>,
+}
+
+/// Seconds unless said otherwise; 0 is "off" except where said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is the option of WSGIDaemonProcess with the same name")]
+pub struct Timers {
+    /// Requests, jitter already added.
+    pub maximum_requests: u64,
+    pub restart_interval: f64,
+    pub startup_timeout: f64,
+    /// 0: never forced.
+    pub shutdown_timeout: f64,
+    pub graceful_timeout: f64,
+    pub eviction_timeout: f64,
+    pub deadlock_timeout: f64,
+    pub inactivity_timeout: f64,
+    pub request_timeout: f64,
+    pub interrupt_timeout: f64,
+}
