@@ -52,8 +52,10 @@ impl SharedPage {
     /// When `index` is not below 512.
     pub fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < LEN / 8, "word {index} lies outside the page");
-        // SAFETY: the index was checked, the mapping is page-aligned and lives as long as `self`.
-        unsafe { self.words.add(index).as_ref() }
+        // SAFETY: the index was checked, so the address stays inside the mapping.
+        let word = unsafe { self.words.add(index) };
+        // SAFETY: the mapping is page-aligned, holds plain words and lives as long as `self`.
+        unsafe { word.as_ref() }
     }
 }
 
