@@ -1,1 +1,32 @@
-//! The fence around CPython's C interface: interpreters, thread states, attached objects.
+//! The fence around CPython's C interface. Everything above it is `#![forbid(unsafe_code)]`.
+//!
+//! * [`interpreter`]: the main interpreter and named sub-interpreters.
+//! * [`thread_state`]: one OS thread's states, one per interpreter; attaching and detaching.
+//! * [`object`]: objects that cannot leave their attachment, and kept references that can.
+//! * [`error`]: a raised exception as a value.
+//! * [`class`]: Python types whose instances carry a Rust value.
+//! * [`entry`]: the doors from Python into this library, where panics stop.
+//!
+//! Words: a thread is **attached** to an interpreter when it may call Python there (it holds that interpreter's GIL where
+//! there is one). Never `PyGILState_*`: it knows one interpreter only. This crate knows no WSGI, sockets or configuration.
+//!
+//! CPython behaviour that the code here stands on:
+//!
+//! * `PyEval_RestoreThread` blocks until the GIL is free; after finalisation began it ends or hangs the calling thread.
+//!   So no request thread may still run when the main thread finalises: `gk-worker` makes sure or leaves by `_exit`.
+//! * A thread state belongs to the OS thread that made it; it is deleted by that thread while attached.
+//! * Sub-interpreters get their first thread state from the creating thread, and 3.12 wants it kept.
+
+pub mod class;
+pub mod entry;
+pub mod error;
+pub mod interpreter;
+pub mod object;
+pub mod thread_state;
+pub mod version;
+
+pub use class::{Class, Method, Type};
+pub use error::PyError;
+pub use interpreter::Interpreter;
+pub use object::{Attached, Kept, Object};
+pub use thread_state::ThreadStates;

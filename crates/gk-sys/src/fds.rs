@@ -92,6 +92,16 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// A second descriptor for what the process has open under a number (an application's `fileno()`).
+pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a descriptor"));
+    }
+    // SAFETY: the borrow lasts for this one call, and a number that is not open only gives EBADF.
+    let number = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(rustix::io::fcntl_dupfd_cloexec(number, 3)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

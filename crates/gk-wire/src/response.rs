@@ -5,6 +5,22 @@ use crate::frame::{self, WireError};
 use crate::request::{Reader, put_bytes};
 use bytes::{BufMut, BytesMut};
 
+/// Headers in wire form, collected before the head's other facts are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    bytes: BytesMut,
+    count: u16,
+}
+
+impl Headers {
+    /// Adds one.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) {
+        put_bytes(&mut self.bytes, name);
+        put_bytes(&mut self.bytes, value);
+        self.count += 1;
+    }
+}
+
 /// Writes one `Head` frame in place.
 pub struct HeadWriter<'o> {
     out: &'o mut BytesMut,
@@ -38,6 +54,12 @@ impl<'o> HeadWriter<'o> {
         put_bytes(self.out, name);
         put_bytes(self.out, value);
         self.count += 1;
+    }
+
+    /// Headers that were collected before.
+    pub fn headers(&mut self, headers: &Headers) {
+        self.out.extend_from_slice(&headers.bytes);
+        self.count += headers.count;
     }
 
     /// Ends the frame.

@@ -1,1 +1,23 @@
-//! The PEP 3333 conversation with one application.
+//! The PEP 3333 conversation with one application: environ, `start_response`, `wsgi.input`, the iterable, `close()`.
+//!
+//! * [`call`]: one request, top to bottom.
+//! * [`application`]: what one interpreter keeps between requests.
+//! * [`script`]: loading scripts and modules.
+//! * [`exchange`]: the seam towards the link.
+//!
+//! Knows no sockets, frames or threads.
+#![forbid(unsafe_code)]
+
+pub mod application;
+pub mod call;
+mod conversation;
+mod environ;
+pub mod exchange;
+mod host;
+mod input;
+pub mod script;
+mod start_response;
+
+pub use application::{Application, Facts};
+pub use exchange::{Body, Exchange, Head, Sent};
+pub use host::CurrentRequest;

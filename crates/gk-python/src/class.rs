@@ -1,0 +1,220 @@
+//! Python types whose instances carry a Rust value. Heap types, one per interpreter, so that no Python object is shared
+//! between interpreters. Methods take positional arguments; a panic in one becomes a `SystemError`.
+
+use crate::entry::{arguments, guard};
+use crate::error::{Builtin, PyError};
+use crate::object::{Attached, Object};
+use pyo3_ffi as ffi;
+use std::ffi::{CStr, c_int, c_void};
+use std::marker::PhantomData;
+
+/// What a method returns.
+pub type MethodResult<'p> = Result<Object<'p>, PyError<'p>>;
+
+/// A Rust type that instances of a Python type carry. `Sync`: several threads may call methods of one instance at once.
+pub trait Class: Sized + Send + Sync + 'static {
+    /// `module.Name`.
+    const NAME: &'static CStr;
+    /// At most [`MOST_METHODS`] named methods; dispatched by their index.
+    const METHODS: &'static [Method];
+    /// Whether instances can be called.
+    const CALLABLE: bool = false;
+    /// Whether instances are iterators.
+    const ITERATOR: bool = false;
+
+    /// Calls method number `index` of [`Class::METHODS`].
+    fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p>;
+
+    /// Calls the instance. Keyword arguments arrive as a `dict`, if any.
+    fn call<'p>(
+        &self,
+        this: &Object<'p>,
+        args: &[Object<'p>],
+        _keywords: Option<Object<'p>>,
+    ) -> MethodResult<'p> {
+        let _ = args;
+        Err(PyError::new(this.py(), Builtin::TypeError, "not callable"))
+    }
+
+    /// The next item of an iterator; `None` ends it.
+    fn next<'p>(&self, this: &Object<'p>) -> Result<Option<Object<'p>>, PyError<'p>> {
+        let _ = this;
+        Ok(None)
+    }
+}
+
+/// A method's Python-visible description.
+#[derive(Debug, Clone, Copy)]
+pub struct Method {
+    /// Name.
+    pub name: &'static CStr,
+    /// Docstring.
+    pub doc: &'static CStr,
+}
+
+/// Most named methods of one class.
+pub const MOST_METHODS: usize = 12;
+
+/// The Python type of a class in one interpreter.
+pub struct Type<'p, T> {
+    object: Object<'p>,
+    _class: PhantomData<T>,
+}
+
+#[repr(C)]
+struct Instance<T> {
+    head: ffi::PyObject,
+    value: T,
+}
+
+impl<'p, T: Class> Type<'p, T> {
+    /// Makes the type in the interpreter this thread is attached to.
+    pub fn new(py: Attached<'p>) -> Result<Self, PyError<'p>> {
+        assert!(T::METHODS.len() <= MOST_METHODS, "more methods than the trampolines serve");
+        let mut methods: Vec<ffi::PyMethodDef> = T::METHODS
+            .iter()
+            .zip(trampolines::<T>())
+            .map(|(method, trampoline)| ffi::PyMethodDef {
+                ml_name: method.name.as_ptr(),
+                ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: trampoline },
+                ml_flags: ffi::METH_FASTCALL,
+                ml_doc: method.doc.as_ptr(),
+            })
+            .collect();
+        methods.push(ffi::PyMethodDef::zeroed());
+        // CPython keeps pointers into the method table for the type's whole life, which is the interpreter's.
+        let methods: &'static mut [ffi::PyMethodDef] = methods.leak();
+        let slot = |slot: c_int, function: *mut c_void| ffi::PyType_Slot { slot, pfunc: function };
+        let mut slots = vec![
+            slot(ffi::Py_tp_dealloc, dealloc::<T> as *mut c_void),
+            slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
+        ];
+        if T::CALLABLE {
+            slots.push(slot(ffi::Py_tp_call, call::<T> as *mut c_void));
+        }
+        if T::ITERATOR {
+            slots.push(slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void));
+            slots.push(slot(ffi::Py_tp_iternext, next::<T> as *mut c_void));
+        }
+        slots.push(slot(0, std::ptr::null_mut()));
+        let mut spec = ffi::PyType_Spec {
+            name: T::NAME.as_ptr(),
+            basicsize: std::mem::size_of::<Instance<T>>() as c_int,
+            itemsize: 0,
+            flags: (ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION) as _,
+            slots: slots.as_mut_ptr(),
+        };
+        // SAFETY: the spec and its slots live through the call; what CPython keeps (name, methods) is static.
+        let object = py.owned(unsafe { ffi::PyType_FromSpec(&mut spec) })?;
+        Ok(Self { object, _class: PhantomData })
+    }
+
+    /// The type object.
+    pub fn object(&self) -> &Object<'p> {
+        &self.object
+    }
+
+    /// The same type again from its kept object.
+    pub fn from_object(object: Object<'p>) -> Self {
+        Self { object, _class: PhantomData }
+    }
+
+    /// A new instance that carries `value`.
+    pub fn instance(&self, value: T) -> Result<Object<'p>, PyError<'p>> {
+        // SAFETY: the object is a type made by `new`, so a heap type of the right size.
+        let raw = unsafe { ffi::PyType_GenericAlloc(self.object.raw().cast(), 0) };
+        let object = self.object.py().owned(raw)?;
+        // SAFETY: freshly allocated with room for `Instance<T>`; the value part is uninitialised until this write.
+        let place = unsafe { &raw mut (*raw.cast::<Instance<T>>()).value };
+        // SAFETY: `place` is valid for writes and aligned by CPython's allocator (16 bytes).
+        unsafe { place.write(value) };
+        Ok(object)
+    }
+
+    /// The value that an instance of this type carries; `None` for other objects.
+    pub fn value<'o>(&self, object: &'o Object<'p>) -> Option<&'o T> {
+        if !object.is_exactly(&self.object) {
+            return None;
+        }
+        // SAFETY: its type is this class's, so it was made by `instance`.
+        Some(unsafe { value_of::<T>(object.raw()) })
+    }
+}
+
+/// # Safety
+/// `raw` must be a live instance made by [`Type::instance`] of the same class.
+unsafe fn value_of<'o, T>(raw: *mut ffi::PyObject) -> &'o T {
+    // SAFETY: by the contract; the value is never moved or written again before dealloc.
+    unsafe { &(*raw.cast::<Instance<T>>()).value }
+}
+
+extern "C" fn dealloc<T: Class>(raw: *mut ffi::PyObject) {
+    // SAFETY: CPython calls this once, attached, when the last reference goes.
+    let kind = unsafe { ffi::Py_TYPE(raw) };
+    // SAFETY: the instance was initialised by `instance` before anyone saw it.
+    let place = unsafe { &raw mut (*raw.cast::<Instance<T>>()).value };
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        // SAFETY: last use of the value.
+        unsafe { place.drop_in_place() };
+    }));
+    // SAFETY: memory from PyType_GenericAlloc of a type without GC.
+    unsafe { ffi::PyObject_Free(raw.cast()) };
+    // SAFETY: instances of heap types own a reference to their type.
+    unsafe { ffi::Py_DECREF(kind.cast()) };
+}
+
+extern "C" fn call<T: Class>(
+    this: *mut ffi::PyObject,
+    args: *mut ffi::PyObject,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guard(|py| {
+        let this = py.borrowed(this)?;
+        let args = py.borrowed(args)?;
+        let items = (0..args.size()?).map(|i| args.tuple_item(i)).collect::<Result<Vec<_>, _>>()?;
+        let keywords = if keywords.is_null() { None } else { Some(py.borrowed(keywords)?) };
+        // SAFETY: CPython calls this only for instances of the class.
+        let value = unsafe { value_of::<T>(this.raw()) };
+        value.call(&this, &items, keywords).map(Some)
+    })
+}
+
+extern "C" fn next<T: Class>(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    guard(|py| {
+        let this = py.borrowed(this)?;
+        // SAFETY: CPython calls this only for instances of the class.
+        let value = unsafe { value_of::<T>(this.raw()) };
+        value.next(&this)
+    })
+}
+
+extern "C" fn method<T: Class, const INDEX: usize>(
+    this: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    guard(|py| {
+        let this = py.borrowed(this)?;
+        let items = arguments(py, args, count)?;
+        // SAFETY: CPython calls this only for instances of the class.
+        let value = unsafe { value_of::<T>(this.raw()) };
+        value.method(INDEX, &this, &items).map(Some)
+    })
+}
+
+fn trampolines<T: Class>() -> [ffi::PyCFunctionFast; MOST_METHODS] {
+    [
+        method::<T, 0>,
+        method::<T, 1>,
+        method::<T, 2>,
+        method::<T, 3>,
+        method::<T, 4>,
+        method::<T, 5>,
+        method::<T, 6>,
+        method::<T, 7>,
+        method::<T, 8>,
+        method::<T, 9>,
+        method::<T, 10>,
+        method::<T, 11>,
+    ]
+}

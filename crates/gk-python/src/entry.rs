@@ -1,0 +1,113 @@
+//! The doors from Python into Rust: the gate where panics stop, and the definition of the extension module. The one
+//! exported symbol that calls [`init`] lives in `gk-native`.
+
+use crate::error::{Builtin, PyError};
+use crate::object::{Attached, Object};
+use pyo3_ffi as ffi;
+#[cfg(Py_3_12)]
+use std::ffi::c_int;
+use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs `f` for a call that came from CPython: errors become the pending exception, panics a `SystemError`, `None` is a
+/// null pointer without an exception (the end of an iterator).
+pub(crate) fn guard(
+    f: impl for<'p> FnOnce(Attached<'p>) -> Result<Option<Object<'p>>, PyError<'p>>,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls functions attached, and the proof does not outlive this call.
+    let py = unsafe { Attached::assume() };
+    let result = catch_unwind(AssertUnwindSafe(|| f(py))).unwrap_or_else(|_| {
+        Err(PyError::new(py, Builtin::SystemError, "gilkeeper: internal error (a panic); please report it"))
+    });
+    match result {
+        Ok(Some(object)) => object.into_raw(),
+        Ok(None) => std::ptr::null_mut(),
+        Err(error) => {
+            error.restore();
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// The arguments of a fast call as owned references.
+pub(crate) fn arguments<'p>(
+    py: Attached<'p>,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> Result<Vec<Object<'p>>, PyError<'p>> {
+    (0..count as usize)
+        .map(|index| {
+            // SAFETY: CPython passes `count` arguments.
+            let place = unsafe { args.add(index) };
+            // SAFETY: each is a live borrowed reference for the length of the call.
+            let arg = unsafe { *place };
+            py.borrowed(arg)
+        })
+        .collect()
+}
+
+/// A function of the extension module: takes the positional arguments, returns an `int`.
+pub trait Function: 'static {
+    /// Its name.
+    const NAME: &'static CStr;
+    /// Its docstring.
+    const DOC: &'static CStr;
+    /// Calls it.
+    fn call<'p>(py: Attached<'p>, args: &[Object<'p>]) -> Result<i64, PyError<'p>>;
+}
+
+/// The table entry of a function.
+pub struct Entry(ffi::PyMethodDef);
+
+/// The table entry of `F`.
+pub fn entry<F: Function>() -> Entry {
+    Entry(ffi::PyMethodDef {
+        ml_name: F::NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: function::<F> },
+        ml_flags: ffi::METH_FASTCALL,
+        ml_doc: F::DOC.as_ptr(),
+    })
+}
+
+extern "C" fn function<F: Function>(
+    _module: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    guard(|py| {
+        let items = arguments(py, args, count)?;
+        let value = F::call(py, &items)?;
+        py.int(value).map(Some)
+    })
+}
+
+/// The extension module's definition: multi-phase, for interpreters with their own GIL, without need of a GIL. Called once
+/// per import of the library's exported symbol; gives what that symbol returns to CPython.
+pub fn init(name: &'static CStr, functions: Vec<Entry>) -> *mut c_void {
+    let mut table: Vec<ffi::PyMethodDef> = functions.into_iter().map(|entry| entry.0).collect();
+    table.push(ffi::PyMethodDef::zeroed());
+    let slots: Vec<ffi::PyModuleDef_Slot> = vec![
+        #[cfg(Py_3_12)]
+        ffi::PyModuleDef_Slot {
+            slot: ffi::Py_mod_multiple_interpreters as c_int,
+            value: ffi::Py_MOD_PER_INTERPRETER_GIL_SUPPORTED,
+        },
+        #[cfg(Py_3_13)]
+        ffi::PyModuleDef_Slot { slot: ffi::Py_mod_gil as c_int, value: ffi::Py_MOD_GIL_NOT_USED },
+        ffi::PyModuleDef_Slot::default(),
+    ];
+    // The definition and its tables must live as long as the process: module definitions are never freed.
+    let definition = Box::leak(Box::new(ffi::PyModuleDef {
+        m_base: ffi::PyModuleDef_HEAD_INIT,
+        m_name: name.as_ptr(),
+        m_doc: std::ptr::null(),
+        m_size: 0,
+        m_methods: table.leak().as_mut_ptr(),
+        m_slots: slots.leak().as_mut_ptr(),
+        m_traverse: None,
+        m_clear: None,
+        m_free: None,
+    }));
+    // SAFETY: a static definition with static tables.
+    unsafe { ffi::PyModuleDef_Init(definition) }.cast()
+}

@@ -1,0 +1,103 @@
+//! One OS thread's thread states, one per interpreter, kept for the thread's life so that thread-locals survive between
+//! requests (as mod_wsgi does). `&mut self` is the check: a thread is attached to one interpreter at a time.
+
+use crate::interpreter::Interpreter;
+use crate::object::Attached;
+use pyo3_ffi as ffi;
+use std::marker::PhantomData;
+
+/// The states of the calling thread. Not `Send`.
+pub struct ThreadStates {
+    states: Vec<(Interpreter, *mut ffi::PyThreadState)>,
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl ThreadStates {
+    /// No states yet; each is made at the first attach.
+    #[allow(clippy::new_without_default, reason = "a default would hide that it belongs to one thread")]
+    pub fn new() -> Self {
+        Self { states: Vec::new(), _not_send: PhantomData }
+    }
+
+    /// For a thread that Python itself started and that is attached: its present state belongs to the list.
+    pub fn adopt(py: Attached<'_>) -> Self {
+        // SAFETY: attached, so there is a current thread state.
+        let state = unsafe { ffi::PyThreadState_Get() };
+        Self { states: vec![(Interpreter::current(py), state)], _not_send: PhantomData }
+    }
+
+    /// Attaches to an interpreter for the length of `f`. The thread must be detached.
+    pub fn attach<R>(&mut self, interpreter: Interpreter, f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
+        /// Detaches also when `f` panics.
+        struct Detach;
+        impl Drop for Detach {
+            fn drop(&mut self) {
+                // SAFETY: attached since `attach`; the state stays in the list.
+                unsafe { ffi::PyEval_SaveThread() };
+            }
+        }
+        let state = self.state_of(interpreter);
+        // SAFETY: a state of this thread and not current anywhere (`&mut self`).
+        unsafe { ffi::PyEval_RestoreThread(state) };
+        let _detach = Detach;
+        // SAFETY: attached until `_detach` drops, after `f`; `for<'p>` keeps objects from escaping.
+        f(unsafe { Attached::assume() })
+    }
+
+    /// Creates a sub-interpreter that shares the main interpreter's GIL. The thread must be detached. The sentence says
+    /// why it was not possible.
+    pub fn create(&mut self, main: Interpreter) -> Result<Interpreter, String> {
+        let state = self.state_of(main);
+        // SAFETY: a state of this thread and not current anywhere (`&mut self`).
+        unsafe { ffi::PyEval_RestoreThread(state) };
+        // SAFETY: attached to the main interpreter; on success the new interpreter's state is current.
+        let new = unsafe { ffi::Py_NewInterpreter() };
+        if new.is_null() {
+            // SAFETY: on failure the former state is made current again.
+            unsafe { ffi::PyThreadState_Swap(state) };
+            // SAFETY: attached through `state`.
+            unsafe { ffi::PyEval_SaveThread() };
+            return Err("CPython could not create a sub-interpreter (out of memory?)".to_owned());
+        }
+        // SAFETY: the current state is the new interpreter's.
+        let interpreter = Interpreter { raw: unsafe { ffi::PyInterpreterState_Get() } };
+        self.states.push((interpreter, new));
+        // SAFETY: attached through `new`; it stays in the list (3.12 wants the creating thread's state kept).
+        unsafe { ffi::PyEval_SaveThread() };
+        Ok(interpreter)
+    }
+
+    /// Ends a sub-interpreter: joins its non-daemon threads, runs its atexit functions. The thread must be detached, and
+    /// every other thread must have given up its state there ([`ThreadStates::give_up`]).
+    pub fn end(&mut self, interpreter: Interpreter) {
+        let state = self.state_of(interpreter);
+        self.states.retain(|(i, _)| *i != interpreter);
+        // SAFETY: a state of this thread and not current anywhere.
+        unsafe { ffi::PyEval_RestoreThread(state) };
+        // SAFETY: current, and the last state of that interpreter by this function's contract.
+        unsafe { ffi::Py_EndInterpreter(state) };
+    }
+
+    /// Deletes this thread's states, for a thread that ends. The thread must be detached.
+    pub fn give_up(&mut self) {
+        for (_, state) in self.states.drain(..) {
+            // SAFETY: a state of this thread and not current anywhere.
+            unsafe { ffi::PyEval_RestoreThread(state) };
+            // SAFETY: current; clearing may run destructors.
+            unsafe { ffi::PyThreadState_Clear(state) };
+            // SAFETY: current and cleared; afterwards the thread is detached.
+            unsafe { ffi::PyThreadState_DeleteCurrent() };
+        }
+    }
+
+    fn state_of(&mut self, interpreter: Interpreter) -> *mut ffi::PyThreadState {
+        if let Some((_, state)) = self.states.iter().find(|(i, _)| *i == interpreter) {
+            return *state;
+        }
+        // SAFETY: may be called without an attachment; the interpreter lives until the end sequence.
+        let state = unsafe { ffi::PyThreadState_New(interpreter.raw) };
+        assert!(!state.is_null(), "CPython could not make a thread state: out of memory");
+        self.states.push((interpreter, state));
+        state
+    }
+}

@@ -1,0 +1,246 @@
+//! What one interpreter keeps between requests: its types, its interned names, its loaded scripts, an environ template for
+//! each profile. Everything here is [`Kept`]; it is bound again in its own interpreter for each request.
+
+use crate::host::Host;
+use crate::input::Input;
+use crate::script::Scripts;
+use crate::start_response::{StartResponse, Write};
+use gk_python::{Attached, Kept, Object, PyError, Type};
+use gk_wire::request::Profile;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Facts of the process and the interpreter that applications see.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names are those of `WorkerSetup` and `InterpreterSetup`")]
+pub struct Facts {
+    pub process_group: String,
+    pub application_group: String,
+    pub processes: u32,
+    pub threads: u32,
+    pub multiprocess: bool,
+    /// `wsgi.run_once`: one thread and one request per process.
+    pub run_once: bool,
+    pub gil_mode: &'static str,
+    pub restrict_stdin: bool,
+    pub restrict_stdout: bool,
+    pub restrict_signal: bool,
+}
+
+/// The version of mod_wsgi whose behaviour applications are shown in `mod_wsgi.version`.
+pub const MOD_WSGI_VERSION: [i64; 3] = [6, 1, 1];
+
+/// One interpreter, prepared for serving.
+pub struct Application {
+    pub(crate) facts: Facts,
+    pub(crate) start_response: Kept,
+    pub(crate) write: Arc<Kept>,
+    pub(crate) input: Kept,
+    pub(crate) names: Names,
+    pub(crate) runtime: Runtime,
+    pub(crate) scripts: Scripts,
+    templates: Mutex<HashMap<u64, Arc<Template>>>,
+    header_names: Mutex<HashMap<Box<[u8]>, Arc<Kept>>>,
+}
+
+/// The environ entries that are the same for all requests of a profile.
+pub(crate) struct Template {
+    pub(crate) environ: Kept,
+}
+
+/// A profile with the number this process gave it (never used for another).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedProfile {
+    /// Unique in this process.
+    pub number: u64,
+    /// The profile.
+    pub profile: Profile,
+    /// The callable's name as bytes for CPython.
+    pub script_module: String,
+}
+
+/// Functions and objects of `runtime.py`.
+pub(crate) struct Runtime {
+    pub(crate) errors: Kept,
+    pub(crate) file_wrapper: Kept,
+    pub(crate) regular_file: Kept,
+    pub(crate) request_timeout: Kept,
+    pub(crate) compile_script: Kept,
+    pub(crate) run_script: Kept,
+    pub(crate) import_module: Kept,
+    pub(crate) add_paths: Kept,
+    pub(crate) insert_home: Kept,
+    pub(crate) set_locale: Kept,
+    pub(crate) stopping: Kept,
+    pub(crate) stacks: Kept,
+}
+
+macro_rules! names {
+    ($($field:ident = $key:literal),* $(,)?) => {
+        /// Interned environ keys and attribute names.
+        pub(crate) struct Names { $(pub(crate) $field: Kept),* }
+        impl Names {
+            fn new<'p>(py: Attached<'p>) -> Result<Self, PyError<'p>> {
+                Ok(Self { $($field: py.interned($key)?.keep()),* })
+            }
+        }
+    };
+}
+
+names! {
+    method = c"REQUEST_METHOD", uri = c"REQUEST_URI", script_name = c"SCRIPT_NAME", path_info = c"PATH_INFO",
+    query = c"QUERY_STRING", protocol = c"SERVER_PROTOCOL", scheme = c"REQUEST_SCHEME", url_scheme = c"wsgi.url_scheme",
+    server_name = c"SERVER_NAME", server_port = c"SERVER_PORT", server_addr = c"SERVER_ADDR",
+    remote_addr = c"REMOTE_ADDR", remote_port = c"REMOTE_PORT", input = c"wsgi.input",
+    own_script_name = c"mod_wsgi.script_name", own_path_info = c"mod_wsgi.path_info",
+    request_id = c"mod_wsgi.request_id", connection_id = c"mod_wsgi.connection_id",
+    thread_id = c"mod_wsgi.thread_id", listener_port = c"mod_wsgi.listener_port",
+    listener_host = c"mod_wsgi.listener_host", request_start = c"mod_wsgi.request_start",
+    queue_start = c"mod_wsgi.queue_start", daemon_start = c"mod_wsgi.daemon_start",
+    application_start = c"mod_wsgi.application_start", close = c"close",
+}
+
+impl Application {
+    /// Prepares the interpreter this thread is attached to.
+    pub fn prepare<'p>(py: Attached<'p>, facts: Facts) -> Result<Self, PyError<'p>> {
+        let host = Type::<Host>::new(py)?.instance(Host)?;
+        let namespace =
+            py.run(RUNTIME, c"<gilkeeper>", &[("host", host), ("facts", python_facts(py, &facts)?)])?;
+        let from = |name: &str| -> Result<Kept, PyError<'p>> { Ok(namespace.item(&py.str(name)?)?.keep()) };
+        let runtime = Runtime {
+            errors: from("errors")?,
+            file_wrapper: from("FileWrapper")?,
+            regular_file: from("regular_file")?,
+            request_timeout: from("RequestTimeout")?,
+            compile_script: from("compile_script")?,
+            run_script: from("run_script")?,
+            import_module: from("import_module")?,
+            add_paths: from("add_paths")?,
+            insert_home: from("insert_home")?,
+            set_locale: from("set_locale")?,
+            stopping: from("stopping")?,
+            stacks: from("stacks")?,
+        };
+        Ok(Self {
+            start_response: Type::<StartResponse>::new(py)?.object().clone().keep(),
+            write: Arc::new(Type::<Write>::new(py)?.object().clone().keep()),
+            input: Type::<Input>::new(py)?.object().clone().keep(),
+            names: Names::new(py)?,
+            runtime,
+            scripts: Scripts::default(),
+            templates: Mutex::default(),
+            header_names: Mutex::default(),
+            facts,
+        })
+    }
+
+    /// Puts `home` first on `sys.path`, adds site directories, sets the locale. Errors are the caller's to log.
+    pub fn paths<'p>(
+        &self,
+        py: Attached<'p>,
+        home: Option<&str>,
+        dirs: &[String],
+    ) -> Result<(), PyError<'p>> {
+        if !dirs.is_empty() {
+            let dirs = dirs.iter().map(|dir| py.str(dir)).collect::<Result<Vec<_>, _>>()?;
+            self.runtime.add_paths.bind(py).call(&[&py.list(&dirs)?])?;
+        }
+        if let Some(home) = home {
+            self.runtime.insert_home.bind(py).call(&[&py.str(home)?])?;
+        }
+        Ok(())
+    }
+
+    /// `locale.setlocale(LC_ALL, name)`.
+    pub fn locale<'p>(&self, py: Attached<'p>, name: &str) -> Result<(), PyError<'p>> {
+        self.runtime.set_locale.bind(py).call(&[&py.str(name)?]).map(drop)
+    }
+
+    /// Tells the application's shutdown subscribers that the process ends.
+    pub fn stopping(&self, py: Attached<'_>, reason: &str) {
+        let told = py.str(reason).and_then(|reason| self.runtime.stopping.bind(py).call(&[&reason]));
+        if let Err(error) = told {
+            crate::host::log(gk_wire::log::Level::Error, Some("WSGI0112"), &error.traceback());
+        }
+    }
+
+    /// The Python stacks of threads (by `threading.get_ident()`) in this interpreter.
+    pub fn stacks(&self, py: Attached<'_>, idents: &[u64]) -> Vec<(u64, String)> {
+        let read = || -> Result<Vec<(u64, String)>, PyError<'_>> {
+            let idents = idents.iter().map(|i| py.int(*i as i64)).collect::<Result<Vec<_>, _>>()?;
+            let rows = self.runtime.stacks.bind(py).call(&[&py.list(&idents)?])?.to_tuple()?;
+            (0..rows.size()?)
+                .map(|i| {
+                    let row = rows.tuple_item(i)?;
+                    let text = row.tuple_item(1)?.as_utf8().unwrap_or_default().to_owned();
+                    Ok((row.tuple_item(0)?.index()? as u64, text))
+                })
+                .collect()
+        };
+        read().unwrap_or_else(|error| {
+            crate::host::log(gk_wire::log::Level::Warn, Some("WSGI0067"), &error.summary());
+            Vec::new()
+        })
+    }
+
+    /// Raises `RequestTimeout` in the thread with this `threading.get_ident()`; whether there was one.
+    pub fn interrupt(&self, py: Attached<'_>, ident: u64) -> bool {
+        py.raise_in_thread(ident, Some(&self.runtime.request_timeout.bind(py))) == 1
+    }
+
+    /// The environ template of a profile, made by `build` at first use.
+    pub(crate) fn template<'p>(
+        &self,
+        profile: &NumberedProfile,
+        build: impl FnOnce() -> Result<Object<'p>, PyError<'p>>,
+    ) -> Result<Arc<Template>, PyError<'p>> {
+        let lock = || self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(template) = lock().get(&profile.number) {
+            return Ok(Arc::clone(template));
+        }
+        // Built without the lock: another thread may build the same one, and the first one in wins.
+        let template = Arc::new(Template { environ: build()?.keep() });
+        Ok(Arc::clone(lock().entry(profile.number).or_insert(template)))
+    }
+
+    /// The interned environ key of a header.
+    pub(crate) fn header_name<'p>(&self, py: Attached<'p>, name: &[u8]) -> Result<Object<'p>, PyError<'p>> {
+        const MOST: usize = 512;
+        let mut known = self.header_names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.get(name) {
+            return Ok(key.bind(py));
+        }
+        let key = py.latin1(name)?;
+        if known.len() < MOST {
+            known.insert(name.into(), Arc::new(key.clone().keep()));
+        }
+        Ok(key)
+    }
+}
+
+const RUNTIME: &std::ffi::CStr =
+    match std::ffi::CStr::from_bytes_with_nul(concat!(include_str!("runtime.py"), "\0").as_bytes()) {
+        Ok(source) => source,
+        Err(_) => panic!("runtime.py holds no NUL"),
+    };
+
+fn python_facts<'p>(py: Attached<'p>, facts: &Facts) -> Result<Object<'p>, PyError<'p>> {
+    let dict = py.dict()?;
+    let put = |name: &str, value: Object<'p>| dict.set_item(&py.str(name)?, &value);
+    put("process_group", py.str(&facts.process_group)?)?;
+    put("application_group", py.str(&facts.application_group)?)?;
+    put("processes", py.int(i64::from(facts.processes))?)?;
+    put("threads", py.int(i64::from(facts.threads))?)?;
+    put("gil_mode", py.str(facts.gil_mode)?)?;
+    put("restrict_stdin", py.bool(facts.restrict_stdin))?;
+    put("restrict_stdout", py.bool(facts.restrict_stdout))?;
+    put("restrict_signal", py.bool(facts.restrict_signal))?;
+    put("version", py.str(gk_wire::PACKAGE_VERSION)?)?;
+    put("mod_wsgi_version", mod_wsgi_version(py)?)?;
+    Ok(dict)
+}
+
+pub(crate) fn mod_wsgi_version<'p>(py: Attached<'p>) -> Result<Object<'p>, PyError<'p>> {
+    let parts = MOD_WSGI_VERSION.iter().map(|n| py.int(*n)).collect::<Result<Vec<_>, _>>()?;
+    py.tuple(&parts)
+}

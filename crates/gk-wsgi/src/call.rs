@@ -1,0 +1,209 @@
+//! One request, top to bottom: the callable, its environ, the call, the iterable, `close()`. What each failure gives the
+//! client and the log is decided here and nowhere else.
+
+use crate::application::{Application, NumberedProfile};
+use crate::conversation::{Conversation, Ending};
+use crate::environ::{self, Here};
+use crate::exchange::Exchange;
+use crate::host::{CurrentRequest, log};
+use crate::start_response::StartResponse;
+use gk_python::error::Builtin;
+use gk_python::{Attached, Object, PyError, Type};
+use gk_wire::log::Level;
+use gk_wire::request::RequestView;
+use std::sync::Arc;
+
+/// A request as the worker hands it in.
+pub struct Call<'a> {
+    /// Script, callable, fixed environ.
+    pub profile: &'a NumberedProfile,
+    /// The request itself.
+    pub request: RequestView<'a>,
+    /// Number of the request thread, from 1.
+    pub thread_id: i64,
+    /// Epoch seconds: a request thread took the request.
+    pub daemon_start: f64,
+}
+
+/// Serves one request. Every ending is told to the exchange; `close()` of the iterable is called in every case.
+pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc<dyn Exchange>) {
+    let texts = &call.request.texts;
+    let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
+    let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD"));
+    if let Some(callable) = callable(py, app, call, &conversation)
+        && let Err(error) = converse(py, app, call, &callable, &conversation)
+    {
+        failed(py, app, &conversation, &error);
+    }
+    conversation.close();
+}
+
+fn callable<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    call: &Call<'_>,
+    conversation: &Conversation,
+) -> Option<Object<'p>> {
+    let profile = &call.profile.profile;
+    let Ok(module) = app.module(py, &profile.script, profile.module, true) else {
+        conversation.fail(500, "the script could not be loaded");
+        return None;
+    };
+    match module.attr(&profile.callable) {
+        Ok(callable) => Some(callable),
+        Err(_) => {
+            let text = format!("'{}' has no callable named '{}'", profile.script, profile.callable);
+            log(Level::Error, Some("WSGI0089"), &text);
+            conversation.fail(500, &text);
+            None
+        }
+    }
+}
+
+fn converse<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    call: &Call<'_>,
+    callable: &Object<'p>,
+    conversation: &Arc<Conversation>,
+) -> Result<(), PyError<'p>> {
+    let here = Here {
+        thread_id: call.thread_id,
+        daemon_start: call.daemon_start,
+        application_start: gk_sys::clock::epoch_seconds(),
+    };
+    let environ = environ::build(py, app, call.profile, &call.request, conversation, &here)?;
+    let start_response =
+        StartResponse { conversation: Arc::clone(conversation), write_type: Arc::clone(&app.write) };
+    let start_response =
+        Type::<StartResponse>::from_object(app.start_response.bind(py)).instance(start_response)?;
+    let iterable = callable.call(&[&environ, &start_response])?;
+    let sent = send(py, app, &iterable, conversation);
+    // Whatever happened, the application gets to close; its own error comes first in the log.
+    let closed = close(app, &iterable);
+    match (sent, closed) {
+        (Err(error), Err(at_close)) => {
+            log(Level::Error, Some("WSGI0174"), &at_close.traceback());
+            Err(error)
+        }
+        (Err(error), Ok(())) => Err(error),
+        (Ok(()), closed) => closed,
+    }
+}
+
+fn send<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    iterable: &Object<'p>,
+    conversation: &Conversation,
+) -> Result<(), PyError<'p>> {
+    if iterable.is_exactly(&app.runtime.file_wrapper.bind(py)) && send_file(py, app, iterable, conversation)?
+    {
+        return Ok(());
+    }
+    if iterable.is_list() || iterable.is_tuple() {
+        let blocks = iterable.to_tuple()?;
+        let count = blocks.size()?;
+        for index in 0..count {
+            let block = blocks.tuple_item(index)?;
+            if count == 1
+                && let Some(bytes) = block.as_bytes()
+            {
+                conversation.fill_length(bytes.len() as u64);
+            }
+            if !send_block(&block, conversation, index + 1 == count)? {
+                return Ok(());
+            }
+        }
+    } else {
+        let iterator = iterable.iter()?;
+        while let Some(block) = iterator.next()? {
+            if !send_block(&block, conversation, false)? {
+                return Ok(());
+            }
+            conversation.exchange.flush();
+        }
+    }
+    match conversation.finish() {
+        Ending::Complete => Ok(()),
+        Ending::Short(missing) => {
+            log(Level::Info, None, &format!("The response ended {missing} bytes before its Content-Length"));
+            Ok(())
+        }
+        Ending::NoHead => Err(not_started(py)),
+    }
+}
+
+/// `false`: the client is gone, nothing more is wanted.
+fn send_block<'p>(block: &Object<'p>, conversation: &Conversation, last: bool) -> Result<bool, PyError<'p>> {
+    let Some(bytes) = block.as_bytes() else {
+        let text = format!("the response iterable must yield bytes, not {}", block.type_name());
+        return Err(PyError::new(block.py(), Builtin::TypeError, &text));
+    };
+    if !conversation.started() {
+        return Err(not_started(block.py()));
+    }
+    if bytes.is_empty() {
+        return Ok(true);
+    }
+    Ok(conversation.block(block.py(), bytes, last).is_ok())
+}
+
+fn not_started(py: Attached<'_>) -> PyError<'_> {
+    PyError::new(
+        py,
+        Builtin::RuntimeError,
+        "start_response() must be called before the response body is sent",
+    )
+}
+
+/// Hands a wrapped regular file to the exchange; `false`: it has to be read block by block.
+fn send_file<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    wrapper: &Object<'p>,
+    conversation: &Conversation,
+) -> Result<bool, PyError<'p>> {
+    if !conversation.started() || conversation.head_sent() {
+        return Ok(false);
+    }
+    let found = app.runtime.regular_file.bind(py).call(&[wrapper])?;
+    if found.is_none() {
+        return Ok(false);
+    }
+    let number = |i| found.tuple_item(i).and_then(|n| n.index());
+    let (descriptor, offset, size) = (number(0)?, number(1)?.max(0) as u64, number(2)?.max(0) as u64);
+    let Ok(file) = gk_sys::fds::duplicate(descriptor as i32) else { return Ok(false) };
+    Ok(conversation.file(file, offset, size.saturating_sub(offset)))
+}
+
+fn close<'p>(app: &Application, iterable: &Object<'p>) -> Result<(), PyError<'p>> {
+    let py = iterable.py();
+    if iterable.is_list() || iterable.is_tuple() {
+        return Ok(());
+    }
+    match iterable.attr_if_there(&app.names.close.bind(py)) {
+        Ok(Some(close)) => close.call(&[]).map(drop),
+        Ok(None) => Ok(()),
+        Err(error) => {
+            log(Level::Error, Some("WSGI0194"), &error.traceback());
+            Ok(())
+        }
+    }
+}
+
+fn failed<'p>(py: Attached<'p>, app: &Application, conversation: &Conversation, error: &PyError<'p>) {
+    let timeout = error.is_a(&app.runtime.request_timeout.bind(py));
+    if timeout {
+        log(
+            Level::Info,
+            None,
+            &format!("A request was interrupted by request-timeout\n{}", error.traceback()),
+        );
+    } else if error.is_system_exit() {
+        log(Level::Error, Some("WSGI0175"), "SystemExit raised by the application was ignored");
+    } else {
+        log(Level::Error, Some("WSGI0174"), &error.traceback());
+    }
+    conversation.fail(if timeout { 504 } else { 500 }, "the application failed");
+}

@@ -1,0 +1,253 @@
+//! The state of one response while the application produces it: head pending, head sent, bytes counted, ended. Shared by
+//! `start_response`, the write callable, `wsgi.input` and the iteration; each takes the lock for a moment only and never
+//! while Python runs.
+
+use crate::exchange::{Exchange, Head, Sent};
+use gk_python::Attached;
+use gk_wire::response::Headers;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// One request's conversation.
+pub(crate) struct Conversation {
+    pub(crate) exchange: Arc<dyn Exchange>,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Set by `start_response`, taken when the head goes out.
+    pending: Option<Pending>,
+    head_sent: bool,
+    length: Option<u64>,
+    written: u64,
+    body_allowed: bool,
+    /// The response is over.
+    ended: bool,
+    /// The request is over: `close()` was called.
+    closed: bool,
+    gone: bool,
+}
+
+/// What `start_response` was given.
+pub(crate) struct Pending {
+    pub(crate) status: u16,
+    pub(crate) reason: Vec<u8>,
+    pub(crate) headers: Headers,
+    pub(crate) length: Option<u64>,
+}
+
+/// Nobody wants the response any more.
+pub(crate) struct Gone;
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// As its head promised.
+    Complete,
+    /// Shorter than its Content-Length: so many bytes are missing.
+    Short(u64),
+    /// `start_response` was never called.
+    NoHead,
+}
+
+impl Conversation {
+    pub(crate) fn new(exchange: Arc<dyn Exchange>, head_request: bool) -> Self {
+        let state = State {
+            pending: None,
+            head_sent: false,
+            length: None,
+            written: 0,
+            body_allowed: !head_request,
+            ended: false,
+            closed: false,
+            gone: false,
+        };
+        Self { exchange, started: Instant::now(), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the request is over: `wsgi.input` that the application kept does nothing any more.
+    pub(crate) fn input_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Whether the response is over.
+    pub(crate) fn ended(&self) -> bool {
+        self.state().ended
+    }
+
+    pub(crate) fn head_sent(&self) -> bool {
+        self.state().head_sent
+    }
+
+    pub(crate) fn started(&self) -> bool {
+        let state = self.state();
+        state.head_sent || state.pending.is_some()
+    }
+
+    /// The status the application gave, 0 before it gave one.
+    pub(crate) fn set_pending(&self, pending: Pending) {
+        self.state().pending = Some(pending);
+    }
+
+    /// Gives the response a Content-Length if it has none yet (a body of one block).
+    pub(crate) fn fill_length(&self, length: u64) {
+        if let Some(pending) = &mut self.state().pending
+            && pending.length.is_none()
+            && pending.status >= 200
+            && pending.status != 204
+            && pending.status != 304
+        {
+            pending.length = Some(length);
+            pending.headers.push(b"Content-Length", length.to_string().as_bytes());
+        }
+    }
+
+    /// Sends a non-empty block, the head before it if need be; what exceeds the Content-Length is dropped. `last`: the
+    /// application will give no more.
+    pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Gone> {
+        let end = {
+            let mut state = self.state();
+            if state.gone {
+                return Err(Gone);
+            }
+            if !state.body_allowed {
+                return Ok(());
+            }
+            if let Some(length) = state.pending.as_ref().map_or(state.length, |p| p.length) {
+                data = &data[..data.len().min(usize::try_from(length - state.written).unwrap_or(usize::MAX))];
+            }
+            self.send_head(&mut state, false);
+            state.written += data.len() as u64;
+            last || state.length == Some(state.written)
+        };
+        if data.is_empty() {
+            return Ok(());
+        }
+        loop {
+            match self.exchange.data(data, end) {
+                Sent::Took(taken) if taken == data.len() => break,
+                Sent::Took(taken) => data = &data[taken..],
+                Sent::Full => py.detach(|| self.exchange.wait_room()),
+                Sent::Gone => {
+                    self.state().gone = true;
+                    return Err(Gone);
+                }
+            }
+        }
+        if end {
+            self.state().ended = true;
+        }
+        Ok(())
+    }
+
+    /// Hands a file over as the whole body, when nothing was sent yet. `len`: bytes from `offset` to its end.
+    pub(crate) fn file(&self, file: std::os::fd::OwnedFd, offset: u64, len: u64) -> bool {
+        let mut state = self.state();
+        if state.head_sent || !state.body_allowed {
+            return false;
+        }
+        let Some(pending) = &mut state.pending else { return false };
+        let len = match pending.length {
+            Some(length) if length > len => return false,
+            Some(length) => length,
+            None => {
+                pending.length = Some(len);
+                pending.headers.push(b"Content-Length", len.to_string().as_bytes());
+                len
+            }
+        };
+        self.send_head(&mut state, false);
+        state.written = len;
+        state.ended = self.exchange.file(file, offset, len);
+        state.ended
+    }
+
+    /// The iterable is exhausted.
+    pub(crate) fn finish(&self) -> Ending {
+        let mut state = self.state();
+        if state.ended || state.gone {
+            return Ending::Complete;
+        }
+        if !state.head_sent {
+            if state.pending.is_none() {
+                return Ending::NoHead;
+            }
+            let missing = match (&state.pending, state.body_allowed) {
+                (Some(Pending { length: Some(length), status, .. }), true) if *status != 304 => *length,
+                _ => 0,
+            };
+            self.send_head(&mut state, missing == 0);
+            state.ended = true;
+            return self.end_short(missing);
+        }
+        state.ended = true;
+        let missing = state.length.map_or(0, |length| length - state.written);
+        if !state.body_allowed {
+            let _ = self.exchange.data(&[], true);
+            return Ending::Complete;
+        }
+        if missing == 0 {
+            let _ = self.exchange.data(&[], true);
+        }
+        self.end_short(missing)
+    }
+
+    fn end_short(&self, missing: u64) -> Ending {
+        if missing == 0 {
+            return Ending::Complete;
+        }
+        self.exchange.abort("the application gave fewer bytes than its Content-Length said");
+        Ending::Short(missing)
+    }
+
+    /// The application failed. Before the head went out the client gets an error page of this status, afterwards the
+    /// response is cut so that it does not look complete.
+    pub(crate) fn fail(&self, status: u16, reason: &str) {
+        let mut state = self.state();
+        if state.ended {
+            return;
+        }
+        state.ended = true;
+        if state.head_sent {
+            self.exchange.abort(reason);
+            return;
+        }
+        state.head_sent = true;
+        self.exchange.head(&Head {
+            status,
+            reason: b"",
+            headers: &Headers::default(),
+            has_length: false,
+            worker_error: true,
+            end: true,
+            application_seconds: self.started.elapsed().as_secs_f32(),
+        });
+    }
+
+    /// Marks the end for objects the application kept.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        state.closed = true;
+    }
+
+    fn send_head(&self, state: &mut State, end: bool) {
+        let Some(pending) = state.pending.take() else { return };
+        state.head_sent = true;
+        state.length = pending.length;
+        self.exchange.head(&Head {
+            status: pending.status,
+            reason: &pending.reason,
+            headers: &pending.headers,
+            has_length: pending.length.is_some(),
+            worker_error: false,
+            end,
+            application_seconds: self.started.elapsed().as_secs_f32(),
+        });
+    }
+}

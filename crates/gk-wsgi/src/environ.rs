@@ -1,0 +1,119 @@
+//! The environ: a template per profile (what never changes), copied and completed for each request.
+
+use crate::application::{Application, NumberedProfile, mod_wsgi_version};
+use crate::conversation::Conversation;
+use crate::input::Input;
+use gk_python::{Attached, Object, PyError, Type};
+use gk_wire::request::RequestView;
+use std::sync::Arc;
+
+/// Times and ids that only this worker knows.
+pub(crate) struct Here {
+    /// Number of the request thread.
+    pub(crate) thread_id: i64,
+    /// Epoch seconds: a request thread took the request.
+    pub(crate) daemon_start: f64,
+    /// Epoch seconds: now.
+    pub(crate) application_start: f64,
+}
+
+pub(crate) fn build<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    profile: &NumberedProfile,
+    request: &RequestView<'_>,
+    conversation: &Arc<Conversation>,
+    here: &Here,
+) -> Result<Object<'p>, PyError<'p>> {
+    let environ = app.template(profile, || template(py, app, profile))?.environ.bind(py).copy_dict()?;
+    let (names, texts, numbers) = (&app.names, &request.texts, &request.numbers);
+    let set = |key: &gk_python::Kept, value: Object<'p>| environ.set_item(&key.bind(py), &value);
+
+    set(&names.method, py.latin1(texts.method)?)?;
+    set(&names.uri, py.latin1(texts.uri)?)?;
+    let (script_name, path_info) = (py.latin1(texts.script_name)?, py.latin1(texts.path_info)?);
+    set(&names.own_script_name, script_name.clone())?;
+    set(&names.own_path_info, path_info.clone())?;
+    set(&names.script_name, script_name)?;
+    set(&names.path_info, path_info)?;
+    set(&names.query, py.latin1(texts.query)?)?;
+    set(&names.server_name, py.latin1(texts.server_name)?)?;
+    let port = decimal(py, u64::from(numbers.server_port))?;
+    set(&names.listener_port, port.clone())?;
+    set(&names.server_port, port)?;
+    let address = py.latin1(texts.server_addr)?;
+    set(&names.listener_host, address.clone())?;
+    set(&names.server_addr, address)?;
+    set(&names.remote_addr, py.latin1(texts.remote_addr)?)?;
+    set(&names.remote_port, decimal(py, u64::from(numbers.remote_port))?)?;
+    if numbers.version != 11 {
+        let protocol = if numbers.version == 10 { "HTTP/1.0" } else { "HTTP/2.0" };
+        set(&names.protocol, py.str(protocol)?)?;
+    }
+    if numbers.https {
+        let https = py.str("https")?;
+        set(&names.scheme, https.clone())?;
+        set(&names.url_scheme, https)?;
+    }
+    set(&names.request_id, decimal(py, numbers.request_id)?)?;
+    set(&names.connection_id, decimal(py, numbers.connection_id)?)?;
+    set(&names.thread_id, py.int(here.thread_id)?)?;
+    set(&names.request_start, py.float(numbers.request_start)?)?;
+    set(&names.queue_start, py.float(numbers.queue_start)?)?;
+    set(&names.daemon_start, py.float(here.daemon_start)?)?;
+    set(&names.application_start, py.float(here.application_start)?)?;
+    for (name, value) in request.pairs() {
+        environ.set_item(&app.header_name(py, name)?, &py.latin1(value)?)?;
+    }
+    let input =
+        Type::<Input>::from_object(app.input.bind(py)).instance(Input::new(Arc::clone(conversation)))?;
+    set(&names.input, input)?;
+    Ok(environ)
+}
+
+/// What every request of the profile has. Entries that a request may lack (`https`) have their common value here.
+fn template<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    profile: &NumberedProfile,
+) -> Result<Object<'p>, PyError<'p>> {
+    let environ = py.dict()?;
+    let put = |name: &str, value: Object<'p>| environ.set_item(&py.str(name)?, &value);
+    let facts = &app.facts;
+    put("SERVER_PROTOCOL", py.str("HTTP/1.1")?)?;
+    put("REQUEST_SCHEME", py.str("http")?)?;
+    put("wsgi.url_scheme", py.str("http")?)?;
+    put("wsgi.version", py.tuple(&[py.int(1)?, py.int(0)?])?)?;
+    put("wsgi.multithread", py.bool(facts.threads != 1))?;
+    put("wsgi.multiprocess", py.bool(facts.multiprocess))?;
+    put("wsgi.run_once", py.bool(facts.run_once))?;
+    put("wsgi.input_terminated", py.bool(true))?;
+    put("wsgi.errors", app.runtime.errors.bind(py))?;
+    put("wsgi.file_wrapper", app.runtime.file_wrapper.bind(py))?;
+    put("mod_wsgi.version", mod_wsgi_version(py)?)?;
+    put("mod_wsgi.process_group", py.str(&facts.process_group)?)?;
+    put("mod_wsgi.application_group", py.str(&facts.application_group)?)?;
+    put("mod_wsgi.callable_object", py.str(&profile.profile.callable)?)?;
+    put("mod_wsgi.request_handler", py.str("wsgi-script")?)?;
+    put("mod_wsgi.handler_script", py.str("")?)?;
+    put("gilkeeper.version", py.str(gk_wire::PACKAGE_VERSION)?)?;
+    for (name, value) in &profile.profile.environ {
+        // Values come from a configuration file in UTF-8; the application sees their bytes as latin-1, as from the wire.
+        put(name, py.latin1(value.as_bytes())?)?;
+    }
+    Ok(environ)
+}
+
+/// A number as a `str`.
+fn decimal<'p>(py: Attached<'p>, mut number: u64) -> Result<Object<'p>, PyError<'p>> {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return py.latin1(&digits[at..]);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the worker does for Python code of `runtime.py`: one object called `host` in each interpreter.
+
+use gk_python::class::MethodResult;
+use gk_python::error::Builtin;
+use gk_python::{Class, Method, Object, PyError};
+use gk_sys::log::{Context, write};
+use gk_wire::log::Level;
+use std::cell::RefCell;
+use std::ffi::CStr;
+
+thread_local! {
+    static CLIENT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// While it lives, log lines of this thread name the client of its request.
+pub struct CurrentRequest(());
+
+impl CurrentRequest {
+    /// `address`, `port`: of the client. The text is only made when something is logged.
+    pub fn enter(address: &[u8], port: u16) -> Self {
+        CLIENT.with_borrow_mut(|client| {
+            let text = client.get_or_insert_with(String::new);
+            text.clear();
+            text.extend(address.iter().map(|b| char::from(*b)));
+            if port != 0 {
+                text.push(':');
+                let mut digits = [0u8; 5];
+                let mut n = port;
+                let mut at = digits.len();
+                while n > 0 {
+                    at -= 1;
+                    digits[at] = b'0' + (n % 10) as u8;
+                    n /= 10;
+                }
+                text.extend(digits[at..].iter().map(|b| char::from(*b)));
+            }
+        });
+        Self(())
+    }
+}
+
+impl Drop for CurrentRequest {
+    fn drop(&mut self) {
+        CLIENT.with_borrow_mut(|client| {
+            if let Some(text) = client {
+                text.clear();
+            }
+        });
+    }
+}
+
+/// Writes a record of module `wsgi`, with the client of this thread's request if it serves one.
+pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
+    CLIENT.with_borrow(|client| {
+        let client = client.as_deref().filter(|c| !c.is_empty());
+        write(level, "wsgi", Context { code, client }, text);
+    });
+}
+
+/// The `host` object.
+pub(crate) struct Host;
+
+impl Class for Host {
+    const NAME: &'static CStr = c"gilkeeper.Host";
+    const METHODS: &'static [Method] = &[Method {
+        name: c"log",
+        doc: c"log(level, text, code=None, /)\n--\n\nWrites a record to the error log.",
+    }];
+
+    fn method<'p>(&self, _: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
+        let py = this.py();
+        let [level, text, rest @ ..] = args else {
+            return Err(PyError::new(py, Builtin::TypeError, "log() takes a level and a text"));
+        };
+        let level = level.as_utf8().and_then(Level::parse).unwrap_or(Level::Error);
+        let code = rest.first().and_then(Object::as_utf8);
+        match text.as_utf8() {
+            Some(text) => log(level, code, text),
+            // Lone surrogates: written with Python's escapes.
+            None => {
+                let encoded =
+                    text.call_method("encode", &[&py.str("utf-8")?, &py.str("backslashreplace")?])?;
+                log(level, code, &String::from_utf8_lossy(encoded.as_bytes().unwrap_or_default()));
+            }
+        }
+        Ok(py.none())
+    }
+}

@@ -1,0 +1,323 @@
+"""Prepares one interpreter: its log streams, the modules `gilkeeper` and `mod_wsgi`, script loading, signal.signal().
+
+Run once in each interpreter by the worker. The names it starts with: `host` (what the worker does for Python: log,
+request_client, ...) and `facts` (what this process and this interpreter are).
+"""
+
+import sys
+import threading
+import types
+
+
+class LogStream:
+    """A text stream whose lines become records of the error log, each line whole."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+    newlines = None
+    closed = False
+    _most = 8192
+
+    def __init__(self, level):
+        self.level = level
+        self.mode = "w"
+        self.name = "<gilkeeper log>"
+        self.buffer = LogBuffer(self)
+        self._parts = threading.local()
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        pending = getattr(self._parts, "text", "") + text
+        if "\n" in pending:
+            lines, _, pending = pending.rpartition("\n")
+            host.log(self.level, lines)
+        while len(pending) > self._most:
+            host.log(self.level, pending[: self._most])
+            pending = pending[self._most :]
+        self._parts.text = pending
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def flush(self):
+        pending = getattr(self._parts, "text", "")
+        if pending:
+            self._parts.text = ""
+            host.log(self.level, pending)
+
+    def close(self):
+        self.flush()
+
+    def fileno(self):
+        import io
+
+        raise io.UnsupportedOperation("the log stream has no file descriptor")
+
+    def isatty(self):
+        return False
+
+    def readable(self):
+        return False
+
+    def writable(self):
+        return True
+
+    def seekable(self):
+        return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.flush()
+
+
+class LogBuffer:
+    """The binary side of a `LogStream`."""
+
+    def __init__(self, stream):
+        self.raw = self
+        self._stream = stream
+
+    def write(self, data):
+        data = bytes(data)
+        self._stream.write(data.decode("utf-8", "backslashreplace"))
+        return len(data)
+
+    def flush(self):
+        self._stream.flush()
+
+
+class Restricted:
+    """Stands for a standard stream that this server's configuration does not let the application use."""
+
+    def __init__(self, name, directive):
+        self.__dict__["_message"] = f"{name} access is restricted by the configuration ({directive} On)"
+
+    def __getattr__(self, _):
+        raise OSError(self._message)
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper`: an iterable over a file that the server may send without Python."""
+
+    def __init__(self, filelike, blksize=8192):
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if data:
+            return data
+        raise StopIteration
+
+
+class RequestTimeout(BaseException):
+    """Raised in a request thread whose request ran longer than request-timeout allows."""
+
+
+def regular_file(wrapper):
+    """(descriptor, offset, size) when the wrapped object is a regular file with a position, else None."""
+    import os
+    import stat
+
+    try:
+        descriptor = wrapper.filelike.fileno()
+        offset = wrapper.filelike.tell()
+        status = os.fstat(descriptor)
+    except Exception:
+        return None
+    if not stat.S_ISREG(status.st_mode) or not isinstance(offset, int):
+        return None
+    return (descriptor, offset, status.st_size)
+
+
+def compile_script(path):
+    with open(path, "rb") as file:
+        return compile(file.read(), path, "exec", dont_inherit=True)
+
+
+def run_script(code, path, name, mtime):
+    module = types.ModuleType(name)
+    module.__file__ = path
+    module.__mtime__ = mtime
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def import_module(name):
+    import importlib
+
+    return importlib.import_module(name)
+
+
+def add_paths(paths):
+    """`site.addsitedir` for each, what is new moved to the front of `sys.path`."""
+    import site
+
+    before = list(sys.path)
+    for path in paths:
+        site.addsitedir(path)
+    new = [entry for entry in sys.path if entry not in before]
+    sys.path[:] = new + before
+
+
+def insert_home(path):
+    sys.path.insert(0, path)
+
+
+def set_locale(name):
+    import locale
+
+    locale.setlocale(locale.LC_ALL, name)
+
+
+event_callbacks, shutdown_callbacks, signal_callbacks = [], [], []
+active_requests = {}
+
+
+def subscribe_events(callback):
+    event_callbacks.append(callback)
+    return callback
+
+
+def subscribe_shutdown(callback):
+    shutdown_callbacks.append(callback)
+    return callback
+
+
+def subscribe_signals(callback):
+    signal_callbacks.append(callback)
+    return callback
+
+
+def publish(name, event, callbacks):
+    """Calls each callback with the event; one that raises is logged and the next one runs."""
+    import traceback
+
+    for callback in callbacks:
+        try:
+            result = callback(name, **event)
+            if isinstance(result, dict):
+                event.update(result)
+        except SystemExit:
+            host.log("error", f"SystemExit raised by an event subscriber {callback!r} was ignored", "WSGI0190")
+        except BaseException:
+            host.log("error", f"Event subscriber {callback!r} failed\n{traceback.format_exc()}", "WSGI0112")
+
+
+def stopping(reason):
+    """Tells the application that its process ends, while its interpreter is fully alive."""
+    publish("process_stopping", {"shutdown_reason": reason}, event_callbacks + shutdown_callbacks)
+
+
+def stacks(idents):
+    """The Python stacks of these threads of this interpreter, as text by thread."""
+    import traceback
+
+    frames = sys._current_frames()
+    return [
+        (ident, "".join(traceback.format_stack(frames[ident]))) for ident in idents if ident in frames
+    ]
+
+
+class LogHandler:
+    """Replaced by a real `logging.Handler` on first use: `logging` is not imported for those who do not want it."""
+
+    def __new__(cls, *args, **kwargs):
+        import logging
+
+        names = {"CRITICAL": "crit", "ERROR": "error", "WARNING": "warn", "INFO": "info", "DEBUG": "debug"}
+
+        class Handler(logging.Handler):
+            """Writes records to the server's error log at the matching level."""
+
+            def emit(self, record):
+                try:
+                    host.log(names.get(record.levelname, "error"), self.format(record))
+                except Exception:
+                    self.handleError(record)
+
+        Handler.__name__ = Handler.__qualname__ = "LogHandler"
+        return Handler(*args, **kwargs)
+
+
+def switch_interval():
+    """Effective seconds; None where there is no GIL."""
+    return None if facts["gil_mode"] == "free-threading" else sys.getswitchinterval()
+
+
+def restrict_signal():
+    """Makes signal.signal() a logged no-op: this process's signals belong to the server."""
+    import _signal
+    import os
+
+    original, owner = _signal.signal, os.getpid()
+
+    def signal(signalnum, handler):
+        if os.getpid() != owner:
+            return original(signalnum, handler)
+        import traceback
+
+        host.log(
+            "info",
+            f"Registration of a handler for signal {int(signalnum)} was ignored\n"
+            + "".join(traceback.format_stack(sys._getframe(1))),
+        )
+        return handler
+
+    signal.__doc__ = original.__doc__
+    _signal.signal = signal
+
+
+def prepare():
+    sys.stderr = LogStream("error")
+    sys.stdout = Restricted("sys.stdout", "WSGIRestrictStdout") if facts["restrict_stdout"] else LogStream("error")
+    if facts["restrict_stdin"]:
+        sys.stdin = Restricted("sys.stdin", "WSGIRestrictStdin")
+    if facts["restrict_signal"]:
+        restrict_signal()
+    sys.argv = ["mod_wsgi"]
+
+    shared = {
+        "process_group": facts["process_group"],
+        "application_group": facts["application_group"],
+        "maximum_processes": facts["processes"],
+        "threads_per_process": facts["threads"],
+        "FileWrapper": FileWrapper,
+        "RequestTimeout": RequestTimeout,
+        "LogHandler": LogHandler,
+        "active_requests": active_requests,
+        "subscribe_events": subscribe_events,
+        "subscribe_shutdown": subscribe_shutdown,
+        "subscribe_signals": subscribe_signals,
+        "event_callbacks": event_callbacks,
+        "shutdown_callbacks": shutdown_callbacks,
+        "signal_callbacks": signal_callbacks,
+    }
+    compatible = types.ModuleType("mod_wsgi", "What mod_wsgi gives an application, given by Gilkeeper.")
+    compatible.__dict__.update(shared, version=tuple(facts["mod_wsgi_version"]))
+    sys.modules["mod_wsgi"] = compatible
+    try:
+        import gilkeeper
+    except ImportError:
+        gilkeeper = sys.modules["gilkeeper"] = types.ModuleType("gilkeeper")
+    gilkeeper.__dict__.update(shared, gil_mode=facts["gil_mode"], version=facts["version"])
+    gilkeeper.__dict__["switch_interval"] = switch_interval
+
+
+prepare()
+errors = LogStream("error")

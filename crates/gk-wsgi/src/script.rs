@@ -1,0 +1,183 @@
+//! Loading: script files as modules of their own name, packages by import; one copy per interpreter, one load at a time.
+
+use crate::application::Application;
+use crate::host::log;
+use gk_python::{Attached, Kept, Object, PyError};
+use gk_wire::log::Level;
+use md5::{Digest, Md5};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+/// What one interpreter has loaded.
+#[derive(Default)]
+pub(crate) struct Scripts {
+    loaded: Mutex<HashMap<String, Arc<Loaded>>>,
+    /// Whether a load is going on. Waited for detached, so that a thread that waits here does not hold the GIL.
+    loading: Mutex<bool>,
+    load_ended: Condvar,
+}
+
+/// The right to load; the next one has it when this is dropped.
+struct Loading<'a>(&'a Scripts);
+
+impl Scripts {
+    /// Blocks; call it detached.
+    fn begin_load(&self) {
+        let mut loading = lock(&self.loading);
+        while *loading {
+            loading = self.load_ended.wait(loading).unwrap_or_else(PoisonError::into_inner);
+        }
+        *loading = true;
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.loading) = false;
+        self.0.load_ended.notify_one();
+    }
+}
+
+pub(crate) struct Loaded {
+    module: Kept,
+    /// The file to watch and its modification time when it was read.
+    file: Option<(PathBuf, Option<SystemTime>)>,
+}
+
+/// Why a script could not be loaded; the log has been written.
+pub struct LoadFailure {
+    /// Python's traceback.
+    pub traceback: String,
+}
+
+/// A file that was loaded and its modification time then (`None`: it could not be read).
+pub type Watched = (PathBuf, Option<SystemTime>);
+
+impl Application {
+    /// The module of a script, loaded if need be. Failures are logged with mod_wsgi's codes and tried again next time.
+    /// `in_request`: for the choice of the code.
+    pub(crate) fn module<'p>(
+        &self,
+        py: Attached<'p>,
+        script: &str,
+        is_module: bool,
+        in_request: bool,
+    ) -> Result<Object<'p>, LoadFailure> {
+        if let Some(loaded) = lock(&self.scripts.loaded).get(script) {
+            return Ok(loaded.module.bind(py));
+        }
+        py.detach(|| self.scripts.begin_load());
+        let _loading = Loading(&self.scripts);
+        if let Some(loaded) = lock(&self.scripts.loaded).get(script) {
+            return Ok(loaded.module.bind(py));
+        }
+        let loaded = if is_module { self.import(py, script) } else { self.run_file(py, script) };
+        match loaded {
+            Ok((module, file)) => {
+                let kept = Arc::new(Loaded { module: module.clone().keep(), file });
+                lock(&self.scripts.loaded).insert(script.to_owned(), kept);
+                Ok(module)
+            }
+            Err((error, stage)) => Err(report(&error, stage, script, in_request)),
+        }
+    }
+
+    fn import<'p>(&self, py: Attached<'p>, name: &str) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
+        let ran = |error| (error, Stage::Run);
+        let module =
+            py.str(name).and_then(|name| self.runtime.import_module.bind(py).call(&[&name])).map_err(ran)?;
+        let file = py
+            .str("__file__")
+            .and_then(|name| module.attr_if_there(&name))
+            .ok()
+            .flatten()
+            .and_then(|file| file.as_utf8().map(PathBuf::from));
+        Ok((module, file.map(|file| (file.clone(), modified(&file)))))
+    }
+
+    fn run_file<'p>(
+        &self,
+        py: Attached<'p>,
+        path: &str,
+    ) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
+        let file = PathBuf::from(path);
+        // Read before the source: a change in between is then seen as a change.
+        let mtime = modified(&file);
+        let read = |error| (error, Stage::Read);
+        let shown = py.str(path).map_err(read)?;
+        let code = self.runtime.compile_script.bind(py).call(&[&shown]).map_err(read)?;
+        let ran = |error| (error, Stage::Run);
+        let name = py.str(&module_name(path)).map_err(ran)?;
+        let micros = mtime
+            .and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok())
+            .map_or(0, |d| d.as_micros() as i64);
+        let micros = py.int(micros).map_err(ran)?;
+        let module = self.runtime.run_script.bind(py).call(&[&code, &shown, &name, &micros]).map_err(ran)?;
+        Ok((module, Some((file, mtime))))
+    }
+
+    /// Imports a script at process start and looks for its callable.
+    pub fn preload<'p>(
+        &self,
+        py: Attached<'p>,
+        script: &str,
+        is_module: bool,
+        callable: Option<&str>,
+    ) -> Result<(), LoadFailure> {
+        let module = self.module(py, script, is_module, false)?;
+        match callable {
+            Some(name) if module.attr(name).is_err() => {
+                let text = format!("'{script}' has no callable named '{name}'");
+                log(Level::Error, Some("WSGI0089"), &text);
+                Err(LoadFailure { traceback: text })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The files loaded here, for watching.
+    pub fn watched(&self) -> Vec<Watched> {
+        lock(&self.scripts.loaded).values().filter_map(|loaded| loaded.file.clone()).collect()
+    }
+}
+
+type Failure<'p> = (PyError<'p>, Stage);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Read,
+    Run,
+}
+
+fn report(error: &PyError<'_>, stage: Stage, script: &str, in_request: bool) -> LoadFailure {
+    let traceback = error.traceback();
+    let (code, text) = match (stage, error.is_system_exit(), in_request) {
+        (Stage::Read, _, true) => ("WSGI0105", "cannot be read or compiled"),
+        (Stage::Read, _, false) => ("WSGI0106", "cannot be read or compiled"),
+        (Stage::Run, true, true) => ("WSGI0107", "raised SystemExit while it was loaded; ignored"),
+        (Stage::Run, true, false) => ("WSGI0108", "raised SystemExit while it was loaded; ignored"),
+        (Stage::Run, false, true) => ("WSGI0109", "raised an exception while it was loaded"),
+        (Stage::Run, false, false) => ("WSGI0110", "raised an exception while it was loaded"),
+    };
+    log(Level::Error, Some(code), &format!("Script '{script}' {text}"));
+    log(Level::Error, Some("WSGI0174"), &traceback);
+    LoadFailure { traceback }
+}
+
+/// The modification time, for comparing with a later one.
+pub fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|m| m.modified()).ok()
+}
+
+/// The name of a script's module: a digest, so that two files called `wsgi.py` do not meet.
+fn module_name(path: &str) -> String {
+    let digest = Md5::digest(path.as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("_mod_wsgi_{hex}")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,243 @@
+//! `start_response` and the write callable: what PEP 3333 lets an application say about its response, checked.
+
+use crate::conversation::{Conversation, Pending};
+use gk_python::class::MethodResult;
+use gk_python::error::Builtin;
+use gk_python::{Attached, Class, Method, Object, PyError, Type};
+use gk_wire::response::Headers;
+use std::ffi::CStr;
+use std::sync::Arc;
+
+/// The callable given to the application.
+pub(crate) struct StartResponse {
+    pub(crate) conversation: Arc<Conversation>,
+    /// The type of the write callable in the same interpreter.
+    pub(crate) write_type: Arc<gk_python::Kept>,
+}
+
+impl Class for StartResponse {
+    const NAME: &'static CStr = c"gilkeeper.StartResponse";
+    const METHODS: &'static [Method] = &[];
+    const CALLABLE: bool = true;
+
+    fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
+        Ok(this.py().none())
+    }
+
+    fn call<'p>(
+        &self,
+        this: &Object<'p>,
+        args: &[Object<'p>],
+        keywords: Option<Object<'p>>,
+    ) -> MethodResult<'p> {
+        let py = this.py();
+        let (status, headers, exc_info) = arguments(py, args, keywords)?;
+        if self.conversation.ended() {
+            return Err(PyError::new(
+                py,
+                Builtin::RuntimeError,
+                "start_response() called after the request ended",
+            ));
+        }
+        if self.conversation.head_sent() {
+            return Err(match exc_info {
+                Some(info) => raise_again(&info)?,
+                None => PyError::new(py, Builtin::RuntimeError, "headers have already been sent"),
+            });
+        }
+        let pending = parse(&status, &headers)?;
+        self.conversation.set_pending(pending);
+        let write = Write { conversation: Arc::clone(&self.conversation) };
+        Type::<Write>::from_object(self.write_type.bind(py)).instance(write)
+    }
+}
+
+type Arguments<'p> = (Object<'p>, Object<'p>, Option<Object<'p>>);
+
+fn arguments<'p>(
+    py: Attached<'p>,
+    args: &[Object<'p>],
+    keywords: Option<Object<'p>>,
+) -> Result<Arguments<'p>, PyError<'p>> {
+    let wrong = || {
+        let text = "start_response() takes (status, response_headers, exc_info=None)";
+        PyError::new(py, Builtin::TypeError, text)
+    };
+    let mut exc_info = args.get(2).cloned();
+    if let Some(keywords) = keywords {
+        if keywords.size()? != 1 || exc_info.is_some() {
+            return Err(wrong());
+        }
+        exc_info = Some(keywords.item(&py.str("exc_info")?).map_err(|_| wrong())?);
+    }
+    let exc_info = exc_info.filter(|info| !info.is_none());
+    match args {
+        [status, headers] | [status, headers, _] => Ok((status.clone(), headers.clone(), exc_info)),
+        _ => Err(wrong()),
+    }
+}
+
+/// The application reports an error after its headers went out: its own exception goes on.
+fn raise_again<'p>(info: &Object<'p>) -> Result<PyError<'p>, PyError<'p>> {
+    if !info.is_tuple() || info.size()? != 3 {
+        return Err(PyError::new(
+            info.py(),
+            Builtin::TypeError,
+            "exc_info must be a tuple (type, value, traceback)",
+        ));
+    }
+    let (value, trace) = (info.tuple_item(1)?, info.tuple_item(2)?);
+    if !trace.is_none() {
+        value.call_method("with_traceback", &[&trace])?;
+    }
+    Ok(PyError::from_value(value))
+}
+
+fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyError<'p>> {
+    let py = status.py();
+    if !status.is_str() {
+        let text = format!("status must be a str, not {}", status.type_name());
+        return Err(PyError::new(py, Builtin::TypeError, &text));
+    }
+    let bad = |text: &str| PyError::new(py, Builtin::ValueError, text);
+    let line = status.as_latin1().ok_or_else(|| bad("status has characters outside latin-1"))?;
+    let (number, reason) = parse_status(&line).map_err(bad)?;
+    if !headers.is_list() {
+        let text = format!("response headers must be a list, not {}", headers.type_name());
+        return Err(PyError::new(py, Builtin::TypeError, &text));
+    }
+    let items = headers.to_tuple()?;
+    let mut pending =
+        Pending { status: number, reason: reason.to_vec(), headers: Headers::default(), length: None };
+    for index in 0..items.size()? {
+        header(&mut pending, &items.tuple_item(index)?)?;
+    }
+    Ok(pending)
+}
+
+fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p>> {
+    let py = item.py();
+    if !item.is_tuple() || item.size()? != 2 {
+        return Err(PyError::new(
+            py,
+            Builtin::TypeError,
+            "each response header must be a tuple (name, value)",
+        ));
+    }
+    let (name, value) = (item.tuple_item(0)?, item.tuple_item(1)?);
+    if !name.is_str() || !value.is_str() {
+        return Err(PyError::new(py, Builtin::TypeError, "response header names and values must be str"));
+    }
+    let bad = |text: String| PyError::new(py, Builtin::ValueError, &text);
+    let shown = || name.as_utf8().unwrap_or("?").escape_debug().to_string();
+    let (Some(name_bytes), Some(value_bytes)) = (name.as_latin1(), value.as_latin1()) else {
+        return Err(bad(format!("response header '{}' has characters outside latin-1", shown())));
+    };
+    if name_bytes.is_empty() || !name_bytes.iter().all(|b| is_token(*b)) {
+        return Err(bad(format!("'{}' is not a legal response header name", shown())));
+    }
+    if value_bytes.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        return Err(bad(format!("the value of response header '{}' has a line break or NUL", shown())));
+    }
+    if name_bytes.eq_ignore_ascii_case(b"content-length") {
+        let length = std::str::from_utf8(&value_bytes)
+            .ok()
+            .map(str::trim)
+            .filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|t| t.parse::<u64>().ok())
+            .ok_or_else(|| bad(format!("Content-Length '{}' is not a number of bytes", value.display())))?;
+        if pending.length.is_some_and(|other| other != length) {
+            return Err(bad("two different Content-Length headers".to_owned()));
+        }
+        if pending.length.replace(length).is_some() {
+            return Ok(());
+        }
+    }
+    pending.headers.push(&name_bytes, &value_bytes);
+    Ok(())
+}
+
+/// Three digits, then nothing or a space and a reason without control characters.
+fn parse_status(line: &[u8]) -> Result<(u16, &[u8]), &'static str> {
+    let (digits, rest) = line.split_at_checked(3).ok_or("status must begin with three digits")?;
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err("status must begin with three digits");
+    }
+    let number = digits.iter().fold(0, |n, d| n * 10 + u16::from(d - b'0'));
+    if number < 100 {
+        return Err("status must be 100 or above");
+    }
+    match rest {
+        [] => Ok((number, rest)),
+        [b' ', reason @ ..] if !reason.iter().any(u8::is_ascii_control) => Ok((number, reason)),
+        [b' ', ..] => Err("the reason phrase has control characters"),
+        _ => Err("status must be three digits, a space and a reason"),
+    }
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The write callable that `start_response` returns.
+pub(crate) struct Write {
+    conversation: Arc<Conversation>,
+}
+
+impl Class for Write {
+    const NAME: &'static CStr = c"gilkeeper.Write";
+    const METHODS: &'static [Method] = &[];
+    const CALLABLE: bool = true;
+
+    fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
+        Ok(this.py().none())
+    }
+
+    fn call<'p>(&self, this: &Object<'p>, args: &[Object<'p>], _: Option<Object<'p>>) -> MethodResult<'p> {
+        let py = this.py();
+        let [data] = args else {
+            return Err(PyError::new(py, Builtin::TypeError, "write() takes one bytes argument"));
+        };
+        let Some(bytes) = data.as_bytes() else {
+            let text = format!("write() argument must be bytes, not {}", data.type_name());
+            return Err(PyError::new(py, Builtin::TypeError, &text));
+        };
+        if !bytes.is_empty() {
+            if self.conversation.ended() && !self.conversation.head_sent() {
+                return Err(PyError::new(
+                    py,
+                    Builtin::RuntimeError,
+                    "write() called after the request ended",
+                ));
+            }
+            self.conversation.block(py, bytes, false).map_err(|_| {
+                PyError::new(py, Builtin::OSError, "the client has gone: the response is not wanted any more")
+            })?;
+            self.conversation.exchange.flush();
+        }
+        Ok(py.none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_status;
+
+    #[test]
+    fn status_lines() {
+        let cases: &[(&[u8], Result<(u16, &[u8]), ()>)] = &[
+            (b"200 OK", Ok((200, b"OK"))),
+            (b"200", Ok((200, b""))),
+            (b"200 ", Ok((200, b""))),
+            (b"404 Not \xe9 Found", Ok((404, b"Not \xe9 Found"))),
+            (b"20", Err(())),
+            (b"2000", Err(())),
+            (b"099 x", Err(())),
+            (b"abc OK", Err(())),
+            (b"200 a\r\nX: y", Err(())),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(parse_status(line).map_err(drop), *expected, "{}", line.escape_ascii());
+        }
+    }
+}
