@@ -19,13 +19,6 @@ impl ThreadStates {
         Self { states: Vec::new(), _not_send: PhantomData }
     }
 
-    /// For a thread that Python itself started and that is attached: its present state belongs to the list.
-    pub fn adopt(py: Attached<'_>) -> Self {
-        // SAFETY: attached, so there is a current thread state.
-        let state = unsafe { ffi::PyThreadState_Get() };
-        Self { states: vec![(Interpreter::current(py), state)], _not_send: PhantomData }
-    }
-
     /// Attaches to an interpreter for the length of `f`. The thread must be detached.
     pub fn attach<R>(&mut self, interpreter: Interpreter, f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
         /// Detaches also when `f` panics.
@@ -88,6 +81,20 @@ impl ThreadStates {
             // SAFETY: current and cleared; afterwards the thread is detached.
             unsafe { ffi::PyThreadState_DeleteCurrent() };
         }
+    }
+
+    /// For a thread that Python started: runs `f` detached, with the states of this thread, the present one among them.
+    pub fn lead<R: Send>(py: Attached<'_>, f: impl FnOnce(&mut ThreadStates) -> R + Send) -> R {
+        // SAFETY: attached, so there is a current thread state.
+        let own = unsafe { ffi::PyThreadState_Get() };
+        let interpreter = Interpreter::current(py);
+        // Addresses only, so that the closure below may be `Send`; it runs on this very thread.
+        let own = own as usize;
+        py.detach(move || {
+            let mut states =
+                Self { states: vec![(interpreter, own as *mut ffi::PyThreadState)], _not_send: PhantomData };
+            f(&mut states)
+        })
     }
 
     fn state_of(&mut self, interpreter: Interpreter) -> *mut ffi::PyThreadState {

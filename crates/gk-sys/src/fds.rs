@@ -35,6 +35,11 @@ pub fn send(socket: impl AsFd, data: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resul
     Ok(retry_on_intr(|| sendmsg(&socket, &slices, &mut ancillary, SendFlags::NOSIGNAL))?)
 }
 
+/// Sends what a socket takes without waiting; `WouldBlock` says it takes nothing now.
+pub fn try_send(socket: impl AsFd, data: &[u8]) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::net::send(&socket, data, SendFlags::NOSIGNAL | SendFlags::DONTWAIT))?)
+}
+
 /// What [`receive`] found.
 #[derive(Debug)]
 pub struct Received {

@@ -2,6 +2,7 @@
 //! the log. Each function wraps one facility; what to do with it is decided by the callers. No policy here.
 
 pub mod clock;
+pub mod exit;
 pub mod fds;
 pub mod log;
 pub mod page;

@@ -55,8 +55,6 @@ pub struct NumberedProfile {
     pub number: u64,
     /// The profile.
     pub profile: Profile,
-    /// The callable's name as bytes for CPython.
-    pub script_module: String,
 }
 
 /// Functions and objects of `runtime.py`.

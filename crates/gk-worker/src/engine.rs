@@ -1,0 +1,169 @@
+//! What all threads of the process share: the setup, the present link, the interpreters, counters for the timers, the slots
+//! that say which thread serves what.
+
+use crate::groups::Groups;
+use crate::link::Link;
+use bytes::Bytes;
+use gk_wire::request::Profile;
+use gk_wire::setup::WorkerSetup;
+use gk_wsgi::application::NumberedProfile;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+/// Shared by all threads of the worker.
+pub(crate) struct Engine {
+    pub(crate) setup: WorkerSetup,
+    pub(crate) groups: Groups,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) counters: Counters,
+    pub(crate) started: Instant,
+    link: Mutex<Present>,
+    link_changed: Condvar,
+    /// Set while requests run: the ticker looks at the link each millisecond.
+    ticking: AtomicBool,
+    ticker: OnceLock<std::thread::Thread>,
+}
+
+struct Present {
+    link: Option<Arc<Link>>,
+    stopping: bool,
+}
+
+/// What one request thread does.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// Microseconds since `Engine::started` at which it took its request, plus one; 0 when idle.
+    pub(crate) since: AtomicU64,
+    /// `threading.get_ident()` of the thread.
+    pub(crate) ident: AtomicU64,
+    /// `RequestTimeout` was raised in it; what is left of that must not hit its next request.
+    pub(crate) interrupted: AtomicBool,
+    /// The request it serves.
+    pub(crate) request: Mutex<Option<(Bytes, Arc<NumberedProfile>)>>,
+}
+
+/// Figures for timers and status.
+#[derive(Default)]
+pub(crate) struct Counters {
+    /// Requests finished.
+    pub(crate) finished: AtomicU64,
+    /// Requests started.
+    pub(crate) started: AtomicU64,
+    /// Microseconds since `Engine::started` of the last activity, plus one; 0 before the first request.
+    pub(crate) last_activity: AtomicU64,
+    /// A script was loaded successfully (or nothing needs to be).
+    pub(crate) loaded: AtomicBool,
+}
+
+impl Engine {
+    pub(crate) fn new(setup: WorkerSetup, groups: Groups) -> Self {
+        let slots = (0..setup.threads).map(|_| Slot::default()).collect();
+        Self {
+            setup,
+            groups,
+            slots,
+            counters: Counters::default(),
+            started: Instant::now(),
+            link: Mutex::new(Present { link: None, stopping: false }),
+            link_changed: Condvar::new(),
+            ticking: AtomicBool::new(false),
+            ticker: OnceLock::new(),
+        }
+    }
+
+    /// Microseconds since the start, plus one (0 means "never").
+    pub(crate) fn now(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64 + 1
+    }
+
+    fn present(&self) -> MutexGuard<'_, Present> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a link other than `old`; `None` when the worker stops.
+    pub(crate) fn next_link(&self, old: Option<&Arc<Link>>) -> Option<Arc<Link>> {
+        let mut present = self.present();
+        loop {
+            if present.stopping {
+                return None;
+            }
+            match &present.link {
+                Some(link) if old.is_none_or(|old| !Arc::ptr_eq(old, link)) => return Some(Arc::clone(link)),
+                _ => present = self.link_changed.wait(present).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// The link there is.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        self.present().link.clone()
+    }
+
+    /// A new link, after the front was started anew.
+    pub(crate) fn set_link(&self, link: Arc<Link>) {
+        let old = self.present().link.replace(link);
+        if let Some(old) = old {
+            old.shut();
+        }
+        self.link_changed.notify_all();
+    }
+
+    /// No new request is taken any more; idle request threads end.
+    pub(crate) fn stop(&self) {
+        let link = {
+            let mut present = self.present();
+            present.stopping = true;
+            present.link.clone()
+        };
+        if let Some(link) = link {
+            link.shut();
+        }
+        self.link_changed.notify_all();
+    }
+
+    /// Busy request threads.
+    pub(crate) fn busy(&self) -> u32 {
+        self.slots.iter().filter(|slot| slot.since.load(Ordering::Relaxed) != 0).count() as u32
+    }
+
+    /// Makes sure that the ticker runs.
+    pub(crate) fn arm_ticker(&self) {
+        if !self.ticking.load(Ordering::Relaxed)
+            && !self.ticking.swap(true, Ordering::AcqRel)
+            && let Some(ticker) = self.ticker.get()
+        {
+            ticker.unpark();
+        }
+    }
+
+    /// The ticker's thread: sleeps while nothing runs, else looks at the link each millisecond. Ends with the process.
+    pub(crate) fn tick_forever(self: Arc<Self>) {
+        const TICK: std::time::Duration = std::time::Duration::from_millis(1);
+        const QUIET: u32 = 50;
+        let _ = self.ticker.set(std::thread::current());
+        let (mut last, mut quiet) = (0, 0);
+        loop {
+            if !self.ticking.load(Ordering::Acquire) {
+                std::thread::park();
+                quiet = 0;
+                continue;
+            }
+            std::thread::park_timeout(TICK);
+            let busy = self.link().is_some_and(|link| link.tick(&mut last));
+            quiet = if busy { 0 } else { quiet + 1 };
+            if quiet > QUIET {
+                self.ticking.store(false, Ordering::Release);
+            }
+        }
+    }
+}
+
+/// Gives a profile its number in this process; the same content has the same number on every link.
+pub(crate) fn number_profile(profile: Profile) -> Arc<NumberedProfile> {
+    static KNOWN: OnceLock<Mutex<HashMap<Profile, Arc<NumberedProfile>>>> = OnceLock::new();
+    let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let number = known.len() as u64;
+    Arc::clone(known.entry(profile.clone()).or_insert_with(|| Arc::new(NumberedProfile { number, profile })))
+}

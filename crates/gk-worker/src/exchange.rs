@@ -1,0 +1,170 @@
+//! One request on the link: what came of its body, how much room its response has, whether it is still wanted. The part
+//! that the link's reader touches is [`LinkExchange`]; [`Served`] joins it with the link for the conversation.
+
+use crate::link::Link;
+use bytes::Bytes;
+use gk_wire::frame::{self, ToFrontFrame};
+use gk_wire::response::HeadWriter;
+use gk_wsgi::{Body, Exchange, Head, Sent};
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// State of one request's two streams.
+pub(crate) struct LinkExchange {
+    pub(crate) id: u32,
+    state: Mutex<State>,
+}
+
+struct State {
+    pieces: VecDeque<Bytes>,
+    body_ended: bool,
+    room: u32,
+    /// Body bytes taken by the application that the front has not been told of.
+    owed: u32,
+    gone: bool,
+    lost: bool,
+}
+
+impl LinkExchange {
+    pub(crate) fn new(id: u32, body_ended: bool) -> Self {
+        let state = State {
+            pieces: VecDeque::new(),
+            body_ended,
+            room: frame::INITIAL_WINDOW,
+            owed: 0,
+            gone: false,
+            lost: false,
+        };
+        Self { id, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn body_came(&self, piece: Bytes, end: bool) {
+        let mut state = self.state();
+        if !piece.is_empty() {
+            state.pieces.push_back(piece);
+        }
+        state.body_ended |= end;
+    }
+
+    pub(crate) fn room_came(&self, bytes: u32) {
+        let mut state = self.state();
+        state.room = state.room.saturating_add(bytes);
+    }
+
+    pub(crate) fn cancelled(&self) {
+        self.state().gone = true;
+    }
+
+    pub(crate) fn lost(&self) {
+        let mut state = self.state();
+        state.gone = true;
+        state.lost = true;
+    }
+}
+
+/// A request being served: its exchange and the link it came by.
+pub(crate) struct Served {
+    pub(crate) link: Arc<Link>,
+    pub(crate) exchange: Arc<LinkExchange>,
+}
+
+impl Exchange for Served {
+    fn body(&self, most: usize) -> Body {
+        let mut state = self.exchange.state();
+        let Some(mut piece) = state.pieces.pop_front() else {
+            return match (state.body_ended, state.gone) {
+                (true, _) => Body::End,
+                (false, true) => Body::Failed("the client or the front has gone".to_owned()),
+                (false, false) => Body::Wait,
+            };
+        };
+        if piece.len() > most {
+            let rest = piece.split_off(most);
+            state.pieces.push_front(rest);
+        }
+        state.owed += piece.len() as u32;
+        let tell = state.owed >= frame::INITIAL_WINDOW / 4 && !state.body_ended;
+        let owed = if tell { std::mem::take(&mut state.owed) } else { 0 };
+        drop(state);
+        if tell {
+            self.link.send(&ToFrontFrame::Credit { id: self.exchange.id, bytes: owed });
+            self.link.try_flush();
+        }
+        Body::Bytes(piece)
+    }
+
+    fn wait_body(&self) {
+        self.link.wait_for(|| {
+            let state = self.exchange.state();
+            !state.pieces.is_empty() || state.body_ended || state.gone
+        });
+    }
+
+    fn head(&self, head: &Head<'_>) {
+        let mut flags = 0;
+        for (bit, set) in [
+            (frame::END, head.end),
+            (frame::WORKER_ERROR, head.worker_error),
+            (frame::HAS_LENGTH, head.has_length),
+        ] {
+            flags |= if set { bit } else { 0 };
+        }
+        self.link.put(|out| {
+            let mut writer = HeadWriter::begin(
+                out,
+                self.exchange.id,
+                flags,
+                head.status,
+                head.reason,
+                head.application_seconds,
+            );
+            writer.headers(head.headers);
+            writer.finish();
+        });
+    }
+
+    fn data(&self, data: &[u8], end: bool) -> Sent {
+        let len = {
+            let mut state = self.exchange.state();
+            if state.gone {
+                return Sent::Gone;
+            }
+            let len = data.len().min(frame::CHUNK).min(state.room as usize);
+            if len == 0 && !data.is_empty() {
+                return Sent::Full;
+            }
+            state.room -= len as u32;
+            len
+        };
+        let end = end && len == data.len();
+        self.link.send(&ToFrontFrame::Data { id: self.exchange.id, end, data: &data[..len] });
+        Sent::Took(len)
+    }
+
+    fn wait_room(&self) {
+        self.link.wait_for(|| {
+            let state = self.exchange.state();
+            state.room > 0 || state.gone
+        });
+    }
+
+    fn file(&self, file: OwnedFd, offset: u64, len: u64) -> bool {
+        self.link.send_with(&ToFrontFrame::File { id: self.exchange.id, offset, len }, &file);
+        true
+    }
+
+    fn abort(&self, reason: &str) {
+        let most = reason.len().min(200);
+        let reason = reason.get(..most).unwrap_or("the response failed");
+        self.link.send(&ToFrontFrame::Abort { id: self.exchange.id, reason });
+    }
+
+    fn flush(&self) {
+        self.link.try_flush();
+    }
+}

@@ -1,0 +1,447 @@
+//! The stream to the front, shared by all request threads of the process.
+//!
+//! There is no reader thread: an idle request thread takes the **reader's role**, takes its own request off the socket
+//! and serves it (leader and followers), so an idle worker costs one wake-up per request. Responses are put together in
+//! one buffer and written when a batch is done.
+//!
+//! How others are woken depends on how long requests have been taking. Slow applications (they wait, or compute long):
+//! whoever takes a request wakes the next idle thread at once. Fast ones: nobody is woken; [`Link::tick`], called each
+//! millisecond while requests run, wakes a thread when the queue has stood still. Waking eagerly there costs a quarter of
+//! the throughput, because each woken thread then waits for the GIL.
+//!
+//! Locks: `inner` (queue, tables, roles), `buffer` (only the reader), `out` (only for writing). `inner` is never held
+//! together with another one, and none while Python runs.
+
+use crate::exchange::LinkExchange;
+use bytes::{Bytes, BytesMut};
+use gk_sys::fds;
+use gk_sys::page::SharedPage;
+use gk_wire::frame::{self, Hello, ToFrontFrame, ToWorkerFrame, Welcome};
+use gk_wire::page;
+use gk_wire::request::Profile;
+use gk_wsgi::application::NumberedProfile;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+/// Bytes of responses that are put together before they are written in any case.
+const FLUSH_AT: usize = 32 * 1024;
+/// Requests that take longer than this on average are "slow".
+const SLOW: Duration = Duration::from_micros(150);
+/// A finished response waits at most this long for others of its batch.
+const LINGER: Duration = Duration::from_micros(200);
+
+/// The worker's end of one link.
+pub(crate) struct Link {
+    socket: OwnedFd,
+    page: SharedPage,
+    inner: Mutex<Inner>,
+    buffer: Mutex<BytesMut>,
+    out: Mutex<Out>,
+    progress: Condvar,
+    slow: AtomicBool,
+    /// Requests taken off the queue: what [`Link::tick`] compares.
+    taken: AtomicU64,
+    /// Whether threads run in parallel (no shared GIL): then waking eagerly always pays.
+    parallel: bool,
+}
+
+struct Inner {
+    queue: VecDeque<Job>,
+    exchanges: HashMap<u32, Arc<LinkExchange>>,
+    profiles: HashMap<u32, Arc<NumberedProfile>>,
+    /// A thread has the reader's role.
+    reading: bool,
+    /// Idle request threads, the most recent last.
+    idle: Vec<Thread>,
+    /// Threads that wait for something of their own request.
+    waiting: usize,
+    /// Threads that serve a request.
+    running: usize,
+    started: u64,
+    /// Mean service time in microseconds (exponential).
+    service: f32,
+    drained: bool,
+    closed: bool,
+}
+
+struct Out {
+    buffer: BytesMut,
+    since: Option<Instant>,
+}
+
+/// A request taken off the stream.
+pub(crate) struct Job {
+    pub(crate) payload: Bytes,
+    pub(crate) profile: Arc<NumberedProfile>,
+    pub(crate) exchange: Arc<LinkExchange>,
+}
+
+impl Link {
+    /// Takes over a socket and its page and greets the front.
+    pub(crate) fn open(
+        socket: OwnedFd,
+        page: &OwnedFd,
+        welcome: &Welcome,
+        parallel: bool,
+    ) -> std::io::Result<Arc<Self>> {
+        let link = Self {
+            socket,
+            page: SharedPage::map(page)?,
+            inner: Mutex::new(Inner {
+                queue: VecDeque::new(),
+                exchanges: HashMap::new(),
+                profiles: HashMap::new(),
+                reading: false,
+                idle: Vec::new(),
+                waiting: 0,
+                running: 0,
+                started: 0,
+                service: 0.0,
+                drained: false,
+                closed: false,
+            }),
+            buffer: Mutex::new(BytesMut::with_capacity(256 * 1024)),
+            out: Mutex::new(Out { buffer: BytesMut::with_capacity(2 * FLUSH_AT), since: None }),
+            progress: Condvar::new(),
+            slow: AtomicBool::new(parallel),
+            taken: AtomicU64::new(0),
+            parallel,
+        };
+        let json = serde_json::to_vec(welcome).unwrap_or_default();
+        link.send(&ToFrontFrame::Welcome(&json));
+        link.flush();
+        Ok(Arc::new(link))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // === taking requests ===
+
+    /// The next request; `None` when the link is drained or its other end is gone. Blocks: call it detached.
+    pub(crate) fn next(self: &Arc<Self>) -> Option<Job> {
+        self.flush();
+        let mut inner = self.inner();
+        loop {
+            if let Some(job) = self.take(&mut inner) {
+                return Some(job);
+            }
+            if inner.closed || inner.drained {
+                self.wake_everyone(&mut inner);
+                return None;
+            }
+            if inner.reading {
+                let me = std::thread::current();
+                inner.idle.push(me.clone());
+                drop(inner);
+                std::thread::park();
+                inner = self.inner();
+                inner.idle.retain(|thread| thread.id() != me.id());
+            } else {
+                inner = self.read(inner);
+            }
+        }
+    }
+
+    /// Another request that is there already and that `wanted` accepts. Never blocks.
+    pub(crate) fn try_next(&self, wanted: impl Fn(&NumberedProfile) -> bool) -> Option<Job> {
+        let mut inner = self.inner();
+        if !inner.queue.front().is_some_and(|job| wanted(&job.profile)) {
+            return None;
+        }
+        self.take(&mut inner)
+    }
+
+    fn take(&self, inner: &mut Inner) -> Option<Job> {
+        let job = inner.queue.pop_front()?;
+        inner.started += 1;
+        inner.running += 1;
+        self.page.word(page::STARTED).store(inner.started, Ordering::Release);
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        if self.slow.load(Ordering::Relaxed) && (!inner.reading || !inner.queue.is_empty()) {
+            wake_one(inner);
+        }
+        Some(job)
+    }
+
+    /// A request is done: its response is in the buffer. `took`: how long it was served.
+    pub(crate) fn done(&self, id: u32, took: Duration) {
+        let mut inner = self.inner();
+        inner.exchanges.remove(&id);
+        inner.running -= 1;
+        let micros = took.as_secs_f32() * 1e6;
+        inner.service += (micros - inner.service) * 0.1;
+        let slow = self.parallel || inner.service > SLOW.as_secs_f32() * 1e6;
+        self.slow.store(slow, Ordering::Relaxed);
+        let idle = inner.queue.is_empty();
+        drop(inner);
+        let due = {
+            let out = self.out();
+            out.buffer.len() > FLUSH_AT || out.since.is_some_and(|since| since.elapsed() > LINGER)
+        };
+        if (slow && !idle) || due {
+            self.try_flush();
+        }
+    }
+
+    /// Called each millisecond while requests run: finds what stands still. Gives whether anything runs or waits.
+    /// `last`: what the previous call gave as count of taken requests.
+    pub(crate) fn tick(&self, last: &mut u64) -> bool {
+        let taken = self.taken.load(Ordering::Relaxed);
+        let still = taken == *last;
+        *last = taken;
+        let mut inner = self.inner();
+        let busy = inner.running > 0 || !inner.queue.is_empty();
+        if still && (!inner.queue.is_empty() || (!inner.reading && busy)) {
+            wake_one(&mut inner);
+        }
+        drop(inner);
+        if still && self.out().since.is_some_and(|since| since.elapsed() > LINGER) {
+            self.try_flush();
+        }
+        busy
+    }
+
+    /// Whether every request was served and nothing more can come.
+    pub(crate) fn finished(&self) -> bool {
+        let inner = self.inner();
+        (inner.drained || inner.closed) && inner.queue.is_empty() && inner.running == 0
+    }
+
+    /// Whether the front said that nothing follows.
+    pub(crate) fn drained(&self) -> bool {
+        self.inner().drained
+    }
+
+    /// Ends reading: idle threads come back from [`Link::next`], waiting conversations fail.
+    pub(crate) fn shut(&self) {
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read);
+        let mut inner = self.inner();
+        inner.closed = true;
+        inner.queue.clear();
+        self.wake_everyone(&mut inner);
+    }
+
+    // === reading ===
+
+    /// Waits until `ready` (looked at under the lock that arriving frames take) or the end of the link. Blocks.
+    pub(crate) fn wait_for(&self, ready: impl Fn() -> bool) {
+        self.flush();
+        let mut inner = self.inner();
+        while !ready() && !inner.closed {
+            if inner.reading {
+                inner.waiting += 1;
+                inner = self.progress.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                inner.waiting -= 1;
+            } else {
+                inner = self.read(inner);
+            }
+        }
+        if !inner.reading {
+            // The role is free: someone else who waits, or an idle thread, must be able to take it.
+            if inner.waiting > 0 {
+                self.progress.notify_all();
+            } else {
+                wake_one(&mut inner);
+            }
+        }
+    }
+
+    /// One read in the reader's role: blocks on the socket without the lock, then hands out what came.
+    fn read<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
+        inner.reading = true;
+        drop(inner);
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.fill(&mut buffer);
+        let mut inner = self.inner();
+        let outcome = outcome.and_then(|()| self.hand_out(&mut buffer, &mut inner));
+        drop(buffer);
+        inner.reading = false;
+        if let Err(why) = outcome {
+            if !inner.closed && !inner.drained && !why.is_empty() {
+                gk_sys::log::plain(gk_wire::log::Level::Error, "wsgi", None, &why);
+            }
+            inner.closed = true;
+            for exchange in inner.exchanges.values() {
+                exchange.lost();
+            }
+            self.wake_everyone(&mut inner);
+        } else if inner.waiting > 0 {
+            self.progress.notify_all();
+        }
+        inner
+    }
+
+    /// Receives at least one byte. An empty sentence is the ordinary end of the stream.
+    fn fill(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        const ROOM: usize = 16 * 1024;
+        let filled = buffer.len();
+        buffer.resize(filled + ROOM, 0);
+        let got = loop {
+            match rustix::net::recv(&self.socket, &mut buffer[filled..], rustix::net::RecvFlags::empty()) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other.map(|(bytes, _)| bytes),
+            }
+        };
+        buffer.truncate(filled + got.unwrap_or(0));
+        match got {
+            Ok(0) => Err(String::new()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("The link to the front cannot be read: {error}")),
+        }
+    }
+
+    fn hand_out(&self, buffer: &mut BytesMut, inner: &mut Inner) -> Result<(), String> {
+        loop {
+            let Some((header, payload, used)) = frame::split(buffer).map_err(|e| e.to_string())? else {
+                return Ok(());
+            };
+            let frame = ToWorkerFrame::decode(header, payload).map_err(|e| e.to_string())?;
+            match frame {
+                ToWorkerFrame::Request { id, end, .. } => {
+                    let whole = buffer.split_to(used).freeze();
+                    self.enqueue(inner, id, end, whole.slice(frame::HEADER_LEN..))?;
+                    continue;
+                }
+                ToWorkerFrame::Body { id, end, .. } => {
+                    let whole = buffer.split_to(used).freeze();
+                    if let Some(exchange) = inner.exchanges.get(&id) {
+                        exchange.body_came(whole.slice(frame::HEADER_LEN..), end);
+                    }
+                    continue;
+                }
+                ToWorkerFrame::Hello(json) => greeted(json)?,
+                ToWorkerFrame::Profile { number, json } => {
+                    let profile: Profile =
+                        serde_json::from_slice(json).map_err(|e| format!("A profile is malformed: {e}"))?;
+                    inner.profiles.insert(number, crate::engine::number_profile(profile));
+                }
+                ToWorkerFrame::Credit { id, bytes } => {
+                    if let Some(exchange) = inner.exchanges.get(&id) {
+                        exchange.room_came(bytes);
+                    }
+                }
+                ToWorkerFrame::Cancel { id } => {
+                    if let Some(exchange) = inner.exchanges.get(&id) {
+                        exchange.cancelled();
+                    }
+                }
+                ToWorkerFrame::Drain => inner.drained = true,
+            }
+            let _ = buffer.split_to(used);
+        }
+    }
+
+    fn enqueue(&self, inner: &mut Inner, id: u32, end: bool, payload: Bytes) -> Result<(), String> {
+        let view = gk_wire::request::RequestView::decode(&payload).map_err(|e| e.to_string())?;
+        let profile =
+            inner.profiles.get(&view.numbers.profile).cloned().ok_or_else(|| {
+                format!("The front used profile {} before it sent it", view.numbers.profile)
+            })?;
+        let exchange = Arc::new(LinkExchange::new(id, end));
+        inner.exchanges.insert(id, Arc::clone(&exchange));
+        inner.queue.push_back(Job { payload, profile, exchange });
+        Ok(())
+    }
+
+    // === writing ===
+
+    /// Appends whatever `write` puts into the buffer.
+    pub(crate) fn put(&self, write: impl FnOnce(&mut BytesMut)) {
+        let mut out = self.out();
+        write(&mut out.buffer);
+        out.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Appends a frame.
+    pub(crate) fn send(&self, frame: &ToFrontFrame<'_>) {
+        self.put(|buffer| frame.encode(buffer));
+    }
+
+    /// Writes everything; waits for the front if need be. A dead front is noticed by the reader.
+    pub(crate) fn flush(&self) {
+        self.drain(&mut self.out());
+    }
+
+    fn drain(&self, out: &mut Out) {
+        while !out.buffer.is_empty() {
+            let sent = fds::try_send(&self.socket, &out.buffer);
+            if !advance(out, sent) {
+                wait_writable(&self.socket);
+            }
+        }
+        out.since = None;
+    }
+
+    /// Writes what the socket takes without waiting.
+    pub(crate) fn try_flush(&self) {
+        let mut out = self.out();
+        while !out.buffer.is_empty() {
+            let sent = fds::try_send(&self.socket, &out.buffer);
+            if !advance(&mut out, sent) {
+                return;
+            }
+        }
+        out.since = None;
+    }
+
+    /// Sends a frame with a descriptor riding on its first byte.
+    pub(crate) fn send_with(&self, frame: &ToFrontFrame<'_>, file: &OwnedFd) {
+        let mut bytes = BytesMut::new();
+        frame.encode(&mut bytes);
+        let mut out = self.out();
+        self.drain(&mut out);
+        if let Ok(sent) = fds::send(&self.socket, &bytes, &[file.as_fd()]) {
+            // The stream rarely takes a part of so few bytes; the rest then goes first.
+            out.buffer.extend_from_slice(&bytes[sent..]);
+        }
+    }
+
+    fn wake_everyone(&self, inner: &mut Inner) {
+        for thread in inner.idle.drain(..) {
+            thread.unpark();
+        }
+        self.progress.notify_all();
+    }
+}
+
+fn wake_one(inner: &mut Inner) {
+    if let Some(thread) = inner.idle.pop() {
+        thread.unpark();
+    }
+}
+
+/// `false`: the socket is full.
+fn advance(out: &mut Out, sent: std::io::Result<usize>) -> bool {
+    match sent {
+        Ok(bytes) => {
+            let _ = out.buffer.split_to(bytes);
+            true
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => false,
+        Err(_) => {
+            out.buffer.clear();
+            true
+        }
+    }
+}
+
+fn wait_writable(socket: &OwnedFd) {
+    let mut poll = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::OUT)];
+    let _ = rustix::event::poll(&mut poll, None);
+}
+
+fn greeted(json: &[u8]) -> Result<(), String> {
+    let hello: Hello =
+        serde_json::from_slice(json).map_err(|e| format!("The front's greeting is malformed: {e}"))?;
+    frame::check_version(hello.protocol, &hello.package).map_err(|e| e.to_string())
+}

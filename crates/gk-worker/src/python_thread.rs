@@ -1,0 +1,113 @@
+//! The thread that calls Python on behalf of the watchdog: it proves that the GIL can be had, raises `RequestTimeout`, reads
+//! stacks. If Python is wedged this thread hangs, and the watchdog sees that its stamp grows old.
+
+use crate::engine::Engine;
+use gk_python::ThreadStates;
+use gk_sys::log::plain;
+use gk_wire::log::Level;
+use gk_wire::request::RequestView;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+/// What the thread is asked to do.
+pub(crate) enum Order {
+    /// Take the main interpreter's GIL once.
+    Ping,
+    /// Raise `RequestTimeout` in the request thread of this slot.
+    Interrupt(usize),
+    /// Log the stacks of the busy request threads, after this sentence.
+    Stacks(String),
+}
+
+/// The way to it.
+pub(crate) struct PythonThread {
+    orders: Sender<Order>,
+    thread: JoinHandle<()>,
+    stamp: Arc<AtomicU64>,
+}
+
+impl PythonThread {
+    pub(crate) fn start(engine: &Arc<Engine>) -> std::io::Result<Self> {
+        let (orders, inbox) = channel();
+        let stamp = Arc::new(AtomicU64::new(engine.now()));
+        let (engine, stamped) = (Arc::clone(engine), Arc::clone(&stamp));
+        let thread = std::thread::Builder::new()
+            .name("gk-python".to_owned())
+            .spawn(move || run(&engine, &inbox, &stamped))?;
+        Ok(Self { orders, thread, stamp })
+    }
+
+    pub(crate) fn send(&self, order: Order) {
+        // The thread only ends after this value was given to `end`.
+        let _ = self.orders.send(order);
+    }
+
+    /// Microseconds (as `Engine::now`) of its last sign of life.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp.load(Ordering::Relaxed)
+    }
+
+    /// Ends it after the orders given so far. Blocks as long as Python blocks it.
+    pub(crate) fn end(self) {
+        drop(self.orders);
+        let _ = self.thread.join();
+    }
+}
+
+fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
+    let mut states = ThreadStates::new();
+    for order in inbox {
+        match order {
+            Order::Ping => states.attach(engine.groups.main(), |_| ()),
+            Order::Interrupt(slot) => interrupt(engine, &mut states, slot),
+            Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
+        }
+        stamp.store(engine.now(), Ordering::Relaxed);
+    }
+    states.give_up();
+}
+
+fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
+    let slot = &engine.slots[index];
+    let request = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let Some((_, profile)) = request else { return };
+    let name = &profile.profile.application_group;
+    let Some((_, group)) = engine.groups.all().into_iter().find(|(n, _)| n == name) else { return };
+    states.attach(group.interpreter, |py| {
+        if slot.since.load(Ordering::Acquire) != 0 {
+            slot.interrupted.store(true, Ordering::Release);
+            group.application.interrupt(py, slot.ident.load(Ordering::Relaxed));
+        }
+    });
+}
+
+fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
+    let busy: Vec<(u64, String)> = engine
+        .slots
+        .iter()
+        .filter(|slot| slot.since.load(Ordering::Acquire) != 0)
+        .map(|slot| (slot.ident.load(Ordering::Relaxed), describe(engine, slot)))
+        .collect();
+    let idents: Vec<u64> = busy.iter().map(|(ident, _)| *ident).collect();
+    let mut text = sentence.to_owned();
+    for (_, group) in engine.groups.all() {
+        for (ident, stack) in states.attach(group.interpreter, |py| group.application.stacks(py, &idents)) {
+            let what = busy.iter().find(|(i, _)| *i == ident).map_or("", |(_, what)| what);
+            text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));
+        }
+    }
+    plain(Level::Notice, "wsgi", None, &text);
+}
+
+fn describe(engine: &Engine, slot: &crate::engine::Slot) -> String {
+    let seconds = engine.now().saturating_sub(slot.since.load(Ordering::Relaxed)) as f64 / 1e6;
+    let request = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let line = request.and_then(|(payload, _)| {
+        let view = RequestView::decode(&payload).ok()?;
+        let path = view.texts.uri.split(|b| *b == b'?').next().unwrap_or_default();
+        Some(format!("{} {}", String::from_utf8_lossy(view.texts.method), String::from_utf8_lossy(path)))
+    });
+    format!("{} for {seconds:.1} s", line.unwrap_or_else(|| "a request".to_owned()))
+}

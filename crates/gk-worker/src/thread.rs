@@ -1,0 +1,124 @@
+//! A request thread: takes requests off the link and serves them, attached to the interpreter of their application group.
+//! It stays attached over consecutive requests of the same group, so that a batch costs one attach.
+
+use crate::engine::{Engine, Slot};
+use crate::exchange::Served;
+use crate::groups::Group;
+use crate::link::{Job, Link};
+use gk_python::{Attached, ThreadStates};
+use gk_wire::frame::{self, ToFrontFrame};
+use gk_wire::request::RequestView;
+use gk_wire::response::HeadWriter;
+use gk_wsgi::Exchange;
+use gk_wsgi::call::{Call, serve};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Serves until the worker stops.
+pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
+    let mut states = ThreadStates::new();
+    let mut link: Option<Arc<Link>> = None;
+    while let Some(present) = engine.next_link(link.as_ref()) {
+        while let Some(job) = present.next() {
+            engine.arm_ticker();
+            let name = job.profile.profile.application_group.clone();
+            match engine.groups.get(&mut states, &name) {
+                Some(group) => serve_batch(engine, index, &mut states, &present, &group, job),
+                None => refuse(&present, &job),
+            }
+        }
+        link = Some(present);
+    }
+    states.give_up();
+}
+
+/// Serves a request and those behind it of the same application group.
+fn serve_batch(
+    engine: &Engine,
+    index: usize,
+    states: &mut ThreadStates,
+    link: &Arc<Link>,
+    group: &Group,
+    job: Job,
+) {
+    let name = job.profile.profile.application_group.clone();
+    states.attach(group.interpreter, |py| {
+        let slot = &engine.slots[index];
+        slot.ident.store(py.thread_ident(), Ordering::Relaxed);
+        let mut next = Some(job);
+        while let Some(job) = next {
+            serve_one(py, engine, slot, index, link, group, &job);
+            next = link.try_next(|profile| profile.profile.application_group == name);
+        }
+    });
+}
+
+fn serve_one(
+    py: Attached<'_>,
+    engine: &Engine,
+    slot: &Slot,
+    index: usize,
+    link: &Arc<Link>,
+    group: &Group,
+    job: &Job,
+) {
+    let started = Instant::now();
+    let now = engine.now();
+    *slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+        Some((job.payload.clone(), Arc::clone(&job.profile)));
+    slot.since.store(now, Ordering::Release);
+    engine.counters.started.fetch_add(1, Ordering::Relaxed);
+    if !job.profile.profile.ignore_activity {
+        engine.counters.last_activity.store(now, Ordering::Relaxed);
+    }
+    let served: Arc<dyn Exchange> =
+        Arc::new(Served { link: Arc::clone(link), exchange: Arc::clone(&job.exchange) });
+    if let Ok(request) = RequestView::decode(&job.payload) {
+        let call = Call {
+            profile: &job.profile,
+            request,
+            thread_id: index as i64 + 1,
+            daemon_start: gk_sys::clock::epoch_seconds(),
+        };
+        serve(py, &group.application, &call, served);
+    }
+    slot.since.store(0, Ordering::Release);
+    // An interrupt that came too late must not hit the next request.
+    if slot.interrupted.swap(false, Ordering::AcqRel) {
+        py.raise_in_thread(slot.ident.load(Ordering::Relaxed), None);
+    }
+    if !job.profile.profile.ignore_activity {
+        engine.counters.last_activity.store(engine.now(), Ordering::Relaxed);
+    }
+    let finished = engine.counters.finished.fetch_add(1, Ordering::Relaxed) + 1;
+    if finished == engine.setup.timers.maximum_requests {
+        // At once, so that the front sends no more; the main thread does the rest.
+        announce(link, "maximum_requests");
+    }
+    link.done(job.exchange.id, started.elapsed());
+}
+
+/// The application group has no interpreter: 500, and the next request tries again.
+fn refuse(link: &Arc<Link>, job: &Job) {
+    gk_sys::log::plain(
+        gk_wire::log::Level::Error,
+        "wsgi",
+        Some("WSGI0087"),
+        &format!(
+            "The interpreter of application group '{}' is not available",
+            job.profile.profile.application_group
+        ),
+    );
+    link.put(|out| {
+        HeadWriter::begin(out, job.exchange.id, frame::END | frame::WORKER_ERROR, 500, b"", 0.0).finish();
+    });
+    link.done(job.exchange.id, std::time::Duration::ZERO);
+    link.flush();
+}
+
+/// Announces on the link that this worker wants to leave.
+pub(crate) fn announce(link: &Link, reason: &str) {
+    link.send(&ToFrontFrame::Leaving { reason });
+    link.flush();
+}

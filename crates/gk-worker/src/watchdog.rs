@@ -1,0 +1,260 @@
+//! Timers and limits of a worker, as a pure function of time: what it sees in, what is to be done out. Nothing here reads a
+//! clock, calls Python or stops anything.
+
+use gk_wire::setup::Timers;
+
+/// What the watchdog sees at a tick. Times are seconds since the worker's start.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) now: f64,
+    /// For each request thread: since when it serves its request.
+    pub(crate) busy_since: Vec<Option<f64>>,
+    pub(crate) started: u64,
+    pub(crate) finished: u64,
+    /// Last activity, if there was a request.
+    pub(crate) last_activity: Option<f64>,
+    /// A script was loaded.
+    pub(crate) loaded: bool,
+    /// Last sign of life of the thread that takes the GIL.
+    pub(crate) python_alive: f64,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Act {
+    /// Raise `RequestTimeout` in that request thread.
+    Interrupt(usize),
+    /// Log the stacks with this sentence.
+    Stacks(String),
+    /// Leave gracefully within so many seconds (0: as long as it takes).
+    Leave(&'static str, f64),
+    /// Stop at once.
+    Stop(&'static str),
+}
+
+/// The memory of the watchdog.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    timers: Timers,
+    threads: u32,
+    /// For each request thread: the request (by its start) it was interrupted in, and when.
+    interrupted: Vec<Option<(f64, f64)>>,
+    first_request: Option<f64>,
+    over: bool,
+}
+
+impl Watchdog {
+    pub(crate) fn new(timers: Timers, threads: u32) -> Self {
+        Self { timers, threads, interrupted: vec![None; threads as usize], first_request: None, over: false }
+    }
+
+    /// The base limit is stretched with the number of threads, as mod_wsgi does: one slow request is worth less there.
+    fn fires_after(&self) -> f64 {
+        self.timers.request_timeout * (1.0 + f64::from(self.threads.max(1)).ln())
+    }
+
+    /// Requests that do not count as active any more: longer than request-timeout and interrupt-timeout together.
+    pub(crate) fn stale(&self, since: f64, now: f64) -> bool {
+        let limit = self.timers.request_timeout + self.timers.interrupt_timeout;
+        self.timers.request_timeout > 0.0 && now - since > limit
+    }
+
+    /// One look. After a `Leave` or `Stop` only request timeouts are still looked at.
+    pub(crate) fn tick(&mut self, seen: &Seen) -> Vec<Act> {
+        let mut acts = Vec::new();
+        self.requests(seen, &mut acts);
+        if !self.over {
+            if let Some(act) = self.process(seen) {
+                acts.push(act);
+            }
+            self.over = acts.iter().any(|act| matches!(act, Act::Leave(..) | Act::Stop(_)));
+        }
+        acts
+    }
+
+    fn requests(&mut self, seen: &Seen, acts: &mut Vec<Act>) {
+        if self.timers.request_timeout <= 0.0 {
+            return;
+        }
+        let fires = self.fires_after();
+        for (index, since) in seen.busy_since.iter().enumerate() {
+            let Some(since) = *since else {
+                self.interrupted[index] = None;
+                continue;
+            };
+            let elapsed = seen.now - since;
+            let before = self.interrupted[index].filter(|(of, _)| *of == since);
+            match before {
+                _ if elapsed <= fires => {}
+                None => {
+                    self.interrupted[index] = Some((since, seen.now));
+                    acts.push(Act::Stacks(format!(
+                        "A request has run {elapsed:.1} s, longer than request-timeout allows ({fires:.1} s with {} threads)",
+                        self.threads
+                    )));
+                    if self.timers.interrupt_timeout > 0.0 {
+                        acts.push(Act::Interrupt(index));
+                    } else {
+                        self.recycle(seen, acts);
+                    }
+                }
+                Some((_, at)) if self.timers.interrupt_timeout > 0.0 => {
+                    if seen.now - at > self.timers.interrupt_timeout && !self.over {
+                        acts.push(Act::Stacks(
+                            "The interrupted request did not end within interrupt-timeout".to_owned(),
+                        ));
+                        self.recycle(seen, acts);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Requests that can still be saved are drained; with none there is nothing to wait for.
+    fn recycle(&mut self, seen: &Seen, acts: &mut Vec<Act>) {
+        if self.over || acts.iter().any(|act| matches!(act, Act::Leave(..) | Act::Stop(_))) {
+            return;
+        }
+        let savable = seen.busy_since.iter().flatten().any(|since| !self.stale(*since, seen.now));
+        acts.push(if savable {
+            Act::Leave("request_timeout", self.timers.graceful_timeout)
+        } else {
+            Act::Stop("request_timeout")
+        });
+    }
+
+    fn process(&mut self, seen: &Seen) -> Option<Act> {
+        let t = &self.timers;
+        if seen.started > 0 {
+            self.first_request.get_or_insert(seen.now);
+        }
+        if t.deadlock_timeout > 0.0 && seen.now - seen.python_alive > t.deadlock_timeout {
+            return Some(Act::Stop("deadlock_timeout"));
+        }
+        if let Some(first) = self.first_request
+            && t.startup_timeout > 0.0
+            && !seen.loaded
+            && seen.now - first > t.startup_timeout
+        {
+            return Some(Act::Stop("startup_timeout"));
+        }
+        if t.maximum_requests > 0 && seen.finished >= t.maximum_requests {
+            return Some(Act::Leave("maximum_requests", t.graceful_timeout));
+        }
+        if t.restart_interval > 0.0 && seen.now > t.restart_interval {
+            return Some(Act::Leave("restart_interval", t.graceful_timeout));
+        }
+        let live = seen.busy_since.iter().flatten().any(|since| !self.stale(*since, seen.now));
+        if let Some(last) = seen.last_activity
+            && t.inactivity_timeout > 0.0
+            && !live
+            && seen.now - last > t.inactivity_timeout
+        {
+            return Some(Act::Leave("inactivity_timeout", t.graceful_timeout));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(now: f64, busy_since: Vec<Option<f64>>) -> Seen {
+        Seen { now, busy_since, loaded: true, python_alive: now, ..Seen::default() }
+    }
+
+    #[test]
+    fn request_timeout_without_interruption_recycles_the_worker_once() {
+        let timers = Timers { request_timeout: 10.0, graceful_timeout: 15.0, ..Timers::default() };
+        let mut dog = Watchdog::new(timers, 1);
+        assert_eq!(dog.tick(&seen(10.0, vec![Some(0.0)])), []);
+        let acts = dog.tick(&seen(10.5, vec![Some(0.0)]));
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Stop("request_timeout")]), "{acts:?}");
+        assert_eq!(dog.tick(&seen(11.0, vec![Some(0.0)])), []);
+    }
+
+    #[test]
+    fn with_threads_the_limit_is_stretched_and_other_requests_are_drained() {
+        let timers = Timers { request_timeout: 10.0, graceful_timeout: 15.0, ..Timers::default() };
+        let mut dog = Watchdog::new(timers, 5);
+        // 10 × (1 + ln 5) = 26.09
+        assert_eq!(dog.tick(&seen(26.0, vec![Some(0.0), None, None, None, None])), []);
+        let acts = dog.tick(&seen(26.2, vec![Some(0.0), Some(26.0), None, None, None]));
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Leave("request_timeout", 15.0)]), "{acts:?}");
+    }
+
+    #[test]
+    fn interruption_comes_first_and_is_given_its_time() {
+        let timers = Timers {
+            request_timeout: 1.0,
+            interrupt_timeout: 2.0,
+            graceful_timeout: 3.0,
+            ..Timers::default()
+        };
+        let mut dog = Watchdog::new(timers, 1);
+        let acts = dog.tick(&seen(1.5, vec![Some(0.0)]));
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt(0)]), "{acts:?}");
+        assert_eq!(dog.tick(&seen(3.0, vec![Some(0.0)])), []);
+        // The thread took another request: it starts anew.
+        assert_eq!(dog.tick(&seen(4.0, vec![Some(3.5)])), []);
+        let acts = dog.tick(&seen(5.0, vec![Some(3.5)]));
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt(0)]), "{acts:?}");
+        let acts = dog.tick(&seen(7.5, vec![Some(3.5)]));
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Stop("request_timeout")]), "{acts:?}");
+    }
+
+    #[test]
+    fn process_timers() {
+        let base = Timers { graceful_timeout: 15.0, ..Timers::default() };
+        let cases: Vec<(Timers, Seen, Option<Act>)> = vec![
+            (
+                Timers { maximum_requests: 3, ..base.clone() },
+                Seen { finished: 3, ..seen(1.0, vec![None]) },
+                Some(Act::Leave("maximum_requests", 15.0)),
+            ),
+            (
+                Timers { maximum_requests: 3, ..base.clone() },
+                Seen { finished: 2, ..seen(1.0, vec![None]) },
+                None,
+            ),
+            (
+                Timers { restart_interval: 60.0, ..base.clone() },
+                seen(60.1, vec![None]),
+                Some(Act::Leave("restart_interval", 15.0)),
+            ),
+            (
+                Timers { inactivity_timeout: 5.0, ..base.clone() },
+                Seen { last_activity: Some(1.0), ..seen(6.1, vec![None]) },
+                Some(Act::Leave("inactivity_timeout", 15.0)),
+            ),
+            (Timers { inactivity_timeout: 5.0, ..base.clone() }, seen(99.0, vec![None]), None),
+            (
+                Timers { inactivity_timeout: 5.0, ..base.clone() },
+                Seen { last_activity: Some(1.0), ..seen(9.0, vec![Some(1.0)]) },
+                None,
+            ),
+            (
+                Timers { deadlock_timeout: 5.0, ..base.clone() },
+                Seen { python_alive: 1.0, ..seen(6.5, vec![None]) },
+                Some(Act::Stop("deadlock_timeout")),
+            ),
+        ];
+        for (timers, seen, expected) in cases {
+            let mut dog = Watchdog::new(timers.clone(), 1);
+            assert_eq!(dog.tick(&seen), expected.into_iter().collect::<Vec<_>>(), "{timers:?} {seen:?}");
+            assert_eq!(dog.tick(&seen), [], "only once");
+        }
+    }
+
+    #[test]
+    fn startup_timeout_counts_from_the_first_request() {
+        let timers = Timers { startup_timeout: 5.0, ..Timers::default() };
+        let mut dog = Watchdog::new(timers, 1);
+        let at = |now, started| Seen { started, loaded: false, ..seen(now, vec![None]) };
+        assert_eq!(dog.tick(&at(100.0, 0)), []);
+        assert_eq!(dog.tick(&at(101.0, 1)), []);
+        assert_eq!(dog.tick(&at(106.5, 1)), [Act::Stop("startup_timeout")]);
+    }
+}
