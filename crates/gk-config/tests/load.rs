@@ -14,6 +14,7 @@ fn read(text: &str) -> Loaded {
     load_text("site.conf", text, &Memory::new(), &surroundings())
 }
 
+#[allow(dead_code)]
 fn site(text: &str) -> Site {
     read(text).into_result().unwrap_or_else(|said| panic!("{said:#?}")).0
 }
