@@ -226,6 +226,8 @@ def bad_start(environ: Environ, start: Start) -> Iterable[bytes]:
     line, headers = BAD_CALLS[query(environ)["call"]]
     try:
         start(line, headers)
+    except (TypeError, ValueError) as problem:
+        return answer(start, "TypeError" if isinstance(problem, TypeError) else "ValueError")
     except Exception as problem:
         return answer(start, type(problem).__name__)
     return answer(start, "accepted")
