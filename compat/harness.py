@@ -27,7 +27,7 @@ UNDER_TEST = os.environ.get("UNDER_TEST", "ours")
 MARK = "GILKEEPER_TEST_RUN"
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
-MODULES = "mpm_event unixd authz_core alias env setenvif log_config mime dir rewrite"
+MODULES = "mpm_event unixd authz_core alias env setenvif log_config rewrite"
 
 
 class Unusable(Exception):
@@ -116,7 +116,6 @@ Include {self.root}/site.conf
 ServerRoot {self.root}
 PidFile {self.root}/httpd.pid
 {modules}{mod_wsgi_configuration()}
-TypesConfig /dev/null
 {user}WSGISocketPrefix {self.root}/run-wsgi
 <Directory />
     Require all granted
