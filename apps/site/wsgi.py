@@ -17,7 +17,7 @@ from pathlib import Path
 # A script file's folder is not on the path by itself; the store lives beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from flask import Flask, Response, abort, flash, redirect, render_template, request, send_file, url_for  # noqa: E402
+from flask import Flask, Response, abort, flash, redirect, render_template, request, send_file, stream_with_context, url_for  # noqa: E402
 from store import Store, default_path  # noqa: E402
 from werkzeug.wrappers import Response as BaseResponse  # noqa: E402
 
@@ -92,7 +92,7 @@ def create_app(database: Path | None = None) -> Flask:
                 yield f"<li>shelf {step} of 10 dusted</li>\n"
             yield "</ol></main></body></html>\n"
 
-        return Response(pieces(), mimetype="text/html")
+        return Response(stream_with_context(pieces()), mimetype="text/html")
 
     @app.get("/error")
     def error() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,9 +42,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """A failed test shows the end of the logs; their folder stays."""
     report = yield
     if report.failed and report.when == "call":
-        import harness
-
-        for folder in sorted(harness.Path("/tmp").glob("gilkeeper-whole-*")):
+        for folder in sorted(Path(tempfile.gettempdir()).glob("gilkeeper-whole-*")):
             for name in ("console.log", "error.log"):
                 if (folder / name).exists():
                     report.sections.append((f"{folder.name}/{name}", (folder / name).read_text(errors="replace")[-2500:]))
