@@ -110,7 +110,7 @@ pub struct HttpLimits {
 }
 
 /// `WSGIPythonHome` and its relatives: the defaults of every process group.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PythonOptions {
     /// `WSGIPythonHome`: prefix or virtual environment.
     pub home: Option<PathBuf>,
@@ -223,6 +223,9 @@ pub struct ProcessGroup {
     pub script_group: Option<String>,
     /// `server-metrics=`.
     pub server_metrics: bool,
+    /// `reload-on-changes=` of ours: restart gracefully when any imported source file changes.
+    #[serde(default)]
+    pub reload_on_changes: bool,
 }
 
 /// One interpreter-options block.
@@ -418,6 +421,9 @@ pub struct SettingsPatch {
     pub trusted_proxy_headers: Option<Vec<String>>,
     pub trusted_proxies: Option<Vec<String>>,
     pub env: Option<BTreeMap<String, String>>,
+    /// `UnsetEnv`: names taken out of what is inherited.
+    #[serde(default)]
+    pub unset_env: Option<Vec<String>>,
     pub require: Option<bool>,
     pub limit_request_body: Option<u64>,
 }

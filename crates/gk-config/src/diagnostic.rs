@@ -1,0 +1,221 @@
+//! What is said about a configuration: where, how grave, what was expected, what would help. Rendering is here;
+//! deciding what to say is not.
+
+use crate::token::{Place, Word};
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// How grave a diagnostic is; `Error` sorts first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The configuration is not used.
+    Error,
+    /// It is used, but probably not as meant.
+    Warning,
+    /// Worth knowing; never fails a `check --strict`.
+    Note,
+}
+
+impl Severity {
+    /// The word in front of the message.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One diagnostic, complete in itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How grave.
+    pub severity: Severity,
+    /// `WSGInnnn` where mod_wsgi has a code for it, `GKnnnn` for codes of ours.
+    pub code: Option<&'static str>,
+    /// One sentence without full stop.
+    pub message: String,
+    /// File as it was opened.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// Columns the word takes.
+    pub width: u32,
+    /// The source line.
+    pub source: String,
+    /// What would help.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// The diagnostic over several lines, in the manner of rustc.
+    pub fn render(&self) -> String {
+        let mut out = self.headline();
+        let gutter = self.line.to_string().len();
+        let _ = write!(out, "\n{:gutter$}--> {}:{}:{}", "", self.file, self.line, self.column);
+        if !self.source.is_empty() {
+            let before = self.column.saturating_sub(1) as usize;
+            let lead: String =
+                self.source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            let room = self.source.chars().count().saturating_sub(before).max(1);
+            let carets = "^".repeat((self.width as usize).clamp(1, room));
+            let _ = write!(out, "\n{:gutter$} |", "");
+            let _ = write!(out, "\n{} | {}", self.line, self.source.trim_end());
+            let _ = write!(out, "\n{:gutter$} | {lead}{carets}", "");
+        }
+        if let Some(hint) = &self.hint {
+            let _ = write!(out, "\n{:gutter$} = help: {hint}", "");
+        }
+        out.push('\n');
+        out
+    }
+
+    /// `severity[code]: message`.
+    fn headline(&self) -> String {
+        match self.code {
+            Some(code) => format!("{}[{code}]: {}", self.severity.word(), self.message),
+            None => format!("{}: {}", self.severity.word(), self.message),
+        }
+    }
+
+    /// The diagnostic on one line, for logs.
+    pub fn line(&self) -> String {
+        let hint = self.hint.as_deref().map(|h| format!(" ({h})")).unwrap_or_default();
+        format!("{}:{}:{}: {}{hint}", self.file, self.line, self.column, self.headline())
+    }
+}
+
+/// All diagnostics, rendered one after the other with a summary line.
+pub fn render_all(diagnostics: &[Diagnostic]) -> String {
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        out.push_str(&diagnostic.render());
+        out.push('\n');
+    }
+    let count = |s| diagnostics.iter().filter(|d| d.severity == s).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if errors + warnings > 0 {
+        let _ = writeln!(out, "{errors} error{}, {warnings} warning{}", plural(errors), plural(warnings));
+    }
+    out
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+/// What a directive or the parser complains about, before the place is turned into file and line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// How grave.
+    pub severity: Severity,
+    /// Code, if there is one.
+    pub code: Option<&'static str>,
+    /// One sentence without full stop.
+    pub message: String,
+    /// What would help.
+    pub hint: Option<String>,
+    /// Where and how wide; `None`: the directive's name.
+    pub at: Option<(Place, u32)>,
+}
+
+impl Complaint {
+    /// An error.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, code: None, message: message.into(), hint: None, at: None }
+    }
+
+    /// A warning.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    /// A note.
+    pub fn note(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(message) }
+    }
+
+    /// Points at a word.
+    pub fn at(mut self, word: &Word) -> Self {
+        self.at = Some((word.place, word.width));
+        self
+    }
+
+    /// Points at a place, if nothing more exact is known yet.
+    pub fn or_at(mut self, place: Place, width: u32) -> Self {
+        self.at = self.at.or(Some((place, width)));
+        self
+    }
+
+    /// Adds what would help.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a code.
+    pub fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+}
+
+/// The files read so far and everything said about them.
+#[derive(Debug, Default)]
+pub struct Journal {
+    files: Vec<(String, Vec<String>)>,
+    said: Vec<Complaint>,
+}
+
+impl Journal {
+    /// Adds a file; the number is what [`Place::file`] holds.
+    pub fn file(&mut self, name: &str, text: &str) -> u32 {
+        let lines = text.split('\n').map(|l| l.trim_end_matches('\r').to_owned()).collect();
+        self.files.push((name.to_owned(), lines));
+        u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Number of files read.
+    pub fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Notes a complaint.
+    pub fn say(&mut self, complaint: Complaint) {
+        self.said.push(complaint);
+    }
+
+    /// Name of a file.
+    pub fn name(&self, file: u32) -> &str {
+        self.files.get(file as usize).map_or("", |f| &f.0)
+    }
+
+    /// The diagnostics, by file and line.
+    pub fn finish(mut self) -> Vec<Diagnostic> {
+        self.said.sort_by_key(|c| c.at.map(|(place, _)| place));
+        self.said.dedup();
+        let said = std::mem::take(&mut self.said);
+        said.into_iter().map(|complaint| self.place(complaint)).collect()
+    }
+
+    fn place(&self, complaint: Complaint) -> Diagnostic {
+        let (place, width) = complaint.at.unwrap_or((Place { file: 0, line: 1, column: 1 }, 1));
+        let lines = self.files.get(place.file as usize).map(|f| &f.1);
+        let source = lines.and_then(|l| l.get((place.line as usize).saturating_sub(1))).cloned();
+        Diagnostic {
+            severity: complaint.severity,
+            code: complaint.code,
+            message: complaint.message,
+            file: self.name(place.file).to_owned(),
+            line: place.line,
+            column: place.column,
+            width,
+            source: source.unwrap_or_default(),
+            hint: complaint.hint,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The table of directives, grouped in files by area. Each file holds its rows, what they apply, and their tests;
+//! a new directive is one row in one of them.
+
+pub mod access;
+mod interpreter;
+mod logging;
+pub(crate) mod mapping;
+mod process;
+mod python;
+mod request;
+mod sections;
+mod server;
+mod telemetry;
+mod tls;
+mod tolerated;
+
+use crate::directive::Directive;
+pub use logging::NICKNAMES;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// One area of the reference: a title and its rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Area {
+    /// File name of its page.
+    pub slug: &'static str,
+    /// Title of its page.
+    pub title: &'static str,
+    /// Its directives.
+    pub rows: &'static [Directive],
+}
+
+/// All areas, in the order of the reference.
+pub const AREAS: &[Area] = &[
+    Area { slug: "mapping", title: "Scripts and URLs", rows: mapping::ROWS },
+    Area { slug: "process", title: "Process groups", rows: process::ROWS },
+    Area { slug: "interpreter", title: "Interpreters and the GIL", rows: interpreter::ROWS },
+    Area { slug: "python", title: "Python", rows: python::ROWS },
+    Area { slug: "request", title: "Requests and responses", rows: request::ROWS },
+    Area { slug: "server", title: "The HTTP server", rows: server::ROWS },
+    Area { slug: "sections", title: "Sections", rows: sections::ROWS },
+    Area { slug: "logging", title: "Logs", rows: logging::ROWS },
+    Area { slug: "access", title: "Access control", rows: access::ROWS },
+    Area { slug: "tls", title: "TLS", rows: tls::ROWS },
+    Area { slug: "telemetry", title: "Metrics and telemetry", rows: telemetry::ROWS },
+    Area { slug: "tolerated", title: "Apache directives that are tolerated", rows: tolerated::ROWS },
+];
+
+/// All rows.
+pub fn all() -> impl Iterator<Item = &'static Directive> {
+    AREAS.iter().flat_map(|area| area.rows.iter())
+}
+
+/// The row of a name, without regard to case; sections are found as `<name>`.
+pub fn find(name: &str) -> Option<&'static Directive> {
+    static INDEX: OnceLock<HashMap<String, &'static Directive>> = OnceLock::new();
+    let index = INDEX.get_or_init(|| all().map(|row| (row.name.to_ascii_lowercase(), row)).collect());
+    index.get(&name.to_ascii_lowercase()).copied()
+}
+
+/// The syntax line of a row.
+pub fn usage(row: &Directive) -> String {
+    match row.name.strip_suffix('>') {
+        Some(open) => format!("{open} {}>", row.syntax).replace(" >", ">"),
+        None => format!("{} {}", row.name, row.syntax).trim_end().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directive::Status;
+
+    #[test]
+    fn names_are_unique_and_documented() {
+        let mut seen = std::collections::HashSet::new();
+        for row in all() {
+            assert!(seen.insert(row.name.to_ascii_lowercase()), "{} stands twice", row.name);
+            let explained =
+                !row.doc.is_empty() || matches!(row.status, Status::WithoutEffect(_) | Status::Removed(_));
+            assert!(explained, "{} has no description", row.name);
+            assert!(row.arity.least <= row.arity.most, "{}", row.name);
+        }
+    }
+}

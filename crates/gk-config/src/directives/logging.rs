@@ -1,0 +1,139 @@
+//! The error log and the access logs.
+
+use crate::diagnostic::Complaint;
+use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::raw::RawLog;
+use crate::token::Word;
+use crate::values;
+use std::path::PathBuf;
+
+const SERVER: Contexts = Contexts::SERVER;
+
+/// Rows of this area.
+pub const ROWS: &[Directive] = &[
+    Directive::honoured("ErrorLog", "path", SERVER, Arity::exactly(1), error_log)
+        .default("standard error")
+        .doc("The file the error log is appended to; `-` or `/dev/stderr` is the terminal."),
+    Directive::honoured("LogLevel", "level [module:level …]", Contexts::ANY, Arity::at_least(1), log_level)
+        .default("warn")
+        .doc("Lowest level that is written: emerg, alert, crit, error, warn, notice, info, debug, trace1 … trace8. \
+              `wsgi:level` is stronger than the general level; other modules are read and not used."),
+    Directive::honoured("ErrorLogFormat", "json | format", SERVER, Arity::at_least(1), error_log_format)
+        .doc("`json` writes one JSON object a line (ours). Apache's format strings are read and not used."),
+    Directive::honoured("CustomLog", "path format-or-nickname", SERVER, Arity::between(2, 3), custom_log)
+        .doc("An access log. The format is a LogFormat string or a nickname; `common`, `combined`, `vhost_combined` and \
+              `json` are there from the start. `-` or `/dev/stdout` is standard output. A third argument `env=…` is not \
+              supported: every request is logged."),
+    Directive::honoured("TransferLog", "path", SERVER, Arity::exactly(1), transfer_log)
+        .doc("An access log in the format of the last LogFormat without nickname, else `common`."),
+    Directive::honoured("LogFormat", "format [nickname]", SERVER, Arity::between(1, 2), log_format)
+        .doc("Defines a nickname for an access log format."),
+];
+
+/// Nicknames that are there from the start.
+pub const NICKNAMES: &[(&str, &str)] = &[
+    ("common", "%h %l %u %t \"%r\" %>s %b"),
+    ("combined", "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\""),
+    ("vhost_combined", "%v:%p %h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\""),
+    ("CLF", "%h %l %u %t \"%r\" %>s %b"),
+];
+
+/// The nickname LogFormat without nickname defines, for TransferLog.
+const UNNAMED: &str = "\u{0}";
+
+/// A log's file; `None`: the terminal's stream.
+fn place(scope: &Scope, word: &Word, stream: &str) -> Result<Option<PathBuf>, Complaint> {
+    let text = word.text.as_str();
+    if text.starts_with('|') || text.to_ascii_lowercase().starts_with("syslog") {
+        let message = format!("{} to a program or to syslog is not supported", scope.name);
+        let hint = "name a file, or `-` for the terminal, and let the service manager take it from there";
+        return Err(Complaint::error(message).at(word).hint(hint));
+    }
+    Ok(if text == "-" || text == stream { None } else { Some(scope.path(text)) })
+}
+
+fn error_log(scope: &mut Scope, words: &[Word]) -> Applied {
+    let path = place(scope, &words[0], "/dev/stderr")?;
+    if scope.is_main() {
+        scope.raw.error_log.path = path;
+    } else {
+        let message = "there is one error log; the one of a virtual host is ignored";
+        scope.say(Complaint::warning(message).hint("records name the virtual host they are about"));
+    }
+    Ok(())
+}
+
+fn log_level(scope: &mut Scope, words: &[Word]) -> Applied {
+    let (mut general, mut ours) = (None, None);
+    for word in words {
+        match word.text.rsplit_once(':') {
+            None => general = Some(values::level(scope.name, word, &word.text)?),
+            Some((module, level)) => {
+                let level = values::level(scope.name, word, level)?;
+                if ["wsgi", "wsgi_module", "mod_wsgi.c", "gilkeeper"]
+                    .contains(&module.to_ascii_lowercase().as_str())
+                {
+                    ours = Some(level);
+                } else {
+                    let message = format!(
+                        "LogLevel of the module {module} has no effect: there is no such module here"
+                    );
+                    scope.say(Complaint::note(message).at(word));
+                }
+            }
+        }
+    }
+    if !scope.is_main() {
+        let message = "LogLevel holds for the whole server; the one of a virtual host or section is ignored";
+        scope.say(Complaint::warning(message));
+        return Ok(());
+    }
+    if let Some(level) = ours.or(general) {
+        scope.raw.error_log.level = level;
+    }
+    Ok(())
+}
+
+fn error_log_format(scope: &mut Scope, words: &[Word]) -> Applied {
+    if words.len() == 1 && words[0].text.eq_ignore_ascii_case("json") {
+        scope.raw.error_log.json = true;
+    } else {
+        scope.say(Complaint::warning(
+            "format strings of the error log are not used; `json` is the only one known",
+        ));
+    }
+    Ok(())
+}
+
+fn custom_log(scope: &mut Scope, words: &[Word]) -> Applied {
+    let path = place(scope, &words[0], "/dev/stdout")?;
+    if let Some(condition) = words.get(2) {
+        let message = format!(
+            "the condition `{}` of CustomLog is not supported: every request is logged",
+            condition.text
+        );
+        scope.say(Complaint::warning(message).at(condition));
+    }
+    let log = RawLog { path, format: words[1].text.clone(), word: words[1].clone() };
+    scope.host().access_logs.push(log);
+    Ok(())
+}
+
+fn transfer_log(scope: &mut Scope, words: &[Word]) -> Applied {
+    let path = place(scope, &words[0], "/dev/stdout")?;
+    let unnamed = scope.host().formats.contains_key(UNNAMED);
+    let format = if unnamed { UNNAMED } else { "common" };
+    let log = RawLog { path, format: format.to_owned(), word: words[0].clone() };
+    scope.host().access_logs.push(log);
+    Ok(())
+}
+
+fn log_format(scope: &mut Scope, words: &[Word]) -> Applied {
+    let format = words[0].text.clone();
+    let nickname = words.get(1).map_or(UNNAMED, |w| w.text.as_str()).to_owned();
+    if nickname.contains('%') {
+        return Err(Complaint::error("a nickname of LogFormat holds no percent sign").at(&words[1]));
+    }
+    scope.host().formats.insert(nickname, format);
+    Ok(())
+}

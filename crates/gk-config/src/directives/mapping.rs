@@ -1,0 +1,201 @@
+//! Which script serves which URL: script aliases, imports, the callable, handler and dispatch scripts.
+
+use crate::diagnostic::Complaint;
+use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::raw::RawMount;
+use crate::site::{ImportScript, Mount, MountTarget, StaticAlias};
+use crate::token::Word;
+use crate::{nearest, values, walk};
+
+const SERVER: Contexts = Contexts::SERVER;
+
+/// Rows of this area.
+pub const ROWS: &[Directive] = &[
+    Directive::honoured("WSGIScriptAlias", "url-path file-or-directory [option=value …]", SERVER, Arity::options(2), script_alias)
+        .doc("Mounts a script at a URL path. With a trailing slash on the target, every script in that directory. \
+              `module:package.module` in place of a file mounts an importable module (ours).\n\n\
+              Options: `process-group=`, `application-group=`, `callable-object=`, `pass-authorization=On|Off`. The first \
+              alias in the file that matches wins, so specific paths come first; a virtual host's aliases are tried \
+              before those of the main server."),
+    Directive::honoured("WSGIScriptAliasMatch", "regex file-pattern [option=value …]", SERVER, Arity::options(2), script_alias_match)
+        .doc("Like WSGIScriptAlias with a regular expression over the URL path; `$1` … `$9` in the file pattern are its groups."),
+    Directive::honoured("WSGIImportScript", "path process-group=name application-group=name", SERVER, Arity::options(1), import_script)
+        .doc("Imports a script in every process of a group when it starts. Both options are required."),
+    Directive::honoured("WSGICallableObject", "name", Contexts::ANY.or(Contexts::HTACCESS), Arity::exactly(1), callable_object)
+        .default("application")
+        .doc("Name of the callable in the script. `%{ENV:name}` takes it from the request's variables."),
+    Directive::honoured("Alias", "url-path path", SERVER, Arity::exactly(2), alias)
+        .doc("Serves a file or the files of a directory at a URL path, without the application."),
+    Directive::honoured("DocumentRoot", "directory", SERVER, Arity::exactly(1), document_root)
+        .doc("Directory whose files are served where no alias matches."),
+    Directive::honoured("AliasMatch", "regex path", SERVER, Arity::exactly(2), first_is_pattern)
+        .unbuilt("static files by regular expression")
+        .doc("Serves files at the URL paths a regular expression matches."),
+    Directive::honoured("WSGIDispatchScript", "path [application-group=name]", Contexts::ANY, Arity::options(1), crate::directive::nothing)
+        .unbuilt("hook scripts need Python in the front; WSGIProcessGroup and WSGIApplicationGroup per section cover fixed rules")
+        .doc("A script that picks process group, application group and callable for each request."),
+    Directive::honoured("WSGIHandlerScript", "name path [option=value …]", Contexts::ANY, Arity::options(2), crate::directive::nothing)
+        .unbuilt("handlers by file type")
+        .doc("A script that handles the files tied to a handler name."),
+    Directive::inert("WSGICaseSensitivity", "On|Off", Contexts::GLOBAL,
+        "script paths are compared as the file system gives them"),
+];
+
+/// Options of an alias or an import.
+#[derive(Default)]
+struct Options {
+    process_group: Option<String>,
+    application_group: Option<String>,
+    callable_object: Option<String>,
+    pass_authorization: Option<bool>,
+}
+
+const ALIAS_KEYS: &[&str] = &["process-group", "application-group", "callable-object", "pass-authorization"];
+const IMPORT_KEYS: &[&str] = &["process-group", "application-group"];
+
+fn options(scope: &mut Scope, words: &[Word], keys: &[&'static str]) -> Result<Options, Complaint> {
+    let mut options = Options::default();
+    for word in words {
+        let Some((key, value)) = walk::key_value(word) else {
+            let message = format!("an option of {} is written key=value, not `{}`", scope.name, word.text);
+            return Err(Complaint::error(message).at(word));
+        };
+        match key.as_str() {
+            key if !keys.contains(&key) => {
+                let complaint = Complaint::error(format!("{} has no option `{key}`", scope.name)).at(word);
+                return Err(match nearest::nearest(key, keys.iter().copied()) {
+                    Some(near) => complaint.hint(format!("did you mean `{near}=`?")),
+                    None => complaint.hint(format!("known: {}", keys.join(", "))),
+                });
+            }
+            "process-group" => {
+                let name = group_name(value);
+                let host = scope.host;
+                scope.raw.group_uses.push((host, word.clone(), name.clone()));
+                options.process_group = Some(name);
+            }
+            "application-group" => options.application_group = Some(group_name(value)),
+            "callable-object" => options.callable_object = Some(value.to_owned()),
+            _ => options.pass_authorization = Some(values::switch("pass-authorization=", word, value)?),
+        }
+    }
+    Ok(options)
+}
+
+/// A group's name as it is kept: `%{GLOBAL}` is the empty name.
+pub fn group_name(text: &str) -> String {
+    if text == "%{GLOBAL}" { String::new() } else { text.to_owned() }
+}
+
+/// What a script path means: `module:…`, a directory, a file.
+fn target(scope: &Scope, word: &Word) -> Result<MountTarget, Complaint> {
+    if let Some(module) = word.text.strip_prefix("module:") {
+        let dotted = |part: &str| {
+            let mut chars = part.chars();
+            chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+                && chars.all(|c| c.is_alphanumeric() || c == '_')
+        };
+        return if module.split('.').all(dotted) {
+            Ok(MountTarget::Module(module.to_owned()))
+        } else {
+            let message =
+                format!("`module:` takes a dotted module name such as package.module, not `{module}`");
+            Err(Complaint::error(message).at(word))
+        };
+    }
+    let path = scope.path(&word.text);
+    Ok(if word.text.ends_with('/') { MountTarget::Directory(path) } else { MountTarget::File(path) })
+}
+
+/// A URL path without its trailing slash.
+fn url_path(scope: &Scope, word: &Word) -> Result<String, Complaint> {
+    if !word.text.starts_with('/') {
+        let message =
+            format!("{} takes a URL path that begins with a slash, not `{}`", scope.name, word.text);
+        return Err(Complaint::error(message).at(word));
+    }
+    let collapsed = crate::place::collapse(word.text.as_bytes());
+    let text = String::from_utf8_lossy(&collapsed);
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn add_mount(scope: &mut Scope, mut mount: Mount, word: &Word, given: Options) -> Applied {
+    mount.process_group = given.process_group;
+    mount.application_group = given.application_group;
+    mount.callable_object = given.callable_object;
+    mount.pass_authorization = given.pass_authorization;
+    let groups_above = scope.raw.groups.len();
+    let host = scope.host();
+    mount.order = host.next_order;
+    host.next_order += 1;
+    host.mounts.push(RawMount { mount, word: word.clone(), groups_above });
+    Ok(())
+}
+
+fn script_alias(scope: &mut Scope, words: &[Word]) -> Applied {
+    let mount = Mount::new(url_path(scope, &words[0])?, target(scope, &words[1])?);
+    let given = options(scope, &words[2..], ALIAS_KEYS)?;
+    add_mount(scope, mount, &words[0], given)
+}
+
+fn script_alias_match(scope: &mut Scope, words: &[Word]) -> Applied {
+    let url = values::pattern("WSGIScriptAliasMatch", &words[0], &words[0].text)?;
+    let pattern = match words[1].text.strip_prefix("module:") {
+        Some(_) => {
+            return Err(Complaint::error("WSGIScriptAliasMatch takes a file, not a module").at(&words[1]));
+        }
+        None => scope.path(&words[1].text).to_string_lossy().into_owned(),
+    };
+    let mount = Mount { regex: true, ..Mount::new(url, MountTarget::Pattern(pattern)) };
+    let given = options(scope, &words[2..], ALIAS_KEYS)?;
+    add_mount(scope, mount, &words[0], given)
+}
+
+fn import_script(scope: &mut Scope, words: &[Word]) -> Applied {
+    let target = target(scope, &words[0])?;
+    let given = options(scope, &words[1..], IMPORT_KEYS)?;
+    let missing = |key: &str| Complaint::error(format!("WSGIImportScript needs the option {key}="));
+    let script = ImportScript {
+        target,
+        process_group: given.process_group.ok_or_else(|| missing("process-group"))?,
+        application_group: given.application_group.ok_or_else(|| missing("application-group"))?,
+        callable_object: None,
+    };
+    for (key, value) in
+        [("process-group", &script.process_group), ("application-group", &script.application_group)]
+    {
+        if value.contains("%{") {
+            let message = format!("{key}= of WSGIImportScript must be known at start, and `{value}` is not");
+            return Err(Complaint::error(message).hint("only %{GLOBAL} and plain names are"));
+        }
+    }
+    let host = scope.host;
+    scope.raw.imports.push((script, host, words[0].clone()));
+    Ok(())
+}
+
+fn callable_object(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.settings().callable_object = Some(words[0].text.clone());
+    Ok(())
+}
+
+fn alias(scope: &mut Scope, words: &[Word]) -> Applied {
+    let url = url_path(scope, &words[0])?;
+    let text = words[1].text.trim_end_matches('/');
+    let path = scope.path(if text.is_empty() { "/" } else { text });
+    let host = scope.host();
+    let order = host.next_order;
+    host.next_order += 1;
+    host.statics.push(StaticAlias { url, path, order });
+    Ok(())
+}
+
+fn document_root(scope: &mut Scope, words: &[Word]) -> Applied {
+    let path = scope.path(&words[0].text);
+    scope.host().document_root = Some(path);
+    Ok(())
+}
+
+fn first_is_pattern(scope: &mut Scope, words: &[Word]) -> Applied {
+    values::pattern(scope.name, &words[0], &words[0].text).map(|_| ())
+}

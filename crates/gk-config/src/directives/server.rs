@@ -1,0 +1,290 @@
+//! The HTTP server: addresses, names, limits, timeouts, identity.
+
+use crate::diagnostic::Complaint;
+use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::site::Listen;
+use crate::token::Word;
+use crate::values;
+use std::net::IpAddr;
+
+const GLOBAL: Contexts = Contexts::GLOBAL;
+const SERVER: Contexts = Contexts::SERVER;
+const ONE: Arity = Arity::exactly(1);
+
+/// Rows of this area.
+pub const ROWS: &[Directive] = &[
+    Directive::honoured("Listen", "[address:]port [http|https] | unix:/path", GLOBAL, Arity::between(1, 2), listen)
+        .default("8000")
+        .doc("An address to accept connections on; may be repeated. Port 0 takes any free port."),
+    Directive::honoured("ServerName", "[scheme://]name[:port]", SERVER, ONE, server_name)
+        .doc("The name of the server: selects virtual hosts, and is `SERVER_NAME`."),
+    Directive::honoured("ServerAlias", "name …", SERVER, Arity::at_least(1), server_alias)
+        .doc("More names of a virtual host; `*` and `?` are wildcards."),
+    Directive::honoured("ServerAdmin", "address", SERVER, ONE, server_admin)
+        .doc("`SERVER_ADMIN` of the application."),
+    Directive::honoured("ServerRoot", "directory", GLOBAL, ONE, server_root)
+        .default("./gilkeeper-root for state; the directory of the configuration file for relative paths")
+        .doc("Where relative paths start, and the directory for the control socket, the pid file and other state unless \
+              `--server-root` names another."),
+    Directive::honoured("PidFile", "path", GLOBAL, ONE, pid_file)
+        .default("gilkeeper.pid in the server root").doc("Where the process id of the supervisor is written."),
+    Directive::honoured("User", "name|#id", GLOBAL, ONE, user)
+        .default("the user that started the server").doc("Who front and workers run as when the server is started by root."),
+    Directive::honoured("Group", "name|#id", GLOBAL, ONE, group)
+        .default("the user's group").doc("Which group front and workers run as when the server is started by root."),
+    Directive::honoured("Timeout", "seconds", SERVER, ONE, timeout)
+        .default("60").doc("How long reading from or writing to the client may stall."),
+    Directive::honoured("KeepAlive", "On|Off", SERVER, ONE, keep_alive)
+        .default("On").doc("Several requests over one connection."),
+    Directive::honoured("KeepAliveTimeout", "seconds", SERVER, ONE, keep_alive_timeout)
+        .default("5").doc("How long a connection may wait for its next request."),
+    Directive::honoured("MaxKeepAliveRequests", "number", SERVER, ONE, max_keep_alive_requests)
+        .default("100").doc("Requests over one connection; 0 is without bound."),
+    Directive::honoured("LimitRequestLine", "bytes", SERVER, ONE, limit_request_line)
+        .default("8190").doc("Longest request line; a longer one is answered 414."),
+    Directive::honoured("LimitRequestFields", "number", SERVER, ONE, limit_request_fields)
+        .default("100").doc("Most header fields; more are answered 400 or 431. 0 is without bound."),
+    Directive::honoured("LimitRequestFieldSize", "bytes", SERVER, ONE, limit_request_field_size)
+        .default("8190").doc("Longest header field; a longer one is answered 400 or 431."),
+    Directive::honoured("RequestReadTimeout", "[header=seconds[-seconds]] [body=seconds[-seconds]]", SERVER, Arity::at_least(1), request_read_timeout)
+        .default("header=20-40 body=20")
+        .doc("How long a request head may take in all, and how long a body may stall. `MinRate` is read and not used."),
+    Directive::honoured("ListenBacklog", "number", GLOBAL, ONE, listen_backlog)
+        .default("511").doc("How many connections may wait in the kernel."),
+    Directive::honoured("GilkeeperAdmin", "host:port|off", GLOBAL, ONE, admin)
+        .default("127.0.0.1:8001").ours().doc("Where the dashboard, the metrics and the health checks are."),
+    Directive::honoured("GilkeeperMaxConnections", "number", GLOBAL, ONE, max_connections)
+        .default("0").ours().doc("Most connections at once; 0 is without bound."),
+    Directive::honoured("GilkeeperBodyBufferSize", "bytes", GLOBAL, ONE, body_buffer_size)
+        .default("131072").ours().doc("How much of a request body is kept in memory before a temporary file is used."),
+];
+
+/// `address:port`, with IPv6 addresses in brackets: host and port.
+fn host_port(text: &str) -> Option<(Option<String>, u16)> {
+    let (host, port) = text.rsplit_once(':').map_or((None, text), |(h, p)| (Some(h), p));
+    let port = port.parse().ok()?;
+    let host = match host {
+        None | Some("*") => None,
+        Some(host) => {
+            let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+            Some(bare.parse::<IpAddr>().ok()?.to_string())
+        }
+    };
+    Some((host, port))
+}
+
+fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
+    let word = &words[0];
+    let protocol = match words.get(1) {
+        Some(w) => values::one_of("the protocol of Listen", w, &w.text, &["http", "https"])?,
+        None => "http".to_owned(),
+    };
+    let listen = if let Some(path) = word.text.strip_prefix("unix:") {
+        if path.is_empty() {
+            return Err(Complaint::error("Listen unix: needs the path of the socket").at(word));
+        }
+        Listen::Unix { path: scope.path(path) }
+    } else {
+        let (host, port) = host_port(&word.text).ok_or_else(|| {
+            let message = format!("Listen takes a port, address:port or unix:/path, not `{}`", word.text);
+            Complaint::error(message)
+                .at(word)
+                .hint("addresses are numeric; IPv6 is written [2001:db8::1]:8000")
+        })?;
+        Listen::Tcp { host, port, tls: protocol == "https" }
+    };
+    let any_port = matches!(listen, Listen::Tcp { port: 0, .. });
+    if scope.raw.listen.contains(&listen) && !any_port {
+        return Err(Complaint::error(format!("Listen {} is given twice", word.text)).at(word));
+    }
+    scope.raw.listen.push(listen);
+    Ok(())
+}
+
+fn server_name(scope: &mut Scope, words: &[Word]) -> Applied {
+    let text = words[0].text.as_str();
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let (name, port) = match bare.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
+            let port = port.parse::<u16>().map_err(|_| {
+                Complaint::error(format!("ServerName takes a name with an optional port, not `{text}`"))
+                    .at(&words[0])
+            })?;
+            (name, Some(port))
+        }
+        _ => (bare, None),
+    };
+    if name.is_empty() || name.contains(['/', ' ']) {
+        return Err(Complaint::error(format!("ServerName takes a name with an optional port, not `{text}`"))
+            .at(&words[0]));
+    }
+    let name = name.to_ascii_lowercase();
+    let host = scope.host();
+    host.server_name = Some(name);
+    host.server_port = port;
+    Ok(())
+}
+
+fn server_alias(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.host().aliases.extend(words.iter().map(|w| w.text.to_ascii_lowercase()));
+    Ok(())
+}
+
+fn server_admin(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.host().server_admin = Some(words[0].text.clone());
+    Ok(())
+}
+
+fn server_root(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.server_root = Some(scope.base.join(&words[0].text));
+    Ok(())
+}
+
+fn pid_file(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.pid_file = Some(scope.path(&words[0].text));
+    Ok(())
+}
+
+fn user(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.user = Some(values::identity("User", &words[0], &words[0].text)?);
+    Ok(())
+}
+
+fn group(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.group = Some(values::identity("Group", &words[0], &words[0].text)?);
+    Ok(())
+}
+
+/// Says that the front has one value for all hosts, where a virtual host sets its own.
+fn only_main(scope: &mut Scope) -> bool {
+    if scope.is_main() {
+        return true;
+    }
+    let message =
+        format!("{} holds for the whole server; the value of a virtual host is ignored", scope.name);
+    scope.say(Complaint::warning(message).hint("move it out of the virtual host"));
+    false
+}
+
+fn timeout(scope: &mut Scope, words: &[Word]) -> Applied {
+    let seconds = values::positive_seconds(scope.name, &words[0], &words[0].text)?;
+    if only_main(scope) {
+        scope.raw.http.timeout = seconds;
+    }
+    Ok(())
+}
+
+fn keep_alive(scope: &mut Scope, words: &[Word]) -> Applied {
+    let on = values::switch(scope.name, &words[0], &words[0].text)?;
+    if only_main(scope) {
+        scope.raw.http.keep_alive = on;
+    }
+    Ok(())
+}
+
+fn keep_alive_timeout(scope: &mut Scope, words: &[Word]) -> Applied {
+    let seconds = match words[0].text.strip_suffix("ms") {
+        Some(ms) => values::seconds(scope.name, &words[0], ms)? / 1000.0,
+        None => values::seconds(scope.name, &words[0], &words[0].text)?,
+    };
+    if only_main(scope) {
+        scope.raw.http.keep_alive_timeout = seconds;
+    }
+    Ok(())
+}
+
+fn max_keep_alive_requests(scope: &mut Scope, words: &[Word]) -> Applied {
+    let number = values::whole(scope.name, &words[0], &words[0].text, 0..=u64::MAX, "requests")?;
+    if only_main(scope) {
+        scope.raw.http.max_keep_alive_requests = number;
+    }
+    Ok(())
+}
+
+fn limit(scope: &mut Scope, words: &[Word], least: u64, unit: &str) -> Result<Option<usize>, Complaint> {
+    let number = values::whole(scope.name, &words[0], &words[0].text, least..=u64::from(u32::MAX), unit)?;
+    Ok(only_main(scope).then_some(usize::try_from(number).unwrap_or(usize::MAX)))
+}
+
+fn limit_request_line(scope: &mut Scope, words: &[Word]) -> Applied {
+    if let Some(number) = limit(scope, words, 1, "bytes")? {
+        scope.raw.http.limit_request_line = number;
+    }
+    Ok(())
+}
+
+fn limit_request_fields(scope: &mut Scope, words: &[Word]) -> Applied {
+    if let Some(number) = limit(scope, words, 0, "header fields")? {
+        scope.raw.http.limit_request_fields = number;
+    }
+    Ok(())
+}
+
+fn limit_request_field_size(scope: &mut Scope, words: &[Word]) -> Applied {
+    if let Some(number) = limit(scope, words, 1, "bytes")? {
+        scope.raw.http.limit_request_field_size = number;
+    }
+    Ok(())
+}
+
+fn request_read_timeout(scope: &mut Scope, words: &[Word]) -> Applied {
+    for word in words {
+        let lower = word.text.to_ascii_lowercase();
+        let wrong = || {
+            let message = format!(
+                "RequestReadTimeout takes header=20-40,MinRate=500 or body=20,MinRate=500, not `{}`",
+                word.text
+            );
+            Complaint::error(message).at(word)
+        };
+        let (stage, value) = lower.split_once('=').ok_or_else(wrong)?;
+        let range = value.split(',').next().unwrap_or("");
+        let longest = range.rsplit('-').next().unwrap_or("");
+        let seconds = values::seconds("RequestReadTimeout", word, longest)?;
+        let main = only_main(scope);
+        match stage {
+            "header" if main => scope.raw.http.header_timeout = seconds,
+            "body" if main => scope.raw.http.body_timeout = seconds,
+            "header" | "body" | "handshake" => {}
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(())
+}
+
+fn listen_backlog(scope: &mut Scope, words: &[Word]) -> Applied {
+    let number = values::whole(scope.name, &words[0], &words[0].text, 1..=65535, "connections")?;
+    scope.raw.http.listen_backlog = u32::try_from(number).unwrap_or(511);
+    Ok(())
+}
+
+fn admin(scope: &mut Scope, words: &[Word]) -> Applied {
+    let text = &words[0].text;
+    let place = if text.eq_ignore_ascii_case("off") {
+        None
+    } else {
+        let ok =
+            text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        if !ok {
+            let message = format!("GilkeeperAdmin takes host:port or off, not `{text}`");
+            return Err(Complaint::error(message).at(&words[0]));
+        }
+        Some(text.clone())
+    };
+    scope.raw.admin = Some(place);
+    Ok(())
+}
+
+fn max_connections(scope: &mut Scope, words: &[Word]) -> Applied {
+    if let Some(number) = limit(scope, words, 0, "connections")? {
+        scope.raw.http.max_connections = number;
+    }
+    Ok(())
+}
+
+fn body_buffer_size(scope: &mut Scope, words: &[Word]) -> Applied {
+    if let Some(number) = limit(scope, words, 0, "bytes")? {
+        scope.raw.http.body_buffer_size = number;
+    }
+    Ok(())
+}

@@ -1,0 +1,457 @@
+//! The directive text `serve` makes of its options.
+
+use super::ServeOptions;
+use crate::Surroundings;
+use crate::diagnostic::Complaint;
+use crate::token::{Word, quote};
+use crate::values;
+use std::path::Path;
+
+/// Defaults that differ from the directives' own, taken over from mod_wsgi-express.
+const THREADS: &str = "5";
+const STARTUP_TIMEOUT: &str = "15";
+const REQUEST_TIMEOUT: &str = "60";
+const QUEUE_TIMEOUT: &str = "45";
+const DEADLOCK_TIMEOUT: &str = "60";
+const GROUP: &str = "default";
+
+/// The text, or one sentence that names the option that is wrong.
+pub fn generate(options: &ServeOptions, surroundings: &Surroundings) -> Result<String, String> {
+    let mut text = Text::default();
+    server(&mut text, options)?;
+    logs(&mut text, options)?;
+    python(&mut text, options)?;
+    let home = surroundings.directory.join(options.working_directory.as_deref().unwrap_or(""));
+    daemon(&mut text, options, &home)?;
+    mount(&mut text, options)?;
+    for line in &options.set {
+        if line.contains(['\n', '\r', '\0'])
+            || line.trim_start().starts_with('<')
+            || line.trim_end().ends_with('\\')
+        {
+            return Err(format!("--set takes one directive on one line, not `{}`", line.escape_debug()));
+        }
+        text.out.push_str(line.trim());
+        text.out.push('\n');
+    }
+    Ok(text.finish())
+}
+
+/// Lines of directives with quoted values.
+#[derive(Default)]
+struct Text {
+    out: String,
+    dollar: bool,
+    bad: Option<String>,
+}
+
+impl Text {
+    /// Adds a line.
+    fn line(&mut self, name: &str, words: &[&str]) {
+        self.out.push_str(name);
+        for word in words {
+            let quoted = self.word(word);
+            self.out.push(' ');
+            self.out.push_str(&quoted);
+        }
+        self.out.push('\n');
+    }
+
+    /// A line for a value that was given.
+    fn given(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.line(name, &[value]);
+        }
+    }
+
+    /// Quotes a word and keeps `${` from being replaced.
+    fn word(&mut self, word: &str) -> String {
+        if word.contains(['\n', '\r', '\0']) {
+            self.bad.get_or_insert_with(|| {
+                format!("a value must stand on one line, not `{}`", word.escape_debug())
+            });
+        }
+        let quoted = quote(word);
+        if !quoted.contains("${") {
+            return quoted;
+        }
+        self.dollar = true;
+        quoted.replace("${", "${DOLLAR}{")
+    }
+
+    fn finish(self) -> String {
+        let define = if self.dollar { "Define DOLLAR $\n" } else { "" };
+        format!("{define}{}", self.out)
+    }
+}
+
+/// Turns the complaint about a value into one sentence.
+fn sentence(complaint: Complaint) -> String {
+    match complaint.hint {
+        Some(hint) => format!("{} ({hint})", complaint.message),
+        None => complaint.message,
+    }
+}
+
+/// Checks that no value breaks the text, and returns the reason if one does.
+fn sound(text: &mut Text) -> Result<(), String> {
+    text.bad.take().map_or(Ok(()), Err)
+}
+
+fn seconds<'o>(option: &str, value: &'o Option<String>) -> Result<Option<&'o str>, String> {
+    if let Some(text) = value {
+        values::seconds(option, &Word::default(), text).map_err(sentence)?;
+    }
+    Ok(value.as_deref())
+}
+
+fn whole<'o>(
+    option: &str,
+    value: &'o Option<String>,
+    least: u64,
+    most: u64,
+    unit: &str,
+) -> Result<Option<&'o str>, String> {
+    if let Some(text) = value {
+        values::whole(option, &Word::default(), text, least..=most, unit).map_err(sentence)?;
+    }
+    Ok(value.as_deref())
+}
+
+fn server(text: &mut Text, o: &ServeOptions) -> Result<(), String> {
+    let port = whole("--port", &o.port, 0, 65535, "")?;
+    if let Some(path) = &o.socket {
+        text.line("Listen", &[&format!("unix:{path}")]);
+    }
+    if o.socket.is_none() || port.is_some() || o.host.is_some() {
+        text.line("Listen", &[&address(o.host.as_deref(), port.unwrap_or("8000"))?]);
+    }
+    if let Some(port) = whole("--https-port", &o.https_port, 0, 65535, "")? {
+        if o.ssl_certificate_file.is_none() || o.ssl_certificate_key_file.is_none() {
+            return Err("--https-port needs --ssl-certificate-file and --ssl-certificate-key-file".to_owned());
+        }
+        text.line("Listen", &[&address(o.host.as_deref(), port)?, "https"]);
+    }
+    text.given("SSLCertificateFile", o.ssl_certificate_file.as_deref());
+    text.given("SSLCertificateKeyFile", o.ssl_certificate_key_file.as_deref());
+    text.given("ServerName", o.server_name.as_deref());
+    for alias in &o.server_alias {
+        text.line("ServerAlias", &[alias]);
+    }
+    text.given("ServerRoot", o.server_root.as_deref());
+    text.given("PidFile", o.pid_file.as_deref());
+    text.given("User", o.user.as_deref());
+    text.given("Group", o.group.as_deref());
+    if let Some(admin) = &o.admin {
+        let ok = admin.eq_ignore_ascii_case("off")
+            || admin.rsplit_once(':').is_some_and(|(h, p)| !h.is_empty() && p.parse::<u16>().is_ok());
+        if !ok {
+            return Err(format!("--admin takes HOST:PORT or off, not `{admin}`"));
+        }
+        text.line("GilkeeperAdmin", &[admin]);
+    }
+    if let Some(seconds) = seconds("--socket-timeout", &o.socket_timeout)?.filter(|s| *s != "0") {
+        text.line("Timeout", &[seconds]);
+    }
+    text.given("KeepAliveTimeout", seconds("--keep-alive-timeout", &o.keep_alive_timeout)?);
+    text.line("MaxKeepAliveRequests", &["0"]);
+    for (stage, option, value) in
+        [("header", "--header-timeout", &o.header_timeout), ("body", "--body-timeout", &o.body_timeout)]
+    {
+        if let Some(seconds) = seconds(option, value)? {
+            text.line("RequestReadTimeout", &[&format!("{stage}={seconds}")]);
+        }
+    }
+    text.given("ListenBacklog", whole("--server-backlog", &o.server_backlog, 1, 65535, "connections")?);
+    text.given(
+        "GilkeeperMaxConnections",
+        whole("--max-clients", &o.max_clients, 0, u32::MAX.into(), "connections")?,
+    );
+    text.given(
+        "LimitRequestBody",
+        whole("--limit-request-body", &o.limit_request_body, 0, i64::MAX as u64, "bytes")?,
+    );
+    sound(text)
+}
+
+/// What `Listen` takes.
+fn address(host: Option<&str>, port: &str) -> Result<String, String> {
+    let Some(host) = host else { return Ok(port.to_owned()) };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let bare = if bare.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { bare };
+    match bare.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V6(address)) => Ok(format!("[{address}]:{port}")),
+        Ok(std::net::IpAddr::V4(address)) => Ok(format!("{address}:{port}")),
+        Err(_) => Err(format!("--host takes a numeric address such as 127.0.0.1 or ::1, not `{host}`")),
+    }
+}
+
+fn logs(text: &mut Text, o: &ServeOptions) -> Result<(), String> {
+    let place = |name: &str| match &o.log_directory {
+        Some(directory) if !o.log_to_terminal => {
+            Path::new(directory).join(name).to_string_lossy().into_owned()
+        }
+        _ => "-".to_owned(),
+    };
+    text.line("ErrorLog", &[&place(o.error_log_name.as_deref().unwrap_or("error_log"))]);
+    if let Some(level) = &o.log_level {
+        values::level("--log-level", &Word::default(), level).map_err(sentence)?;
+        text.line("LogLevel", &[level]);
+    }
+    text.given("ErrorLogFormat", o.error_log_format.as_deref());
+    if o.access_log || o.access_log_format.is_some() {
+        let format = o.access_log_format.as_deref().unwrap_or("combined");
+        text.line("CustomLog", &[&place(o.access_log_name.as_deref().unwrap_or("access_log")), format]);
+    }
+    sound(text)
+}
+
+fn python(text: &mut Text, o: &ServeOptions) -> Result<(), String> {
+    text.given("WSGIPythonHome", o.python_home.as_deref());
+    for filter in &o.python_warnings {
+        text.line("WSGIPythonWarnings", &[filter]);
+    }
+    if o.free_threading {
+        text.line("WSGIFreeThreading", &["On"]);
+    }
+    if o.per_interpreter_gil {
+        text.line("WSGIPerInterpreterGIL", &["On"]);
+    }
+    if let Some(interval) = &o.switch_interval {
+        values::positive_seconds("--switch-interval", &Word::default(), interval).map_err(sentence)?;
+        text.line("WSGISwitchInterval", &[interval]);
+    }
+    if o.orphan_interpreter {
+        text.line("WSGIDestroyInterpreter", &["Off"]);
+    }
+    sound(text)
+}
+
+fn daemon(text: &mut Text, o: &ServeOptions, home: &Path) -> Result<(), String> {
+    let mut line = String::from("WSGIDaemonProcess ");
+    let name = o.process_group.as_deref().unwrap_or(GROUP);
+    if name.is_empty() || name.contains('=') || name.contains("%{") {
+        return Err(format!("--process-group takes a plain name, not `{name}`"));
+    }
+    line.push_str(&text.word(name));
+    let mut option = |key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            let value = text.word(value);
+            line.push_str(&format!(" {key}={value}"));
+        }
+    };
+    let processes = whole("--processes", &o.processes, 1, 10_000, "processes")?;
+    let threads = whole("--threads", &o.threads, 1, 65533, "threads")?;
+    option("processes", if o.debug_mode { None } else { processes });
+    option("threads", Some(if o.debug_mode { "1" } else { threads.unwrap_or(THREADS) }));
+    option("interpreters", whole("--interpreters", &o.interpreters, 1, 256, "interpreters")?);
+    option("home", Some(&home.to_string_lossy()));
+    option("python", o.python.as_deref());
+    if let Some(entry) = o.python_path.iter().find(|p| p.contains(':')) {
+        return Err(format!("--python-path takes one directory at a time, not `{entry}`: repeat the option"));
+    }
+    let path = o.python_path.join(":");
+    option("python-path", Some(path.as_str()).filter(|p| !p.is_empty()));
+    option("lang", o.lang.as_deref());
+    option("locale", o.locale.as_deref());
+    option("umask", o.umask.as_deref());
+    option("switch-interval", o.switch_interval.as_deref());
+    let number = |option, value| whole(option, value, 0, u64::MAX, "requests");
+    option("maximum-requests", number("--maximum-requests", &o.maximum_requests)?);
+    option("maximum-requests-jitter", number("--maximum-requests-jitter", &o.maximum_requests_jitter)?);
+    option("cpu-time-limit", whole("--cpu-time-limit", &o.cpu_time_limit, 0, u64::MAX, "seconds")?);
+    option("listen-backlog", whole("--daemon-backlog", &o.daemon_backlog, 1, 1_000_000, "requests")?);
+    let timers: [(&str, &Option<String>, Option<&str>); 12] = [
+        ("startup-timeout", &o.startup_timeout, Some(STARTUP_TIMEOUT)),
+        ("shutdown-timeout", &o.shutdown_timeout, None),
+        ("graceful-timeout", &o.graceful_timeout, None),
+        ("eviction-timeout", &o.eviction_timeout, None),
+        ("restart-interval", &o.restart_interval, None),
+        ("deadlock-timeout", &o.deadlock_timeout, Some(DEADLOCK_TIMEOUT)),
+        ("inactivity-timeout", &o.inactivity_timeout, None),
+        ("request-timeout", &o.request_timeout, Some(REQUEST_TIMEOUT)),
+        ("interrupt-timeout", &o.interrupt_timeout, None),
+        ("connect-timeout", &o.connect_timeout, None),
+        ("socket-timeout", &o.socket_timeout, None),
+        ("response-socket-timeout", &o.response_socket_timeout, None),
+    ];
+    for (key, value, default) in timers {
+        option(key, seconds(&format!("--{key}"), value)?.or(default));
+    }
+    option("queue-timeout", seconds("--queue-timeout", &o.queue_timeout)?.or(Some(QUEUE_TIMEOUT)));
+    if o.reload_on_changes && !o.disable_reloading {
+        option("reload-on-changes", Some("On"));
+    }
+    text.out.push_str(&line);
+    text.out.push('\n');
+    for (name, path) in &o.service_script {
+        let group = format!("service:{name}");
+        let (quoted, home) = (text.word(&group), text.word(&home.to_string_lossy()));
+        text.out.push_str(&format!("WSGIDaemonProcess {quoted} threads=0 home={home}\n"));
+        let path = text.word(path);
+        text.out.push_str(&format!(
+            "WSGIImportScript {path} process-group={quoted} application-group=%{{GLOBAL}}\n"
+        ));
+    }
+    sound(text)
+}
+
+fn mount(text: &mut Text, o: &ServeOptions) -> Result<(), String> {
+    text.line("WSGIPassAuthorization", &["On"]);
+    for (set, name, value) in [
+        (o.disable_reloading, "WSGIScriptReloading", "Off"),
+        (o.error_override, "WSGIErrorOverride", "On"),
+        (o.enable_sendfile, "WSGIEnableSendfile", "On"),
+    ] {
+        if set {
+            text.line(name, &[value]);
+        }
+    }
+    for (name, value) in &o.setenv {
+        text.line("SetEnv", &[name, value]);
+    }
+    for (name, values) in [
+        ("PassEnv", &o.passenv),
+        ("WSGITrustedProxyHeaders", &o.trust_proxy_header),
+        ("WSGITrustedProxies", &o.trust_proxy),
+    ] {
+        for value in values {
+            text.line(name, &[value]);
+        }
+    }
+    text.given("DocumentRoot", o.document_root.as_deref());
+    for (url, path) in &o.url_alias {
+        if !url.starts_with('/') {
+            return Err(format!(
+                "--url-alias takes a URL path that begins with a slash and a path, not `{url}`"
+            ));
+        }
+        text.line("Alias", &[url, path]);
+    }
+    let url = o.mount_point.as_deref().unwrap_or("/");
+    if !url.starts_with('/') {
+        return Err(format!("--mount-point takes a URL path that begins with a slash, not `{url}`"));
+    }
+    let (target, callable) = script(&o.script)?;
+    let group = o.process_group.as_deref().unwrap_or(GROUP);
+    let application = o.application_group.as_deref().unwrap_or("%{GLOBAL}");
+    let callable = o.callable_object.as_deref().or(callable);
+    let mut line = format!("WSGIScriptAlias {} {}", text.word(url), text.word(&target));
+    for (key, value) in [
+        ("process-group", Some(group)),
+        ("application-group", Some(application)),
+        ("callable-object", callable),
+    ] {
+        if let Some(value) = value {
+            let value = text.word(value);
+            line.push_str(&format!(" {key}={value}"));
+        }
+    }
+    text.out.push_str(&line);
+    text.out.push('\n');
+    for url in &o.ignore_activity {
+        let url = text.word(url);
+        text.out.push_str(&format!("<Location {url}>\nWSGIIgnoreActivity On\n</Location>\n"));
+    }
+    sound(text)
+}
+
+/// What SCRIPT names: the target of the alias and the callable, if it names one.
+fn script(script: &str) -> Result<(String, Option<&str>), String> {
+    let (place, callable) = match script.rsplit_once(':') {
+        Some((place, callable)) if is_name(callable) => (place, Some(callable)),
+        _ => (script, None),
+    };
+    let is_file = |text: &str| text.contains('/') || text.ends_with(".py") || text.ends_with(".wsgi");
+    if is_file(place) && !place.ends_with('/') {
+        return Ok((place.to_owned(), callable));
+    }
+    if !place.is_empty() && place.split('.').all(is_name) {
+        return Ok((format!("module:{place}"), callable));
+    }
+    let expected = "a file such as wsgi.py or site.wsgi, or package.module[:callable]";
+    match script {
+        "" => Err(format!("SCRIPT is missing: {expected}")),
+        script => Err(format!("SCRIPT takes {expected}, not `{script}`")),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && chars.all(|c| c.is_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::express::load;
+    use crate::site::MountTarget;
+
+    fn options(script: &str) -> ServeOptions {
+        ServeOptions { script: script.to_owned(), ..ServeOptions::default() }
+    }
+
+    fn surroundings() -> Surroundings {
+        Surroundings { directory: "/srv/my site".into(), ..Surroundings::default() }
+    }
+
+    #[test]
+    fn make_serve() {
+        let options = ServeOptions {
+            processes: Some("2".into()),
+            threads: Some("5".into()),
+            url_alias: vec![("/static".into(), "static files".into())],
+            ..options("apps/site.wsgi")
+        };
+        let (site, said) = load(&options, &surroundings()).unwrap();
+        assert!(said.is_empty(), "{said:?}");
+        assert_eq!((site.groups[0].processes, site.groups[0].threads), (2, 5));
+        assert_eq!(site.groups[0].home.as_deref(), Some(Path::new("/srv/my site")));
+        assert_eq!(site.hosts[0].mounts[0].target, MountTarget::File("/srv/my site/apps/site.wsgi".into()));
+        assert_eq!(site.hosts[0].statics[0].path, Path::new("/srv/my site/static files"));
+        assert_eq!(site.imports.len(), 1);
+        assert!(site.hosts[0].base.pass_authorization);
+    }
+
+    #[test]
+    fn scripts_and_modules() {
+        assert_eq!(script("wsgi.py").unwrap(), ("wsgi.py".to_owned(), None));
+        assert_eq!(script("a/b:app").unwrap(), ("a/b".to_owned(), Some("app")));
+        assert_eq!(script("shop.web:make").unwrap(), ("module:shop.web".to_owned(), Some("make")));
+        assert!(script("not a module").unwrap_err().starts_with("SCRIPT takes a file"));
+        assert!(script("").unwrap_err().contains("missing"));
+        assert!(script("1x").is_err() && script("a..b").is_err() && script("dir/").is_err());
+    }
+
+    #[test]
+    fn bad_values_name_their_option() {
+        let bad = |change: fn(&mut ServeOptions)| {
+            let mut options = options("wsgi.py");
+            change(&mut options);
+            generate(&options, &surroundings()).unwrap_err()
+        };
+        assert!(
+            bad(|o| o.threads = Some("many".into())).starts_with("--threads takes a whole number of threads")
+        );
+        assert!(bad(|o| o.request_timeout = Some("60s".into())).contains("write 60"));
+        assert!(bad(|o| o.port = Some("80000".into())).starts_with("--port"));
+        assert!(bad(|o| o.host = Some("nowhere".into())).starts_with("--host"));
+        assert!(bad(|o| o.log_level = Some("loud".into())).starts_with("--log-level"));
+        assert!(bad(|o| o.admin = Some("x".into())).starts_with("--admin"));
+        assert!(bad(|o| o.set = vec!["<Location /x>".into()]).starts_with("--set"));
+        assert!(bad(|o| o.setenv = vec![("A".into(), "x\nUser root".into())]).contains("one line"));
+        assert!(bad(|o| o.switch_interval = Some("0".into())).starts_with("--switch-interval"));
+    }
+
+    #[test]
+    fn no_value_escapes_its_quotes() {
+        let odd = "a \"b\" \\ ${HOME} %{x} 'c' #\\";
+        let options = ServeOptions { setenv: vec![("A".into(), odd.into())], ..options("wsgi.py") };
+        let mut surroundings = surroundings();
+        surroundings.environment.insert("HOME".into(), "secret".into());
+        let (site, said) = load(&options, &surroundings).unwrap();
+        assert!(said.is_empty());
+        assert_eq!(site.hosts[0].base.env["A"], odd);
+    }
+}

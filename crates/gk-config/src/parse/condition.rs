@@ -1,0 +1,120 @@
+//! `<IfModule>`, `<IfDefine>`, `<IfVersion>`, `<IfFile>`: decided while reading.
+
+use super::Parser;
+use crate::diagnostic::Complaint;
+use crate::token::{Glyph, Word};
+use std::cmp::Ordering;
+use std::path::Path;
+
+/// Apache modules whose directives we stand for, as `LoadModule` and as `<IfModule>` call them.
+const MODULES: &[(&str, &str)] = &[
+    ("wsgi_module", "mod_wsgi.c"),
+    ("gilkeeper_module", "gilkeeper.c"),
+    ("core_module", "core.c"),
+    ("so_module", "mod_so.c"),
+    ("http_module", "http_core.c"),
+    ("version_module", "mod_version.c"),
+    ("unixd_module", "mod_unixd.c"),
+    ("log_config_module", "mod_log_config.c"),
+    ("alias_module", "mod_alias.c"),
+    ("env_module", "mod_env.c"),
+    ("authz_core_module", "mod_authz_core.c"),
+    ("reqtimeout_module", "mod_reqtimeout.c"),
+    ("ssl_module", "mod_ssl.c"),
+];
+
+/// The Apache version we stand for in `<IfVersion>`.
+const VERSION: [u32; 3] = [2, 4, 62];
+
+/// Whether a module is there, by either of its names.
+fn has_module(name: &str) -> bool {
+    MODULES.iter().any(|(a, b)| name.eq_ignore_ascii_case(a) || name.eq_ignore_ascii_case(b))
+}
+
+impl Parser<'_> {
+    /// Whether the content of a conditional section counts; `None`: the section is no condition.
+    pub(super) fn condition(&mut self, name: &Word, arguments: &[Glyph]) -> Option<bool> {
+        let lower = name.text.to_ascii_lowercase();
+        if !matches!(lower.as_str(), "ifmodule" | "ifdefine" | "ifversion" | "iffile") {
+            return None;
+        }
+        let words = self.cut(arguments)?;
+        let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
+        let (not, bare) = match texts.as_slice() {
+            [one] => one.strip_prefix('!').map_or((false, *one), |bare| (true, bare)),
+            _ => (false, ""),
+        };
+        let holds = match (lower.as_str(), texts.as_slice()) {
+            ("ifversion", [version]) => compare("=", version),
+            ("ifversion", [operator, version]) => compare(operator, version),
+            ("ifmodule", [_]) => Some(has_module(bare) != not),
+            ("ifdefine", [_]) => Some(self.defines.contains_key(bare) != not),
+            ("iffile", [_]) => Some(self.file_exists(&self.base.join(bare)) != not),
+            _ => None,
+        };
+        if holds.is_none() {
+            let expected = match lower.as_str() {
+                "ifversion" => "<IfVersion> takes a comparison such as `>= 2.4`",
+                "ifmodule" => "<IfModule> takes one module name, with `!` in front for its absence",
+                "ifdefine" => "<IfDefine> takes one name, with `!` in front for its absence",
+                _ => "<IfFile> takes one path, with `!` in front for its absence",
+            };
+            let place = words.first().unwrap_or(name);
+            self.journal.say(Complaint::error(expected).at(place));
+        }
+        Some(holds.unwrap_or(false))
+    }
+
+    fn file_exists(&self, path: &Path) -> bool {
+        self.source.read(path).is_ok()
+    }
+}
+
+/// Compares our version; `None` if the operator or the version is not understood.
+fn compare(operator: &str, version: &str) -> Option<bool> {
+    let (not, operator) = operator.strip_prefix('!').map_or((false, operator), |o| (true, o));
+    let ours = VERSION.map(|n| n.to_string()).join(".");
+    let pattern = version.strip_prefix('/').and_then(|v| v.strip_suffix('/'));
+    let holds = match (operator, pattern) {
+        ("~", pattern) => regex::Regex::new(pattern.unwrap_or(version)).ok()?.is_match(&ours),
+        ("=" | "==", Some(pattern)) => regex::Regex::new(pattern).ok()?.is_match(&ours),
+        (_, _) => {
+            let mut parts = [0u32; 3];
+            for (index, part) in version.split('.').enumerate() {
+                *parts.get_mut(index)? = part.parse().ok()?;
+            }
+            let order = VERSION.cmp(&parts);
+            match operator {
+                "=" | "==" => order == Ordering::Equal,
+                ">" => order == Ordering::Greater,
+                "<" => order == Ordering::Less,
+                ">=" => order != Ordering::Less,
+                "<=" => order != Ordering::Greater,
+                _ => return None,
+            }
+        }
+    };
+    Some(holds != not)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(compare(">=", "2.4"), Some(true));
+        assert_eq!(compare("<", "2.4.0"), Some(false));
+        assert_eq!(compare("!<", "2.4.0"), Some(true));
+        assert_eq!(compare("~", "^2\\.4"), Some(true));
+        assert_eq!(compare("=", "/^2.2/"), Some(false));
+        assert_eq!(compare("is", "2.4"), None);
+        assert_eq!(compare(">", "two"), None);
+    }
+
+    #[test]
+    fn modules_go_by_both_names() {
+        assert!(has_module("mod_wsgi.c") && has_module("WSGI_module"));
+        assert!(!has_module("rewrite_module"));
+    }
+}

@@ -1,0 +1,106 @@
+//! What a request asks of a finished site: which host, which script, which settings, which group names. Everything
+//! that can be prepared is prepared once in [`Compiled`]; nothing here opens a file, what must be known of the file
+//! system comes through [`Files`].
+//!
+//! Paths are URL paths after percent-decoding, as bytes, with slashes collapsed by [`collapse`] and without `.` and
+//! `..` components (the front answers those before).
+
+mod expand;
+mod hosts;
+mod scripts;
+mod sections;
+
+pub use expand::{Asked, callable_name, group_name, server_and_port};
+pub use scripts::{Candidate, Files, Found, Hit, Kind, Outcome, Script};
+pub(crate) use sections::matches as section_matches;
+
+use crate::site::{Settings, Site};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A site with its patterns compiled, ready for requests.
+#[derive(Debug)]
+pub struct Compiled {
+    site: Arc<Site>,
+    hosts: Vec<CompiledHost>,
+}
+
+#[derive(Debug)]
+struct CompiledHost {
+    scripts: scripts::Table,
+    sections: sections::Table,
+}
+
+impl Compiled {
+    /// Compiles a site. A pattern that does not compile is an error that quotes it; a site that came out of
+    /// [`crate::load`] has none.
+    pub fn new(site: Arc<Site>) -> Result<Self, String> {
+        let hosts = site.hosts.iter().map(|host| {
+            Ok(CompiledHost { scripts: scripts::Table::new(host)?, sections: sections::Table::new(host)? })
+        });
+        let hosts = hosts.collect::<Result<_, String>>()?;
+        Ok(Self { hosts, site })
+    }
+
+    /// The site it was made from.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// Index of the host for a connection to `local` (`None`: a Unix socket) and the value of the Host header.
+    pub fn host(&self, local: Option<SocketAddr>, header: Option<&[u8]>) -> usize {
+        hosts::select(&self.site.hosts, local, header)
+    }
+
+    /// What serves a URL path of a host: the first alias that matches.
+    pub fn find(&self, host: usize, url: &[u8]) -> Found {
+        let (Some(compiled), Some(host)) = (self.hosts.get(host), self.site.hosts.get(host)) else {
+            return Found::Nothing;
+        };
+        compiled.scripts.find(host, url)
+    }
+
+    /// The settings for a URL path and the script or file behind it. The same sections give the same `Arc`, so its
+    /// address may stand for the settings.
+    pub fn settings(&self, host: usize, url: &[u8], file: Option<&Path>) -> Arc<Settings> {
+        match self.hosts.get(host) {
+            Some(compiled) => compiled.sections.settings(url, file),
+            None => Arc::new(Settings::default()),
+        }
+    }
+}
+
+/// The path with runs of slashes made one.
+pub fn collapse(path: &[u8]) -> Cow<'_, [u8]> {
+    if !path.windows(2).any(|pair| pair == b"//") {
+        return Cow::Borrowed(path);
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for &byte in path {
+        if byte != b'/' || out.last() != Some(&b'/') {
+            out.push(byte);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether `path` is `prefix` or lies below it, on component borders. An empty prefix holds everything.
+pub(crate) fn below(path: &[u8], prefix: &[u8]) -> bool {
+    let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_and_borders() {
+        assert_eq!(&*collapse(b"//a///b/"), b"/a/b/");
+        assert!(matches!(collapse(b"/a/b"), Cow::Borrowed(_)));
+        assert!(below(b"/a/b", b"/a") && below(b"/a", b"/a") && below(b"/x", b"") && below(b"/a/b", b"/a/"));
+        assert!(!below(b"/ab", b"/a") && !below(b"/", b"/a"));
+    }
+}

@@ -1,0 +1,53 @@
+//! Which virtual host: first by address, then by name.
+
+use crate::glob;
+use crate::site::{Host, HostAddress};
+use std::net::SocketAddr;
+
+/// Index of the host. Among the hosts whose addresses fit best, the first whose name or alias is asked for, else the
+/// first; the main server if no address fits.
+pub fn select(hosts: &[Host], local: Option<SocketAddr>, header: Option<&[u8]>) -> usize {
+    if hosts.len() < 2 {
+        return 0;
+    }
+    let fits = |host: &Host| host.addresses.iter().filter_map(|address| fit(address, local)).max();
+    let Some(best) = hosts.iter().skip(1).filter_map(fits).max() else { return 0 };
+    let candidates = || hosts.iter().enumerate().skip(1).filter(|(_, host)| fits(host) == Some(best));
+    let name = header.map(bare_name).unwrap_or_default();
+    let named = candidates().find(|(_, host)| {
+        host.server_name.as_deref() == Some(name.as_str())
+            || host.aliases.iter().any(|alias| glob::matches(alias.as_bytes(), name.as_bytes()))
+    });
+    named.or_else(|| candidates().next()).map_or(0, |(index, _)| index)
+}
+
+/// How well an address fits a connection: a numeric address counts more than a port.
+fn fit(address: &HostAddress, local: Option<SocketAddr>) -> Option<u8> {
+    let by_host = match (&address.host, local) {
+        (None, _) => 0,
+        (Some(_), None) => return None,
+        (Some(host), Some(local)) => {
+            let wanted: std::net::IpAddr = host.parse().ok()?;
+            if wanted.to_canonical() != local.ip().to_canonical() {
+                return None;
+            }
+            2
+        }
+    };
+    let by_port = match (address.port, local) {
+        (None, _) => 0,
+        (Some(port), Some(local)) if port == local.port() => 1,
+        _ => return None,
+    };
+    Some(by_host + by_port)
+}
+
+/// The name in a Host header: lower case, without port and without the dot at the end.
+pub fn bare_name(header: &[u8]) -> String {
+    let text = String::from_utf8_lossy(header);
+    let name = match text.rfind(']') {
+        Some(end) => &text[..=end],
+        None => text.split(':').next().unwrap_or(""),
+    };
+    name.trim().trim_end_matches('.').to_ascii_lowercase()
+}

@@ -1,0 +1,137 @@
+//! Which sections hold for a place, and the settings they add up to.
+
+use super::below;
+use crate::glob;
+use crate::site::{Host, Scope, Section, Settings, SettingsPatch};
+use regex::bytes::Regex;
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Different sums of sections that are remembered. Beyond that they are made anew each time.
+const REMEMBERED: usize = 4096;
+
+/// Compiles a pattern of the configuration.
+pub fn compile(pattern: &str) -> Result<Regex, String> {
+    Regex::new(pattern).map_err(|why| format!("the regular expression `{pattern}` is not understood: {why}"))
+}
+
+/// The sections of a host.
+#[derive(Debug)]
+pub struct Table {
+    base: Arc<Settings>,
+    sections: Vec<(Matcher, Option<String>, SettingsPatch)>,
+    sums: RwLock<HashMap<Vec<u16>, Arc<Settings>>>,
+}
+
+#[derive(Debug)]
+enum Matcher {
+    Url(String),
+    UrlGlob(String),
+    UrlRegex(Regex),
+    Directory(String),
+    DirectoryGlob(String),
+    DirectoryRegex(Regex),
+    Name(String),
+    NameRegex(Regex),
+}
+
+impl Table {
+    /// Compiles the sections of a host.
+    pub fn new(host: &Host) -> Result<Self, String> {
+        let sections = host
+            .sections
+            .iter()
+            .map(|section| Ok((Matcher::new(&section.scope)?, section.within.clone(), section.set.clone())));
+        Ok(Self {
+            base: Arc::new(host.base.clone()),
+            sections: sections.collect::<Result<_, String>>()?,
+            sums: RwLock::default(),
+        })
+    }
+
+    /// The settings for a place. Without a section that matches, no work beyond the matching is done.
+    pub fn settings(&self, url: &[u8], file: Option<&Path>) -> Arc<Settings> {
+        let mut hits: Vec<u16> = Vec::new();
+        for (index, (matcher, within, _)) in self.sections.iter().enumerate() {
+            if matcher.matches(url, file) && is_within(within.as_deref(), file) {
+                hits.push(u16::try_from(index).unwrap_or(u16::MAX));
+            }
+        }
+        if hits.is_empty() {
+            return Arc::clone(&self.base);
+        }
+        let known = self.sums.read().unwrap_or_else(PoisonError::into_inner).get(&hits).cloned();
+        known.unwrap_or_else(|| self.sum(hits))
+    }
+
+    fn sum(&self, hits: Vec<u16>) -> Arc<Settings> {
+        let mut settings = (*self.base).clone();
+        for (_, _, patch) in hits.iter().filter_map(|&index| self.sections.get(usize::from(index))) {
+            settings.apply(patch);
+        }
+        let settings = Arc::new(settings);
+        let mut sums = self.sums.write().unwrap_or_else(PoisonError::into_inner);
+        if sums.len() >= REMEMBERED {
+            return settings;
+        }
+        Arc::clone(sums.entry(hits).or_insert(settings))
+    }
+}
+
+impl Matcher {
+    fn new(scope: &Scope) -> Result<Self, String> {
+        Ok(match scope {
+            Scope::Location(path) if glob::is_pattern(path) => Self::UrlGlob(path.clone()),
+            Scope::Location(path) => Self::Url(path.clone()),
+            Scope::LocationMatch(regex) => Self::UrlRegex(compile(regex)?),
+            Scope::Directory(path) if glob::is_pattern(path) => Self::DirectoryGlob(path.clone()),
+            Scope::Directory(path) => Self::Directory(path.clone()),
+            Scope::DirectoryMatch(regex) => Self::DirectoryRegex(compile(regex)?),
+            Scope::Files(name) => Self::Name(name.clone()),
+            Scope::FilesMatch(regex) => Self::NameRegex(compile(regex)?),
+        })
+    }
+
+    fn matches(&self, url: &[u8], file: Option<&Path>) -> bool {
+        match self {
+            // `<Location /x/>` is about what lies below `/x`, not about `/x` itself.
+            Self::Url(prefix) if prefix.ends_with('/') => url.starts_with(prefix.as_bytes()),
+            Self::Url(prefix) => below(url, prefix.as_bytes()),
+            Self::UrlGlob(pattern) => glob::matches(pattern.as_bytes(), url),
+            Self::UrlRegex(regex) => regex.is_match(url),
+            Self::Directory(prefix) => directory(file).is_some_and(|dir| below(dir, prefix.as_bytes())),
+            Self::DirectoryGlob(pattern) => {
+                let above = file.into_iter().flat_map(|f| f.ancestors().skip(1));
+                above.into_iter().any(|dir| glob::matches(pattern.as_bytes(), dir.as_os_str().as_bytes()))
+            }
+            Self::DirectoryRegex(regex) => directory(file)
+                .is_some_and(|dir| regex.is_match(dir) || regex.is_match(&[dir, b"/"].concat())),
+            Self::Name(pattern) => name(file).is_some_and(|name| glob::matches(pattern.as_bytes(), name)),
+            Self::NameRegex(regex) => name(file).is_some_and(|name| regex.is_match(name)),
+        }
+    }
+}
+
+fn directory(file: Option<&Path>) -> Option<&[u8]> {
+    Some(file?.parent()?.as_os_str().as_bytes())
+}
+
+fn name(file: Option<&Path>) -> Option<&[u8]> {
+    Some(file?.file_name()?.as_bytes())
+}
+
+fn is_within(within: Option<&str>, file: Option<&Path>) -> bool {
+    let Some(within) = within else { return true };
+    if glob::is_pattern(within) {
+        return Matcher::DirectoryGlob(within.to_owned()).matches(b"", file);
+    }
+    directory(file).is_some_and(|dir| below(dir, within.as_bytes()))
+}
+
+/// Whether a section matches, compiling on the way: for resolving, where each is asked once.
+pub(crate) fn matches(section: &Section, url: &[u8], file: Option<&Path>) -> bool {
+    Matcher::new(&section.scope).is_ok_and(|m| m.matches(url, file))
+        && is_within(section.within.as_deref(), file)
+}

@@ -1,0 +1,124 @@
+//! The configuration as the directives leave it: every scope by itself, nothing merged, names not yet looked up,
+//! with the places that later complaints must point at.
+
+use crate::site::{
+    ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen, Mount, ProcessGroup,
+    PythonOptions, Section, SettingsPatch, StaticAlias,
+};
+use crate::token::Word;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The whole configuration.
+#[derive(Debug, Default)]
+pub struct Raw {
+    /// `ServerRoot`, else the directory of the file.
+    pub base: PathBuf,
+    /// `ServerRoot` was given.
+    pub server_root: Option<PathBuf>,
+    /// Addresses in order.
+    pub listen: Vec<Listen>,
+    /// `PidFile`.
+    pub pid_file: Option<PathBuf>,
+    /// `User`.
+    pub user: Option<String>,
+    /// `Group`.
+    pub group: Option<String>,
+    /// `ErrorLog`, `LogLevel`, `ErrorLogFormat`.
+    pub error_log: ErrorLog,
+    /// HTTP limits.
+    pub http: HttpLimits,
+    /// `WSGIPython*`.
+    pub python: PythonOptions,
+    /// Daemon process groups with the word that names each.
+    pub groups: Vec<(ProcessGroup, Word)>,
+    /// Main server first.
+    pub hosts: Vec<RawHost>,
+    /// `WSGIImportScript`, with the host and the word of the path.
+    pub imports: Vec<(ImportScript, usize, Word)>,
+    /// Top level first, then the blocks in order.
+    pub interpreters: Vec<InterpreterOptions>,
+    /// The word that opened each block; the top level has an empty one.
+    pub interpreter_words: Vec<Word>,
+    /// The word of the `WSGISwitchInterval` that counts in each block, if any.
+    pub switch_words: BTreeMap<usize, Word>,
+    /// `GilkeeperAdmin`; the outer `None`: not given.
+    pub admin: Option<Option<String>>,
+    /// Uses of process group names, for checking them: host, word, name.
+    pub group_uses: Vec<(usize, Word, String)>,
+}
+
+impl Raw {
+    /// An empty configuration with a main server.
+    pub fn new(base: PathBuf) -> Self {
+        Self {
+            base,
+            hosts: vec![RawHost::default()],
+            interpreters: vec![InterpreterOptions::default()],
+            interpreter_words: vec![Word::default()],
+            ..Self::default()
+        }
+    }
+}
+
+/// The main server or a virtual host.
+#[derive(Debug, Default)]
+pub struct RawHost {
+    /// `ServerName`.
+    pub server_name: Option<String>,
+    /// Its port.
+    pub server_port: Option<u16>,
+    /// `ServerAlias`.
+    pub aliases: Vec<String>,
+    /// Addresses of `<VirtualHost>`.
+    pub addresses: Vec<HostAddress>,
+    /// `ServerAdmin`.
+    pub server_admin: Option<String>,
+    /// `DocumentRoot`.
+    pub document_root: Option<PathBuf>,
+    /// `SSLEngine`.
+    pub tls: Option<bool>,
+    /// Script aliases with what `resolve` must check.
+    pub mounts: Vec<RawMount>,
+    /// Static aliases.
+    pub statics: Vec<StaticAlias>,
+    /// Settings outside of sections.
+    pub base: SettingsPatch,
+    /// Sections in file order.
+    pub sections: Vec<RawSection>,
+    /// `CustomLog`.
+    pub access_logs: Vec<RawLog>,
+    /// `LogFormat` nicknames.
+    pub formats: BTreeMap<String, String>,
+    /// The next alias's position.
+    pub next_order: usize,
+}
+
+/// A script alias.
+#[derive(Debug)]
+pub struct RawMount {
+    /// The mount.
+    pub mount: Mount,
+    /// The word of its URL.
+    pub word: Word,
+    /// How many process groups were declared above it.
+    pub groups_above: usize,
+}
+
+/// A section.
+#[derive(Debug)]
+pub struct RawSection {
+    /// The section.
+    pub section: Section,
+}
+
+/// An access log whose format may be a nickname.
+#[derive(Debug)]
+pub struct RawLog {
+    /// File, or standard output.
+    pub path: Option<PathBuf>,
+    /// Nickname or format.
+    pub format: String,
+    /// Its word.
+    pub word: Word,
+}

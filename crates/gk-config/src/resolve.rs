@@ -1,0 +1,116 @@
+//! Raw to [`Site`]: hosts inherit from the main server, sections take Apache's merge order, group names and log
+//! formats are looked up, and the scripts to import at start are found.
+
+mod hosts;
+mod imports;
+pub mod interpreters;
+
+use crate::Surroundings;
+use crate::diagnostic::{Complaint, Journal};
+use crate::raw::Raw;
+use crate::site::{Listen, ProcessGroup, PythonOptions, Site};
+use crate::token::Word;
+
+/// Where the admin pages are without a word about them.
+pub const ADMIN: &str = "127.0.0.1:8001";
+/// The port without a `Listen`.
+const PORT: u16 = 8000;
+
+/// Resolves the configuration. What is wrong is said in the journal; the site is complete in any case.
+pub fn resolve(mut raw: Raw, surroundings: &Surroundings, journal: &mut Journal) -> Site {
+    if raw.listen.is_empty() {
+        raw.listen.push(Listen::Tcp { host: None, port: PORT, tls: false });
+    }
+    let tls_ports = hosts::tls_ports(&raw);
+    for listen in &mut raw.listen {
+        if let Listen::Tcp { port, tls, .. } = listen {
+            *tls |= tls_ports.contains(port);
+        }
+    }
+    if raw.groups.is_empty() {
+        raw.groups.push((ProcessGroup::named("default"), Word::default()));
+    }
+    for (group, _) in &mut raw.groups {
+        inherit_python(group, &raw.python);
+    }
+    check_group_uses(&raw, journal);
+    interpreters::check(&raw, journal);
+    let hosts = hosts::resolve(&mut raw, journal);
+    let imports = imports::resolve(&raw, &hosts, journal);
+    let server_root = surroundings.server_root.clone().or(raw.server_root);
+    let server_root = surroundings.directory.join(server_root.unwrap_or_else(|| "gilkeeper-root".into()));
+    Site {
+        pid_file: Some(raw.pid_file.unwrap_or_else(|| server_root.join("gilkeeper.pid"))),
+        server_root,
+        listen: raw.listen,
+        user: raw.user,
+        group: raw.group,
+        error_log: raw.error_log,
+        http: raw.http,
+        python: raw.python,
+        groups: raw.groups.into_iter().map(|(group, _)| group).collect(),
+        hosts,
+        imports,
+        interpreters: raw.interpreters,
+        admin: raw.admin.unwrap_or_else(|| Some(ADMIN.to_owned())),
+    }
+}
+
+/// A group takes `WSGIPythonHome` and `WSGIPythonPath` where it sets neither.
+fn inherit_python(group: &mut ProcessGroup, python: &PythonOptions) {
+    if group.python_home.is_none() && group.python.is_none() {
+        group.python_home.clone_from(&python.home);
+    }
+    if group.python_path.is_empty() {
+        group.python_path.clone_from(&python.path);
+    }
+}
+
+/// Whether a group may be used by a host: declared globally, in that host, or in one of the same name.
+fn accessible(raw: &Raw, group: &ProcessGroup, host: usize) -> bool {
+    let name = |index: usize| raw.hosts.get(index).and_then(|h| h.server_name.as_deref());
+    match group.host {
+        None => true,
+        Some(owner) => owner == host || (host > 0 && name(owner).is_some() && name(owner) == name(host)),
+    }
+}
+
+/// Whether a group's name is only known with a request at hand.
+fn depends_on_request(name: &str) -> bool {
+    name.contains("%{")
+}
+
+fn check_group_uses(raw: &Raw, journal: &mut Journal) {
+    for (host, word, name) in &raw.group_uses {
+        if name.is_empty() {
+            let first = &raw.groups[0].0.name;
+            let message = "there is no embedded mode: %{GLOBAL} stands for the first process group";
+            let complaint = Complaint::warning(format!("{message}, `{first}`")).code("GK0002");
+            journal.say(complaint.at(word));
+            continue;
+        }
+        if depends_on_request(name) {
+            continue;
+        }
+        let complaint = match raw.groups.iter().find(|(group, _)| group.name == *name) {
+            None => {
+                let message =
+                    format!("no process group is named `{name}`: its requests would be answered 500");
+                let near = crate::nearest::nearest(name, raw.groups.iter().map(|(g, _)| g.name.as_str()));
+                let complaint = Complaint::warning(message).code("WSGI0151");
+                match near {
+                    Some(near) => complaint.hint(format!("did you mean `{near}`?")),
+                    None => {
+                        complaint.hint(format!("declare it: WSGIDaemonProcess {name} processes=2 threads=5"))
+                    }
+                }
+            }
+            Some((group, _)) if !accessible(raw, group, *host) => {
+                let message = format!("the process group `{name}` belongs to another virtual host");
+                Complaint::warning(message).code("WSGI0152").hint("declare it outside of the virtual hosts")
+            }
+            Some(_) => continue,
+        };
+        journal.say(complaint.at(word));
+    }
+}

@@ -1,0 +1,116 @@
+//! Hosts: what a virtual host inherits, in which order its sections and aliases stand.
+
+use crate::diagnostic::{Complaint, Journal};
+use crate::directives::NICKNAMES;
+use crate::raw::{Raw, RawHost, RawLog};
+use crate::site::{AccessLog, Host, Mount, Scope, Section, Settings, SettingsPatch, StaticAlias};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Ports that a host with `SSLEngine On` names.
+pub fn tls_ports(raw: &Raw) -> BTreeSet<u16> {
+    let tls = raw.hosts.iter().filter(|host| host.tls == Some(true));
+    tls.flat_map(|host| host.addresses.iter().filter_map(|address| address.port)).collect()
+}
+
+/// Every host, the main server first.
+pub fn resolve(raw: &mut Raw, journal: &mut Journal) -> Vec<Host> {
+    let first = raw.groups[0].0.name.clone();
+    for host in &mut raw.hosts {
+        replace_embedded(&mut host.base, &first);
+        for section in &mut host.sections {
+            replace_embedded(&mut section.section.set, &first);
+        }
+        for mount in &mut host.mounts {
+            replace_empty(&mut mount.mount.process_group, &first);
+        }
+    }
+    let main = &raw.hosts[0];
+    let base = Settings::default().patched(&main.base);
+    raw.hosts.iter().enumerate().map(|(index, host)| one(index, host, main, &base, journal)).collect()
+}
+
+/// The embedded process, which does not exist here, is the first group.
+fn replace_embedded(patch: &mut SettingsPatch, first: &str) {
+    replace_empty(&mut patch.process_group, first);
+}
+
+fn replace_empty(name: &mut Option<String>, first: &str) {
+    if name.as_deref() == Some("") {
+        *name = Some(first.to_owned());
+    }
+}
+
+fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &mut Journal) -> Host {
+    let (settings, layers) = match index {
+        0 => (base.clone(), vec![host]),
+        _ => (base.patched(&host.base), vec![main, host]),
+    };
+    let (mounts, statics) = aliases(host, (index > 0).then_some(main));
+    let mut formats: BTreeMap<&str, &str> = NICKNAMES.iter().copied().collect();
+    for layer in &layers {
+        formats.extend(layer.formats.iter().map(|(name, format)| (name.as_str(), format.as_str())));
+    }
+    let logs = if host.access_logs.is_empty() { &main.access_logs } else { &host.access_logs };
+    Host {
+        server_name: host.server_name.clone().or_else(|| main.server_name.clone()),
+        server_port: host.server_port.or(if host.server_name.is_none() { main.server_port } else { None }),
+        aliases: host.aliases.clone(),
+        addresses: host.addresses.clone(),
+        server_admin: host.server_admin.clone().or_else(|| main.server_admin.clone()),
+        document_root: host.document_root.clone().or_else(|| main.document_root.clone()),
+        mounts,
+        statics,
+        base: settings,
+        sections: ordered(&layers),
+        access_logs: logs.iter().map(|log| access_log(log, &formats, journal)).collect(),
+    }
+}
+
+/// The host's aliases, then the main server's, with positions that go on.
+fn aliases(host: &RawHost, main: Option<&RawHost>) -> (Vec<Mount>, Vec<StaticAlias>) {
+    let mut mounts: Vec<Mount> = host.mounts.iter().map(|m| m.mount.clone()).collect();
+    let mut statics = host.statics.clone();
+    if let Some(main) = main {
+        let shift = host.next_order;
+        let moved = |order: usize| order + shift;
+        mounts.extend(main.mounts.iter().map(|m| Mount { order: moved(m.mount.order), ..m.mount.clone() }));
+        statics.extend(main.statics.iter().map(|s| StaticAlias { order: moved(s.order), ..s.clone() }));
+    }
+    (mounts, statics)
+}
+
+/// Sections in merge order: by kind, the main server's before the host's, directories by depth.
+fn ordered(layers: &[&RawHost]) -> Vec<Section> {
+    let mut sections: Vec<Section> =
+        layers.iter().flat_map(|layer| layer.sections.iter().map(|s| s.section.clone())).collect();
+    sections.sort_by_key(|section| match &section.scope {
+        Scope::Directory(path) => (0, path.split('/').filter(|part| !part.is_empty()).count()),
+        Scope::DirectoryMatch(_) => (1, 0),
+        Scope::Files(_) | Scope::FilesMatch(_) => (2, 0),
+        Scope::Location(_) | Scope::LocationMatch(_) => (3, 0),
+    });
+    sections
+}
+
+fn access_log(log: &RawLog, formats: &BTreeMap<&str, &str>, journal: &mut Journal) -> AccessLog {
+    let path = log.path.clone();
+    let format = log.format.as_str();
+    if let Some(found) = formats.get(format) {
+        return AccessLog { path, format: (*found).to_owned(), json: false };
+    }
+    if format.eq_ignore_ascii_case("json") {
+        return AccessLog { path, format: String::new(), json: true };
+    }
+    if !format.contains('%') {
+        let names = formats.keys().copied().filter(|name| name.chars().all(char::is_alphanumeric));
+        let complaint = Complaint::warning(format!(
+            "no LogFormat is named `{format}`: the log would hold this very text"
+        ));
+        let complaint = match crate::nearest::nearest(format, names) {
+            Some(near) => complaint.hint(format!("did you mean `{near}`?")),
+            None => complaint.hint("common, combined and json are there from the start"),
+        };
+        journal.say(complaint.at(&log.word));
+    }
+    AccessLog { path, format: format.to_owned(), json: false }
+}

@@ -1,0 +1,143 @@
+//! Which scripts a process imports when it starts: those of WSGIImportScript, and every mount whose process group
+//! and application group are known without a request. mod_wsgi asks that both stand on the alias itself; here it is
+//! enough that the settings of its place fix them, because a reload must know what to try before it drains.
+
+use super::{accessible, depends_on_request};
+use crate::diagnostic::{Complaint, Journal};
+use crate::raw::{Raw, RawMount};
+use crate::site::{Host, ImportScript, Listen, MountTarget, Settings};
+use std::path::Path;
+
+/// All imports, without doubles.
+pub fn resolve(raw: &Raw, hosts: &[Host], journal: &mut Journal) -> Vec<ImportScript> {
+    let mut imports = Vec::new();
+    for (script, host, word) in &raw.imports {
+        let mut script = script.clone();
+        if script.process_group.is_empty() {
+            script.process_group.clone_from(&raw.groups[0].0.name);
+        }
+        match raw.groups.iter().find(|(group, _)| group.name == script.process_group) {
+            Some((group, _)) if accessible(raw, group, *host) => push(&mut imports, script),
+            // The use of the name itself was reported with its place.
+            Some(_) => {}
+            None => journal.say(
+                Complaint::error(format!("the process group `{}` is not declared", script.process_group))
+                    .at(word)
+                    .hint("WSGIImportScript needs a WSGIDaemonProcess of that name"),
+            ),
+        }
+    }
+    for (index, host) in raw.hosts.iter().enumerate() {
+        for mount in &host.mounts {
+            check_order(raw, mount, journal);
+            push_mount(raw, &hosts[index], index, mount, &mut imports);
+        }
+    }
+    imports
+}
+
+fn push(imports: &mut Vec<ImportScript>, script: ImportScript) {
+    let same = |other: &ImportScript| {
+        (&other.target, &other.process_group, &other.application_group, &other.callable_object)
+            == (&script.target, &script.process_group, &script.application_group, &script.callable_object)
+    };
+    if !imports.iter().any(same) {
+        imports.push(script);
+    }
+}
+
+/// An alias that names both groups must stand below the declaration of its group.
+fn check_order(raw: &Raw, mount: &RawMount, journal: &mut Journal) {
+    let RawMount { mount, word, groups_above } = mount;
+    let (Some(group), Some(_)) = (&mount.process_group, &mount.application_group) else { return };
+    let at = raw.groups.iter().position(|(declared, _)| declared.name == *group);
+    if at.is_some_and(|at| at >= *groups_above && raw.groups[at].1 != Default::default()) {
+        let message =
+            format!("the process group `{group}` is declared below this alias, which preloads its script");
+        journal.say(Complaint::error(message).at(word).hint("move WSGIDaemonProcess above it"));
+    }
+}
+
+fn push_mount(raw: &Raw, host: &Host, index: usize, mount: &RawMount, imports: &mut Vec<ImportScript>) {
+    let mount = &mount.mount;
+    let file = match &mount.target {
+        MountTarget::File(path) => Some(path.as_path()),
+        MountTarget::Module(_) => None,
+        MountTarget::Directory(_) | MountTarget::Pattern(_) => return,
+    };
+    if mount.regex {
+        return;
+    }
+    let url = if mount.url.is_empty() { "/" } else { &mount.url };
+    let settings = settings_at(host, url, file);
+    let group = mount.process_group.clone().or(settings.process_group);
+    let group = group.unwrap_or_else(|| raw.groups[0].0.name.clone());
+    let wanted = mount.application_group.clone().or(settings.application_group);
+    let Some(application) = application_group(raw, host, index, &mount.url, wanted.as_deref()) else {
+        return;
+    };
+    let callable = mount.callable_object.clone().unwrap_or(settings.callable_object);
+    let known = raw.groups.iter().find(|(declared, _)| declared.name == group);
+    let usable = known.is_some_and(|(declared, _)| declared.threads > 0 && accessible(raw, declared, index));
+    if usable && !depends_on_request(&callable) {
+        push(
+            imports,
+            ImportScript {
+                target: mount.target.clone(),
+                process_group: group,
+                application_group: application,
+                callable_object: Some(callable),
+            },
+        );
+    }
+}
+
+fn settings_at(host: &Host, url: &str, file: Option<&Path>) -> Settings {
+    let mut settings = host.base.clone();
+    for section in &host.sections {
+        if crate::place::section_matches(section, url.as_bytes(), file) {
+            settings.apply(&section.set);
+        }
+    }
+    settings
+}
+
+/// The application group of a mount, if it can be known before any request.
+fn application_group(
+    raw: &Raw,
+    host: &Host,
+    index: usize,
+    url: &str,
+    wanted: Option<&str>,
+) -> Option<String> {
+    let wanted = wanted.unwrap_or("%{RESOURCE}");
+    match wanted {
+        "%{SERVER}" | "%{RESOURCE}" => {
+            let name = host.server_name.as_deref()?;
+            let port = only_port(raw, index)?;
+            let server = crate::place::server_and_port(name, port);
+            Some(if wanted == "%{SERVER}" { server } else { format!("{server}|{url}") })
+        }
+        name if depends_on_request(name) => None,
+        name => Some(name.to_owned()),
+    }
+}
+
+/// The port every request of a host comes by, if there is only one.
+fn only_port(raw: &Raw, index: usize) -> Option<u16> {
+    if let Some(port) = raw.hosts[index].server_port {
+        return Some(port);
+    }
+    let mut ports: Vec<u16> = Vec::new();
+    for listen in &raw.listen {
+        match listen {
+            Listen::Tcp { port, .. } if *port != 0 => ports.push(*port),
+            _ => return None,
+        }
+    }
+    ports.dedup();
+    match ports.as_slice() {
+        [port] => Some(*port),
+        _ => None,
+    }
+}

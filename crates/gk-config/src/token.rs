@@ -1,0 +1,202 @@
+//! Characters to words: physical lines are joined to logical ones, words are cut by Apache's quoting rules. Every
+//! character keeps the place it came from, so that a message can point at it after joining and expanding. What the
+//! words mean is not known here.
+
+/// A place in one of the files of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// Index of the file in the order of reading.
+    pub file: u32,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+}
+
+/// One character with its place.
+pub type Glyph = (char, Place);
+
+/// One word of a line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word {
+    /// The text without quotes and escapes.
+    pub text: String,
+    /// Where it begins.
+    pub place: Place,
+    /// How many columns it takes, at least 1.
+    pub width: u32,
+}
+
+/// A word that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadWord {
+    /// Where it begins.
+    pub place: Place,
+    /// What is wrong, as a sentence without full stop.
+    pub message: String,
+}
+
+/// How words are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// A quote counts at the start of a word.
+    Words,
+    /// A quote counts at the start of a word and after its first `=` (`home="/a b"`).
+    Options,
+}
+
+/// The logical lines of a text: a backslash at the end of a line joins the next one; comments and empty lines are
+/// left out; surrounding blanks are cut.
+pub fn logical_lines(text: &str, file: u32) -> Vec<Vec<Glyph>> {
+    let mut lines = Vec::new();
+    let mut current: Vec<Glyph> = Vec::new();
+    for (index, physical) in text.split('\n').enumerate() {
+        let physical = physical.strip_suffix('\r').unwrap_or(physical);
+        let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let (body, continued) = match physical.strip_suffix('\\') {
+            Some(body) => (body, true),
+            None => (physical, false),
+        };
+        let glyphs = body.chars().zip(1u32..).map(|(c, column)| (c, Place { file, line, column }));
+        current.extend(glyphs);
+        if !continued {
+            push_line(&mut lines, std::mem::take(&mut current));
+        }
+    }
+    push_line(&mut lines, current);
+    lines
+}
+
+fn push_line(lines: &mut Vec<Vec<Glyph>>, glyphs: Vec<Glyph>) {
+    let trimmed = trim(&glyphs);
+    if !trimmed.is_empty() && trimmed[0].0 != '#' {
+        lines.push(trimmed.to_vec());
+    }
+}
+
+/// Cuts blanks from both ends.
+pub fn trim(glyphs: &[Glyph]) -> &[Glyph] {
+    let start = glyphs.iter().position(|g| !g.0.is_whitespace()).unwrap_or(glyphs.len());
+    let end = glyphs.iter().rposition(|g| !g.0.is_whitespace()).map_or(start, |i| i + 1);
+    &glyphs[start..end]
+}
+
+/// Cuts a line into words.
+pub fn words(glyphs: &[Glyph], split: Split) -> Result<Vec<Word>, BadWord> {
+    let mut words = Vec::new();
+    let mut rest = trim(glyphs);
+    while !rest.is_empty() {
+        let (word, used) = one_word(rest, split)?;
+        words.push(word);
+        rest = trim(&rest[used..]);
+    }
+    Ok(words)
+}
+
+/// Reads the word at the start of `glyphs` (not empty, no leading blank): the word and how many characters it took.
+fn one_word(glyphs: &[Glyph], split: Split) -> Result<(Word, usize), BadWord> {
+    let place = glyphs[0].1;
+    let mut text = String::new();
+    let mut at = 0;
+    let mut quote = None;
+    let mut key_seen = false;
+    if is_quote(glyphs[0].0) {
+        quote = Some(glyphs[0]);
+        at = 1;
+    }
+    while at < glyphs.len() {
+        let c = glyphs[at].0;
+        let next = glyphs.get(at + 1).map(|g| g.0);
+        match quote {
+            Some((q, _)) if c == '\\' && next.is_some_and(|n| n == q || n == '\\') => {
+                text.extend(next);
+                at += 2;
+            }
+            Some((q, _)) if c == q => {
+                quote = None;
+                at += 1;
+                if split == Split::Words || key_seen {
+                    break;
+                }
+                key_seen = true;
+            }
+            Some(_) => {
+                text.push(c);
+                at += 1;
+            }
+            None if c.is_whitespace() => break,
+            None if c == '\\' && next == Some('\\') => {
+                text.push('\\');
+                at += 2;
+            }
+            None if split == Split::Options && c == '=' && !key_seen => {
+                key_seen = true;
+                text.push(c);
+                at += 1;
+                if let Some(&opening) = glyphs.get(at).filter(|g| is_quote(g.0)) {
+                    quote = Some(opening);
+                    at += 1;
+                }
+            }
+            None => {
+                text.push(c);
+                at += 1;
+            }
+        }
+    }
+    if let Some((q, place)) = quote {
+        return Err(BadWord { place, message: format!("the quote {q} is not closed on this line") });
+    }
+    let last = glyphs[at - 1].1;
+    let width =
+        if last.line == place.line { (last.column + 1).saturating_sub(place.column).max(1) } else { 1 };
+    Ok((Word { text, place, width }, at))
+}
+
+fn is_quote(c: char) -> bool {
+    c == '"' || c == '\''
+}
+
+/// Writes a value so that [`words`] reads exactly it back: quoted where it must be.
+pub fn quote(value: &str) -> String {
+    let plain = !value.is_empty()
+        && !value.starts_with(['"', '\'', '#', '<'])
+        && !value.contains(|c: char| c.is_whitespace() || c == '\\' || c == '"' || c == '\'');
+    if plain {
+        return value.to_owned();
+    }
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(line: &str, split: Split) -> Vec<String> {
+        let lines = logical_lines(line, 0);
+        words(&lines[0], split).unwrap().into_iter().map(|w| w.text).collect()
+    }
+
+    #[test]
+    fn quoting_follows_apache() {
+        assert_eq!(cut(r#"A "b c" 'd "e' f\\g h\.i"#, Split::Words), ["A", "b c", "d \"e", "f\\g", "h\\.i"]);
+        assert_eq!(cut(r#"A "x \"y\" \\ \n" """#, Split::Words), ["A", "x \"y\" \\ \\n", ""]);
+        assert_eq!(cut(r#"A home="/a b" x=y=z"#, Split::Options), ["A", "home=/a b", "x=y=z"]);
+        assert_eq!(cut(r#"A x="y"#, Split::Words), ["A", "x=\"y"]);
+    }
+
+    #[test]
+    fn lines_are_joined_and_places_kept() {
+        let lines = logical_lines("# no\\\n still comment\n\n  One \\\n   two\r\nThree", 3);
+        assert_eq!(lines.len(), 2);
+        let w = words(&lines[0], Split::Words).unwrap();
+        assert_eq!((w[1].text.as_str(), w[1].place), ("two", Place { file: 3, line: 5, column: 4 }));
+        assert_eq!(lines[1][0].1.line, 6);
+    }
+
+    #[test]
+    fn an_open_quote_is_refused_where_it_opens() {
+        let lines = logical_lines("A b=\"c d", 0);
+        assert_eq!(words(&lines[0], Split::Options).unwrap_err().place.column, 5);
+    }
+}

@@ -1,0 +1,211 @@
+//! The tree to the raw configuration: finds each directive's row, checks context and number of words, applies it,
+//! and opens and closes the scopes that sections stand for.
+
+use crate::diagnostic::{Complaint, Journal, Severity};
+use crate::directive::{Contexts, Directive, Scope, Status};
+use crate::parse::{Node, Parsed};
+use crate::raw::Raw;
+use crate::token::{self, Word};
+use crate::{Surroundings, Used, directives, nearest};
+use std::path::Path;
+
+/// Applies every directive. The journal holds what was said on the way.
+pub fn walk(parsed: Parsed, surroundings: &Surroundings) -> (Raw, Vec<Used>, Journal) {
+    let Parsed { nodes, base, journal } = parsed;
+    let raw = Raw::new(base.clone());
+    let mut walk = Walk { raw, journal, used: Vec::new(), surroundings, base: &base };
+    walk.nodes(&nodes, At::MAIN);
+    (walk.raw, walk.used, walk.journal)
+}
+
+/// The scope being filled.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    host: usize,
+    section: Option<usize>,
+    block: usize,
+    /// Inside `<RequireAny>` and its relatives.
+    require: bool,
+}
+
+impl At {
+    const MAIN: Self = Self { host: 0, section: None, block: 0, require: false };
+
+    fn context(self) -> Contexts {
+        match self {
+            Self { block: 1.., .. } => Contexts::INTERPRETER,
+            Self { section: Some(_), .. } => Contexts::SECTION,
+            Self { host: 0, .. } => Contexts::GLOBAL,
+            _ => Contexts::SERVER,
+        }
+    }
+}
+
+struct Walk<'a> {
+    raw: Raw,
+    journal: Journal,
+    used: Vec<Used>,
+    surroundings: &'a Surroundings,
+    base: &'a Path,
+}
+
+impl Walk<'_> {
+    fn nodes(&mut self, nodes: &[Node], at: At) {
+        for node in nodes {
+            match &node.children {
+                Some(children) => self.section(node, children, at),
+                None => self.directive(node, at),
+            }
+        }
+    }
+
+    fn directive(&mut self, node: &Node, at: At) {
+        let Some(row) = directives::find(&node.name.text) else {
+            return self.unknown(node, directives::all().map(|d| d.name), "directive");
+        };
+        self.note_use(row, node);
+        if let Some(words) = self.words(row, node, at) {
+            self.apply(row, node, at, &words);
+        }
+    }
+
+    fn section(&mut self, node: &Node, children: &[Node], at: At) {
+        let lower = node.name.text.to_ascii_lowercase();
+        let wanted = format!("<{lower}>");
+        let Some(row) = directives::find(&wanted) else {
+            let names = directives::all().map(|d| d.name).filter(|n| n.starts_with('<'));
+            return self.unknown(node, names.map(|n| n.trim_matches(['<', '>'])), "section");
+        };
+        self.note_use(row, node);
+        let Some(words) = self.words(row, node, at) else { return };
+        let (hosts, blocks) = (self.raw.hosts.len(), self.raw.interpreters.len());
+        let sections = self.raw.hosts[at.host].sections.len();
+        if !self.apply(row, node, at, &words) {
+            return;
+        }
+        let inner = match lower.as_str() {
+            "virtualhost" => At { host: hosts, ..at },
+            "wsgiinterpreteroptions" => At { block: blocks, ..at },
+            "requireall" | "requireany" | "requirenone" => At { require: true, ..at },
+            _ => At { section: Some(sections), ..at },
+        };
+        self.nodes(children, inner);
+    }
+
+    /// Cuts the words and checks context and number.
+    fn words(&mut self, row: &'static Directive, node: &Node, at: At) -> Option<Vec<Word>> {
+        if let Status::Removed(why) = row.status {
+            let message = format!("{} was removed in mod_wsgi 6", row.name);
+            self.journal.say(Complaint::error(message).at(&node.name).hint(why));
+            return None;
+        }
+        let words = match token::words(&node.arguments, row.arity.split) {
+            Ok(words) => words,
+            Err(bad) => {
+                self.journal.say(Complaint::error(bad.message).or_at(bad.place, 1));
+                return None;
+            }
+        };
+        let allowed = match at.context() {
+            Contexts::SERVER => row.contexts.holds(Contexts::SERVER),
+            context => row.contexts.holds(context),
+        };
+        if !allowed && self.wrong_context(row, node, at) {
+            return None;
+        }
+        if words.len() < row.arity.least || words.len() > row.arity.most {
+            let message = format!("{} takes {}, not {}", row.name, row.arity.words(), words.len());
+            let word = words.get(row.arity.most).unwrap_or(&node.name);
+            let hint = format!("syntax: {}", directives::usage(row));
+            self.journal.say(Complaint::error(message).at(word).hint(hint));
+            return None;
+        }
+        Some(words)
+    }
+
+    /// Says that a directive stands where it may not; true if it must not be applied.
+    fn wrong_context(&mut self, row: &'static Directive, node: &Node, at: At) -> bool {
+        let here = match at.context() {
+            Contexts::INTERPRETER => "inside <WSGIInterpreterOptions>",
+            Contexts::SECTION => "inside a directory, files or location section",
+            Contexts::SERVER => "inside a virtual host",
+            _ => "outside of a section",
+        };
+        let message = format!("{} may not stand {here}", row.name);
+        let complaint = Complaint::error(message).at(&node.name);
+        self.journal.say(complaint.hint(format!("it may stand in: {}", row.contexts.words())));
+        true
+    }
+
+    /// Applies a row; true unless it complained with an error.
+    fn apply(&mut self, row: &'static Directive, node: &Node, at: At, words: &[Word]) -> bool {
+        let mut scope = Scope {
+            raw: &mut self.raw,
+            host: at.host,
+            section: at.section,
+            block: at.block,
+            base: self.base,
+            surroundings: self.surroundings,
+            name: row.name,
+            word: &node.name,
+            said: Vec::new(),
+        };
+        let outcome = match (at.require, row.name) {
+            (true, "Require") => directives::access::require_in_group(&mut scope, words),
+            _ => (row.apply)(&mut scope, words),
+        };
+        let mut said = scope.said;
+        let failed = match outcome {
+            Ok(()) => false,
+            Err(complaint) => {
+                let failed = complaint.severity == Severity::Error;
+                said.push(complaint);
+                failed
+            }
+        };
+        for complaint in said {
+            self.journal.say(complaint.or_at(node.name.place, node.name.width));
+        }
+        if !failed {
+            self.say_status(row, node);
+        }
+        !failed
+    }
+
+    /// Says what the status of a directive means for the reader.
+    fn say_status(&mut self, row: &'static Directive, node: &Node) {
+        let complaint = match row.status {
+            Status::WithoutEffect(why) => Complaint::note(format!("{} has no effect here: {why}", row.name)),
+            Status::NotBuiltYet(area) => Complaint::warning(format!("{} is not built yet: {area}", row.name)),
+            Status::Honoured | Status::Removed(_) => return,
+        };
+        self.journal.say(complaint.at(&node.name));
+    }
+
+    fn unknown<'n>(&mut self, node: &Node, names: impl Iterator<Item = &'n str>, kind: &str) {
+        let text = &node.name.text;
+        let message = format!("`{text}` is not a {kind} that is known here");
+        let complaint = match self.surroundings.ignore_unknown {
+            true => Complaint::warning(format!("{message} and is ignored")),
+            false => Complaint::error(message),
+        };
+        let complaint = match nearest::nearest(text, names) {
+            Some(near) => complaint.hint(format!("did you mean `{near}`?")),
+            None if self.surroundings.ignore_unknown => complaint,
+            None => complaint.hint("--ignore-unknown turns this into a warning"),
+        };
+        self.journal.say(complaint.at(&node.name));
+    }
+
+    fn note_use(&mut self, row: &'static Directive, node: &Node) {
+        let place = node.name.place;
+        let file = self.journal.name(place.file).to_owned();
+        self.used.push(Used { name: row.name, status: row.status, file, line: place.line });
+    }
+}
+
+/// Cuts `key=value`; the key comes in lower case.
+pub fn key_value(word: &Word) -> Option<(String, &str)> {
+    let (key, value) = word.text.split_once('=')?;
+    Some((key.to_ascii_lowercase(), value))
+}
