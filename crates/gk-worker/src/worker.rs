@@ -401,7 +401,7 @@ impl Worker {
         }
         for (name, group) in self.engine.groups.all() {
             if !name.is_empty() {
-                states.end(group.interpreter);
+                states.end(self.engine.groups.main(), group.interpreter);
             }
         }
         0
