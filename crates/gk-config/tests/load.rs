@@ -93,7 +93,6 @@ fn groups_and_imports() {
         [
             (file("service.py"), "b", ""),
             (file("one.wsgi"), "a", ""),
-            (file("one.wsgi"), "a", ""),
             (file("two.wsgi"), "a", "shop.example:8000|/2"),
         ]
     );
@@ -160,4 +159,18 @@ fn unknown_directives_can_be_warnings() {
     let loaded = load_text("s", "RewriteEngine On\n<Proxy *>\nX\n</Proxy>\n", &Memory::new(), &around);
     assert!(loaded.site.is_some());
     assert_eq!(loaded.diagnostics.len(), 2);
+}
+
+#[test]
+fn what_a_known_build_of_python_cannot_do() {
+    let with = |minor, free_threaded| {
+        let python = Some(gk_config::PythonBuild { minor, free_threaded });
+        let around = Surroundings { python, ..surroundings() };
+        let text = include_str!("conf/own-gil.conf");
+        let loaded = load_text("site.conf", text, &Memory::new(), &around);
+        loaded.diagnostics.iter().filter_map(|d| d.code).collect::<Vec<_>>()
+    };
+    assert_eq!(with(11, false), ["WSGI0198", "WSGI0200"]);
+    assert_eq!(with(13, false), ["WSGI0200"]);
+    assert_eq!(with(14, true), ["WSGI0203", "WSGI0204", "WSGI0202", "WSGI0205"]);
 }

@@ -10,7 +10,7 @@ fn compiled(text: &str) -> Compiled {
     let surroundings = Surroundings { directory: "/srv".into(), ..Surroundings::default() };
     let loaded = load_text("site.conf", text, &Memory::new(), &surroundings);
     let (site, _) = loaded.into_result().unwrap_or_else(|said| panic!("{said:#?}"));
-    Compiled::new(Arc::new(site)).unwrap()
+    Compiled::new(Arc::new(site)).expect("patterns were checked")
 }
 
 fn hit(site: &Compiled, host: usize, url: &str) -> Option<(String, String, String)> {
@@ -21,7 +21,7 @@ fn hit(site: &Compiled, host: usize, url: &str) -> Option<(String, String, Strin
                 Script::File(path) => path.display().to_string(),
                 Script::Module(name) => name,
             };
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             Some((script, text(&url[..split]), text(&url[split..])))
         }
         _ => None,
@@ -45,7 +45,7 @@ fn finish(site: &Compiled, url: &str) -> Option<(String, String)> {
     let Found::Candidate(candidate) = site.find(0, url.as_bytes()) else { return None };
     match candidate.finish(url.as_bytes(), &Two) {
         Outcome::Script(Hit { split, script, .. }) => {
-            Some((script.file().unwrap().display().to_string(), url[split..].to_owned()))
+            Some((script.file()?.display().to_string(), url[split..].to_owned()))
         }
         Outcome::Missing(path) => Some(("missing".to_owned(), path.display().to_string())),
         Outcome::Directory(path) => Some(("directory".to_owned(), path.display().to_string())),
