@@ -1,1 +1,41 @@
-//! The supervisor: one loop that starts, watches, replaces and stops the front and the workers.
+//! The supervisor: one loop that starts, watches, replaces and stops the front and the workers. It runs no Python, speaks
+//! no HTTP and never waits for anybody, so that it has the fewest reasons to die.
+//!
+//! ```text
+//! signals, control sockets, clients, deadlines ─▶ supervisor ─▶ Event ─▶ plan ─▶ Action* ─▶ perform ─▶ the world
+//! ```
+//!
+//! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts.
+#![forbid(unsafe_code)]
+
+pub mod action;
+pub mod admin;
+pub mod backoff;
+pub mod child;
+pub mod command;
+pub mod configuration;
+pub mod event;
+pub mod perform;
+pub mod plan;
+pub mod python;
+pub mod root;
+pub mod setup;
+pub mod sockets;
+pub mod status;
+pub mod supervisor;
+
+pub use configuration::{Loaded, Loader};
+pub use python::{PythonBuild, PythonRuntime};
+pub use supervisor::run;
+
+/// Why the server does not start: one sentence for the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+impl Refused {
+    /// From a sentence.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}

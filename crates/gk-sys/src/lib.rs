@@ -4,5 +4,11 @@
 pub mod clock;
 pub mod exit;
 pub mod fds;
+pub mod identity;
 pub mod log;
 pub mod page;
+pub mod process;
+pub mod reap;
+pub mod signal;
+pub mod spawn;
+pub mod usage;

@@ -1,0 +1,66 @@
+//! How long to wait before a process that died is started again: nothing the first time, then twice as long each time,
+//! up to a bound; a process that lived a while wipes the slate clean. One of these per slot, so that one process group's
+//! crashes never delay another's.
+
+use std::time::Duration;
+
+/// Delay of the second start; it doubles from there.
+pub const FIRST: Duration = Duration::from_millis(100);
+/// Longest delay.
+pub const LONGEST: Duration = Duration::from_secs(30);
+/// A process that served this long has not "crashed again".
+pub const LIVED: Duration = Duration::from_secs(10);
+
+/// Failures in a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// Notes a death and says how long to wait. `served` is how long the process was ready, `None` if it never was.
+    pub fn failed(&mut self, served: Option<Duration>) -> Duration {
+        if served.is_some_and(|s| s >= LIVED) {
+            self.failures = 0;
+        }
+        // One that was never ready would most likely fail again at once.
+        if served.is_none() && self.failures == 0 {
+            self.failures = 1;
+        }
+        let delay = match self.failures {
+            0 => Duration::ZERO,
+            n => FIRST.saturating_mul(1 << (n - 1).min(16)).min(LONGEST),
+        };
+        self.failures += 1;
+        delay
+    }
+
+    /// Failures in a row so far.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_up_to_the_bound_and_forgets_after_a_while() {
+        let mut backoff = Backoff::default();
+        let short = Some(Duration::from_secs(1));
+        assert_eq!(backoff.failed(short), Duration::ZERO);
+        assert_eq!(backoff.failed(short), Duration::from_millis(100));
+        assert_eq!(backoff.failed(short), Duration::from_millis(200));
+        for _ in 0..40 {
+            backoff.failed(None);
+        }
+        assert_eq!(backoff.failed(short), LONGEST);
+        assert_eq!(backoff.failed(Some(LIVED)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_process_that_was_never_ready_waits_from_the_first_time() {
+        assert_eq!(Backoff::default().failed(None), FIRST);
+    }
+}

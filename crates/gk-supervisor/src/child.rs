@@ -1,0 +1,87 @@
+//! A running child as a process: its id and its control socket, with an outbox so that a child that does not read never
+//! makes the supervisor wait. What a child means is the plan's.
+
+use gk_sys::fds;
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A child that reads nothing any more gets no more than this many packets kept for it.
+const OUTBOX: usize = 1024;
+
+/// A running child.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id; it is ours to reap.
+    pub pid: u32,
+    control: OwnedFd,
+    outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+    /// It has closed its end.
+    closed: bool,
+}
+
+impl Child {
+    /// A child that holds the other end of `control`.
+    pub fn new(pid: u32, control: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&control, true)?;
+        Ok(Self { pid, control, outbox: VecDeque::new(), closed: false })
+    }
+
+    /// Sends a message with descriptors, now or as soon as there is room.
+    pub fn send<T: Serialize>(&mut self, message: &T, fds: Vec<OwnedFd>) {
+        if !self.closed && self.outbox.len() < OUTBOX {
+            self.outbox.push_back((gk_wire::control::encode(message), fds));
+            self.flush();
+        }
+    }
+
+    /// Sends what waits, as far as there is room.
+    pub fn flush(&mut self) {
+        while let Some((packet, fds)) = self.outbox.front() {
+            let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+            match fds::send(&self.control, packet, &borrowed) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(_) => {}
+                // It is dying; what it said last is still to be read, and its end will be reported.
+                Err(_) => return self.outbox.clear(),
+            }
+            self.outbox.pop_front();
+        }
+    }
+
+    /// Whether something waits to be sent.
+    pub fn waits(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Whether there may be something to read.
+    pub fn open(&self) -> bool {
+        !self.closed
+    }
+
+    /// The next message, `None` when there is none now. Undecodable packets are errors.
+    pub fn receive<T: DeserializeOwned>(&mut self, buffer: &mut [u8]) -> Option<Result<T, String>> {
+        if self.closed {
+            return None;
+        }
+        match fds::receive(&self.control, buffer, false) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => None,
+            Err(_) => {
+                self.closed = true;
+                None
+            }
+            Ok(got) if got.bytes == 0 => {
+                self.closed = true;
+                None
+            }
+            Ok(got) => Some(gk_wire::control::decode(&buffer[..got.bytes]).map_err(|e| e.to_string())),
+        }
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+}

@@ -1,0 +1,209 @@
+//! How a worker and the front are started: arguments, environment, identity, limits. Values; the start itself is
+//! `gk_sys::spawn`'s.
+
+use crate::Refused;
+use crate::configuration::Configuration;
+use crate::python::{PythonBuild, PythonRuntime};
+use gk_config::site::{ProcessGroup, Site};
+use gk_sys::identity::{self, Identity};
+use gk_sys::spawn::Limit;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Everything about a child but its descriptors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandLine {
+    /// Executable.
+    pub program: PathBuf,
+    /// Arguments.
+    pub args: Vec<OsString>,
+    /// Complete environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Whom to become.
+    pub identity: Option<Identity>,
+    /// Root directory.
+    pub chroot: Option<PathBuf>,
+    /// Working directory.
+    pub directory: Option<PathBuf>,
+    /// File mode mask.
+    pub umask: Option<u32>,
+    /// Resource limits: which, soft, hard.
+    pub limits: Vec<(Limit, u64, u64)>,
+    /// Added to the nice value.
+    pub nice: i32,
+}
+
+/// Variables that concern the supervisor only.
+const OWN: [&str; 5] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC"];
+
+/// The front: isolated and without `site`, because it runs no application.
+pub fn front(configuration: &Configuration, runtime: &PythonRuntime) -> CommandLine {
+    let args = ["-I".into(), "-S".into(), runtime.package_dir.join("front.py").into_os_string()];
+    let identity = configuration.front_identity.clone();
+    let env = environment(identity.as_ref(), Vec::new());
+    CommandLine {
+        program: runtime.executable.clone(),
+        args: args.into(),
+        env,
+        identity,
+        chroot: None,
+        directory: None,
+        umask: None,
+        limits: Vec::new(),
+        nice: 0,
+    }
+}
+
+/// A worker of that group.
+pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &PythonRuntime) -> CommandLine {
+    let site = &configuration.site;
+    let about = configuration.about(&group.name);
+    let identity = about.identity.clone();
+    let mut changes = Vec::new();
+    let mut set = |name: &str, value: Option<&std::ffi::OsStr>| {
+        changes.extend(value.map(|value| (OsString::from(name), value.to_owned())));
+    };
+    set("LANG", group.lang.as_ref().map(|s| s.as_ref()));
+    set("LC_ALL", group.locale.as_ref().map(|s| s.as_ref()));
+    set("PYTHON_EGG_CACHE", group.python_eggs.as_ref().map(|p| p.as_os_str()));
+    set("PYTHONHASHSEED", site.python.hash_seed.as_ref().map(|s| s.as_ref()));
+    let mut env = environment(identity.as_ref(), changes);
+    if about.executable != runtime.executable {
+        // They describe the supervisor's Python and would lead another one astray.
+        env.retain(|(name, _)| name != "PYTHONHOME" && name != "PYTHONEXECUTABLE");
+    }
+    CommandLine {
+        program: about.executable.clone(),
+        args: arguments(site, about.build, about.gil, &runtime.package_dir),
+        env,
+        directory: directory(group, identity.as_ref()),
+        identity,
+        chroot: group.chroot.clone(),
+        umask: group.umask,
+        limits: limits(group),
+        nice: group.cpu_priority,
+    }
+}
+
+fn arguments(site: &Site, build: PythonBuild, gil: bool, package_dir: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
+    if build.free_threaded {
+        args.extend(["-X".into(), format!("gil={}", u8::from(gil)).into()]);
+    }
+    if site.python.optimize > 0 {
+        args.push(if site.python.optimize == 1 { "-O" } else { "-OO" }.into());
+    }
+    for filter in &site.python.warnings {
+        args.extend(["-W".into(), filter.into()]);
+    }
+    if site.python.dont_write_bytecode {
+        args.push("-B".into());
+    }
+    args.push(package_dir.join("worker.py").into_os_string());
+    args
+}
+
+/// `home=`, else the home of the user it becomes, else ours.
+fn directory(group: &ProcessGroup, identity: Option<&Identity>) -> Option<PathBuf> {
+    let differs = |i: &&Identity| i.uid != identity::effective_uid();
+    group.home.clone().or_else(|| identity.filter(differs).and_then(|i| i.home.clone()))
+}
+
+fn limits(group: &ProcessGroup) -> Vec<(Limit, u64, u64)> {
+    let mut limits = Vec::new();
+    if group.cpu_time_limit > 0 {
+        // The soft limit lets the worker leave in peace; the hard one comes when that took too long.
+        let hard = group.cpu_time_limit + 1 + group.shutdown_timeout.max(0.0) as u64;
+        limits.push((Limit::Cpu, group.cpu_time_limit, hard));
+    }
+    for (limit, bytes) in
+        [(Limit::Data, group.memory_limit), (Limit::AddressSpace, group.virtual_memory_limit)]
+    {
+        if bytes > 0 {
+            limits.push((limit, bytes, bytes));
+        }
+    }
+    limits
+}
+
+/// Our environment with the changes; HOME is that of the user it runs as, the user's name where it stands already.
+fn environment(identity: Option<&Identity>, changes: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    env.retain(|name, _| !OWN.iter().any(|own| name == own));
+    let own = || identity::user_by_id(identity::effective_uid()).map(|u| (Some(u.name), Some(u.home)));
+    let (name, home) = match identity {
+        Some(identity) => (identity.name.clone(), identity.home.clone()),
+        None => own().unwrap_or_default(),
+    };
+    if let Some(home) = home {
+        env.insert("HOME".into(), home.into_os_string());
+    }
+    if let Some(name) = name {
+        for variable in ["USER", "USERNAME", "LOGNAME"] {
+            if let Some(value) = env.get_mut(std::ffi::OsStr::new(variable)) {
+                *value = name.clone().into();
+            }
+        }
+    }
+    env.extend(changes);
+    env.into_iter().collect()
+}
+
+/// Whom a process becomes. `None`: it stays who we are. Names are looked up here, in the parent.
+pub fn identity(
+    what: &str,
+    user: Option<&str>,
+    group: Option<&str>,
+    supplementary: Option<&[String]>,
+) -> Result<Option<Identity>, Refused> {
+    if user.is_none() && group.is_none() && supplementary.is_none() {
+        return Ok(None);
+    }
+    let known = user.map(identity::user);
+    let (uid, name, home, primary) = match (known, user) {
+        (Some(Some(u)), _) => (u.uid, Some(u.name), Some(u.home), u.gid),
+        // A number that no user has is allowed; a name is not.
+        (Some(None), Some(text)) => match text.strip_prefix('#').and_then(|n| n.parse().ok()) {
+            Some(uid) => (uid, None, None, identity::effective_gid()),
+            None => return Err(Refused(format!("{what}: there is no user '{text}'"))),
+        },
+        _ => {
+            let uid = identity::effective_uid();
+            let own = identity::user_by_id(uid);
+            let home = own.as_ref().map(|u| u.home.clone());
+            (uid, own.map(|u| u.name), home, identity::effective_gid())
+        }
+    };
+    if user.is_some() && uid == 0 {
+        return Err(Refused(format!("{what}: user root is refused; name another user")));
+    }
+    let number = |text: &str| {
+        identity::group(text).ok_or_else(|| Refused(format!("{what}: there is no group '{text}'")))
+    };
+    let gid = group.map(number).transpose()?.unwrap_or(primary);
+    let groups = match supplementary {
+        Some(list) => list.iter().map(|text| number(text)).collect::<Result<_, _>>()?,
+        None => name.as_ref().map_or_else(|| vec![gid], |name| identity::groups_of(name, gid)),
+    };
+    if identity::effective_uid() != 0 {
+        // As mod_wsgi: only root can become somebody else; asking for who we are is fine.
+        return Ok(None);
+    }
+    Ok(Some(Identity { uid, gid, groups, name, home }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_looked_up_and_bad_ones_refused() {
+        assert_eq!(identity("x", None, None, None), Ok(None));
+        let unknown = identity("process group 'x'", Some("no-such-user-here"), None, None).unwrap_err();
+        assert_eq!(unknown.0, "process group 'x': there is no user 'no-such-user-here'");
+        assert!(identity("x", Some("root"), None, None).unwrap_err().0.contains("root is refused"));
+        let group = identity("x", Some("nobody"), Some("no-such-group-here"), None).unwrap_err();
+        assert!(group.0.contains("there is no group 'no-such-group-here'"));
+    }
+}

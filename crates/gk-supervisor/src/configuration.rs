@@ -1,0 +1,178 @@
+//! One configuration, checked as far as it can be without starting anything: Pythons exist and are supported, users
+//! exist. Reading the text is the [`Loader`]'s, given by the command line.
+
+use crate::Refused;
+use crate::command;
+use crate::event::{GroupSpec, Layout};
+use crate::python::{self, PythonBuild, PythonRuntime, Pythons};
+use gk_config::site::{ProcessGroup, Site};
+use gk_sys::identity::Identity;
+use gk_wire::log::Level;
+use gk_wire::setup::LogSetup;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A configuration as the loader gives it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The site.
+    pub site: Site,
+    /// Warnings, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the configuration; asked once more at each reload. The error is one text for the user.
+pub type Loader = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
+
+/// A configuration that can be started.
+#[derive(Debug)]
+pub struct Configuration {
+    /// Number, to be named by the plan.
+    pub number: u64,
+    /// The site.
+    pub site: Site,
+    /// What was found out about each process group.
+    groups: BTreeMap<String, About>,
+    /// Whom the front becomes.
+    pub front_identity: Option<Identity>,
+    /// What the reader should know, one sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// What was found out about a process group.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The Python that runs it.
+    pub executable: PathBuf,
+    /// Its build.
+    pub build: PythonBuild,
+    /// Whether it runs with the GIL.
+    pub gil: bool,
+    /// Whom its workers become.
+    pub identity: Option<Identity>,
+}
+
+impl Configuration {
+    /// Checks a site. `pythons` remembers the executables asked before.
+    pub fn new(
+        number: u64,
+        loaded: Loaded,
+        runtime: &PythonRuntime,
+        pythons: &mut Pythons,
+    ) -> Result<Self, Refused> {
+        let Loaded { site, mut warnings } = loaded;
+        if site.groups.is_empty() {
+            return Err(Refused::new(
+                "the configuration has no WSGIDaemonProcess, so nothing would run the application",
+            ));
+        }
+        let mut groups = BTreeMap::new();
+        for group in &site.groups {
+            let executable = python::executable(&site, group, runtime)?;
+            let build = pythons.build(&executable)?;
+            let gil = gil(&site, group, build, &mut warnings)?;
+            let what = format!("process group '{}'", group.name);
+            let user = group.user.as_deref().or(site.user.as_deref());
+            let name = group.group.as_deref().or(site.group.as_deref().filter(|_| group.user.is_none()));
+            let identity = command::identity(&what, user, name, group.supplementary_groups.as_deref())?;
+            groups.insert(group.name.clone(), About { executable, build, gil, identity });
+        }
+        let front_identity =
+            command::identity("User/Group", site.user.as_deref(), site.group.as_deref(), None)?;
+        Ok(Self { number, site, groups, front_identity, remarks: warnings })
+    }
+
+    /// What was found out about a group.
+    ///
+    /// # Panics
+    /// When the site has no such group.
+    pub fn about(&self, group: &str) -> &About {
+        self.groups.get(group).expect("each group of the site was looked at when the configuration was made")
+    }
+
+    /// The group of that name.
+    pub fn group(&self, name: &str) -> Option<&ProcessGroup> {
+        self.site.groups.iter().find(|g| g.name == name)
+    }
+
+    /// Whether some process runs as another user than we do.
+    pub fn has_other_users(&self) -> bool {
+        self.front_identity.is_some() || self.groups.values().any(|a| a.identity.is_some())
+    }
+
+    /// Log threshold and form.
+    pub fn log(&self) -> LogSetup {
+        let log = &self.site.error_log;
+        LogSetup { level: Level::parse(&log.level).unwrap_or(Level::Warn), json: log.json }
+    }
+
+    /// What the plan needs to know.
+    pub fn layout(&self) -> Layout {
+        let spec = |g: &ProcessGroup| GroupSpec {
+            name: g.name.clone(),
+            processes: g.processes,
+            threads: g.threads,
+            startup_timeout: g.startup_timeout,
+            graceful_timeout: g.graceful_timeout,
+            eviction_timeout: g.eviction_timeout,
+            shutdown_timeout: g.shutdown_timeout,
+        };
+        Layout {
+            configuration: self.number,
+            groups: self.site.groups.iter().map(spec).collect(),
+            remarks: self.remarks.clone(),
+        }
+    }
+
+    /// What changed since `before` but only counts from the next start of the server on.
+    pub fn needs_restart(&self, before: &Configuration) -> Vec<String> {
+        let (new, old) = (&self.site, &before.site);
+        let changed = [
+            ("Listen", new.listen != old.listen),
+            ("the admin address", new.admin != old.admin),
+            ("ServerRoot", new.server_root != old.server_root),
+            ("PidFile", new.pid_file != old.pid_file),
+            ("User or Group", (&new.user, &new.group) != (&old.user, &old.group)),
+            ("ErrorLog", new.error_log.path != old.error_log.path),
+        ];
+        let said = changed.into_iter().filter(|(_, changed)| *changed);
+        said.map(|(what, _)| format!("{what} changed: that takes effect when the server is started anew"))
+            .collect()
+    }
+}
+
+/// Whether the group runs with the GIL: on unless asked otherwise on a build that can do without.
+fn gil(
+    site: &Site,
+    group: &ProcessGroup,
+    build: PythonBuild,
+    warnings: &mut Vec<String>,
+) -> Result<bool, Refused> {
+    let asked = match group.free_threading.as_deref() {
+        Some(word) => word != "off",
+        None => free_threading_directive(site, &group.name),
+    };
+    if !asked || build.free_threaded {
+        return Ok(!asked);
+    }
+    let text = format!(
+        "process group '{}' is to run free-threaded, but its Python 3.{} was not built for that",
+        group.name, build.minor
+    );
+    if group.free_threading.as_deref() == Some("required") {
+        return Err(Refused(format!("{text}; name a free-threaded build (3.14t) with python=")));
+    }
+    warnings.push(format!("WSGI0200: {text}; it runs with the GIL"));
+    Ok(true)
+}
+
+/// `WSGIFreeThreading`: the block that names this group beats the one that names none, later beats earlier. Blocks for
+/// one application group do not count (WSGI0201).
+fn free_threading_directive(site: &Site, group: &str) -> bool {
+    let blocks = site.interpreters.iter().filter(|b| b.application_group.is_none());
+    let matching = blocks.filter(|b| b.process_group.as_deref().is_none_or(|name| name == group));
+    let set = matching.filter_map(|b| b.free_threading.map(|on| (b.process_group.is_some(), on)));
+    // `max_by_key` gives the last of equals.
+    set.max_by_key(|(specific, _)| *specific).is_some_and(|(_, on)| on)
+}

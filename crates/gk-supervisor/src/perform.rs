@@ -1,0 +1,388 @@
+//! Doing what the plan says: spawning, linking, sending, signalling, logging. Each action is carried out at once and
+//! without waiting; what comes of it comes back as an event.
+
+use crate::Refused;
+use crate::action::Action;
+use crate::admin::Clients;
+use crate::child::Child;
+use crate::command::{self, CommandLine};
+use crate::configuration::{Configuration, Loader};
+use crate::event::{Event, Layout};
+use crate::python::{PythonRuntime, Pythons};
+use crate::setup;
+use crate::sockets::Listeners;
+use gk_sys::fds;
+use gk_sys::page::SharedPage;
+use gk_sys::spawn::{Spawn, SpawnError, Step};
+use gk_wire::admin::Answer;
+use gk_wire::control::{ToFront, ToWorker};
+use gk_wire::log::Level;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Everything the plan's actions touch.
+pub struct World {
+    runtime: PythonRuntime,
+    loader: Loader,
+    /// Shared with the thread that reads a configuration at a reload.
+    pythons: Arc<Mutex<Pythons>>,
+    configurations: BTreeMap<u64, Arc<Configuration>>,
+    current: u64,
+    last: u64,
+    /// Counts up with each reload, for the front's setup.
+    generation: u64,
+    /// The sockets.
+    pub listeners: Listeners,
+    /// Where the children's error output goes.
+    error_log: OwnedFd,
+    /// The front, if there is one.
+    pub front: Option<Child>,
+    /// The workers by number.
+    pub workers: BTreeMap<u64, Child>,
+    /// The control socket's clients.
+    pub clients: Clients,
+    /// Events that actions gave rise to.
+    pub events: VecDeque<Event>,
+    /// Set by `Action::Exit`.
+    pub exit: Option<i32>,
+    /// A configuration is being read.
+    pub reading: bool,
+    read: (Sender<Reading>, Receiver<Reading>),
+    wake: (OwnedFd, OwnedFd),
+}
+
+/// What reading a configuration came to.
+type Reading = Result<Configuration, String>;
+
+impl World {
+    /// With the first configuration.
+    pub fn new(
+        runtime: PythonRuntime,
+        loader: Loader,
+        pythons: Pythons,
+        first: Configuration,
+        listeners: Listeners,
+        clients: Clients,
+    ) -> Result<Self, Refused> {
+        let error_log = open_error_log(first.site.error_log.path.as_deref())?;
+        let wake = fds::stream_pair().map_err(|e| Refused(format!("no socket pair: {e}")))?;
+        for end in [&wake.0, &wake.1] {
+            rustix::io::ioctl_fionbio(end, true).map_err(|e| Refused(format!("no socket pair: {e}")))?;
+        }
+        let current = first.number;
+        Ok(Self {
+            runtime,
+            loader,
+            pythons: Arc::new(Mutex::new(pythons)),
+            configurations: BTreeMap::from([(current, Arc::new(first))]),
+            current,
+            last: current,
+            generation: 1,
+            listeners,
+            error_log,
+            front: None,
+            workers: BTreeMap::new(),
+            clients,
+            events: VecDeque::new(),
+            exit: None,
+            reading: false,
+            read: channel(),
+            wake,
+        })
+    }
+
+    /// The current configuration.
+    pub fn configuration(&self) -> Arc<Configuration> {
+        Arc::clone(
+            self.configurations.get(&self.current).expect("the current configuration is never forgotten"),
+        )
+    }
+
+    /// Becomes readable when a configuration has been read.
+    pub fn wake_fd(&self) -> BorrowedFd<'_> {
+        self.wake.0.as_fd()
+    }
+
+    /// The error log.
+    pub fn error_log(&self) -> BorrowedFd<'_> {
+        self.error_log.as_fd()
+    }
+
+    /// Does one thing.
+    pub fn perform(&mut self, action: Action, now: Duration) {
+        match action {
+            Action::SpawnFront => match self.spawn_front() {
+                Ok(pid) => self.events.push_back(Event::FrontStarted { pid }),
+                Err(e) => self.events.push_back(Event::FrontNotStarted { why: e.to_string() }),
+            },
+            Action::SpawnWorker { worker, group, configuration, .. } => {
+                let event = match self.spawn_worker(worker, &group, configuration) {
+                    Ok(pid) => Event::WorkerStarted { worker, pid },
+                    Err(e) => Event::WorkerNotStarted { worker, code: code_of(e.step), why: e.to_string() },
+                };
+                self.events.push_back(event);
+            }
+            Action::Link { worker, group, threads } => {
+                if let Err(e) = self.link(worker, group, threads) {
+                    log(
+                        Level::Error,
+                        None,
+                        &format!("worker {worker} could not be linked with the front: {e}"),
+                    );
+                }
+            }
+            Action::ToFront(message) => self.tell_front(&message, Vec::new()),
+            Action::SendSite { generation } => self.send_site(generation),
+            Action::ToWorker { worker, message } => self.tell_worker(worker, &message, Vec::new()),
+            Action::SignalFront(signal) => {
+                if let Some(front) = &self.front {
+                    let _ = gk_sys::reap::signal(front.pid, signal);
+                }
+            }
+            Action::SignalWorker { worker, signal } => {
+                if let Some(child) = self.workers.get(&worker) {
+                    let _ = gk_sys::reap::signal(child.pid, signal);
+                }
+            }
+            Action::ReadConfiguration => self.read_configuration(),
+            Action::Adopt { configuration } => self.adopt(configuration),
+            Action::Forget { configuration } => {
+                self.configurations.retain(|number, _| *number != configuration || *number == self.current);
+            }
+            Action::Log { level, code, text } => log(level, code, &text),
+            Action::Tell { clients, text } => {
+                for client in clients {
+                    self.clients.send(client, &Answer::Progress { text: text.clone() });
+                }
+            }
+            Action::Answer { clients, ok, text } => {
+                for client in clients {
+                    self.clients.finish(client, &Answer::Done { ok, text: text.clone() }, now);
+                }
+            }
+            Action::Announce => self.announce(),
+            Action::Exit { code } => self.exit = Some(code),
+        }
+    }
+
+    fn spawn_front(&mut self) -> Result<u32, SpawnError> {
+        let configuration = self.configuration();
+        let setup = setup::front(&configuration, &self.listeners, self.generation);
+        let line = command::front(&configuration, &self.runtime);
+        let stdout = io::stdout();
+        let listeners: Vec<BorrowedFd<'_>> = self.listeners.fds().collect();
+        // The access log may go to our standard output.
+        let child = spawn(
+            &line,
+            &gk_wire::control::encode(&setup),
+            &listeners,
+            stdout.as_fd(),
+            self.error_log.as_fd(),
+        )?;
+        let pid = child.pid;
+        self.front = Some(child);
+        Ok(pid)
+    }
+
+    fn spawn_worker(&mut self, worker: u64, group: &str, configuration: u64) -> Result<u32, SpawnError> {
+        let found = self.configurations.get(&configuration);
+        let Some((configuration, group)) = found.and_then(|c| Some((c, c.group(group)?))) else {
+            return Err(start_error(io::Error::other("its configuration is gone")));
+        };
+        let line = command::worker(configuration, group, &self.runtime);
+        let setup = setup::worker(configuration, group, worker);
+        let log = self.error_log.as_fd();
+        let child = spawn(&line, &gk_wire::control::encode(&setup), &[], log, log)?;
+        let pid = child.pid;
+        self.workers.insert(worker, child);
+        Ok(pid)
+    }
+
+    fn link(&mut self, worker: u64, process_group: String, threads: u32) -> io::Result<()> {
+        let (Some(front), Some(child)) = (&mut self.front, self.workers.get_mut(&worker)) else {
+            return Ok(());
+        };
+        let (front_end, worker_end) = fds::stream_pair()?;
+        let page = SharedPage::create()?;
+        child.send(&ToWorker::Link, vec![worker_end, page.try_clone()?]);
+        let message = ToFront::Worker { worker, process_group, pid: child.pid, threads };
+        front.send(&message, vec![front_end, page]);
+        Ok(())
+    }
+
+    fn tell_front(&mut self, message: &ToFront, fds: Vec<OwnedFd>) {
+        if let Some(front) = &mut self.front {
+            front.send(message, fds);
+        }
+    }
+
+    fn tell_worker(&mut self, worker: u64, message: &ToWorker, fds: Vec<OwnedFd>) {
+        if let Some(child) = self.workers.get_mut(&worker) {
+            child.send(message, fds);
+        }
+    }
+
+    fn send_site(&mut self, generation: u64) {
+        self.generation = generation;
+        let setup = setup::front(&self.configuration(), &self.listeners, generation);
+        match fds::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup)) {
+            Ok(file) => self.tell_front(&ToFront::Site, vec![file.into()]),
+            Err(e) => {
+                log(Level::Error, None, &format!("the front could not be given the new configuration: {e}"))
+            }
+        }
+    }
+
+    /// Reads the configuration on a thread of its own: files and executables may take their time.
+    fn read_configuration(&mut self) {
+        self.last += 1;
+        let number = self.last;
+        let (loader, runtime) = (Arc::clone(&self.loader), self.runtime.clone());
+        let (pythons, before) = (Arc::clone(&self.pythons), self.configuration());
+        let sender = self.read.0.clone();
+        let wake = self.wake.1.try_clone();
+        let work = move || {
+            let _ = sender.send(read(number, &loader, &runtime, &pythons, &before));
+            // The byte only wakes the loop; it looks into the channel.
+            let _ = wake.map(|fd| rustix::io::write(&fd, b"."));
+        };
+        match std::thread::Builder::new().name("configuration".into()).spawn(work) {
+            Ok(_) => self.reading = true,
+            Err(e) => self.events.push_back(Event::Configured(Err(e.to_string()))),
+        }
+    }
+
+    /// Takes in configurations that have been read.
+    pub fn take_readings(&mut self) {
+        let mut buffer = [0; 64];
+        while rustix::io::read(&self.wake.0, &mut buffer).is_ok_and(|count| count > 0) {}
+        while let Ok(reading) = self.read.1.try_recv() {
+            self.reading = false;
+            let result: Result<Layout, String> = reading.map(|configuration| {
+                let layout = configuration.layout();
+                self.configurations.insert(configuration.number, Arc::new(configuration));
+                layout
+            });
+            self.events.push_back(Event::Configured(result));
+        }
+    }
+
+    fn adopt(&mut self, configuration: u64) {
+        if !self.configurations.contains_key(&configuration) {
+            return;
+        }
+        self.current = configuration;
+        self.configurations.retain(|number, _| *number == configuration);
+        let current = self.configuration();
+        gk_sys::log::configure(current.log().level, current.log().json);
+    }
+
+    fn announce(&self) {
+        let configuration = self.configuration();
+        let groups = &configuration.site.groups;
+        let count = |n: u32, what: &str| {
+            format!("{n} {what}{}", if n == 1 { "" } else { if what.ends_with('s') { "es" } else { "s" } })
+        };
+        let each: Vec<String> = groups
+            .iter()
+            .map(|g| {
+                let text = format!("{} x {}", count(g.processes, "process"), count(g.threads, "thread"));
+                if groups.len() > 1 { format!("{}: {text}", g.name) } else { text }
+            })
+            .collect();
+        let mut line = format!("Serving {} with {}", self.listeners.urls().join(" and "), each.join(", "));
+        if let Some(admin) = self.listeners.admin() {
+            line.push_str(&format!("; admin {admin}"));
+        }
+        // A closed standard output is no reason to stop serving.
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+}
+
+fn read(
+    number: u64,
+    loader: &Loader,
+    runtime: &PythonRuntime,
+    pythons: &Mutex<Pythons>,
+    before: &Configuration,
+) -> Reading {
+    let loaded = loader()?;
+    let mut known = pythons.lock().map_or_else(|e| e.into_inner().clone(), |known| known.clone());
+    let mut configuration = Configuration::new(number, loaded, runtime, &mut known).map_err(|e| e.0)?;
+    if let Ok(mut pythons) = pythons.lock() {
+        *pythons = known;
+    }
+    configuration.remarks.extend(configuration.needs_restart(before));
+    Ok(configuration)
+}
+
+/// Starts a child with a control socket and its setup.
+fn spawn(
+    line: &CommandLine,
+    setup: &[u8],
+    listeners: &[BorrowedFd<'_>],
+    stdout: BorrowedFd<'_>,
+    stderr: BorrowedFd<'_>,
+) -> Result<Child, SpawnError> {
+    let (ours, theirs) = fds::packet_pair().map_err(start_error)?;
+    let setup = fds::memory_file("gilkeeper-setup", setup).map_err(start_error)?;
+    let mut given = vec![theirs.as_fd(), setup.as_fd()];
+    given.extend_from_slice(listeners);
+    let pid = gk_sys::spawn::spawn(&Spawn {
+        program: &line.program,
+        args: &line.args,
+        env: &line.env,
+        fds: &given,
+        stdout,
+        stderr,
+        identity: line.identity.as_ref(),
+        chroot: line.chroot.as_deref(),
+        directory: line.directory.as_deref(),
+        umask: line.umask,
+        limits: &line.limits,
+        nice: line.nice,
+    })?;
+    Child::new(pid, ours).map_err(start_error)
+}
+
+fn start_error(error: io::Error) -> SpawnError {
+    SpawnError { step: Step::Start, error }
+}
+
+/// mod_wsgi's code for a step that failed.
+fn code_of(step: Step) -> Option<&'static str> {
+    use gk_sys::spawn::Limit;
+    Some(match step {
+        Step::Chroot => "WSGI0003",
+        Step::Gid => "WSGI0004",
+        Step::Groups => "WSGI0005",
+        Step::Uid => "WSGI0007",
+        Step::Directory => "WSGI0009",
+        Step::Start => "WSGI0024",
+        Step::Nice => "WSGI0075",
+        Step::Limit(Limit::Cpu) => "WSGI0076",
+        Step::Limit(Limit::Data) => "WSGI0077",
+        Step::Limit(Limit::AddressSpace) => "WSGI0078",
+        Step::Descriptors | Step::Parent => return None,
+    })
+}
+
+/// The error log for appending, or our own standard error.
+fn open_error_log(path: Option<&Path>) -> Result<OwnedFd, Refused> {
+    let opened = match path {
+        Some(path) => std::fs::OpenOptions::new().append(true).create(true).open(path).map(OwnedFd::from),
+        None => io::stderr().as_fd().try_clone_to_owned(),
+    };
+    let shown = path.unwrap_or(Path::new("standard error")).display();
+    opened.map_err(|e| Refused(format!("the error log {shown} cannot be opened: {e}")))
+}
+
+/// Writes a line to the error log.
+pub fn log(level: Level, code: Option<&str>, text: &str) {
+    gk_sys::log::plain(level, "supervisor", code, text);
+}

@@ -1,0 +1,168 @@
+//! The front in the plan: started first, started anew on the same sockets when it dies, given a link to every worker that
+//! serves. What the front does with them is `gk-front`'s.
+
+use super::{Plan, worker::State};
+use crate::action::Action;
+use crate::backoff::Backoff;
+use crate::event::Ended;
+use gk_sys::signal::SIGKILL;
+use gk_wire::control::FromFront;
+use gk_wire::log::Level;
+use std::time::Duration;
+
+/// A front that dies this often before it ever accepted a connection ends the server.
+const HOPELESS: u64 = 3;
+
+/// Where the front stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FrontState {
+    /// There is none.
+    #[default]
+    Down,
+    /// Its process exists or is about to.
+    Starting,
+    /// It accepts connections.
+    Ready,
+    /// It finishes what it has.
+    Stopping,
+}
+
+impl FrontState {
+    /// The word of `gilkeeper status`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The supervisor's view of the front.
+#[derive(Debug, Default)]
+pub struct FrontHandle {
+    /// Where it stands.
+    pub state: FrontState,
+    /// Its process id.
+    pub pid: Option<u32>,
+    /// Times it was started anew.
+    pub restarts: u64,
+    /// When it is killed.
+    pub(super) deadline: Option<Duration>,
+    /// When the next one is started.
+    pub(super) due: Option<Duration>,
+    ready: Option<Duration>,
+    proven: bool,
+    backoff: Backoff,
+}
+
+impl FrontHandle {
+    /// Whether it accepts connections.
+    pub fn accepts(&self) -> bool {
+        self.state == FrontState::Ready
+    }
+
+    /// Whether it takes messages.
+    pub(super) fn listens(&self) -> bool {
+        self.state != FrontState::Down
+    }
+}
+
+impl Plan {
+    pub(super) fn start_front(&mut self, _now: Duration) {
+        self.front.state = FrontState::Starting;
+        self.front.due = None;
+        self.front.ready = None;
+        self.out.push(Action::SpawnFront);
+        self.link_all();
+    }
+
+    /// Links the front with every worker that serves and is not linked.
+    fn link_all(&mut self) {
+        let workers: Vec<u64> = self.workers.values().filter(|w| w.serves()).map(|w| w.worker).collect();
+        for worker in workers {
+            if !self.is_new_in_reload(worker) {
+                self.link(worker);
+            }
+        }
+    }
+
+    pub(super) fn front_not_started(&mut self, why: &str, now: Duration) {
+        self.log(Level::Crit, format!("the front could not be started: {why}"));
+        self.front_gone(1, now);
+    }
+
+    pub(super) fn front_exited(&mut self, ended: &Ended, now: Duration) {
+        let expected = self.front.state == FrontState::Stopping;
+        let level = if expected { Level::Info } else { Level::Crit };
+        let pid = self.front.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        self.log(level, format!("the front{pid} ended: {}", ended.how));
+        self.front_gone(ended.status.unwrap_or(1), now);
+    }
+
+    fn front_gone(&mut self, status: i32, now: Duration) {
+        let served = self.front.ready.map(|ready| now.saturating_sub(ready));
+        self.front.state = FrontState::Down;
+        self.front.pid = None;
+        self.front.deadline = None;
+        for worker in self.workers.values_mut() {
+            worker.linked = false;
+        }
+        if self.stop.begun() {
+            return self.front_left(now);
+        }
+        self.front.restarts += 1;
+        if !self.front.proven && (status == 2 || self.front.restarts >= HOPELESS) {
+            let code = if status == 2 { 2 } else { 1 };
+            return self.give_up("the front cannot be started", code, now);
+        }
+        let delay = self.front.backoff.failed(served);
+        self.front.due = Some(now + delay);
+        if !delay.is_zero() {
+            self.log(Level::Error, format!("the front is started again in {} s", delay.as_secs_f64()));
+        }
+    }
+
+    pub(super) fn heard_from_front(&mut self, message: FromFront, now: Duration) {
+        match message {
+            FromFront::Ready => {
+                if self.front.state == FrontState::Starting {
+                    self.front.state = FrontState::Ready;
+                    self.front.ready = Some(now);
+                    self.front.proven = true;
+                    self.log(Level::Info, "the front accepts connections");
+                }
+            }
+            FromFront::LinkRefused { worker, why } => self.link_refused(worker, &why, now),
+            FromFront::Drained { worker } => {
+                self.log(Level::Debug, format!("the front gives nothing more to worker {worker}"));
+            }
+            // Answers to a question of `status.rs`, which has seen them.
+            FromFront::Status { .. } => {}
+        }
+    }
+
+    fn link_refused(&mut self, worker: u64, why: &str, now: Duration) {
+        let Some(handle) = self.workers.get(&worker) else { return };
+        let name = handle.name();
+        let serves = handle.serves() || handle.state == State::Starting;
+        self.log(Level::Error, format!("the link with {name} was refused: {why}"));
+        if serves {
+            // A crash in all but name: it can never be given a request.
+            self.vacate_after_failure(worker, now);
+            self.stop_worker(worker, "link refused", now);
+        }
+    }
+
+    pub(super) fn tick_front(&mut self, now: Duration) {
+        if self.front.due.is_some_and(|due| due <= now) && !self.stop.begun() {
+            self.start_front(now);
+        }
+        if self.front.deadline.is_some_and(|deadline| deadline <= now) {
+            self.front.deadline = None;
+            self.log(Level::Error, "the front did not stop in time and is killed");
+            self.out.push(Action::SignalFront(SIGKILL));
+        }
+    }
+}

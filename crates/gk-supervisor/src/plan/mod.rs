@@ -1,0 +1,177 @@
+//! The plan: `handle(event, now)` changes the state and says what to do. Pure: no clock, no process, no socket. `now` is
+//! the time since the supervisor started. Split by noun: [`workers`], [`front`], [`reload`], [`stop`].
+
+pub mod front;
+pub mod reload;
+pub mod stop;
+pub mod worker;
+pub mod workers;
+
+use crate::action::Action;
+use crate::backoff::Backoff;
+use crate::event::{Event, GroupSpec, Layout};
+use front::FrontHandle;
+use gk_wire::log::Level;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use worker::WorkerHandle;
+
+/// Everything the supervisor knows.
+#[derive(Debug)]
+pub struct Plan {
+    /// The current configuration's number.
+    configuration: u64,
+    /// Counts up with each reload.
+    generation: u64,
+    groups: Vec<Group>,
+    workers: BTreeMap<u64, WorkerHandle>,
+    next_worker: u64,
+    front: FrontHandle,
+    reload: Option<reload::Reload>,
+    /// What to reload when the running reload is done.
+    queued: Option<reload::Request>,
+    /// Process groups whose script changed, and when to act on it.
+    changed: BTreeMap<String, Duration>,
+    stop: stop::Stop,
+    announced: bool,
+    out: Vec<Action>,
+}
+
+/// A process group as it is meant to be.
+#[derive(Debug)]
+struct Group {
+    spec: GroupSpec,
+    slots: Vec<Slot>,
+    /// A worker of it has been ready once.
+    proven: bool,
+}
+
+/// A place for one process of a group.
+#[derive(Debug, Default)]
+struct Slot {
+    worker: Option<u64>,
+    /// When the next one is started, if none is there.
+    due: Option<Duration>,
+    backoff: Backoff,
+}
+
+impl Group {
+    fn new(spec: GroupSpec) -> Self {
+        let slots = (0..spec.processes).map(|_| Slot::default()).collect();
+        Self { spec, slots, proven: false }
+    }
+}
+
+impl Plan {
+    /// A plan for that configuration. Nothing happens before `Event::Start`.
+    pub fn new(layout: Layout) -> Self {
+        Self {
+            configuration: layout.configuration,
+            generation: 1,
+            groups: layout.groups.into_iter().map(Group::new).collect(),
+            workers: BTreeMap::new(),
+            next_worker: 1,
+            front: FrontHandle::default(),
+            reload: None,
+            queued: None,
+            changed: BTreeMap::new(),
+            stop: stop::Stop::default(),
+            announced: false,
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes in what happened and says what to do about it, in order.
+    pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
+        match event {
+            Event::Start => self.start(now),
+            Event::Tick => {}
+            Event::FrontStarted { pid } => self.front.pid = Some(pid),
+            Event::FrontNotStarted { why } => self.front_not_started(&why, now),
+            Event::FrontExited(ended) => self.front_exited(&ended, now),
+            Event::FromFront(message) => self.heard_from_front(message, now),
+            Event::WorkerStarted { worker, pid } => self.worker_started(worker, pid),
+            Event::WorkerNotStarted { worker, code, why } => self.worker_not_started(worker, code, &why, now),
+            Event::WorkerExited { worker, ended } => self.worker_exited(worker, &ended, now),
+            Event::FromWorker { worker, message } => self.heard_from_worker(worker, message, now),
+            Event::Configured(result) => self.configured(result, now),
+            Event::Hangup => self.ask_reload(reload::Request::hangup(), now),
+            Event::Evict => self.ask_reload(reload::Request::evict(), now),
+            Event::Reload { client, group } => self.ask_reload(reload::Request::asked(client, group), now),
+            Event::Terminate => self.terminate(now),
+            Event::Stop { client, now: at_once } => self.ask_stop(client, at_once, now),
+        }
+        self.tick(now);
+        self.announce();
+        std::mem::take(&mut self.out)
+    }
+
+    /// When `Event::Tick` should come at the latest.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let slots = self.groups.iter().flat_map(|g| &g.slots).filter_map(|s| s.due);
+        let workers = self.workers.values().filter_map(|w| w.deadline);
+        let changed = if self.reload.is_none() { self.changed.values().copied().min() } else { None };
+        let reload = self.reload.as_ref().and_then(reload::Reload::deadline);
+        slots
+            .chain(workers)
+            .chain(changed)
+            .chain(reload)
+            .chain(self.front.deadline)
+            .chain(self.front.due)
+            .min()
+    }
+
+    /// The workers, for status.
+    pub fn workers(&self) -> impl Iterator<Item = &WorkerHandle> {
+        self.workers.values()
+    }
+
+    /// The front, for status.
+    pub fn front(&self) -> &FrontHandle {
+        &self.front
+    }
+
+    /// Counts up with each reload.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn start(&mut self, now: Duration) {
+        self.start_front(now);
+        for group in 0..self.groups.len() {
+            for slot in 0..self.groups[group].slots.len() {
+                self.fill(group, slot, now);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Duration) {
+        self.tick_front(now);
+        self.tick_workers(now);
+        self.tick_reload(now);
+        self.tick_stop(now);
+    }
+
+    /// Once, when the front accepts connections and every slot's worker serves.
+    fn announce(&mut self) {
+        let serves =
+            |slot: &Slot| slot.worker.is_some_and(|w| self.workers.get(&w).is_some_and(WorkerHandle::serves));
+        let ready = || self.front.accepts() && self.groups.iter().flat_map(|g| &g.slots).all(serves);
+        if !self.announced && !self.stop.begun() && ready() {
+            self.announced = true;
+            self.out.push(Action::Announce);
+        }
+    }
+
+    fn log(&mut self, level: Level, text: impl Into<String>) {
+        self.out.push(Action::log(level, text));
+    }
+}
+
+/// Seconds as a duration; what is not a sensible number of seconds is none.
+fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or(Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests;

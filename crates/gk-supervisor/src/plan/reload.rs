@@ -1,0 +1,351 @@
+//! Replacing workers without losing a request: the new ones are started and must import everything, only then do the old
+//! ones drain. Any failure and the new ones are stopped; the old ones never noticed.
+//!
+//! One reload runs at a time; what is asked meanwhile is merged into one that follows.
+
+use super::worker::State;
+use super::{Group, Plan, seconds};
+use crate::action::Action;
+use crate::event::Layout;
+use gk_wire::control::ImportFailure;
+use gk_wire::log::Level;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long a changed script is left alone: an editor or a deploy rarely writes one file once.
+pub const SETTLE: Duration = Duration::from_millis(200);
+
+/// How long new workers of groups without a startup-timeout may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Why, for the log.
+    why: String,
+    /// Read the configuration again.
+    configuration: bool,
+    /// The drain window is eviction-timeout.
+    evict: bool,
+    /// `None`: all.
+    groups: Option<BTreeSet<String>>,
+    clients: Vec<u64>,
+}
+
+impl Request {
+    /// By the signal HUP.
+    pub fn hangup() -> Self {
+        Self { why: "signal HUP".into(), configuration: true, ..Self::default() }
+    }
+
+    /// By the signal USR1.
+    pub fn evict() -> Self {
+        Self { why: "signal USR1".into(), evict: true, ..Self::default() }
+    }
+
+    /// By `gilkeeper reload`.
+    pub fn asked(client: u64, group: Option<String>) -> Self {
+        let configuration = group.is_none();
+        let groups = group.map(|g| BTreeSet::from([g]));
+        Self { why: "reload command".into(), configuration, groups, clients: vec![client], evict: false }
+    }
+
+    fn changed(groups: BTreeSet<String>) -> Self {
+        Self { why: "script changed".into(), groups: Some(groups), ..Self::default() }
+    }
+
+    /// Both at once.
+    fn merge(&mut self, other: Request) {
+        self.configuration |= other.configuration;
+        self.evict &= other.evict;
+        self.groups = match (self.groups.take(), other.groups) {
+            (Some(mut a), Some(b)) => {
+                a.extend(b);
+                Some(a)
+            }
+            _ => None,
+        };
+        self.clients.extend(other.clients);
+        if self.why != other.why {
+            self.why = format!("{}, {}", self.why, other.why);
+        }
+    }
+
+    fn takes(&self, group: &str) -> bool {
+        self.groups.as_ref().is_none_or(|g| g.contains(group))
+    }
+}
+
+/// A reload in progress.
+#[derive(Debug)]
+pub struct Reload {
+    request: Request,
+    /// Number of the new generation.
+    generation: u64,
+    /// The new configuration, if one was read.
+    layout: Option<Layout>,
+    /// The new workers by group; `None` while the configuration is read.
+    new: Option<BTreeMap<String, Vec<u64>>>,
+    deadline: Option<Duration>,
+    /// Process groups whose script changed once more meanwhile.
+    again: BTreeSet<String>,
+}
+
+impl Reload {
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    fn workers(&self) -> Vec<u64> {
+        self.new.iter().flat_map(|new| new.values().flatten()).copied().collect()
+    }
+}
+
+impl Plan {
+    pub(super) fn is_new_in_reload(&self, worker: u64) -> bool {
+        self.reload.as_ref().is_some_and(|r| r.workers().contains(&worker))
+    }
+
+    pub(super) fn ask_reload(&mut self, request: Request, now: Duration) {
+        if self.stop.begun() {
+            let text = "the server is stopping".to_owned();
+            return self.out.push(Action::Answer { clients: request.clients, ok: false, text });
+        }
+        let unknown = |name: &&String| !self.groups.iter().any(|g| g.spec.name == **name);
+        if let Some(name) = request.groups.iter().flatten().find(unknown) {
+            let known: Vec<&str> = self.groups.iter().map(|g| g.spec.name.as_str()).collect();
+            let text = format!("there is no process group '{name}'; there are: {}", known.join(", "));
+            return self.out.push(Action::Answer { clients: request.clients, ok: false, text });
+        }
+        if self.reload.is_some() {
+            let text = "another reload is running; this one follows it".to_owned();
+            self.out.push(Action::Tell { clients: request.clients.clone(), text });
+            match &mut self.queued {
+                Some(queued) => queued.merge(request),
+                None => self.queued = Some(request),
+            }
+            return;
+        }
+        self.begin_reload(request, now);
+    }
+
+    fn begin_reload(&mut self, request: Request, now: Duration) {
+        self.log(Level::Notice, format!("reload begins: {}", request.why));
+        let read = request.configuration;
+        self.changed.retain(|group, _| !request.takes(group));
+        self.reload = Some(Reload {
+            request,
+            generation: self.generation + 1,
+            layout: None,
+            new: None,
+            deadline: None,
+            again: BTreeSet::new(),
+        });
+        if read {
+            self.out.push(Action::ReadConfiguration);
+        } else {
+            self.start_new_workers(now);
+        }
+    }
+
+    pub(super) fn configured(&mut self, result: Result<Layout, String>, now: Duration) {
+        let Some(reload) = self.reload.as_mut().filter(|r| r.new.is_none()) else {
+            if let Ok(layout) = result {
+                self.out.push(Action::Forget { configuration: layout.configuration });
+            }
+            return;
+        };
+        match result {
+            Ok(layout) => {
+                let remarks = layout.remarks.clone();
+                let clients = reload.request.clients.clone();
+                reload.layout = Some(layout);
+                for text in remarks {
+                    self.log(Level::Warn, text.clone());
+                    self.out.push(Action::Tell { clients: clients.clone(), text });
+                }
+                self.start_new_workers(now);
+            }
+            Err(text) => self.refuse_reload(&format!("the configuration cannot be used: {text}"), &[], now),
+        }
+    }
+
+    fn start_new_workers(&mut self, now: Duration) {
+        let Some(reload) = &self.reload else { return };
+        let (generation, request) = (reload.generation, reload.request.clone());
+        let (configuration, specs) = match &reload.layout {
+            Some(layout) => (layout.configuration, layout.groups.clone()),
+            None => (self.configuration, self.groups.iter().map(|g| g.spec.clone()).collect()),
+        };
+        let mut new: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        let mut patience = Duration::ZERO;
+        for spec in specs.iter().filter(|s| request.takes(&s.name)) {
+            patience = patience.max(match spec.startup_timeout {
+                t if t > 0.0 => seconds(t),
+                _ => PATIENCE,
+            });
+            for _ in 0..spec.processes {
+                let worker = self.spawn(spec, configuration, generation, now);
+                new.entry(spec.name.clone()).or_default().push(worker);
+            }
+        }
+        let count = new.values().flatten().count();
+        let text = format!("starting {count} new worker{}", if count == 1 { "" } else { "s" });
+        self.out.push(Action::Tell { clients: request.clients, text });
+        if let Some(reload) = &mut self.reload {
+            reload.new = Some(new);
+            reload.deadline = Some(now + patience);
+        }
+        self.take_over_if_ready(now);
+    }
+
+    /// A new worker has reported.
+    pub(super) fn reload_worker_ready(&mut self, worker: u64, now: Duration) {
+        let Some(handle) = self.workers.get(&worker) else { return };
+        if handle.state == State::Failed {
+            let (text, failed) =
+                (format!("{} could not import the application", handle.name()), handle.failed.clone());
+            return self.refuse_reload(&text, &failed, now);
+        }
+        self.take_over_if_ready(now);
+    }
+
+    fn take_over_if_ready(&mut self, now: Duration) {
+        let Some(reload) = &self.reload else { return };
+        let ready = |w: &u64| self.workers.get(w).is_some_and(|h| h.state == State::Ready);
+        if reload.new.is_none() || !reload.workers().iter().all(ready) {
+            return;
+        }
+        let Some(Reload { request, generation, layout, new, .. }) = self.reload.take() else { return };
+        let new = new.unwrap_or_default();
+        self.generation = generation;
+        let old = self.swap(layout, new.clone());
+        // First what the new workers need to be known by, then they, then the old ones' end.
+        for worker in new.into_values().flatten() {
+            self.link(worker);
+        }
+        let reason = if request.evict { "eviction_signal" } else { "reload" };
+        for worker in &old {
+            self.drain(*worker, reason, request.evict, now);
+        }
+        let text = format!("reload done: generation {generation} serves, {} old workers drain", old.len());
+        self.log(Level::Notice, text.clone());
+        self.out.push(Action::Answer { clients: request.clients, ok: true, text });
+        self.next_reload(now);
+    }
+
+    /// Puts the new workers into the slots. Gives the old ones.
+    fn swap(&mut self, layout: Option<Layout>, mut new: BTreeMap<String, Vec<u64>>) -> Vec<u64> {
+        let mut old = Vec::new();
+        if let Some(layout) = layout {
+            self.configuration = layout.configuration;
+            self.out.push(Action::Adopt { configuration: layout.configuration });
+            if self.front.listens() {
+                self.out.push(Action::SendSite { generation: self.generation });
+            }
+            let mut before = std::mem::take(&mut self.groups);
+            for spec in layout.groups {
+                let kept = before.iter().position(|g| g.spec.name == spec.name).map(|i| before.remove(i));
+                let replaced = new.contains_key(&spec.name);
+                self.groups.push(match kept {
+                    Some(group) if !replaced => Group { spec, ..group },
+                    Some(group) => {
+                        old.extend(group.slots.iter().filter_map(|s| s.worker));
+                        Group { proven: true, ..Group::new(spec) }
+                    }
+                    None => Group { proven: true, ..Group::new(spec) },
+                });
+            }
+            old.extend(before.iter().flat_map(|g| &g.slots).filter_map(|s| s.worker));
+        }
+        for group in &mut self.groups {
+            let Some(workers) = new.remove(&group.spec.name) else { continue };
+            for (slot, worker) in group.slots.iter_mut().zip(workers) {
+                old.extend(slot.worker.replace(worker));
+                slot.due = None;
+                slot.backoff = crate::backoff::Backoff::default();
+            }
+        }
+        old
+    }
+
+    /// The reload fails: the new workers go, the old ones stay.
+    pub(super) fn refuse_reload(&mut self, why: &str, failed: &[ImportFailure], now: Duration) {
+        let Some(reload) = self.reload.take() else { return };
+        for worker in reload.workers() {
+            self.stop_worker(worker, "reload refused", now);
+        }
+        if let Some(layout) = &reload.layout {
+            self.out.push(Action::Forget { configuration: layout.configuration });
+        }
+        let mut text = format!("reload refused, the old workers stay: {why}");
+        for failure in failed {
+            text.push_str(&format!("\n{}:\n{}", failure.script, failure.traceback.trim_end()));
+        }
+        self.log(Level::Error, text.clone());
+        self.out.push(Action::Answer { clients: reload.request.clients, ok: false, text });
+        // What changed while the refused workers were starting may be the repair.
+        for group in reload.again {
+            self.changed.entry(group).or_insert(now + SETTLE);
+        }
+        self.next_reload(now);
+    }
+
+    fn next_reload(&mut self, now: Duration) {
+        if let Some(request) = self.queued.take() {
+            // Asked again, because a group may be gone by now.
+            self.ask_reload(request, now);
+        }
+    }
+
+    /// The server stops.
+    pub(super) fn cancel_reloads(&mut self, now: Duration) {
+        self.changed.clear();
+        let queued = self.queued.take();
+        if self.reload.is_some() {
+            self.refuse_reload("the server is stopping", &[], now);
+        }
+        if let Some(request) = queued {
+            let text = "the server is stopping".to_owned();
+            self.out.push(Action::Answer { clients: request.clients, ok: false, text });
+        }
+        self.changed.clear();
+    }
+
+    pub(super) fn script_changed(&mut self, worker: u64, group: &str, script: &str, now: Duration) {
+        if self.stop.begun() {
+            return;
+        }
+        let new = self.is_new_in_reload(worker);
+        match &mut self.reload {
+            // An old worker's report may be the same change seen late; it counts only if this reload is refused.
+            Some(reload) if reload.request.takes(group) && !new => {
+                reload.again.insert(group.to_owned());
+            }
+            _ => {
+                if !self.changed.contains_key(group) {
+                    self.log(Level::Notice, format!("{script} changed: process group '{group}' is reloaded"));
+                    self.changed.insert(group.to_owned(), now + SETTLE);
+                }
+            }
+        }
+    }
+
+    pub(super) fn tick_reload(&mut self, now: Duration) {
+        if self.reload.as_ref().and_then(Reload::deadline).is_some_and(|deadline| deadline <= now) {
+            self.refuse_reload("the new workers were not ready in time", &[], now);
+        }
+        if self.reload.is_none() && !self.stop.begun() {
+            let due: BTreeSet<String> =
+                self.changed.iter().filter(|(_, at)| **at <= now).map(|(group, _)| group.clone()).collect();
+            if !due.is_empty() {
+                self.changed.retain(|group, _| !due.contains(group));
+                let known = due.into_iter().filter(|name| self.groups.iter().any(|g| g.spec.name == *name));
+                let known: BTreeSet<String> = known.collect();
+                if !known.is_empty() {
+                    self.begin_reload(Request::changed(known), now);
+                }
+            }
+        }
+    }
+}

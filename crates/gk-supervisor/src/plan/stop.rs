@@ -1,0 +1,158 @@
+//! The end: the front first (it closes the listeners and finishes what it has), then the workers, then the supervisor.
+//!
+//! ```text
+//!   TERM, INT, `stop`      front: Stop(window) ── gone ──▶ workers: Stop ── shutdown-timeout ──▶ KILL ──▶ exit
+//!   once more, `--now`     front and workers: Stop now   ── shutdown-timeout ──▶ KILL ──▶ exit
+//!   once more              KILL ──▶ exit
+//! ```
+
+use super::front::FrontState;
+use super::{Plan, seconds};
+use crate::action::Action;
+use gk_sys::signal::SIGKILL;
+use gk_wire::control::ToFront;
+use gk_wire::log::Level;
+use std::time::Duration;
+
+/// How much later than the front itself the supervisor ends its window.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// How urgent the end is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    #[default]
+    None,
+    /// Requests are finished.
+    Graceful,
+    /// Requests are not waited for; shutdown callbacks are.
+    Now,
+    /// Nothing is waited for.
+    Kill,
+}
+
+/// The end, as far as it has come.
+#[derive(Debug, Default)]
+pub struct Stop {
+    urgency: Urgency,
+    workers: bool,
+    done: bool,
+    code: i32,
+    clients: Vec<u64>,
+}
+
+impl Stop {
+    /// It has begun.
+    pub(super) fn begun(&self) -> bool {
+        self.urgency > Urgency::None
+    }
+
+    /// The workers have been told.
+    pub(super) fn workers_stop(&self) -> bool {
+        self.workers
+    }
+}
+
+impl Plan {
+    pub(super) fn terminate(&mut self, now: Duration) {
+        let next = match self.stop.urgency {
+            Urgency::None => Urgency::Graceful,
+            Urgency::Graceful => Urgency::Now,
+            Urgency::Now | Urgency::Kill => Urgency::Kill,
+        };
+        self.raise(next, now);
+    }
+
+    pub(super) fn ask_stop(&mut self, client: u64, at_once: bool, now: Duration) {
+        self.stop.clients.push(client);
+        self.out.push(Action::Tell { clients: vec![client], text: "stopping".into() });
+        self.raise(if at_once { Urgency::Now } else { Urgency::Graceful }, now);
+    }
+
+    /// The server cannot do its work at all.
+    pub(super) fn give_up(&mut self, why: &str, code: i32, now: Duration) {
+        if !self.stop.begun() {
+            self.log(Level::Emerg, format!("giving up: {why}"));
+            self.stop.code = code;
+        }
+        self.raise(Urgency::Now, now);
+    }
+
+    fn raise(&mut self, urgency: Urgency, now: Duration) {
+        if urgency <= self.stop.urgency {
+            return;
+        }
+        let first = !self.stop.begun();
+        self.stop.urgency = urgency;
+        if first {
+            self.log(Level::Notice, "the server stops");
+            self.cancel_reloads(now);
+            self.front.due = None;
+        }
+        match urgency {
+            Urgency::None => {}
+            Urgency::Graceful => self.stop_front(self.longest_window(), now),
+            Urgency::Now => {
+                self.stop_front(Duration::ZERO, now);
+                self.stop_workers(now);
+            }
+            Urgency::Kill => self.kill_all(now),
+        }
+    }
+
+    fn longest_window(&self) -> Duration {
+        self.groups.iter().map(|g| seconds(g.spec.graceful_timeout)).max().unwrap_or_default()
+    }
+
+    fn stop_front(&mut self, window: Duration, now: Duration) {
+        if self.front.state == FrontState::Down {
+            return self.stop_workers(now);
+        }
+        self.front.state = FrontState::Stopping;
+        self.front.deadline = Some(now + window + SLACK);
+        self.out.push(Action::ToFront(ToFront::Stop { timeout: window.as_secs_f64() }));
+    }
+
+    /// The front is gone: nobody sends requests any more.
+    pub(super) fn front_left(&mut self, now: Duration) {
+        self.stop_workers(now);
+    }
+
+    fn stop_workers(&mut self, now: Duration) {
+        if std::mem::replace(&mut self.stop.workers, true) {
+            return;
+        }
+        for slot in self.groups.iter_mut().flat_map(|g| &mut g.slots) {
+            slot.due = None;
+        }
+        let all: Vec<u64> = self.workers.keys().copied().collect();
+        for worker in all {
+            self.stop_worker(worker, "shutdown_signal", now);
+        }
+    }
+
+    fn kill_all(&mut self, now: Duration) {
+        if self.front.state != FrontState::Down {
+            self.front.deadline = None;
+            self.out.push(Action::SignalFront(SIGKILL));
+        }
+        self.stop_workers(now);
+        let all: Vec<u64> = self.workers.keys().copied().collect();
+        for worker in all {
+            self.kill(worker, "was asked to end at once");
+        }
+    }
+
+    pub(super) fn tick_stop(&mut self, _now: Duration) {
+        let gone = self.front.state == FrontState::Down && self.workers.is_empty();
+        if self.stop.begun() && self.stop.workers && gone && !self.stop.done {
+            self.stop.done = true;
+            for slot in self.groups.iter_mut().flat_map(|g| &mut g.slots) {
+                slot.due = None;
+            }
+            let (clients, text) = (std::mem::take(&mut self.stop.clients), "stopped".to_owned());
+            self.log(Level::Notice, "the server has stopped");
+            self.out.push(Action::Answer { clients, ok: true, text });
+            self.out.push(Action::Exit { code: self.stop.code });
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The supervisor's view of one worker process: a state machine. The process itself is `gk-worker`'s.
+//!
+//! ```text
+//!              Ready, no failed import
+//!   Starting ──────────────────────────▶ Ready ───┐  it says Leaving,
+//!      │  │                                │      ├─ or it is replaced ─▶ Leaving
+//!      │  └─── Ready, an import failed ─▶ Failed ─┘                         │
+//!      │                                   │                                │ window over,
+//!      │ startup-timeout, reload refused   │ it says Stopping,              │ it says Stopping
+//!      ▼                                   ▼ server stops                   ▼
+//!      └──────────────────────────────▶ Stopping ◀──────────────────────────┘
+//!                                          │ shutdown-timeout: KILL
+//!        any state ── process ends ──▶   (gone)
+//! ```
+//!
+//! `Failed` serves too (each request tries the import again and gets its 500), but a reload never accepts it.
+
+use gk_wire::control::ImportFailure;
+use std::time::Duration;
+
+/// Where a worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The process exists or is about to; it has not reported.
+    Starting,
+    /// It imported everything.
+    Ready,
+    /// It serves, but an import failed.
+    Failed,
+    /// No new requests; it finishes what it has.
+    Leaving,
+    /// It was told to stop, or said that it does.
+    Stopping,
+}
+
+impl State {
+    /// The word of `gilkeeper status`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Leaving => "leaving",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// What a worker said about itself when it was ready.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// Python's version.
+    pub python: String,
+    /// `shared`, `own` or `free-threading`.
+    pub gil_mode: String,
+    /// Seconds.
+    pub switch_interval: Option<f64>,
+}
+
+/// The supervisor's view of one worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerHandle {
+    /// Its number.
+    pub worker: u64,
+    /// Its process group's name.
+    pub group: String,
+    /// The generation it belongs to.
+    pub generation: u64,
+    /// Its process id, once there is one.
+    pub pid: Option<u32>,
+    /// Request threads.
+    pub threads: u32,
+    /// Where it stands.
+    pub state: State,
+    /// When it was started.
+    pub started: Duration,
+    /// When it reported, if it did.
+    pub ready: Option<Duration>,
+    /// What it said then.
+    pub about: Option<About>,
+    /// The imports that failed.
+    pub failed: Vec<ImportFailure>,
+    /// When the next, harder step is due (`tick` knows which, by the state).
+    pub deadline: Option<Duration>,
+    /// The front knows it.
+    pub linked: bool,
+    /// Seconds, of its process group.
+    pub shutdown_timeout: f64,
+    /// It was killed by us: its end needs no explanation.
+    pub killed: bool,
+}
+
+impl WorkerHandle {
+    /// Whether it can be given requests.
+    pub fn serves(&self) -> bool {
+        matches!(self.state, State::Ready | State::Failed)
+    }
+
+    /// Whether its end is on its way and surprises nobody.
+    pub fn departs(&self) -> bool {
+        matches!(self.state, State::Leaving | State::Stopping)
+    }
+
+    /// How long it has been ready, if it ever was.
+    pub fn served(&self, now: Duration) -> Option<Duration> {
+        self.ready.map(|ready| now.saturating_sub(ready))
+    }
+
+    /// `worker 7 (pid 4711) of process group 'x'`.
+    pub fn name(&self) -> String {
+        match self.pid {
+            Some(pid) => format!("worker {} (pid {pid}) of process group '{}'", self.worker, self.group),
+            None => format!("worker {} of process group '{}'", self.worker, self.group),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The workers in the plan: slots that are filled, emptied and filled again. A reload's new workers hold no slot until it
+//! succeeds (`reload.rs`).
+
+use super::worker::{About, State, WorkerHandle};
+use super::{Plan, seconds};
+use crate::action::Action;
+use crate::event::{Ended, GroupSpec};
+use gk_sys::signal::{SIGKILL, SIGTERM};
+use gk_wire::control::{FromWorker, ToFront, ToWorker};
+use gk_wire::log::Level;
+use std::time::Duration;
+
+/// How much later than a worker itself the supervisor acts on a deadline: the worker knows more and says more.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// `worker.py` exits with this when its Python has no usable gilkeeper (`EX_CONFIG` of sysexits.h).
+pub const EXIT_NO_PACKAGE: i32 = 78;
+
+impl Plan {
+    /// Starts a worker for an empty slot.
+    pub(super) fn fill(&mut self, group: usize, slot: usize, now: Duration) {
+        let spec = self.groups[group].spec.clone();
+        let (configuration, generation) = (self.configuration, self.generation);
+        let worker = self.spawn(&spec, configuration, generation, now);
+        let slot = &mut self.groups[group].slots[slot];
+        slot.worker = Some(worker);
+        slot.due = None;
+    }
+
+    pub(super) fn spawn(
+        &mut self,
+        spec: &GroupSpec,
+        configuration: u64,
+        generation: u64,
+        now: Duration,
+    ) -> u64 {
+        let worker = self.next_worker;
+        self.next_worker += 1;
+        let handle = WorkerHandle {
+            worker,
+            group: spec.name.clone(),
+            generation,
+            pid: None,
+            threads: spec.threads,
+            state: State::Starting,
+            started: now,
+            ready: None,
+            about: None,
+            failed: Vec::new(),
+            deadline: (spec.startup_timeout > 0.0).then(|| now + seconds(spec.startup_timeout)),
+            linked: false,
+            shutdown_timeout: spec.shutdown_timeout,
+            killed: false,
+        };
+        self.workers.insert(worker, handle);
+        self.out.push(Action::SpawnWorker { worker, group: spec.name.clone(), configuration, generation });
+        worker
+    }
+
+    pub(super) fn worker_started(&mut self, worker: u64, pid: u32) {
+        if let Some(handle) = self.workers.get_mut(&worker) {
+            handle.pid = Some(pid);
+            let name = handle.name();
+            self.log(Level::Info, format!("{name} started"));
+        }
+    }
+
+    pub(super) fn worker_not_started(
+        &mut self,
+        worker: u64,
+        code: Option<&'static str>,
+        why: &str,
+        now: Duration,
+    ) {
+        let Some(handle) = self.workers.remove(&worker) else { return };
+        let text = format!("{} could not be started: {why}", handle.name());
+        self.out.push(Action::Log { level: Level::Alert, code, text: text.clone() });
+        self.after_death(&handle, &text, true, now);
+    }
+
+    pub(super) fn worker_exited(&mut self, worker: u64, ended: &Ended, now: Duration) {
+        let Some(handle) = self.workers.remove(&worker) else { return };
+        let text = format!("{} ended: {}", handle.name(), ended.how);
+        let level = if handle.departs() || handle.killed { Level::Info } else { Level::Error };
+        self.log(level, text.clone());
+        if handle.linked {
+            self.out.push(Action::ToFront(ToFront::WorkerExited { worker, how: ended.how.clone() }));
+        }
+        self.after_death(&handle, &text, ended.status == Some(EXIT_NO_PACKAGE), now);
+    }
+
+    /// `hopeless`: the next attempt would end in the same way.
+    fn after_death(&mut self, handle: &WorkerHandle, text: &str, hopeless: bool, now: Duration) {
+        if self.is_new_in_reload(handle.worker) {
+            return self.refuse_reload(text, &handle.failed, now);
+        }
+        let proven = self.groups.iter().any(|g| g.spec.name == handle.group && g.proven);
+        if hopeless && !proven && self.generation == 1 && !self.stop.begun() {
+            return self.give_up("a process group cannot be started", 2, now);
+        }
+        if let Some((group, slot)) = self.slot_of(handle.worker) {
+            self.schedule(group, slot, handle.served(now), now);
+        }
+    }
+
+    /// Empties a slot whose process failed; the next one starts after the back-off.
+    fn schedule(&mut self, group: usize, slot: usize, served: Option<Duration>, now: Duration) {
+        let name = self.groups[group].spec.name.clone();
+        let slot = &mut self.groups[group].slots[slot];
+        slot.worker = None;
+        let delay = slot.backoff.failed(served);
+        slot.due = Some(now + delay);
+        let failures = slot.backoff.failures();
+        if !delay.is_zero() && !self.stop.workers_stop() {
+            let text = format!(
+                "process group '{name}': failure {failures} in a row, the next process starts in {} s",
+                delay.as_secs_f64()
+            );
+            self.log(Level::Warn, text);
+        }
+    }
+
+    pub(super) fn vacate_after_failure(&mut self, worker: u64, now: Duration) {
+        let served = self.workers.get(&worker).and_then(|h| h.served(now));
+        if let Some((group, slot)) = self.slot_of(worker) {
+            self.schedule(group, slot, served, now);
+        }
+    }
+
+    /// Empties the slot of a worker that leaves in peace; the next one starts at once.
+    fn vacate(&mut self, worker: u64, now: Duration) {
+        if let Some((group, slot)) = self.slot_of(worker) {
+            let slot = &mut self.groups[group].slots[slot];
+            slot.worker = None;
+            slot.due = Some(now);
+        }
+    }
+
+    fn slot_of(&self, worker: u64) -> Option<(usize, usize)> {
+        self.groups.iter().enumerate().find_map(|(g, group)| {
+            group.slots.iter().position(|s| s.worker == Some(worker)).map(|slot| (g, slot))
+        })
+    }
+
+    pub(super) fn heard_from_worker(&mut self, worker: u64, message: FromWorker, now: Duration) {
+        let Some(handle) = self.workers.get_mut(&worker) else { return };
+        match message {
+            FromWorker::Ready { python, gil_mode, switch_interval, failed } => {
+                if handle.state != State::Starting {
+                    return;
+                }
+                handle.state = if failed.is_empty() { State::Ready } else { State::Failed };
+                handle.ready = Some(now);
+                handle.deadline = None;
+                handle.about = Some(About { python, gil_mode, switch_interval });
+                handle.failed = failed;
+                self.worker_ready(worker, now);
+            }
+            FromWorker::ScriptChanged { script } => {
+                if handle.serves() {
+                    let group = handle.group.clone();
+                    self.script_changed(worker, &group, &script, now);
+                }
+            }
+            FromWorker::Leaving { reason } => {
+                if !handle.departs() {
+                    let name = handle.name();
+                    self.log(Level::Info, format!("{name} leaves: {reason}"));
+                    self.worker_leaves(worker, now);
+                }
+            }
+            FromWorker::Stopping { reason } => self.worker_stops(worker, &reason, now),
+            // An answer to a question of `status.rs`, which has seen it.
+            FromWorker::Status { .. } => {}
+        }
+    }
+
+    fn worker_ready(&mut self, worker: u64, now: Duration) {
+        let Some(handle) = self.workers.get(&worker) else { return };
+        let (name, serves_all) = (handle.name(), handle.state == State::Ready);
+        if let Some(group) = self.groups.iter_mut().find(|g| g.spec.name == handle.group) {
+            group.proven = true;
+        }
+        if serves_all {
+            self.log(Level::Info, format!("{name} is ready"));
+        } else {
+            self.log(
+                Level::Error,
+                format!("{name} serves, but an import failed: requests for it will get errors"),
+            );
+        }
+        if self.is_new_in_reload(worker) {
+            self.reload_worker_ready(worker, now);
+        } else {
+            self.link(worker);
+        }
+    }
+
+    pub(super) fn link(&mut self, worker: u64) {
+        let Some(handle) = self.workers.get_mut(&worker) else { return };
+        if self.front.listens() && handle.threads > 0 && !handle.linked {
+            handle.linked = true;
+            let (group, threads) = (handle.group.clone(), handle.threads);
+            self.out.push(Action::Link { worker, group, threads });
+        }
+    }
+
+    /// It said that it leaves: the front hears the same on the link and drains it.
+    fn worker_leaves(&mut self, worker: u64, now: Duration) {
+        if self.is_new_in_reload(worker) {
+            let text = "a new worker left before it could take over";
+            return self.refuse_reload(text, &[], now);
+        }
+        let window = self.window(worker, false);
+        self.vacate(worker, now);
+        if let Some(handle) = self.workers.get_mut(&worker) {
+            handle.state = State::Leaving;
+            handle.deadline = window.map(|w| now + w + SLACK);
+        }
+    }
+
+    /// It said that it stops: the rest is a matter of its shutdown-timeout.
+    fn worker_stops(&mut self, worker: u64, reason: &str, now: Duration) {
+        let Some(handle) = self.workers.get(&worker) else { return };
+        let (name, state) = (handle.name(), handle.state);
+        if state == State::Stopping {
+            return;
+        }
+        self.log(Level::Info, format!("{name} stops: {reason}"));
+        match state {
+            _ if self.is_new_in_reload(worker) => {
+                return self.refuse_reload(&format!("{name} stopped: {reason}"), &[], now);
+            }
+            State::Starting => self.vacate_after_failure(worker, now),
+            _ => self.vacate(worker, now),
+        }
+        self.expect_end(worker, now);
+    }
+
+    /// Takes requests away from a worker and lets it finish: the front first, so that nothing is sent after.
+    pub(super) fn drain(&mut self, worker: u64, reason: &str, evicted: bool, now: Duration) {
+        let window = self.window(worker, evicted);
+        let Some(handle) = self.workers.get_mut(&worker) else { return };
+        if !handle.serves() {
+            return self.stop_worker(worker, reason, now);
+        }
+        handle.state = State::Leaving;
+        handle.deadline = window.map(|w| now + w + SLACK);
+        let linked = handle.linked;
+        if linked && self.front.listens() {
+            self.out.push(Action::ToFront(ToFront::DrainWorker { worker }));
+        }
+        let timeout = window.map_or(0.0, |w| w.as_secs_f64());
+        let message = ToWorker::Leave { reason: reason.to_owned(), timeout };
+        self.out.push(Action::ToWorker { worker, message });
+    }
+
+    /// The drain window; `None`: without bound.
+    fn window(&self, worker: u64, evicted: bool) -> Option<Duration> {
+        let handle = self.workers.get(&worker)?;
+        let spec = &self.groups.iter().find(|g| g.spec.name == handle.group)?.spec;
+        let eviction = if evicted { spec.eviction_timeout } else { 0.0 };
+        let window = if eviction > 0.0 { eviction } else { spec.graceful_timeout };
+        (window > 0.0).then(|| seconds(window))
+    }
+
+    /// Tells a worker to stop now.
+    pub(super) fn stop_worker(&mut self, worker: u64, reason: &str, now: Duration) {
+        let Some(handle) = self.workers.get(&worker) else { return };
+        if handle.state == State::Stopping {
+            return;
+        }
+        let starting = handle.state == State::Starting;
+        self.out.push(Action::ToWorker { worker, message: ToWorker::Stop { reason: reason.to_owned() } });
+        if starting {
+            // It may be deep in an import and read no messages.
+            self.out.push(Action::SignalWorker { worker, signal: SIGTERM });
+        }
+        self.expect_end(worker, now);
+    }
+
+    fn expect_end(&mut self, worker: u64, now: Duration) {
+        let Some(handle) = self.workers.get_mut(&worker) else { return };
+        handle.state = State::Stopping;
+        let timeout = handle.shutdown_timeout;
+        handle.deadline = (timeout > 0.0).then(|| now + seconds(timeout) + SLACK);
+    }
+
+    pub(super) fn tick_workers(&mut self, now: Duration) {
+        let due = |w: &&WorkerHandle| w.deadline.is_some_and(|deadline| deadline <= now);
+        let late: Vec<(u64, State, String)> =
+            self.workers.values().filter(due).map(|w| (w.worker, w.state, w.name())).collect();
+        for (worker, state, name) in late {
+            match state {
+                State::Starting => {
+                    self.log(
+                        Level::Error,
+                        format!("{name} was not ready within startup-timeout and is stopped"),
+                    );
+                    if self.is_new_in_reload(worker) {
+                        self.refuse_reload(&format!("{name} was not ready within startup-timeout"), &[], now);
+                    } else {
+                        self.vacate_after_failure(worker, now);
+                        self.stop_worker(worker, "startup_timeout", now);
+                    }
+                }
+                State::Leaving => {
+                    self.log(Level::Warn, format!("{name} still had requests when its drain window ended"));
+                    self.stop_worker(worker, "graceful_timeout", now);
+                }
+                State::Stopping => self.kill(worker, "did not stop within shutdown-timeout"),
+                State::Ready | State::Failed => self.clear_deadline(worker),
+            }
+        }
+        if !self.stop.workers_stop() {
+            self.fill_due(now);
+        }
+    }
+
+    fn clear_deadline(&mut self, worker: u64) {
+        if let Some(handle) = self.workers.get_mut(&worker) {
+            handle.deadline = None;
+        }
+    }
+
+    pub(super) fn kill(&mut self, worker: u64, why: &str) {
+        let Some(handle) = self.workers.get_mut(&worker) else { return };
+        handle.deadline = None;
+        if !std::mem::replace(&mut handle.killed, true) {
+            let name = handle.name();
+            self.log(Level::Error, format!("{name} {why} and is killed"));
+        }
+        self.out.push(Action::SignalWorker { worker, signal: SIGKILL });
+    }
+
+    fn fill_due(&mut self, now: Duration) {
+        for group in 0..self.groups.len() {
+            for slot in 0..self.groups[group].slots.len() {
+                if self.groups[group].slots[slot].due.is_some_and(|due| due <= now) {
+                    self.fill(group, slot, now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Which Python runs a process group, and what build it is: an executable is asked once and remembered. Nothing here
+//! links Python.
+
+use crate::Refused;
+use gk_config::site::{ProcessGroup, Site};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The Python that the command runs in, given by the entry point.
+#[derive(Debug, Clone)]
+pub struct PythonRuntime {
+    /// `sys.executable`.
+    pub executable: PathBuf,
+    /// Directory of the Python package `gilkeeper`: holds `front.py`, `worker.py` and the extension module.
+    pub package_dir: PathBuf,
+    /// Its build, if the entry point knows it; otherwise the executable is asked.
+    pub build: Option<PythonBuild>,
+}
+
+impl PythonRuntime {
+    /// One whose build is not known yet.
+    pub fn new(executable: impl Into<PathBuf>, package_dir: impl Into<PathBuf>) -> Self {
+        Self { executable: executable.into(), package_dir: package_dir.into(), build: None }
+    }
+
+    /// With its build, which saves a process at each start of a server.
+    pub fn with_build(mut self, build: PythonBuild) -> Self {
+        self.build = Some(build);
+        self
+    }
+}
+
+/// What is to know of a Python build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PythonBuild {
+    /// Minor version of Python 3.
+    pub minor: u8,
+    /// Built with `--disable-gil`.
+    pub free_threaded: bool,
+}
+
+impl PythonBuild {
+    /// Refuses what is not supported.
+    fn check(self, executable: &Path) -> Result<Self, Refused> {
+        let t = if self.free_threaded { "t" } else { "" };
+        let shown = format!("{} is CPython 3.{}{t}", executable.display(), self.minor);
+        if !(11..=15).contains(&self.minor) {
+            return Err(Refused(format!("{shown}; Gilkeeper runs on CPython 3.11 to 3.15")));
+        }
+        if self.free_threaded && self.minor < 14 {
+            return Err(Refused(format!(
+                "{shown}; Gilkeeper runs on free-threaded builds from CPython 3.14t on"
+            )));
+        }
+        Ok(self)
+    }
+}
+
+/// How long an executable may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the executable is asked: its kind, minor version and ABI flags (`t` marks a free-threaded build).
+const QUESTION: &str =
+    "import sys; v = sys.version_info; print(sys.implementation.name, v[0], v[1], sys.abiflags + '.')";
+
+/// Executables asked so far.
+#[derive(Debug, Default, Clone)]
+pub struct Pythons {
+    known: BTreeMap<PathBuf, PythonBuild>,
+}
+
+impl Pythons {
+    /// Knows the runtime's own build, if the runtime does.
+    pub fn new(runtime: &PythonRuntime) -> Self {
+        let own = runtime.build.map(|build| (runtime.executable.clone(), build));
+        Self { known: own.into_iter().collect() }
+    }
+
+    /// The build of an executable that may run workers.
+    pub fn build(&mut self, executable: &Path) -> Result<PythonBuild, Refused> {
+        if let Some(build) = self.known.get(executable) {
+            return build.check(executable);
+        }
+        let build = ask(executable)?.check(executable)?;
+        self.known.insert(executable.to_owned(), build);
+        Ok(build)
+    }
+}
+
+/// The executable of a process group: `python=`, else `python-home=`, else `WSGIPythonHome`, else our own.
+pub fn executable(site: &Site, group: &ProcessGroup, runtime: &PythonRuntime) -> Result<PathBuf, Refused> {
+    if let Some(python) = &group.python {
+        return match python.is_file() {
+            true => Ok(python.clone()),
+            false => Err(Refused(format!(
+                "process group '{}': python={} is no file; name a Python executable",
+                group.name,
+                python.display()
+            ))),
+        };
+    }
+    let (option, home) = match (&group.python_home, &site.python.home) {
+        (Some(home), _) => ("python-home", home),
+        (None, Some(home)) => ("WSGIPythonHome", home),
+        (None, None) => return Ok(runtime.executable.clone()),
+    };
+    let found =
+        ["bin/python", "bin/python3"].map(|name| home.join(name)).into_iter().find(|path| path.is_file());
+    found.ok_or_else(|| {
+        Refused(format!(
+            "process group '{}': {option} {} holds no bin/python; name a virtual environment or a prefix",
+            group.name,
+            home.display()
+        ))
+    })
+}
+
+fn ask(executable: &Path) -> Result<PythonBuild, Refused> {
+    let refuse = |why: String| Refused(format!("{} does not run as a Python: {why}", executable.display()));
+    let mut command = Command::new(executable);
+    command
+        .args(["-I", "-S", "-c", QUESTION])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|e| refuse(e.to_string()))?;
+    let answer = child.stdout.take().map(|out| read_within(out, PATIENCE)).unwrap_or_default();
+    if answer.is_none() {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+    let answer = answer.ok_or_else(|| refuse(format!("no answer within {} s", PATIENCE.as_secs())))?;
+    let mut words = answer.split_whitespace();
+    match (words.next(), words.next(), words.next().and_then(|w| w.parse().ok()), words.next()) {
+        (Some("cpython"), Some("3"), Some(minor), Some(flags)) => {
+            Ok(PythonBuild { minor, free_threaded: flags.contains('t') })
+        }
+        (Some(other), Some(_), Some(_), Some(_)) => {
+            Err(refuse(format!("it is {other}; Gilkeeper needs CPython")))
+        }
+        _ => Err(refuse(format!("it answered {:?}", answer.trim()))),
+    }
+}
+
+/// Everything that is written until the end, or `None` when that takes too long.
+fn read_within(mut from: std::process::ChildStdout, patience: Duration) -> Option<String> {
+    let end = Instant::now() + patience;
+    let mut text = Vec::new();
+    loop {
+        let left = Timespec::try_from(end.saturating_duration_since(Instant::now())).ok()?;
+        let ready = poll(&mut [PollFd::new(&from, PollFlags::IN)], Some(&left));
+        if !matches!(ready, Ok(1..)) {
+            return None;
+        }
+        let mut buffer = [0; 512];
+        match from.read(&mut buffer) {
+            Ok(0) => return Some(String::from_utf8_lossy(&text).into_owned()),
+            Ok(count) => text.extend_from_slice(&buffer[..count]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsupported_builds_are_refused_with_a_sentence() {
+        let path = Path::new("/p");
+        let build = |minor, free_threaded| PythonBuild { minor, free_threaded }.check(path);
+        assert!(build(11, false).is_ok() && build(15, true).is_ok() && build(14, true).is_ok());
+        assert_eq!(
+            build(10, false).unwrap_err().0,
+            "/p is CPython 3.10; Gilkeeper runs on CPython 3.11 to 3.15"
+        );
+        assert!(
+            build(13, true)
+                .unwrap_err()
+                .0
+                .contains("3.13t; Gilkeeper runs on free-threaded builds from CPython 3.14t")
+        );
+        assert!(build(16, false).is_err());
+    }
+
+    #[test]
+    fn what_is_no_python_is_refused() {
+        let mut pythons = Pythons::default();
+        assert!(
+            pythons.build(Path::new("/no/such/python")).unwrap_err().0.contains("does not run as a Python")
+        );
+        assert!(
+            pythons
+                .build(Path::new("/bin/echo"))
+                .unwrap_err()
+                .0
+                .contains("does not run as a Python: it answered")
+        );
+    }
+}

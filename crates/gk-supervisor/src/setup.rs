@@ -1,0 +1,109 @@
+//! What a child is told when it starts: the site's values for one worker, and the front's. Values in, values out.
+
+use crate::configuration::Configuration;
+use crate::sockets::Listeners;
+use gk_config::site::{InterpreterOptions, MountTarget, ProcessGroup, Site};
+use gk_wire::setup::{FrontSetup, Import, InterpreterSetup, Timers, WorkerSetup};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+
+/// For the front.
+pub fn front(configuration: &Configuration, listeners: &Listeners, generation: u64) -> FrontSetup {
+    FrontSetup {
+        site: serde_json::to_value(&configuration.site)
+            .expect("a site holds only strings, numbers, lists and maps"),
+        log: configuration.log(),
+        listeners: listeners.setups(),
+        admin: listeners.admin().is_some(),
+        generation,
+    }
+}
+
+/// For one worker.
+pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) -> WorkerSetup {
+    let site = &configuration.site;
+    let own = site.interpreters.iter().filter(|b| b.process_group.as_deref().is_none_or(|g| g == group.name));
+    WorkerSetup {
+        worker,
+        process_group: group.name.clone(),
+        processes: group.processes,
+        multiprocess: group.multiprocess,
+        threads: group.threads,
+        stack_size: group.stack_size,
+        log: configuration.log(),
+        display_name: group.display_name.clone(),
+        home: group.home.as_deref().map(text),
+        python_path: python_path(site, group),
+        switch_interval: group.switch_interval,
+        imports: imports(site, group),
+        interpreters: own.map(interpreter).collect(),
+        destroy_interpreter: site.python.destroy_interpreter,
+        timers: timers(group),
+        locale: group.locale.clone(),
+    }
+}
+
+/// The group's own, else `WSGIPythonPath` as the default of every group.
+fn python_path(site: &Site, group: &ProcessGroup) -> Vec<String> {
+    let entries = if group.python_path.is_empty() { &site.python.path } else { &group.python_path };
+    entries.iter().map(PathBuf::as_path).map(text).collect()
+}
+
+fn imports(site: &Site, group: &ProcessGroup) -> Vec<Import> {
+    let own = site.imports.iter().filter(|i| i.process_group == group.name);
+    own.filter_map(|import| {
+        let (script, module) = match &import.target {
+            MountTarget::File(path) => (text(path), false),
+            MountTarget::Module(name) => (name.clone(), true),
+            // Which scripts these are is known with the request only.
+            MountTarget::Directory(_) | MountTarget::Pattern(_) => return None,
+        };
+        Some(Import {
+            script,
+            module,
+            application_group: import.application_group.clone(),
+            callable: import.callable_object.clone(),
+        })
+    })
+    .collect()
+}
+
+fn interpreter(block: &InterpreterOptions) -> InterpreterSetup {
+    InterpreterSetup {
+        application_group: block.application_group.clone(),
+        specificity: u8::from(block.process_group.is_some()) + u8::from(block.application_group.is_some()),
+        per_interpreter_gil: block.per_interpreter_gil,
+        switch_interval: block.switch_interval,
+        python_path: block.python_path.iter().map(PathBuf::as_path).map(text).collect(),
+        restrict_stdin: block.restrict_stdin,
+        restrict_stdout: block.restrict_stdout,
+        restrict_signal: block.restrict_signal,
+    }
+}
+
+fn timers(group: &ProcessGroup) -> Timers {
+    Timers {
+        maximum_requests: match group.maximum_requests {
+            0 => 0,
+            requests => requests + jitter(group.maximum_requests_jitter),
+        },
+        restart_interval: group.restart_interval,
+        startup_timeout: group.startup_timeout,
+        shutdown_timeout: group.shutdown_timeout,
+        graceful_timeout: group.graceful_timeout,
+        eviction_timeout: group.eviction_timeout,
+        deadlock_timeout: group.deadlock_timeout,
+        inactivity_timeout: group.inactivity_timeout,
+        request_timeout: group.request_timeout,
+        interrupt_timeout: group.interrupt_timeout,
+    }
+}
+
+/// A number from 0 to `most`. The hasher's random keys are random enough to keep processes from leaving together.
+fn jitter(most: u64) -> u64 {
+    RandomState::new().build_hasher().finish() % most.saturating_add(1)
+}
+
+fn text(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_string_lossy().into_owned()
+}

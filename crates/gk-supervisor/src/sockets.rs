@@ -1,0 +1,231 @@
+//! The listening sockets: made once, kept over every restart of the front. TCP, socket files, and those that systemd
+//! gives.
+
+use crate::Refused;
+use gk_config::site::{Listen, Site};
+use gk_wire::setup::ListenerSetup;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// The sockets, in the order in which the front gets them; the admin page's is the last.
+#[derive(Debug)]
+pub struct Listeners {
+    sockets: Vec<(OwnedFd, ListenerSetup)>,
+    admin: bool,
+    /// Socket files to remove in the end.
+    files: Vec<PathBuf>,
+}
+
+impl Listeners {
+    /// Binds everything the site names. Sockets that systemd gives take the place of the site's `Listen` addresses.
+    pub fn bind(site: &Site, given: Vec<OwnedFd>) -> Result<Self, Refused> {
+        let mut listeners = Self { sockets: Vec::new(), admin: false, files: Vec::new() };
+        let backlog = i32::try_from(site.http.listen_backlog).unwrap_or(i32::MAX).max(1);
+        if given.is_empty() {
+            for listen in &site.listen {
+                listeners.bind_one(listen, backlog)?;
+            }
+        }
+        for socket in given {
+            let address = address_of(&socket)?;
+            let tls = tls_of(site, &address);
+            listeners.sockets.push((socket, ListenerSetup { address, tls }));
+        }
+        if listeners.sockets.is_empty() {
+            return Err(Refused::new(
+                "there is nothing to listen on; give --port, --socket or a Listen directive",
+            ));
+        }
+        if let Some(admin) = &site.admin {
+            let socket = bind_tcp_text(admin, backlog).map_err(|e| {
+                Refused(format!(
+                    "{} (the admin pages; --admin HOST:PORT moves them, --admin off does without)",
+                    e.0
+                ))
+            })?;
+            listeners.add(socket, false)?;
+            listeners.admin = true;
+        }
+        Ok(listeners)
+    }
+
+    fn bind_one(&mut self, listen: &Listen, backlog: i32) -> Result<(), Refused> {
+        match listen {
+            Listen::Tcp { host, port, tls } => {
+                let socket = bind_tcp(host.as_deref(), *port, backlog)?;
+                self.add(socket, *tls)
+            }
+            Listen::Unix { path } => {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                let socket = bind_unix(&path, backlog, 0o666)?;
+                self.files.push(path);
+                self.add(socket, false)
+            }
+        }
+    }
+
+    fn add(&mut self, socket: OwnedFd, tls: bool) -> Result<(), Refused> {
+        let address = address_of(&socket)?;
+        self.sockets.push((socket, ListenerSetup { address, tls }));
+        Ok(())
+    }
+
+    /// Descriptors in order.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.iter().map(|(socket, _)| socket.as_fd())
+    }
+
+    /// Descriptions in the same order.
+    pub fn setups(&self) -> Vec<ListenerSetup> {
+        self.sockets.iter().map(|(_, setup)| setup.clone()).collect()
+    }
+
+    /// Where clients connect.
+    pub fn urls(&self) -> Vec<String> {
+        let count = self.sockets.len() - usize::from(self.admin);
+        self.sockets[..count].iter().map(|(_, setup)| url(setup)).collect()
+    }
+
+    /// Where the admin pages are.
+    pub fn admin(&self) -> Option<String> {
+        self.sockets.last().filter(|_| self.admin).map(|(_, setup)| url(setup))
+    }
+
+    /// Removes the socket files.
+    pub fn remove_files(&self) {
+        for path in &self.files {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// `http://localhost:8000/`, `https://…` or `unix:/path`.
+fn url(setup: &ListenerSetup) -> String {
+    if setup.address.starts_with("unix:") {
+        return setup.address.clone();
+    }
+    let scheme = if setup.tls { "https" } else { "http" };
+    match setup.address.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_unspecified() => format!("{scheme}://localhost:{}/", address.port()),
+        _ => format!("{scheme}://{}/", setup.address),
+    }
+}
+
+fn bind_tcp_text(text: &str, backlog: i32) -> Result<OwnedFd, Refused> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let Ok(port) = port.parse() else {
+        return Err(Refused(format!("'{text}' is no address to listen on; expected HOST:PORT")));
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    bind_tcp(Some(host).filter(|h| !h.is_empty()), port, backlog)
+}
+
+/// No host: all interfaces, IPv6 and IPv4 on one socket where the machine has IPv6.
+fn bind_tcp(host: Option<&str>, port: u16, backlog: i32) -> Result<OwnedFd, Refused> {
+    let shown = |why: &str| Refused(format!("cannot listen on {}:{port}: {why}", host.unwrap_or("*")));
+    let told = |error: Errno| {
+        shown(match error {
+            Errno::ADDRINUSE => "another program uses that port; stop it or choose another port",
+            Errno::ACCESS | Errno::PERM => "this user may not; choose a port from 1024 on",
+            Errno::ADDRNOTAVAIL => "this machine has no such address",
+            other => return shown(&std::io::Error::from(other).to_string()),
+        })
+    };
+    let Some(host) = host else {
+        return match bind_address(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), backlog) {
+            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => {
+                bind_address(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), backlog).map_err(told)
+            }
+            other => other.map_err(told),
+        };
+    };
+    let address = match host.parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, port),
+        Err(_) => {
+            let found = (host, port).to_socket_addrs().ok().and_then(|mut all| all.next());
+            found.ok_or_else(|| shown("that is neither an address nor a known name of this machine"))?
+        }
+    };
+    bind_address(address, backlog).map_err(told)
+}
+
+fn bind_address(address: SocketAddr, backlog: i32) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
+    }
+    net::bind(&socket, &address)?;
+    net::listen(&socket, backlog)?;
+    Ok(socket)
+}
+
+/// A socket file. One that nobody answers on any more is replaced.
+pub fn bind_unix(path: &Path, backlog: i32, mode: u32) -> Result<OwnedFd, Refused> {
+    let shown = |why: &str| Refused(format!("cannot listen on {}: {why}", path.display()));
+    let error = |e: Errno| shown(&std::io::Error::from(e).to_string());
+    let address =
+        SocketAddrUnix::new(path).map_err(|_| shown("the path is too long for a socket (107 bytes)"))?;
+    if let Ok(meta) = std::fs::symlink_metadata(path) {
+        if !meta.file_type().is_socket() {
+            return Err(shown("there is a file that is no socket; remove it or choose another path"));
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(shown("another program answers there; stop it or choose another path"));
+        }
+        std::fs::remove_file(path)
+            .map_err(|e| shown(&format!("the old socket file cannot be removed: {e}")))?;
+    }
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(error)?;
+    // The file has its mode from the first moment on; this process has one thread when it binds.
+    let before = rustix::process::umask(Mode::from_raw_mode(0o777 & !mode));
+    let bound = net::bind(&socket, &address);
+    rustix::process::umask(before);
+    bound.map_err(error)?;
+    net::listen(&socket, backlog).map_err(error)?;
+    Ok(socket)
+}
+
+fn address_of(socket: &OwnedFd) -> Result<String, Refused> {
+    let refused = || Refused::new("a given descriptor is not a listening socket");
+    let address = net::getsockname(socket).map_err(|_| refused())?;
+    if let Ok(address) = SocketAddr::try_from(address.clone()) {
+        return Ok(address.to_string());
+    }
+    let unix = SocketAddrUnix::try_from(address).map_err(|_| refused())?;
+    let path = unix.path().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(format!("unix:{path}"))
+}
+
+fn tls_of(site: &Site, address: &str) -> bool {
+    let Ok(address) = address.parse::<SocketAddr>() else { return false };
+    site.listen.iter().any(|l| matches!(l, Listen::Tcp { port, tls: true, .. } if *port == address.port()))
+}
+
+/// The sockets that systemd gives this process (`LISTEN_PID`, `LISTEN_FDS`), if any.
+pub fn given() -> Result<Vec<OwnedFd>, Refused> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u32>().ok());
+    if number("LISTEN_PID") != Some(std::process::id()) {
+        return Ok(Vec::new());
+    }
+    let count = number("LISTEN_FDS").unwrap_or(0).min(64) as i32;
+    let taken = (3..3 + count).map(gk_sys::fds::inherited).collect::<Result<Vec<_>, _>>();
+    let taken = taken.map_err(|e| Refused(format!("LISTEN_FDS promises {count} sockets, but: {e}")))?;
+    for socket in &taken {
+        rustix::io::ioctl_fionbio(socket, true).map_err(|e| Refused(format!("a given socket: {e}")))?;
+    }
+    Ok(taken)
+}
+
+#[cfg(test)]
+#[path = "sockets_tests.rs"]
+mod tests;

@@ -1,0 +1,48 @@
+//! Tests of [`super`]: real sockets on the loopback and in a temporary directory.
+
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn a_port_in_use_is_one_sentence() {
+    let taken = bind_tcp(Some("127.0.0.1"), 0, 5).unwrap();
+    let address: SocketAddr = address_of(&taken).unwrap().parse().unwrap();
+    let refused = bind_tcp(Some("127.0.0.1"), address.port(), 5).unwrap_err();
+    let port = address.port();
+    let text = format!(
+        "cannot listen on 127.0.0.1:{port}: another program uses that port; stop it or choose another port"
+    );
+    assert_eq!(refused.0, text);
+}
+
+#[test]
+fn no_host_takes_ipv4_clients_too() {
+    let socket = bind_tcp(None, 0, 5).unwrap();
+    let address: SocketAddr = address_of(&socket).unwrap().parse().unwrap();
+    std::net::TcpStream::connect(("127.0.0.1", address.port())).unwrap();
+    let setup = ListenerSetup { address: address.to_string(), tls: false };
+    assert_eq!(url(&setup), format!("http://localhost:{}/", address.port()));
+}
+
+#[test]
+fn a_name_that_is_no_address_is_refused() {
+    assert!(
+        bind_tcp(Some("no such host"), 0, 5).unwrap_err().0.contains("neither an address nor a known name")
+    );
+    assert!(bind_tcp_text("nonsense", 5).unwrap_err().0.contains("expected HOST:PORT"));
+}
+
+#[test]
+fn a_stale_socket_file_is_replaced_and_a_living_one_respected() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.sock");
+    let first = bind_unix(&path, 5, 0o600).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(bind_unix(&path, 5, 0o600).unwrap_err().0.contains("another program answers there"));
+    drop(first);
+    bind_unix(&path, 5, 0o666).unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    assert!(bind_unix(&file, 5, 0o600).unwrap_err().0.contains("no socket; remove it"));
+    assert_eq!(std::fs::read(&file).unwrap(), b"x");
+}

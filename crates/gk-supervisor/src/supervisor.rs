@@ -1,0 +1,344 @@
+//! The loop: wait for signals, children, clients and deadlines; turn them into events; let the plan decide; act.
+
+use crate::Refused;
+use crate::action::Action;
+use crate::admin::Clients;
+use crate::configuration::{Configuration, Loader};
+use crate::event::{Ended, Event};
+use crate::perform::{World, log};
+use crate::plan::Plan;
+use crate::python::{PythonRuntime, Pythons};
+use crate::root::Root;
+use crate::sockets::{self, Listeners};
+use crate::status::Gather;
+use gk_sys::reap::{self, Exit};
+use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, Signals};
+use gk_sys::usage;
+use gk_wire::admin::{Answer, Command};
+use gk_wire::control::{FromFront, FromWorker, MAX_PACKET, ToFront, ToWorker};
+use gk_wire::log::Level;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// Runs a server until it has stopped. Gives the exit code; an error is why it did not start at all.
+pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, Refused> {
+    let start = Instant::now();
+    // First of all: a signal that comes while sockets are being made must not leave their files behind.
+    let signals = Signals::new(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD]);
+    let signals = signals.map_err(|e| Refused(format!("signals cannot be received: {e}")))?;
+    signal::ignore(SIGPIPE);
+    let loaded = loader().map_err(Refused)?;
+    let mut pythons = Pythons::new(&runtime);
+    let first = Configuration::new(1, loaded, &runtime, &mut pythons)?;
+    gk_sys::log::configure(first.log().level, first.log().json);
+    let site = &first.site;
+    let root = Root::take(&site.server_root, site.pid_file.as_deref(), first.has_other_users())?;
+    let listeners = Listeners::bind(site, sockets::given()?)?;
+    let clients = Clients::new(root.control()?);
+    let to_file = site.error_log.path.is_some();
+    let layout = first.layout();
+    let world = World::new(runtime, loader, pythons, first, listeners, clients)?;
+    if to_file {
+        // From here on our own lines belong where the children's are.
+        rustix::stdio::dup2_stderr(world.error_log()).map_err(|e| Refused(format!("the error log: {e}")))?;
+    }
+    for remark in &layout.remarks {
+        log(Level::Warn, None, remark);
+    }
+    let plan = Plan::new(layout);
+    let mut supervisor = Supervisor {
+        start,
+        signals,
+        plan,
+        world,
+        gathers: Vec::new(),
+        tokens: 0,
+        memory_kills: usage::out_of_memory_kills(),
+        buffer: vec![0; MAX_PACKET],
+    };
+    let code = supervisor.run();
+    supervisor.world.listeners.remove_files();
+    drop(root);
+    Ok(code)
+}
+
+struct Supervisor {
+    start: Instant,
+    signals: Signals,
+    plan: Plan,
+    world: World,
+    gathers: Vec<Gather>,
+    tokens: u64,
+    /// Processes the kernel had killed for want of memory when we last looked.
+    memory_kills: Option<u64>,
+    buffer: Vec<u8>,
+}
+
+/// What a polled descriptor belongs to.
+#[derive(Clone, Copy)]
+enum Source {
+    Signals,
+    Door,
+    Wake,
+    Front,
+    Worker(u64),
+    Client(u64),
+}
+
+impl Supervisor {
+    fn run(&mut self) -> i32 {
+        self.happened(Event::Start);
+        loop {
+            if let Some(code) = self.world.exit {
+                self.farewell();
+                return code;
+            }
+            for source in self.wait() {
+                self.look(source);
+            }
+            self.happened(Event::Tick);
+            self.world.clients.tick(self.now());
+            self.answer_gathers();
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Lets the plan decide about an event and everything that follows from it.
+    fn happened(&mut self, event: Event) {
+        let mut next = Some(event);
+        while let Some(event) = next {
+            let now = self.now();
+            let actions: Vec<Action> = self.plan.handle(event, now);
+            for action in actions {
+                self.world.perform(action, now);
+            }
+            next = self.world.events.pop_front();
+        }
+    }
+
+    /// Waits for something to happen. Gives what is ready.
+    fn wait(&self) -> Vec<Source> {
+        let mut sources = vec![Source::Signals, Source::Wake];
+        let mut fds = vec![
+            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.world.wake_fd(), PollFlags::IN),
+        ];
+        if self.world.clients.has_room() {
+            sources.push(Source::Door);
+            fds.push(PollFd::new(&self.world.clients, PollFlags::IN));
+        }
+        let front = self.world.front.iter().map(|child| (Source::Front, child));
+        let workers = self.world.workers.iter().map(|(worker, child)| (Source::Worker(*worker), child));
+        for (source, child) in front.chain(workers).filter(|(_, child)| child.open()) {
+            sources.push(source);
+            fds.push(PollFd::from_borrowed_fd(child.as_fd(), flags(child.waits())));
+        }
+        for (client, fd, waits) in self.world.clients.sockets() {
+            sources.push(Source::Client(client));
+            fds.push(PollFd::from_borrowed_fd(fd, flags(waits)));
+        }
+        let deadlines = [self.plan.next_deadline(), self.world.clients.next_deadline()];
+        let gathers = self.gathers.iter().map(|g| g.deadline).min();
+        let timeout = deadlines.into_iter().flatten().chain(gathers).min().map(|deadline| {
+            // A little late rather than a little early and then again.
+            let left = deadline.saturating_sub(self.now()) + Duration::from_millis(1);
+            Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 })
+        });
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            return Vec::new();
+        }
+        let ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        sources.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|(source, _)| source).collect()
+    }
+
+    fn look(&mut self, source: Source) {
+        match source {
+            Source::Signals => self.take_signals(),
+            Source::Door => self.world.clients.accept(self.now()),
+            Source::Wake => {
+                self.world.take_readings();
+                while let Some(event) = self.world.events.pop_front() {
+                    self.happened(event);
+                }
+            }
+            Source::Front => self.read_front(),
+            Source::Worker(worker) => self.read_worker(worker),
+            Source::Client(client) => {
+                self.world.clients.write(client);
+                if let Some(command) = self.world.clients.read(client) {
+                    self.command(client, command);
+                }
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        for arrived in self.signals.take().unwrap_or_default() {
+            match arrived {
+                SIGTERM | SIGINT => self.happened(Event::Terminate),
+                SIGHUP => self.happened(Event::Hangup),
+                SIGUSR1 => self.happened(Event::Evict),
+                _ => {}
+            }
+        }
+        self.reap();
+    }
+
+    fn reap(&mut self) {
+        let workers: Vec<(u64, u32)> = self.world.workers.iter().map(|(w, c)| (*w, c.pid)).collect();
+        for (worker, pid) in workers {
+            if let Some(exit) = ended(pid) {
+                // What it said last comes before its end.
+                self.read_worker(worker);
+                self.world.workers.remove(&worker);
+                self.gathers.iter_mut().for_each(|g| g.lost(Some(worker)));
+                let ended = self.describe(exit);
+                self.happened(Event::WorkerExited { worker, ended });
+            }
+        }
+        if let Some(exit) = self.world.front.as_ref().and_then(|front| ended(front.pid)) {
+            self.read_front();
+            self.world.front = None;
+            self.gathers.iter_mut().for_each(|g| g.lost(None));
+            let ended = self.describe(exit);
+            self.happened(Event::FrontExited(ended));
+        }
+        if std::process::id() == 1 && !self.world.reading {
+            let front = self.world.front.as_ref().map(|f| f.pid);
+            let workers: Vec<u32> = self.world.workers.values().map(|c| c.pid).collect();
+            reap::adopted(|pid| front == Some(pid) || workers.contains(&pid));
+        }
+    }
+
+    fn describe(&mut self, exit: Exit) -> Ended {
+        let mut how = exit.to_string();
+        let status = match exit {
+            Exit::Status(status) => Some(status),
+            Exit::Signal(_) => None,
+        };
+        if exit == Exit::Signal(SIGKILL) {
+            let kills = usage::out_of_memory_kills();
+            if kills > self.memory_kills {
+                how.push_str(", probably because the memory ran out");
+            }
+            self.memory_kills = kills;
+        }
+        Ended { how, status }
+    }
+
+    fn read_front(&mut self) {
+        if let Some(front) = &mut self.world.front {
+            front.flush();
+        }
+        while let Some(message) =
+            self.world.front.as_mut().and_then(|f| f.receive::<FromFront>(&mut self.buffer))
+        {
+            match message {
+                Ok(FromFront::Status { token, status }) => {
+                    self.gathers
+                        .iter_mut()
+                        .filter(|g| g.token == token)
+                        .for_each(|g| g.front(status.clone()));
+                }
+                Ok(message) => self.happened(Event::FromFront(message)),
+                Err(e) => {
+                    log(Level::Error, None, &format!("the front said something that was not understood: {e}"))
+                }
+            }
+        }
+    }
+
+    fn read_worker(&mut self, worker: u64) {
+        if let Some(child) = self.world.workers.get_mut(&worker) {
+            child.flush();
+        }
+        loop {
+            let child = self.world.workers.get_mut(&worker);
+            match child.and_then(|child| child.receive::<FromWorker>(&mut self.buffer)) {
+                None => return,
+                Some(Ok(FromWorker::Status { token, status })) => {
+                    let asked = self.gathers.iter_mut().filter(|g| g.token == token);
+                    asked.for_each(|g| g.worker(worker, status.clone()));
+                }
+                Some(Ok(message)) => self.happened(Event::FromWorker { worker, message }),
+                Some(Err(e)) => {
+                    let text = format!("worker {worker} said something that was not understood: {e}");
+                    log(Level::Error, None, &text);
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, client: u64, command: Command) {
+        match command {
+            Command::Status => self.gather(client),
+            Command::Reload { process_group: group } => self.happened(Event::Reload { client, group }),
+            Command::Stop { now } => self.happened(Event::Stop { client, now }),
+        }
+    }
+
+    fn gather(&mut self, client: u64) {
+        self.tokens += 1;
+        let token = self.tokens;
+        let front = self.plan.front().accepts() && self.world.front.is_some();
+        if let Some(child) = self.world.front.as_mut().filter(|_| front) {
+            child.send(&ToFront::Status { token }, Vec::new());
+        }
+        let answering = self.plan.workers().filter(|w| w.ready.is_some()).map(|w| w.worker);
+        let answering = answering.filter(|w| self.world.workers.contains_key(w)).collect();
+        for worker in &answering {
+            if let Some(child) = self.world.workers.get_mut(worker) {
+                child.send(&ToWorker::Status { token }, Vec::new());
+            }
+        }
+        self.gathers.push(Gather::new(client, token, self.now(), front, answering));
+    }
+
+    fn answer_gathers(&mut self) {
+        let now = self.now();
+        let (complete, waiting) =
+            std::mem::take(&mut self.gathers).into_iter().partition(|g| g.complete(now));
+        self.gathers = waiting;
+        let complete: Vec<Gather> = complete;
+        for gather in complete {
+            let (listen, admin) = (self.world.listeners.urls(), self.world.listeners.admin());
+            let status = Box::new(gather.status(&self.plan, listen, admin, now));
+            self.world.clients.send(gather.client, &Answer::Status { status });
+            self.world.clients.finish(gather.client, &Answer::Done { ok: true, text: String::new() }, now);
+        }
+    }
+
+    /// Gives clients that are a little slow a moment to take their last answer.
+    fn farewell(&mut self) {
+        let end = self.now() + Duration::from_millis(200);
+        loop {
+            let late: Vec<u64> =
+                self.world.clients.sockets().filter(|(_, _, waits)| *waits).map(|(id, _, _)| id).collect();
+            let left = end.saturating_sub(self.now());
+            if late.is_empty() || left.is_zero() {
+                return;
+            }
+            let clients = self.world.clients.sockets().filter(|(_, _, waits)| *waits);
+            let mut fds: Vec<_> =
+                clients.map(|(_, fd, _)| PollFd::from_borrowed_fd(fd, PollFlags::OUT)).collect();
+            let timeout = Timespec::try_from(left).ok();
+            let _ = poll(&mut fds, timeout.as_ref());
+            for client in late {
+                self.world.clients.write(client);
+            }
+        }
+    }
+}
+
+fn flags(waits: bool) -> PollFlags {
+    if waits { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
+}
+
+/// Whether a child of ours has ended. One that is not ours any more has ended in a way that nobody knows.
+fn ended(pid: u32) -> Option<Exit> {
+    reap::ended(pid).unwrap_or(Some(Exit::Status(-1)))
+}
