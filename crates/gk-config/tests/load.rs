@@ -174,3 +174,77 @@ fn what_a_known_build_of_python_cannot_do() {
     assert_eq!(with(13, false), ["WSGI0200"]);
     assert_eq!(with(14, true), ["WSGI0203", "WSGI0204", "WSGI0202", "WSGI0205"]);
 }
+
+#[test]
+fn python_options() {
+    let site = site(
+        "WSGIPythonHashSeed Random\nWSGIPythonHome venv\nWSGIPythonPath lib:/opt/lib\nWSGIPythonOptimize 2\n\
+         WSGIPythonWarnings error\nWSGIPythonWarnings ignore::X\nWSGIDontWriteBytecode On\n\
+         WSGIDaemonProcess a\nWSGIDaemonProcess b python-path=/own python-home=/home/b\n\
+         <WSGIInterpreterOptions application-group=x>\nWSGIPythonPath more\n</WSGIInterpreterOptions>\n",
+    );
+    assert_eq!(site.python.hash_seed.as_deref(), Some("random"));
+    assert_eq!(site.python.warnings, ["error", "ignore::X"]);
+    assert_eq!((site.python.optimize, site.python.dont_write_bytecode), (2, true));
+    assert_eq!(site.groups[0].python_home.as_deref(), Some(Path::new("/etc/site/venv")));
+    assert_eq!(site.groups[0].python_path, [Path::new("/etc/site/lib"), Path::new("/opt/lib")]);
+    assert_eq!(site.groups[1].python_home.as_deref(), Some(Path::new("/home/b")));
+    assert_eq!(site.groups[1].python_path, [Path::new("/own")]);
+    assert_eq!(site.interpreter("a", "x").python_path, [Path::new("/etc/site/more")]);
+    assert!(read("WSGIPythonHashSeed 4294967296\n").site.is_none());
+    assert!(read("WSGIPythonOptimize 3\n").site.is_none());
+}
+
+#[test]
+fn the_embedded_process_is_the_first_group() {
+    let site = site("WSGIDaemonProcess a\nWSGIProcessGroup %{GLOBAL}\nWSGIRestrictProcess %{GLOBAL} b\n");
+    let base = &site.hosts[0].base;
+    assert_eq!(base.process_group.as_deref(), Some("a"));
+    assert_eq!(base.restrict_process.as_deref(), Some(&["a".to_owned(), "b".to_owned()][..]));
+}
+
+#[test]
+fn defaults_that_differ() {
+    let site = site("");
+    assert!(site.hosts[0].base.chunked_request);
+    assert!(!site.hosts[0].base.pass_authorization);
+    assert_eq!(site.admin.as_deref(), Some("127.0.0.1:8001"));
+}
+
+#[test]
+fn lines_that_can_do_nothing() {
+    let first = |text: &str| {
+        read(text).diagnostics.into_iter().find(|d| d.severity == Severity::Error).map(|d| d.message)
+    };
+    let of = |line: &str| first(&format!("WSGIDaemonProcess a\n{line}\n")).expect("an error");
+    assert!(of("WSGIImportScript x process-group=a application-group=%{ENV:x}").contains("known at start"));
+    assert!(of("WSGIImportScript x process-group=a").contains("needs the option application-group="));
+    assert!(of("WSGIImportScript x process-group=no application-group=x").contains("is not declared"));
+    assert!(of("Listen 80\nListen 80").contains("twice"));
+    assert!(of("Listen nowhere:80").contains("Listen takes"));
+    assert!(of("ErrorLog |rotate").contains("not supported"));
+    assert!(of("WSGIScriptAlias / module:a..b").contains("dotted module name"));
+    assert!(of("WSGISwitchInterval 0").contains("greater than 0"));
+    let late = "WSGIScriptAlias / x process-group=a application-group=%{GLOBAL}\nWSGIDaemonProcess a\n";
+    assert!(first(late).expect("an error").contains("declared below this alias"));
+}
+
+#[test]
+fn whole_server_settings_in_a_virtual_host() {
+    let loaded =
+        read("Timeout 5\n<VirtualHost *:80>\nTimeout 9\nErrorLog x\nLogLevel debug\n</VirtualHost>\n");
+    assert_eq!(loaded.diagnostics.len(), 3);
+    let site = loaded.site.expect("warnings only");
+    assert_eq!((site.http.timeout, site.error_log.path, site.error_log.level.as_str()), (5.0, None, "warn"));
+}
+
+#[test]
+fn tls_is_asked_for_where_a_host_or_a_listener_says_so() {
+    let tls = |text: &str| match &site(text).listen[0] {
+        gk_config::site::Listen::Tcp { tls, .. } => *tls,
+        gk_config::site::Listen::Unix { .. } => false,
+    };
+    assert!(tls("Listen 8443 https\n"));
+    assert!(tls("Listen 443\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n"));
+    assert!(!tls("Listen 80\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n"));
+}
