@@ -50,4 +50,23 @@ mod tests {
         let problems = super::stale(&crate::root()).unwrap();
         assert!(problems.is_empty(), "{}", problems.join("\n"));
     }
+
+    /// Each heading of the differences names a test that exists.
+    #[test]
+    fn differences_are_held_by_tests() {
+        let root = crate::root();
+        let page = std::fs::read_to_string(root.join("docs/mod_wsgi-differences-configuration.md")).unwrap();
+        let mut code = String::new();
+        for path in crate::tidy::sources(&root.join("crates/gk-config")) {
+            code.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+        let sections: Vec<&str> = page.split("\n## ").skip(1).collect();
+        assert!(!sections.is_empty());
+        for section in sections {
+            let heading = section.lines().next().unwrap_or("");
+            let test = section.split_once("\n- Test: `").and_then(|(_, rest)| rest.split_once('`'));
+            let (test, _) = test.unwrap_or_else(|| panic!("{heading}: names no test"));
+            assert!(code.contains(&format!("fn {test}()")), "{heading}: there is no test {test}");
+        }
+    }
 }

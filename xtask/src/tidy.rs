@@ -119,7 +119,7 @@ fn file(shown: &str, text: &str, package: &str) -> Vec<String> {
 }
 
 /// The Rust files of a crate.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> =
         ["src", "tests", "examples", "benches"].map(|name| folder.join(name)).into();

@@ -34,7 +34,7 @@ pub fn resolve(mut raw: Raw, surroundings: &Surroundings, journal: &mut Journal)
         inherit_python(group, &raw.python);
     }
     check_group_uses(&raw, journal);
-    interpreters::check(&raw, journal);
+    interpreters::check(&raw, surroundings, journal);
     let hosts = hosts::resolve(&mut raw, journal);
     let imports = imports::resolve(&raw, &hosts, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);

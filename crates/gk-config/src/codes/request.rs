@@ -37,7 +37,7 @@ pub const CODES: &[Code] = &[
         84,
         Error,
         "a request waited longer than queue-timeout= for a request thread",
-        "503 or 504; the application was not called",
+        "503 with Retry-After (mod_wsgi: 504); the application was not called",
         "more processes or threads, faster requests, or a longer queue-timeout=",
     ),
     code(85, Error, "a dispatch is asked for without WSGIDispatchScript", "500", "name a script"),
