@@ -64,7 +64,7 @@ def machine() -> list[str]:
     return [
         f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.2f} at the start",
         f"CPython {versions[0]}; {', '.join(versions[1:])}, Apache {apache}",
-        "mod_wsgi-embedded runs 32 threads a child whatever T is, waitress has no processes, bjoern no threads",
+        "mod_wsgi-embedded runs 64 threads a child whatever T is, waitress has no processes, bjoern no threads",
         f"{time.strftime('%Y-%m-%d %H:%M')}; wrk on the same cores, one thread, keep-alive",
     ]
 

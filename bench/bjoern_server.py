@@ -12,6 +12,8 @@ script, port, processes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 spec = importlib.util.spec_from_file_location("application", script)
 assert spec is not None and spec.loader is not None
 module = importlib.util.module_from_spec(spec)
+# Flask finds its templates through the module that is registered under its name.
+sys.modules["application"] = module
 spec.loader.exec_module(module)
 for _ in range(processes - 1):
     if os.fork() == 0:

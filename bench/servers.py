@@ -89,8 +89,8 @@ def mod_wsgi_daemon(job: Job) -> list[str]:
 
 
 def mod_wsgi_embedded(job: Job) -> list[str]:
-    """P Apache children with 32 threads each: with fewer, Apache closes kept-alive connections to serve others."""
-    threads = max(job.threads, 32)
+    """P Apache children with 64 threads each: with fewer, Apache closes kept-alive connections to serve others."""
+    threads = max(job.threads, 64)
     mpm = f"""StartServers {job.processes}
 ServerLimit {job.processes}
 ThreadsPerChild {threads}
