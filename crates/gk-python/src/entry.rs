@@ -4,10 +4,10 @@
 use crate::error::{Builtin, PyError};
 use crate::object::{Attached, Object};
 use pyo3_ffi as ffi;
-#[cfg(Py_3_12)]
-use std::ffi::c_int;
-use std::ffi::{CStr, c_void};
+
+use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 /// Runs `f` for a call that came from CPython: errors become the pending exception, panics a `SystemError`, `None` is a
 /// null pointer without an exception (the end of an iterator).
@@ -81,12 +81,23 @@ extern "C" fn function<F: Function>(
     })
 }
 
+static VERSION: OnceLock<&'static CStr> = OnceLock::new();
+
+/// Fills a new module object: once per interpreter that imports it.
+extern "C" fn execute(module: *mut ffi::PyObject) -> c_int {
+    let version = VERSION.get().copied().unwrap_or(c"");
+    // SAFETY: attached, a live module; both texts are static.
+    unsafe { ffi::PyModule_AddStringConstant(module, c"__version__".as_ptr(), version.as_ptr()) }
+}
+
 /// The extension module's definition: multi-phase, for interpreters with their own GIL, without need of a GIL. Called once
 /// per import of the library's exported symbol; gives what that symbol returns to CPython.
-pub fn init(name: &'static CStr, functions: Vec<Entry>) -> *mut c_void {
+pub fn init(name: &'static CStr, version: &'static CStr, functions: Vec<Entry>) -> *mut c_void {
+    let _ = VERSION.set(version);
     let mut table: Vec<ffi::PyMethodDef> = functions.into_iter().map(|entry| entry.0).collect();
     table.push(ffi::PyMethodDef::zeroed());
     let slots: Vec<ffi::PyModuleDef_Slot> = vec![
+        ffi::PyModuleDef_Slot { slot: ffi::Py_mod_exec as c_int, value: execute as *mut c_void },
         #[cfg(Py_3_12)]
         ffi::PyModuleDef_Slot {
             slot: ffi::Py_mod_multiple_interpreters as c_int,

@@ -15,3 +15,9 @@ pub fn text(py: Attached<'_>) -> String {
 
 /// Whether this library was built for a free-threaded CPython (the only kind that can load it then).
 pub const FREE_THREADED_BUILD: bool = cfg!(Py_GIL_DISABLED);
+
+/// The minor version of Python 3 that this library was built for (the only one that can load it).
+pub fn minor() -> u8 {
+    const MINORS: [bool; 5] = [cfg!(Py_3_11), cfg!(Py_3_12), cfg!(Py_3_13), cfg!(Py_3_14), cfg!(Py_3_15)];
+    10 + MINORS.iter().filter(|at_least| **at_least).count() as u8
+}
