@@ -103,6 +103,7 @@ def where(environ: Environ, start: Start) -> Iterable[bytes]:
             "module_process_group": getattr(current, "process_group", None),
             "module_application_group": getattr(current, "application_group", None),
             "name": __name__,
+            "registered": getattr(sys.modules.get(__name__), "__file__", None),
             "file": __file__,
             "cwd": os.getcwd(),
             "umask": read_umask(),

@@ -125,6 +125,7 @@ def test_the_script_is_a_module_with_a_file(server: Server) -> None:
     seen = where(server, "/two")
     assert seen["file"] == str(server.root / "app" / "probes.py")
     assert seen["name"].startswith("_mod_wsgi_")
+    assert seen["registered"] == seen["file"], "frameworks find their own folder through sys.modules"
 
 
 def test_argv(server: Server) -> None:

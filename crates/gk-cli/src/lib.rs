@@ -1,1 +1,81 @@
-//! The command line: each command parses, calls one library function, prints.
+//! The command line: each command parses, calls one library function, prints. No behaviour of the server is here.
+//!
+//! Exit codes: 0 done, 1 what was asked failed, 2 bad input. Bad input is one sentence on standard error.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod check;
+mod client;
+mod explain;
+mod load;
+mod options;
+mod serve;
+mod table;
+
+use gk_supervisor::PythonRuntime;
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Why a command ends without having done its work.
+enum Failure {
+    /// Exit code 2.
+    Input(String),
+    /// Exit code 1.
+    Failed(String),
+}
+
+/// Runs one command. `argv` is complete, the program's name first. Gives the exit code; never panics.
+pub fn main(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
+    match catch_unwind(AssertUnwindSafe(|| run(argv, python))) {
+        Ok(code) => code,
+        // The hook has written what and where.
+        Err(_) => {
+            say("gilkeeper: an error inside Gilkeeper itself, please report it with the lines above");
+            1
+        }
+    }
+}
+
+/// The front process, started by the supervisor. Gives the exit code.
+pub fn front_main() -> i32 {
+    say("gilkeeper: this build holds no front");
+    2
+}
+
+fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
+    let matches = match arguments::command().try_get_matches_from(argv) {
+        Ok(matches) => matches,
+        Err(error) => return arguments::complain(&error),
+    };
+    let done = match matches.subcommand() {
+        Some(("serve", given)) => serve::run(given, python),
+        Some(("check", given)) => check::run(given),
+        Some(("status", given)) => client::status(given),
+        Some(("reload", given)) => client::reload(given),
+        Some(("stop", given)) => client::stop(given),
+        Some(("explain", given)) => explain::run(given),
+        _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Failure::Input(text)) => {
+            say(&format!("gilkeeper: {text}"));
+            2
+        }
+        Err(Failure::Failed(text)) => {
+            say(&format!("gilkeeper: {text}"));
+            1
+        }
+    }
+}
+
+/// Writes to standard error; a closed one is no reason to fail.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+}
+
+/// Writes to standard output; a closed one is no reason to fail.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+}

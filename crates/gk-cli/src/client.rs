@@ -1,0 +1,86 @@
+//! `status`, `reload` and `stop`: a question to a running server over its control socket, and its answer on the screen.
+
+use crate::{Failure, print, say, table};
+use clap::ArgMatches;
+use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, Status};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+/// What a server said in the end.
+struct Outcome {
+    ok: bool,
+    text: String,
+    status: Option<Box<Status>>,
+}
+
+pub fn status(given: &ArgMatches) -> Result<i32, Failure> {
+    let outcome = ask(given, &Command::Status)?;
+    let Some(status) = outcome.status else { return Err(Failure::Failed(outcome.text)) };
+    let json = given.get_one::<String>("format").is_some_and(|format| format == "json");
+    print(&if json {
+        serde_json::to_string_pretty(&status).expect("a status holds only strings, numbers and lists")
+    } else {
+        table::status(&status)
+    });
+    Ok(0)
+}
+
+pub fn reload(given: &ArgMatches) -> Result<i32, Failure> {
+    let process_group = given.get_one::<String>("group").cloned();
+    finish(ask(given, &Command::Reload { process_group })?)
+}
+
+pub fn stop(given: &ArgMatches) -> Result<i32, Failure> {
+    finish(ask(given, &Command::Stop { now: given.get_flag("now") })?)
+}
+
+fn finish(outcome: Outcome) -> Result<i32, Failure> {
+    match outcome.ok {
+        true => {
+            print(&outcome.text);
+            Ok(0)
+        }
+        false => Err(Failure::Failed(outcome.text)),
+    }
+}
+
+/// Asks and shows how it goes.
+fn ask(given: &ArgMatches, command: &Command) -> Result<Outcome, Failure> {
+    let default = PathBuf::from("gilkeeper-root");
+    let root = given.get_one::<PathBuf>("server-root").unwrap_or(&default);
+    let path = root.join(CONTROL_SOCKET);
+    let stream = UnixStream::connect(&path).map_err(|e| {
+        let shown = root.display();
+        Failure::Failed(match e.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                format!("no server runs with the server root {shown}; --server-root or GILKEEPER_ROOT names another")
+            }
+            ErrorKind::PermissionDenied => {
+                format!("this user may not talk to the server in {shown}; become the one who started it")
+            }
+            _ => format!("{} cannot be reached: {e}", path.display()),
+        })
+    })?;
+    let gone = |e: std::io::Error| Failure::Failed(format!("the server does not answer any more: {e}"));
+    let mut line = serde_json::to_vec(command).expect("commands hold only strings");
+    line.push(b'\n');
+    (&stream).write_all(&line).map_err(gone)?;
+    let mut status = None;
+    for line in BufReader::new(&stream).lines() {
+        match serde_json::from_str(&line.map_err(gone)?) {
+            Ok(Answer::Progress { text }) => say(&text),
+            Ok(Answer::Status { status: given }) => status = Some(given),
+            Ok(Answer::Done { ok, text }) => return Ok(Outcome { ok, text, status }),
+            Err(e) => {
+                let text = format!("the server's answer was not understood ({e}); is it of another version?");
+                return Err(Failure::Failed(text));
+            }
+        }
+    }
+    // A server that was asked to stop may be gone before its last line.
+    match command {
+        Command::Stop { .. } => Ok(Outcome { ok: true, text: "stopped".into(), status: None }),
+        _ => Err(Failure::Failed("the server ended before it answered".into())),
+    }
+}

@@ -1,0 +1,151 @@
+//! Configurations from the real file system and the real environment, and the supervisor's loader over them.
+
+use crate::{Failure, options};
+use clap::ArgMatches;
+use gk_config::diagnostic::{Diagnostic, Severity, render_all};
+use gk_config::express::{self, ServeOptions};
+use gk_config::source::{Source, names};
+use gk_config::{Surroundings, load, load_text};
+use gk_supervisor::{Loaded, Loader};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// Files on disk.
+pub struct Disk;
+
+impl Source for Disk {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        std::fs::read(path).map_err(|e| e.to_string())
+    }
+
+    fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
+        let mut found = vec![PathBuf::new()];
+        for part in pattern.components() {
+            let wild =
+                matches!(part, Component::Normal(name) if name.to_string_lossy().contains(['*', '?', '[']));
+            found = match wild {
+                true => found.iter().flat_map(|dir| entries(dir)).filter(|p| last_matches(part, p)).collect(),
+                false => found.into_iter().map(|dir| dir.join(part)).filter(|p| p.exists()).collect(),
+            };
+        }
+        let mut files = Vec::new();
+        for path in found {
+            collect(path, &mut files);
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
+fn last_matches(pattern: Component<'_>, path: &Path) -> bool {
+    path.file_name().is_some_and(|name| names(Path::new(&pattern), Path::new(name)))
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn collect(path: PathBuf, files: &mut Vec<PathBuf>) {
+    if path.is_dir() {
+        entries(&path).into_iter().for_each(|entry| collect(entry, files));
+    } else {
+        files.push(path);
+    }
+}
+
+/// What a configuration is read against, from the process and the arguments.
+pub fn surroundings(given: &ArgMatches, server_root: Option<&String>) -> Result<Surroundings, Failure> {
+    let directory = std::env::current_dir()
+        .map_err(|e| Failure::Input(format!("the working directory cannot be told: {e}")))?;
+    let environment: std::collections::BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let server_root = server_root.or_else(|| environment.get("GILKEEPER_ROOT").filter(|v| !v.is_empty()));
+    let defines = given.get_many::<String>("define").into_iter().flatten().map(|text| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (name.to_owned(), value.to_owned())
+    });
+    Ok(Surroundings {
+        server_root: server_root.map(|root| directory.join(root)),
+        directory,
+        defines: defines.collect(),
+        ignore_unknown: given.get_flag("ignore-unknown"),
+        environment,
+        python: None,
+    })
+}
+
+/// Where `serve`'s configuration comes from.
+enum Origin {
+    Options(Box<ServeOptions>),
+    File { path: PathBuf, set: Vec<String> },
+}
+
+/// The loader for `serve`.
+pub fn loader(given: &ArgMatches) -> Result<Loader, Failure> {
+    let options = options::options(given);
+    let surroundings = surroundings(given, options.server_root.as_ref())?;
+    let origin = match given.get_one::<PathBuf>("config") {
+        Some(path) => {
+            if let Some(name) = options::not_with_file(given) {
+                let text = format!(
+                    "--{name} does not go with -c; say it in the file or with --set 'Directive args'"
+                );
+                return Err(Failure::Input(text));
+            }
+            if !surroundings.directory.join(path).is_file() {
+                return Err(Failure::Input(format!("there is no configuration file {}", path.display())));
+            }
+            Origin::File { path: path.clone(), set: options.set }
+        }
+        None if options.script.is_empty() => {
+            let text = "name what to serve: a file, package.module[:callable], or -c FILE";
+            return Err(Failure::Input(text.into()));
+        }
+        None => Origin::Options(Box::new(options)),
+    };
+    Ok(Arc::new(move || read(&origin, &surroundings)))
+}
+
+fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> {
+    let read = match origin {
+        Origin::Options(options) => return express::load(options, surroundings).map(loaded),
+        Origin::File { path, set } if set.is_empty() => load(path, &Disk, surroundings),
+        Origin::File { path, set } => {
+            let include = surroundings.directory.join(path);
+            let mut text = format!("Include {}\n", gk_config::token::quote(&include.to_string_lossy()));
+            set.iter().for_each(|line| text.push_str(&format!("{}\n", line.replace(['\n', '\r'], " "))));
+            load_text("command line", &text, &Disk, surroundings)
+        }
+    };
+    read.into_result().map(loaded).map_err(|said| render_all(&said))
+}
+
+fn loaded((site, said): (gk_config::site::Site, Vec<Diagnostic>)) -> Loaded {
+    let warnings = said.iter().filter(|d| d.severity == Severity::Warning).map(Diagnostic::line).collect();
+    Loaded { site, warnings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn include_patterns_name_files_and_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.conf", "a.conf", "c.txt", "d.d/x.conf"] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let found = |pattern: &str| -> Vec<String> {
+            let found = Disk.glob(&dir.path().join(pattern)).unwrap();
+            found.iter().map(|p| p.strip_prefix(dir.path()).unwrap().display().to_string()).collect()
+        };
+        assert_eq!(found("*.conf"), ["a.conf", "b.conf"]);
+        assert_eq!(found("d.d"), ["d.d/x.conf"]);
+        assert_eq!(found("*.d/*.conf"), ["d.d/x.conf"]);
+        assert!(found("none*").is_empty());
+    }
+}

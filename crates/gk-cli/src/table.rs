@@ -1,0 +1,91 @@
+//! A status as text for a terminal. Pure.
+
+use gk_wire::admin::Status;
+use std::fmt::Write as _;
+
+const COLUMNS: [&str; 10] =
+    ["process group", "worker", "pid", "state", "python", "gil mode", "threads", "busy", "requests", "up"];
+
+/// The status on a page.
+pub fn status(status: &Status) -> String {
+    let mut out = String::new();
+    let listen = status.listen.join(" ");
+    let _ = writeln!(
+        out,
+        "gilkeeper {} (pid {}), up {}, generation {}, serving {listen}",
+        status.version,
+        status.pid,
+        duration(status.uptime),
+        status.generation
+    );
+    if let Some(admin) = &status.admin {
+        let _ = writeln!(out, "admin {admin}");
+    }
+    match &status.front {
+        None => out.push_str("front: none\n"),
+        Some(front) => {
+            let queued: u64 = front.figures.queued.values().sum();
+            let _ = writeln!(
+                out,
+                "front: pid {}, {}, {} connections, {} requests, {queued} queued, {} restarts",
+                front.pid, front.state, front.figures.connections, front.figures.requests, front.restarts
+            );
+        }
+    }
+    let mut rows = vec![COLUMNS.map(str::to_owned)];
+    rows.extend(status.workers.iter().map(|w| {
+        [
+            w.process_group.clone(),
+            w.worker.to_string(),
+            w.pid.to_string(),
+            w.state.clone(),
+            w.python.clone(),
+            w.gil_mode.clone(),
+            w.threads.to_string(),
+            w.busy.to_string(),
+            w.requests.to_string(),
+            duration(w.uptime),
+        ]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    out
+}
+
+/// `42 s`, `3 min`, `2 h 5 min`, `4 d 2 h`.
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min"),
+        3600..86400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gk_wire::admin::Worker;
+
+    #[test]
+    fn columns_line_up() {
+        let worker =
+            Worker { worker: 12, process_group: "g".into(), state: "ready".into(), ..Worker::default() };
+        let text =
+            status(&Status { workers: vec![worker], listen: vec!["http://x/".into()], ..Status::default() });
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1], "front: none");
+        assert_eq!(lines[2].find("state"), lines[3].find("ready"));
+        assert_eq!(
+            (duration(59.9), duration(3700.0), duration(90000.0)),
+            ("59 s".into(), "1 h 1 min".into(), "1 d 1 h".into())
+        );
+    }
+}

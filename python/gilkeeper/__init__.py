@@ -1,0 +1,36 @@
+"""What an application can ask about the Gilkeeper worker it runs in.
+
+Outside a worker the values are None and the functions raise RuntimeError, so that a module that uses them can still be
+imported by tests and tools.
+"""
+
+_VALUES = ("process_group", "application_group", "gil_mode", "switch_interval")
+_FUNCTIONS = ("request_metrics", "process_metrics", "active_requests", "subscribe_events", "subscribe_shutdown")
+
+__all__ = (*_VALUES, *_FUNCTIONS)
+
+
+def __getattr__(name):
+    if name == "__version__":
+        from . import _native
+
+        return _native.__version__
+    if name not in __all__:
+        raise AttributeError(f"module 'gilkeeper' has no attribute {name!r}")
+    from . import _native
+
+    try:
+        return getattr(_native, name)
+    except AttributeError:
+        return None if name in _VALUES else _outside(name)
+
+
+def _outside(name):
+    def function(*args, **kwargs):
+        raise RuntimeError(f"gilkeeper.{name}() works only inside a worker of a running Gilkeeper server")
+
+    return function
+
+
+def __dir__():
+    return [*__all__, "__version__"]
