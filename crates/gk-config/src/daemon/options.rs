@@ -71,10 +71,7 @@ pub const OPTIONS: &[DaemonOption] = &[
         python_path,
         "Directories put in front of `sys.path` with `site.addsitedir()`.",
     ),
-    DaemonOption {
-        status: Status::WithoutEffect("eggs are no longer a way to install Python packages"),
-        ..row("python-eggs", "directory", "none", python_eggs, "Egg cache.")
-    },
+    row("python-eggs", "directory", "none", python_eggs, "Cache of unpacked eggs (`PYTHON_EGG_CACHE`)."),
     row("lang", "locale name", "inherited", lang, "Sets `LANG`."),
     row(
         "locale",
@@ -83,20 +80,26 @@ pub const OPTIONS: &[DaemonOption] = &[
         locale,
         "Sets `LC_ALL` and calls `setlocale`; a name that is not known is logged (WSGI0079).",
     ),
-    row(
-        "script-user",
-        "name",
-        "none",
-        script_user,
-        "Scripts of this group must belong to this user and be writable by nobody else; otherwise 403.",
-    ),
-    row(
-        "script-group",
-        "name",
-        "none",
-        script_group,
-        "Scripts of this group must belong to this group and not be writable by the world; otherwise 403.",
-    ),
+    DaemonOption {
+        status: Status::NotBuiltYet("checks of who owns a script; until then none is made"),
+        ..row(
+            "script-user",
+            "name",
+            "none",
+            script_user,
+            "Scripts of this group must belong to this user and be writable by nobody else; otherwise 403.",
+        )
+    },
+    DaemonOption {
+        status: Status::NotBuiltYet("checks of who owns a script; until then none is made"),
+        ..row(
+            "script-group",
+            "name",
+            "none",
+            script_group,
+            "Scripts of this group must belong to this group and not be writable by the world; otherwise 403.",
+        )
+    },
     DaemonOption {
         status: Status::WithoutEffect("front and workers share a socket pair made by the supervisor"),
         ..row(
@@ -286,13 +289,16 @@ pub const OPTIONS: &[DaemonOption] = &[
             "Buffer of the socket between front and workers.",
         )
     },
-    row(
-        "header-buffer-size",
-        "bytes",
-        "32768",
-        header_buffer_size,
-        "Longest line of a response head; 0 is the default.",
-    ),
+    DaemonOption {
+        status: Status::NotBuiltYet("a limit of one response header; until then the whole head is bounded"),
+        ..row(
+            "header-buffer-size",
+            "bytes",
+            "32768",
+            header_buffer_size,
+            "Longest line of a response head; 0 is the default.",
+        )
+    },
     DaemonOption {
         status: Status::WithoutEffect("flow control bounds what is held per request"),
         ..row(
@@ -332,6 +338,9 @@ pub const OPTIONS: &[DaemonOption] = &[
     },
     DaemonOption {
         ours: true,
+        status: Status::NotBuiltYet(
+            "watching imported modules; until then a change of the script itself restarts its group",
+        ),
         ..row(
             "reload-on-changes",
             "On or Off",
