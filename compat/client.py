@@ -107,7 +107,8 @@ class Connection:
 
     def exactly(self, size: int) -> tuple[bytes, bool]:
         """`size` bytes, or what there was before the end, and whether it was all."""
-        blocks, have = [], 0
+        blocks: list[bytes] = []
+        have = 0
         while have < size:
             if not self.buffer and not self.fill():
                 return b"".join(blocks), False
@@ -149,7 +150,7 @@ class Connection:
         return found
 
     def chunks(self) -> tuple[bytes, bool]:
-        body = []
+        body: list[bytes] = []
         while True:
             try:
                 size = int(self.line().split(b";")[0], 16)

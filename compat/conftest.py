@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import harness
@@ -20,7 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    kept, dropped = [], []
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
     for item in items:
         if harness.UNDER_TEST == "ours" and (gap := item.get_closest_marker("gap")):
             item.add_marker(pytest.mark.xfail(reason=gap.args[0], strict=True))
@@ -47,7 +48,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[harness.Server]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows the end of the error log."""
     report = yield
     if report.failed and report.when == "call":

@@ -274,7 +274,7 @@ def module_exists(name: str) -> bool:
 
 
 def mod_wsgi_configuration() -> str:
-    command = [peers() / "bin" / "mod_wsgi-express", "module-config"]
+    command = [str(peers() / "bin" / "mod_wsgi-express"), "module-config"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

@@ -62,7 +62,7 @@ def test_kills_cost_only_what_was_in_flight(gilkeeper: Start, tmp_path: Path) ->
         for _ in range(kills):
             workers = server.wait_workers(2)
             os.kill(workers[0], signal.SIGKILL)
-            until(lambda: workers[0] not in server.workers() and len(server.workers()) == 2, "a new worker is ready", 30)
+            until(lambda gone=workers[0]: gone not in (left := server.workers()) and len(left) == 2, "a new worker is ready", 30)
         load = wrk.end()
     assert load.socket_errors == 0, load.text
     assert load.refused <= kills * THREADS, load.text

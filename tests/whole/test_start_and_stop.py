@@ -99,7 +99,8 @@ def test_a_port_in_use_is_one_sentence(gilkeeper: Start) -> None:
 
 def test_commands_without_a_server(gilkeeper: Start) -> None:
     for command in ("status", "reload", "stop"):
-        told = subprocess.run([harness.gilkeeper(), command, "--server-root", "/nowhere/at/all"], capture_output=True, text=True, timeout=30)
+        whole = [harness.gilkeeper(), command, "--server-root", "/nowhere/at/all"]
+        told = subprocess.run(whole, capture_output=True, text=True, timeout=30)
         assert told.returncode in (1, 2) and told.stderr.strip() and "Traceback" not in told.stderr
 
 

@@ -1,3 +1,2 @@
 """A script that asks for a module nobody has."""
 
-import a_module_nobody_has
