@@ -1,5 +1,6 @@
 //! The command with real processes and real signals, in front of a fake front and fake workers (`fake/`) that speak the
 //! control protocol and write down what they hear.
+#![allow(clippy::unwrap_used, reason = "a test: the harness functions run in tests only")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
