@@ -2,7 +2,9 @@
 //! can do nothing a file cannot, and `check` can show what it would do. Parsing the command line is not done here;
 //! judging the values is.
 
+mod script;
 mod text;
+mod writer;
 
 use crate::diagnostic::Diagnostic;
 use crate::site::Site;

@@ -7,6 +7,7 @@
 //! the environment comes as a value in [`Surroundings`].
 #![forbid(unsafe_code)]
 
+pub mod codes;
 pub mod daemon;
 pub mod diagnostic;
 pub mod directive;
@@ -18,6 +19,8 @@ mod nearest;
 pub mod parse;
 pub mod place;
 mod raw;
+pub mod reference;
+pub mod report;
 mod resolve;
 pub use resolve::interpreters::{FreeThreading, Interpreter};
 pub mod site;

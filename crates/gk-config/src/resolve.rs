@@ -34,7 +34,7 @@ pub fn resolve(mut raw: Raw, surroundings: &Surroundings, journal: &mut Journal)
         inherit_python(group, &raw.python);
     }
     check_group_uses(&raw, journal);
-    interpreters::check(&raw, journal);
+    interpreters::check(&raw, surroundings, journal);
     let hosts = hosts::resolve(&mut raw, journal);
     let imports = imports::resolve(&raw, &hosts, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);
@@ -85,7 +85,7 @@ fn check_group_uses(raw: &Raw, journal: &mut Journal) {
         if name.is_empty() {
             let first = &raw.groups[0].0.name;
             let message = "there is no embedded mode: %{GLOBAL} stands for the first process group";
-            let complaint = Complaint::warning(format!("{message}, `{first}`")).code("GK0002");
+            let complaint = Complaint::warning(format!("{message}, `{first}`")).code("GK0001");
             journal.say(complaint.at(word));
             continue;
         }

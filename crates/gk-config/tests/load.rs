@@ -70,3 +70,181 @@ fn loops_and_missing_files_are_errors() {
     );
     assert!(load(Path::new("none"), &files, &surroundings()).site.is_none());
 }
+
+#[test]
+fn groups_and_imports() {
+    let site = site(
+        "ServerName shop.example\nWSGIDaemonProcess a\nWSGIDaemonProcess b threads=0\n\
+         WSGIScriptAlias /1 one.wsgi process-group=a application-group=%{GLOBAL}\n\
+         WSGIScriptAlias /2 two.wsgi\n\
+         WSGIScriptAlias /3 three.wsgi application-group=%{ENV:tenant}\n\
+         WSGIScriptAliasMatch ^/4/(.*) $1.wsgi process-group=a application-group=x\n\
+         WSGIImportScript service.py process-group=b application-group=%{GLOBAL}\n\
+         WSGIImportScript one.wsgi process-group=a application-group=%{GLOBAL}\n",
+    );
+    let imports: Vec<(String, &str, &str)> = site
+        .imports
+        .iter()
+        .map(|i| (format!("{:?}", i.target), i.process_group.as_str(), i.application_group.as_str()))
+        .collect();
+    let file = |name: &str| format!("File(\"/etc/site/{name}\")");
+    assert_eq!(
+        imports,
+        [
+            (file("service.py"), "b", ""),
+            (file("one.wsgi"), "a", ""),
+            (file("two.wsgi"), "a", "shop.example:8000|/2"),
+        ]
+    );
+}
+
+#[test]
+fn without_a_group_there_is_one() {
+    let site = site("WSGIScriptAlias / app.wsgi\n");
+    assert_eq!((site.groups.len(), site.groups[0].name.as_str(), site.groups[0].threads), (1, "default", 15));
+    assert!(!site.groups[0].multiprocess);
+    assert!(site.imports.is_empty(), "the name of the interpreter depends on the request");
+}
+
+#[test]
+fn what_is_protected_is_never_served_open() {
+    let open = |rules: &str| {
+        site(&format!("<Location /x>\n{rules}\n</Location>\n")).hosts[0].sections[0]
+            .set
+            .require
+            .unwrap_or(true)
+    };
+    assert!(open("Require all granted"));
+    assert!(open("Allow from all"));
+    assert!(open("<RequireAll>\nRequire all granted\n</RequireAll>"));
+    assert!(!open("Require all denied"));
+    assert!(!open("Require valid-user"));
+    assert!(!open("Require not ip 10.0.0.1"));
+    assert!(!open("<RequireAll>\nRequire all granted\nRequire not ip 10.0.0.1\n</RequireAll>"));
+    assert!(!open("<RequireAll>\nRequire ip 10.0.0.1\nRequire all granted\n</RequireAll>"));
+    assert!(!open("<RequireNone>\nRequire all granted\n</RequireNone>"));
+    assert!(!open("WSGIAccessScript access.py"));
+    assert!(!open("WSGIAuthUserScript auth.py"));
+}
+
+#[test]
+fn everything_about_logs() {
+    let site = site(
+        "LogFormat \"%h %m\" short\nErrorLog logs/error\nLogLevel warn wsgi:debug ssl:info\nCustomLog - short\n\
+         CustomLog logs/access combined\nErrorLogFormat json\nCustomLog logs/json json\n",
+    );
+    let host = &site.hosts[0];
+    assert_eq!((site.error_log.level.as_str(), site.error_log.json), ("debug", true));
+    assert_eq!(site.error_log.path.as_deref(), Some(Path::new("/etc/site/logs/error")));
+    assert_eq!((host.access_logs[0].path.clone(), host.access_logs[0].format.as_str()), (None, "%h %m"));
+    assert!(host.access_logs[1].format.contains("Referer") && host.access_logs[2].json);
+}
+
+#[test]
+fn messages_of_a_bad_configuration() {
+    let text = include_str!("conf/bad.conf");
+    insta::assert_snapshot!("bad", gk_config::diagnostic::render_all(&read(text).diagnostics));
+}
+
+#[test]
+fn check_report_of_the_contract() {
+    let loaded = read(include_str!("conf/own-gil.conf"));
+    insta::assert_snapshot!("check_text", gk_config::report::text(&loaded));
+    insta::assert_snapshot!("check_json", gk_config::report::json(&loaded));
+}
+
+#[test]
+fn unknown_directives_can_be_warnings() {
+    let around = Surroundings { ignore_unknown: true, ..surroundings() };
+    let loaded = load_text("s", "RewriteEngine On\n<Proxy *>\nX\n</Proxy>\n", &Memory::new(), &around);
+    assert!(loaded.site.is_some());
+    assert_eq!(loaded.diagnostics.len(), 2);
+}
+
+#[test]
+fn what_a_known_build_of_python_cannot_do() {
+    let with = |minor, free_threaded| {
+        let python = Some(gk_config::PythonBuild { minor, free_threaded });
+        let around = Surroundings { python, ..surroundings() };
+        let text = include_str!("conf/own-gil.conf");
+        let loaded = load_text("site.conf", text, &Memory::new(), &around);
+        loaded.diagnostics.iter().filter_map(|d| d.code).collect::<Vec<_>>()
+    };
+    assert_eq!(with(11, false), ["WSGI0198", "WSGI0200"]);
+    assert_eq!(with(13, false), ["WSGI0200"]);
+    assert_eq!(with(14, true), ["WSGI0203", "WSGI0204", "WSGI0202", "WSGI0205"]);
+}
+
+#[test]
+fn python_options() {
+    let site = site(
+        "WSGIPythonHashSeed Random\nWSGIPythonHome venv\nWSGIPythonPath lib:/opt/lib\nWSGIPythonOptimize 2\n\
+         WSGIPythonWarnings error\nWSGIPythonWarnings ignore::X\nWSGIDontWriteBytecode On\n\
+         WSGIDaemonProcess a\nWSGIDaemonProcess b python-path=/own python-home=/home/b\n\
+         <WSGIInterpreterOptions application-group=x>\nWSGIPythonPath more\n</WSGIInterpreterOptions>\n",
+    );
+    assert_eq!(site.python.hash_seed.as_deref(), Some("random"));
+    assert_eq!(site.python.warnings, ["error", "ignore::X"]);
+    assert_eq!((site.python.optimize, site.python.dont_write_bytecode), (2, true));
+    assert_eq!(site.groups[0].python_home.as_deref(), Some(Path::new("/etc/site/venv")));
+    assert_eq!(site.groups[0].python_path, [Path::new("/etc/site/lib"), Path::new("/opt/lib")]);
+    assert_eq!(site.groups[1].python_home.as_deref(), Some(Path::new("/home/b")));
+    assert_eq!(site.groups[1].python_path, [Path::new("/own")]);
+    assert_eq!(site.interpreter("a", "x").python_path, [Path::new("/etc/site/more")]);
+    assert!(read("WSGIPythonHashSeed 4294967296\n").site.is_none());
+    assert!(read("WSGIPythonOptimize 3\n").site.is_none());
+}
+
+#[test]
+fn the_embedded_process_is_the_first_group() {
+    let site = site("WSGIDaemonProcess a\nWSGIProcessGroup %{GLOBAL}\nWSGIRestrictProcess %{GLOBAL} b\n");
+    let base = &site.hosts[0].base;
+    assert_eq!(base.process_group.as_deref(), Some("a"));
+    assert_eq!(base.restrict_process.as_deref(), Some(&["a".to_owned(), "b".to_owned()][..]));
+}
+
+#[test]
+fn defaults_that_differ() {
+    let site = site("");
+    assert!(site.hosts[0].base.chunked_request);
+    assert!(!site.hosts[0].base.pass_authorization);
+    assert_eq!(site.admin.as_deref(), Some("127.0.0.1:8001"));
+}
+
+#[test]
+fn lines_that_can_do_nothing() {
+    let first = |text: &str| {
+        read(text).diagnostics.into_iter().find(|d| d.severity == Severity::Error).map(|d| d.message)
+    };
+    let of = |line: &str| first(&format!("WSGIDaemonProcess a\n{line}\n")).expect("an error");
+    assert!(of("WSGIImportScript x process-group=a application-group=%{ENV:x}").contains("known at start"));
+    assert!(of("WSGIImportScript x process-group=a").contains("needs the option application-group="));
+    assert!(of("WSGIImportScript x process-group=no application-group=x").contains("is not declared"));
+    assert!(of("Listen 80\nListen 80").contains("twice"));
+    assert!(of("Listen nowhere:80").contains("Listen takes"));
+    assert!(of("ErrorLog |rotate").contains("not supported"));
+    assert!(of("WSGIScriptAlias / module:a..b").contains("dotted module name"));
+    assert!(of("WSGISwitchInterval 0").contains("greater than 0"));
+    let late = "WSGIScriptAlias / x process-group=a application-group=%{GLOBAL}\nWSGIDaemonProcess a\n";
+    assert!(first(late).expect("an error").contains("declared below this alias"));
+}
+
+#[test]
+fn whole_server_settings_in_a_virtual_host() {
+    let loaded =
+        read("Timeout 5\n<VirtualHost *:80>\nTimeout 9\nErrorLog x\nLogLevel debug\n</VirtualHost>\n");
+    assert_eq!(loaded.diagnostics.len(), 3);
+    let site = loaded.site.expect("warnings only");
+    assert_eq!((site.http.timeout, site.error_log.path, site.error_log.level.as_str()), (5.0, None, "warn"));
+}
+
+#[test]
+fn tls_is_asked_for_where_a_host_or_a_listener_says_so() {
+    let tls = |text: &str| match &site(text).listen[0] {
+        gk_config::site::Listen::Tcp { tls, .. } => *tls,
+        gk_config::site::Listen::Unix { .. } => false,
+    };
+    assert!(tls("Listen 8443 https\n"));
+    assert!(tls("Listen 443\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n"));
+    assert!(!tls("Listen 80\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n"));
+}

@@ -111,3 +111,21 @@ pub fn init(name: &'static CStr, functions: Vec<Entry>) -> *mut c_void {
     // SAFETY: a static definition with static tables.
     unsafe { ffi::PyModuleDef_Init(definition) }.cast()
 }
+
+/// Starts Python in this process, runs `f` attached to its main interpreter, and finalises it. For tests of the crates above
+/// and for embedding; a worker is started by Python itself.
+///
+/// # Panics
+/// When Python was started in this process before: CPython starts once per process.
+pub fn embed<R>(f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
+    // SAFETY: no arguments.
+    let before = unsafe { ffi::Py_IsInitialized() };
+    assert!(before == 0, "Python was started in this process before");
+    // SAFETY: 0 leaves the signal handlers alone.
+    unsafe { ffi::Py_InitializeEx(0) };
+    // SAFETY: this thread is attached after initialisation, until finalisation below.
+    let result = f(unsafe { Attached::assume() });
+    // SAFETY: attached to the main interpreter, on the thread that initialised it.
+    unsafe { ffi::Py_FinalizeEx() };
+    result
+}

@@ -62,13 +62,22 @@ impl ThreadStates {
 
     /// Ends a sub-interpreter: joins its non-daemon threads, runs its atexit functions. The thread must be detached, and
     /// every other thread must have given up its state there ([`ThreadStates::give_up`]).
-    pub fn end(&mut self, interpreter: Interpreter) {
+    pub fn end(&mut self, main: Interpreter, interpreter: Interpreter) {
         let state = self.state_of(interpreter);
+        let main = self.state_of(main);
         self.states.retain(|(i, _)| *i != interpreter);
         // SAFETY: a state of this thread and not current anywhere.
         unsafe { ffi::PyEval_RestoreThread(state) };
         // SAFETY: current, and the last state of that interpreter by this function's contract.
         unsafe { ffi::Py_EndInterpreter(state) };
+        // Up to 3.11 the GIL is then held with no current state; from 3.12 on it is released.
+        if cfg!(Py_3_12) {
+            return;
+        }
+        // SAFETY: the GIL is held and there is no current state; a state of this thread becomes it.
+        unsafe { ffi::PyThreadState_Swap(main) };
+        // SAFETY: attached through `main`.
+        unsafe { ffi::PyEval_SaveThread() };
     }
 
     /// Deletes this thread's states, for a thread that ends. The thread must be detached.

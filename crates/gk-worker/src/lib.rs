@@ -21,4 +21,4 @@ mod thread;
 mod watchdog;
 mod worker;
 
-pub use worker::run;
+pub use worker::{run, run_with};

@@ -27,15 +27,20 @@ const TICK: Duration = Duration::from_millis(250);
 /// Longest traceback sent to the supervisor, in bytes.
 const MOST_TRACEBACK: usize = 16 * 1024;
 
-/// Runs a worker to its end; the exit status. Called on Python's main thread.
+/// Runs a worker to its end with what the supervisor left at the agreed descriptors; the exit status. Called on Python's
+/// main thread.
 pub fn run(py: Attached<'_>) -> i32 {
-    let (control, setup) = match take_over() {
-        Ok(parts) => parts,
+    match take_over() {
+        Ok((control, setup)) => run_with(py, control, setup),
         Err(why) => {
             eprintln!("gilkeeper.worker: {why}");
-            return 2;
+            2
         }
-    };
+    }
+}
+
+/// The same with the parts given.
+pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
     gk_sys::log::configure(setup.log.level, setup.log.json);
     let python = gk_python::version::text(py);
     let gil_mode = gil_mode(py);
@@ -396,7 +401,7 @@ impl Worker {
         }
         for (name, group) in self.engine.groups.all() {
             if !name.is_empty() {
-                states.end(group.interpreter);
+                states.end(self.engine.groups.main(), group.interpreter);
             }
         }
         0

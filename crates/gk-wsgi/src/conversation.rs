@@ -123,7 +123,7 @@ impl Conversation {
             }
             self.send_head(&mut state, false);
             state.written += data.len() as u64;
-            last || state.length == Some(state.written)
+            state.length.map_or(last, |length| length == state.written)
         };
         if data.is_empty() {
             return Ok(());

@@ -253,7 +253,7 @@ pub const OPTIONS: &[DaemonOption] = &[
         "seconds",
         "0, off",
         queue_timeout,
-        "How long a request may wait for a free request thread; then 503 or 504.",
+        "How long a request may wait for a free request thread; then 503 with Retry-After.",
     ),
     row(
         "listen-backlog",

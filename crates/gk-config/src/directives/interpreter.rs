@@ -85,6 +85,8 @@ fn per_interpreter_gil(scope: &mut Scope, words: &[Word]) -> Applied {
         );
     }
     scope.interpreter().per_interpreter_gil = Some(on);
+    let block = scope.block;
+    scope.raw.gil_words.insert(block, words[0].clone());
     Ok(())
 }
 

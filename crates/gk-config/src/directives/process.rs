@@ -24,7 +24,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIRestrictProcess", "name …", Contexts::ANY, Arity::at_least(1), restrict_process)
         .default("any group")
         .doc("The process groups that may be selected in this scope; another one is answered 500 with WSGI0149. \
-              `%{GLOBAL}` names the unset group."),
+              `%{GLOBAL}` names the first group."),
     Directive::inert("WSGISocketPrefix", "path-prefix", Contexts::GLOBAL,
         "front and workers share a socket pair that has no name in the file system"),
     Directive::inert("WSGISocketRotation", "On|Off", Contexts::GLOBAL,

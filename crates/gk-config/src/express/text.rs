@@ -1,9 +1,11 @@
 //! The directive text `serve` makes of its options.
 
 use super::ServeOptions;
+use super::script::script;
+use super::writer::Text;
 use crate::Surroundings;
 use crate::diagnostic::Complaint;
-use crate::token::{Word, quote};
+use crate::token::Word;
 use crate::values;
 use std::path::Path;
 
@@ -35,54 +37,6 @@ pub fn generate(options: &ServeOptions, surroundings: &Surroundings) -> Result<S
         text.out.push('\n');
     }
     Ok(text.finish())
-}
-
-/// Lines of directives with quoted values.
-#[derive(Default)]
-struct Text {
-    out: String,
-    dollar: bool,
-    bad: Option<String>,
-}
-
-impl Text {
-    /// Adds a line.
-    fn line(&mut self, name: &str, words: &[&str]) {
-        self.out.push_str(name);
-        for word in words {
-            let quoted = self.word(word);
-            self.out.push(' ');
-            self.out.push_str(&quoted);
-        }
-        self.out.push('\n');
-    }
-
-    /// A line for a value that was given.
-    fn given(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.line(name, &[value]);
-        }
-    }
-
-    /// Quotes a word and keeps `${` from being replaced.
-    fn word(&mut self, word: &str) -> String {
-        if word.contains(['\n', '\r', '\0']) {
-            self.bad.get_or_insert_with(|| {
-                format!("a value must stand on one line, not `{}`", word.escape_debug())
-            });
-        }
-        let quoted = quote(word);
-        if !quoted.contains("${") {
-            return quoted;
-        }
-        self.dollar = true;
-        quoted.replace("${", "${DOLLAR}{")
-    }
-
-    fn finish(self) -> String {
-        let define = if self.dollar { "Define DOLLAR $\n" } else { "" };
-        format!("{define}{}", self.out)
-    }
 }
 
 /// Turns the complaint about a value into one sentence.
@@ -356,32 +310,6 @@ fn mount(text: &mut Text, o: &ServeOptions) -> Result<(), String> {
     sound(text)
 }
 
-/// What SCRIPT names: the target of the alias and the callable, if it names one.
-fn script(script: &str) -> Result<(String, Option<&str>), String> {
-    let (place, callable) = match script.rsplit_once(':') {
-        Some((place, callable)) if is_name(callable) => (place, Some(callable)),
-        _ => (script, None),
-    };
-    let is_file = |text: &str| text.contains('/') || text.ends_with(".py") || text.ends_with(".wsgi");
-    if is_file(place) && !place.ends_with('/') {
-        return Ok((place.to_owned(), callable));
-    }
-    if !place.is_empty() && place.split('.').all(is_name) {
-        return Ok((format!("module:{place}"), callable));
-    }
-    let expected = "a file such as wsgi.py or site.wsgi, or package.module[:callable]";
-    match script {
-        "" => Err(format!("SCRIPT is missing: {expected}")),
-        script => Err(format!("SCRIPT takes {expected}, not `{script}`")),
-    }
-}
-
-fn is_name(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
-        && chars.all(|c| c.is_alphanumeric() || c == '_')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,16 +340,6 @@ mod tests {
         assert_eq!(site.hosts[0].statics[0].path, Path::new("/srv/my site/static files"));
         assert_eq!(site.imports.len(), 1);
         assert!(site.hosts[0].base.pass_authorization);
-    }
-
-    #[test]
-    fn scripts_and_modules() {
-        assert_eq!(script("wsgi.py").unwrap(), ("wsgi.py".to_owned(), None));
-        assert_eq!(script("a/b:app").unwrap(), ("a/b".to_owned(), Some("app")));
-        assert_eq!(script("shop.web:make").unwrap(), ("module:shop.web".to_owned(), Some("make")));
-        assert!(script("not a module").unwrap_err().starts_with("SCRIPT takes a file"));
-        assert!(script("").unwrap_err().contains("missing"));
-        assert!(script("1x").is_err() && script("a..b").is_err() && script("dir/").is_err());
     }
 
     #[test]

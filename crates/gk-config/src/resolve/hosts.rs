@@ -32,6 +32,9 @@ pub fn resolve(raw: &mut Raw, journal: &mut Journal) -> Vec<Host> {
 /// The embedded process, which does not exist here, is the first group.
 fn replace_embedded(patch: &mut SettingsPatch, first: &str) {
     replace_empty(&mut patch.process_group, first);
+    for name in patch.restrict_process.iter_mut().flatten().filter(|name| name.is_empty()) {
+        *name = first.to_owned();
+    }
 }
 
 fn replace_empty(name: &mut Option<String>, first: &str) {

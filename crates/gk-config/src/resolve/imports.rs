@@ -36,14 +36,21 @@ pub fn resolve(raw: &Raw, hosts: &[Host], journal: &mut Journal) -> Vec<ImportSc
     imports
 }
 
+/// Adds an import; one that is there already is only given its callable.
 fn push(imports: &mut Vec<ImportScript>, script: ImportScript) {
-    let same = |other: &ImportScript| {
-        (&other.target, &other.process_group, &other.application_group, &other.callable_object)
-            == (&script.target, &script.process_group, &script.application_group, &script.callable_object)
-    };
-    if !imports.iter().any(same) {
-        imports.push(script);
+    let place = |i: &ImportScript| (i.target.clone(), i.process_group.clone(), i.application_group.clone());
+    let wanted = place(&script);
+    let known = imports.iter_mut().filter(|other| place(other) == wanted);
+    for other in known {
+        if script.callable_object.is_none() || other.callable_object == script.callable_object {
+            return;
+        }
+        if other.callable_object.is_none() {
+            other.callable_object = script.callable_object;
+            return;
+        }
     }
+    imports.push(script);
 }
 
 /// An alias that names both groups must stand below the declaration of its group.

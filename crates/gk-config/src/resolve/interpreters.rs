@@ -3,6 +3,7 @@
 use crate::diagnostic::{Complaint, Journal};
 use crate::raw::Raw;
 use crate::site::{InterpreterOptions, Site};
+use crate::{PythonBuild, Surroundings};
 use std::path::PathBuf;
 
 /// The options of one interpreter.
@@ -46,11 +47,10 @@ impl InterpreterOptions {
         let last = |get: fn(&Self) -> Option<bool>| layers.iter().rev().find_map(|block| get(block));
         let own_gil = !application_group.is_empty() && last(|b| b.per_interpreter_gil).unwrap_or(false);
         let free_threading = last(|b| b.free_threading).unwrap_or(false);
-        let shares_gil = !own_gil || free_threading;
         let switch = layers.iter().rev().find(|block| block.switch_interval.is_some());
         let scoped =
             switch.is_some_and(|b| b.application_group.as_deref().is_some_and(|name| !name.is_empty()));
-        let skipped = scoped && shares_gil;
+        let skipped = scoped && !own_gil;
         Interpreter {
             per_interpreter_gil: own_gil,
             free_threading,
@@ -103,16 +103,43 @@ pub enum FreeThreading {
     Required,
 }
 
-/// Says which switch intervals will be left out.
-pub fn check(raw: &Raw, journal: &mut Journal) {
+/// Says which options will be left out. Those that only a running process can judge are judged here when the build
+/// of Python is known.
+pub fn check(raw: &Raw, surroundings: &Surroundings, journal: &mut Journal) {
+    let can = matches!(surroundings.python, Some(PythonBuild { free_threaded: true, .. }));
+    let names = || raw.groups.iter().map(|(group, _)| group.name.as_str());
+    let without_gil = |block: &InterpreterOptions| {
+        let mut groups =
+            names().filter(|name| block.process_group.as_deref().is_none_or(|wanted| wanted == *name));
+        can && groups.any(|group| InterpreterOptions::resolve(&raw.interpreters, group, "").free_threading)
+    };
+    for (index, word) in &raw.gil_words {
+        let block = &raw.interpreters[*index];
+        if block.per_interpreter_gil == Some(true) && without_gil(block) {
+            let message = "an own GIL means nothing in a process without GIL and is skipped";
+            journal.say(Complaint::warning(message).code("WSGI0202").at(word));
+        }
+    }
+    for (group, word) in &raw.groups {
+        let free = can && InterpreterOptions::resolve(&raw.interpreters, &group.name, "").free_threading;
+        if free && group.switch_interval.is_some() {
+            let message = "switch-interval= means nothing in a process without GIL and is skipped";
+            journal.say(Complaint::warning(message).code("WSGI0204").at(word));
+        }
+    }
     for (index, word) in &raw.switch_words {
         let block = &raw.interpreters[*index];
+        if without_gil(block) {
+            let message = "a switch interval means nothing in a process without GIL and is skipped";
+            let code = if *index == 0 { "WSGI0203" } else { "WSGI0205" };
+            journal.say(Complaint::warning(message).code(code).at(word));
+            continue;
+        }
         let Some(application) = block.application_group.as_deref().filter(|name| !name.is_empty()) else {
             continue;
         };
-        let groups = raw.groups.iter().map(|(group, _)| group.name.as_str());
         let mut groups =
-            groups.filter(|name| block.process_group.as_deref().is_none_or(|wanted| wanted == *name));
+            names().filter(|name| block.process_group.as_deref().is_none_or(|wanted| wanted == *name));
         let resolved = |group: &str| InterpreterOptions::resolve(&raw.interpreters, group, application);
         if groups.all(|group| resolved(group).switch_interval_skipped) {
             let message = "a switch interval of one application group needs a GIL of its own and is skipped: with a \

@@ -1,0 +1,28 @@
+# The menu. Each recipe is one line; whatever needs an `if` lives in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help serve test build pythons peers bench lint doc compat fuzz clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+serve: ## build, install into .venv and serve the example site with 2 processes x 5 threads
+	@scripts/serve
+test: ## every ring on every CPython, from a fresh machine on; RINGS="rust compat …" for some
+	@scripts/test $(RINGS)
+build: ## a release wheel of PYTHON (default python3), installed into VENV (default .venv)
+	@scripts/build
+pythons: ## provide CPython 3.11, 3.14 and 3.14t; prints NAME PATH lines
+	@scripts/pythons
+peers: ## provide the servers that Gilkeeper is measured against
+	@scripts/peers
+bench: ## requests/s, CPU and memory beside the peers, ratios last; ARGS=--quick for the short form
+	@scripts/bench $(ARGS)
+lint: ## formatting, clippy, the house rules, licences
+	@scripts/lint
+doc: ## the crates' documentation, in target/doc
+	@scripts/with-python 3.14 cargo doc --workspace --no-deps
+compat: ## the scenario suite on ours, then on mod_wsgi
+	@scripts/test compat compat-mod_wsgi
+fuzz: ## a minute of each fuzz target
+	@scripts/fuzz
+clean: ## remove what was built in the tree
+	@rm -rf target .venv .venv-* compat/.venv bench-results fuzz/target

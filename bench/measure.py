@@ -1,0 +1,164 @@
+"""One measurement: load from wrk, CPU and memory of a server's processes from /proc, and whether the answers were right."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import client
+from servers import Running
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Sample:
+    """One run. `invalid` says why its figures must not be used."""
+
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us_per_request: float
+    pss_mb: float
+    invalid: str = ""
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """User and system time of the processes, threads included."""
+    total = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += int(fields[11]) + int(fields[12])
+    return total / TICK
+
+
+def pss_megabytes(pids: list[int]) -> float:
+    """Memory with shared pages counted once."""
+    total = 0
+    for pid in pids:
+        try:
+            found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
+        except OSError:
+            continue
+        total += int(found[1]) if found else 0
+    return total / 1024
+
+
+def milliseconds(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60000.0}[unit]
+
+
+def megabytes(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(B|KB|MB|GB)", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"B": 1 / 1048576, "KB": 1 / 1024, "MB": 1.0, "GB": 1024.0}[unit]
+
+
+def answers(server: Running, target: str, expected: bytes, seconds: float = 30.0) -> int:
+    """Waits until the server answers as it should; the size of that response in bytes, head and all."""
+    deadline = time.monotonic() + seconds
+    last = "nothing"
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            raise RuntimeError(f"{server.name} ended with {server.process.returncode}:\n{server.words()}")
+        try:
+            with client.Connection(server.port, 5.0) as connection:
+                connection.send(client.message("GET", target, host=f"127.0.0.1:{server.port}"))
+                head = connection.head()
+                size = sum(len(f"{name}: {value}\r\n") for name, value in head.headers) + len(f"{head.version} {head.status} {head.reason}\r\n\r\n")
+                if (length := head.get("Content-Length")) is not None:
+                    body, _ = connection.exactly(int(length))
+                    size += len(body)
+                else:
+                    body, _ = connection.chunks()
+                    size += len(body) + len(f"{len(body):x}\r\n\r\n0\r\n\r\n")
+            if head.status == 200 and expected in body:
+                return size
+            last = f"{head.status} {body[:100]!r}"
+        except (OSError, client.Broken, ValueError) as problem:
+            last = repr(problem)
+        time.sleep(0.02)
+    raise RuntimeError(f"{server.name} gave {last} for {target}:\n{server.words()}")
+
+
+def load(port: int, target: str, connections: int, seconds: float) -> str:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "10s", f"http://127.0.0.1:{port}{target}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
+
+
+def measure(server: Running, target: str, expected: bytes, connections: int, seconds: float, warm_up: float) -> Sample:
+    """Warm-up, then the run, with the server's CPU around it."""
+    size = answers(server, target, expected)
+    load(server.port, target, connections, max(warm_up, 1.0))
+    pids = server.pids()
+    before = cpu_seconds(pids)
+    text = load(server.port, target, connections, seconds)
+    cpu = cpu_seconds(server.pids()) - before
+    counted = re.search(r"(\d+) requests in ([\d.]+\w+), ([\d.]+\w+) read", text)
+    assert counted, text
+    requests = int(counted[1])
+    # wrk rounds its time to 10 ms, so the rate is its own line.
+    rate = re.search(r"^Requests/sec:\s+([\d.]+)", text, re.M)
+    quantiles = {name: milliseconds(value) for name, value in re.findall(r"^\s+(50|99)%\s+([\d.]+\w+)$", text, re.M)}
+    invalid = []
+    if found := re.search(r"Non-2xx or 3xx responses: (\d+)", text):
+        invalid.append(f"{found[1]} responses were no success")
+    if found := re.search(r"Socket errors: .*", text):
+        if any(int(number) for number in re.findall(r"\d+", found[0])):
+            invalid.append(found[0].lower())
+    expected_size = requests * size / 1048576
+    if requests and abs(megabytes(counted[3]) / expected_size - 1) > 0.05:
+        invalid.append(f"{counted[3]} read for {requests} requests of {size} bytes")
+    try:
+        answers(server, target, expected, 5.0)
+    except RuntimeError as problem:
+        invalid.append(str(problem).splitlines()[0])
+    return Sample(
+        requests_per_second=float(rate[1]) if rate else 0.0,
+        p50_ms=quantiles.get("50", 0.0),
+        p99_ms=quantiles.get("99", 0.0),
+        cpu_us_per_request=cpu / requests * 1e6 if requests else 0.0,
+        pss_mb=pss_megabytes(server.pids()),
+        invalid="; ".join(invalid),
+    )
+
+
+def latencies(port: int, target: str, seconds: float) -> list[float]:
+    """Milliseconds of each request of one connection that asks again as soon as it is answered, sorted."""
+    took = []
+    end = time.monotonic() + seconds
+    request = client.message("GET", target)
+    with client.Connection(port) as connection:
+        while (begun := time.monotonic()) < end:
+            connection.send(request)
+            answer = connection.response()
+            took.append((time.monotonic() - begun) * 1000)
+            if answer.status != 200 or not answer.complete:
+                raise RuntimeError(f"{answer.status} for {target}")
+    return sorted(took)
+
+
+def quantile(values: list[float], share: float) -> float:
+    return values[min(int(len(values) * share), len(values) - 1)]
+
+
+def mixed(server: Running, seconds: float, slow_connections: int) -> tuple[float, float]:
+    """p99 of /fast in ms: alone, and beside /slow on `slow_connections` connections."""
+    answers(server, "/fast", b"waited")
+    latencies(server.port, "/fast", 0.5)
+    alone = quantile(latencies(server.port, "/fast", seconds), 0.99)
+    command = ["wrk", "-t1", f"-c{slow_connections}", f"-d{seconds + 1:g}s", f"http://127.0.0.1:{server.port}/slow"]
+    slow = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        latencies(server.port, "/fast", 0.3)
+        beside = quantile(latencies(server.port, "/fast", seconds), 0.99)
+    finally:
+        slow.wait(30)
+    return alone, beside

@@ -1,0 +1,208 @@
+"""How each server is started: one function a server, from processes x threads to a command.
+
+What all have in common: loopback, no access log, no TLS, keep-alive on and unlimited, the same application file and the
+same CPython. No measuring here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import harness
+
+HERE = Path(__file__).resolve().parent
+APPS = harness.APPS
+
+
+@dataclass(frozen=True)
+class Job:
+    """One server on one application: `script` is the application's file."""
+
+    script: Path
+    processes: int
+    threads: int
+    port: int
+    folder: Path
+
+    @property
+    def module(self) -> str:
+        return self.script.stem
+
+
+def peer(name: str) -> str:
+    return str(harness.peers() / "bin" / name)
+
+
+def gilkeeper(job: Job) -> list[str]:
+    conf = job.folder / "gilkeeper.conf"
+    conf.write_text(f"""
+ServerName localhost
+Listen 127.0.0.1:{job.port}
+LogLevel warn
+ErrorLog {job.folder}/error.log
+MaxKeepAliveRequests 0
+WSGIDaemonProcess bench processes={job.processes} threads={job.threads}
+WSGIScriptAlias / {job.script} process-group=bench application-group=%{{GLOBAL}}
+""")
+    return [harness.gilkeeper(), "serve", "-c", str(conf), "--server-root", str(job.folder / "root"), "--admin", "off"]
+
+
+def apache(job: Job, mpm: str, wsgi: str) -> list[str]:
+    modules = "".join(f"LoadModule {name}_module {harness.modules_folder()}/mod_{name}.so\n" for name in ("mpm_event", "authz_core"))
+    user = "User www-data\nGroup www-data\n" if os.geteuid() == 0 else ""
+    conf = job.folder / "httpd.conf"
+    conf.write_text(f"""
+ServerRoot {job.folder}
+ServerName localhost
+PidFile {job.folder}/httpd.pid
+{modules}{harness.mod_wsgi_configuration()}
+{user}Listen 127.0.0.1:{job.port}
+ErrorLog {job.folder}/error.log
+LogLevel warn
+KeepAlive On
+MaxKeepAliveRequests 0
+KeepAliveTimeout 30
+WSGISocketPrefix {job.folder}/wsgi
+{mpm}
+<Directory />
+    Require all granted
+</Directory>
+WSGIApplicationGroup %{{GLOBAL}}
+{wsgi}
+WSGIScriptAlias / {job.script}
+""")
+    return [harness.apache(), "-DFOREGROUND", "-f", str(conf)]
+
+
+def mod_wsgi_daemon(job: Job) -> list[str]:
+    wsgi = f"WSGIDaemonProcess bench processes={job.processes} threads={job.threads}\nWSGIProcessGroup bench"
+    return apache(job, "", wsgi)
+
+
+def mod_wsgi_embedded(job: Job) -> list[str]:
+    """P Apache children with 64 threads each: with fewer, Apache closes kept-alive connections to serve others."""
+    threads = max(job.threads, 64)
+    mpm = f"""StartServers {job.processes}
+ServerLimit {job.processes}
+ThreadsPerChild {threads}
+MaxRequestWorkers {job.processes * threads}
+MinSpareThreads 1
+MaxSpareThreads {job.processes * threads}"""
+    return apache(job, mpm, "")
+
+
+def granian(job: Job) -> list[str]:
+    command = [peer("granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(job.port), "--no-ws", "--log-level", "error"]
+    command += ["--workers", str(job.processes), "--blocking-threads", str(job.threads), "--runtime-threads", "1"]
+    return [*command, "--working-dir", str(job.script.parent), f"{job.module}:application"]
+
+
+def gunicorn(job: Job) -> list[str]:
+    command = [peer("gunicorn"), "-b", f"127.0.0.1:{job.port}", "-w", str(job.processes), "--threads", str(job.threads)]
+    command += ["-k", "gthread", "--keep-alive", "30", "--log-level", "error", "--chdir", str(job.script.parent)]
+    return [*command, f"{job.module}:application"]
+
+
+def uwsgi(job: Job) -> list[str]:
+    """Its HTTP router in front, as that is what keeps connections alive."""
+    command = [peer("uwsgi"), "--http", f"127.0.0.1:{job.port}", "--http-keepalive=30", "--add-header", "Connection: keep-alive"]
+    command += ["--master", "--die-on-term", "--disable-logging", "--need-app", "--enable-threads", "--listen", "100"]
+    command += ["--processes", str(job.processes), "--threads", str(job.threads), "--virtualenv", str(harness.peers())]
+    return [*command, "--chdir", str(job.script.parent), "--module", f"{job.module}:application"]
+
+
+def waitress(job: Job) -> list[str] | None:
+    """Threads only: there is no second process to ask for."""
+    if job.processes > 1:
+        return None
+    command = [peer("waitress-serve"), "--listen", f"127.0.0.1:{job.port}", "--threads", str(job.threads)]
+    return [*command, f"{job.module}:application"]
+
+
+def bjoern(job: Job) -> list[str] | None:
+    """One thread a process."""
+    if job.threads > 1 and job.processes == 1:
+        return None
+    return [peer("python"), str(HERE / "bjoern_server.py"), str(job.script), str(job.port), str(job.processes)]
+
+
+SERVERS: dict[str, Callable[[Job], list[str] | None]] = {
+    "gilkeeper": gilkeeper,
+    "mod_wsgi-daemon": mod_wsgi_daemon,
+    "mod_wsgi-embedded": mod_wsgi_embedded,
+    "granian": granian,
+    "gunicorn-gthread": gunicorn,
+    "uwsgi": uwsgi,
+    "waitress": waitress,
+    "bjoern": bjoern,
+}
+
+
+class NoSuchForm(Exception):
+    """The server has no such combination of processes and threads."""
+
+
+class Running:
+    """A server while it runs; ends it by pid, and whatever it started."""
+
+    def __init__(self, name: str, script: Path, processes: int, threads: int) -> None:
+        self.name, self.run = name, uuid.uuid4().hex
+        self.folder = Path(tempfile.mkdtemp(prefix=f"gilkeeper-bench-{name}-"))
+        self.folder.chmod(0o755)
+        # Apache's user reads the application from here, whoever owns the checkout.
+        app = shutil.copytree(script.parent, self.folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+        data = self.folder / "data"
+        data.mkdir()
+        data.chmod(0o777)
+        self.port = harness.free_port()
+        command = SERVERS[name](Job(Path(app) / script.name, processes, threads, self.port, self.folder))
+        if command is None:
+            shutil.rmtree(self.folder)
+            raise NoSuchForm
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "PYTHONPATH": str(app),
+            "READING_ROOM_DB": str(data / "reading-room.db"),
+            harness.MARK: self.run,
+        }
+        with open(self.folder / "console.log", "wb") as console:
+            self.process = subprocess.Popen(
+                command, cwd=data, env=environment, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+            )
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            # The whole group: bjoern's processes have no parent that would end them.
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(15)
+            harness.until(lambda: not harness.processes_of(self.run), "the server has ended", 10)
+        except (subprocess.TimeoutExpired, AssertionError):
+            print(f"bench: {self.name} did not end and was killed", file=sys.stderr)
+            for pid in harness.processes_of(self.run):
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait(15)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def words(self) -> str:
+        """The end of what it printed, for a server that does not answer."""
+        text = ""
+        for name in ("console.log", "error.log"):
+            if (self.folder / name).exists():
+                text += (self.folder / name).read_text(errors="replace")[-1500:]
+        return text
+
+    def pids(self) -> list[int]:
+        return harness.processes_of(self.run)

@@ -1,0 +1,1 @@
+"""A script without the callable that is asked for."""

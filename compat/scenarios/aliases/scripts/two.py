@@ -1,0 +1,6 @@
+"""A script in a folder of scripts."""
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return ["|".join(["two", environ["SCRIPT_NAME"], environ["PATH_INFO"]]).encode("latin-1")]

@@ -1,0 +1,110 @@
+"""Limits, and the directives that change one thing each."""
+
+from __future__ import annotations
+
+import time
+
+import client
+import pytest
+from differs import differs
+from harness import Server, until
+
+
+def test_a_body_past_the_limit(server: Server) -> None:
+    assert server.ask("/probes/echo", "POST", body=b"x" * 1000).status == 200
+    assert server.ask("/probes/echo", "POST", body=b"x" * 1001).status == 413
+
+
+def test_a_chunked_body_past_the_limit(server: Server) -> None:
+    def chunks(size: int) -> client.Response:
+        return server.ask("/chunked/echo", "POST", headers={"Transfer-Encoding": "chunked"}, body=client.chunked(b"x" * size))
+
+    assert chunks(1000).status == 200
+    assert chunks(1001).status == 413
+
+
+def test_a_chunked_body_where_it_is_not_allowed(server: Server) -> None:
+    server.mark_log()
+    answer = server.ask("/probes/echo", "POST", headers={"Transfer-Encoding": "chunked"}, body=client.chunked(b"abc"))
+    assert answer.status == 411
+    server.wait_log("WSGI0139")
+
+
+def test_the_request_line(server: Server) -> None:
+    assert server.ask("/probes/single?" + "q" * 400).status == 200
+    assert server.ask("/probes/single?" + "q" * 600).status == 414
+
+
+def test_the_number_of_fields(server: Server) -> None:
+    assert server.ask("/probes/single", headers=[(f"X-{number}", "1") for number in range(17)]).status == 200
+    answer = server.ask("/probes/single", headers=[(f"X-{number}", "1") for number in range(30)])
+    assert answer.status == differs("Status for header limits", ours=431, mod_wsgi=400)
+
+
+def test_the_size_of_a_field(server: Server) -> None:
+    assert server.ask("/probes/single", headers={"X-Long": "v" * 300}).status == 200
+    answer = server.ask("/probes/single", headers={"X-Long": "v" * 500})
+    assert answer.status == differs("Status for header limits", ours=431, mod_wsgi=400)
+
+
+def test_an_idle_connection_is_closed(server: Server) -> None:
+    with server.connect(timeout=6.0) as connection:
+        connection.send(client.message("GET", "/probes/single"))
+        assert connection.response().status == 200
+        begun = time.monotonic()
+        assert connection.closed_by_server()
+        assert 0.5 < time.monotonic() - begun < 5.0
+
+
+def test_a_connection_serves_only_so_many(server: Server) -> None:
+    with server.connect() as connection:
+        for _ in range(4):
+            connection.send(client.message("GET", "/probes/single"))
+            answer = connection.response()
+            assert answer.status == 200
+            if (answer.get("Connection") or "").lower() == "close":
+                break
+        assert (answer.get("Connection") or "").lower() == "close"
+        assert connection.closed_by_server()
+
+
+def test_authorization(server: Server) -> None:
+    headers = {"Authorization": "Bearer x"}
+    assert "HTTP_AUTHORIZATION" not in server.ask("/probes/environ", headers=headers).json["values"]
+    assert server.ask("/with-authorization/environ", headers=headers).json["values"]["HTTP_AUTHORIZATION"] == "Bearer x"
+
+
+@pytest.mark.parametrize(("line", "own"), [("200%20OK", True), ("404%20Missing", False), ("503%20Later", False), ("302%20Found", True)])
+def test_error_override(server: Server, line: str, own: bool) -> None:
+    answer = server.ask(f"/overridden/status?line={line}&body=from-the-application")
+    assert answer.status == int(line[:3])
+    assert (b"from-the-application" in answer.body) is own
+
+
+def test_a_request_that_waited_too_long(server: Server) -> None:
+    with server.connect() as first, server.connect() as second:
+        first.send(client.message("GET", "/narrow/sleep?seconds=2.5"))
+        until(lambda: server.ask("/probes/single").status == 200, "the others are served")
+        second.send(client.message("GET", "/narrow/single"))
+        assert first.response().body == b"slept"
+        answer = second.response()
+        assert answer.status == differs("queue-timeout", ours=503, mod_wsgi=504)
+        assert (answer.get("Retry-After") is not None) is differs("queue-timeout", ours=True, mod_wsgi=False)
+
+
+def test_python_options(server: Server) -> None:
+    seen = server.ask("/probes/where").json
+    assert (seen["optimize"], seen["dont_write_bytecode"]) == (1, True)
+
+
+def test_signal_handlers_are_not_installed(server: Server) -> None:
+    assert server.ask("/signals").body == b"True"
+
+
+def test_denied(server: Server) -> None:
+    assert server.ask("/denied/single").status == 403
+
+
+@pytest.mark.parametrize("mount", ["/by-a-variable", "/included"])
+def test_the_language(server: Server, mount: str) -> None:
+    assert server.ask(f"{mount}/single").body == b"exactly one block"

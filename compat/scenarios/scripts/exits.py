@@ -1,0 +1,3 @@
+"""A script that ends its process, as it thinks."""
+
+raise SystemExit(4)

@@ -1,0 +1,3 @@
+"""A callable that is none."""
+
+application = 3

@@ -1,0 +1,50 @@
+"""What the client and the log get for scripts that do not load."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Server
+
+BROKEN = {
+    "/syntax": ("WSGI0105", "SyntaxError"),
+    "/import": ("WSGI0109", "ModuleNotFoundError: No module named 'a_module_nobody_has'"),
+    "/exit": ("WSGI0107", ""),
+    "/second": ("WSGI0109", "not ready yet"),
+    "/not-callable": ("WSGI0174", "not callable"),
+    "/wrong-signature": ("WSGI0174", "positional argument"),
+    "/preload-fails": ("WSGI0109", "preload_fails.py failed"),
+}
+
+
+@pytest.mark.parametrize("target", BROKEN)
+def test_is_a_500_with_a_traceback_in_the_log(server: Server, target: str) -> None:
+    code, words = BROKEN[target]
+    server.mark_log()
+    answer = server.ask(target)
+    assert answer.status == 500 and answer.complete
+    assert b"Traceback" not in answer.body and b"as it was told to" not in answer.body
+    server.wait_log(code)
+    server.wait_log(words)
+
+
+def test_a_failed_import_is_tried_again_with_each_request(server: Server) -> None:
+    assert server.ask("/second").status == 500
+    (server.root / "app" / "ready").touch()
+    assert server.ask("/second").body == b"ready"
+
+
+def test_a_class_is_an_application(server: Server) -> None:
+    assert server.ask("/class").body == b"from a class"
+
+
+def test_a_failed_preload_is_logged_at_the_start(server: Server) -> None:
+    assert "WSGI0110" in server.log() or "WSGI0109" in server.log()
+    assert "preload_fails.py failed, as it was told to" in server.log()
+
+
+def test_the_others_are_served(server: Server) -> None:
+    pids = set()
+    for target in BROKEN:
+        server.ask(target)
+        pids.add(server.ask("/probes/where").json["pid"])
+    assert len(pids) == 1

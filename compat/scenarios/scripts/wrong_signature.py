@@ -1,0 +1,5 @@
+"""A callable that takes too little."""
+
+
+def application(environ):
+    return []

@@ -1,0 +1,73 @@
+"""request-timeout and its interruption, maximum-requests, restart-interval, inactivity-timeout, eviction."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import client
+from harness import Server, until
+
+
+def pid_of(server: Server, group: str) -> int:
+    return int(until(lambda: (answer := server.ask(f"/{group}/where")).status == 200 and answer.json["pid"], "a process answers"))
+
+
+def test_a_request_that_takes_too_long_costs_the_process(server: Server) -> None:
+    pid = pid_of(server, "timed")
+    server.mark_log()
+    answer = server.ask("/timed/sleep?seconds=20")
+    assert answer.status in (502, 504)
+    assert pid_of(server, "timed") != pid
+    server.wait_log(r"probes\.py.*sleep|in sleep|sleep")
+
+
+def test_an_interruptible_request_is_ended_and_the_process_lives(server: Server) -> None:
+    pid = pid_of(server, "interrupted")
+    answer = server.ask("/interrupted/spin?seconds=20")
+    assert answer.status == 504
+    assert pid_of(server, "interrupted") == pid
+
+
+def test_an_uninterruptible_request_costs_the_process(server: Server) -> None:
+    pid = pid_of(server, "interrupted")
+    assert server.ask("/interrupted/sleep?seconds=20").status in (502, 504)
+    assert pid_of(server, "interrupted") != pid
+
+
+def test_a_request_in_time_is_left_alone(server: Server) -> None:
+    assert server.ask("/timed/sleep?seconds=0.3").body == b"slept"
+
+
+def test_maximum_requests(server: Server) -> None:
+    """Every request is answered, by one process after the other; a draining one may still serve a few."""
+    served: dict[int, int] = {}
+    for _ in range(40):
+        answer = server.ask("/counted/where")
+        assert answer.status == 200
+        served[answer.json["pid"]] = served.get(answer.json["pid"], 0) + 1
+    assert len(served) >= 4 and max(served.values()) <= 20
+
+
+def test_restart_interval(server: Server) -> None:
+    pid = pid_of(server, "aged")
+    until(lambda: pid_of(server, "aged") != pid, "another process answers", 15)
+
+
+def test_inactivity_timeout(server: Server) -> None:
+    pid = pid_of(server, "idle")
+    until(lambda: not os.path.exists(f"/proc/{pid}"), "the idle process has ended", 15)
+    assert pid_of(server, "idle") != pid
+
+
+def test_usr1_lets_a_request_end(server: Server) -> None:
+    pid = pid_of(server, "evicted")
+    with server.connect() as connection:
+        connection.send(client.message("GET", "/evicted/generator?n=1"))
+        assert connection.response().status == 200
+        connection.send(client.message("GET", "/evicted/sleep?seconds=1.5"))
+        until(lambda: server.ask("/evicted/where").json["pid"] == pid, "the process is busy and answers")
+        os.kill(pid, signal.SIGUSR1)
+        assert connection.response().body == b"slept"
+    assert until(lambda: (found := pid_of(server, "evicted")) != pid and found, "another process answers", 15)
+

@@ -1,0 +1,242 @@
+//! What `gilkeeper check` prints: the resolved site, what became of each directive, and the diagnostics, as text for
+//! people or JSON for programs. The JSON's `site` is the very value the server works from.
+
+mod lines;
+
+use crate::diagnostic::{Severity, render_all};
+use crate::directive::Status;
+use crate::site::{Listen, ProcessGroup, Scope, Settings, SettingsPatch, Site};
+use crate::{FreeThreading, Loaded, Used};
+use lines::{Lines, fields};
+use serde_json::{Value, json};
+
+/// The report as text.
+pub fn text(loaded: &Loaded) -> String {
+    let mut out = Lines::default();
+    match &loaded.site {
+        Some(site) => {
+            server(&mut out, site);
+            groups(&mut out, site);
+            interpreters(&mut out, site);
+            hosts(&mut out, site);
+        }
+        None => out.head("The configuration has errors and is not used."),
+    }
+    used(&mut out, &loaded.used);
+    let said = render_all(&loaded.diagnostics);
+    if !said.is_empty() {
+        out.head("Messages");
+        out.raw("\n");
+        out.raw(&said);
+    }
+    out.finish()
+}
+
+/// The report as JSON.
+pub fn json(loaded: &Loaded) -> String {
+    let directives: Vec<Value> = loaded.used.iter().map(directive).collect();
+    let effective = loaded.site.as_ref().map(|site| {
+        let groups = site.groups.iter().map(|group| {
+            json!({
+                "process_group": group.name,
+                "switch_interval": site.switch_interval(&group.name),
+                "free_threading": free_threading(site, group),
+            })
+        });
+        groups.collect::<Vec<_>>()
+    });
+    let value = json!({
+        "ok": loaded.site.is_some(),
+        "errors": count(loaded, Severity::Error),
+        "warnings": count(loaded, Severity::Warning),
+        "site": loaded.site,
+        "effective": effective,
+        "directives": directives,
+        "diagnostics": loaded.diagnostics,
+    });
+    serde_json::to_string_pretty(&value).expect("values of a site have string keys and finite numbers")
+}
+
+fn count(loaded: &Loaded, severity: Severity) -> usize {
+    loaded.diagnostics.iter().filter(|d| d.severity == severity).count()
+}
+
+fn directive(used: &Used) -> Value {
+    let (status, why) = match used.status {
+        Status::Honoured => ("honoured", None),
+        Status::WithoutEffect(why) => ("accepted_without_effect", Some(why)),
+        Status::NotBuiltYet(area) => ("not_built_yet", Some(area)),
+        Status::Removed(why) => ("removed", Some(why)),
+    };
+    json!({ "name": used.name, "status": status, "why": why, "file": used.file, "line": used.line })
+}
+
+fn free_threading(site: &Site, group: &ProcessGroup) -> &'static str {
+    match site.free_threading(&group.name) {
+        FreeThreading::Off => "off",
+        FreeThreading::On => "on",
+        FreeThreading::Required => "required",
+    }
+}
+
+fn server(out: &mut Lines, site: &Site) {
+    out.head("Server");
+    for listen in &site.listen {
+        let text = match listen {
+            Listen::Tcp { host, port, tls } => {
+                let host = host.as_deref().unwrap_or("*");
+                let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+                format!("{host}:{port}{}", if *tls { " (TLS)" } else { "" })
+            }
+            Listen::Unix { path } => format!("unix:{}", path.display()),
+        };
+        out.pair(1, "listen", &text);
+    }
+    out.pair(1, "admin", site.admin.as_deref().unwrap_or("off"));
+    out.pair(1, "server-root", &site.server_root.display().to_string());
+    if let Some(path) = &site.pid_file {
+        out.pair(1, "pid-file", &path.display().to_string());
+    }
+    for (name, value) in [("user", &site.user), ("group", &site.group)] {
+        if let Some(value) = value {
+            out.pair(1, name, value);
+        }
+    }
+    let log = site.error_log.path.as_ref().map_or("terminal".to_owned(), |p| p.display().to_string());
+    let form = if site.error_log.json { ", JSON" } else { "" };
+    out.pair(1, "error-log", &format!("{log}, from {} up{form}", site.error_log.level));
+    out.head("HTTP");
+    out.fields(1, &fields(&site.http), None);
+    out.head("Python");
+    out.fields(1, &fields(&site.python), None);
+}
+
+fn groups(out: &mut Lines, site: &Site) {
+    for group in &site.groups {
+        out.head(&format!("Process group {}", group.name));
+        out.line(1, "(* differs from the default)");
+        let standard = fields(&ProcessGroup::named(&group.name));
+        out.fields(1, &fields(group), Some(&standard));
+        if let Some(seconds) = site.switch_interval(&group.name) {
+            out.pair(1, "effective switch interval", &format!("{seconds} s"));
+        }
+        out.pair(1, "effective free-threading", free_threading(site, group));
+        for import in site.imports.iter().filter(|import| import.process_group == group.name) {
+            let callable =
+                import.callable_object.as_deref().map(|c| format!(", callable {c}")).unwrap_or_default();
+            let script = lines::target(&import.target);
+            let application = lines::group(&import.application_group);
+            out.pair(
+                1,
+                "imports at start",
+                &format!("{script} in application group {application}{callable}"),
+            );
+        }
+    }
+}
+
+fn interpreters(out: &mut Lines, site: &Site) {
+    for (index, block) in site.interpreters.iter().enumerate() {
+        let mut fields = fields(block);
+        fields.retain(|(name, _)| name != "process-group" && name != "application-group");
+        if fields.is_empty() {
+            continue;
+        }
+        let mut title = String::from("Interpreters");
+        match index {
+            0 => title.push_str(" (all)"),
+            _ => {
+                for (key, value) in
+                    [("process-group", &block.process_group), ("application-group", &block.application_group)]
+                {
+                    if let Some(value) = value {
+                        title.push_str(&format!(" {key}={}", lines::group(value)));
+                    }
+                }
+            }
+        }
+        out.head(&title);
+        out.fields(1, &fields, None);
+    }
+}
+
+fn hosts(out: &mut Lines, site: &Site) {
+    for (index, host) in site.hosts.iter().enumerate() {
+        let name = host.server_name.as_deref().unwrap_or("(no name)");
+        out.head(&match index {
+            0 => format!("Main server {name}"),
+            _ => format!("Virtual host {name}"),
+        });
+        for address in &host.addresses {
+            let port = address.port.map_or("*".to_owned(), |p| p.to_string());
+            out.pair(1, "address", &format!("{}:{port}", address.host.as_deref().unwrap_or("*")));
+        }
+        for alias in &host.aliases {
+            out.pair(1, "server-alias", alias);
+        }
+        if let Some(root) = &host.document_root {
+            out.pair(1, "document-root", &root.display().to_string());
+        }
+        let mut aliases: Vec<(usize, String)> = Vec::new();
+        for mount in &host.mounts {
+            let url = if mount.url.is_empty() { "/" } else { &mount.url };
+            let kind = if mount.regex { "match" } else { "mount" };
+            let mut text = format!("{kind} {url} -> {}", lines::target(&mount.target));
+            for (key, value) in [
+                ("process-group", &mount.process_group),
+                ("application-group", &mount.application_group),
+                ("callable-object", &mount.callable_object),
+            ] {
+                if let Some(value) = value {
+                    text.push_str(&format!(" {key}={}", lines::group(value)));
+                }
+            }
+            aliases.push((mount.order, text));
+        }
+        for alias in &host.statics {
+            let url = if alias.url.is_empty() { "/" } else { &alias.url };
+            aliases.push((alias.order, format!("files {url} -> {}", alias.path.display())));
+        }
+        aliases.sort();
+        for (_, text) in &aliases {
+            out.line(1, text);
+        }
+        for log in &host.access_logs {
+            let path = log.path.as_ref().map_or("standard output".to_owned(), |p| p.display().to_string());
+            let format = if log.json { "JSON" } else { &log.format };
+            out.pair(1, "access-log", &format!("{path}, {format}"));
+        }
+        out.line(1, "settings (* differs from the default)");
+        out.fields(2, &fields(&host.base), Some(&fields(&Settings::default())));
+        for section in &host.sections {
+            let within = section.within.as_deref().map(|w| format!(" within {w}")).unwrap_or_default();
+            out.line(1, &format!("section {}{within}", scope(&section.scope)));
+            out.fields(2, &changed(&section.set), None);
+        }
+    }
+}
+
+fn changed(patch: &SettingsPatch) -> Vec<(String, String)> {
+    fields(patch)
+}
+
+fn scope(scope: &Scope) -> String {
+    match scope {
+        Scope::Location(place) => format!("<Location {place}>"),
+        Scope::LocationMatch(regex) => format!("<LocationMatch {regex}>"),
+        Scope::Directory(place) => format!("<Directory {place}>"),
+        Scope::DirectoryMatch(regex) => format!("<DirectoryMatch {regex}>"),
+        Scope::Files(name) => format!("<Files {name}>"),
+        Scope::FilesMatch(regex) => format!("<FilesMatch {regex}>"),
+    }
+}
+
+fn used(out: &mut Lines, used: &[Used]) {
+    if used.is_empty() {
+        return;
+    }
+    out.head("Directives");
+    for used in used {
+        out.line(1, &format!("{}:{} {}: {}", used.file, used.line, used.name, used.status.words()));
+    }
+}

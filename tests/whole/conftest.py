@@ -1,0 +1,49 @@
+"""`gilkeeper(...)` starts a server for one test and looks afterwards that nothing of it is left."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Gilkeeper
+
+
+@pytest.fixture
+def gilkeeper() -> Iterator[Callable[..., Gilkeeper]]:
+    started: list[Gilkeeper] = []
+
+    def start(*given: Any, environment: dict[str, str] | None = None, **named: Any) -> Gilkeeper:
+        server = Gilkeeper(*given, **named)
+        server.extra_environment.update(environment or {})
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    problems = []
+    for server in started:
+        if server.process is None or server.process.poll() is not None:
+            server.kill()
+            continue
+        try:
+            server.stop()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, problems
+    for server in started:
+        server.clean()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A failed test shows the end of the logs; their folder stays."""
+    report = yield
+    if report.failed and report.when == "call":
+        for folder in sorted(Path(tempfile.gettempdir()).glob("gilkeeper-whole-*")):
+            for name in ("console.log", "error.log"):
+                if (folder / name).exists():
+                    report.sections.append((f"{folder.name}/{name}", (folder / name).read_text(errors="replace")[-2500:]))
+    return report

@@ -1,0 +1,121 @@
+"""A whole Gilkeeper, as a user runs it: started from the command line or a configuration, asked with its own commands.
+
+Built on the scenario suite's harness; adds the commands, the load generator and what /proc tells.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import harness
+
+MEGABYTE = 1 << 20
+
+
+class Gilkeeper(harness.Server):
+    """The server under test with a configuration, or, where `arguments` are given, from the command line alone."""
+
+    def __init__(self, files: list[Path], conf: str = "", arguments: list[str] | None = None, name: str = "whole") -> None:
+        super().__init__(files, conf, name, "ours")
+        self.arguments = arguments
+        self.server_root = self.root / "server-root"
+
+    def command(self) -> list[str]:
+        if self.arguments is None:
+            return super().command()
+        given = [argument.replace("{app}", str(self.root / "app")) for argument in self.arguments]
+        address = ["--host", "127.0.0.1", "--port", str(self.port)]
+        return [harness.gilkeeper(), "serve", *given, *address, "--server-root", str(self.server_root), "--admin", "off"]
+
+    def tell(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Runs `gilkeeper …` against this server."""
+        command = [harness.gilkeeper(), *arguments, "--server-root", str(self.server_root)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+
+    def status(self) -> dict[str, Any]:
+        told = self.tell("status", "--format", "json")
+        assert told.returncode == 0, told.stderr
+        return json.loads(told.stdout)
+
+    def workers(self, group: str | None = None) -> list[int]:
+        """The pids of the workers that are ready."""
+        found = self.status()["workers"]
+        return [one["pid"] for one in found if one["state"] == "ready" and group in (None, one["process_group"])]
+
+    def wait_workers(self, number: int) -> list[int]:
+        return harness.until(lambda: len(found := self.workers()) == number and found, f"{number} workers are ready", 30)
+
+    def front(self) -> int:
+        """The front's pid: the one child that is no worker."""
+        assert self.process is not None
+        workers = {one["pid"] for one in self.status()["workers"]}
+        (found,) = {pid for pid in self.pids() if pid != self.process.pid and pid not in workers}
+        return found
+
+
+# === /proc ===
+
+
+def memory(pid: int, field: str = "VmRSS") -> int:
+    """Bytes of a field of /proc/PID/status."""
+    found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
+    assert found, f"{field} of {pid}"
+    return int(found[1]) * 1024
+
+
+def reset_peak(pid: int) -> None:
+    """From here on, VmHWM is the peak anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+# === load ===
+
+
+@dataclass
+class Load:
+    """What wrk saw."""
+
+    requests: int
+    refused: int
+    socket_errors: int
+    text: str
+
+
+class Wrk:
+    """wrk with `connections` kept-alive connections, in the background until `end`."""
+
+    def __init__(self, url: str, connections: int = 64) -> None:
+        command = ["wrk", "-t1", f"-c{connections}", "-d300s", "--timeout", "20s", url]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
+
+    def __enter__(self) -> Wrk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def end(self) -> Load:
+        """Stops it; wrk prints its counts when it is interrupted."""
+        self.process.send_signal(signal.SIGINT)
+        text, _ = self.process.communicate(timeout=60)
+        requests = re.search(r"(\d+) requests in", text)
+        assert requests, text
+        refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+        sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+        errors = sum(int(number) for number in sockets.groups()) if sockets else 0
+        return Load(int(requests[1]), int(refused[1]) if refused else 0, errors, text)
+
+
+def readable_by_others(path: str) -> bool:
+    """Whether another user could run what stands at `path`."""
+    real = Path(os.path.realpath(path))
+    return all(folder.stat().st_mode & 0o001 for folder in real.parents) and bool(real.stat().st_mode & 0o005)

@@ -1,0 +1,127 @@
+"""Reloads, kills and broken deploys under load: what a deploy must never cost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import until
+from running import Gilkeeper, Wrk
+
+Start = Callable[..., Gilkeeper]
+THREADS = 5
+CONF = f"""
+WSGIDaemonProcess site processes=2 threads={THREADS} home=${{APP}}
+WSGIScriptAlias / ${{APP}}/deployed.py process-group=site application-group=%{{GLOBAL}}
+"""
+SCRIPT = """
+import release
+import time
+
+
+def application(environ, start_response):
+    time.sleep(0.001)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(release.NAME)))])
+    return [release.NAME]
+"""
+
+
+
+def deployed(gilkeeper: Start, folder: Path) -> Gilkeeper:
+    """A server on a script that imports what is deployed."""
+    (folder / "deployed.py").write_text(SCRIPT)
+    (folder / "release.py").write_text('NAME = b"first"\n')
+    server = gilkeeper([folder], CONF)
+    server.wait_workers(2)
+    return server
+
+
+def test_ten_reloads_cost_no_request(gilkeeper: Start, tmp_path: Path) -> None:
+    server = deployed(gilkeeper, tmp_path)
+    with Wrk(f"http://127.0.0.1:{server.port}/") as wrk:
+        until(lambda: len(server.access()) > 100, "the load has begun")
+        for number in range(10):
+            before = set(server.workers())
+            (server.root / "app" / "release.py").write_text(f'NAME = b"release {number}"\n')
+            told = server.tell("reload")
+            assert told.returncode == 0, told.stderr
+            assert server.ask("/").body == f"release {number}".encode()
+            assert not before & set(server.workers())
+        load = wrk.end()
+    assert load.requests > 0 and (load.refused, load.socket_errors) == (0, 0), load.text
+    until(lambda: len(server.pids()) == 4, "supervisor, front and two workers are left", 20)
+
+
+def test_kills_cost_only_what_was_in_flight(gilkeeper: Start, tmp_path: Path) -> None:
+    server = deployed(gilkeeper, tmp_path)
+    kills = 5
+    with Wrk(f"http://127.0.0.1:{server.port}/") as wrk:
+        until(lambda: len(server.access()) > 100, "the load has begun")
+        for _ in range(kills):
+            workers = server.wait_workers(2)
+            os.kill(workers[0], signal.SIGKILL)
+            until(lambda: workers[0] not in server.workers() and len(server.workers()) == 2, "a new worker is ready", 30)
+        load = wrk.end()
+    assert load.socket_errors == 0, load.text
+    assert load.refused <= kills * THREADS, load.text
+    until(lambda: sum(" 502 " in line for line in server.access()) == load.refused, "each failure is a 502 in the access log")
+
+
+def test_a_broken_deploy_changes_nothing(gilkeeper: Start, tmp_path: Path) -> None:
+    server = deployed(gilkeeper, tmp_path)
+    before = sorted(server.workers())
+    with Wrk(f"http://127.0.0.1:{server.port}/") as wrk:
+        until(lambda: len(server.access()) > 100, "the load has begun")
+        (server.root / "app" / "release.py").write_text("NAME = b'broken\n")
+        told = server.tell("reload")
+        load = wrk.end()
+    assert told.returncode == 1
+    assert "SyntaxError" in told.stdout + told.stderr and "release.py" in told.stdout + told.stderr
+    assert "SyntaxError" in server.log() + server.console()
+    assert (load.refused, load.socket_errors) == (0, 0), load.text
+    assert sorted(server.workers()) == before
+    assert server.ask("/").body == b"first"
+
+
+def test_hup_reloads(gilkeeper: Start, tmp_path: Path) -> None:
+    server = deployed(gilkeeper, tmp_path)
+    (server.root / "app" / "release.py").write_text('NAME = b"second"\n')
+    assert server.process is not None
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: server.ask("/").body == b"second", "the new release answers", 20)
+
+
+def test_usr1_replaces_the_workers_without_a_failure(gilkeeper: Start, tmp_path: Path) -> None:
+    server = deployed(gilkeeper, tmp_path)
+    with Wrk(f"http://127.0.0.1:{server.port}/", 16) as wrk:
+        until(lambda: len(server.access()) > 100, "the load has begun")
+        before = set(server.workers())
+        assert server.process is not None
+        server.process.send_signal(signal.SIGUSR1)
+        until(lambda: len(found := set(server.workers())) == 2 and not found & before, "two new workers are ready", 30)
+        load = wrk.end()
+    assert (load.refused, load.socket_errors) == (0, 0), load.text
+
+
+def test_a_touched_script_restarts_its_group_without_a_failure(gilkeeper: Start, tmp_path: Path) -> None:
+    server = deployed(gilkeeper, tmp_path)
+    with Wrk(f"http://127.0.0.1:{server.port}/", 16) as wrk:
+        until(lambda: len(server.access()) > 100, "the load has begun")
+        (server.root / "app" / "release.py").write_text('NAME = b"second"\n')
+        os.utime(server.root / "app" / "deployed.py")
+        until(lambda: server.ask("/").body == b"second", "the new release answers", 20)
+        load = wrk.end()
+    assert (load.refused, load.socket_errors) == (0, 0), load.text
+
+
+def test_maximum_requests_under_load_cost_no_request(gilkeeper: Start, tmp_path: Path) -> None:
+    (tmp_path / "deployed.py").write_text(SCRIPT)
+    (tmp_path / "release.py").write_text('NAME = b"first"\n')
+    server = gilkeeper([tmp_path], CONF.replace("home=", "maximum-requests=500 home="))
+    first = set(server.wait_workers(2))
+    with Wrk(f"http://127.0.0.1:{server.port}/", 16) as wrk:
+        until(lambda: len(found := set(server.workers())) == 2 and not found & first, "both workers were replaced", 60)
+        load = wrk.end()
+    assert (load.refused, load.socket_errors) == (0, 0), load.text

@@ -1,0 +1,101 @@
+"""A hundred megabytes up and down through one request thread, with flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import client
+import pytest
+from harness import APPS
+from running import MEGABYTE, Gilkeeper, memory, reset_peak
+
+Start = Callable[..., Gilkeeper]
+SIZE = 100 * MEGABYTE
+CONF = """
+LimitRequestBody 0
+WSGIChunkedRequest On
+WSGIDaemonProcess large processes=1 threads=1
+WSGIScriptAlias / ${APP}/probes.py process-group=large application-group=%{GLOBAL}
+"""
+# What the front may hold of one body in memory, beside what it needs anyway.
+FRONT_GROWTH = 16 * MEGABYTE
+WORKER_GROWTH = 8 * MEGABYTE
+
+
+class Watched:
+    """The peaks of worker and front while a block of work is done."""
+
+    def __init__(self, server: Gilkeeper) -> None:
+        server.ask("/count", "POST", body=b"x" * MEGABYTE)
+        server.ask(f"/large?size={MEGABYTE}")
+        self.pids = {"worker": server.workers()[0], "front": server.front()}
+        self.before = {name: memory(pid) for name, pid in self.pids.items()}
+        for pid in self.pids.values():
+            reset_peak(pid)
+
+    def check(self) -> None:
+        grown = {name: memory(pid, "VmHWM") - self.before[name] for name, pid in self.pids.items()}
+        assert grown["worker"] <= WORKER_GROWTH and grown["front"] <= FRONT_GROWTH, grown
+
+
+@pytest.mark.parametrize("kind", ["length", "chunked"])
+def test_up(gilkeeper: Start, kind: str) -> None:
+    server = gilkeeper([APPS / "probes.py"], CONF)
+    watched = Watched(server)
+    block = b"u" * MEGABYTE
+    with server.connect(120) as connection:
+        if kind == "length":
+            connection.send(client.message("POST", "/count", {"Content-Length": str(SIZE)}))
+            for _ in range(SIZE // MEGABYTE):
+                connection.send(block)
+        else:
+            connection.send(client.message("POST", "/count", {"Transfer-Encoding": "chunked"}))
+            for _ in range(SIZE // MEGABYTE):
+                connection.send(b"%x\r\n" % len(block) + block + b"\r\n")
+            connection.send(b"0\r\n\r\n")
+        answer = connection.response()
+    assert answer.status == 200 and answer.json["length"] == SIZE
+    watched.check()
+
+
+@pytest.mark.parametrize("target", [f"/large?size={SIZE}", f"/large?size={SIZE}&block={8 * MEGABYTE}"])
+def test_down(gilkeeper: Start, target: str) -> None:
+    server = gilkeeper([APPS / "probes.py"], CONF)
+    watched = Watched(server)
+    with server.connect(120) as connection:
+        connection.send(client.message("GET", target))
+        assert connection.head().get("Content-Length") == str(SIZE)
+        left = SIZE
+        while left:
+            block, whole = connection.exactly(min(left, MEGABYTE))
+            assert whole
+            left -= len(block)
+    if "block" in target:
+        return
+    watched.check()
+
+
+def test_a_reader_that_stands_still_holds_back_the_application(gilkeeper: Start) -> None:
+    """A client that stops reading costs neither front nor worker memory, and the other threads none of their time."""
+    server = gilkeeper([APPS / "probes.py"], CONF.replace("threads=1", "threads=3"))
+    watched = Watched(server)
+    with server.connect(120) as connection:
+        connection.send(client.message("GET", f"/large?size={SIZE}"))
+        assert connection.head().status == 200
+        for _ in range(200):
+            assert server.ask("/single").status == 200
+        watched.check()
+
+
+def test_slow_uploads_hold_no_request_thread(gilkeeper: Start) -> None:
+    """Thirty clients in mid-upload, one request thread, and a quick request is answered at once."""
+    server = gilkeeper([APPS / "probes.py"], CONF)
+    uploads = [server.connect() for _ in range(30)]
+    for connection in uploads:
+        connection.send(client.message("POST", "/echo", {"Content-Length": "4"}) + b"ab")
+    assert server.ask("/single", timeout=5.0).body == b"exactly one block"
+    for connection in uploads:
+        connection.send(b"cd")
+    assert {connection.response().body for connection in uploads} == {b"abcd"}
+    for connection in uploads:
+        connection.close()

@@ -1,0 +1,144 @@
+"""Identity and limits of a worker, and the timers that the scenario suite leaves out."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import client
+import harness
+from harness import APPS, until
+from running import Gilkeeper, readable_by_others
+
+Start = Callable[..., Gilkeeper]
+
+
+def one(gilkeeper: Start, options: str, extra: str = "") -> Gilkeeper:
+    conf = f"""
+{extra}
+WSGIDaemonProcess one {options}
+WSGIScriptAlias / ${{APP}}/probes.py process-group=one application-group=%{{GLOBAL}}
+"""
+    return gilkeeper([APPS / "probes.py"], conf)
+
+
+def limit(pid: int, name: str) -> tuple[str, str]:
+    """Soft and hard limit of /proc/PID/limits."""
+    found = re.search(rf"^{name}\s+(\S+)\s+(\S+)", Path(f"/proc/{pid}/limits").read_text(), re.M)
+    assert found
+    return found[1], found[2]
+
+
+def test_user(gilkeeper: Start) -> None:
+    """Root hands the worker to another user; anybody else stays who he is."""
+    free = os.getuid() == 0 and readable_by_others(str(Path(harness.gilkeeper()).parent / "python"))
+    name = "nobody" if free else pwd.getpwuid(os.getuid()).pw_name
+    server = one(gilkeeper, "threads=2" + (f" user={name}" if free else ""))
+    seen = server.ask("/where").json
+    assert seen["uid"] == pwd.getpwnam(name).pw_uid
+    if free:
+        assert seen["gid"] == pwd.getpwnam(name).pw_gid
+        status = Path(f"/proc/{seen['pid']}/status").read_text()
+        assert re.search(r"^Uid:\s+(\d+)\s+\1\s+\1\s+\1$", status, re.M), "no way back to root"
+
+
+def test_umask_language_and_home(gilkeeper: Start) -> None:
+    server = one(gilkeeper, "threads=1 umask=0027 lang=C.UTF-8 locale=C.UTF-8 home=${APP}")
+    seen = server.ask("/where").json
+    assert (seen["umask"], seen["lang"], seen["lc_all"], seen["cwd"]) == (0o027, "C.UTF-8", "C.UTF-8", str(server.root / "app"))
+
+
+def test_memory_limit(gilkeeper: Start) -> None:
+    server = one(gilkeeper, "threads=1 memory-limit=500000000 virtual-memory-limit=2000000000")
+    pid = server.ask("/where").json["pid"]
+    assert limit(pid, "Max data size")[0] == "500000000"
+    assert limit(pid, "Max address space")[0] == "2000000000"
+
+
+def test_cpu_limits(gilkeeper: Start) -> None:
+    server = one(gilkeeper, "threads=2 cpu-priority=5 cpu-time-limit=60 shutdown-timeout=5")
+    pid = server.ask("/where").json["pid"]
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 5
+    assert limit(pid, "Max cpu time") == ("60", "66")
+
+
+def test_a_used_up_cpu_limit_drains_the_worker(gilkeeper: Start) -> None:
+    server = one(gilkeeper, "threads=2 cpu-time-limit=2 graceful-timeout=5 shutdown-timeout=5")
+    pid = server.ask("/where").json["pid"]
+    assert server.ask("/spin?seconds=3").body == b"spun"
+    until(lambda: server.ask("/where").json["pid"] != pid, "another worker answers", 15)
+
+
+def test_the_process_title(gilkeeper: Start) -> None:
+    server = one(gilkeeper, "threads=1 display-name=%{GROUP}")
+    assert "(wsgi:one)" in harness.command_of(server.ask("/where").json["pid"])
+
+
+def test_a_request_timeout_logs_the_stack(gilkeeper: Start) -> None:
+    server = one(gilkeeper, "threads=1 request-timeout=1 graceful-timeout=1 shutdown-timeout=1")
+    pid = server.ask("/where").json["pid"]
+    server.mark_log()
+    assert server.ask("/sleep?seconds=30").status in (502, 504)
+    server.wait_log(r"probes\.py.*\n?.*in sleep|in sleep")
+    until(lambda: server.ask("/where").json["pid"] != pid, "another worker answers", 15)
+
+
+def test_a_full_queue_is_a_503_at_once(gilkeeper: Start) -> None:
+    server = one(gilkeeper, "threads=1 queue-timeout=1")
+    server.ask("/single")
+    waiting = [server.connect() for _ in range(4)]
+    waiting[0].send(client.message("GET", "/sleep?seconds=2.5"))
+    for connection in waiting[1:]:
+        connection.send(client.message("GET", "/single"))
+    answers = [connection.response() for connection in waiting]
+    assert answers[0].body == b"slept"
+    assert {answer.status for answer in answers[1:]} == {503}
+    assert all(answer.get("Retry-After") for answer in answers[1:])
+    for connection in waiting:
+        connection.close()
+
+
+def test_a_fast_route_beside_a_slow_one(gilkeeper: Start) -> None:
+    """While a thread is free, a slow route does not delay a fast one."""
+    conf = """
+WSGIDaemonProcess one threads=4
+WSGIScriptAlias / ${APP}/sleep5.py process-group=one application-group=%{GLOBAL}
+"""
+    server = gilkeeper([APPS / "sleep5.py"], conf)
+    server.ask("/fast")
+    slow = [server.connect() for _ in range(3)]
+    for connection in slow:
+        connection.send(client.message("GET", "/slow") * 5)
+    took = []
+    with server.connect() as connection:
+        for _ in range(100):
+            begun = time.monotonic()
+            connection.send(client.message("GET", "/fast"))
+            assert connection.response().status == 200
+            took.append(time.monotonic() - begun)
+    assert sorted(took)[95] < 0.1, sorted(took)[90:]
+    for connection in slow:
+        assert all(connection.response().status == 200 for _ in range(5))
+        connection.close()
+
+
+def test_a_crash_loop_backs_off(gilkeeper: Start) -> None:
+    """A worker that dies at once is not started thousands of times, and the front answers 503 or 502 meanwhile."""
+    conf = """
+WSGIDaemonProcess dies threads=1
+WSGIImportScript ${APP}/dies.py process-group=dies application-group=%{GLOBAL}
+WSGIScriptAlias / ${APP}/dies.py process-group=dies application-group=%{GLOBAL}
+"""
+    server = Gilkeeper([APPS / "probes.py"], conf)
+    (server.root / "app" / "dies.py").write_text("import os\nopen('starts', 'a').write('x')\nos._exit(7)\n")
+    try:
+        server.start()
+        assert server.ask("/", timeout=60.0).status in (500, 502, 503, 504)
+        assert len((server.root / "data" / "starts").read_text()) < 50
+    finally:
+        server.stop()
+        server.clean()
