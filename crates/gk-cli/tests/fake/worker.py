@@ -28,7 +28,8 @@ say({"type": "ready", "python": "3.99.0", "gil_mode": "shared", "switch_interval
 if behaviour[0] == "script":
     say({"type": "script_changed", "script": "site.wsgi"})
 links = []
-while True:
+served = left = False
+while not (served and left):
     ready, _, _ = select.select([control, *links], [], [])
     for link in ready:
         if link is control:
@@ -36,7 +37,7 @@ while True:
         data = link.recv(64)
         if data == b"drain":
             trace(f"worker {number} has served everything")
-            sys.exit(0)
+            served = True
         if not data:  # that front is gone; the next one brings a new link
             links.remove(link)
     if control not in ready:
@@ -48,6 +49,7 @@ while True:
         links.append(link)
     elif message["type"] == "leave":
         trace(f"worker {number} leaves: {message['reason']} within {message['timeout']:.0f}")
+        left = True
     elif message["type"] == "stop" and behaviour[0] != "stubborn":
         trace(f"worker {number} stops: {message['reason']}")
         sys.exit(0)

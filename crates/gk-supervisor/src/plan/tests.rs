@@ -1,1 +1,195 @@
-//! Table tests of the plan (see the files below).
+//! Table tests of the plan: events in, actions out, with the clock as an argument.
+
+mod reloads;
+mod running;
+mod stops;
+
+use super::*;
+use gk_wire::control::{FromFront, FromWorker, ImportFailure, ToFront, ToWorker};
+use std::fmt::Write as _;
+
+/// A plan with a clock and a short way to write events and expectations.
+struct Table {
+    plan: Plan,
+    now: Duration,
+    /// What happened since the last `said`, one word group per action.
+    said: Vec<String>,
+    pids: u32,
+}
+
+fn group(name: &str, processes: u32) -> GroupSpec {
+    GroupSpec {
+        name: name.into(),
+        processes,
+        threads: 5,
+        startup_timeout: 20.0,
+        graceful_timeout: 15.0,
+        eviction_timeout: 3.0,
+        shutdown_timeout: 5.0,
+    }
+}
+
+fn layout(configuration: u64, groups: &[(&str, u32)]) -> Layout {
+    let groups = groups.iter().map(|(name, processes)| group(name, *processes)).collect();
+    Layout { configuration, groups, remarks: Vec::new() }
+}
+
+impl Table {
+    /// Started, everything spawned, nothing ready.
+    fn new(groups: &[(&str, u32)]) -> Self {
+        let plan = Plan::new(layout(1, groups));
+        let mut table = Self { plan, now: Duration::from_secs(100), said: Vec::new(), pids: 1000 };
+        table.event(Event::Start);
+        table
+    }
+
+    /// Started, the front and every worker ready.
+    fn serving(groups: &[(&str, u32)]) -> Self {
+        let mut table = Self::new(groups);
+        table.front_ready();
+        let count: u32 = groups.iter().map(|(_, processes)| processes).sum();
+        (1..=u64::from(count)).for_each(|worker| table.ready(worker));
+        table.said.clear();
+        table
+    }
+
+    /// Hands in an event; spawned processes come into being at once.
+    fn event(&mut self, event: Event) {
+        let mut next = vec![event];
+        while let Some(event) = next.pop() {
+            for action in self.plan.handle(event, self.now) {
+                self.pids += 1;
+                let pid = self.pids;
+                match &action {
+                    Action::SpawnFront => next.push(Event::FrontStarted { pid }),
+                    Action::SpawnWorker { worker, .. } => {
+                        next.push(Event::WorkerStarted { worker: *worker, pid })
+                    }
+                    _ => {}
+                }
+                self.said.extend(words(&action));
+            }
+        }
+    }
+
+    fn worker(&mut self, worker: u64, message: FromWorker) {
+        self.event(Event::FromWorker { worker, message });
+    }
+
+    fn ready(&mut self, worker: u64) {
+        self.worker(worker, ready(&[]));
+    }
+
+    fn broken(&mut self, worker: u64) {
+        self.worker(worker, ready(&["site.wsgi"]));
+    }
+
+    fn front_ready(&mut self) {
+        self.event(Event::FromFront(FromFront::Ready));
+    }
+
+    fn exit(&mut self, worker: u64, how: &str) {
+        let ended = ended(how);
+        self.event(Event::WorkerExited { worker, ended });
+    }
+
+    fn front_exit(&mut self, how: &str) {
+        self.event(Event::FrontExited(ended(how)));
+    }
+
+    /// Lets time pass, stopping at every deadline on the way.
+    fn pass(&mut self, seconds: f64) {
+        let end = self.now + seconds_of(seconds);
+        while let Some(deadline) = self.plan.next_deadline().filter(|deadline| *deadline <= end) {
+            self.now = self.now.max(deadline);
+            self.event(Event::Tick);
+            let next = self.plan.next_deadline();
+            assert!(next.is_none_or(|next| next > deadline), "a deadline that is never dealt with: {next:?}");
+        }
+        self.now = end;
+        self.event(Event::Tick);
+    }
+
+    /// What was done since the last call, logs left out.
+    fn said(&mut self) -> String {
+        let mut said = std::mem::take(&mut self.said);
+        said.retain(|words| !words.starts_with("log "));
+        said.join(", ")
+    }
+
+    /// The log since the last call.
+    fn logged(&mut self) -> String {
+        let said = std::mem::take(&mut self.said);
+        said.iter().filter_map(|words| words.strip_prefix("log ")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// `worker:state` of all.
+    fn states(&self) -> String {
+        let mut out = String::new();
+        for worker in self.plan.workers() {
+            let _ = write!(
+                out,
+                "{}{}:{}",
+                if out.is_empty() { "" } else { " " },
+                worker.worker,
+                worker.state.word()
+            );
+        }
+        out
+    }
+}
+
+fn seconds_of(value: f64) -> Duration {
+    Duration::from_secs_f64(value)
+}
+
+fn ended(how: &str) -> crate::event::Ended {
+    let status = how.strip_prefix("exit status ").and_then(|n| n.parse().ok());
+    crate::event::Ended { how: how.into(), status }
+}
+
+fn ready(failed: &[&str]) -> FromWorker {
+    let failure = |script: &&str| ImportFailure {
+        script: script.to_string(),
+        application_group: String::new(),
+        traceback: "SyntaxError: oh".into(),
+    };
+    FromWorker::Ready {
+        python: "3.13.0".into(),
+        gil_mode: "shared".into(),
+        switch_interval: None,
+        failed: failed.iter().map(failure).collect(),
+    }
+}
+
+/// An action in a few words.
+fn words(action: &Action) -> Option<String> {
+    Some(match action {
+        Action::SpawnFront => "front".into(),
+        Action::SpawnWorker { worker, group, configuration, generation } => {
+            format!("spawn {worker} {group} c{configuration} g{generation}")
+        }
+        Action::Link { worker, .. } => format!("link {worker}"),
+        Action::ToFront(ToFront::DrainWorker { worker }) => format!("drain {worker}"),
+        Action::ToFront(ToFront::WorkerExited { worker, .. }) => format!("gone {worker}"),
+        Action::ToFront(ToFront::Stop { timeout }) => format!("front stop {timeout}"),
+        Action::ToFront(other) => format!("front {other:?}"),
+        Action::SendSite { generation } => format!("site g{generation}"),
+        Action::ToWorker { worker, message: ToWorker::Leave { reason, timeout } } => {
+            format!("leave {worker} {reason} {timeout}")
+        }
+        Action::ToWorker { worker, message: ToWorker::Stop { reason } } => format!("stop {worker} {reason}"),
+        Action::ToWorker { worker, message } => format!("worker {worker} {message:?}"),
+        Action::SignalFront(signal) => format!("signal front {signal}"),
+        Action::SignalWorker { worker, signal } => format!("signal {worker} {signal}"),
+        Action::ReadConfiguration => "read".into(),
+        Action::Adopt { configuration } => format!("adopt c{configuration}"),
+        Action::Forget { configuration } => format!("forget c{configuration}"),
+        Action::Log { level, text, .. } => format!("log {}: {text}", level.name()),
+        Action::Tell { .. } => return None,
+        Action::Answer { clients, ok, .. } if clients.is_empty() => return ok.then(|| "done".into()),
+        Action::Answer { clients, ok, .. } => format!("answer {clients:?} {ok}"),
+        Action::Announce => "announce".into(),
+        Action::Exit { code } => format!("exit {code}"),
+    })
+}

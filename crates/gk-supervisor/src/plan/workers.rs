@@ -106,12 +106,16 @@ impl Plan {
     /// Empties a slot whose process failed; the next one starts after the back-off.
     fn schedule(&mut self, group: usize, slot: usize, served: Option<Duration>, now: Duration) {
         let name = self.groups[group].spec.name.clone();
+        let over = self.stop.workers_stop();
         let slot = &mut self.groups[group].slots[slot];
         slot.worker = None;
+        if over {
+            return;
+        }
         let delay = slot.backoff.failed(served);
         slot.due = Some(now + delay);
         let failures = slot.backoff.failures();
-        if !delay.is_zero() && !self.stop.workers_stop() {
+        if !delay.is_zero() {
             let text = format!(
                 "process group '{name}': failure {failures} in a row, the next process starts in {} s",
                 delay.as_secs_f64()
@@ -129,10 +133,11 @@ impl Plan {
 
     /// Empties the slot of a worker that leaves in peace; the next one starts at once.
     fn vacate(&mut self, worker: u64, now: Duration) {
+        let over = self.stop.workers_stop();
         if let Some((group, slot)) = self.slot_of(worker) {
             let slot = &mut self.groups[group].slots[slot];
             slot.worker = None;
-            slot.due = Some(now);
+            slot.due = (!over).then_some(now);
         }
     }
 

@@ -1,0 +1,301 @@
+//! The command with real processes and real signals, in front of a fake front and fake workers (`fake/`) that speak the
+//! control protocol and write down what they hear.
+#![allow(clippy::unwrap_used, reason = "a test: the harness functions run in tests only")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long something that must happen may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Server {
+    dir: tempfile::TempDir,
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
+    let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake");
+    let python = std::env::var_os("PYO3_PYTHON").unwrap_or_else(|| "python3".into());
+    command.args(args).current_dir(dir).env("GILKEEPER_PYTHON", python).env("GILKEEPER_PACKAGE", fake);
+    command.env("FAKE_TRACE", dir.join("trace")).env("FAKE_BEHAVIOUR", dir.join("behaviour"));
+    command.env_remove("GILKEEPER_ROOT");
+    command
+}
+
+impl Server {
+    /// Starts a server whose workers behave so.
+    fn start(behaviour: &str, more: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("wsgi.py"), "def application(environ, start_response): ...\n").unwrap();
+        fs::write(dir.path().join("behaviour"), behaviour).unwrap();
+        let mut args =
+            vec!["serve", "wsgi.py", "--host", "127.0.0.1", "--port", "0", "--admin", "127.0.0.1:0"];
+        args.extend(["--log-to-terminal", "--log-level", "info", "--shutdown-timeout", "1"]);
+        args.extend(more);
+        let mut command = command(dir.path(), &args);
+        let log = fs::File::create(dir.path().join("log")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { dir, child, out }
+    }
+
+    /// The line that says that it serves.
+    fn serving(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        assert!(line.starts_with("Serving "), "{line:?}; log:\n{}", self.read("log"));
+        line
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Waits until a file of the test holds the text.
+    fn until(&self, file: &str, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.read(file).contains(text) {
+            assert!(
+                Instant::now() < end,
+                "no {text:?} in {file}:\n{}\nlog:\n{}",
+                self.read(file),
+                self.read("log")
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        command(self.dir.path(), args).output().unwrap()
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end; the exit code.
+    fn end(&mut self) -> Option<i32> {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        self.child.wait().unwrap().code()
+    }
+
+    /// Process ids of front and workers, as `status` gives them.
+    fn pids(&self) -> Vec<i32> {
+        let output = self.run(&["status", "--format", "json"]);
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let workers = status["workers"].as_array().unwrap().iter().map(|w| &w["pid"]);
+        workers.chain([&status["front"]["pid"]]).map(|pid| pid.as_i64().unwrap() as i32).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lives(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // A dead child whose new parent has not looked yet is dead.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn serves_reports_and_stops_without_a_trace() {
+    let mut server = Server::start("fine", &["--processes", "2", "--threads", "5"]);
+    let line = server.serving();
+    assert!(
+        line.starts_with("Serving http://127.0.0.1:")
+            && line.contains(" with 2 processes x 5 threads; admin http")
+    );
+    let status = text(&server.run(&["status"]).stdout);
+    assert!(status.contains("front: pid") && status.matches("ready  3.99.0").count() == 2, "{status}");
+    let pids = server.pids();
+    assert_eq!(pids.len(), 3);
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.end(), Some(0));
+    assert!(pids.into_iter().all(|pid| !lives(pid)));
+    assert!(!server.path("gilkeeper-root/control.sock").exists());
+    let trace = server.read("trace");
+    assert!(
+        trace.contains("front stops within 15") && trace.contains("worker 1 stops: shutdown_signal"),
+        "{trace}"
+    );
+    let after = server.run(&["status"]);
+    assert_eq!(after.status.code(), Some(1));
+    assert!(text(&after.stderr).starts_with("gilkeeper: no server runs with the server root"));
+}
+
+#[test]
+fn a_killed_worker_and_a_killed_front_come_back() {
+    let mut server = Server::start("fine", &["--processes", "2"]);
+    server.serving();
+    let pids = server.pids();
+    let kill = |pid: i32| {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    };
+    kill(pids[0]);
+    server.until("trace", "front hears that 1 ended: signal 9 (KILL)");
+    server.until("trace", "has worker 3 of default: hello from 3");
+    kill(pids[2]);
+    server.until("log", "the front (pid");
+    let link = |front: i32, worker: u32| {
+        format!("front {front} has worker {worker} of default: hello from {worker}")
+    };
+    server.until("log", "signal 9 (KILL)");
+    let end = Instant::now() + PATIENCE;
+    let front = loop {
+        let status: serde_json::Value =
+            serde_json::from_slice(&server.run(&["status", "--format", "json"]).stdout).unwrap();
+        match status["front"]["pid"].as_i64() {
+            Some(pid) if pid as i32 != pids[2] => break pid as i32,
+            _ => assert!(Instant::now() < end, "no new front"),
+        }
+    };
+    server.until("trace", &link(front, 2));
+    server.until("trace", &link(front, 3));
+    server.signal(rustix::process::Signal::INT);
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_reload_replaces_and_a_broken_one_is_refused_with_its_traceback() {
+    let mut server = Server::start("fine", &[]);
+    server.serving();
+    let reload = server.run(&["reload"]);
+    assert_eq!(reload.status.code(), Some(0), "{}", text(&reload.stderr));
+    assert!(text(&reload.stderr).contains("starting 1 new worker"));
+    server.until("trace", "worker 1 has served everything");
+    fs::write(server.path("behaviour"), "broken").unwrap();
+    let refused = server.run(&["reload"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(said.contains("the old workers stay") && said.contains("SyntaxError: as asked"), "{said}");
+    server.until("trace", "worker 3 stops: reload refused");
+    fs::write(server.path("behaviour"), "fine").unwrap();
+    server.signal(rustix::process::Signal::USR1);
+    server.until("trace", "worker 2 leaves: eviction_signal");
+    server.signal(rustix::process::Signal::HUP);
+    server.until("trace", "worker 4 leaves: reload");
+    assert_eq!(server.run(&["stop"]).status.code(), Some(0));
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn no_child_survives_a_killed_supervisor() {
+    let mut server = Server::start("fine", &["--processes", "2"]);
+    server.serving();
+    let pids = server.pids();
+    server.signal(rustix::process::Signal::KILL);
+    server.child.wait().unwrap();
+    let end = Instant::now() + PATIENCE;
+    while pids.iter().any(|pid| lives(*pid)) {
+        assert!(Instant::now() < end, "a child survived");
+        std::thread::yield_now();
+    }
+    // And the server root is free again, stale control socket or not.
+    let mut next = command(server.dir.path(), &["serve", "wsgi.py", "--port", "0", "--admin", "off"]);
+    let mut next = next.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(next.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("Serving "), "{line:?}");
+    assert_eq!(server.run(&["stop", "--now"]).status.code(), Some(0));
+    assert_eq!(next.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_stubborn_worker_is_killed_after_shutdown_timeout() {
+    let mut server = Server::start("stubborn", &[]);
+    server.serving();
+    assert_eq!(server.run(&["stop"]).status.code(), Some(0));
+    assert_eq!(server.end(), Some(0));
+    assert!(server.read("log").contains("did not stop within shutdown-timeout and is killed"));
+}
+
+#[test]
+fn a_worker_python_without_gilkeeper_ends_the_start_with_2() {
+    let mut server = Server::start("exit 78", &[]);
+    assert_eq!(server.end(), Some(2));
+    assert!(server.read("log").contains("giving up: a process group cannot be started"));
+}
+
+#[test]
+fn a_changed_script_reloads_its_group() {
+    let mut server = Server::start("script", &[]);
+    server.until("trace", "worker 1 of default starts");
+    server.until("log", "reload begins: script changed");
+    fs::write(server.path("behaviour"), "fine").unwrap();
+    server.serving();
+    server.until("trace", "leaves: reload");
+}
+
+#[test]
+fn two_servers_do_not_share_a_server_root() {
+    let mut server = Server::start("fine", &[]);
+    server.serving();
+    let second = server.run(&["serve", "wsgi.py", "--port", "0", "--admin", "off"]);
+    assert_eq!(second.status.code(), Some(2));
+    let said = text(&second.stderr);
+    assert!(said.starts_with("gilkeeper: another server (pid ") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn a_silent_client_and_a_babbling_one_hurt_nobody() {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    let mut server = Server::start("fine", &[]);
+    server.serving();
+    let socket = server.path("gilkeeper-root/control.sock");
+    let silent: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    let mut babbling = UnixStream::connect(&socket).unwrap();
+    babbling.write_all(b"GET / HTTP/1.1\n").unwrap();
+    let mut answer = String::new();
+    babbling.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("the command was not understood"), "{answer}");
+    assert_eq!(server.run(&["status"]).status.code(), Some(0));
+    drop(silent);
+}
+
+#[test]
+fn bad_input_is_one_sentence_and_2() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("wsgi.py"), "").unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let table: [(&[&str], &str); 7] = [
+        (&["serve"], "name what to serve"),
+        (&["serve", "-c", "none.conf"], "there is no configuration file none.conf"),
+        (
+            &["serve", "wsgi.py", "--host", "127.0.0.1", "--port", &port, "--admin", "off"],
+            "another program uses that port",
+        ),
+        (&["serve", "wsgi.py", "--proceses", "2"], "did you mean '--processes'?"),
+        (&["serve", "wsgi.py", "--admin", "off", "--port", "0", "--python", "/none"], "is no file"),
+        (&["check", "-c", "none.conf"], "there is no configuration file none.conf"),
+        (&["serve", "-c", "wsgi.py", "--threads", "3"], "--threads does not go with -c"),
+    ];
+    for (args, expected) in table {
+        let output = command(dir.path(), args).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.starts_with("gilkeeper: ") && said.contains(expected), "{args:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
+    }
+}

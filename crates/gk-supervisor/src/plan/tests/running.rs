@@ -1,0 +1,178 @@
+//! Starting, crashing, leaving.
+
+use super::*;
+
+#[test]
+fn start_spawns_the_front_first_and_announces_once() {
+    let mut t = Table::new(&[("a", 2), ("b", 1)]);
+    assert_eq!(t.said(), "front, spawn 1 a c1 g1, spawn 2 a c1 g1, spawn 3 b c1 g1");
+    t.ready(2);
+    t.front_ready();
+    assert_eq!(t.said(), "link 2");
+    t.ready(1);
+    t.broken(3);
+    assert_eq!(t.said(), "link 1, link 3, announce");
+    assert_eq!(t.states(), "1:ready 2:ready 3:failed");
+    t.exit(1, "exit status 1");
+    t.ready(4);
+    assert_eq!(t.said(), "gone 1, spawn 4 a c1 g1, link 4");
+}
+
+#[test]
+fn a_crash_is_replaced_at_once_and_a_crash_loop_slows_down() {
+    let mut t = Table::serving(&[("a", 1)]);
+    let mut delays = Vec::new();
+    for worker in 1..12 {
+        t.exit(worker, "signal 11 (SEGV)");
+        let before = t.now;
+        if !t.said().contains("spawn") {
+            let due = t.plan.next_deadline().unwrap();
+            t.pass((due - before).as_secs_f64());
+            t.said();
+        }
+        delays.push((t.now - before).as_millis());
+        t.ready(worker + 1);
+    }
+    assert_eq!(delays, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]);
+    // One that lived a while starts the count anew.
+    t.pass(60.0);
+    t.said();
+    t.exit(12, "signal 11 (SEGV)");
+    assert_eq!(t.said(), "gone 12, spawn 13 a c1 g1");
+}
+
+#[test]
+fn a_crash_loop_of_one_group_leaves_the_others_alone() {
+    let mut t = Table::serving(&[("a", 1), ("b", 1)]);
+    let mut last = 1;
+    for _ in 0..8 {
+        t.exit(last, "exit status 1");
+        t.pass(31.0);
+        last = t.plan.workers().find(|w| w.group == "a").unwrap().worker;
+    }
+    t.said();
+    t.exit(2, "signal 9 (KILL)");
+    assert!(t.said().contains(" b c1 g1"), "b is replaced at once");
+}
+
+#[test]
+fn how_a_worker_ended_is_logged_once() {
+    let mut t = Table::serving(&[("a", 1)]);
+    t.exit(1, "exit status 3");
+    let log = t.logged();
+    assert_eq!(log.matches("exit status 3").count(), 1);
+    assert!(log.contains("error: worker 1 (pid"), "{log}");
+}
+
+#[test]
+fn a_leaving_worker_is_replaced_at_once_and_its_window_is_enforced() {
+    let mut t = Table::serving(&[("a", 1)]);
+    t.worker(1, FromWorker::Leaving { reason: "maximum_requests".into() });
+    assert_eq!((t.said().as_str(), t.states().as_str()), ("spawn 2 a c1 g1", "1:leaving 2:starting"));
+    t.ready(2);
+    assert_eq!(t.said(), "link 2");
+    t.pass(15.6);
+    assert_eq!((t.said().as_str(), t.states().as_str()), ("stop 1 graceful_timeout", "1:stopping 2:ready"));
+    t.pass(5.6);
+    assert_eq!(t.said(), "signal 1 9");
+    t.exit(1, "signal 9 (KILL)");
+    assert_eq!((t.said().as_str(), t.states().as_str()), ("gone 1", "2:ready"));
+}
+
+#[test]
+fn a_worker_that_stops_by_itself_is_replaced() {
+    let mut t = Table::serving(&[("a", 1)]);
+    t.worker(1, FromWorker::Stopping { reason: "deadlock_timeout".into() });
+    assert_eq!(t.said(), "spawn 2 a c1 g1");
+    t.pass(5.6);
+    assert_eq!(t.said(), "signal 1 9");
+}
+
+#[test]
+fn a_worker_that_is_never_ready_is_stopped_after_startup_timeout() {
+    let mut t = Table::new(&[("a", 1)]);
+    t.front_ready();
+    t.said();
+    t.pass(20.0);
+    assert_eq!(t.said(), "stop 1 startup_timeout, signal 1 15");
+    t.pass(0.2);
+    assert_eq!(t.said(), "spawn 2 a c1 g1");
+    t.pass(5.6);
+    assert_eq!(t.said(), "signal 1 9");
+}
+
+#[test]
+fn a_front_that_dies_is_started_anew_and_gets_new_links_to_the_living() {
+    let mut t = Table::serving(&[("a", 2)]);
+    t.worker(2, FromWorker::Leaving { reason: "restart_interval".into() });
+    t.said();
+    t.front_exit("signal 11 (SEGV)");
+    assert_eq!(t.said(), "front, link 1");
+    t.ready(3);
+    t.front_ready();
+    assert_eq!((t.said().as_str(), t.plan.front().restarts), ("link 3", 1));
+    // The next crash waits a little, and workers that get ready meanwhile are linked when it is back.
+    t.front_exit("exit status 101");
+    t.exit(1, "exit status 1");
+    t.ready(4);
+    assert_eq!(t.said(), "spawn 4 a c1 g1");
+    t.pass(0.1);
+    assert_eq!(t.said(), "front, link 3, link 4");
+}
+
+#[test]
+fn a_front_that_never_works_ends_the_server() {
+    let mut t = Table::new(&[("a", 1)]);
+    t.said();
+    t.front_exit("exit status 2");
+    assert_eq!(t.said(), "stop 1 shutdown_signal, signal 1 15");
+    t.exit(1, "signal 15 (TERM)");
+    assert_eq!(t.said(), "done, exit 2");
+}
+
+#[test]
+fn a_group_without_a_usable_python_ends_the_first_start_only() {
+    let mut t = Table::new(&[("a", 1), ("b", 1)]);
+    t.front_ready();
+    t.ready(2);
+    t.said();
+    t.exit(1, "exit status 78");
+    assert_eq!(t.said(), "front stop 0, stop 2 shutdown_signal");
+    t.front_exit("exit status 0");
+    t.exit(2, "exit status 0");
+    assert_eq!(t.said(), "done, exit 2");
+    let mut t = Table::serving(&[("a", 1)]);
+    t.exit(1, "exit status 78");
+    assert_eq!(t.said(), "gone 1, spawn 2 a c1 g1");
+}
+
+#[test]
+fn a_refused_link_is_a_failure_of_the_worker() {
+    let mut t = Table::serving(&[("a", 1)]);
+    t.event(Event::FromFront(FromFront::LinkRefused { worker: 1, why: "version 2".into() }));
+    assert_eq!(t.said(), "stop 1 link refused, spawn 2 a c1 g1");
+    assert_eq!(t.states(), "1:stopping 2:starting");
+}
+
+#[test]
+fn a_process_that_cannot_be_made_is_tried_again_later() {
+    let mut t = Table::serving(&[("a", 1)]);
+    t.exit(1, "exit status 1");
+    t.said();
+    t.event(Event::WorkerNotStarted { worker: 2, code: Some("WSGI0024"), why: "no memory".into() });
+    assert_eq!(t.said(), "");
+    t.pass(0.2);
+    assert_eq!(t.said(), "spawn 3 a c1 g1");
+}
+
+#[test]
+fn a_service_script_gets_no_link() {
+    let mut service = group("s", 1);
+    service.threads = 0;
+    let plan = Plan::new(Layout { configuration: 1, groups: vec![service], remarks: Vec::new() });
+    let mut t = Table { plan, now: Duration::ZERO, said: Vec::new(), pids: 1 };
+    t.event(Event::Start);
+    t.front_ready();
+    t.ready(1);
+    assert_eq!(t.said(), "front, spawn 1 s c1 g1, announce");
+}
