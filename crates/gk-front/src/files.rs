@@ -1,0 +1,213 @@
+//! Static files of `Alias` and `DocumentRoot`: GET and HEAD, `Content-Type` by extension, `Last-Modified`, one range.
+//! Directories give their `index.html` or 403; a path without its slash is redirected. Symbolic links are followed, as
+//! Apache does by default (`FollowSymLinks`): who may write the tree decides what is served.
+
+use http::header::{
+    ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue,
+    IF_MODIFIED_SINCE, LAST_MODIFIED, RANGE,
+};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use crate::body::ResponseBody;
+use crate::client::Conn;
+use crate::reply::Refusal;
+use crate::slots::FileBody;
+
+enum Opened {
+    File { file: File, len: u64, modified: Option<SystemTime>, path: PathBuf },
+    NeedsSlash,
+}
+
+/// Answers with a file. `url` is the decoded path, for the redirect of a directory.
+pub async fn serve(
+    conn: &Rc<Conn>,
+    parts: &Parts,
+    path: &Path,
+    url: &[u8],
+) -> Result<Response<ResponseBody>, Refusal> {
+    const ALLOWED: &str = "GET, HEAD, OPTIONS";
+    if parts.method == Method::OPTIONS {
+        let mut response = Response::new(ResponseBody::nothing(conn));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(ALLOWED));
+        return Ok(response);
+    }
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        return Err(Refusal::Method(ALLOWED));
+    }
+    let (path, slash) = (path.to_owned(), url.ends_with(b"/"));
+    let opened =
+        tokio::task::spawn_blocking(move || open(&path, slash)).await.map_err(|_| Refusal::Internal)?;
+    let (file, len, modified, path) = match opened.map_err(|error| refusal(&error))? {
+        Opened::NeedsSlash => {
+            let query = parts.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
+            return Err(Refusal::Slash(format!("{}/{query}", parts.uri.path())));
+        }
+        Opened::File { file, len, modified, path } => (file, len, modified, path),
+    };
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(value) = modified.and_then(|m| HeaderValue::from_str(&httpdate::fmt_http_date(m)).ok()) {
+        headers.insert(LAST_MODIFIED, value);
+    }
+    if not_modified(&parts.headers, modified) {
+        return Ok(assemble(StatusCode::NOT_MODIFIED, headers, ResponseBody::nothing(conn)));
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(&path)));
+    let (status, offset, part) = match parts.headers.get(RANGE).and_then(|r| range(r.as_bytes(), len)) {
+        Some(Err(())) => return Err(Refusal::Range(len)),
+        Some(Ok((first, last))) => {
+            if let Ok(value) = HeaderValue::from_str(&format!("bytes {first}-{last}/{len}")) {
+                headers.insert(CONTENT_RANGE, value);
+            }
+            (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
+        }
+        None => (StatusCode::OK, 0, len),
+    };
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(part));
+    let body = if parts.method == Method::HEAD || part == 0 {
+        ResponseBody::nothing(conn)
+    } else {
+        ResponseBody::file(conn, FileBody { file: OwnedFd::from(file), offset, len: part })
+    };
+    Ok(assemble(status, headers, body))
+}
+
+fn assemble(status: StatusCode, headers: HeaderMap, body: ResponseBody) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn open(path: &Path, slash: bool) -> io::Result<Opened> {
+    let meta = std::fs::metadata(path)?;
+    if meta.is_dir() {
+        return if slash {
+            open(&path.join("index.html"), false).map_err(directory)
+        } else {
+            Ok(Opened::NeedsSlash)
+        };
+    }
+    if !meta.is_file() || slash {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    Ok(Opened::File { file, len: meta.len(), modified: meta.modified().ok(), path: path.to_owned() })
+}
+
+/// A directory without an index is not listed.
+fn directory(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::NotFound { io::ErrorKind::PermissionDenied.into() } else { error }
+}
+
+fn refusal(error: &io::Error) -> Refusal {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refusal::NotFound,
+        io::ErrorKind::PermissionDenied => Refusal::Forbidden,
+        _ => Refusal::Internal,
+    }
+}
+
+fn not_modified(headers: &HeaderMap, modified: Option<SystemTime>) -> bool {
+    let since = headers.get(IF_MODIFIED_SINCE).and_then(|v| httpdate::parse_http_date(v.to_str().ok()?).ok());
+    let (Some(since), Some(modified)) = (since, modified) else { return false };
+    let seconds = |t: SystemTime| t.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    seconds(modified) <= seconds(since)
+}
+
+/// One range. `None`: the header is to be ignored (several ranges, another unit, malformed); an error: it lies outside.
+fn range(value: &[u8], len: u64) -> Option<Result<(u64, u64), ()>> {
+    let (first, last) = std::str::from_utf8(value).ok()?.strip_prefix("bytes=")?.split_once('-')?;
+    let number = |text: &str| {
+        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u64>().ok())
+    };
+    match (number(first.trim()), number(last.trim())) {
+        (Some(first), _) if last.is_empty() => {
+            let first = first?;
+            Some(if first < len { Ok((first, len - 1)) } else { Err(()) })
+        }
+        (Some(first), Some(last)) => {
+            let (first, last) = (first?, last?);
+            if last < first {
+                return None;
+            }
+            Some(if first < len { Ok((first, last.min(len - 1))) } else { Err(()) })
+        }
+        (None, Some(suffix)) if first.is_empty() => {
+            let suffix = suffix?;
+            Some(if suffix == 0 || len == 0 { Err(()) } else { Ok((len.saturating_sub(suffix), len - 1)) })
+        }
+        _ => None,
+    }
+}
+
+/// By extension; what is not known is bytes.
+fn content_type(path: &Path) -> &'static str {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    match &*extension {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "txt" | "log" => "text/plain; charset=utf-8",
+        "md" => "text/markdown; charset=utf-8",
+        "csv" => "text/csv; charset=utf-8",
+        "json" | "map" => "application/json",
+        "xml" => "application/xml",
+        "webmanifest" => "application/manifest+json",
+        "wasm" => "application/wasm",
+        "pdf" => "application/pdf",
+        "zip" => "application/zip",
+        "gz" => "application/gzip",
+        "tar" => "application/x-tar",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "svg" => "image/svg+xml",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "ico" => "image/x-icon",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        "ttf" => "font/ttf",
+        "otf" => "font/otf",
+        "mp3" => "audio/mpeg",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        let table: &[(&str, Option<Result<(u64, u64), ()>>)] = &[
+            ("bytes=0-0", Some(Ok((0, 0)))),
+            ("bytes=2-", Some(Ok((2, 9)))),
+            ("bytes=2-100", Some(Ok((2, 9)))),
+            ("bytes=-3", Some(Ok((7, 9)))),
+            ("bytes=-100", Some(Ok((0, 9)))),
+            ("bytes=10-", Some(Err(()))),
+            ("bytes=-0", Some(Err(()))),
+            ("bytes=5-2", None),
+            ("bytes=0-1,3-4", None),
+            ("lines=0-1", None),
+            ("bytes=a-b", None),
+            ("bytes=-", None),
+            ("bytes=99999999999999999999-", None),
+        ];
+        for (value, want) in table {
+            assert_eq!(range(value.as_bytes(), 10), *want, "{value}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What the tasks of the data thread share: the site in force, the pools, the connections, the counters. Owned through
+//! `Rc`, one thread only. What happens with it is in `server`, `control` and `service`.
+
+use gk_config::place::{Compiled, Files, Kind};
+use gk_config::site::Site;
+use gk_wire::control::FrontStatus;
+use gk_wire::setup::ListenerSetup;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+use crate::access_log::AccessLogs;
+use crate::client::Conn;
+use crate::clock::Clock;
+use crate::link::Link;
+use crate::pool::{Limits, Pool};
+use crate::profiles::{Numbered, Profiles};
+use crate::route::{self, Question, Target, What};
+
+/// Most targets remembered.
+const REMEMBERED: usize = 4096;
+
+/// The site in force; a reload replaces it whole.
+pub struct Current {
+    /// The site, prepared.
+    pub compiled: Compiled,
+    /// Counts up with each reload.
+    pub generation: u64,
+    /// Access logs by host.
+    pub logs: AccessLogs,
+    known: RefCell<HashMap<Box<[u8]>, Rc<Routed>>>,
+}
+
+/// A target with what this front has for it.
+pub struct Routed {
+    /// What answers.
+    pub target: Target,
+    /// For a script: its group's pool and its profile.
+    pub app: Option<(Rc<Pool>, Rc<Numbered>)>,
+}
+
+/// The front's shared state.
+pub struct Front {
+    /// Clocks.
+    pub clock: Clock,
+    /// The site.
+    pub current: RefCell<Rc<Current>>,
+    /// The listeners' addresses.
+    pub listeners: Vec<ListenerSetup>,
+    /// Pools by name of the process group.
+    pub pools: RefCell<BTreeMap<String, Rc<Pool>>>,
+    /// Links by worker number, from their handshake to their end.
+    pub links: RefCell<BTreeMap<u64, Rc<Link>>>,
+    /// Open connections.
+    pub conns: RefCell<HashMap<u64, Rc<Conn>>>,
+    /// Requests finished.
+    pub finished: Cell<u64>,
+    /// Last request id given.
+    pub last_request: Cell<u64>,
+    /// Last connection id given.
+    pub last_connection: Cell<u64>,
+    /// The listeners are closed or closing.
+    pub stopping: Cell<bool>,
+    /// Told when `stopping` is set.
+    pub stop: Notify,
+    /// Told when a connection ends.
+    pub conn_ended: Notify,
+    /// Told when there is a connection to watch.
+    pub conn_began: Notify,
+    profiles: Profiles,
+    pid: u32,
+}
+
+impl Front {
+    /// For a site and its listeners.
+    pub fn new(site: Site, generation: u64, listeners: Vec<ListenerSetup>) -> Result<Rc<Self>, String> {
+        let clock = Clock::default();
+        let logs = AccessLogs::open(&site)?;
+        let compiled = Compiled::new(Arc::new(site))?;
+        let current = Current { compiled, generation, logs, known: RefCell::default() };
+        let front = Rc::new(Self {
+            clock,
+            current: RefCell::new(Rc::new(current)),
+            listeners,
+            pools: RefCell::default(),
+            links: RefCell::default(),
+            conns: RefCell::default(),
+            finished: Cell::new(0),
+            last_request: Cell::new(0),
+            last_connection: Cell::new(0),
+            stopping: Cell::new(false),
+            stop: Notify::new(),
+            conn_ended: Notify::new(),
+            conn_began: Notify::new(),
+            profiles: Profiles::default(),
+            pid: std::process::id(),
+        });
+        front.fit_pools();
+        Ok(front)
+    }
+
+    /// Puts another site in force. Requests under way keep the one they began with.
+    pub fn replace(&self, site: Site, generation: u64) -> Result<(), String> {
+        let logs = AccessLogs::open(&site)?;
+        let compiled = Compiled::new(Arc::new(site))?;
+        self.current().logs.flush();
+        *self.current.borrow_mut() =
+            Rc::new(Current { compiled, generation, logs, known: RefCell::default() });
+        self.fit_pools();
+        Ok(())
+    }
+
+    /// The site in force.
+    pub fn current(&self) -> Rc<Current> {
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// A pool for each process group; the limits of those that are there already follow the site.
+    fn fit_pools(&self) {
+        let current = self.current();
+        let site = current.compiled.site();
+        let mut pools = self.pools.borrow_mut();
+        for group in &site.groups {
+            let limits = Limits::of(group, site.http.timeout);
+            match pools.get(&group.name) {
+                Some(pool) => pool.set_limits(limits),
+                None => {
+                    pools.insert(group.name.clone(), Pool::new(&group.name, limits, self.clock.clone()));
+                }
+            }
+        }
+    }
+
+    /// The pool of a group, also of one that no site names any more.
+    pub fn pool(&self, name: &str) -> Option<Rc<Pool>> {
+        self.pools.borrow().get(name).map(Rc::clone)
+    }
+
+    /// What answers a request; remembered, so that the same address is looked up once.
+    pub fn route(&self, current: &Current, conn: &Conn, host: Option<&[u8]>, path: &[u8]) -> Rc<Routed> {
+        let host_bytes = host.unwrap_or_default();
+        let mut key = Vec::with_capacity(host_bytes.len() + path.len() + 4);
+        key.push(conn.ends.listener as u8);
+        key.push(u8::from(host.is_some()));
+        key.extend_from_slice(host_bytes);
+        key.push(0);
+        key.extend_from_slice(path);
+        // A wildcard listener has many local addresses, and address-based hosts tell them apart.
+        if current.compiled.site().hosts.len() > 1 {
+            key.push(0);
+            key.extend_from_slice(conn.ends.local.as_bytes());
+        }
+        if let Some(known) = current.known.borrow().get(&key[..]) {
+            return Rc::clone(known);
+        }
+        let question = Question {
+            local: conn.ends.local.parse::<IpAddr>().ok().map(|ip| (ip, conn.ends.local_port).into()),
+            host,
+            path,
+            https: conn.ends.https,
+            listener: self.listeners.get(conn.ends.listener).map_or("", |l| &l.address),
+            pid: self.pid,
+        };
+        let target = route::target(&current.compiled, &question, &Disk);
+        let app = match &target.what {
+            What::App(app) => {
+                let pool = self.pool(&app.group);
+                pool.map(|pool| (pool, self.profiles.number(app.profile.clone())))
+            }
+            _ => None,
+        };
+        let fleeting = target.fleeting;
+        let routed = Rc::new(Routed { target, app });
+        if !fleeting {
+            let mut known = current.known.borrow_mut();
+            if known.len() >= REMEMBERED {
+                known.clear();
+            }
+            known.insert(key.into_boxed_slice(), Rc::clone(&routed));
+        }
+        routed
+    }
+
+    /// The figures for the supervisor and the admin page.
+    pub fn status(&self) -> FrontStatus {
+        let pools = self.pools.borrow();
+        let links = self.links.borrow();
+        FrontStatus {
+            connections: self.conns.borrow().len() as u64,
+            requests: self.finished.get(),
+            queued: pools.iter().map(|(name, pool)| (name.clone(), pool.queued() as u64)).collect(),
+            in_flight: links.iter().map(|(worker, link)| (*worker, u64::from(link.in_flight()))).collect(),
+        }
+    }
+
+    /// Whether every process group has a worker that takes requests.
+    pub fn is_ready(&self) -> bool {
+        let current = self.current();
+        let groups = &current.compiled.site().groups;
+        !self.stopping.get() && groups.iter().all(|g| self.pool(&g.name).is_some_and(|p| p.has_worker()))
+    }
+}
+
+struct Disk;
+
+impl Files for Disk {
+    fn kind(&self, path: &Path) -> Kind {
+        match std::fs::metadata(path) {
+            Ok(meta) if meta.is_file() => Kind::File,
+            Ok(meta) if meta.is_dir() => Kind::Directory,
+            _ => Kind::Missing,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Heads in both directions: an HTTP request becomes a `Request` frame (names in CGI form), a `Head` frame becomes an
+//! HTTP response head. Pure; which profile and which place a request has is `route`'s.
+
+use bytes::BytesMut;
+use gk_wire::frame::{WORKER_ERROR, WireError};
+use gk_wire::request::{Numbers, RequestWriter, Texts};
+use gk_wire::response::HeadView;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version, request::Parts};
+
+use crate::proxy_trust::Overlay;
+
+/// A response head from a worker.
+#[derive(Debug, Clone)]
+pub struct ResponseHead {
+    /// Status.
+    pub status: StatusCode,
+    /// Reason phrase, where it is not the usual one.
+    pub reason: Option<Vec<u8>>,
+    /// Headers, hop-by-hop ones removed.
+    pub headers: HeaderMap,
+    /// `Content-Length`.
+    pub length: Option<u64>,
+    /// The application asked to close the connection.
+    pub close: bool,
+    /// The worker made this page itself: the application produced no response.
+    pub worker_error: bool,
+    /// Seconds from the call of the application to its head.
+    pub application_seconds: f32,
+    /// What makes it unusable, if anything does.
+    pub bad: Option<&'static str>,
+}
+
+/// Decodes the payload of a `Head` frame.
+pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
+    let view = HeadView::decode(payload)?;
+    let status = StatusCode::from_u16(view.status).ok().filter(|s| s.as_u16() >= 200);
+    let mut head = ResponseHead {
+        bad: status.is_none().then_some("a status that is no final HTTP status"),
+        status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        reason: None,
+        headers: HeaderMap::with_capacity(8),
+        length: None,
+        close: false,
+        worker_error: flags & WORKER_ERROR != 0,
+        application_seconds: view.application_seconds,
+    };
+    if !view.reason.is_empty() && head.status.canonical_reason().map(str::as_bytes) != Some(view.reason) {
+        head.reason = Some(view.reason.to_vec());
+    }
+    for (name, value) in view.headers() {
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else {
+            head.bad = Some("a header that HTTP does not allow");
+            continue;
+        };
+        match name {
+            header::CONTENT_LENGTH => match parse_length(value.as_bytes()) {
+                Some(length) if head.length.is_none_or(|before| before == length) => {
+                    head.length = Some(length);
+                    head.headers.insert(name, value);
+                }
+                _ => head.bad = Some("a Content-Length that is no length, or two different ones"),
+            },
+            header::CONNECTION => {
+                head.close |= value.to_str().is_ok_and(|v| v.to_ascii_lowercase().contains("close"));
+            }
+            header::TRANSFER_ENCODING
+            | header::UPGRADE
+            | header::TE
+            | header::TRAILER
+            | header::PROXY_AUTHENTICATE
+            | header::PROXY_AUTHORIZATION => {}
+            name if name == "keep-alive" || name == "proxy-connection" => {}
+            name => {
+                head.headers.append(name, value);
+            }
+        }
+    }
+    Ok(head)
+}
+
+/// A `Content-Length` value: digits only, within `u64`.
+pub fn parse_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// What of a request is not in its HTTP head.
+pub struct Facts<'a> {
+    /// Numbers.
+    pub numbers: Numbers,
+    /// Texts that routing and the connection give (`method` and `uri` are taken from the head).
+    pub texts: Texts<'a>,
+    /// `Authorization` is passed on.
+    pub pass_authorization: bool,
+    /// Has no body.
+    pub end: bool,
+    /// What trusted proxies changed.
+    pub overlay: Option<&'a Overlay>,
+    /// Environ entries of this request beside headers.
+    pub extra: &'a [(&'a [u8], &'a [u8])],
+}
+
+/// Writes the `Request` frame.
+pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
+    let target;
+    let uri = match (parts.uri.scheme(), parts.uri.path_and_query()) {
+        (None, Some(path)) => path.as_str(),
+        _ => {
+            target = parts.uri.to_string();
+            &target
+        }
+    };
+    let texts = Texts { method: parts.method.as_str().as_bytes(), uri: uri.as_bytes(), ..facts.texts };
+    let mut writer = RequestWriter::begin(out, id, facts.end, &facts.numbers, &texts);
+    let mut key = CgiName::new();
+    let mut headers = parts.headers.iter().peekable();
+    let authority = parts.uri.authority().filter(|_| parts.uri.scheme().is_some());
+    let mut joined = Vec::new();
+    while let Some((name, value)) = headers.next() {
+        let mut value = value.as_bytes();
+        // A header that came several times: its values stand together.
+        if headers.peek().is_some_and(|(next, _)| *next == name) {
+            joined.clear();
+            joined.extend_from_slice(value);
+            let glue: &[u8] = if name == header::COOKIE { b"; " } else { b", " };
+            while let Some((_, more)) = headers.next_if(|(next, _)| *next == name) {
+                joined.extend_from_slice(glue);
+                joined.extend_from_slice(more.as_bytes());
+            }
+            value = &joined;
+        }
+        if *name == header::HOST
+            && let Some(authority) = authority
+        {
+            value = authority.as_str().as_bytes();
+        }
+        if (*name == header::AUTHORIZATION && !facts.pass_authorization) || name.as_str() == "proxy" {
+            continue;
+        }
+        let Some(key) = key.set(name.as_str()) else { continue };
+        match facts.overlay {
+            None => writer.pair(key, value),
+            Some(overlay) if overlay.drops(key) => {}
+            Some(overlay) => writer.pair(key, overlay.value(key).unwrap_or(value)),
+        }
+    }
+    if let Some(overlay) = facts.overlay {
+        for (name, value) in overlay.added() {
+            writer.pair(name, value);
+        }
+    }
+    for (name, value) in facts.extra {
+        writer.pair(name, value);
+    }
+    writer.finish();
+}
+
+/// `HTTP_…` names made in place.
+struct CgiName {
+    buffer: [u8; 128],
+}
+
+impl CgiName {
+    fn new() -> Self {
+        let mut buffer = [0; 128];
+        buffer[..5].copy_from_slice(b"HTTP_");
+        Self { buffer }
+    }
+
+    /// The environ key of a header; `None` for one whose name could be mistaken for another (anything but letters,
+    /// digits and `-`) or is longer than any real one.
+    fn set(&mut self, name: &str) -> Option<&[u8]> {
+        match name {
+            "content-type" => return Some(b"CONTENT_TYPE"),
+            "content-length" => return Some(b"CONTENT_LENGTH"),
+            _ => {}
+        }
+        let end = 5 + name.len();
+        let place = self.buffer.get_mut(5..end)?;
+        for (to, from) in place.iter_mut().zip(name.bytes()) {
+            *to = match from {
+                b'a'..=b'z' => from - 32,
+                b'0'..=b'9' | b'A'..=b'Z' => from,
+                b'-' => b'_',
+                _ => return None,
+            };
+        }
+        Some(&self.buffer[..end])
+    }
+}
+
+/// 10, 11 … as the link has it.
+pub fn version_number(version: Version) -> u8 {
+    match version {
+        Version::HTTP_10 => 10,
+        Version::HTTP_2 => 20,
+        _ => 11,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gk_wire::frame::{END, split};
+    use gk_wire::request::RequestView;
+    use gk_wire::response::HeadWriter;
+
+    fn head(status: u16, reason: &[u8], headers: &[(&[u8], &[u8])]) -> ResponseHead {
+        let mut out = BytesMut::new();
+        let mut writer = HeadWriter::begin(&mut out, 1, END, status, reason, 0.0);
+        for (name, value) in headers {
+            writer.header(name, value);
+        }
+        writer.finish();
+        let (header, payload, _) = split(&out).unwrap().unwrap();
+        response(payload, header.flags).unwrap()
+    }
+
+    #[test]
+    fn a_usual_reason_is_not_repeated_and_another_is_kept() {
+        assert_eq!(head(200, b"OK", &[]).reason, None);
+        assert_eq!(head(200, b"", &[]).reason, None);
+        assert_eq!(head(200, b"Fine", &[]).reason.as_deref(), Some(&b"Fine"[..]));
+        assert_eq!(head(418, b"Teapot", &[]).status.as_u16(), 418);
+    }
+
+    #[test]
+    fn what_concerns_the_connection_is_ours() {
+        let h =
+            head(200, b"", &[(b"Transfer-Encoding", b"chunked"), (b"Connection", b"Close"), (b"X-A", b"1")]);
+        assert_eq!(h.headers.len(), 1);
+        assert!(h.close);
+        assert!(h.bad.is_none());
+    }
+
+    #[test]
+    fn unusable_heads_are_named() {
+        assert!(head(100, b"", &[]).bad.is_some());
+        assert!(head(200, b"", &[(b"Content-Length", b"-1")]).bad.is_some());
+        assert!(head(200, b"", &[(b"Content-Length", b"1"), (b"Content-Length", b"2")]).bad.is_some());
+        assert!(head(200, b"", &[(b"Content-Length", b"1"), (b"Content-Length", b"1")]).bad.is_none());
+        assert!(head(200, b"", &[(b"A b", b"1")]).bad.is_some());
+        assert!(head(200, b"", &[(b"A", b"1\r\nB: 2")]).bad.is_some());
+    }
+
+    #[test]
+    fn header_names_become_cgi_names() {
+        let table: &[(&str, Option<&str>)] = &[
+            ("accept-encoding", Some("HTTP_ACCEPT_ENCODING")),
+            ("content-type", Some("CONTENT_TYPE")),
+            ("x_spoofed", None),
+            ("x.y", None),
+            ("x1", Some("HTTP_X1")),
+        ];
+        for (name, key) in table {
+            assert_eq!(CgiName::new().set(name), key.map(str::as_bytes), "{name}");
+        }
+        assert_eq!(CgiName::new().set(&"a".repeat(124)), None);
+    }
+
+    #[test]
+    fn duplicates_are_joined_and_unwanted_headers_left_out() {
+        let request = http::Request::builder()
+            .uri("/a%20b?x=1")
+            .header("host", "h")
+            .header("cookie", "a=1")
+            .header("x-a", "1")
+            .header("cookie", "b=2")
+            .header("x-a", "2")
+            .header("proxy", "evil")
+            .header("authorization", "Basic x")
+            .body(())
+            .unwrap();
+        let (parts, ()) = request.into_parts();
+        let numbers = Numbers {
+            profile: 1,
+            version: 11,
+            https: false,
+            server_port: 80,
+            remote_port: 1,
+            request_id: 1,
+            connection_id: 1,
+            request_start: 0.0,
+            queue_start: 0.0,
+        };
+        let mut out = BytesMut::new();
+        let facts = Facts {
+            numbers,
+            texts: Texts::default(),
+            pass_authorization: false,
+            end: true,
+            overlay: None,
+            extra: &[(b"A", b"B")],
+        };
+        encode(&mut out, 9, &parts, &facts);
+        let (_, payload, _) = split(&out).unwrap().unwrap();
+        let view = RequestView::decode(payload).unwrap();
+        assert_eq!(view.texts.uri, b"/a%20b?x=1");
+        assert_eq!(view.get(b"HTTP_COOKIE"), Some(&b"a=1; b=2"[..]));
+        assert_eq!(view.get(b"HTTP_X_A"), Some(&b"1, 2"[..]));
+        assert_eq!(view.get(b"HTTP_PROXY"), None);
+        assert_eq!(view.get(b"HTTP_AUTHORIZATION"), None);
+        assert_eq!(view.get(b"A"), Some(&b"B"[..]));
+    }
+}

@@ -1,0 +1,204 @@
+//! The reading half of a link: frames come in, requests' slots are filled, their tasks woken. As many frames per read
+//! as there are; the worker's end is seen here.
+
+use bytes::Bytes;
+use gk_sys::fds;
+use gk_wire::frame::{self, INITIAL_WINDOW, ToFrontFrame, Welcome, WireError, check_version};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use crate::head;
+use crate::link::{FIRST_KIND, Link, State};
+use crate::slots::{Failure, FileBody};
+
+/// Bytes of the read buffer at least. It grows to hold one longest frame if one comes.
+const BUFFER: usize = 256 * 1024;
+
+/// What happened on a link, for its owner.
+pub enum Event {
+    /// The handshake is done.
+    Open,
+    /// Requests ended; there may be room.
+    Completed,
+    /// The worker wants to leave.
+    Leaving(String),
+}
+
+/// Why a link ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Ending {
+    /// The stream ended: the worker closed it or died.
+    #[error("the worker closed the link")]
+    Closed,
+    /// The socket failed.
+    #[error("reading from the link failed: {0}")]
+    Io(#[from] io::Error),
+    /// The worker does not speak our protocol.
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    /// It sent something it may not send.
+    #[error("{0}")]
+    Protocol(String),
+}
+
+/// Reads until the link ends.
+pub async fn read(link: Rc<Link>, mut on: impl FnMut(Event)) -> Ending {
+    let mut reader = Reader { buffer: vec![0; BUFFER], filled: 0, files: VecDeque::new(), greeted: false };
+    loop {
+        match reader.turn(&link, &mut on).await {
+            Ok(()) => {}
+            Err(ending) => return ending,
+        }
+    }
+}
+
+struct Reader {
+    buffer: Vec<u8>,
+    filled: usize,
+    files: VecDeque<OwnedFd>,
+    greeted: bool,
+}
+
+impl Reader {
+    /// Waits for bytes, takes them, handles every whole frame.
+    async fn turn(&mut self, link: &Link, on: &mut impl FnMut(Event)) -> Result<(), Ending> {
+        let mut ready = link.socket.readable().await?;
+        let space = self.buffer.len() - self.filled;
+        let got = match fds::receive(link.socket.get_ref(), &mut self.buffer[self.filled..], false) {
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready.clear_ready();
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if got.bytes == 0 {
+            return Err(Ending::Closed);
+        }
+        // A short read emptied the socket, unless descriptors ended it early; saves the call that only says so.
+        if got.bytes < space && got.fds.is_empty() {
+            ready.clear_ready();
+        }
+        drop(ready);
+        self.files.extend(got.fds);
+        self.filled += got.bytes;
+        let (mut at, mut ended, mut leaving) = (0, 0, None);
+        let outcome = loop {
+            match frame::split(&self.buffer[at..self.filled]) {
+                Ok(Some((header, payload, used))) => {
+                    if !self.greeted && header.kind != FIRST_KIND {
+                        break Err(Ending::Protocol("the first frame of a worker must be Welcome".into()));
+                    }
+                    match ToFrontFrame::decode(header, payload)? {
+                        ToFrontFrame::Welcome(json) => {
+                            welcome(link, json)?;
+                            self.greeted = true;
+                            link.open();
+                            on(Event::Open);
+                        }
+                        ToFrontFrame::Leaving { reason } => leaving = Some(reason.to_owned()),
+                        frame => ended += u32::from(apply(link, frame, &mut self.files)?),
+                    }
+                    at += used;
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error.into()),
+            }
+        };
+        self.keep_rest(at);
+        if ended > 0 {
+            link.completed(ended);
+            on(Event::Completed);
+        }
+        if let Some(reason) = leaving {
+            on(Event::Leaving(reason));
+        }
+        outcome
+    }
+
+    /// Moves a cut frame to the start of the buffer and makes room for the rest of it.
+    fn keep_rest(&mut self, at: usize) {
+        self.buffer.copy_within(at..self.filled, 0);
+        self.filled -= at;
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(frame::HEADER_LEN + frame::MAX_PAYLOAD, 0);
+        } else if self.filled == 0 && self.buffer.len() > BUFFER {
+            self.buffer.truncate(BUFFER);
+            self.buffer.shrink_to_fit();
+        }
+    }
+}
+
+fn welcome(link: &Link, json: &[u8]) -> Result<(), Ending> {
+    if link.state() != State::Greeting {
+        return Err(Ending::Protocol("a second Welcome on one link".into()));
+    }
+    let welcome: Welcome = serde_json::from_slice(json).map_err(|_| WireError::Malformed("Welcome"))?;
+    check_version(welcome.protocol, &welcome.package)?;
+    Ok(())
+}
+
+/// Applies a frame of one request. `true`: it was the last one.
+fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) -> Result<bool, Ending> {
+    let mut slots = link.slots.borrow_mut();
+    let id = match frame {
+        ToFrontFrame::Head { id, .. }
+        | ToFrontFrame::Data { id, .. }
+        | ToFrontFrame::File { id, .. }
+        | ToFrontFrame::Credit { id, .. }
+        | ToFrontFrame::Abort { id, .. } => id,
+        ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } => return Ok(false),
+    };
+    let Some(slot) = slots.get(id).filter(|slot| !slot.ended) else {
+        // Credit for a request that ended before its body was used up is in order; anything else is not.
+        return match frame {
+            ToFrontFrame::Credit { .. } => Ok(false),
+            _ => Err(Ending::Protocol(format!("a frame for request {id}, which is not in flight"))),
+        };
+    };
+    slot.since = link.clock.coarse();
+    match frame {
+        ToFrontFrame::Head { flags, payload, .. } => {
+            if slot.headed {
+                return Err(Ending::Protocol(format!("a second head for request {id}")));
+            }
+            slot.head = Some(head::response(payload, flags)?);
+            slot.headed = true;
+            slot.ended = flags & frame::END != 0;
+        }
+        ToFrontFrame::Data { end, data, .. } => {
+            slot.ended = end;
+            if !slot.released && !data.is_empty() {
+                slot.buffered += data.len();
+                if slot.buffered > 2 * INITIAL_WINDOW as usize {
+                    return Err(Ending::Protocol(format!("request {id} exceeds its window")));
+                }
+                slot.chunks.push_back(Bytes::copy_from_slice(data));
+            }
+        }
+        ToFrontFrame::File { offset, len, .. } => {
+            let file = files
+                .pop_front()
+                .ok_or_else(|| Ending::Protocol("a File frame without its descriptor".into()))?;
+            slot.file = Some(FileBody { file, offset, len });
+            slot.ended = true;
+        }
+        ToFrontFrame::Credit { bytes, .. } => slot.upload_credit += u64::from(bytes),
+        ToFrontFrame::Abort { reason, .. } => {
+            let not_started = reason == NOT_STARTED && !slot.headed;
+            slot.failure =
+                Some(if not_started { Failure::NotStarted } else { Failure::Aborted(reason.to_owned()) });
+            slot.ended = true;
+        }
+        ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } => {}
+    }
+    slot.wake();
+    let ended = slot.ended;
+    slots.settle(id);
+    Ok(ended)
+}
+
+/// Reason of an `Abort` that gives back a request no thread has begun.
+pub const NOT_STARTED: &str = "not started";

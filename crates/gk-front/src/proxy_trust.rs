@@ -1,0 +1,197 @@
+//! `WSGITrustedProxies` and `WSGITrustedProxyHeaders`: which forwarding headers of a request are believed and what
+//! they change. Pure. Only listed headers act; all synonyms of a listed category are removed from an untrusted peer's
+//! request, and all but the winner from a trusted one's.
+
+use gk_config::site::Settings;
+use http::HeaderMap;
+use std::net::IpAddr;
+
+/// What a forwarding header is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Category {
+    Client,
+    Scheme,
+    Host,
+    Port,
+    Server,
+    Script,
+}
+
+/// Every known header by CGI name.
+const KNOWN: &[(&str, Category)] = &[
+    ("HTTP_X_FORWARDED_FOR", Category::Client),
+    ("HTTP_X_CLIENT_IP", Category::Client),
+    ("HTTP_X_REAL_IP", Category::Client),
+    ("HTTP_X_FORWARDED_PROTO", Category::Scheme),
+    ("HTTP_X_FORWARDED_SCHEME", Category::Scheme),
+    ("HTTP_X_SCHEME", Category::Scheme),
+    ("HTTP_X_FORWARDED_HTTPS", Category::Scheme),
+    ("HTTP_X_FORWARDED_SSL", Category::Scheme),
+    ("HTTP_X_HTTPS", Category::Scheme),
+    ("HTTP_X_FORWARDED_HOST", Category::Host),
+    ("HTTP_X_HOST", Category::Host),
+    ("HTTP_X_FORWARDED_PORT", Category::Port),
+    ("HTTP_X_FORWARDED_SERVER", Category::Server),
+    ("HTTP_X_SCRIPT_NAME", Category::Script),
+    ("HTTP_X_FORWARDED_SCRIPT_NAME", Category::Script),
+];
+
+/// An address or a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Network {
+    base: u128,
+    mask: u128,
+    v4: bool,
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
+            None => (text, None),
+        };
+        let ip: IpAddr = address.trim().parse().ok()?;
+        let (value, width) = number(ip);
+        let bits = bits.unwrap_or(width);
+        if bits > width {
+            return None;
+        }
+        let mask = if bits == 0 { 0 } else { (u128::MAX << (width - bits)) & (u128::MAX >> (128 - width)) };
+        Some(Self { base: value & mask, mask, v4: width == 32 })
+    }
+
+    fn contains(&self, ip: IpAddr) -> bool {
+        let (value, width) = number(ip);
+        self.v4 == (width == 32) && value & self.mask == self.base
+    }
+}
+
+fn number(ip: IpAddr) -> (u128, u32) {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => (u128::from(u32::from(v4)), 32),
+        IpAddr::V6(v6) => (u128::from(v6), 128),
+    }
+}
+
+/// What the trusted headers of one request change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overlay {
+    /// `REMOTE_ADDR`.
+    pub remote_addr: Option<String>,
+    /// `https` (true) or `http`.
+    pub https: Option<bool>,
+    /// `HTTP_HOST`.
+    pub host: Option<Vec<u8>>,
+    /// `SERVER_PORT`.
+    pub server_port: Option<u16>,
+    /// `SERVER_NAME`.
+    pub server_name: Option<Vec<u8>>,
+    /// `SCRIPT_NAME` and `mod_wsgi.mount_point`.
+    pub script_name: Option<Vec<u8>>,
+    forwarded_for: Option<Vec<u8>>,
+    dropped: Vec<&'static str>,
+    host_seen: bool,
+}
+
+impl Overlay {
+    /// Whether the header of that CGI name is not passed on.
+    pub fn drops(&self, key: &[u8]) -> bool {
+        self.dropped.iter().any(|d| d.as_bytes() == key)
+    }
+
+    /// Another value for the header of that CGI name.
+    pub fn value(&self, key: &[u8]) -> Option<&[u8]> {
+        match key {
+            b"HTTP_HOST" => self.host.as_deref(),
+            b"HTTP_X_FORWARDED_FOR" => self.forwarded_for.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Entries that no header of the request gives.
+    pub fn added(&self) -> impl Iterator<Item = (&'static [u8], &[u8])> {
+        let host = self.host.as_deref().filter(|_| !self.host_seen).map(|h| (&b"HTTP_HOST"[..], h));
+        let mount = self.script_name.as_deref().map(|s| (&b"mod_wsgi.mount_point"[..], s));
+        host.into_iter().chain(mount)
+    }
+}
+
+/// Looks at one request. `None`: the settings list no header, nothing changes.
+pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Overlay> {
+    if settings.trusted_proxy_headers.is_empty() {
+        return None;
+    }
+    let networks: Vec<Network> = settings.trusted_proxies.iter().filter_map(|t| Network::parse(t)).collect();
+    let trusts = |text: &str| {
+        text.trim().parse::<IpAddr>().is_ok_and(|ip| networks.iter().any(|network| network.contains(ip)))
+    };
+    // A peer without an address came over a Unix socket, whose file's permissions decided already.
+    let trusted = settings.trusted_proxies.is_empty() || peer.is_empty() || trusts(peer);
+    let mut overlay = Overlay { host_seen: headers.contains_key("host"), ..Overlay::default() };
+    let mut handled = Vec::new();
+    for listed in settings.trusted_proxy_headers.iter().rev() {
+        let Some((_, category)) = KNOWN.iter().find(|(name, _)| name == listed) else { continue };
+        if handled.contains(category) {
+            continue;
+        }
+        // The last listed header that is there wins.
+        let value = trusted.then(|| combined(headers, listed)).flatten();
+        let Some(value) = value else { continue };
+        handled.push(*category);
+        overlay.believe(*category, listed, &value, &networks, trusts);
+        let losers = KNOWN.iter().filter(|(name, c)| c == category && name != listed);
+        overlay.dropped.extend(losers.map(|(name, _)| *name));
+    }
+    for listed in &settings.trusted_proxy_headers {
+        let Some((_, category)) = KNOWN.iter().find(|(name, _)| name == listed) else { continue };
+        if !handled.contains(category) {
+            handled.push(*category);
+            overlay.dropped.extend(KNOWN.iter().filter(|(_, c)| c == category).map(|(name, _)| *name));
+        }
+    }
+    Some(overlay)
+}
+
+/// The value of a header by its CGI name, repeated ones joined.
+fn combined(headers: &HeaderMap, cgi: &str) -> Option<Vec<u8>> {
+    let name = cgi.strip_prefix("HTTP_")?.replace('_', "-").to_ascii_lowercase();
+    let values: Vec<&[u8]> = headers.get_all(&name).iter().map(|v| v.as_bytes()).collect();
+    (!values.is_empty()).then(|| values.join(&b", "[..]))
+}
+
+impl Overlay {
+    fn believe(
+        &mut self,
+        category: Category,
+        name: &str,
+        value: &[u8],
+        networks: &[Network],
+        trusts: impl Fn(&str) -> bool,
+    ) {
+        let text = String::from_utf8_lossy(value).trim().to_owned();
+        match category {
+            Category::Client if name == "HTTP_X_FORWARDED_FOR" => {
+                let elements: Vec<&str> = text.split(',').map(str::trim).collect();
+                if networks.is_empty() {
+                    self.remote_addr = elements.iter().find(|e| !e.is_empty()).map(|e| (*e).to_owned());
+                    return;
+                }
+                let last = elements.len() - 1;
+                let run = elements.iter().rev().take_while(|e| trusts(e)).count();
+                let at = if run > last { 0 } else { last - run };
+                self.remote_addr = Some(elements[at].to_owned());
+                self.forwarded_for = Some(elements[at..].join(", ").into_bytes());
+            }
+            Category::Client => self.remote_addr = Some(text),
+            Category::Scheme if name.ends_with("HTTPS") || name.ends_with("SSL") => {
+                let on = ["on", "true", "1"].iter().any(|word| text.eq_ignore_ascii_case(word));
+                self.https = Some(on);
+            }
+            Category::Scheme => self.https = Some(text.eq_ignore_ascii_case("https")),
+            Category::Host => self.host = Some(text.into_bytes()),
+            Category::Port => self.server_port = text.parse().ok(),
+            Category::Server => self.server_name = Some(text.into_bytes()),
+            Category::Script => self.script_name = Some(text.into_bytes()),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Every answer that the front makes itself, in one place: which refusal is which status, and the page that says so.
+//! Pages hold no detail of what went wrong inside; that is in the error log.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use crate::pool::Turned;
+
+/// Why the front answers in place of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// 400: what is wrong with the request.
+    Bad(&'static str),
+    /// 403.
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// 301 to the same path with a slash.
+    Slash(String),
+    /// 405: the methods that are allowed.
+    Method(&'static str),
+    /// 408: the client did not send its body in time.
+    Slow,
+    /// 411: a chunked body where `WSGIChunkedRequest` is off.
+    LengthRequired,
+    /// 413.
+    TooLarge,
+    /// 414.
+    LongLine,
+    /// 431: which limit.
+    LongHead(&'static str),
+    /// 416: the size of the file.
+    Range(u64),
+    /// 500.
+    Internal,
+    /// 501: a transfer coding other than chunked.
+    Coding,
+    /// 502: the worker died on the request.
+    WorkerDied,
+    /// 503.
+    Turned(Turned),
+    /// 503: no room for the request body.
+    NoSpace,
+    /// 504: no response head in time.
+    Late,
+    /// The client is gone; nobody to answer.
+    Gone,
+}
+
+impl Refusal {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Bad(_) | Self::Gone => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Slash(_) => StatusCode::MOVED_PERMANENTLY,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::LongLine => StatusCode::URI_TOO_LONG,
+            Self::LongHead(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Coding => StatusCode::NOT_IMPLEMENTED,
+            Self::WorkerDied => StatusCode::BAD_GATEWAY,
+            Self::Turned(_) | Self::NoSpace => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    fn sentence(&self) -> &'static str {
+        match self {
+            Self::Bad(why) | Self::LongHead(why) => why,
+            Self::Gone => "The client closed the connection.",
+            Self::Forbidden => "You are not allowed to see this page.",
+            Self::NotFound => "There is nothing at this address.",
+            Self::Slash(_) => "The page has moved.",
+            Self::Method(_) => "This method is not allowed here.",
+            Self::Slow => "The request did not arrive in time.",
+            Self::LengthRequired => "A request body needs a Content-Length here.",
+            Self::TooLarge => "The request body is larger than allowed here.",
+            Self::LongLine => "The request line is longer than allowed here.",
+            Self::Range(_) => "The file has no such range.",
+            Self::Internal => "The server met an error and could not answer the request.",
+            Self::Coding => "This transfer coding is not supported.",
+            Self::WorkerDied => "The application process ended while it was serving the request.",
+            Self::Turned(_) | Self::NoSpace => "The server is busy. Please try again in a moment.",
+            Self::Late => "The application did not answer in time.",
+        }
+    }
+
+    /// Whether the rest of the request is not worth reading: the connection closes after the answer.
+    pub fn closes(&self) -> bool {
+        matches!(
+            self,
+            Self::Bad(_)
+                | Self::Slow
+                | Self::LengthRequired
+                | Self::TooLarge
+                | Self::LongLine
+                | Self::LongHead(_)
+                | Self::Coding
+        )
+    }
+}
+
+/// The page.
+pub fn page(refusal: &Refusal) -> Response<Bytes> {
+    let status = refusal.status();
+    let mut response = Response::new(text(status, refusal.sentence()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=iso-8859-1"));
+    match refusal {
+        Refusal::Turned(_) | Refusal::NoSpace => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Refusal::Method(allowed) => {
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        Refusal::Slash(to) => {
+            if let Ok(to) = HeaderValue::from_str(to) {
+                headers.insert(LOCATION, to);
+            }
+        }
+        Refusal::Range(size) => {
+            if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
+                headers.insert(http::header::CONTENT_RANGE, value);
+            }
+        }
+        _ => {}
+    }
+    if refusal.closes() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The page of a status that a worker gave without a body of its own.
+pub fn plain(status: StatusCode) -> Response<Bytes> {
+    let sentence = if status.is_server_error() {
+        "The server met an error and could not answer the request."
+    } else {
+        "The request could not be answered."
+    };
+    let mut response = Response::new(text(status, sentence));
+    *response.status_mut() = status;
+    let html = HeaderValue::from_static("text/html; charset=iso-8859-1");
+    response.headers_mut().insert(CONTENT_TYPE, html);
+    response
+}
+
+fn text(status: StatusCode, sentence: &str) -> Bytes {
+    let reason = status.canonical_reason().unwrap_or("Error");
+    format!(
+        "<!DOCTYPE html>\n<html><head>\n<title>{} {reason}</title>\n</head><body>\n<h1>{reason}</h1>\n<p>{sentence}</p>\n</body></html>\n",
+        status.as_u16()
+    )
+    .into()
+}

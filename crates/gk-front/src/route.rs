@@ -1,0 +1,273 @@
+//! From host and path to what answers: a script in a process group, a file, or a refusal. Pure except for the question
+//! whether a file exists, which comes through `gk_config::place::Files`. Which worker serves it is `pool`'s.
+
+use gk_config::place::{Asked, Compiled, Files, Found, Outcome, Script, callable_name, group_name};
+use gk_config::site::{Host, Settings};
+use gk_wire::request::Profile;
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::reply::Refusal;
+
+/// What a request asks for.
+pub struct Question<'a> {
+    /// Our end of the connection; `None` on a Unix socket.
+    pub local: Option<SocketAddr>,
+    /// The authority: `Host` header, or that of an absolute target.
+    pub host: Option<&'a [u8]>,
+    /// Decoded, normalised path.
+    pub path: &'a [u8],
+    /// TLS.
+    pub https: bool,
+    /// Address of the listener, as `Listen` names it.
+    pub listener: &'a str,
+    /// Process id of the front.
+    pub pid: u32,
+}
+
+/// What answers.
+#[derive(Debug)]
+pub struct Target {
+    /// Index of the host.
+    pub host: usize,
+    /// The settings there.
+    pub settings: Arc<Settings>,
+    /// `SERVER_NAME`.
+    pub server_name: String,
+    /// `SERVER_PORT`.
+    pub server_port: u16,
+    /// Who answers.
+    pub what: What,
+    /// The answer depends on what files there are, so it holds for this request only.
+    pub fleeting: bool,
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub enum What {
+    /// A script.
+    App(Box<App>),
+    /// A file, in a tree that it must not leave.
+    File {
+        /// The file asked for.
+        path: PathBuf,
+    },
+    /// Nobody: the answer, and the line for the error log.
+    Refused(Refusal, Option<(&'static str, String)>),
+}
+
+/// A script in a process group.
+#[derive(Debug)]
+pub struct App {
+    /// Process group.
+    pub group: String,
+    /// What the worker must know of it.
+    pub profile: Profile,
+    /// `SCRIPT_NAME`.
+    pub script_name: Vec<u8>,
+    /// `PATH_INFO`.
+    pub path_info: Vec<u8>,
+    /// `Authorization` is passed on.
+    pub pass_authorization: bool,
+    /// File of the script, for the access log.
+    pub script: String,
+}
+
+/// Finds what answers.
+pub fn target(compiled: &Compiled, question: &Question<'_>, files: &dyn Files) -> Target {
+    let host = compiled.host(question.local, question.host);
+    let (server_name, server_port) = authority(&compiled.site().hosts[host], question);
+    let found = compiled.find(host, question.path);
+    let (mut fleeting, mut file) = (false, None);
+    let outcome = match found {
+        Found::Script(hit) => Ok(hit),
+        Found::Candidate(candidate) => {
+            fleeting = true;
+            match candidate.finish(question.path, files) {
+                Outcome::Script(hit) => Ok(hit),
+                Outcome::Missing(path) => {
+                    Err(refused(Refusal::NotFound, "WSGI0135", &path, "does not exist"))
+                }
+                Outcome::Directory(path) => {
+                    Err(refused(Refusal::Forbidden, "WSGI0136", &path, "is a directory"))
+                }
+            }
+        }
+        Found::Static { path, .. } => {
+            file = Some(path.clone());
+            Err(What::File { path })
+        }
+        Found::Nothing => match &compiled.site().hosts[host].document_root {
+            Some(root) => {
+                let path = below_root(root, question.path);
+                file = Some(path.clone());
+                Err(What::File { path })
+            }
+            None => Err(What::Refused(Refusal::NotFound, None)),
+        },
+    };
+    if let Ok(hit) = &outcome {
+        file = hit.script.file().map(Path::to_owned);
+    }
+    let settings = compiled.settings(host, question.path, file.as_deref());
+    let what = match outcome {
+        Err(what) => what,
+        Ok(hit) => {
+            let place =
+                At { compiled, host, question, settings: &settings, server_name: &server_name, server_port };
+            place.app(hit.mount, hit.script, hit.split)
+        }
+    };
+    Target { host, settings, server_name, server_port, what, fleeting }
+}
+
+fn refused(refusal: Refusal, code: &'static str, path: &Path, why: &str) -> What {
+    What::Refused(refusal, Some((code, format!("the script {} {why}", path.display()))))
+}
+
+fn below_root(root: &Path, url: &[u8]) -> PathBuf {
+    let mut path = root.to_owned();
+    path.extend(url.split(|b| *b == b'/').filter(|part| !part.is_empty()).map(OsStr::from_bytes));
+    path
+}
+
+/// `SERVER_NAME` and `SERVER_PORT`: what the client asked for, else what is configured, else where we listen.
+fn authority(host: &Host, question: &Question<'_>) -> (String, u16) {
+    let default_port = if question.https { 443 } else { 80 };
+    let asked = question.host.map(String::from_utf8_lossy).unwrap_or_default();
+    let (name, port) = match asked.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
+        _ => (&*asked, None),
+    };
+    let configured = host.server_name.clone();
+    if name.is_empty() {
+        let local = question.local;
+        let name = configured.or_else(|| Some(local?.ip().to_string())).unwrap_or_else(|| "localhost".into());
+        return (name, host.server_port.or(local.map(|l| l.port())).unwrap_or(default_port));
+    }
+    (name.to_owned(), port.or(host.server_port).unwrap_or(default_port))
+}
+
+struct At<'a> {
+    compiled: &'a Compiled,
+    host: usize,
+    question: &'a Question<'a>,
+    settings: &'a Settings,
+    server_name: &'a str,
+    server_port: u16,
+}
+
+impl At<'_> {
+    fn app(&self, mount: usize, script: Script, split: usize) -> What {
+        let site = self.compiled.site();
+        let host = &site.hosts[self.host];
+        let mount = &host.mounts[mount];
+        let settings = self.settings;
+        let (script_name, path_info) = self.question.path.split_at(split);
+        let script_text = String::from_utf8_lossy(script_name);
+        let variable = |name: &str| settings.env.get(name).cloned().or_else(|| std::env::var(name).ok());
+        let host_header = self.question.host.map(String::from_utf8_lossy);
+        let asked = Asked {
+            server_name: host.server_name.as_deref().unwrap_or(self.server_name),
+            port: self.server_port,
+            host_header: host_header.as_deref(),
+            script_name: &script_text,
+            variable: &variable,
+        };
+        let group = match mount.process_group.as_ref().or(settings.process_group.as_ref()) {
+            Some(name) => group_name(name, &asked).into_owned(),
+            None => match site.groups.first() {
+                Some(group) => group.name.clone(),
+                None => return fault("WSGI0150", "no process group is defined".into()),
+            },
+        };
+        if let Some(fault) = self.group_fault(&group) {
+            return fault;
+        }
+        let application_group = mount
+            .application_group
+            .as_ref()
+            .or(settings.application_group.as_ref())
+            .map_or("%{RESOURCE}", |g| g);
+        let callable = mount.callable_object.as_ref().unwrap_or(&settings.callable_object);
+        let (module, script) = match script {
+            Script::File(path) => (false, path.to_string_lossy().into_owned()),
+            Script::Module(name) => (true, name),
+        };
+        What::App(Box::new(App {
+            profile: Profile {
+                module,
+                callable: callable_name(callable, &asked).into_owned(),
+                application_group: group_name(application_group, &asked).into_owned(),
+                script_reloading: settings.script_reloading,
+                ignore_activity: settings.ignore_activity,
+                sendfile: settings.enable_sendfile,
+                environ: self.environ(host, &script),
+                script: script.clone(),
+            },
+            group,
+            script_name: script_name.to_vec(),
+            path_info: path_info.to_vec(),
+            pass_authorization: mount.pass_authorization.unwrap_or(settings.pass_authorization),
+            script,
+        }))
+    }
+
+    fn group_fault(&self, name: &str) -> Option<What> {
+        let site = self.compiled.site();
+        if let Some(allowed) = &self.settings.restrict_process
+            && !allowed.iter().any(|a| a == name || (name.is_empty() && a == "%{GLOBAL}"))
+        {
+            return Some(fault(
+                "WSGI0149",
+                format!("WSGIRestrictProcess does not allow process group '{name}' here"),
+            ));
+        }
+        if name.is_empty() {
+            let text = "process group %{GLOBAL} (embedded mode) is not available: name a WSGIDaemonProcess";
+            return Some(fault("WSGI0143", text.into()));
+        }
+        let Some(group) = site.groups.iter().find(|g| g.name == name) else {
+            return Some(fault("WSGI0151", format!("no WSGIDaemonProcess defines process group '{name}'")));
+        };
+        match group.host {
+            Some(owner) if owner != self.host => {
+                Some(fault("WSGI0152", format!("process group '{name}' belongs to another virtual host")))
+            }
+            _ => None,
+        }
+    }
+
+    /// The environ entries that depend on the place only.
+    fn environ(&self, host: &Host, script: &str) -> Vec<(String, String)> {
+        let root = host.document_root.as_ref().map(|r| r.to_string_lossy().into_owned()).unwrap_or_default();
+        let (listener_host, listener_port) = match self.question.listener.rsplit_once(':') {
+            Some((address, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
+                let any = matches!(address, "0.0.0.0" | "[::]" | "*");
+                (if any { "" } else { address.trim_matches(['[', ']']) }, port)
+            }
+            _ => ("", ""),
+        };
+        let admin = host.server_admin.clone().unwrap_or_else(|| "[no address given]".into());
+        let fixed: [(&str, String); 9] = [
+            ("SERVER_SOFTWARE", crate::SOFTWARE.into()),
+            ("SERVER_ADMIN", admin),
+            ("DOCUMENT_ROOT", root.clone()),
+            ("CONTEXT_PREFIX", String::new()),
+            ("CONTEXT_DOCUMENT_ROOT", root),
+            ("SCRIPT_FILENAME", script.to_owned()),
+            ("mod_wsgi.listener_host", listener_host.into()),
+            ("mod_wsgi.listener_port", listener_port.into()),
+            ("mod_wsgi.server_pid", self.question.pid.to_string()),
+        ];
+        let own = self.settings.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+        fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(own).collect()
+    }
+}
+
+fn fault(code: &'static str, text: String) -> What {
+    What::Refused(Refusal::Internal, Some((code, text)))
+}

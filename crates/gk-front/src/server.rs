@@ -1,0 +1,264 @@
+//! Listening sockets, connections' tasks, the ticker with every timeout, and the orderly end.
+
+use gk_config::site::HttpLimits;
+use gk_wire::log::Level;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::spawn_local;
+
+use crate::admin::Snapshot;
+use crate::client::{ClientIo, Conn, Ends, Phase, Stream};
+use crate::front::Front;
+use crate::service;
+
+/// Time between two looks at the timeouts.
+const TICK: Duration = Duration::from_millis(100);
+/// After a failed `accept` for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a refused request's rest is read away.
+const LINGER: Duration = Duration::from_secs(2);
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Starts accepting on each socket.
+pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
+    for (number, socket) in sockets.into_iter().enumerate() {
+        let address = front.listeners[number].address.clone();
+        let unusable = |error: io::Error| format!("the listening socket {address} is unusable: {error}");
+        rustix::io::ioctl_fionbio(&socket, true).map_err(|e| unusable(e.into()))?;
+        let listener = if address.starts_with("unix:") {
+            Listener::Unix(UnixListener::from_std(socket.into()).map_err(unusable)?)
+        } else {
+            Listener::Tcp(TcpListener::from_std(socket.into()).map_err(unusable)?)
+        };
+        spawn_local(accept(Rc::clone(front), listener, number));
+    }
+    Ok(())
+}
+
+async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
+    let https = front.listeners[number].tls;
+    loop {
+        let bound = front.current().compiled.site().http.max_connections;
+        while bound != 0 && front.conns.borrow().len() >= bound && !front.stopping.get() {
+            tokio::select! {
+                () = front.conn_ended.notified() => {}
+                () = front.stop.notified() => {}
+            }
+        }
+        if front.stopping.get() {
+            return;
+        }
+        let accepted = tokio::select! {
+            biased;
+            () = front.stop.notified() => return,
+            accepted = next(&listener) => accepted,
+        };
+        match accepted {
+            Ok((stream, mut ends)) => {
+                ends.listener = number;
+                ends.https = https;
+                open(&front, stream, ends);
+            }
+            // The client gave up before it was accepted.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(error) => {
+                crate::note(Level::Error, None, &format!("a connection cannot be accepted: {error}"));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn next(listener: &Listener) -> io::Result<(Stream, Ends)> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            let _ = stream.set_nodelay(true);
+            let local = stream.local_addr()?;
+            Ok((Stream::Tcp(stream), ends(peer, local)))
+        }
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            Ok((Stream::Unix(stream), Ends { client: "unix".into(), ..Ends::default() }))
+        }
+    }
+}
+
+fn ends(peer: SocketAddr, local: SocketAddr) -> Ends {
+    let (peer_ip, local_ip) = (peer.ip().to_canonical(), local.ip().to_canonical());
+    Ends {
+        client: SocketAddr::new(peer_ip, peer.port()).to_string(),
+        peer: peer_ip.to_string(),
+        peer_port: peer.port(),
+        local: local_ip.to_string(),
+        local_port: local.port(),
+        listener: 0,
+        https: false,
+    }
+}
+
+fn open(front: &Rc<Front>, stream: Stream, ends: Ends) {
+    // The ticker sleeps while there is no connection, and the clock with it.
+    if front.conns.borrow().is_empty() {
+        front.clock.advance();
+    }
+    let id = front.last_connection.get() + 1;
+    front.last_connection.set(id);
+    let conn = Conn::new(id, ends, stream, front.clock.coarse_cell());
+    front.conns.borrow_mut().insert(id, Rc::clone(&conn));
+    front.conn_began.notify_one();
+    spawn_local(tend(Rc::clone(front), conn));
+}
+
+/// One connection from its first byte to its last.
+async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
+    {
+        let builder = builder(&front.current().compiled.site().http);
+        let service = {
+            let (front, conn) = (Rc::clone(&front), Rc::clone(&conn));
+            service_fn(move |request| service::serve(Rc::clone(&front), Rc::clone(&conn), request))
+        };
+        let mut http = builder.serve_connection(TokioIo::new(ClientIo(Rc::clone(&conn))), service);
+        let mut ending = false;
+        poll_fn(|cx| {
+            if conn.poll_killed(cx) {
+                return Poll::Ready(());
+            }
+            if front.stopping.get() && !std::mem::replace(&mut ending, true) {
+                Pin::new(&mut http).graceful_shutdown();
+            }
+            Pin::new(&mut http).poll(cx).map(drop)
+        })
+        .await;
+    }
+    conn.finish_entry();
+    if conn.linger.get() {
+        let _ = tokio::time::timeout(LINGER, drain(&conn)).await;
+    }
+    front.conns.borrow_mut().remove(&conn.id);
+    front.conn_ended.notify_waiters();
+}
+
+/// Reads away what a refused client is still sending, so that it gets to read the answer (RFC 9112, 9.6).
+async fn drain(conn: &Rc<Conn>) {
+    let mut io = ClientIo(Rc::clone(conn));
+    let mut sink = vec![0; 16 * 1024];
+    while matches!(io.read(&mut sink).await, Ok(n) if n > 0) {}
+}
+
+fn builder(http: &HttpLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // Every timeout is the ticker's.
+    builder.header_read_timeout(None).keep_alive(http.keep_alive).half_close(true);
+    // Up to 100 hyper counts without allocating; our own count comes after it.
+    if http.limit_request_fields == 0 || http.limit_request_fields > 100 {
+        builder.max_headers(if http.limit_request_fields == 0 { 10_000 } else { http.limit_request_fields });
+    }
+    let head = http.limit_request_line + 8 * http.limit_request_field_size;
+    builder.max_buf_size(head.clamp(64 * 1024, 1 << 20));
+    builder
+}
+
+/// Looks at every timeout a few times a second, while there is anything to look at.
+pub async fn tick(front: Rc<Front>, snapshot: Snapshot) {
+    let mut count = 0u64;
+    loop {
+        if front.conns.borrow().is_empty() {
+            front.current().logs.flush();
+            snapshot.put(&front);
+            // A second, so that the admin page does not show the past for ever.
+            let _ = tokio::time::timeout(Duration::from_secs(1), front.conn_began.notified()).await;
+        }
+        tokio::time::sleep(TICK).await;
+        count += 1;
+        front.clock.advance();
+        let current = front.current();
+        current.logs.flush();
+        let pools: Vec<_> = front.pools.borrow().values().map(Rc::clone).collect();
+        for pool in &pools {
+            pool.tick();
+            let bound = pool.limits().socket_timeout;
+            if bound != 0 {
+                pool.each_link(|link| link.expire(bound));
+            }
+        }
+        let http = &current.compiled.site().http;
+        let conns: Vec<_> = front.conns.borrow().values().map(Rc::clone).collect();
+        for conn in conns {
+            watch(&conn, http, count.is_multiple_of(5));
+        }
+        if count.is_multiple_of(5) {
+            snapshot.put(&front);
+        }
+    }
+}
+
+/// Applies the timeouts to one connection.
+fn watch(conn: &Conn, http: &HttpLimits, look_for_client: bool) {
+    let (phase, stalled, waited) = conn.waiting();
+    let over = |seconds: f64| seconds > 0.0 && waited as f64 > seconds * 1_000.0;
+    if stalled {
+        let limit = conn.write_limit.get();
+        if (limit != 0 && waited > limit) || (limit == 0 && over(http.timeout)) {
+            conn.reset_on_close();
+            conn.kill();
+        }
+        return;
+    }
+    match phase {
+        Phase::Idle if conn.requests.get() == 0 => {
+            if over(http.header_timeout) || over(http.timeout) {
+                conn.kill();
+            }
+        }
+        Phase::Idle if over(http.keep_alive_timeout) => conn.kill(),
+        Phase::Head if over(http.header_timeout) => time_out(conn),
+        Phase::Body if over(http.body_timeout) => time_out(conn),
+        // A reset client does not wait for its answer any more. Nobody reads from it meanwhile, so this is asked.
+        Phase::Serving if look_for_client && conn.client_gone() => conn.kill(),
+        _ => {}
+    }
+}
+
+/// The client did not send a request in time.
+fn time_out(conn: &Conn) {
+    conn.last_word(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    conn.linger.set(true);
+    conn.kill();
+}
+
+/// Closes the listeners, lets what runs come to its end, at most for `timeout`.
+pub async fn stop(front: &Rc<Front>, timeout: Duration) {
+    front.stopping.set(true);
+    front.stop.notify_waiters();
+    let conns: Vec<_> = front.conns.borrow().values().map(Rc::clone).collect();
+    for conn in conns {
+        conn.nudge();
+    }
+    let empty = async {
+        while !front.conns.borrow().is_empty() {
+            front.conn_ended.notified().await;
+        }
+    };
+    if tokio::time::timeout(timeout, empty).await.is_err() {
+        let text =
+            format!("{} connections were still open at the end of the wait", front.conns.borrow().len());
+        crate::note(Level::Warn, None, &text);
+    }
+}

@@ -1,0 +1,351 @@
+//! The path of one request, top to bottom: limits → host and place → access → body → worker → response. Each step is a
+//! call into the module that knows it; every answer that is not a worker's comes from `reply`.
+
+use bytes::Bytes;
+use gk_wire::log::Level;
+use gk_wire::request::{Numbers, Texts};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, SERVER};
+use http::request::Parts;
+use http::{Method, Request, Response, Version};
+use hyper::body::Incoming;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::access_log::Entry;
+use crate::body::ResponseBody;
+use crate::client::{Conn, Phase};
+use crate::exchange::{Begun, Early, Exchange};
+use crate::files;
+use crate::front::{Current, Front, Routed};
+use crate::head::{self, Facts, ResponseHead};
+use crate::limits;
+use crate::pool::Turned;
+use crate::proxy_trust;
+use crate::reply::{self, Refusal};
+use crate::route::{App, What};
+use crate::slots::Failure;
+use crate::spool::{self, Spooled};
+
+/// The client is gone, or is to be left without another word.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection ends without an answer")]
+pub struct Hangup;
+
+/// Answers one request.
+pub async fn serve(
+    front: Rc<Front>,
+    conn: Rc<Conn>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Hangup> {
+    conn.enter(Phase::Serving);
+    conn.requests.set(conn.requests.get() + 1);
+    let current = front.current();
+    let arrived = gk_sys::clock::epoch_seconds();
+    let (parts, incoming) = request.into_parts();
+    let mut entry = current.logs.begin(&conn, &parts, arrived);
+    let head_only = parts.method == Method::HEAD;
+    let old = parts.version == Version::HTTP_10;
+    let asked = Asked { front: &front, conn: &conn, current: &current, parts: &parts, arrived };
+    let mut response = match asked.answer(incoming, &mut entry).await {
+        Ok(response) => response,
+        Err(Refusal::Gone) => return Err(Hangup),
+        Err(refusal) => {
+            conn.linger.set(refusal.closes());
+            reply::page(&refusal).map(|page| ResponseBody::whole(&conn, page, true))
+        }
+    };
+    let headers = response.headers_mut();
+    headers.entry(SERVER).or_insert(HeaderValue::from_static(crate::SOFTWARE));
+    if asked.is_last() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let delimited = old && !headers.contains_key(CONTENT_LENGTH);
+    front.finished.set(front.finished.get() + 1);
+    if let Some(entry) = &mut entry {
+        entry.answered(&response, head_only);
+    }
+    Ok(response.map(|mut body| {
+        body.set_delimited_by_close(delimited);
+        body.logged(entry)
+    }))
+}
+
+struct Asked<'a> {
+    front: &'a Rc<Front>,
+    conn: &'a Rc<Conn>,
+    current: &'a Current,
+    parts: &'a Parts,
+    arrived: f64,
+}
+
+impl Asked<'_> {
+    async fn answer(
+        &self,
+        incoming: Incoming,
+        entry: &mut Option<Box<Entry>>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let site = self.current.compiled.site();
+        let host = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
+        let path = limits::path(self.parts)?;
+        let routed = self.front.route(self.current, self.conn, host, &path);
+        let target = &routed.target;
+        if let Some(entry) = entry {
+            entry.routed(&routed);
+        }
+        if let What::Refused(refusal, note) = &target.what {
+            if let Some((code, text)) = note {
+                crate::note_code(Level::Error, code, Some(&self.conn.ends.client), text);
+            }
+            return Err(refusal.clone());
+        }
+        if !target.settings.require {
+            crate::note_code(
+                Level::Error,
+                "AH01630",
+                Some(&self.conn.ends.client),
+                "denied by configuration",
+            );
+            return Err(Refusal::Forbidden);
+        }
+        limits::body(self.parts, &target.settings)?;
+        match (&target.what, &routed.app) {
+            (What::File { path: file }, _) => files::serve(self.conn, self.parts, file, &path).await,
+            (What::App(app), Some(_)) => {
+                let spool = spool::Limits {
+                    most: target.settings.limit_request_body,
+                    memory: site.http.body_buffer_size,
+                    directory: &site.server_root,
+                };
+                let body = spool::receive(incoming, &spool, self.conn).await?;
+                self.run(&routed, app, &body, entry).await
+            }
+            _ => Err(Refusal::Internal),
+        }
+    }
+
+    /// Has a worker answer. A worker that ends before it began the request costs nothing but time.
+    async fn run(
+        &self,
+        routed: &Routed,
+        app: &App,
+        body: &Spooled,
+        entry: &mut Option<Box<Entry>>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        let Some((pool, profile)) = &routed.app else { return Err(Refusal::Internal) };
+        let overlay = proxy_trust::apply(&routed.target.settings, &self.conn.ends.peer, &self.parts.headers);
+        if let (Some(entry), Some(addr)) =
+            (&mut *entry, overlay.as_ref().and_then(|o| o.remote_addr.as_ref()))
+        {
+            entry.remote_addr = Some(addr.clone());
+        }
+        let request_id = self.front.last_request.get() + 1;
+        self.front.last_request.set(request_id);
+        let mut again = false;
+        self.conn.write_limit.set(pool.limits().write_timeout);
+        loop {
+            let permit =
+                pool.acquire(request_id, self.conn, again).await.map_err(|why| self.turned(pool, why))?;
+            if let Some(entry) = entry {
+                entry.dispatched(&permit, request_id);
+            }
+            let https = overlay.as_ref().and_then(|o| o.https).unwrap_or(self.conn.ends.https);
+            let facts = Facts {
+                numbers: Numbers {
+                    profile: profile.number,
+                    version: head::version_number(self.parts.version),
+                    https,
+                    server_port: overlay
+                        .as_ref()
+                        .and_then(|o| o.server_port)
+                        .unwrap_or(routed.target.server_port),
+                    remote_port: self.conn.ends.peer_port,
+                    request_id,
+                    connection_id: self.conn.id,
+                    request_start: self.arrived,
+                    queue_start: self.arrived,
+                },
+                texts: self.texts(routed, app, overlay.as_ref()),
+                pass_authorization: app.pass_authorization,
+                end: body.is_empty(),
+                overlay: overlay.as_ref(),
+                extra: &[
+                    (b"mod_wsgi.script_name", &app.script_name),
+                    (b"mod_wsgi.path_info", &app.path_info),
+                ],
+            };
+            let Some(exchange) = permit.begin(profile, |out, id| head::encode(out, id, self.parts, &facts))
+            else {
+                again = true;
+                continue;
+            };
+            match self.exchange(&exchange, body).await {
+                Ok(begun) => return Ok(self.respond(begun, exchange, routed)),
+                Err(Outcome::Refused(refusal)) => return Err(refusal),
+                Err(Outcome::Failed(Failure::NotStarted)) => again = true,
+                Err(Outcome::Failed(failure)) => return Err(self.failed(failure, &exchange, app).await),
+            }
+        }
+    }
+
+    fn texts<'t>(
+        &'t self,
+        routed: &'t Routed,
+        app: &'t App,
+        overlay: Option<&'t proxy_trust::Overlay>,
+    ) -> Texts<'t> {
+        let ends = &self.conn.ends;
+        Texts {
+            method: b"",
+            uri: b"",
+            script_name: overlay.and_then(|o| o.script_name.as_deref()).unwrap_or(&app.script_name),
+            path_info: &app.path_info,
+            query: self.parts.uri.query().unwrap_or("").as_bytes(),
+            server_name: overlay
+                .and_then(|o| o.server_name.as_deref())
+                .unwrap_or(routed.target.server_name.as_bytes()),
+            server_addr: ends.local.as_bytes(),
+            remote_addr: overlay.and_then(|o| o.remote_addr.as_deref()).unwrap_or(&ends.peer).as_bytes(),
+        }
+    }
+
+    /// Sends the body and waits for the head, whichever the worker wants first.
+    async fn exchange(&self, exchange: &Exchange, body: &Spooled) -> Result<Begun, Outcome> {
+        if body.is_empty() {
+            return exchange.head().await.map_err(Outcome::Failed);
+        }
+        let mut head = pin!(exchange.head());
+        let mut upload = pin!(body.send(exchange));
+        let mut uploaded = false;
+        poll_fn(|cx| {
+            if let Poll::Ready(begun) = head.as_mut().poll(cx) {
+                return Poll::Ready(begun.map_err(Outcome::Failed));
+            }
+            if !uploaded && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
+                uploaded = true;
+                if let Err(refusal) = sent {
+                    return Poll::Ready(Err(Outcome::Refused(refusal)));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Turns a worker's head into the response.
+    fn respond(&self, begun: Begun, exchange: Exchange, routed: &Routed) -> Response<ResponseBody> {
+        let Begun { head, body } = begun;
+        if let Some(bad) = head.bad {
+            let text = format!("the application's response has {bad}");
+            crate::note(Level::Error, Some(&self.conn.ends.client), &text);
+            return self.page(&Refusal::Internal);
+        }
+        let overridden = routed.target.settings.error_override && head.status.as_u16() >= 400;
+        if head.worker_error || overridden {
+            tokio::task::spawn_local(exchange.discard());
+            let status = head.status;
+            let mut page = reply::plain(status).map(|text| ResponseBody::whole(self.conn, text, true));
+            if let Some(retry) = head.headers.get(http::header::RETRY_AFTER) {
+                page.headers_mut().insert(http::header::RETRY_AFTER, retry.clone());
+            }
+            return page;
+        }
+        let bodiless = self.parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
+        let body = match body {
+            Early::Whole(_) if bodiless => ResponseBody::nothing(self.conn),
+            _ if bodiless => {
+                // The application runs to its end, as it would for GET; nobody reads what it says.
+                tokio::task::spawn_local(exchange.discard());
+                ResponseBody::nothing(self.conn)
+            }
+            Early::Whole(bytes) => {
+                let trusted = head.length.is_none_or(|length| length == bytes.len() as u64);
+                ResponseBody::whole(self.conn, bytes, trusted)
+            }
+            Early::File(file) => ResponseBody::file(self.conn, file),
+            Early::More => ResponseBody::worker(self.conn, exchange),
+        };
+        assemble(head, body)
+    }
+
+    fn page(&self, refusal: &Refusal) -> Response<ResponseBody> {
+        reply::page(refusal).map(|text: Bytes| ResponseBody::whole(self.conn, text, true))
+    }
+
+    /// A request that no worker took.
+    fn turned(&self, pool: &crate::pool::Pool, why: Turned) -> Refusal {
+        let name = &pool.name;
+        let (code, text) = match why {
+            Turned::Full => ("GK0501", format!("the queue of process group '{name}' is full")),
+            Turned::Late => (
+                "WSGI0084",
+                format!("a request waited in the queue of process group '{name}' for queue-timeout"),
+            ),
+            Turned::NoWorker => {
+                ("WSGI0116", format!("process group '{name}' had no worker for connect-timeout"))
+            }
+        };
+        crate::note_code(Level::Error, code, Some(&self.conn.ends.client), &text);
+        Refusal::Turned(why)
+    }
+
+    /// A request whose worker gave no head.
+    async fn failed(&self, failure: Failure, exchange: &Exchange, app: &App) -> Refusal {
+        let (method, path) = (&self.parts.method, self.parts.uri.path());
+        let link = exchange.link();
+        let pid = link.facts.pid;
+        let client = Some(&*self.conn.ends.client);
+        let group = &app.group;
+        match failure {
+            Failure::Late => {
+                let text = format!(
+                    "no response head within socket-timeout from worker {pid} of process group '{group}' for {method} {path}; the application may still be running it"
+                );
+                crate::note_code(Level::Error, "WSGI0145", client, &text);
+                Refusal::Late
+            }
+            Failure::Died | Failure::NotStarted => {
+                let how = link.how().await.unwrap_or_else(|| "cause unknown".into());
+                let text = format!(
+                    "worker {pid} of process group '{group}' ended ({how}) before the response head of {method} {path}"
+                );
+                crate::note_code(Level::Error, "WSGI0146", client, &text);
+                Refusal::WorkerDied
+            }
+            Failure::Aborted(reason) => {
+                let text = format!("worker {pid} gave no response for {method} {path}: {reason}");
+                crate::note(Level::Error, client, &text);
+                Refusal::Internal
+            }
+        }
+    }
+
+    /// Whether the connection closes after this request.
+    fn is_last(&self) -> bool {
+        let http = &self.current.compiled.site().http;
+        let bound = http.max_keep_alive_requests;
+        (bound != 0 && self.conn.requests.get() >= bound) || self.front.stopping.get()
+    }
+}
+
+/// Why an exchange gave no head.
+enum Outcome {
+    Refused(Refusal),
+    Failed(Failure),
+}
+
+fn assemble(head: ResponseHead, body: ResponseBody) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    if let Some(reason) = head.reason
+        && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason)
+    {
+        response.extensions_mut().insert(reason);
+    }
+    if head.close {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

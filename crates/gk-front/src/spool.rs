@@ -1,0 +1,198 @@
+//! A request body, received whole before any worker sees the request: in memory up to a limit, then in a file without
+//! a name. It can be read from the start as often as needed. Slow clients wait here and nowhere else.
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::client::{Conn, Phase};
+use crate::exchange::Exchange;
+use crate::reply::Refusal;
+
+/// Bytes moved per step between file and memory.
+const STEP: usize = 256 * 1024;
+/// Largest piece per `Body` frame.
+const PIECE: usize = gk_wire::frame::CHUNK;
+
+/// Where and how much.
+pub struct Limits<'a> {
+    /// Most body bytes (`LimitRequestBody`), 0 = any number.
+    pub most: u64,
+    /// Bytes kept in memory.
+    pub memory: usize,
+    /// Directory of the files.
+    pub directory: &'a Path,
+}
+
+/// A complete body.
+pub enum Spooled {
+    /// None at all.
+    Empty,
+    /// In memory.
+    Memory(Bytes),
+    /// In a file of that length.
+    File(Arc<File>, u64),
+}
+
+/// Receives the body.
+pub async fn receive(mut body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Result<Spooled, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Spooled::Empty);
+    }
+    conn.enter(Phase::Body);
+    let expected = body.size_hint().exact().unwrap_or(0) as usize;
+    let mut memory = BytesMut::new();
+    let mut file: Option<Arc<File>> = None;
+    let (mut length, mut written) = (0u64, 0u64);
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(data) = frame.map_err(|error| why(&error))?.into_data() else { continue };
+        length += data.len() as u64;
+        if limits.most != 0 && length > limits.most {
+            return Err(Refusal::TooLarge);
+        }
+        if file.is_none() && memory.is_empty() && body.is_end_stream() {
+            return Ok(Spooled::Memory(data));
+        }
+        if memory.is_empty() && file.is_none() {
+            memory.reserve(expected.min(limits.memory).max(data.len()));
+        }
+        memory.extend_from_slice(&data);
+        let bound = if file.is_some() { STEP } else { limits.memory.max(1) };
+        if memory.len() > bound {
+            let open = match &file {
+                Some(file) => Arc::clone(file),
+                None => create(limits.directory).await?,
+            };
+            written += memory.len() as u64;
+            memory = store(Arc::clone(&open), memory).await?;
+            file = Some(open);
+        }
+    }
+    conn.enter(Phase::Serving);
+    let Some(file) = file else { return Ok(Spooled::Memory(memory.freeze())) };
+    if !memory.is_empty() {
+        written += memory.len() as u64;
+        store(Arc::clone(&file), memory).await?;
+    }
+    Ok(Spooled::File(file, written))
+}
+
+/// What a failed read of the client means.
+fn why(error: &hyper::Error) -> Refusal {
+    if error.is_timeout() {
+        Refusal::Slow
+    } else if error.is_closed() || error.is_incomplete_message() || error.is_canceled() {
+        Refusal::Gone
+    } else {
+        Refusal::Bad("The request body is malformed.")
+    }
+}
+
+async fn create(directory: &Path) -> Result<Arc<File>, Refusal> {
+    let directory = directory.to_owned();
+    off_thread(move || nameless(&directory)).await.map(Arc::new)
+}
+
+async fn store(file: Arc<File>, mut bytes: BytesMut) -> Result<BytesMut, Refusal> {
+    off_thread(move || {
+        (&*file).write_all(&bytes)?;
+        bytes.clear();
+        Ok(bytes)
+    })
+    .await
+}
+
+/// Runs a call that may wait for a disk.
+async fn off_thread<T: Send + 'static>(
+    call: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            let text = format!("a request body could not be kept in a temporary file: {error}");
+            crate::note(gk_wire::log::Level::Error, None, &text);
+            Err(Refusal::NoSpace)
+        }
+        Err(_) => Err(Refusal::Internal),
+    }
+}
+
+/// A file that has no name from the start, or loses it at once.
+fn nameless(directory: &Path) -> io::Result<File> {
+    use rustix::fs::{CWD, Mode, OFlags, openat, unlink};
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    match openat(CWD, directory, flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR) {
+        Ok(fd) => Ok(File::from(fd)),
+        // Not every file system knows nameless files.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+            let unique = format!("body-{}-{}", std::process::id(), gk_sys::clock::epoch_micros());
+            let path = directory.join(unique);
+            let fd = openat(CWD, &path, flags | OFlags::CREATE | OFlags::EXCL, Mode::RUSR | Mode::WUSR)?;
+            unlink(&path)?;
+            Ok(File::from(fd))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Spooled {
+    /// Whether there is no body.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Memory(bytes) => bytes.is_empty(),
+            Self::File(..) => false,
+        }
+    }
+
+    /// Sends the whole body over an exchange, within the worker's credit. Returns early when the worker is done with
+    /// the request before it has all of it.
+    pub async fn send(&self, exchange: &Exchange) -> Result<(), Refusal> {
+        match self {
+            Self::Empty => Ok(()),
+            Self::Memory(bytes) => {
+                send_slice(exchange, bytes, true).await;
+                Ok(())
+            }
+            Self::File(file, length) => {
+                let mut at = 0;
+                while at < *length {
+                    let file = Arc::clone(file);
+                    let want = STEP.min((*length - at) as usize);
+                    let piece = read(file, at, want).await?;
+                    at += piece.len() as u64;
+                    if !send_slice(exchange, &piece, at == *length).await {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn send_slice(exchange: &Exchange, mut rest: &[u8], last: bool) -> bool {
+    while !rest.is_empty() {
+        let Some(credit) = exchange.upload_credit().await else { return false };
+        let (now, later) = rest.split_at(rest.len().min(PIECE).min(credit as usize));
+        rest = later;
+        exchange.send_body(now, last && rest.is_empty());
+    }
+    true
+}
+
+async fn read(file: Arc<File>, at: u64, want: usize) -> Result<Vec<u8>, Refusal> {
+    off_thread(move || {
+        let mut piece = vec![0; want];
+        file.read_exact_at(&mut piece, at)?;
+        Ok(piece)
+    })
+    .await
+}

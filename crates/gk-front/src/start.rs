@@ -1,0 +1,106 @@
+//! From descriptors to a running front and back to an exit code. [`run`] takes what the supervisor left open;
+//! [`serve`] takes the same things as values, for tests.
+
+use gk_config::site::Site;
+use gk_sys::fds;
+use gk_wire::log::Level;
+use gk_wire::setup::{CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, SETUP_FD};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use crate::admin;
+use crate::control::Control;
+use crate::front::Front;
+use crate::server;
+
+/// What a front is started from.
+pub struct Parts {
+    /// The site.
+    pub site: Site,
+    /// Counts up with each reload.
+    pub generation: u64,
+    /// Listening sockets with their descriptions.
+    pub listeners: Vec<(ListenerSetup, OwnedFd)>,
+    /// The admin pages' listening socket.
+    pub admin: Option<OwnedFd>,
+    /// The supervisor's socket.
+    pub control: OwnedFd,
+}
+
+/// The front process's main function: takes the inherited descriptors, serves until it is told to stop. Returns the
+/// exit code.
+pub fn run() -> i32 {
+    let outcome = inherit().and_then(serve);
+    match outcome {
+        Ok(()) => 0,
+        Err(text) => {
+            crate::note(Level::Crit, None, &format!("the front cannot serve: {text}"));
+            1
+        }
+    }
+}
+
+fn inherit() -> Result<Parts, String> {
+    let taken = |number: i32| {
+        fds::inherited(number).map_err(|error| {
+            format!(
+                "descriptor {number} is not open ({error}); this process is started by `gilkeeper serve` only"
+            )
+        })
+    };
+    let control = taken(CONTROL_FD)?;
+    let setup = read_setup(taken(SETUP_FD)?)?;
+    gk_sys::log::configure(setup.log.level, setup.log.json);
+    let mut listeners = Vec::new();
+    for (number, listener) in (FIRST_LISTENER_FD..).zip(setup.listeners) {
+        listeners.push((listener, taken(number)?));
+    }
+    let admin = if setup.admin { listeners.pop().map(|(_, fd)| fd) } else { None };
+    let site = site_of(setup.site)?;
+    Ok(Parts { site, generation: setup.generation, listeners, admin, control })
+}
+
+/// Reads a setup file.
+pub(crate) fn read_setup(fd: OwnedFd) -> Result<FrontSetup, String> {
+    let json = fds::read_memory_file(&mut File::from(fd))
+        .map_err(|error| format!("the setup cannot be read: {error}"))?;
+    serde_json::from_slice(&json).map_err(|error| format!("the setup is not understood: {error}"))
+}
+
+/// The site in a setup.
+pub(crate) fn site_of(value: serde_json::Value) -> Result<Site, String> {
+    serde_json::from_value(value).map_err(|error| format!("the site in the setup is not understood: {error}"))
+}
+
+/// Serves until told to stop, on the calling thread.
+pub fn serve(parts: Parts) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(16)
+        .build()
+        .map_err(|error| format!("the event loop cannot be made: {error}"))?;
+    let local = tokio::task::LocalSet::new();
+    let result = runtime.block_on(local.run_until(serve_here(parts)));
+    // A disk that does not answer must not hold the exit up.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve_here(parts: Parts) -> Result<(), String> {
+    let Parts { site, generation, listeners, admin, control } = parts;
+    let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
+    let front = Front::new(site, generation, described)?;
+    let control =
+        Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
+    server::listen(&front, sockets)?;
+    let snapshot = admin::Snapshot::default();
+    if let Some(socket) = admin {
+        admin::start(socket, snapshot.clone())?;
+    }
+    tokio::task::spawn_local(server::tick(Rc::clone(&front), snapshot));
+    control.serve(&front).await;
+    front.current().logs.flush();
+    Ok(())
+}
