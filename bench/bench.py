@@ -58,7 +58,8 @@ def machine() -> list[str]:
     """What this ran on, and with which versions."""
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     python = harness.peers() / "bin" / "python"
-    ask = "import sys,importlib.metadata as m\nprint(sys.version.split()[0])\nfor n in ('bjoern','granian','gunicorn','mod_wsgi','uWSGI','waitress','Flask'): print(n, m.version(n))"
+    names = ("bjoern", "granian", "gunicorn", "mod_wsgi", "uWSGI", "waitress", "Flask")
+    ask = f"import sys, importlib.metadata as m\nprint(sys.version.split()[0])\nfor name in {names}: print(name, m.version(name))"
     versions = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.splitlines()
     apache = subprocess.run([harness.apache(), "-v"], capture_output=True, text=True).stdout.split("\n")[0].partition("/")[2]
     return [

@@ -72,7 +72,8 @@ def answers(server: Running, target: str, expected: bytes, seconds: float = 30.0
             with client.Connection(server.port, 5.0) as connection:
                 connection.send(client.message("GET", target, host=f"127.0.0.1:{server.port}"))
                 head = connection.head()
-                size = sum(len(f"{name}: {value}\r\n") for name, value in head.headers) + len(f"{head.version} {head.status} {head.reason}\r\n\r\n")
+                size = len(f"{head.version} {head.status} {head.reason}\r\n\r\n")
+                size += sum(len(f"{name}: {value}\r\n") for name, value in head.headers)
                 if (length := head.get("Content-Length")) is not None:
                     body, _ = connection.exactly(int(length))
                     size += len(body)

@@ -44,7 +44,8 @@ def cells(row: Row) -> list[str]:
     if row.invalid:
         return [row.workload, row.server, "invalid", row.invalid[:70], "", "", "", ""]
     low, high = row.spread()
-    figures = [f"{row.middle('p50_ms'):.2f}", f"{row.middle('p99_ms'):.2f}", f"{row.middle('cpu_us_per_request'):.1f}", f"{row.middle('pss_mb'):.0f}"]
+    places = {"p50_ms": 2, "p99_ms": 2, "cpu_us_per_request": 1, "pss_mb": 0}
+    figures = [f"{row.middle(name):.{digits}f}" for name, digits in places.items()]
     return [row.workload, row.server, f"{row.middle('requests_per_second'):,.0f}", f"{low:,.0f}-{high:,.0f}", *figures]
 
 

@@ -53,11 +53,8 @@ class Gilkeeper(harness.Server):
         return harness.until(lambda: len(found := self.workers()) == number and found, f"{number} workers are ready", 30)
 
     def front(self) -> int:
-        """The front's pid: the one child that is no worker."""
-        assert self.process is not None
-        workers = {one["pid"] for one in self.status()["workers"]}
-        (found,) = {pid for pid in self.pids() if pid != self.process.pid and pid not in workers}
-        return found
+        """The front's pid."""
+        return int(self.status()["front"]["pid"])
 
 
 # === /proc ===

@@ -110,7 +110,8 @@ def test_a_dead_front_is_replaced(gilkeeper: Start) -> None:
     before = server.front()
     os.kill(before, signal.SIGKILL)
     until(lambda: answers(server), "a new front answers")
-    assert server.front() != before and sorted(server.workers()) == sorted(workers)
+    assert server.front() != before
+    assert sorted(server.workers()) == sorted(workers)
 
 
 def answers(server: Gilkeeper) -> bool:
