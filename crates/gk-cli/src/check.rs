@@ -1,9 +1,10 @@
 //! `gilkeeper check`: what a configuration means and what is wrong with it.
 
 use crate::load::{Disk, surroundings};
-use crate::{Failure, print, say};
+use crate::{Failure, print};
 use clap::ArgMatches;
-use gk_config::diagnostic::{Severity, render_all};
+use gk_config::diagnostic::Severity;
+use gk_config::report;
 use std::path::PathBuf;
 
 pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
@@ -14,20 +15,7 @@ pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
     }
     let loaded = gk_config::load(path, &Disk, &surroundings);
     let json = given.get_one::<String>("format").is_some_and(|format| format == "json");
-    if json {
-        let value = serde_json::json!({ "site": loaded.site, "diagnostics": loaded.diagnostics });
-        print(
-            &serde_json::to_string_pretty(&value)
-                .expect("a site holds only strings, numbers, lists and maps"),
-        );
-    } else {
-        if !loaded.diagnostics.is_empty() {
-            say(&render_all(&loaded.diagnostics));
-        }
-        if let Some(site) = &loaded.site {
-            print(&format!("{site:#?}"));
-        }
-    }
+    print(&if json { report::json(&loaded) } else { report::text(&loaded) });
     Ok(match loaded.site {
         None => 2,
         Some(_) if given.get_flag("strict") && loaded.has(Severity::Warning) => 1,

@@ -4,6 +4,7 @@ use crate::{Failure, options};
 use clap::ArgMatches;
 use gk_config::diagnostic::{Diagnostic, Severity, render_all};
 use gk_config::express::{self, ServeOptions};
+use gk_config::site::{MountTarget, Site};
 use gk_config::source::{Source, names};
 use gk_config::{Surroundings, load, load_text};
 use gk_supervisor::{Loaded, Loader};
@@ -97,7 +98,7 @@ pub fn loader(given: &ArgMatches) -> Result<Loader, Failure> {
             if !surroundings.directory.join(path).is_file() {
                 return Err(Failure::Input(format!("there is no configuration file {}", path.display())));
             }
-            Origin::File { path: path.clone(), set: options.set }
+            Origin::File { path: path.clone(), set: options::beside_file(given) }
         }
         None if options.script.is_empty() => {
             let text = "name what to serve: a file, package.module[:callable], or -c FILE";
@@ -110,7 +111,11 @@ pub fn loader(given: &ArgMatches) -> Result<Loader, Failure> {
 
 fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> {
     let read = match origin {
-        Origin::Options(options) => return express::load(options, surroundings).map(loaded),
+        Origin::Options(options) => {
+            let (site, said) = express::load(options, surroundings)?;
+            there_is(&site)?;
+            return Ok(loaded((site, said)));
+        }
         Origin::File { path, set } if set.is_empty() => load(path, &Disk, surroundings),
         Origin::File { path, set } => {
             let include = surroundings.directory.join(path);
@@ -122,7 +127,21 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
     read.into_result().map(loaded).map_err(|said| render_all(&said))
 }
 
-fn loaded((site, said): (gk_config::site::Site, Vec<Diagnostic>)) -> Loaded {
+/// A file that `serve` was given must exist; a configuration file may name one that comes later.
+fn there_is(site: &Site) -> Result<(), String> {
+    let files = site.hosts.iter().flat_map(|host| &host.mounts).filter_map(|mount| match &mount.target {
+        MountTarget::File(path) => Some(path),
+        _ => None,
+    });
+    match files.into_iter().find(|path| !path.is_file()) {
+        Some(path) => {
+            Err(format!("there is no file {}; name a WSGI script or package.module", path.display()))
+        }
+        None => Ok(()),
+    }
+}
+
+fn loaded((site, said): (Site, Vec<Diagnostic>)) -> Loaded {
     let warnings = said.iter().filter(|d| d.severity == Severity::Warning).map(Diagnostic::line).collect();
     Loaded { site, warnings }
 }

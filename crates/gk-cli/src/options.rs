@@ -116,8 +116,17 @@ const SECTIONS: &[Section] = &[
     ]),
 ];
 
-/// Options that go together with a configuration file.
-const WITH_FILE: [&str; 2] = ["set", "server-root"];
+/// Options that go together with a configuration file and beat it, with the directive that says the same ("": read
+/// elsewhere).
+const WITH_FILE: [(&str, &str); 7] = [
+    ("set", ""),
+    ("server-root", ""),
+    ("admin", "GilkeeperAdmin"),
+    ("pid-file", "PidFile"),
+    ("user", "User"),
+    ("group", "Group"),
+    ("log-level", "LogLevel"),
+];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     SECTIONS.iter().flat_map(|(_, rows)| rows.iter())
@@ -164,7 +173,17 @@ pub fn options(given: &ArgMatches) -> ServeOptions {
 /// The first option given that a configuration file leaves no room for.
 pub fn not_with_file(given: &ArgMatches) -> Option<&'static str> {
     let used = |name: &str| given.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
-    rows().map(|(name, ..)| *name).find(|name| used(name) && !WITH_FILE.contains(name))
+    rows().map(|(name, ..)| *name).find(|name| used(name) && WITH_FILE.iter().all(|(with, _)| with != name))
+}
+
+/// What was given beside a configuration file, as lines of it.
+pub fn beside_file(given: &ArgMatches) -> Vec<String> {
+    let directive = |(name, directive): &(&str, &str)| {
+        let value = given.get_one::<String>(name).filter(|_| !directive.is_empty())?;
+        Some(format!("{directive} {}", gk_config::token::quote(value)))
+    };
+    let set = given.get_many::<String>("set").into_iter().flatten().cloned();
+    WITH_FILE.iter().filter_map(directive).chain(set).collect()
 }
 
 #[cfg(test)]

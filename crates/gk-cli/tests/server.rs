@@ -279,8 +279,10 @@ fn bad_input_is_one_sentence_and_2() {
     fs::write(dir.path().join("wsgi.py"), "").unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let table: [(&[&str], &str); 7] = [
+    let table: [(&[&str], &str); 9] = [
         (&["serve"], "name what to serve"),
+        (&["serve", "nowhere/wsgi.py"], "nowhere/wsgi.py; name a WSGI script"),
+        (&["explain", "WSGI9999"], "there is no message code"),
         (&["serve", "-c", "none.conf"], "there is no configuration file none.conf"),
         (
             &["serve", "wsgi.py", "--host", "127.0.0.1", "--port", &port, "--admin", "off"],
@@ -298,4 +300,40 @@ fn bad_input_is_one_sentence_and_2() {
         assert!(said.starts_with("gilkeeper: ") && said.contains(expected), "{args:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
     }
+}
+
+#[test]
+fn a_configuration_file_is_served_and_read_again() {
+    let mut server = Server::start("fine", &["--set", "MaxKeepAliveRequests 5"]);
+    server.serving();
+    drop(server);
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("behaviour"), "fine").unwrap();
+    fs::write(dir.path().join("wsgi.py"), "").unwrap();
+    let conf = dir.path().join("site.conf");
+    let script = dir.path().join("wsgi.py").display().to_string();
+    let text_of = |processes: u32| {
+        format!(
+            "Listen 127.0.0.1:0\nWSGIDaemonProcess a processes={processes} threads=2\nWSGIProcessGroup a\nWSGIScriptAlias / {}\n",
+            script
+        )
+    };
+    fs::write(&conf, text_of(1)).unwrap();
+    let log = fs::File::create(dir.path().join("log")).unwrap();
+    let mut serve = command(dir.path(), &["serve", "-c", "site.conf", "--admin", "off"]);
+    let mut child = serve.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let mut server = Server { dir, child, out };
+    assert!(server.serving().contains("with 1 process x 2 threads"));
+    fs::write(&conf, text_of(3)).unwrap();
+    assert_eq!(server.run(&["reload"]).status.code(), Some(0));
+    server.until("trace", "front has generation");
+    let status = text(&server.run(&["status"]).stdout);
+    assert_eq!(status.matches("ready  3.99.0").count(), 3, "{status}");
+    fs::write(&conf, "WSGIDaemonProces a\n").unwrap();
+    let refused = server.run(&["reload"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("WSGIDaemonProcess"), "{}", text(&refused.stderr));
+    assert_eq!(server.run(&["stop"]).status.code(), Some(0));
+    assert_eq!(server.end(), Some(0));
 }

@@ -24,10 +24,8 @@ impl Backoff {
             self.failures = 0;
         }
         // One that was never ready would most likely fail again at once.
-        if served.is_none() && self.failures == 0 {
-            self.failures = 1;
-        }
-        let delay = match self.failures {
+        let steps = if served.is_none() { self.failures.max(1) } else { self.failures };
+        let delay = match steps {
             0 => Duration::ZERO,
             n => FIRST.saturating_mul(1 << (n - 1).min(16)).min(LONGEST),
         };

@@ -5,6 +5,7 @@ use crate::Refused;
 use crate::command;
 use crate::event::{GroupSpec, Layout};
 use crate::python::{self, PythonBuild, PythonRuntime, Pythons};
+use gk_config::FreeThreading;
 use gk_config::site::{ProcessGroup, Site};
 use gk_sys::identity::Identity;
 use gk_wire::log::Level;
@@ -149,30 +150,17 @@ fn gil(
     build: PythonBuild,
     warnings: &mut Vec<String>,
 ) -> Result<bool, Refused> {
-    let asked = match group.free_threading.as_deref() {
-        Some(word) => word != "off",
-        None => free_threading_directive(site, &group.name),
-    };
-    if !asked || build.free_threaded {
-        return Ok(!asked);
+    let asked = site.free_threading(&group.name);
+    if asked == FreeThreading::Off || build.free_threaded {
+        return Ok(asked == FreeThreading::Off);
     }
     let text = format!(
         "process group '{}' is to run free-threaded, but its Python 3.{} was not built for that",
         group.name, build.minor
     );
-    if group.free_threading.as_deref() == Some("required") {
+    if asked == FreeThreading::Required {
         return Err(Refused(format!("{text}; name a free-threaded build (3.14t) with python=")));
     }
     warnings.push(format!("WSGI0200: {text}; it runs with the GIL"));
     Ok(true)
-}
-
-/// `WSGIFreeThreading`: the block that names this group beats the one that names none, later beats earlier. Blocks for
-/// one application group do not count (WSGI0201).
-fn free_threading_directive(site: &Site, group: &str) -> bool {
-    let blocks = site.interpreters.iter().filter(|b| b.application_group.is_none());
-    let matching = blocks.filter(|b| b.process_group.as_deref().is_none_or(|name| name == group));
-    let set = matching.filter_map(|b| b.free_threading.map(|on| (b.process_group.is_some(), on)));
-    // `max_by_key` gives the last of equals.
-    set.max_by_key(|(specific, _)| *specific).is_some_and(|(_, on)| on)
 }

@@ -103,6 +103,19 @@ impl World {
         )
     }
 
+    /// Why a worker of that group did not start, with what the user may want to look at.
+    fn why(&self, error: &SpawnError, group: &str) -> String {
+        let configuration = self.configuration();
+        if error.step != Step::Start || configuration.group(group).is_none() {
+            return error.to_string();
+        }
+        let about = configuration.about(group);
+        let user = about.identity.as_ref().map(|i| i.name.clone().unwrap_or_else(|| format!("#{}", i.uid)));
+        let user =
+            user.map(|name| format!(" by user {name}, who must be able to reach it")).unwrap_or_default();
+        format!("{} could not be executed{user}: {}", about.executable.display(), error.error)
+    }
+
     /// Becomes readable when a configuration has been read.
     pub fn wake_fd(&self) -> BorrowedFd<'_> {
         self.wake.0.as_fd()
@@ -123,7 +136,9 @@ impl World {
             Action::SpawnWorker { worker, group, configuration, .. } => {
                 let event = match self.spawn_worker(worker, &group, configuration) {
                     Ok(pid) => Event::WorkerStarted { worker, pid },
-                    Err(e) => Event::WorkerNotStarted { worker, code: code_of(e.step), why: e.to_string() },
+                    Err(e) => {
+                        Event::WorkerNotStarted { worker, code: code_of(e.step), why: self.why(&e, &group) }
+                    }
                 };
                 self.events.push_back(event);
             }

@@ -34,7 +34,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         display_name: group.display_name.clone(),
         home: group.home.as_deref().map(text),
         python_path: python_path(site, group),
-        switch_interval: group.switch_interval,
+        switch_interval: site.switch_interval(&group.name),
         imports: imports(site, group),
         interpreters: own.map(interpreter).collect(),
         destroy_interpreter: site.python.destroy_interpreter,

@@ -105,14 +105,14 @@ impl Listeners {
     }
 }
 
-/// `http://localhost:8000/`, `https://…` or `unix:/path`.
+/// `http://127.0.0.1:8000/` (also where all interfaces are listened on), `https://…` or `unix:/path`.
 fn url(setup: &ListenerSetup) -> String {
     if setup.address.starts_with("unix:") {
         return setup.address.clone();
     }
     let scheme = if setup.tls { "https" } else { "http" };
     match setup.address.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_unspecified() => format!("{scheme}://localhost:{}/", address.port()),
+        Ok(address) if address.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}/", address.port()),
         _ => format!("{scheme}://{}/", setup.address),
     }
 }

@@ -21,7 +21,7 @@ fn no_host_takes_ipv4_clients_too() {
     let address: SocketAddr = address_of(&socket).unwrap().parse().unwrap();
     std::net::TcpStream::connect(("127.0.0.1", address.port())).unwrap();
     let setup = ListenerSetup { address: address.to_string(), tls: false };
-    assert_eq!(url(&setup), format!("http://localhost:{}/", address.port()));
+    assert_eq!(url(&setup), format!("http://127.0.0.1:{}/", address.port()));
 }
 
 #[test]
