@@ -1,6 +1,6 @@
 //! A worker: one process of a process group, run inside the group's own Python.
 //!
-//! * [`worker`]: start, serve, stop.
+//! * [`worker`]: start and serve; [`preload`]: the imports before that; [`stop`]: the end.
 //! * [`thread`]: a request thread.
 //! * [`link`]: the stream to the front that all request threads share.
 //! * [`exchange`]: one request on that stream, as the application's conversation sees it.
@@ -16,7 +16,9 @@ mod engine;
 mod exchange;
 mod groups;
 mod link;
+mod preload;
 mod python_thread;
+mod stop;
 mod thread;
 mod watchdog;
 mod worker;

@@ -4,13 +4,14 @@
 use crate::engine::Engine;
 use crate::groups::Groups;
 use crate::link::Link;
+use crate::preload::import_all;
 use crate::python_thread::{Order, PythonThread};
 use crate::thread;
 use crate::watchdog::{Act, Seen, Watchdog};
 use gk_python::{Attached, ThreadStates};
 use gk_sys::fds;
 use gk_sys::log::plain;
-use gk_wire::control::{self, FromWorker, ImportFailure, ToWorker, WorkerFigures};
+use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
 use gk_wire::setup::{CONTROL_FD, SETUP_FD, WorkerSetup};
@@ -24,8 +25,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How often timers and script times are looked at.
 const TICK: Duration = Duration::from_millis(250);
-/// Longest traceback sent to the supervisor, in bytes.
-const MOST_TRACEBACK: usize = 16 * 1024;
 
 /// Runs a worker to its end with what the supervisor left at the agreed descriptors; the exit status. Called on Python's
 /// main thread.
@@ -78,13 +77,14 @@ fn gil_mode(py: Attached<'_>) -> &'static str {
     if enabled.unwrap_or(true) { "shared" } else { "free-threading" }
 }
 
-struct Worker {
-    engine: Arc<Engine>,
+/// A running worker, as its main thread sees it.
+pub(crate) struct Worker {
+    pub(crate) engine: Arc<Engine>,
     control: OwnedFd,
     python: String,
     gil_mode: &'static str,
-    threads: Vec<JoinHandle<()>>,
-    python_thread: Option<PythonThread>,
+    pub(crate) threads: Vec<JoinHandle<()>>,
+    pub(crate) python_thread: Option<PythonThread>,
     watchdog: Watchdog,
     watched: HashMap<PathBuf, Option<SystemTime>>,
     last_ping: Instant,
@@ -339,7 +339,7 @@ impl Worker {
         seen.busy_since.iter().flatten().all(|since| self.watchdog.stale(*since, seen.now))
     }
 
-    fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: Order) {
         if let Some(thread) = &self.python_thread {
             thread.send(order);
         }
@@ -362,92 +362,12 @@ impl Worker {
         }
     }
 
-    fn tell(&self, message: &FromWorker) {
+    pub(crate) fn tell(&self, message: &FromWorker) {
         tell(&self.control, message);
-    }
-
-    /// Stops: callbacks, threads, interpreters; by force when shutdown-timeout is over. The exit status.
-    fn stop(&mut self, states: &mut ThreadStates, reason: &str) -> i32 {
-        self.tell(&FromWorker::Stopping { reason: reason.to_owned() });
-        plain(Level::Info, "wsgi", None, &format!("This worker is stopping: {reason}"));
-        let timeout = self.engine.setup.timers.shutdown_timeout;
-        if timeout > 0.0 && reaper(Duration::from_secs_f64(timeout)).is_err() {
-            plain(
-                Level::Warn,
-                "wsgi",
-                Some("WSGI0070"),
-                "The thread that enforces shutdown-timeout cannot be started",
-            );
-        }
-        for (_, group) in self.engine.groups.all() {
-            states.attach(group.interpreter, |py| group.application.stopping(py, reason));
-        }
-        if self.engine.busy() > 0 {
-            self.order(Order::Stacks(format!(
-                "Requests are still running while this worker stops ({reason})"
-            )));
-        }
-        self.engine.stop();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                plain(Level::Warn, "wsgi", Some("WSGI0071"), "A request thread ended by a panic");
-            }
-        }
-        if let Some(thread) = self.python_thread.take() {
-            thread.end();
-        }
-        if !self.engine.setup.destroy_interpreter {
-            gk_sys::exit::now(0);
-        }
-        for (name, group) in self.engine.groups.all() {
-            if !name.is_empty() {
-                states.end(self.engine.groups.main(), group.interpreter);
-            }
-        }
-        0
     }
 }
 
 fn tell(control: &OwnedFd, message: &FromWorker) {
     // A supervisor that is gone is noticed by `listen`.
     let _ = fds::send(control, &control::encode(message), &[]);
-}
-
-/// Ends the process when the shutdown takes too long. No request thread is inside finalisation then: it has not begun.
-fn reaper(timeout: Duration) -> std::io::Result<()> {
-    std::thread::Builder::new().name("gk-reaper".to_owned()).stack_size(64 << 10).spawn(move || {
-        std::thread::sleep(timeout);
-        plain(Level::Info, "wsgi", None, "shutdown-timeout is over; this worker ends at once");
-        gk_sys::exit::now(1);
-    })?;
-    Ok(())
-}
-
-fn import_all(engine: &Engine, states: &mut ThreadStates) -> Vec<ImportFailure> {
-    let mut failed = Vec::new();
-    for import in &engine.setup.imports {
-        let traceback = match engine.groups.get(states, &import.application_group) {
-            None => Some("the interpreter could not be created; see the error log".to_owned()),
-            Some(group) => states.attach(group.interpreter, |py| {
-                let callable = import.callable.as_deref();
-                group
-                    .application
-                    .preload(py, &import.script, import.module, callable)
-                    .err()
-                    .map(|f| f.traceback)
-            }),
-        };
-        if let Some(mut traceback) = traceback {
-            if traceback.len() > MOST_TRACEBACK {
-                let cut = traceback.ceil_char_boundary(traceback.len() - MOST_TRACEBACK);
-                traceback = traceback.split_off(cut);
-            }
-            failed.push(ImportFailure {
-                script: import.script.clone(),
-                application_group: import.application_group.clone(),
-                traceback,
-            });
-        }
-    }
-    failed
 }
