@@ -1,6 +1,6 @@
 //! The environ: a template per profile (what never changes), copied and completed for each request.
 
-use crate::application::{Application, NumberedProfile, mod_wsgi_version};
+use crate::application::{Application, NumberedProfile, Target, mod_wsgi_version};
 use crate::conversation::Conversation;
 use crate::input::Input;
 use gk_python::{Attached, Object, PyError, Type};
@@ -11,21 +11,22 @@ use std::sync::Arc;
 pub(crate) struct Here {
     /// Number of the request thread.
     pub(crate) thread_id: i64,
-    /// Epoch seconds: a request thread took the request.
+    /// Epoch seconds: a request thread took the request. The application is called at once, so this is also
+    /// `application_start`, unless its script had to be loaded first.
     pub(crate) daemon_start: f64,
-    /// Epoch seconds: now.
+    /// Epoch seconds.
     pub(crate) application_start: f64,
 }
 
 pub(crate) fn build<'p>(
     py: Attached<'p>,
     app: &Application,
-    profile: &NumberedProfile,
+    target: &Target,
     request: &RequestView<'_>,
     conversation: &Arc<Conversation>,
     here: &Here,
 ) -> Result<Object<'p>, PyError<'p>> {
-    let environ = app.template(profile, || template(py, app, profile))?.environ.bind(py).copy_dict()?;
+    let environ = target.environ.bind(py).copy_dict()?;
     let (names, texts, numbers) = (&app.names, &request.texts, &request.numbers);
     let set = |key: &gk_python::Kept, value: Object<'p>| environ.set_item(&key.bind(py), &value);
 
@@ -72,12 +73,16 @@ pub(crate) fn build<'p>(
 }
 
 /// What every request of the profile has. Entries that a request may lack (`https`) have their common value here.
-fn template<'p>(
+pub(crate) fn template<'p>(
     py: Attached<'p>,
     app: &Application,
     profile: &NumberedProfile,
 ) -> Result<Object<'p>, PyError<'p>> {
     let environ = py.dict()?;
+    // Keys that every request sets are there from the start, so that a copy has room for them and need not grow.
+    for name in app.names.each() {
+        environ.set_item(&name.bind(py), &py.none())?;
+    }
     let put = |name: &str, value: Object<'p>| environ.set_item(&py.str(name)?, &value);
     let facts = &app.facts;
     put("SERVER_PROTOCOL", py.str("HTTP/1.1")?)?;
