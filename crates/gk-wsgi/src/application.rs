@@ -49,8 +49,14 @@ pub struct Application {
 pub(crate) struct Target {
     pub(crate) module: Kept,
     pub(crate) callable: Kept,
+    /// What every request has.
     pub(crate) environ: Kept,
+    /// The same, completed with what requests of one kind share (see `environ::Kind`). Bounded.
+    pub(crate) kinds: Mutex<Vec<Kind>>,
 }
+
+/// The key of a kind of requests and the environ entries they share.
+pub(crate) type Kind = (Box<[u8]>, Arc<Kept>);
 
 /// A profile with the number this process gave it (never used for another).
 #[derive(Debug, Clone, PartialEq, Eq)]

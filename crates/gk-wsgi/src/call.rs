@@ -11,7 +11,7 @@ use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// A request as the worker hands it in.
@@ -60,7 +60,7 @@ fn first(
     };
     let made = py.str(&profile.callable).and_then(|callable| {
         let environ = environ::template(py, app, call.profile)?.keep();
-        Ok(Target { module: module.keep(), callable: callable.keep(), environ })
+        Ok(Target { module: module.keep(), callable: callable.keep(), environ, kinds: Mutex::default() })
     });
     match made {
         Ok(target) => Some(app.keep_target(call.profile, target)),

@@ -108,7 +108,7 @@ fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyErr
     }
     let items = headers.to_tuple()?;
     let mut pending =
-        Pending { status: number, reason: reason.to_vec(), headers: Headers::default(), length: None };
+        Pending { status: number, reason: reason.to_vec(), headers: Headers::with_room(), length: None };
     for index in 0..items.size()? {
         header(&mut pending, &items.tuple_item(index)?)?;
     }
