@@ -6,12 +6,12 @@ use bytes::BytesMut;
 use gk_config::site::*;
 use gk_sys::fds;
 use gk_sys::page::SharedPage;
-use gk_wire::control::{FromFront, ToFront, decode, encode};
+use gk_wire::control::{FromFront, FrontStatus, ToFront, decode, encode};
 use gk_wire::frame::{self, Header, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page::STARTED;
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
-use gk_wire::setup::ListenerSetup;
+use gk_wire::setup::{FrontSetup, ListenerSetup, LogSetup};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -62,7 +62,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     pub root: tempfile::TempDir,
-    control: OwnedFd,
+    control: Option<OwnedFd>,
     front: Option<JoinHandle<Result<(), String>>>,
     workers: u64,
 }
@@ -70,6 +70,15 @@ pub struct Running {
 impl Running {
     /// Starts a front; `change` may change the site first.
     pub fn start(change: impl FnOnce(&mut Site)) -> Self {
+        Self::start_with(change, None)
+    }
+
+    /// Starts a front that listens on `front.sock` in its root too.
+    pub fn start_unix() -> Self {
+        Self::start_with(|_| {}, Some("front.sock"))
+    }
+
+    fn start_with(change: impl FnOnce(&mut Site), unix_path: Option<&str>) -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut site = site(root.path());
         change(&mut site);
@@ -77,15 +86,21 @@ impl Running {
         let admin_listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, admin) = (listener.local_addr().unwrap(), admin_listener.local_addr().unwrap());
         let (control, theirs) = fds::packet_pair().unwrap();
+        let mut listeners: Vec<(ListenerSetup, OwnedFd)> =
+            vec![(ListenerSetup { address: address.to_string(), tls: false }, listener.into())];
+        if let Some(path) = unix_path {
+            let unix = std::os::unix::net::UnixListener::bind(root.path().join(path)).unwrap();
+            listeners.push((ListenerSetup { address: format!("unix:{path}"), tls: false }, unix.into()));
+        }
         let parts = gk_front::Parts {
             site,
             generation: 1,
-            listeners: vec![(ListenerSetup { address: address.to_string(), tls: false }, listener.into())],
+            listeners,
             admin: Some(admin_listener.into()),
             control: theirs,
         };
         let front = std::thread::spawn(move || gk_front::serve(parts));
-        let running = Self { address, admin, root, control, front: Some(front), workers: 0 };
+        let running = Self { address, admin, root, control: Some(control), front: Some(front), workers: 0 };
         assert_eq!(running.hear(), FromFront::Ready);
         running
     }
@@ -93,13 +108,49 @@ impl Running {
     /// The next message of the front.
     pub fn hear(&self) -> FromFront {
         let mut buffer = vec![0; gk_wire::control::MAX_PACKET];
-        let got = fds::receive(&self.control, &mut buffer, true).unwrap();
+        let got = fds::receive(self.control(), &mut buffer, true).unwrap();
         decode(&buffer[..got.bytes]).unwrap()
+    }
+
+    fn control(&self) -> &OwnedFd {
+        self.control.as_ref().expect("not abandoned")
+    }
+
+    /// Asks for the figures until they are as wanted.
+    pub fn until(&self, wanted: impl Fn(&FrontStatus) -> bool) {
+        eventually(|| {
+            self.say(&ToFront::Status { token: 5 });
+            let FromFront::Status { token: 5, status } = self.hear() else { panic!("no status") };
+            wanted(&status)
+        });
+    }
+
+    /// Puts another site in force.
+    pub fn reload(&self, site: &Site) {
+        let setup = FrontSetup {
+            site: serde_json::to_value(site).unwrap(),
+            log: LogSetup { level: gk_wire::log::Level::Warn, json: false },
+            listeners: Vec::new(),
+            admin: false,
+            generation: 2,
+        };
+        let file = fds::memory_file("setup", &serde_json::to_vec(&setup).unwrap()).unwrap();
+        fds::send(self.control(), &encode(&ToFront::Site), &[file.as_fd()]).unwrap();
+    }
+
+    /// The supervisor dies.
+    pub fn abandon(&mut self) {
+        self.control = None;
+    }
+
+    /// Waits for the front's end.
+    pub fn join(&mut self) -> Result<(), String> {
+        self.front.take().unwrap().join().unwrap()
     }
 
     /// A message to the front.
     pub fn say(&self, message: &ToFront) {
-        fds::send(&self.control, &encode(message), &[]).unwrap();
+        fds::send(self.control(), &encode(message), &[]).unwrap();
     }
 
     /// A worker of group `g`, introduced to the front, before its handshake.
@@ -114,7 +165,7 @@ impl Running {
             pid: 1000 + self.workers as u32,
             threads,
         };
-        fds::send(&self.control, &encode(&message), &[theirs.as_fd(), page_fd.as_fd()]).unwrap();
+        fds::send(self.control(), &encode(&message), &[theirs.as_fd(), page_fd.as_fd()]).unwrap();
         FakeWorker { number: self.workers, socket: ours, page, buffer: BytesMut::new(), started: 0 }
     }
 
@@ -141,14 +192,25 @@ impl Running {
     /// Stops the front and waits for its end.
     pub fn stop(&mut self, timeout: f64) -> Result<(), String> {
         self.say(&ToFront::Stop { timeout });
-        self.front.take().unwrap().join().unwrap()
+        self.join()
+    }
+}
+
+/// Waits for a condition that no event announces.
+pub fn eventually(mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "it did not come true in time");
+        std::thread::yield_now();
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(front) = self.front.take() {
-            let _ = fds::send(&self.control, &encode(&ToFront::Stop { timeout: 0.0 }), &[]);
+            if let Some(control) = &self.control {
+                let _ = fds::send(control, &encode(&ToFront::Stop { timeout: 0.0 }), &[]);
+            }
             let _ = front.join();
         }
     }
