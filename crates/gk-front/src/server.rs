@@ -222,12 +222,13 @@ fn watch(conn: &Conn, http: &HttpLimits, look_for_client: bool) {
         return;
     }
     match phase {
-        Phase::Idle if conn.requests.get() == 0 => {
-            if over(http.header_timeout) || over(http.timeout) {
+        Phase::Idle => {
+            let first = conn.requests.get() == 0;
+            let late = over(http.header_timeout) || over(http.timeout);
+            if if first { late } else { over(http.keep_alive_timeout) } {
                 conn.kill();
             }
         }
-        Phase::Idle if over(http.keep_alive_timeout) => conn.kill(),
         Phase::Head if over(http.header_timeout) => time_out(conn),
         Phase::Body if over(http.body_timeout) => time_out(conn),
         // A reset client does not wait for its answer any more. Nobody reads from it meanwhile, so this is asked.
