@@ -165,7 +165,8 @@ async fn drain(conn: &Rc<Conn>) {
 fn builder(http: &HttpLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // Every timeout is the ticker's.
-    builder.header_read_timeout(None).keep_alive(http.keep_alive).half_close(true);
+    // Without writev a head and its small body leave in one plain send; large bodies are copied once more.
+    builder.header_read_timeout(None).keep_alive(http.keep_alive).half_close(true).writev(false);
     // Up to 100 hyper counts without allocating; our own count comes after it.
     if http.limit_request_fields == 0 || http.limit_request_fields > 100 {
         builder.max_headers(if http.limit_request_fields == 0 { 10_000 } else { http.limit_request_fields });
