@@ -5,7 +5,7 @@
 use bytes::{Buf, BytesMut};
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{Hello, INITIAL_WINDOW, ToWorkerFrame, to_front};
-use gk_wire::page::STARTED;
+use gk_wire::page::{SERVICE, STARTED};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -131,13 +131,18 @@ impl Link {
     /// Whether another request may go here now.
     pub fn has_room(&self, now_micros: u64) -> bool {
         self.state.get() == State::Open
-            && self.in_flight.get() < self.balance.borrow().limit(now_micros, self.in_flight.get())
+            && self.in_flight.get() < self.limit(now_micros)
+    }
+
+    fn limit(&self, now_micros: u64) -> u32 {
+        let service = self.page.word(SERVICE).load(Ordering::Relaxed);
+        self.balance.borrow().limit(now_micros, self.in_flight.get(), service)
     }
 
     /// Counts a request that will be begun here.
     pub fn reserve(&self, now_micros: u64) {
         if self.in_flight.get() == 0 {
-            self.balance.borrow_mut().woke(now_micros);
+            self.balance.borrow_mut().moved(now_micros);
         }
         self.in_flight.set(self.in_flight.get() + 1);
     }
@@ -154,7 +159,7 @@ impl Link {
             return;
         }
         let before = self.in_flight.get();
-        self.balance.borrow_mut().completed(self.clock.micros(), count, before);
+        self.balance.borrow_mut().moved(self.clock.micros());
         self.in_flight.set(before.saturating_sub(count));
         self.drain_if_idle();
     }

@@ -8,8 +8,6 @@ pub const PAGE_LEN: usize = 4096;
 /// whose ordinal (from 1) is larger was never started and may be given to another worker.
 pub const STARTED: usize = 0;
 
-/// Index of `finished`: how many requests of this link are done (response written and `close()` called).
-pub const FINISHED: usize = 1;
-
-/// Index of `busy`: request threads that are serving a request of this process right now.
-pub const BUSY: usize = 2;
+/// Index of `service`: smoothed nanoseconds that one request keeps a request thread, 0 before the first one. Written by the
+/// worker after each request; the front reads it to decide how many requests the worker may hold ahead.
+pub const SERVICE: usize = 1;

@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 const FLUSH_AT: usize = 32 * 1024;
 /// Requests that take longer than this on average are "slow".
 const SLOW: Duration = Duration::from_micros(150);
+/// So many finished responses are written together: more would leave the front idle meanwhile, fewer cost more calls.
+const FLUSH_EVERY: u32 = 8;
 /// A finished response waits at most this long for others of its batch.
 const LINGER: Duration = Duration::from_micros(200);
 
@@ -71,6 +73,8 @@ struct Inner {
 struct Out {
     buffer: BytesMut,
     since: Option<Instant>,
+    /// Responses that ended in the buffer.
+    responses: u32,
 }
 
 /// A request taken off the stream.
@@ -105,7 +109,7 @@ impl Link {
                 closed: false,
             }),
             buffer: Mutex::new(BytesMut::with_capacity(256 * 1024)),
-            out: Mutex::new(Out { buffer: BytesMut::with_capacity(2 * FLUSH_AT), since: None }),
+            out: Mutex::new(Out { buffer: BytesMut::with_capacity(2 * FLUSH_AT), since: None, responses: 0 }),
             progress: Condvar::new(),
             slow: AtomicBool::new(parallel),
             taken: AtomicU64::new(0),
@@ -180,13 +184,17 @@ impl Link {
         inner.running -= 1;
         let micros = took.as_secs_f32() * 1e6;
         inner.service += (micros - inner.service) * 0.1;
+        self.page.word(page::SERVICE).store((inner.service * 1e3).max(1.0) as u64, Ordering::Relaxed);
         let slow = self.parallel || inner.service > SLOW.as_secs_f32() * 1e6;
         self.slow.store(slow, Ordering::Relaxed);
         let idle = inner.queue.is_empty();
         drop(inner);
         let due = {
-            let out = self.out();
-            out.buffer.len() > FLUSH_AT || out.since.is_some_and(|since| since.elapsed() > LINGER)
+            let mut out = self.out();
+            out.responses += 1;
+            out.responses >= FLUSH_EVERY
+                || out.buffer.len() > FLUSH_AT
+                || out.since.is_some_and(|since| since.elapsed() > LINGER)
         };
         if (slow && !idle) || due {
             self.try_flush();
@@ -380,6 +388,7 @@ impl Link {
             }
         }
         out.since = None;
+        out.responses = 0;
     }
 
     /// Writes what the socket takes without waiting.
@@ -392,6 +401,7 @@ impl Link {
             }
         }
         out.since = None;
+        out.responses = 0;
     }
 
     /// Sends a frame with a descriptor riding on its first byte.
