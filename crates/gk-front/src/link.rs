@@ -130,8 +130,7 @@ impl Link {
 
     /// Whether another request may go here now.
     pub fn has_room(&self, now_micros: u64) -> bool {
-        self.state.get() == State::Open
-            && self.in_flight.get() < self.limit(now_micros)
+        self.state.get() == State::Open && self.in_flight.get() < self.limit(now_micros)
     }
 
     fn limit(&self, now_micros: u64) -> u32 {

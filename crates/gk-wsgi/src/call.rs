@@ -45,9 +45,12 @@ fn callable<'p>(
     conversation: &Conversation,
 ) -> Option<Object<'p>> {
     let profile = &call.profile.profile;
-    let Ok(module) = app.module(py, &profile.script, profile.module, true) else {
-        conversation.fail(500, "the script could not be loaded");
-        return None;
+    let module = match app.module(py, &profile.script, profile.module, true) {
+        Ok(module) => module,
+        Err(failure) => {
+            conversation.fail(failure.status, "the script could not be loaded");
+            return None;
+        }
     };
     match module.attr(&profile.callable) {
         Ok(callable) => Some(callable),

@@ -38,12 +38,8 @@ pub(crate) fn build<'p>(
     set(&names.path_info, path_info)?;
     set(&names.query, py.latin1(texts.query)?)?;
     set(&names.server_name, py.latin1(texts.server_name)?)?;
-    let port = decimal(py, u64::from(numbers.server_port))?;
-    set(&names.listener_port, port.clone())?;
-    set(&names.server_port, port)?;
-    let address = py.latin1(texts.server_addr)?;
-    set(&names.listener_host, address.clone())?;
-    set(&names.server_addr, address)?;
+    set(&names.server_port, decimal(py, u64::from(numbers.server_port))?)?;
+    set(&names.server_addr, py.latin1(texts.server_addr)?)?;
     set(&names.remote_addr, py.latin1(texts.remote_addr)?)?;
     set(&names.remote_port, decimal(py, u64::from(numbers.remote_port))?)?;
     if numbers.version != 11 {
