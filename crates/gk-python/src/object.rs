@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 /// Proof that this thread is attached to an interpreter. Not `Send`: it never leaves its thread.
 #[derive(Clone, Copy)]
 pub struct Attached<'p> {
+    interpreter: *mut ffi::PyInterpreterState,
     _not_send: PhantomData<(&'p (), *mut ())>,
 }
 
@@ -38,12 +39,13 @@ impl<'p> Attached<'p> {
     /// # Safety
     /// The calling thread must be attached to an interpreter for all of `'p`.
     pub(crate) unsafe fn assume() -> Self {
-        Self { _not_send: PhantomData }
+        // SAFETY: attached by the contract, so there is a current interpreter.
+        let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+        Self { interpreter, _not_send: PhantomData }
     }
 
     pub(crate) fn interpreter(self) -> *mut ffi::PyInterpreterState {
-        // SAFETY: attached, so there is a current interpreter.
-        unsafe { ffi::PyInterpreterState_Get() }
+        self.interpreter
     }
 
     /// Takes an owned reference, or the raised exception when the pointer is null.
@@ -451,7 +453,8 @@ impl<'p> Object<'p> {
         }
         // SAFETY: CPython gave the start and length of a live buffer.
         let bytes = unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len as usize) };
-        std::str::from_utf8(bytes).ok()
+        // SAFETY: CPython made these bytes as UTF-8 just now or before.
+        Some(unsafe { std::str::from_utf8_unchecked(bytes) })
     }
 
     /// A `str` as latin-1 bytes; `None` for other kinds and for characters above U+00FF.

@@ -75,7 +75,12 @@ impl Engine {
 
     /// Microseconds since the start, plus one (0 means "never").
     pub(crate) fn now(&self) -> u64 {
-        self.started.elapsed().as_micros() as u64 + 1
+        self.at(Instant::now())
+    }
+
+    /// The same of another moment.
+    pub(crate) fn at(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.started).as_micros() as u64 + 1
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
