@@ -53,6 +53,9 @@ pub async fn serve(
         Ok(response) => response,
         Err(Refusal::Gone) => return Err(Hangup),
         Err(refusal) => {
+            if let Some((code, text)) = refusal.note() {
+                crate::note_code(Level::Error, code, Some(&conn.ends.client), text);
+            }
             conn.linger.set(refusal.closes());
             reply::page(&refusal).map(|page| ResponseBody::whole(&conn, page, true))
         }
@@ -89,6 +92,11 @@ impl Asked<'_> {
     ) -> Result<Response<ResponseBody>, Refusal> {
         let site = self.current.compiled.site();
         let host = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
+        if self.parts.uri.path() == "*" {
+            // About the server as a whole, so no application is asked.
+            limits::path(self.parts)?;
+            return Ok(reply::options().map(|text| ResponseBody::whole(self.conn, text, true)));
+        }
         let routed = self.front.route(self.current, self.conn, host, self.parts)?;
         let target = &routed.target;
         if let Some(entry) = entry {

@@ -8,6 +8,8 @@
 //! * [`engine`]: what the threads of the process share.
 //! * [`watchdog`]: timers and limits.
 //! * [`python_thread`]: the thread that calls Python for the watchdog, so that a wedged GIL never stops it.
+//! * [`signals`]: what a signal sent to the worker asks for.
+//! * [`watch`]: scripts that change on disk.
 //!
 //! Knows no HTTP, no TLS, no configuration language.
 #![forbid(unsafe_code)]
@@ -17,7 +19,11 @@ mod exchange;
 mod groups;
 mod link;
 mod python_thread;
+mod signals;
+mod start;
+mod stop;
 mod thread;
+mod watch;
 mod watchdog;
 mod worker;
 

@@ -80,6 +80,7 @@ pub(crate) struct Runtime {
     pub(crate) insert_home: Kept,
     pub(crate) set_locale: Kept,
     pub(crate) stopping: Kept,
+    pub(crate) signalled: Kept,
     pub(crate) stacks: Kept,
 }
 
@@ -107,8 +108,7 @@ names! {
     remote_addr = c"REMOTE_ADDR", remote_port = c"REMOTE_PORT", input = c"wsgi.input",
     own_script_name = c"mod_wsgi.script_name", own_path_info = c"mod_wsgi.path_info",
     request_id = c"mod_wsgi.request_id", connection_id = c"mod_wsgi.connection_id",
-    thread_id = c"mod_wsgi.thread_id", listener_port = c"mod_wsgi.listener_port",
-    listener_host = c"mod_wsgi.listener_host", request_start = c"mod_wsgi.request_start",
+    thread_id = c"mod_wsgi.thread_id", request_start = c"mod_wsgi.request_start",
     queue_start = c"mod_wsgi.queue_start", daemon_start = c"mod_wsgi.daemon_start",
     application_start = c"mod_wsgi.application_start",
 }
@@ -132,6 +132,7 @@ impl Application {
             insert_home: from("insert_home")?,
             set_locale: from("set_locale")?,
             stopping: from("stopping")?,
+            signalled: from("signalled")?,
             stacks: from("stacks")?,
         };
         Ok(Self {
@@ -175,6 +176,16 @@ impl Application {
         let told = py.str(reason).and_then(|reason| self.runtime.stopping.bind(py).call(&[&reason]));
         if let Err(error) = told {
             crate::host::log(gk_wire::log::Level::Error, Some("WSGI0112"), &error.traceback());
+        }
+    }
+
+    /// Tells the application's signal subscribers of a signal this process was sent.
+    pub fn signalled(&self, py: Attached<'_>, name: &str, number: i32) {
+        let told = py
+            .str(name)
+            .and_then(|name| self.runtime.signalled.bind(py).call(&[&name, &py.int(i64::from(number))?]));
+        if let Err(error) = told {
+            crate::host::log(gk_wire::log::Level::Error, Some("WSGI0209"), &error.traceback());
         }
     }
 

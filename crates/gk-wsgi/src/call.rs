@@ -54,9 +54,12 @@ fn first(
     conversation: &Conversation,
 ) -> Option<Arc<Target>> {
     let profile = &call.profile.profile;
-    let Ok(module) = app.module(py, &profile.script, profile.module, true) else {
-        conversation.fail(500, "the script could not be loaded");
-        return None;
+    let module = match app.module(py, &profile.script, profile.module, true) {
+        Ok(module) => module,
+        Err(failure) => {
+            conversation.fail(failure.status, "the script could not be loaded");
+            return None;
+        }
     };
     let made = py.str(&profile.callable).and_then(|callable| {
         let environ = environ::template(py, app, call.profile)?.keep();

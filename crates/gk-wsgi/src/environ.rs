@@ -106,12 +106,8 @@ fn complete<'p>(
     set(&names.own_script_name, script_name.clone())?;
     set(&names.script_name, script_name)?;
     set(&names.server_name, py.latin1(texts.server_name)?)?;
-    let port = decimal(py, u64::from(numbers.server_port))?;
-    set(&names.listener_port, port.clone())?;
-    set(&names.server_port, port)?;
-    let address = py.latin1(texts.server_addr)?;
-    set(&names.listener_host, address.clone())?;
-    set(&names.server_addr, address)?;
+    set(&names.server_port, decimal(py, u64::from(numbers.server_port))?)?;
+    set(&names.server_addr, py.latin1(texts.server_addr)?)?;
     let protocol = match numbers.version {
         10 => "HTTP/1.0",
         20 => "HTTP/2.0",

@@ -224,6 +224,11 @@ def stopping(reason):
     publish("process_stopping", {"shutdown_reason": reason}, event_callbacks + shutdown_callbacks)
 
 
+def signalled(name, number):
+    """Tells the application that its process was sent a signal that it may use as it likes."""
+    publish("process_signal", {"signame": name, "signum": number}, signal_callbacks)
+
+
 def stacks(idents):
     """The Python stacks of these threads of this interpreter, as text by thread."""
     import traceback

@@ -117,12 +117,12 @@ fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyErr
 
 fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p>> {
     let py = item.py();
-    if !item.is_tuple() || item.size()? != 2 {
-        return Err(PyError::new(
-            py,
-            Builtin::TypeError,
-            "each response header must be a tuple (name, value)",
-        ));
+    let wrong = |kind| PyError::new(py, kind, "each response header must be a tuple (name, value)");
+    if !item.is_tuple() {
+        return Err(wrong(Builtin::TypeError));
+    }
+    if item.size()? != 2 {
+        return Err(wrong(Builtin::ValueError));
     }
     let (name, value) = (item.tuple_item(0)?, item.tuple_item(1)?);
     if !name.is_str() || !value.is_str() {
