@@ -23,11 +23,18 @@ def test_a_chunked_body_past_the_limit(server: Server) -> None:
     assert chunks(1001).status == 413
 
 
+def chunked_post(server: Server, target: str) -> int:
+    return server.ask(target, "POST", headers={"Transfer-Encoding": "chunked"}, body=client.chunked(b"abc")).status
+
+
 def test_a_chunked_body_where_it_is_not_allowed(server: Server) -> None:
     server.mark_log()
-    answer = server.ask("/probes/echo", "POST", headers={"Transfer-Encoding": "chunked"}, body=client.chunked(b"abc"))
-    assert answer.status == 411
+    assert chunked_post(server, "/unchunked/echo") == 411
     server.wait_log("WSGI0139")
+
+
+def test_a_chunked_body_where_nothing_is_said(server: Server) -> None:
+    assert chunked_post(server, "/probes/echo") == differs("Chunked bodies without a directive", ours=200, mod_wsgi=411)
 
 
 def test_the_request_line(server: Server) -> None:

@@ -439,4 +439,6 @@ pub struct ImportScript {
     pub application_group: String,
     /// Callable that must exist, where the import stands for a mount.
     pub callable_object: Option<String>,
+    /// `WSGIScriptReloading` of the mount it stands for; a script without a mount is never reloaded.
+    pub reloading: bool,
 }

@@ -2,13 +2,13 @@
 //! hyper refuses by itself (a malformed request line or header, two different `Content-Length`s) never comes here.
 
 use gk_config::site::{HttpLimits, Settings};
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
 
 use crate::head::parse_length;
 use crate::path::{self, BadPath};
-use crate::reply::Refusal;
+use crate::reply::{BAD_LENGTH, BOTH_FRAMINGS, METHODS, Refusal};
 
 /// Checks the head; returns the authority that the request is for.
 pub fn check<'p>(
@@ -17,7 +17,7 @@ pub fn check<'p>(
     ambiguous_framing: bool,
 ) -> Result<Option<&'p [u8]>, Refusal> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-        return Err(Refusal::Method("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        return Err(Refusal::Method(METHODS));
     }
     let line = parts.method.as_str().len() + target_len(parts) + " HTTP/1.1 ".len();
     if http.limit_request_line != 0 && line > http.limit_request_line {
@@ -34,7 +34,7 @@ pub fn check<'p>(
         return Err(Refusal::LongHead("A header field of the request is longer than allowed."));
     }
     if ambiguous_framing {
-        return Err(Refusal::Bad("The request has both a Content-Length and a Transfer-Encoding."));
+        return Err(Refusal::Bad(BOTH_FRAMINGS));
     }
     if parts
         .headers
@@ -43,6 +43,12 @@ pub fn check<'p>(
         .any(|te| !te.as_bytes().eq_ignore_ascii_case(b"chunked"))
     {
         return Err(Refusal::Coding);
+    }
+    // HTTP/1.0 knows no expectations.
+    if parts.version != Version::HTTP_10
+        && parts.headers.get_all(EXPECT).iter().any(|e| !e.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        return Err(Refusal::Expectation);
     }
     authority(parts)
 }
@@ -76,7 +82,6 @@ fn target_len(parts: &Parts) -> usize {
 pub fn path(parts: &Parts) -> Result<Vec<u8>, Refusal> {
     let raw = parts.uri.path();
     if raw == "*" {
-        // `OPTIONS *` is about the server; the main application answers it as for `/`, like every other target.
         return if parts.method == Method::OPTIONS {
             Ok(b"/".to_vec())
         } else {
@@ -96,7 +101,7 @@ pub fn body(parts: &Parts, settings: &Settings) -> Result<(), Refusal> {
     }
     let Some(length) = parts.headers.get(CONTENT_LENGTH) else { return Ok(()) };
     match parse_length(length.as_bytes()) {
-        None => Err(Refusal::Bad("The Content-Length is malformed.")),
+        None => Err(Refusal::Bad(BAD_LENGTH)),
         Some(length) if settings.limit_request_body != 0 && length > settings.limit_request_body => {
             Err(Refusal::TooLarge)
         }
@@ -147,6 +152,8 @@ mod tests {
             Err(Refusal::Coding)
         );
         assert_eq!(checked(get().uri("/a%2Fb")), Err(Refusal::NotFound));
+        assert_eq!(checked(get().header("expect", "100-Continue").uri("/")), Ok(()));
+        assert_eq!(checked(get().header("expect", "miracles").uri("/")), Err(Refusal::Expectation));
     }
 
     #[test]

@@ -7,6 +7,15 @@ use http::{Response, StatusCode};
 
 use crate::pool::Turned;
 
+/// The methods that an application may be asked with, as `Allow` lists them.
+pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Why a request with two framings is refused.
+pub const BOTH_FRAMINGS: &str = "The request has both a Content-Length and a Transfer-Encoding.";
+
+/// Why a request with a strange length is refused.
+pub const BAD_LENGTH: &str = "The Content-Length is malformed.";
+
 /// Why the front answers in place of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -28,6 +37,8 @@ pub enum Refusal {
     TooLarge,
     /// 414.
     LongLine,
+    /// 417: an expectation other than 100-continue.
+    Expectation,
     /// 431: which limit.
     LongHead(&'static str),
     /// 416: the size of the file.
@@ -61,6 +72,7 @@ impl Refusal {
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LongLine => StatusCode::URI_TOO_LONG,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::LongHead(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -82,6 +94,7 @@ impl Refusal {
             Self::Slow => "The request did not arrive in time.",
             Self::LengthRequired => "A request body needs a Content-Length here.",
             Self::TooLarge => "The request body is larger than allowed here.",
+            Self::Expectation => "This expectation cannot be met.",
             Self::LongLine => "The request line is longer than allowed here.",
             Self::Range(_) => "The file has no such range.",
             Self::Internal => "The server met an error and could not answer the request.",
@@ -90,6 +103,21 @@ impl Refusal {
             Self::Turned(_) | Self::NoSpace => "The server is busy. Please try again in a moment.",
             Self::Late => "The application did not answer in time.",
         }
+    }
+
+    /// The line of the error log for a request that is wrong in itself: mod_wsgi has codes for a few.
+    pub fn note(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::Coding => ("WSGI0138", "the request has a transfer coding other than chunked"),
+            Self::LengthRequired => {
+                ("WSGI0139", "the request has a chunked body, and WSGIChunkedRequest is Off here")
+            }
+            Self::Bad(BOTH_FRAMINGS) => {
+                ("WSGI0140", "the request has both a Content-Length and a Transfer-Encoding")
+            }
+            Self::Bad(BAD_LENGTH) => ("WSGI0141", "the request's Content-Length is malformed"),
+            _ => return None,
+        })
     }
 
     /// Whether the rest of the request is not worth reading: the connection closes after the answer.
@@ -101,6 +129,7 @@ impl Refusal {
                 | Self::LengthRequired
                 | Self::TooLarge
                 | Self::LongLine
+                | Self::Expectation
                 | Self::LongHead(_)
                 | Self::Coding
         )
@@ -136,6 +165,13 @@ pub fn page(refusal: &Refusal) -> Response<Bytes> {
     if refusal.closes() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
+}
+
+/// The answer to `OPTIONS *`.
+pub fn options() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
     response
 }
 

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 /// Proof that this thread is attached to an interpreter. Not `Send`: it never leaves its thread.
 #[derive(Clone, Copy)]
 pub struct Attached<'p> {
+    interpreter: *mut ffi::PyInterpreterState,
     _not_send: PhantomData<(&'p (), *mut ())>,
 }
 
@@ -20,12 +21,13 @@ impl<'p> Attached<'p> {
     /// # Safety
     /// The calling thread must be attached to an interpreter for all of `'p`.
     pub(crate) unsafe fn assume() -> Self {
-        Self { _not_send: PhantomData }
+        // SAFETY: attached by the contract, so there is a current interpreter.
+        let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+        Self { interpreter, _not_send: PhantomData }
     }
 
     pub(crate) fn interpreter(self) -> *mut ffi::PyInterpreterState {
-        // SAFETY: attached, so there is a current interpreter.
-        unsafe { ffi::PyInterpreterState_Get() }
+        self.interpreter
     }
 
     /// Takes an owned reference, or the raised exception when the pointer is null.

@@ -248,7 +248,8 @@ impl<'p> Object<'p> {
         }
         // SAFETY: CPython gave the start and length of a live buffer.
         let bytes = unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len as usize) };
-        std::str::from_utf8(bytes).ok()
+        // SAFETY: CPython made these bytes as UTF-8 just now or before.
+        Some(unsafe { std::str::from_utf8_unchecked(bytes) })
     }
 
     /// A `str` as latin-1 bytes; `None` for other kinds and for characters above U+00FF.

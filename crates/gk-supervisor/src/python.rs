@@ -94,14 +94,17 @@ impl Pythons {
 /// The executable of a process group: `python=`, else `python-home=`, else `WSGIPythonHome`, else our own.
 pub fn executable(site: &Site, group: &ProcessGroup, runtime: &PythonRuntime) -> Result<PathBuf, Refused> {
     if let Some(python) = &group.python {
-        return match python.is_file() {
-            true => Ok(python.clone()),
-            false => Err(Refused(format!(
+        let found = match python.components().count() {
+            1 => on_path(python),
+            _ => Some(python.clone()).filter(|path| path.is_file()),
+        };
+        return found.ok_or_else(|| {
+            Refused(format!(
                 "process group '{}': python={} is no file; name a Python executable",
                 group.name,
                 python.display()
-            ))),
-        };
+            ))
+        });
     }
     let (option, home) = match (&group.python_home, &site.python.home) {
         (Some(home), _) => ("python-home", home),
@@ -117,6 +120,11 @@ pub fn executable(site: &Site, group: &ProcessGroup, runtime: &PythonRuntime) ->
             home.display()
         ))
     })
+}
+
+fn on_path(name: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
 fn ask(executable: &Path) -> Result<PythonBuild, Refused> {

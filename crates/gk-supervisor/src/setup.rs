@@ -63,6 +63,7 @@ fn imports(site: &Site, group: &ProcessGroup) -> Vec<Import> {
             module,
             application_group: import.application_group.clone(),
             callable: import.callable_object.clone(),
+            reloading: import.reloading,
         })
     })
     .collect()

@@ -13,6 +13,11 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// With room for the headers of an ordinary response.
+    pub fn with_room() -> Self {
+        Self { bytes: BytesMut::with_capacity(512), count: 0 }
+    }
+
     /// Adds one.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         put_bytes(&mut self.bytes, name);

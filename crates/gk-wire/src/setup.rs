@@ -90,6 +90,8 @@ pub struct Import {
     pub application_group: String,
     /// A callable that must be there.
     pub callable: Option<String>,
+    /// Its file is watched from the start, before a request has asked for it.
+    pub reloading: bool,
 }
 
 /// Options of one interpreter scope that matches this worker's process group.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::application::NumberedProfile;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -75,7 +75,12 @@ impl Engine {
 
     /// Microseconds since the start, plus one (0 means "never").
     pub(crate) fn now(&self) -> u64 {
-        self.started.elapsed().as_micros() as u64 + 1
+        self.at(Instant::now())
+    }
+
+    /// The same of another moment.
+    pub(crate) fn at(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.started).as_micros() as u64 + 1
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
@@ -160,10 +165,23 @@ impl Engine {
     }
 }
 
+fn profiles() -> MutexGuard<'static, HashMap<Profile, Arc<NumberedProfile>>> {
+    static KNOWN: OnceLock<Mutex<HashMap<Profile, Arc<NumberedProfile>>>> = OnceLock::new();
+    KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The scripts that some profile wants reloaded when they change.
+pub(crate) fn reloading_scripts() -> HashSet<String> {
+    profiles()
+        .keys()
+        .filter(|profile| profile.script_reloading)
+        .map(|profile| profile.script.clone())
+        .collect()
+}
+
 /// Gives a profile its number in this process; the same content has the same number on every link.
 pub(crate) fn number_profile(profile: Profile) -> Arc<NumberedProfile> {
-    static KNOWN: OnceLock<Mutex<HashMap<Profile, Arc<NumberedProfile>>>> = OnceLock::new();
-    let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = profiles();
     let number = known.len() as u64;
     Arc::clone(known.entry(profile.clone()).or_insert_with(|| Arc::new(NumberedProfile { number, profile })))
 }

@@ -1,6 +1,6 @@
 //! A worker: one process of a process group, run inside the group's own Python.
 //!
-//! * [`worker`]: start and serve; [`preload`]: the imports before that; [`stop`]: the end.
+//! * [`worker`]: start, serve, stop.
 //! * [`thread`]: a request thread.
 //! * [`link`]: the stream to the front that all request threads share.
 //! * [`exchange`]: one request on that stream, as the application's conversation sees it.
@@ -8,6 +8,8 @@
 //! * [`engine`]: what the threads of the process share.
 //! * [`watchdog`]: timers and limits.
 //! * [`python_thread`]: the thread that calls Python for the watchdog, so that a wedged GIL never stops it.
+//! * [`signals`]: what a signal sent to the worker asks for.
+//! * [`watch`]: scripts that change on disk.
 //!
 //! Knows no HTTP, no TLS, no configuration language.
 #![forbid(unsafe_code)]
@@ -16,10 +18,12 @@ mod engine;
 mod exchange;
 mod groups;
 mod link;
-mod preload;
 mod python_thread;
+mod signals;
+mod start;
 mod stop;
 mod thread;
+mod watch;
 mod watchdog;
 mod worker;
 

@@ -13,13 +13,14 @@
 //! together with another one, and none while Python runs.
 
 use crate::exchange::LinkExchange;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use gk_sys::fds;
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{self, Hello, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page;
 use gk_wire::request::Profile;
 use gk_wsgi::application::NumberedProfile;
+use gk_wsgi::hash::Quick as IdHasher;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +28,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+/// Bytes of the read buffer at first.
+const ROOM: usize = 32 * 1024;
 /// Bytes of responses that are put together before they are written in any case.
 const FLUSH_AT: usize = 32 * 1024;
 /// Requests that take longer than this on average are "slow".
@@ -41,7 +44,7 @@ pub(crate) struct Link {
     socket: OwnedFd,
     page: SharedPage,
     inner: Mutex<Inner>,
-    buffer: Mutex<BytesMut>,
+    buffer: Mutex<ReadBuffer>,
     out: Mutex<Out>,
     progress: Condvar,
     slow: AtomicBool,
@@ -53,8 +56,8 @@ pub(crate) struct Link {
 
 struct Inner {
     queue: VecDeque<Job>,
-    exchanges: HashMap<u32, Arc<LinkExchange>>,
-    profiles: HashMap<u32, Arc<NumberedProfile>>,
+    exchanges: HashMap<u32, Arc<LinkExchange>, IdHasher>,
+    profiles: HashMap<u32, Arc<NumberedProfile>, IdHasher>,
     /// A thread has the reader's role.
     reading: bool,
     /// Idle request threads, the most recent last.
@@ -68,6 +71,12 @@ struct Inner {
     service: f32,
     drained: bool,
     closed: bool,
+}
+
+/// Bytes read and not handed out yet: `bytes[..filled]`. It grows to hold the longest frame that came.
+struct ReadBuffer {
+    bytes: Vec<u8>,
+    filled: usize,
 }
 
 struct Out {
@@ -97,8 +106,8 @@ impl Link {
             page: SharedPage::map(page)?,
             inner: Mutex::new(Inner {
                 queue: VecDeque::new(),
-                exchanges: HashMap::new(),
-                profiles: HashMap::new(),
+                exchanges: HashMap::default(),
+                profiles: HashMap::default(),
                 reading: false,
                 idle: Vec::new(),
                 waiting: 0,
@@ -108,7 +117,7 @@ impl Link {
                 drained: false,
                 closed: false,
             }),
-            buffer: Mutex::new(BytesMut::with_capacity(256 * 1024)),
+            buffer: Mutex::new(ReadBuffer { bytes: vec![0; ROOM], filled: 0 }),
             out: Mutex::new(Out { buffer: BytesMut::with_capacity(2 * FLUSH_AT), since: None, responses: 0 }),
             progress: Condvar::new(),
             slow: AtomicBool::new(parallel),
@@ -177,12 +186,12 @@ impl Link {
         Some(job)
     }
 
-    /// A request is done: its response is in the buffer. `took`: how long it was served.
-    pub(crate) fn done(&self, id: u32, took: Duration) {
+    /// A request is done: its response is in the buffer. It was served from `started` to `ended`.
+    pub(crate) fn done(&self, id: u32, started: Instant, ended: Instant) {
         let mut inner = self.inner();
         inner.exchanges.remove(&id);
         inner.running -= 1;
-        let micros = took.as_secs_f32() * 1e6;
+        let micros = ended.saturating_duration_since(started).as_secs_f32() * 1e6;
         inner.service += (micros - inner.service) * 0.1;
         self.page.word(page::SERVICE).store((inner.service * 1e3).max(1.0) as u64, Ordering::Relaxed);
         let slow = self.parallel || inner.service > SLOW.as_secs_f32() * 1e6;
@@ -194,7 +203,7 @@ impl Link {
             out.responses += 1;
             out.responses >= FLUSH_EVERY
                 || out.buffer.len() > FLUSH_AT
-                || out.since.is_some_and(|since| since.elapsed() > LINGER)
+                || out.since.is_some_and(|since| ended.saturating_duration_since(since) > LINGER)
         };
         if (slow && !idle) || due {
             self.try_flush();
@@ -290,42 +299,38 @@ impl Link {
     }
 
     /// Receives at least one byte. An empty sentence is the ordinary end of the stream.
-    fn fill(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        const ROOM: usize = 16 * 1024;
-        let filled = buffer.len();
-        buffer.resize(filled + ROOM, 0);
+    fn fill(&self, buffer: &mut ReadBuffer) -> Result<(), String> {
         let got = loop {
-            match rustix::net::recv(&self.socket, &mut buffer[filled..], rustix::net::RecvFlags::empty()) {
+            let space = &mut buffer.bytes[buffer.filled..];
+            match rustix::net::recv(&self.socket, space, rustix::net::RecvFlags::empty()) {
                 Err(rustix::io::Errno::INTR) => {}
                 other => break other.map(|(bytes, _)| bytes),
             }
         };
-        buffer.truncate(filled + got.unwrap_or(0));
         match got {
             Ok(0) => Err(String::new()),
-            Ok(_) => Ok(()),
+            Ok(bytes) => {
+                buffer.filled += bytes;
+                Ok(())
+            }
             Err(error) => Err(format!("The link to the front cannot be read: {error}")),
         }
     }
 
-    fn hand_out(&self, buffer: &mut BytesMut, inner: &mut Inner) -> Result<(), String> {
-        loop {
-            let Some((header, payload, used)) = frame::split(buffer).map_err(|e| e.to_string())? else {
-                return Ok(());
-            };
-            let frame = ToWorkerFrame::decode(header, payload).map_err(|e| e.to_string())?;
-            match frame {
-                ToWorkerFrame::Request { id, end, .. } => {
-                    let whole = buffer.split_to(used).freeze();
-                    self.enqueue(inner, id, end, whole.slice(frame::HEADER_LEN..))?;
-                    continue;
+    fn hand_out(&self, buffer: &mut ReadBuffer, inner: &mut Inner) -> Result<(), String> {
+        let mut at = 0;
+        while let Some((header, payload, used)) =
+            frame::split(&buffer.bytes[at..buffer.filled]).map_err(|e| e.to_string())?
+        {
+            at += used;
+            match ToWorkerFrame::decode(header, payload).map_err(|e| e.to_string())? {
+                ToWorkerFrame::Request { id, end, payload } => {
+                    self.enqueue(inner, id, end, Bytes::copy_from_slice(payload))?;
                 }
-                ToWorkerFrame::Body { id, end, .. } => {
-                    let whole = buffer.split_to(used).freeze();
+                ToWorkerFrame::Body { id, end, data } => {
                     if let Some(exchange) = inner.exchanges.get(&id) {
-                        exchange.body_came(whole.slice(frame::HEADER_LEN..), end);
+                        exchange.body_came(Bytes::copy_from_slice(data), end);
                     }
-                    continue;
                 }
                 ToWorkerFrame::Hello(json) => greeted(json)?,
                 ToWorkerFrame::Profile { number, json } => {
@@ -345,8 +350,16 @@ impl Link {
                 }
                 ToWorkerFrame::Drain => inner.drained = true,
             }
-            let _ = buffer.split_to(used);
         }
+        buffer.bytes.copy_within(at..buffer.filled, 0);
+        buffer.filled -= at;
+        if let Ok(Some(header)) = frame::Header::decode(&buffer.bytes[..buffer.filled]) {
+            let whole = frame::HEADER_LEN + header.len;
+            if whole > buffer.bytes.len() {
+                buffer.bytes.resize(whole, 0);
+            }
+        }
+        Ok(())
     }
 
     fn enqueue(&self, inner: &mut Inner, id: u32, end: bool, payload: Bytes) -> Result<(), String> {
@@ -434,7 +447,11 @@ fn wake_one(inner: &mut Inner) {
 fn advance(out: &mut Out, sent: std::io::Result<usize>) -> bool {
     match sent {
         Ok(bytes) => {
-            let _ = out.buffer.split_to(bytes);
+            if bytes == out.buffer.len() {
+                out.buffer.clear();
+            } else {
+                out.buffer.advance(bytes);
+            }
             true
         }
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => false,

@@ -17,6 +17,8 @@ pub(crate) enum Order {
     Ping,
     /// Raise `RequestTimeout` in the request thread of this slot.
     Interrupt(usize),
+    /// Tell the application's subscribers of this signal.
+    Signal(i32),
     /// Log the stacks of the busy request threads, after this sentence.
     Stacks(String),
 }
@@ -62,6 +64,12 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
         match order {
             Order::Ping => states.attach(engine.groups.main(), |_| ()),
             Order::Interrupt(slot) => interrupt(engine, &mut states, slot),
+            Order::Signal(number) => {
+                let name = crate::signals::name(number);
+                for (_, group) in engine.groups.all() {
+                    states.attach(group.interpreter, |py| group.application.signalled(py, &name, number));
+                }
+            }
             Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
         }
         stamp.store(engine.now(), Ordering::Relaxed);

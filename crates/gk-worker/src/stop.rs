@@ -1,5 +1,5 @@
-//! The end of a worker: callbacks, request threads, interpreters, in this order and within shutdown-timeout. When to
-//! end is `worker`'s decision.
+//! The end of a worker: callbacks, request threads, interpreters, and the thread that ends the process when that takes
+//! too long. Deciding to stop is `worker`'s.
 
 use crate::python_thread::Order;
 use crate::worker::Worker;

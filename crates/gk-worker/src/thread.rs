@@ -64,7 +64,7 @@ fn serve_one(
     job: &Job,
 ) {
     let started = Instant::now();
-    let now = engine.now();
+    let now = engine.at(started);
     *slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
         Some((job.payload.clone(), Arc::clone(&job.profile)));
     slot.since.store(now, Ordering::Release);
@@ -74,14 +74,24 @@ fn serve_one(
     }
     let served: Arc<dyn Exchange> =
         Arc::new(Served { link: Arc::clone(link), exchange: Arc::clone(&job.exchange) });
-    if let Ok(request) = RequestView::decode(&job.payload) {
+    // One that was cancelled while it waited is not begun.
+    if !job.exchange.is_gone()
+        && let Ok(request) = RequestView::decode(&job.payload)
+    {
         let call = Call {
             profile: &job.profile,
             request,
             thread_id: index as i64 + 1,
+            taken: started,
             daemon_start: gk_sys::clock::epoch_seconds(),
         };
         serve(py, &group.application, &call, served);
+    }
+    let ended = Instant::now();
+    if job.exchange.is_gone() {
+        // The conversation of a cancelled request stops without a word; the front counts this thread as busy until the
+        // request's last frame, and takes no notice of a second last frame.
+        link.send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "cancelled" });
     }
     slot.since.store(0, Ordering::Release);
     // An interrupt that came too late must not hit the next request.
@@ -89,14 +99,14 @@ fn serve_one(
         py.raise_in_thread(slot.ident.load(Ordering::Relaxed), None);
     }
     if !job.profile.profile.ignore_activity {
-        engine.counters.last_activity.store(engine.now(), Ordering::Relaxed);
+        engine.counters.last_activity.store(engine.at(ended), Ordering::Relaxed);
     }
     let finished = engine.counters.finished.fetch_add(1, Ordering::Relaxed) + 1;
     if finished == engine.setup.timers.maximum_requests {
         // At once, so that the front sends no more; the main thread does the rest.
         announce(link, "maximum_requests");
     }
-    link.done(job.exchange.id, started.elapsed());
+    link.done(job.exchange.id, started, ended);
 }
 
 /// The application group has no interpreter: 500, and the next request tries again.
@@ -113,7 +123,8 @@ fn refuse(link: &Arc<Link>, job: &Job) {
     link.put(|out| {
         HeadWriter::begin(out, job.exchange.id, frame::END | frame::WORKER_ERROR, 500, b"", 0.0).finish();
     });
-    link.done(job.exchange.id, std::time::Duration::ZERO);
+    let now = Instant::now();
+    link.done(job.exchange.id, now, now);
     link.flush();
 }
 

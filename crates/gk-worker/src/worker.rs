@@ -1,12 +1,13 @@
-//! The life of a worker: read the setup, prepare Python, import, serve, leave or stop. The main thread does all of it and is
-//! detached but for imports, shutdown callbacks and ending interpreters.
+//! The life of a worker: read the setup, start, serve, leave or stop. The main thread does all of it and is detached but for
+//! imports, shutdown callbacks and ending interpreters. How it begins is `start`'s, how it ends `stop`'s.
 
 use crate::engine::Engine;
 use crate::groups::Groups;
 use crate::link::Link;
-use crate::preload::import_all;
 use crate::python_thread::{Order, PythonThread};
+use crate::signals::{Signals, Wish};
 use crate::thread;
+use crate::watch::Watched;
 use crate::watchdog::{Act, Seen, Watchdog};
 use gk_python::{Attached, ThreadStates};
 use gk_sys::fds;
@@ -15,13 +16,11 @@ use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
 use gk_wire::setup::{CONTROL_FD, SETUP_FD, WorkerSetup};
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How often timers and script times are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -85,19 +84,19 @@ fn gil_mode(py: Attached<'_>) -> &'static str {
     if enabled.unwrap_or(true) { "shared" } else { "free-threading" }
 }
 
-/// A running worker, as its main thread sees it.
 pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
-    control: OwnedFd,
-    python: String,
-    gil_mode: &'static str,
+    pub(crate) control: OwnedFd,
+    pub(crate) signals: Signals,
+    pub(crate) python: String,
+    pub(crate) gil_mode: &'static str,
     pub(crate) threads: Vec<JoinHandle<()>>,
     pub(crate) python_thread: Option<PythonThread>,
-    watchdog: Watchdog,
-    watched: HashMap<PathBuf, Option<SystemTime>>,
-    last_ping: Instant,
+    pub(crate) watchdog: Watchdog,
+    pub(crate) watched: Watched,
+    pub(crate) last_ping: Instant,
     /// Leaving: the reason, and when to stop anyway.
-    leaving: Option<(String, Option<Instant>)>,
+    pub(crate) leaving: Option<(String, Option<Instant>)>,
 }
 
 /// What ends serving.
@@ -107,80 +106,6 @@ enum End {
 }
 
 impl Worker {
-    fn start(
-        engine: Arc<Engine>,
-        control: OwnedFd,
-        python: String,
-        gil_mode: &'static str,
-        states: &mut ThreadStates,
-    ) -> Result<Self, String> {
-        let setup = &engine.setup;
-        let main = engine.groups.get(states, "").ok_or("Python could not be prepared")?;
-        let mut switch_interval = None;
-        states.attach(main.interpreter, |py| {
-            if let Some(locale) = &setup.locale
-                && let Err(error) = main.application.locale(py, locale)
-            {
-                plain(
-                    Level::Warn,
-                    "wsgi",
-                    Some("WSGI0079"),
-                    &format!("locale '{locale}': {}", error.summary()),
-                );
-            }
-            let sys = py.import("sys");
-            if let (Ok(sys), Some(seconds)) = (&sys, setup.switch_interval)
-                && gil_mode != "free-threading"
-            {
-                let set = py.float(seconds).and_then(|s| sys.call_method("setswitchinterval", &[&s]));
-                if let Err(error) = set {
-                    plain(Level::Error, "wsgi", None, &format!("switch-interval: {}", error.summary()));
-                }
-            }
-            if gil_mode != "free-threading" {
-                switch_interval =
-                    sys.and_then(|s| s.call_method("getswitchinterval", &[])).and_then(|s| s.to_f64()).ok();
-            }
-        });
-        let failed = import_all(&engine, states);
-        let mut worker = Self {
-            control,
-            python: python.clone(),
-            gil_mode,
-            threads: Vec::new(),
-            python_thread: Some(
-                PythonThread::start(&engine).map_err(|e| format!("A thread cannot be started: {e}"))?,
-            ),
-            watchdog: Watchdog::new(setup.timers.clone(), setup.threads),
-            watched: HashMap::new(),
-            last_ping: Instant::now(),
-            leaving: None,
-            engine: Arc::clone(&engine),
-        };
-        for index in 0..setup.threads as usize {
-            let engine = Arc::clone(&engine);
-            let mut builder = std::thread::Builder::new().name(format!("request-{}", index + 1));
-            if let Some(bytes) = engine.setup.stack_size {
-                builder = builder.stack_size(bytes as usize);
-            } else {
-                // CPython's own default for threads is the platform's 8 MiB; deep recursion needs it.
-                builder = builder.stack_size(8 << 20);
-            }
-            let thread = builder
-                .spawn(move || thread::run(&engine, index))
-                .map_err(|e| format!("Request thread {} cannot be started: {e}", index + 1))?;
-            worker.threads.push(thread);
-        }
-        let ticker = Arc::clone(&engine);
-        std::thread::Builder::new()
-            .name("gk-ticker".to_owned())
-            .stack_size(64 << 10)
-            .spawn(move || ticker.tick_forever())
-            .map_err(|e| format!("A thread cannot be started: {e}"))?;
-        worker.tell(&FromWorker::Ready { python, gil_mode: gil_mode.to_owned(), switch_interval, failed });
-        Ok(worker)
-    }
-
     /// Serves until the end; the exit status.
     fn serve(&mut self, states: &mut ThreadStates) -> i32 {
         let end = loop {
@@ -188,7 +113,11 @@ impl Worker {
             if let Some(end) = self.listen(timeout) {
                 break end;
             }
-            self.watch_scripts();
+            self.heed_signals();
+            for script in self.watched.changed(&self.engine) {
+                plain(Level::Info, "wsgi", None, &format!("Script '{script}' has changed"));
+                self.tell(&FromWorker::ScriptChanged { script });
+            }
             if let Some(end) = self.look() {
                 break end;
             }
@@ -204,7 +133,8 @@ impl Worker {
     fn listen(&mut self, timeout: Duration) -> Option<End> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
-        let mut polled = [PollFd::new(&self.control, PollFlags::IN)];
+        let mut polled =
+            [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.signals.0, PollFlags::IN)];
         if matches!(poll(&mut polled, Some(&timeout)), Ok(0) | Err(_)) {
             return None;
         }
@@ -230,6 +160,18 @@ impl Worker {
                         &format!("A message of the supervisor is malformed: {error}"),
                     );
                 }
+            }
+        }
+    }
+
+    fn heed_signals(&mut self) {
+        for wish in self.signals.take(&self.engine.setup.timers) {
+            match wish {
+                Wish::Leave(reason, timeout) => {
+                    self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
+                    self.leave(reason, timeout);
+                }
+                Wish::Tell(signal) => self.order(Order::Signal(signal)),
             }
         }
     }
@@ -282,11 +224,13 @@ impl Worker {
 
     /// Begins to leave: the front is told, serves what it sent, and is done when it says `Drain`.
     fn leave(&mut self, reason: &str, timeout: f64) {
-        if self.leaving.is_some() {
+        let deadline = (timeout > 0.0).then(|| Instant::now() + Duration::from_secs_f64(timeout));
+        if let Some((_, before)) = &mut self.leaving {
+            // The first reason stays; a nearer end counts.
+            *before = [*before, deadline].into_iter().flatten().min();
             return;
         }
         plain(Level::Info, "wsgi", None, &format!("This worker is leaving: {reason}"));
-        let deadline = (timeout > 0.0).then(|| Instant::now() + Duration::from_secs_f64(timeout));
         self.leaving = Some((reason.to_owned(), deadline));
         if let Some(link) = self.engine.link() {
             thread::announce(&link, reason);
@@ -337,7 +281,7 @@ impl Worker {
             started: counters.started.load(Ordering::Relaxed),
             finished: counters.finished.load(Ordering::Relaxed),
             last_activity: at(counters.last_activity.load(Ordering::Relaxed)),
-            loaded: !self.watched.is_empty() || counters.loaded.load(Ordering::Relaxed),
+            loaded: self.watched.any() || counters.loaded.load(Ordering::Relaxed),
             python_alive: self.python_thread.as_ref().map_or(f64::MAX, |p| seconds(p.stamp())),
             cpu_time_used_up: gk_sys::signal::cpu_time_used_up(),
         }
@@ -354,29 +298,8 @@ impl Worker {
         }
     }
 
-    /// Reports scripts whose modification time is another one than when they were loaded.
-    fn watch_scripts(&mut self) {
-        for (_, group) in self.engine.groups.all() {
-            for (file, loaded) in group.application.watched() {
-                let seen = self.watched.entry(file.clone()).or_insert(loaded);
-                let now = gk_wsgi::script::modified(&file);
-                // A file that is gone for a moment (an editor, a deploy) is no change; the one that comes back is.
-                if now.is_some() && now != *seen {
-                    *seen = now;
-                    let script = file.display().to_string();
-                    plain(Level::Info, "wsgi", None, &format!("Script '{script}' has changed"));
-                    tell(&self.control, &FromWorker::ScriptChanged { script });
-                }
-            }
-        }
-    }
-
     pub(crate) fn tell(&self, message: &FromWorker) {
-        tell(&self.control, message);
+        // A supervisor that is gone is noticed by `listen`.
+        let _ = fds::send(&self.control, &control::encode(message), &[]);
     }
-}
-
-fn tell(control: &OwnedFd, message: &FromWorker) {
-    // A supervisor that is gone is noticed by `listen`.
-    let _ = fds::send(control, &control::encode(message), &[]);
 }

@@ -170,6 +170,7 @@ fn setup(threads: u32, script: &Path) -> WorkerSetup {
             module: false,
             application_group: String::new(),
             callable: Some("application".to_owned()),
+            reloading: true,
         }],
         interpreters: vec![],
         destroy_interpreter: true,

@@ -1,6 +1,7 @@
 //! What one interpreter keeps between requests: its types, its interned names, its loaded scripts, an environ template for
 //! each profile. Everything here is [`Kept`]; it is bound again in its own interpreter for each request.
 
+use crate::hash::Quick;
 use crate::host::Host;
 use crate::input::Input;
 use crate::script::Scripts;
@@ -37,16 +38,25 @@ pub struct Application {
     pub(crate) write: Arc<Kept>,
     pub(crate) input: Kept,
     pub(crate) names: Names,
+    pub(crate) close: Kept,
     pub(crate) runtime: Runtime,
     pub(crate) scripts: Scripts,
-    templates: Mutex<HashMap<u64, Arc<Template>>>,
-    header_names: Mutex<HashMap<Box<[u8]>, Arc<Kept>>>,
+    targets: Mutex<HashMap<u64, Arc<Target>, Quick>>,
+    header_names: Mutex<HashMap<Box<[u8]>, Kept, Quick>>,
 }
 
-/// The environ entries that are the same for all requests of a profile.
-pub(crate) struct Template {
+/// What all requests of a profile share: the loaded script and the environ entries that never change.
+pub(crate) struct Target {
+    pub(crate) module: Kept,
+    pub(crate) callable: Kept,
+    /// What every request has.
     pub(crate) environ: Kept,
+    /// The same, completed with what requests of one kind share (see `environ::Kind`). Bounded.
+    pub(crate) kinds: Mutex<Vec<Kind>>,
 }
+
+/// The key of a kind of requests and the environ entries they share.
+pub(crate) type Kind = (Box<[u8]>, Arc<Kept>);
 
 /// A profile with the number this process gave it (never used for another).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +80,20 @@ pub(crate) struct Runtime {
     pub(crate) insert_home: Kept,
     pub(crate) set_locale: Kept,
     pub(crate) stopping: Kept,
+    pub(crate) signalled: Kept,
     pub(crate) stacks: Kept,
 }
 
 macro_rules! names {
     ($($field:ident = $key:literal),* $(,)?) => {
-        /// Interned environ keys and attribute names.
+        /// Interned environ keys, each set for every request.
         pub(crate) struct Names { $(pub(crate) $field: Kept),* }
         impl Names {
+            /// All of them.
+            pub(crate) fn each(&self) -> impl Iterator<Item = &Kept> {
+                [$(&self.$field),*].into_iter()
+            }
+
             fn new<'p>(py: Attached<'p>) -> Result<Self, PyError<'p>> {
                 Ok(Self { $($field: py.interned($key)?.keep()),* })
             }
@@ -92,10 +108,9 @@ names! {
     remote_addr = c"REMOTE_ADDR", remote_port = c"REMOTE_PORT", input = c"wsgi.input",
     own_script_name = c"mod_wsgi.script_name", own_path_info = c"mod_wsgi.path_info",
     request_id = c"mod_wsgi.request_id", connection_id = c"mod_wsgi.connection_id",
-    thread_id = c"mod_wsgi.thread_id", listener_port = c"mod_wsgi.listener_port",
-    listener_host = c"mod_wsgi.listener_host", request_start = c"mod_wsgi.request_start",
+    thread_id = c"mod_wsgi.thread_id", request_start = c"mod_wsgi.request_start",
     queue_start = c"mod_wsgi.queue_start", daemon_start = c"mod_wsgi.daemon_start",
-    application_start = c"mod_wsgi.application_start", close = c"close",
+    application_start = c"mod_wsgi.application_start",
 }
 
 impl Application {
@@ -117,6 +132,7 @@ impl Application {
             insert_home: from("insert_home")?,
             set_locale: from("set_locale")?,
             stopping: from("stopping")?,
+            signalled: from("signalled")?,
             stacks: from("stacks")?,
         };
         Ok(Self {
@@ -124,9 +140,10 @@ impl Application {
             write: Arc::new(Type::<Write>::new(py)?.object().clone().keep()),
             input: Type::<Input>::new(py)?.object().clone().keep(),
             names: Names::new(py)?,
+            close: py.interned(c"close")?.keep(),
             runtime,
             scripts: Scripts::default(),
-            templates: Mutex::default(),
+            targets: Mutex::default(),
             header_names: Mutex::default(),
             facts,
         })
@@ -162,6 +179,16 @@ impl Application {
         }
     }
 
+    /// Tells the application's signal subscribers of a signal this process was sent.
+    pub fn signalled(&self, py: Attached<'_>, name: &str, number: i32) {
+        let told = py
+            .str(name)
+            .and_then(|name| self.runtime.signalled.bind(py).call(&[&name, &py.int(i64::from(number))?]));
+        if let Err(error) = told {
+            crate::host::log(gk_wire::log::Level::Error, Some("WSGI0209"), &error.traceback());
+        }
+    }
+
     /// The Python stacks of threads (by `threading.get_ident()`) in this interpreter.
     pub fn stacks(&self, py: Attached<'_>, idents: &[u64]) -> Vec<(u64, String)> {
         let read = || -> Result<Vec<(u64, String)>, PyError<'_>> {
@@ -186,19 +213,15 @@ impl Application {
         py.raise_in_thread(ident, Some(&self.runtime.request_timeout.bind(py))) == 1
     }
 
-    /// The environ template of a profile, made by `build` at first use.
-    pub(crate) fn template<'p>(
-        &self,
-        profile: &NumberedProfile,
-        build: impl FnOnce() -> Result<Object<'p>, PyError<'p>>,
-    ) -> Result<Arc<Template>, PyError<'p>> {
-        let lock = || self.templates.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(template) = lock().get(&profile.number) {
-            return Ok(Arc::clone(template));
-        }
-        // Built without the lock: another thread may build the same one, and the first one in wins.
-        let template = Arc::new(Template { environ: build()?.keep() });
-        Ok(Arc::clone(lock().entry(profile.number).or_insert(template)))
+    /// The target of a profile, if a request of it was served here before.
+    pub(crate) fn target(&self, profile: &NumberedProfile) -> Option<Arc<Target>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(&profile.number).cloned()
+    }
+
+    /// Keeps the target of a profile. Another thread may have made the same one: the first one stays.
+    pub(crate) fn keep_target(&self, profile: &NumberedProfile, target: Target) -> Arc<Target> {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(targets.entry(profile.number).or_insert_with(|| Arc::new(target)))
     }
 
     /// The interned environ key of a header.
@@ -210,7 +233,7 @@ impl Application {
         }
         let key = py.latin1(name)?;
         if known.len() < MOST {
-            known.insert(name.into(), Arc::new(key.clone().keep()));
+            known.insert(name.into(), key.clone().keep());
         }
         Ok(key)
     }

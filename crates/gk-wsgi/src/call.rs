@@ -1,7 +1,7 @@
 //! One request, top to bottom: the callable, its environ, the call, the iterable, `close()`. What each failure gives the
 //! client and the log is decided here and nowhere else.
 
-use crate::application::{Application, NumberedProfile};
+use crate::application::{Application, NumberedProfile, Target};
 use crate::conversation::{Conversation, Ending};
 use crate::environ::{self, Here};
 use crate::exchange::Exchange;
@@ -11,7 +11,8 @@ use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// A request as the worker hands it in.
 pub struct Call<'a> {
@@ -21,7 +22,9 @@ pub struct Call<'a> {
     pub request: RequestView<'a>,
     /// Number of the request thread, from 1.
     pub thread_id: i64,
-    /// Epoch seconds: a request thread took the request.
+    /// A request thread took the request.
+    pub taken: Instant,
+    /// The same in epoch seconds.
     pub daemon_start: f64,
 }
 
@@ -29,34 +32,65 @@ pub struct Call<'a> {
 pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc<dyn Exchange>) {
     let texts = &call.request.texts;
     let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
-    let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD"));
-    if let Some(callable) = callable(py, app, call, &conversation)
-        && let Err(error) = converse(py, app, call, &callable, &conversation)
-    {
-        failed(py, app, &conversation, &error);
+    let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD", call.taken));
+    match app.target(call.profile) {
+        Some(target) => {
+            answer(py, app, call, &target, &conversation, call.daemon_start);
+        }
+        None => {
+            if let Some(target) = first(py, app, call, &conversation) {
+                answer(py, app, call, &target, &conversation, gk_sys::clock::epoch_seconds());
+            }
+        }
     }
     conversation.close();
 }
 
-fn callable<'p>(
-    py: Attached<'p>,
+/// The first request of a profile: loads the script. `None`: it could not be loaded, and the client has been answered.
+fn first(
+    py: Attached<'_>,
     app: &Application,
     call: &Call<'_>,
     conversation: &Conversation,
-) -> Option<Object<'p>> {
+) -> Option<Arc<Target>> {
     let profile = &call.profile.profile;
-    let Ok(module) = app.module(py, &profile.script, profile.module, true) else {
-        conversation.fail(500, "the script could not be loaded");
-        return None;
+    let module = match app.module(py, &profile.script, profile.module, true) {
+        Ok(module) => module,
+        Err(failure) => {
+            conversation.fail(failure.status, "the script could not be loaded");
+            return None;
+        }
     };
-    match module.attr(&profile.callable) {
-        Ok(callable) => Some(callable),
-        Err(_) => {
-            let text = format!("'{}' has no callable named '{}'", profile.script, profile.callable);
-            log(Level::Error, Some("WSGI0089"), &text);
-            conversation.fail(500, &text);
+    let made = py.str(&profile.callable).and_then(|callable| {
+        let environ = environ::template(py, app, call.profile)?.keep();
+        Ok(Target { module: module.keep(), callable: callable.keep(), environ, kinds: Mutex::default() })
+    });
+    match made {
+        Ok(target) => Some(app.keep_target(call.profile, target)),
+        Err(error) => {
+            failed(py, app, conversation, &error);
             None
         }
+    }
+}
+
+fn answer(
+    py: Attached<'_>,
+    app: &Application,
+    call: &Call<'_>,
+    target: &Target,
+    conversation: &Arc<Conversation>,
+    application_start: f64,
+) {
+    let Ok(callable) = target.module.bind(py).getattr(&target.callable.bind(py)) else {
+        let profile = &call.profile.profile;
+        let text = format!("'{}' has no callable named '{}'", profile.script, profile.callable);
+        log(Level::Error, Some("WSGI0089"), &text);
+        conversation.fail(500, &text);
+        return;
+    };
+    if let Err(error) = converse(py, app, call, target, &callable, conversation, application_start) {
+        failed(py, app, conversation, &error);
     }
 }
 
@@ -64,15 +98,13 @@ fn converse<'p>(
     py: Attached<'p>,
     app: &Application,
     call: &Call<'_>,
+    target: &Target,
     callable: &Object<'p>,
     conversation: &Arc<Conversation>,
+    application_start: f64,
 ) -> Result<(), PyError<'p>> {
-    let here = Here {
-        thread_id: call.thread_id,
-        daemon_start: call.daemon_start,
-        application_start: gk_sys::clock::epoch_seconds(),
-    };
-    let environ = environ::build(py, app, call.profile, &call.request, conversation, &here)?;
+    let here = Here { thread_id: call.thread_id, daemon_start: call.daemon_start, application_start };
+    let environ = environ::build(py, app, target, &call.request, conversation, &here)?;
     let start_response =
         StartResponse { conversation: Arc::clone(conversation), write_type: Arc::clone(&app.write) };
     let start_response =
@@ -182,7 +214,7 @@ fn close<'p>(app: &Application, iterable: &Object<'p>) -> Result<(), PyError<'p>
     if iterable.is_list() || iterable.is_tuple() {
         return Ok(());
     }
-    match iterable.attr_if_there(&app.names.close.bind(py)) {
+    match iterable.attr_if_there(&app.close.bind(py)) {
         Ok(Some(close)) => close.call(&[]).map(drop),
         Ok(None) => Ok(()),
         Err(error) => {

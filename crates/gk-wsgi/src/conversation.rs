@@ -52,7 +52,7 @@ pub(crate) enum Ending {
 }
 
 impl Conversation {
-    pub(crate) fn new(exchange: Arc<dyn Exchange>, head_request: bool) -> Self {
+    pub(crate) fn new(exchange: Arc<dyn Exchange>, head_request: bool, started: Instant) -> Self {
         let state = State {
             pending: None,
             head_sent: false,
@@ -63,7 +63,7 @@ impl Conversation {
             closed: false,
             gone: false,
         };
-        Self { exchange, started: Instant::now(), state: Mutex::new(state) }
+        Self { exchange, started, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

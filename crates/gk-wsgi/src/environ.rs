@@ -1,60 +1,42 @@
 //! The environ: a template per profile (what never changes), copied and completed for each request.
 
-use crate::application::{Application, NumberedProfile, mod_wsgi_version};
+use crate::application::{Application, NumberedProfile, Target, mod_wsgi_version};
 use crate::conversation::Conversation;
 use crate::input::Input;
 use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::request::RequestView;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Times and ids that only this worker knows.
 pub(crate) struct Here {
     /// Number of the request thread.
     pub(crate) thread_id: i64,
-    /// Epoch seconds: a request thread took the request.
+    /// Epoch seconds: a request thread took the request. The application is called at once, so this is also
+    /// `application_start`, unless its script had to be loaded first.
     pub(crate) daemon_start: f64,
-    /// Epoch seconds: now.
+    /// Epoch seconds.
     pub(crate) application_start: f64,
 }
 
 pub(crate) fn build<'p>(
     py: Attached<'p>,
     app: &Application,
-    profile: &NumberedProfile,
+    target: &Target,
     request: &RequestView<'_>,
     conversation: &Arc<Conversation>,
     here: &Here,
 ) -> Result<Object<'p>, PyError<'p>> {
-    let environ = app.template(profile, || template(py, app, profile))?.environ.bind(py).copy_dict()?;
+    let environ = of_kind(py, app, target, request)?;
     let (names, texts, numbers) = (&app.names, &request.texts, &request.numbers);
     let set = |key: &gk_python::Kept, value: Object<'p>| environ.set_item(&key.bind(py), &value);
 
-    set(&names.method, py.latin1(texts.method)?)?;
     set(&names.uri, py.latin1(texts.uri)?)?;
-    let (script_name, path_info) = (py.latin1(texts.script_name)?, py.latin1(texts.path_info)?);
-    set(&names.own_script_name, script_name.clone())?;
+    let path_info = py.latin1(texts.path_info)?;
     set(&names.own_path_info, path_info.clone())?;
-    set(&names.script_name, script_name)?;
     set(&names.path_info, path_info)?;
     set(&names.query, py.latin1(texts.query)?)?;
-    set(&names.server_name, py.latin1(texts.server_name)?)?;
-    let port = decimal(py, u64::from(numbers.server_port))?;
-    set(&names.listener_port, port.clone())?;
-    set(&names.server_port, port)?;
-    let address = py.latin1(texts.server_addr)?;
-    set(&names.listener_host, address.clone())?;
-    set(&names.server_addr, address)?;
     set(&names.remote_addr, py.latin1(texts.remote_addr)?)?;
     set(&names.remote_port, decimal(py, u64::from(numbers.remote_port))?)?;
-    if numbers.version != 11 {
-        let protocol = if numbers.version == 10 { "HTTP/1.0" } else { "HTTP/2.0" };
-        set(&names.protocol, py.str(protocol)?)?;
-    }
-    if numbers.https {
-        let https = py.str("https")?;
-        set(&names.scheme, https.clone())?;
-        set(&names.url_scheme, https)?;
-    }
     set(&names.request_id, decimal(py, numbers.request_id)?)?;
     set(&names.connection_id, decimal(py, numbers.connection_id)?)?;
     set(&names.thread_id, py.int(here.thread_id)?)?;
@@ -71,18 +53,85 @@ pub(crate) fn build<'p>(
     Ok(environ)
 }
 
-/// What every request of the profile has. Entries that a request may lack (`https`) have their common value here.
-fn template<'p>(
+/// Most kinds that one target keeps.
+const MOST_KINDS: usize = 16;
+
+/// A copy of the template for requests with this method, mount and server address. Most requests of a site are of a few
+/// kinds, and copying ten more entries costs less than setting them.
+fn of_kind<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    target: &Target,
+    request: &RequestView<'_>,
+) -> Result<Object<'p>, PyError<'p>> {
+    let (texts, numbers) = (&request.texts, &request.numbers);
+    let [low, high] = numbers.server_port.to_le_bytes();
+    let head = [low, high, numbers.version, u8::from(numbers.https)];
+    let parts: [&[u8]; 5] = [&head, texts.method, texts.script_name, texts.server_name, texts.server_addr];
+    let matches = |key: &[u8]| {
+        // Parts cannot run into each other: NUL stands in none of them but the first, which has a fixed length.
+        let mut rest = key;
+        parts.iter().all(|part| {
+            rest.strip_prefix(*part).and_then(|r| r.strip_prefix(b"\0")).is_some_and(|r| {
+                rest = r;
+                true
+            })
+        }) && rest.is_empty()
+    };
+    let lock = || target.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = lock().iter().find(|(key, _)| matches(key)).map(|(_, environ)| Arc::clone(environ));
+    if let Some(environ) = known {
+        return environ.bind(py).copy_dict();
+    }
+    let environ = target.environ.bind(py).copy_dict()?;
+    complete(py, app, request, &environ)?;
+    if !texts.method.contains(&0) && lock().len() < MOST_KINDS {
+        let key: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied().chain([0])).collect();
+        lock().push((key.into(), Arc::new(environ.copy_dict()?.keep())));
+    }
+    Ok(environ)
+}
+
+/// The entries that requests of one kind share.
+fn complete<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    request: &RequestView<'_>,
+    environ: &Object<'p>,
+) -> Result<(), PyError<'p>> {
+    let (names, texts, numbers) = (&app.names, &request.texts, &request.numbers);
+    let set = |key: &gk_python::Kept, value: Object<'p>| environ.set_item(&key.bind(py), &value);
+    set(&names.method, py.latin1(texts.method)?)?;
+    let script_name = py.latin1(texts.script_name)?;
+    set(&names.own_script_name, script_name.clone())?;
+    set(&names.script_name, script_name)?;
+    set(&names.server_name, py.latin1(texts.server_name)?)?;
+    set(&names.server_port, decimal(py, u64::from(numbers.server_port))?)?;
+    set(&names.server_addr, py.latin1(texts.server_addr)?)?;
+    let protocol = match numbers.version {
+        10 => "HTTP/1.0",
+        20 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    };
+    set(&names.protocol, py.str(protocol)?)?;
+    let scheme = py.str(if numbers.https { "https" } else { "http" })?;
+    set(&names.scheme, scheme.clone())?;
+    set(&names.url_scheme, scheme)
+}
+
+/// What every request of the profile has.
+pub(crate) fn template<'p>(
     py: Attached<'p>,
     app: &Application,
     profile: &NumberedProfile,
 ) -> Result<Object<'p>, PyError<'p>> {
     let environ = py.dict()?;
+    // Keys that every request sets are there from the start, so that a copy has room for them and need not grow.
+    for name in app.names.each() {
+        environ.set_item(&name.bind(py), &py.none())?;
+    }
     let put = |name: &str, value: Object<'p>| environ.set_item(&py.str(name)?, &value);
     let facts = &app.facts;
-    put("SERVER_PROTOCOL", py.str("HTTP/1.1")?)?;
-    put("REQUEST_SCHEME", py.str("http")?)?;
-    put("wsgi.url_scheme", py.str("http")?)?;
     put("wsgi.version", py.tuple(&[py.int(1)?, py.int(0)?])?)?;
     put("wsgi.multithread", py.bool(facts.threads != 1))?;
     put("wsgi.multiprocess", py.bool(facts.multiprocess))?;

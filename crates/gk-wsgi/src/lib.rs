@@ -13,6 +13,7 @@ pub mod call;
 mod conversation;
 mod environ;
 pub mod exchange;
+pub mod hash;
 mod host;
 mod input;
 pub mod script;

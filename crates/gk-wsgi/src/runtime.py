@@ -206,8 +206,6 @@ def subscribe_signals(callback):
 
 def publish(name, event, callbacks):
     """Calls each callback with the event; one that raises is logged and the next one runs."""
-    import traceback
-
     for callback in callbacks:
         try:
             result = callback(name, **event)
@@ -216,12 +214,19 @@ def publish(name, event, callbacks):
         except SystemExit:
             host.log("error", f"SystemExit raised by an event subscriber {callback!r} was ignored", "WSGI0190")
         except BaseException:
+            import traceback
+
             host.log("error", f"Event subscriber {callback!r} failed\n{traceback.format_exc()}", "WSGI0112")
 
 
 def stopping(reason):
     """Tells the application that its process ends, while its interpreter is fully alive."""
     publish("process_stopping", {"shutdown_reason": reason}, event_callbacks + shutdown_callbacks)
+
+
+def signalled(name, number):
+    """Tells the application that its process was sent a signal that it may use as it likes."""
+    publish("process_signal", {"signame": name, "signum": number}, signal_callbacks)
 
 
 def stacks(idents):

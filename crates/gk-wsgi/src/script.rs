@@ -6,6 +6,7 @@ use gk_python::{Attached, Kept, Object, PyError};
 use gk_wire::log::Level;
 use md5::{Digest, Md5};
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -48,6 +49,8 @@ pub(crate) struct Loaded {
 
 /// Why a script could not be loaded; the log has been written.
 pub struct LoadFailure {
+    /// What a request for it is answered: 404 for a file that is missing, 403 for a directory, else 500.
+    pub status: u16,
     /// Python's traceback.
     pub traceback: String,
 }
@@ -67,6 +70,9 @@ impl Application {
     ) -> Result<Object<'p>, LoadFailure> {
         if let Some(loaded) = lock(&self.scripts.loaded).get(script) {
             return Ok(loaded.module.bind(py));
+        }
+        if !is_module && let Some(failure) = no_file(Path::new(script), in_request) {
+            return Err(failure);
         }
         py.detach(|| self.scripts.begin_load());
         let _loading = Loading(&self.scripts);
@@ -131,15 +137,16 @@ impl Application {
             Some(name) if module.attr(name).is_err() => {
                 let text = format!("'{script}' has no callable named '{name}'");
                 log(Level::Error, Some("WSGI0089"), &text);
-                Err(LoadFailure { traceback: text })
+                Err(LoadFailure { status: 500, traceback: text })
             }
             _ => Ok(()),
         }
     }
 
-    /// The files loaded here, for watching.
-    pub fn watched(&self) -> Vec<Watched> {
-        lock(&self.scripts.loaded).values().filter_map(|loaded| loaded.file.clone()).collect()
+    /// The scripts loaded here with their files, for watching.
+    pub fn watched(&self) -> Vec<(String, Watched)> {
+        let loaded = lock(&self.scripts.loaded);
+        loaded.iter().filter_map(|(script, loaded)| Some((script.clone(), loaded.file.clone()?))).collect()
     }
 }
 
@@ -163,7 +170,21 @@ fn report(error: &PyError<'_>, stage: Stage, script: &str, in_request: bool) -> 
     };
     log(Level::Error, Some(code), &format!("Script '{script}' {text}"));
     log(Level::Error, Some("WSGI0174"), &traceback);
-    LoadFailure { traceback }
+    LoadFailure { status: 500, traceback }
+}
+
+/// A script that is no file, as opposed to one that cannot be read.
+fn no_file(path: &Path, in_request: bool) -> Option<LoadFailure> {
+    let (status, code, why) = match std::fs::metadata(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            (404, "WSGI0135", "does not exist")
+        }
+        Ok(found) if found.is_dir() => (403, "WSGI0136", "is a directory"),
+        _ => return None,
+    };
+    let text = format!("the script {} {why}", path.display());
+    log(Level::Error, Some(if in_request { code } else { "WSGI0106" }), &text);
+    Some(LoadFailure { status, traceback: text })
 }
 
 /// The modification time, for comparing with a later one.

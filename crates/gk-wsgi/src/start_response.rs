@@ -108,7 +108,7 @@ fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyErr
     }
     let items = headers.to_tuple()?;
     let mut pending =
-        Pending { status: number, reason: reason.to_vec(), headers: Headers::default(), length: None };
+        Pending { status: number, reason: reason.to_vec(), headers: Headers::with_room(), length: None };
     for index in 0..items.size()? {
         header(&mut pending, &items.tuple_item(index)?)?;
     }
@@ -117,12 +117,12 @@ fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyErr
 
 fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p>> {
     let py = item.py();
-    if !item.is_tuple() || item.size()? != 2 {
-        return Err(PyError::new(
-            py,
-            Builtin::TypeError,
-            "each response header must be a tuple (name, value)",
-        ));
+    let wrong = |kind| PyError::new(py, kind, "each response header must be a tuple (name, value)");
+    if !item.is_tuple() {
+        return Err(wrong(Builtin::TypeError));
+    }
+    if item.size()? != 2 {
+        return Err(wrong(Builtin::ValueError));
     }
     let (name, value) = (item.tuple_item(0)?, item.tuple_item(1)?);
     if !name.is_str() || !value.is_str() {
@@ -133,7 +133,7 @@ fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p
     let (Some(name_bytes), Some(value_bytes)) = (name.as_latin1(), value.as_latin1()) else {
         return Err(bad(format!("response header '{}' has characters outside latin-1", shown())));
     };
-    if name_bytes.is_empty() || !name_bytes.iter().all(|b| is_token(*b)) {
+    if name_bytes.is_empty() || !name_bytes.iter().all(|b| TOKEN[usize::from(*b)]) {
         return Err(bad(format!("'{}' is not a legal response header name", shown())));
     }
     if value_bytes.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
@@ -175,9 +175,22 @@ fn parse_status(line: &[u8]) -> Result<(u16, &[u8]), &'static str> {
     }
 }
 
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
+/// RFC 9110's token characters.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 /// The write callable that `start_response` returns.
 pub(crate) struct Write {

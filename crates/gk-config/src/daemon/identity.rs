@@ -47,7 +47,8 @@ pub(super) fn home(group: &mut ProcessGroup, given: &Given) -> Applied {
 }
 
 pub(super) fn python(group: &mut ProcessGroup, given: &Given) -> Applied {
-    group.python = Some(given.path());
+    // A name without a slash is looked for on PATH when the process is started.
+    group.python = Some(if given.text.contains('/') { given.path() } else { given.text.into() });
     Ok(())
 }
 

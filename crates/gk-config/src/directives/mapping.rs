@@ -160,6 +160,7 @@ fn import_script(scope: &mut Scope, words: &[Word]) -> Applied {
         process_group: given.process_group.ok_or_else(|| missing("process-group"))?,
         application_group: given.application_group.ok_or_else(|| missing("application-group"))?,
         callable_object: None,
+        reloading: false,
     };
     for (key, value) in
         [("process-group", &script.process_group), ("application-group", &script.application_group)]

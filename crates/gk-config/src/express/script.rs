@@ -2,12 +2,8 @@
 
 /// What SCRIPT names: the target of the alias and the callable, if it names one.
 pub fn script(script: &str) -> Result<(String, Option<&str>), String> {
-    let (place, callable) = match script.rsplit_once(':') {
-        Some((place, callable)) if is_name(callable) => (place, Some(callable)),
-        _ => (script, None),
-    };
-    let is_file = |text: &str| text.contains('/') || text.ends_with(".py") || text.ends_with(".wsgi");
-    if is_file(place) && !place.ends_with('/') {
+    let (place, callable) = split(script);
+    if names_file(place) && !place.ends_with('/') {
         return Ok((place.to_owned(), callable));
     }
     if !place.is_empty() && place.split('.').all(is_name) {
@@ -17,6 +13,22 @@ pub fn script(script: &str) -> Result<(String, Option<&str>), String> {
     match script {
         "" => Err(format!("SCRIPT is missing: {expected}")),
         script => Err(format!("SCRIPT takes {expected}, not `{script}`")),
+    }
+}
+
+/// Whether SCRIPT names a file.
+pub fn is_file(script: &str) -> bool {
+    names_file(split(script).0)
+}
+
+fn names_file(place: &str) -> bool {
+    place.contains('/') || place.ends_with(".py") || place.ends_with(".wsgi")
+}
+
+fn split(script: &str) -> (&str, Option<&str>) {
+    match script.rsplit_once(':') {
+        Some((place, callable)) if is_name(callable) => (place, Some(callable)),
+        _ => (script, None),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The directive text `serve` makes of its options.
 
 use super::ServeOptions;
-use super::script::script;
+use super::script::{is_file, script};
 use super::writer::Text;
 use crate::Surroundings;
 use crate::diagnostic::Complaint;
@@ -19,6 +19,7 @@ const GROUP: &str = "default";
 
 /// The text, or one sentence that names the option that is wrong.
 pub fn generate(options: &ServeOptions, surroundings: &Surroundings) -> Result<String, String> {
+    let options = &at_working_directory(options, &surroundings.directory);
     let mut text = Text::default();
     server(&mut text, options)?;
     logs(&mut text, options)?;
@@ -37,6 +38,33 @@ pub fn generate(options: &ServeOptions, surroundings: &Surroundings) -> Result<S
         text.out.push('\n');
     }
     Ok(text.finish())
+}
+
+/// The options with their paths seen from the working directory, where they were typed. Directives would take them from
+/// the server root.
+fn at_working_directory(options: &ServeOptions, directory: &Path) -> ServeOptions {
+    let mut o = options.clone();
+    let place = |path: &mut String| *path = directory.join(&*path).to_string_lossy().into_owned();
+    if is_file(&o.script) {
+        place(&mut o.script);
+    }
+    // A name without a slash is looked for on PATH.
+    o.python.iter_mut().filter(|python| python.contains('/')).for_each(place);
+    for path in [
+        &mut o.socket,
+        &mut o.ssl_certificate_file,
+        &mut o.ssl_certificate_key_file,
+        &mut o.document_root,
+        &mut o.python_home,
+        &mut o.log_directory,
+        &mut o.server_root,
+        &mut o.pid_file,
+    ] {
+        path.iter_mut().for_each(place);
+    }
+    o.python_path.iter_mut().for_each(place);
+    o.url_alias.iter_mut().chain(&mut o.service_script).for_each(|(_, path)| place(path));
+    o
 }
 
 /// Turns the complaint about a value into one sentence.
@@ -340,6 +368,39 @@ mod tests {
         assert_eq!(site.hosts[0].statics[0].path, Path::new("/srv/my site/static files"));
         assert_eq!(site.imports.len(), 1);
         assert!(site.hosts[0].base.pass_authorization);
+    }
+
+    #[test]
+    fn paths_are_seen_from_the_working_directory() {
+        let options = ServeOptions {
+            server_root: Some("state".into()),
+            log_directory: Some("logs".into()),
+            python_path: vec!["lib".into(), "/abs".into()],
+            working_directory: Some("site".into()),
+            document_root: Some("public".into()),
+            pid_file: Some("run.pid".into()),
+            socket: Some("web.sock".into()),
+            python: Some("python3.14".into()),
+            ..options("hello.py:app")
+        };
+        let server_root = Some("/srv/my site/state".into());
+        let (site, _) = load(&options, &Surroundings { server_root, ..surroundings() }).unwrap();
+        let here = |name: &str| Path::new("/srv/my site").join(name);
+        assert_eq!(site.hosts[0].mounts[0].target, MountTarget::File(here("hello.py")));
+        assert_eq!(site.groups[0].python_path, [here("lib"), "/abs".into()]);
+        assert_eq!(site.groups[0].home, Some(here("site")));
+        assert_eq!(site.groups[0].python.as_deref(), Some(Path::new("python3.14")));
+        assert_eq!(site.hosts[0].document_root, Some(here("public")));
+        assert_eq!(site.pid_file, Some(here("run.pid")));
+        let text = generate(&options, &surroundings()).unwrap();
+        assert!(text.contains("ErrorLog \"/srv/my site/logs/error_log\""), "{text}");
+        assert!(text.contains("Listen \"unix:/srv/my site/web.sock\""), "{text}");
+        let module = generate(&options_of_module(), &surroundings()).unwrap();
+        assert!(module.contains("module:shop.web"), "{module}");
+    }
+
+    fn options_of_module() -> ServeOptions {
+        options("shop.web:make")
     }
 
     #[test]

@@ -42,6 +42,7 @@ fn push(imports: &mut Vec<ImportScript>, script: ImportScript) {
     let wanted = place(&script);
     let known = imports.iter_mut().filter(|other| place(other) == wanted);
     for other in known {
+        other.reloading |= script.reloading;
         if script.callable_object.is_none() || other.callable_object == script.callable_object {
             return;
         }
@@ -94,6 +95,7 @@ fn push_mount(raw: &Raw, host: &Host, index: usize, mount: &RawMount, imports: &
                 process_group: group,
                 application_group: application,
                 callable_object: Some(callable),
+                reloading: settings.script_reloading,
             },
         );
     }

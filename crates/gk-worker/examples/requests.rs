@@ -1,0 +1,134 @@
+//! Feeds a worker hello-world requests in batches and prints the CPU time of its request thread per request. For profiling
+//! without sockets to clients: `scripts/with-python 3.14 cargo run --release -p gk-worker --example requests -- 200000`.
+
+use bytes::BytesMut;
+use gk_sys::fds;
+use gk_sys::page::SharedPage;
+use gk_wire::control::{self, ToWorker};
+use gk_wire::frame::{self, ToWorkerFrame};
+use gk_wire::log::Level;
+use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
+use gk_wire::setup::{LogSetup, Timers, WorkerSetup};
+use std::os::fd::AsFd;
+
+const BATCH: u32 = 32;
+const APP: &str = r#"
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+    return [b"Hello, world!"]
+"#;
+
+fn main() {
+    let total: u32 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let threads: u32 = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(1);
+    let directory = std::env::temp_dir().join(format!("gilkeeper-requests-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a temporary directory");
+    let script = directory.join("hello.py");
+    std::fs::write(&script, APP).expect("a script");
+    let (supervisor, control) = fds::packet_pair().expect("a socket pair");
+    let (socket, theirs) = fds::stream_pair().expect("a socket pair");
+    let page = SharedPage::create().expect("a page");
+    let profile = Profile {
+        script: script.display().to_string(),
+        module: false,
+        callable: "application".to_owned(),
+        application_group: String::new(),
+        script_reloading: true,
+        ignore_activity: false,
+        sendfile: true,
+        environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
+    };
+    let front = std::thread::spawn(move || {
+        fds::send(&supervisor, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
+            .expect("a worker");
+        drop(theirs);
+        let mut out = BytesMut::new();
+        ToWorkerFrame::Profile { number: 1, json: &serde_json::to_vec(&profile).expect("plain values") }
+            .encode(&mut out);
+        let mut buffer = vec![0; 1 << 20];
+        let (mut sent, mut ended, mut filled) = (0, 0, 0);
+        while ended < total {
+            while sent < total && sent - ended < BATCH {
+                sent += 1;
+                request(&mut out, sent);
+            }
+            while !out.is_empty() {
+                let n = fds::send(&socket, &out, &[]).expect("a living worker");
+                let _ = out.split_to(n);
+            }
+            filled += fds::receive(&socket, &mut buffer[filled..], true).expect("a living worker").bytes;
+            let mut at = 0;
+            while let Ok(Some((header, _, used))) = frame::split(&buffer[at..filled]) {
+                ended += u32::from(header.kind == frame::to_front::DATA && header.flags & frame::END != 0);
+                at += used;
+            }
+            buffer.copy_within(at..filled, 0);
+            filled -= at;
+        }
+        let cpu = request_thread_cpu();
+        println!("{:.0} ns of CPU per request on the request threads", cpu * 1e9 / f64::from(total));
+        let _ = fds::send(&supervisor, &control::encode(&ToWorker::Stop { reason: "done".to_owned() }), &[]);
+        supervisor
+    });
+    let setup = WorkerSetup {
+        worker: 1,
+        process_group: "app".to_owned(),
+        processes: 1,
+        multiprocess: false,
+        threads,
+        stack_size: None,
+        log: LogSetup { level: Level::Warn, json: false },
+        display_name: None,
+        home: None,
+        python_path: vec![],
+        switch_interval: None,
+        imports: vec![],
+        interpreters: vec![],
+        destroy_interpreter: true,
+        timers: Timers { shutdown_timeout: 60.0, ..Timers::default() },
+        locale: None,
+    };
+    gk_python::entry::embed(|py| gk_worker::run_with(py, control, setup));
+    let _ = front.join();
+    let _ = std::fs::remove_dir_all(&directory);
+}
+
+fn request(out: &mut BytesMut, id: u32) {
+    let numbers = Numbers {
+        profile: 1,
+        version: 11,
+        https: false,
+        server_port: 8000,
+        remote_port: 50_000,
+        request_id: u64::from(id),
+        connection_id: 1,
+        request_start: 1.5,
+        queue_start: 2.5,
+    };
+    let texts = Texts {
+        method: b"GET",
+        uri: b"/",
+        script_name: b"",
+        path_info: b"/",
+        query: b"",
+        server_name: b"localhost",
+        server_addr: b"127.0.0.1",
+        remote_addr: b"127.0.0.1",
+    };
+    let mut writer = RequestWriter::begin(out, id, true, &numbers, &texts);
+    writer.pair(b"HTTP_HOST", b"localhost:8000");
+    writer.finish();
+}
+
+/// Seconds of CPU of the threads named `request-…`, from schedstat (nanoseconds).
+fn request_thread_cpu() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks
+        .filter(|task| {
+            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|c| c.starts_with("request-"))
+        })
+        .filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok())
+        .filter_map(|text| text.split(' ').next()?.parse::<f64>().ok())
+        .sum::<f64>()
+        / 1e9
+}
