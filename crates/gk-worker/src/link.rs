@@ -12,6 +12,8 @@
 //! Locks: `inner` (queue, tables, roles), `buffer` (only the reader), `out` (only for writing). `inner` is never held
 //! together with another one, and none while Python runs.
 
+mod give_back;
+
 use crate::exchange::LinkExchange;
 use bytes::{Buf, Bytes, BytesMut};
 use gk_sys::fds;
@@ -21,9 +23,10 @@ use gk_wire::page;
 use gk_wire::request::Profile;
 use gk_wsgi::application::NumberedProfile;
 use gk_wsgi::hash::Quick as IdHasher;
+use rustix::net::RecvFlags;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -50,6 +53,8 @@ pub(crate) struct Link {
     slow: AtomicBool,
     /// Requests taken off the queue: what [`Link::tick`] compares.
     taken: AtomicU64,
+    /// Ticks in a row without any.
+    still: AtomicU32,
     /// Whether threads run in parallel (no shared GIL): then waking eagerly always pays.
     parallel: bool,
 }
@@ -66,7 +71,8 @@ struct Inner {
     waiting: usize,
     /// Threads that serve a request.
     running: usize,
-    started: u64,
+    /// Requests that came: the last one's ordinal.
+    arrived: u64,
     /// Mean service time in microseconds (exponential).
     service: f32,
     drained: bool,
@@ -91,6 +97,8 @@ pub(crate) struct Job {
     pub(crate) payload: Bytes,
     pub(crate) profile: Arc<NumberedProfile>,
     pub(crate) exchange: Arc<LinkExchange>,
+    /// Position of its frame among the requests of the link, from 1.
+    ordinal: u64,
 }
 
 impl Link {
@@ -112,7 +120,7 @@ impl Link {
                 idle: Vec::new(),
                 waiting: 0,
                 running: 0,
-                started: 0,
+                arrived: 0,
                 service: 0.0,
                 drained: false,
                 closed: false,
@@ -122,6 +130,7 @@ impl Link {
             progress: Condvar::new(),
             slow: AtomicBool::new(parallel),
             taken: AtomicU64::new(0),
+            still: AtomicU32::new(0),
             parallel,
         };
         let json = serde_json::to_vec(welcome).unwrap_or_default();
@@ -176,9 +185,8 @@ impl Link {
 
     fn take(&self, inner: &mut Inner) -> Option<Job> {
         let job = inner.queue.pop_front()?;
-        inner.started += 1;
         inner.running += 1;
-        self.page.word(page::STARTED).store(inner.started, Ordering::Release);
+        self.page.word(page::STARTED).store(job.ordinal, Ordering::Release);
         self.taken.fetch_add(1, Ordering::Relaxed);
         if self.slow.load(Ordering::Relaxed) && (!inner.reading || !inner.queue.is_empty()) {
             wake_one(inner);
@@ -222,6 +230,7 @@ impl Link {
             wake_one(&mut inner);
         }
         drop(inner);
+        self.stood(still && busy);
         if still && self.out().since.is_some_and(|since| since.elapsed() > LINGER) {
             self.try_flush();
         }
@@ -278,7 +287,7 @@ impl Link {
         inner.reading = true;
         drop(inner);
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.fill(&mut buffer);
+        let outcome = self.fill(&mut buffer, RecvFlags::empty());
         let mut inner = self.inner();
         let outcome = outcome.and_then(|()| self.hand_out(&mut buffer, &mut inner));
         drop(buffer);
@@ -298,12 +307,13 @@ impl Link {
         inner
     }
 
-    /// Receives at least one byte. An empty sentence is the ordinary end of the stream.
-    fn fill(&self, buffer: &mut ReadBuffer) -> Result<(), String> {
+    /// Receives at least one byte, or with `DONTWAIT` what is there. An empty sentence is the ordinary end of the stream.
+    fn fill(&self, buffer: &mut ReadBuffer, flags: RecvFlags) -> Result<(), String> {
         let got = loop {
             let space = &mut buffer.bytes[buffer.filled..];
-            match rustix::net::recv(&self.socket, space, rustix::net::RecvFlags::empty()) {
+            match rustix::net::recv(&self.socket, space, flags) {
                 Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
                 other => break other.map(|(bytes, _)| bytes),
             }
         };
@@ -370,7 +380,9 @@ impl Link {
             })?;
         let exchange = Arc::new(LinkExchange::new(id, end));
         inner.exchanges.insert(id, Arc::clone(&exchange));
-        inner.queue.push_back(Job { payload, profile, exchange });
+        inner.arrived += 1;
+        let ordinal = inner.arrived;
+        inner.queue.push_back(Job { payload, profile, exchange, ordinal });
         Ok(())
     }
 
