@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use libc::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 
@@ -68,30 +67,6 @@ pub fn ignore(signal: i32) {
     let _ = unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
-static CPU_TIME_USED_UP: AtomicBool = AtomicBool::new(false);
-
-/// From now on the soft CPU time limit of this process is only noted, see [`cpu_time_used_up`]; without this it kills.
-///
-/// A handler and not a blocked or ignored signal: programs that the process starts get the default back, as `exec` takes
-/// handlers away.
-pub fn note_cpu_time_limit() -> io::Result<()> {
-    extern "C" fn note(_: libc::c_int) {
-        CPU_TIME_USED_UP.store(true, Ordering::Relaxed);
-    }
-    // SAFETY: `sigaction` is plain data for which all-zero is a valid value (no flags, an empty mask).
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = note as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    action.sa_flags = libc::SA_RESTART;
-    // SAFETY: the handler only stores to an atomic, which is allowed in a signal handler; the old action is not asked for.
-    let status = unsafe { libc::sigaction(libc::SIGXCPU, &action, std::ptr::null_mut()) };
-    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Whether the soft CPU time limit was reached since [`note_cpu_time_limit`].
-pub fn cpu_time_used_up() -> bool {
-    CPU_TIME_USED_UP.load(Ordering::Relaxed)
-}
-
 /// A set of these signals.
 pub(crate) fn set_of(signals: &[i32]) -> libc::sigset_t {
     // SAFETY: `sigset_t` is plain data for which all-zero is a valid value.
@@ -142,14 +117,5 @@ mod tests {
         // SAFETY: sends a blocked signal to the calling thread; no handler runs.
         assert_eq!(unsafe { libc::raise(libc::SIGUSR2) }, 0);
         assert_eq!(signals.take().unwrap(), [libc::SIGUSR2]);
-    }
-
-    #[test]
-    fn the_cpu_time_limit_is_noted() {
-        note_cpu_time_limit().unwrap();
-        assert!(!cpu_time_used_up());
-        // SAFETY: sends a signal to the calling thread; the handler above only stores to an atomic.
-        assert_eq!(unsafe { libc::raise(libc::SIGXCPU) }, 0);
-        assert!(cpu_time_used_up());
     }
 }

@@ -17,8 +17,6 @@ pub(crate) struct Seen {
     pub(crate) loaded: bool,
     /// Last sign of life of the thread that takes the GIL.
     pub(crate) python_alive: f64,
-    /// The soft CPU time limit was reached.
-    pub(crate) cpu_time_used_up: bool,
 }
 
 /// What is to be done.
@@ -141,9 +139,6 @@ impl Watchdog {
         {
             return Some(Act::Stop("startup_timeout"));
         }
-        if seen.cpu_time_used_up {
-            return Some(Act::Leave("cpu_time_limit", t.graceful_timeout));
-        }
         if t.maximum_requests > 0 && seen.finished >= t.maximum_requests {
             return Some(Act::Leave("maximum_requests", t.graceful_timeout));
         }
@@ -168,15 +163,6 @@ mod tests {
 
     fn seen(now: f64, busy_since: Vec<Option<f64>>) -> Seen {
         Seen { now, busy_since, loaded: true, python_alive: now, ..Seen::default() }
-    }
-
-    #[test]
-    fn used_up_cpu_time_lets_the_worker_leave_once() {
-        let mut dog = Watchdog::new(Timers { graceful_timeout: 15.0, ..Timers::default() }, 2);
-        assert_eq!(dog.tick(&seen(1.0, vec![Some(0.0), None])), []);
-        let used_up = Seen { cpu_time_used_up: true, ..seen(2.0, vec![Some(0.0), None]) };
-        assert_eq!(dog.tick(&used_up), [Act::Leave("cpu_time_limit", 15.0)]);
-        assert_eq!(dog.tick(&used_up), []);
     }
 
     #[test]

@@ -40,14 +40,6 @@ pub fn run(py: Attached<'_>) -> i32 {
 /// The same with the parts given.
 pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
     gk_sys::log::configure(setup.log.level, setup.log.json);
-    if let Some(title) = &setup.display_name
-        && let Err(error) = gk_sys::process::set_title(title)
-    {
-        plain(Level::Warn, "wsgi", None, &format!("display-name '{title}' cannot be set: {error}"));
-    }
-    if let Err(error) = gk_sys::signal::note_cpu_time_limit() {
-        plain(Level::Warn, "wsgi", None, &format!("cpu-time-limit will end this worker at once: {error}"));
-    }
     let python = gk_python::version::text(py);
     let gil_mode = gil_mode(py);
     let groups = Groups::new(py, &setup, gil_mode);
@@ -283,7 +275,6 @@ impl Worker {
             last_activity: at(counters.last_activity.load(Ordering::Relaxed)),
             loaded: self.watched.any() || counters.loaded.load(Ordering::Relaxed),
             python_alive: self.python_thread.as_ref().map_or(f64::MAX, |p| seconds(p.stamp())),
-            cpu_time_used_up: gk_sys::signal::cpu_time_used_up(),
         }
     }
 
