@@ -13,10 +13,10 @@
 //! together with another one, and none while Python runs.
 
 mod give_back;
+mod write;
 
 use crate::exchange::LinkExchange;
-use bytes::{Buf, Bytes, BytesMut};
-use gk_sys::fds;
+use bytes::{Bytes, BytesMut};
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{self, Hello, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page;
@@ -25,7 +25,7 @@ use gk_wsgi::application::NumberedProfile;
 use gk_wsgi::hash::Quick as IdHasher;
 use rustix::net::RecvFlags;
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
@@ -386,61 +386,6 @@ impl Link {
         Ok(())
     }
 
-    // === writing ===
-
-    /// Appends whatever `write` puts into the buffer.
-    pub(crate) fn put(&self, write: impl FnOnce(&mut BytesMut)) {
-        let mut out = self.out();
-        write(&mut out.buffer);
-        out.since.get_or_insert_with(Instant::now);
-    }
-
-    /// Appends a frame.
-    pub(crate) fn send(&self, frame: &ToFrontFrame<'_>) {
-        self.put(|buffer| frame.encode(buffer));
-    }
-
-    /// Writes everything; waits for the front if need be. A dead front is noticed by the reader.
-    pub(crate) fn flush(&self) {
-        self.drain(&mut self.out());
-    }
-
-    fn drain(&self, out: &mut Out) {
-        while !out.buffer.is_empty() {
-            let sent = fds::try_send(&self.socket, &out.buffer);
-            if !advance(out, sent) {
-                wait_writable(&self.socket);
-            }
-        }
-        out.since = None;
-        out.responses = 0;
-    }
-
-    /// Writes what the socket takes without waiting.
-    pub(crate) fn try_flush(&self) {
-        let mut out = self.out();
-        while !out.buffer.is_empty() {
-            let sent = fds::try_send(&self.socket, &out.buffer);
-            if !advance(&mut out, sent) {
-                return;
-            }
-        }
-        out.since = None;
-        out.responses = 0;
-    }
-
-    /// Sends a frame with a descriptor riding on its first byte.
-    pub(crate) fn send_with(&self, frame: &ToFrontFrame<'_>, file: &OwnedFd) {
-        let mut bytes = BytesMut::new();
-        frame.encode(&mut bytes);
-        let mut out = self.out();
-        self.drain(&mut out);
-        if let Ok(sent) = fds::send(&self.socket, &bytes, &[file.as_fd()]) {
-            // The stream rarely takes a part of so few bytes; the rest then goes first.
-            out.buffer.extend_from_slice(&bytes[sent..]);
-        }
-    }
-
     fn wake_everyone(&self, inner: &mut Inner) {
         for thread in inner.idle.drain(..) {
             thread.unpark();
@@ -453,30 +398,6 @@ fn wake_one(inner: &mut Inner) {
     if let Some(thread) = inner.idle.pop() {
         thread.unpark();
     }
-}
-
-/// `false`: the socket is full.
-fn advance(out: &mut Out, sent: std::io::Result<usize>) -> bool {
-    match sent {
-        Ok(bytes) => {
-            if bytes == out.buffer.len() {
-                out.buffer.clear();
-            } else {
-                out.buffer.advance(bytes);
-            }
-            true
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => false,
-        Err(_) => {
-            out.buffer.clear();
-            true
-        }
-    }
-}
-
-fn wait_writable(socket: &OwnedFd) {
-    let mut poll = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::OUT)];
-    let _ = rustix::event::poll(&mut poll, None);
 }
 
 fn greeted(json: &[u8]) -> Result<(), String> {
