@@ -23,6 +23,7 @@ mod worker {
         let mut filled = 0;
         let mut out = BytesMut::with_capacity(64 * 1024);
         let mut started = 0;
+        page.word(gk_wire::page::SERVICE).store(1_000, std::sync::atomic::Ordering::Relaxed);
         loop {
             let Ok(got) = gk_sys::fds::receive(&socket, &mut input[filled..], true) else { return };
             if got.bytes == 0 {

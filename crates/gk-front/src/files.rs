@@ -123,8 +123,11 @@ fn not_modified(headers: &HeaderMap, modified: Option<SystemTime>) -> bool {
     seconds(modified) <= seconds(since)
 }
 
+/// First and last byte; an error: outside of the file.
+type Range = Result<(u64, u64), ()>;
+
 /// One range. `None`: the header is to be ignored (several ranges, another unit, malformed); an error: it lies outside.
-fn range(value: &[u8], len: u64) -> Option<Result<(u64, u64), ()>> {
+fn range(value: &[u8], len: u64) -> Option<Range> {
     let (first, last) = std::str::from_utf8(value).ok()?.strip_prefix("bytes=")?.split_once('-')?;
     let number = |text: &str| {
         (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u64>().ok())
@@ -191,7 +194,7 @@ mod tests {
 
     #[test]
     fn ranges() {
-        let table: &[(&str, Option<Result<(u64, u64), ()>>)] = &[
+        let table: &[(&str, Option<Range>)] = &[
             ("bytes=0-0", Some(Ok((0, 0)))),
             ("bytes=2-", Some(Ok((2, 9)))),
             ("bytes=2-100", Some(Ok((2, 9)))),

@@ -5,6 +5,7 @@ use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
 use gk_wire::control::FrontStatus;
 use gk_wire::setup::ListenerSetup;
+use http::request::Parts;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -16,9 +17,11 @@ use tokio::sync::Notify;
 use crate::access_log::AccessLogs;
 use crate::client::Conn;
 use crate::clock::Clock;
+use crate::limits;
 use crate::link::Link;
 use crate::pool::{Limits, Pool};
 use crate::profiles::{Numbered, Profiles};
+use crate::reply::Refusal;
 use crate::route::{self, Question, Target, What};
 
 /// Most targets remembered.
@@ -37,6 +40,8 @@ pub struct Current {
 
 /// A target with what this front has for it.
 pub struct Routed {
+    /// Decoded, normalised path.
+    pub path: Vec<u8>,
     /// What answers.
     pub target: Target,
     /// For a script: its group's pool and its profile.
@@ -73,6 +78,8 @@ pub struct Front {
     pub conn_began: Notify,
     profiles: Profiles,
     pid: u32,
+    /// The key of the last look-up; kept for its memory.
+    key: RefCell<Vec<u8>>,
 }
 
 impl Front {
@@ -98,6 +105,7 @@ impl Front {
             conn_began: Notify::new(),
             profiles: Profiles::default(),
             pid: std::process::id(),
+            key: RefCell::default(),
         });
         front.fit_pools();
         Ok(front)
@@ -140,23 +148,30 @@ impl Front {
         self.pools.borrow().get(name).map(Rc::clone)
     }
 
-    /// What answers a request; remembered, so that the same address is looked up once.
-    pub fn route(&self, current: &Current, conn: &Conn, host: Option<&[u8]>, path: &[u8]) -> Rc<Routed> {
-        let host_bytes = host.unwrap_or_default();
-        let mut key = Vec::with_capacity(host_bytes.len() + path.len() + 4);
-        key.push(conn.ends.listener as u8);
-        key.push(u8::from(host.is_some()));
-        key.extend_from_slice(host_bytes);
+    /// What answers a request; remembered by its raw target, so that the same address is looked up once. `parts` has
+    /// passed `limits::check`, which gave `host`.
+    pub fn route(
+        &self,
+        current: &Current,
+        conn: &Conn,
+        host: Option<&[u8]>,
+        parts: &Parts,
+    ) -> Result<Rc<Routed>, Refusal> {
+        let mut key = self.key.borrow_mut();
+        key.clear();
+        key.extend_from_slice(&[conn.ends.listener as u8, u8::from(host.is_some())]);
+        key.extend_from_slice(host.unwrap_or_default());
         key.push(0);
-        key.extend_from_slice(path);
+        key.extend_from_slice(parts.uri.path().as_bytes());
         // A wildcard listener has many local addresses, and address-based hosts tell them apart.
         if current.compiled.site().hosts.len() > 1 {
             key.push(0);
             key.extend_from_slice(conn.ends.local.as_bytes());
         }
         if let Some(known) = current.known.borrow().get(&key[..]) {
-            return Rc::clone(known);
+            return Ok(Rc::clone(known));
         }
+        let path = &limits::path(parts)?;
         let question = Question {
             local: conn.ends.local.parse::<IpAddr>().ok().map(|ip| (ip, conn.ends.local_port).into()),
             host,
@@ -174,15 +189,15 @@ impl Front {
             _ => None,
         };
         let fleeting = target.fleeting;
-        let routed = Rc::new(Routed { target, app });
+        let routed = Rc::new(Routed { target, app, path: path.clone() });
         if !fleeting {
             let mut known = current.known.borrow_mut();
             if known.len() >= REMEMBERED {
                 known.clear();
             }
-            known.insert(key.into_boxed_slice(), Rc::clone(&routed));
+            known.insert(key.as_slice().into(), Rc::clone(&routed));
         }
-        routed
+        Ok(routed)
     }
 
     /// The figures for the supervisor and the admin page.

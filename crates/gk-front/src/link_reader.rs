@@ -152,9 +152,10 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) ->
         ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } => return Ok(false),
     };
     let Some(slot) = slots.get(id).filter(|slot| !slot.ended) else {
-        // Credit for a request that ended before its body was used up is in order; anything else is not.
+        // Credit for a request that ended before its body was used up is in order, and one that ended may be ended
+        // once more; anything else is not.
         return match frame {
-            ToFrontFrame::Credit { .. } => Ok(false),
+            ToFrontFrame::Credit { .. } | ToFrontFrame::Abort { .. } => Ok(false),
             _ => Err(Ending::Protocol(format!("a frame for request {id}, which is not in flight"))),
         };
     };
@@ -187,9 +188,7 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) ->
         }
         ToFrontFrame::Credit { bytes, .. } => slot.upload_credit += u64::from(bytes),
         ToFrontFrame::Abort { reason, .. } => {
-            let not_started = reason == NOT_STARTED && !slot.headed;
-            slot.failure =
-                Some(if not_started { Failure::NotStarted } else { Failure::Aborted(reason.to_owned()) });
+            slot.failure = Some(Failure::Aborted(reason.to_owned()));
             slot.ended = true;
         }
         ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } => {}
@@ -199,6 +198,3 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) ->
     slots.settle(id);
     Ok(ended)
 }
-
-/// Reason of an `Abort` that gives back a request no thread has begun.
-pub const NOT_STARTED: &str = "not started";

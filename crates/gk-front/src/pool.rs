@@ -157,14 +157,14 @@ impl Pool {
         self.links.borrow().iter().for_each(f);
     }
 
-    /// Gets a worker for a request. `again`: it stood at a worker that ended before it began the request; it goes back
+    /// Gets a worker for a request, if it need not wait. `again`: see [`Pool::acquire`].
+    pub fn at_once(&self, again: bool) -> Option<Permit> {
+        if self.queue.borrow().is_empty() || again { self.choose() } else { None }
+    }
+
+    /// Waits for a worker, when [`Pool::at_once`] gave none. `again`: it stood at a worker that ended before it began the request; it goes back
     /// to its place in the queue, whose bound does not concern it.
     pub async fn acquire(&self, request: u64, conn: &Rc<Conn>, again: bool) -> Result<Permit, Turned> {
-        if (self.queue.borrow().is_empty() || again)
-            && let Some(permit) = self.choose()
-        {
-            return Ok(permit);
-        }
         if !again && self.queue.borrow().len() >= self.limits.get().queue {
             return Err(Turned::Full);
         }

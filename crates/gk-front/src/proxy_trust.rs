@@ -178,7 +178,7 @@ impl Overlay {
                 }
                 let last = elements.len() - 1;
                 let run = elements.iter().rev().take_while(|e| trusts(e)).count();
-                let at = if run > last { 0 } else { last - run };
+                let at = last.saturating_sub(run);
                 self.remote_addr = Some(elements[at].to_owned());
                 self.forwarded_for = Some(elements[at..].join(", ").into_bytes());
             }
@@ -195,3 +195,7 @@ impl Overlay {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "proxy_trust_tests.rs"]
+mod tests;

@@ -271,3 +271,7 @@ impl At<'_> {
 fn fault(code: &'static str, text: String) -> What {
     What::Refused(Refusal::Internal, Some((code, text)))
 }
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

@@ -165,7 +165,8 @@ async fn drain(conn: &Rc<Conn>) {
 fn builder(http: &HttpLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // Every timeout is the ticker's.
-    builder.header_read_timeout(None).keep_alive(http.keep_alive).half_close(true);
+    // Without writev a head and its small body leave in one plain send; large bodies are copied once more.
+    builder.header_read_timeout(None).keep_alive(http.keep_alive).half_close(true).writev(false);
     // Up to 100 hyper counts without allocating; our own count comes after it.
     if http.limit_request_fields == 0 || http.limit_request_fields > 100 {
         builder.max_headers(if http.limit_request_fields == 0 { 10_000 } else { http.limit_request_fields });
@@ -222,12 +223,13 @@ fn watch(conn: &Conn, http: &HttpLimits, look_for_client: bool) {
         return;
     }
     match phase {
-        Phase::Idle if conn.requests.get() == 0 => {
-            if over(http.header_timeout) || over(http.timeout) {
+        Phase::Idle => {
+            let first = conn.requests.get() == 0;
+            let late = over(http.header_timeout) || over(http.timeout);
+            if if first { late } else { over(http.keep_alive_timeout) } {
                 conn.kill();
             }
         }
-        Phase::Idle if over(http.keep_alive_timeout) => conn.kill(),
         Phase::Head if over(http.header_timeout) => time_out(conn),
         Phase::Body if over(http.body_timeout) => time_out(conn),
         // A reset client does not wait for its answer any more. Nobody reads from it meanwhile, so this is asked.

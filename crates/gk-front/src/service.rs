@@ -7,6 +7,7 @@ use gk_wire::request::{Numbers, Texts};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, SERVER};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -91,12 +92,12 @@ impl Asked<'_> {
     ) -> Result<Response<ResponseBody>, Refusal> {
         let site = self.current.compiled.site();
         let host = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
-        let path = limits::path(self.parts)?;
         if self.parts.uri.path() == "*" {
             // About the server as a whole, so no application is asked.
+            limits::path(self.parts)?;
             return Ok(reply::options().map(|text| ResponseBody::whole(self.conn, text, true)));
         }
-        let routed = self.front.route(self.current, self.conn, host, &path);
+        let routed = self.front.route(self.current, self.conn, host, self.parts)?;
         let target = &routed.target;
         if let Some(entry) = entry {
             entry.routed(&routed);
@@ -118,14 +119,21 @@ impl Asked<'_> {
         }
         limits::body(self.parts, &target.settings)?;
         match (&target.what, &routed.app) {
-            (What::File { path: file }, _) => files::serve(self.conn, self.parts, file, &path).await,
+            (What::File { path }, _) => {
+                Box::pin(files::serve(self.conn, self.parts, path, &routed.path)).await
+            }
             (What::App(app), Some(_)) => {
                 let spool = spool::Limits {
                     most: target.settings.limit_request_body,
                     memory: site.http.body_buffer_size,
                     directory: &site.server_root,
                 };
-                let body = spool::receive(incoming, &spool, self.conn).await?;
+                // What few requests need is boxed: each future is moved whole, for every request.
+                let body = if incoming.is_end_stream() {
+                    Spooled::Empty
+                } else {
+                    Box::pin(spool::receive(incoming, &spool, self.conn)).await?
+                };
                 self.run(&routed, app, &body, entry).await
             }
             _ => Err(Refusal::Internal),
@@ -152,8 +160,12 @@ impl Asked<'_> {
         let mut again = false;
         self.conn.write_limit.set(pool.limits().write_timeout);
         loop {
-            let permit =
-                pool.acquire(request_id, self.conn, again).await.map_err(|why| self.turned(pool, why))?;
+            let permit = match pool.at_once(again) {
+                Some(permit) => permit,
+                None => Box::pin(pool.acquire(request_id, self.conn, again))
+                    .await
+                    .map_err(|why| self.turned(pool, why))?,
+            };
             if let Some(entry) = entry {
                 entry.dispatched(&permit, request_id);
             }
@@ -187,11 +199,18 @@ impl Asked<'_> {
                 again = true;
                 continue;
             };
-            match self.exchange(&exchange, body).await {
+            let begun = if body.is_empty() {
+                exchange.head().await.map_err(Outcome::Failed)
+            } else {
+                Box::pin(self.exchange(&exchange, body)).await
+            };
+            match begun {
                 Ok(begun) => return Ok(self.respond(begun, exchange, routed)),
                 Err(Outcome::Refused(refusal)) => return Err(refusal),
                 Err(Outcome::Failed(Failure::NotStarted)) => again = true,
-                Err(Outcome::Failed(failure)) => return Err(self.failed(failure, &exchange, app).await),
+                Err(Outcome::Failed(failure)) => {
+                    return Err(Box::pin(self.failed(failure, &exchange, app)).await);
+                }
             }
         }
     }
@@ -219,9 +238,6 @@ impl Asked<'_> {
 
     /// Sends the body and waits for the head, whichever the worker wants first.
     async fn exchange(&self, exchange: &Exchange, body: &Spooled) -> Result<Begun, Outcome> {
-        if body.is_empty() {
-            return exchange.head().await.map_err(Outcome::Failed);
-        }
         let mut head = pin!(exchange.head());
         let mut upload = pin!(body.send(exchange));
         let mut uploaded = false;

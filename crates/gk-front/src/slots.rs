@@ -14,7 +14,7 @@ const INDEX_BITS: u32 = 20;
 /// Why an exchange over a link cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The worker ended, or gave the request back, before a request thread began it: it may go to another worker.
+    /// The worker ended before a request thread began it: it may go to another worker.
     NotStarted,
     /// The worker ended while it was on the request.
     Died,

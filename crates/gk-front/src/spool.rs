@@ -43,9 +43,6 @@ pub enum Spooled {
 
 /// Receives the body.
 pub async fn receive(mut body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Result<Spooled, Refusal> {
-    if body.is_end_stream() {
-        return Ok(Spooled::Empty);
-    }
     conn.enter(Phase::Body);
     let expected = body.size_hint().exact().unwrap_or(0) as usize;
     let mut memory = BytesMut::new();

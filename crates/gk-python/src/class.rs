@@ -1,9 +1,10 @@
 //! Python types whose instances carry a Rust value. Heap types, one per interpreter, so that no Python object is shared
 //! between interpreters. Methods take positional arguments; a panic in one becomes a `SystemError`.
 
+use crate::attached::Attached;
 use crate::entry::{arguments, guard};
 use crate::error::{Builtin, PyError};
-use crate::object::{Attached, Object};
+use crate::object::Object;
 use pyo3_ffi as ffi;
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;

@@ -1,8 +1,9 @@
 //! The doors from Python into Rust: the gate where panics stop, and the definition of the extension module. The one
 //! exported symbol that calls [`init`] lives in `gk-native`.
 
+use crate::attached::Attached;
 use crate::error::{Builtin, PyError};
-use crate::object::{Attached, Object};
+use crate::object::Object;
 use pyo3_ffi as ffi;
 
 use std::ffi::{CStr, c_int, c_void};

@@ -1,7 +1,8 @@
 //! A raised Python exception as a value, and raising one from Rust. Texts for the log are made here; what is logged, and
 //! under which code, is decided above.
 
-use crate::object::{Attached, Object};
+use crate::attached::Attached;
+use crate::object::Object;
 use pyo3_ffi as ffi;
 
 /// A raised, normalised exception.

@@ -1,7 +1,7 @@
 //! Interpreters: the main one and sub-interpreters that share its GIL. Which application group gets which is decided in
 //! `gk-worker`.
 
-use crate::object::Attached;
+use crate::attached::Attached;
 use pyo3_ffi as ffi;
 
 /// One interpreter. Sub-interpreters are ended by [`crate::ThreadStates::end`], never by dropping this value.

@@ -2,7 +2,8 @@
 //!
 //! * [`interpreter`]: the main interpreter and named sub-interpreters.
 //! * [`thread_state`]: one OS thread's states, one per interpreter; attaching and detaching.
-//! * [`object`]: objects that cannot leave their attachment, and kept references that can.
+//! * [`attached`]: the proof of attachment that every call of Python takes.
+//! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
 //! * [`error`]: a raised exception as a value.
 //! * [`class`]: Python types whose instances carry a Rust value.
 //! * [`entry`]: the doors from Python into this library, where panics stop.
@@ -17,16 +18,20 @@
 //! * A thread state belongs to the OS thread that made it; it is deleted by that thread while attached.
 //! * Sub-interpreters get their first thread state from the creating thread, and 3.12 wants it kept.
 
+pub mod attached;
 pub mod class;
 pub mod entry;
 pub mod error;
 pub mod interpreter;
+pub mod kept;
 pub mod object;
 pub mod thread_state;
 pub mod version;
 
+pub use attached::Attached;
 pub use class::{Class, Method, Type};
 pub use error::PyError;
 pub use interpreter::Interpreter;
-pub use object::{Attached, Kept, Object};
+pub use kept::Kept;
+pub use object::Object;
 pub use thread_state::ThreadStates;

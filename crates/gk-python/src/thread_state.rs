@@ -1,8 +1,8 @@
 //! One OS thread's thread states, one per interpreter, kept for the thread's life so that thread-locals survive between
 //! requests (as mod_wsgi does). `&mut self` is the check: a thread is attached to one interpreter at a time.
 
+use crate::attached::Attached;
 use crate::interpreter::Interpreter;
-use crate::object::Attached;
 use pyo3_ffi as ffi;
 use std::marker::PhantomData;
 

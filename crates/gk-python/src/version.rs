@@ -1,6 +1,6 @@
 //! Which CPython this is. Both questions are answered by the running interpreter, not by the build.
 
-use crate::object::Attached;
+use crate::attached::Attached;
 
 /// `major.minor.micro`, with `t` for a free-threaded build.
 pub fn text(py: Attached<'_>) -> String {

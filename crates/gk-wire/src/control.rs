@@ -84,7 +84,17 @@ pub struct FrontStatus {
     /// Requests that wait in process groups' queues, by group.
     pub queued: std::collections::BTreeMap<String, u64>,
     /// Requests in flight by worker number.
+    #[serde(deserialize_with = "numbered")]
     pub in_flight: std::collections::BTreeMap<u64, u64>,
+}
+
+/// Reads a map whose keys are numbers: as JSON they are strings, and inside a tagged message serde leaves them so.
+fn numbered<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<std::collections::BTreeMap<u64, u64>, D::Error> {
+    let texts = std::collections::BTreeMap::<String, u64>::deserialize(from)?;
+    let number = |text: String| text.parse().map_err(serde::de::Error::custom);
+    texts.into_iter().map(|(key, value)| Ok((number(key)?, value))).collect()
 }
 
 /// Supervisor to worker.

@@ -151,6 +151,19 @@ fn the_two_forms_of_a_log_record() {
 }
 
 #[test]
+fn a_front_status_is_read_back_as_written() {
+    use crate::control::{FromFront, FrontStatus, decode, encode};
+    let status = FrontStatus {
+        connections: 1,
+        requests: 2,
+        queued: [("g".to_owned(), 3)].into(),
+        in_flight: [(4, 5)].into(),
+    };
+    let message = FromFront::Status { token: 6, status };
+    assert_eq!(decode::<FromFront>(&encode(&message)).unwrap(), message);
+}
+
+#[test]
 fn civil_dates() {
     let day = |seconds: u64| {
         let c = Civil::from_micros(seconds * 1_000_000, 0);

@@ -60,6 +60,11 @@ impl LinkExchange {
         self.state().gone = true;
     }
 
+    /// Whether nobody wants the response any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state().gone
+    }
+
     pub(crate) fn lost(&self) {
         let mut state = self.state();
         state.gone = true;

@@ -74,7 +74,10 @@ fn serve_one(
     }
     let served: Arc<dyn Exchange> =
         Arc::new(Served { link: Arc::clone(link), exchange: Arc::clone(&job.exchange) });
-    if let Ok(request) = RequestView::decode(&job.payload) {
+    // One that was cancelled while it waited is not begun.
+    if !job.exchange.is_gone()
+        && let Ok(request) = RequestView::decode(&job.payload)
+    {
         let call = Call {
             profile: &job.profile,
             request,
@@ -85,6 +88,11 @@ fn serve_one(
         serve(py, &group.application, &call, served);
     }
     let ended = Instant::now();
+    if job.exchange.is_gone() {
+        // The conversation of a cancelled request stops without a word; the front counts this thread as busy until the
+        // request's last frame, and takes no notice of a second last frame.
+        link.send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "cancelled" });
+    }
     slot.since.store(0, Ordering::Release);
     // An interrupt that came too late must not hit the next request.
     if slot.interrupted.swap(false, Ordering::AcqRel) {

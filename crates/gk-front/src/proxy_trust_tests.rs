@@ -1,0 +1,112 @@
+//! Tables of trusted and untrusted peers and headers.
+
+use super::*;
+
+fn settings(headers: &[&str], proxies: &[&str]) -> Settings {
+    Settings {
+        trusted_proxy_headers: headers.iter().map(|h| (*h).to_owned()).collect(),
+        trusted_proxies: proxies.iter().map(|p| (*p).to_owned()).collect(),
+        ..Settings::default()
+    }
+}
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs {
+        map.append(*name, value.parse().unwrap());
+    }
+    map
+}
+
+const FOR: &str = "HTTP_X_FORWARDED_FOR";
+
+#[test]
+fn the_client_in_a_chain_of_proxies() {
+    let table: &[(&str, &str, &str)] = &[
+        // (header, address, what is left of the header)
+        ("1.1.1.1", "1.1.1.1", "1.1.1.1"),
+        ("1.1.1.1, 10.0.0.2", "1.1.1.1", "1.1.1.1, 10.0.0.2"),
+        ("9.9.9.9, 1.1.1.1, 10.0.0.2, 10.0.0.3", "1.1.1.1", "1.1.1.1, 10.0.0.2, 10.0.0.3"),
+        ("10.0.0.1, 10.0.0.2", "10.0.0.1", "10.0.0.1, 10.0.0.2"),
+        ("10.0.0.9, 1.1.1.1", "1.1.1.1", "1.1.1.1"),
+    ];
+    for (value, address, left) in table {
+        let overlay =
+            apply(&settings(&[FOR], &["10.0.0.0/8"]), "10.1.1.1", &headers(&[("x-forwarded-for", value)]))
+                .unwrap();
+        assert_eq!(overlay.remote_addr.as_deref(), Some(*address), "{value}");
+        assert_eq!(overlay.value(FOR.as_bytes()), Some(left.as_bytes()), "{value}");
+    }
+    // Without a list of proxies every peer is believed, and the first element counts.
+    let overlay =
+        apply(&settings(&[FOR], &[]), "8.8.8.8", &headers(&[("x-forwarded-for", ", 1.1.1.1, 2.2.2.2")]));
+    assert_eq!(overlay.unwrap().remote_addr.as_deref(), Some("1.1.1.1"));
+}
+
+#[test]
+fn an_untrusted_peer_has_every_synonym_removed() {
+    let given =
+        headers(&[("x-forwarded-for", "1.1.1.1"), ("x-real-ip", "2.2.2.2"), ("x-forwarded-proto", "https")]);
+    let overlay = apply(&settings(&[FOR], &["10.0.0.1"]), "8.8.8.8", &given).unwrap();
+    assert_eq!(overlay.remote_addr, None);
+    assert!(overlay.drops(b"HTTP_X_FORWARDED_FOR") && overlay.drops(b"HTTP_X_REAL_IP"));
+    assert!(!overlay.drops(b"HTTP_X_FORWARDED_PROTO"), "its category is not listed");
+    assert_eq!(apply(&settings(&[], &["10.0.0.1"]), "8.8.8.8", &given), None);
+}
+
+#[test]
+fn the_last_listed_header_that_is_there_wins() {
+    let given = headers(&[("x-forwarded-proto", "http"), ("x-forwarded-https", "On")]);
+    let listed = ["HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HTTPS", "HTTP_X_SCHEME"];
+    let overlay = apply(&settings(&listed, &[]), "8.8.8.8", &given).unwrap();
+    assert_eq!(overlay.https, Some(true));
+    assert!(overlay.drops(b"HTTP_X_FORWARDED_PROTO") && !overlay.drops(b"HTTP_X_FORWARDED_HTTPS"));
+}
+
+#[test]
+fn every_category() {
+    let given = headers(&[
+        ("x-real-ip", "1.1.1.1"),
+        ("x-scheme", "https"),
+        ("x-host", "h:1"),
+        ("x-forwarded-port", "8443"),
+        ("x-forwarded-server", "s"),
+        ("x-script-name", "/m"),
+    ]);
+    let listed = [
+        "HTTP_X_REAL_IP",
+        "HTTP_X_SCHEME",
+        "HTTP_X_HOST",
+        "HTTP_X_FORWARDED_PORT",
+        "HTTP_X_FORWARDED_SERVER",
+        "HTTP_X_SCRIPT_NAME",
+    ];
+    let overlay = apply(&settings(&listed, &["::1", "127.0.0.0/8"]), "127.0.0.1", &given).unwrap();
+    assert_eq!(overlay.remote_addr.as_deref(), Some("1.1.1.1"));
+    assert_eq!(overlay.https, Some(true));
+    assert_eq!(overlay.server_port, Some(8443));
+    assert_eq!(overlay.server_name.as_deref(), Some(&b"s"[..]));
+    assert_eq!(overlay.script_name.as_deref(), Some(&b"/m"[..]));
+    let added: Vec<_> = overlay.added().collect();
+    assert_eq!(added, [(&b"HTTP_HOST"[..], &b"h:1"[..]), (&b"mod_wsgi.mount_point"[..], &b"/m"[..])]);
+}
+
+#[test]
+fn networks() {
+    let table = [
+        ("10.0.0.0/8", "10.255.0.1", true),
+        ("10.0.0.0/8", "11.0.0.1", false),
+        ("0.0.0.0/0", "9.9.9.9", true),
+        ("0.0.0.0/0", "::1", false),
+        ("2001:db8::/32", "2001:db8:1::1", true),
+        ("2001:db8::/32", "2001:db9::1", false),
+        ("::1", "::1", true),
+        ("127.0.0.1", "::ffff:127.0.0.1", true),
+        ("::/0", "fe80::1", true),
+    ];
+    for (network, ip, want) in table {
+        assert_eq!(Network::parse(network).unwrap().contains(ip.parse().unwrap()), want, "{network} {ip}");
+    }
+    assert_eq!(Network::parse("10.0.0.0/33"), None);
+    assert_eq!(Network::parse("ten"), None);
+}

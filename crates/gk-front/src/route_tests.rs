@@ -1,0 +1,147 @@
+//! Places of whole sites.
+
+use super::*;
+use gk_config::place::Kind;
+use gk_config::site::{Mount, MountTarget, ProcessGroup, Scope, Section, SettingsPatch, Site};
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn kind(&self, path: &Path) -> Kind {
+        match path.to_str() {
+            Some("/scripts/a.py") => Kind::File,
+            Some("/scripts") => Kind::Directory,
+            _ => Kind::Missing,
+        }
+    }
+}
+
+fn site() -> Site {
+    let json = serde_json::json!({
+        "server_root": "/tmp", "listen": [], "pid_file": null, "user": null, "group": null,
+        "error_log": { "path": null, "level": "warn", "json": false },
+        "http": gk_config::site::HttpLimits::default(),
+        "python": gk_config::site::PythonOptions::default(),
+        "groups": [ProcessGroup::named("first"), ProcessGroup::named("second")],
+        "hosts": [{
+            "server_name": "example.org", "server_port": null, "aliases": [], "addresses": [],
+            "server_admin": null, "document_root": null,
+            "mounts": [
+                Mount::new("/app", MountTarget::File("/srv/app.wsgi".into())),
+                Mount::new("/scripts", MountTarget::Directory("/scripts".into())),
+                Mount::new("/mod", MountTarget::Module("a.b".into())),
+            ],
+            "statics": [], "base": Settings::default(), "sections": [], "access_logs": [],
+        }],
+        "imports": [], "interpreters": [], "admin": null,
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+fn at(site: Site, host: Option<&str>, path: &str) -> Target {
+    let question = Question {
+        local: Some("127.0.0.1:8000".parse().unwrap()),
+        host: host.map(str::as_bytes),
+        path: path.as_bytes(),
+        https: false,
+        listener: "0.0.0.0:8000",
+        pid: 7,
+    };
+    target(&Compiled::new(Arc::new(site)).unwrap(), &question, &NoFiles)
+}
+
+fn app(target: Target) -> App {
+    match target.what {
+        What::App(app) => *app,
+        other => panic!("no script: {other:?}"),
+    }
+}
+
+#[test]
+fn mounts_split_the_path() {
+    let table = [
+        ("/app", "/app", "", "/srv/app.wsgi", false),
+        ("/app/x/y", "/app", "/x/y", "/srv/app.wsgi", false),
+        ("/scripts/a.py/rest", "/scripts/a.py", "/rest", "/scripts/a.py", true),
+        ("/mod/", "/mod", "/", "a.b", false),
+    ];
+    for (path, script_name, path_info, script, fleeting) in table {
+        let target = at(site(), Some("example.org"), path);
+        assert_eq!(target.fleeting, fleeting, "{path}");
+        let app = app(target);
+        assert_eq!(app.script_name, script_name.as_bytes(), "{path}");
+        assert_eq!(app.path_info, path_info.as_bytes(), "{path}");
+        assert_eq!((&*app.profile.script, &*app.group), (script, "first"), "{path}");
+    }
+    for (path, status) in [("/", 404), ("/apple", 404), ("/scripts/none", 404), ("/scripts/", 403)] {
+        match at(site(), None, path).what {
+            What::Refused(refusal, _) => assert_eq!(refusal.status().as_u16(), status, "{path}"),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn names_are_those_the_client_used() {
+    let table = [
+        (Some("www.example.org"), "www.example.org", 80),
+        (Some("www.example.org:8080"), "www.example.org", 8080),
+        (Some("[::1]"), "[::1]", 80),
+        (Some("[::1]:81"), "[::1]", 81),
+        (None, "example.org", 8000),
+        (Some(""), "example.org", 8000),
+    ];
+    for (host, name, port) in table {
+        let target = at(site(), host, "/app");
+        assert_eq!((&*target.server_name, target.server_port), (name, port), "{host:?}");
+    }
+}
+
+#[test]
+fn groups_follow_alias_then_section_then_the_first() {
+    let mut with = site();
+    with.hosts[0].sections = vec![Section {
+        scope: Scope::Location("/app/two".into()),
+        within: None,
+        set: SettingsPatch {
+            process_group: Some("second".into()),
+            application_group: Some("%{GLOBAL}".into()),
+            env: Some([("A".to_owned(), "1".to_owned())].into()),
+            ..SettingsPatch::default()
+        },
+    }];
+    let plain = app(at(with.clone(), Some("h"), "/app/one"));
+    assert_eq!((&*plain.group, &*plain.profile.application_group), ("first", "example.org|/app"));
+    let section = app(at(with.clone(), Some("h"), "/app/two/x"));
+    assert_eq!((&*section.group, &*section.profile.application_group), ("second", ""));
+    assert!(section.profile.environ.contains(&("A".to_owned(), "1".to_owned())));
+    with.hosts[0].mounts[0].process_group = Some("first".into());
+    assert_eq!(app(at(with, Some("h"), "/app/two/x")).group, "first");
+}
+
+#[test]
+fn groups_that_may_not_be_used_say_why() {
+    let code = |change: &dyn Fn(&mut Site)| {
+        let mut site = site();
+        change(&mut site);
+        match at(site, Some("h"), "/app").what {
+            What::Refused(Refusal::Internal, Some((code, _))) => code,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(code(&|site| site.groups.clear()), "WSGI0150");
+    assert_eq!(code(&|site| site.hosts[0].base.process_group = Some("none".into())), "WSGI0151");
+    assert_eq!(code(&|site| site.hosts[0].base.process_group = Some("%{GLOBAL}".into())), "WSGI0143");
+    assert_eq!(code(&|site| site.groups[0].host = Some(3)), "WSGI0152");
+    assert_eq!(code(&|site| site.hosts[0].base.restrict_process = Some(vec!["second".into()])), "WSGI0149");
+}
+
+#[test]
+fn fixed_entries_name_the_listener() {
+    let environ = app(at(site(), Some("h"), "/app")).profile.environ;
+    let get = |key: &str| environ.iter().find(|(k, _)| k == key).map(|(_, v)| &**v);
+    assert_eq!(get("mod_wsgi.listener_host"), Some(""));
+    assert_eq!(get("mod_wsgi.listener_port"), Some("8000"));
+    assert_eq!(get("mod_wsgi.server_pid"), Some("7"));
+    assert_eq!(get("SCRIPT_FILENAME"), Some("/srv/app.wsgi"));
+}

@@ -1,0 +1,244 @@
+//! Workers that die, leave, hang or talk nonsense, and clients that go away.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use gk_wire::control::{FromFront, ToFront};
+use gk_wire::frame::ToFrontFrame;
+use support::{Frame, Running};
+
+#[test]
+fn a_request_that_was_not_begun_goes_to_another_worker() {
+    let mut front = Running::start(|_| {});
+    let mut first = front.worker(2);
+    first.welcome();
+    let (mut a, mut b) = (front.client(), front.client());
+    a.get("/begun");
+    let _begun = first.request();
+    b.send("POST /waiting HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+    assert!(matches!(first.next(), Some(Frame::Request { .. })));
+    front.say(&ToFront::WorkerExited { worker: first.number, how: "signal 9 (KILL)".into() });
+    drop(first);
+    assert_eq!(a.answer().status, 502);
+    let mut second = front.worker(2);
+    second.welcome();
+    let request = second.request();
+    assert!(matches!(&request, Frame::Request { path, .. } if path == "/waiting"));
+    assert!(matches!(second.next(), Some(Frame::Body { end: true, data, .. }) if data == b"body"));
+    second.hello(request.id());
+    assert_eq!(b.answer().text(), "hello");
+}
+
+#[test]
+fn a_response_that_is_cut_never_looks_complete() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(4);
+    worker.welcome();
+    // Chunked: no last chunk. By the end of the connection (HTTP/1.0): a reset. By length: too few bytes.
+    let mut chunked = front.client();
+    chunked.get("/");
+    let id = worker.request().id();
+    worker.respond(id, 200, &[], b"part", false);
+    worker.send(&ToFrontFrame::Abort { id, reason: "the iterator failed" });
+    let (all, _) = chunked.rest();
+    assert!(all.ends_with(b"4\r\npart\r\n"), "{}", String::from_utf8_lossy(&all));
+
+    let mut old = front.client();
+    old.send("GET / HTTP/1.0\r\n\r\n");
+    let id = worker.request().id();
+    worker.respond(id, 200, &[], b"part", false);
+    assert!(old.head().head.starts_with("HTTP/1.0 200"));
+    worker.send(&ToFrontFrame::Abort { id, reason: "the iterator failed" });
+    assert!(!old.rest().1, "a proper end of the connection would look like the end of the response");
+
+    let mut sized = front.client();
+    sized.get("/");
+    let id = worker.request().id();
+    worker.respond(id, 200, &[("Content-Length", "10")], b"part", false);
+    assert_eq!(sized.head().status, 200);
+    drop(worker);
+    assert_eq!(sized.rest().0, b"part");
+}
+
+#[test]
+fn an_abort_before_the_head_is_a_500_without_details() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let id = worker.request().id();
+    worker.send(&ToFrontFrame::Abort { id, reason: "secret" });
+    let answer = client.answer();
+    assert_eq!(answer.status, 500);
+    assert!(!answer.text().contains("secret"));
+}
+
+#[test]
+fn a_worker_error_page_is_ours() {
+    use gk_wire::frame::{END, WORKER_ERROR};
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let id = worker.request().id();
+    let mut out = bytes::BytesMut::new();
+    gk_wire::response::HeadWriter::begin(&mut out, id, END | WORKER_ERROR, 500, b"", 0.0).finish();
+    worker.send_bytes(&out);
+    let answer = client.answer();
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().contains("<h1>Internal Server Error</h1>"));
+}
+
+#[test]
+fn no_head_within_socket_timeout_is_a_504_and_the_worker_is_told() {
+    let mut front = Running::start(|site| site.groups[0].socket_timeout = 0.3);
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let id = worker.request().id();
+    assert_eq!(client.answer().status, 504);
+    assert_eq!(worker.next(), Some(Frame::Cancel { id }));
+    // The thread is busy until the worker says that it is done; then it serves again.
+    client.get("/next");
+    front.until(|status| status.queued["g"] == 1);
+    worker.send(&ToFrontFrame::Abort { id, reason: "cancelled" });
+    let next = worker.request().id();
+    worker.hello(next);
+    assert_eq!(client.answer().status, 200);
+}
+
+#[test]
+fn a_client_that_resets_is_cancelled() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let id = worker.request().id();
+    let mut queued = front.client();
+    queued.get("/queued");
+    front.until(|status| status.queued["g"] == 1);
+    for client in [client, queued] {
+        rustix::net::sockopt::set_socket_linger(&client.stream, Some(std::time::Duration::ZERO)).unwrap();
+        drop(client);
+    }
+    assert_eq!(worker.next(), Some(Frame::Cancel { id }));
+    front.until(|status| status.queued["g"] == 0 && status.connections == 0);
+    // What the worker still sends of it is dropped, and the next one is served.
+    worker.hello(id);
+    let mut client = front.client();
+    client.get("/");
+    let next = worker.request();
+    assert!(matches!(&next, Frame::Request { path, .. } if path == "/"));
+    worker.hello(next.id());
+    assert_eq!(client.answer().status, 200);
+}
+
+#[test]
+fn a_leaving_worker_serves_what_it_has_and_is_drained() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(2);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let id = worker.request().id();
+    worker.send(&ToFrontFrame::Leaving { reason: "maximum_requests" });
+    let mut second = front.worker(2);
+    second.welcome();
+    let mut other = front.client();
+    other.get("/other");
+    let request = second.request();
+    second.hello(request.id());
+    assert_eq!(other.answer().status, 200);
+    worker.hello(id);
+    assert_eq!(worker.next(), Some(Frame::Drain));
+    assert_eq!(front.hear(), FromFront::Drained { worker: 1 });
+    assert_eq!(client.answer().text(), "hello");
+    drop(worker);
+    // The supervisor asks for the second one.
+    front.say(&ToFront::DrainWorker { worker: 2 });
+    assert_eq!(second.next(), Some(Frame::Drain));
+    assert_eq!(front.hear(), FromFront::Drained { worker: 2 });
+    front.say(&ToFront::DrainWorker { worker: 77 });
+    assert_eq!(front.hear(), FromFront::Drained { worker: 77 });
+}
+
+#[test]
+fn a_worker_of_another_version_is_refused() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    assert_eq!(worker.next(), Some(Frame::Hello));
+    let json = br#"{"protocol":999,"package":"9.9","python":"","gil_mode":"","pid":1,"threads":1,"process_group":"g"}"#;
+    worker.send(&ToFrontFrame::Welcome(json));
+    let FromFront::LinkRefused { worker: 1, why } = front.hear() else { panic!("not refused") };
+    assert!(why.contains("999") && why.contains("install the same"), "{why}");
+}
+
+#[test]
+fn a_worker_that_talks_nonsense_loses_its_link_and_nothing_else() {
+    let mut front = Running::start(|_| {});
+    let mut bad = front.worker(1);
+    bad.welcome();
+    let mut client = front.client();
+    client.get("/");
+    bad.request();
+    bad.send_bytes(&[0, 0, 0, 0, 1, 0, 0, 0, 99, 0, 0, 0]);
+    assert_eq!(client.answer().status, 502);
+    let mut good = front.worker(1);
+    good.welcome();
+    client.get("/");
+    let id = good.request().id();
+    good.hello(id);
+    assert_eq!(client.answer().status, 200);
+}
+
+#[test]
+fn a_stop_lets_requests_finish_and_refuses_new_connections() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let (mut client, mut idle) = (front.client(), front.client());
+    client.get("/");
+    let id = worker.request().id();
+    front.say(&ToFront::Stop { timeout: 20.0 });
+    assert!(idle.rest().0.is_empty(), "an idle connection is closed at once");
+    assert!(std::net::TcpStream::connect(front.address).is_err(), "the listener is closed");
+    worker.hello(id);
+    let answer = client.answer();
+    assert_eq!((answer.text(), answer.header("connection")), ("hello".to_owned(), Some("close")));
+    front.join().unwrap();
+}
+
+#[test]
+fn a_front_without_its_supervisor_stops() {
+    let mut front = Running::start(|_| {});
+    front.abandon();
+    front.join().unwrap();
+}
+
+#[test]
+fn requests_prefer_the_worker_with_a_free_thread() {
+    let mut front = Running::start(|_| {});
+    let mut a = front.worker(1);
+    a.welcome();
+    let mut first = front.client();
+    first.get("/1");
+    let one = a.request().id();
+    let mut b = front.worker(1);
+    b.welcome();
+    let mut second = front.client();
+    second.get("/2");
+    let two = b.request().id();
+    b.hello(two);
+    assert_eq!(second.answer().status, 200);
+    second.get("/3");
+    let three = b.request().id();
+    b.hello(three);
+    assert_eq!(second.answer().status, 200);
+    a.hello(one);
+    assert_eq!(first.answer().status, 200);
+}

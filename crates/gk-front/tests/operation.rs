@@ -1,0 +1,109 @@
+//! What an operator sees: access log, admin pages, status, reload.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use gk_config::site::{AccessLog, Mount, MountTarget};
+use support::{Client, Frame, Running};
+
+fn logged(json: bool, format: &str) -> (Running, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let path = folder.join("access.log");
+    let log = AccessLog { path: Some(path.clone()), format: format.into(), json };
+    (Running::start(|site| site.hosts[0].access_logs = vec![log]), path)
+}
+
+#[test]
+fn the_access_log_has_a_line_per_request() {
+    let (mut front, path) =
+        logged(false, "%a \"%r\" %>s %b %I %O %X %{X-In}i %{Content-Type}o %{process_group}g %{worker}g");
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.send("GET /x?y HTTP/1.1\r\nHost: a\r\nX-In: \"q\"\r\n\r\n");
+    let id = worker.request().id();
+    worker.hello(id);
+    let answer = client.answer();
+    let sent = answer.head.len() + 4 + 5;
+    client.get("/a%2fb").answer();
+    client.get("/cut");
+    let id = worker.request().id();
+    worker.respond(id, 200, &[], b"part", false);
+    client.head();
+    drop(worker);
+    client.rest();
+    front.stop(0.0).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert_eq!(
+        lines[0],
+        format!("127.0.0.1 \"GET /x?y HTTP/1.1\" 200 5 41 {sent} + \\\"q\\\" text/plain g 1001")
+    );
+    assert!(lines[1].starts_with("127.0.0.1 \"GET /a%2fb HTTP/1.1\" 404 "), "{text}");
+    assert!(lines[2].contains("\"GET /cut HTTP/1.1\" 200 4 "), "{text}");
+    assert!(lines[2].contains(" X - "), "{text}");
+}
+
+#[test]
+fn json_lines_are_objects() {
+    let (mut front, path) = logged(true, "");
+    let _worker = front.hello_worker();
+    front.client().get("/").answer();
+    front.stop(1.0).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!((&line["status"], &line["process_group"]), (&200.into(), &"g".into()));
+}
+
+#[test]
+fn the_admin_pages_say_whether_workers_are_there() {
+    let mut front = Running::start(|_| {});
+    let get = |front: &Running, path: &str| Client::connect(front.admin).get(path).answer();
+    assert_eq!(get(&front, "/healthz").status, 200);
+    assert_eq!(get(&front, "/readyz").status, 503);
+    let _worker = front.hello_worker();
+    support::eventually(|| get(&front, "/readyz").status == 200);
+    let status: serde_json::Value = serde_json::from_slice(&get(&front, "/api/v1/status").body).unwrap();
+    assert_eq!(status["workers"][0]["process_group"], "g");
+    assert!(get(&front, "/").text().contains("Gilkeeper"));
+    assert_eq!(get(&front, "/none").status, 404);
+}
+
+#[test]
+fn another_site_takes_over_between_requests() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(2);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/app/x");
+    let request = worker.request();
+    assert_eq!(request.get("SCRIPT_NAME"), Some(""));
+    let mut site = support::site(front.root.path());
+    site.hosts[0].mounts = vec![Mount::new("/app", MountTarget::Module("site.wsgi".into()))];
+    front.reload(&site);
+    front.until(|_| true);
+    worker.hello(request.id());
+    assert_eq!(client.answer().status, 200);
+    client.get("/app/x");
+    let Some(Frame::Profile(_, profile)) = worker.next() else { panic!("no profile") };
+    assert_eq!((&profile["script"], &profile["module"]), (&"site.wsgi".into(), &true.into()));
+    let request = worker.request();
+    assert_eq!(request.get("SCRIPT_NAME"), Some("/app"));
+    worker.hello(request.id());
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(client.get("/").answer().status, 404);
+}
+
+#[test]
+fn a_unix_socket_serves_too() {
+    use std::io::{Read, Write};
+    let mut front = Running::start_unix();
+    let _worker = front.hello_worker();
+    let mut stream = std::os::unix::net::UnixStream::connect(front.root.path().join("front.sock")).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    assert!(all.starts_with("HTTP/1.1 200 OK") && all.ends_with("hello"), "{all}");
+}

@@ -1,0 +1,213 @@
+//! What the front answers by itself: malformed requests, limits, timeouts, static files.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use gk_config::site::{Settings, StaticAlias};
+use support::{Client, Running};
+
+/// The status of one raw request on a new connection.
+fn status(front: &Running, request: &str) -> u16 {
+    let mut client = front.client();
+    client.send(request);
+    client.head().status
+}
+
+#[test]
+fn malformed_requests() {
+    let front = Running::start(|_| {});
+    let long = "a".repeat(9000);
+    let table: &[(&str, u16)] = &[
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+        ("GET /\r\n\r\n", 400),
+        ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400),
+        ("G\x01T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n folded\r\n\r\n", 400),
+        ("GET x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /../x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /% HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /a%2fb HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        ("GET /a%00 HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n", 413),
+    ];
+    for (request, want) in table {
+        assert_eq!(status(&front, request), *want, "{request:?}");
+    }
+    assert_eq!(status(&front, &format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n")), 414);
+    assert_eq!(status(&front, &format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n")), 431);
+    let many: String = (0..100).map(|n| format!("X{n}: 1\r\n")).collect();
+    assert_eq!(status(&front, &format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")), 431);
+}
+
+#[test]
+fn a_refused_upload_gets_to_read_its_answer() {
+    let front = Running::start(|site| site.hosts[0].base.limit_request_body = 1000);
+    let mut client = front.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n");
+    // The answer may come while the body is still being sent; that must not break the connection before it is read.
+    let mut sender = client.stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        let _ = std::io::Write::write_all(&mut sender, &vec![b'x'; 400_000]);
+    });
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
+    sending.join().unwrap();
+    let mut client = front.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n");
+    client.send(vec![b'x'; 1001]);
+    assert_eq!(client.answer().status, 413);
+}
+
+#[test]
+fn chunked_bodies_can_be_refused() {
+    let front = Running::start(|site| site.hosts[0].base.chunked_request = false);
+    assert_eq!(
+        status(&front, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        411
+    );
+}
+
+#[test]
+fn places_that_answer_no_one() {
+    let front = Running::start(|site| {
+        site.hosts[0].base.require = false;
+    });
+    let mut client = front.client();
+    let answer = client.get("/").answer();
+    assert_eq!((answer.status, answer.header("content-type")), (403, Some("text/html; charset=iso-8859-1")));
+    let front = Running::start(|site| site.hosts[0].mounts.clear());
+    assert_eq!(status(&front, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 404);
+    for group in ["", "nowhere"] {
+        let front = Running::start(|site| {
+            site.hosts[0].base = Settings { process_group: Some(group.into()), ..Settings::default() };
+        });
+        assert_eq!(status(&front, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 500);
+    }
+    let front = Running::start(|site| {
+        site.hosts[0].base.restrict_process = Some(vec!["other".into()]);
+    });
+    assert_eq!(status(&front, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 500);
+}
+
+#[test]
+fn without_a_worker_a_request_waits_for_connect_timeout() {
+    let front = Running::start(|site| site.groups[0].connect_timeout = 0.2);
+    let answer = front.client().get("/").answer();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+}
+
+#[test]
+fn a_full_queue_turns_away_and_a_late_request_leaves_it() {
+    let mut front = Running::start(|site| {
+        site.groups[0].listen_backlog = 1;
+        site.groups[0].queue_timeout = 0.3;
+    });
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut first = front.client();
+    first.get("/first");
+    let held = worker.request().id();
+    let (mut second, mut third) = (front.client(), front.client());
+    second.get("/second");
+    front.until(|status| status.queued["g"] == 1);
+    let answer = third.get("/third").answer();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    assert_eq!(second.answer().status, 503);
+    worker.hello(held);
+    assert_eq!(first.answer().status, 200);
+}
+
+#[test]
+fn slow_clients_are_timed_out() {
+    let front = Running::start(|site| {
+        site.http.header_timeout = 0.2;
+        site.http.body_timeout = 0.2;
+        site.http.keep_alive_timeout = 0.2;
+        site.hosts[0].base.require = true;
+    });
+    assert_eq!(status(&front, "GET / HTTP/1.1\r\nHo"), 408);
+    assert_eq!(status(&front, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"), 408);
+    // Without a byte, there is nobody to talk to.
+    let (all, proper) = front.client().rest();
+    assert!(all.is_empty() && proper);
+    let mut client = front.client();
+    assert_eq!(client.get("/a%2fb").answer().status, 404);
+    let (all, proper) = client.rest();
+    assert!(all.is_empty() && proper);
+}
+
+#[test]
+fn a_connection_serves_so_many_requests() {
+    let mut front = Running::start(|site| site.http.max_keep_alive_requests = 2);
+    let _worker = front.hello_worker();
+    let mut client = front.client();
+    assert_eq!(client.get("/").answer().header("connection"), None);
+    assert_eq!(client.get("/").answer().header("connection"), Some("close"));
+    assert!(client.rest().0.is_empty());
+}
+
+#[test]
+fn static_files() {
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::write(tree.path().join("a.txt"), "0123456789").unwrap();
+    std::fs::create_dir(tree.path().join("dir")).unwrap();
+    std::fs::create_dir(tree.path().join("with")).unwrap();
+    std::fs::write(tree.path().join("with/index.html"), "<p>").unwrap();
+    let front = Running::start(|site| {
+        site.hosts[0].mounts[0].order = 1;
+        let alias = StaticAlias { url: "/static".into(), path: tree.path().to_owned(), order: 0 };
+        site.hosts[0].statics = vec![alias];
+    });
+    let mut client = front.client();
+    let answer = client.get("/static/a.txt").answer();
+    assert_eq!((answer.status, answer.text()), (200, "0123456789".into()));
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    let modified = answer.header("last-modified").unwrap().to_owned();
+    let get = |client: &mut Client, path: &str, header: &str| {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{header}\r\n"));
+        client.answer()
+    };
+    assert_eq!(get(&mut client, "/static/a.txt", &format!("If-Modified-Since: {modified}\r\n")).status, 304);
+    let part = get(&mut client, "/static/a.txt", "Range: bytes=2-4\r\n");
+    assert_eq!(
+        (part.status, part.text(), part.header("content-range")),
+        (206, "234".into(), Some("bytes 2-4/10"))
+    );
+    let beyond = get(&mut client, "/static/a.txt", "Range: bytes=20-\r\n");
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */10")));
+    assert_eq!(get(&mut client, "/static/none", "").status, 404);
+    assert_eq!(get(&mut client, "/static/dir/", "").status, 403);
+    let moved = get(&mut client, "/static/dir?q", "");
+    assert_eq!((moved.status, moved.header("location")), (301, Some("/static/dir/?q")));
+    assert_eq!(get(&mut client, "/static/with/", "").text(), "<p>");
+    assert_eq!(get(&mut client, "/static/a.txt/", "").status, 404);
+    client.send("HEAD /static/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.head().header("content-length"), Some("10"));
+    client.send("POST /static/a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.answer().status, 405);
+}

@@ -1,0 +1,169 @@
+//! The worker's end of a link, played by a test.
+
+use bytes::BytesMut;
+use gk_sys::fds;
+use gk_sys::page::SharedPage;
+use gk_wire::frame::{self, Header, ToFrontFrame, ToWorkerFrame, Welcome};
+use gk_wire::page::STARTED;
+use gk_wire::request::RequestView;
+use gk_wire::response::HeadWriter;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+
+/// A frame as the fake worker sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Frame {
+    Hello,
+    Profile(u32, serde_json::Value),
+    Request { id: u32, end: bool, method: String, uri: String, path: String, environ: Vec<(String, String)> },
+    Body { id: u32, end: bool, data: Vec<u8> },
+    Credit { id: u32, bytes: u32 },
+    Cancel { id: u32 },
+    Drain,
+}
+
+impl Frame {
+    /// The id of a request.
+    pub fn id(&self) -> u32 {
+        match self {
+            Frame::Request { id, .. } => *id,
+            other => panic!("not a request: {other:?}"),
+        }
+    }
+
+    /// An environ entry of a request.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        match self {
+            Frame::Request { environ, .. } => environ.iter().find(|(k, _)| k == key).map(|(_, v)| &**v),
+            _ => None,
+        }
+    }
+}
+
+/// The worker's end of a link.
+pub struct FakeWorker {
+    pub number: u64,
+    pub socket: OwnedFd,
+    page: SharedPage,
+    buffer: BytesMut,
+    started: u64,
+}
+
+impl FakeWorker {
+    pub fn new(number: u64, socket: OwnedFd, page: SharedPage) -> Self {
+        Self { number, socket, page, buffer: BytesMut::new(), started: 0 }
+    }
+
+    /// The handshake.
+    pub fn welcome(&mut self) {
+        assert_eq!(self.next(), Some(Frame::Hello));
+        let welcome = Welcome {
+            protocol: gk_wire::PROTOCOL_VERSION,
+            package: "0".into(),
+            python: "3.13.0".into(),
+            gil_mode: "shared".into(),
+            pid: 1,
+            threads: 2,
+            process_group: "g".into(),
+        };
+        self.send(&ToFrontFrame::Welcome(&serde_json::to_vec(&welcome).unwrap()));
+    }
+
+    /// The next frame; `None` at the end of the link.
+    pub fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
+                let frame = Self::frame(header, payload);
+                let _ = self.buffer.split_to(used);
+                return Some(frame);
+            }
+            let mut piece = vec![0; 256 * 1024];
+            let got = fds::receive(&self.socket, &mut piece, true).ok()?;
+            if got.bytes == 0 {
+                return None;
+            }
+            self.buffer.extend_from_slice(&piece[..got.bytes]);
+        }
+    }
+
+    /// The next request, marked as started; other frames are passed over.
+    pub fn request(&mut self) -> Frame {
+        loop {
+            if let frame @ Frame::Request { .. } = self.next().expect("the link ended") {
+                self.start();
+                return frame;
+            }
+        }
+    }
+
+    /// A request thread begins the next request.
+    pub fn start(&mut self) {
+        self.started += 1;
+        self.page.word(STARTED).store(self.started, Ordering::Release);
+    }
+
+    fn frame(header: Header, payload: &[u8]) -> Frame {
+        match ToWorkerFrame::decode(header, payload).unwrap() {
+            ToWorkerFrame::Hello(_) => Frame::Hello,
+            ToWorkerFrame::Profile { number, json } => {
+                Frame::Profile(number, serde_json::from_slice(json).unwrap())
+            }
+            ToWorkerFrame::Request { id, end, payload } => {
+                let view = RequestView::decode(payload).unwrap();
+                let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+                let mut environ: Vec<(String, String)> =
+                    view.pairs().map(|(k, v)| (text(k), text(v))).collect();
+                environ.push(("SCRIPT_NAME".into(), text(view.texts.script_name)));
+                environ.push(("QUERY_STRING".into(), text(view.texts.query)));
+                environ.push(("SERVER_NAME".into(), text(view.texts.server_name)));
+                environ.push(("SERVER_PORT".into(), view.numbers.server_port.to_string()));
+                environ.push(("REMOTE_ADDR".into(), text(view.texts.remote_addr)));
+                environ.push(("version".into(), view.numbers.version.to_string()));
+                Frame::Request {
+                    id,
+                    end,
+                    method: text(view.texts.method),
+                    uri: text(view.texts.uri),
+                    path: text(view.texts.path_info),
+                    environ,
+                }
+            }
+            ToWorkerFrame::Body { id, end, data } => Frame::Body { id, end, data: data.to_vec() },
+            ToWorkerFrame::Credit { id, bytes } => Frame::Credit { id, bytes },
+            ToWorkerFrame::Cancel { id } => Frame::Cancel { id },
+            ToWorkerFrame::Drain => Frame::Drain,
+        }
+    }
+
+    /// Sends a frame.
+    pub fn send(&self, frame: &ToFrontFrame<'_>) {
+        let mut out = BytesMut::new();
+        frame.encode(&mut out);
+        self.send_bytes(&out);
+    }
+
+    /// Sends bytes.
+    pub fn send_bytes(&self, mut out: &[u8]) {
+        while !out.is_empty() {
+            let Ok(n) = fds::send(&self.socket, out, &[]) else { return };
+            out = &out[n..];
+        }
+    }
+
+    /// Sends a head and, in the same write, a first piece of the body.
+    pub fn respond(&self, id: u32, status: u16, headers: &[(&str, &str)], body: &[u8], end: bool) {
+        let mut out = BytesMut::new();
+        let mut writer = HeadWriter::begin(&mut out, id, 0, status, b"", 0.0);
+        for (name, value) in headers {
+            writer.header(name.as_bytes(), value.as_bytes());
+        }
+        writer.finish();
+        ToFrontFrame::Data { id, end, data: body }.encode(&mut out);
+        self.send_bytes(&out);
+    }
+
+    /// `hello` with its length.
+    pub fn hello(&self, id: u32) {
+        self.respond(id, 200, &[("Content-Type", "text/plain"), ("Content-Length", "5")], b"hello", true);
+    }
+}

@@ -1,0 +1,46 @@
+//! [`Kept`]: a reference without an attachment, turned back into an object under a new one.
+
+use crate::attached::Attached;
+use crate::object::Object;
+use pyo3_ffi as ffi;
+use std::ptr::NonNull;
+
+/// An owned reference that lives without an attachment. It must be given back with [`Kept::release`] in its own
+/// interpreter; one that is merely dropped leaks its object (safe, and counted nowhere: use it for long-lived things).
+pub struct Kept {
+    pub(crate) raw: NonNull<ffi::PyObject>,
+    pub(crate) interpreter: *mut ffi::PyInterpreterState,
+}
+
+// SAFETY: without an attachment nothing can be done with the pointer; `bind` checks the interpreter.
+unsafe impl Send for Kept {}
+// SAFETY: as above; CPython's reference counts are only touched under an attachment.
+unsafe impl Sync for Kept {}
+
+// === impl Kept ===
+
+impl Kept {
+    /// The object under an attachment to its own interpreter.
+    ///
+    /// # Panics
+    /// When attached to another interpreter: a bug of the caller that must not reach CPython.
+    pub fn bind<'p>(&self, py: Attached<'p>) -> Object<'p> {
+        assert!(
+            py.interpreter() == self.interpreter,
+            "an object was used in another interpreter: this is a bug"
+        );
+        // SAFETY: a live reference of this interpreter, and the thread is attached to it.
+        unsafe { ffi::Py_INCREF(self.raw.as_ptr()) };
+        Object { raw: self.raw, py }
+    }
+
+    /// Gives the reference back.
+    pub fn release(self, py: Attached<'_>) {
+        assert!(
+            py.interpreter() == self.interpreter,
+            "an object was used in another interpreter: this is a bug"
+        );
+        // SAFETY: this value owned one reference; it is not used again.
+        unsafe { ffi::Py_DECREF(self.raw.as_ptr()) };
+    }
+}
