@@ -6,7 +6,9 @@ same site.conf, included from a configuration that names the port, the folder an
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -99,6 +101,8 @@ ServerName localhost
 Define ROOT {self.root}
 Define APP {self.root}/app
 Define PORT {self.port}
+Define OWNER {pwd.getpwuid(os.getuid()).pw_name}
+Define OWNER_GROUP {grp.getgrgid(os.getgid()).gr_name}
 Listen 127.0.0.1:{self.port}
 ErrorLog {self.error_log}
 LogLevel info

@@ -115,3 +115,15 @@ def test_denied(server: Server) -> None:
 @pytest.mark.parametrize("mount", ["/by-a-variable", "/included"])
 def test_the_language(server: Server, mount: str) -> None:
     assert server.ask(f"{mount}/single").body == b"exactly one block"
+
+
+def test_a_long_response_header(server: Server) -> None:
+    assert len(server.ask("/folder?30000").get("X-Long") or "") == 30_000
+    assert len(server.ask("/wide?60000").get("X-Long") or "") == 60_000
+    server.mark_log()
+    assert server.ask("/folder?40000").status == 500
+    server.wait_log("WSGI0144")
+
+
+def test_files_beside_the_script_that_change_settings(server: Server) -> None:
+    assert server.ask("/folder").body == differs(".htaccess files", ours=b"unset", mod_wsgi=b"yes")

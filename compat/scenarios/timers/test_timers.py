@@ -6,6 +6,7 @@ import os
 import signal
 
 import client
+import pytest
 from harness import Server, until
 
 
@@ -71,3 +72,32 @@ def test_usr1_lets_a_request_end(server: Server) -> None:
         assert connection.response().body == b"slept"
     assert until(lambda: (found := pid_of(server, "evicted")) != pid and found, "another process answers", 15)
 
+
+def signalled(server: Server, target: str = "") -> dict:
+    return until(lambda: (answer := server.ask(f"/signalled{target}")).status == 200 and answer.json, "a process answers")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+def test_the_application_is_told_of_signals_that_are_its_own(server: Server, number: signal.Signals) -> None:
+    pid = signalled(server)["pid"]
+    os.kill(pid, number)
+    told = ["process_signal", number.name, int(number)]
+    seen = until(lambda: told in (seen := signalled(server))["told"] and seen, "the subscriber was told")
+    assert seen["pid"] == pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_ends_before_its_process_does(server: Server, number: signal.Signals) -> None:
+    pid = signalled(server)["pid"]
+    with server.connect() as connection:
+        connection.send(client.message("GET", "/signalled/probes/sleep?seconds=1.5"))
+        until(lambda: signalled(server)["pid"] == pid, "the process is busy and answers")
+        os.kill(pid, number)
+        assert connection.response().body == b"slept"
+    until(lambda: signalled(server)["pid"] != pid, "another process answers", 15)
+
+
+def test_an_application_may_end_its_own_process(server: Server) -> None:
+    """The recipe of mod_wsgi's documentation for reloading when any source file changes."""
+    pid = signalled(server, "/end")["pid"]
+    until(lambda: signalled(server)["pid"] != pid, "another process answers", 15)

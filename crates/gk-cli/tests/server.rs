@@ -329,7 +329,8 @@ fn a_configuration_file_is_served_and_read_again() {
     assert_eq!(server.run(&["reload"]).status.code(), Some(0));
     server.until("trace", "front has generation");
     let status = text(&server.run(&["status"]).stdout);
-    assert_eq!(status.matches("ready  3.99.0").count(), 3, "{status}");
+    // The old worker may still be there, leaving.
+    assert_eq!(status.lines().filter(|line| line.contains(" ready ")).count(), 3, "{status}");
     fs::write(&conf, "WSGIDaemonProces a\n").unwrap();
     let refused = server.run(&["reload"]);
     assert_eq!(refused.status.code(), Some(1));

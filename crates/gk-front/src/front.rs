@@ -19,6 +19,7 @@ use crate::client::Conn;
 use crate::clock::Clock;
 use crate::limits;
 use crate::link::Link;
+use crate::owner::Owner;
 use crate::pool::{Limits, Pool};
 use crate::profiles::{Numbered, Profiles};
 use crate::reply::Refusal;
@@ -46,6 +47,8 @@ pub struct Routed {
     pub target: Target,
     /// For a script: its group's pool and its profile.
     pub app: Option<(Rc<Pool>, Rc<Numbered>)>,
+    /// Whose the script must be.
+    pub owner: Option<Owner>,
 }
 
 /// The front's shared state.
@@ -188,8 +191,15 @@ impl Front {
             }
             _ => None,
         };
+        let owner = match &target.what {
+            What::App(app) if !app.profile.module => {
+                let groups = &current.compiled.site().groups;
+                groups.iter().find(|group| group.name == app.group).and_then(Owner::of)
+            }
+            _ => None,
+        };
         let fleeting = target.fleeting;
-        let routed = Rc::new(Routed { target, app, path: path.clone() });
+        let routed = Rc::new(Routed { target, app, owner, path: path.clone() });
         if !fleeting {
             let mut known = current.known.borrow_mut();
             if known.len() >= REMEMBERED {

@@ -21,6 +21,8 @@ pub struct ResponseHead {
     pub headers: HeaderMap,
     /// `Content-Length`.
     pub length: Option<u64>,
+    /// Bytes of the longest header line.
+    pub longest: usize,
     /// The application asked to close the connection.
     pub close: bool,
     /// The worker made this page itself: the application produced no response.
@@ -41,6 +43,7 @@ pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
         reason: None,
         headers: HeaderMap::with_capacity(8),
         length: None,
+        longest: 0,
         close: false,
         worker_error: flags & WORKER_ERROR != 0,
         application_seconds: view.application_seconds,
@@ -49,6 +52,7 @@ pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
         head.reason = Some(view.reason.to_vec());
     }
     for (name, value) in view.headers() {
+        head.longest = head.longest.max(name.len() + value.len() + ": ".len());
         let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else {
             head.bad = Some("a header that HTTP does not allow");
             continue;

@@ -27,6 +27,7 @@ pub mod limits;
 pub mod link;
 pub mod link_reader;
 pub mod log_format;
+pub mod owner;
 pub mod path;
 pub mod pool;
 pub mod profiles;

@@ -39,6 +39,8 @@ pub struct Limits {
     pub socket_timeout: u64,
     /// `response-socket-timeout`.
     pub write_timeout: u64,
+    /// `header-buffer-size`, in bytes.
+    pub header_line: usize,
 }
 
 impl Limits {
@@ -54,6 +56,7 @@ impl Limits {
             connect_timeout: millis(group.connect_timeout).max(1),
             socket_timeout,
             write_timeout: or(millis(group.response_socket_timeout), socket_timeout),
+            header_line: or(group.header_buffer_size, 32_768) as usize,
         }
     }
 }

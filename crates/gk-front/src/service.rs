@@ -10,6 +10,7 @@ use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
+use std::path::Path;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -123,6 +124,12 @@ impl Asked<'_> {
                 Box::pin(files::serve(self.conn, self.parts, path, &routed.path)).await
             }
             (What::App(app), Some(_)) => {
+                if let Some((code, text)) =
+                    routed.owner.as_ref().and_then(|owner| owner.objection(Path::new(&app.script)))
+                {
+                    crate::note_code(Level::Error, code, Some(&self.conn.ends.client), &text);
+                    return Err(Refusal::Forbidden);
+                }
                 let spool = spool::Limits {
                     most: target.settings.limit_request_body,
                     memory: site.http.body_buffer_size,
@@ -262,6 +269,15 @@ impl Asked<'_> {
         if let Some(bad) = head.bad {
             let text = format!("the application's response has {bad}");
             crate::note(Level::Error, Some(&self.conn.ends.client), &text);
+            return self.page(&Refusal::Internal);
+        }
+        let longest = routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line);
+        if head.longest > longest {
+            let text = format!(
+                "a response header of {} bytes is longer than header-buffer-size allows ({longest})",
+                head.longest
+            );
+            crate::note_code(Level::Error, "WSGI0144", Some(&self.conn.ends.client), &text);
             return self.page(&Refusal::Internal);
         }
         let overridden = routed.target.settings.error_override && head.status.as_u16() >= 400;

@@ -9,14 +9,14 @@
 //! millisecond while requests run, wakes a thread when the queue has stood still. Waking eagerly there costs a quarter of
 //! the throughput, because each woken thread then waits for the GIL.
 //!
-//! Locks: `inner` (queue, tables, roles), `buffer` (only the reader), `out` (only for writing). `inner` is never held
-//! together with another one, and none while Python runs.
+//! Locks, in the order they may be taken: `buffer` (only by the reader), `inner` (queue, tables, roles), one exchange's state.
+//! The outbox has its own, taken alone. None is held while Python runs or while a thread waits for the other side.
 
 mod give_back;
-mod write;
 
 use crate::exchange::LinkExchange;
-use bytes::{Bytes, BytesMut};
+use crate::outbox::Outbox;
+use bytes::Bytes;
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{self, Hello, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page;
@@ -33,22 +33,15 @@ use std::time::{Duration, Instant};
 
 /// Bytes of the read buffer at first.
 const ROOM: usize = 32 * 1024;
-/// Bytes of responses that are put together before they are written in any case.
-const FLUSH_AT: usize = 32 * 1024;
 /// Requests that take longer than this on average are "slow".
 const SLOW: Duration = Duration::from_micros(150);
-/// So many finished responses are written together: more would leave the front idle meanwhile, fewer cost more calls.
-const FLUSH_EVERY: u32 = 8;
-/// A finished response waits at most this long for others of its batch.
-const LINGER: Duration = Duration::from_micros(200);
 
 /// The worker's end of one link.
 pub(crate) struct Link {
-    socket: OwnedFd,
+    outbox: Outbox,
     page: SharedPage,
     inner: Mutex<Inner>,
     buffer: Mutex<ReadBuffer>,
-    out: Mutex<Out>,
     progress: Condvar,
     slow: AtomicBool,
     /// Requests taken off the queue: what [`Link::tick`] compares.
@@ -85,13 +78,6 @@ struct ReadBuffer {
     filled: usize,
 }
 
-struct Out {
-    buffer: BytesMut,
-    since: Option<Instant>,
-    /// Responses that ended in the buffer.
-    responses: u32,
-}
-
 /// A request taken off the stream.
 pub(crate) struct Job {
     pub(crate) payload: Bytes,
@@ -110,7 +96,7 @@ impl Link {
         parallel: bool,
     ) -> std::io::Result<Arc<Self>> {
         let link = Self {
-            socket,
+            outbox: Outbox::new(socket),
             page: SharedPage::map(page)?,
             inner: Mutex::new(Inner {
                 queue: VecDeque::new(),
@@ -126,7 +112,6 @@ impl Link {
                 closed: false,
             }),
             buffer: Mutex::new(ReadBuffer { bytes: vec![0; ROOM], filled: 0 }),
-            out: Mutex::new(Out { buffer: BytesMut::with_capacity(2 * FLUSH_AT), since: None, responses: 0 }),
             progress: Condvar::new(),
             slow: AtomicBool::new(parallel),
             taken: AtomicU64::new(0),
@@ -134,8 +119,8 @@ impl Link {
             parallel,
         };
         let json = serde_json::to_vec(welcome).unwrap_or_default();
-        link.send(&ToFrontFrame::Welcome(&json));
-        link.flush();
+        link.outbox.send(&ToFrontFrame::Welcome(&json));
+        link.outbox.flush();
         Ok(Arc::new(link))
     }
 
@@ -143,15 +128,16 @@ impl Link {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn out(&self) -> MutexGuard<'_, Out> {
-        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What goes to the front.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     // === taking requests ===
 
     /// The next request; `None` when the link is drained or its other end is gone. Blocks: call it detached.
     pub(crate) fn next(self: &Arc<Self>) -> Option<Job> {
-        self.flush();
+        self.outbox.flush();
         let mut inner = self.inner();
         loop {
             if let Some(job) = self.take(&mut inner) {
@@ -206,15 +192,9 @@ impl Link {
         self.slow.store(slow, Ordering::Relaxed);
         let idle = inner.queue.is_empty();
         drop(inner);
-        let due = {
-            let mut out = self.out();
-            out.responses += 1;
-            out.responses >= FLUSH_EVERY
-                || out.buffer.len() > FLUSH_AT
-                || out.since.is_some_and(|since| ended.saturating_duration_since(since) > LINGER)
-        };
+        let due = self.outbox.response_ended(ended);
         if (slow && !idle) || due {
-            self.try_flush();
+            self.outbox.try_flush();
         }
     }
 
@@ -231,8 +211,8 @@ impl Link {
         }
         drop(inner);
         self.stood(still && busy);
-        if still && self.out().since.is_some_and(|since| since.elapsed() > LINGER) {
-            self.try_flush();
+        if still && self.outbox.overdue(Instant::now()) {
+            self.outbox.try_flush();
         }
         busy
     }
@@ -250,7 +230,7 @@ impl Link {
 
     /// Ends reading: idle threads come back from [`Link::next`], waiting conversations fail.
     pub(crate) fn shut(&self) {
-        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read);
+        let _ = rustix::net::shutdown(self.outbox.socket(), rustix::net::Shutdown::Read);
         let mut inner = self.inner();
         inner.closed = true;
         inner.queue.clear();
@@ -261,7 +241,7 @@ impl Link {
 
     /// Waits until `ready` (looked at under the lock that arriving frames take) or the end of the link. Blocks.
     pub(crate) fn wait_for(&self, ready: impl Fn() -> bool) {
-        self.flush();
+        self.outbox.flush();
         let mut inner = self.inner();
         while !ready() && !inner.closed {
             if inner.reading {
@@ -311,7 +291,7 @@ impl Link {
     fn fill(&self, buffer: &mut ReadBuffer, flags: RecvFlags) -> Result<(), String> {
         let got = loop {
             let space = &mut buffer.bytes[buffer.filled..];
-            match rustix::net::recv(&self.socket, space, flags) {
+            match rustix::net::recv(self.outbox.socket(), space, flags) {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) => return Ok(()),
                 other => break other.map(|(bytes, _)| bytes),

@@ -1,6 +1,8 @@
 //! One real worker with a real CPython in this process, and a front made of the codec: what applications see and what each
 //! of their failures gives. Each test is a process of its own (nextest), because CPython starts once per process.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
+
 use bytes::BytesMut;
 use gk_sys::fds;
 use gk_sys::page::SharedPage;

@@ -80,26 +80,20 @@ pub const OPTIONS: &[DaemonOption] = &[
         locale,
         "Sets `LC_ALL` and calls `setlocale`; a name that is not known is logged (WSGI0079).",
     ),
-    DaemonOption {
-        status: Status::NotBuiltYet("checks of who owns a script; until then none is made"),
-        ..row(
-            "script-user",
-            "name",
-            "none",
-            script_user,
-            "Scripts of this group must belong to this user and be writable by nobody else; otherwise 403.",
-        )
-    },
-    DaemonOption {
-        status: Status::NotBuiltYet("checks of who owns a script; until then none is made"),
-        ..row(
-            "script-group",
-            "name",
-            "none",
-            script_group,
-            "Scripts of this group must belong to this group and not be writable by the world; otherwise 403.",
-        )
-    },
+    row(
+        "script-user",
+        "name",
+        "none",
+        script_user,
+        "Scripts of this group must belong to this user and be writable by nobody else; otherwise 403.",
+    ),
+    row(
+        "script-group",
+        "name",
+        "none",
+        script_group,
+        "Scripts of this group must belong to this group and not be writable by the world; otherwise 403.",
+    ),
     DaemonOption {
         status: Status::WithoutEffect("front and workers share a socket pair made by the supervisor"),
         ..row(
@@ -289,16 +283,13 @@ pub const OPTIONS: &[DaemonOption] = &[
             "Buffer of the socket between front and workers.",
         )
     },
-    DaemonOption {
-        status: Status::NotBuiltYet("a limit of one response header; until then the whole head is bounded"),
-        ..row(
-            "header-buffer-size",
-            "bytes",
-            "32768",
-            header_buffer_size,
-            "Longest line of a response head; 0 is the default.",
-        )
-    },
+    row(
+        "header-buffer-size",
+        "bytes",
+        "32768",
+        header_buffer_size,
+        "Longest line of a response head; 0 is the default.",
+    ),
     DaemonOption {
         status: Status::WithoutEffect("flow control bounds what is held per request"),
         ..row(

@@ -15,8 +15,6 @@ pub struct Interpreter {
     pub free_threading: bool,
     /// `WSGISwitchInterval` in seconds, where it may be set for this interpreter.
     pub switch_interval: Option<f64>,
-    /// The switch interval comes from a block with a selector, so it is stronger than `switch-interval=`.
-    pub switch_interval_selected: bool,
     /// A switch interval of this application group alone was left out, because its GIL is shared (WSGI0199).
     pub switch_interval_skipped: bool,
     /// `WSGIPythonPath` of the matching blocks, least specific first; to be added after the group's own.
@@ -55,7 +53,6 @@ impl InterpreterOptions {
             per_interpreter_gil: own_gil,
             free_threading,
             switch_interval: switch.filter(|_| !skipped).and_then(|block| block.switch_interval),
-            switch_interval_selected: switch.is_some_and(|block| block.specificity() > 0),
             switch_interval_skipped: skipped,
             python_path: layers.iter().flat_map(|block| block.python_path.iter().cloned()).collect(),
             restrict_stdin: last(|b| b.restrict_stdin).unwrap_or(false),
@@ -71,12 +68,12 @@ impl Site {
         InterpreterOptions::resolve(&self.interpreters, process_group, application_group)
     }
 
-    /// The switch interval of a group's processes in seconds: a block that selects it, else `switch-interval=`, else
-    /// the top level.
+    /// The switch interval of a group's processes in seconds: `switch-interval=`, else what blocks and the top level
+    /// give its main interpreter. So does mod_wsgi, which sets the group's own one last.
     pub fn switch_interval(&self, process_group: &str) -> Option<f64> {
         let main = self.interpreter(process_group, "");
         let own = self.groups.iter().find(|g| g.name == process_group).and_then(|g| g.switch_interval);
-        if main.switch_interval_selected { main.switch_interval } else { own.or(main.switch_interval) }
+        own.or(main.switch_interval)
     }
 
     /// Whether a group's processes run without the GIL, and whether they must.
@@ -190,7 +187,7 @@ mod tests {
         assert_eq!(InterpreterOptions::resolve(&blocks, "p", "b").switch_interval, Some(0.002));
         let other = InterpreterOptions::resolve(&blocks, "q", "");
         assert_eq!(other.switch_interval, Some(0.003));
-        assert!(!other.switch_interval_selected && !other.per_interpreter_gil);
+        assert!(!other.per_interpreter_gil);
     }
 
     #[test]

@@ -60,9 +60,9 @@ impl Link {
         drop(inner);
         if !returned.is_empty() {
             for id in returned {
-                self.send(&ToFrontFrame::Return { id });
+                self.outbox.send(&ToFrontFrame::Return { id });
             }
-            self.try_flush();
+            self.outbox.try_flush();
         }
     }
 }

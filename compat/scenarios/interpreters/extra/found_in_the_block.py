@@ -1,0 +1,1 @@
+"""Found by the interpreter whose block names this directory."""
