@@ -12,6 +12,8 @@
 //! Locks, in the order they may be taken: `buffer` (only by the reader), `inner` (queue, tables, roles), one exchange's state.
 //! The outbox has its own, taken alone. None is held while Python runs or while a thread waits for the other side.
 
+mod give_back;
+
 use crate::exchange::LinkExchange;
 use crate::outbox::Outbox;
 use bytes::Bytes;
@@ -21,9 +23,10 @@ use gk_wire::page;
 use gk_wire::request::Profile;
 use gk_wsgi::application::NumberedProfile;
 use gk_wsgi::hash::Quick as IdHasher;
+use rustix::net::RecvFlags;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -43,6 +46,8 @@ pub(crate) struct Link {
     slow: AtomicBool,
     /// Requests taken off the queue: what [`Link::tick`] compares.
     taken: AtomicU64,
+    /// Ticks in a row without any.
+    still: AtomicU32,
     /// Whether threads run in parallel (no shared GIL): then waking eagerly always pays.
     parallel: bool,
 }
@@ -59,7 +64,8 @@ struct Inner {
     waiting: usize,
     /// Threads that serve a request.
     running: usize,
-    started: u64,
+    /// Requests that came: the last one's ordinal.
+    arrived: u64,
     /// Mean service time in microseconds (exponential).
     service: f32,
     drained: bool,
@@ -77,6 +83,8 @@ pub(crate) struct Job {
     pub(crate) payload: Bytes,
     pub(crate) profile: Arc<NumberedProfile>,
     pub(crate) exchange: Arc<LinkExchange>,
+    /// Position of its frame among the requests of the link, from 1.
+    ordinal: u64,
 }
 
 impl Link {
@@ -98,7 +106,7 @@ impl Link {
                 idle: Vec::new(),
                 waiting: 0,
                 running: 0,
-                started: 0,
+                arrived: 0,
                 service: 0.0,
                 drained: false,
                 closed: false,
@@ -107,6 +115,7 @@ impl Link {
             progress: Condvar::new(),
             slow: AtomicBool::new(parallel),
             taken: AtomicU64::new(0),
+            still: AtomicU32::new(0),
             parallel,
         };
         let json = serde_json::to_vec(welcome).unwrap_or_default();
@@ -162,9 +171,8 @@ impl Link {
 
     fn take(&self, inner: &mut Inner) -> Option<Job> {
         let job = inner.queue.pop_front()?;
-        inner.started += 1;
         inner.running += 1;
-        self.page.word(page::STARTED).store(inner.started, Ordering::Release);
+        self.page.word(page::STARTED).store(job.ordinal, Ordering::Release);
         self.taken.fetch_add(1, Ordering::Relaxed);
         if self.slow.load(Ordering::Relaxed) && (!inner.reading || !inner.queue.is_empty()) {
             wake_one(inner);
@@ -202,6 +210,7 @@ impl Link {
             wake_one(&mut inner);
         }
         drop(inner);
+        self.stood(still && busy);
         if still && self.outbox.overdue(Instant::now()) {
             self.outbox.try_flush();
         }
@@ -258,7 +267,7 @@ impl Link {
         inner.reading = true;
         drop(inner);
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.fill(&mut buffer);
+        let outcome = self.fill(&mut buffer, RecvFlags::empty());
         let mut inner = self.inner();
         let outcome = outcome.and_then(|()| self.hand_out(&mut buffer, &mut inner));
         drop(buffer);
@@ -278,12 +287,13 @@ impl Link {
         inner
     }
 
-    /// Receives at least one byte. An empty sentence is the ordinary end of the stream.
-    fn fill(&self, buffer: &mut ReadBuffer) -> Result<(), String> {
+    /// Receives at least one byte, or with `DONTWAIT` what is there. An empty sentence is the ordinary end of the stream.
+    fn fill(&self, buffer: &mut ReadBuffer, flags: RecvFlags) -> Result<(), String> {
         let got = loop {
             let space = &mut buffer.bytes[buffer.filled..];
-            match rustix::net::recv(self.outbox.socket(), space, rustix::net::RecvFlags::empty()) {
+            match rustix::net::recv(self.outbox.socket(), space, flags) {
                 Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
                 other => break other.map(|(bytes, _)| bytes),
             }
         };
@@ -350,7 +360,9 @@ impl Link {
             })?;
         let exchange = Arc::new(LinkExchange::new(id, end));
         inner.exchanges.insert(id, Arc::clone(&exchange));
-        inner.queue.push_back(Job { payload, profile, exchange });
+        inner.arrived += 1;
+        let ordinal = inner.arrived;
+        inner.queue.push_back(Job { payload, profile, exchange, ordinal });
         Ok(())
     }
 

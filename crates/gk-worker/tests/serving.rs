@@ -9,6 +9,7 @@ use gk_sys::page::SharedPage;
 use gk_wire::control::{self, FromWorker, ToWorker};
 use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
 use gk_wire::log::Level;
+use gk_wire::page;
 use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
 use gk_wire::response::HeadView;
 use gk_wire::setup::{Import, LogSetup, Timers, WorkerSetup};
@@ -118,6 +119,7 @@ impl Front {
                         answer.aborted = true;
                         over = true;
                     }
+                    ToFrontFrame::Return { id: of } if of == id => over = true,
                     _ => {}
                 }
                 let _ = self.buffer.split_to(used);
@@ -313,6 +315,9 @@ def application(environ, start_response):
     if path == "/big":
         start_response("200 OK", [])
         return (b"x" * 100_000 for _ in range(50))
+    if path == "/slow":
+        import time
+        time.sleep(0.3)
     if path == "/group":
         import mod_wsgi
         start_response("200 OK", [])
@@ -395,6 +400,27 @@ fn another_application_group_is_another_interpreter_and_ends_cleanly() {
         front.send(&out);
         // Responses of one link may come in any order; the last one asked for is waited for, the rest are dropped on the way.
         assert_eq!(front.answer(ids[49]).text(), "Hello");
+    });
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn requests_behind_a_slow_one_are_given_back_unless_they_began() {
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        front.get("/");
+        let mut out = BytesMut::new();
+        let slow = front.request("/slow", "GET", b"", &mut out);
+        let behind = [(); 2].map(|()| front.request("/echo", "POST", b"sent again elsewhere", &mut out));
+        front.send(&out);
+        // Given back while the slow one runs: no status, and never begun.
+        assert_eq!(behind.map(|id| front.answer(id).status), [0, 0]);
+        let started =
+            |front: &Front| front.page.word(page::STARTED).load(std::sync::atomic::Ordering::Acquire);
+        assert_eq!(started(front), u64::from(slow));
+        assert_eq!(front.answer(slow).text(), "Hello");
+        assert_eq!(front.post("/echo", b"again").text(), "again");
+        assert_eq!(started(front), u64::from(front.next), "an ordinal, not a count");
     });
     assert_eq!(code, 0);
 }
