@@ -3,7 +3,6 @@
 
 pub mod caught;
 pub mod clock;
-pub mod code;
 pub mod exit;
 pub mod fds;
 pub mod identity;

@@ -95,8 +95,6 @@ impl Worker {
             .stack_size(64 << 10)
             .spawn(move || ticker.tick_forever())
             .map_err(|e| format!("A thread cannot be started: {e}"))?;
-        // Only memory is at stake: a refusal costs a megabyte or two.
-        let _ = gk_sys::code::forget();
         worker.tell(&FromWorker::Ready { python, gil_mode: gil_mode.to_owned(), switch_interval, failed });
         Ok(worker)
     }
