@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,13 +38,24 @@ def test_user(gilkeeper: Start) -> None:
     """Root hands the worker to another user; anybody else stays who he is."""
     free = os.getuid() == 0 and readable_by_others(str(Path(harness.gilkeeper()).parent / "python"))
     name = "nobody" if free else pwd.getpwuid(os.getuid()).pw_name
-    server = one(gilkeeper, "threads=2" + (f" user={name}" if free else ""))
+    server = one(gilkeeper, "threads=2 home=${APP}" + (f" user={name}" if free else ""))
     seen = server.ask("/where").json
     assert seen["uid"] == pwd.getpwnam(name).pw_uid
     if free:
         assert seen["gid"] == pwd.getpwnam(name).pw_gid
         status = Path(f"/proc/{seen['pid']}/status").read_text()
         assert re.search(r"^Uid:\s+(\d+)\s+\1\s+\1\s+\1$", status, re.M), "no way back to root"
+
+
+def test_a_group_that_cannot_start_ends_the_server_with_a_sentence(gilkeeper: Start) -> None:
+    conf = "WSGIDaemonProcess one home=/nowhere/at/all\nWSGIScriptAlias / ${APP}/probes.py process-group=one\n"
+    server = Gilkeeper([APPS / "probes.py"], conf)
+    (server.root / "server.conf").write_text(server.configuration())
+    told = subprocess.run(server.command(), cwd=server.root, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    assert told.returncode in (1, 2), told
+    assert "WSGI0009" in server.log() and "'/nowhere/at/all'" in server.log()
+    assert str(server.error_log) in told.stderr
+    server.clean()
 
 
 def test_umask_language_and_home(gilkeeper: Start) -> None:

@@ -39,11 +39,8 @@ pub fn main(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
 
 /// The front process, started by the supervisor. Gives the exit code.
 pub fn front_main() -> i32 {
-    match catch_unwind(gk_front::run) {
-        Ok(code) => code,
-        // The hook has written what and where; the supervisor starts another one.
-        Err(_) => 1,
-    }
+    // The hook has written what and where; the supervisor starts another one.
+    catch_unwind(gk_front::run).unwrap_or(1)
 }
 
 fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {

@@ -1,6 +1,7 @@
 //! One client connection as this process sees it: its socket behind a counting reader and writer, what it is waiting
 //! for and since when. HTTP itself is hyper's; which timeout applies to which phase is decided in `server`.
 
+use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -43,6 +44,14 @@ pub enum Phase {
     Serving,
 }
 
+/// Whether an idle connection keeps more than its socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    Awake,
+    Asked,
+    Asleep,
+}
+
 /// Who is at both ends, as texts made once per connection.
 #[derive(Debug, Clone, Default)]
 pub struct Ends {
@@ -82,6 +91,7 @@ pub struct Conn {
     received: Cell<u64>,
     sent: Cell<u64>,
     killed: Cell<bool>,
+    sleep: Cell<Sleep>,
     /// Unread request bytes may be on their way: read them away before closing.
     pub linger: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -106,6 +116,7 @@ impl Conn {
             received: Cell::new(0),
             sent: Cell::new(0),
             killed: Cell::new(false),
+            sleep: Cell::new(Sleep::Awake),
             linger: Cell::new(false),
             waker: RefCell::new(None),
             entry: RefCell::new(None),
@@ -152,6 +163,37 @@ impl Conn {
     pub fn nudge(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
+        }
+    }
+
+    /// Asks the connection's task to let go of everything but the socket.
+    pub fn send_to_sleep(&self) {
+        if self.sleep.get() == Sleep::Awake {
+            self.sleep.set(Sleep::Asked);
+            self.nudge();
+        }
+    }
+
+    /// Whether it was asked to, and is still idle with everything written.
+    pub fn may_sleep(&self) -> bool {
+        if self.sleep.get() != Sleep::Asked {
+            return false;
+        }
+        let may = self.phase.get() == Phase::Idle && !self.stalled.get();
+        self.sleep.set(if may { Sleep::Asleep } else { Sleep::Awake });
+        may
+    }
+
+    /// Ends the sleep.
+    pub fn wake_up(&self) {
+        self.sleep.set(Sleep::Awake);
+    }
+
+    /// Waits for a byte or the end.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &*self.stream.borrow() {
+            Stream::Tcp(s) => s.poll_read_ready(cx).map(drop),
+            Stream::Unix(s) => s.poll_read_ready(cx).map(drop),
         }
     }
 
@@ -230,27 +272,49 @@ impl Conn {
 }
 
 /// The connection as hyper reads and writes it.
-pub struct ClientIo(pub Rc<Conn>);
+pub struct ClientIo {
+    conn: Rc<Conn>,
+    /// Bytes to be read before those of the socket.
+    before: Bytes,
+}
+
+impl ClientIo {
+    /// `before`: bytes that were read from the socket already.
+    pub fn new(conn: &Rc<Conn>, before: Bytes) -> Self {
+        Self { conn: Rc::clone(conn), before }
+    }
+}
 
 impl AsyncRead for ClientIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let most = self.before.len().min(buf.remaining());
+            let this = self.get_mut();
+            let bytes = this.before.split_to(most);
+            // They were counted when they came, but as part of the request before.
+            if this.conn.phase.get() == Phase::Idle {
+                this.conn.enter(Phase::Head);
+            }
+            buf.put_slice(&bytes);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        let result = match &mut *self.0.stream.borrow_mut() {
+        let result = match &mut *self.conn.stream.borrow_mut() {
             Stream::Tcp(s) => Pin::new(s).poll_read(cx, buf),
             Stream::Unix(s) => Pin::new(s).poll_read(cx, buf),
         };
-        self.0.note_read(&buf.filled()[before..]);
+        self.conn.note_read(&buf.filled()[before..]);
         result
     }
 }
 
 impl AsyncWrite for ClientIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = match &mut *self.0.stream.borrow_mut() {
+        let result = match &mut *self.conn.stream.borrow_mut() {
             Stream::Tcp(s) => Pin::new(s).poll_write(cx, buf),
             Stream::Unix(s) => Pin::new(s).poll_write(cx, buf),
         };
-        self.0.note_write(&result);
+        self.conn.note_write(&result);
         result
     }
 
@@ -259,11 +323,11 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = match &mut *self.0.stream.borrow_mut() {
+        let result = match &mut *self.conn.stream.borrow_mut() {
             Stream::Tcp(s) => Pin::new(s).poll_write_vectored(cx, bufs),
             Stream::Unix(s) => Pin::new(s).poll_write_vectored(cx, bufs),
         };
-        self.0.note_write(&result);
+        self.conn.note_write(&result);
         result
     }
 
@@ -273,12 +337,12 @@ impl AsyncWrite for ClientIo {
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper asks this when its own buffer is empty.
-        self.0.finish_entry();
+        self.conn.finish_entry();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self.0.stream.borrow_mut() {
+        match &mut *self.conn.stream.borrow_mut() {
             Stream::Tcp(s) => Pin::new(s).poll_shutdown(cx),
             Stream::Unix(s) => Pin::new(s).poll_shutdown(cx),
         }

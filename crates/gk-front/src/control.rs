@@ -156,7 +156,7 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
             Some(_) => {}
             None => link.drain(),
         },
-        Event::Completed => {
+        Event::Completed | Event::Returned => {
             if let Some(pool) = &pool {
                 pool.pump();
             }

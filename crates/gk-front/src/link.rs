@@ -163,6 +163,12 @@ impl Link {
         self.drain_if_idle();
     }
 
+    /// The worker gave `count` requests back: it stands still, so nothing has moved.
+    pub(crate) fn returned(&self, count: u32) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(count));
+        self.drain_if_idle();
+    }
+
     /// Begins a reserved request: takes a slot, sends the profile if the worker does not have it, and lets `write`
     /// put the `Request` frame into the out-buffer.
     pub fn begin(&self, profile: &Numbered, write: impl FnOnce(&mut BytesMut, u32)) -> u32 {

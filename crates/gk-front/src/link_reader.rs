@@ -22,6 +22,8 @@ pub enum Event {
     Open,
     /// Requests ended; there may be room.
     Completed,
+    /// The worker gave requests back.
+    Returned,
     /// The worker wants to leave.
     Leaving(String),
 }
@@ -84,7 +86,7 @@ impl Reader {
         drop(ready);
         self.files.extend(got.fds);
         self.filled += got.bytes;
-        let (mut at, mut ended, mut leaving) = (0, 0, None);
+        let (mut at, mut ended, mut returned, mut leaving) = (0, 0, 0, None);
         let outcome = loop {
             match frame::split(&self.buffer[at..self.filled]) {
                 Ok(Some((header, payload, used))) => {
@@ -99,6 +101,7 @@ impl Reader {
                             on(Event::Open);
                         }
                         ToFrontFrame::Leaving { reason } => leaving = Some(reason.to_owned()),
+                        ToFrontFrame::Return { id } => returned += u32::from(give_back(link, id)),
                         frame => ended += u32::from(apply(link, frame, &mut self.files)?),
                     }
                     at += used;
@@ -111,6 +114,10 @@ impl Reader {
         if ended > 0 {
             link.completed(ended);
             on(Event::Completed);
+        }
+        if returned > 0 {
+            link.returned(returned);
+            on(Event::Returned);
         }
         if let Some(reason) = leaving {
             on(Event::Leaving(reason));
@@ -140,6 +147,17 @@ fn welcome(link: &Link, json: &[u8]) -> Result<(), Ending> {
     Ok(())
 }
 
+/// The worker gives a request back. `true`: it counted as in flight until now.
+fn give_back(link: &Link, id: u32) -> bool {
+    let mut slots = link.slots.borrow_mut();
+    let Some(slot) = slots.get(id).filter(|slot| !slot.ended) else { return false };
+    slot.ended = true;
+    slot.failure.get_or_insert(Failure::NotStarted);
+    slot.wake();
+    slots.settle(id);
+    true
+}
+
 /// Applies a frame of one request. `true`: it was the last one.
 fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) -> Result<bool, Ending> {
     let mut slots = link.slots.borrow_mut();
@@ -149,7 +167,9 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) ->
         | ToFrontFrame::File { id, .. }
         | ToFrontFrame::Credit { id, .. }
         | ToFrontFrame::Abort { id, .. } => id,
-        ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } => return Ok(false),
+        ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {
+            return Ok(false);
+        }
     };
     let Some(slot) = slots.get(id).filter(|slot| !slot.ended) else {
         // Credit for a request that ended before its body was used up is in order, and one that ended may be ended
@@ -191,7 +211,7 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) ->
             slot.failure = Some(Failure::Aborted(reason.to_owned()));
             slot.ended = true;
         }
-        ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } => {}
+        ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {}
     }
     slot.wake();
     let ended = slot.ended;

@@ -150,6 +150,11 @@ impl Pool {
         self.links.borrow().iter().any(|l| l.state() == State::Open)
     }
 
+    /// Coarse time.
+    pub fn now(&self) -> u64 {
+        self.clock.coarse()
+    }
+
     /// Requests in the queue.
     pub fn queued(&self) -> usize {
         self.queue.borrow().len()
@@ -165,15 +170,22 @@ impl Pool {
         if self.queue.borrow().is_empty() || again { self.choose() } else { None }
     }
 
-    /// Waits for a worker, when [`Pool::at_once`] gave none. `again`: it stood at a worker that ended before it began the request; it goes back
+    /// Waits for a worker, when [`Pool::at_once`] gave none; the wait counts from the coarse time `since`. `again`: it stood
+    /// at a worker that ended before it began the request, or that gave it back; it goes back
     /// to its place in the queue, whose bound does not concern it.
-    pub async fn acquire(&self, request: u64, conn: &Rc<Conn>, again: bool) -> Result<Permit, Turned> {
+    pub async fn acquire(
+        &self,
+        request: u64,
+        conn: &Rc<Conn>,
+        again: bool,
+        since: u64,
+    ) -> Result<Permit, Turned> {
         if !again && self.queue.borrow().len() >= self.limits.get().queue {
             return Err(Turned::Full);
         }
         let waiting = Rc::new(Waiting {
             request,
-            since: self.clock.coarse(),
+            since,
             standing: RefCell::new(Standing::Queued),
             waker: RefCell::new(None),
             conn: Rc::clone(conn),

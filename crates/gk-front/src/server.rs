@@ -1,5 +1,6 @@
 //! Listening sockets, connections' tasks, the ticker with every timeout, and the orderly end.
 
+use bytes::Bytes;
 use gk_config::site::HttpLimits;
 use gk_wire::log::Level;
 use hyper::server::conn::http1;
@@ -24,6 +25,8 @@ use crate::service;
 
 /// Time between two looks at the timeouts.
 const TICK: Duration = Duration::from_millis(100);
+/// Idle milliseconds after which a connection keeps its socket only. Making hyper's part anew costs a microsecond.
+const SLEEP_AFTER: u64 = 200;
 /// After a failed `accept` for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a refused request's rest is read away.
@@ -128,24 +131,13 @@ fn open(front: &Rc<Front>, stream: Stream, ends: Ends) {
 
 /// One connection from its first byte to its last.
 async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
-    {
-        let builder = builder(&front.current().compiled.site().http);
-        let service = {
-            let (front, conn) = (Rc::clone(&front), Rc::clone(&conn));
-            service_fn(move |request| service::serve(Rc::clone(&front), Rc::clone(&conn), request))
-        };
-        let mut http = builder.serve_connection(TokioIo::new(ClientIo(Rc::clone(&conn))), service);
-        let mut ending = false;
-        poll_fn(|cx| {
-            if conn.poll_killed(cx) {
-                return Poll::Ready(());
-            }
-            if front.stopping.get() && !std::mem::replace(&mut ending, true) {
-                Pin::new(&mut http).graceful_shutdown();
-            }
-            Pin::new(&mut http).poll(cx).map(drop)
-        })
-        .await;
+    let mut before = Bytes::new();
+    // Boxed, so that a sleeping connection does not keep the room for it.
+    while let Some(rest) = Box::pin(speak(&front, &conn, before)).await {
+        before = rest;
+        if before.is_empty() && !sleep(&front, &conn).await {
+            break;
+        }
     }
     conn.finish_entry();
     if conn.linger.get() {
@@ -155,9 +147,48 @@ async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
     front.conn_ended.notify_waiters();
 }
 
+/// Speaks HTTP on a connection until its end (`None`) or until it has been idle for a while: then hyper and its buffers
+/// go, what it had read already is returned.
+async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Bytes> {
+    let builder = builder(&front.current().compiled.site().http);
+    let service = {
+        let (front, conn) = (Rc::clone(front), Rc::clone(conn));
+        service_fn(move |request| service::serve(Rc::clone(&front), Rc::clone(&conn), request))
+    };
+    let mut http = builder.serve_connection(TokioIo::new(ClientIo::new(conn, before)), service);
+    let mut ending = false;
+    let sleeps = poll_fn(|cx| {
+        if conn.poll_killed(cx) {
+            return Poll::Ready(false);
+        }
+        if front.stopping.get() && !std::mem::replace(&mut ending, true) {
+            Pin::new(&mut http).graceful_shutdown();
+        }
+        match Pin::new(&mut http).poll(cx) {
+            Poll::Pending if !ending && conn.may_sleep() => Poll::Ready(true),
+            other => other.map(|_| false),
+        }
+    })
+    .await;
+    sleeps.then(|| http.into_parts().read_buf)
+}
+
+/// Waits for the next byte of an idle connection, holding next to nothing. `false`: there will be none.
+async fn sleep(front: &Front, conn: &Conn) -> bool {
+    let woken = poll_fn(|cx| {
+        if conn.poll_killed(cx) || front.stopping.get() {
+            return Poll::Ready(false);
+        }
+        conn.poll_readable(cx).map(|()| true)
+    })
+    .await;
+    conn.wake_up();
+    woken
+}
+
 /// Reads away what a refused client is still sending, so that it gets to read the answer (RFC 9112, 9.6).
 async fn drain(conn: &Rc<Conn>) {
-    let mut io = ClientIo(Rc::clone(conn));
+    let mut io = ClientIo::new(conn, Bytes::new());
     let mut sink = vec![0; 16 * 1024];
     while matches!(io.read(&mut sink).await, Ok(n) if n > 0) {}
 }
@@ -228,6 +259,8 @@ fn watch(conn: &Conn, http: &HttpLimits, look_for_client: bool) {
             let late = over(http.header_timeout) || over(http.timeout);
             if if first { late } else { over(http.keep_alive_timeout) } {
                 conn.kill();
+            } else if waited >= SLEEP_AFTER {
+                conn.send_to_sleep();
             }
         }
         Phase::Head if over(http.header_timeout) => time_out(conn),

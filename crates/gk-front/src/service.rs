@@ -164,12 +164,12 @@ impl Asked<'_> {
         }
         let request_id = self.front.last_request.get() + 1;
         self.front.last_request.set(request_id);
-        let mut again = false;
+        let (mut again, since) = (false, pool.now());
         self.conn.write_limit.set(pool.limits().write_timeout);
         loop {
             let permit = match pool.at_once(again) {
                 Some(permit) => permit,
-                None => Box::pin(pool.acquire(request_id, self.conn, again))
+                None => Box::pin(pool.acquire(request_id, self.conn, again, since))
                     .await
                     .map_err(|why| self.turned(pool, why))?,
             };

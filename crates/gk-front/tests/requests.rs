@@ -279,3 +279,27 @@ fn a_body_shorter_or_longer_than_its_length_never_looks_like_another_response() 
     let (all, _) = client.rest();
     assert!(all.ends_with(b"\r\n\r\nabc"), "{}", String::from_utf8_lossy(&all));
 }
+
+#[test]
+fn a_connection_that_slept_is_served_again() {
+    // It stays idle until another one is closed for saying nothing, a second later.
+    let mut front = Running::start(|site| site.http.header_timeout = 1.0);
+    let _worker = front.hello_worker();
+    let (mut client, mut silent) = (front.client(), front.client());
+    client.get("/").answer();
+    assert!(silent.rest().0.is_empty());
+    assert_eq!(client.get("/").answer().text(), "hello");
+}
+
+#[test]
+fn the_start_of_a_pipelined_request_survives_the_sleep() {
+    let mut front = Running::start(|site| site.http.keep_alive_timeout = 1.0);
+    let _worker = front.hello_worker();
+    let (mut client, mut idle) = (front.client(), front.client());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT");
+    assert_eq!(client.answer().status, 200);
+    idle.get("/").answer();
+    assert!(idle.rest().0.is_empty());
+    client.send("TP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.answer().text(), "hello");
+}

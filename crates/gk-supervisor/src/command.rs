@@ -110,6 +110,20 @@ fn directory(group: &ProcessGroup, identity: Option<&Identity>) -> Option<PathBu
     group.home.clone().or_else(|| identity.filter(differs).and_then(|i| i.home.clone()))
 }
 
+/// Why its directory could not be entered, and what to do about it.
+pub fn why_not_entered(group: &ProcessGroup, identity: Option<&Identity>, error: &std::io::Error) -> String {
+    let shown = directory(group, identity).unwrap_or_default();
+    let shown = shown.display();
+    match (&group.home, identity.and_then(|i| i.name.as_ref())) {
+        (Some(_), _) => format!("its home= directory '{shown}' could not be entered: {error}"),
+        (None, Some(name)) => format!(
+            "'{shown}', the home of user {name} and so its working directory, could not be entered: {error}; \
+             give a directory with home="
+        ),
+        (None, None) => format!("its working directory '{shown}' could not be entered: {error}"),
+    }
+}
+
 fn limits(group: &ProcessGroup) -> Vec<(Limit, u64, u64)> {
     let mut limits = Vec::new();
     if group.cpu_time_limit > 0 {
@@ -196,6 +210,24 @@ pub fn identity(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_entered_is_named() {
+        let nobody = Identity {
+            uid: identity::effective_uid() + 1,
+            gid: 1,
+            groups: Vec::new(),
+            name: Some("nobody".into()),
+            home: Some("/nonexistent".into()),
+        };
+        let gone = std::io::Error::from_raw_os_error(2);
+        let mut group = ProcessGroup::named("one");
+        let told = why_not_entered(&group, Some(&nobody), &gone);
+        assert!(told.starts_with("'/nonexistent', the home of user nobody"), "{told}");
+        assert!(told.ends_with("give a directory with home="), "{told}");
+        group.home = Some("/nowhere".into());
+        assert!(why_not_entered(&group, Some(&nobody), &gone).starts_with("its home= directory '/nowhere'"));
+    }
 
     #[test]
     fn identities_are_looked_up_and_bad_ones_refused() {

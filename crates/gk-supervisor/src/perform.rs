@@ -106,14 +106,24 @@ impl World {
     /// Why a worker of that group did not start, with what the user may want to look at.
     fn why(&self, error: &SpawnError, group: &str) -> String {
         let configuration = self.configuration();
-        if error.step != Step::Start || configuration.group(group).is_none() {
+        let Some(options) = configuration.group(group) else { return error.to_string() };
+        let about = configuration.about(group);
+        if error.step == Step::Directory {
+            return command::why_not_entered(options, about.identity.as_ref(), &error.error);
+        }
+        if error.step != Step::Start {
             return error.to_string();
         }
-        let about = configuration.about(group);
         let user = about.identity.as_ref().map(|i| i.name.clone().unwrap_or_else(|| format!("#{}", i.uid)));
         let user =
             user.map(|name| format!(" by user {name}, who must be able to reach it")).unwrap_or_default();
         format!("{} could not be executed{user}: {}", about.executable.display(), error.error)
+    }
+
+    /// mod_wsgi's code: the directory has two, for `home=` and for the user's home.
+    fn code_of(&self, error: &SpawnError, group: &str) -> Option<&'static str> {
+        let home = self.configuration().group(group).is_some_and(|group| group.home.is_some());
+        if error.step == Step::Directory && !home { Some("WSGI0010") } else { code_of(error.step) }
     }
 
     /// Becomes readable when a configuration has been read.
@@ -136,9 +146,11 @@ impl World {
             Action::SpawnWorker { worker, group, configuration, .. } => {
                 let event = match self.spawn_worker(worker, &group, configuration) {
                     Ok(pid) => Event::WorkerStarted { worker, pid },
-                    Err(e) => {
-                        Event::WorkerNotStarted { worker, code: code_of(e.step), why: self.why(&e, &group) }
-                    }
+                    Err(e) => Event::WorkerNotStarted {
+                        worker,
+                        code: self.code_of(&e, &group),
+                        why: self.why(&e, &group),
+                    },
                 };
                 self.events.push_back(event);
             }

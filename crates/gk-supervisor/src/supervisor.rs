@@ -36,10 +36,11 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, Refused> {
     let root = Root::take(&site.server_root, site.pid_file.as_deref(), first.has_other_users())?;
     let listeners = Listeners::bind(site, sockets::given()?)?;
     let clients = Clients::new(root.control()?);
-    let to_file = site.error_log.path.is_some();
+    let log_file = site.error_log.path.clone();
     let layout = first.layout();
     let world = World::new(runtime, loader, pythons, first, listeners, clients)?;
-    if to_file {
+    let terminal = std::io::stderr().as_fd().try_clone_to_owned();
+    if log_file.is_some() {
         // From here on our own lines belong where the children's are.
         rustix::stdio::dup2_stderr(world.error_log()).map_err(|e| Refused(format!("the error log: {e}")))?;
     }
@@ -58,6 +59,10 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, Refused> {
         buffer: vec![0; MAX_PACKET],
     };
     let code = supervisor.run();
+    if let (true, Some(path), Ok(terminal)) = (code != 0, log_file, terminal) {
+        let told = format!("gilkeeper: the server gave up; the error log {} says why\n", path.display());
+        let _ = rustix::io::write(terminal, told.as_bytes());
+    }
     supervisor.world.listeners.remove_files();
     drop(root);
     Ok(code)

@@ -139,6 +139,8 @@ pub mod to_front {
     pub const ABORT: u8 = 69;
     /// The worker wants to leave (UTF-8 reason).
     pub const LEAVING: u8 = 70;
+    /// The worker gives a request back that no request thread has begun: it may go to another worker.
+    pub const RETURN: u8 = 71;
 }
 
 /// A frame that the front sends.
@@ -196,6 +198,7 @@ pub enum ToFrontFrame<'a> {
     Credit { id: u32, bytes: u32 },
     Abort { id: u32, reason: &'a str },
     Leaving { reason: &'a str },
+    Return { id: u32 },
 }
 
 impl<'a> ToFrontFrame<'a> {
@@ -216,6 +219,7 @@ impl<'a> ToFrontFrame<'a> {
             to_front::CREDIT => Self::Credit { id, bytes: credit(payload)? },
             to_front::ABORT => Self::Abort { id, reason: text(payload, "Abort")? },
             to_front::LEAVING => Self::Leaving { reason: text(payload, "Leaving")? },
+            to_front::RETURN => Self::Return { id },
             other => return Err(WireError::UnknownKind(other)),
         })
     }
@@ -235,6 +239,7 @@ impl<'a> ToFrontFrame<'a> {
             Self::Credit { id, bytes } => put(out, kind::CREDIT, 0, id, &bytes.to_le_bytes()),
             Self::Abort { id, reason } => put(out, kind::ABORT, 0, id, reason.as_bytes()),
             Self::Leaving { reason } => put(out, kind::LEAVING, 0, 0, reason.as_bytes()),
+            Self::Return { id } => put(out, kind::RETURN, 0, id, &[]),
         }
     }
 }

@@ -85,6 +85,7 @@ proptest! {
             ToFrontFrame::Welcome(&data), ToFrontFrame::Data { id, end, data: &data },
             ToFrontFrame::File { id, offset: off.0, len: off.1 }, ToFrontFrame::Credit { id, bytes: n },
             ToFrontFrame::Abort { id, reason: &s }, ToFrontFrame::Leaving { reason: &s },
+            ToFrontFrame::Return { id },
         ];
         for frame in to_front {
             let mut out = BytesMut::new();

@@ -97,8 +97,8 @@ impl Exchange for Served {
         let owed = if tell { std::mem::take(&mut state.owed) } else { 0 };
         drop(state);
         if tell {
-            self.link.send(&ToFrontFrame::Credit { id: self.exchange.id, bytes: owed });
-            self.link.try_flush();
+            self.link.outbox().send(&ToFrontFrame::Credit { id: self.exchange.id, bytes: owed });
+            self.link.outbox().try_flush();
         }
         Body::Bytes(piece)
     }
@@ -119,7 +119,7 @@ impl Exchange for Served {
         ] {
             flags |= if set { bit } else { 0 };
         }
-        self.link.put(|out| {
+        self.link.outbox().put(|out| {
             let mut writer = HeadWriter::begin(
                 out,
                 self.exchange.id,
@@ -147,7 +147,7 @@ impl Exchange for Served {
             len
         };
         let end = end && len == data.len();
-        self.link.send(&ToFrontFrame::Data { id: self.exchange.id, end, data: &data[..len] });
+        self.link.outbox().send(&ToFrontFrame::Data { id: self.exchange.id, end, data: &data[..len] });
         Sent::Took(len)
     }
 
@@ -159,17 +159,17 @@ impl Exchange for Served {
     }
 
     fn file(&self, file: OwnedFd, offset: u64, len: u64) -> bool {
-        self.link.send_with(&ToFrontFrame::File { id: self.exchange.id, offset, len }, &file);
+        self.link.outbox().send_with(&ToFrontFrame::File { id: self.exchange.id, offset, len }, &file);
         true
     }
 
     fn abort(&self, reason: &str) {
         let most = reason.len().min(200);
         let reason = reason.get(..most).unwrap_or("the response failed");
-        self.link.send(&ToFrontFrame::Abort { id: self.exchange.id, reason });
+        self.link.outbox().send(&ToFrontFrame::Abort { id: self.exchange.id, reason });
     }
 
     fn flush(&self) {
-        self.link.try_flush();
+        self.link.outbox().try_flush();
     }
 }

@@ -3,6 +3,7 @@
 //! * [`worker`]: start, serve, stop.
 //! * [`thread`]: a request thread.
 //! * [`link`]: the stream to the front that all request threads share.
+//! * [`outbox`]: its sending half.
 //! * [`exchange`]: one request on that stream, as the application's conversation sees it.
 //! * [`groups`]: application group to interpreter.
 //! * [`engine`]: what the threads of the process share.
@@ -18,6 +19,7 @@ mod engine;
 mod exchange;
 mod groups;
 mod link;
+mod outbox;
 mod python_thread;
 mod signals;
 mod start;

@@ -9,47 +9,45 @@
 //! millisecond while requests run, wakes a thread when the queue has stood still. Waking eagerly there costs a quarter of
 //! the throughput, because each woken thread then waits for the GIL.
 //!
-//! Locks: `inner` (queue, tables, roles), `buffer` (only the reader), `out` (only for writing). `inner` is never held
-//! together with another one, and none while Python runs.
+//! Locks, in the order they may be taken: `buffer` (only by the reader), `inner` (queue, tables, roles), one exchange's state.
+//! The outbox has its own, taken alone. None is held while Python runs or while a thread waits for the other side.
+
+mod give_back;
 
 use crate::exchange::LinkExchange;
-use bytes::{Buf, Bytes, BytesMut};
-use gk_sys::fds;
+use crate::outbox::Outbox;
+use bytes::Bytes;
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{self, Hello, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page;
 use gk_wire::request::Profile;
 use gk_wsgi::application::NumberedProfile;
 use gk_wsgi::hash::Quick as IdHasher;
+use rustix::net::RecvFlags;
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 /// Bytes of the read buffer at first.
 const ROOM: usize = 32 * 1024;
-/// Bytes of responses that are put together before they are written in any case.
-const FLUSH_AT: usize = 32 * 1024;
 /// Requests that take longer than this on average are "slow".
 const SLOW: Duration = Duration::from_micros(150);
-/// So many finished responses are written together: more would leave the front idle meanwhile, fewer cost more calls.
-const FLUSH_EVERY: u32 = 8;
-/// A finished response waits at most this long for others of its batch.
-const LINGER: Duration = Duration::from_micros(200);
 
 /// The worker's end of one link.
 pub(crate) struct Link {
-    socket: OwnedFd,
+    outbox: Outbox,
     page: SharedPage,
     inner: Mutex<Inner>,
     buffer: Mutex<ReadBuffer>,
-    out: Mutex<Out>,
     progress: Condvar,
     slow: AtomicBool,
     /// Requests taken off the queue: what [`Link::tick`] compares.
     taken: AtomicU64,
+    /// Ticks in a row without any.
+    still: AtomicU32,
     /// Whether threads run in parallel (no shared GIL): then waking eagerly always pays.
     parallel: bool,
 }
@@ -66,7 +64,8 @@ struct Inner {
     waiting: usize,
     /// Threads that serve a request.
     running: usize,
-    started: u64,
+    /// Requests that came: the last one's ordinal.
+    arrived: u64,
     /// Mean service time in microseconds (exponential).
     service: f32,
     drained: bool,
@@ -79,18 +78,13 @@ struct ReadBuffer {
     filled: usize,
 }
 
-struct Out {
-    buffer: BytesMut,
-    since: Option<Instant>,
-    /// Responses that ended in the buffer.
-    responses: u32,
-}
-
 /// A request taken off the stream.
 pub(crate) struct Job {
     pub(crate) payload: Bytes,
     pub(crate) profile: Arc<NumberedProfile>,
     pub(crate) exchange: Arc<LinkExchange>,
+    /// Position of its frame among the requests of the link, from 1.
+    ordinal: u64,
 }
 
 impl Link {
@@ -102,7 +96,7 @@ impl Link {
         parallel: bool,
     ) -> std::io::Result<Arc<Self>> {
         let link = Self {
-            socket,
+            outbox: Outbox::new(socket),
             page: SharedPage::map(page)?,
             inner: Mutex::new(Inner {
                 queue: VecDeque::new(),
@@ -112,21 +106,21 @@ impl Link {
                 idle: Vec::new(),
                 waiting: 0,
                 running: 0,
-                started: 0,
+                arrived: 0,
                 service: 0.0,
                 drained: false,
                 closed: false,
             }),
             buffer: Mutex::new(ReadBuffer { bytes: vec![0; ROOM], filled: 0 }),
-            out: Mutex::new(Out { buffer: BytesMut::with_capacity(2 * FLUSH_AT), since: None, responses: 0 }),
             progress: Condvar::new(),
             slow: AtomicBool::new(parallel),
             taken: AtomicU64::new(0),
+            still: AtomicU32::new(0),
             parallel,
         };
         let json = serde_json::to_vec(welcome).unwrap_or_default();
-        link.send(&ToFrontFrame::Welcome(&json));
-        link.flush();
+        link.outbox.send(&ToFrontFrame::Welcome(&json));
+        link.outbox.flush();
         Ok(Arc::new(link))
     }
 
@@ -134,15 +128,16 @@ impl Link {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn out(&self) -> MutexGuard<'_, Out> {
-        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What goes to the front.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     // === taking requests ===
 
     /// The next request; `None` when the link is drained or its other end is gone. Blocks: call it detached.
     pub(crate) fn next(self: &Arc<Self>) -> Option<Job> {
-        self.flush();
+        self.outbox.flush();
         let mut inner = self.inner();
         loop {
             if let Some(job) = self.take(&mut inner) {
@@ -176,9 +171,8 @@ impl Link {
 
     fn take(&self, inner: &mut Inner) -> Option<Job> {
         let job = inner.queue.pop_front()?;
-        inner.started += 1;
         inner.running += 1;
-        self.page.word(page::STARTED).store(inner.started, Ordering::Release);
+        self.page.word(page::STARTED).store(job.ordinal, Ordering::Release);
         self.taken.fetch_add(1, Ordering::Relaxed);
         if self.slow.load(Ordering::Relaxed) && (!inner.reading || !inner.queue.is_empty()) {
             wake_one(inner);
@@ -198,15 +192,9 @@ impl Link {
         self.slow.store(slow, Ordering::Relaxed);
         let idle = inner.queue.is_empty();
         drop(inner);
-        let due = {
-            let mut out = self.out();
-            out.responses += 1;
-            out.responses >= FLUSH_EVERY
-                || out.buffer.len() > FLUSH_AT
-                || out.since.is_some_and(|since| ended.saturating_duration_since(since) > LINGER)
-        };
+        let due = self.outbox.response_ended(ended);
         if (slow && !idle) || due {
-            self.try_flush();
+            self.outbox.try_flush();
         }
     }
 
@@ -222,8 +210,9 @@ impl Link {
             wake_one(&mut inner);
         }
         drop(inner);
-        if still && self.out().since.is_some_and(|since| since.elapsed() > LINGER) {
-            self.try_flush();
+        self.stood(still && busy);
+        if still && self.outbox.overdue(Instant::now()) {
+            self.outbox.try_flush();
         }
         busy
     }
@@ -241,7 +230,7 @@ impl Link {
 
     /// Ends reading: idle threads come back from [`Link::next`], waiting conversations fail.
     pub(crate) fn shut(&self) {
-        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read);
+        let _ = rustix::net::shutdown(self.outbox.socket(), rustix::net::Shutdown::Read);
         let mut inner = self.inner();
         inner.closed = true;
         inner.queue.clear();
@@ -252,7 +241,7 @@ impl Link {
 
     /// Waits until `ready` (looked at under the lock that arriving frames take) or the end of the link. Blocks.
     pub(crate) fn wait_for(&self, ready: impl Fn() -> bool) {
-        self.flush();
+        self.outbox.flush();
         let mut inner = self.inner();
         while !ready() && !inner.closed {
             if inner.reading {
@@ -278,7 +267,7 @@ impl Link {
         inner.reading = true;
         drop(inner);
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.fill(&mut buffer);
+        let outcome = self.fill(&mut buffer, RecvFlags::empty());
         let mut inner = self.inner();
         let outcome = outcome.and_then(|()| self.hand_out(&mut buffer, &mut inner));
         drop(buffer);
@@ -298,12 +287,13 @@ impl Link {
         inner
     }
 
-    /// Receives at least one byte. An empty sentence is the ordinary end of the stream.
-    fn fill(&self, buffer: &mut ReadBuffer) -> Result<(), String> {
+    /// Receives at least one byte, or with `DONTWAIT` what is there. An empty sentence is the ordinary end of the stream.
+    fn fill(&self, buffer: &mut ReadBuffer, flags: RecvFlags) -> Result<(), String> {
         let got = loop {
             let space = &mut buffer.bytes[buffer.filled..];
-            match rustix::net::recv(&self.socket, space, rustix::net::RecvFlags::empty()) {
+            match rustix::net::recv(self.outbox.socket(), space, flags) {
                 Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
                 other => break other.map(|(bytes, _)| bytes),
             }
         };
@@ -370,63 +360,10 @@ impl Link {
             })?;
         let exchange = Arc::new(LinkExchange::new(id, end));
         inner.exchanges.insert(id, Arc::clone(&exchange));
-        inner.queue.push_back(Job { payload, profile, exchange });
+        inner.arrived += 1;
+        let ordinal = inner.arrived;
+        inner.queue.push_back(Job { payload, profile, exchange, ordinal });
         Ok(())
-    }
-
-    // === writing ===
-
-    /// Appends whatever `write` puts into the buffer.
-    pub(crate) fn put(&self, write: impl FnOnce(&mut BytesMut)) {
-        let mut out = self.out();
-        write(&mut out.buffer);
-        out.since.get_or_insert_with(Instant::now);
-    }
-
-    /// Appends a frame.
-    pub(crate) fn send(&self, frame: &ToFrontFrame<'_>) {
-        self.put(|buffer| frame.encode(buffer));
-    }
-
-    /// Writes everything; waits for the front if need be. A dead front is noticed by the reader.
-    pub(crate) fn flush(&self) {
-        self.drain(&mut self.out());
-    }
-
-    fn drain(&self, out: &mut Out) {
-        while !out.buffer.is_empty() {
-            let sent = fds::try_send(&self.socket, &out.buffer);
-            if !advance(out, sent) {
-                wait_writable(&self.socket);
-            }
-        }
-        out.since = None;
-        out.responses = 0;
-    }
-
-    /// Writes what the socket takes without waiting.
-    pub(crate) fn try_flush(&self) {
-        let mut out = self.out();
-        while !out.buffer.is_empty() {
-            let sent = fds::try_send(&self.socket, &out.buffer);
-            if !advance(&mut out, sent) {
-                return;
-            }
-        }
-        out.since = None;
-        out.responses = 0;
-    }
-
-    /// Sends a frame with a descriptor riding on its first byte.
-    pub(crate) fn send_with(&self, frame: &ToFrontFrame<'_>, file: &OwnedFd) {
-        let mut bytes = BytesMut::new();
-        frame.encode(&mut bytes);
-        let mut out = self.out();
-        self.drain(&mut out);
-        if let Ok(sent) = fds::send(&self.socket, &bytes, &[file.as_fd()]) {
-            // The stream rarely takes a part of so few bytes; the rest then goes first.
-            out.buffer.extend_from_slice(&bytes[sent..]);
-        }
     }
 
     fn wake_everyone(&self, inner: &mut Inner) {
@@ -441,30 +378,6 @@ fn wake_one(inner: &mut Inner) {
     if let Some(thread) = inner.idle.pop() {
         thread.unpark();
     }
-}
-
-/// `false`: the socket is full.
-fn advance(out: &mut Out, sent: std::io::Result<usize>) -> bool {
-    match sent {
-        Ok(bytes) => {
-            if bytes == out.buffer.len() {
-                out.buffer.clear();
-            } else {
-                out.buffer.advance(bytes);
-            }
-            true
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => false,
-        Err(_) => {
-            out.buffer.clear();
-            true
-        }
-    }
-}
-
-fn wait_writable(socket: &OwnedFd) {
-    let mut poll = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::OUT)];
-    let _ = rustix::event::poll(&mut poll, None);
 }
 
 fn greeted(json: &[u8]) -> Result<(), String> {

@@ -91,7 +91,7 @@ fn serve_one(
     if job.exchange.is_gone() {
         // The conversation of a cancelled request stops without a word; the front counts this thread as busy until the
         // request's last frame, and takes no notice of a second last frame.
-        link.send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "cancelled" });
+        link.outbox().send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "cancelled" });
     }
     slot.since.store(0, Ordering::Release);
     // An interrupt that came too late must not hit the next request.
@@ -120,16 +120,16 @@ fn refuse(link: &Arc<Link>, job: &Job) {
             job.profile.profile.application_group
         ),
     );
-    link.put(|out| {
+    link.outbox().put(|out| {
         HeadWriter::begin(out, job.exchange.id, frame::END | frame::WORKER_ERROR, 500, b"", 0.0).finish();
     });
     let now = Instant::now();
     link.done(job.exchange.id, now, now);
-    link.flush();
+    link.outbox().flush();
 }
 
 /// Announces on the link that this worker wants to leave.
 pub(crate) fn announce(link: &Link, reason: &str) {
-    link.send(&ToFrontFrame::Leaving { reason });
-    link.flush();
+    link.outbox().send(&ToFrontFrame::Leaving { reason });
+    link.outbox().flush();
 }

@@ -1,14 +1,17 @@
 //! One real worker with a real CPython in this process, and a front made of the codec: what applications see and what each
 //! of their failures gives. Each test is a process of its own (nextest), because CPython starts once per process.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
+
 mod support;
 
 use bytes::BytesMut;
 use gk_wire::control::{FromWorker, ToWorker};
 use gk_wire::frame;
+use gk_wire::page;
 use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;
-use support::{profile, with_other_setup, with_worker};
+use support::{Front, profile, with_other_setup, with_worker};
 
 const APPS: &str = r#"
 import sys
@@ -92,6 +95,9 @@ def application(environ, start_response):
     if path == "/big":
         start_response("200 OK", [])
         return (b"x" * 100_000 for _ in range(50))
+    if path == "/slow":
+        import time
+        time.sleep(0.3)
     if path == "/group":
         import mod_wsgi
         start_response("200 OK", [])
@@ -158,7 +164,7 @@ fn a_worker_serves_and_every_failure_has_its_answer() {
             front.post("/lines", b"abcdef\nxy\nlast\nline").text(),
             r"[b'abc', b'def\n', b'xy', [b'\n', b'last\n', b'line'], b'']"
         );
-        let started = front.page.word(gk_wire::page::STARTED).load(std::sync::atomic::Ordering::Acquire);
+        let started = front.page.word(page::STARTED).load(std::sync::atomic::Ordering::Acquire);
         assert_eq!(started, u64::from(front.next), "every request was counted as started");
     });
     assert_eq!(code, 0);
@@ -233,6 +239,27 @@ fn a_signal_to_the_worker_makes_it_leave_and_another_is_the_applications() {
         assert_eq!(messages.last(), Some(&FromWorker::Leaving { reason: "graceful_signal".to_owned() }));
         // It goes on serving until the front drains it.
         assert_eq!(front.get("/").text(), "Hello");
+    });
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn requests_behind_a_slow_one_are_given_back_unless_they_began() {
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        front.get("/");
+        let mut out = BytesMut::new();
+        let slow = front.request("/slow", "GET", b"", &mut out);
+        let behind = [(); 2].map(|()| front.request("/echo", "POST", b"sent again elsewhere", &mut out));
+        front.send(&out);
+        // Given back while the slow one runs: no status, and never begun.
+        assert_eq!(behind.map(|id| front.answer(id).status), [0, 0]);
+        let started =
+            |front: &Front| front.page.word(page::STARTED).load(std::sync::atomic::Ordering::Acquire);
+        assert_eq!(started(front), u64::from(slow));
+        assert_eq!(front.answer(slow).text(), "Hello");
+        assert_eq!(front.post("/echo", b"again").text(), "again");
+        assert_eq!(started(front), u64::from(front.next), "an ordinal, not a count");
     });
     assert_eq!(code, 0);
 }

@@ -238,8 +238,8 @@ mod tests {
 
     #[test]
     fn status_lines() {
-        type Case = (&'static [u8], Result<(u16, &'static [u8]), ()>);
-        let cases: &[Case] = &[
+        type Expected = Result<(u16, &'static [u8]), ()>;
+        let cases: &[(&[u8], Expected)] = &[
             (b"200 OK", Ok((200, b"OK"))),
             (b"200", Ok((200, b""))),
             (b"200 ", Ok((200, b""))),

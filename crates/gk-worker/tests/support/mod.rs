@@ -119,6 +119,7 @@ impl Front {
                         answer.aborted = true;
                         over = true;
                     }
+                    ToFrontFrame::Return { id: of } if of == id => over = true,
                     _ => {}
                 }
                 let _ = self.buffer.split_to(used);
