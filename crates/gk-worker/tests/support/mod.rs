@@ -240,7 +240,8 @@ pub fn with_other_setup(
     let (supervisor, control) = fds::packet_pair().unwrap();
     let (socket, theirs) = fds::stream_pair().unwrap();
     let page = SharedPage::create().unwrap();
-    let profile = profile(&script, group);
+    let reloading = setup.imports[0].reloading;
+    let profile = Profile { script_reloading: reloading, ..profile(&script, group) };
     let home = directory.path().to_owned();
     let front = std::thread::spawn(move || {
         let mut front = Front {
