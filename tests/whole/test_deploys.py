@@ -12,7 +12,9 @@ from running import Gilkeeper, Wrk
 
 Start = Callable[..., Gilkeeper]
 THREADS = 5
+# Without byte code: two releases of one second and one length look alike to Python's cache.
 CONF = f"""
+WSGIDontWriteBytecode On
 WSGIDaemonProcess site processes=2 threads={THREADS} home=${{APP}}
 WSGIScriptAlias / ${{APP}}/deployed.py process-group=site application-group=%{{GLOBAL}}
 """

@@ -3,7 +3,7 @@
 /// Bytes of the page.
 pub const PAGE_LEN: usize = 4096;
 
-/// Index, in 64-bit words, of `started`: how many `Request` frames of this link request threads have begun. Written by
+/// Index, in 64-bit words, of `started`: the ordinal of the last `Request` frame of this link that a thread began. Written by
 /// the worker (release) before the application is called, read by the front (acquire) when the link ends: a request
 /// whose ordinal (from 1) is larger was never started and may be given to another worker.
 pub const STARTED: usize = 0;
