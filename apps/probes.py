@@ -614,7 +614,11 @@ def use_kept(environ: Environ, start: Start) -> Iterable[bytes]:
 
 @probe("/sleep")
 def sleep(environ: Environ, start: Start) -> Iterable[bytes]:
-    time.sleep(float(query(environ).get("seconds", "0.1")))
+    """`?tell=` is logged before, for who must know that it has begun."""
+    given = query(environ)
+    if "tell" in given:
+        environ["wsgi.errors"].write(given["tell"] + "\n")
+    time.sleep(float(given.get("seconds", "0.1")))
     return text(start, b"slept")
 
 

@@ -7,7 +7,7 @@ import time
 import client
 import pytest
 from differs import differs
-from harness import Server, until
+from harness import Server
 
 
 def test_a_body_past_the_limit(server: Server) -> None:
@@ -90,8 +90,9 @@ def test_error_override(server: Server, line: str, own: bool) -> None:
 
 def test_a_request_that_waited_too_long(server: Server) -> None:
     with server.connect() as first, server.connect() as second:
-        first.send(client.message("GET", "/narrow/sleep?seconds=2.5"))
-        until(lambda: server.ask("/probes/single").status == 200, "the others are served")
+        first.send(client.message("GET", "/narrow/sleep?seconds=2.5&tell=the-first-has-begun"))
+        server.wait_log("the-first-has-begun")
+        assert server.ask("/probes/single").status == 200
         second.send(client.message("GET", "/narrow/single"))
         assert first.response().body == b"slept"
         answer = second.response()

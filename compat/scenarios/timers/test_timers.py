@@ -66,8 +66,8 @@ def test_usr1_lets_a_request_end(server: Server) -> None:
     with server.connect() as connection:
         connection.send(client.message("GET", "/evicted/generator?n=1"))
         assert connection.response().status == 200
-        connection.send(client.message("GET", "/evicted/sleep?seconds=1.5"))
-        until(lambda: server.ask("/evicted/where").json["pid"] == pid, "the process is busy and answers")
+        connection.send(client.message("GET", "/evicted/sleep?seconds=1.5&tell=begun-before-usr1"))
+        server.wait_log("begun-before-usr1")
         os.kill(pid, signal.SIGUSR1)
         assert connection.response().body == b"slept"
     assert until(lambda: (found := pid_of(server, "evicted")) != pid and found, "another process answers", 15)
@@ -90,8 +90,8 @@ def test_the_application_is_told_of_signals_that_are_its_own(server: Server, num
 def test_a_request_ends_before_its_process_does(server: Server, number: signal.Signals) -> None:
     pid = signalled(server)["pid"]
     with server.connect() as connection:
-        connection.send(client.message("GET", "/signalled/probes/sleep?seconds=1.5"))
-        until(lambda: signalled(server)["pid"] == pid, "the process is busy and answers")
+        connection.send(client.message("GET", f"/signalled/probes/sleep?seconds=1.5&tell=begun-before-{number.name}"))
+        server.wait_log(f"begun-before-{number.name}")
         os.kill(pid, number)
         assert connection.response().body == b"slept"
     until(lambda: signalled(server)["pid"] != pid, "another process answers", 15)

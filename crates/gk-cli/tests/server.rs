@@ -338,3 +338,11 @@ fn a_configuration_file_is_served_and_read_again() {
     assert_eq!(server.run(&["stop"]).status.code(), Some(0));
     assert_eq!(server.end(), Some(0));
 }
+
+#[test]
+fn paths_on_the_command_line_are_seen_from_the_working_directory() {
+    // The state directory is somewhere else, and is no place to look for a script.
+    let mut server = Server::start("fine", &["--server-root", "state", "--python-path", "lib"]);
+    assert!(server.serving().contains("with 1 process"));
+    assert!(server.dir.path().join("state").is_dir());
+}

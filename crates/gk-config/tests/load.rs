@@ -35,6 +35,18 @@ fn the_configuration_of_the_contract_runs_unchanged() {
 }
 
 #[test]
+fn which_switch_interval_a_process_has() {
+    let site = site(
+        "WSGISwitchInterval 0.02\nWSGIDaemonProcess plain\nWSGIDaemonProcess own switch-interval=0.03\n\
+         WSGIDaemonProcess block\n<WSGIInterpreterOptions process-group=block>\nWSGISwitchInterval 0.04\n\
+         </WSGIInterpreterOptions>\n<WSGIInterpreterOptions process-group=own>\nWSGISwitchInterval 0.05\n\
+         </WSGIInterpreterOptions>\n",
+    );
+    let found = ["plain", "own", "block"].map(|group| site.switch_interval(group));
+    assert_eq!(found, [Some(0.02), Some(0.03), Some(0.04)]);
+}
+
+#[test]
 fn includes_defines_and_conditions() {
     let files = Memory::new()
         .with(

@@ -3,241 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
 
+mod support;
+
 use bytes::BytesMut;
-use gk_sys::fds;
-use gk_sys::page::SharedPage;
-use gk_wire::control::{self, FromWorker, ToWorker};
-use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
-use gk_wire::log::Level;
+use gk_wire::control::{FromWorker, ToWorker};
+use gk_wire::frame;
 use gk_wire::page;
-use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
-use gk_wire::response::HeadView;
-use gk_wire::setup::{Import, LogSetup, Timers, WorkerSetup};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
-
-struct Answer {
-    status: u16,
-    flags: u8,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    aborted: bool,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-struct Front {
-    socket: OwnedFd,
-    control: OwnedFd,
-    page: SharedPage,
-    buffer: BytesMut,
-    next: u32,
-}
-
-impl Front {
-    fn send(&self, frames: &BytesMut) {
-        let mut sent = 0;
-        while sent < frames.len() {
-            sent += fds::send(&self.socket, &frames[sent..], &[]).unwrap();
-        }
-    }
-
-    fn message(&self) -> FromWorker {
-        let mut packet = vec![0; control::MAX_PACKET];
-        let got = fds::receive(&self.control, &mut packet, true).unwrap();
-        control::decode(&packet[..got.bytes]).unwrap()
-    }
-
-    fn tell(&self, message: &ToWorker) {
-        fds::send(&self.control, &control::encode(message), &[]).unwrap();
-    }
-
-    fn request(&mut self, path: &str, method: &str, body: &[u8], out: &mut BytesMut) -> u32 {
-        self.next += 1;
-        let numbers = Numbers {
-            profile: 1,
-            version: 11,
-            https: false,
-            server_port: 8000,
-            remote_port: 5000,
-            request_id: u64::from(self.next),
-            connection_id: 1,
-            request_start: 1.5,
-            queue_start: 2.5,
-        };
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let texts = Texts {
-            method: method.as_bytes(),
-            uri: path.as_bytes(),
-            script_name: b"",
-            path_info: path.as_bytes(),
-            query: query.as_bytes(),
-            server_name: b"localhost",
-            server_addr: b"127.0.0.1",
-            remote_addr: b"127.0.0.1",
-        };
-        let mut writer = RequestWriter::begin(out, self.next, body.is_empty(), &numbers, &texts);
-        writer.pair(b"HTTP_HOST", b"localhost:8000");
-        writer.finish();
-        for (index, piece) in body.chunks(frame::CHUNK).enumerate() {
-            let end = (index + 1) * frame::CHUNK >= body.len();
-            ToWorkerFrame::Body { id: self.next, end, data: piece }.encode(out);
-        }
-        self.next
-    }
-
-    /// Reads until the response of `id` is over, giving credit for what it reads.
-    fn answer(&mut self, id: u32) -> Answer {
-        let mut answer = Answer { status: 0, flags: 0, headers: vec![], body: vec![], aborted: false };
-        loop {
-            while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
-                let mut over = false;
-                let mut credit = 0;
-                match ToFrontFrame::decode(header, payload).unwrap() {
-                    ToFrontFrame::Head { id: of, flags, payload } if of == id => {
-                        let head = HeadView::decode(payload).unwrap();
-                        answer.status = head.status;
-                        answer.flags = flags;
-                        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-                        answer.headers = head.headers().map(|(n, v)| (text(n), text(v))).collect();
-                        over = flags & frame::END != 0;
-                    }
-                    ToFrontFrame::Data { id: of, end, data } if of == id => {
-                        answer.body.extend_from_slice(data);
-                        credit = data.len() as u32;
-                        over = end;
-                    }
-                    ToFrontFrame::Abort { id: of, .. } if of == id => {
-                        answer.aborted = true;
-                        over = true;
-                    }
-                    ToFrontFrame::Return { id: of } if of == id => over = true,
-                    _ => {}
-                }
-                let _ = self.buffer.split_to(used);
-                if credit > 0 {
-                    let mut out = BytesMut::new();
-                    ToWorkerFrame::Credit { id, bytes: credit }.encode(&mut out);
-                    self.send(&out);
-                }
-                if over {
-                    return answer;
-                }
-            }
-            let mut piece = vec![0; 65536];
-            let got = fds::receive(&self.socket, &mut piece, true).unwrap();
-            assert!(got.bytes > 0, "the worker ended while a response was awaited");
-            self.buffer.extend_from_slice(&piece[..got.bytes]);
-        }
-    }
-
-    fn get(&mut self, path: &str) -> Answer {
-        let mut out = BytesMut::new();
-        let id = self.request(path, "GET", b"", &mut out);
-        self.send(&out);
-        self.answer(id)
-    }
-
-    fn post(&mut self, path: &str, body: &[u8]) -> Answer {
-        let mut out = BytesMut::new();
-        let id = self.request(path, "POST", b"", &mut BytesMut::new());
-        self.next -= 1;
-        assert_eq!(self.request(path, "POST", body, &mut out), id);
-        self.send(&out);
-        self.answer(id)
-    }
-}
-
-fn setup(threads: u32, script: &Path) -> WorkerSetup {
-    WorkerSetup {
-        worker: 1,
-        process_group: "app".to_owned(),
-        processes: 1,
-        multiprocess: false,
-        threads,
-        stack_size: None,
-        log: LogSetup { level: Level::Warn, json: false },
-        display_name: None,
-        home: None,
-        python_path: vec![],
-        switch_interval: None,
-        imports: vec![Import {
-            script: script.display().to_string(),
-            module: false,
-            application_group: String::new(),
-            callable: Some("application".to_owned()),
-            reloading: true,
-        }],
-        interpreters: vec![],
-        destroy_interpreter: true,
-        timers: Timers { shutdown_timeout: 5.0, ..Timers::default() },
-        locale: None,
-    }
-}
-
-/// Runs a worker on this thread (Python's main thread) and `with` on another, which gets the front's end.
-fn with_worker(
-    threads: u32,
-    source: &str,
-    group: &str,
-    with: impl FnOnce(&mut Front) + Send + 'static,
-) -> i32 {
-    let directory = tempfile::tempdir().unwrap();
-    let script = directory.path().join("app.py");
-    std::fs::write(&script, source).unwrap();
-    let setup = setup(threads, &script);
-    let (supervisor, control) = fds::packet_pair().unwrap();
-    let (socket, theirs) = fds::stream_pair().unwrap();
-    let page = SharedPage::create().unwrap();
-    let profile = Profile {
-        script: script.display().to_string(),
-        module: false,
-        callable: "application".to_owned(),
-        application_group: group.to_owned(),
-        script_reloading: true,
-        ignore_activity: false,
-        sendfile: true,
-        environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
-    };
-    let front = std::thread::spawn(move || {
-        let mut front = Front {
-            socket,
-            control: supervisor,
-            page: SharedPage::map(&page).unwrap(),
-            buffer: BytesMut::new(),
-            next: 0,
-        };
-        fds::send(&front.control, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
-            .unwrap();
-        drop(theirs);
-        let mut out = BytesMut::new();
-        let hello = gk_wire::frame::Hello {
-            protocol: gk_wire::PROTOCOL_VERSION,
-            package: gk_wire::PACKAGE_VERSION.to_owned(),
-            pid: 1,
-        };
-        ToWorkerFrame::Hello(&serde_json::to_vec(&hello).unwrap()).encode(&mut out);
-        ToWorkerFrame::Profile { number: 1, json: &serde_json::to_vec(&profile).unwrap() }.encode(&mut out);
-        front.send(&out);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(&mut front)));
-        front.tell(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
-        (outcome, front)
-    });
-    let code = gk_python::entry::embed(|py| gk_worker::run_with(py, control, setup));
-    let (outcome, _front) = front.join().unwrap();
-    if let Err(panic) = outcome {
-        std::panic::resume_unwind(panic);
-    }
-    code
-}
+use gk_wire::request::Profile;
+use gk_wire::setup::WorkerSetup;
+use support::{Front, profile, with_other_setup, with_worker};
 
 const APPS: &str = r#"
 import sys
@@ -297,6 +71,12 @@ def application(environ, start_response):
     if path == "/badheader":
         start_response("200 OK", [("X", "a\r\nb")])
         return []
+    if path == "/triple":
+        try:
+            start_response("200 OK", [("X", "a", "b")])
+        except ValueError:
+            start_response("200 OK", [])
+        return [b"ValueError"]
     if path == "/echo":
         body = environ["wsgi.input"].read()
         start_response("200 OK", [])
@@ -373,6 +153,7 @@ fn a_worker_serves_and_every_failure_has_its_answer() {
         for path in ["/exit", "/none", "/never", "/str", "/badheader"] {
             assert_eq!(front.get(path).status, 500, "{path}");
         }
+        assert_eq!(front.get("/triple").text(), "ValueError");
         assert_eq!(front.get("/closed").text(), "2");
         assert!(front.get("/short").aborted);
         assert_eq!(front.get("/long").text(), "123");
@@ -383,7 +164,7 @@ fn a_worker_serves_and_every_failure_has_its_answer() {
             front.post("/lines", b"abcdef\nxy\nlast\nline").text(),
             r"[b'abc', b'def\n', b'xy', [b'\n', b'last\n', b'line'], b'']"
         );
-        let started = front.page.word(gk_wire::page::STARTED).load(std::sync::atomic::Ordering::Acquire);
+        let started = front.page.word(page::STARTED).load(std::sync::atomic::Ordering::Acquire);
         assert_eq!(started, u64::from(front.next), "every request was counted as started");
     });
     assert_eq!(code, 0);
@@ -400,6 +181,64 @@ fn another_application_group_is_another_interpreter_and_ends_cleanly() {
         front.send(&out);
         // Responses of one link may come in any order; the last one asked for is waited for, the rest are dropped on the way.
         assert_eq!(front.answer(ids[49]).text(), "Hello");
+    });
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_script_that_is_no_file_is_not_an_error_of_the_server() {
+    with_worker(1, APPS, "", |front| {
+        let directory = front.directory.clone();
+        front.set_profile(2, &profile(&directory.join("gone.py"), ""));
+        assert_eq!(front.get("/").status, 404);
+        front.set_profile(3, &profile(&directory, ""));
+        assert_eq!(front.get("/").status, 403);
+        // It is looked for again each time.
+        std::fs::write(directory.join("gone.py"), APPS).unwrap();
+        front.profile = 2;
+        assert_eq!(front.get("/").text(), "Hello");
+    });
+}
+
+#[test]
+fn a_change_is_reported_where_reloading_is_on_and_nowhere_else() {
+    let off = |setup: &mut WorkerSetup| setup.imports[0].reloading = false;
+    with_other_setup(1, APPS, "", off, |front| {
+        let (kept, reloaded) = (front.directory.join("app.py"), front.directory.join("other.py"));
+        std::fs::write(&reloaded, APPS).unwrap();
+        front.set_profile(2, &Profile { script_reloading: false, ..profile(&kept, "") });
+        assert_eq!(front.get("/").text(), "Hello");
+        front.set_profile(3, &profile(&reloaded, ""));
+        assert_eq!(front.get("/").text(), "Hello");
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        for file in [&kept, &reloaded] {
+            std::fs::File::options().append(true).open(file).unwrap().set_modified(long_ago).unwrap();
+        }
+        front.messages_until(|m| matches!(m, FromWorker::ScriptChanged { script } if *script == reloaded.display().to_string()));
+        front.tell(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        let rest = front.messages_until(|m| matches!(m, FromWorker::Stopping { .. }));
+        assert!(!rest.iter().any(|m| matches!(m, FromWorker::ScriptChanged { .. })), "{rest:?}");
+    });
+}
+
+#[test]
+fn a_signal_to_the_worker_makes_it_leave_and_another_is_the_applications() {
+    let source = APPS.replace(
+        "CLOSED = []",
+        "CLOSED = []\nimport mod_wsgi\nmod_wsgi.subscribe_signals(lambda name, **e: CLOSED.append((name, e)))",
+    );
+    let code = with_worker(1, &source, "", |front| {
+        front.messages_until(|m| matches!(m, FromWorker::Ready { .. }));
+        let kill = |signal| rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+        kill(rustix::process::Signal::USR2);
+        while front.get("/closed").text() != "1" {
+            std::thread::yield_now();
+        }
+        kill(rustix::process::Signal::USR1);
+        let messages = front.messages_until(|m| matches!(m, FromWorker::Leaving { .. }));
+        assert_eq!(messages.last(), Some(&FromWorker::Leaving { reason: "graceful_signal".to_owned() }));
+        // It goes on serving until the front drains it.
+        assert_eq!(front.get("/").text(), "Hello");
     });
     assert_eq!(code, 0);
 }

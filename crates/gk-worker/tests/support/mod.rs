@@ -1,0 +1,278 @@
+//! The front's end of a worker's link, made of the codec, and a worker on it.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test's helpers fail the test")]
+
+use bytes::BytesMut;
+use gk_sys::fds;
+use gk_sys::page::SharedPage;
+use gk_wire::control::{self, FromWorker, ToWorker};
+use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
+use gk_wire::log::Level;
+use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
+use gk_wire::response::HeadView;
+use gk_wire::setup::{Import, LogSetup, Timers, WorkerSetup};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+pub struct Answer {
+    pub status: u16,
+    pub flags: u8,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub aborted: bool,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+pub struct Front {
+    pub socket: OwnedFd,
+    pub control: OwnedFd,
+    pub page: SharedPage,
+    pub buffer: BytesMut,
+    pub next: u32,
+    /// Number of the profile that requests have.
+    pub profile: u32,
+    pub directory: PathBuf,
+}
+
+impl Front {
+    pub fn send(&self, frames: &BytesMut) {
+        let mut sent = 0;
+        while sent < frames.len() {
+            sent += fds::send(&self.socket, &frames[sent..], &[]).unwrap();
+        }
+    }
+
+    pub fn message(&self) -> FromWorker {
+        let mut packet = vec![0; control::MAX_PACKET];
+        let got = fds::receive(&self.control, &mut packet, true).unwrap();
+        control::decode(&packet[..got.bytes]).unwrap()
+    }
+
+    pub fn tell(&self, message: &ToWorker) {
+        fds::send(&self.control, &control::encode(message), &[]).unwrap();
+    }
+
+    pub fn request(&mut self, path: &str, method: &str, body: &[u8], out: &mut BytesMut) -> u32 {
+        self.next += 1;
+        let numbers = Numbers {
+            profile: self.profile,
+            version: 11,
+            https: false,
+            server_port: 8000,
+            remote_port: 5000,
+            request_id: u64::from(self.next),
+            connection_id: 1,
+            request_start: 1.5,
+            queue_start: 2.5,
+        };
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let texts = Texts {
+            method: method.as_bytes(),
+            uri: path.as_bytes(),
+            script_name: b"",
+            path_info: path.as_bytes(),
+            query: query.as_bytes(),
+            server_name: b"localhost",
+            server_addr: b"127.0.0.1",
+            remote_addr: b"127.0.0.1",
+        };
+        let mut writer = RequestWriter::begin(out, self.next, body.is_empty(), &numbers, &texts);
+        writer.pair(b"HTTP_HOST", b"localhost:8000");
+        writer.finish();
+        for (index, piece) in body.chunks(frame::CHUNK).enumerate() {
+            let end = (index + 1) * frame::CHUNK >= body.len();
+            ToWorkerFrame::Body { id: self.next, end, data: piece }.encode(out);
+        }
+        self.next
+    }
+
+    /// Reads until the response of `id` is over, giving credit for what it reads.
+    pub fn answer(&mut self, id: u32) -> Answer {
+        let mut answer = Answer { status: 0, flags: 0, headers: vec![], body: vec![], aborted: false };
+        loop {
+            while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
+                let mut over = false;
+                let mut credit = 0;
+                match ToFrontFrame::decode(header, payload).unwrap() {
+                    ToFrontFrame::Head { id: of, flags, payload } if of == id => {
+                        let head = HeadView::decode(payload).unwrap();
+                        answer.status = head.status;
+                        answer.flags = flags;
+                        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+                        answer.headers = head.headers().map(|(n, v)| (text(n), text(v))).collect();
+                        over = flags & frame::END != 0;
+                    }
+                    ToFrontFrame::Data { id: of, end, data } if of == id => {
+                        answer.body.extend_from_slice(data);
+                        credit = data.len() as u32;
+                        over = end;
+                    }
+                    ToFrontFrame::Abort { id: of, .. } if of == id => {
+                        answer.aborted = true;
+                        over = true;
+                    }
+                    ToFrontFrame::Return { id: of } if of == id => over = true,
+                    _ => {}
+                }
+                let _ = self.buffer.split_to(used);
+                if credit > 0 {
+                    let mut out = BytesMut::new();
+                    ToWorkerFrame::Credit { id, bytes: credit }.encode(&mut out);
+                    self.send(&out);
+                }
+                if over {
+                    return answer;
+                }
+            }
+            let mut piece = vec![0; 65536];
+            let got = fds::receive(&self.socket, &mut piece, true).unwrap();
+            assert!(got.bytes > 0, "the worker ended while a response was awaited");
+            self.buffer.extend_from_slice(&piece[..got.bytes]);
+        }
+    }
+
+    /// Requests from now on have this profile.
+    pub fn set_profile(&mut self, number: u32, profile: &Profile) {
+        let mut out = BytesMut::new();
+        ToWorkerFrame::Profile { number, json: &serde_json::to_vec(profile).unwrap() }.encode(&mut out);
+        self.send(&out);
+        self.profile = number;
+    }
+
+    /// Messages until one that `wanted` takes.
+    pub fn messages_until(&self, wanted: impl Fn(&FromWorker) -> bool) -> Vec<FromWorker> {
+        let mut messages = Vec::new();
+        loop {
+            messages.push(self.message());
+            if messages.last().is_some_and(&wanted) {
+                return messages;
+            }
+        }
+    }
+
+    pub fn get(&mut self, path: &str) -> Answer {
+        let mut out = BytesMut::new();
+        let id = self.request(path, "GET", b"", &mut out);
+        self.send(&out);
+        self.answer(id)
+    }
+
+    pub fn post(&mut self, path: &str, body: &[u8]) -> Answer {
+        let mut out = BytesMut::new();
+        let id = self.request(path, "POST", b"", &mut BytesMut::new());
+        self.next -= 1;
+        assert_eq!(self.request(path, "POST", body, &mut out), id);
+        self.send(&out);
+        self.answer(id)
+    }
+}
+
+pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
+    WorkerSetup {
+        worker: 1,
+        process_group: "app".to_owned(),
+        processes: 1,
+        multiprocess: false,
+        threads,
+        stack_size: None,
+        log: LogSetup { level: Level::Warn, json: false },
+        display_name: None,
+        home: None,
+        python_path: vec![],
+        switch_interval: None,
+        imports: vec![Import {
+            script: script.display().to_string(),
+            module: false,
+            application_group: String::new(),
+            callable: Some("application".to_owned()),
+            reloading: true,
+        }],
+        interpreters: vec![],
+        destroy_interpreter: true,
+        timers: Timers { shutdown_timeout: 5.0, ..Timers::default() },
+        locale: None,
+    }
+}
+
+/// Runs a worker on this thread (Python's main thread) and `with` on another, which gets the front's end.
+pub fn with_worker(
+    threads: u32,
+    source: &str,
+    group: &str,
+    with: impl FnOnce(&mut Front) + Send + 'static,
+) -> i32 {
+    with_other_setup(threads, source, group, |_| {}, with)
+}
+
+pub fn profile(script: &Path, group: &str) -> Profile {
+    Profile {
+        script: script.display().to_string(),
+        module: false,
+        callable: "application".to_owned(),
+        application_group: group.to_owned(),
+        script_reloading: true,
+        ignore_activity: false,
+        sendfile: true,
+        environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
+    }
+}
+
+pub fn with_other_setup(
+    threads: u32,
+    source: &str,
+    group: &str,
+    change: impl FnOnce(&mut WorkerSetup),
+    with: impl FnOnce(&mut Front) + Send + 'static,
+) -> i32 {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("app.py");
+    std::fs::write(&script, source).unwrap();
+    let mut setup = setup(threads, &script);
+    change(&mut setup);
+    let (supervisor, control) = fds::packet_pair().unwrap();
+    let (socket, theirs) = fds::stream_pair().unwrap();
+    let page = SharedPage::create().unwrap();
+    let reloading = setup.imports[0].reloading;
+    let profile = Profile { script_reloading: reloading, ..profile(&script, group) };
+    let home = directory.path().to_owned();
+    let front = std::thread::spawn(move || {
+        let mut front = Front {
+            socket,
+            control: supervisor,
+            page: SharedPage::map(&page).unwrap(),
+            buffer: BytesMut::new(),
+            next: 0,
+            profile: 1,
+            directory: home,
+        };
+        fds::send(&front.control, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
+            .unwrap();
+        drop(theirs);
+        let mut out = BytesMut::new();
+        let hello = gk_wire::frame::Hello {
+            protocol: gk_wire::PROTOCOL_VERSION,
+            package: gk_wire::PACKAGE_VERSION.to_owned(),
+            pid: 1,
+        };
+        ToWorkerFrame::Hello(&serde_json::to_vec(&hello).unwrap()).encode(&mut out);
+        ToWorkerFrame::Profile { number: 1, json: &serde_json::to_vec(&profile).unwrap() }.encode(&mut out);
+        front.send(&out);
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(&mut front)));
+        front.tell(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        (outcome, front)
+    });
+    let code = gk_python::entry::embed(|py| gk_worker::run_with(py, control, setup));
+    let (outcome, _front) = front.join().unwrap();
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+    code
+}
