@@ -119,7 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="The side-by-side benchmark.")
     parser.add_argument("--quick", action="store_true", help="three rounds of one second")
     parser.add_argument("--rounds", type=int, help="rounds, five by default")
-    parser.add_argument("--seconds", type=float, help="length of a run, three seconds by default")
+    parser.add_argument("--seconds", type=int, help="length of a run in whole seconds (wrk knows no fractions), three by default")
     parser.add_argument("--servers", help=f"some of {','.join(SERVERS)}")
     parser.add_argument("--workloads", help="some of hello,list,sleep5,mixed")
     parser.add_argument("--out", type=Path, default=harness.REPOSITORY / "bench-results", help="folder for the results")
