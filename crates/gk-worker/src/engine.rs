@@ -9,7 +9,7 @@ use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::application::NumberedProfile;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -38,6 +38,8 @@ struct Present {
 pub(crate) struct Slot {
     /// Microseconds since `Engine::started` at which it took its request, plus one; 0 when idle.
     pub(crate) since: AtomicU64,
+    /// CPython's number of the interpreter it serves in.
+    pub(crate) interpreter: AtomicI64,
     /// `threading.get_ident()` of the thread.
     pub(crate) ident: AtomicU64,
     /// `RequestTimeout` was raised in it; what is left of that must not hit its next request.
@@ -134,6 +136,12 @@ impl Engine {
     /// Busy request threads.
     pub(crate) fn busy(&self) -> u32 {
         self.slots.iter().filter(|slot| slot.since.load(Ordering::Relaxed) != 0).count() as u32
+    }
+
+    /// The interpreter that each busy request thread serves in.
+    pub(crate) fn busy_interpreters(&self) -> Vec<i64> {
+        let busy = self.slots.iter().filter(|slot| slot.since.load(Ordering::Acquire) != 0);
+        busy.map(|slot| slot.interpreter.load(Ordering::Relaxed)).collect()
     }
 
     /// Makes sure that the ticker runs.

@@ -93,10 +93,10 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
 
 fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
     let slot = &engine.slots[index];
-    let request = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let Some((_, profile)) = request else { return };
-    let name = &profile.profile.application_group;
-    let Some((_, group)) = engine.groups.all().into_iter().find(|(n, _)| n == name) else { return };
+    let serves = slot.interpreter.load(Ordering::Relaxed);
+    let Some((_, group)) = engine.groups.all().into_iter().find(|(_, g)| g.interpreter.id() == serves) else {
+        return;
+    };
     states.attach(group.interpreter, |py| {
         if slot.since.load(Ordering::Acquire) != 0 {
             slot.interrupted.store(true, Ordering::Release);
