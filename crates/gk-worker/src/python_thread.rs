@@ -113,9 +113,12 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
         .map(|slot| (slot.ident.load(Ordering::Relaxed), describe(engine, slot)))
         .collect();
     let idents: Vec<u64> = busy.iter().map(|(ident, _)| *ident).collect();
+    let several_gils = engine.groups.gil_mode() == "own";
     let mut text = sentence.to_owned();
     for (_, group) in engine.groups.all() {
-        for (ident, stack) in states.attach(group.interpreter, |py| group.application.stacks(py, &idents)) {
+        for (ident, stack) in
+            states.attach(group.interpreter, |py| group.application.stacks(py, &idents, several_gils))
+        {
             let what = busy.iter().find(|(i, _)| *i == ident).map_or("", |(_, what)| what);
             text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));
         }
