@@ -61,6 +61,18 @@ impl ThreadStates {
         Ok(interpreter)
     }
 
+    /// Whether no thread but this one has a state in that interpreter: CPython ends the process when an interpreter is
+    /// ended while another one has. The thread must be detached.
+    pub fn alone(&mut self, interpreter: Interpreter) -> bool {
+        let own = self.state_of(interpreter);
+        self.attach(interpreter, |_| {
+            // SAFETY: attached to that interpreter.
+            let head = unsafe { ffi::PyInterpreterState_ThreadHead(interpreter.raw) };
+            // SAFETY: this thread's own state, which lives.
+            head == own && unsafe { ffi::PyThreadState_Next(own) }.is_null()
+        })
+    }
+
     /// Ends a sub-interpreter: joins its non-daemon threads, runs its atexit functions. The thread must be detached, and
     /// every other thread must have given up its state there ([`ThreadStates::give_up`]).
     pub fn end(&mut self, main: Interpreter, interpreter: Interpreter) {

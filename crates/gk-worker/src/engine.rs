@@ -1,6 +1,7 @@
 //! What all threads of the process share: the setup, the present link, the interpreters, counters for the timers, the slots
 //! that say which thread serves what.
 
+use crate::ending::Ending;
 use crate::groups::Groups;
 use crate::link::Link;
 use bytes::Bytes;
@@ -19,6 +20,7 @@ pub(crate) struct Engine {
     pub(crate) slots: Vec<Slot>,
     pub(crate) counters: Counters,
     pub(crate) started: Instant,
+    pub(crate) ending: Ending,
     link: Mutex<Present>,
     link_changed: Condvar,
     /// Set while requests run: the ticker looks at the link each millisecond.
@@ -68,6 +70,7 @@ impl Engine {
             slots,
             counters: Counters::default(),
             started: Instant::now(),
+            ending: Ending::default(),
             link: Mutex::new(Present { link: None, stopping: false }),
             link_changed: Condvar::new(),
             ticking: AtomicBool::new(false),

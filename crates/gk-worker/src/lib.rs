@@ -15,6 +15,7 @@
 //! Knows no HTTP, no TLS, no configuration language.
 #![forbid(unsafe_code)]
 
+mod ending;
 mod engine;
 mod exchange;
 mod groups;

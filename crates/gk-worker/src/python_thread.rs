@@ -21,6 +21,12 @@ pub(crate) enum Order {
     Signal(i32),
     /// Log the stacks of the busy request threads, after this sentence.
     Stacks(String),
+    /// Log what holds up the end of the worker.
+    HeldUp,
+    /// Call what was registered with `atexit`, as the threads before it do not end.
+    EndFunctions,
+    /// No more orders.
+    End,
 }
 
 /// The way to it.
@@ -53,8 +59,13 @@ impl PythonThread {
 
     /// Ends it after the orders given so far. Blocks as long as Python blocks it.
     pub(crate) fn end(self) {
-        drop(self.orders);
+        self.send(Order::End);
         let _ = self.thread.join();
+    }
+
+    /// A way to it for another thread.
+    pub(crate) fn orders(&self) -> Sender<Order> {
+        self.orders.clone()
     }
 }
 
@@ -71,6 +82,9 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
                 }
             }
             Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
+            Order::HeldUp => engine.ending.report(&mut states),
+            Order::EndFunctions => engine.ending.end_functions(&mut states),
+            Order::End => break,
         }
         stamp.store(engine.now(), Ordering::Relaxed);
     }
@@ -99,9 +113,12 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
         .map(|slot| (slot.ident.load(Ordering::Relaxed), describe(engine, slot)))
         .collect();
     let idents: Vec<u64> = busy.iter().map(|(ident, _)| *ident).collect();
+    let several_gils = engine.groups.gil_mode() == "own";
     let mut text = sentence.to_owned();
     for (_, group) in engine.groups.all() {
-        for (ident, stack) in states.attach(group.interpreter, |py| group.application.stacks(py, &idents)) {
+        for (ident, stack) in
+            states.attach(group.interpreter, |py| group.application.stacks(py, &idents, several_gils))
+        {
             let what = busy.iter().find(|(i, _)| *i == ident).map_or("", |(_, what)| what);
             text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));
         }
