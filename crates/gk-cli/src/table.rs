@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 const COLUMNS: [&str; 10] =
     ["process group", "worker", "pid", "state", "python", "gil mode", "threads", "busy", "requests", "up"];
 
+const INTERPRETERS: [&str; 6] =
+    ["worker", "application group", "gil mode", "switch interval", "busy", "memory added"];
+
 /// The status on a page.
 pub fn status(status: &Status) -> String {
     let mut out = String::new();
@@ -47,14 +50,46 @@ pub fn status(status: &Status) -> String {
             duration(w.uptime),
         ]
     }));
+    lines(&mut out, &rows);
+    let mut rows = vec![INTERPRETERS.map(str::to_owned)];
+    for worker in &status.workers {
+        rows.extend(worker.interpreters.iter().map(|interpreter| {
+            let name = &*interpreter.application_group;
+            [
+                worker.worker.to_string(),
+                if name.is_empty() { "%{GLOBAL}" } else { name }.to_owned(),
+                interpreter.gil_mode.clone(),
+                interpreter.switch_interval.map_or("-".to_owned(), |s| format!("{:.3} ms", s * 1e3)),
+                interpreter.busy.to_string(),
+                format!("{:.1} MB", interpreter.memory as f64 / 1e6),
+            ]
+        }));
+    }
+    if rows.len() > 1 {
+        out.push('\n');
+        lines(&mut out, &rows);
+    }
+    for worker in &status.workers {
+        if let Some(module) = &worker.gil_returned {
+            let _ = writeln!(
+                out,
+                "worker {}: it is to run without a GIL, but {module} turned it on again",
+                worker.worker
+            );
+        }
+    }
+    out
+}
+
+/// Rows as columns that line up.
+fn lines<const N: usize>(out: &mut String, rows: &[[String; N]]) {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
-    for row in &rows {
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    for row in rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
-    out
 }
 
 /// `42 s`, `3 min`, `2 h 5 min`, `4 d 2 h`.
@@ -73,6 +108,36 @@ fn duration(seconds: f64) -> String {
 mod tests {
     use super::*;
     use gk_wire::admin::Worker;
+    use gk_wire::control::InterpreterFigures;
+
+    #[test]
+    fn interpreters_follow_with_what_they_have_for_themselves() {
+        let interpreter = |name: &str, switch_interval, memory| InterpreterFigures {
+            application_group: name.into(),
+            gil_mode: "own".into(),
+            switch_interval,
+            busy: 1,
+            memory,
+        };
+        let interpreters = vec![interpreter("", Some(0.0005), 2_000_000), interpreter("x", None, 0)];
+        let worker = Worker {
+            worker: 3,
+            interpreters,
+            gil_returned: Some("the module 'm'".into()),
+            ..Worker::default()
+        };
+        let text = status(&Status { workers: vec![worker], ..Status::default() });
+        let lines: Vec<&str> = text.lines().skip(5).collect();
+        assert_eq!(
+            lines,
+            [
+                "worker  application group  gil mode  switch interval  busy  memory added",
+                "3       %{GLOBAL}          own       0.500 ms         1     2.0 MB",
+                "3       x                  own       -                1     0.0 MB",
+                "worker 3: it is to run without a GIL, but the module 'm' turned it on again",
+            ]
+        );
+    }
 
     #[test]
     fn columns_line_up() {

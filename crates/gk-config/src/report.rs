@@ -6,8 +6,9 @@ mod lines;
 use crate::diagnostic::{Severity, render_all};
 use crate::directive::Status;
 use crate::site::{Listen, ProcessGroup, Scope, Settings, SettingsPatch, Site};
-use crate::{FreeThreading, Loaded, Used};
+use crate::{FreeThreading, Loaded, PythonBuild, Used};
 use lines::{Lines, fields};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The report as text.
@@ -16,7 +17,7 @@ pub fn text(loaded: &Loaded) -> String {
     match &loaded.site {
         Some(site) => {
             server(&mut out, site);
-            groups(&mut out, site);
+            groups(&mut out, loaded, site);
             interpreters(&mut out, site);
             hosts(&mut out, site);
         }
@@ -41,6 +42,8 @@ pub fn json(loaded: &Loaded) -> String {
                 "process_group": group.name,
                 "switch_interval": site.switch_interval(&group.name),
                 "free_threading": free_threading(site, group),
+                "python": loaded.builds.get(&group.name).map(ToString::to_string),
+                "application_groups": modes(loaded, site, group),
             })
         });
         groups.collect::<Vec<_>>()
@@ -79,6 +82,47 @@ fn free_threading(site: &Site, group: &ProcessGroup) -> &'static str {
     }
 }
 
+/// What becomes of one application group that is known before any request.
+#[derive(Serialize)]
+struct Mode {
+    application_group: String,
+    gil_mode: &'static str,
+    interpreters: u32,
+    /// Configured seconds.
+    switch_interval: Option<f64>,
+}
+
+/// The main interpreter and the application groups of the scripts imported at start.
+fn modes(loaded: &Loaded, site: &Site, group: &ProcessGroup) -> Vec<Mode> {
+    let imported = site.imports.iter().filter(|import| import.process_group == group.name);
+    let mut names: Vec<&str> = imported.map(|import| import.application_group.as_str()).chain([""]).collect();
+    names.sort_unstable();
+    names.dedup();
+    let build = loaded.builds.get(&group.name);
+    names.into_iter().map(|name| mode(site, group, build, name)).collect()
+}
+
+fn mode(site: &Site, group: &ProcessGroup, build: Option<&PythonBuild>, name: &str) -> Mode {
+    let options = site.interpreter(&group.name, name);
+    let free =
+        site.free_threading(&group.name) != FreeThreading::Off && build.is_none_or(|b| b.free_threaded);
+    let several = group.interpreters > 1;
+    let can = !name.is_empty() && !free && build.is_none_or(|b| b.own_gils());
+    let own = can && (several || options.per_interpreter_gil);
+    let (gil_mode, switch_interval) = match (free, own) {
+        (true, _) => ("free-threading", None),
+        (_, true) if several => ("own", site.switch_interval_of_several(group, name)),
+        (_, true) => ("own", options.switch_interval),
+        _ => ("shared", site.switch_interval(&group.name)),
+    };
+    let interpreters = if own { group.interpreters } else { 1 };
+    Mode { application_group: name.to_owned(), gil_mode, interpreters, switch_interval }
+}
+
+fn count_of(interpreters: u32) -> String {
+    if interpreters == 1 { "one interpreter".to_owned() } else { format!("{interpreters} interpreters") }
+}
+
 fn server(out: &mut Lines, site: &Site) {
     out.head("Server");
     for listen in &site.listen {
@@ -111,16 +155,28 @@ fn server(out: &mut Lines, site: &Site) {
     out.fields(1, &fields(&site.python), None);
 }
 
-fn groups(out: &mut Lines, site: &Site) {
+fn groups(out: &mut Lines, loaded: &Loaded, site: &Site) {
     for group in &site.groups {
         out.head(&format!("Process group {}", group.name));
         out.line(1, "(* differs from the default)");
         let standard = fields(&ProcessGroup::named(&group.name));
         out.fields(1, &fields(group), Some(&standard));
-        if let Some(seconds) = site.switch_interval(&group.name) {
-            out.pair(1, "effective switch interval", &format!("{seconds} s"));
+        if let Some(build) = loaded.builds.get(&group.name) {
+            out.pair(1, "python build", &build.to_string());
         }
         out.pair(1, "effective free-threading", free_threading(site, group));
+        for mode in modes(loaded, site, group) {
+            let interval = mode.switch_interval.map_or("CPython's default".to_owned(), |s| format!("{s} s"));
+            let text = match mode.gil_mode {
+                "free-threading" => "no GIL".to_owned(),
+                "own" => {
+                    format!("{} with their own GIL, switch interval {interval}", count_of(mode.interpreters))
+                }
+                _ => format!("the process's GIL, switch interval {interval}"),
+            };
+            let name = lines::group(&mode.application_group);
+            out.pair(1, &format!("effective mode of application group {name}"), &text);
+        }
         for import in site.imports.iter().filter(|import| import.process_group == group.name) {
             let callable =
                 import.callable_object.as_deref().map(|c| format!(", callable {c}")).unwrap_or_default();

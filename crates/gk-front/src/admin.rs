@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
@@ -26,6 +27,8 @@ struct Shown {
     status: FrontStatus,
     lost_log_lines: u64,
     links: Vec<(u64, u32, String, u32)>,
+    /// What turned the GIL back on, by worker.
+    gil_returned: BTreeMap<u64, String>,
 }
 
 /// The snapshot, shared with the data thread.
@@ -45,6 +48,10 @@ impl Snapshot {
             links: links
                 .values()
                 .map(|l| (l.facts.worker, l.facts.pid, l.facts.process_group.clone(), l.facts.threads))
+                .collect(),
+            gil_returned: links
+                .values()
+                .filter_map(|l| Some((l.facts.worker, l.gil_returned.get()?.0.clone())))
                 .collect(),
         };
         *self.lock() = shown;
@@ -93,8 +100,8 @@ fn answer(request: &Request<Incoming>, snapshot: &Snapshot) -> Response<Page> {
     let shown = snapshot.lock().clone();
     match request.uri().path() {
         "/healthz" => page(StatusCode::OK, "text/plain", "ok\n".into()),
-        "/readyz" if shown.ready => page(StatusCode::OK, "text/plain", "ready\n".into()),
-        "/readyz" => page(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not ready\n".into()),
+        "/readyz" if shown.ready => page(StatusCode::OK, "text/plain", shown.remarks("ready")),
+        "/readyz" => page(StatusCode::SERVICE_UNAVAILABLE, "text/plain", shown.remarks("not ready")),
         "/api/v1/status" => page(StatusCode::OK, "application/json", shown.json()),
         "/" => page(StatusCode::OK, "text/html; charset=utf-8", shown.html()),
         _ => page(StatusCode::NOT_FOUND, "text/plain", "no such page\n".into()),
@@ -102,6 +109,20 @@ fn answer(request: &Request<Incoming>, snapshot: &Snapshot) -> Response<Page> {
 }
 
 impl Shown {
+    /// A word, and a line for each worker that has a GIL although it is to run without.
+    fn remarks(&self, word: &str) -> String {
+        let mut text = format!("{word}\n");
+        for (worker, pid, group, _) in &self.links {
+            if let Some(module) = self.gil_returned.get(worker) {
+                let _ = writeln!(
+                    text,
+                    "process group '{group}': worker {worker} (pid {pid}) has a GIL again, {module} turned it on"
+                );
+            }
+        }
+        text
+    }
+
     fn json(&self) -> String {
         let workers: Vec<_> = self
             .links
@@ -109,6 +130,7 @@ impl Shown {
             .map(|(worker, pid, group, threads)| {
                 serde_json::json!({
                     "worker": worker, "pid": pid, "process_group": group, "threads": threads,
+                    "gil_returned": self.gil_returned.get(worker),
                     "in_flight": self.status.in_flight.get(worker).copied().unwrap_or(0),
                 })
             })

@@ -118,6 +118,11 @@ impl Control {
             ToFront::Status { token } => {
                 self.say(&FromFront::Status { token, status: front.status() });
             }
+            ToFront::GilReturned { worker, module, refused } => {
+                if let Some(link) = front.links.borrow().get(&worker) {
+                    let _ = link.gil_returned.set((module, refused));
+                }
+            }
             ToFront::Happened(_) | ToFront::Stop { .. } => {}
         }
     }

@@ -222,11 +222,12 @@ impl Front {
         }
     }
 
-    /// Whether every process group has a worker that takes requests.
+    /// Whether every process group has a worker that takes requests, and does so in the GIL mode it is required to have.
     pub fn is_ready(&self) -> bool {
         let current = self.current();
         let groups = &current.compiled.site().groups;
-        !self.stopping.get() && groups.iter().all(|g| self.pool(&g.name).is_some_and(|p| p.has_worker()))
+        !self.stopping.get()
+            && groups.iter().all(|g| self.pool(&g.name).is_some_and(|p| p.has_ready_worker()))
     }
 }
 

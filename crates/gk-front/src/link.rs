@@ -7,7 +7,7 @@ use gk_sys::page::SharedPage;
 use gk_wire::frame::{Hello, INITIAL_WINDOW, ToWorkerFrame, to_front};
 use gk_wire::page::{SERVICE, STARTED};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -71,6 +71,8 @@ pub struct Link {
     /// How the process ended, once the supervisor told.
     how: RefCell<Option<String>>,
     how_known: Notify,
+    /// What turned its GIL back on although it is to run without, and whether the configuration refuses that.
+    pub(crate) gil_returned: OnceCell<(String, bool)>,
     /// Told when `Drain` went out.
     pub(crate) drained: Notify,
 }
@@ -102,6 +104,7 @@ impl Link {
             profiles: RefCell::default(),
             how: RefCell::default(),
             how_known: Notify::new(),
+            gil_returned: OnceCell::new(),
             drained: Notify::new(),
         });
         let hello =

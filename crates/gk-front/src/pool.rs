@@ -150,6 +150,12 @@ impl Pool {
         self.links.borrow().iter().any(|l| l.state() == State::Open)
     }
 
+    /// Whether any worker takes requests that is as the configuration wants it.
+    pub fn has_ready_worker(&self) -> bool {
+        let refused = |link: &Link| link.gil_returned.get().is_some_and(|(_, refused)| *refused);
+        self.links.borrow().iter().any(|l| l.state() == State::Open && !refused(l))
+    }
+
     /// Coarse time.
     pub fn now(&self) -> u64 {
         self.clock.coarse()

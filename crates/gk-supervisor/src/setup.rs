@@ -2,6 +2,7 @@
 
 use crate::configuration::Configuration;
 use crate::sockets::Listeners;
+use gk_config::FreeThreading;
 use gk_config::site::{InterpreterOptions, MountTarget, ProcessGroup, Site};
 use gk_wire::setup::{FrontSetup, Import, InterpreterSetup, Timers, WorkerSetup};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -37,6 +38,8 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         switch_interval: site.switch_interval(&group.name),
         group_switch_interval: group.switch_interval,
         group_interpreters: group.interpreters,
+        without_gil: !configuration.about(&group.name).gil,
+        gil_refused: site.free_threading(&group.name) == FreeThreading::Required,
         imports: imports(site, group),
         interpreters: own.map(interpreter).collect(),
         destroy_interpreter: site.python.destroy_interpreter,

@@ -87,6 +87,7 @@ impl Gather {
                     .filter(|mode| !mode.is_empty())
                     .or(about.map(|a| a.gil_mode.clone()))
                     .unwrap_or_default(),
+                gil_returned: w.gil_returned.as_ref().map(|(module, _)| module.clone()),
                 python: about.map(|a| a.python.clone()).unwrap_or_default(),
                 switch_interval: match figures.interpreters.iter().find(|i| i.application_group.is_empty()) {
                     Some(main) => main.switch_interval,

@@ -95,6 +95,8 @@ pub struct Worker {
     pub state: String,
     /// `shared`, `own` (an interpreter has its own GIL) or `free-threading`.
     pub gil_mode: String,
+    /// What turned the GIL back on in a worker that is to run without it: `the module 'x'`.
+    pub gil_returned: Option<String>,
     /// Python's version.
     pub python: String,
     /// Effective seconds of the main interpreter, `None` without a GIL.

@@ -47,6 +47,15 @@ pub enum ToFront {
     },
     /// Something happened that the pages show.
     Happened(Happened),
+    /// A worker that is to run without a GIL has one.
+    GilReturned {
+        /// Its number.
+        worker: u64,
+        /// `the module 'x'`, which turned it on.
+        module: String,
+        /// The configuration refuses that: the worker does not make its process group ready.
+        refused: bool,
+    },
 }
 
 /// Something that happened to the server, for people.
@@ -210,6 +219,13 @@ pub enum FromWorker {
         switch_interval: Option<f64>,
         /// The imports that failed.
         failed: Vec<ImportFailure>,
+    },
+    /// A module turned the GIL back on in a process that is to run without it. Logged by the worker.
+    GilReturned {
+        /// `the module 'x'`.
+        module: String,
+        /// The configuration refuses that: the worker is not ready any more.
+        refused: bool,
     },
     /// A script it loaded has another modification time now.
     ScriptChanged {

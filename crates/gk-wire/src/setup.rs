@@ -74,6 +74,10 @@ pub struct WorkerSetup {
     pub group_switch_interval: Option<f64>,
     /// `interpreters=`: interpreters with their own GIL behind each named application group; 1: as the options say.
     pub group_interpreters: u32,
+    /// The process was started without a GIL.
+    pub without_gil: bool,
+    /// Then it is not ready when a module turns the GIL back on (`free-threading=required`).
+    pub gil_refused: bool,
     /// Scripts to import before `Ready`.
     pub imports: Vec<Import>,
     /// Interpreter settings in file order: (application-group selector, options).

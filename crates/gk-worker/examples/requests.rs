@@ -84,6 +84,8 @@ fn main() {
         switch_interval: None,
         group_switch_interval: None,
         group_interpreters: 1,
+        without_gil: false,
+        gil_refused: false,
         imports: vec![],
         interpreters: vec![],
         destroy_interpreter: true,

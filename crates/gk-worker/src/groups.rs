@@ -33,8 +33,8 @@ struct Table {
 pub(crate) struct Group {
     pub(crate) interpreter: Interpreter,
     pub(crate) application: Application,
-    /// `shared`, `own` or `free-threading`.
-    pub(crate) gil_mode: &'static str,
+    /// Its GIL mode when it was created.
+    created: &'static str,
     /// Its position among the interpreters of its application group, from 0.
     index: usize,
     /// Request threads that serve in it. Counted where an application group has several interpreters.
@@ -80,6 +80,14 @@ impl Drop for Seat {
 }
 
 impl Group {
+    /// `shared`, `own` or `free-threading`.
+    pub(crate) fn gil_mode(&self) -> &'static str {
+        match self.created {
+            "free-threading" if gk_wsgi::gil::returned().is_some() => "shared",
+            mode => mode,
+        }
+    }
+
     /// Seconds; `None` without a GIL.
     pub(crate) fn switch_interval(&self) -> Option<f64> {
         let bits = self.switch_interval.load(Ordering::Relaxed);
@@ -88,7 +96,7 @@ impl Group {
 
     /// Asks the interpreter for its switch interval.
     pub(crate) fn ask_switch_interval(&self, py: Attached<'_>) {
-        if self.gil_mode != "free-threading"
+        if self.gil_mode() != "free-threading"
             && let Ok(seconds) = switch_interval(py)
         {
             self.switch_interval.store(seconds.to_bits(), Ordering::Relaxed);
@@ -142,9 +150,17 @@ impl Groups {
         Arc::clone(&self.parallel)
     }
 
+    /// A module turned the GIL back on: threads take turns again.
+    pub(crate) fn gil_returned(&self) {
+        self.parallel.store(false, Ordering::Relaxed);
+    }
+
     /// `shared`, `own` where some interpreter has its own GIL, or `free-threading`.
     pub(crate) fn gil_mode(&self) -> &'static str {
-        let own = self.table().groups.values().flat_map(|g| g.iter()).any(|g| g.gil_mode == "own");
+        if gk_wsgi::gil::returned().is_some() {
+            return "shared";
+        }
+        let own = self.table().groups.values().flat_map(|g| g.iter()).any(|g| g.gil_mode() == "own");
         if own { "own" } else { self.facts.gil_mode }
     }
 
@@ -162,7 +178,7 @@ impl Groups {
     pub(crate) fn figures(&self, busy: &[i64]) -> Vec<InterpreterFigures> {
         let figures = |(name, group): (String, Arc<Group>)| InterpreterFigures {
             application_group: name,
-            gil_mode: group.gil_mode.to_owned(),
+            gil_mode: group.gil_mode().to_owned(),
             switch_interval: group.switch_interval(),
             busy: busy.iter().filter(|id| **id == group.interpreter.id()).count() as u32,
             memory: group.memory.load(Ordering::Relaxed).max(0) as u64,
@@ -213,7 +229,7 @@ impl Groups {
     fn count_gils(&self) {
         let used = |(_, group): &(String, Arc<Group>)| group.used.load(Ordering::Relaxed);
         let used: Vec<_> = self.all().into_iter().filter(used).collect();
-        let own = used.iter().filter(|(_, group)| group.gil_mode == "own").count();
+        let own = used.iter().filter(|(_, group)| group.gil_mode() == "own").count();
         if own + usize::from(own < used.len()) > 1 {
             self.parallel.store(true, Ordering::Relaxed);
         }
@@ -297,7 +313,7 @@ impl Groups {
         let group = Group {
             interpreter,
             application,
-            gil_mode,
+            created: gil_mode,
             index,
             load: AtomicU32::new(0),
             used: AtomicBool::new(false),

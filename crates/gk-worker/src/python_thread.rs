@@ -10,11 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What the thread is asked to do.
 pub(crate) enum Order {
     /// Take the main interpreter's GIL once.
     Ping,
+    /// Ask the interpreters what `status` shows of them, then say so.
+    Refresh(Sender<()>),
     /// Raise `RequestTimeout` in the request thread of this slot.
     Interrupt(usize),
     /// Tell the application's subscribers of this signal.
@@ -52,6 +55,13 @@ impl PythonThread {
         let _ = self.orders.send(order);
     }
 
+    /// Has it look at the interpreters anew; waits for that, at most that long.
+    pub(crate) fn refresh(&self, patience: Duration) {
+        let (done, seen) = channel();
+        self.send(Order::Refresh(done));
+        let _ = seen.recv_timeout(patience);
+    }
+
     /// Microseconds (as `Engine::now`) of its last sign of life.
     pub(crate) fn stamp(&self) -> u64 {
         self.stamp.load(Ordering::Relaxed)
@@ -81,6 +91,10 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
                     states.attach(group.interpreter, |py| group.application.signalled(py, &name, number));
                 }
             }
+            Order::Refresh(done) => {
+                refresh(engine, &mut states);
+                let _ = done.send(());
+            }
             Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
             Order::HeldUp => engine.ending.report(&mut states),
             Order::EndFunctions => engine.ending.end_functions(&mut states),
@@ -91,6 +105,16 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
     states.give_up();
 }
 
+/// An interpreter that serves keeps what it answered before: its GIL may be a long time coming.
+fn refresh(engine: &Engine, states: &mut ThreadStates) {
+    let busy = engine.busy_interpreters();
+    for (_, group) in engine.groups.all() {
+        if !busy.contains(&group.interpreter.id()) {
+            states.attach(group.interpreter, |py| group.ask_switch_interval(py));
+        }
+    }
+}
+
 fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
     let slot = &engine.slots[index];
     let serves = slot.interpreter.load(Ordering::Relaxed);
@@ -98,7 +122,11 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
         return;
     };
     states.attach(group.interpreter, |py| {
-        if slot.since.load(Ordering::Acquire) != 0 {
+        // Without a GIL the request thread ends its request under this lock.
+        let _still = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // It may have gone on to another request meanwhile, perhaps in another interpreter.
+        let here = || slot.interpreter.load(Ordering::Relaxed) == serves;
+        if slot.since.load(Ordering::Acquire) != 0 && here() {
             slot.interrupted.store(true, Ordering::Release);
             group.application.interrupt(py, slot.ident.load(Ordering::Relaxed));
         }

@@ -8,7 +8,7 @@ use crate::thread;
 use crate::watch::Watched;
 use crate::watchdog::Watchdog;
 use crate::worker::Worker;
-use gk_python::ThreadStates;
+use gk_python::{Attached, ThreadStates};
 use gk_sys::log::plain;
 use gk_wire::control::{FromWorker, ImportFailure};
 use gk_wire::log::Level;
@@ -43,7 +43,10 @@ impl Worker {
                 );
             }
         });
-        let failed = import_all(&engine, states);
+        let mut failed = import_all(&engine, states);
+        if setup.without_gil {
+            failed.extend(states.attach(main.interpreter, |py| gil_returned(py, setup)));
+        }
         states.attach(main.interpreter, |py| main.ask_switch_interval(py));
         set_title(setup);
         let signals =
@@ -58,6 +61,7 @@ impl Worker {
             ),
             watchdog: Watchdog::new(setup.timers.clone(), setup.threads),
             watched: Watched::new(&engine),
+            gil_told: false,
             last_ping: Instant::now(),
             leaving: None,
             engine: Arc::clone(&engine),
@@ -82,6 +86,7 @@ impl Worker {
             .stack_size(64 << 10)
             .spawn(move || ticker.tick_forever())
             .map_err(|e| format!("A thread cannot be started: {e}"))?;
+        worker.tell_of_gil();
         let gil_mode = engine.groups.gil_mode().to_owned();
         let switch_interval = main.switch_interval();
         worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed });
@@ -119,6 +124,20 @@ fn import_all(engine: &Engine, states: &mut ThreadStates) -> Vec<ImportFailure> 
         }
     }
     failed
+}
+
+/// Looks whether the GIL came back on during the start. Where the configuration refuses that, it is like a failed import.
+fn gil_returned(py: Attached<'_>, setup: &WorkerSetup) -> Option<ImportFailure> {
+    if gk_wsgi::gil::enabled(py) {
+        // Named already, unless it was imported before the worker began, by a .pth file for one.
+        gk_wsgi::gil::came_back("something imported at Python's own start");
+    }
+    let module = gk_wsgi::gil::returned().filter(|_| setup.gil_refused)?;
+    Some(ImportFailure {
+        script: format!("free-threading=required of process group '{}'", setup.process_group),
+        application_group: String::new(),
+        traceback: format!("{module} turned the GIL back on: it does not declare that it can do without it"),
+    })
 }
 
 /// Imports a script in one interpreter; the traceback if that fails.

@@ -6,6 +6,7 @@ use crate::engine::{Engine, Slot};
 use crate::exchange::Served;
 use crate::groups::{Group, Seat};
 use crate::link::{Job, Link};
+use gk_python::version::FREE_THREADED_BUILD;
 use gk_python::{Attached, ThreadStates};
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::request::RequestView;
@@ -96,11 +97,15 @@ fn serve_one(
         // request's last frame, and takes no notice of a second last frame.
         link.outbox().send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "cancelled" });
     }
+    // With a GIL the interrupting thread cannot come in between: it holds the same one.
+    let alone =
+        FREE_THREADED_BUILD.then(|| slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     slot.since.store(0, Ordering::Release);
     // An interrupt that came too late must not hit the next request.
     if slot.interrupted.swap(false, Ordering::AcqRel) {
         py.raise_in_thread(slot.ident.load(Ordering::Relaxed), None);
     }
+    drop(alone);
     if !job.profile.profile.ignore_activity {
         engine.counters.last_activity.store(engine.at(ended), Ordering::Relaxed);
     }

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 /// How often timers and script times are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// How long a question for the status may wait for the interpreters' own answers.
+const REFRESH: Duration = Duration::from_millis(100);
 
 /// Runs a worker to its end with what the supervisor left at the agreed descriptors; the exit status. Called on Python's
 /// main thread.
@@ -41,7 +43,7 @@ pub fn run(py: Attached<'_>) -> i32 {
 pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
     gk_sys::log::configure(setup.log.level, setup.log.json);
     let python = gk_python::version::text(py);
-    let groups = Groups::new(py, &setup, has_gil(py));
+    let groups = Groups::new(py, &setup, gk_wsgi::gil::enabled(py));
     ThreadStates::lead(py, move |states| {
         let engine = Arc::new(Engine::new(setup, groups));
         match Worker::start(engine, control, python, states) {
@@ -64,17 +66,6 @@ fn take_over() -> Result<(OwnedFd, WorkerSetup), String> {
     Ok((control, setup))
 }
 
-fn has_gil(py: Attached<'_>) -> bool {
-    if !gk_python::version::FREE_THREADED_BUILD {
-        return true;
-    }
-    let enabled = py
-        .import("sys")
-        .and_then(|sys| sys.call_method("_is_gil_enabled", &[]))
-        .and_then(|enabled| enabled.truth());
-    enabled.unwrap_or(true)
-}
-
 pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
     pub(crate) control: OwnedFd,
@@ -84,6 +75,8 @@ pub(crate) struct Worker {
     pub(crate) python_thread: Option<PythonThread>,
     pub(crate) watchdog: Watchdog,
     pub(crate) watched: Watched,
+    /// The supervisor knows that the GIL is back on.
+    pub(crate) gil_told: bool,
     pub(crate) last_ping: Instant,
     /// Leaving: the reason, and when to stop anyway.
     pub(crate) leaving: Option<(String, Option<Instant>)>,
@@ -104,6 +97,7 @@ impl Worker {
                 break end;
             }
             self.heed_signals();
+            self.tell_of_gil();
             for script in self.watched.changed(&self.engine) {
                 plain(Level::Info, "wsgi", None, &format!("Script '{script}' has changed"));
                 self.tell(&FromWorker::ScriptChanged { script });
@@ -154,6 +148,18 @@ impl Worker {
         }
     }
 
+    /// Tells the supervisor once that a module turned the GIL back on.
+    pub(crate) fn tell_of_gil(&mut self) {
+        if !self.gil_told
+            && let Some(module) = gk_wsgi::gil::returned()
+        {
+            self.gil_told = true;
+            self.engine.groups.gil_returned();
+            let (module, refused) = (module.to_owned(), self.engine.setup.gil_refused);
+            self.tell(&FromWorker::GilReturned { module, refused });
+        }
+    }
+
     fn heed_signals(&mut self) {
         for wish in self.signals.take(&self.engine.setup.timers) {
             match wish {
@@ -179,6 +185,9 @@ impl Worker {
                 self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
             }
             ToWorker::Status { token } => {
+                if let Some(thread) = &self.python_thread {
+                    thread.refresh(REFRESH);
+                }
                 let interpreters = self.engine.groups.figures(&self.engine.busy_interpreters());
                 let mut names: Vec<String> =
                     interpreters.iter().map(|i| i.application_group.clone()).collect();

@@ -87,7 +87,9 @@ fn of_kind<'p>(
     complete(py, app, request, &environ)?;
     if !texts.method.contains(&0) && lock().len() < MOST_KINDS {
         let key: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied().chain([0])).collect();
-        lock().push((key.into(), Arc::new(environ.copy_dict()?.keep())));
+        // Made before the lock is taken: making a dict may run the garbage collector, and so anything.
+        let copy = Arc::new(environ.copy_dict()?.keep());
+        lock().push((key.into(), copy));
     }
     Ok(environ)
 }

@@ -79,6 +79,14 @@ impl Class for Host {
             name: c"track",
             doc: c"track(requests, /)\n--\n\nFrom now on, each running request has a dict of its own in this dict.",
         },
+        Method {
+            name: c"import_began",
+            doc: c"import_began()\n--\n\nAn extension module is about to be loaded.",
+        },
+        Method {
+            name: c"import_ended",
+            doc: c"import_ended(name, /)\n--\n\nIt is loaded, or that failed: did it turn the GIL on?",
+        },
     ];
 
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
@@ -86,6 +94,14 @@ impl Class for Host {
         match (index, args) {
             (1, []) => return active::request_id(py, &self.tracking),
             (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
+            (3, []) => {
+                crate::gil::import_began();
+                return Ok(py.none());
+            }
+            (4, [name]) => {
+                crate::gil::import_ended(py, name.as_utf8().unwrap_or("?"));
+                return Ok(py.none());
+            }
             _ => {}
         }
         let [level, text, rest @ ..] = args else {

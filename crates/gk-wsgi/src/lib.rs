@@ -4,6 +4,7 @@
 //! * [`application`]: what one interpreter keeps between requests.
 //! * [`script`]: loading scripts and modules.
 //! * [`exchange`]: the seam towards the link.
+//! * [`gil`]: the GIL that comes back.
 //!
 //! Knows no sockets, frames or threads.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ mod conversation;
 mod environ;
 mod events;
 pub mod exchange;
+pub mod gil;
 pub mod hash;
 mod host;
 mod input;

@@ -438,9 +438,46 @@ class LogHandler:
         return Handler(*args, **kwargs)
 
 
+def gil_mode():
+    """`shared`, `own` or `free-threading`; shared also where a module turned the GIL back on."""
+    mode = facts["gil_mode"]
+    return "shared" if mode == "free-threading" and sys._is_gil_enabled() else mode
+
+
 def switch_interval():
     """Effective seconds; None where there is no GIL."""
-    return None if facts["gil_mode"] == "free-threading" else sys.getswitchinterval()
+    return None if gil_mode() == "free-threading" else sys.getswitchinterval()
+
+
+def watch_imports():
+    """Has each extension module that is loaded reported, so that one that turns the GIL back on is known by name."""
+    import _imp
+
+    original = _imp.create_dynamic
+
+    def create_dynamic(spec, file=None):
+        host.import_began()
+        try:
+            return original(spec) if file is None else original(spec, file)
+        finally:
+            host.import_ended(spec.name)
+
+    create_dynamic.__doc__ = original.__doc__
+    _imp.create_dynamic = create_dynamic
+
+
+def compute(module, **functions):
+    """Gives a module attributes that are computed whenever they are read."""
+    before = module.__dict__.get("__getattr__")
+
+    def __getattr__(name):
+        if name in functions:
+            return functions[name]()
+        if before is not None:
+            return before(name)
+        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+
+    module.__getattr__ = __getattr__
 
 
 def restrict_signal():
@@ -513,6 +550,8 @@ def prepare():
         sys.stdin = Restricted("sys.stdin", "WSGIRestrictStdin")
     if facts["restrict_signal"]:
         restrict_signal()
+    if facts["gil_mode"] == "free-threading":
+        watch_imports()
     sys.argv = ["mod_wsgi"]
 
     shared = {
@@ -539,8 +578,8 @@ def prepare():
         import gilkeeper
     except ImportError:
         gilkeeper = sys.modules["gilkeeper"] = types.ModuleType("gilkeeper")
-    gilkeeper.__dict__.update(shared, gil_mode=facts["gil_mode"], version=facts["version"])
-    gilkeeper.__dict__["switch_interval"] = switch_interval
+    gilkeeper.__dict__.update(shared, version=facts["version"])
+    compute(gilkeeper, gil_mode=gil_mode, switch_interval=switch_interval)
     gilkeeper.__dict__["active_requests"] = list_active_requests
 
 

@@ -73,6 +73,22 @@ impl Site {
         own.or(main.switch_interval)
     }
 
+    /// The switch interval in seconds of the interpreters that `interpreters=N` puts behind an application group: of a block
+    /// with a selector, else `switch-interval=`, else of the top level.
+    pub fn switch_interval_of_several(&self, group: &ProcessGroup, application_group: &str) -> Option<f64> {
+        let selected = self.interpreters.iter().filter(|b| b.specificity() > 0);
+        let mut selected: Vec<InterpreterOptions> = selected.cloned().collect();
+        selected.insert(0, InterpreterOptions::default());
+        // Each of them has a GIL of its own, so a value of this application group alone is not skipped.
+        for block in &mut selected {
+            block.per_interpreter_gil = Some(true);
+        }
+        let of_block = InterpreterOptions::resolve(&selected, &group.name, application_group).switch_interval;
+        let top =
+            InterpreterOptions::resolve(&self.interpreters, &group.name, application_group).switch_interval;
+        of_block.or(group.switch_interval).or(top)
+    }
+
     /// Whether a group's processes run without the GIL, and whether they must.
     pub fn free_threading(&self, process_group: &str) -> FreeThreading {
         match self.groups.iter().find(|g| g.name == process_group) {

@@ -2,6 +2,7 @@
 //! the time since the supervisor started. Split by noun: [`workers`], [`front`], [`reload`], [`stop`].
 
 pub mod front;
+mod gil;
 pub mod reload;
 pub mod stop;
 pub mod worker;

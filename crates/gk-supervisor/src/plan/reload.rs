@@ -205,8 +205,11 @@ impl Plan {
     pub(super) fn reload_worker_ready(&mut self, worker: u64, now: Duration) {
         let Some(handle) = self.workers.get(&worker) else { return };
         if handle.state == State::Failed {
-            let (text, failed) =
-                (format!("{} could not import the application", handle.name()), handle.failed.clone());
+            let what = match handle.gil_returned {
+                Some((_, true)) => "has a GIL, which free-threading=required refuses",
+                _ => "could not import the application",
+            };
+            let (text, failed) = (format!("{} {what}", handle.name()), handle.failed.clone());
             return self.refuse_reload(&text, &failed, now);
         }
         self.take_over_if_ready(now);

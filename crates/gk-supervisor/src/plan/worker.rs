@@ -13,7 +13,8 @@
 //!        any state ── process ends ──▶   (gone)
 //! ```
 //!
-//! `Failed` serves too (each request tries the import again and gets its 500), but a reload never accepts it.
+//! `Failed` serves too (each request tries the import again and gets its 500), but a reload never accepts it. A worker whose
+//! GIL came back although the configuration refuses that is `Failed`, too.
 
 use gk_wire::control::ImportFailure;
 use std::time::Duration;
@@ -86,6 +87,8 @@ pub struct WorkerHandle {
     pub linked: bool,
     /// Seconds, of its process group.
     pub shutdown_timeout: f64,
+    /// What turned its GIL back on although it is to run without, and whether the configuration refuses that.
+    pub gil_returned: Option<(String, bool)>,
     /// Why it goes: the first reason counts.
     pub reason: Option<String>,
     /// It was killed by us: its end needs no explanation.

@@ -50,6 +50,7 @@ impl Plan {
             deadline: (spec.startup_timeout > 0.0).then(|| now + seconds(spec.startup_timeout)),
             linked: false,
             shutdown_timeout: spec.shutdown_timeout,
+            gil_returned: None,
             reason: None,
             killed: false,
         };
@@ -166,6 +167,9 @@ impl Plan {
                 handle.failed = failed;
                 self.worker_ready(worker, now);
             }
+            FromWorker::GilReturned { module, refused } => {
+                self.gil_returned(worker, module, refused, now);
+            }
             FromWorker::ScriptChanged { script } => {
                 if handle.serves() {
                     let group = handle.group.clone();
@@ -198,7 +202,12 @@ impl Plan {
         let (what, level, text) = if serves_all {
             (What::WorkerReady, Level::Info, format!("{name} is ready"))
         } else {
-            let text = format!("{name} serves, but an import failed: requests for it will get errors");
+            let text = match &handle.gil_returned {
+                Some((_, true)) => {
+                    format!("{name} serves, but with a GIL, which free-threading=required refuses")
+                }
+                _ => format!("{name} serves, but an import failed: requests for it will get errors"),
+            };
             (What::WorkerFailed, Level::Error, text)
         };
         let handle = handle.clone();
@@ -217,6 +226,7 @@ impl Plan {
             handle.linked = true;
             let (group, threads) = (handle.group.clone(), handle.threads);
             self.out.push(Action::Link { worker, group, threads });
+            self.tell_front_of_gil(worker);
         }
     }
 

@@ -191,6 +191,8 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         switch_interval: None,
         group_switch_interval: None,
         group_interpreters: 1,
+        without_gil: false,
+        gil_refused: false,
         imports: vec![Import {
             script: script.display().to_string(),
             module: false,

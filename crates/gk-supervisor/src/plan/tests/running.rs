@@ -176,3 +176,33 @@ fn a_service_script_gets_no_link() {
     t.ready(1);
     assert_eq!(t.said(), "front, spawn 1 s c1 g1, announce");
 }
+
+#[test]
+fn a_worker_with_a_gil_again_is_marked_and_fails_where_that_is_refused() {
+    let mut t = Table::serving(&[("a", 2)]);
+    let back = |refused| FromWorker::GilReturned { module: "the module 'x'".into(), refused };
+    t.worker(1, back(false));
+    assert_eq!(t.said(), "front GilReturned { worker: 1, module: \"the module 'x'\", refused: false }");
+    t.worker(2, back(true));
+    t.said();
+    assert_eq!(t.states(), "1:ready 2:failed");
+    // A new front hears it with the link.
+    t.front_exit("signal 11 (SEGV)");
+    let said = t.said();
+    assert!(said.contains("link 1, front GilReturned { worker: 1"), "{said}");
+}
+
+#[test]
+fn a_reload_is_refused_when_the_gil_comes_back_against_the_configuration() {
+    let mut t = Table::serving(&[("a", 2)]);
+    t.event(Event::Reload { client: 1, group: None });
+    t.event(Event::Configured(Ok(layout(2, &[("a", 2)]))));
+    t.ready(3);
+    t.said();
+    t.worker(3, FromWorker::GilReturned { module: "the module 'x'".into(), refused: true });
+    assert_eq!(
+        t.said(),
+        "stop 3 reload refused, stop 4 reload refused, signal 4 15, forget c2, answer [1] false"
+    );
+    assert_eq!(t.states(), "1:ready 2:ready 3:stopping 4:stopping");
+}

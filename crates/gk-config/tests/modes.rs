@@ -1,0 +1,161 @@
+//! Every message about GIL modes and switch intervals, with the configuration and the Python that provoke it. What only a
+//! running worker can notice (GK0011) is tested in `tests/whole`.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
+
+use gk_config::source::Memory;
+use gk_config::{Loaded, PythonBuild, Pythons, Surroundings, codes, load_text};
+
+/// Reads a configuration whose groups run `3.11`, `3.14` or `3.14t`: as their `python=` says, else the given one.
+fn read(python: &str, text: &str) -> Loaded {
+    let default = python.to_owned();
+    let pythons = Pythons::new(move |group| {
+        let named =
+            group.python.as_deref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+        let name = named.as_deref().unwrap_or(&default);
+        let minor = name.trim_start_matches("3.").trim_end_matches('t').parse().ok()?;
+        Some(PythonBuild { minor, free_threaded: name.ends_with('t') })
+    });
+    let surroundings = Surroundings { directory: "/srv".into(), pythons, ..Surroundings::default() };
+    load_text("site.conf", text, &Memory::new(), &surroundings)
+}
+
+/// `CODE line`, in the order of the file.
+fn said(python: &str, text: &str) -> Vec<String> {
+    let loaded = read(python, text);
+    let coded = loaded.diagnostics.iter().filter_map(|d| Some(format!("{} {}", d.code?, d.line)));
+    coded.collect()
+}
+
+const GROUP: &str = "WSGIDaemonProcess a\n";
+const MAIN: &str = "WSGIScriptAlias / /srv/x.py process-group=a application-group=%{GLOBAL}\n";
+
+#[test]
+fn each_code_has_its_configuration() {
+    let block = |selectors: &str, inside: &str| {
+        format!("{GROUP}<WSGIInterpreterOptions {selectors}>\n{inside}\n</WSGIInterpreterOptions>\n")
+    };
+    let top = |line: &str| format!("{GROUP}{line}\n");
+    let cases: Vec<(&str, String, &[&str])> = vec![
+        // Own GILs before 3.12; an explicit Off asks for nothing.
+        ("3.11", top("WSGIPerInterpreterGIL On"), &["WSGI0198 2"]),
+        ("3.11", block("application-group=x", "WSGIPerInterpreterGIL On"), &["WSGI0198 3"]),
+        ("3.11", top("WSGIPerInterpreterGIL Off"), &[]),
+        ("3.12", top("WSGIPerInterpreterGIL On"), &[]),
+        // A switch interval of one application group.
+        ("3.14", block("application-group=x", "WSGISwitchInterval 0.001"), &["WSGI0199 3"]),
+        ("3.14", block("application-group=x", "WSGIPerInterpreterGIL On\nWSGISwitchInterval 0.001"), &[]),
+        ("3.14", block("application-group=%{GLOBAL}", "WSGISwitchInterval 0.001"), &[]),
+        ("3.14", block("process-group=a", "WSGISwitchInterval 0.001"), &[]),
+        (
+            "3.11",
+            block("application-group=x", "WSGIPerInterpreterGIL On\nWSGISwitchInterval 0.001"),
+            &["WSGI0198 3", "WSGI0199 4"],
+        ),
+        // No GIL on a build that needs one.
+        ("3.14", top("WSGIFreeThreading On"), &["WSGI0200 2"]),
+        ("3.14", block("process-group=a", "WSGIFreeThreading On"), &["WSGI0200 3"]),
+        ("3.14", "WSGIDaemonProcess a free-threading=on\n".into(), &["WSGI0200 1"]),
+        ("3.14", "WSGIDaemonProcess a free-threading=off\nWSGIFreeThreading On\n".into(), &[]),
+        ("3.14t", top("WSGIFreeThreading On"), &[]),
+        ("3.14", "WSGIDaemonProcess a python=/p/3.14t free-threading=required\n".into(), &[]),
+        // It concerns processes.
+        ("3.14t", block("application-group=x", "WSGIFreeThreading On"), &["WSGI0201 3"]),
+        // What has no meaning without a GIL.
+        ("3.14t", top("WSGIFreeThreading On\nWSGIPerInterpreterGIL On"), &["WSGI0202 3"]),
+        ("3.14t", top("WSGIFreeThreading On\nWSGISwitchInterval 0.001"), &["WSGI0203 3"]),
+        ("3.14t", "WSGIDaemonProcess a free-threading=on switch-interval=0.001\n".into(), &["WSGI0204 1"]),
+        (
+            "3.14t",
+            block("process-group=a", "WSGIFreeThreading On\nWSGISwitchInterval 0.001"),
+            &["WSGI0205 4"],
+        ),
+        // Without free-threading asked for, a free-threaded build has its GIL, and all of that is fine.
+        ("3.14t", top("WSGIPerInterpreterGIL On\nWSGISwitchInterval 0.001"), &[]),
+        // Several interpreters.
+        ("3.14", "WSGIDaemonProcess a interpreters=2\n".into(), &[]),
+        ("3.14", format!("WSGIDaemonProcess a interpreters=2\n{MAIN}"), &["GK0010 1"]),
+        ("3.11", "WSGIDaemonProcess a interpreters=2\n".into(), &["GK0010 1"]),
+        ("3.14t", "WSGIDaemonProcess a interpreters=2 free-threading=on\n".into(), &["GK0010 1"]),
+        ("3.11", "WSGIDaemonProcess a interpreters=1\n".into(), &[]),
+    ];
+    let mut seen: Vec<&str> = Vec::new();
+    for (python, text, expected) in &cases {
+        assert_eq!(said(python, text), *expected, "{python}:\n{text}");
+        seen.extend(expected.iter().map(|e| e.split(' ').next().unwrap()));
+    }
+    for code in (198..=205).map(|n| format!("WSGI0{n}")).chain(["GK0010".to_owned()]) {
+        assert!(seen.contains(&&*code), "{code} has no case");
+        assert!(codes::explain(&code).unwrap().contains("What to do:"), "{code}");
+    }
+    assert!(codes::explain("GK0011").unwrap().contains("free-threading=required"));
+}
+
+#[test]
+fn each_group_is_judged_by_its_own_python_and_named_once() {
+    let text = "WSGIDaemonProcess old python=/p/3.11\nWSGIDaemonProcess new python=/p/3.14\n\
+                WSGIDaemonProcess free python=/p/3.14t free-threading=on\nWSGIPerInterpreterGIL On\n";
+    let loaded = read("3.14", text);
+    let messages: Vec<&str> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "WSGIPerInterpreterGIL needs Python 3.12 or later and has no effect in process group `old` (Python 3.11)",
+            "an own GIL means nothing without a GIL and is skipped in process group `free` (Python 3.14t)",
+        ]
+    );
+}
+
+#[test]
+fn a_required_mode_that_cannot_be_had_is_an_error() {
+    let loaded = read("3.14", "WSGIDaemonProcess a free-threading=required\n");
+    assert!(loaded.site.is_none());
+    let error = loaded.diagnostics[0].line();
+    assert!(error.contains("process group `a` (Python 3.14) has none"), "{error}");
+}
+
+#[test]
+fn switch_intervals_are_checked() {
+    for wrong in ["0", "-1", "fast", "5ms", "nan", "inf"] {
+        let text = format!("{GROUP}WSGISwitchInterval {wrong}\n");
+        assert!(read("3.14", &text).site.is_none(), "{wrong}");
+        let text = format!("WSGIDaemonProcess a switch-interval={wrong}\n");
+        assert!(read("3.14", &text).site.is_none(), "{wrong}");
+    }
+}
+
+#[test]
+fn check_tells_the_effective_mode_of_each_application_group() {
+    let text = "WSGISwitchInterval 0.01\nWSGIDaemonProcess a switch-interval=0.02\n\
+                WSGIDaemonProcess b interpreters=3 switch-interval=0.03\n\
+                WSGIDaemonProcess c python=/p/3.14t free-threading=on\n\
+                <WSGIInterpreterOptions process-group=a application-group=x>\nWSGIPerInterpreterGIL On\n\
+                WSGISwitchInterval 0.001\n</WSGIInterpreterOptions>\n\
+                WSGIImportScript /x.py process-group=a application-group=x\n\
+                WSGIImportScript /x.py process-group=b application-group=y\n";
+    let report: serde_json::Value =
+        serde_json::from_str(&gk_config::report::json(&read("3.14", text))).unwrap();
+    let mut told = Vec::new();
+    for group in report["effective"].as_array().unwrap() {
+        for mode in group["application_groups"].as_array().unwrap() {
+            let text = |value: &serde_json::Value| value.to_string().replace('"', "");
+            let of = [&group["process_group"], &mode["application_group"]].map(text).join("/");
+            told.push(format!(
+                "{of} {} {} {}",
+                text(&mode["gil_mode"]),
+                mode["interpreters"],
+                mode["switch_interval"]
+            ));
+        }
+    }
+    assert_eq!(
+        told,
+        [
+            "a/ shared 1 0.02",
+            "a/x own 1 0.001",
+            "b/ shared 1 0.03",
+            "b/y own 3 0.03",
+            "c/ free-threading 1 null"
+        ]
+    );
+}

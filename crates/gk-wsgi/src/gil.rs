@@ -1,0 +1,72 @@
+//! The GIL that comes back: in a process without one, CPython turns it on for good when an extension module is imported that
+//! does not declare that it can do without. Here that is noticed and named; what follows from it is the worker's.
+//!
+//! CPython turns the GIL on for the length of *every* import of an extension module, so that a look at it says nothing while
+//! one is under way in another thread. So imports are counted, and the look that counts is that of the last one to end.
+
+use crate::host::log;
+use gk_python::Attached;
+use gk_wire::log::Level;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+static RETURNED: OnceLock<String> = OnceLock::new();
+static IMPORTS: Mutex<Imports> = Mutex::new(Imports { running: 0, suspects: Vec::new() });
+
+/// The extension modules that are being imported in this process, in whichever interpreter.
+struct Imports {
+    running: u32,
+    /// Those that ended and left the GIL on, while others were running.
+    suspects: Vec<String>,
+}
+
+/// The module that turned the GIL back on in this process, if one did.
+pub fn returned() -> Option<&'static str> {
+    RETURNED.get().map(String::as_str)
+}
+
+/// Whether there is a GIL at this moment.
+pub fn enabled(py: Attached<'_>) -> bool {
+    if !gk_python::version::FREE_THREADED_BUILD {
+        return true;
+    }
+    let enabled = py.import("sys").and_then(|sys| sys.call_method("_is_gil_enabled", &[])?.truth());
+    enabled.unwrap_or(true)
+}
+
+/// Records and logs that this module turned the GIL back on; the first one counts.
+pub fn came_back(module: &str) {
+    if RETURNED.set(module.to_owned()).is_ok() {
+        let text = format!(
+            "The GIL is back on in this process, which is to run without it: {module} does not declare that it can do \
+             without the GIL"
+        );
+        log(Level::Error, Some("GK0011"), &text);
+    }
+}
+
+fn imports() -> MutexGuard<'static, Imports> {
+    IMPORTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn import_began() {
+    imports().running += 1;
+}
+
+pub(crate) fn import_ended(py: Attached<'_>, module: &str) {
+    let enabled = enabled(py);
+    let mut imports = imports();
+    imports.running = imports.running.saturating_sub(1);
+    if enabled {
+        imports.suspects.push(format!("the module '{module}'"));
+    } else {
+        imports.suspects.clear();
+    }
+    // Looked at once more: what was seen above may have been another thread's import.
+    if imports.running == 0 && self::enabled(py) {
+        let suspects = std::mem::take(&mut imports.suspects).join(" or ");
+        drop(imports);
+        came_back(if suspects.is_empty() { "a module" } else { &suspects });
+    } else if imports.running == 0 {
+        imports.suspects.clear();
+    }
+}
