@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 from running import Gilkeeper
+
+# Needs a Python that can do without the GIL.
+collect_ignore = [] if os.environ.get("GILKEEPER_PYTHON_NAME", "").endswith("t") else ["test_free_threading.py"]
 
 
 @pytest.fixture

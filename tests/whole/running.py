@@ -22,17 +22,25 @@ MEGABYTE = 1 << 20
 class Gilkeeper(harness.Server):
     """The server under test with a configuration, or, where `arguments` are given, from the command line alone."""
 
-    def __init__(self, files: list[Path], conf: str = "", arguments: list[str] | None = None, name: str = "whole") -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        conf: str = "",
+        arguments: list[str] | None = None,
+        name: str = "whole",
+        admin: int | None = None,
+    ) -> None:
         super().__init__(files, conf, name, "ours")
-        self.arguments = arguments
+        self.arguments, self.admin = arguments, admin
         self.server_root = self.root / "server-root"
 
     def command(self) -> list[str]:
+        pages = "off" if self.admin is None else f"127.0.0.1:{self.admin}"
         if self.arguments is None:
-            return super().command()
+            return [*super().command()[:-1], pages]
         given = [argument.replace("{app}", str(self.root / "app")) for argument in self.arguments]
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
-        return [harness.gilkeeper(), "serve", *given, *address, "--server-root", str(self.server_root), "--admin", "off"]
+        return [harness.gilkeeper(), "serve", *given, *address, "--server-root", str(self.server_root), "--admin", pages]
 
     def tell(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Runs `gilkeeper …` against this server."""

@@ -1,0 +1,139 @@
+"""Processes without a GIL on a free-threaded build, beside other modes and another CPython; the GIL that comes back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import client
+import harness
+import pytest
+from harness import APPS
+from parallel import assert_side_by_side
+from running import Gilkeeper
+
+Start = Callable[..., Gilkeeper]
+FILES = [APPS / "modes.py"]
+OTHER = os.environ.get("GILKEEPER_OTHER_PYTHON", "")
+
+THREE = f"""
+WSGIDaemonProcess free threads=4 free-threading=on
+WSGIDaemonProcess own threads=4
+WSGIDaemonProcess plain threads=4 python={OTHER} switch-interval=0.002
+<WSGIInterpreterOptions process-group=own>
+    WSGIPerInterpreterGIL On
+    WSGISwitchInterval 0.003
+</WSGIInterpreterOptions>
+WSGIScriptAlias /free ${{APP}}/modes.py process-group=free application-group=%{{GLOBAL}}
+WSGIScriptAlias /free-named ${{APP}}/modes.py process-group=free application-group=named
+WSGIScriptAlias /own ${{APP}}/modes.py process-group=own application-group=one
+WSGIScriptAlias /own-two ${{APP}}/modes.py process-group=own application-group=two
+WSGIScriptAlias /own-main ${{APP}}/modes.py process-group=own application-group=%{{GLOBAL}}
+WSGIScriptAlias /plain ${{APP}}/modes.py process-group=plain application-group=%{{GLOBAL}}
+"""
+
+# Python, GIL mode, switch interval in seconds, process group, application group.
+TOLD = {
+    "/free": ("3.14t", "free-threading", None, "free", ""),
+    "/free-named": ("3.14t", "free-threading", None, "free", "named"),
+    "/own": ("3.14t", "own", 0.003, "own", "one"),
+    "/own-two": ("3.14t", "own", 0.003, "own", "two"),
+    "/own-main": ("3.14t", "shared", 0.003, "own", ""),
+    "/plain": ("3.14", "shared", 0.002, "plain", ""),
+}
+
+
+def test_three_modes_and_two_pythons_in_one_server(gilkeeper: Start) -> None:
+    server = gilkeeper(FILES, THREE)
+    for target, (python, mode, interval, *groups) in TOLD.items():
+        seen = server.ask(target).json
+        assert (seen["python"], seen["gil_mode"]) == (python, mode), target
+        assert seen["switch_interval"] == (interval and pytest.approx(interval)), target
+        assert [seen["process_group"], seen["application_group"]] == seen["environ"] == groups
+    workers = {one["process_group"]: one["gil_mode"] for one in server.status()["workers"]}
+    assert workers == {"free": "free-threading", "own": "own", "plain": "shared"}
+    assert_side_by_side(server, ("/free", "/free"), unlike=("/plain", "/plain"))
+    assert_side_by_side(server, ("/free", "/free-named"), unlike=("/own-main", "/own-main"))
+    assert_side_by_side(server, ("/own", "/own-two"), unlike=("/own", "/own"))
+
+
+# === the GIL that comes back ===
+
+EXTENSION = """
+#include <Python.h>
+/* Nothing here says that it can do without the GIL. */
+static struct PyModuleDef_Slot slots[] = {{0, NULL}};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "needs_gil", NULL, 0, NULL, slots};
+PyMODINIT_FUNC PyInit_needs_gil(void) { return PyModuleDef_Init(&definition); }
+"""
+ASK = "import sysconfig; print(sysconfig.get_path('include'), sysconfig.get_config_var('EXT_SUFFIX'))"
+
+
+@pytest.fixture(scope="module")
+def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small extension module that needs the GIL."""
+    folder = tmp_path_factory.mktemp("extension")
+    source = folder / "needs_gil.c"
+    source.write_text(EXTENSION)
+    python = str(Path(harness.gilkeeper()).parent / "python")
+    include, suffix = subprocess.run([python, "-c", ASK], capture_output=True, text=True, check=True).stdout.split()
+    target = folder / f"needs_gil{suffix}"
+    subprocess.run(["cc", "-shared", "-fPIC", f"-I{include}", str(source), "-o", str(target)], check=True)
+    return target
+
+
+def group(mode: str) -> str:
+    mount = "WSGIScriptAlias / ${APP}/modes.py process-group=free application-group=%{GLOBAL}"
+    return f"WSGIDaemonProcess free threads=2 free-threading={mode} python-path=${{APP}}\n{mount}\n"
+
+
+def readyz(server: Gilkeeper) -> client.Response:
+    assert server.admin is not None
+    return client.ask(server.admin, "/readyz")
+
+
+def test_a_module_that_turns_the_gil_on_is_named_everywhere(gilkeeper: Start, extension: Path) -> None:
+    server = gilkeeper([*FILES, extension], group("on"), admin=harness.free_port())
+    assert server.ask("/").json["gil_mode"] == "free-threading"
+    harness.until(lambda: readyz(server).body == b"ready\n", "it is ready")
+    seen = server.ask("/?import=needs_gil").json
+    assert (seen["gil_mode"], seen["switch_interval"]) == ("shared", pytest.approx(0.005))
+    server.wait_log(r"GK0011: .*the module 'needs_gil'")
+    # It goes on, and the marks stay.
+    worker = harness.until(lambda: next((w for w in server.status()["workers"] if w["gil_returned"]), None), "it is marked")
+    assert (worker["state"], worker["gil_mode"], worker["gil_returned"]) == ("ready", "shared", "the module 'needs_gil'")
+    assert "needs_gil" in server.tell("status").stdout
+    answer = harness.until(lambda: "needs_gil" in (answer := readyz(server)).body.decode() and answer, "/readyz tells")
+    assert answer.status == 200 and b"process group 'free'" in answer.body
+    server.ask("/?import=needs_gil")
+    assert server.log().count("GK0011") == 1
+    assert server.ask("/").status == 200
+
+
+def test_required_refuses_a_deploy_that_turns_the_gil_on(gilkeeper: Start, extension: Path) -> None:
+    server = gilkeeper([*FILES, extension], group("required"), admin=harness.free_port())
+    assert server.ask("/").json["gil_mode"] == "free-threading"
+    before = server.workers()
+    script = server.root / "app" / "modes.py"
+    good = script.read_text()
+    script.write_text(good.replace("import json", "import json, needs_gil"))
+    told = server.tell("reload")
+    assert told.returncode == 1, told
+    assert "free-threading=required" in told.stderr and "'needs_gil'" in told.stderr and "Traceback" not in told.stderr
+    assert server.workers() == before and server.ask("/").json["gil_mode"] == "free-threading"
+    script.write_text(good)
+    assert server.tell("reload").returncode == 0
+    harness.until(lambda: readyz(server).status == 200, "it is ready")
+
+
+def test_required_makes_a_worker_not_ready(gilkeeper: Start, extension: Path) -> None:
+    server = gilkeeper([*FILES, extension], group("required"), admin=harness.free_port())
+    harness.until(lambda: readyz(server).status == 200, "it is ready")
+    server.ask("/?import=needs_gil")
+    answer = harness.until(lambda: (answer := readyz(server)).status == 503 and answer, "it is not ready")
+    assert answer.body.startswith(b"not ready") and b"'needs_gil'" in answer.body
+    assert server.status()["workers"][0]["state"] == "failed"
+    # Slower, not wrong: it is the load balancer's to send nobody here.
+    assert server.ask("/").status == 200
