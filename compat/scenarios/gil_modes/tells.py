@@ -1,0 +1,26 @@
+"""Tells whether its interpreter is an isolated one, as those with a GIL of their own are, and what it was given."""
+
+import json
+import sys
+import threading
+
+
+def isolated():
+    thread = None
+    try:
+        thread = threading.Thread(target=int, daemon=True)
+        thread.start()
+    except RuntimeError:
+        return True
+    thread.join()
+    return False
+
+
+def application(environ, start_response):
+    seen = {
+        "isolated": isolated(),
+        "switch_interval": sys.getswitchinterval(),
+        "application_group": environ["mod_wsgi.application_group"],
+    }
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(seen).encode()]
