@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import time
 
 import mod_wsgi
 
@@ -99,8 +100,9 @@ def application(environ, start_response):
         write = start_response("200 OK", [("Content-Type", "text/plain")])
         write(b"written ")
         return [b"and returned"]
-    if path == "/raises":
-        raise RuntimeError("as asked")
+    if path == "/pause":
+        # Other threads take over: without it a few threads would serve everything.
+        time.sleep(0.002)
     if path == "/cycle":
         # Garbage that only the collector finds, with a reference to the request in it.
         one = {"environ": environ}

@@ -79,6 +79,10 @@ impl Class for Host {
             name: c"track",
             doc: c"track(requests, /)\n--\n\nFrom now on, each running request has a dict of its own in this dict.",
         },
+        Method {
+            name: c"frames",
+            doc: c"frames()\n--\n\n(number of the thread state, frame) of each thread that runs code here. Needs a GIL.",
+        },
     ];
 
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
@@ -86,6 +90,11 @@ impl Class for Host {
         match (index, args) {
             (1, []) => return active::request_id(py, &self.tracking),
             (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
+            (3, []) => {
+                let pair = |(state, frame)| py.tuple(&[py.int(state as i64)?, frame]);
+                let pairs = py.frames().into_iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+                return py.list(&pairs);
+            }
             _ => {}
         }
         let [level, text, rest @ ..] = args else {
