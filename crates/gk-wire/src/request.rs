@@ -97,11 +97,12 @@ impl<'o> RequestWriter<'o> {
         out.put_f64_le(n.request_start);
         out.put_f64_le(n.queue_start);
         for text in [
-            t.method,
             t.uri,
-            t.script_name,
             t.path_info,
             t.query,
+            // From here on, the requests of one connection are mostly alike: see `RequestView::alike`.
+            t.method,
+            t.script_name,
             t.server_name,
             t.server_addr,
             t.remote_addr,
@@ -134,6 +135,9 @@ pub struct RequestView<'a> {
     pub numbers: Numbers,
     /// The texts.
     pub texts: Texts<'a>,
+    /// All that the requests of one connection mostly have in common, in wire form: method, `SCRIPT_NAME`, the server's
+    /// name and address, the client's address, and every pair.
+    pub alike: &'a [u8],
     count: u16,
     pairs: &'a [u8],
 }
@@ -155,12 +159,14 @@ impl<'a> RequestView<'a> {
             request_start: f64::from_le_bytes(n.array()?),
             queue_start: f64::from_le_bytes(n.array()?),
         };
+        let (uri, path_info, query) = (r.bytes()?, r.bytes()?, r.bytes()?);
+        let alike = r.rest;
         let texts = Texts {
+            uri,
+            path_info,
+            query,
             method: r.bytes()?,
-            uri: r.bytes()?,
             script_name: r.bytes()?,
-            path_info: r.bytes()?,
-            query: r.bytes()?,
             server_name: r.bytes()?,
             server_addr: r.bytes()?,
             remote_addr: r.bytes()?,
@@ -174,7 +180,7 @@ impl<'a> RequestView<'a> {
         if !r.rest.is_empty() {
             return Err(WireError::Malformed("Request"));
         }
-        Ok(Self { numbers, texts, count, pairs })
+        Ok(Self { numbers, texts, alike, count, pairs })
     }
 
     /// Environ entries that are not among the texts: headers in CGI form and per-request additions.
