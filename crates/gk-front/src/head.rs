@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use gk_wire::frame::{WORKER_ERROR, WireError};
 use gk_wire::request::{Numbers, RequestWriter, Texts};
 use gk_wire::response::HeadView;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 use http::{StatusCode, Version, request::Parts};
 
 use crate::proxy_trust::Overlay;
@@ -33,15 +33,16 @@ pub struct ResponseHead {
     pub bad: Option<&'static str>,
 }
 
-/// Decodes the payload of a `Head` frame.
-pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
+/// Decodes the payload of a `Head` frame. `headers`: a map whose memory may be used again.
+pub fn response(payload: &[u8], flags: u8, mut headers: HeaderMap) -> Result<ResponseHead, WireError> {
+    headers.clear();
     let view = HeadView::decode(payload)?;
     let status = StatusCode::from_u16(view.status).ok().filter(|s| s.as_u16() >= 200);
     let mut head = ResponseHead {
         bad: status.is_none().then_some("a status that is no final HTTP status"),
         status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         reason: None,
-        headers: HeaderMap::with_capacity(8),
+        headers,
         length: None,
         longest: 0,
         close: false,
@@ -53,7 +54,7 @@ pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
     }
     for (name, value) in view.headers() {
         head.longest = head.longest.max(name.len() + value.len() + ": ".len());
-        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else {
+        let (Ok(name), Ok(value)) = (header_name(name), HeaderValue::from_bytes(value)) else {
             head.bad = Some("a header that HTTP does not allow");
             continue;
         };
@@ -81,6 +82,19 @@ pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
         }
     }
     Ok(head)
+}
+
+/// A header's name. The most frequent ones are known by their usual spelling.
+fn header_name(name: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+    Ok(match name {
+        b"Content-Type" | b"content-type" => header::CONTENT_TYPE,
+        b"Content-Length" | b"content-length" => header::CONTENT_LENGTH,
+        b"Set-Cookie" | b"set-cookie" => header::SET_COOKIE,
+        b"Cache-Control" | b"cache-control" => header::CACHE_CONTROL,
+        b"Location" | b"location" => header::LOCATION,
+        b"Vary" | b"vary" => header::VARY,
+        _ => return HeaderName::from_bytes(name),
+    })
 }
 
 /// A `Content-Length` value: digits only, within `u64`.
@@ -220,7 +234,7 @@ mod tests {
         }
         writer.finish();
         let (header, payload, _) = split(&out).unwrap().unwrap();
-        response(payload, header.flags).unwrap()
+        response(payload, header.flags, HeaderMap::new()).unwrap()
     }
 
     #[test]
