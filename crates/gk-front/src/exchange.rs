@@ -65,9 +65,9 @@ impl Exchange {
         Poll::Pending
     }
 
-    /// Takes the head, for which [`Exchange::head`] waited, and what there is of the body. `headers` is a map whose memory
-    /// may be used again.
-    pub fn begun(&self, headers: HeaderMap) -> Begun {
+    /// Takes the head, for which [`Exchange::head`] waited, and what there is of the body. `headers` is emptied and gets the
+    /// response's.
+    pub fn begun(&self, headers: &mut HeaderMap) -> Begun {
         let mut slots = self.link.slots.borrow_mut();
         let slot = slots.get(self.id).expect("a slot lives as long as its exchange");
         slot.has_head = false;

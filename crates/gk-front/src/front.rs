@@ -175,6 +175,7 @@ impl Front {
         if let Some(known) = current.known.borrow().get(&key[..]) {
             return Ok(Rc::clone(known));
         }
+        limits::host(host)?;
         let path = &limits::path(parts)?;
         let question = Question {
             local: conn.ends.local.parse::<IpAddr>().ok().map(|ip| (ip, conn.ends.local_port).into()),

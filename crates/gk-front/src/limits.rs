@@ -13,7 +13,7 @@ use crate::reply::{BAD_LENGTH, BOTH_FRAMINGS, METHODS, Refusal};
 /// What the head says that later steps want to know.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'p> {
-    /// The authority that the request is for.
+    /// The authority that the request is for; [`host`] checks its bytes.
     pub host: Option<&'p [u8]>,
     /// A header about the length of the body is there, so [`body`] is worth asking.
     pub framed: bool,
@@ -90,12 +90,15 @@ fn authority<'p>(parts: &'p Parts, fields: &Fields<'p>) -> Result<Option<&'p [u8
     if fields.hosts == 0 && parts.version != Version::HTTP_10 {
         return Err(Refusal::Bad("The request has no Host header."));
     }
-    match parts.uri.authority().map_or(fields.host, |a| Some(a.as_str().as_bytes())) {
-        Some(name) if !name.iter().all(|b| HOST_BYTES[usize::from(*b)]) => {
-            Err(Refusal::Bad("The Host header is malformed."))
-        }
-        other => Ok(other),
+    Ok(parts.uri.authority().map_or(fields.host, |a| Some(a.as_str().as_bytes())))
+}
+
+/// Checks the bytes of the authority. Asked when something is looked up for it, not for what is remembered.
+pub fn host(name: Option<&[u8]>) -> Result<(), Refusal> {
+    if name.unwrap_or_default().iter().all(|byte| HOST_BYTES[usize::from(*byte)]) {
+        return Ok(());
     }
+    Err(Refusal::Bad("The Host header is malformed."))
 }
 
 /// Bytes that may stand in a host name, an address or their port.
@@ -170,7 +173,7 @@ mod tests {
             ..HttpLimits::default()
         };
         let parts = parts(request);
-        check(&parts, &http, false)?;
+        host(check(&parts, &http, false)?.host)?;
         path(&parts)?;
         Ok(())
     }

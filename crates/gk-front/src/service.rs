@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, SERVER};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, SERVER};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -21,7 +21,7 @@ use crate::client::{Conn, Phase};
 use crate::exchange::{Begun, Early, Exchange};
 use crate::files;
 use crate::front::{Current, Front, Routed};
-use crate::head::{self, Facts, ResponseHead};
+use crate::head::{self, Facts};
 use crate::limits;
 use crate::pool::Turned;
 use crate::proxy_trust;
@@ -52,7 +52,9 @@ pub async fn serve(
     let answer = asked.answer(incoming, &mut entry).await;
     let last = asked.is_last();
     let mut response = match answer {
-        Ok(Answer::Worker(exchange, routed)) => respond(&conn, &mut parts, exchange, &routed),
+        Ok(Answer::Worker(exchange, routed)) => {
+            respond(&conn, &mut parts, exchange, &routed, entry.is_some())
+        }
         Ok(Answer::Own(response)) => *response,
         Err(Refusal::Gone) => return Err(Hangup),
         Err(refusal) => {
@@ -64,7 +66,6 @@ pub async fn serve(
         }
     };
     let headers = response.headers_mut();
-    headers.entry(SERVER).or_insert(HeaderValue::from_static(crate::SOFTWARE));
     if last {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -100,11 +101,12 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     async fn answer(&self, incoming: Incoming, entry: &mut Option<Box<Entry>>) -> Result<Answer, Refusal> {
-        let own = |response| Answer::Own(Box::new(response));
+        let own = |response| Answer::Own(Box::new(named(response)));
         let site = self.current.compiled.site();
         let seen = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
         if self.parts.uri.path() == "*" {
             // About the server as a whole, so no application is asked.
+            limits::host(seen.host)?;
             limits::path(self.parts)?;
             return Ok(own(reply::options().map(|text| ResponseBody::whole(self.conn, text, true))));
         }
@@ -346,8 +348,9 @@ fn respond(
     parts: &mut Parts,
     exchange: Exchange,
     routed: &Routed,
+    logged: bool,
 ) -> Response<ResponseBody> {
-    let Begun { head, body } = exchange.begun(std::mem::take(&mut parts.headers));
+    let Begun { head, body } = exchange.begun(&mut parts.headers);
     if let Some(bad) = head.bad {
         let text = format!("the application's response has {bad}");
         crate::note(Level::Error, Some(&conn.ends.client), &text);
@@ -366,12 +369,13 @@ fn respond(
     if head.worker_error || overridden {
         tokio::task::spawn_local(exchange.discard());
         let mut page = reply::plain(head.status).map(|text| ResponseBody::whole(conn, text, true));
-        if let Some(retry) = head.headers.get(http::header::RETRY_AFTER) {
-            page.headers_mut().insert(http::header::RETRY_AFTER, retry.clone());
+        if let Some(retry) = parts.headers.remove(RETRY_AFTER) {
+            page.headers_mut().insert(RETRY_AFTER, retry);
         }
-        return page;
+        return named(page);
     }
     let bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
+    let mut told = false;
     let body = match body {
         Early::Whole(_) if bodiless => ResponseBody::nothing(conn),
         _ if bodiless => {
@@ -381,29 +385,41 @@ fn respond(
         }
         Early::Whole(bytes) => {
             let trusted = head.length.is_none_or(|length| length == bytes.len() as u64);
+            // hyper writes the length of what it has whole; a header is made of it where somebody else wants to see it.
+            told = trusted && !bytes.is_empty() && !logged;
             ResponseBody::whole(conn, bytes, trusted)
         }
         Early::File(file) => ResponseBody::file(conn, file),
         Early::More => ResponseBody::worker(conn, exchange),
     };
-    assemble(head, body)
-}
-
-fn page(conn: &Rc<Conn>, refusal: &Refusal) -> Response<ResponseBody> {
-    reply::page(refusal).map(|text: Bytes| ResponseBody::whole(conn, text, true))
-}
-
-fn assemble(head: ResponseHead, body: ResponseBody) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
+    let headers = response.headers_mut();
+    std::mem::swap(headers, &mut parts.headers);
+    if let Some(length) = head.length.filter(|_| !told) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    if head.close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if !head.server {
+        headers.append(SERVER, HeaderValue::from_static(crate::SOFTWARE));
+    }
     if let Some(reason) = head.reason
         && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason)
     {
         response.extensions_mut().insert(reason);
     }
-    if head.close {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    response
+}
+
+/// A page of ours.
+fn page(conn: &Rc<Conn>, refusal: &Refusal) -> Response<ResponseBody> {
+    named(reply::page(refusal).map(|text: Bytes| ResponseBody::whole(conn, text, true)))
+}
+
+/// With the `Server` header.
+fn named(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    response.headers_mut().insert(SERVER, HeaderValue::from_static(crate::SOFTWARE));
     response
 }
