@@ -33,7 +33,7 @@ impl<'p> Attached<'p> {
     /// Takes an owned reference, or the raised exception when the pointer is null.
     pub(crate) fn owned(self, raw: *mut ffi::PyObject) -> Result<Object<'p>, PyError<'p>> {
         match NonNull::new(raw) {
-            Some(raw) => Ok(Object { raw, py: self }),
+            Some(raw) => Ok(Object::new(raw, self)),
             None => Err(PyError::take(self)),
         }
     }
@@ -217,7 +217,7 @@ impl<'p> Attached<'p> {
             // SAFETY: as above.
             let id = unsafe { ffi::PyThreadState_GetID(state) } as u64;
             if let Some(raw) = NonNull::new(frame.cast()) {
-                found.push((id, Object { raw, py: self }));
+                found.push((id, Object::new(raw, self)));
             }
             // SAFETY: as above.
             state = unsafe { ffi::PyThreadState_Next(state) };

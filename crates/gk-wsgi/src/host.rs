@@ -79,6 +79,10 @@ impl Class for Host {
             name: c"frames",
             doc: c"frames()\n--\n\n(number of the thread state, frame) of each thread that runs code here. Needs a GIL.",
         },
+        Method {
+            name: c"references",
+            doc: c"references()\n--\n\n(objects, kept, instances) this library holds; None where they are not counted.",
+        },
     ];
 
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
@@ -86,6 +90,11 @@ impl Class for Host {
         match (index, args) {
             (1, []) => return active::request_id(py, &self.tracking),
             (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
+            (4, []) => {
+                let Some(held) = gk_python::balance::held() else { return Ok(py.none()) };
+                let counts = held.iter().map(|count| py.int(*count)).collect::<Result<Vec<_>, _>>()?;
+                return py.tuple(&counts);
+            }
             (3, []) => {
                 let pair = |(state, frame)| py.tuple(&[py.int(state as i64)?, frame]);
                 let pairs = py.frames().into_iter().map(pair).collect::<Result<Vec<_>, _>>()?;

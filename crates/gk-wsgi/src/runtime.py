@@ -520,6 +520,8 @@ def prepare():
     gilkeeper.__dict__.update(shared, gil_mode=facts["gil_mode"], version=facts["version"])
     gilkeeper.__dict__["switch_interval"] = switch_interval
     gilkeeper.__dict__["active_requests"] = list_active_requests
+    # For tests of the server itself.
+    gilkeeper.__dict__["_references"] = host.references
 
 
 prepare()
