@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 use gk_wire::frame::{WORKER_ERROR, WireError};
 use gk_wire::request::{Numbers, RequestWriter, Texts};
-use gk_wire::response::HeadView;
+use gk_wire::response::{HeadView, Headers};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 use http::{StatusCode, Version, request::Parts};
 
@@ -127,8 +127,8 @@ pub struct Facts<'a> {
     pub end: bool,
     /// What trusted proxies changed.
     pub overlay: Option<&'a Overlay>,
-    /// Environ entries of this request beside headers.
-    pub extra: &'a [(&'a [u8], &'a [u8])],
+    /// Environ entries that all requests for this place have.
+    pub extra: &'a Headers,
 }
 
 /// Writes the `Request` frame.
@@ -181,9 +181,7 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
             writer.pair(name, value);
         }
     }
-    for (name, value) in facts.extra {
-        writer.pair(name, value);
-    }
+    writer.pairs(facts.extra);
     writer.finish();
 }
 
@@ -361,13 +359,15 @@ mod tests {
             queue_start: 0.0,
         };
         let mut out = BytesMut::new();
+        let mut extra = Headers::default();
+        extra.push(b"A", b"B");
         let facts = Facts {
             numbers,
             texts: Texts::default(),
             pass_authorization: false,
             end: true,
             overlay: None,
-            extra: &[(b"A", b"B")],
+            extra: &extra,
         };
         encode(&mut out, 9, &parts, &facts);
         let (_, payload, _) = split(&out).unwrap().unwrap();
