@@ -207,6 +207,20 @@ fn usual_key(name: &HeaderName) -> Option<&'static [u8]> {
     })
 }
 
+/// What each byte of a header's name is in an environ key; 0 for those that none may hold.
+const CGI_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        if (byte as u8).is_ascii_alphanumeric() {
+            table[byte] = (byte as u8).to_ascii_uppercase();
+        }
+        byte += 1;
+    }
+    table[b'-' as usize] = b'_';
+    table
+};
+
 /// `HTTP_…` names made in place.
 struct CgiName {
     buffer: [u8; 128],
@@ -229,13 +243,13 @@ impl CgiName {
         }
         let end = 5 + name.len();
         let place = self.buffer.get_mut(5..end)?;
+        let mut odd = false;
         for (to, from) in place.iter_mut().zip(name.bytes()) {
-            *to = match from {
-                b'a'..=b'z' => from - 32,
-                b'0'..=b'9' | b'A'..=b'Z' => from,
-                b'-' => b'_',
-                _ => return None,
-            };
+            *to = CGI_BYTES[usize::from(from)];
+            odd |= *to == 0;
+        }
+        if odd {
+            return None;
         }
         Some(&self.buffer[..end])
     }
