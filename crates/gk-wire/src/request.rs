@@ -105,11 +105,12 @@ impl<'o> RequestWriter<'o> {
     /// Starts the frame. `end`: the request has no body.
     pub fn begin(out: &'o mut BytesMut, id: u32, end: bool, n: &Numbers, t: &Texts<'_>) -> Self {
         let texts = [
-            t.method,
             t.uri,
-            t.script_name,
             t.path_info,
             t.query,
+            // From here on, the requests of one connection are mostly alike: see `RequestView::alike`.
+            t.method,
+            t.script_name,
             t.server_name,
             t.server_addr,
             t.remote_addr,
@@ -154,6 +155,9 @@ pub struct RequestView<'a> {
     pub numbers: Numbers,
     /// The texts.
     pub texts: Texts<'a>,
+    /// All that the requests of one connection mostly have in common, in wire form: method, `SCRIPT_NAME`, the server's
+    /// name and address, the client's address, and every pair.
+    pub alike: &'a [u8],
     count: u16,
     pairs: &'a [u8],
 }
@@ -175,12 +179,14 @@ impl<'a> RequestView<'a> {
             request_start: f64::from_le_bytes(n.array()?),
             queue_start: f64::from_le_bytes(n.array()?),
         };
+        let (uri, path_info, query) = (r.bytes()?, r.bytes()?, r.bytes()?);
+        let alike = r.rest;
         let texts = Texts {
+            uri,
+            path_info,
+            query,
             method: r.bytes()?,
-            uri: r.bytes()?,
             script_name: r.bytes()?,
-            path_info: r.bytes()?,
-            query: r.bytes()?,
             server_name: r.bytes()?,
             server_addr: r.bytes()?,
             remote_addr: r.bytes()?,
@@ -194,7 +200,7 @@ impl<'a> RequestView<'a> {
         if !r.rest.is_empty() {
             return Err(WireError::Malformed("Request"));
         }
-        Ok(Self { numbers, texts, count, pairs })
+        Ok(Self { numbers, texts, alike, count, pairs })
     }
 
     /// Environ entries that are not among the texts: headers in CGI form and per-request additions.
