@@ -1,6 +1,7 @@
 //! [`Kept`]: a reference without an attachment, turned back into an object under a new one.
 
 use crate::attached::Attached;
+use crate::balance::Held;
 use crate::object::Object;
 use pyo3_ffi as ffi;
 use std::ptr::NonNull;
@@ -20,18 +21,24 @@ unsafe impl Sync for Kept {}
 // === impl Kept ===
 
 impl Kept {
+    /// # Panics
+    /// When attached to another interpreter.
+    pub(crate) fn belongs(&self, py: Attached<'_>) {
+        assert!(
+            py.interpreter() == self.interpreter,
+            "an object was used in another interpreter: this is a bug"
+        );
+    }
+
     /// The object under an attachment to its own interpreter.
     ///
     /// # Panics
     /// When attached to another interpreter: a bug of the caller that must not reach CPython.
     pub fn bind<'p>(&self, py: Attached<'p>) -> Object<'p> {
-        assert!(
-            py.interpreter() == self.interpreter,
-            "an object was used in another interpreter: this is a bug"
-        );
+        self.belongs(py);
         // SAFETY: a live reference of this interpreter, and the thread is attached to it.
         unsafe { ffi::Py_INCREF(self.raw.as_ptr()) };
-        Object { raw: self.raw, py }
+        Object::new(self.raw, py)
     }
 
     /// The length of a `list`, 0 for anything else, without touching its reference count: several threads may ask at once
@@ -51,10 +58,8 @@ impl Kept {
 
     /// Gives the reference back.
     pub fn release(self, py: Attached<'_>) {
-        assert!(
-            py.interpreter() == self.interpreter,
-            "an object was used in another interpreter: this is a bug"
-        );
+        self.belongs(py);
+        Held::Kept.given_back();
         // SAFETY: this value owned one reference; it is not used again.
         unsafe { ffi::Py_DECREF(self.raw.as_ptr()) };
     }

@@ -2,6 +2,7 @@
 //! one that may.
 
 use crate::attached::Attached;
+use crate::balance::Held;
 use crate::error::PyError;
 use crate::kept::Kept;
 use pyo3_ffi as ffi;
@@ -19,6 +20,7 @@ pub struct Object<'p> {
 
 impl Drop for Object<'_> {
     fn drop(&mut self) {
+        Held::Object.given_back();
         // SAFETY: an owned reference, and `py` says the thread is attached.
         unsafe { ffi::Py_DECREF(self.raw.as_ptr()) }
     }
@@ -28,7 +30,7 @@ impl Clone for Object<'_> {
     fn clone(&self) -> Self {
         // SAFETY: a live reference under attachment.
         unsafe { ffi::Py_INCREF(self.raw.as_ptr()) };
-        Self { raw: self.raw, py: self.py }
+        Self::new(self.raw, self.py)
     }
 }
 
@@ -37,7 +39,14 @@ impl<'p> Object<'p> {
         self.raw.as_ptr()
     }
 
+    /// Takes a reference over.
+    pub(crate) fn new(raw: NonNull<ffi::PyObject>, py: Attached<'p>) -> Self {
+        Held::Object.taken();
+        Self { raw, py }
+    }
+
     pub(crate) fn into_raw(self) -> *mut ffi::PyObject {
+        Held::Object.given_back();
         let raw = self.raw.as_ptr();
         std::mem::forget(self);
         raw
@@ -50,6 +59,8 @@ impl<'p> Object<'p> {
 
     /// A reference that may outlive the attachment.
     pub fn keep(self) -> Kept {
+        Held::Object.given_back();
+        Held::Kept.taken();
         let interpreter = self.py.interpreter();
         let raw = self.raw;
         std::mem::forget(self);
@@ -186,6 +197,16 @@ impl<'p> Object<'p> {
         self.py.owned(unsafe { ffi::PyDict_Copy(self.raw()) })
     }
 
+    /// `self[key] = value` of a `dict`, with a key that is kept for this purpose.
+    ///
+    /// # Panics
+    /// When attached to another interpreter than the key's.
+    pub fn set_kept(&self, key: &Kept, value: &Object<'p>) -> Result<(), PyError<'p>> {
+        key.belongs(self.py);
+        // SAFETY: all live, the key by its own reference; on something that is no dict it raises SystemError.
+        self.py.check(unsafe { ffi::PyDict_SetItem(self.raw(), key.raw.as_ptr(), value.raw()) })
+    }
+
     /// Length.
     pub fn size(&self) -> Result<usize, PyError<'p>> {
         // SAFETY: live.
@@ -197,6 +218,21 @@ impl<'p> Object<'p> {
     pub fn to_tuple(&self) -> Result<Object<'p>, PyError<'p>> {
         // SAFETY: live.
         self.py.owned(unsafe { ffi::PySequence_Tuple(self.raw()) })
+    }
+
+    /// Length of a `list` at this moment, 0 of other kinds.
+    pub fn list_len(&self) -> usize {
+        if !self.is_list() {
+            return 0;
+        }
+        // SAFETY: a live list.
+        unsafe { ffi::PyList_Size(self.raw()) as usize }
+    }
+
+    /// Item of a `list`; an error when it has become shorter.
+    pub fn list_item(&self, index: usize) -> Result<Object<'p>, PyError<'p>> {
+        // SAFETY: live; wrong kind or index raises; gives an owned reference also where other threads change the list.
+        self.py.owned(unsafe { ffi::compat::PyList_GetItemRef(self.raw(), index as ffi::Py_ssize_t) })
     }
 
     /// Item of a `tuple`.
@@ -216,7 +252,7 @@ impl<'p> Object<'p> {
         // SAFETY: live; something that is no iterator cannot come here through `iter`.
         let raw = unsafe { ffi::PyIter_Next(self.raw()) };
         match NonNull::new(raw) {
-            Some(raw) => Ok(Some(Object { raw, py: self.py })),
+            Some(raw) => Ok(Some(Object::new(raw, self.py))),
             None => PyError::pending(self.py).map_or(Ok(None), Err),
         }
     }

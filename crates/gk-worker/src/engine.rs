@@ -4,7 +4,6 @@
 use crate::ending::Ending;
 use crate::groups::Groups;
 use crate::link::Link;
-use bytes::Bytes;
 use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::application::NumberedProfile;
@@ -33,11 +32,16 @@ struct Present {
     stopping: bool,
 }
 
+/// A request's frame and its profile.
+pub(crate) type AtHand = (Arc<[u8]>, Arc<NumberedProfile>);
+
 /// What one request thread does.
 #[derive(Default)]
 pub(crate) struct Slot {
     /// Microseconds since `Engine::started` at which it took its request, plus one; 0 when idle.
     pub(crate) since: AtomicU64,
+    /// CPython's number of the thread's state in the interpreter it serves in.
+    pub(crate) state: AtomicU64,
     /// CPython's number of the interpreter it serves in.
     pub(crate) interpreter: AtomicI64,
     /// `threading.get_ident()` of the thread.
@@ -45,7 +49,7 @@ pub(crate) struct Slot {
     /// `RequestTimeout` was raised in it; what is left of that must not hit its next request.
     pub(crate) interrupted: AtomicBool,
     /// The request it serves.
-    pub(crate) request: Mutex<Option<(Bytes, Arc<NumberedProfile>)>>,
+    pub(crate) request: Mutex<Option<AtHand>>,
 }
 
 /// Figures for timers and status.

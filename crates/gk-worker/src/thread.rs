@@ -49,6 +49,7 @@ fn serve_batch(
     states.attach(group.interpreter, |py| {
         let slot = &engine.slots[index];
         slot.ident.store(py.thread_ident(), Ordering::Relaxed);
+        slot.state.store(py.state_id(), Ordering::Relaxed);
         slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);
         let mut next = Some(job);
         while let Some(job) = next {
@@ -70,7 +71,7 @@ fn serve_one(
     let started = Instant::now();
     let now = engine.at(started);
     *slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-        Some((job.payload.clone(), Arc::clone(&job.profile)));
+        Some((Arc::clone(&job.payload), Arc::clone(&job.profile)));
     slot.since.store(now, Ordering::Release);
     engine.counters.started.fetch_add(1, Ordering::Relaxed);
     if !job.profile.profile.ignore_activity {

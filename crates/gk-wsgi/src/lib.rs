@@ -12,6 +12,7 @@
 mod active;
 pub mod application;
 pub mod call;
+mod connections;
 mod conversation;
 mod environ;
 mod events;
