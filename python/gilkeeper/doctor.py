@@ -91,7 +91,6 @@ class Watch:
         self.modules = {}
         self.threads = []
         self.shutdown = []
-        self.executing = []
         self.warned = None
 
     def begin(self):
@@ -113,14 +112,12 @@ class Watch:
 
         def step(loader, name, stage, act):
             before, watch.warned = gil(), None
-            watch.executing.append(name)
             try:
                 result = act()
             except BaseException as error:
                 tell("refused", name=name, file=loader.path, stage=stage, error=one_line(error))
                 raise
             finally:
-                watch.executing.pop()
                 if before is False and gil():
                     tell("gil-back", name=watch.warned or name)
             return result
@@ -153,7 +150,9 @@ class Watch:
             if found:
                 self.warned = found[1]
             elif re.search("sub-?interpreter", text, re.IGNORECASE):
-                tell("warned", name=self.executing[-1] if self.executing else None, text=" ".join(text.split()))
+                caller = self.places.chain(sys._getframe(1))
+                by = [name for name, kind in caller if kind == "installed" and name != "warnings"]
+                tell("warned", name=by[-1] if by else None, text=" ".join(text.split()))
             else:
                 show(message)
 

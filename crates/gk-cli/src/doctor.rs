@@ -9,6 +9,8 @@ mod event;
 mod finding;
 mod report;
 mod study;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trial;
 
@@ -254,10 +256,9 @@ impl Patient {
             Some(Some(error)) => conduct::cut(error),
             None => died(trial),
         };
+        let (script, python) = (&self.shown, self.python.display());
         Err(Failure::Input(format!(
-            "{} does not import in the main interpreter either: {why}; make `{} -c 'import …'` work first",
-            self.shown,
-            self.python.display()
+            "{script} does not import in the main interpreter of {python}: {why}; make it import there first"
         )))
     }
 }
@@ -265,10 +266,8 @@ impl Patient {
 /// What became of a child that did not come to the end of the import.
 fn died(trial: &Trial) -> String {
     let last = trial.output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-    let at = trial.place().unwrap_or(last);
     match (trial.death(), trial.end) {
-        (Some(death), _) if at.is_empty() => death,
-        (Some(death), _) => format!("{death}, at {at}"),
+        (Some(death), _) => death,
         (None, event::End::Status(status)) => {
             format!("the process left with status {status} ({})", conduct::cut(last))
         }

@@ -6,6 +6,7 @@ use super::event::{Asked, Kind, Passage, Trial};
 use super::finding::{application, left, listed};
 use super::report::{Finding, Level, Mode, ModuleReport};
 use super::study::{Outcome, Place, Setting, Trials, What};
+use std::collections::BTreeSet;
 
 /// What CPython says of a daemon thread in an interpreter that allows none.
 const NO_DAEMONS: &str = "daemon thread";
@@ -19,8 +20,10 @@ pub fn of_application(trials: &Trials, mode: Mode, modules: &[ModuleReport]) -> 
         let done = failed.is_some();
         found.extend(failed);
         for (name, text) in &passage.warned {
-            let owner = modules.iter().find(|m| Some(&m.name) == name.as_ref());
-            let subject = owner.map_or_else(|| "the application".to_owned(), ModuleReport::owner);
+            let package = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+            let of = name.as_deref().map(package);
+            let owner = modules.iter().find(|m| Some(package(&m.name)) == of).map(ModuleReport::owner);
+            let subject = owner.or(of).unwrap_or_else(|| "the application".to_owned());
             let text = format!("{subject} warns when it is imported there: {}", cut(text));
             found.push(finding(mode, Level::Caution, "warns", subject, text, advice::GLOBAL.into()));
         }
@@ -66,10 +69,9 @@ fn import(
         if !passage.open.is_empty() {
             return None;
         }
-        let text = match (trial.death(), trial.place(), left(trial)) {
-            (Some(death), Some(at), _) => format!("The import was {death}, at {at}"),
-            (Some(death), None, _) => format!("The import was {death}"),
-            (None, _, status) => {
+        let text = match (trial.death(), left(trial)) {
+            (Some(death), _) => format!("The import was {death}"),
+            (None, status) => {
                 format!("The process left during the import with status {}", status.unwrap_or(0))
             }
         };
@@ -161,8 +163,9 @@ fn unexplained(trials: &Trials, modules: &[ModuleReport]) -> Option<Finding> {
 fn end(mode: Mode, trial: &Trial) -> Option<Finding> {
     let death = trial.death().filter(|_| trial.ending)?;
     let threads = trial.passages.iter().filter_map(|p| p.imported.as_ref()).flat_map(|i| &i.threads);
-    let alive: Vec<String> =
+    let alive: BTreeSet<String> =
         threads.filter(|t| t.alive == Some(true) && t.daemon == Some(false)).map(shown).collect();
+    let alive: Vec<String> = alive.into_iter().collect();
     let hangs = matches!(trial.end, super::event::End::TimeOver(_));
     let (what, begin) =
         if hangs { ("end-hangs", "does not end") } else { ("end-crashes", "crashes at its end") };
@@ -223,11 +226,16 @@ pub fn undeclared(modules: &[ModuleReport]) -> Option<Finding> {
     Some(found)
 }
 
+/// Where it was asked for.
+pub fn place(asked: &Asked) -> String {
+    match asked.kind {
+        Kind::Application => format!("{} line {}", asked.file, asked.line),
+        _ => format!("{} line {}", asked.by, asked.line),
+    }
+}
+
 fn shown(asked: &Asked) -> String {
-    let place = match (asked.kind, asked.by.as_str()) {
-        (Kind::Application, _) | (_, "_mod_wsgi_script") => format!("{} line {}", asked.file, asked.line),
-        (_, by) => format!("{by} line {}", asked.line),
-    };
+    let place = place(asked);
     match (&asked.name, &asked.function, asked.number) {
         (Some(name), ..) => format!("thread '{name}', started by {place}"),
         (_, Some(function), _) => format!("{function} by {place}"),

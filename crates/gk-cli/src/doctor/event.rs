@@ -132,7 +132,7 @@ pub struct Passage {
     pub open: Vec<String>,
     /// Modules that turned the GIL on.
     pub gil_back: Vec<String>,
-    /// Warnings about sub-interpreters, with the extension module that was being loaded.
+    /// Warnings about sub-interpreters, with the module whose code was running.
     pub warned: Vec<(Option<String>, String)>,
     /// Threads that were not allowed to start.
     pub failed_threads: Vec<String>,
@@ -246,20 +246,33 @@ impl Trial {
         trial
     }
 
-    /// What its death is called, when the time was over or a signal ended it.
+    /// How it died, when the time was over or a signal ended it: with Python's own reason and place, if it wrote them.
     pub fn death(&self) -> Option<String> {
-        match self.end {
-            End::Status(_) => None,
-            End::Signal(signal) => Some(match gk_sys::signal::name(signal) {
-                Some(name) => format!("ended by SIG{name}"),
-                None => format!("ended by signal {signal}"),
-            }),
-            End::TimeOver(seconds) => Some(format!("not done after {seconds} s")),
-        }
+        let death = match self.end {
+            End::Status(_) => return None,
+            End::TimeOver(seconds) => format!("not done after {seconds} s"),
+            End::Signal(signal) => match (gk_sys::signal::name(signal), self.fatal()) {
+                (Some(name), Some(fatal)) => format!("ended by SIG{name}, {fatal}"),
+                (Some(name), None) => format!("ended by SIG{name}"),
+                (None, _) => format!("ended by signal {signal}"),
+            },
+        };
+        Some(match self.place() {
+            Some(place) => format!("{death}, at {place}"),
+            None => death,
+        })
+    }
+
+    /// The sentence that Python dies with, unless it only names the signal.
+    fn fatal(&self) -> Option<&str> {
+        let said = self.output.lines().find_map(|line| line.strip_prefix("Fatal Python error: "));
+        said.filter(|said| {
+            !["Aborted", "Segmentation fault", "Bus error", "Illegal instruction"].contains(said)
+        })
     }
 
     /// Where Python's own report of a crash or of a hang says it was.
-    pub fn place(&self) -> Option<&str> {
+    fn place(&self) -> Option<&str> {
         self.output
             .lines()
             .map(str::trim)
@@ -295,7 +308,6 @@ mod tests {
         assert_eq!(trial.passages[0].refused["b"], "ImportError: no");
         assert_eq!(trial.passages[0].loading[0].1[0], ("wsgi".to_owned(), Kind::Application));
         assert!(!trial.passages[0].fine());
-        assert_eq!(trial.death().unwrap(), "ended by SIGSEGV");
-        assert_eq!(trial.place(), Some("File \"z.py\", line 3 in f"));
+        assert_eq!(trial.death().unwrap(), "ended by SIGSEGV, at File \"z.py\", line 3 in f");
     }
 }

@@ -43,14 +43,15 @@ pub fn report(trials: &Trials, question: &Question<'_>) -> Report {
     let mut findings = Vec::new();
     for mode in Mode::ALL {
         if question.why_not(mode).is_some() {
-            findings.extend((mode == Mode::FreeThreading).then(|| conduct::undeclared(&modules)).flatten());
-        } else {
+            let wanted = mode == Mode::FreeThreading && (question.asked(mode) || question.modes.is_empty());
+            findings.extend(wanted.then(|| conduct::undeclared(&modules)).flatten());
+        } else if tried(trials, mode) {
             findings.extend(of_modules(mode, &modules));
             findings.extend(conduct::of_application(trials, mode, &modules));
         }
     }
     findings.extend(conduct::everywhere(&passage));
-    findings.sort_by(|a, b| (a.level, a.mode, &a.subject).cmp(&(b.level, b.mode, &b.subject)));
+    findings.sort_by_key(|f| (f.level, f.mode, f.subject.to_lowercase()));
     let modes: Vec<ModeReport> =
         Mode::ALL.map(|mode| judged(trials, question, mode, &findings)).into_iter().collect();
     let version = reference.and_then(|t| t.version.clone()).unwrap_or_default();
@@ -73,12 +74,16 @@ pub fn report(trials: &Trials, question: &Question<'_>) -> Report {
     }
 }
 
+fn tried(trials: &Trials, mode: Mode) -> bool {
+    mode.places().iter().all(|place| trials.contains_key(&(place.tried().0, What::Application)))
+}
+
 fn judged(trials: &Trials, question: &Question<'_>, mode: Mode, findings: &[Finding]) -> ModeReport {
     let (asked, why) = (question.asked(mode), question.why_not(mode).cloned());
     let error = |place: &Place| application(trials, *place)?.1.imported.as_ref()?.error.clone();
     let import_error = mode.places().iter().find_map(error);
     let against = |f: &Finding| f.level == Level::Unsafe && (f.mode == Some(mode) || f.mode.is_none());
-    let tried = mode.places().iter().all(|p| trials.contains_key(&(p.tried().0, What::Application)));
+    let tried = tried(trials, mode);
     let verdict = match (why.is_some() || !tried, findings.iter().any(against)) {
         (true, _) => Verdict::Untried,
         (false, true) => Verdict::Unsafe,
@@ -121,7 +126,7 @@ fn of_modules(mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
     for module in modules {
         let found = mode.places().iter().find_map(|place| {
             let outcome = module.outcomes.get(place)?;
-            Some((*place, outcome)).filter(|(_, outcome)| **outcome != Outcome::Loads)
+            Some((*place, outcome)).filter(|(_, outcome)| outcome.speaks_against())
         });
         let Some((place, outcome)) = found else { continue };
         groups.entry((module.owner(), word(outcome), place)).or_default().push((module, outcome));
@@ -159,6 +164,7 @@ pub fn word(outcome: &Outcome) -> &'static str {
         Outcome::Crashes { .. } => "crashes",
         Outcome::Hangs { .. } => "hangs",
         Outcome::GilBack { .. } => "gil-back",
+        Outcome::Unused => "unused",
         Outcome::NotReached => "not-reached",
     }
 }
@@ -172,11 +178,14 @@ fn happens(outcome: &Outcome, place: Place) -> String {
     };
     match outcome {
         Outcome::Loads => format!("loads {place}"),
+        Outcome::Unused => format!("is not asked for {place}"),
         Outcome::Refuses { .. } => format!("refuses to load {place}"),
         Outcome::Lost { .. } => format!("silently loses its C part {place}: the import goes on without it"),
         Outcome::Crashes { .. } => format!("crashes {place}"),
         Outcome::Hangs { .. } => format!("hangs {place}"),
-        Outcome::GilBack { seen: true } => "turns the GIL back on for the whole process".to_owned(),
+        Outcome::GilBack { seen: true } => {
+            "turns the GIL back on for the whole process, unless it is forced off".to_owned()
+        }
         Outcome::GilBack { seen: false } => {
             "does not declare that it runs without the GIL, which turns it back on".to_owned()
         }

@@ -101,8 +101,17 @@ pub enum Outcome {
         /// Whether that was seen; otherwise it follows from what the module declares.
         seen: bool,
     },
+    /// A module of Python's own that nothing asks for there.
+    Unused,
     /// Nothing that was tried came as far as this module.
     NotReached,
+}
+
+impl Outcome {
+    /// Whether it belongs into a finding.
+    pub fn speaks_against(&self) -> bool {
+        !matches!(self, Self::Loads | Self::Unused)
+    }
 }
 
 /// The trials to make next; none: the study is done. `settings` are those asked for, beside the main interpreter.
@@ -156,6 +165,9 @@ pub fn modules(trials: &Trials) -> Vec<&Described> {
 pub fn outcome(trials: &Trials, place: Place, module: &Described) -> Outcome {
     let name = &module.name;
     let found = decided(trials, place, name).unwrap_or_else(|| alone(trials, place, name));
+    if module.kind == Kind::Standard && found == (Outcome::Lost { error: None }) {
+        return Outcome::Unused;
+    }
     if place != Place::FreeThreading || found != Outcome::Loads {
         return found;
     }
@@ -249,11 +261,7 @@ fn died(trial: &Trial, passage: &Passage, name: &str) -> Option<Outcome> {
     if passage.imported.is_some() || passage.open.last().is_none_or(|open| open != name) {
         return None;
     }
-    let death = trial.death()?;
-    let error = match trial.place() {
-        Some(place) => format!("{death}, at {place}"),
-        None => death,
-    };
+    let error = trial.death()?;
     let hung = matches!(trial.end, super::event::End::TimeOver(_));
     Some(if hung { Outcome::Hangs { error } } else { Outcome::Crashes { error } })
 }
@@ -287,7 +295,3 @@ fn alone(trials: &Trials, place: Place, name: &str) -> Outcome {
         },
     }
 }
-
-#[cfg(test)]
-#[path = "study_tests.rs"]
-mod tests;

@@ -16,14 +16,18 @@ pub fn page(report: &Report) -> String {
     let _ = writeln!(out, "Application {}", report.script);
     let _ = writeln!(out, "Python      CPython {}{t}, {}\n", report.python.version, report.python.executable);
     for mode in &report.modes {
+        let against = |f: &&super::report::Finding| f.level == Level::Unsafe && f.mode == Some(mode.mode);
         let verdict = match mode.verdict {
-            Verdict::Safe => "safe",
-            Verdict::Unsafe => "unsafe",
-            Verdict::Untried => "not tried",
+            Verdict::Safe => "safe".to_owned(),
+            Verdict::Unsafe => match report.findings.iter().filter(against).count() {
+                1 => "unsafe, 1 finding".to_owned(),
+                many => format!("unsafe, {many} findings"),
+            },
+            Verdict::Untried => "not tried".to_owned(),
         };
-        let why = mode.why.as_deref().or(mode.import_error.as_deref());
-        let why = why.map_or_else(String::new, |why| format!(": {}", super::conduct::cut(why)));
-        let _ = writeln!(out, "{:16}  {verdict}{why}", mode.mode.name());
+        let error = mode.import_error.as_ref().map(|e| format!("; the import ends with {}", short(e)));
+        let why = mode.why.as_ref().map(|why| format!(": {why}")).or(error).unwrap_or_default();
+        let _ = writeln!(out, "{:15}  {verdict}{why}", mode.mode.name());
     }
     modules(&mut out, report);
     threads(&mut out, report);
@@ -49,9 +53,8 @@ pub fn page(report: &Report) -> String {
 
 /// The table; of Python's own modules only those with something to say.
 fn modules(out: &mut String, report: &Report) {
-    let shown = |m: &&ModuleReport| {
-        m.kind != Kind::Standard || m.outcomes.values().any(|outcome| *outcome != Outcome::Loads)
-    };
+    let shown =
+        |m: &&ModuleReport| m.kind != Kind::Standard || m.outcomes.values().any(Outcome::speaks_against);
     let rest = report.modules.iter().filter(|m| !shown(m)).count();
     let listed: Vec<&ModuleReport> = report.modules.iter().filter(shown).collect();
     if !listed.is_empty() {
@@ -142,11 +145,16 @@ fn threads(out: &mut String, report: &Report) {
         let kind = if thread.daemon == Some(true) { "daemon" } else { "not daemon" };
         let state = if thread.alive == Some(true) { "running" } else { "ended" };
         let name = thread.name.as_deref().unwrap_or("?");
-        let _ = writeln!(
-            out,
-            "  {name}: {kind}, {state}, by {} ({} line {})",
-            thread.by, thread.file, thread.line
-        );
+        let _ = writeln!(out, "  {name}: {kind}, {state}, by {}", super::conduct::place(thread));
+    }
+}
+
+/// An exception at the end of a line.
+fn short(error: &str) -> String {
+    const MOST: usize = 60;
+    match error.len() > MOST {
+        true => format!("{}…", error[..error.floor_char_boundary(MOST)].trim_end()),
+        false => error.to_owned(),
     }
 }
 
