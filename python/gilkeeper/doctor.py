@@ -246,6 +246,9 @@ class Declared:
         self.head = object.__basicsize__
         self.get_def = ctypes.pythonapi.PyModule_GetDef
         self.get_def.argtypes, self.get_def.restype = [ctypes.py_object], ctypes.c_void_p
+        # Knows modules of single-phase initialisation only.
+        self.find = ctypes.pythonapi.PyState_FindModule
+        self.find.argtypes, self.find.restype = [ctypes.c_void_p], ctypes.c_void_p
         self.at = lambda address: ctypes.c_void_p.from_address(address).value or 0
         self.int_at = lambda address: ctypes.c_int.from_address(address).value
 
@@ -260,7 +263,7 @@ class Declared:
             return unknown
         # PyModuleDef_Base is a head, m_init, m_index, m_copy; then m_name, m_doc, m_size, m_methods, m_slots.
         slots = self.at(definition + self.head + 7 * self.word)
-        if not slots and self.at(definition + self.head):
+        if not slots and self.find(definition):
             return {"phases": "single", "interpreters": "single-phase", "gil": self.held(module)}
         found = {}
         for position in range(64 if slots else 0):
@@ -409,21 +412,27 @@ def in_another(job):
     except ImportError:
         import _xxsubinterpreters as interpreters
     own = job["interpreter"] == "own"
-    named = "isolated" if own else "legacy"
+    # Up to 3.12 an interpreter with other threads cannot be entered again: the last one begins its end at once.
+    entered_once = sys.version_info < (3, 13)
     made = []
     for number in range(1, job["interpreters"] + 1):
-        made.append(interpreters.create(named) if sys.version_info >= (3, 13) else interpreters.create(isolated=own))
+        made.append(interpreters.create(isolated=own) if entered_once else interpreters.create("isolated" if own else "legacy"))
         text = (
             f"namespace = {{'__name__': 'gilkeeper_doctor', '__file__': {SOURCE!r}}}\n"
             f"exec(compile(open({SOURCE!r}, 'rb').read(), {SOURCE!r}, 'exec'), namespace)\n"
             f"callbacks = namespace['trial']({job!r}, {number})\n"
         )
+        if entered_once and job["end"] and number == job["interpreters"]:
+            text += "namespace['tell']('ending')\nnamespace['stop'](callbacks)\nimport threading\nthreading._shutdown()\n"
         interpreters.run_string(made[-1], text)
     if job["end"]:
-        tell("ending")
-        for one in made:
-            interpreters.run_string(one, "namespace['stop'](callbacks)")
-            interpreters.destroy(one)
+        if entered_once:
+            interpreters.destroy(made[-1])
+        else:
+            tell("ending")
+            for one in made:
+                interpreters.run_string(one, "namespace['stop'](callbacks)")
+                interpreters.destroy(one)
         tell("ended")
     os._exit(0)
 

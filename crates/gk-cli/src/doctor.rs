@@ -64,6 +64,7 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
     let question = Question {
         script: &patient.shown,
         executable: &patient.python.to_string_lossy(),
+        minor: patient.build.minor,
         free_threaded: patient.build.free_threaded,
         modes: &asked,
         impossible: &impossible,

@@ -14,6 +14,8 @@ pub struct Question<'a> {
     pub script: &'a str,
     /// The Python's executable.
     pub executable: &'a str,
+    /// Its minor version.
+    pub minor: u8,
     /// Whether it is a free-threaded build.
     pub free_threaded: bool,
     /// The modes of `--for`; none: all that this Python has.
@@ -44,6 +46,8 @@ pub fn report(trials: &Trials, question: &Question<'_>) -> Report {
     for mode in Mode::ALL {
         if question.why_not(mode).is_some() {
             let wanted = mode == Mode::FreeThreading && (question.asked(mode) || question.modes.is_empty());
+            // Before 3.13 no module can declare it.
+            let wanted = wanted && question.minor >= 13;
             findings.extend(wanted.then(|| conduct::undeclared(&modules)).flatten());
         } else if tried(trials, mode) {
             findings.extend(of_modules(mode, &modules));

@@ -92,7 +92,10 @@ fn outcomes(trials: &Trials, place: Place) -> Vec<Outcome> {
 
 fn judge(trials: &Trials, modes: &[Mode], impossible: &[(Mode, String)]) -> Report {
     let (script, executable) = ("wsgi.py", "/usr/bin/python3.14");
-    report(trials, &Question { script, executable, free_threaded: impossible.is_empty(), modes, impossible })
+    report(
+        trials,
+        &Question { script, executable, minor: 14, free_threaded: impossible.is_empty(), modes, impossible },
+    )
 }
 
 fn no_free_threading() -> Vec<(Mode, String)> {
