@@ -124,9 +124,12 @@ fn described(trials: &Trials) -> Vec<ModuleReport> {
     found
 }
 
+/// Modules to which the same happens, and what it is.
+type Members<'r> = Vec<(&'r ModuleReport, &'r Outcome)>;
+
 /// Findings that gather the modules of one distribution to which the same happens.
 fn of_modules(mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
-    let mut groups: BTreeMap<(String, &'static str, Place), Vec<(&ModuleReport, &Outcome)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, &'static str, Place), Members<'_>> = BTreeMap::new();
     for module in modules {
         let found = mode.places().iter().find_map(|place| {
             let outcome = module.outcomes.get(place)?;
