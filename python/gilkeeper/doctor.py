@@ -378,7 +378,9 @@ def trial(job, number):
     watch.stand_in(job)
     watch.begin()
     for name, module in watch.early:
-        watch.modules[name] = (module, module.__spec__.origin)
+        # A `.pth` file may have loaded it; of Python's own it is this file that did.
+        if watch.places.kind(module.__spec__.origin) != "standard":
+            watch.modules[name] = (module, module.__spec__.origin)
     paths(job)
     sys.argv = ["mod_wsgi"]
     acts = {"application": application, "import": lambda job: importlib.import_module(job["name"]), "extension": extension}

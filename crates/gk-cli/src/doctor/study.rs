@@ -138,12 +138,8 @@ pub fn next(trials: &Trials, settings: &[Setting]) -> Vec<Job> {
             let name = &module.name;
             let decided = decided(trials, place, name).is_some();
             if !decided {
-                let roots = roots(reference, name).into_iter().map(|root| (setting, What::Import(root)));
-                let open: Vec<Job> = roots.filter(|job| !trials.contains_key(job)).collect();
-                match open.is_empty() {
-                    true => jobs.insert((setting, What::Extension(name.clone()))),
-                    false => open.into_iter().map(|job| jobs.insert(job)).fold(false, |_, new| new),
-                };
+                let open = imports(trials, place, name).into_iter().find(|job| !trials.contains_key(job));
+                jobs.insert(open.unwrap_or_else(|| (setting, What::Extension(name.clone()))));
             }
             // The warning names the first module only: each one that may be a culprit is loaded alone.
             if setting == Setting::Free && suspect(module) && !seen_back(trials, name) {
@@ -196,22 +192,42 @@ fn seen_back(trials: &Trials, name: &str) -> bool {
     free.flat_map(|(_, trial)| &trial.passages).any(|p| p.gil_back.iter().any(|n| n == name))
 }
 
-/// The modules whose import by itself would load this one, outermost first: the first one of each installed package in the
-/// chain below the application's last own module.
-pub fn roots(reference: &Trial, name: &str) -> Vec<String> {
-    let loading = reference.passages.first().into_iter().flat_map(|p| &p.loading);
-    let Some((_, chain)) = loading.clone().find(|(n, _)| n == name) else { return vec![name.to_owned()] };
-    let own = chain.iter().rposition(|(_, kind)| *kind == Kind::Application);
-    let mut packages = BTreeSet::new();
-    let below = chain[own.map_or(0, |at| at + 1)..].iter().filter(|(_, kind)| *kind == Kind::Installed);
-    let mut roots: Vec<String> = below
-        .filter(|(module, _)| packages.insert(module.split('.').next().unwrap_or(module)))
-        .map(|(module, _)| module.clone())
-        .collect();
-    if roots.is_empty() {
-        roots.push(name.to_owned());
+/// The imports by name that would load this module, the farthest first: for each installed package in the chain below the
+/// application's last own module, the first of its modules that ran, then the last one (which is behind a lazy import,
+/// maybe) unless its package failed already.
+fn imports(trials: &Trials, place: Place, name: &str) -> Vec<Job> {
+    let (setting, index) = place.tried();
+    let job = |module: &str| (setting, What::Import(module.to_owned()));
+    let fine = |job: &Job| trials.get(job).and_then(|t| t.passages.get(index)).is_some_and(Passage::fine);
+    let mut found = Vec::new();
+    for (first, last) in packages(trials, name) {
+        let first = job(&first);
+        let inner = Some(job(&last)).filter(|last| *last != first && fine(&first));
+        found.push(first);
+        found.extend(inner);
     }
-    roots
+    found
+}
+
+/// First and last module of each package in the chain.
+fn packages(trials: &Trials, name: &str) -> Vec<(String, String)> {
+    let reference = trials.get(&(Setting::Main, What::Application));
+    let mut loading = reference.and_then(|t| t.passages.first()).into_iter().flat_map(|p| &p.loading);
+    let chain = loading.find(|(n, _)| n == name).map(|(_, chain)| chain.as_slice()).unwrap_or_default();
+    let own = chain.iter().rposition(|(_, kind)| *kind == Kind::Application);
+    let below = chain[own.map_or(0, |at| at + 1)..].iter().filter(|(_, kind)| *kind == Kind::Installed);
+    let package = |module: &str| module.split('.').next().unwrap_or_default().to_owned();
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (module, _) in below {
+        match found.iter_mut().find(|(first, _)| package(first) == package(module)) {
+            Some((_, last)) => module.clone_into(last),
+            None => found.push((module.clone(), module.clone())),
+        }
+    }
+    if found.is_empty() {
+        found.push((name.to_owned(), name.to_owned()));
+    }
+    found
 }
 
 /// The outcome as far as imports by name tell it.
@@ -228,18 +244,16 @@ fn decided(trials: &Trials, place: Place, name: &str) -> Option<Outcome> {
     if let Some(found) = told(application, index, name, true) {
         return Some(found);
     }
-    let reference = trials.get(&(Setting::Main, What::Application))?;
-    let roots = roots(reference, name);
-    let tried = |root: &String| trials.get(&(setting, What::Import(root.clone())));
-    for (position, root) in roots.iter().enumerate() {
-        let innermost = position + 1 == roots.len();
-        if let Some(found) = tried(root).and_then(|trial| told(trial, index, name, innermost)) {
+    let imports = imports(trials, place, name);
+    for (position, job) in imports.iter().enumerate() {
+        let nearest = position + 1 == imports.len();
+        if let Some(found) = trials.get(job).and_then(|trial| told(trial, index, name, nearest)) {
             return Some(found);
         }
     }
-    // Nothing went on without it, so the exception counts. The innermost import is the nearest to it.
+    // Nothing went on without it, so the exception counts. The last import is the nearest to it.
     let error = |trial: &Trial| trial.passages.get(index)?.refused.get(name).cloned();
-    let all: Option<Vec<&Trial>> = roots.iter().map(tried).collect();
+    let all: Option<Vec<&Trial>> = imports.iter().map(|job| trials.get(job)).collect();
     let error = all?.into_iter().rev().find_map(error).or_else(|| error(application));
     error.map(|error| Outcome::Refuses { error })
 }

@@ -119,6 +119,33 @@ fn what_refuses_first_does_not_hide_the_rest() {
 }
 
 #[test]
+fn what_a_package_imports_later_is_not_lost_when_the_package_loads() {
+    let chain = json!([
+        ["_mod_wsgi_script", "application"],
+        ["other", "installed"],
+        ["a", "installed"],
+        ["a.lazy", "installed"]
+    ]);
+    let mut main = loads(&[("a.one", None)], None);
+    main[1]["chain"] = chain;
+    main.push(described("a.one", UNDECLARED));
+    let mut trials = Trials::from([
+        ((Setting::Main, APPLICATION), fine(vec![main])),
+        ((Setting::Own, APPLICATION), fine(vec![loads(&[], Some("ImportError: other"))])),
+    ]);
+    let own = [Setting::Own];
+    let mut steps = Vec::new();
+    for name in ["other", "a", "a.lazy"] {
+        steps.extend(next(&trials, &own));
+        let events = if name == "a.lazy" { loads(&[("a.one", None)], None) } else { loads(&[], None) };
+        trials.insert(import(Setting::Own, name), fine(vec![events]));
+    }
+    assert_eq!(steps, ["other", "a", "a.lazy"].map(|name| import(Setting::Own, name)));
+    assert!(next(&trials, &own).is_empty());
+    assert_eq!(outcomes(&trials, Place::OwnGil), [Outcome::Loads]);
+}
+
+#[test]
 fn an_application_that_does_not_import_anywhere_is_not_studied() {
     let broken = fine(vec![loads(&[], Some("ImportError: x"))]);
     assert!(next(&Trials::from([((Setting::Main, APPLICATION), broken)]), &BOTH).is_empty());

@@ -60,8 +60,22 @@ fn modules(out: &mut String, report: &Report) {
     if !listed.is_empty() {
         let places: Vec<Place> =
             Place::ALL.into_iter().filter(|p| listed.iter().any(|m| m.outcomes.contains_key(p))).collect();
-        let mut rows = vec![head(&places)];
-        rows.extend(listed.iter().map(|m| row(m, &places)));
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        let mut more: Vec<usize> = Vec::new();
+        for row in listed.iter().map(|m| row(m, &places)) {
+            // Modules of one distribution that share everything but the name share a line.
+            match rows.iter().position(|r| r[0] != "-" && r[0] == row[0] && r[2..] == row[2..]) {
+                Some(at) => more[at] += 1,
+                None => {
+                    rows.push(row);
+                    more.push(0);
+                }
+            }
+        }
+        for (row, more) in rows.iter_mut().zip(more).filter(|(_, more)| *more > 0) {
+            row[1].push_str(&format!(" and {more} more"));
+        }
+        rows.insert(0, head(&places));
         out.push('\n');
         table(out, &rows);
     }
