@@ -4,6 +4,7 @@
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
 use gk_wire::control::FrontStatus;
+use gk_wire::response::Headers;
 use gk_wire::setup::ListenerSetup;
 use http::request::Parts;
 use std::cell::{Cell, RefCell};
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use crate::access_log::AccessLogs;
 use crate::client::Conn;
 use crate::clock::Clock;
+use crate::hash::BuildQuick;
 use crate::limits;
 use crate::link::Link;
 use crate::owner::Owner;
@@ -36,7 +38,7 @@ pub struct Current {
     pub generation: u64,
     /// Access logs by host.
     pub logs: AccessLogs,
-    known: RefCell<HashMap<Box<[u8]>, Rc<Routed>>>,
+    known: RefCell<HashMap<Box<[u8]>, Rc<Routed>, BuildQuick>>,
 }
 
 /// A target with what this front has for it.
@@ -47,6 +49,8 @@ pub struct Routed {
     pub target: Target,
     /// For a script: its group's pool and its profile.
     pub app: Option<(Rc<Pool>, Rc<Numbered>)>,
+    /// For a script: environ entries that are in no header.
+    pub extra: Headers,
     /// Whose the script must be.
     pub owner: Option<Owner>,
 }
@@ -174,6 +178,7 @@ impl Front {
         if let Some(known) = current.known.borrow().get(&key[..]) {
             return Ok(Rc::clone(known));
         }
+        limits::host(host)?;
         let path = &limits::path(parts)?;
         let question = Question {
             local: conn.ends.local.parse::<IpAddr>().ok().map(|ip| (ip, conn.ends.local_port).into()),
@@ -198,8 +203,13 @@ impl Front {
             }
             _ => None,
         };
+        let mut extra = Headers::default();
+        if let What::App(app) = &target.what {
+            extra.push(b"mod_wsgi.script_name", &app.script_name);
+            extra.push(b"mod_wsgi.path_info", &app.path_info);
+        }
         let fleeting = target.fleeting;
-        let routed = Rc::new(Routed { target, app, owner, path: path.clone() });
+        let routed = Rc::new(Routed { target, app, extra, owner, path: path.clone() });
         if !fleeting {
             let mut known = current.known.borrow_mut();
             if known.len() >= REMEMBERED {

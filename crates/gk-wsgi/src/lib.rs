@@ -10,6 +10,7 @@
 
 pub mod application;
 pub mod call;
+mod connections;
 mod conversation;
 mod environ;
 pub mod exchange;
