@@ -1,5 +1,5 @@
-//! What the kernel says about processes and the machine: resident memory, CPU time, kills for want of memory. Read from
-//! `/proc`; `None` where it does not say.
+//! What the kernel says about processes, threads and the machine: resident memory, CPU time, kills for want of memory.
+//! `None` where it does not say.
 
 use std::fs;
 
@@ -18,6 +18,16 @@ pub fn cpu_seconds(pid: u32) -> Option<f64> {
     Some((field(14)? + field(15)?) as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
+/// User and system CPU seconds the calling thread has used.
+pub fn thread_cpu_seconds() -> Option<(f64, f64)> {
+    // SAFETY: `rusage` is plain data for which all-zero is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: a pointer to a live local value.
+    let status = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    (status == 0).then(|| (seconds(usage.ru_utime), seconds(usage.ru_stime)))
+}
+
 /// How many processes the kernel has killed for want of memory since boot, on the whole machine.
 pub fn out_of_memory_kills() -> Option<u64> {
     let text = fs::read_to_string("/proc/vmstat").ok()?;
@@ -33,5 +43,6 @@ mod tests {
         assert!(resident(std::process::id()).unwrap() > 100_000);
         assert!(cpu_seconds(std::process::id()).unwrap() < 60.0);
         assert!(out_of_memory_kills().is_some());
+        assert!(thread_cpu_seconds().is_some_and(|(user, system)| (0.0..60.0).contains(&(user + system))));
     }
 }

@@ -1,5 +1,6 @@
 //! What the worker does for Python code of `runtime.py`: one object called `host` in each interpreter.
 
+use crate::active::{self, Tracking};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Class, Method, Object, PyError};
@@ -7,6 +8,7 @@ use gk_sys::log::{Context, write};
 use gk_wire::log::Level;
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::sync::Arc;
 
 /// Longest text of an address: an IPv6 address with a zone, a Unix path is cut.
 const LONGEST: usize = 64;
@@ -54,17 +56,52 @@ pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
 }
 
 /// The `host` object.
-pub(crate) struct Host;
+pub(crate) struct Host {
+    pub(crate) tracking: Arc<Tracking>,
+}
 
 impl Class for Host {
     const NAME: &'static CStr = c"gilkeeper.Host";
-    const METHODS: &'static [Method] = &[Method {
-        name: c"log",
-        doc: c"log(level, text, code=None, /)\n--\n\nWrites a record to the error log.",
-    }];
+    const METHODS: &'static [Method] = &[
+        Method {
+            name: c"log",
+            doc: c"log(level, text, code=None, /)\n--\n\nWrites a record to the error log.",
+        },
+        Method {
+            name: c"request_id",
+            doc: c"request_id()\n--\n\nOf the request this thread serves in this interpreter, else None.",
+        },
+        Method {
+            name: c"track",
+            doc: c"track(requests, /)\n--\n\nFrom now on, each running request has a dict of its own in this dict.",
+        },
+        Method {
+            name: c"frames",
+            doc: c"frames()\n--\n\n(number of the thread state, frame) of each thread that runs code here. Needs a GIL.",
+        },
+        Method {
+            name: c"references",
+            doc: c"references()\n--\n\n(objects, kept, instances) this library holds; None where they are not counted.",
+        },
+    ];
 
-    fn method<'p>(&self, _: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
+    fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
         let py = this.py();
+        match (index, args) {
+            (1, []) => return active::request_id(py, &self.tracking),
+            (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
+            (4, []) => {
+                let Some(held) = gk_python::balance::held() else { return Ok(py.none()) };
+                let counts = held.iter().map(|count| py.int(*count)).collect::<Result<Vec<_>, _>>()?;
+                return py.tuple(&counts);
+            }
+            (3, []) => {
+                let pair = |(state, frame)| py.tuple(&[py.int(state as i64)?, frame]);
+                let pairs = py.frames().into_iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+                return py.list(&pairs);
+            }
+            _ => {}
+        }
         let [level, text, rest @ ..] = args else {
             return Err(PyError::new(py, Builtin::TypeError, "log() takes a level and a text"));
         };

@@ -8,11 +8,13 @@
 //! Knows no sockets, frames or threads.
 #![forbid(unsafe_code)]
 
+mod active;
 pub mod application;
 pub mod call;
 mod connections;
 mod conversation;
 mod environ;
+mod events;
 pub mod exchange;
 pub mod hash;
 mod host;

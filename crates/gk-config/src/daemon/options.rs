@@ -136,7 +136,6 @@ pub const OPTIONS: &[DaemonOption] = &[
         "How long a thread may keep the GIL while others ask for it. Never reaches interpreters with a GIL of their own.",
     ),
     DaemonOption {
-        status: Status::NotBuiltYet("running without the GIL"),
         ours: true,
         ..row(
             "free-threading",
@@ -147,14 +146,13 @@ pub const OPTIONS: &[DaemonOption] = &[
         )
     },
     DaemonOption {
-        status: Status::NotBuiltYet("interpreters with a GIL of their own"),
         ours: true,
         ..row(
             "interpreters",
             "number",
             "1",
             interpreters,
-            "Own-GIL sub-interpreters behind one application group; each request goes to the least busy.",
+            "Own-GIL sub-interpreters behind each named application group (CPython 3.12 and later); each request goes to the least busy. `switch-interval=` reaches these.",
         )
     },
     row(
