@@ -24,7 +24,7 @@ PROCESSES, THREADS = 2, 8
 FLAT, FLAT_IN_SHORT = 0.05, 0.15
 # How many of the things that requests make may be there at one look and not at the other. Free lists of CPython fill up
 # slowly, to a few thousand blocks; and of the latest connections a template of environ is kept, 64 for each script.
-SLACK, SLACKS = 64, {"blocks": 5000, "our kept references": 64 * len(GROUPS) + 64}
+SLACK, SLACKS = 64, {"blocks": 8000, "our kept references": 64 * len(GROUPS) + 64}
 MIXED = """
 local paths = {"/", "/echo", "/blocks", "/write", "/cycle", "/pause"}
 local groups = {"a", "b", "c", "d"}
