@@ -6,6 +6,7 @@
 //! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
 //! * [`error`]: a raised exception as a value.
 //! * [`class`]: Python types whose instances carry a Rust value.
+//! * [`gil`]: how long threads wait for a GIL, and for whom.
 //! * [`entry`]: the doors from Python into this library, where panics stop.
 //!
 //! Words: a thread is **attached** to an interpreter when it may call Python there (it holds that interpreter's GIL where
@@ -22,6 +23,7 @@ pub mod attached;
 pub mod class;
 pub mod entry;
 pub mod error;
+pub mod gil;
 pub mod interpreter;
 pub mod kept;
 pub mod object;

@@ -2,6 +2,7 @@
 //! `/proc`; `None` where it does not say.
 
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Resident memory of a process in bytes.
 pub fn resident(pid: u32) -> Option<u64> {
@@ -24,6 +25,39 @@ pub fn out_of_memory_kills() -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
+/// The calling thread's run-queue delay: how long it could have run and was not running. The descriptor stays open, so that
+/// one reading is one system call.
+#[derive(Debug)]
+pub struct RunDelay(OwnedFd);
+
+impl RunDelay {
+    /// Of the calling thread. `None` where the kernel does not say.
+    pub fn open() -> Option<Self> {
+        let path = format!("/proc/self/task/{}/schedstat", crate::clock::thread_id());
+        let delay = Self(fs::File::open(path).ok()?.into());
+        run_delay(delay.0.as_raw_fd()).map(|_| delay)
+    }
+
+    /// The descriptor, for [`run_delay`].
+    pub fn descriptor(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Nanoseconds of run-queue delay so far, by the descriptor of a [`RunDelay`]. No allocation, no lock.
+pub fn run_delay(descriptor: RawFd) -> Option<u64> {
+    let mut text = [0u8; 64];
+    // SAFETY: a live local buffer and its length; a descriptor that is not open only gives an error.
+    let got = unsafe { libc::pread(descriptor, text.as_mut_ptr().cast(), text.len(), 0) };
+    let text = text.get(..usize::try_from(got).ok()?)?;
+    // "time on CPU, delay, time slices".
+    let second = text.split(|b| *b == b' ').nth(1)?;
+    second.iter().try_fold(0u64, |sum, digit| {
+        let digit = digit.checked_sub(b'0').filter(|d| *d < 10)?;
+        Some(sum.wrapping_mul(10).wrapping_add(u64::from(digit)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +67,10 @@ mod tests {
         assert!(resident(std::process::id()).unwrap() > 100_000);
         assert!(cpu_seconds(std::process::id()).unwrap() < 60.0);
         assert!(out_of_memory_kills().is_some());
+        assert!(crate::clock::thread_cpu_nanos() > 0);
+        let delay = RunDelay::open().unwrap();
+        let first = run_delay(delay.descriptor()).unwrap();
+        assert!(run_delay(delay.descriptor()).unwrap() >= first);
+        assert_eq!(run_delay(-1), None);
     }
 }
