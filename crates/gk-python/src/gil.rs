@@ -42,10 +42,14 @@ pub fn install() -> Result<(), String> {
 }
 
 fn redirect() -> Result<(), String> {
-    let python = Object::containing(ffi::PyEval_RestoreThread as *const c_void)?;
-    let timed = python
-        .import(c"pthread_cond_timedwait")?
-        .ok_or("this CPython does not wait for its GIL in pthread_cond_timedwait")?;
+    // Not `PyEval_RestoreThread`: for CPython before 3.14 that name is a function of pyo3-ffi.
+    let python = Object::containing(ffi::PyEval_SaveThread as *const c_void)?;
+    let timed = python.import(c"pthread_cond_timedwait")?.ok_or_else(|| {
+        format!(
+            "{} does not import pthread_cond_timedwait: this CPython waits for its GIL elsewhere",
+            named(python.path())
+        )
+    })?;
     let untimed = python.import(c"pthread_cond_wait")?;
     hook::keep_originals(timed.original, untimed.as_ref().map(|import| import.original));
     // SAFETY: the same signature; it calls the original for every wait, and this library is never unloaded.
@@ -105,4 +109,8 @@ pub(crate) fn adopt(state: *mut ffi::PyThreadState) {
 /// The opposite of [`adopt`], before the state is deleted.
 pub(crate) fn abandon(state: *mut ffi::PyThreadState) {
     holder::abandon(state as usize);
+}
+
+fn named(path: &str) -> &str {
+    if path.is_empty() { "the executable" } else { path }
 }
