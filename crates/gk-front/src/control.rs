@@ -118,13 +118,14 @@ impl Control {
             ToFront::Status { token } => {
                 self.say(&FromFront::Status { token, status: front.status() });
             }
-            ToFront::Stop { .. } => {}
+            ToFront::Happened(_) | ToFront::Stop { .. } => {}
         }
     }
 
     /// Starts a link to a worker.
     fn connect(&self, front: &Rc<Front>, facts: WorkerFacts, fds: Vec<OwnedFd>) -> Result<(), String> {
-        let Ok([socket, page]) = <[OwnedFd; 2]>::try_from(fds) else {
+        let mut fds = fds.into_iter();
+        let (Some(socket), Some(page)) = (fds.next(), fds.next()) else {
             return Err("the message did not carry a socket and a page".into());
         };
         let worker = facts.worker;

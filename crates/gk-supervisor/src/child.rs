@@ -15,6 +15,8 @@ const OUTBOX: usize = 1024;
 pub struct Child {
     /// Its process id; it is ours to reap.
     pub pid: u32,
+    /// A worker's scoreboard.
+    pub scoreboard: Option<OwnedFd>,
     control: OwnedFd,
     outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     /// It has closed its end.
@@ -25,7 +27,7 @@ impl Child {
     /// A child that holds the other end of `control`.
     pub fn new(pid: u32, control: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&control, true)?;
-        Ok(Self { pid, control, outbox: VecDeque::new(), closed: false })
+        Ok(Self { pid, scoreboard: None, control, outbox: VecDeque::new(), closed: false })
     }
 
     /// Sends a message with descriptors, now or as soon as there is room.

@@ -14,8 +14,9 @@ use crate::sockets::Listeners;
 use gk_sys::fds;
 use gk_sys::page::SharedPage;
 use gk_sys::spawn::{Spawn, SpawnError, Step};
+use gk_sys::words::SharedWords;
 use gk_wire::admin::Answer;
-use gk_wire::control::{ToFront, ToWorker};
+use gk_wire::control::{Happened, ToFront, ToWorker};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -54,7 +55,12 @@ pub struct World {
     pub reading: bool,
     read: (Sender<Reading>, Receiver<Reading>),
     wake: (OwnedFd, OwnedFd),
+    /// What happened while there was no front.
+    untold: VecDeque<Happened>,
 }
+
+/// Most of what happened that is kept for a front.
+const UNTOLD: usize = 64;
 
 /// What reading a configuration came to.
 type Reading = Result<Configuration, String>;
@@ -93,6 +99,7 @@ impl World {
             reading: false,
             read: channel(),
             wake,
+            untold: VecDeque::new(),
         })
     }
 
@@ -224,7 +231,11 @@ impl World {
         let line = command::worker(configuration, group, &self.runtime);
         let setup = setup::worker(configuration, group, worker);
         let log = self.error_log.as_fd();
-        let child = spawn(&line, &gk_wire::control::encode(&setup), &[], log, log)?;
+        let words = gk_telemetry::Layout::new(group.threads).words();
+        let board = SharedWords::create("gilkeeper-scoreboard", words).map_err(start_error)?;
+        let setup = gk_wire::control::encode(&setup);
+        let mut child = spawn(&line, &setup, &[board.as_fd()], log, log)?;
+        child.scoreboard = Some(board);
         let pid = child.pid;
         self.workers.insert(worker, child);
         Ok(pid)
@@ -238,8 +249,21 @@ impl World {
         let page = SharedPage::create()?;
         child.send(&ToWorker::Link, vec![worker_end, page.try_clone()?]);
         let message = ToFront::Worker { worker, process_group, pid: child.pid, threads };
-        front.send(&message, vec![front_end, page]);
+        let board = child.scoreboard.as_ref().map(OwnedFd::try_clone).transpose()?;
+        front.send(&message, [front_end, page].into_iter().chain(board).collect());
         Ok(())
+    }
+
+    /// Tells the front what happened; while there is none, the last of it is kept for the next one.
+    pub fn notify(&mut self, happened: Happened) {
+        self.untold.push_back(happened);
+        if self.front.is_some() {
+            while let Some(happened) = self.untold.pop_front() {
+                self.tell_front(&ToFront::Happened(happened), Vec::new());
+            }
+        } else if self.untold.len() > UNTOLD {
+            self.untold.pop_front();
+        }
     }
 
     fn tell_front(&mut self, message: &ToFront, fds: Vec<OwnedFd>) {
@@ -348,18 +372,18 @@ fn read(
     Ok(configuration)
 }
 
-/// Starts a child with a control socket and its setup.
+/// Starts a child with a control socket, its setup and what else it is given.
 fn spawn(
     line: &CommandLine,
     setup: &[u8],
-    listeners: &[BorrowedFd<'_>],
+    more: &[BorrowedFd<'_>],
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
 ) -> Result<Child, SpawnError> {
     let (ours, theirs) = fds::packet_pair().map_err(start_error)?;
     let setup = fds::memory_file("gilkeeper-setup", setup).map_err(start_error)?;
     let mut given = vec![theirs.as_fd(), setup.as_fd()];
-    given.extend_from_slice(listeners);
+    given.extend_from_slice(more);
     let pid = gk_sys::spawn::spawn(&Spawn {
         program: &line.program,
         args: &line.args,

@@ -40,6 +40,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         destroy_interpreter: site.python.destroy_interpreter,
         timers: timers(group),
         locale: group.locale.clone(),
+        scoreboard: true,
     }
 }
 

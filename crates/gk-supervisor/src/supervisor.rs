@@ -121,6 +121,10 @@ impl Supervisor {
             for action in actions {
                 self.world.perform(action, now);
             }
+            for mut happened in self.plan.take_happened() {
+                happened.at = gk_sys::clock::epoch_seconds();
+                self.world.notify(happened);
+            }
             next = self.world.events.pop_front();
         }
     }

@@ -14,3 +14,4 @@ pub mod reap;
 pub mod signal;
 pub mod spawn;
 pub mod usage;
+pub mod words;

@@ -10,7 +10,7 @@ pub const MAX_PACKET: usize = 128 * 1024;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToFront {
-    /// A worker is ready. Descriptors: [link socket, worker page].
+    /// A worker is ready. Descriptors: [link socket, worker page, scoreboard]; the scoreboard may be missing.
     Worker {
         /// Its number.
         worker: u64,
@@ -45,6 +45,77 @@ pub enum ToFront {
         /// Returned in the answer.
         token: u64,
     },
+    /// Something happened that the pages show.
+    Happened(Happened),
+}
+
+/// Something that happened to the server, for people.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Happened {
+    /// Epoch seconds.
+    pub at: f64,
+    /// What.
+    pub what: What,
+    /// Process group, where it concerns one.
+    pub process_group: Option<String>,
+    /// Worker number, where it concerns one.
+    pub worker: Option<u64>,
+    /// Process id, where it concerns one.
+    pub pid: Option<u32>,
+    /// Why, in one word: `maximum_requests`, `reload`, `crash` …
+    pub reason: Option<String>,
+    /// One sentence.
+    pub text: String,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The front began to serve.
+    FrontStarted,
+    /// A worker's process began.
+    WorkerStarted,
+    /// A worker takes requests.
+    WorkerReady,
+    /// A worker takes requests, but an import failed.
+    WorkerFailed,
+    /// A worker ended as it should.
+    WorkerLeft,
+    /// A worker ended although nobody wanted it to.
+    WorkerCrashed,
+    /// A reload began.
+    ReloadBegun,
+    /// New workers serve.
+    ReloadDone,
+    /// New workers could not serve; the old ones stay.
+    ReloadRefused,
+    /// A module turned the GIL on again.
+    GilReturned,
+    /// Of another version.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl What {
+    /// The word of the JSON form.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Other => "other",
+            Self::FrontStarted => "front_started",
+            Self::WorkerStarted => "worker_started",
+            Self::WorkerReady => "worker_ready",
+            Self::WorkerFailed => "worker_failed",
+            Self::WorkerLeft => "worker_left",
+            Self::WorkerCrashed => "worker_crashed",
+            Self::ReloadBegun => "reload_begun",
+            Self::ReloadDone => "reload_done",
+            Self::ReloadRefused => "reload_refused",
+            Self::GilReturned => "gil_returned",
+        }
+    }
 }
 
 /// Front to supervisor.

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 pub const CONTROL_FD: i32 = 3;
 /// Descriptor of the setup file in a child.
 pub const SETUP_FD: i32 = 4;
+/// A worker's scoreboard: a memory file with as many words as `gk_telemetry::Layout` says for its threads. There is one
+/// when [`WorkerSetup::scoreboard`] is set.
+pub const SCOREBOARD_FD: i32 = 5;
 /// First listening socket in the front.
 pub const FIRST_LISTENER_FD: i32 = 5;
 
@@ -77,6 +80,9 @@ pub struct WorkerSetup {
     pub timers: Timers,
     /// Set `LC_ALL` and call `setlocale` with it.
     pub locale: Option<String>,
+    /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard.
+    #[serde(default)]
+    pub scoreboard: bool,
 }
 
 /// A script imported at start.

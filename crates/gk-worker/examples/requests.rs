@@ -87,6 +87,7 @@ fn main() {
         destroy_interpreter: true,
         timers: Timers { shutdown_timeout: 60.0, ..Timers::default() },
         locale: None,
+        scoreboard: false,
     };
     gk_python::entry::embed(|py| gk_worker::run_with(py, control, setup));
     let _ = front.join();

@@ -6,7 +6,7 @@ use crate::action::Action;
 use crate::backoff::Backoff;
 use crate::event::Ended;
 use gk_sys::signal::SIGKILL;
-use gk_wire::control::FromFront;
+use gk_wire::control::{FromFront, What};
 use gk_wire::log::Level;
 use std::time::Duration;
 
@@ -132,6 +132,12 @@ impl Plan {
                     self.front.ready = Some(now);
                     self.front.proven = true;
                     self.log(Level::Info, "the front accepts connections");
+                    let pid = self.front.pid.unwrap_or(0);
+                    let again = if self.front.restarts > 0 { " again" } else { "" };
+                    self.note(
+                        What::FrontStarted,
+                        format!("the front (pid {pid}) accepts connections{again}"),
+                    );
                 }
             }
             FromFront::LinkRefused { worker, why } => self.link_refused(worker, &why, now),

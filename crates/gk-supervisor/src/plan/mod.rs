@@ -11,6 +11,7 @@ use crate::action::Action;
 use crate::backoff::Backoff;
 use crate::event::{Event, GroupSpec, Layout};
 use front::FrontHandle;
+use gk_wire::control::{Happened, What};
 use gk_wire::log::Level;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Plan {
     stop: stop::Stop,
     announced: bool,
     out: Vec<Action>,
+    /// What the pages show; the time is added by who takes it.
+    happened: Vec<Happened>,
 }
 
 /// A process group as it is meant to be.
@@ -78,6 +81,7 @@ impl Plan {
             stop: stop::Stop::default(),
             announced: false,
             out: Vec::new(),
+            happened: Vec::new(),
         }
     }
 
@@ -104,6 +108,11 @@ impl Plan {
         self.tick(now);
         self.announce();
         std::mem::take(&mut self.out)
+    }
+
+    /// What happened since this was asked last, for people. Without the time.
+    pub fn take_happened(&mut self) -> Vec<Happened> {
+        std::mem::take(&mut self.happened)
     }
 
     /// When `Event::Tick` should come at the latest.
@@ -161,6 +170,21 @@ impl Plan {
             self.announced = true;
             self.out.push(Action::Announce);
         }
+    }
+
+    fn note(&mut self, what: What, text: impl Into<String>) {
+        self.happened.push(Happened { what, text: text.into(), ..Happened::default() });
+    }
+
+    fn note_worker(&mut self, what: What, handle: &WorkerHandle, text: impl Into<String>) {
+        let process_group = Some(handle.group.clone());
+        let (worker, pid) = (Some(handle.worker), handle.pid);
+        let reason = match what {
+            What::WorkerCrashed => Some("crash".to_owned()),
+            What::WorkerLeft => handle.reason.clone(),
+            _ => None,
+        };
+        self.happened.push(Happened { at: 0.0, what, process_group, worker, pid, reason, text: text.into() });
     }
 
     fn log(&mut self, level: Level, text: impl Into<String>) {

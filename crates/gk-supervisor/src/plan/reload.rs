@@ -7,7 +7,7 @@ use super::worker::State;
 use super::{Group, Plan, seconds};
 use crate::action::Action;
 use crate::event::Layout;
-use gk_wire::control::ImportFailure;
+use gk_wire::control::{ImportFailure, What};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -130,7 +130,9 @@ impl Plan {
     }
 
     fn begin_reload(&mut self, request: Request, now: Duration) {
-        self.log(Level::Notice, format!("reload begins: {}", request.why));
+        let text = format!("reload begins: {}", request.why);
+        self.note(What::ReloadBegun, text.clone());
+        self.log(Level::Notice, text);
         let read = request.configuration;
         self.changed.retain(|group, _| !request.takes(group));
         self.reload = Some(Reload {
@@ -230,6 +232,7 @@ impl Plan {
         }
         let text = format!("reload done: generation {generation} serves, {} old workers drain", old.len());
         self.log(Level::Notice, text.clone());
+        self.note(What::ReloadDone, text.clone());
         self.out.push(Action::Answer { clients: request.clients, ok: true, text });
         self.next_reload(now);
     }
@@ -279,6 +282,7 @@ impl Plan {
             self.out.push(Action::Forget { configuration: layout.configuration });
         }
         let mut text = format!("reload refused, the old workers stay: {why}");
+        self.note(What::ReloadRefused, text.clone());
         for failure in failed {
             text.push_str(&format!("\n{}:\n{}", failure.script, failure.traceback.trim_end()));
         }

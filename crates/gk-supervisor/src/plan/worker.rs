@@ -86,6 +86,8 @@ pub struct WorkerHandle {
     pub linked: bool,
     /// Seconds, of its process group.
     pub shutdown_timeout: f64,
+    /// Why it goes: the first reason counts.
+    pub reason: Option<String>,
     /// It was killed by us: its end needs no explanation.
     pub killed: bool,
 }
@@ -94,6 +96,11 @@ impl WorkerHandle {
     /// Whether it can be given requests.
     pub fn serves(&self) -> bool {
         matches!(self.state, State::Ready | State::Failed)
+    }
+
+    /// Records why it goes.
+    pub fn goes(&mut self, reason: &str) {
+        self.reason.get_or_insert_with(|| reason.to_owned());
     }
 
     /// Whether its end is on its way and surprises nobody.

@@ -6,7 +6,7 @@ use super::{Plan, seconds};
 use crate::action::Action;
 use crate::event::{Ended, GroupSpec};
 use gk_sys::signal::{SIGKILL, SIGTERM};
-use gk_wire::control::{FromWorker, ToFront, ToWorker};
+use gk_wire::control::{FromWorker, ToFront, ToWorker, What};
 use gk_wire::log::Level;
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ impl Plan {
             deadline: (spec.startup_timeout > 0.0).then(|| now + seconds(spec.startup_timeout)),
             linked: false,
             shutdown_timeout: spec.shutdown_timeout,
+            reason: None,
             killed: false,
         };
         self.workers.insert(worker, handle);
@@ -60,8 +61,10 @@ impl Plan {
     pub(super) fn worker_started(&mut self, worker: u64, pid: u32) {
         if let Some(handle) = self.workers.get_mut(&worker) {
             handle.pid = Some(pid);
-            let name = handle.name();
-            self.log(Level::Info, format!("{name} started"));
+            let handle = handle.clone();
+            let text = format!("{} started", handle.name());
+            self.note_worker(What::WorkerStarted, &handle, text.clone());
+            self.log(Level::Info, text);
         }
     }
 
@@ -83,6 +86,8 @@ impl Plan {
         let text = format!("{} ended: {}", handle.name(), ended.how);
         let level = if handle.departs() || handle.killed { Level::Info } else { Level::Error };
         self.log(level, text.clone());
+        let what = if handle.departs() { What::WorkerLeft } else { What::WorkerCrashed };
+        self.note_worker(what, &handle, text.clone());
         if handle.linked {
             self.out.push(Action::ToFront(ToFront::WorkerExited { worker, how: ended.how.clone() }));
         }
@@ -168,13 +173,17 @@ impl Plan {
                 }
             }
             FromWorker::Leaving { reason } => {
+                handle.goes(&reason);
                 if !handle.departs() {
                     let name = handle.name();
                     self.log(Level::Info, format!("{name} leaves: {reason}"));
                     self.worker_leaves(worker, now);
                 }
             }
-            FromWorker::Stopping { reason } => self.worker_stops(worker, &reason, now),
+            FromWorker::Stopping { reason } => {
+                handle.goes(&reason);
+                self.worker_stops(worker, &reason, now);
+            }
             // An answer to a question of `status.rs`, which has seen it.
             FromWorker::Status { .. } => {}
         }
@@ -186,14 +195,15 @@ impl Plan {
         if let Some(group) = self.groups.iter_mut().find(|g| g.spec.name == handle.group) {
             group.proven = true;
         }
-        if serves_all {
-            self.log(Level::Info, format!("{name} is ready"));
+        let (what, level, text) = if serves_all {
+            (What::WorkerReady, Level::Info, format!("{name} is ready"))
         } else {
-            self.log(
-                Level::Error,
-                format!("{name} serves, but an import failed: requests for it will get errors"),
-            );
-        }
+            let text = format!("{name} serves, but an import failed: requests for it will get errors");
+            (What::WorkerFailed, Level::Error, text)
+        };
+        let handle = handle.clone();
+        self.note_worker(what, &handle, text.clone());
+        self.log(level, text);
         if self.is_new_in_reload(worker) {
             self.reload_worker_ready(worker, now);
         } else {
@@ -246,6 +256,7 @@ impl Plan {
     pub(super) fn drain(&mut self, worker: u64, reason: &str, evicted: bool, now: Duration) {
         let window = self.window(worker, evicted);
         let Some(handle) = self.workers.get_mut(&worker) else { return };
+        handle.goes(reason);
         if !handle.serves() {
             return self.stop_worker(worker, reason, now);
         }
@@ -271,10 +282,11 @@ impl Plan {
 
     /// Tells a worker to stop now.
     pub(super) fn stop_worker(&mut self, worker: u64, reason: &str, now: Duration) {
-        let Some(handle) = self.workers.get(&worker) else { return };
+        let Some(handle) = self.workers.get_mut(&worker) else { return };
         if handle.state == State::Stopping {
             return;
         }
+        handle.goes(reason);
         let starting = handle.state == State::Starting;
         self.out.push(Action::ToWorker { worker, message: ToWorker::Stop { reason: reason.to_owned() } });
         if starting {
@@ -330,6 +342,7 @@ impl Plan {
 
     pub(super) fn kill(&mut self, worker: u64, why: &str) {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
+        handle.goes("killed");
         handle.deadline = None;
         if !std::mem::replace(&mut handle.killed, true) {
             let name = handle.name();

@@ -1,0 +1,372 @@
+//! The scoreboard as its writer sees it. A worker makes it once and then writes it from its request threads, without lock
+//! and without allocation. Reading is `reader`'s, the end of a request `finish`'s.
+
+use crate::layout::{self, CELL, Layout, Timed, counter, header, slot};
+use crate::words::{self, Words, add_shared};
+use crate::{histogram, route};
+use serde::{Deserialize, Serialize};
+use std::ops::{Deref, Range};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
+
+/// A page that is no scoreboard of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BoardError {
+    /// Not this version's first word: not written yet, or another version's.
+    #[error("the page is no scoreboard of this version")]
+    Foreign,
+    /// Its length does not fit its number of threads.
+    #[error("the scoreboard has {got} words, not {wanted}")]
+    Length {
+        /// Words there are.
+        got: usize,
+        /// Words there should be.
+        wanted: usize,
+    },
+}
+
+/// How Python code of one interpreter excludes other Python code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u64)]
+pub enum GilMode {
+    /// One GIL for all interpreters of the process.
+    #[default]
+    Shared = 0,
+    /// A GIL of the interpreter's own.
+    Own = 1,
+    /// None.
+    FreeThreading = 2,
+}
+
+impl GilMode {
+    pub(crate) fn from_word(word: u64) -> Self {
+        match word {
+            1 => Self::Own,
+            2 => Self::FreeThreading,
+            _ => Self::Shared,
+        }
+    }
+}
+
+/// Where a request thread is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u64)]
+pub enum State {
+    /// No request.
+    #[default]
+    Idle = 0,
+    /// It has a request and enters the interpreter.
+    Starting = 1,
+    /// Inside the application.
+    Application = 2,
+}
+
+impl State {
+    pub(crate) fn from_word(word: u64) -> Self {
+        match word {
+            1 => Self::Starting,
+            2 => Self::Application,
+            _ => Self::Idle,
+        }
+    }
+}
+
+/// What does not change in a worker's life.
+#[derive(Debug, Clone, Default)]
+pub struct Identity<'a> {
+    /// Process id.
+    pub pid: u32,
+    /// Its number.
+    pub worker: u64,
+    /// Its process group.
+    pub process_group: &'a str,
+    /// Request threads.
+    pub threads: u32,
+    /// `3.14.2`, with `t` for a free-threaded build.
+    pub python: &'a str,
+    /// Nanoseconds since the epoch: the process began.
+    pub started: u64,
+    /// Requests whose application takes longer are kept; nanoseconds, 0: none for that reason.
+    pub slow: u64,
+}
+
+/// A route on one scoreboard: an index into its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Route(pub(crate) u16);
+
+impl Route {
+    /// Nobody known.
+    pub const UNKNOWN: Self = Self(0);
+    /// One of those the table has no room for.
+    pub const OTHERS: Self = Self(1);
+}
+
+/// The beginning of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin<'a> {
+    /// The front's number for it.
+    pub request: u64,
+    /// Nanoseconds since the epoch: the front had its head.
+    pub start: u64,
+    /// Now, by the monotonic clock, nanoseconds.
+    pub now: u64,
+    /// The thread's CPU clock now, nanoseconds; 0 when it was not read.
+    pub cpu: u64,
+    /// Nanoseconds it stood in the queue.
+    pub queue: u64,
+    /// The application group's index: [`Board::group`].
+    pub group: u16,
+    /// Method.
+    pub method: &'a [u8],
+    /// Path without query string.
+    pub path: &'a [u8],
+}
+
+/// One wait for a GIL.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    /// The request thread that waited, called on that thread; `None` for a thread that serves no request.
+    pub slot: Option<usize>,
+    /// The application group whose interpreter was waited for.
+    pub group: u16,
+    /// Nanoseconds.
+    pub ns: u64,
+    /// At one of the server's own acquire points; otherwise inside the application.
+    pub server: bool,
+    /// Whose request or thread held it.
+    pub culprit: Route,
+}
+
+/// A scoreboard. `W` gives the words: a mapped page, or a vector in a test.
+pub struct Board<W> {
+    words: W,
+    pub(crate) layout: Layout,
+}
+
+impl<W: Deref<Target = Words>> Board<W> {
+    /// Writes a new scoreboard into a page of zeros with [`Layout::words`] words.
+    pub fn create(words: W, identity: &Identity<'_>) -> Result<Self, BoardError> {
+        let layout = Layout::new(identity.threads);
+        if words.len() != layout.words() {
+            return Err(BoardError::Length { got: words.len(), wanted: layout.words() });
+        }
+        let board = Self { words, layout };
+        let put = |index: usize, value: u64| board.word(index).store(value, Relaxed);
+        put(header::THREADS, identity.threads.into());
+        put(header::PID, identity.pid.into());
+        put(header::WORKER, identity.worker);
+        put(header::STARTED, identity.started);
+        put(header::SLOW, identity.slow);
+        put(header::GIL_ENABLED, 1);
+        words::put_text(board.range(header::PROCESS_GROUP), identity.process_group.as_bytes());
+        words::put_text(board.range(header::PYTHON), identity.python.as_bytes());
+        board.set_exact(false, "the measurement has not begun");
+        board.name_first_entries();
+        board.word(header::MAGIC).store(layout::MAGIC, Release);
+        Ok(board)
+    }
+
+    /// Opens a scoreboard that its worker has written.
+    pub fn open(words: W) -> Result<Self, BoardError> {
+        let got = words.len();
+        if words.first().map(|word| word.load(Acquire)) != Some(layout::MAGIC) {
+            return Err(BoardError::Foreign);
+        }
+        let threads = words.get(header::THREADS).map_or(0, |word| word.load(Relaxed));
+        let layout = Layout::new(u32::try_from(threads).unwrap_or(0).min(1 << 16));
+        if got < layout.words() {
+            return Err(BoardError::Length { got, wanted: layout.words() });
+        }
+        Ok(Self { words, layout })
+    }
+
+    /// The process's GIL mode and switch interval in nanoseconds (`None` without a GIL).
+    pub fn set_gil(&self, mode: GilMode, switch_interval: Option<u64>) {
+        self.word(header::GIL_MODE).store(mode as u64, Relaxed);
+        self.word(header::SWITCH_INTERVAL).store(switch_interval.unwrap_or(0), Relaxed);
+        self.word(header::GIL_ENABLED).store(u64::from(mode != GilMode::FreeThreading), Relaxed);
+    }
+
+    /// A GIL that was off is on: `module` is what turned it on.
+    pub fn set_gil_returned(&self, module: &str) {
+        words::put_text(self.range(header::GIL_MODULE), module.as_bytes());
+        self.word(header::GIL_ENABLED).store(1, Release);
+    }
+
+    /// Whether the GIL waits are exact; otherwise they are a lower bound, and `why` says the reason.
+    pub fn set_exact(&self, exact: bool, why: &str) {
+        words::put_text(self.range(header::WHY), why.as_bytes());
+        self.word(header::EXACT).store(u64::from(exact), Release);
+    }
+
+    /// Nanoseconds from the process's start until its imports were done.
+    pub fn set_import(&self, ns: u64) {
+        self.word(header::IMPORT).store(ns, Relaxed);
+    }
+
+    /// The operating system's number of a request thread, on whose CPU time the front looks.
+    pub fn set_tid(&self, index: usize, tid: u32) {
+        if let Some(slot) = self.slot(index) {
+            slot[slot::TID].store(tid.into(), Relaxed);
+        }
+    }
+
+    /// A request begins in a slot; called on the slot's thread.
+    pub fn begin(&self, index: usize, begin: &Begin<'_>) {
+        let Some(slot) = self.slot(index) else { return };
+        let hash = words::hash(begin.path);
+        let before = slot[slot::PLACE].load(Relaxed);
+        let route = if slot[slot::PATH_HASH].load(Relaxed) == hash {
+            (before >> 16) as u16
+        } else {
+            let mut name = [0; route::LONGEST];
+            let length = route::of(begin.path, &mut name);
+            slot[slot::PATH_HASH].store(hash, Relaxed);
+            self.route(&name[..length]).0
+        };
+        if slot[slot::HOME].load(Relaxed) == 0 {
+            slot[slot::HOME].store(u64::from(begin.group) + 1, Relaxed);
+        }
+        self.guarded(slot, || {
+            slot[slot::STATE].store(State::Starting as u64, Relaxed);
+            slot[slot::REQUEST].store(begin.request, Relaxed);
+            slot[slot::START].store(begin.start, Relaxed);
+            slot[slot::BEGUN].store(begin.now, Relaxed);
+            slot[slot::PLACE].store(u64::from(begin.group) | u64::from(route) << 16, Relaxed);
+            slot[slot::QUEUE].store(begin.queue, Relaxed);
+            slot[slot::CPU_BEGUN].store(begin.cpu, Relaxed);
+            words::put_text(&slot[slot::METHOD], begin.method);
+            words::put_text(&slot[slot::PATH], begin.path);
+            for word in [slot::GIL, slot::WAITS, slot::LONGEST_WAIT, slot::CULPRIT] {
+                slot[word].store(0, Relaxed);
+            }
+        });
+    }
+
+    /// Where the slot's request is now.
+    pub fn set_state(&self, index: usize, state: State) {
+        if let Some(slot) = self.slot(index) {
+            slot[slot::STATE].store(state as u64, Relaxed);
+        }
+    }
+
+    /// The route of the request that a slot's thread serves; [`Route::UNKNOWN`] when it serves none.
+    pub fn route_of_slot(&self, index: usize) -> Route {
+        let Some(slot) = self.slot(index) else { return Route::UNKNOWN };
+        if slot[slot::STATE].load(Relaxed) == State::Idle as u64 {
+            return Route::UNKNOWN;
+        }
+        Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16)
+    }
+
+    /// A wait for a GIL is over. Adds to the totals at once, so that a request which runs for a minute is not invisible
+    /// for a minute; [`crate::Record`] repeats the request's sum for its histogram. Nothing here waits or allocates.
+    pub fn waited(&self, wait: &Wait) {
+        let victim = match wait.slot.and_then(|index| self.slot(index)) {
+            Some(slot) => {
+                words::add_alone(&slot[slot::GIL], wait.ns);
+                words::add_alone(&slot[slot::WAITS], 1);
+                if wait.ns > slot[slot::LONGEST_WAIT].load(Relaxed) {
+                    slot[slot::LONGEST_WAIT].store(wait.ns, Relaxed);
+                    slot[slot::CULPRIT].store(wait.culprit.0.into(), Relaxed);
+                }
+                Some(Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16))
+            }
+            None => {
+                add_shared(self.word(header::OTHER_WAIT), wait.ns);
+                add_shared(self.word(header::OTHER_WAITS), 1);
+                None
+            }
+        };
+        let (cell, alone) = match wait.slot {
+            Some(index) => self.cell_of(index, wait.group),
+            None => (self.cell(usize::from(wait.group).min(layout::GROUPS - 1)), false),
+        };
+        let site = if wait.server { counter::GIL_SERVER } else { counter::GIL_APPLICATION };
+        if victim.is_some() {
+            words::add(&cell[site], wait.ns, alone);
+            words::add(&cell[counter::WAITS], 1, alone);
+        }
+        record(cell, Timed::SingleWait, wait.ns, alone);
+        self.book(wait.culprit, victim.unwrap_or(Route::UNKNOWN), wait.ns);
+    }
+
+    /// A garbage collection in a group's interpreter is over.
+    pub fn collected(
+        &self,
+        group: u16,
+        generation: usize,
+        pause_ns: u64,
+        collected: u64,
+        uncollectable: u64,
+    ) {
+        use crate::layout::group as at;
+        let entry = self.group_words(group);
+        add_shared(&entry[at::GC_PAUSE], pause_ns);
+        entry[at::GC_LONGEST].fetch_max(pause_ns, Relaxed);
+        add_shared(&entry[at::COLLECTIONS.start + generation.min(2)], 1);
+        add_shared(&entry[at::COLLECTED], collected);
+        add_shared(&entry[at::UNCOLLECTABLE], uncollectable);
+    }
+
+    /// Requests whose response takes at least this many nanoseconds are kept as samples; the reader sets it so that a few
+    /// each second are.
+    pub fn set_floor(&self, ns: u64) {
+        self.word(header::FLOOR).store(ns, Relaxed);
+    }
+
+    // === places ===
+
+    pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
+        &self.words[index]
+    }
+
+    pub(crate) fn range(&self, range: Range<usize>) -> &Words {
+        &self.words[range]
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> Option<&Words> {
+        let at = Layout::slot(index);
+        (index < self.layout.threads()).then(|| self.range(at..at + layout::SLOT))
+    }
+
+    pub(crate) fn cell(&self, index: usize) -> &Words {
+        let at = self.layout.cell(index);
+        self.range(at..at + CELL)
+    }
+
+    /// The cell a slot writes for a group, and whether it is the only writer.
+    pub(crate) fn cell_of(&self, index: usize, group: u16) -> (&Words, bool) {
+        let home = self.slot(index).map_or(0, |slot| slot[slot::HOME].load(Relaxed));
+        if home == u64::from(group) + 1 && index < self.layout.private() {
+            (self.cell(layout::GROUPS + index), true)
+        } else {
+            (self.cell(usize::from(group).min(layout::GROUPS - 1)), false)
+        }
+    }
+
+    /// Runs `write` between two stores of the slot's guard: odd while it is being written.
+    pub(crate) fn guarded(&self, slot: &Words, write: impl FnOnce()) {
+        let guard = slot[slot::GUARD].load(Relaxed);
+        slot[slot::GUARD].store(guard | 1, Relaxed);
+        fence(Release);
+        write();
+        slot[slot::GUARD].store((guard | 1).wrapping_add(1), Release);
+    }
+}
+
+/// Counts a value in one of a cell's histograms.
+#[inline]
+pub(crate) fn record(cell: &Words, which: Timed, ns: u64, alone: bool) {
+    let at = layout::COUNTERS + layout::STATUSES + which as usize * layout::HISTOGRAM;
+    let words = &cell[at..at + layout::HISTOGRAM];
+    let bucket = histogram::bucket_of(ns);
+    let bit = 1u64 << histogram::octave_of(bucket);
+    if words[1].load(Relaxed) & bit == 0 {
+        words[1].fetch_or(bit, Relaxed);
+    }
+    words::add(&words[0], ns, alone);
+    words::add(&words[2 + bucket], 1, alone);
+}

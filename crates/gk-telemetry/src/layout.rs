@@ -1,0 +1,249 @@
+//! Where what stands on a worker's scoreboard: a header, the application groups, the routes, who waited for whom, the last
+//! slow requests, a slot per request thread and the cells with counters and histograms. Word numbers only.
+
+use crate::histogram::BUCKETS;
+
+/// First word of a scoreboard; the last byte is the layout's version.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x01");
+
+/// Most application groups with figures of their own; the last entry collects all others.
+pub const GROUPS: usize = 16;
+/// Routes, the first two being "(unknown)" and "(others)".
+pub const ROUTES: usize = 128;
+/// Pairs of routes, one having waited for the other.
+pub const PAIRS: usize = 256;
+/// Finished requests kept.
+pub const RING: usize = 64;
+/// Most request threads whose figures are kept apart; further ones add to the cells of the groups.
+pub const PRIVATE: usize = 64;
+
+/// Words of the header.
+pub(crate) const HEADER: usize = 96;
+/// Words of a group's entry.
+pub(crate) const GROUP: usize = 40;
+/// Words of a route's entry.
+pub(crate) const ROUTE: usize = 24;
+/// Words of a pair.
+pub(crate) const PAIR: usize = 4;
+/// Words of a finished request.
+pub(crate) const ENTRY: usize = 64;
+/// Words of a slot.
+pub(crate) const SLOT: usize = 64;
+/// Words of a histogram: sum, bitmap of the doublings in use, buckets.
+pub(crate) const HISTOGRAM: usize = 968;
+/// Words of the counters of a cell.
+pub(crate) const COUNTERS: usize = 32;
+/// Status codes counted: 0 (none or outside) and 100 to 599, by `code - 99`.
+pub(crate) const STATUSES: usize = 504;
+/// Words of a cell.
+pub(crate) const CELL: usize = COUNTERS + STATUSES + HISTOGRAMS * HISTOGRAM;
+
+const _: () = assert!(HISTOGRAM >= 2 + BUCKETS, "a histogram has room for its buckets");
+
+/// Words of the header.
+pub(crate) mod header {
+    use std::ops::Range;
+    pub(crate) const MAGIC: usize = 0;
+    pub(crate) const THREADS: usize = 1;
+    pub(crate) const PID: usize = 2;
+    pub(crate) const WORKER: usize = 3;
+    pub(crate) const GIL_MODE: usize = 4;
+    pub(crate) const EXACT: usize = 5;
+    pub(crate) const SWITCH_INTERVAL: usize = 6;
+    pub(crate) const STARTED: usize = 7;
+    pub(crate) const IMPORT: usize = 8;
+    pub(crate) const SLOW: usize = 9;
+    pub(crate) const FLOOR: usize = 10;
+    pub(crate) const RING_HEAD: usize = 11;
+    pub(crate) const LOST: usize = 12;
+    pub(crate) const GIL_ENABLED: usize = 13;
+    pub(crate) const OTHER_WAIT: usize = 14;
+    pub(crate) const OTHER_WAITS: usize = 15;
+    pub(crate) const PROCESS_GROUP: Range<usize> = 16..32;
+    pub(crate) const PYTHON: Range<usize> = 32..40;
+    pub(crate) const WHY: Range<usize> = 40..64;
+    pub(crate) const GIL_MODULE: Range<usize> = 64..80;
+}
+
+/// Words of a group.
+pub(crate) mod group {
+    use std::ops::Range;
+    pub(crate) const HASH: usize = 0;
+    pub(crate) const READY: usize = 1;
+    pub(crate) const GIL_MODE: usize = 2;
+    pub(crate) const SWITCH_INTERVAL: usize = 3;
+    pub(crate) const IMPORT: usize = 4;
+    pub(crate) const GC_PAUSE: usize = 5;
+    pub(crate) const GC_LONGEST: usize = 6;
+    pub(crate) const COLLECTIONS: Range<usize> = 7..10;
+    pub(crate) const COLLECTED: usize = 10;
+    pub(crate) const UNCOLLECTABLE: usize = 11;
+    pub(crate) const NAME: Range<usize> = 16..40;
+}
+
+/// Words of a route.
+pub(crate) mod route {
+    use std::ops::Range;
+    pub(crate) const HASH: usize = 0;
+    pub(crate) const READY: usize = 1;
+    pub(crate) const KIND: usize = 2;
+    pub(crate) const REQUESTS: usize = 3;
+    pub(crate) const ERRORS: usize = 4;
+    pub(crate) const RESPONSE: usize = 5;
+    pub(crate) const CPU: usize = 6;
+    pub(crate) const GIL: usize = 7;
+    pub(crate) const BLOCKED: usize = 8;
+    pub(crate) const SUFFERED: usize = 9;
+    pub(crate) const CAUSED: usize = 10;
+    pub(crate) const NAME: Range<usize> = 12..24;
+}
+
+/// Words of a pair.
+pub(crate) mod pair {
+    pub(crate) const KEY: usize = 0;
+    pub(crate) const NS: usize = 1;
+    pub(crate) const WAITS: usize = 2;
+}
+
+/// Words of a finished request.
+pub(crate) mod entry {
+    use std::ops::Range;
+    pub(crate) const GUARD: usize = 0;
+    pub(crate) const ORDINAL: usize = 1;
+    pub(crate) const REQUEST: usize = 2;
+    pub(crate) const START: usize = 3;
+    pub(crate) const PLACE: usize = 4;
+    pub(crate) const THREAD: usize = 5;
+    pub(crate) const RECORD: Range<usize> = 8..32;
+    pub(crate) const METHOD: Range<usize> = 32..34;
+    pub(crate) const PATH: Range<usize> = 34..52;
+    pub(crate) const LONGEST_WAIT: usize = 52;
+    pub(crate) const CULPRIT: usize = 53;
+}
+
+/// Words of a slot. Those from `GUARD` to `PATH` are read together.
+pub(crate) mod slot {
+    use std::ops::Range;
+    pub(crate) const GUARD: usize = 0;
+    pub(crate) const STATE: usize = 1;
+    pub(crate) const REQUEST: usize = 2;
+    pub(crate) const START: usize = 3;
+    pub(crate) const BEGUN: usize = 4;
+    pub(crate) const PLACE: usize = 5;
+    pub(crate) const QUEUE: usize = 6;
+    pub(crate) const CPU_BEGUN: usize = 7;
+    pub(crate) const METHOD: Range<usize> = 8..10;
+    pub(crate) const PATH: Range<usize> = 10..28;
+    /// Of the present request, growing.
+    pub(crate) const GIL: usize = 28;
+    pub(crate) const WAITS: usize = 29;
+    pub(crate) const LONGEST_WAIT: usize = 30;
+    pub(crate) const CULPRIT: usize = 31;
+    /// Of the thread, for its whole life.
+    pub(crate) const TID: usize = 32;
+    pub(crate) const COMPLETED: usize = 33;
+    pub(crate) const BUSY: usize = 34;
+    pub(crate) const HOME: usize = 35;
+    pub(crate) const PATH_HASH: usize = 36;
+    /// Not yet added to the route they belong to.
+    pub(crate) const PENDING_ROUTE: usize = 40;
+    pub(crate) const PENDING: Range<usize> = 41..47;
+}
+
+/// Counters of a cell.
+pub(crate) mod counter {
+    pub(crate) const REQUESTS: usize = 0;
+    pub(crate) const ERRORS: usize = 1;
+    pub(crate) const BYTES_IN: usize = 2;
+    pub(crate) const BYTES_OUT: usize = 3;
+    pub(crate) const READS: usize = 4;
+    pub(crate) const WRITES: usize = 5;
+    pub(crate) const INPUT: usize = 6;
+    pub(crate) const OUTPUT: usize = 7;
+    pub(crate) const SERVER: usize = 8;
+    pub(crate) const DAEMON: usize = 9;
+    pub(crate) const RUNNABLE: usize = 10;
+    pub(crate) const GIL_APPLICATION: usize = 11;
+    pub(crate) const GIL_SERVER: usize = 12;
+    pub(crate) const WAITS: usize = 13;
+}
+
+/// Histograms of a cell, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Timed {
+    /// From the request's arrival at the front to its end in the application.
+    Response,
+    /// From the queue's entry to the request thread.
+    Queue,
+    /// Inside the application.
+    Application,
+    /// On CPU, by the thread's own clock.
+    Cpu,
+    /// Waiting for the GIL, summed over one request.
+    GilWait,
+    /// Neither on CPU nor waiting for the GIL nor runnable: database, network, locks, sleep.
+    Blocked,
+    /// One wait for the GIL.
+    SingleWait,
+}
+
+/// Number of histograms of a cell.
+pub(crate) const HISTOGRAMS: usize = 7;
+
+/// The places on a scoreboard for so many request threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    threads: usize,
+}
+
+impl Layout {
+    /// For a worker with so many request threads.
+    pub fn new(threads: u32) -> Self {
+        Self { threads: threads as usize }
+    }
+
+    /// Length in 64-bit words.
+    pub fn words(self) -> usize {
+        self.cell(GROUPS + self.private())
+    }
+
+    /// Length in bytes.
+    pub fn bytes(self) -> usize {
+        self.words() * 8
+    }
+
+    pub(crate) fn threads(self) -> usize {
+        self.threads
+    }
+
+    /// Request threads with a cell of their own.
+    pub(crate) fn private(self) -> usize {
+        self.threads.min(PRIVATE)
+    }
+
+    pub(crate) const fn group(index: usize) -> usize {
+        HEADER + index * GROUP
+    }
+
+    pub(crate) const fn route(index: usize) -> usize {
+        Self::group(GROUPS) + index * ROUTE
+    }
+
+    pub(crate) const fn pair(index: usize) -> usize {
+        Self::route(ROUTES) + index * PAIR
+    }
+
+    pub(crate) const fn entry(index: usize) -> usize {
+        Self::pair(PAIRS) + index * ENTRY
+    }
+
+    pub(crate) const fn slot(index: usize) -> usize {
+        Self::entry(RING) + index * SLOT
+    }
+
+    /// Cells: first those of the groups, then those of the threads.
+    pub(crate) fn cell(self, index: usize) -> usize {
+        Self::slot(self.threads) + index * CELL
+    }
+}

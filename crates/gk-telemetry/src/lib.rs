@@ -1,0 +1,33 @@
+//! What is measured, as values: no IO, no clock, no thread. Times are arguments.
+//!
+//! * [`board`]: the scoreboard of one worker in a shared page, the writer's side: [`Board::begin`], [`Board::waited`],
+//!   [`Board::finish`]. No lock and no allocation.
+//! * [`reader`]: the same page read by the front: [`Board::sample`].
+//! * [`sample`]: what a reading gives, differences of two readings, sums over workers.
+//! * [`histogram`]: mergeable log-linear histograms.
+//! * [`route`]: which route a request path belongs to.
+//!
+//! ## Who writes what
+//!
+//! Every request thread owns one slot and writes it alone, with plain stores; what several threads write (a second
+//! application group in a thread, the table of routes, the ring of slow requests) is added atomically. Everything is
+//! `Relaxed` but the two stores that guard a slot. A reader therefore sees numbers that are a few nanoseconds apart, and never
+//! slows a writer.
+#![forbid(unsafe_code)]
+
+pub mod board;
+pub mod finish;
+pub mod histogram;
+pub mod layout;
+pub mod reader;
+pub mod ring;
+pub mod route;
+pub mod sample;
+pub mod table;
+mod words;
+
+pub use board::{Begin, Board, BoardError, GilMode, Identity, Route, State, Wait};
+pub use finish::Record;
+pub use histogram::Histogram;
+pub use layout::Layout;
+pub use sample::WorkerSample;

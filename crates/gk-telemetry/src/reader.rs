@@ -1,0 +1,268 @@
+//! Reading a scoreboard while its worker writes it, or after the worker's death. Nothing on the page is trusted: indexes are
+//! bounded and texts repaired, since the process that wrote it may have been killed in the middle of a word's row.
+
+use crate::board::{Board, GilMode, State};
+use crate::finish::PENDING_TO_ROUTE;
+use crate::histogram;
+use crate::layout::{self, Layout, entry, group, header, pair, route, slot};
+use crate::ring;
+use crate::sample::{
+    Figures, Finished, GcSample, GroupSample, InFlight, PairSample, RouteSample, SlotSample, WorkerSample,
+};
+use crate::words::{self, Words};
+use std::ops::Deref;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::fence;
+
+/// Attempts at reading a slot that is being written; after that it is taken as it is (its writer may be dead).
+const ATTEMPTS: usize = 64;
+
+impl<W: Deref<Target = Words>> Board<W> {
+    /// The worker now. `after`: ordinal of the last finished request that was read before.
+    pub fn sample(&self, after: u64) -> WorkerSample {
+        let at = |index: usize| self.word(index).load(Relaxed);
+        let mut groups = self.read_groups();
+        for index in 0..self.layout.private() {
+            let home = self.slot(index).map_or(0, |slot| slot[slot::HOME].load(Relaxed)) as usize;
+            if home > 0
+                && let Some((_, group)) = groups.iter_mut().find(|(number, _)| *number + 1 == home)
+            {
+                read_cell(self.cell(layout::GROUPS + index), &mut group.figures);
+            }
+        }
+        // The entry for all others is shown only once it is used.
+        groups.retain(|(index, group)| index + 1 < layout::GROUPS || group.figures != Figures::default());
+        let routes = self.read_routes();
+        let finished = self.read_ring(after, &routes);
+        let last = finished.last().map_or(after, |entry| entry.ordinal);
+        let names: Vec<(usize, String)> = groups.iter().map(|(n, g)| (*n, g.name.clone())).collect();
+        WorkerSample {
+            pid: at(header::PID) as u32,
+            worker: at(header::WORKER),
+            process_group: words::text(self.range(header::PROCESS_GROUP)),
+            threads: self.layout.threads() as u32,
+            python: words::text(self.range(header::PYTHON)),
+            started: at(header::STARTED),
+            import: at(header::IMPORT),
+            gil_mode: GilMode::from_word(at(header::GIL_MODE)),
+            gil_enabled: self.word(header::GIL_ENABLED).load(Acquire) != 0,
+            gil_module: words::text(self.range(header::GIL_MODULE)),
+            exact: self.word(header::EXACT).load(Acquire) != 0,
+            why: words::text(self.range(header::WHY)),
+            switch_interval: at(header::SWITCH_INTERVAL),
+            other_wait: at(header::OTHER_WAIT),
+            other_waits: at(header::OTHER_WAITS),
+            lost: at(header::LOST),
+            slots: (0..self.layout.threads())
+                .filter_map(|index| Some(read_slot(self.slot(index)?, index, &names, &routes)))
+                .collect(),
+            groups: groups.into_iter().map(|(_, group)| group).collect(),
+            pairs: self.read_pairs(),
+            routes,
+            finished,
+            last,
+        }
+    }
+
+    fn read_groups(&self) -> Vec<(usize, GroupSample)> {
+        let read = |index: usize| {
+            let words = self.group_words(index as u16);
+            if words[group::READY].load(Acquire) == 0 {
+                return None;
+            }
+            let at = |index: usize| words[index].load(Relaxed);
+            let mut figures = Figures::default();
+            read_cell(self.cell(index), &mut figures);
+            let collections = std::array::from_fn(|n| at(group::COLLECTIONS.start + n));
+            let gc = GcSample {
+                pause: at(group::GC_PAUSE),
+                longest: at(group::GC_LONGEST),
+                collections,
+                collected: at(group::COLLECTED),
+                uncollectable: at(group::UNCOLLECTABLE),
+            };
+            let sample = GroupSample {
+                name: words::text(&words[group::NAME]),
+                gil_mode: GilMode::from_word(at(group::GIL_MODE)),
+                switch_interval: at(group::SWITCH_INTERVAL),
+                import: at(group::IMPORT),
+                gc,
+                figures,
+            };
+            Some((index, sample))
+        };
+        (0..layout::GROUPS).filter_map(read).collect()
+    }
+
+    fn read_routes(&self) -> Vec<RouteSample> {
+        let read = |index: usize| {
+            let words = self.route_words(index);
+            if words[route::READY].load(Acquire) == 0 {
+                return None;
+            }
+            let at = |index: usize| words[index].load(Relaxed);
+            Some(RouteSample {
+                number: index as u16,
+                name: words::text(&words[route::NAME]),
+                thread: at(route::KIND) == 1,
+                requests: at(route::REQUESTS),
+                errors: at(route::ERRORS),
+                response: at(route::RESPONSE),
+                cpu: at(route::CPU),
+                gil_wait: at(route::GIL),
+                blocked: at(route::BLOCKED),
+                suffered: at(route::SUFFERED),
+                caused: at(route::CAUSED),
+            })
+        };
+        let mut routes: Vec<RouteSample> = (0..layout::ROUTES).filter_map(read).collect();
+        for index in 0..self.layout.threads() {
+            let Some(slot) = self.slot(index) else { continue };
+            let number = slot[slot::PENDING_ROUTE].load(Relaxed) as u16;
+            let Some(route) = routes.iter_mut().find(|route| route.number == number) else { continue };
+            for (word, to) in slot[slot::PENDING].iter().zip(PENDING_TO_ROUTE) {
+                let sum = match to {
+                    route::REQUESTS => &mut route.requests,
+                    route::ERRORS => &mut route.errors,
+                    route::RESPONSE => &mut route.response,
+                    route::CPU => &mut route.cpu,
+                    route::GIL => &mut route.gil_wait,
+                    _ => &mut route.blocked,
+                };
+                *sum = sum.wrapping_add(word.load(Relaxed));
+            }
+        }
+        routes
+    }
+
+    fn read_pairs(&self) -> Vec<PairSample> {
+        let read = |index: usize| {
+            let at = Layout::pair(index);
+            let words = self.range(at..at + layout::PAIR);
+            let key = words[pair::KEY].load(Relaxed);
+            (key != 0).then(|| PairSample {
+                culprit: (key >> 16) as u16,
+                victim: key as u16,
+                ns: words[pair::NS].load(Relaxed),
+                waits: words[pair::WAITS].load(Relaxed),
+            })
+        };
+        (0..layout::PAIRS).filter_map(read).collect()
+    }
+
+    fn read_ring(&self, after: u64, routes: &[RouteSample]) -> Vec<Finished> {
+        let head = self.word(header::RING_HEAD).load(Relaxed);
+        let first = (after + 1).max(head.saturating_sub(layout::RING as u64 - 1));
+        let read = |ordinal: u64| {
+            let at = Layout::entry(ordinal as usize % layout::RING);
+            let words = self.range(at..at + layout::ENTRY);
+            let guard = words[entry::GUARD].load(Acquire);
+            let load = |index: usize| words[index].load(Relaxed);
+            let place = load(entry::PLACE);
+            let finished = Finished {
+                ordinal: load(entry::ORDINAL),
+                request: load(entry::REQUEST),
+                start: load(entry::START),
+                thread: load(entry::THREAD) as u32,
+                application_group: words::text(&self.group_words(place as u16)[group::NAME]),
+                route: name_of(routes, (place >> 16) as u16),
+                method: words::text(&words[entry::METHOD]),
+                path: words::text(&words[entry::PATH]),
+                longest_wait: load(entry::LONGEST_WAIT),
+                culprit: name_of(routes, load(entry::CULPRIT) as u16),
+                record: ring::record_of(&words[entry::RECORD]),
+            };
+            fence(Acquire);
+            let whole = guard & 1 == 0 && words[entry::GUARD].load(Relaxed) == guard;
+            (whole && finished.ordinal == ordinal).then_some(finished)
+        };
+        (first..=head).filter_map(read).collect()
+    }
+}
+
+fn name_of(routes: &[RouteSample], number: u16) -> String {
+    routes.iter().find(|route| route.number == number).map_or_else(|| "(unknown)".into(), |r| r.name.clone())
+}
+
+/// Adds a cell's counters and histograms. Doublings that are not in use are not looked at, so that reading does not make
+/// the kernel provide memory for them.
+fn read_cell(cell: &Words, figures: &mut Figures) {
+    if cell[layout::counter::REQUESTS].load(Relaxed) == 0
+        && histogram_words(cell, layout::Timed::SingleWait as usize)[1].load(Relaxed) == 0
+    {
+        return;
+    }
+    for (index, word) in cell.iter().enumerate().take(layout::counter::WAITS + 1) {
+        figures.set_counter(index, word.load(Relaxed));
+    }
+    let statuses = &cell[layout::COUNTERS..layout::COUNTERS + layout::STATUSES];
+    for (index, word) in statuses.iter().enumerate() {
+        let count = word.load(Relaxed);
+        if count > 0 {
+            let status = if index == 0 { 0 } else { index as u16 + 99 };
+            *figures.statuses.entry(status).or_default() += count;
+        }
+    }
+    for index in 0..layout::HISTOGRAMS {
+        let words = histogram_words(cell, index);
+        let used = words[1].load(Relaxed);
+        let histogram = figures.histogram_mut(index);
+        histogram.sum = histogram.sum.saturating_add(words[0].load(Relaxed));
+        for octave in (0..histogram::OCTAVES).filter(|octave| used & (1 << octave) != 0) {
+            for bucket in histogram::octave_buckets(octave) {
+                histogram.add_to(bucket, words[2 + bucket].load(Relaxed));
+            }
+        }
+    }
+}
+
+fn histogram_words(cell: &Words, index: usize) -> &Words {
+    let at = layout::COUNTERS + layout::STATUSES + index * layout::HISTOGRAM;
+    &cell[at..at + layout::HISTOGRAM]
+}
+
+fn read_slot(words: &Words, index: usize, groups: &[(usize, String)], routes: &[RouteSample]) -> SlotSample {
+    let load = |index: usize| words[index].load(Relaxed);
+    let once = || {
+        let guard = words[slot::GUARD].load(Acquire);
+        let state = State::from_word(load(slot::STATE));
+        let place = load(slot::PLACE);
+        let group = groups.iter().find(|(number, _)| *number == usize::from(place as u16));
+        let request = (state != State::Idle).then(|| InFlight {
+            whole: false,
+            request: load(slot::REQUEST),
+            start: load(slot::START),
+            begun: load(slot::BEGUN),
+            cpu_begun: load(slot::CPU_BEGUN),
+            queue: load(slot::QUEUE),
+            gil_wait: load(slot::GIL),
+            waits: load(slot::WAITS),
+            application_group: group.map_or_else(|| "(others)".into(), |(_, name)| name.clone()),
+            route: name_of(routes, (place >> 16) as u16),
+            method: words::text(&words[slot::METHOD]),
+            path: words::text(&words[slot::PATH]),
+        });
+        fence(Acquire);
+        let whole = guard & 1 == 0 && words[slot::GUARD].load(Relaxed) == guard;
+        (whole, state, request)
+    };
+    let mut read = once();
+    for _ in 1..ATTEMPTS {
+        if read.0 {
+            break;
+        }
+        std::hint::spin_loop();
+        read = once();
+    }
+    if let (whole, _, Some(request)) = &mut read {
+        request.whole = *whole;
+    }
+    SlotSample {
+        thread: index as u32 + 1,
+        tid: load(slot::TID) as u32,
+        state: read.1,
+        completed: load(slot::COMPLETED),
+        busy: load(slot::BUSY),
+        request: read.2,
+    }
+}

@@ -1,0 +1,381 @@
+//! What a reading of a scoreboard gives: plain values. Counters and histograms grow from the worker's start; the difference of two
+//! readings is what happened between them, and differences of many workers add up.
+
+use crate::board::{GilMode, State};
+use crate::finish::Record;
+use crate::histogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A worker at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerSample {
+    /// Process id.
+    pub pid: u32,
+    /// Its number.
+    pub worker: u64,
+    /// Its process group.
+    pub process_group: String,
+    /// Request threads.
+    pub threads: u32,
+    /// `3.14.2`, with `t` for a free-threaded build.
+    pub python: String,
+    /// Nanoseconds since the epoch.
+    pub started: u64,
+    /// Nanoseconds from the start until the imports were done; 0 before.
+    pub import: u64,
+    /// Of the main interpreter.
+    pub gil_mode: GilMode,
+    /// A GIL is in force.
+    pub gil_enabled: bool,
+    /// The module that turned the GIL on again; empty when none did.
+    pub gil_module: String,
+    /// The GIL waits are exact; otherwise a lower bound.
+    pub exact: bool,
+    /// Why they are not exact.
+    pub why: String,
+    /// Nanoseconds; 0 without a GIL.
+    pub switch_interval: u64,
+    /// Waits for a GIL in threads that serve no request, nanoseconds.
+    pub other_wait: u64,
+    /// How many these were.
+    pub other_waits: u64,
+    /// What the scoreboard had no room for.
+    pub lost: u64,
+    /// Application groups.
+    pub groups: Vec<GroupSample>,
+    /// Request threads.
+    pub slots: Vec<SlotSample>,
+    /// Routes and the application's own threads.
+    pub routes: Vec<RouteSample>,
+    /// Who waited for whom, by index into `routes`' numbers.
+    pub pairs: Vec<PairSample>,
+    /// Slow and sampled requests that finished since the last reading.
+    pub finished: Vec<Finished>,
+    /// Ordinal of the last one, for the next reading.
+    pub last: u64,
+}
+
+/// An application group's interpreter in one worker.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupSample {
+    /// Its name; "" is the main interpreter.
+    pub name: String,
+    /// GIL mode of its interpreter.
+    pub gil_mode: GilMode,
+    /// Nanoseconds; 0 without a GIL.
+    pub switch_interval: u64,
+    /// Nanoseconds its imports took.
+    pub import: u64,
+    /// Garbage collection.
+    pub gc: GcSample,
+    /// Counters and histograms.
+    pub figures: Figures,
+}
+
+/// Garbage collection of one interpreter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GcSample {
+    /// Nanoseconds of all pauses.
+    pub pause: u64,
+    /// Nanoseconds of the longest pause ever.
+    pub longest: u64,
+    /// Collections by generation.
+    pub collections: [u64; 3],
+    /// Objects collected.
+    pub collected: u64,
+    /// Objects that could not be.
+    pub uncollectable: u64,
+}
+
+/// Counters and histograms. Times are nanoseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are those of `Record`")]
+pub struct Figures {
+    pub requests: u64,
+    pub errors: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub reads: u64,
+    pub writes: u64,
+    pub input: u64,
+    pub output: u64,
+    pub server: u64,
+    pub daemon: u64,
+    pub runnable: u64,
+    pub gil_application: u64,
+    pub gil_server: u64,
+    pub waits: u64,
+    /// Requests by status code, 0: none.
+    pub statuses: BTreeMap<u16, u64>,
+    pub response: Histogram,
+    pub queue: Histogram,
+    pub application_time: Histogram,
+    pub cpu: Histogram,
+    pub gil_wait: Histogram,
+    pub blocked: Histogram,
+    /// Single waits, those of threads without a request included.
+    pub single_wait: Histogram,
+}
+
+/// A request thread.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotSample {
+    /// From 1.
+    pub thread: u32,
+    /// The operating system's number.
+    pub tid: u32,
+    /// Where it is.
+    pub state: State,
+    /// Requests finished.
+    pub completed: u64,
+    /// Nanoseconds busy with finished requests.
+    pub busy: u64,
+    /// The request in flight.
+    pub request: Option<InFlight>,
+}
+
+/// A request in flight.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// Its fields belong together. Otherwise the thread stands (or its process died) in the middle of writing them.
+    pub whole: bool,
+    /// The front's number.
+    pub request: u64,
+    /// Nanoseconds since the epoch: the front had its head.
+    pub start: u64,
+    /// Monotonic nanoseconds: a thread took it.
+    pub begun: u64,
+    /// Thread CPU clock at that moment, nanoseconds; 0 when it was not read.
+    pub cpu_begun: u64,
+    /// Nanoseconds in the queue.
+    pub queue: u64,
+    /// Nanoseconds it has waited for the GIL so far.
+    pub gil_wait: u64,
+    /// Waits so far.
+    pub waits: u64,
+    /// Application group.
+    pub application_group: String,
+    /// Route.
+    pub route: String,
+    /// Method.
+    pub method: String,
+    /// Path without query string, cut to 143 bytes.
+    pub path: String,
+}
+
+/// A route, or a thread of the application's own. Times are nanoseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteSample {
+    /// Number on this scoreboard.
+    pub number: u16,
+    /// Name.
+    pub name: String,
+    /// It is a thread of the application's own.
+    pub thread: bool,
+    /// Requests finished.
+    pub requests: u64,
+    /// Of them with an error.
+    pub errors: u64,
+    /// Sum of responses.
+    pub response: u64,
+    /// Sum on CPU.
+    pub cpu: u64,
+    /// Sum of GIL waits of finished requests.
+    pub gil_wait: u64,
+    /// Sum blocked.
+    pub blocked: u64,
+    /// Waited for others' sake.
+    pub suffered: u64,
+    /// Others waited for its sake.
+    pub caused: u64,
+}
+
+/// How long one route waited for another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairSample {
+    /// Who held the GIL.
+    pub culprit: u16,
+    /// Who waited.
+    pub victim: u16,
+    /// Nanoseconds.
+    pub ns: u64,
+    /// Waits.
+    pub waits: u64,
+}
+
+/// A finished request that was kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Its ordinal on this scoreboard.
+    pub ordinal: u64,
+    /// The front's number.
+    pub request: u64,
+    /// Nanoseconds since the epoch: the front had its head.
+    pub start: u64,
+    /// Thread, from 1.
+    pub thread: u32,
+    /// Application group.
+    pub application_group: String,
+    /// Route.
+    pub route: String,
+    /// Method.
+    pub method: String,
+    /// Path without query string, cut to 143 bytes.
+    pub path: String,
+    /// Its longest wait for the GIL, nanoseconds.
+    pub longest_wait: u64,
+    /// Who held it then.
+    pub culprit: String,
+    /// What it took.
+    pub record: Record,
+}
+
+impl Figures {
+    fn counters(&mut self) -> [&mut u64; 14] {
+        [
+            &mut self.requests,
+            &mut self.errors,
+            &mut self.bytes_in,
+            &mut self.bytes_out,
+            &mut self.reads,
+            &mut self.writes,
+            &mut self.input,
+            &mut self.output,
+            &mut self.server,
+            &mut self.daemon,
+            &mut self.runnable,
+            &mut self.gil_application,
+            &mut self.gil_server,
+            &mut self.waits,
+        ]
+    }
+
+    fn histograms(&mut self) -> [&mut Histogram; 7] {
+        [
+            &mut self.response,
+            &mut self.queue,
+            &mut self.application_time,
+            &mut self.cpu,
+            &mut self.gil_wait,
+            &mut self.blocked,
+            &mut self.single_wait,
+        ]
+    }
+
+    pub(crate) fn set_counter(&mut self, index: usize, value: u64) {
+        if let Some(counter) = self.counters().into_iter().nth(index) {
+            *counter += value;
+        }
+    }
+
+    pub(crate) fn histogram_mut(&mut self, index: usize) -> &mut Histogram {
+        self.histograms().into_iter().nth(index).expect("there are as many as the layout has")
+    }
+
+    /// Adds another one's.
+    pub fn merge(&mut self, other: &Self) {
+        let mut other = other.clone();
+        self.counters().into_iter().zip(other.counters()).for_each(|(mine, theirs)| *mine += *theirs);
+        self.histograms().into_iter().zip(other.histograms()).for_each(|(mine, theirs)| mine.merge(theirs));
+        for (status, count) in other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+    }
+
+    /// What came on top since an earlier reading.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let (mut now, mut earlier) = (self.clone(), earlier.clone());
+        let counters = now.counters().into_iter().zip(earlier.counters());
+        counters.for_each(|(mine, before)| *mine = mine.saturating_sub(*before));
+        let histograms = now.histograms().into_iter().zip(earlier.histograms());
+        histograms.for_each(|(mine, before)| *mine = mine.since(before));
+        for (status, count) in &mut now.statuses {
+            *count = count.saturating_sub(earlier.statuses.get(status).copied().unwrap_or(0));
+        }
+        now.statuses.retain(|_, count| *count > 0);
+        now
+    }
+}
+
+impl WorkerSample {
+    /// All application groups together.
+    pub fn total(&self) -> Figures {
+        let mut total = Figures::default();
+        self.groups.iter().for_each(|group| total.merge(&group.figures));
+        total
+    }
+
+    /// What came on top since an earlier reading of the same worker: counters and histograms become differences, all else
+    /// is the present.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut now = self.clone();
+        now.other_wait = now.other_wait.saturating_sub(earlier.other_wait);
+        now.other_waits = now.other_waits.saturating_sub(earlier.other_waits);
+        now.lost = now.lost.saturating_sub(earlier.lost);
+        for group in &mut now.groups {
+            let Some(before) = earlier.groups.iter().find(|before| before.name == group.name) else {
+                continue;
+            };
+            group.figures = group.figures.since(&before.figures);
+            group.gc = group.gc.since(&before.gc);
+        }
+        for slot in &mut now.slots {
+            let Some(before) = earlier.slots.iter().find(|before| before.thread == slot.thread) else {
+                continue;
+            };
+            slot.completed = slot.completed.saturating_sub(before.completed);
+            slot.busy = slot.busy.saturating_sub(before.busy);
+        }
+        for route in &mut now.routes {
+            let before = earlier.routes.iter().find(|before| before.number == route.number);
+            if let Some(before) = before {
+                *route = route.since(before);
+            }
+        }
+        for pair in &mut now.pairs {
+            let same = |before: &&PairSample| (before.culprit, before.victim) == (pair.culprit, pair.victim);
+            let Some(before) = earlier.pairs.iter().find(same).copied() else { continue };
+            pair.ns = pair.ns.saturating_sub(before.ns);
+            pair.waits = pair.waits.saturating_sub(before.waits);
+        }
+        now
+    }
+
+    /// The name of a route on this scoreboard.
+    pub fn route_name(&self, number: u16) -> &str {
+        self.routes.iter().find(|route| route.number == number).map_or("(unknown)", |route| &route.name)
+    }
+}
+
+impl GcSample {
+    fn since(&self, earlier: &Self) -> Self {
+        let [a, b, c] = self.collections;
+        let [x, y, z] = earlier.collections;
+        Self {
+            pause: self.pause.saturating_sub(earlier.pause),
+            longest: self.longest,
+            collections: [a.saturating_sub(x), b.saturating_sub(y), c.saturating_sub(z)],
+            collected: self.collected.saturating_sub(earlier.collected),
+            uncollectable: self.uncollectable.saturating_sub(earlier.uncollectable),
+        }
+    }
+}
+
+impl RouteSample {
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            errors: self.errors.saturating_sub(earlier.errors),
+            response: self.response.saturating_sub(earlier.response),
+            cpu: self.cpu.saturating_sub(earlier.cpu),
+            gil_wait: self.gil_wait.saturating_sub(earlier.gil_wait),
+            blocked: self.blocked.saturating_sub(earlier.blocked),
+            suffered: self.suffered.saturating_sub(earlier.suffered),
+            caused: self.caused.saturating_sub(earlier.caused),
+            ..self.clone()
+        }
+    }
+}

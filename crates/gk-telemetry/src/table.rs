@@ -1,0 +1,121 @@
+//! The tables several threads fill: application groups, routes, and who waited for whom. An entry is taken by exchanging
+//! its first word, so nobody waits; a full table counts into its entry for all others.
+
+use crate::board::{Board, GilMode, Route};
+use crate::layout::{self, Layout, group, header, pair, route};
+use crate::words::{self, Words, add_shared};
+use std::ops::Deref;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// Places tried before a table counts as full.
+const PROBES: usize = 16;
+/// Entry for the application groups that have none.
+const OTHER_GROUPS: usize = layout::GROUPS - 1;
+
+impl<W: Deref<Target = Words>> Board<W> {
+    /// Index of an application group; a new one gets an entry. For start-up and new interpreters, not for each request.
+    pub fn group(&self, name: &str) -> u16 {
+        let hash = words::hash(name.as_bytes());
+        for index in 0..OTHER_GROUPS {
+            let entry = self.group_words(index as u16);
+            match entry[group::HASH].compare_exchange(0, hash, AcqRel, Acquire) {
+                Ok(_) => {
+                    words::put_text(&entry[group::NAME], name.as_bytes());
+                    entry[group::GIL_MODE].store(self.word(header::GIL_MODE).load(Relaxed), Relaxed);
+                    let interval = self.word(header::SWITCH_INTERVAL).load(Relaxed);
+                    entry[group::SWITCH_INTERVAL].store(interval, Relaxed);
+                    entry[group::READY].store(1, Release);
+                    return index as u16;
+                }
+                Err(there) if there == hash => return index as u16,
+                Err(_) => {}
+            }
+        }
+        OTHER_GROUPS as u16
+    }
+
+    /// An interpreter's own GIL mode, switch interval (nanoseconds, `None` without a GIL) and the time its imports took.
+    pub fn set_group(&self, index: u16, mode: GilMode, switch_interval: Option<u64>, import_ns: u64) {
+        let entry = self.group_words(index);
+        entry[group::GIL_MODE].store(mode as u64, Relaxed);
+        entry[group::SWITCH_INTERVAL].store(switch_interval.unwrap_or(0), Relaxed);
+        entry[group::IMPORT].store(import_ns, Relaxed);
+    }
+
+    /// The route of a name, e.g. a path's. Takes an entry when it is new.
+    pub fn route(&self, name: &[u8]) -> Route {
+        self.named(name, 0)
+    }
+
+    /// A thread of the application's own, which waits and makes others wait like a route does.
+    pub fn thread(&self, name: &[u8]) -> Route {
+        self.named(name, 1)
+    }
+
+    fn named(&self, name: &[u8], kind: u64) -> Route {
+        let hash = words::hash(name) ^ kind;
+        for step in 0..PROBES {
+            let index = 2 + (hash as usize).wrapping_add(step) % (layout::ROUTES - 2);
+            let entry = self.route_words(index);
+            match entry[route::HASH].compare_exchange(0, hash, AcqRel, Acquire) {
+                Ok(_) => {
+                    words::put_text(&entry[route::NAME], name);
+                    entry[route::KIND].store(kind, Relaxed);
+                    entry[route::READY].store(1, Release);
+                    return Route(index as u16);
+                }
+                Err(there) if there == hash => return Route(index as u16),
+                Err(_) => {}
+            }
+        }
+        Route::OTHERS
+    }
+
+    /// Books a wait to the one who suffered it and the one who caused it.
+    pub(crate) fn book(&self, culprit: Route, victim: Route, ns: u64) {
+        add_shared(&self.route_words(culprit.0.into())[route::CAUSED], ns);
+        add_shared(&self.route_words(victim.0.into())[route::SUFFERED], ns);
+        let key = 1 << 32 | u64::from(culprit.0) << 16 | u64::from(victim.0);
+        let start = words::hash(&key.to_le_bytes()) as usize;
+        for step in 0..PROBES {
+            let at = Layout::pair(start.wrapping_add(step) % layout::PAIRS);
+            let entry = self.range(at..at + layout::PAIR);
+            let there = match entry[pair::KEY].load(Relaxed) {
+                0 => entry[pair::KEY]
+                    .compare_exchange(0, key, Relaxed, Relaxed)
+                    .map_or_else(|now| now, |_| key),
+                there => there,
+            };
+            if there == key {
+                add_shared(&entry[pair::NS], ns);
+                add_shared(&entry[pair::WAITS], 1);
+                return;
+            }
+        }
+        add_shared(self.word(header::LOST), 1);
+    }
+
+    /// Writes the entries that are always there.
+    pub(crate) fn name_first_entries(&self) {
+        for (index, name) in [(Route::UNKNOWN, "(unknown)"), (Route::OTHERS, "(others)")] {
+            let entry = self.route_words(index.0.into());
+            words::put_text(&entry[route::NAME], name.as_bytes());
+            entry[route::HASH].store(u64::MAX, Relaxed);
+            entry[route::READY].store(1, Relaxed);
+        }
+        let entry = self.group_words(OTHER_GROUPS as u16);
+        words::put_text(&entry[group::NAME], b"(others)");
+        entry[group::HASH].store(u64::MAX, Relaxed);
+        entry[group::READY].store(1, Relaxed);
+    }
+
+    pub(crate) fn group_words(&self, index: u16) -> &Words {
+        let at = Layout::group(usize::from(index).min(OTHER_GROUPS));
+        self.range(at..at + layout::GROUP)
+    }
+
+    pub(crate) fn route_words(&self, index: usize) -> &Words {
+        let at = Layout::route(index.min(layout::ROUTES - 1));
+        self.range(at..at + layout::ROUTE)
+    }
+}

@@ -1,0 +1,231 @@
+//! A scoreboard written and read in one process: what was recorded is what is read, from one thread and from several.
+
+use gk_telemetry::board::{Begin, Board, BoardError, GilMode, Identity, Route, State, Wait};
+use gk_telemetry::{Layout, Record};
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+type Page = Vec<AtomicU64>;
+
+/// A vector as the words of a page.
+struct Words(Page);
+
+impl std::ops::Deref for Words {
+    type Target = [AtomicU64];
+    fn deref(&self) -> &[AtomicU64] {
+        &self.0
+    }
+}
+
+fn page(threads: u32) -> Words {
+    Words((0..Layout::new(threads).words()).map(|_| AtomicU64::new(0)).collect())
+}
+
+fn board(threads: u32) -> Board<Words> {
+    let identity = Identity {
+        pid: 7,
+        worker: 3,
+        process_group: "site",
+        threads,
+        python: "3.14.2",
+        ..Identity::default()
+    };
+    Board::create(page(threads), &identity).unwrap()
+}
+
+fn begin(group: u16, path: &str) -> Begin<'_> {
+    Begin { request: 1, start: 1, now: 1, cpu: 0, queue: 5, group, method: b"GET", path: path.as_bytes() }
+}
+
+#[test]
+fn a_request_is_seen_in_flight_and_then_counted() {
+    let board = board(2);
+    board.set_gil(GilMode::Shared, Some(5_000_000));
+    let group = board.group("");
+    board.begin(1, &begin(group, "/user/12"));
+    board.set_state(1, State::Application);
+    let sample = board.sample(0);
+    assert_eq!((sample.pid, sample.worker, sample.process_group.as_str()), (7, 3, "site"));
+    let request = sample.slots[1].request.clone().unwrap();
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/user/12"));
+    assert_eq!(request.route, "/user/:id");
+    assert!(sample.slots[0].request.is_none());
+
+    board.waited(&Wait {
+        slot: Some(1),
+        group,
+        ns: 5_000_000,
+        server: false,
+        culprit: board.thread(b"cleanup"),
+    });
+    assert_eq!(board.sample(0).slots[1].request.as_ref().unwrap().gil_wait, 5_000_000);
+    board.finish(
+        1,
+        &Record {
+            status: 200,
+            response: 9_000_000,
+            gil_wait_app: 5_000_000,
+            bytes_out: 12,
+            ..Record::default()
+        },
+    );
+    let sample = board.sample(0);
+    assert!(sample.slots[1].request.is_none());
+    let total = sample.total();
+    assert_eq!((total.requests, total.bytes_out, total.gil_application), (1, 12, 5_000_000));
+    assert_eq!(total.statuses.get(&200), Some(&1));
+    assert_eq!((total.response.count(), total.response.sum), (1, 9_000_000));
+    let route = sample.routes.iter().find(|route| route.name == "/user/:id").unwrap();
+    assert_eq!((route.requests, route.suffered), (1, 5_000_000));
+    let [pair] = sample.pairs[..] else { panic!("one pair") };
+    assert_eq!((sample.route_name(pair.culprit), sample.route_name(pair.victim)), ("cleanup", "/user/:id"));
+    assert_eq!(sample.finished.len(), 1, "the floor is 0, so every request is a sample");
+    assert_eq!(sample.finished[0].culprit, "cleanup");
+    assert_eq!(board.sample(sample.last).finished, []);
+}
+
+#[test]
+fn only_slow_ones_are_kept_above_the_floor() {
+    let identity = Identity { threads: 1, slow: 1_000, ..Identity::default() };
+    let board = Board::create(page(1), &identity).unwrap();
+    board.set_floor(u64::MAX);
+    let group = board.group("");
+    for application in [10, 2_000, 20] {
+        board.begin(0, &begin(group, "/a"));
+        board.finish(0, &Record { application, ..Record::default() });
+    }
+    let kept: Vec<u64> = board.sample(0).finished.iter().map(|f| f.record.application).collect();
+    assert_eq!(kept, [2_000]);
+}
+
+#[test]
+fn the_ring_keeps_the_last() {
+    let board = board(1);
+    let group = board.group("");
+    for n in 0..200 {
+        board.begin(0, &begin(group, "/a"));
+        board.finish(0, &Record { response: n, ..Record::default() });
+    }
+    let sample = board.sample(0);
+    let kept: Vec<u64> = sample.finished.iter().map(|f| f.record.response).collect();
+    assert_eq!(kept, (136..200).collect::<Vec<_>>());
+    assert_eq!(sample.last, 200);
+}
+
+#[test]
+fn full_tables_count_into_their_rest() {
+    let board = board(1);
+    let groups: Vec<u16> = (0..40).map(|n| board.group(&format!("group-{n}"))).collect();
+    assert_eq!(groups[39], groups[38]);
+    board.begin(0, &begin(groups[39], "/a"));
+    board.finish(0, &Record::default());
+    for n in 0..500u64 {
+        let route = board.route(format!("/r{n}").as_bytes());
+        board.waited(&Wait { slot: None, group: 0, ns: n, server: false, culprit: route });
+    }
+    let sample = board.sample(0);
+    assert_eq!(sample.groups.last().map(|group| group.name.as_str()), Some("(others)"));
+    assert_eq!(sample.total().requests, 1);
+    let caused: u64 = sample.routes.iter().map(|route| route.caused).sum();
+    assert_eq!(caused, (0..500).sum::<u64>());
+    assert_eq!(sample.other_waits, 500);
+}
+
+#[test]
+fn a_foreign_page_is_refused_and_rubbish_is_survived() {
+    assert_eq!(Board::open(page(1)).err(), Some(BoardError::Foreign));
+    let words = page(2);
+    words.0[0].store(gk_telemetry::layout::MAGIC, std::sync::atomic::Ordering::Relaxed);
+    words.0[1].store(900, std::sync::atomic::Ordering::Relaxed);
+    assert!(matches!(Board::open(words).err(), Some(BoardError::Length { .. })));
+    let words = page(2);
+    words.0.iter().for_each(|word| word.store(u64::MAX - 6, std::sync::atomic::Ordering::Relaxed));
+    words.0[0].store(gk_telemetry::layout::MAGIC, std::sync::atomic::Ordering::Relaxed);
+    words.0[1].store(2, std::sync::atomic::Ordering::Relaxed);
+    let board = Board::open(words).unwrap();
+    board.begin(1, &begin(900, "/x"));
+    board.finish(1, &Record::default());
+    board.waited(&Wait { slot: Some(77), group: 77, ns: 1, server: true, culprit: Route::UNKNOWN });
+    let _ = board.sample(0);
+}
+
+#[test]
+fn threads_write_at_once_and_a_reader_sees_whole_slots() {
+    let board = Arc::new(board(4));
+    let groups = [board.group(""), board.group("second")];
+    const EACH: u64 = 20_000;
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|slot| {
+                let board = Arc::clone(&board);
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        let path = if n % 2 == 0 { "/even/even/even/even" } else { "/odd" };
+                        board.begin(slot, &begin(groups[(n % 2) as usize], path));
+                        board.waited(&Wait {
+                            slot: Some(slot),
+                            group: groups[(n % 2) as usize],
+                            ns: 2_000,
+                            server: false,
+                            culprit: Route::UNKNOWN,
+                        });
+                        board.finish(
+                            slot,
+                            &Record {
+                                status: 200,
+                                response: 3_000,
+                                gil_wait_app: 2_000,
+                                ..Record::default()
+                            },
+                        );
+                    }
+                })
+            })
+            .collect();
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            for slot in board.sample(0).slots {
+                let Some(request) = slot.request.filter(|request| request.whole) else { continue };
+                let odd = request.path == "/odd" && request.application_group == "second";
+                let even = request.path == "/even/even/even/even" && request.application_group.is_empty();
+                assert!(odd || even, "torn: {request:?}");
+            }
+        }
+    });
+    let sample = board.sample(0);
+    let total = sample.total();
+    assert_eq!((total.requests, total.gil_application), (4 * EACH, 4 * EACH * 2_000));
+    assert_eq!((total.response.count(), total.single_wait.count()), (4 * EACH, 4 * EACH));
+    let requests: u64 = sample.routes.iter().map(|route| route.requests).sum();
+    assert_eq!(requests, 4 * EACH);
+    assert_eq!(sample.pairs.iter().map(|pair| pair.ns).sum::<u64>(), 4 * EACH * 2_000);
+}
+
+proptest! {
+    #[test]
+    fn the_difference_of_two_readings_is_what_came_between(
+        first in prop::collection::vec((0usize..3, 0u16..2, 0u64..1 << 33, 0u16..700), 0..40),
+        second in prop::collection::vec((0usize..3, 0u16..2, 0u64..1 << 33, 0u16..700), 0..40),
+    ) {
+        let run = |board: &Board<Words>, requests: &[(usize, u16, u64, u16)]| {
+            for (slot, group, ns, status) in requests {
+                board.begin(*slot, &begin(*group, if *group == 0 { "/a" } else { "/b" }));
+                board.finish(*slot, &Record { status: *status, response: *ns, on_cpu: ns / 2, ..Record::default() });
+            }
+        };
+        let (both, only) = (board(3), board(3));
+        for board in [&both, &only] {
+            board.group("");
+            board.group("b");
+        }
+        run(&both, &first);
+        let before = both.sample(0);
+        run(&both, &second);
+        run(&only, &second);
+        prop_assert_eq!(both.sample(0).since(&before).total(), only.sample(0).total());
+        let requests = |sample: &gk_telemetry::WorkerSample| sample.routes.iter().map(|r| r.requests).sum::<u64>();
+        prop_assert_eq!(requests(&both.sample(0).since(&before)), second.len() as u64);
+        let json = serde_json::to_string(&before).unwrap();
+        prop_assert_eq!(serde_json::from_str::<gk_telemetry::WorkerSample>(&json).unwrap(), before);
+    }
+}
