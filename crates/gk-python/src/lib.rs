@@ -1,6 +1,6 @@
 //! The fence around CPython's C interface. Everything above it is `#![forbid(unsafe_code)]`.
 //!
-//! * [`interpreter`]: the main interpreter and named sub-interpreters.
+//! * [`interpreter`]: the main interpreter and sub-interpreters, with the shared GIL or their own.
 //! * [`thread_state`]: one OS thread's states, one per interpreter; attaching and detaching.
 //! * [`attached`]: the proof of attachment that every call of Python takes.
 //! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
@@ -33,7 +33,7 @@ pub mod version;
 pub use attached::Attached;
 pub use class::{Class, Method, Type};
 pub use error::PyError;
-pub use interpreter::Interpreter;
+pub use interpreter::{Gil, Interpreter};
 pub use kept::Kept;
 pub use object::Object;
 pub use thread_state::ThreadStates;

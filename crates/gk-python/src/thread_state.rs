@@ -3,7 +3,7 @@
 
 use crate::attached::Attached;
 use crate::gil;
-use crate::interpreter::Interpreter;
+use crate::interpreter::{Gil, Interpreter};
 use pyo3_ffi as ffi;
 use std::marker::PhantomData;
 
@@ -38,21 +38,22 @@ impl ThreadStates {
         f(unsafe { Attached::assume() })
     }
 
-    /// Creates a sub-interpreter that shares the main interpreter's GIL. The thread must be detached. The sentence says
-    /// why it was not possible.
-    pub fn create(&mut self, main: Interpreter) -> Result<Interpreter, String> {
+    /// Creates a sub-interpreter. The thread must be detached. The sentence says why it was not possible.
+    pub fn create(&mut self, main: Interpreter, gil: Gil) -> Result<Interpreter, String> {
         let state = self.state_of(main);
         // SAFETY: a state of this thread and not current anywhere (`&mut self`).
         unsafe { ffi::PyEval_RestoreThread(state) };
-        // SAFETY: attached to the main interpreter; on success the new interpreter's state is current.
-        let new = unsafe { ffi::Py_NewInterpreter() };
-        if new.is_null() {
-            // SAFETY: on failure the former state is made current again.
-            unsafe { ffi::PyThreadState_Swap(state) };
-            // SAFETY: attached through `state`.
-            unsafe { ffi::PyEval_SaveThread() };
-            return Err("CPython could not create a sub-interpreter (out of memory?)".to_owned());
-        }
+        // SAFETY: attached to the main interpreter.
+        let new = match unsafe { crate::interpreter::create(gil) } {
+            Ok(new) => new,
+            Err(why) => {
+                // SAFETY: on failure the former state is current again, or is made so.
+                unsafe { ffi::PyThreadState_Swap(state) };
+                // SAFETY: attached through `state`.
+                unsafe { ffi::PyEval_SaveThread() };
+                return Err(why);
+            }
+        };
         // SAFETY: the current state is the new interpreter's.
         let interpreter = Interpreter { raw: unsafe { ffi::PyInterpreterState_Get() } };
         gil::adopt(new);
@@ -60,6 +61,18 @@ impl ThreadStates {
         // SAFETY: attached through `new`; it stays in the list (3.12 wants the creating thread's state kept).
         unsafe { ffi::PyEval_SaveThread() };
         Ok(interpreter)
+    }
+
+    /// Whether no thread but this one has a state in that interpreter: CPython ends the process when an interpreter is
+    /// ended while another one has. The thread must be detached.
+    pub fn alone(&mut self, interpreter: Interpreter) -> bool {
+        let own = self.state_of(interpreter);
+        self.attach(interpreter, |_| {
+            // SAFETY: attached to that interpreter.
+            let head = unsafe { ffi::PyInterpreterState_ThreadHead(interpreter.raw) };
+            // SAFETY: this thread's own state, which lives.
+            head == own && unsafe { ffi::PyThreadState_Next(own) }.is_null()
+        })
     }
 
     /// Ends a sub-interpreter: joins its non-daemon threads, runs its atexit functions. The thread must be detached, and

@@ -1,5 +1,5 @@
-//! What the kernel says about processes and the machine: resident memory, CPU time, kills for want of memory. Read from
-//! `/proc`; `None` where it does not say.
+//! What the kernel says about processes, threads and the machine: resident memory, CPU time, kills for want of memory.
+//! `None` where it does not say.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -17,6 +17,16 @@ pub fn cpu_seconds(pid: u32) -> Option<f64> {
     let after = stat.rsplit_once(") ")?.1;
     let field = |n: usize| after.split(' ').nth(n - 3)?.parse::<u64>().ok();
     Some((field(14)? + field(15)?) as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// User and system CPU seconds the calling thread has used.
+pub fn thread_cpu_seconds() -> Option<(f64, f64)> {
+    // SAFETY: `rusage` is plain data for which all-zero is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: a pointer to a live local value.
+    let status = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    (status == 0).then(|| (seconds(usage.ru_utime), seconds(usage.ru_stime)))
 }
 
 /// How many processes the kernel has killed for want of memory since boot, on the whole machine.
@@ -72,5 +82,6 @@ mod tests {
         let first = run_delay(delay.descriptor()).unwrap();
         assert!(run_delay(delay.descriptor()).unwrap() >= first);
         assert_eq!(run_delay(-1), None);
+        assert!(thread_cpu_seconds().is_some_and(|(user, system)| (0.0..60.0).contains(&(user + system))));
     }
 }

@@ -82,6 +82,8 @@ fn main() {
         home: None,
         python_path: vec![],
         switch_interval: None,
+        group_switch_interval: None,
+        group_interpreters: 1,
         imports: vec![],
         interpreters: vec![],
         destroy_interpreter: true,

@@ -5,7 +5,7 @@
 //! * [`link`]: the stream to the front that all request threads share.
 //! * [`outbox`]: its sending half.
 //! * [`exchange`]: one request on that stream, as the application's conversation sees it.
-//! * [`groups`]: application group to interpreter.
+//! * [`groups`]: application group to interpreters; [`options`]: what the configuration says of them.
 //! * [`engine`]: what the threads of the process share.
 //! * [`watchdog`]: timers and limits.
 //! * [`python_thread`]: the thread that calls Python for the watchdog, so that a wedged GIL never stops it.
@@ -15,10 +15,12 @@
 //! Knows no HTTP, no TLS, no configuration language.
 #![forbid(unsafe_code)]
 
+mod ending;
 mod engine;
 mod exchange;
 mod groups;
 mod link;
+mod options;
 mod outbox;
 mod python_thread;
 mod signals;

@@ -1,9 +1,10 @@
 //! A request thread: takes requests off the link and serves them, attached to the interpreter of their application group.
-//! It stays attached over consecutive requests of the same group, so that a batch costs one attach.
+//! It stays attached over consecutive requests of the same group, so that a batch costs one attach; where a group has
+//! several interpreters, only as long as no other one of them is less busy.
 
 use crate::engine::{Engine, Slot};
 use crate::exchange::Served;
-use crate::groups::Group;
+use crate::groups::{Group, Seat};
 use crate::link::{Job, Link};
 use gk_python::{Attached, ThreadStates};
 use gk_wire::frame::{self, ToFrontFrame};
@@ -24,7 +25,7 @@ pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
             engine.arm_ticker();
             let name = job.profile.profile.application_group.clone();
             match engine.groups.get(&mut states, &name) {
-                Some(group) => serve_batch(engine, index, &mut states, &present, &group, job),
+                Some(seat) => serve_batch(engine, index, &mut states, &present, &seat, job),
                 None => refuse(&present, &job),
             }
         }
@@ -39,17 +40,19 @@ fn serve_batch(
     index: usize,
     states: &mut ThreadStates,
     link: &Arc<Link>,
-    group: &Group,
+    seat: &Seat,
     job: Job,
 ) {
     let name = job.profile.profile.application_group.clone();
+    let group: &Group = seat;
     states.attach(group.interpreter, |py| {
         let slot = &engine.slots[index];
         slot.ident.store(py.thread_ident(), Ordering::Relaxed);
+        slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);
         let mut next = Some(job);
         while let Some(job) = next {
             serve_one(py, engine, slot, index, link, group, &job);
-            next = link.try_next(|profile| profile.profile.application_group == name);
+            next = link.try_next(|profile| profile.profile.application_group == name && seat.stays());
         }
     });
 }

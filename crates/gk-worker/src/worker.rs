@@ -41,11 +41,10 @@ pub fn run(py: Attached<'_>) -> i32 {
 pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
     gk_sys::log::configure(setup.log.level, setup.log.json);
     let python = gk_python::version::text(py);
-    let gil_mode = gil_mode(py);
-    let groups = Groups::new(py, &setup, gil_mode);
+    let groups = Groups::new(py, &setup, has_gil(py));
     ThreadStates::lead(py, move |states| {
         let engine = Arc::new(Engine::new(setup, groups));
-        match Worker::start(engine, control, python, gil_mode, states) {
+        match Worker::start(engine, control, python, states) {
             Ok(mut worker) => worker.serve(states),
             Err(why) => {
                 plain(Level::Crit, "wsgi", Some("WSGI0022"), &why);
@@ -65,15 +64,15 @@ fn take_over() -> Result<(OwnedFd, WorkerSetup), String> {
     Ok((control, setup))
 }
 
-fn gil_mode(py: Attached<'_>) -> &'static str {
+fn has_gil(py: Attached<'_>) -> bool {
     if !gk_python::version::FREE_THREADED_BUILD {
-        return "shared";
+        return true;
     }
     let enabled = py
         .import("sys")
         .and_then(|sys| sys.call_method("_is_gil_enabled", &[]))
         .and_then(|enabled| enabled.truth());
-    if enabled.unwrap_or(true) { "shared" } else { "free-threading" }
+    enabled.unwrap_or(true)
 }
 
 pub(crate) struct Worker {
@@ -81,7 +80,6 @@ pub(crate) struct Worker {
     pub(crate) control: OwnedFd,
     pub(crate) signals: Signals,
     pub(crate) python: String,
-    pub(crate) gil_mode: &'static str,
     pub(crate) threads: Vec<JoinHandle<()>>,
     pub(crate) python_thread: Option<PythonThread>,
     pub(crate) watchdog: Watchdog,
@@ -181,10 +179,16 @@ impl Worker {
                 self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
             }
             ToWorker::Status { token } => {
+                let interpreters = self.engine.groups.figures(&self.engine.busy_interpreters());
+                let mut names: Vec<String> =
+                    interpreters.iter().map(|i| i.application_group.clone()).collect();
+                names.dedup();
                 let status = WorkerFigures {
                     requests: self.engine.counters.finished.load(Ordering::Relaxed),
                     busy: self.engine.busy(),
-                    application_groups: self.engine.groups.all().into_iter().map(|(name, _)| name).collect(),
+                    application_groups: names,
+                    gil_mode: self.engine.groups.gil_mode().to_owned(),
+                    interpreters,
                 };
                 self.tell(&FromWorker::Status { token, status });
             }
@@ -199,13 +203,12 @@ impl Worker {
             protocol: gk_wire::PROTOCOL_VERSION,
             package: gk_wire::PACKAGE_VERSION.to_owned(),
             python: self.python.clone(),
-            gil_mode: self.gil_mode.to_owned(),
+            gil_mode: self.engine.groups.gil_mode().to_owned(),
             pid: std::process::id(),
             threads: self.engine.setup.threads,
             process_group: self.engine.setup.process_group.clone(),
         };
-        let parallel = self.gil_mode == "free-threading";
-        let link = Link::open(socket, &page, &welcome, parallel)
+        let link = Link::open(socket, &page, &welcome, self.engine.groups.parallel())
             .map_err(|e| format!("A link cannot be opened: {e}"))?;
         if let Some((reason, _)) = &self.leaving {
             thread::announce(&link, reason);

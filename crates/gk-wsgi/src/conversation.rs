@@ -2,6 +2,7 @@
 //! `start_response`, the write callable, `wsgi.input` and the iteration; each takes the lock for a moment only and never
 //! while Python runs.
 
+use crate::events::{Tally, clock};
 use crate::exchange::{Exchange, Head, Sent};
 use gk_python::Attached;
 use gk_wire::response::Headers;
@@ -12,6 +13,8 @@ use std::time::Instant;
 pub(crate) struct Conversation {
     pub(crate) exchange: Arc<dyn Exchange>,
     started: Instant,
+    /// The application subscribed to events: what is read and written is counted.
+    watched: bool,
     state: Mutex<State>,
 }
 
@@ -27,6 +30,9 @@ struct State {
     /// The request is over: `close()` was called.
     closed: bool,
     gone: bool,
+    /// The status that went out, 0 before.
+    status: u16,
+    tally: Tally,
 }
 
 /// What `start_response` was given.
@@ -52,7 +58,12 @@ pub(crate) enum Ending {
 }
 
 impl Conversation {
-    pub(crate) fn new(exchange: Arc<dyn Exchange>, head_request: bool, started: Instant) -> Self {
+    pub(crate) fn new(
+        exchange: Arc<dyn Exchange>,
+        head_request: bool,
+        started: Instant,
+        watched: bool,
+    ) -> Self {
         let state = State {
             pending: None,
             head_sent: false,
@@ -62,12 +73,42 @@ impl Conversation {
             ended: false,
             closed: false,
             gone: false,
+            status: 0,
+            tally: Tally::default(),
         };
-        Self { exchange, started, state: Mutex::new(state) }
+        Self { exchange, started, watched, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watched(&self) -> bool {
+        self.watched
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.state().tally
+    }
+
+    /// The status that went out, 0 before.
+    pub(crate) fn status(&self) -> u16 {
+        self.state().status
+    }
+
+    /// A read of the request body that began then gave so many bytes.
+    pub(crate) fn count_read(&self, begun: Instant, bytes: usize) {
+        let tally = &mut self.state().tally;
+        tally.reads += 1;
+        tally.read_bytes += bytes as u64;
+        tally.read_time += begun.elapsed();
+    }
+
+    fn count_write(&self, begun: Instant, bytes: usize) {
+        let tally = &mut self.state().tally;
+        tally.writes += 1;
+        tally.written_bytes += bytes as u64;
+        tally.write_time += begun.elapsed();
     }
 
     /// Whether the request is over: `wsgi.input` that the application kept does nothing any more.
@@ -128,6 +169,7 @@ impl Conversation {
         if data.is_empty() {
             return Ok(());
         }
+        let (begun, whole) = (clock(self), data.len());
         loop {
             match self.exchange.data(data, end) {
                 Sent::Took(taken) if taken == data.len() => break,
@@ -138,6 +180,9 @@ impl Conversation {
                     return Err(Gone);
                 }
             }
+        }
+        if let Some(begun) = begun {
+            self.count_write(begun, whole);
         }
         if end {
             self.state().ended = true;
@@ -163,6 +208,8 @@ impl Conversation {
         };
         self.send_head(&mut state, false);
         state.written = len;
+        state.tally.writes += 1;
+        state.tally.written_bytes += len;
         state.ended = self.exchange.file(file, offset, len);
         state.ended
     }
@@ -218,6 +265,7 @@ impl Conversation {
             return;
         }
         state.head_sent = true;
+        state.status = status;
         self.exchange.head(&Head {
             status,
             reason: b"",
@@ -240,6 +288,7 @@ impl Conversation {
         let Some(pending) = state.pending.take() else { return };
         state.head_sent = true;
         state.length = pending.length;
+        state.status = pending.status;
         self.exchange.head(&Head {
             status: pending.status,
             reason: &pending.reason,
