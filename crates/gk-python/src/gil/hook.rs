@@ -57,6 +57,8 @@ pub struct Wait {
     pub holder: Holder,
     /// What the waiting thread works on ([`super::set_work`]), 0 for nothing or a thread of the application's own.
     pub work: u64,
+    /// This server itself takes the GIL; otherwise the application's code waits to go on.
+    pub own: bool,
 }
 
 /// The calling thread's figures so far.
@@ -267,7 +269,7 @@ impl Begun {
 
     fn end(self, holder: Holder, acquired: bool) {
         let nanos = monotonic_nanos().saturating_sub(self.at);
-        let whole = CELLS.with(|cells| {
+        let (whole, own) = CELLS.with(|cells| {
             let mut figures = cells.figures.get();
             figures.nanos = figures.nanos.wrapping_add(nanos);
             if cells.own.get() {
@@ -288,13 +290,13 @@ impl Begun {
                 cells.longest.set(cells.longest.get().max(current));
             }
             cells.figures.set(figures);
-            acquired.then_some(current)
+            (acquired.then_some(current), cells.own.get())
         });
         let listener = LISTENER.load(Ordering::Acquire);
         if listener != 0 {
             // SAFETY: only `listen` stores here, a function of this type.
             let listener: fn(&Wait) = unsafe { std::mem::transmute(listener) };
-            listener(&Wait { nanos, whole, holder, work: holder::own_work() });
+            listener(&Wait { nanos, whole, holder, work: holder::own_work(), own });
         }
     }
 }
