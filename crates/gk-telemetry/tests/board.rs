@@ -147,7 +147,14 @@ fn a_foreign_page_is_refused_and_rubbish_is_survived() {
     let board = Board::open(words).unwrap();
     board.begin(1, &begin(900, "/x"));
     board.finish(1, &Record::default());
-    board.waited(&Wait { slot: Some(77), group: 77, ns: 1, whole: Some(1), server: true, culprit: Route::UNKNOWN });
+    board.waited(&Wait {
+        slot: Some(77),
+        group: 77,
+        ns: 1,
+        whole: Some(1),
+        server: true,
+        culprit: Route::UNKNOWN,
+    });
     let _ = board.sample(0);
 }
 

@@ -89,6 +89,7 @@ fn main() {
         destroy_interpreter: true,
         timers: Timers { shutdown_timeout: 60.0, ..Timers::default() },
         locale: None,
+        slow_requests: 0.0,
         scoreboard: false,
     };
     gk_python::entry::embed(|py| gk_worker::run_with(py, control, setup));

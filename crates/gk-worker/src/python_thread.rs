@@ -21,6 +21,8 @@ pub(crate) enum Order {
     Signal(i32),
     /// Log the stacks of the busy request threads, after this sentence.
     Stacks(String),
+    /// Tell the measurements what the application's own threads are called.
+    NameThreads,
     /// Log what holds up the end of the worker.
     HeldUp,
     /// Call what was registered with `atexit`, as the threads before it do not end.
@@ -81,6 +83,7 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
                     states.attach(group.interpreter, |py| group.application.signalled(py, &name, number));
                 }
             }
+            Order::NameThreads => name_threads(engine, &mut states),
             Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
             Order::HeldUp => engine.ending.report(&mut states),
             Order::EndFunctions => engine.ending.end_functions(&mut states),
@@ -103,6 +106,15 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
             group.application.interrupt(py, slot.ident.load(Ordering::Relaxed));
         }
     });
+}
+
+fn name_threads(engine: &Engine, states: &mut ThreadStates) {
+    let Some(measure) = crate::measure::get() else { return };
+    let mut named = Vec::new();
+    for (_, group) in engine.groups.all() {
+        named.extend(states.attach(group.interpreter, |py| group.application.thread_names(py)));
+    }
+    measure.name_threads(&named);
 }
 
 fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {

@@ -44,6 +44,9 @@ impl Worker {
             }
         });
         let failed = import_all(&engine, states);
+        if let Some(measure) = crate::measure::get() {
+            measure.imported();
+        }
         states.attach(main.interpreter, |py| main.ask_switch_interval(py));
         set_title(setup);
         let signals =

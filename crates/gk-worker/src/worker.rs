@@ -4,6 +4,7 @@
 use crate::engine::Engine;
 use crate::groups::Groups;
 use crate::link::Link;
+use crate::measure;
 use crate::python_thread::{Order, PythonThread};
 use crate::signals::{Signals, Wish};
 use crate::thread;
@@ -15,7 +16,7 @@ use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
-use gk_wire::setup::{CONTROL_FD, SETUP_FD, WorkerSetup};
+use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,7 +30,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// main thread.
 pub fn run(py: Attached<'_>) -> i32 {
     match take_over() {
-        Ok((control, setup)) => run_with(py, control, setup),
+        Ok((control, setup, scoreboard)) => run_measured(py, control, setup, scoreboard),
         Err(why) => {
             eprintln!("gilkeeper.worker: {why}");
             2
@@ -37,10 +38,25 @@ pub fn run(py: Attached<'_>) -> i32 {
     }
 }
 
-/// The same with the parts given.
+/// The same with the parts given, and without measurements.
 pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
+    run_measured(py, control, setup, None)
+}
+
+/// The same with the parts given. `scoreboard`: the memory file to measure into.
+pub fn run_measured(
+    py: Attached<'_>,
+    control: OwnedFd,
+    setup: WorkerSetup,
+    scoreboard: Option<OwnedFd>,
+) -> i32 {
     gk_sys::log::configure(setup.log.level, setup.log.json);
     let python = gk_python::version::text(py);
+    if let Some(file) = scoreboard
+        && let Err(why) = measure::begin(file, &setup, &python)
+    {
+        plain(Level::Warn, "wsgi", None, &format!("Nothing is measured: the scoreboard: {why}"));
+    }
     let groups = Groups::new(py, &setup, has_gil(py));
     ThreadStates::lead(py, move |states| {
         let engine = Arc::new(Engine::new(setup, groups));
@@ -54,14 +70,17 @@ pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
     })
 }
 
-fn take_over() -> Result<(OwnedFd, WorkerSetup), String> {
+fn take_over() -> Result<(OwnedFd, WorkerSetup, Option<OwnedFd>), String> {
     let started = "this program is started by `gilkeeper serve`, not by hand";
     let control = fds::inherited(CONTROL_FD).map_err(|_| started.to_owned())?;
     let setup = fds::inherited(SETUP_FD).map_err(|_| started.to_owned())?;
     let setup =
         fds::read_memory_file(&mut setup.into()).map_err(|e| format!("the setup cannot be read: {e}"))?;
-    let setup = serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
-    Ok((control, setup))
+    let setup: WorkerSetup =
+        serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
+    let scoreboard = setup.scoreboard.then(|| fds::inherited(SCOREBOARD_FD));
+    let scoreboard = scoreboard.transpose().map_err(|e| format!("the scoreboard is missing: {e}"))?;
+    Ok((control, setup, scoreboard))
 }
 
 fn has_gil(py: Attached<'_>) -> bool {
@@ -107,6 +126,9 @@ impl Worker {
             for script in self.watched.changed(&self.engine) {
                 plain(Level::Info, "wsgi", None, &format!("Script '{script}' has changed"));
                 self.tell(&FromWorker::ScriptChanged { script });
+            }
+            if measure::get().is_some_and(|measure| measure.unnamed()) {
+                self.order(Order::NameThreads);
             }
             if let Some(end) = self.look() {
                 break end;

@@ -370,6 +370,15 @@ def living_threads(daemons):
     ]
 
 
+def thread_names():
+    """(the kernel's id, name) of the living threads that `threading` knows."""
+    return [
+        (thread.native_id, str(thread.name))
+        for thread in threading.enumerate()
+        if thread.native_id and not isinstance(thread, threading._DummyThread)
+    ]
+
+
 def held_up():
     """What the end of this interpreter waits for, as a sentence's part; empty when it waits for no thread."""
     import atexit

@@ -202,6 +202,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         destroy_interpreter: true,
         timers: Timers { shutdown_timeout: 5.0, ..Timers::default() },
         locale: None,
+        slow_requests: 0.0,
         scoreboard: false,
     }
 }
