@@ -2,6 +2,7 @@
 //! each profile. Everything here is [`Kept`]; it is bound again in its own interpreter for each request.
 
 use crate::active::Tracking;
+use crate::connections::Connections;
 use crate::hash::Quick;
 use crate::host::Host;
 use crate::input::Input;
@@ -53,12 +54,9 @@ pub(crate) struct Target {
     pub(crate) callable: Kept,
     /// What every request has.
     pub(crate) environ: Kept,
-    /// The same, completed with what requests of one kind share (see `environ::Kind`). Bounded.
-    pub(crate) kinds: Mutex<Vec<Kind>>,
+    /// The same, completed with what requests of one connection share.
+    pub(crate) connections: Connections,
 }
-
-/// The key of a kind of requests and the environ entries they share.
-pub(crate) type Kind = (Box<[u8]>, Arc<Kept>);
 
 /// A profile with the number this process gave it (never used for another).
 #[derive(Debug, Clone, PartialEq, Eq)]
