@@ -249,11 +249,17 @@ impl Application {
         read().unwrap_or_default()
     }
 
-    /// The Python stacks of threads (by `threading.get_ident()`) in this interpreter.
-    pub fn stacks(&self, py: Attached<'_>, idents: &[u64]) -> Vec<(u64, String)> {
+    /// The Python stacks of threads (by `threading.get_ident()`) in this interpreter. `several_gils`: another interpreter
+    /// of the process has another GIL.
+    pub fn stacks(&self, py: Attached<'_>, idents: &[u64], several_gils: bool) -> Vec<(u64, String)> {
         let read = || -> Result<Vec<(u64, String)>, PyError<'_>> {
             let idents = idents.iter().map(|i| py.int(*i as i64)).collect::<Result<Vec<_>, _>>()?;
-            let rows = self.runtime.stacks.bind(py).call(&[&py.list(&idents)?])?.to_tuple()?;
+            let rows = self
+                .runtime
+                .stacks
+                .bind(py)
+                .call(&[&py.list(&idents)?, &py.bool(several_gils)])?
+                .to_tuple()?;
             (0..rows.size()?)
                 .map(|i| {
                     let row = rows.tuple_item(i)?;
