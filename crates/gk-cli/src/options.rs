@@ -37,7 +37,7 @@ const SECTIONS: &[Section] = &[
         ("mount-point", &["URL"], "Where the application is mounted [default: /]", One(|o| &mut o.mount_point)),
         ("callable-object", &["NAME"], "The callable [default: application]", One(|o| &mut o.callable_object)),
         ("process-group", &["NAME"], "Name of the process group", One(|o| &mut o.process_group)),
-        ("application-group", &["NAME"], "Interpreter [default: %{GLOBAL}]", One(|o| &mut o.application_group)),
+        ("application-group", &["NAME"], "Interpreter [default: %{GLOBAL}, with own GILs the process group's name]", One(|o| &mut o.application_group)),
         ("url-alias", &["URL", "PATH"], "Serve a file or directory", Pairs(|o| &mut o.url_alias)),
         ("document-root", &["DIR"], "Files tried before the application", One(|o| &mut o.document_root)),
         ("setenv", &["NAME", "VALUE"], "Set a variable of the WSGI environ", Pairs(|o| &mut o.setenv)),

@@ -34,6 +34,21 @@ impl Kept {
         Object { raw: self.raw, py }
     }
 
+    /// The length of a `list`, 0 for anything else, without touching its reference count: several threads may ask at once
+    /// for the same list.
+    pub fn list_len(&self, py: Attached<'_>) -> usize {
+        assert!(
+            py.interpreter() == self.interpreter,
+            "an object was used in another interpreter: this is a bug"
+        );
+        // SAFETY: a live object.
+        if unsafe { ffi::PyList_Check(self.raw.as_ptr()) } == 0 {
+            return 0;
+        }
+        // SAFETY: a live list.
+        usize::try_from(unsafe { ffi::PyList_Size(self.raw.as_ptr()) }).unwrap_or(0)
+    }
+
     /// Gives the reference back.
     pub fn release(self, py: Attached<'_>) {
         assert!(

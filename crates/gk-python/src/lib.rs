@@ -1,11 +1,12 @@
 //! The fence around CPython's C interface. Everything above it is `#![forbid(unsafe_code)]`.
 //!
-//! * [`interpreter`]: the main interpreter and named sub-interpreters.
+//! * [`interpreter`]: the main interpreter and sub-interpreters, with the shared GIL or their own.
 //! * [`thread_state`]: one OS thread's states, one per interpreter; attaching and detaching.
 //! * [`attached`]: the proof of attachment that every call of Python takes.
 //! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
 //! * [`error`]: a raised exception as a value.
 //! * [`class`]: Python types whose instances carry a Rust value.
+//! * [`gil`]: how long threads wait for a GIL, and for whom.
 //! * [`entry`]: the doors from Python into this library, where panics stop.
 //!
 //! Words: a thread is **attached** to an interpreter when it may call Python there (it holds that interpreter's GIL where
@@ -22,6 +23,7 @@ pub mod attached;
 pub mod class;
 pub mod entry;
 pub mod error;
+pub mod gil;
 pub mod interpreter;
 pub mod kept;
 pub mod object;
@@ -31,7 +33,7 @@ pub mod version;
 pub use attached::Attached;
 pub use class::{Class, Method, Type};
 pub use error::PyError;
-pub use interpreter::Interpreter;
+pub use interpreter::{Gil, Interpreter};
 pub use kept::Kept;
 pub use object::Object;
 pub use thread_state::ThreadStates;

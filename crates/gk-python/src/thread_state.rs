@@ -2,7 +2,8 @@
 //! requests (as mod_wsgi does). `&mut self` is the check: a thread is attached to one interpreter at a time.
 
 use crate::attached::Attached;
-use crate::interpreter::Interpreter;
+use crate::gil;
+use crate::interpreter::{Gil, Interpreter};
 use pyo3_ffi as ffi;
 use std::marker::PhantomData;
 
@@ -31,33 +32,47 @@ impl ThreadStates {
         }
         let state = self.state_of(interpreter);
         // SAFETY: a state of this thread and not current anywhere (`&mut self`).
-        unsafe { ffi::PyEval_RestoreThread(state) };
+        gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
         let _detach = Detach;
         // SAFETY: attached until `_detach` drops, after `f`; `for<'p>` keeps objects from escaping.
         f(unsafe { Attached::assume() })
     }
 
-    /// Creates a sub-interpreter that shares the main interpreter's GIL. The thread must be detached. The sentence says
-    /// why it was not possible.
-    pub fn create(&mut self, main: Interpreter) -> Result<Interpreter, String> {
+    /// Creates a sub-interpreter. The thread must be detached. The sentence says why it was not possible.
+    pub fn create(&mut self, main: Interpreter, gil: Gil) -> Result<Interpreter, String> {
         let state = self.state_of(main);
         // SAFETY: a state of this thread and not current anywhere (`&mut self`).
         unsafe { ffi::PyEval_RestoreThread(state) };
-        // SAFETY: attached to the main interpreter; on success the new interpreter's state is current.
-        let new = unsafe { ffi::Py_NewInterpreter() };
-        if new.is_null() {
-            // SAFETY: on failure the former state is made current again.
-            unsafe { ffi::PyThreadState_Swap(state) };
-            // SAFETY: attached through `state`.
-            unsafe { ffi::PyEval_SaveThread() };
-            return Err("CPython could not create a sub-interpreter (out of memory?)".to_owned());
-        }
+        // SAFETY: attached to the main interpreter.
+        let new = match unsafe { crate::interpreter::create(gil) } {
+            Ok(new) => new,
+            Err(why) => {
+                // SAFETY: on failure the former state is current again, or is made so.
+                unsafe { ffi::PyThreadState_Swap(state) };
+                // SAFETY: attached through `state`.
+                unsafe { ffi::PyEval_SaveThread() };
+                return Err(why);
+            }
+        };
         // SAFETY: the current state is the new interpreter's.
         let interpreter = Interpreter { raw: unsafe { ffi::PyInterpreterState_Get() } };
+        gil::adopt(new);
         self.states.push((interpreter, new));
         // SAFETY: attached through `new`; it stays in the list (3.12 wants the creating thread's state kept).
         unsafe { ffi::PyEval_SaveThread() };
         Ok(interpreter)
+    }
+
+    /// Whether no thread but this one has a state in that interpreter: CPython ends the process when an interpreter is
+    /// ended while another one has. The thread must be detached.
+    pub fn alone(&mut self, interpreter: Interpreter) -> bool {
+        let own = self.state_of(interpreter);
+        self.attach(interpreter, |_| {
+            // SAFETY: attached to that interpreter.
+            let head = unsafe { ffi::PyInterpreterState_ThreadHead(interpreter.raw) };
+            // SAFETY: this thread's own state, which lives.
+            head == own && unsafe { ffi::PyThreadState_Next(own) }.is_null()
+        })
     }
 
     /// Ends a sub-interpreter: joins its non-daemon threads, runs its atexit functions. The thread must be detached, and
@@ -66,6 +81,8 @@ impl ThreadStates {
         let state = self.state_of(interpreter);
         let main = self.state_of(main);
         self.states.retain(|(i, _)| *i != interpreter);
+        gil::abandon(state);
+        gil::forget(interpreter);
         // SAFETY: a state of this thread and not current anywhere.
         unsafe { ffi::PyEval_RestoreThread(state) };
         // SAFETY: current, and the last state of that interpreter by this function's contract.
@@ -85,6 +102,7 @@ impl ThreadStates {
         for (_, state) in self.states.drain(..) {
             // SAFETY: a state of this thread and not current anywhere.
             unsafe { ffi::PyEval_RestoreThread(state) };
+            gil::abandon(state);
             // SAFETY: current; clearing may run destructors.
             unsafe { ffi::PyThreadState_Clear(state) };
             // SAFETY: current and cleared; afterwards the thread is detached.
@@ -98,6 +116,7 @@ impl ThreadStates {
         let own = unsafe { ffi::PyThreadState_Get() };
         let interpreter = Interpreter::current(py);
         // Addresses only, so that the closure below may be `Send`; it runs on this very thread.
+        gil::adopt(own);
         let own = own as usize;
         py.detach(move || {
             let mut states =
@@ -113,6 +132,7 @@ impl ThreadStates {
         // SAFETY: may be called without an attachment; the interpreter lives until the end sequence.
         let state = unsafe { ffi::PyThreadState_New(interpreter.raw) };
         assert!(!state.is_null(), "CPython could not make a thread state: out of memory");
+        gil::adopt(state);
         self.states.push((interpreter, state));
         state
     }

@@ -35,12 +35,15 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         home: group.home.as_deref().map(text),
         python_path: python_path(site, group),
         switch_interval: site.switch_interval(&group.name),
+        group_switch_interval: group.switch_interval,
+        group_interpreters: group.interpreters,
         imports: imports(site, group),
         interpreters: own.map(interpreter).collect(),
         destroy_interpreter: site.python.destroy_interpreter,
         timers: timers(group),
         locale: group.locale.clone(),
-        scoreboard: true,
+        slow_requests: site.measurements.slow_requests,
+        scoreboard: site.measurements.on,
     }
 }
 

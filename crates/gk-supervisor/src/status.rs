@@ -82,15 +82,23 @@ impl Gather {
                 pid: w.pid?,
                 process_group: w.group.clone(),
                 state: w.state.word().to_owned(),
-                gil_mode: about.map(|a| a.gil_mode.clone()).unwrap_or_default(),
+                // What it was when it reported, unless it has said something newer.
+                gil_mode: Some(figures.gil_mode)
+                    .filter(|mode| !mode.is_empty())
+                    .or(about.map(|a| a.gil_mode.clone()))
+                    .unwrap_or_default(),
                 python: about.map(|a| a.python.clone()).unwrap_or_default(),
-                switch_interval: about.and_then(|a| a.switch_interval),
+                switch_interval: match figures.interpreters.iter().find(|i| i.application_group.is_empty()) {
+                    Some(main) => main.switch_interval,
+                    None => about.and_then(|a| a.switch_interval),
+                },
                 threads: w.threads,
                 busy: figures.busy,
                 requests: figures.requests,
                 uptime: now.saturating_sub(w.started).as_secs_f64(),
                 generation: w.generation,
                 application_groups: figures.application_groups,
+                interpreters: figures.interpreters,
             })
         });
         Status {

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod exit;
 pub mod fds;
 pub mod identity;
+pub mod interpose;
 pub mod log;
 pub mod page;
 pub mod process;

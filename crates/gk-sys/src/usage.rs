@@ -1,7 +1,8 @@
-//! What the kernel says about processes and the machine: resident memory, CPU time, kills for want of memory. Read from
-//! `/proc`; `None` where it does not say.
+//! What the kernel says about processes, threads and the machine: resident memory, CPU time, kills for want of memory.
+//! `None` where it does not say.
 
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Resident memory of a process in bytes.
 pub fn resident(pid: u32) -> Option<u64> {
@@ -18,10 +19,53 @@ pub fn cpu_seconds(pid: u32) -> Option<f64> {
     Some((field(14)? + field(15)?) as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
+/// User and system CPU seconds the calling thread has used.
+pub fn thread_cpu_seconds() -> Option<(f64, f64)> {
+    // SAFETY: `rusage` is plain data for which all-zero is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: a pointer to a live local value.
+    let status = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    (status == 0).then(|| (seconds(usage.ru_utime), seconds(usage.ru_stime)))
+}
+
 /// How many processes the kernel has killed for want of memory since boot, on the whole machine.
 pub fn out_of_memory_kills() -> Option<u64> {
     let text = fs::read_to_string("/proc/vmstat").ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
+/// The calling thread's run-queue delay: how long it could have run and was not running. The descriptor stays open, so that
+/// one reading is one system call.
+#[derive(Debug)]
+pub struct RunDelay(OwnedFd);
+
+impl RunDelay {
+    /// Of the calling thread. `None` where the kernel does not say.
+    pub fn open() -> Option<Self> {
+        let path = format!("/proc/self/task/{}/schedstat", crate::clock::thread_id());
+        let delay = Self(fs::File::open(path).ok()?.into());
+        run_delay(delay.0.as_raw_fd()).map(|_| delay)
+    }
+
+    /// The descriptor, for [`run_delay`].
+    pub fn descriptor(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Nanoseconds of run-queue delay so far, by the descriptor of a [`RunDelay`]. No allocation, no lock.
+pub fn run_delay(descriptor: RawFd) -> Option<u64> {
+    let mut text = [0u8; 64];
+    // SAFETY: a live local buffer and its length; a descriptor that is not open only gives an error.
+    let got = unsafe { libc::pread(descriptor, text.as_mut_ptr().cast(), text.len(), 0) };
+    let text = text.get(..usize::try_from(got).ok()?)?;
+    // "time on CPU, delay, time slices".
+    let second = text.split(|b| *b == b' ').nth(1)?;
+    second.iter().try_fold(0u64, |sum, digit| {
+        let digit = digit.checked_sub(b'0').filter(|d| *d < 10)?;
+        Some(sum.wrapping_mul(10).wrapping_add(u64::from(digit)))
+    })
 }
 
 #[cfg(test)]
@@ -33,5 +77,11 @@ mod tests {
         assert!(resident(std::process::id()).unwrap() > 100_000);
         assert!(cpu_seconds(std::process::id()).unwrap() < 60.0);
         assert!(out_of_memory_kills().is_some());
+        assert!(crate::clock::thread_cpu_nanos() > 0);
+        let delay = RunDelay::open().unwrap();
+        let first = run_delay(delay.descriptor()).unwrap();
+        assert!(run_delay(delay.descriptor()).unwrap() >= first);
+        assert_eq!(run_delay(-1), None);
+        assert!(thread_cpu_seconds().is_some_and(|(user, system)| (0.0..60.0).contains(&(user + system))));
     }
 }

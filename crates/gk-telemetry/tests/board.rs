@@ -56,6 +56,7 @@ fn a_request_is_seen_in_flight_and_then_counted() {
         slot: Some(1),
         group,
         ns: 5_000_000,
+        whole: Some(5_000_000),
         server: false,
         culprit: board.thread(b"cleanup"),
     });
@@ -122,7 +123,7 @@ fn full_tables_count_into_their_rest() {
     board.finish(0, &Record::default());
     for n in 0..500u64 {
         let route = board.route(format!("/r{n}").as_bytes());
-        board.waited(&Wait { slot: None, group: 0, ns: n, server: false, culprit: route });
+        board.waited(&Wait { slot: None, group: 0, ns: n, whole: Some(n), server: false, culprit: route });
     }
     let sample = board.sample(0);
     assert_eq!(sample.groups.last().map(|group| group.name.as_str()), Some("(others)"));
@@ -146,7 +147,14 @@ fn a_foreign_page_is_refused_and_rubbish_is_survived() {
     let board = Board::open(words).unwrap();
     board.begin(1, &begin(900, "/x"));
     board.finish(1, &Record::default());
-    board.waited(&Wait { slot: Some(77), group: 77, ns: 1, server: true, culprit: Route::UNKNOWN });
+    board.waited(&Wait {
+        slot: Some(77),
+        group: 77,
+        ns: 1,
+        whole: Some(1),
+        server: true,
+        culprit: Route::UNKNOWN,
+    });
     let _ = board.sample(0);
 }
 
@@ -167,6 +175,7 @@ fn threads_write_at_once_and_a_reader_sees_whole_slots() {
                             slot: Some(slot),
                             group: groups[(n % 2) as usize],
                             ns: 2_000,
+                            whole: Some(2_000),
                             server: false,
                             culprit: Route::UNKNOWN,
                         });

@@ -93,11 +93,11 @@ pub struct Worker {
     pub process_group: String,
     /// `starting`, `ready`, `failed` (an import failed; it answers 500), `leaving`, `stopping`.
     pub state: String,
-    /// `shared`, `own` or `free-threading`.
+    /// `shared`, `own` (an interpreter has its own GIL) or `free-threading`.
     pub gil_mode: String,
     /// Python's version.
     pub python: String,
-    /// Effective seconds, `None` without a GIL.
+    /// Effective seconds of the main interpreter, `None` without a GIL.
     pub switch_interval: Option<f64>,
     /// Request threads.
     pub threads: u32,
@@ -111,4 +111,6 @@ pub struct Worker {
     pub generation: u64,
     /// Application groups that have an interpreter.
     pub application_groups: Vec<String>,
+    /// Its interpreters, by application group.
+    pub interpreters: Vec<crate::control::InterpreterFigures>,
 }

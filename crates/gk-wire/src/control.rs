@@ -255,6 +255,25 @@ pub struct WorkerFigures {
     pub busy: u32,
     /// Application groups that have an interpreter here.
     pub application_groups: Vec<String>,
+    /// `shared`, `own` (an interpreter has its own GIL) or `free-threading`.
+    pub gil_mode: String,
+    /// Its interpreters, by application group.
+    pub interpreters: Vec<InterpreterFigures>,
+}
+
+/// One interpreter of a worker.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct InterpreterFigures {
+    /// The application group it serves; "" is the main interpreter.
+    pub application_group: String,
+    /// `shared`, `own` or `free-threading`.
+    pub gil_mode: String,
+    /// What it answered when it was asked, in seconds; `None` without a GIL.
+    pub switch_interval: Option<f64>,
+    /// Request threads busy in it.
+    pub busy: u32,
+    /// Bytes of resident memory that its creation and its imports at start added to the process.
+    pub memory: u64,
 }
 
 /// Writes a message.

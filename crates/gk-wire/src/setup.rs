@@ -37,7 +37,7 @@ pub struct ListenerSetup {
 }
 
 /// Log threshold and form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSetup {
     /// Lowest level written.
     pub level: crate::log::Level,
@@ -46,7 +46,7 @@ pub struct LogSetup {
 }
 
 /// For one worker process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkerSetup {
     /// Number of this worker, never used twice in a supervisor's life.
     pub worker: u64,
@@ -68,8 +68,12 @@ pub struct WorkerSetup {
     pub home: Option<String>,
     /// `site.addsitedir` each, new entries to the front.
     pub python_path: Vec<String>,
-    /// Seconds.
+    /// Of the main interpreter and all that share its GIL, in seconds.
     pub switch_interval: Option<f64>,
+    /// `switch-interval=` itself, in seconds.
+    pub group_switch_interval: Option<f64>,
+    /// `interpreters=`: interpreters with their own GIL behind each named application group; 1: as the options say.
+    pub group_interpreters: u32,
     /// Scripts to import before `Ready`.
     pub imports: Vec<Import>,
     /// Interpreter settings in file order: (application-group selector, options).
@@ -80,7 +84,10 @@ pub struct WorkerSetup {
     pub timers: Timers,
     /// Set `LC_ALL` and call `setlocale` with it.
     pub locale: Option<String>,
-    /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard.
+    /// `WSGISlowRequests`: requests whose application takes longer are kept, with a stack; seconds, 0: none.
+    #[serde(default)]
+    pub slow_requests: f64,
+    /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard. Without one nothing is measured.
     #[serde(default)]
     pub scoreboard: bool,
 }

@@ -82,11 +82,14 @@ fn main() {
         home: None,
         python_path: vec![],
         switch_interval: None,
+        group_switch_interval: None,
+        group_interpreters: 1,
         imports: vec![],
         interpreters: vec![],
         destroy_interpreter: true,
         timers: Timers { shutdown_timeout: 60.0, ..Timers::default() },
         locale: None,
+        slow_requests: 0.0,
         scoreboard: false,
     };
     gk_python::entry::embed(|py| gk_worker::run_with(py, control, setup));

@@ -1,6 +1,7 @@
 //! What all threads of the process share: the setup, the present link, the interpreters, counters for the timers, the slots
 //! that say which thread serves what.
 
+use crate::ending::Ending;
 use crate::groups::Groups;
 use crate::link::Link;
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::application::NumberedProfile;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -19,6 +20,7 @@ pub(crate) struct Engine {
     pub(crate) slots: Vec<Slot>,
     pub(crate) counters: Counters,
     pub(crate) started: Instant,
+    pub(crate) ending: Ending,
     link: Mutex<Present>,
     link_changed: Condvar,
     /// Set while requests run: the ticker looks at the link each millisecond.
@@ -36,6 +38,8 @@ struct Present {
 pub(crate) struct Slot {
     /// Microseconds since `Engine::started` at which it took its request, plus one; 0 when idle.
     pub(crate) since: AtomicU64,
+    /// CPython's number of the interpreter it serves in.
+    pub(crate) interpreter: AtomicI64,
     /// `threading.get_ident()` of the thread.
     pub(crate) ident: AtomicU64,
     /// `RequestTimeout` was raised in it; what is left of that must not hit its next request.
@@ -66,6 +70,7 @@ impl Engine {
             slots,
             counters: Counters::default(),
             started: Instant::now(),
+            ending: Ending::default(),
             link: Mutex::new(Present { link: None, stopping: false }),
             link_changed: Condvar::new(),
             ticking: AtomicBool::new(false),
@@ -131,6 +136,12 @@ impl Engine {
     /// Busy request threads.
     pub(crate) fn busy(&self) -> u32 {
         self.slots.iter().filter(|slot| slot.since.load(Ordering::Relaxed) != 0).count() as u32
+    }
+
+    /// The interpreter that each busy request thread serves in.
+    pub(crate) fn busy_interpreters(&self) -> Vec<i64> {
+        let busy = self.slots.iter().filter(|slot| slot.since.load(Ordering::Acquire) != 0);
+        busy.map(|slot| slot.interpreter.load(Ordering::Relaxed)).collect()
     }
 
     /// Makes sure that the ticker runs.

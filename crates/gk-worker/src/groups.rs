@@ -1,40 +1,114 @@
-//! Application group to interpreter: the main interpreter for "", a named sub-interpreter for every other group, created at
-//! first use by the thread that needs it.
+//! Application group to interpreters: the main interpreter for "", a named sub-interpreter for every other group, or the
+//! several that `interpreters=N` asks for; created at first use by the thread that needs it.
 
-use gk_python::{Attached, Interpreter, ThreadStates};
+use crate::options::Effective;
+use gk_python::{Attached, Gil, Interpreter, PyError, ThreadStates};
 use gk_sys::log::plain;
+use gk_wire::control::InterpreterFigures;
 use gk_wire::log::Level;
-use gk_wire::setup::{InterpreterSetup, WorkerSetup};
+use gk_wire::setup::WorkerSetup;
 use gk_wsgi::{Application, Facts};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The interpreters of this process.
 pub(crate) struct Groups {
     main: Interpreter,
     facts: Facts,
-    interpreters: Vec<InterpreterSetup>,
-    home: Option<String>,
-    python_path: Vec<String>,
+    setup: WorkerSetup,
     table: Mutex<Table>,
     creation_ended: Condvar,
+    /// Threads run in parallel: there is no GIL, or requests are served under more than one.
+    parallel: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
 struct Table {
-    groups: HashMap<String, Arc<Group>>,
+    groups: HashMap<String, Arc<[Arc<Group>]>>,
     creating: bool,
 }
 
-/// One application group.
+/// One interpreter of an application group.
 pub(crate) struct Group {
     pub(crate) interpreter: Interpreter,
     pub(crate) application: Application,
+    /// `shared`, `own` or `free-threading`.
+    pub(crate) gil_mode: &'static str,
+    /// Number of its application group on the scoreboard.
+    pub(crate) measured: u16,
+    /// Its position among the interpreters of its application group, from 0.
+    index: usize,
+    /// Request threads that serve in it. Counted where an application group has several interpreters.
+    load: AtomicU32,
+    /// A request was served in it.
+    used: AtomicBool,
+    /// What it answered last when asked for its switch interval: the bits of an `f64`, 0 without a GIL.
+    switch_interval: AtomicU64,
+    /// Bytes of resident memory that its creation and its imports at start added.
+    memory: AtomicI64,
+}
+
+/// A request thread's place in an interpreter.
+pub(crate) struct Seat {
+    group: Arc<Group>,
+    /// All interpreters of the application group, where there are several.
+    others: Option<Arc<[Arc<Group>]>>,
+}
+
+impl Seat {
+    /// Whether a thread that looked for a place now would find none less busy.
+    pub(crate) fn stays(&self) -> bool {
+        let Some(others) = &self.others else { return true };
+        let own = self.group.load.load(Ordering::Relaxed);
+        others.iter().all(|other| other.load.load(Ordering::Relaxed) + 1 >= own)
+    }
+}
+
+impl std::ops::Deref for Seat {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.group
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.others.is_some() {
+            self.group.load.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Group {
+    /// Seconds; `None` without a GIL.
+    pub(crate) fn switch_interval(&self) -> Option<f64> {
+        let bits = self.switch_interval.load(Ordering::Relaxed);
+        (bits != 0).then(|| f64::from_bits(bits))
+    }
+
+    /// Asks the interpreter for its switch interval.
+    pub(crate) fn ask_switch_interval(&self, py: Attached<'_>) {
+        if self.gil_mode != "free-threading"
+            && let Ok(seconds) = switch_interval(py)
+        {
+            self.switch_interval.store(seconds.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// Runs `f`, which loads something in it, and books the memory it took.
+    pub(crate) fn measured<R>(&self, f: impl FnOnce() -> R) -> R {
+        let before = resident();
+        let result = f();
+        self.memory.fetch_add(resident() - before, Ordering::Relaxed);
+        result
+    }
 }
 
 impl Groups {
-    /// For a thread attached to the main interpreter.
-    pub(crate) fn new(py: Attached<'_>, setup: &WorkerSetup, gil_mode: &'static str) -> Self {
+    /// For a thread attached to the main interpreter. `gil`: the process has a GIL.
+    pub(crate) fn new(py: Attached<'_>, setup: &WorkerSetup, gil: bool) -> Self {
         let facts = Facts {
             process_group: setup.process_group.clone(),
             application_group: String::new(),
@@ -42,7 +116,7 @@ impl Groups {
             threads: setup.threads,
             multiprocess: setup.multiprocess,
             run_once: setup.threads == 1 && setup.timers.maximum_requests == 1,
-            gil_mode,
+            gil_mode: if gil { "shared" } else { "free-threading" },
             restrict_stdin: false,
             restrict_stdout: false,
             restrict_signal: setup.threads != 0,
@@ -50,11 +124,10 @@ impl Groups {
         Self {
             main: Interpreter::current(py),
             facts,
-            interpreters: setup.interpreters.clone(),
-            home: setup.home.clone(),
-            python_path: setup.python_path.clone(),
+            setup: setup.clone(),
             table: Mutex::default(),
             creation_ended: Condvar::new(),
+            parallel: Arc::new(AtomicBool::new(!gil)),
         }
     }
 
@@ -66,16 +139,55 @@ impl Groups {
         self.main
     }
 
-    /// All groups that have an interpreter.
+    /// Whether threads run in parallel; changes once, when a second GIL comes into use.
+    pub(crate) fn parallel(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.parallel)
+    }
+
+    /// `shared`, `own` where some interpreter has its own GIL, or `free-threading`.
+    pub(crate) fn gil_mode(&self) -> &'static str {
+        let own = self.table().groups.values().flat_map(|g| g.iter()).any(|g| g.gil_mode == "own");
+        if own { "own" } else { self.facts.gil_mode }
+    }
+
+    /// All interpreters, with the names of their application groups.
     pub(crate) fn all(&self) -> Vec<(String, Arc<Group>)> {
-        let mut all: Vec<_> = self.table().groups.iter().map(|(n, g)| (n.clone(), Arc::clone(g))).collect();
-        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let table = self.table();
+        let each =
+            table.groups.iter().flat_map(|(name, each)| each.iter().map(|g| (name.clone(), Arc::clone(g))));
+        let mut all: Vec<_> = each.collect();
+        all.sort_by(|a, b| (&a.0, a.1.index).cmp(&(&b.0, b.1.index)));
         all
     }
 
-    /// The group of that name, created if need be. The thread must be detached. `None`: it could not be created (logged);
-    /// the next request tries again.
-    pub(crate) fn get(&self, states: &mut ThreadStates, name: &str) -> Option<Arc<Group>> {
+    /// The interpreters as `status` shows them. `busy`: the interpreters' numbers that request threads are in.
+    pub(crate) fn figures(&self, busy: &[i64]) -> Vec<InterpreterFigures> {
+        let figures = |(name, group): (String, Arc<Group>)| InterpreterFigures {
+            application_group: name,
+            gil_mode: group.gil_mode.to_owned(),
+            switch_interval: group.switch_interval(),
+            busy: busy.iter().filter(|id| **id == group.interpreter.id()).count() as u32,
+            memory: group.memory.load(Ordering::Relaxed).max(0) as u64,
+        };
+        self.all().into_iter().map(figures).collect()
+    }
+
+    /// A place in the least busy interpreter of that group, which is created if need be. The thread must be detached.
+    /// `None`: it could not be created (logged); the next request tries again.
+    pub(crate) fn get(&self, states: &mut ThreadStates, name: &str) -> Option<Seat> {
+        let each = self.each(states, name)?;
+        let seat = match &each[..] {
+            [only] => Seat { group: Arc::clone(only), others: None },
+            _ => least_busy(&each),
+        };
+        if !seat.used.load(Ordering::Relaxed) && !seat.used.swap(true, Ordering::Relaxed) {
+            self.count_gils();
+        }
+        Some(seat)
+    }
+
+    /// All interpreters of the group of that name, created if need be, as with [`Groups::get`].
+    pub(crate) fn each(&self, states: &mut ThreadStates, name: &str) -> Option<Arc<[Arc<Group>]>> {
         {
             let mut table = self.table();
             loop {
@@ -92,18 +204,46 @@ impl Groups {
         let created = self.create(states, name);
         let mut table = self.table();
         table.creating = false;
-        if let Some(group) = &created {
-            table.groups.insert(name.to_owned(), Arc::clone(group));
+        if let Some(each) = &created {
+            table.groups.insert(name.to_owned(), Arc::clone(each));
         }
         self.creation_ended.notify_all();
         created
     }
 
-    fn create(&self, states: &mut ThreadStates, name: &str) -> Option<Arc<Group>> {
+    /// Threads run in parallel as soon as requests are served under a second GIL.
+    fn count_gils(&self) {
+        let used = |(_, group): &(String, Arc<Group>)| group.used.load(Ordering::Relaxed);
+        let used: Vec<_> = self.all().into_iter().filter(used).collect();
+        let own = used.iter().filter(|(_, group)| group.gil_mode == "own").count();
+        if own + usize::from(own < used.len()) > 1 {
+            self.parallel.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The first interpreter must be there; without one of the others the group works, too.
+    fn create(&self, states: &mut ThreadStates, name: &str) -> Option<Arc<[Arc<Group>]>> {
+        let can = self.facts.gil_mode == "shared" && gk_python::interpreter::OWN_GIL;
+        let options = Effective::of(&self.setup, name, can);
+        let first = self.create_one(states, name, &options, 0)?;
+        let rest =
+            (1..options.own_gils).map_while(|index| self.create_one(states, name, &options, index as usize));
+        Some(std::iter::once(first).chain(rest).collect())
+    }
+
+    fn create_one(
+        &self,
+        states: &mut ThreadStates,
+        name: &str,
+        options: &Effective,
+        index: usize,
+    ) -> Option<Arc<Group>> {
+        let before = resident();
+        let gil = if options.own_gils > 0 { Gil::Own } else { Gil::Shared };
         let interpreter = if name.is_empty() {
             self.main
         } else {
-            match states.create(self.main) {
+            match states.create(self.main, gil) {
                 Ok(interpreter) => interpreter,
                 Err(why) => {
                     plain(
@@ -116,15 +256,24 @@ impl Groups {
                 }
             }
         };
-        let options = Effective::of(&self.interpreters, name);
         let facts = Facts {
             application_group: name.to_owned(),
+            gil_mode: if gil == Gil::Own { "own" } else { self.facts.gil_mode },
             restrict_stdin: options.restrict_stdin,
             restrict_stdout: options.restrict_stdout,
             restrict_signal: options.restrict_signal && self.facts.restrict_signal,
             ..self.facts.clone()
         };
-        let application = states.attach(interpreter, |py| {
+        let gil_mode = facts.gil_mode;
+        // The GIL's first user sets its interval: of the process here, of each GIL of its own below.
+        let interval = if name.is_empty() { self.setup.switch_interval } else { options.switch_interval };
+        let prepared = states.attach(interpreter, |py| {
+            if gil_mode != "free-threading"
+                && let Some(seconds) = interval
+                && let Err(error) = set_switch_interval(py, seconds)
+            {
+                plain(Level::Error, "wsgi", None, &format!("The switch interval: {}", error.summary()));
+            }
             let application = match Application::prepare(py, facts) {
                 Ok(application) => application,
                 Err(error) => {
@@ -134,71 +283,68 @@ impl Groups {
                     return None;
                 }
             };
-            let dirs: Vec<String> = self.python_path.iter().chain(&options.python_path).cloned().collect();
-            if let Err(error) = application.paths(py, self.home.as_deref(), &dirs) {
+            let dirs: Vec<String> =
+                self.setup.python_path.iter().chain(&options.python_path).cloned().collect();
+            if let Err(error) = application.paths(py, self.setup.home.as_deref(), &dirs) {
                 plain(Level::Error, "wsgi", Some("WSGI0091"), &error.traceback());
             }
             Some(application)
-        })?;
+        });
+        let Some(application) = prepared else {
+            if !name.is_empty() {
+                states.end(self.main, interpreter);
+            }
+            return None;
+        };
+        let mut group = Group {
+            measured: 0,
+            interpreter,
+            application,
+            gil_mode,
+            index,
+            load: AtomicU32::new(0),
+            used: AtomicBool::new(false),
+            switch_interval: AtomicU64::new(0),
+            memory: AtomicI64::new(0),
+        };
+        states.attach(interpreter, |py| {
+            group.ask_switch_interval(py);
+            if let Some(measure) = crate::measure::get() {
+                group.measured = measure.interpreter(py, name, gil_mode, group.switch_interval());
+            }
+        });
+        group.memory.store(resident() - before, Ordering::Relaxed);
         if !name.is_empty() {
-            plain(Level::Info, "wsgi", None, &format!("Created interpreter of application group '{name}'"));
+            let own = if gil == Gil::Own { " with own GIL" } else { "" };
+            let text = format!("Created interpreter of application group '{name}'{own}");
+            plain(Level::Info, "wsgi", None, &text);
         }
-        Some(Arc::new(Group { interpreter, application }))
+        Some(Arc::new(group))
     }
 }
 
-/// The interpreter options of one application group, each resolved on its own: the most specific block that sets it wins,
-/// a later one among equals.
-#[derive(Debug, PartialEq)]
-struct Effective {
-    restrict_stdin: bool,
-    restrict_stdout: bool,
-    restrict_signal: bool,
-    python_path: Vec<String>,
-}
-
-impl Effective {
-    fn of(blocks: &[InterpreterSetup], name: &str) -> Self {
-        let mut matching: Vec<&InterpreterSetup> =
-            blocks.iter().filter(|b| b.application_group.as_deref().is_none_or(|g| g == name)).collect();
-        // Stable: file order stays among equals, so the last one that sets a value wins.
-        matching.sort_by_key(|b| b.specificity);
-        let last = |get: fn(&InterpreterSetup) -> Option<bool>, default: bool| {
-            matching.iter().rev().find_map(|b| get(b)).unwrap_or(default)
-        };
-        Self {
-            restrict_stdin: last(|b| b.restrict_stdin, false),
-            restrict_stdout: last(|b| b.restrict_stdout, false),
-            restrict_signal: last(|b| b.restrict_signal, true),
-            python_path: matching.iter().flat_map(|b| b.python_path.iter().cloned()).collect(),
+/// A place in the interpreter with the fewest threads in it, the first one among equals.
+fn least_busy(each: &Arc<[Arc<Group>]>) -> Seat {
+    loop {
+        let load = |group: &&Arc<Group>| group.load.load(Ordering::Relaxed);
+        let least = each.iter().min_by_key(load).expect("a group has at least one interpreter");
+        let seen = load(&least);
+        // Another thread may have taken the place meanwhile: look again.
+        if least.load.compare_exchange(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return Seat { group: Arc::clone(least), others: Some(Arc::clone(each)) };
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Resident bytes of this process.
+fn resident() -> i64 {
+    gk_sys::usage::resident(std::process::id()).unwrap_or(0) as i64
+}
 
-    #[test]
-    fn the_most_specific_block_that_sets_a_value_wins_and_later_beats_earlier() {
-        let block = |group: Option<&str>, specificity, stdin, signal, path: &str| InterpreterSetup {
-            application_group: group.map(str::to_owned),
-            specificity,
-            restrict_stdin: stdin,
-            restrict_signal: signal,
-            python_path: vec![path.to_owned()],
-            ..InterpreterSetup::default()
-        };
-        let blocks = [
-            block(Some("a"), 2, Some(true), None, "/2"),
-            block(None, 0, Some(false), Some(false), "/0"),
-            block(Some("a"), 1, Some(false), None, "/1"),
-            block(Some("b"), 1, None, Some(true), "/b"),
-        ];
-        let a = Effective::of(&blocks, "a");
-        assert_eq!((a.restrict_stdin, a.restrict_signal), (true, false));
-        assert_eq!(a.python_path, ["/0", "/1", "/2"]);
-        let b = Effective::of(&blocks, "b");
-        assert_eq!((b.restrict_stdin, b.restrict_signal), (false, true));
-    }
+fn set_switch_interval<'p>(py: Attached<'p>, seconds: f64) -> Result<(), PyError<'p>> {
+    py.import("sys")?.call_method("setswitchinterval", &[&py.float(seconds)?]).map(drop)
+}
+
+fn switch_interval(py: Attached<'_>) -> Result<f64, PyError<'_>> {
+    py.import("sys")?.call_method("getswitchinterval", &[])?.to_f64()
 }

@@ -5,8 +5,9 @@
 //! * [`link`]: the stream to the front that all request threads share.
 //! * [`outbox`]: its sending half.
 //! * [`exchange`]: one request on that stream, as the application's conversation sees it.
-//! * [`groups`]: application group to interpreter.
+//! * [`groups`]: application group to interpreters; [`options`]: what the configuration says of them.
 //! * [`engine`]: what the threads of the process share.
+//! * [`measure`]: what requests took, on the worker's scoreboard.
 //! * [`watchdog`]: timers and limits.
 //! * [`python_thread`]: the thread that calls Python for the watchdog, so that a wedged GIL never stops it.
 //! * [`signals`]: what a signal sent to the worker asks for.
@@ -15,10 +16,13 @@
 //! Knows no HTTP, no TLS, no configuration language.
 #![forbid(unsafe_code)]
 
+mod ending;
 mod engine;
 mod exchange;
 mod groups;
 mod link;
+mod measure;
+mod options;
 mod outbox;
 mod python_thread;
 mod signals;
@@ -29,4 +33,4 @@ mod watch;
 mod watchdog;
 mod worker;
 
-pub use worker::{run, run_with};
+pub use worker::{run, run_measured, run_with};

@@ -48,8 +48,8 @@ pub(crate) struct Link {
     taken: AtomicU64,
     /// Ticks in a row without any.
     still: AtomicU32,
-    /// Whether threads run in parallel (no shared GIL): then waking eagerly always pays.
-    parallel: bool,
+    /// Whether threads run in parallel (more than one GIL, or none): then waking eagerly always pays.
+    parallel: Arc<AtomicBool>,
 }
 
 struct Inner {
@@ -93,7 +93,7 @@ impl Link {
         socket: OwnedFd,
         page: &OwnedFd,
         welcome: &Welcome,
-        parallel: bool,
+        parallel: Arc<AtomicBool>,
     ) -> std::io::Result<Arc<Self>> {
         let link = Self {
             outbox: Outbox::new(socket),
@@ -113,7 +113,7 @@ impl Link {
             }),
             buffer: Mutex::new(ReadBuffer { bytes: vec![0; ROOM], filled: 0 }),
             progress: Condvar::new(),
-            slow: AtomicBool::new(parallel),
+            slow: AtomicBool::new(parallel.load(Ordering::Relaxed)),
             taken: AtomicU64::new(0),
             still: AtomicU32::new(0),
             parallel,
@@ -188,7 +188,7 @@ impl Link {
         let micros = ended.saturating_duration_since(started).as_secs_f32() * 1e6;
         inner.service += (micros - inner.service) * 0.1;
         self.page.word(page::SERVICE).store((inner.service * 1e3).max(1.0) as u64, Ordering::Relaxed);
-        let slow = self.parallel || inner.service > SLOW.as_secs_f32() * 1e6;
+        let slow = self.parallel.load(Ordering::Relaxed) || inner.service > SLOW.as_secs_f32() * 1e6;
         self.slow.store(slow, Ordering::Relaxed);
         let idle = inner.queue.is_empty();
         drop(inner);

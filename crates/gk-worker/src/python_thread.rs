@@ -21,6 +21,14 @@ pub(crate) enum Order {
     Signal(i32),
     /// Log the stacks of the busy request threads, after this sentence.
     Stacks(String),
+    /// Tell the measurements what the application's own threads are called.
+    NameThreads,
+    /// Log what holds up the end of the worker.
+    HeldUp,
+    /// Call what was registered with `atexit`, as the threads before it do not end.
+    EndFunctions,
+    /// No more orders.
+    End,
 }
 
 /// The way to it.
@@ -53,8 +61,13 @@ impl PythonThread {
 
     /// Ends it after the orders given so far. Blocks as long as Python blocks it.
     pub(crate) fn end(self) {
-        drop(self.orders);
+        self.send(Order::End);
         let _ = self.thread.join();
+    }
+
+    /// A way to it for another thread.
+    pub(crate) fn orders(&self) -> Sender<Order> {
+        self.orders.clone()
     }
 }
 
@@ -70,7 +83,11 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
                     states.attach(group.interpreter, |py| group.application.signalled(py, &name, number));
                 }
             }
+            Order::NameThreads => name_threads(engine, &mut states),
             Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
+            Order::HeldUp => engine.ending.report(&mut states),
+            Order::EndFunctions => engine.ending.end_functions(&mut states),
+            Order::End => break,
         }
         stamp.store(engine.now(), Ordering::Relaxed);
     }
@@ -79,16 +96,25 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
 
 fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
     let slot = &engine.slots[index];
-    let request = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let Some((_, profile)) = request else { return };
-    let name = &profile.profile.application_group;
-    let Some((_, group)) = engine.groups.all().into_iter().find(|(n, _)| n == name) else { return };
+    let serves = slot.interpreter.load(Ordering::Relaxed);
+    let Some((_, group)) = engine.groups.all().into_iter().find(|(_, g)| g.interpreter.id() == serves) else {
+        return;
+    };
     states.attach(group.interpreter, |py| {
         if slot.since.load(Ordering::Acquire) != 0 {
             slot.interrupted.store(true, Ordering::Release);
             group.application.interrupt(py, slot.ident.load(Ordering::Relaxed));
         }
     });
+}
+
+fn name_threads(engine: &Engine, states: &mut ThreadStates) {
+    let Some(measure) = crate::measure::get() else { return };
+    let mut named = Vec::new();
+    for (_, group) in engine.groups.all() {
+        named.extend(states.attach(group.interpreter, |py| group.application.thread_names(py)));
+    }
+    measure.name_threads(&named);
 }
 
 fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {

@@ -1,6 +1,7 @@
 //! The beginning of a worker: Python's settings, the imports, the threads, `Ready`. Serving and the end are `worker`'s.
 
 use crate::engine::Engine;
+use crate::groups::Group;
 use crate::python_thread::PythonThread;
 use crate::signals::Signals;
 use crate::thread;
@@ -11,7 +12,7 @@ use gk_python::ThreadStates;
 use gk_sys::log::plain;
 use gk_wire::control::{FromWorker, ImportFailure};
 use gk_wire::log::Level;
-use gk_wire::setup::WorkerSetup;
+use gk_wire::setup::{Import, WorkerSetup};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,12 +26,11 @@ impl Worker {
         engine: Arc<Engine>,
         control: OwnedFd,
         python: String,
-        gil_mode: &'static str,
         states: &mut ThreadStates,
     ) -> Result<Self, String> {
         let setup = &engine.setup;
-        let main = engine.groups.get(states, "").ok_or("Python could not be prepared")?;
-        let mut switch_interval = None;
+        let main = engine.groups.each(states, "").ok_or("Python could not be prepared")?;
+        let main = &main[0];
         states.attach(main.interpreter, |py| {
             if let Some(locale) = &setup.locale
                 && let Err(error) = main.application.locale(py, locale)
@@ -42,21 +42,12 @@ impl Worker {
                     &format!("locale '{locale}': {}", error.summary()),
                 );
             }
-            let sys = py.import("sys");
-            if let (Ok(sys), Some(seconds)) = (&sys, setup.switch_interval)
-                && gil_mode != "free-threading"
-            {
-                let set = py.float(seconds).and_then(|s| sys.call_method("setswitchinterval", &[&s]));
-                if let Err(error) = set {
-                    plain(Level::Error, "wsgi", None, &format!("switch-interval: {}", error.summary()));
-                }
-            }
-            if gil_mode != "free-threading" {
-                switch_interval =
-                    sys.and_then(|s| s.call_method("getswitchinterval", &[])).and_then(|s| s.to_f64()).ok();
-            }
         });
         let failed = import_all(&engine, states);
+        if let Some(measure) = crate::measure::get() {
+            measure.imported();
+        }
+        states.attach(main.interpreter, |py| main.ask_switch_interval(py));
         set_title(setup);
         let signals =
             Signals::new(setup.threads == 0).map_err(|e| format!("Signals cannot be caught: {e}"))?;
@@ -64,7 +55,6 @@ impl Worker {
             control,
             signals,
             python: python.clone(),
-            gil_mode,
             threads: Vec::new(),
             python_thread: Some(
                 PythonThread::start(&engine).map_err(|e| format!("A thread cannot be started: {e}"))?,
@@ -95,7 +85,9 @@ impl Worker {
             .stack_size(64 << 10)
             .spawn(move || ticker.tick_forever())
             .map_err(|e| format!("A thread cannot be started: {e}"))?;
-        worker.tell(&FromWorker::Ready { python, gil_mode: gil_mode.to_owned(), switch_interval, failed });
+        let gil_mode = engine.groups.gil_mode().to_owned();
+        let switch_interval = main.switch_interval();
+        worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed });
         Ok(worker)
     }
 }
@@ -109,19 +101,13 @@ fn set_title(setup: &WorkerSetup) {
     }
 }
 
+/// Imports every script in every interpreter of its application group; of several failures in one group, the first counts.
 fn import_all(engine: &Engine, states: &mut ThreadStates) -> Vec<ImportFailure> {
     let mut failed = Vec::new();
     for import in &engine.setup.imports {
-        let traceback = match engine.groups.get(states, &import.application_group) {
+        let traceback = match engine.groups.each(states, &import.application_group) {
             None => Some("the interpreter could not be created; see the error log".to_owned()),
-            Some(group) => states.attach(group.interpreter, |py| {
-                let callable = import.callable.as_deref();
-                group
-                    .application
-                    .preload(py, &import.script, import.module, callable)
-                    .err()
-                    .map(|f| f.traceback)
-            }),
+            Some(each) => each.iter().find_map(|group| preload(states, group, import)),
         };
         if let Some(mut traceback) = traceback {
             if traceback.len() > MOST_TRACEBACK {
@@ -136,4 +122,15 @@ fn import_all(engine: &Engine, states: &mut ThreadStates) -> Vec<ImportFailure> 
         }
     }
     failed
+}
+
+/// Imports a script in one interpreter; the traceback if that fails.
+fn preload(states: &mut ThreadStates, group: &Group, import: &Import) -> Option<String> {
+    group.measured(|| {
+        states.attach(group.interpreter, |py| {
+            let callable = import.callable.as_deref();
+            let loaded = group.application.preload(py, &import.script, import.module, callable);
+            loaded.err().map(|failure| failure.traceback)
+        })
+    })
 }

@@ -1,16 +1,18 @@
 //! A request thread: takes requests off the link and serves them, attached to the interpreter of their application group.
-//! It stays attached over consecutive requests of the same group, so that a batch costs one attach.
+//! It stays attached over consecutive requests of the same group, so that a batch costs one attach; where a group has
+//! several interpreters, only as long as no other one of them is less busy.
 
 use crate::engine::{Engine, Slot};
 use crate::exchange::Served;
-use crate::groups::Group;
+use crate::groups::{Group, Seat};
 use crate::link::{Job, Link};
+use crate::measure::{self, Begun, ThreadMeasure};
 use gk_python::{Attached, ThreadStates};
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
 use gk_wsgi::Exchange;
-use gk_wsgi::call::{Call, serve};
+use gk_wsgi::call::{Call, Outcome, serve};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -18,13 +20,14 @@ use std::time::Instant;
 /// Serves until the worker stops.
 pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
     let mut states = ThreadStates::new();
+    let mut measured = measure::get().map(|measure| ThreadMeasure::new(measure, index));
     let mut link: Option<Arc<Link>> = None;
     while let Some(present) = engine.next_link(link.as_ref()) {
         while let Some(job) = present.next() {
             engine.arm_ticker();
             let name = job.profile.profile.application_group.clone();
             match engine.groups.get(&mut states, &name) {
-                Some(group) => serve_batch(engine, index, &mut states, &present, &group, job),
+                Some(seat) => serve_batch(engine, index, &mut states, &mut measured, &present, &seat, job),
                 None => refuse(&present, &job),
             }
         }
@@ -38,27 +41,40 @@ fn serve_batch(
     engine: &Engine,
     index: usize,
     states: &mut ThreadStates,
+    measured: &mut Option<ThreadMeasure>,
     link: &Arc<Link>,
-    group: &Group,
+    seat: &Seat,
     job: Job,
 ) {
     let name = job.profile.profile.application_group.clone();
+    let group: &Group = seat;
+    // What attaching takes belongs to the first request.
+    let mut begun = measured.as_mut().and_then(|measured| begin(measured, group, &job, Instant::now()));
     states.attach(group.interpreter, |py| {
         let slot = &engine.slots[index];
         slot.ident.store(py.thread_ident(), Ordering::Relaxed);
+        slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);
         let mut next = Some(job);
         while let Some(job) = next {
-            serve_one(py, engine, slot, index, link, group, &job);
-            next = link.try_next(|profile| profile.profile.application_group == name);
+            serve_one(py, engine, slot, index, measured, begun.take(), link, group, &job);
+            next = link.try_next(|profile| profile.profile.application_group == name && seat.stays());
         }
     });
 }
 
+fn begin(measured: &mut ThreadMeasure, group: &Group, job: &Job, taken: Instant) -> Option<Begun> {
+    let request = RequestView::decode(&job.payload).ok()?;
+    Some(measured.begin(&request, group.measured, taken))
+}
+
+#[allow(clippy::too_many_arguments, reason = "one place calls it; each of them is of another owner")]
 fn serve_one(
     py: Attached<'_>,
     engine: &Engine,
     slot: &Slot,
     index: usize,
+    measured: &mut Option<ThreadMeasure>,
+    begun: Option<Begun>,
     link: &Arc<Link>,
     group: &Group,
     job: &Job,
@@ -72,6 +88,15 @@ fn serve_one(
     if !job.profile.profile.ignore_activity {
         engine.counters.last_activity.store(now, Ordering::Relaxed);
     }
+    let begun = match measured {
+        Some(measured) => {
+            let begun = begun.or_else(|| begin(measured, group, job, started));
+            measured.entered();
+            begun
+        }
+        None => None,
+    };
+    let mut outcome = Outcome::default();
     let served: Arc<dyn Exchange> =
         Arc::new(Served { link: Arc::clone(link), exchange: Arc::clone(&job.exchange) });
     // One that was cancelled while it waited is not begun.
@@ -85,9 +110,12 @@ fn serve_one(
             taken: started,
             daemon_start: gk_sys::clock::epoch_seconds(),
         };
-        serve(py, &group.application, &call, served);
+        outcome = serve(py, &group.application, &call, served);
     }
     let ended = Instant::now();
+    if let (Some(measured), Some(begun)) = (measured, begun) {
+        measured.end(&begun, started, ended, &outcome, group.measured);
+    }
     if job.exchange.is_gone() {
         // The conversation of a cancelled request stops without a word; the front counts this thread as busy until the
         // request's last frame, and takes no notice of a second last frame.

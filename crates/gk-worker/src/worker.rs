@@ -4,6 +4,7 @@
 use crate::engine::Engine;
 use crate::groups::Groups;
 use crate::link::Link;
+use crate::measure;
 use crate::python_thread::{Order, PythonThread};
 use crate::signals::{Signals, Wish};
 use crate::thread;
@@ -15,7 +16,7 @@ use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
-use gk_wire::setup::{CONTROL_FD, SETUP_FD, WorkerSetup};
+use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,7 +30,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// main thread.
 pub fn run(py: Attached<'_>) -> i32 {
     match take_over() {
-        Ok((control, setup)) => run_with(py, control, setup),
+        Ok((control, setup, scoreboard)) => run_measured(py, control, setup, scoreboard),
         Err(why) => {
             eprintln!("gilkeeper.worker: {why}");
             2
@@ -37,15 +38,29 @@ pub fn run(py: Attached<'_>) -> i32 {
     }
 }
 
-/// The same with the parts given.
+/// The same with the parts given, and without measurements.
 pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
+    run_measured(py, control, setup, None)
+}
+
+/// The same with the parts given. `scoreboard`: the memory file to measure into.
+pub fn run_measured(
+    py: Attached<'_>,
+    control: OwnedFd,
+    setup: WorkerSetup,
+    scoreboard: Option<OwnedFd>,
+) -> i32 {
     gk_sys::log::configure(setup.log.level, setup.log.json);
     let python = gk_python::version::text(py);
-    let gil_mode = gil_mode(py);
-    let groups = Groups::new(py, &setup, gil_mode);
+    if let Some(file) = scoreboard
+        && let Err(why) = measure::begin(file, &setup, &python)
+    {
+        plain(Level::Warn, "wsgi", None, &format!("Nothing is measured: the scoreboard: {why}"));
+    }
+    let groups = Groups::new(py, &setup, has_gil(py));
     ThreadStates::lead(py, move |states| {
         let engine = Arc::new(Engine::new(setup, groups));
-        match Worker::start(engine, control, python, gil_mode, states) {
+        match Worker::start(engine, control, python, states) {
             Ok(mut worker) => worker.serve(states),
             Err(why) => {
                 plain(Level::Crit, "wsgi", Some("WSGI0022"), &why);
@@ -55,25 +70,28 @@ pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
     })
 }
 
-fn take_over() -> Result<(OwnedFd, WorkerSetup), String> {
+fn take_over() -> Result<(OwnedFd, WorkerSetup, Option<OwnedFd>), String> {
     let started = "this program is started by `gilkeeper serve`, not by hand";
     let control = fds::inherited(CONTROL_FD).map_err(|_| started.to_owned())?;
     let setup = fds::inherited(SETUP_FD).map_err(|_| started.to_owned())?;
     let setup =
         fds::read_memory_file(&mut setup.into()).map_err(|e| format!("the setup cannot be read: {e}"))?;
-    let setup = serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
-    Ok((control, setup))
+    let setup: WorkerSetup =
+        serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
+    let scoreboard = setup.scoreboard.then(|| fds::inherited(SCOREBOARD_FD));
+    let scoreboard = scoreboard.transpose().map_err(|e| format!("the scoreboard is missing: {e}"))?;
+    Ok((control, setup, scoreboard))
 }
 
-fn gil_mode(py: Attached<'_>) -> &'static str {
+fn has_gil(py: Attached<'_>) -> bool {
     if !gk_python::version::FREE_THREADED_BUILD {
-        return "shared";
+        return true;
     }
     let enabled = py
         .import("sys")
         .and_then(|sys| sys.call_method("_is_gil_enabled", &[]))
         .and_then(|enabled| enabled.truth());
-    if enabled.unwrap_or(true) { "shared" } else { "free-threading" }
+    enabled.unwrap_or(true)
 }
 
 pub(crate) struct Worker {
@@ -81,7 +99,6 @@ pub(crate) struct Worker {
     pub(crate) control: OwnedFd,
     pub(crate) signals: Signals,
     pub(crate) python: String,
-    pub(crate) gil_mode: &'static str,
     pub(crate) threads: Vec<JoinHandle<()>>,
     pub(crate) python_thread: Option<PythonThread>,
     pub(crate) watchdog: Watchdog,
@@ -109,6 +126,9 @@ impl Worker {
             for script in self.watched.changed(&self.engine) {
                 plain(Level::Info, "wsgi", None, &format!("Script '{script}' has changed"));
                 self.tell(&FromWorker::ScriptChanged { script });
+            }
+            if measure::get().is_some_and(|measure| measure.unnamed()) {
+                self.order(Order::NameThreads);
             }
             if let Some(end) = self.look() {
                 break end;
@@ -181,10 +201,16 @@ impl Worker {
                 self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
             }
             ToWorker::Status { token } => {
+                let interpreters = self.engine.groups.figures(&self.engine.busy_interpreters());
+                let mut names: Vec<String> =
+                    interpreters.iter().map(|i| i.application_group.clone()).collect();
+                names.dedup();
                 let status = WorkerFigures {
                     requests: self.engine.counters.finished.load(Ordering::Relaxed),
                     busy: self.engine.busy(),
-                    application_groups: self.engine.groups.all().into_iter().map(|(name, _)| name).collect(),
+                    application_groups: names,
+                    gil_mode: self.engine.groups.gil_mode().to_owned(),
+                    interpreters,
                 };
                 self.tell(&FromWorker::Status { token, status });
             }
@@ -199,13 +225,12 @@ impl Worker {
             protocol: gk_wire::PROTOCOL_VERSION,
             package: gk_wire::PACKAGE_VERSION.to_owned(),
             python: self.python.clone(),
-            gil_mode: self.gil_mode.to_owned(),
+            gil_mode: self.engine.groups.gil_mode().to_owned(),
             pid: std::process::id(),
             threads: self.engine.setup.threads,
             process_group: self.engine.setup.process_group.clone(),
         };
-        let parallel = self.gil_mode == "free-threading";
-        let link = Link::open(socket, &page, &welcome, parallel)
+        let link = Link::open(socket, &page, &welcome, self.engine.groups.parallel())
             .map_err(|e| format!("A link cannot be opened: {e}"))?;
         if let Some((reason, _)) = &self.leaving {
             thread::announce(&link, reason);

@@ -1,6 +1,7 @@
 //! What one interpreter keeps between requests: its types, its interned names, its loaded scripts, an environ template for
 //! each profile. Everything here is [`Kept`]; it is bound again in its own interpreter for each request.
 
+use crate::active::Tracking;
 use crate::hash::Quick;
 use crate::host::Host;
 use crate::input::Input;
@@ -41,6 +42,7 @@ pub struct Application {
     pub(crate) close: Kept,
     pub(crate) runtime: Runtime,
     pub(crate) scripts: Scripts,
+    pub(crate) tracking: Arc<Tracking>,
     targets: Mutex<HashMap<u64, Arc<Target>, Quick>>,
     header_names: Mutex<HashMap<Box<[u8]>, Kept, Quick>>,
 }
@@ -82,6 +84,14 @@ pub(crate) struct Runtime {
     pub(crate) stopping: Kept,
     pub(crate) signalled: Kept,
     pub(crate) stacks: Kept,
+    pub(crate) event_callbacks: Kept,
+    pub(crate) watched_request: Kept,
+    pub(crate) active_requests: Kept,
+    pub(crate) end_threads: Kept,
+    pub(crate) end_functions: Kept,
+    pub(crate) living_threads: Kept,
+    pub(crate) held_up: Kept,
+    pub(crate) thread_names: Kept,
 }
 
 macro_rules! names {
@@ -116,7 +126,8 @@ names! {
 impl Application {
     /// Prepares the interpreter this thread is attached to.
     pub fn prepare<'p>(py: Attached<'p>, facts: Facts) -> Result<Self, PyError<'p>> {
-        let host = Type::<Host>::new(py)?.instance(Host)?;
+        let tracking = Arc::new(Tracking::default());
+        let host = Type::<Host>::new(py)?.instance(Host { tracking: Arc::clone(&tracking) })?;
         let namespace =
             py.run(RUNTIME, c"<gilkeeper>", &[("host", host), ("facts", python_facts(py, &facts)?)])?;
         let from = |name: &str| -> Result<Kept, PyError<'p>> { Ok(namespace.item(&py.str(name)?)?.keep()) };
@@ -134,6 +145,14 @@ impl Application {
             stopping: from("stopping")?,
             signalled: from("signalled")?,
             stacks: from("stacks")?,
+            event_callbacks: from("event_callbacks")?,
+            watched_request: from("WatchedRequest")?,
+            active_requests: from("active_requests")?,
+            end_threads: from("end_threads")?,
+            end_functions: from("end_functions")?,
+            living_threads: from("living_threads")?,
+            held_up: from("held_up")?,
+            thread_names: from("thread_names")?,
         };
         Ok(Self {
             start_response: Type::<StartResponse>::new(py)?.object().clone().keep(),
@@ -143,6 +162,7 @@ impl Application {
             close: py.interned(c"close")?.keep(),
             runtime,
             scripts: Scripts::default(),
+            tracking,
             targets: Mutex::default(),
             header_names: Mutex::default(),
             facts,
@@ -187,6 +207,48 @@ impl Application {
         if let Err(error) = told {
             crate::host::log(gk_wire::log::Level::Error, Some("WSGI0209"), &error.traceback());
         }
+    }
+
+    /// Joins the interpreter's threads that are not daemons, then calls what was registered with `atexit`. No request
+    /// thread may serve in it any more.
+    pub fn end(&self, py: Attached<'_>) {
+        for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
+            if let Err(error) = step.bind(py).call(&[]) {
+                crate::host::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
+            }
+        }
+    }
+
+    /// Calls what was registered with `atexit` now, although threads still run.
+    pub fn end_functions(&self, py: Attached<'_>) {
+        if let Err(error) = self.runtime.end_functions.bind(py).call(&[]) {
+            crate::host::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
+        }
+    }
+
+    /// What the end of the interpreter waits for; `None` when it waits for no thread.
+    pub fn held_up(&self, py: Attached<'_>) -> Option<String> {
+        let text = self.runtime.held_up.bind(py).call(&[]).ok()?.as_utf8()?.to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The names of the daemon threads that still run.
+    pub fn daemon_threads(&self, py: Attached<'_>) -> String {
+        let names = self.runtime.living_threads.bind(py).call(&[&py.bool(true)]);
+        names.map_or_else(|error| error.summary(), |names| names.display())
+    }
+
+    /// The living threads that `threading` knows in this interpreter: the kernel's id and the name.
+    pub fn thread_names(&self, py: Attached<'_>) -> Vec<(u32, String)> {
+        let read = || -> Result<Vec<(u32, String)>, PyError<'_>> {
+            let rows = self.runtime.thread_names.bind(py).call(&[])?.to_tuple()?;
+            let row = |i| -> Result<(u32, String), PyError<'_>> {
+                let row = rows.tuple_item(i)?;
+                Ok((row.tuple_item(0)?.index()? as u32, row.tuple_item(1)?.display()))
+            };
+            (0..rows.size()?).map(row).collect()
+        };
+        read().unwrap_or_default()
     }
 
     /// The Python stacks of threads (by `threading.get_ident()`) in this interpreter.
@@ -256,6 +318,7 @@ fn python_facts<'p>(py: Attached<'p>, facts: &Facts) -> Result<Object<'p>, PyErr
     put("restrict_stdin", py.bool(facts.restrict_stdin))?;
     put("restrict_stdout", py.bool(facts.restrict_stdout))?;
     put("restrict_signal", py.bool(facts.restrict_signal))?;
+    put("server_pid", py.int(i64::from(std::os::unix::process::parent_id()))?)?;
     put("version", py.str(gk_wire::PACKAGE_VERSION)?)?;
     put("mod_wsgi_version", mod_wsgi_version(py)?)?;
     Ok(dict)

@@ -1,9 +1,11 @@
 //! One request, top to bottom: the callable, its environ, the call, the iterable, `close()`. What each failure gives the
 //! client and the log is decided here and nowhere else.
 
+use crate::active::Running;
 use crate::application::{Application, NumberedProfile, Target};
 use crate::conversation::{Conversation, Ending};
 use crate::environ::{self, Here};
+use crate::events::{self, Watched};
 use crate::exchange::Exchange;
 use crate::host::{CurrentRequest, log};
 use crate::start_response::StartResponse;
@@ -12,7 +14,7 @@ use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A request as the worker hands it in.
 pub struct Call<'a> {
@@ -28,22 +30,52 @@ pub struct Call<'a> {
     pub daemon_start: f64,
 }
 
+/// What a request came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outcome {
+    /// The status that went out; 0: none did.
+    pub status: u16,
+    /// The application failed, or there was none.
+    pub error: bool,
+    /// The application's part began, where that was later than the request was taken: a script was loaded first.
+    pub application_start: Option<Instant>,
+    /// Bytes of the request body that the application read.
+    pub bytes_in: u64,
+    /// Reads of it.
+    pub reads: u64,
+    /// Time inside the reads.
+    pub input: Duration,
+    /// Bytes of the response body.
+    pub bytes_out: u64,
+    /// Blocks of it.
+    pub writes: u64,
+    /// Time in which sending them waited for the front.
+    pub output: Duration,
+}
+
 /// Serves one request. Every ending is told to the exchange; `close()` of the iterable is called in every case.
-pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc<dyn Exchange>) {
+pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc<dyn Exchange>) -> Outcome {
     let texts = &call.request.texts;
     let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
-    let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD", call.taken));
+    let watched = events::wanted(py, app);
+    let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD", call.taken, watched));
+    let requests = || app.runtime.active_requests.bind(py);
+    let running = Running::begin(&app.tracking, call.request.numbers.request_id, requests);
+    let mut application_start = None;
     match app.target(call.profile) {
         Some(target) => {
             answer(py, app, call, &target, &conversation, call.daemon_start);
         }
         None => {
             if let Some(target) = first(py, app, call, &conversation) {
+                application_start = Some(Instant::now());
                 answer(py, app, call, &target, &conversation, gk_sys::clock::epoch_seconds());
             }
         }
     }
-    conversation.close();
+    let outcome = conversation.close();
+    running.end(requests);
+    Outcome { application_start, ..outcome }
 }
 
 /// The first request of a profile: loads the script. `None`: it could not be loaded, and the client has been answered.
@@ -109,8 +141,34 @@ fn converse<'p>(
         StartResponse { conversation: Arc::clone(conversation), write_type: Arc::clone(&app.write) };
     let start_response =
         Type::<StartResponse>::from_object(app.start_response.bind(py)).instance(start_response)?;
-    let iterable = callable.call(&[&environ, &start_response])?;
-    let sent = send(py, app, &iterable, conversation);
+    if !conversation.watched() {
+        return run(py, app, callable, &environ, &start_response, conversation, |_| ());
+    }
+    let watched = Watched::start(py, app, &environ, callable, &start_response)?;
+    let failed = |error: &PyError<'p>| watched.failed(error);
+    let outcome = watched.application().and_then(|callable| {
+        run(py, app, &callable, &environ, watched.start_response(), conversation, failed)
+    });
+    if let Err(error) = &outcome {
+        // Also the error page is part of what is told.
+        self::failed(py, app, conversation, error);
+    }
+    watched.finished(conversation);
+    Ok(())
+}
+
+/// The call, the iterable, `close()`. `on_error` hears of what the application raised, before `close()` is called.
+fn run<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    callable: &Object<'p>,
+    environ: &Object<'p>,
+    start_response: &Object<'p>,
+    conversation: &Arc<Conversation>,
+    on_error: impl Fn(&PyError<'p>),
+) -> Result<(), PyError<'p>> {
+    let iterable = callable.call(&[environ, start_response]).inspect_err(&on_error)?;
+    let sent = send(py, app, &iterable, conversation).inspect_err(&on_error);
     // Whatever happened, the application gets to close; its own error comes first in the log.
     let closed = close(app, &iterable);
     match (sent, closed) {
@@ -119,7 +177,7 @@ fn converse<'p>(
             Err(error)
         }
         (Err(error), Ok(())) => Err(error),
-        (Ok(()), closed) => closed,
+        (Ok(()), closed) => closed.inspect_err(&on_error),
     }
 }
 

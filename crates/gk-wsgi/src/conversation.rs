@@ -2,6 +2,8 @@
 //! `start_response`, the write callable, `wsgi.input` and the iteration; each takes the lock for a moment only and never
 //! while Python runs.
 
+use crate::call::Outcome;
+use crate::events::{Tally, clock};
 use crate::exchange::{Exchange, Head, Sent};
 use gk_python::Attached;
 use gk_wire::response::Headers;
@@ -12,6 +14,8 @@ use std::time::Instant;
 pub(crate) struct Conversation {
     pub(crate) exchange: Arc<dyn Exchange>,
     started: Instant,
+    /// The application subscribed to events: what is read and written is counted.
+    watched: bool,
     state: Mutex<State>,
 }
 
@@ -27,6 +31,11 @@ struct State {
     /// The request is over: `close()` was called.
     closed: bool,
     gone: bool,
+    /// The status that went out, 0 before.
+    status: u16,
+    tally: Tally,
+    /// The application failed.
+    failed: bool,
 }
 
 /// What `start_response` was given.
@@ -52,7 +61,12 @@ pub(crate) enum Ending {
 }
 
 impl Conversation {
-    pub(crate) fn new(exchange: Arc<dyn Exchange>, head_request: bool, started: Instant) -> Self {
+    pub(crate) fn new(
+        exchange: Arc<dyn Exchange>,
+        head_request: bool,
+        started: Instant,
+        watched: bool,
+    ) -> Self {
         let state = State {
             pending: None,
             head_sent: false,
@@ -62,12 +76,40 @@ impl Conversation {
             ended: false,
             closed: false,
             gone: false,
+            status: 0,
+            tally: Tally::default(),
+            failed: false,
         };
-        Self { exchange, started, state: Mutex::new(state) }
+        Self { exchange, started, watched, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watched(&self) -> bool {
+        self.watched
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.state().tally
+    }
+
+    /// The status that went out, 0 before.
+    pub(crate) fn status(&self) -> u16 {
+        self.state().status
+    }
+
+    /// A read of the request body that began then gave so many bytes.
+    pub(crate) fn count_read(&self, begun: Instant, bytes: usize) {
+        let tally = &mut self.state().tally;
+        tally.reads += 1;
+        tally.read_bytes += bytes as u64;
+        tally.read_time += begun.elapsed();
+    }
+
+    fn writing_took(&self, begun: Instant) {
+        self.state().tally.write_time += begun.elapsed();
     }
 
     /// Whether the request is over: `wsgi.input` that the application kept does nothing any more.
@@ -123,21 +165,34 @@ impl Conversation {
             }
             self.send_head(&mut state, false);
             state.written += data.len() as u64;
+            state.tally.writes += 1;
+            state.tally.written_bytes += data.len() as u64;
             state.length.map_or(last, |length| length == state.written)
         };
         if data.is_empty() {
             return Ok(());
         }
+        // Two looks at the clock would be felt by a small response; unless somebody listens, only waiting is timed.
+        let begun = clock(self);
         loop {
             match self.exchange.data(data, end) {
                 Sent::Took(taken) if taken == data.len() => break,
                 Sent::Took(taken) => data = &data[taken..],
-                Sent::Full => py.detach(|| self.exchange.wait_room()),
+                Sent::Full => {
+                    let waiting = Instant::now();
+                    py.detach(|| self.exchange.wait_room());
+                    if begun.is_none() {
+                        self.writing_took(waiting);
+                    }
+                }
                 Sent::Gone => {
                     self.state().gone = true;
                     return Err(Gone);
                 }
             }
+        }
+        if let Some(begun) = begun {
+            self.writing_took(begun);
         }
         if end {
             self.state().ended = true;
@@ -163,6 +218,8 @@ impl Conversation {
         };
         self.send_head(&mut state, false);
         state.written = len;
+        state.tally.writes += 1;
+        state.tally.written_bytes += len;
         state.ended = self.exchange.file(file, offset, len);
         state.ended
     }
@@ -209,6 +266,7 @@ impl Conversation {
     /// response is cut so that it does not look complete.
     pub(crate) fn fail(&self, status: u16, reason: &str) {
         let mut state = self.state();
+        state.failed = true;
         if state.ended {
             return;
         }
@@ -218,6 +276,7 @@ impl Conversation {
             return;
         }
         state.head_sent = true;
+        state.status = status;
         self.exchange.head(&Head {
             status,
             reason: b"",
@@ -229,17 +288,30 @@ impl Conversation {
         });
     }
 
-    /// Marks the end for objects the application kept.
-    pub(crate) fn close(&self) {
+    /// Marks the end for objects the application kept; what the request came to.
+    pub(crate) fn close(&self) -> Outcome {
         let mut state = self.state();
         state.ended = true;
         state.closed = true;
+        let tally = state.tally;
+        Outcome {
+            status: state.status,
+            error: state.failed,
+            application_start: None,
+            bytes_in: tally.read_bytes,
+            reads: tally.reads,
+            input: tally.read_time,
+            bytes_out: tally.written_bytes,
+            writes: tally.writes,
+            output: tally.write_time,
+        }
     }
 
     fn send_head(&self, state: &mut State, end: bool) {
         let Some(pending) = state.pending.take() else { return };
         state.head_sent = true;
         state.length = pending.length;
+        state.status = pending.status;
         self.exchange.head(&Head {
             status: pending.status,
             reason: &pending.reason,

@@ -140,6 +140,7 @@ pub(crate) fn template<'p>(
     put("wsgi.errors", app.runtime.errors.bind(py))?;
     put("wsgi.file_wrapper", app.runtime.file_wrapper.bind(py))?;
     put("mod_wsgi.version", mod_wsgi_version(py)?)?;
+    put("mod_wsgi.server_pid", py.str(&std::os::unix::process::parent_id().to_string())?)?;
     put("mod_wsgi.process_group", py.str(&facts.process_group)?)?;
     put("mod_wsgi.application_group", py.str(&facts.application_group)?)?;
     put("mod_wsgi.callable_object", py.str(&profile.profile.callable)?)?;

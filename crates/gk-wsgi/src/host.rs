@@ -1,5 +1,6 @@
 //! What the worker does for Python code of `runtime.py`: one object called `host` in each interpreter.
 
+use crate::active::{self, Tracking};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Class, Method, Object, PyError};
@@ -7,6 +8,7 @@ use gk_sys::log::{Context, write};
 use gk_wire::log::Level;
 use std::cell::RefCell;
 use std::ffi::CStr;
+use std::sync::Arc;
 
 thread_local! {
     static CLIENT: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -16,7 +18,7 @@ thread_local! {
 pub struct CurrentRequest(());
 
 impl CurrentRequest {
-    /// `address`, `port`: of the client. The text is only made when something is logged.
+    /// `address`, `port`: of the client.
     pub fn enter(address: &[u8], port: u16) -> Self {
         CLIENT.with_borrow_mut(|client| {
             let text = client.get_or_insert_with(String::new);
@@ -58,17 +60,34 @@ pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
 }
 
 /// The `host` object.
-pub(crate) struct Host;
+pub(crate) struct Host {
+    pub(crate) tracking: Arc<Tracking>,
+}
 
 impl Class for Host {
     const NAME: &'static CStr = c"gilkeeper.Host";
-    const METHODS: &'static [Method] = &[Method {
-        name: c"log",
-        doc: c"log(level, text, code=None, /)\n--\n\nWrites a record to the error log.",
-    }];
+    const METHODS: &'static [Method] = &[
+        Method {
+            name: c"log",
+            doc: c"log(level, text, code=None, /)\n--\n\nWrites a record to the error log.",
+        },
+        Method {
+            name: c"request_id",
+            doc: c"request_id()\n--\n\nOf the request this thread serves in this interpreter, else None.",
+        },
+        Method {
+            name: c"track",
+            doc: c"track(requests, /)\n--\n\nFrom now on, each running request has a dict of its own in this dict.",
+        },
+    ];
 
-    fn method<'p>(&self, _: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
+    fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
         let py = this.py();
+        match (index, args) {
+            (1, []) => return active::request_id(py, &self.tracking),
+            (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
+            _ => {}
+        }
         let [level, text, rest @ ..] = args else {
             return Err(PyError::new(py, Builtin::TypeError, "log() takes a level and a text"));
         };

@@ -9,6 +9,7 @@ use gk_python::error::Builtin;
 use gk_python::{Attached, Class, Method, Object, PyError};
 use std::ffi::CStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Largest piece taken from the exchange at once.
 const PIECE: usize = 256 * 1024;
@@ -129,6 +130,40 @@ impl Class for Input {
         if index < 3 || index == 7 {
             self.still_open(py)?;
         }
+        let begun = (index < 3 || index == 7).then(Instant::now);
+        let outcome = self.serve(py, index, args);
+        if let Some(begun) = begun {
+            let bytes = outcome.as_ref().map_or(0, |got| length(index, got));
+            self.conversation.count_read(begun, bytes);
+        }
+        outcome
+    }
+
+    fn next<'p>(&self, this: &Object<'p>) -> Result<Option<Object<'p>>, PyError<'p>> {
+        self.still_open(this.py())?;
+        let begun = Instant::now();
+        let line = self.readline(this.py(), None)?;
+        let bytes = line.as_bytes().map_or(0, <[u8]>::len);
+        self.conversation.count_read(begun, bytes);
+        Ok((bytes > 0).then_some(line))
+    }
+}
+
+/// Bytes of the body in what a method gave.
+fn length(index: usize, got: &Object<'_>) -> usize {
+    match index {
+        7 => got.index().map_or(0, |len| len as usize),
+        2 => {
+            let lines = got.to_tuple();
+            let line = |lines: &Object<'_>, i| lines.tuple_item(i).ok()?.as_bytes().map(<[u8]>::len);
+            lines.map_or(0, |lines| (0..lines.size().unwrap_or(0)).filter_map(|i| line(&lines, i)).sum())
+        }
+        _ => got.as_bytes().map_or(0, <[u8]>::len),
+    }
+}
+
+impl Input {
+    fn serve<'p>(&self, py: Attached<'p>, index: usize, args: &[Object<'p>]) -> MethodResult<'p> {
         match index {
             0 => self.read(py, size(py, args)?),
             1 => self.readline(py, size(py, args)?),
@@ -163,14 +198,6 @@ impl Class for Input {
         }
     }
 
-    fn next<'p>(&self, this: &Object<'p>) -> Result<Option<Object<'p>>, PyError<'p>> {
-        self.still_open(this.py())?;
-        let line = self.readline(this.py(), None)?;
-        Ok(line.as_bytes().is_some_and(|b| !b.is_empty()).then_some(line))
-    }
-}
-
-impl Input {
     fn still_open<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
         if self.conversation.input_closed() {
             return Err(PyError::new(py, Builtin::RuntimeError, "wsgi.input used after the request ended"));

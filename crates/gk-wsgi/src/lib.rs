@@ -8,10 +8,12 @@
 //! Knows no sockets, frames or threads.
 #![forbid(unsafe_code)]
 
+mod active;
 pub mod application;
 pub mod call;
 mod conversation;
 mod environ;
+mod events;
 pub mod exchange;
 pub mod hash;
 mod host;

@@ -100,6 +100,14 @@ class Restricted:
     def __getattr__(self, _):
         raise OSError(self._message)
 
+    def __iter__(self):
+        raise OSError(self._message)
+
+    __next__ = __enter__ = __iter__
+
+    def __setattr__(self, *_):
+        raise OSError(self._message)
+
 
 class FileWrapper:
     """`wsgi.file_wrapper`: an iterable over a file that the server may send without Python."""
@@ -206,27 +214,181 @@ def subscribe_signals(callback):
 
 def publish(name, event, callbacks):
     """Calls each callback with the event; one that raises is logged and the next one runs."""
-    for callback in callbacks:
+    for callback in list(callbacks):
         try:
             result = callback(name, **event)
             if isinstance(result, dict):
                 event.update(result)
         except SystemExit:
-            host.log("error", f"SystemExit raised by an event subscriber {callback!r} was ignored", "WSGI0190")
+            host.log("error", f"SystemExit raised by the subscriber {callback!r} at {name} was ignored", "WSGI0190")
         except BaseException:
             import traceback
 
-            host.log("error", f"Event subscriber {callback!r} failed\n{traceback.format_exc()}", "WSGI0112")
+            text = f"The subscriber {callback!r} failed at {name}\n{traceback.format_exc()}"
+            host.log("error", text, "WSGI0112")
+
+
+def request_data():
+    """The dict that belongs to the request of this thread, for the application to use as it likes."""
+    request_id = host.request_id()
+    if request_id is None:
+        raise RuntimeError("request_data() works only in a thread that serves a request of this application group")
+    host.track(active_requests)
+    return active_requests[request_id]
+
+
+def tracked_requests():
+    """`active_requests`, filled from now on. Until somebody asks, nothing is written down."""
+    host.track(active_requests)
+    return active_requests
+
+
+class WatchedRequest:
+    """A request of an application that subscribed to events: what is called in place of the application and of
+    start_response, and what is told of the rest."""
+
+    __slots__ = ("request_id", "data", "application", "start_response", "times", "application_start")
+
+    def __init__(self, environ, application, start_response):
+        self.data = request_data()
+        self.request_id = environ["mod_wsgi.request_id"]
+        self.application_start = environ["mod_wsgi.application_start"]
+        self.start_response = start_response
+        self.times = {
+            "thread_id": environ["mod_wsgi.thread_id"],
+            "server_pid": facts["server_pid"],
+            "request_start": environ["mod_wsgi.request_start"],
+            "queue_start": environ["mod_wsgi.queue_start"],
+            "daemon_start": environ["mod_wsgi.daemon_start"],
+        }
+        event = {
+            "request_id": self.request_id,
+            "daemon_connects": 1,
+            "daemon_restarts": 0,
+            **self.times,
+            "application_start": self.application_start,
+            "application_object": application,
+            "callable_object": environ["mod_wsgi.callable_object"],
+            "request_environ": environ,
+            "request_data": self.data,
+        }
+        publish("request_started", event, event_callbacks)
+        self.application = event["application_object"]
+
+    def __call__(self, status, headers, exc_info=None):
+        """start_response, as the application is given it."""
+        event = {
+            "request_id": self.request_id,
+            "response_status": status,
+            "response_headers": headers,
+            "exception_info": exc_info,
+            "request_data": self.data,
+        }
+        publish("response_started", event, event_callbacks)
+        return self.start_response(status, headers, exc_info)
+
+    def failed(self, error):
+        info = (type(error), error, error.__traceback__)
+        event = {"request_id": self.request_id, "exception_info": info, "request_data": self.data}
+        publish("request_exception", event, event_callbacks)
+
+    def finished(self, measured):
+        import time
+
+        finish = time.time()
+        event = {"request_id": self.request_id, **self.times, "application_start": self.application_start, **measured}
+        event["application_finish"] = finish
+        event["application_time"] = max(finish - self.application_start, 0.0)
+        event["request_data"] = self.data
+        publish("request_finished", event, event_callbacks)
 
 
 def stopping(reason):
     """Tells the application that its process ends, while its interpreter is fully alive."""
-    publish("process_stopping", {"shutdown_reason": reason}, event_callbacks + shutdown_callbacks)
+    event = {"shutdown_reason": reason}
+    publish("process_stopping", event, event_callbacks)
+    publish("process_stopping", event, shutdown_callbacks)
 
 
 def signalled(name, number):
     """Tells the application that its process was sent a signal that it may use as it likes."""
     publish("process_signal", {"signame": name, "signum": number}, signal_callbacks)
+
+
+# === the end ===
+
+ending = threading.Lock()
+
+
+def end_threads():
+    """Joins the threads that are not daemons, as CPython does at the end of an interpreter."""
+    threading._shutdown()
+    # CPython calls it once more; some versions may not be called twice.
+    threading._shutdown = lambda: None
+
+
+def end_functions():
+    """Calls what was registered with `atexit`, each of them once, and empties the standard streams."""
+    import atexit
+
+    def failed(unraisable):
+        if isinstance(unraisable.exc_value, SystemExit):
+            host.log("error", f"SystemExit raised by {unraisable.object!r} at the end was ignored", "WSGI0097")
+            return
+        import traceback
+
+        lines = traceback.format_exception(unraisable.exc_value)
+        host.log("error", f"A function registered with atexit failed\n{''.join(lines)}", "WSGI0098")
+
+    with ending:
+        before, sys.unraisablehook = sys.unraisablehook, failed
+        try:
+            atexit._run_exitfuncs()
+        finally:
+            sys.unraisablehook = before
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, Restricted):
+            # CPython flushes it at the end, and would take the refusal for a failure.
+            setattr(sys, name, None)
+            continue
+        try:
+            stream.flush()
+        except Exception:
+            continue
+
+
+def living_threads(daemons):
+    """The names of the threads that the application started and that still run: daemons, or the others."""
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.daemon == daemons
+        and thread.is_alive()
+        and thread is not threading.main_thread()
+        and not isinstance(thread, threading._DummyThread)
+    ]
+
+
+def thread_names():
+    """(the kernel's id, name) of the living threads that `threading` knows."""
+    return [
+        (thread.native_id, str(thread.name))
+        for thread in threading.enumerate()
+        if thread.native_id and not isinstance(thread, threading._DummyThread)
+    ]
+
+
+def held_up():
+    """What the end of this interpreter waits for, as a sentence's part; empty when it waits for no thread."""
+    import atexit
+
+    names = ", ".join(repr(name) for name in living_threads(False))
+    if not names:
+        return ""
+    count = atexit._ncallbacks()
+    functions = f"; {count} functions registered with atexit wait behind them" if count else ""
+    return f"{names}{functions}"
 
 
 def stacks(idents):
@@ -237,6 +399,29 @@ def stacks(idents):
     return [
         (ident, "".join(traceback.format_stack(frames[ident]))) for ident in idents if ident in frames
     ]
+
+
+def stacks_beside_other_gils(idents):
+    """The same where interpreters with their own GILs run beside: `sys._current_frames()` would look into those, too."""
+    import faulthandler
+    import os
+    import re
+
+    descriptor = os.memfd_create("stacks")
+    try:
+        faulthandler.dump_traceback(descriptor)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with open(descriptor, errors="replace", closefd=False) as file:
+            text = file.read()
+    finally:
+        os.close(descriptor)
+    found = []
+    for part in re.split(r"^(?=(?:Current t|T)hread 0x)", text, flags=re.M):
+        head = re.match(r"(?:Current t|T)hread (0x[0-9a-f]+)", part)
+        if head and int(head[1], 16) in idents:
+            lines = part.splitlines()[1:]
+            found.append((int(head[1], 16), "\n".join(reversed(lines))))
+    return found
 
 
 class LogHandler:
@@ -288,7 +473,47 @@ def restrict_signal():
     _signal.signal = signal
 
 
+def lazily(name):
+    """`mod_wsgi.active_requests`: kept from the moment that somebody asks for it."""
+    if name == "active_requests":
+        sys.modules["mod_wsgi"].__dict__[name] = tracked_requests()
+        return active_requests
+    raise AttributeError(f"module 'mod_wsgi' has no attribute {name!r}")
+
+
+def list_active_requests():
+    """The requests that this application group serves at this moment in this process."""
+    return [{"request_id": key, "request_data": data} for key, data in list(tracked_requests().items())]
+
+
+def explain_daemon_threads():
+    """An interpreter with its own GIL can have no daemon threads: says so where one is made, with the way out."""
+    allowed = getattr(threading, "_daemon_threads_allowed", None)
+    if allowed is None or allowed():
+        return
+    dummy = threading._DummyThread.__init__.__code__
+    group = facts["application_group"]
+
+    def refused():
+        frame = sys._getframe(1)
+        if frame.f_code is dummy:
+            return False
+        while frame is not None and frame.f_code.co_filename == threading.__file__:
+            frame = frame.f_back
+        place = f" ({frame.f_code.co_filename}, line {frame.f_lineno})" if frame is not None else ""
+        text = (
+            f"application group '{group}' has an interpreter with its own GIL, where CPython allows no daemon threads: "
+            "make the thread an ordinary one (daemon=False), and end it from a function given to "
+            "gilkeeper.subscribe_shutdown"
+        )
+        host.log("error", f"A daemon thread was refused{place}: {text}", "GK0004")
+        raise RuntimeError(text)
+
+    threading._daemon_threads_allowed = refused
+
+
 def prepare():
+    explain_daemon_threads()
     sys.stderr = LogStream("error")
     sys.stdout = Restricted("sys.stdout", "WSGIRestrictStdout") if facts["restrict_stdout"] else LogStream("error")
     if facts["restrict_stdin"]:
@@ -305,7 +530,7 @@ def prepare():
         "FileWrapper": FileWrapper,
         "RequestTimeout": RequestTimeout,
         "LogHandler": LogHandler,
-        "active_requests": active_requests,
+        "request_data": request_data,
         "subscribe_events": subscribe_events,
         "subscribe_shutdown": subscribe_shutdown,
         "subscribe_signals": subscribe_signals,
@@ -315,6 +540,7 @@ def prepare():
     }
     compatible = types.ModuleType("mod_wsgi", "What mod_wsgi gives an application, given by Gilkeeper.")
     compatible.__dict__.update(shared, version=tuple(facts["mod_wsgi_version"]))
+    compatible.__getattr__ = lazily
     sys.modules["mod_wsgi"] = compatible
     try:
         import gilkeeper
@@ -322,6 +548,7 @@ def prepare():
         gilkeeper = sys.modules["gilkeeper"] = types.ModuleType("gilkeeper")
     gilkeeper.__dict__.update(shared, gil_mode=facts["gil_mode"], version=facts["version"])
     gilkeeper.__dict__["switch_interval"] = switch_interval
+    gilkeeper.__dict__["active_requests"] = list_active_requests
 
 
 prepare()

@@ -147,14 +147,13 @@ pub const OPTIONS: &[DaemonOption] = &[
         )
     },
     DaemonOption {
-        status: Status::NotBuiltYet("interpreters with a GIL of their own"),
         ours: true,
         ..row(
             "interpreters",
             "number",
             "1",
             interpreters,
-            "Own-GIL sub-interpreters behind one application group; each request goes to the least busy.",
+            "Own-GIL sub-interpreters behind each named application group (CPython 3.12 and later); each request goes to the least busy. `switch-interval=` reaches these.",
         )
     },
     row(

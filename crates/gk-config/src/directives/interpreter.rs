@@ -18,8 +18,9 @@ pub const ROWS: &[Directive] = &[
               are compared literally with the resolved group names; `%{GLOBAL}` is the main interpreter."),
     Directive::honoured("WSGIPerInterpreterGIL", "On|Off", BOTH, Arity::exactly(1), per_interpreter_gil)
         .default("Off")
-        .unbuilt("own-GIL interpreters; until then sub-interpreters share the GIL")
-        .doc("Gives sub-interpreters a GIL of their own (CPython 3.12 and later). The main interpreter never has one."),
+        .doc("Gives sub-interpreters a GIL of their own (CPython 3.12 and later), so that requests in them run in parallel. \
+              Such an interpreter is isolated: no `os.fork`, no `os.exec`, no daemon threads, and only extension modules that \
+              declare support for it. The main interpreter (`%{GLOBAL}`) never has one."),
     Directive::honoured("WSGIFreeThreading", "On|Off", BOTH, Arity::exactly(1), free_threading)
         .default("Off")
         .unbuilt("running without the GIL; until then a free-threaded build runs with it")

@@ -317,7 +317,9 @@ fn mount(text: &mut Text, o: &ServeOptions) -> Result<(), String> {
     }
     let (target, callable) = script(&o.script)?;
     let group = o.process_group.as_deref().unwrap_or(GROUP);
-    let application = o.application_group.as_deref().unwrap_or("%{GLOBAL}");
+    // The main interpreter never has a GIL of its own: who asks for one means a named interpreter.
+    let own_gil = o.per_interpreter_gil || o.interpreters.as_deref().is_some_and(|n| n != "1");
+    let application = o.application_group.as_deref().unwrap_or(if own_gil { group } else { "%{GLOBAL}" });
     let callable = o.callable_object.as_deref().or(callable);
     let mut line = format!("WSGIScriptAlias {} {}", text.word(url), text.word(&target));
     for (key, value) in [

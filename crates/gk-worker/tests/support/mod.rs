@@ -1,5 +1,6 @@
 //! The front's end of a worker's link, made of the codec, and a worker on it.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test's helpers fail the test")]
+#![allow(dead_code, reason = "each file of tests uses a part")]
 
 use bytes::BytesMut;
 use gk_sys::fds;
@@ -188,6 +189,8 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         home: None,
         python_path: vec![],
         switch_interval: None,
+        group_switch_interval: None,
+        group_interpreters: 1,
         imports: vec![Import {
             script: script.display().to_string(),
             module: false,
@@ -199,6 +202,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         destroy_interpreter: true,
         timers: Timers { shutdown_timeout: 5.0, ..Timers::default() },
         locale: None,
+        slow_requests: 0.0,
         scoreboard: false,
     }
 }

@@ -1,0 +1,123 @@
+//! Interpreters with a GIL of their own, in one real worker: requests in them run in parallel, each keeps its own switch
+//! interval, and they end cleanly. Each test is a process of its own (nextest).
+
+#![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
+
+mod support;
+
+use bytes::BytesMut;
+use gk_wire::control::{FromWorker, ToWorker, WorkerFigures};
+use gk_wire::setup::{InterpreterSetup, WorkerSetup};
+use support::{Front, profile, with_other_setup};
+
+/// `/spin` never lets go of the GIL by itself until some other request has set the first byte of a shared file.
+const APPS: &str = r#"
+import mmap, os, sys
+import gilkeeper
+path = os.path.join(os.path.dirname(__file__), "shared")
+if not os.path.exists(path):
+    with open(path, "wb") as file:
+        file.write(bytes(16))
+file = open(path, "r+b")
+shared = mmap.mmap(file.fileno(), 16)
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    if environ["PATH_INFO"] == "/spin":
+        shared[1] += 1
+        while not shared[0]:
+            pass
+    if environ["PATH_INFO"] == "/spinning":
+        return [str(shared[1]).encode()]
+    if environ["PATH_INFO"] == "/set":
+        shared[0] = 1
+    return [f"{gilkeeper.gil_mode} {sys.getswitchinterval():g} {environ['mod_wsgi.application_group']}".encode()]
+"#;
+
+/// With a GIL in common no other thread would run for this long.
+const FOREVER: f64 = 1000.0;
+
+fn figures(front: &Front) -> WorkerFigures {
+    front.tell(&ToWorker::Status { token: 1 });
+    match front.messages_until(|m| matches!(m, FromWorker::Status { .. })).pop() {
+        Some(FromWorker::Status { status, .. }) => status,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn begin(front: &mut Front, profile: u32, path: &str) -> u32 {
+    front.profile = profile;
+    let mut out = BytesMut::new();
+    let id = front.request(path, "GET", b"", &mut out);
+    front.send(&out);
+    id
+}
+
+fn own_gil(setup: &mut WorkerSetup) {
+    setup.interpreters = vec![InterpreterSetup {
+        per_interpreter_gil: Some(true),
+        switch_interval: Some(FOREVER),
+        ..InterpreterSetup::default()
+    }];
+}
+
+#[test]
+fn groups_with_their_own_gils_run_in_parallel() {
+    if !gk_python::interpreter::OWN_GIL {
+        return;
+    }
+    let code = with_other_setup(3, APPS, "one", own_gil, |front| {
+        let script = front.directory.join("app.py");
+        front.set_profile(2, &profile(&script, "two"));
+        let alone = front.get("/").text();
+        if alone.starts_with("free-threading") {
+            return;
+        }
+        assert_eq!(alone, "own 1000 two");
+        let spin = begin(front, 1, "/spin");
+        front.profile = 2;
+        while front.get("/spinning").text() != "1" {
+            std::thread::yield_now();
+        }
+        let busy = figures(front);
+        let seen: Vec<_> =
+            busy.interpreters.iter().map(|i| (&*i.application_group, &*i.gil_mode, i.busy)).collect();
+        assert_eq!(seen, [("", "shared", 0), ("one", "own", 1), ("two", "own", 0)]);
+        assert_eq!(busy.interpreters[1].switch_interval, Some(FOREVER));
+        assert_eq!((busy.gil_mode.as_str(), busy.interpreters[0].switch_interval), ("own", Some(0.005)));
+        begin(front, 2, "/set");
+        assert_eq!(front.answer(spin).text(), "own 1000 one");
+    });
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn several_interpreters_of_one_group_take_requests_in_parallel() {
+    if !gk_python::interpreter::OWN_GIL {
+        return;
+    }
+    let three = |setup: &mut WorkerSetup| {
+        setup.group_interpreters = 3;
+        setup.group_switch_interval = Some(FOREVER);
+        setup.imports[0].application_group = "many".to_owned();
+    };
+    let code = with_other_setup(4, APPS, "many", three, |front| {
+        front.messages_until(|m| matches!(m, FromWorker::Ready { failed, .. } if failed.is_empty()));
+        if front.get("/").text().starts_with("free-threading") {
+            return;
+        }
+        let spins = [begin(front, 1, "/spin"), begin(front, 1, "/spin")];
+        while front.get("/spinning").text() != "2" {
+            std::thread::yield_now();
+        }
+        let all = figures(front).interpreters;
+        let mut busy: Vec<u32> =
+            all.iter().filter(|i| i.application_group == "many").map(|i| i.busy).collect();
+        busy.sort_unstable();
+        assert_eq!(busy, [0, 1, 1]);
+        assert!(all.iter().all(|i| i.memory > 0), "{all:?}");
+        begin(front, 1, "/set");
+        assert_eq!(front.answer(*spins.last().unwrap()).text(), "own 1000 many");
+    });
+    assert_eq!(code, 0);
+}

@@ -1,0 +1,103 @@
+//! Request events for applications that subscribed to them. A request of any other application passes through here with
+//! one look at the length of a list.
+
+use crate::application::Application;
+use crate::conversation::Conversation;
+use gk_python::{Attached, Object, PyError};
+use gk_wire::log::Level;
+use std::time::{Duration, Instant};
+
+/// What a request read and wrote.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) reads: u64,
+    pub(crate) read_bytes: u64,
+    pub(crate) read_time: Duration,
+    pub(crate) writes: u64,
+    pub(crate) written_bytes: u64,
+    pub(crate) write_time: Duration,
+}
+
+/// Whether the application of this interpreter subscribed to events.
+pub(crate) fn wanted(py: Attached<'_>, app: &Application) -> bool {
+    app.runtime.event_callbacks.list_len(py) > 0
+}
+
+/// A watched request.
+pub(crate) struct Watched<'p> {
+    request: Object<'p>,
+    /// CPU seconds of the thread before it: user, system.
+    cpu: Option<(f64, f64)>,
+}
+
+impl<'p> Watched<'p> {
+    /// Tells that the request starts.
+    pub(crate) fn start(
+        py: Attached<'p>,
+        app: &Application,
+        environ: &Object<'p>,
+        application: &Object<'p>,
+        start_response: &Object<'p>,
+    ) -> Result<Self, PyError<'p>> {
+        let cpu = gk_sys::usage::thread_cpu_seconds();
+        let request = app.runtime.watched_request.bind(py).call(&[environ, application, start_response])?;
+        Ok(Self { request, cpu })
+    }
+
+    /// The application, or what a subscriber put in its place.
+    pub(crate) fn application(&self) -> Result<Object<'p>, PyError<'p>> {
+        self.request.attr("application")
+    }
+
+    /// What the application is given as `start_response`.
+    pub(crate) fn start_response(&self) -> &Object<'p> {
+        &self.request
+    }
+
+    /// Tells that the application or its iterable raised this.
+    pub(crate) fn failed(&self, error: &PyError<'p>) {
+        report(self.request.call_method("failed", &[error.value()]));
+    }
+
+    /// Tells that the request is over: the response is sent, `close()` was called.
+    pub(crate) fn finished(self, conversation: &Conversation) {
+        report(
+            self.measured(conversation)
+                .and_then(|measured| self.request.call_method("finished", &[&measured])),
+        );
+    }
+
+    fn measured(&self, conversation: &Conversation) -> Result<Object<'p>, PyError<'p>> {
+        let py = self.request.py();
+        let dict = py.dict()?;
+        let number = |name: &str, value: u64| dict.set_item(&py.str(name)?, &py.int(value as i64)?);
+        let seconds = |name: &str, value: f64| dict.set_item(&py.str(name)?, &py.float(value)?);
+        let tally = conversation.tally();
+        number("input_reads", tally.reads)?;
+        number("input_length", tally.read_bytes)?;
+        seconds("input_time", tally.read_time.as_secs_f64())?;
+        number("output_writes", tally.writes)?;
+        number("output_length", tally.written_bytes)?;
+        seconds("output_time", tally.write_time.as_secs_f64())?;
+        if let (Some(before), Some(now)) = (self.cpu, gk_sys::usage::thread_cpu_seconds()) {
+            let (user, system) = ((now.0 - before.0).max(0.0), (now.1 - before.1).max(0.0));
+            seconds("cpu_user_time", user)?;
+            seconds("cpu_system_time", system)?;
+            seconds("cpu_time", user + system)?;
+        }
+        number("status", u64::from(conversation.status()))?;
+        Ok(dict)
+    }
+}
+
+/// Subscribers' own failures are caught in Python; this is for what can go wrong around them.
+fn report(told: Result<Object<'_>, PyError<'_>>) {
+    if let Err(error) = told {
+        crate::host::log(Level::Error, Some("WSGI0112"), &error.traceback());
+    }
+}
+
+/// Times something of a watched request.
+pub(crate) fn clock(conversation: &Conversation) -> Option<Instant> {
+    conversation.watched().then(Instant::now)
+}
