@@ -122,7 +122,7 @@ impl Tracked {
 
 /// Thread-seconds busy between two readings, with what belongs to requests that still run.
 fn busy(now: &WorkerSample, before: &WorkerSample, span: f64) -> f64 {
-    let monotonic = accounting::monotonic_nanos();
+    let monotonic = gk_sys::clock::monotonic_nanos();
     let so_far = |slot: &SlotSample, at: u64| {
         let running = slot.request.as_ref().map_or(0, |request| at.saturating_sub(request.begun));
         (slot.busy + running) as f64 / 1e9
