@@ -1,5 +1,6 @@
 //! The supervisor's messages: workers come and go, another site, stop, status. A supervisor that is gone means: stop.
 
+use gk_admin::News;
 use gk_sys::fds;
 use gk_wire::control::{FromFront, MAX_PACKET, ToFront, decode, encode};
 use gk_wire::log::Level;
@@ -96,6 +97,7 @@ impl Control {
                 }
             }
             ToFront::WorkerExited { worker, how } => {
+                front.tell(News::Exited { worker });
                 let mut links = front.links.borrow_mut();
                 if let Some(link) = links.get(&worker) {
                     link.set_how(how);
@@ -118,7 +120,8 @@ impl Control {
             ToFront::Status { token } => {
                 self.say(&FromFront::Status { token, status: front.status() });
             }
-            ToFront::Happened(_) | ToFront::Stop { .. } => {}
+            ToFront::Happened(happened) => front.tell(News::Happened(happened)),
+            ToFront::Stop { .. } => {}
         }
     }
 
@@ -129,6 +132,7 @@ impl Control {
             return Err("the message did not carry a socket and a page".into());
         };
         let worker = facts.worker;
+        front.tell(News::Worker { link: (&facts).into(), scoreboard: fds.next() });
         let link = Link::new(facts, socket, page, front.clock.clone())
             .map_err(|error| format!("the link's socket is unusable: {error}"))?;
         front.links.borrow_mut().insert(worker, Rc::clone(&link));

@@ -50,6 +50,17 @@ pub struct WorkerFacts {
     pub threads: u32,
 }
 
+impl From<&WorkerFacts> for gk_admin::LinkFigures {
+    fn from(facts: &WorkerFacts) -> Self {
+        Self {
+            worker: facts.worker,
+            pid: facts.pid,
+            process_group: facts.process_group.clone(),
+            threads: facts.threads,
+        }
+    }
+}
+
 /// A link. One thread only.
 pub struct Link {
     /// The worker.

@@ -4,6 +4,7 @@
 //!   [`Board::finish`]. No lock and no allocation.
 //! * [`reader`]: the same page read by the front: [`Board::sample`].
 //! * [`sample`]: what a reading gives, differences of two readings, sums over workers.
+//! * [`portion`]: what happened in a span of time in a process group, what charts show of it; [`label`]: what limits it.
 //! * [`histogram`]: mergeable log-linear histograms.
 //! * [`route`]: which route a request path belongs to.
 //!
@@ -18,7 +19,9 @@
 pub mod board;
 pub mod finish;
 pub mod histogram;
+pub mod label;
 pub mod layout;
+pub mod portion;
 pub mod reader;
 pub mod ring;
 pub mod route;
@@ -30,4 +33,5 @@ pub use board::{Begin, Board, BoardError, GilMode, Identity, Route, State, Wait}
 pub use finish::Record;
 pub use histogram::Histogram;
 pub use layout::Layout;
+pub use portion::Portion;
 pub use sample::WorkerSample;

@@ -1,0 +1,238 @@
+//! What limits a process group, derived from the split of its requests' time, with the sentence that says why and what
+//! to try. Pure: a portion and a few facts in, words out.
+
+use crate::board::GilMode;
+use crate::portion::Portion;
+use serde::{Deserialize, Serialize};
+
+/// What limits a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Hardly any requests.
+    #[default]
+    Idle,
+    /// Requests wait for a thread.
+    Saturated,
+    /// Requests wait for the GIL.
+    GilBound,
+    /// Requests compute.
+    CpuBound,
+    /// Requests wait for something outside.
+    IoBound,
+    /// Nothing dominates.
+    Mixed,
+}
+
+/// A label with its reasons.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// What limits it.
+    pub kind: Kind,
+    /// Why this label, with figures.
+    pub why: String,
+    /// What to try; empty when nothing needs trying.
+    pub advice: String,
+}
+
+/// What is known about a group beside its figures.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About {
+    /// GIL mode of its interpreters.
+    pub gil: GilMode,
+    /// A GIL is in force.
+    pub gil_enabled: bool,
+    /// The GIL waits are exact.
+    pub exact: bool,
+    /// Nanoseconds, 0 without a GIL.
+    pub switch_interval: u64,
+    /// Processes.
+    pub processes: u32,
+    /// CPUs this server may use.
+    pub cpus: f64,
+}
+
+/// Names what limited the group in this portion.
+pub fn label(portion: &Portion, about: &About) -> Label {
+    let point = portion.point();
+    let busy = if portion.capacity > 0.0 { portion.busy / portion.capacity } else { 0.0 };
+    if point.requests < 0.1 && busy < 0.02 {
+        return Label {
+            kind: Kind::Idle,
+            why: "Fewer than six requests a minute.".into(),
+            advice: String::new(),
+        };
+    }
+    let parts = [point.on_cpu, point.gil_wait, point.runnable, point.blocked];
+    let sum: f64 = parts.iter().sum();
+    let share = |part: f64| if sum > 0.0 { part / sum } else { 0.0 };
+    let [cpu, gil, runnable, blocked] = parts.map(share);
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let queue = point.queue.mean.unwrap_or(0.0);
+    let split = format!(
+        "requests spend {} of their time on CPU, {} waiting for the GIL, {} runnable but not running, {} blocked",
+        percent(cpu),
+        percent(gil),
+        percent(runnable),
+        percent(blocked)
+    );
+    let bound = if about.exact || gil == 0.0 { "" } else { " (the GIL wait is a lower bound)" };
+    let dominant = dominant(cpu, gil, runnable, blocked);
+    if busy > 0.85 && (queue > 0.01 || portion.queued > 0) {
+        let why = format!(
+            "The request threads are busy {} of the time and requests wait {} in the queue; {split}{bound}.",
+            percent(busy),
+            milliseconds(queue)
+        );
+        return Label { kind: Kind::Saturated, why, advice: for_saturated(dominant, about, point.cpu) };
+    }
+    let why = match dominant {
+        Kind::GilBound => format!("{}{bound}; {:.0} waits a second.", capitalised(&split), point.gil_waits),
+        _ => format!("{}{bound}.", capitalised(&split)),
+    };
+    let advice = match dominant {
+        Kind::GilBound => for_gil(about, point.cpu),
+        Kind::CpuBound => for_cpu(about, runnable, point.cpu),
+        Kind::IoBound => {
+            "More threads cost little here; shorter waits for the database or the network gain most.".into()
+        }
+        _ => String::new(),
+    };
+    Label { kind: dominant, why, advice }
+}
+
+fn dominant(cpu: f64, gil: f64, runnable: f64, blocked: f64) -> Kind {
+    if gil >= 0.25 && gil >= blocked * 0.5 {
+        Kind::GilBound
+    } else if cpu + runnable >= 0.5 {
+        Kind::CpuBound
+    } else if blocked >= 0.5 {
+        Kind::IoBound
+    } else {
+        Kind::Mixed
+    }
+}
+
+fn spare(about: &About, used: f64) -> bool {
+    about.cpus - used > 0.5
+}
+
+fn for_gil(about: &About, used: f64) -> String {
+    let interval = about.switch_interval as f64 / 1e9;
+    let mut advice = if spare(about, used) {
+        format!(
+            "{:.1} of {:.0} CPUs are in use: more processes with fewer threads each, WSGIPerInterpreterGIL or \
+             WSGIFreeThreading would let requests run side by side.",
+            used, about.cpus
+        )
+    } else {
+        "All CPUs are in use, so more processes would only move the wait; faster Python code is what helps."
+            .into()
+    };
+    if interval >= 0.002 {
+        advice.push_str(&format!(
+            " A smaller switch interval than {} makes short requests wait less behind long ones; the work does not get less.",
+            milliseconds(interval)
+        ));
+    }
+    advice
+}
+
+fn for_cpu(about: &About, runnable: f64, used: f64) -> String {
+    if runnable >= 0.2 {
+        return "Threads are ready to run but find no CPU: the machine, or this container's CPU limit, is the bound.".into();
+    }
+    if spare(about, used) && about.gil_enabled && about.gil == GilMode::Shared {
+        return format!("{used:.1} of {:.0} CPUs are in use: more processes can use the rest.", about.cpus);
+    }
+    "The CPUs are used by the application itself: faster code, or more machines.".into()
+}
+
+fn for_saturated(dominant: Kind, about: &About, used: f64) -> String {
+    match dominant {
+        Kind::IoBound => "The threads mostly wait for something outside: more threads per process.".into(),
+        Kind::GilBound => for_gil(about, used),
+        Kind::CpuBound => for_cpu(about, 0.0, used),
+        _ => "More threads if the requests wait, more processes if they compute.".into(),
+    }
+}
+
+fn milliseconds(seconds: f64) -> String {
+    if seconds < 0.001 { format!("{:.0} µs", seconds * 1e6) } else { format!("{:.1} ms", seconds * 1e3) }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Figures;
+    use std::collections::BTreeMap;
+
+    const ABOUT: About = About {
+        gil: GilMode::Shared,
+        gil_enabled: true,
+        exact: true,
+        switch_interval: 5_000_000,
+        processes: 1,
+        cpus: 2.0,
+    };
+
+    /// 10 s, 4 threads; seconds on CPU, waiting for the GIL, runnable, blocked.
+    fn portion([cpu, gil, runnable, blocked]: [f64; 4], queue_ms: u64) -> Portion {
+        let ns = |seconds: f64| (seconds * 1e9) as u64;
+        let mut figures = Figures {
+            requests: 100,
+            gil_application: ns(gil),
+            runnable: ns(runnable),
+            waits: 50,
+            ..Figures::default()
+        };
+        figures.cpu.record(ns(cpu));
+        figures.blocked.record(ns(blocked));
+        (0..100).for_each(|_| figures.queue.record(queue_ms * 1_000_000));
+        let busy = cpu + gil + runnable + blocked;
+        Portion {
+            span: 10.0,
+            applications: BTreeMap::from([(String::new(), figures)]),
+            busy,
+            capacity: 40.0,
+            cpu,
+            ..Portion::default()
+        }
+    }
+
+    fn kind(parts: [f64; 4], queue_ms: u64) -> Kind {
+        label(&portion(parts, queue_ms), &ABOUT).kind
+    }
+
+    #[test]
+    fn the_split_decides() {
+        assert_eq!(kind([1.0, 0.0, 0.0, 20.0], 0), Kind::IoBound, "sleeping is not waiting for the GIL");
+        assert_eq!(kind([9.0, 9.0, 0.5, 0.5], 0), Kind::GilBound);
+        assert_eq!(kind([9.0, 0.5, 0.5, 0.5], 0), Kind::CpuBound);
+        assert_eq!(kind([9.0, 0.0, 9.0, 0.5], 0), Kind::CpuBound);
+        assert_eq!(kind([4.0, 2.0, 0.5, 4.5], 0), Kind::Mixed);
+        assert_eq!(kind([9.0, 29.0, 0.5, 0.5], 120), Kind::Saturated);
+        assert_eq!(label(&Portion::default(), &ABOUT).kind, Kind::Idle);
+    }
+
+    #[test]
+    fn reasons_carry_figures() {
+        let gil = label(&portion([10.0, 10.0, 0.0, 0.0], 0), &ABOUT);
+        assert_eq!(
+            gil.why,
+            "Requests spend 50 % of their time on CPU, 50 % waiting for the GIL, 0 % runnable but not running, 0 % blocked; 5 waits a second."
+        );
+        assert!(gil.advice.contains("1.0 of 2 CPUs") && gil.advice.contains("5.0 ms"), "{}", gil.advice);
+        let bound = label(&portion([10.0, 10.0, 0.0, 0.0], 0), &About { exact: false, ..ABOUT });
+        assert!(bound.why.contains("lower bound"));
+        let starved = label(&portion([9.0, 0.0, 9.0, 0.0], 0), &ABOUT);
+        assert!(starved.advice.contains("find no CPU"));
+        let full = label(&portion([2.0, 0.0, 0.0, 37.0], 50), &ABOUT);
+        assert!(full.advice.contains("more threads"), "{}", full.advice);
+    }
+}
