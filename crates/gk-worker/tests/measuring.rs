@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use gk_sys::words::SharedWords;
 use gk_telemetry::sample::Finished;
 use gk_telemetry::{Board, WorkerSample};
+use gk_wire::control::{FromWorker, ToWorker};
 use gk_wire::setup::InterpreterSetup;
 use std::time::{Duration, Instant};
 use support::{Front, with_other_setup};
@@ -36,7 +37,7 @@ def application(environ, start_response):
         time.sleep(0.1)
         threading.Event().wait(0.1)
     elif path == "/heavy":
-        hold(0.4)
+        hold(1.0 if environ["QUERY_STRING"] else 0.4)
     elif path.startswith("/light"):
         for _ in range(20):
             time.sleep(0.001)
@@ -80,13 +81,18 @@ fn all(front: &mut Front, paths: &[&str]) {
     front.await_all(&ids);
 }
 
-fn measured(threads: u32, group: &str, with: impl FnOnce(&mut Front) + Send + 'static) {
+fn measured(threads: u32, group: &'static str, with: impl FnOnce(&mut Front) + Send + 'static) {
+    with_slow(0.0, threads, group, with);
+}
+
+fn with_slow(slow: f64, threads: u32, group: &'static str, with: impl FnOnce(&mut Front) + Send + 'static) {
     let code = with_other_setup(
         threads,
         APP,
         group,
         |setup| {
             setup.scoreboard = true;
+            setup.slow_requests = slow;
             setup.interpreters = vec![InterpreterSetup {
                 application_group: Some("own".to_owned()),
                 specificity: 1,
@@ -209,5 +215,30 @@ fn an_interpreter_with_its_own_gil_is_measured_too() {
         assert_eq!(light.application_group, "own");
         assert_eq!(light.record.gil_wait() > 5_000_000, GIL, "{:?}", light.record);
         assert!(!GIL || light.culprit == "/heavy", "{light:?}");
+    });
+}
+
+#[test]
+fn a_slow_request_is_reported_with_its_stack_and_any_other_when_asked_for() {
+    with_slow(0.05, 2, "", |front| {
+        let mut out = BytesMut::new();
+        let slow = front.request("/heavy?long", "GET", b"", &mut out);
+        front.send(&out);
+        let is_stack = |m: &FromWorker| matches!(m, FromWorker::Stack(_));
+        let Some(FromWorker::Stack(stack)) = front.messages_until(is_stack).pop() else { panic!("a stack") };
+        assert_eq!(
+            (stack.request, stack.method.as_str(), stack.path.as_str()),
+            (slow.into(), "GET", "/heavy")
+        );
+        assert!(stack.slow && stack.seconds >= 0.05, "{stack:?}");
+        assert!(stack.stack.contains("in hold") && stack.stack.contains("in application"), "{}", stack.stack);
+        // While it runs it stands on the scoreboard, also when nobody is left to ask.
+        let running: Vec<_> = sample(front).slots.into_iter().filter_map(|slot| slot.request).collect();
+        assert!(running.is_empty() || running[0].path == "/heavy", "{running:?}");
+        front.tell(&ToWorker::Stack { request: slow.into() });
+        if let Some(FromWorker::Stack(asked)) = front.messages_until(is_stack).pop() {
+            assert!(!asked.slow && asked.request == u64::from(slow), "{asked:?}");
+        }
+        front.await_all(&[slow]);
     });
 }
