@@ -1,6 +1,7 @@
 //! What the worker does for Python code of `runtime.py`: one object called `host` in each interpreter.
 
 use crate::active::{self, Tracking};
+use crate::metrics::{self, Question};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Class, Method, Object, PyError};
@@ -72,6 +73,10 @@ impl Class for Host {
             doc: c"request_id()\n--\n\nOf the request this thread serves in this interpreter, else None.",
         },
         Method {
+            name: c"metrics",
+            doc: c"metrics(question, /)\n--\n\n0: a window begins; 1: requests, 2: process, as JSON or None.",
+        },
+        Method {
             name: c"track",
             doc: c"track(requests, /)\n--\n\nFrom now on, each running request has a dict of its own in this dict.",
         },
@@ -81,7 +86,19 @@ impl Class for Host {
         let py = this.py();
         match (index, args) {
             (1, []) => return active::request_id(py, &self.tracking),
-            (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
+            (2, [question]) => {
+                let question = match question.index()? {
+                    0 => Question::Start,
+                    1 => Question::Requests,
+                    _ => Question::Process,
+                };
+                // It reads a page and /proc: others may run meanwhile.
+                return match py.detach(|| metrics::ask(question)) {
+                    Some(json) => py.str(&json),
+                    None => Ok(py.none()),
+                };
+            }
+            (3, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
             _ => {}
         }
         let [level, text, rest @ ..] = args else {
