@@ -53,6 +53,7 @@ fn serve_batch(
     states.attach(group.interpreter, |py| {
         let slot = &engine.slots[index];
         slot.ident.store(py.thread_ident(), Ordering::Relaxed);
+        slot.state.store(py.state_id(), Ordering::Relaxed);
         slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);
         let mut next = Some(job);
         while let Some(job) = next {

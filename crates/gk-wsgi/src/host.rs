@@ -73,12 +73,20 @@ impl Class for Host {
             doc: c"request_id()\n--\n\nOf the request this thread serves in this interpreter, else None.",
         },
         Method {
-            name: c"metrics",
-            doc: c"metrics(question, /)\n--\n\n0: a window begins; 1: requests, 2: process, as JSON or None.",
-        },
-        Method {
             name: c"track",
             doc: c"track(requests, /)\n--\n\nFrom now on, each running request has a dict of its own in this dict.",
+        },
+        Method {
+            name: c"frames",
+            doc: c"frames()\n--\n\n(number of the thread state, frame) of each thread that runs code here. Needs a GIL.",
+        },
+        Method {
+            name: c"references",
+            doc: c"references()\n--\n\n(objects, kept, instances) this library holds; None where they are not counted.",
+        },
+        Method {
+            name: c"metrics",
+            doc: c"metrics(question, /)\n--\n\n0: a window begins; 1: requests, 2: process, as JSON or None.",
         },
     ];
 
@@ -86,7 +94,18 @@ impl Class for Host {
         let py = this.py();
         match (index, args) {
             (1, []) => return active::request_id(py, &self.tracking),
-            (2, [question]) => {
+            (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
+            (4, []) => {
+                let Some(held) = gk_python::balance::held() else { return Ok(py.none()) };
+                let counts = held.iter().map(|count| py.int(*count)).collect::<Result<Vec<_>, _>>()?;
+                return py.tuple(&counts);
+            }
+            (3, []) => {
+                let pair = |(state, frame)| py.tuple(&[py.int(state as i64)?, frame]);
+                let pairs = py.frames().into_iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+                return py.list(&pairs);
+            }
+            (5, [question]) => {
                 let question = match question.index()? {
                     0 => Question::Start,
                     1 => Question::Requests,
@@ -98,7 +117,6 @@ impl Class for Host {
                     None => Ok(py.none()),
                 };
             }
-            (3, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
             _ => {}
         }
         let [level, text, rest @ ..] = args else {

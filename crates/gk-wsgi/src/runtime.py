@@ -420,39 +420,17 @@ def held_up():
     return f"{names}{functions}"
 
 
-def stacks(idents, several_gils):
-    """The Python stacks of these threads of this interpreter, as text by thread."""
-    if several_gils:
-        return stacks_beside_other_gils(idents)
+def stacks(threads, several_gils):
+    """The Python stacks of these threads (ident, number of its thread state) of this interpreter, as text by ident."""
     import traceback
 
-    frames = sys._current_frames()
-    return [
-        (ident, "".join(traceback.format_stack(frames[ident]))) for ident in idents if ident in frames
-    ]
-
-
-def stacks_beside_other_gils(idents):
-    """The same where interpreters with their own GILs run beside: `sys._current_frames()` would look into those, too."""
-    import faulthandler
-    import os
-    import re
-
-    descriptor = os.memfd_create("stacks")
-    try:
-        faulthandler.dump_traceback(descriptor)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        with open(descriptor, errors="replace", closefd=False) as file:
-            text = file.read()
-    finally:
-        os.close(descriptor)
-    found = []
-    for part in re.split(r"^(?=(?:Current t|T)hread 0x)", text, flags=re.M):
-        head = re.match(r"(?:Current t|T)hread (0x[0-9a-f]+)", part)
-        if head and int(head[1], 16) in idents:
-            lines = part.splitlines()[1:]
-            found.append((int(head[1], 16), "\n".join(reversed(lines))))
-    return found
+    if several_gils:
+        # sys._current_frames() would look into the interpreters beside this one, whose GILs this thread does not hold.
+        by_state = dict(host.frames())
+        frames = {ident: by_state[state] for ident, state in threads if state in by_state}
+    else:
+        frames = sys._current_frames()
+    return [(ident, "".join(traceback.format_stack(frames[ident]))) for ident, _ in threads if ident in frames]
 
 
 class LogHandler:
@@ -584,6 +562,8 @@ def prepare():
     gilkeeper.__dict__.update(shared, gil_mode=facts["gil_mode"], version=facts["version"])
     gilkeeper.__dict__["switch_interval"] = switch_interval
     gilkeeper.__dict__["active_requests"] = list_active_requests
+    # For tests of the server itself.
+    gilkeeper.__dict__["_references"] = host.references
 
 
 prepare()
