@@ -29,6 +29,17 @@ const api = async (path) => {
 
 const groupQuery = () => (state.group ? `&process_group=${encodeURIComponent(state.group)}` : "");
 
+// Where nothing was recorded there is a gap, not a line from one side to the other.
+function withGaps(rows, step) {
+  const whole = [];
+  for (const row of rows) {
+    const last = whole.at(-1);
+    if (last && row.t - last.t > 2.5 * step + 2) whole.push({ t: last.t + step, point: null, workers: {} });
+    whole.push(row);
+  }
+  return whole;
+}
+
 export function range() {
   if (state.zoom) return state.zoom;
   const to = state.status?.t ?? Date.now() / 1000;
@@ -44,7 +55,7 @@ export async function load() {
     const past = await api(`/api/v1/history?from=${from}&to=${to}&step=${Math.max(1, (to - from) / 600)}${groupQuery()}`);
     if (mine !== asked) return;
     state.step = past.step;
-    state.rows = past.points;
+    state.rows = withGaps(past.points, past.step);
     state.events = past.events;
   } catch (error) {
     if (mine === asked) say(`history: ${error.message}`, true);
@@ -79,8 +90,8 @@ function take(status) {
     const workers = {};
     for (const worker of status.workers) {
       if (state.group && worker.process_group !== state.group) continue;
-      workers[worker.worker] = {
-        pid: worker.pid, requests: worker.requests_now, busy: worker.busy_now, cpu: worker.cpu_now,
+      workers[worker.pid] = {
+        requests: worker.requests_now, busy: worker.busy_now, cpu: worker.cpu_now,
         resident: worker.resident, gil_wait: worker.gil_wait_now,
       };
     }

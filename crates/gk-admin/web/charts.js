@@ -32,6 +32,17 @@ export const units = {
 
 export const clock = (t) => (t == null ? "" : new Date(t * 1000).toLocaleString());
 
+const two = (number) => String(number).padStart(2, "0");
+
+// A tick on the time axis, as fine as the ticks are apart.
+function hour(t, step) {
+  const at = new Date(t * 1000);
+  if (step >= 86_400) return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  if (step >= 21_600) return `${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`;
+  return step < 60 ? `${time}:${two(at.getSeconds())}` : time;
+}
+
 // === markers ===
 
 const MARKED = {
@@ -133,7 +144,7 @@ export class TimeChart {
       ...this.size(),
       series: [{ label: "Time", value: (u, t) => clock(t ?? this.rows.at(-1)?.t) }, ...lines],
       scales: { x: { time: true, range: (u, min, max) => [min ?? from, max ?? to] }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] } },
-      axes: [axis, { ...axis, size: 70, values: (u, ticks) => ticks.map(unit) }],
+      axes: [{ ...axis, space: 70, values: (u, ticks, which, space, step) => ticks.map((t) => hour(t, step)) }, { ...axis, size: 70, values: (u, ticks) => ticks.map(unit) }],
       bands: stacked ? lines.slice(1).map((line, index) => ({ series: [index + 2, index + 1] })) : undefined,
       cursor: { sync: { key: "time" }, drag: { x: true, y: false, setScale: false } },
       legend: { live: true },

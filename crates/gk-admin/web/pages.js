@@ -93,13 +93,13 @@ function charts(place, app, list) {
   };
 }
 
-const lines = (pairs) => () => pairs.map(([label, get]) => ({ label, get: (row) => get(row.point) }));
+const lines = (pairs) => () => pairs.map(([label, get]) => ({ label, get: (row) => (row.point ? get(row.point) : null) }));
 
 // One line for each process that was there.
 const perWorker = (key) => (rows) => {
-  const pids = new Map();
-  for (const row of rows) for (const [number, worker] of Object.entries(row.workers)) pids.set(number, worker.pid);
-  return [...pids].map(([number, pid]) => ({ label: `pid ${pid}`, get: (row) => row.workers[number]?.[key] ?? null }));
+  const pids = new Set(rows.flatMap((row) => Object.keys(row.workers)));
+  // Most recent last; a chart of very many lines shows nothing.
+  return [...pids].slice(-16).map((pid) => ({ label: `pid ${pid}`, get: (row) => row.workers[pid]?.[key] ?? null }));
 };
 
 // === pages ===
@@ -283,7 +283,7 @@ function requests(place, app) {
         ["blocked", (r) => seconds(r.blocked), "number"], ["queue", (r) => seconds(r.queue), "number"],
         ["longest wait", (r) => (r.culprit ? `${seconds(r.longest_gil_wait)} for ${r.culprit}` : "–"), "text"],
         ["pid", (r) => r.pid, "number"], ["thread", (r) => r.thread, "number"], ["at", (r) => clock(r.start)],
-      ], now.slowest.filter(mine(state)), "No request has been kept yet.", "Slowest requests"));
+      ], now.slowest.filter(mine(state)).slice(0, 50), "No request has been kept yet.", "Slowest requests"));
       const rows = Object.entries(now.routes).filter(([, sums]) => sums.requests).map(([name, sums]) => ({ name, ...sums }));
       rows.sort((a, b) => b.response - a.response);
       const each = (value, row) => seconds(row.requests ? value / row.requests : null);
