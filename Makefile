@@ -1,6 +1,6 @@
 # The menu. Each recipe is one line; whatever needs an `if` lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help serve test build pythons peers bench lint doc compat fuzz clean
+.PHONY: help serve test build pythons peers bench lint doc compat soak fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,8 @@ doc: ## the crates' documentation, in target/doc
 	@scripts/with-python 3.14 cargo doc --workspace --no-deps
 compat: ## the scenario suite on ours, then on mod_wsgi
 	@scripts/test compat compat-mod_wsgi
+soak: ## 200,000 requests and 1,000 starts of workers in each GIL mode; ARGS="--modes own …" for less
+	@scripts/soak $(ARGS)
 fuzz: ## a minute of each fuzz target
 	@scripts/fuzz
 clean: ## remove what was built in the tree

@@ -1,13 +1,16 @@
 """An application that subscribed to everything, and tells on request what it was told."""
 
 import json
+import sys
 import threading
 import traceback
 
 import mod_wsgi
 
-TOLD = mod_wsgi.__dict__.setdefault('told', [])
+TOLD = []
 KEPT = {}
+# Read at import: later, mod_wsgi's main interpreter shows the name of another one.
+GROUP = mod_wsgi.application_group
 
 
 def plain(value):
@@ -23,18 +26,17 @@ def plain(value):
 
 @mod_wsgi.subscribe_events
 def told(name, **event):
-    event_data = event.get("request_data")
-    if event_data is not None:
-        event_data.setdefault("seen", []).append(name)
-        event_data["by"] = threading.get_ident()
+    data = event.get("request_data")
+    if data is not None:
+        data.setdefault("seen", []).append(name)
     path = KEPT.setdefault(event.get("request_id"), event.get("request_environ", {}).get("PATH_INFO"))
     entry = {"event": name, "path": path, "values": {key: plain(value) for key, value in event.items()}}
-    entry["data"] = list((event_data or {}).get("seen", []))
-    entry["same_data"] = event_data is not None and mod_wsgi.request_data() is event_data if name != "process_stopping" else None
+    entry["data"] = list((data or {}).get("seen", []))
+    entry["same_data"] = data is not None and mod_wsgi.request_data() is data
     entry["active"] = event.get("request_id") in mod_wsgi.active_requests
     TOLD.append(entry)
     if name == "process_stopping":
-        mod_wsgi_log(f"told of the end: {event['shutdown_reason']}")
+        log(f"told of the end: {event['shutdown_reason']}")
     if name == "request_started" and path == "/wrapped":
         inner = event["application_object"]
 
@@ -57,12 +59,10 @@ def second(name, **event):
 
 @mod_wsgi.subscribe_shutdown
 def ending(name, **event):
-    mod_wsgi_log(f"at the end: {name} {sorted(event.items())} in '{mod_wsgi.application_group}'")
+    log(f"at the end: {name} {sorted(event.items())} in '{GROUP}'")
 
 
-def mod_wsgi_log(text):
-    import sys
-
+def log(text):
     print(text, file=sys.stderr, flush=True)
 
 

@@ -217,3 +217,27 @@ def test_requests_of_a_connection_share_its_id(server: Server) -> None:
             seen.append(connection.response().json["values"].get("mod_wsgi.connection_id"))
     assert seen[0] == seen[1]
     assert (seen[0] is not None) is differs("mod_wsgi.connection_id", ours=True, mod_wsgi=False)
+
+
+# What a connection's requests have in common may be kept; what differs must never be.
+IN_TURN: list[tuple[str, str, dict[str, str]]] = [
+    ("GET", "/environ", {"X-Who": "a"}),
+    ("GET", "/environ", {"X-Who": "a"}),
+    ("GET", "/environ?q=1", {"X-Who": "a"}),
+    ("GET", "/environ", {"X-Who": "b"}),
+    ("GET", "/environ", {}),
+    ("DELETE", "/environ", {}),
+    ("GET", "/environ", {"X-Who": "a", "Cookie": "c=1"}),
+    ("GET", "/environ", {"X-Who": "a"}),
+    ("GET", "/environ", {"X-Who": "a"}),
+]
+
+
+def test_each_request_of_a_connection_has_its_own_environ(server: Server) -> None:
+    with server.connect() as connection:
+        for method, target, headers in IN_TURN:
+            connection.send(client.message(method, target, headers))
+            seen = connection.response(method).json["values"]
+            assert (seen["REQUEST_METHOD"], seen["REQUEST_URI"]) == (method, target)
+            assert seen["QUERY_STRING"] == target.partition("?")[2]
+            assert (seen.get("HTTP_X_WHO"), seen.get("HTTP_COOKIE")) == (headers.get("X-Who"), headers.get("Cookie"))

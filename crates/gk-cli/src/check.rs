@@ -5,10 +5,11 @@ use crate::{Failure, print};
 use clap::ArgMatches;
 use gk_config::diagnostic::Severity;
 use gk_config::report;
+use gk_supervisor::PythonRuntime;
 use std::path::PathBuf;
 
-pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
-    let surroundings = surroundings(given, given.get_one::<String>("server-root"))?;
+pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
+    let surroundings = surroundings(given, given.get_one::<String>("server-root"), python)?;
     let path = given.get_one::<PathBuf>("config").expect("clap requires it");
     if !surroundings.directory.join(path).is_file() {
         return Err(Failure::Input(format!("there is no configuration file {}", path.display())));

@@ -50,7 +50,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
     };
     let done = match matches.subcommand() {
         Some(("serve", given)) => serve::run(given, python),
-        Some(("check", given)) => check::run(given),
+        Some(("check", given)) => check::run(given, &python),
         Some(("status", given)) => client::status(given),
         Some(("reload", given)) => client::reload(given),
         Some(("stop", given)) => client::stop(given),

@@ -6,10 +6,10 @@ use gk_config::diagnostic::{Diagnostic, Severity, render_all};
 use gk_config::express::{self, ServeOptions};
 use gk_config::site::{MountTarget, Site};
 use gk_config::source::{Source, names};
-use gk_config::{Surroundings, load, load_text};
-use gk_supervisor::{Loaded, Loader};
+use gk_config::{PythonBuild, Pythons, Surroundings, load, load_text};
+use gk_supervisor::{Loaded, Loader, PythonRuntime, build_of};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files on disk.
 pub struct Disk;
@@ -56,7 +56,11 @@ fn collect(path: PathBuf, files: &mut Vec<PathBuf>) {
 }
 
 /// What a configuration is read against, from the process and the arguments.
-pub fn surroundings(given: &ArgMatches, server_root: Option<&String>) -> Result<Surroundings, Failure> {
+pub fn surroundings(
+    given: &ArgMatches,
+    server_root: Option<&String>,
+    python: &PythonRuntime,
+) -> Result<Surroundings, Failure> {
     let directory = std::env::current_dir()
         .map_err(|e| Failure::Input(format!("the working directory cannot be told: {e}")))?;
     let environment: std::collections::BTreeMap<String, String> = std::env::vars_os()
@@ -73,7 +77,16 @@ pub fn surroundings(given: &ArgMatches, server_root: Option<&String>) -> Result<
         defines: defines.collect(),
         ignore_unknown: given.get_flag("ignore-unknown"),
         environment,
-        python: None,
+        pythons: pythons(python),
+    })
+}
+
+/// Tells the build of a group's Python: our own, or what its executable answers (once).
+fn pythons(runtime: &PythonRuntime) -> Pythons {
+    let (runtime, known) = (runtime.clone(), Mutex::new(gk_supervisor::Pythons::new(runtime)));
+    Pythons::new(move |group| {
+        let build = build_of(group, &runtime, &mut known.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(PythonBuild { minor: build.minor.into(), free_threaded: build.free_threaded })
     })
 }
 
@@ -84,9 +97,9 @@ enum Origin {
 }
 
 /// The loader for `serve`.
-pub fn loader(given: &ArgMatches) -> Result<Loader, Failure> {
+pub fn loader(given: &ArgMatches, python: &PythonRuntime) -> Result<Loader, Failure> {
     let options = options::options(given);
-    let surroundings = surroundings(given, options.server_root.as_ref())?;
+    let surroundings = surroundings(given, options.server_root.as_ref(), python)?;
     let origin = match given.get_one::<PathBuf>("config") {
         Some(path) => {
             if let Some(name) = options::not_with_file(given) {

@@ -5,6 +5,6 @@ use clap::ArgMatches;
 use gk_supervisor::PythonRuntime;
 
 pub fn run(given: &ArgMatches, python: PythonRuntime) -> Result<i32, Failure> {
-    let loader = load::loader(given)?;
+    let loader = load::loader(given, &python)?;
     gk_supervisor::run(loader, python).map_err(|refused| Failure::Input(refused.0))
 }

@@ -33,10 +33,11 @@ mod walk;
 
 use diagnostic::{Diagnostic, Severity};
 use directive::Status;
-use site::Site;
+use site::{ProcessGroup, Site};
 use source::Source;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a configuration is read against: the values a process would otherwise look up by itself.
 #[derive(Debug, Clone, Default)]
@@ -51,8 +52,31 @@ pub struct Surroundings {
     pub defines: BTreeMap<String, String>,
     /// Unknown directives are warnings in place of errors.
     pub ignore_unknown: bool,
-    /// The Python that will run the groups, when it is known: enables the checks that depend on it.
-    pub python: Option<PythonBuild>,
+    /// Knows the Python of each group: enables the checks that depend on it.
+    pub pythons: Pythons,
+}
+
+/// Tells which build of Python runs a process group, as far as it is known.
+#[derive(Clone, Default)]
+pub struct Pythons(Option<Arc<Asker>>);
+
+type Asker = dyn Fn(&ProcessGroup) -> Option<PythonBuild> + Send + Sync;
+
+impl Pythons {
+    /// Asks this function, once for each group of a configuration.
+    pub fn new(ask: impl Fn(&ProcessGroup) -> Option<PythonBuild> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(ask)))
+    }
+
+    pub(crate) fn build(&self, group: &ProcessGroup) -> Option<PythonBuild> {
+        self.0.as_ref().and_then(|ask| ask(group))
+    }
+}
+
+impl std::fmt::Debug for Pythons {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Pythons(known)" } else { "Pythons(unknown)" })
+    }
 }
 
 /// What of a Python build a configuration depends on.
@@ -62,6 +86,19 @@ pub struct PythonBuild {
     pub minor: u32,
     /// Built with `--disable-gil`.
     pub free_threaded: bool,
+}
+
+impl PythonBuild {
+    /// Whether an interpreter can have a GIL of its own.
+    pub fn own_gils(self) -> bool {
+        self.minor >= 12
+    }
+}
+
+impl std::fmt::Display for PythonBuild {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "3.{}{}", self.minor, if self.free_threaded { "t" } else { "" })
+    }
 }
 
 /// One use of a directive, for the report of `gilkeeper check`.
@@ -86,6 +123,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// Every directive that was used, in order.
     pub used: Vec<Used>,
+    /// The build of Python of each group, by its name, as far as it is known.
+    pub builds: BTreeMap<String, PythonBuild>,
 }
 
 impl Loaded {
@@ -117,8 +156,8 @@ pub fn load_text(name: &str, text: &str, source: &dyn Source, surroundings: &Sur
 
 fn finish(parsed: parse::Parsed, surroundings: &Surroundings) -> Loaded {
     let (raw, used, mut journal) = walk::walk(parsed, surroundings);
-    let site = resolve::resolve(raw, surroundings, &mut journal);
+    let (site, builds) = resolve::resolve(raw, surroundings, &mut journal);
     let diagnostics = journal.finish();
     let broken = diagnostics.iter().any(|d| d.severity == Severity::Error);
-    Loaded { site: (!broken).then_some(site), diagnostics, used }
+    Loaded { site: (!broken).then_some(site), diagnostics, used, builds }
 }

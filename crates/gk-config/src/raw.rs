@@ -44,6 +44,8 @@ pub struct Raw {
     pub interpreter_words: Vec<Word>,
     /// The word of the `WSGISwitchInterval` that counts in each block, if any.
     pub switch_words: BTreeMap<usize, Word>,
+    /// The word of the `WSGIFreeThreading` that counts in each block, if any.
+    pub free_words: BTreeMap<usize, Word>,
     /// The word of the `WSGIPerInterpreterGIL` that counts in each block, if any.
     pub gil_words: BTreeMap<usize, Word>,
     /// `GilkeeperAdmin`; the outer `None`: not given.

@@ -4,20 +4,27 @@
 mod hosts;
 mod imports;
 pub mod interpreters;
+mod modes;
 
-use crate::Surroundings;
 use crate::diagnostic::{Complaint, Journal};
 use crate::raw::Raw;
 use crate::site::{Listen, ProcessGroup, PythonOptions, Site};
 use crate::token::Word;
+use crate::{PythonBuild, Surroundings};
+use std::collections::BTreeMap;
 
 /// Where the admin pages are without a word about them.
 pub const ADMIN: &str = "127.0.0.1:8001";
 /// The port without a `Listen`.
 const PORT: u16 = 8000;
 
-/// Resolves the configuration. What is wrong is said in the journal; the site is complete in any case.
-pub fn resolve(mut raw: Raw, surroundings: &Surroundings, journal: &mut Journal) -> Site {
+/// Resolves the configuration and asks for the groups' Pythons. What is wrong is said in the journal; the site is complete
+/// in any case.
+pub fn resolve(
+    mut raw: Raw,
+    surroundings: &Surroundings,
+    journal: &mut Journal,
+) -> (Site, BTreeMap<String, PythonBuild>) {
     if raw.listen.is_empty() {
         raw.listen.push(Listen::Tcp { host: None, port: PORT, tls: false });
     }
@@ -34,12 +41,13 @@ pub fn resolve(mut raw: Raw, surroundings: &Surroundings, journal: &mut Journal)
         inherit_python(group, &raw.python);
     }
     check_group_uses(&raw, journal);
-    interpreters::check(&raw, surroundings, journal);
+    let builds = modes::builds(&raw, surroundings);
     let hosts = hosts::resolve(&mut raw, journal);
     let imports = imports::resolve(&raw, &hosts, journal);
+    modes::check(&raw, &imports, &builds, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);
     let server_root = surroundings.directory.join(server_root.unwrap_or_else(|| "gilkeeper-root".into()));
-    Site {
+    let site = Site {
         pid_file: Some(raw.pid_file.unwrap_or_else(|| server_root.join("gilkeeper.pid"))),
         server_root,
         listen: raw.listen,
@@ -54,7 +62,8 @@ pub fn resolve(mut raw: Raw, surroundings: &Surroundings, journal: &mut Journal)
         imports,
         interpreters: raw.interpreters,
         admin: raw.admin.unwrap_or_else(|| Some(ADMIN.to_owned())),
-    }
+    };
+    (site, builds)
 }
 
 /// A group takes `WSGIPythonHome` and `WSGIPythonPath` where it sets neither.

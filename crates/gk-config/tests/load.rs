@@ -3,7 +3,7 @@
 use gk_config::diagnostic::Severity;
 use gk_config::site::{Scope, Site};
 use gk_config::source::Memory;
-use gk_config::{Loaded, Surroundings, load, load_text};
+use gk_config::{Loaded, PythonBuild, Pythons, Surroundings, load, load_text};
 use std::path::Path;
 
 fn surroundings() -> Surroundings {
@@ -176,13 +176,13 @@ fn unknown_directives_can_be_warnings() {
 #[test]
 fn what_a_known_build_of_python_cannot_do() {
     let with = |minor, free_threaded| {
-        let python = Some(gk_config::PythonBuild { minor, free_threaded });
-        let around = Surroundings { python, ..surroundings() };
+        let pythons = Pythons::new(move |_| Some(PythonBuild { minor, free_threaded }));
+        let around = Surroundings { pythons, ..surroundings() };
         let text = include_str!("conf/own-gil.conf");
         let loaded = load_text("site.conf", text, &Memory::new(), &around);
         loaded.diagnostics.iter().filter_map(|d| d.code).collect::<Vec<_>>()
     };
-    assert_eq!(with(11, false), ["WSGI0198", "WSGI0200"]);
+    assert_eq!(with(11, false), ["WSGI0198", "WSGI0199", "WSGI0200"]);
     assert_eq!(with(13, false), ["WSGI0200"]);
     assert_eq!(with(14, true), ["WSGI0203", "WSGI0204", "WSGI0202", "WSGI0205"]);
 }

@@ -73,9 +73,8 @@ impl ResponseBody {
     }
 
     /// The access-log entry that ends with this body.
-    pub fn logged(mut self, entry: Option<Box<Entry>>) -> Self {
+    pub fn set_logged(&mut self, entry: Option<Box<Entry>>) {
         self.entry = entry;
-        self
     }
 
     /// Whether the body ends where the connection ends.

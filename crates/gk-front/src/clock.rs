@@ -9,12 +9,15 @@ use std::time::Instant;
 pub struct Clock {
     base: Instant,
     coarse: Rc<Cell<u64>>,
+    /// Epoch seconds at `base`, by the wall clock of the last [`Clock::advance`].
+    epoch: Rc<Cell<f64>>,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         // The coarse clock starts above zero, so that "never" can be zero.
-        Self { base: Instant::now(), coarse: Rc::new(Cell::new(1)) }
+        let epoch = gk_sys::clock::epoch_seconds();
+        Self { base: Instant::now(), coarse: Rc::new(Cell::new(1)), epoch: Rc::new(Cell::new(epoch)) }
     }
 }
 
@@ -22,6 +25,11 @@ impl Clock {
     /// Microseconds, read from the system.
     pub fn micros(&self) -> u64 {
         self.base.elapsed().as_micros() as u64
+    }
+
+    /// A time of [`Clock::micros`] as seconds since the epoch: one reading of the system serves both.
+    pub fn epoch(&self, micros: u64) -> f64 {
+        self.epoch.get() + micros as f64 / 1e6
     }
 
     /// Milliseconds as of the last [`Clock::advance`].
@@ -34,8 +42,10 @@ impl Clock {
         Rc::clone(&self.coarse)
     }
 
-    /// Sets the coarse clock to the present.
+    /// Sets the coarse clock to the present, and follows the wall clock where it was set.
     pub fn advance(&self) {
-        self.coarse.set(1 + self.micros() / 1_000);
+        let micros = self.micros();
+        self.coarse.set(1 + micros / 1_000);
+        self.epoch.set(gk_sys::clock::epoch_seconds() - micros as f64 / 1e6);
     }
 }

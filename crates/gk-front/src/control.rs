@@ -2,7 +2,7 @@
 
 use gk_admin::News;
 use gk_sys::fds;
-use gk_wire::control::{FromFront, MAX_PACKET, ToFront, decode, encode};
+use gk_wire::control::{FromFront, Happened, MAX_PACKET, RequestStack, ToFront, What, decode, encode};
 use gk_wire::log::Level;
 use std::cell::Cell;
 use std::io;
@@ -121,6 +121,11 @@ impl Control {
                 self.say(&FromFront::Status { token, status: front.status() });
             }
             ToFront::Happened(happened) => front.tell(News::Happened(happened)),
+            ToFront::Stack { worker, stack } if stack.slow => {
+                front.tell(News::Happened(slow_request(worker, &stack)));
+            }
+            // Nobody asks for one yet.
+            ToFront::Stack { .. } => {}
             ToFront::Stop { .. } => {}
         }
     }
@@ -201,5 +206,17 @@ fn drain(front: &Front, link: &Link) {
     link.drain();
     if let Some(pool) = front.pool(&link.facts.process_group) {
         pool.note_desertion();
+    }
+}
+
+/// A request that became slow, as something that happened.
+fn slow_request(worker: u64, stack: &RequestStack) -> Happened {
+    let RequestStack { method, path, seconds, thread, stack: frames, .. } = stack;
+    Happened {
+        at: gk_sys::clock::epoch_seconds(),
+        what: What::SlowRequest,
+        worker: Some(worker),
+        text: format!("{method} {path} has been running for {seconds:.1} s in thread {thread}\n{frames}"),
+        ..Happened::default()
     }
 }

@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 use gk_wire::frame::{INITIAL_WINDOW, ToWorkerFrame};
+use http::HeaderMap;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::head::ResponseHead;
+use crate::head::{self, ResponseHead};
 use crate::link::Link;
 use crate::slots::{Failure, FileBody};
 
@@ -47,28 +48,39 @@ impl Exchange {
     }
 
     /// Waits for the head.
-    pub async fn head(&self) -> Result<Begun, Failure> {
+    pub async fn head(&self) -> Result<(), Failure> {
         poll_fn(|cx| self.poll_head(cx)).await
     }
 
-    fn poll_head(&self, cx: &Context<'_>) -> Poll<Result<Begun, Failure>> {
+    fn poll_head(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
         let mut slots = self.link.slots.borrow_mut();
         let slot = slots.get(self.id).expect("a slot lives as long as its exchange");
-        if let Some(head) = slot.head.take() {
-            let body = if let Some(file) = slot.file.take() {
-                Early::File(file)
-            } else if slot.ended && slot.failure.is_none() && slot.chunks.len() <= 1 {
-                Early::Whole(slot.chunks.pop_front().unwrap_or_default())
-            } else {
-                Early::More
-            };
-            return Poll::Ready(Ok(Begun { head, body }));
+        if slot.has_head {
+            return Poll::Ready(Ok(()));
         }
         if let Some(failure) = &slot.failure {
             return Poll::Ready(Err(failure.clone()));
         }
         slot.waker = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Takes the head, for which [`Exchange::head`] waited, and what there is of the body. `headers` is emptied and gets the
+    /// response's.
+    pub fn begun(&self, headers: &mut HeaderMap) -> Begun {
+        let mut slots = self.link.slots.borrow_mut();
+        let slot = slots.get(self.id).expect("a slot lives as long as its exchange");
+        slot.has_head = false;
+        let head = head::response(&slot.head, slot.head_flags, headers)
+            .expect("the reader of the link took it apart once before");
+        let body = if let Some(file) = slot.file.take() {
+            Early::File(file)
+        } else if slot.ended && slot.failure.is_none() && slot.chunks.len() <= 1 {
+            Early::Whole(slot.chunks.pop_front().unwrap_or_default())
+        } else {
+            Early::More
+        };
+        Begun { head, body }
     }
 
     /// The next piece of the body; `None` at its end. Taking a piece lets the worker send more.

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use crate::access_log::AccessLogs;
 use crate::client::Conn;
 use crate::clock::Clock;
+use crate::hash::BuildQuick;
 use crate::limits;
 use crate::link::Link;
 use crate::owner::Owner;
@@ -37,7 +38,7 @@ pub struct Current {
     pub generation: u64,
     /// Access logs by host.
     pub logs: AccessLogs,
-    known: RefCell<HashMap<Box<[u8]>, Rc<Routed>>>,
+    known: RefCell<HashMap<Box<[u8]>, Rc<Routed>, BuildQuick>>,
 }
 
 /// A target with what this front has for it.
@@ -178,6 +179,7 @@ impl Front {
         if let Some(known) = current.known.borrow().get(&key[..]) {
             return Ok(Rc::clone(known));
         }
+        limits::host(host)?;
         let path = &limits::path(parts)?;
         let question = Question {
             local: conn.ends.local.parse::<IpAddr>().ok().map(|ip| (ip, conn.ends.local_port).into()),

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use gk_wire::frame::{WORKER_ERROR, WireError};
 use gk_wire::request::{Numbers, RequestWriter, Texts};
 use gk_wire::response::HeadView;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 use http::{StatusCode, Version, request::Parts};
 
 use crate::proxy_trust::Overlay;
@@ -17,10 +17,10 @@ pub struct ResponseHead {
     pub status: StatusCode,
     /// Reason phrase, where it is not the usual one.
     pub reason: Option<Vec<u8>>,
-    /// Headers, hop-by-hop ones removed.
-    pub headers: HeaderMap,
-    /// `Content-Length`.
+    /// `Content-Length`, which is not among the headers.
     pub length: Option<u64>,
+    /// The application named its server software itself.
+    pub server: bool,
     /// Bytes of the longest header line.
     pub longest: usize,
     /// The application asked to close the connection.
@@ -33,16 +33,17 @@ pub struct ResponseHead {
     pub bad: Option<&'static str>,
 }
 
-/// Decodes the payload of a `Head` frame.
-pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
+/// Decodes the payload of a `Head` frame. `headers` is emptied and gets its headers, without the hop-by-hop ones.
+pub fn response(payload: &[u8], flags: u8, headers: &mut HeaderMap) -> Result<ResponseHead, WireError> {
+    headers.clear();
     let view = HeadView::decode(payload)?;
     let status = StatusCode::from_u16(view.status).ok().filter(|s| s.as_u16() >= 200);
     let mut head = ResponseHead {
         bad: status.is_none().then_some("a status that is no final HTTP status"),
         status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         reason: None,
-        headers: HeaderMap::with_capacity(8),
         length: None,
+        server: false,
         longest: 0,
         close: false,
         worker_error: flags & WORKER_ERROR != 0,
@@ -53,18 +54,24 @@ pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
     }
     for (name, value) in view.headers() {
         head.longest = head.longest.max(name.len() + value.len() + ": ".len());
-        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else {
+        let Ok(name) = header_name(name) else {
+            head.bad = Some("a header that HTTP does not allow");
+            continue;
+        };
+        if name == header::CONTENT_LENGTH {
+            match parse_length(value) {
+                Some(length) if head.length.is_none_or(|before| before == length) => {
+                    head.length = Some(length);
+                }
+                _ => head.bad = Some("a Content-Length that is no length, or two different ones"),
+            }
+            continue;
+        }
+        let Ok(value) = HeaderValue::from_bytes(value) else {
             head.bad = Some("a header that HTTP does not allow");
             continue;
         };
         match name {
-            header::CONTENT_LENGTH => match parse_length(value.as_bytes()) {
-                Some(length) if head.length.is_none_or(|before| before == length) => {
-                    head.length = Some(length);
-                    head.headers.insert(name, value);
-                }
-                _ => head.bad = Some("a Content-Length that is no length, or two different ones"),
-            },
             header::CONNECTION => {
                 head.close |= value.to_str().is_ok_and(|v| v.to_ascii_lowercase().contains("close"));
             }
@@ -76,19 +83,36 @@ pub fn response(payload: &[u8], flags: u8) -> Result<ResponseHead, WireError> {
             | header::PROXY_AUTHORIZATION => {}
             name if name == "keep-alive" || name == "proxy-connection" => {}
             name => {
-                head.headers.append(name, value);
+                head.server |= name == header::SERVER;
+                headers.append(name, value);
             }
         }
     }
     Ok(head)
 }
 
+/// A header's name. The most frequent ones are known by their usual spelling.
+fn header_name(name: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+    Ok(match name {
+        b"Content-Type" | b"content-type" => header::CONTENT_TYPE,
+        b"Content-Length" | b"content-length" => header::CONTENT_LENGTH,
+        b"Set-Cookie" | b"set-cookie" => header::SET_COOKIE,
+        b"Cache-Control" | b"cache-control" => header::CACHE_CONTROL,
+        b"Location" | b"location" => header::LOCATION,
+        b"Vary" | b"vary" => header::VARY,
+        _ => return HeaderName::from_bytes(name),
+    })
+}
+
 /// A `Content-Length` value: digits only, within `u64`.
 pub fn parse_length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+    if value.is_empty() {
         return None;
     }
-    std::str::from_utf8(value).ok()?.parse().ok()
+    value.iter().try_fold(0u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// What of a request is not in its HTTP head.
@@ -123,10 +147,11 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
     let mut headers = parts.headers.iter().peekable();
     let authority = parts.uri.authority().filter(|_| parts.uri.scheme().is_some());
     let mut joined = Vec::new();
+    let repeated = parts.headers.keys_len() < parts.headers.len();
     while let Some((name, value)) = headers.next() {
         let mut value = value.as_bytes();
         // A header that came several times: its values stand together.
-        if headers.peek().is_some_and(|(next, _)| *next == name) {
+        if repeated && headers.peek().is_some_and(|(next, _)| *next == name) {
             joined.clear();
             joined.extend_from_slice(value);
             let glue: &[u8] = if name == header::COOKIE { b"; " } else { b", " };
@@ -144,7 +169,7 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
         if (*name == header::AUTHORIZATION && !facts.pass_authorization) || name.as_str() == "proxy" {
             continue;
         }
-        let Some(key) = key.set(name.as_str()) else { continue };
+        let Some(key) = usual_key(name).or_else(|| key.set(name.as_str())) else { continue };
         match facts.overlay {
             None => writer.pair(key, value),
             Some(overlay) if overlay.drops(key) => {}
@@ -160,6 +185,28 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
         writer.pair(name, value);
     }
     writer.finish();
+}
+
+/// The environ keys of the headers that nearly every browser sends.
+fn usual_key(name: &HeaderName) -> Option<&'static [u8]> {
+    Some(match *name {
+        header::HOST => b"HTTP_HOST",
+        header::USER_AGENT => b"HTTP_USER_AGENT",
+        header::ACCEPT => b"HTTP_ACCEPT",
+        header::ACCEPT_LANGUAGE => b"HTTP_ACCEPT_LANGUAGE",
+        header::ACCEPT_ENCODING => b"HTTP_ACCEPT_ENCODING",
+        header::CONNECTION => b"HTTP_CONNECTION",
+        header::COOKIE => b"HTTP_COOKIE",
+        header::REFERER => b"HTTP_REFERER",
+        header::CACHE_CONTROL => b"HTTP_CACHE_CONTROL",
+        header::UPGRADE_INSECURE_REQUESTS => b"HTTP_UPGRADE_INSECURE_REQUESTS",
+        header::IF_NONE_MATCH => b"HTTP_IF_NONE_MATCH",
+        header::ORIGIN => b"HTTP_ORIGIN",
+        header::AUTHORIZATION => b"HTTP_AUTHORIZATION",
+        header::CONTENT_TYPE => b"CONTENT_TYPE",
+        header::CONTENT_LENGTH => b"CONTENT_LENGTH",
+        _ => return None,
+    })
 }
 
 /// `HTTP_…` names made in place.
@@ -212,7 +259,7 @@ mod tests {
     use gk_wire::request::RequestView;
     use gk_wire::response::HeadWriter;
 
-    fn head(status: u16, reason: &[u8], headers: &[(&[u8], &[u8])]) -> ResponseHead {
+    fn head(status: u16, reason: &[u8], headers: &[(&[u8], &[u8])]) -> (ResponseHead, HeaderMap) {
         let mut out = BytesMut::new();
         let mut writer = HeadWriter::begin(&mut out, 1, END, status, reason, 0.0);
         for (name, value) in headers {
@@ -220,34 +267,45 @@ mod tests {
         }
         writer.finish();
         let (header, payload, _) = split(&out).unwrap().unwrap();
-        response(payload, header.flags).unwrap()
+        let mut headers = HeaderMap::new();
+        let head = response(payload, header.flags, &mut headers).unwrap();
+        (head, headers)
     }
 
     #[test]
     fn a_usual_reason_is_not_repeated_and_another_is_kept() {
-        assert_eq!(head(200, b"OK", &[]).reason, None);
-        assert_eq!(head(200, b"", &[]).reason, None);
-        assert_eq!(head(200, b"Fine", &[]).reason.as_deref(), Some(&b"Fine"[..]));
-        assert_eq!(head(418, b"Teapot", &[]).status.as_u16(), 418);
+        assert_eq!(head(200, b"OK", &[]).0.reason, None);
+        assert_eq!(head(200, b"", &[]).0.reason, None);
+        assert_eq!(head(200, b"Fine", &[]).0.reason.as_deref(), Some(&b"Fine"[..]));
+        assert_eq!(head(418, b"Teapot", &[]).0.status.as_u16(), 418);
     }
 
     #[test]
     fn what_concerns_the_connection_is_ours() {
-        let h =
+        let (h, headers) =
             head(200, b"", &[(b"Transfer-Encoding", b"chunked"), (b"Connection", b"Close"), (b"X-A", b"1")]);
-        assert_eq!(h.headers.len(), 1);
+        assert_eq!(headers.len(), 1);
         assert!(h.close);
         assert!(h.bad.is_none());
     }
 
     #[test]
     fn unusable_heads_are_named() {
-        assert!(head(100, b"", &[]).bad.is_some());
-        assert!(head(200, b"", &[(b"Content-Length", b"-1")]).bad.is_some());
-        assert!(head(200, b"", &[(b"Content-Length", b"1"), (b"Content-Length", b"2")]).bad.is_some());
-        assert!(head(200, b"", &[(b"Content-Length", b"1"), (b"Content-Length", b"1")]).bad.is_none());
-        assert!(head(200, b"", &[(b"A b", b"1")]).bad.is_some());
-        assert!(head(200, b"", &[(b"A", b"1\r\nB: 2")]).bad.is_some());
+        assert!(head(100, b"", &[]).0.bad.is_some());
+        assert!(head(200, b"", &[(b"Content-Length", b"-1")]).0.bad.is_some());
+        assert!(head(200, b"", &[(b"Content-Length", b"1"), (b"Content-Length", b"2")]).0.bad.is_some());
+        assert!(head(200, b"", &[(b"Content-Length", b"1"), (b"Content-Length", b"1")]).0.bad.is_none());
+        assert!(head(200, b"", &[(b"A b", b"1")]).0.bad.is_some());
+        assert!(head(200, b"", &[(b"A", b"1\r\nB: 2")]).0.bad.is_some());
+    }
+
+    #[test]
+    fn a_length_is_known_and_not_among_the_headers() {
+        let (h, headers) =
+            head(200, b"", &[(b"content-LENGTH", b"18446744073709551615"), (b"Server", b"mine")]);
+        assert_eq!((h.length, h.server, headers.len()), (Some(u64::MAX), true, 1));
+        assert_eq!(parse_length(b"18446744073709551616"), None);
+        assert_eq!(parse_length(b""), None);
     }
 
     #[test]
@@ -263,6 +321,18 @@ mod tests {
             assert_eq!(CgiName::new().set(name), key.map(str::as_bytes), "{name}");
         }
         assert_eq!(CgiName::new().set(&"a".repeat(124)), None);
+    }
+
+    #[test]
+    fn usual_keys_are_what_the_name_gives() {
+        for name in ["host", "user-agent", "accept", "accept-language", "accept-encoding", "connection"]
+            .into_iter()
+            .chain(["cookie", "referer", "cache-control", "upgrade-insecure-requests", "if-none-match"])
+            .chain(["origin", "authorization", "content-type", "content-length"])
+        {
+            let usual = usual_key(&HeaderName::from_static(name)).unwrap();
+            assert_eq!(Some(usual), CgiName::new().set(name), "{name}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod exchange;
 pub mod files;
 pub mod framing;
 pub mod front;
+pub mod hash;
 pub mod head;
 pub mod limits;
 pub mod link;

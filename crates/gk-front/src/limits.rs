@@ -2,7 +2,7 @@
 //! hyper refuses by itself (a malformed request line or header, two different `Content-Length`s) never comes here.
 
 use gk_config::site::{HttpLimits, Settings};
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
 
@@ -10,12 +10,17 @@ use crate::head::parse_length;
 use crate::path::{self, BadPath};
 use crate::reply::{BAD_LENGTH, BOTH_FRAMINGS, METHODS, Refusal};
 
-/// Checks the head; returns the authority that the request is for.
-pub fn check<'p>(
-    parts: &'p Parts,
-    http: &HttpLimits,
-    ambiguous_framing: bool,
-) -> Result<Option<&'p [u8]>, Refusal> {
+/// What the head says that later steps want to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'p> {
+    /// The authority that the request is for; [`host`] checks its bytes.
+    pub host: Option<&'p [u8]>,
+    /// A header about the length of the body is there, so [`body`] is worth asking.
+    pub framed: bool,
+}
+
+/// Checks the head, in one pass over its fields.
+pub fn check<'p>(parts: &'p Parts, http: &HttpLimits, ambiguous_framing: bool) -> Result<Seen<'p>, Refusal> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Refusal::Method(METHODS));
     }
@@ -26,50 +31,92 @@ pub fn check<'p>(
     if http.limit_request_fields != 0 && parts.headers.len() > http.limit_request_fields {
         return Err(Refusal::LongHead("The request has more header fields than allowed."));
     }
-    let longest = http.limit_request_field_size;
-    let too_long = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        name.as_str().len() + value.len() + 2 > longest
-    };
-    if longest != 0 && parts.headers.iter().any(too_long) {
+    let mut fields = Fields::default();
+    for (name, value) in &parts.headers {
+        fields.see(name, value.as_bytes());
+    }
+    if http.limit_request_field_size != 0 && fields.longest > http.limit_request_field_size {
         return Err(Refusal::LongHead("A header field of the request is longer than allowed."));
     }
     if ambiguous_framing {
         return Err(Refusal::Bad(BOTH_FRAMINGS));
     }
-    if parts
-        .headers
-        .get_all(TRANSFER_ENCODING)
-        .iter()
-        .any(|te| !te.as_bytes().eq_ignore_ascii_case(b"chunked"))
-    {
+    if fields.other_coding {
         return Err(Refusal::Coding);
     }
     // HTTP/1.0 knows no expectations.
-    if parts.version != Version::HTTP_10
-        && parts.headers.get_all(EXPECT).iter().any(|e| !e.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    {
+    if parts.version != Version::HTTP_10 && fields.other_expectation {
         return Err(Refusal::Expectation);
     }
-    authority(parts)
+    Ok(Seen { host: authority(parts, &fields)?, framed: fields.framed })
+}
+
+/// What one pass over the header fields finds.
+#[derive(Default)]
+struct Fields<'p> {
+    /// Bytes of the longest one, with its colon and space.
+    longest: usize,
+    host: Option<&'p [u8]>,
+    hosts: usize,
+    framed: bool,
+    other_coding: bool,
+    other_expectation: bool,
+}
+
+impl<'p> Fields<'p> {
+    fn see(&mut self, name: &HeaderName, value: &'p [u8]) {
+        self.longest = self.longest.max(name.as_str().len() + value.len() + ": ".len());
+        match *name {
+            HOST => {
+                self.hosts += 1;
+                self.host = Some(value);
+            }
+            CONTENT_LENGTH => self.framed = true,
+            TRANSFER_ENCODING => {
+                self.framed = true;
+                self.other_coding |= !value.eq_ignore_ascii_case(b"chunked");
+            }
+            EXPECT => self.other_expectation |= !value.eq_ignore_ascii_case(b"100-continue"),
+            _ => {}
+        }
+    }
 }
 
 /// The authority: that of an absolute target, else the `Host` header.
-fn authority(parts: &Parts) -> Result<Option<&[u8]>, Refusal> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let host = hosts.next().map(|h| h.as_bytes());
-    if hosts.next().is_some() {
+fn authority<'p>(parts: &'p Parts, fields: &Fields<'p>) -> Result<Option<&'p [u8]>, Refusal> {
+    if fields.hosts > 1 {
         return Err(Refusal::Bad("The request has more than one Host header."));
     }
-    if host.is_none() && parts.version != Version::HTTP_10 {
+    if fields.hosts == 0 && parts.version != Version::HTTP_10 {
         return Err(Refusal::Bad("The request has no Host header."));
     }
-    let authority = parts.uri.authority().map_or(host, |a| Some(a.as_str().as_bytes()));
-    let odd = |b: &u8| !(b.is_ascii_alphanumeric() || b"-._:[]~%!$&'()*+,;=".contains(b));
-    match authority {
-        Some(name) if name.iter().any(odd) => Err(Refusal::Bad("The Host header is malformed.")),
-        other => Ok(other),
-    }
+    Ok(parts.uri.authority().map_or(fields.host, |a| Some(a.as_str().as_bytes())))
 }
+
+/// Checks the bytes of the authority. Asked when something is looked up for it, not for what is remembered.
+pub fn host(name: Option<&[u8]>) -> Result<(), Refusal> {
+    if name.unwrap_or_default().iter().all(|byte| HOST_BYTES[usize::from(*byte)]) {
+        return Ok(());
+    }
+    Err(Refusal::Bad("The Host header is malformed."))
+}
+
+/// Bytes that may stand in a host name, an address or their port.
+const HOST_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._:[]~%!$&'()*+,;=";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 fn target_len(parts: &Parts) -> usize {
     let uri = &parts.uri;
@@ -126,7 +173,7 @@ mod tests {
             ..HttpLimits::default()
         };
         let parts = parts(request);
-        check(&parts, &http, false)?;
+        host(check(&parts, &http, false)?.host)?;
         path(&parts)?;
         Ok(())
     }

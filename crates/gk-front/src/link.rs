@@ -8,7 +8,6 @@ use gk_wire::frame::{Hello, INITIAL_WINDOW, ToWorkerFrame, to_front};
 use gk_wire::page::{SERVICE, STARTED};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -78,7 +77,8 @@ pub struct Link {
     /// Requests the worker has not ended, permits not used yet included.
     in_flight: Cell<u32>,
     balance: RefCell<Balance>,
-    profiles: RefCell<HashSet<u32>>,
+    /// Numbers of the profiles that the worker has.
+    profiles: RefCell<Vec<bool>>,
     /// How the process ended, once the supervisor told.
     how: RefCell<Option<String>>,
     how_known: Notify,
@@ -184,9 +184,8 @@ impl Link {
     /// put the `Request` frame into the out-buffer.
     pub fn begin(&self, profile: &Numbered, write: impl FnOnce(&mut BytesMut, u32)) -> u32 {
         let mut out = self.out.borrow_mut();
-        if self.profiles.borrow_mut().insert(profile.number) {
-            let frame = ToWorkerFrame::Profile { number: profile.number, json: &profile.json };
-            frame.encode(&mut out);
+        if !self.profiles.borrow().get(profile.number as usize).is_some_and(|known| *known) {
+            self.introduce(profile, &mut out);
         }
         let ordinal = self.ordinal.get() + 1;
         self.ordinal.set(ordinal);
@@ -203,6 +202,18 @@ impl Link {
         }
         self.wake_writer();
         id
+    }
+
+    /// Sends a profile that the worker does not have yet.
+    #[cold]
+    fn introduce(&self, profile: &Numbered, out: &mut BytesMut) {
+        let mut known = self.profiles.borrow_mut();
+        let at = profile.number as usize;
+        if known.len() <= at {
+            known.resize(at + 1, false);
+        }
+        known[at] = true;
+        ToWorkerFrame::Profile { number: profile.number, json: &profile.json }.encode(out);
     }
 
     /// Writes what the socket takes at once: in a long turn the worker begins with the first requests while the front still

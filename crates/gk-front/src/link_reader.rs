@@ -4,12 +4,12 @@
 use bytes::Bytes;
 use gk_sys::fds;
 use gk_wire::frame::{self, INITIAL_WINDOW, ToFrontFrame, Welcome, WireError, check_version};
+use gk_wire::response::HeadView;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use crate::head;
 use crate::link::{FIRST_KIND, Link, State};
 use crate::slots::{Failure, FileBody};
 
@@ -185,8 +185,10 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) ->
             if slot.headed {
                 return Err(Ending::Protocol(format!("a second head for request {id}")));
             }
-            slot.head = Some(head::response(payload, flags)?);
-            slot.headed = true;
+            // Its connection's task makes a response of it; here it must only be whole.
+            HeadView::decode(payload)?;
+            slot.head.extend_from_slice(payload);
+            (slot.head_flags, slot.has_head, slot.headed) = (flags, true, true);
             slot.ended = flags & frame::END != 0;
         }
         ToFrontFrame::Data { end, data, .. } => {
@@ -215,6 +217,8 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) ->
     }
     slot.wake();
     let ended = slot.ended;
-    slots.settle(id);
+    if ended {
+        slots.settle(id);
+    }
     Ok(ended)
 }

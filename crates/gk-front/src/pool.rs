@@ -150,6 +150,11 @@ impl Pool {
         self.links.borrow().iter().any(|l| l.state() == State::Open)
     }
 
+    /// Precise time, in microseconds.
+    pub fn micros(&self) -> u64 {
+        self.clock.micros()
+    }
+
     /// Coarse time.
     pub fn now(&self) -> u64 {
         self.clock.coarse()
@@ -165,9 +170,9 @@ impl Pool {
         self.links.borrow().iter().for_each(f);
     }
 
-    /// Gets a worker for a request, if it need not wait. `again`: see [`Pool::acquire`].
-    pub fn at_once(&self, again: bool) -> Option<Permit> {
-        if self.queue.borrow().is_empty() || again { self.choose() } else { None }
+    /// Gets a worker for a request, if it need not wait. `again`: see [`Pool::acquire`]; `now`: of [`Clock::micros`].
+    pub fn at_once(&self, again: bool, now: u64) -> Option<Permit> {
+        if self.queue.borrow().is_empty() || again { self.choose(now) } else { None }
     }
 
     /// Waits for a worker, when [`Pool::at_once`] gave none; the wait counts from the coarse time `since`. `again`: it stood
@@ -215,8 +220,7 @@ impl Pool {
     }
 
     /// The worker with the least in flight per thread, if any has room.
-    fn choose(&self) -> Option<Permit> {
-        let now = self.clock.micros();
+    fn choose(&self, now: u64) -> Option<Permit> {
         let links = self.links.borrow();
         let mut best: Option<&Rc<Link>> = None;
         for link in links.iter().filter(|l| l.has_room(now)) {
@@ -236,7 +240,7 @@ impl Pool {
     /// Gives room in the workers to the head of the queue.
     pub fn pump(&self) {
         while !self.queue.borrow().is_empty() {
-            let Some(mut permit) = self.choose() else { return };
+            let Some(mut permit) = self.choose(self.clock.micros()) else { return };
             let next = self.queue.borrow_mut().pop_front();
             if let (Some(waiting), Some(link)) = (next, permit.link.take()) {
                 waiting.settle(Standing::Granted(link));

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, SERVER};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, SERVER};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -21,7 +21,7 @@ use crate::client::{Conn, Phase};
 use crate::exchange::{Begun, Early, Exchange};
 use crate::files;
 use crate::front::{Current, Front, Routed};
-use crate::head::{self, Facts, ResponseHead};
+use crate::head::{self, Facts};
 use crate::limits;
 use crate::pool::Turned;
 use crate::proxy_trust;
@@ -44,37 +44,48 @@ pub async fn serve(
     conn.enter(Phase::Serving);
     conn.requests.set(conn.requests.get() + 1);
     let current = front.current();
-    let arrived = gk_sys::clock::epoch_seconds();
-    let (parts, incoming) = request.into_parts();
+    let now = front.clock.micros();
+    let arrived = front.clock.epoch(now);
+    let (mut parts, incoming) = request.into_parts();
     let mut entry = current.logs.begin(&conn, &parts, arrived);
-    let head_only = parts.method == Method::HEAD;
-    let old = parts.version == Version::HTTP_10;
-    let asked = Asked { front: &front, conn: &conn, current: &current, parts: &parts, arrived };
-    let mut response = match asked.answer(incoming, &mut entry).await {
-        Ok(response) => response,
+    let asked = Asked { front: &front, conn: &conn, current: &current, parts: &parts, arrived, now };
+    let answer = asked.answer(incoming, &mut entry).await;
+    let last = asked.is_last();
+    let mut response = match answer {
+        Ok(Answer::Worker(exchange, routed)) => {
+            respond(&conn, &mut parts, exchange, &routed, entry.is_some())
+        }
+        Ok(Answer::Own(response)) => *response,
         Err(Refusal::Gone) => return Err(Hangup),
         Err(refusal) => {
             if let Some((code, text)) = refusal.note() {
                 crate::note_code(Level::Error, code, Some(&conn.ends.client), text);
             }
             conn.linger.set(refusal.closes());
-            reply::page(&refusal).map(|page| ResponseBody::whole(&conn, page, true))
+            page(&conn, &refusal)
         }
     };
     let headers = response.headers_mut();
-    headers.entry(SERVER).or_insert(HeaderValue::from_static(crate::SOFTWARE));
-    if asked.is_last() {
+    if last {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let delimited = old && !headers.contains_key(CONTENT_LENGTH);
+    let delimited = parts.version == Version::HTTP_10 && !headers.contains_key(CONTENT_LENGTH);
     front.finished.set(front.finished.get() + 1);
     if let Some(entry) = &mut entry {
-        entry.answered(&response, head_only);
+        entry.answered(&response, parts.method == Method::HEAD);
     }
-    Ok(response.map(|mut body| {
-        body.set_delimited_by_close(delimited);
-        body.logged(entry)
-    }))
+    let body = response.body_mut();
+    body.set_delimited_by_close(delimited);
+    body.set_logged(entry);
+    Ok(response)
+}
+
+/// Where the response comes from. Small, as it is moved through several futures.
+enum Answer {
+    /// A worker, whose head is there.
+    Worker(Exchange, Rc<Routed>),
+    /// The front itself.
+    Own(Box<Response<ResponseBody>>),
 }
 
 struct Asked<'a> {
@@ -82,23 +93,24 @@ struct Asked<'a> {
     conn: &'a Rc<Conn>,
     current: &'a Current,
     parts: &'a Parts,
+    /// Seconds since the epoch.
     arrived: f64,
+    /// The same moment on the front's clock, in microseconds.
+    now: u64,
 }
 
 impl Asked<'_> {
-    async fn answer(
-        &self,
-        incoming: Incoming,
-        entry: &mut Option<Box<Entry>>,
-    ) -> Result<Response<ResponseBody>, Refusal> {
+    async fn answer(&self, incoming: Incoming, entry: &mut Option<Box<Entry>>) -> Result<Answer, Refusal> {
+        let own = |response| Answer::Own(Box::new(named(response)));
         let site = self.current.compiled.site();
-        let host = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
+        let seen = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
         if self.parts.uri.path() == "*" {
             // About the server as a whole, so no application is asked.
+            limits::host(seen.host)?;
             limits::path(self.parts)?;
-            return Ok(reply::options().map(|text| ResponseBody::whole(self.conn, text, true)));
+            return Ok(own(reply::options().map(|text| ResponseBody::whole(self.conn, text, true))));
         }
-        let routed = self.front.route(self.current, self.conn, host, self.parts)?;
+        let routed = self.front.route(self.current, self.conn, seen.host, self.parts)?;
         let target = &routed.target;
         if let Some(entry) = entry {
             entry.routed(&routed);
@@ -118,10 +130,12 @@ impl Asked<'_> {
             );
             return Err(Refusal::Forbidden);
         }
-        limits::body(self.parts, &target.settings)?;
+        if seen.framed {
+            limits::body(self.parts, &target.settings)?;
+        }
         match (&target.what, &routed.app) {
             (What::File { path }, _) => {
-                Box::pin(files::serve(self.conn, self.parts, path, &routed.path)).await
+                Box::pin(files::serve(self.conn, self.parts, path, &routed.path)).await.map(own)
             }
             (What::App(app), Some(_)) => {
                 if let Some((code, text)) =
@@ -141,20 +155,21 @@ impl Asked<'_> {
                 } else {
                     Box::pin(spool::receive(incoming, &spool, self.conn)).await?
                 };
-                self.run(&routed, app, &body, entry).await
+                let exchange = self.run(&routed, app, &body, entry).await?;
+                Ok(Answer::Worker(exchange, routed))
             }
             _ => Err(Refusal::Internal),
         }
     }
 
-    /// Has a worker answer. A worker that ends before it began the request costs nothing but time.
+    /// Has a worker answer, up to its head. A worker that ends before it began the request costs nothing but time.
     async fn run(
         &self,
         routed: &Routed,
         app: &App,
         body: &Spooled,
         entry: &mut Option<Box<Entry>>,
-    ) -> Result<Response<ResponseBody>, Refusal> {
+    ) -> Result<Exchange, Refusal> {
         let Some((pool, profile)) = &routed.app else { return Err(Refusal::Internal) };
         let overlay = proxy_trust::apply(&routed.target.settings, &self.conn.ends.peer, &self.parts.headers);
         if let (Some(entry), Some(addr)) =
@@ -166,8 +181,9 @@ impl Asked<'_> {
         self.front.last_request.set(request_id);
         let (mut again, since) = (false, pool.now());
         self.conn.write_limit.set(pool.limits().write_timeout);
+        let mut now = if body.is_empty() { self.now } else { pool.micros() };
         loop {
-            let permit = match pool.at_once(again) {
+            let permit = match pool.at_once(again, now) {
                 Some(permit) => permit,
                 None => Box::pin(pool.acquire(request_id, self.conn, again, since))
                     .await
@@ -203,7 +219,7 @@ impl Asked<'_> {
             };
             let Some(exchange) = permit.begin(profile, |out, id| head::encode(out, id, self.parts, &facts))
             else {
-                again = true;
+                (again, now) = (true, pool.micros());
                 continue;
             };
             let begun = if body.is_empty() {
@@ -212,9 +228,9 @@ impl Asked<'_> {
                 Box::pin(self.exchange(&exchange, body)).await
             };
             match begun {
-                Ok(begun) => return Ok(self.respond(begun, exchange, routed)),
+                Ok(()) => return Ok(exchange),
                 Err(Outcome::Refused(refusal)) => return Err(refusal),
-                Err(Outcome::Failed(Failure::NotStarted)) => again = true,
+                Err(Outcome::Failed(Failure::NotStarted)) => (again, now) = (true, pool.micros()),
                 Err(Outcome::Failed(failure)) => {
                     return Err(Box::pin(self.failed(failure, &exchange, app)).await);
                 }
@@ -244,7 +260,7 @@ impl Asked<'_> {
     }
 
     /// Sends the body and waits for the head, whichever the worker wants first.
-    async fn exchange(&self, exchange: &Exchange, body: &Spooled) -> Result<Begun, Outcome> {
+    async fn exchange(&self, exchange: &Exchange, body: &Spooled) -> Result<(), Outcome> {
         let mut head = pin!(exchange.head());
         let mut upload = pin!(body.send(exchange));
         let mut uploaded = false;
@@ -261,55 +277,6 @@ impl Asked<'_> {
             Poll::Pending
         })
         .await
-    }
-
-    /// Turns a worker's head into the response.
-    fn respond(&self, begun: Begun, exchange: Exchange, routed: &Routed) -> Response<ResponseBody> {
-        let Begun { head, body } = begun;
-        if let Some(bad) = head.bad {
-            let text = format!("the application's response has {bad}");
-            crate::note(Level::Error, Some(&self.conn.ends.client), &text);
-            return self.page(&Refusal::Internal);
-        }
-        let longest = routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line);
-        if head.longest > longest {
-            let text = format!(
-                "a response header of {} bytes is longer than header-buffer-size allows ({longest})",
-                head.longest
-            );
-            crate::note_code(Level::Error, "WSGI0144", Some(&self.conn.ends.client), &text);
-            return self.page(&Refusal::Internal);
-        }
-        let overridden = routed.target.settings.error_override && head.status.as_u16() >= 400;
-        if head.worker_error || overridden {
-            tokio::task::spawn_local(exchange.discard());
-            let status = head.status;
-            let mut page = reply::plain(status).map(|text| ResponseBody::whole(self.conn, text, true));
-            if let Some(retry) = head.headers.get(http::header::RETRY_AFTER) {
-                page.headers_mut().insert(http::header::RETRY_AFTER, retry.clone());
-            }
-            return page;
-        }
-        let bodiless = self.parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
-        let body = match body {
-            Early::Whole(_) if bodiless => ResponseBody::nothing(self.conn),
-            _ if bodiless => {
-                // The application runs to its end, as it would for GET; nobody reads what it says.
-                tokio::task::spawn_local(exchange.discard());
-                ResponseBody::nothing(self.conn)
-            }
-            Early::Whole(bytes) => {
-                let trusted = head.length.is_none_or(|length| length == bytes.len() as u64);
-                ResponseBody::whole(self.conn, bytes, trusted)
-            }
-            Early::File(file) => ResponseBody::file(self.conn, file),
-            Early::More => ResponseBody::worker(self.conn, exchange),
-        };
-        assemble(head, body)
-    }
-
-    fn page(&self, refusal: &Refusal) -> Response<ResponseBody> {
-        reply::page(refusal).map(|text: Bytes| ResponseBody::whole(self.conn, text, true))
     }
 
     /// A request that no worker took.
@@ -374,17 +341,85 @@ enum Outcome {
     Failed(Failure),
 }
 
-fn assemble(head: ResponseHead, body: ResponseBody) -> Response<ResponseBody> {
+/// Turns a worker's head into the response. The map of the request's headers, which nobody needs any more, becomes that of
+/// the response: hyper takes it back for the next request.
+fn respond(
+    conn: &Rc<Conn>,
+    parts: &mut Parts,
+    exchange: Exchange,
+    routed: &Routed,
+    logged: bool,
+) -> Response<ResponseBody> {
+    let Begun { head, body } = exchange.begun(&mut parts.headers);
+    if let Some(bad) = head.bad {
+        let text = format!("the application's response has {bad}");
+        crate::note(Level::Error, Some(&conn.ends.client), &text);
+        return page(conn, &Refusal::Internal);
+    }
+    let longest = routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line);
+    if head.longest > longest {
+        let text = format!(
+            "a response header of {} bytes is longer than header-buffer-size allows ({longest})",
+            head.longest
+        );
+        crate::note_code(Level::Error, "WSGI0144", Some(&conn.ends.client), &text);
+        return page(conn, &Refusal::Internal);
+    }
+    let overridden = routed.target.settings.error_override && head.status.as_u16() >= 400;
+    if head.worker_error || overridden {
+        tokio::task::spawn_local(exchange.discard());
+        let mut page = reply::plain(head.status).map(|text| ResponseBody::whole(conn, text, true));
+        if let Some(retry) = parts.headers.remove(RETRY_AFTER) {
+            page.headers_mut().insert(RETRY_AFTER, retry);
+        }
+        return named(page);
+    }
+    let bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
+    let mut told = false;
+    let body = match body {
+        Early::Whole(_) if bodiless => ResponseBody::nothing(conn),
+        _ if bodiless => {
+            // The application runs to its end, as it would for GET; nobody reads what it says.
+            tokio::task::spawn_local(exchange.discard());
+            ResponseBody::nothing(conn)
+        }
+        Early::Whole(bytes) => {
+            let trusted = head.length.is_none_or(|length| length == bytes.len() as u64);
+            // hyper writes the length of what it has whole; a header is made of it where somebody else wants to see it.
+            told = trusted && !bytes.is_empty() && !logged;
+            ResponseBody::whole(conn, bytes, trusted)
+        }
+        Early::File(file) => ResponseBody::file(conn, file),
+        Early::More => ResponseBody::worker(conn, exchange),
+    };
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
+    let headers = response.headers_mut();
+    std::mem::swap(headers, &mut parts.headers);
+    if let Some(length) = head.length.filter(|_| !told) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    if head.close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if !head.server {
+        headers.append(SERVER, HeaderValue::from_static(crate::SOFTWARE));
+    }
     if let Some(reason) = head.reason
         && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason)
     {
         response.extensions_mut().insert(reason);
     }
-    if head.close {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    response
+}
+
+/// A page of ours.
+fn page(conn: &Rc<Conn>, refusal: &Refusal) -> Response<ResponseBody> {
+    named(reply::page(refusal).map(|text: Bytes| ResponseBody::whole(conn, text, true)))
+}
+
+/// With the `Server` header.
+fn named(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    response.headers_mut().insert(SERVER, HeaderValue::from_static(crate::SOFTWARE));
     response
 }

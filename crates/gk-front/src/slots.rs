@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::task::Waker;
 
-use crate::head::ResponseHead;
-
 /// Bits of a request id that are the index in the slab; the rest counts the uses of that place.
 const INDEX_BITS: u32 = 20;
+
+/// Bytes of a head for which an unused slot keeps the room.
+const KEPT: usize = 2048;
 
 /// Why an exchange over a link cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +45,12 @@ pub struct Slot {
     pub ordinal: u64,
     /// Whom to wake when something arrives.
     pub waker: Option<Waker>,
-    /// The head, until it is taken.
-    pub head: Option<ResponseHead>,
+    /// Payload of the `Head` frame. The memory is kept for the next user of the slot.
+    pub head: Vec<u8>,
+    /// Flags of the `Head` frame.
+    pub head_flags: u8,
+    /// `head` has not been taken.
+    pub has_head: bool,
     /// A head came.
     pub headed: bool,
     /// Body pieces not taken yet.
@@ -74,6 +79,26 @@ impl Slot {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Back to how it was before its first use, but for the generation and some memory.
+    fn empty(&mut self) {
+        // Each field by itself, so that a new one is thought of; most of them are empty already.
+        let Self { generation: _, used, ordinal, waker, head, head_flags, has_head, headed, .. } = self;
+        (*used, *ordinal, *head_flags, *has_head, *headed) = (false, 0, 0, false, false);
+        *waker = None;
+        head.clear();
+        if head.capacity() > KEPT {
+            *head = Vec::new();
+        }
+        let Self { chunks, buffered, taken, file, ended, released, failure, upload_credit, since, .. } = self;
+        chunks.clear();
+        if chunks.capacity() > 16 {
+            chunks.shrink_to(16);
+        }
+        (*buffered, *taken, *ended, *released, *upload_credit, *since) = (0, 0, false, false, 0, 0);
+        *file = None;
+        *failure = None;
     }
 }
 
@@ -109,11 +134,7 @@ impl Slots {
         if !(slot.ended && slot.released) {
             return;
         }
-        let generation = slot.generation;
-        let mut chunks = std::mem::take(&mut slot.chunks);
-        chunks.clear();
-        chunks.shrink_to(16);
-        *slot = Slot { generation, chunks, ..Slot::default() };
+        slot.empty();
         self.free.push(id & ((1 << INDEX_BITS) - 1));
     }
 

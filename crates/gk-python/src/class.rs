@@ -2,7 +2,7 @@
 //! between interpreters. Methods take positional arguments; a panic in one becomes a `SystemError`.
 
 use crate::attached::Attached;
-use crate::entry::{arguments, guard};
+use crate::entry::{Arguments, arguments, guard};
 use crate::error::{Builtin, PyError};
 use crate::object::Object;
 use pyo3_ffi as ffi;
@@ -172,7 +172,7 @@ extern "C" fn call<T: Class>(
     guard(|py| {
         let this = py.borrowed(this)?;
         let args = py.borrowed(args)?;
-        let items = (0..args.size()?).map(|i| args.tuple_item(i)).collect::<Result<Vec<_>, _>>()?;
+        let items = (0..args.size()?).map(|i| args.tuple_item(i)).collect::<Result<Arguments<'_>, _>>()?;
         let keywords = if keywords.is_null() { None } else { Some(py.borrowed(keywords)?) };
         // SAFETY: CPython calls this only for instances of the class.
         let value = unsafe { value_of::<T>(this.raw()) };

@@ -30,12 +30,15 @@ pub(crate) fn guard(
     }
 }
 
+/// A call's positional arguments; the few that most calls have need no allocation.
+pub(crate) type Arguments<'p> = smallvec::SmallVec<[Object<'p>; 4]>;
+
 /// The arguments of a fast call as owned references.
 pub(crate) fn arguments<'p>(
     py: Attached<'p>,
     args: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
-) -> Result<Vec<Object<'p>>, PyError<'p>> {
+) -> Result<Arguments<'p>, PyError<'p>> {
     (0..count as usize)
         .map(|index| {
             // SAFETY: CPython passes `count` arguments.

@@ -20,15 +20,21 @@ unsafe impl Sync for Kept {}
 // === impl Kept ===
 
 impl Kept {
+    /// # Panics
+    /// When attached to another interpreter.
+    pub(crate) fn belongs(&self, py: Attached<'_>) {
+        assert!(
+            py.interpreter() == self.interpreter,
+            "an object was used in another interpreter: this is a bug"
+        );
+    }
+
     /// The object under an attachment to its own interpreter.
     ///
     /// # Panics
     /// When attached to another interpreter: a bug of the caller that must not reach CPython.
     pub fn bind<'p>(&self, py: Attached<'p>) -> Object<'p> {
-        assert!(
-            py.interpreter() == self.interpreter,
-            "an object was used in another interpreter: this is a bug"
-        );
+        self.belongs(py);
         // SAFETY: a live reference of this interpreter, and the thread is attached to it.
         unsafe { ffi::Py_INCREF(self.raw.as_ptr()) };
         Object { raw: self.raw, py }
@@ -51,10 +57,7 @@ impl Kept {
 
     /// Gives the reference back.
     pub fn release(self, py: Attached<'_>) {
-        assert!(
-            py.interpreter() == self.interpreter,
-            "an object was used in another interpreter: this is a bug"
-        );
+        self.belongs(py);
         // SAFETY: this value owned one reference; it is not used again.
         unsafe { ffi::Py_DECREF(self.raw.as_ptr()) };
     }

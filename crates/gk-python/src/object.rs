@@ -186,6 +186,16 @@ impl<'p> Object<'p> {
         self.py.owned(unsafe { ffi::PyDict_Copy(self.raw()) })
     }
 
+    /// `self[key] = value` of a `dict`, with a key that is kept for this purpose.
+    ///
+    /// # Panics
+    /// When attached to another interpreter than the key's.
+    pub fn set_kept(&self, key: &Kept, value: &Object<'p>) -> Result<(), PyError<'p>> {
+        key.belongs(self.py);
+        // SAFETY: all live, the key by its own reference; on something that is no dict it raises SystemError.
+        self.py.check(unsafe { ffi::PyDict_SetItem(self.raw(), key.raw.as_ptr(), value.raw()) })
+    }
+
     /// Length.
     pub fn size(&self) -> Result<usize, PyError<'p>> {
         // SAFETY: live.
@@ -197,6 +207,21 @@ impl<'p> Object<'p> {
     pub fn to_tuple(&self) -> Result<Object<'p>, PyError<'p>> {
         // SAFETY: live.
         self.py.owned(unsafe { ffi::PySequence_Tuple(self.raw()) })
+    }
+
+    /// Length of a `list` at this moment, 0 of other kinds.
+    pub fn list_len(&self) -> usize {
+        if !self.is_list() {
+            return 0;
+        }
+        // SAFETY: a live list.
+        unsafe { ffi::PyList_Size(self.raw()) as usize }
+    }
+
+    /// Item of a `list`; an error when it has become shorter.
+    pub fn list_item(&self, index: usize) -> Result<Object<'p>, PyError<'p>> {
+        // SAFETY: live; wrong kind or index raises; gives an owned reference also where other threads change the list.
+        self.py.owned(unsafe { ffi::compat::PyList_GetItemRef(self.raw(), index as ffi::Py_ssize_t) })
     }
 
     /// Item of a `tuple`.

@@ -73,6 +73,10 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
         // They describe the supervisor's Python and would lead another one astray.
         env.retain(|(name, _)| name != "PYTHONHOME" && name != "PYTHONEXECUTABLE");
     }
+    if !about.gil {
+        // The configuration has decided; PYTHON_GIL=0, which keeps the GIL off at any price, is the operator's to say.
+        env.retain(|(name, value)| name != "PYTHON_GIL" || value == "0");
+    }
     CommandLine {
         program: about.executable.clone(),
         args: arguments(site, about.build, about.gil, &runtime.package_dir),
@@ -88,8 +92,9 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
 
 fn arguments(site: &Site, build: PythonBuild, gil: bool, package_dir: &Path) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
-    if build.free_threaded {
-        args.extend(["-X".into(), format!("gil={}", u8::from(gil)).into()]);
+    // Without a GIL there is no option: `gil=0` would keep extension modules that need the GIL from turning it back on.
+    if build.free_threaded && gil {
+        args.extend(["-X".into(), "gil=1".into()]);
     }
     if site.python.optimize > 0 {
         args.push(if site.python.optimize == 1 { "-O" } else { "-OO" }.into());

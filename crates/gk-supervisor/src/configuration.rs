@@ -62,7 +62,7 @@ impl Configuration {
         runtime: &PythonRuntime,
         pythons: &mut Pythons,
     ) -> Result<Self, Refused> {
-        let Loaded { site, mut warnings } = loaded;
+        let Loaded { site, warnings } = loaded;
         if site.groups.is_empty() {
             return Err(Refused::new(
                 "the configuration has no WSGIDaemonProcess, so nothing would run the application",
@@ -72,7 +72,7 @@ impl Configuration {
         for group in &site.groups {
             let executable = python::executable(&site, group, runtime)?;
             let build = pythons.build(&executable)?;
-            let gil = gil(&site, group, build, &mut warnings)?;
+            let gil = gil(&site, group, build)?;
             let what = format!("process group '{}'", group.name);
             let user = group.user.as_deref().or(site.user.as_deref());
             let name = group.group.as_deref().or(site.group.as_deref().filter(|_| group.user.is_none()));
@@ -143,24 +143,17 @@ impl Configuration {
     }
 }
 
-/// Whether the group runs with the GIL: on unless asked otherwise on a build that can do without.
-fn gil(
-    site: &Site,
-    group: &ProcessGroup,
-    build: PythonBuild,
-    warnings: &mut Vec<String>,
-) -> Result<bool, Refused> {
-    let asked = site.free_threading(&group.name);
-    if asked == FreeThreading::Off || build.free_threaded {
-        return Ok(asked == FreeThreading::Off);
+/// Whether the group runs with the GIL: on unless asked otherwise on a build that can do without. What cannot be had is said
+/// when the configuration is read.
+fn gil(site: &Site, group: &ProcessGroup, build: PythonBuild) -> Result<bool, Refused> {
+    match site.free_threading(&group.name) {
+        FreeThreading::Off => Ok(true),
+        _ if build.free_threaded => Ok(false),
+        FreeThreading::On => Ok(true),
+        FreeThreading::Required => Err(Refused(format!(
+            "process group '{}' must run free-threaded, but its Python 3.{} was not built for that; name a \
+             free-threaded build (3.14t) with python=",
+            group.name, build.minor
+        ))),
     }
-    let text = format!(
-        "process group '{}' is to run free-threaded, but its Python 3.{} was not built for that",
-        group.name, build.minor
-    );
-    if asked == FreeThreading::Required {
-        return Err(Refused(format!("{text}; name a free-threaded build (3.14t) with python=")));
-    }
-    warnings.push(format!("WSGI0200: {text}; it runs with the GIL"));
-    Ok(true)
 }

@@ -25,7 +25,7 @@ pub mod status;
 pub mod supervisor;
 
 pub use configuration::{Loaded, Loader};
-pub use python::{PythonBuild, PythonRuntime};
+pub use python::{PythonBuild, PythonRuntime, Pythons, build_of};
 pub use supervisor::run;
 
 /// Why the server does not start: one sentence for the user.

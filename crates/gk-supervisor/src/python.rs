@@ -93,6 +93,16 @@ impl Pythons {
 
 /// The executable of a process group: `python=`, else `python-home=`, else `WSGIPythonHome`, else our own.
 pub fn executable(site: &Site, group: &ProcessGroup, runtime: &PythonRuntime) -> Result<PathBuf, Refused> {
+    find(group, site.python.home.as_deref(), runtime)
+}
+
+/// The build of the Python that a process group of a configuration will be run by, as far as it can be told. The group has
+/// taken over `WSGIPythonHome` already.
+pub fn build_of(group: &ProcessGroup, runtime: &PythonRuntime, pythons: &mut Pythons) -> Option<PythonBuild> {
+    pythons.build(&find(group, None, runtime).ok()?).ok()
+}
+
+fn find(group: &ProcessGroup, home: Option<&Path>, runtime: &PythonRuntime) -> Result<PathBuf, Refused> {
     if let Some(python) = &group.python {
         let found = match python.components().count() {
             1 => on_path(python),
@@ -106,7 +116,7 @@ pub fn executable(site: &Site, group: &ProcessGroup, runtime: &PythonRuntime) ->
             ))
         });
     }
-    let (option, home) = match (&group.python_home, &site.python.home) {
+    let (option, home) = match (group.python_home.as_deref(), home) {
         (Some(home), _) => ("python-home", home),
         (None, Some(home)) => ("WSGIPythonHome", home),
         (None, None) => return Ok(runtime.executable.clone()),

@@ -53,6 +53,23 @@ pub struct Numbers {
 /// Bytes of [`Numbers`] on the wire.
 const NUMBERS_LEN: usize = 4 + 1 + 1 + 2 + 2 + 8 + 8 + 8 + 8;
 
+/// Bytes for which there is room from the start: the count and the pairs of an ordinary request.
+const PAIRS_ROOM: usize = 512;
+
+fn numbers(n: &Numbers) -> [u8; NUMBERS_LEN] {
+    let mut bytes = [0; NUMBERS_LEN];
+    bytes[0..4].copy_from_slice(&n.profile.to_le_bytes());
+    bytes[4] = n.version;
+    bytes[5] = u8::from(n.https);
+    bytes[6..8].copy_from_slice(&n.server_port.to_le_bytes());
+    bytes[8..10].copy_from_slice(&n.remote_port.to_le_bytes());
+    bytes[10..18].copy_from_slice(&n.request_id.to_le_bytes());
+    bytes[18..26].copy_from_slice(&n.connection_id.to_le_bytes());
+    bytes[26..34].copy_from_slice(&n.request_start.to_le_bytes());
+    bytes[34..42].copy_from_slice(&n.queue_start.to_le_bytes());
+    bytes
+}
+
 /// The texts every request has, in wire order. Bytes as they came from the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Texts<'a> {
@@ -86,26 +103,22 @@ pub struct RequestWriter<'o> {
 impl<'o> RequestWriter<'o> {
     /// Starts the frame. `end`: the request has no body.
     pub fn begin(out: &'o mut BytesMut, id: u32, end: bool, n: &Numbers, t: &Texts<'_>) -> Self {
-        let frame_at = frame::begin(out, frame::to_worker::REQUEST, u8::from(end), id);
-        out.put_u32_le(n.profile);
-        out.put_u8(n.version);
-        out.put_u8(u8::from(n.https));
-        out.put_u16_le(n.server_port);
-        out.put_u16_le(n.remote_port);
-        out.put_u64_le(n.request_id);
-        out.put_u64_le(n.connection_id);
-        out.put_f64_le(n.request_start);
-        out.put_f64_le(n.queue_start);
-        for text in [
-            t.method,
+        let texts = [
             t.uri,
-            t.script_name,
             t.path_info,
             t.query,
+            // From here on, the requests of one connection are mostly alike: see `RequestView::alike`.
+            t.method,
+            t.script_name,
             t.server_name,
             t.server_addr,
             t.remote_addr,
-        ] {
+        ];
+        let room: usize = texts.iter().map(|text| 4 + text.len()).sum();
+        out.reserve(frame::HEADER_LEN + NUMBERS_LEN + room + PAIRS_ROOM);
+        let frame_at = frame::begin(out, frame::to_worker::REQUEST, u8::from(end), id);
+        out.extend_from_slice(&numbers(n));
+        for text in texts {
             put_bytes(out, text);
         }
         let count_at = out.len();
@@ -134,6 +147,9 @@ pub struct RequestView<'a> {
     pub numbers: Numbers,
     /// The texts.
     pub texts: Texts<'a>,
+    /// All that the requests of one connection mostly have in common, in wire form: method, `SCRIPT_NAME`, the server's
+    /// name and address, the client's address, and every pair.
+    pub alike: &'a [u8],
     count: u16,
     pairs: &'a [u8],
 }
@@ -155,12 +171,14 @@ impl<'a> RequestView<'a> {
             request_start: f64::from_le_bytes(n.array()?),
             queue_start: f64::from_le_bytes(n.array()?),
         };
+        let (uri, path_info, query) = (r.bytes()?, r.bytes()?, r.bytes()?);
+        let alike = r.rest;
         let texts = Texts {
+            uri,
+            path_info,
+            query,
             method: r.bytes()?,
-            uri: r.bytes()?,
             script_name: r.bytes()?,
-            path_info: r.bytes()?,
-            query: r.bytes()?,
             server_name: r.bytes()?,
             server_addr: r.bytes()?,
             remote_addr: r.bytes()?,
@@ -174,7 +192,7 @@ impl<'a> RequestView<'a> {
         if !r.rest.is_empty() {
             return Err(WireError::Malformed("Request"));
         }
-        Ok(Self { numbers, texts, count, pairs })
+        Ok(Self { numbers, texts, alike, count, pairs })
     }
 
     /// Environ entries that are not among the texts: headers in CGI form and per-request additions.

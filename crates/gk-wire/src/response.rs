@@ -8,20 +8,22 @@ use bytes::{BufMut, BytesMut};
 /// Headers in wire form, collected before the head's other facts are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     count: u16,
 }
 
 impl Headers {
     /// With room for the headers of an ordinary response.
     pub fn with_room() -> Self {
-        Self { bytes: BytesMut::with_capacity(512), count: 0 }
+        Self { bytes: Vec::with_capacity(240), count: 0 }
     }
 
     /// Adds one.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        put_bytes(&mut self.bytes, name);
-        put_bytes(&mut self.bytes, value);
+        for text in [name, value] {
+            self.bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            self.bytes.extend_from_slice(text);
+        }
         self.count += 1;
     }
 }

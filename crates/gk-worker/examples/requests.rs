@@ -60,6 +60,10 @@ fn main() {
             let mut at = 0;
             while let Ok(Some((header, _, used))) = frame::split(&buffer[at..filled]) {
                 ended += u32::from(header.kind == frame::to_front::DATA && header.flags & frame::END != 0);
+                // A worker that stood still (under a profiler, say) gives back what it has not begun.
+                if header.kind == frame::to_front::RETURN {
+                    request(&mut out, header.id);
+                }
                 at += used;
             }
             buffer.copy_within(at..filled, 0);

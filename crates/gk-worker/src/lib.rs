@@ -11,6 +11,7 @@
 //! * [`watchdog`]: timers and limits.
 //! * [`python_thread`]: the thread that calls Python for the watchdog, so that a wedged GIL never stops it.
 //! * [`signals`]: what a signal sent to the worker asks for.
+//! * [`slow`]: requests that take long, and the stack of a running one.
 //! * [`watch`]: scripts that change on disk.
 //!
 //! Knows no HTTP, no TLS, no configuration language.
@@ -26,6 +27,7 @@ mod options;
 mod outbox;
 mod python_thread;
 mod signals;
+mod slow;
 mod start;
 mod stop;
 mod thread;

@@ -80,7 +80,7 @@ struct ReadBuffer {
 
 /// A request taken off the stream.
 pub(crate) struct Job {
-    pub(crate) payload: Bytes,
+    pub(crate) payload: Arc<[u8]>,
     pub(crate) profile: Arc<NumberedProfile>,
     pub(crate) exchange: Arc<LinkExchange>,
     /// Position of its frame among the requests of the link, from 1.
@@ -315,7 +315,7 @@ impl Link {
             at += used;
             match ToWorkerFrame::decode(header, payload).map_err(|e| e.to_string())? {
                 ToWorkerFrame::Request { id, end, payload } => {
-                    self.enqueue(inner, id, end, Bytes::copy_from_slice(payload))?;
+                    self.enqueue(inner, id, end, Arc::from(payload))?;
                 }
                 ToWorkerFrame::Body { id, end, data } => {
                     if let Some(exchange) = inner.exchanges.get(&id) {
@@ -352,7 +352,7 @@ impl Link {
         Ok(())
     }
 
-    fn enqueue(&self, inner: &mut Inner, id: u32, end: bool, payload: Bytes) -> Result<(), String> {
+    fn enqueue(&self, inner: &mut Inner, id: u32, end: bool, payload: Arc<[u8]>) -> Result<(), String> {
         let view = gk_wire::request::RequestView::decode(&payload).map_err(|e| e.to_string())?;
         let profile =
             inner.profiles.get(&view.numbers.profile).cloned().ok_or_else(|| {

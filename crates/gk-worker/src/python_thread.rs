@@ -2,10 +2,14 @@
 //! stacks. If Python is wedged this thread hangs, and the watchdog sees that its stamp grows old.
 
 use crate::engine::Engine;
+use crate::slow;
 use gk_python::ThreadStates;
+use gk_sys::fds;
 use gk_sys::log::plain;
+use gk_wire::control::{self, FromWorker};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,6 +25,8 @@ pub(crate) enum Order {
     Signal(i32),
     /// Log the stacks of the busy request threads, after this sentence.
     Stacks(String),
+    /// Report what the request that this slot took at `since` does.
+    Stack { slot: usize, since: u64, slow: bool },
     /// Tell the measurements what the application's own threads are called.
     NameThreads,
     /// Log what holds up the end of the worker.
@@ -39,13 +45,14 @@ pub(crate) struct PythonThread {
 }
 
 impl PythonThread {
-    pub(crate) fn start(engine: &Arc<Engine>) -> std::io::Result<Self> {
+    /// `control`: another descriptor of the socket to the supervisor; whole packets from two threads do not mix.
+    pub(crate) fn start(engine: &Arc<Engine>, control: OwnedFd) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let stamp = Arc::new(AtomicU64::new(engine.now()));
         let (engine, stamped) = (Arc::clone(engine), Arc::clone(&stamp));
         let thread = std::thread::Builder::new()
             .name("gk-python".to_owned())
-            .spawn(move || run(&engine, &inbox, &stamped))?;
+            .spawn(move || run(&engine, &control, &inbox, &stamped))?;
         Ok(Self { orders, thread, stamp })
     }
 
@@ -71,7 +78,7 @@ impl PythonThread {
     }
 }
 
-fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
+fn run(engine: &Engine, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &AtomicU64) {
     let mut states = ThreadStates::new();
     for order in inbox {
         match order {
@@ -81,6 +88,14 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
                 let name = crate::signals::name(number);
                 for (_, group) in engine.groups.all() {
                     states.attach(group.interpreter, |py| group.application.signalled(py, &name, number));
+                }
+            }
+            Order::Stack { slot, since, slow } => {
+                if let Some(stack) = slow::stack(engine, &mut states, slot, since, slow) {
+                    if slow {
+                        slow::log(&stack);
+                    }
+                    let _ = fds::send(control, &control::encode(&FromWorker::Stack(stack)), &[]);
                 }
             }
             Order::NameThreads => name_threads(engine, &mut states),
@@ -118,17 +133,28 @@ fn name_threads(engine: &Engine, states: &mut ThreadStates) {
 }
 
 fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
-    let busy: Vec<(u64, String)> = engine
+    // Thread, interpreter, what it serves.
+    let busy: Vec<(u64, i64, String)> = engine
         .slots
         .iter()
         .filter(|slot| slot.since.load(Ordering::Acquire) != 0)
-        .map(|slot| (slot.ident.load(Ordering::Relaxed), describe(engine, slot)))
+        .map(|slot| {
+            let serves = slot.interpreter.load(Ordering::Relaxed);
+            (slot.ident.load(Ordering::Relaxed), serves, describe(engine, slot))
+        })
         .collect();
-    let idents: Vec<u64> = busy.iter().map(|(ident, _)| *ident).collect();
+    let several_gils = engine.groups.gil_mode() == "own";
     let mut text = sentence.to_owned();
     for (_, group) in engine.groups.all() {
-        for (ident, stack) in states.attach(group.interpreter, |py| group.application.stacks(py, &idents)) {
-            let what = busy.iter().find(|(i, _)| *i == ident).map_or("", |(_, what)| what);
+        let here = busy.iter().filter(|(_, serves, _)| *serves == group.interpreter.id());
+        let idents: Vec<u64> = here.map(|(ident, ..)| *ident).collect();
+        if idents.is_empty() {
+            continue;
+        }
+        for (ident, stack) in
+            states.attach(group.interpreter, |py| group.application.stacks(py, &idents, several_gils))
+        {
+            let what = busy.iter().find(|(i, ..)| *i == ident).map_or("", |(.., what)| what);
             text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));
         }
     }

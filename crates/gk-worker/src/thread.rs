@@ -82,7 +82,7 @@ fn serve_one(
     let started = Instant::now();
     let now = engine.at(started);
     *slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-        Some((job.payload.clone(), Arc::clone(&job.profile)));
+        Some((Arc::clone(&job.payload), Arc::clone(&job.profile)));
     slot.since.store(now, Ordering::Release);
     engine.counters.started.fetch_add(1, Ordering::Relaxed);
     if !job.profile.profile.ignore_activity {

@@ -7,6 +7,7 @@ use crate::link::Link;
 use crate::measure;
 use crate::python_thread::{Order, PythonThread};
 use crate::signals::{Signals, Wish};
+use crate::slow::{self, Slow};
 use crate::thread;
 use crate::watch::Watched;
 use crate::watchdog::{Act, Seen, Watchdog};
@@ -104,6 +105,7 @@ pub(crate) struct Worker {
     pub(crate) watchdog: Watchdog,
     pub(crate) watched: Watched,
     pub(crate) last_ping: Instant,
+    pub(crate) slow: Slow,
     /// Leaving: the reason, and when to stop anyway.
     pub(crate) leaving: Option<(String, Option<Instant>)>,
 }
@@ -118,7 +120,7 @@ impl Worker {
     /// Serves until the end; the exit status.
     fn serve(&mut self, states: &mut ThreadStates) -> i32 {
         let end = loop {
-            let timeout = if self.leaving.is_some() { TICK / 10 } else { TICK };
+            let timeout = if self.leaving.is_some() { TICK / 10 } else { TICK.min(self.slow.every()) };
             if let Some(end) = self.listen(timeout) {
                 break end;
             }
@@ -129,6 +131,9 @@ impl Worker {
             }
             if measure::get().is_some_and(|measure| measure.unnamed()) {
                 self.order(Order::NameThreads);
+            }
+            for (slot, since) in self.slow.crossed(&self.engine) {
+                self.order(Order::Stack { slot, since, slow: true });
             }
             if let Some(end) = self.look() {
                 break end;
@@ -199,6 +204,11 @@ impl Worker {
             ToWorker::Stop { reason } => return Some(End::Stop(reason)),
             ToWorker::DumpStacks => {
                 self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
+            }
+            ToWorker::Stack { request } => {
+                if let Some((slot, since)) = slow::find(&self.engine, request) {
+                    self.order(Order::Stack { slot, since, slow: false });
+                }
             }
             ToWorker::Status { token } => {
                 let interpreters = self.engine.groups.figures(&self.engine.busy_interpreters());

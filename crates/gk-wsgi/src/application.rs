@@ -2,6 +2,7 @@
 //! each profile. Everything here is [`Kept`]; it is bound again in its own interpreter for each request.
 
 use crate::active::Tracking;
+use crate::connections::Connections;
 use crate::hash::Quick;
 use crate::host::Host;
 use crate::input::Input;
@@ -53,12 +54,9 @@ pub(crate) struct Target {
     pub(crate) callable: Kept,
     /// What every request has.
     pub(crate) environ: Kept,
-    /// The same, completed with what requests of one kind share (see `environ::Kind`). Bounded.
-    pub(crate) kinds: Mutex<Vec<Kind>>,
+    /// The same, completed with what requests of one connection share.
+    pub(crate) connections: Connections,
 }
-
-/// The key of a kind of requests and the environ entries they share.
-pub(crate) type Kind = (Box<[u8]>, Arc<Kept>);
 
 /// A profile with the number this process gave it (never used for another).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,11 +249,17 @@ impl Application {
         read().unwrap_or_default()
     }
 
-    /// The Python stacks of threads (by `threading.get_ident()`) in this interpreter.
-    pub fn stacks(&self, py: Attached<'_>, idents: &[u64]) -> Vec<(u64, String)> {
+    /// The Python stacks of threads (by `threading.get_ident()`) in this interpreter. `several_gils`: another interpreter
+    /// of the process has another GIL.
+    pub fn stacks(&self, py: Attached<'_>, idents: &[u64], several_gils: bool) -> Vec<(u64, String)> {
         let read = || -> Result<Vec<(u64, String)>, PyError<'_>> {
             let idents = idents.iter().map(|i| py.int(*i as i64)).collect::<Result<Vec<_>, _>>()?;
-            let rows = self.runtime.stacks.bind(py).call(&[&py.list(&idents)?])?.to_tuple()?;
+            let rows = self
+                .runtime
+                .stacks
+                .bind(py)
+                .call(&[&py.list(&idents)?, &py.bool(several_gils)])?
+                .to_tuple()?;
             (0..rows.size()?)
                 .map(|i| {
                     let row = rows.tuple_item(i)?;

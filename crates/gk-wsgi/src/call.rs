@@ -3,6 +3,7 @@
 
 use crate::active::Running;
 use crate::application::{Application, NumberedProfile, Target};
+use crate::connections::Connections;
 use crate::conversation::{Conversation, Ending};
 use crate::environ::{self, Here};
 use crate::events::{self, Watched};
@@ -13,7 +14,7 @@ use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A request as the worker hands it in.
@@ -95,7 +96,12 @@ fn first(
     };
     let made = py.str(&profile.callable).and_then(|callable| {
         let environ = environ::template(py, app, call.profile)?.keep();
-        Ok(Target { module: module.keep(), callable: callable.keep(), environ, kinds: Mutex::default() })
+        Ok(Target {
+            module: module.keep(),
+            callable: callable.keep(),
+            environ,
+            connections: Connections::default(),
+        })
     });
     match made {
         Ok(target) => Some(app.keep_target(call.profile, target)),
@@ -191,7 +197,15 @@ fn send<'p>(
     {
         return Ok(());
     }
-    if iterable.is_list() || iterable.is_tuple() {
+    if iterable.is_list() && iterable.list_len() == 1 {
+        let block = iterable.list_item(0)?;
+        if let Some(bytes) = block.as_bytes() {
+            conversation.fill_length(bytes.len() as u64);
+        }
+        if !send_block(&block, conversation, true)? {
+            return Ok(());
+        }
+    } else if iterable.is_list() || iterable.is_tuple() {
         let blocks = iterable.to_tuple()?;
         let count = blocks.size()?;
         for index in 0..count {

@@ -7,6 +7,7 @@ use crate::events::{Tally, clock};
 use crate::exchange::{Exchange, Head, Sent};
 use gk_python::Attached;
 use gk_wire::response::Headers;
+use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -41,7 +42,7 @@ struct State {
 /// What `start_response` was given.
 pub(crate) struct Pending {
     pub(crate) status: u16,
-    pub(crate) reason: Vec<u8>,
+    pub(crate) reason: SmallVec<[u8; 32]>,
     pub(crate) headers: Headers,
     pub(crate) length: Option<u64>,
 }

@@ -1,11 +1,12 @@
 //! The environ: a template per profile (what never changes), copied and completed for each request.
 
 use crate::application::{Application, NumberedProfile, Target, mod_wsgi_version};
+use crate::connections::Found;
 use crate::conversation::Conversation;
 use crate::input::Input;
 use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::request::RequestView;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// Times and ids that only this worker knows.
 pub(crate) struct Here {
@@ -26,73 +27,54 @@ pub(crate) fn build<'p>(
     conversation: &Arc<Conversation>,
     here: &Here,
 ) -> Result<Object<'p>, PyError<'p>> {
-    let environ = of_kind(py, app, target, request)?;
+    let environ = of_connection(py, app, target, request)?;
     let (names, texts, numbers) = (&app.names, &request.texts, &request.numbers);
-    let set = |key: &gk_python::Kept, value: Object<'p>| environ.set_item(&key.bind(py), &value);
+    let set = |key: &gk_python::Kept, value: &Object<'p>| environ.set_kept(key, value);
 
-    set(&names.uri, py.latin1(texts.uri)?)?;
+    set(&names.uri, &py.latin1(texts.uri)?)?;
     let path_info = py.latin1(texts.path_info)?;
-    set(&names.own_path_info, path_info.clone())?;
-    set(&names.path_info, path_info)?;
-    set(&names.query, py.latin1(texts.query)?)?;
-    set(&names.remote_addr, py.latin1(texts.remote_addr)?)?;
-    set(&names.remote_port, decimal(py, u64::from(numbers.remote_port))?)?;
-    set(&names.request_id, decimal(py, numbers.request_id)?)?;
-    set(&names.connection_id, decimal(py, numbers.connection_id)?)?;
-    set(&names.thread_id, py.int(here.thread_id)?)?;
-    set(&names.request_start, py.float(numbers.request_start)?)?;
-    set(&names.queue_start, py.float(numbers.queue_start)?)?;
-    set(&names.daemon_start, py.float(here.daemon_start)?)?;
-    set(&names.application_start, py.float(here.application_start)?)?;
-    for (name, value) in request.pairs() {
-        environ.set_item(&app.header_name(py, name)?, &py.latin1(value)?)?;
+    set(&names.own_path_info, &path_info)?;
+    set(&names.path_info, &path_info)?;
+    set(&names.query, &py.latin1(texts.query)?)?;
+    set(&names.request_id, &decimal(py, numbers.request_id)?)?;
+    set(&names.thread_id, &py.int(here.thread_id)?)?;
+    set(&names.request_start, &py.float(numbers.request_start)?)?;
+    set(&names.queue_start, &py.float(numbers.queue_start)?)?;
+    let daemon_start = py.float(here.daemon_start)?;
+    set(&names.daemon_start, &daemon_start)?;
+    if here.application_start == here.daemon_start {
+        set(&names.application_start, &daemon_start)?;
+    } else {
+        set(&names.application_start, &py.float(here.application_start)?)?;
     }
     let input =
         Type::<Input>::from_object(app.input.bind(py)).instance(Input::new(Arc::clone(conversation)))?;
-    set(&names.input, input)?;
+    set(&names.input, &input)?;
     Ok(environ)
 }
 
-/// Most kinds that one target keeps.
-const MOST_KINDS: usize = 16;
-
-/// A copy of the template for requests with this method, mount and server address. Most requests of a site are of a few
-/// kinds, and copying ten more entries costs less than setting them.
-fn of_kind<'p>(
+/// A fresh environ with what the requests of this connection share. Setting an entry costs ten times what copying it with
+/// its neighbours does, and a client's requests have the same headers more often than not.
+fn of_connection<'p>(
     py: Attached<'p>,
     app: &Application,
     target: &Target,
     request: &RequestView<'_>,
 ) -> Result<Object<'p>, PyError<'p>> {
-    let (texts, numbers) = (&request.texts, &request.numbers);
-    let [low, high] = numbers.server_port.to_le_bytes();
-    let head = [low, high, numbers.version, u8::from(numbers.https)];
-    let parts: [&[u8]; 5] = [&head, texts.method, texts.script_name, texts.server_name, texts.server_addr];
-    let matches = |key: &[u8]| {
-        // Parts cannot run into each other: NUL stands in none of them but the first, which has a fixed length.
-        let mut rest = key;
-        parts.iter().all(|part| {
-            rest.strip_prefix(*part).and_then(|r| r.strip_prefix(b"\0")).is_some_and(|r| {
-                rest = r;
-                true
-            })
-        }) && rest.is_empty()
-    };
-    let lock = || target.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = lock().iter().find(|(key, _)| matches(key)).map(|(_, environ)| Arc::clone(environ));
-    if let Some(environ) = known {
-        return environ.bind(py).copy_dict();
+    match target.connections.find(py, request) {
+        Found::Template(template) => template.copy_dict(),
+        found => {
+            let environ = target.environ.bind(py).copy_dict()?;
+            complete(py, app, request, &environ)?;
+            if matches!(found, Found::Again) {
+                target.connections.keep(py, request, environ.copy_dict()?);
+            }
+            Ok(environ)
+        }
     }
-    let environ = target.environ.bind(py).copy_dict()?;
-    complete(py, app, request, &environ)?;
-    if !texts.method.contains(&0) && lock().len() < MOST_KINDS {
-        let key: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied().chain([0])).collect();
-        lock().push((key.into(), Arc::new(environ.copy_dict()?.keep())));
-    }
-    Ok(environ)
 }
 
-/// The entries that requests of one kind share.
+/// The entries that the requests of one connection mostly share.
 fn complete<'p>(
     py: Attached<'p>,
     app: &Application,
@@ -100,7 +82,13 @@ fn complete<'p>(
     environ: &Object<'p>,
 ) -> Result<(), PyError<'p>> {
     let (names, texts, numbers) = (&app.names, &request.texts, &request.numbers);
-    let set = |key: &gk_python::Kept, value: Object<'p>| environ.set_item(&key.bind(py), &value);
+    let set = |key: &gk_python::Kept, value: Object<'p>| environ.set_kept(key, &value);
+    for (name, value) in request.pairs() {
+        environ.set_item(&app.header_name(py, name)?, &py.latin1(value)?)?;
+    }
+    set(&names.remote_addr, py.latin1(texts.remote_addr)?)?;
+    set(&names.remote_port, decimal(py, u64::from(numbers.remote_port))?)?;
+    set(&names.connection_id, decimal(py, numbers.connection_id)?)?;
     set(&names.method, py.latin1(texts.method)?)?;
     let script_name = py.latin1(texts.script_name)?;
     set(&names.own_script_name, script_name.clone())?;
@@ -158,6 +146,12 @@ pub(crate) fn template<'p>(
 fn decimal<'p>(py: Attached<'p>, mut number: u64) -> Result<Object<'p>, PyError<'p>> {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
+    while number >= 100 {
+        at -= 2;
+        let two = (number % 100) as u8;
+        digits[at..at + 2].copy_from_slice(&[b'0' + two / 10, b'0' + two % 10]);
+        number /= 100;
+    }
     loop {
         at -= 1;
         digits[at] = b'0' + (number % 10) as u8;

@@ -6,12 +6,23 @@ use gk_python::error::Builtin;
 use gk_python::{Class, Method, Object, PyError};
 use gk_sys::log::{Context, write};
 use gk_wire::log::Level;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
 
+/// Longest text of an address: an IPv6 address with a zone, a Unix path is cut.
+const LONGEST: usize = 64;
+
+/// The client of the request a thread serves. Made into text only when something is logged.
+#[derive(Clone, Copy)]
+struct Client {
+    address: [u8; LONGEST],
+    len: u8,
+    port: u16,
+}
+
 thread_local! {
-    static CLIENT: RefCell<Option<String>> = const { RefCell::new(None) };
+    static CLIENT: Cell<Client> = const { Cell::new(Client { address: [0; LONGEST], len: 0, port: 0 }) };
 }
 
 /// While it lives, log lines of this thread name the client of its request.
@@ -20,43 +31,28 @@ pub struct CurrentRequest(());
 impl CurrentRequest {
     /// `address`, `port`: of the client.
     pub fn enter(address: &[u8], port: u16) -> Self {
-        CLIENT.with_borrow_mut(|client| {
-            let text = client.get_or_insert_with(String::new);
-            text.clear();
-            text.extend(address.iter().map(|b| char::from(*b)));
-            if port != 0 {
-                text.push(':');
-                let mut digits = [0u8; 5];
-                let mut n = port;
-                let mut at = digits.len();
-                while n > 0 {
-                    at -= 1;
-                    digits[at] = b'0' + (n % 10) as u8;
-                    n /= 10;
-                }
-                text.extend(digits[at..].iter().map(|b| char::from(*b)));
-            }
-        });
+        let len = address.len().min(LONGEST);
+        let mut client = Client { address: [0; LONGEST], len: len as u8, port };
+        client.address[..len].copy_from_slice(&address[..len]);
+        CLIENT.set(client);
         Self(())
     }
 }
 
 impl Drop for CurrentRequest {
     fn drop(&mut self) {
-        CLIENT.with_borrow_mut(|client| {
-            if let Some(text) = client {
-                text.clear();
-            }
-        });
+        CLIENT.set(Client { len: 0, ..CLIENT.get() });
     }
 }
 
 /// Writes a record of module `wsgi`, with the client of this thread's request if it serves one.
 pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
-    CLIENT.with_borrow(|client| {
-        let client = client.as_deref().filter(|c| !c.is_empty());
-        write(level, "wsgi", Context { code, client }, text);
-    });
+    let Client { address, len, port } = CLIENT.get();
+    let mut client: String = address[..usize::from(len)].iter().map(|b| char::from(*b)).collect();
+    if port != 0 && len != 0 {
+        client.push_str(&format!(":{port}"));
+    }
+    write(level, "wsgi", Context { code, client: Some(client.as_str()).filter(|c| !c.is_empty()) }, text);
 }
 
 /// The `host` object.

@@ -11,6 +11,7 @@
 mod active;
 pub mod application;
 pub mod call;
+mod connections;
 mod conversation;
 mod environ;
 mod events;

@@ -391,8 +391,10 @@ def held_up():
     return f"{names}{functions}"
 
 
-def stacks(idents):
+def stacks(idents, several_gils):
     """The Python stacks of these threads of this interpreter, as text by thread."""
+    if several_gils:
+        return stacks_beside_other_gils(idents)
     import traceback
 
     frames = sys._current_frames()

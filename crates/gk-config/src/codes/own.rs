@@ -38,4 +38,18 @@ pub const CODES: &[Code] = &[
         "RuntimeError where the thread was made",
         "make it an ordinary thread and end it from a function given to gilkeeper.subscribe_shutdown",
     )),
+    own(code(
+        10,
+        Warn,
+        "interpreters=N stands where there cannot be several interpreters with their own GIL",
+        "each application group of the process has one interpreter, as without the option",
+        "do what the message says: leave it out, use Python 3.12 or later, or name an application group",
+    )),
+    own(code(
+        11,
+        Error,
+        "an extension module turned the GIL back on in a process that is to run without it",
+        "the process goes on with the GIL, its threads take turns again; with free-threading=required it is not ready",
+        "update the module to a version that supports free-threading, or run the group with the GIL",
+    )),
 ];

@@ -136,7 +136,6 @@ pub const OPTIONS: &[DaemonOption] = &[
         "How long a thread may keep the GIL while others ask for it. Never reaches interpreters with a GIL of their own.",
     ),
     DaemonOption {
-        status: Status::NotBuiltYet("running without the GIL"),
         ours: true,
         ..row(
             "free-threading",

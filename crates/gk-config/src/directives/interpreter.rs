@@ -1,6 +1,5 @@
 //! Interpreters: GIL modes, switch interval, what application code may touch.
 
-use crate::PythonBuild;
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::directives::mapping::group_name;
@@ -23,13 +22,14 @@ pub const ROWS: &[Directive] = &[
               declare support for it. The main interpreter (`%{GLOBAL}`) never has one."),
     Directive::honoured("WSGIFreeThreading", "On|Off", BOTH, Arity::exactly(1), free_threading)
         .default("Off")
-        .unbuilt("running without the GIL; until then a free-threaded build runs with it")
-        .doc("Runs whole processes without the GIL on a free-threaded build."),
+        .doc("Runs whole processes without the GIL on a free-threaded build (CPython 3.14t and later), where the GIL is forced \
+              on otherwise. An extension module that does not declare support for it turns the GIL back on when it is \
+              imported; that is logged (GK0011) and shown by `gilkeeper status`."),
     Directive::honoured("WSGISwitchInterval", "seconds", BOTH, Arity::exactly(1), switch_interval)
         .default("0.005, CPython's own")
         .doc("How long a thread may keep the GIL while others ask for it. Holds for the whole process where the GIL is \
-              shared; `switch-interval=` of the process group is stronger than the top level, a block with a selector is \
-              stronger than both."),
+              shared: `switch-interval=` of the process group is stronger there than the top level and every block. An interpreter \
+              with a GIL of its own takes what the blocks and the top level say for it."),
     Directive::honoured("WSGIRestrictStdin", "On|Off", BOTH, Arity::exactly(1), restrict_stdin)
         .default("Off").doc("Makes every use of `sys.stdin` an error."),
     Directive::honoured("WSGIRestrictStdout", "On|Off", BOTH, Arity::exactly(1), restrict_stdout)
@@ -79,12 +79,6 @@ fn block(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn per_interpreter_gil(scope: &mut Scope, words: &[Word]) -> Applied {
     let on = values::switch(scope.name, &words[0], &words[0].text)?;
-    if on && matches!(scope.surroundings.python, Some(PythonBuild { minor: 0..12, .. })) {
-        scope.say(
-            Complaint::warning("WSGIPerInterpreterGIL needs Python 3.12 or later and has no effect")
-                .code("WSGI0198"),
-        );
-    }
     scope.interpreter().per_interpreter_gil = Some(on);
     let block = scope.block;
     scope.raw.gil_words.insert(block, words[0].clone());
@@ -101,11 +95,9 @@ fn free_threading(scope: &mut Scope, words: &[Word]) -> Applied {
         );
         return Ok(());
     }
-    if on && matches!(scope.surroundings.python, Some(PythonBuild { free_threaded: false, .. })) {
-        let message = "WSGIFreeThreading needs a free-threaded build of Python and has no effect";
-        scope.say(Complaint::warning(message).code("WSGI0200"));
-    }
     scope.interpreter().free_threading = Some(on);
+    let block = scope.block;
+    scope.raw.free_words.insert(block, words[0].clone());
     Ok(())
 }
 

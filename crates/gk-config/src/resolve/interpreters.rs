@@ -1,9 +1,6 @@
-//! Which interpreter options hold for one interpreter, and what is said of options that cannot.
+//! Which interpreter options hold for one interpreter. What is said of those that cannot is in `modes`.
 
-use crate::diagnostic::{Complaint, Journal};
-use crate::raw::Raw;
-use crate::site::{InterpreterOptions, Site};
-use crate::{PythonBuild, Surroundings};
+use crate::site::{InterpreterOptions, ProcessGroup, Site};
 use std::path::PathBuf;
 
 /// The options of one interpreter.
@@ -78,12 +75,8 @@ impl Site {
 
     /// Whether a group's processes run without the GIL, and whether they must.
     pub fn free_threading(&self, process_group: &str) -> FreeThreading {
-        let group = self.groups.iter().find(|g| g.name == process_group);
-        match group.and_then(|g| g.free_threading.as_deref()) {
-            Some("required") => FreeThreading::Required,
-            Some("on") => FreeThreading::On,
-            Some(_) => FreeThreading::Off,
-            None if self.interpreter(process_group, "").free_threading => FreeThreading::On,
+        match self.groups.iter().find(|g| g.name == process_group) {
+            Some(group) => FreeThreading::of(group, &self.interpreters),
             None => FreeThreading::Off,
         }
     }
@@ -100,49 +93,15 @@ pub enum FreeThreading {
     Required,
 }
 
-/// Says which options will be left out. Those that only a running process can judge are judged here when the build
-/// of Python is known.
-pub fn check(raw: &Raw, surroundings: &Surroundings, journal: &mut Journal) {
-    let can = matches!(surroundings.python, Some(PythonBuild { free_threaded: true, .. }));
-    let names = || raw.groups.iter().map(|(group, _)| group.name.as_str());
-    let without_gil = |block: &InterpreterOptions| {
-        let mut groups =
-            names().filter(|name| block.process_group.as_deref().is_none_or(|wanted| wanted == *name));
-        can && groups.any(|group| InterpreterOptions::resolve(&raw.interpreters, group, "").free_threading)
-    };
-    for (index, word) in &raw.gil_words {
-        let block = &raw.interpreters[*index];
-        if block.per_interpreter_gil == Some(true) && without_gil(block) {
-            let message = "an own GIL means nothing in a process without GIL and is skipped";
-            journal.say(Complaint::warning(message).code("WSGI0202").at(word));
-        }
-    }
-    for (group, word) in &raw.groups {
-        let free = can && InterpreterOptions::resolve(&raw.interpreters, &group.name, "").free_threading;
-        if free && group.switch_interval.is_some() {
-            let message = "switch-interval= means nothing in a process without GIL and is skipped";
-            journal.say(Complaint::warning(message).code("WSGI0204").at(word));
-        }
-    }
-    for (index, word) in &raw.switch_words {
-        let block = &raw.interpreters[*index];
-        if without_gil(block) {
-            let message = "a switch interval means nothing in a process without GIL and is skipped";
-            let code = if *index == 0 { "WSGI0203" } else { "WSGI0205" };
-            journal.say(Complaint::warning(message).code(code).at(word));
-            continue;
-        }
-        let Some(application) = block.application_group.as_deref().filter(|name| !name.is_empty()) else {
-            continue;
-        };
-        let mut groups =
-            names().filter(|name| block.process_group.as_deref().is_none_or(|wanted| wanted == *name));
-        let resolved = |group: &str| InterpreterOptions::resolve(&raw.interpreters, group, application);
-        if groups.all(|group| resolved(group).switch_interval_skipped) {
-            let message = "a switch interval of one application group needs a GIL of its own and is skipped: with a \
-                           shared GIL it would hold for the whole process";
-            let hint = "add WSGIPerInterpreterGIL On to the block, or select the process group only";
-            journal.say(Complaint::warning(message).code("WSGI0199").at(word).hint(hint));
+impl FreeThreading {
+    /// `free-threading=` of the group, else what WSGIFreeThreading says in the blocks.
+    pub(crate) fn of(group: &ProcessGroup, blocks: &[InterpreterOptions]) -> Self {
+        match group.free_threading.as_deref() {
+            Some("required") => Self::Required,
+            Some("on") => Self::On,
+            Some(_) => Self::Off,
+            None if InterpreterOptions::resolve(blocks, &group.name, "").free_threading => Self::On,
+            None => Self::Off,
         }
     }
 }

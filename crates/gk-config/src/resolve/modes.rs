@@ -1,0 +1,189 @@
+//! What is said of GIL modes and switch intervals that a group's Python cannot give, or that its mode leaves no room for.
+//! One message for each place in the configuration, with the process groups it concerns.
+
+use super::interpreters::FreeThreading;
+use crate::diagnostic::{Complaint, Journal};
+use crate::raw::Raw;
+use crate::site::{ImportScript, InterpreterOptions, ProcessGroup};
+use crate::token::Word;
+use crate::{PythonBuild, Surroundings};
+use std::collections::BTreeMap;
+
+/// The build of each group's Python, as far as it is known.
+pub fn builds(raw: &Raw, surroundings: &Surroundings) -> BTreeMap<String, PythonBuild> {
+    let build =
+        |(group, _): &(ProcessGroup, Word)| Some((group.name.clone(), surroundings.pythons.build(group)?));
+    raw.groups.iter().filter_map(build).collect()
+}
+
+/// One process group with what it asks for and what it can have.
+struct Group<'a> {
+    group: &'a ProcessGroup,
+    word: &'a Word,
+    build: Option<PythonBuild>,
+    asked: FreeThreading,
+}
+
+impl Group<'_> {
+    /// It runs without a GIL.
+    fn free(&self) -> bool {
+        self.asked != FreeThreading::Off && self.build.is_some_and(|build| build.free_threaded)
+    }
+
+    /// It wants to run without a GIL, and its Python cannot.
+    fn cannot_be_free(&self) -> bool {
+        self.asked != FreeThreading::Off && self.build.is_some_and(|build| !build.free_threaded)
+    }
+
+    fn too_old(&self) -> bool {
+        self.build.is_some_and(|build| !build.own_gils())
+    }
+}
+
+/// Says which options will be left out.
+pub fn check(
+    raw: &Raw,
+    imports: &[ImportScript],
+    builds: &BTreeMap<String, PythonBuild>,
+    journal: &mut Journal,
+) {
+    let groups: Vec<Group> = raw
+        .groups
+        .iter()
+        .map(|(group, word)| {
+            let build = builds.get(&group.name).copied();
+            Group { group, word, build, asked: FreeThreading::of(group, &raw.interpreters) }
+        })
+        .collect();
+    for group in &groups {
+        of_group(group, imports, journal);
+    }
+    for (index, word) in &raw.free_words {
+        let named = |g: &&Group| g.group.free_threading.is_none() && g.cannot_be_free();
+        let concerned = selected(&groups, &raw.interpreters[*index], named);
+        if raw.interpreters[*index].free_threading == Some(true) && !concerned.is_empty() {
+            let message = format!(
+                "WSGIFreeThreading needs a free-threaded build of Python and has no effect in {}",
+                names(&concerned)
+            );
+            say(journal, "WSGI0200", message, word, "name a free-threaded build (3.14t) with python=");
+        }
+    }
+    for (index, word) in &raw.gil_words {
+        let block = &raw.interpreters[*index];
+        if block.per_interpreter_gil != Some(true) {
+            continue;
+        }
+        let old = selected(&groups, block, |g| g.too_old());
+        if !old.is_empty() {
+            let message = format!(
+                "WSGIPerInterpreterGIL needs Python 3.12 or later and has no effect in {}",
+                names(&old)
+            );
+            journal.say(Complaint::warning(message).code("WSGI0198").at(word));
+        }
+        let free = selected(&groups, block, |g| g.free());
+        if !free.is_empty() {
+            let message =
+                format!("an own GIL means nothing without a GIL and is skipped in {}", names(&free));
+            journal.say(Complaint::warning(message).code("WSGI0202").at(word));
+        }
+    }
+    for (index, word) in &raw.switch_words {
+        let block = &raw.interpreters[*index];
+        let free = selected(&groups, block, |g| g.free());
+        if !free.is_empty() {
+            let message =
+                format!("a switch interval means nothing without a GIL and is skipped in {}", names(&free));
+            let code = if *index == 0 { "WSGI0203" } else { "WSGI0205" };
+            journal.say(Complaint::warning(message).code(code).at(word));
+        }
+        let Some(application) = block.application_group.as_deref().filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        let shared = |g: &&Group| {
+            let resolved = InterpreterOptions::resolve(&raw.interpreters, &g.group.name, application);
+            !g.free() && (g.too_old() || (resolved.switch_interval_skipped && g.group.interpreters == 1))
+        };
+        let shared = selected(&groups, block, shared);
+        if !shared.is_empty() {
+            let message = format!(
+                "a switch interval of one application group needs a GIL of its own and is skipped in {}: with a \
+                 shared GIL it would hold for the whole process",
+                names(&shared)
+            );
+            let hint = "add WSGIPerInterpreterGIL On to the block, or select the process group only";
+            say(journal, "WSGI0199", message, word, hint);
+        }
+    }
+}
+
+/// The options of WSGIDaemonProcess itself.
+fn of_group(group: &Group, imports: &[ImportScript], journal: &mut Journal) {
+    let (word, name) = (group.word, &group.group.name);
+    if group.group.free_threading.is_some() && group.cannot_be_free() {
+        let message = format!(
+            "free-threading= needs a free-threaded build of Python, and {} has none",
+            names(&[group])
+        );
+        let hint = "name a free-threaded build (3.14t) with python=";
+        match group.asked {
+            FreeThreading::Required => journal.say(Complaint::error(message).at(word).hint(hint)),
+            _ => say(journal, "WSGI0200", format!("{message}: it runs with the GIL"), word, hint),
+        }
+    }
+    if group.free() && group.group.switch_interval.is_some() {
+        let message =
+            format!("switch-interval= means nothing without a GIL and is skipped in {}", names(&[group]));
+        journal.say(Complaint::warning(message).code("WSGI0204").at(word));
+    }
+    if group.group.interpreters > 1 {
+        let main = imports.iter().any(|i| i.process_group == *name && i.application_group.is_empty());
+        let (why, hint) = if group.free() {
+            (
+                "there is no GIL that they could have for themselves",
+                "leave it out: the threads run in parallel already",
+            )
+        } else if group.too_old() {
+            ("an interpreter can have its own GIL from Python 3.12 on", "name a newer Python with python=")
+        } else if main {
+            (
+                "%{GLOBAL} is the main interpreter, of which there is one",
+                "give the application a named application group",
+            )
+        } else {
+            return;
+        };
+        say(
+            journal,
+            "GK0010",
+            format!("interpreters= has no effect in {}: {why}", names(&[group])),
+            word,
+            hint,
+        );
+    }
+}
+
+fn say(journal: &mut Journal, code: &'static str, message: String, word: &Word, hint: &str) {
+    journal.say(Complaint::warning(message).code(code).at(word).hint(hint));
+}
+
+/// The groups that a block's selector leaves and `concerned` wants.
+fn selected<'g, 'a>(
+    groups: &'g [Group<'a>],
+    block: &InterpreterOptions,
+    concerned: impl Fn(&&'g Group<'a>) -> bool,
+) -> Vec<&'g Group<'a>> {
+    let wanted = |g: &&Group| block.process_group.as_deref().is_none_or(|name| name == g.group.name);
+    groups.iter().filter(wanted).filter(concerned).collect()
+}
+
+/// ``process group `a` (Python 3.14t)``.
+fn names(groups: &[&Group]) -> String {
+    let each = groups.iter().map(|g| {
+        let build = g.build.map(|build| format!(" (Python {build})")).unwrap_or_default();
+        format!("`{}`{build}", g.group.name)
+    });
+    let each: Vec<String> = each.collect();
+    format!("process group{} {}", if each.len() == 1 { "" } else { "s" }, each.join(", "))
+}

@@ -1,0 +1,24 @@
+"""The short form of the soak (`make soak` is the long one): nothing grows, every worker ends as it should."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from soaking import cycles, soak
+
+PYTHON = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
+MODES = {"3.11": ["shared"], "3.14": ["shared", "own"], "3.14t": ["own", "free-threading"]}[PYTHON]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("events", [False, True], ids=["plain", "events"])
+def test_requests_leave_nothing_behind(mode: str, events: bool) -> None:
+    figures = soak(mode, 10_000, events)
+    assert not figures.problems, figures.line()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_workers_start_and_stop(mode: str) -> None:
+    started, problems = cycles(mode, 20)
+    assert started >= 20 and not problems, problems
