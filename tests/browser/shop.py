@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+ATTACK = "<img src=x onerror=document.title='attacked'>"
 stay = threading.Event()
 
 
@@ -14,6 +15,15 @@ def spin(seconds: float) -> None:
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         sum(range(200))
+
+
+def work_beside() -> None:
+    """A thread of the application's own, with a name that wants to be markup."""
+    while not stay.wait(0.02):
+        spin(0.005)
+
+
+threading.Thread(target=work_beside, name=ATTACK, daemon=True).start()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
