@@ -8,6 +8,7 @@ use gk_telemetry::Portion;
 use gk_wire::log::Level;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -298,6 +299,8 @@ fn open_file(path: &Path) -> rusqlite::Result<Connection> {
 
 fn prepared(path: &Path) -> rusqlite::Result<Connection> {
     let database = Connection::open(path)?;
+    // Paths of requests stand in it. The files beside it take over its mode.
+    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "NORMAL")?;
     database.pragma_update(None, "cache_size", -1024)?;

@@ -73,7 +73,7 @@ fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
 fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
     let front = hub.feed.figures();
     let link = &worker.link;
-    let portion = last.groups.get(&link.process_group).and_then(|group| group.workers.get(&link.worker));
+    let portion = last.groups.get(&link.process_group).and_then(|group| group.workers.get(&link.pid));
     let portion = portion.copied().unwrap_or_default();
     let Some(sample) = &worker.sample else { return json!({ "worker": link.worker, "pid": link.pid }) };
     let applications: Vec<Value> = worker
@@ -198,15 +198,15 @@ pub fn history(past: &Past, question: &Question) -> Value {
     let point = |tick: &Tick| {
         let all = together(tick.groups.values());
         let span = all.span.max(0.001);
-        let workers: BTreeMap<u64, Value> = all
+        let workers: BTreeMap<u32, Value> = all
             .workers
             .iter()
-            .map(|(number, worker)| {
+            .map(|(pid, worker)| {
                 let value = json!({
-                    "pid": worker.pid, "requests": worker.requests as f64 / span, "busy": worker.busy / span,
+                    "worker": worker.worker, "requests": worker.requests as f64 / span, "busy": worker.busy / span,
                     "cpu": worker.cpu / span, "resident": worker.resident, "gil_wait": worker.gil_wait / span,
                 });
-                (*number, value)
+                (*pid, value)
             })
             .collect();
         json!({ "t": tick.t, "point": all.point(), "workers": workers })
