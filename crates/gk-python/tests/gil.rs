@@ -23,6 +23,7 @@ def hold(seconds):
 ";
 
 /// Starts Python with its GIL on, also on a free-threaded build.
+#[allow(clippy::disallowed_methods, reason = "CPython reads it in this process, which has one thread yet")]
 fn with_gil<R>(f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
     if version::FREE_THREADED_BUILD {
         // SAFETY: this test process has one thread yet.
