@@ -9,17 +9,14 @@ import signal
 import threading
 import urllib.error
 import urllib.request
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import harness
 import pytest
-from conftest import ATTACK, Watched
+from conftest import ATTACK, Watched, picture
 from playwright.sync_api import Page, expect
 
 PAGES = {"overview": 8, "gil": 5, "processes": 4, "requests": 0, "events": 0}
-# Where the documentation's pictures are put, when they are to be taken anew.
-PICTURES = os.environ.get("GILKEEPER_PICTURES")
 
 
 def drawn(page: Page) -> int:
@@ -56,8 +53,7 @@ def test_every_page_shows_live_figures(page: Page, name: str) -> None:
         expect(page.locator(".badge").first).to_be_visible()
     else:
         expect(page.locator("main table").first).to_be_visible()
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+    picture(page, name)
 
 
 def test_a_chart_shows_values_under_the_pointer_and_by_the_keyboard(page: Page) -> None:
