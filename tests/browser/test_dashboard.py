@@ -46,6 +46,7 @@ def has_load(page: Page) -> None:
 def test_every_page_shows_live_figures(page: Page, name: str) -> None:
     has_load(page)
     open_page(page, name)
+    page.locator("#range").select_option("60")
     charts = PAGES[name]
     expect(page.locator("main canvas")).to_have_count(charts)
     harness.until(lambda: drawn(page) >= charts, f"{charts} charts of {name} are drawn", 20)
@@ -188,3 +189,11 @@ def test_other_sites_are_refused(server: Watched) -> None:
             urllib.request.urlopen(request, timeout=10)
         assert refused.value.code == 403
         refused.value.close()
+
+
+def test_the_terminal_shows_the_same(server: Watched, load: None) -> None:
+    told = server.tell("top", "--once")
+    assert told.returncode == 0, told.stderr
+    assert "requests/s" in told.stdout and "/checkout" in told.stdout
+    telemetry = server.status()["telemetry"]
+    assert telemetry["groups"]["default"]["point"]["threads"] > 0

@@ -35,6 +35,8 @@ def measured(chromium: Any, interval: str) -> dict[str, Any]:
         page.goto(f"{server.pages}/#gil")
         expect(page.locator("section[aria-label='Distribution of GIL waits'] canvas")).to_be_visible()
         expect(page.locator("main")).to_contain_text("5 ms" if interval == "0.005" else "100 µs")
+        page.locator("#range").select_option("60")
+        expect(page.locator("main canvas")).to_have_count(5)
         picture(page, f"gil-{interval}")
         page.close()
         waits = distribution(server)
