@@ -5,7 +5,15 @@ imported by tests and tools.
 """
 
 _VALUES = ("process_group", "application_group", "gil_mode", "switch_interval")
-_FUNCTIONS = ("request_metrics", "process_metrics", "active_requests", "subscribe_events", "subscribe_shutdown")
+_FUNCTIONS = (
+    "request_metrics",
+    "process_metrics",
+    "active_requests",
+    "request_data",
+    "subscribe_events",
+    "subscribe_shutdown",
+    "subscribe_signals",
+)
 
 __all__ = (*_VALUES, *_FUNCTIONS)
 

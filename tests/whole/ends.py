@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import sys
 import threading
 import time
@@ -68,6 +69,10 @@ def application(environ, start_response):
         thread = run(target=int, name="short")
         thread.join()
         answer = f"daemon={thread.daemon}"
+    if path == "/restricted":
+        uses = [lambda: sys.stdin.read(), lambda: list(sys.stdin), lambda: print("x", flush=True)]
+        uses.append(lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+        answer = " | ".join(outcome(use) for use in uses)
     if path == "/sleep":
         time.sleep(float(environ["QUERY_STRING"]))
     start_response("200 OK", [("Content-Type", "text/plain")])

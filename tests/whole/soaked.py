@@ -1,7 +1,7 @@
 """The application of the soak: every kind of response, background threads that end as they should, and what is left over.
 
-`/balance` collects garbage first and tells what an interpreter holds: objects, blocks, and the references to the types of
-which each request makes instances. In an interpreter at rest none of them grows with the number of requests.
+`/balance` collects garbage first and tells what an interpreter holds: objects, blocks, the references to the types of
+which each request makes instances, and in builds with debug assertions what the server's own library holds. In an interpreter at rest none of them grows with the number of requests.
 """
 
 import atexit
@@ -10,7 +10,9 @@ import json
 import os
 import sys
 import threading
+import time
 
+import gilkeeper
 import mod_wsgi
 
 finished = 0
@@ -70,10 +72,12 @@ def balance(environ, start_response):
     types = {type(environ["wsgi.input"]).__name__: type(environ["wsgi.input"]), type(start_response).__name__: type(start_response)}
     for _ in range(3):
         gc.collect()
+    held = gilkeeper._references()
     return {
         "pid": os.getpid(),
         "group": mod_wsgi.application_group,
-        "gil_mode": __import__("gilkeeper").gil_mode,
+        "gil_mode": gilkeeper.gil_mode,
+        **dict(zip(("our objects", "our kept references", "our instances"), held or (), strict=False)),
         "objects": len(gc.get_objects()),
         "blocks": sys.getallocatedblocks(),
         "threads": threading.active_count(),
@@ -99,8 +103,9 @@ def application(environ, start_response):
         write = start_response("200 OK", [("Content-Type", "text/plain")])
         write(b"written ")
         return [b"and returned"]
-    if path == "/raises":
-        raise RuntimeError("as asked")
+    if path == "/pause":
+        # Other threads take over: without it a few threads would serve everything.
+        time.sleep(0.002)
     if path == "/cycle":
         # Garbage that only the collector finds, with a reference to the request in it.
         one = {"environ": environ}

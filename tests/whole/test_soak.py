@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from soaking import cycles, soak
+from soaking import FLAT_IN_SHORT, cycles, soak
 
 PYTHON = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
 MODES = {"3.11": ["shared"], "3.14": ["shared", "own"], "3.14t": ["own", "free-threading"]}[PYTHON]
@@ -14,7 +14,7 @@ MODES = {"3.11": ["shared"], "3.14": ["shared", "own"], "3.14t": ["own", "free-t
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("events", [False, True], ids=["plain", "events"])
 def test_requests_leave_nothing_behind(mode: str, events: bool) -> None:
-    figures = soak(mode, 10_000, events)
+    figures = soak(mode, 10_000, events, FLAT_IN_SHORT)
     assert not figures.problems, figures.line()
 
 

@@ -5,6 +5,7 @@ use gk_admin::{Feed, FrontFigures, News};
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
 use gk_wire::control::FrontStatus;
+use gk_wire::response::Headers;
 use gk_wire::setup::ListenerSetup;
 use http::request::Parts;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -49,6 +50,8 @@ pub struct Routed {
     pub target: Target,
     /// For a script: its group's pool and its profile.
     pub app: Option<(Rc<Pool>, Rc<Numbered>)>,
+    /// For a script: environ entries that are in no header.
+    pub extra: Headers,
     /// Whose the script must be.
     pub owner: Option<Owner>,
 }
@@ -204,8 +207,13 @@ impl Front {
             }
             _ => None,
         };
+        let mut extra = Headers::default();
+        if let What::App(app) = &target.what {
+            extra.push(b"mod_wsgi.script_name", &app.script_name);
+            extra.push(b"mod_wsgi.path_info", &app.path_info);
+        }
         let fleeting = target.fleeting;
-        let routed = Rc::new(Routed { target, app, owner, path: path.clone() });
+        let routed = Rc::new(Routed { target, app, extra, owner, path: path.clone() });
         if !fleeting {
             let mut known = current.known.borrow_mut();
             if known.len() >= REMEMBERED {

@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 use gk_wire::frame::{WORKER_ERROR, WireError};
 use gk_wire::request::{Numbers, RequestWriter, Texts};
-use gk_wire::response::HeadView;
+use gk_wire::response::{HeadView, Headers};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 use http::{StatusCode, Version, request::Parts};
 
@@ -127,8 +127,8 @@ pub struct Facts<'a> {
     pub end: bool,
     /// What trusted proxies changed.
     pub overlay: Option<&'a Overlay>,
-    /// Environ entries of this request beside headers.
-    pub extra: &'a [(&'a [u8], &'a [u8])],
+    /// Environ entries that all requests for this place have.
+    pub extra: &'a Headers,
 }
 
 /// Writes the `Request` frame.
@@ -181,9 +181,7 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
             writer.pair(name, value);
         }
     }
-    for (name, value) in facts.extra {
-        writer.pair(name, value);
-    }
+    writer.pairs(facts.extra);
     writer.finish();
 }
 
@@ -209,6 +207,20 @@ fn usual_key(name: &HeaderName) -> Option<&'static [u8]> {
     })
 }
 
+/// What each byte of a header's name is in an environ key; 0 for those that none may hold.
+const CGI_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        if (byte as u8).is_ascii_alphanumeric() {
+            table[byte] = (byte as u8).to_ascii_uppercase();
+        }
+        byte += 1;
+    }
+    table[b'-' as usize] = b'_';
+    table
+};
+
 /// `HTTP_…` names made in place.
 struct CgiName {
     buffer: [u8; 128],
@@ -231,13 +243,13 @@ impl CgiName {
         }
         let end = 5 + name.len();
         let place = self.buffer.get_mut(5..end)?;
+        let mut odd = false;
         for (to, from) in place.iter_mut().zip(name.bytes()) {
-            *to = match from {
-                b'a'..=b'z' => from - 32,
-                b'0'..=b'9' | b'A'..=b'Z' => from,
-                b'-' => b'_',
-                _ => return None,
-            };
+            *to = CGI_BYTES[usize::from(from)];
+            odd |= *to == 0;
+        }
+        if odd {
+            return None;
         }
         Some(&self.buffer[..end])
     }
@@ -361,13 +373,15 @@ mod tests {
             queue_start: 0.0,
         };
         let mut out = BytesMut::new();
+        let mut extra = Headers::default();
+        extra.push(b"A", b"B");
         let facts = Facts {
             numbers,
             texts: Texts::default(),
             pass_authorization: false,
             end: true,
             overlay: None,
-            extra: &[(b"A", b"B")],
+            extra: &extra,
         };
         encode(&mut out, 9, &parts, &facts);
         let (_, payload, _) = split(&out).unwrap().unwrap();

@@ -33,6 +33,7 @@ pub mod pool;
 pub mod profiles;
 pub mod proxy_trust;
 pub mod reply;
+pub mod response;
 pub mod route;
 pub mod server;
 pub mod service;

@@ -1,10 +1,9 @@
 //! The path of one request, top to bottom: limits → host and place → access → body → worker → response. Each step is a
 //! call into the module that knows it; every answer that is not a worker's comes from `reply`.
 
-use bytes::Bytes;
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, SERVER};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -18,7 +17,7 @@ use std::task::Poll;
 use crate::access_log::Entry;
 use crate::body::ResponseBody;
 use crate::client::{Conn, Phase};
-use crate::exchange::{Begun, Early, Exchange};
+use crate::exchange::Exchange;
 use crate::files;
 use crate::front::{Current, Front, Routed};
 use crate::head::{self, Facts};
@@ -26,6 +25,7 @@ use crate::limits;
 use crate::pool::Turned;
 use crate::proxy_trust;
 use crate::reply::{self, Refusal};
+use crate::response::{named, page, respond};
 use crate::route::{App, What};
 use crate::slots::Failure;
 use crate::spool::{self, Spooled};
@@ -212,10 +212,7 @@ impl Asked<'_> {
                 pass_authorization: app.pass_authorization,
                 end: body.is_empty(),
                 overlay: overlay.as_ref(),
-                extra: &[
-                    (b"mod_wsgi.script_name", &app.script_name),
-                    (b"mod_wsgi.path_info", &app.path_info),
-                ],
+                extra: &routed.extra,
             };
             let Some(exchange) = permit.begin(profile, |out, id| head::encode(out, id, self.parts, &facts))
             else {
@@ -339,87 +336,4 @@ impl Asked<'_> {
 enum Outcome {
     Refused(Refusal),
     Failed(Failure),
-}
-
-/// Turns a worker's head into the response. The map of the request's headers, which nobody needs any more, becomes that of
-/// the response: hyper takes it back for the next request.
-fn respond(
-    conn: &Rc<Conn>,
-    parts: &mut Parts,
-    exchange: Exchange,
-    routed: &Routed,
-    logged: bool,
-) -> Response<ResponseBody> {
-    let Begun { head, body } = exchange.begun(&mut parts.headers);
-    if let Some(bad) = head.bad {
-        let text = format!("the application's response has {bad}");
-        crate::note(Level::Error, Some(&conn.ends.client), &text);
-        return page(conn, &Refusal::Internal);
-    }
-    let longest = routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line);
-    if head.longest > longest {
-        let text = format!(
-            "a response header of {} bytes is longer than header-buffer-size allows ({longest})",
-            head.longest
-        );
-        crate::note_code(Level::Error, "WSGI0144", Some(&conn.ends.client), &text);
-        return page(conn, &Refusal::Internal);
-    }
-    let overridden = routed.target.settings.error_override && head.status.as_u16() >= 400;
-    if head.worker_error || overridden {
-        tokio::task::spawn_local(exchange.discard());
-        let mut page = reply::plain(head.status).map(|text| ResponseBody::whole(conn, text, true));
-        if let Some(retry) = parts.headers.remove(RETRY_AFTER) {
-            page.headers_mut().insert(RETRY_AFTER, retry);
-        }
-        return named(page);
-    }
-    let bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
-    let mut told = false;
-    let body = match body {
-        Early::Whole(_) if bodiless => ResponseBody::nothing(conn),
-        _ if bodiless => {
-            // The application runs to its end, as it would for GET; nobody reads what it says.
-            tokio::task::spawn_local(exchange.discard());
-            ResponseBody::nothing(conn)
-        }
-        Early::Whole(bytes) => {
-            let trusted = head.length.is_none_or(|length| length == bytes.len() as u64);
-            // hyper writes the length of what it has whole; a header is made of it where somebody else wants to see it.
-            told = trusted && !bytes.is_empty() && !logged;
-            ResponseBody::whole(conn, bytes, trusted)
-        }
-        Early::File(file) => ResponseBody::file(conn, file),
-        Early::More => ResponseBody::worker(conn, exchange),
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = head.status;
-    let headers = response.headers_mut();
-    std::mem::swap(headers, &mut parts.headers);
-    if let Some(length) = head.length.filter(|_| !told) {
-        headers.insert(CONTENT_LENGTH, length.into());
-    }
-    if head.close {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if !head.server {
-        headers.append(SERVER, HeaderValue::from_static(crate::SOFTWARE));
-    }
-    if let Some(reason) = head.reason
-        && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason)
-    {
-        response.extensions_mut().insert(reason);
-    }
-    response
-}
-
-/// A page of ours.
-fn page(conn: &Rc<Conn>, refusal: &Refusal) -> Response<ResponseBody> {
-    named(reply::page(refusal).map(|text: Bytes| ResponseBody::whole(conn, text, true)))
-}
-
-/// With the `Server` header.
-fn named(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
-    response.headers_mut().insert(SERVER, HeaderValue::from_static(crate::SOFTWARE));
-    response
 }

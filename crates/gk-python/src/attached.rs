@@ -33,7 +33,7 @@ impl<'p> Attached<'p> {
     /// Takes an owned reference, or the raised exception when the pointer is null.
     pub(crate) fn owned(self, raw: *mut ffi::PyObject) -> Result<Object<'p>, PyError<'p>> {
         match NonNull::new(raw) {
-            Some(raw) => Ok(Object { raw, py: self }),
+            Some(raw) => Ok(Object::new(raw, self)),
             None => Err(PyError::take(self)),
         }
     }
@@ -191,6 +191,43 @@ impl<'p> Attached<'p> {
     pub fn thread_ident(self) -> u64 {
         // SAFETY: no arguments.
         unsafe { ffi::PyThread_get_thread_ident() as u64 }
+    }
+
+    /// CPython's number of the calling thread's state in this interpreter.
+    pub fn state_id(self) -> u64 {
+        // SAFETY: attached, so there is a current thread state.
+        let state = unsafe { ffi::PyThreadState_Get() };
+        // SAFETY: a live thread state.
+        unsafe { ffi::PyThreadState_GetID(state) as u64 }
+    }
+
+    /// What each thread of this interpreter executes: the number of its thread state and its frame. Only where there is a
+    /// GIL; without one it gives nothing, as the other threads would run on while they are looked at.
+    pub fn frames(self) -> Vec<(u64, Object<'p>)> {
+        let mut found = Vec::new();
+        if cfg!(Py_GIL_DISABLED) && !self.has_gil() {
+            return found;
+        }
+        // SAFETY: attached to this interpreter.
+        let mut state = unsafe { ffi::PyInterpreterState_ThreadHead(self.interpreter) };
+        while !state.is_null() {
+            // SAFETY: a live state of this interpreter: threads give theirs up while they hold the GIL, which this one has
+            // without a break, as nothing in this loop runs Python code.
+            let frame = unsafe { ffi::PyThreadState_GetFrame(state) };
+            // SAFETY: as above.
+            let id = unsafe { ffi::PyThreadState_GetID(state) } as u64;
+            if let Some(raw) = NonNull::new(frame.cast()) {
+                found.push((id, Object::new(raw, self)));
+            }
+            // SAFETY: as above.
+            state = unsafe { ffi::PyThreadState_Next(state) };
+        }
+        found
+    }
+
+    fn has_gil(self) -> bool {
+        let asked = self.import("sys").and_then(|sys| sys.call_method("_is_gil_enabled", &[]));
+        asked.and_then(|answer| answer.truth()).unwrap_or(true)
     }
 
     /// Raises an exception (a class or `None` to take a pending one back) in another thread of this interpreter the

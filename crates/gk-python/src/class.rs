@@ -2,6 +2,7 @@
 //! between interpreters. Methods take positional arguments; a panic in one becomes a `SystemError`.
 
 use crate::attached::Attached;
+use crate::balance::Held;
 use crate::entry::{Arguments, arguments, guard};
 use crate::error::{Builtin, PyError};
 use crate::object::Object;
@@ -129,6 +130,7 @@ impl<'p, T: Class> Type<'p, T> {
         let place = unsafe { &raw mut (*raw.cast::<Instance<T>>()).value };
         // SAFETY: `place` is valid for writes and aligned by CPython's allocator (16 bytes).
         unsafe { place.write(value) };
+        Held::Instance.taken();
         Ok(object)
     }
 
@@ -150,6 +152,7 @@ unsafe fn value_of<'o, T>(raw: *mut ffi::PyObject) -> &'o T {
 }
 
 extern "C" fn dealloc<T: Class>(raw: *mut ffi::PyObject) {
+    Held::Instance.given_back();
     // SAFETY: CPython calls this once, attached, when the last reference goes.
     let kind = unsafe { ffi::Py_TYPE(raw) };
     // SAFETY: the instance was initialised by `instance` before anyone saw it.

@@ -1,6 +1,7 @@
 //! [`Kept`]: a reference without an attachment, turned back into an object under a new one.
 
 use crate::attached::Attached;
+use crate::balance::Held;
 use crate::object::Object;
 use pyo3_ffi as ffi;
 use std::ptr::NonNull;
@@ -37,7 +38,7 @@ impl Kept {
         self.belongs(py);
         // SAFETY: a live reference of this interpreter, and the thread is attached to it.
         unsafe { ffi::Py_INCREF(self.raw.as_ptr()) };
-        Object { raw: self.raw, py }
+        Object::new(self.raw, py)
     }
 
     /// The length of a `list`, 0 for anything else, without touching its reference count: several threads may ask at once
@@ -58,6 +59,7 @@ impl Kept {
     /// Gives the reference back.
     pub fn release(self, py: Attached<'_>) {
         self.belongs(py);
+        Held::Kept.given_back();
         // SAFETY: this value owned one reference; it is not used again.
         unsafe { ffi::Py_DECREF(self.raw.as_ptr()) };
     }

@@ -7,6 +7,7 @@
 //! * [`error`]: a raised exception as a value.
 //! * [`class`]: Python types whose instances carry a Rust value.
 //! * [`gil`]: how long threads wait for a GIL, and for whom.
+//! * [`balance`]: how many references are held, for tests.
 //! * [`entry`]: the doors from Python into this library, where panics stop.
 //!
 //! Words: a thread is **attached** to an interpreter when it may call Python there (it holds that interpreter's GIL where
@@ -20,6 +21,7 @@
 //! * Sub-interpreters get their first thread state from the creating thread, and 3.12 wants it kept.
 
 pub mod attached;
+pub mod balance;
 pub mod class;
 pub mod entry;
 pub mod error;

@@ -2,6 +2,7 @@
 //! one that may.
 
 use crate::attached::Attached;
+use crate::balance::Held;
 use crate::error::PyError;
 use crate::kept::Kept;
 use pyo3_ffi as ffi;
@@ -19,6 +20,7 @@ pub struct Object<'p> {
 
 impl Drop for Object<'_> {
     fn drop(&mut self) {
+        Held::Object.given_back();
         // SAFETY: an owned reference, and `py` says the thread is attached.
         unsafe { ffi::Py_DECREF(self.raw.as_ptr()) }
     }
@@ -28,7 +30,7 @@ impl Clone for Object<'_> {
     fn clone(&self) -> Self {
         // SAFETY: a live reference under attachment.
         unsafe { ffi::Py_INCREF(self.raw.as_ptr()) };
-        Self { raw: self.raw, py: self.py }
+        Self::new(self.raw, self.py)
     }
 }
 
@@ -37,7 +39,14 @@ impl<'p> Object<'p> {
         self.raw.as_ptr()
     }
 
+    /// Takes a reference over.
+    pub(crate) fn new(raw: NonNull<ffi::PyObject>, py: Attached<'p>) -> Self {
+        Held::Object.taken();
+        Self { raw, py }
+    }
+
     pub(crate) fn into_raw(self) -> *mut ffi::PyObject {
+        Held::Object.given_back();
         let raw = self.raw.as_ptr();
         std::mem::forget(self);
         raw
@@ -50,6 +59,8 @@ impl<'p> Object<'p> {
 
     /// A reference that may outlive the attachment.
     pub fn keep(self) -> Kept {
+        Held::Object.given_back();
+        Held::Kept.taken();
         let interpreter = self.py.interpreter();
         let raw = self.raw;
         std::mem::forget(self);
@@ -241,7 +252,7 @@ impl<'p> Object<'p> {
         // SAFETY: live; something that is no iterator cannot come here through `iter`.
         let raw = unsafe { ffi::PyIter_Next(self.raw()) };
         match NonNull::new(raw) {
-            Some(raw) => Ok(Some(Object { raw, py: self.py })),
+            Some(raw) => Ok(Some(Object::new(raw, self.py))),
             None => PyError::pending(self.py).map_or(Ok(None), Err),
         }
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use gk_python::gil::{self, Exactness, Holder, ThreadWatch, Wait, Waited};
-use gk_python::{Attached, Interpreter, ThreadStates, entry, version};
+use gk_python::{Attached, Gil, Interpreter, ThreadStates, entry, version};
 use gk_sys::clock::{monotonic_nanos, thread_cpu_nanos};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -211,7 +211,7 @@ fn interpreters_that_share_a_gil_are_recognised_as_such() {
         assert_eq!(gil::measure(py), Exactness::Exact);
         let main = Interpreter::current(py);
         ThreadStates::lead(py, |states| {
-            let other = states.create(main).unwrap();
+            let other = states.create(main, Gil::Shared).unwrap();
             states.attach(other, |py| assert_eq!(gil::recognise(py), Exactness::Exact));
             states.end(main, other);
             states.attach(main, |py| assert_eq!(gil::recognise(py), Exactness::Exact));
@@ -240,11 +240,30 @@ fn without_a_gil_there_is_nothing_to_wait_for() {
 #[test]
 fn where_the_server_takes_the_gil_itself_is_counted_apart() {
     with_gil(|py| {
-        assert_eq!(gil::measure(py), Exactness::Exact);
+        // Before any GIL is known these are all there is: the lower bound.
         let before = gil::waited();
         py.detach(|| ());
         let after = gil::waited();
         assert_eq!(after.own_times, before.own_times + 1);
         assert!(after.own > before.own);
+        assert_eq!(gil::measure(py), Exactness::Exact);
+        let main = Interpreter::current(py);
+        // The thread that holds on makes the attach of the other one wait: inside the server, not inside the application.
+        py.detach(|| {
+            let heavy = measured(main, |py| call(py, "hold", 0.1));
+            let light = std::thread::spawn(move || {
+                let mut states = ThreadStates::new();
+                for _ in 0..20 {
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                    states.attach(main, |_| ());
+                }
+                states.give_up();
+                gil::waited()
+            });
+            let light = light.join().unwrap();
+            heavy.join().unwrap();
+            assert!(light.nanos > 5_000_000 && light.inside_own == light.nanos, "{light:?}");
+            assert_eq!(light.own_times, 0);
+        });
     });
 }

@@ -35,6 +35,37 @@ pub fn out_of_memory_kills() -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
+/// What the calling process has used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// CPU seconds in user mode.
+    pub user: f64,
+    /// CPU seconds in the kernel.
+    pub system: f64,
+    /// Most resident memory ever, bytes.
+    pub max_resident: u64,
+}
+
+/// Of the calling process.
+pub fn own() -> Usage {
+    // SAFETY: plain data for which all-zero is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: a live local to be filled.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    Usage {
+        user: seconds(usage.ru_utime),
+        system: seconds(usage.ru_stime),
+        max_resident: usage.ru_maxrss as u64 * 1024,
+    }
+}
+
+/// Nanoseconds on CPU of a thread of this process, by the kernel's id.
+pub fn thread_cpu(thread: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
 /// The calling thread's run-queue delay: how long it could have run and was not running. The descriptor stays open, so that
 /// one reading is one system call.
 #[derive(Debug)]
@@ -82,6 +113,8 @@ mod tests {
         let first = run_delay(delay.descriptor()).unwrap();
         assert!(run_delay(delay.descriptor()).unwrap() >= first);
         assert_eq!(run_delay(-1), None);
+        assert!(own().user > 0.0 && own().max_resident > 100_000);
+        assert!(thread_cpu(crate::clock::thread_id()).unwrap() > 0);
         assert!(thread_cpu_seconds().is_some_and(|(user, system)| (0.0..60.0).contains(&(user + system))));
     }
 }

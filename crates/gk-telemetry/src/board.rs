@@ -230,7 +230,9 @@ impl<W: Deref<Target = Words>> Board<W> {
         let Some(slot) = self.slot(index) else { return };
         let hash = words::hash(begin.path);
         let before = slot[slot::PLACE].load(Relaxed);
-        let route = if slot[slot::PATH_HASH].load(Relaxed) == hash {
+        // The path of the request before is the commonest one; then its text stands there already, too.
+        let same = slot[slot::PATH_HASH].load(Relaxed) == hash;
+        let route = if same {
             (before >> 16) as u16
         } else {
             let mut name = [0; route::LONGEST];
@@ -250,7 +252,9 @@ impl<W: Deref<Target = Words>> Board<W> {
             slot[slot::QUEUE].store(begin.queue, Relaxed);
             slot[slot::CPU_BEGUN].store(begin.cpu, Relaxed);
             words::put_text(&slot[slot::METHOD], begin.method);
-            words::put_text(&slot[slot::PATH], begin.path);
+            if !same {
+                words::put_text(&slot[slot::PATH], begin.path);
+            }
             for word in [slot::GIL, slot::WAITS, slot::LONGEST_WAIT, slot::CULPRIT] {
                 slot[word].store(0, Relaxed);
             }

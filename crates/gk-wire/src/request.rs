@@ -2,6 +2,7 @@
 //! the borrowed view the worker reads. Names of headers are already in CGI form (`HTTP_ACCEPT`). No HTTP library here.
 
 use crate::frame::{self, WireError};
+use crate::response::Headers;
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +132,13 @@ impl<'o> RequestWriter<'o> {
         put_bytes(self.out, name);
         put_bytes(self.out, value);
         self.count += 1;
+    }
+
+    /// Environ entries made before.
+    pub fn pairs(&mut self, pairs: &Headers) {
+        let (bytes, count) = pairs.wire();
+        self.out.extend_from_slice(bytes);
+        self.count += count;
     }
 
     /// Ends the frame.

@@ -5,7 +5,7 @@ use crate::frame::{self, WireError};
 use crate::request::{Reader, put_bytes};
 use bytes::{BufMut, BytesMut};
 
-/// Headers in wire form, collected before the head's other facts are known.
+/// Pairs in wire form: headers collected before the head's other facts are known, environ entries that many requests share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     bytes: Vec<u8>,
@@ -16,6 +16,11 @@ impl Headers {
     /// With room for the headers of an ordinary response.
     pub fn with_room() -> Self {
         Self { bytes: Vec::with_capacity(240), count: 0 }
+    }
+
+    /// The bytes and how many pairs they are.
+    pub(crate) fn wire(&self) -> (&[u8], u16) {
+        (&self.bytes, self.count)
     }
 
     /// Adds one.

@@ -40,6 +40,8 @@ pub(crate) type AtHand = (Arc<[u8]>, Arc<NumberedProfile>);
 pub(crate) struct Slot {
     /// Microseconds since `Engine::started` at which it took its request, plus one; 0 when idle.
     pub(crate) since: AtomicU64,
+    /// CPython's number of the thread's state in the interpreter it serves in.
+    pub(crate) state: AtomicU64,
     /// CPython's number of the interpreter it serves in.
     pub(crate) interpreter: AtomicI64,
     /// `threading.get_ident()` of the thread.

@@ -2,11 +2,13 @@
 //!
 //! * here: the scoreboard itself, what is exact about it, and the waits.
 //! * `request`: what one request took, split into CPU, GIL, run queue and the rest.
+//! * `metrics`: the same for the application, under mod_wsgi's names.
 //! * `threads`: the application's own threads, as causes of waits.
 //!
 //! There is one per process, in a static: the listener for waits is called on threads that have nothing else in hand, while
 //! CPython holds a mutex. So nothing on that path locks, allocates or can panic.
 
+mod metrics;
 mod request;
 mod threads;
 
@@ -18,6 +20,7 @@ use gk_sys::clock;
 use gk_sys::words::SharedWords;
 use gk_telemetry::{Board, GilMode, Identity, Route, Wait};
 use gk_wire::setup::WorkerSetup;
+use gk_wsgi::metrics::Question;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +33,7 @@ static MEASURE: OnceLock<Measure> = OnceLock::new();
 pub(crate) struct Measure {
     board: Board<SharedWords>,
     threads: Threads,
+    window: metrics::Window,
     /// Whose waits are caused by threads of the server that serve no request.
     server: Route,
     exact: AtomicBool,
@@ -60,12 +64,14 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
         server: board.thread(b"(server)"),
         board,
         threads: Threads::new(),
+        window: metrics::Window::default(),
         exact: AtomicBool::new(false),
         begun: Instant::now(),
         begun_at: clock::monotonic_nanos(),
     };
     if MEASURE.set(measure).is_ok() {
         gil::listen(waited);
+        gk_wsgi::metrics::provide(answer);
     }
     Ok(())
 }
@@ -81,6 +87,19 @@ fn waited(wait: &gil::Wait) {
         Holder::Thread(id) => measure.threads.route(id),
     };
     measure.board.waited(&Wait { slot, group, ns: wait.nanos, whole: wait.whole, server: wait.own, culprit });
+}
+
+/// What the application asks for.
+fn answer(question: Question) -> Option<String> {
+    let measure = MEASURE.get()?;
+    match question {
+        Question::Start => {
+            measure.start_recording();
+            None
+        }
+        Question::Requests => Some(measure.request_metrics().to_string()),
+        Question::Process => Some(measure.process_metrics().to_string()),
+    }
 }
 
 /// What a request thread works on, as the word that waits are told of: its slot and its application group.

@@ -133,28 +133,29 @@ fn name_threads(engine: &Engine, states: &mut ThreadStates) {
 }
 
 fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
-    // Thread, interpreter, what it serves.
-    let busy: Vec<(u64, i64, String)> = engine
+    // The thread and its state, the interpreter, what it serves.
+    let busy: Vec<((u64, u64), i64, String)> = engine
         .slots
         .iter()
         .filter(|slot| slot.since.load(Ordering::Acquire) != 0)
         .map(|slot| {
             let serves = slot.interpreter.load(Ordering::Relaxed);
-            (slot.ident.load(Ordering::Relaxed), serves, describe(engine, slot))
+            let thread = (slot.ident.load(Ordering::Relaxed), slot.state.load(Ordering::Relaxed));
+            (thread, serves, describe(engine, slot))
         })
         .collect();
     let several_gils = engine.groups.gil_mode() == "own";
     let mut text = sentence.to_owned();
     for (_, group) in engine.groups.all() {
         let here = busy.iter().filter(|(_, serves, _)| *serves == group.interpreter.id());
-        let idents: Vec<u64> = here.map(|(ident, ..)| *ident).collect();
-        if idents.is_empty() {
+        let threads: Vec<(u64, u64)> = here.map(|(thread, ..)| *thread).collect();
+        if threads.is_empty() {
             continue;
         }
         for (ident, stack) in
-            states.attach(group.interpreter, |py| group.application.stacks(py, &idents, several_gils))
+            states.attach(group.interpreter, |py| group.application.stacks(py, &threads, several_gils))
         {
-            let what = busy.iter().find(|(i, ..)| *i == ident).map_or("", |(.., what)| what);
+            let what = busy.iter().find(|((i, _), ..)| *i == ident).map_or("", |(.., what)| what);
             text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));
         }
     }

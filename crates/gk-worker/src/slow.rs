@@ -69,10 +69,10 @@ pub(crate) fn stack(
     let serves = slot.interpreter.load(Ordering::Relaxed);
     let (name, group) = engine.groups.all().into_iter().find(|(_, g)| g.interpreter.id() == serves)?;
     let several_gils = engine.groups.gil_mode() == "own";
-    let idents = [slot.ident.load(Ordering::Relaxed)];
+    let threads = [(slot.ident.load(Ordering::Relaxed), slot.state.load(Ordering::Relaxed))];
     let stacks = states.attach(group.interpreter, |py| {
         // With this GIL held the request can end, but its thread cannot take another one in Python.
-        let stacks = group.application.stacks(py, &idents, several_gils);
+        let stacks = group.application.stacks(py, &threads, several_gils);
         (slot.since.load(Ordering::Acquire) == since).then_some(stacks)
     })?;
     let mut stack = stacks.into_iter().next().map(|(_, text)| text.trim_end().to_owned())?;

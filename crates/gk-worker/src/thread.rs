@@ -53,6 +53,7 @@ fn serve_batch(
     states.attach(group.interpreter, |py| {
         let slot = &engine.slots[index];
         slot.ident.store(py.thread_ident(), Ordering::Relaxed);
+        slot.state.store(py.state_id(), Ordering::Relaxed);
         slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);
         let mut next = Some(job);
         while let Some(job) = next {
@@ -74,7 +75,7 @@ fn serve_one(
     slot: &Slot,
     index: usize,
     measured: &mut Option<ThreadMeasure>,
-    begun: Option<Begun>,
+    mut begun: Option<Begun>,
     link: &Arc<Link>,
     group: &Group,
     job: &Job,
@@ -88,14 +89,6 @@ fn serve_one(
     if !job.profile.profile.ignore_activity {
         engine.counters.last_activity.store(now, Ordering::Relaxed);
     }
-    let begun = match measured {
-        Some(measured) => {
-            let begun = begun.or_else(|| begin(measured, group, job, started));
-            measured.entered();
-            begun
-        }
-        None => None,
-    };
     let mut outcome = Outcome::default();
     let served: Arc<dyn Exchange> =
         Arc::new(Served { link: Arc::clone(link), exchange: Arc::clone(&job.exchange) });
@@ -103,6 +96,10 @@ fn serve_one(
     if !job.exchange.is_gone()
         && let Ok(request) = RequestView::decode(&job.payload)
     {
+        if let Some(measured) = measured {
+            begun = begun.or_else(|| Some(measured.begin(&request, group.measured, started)));
+            measured.entered();
+        }
         let call = Call {
             profile: &job.profile,
             request,

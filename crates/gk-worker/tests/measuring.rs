@@ -46,6 +46,11 @@ def application(environ, start_response):
         thread.start()
     elif path == "/echo":
         body = environ["wsgi.input"].read()
+    elif path == "/metrics":
+        import json, mod_wsgi
+        if environ["QUERY_STRING"]:
+            mod_wsgi.start_recording_metrics()
+        body = json.dumps([mod_wsgi.request_metrics(), mod_wsgi.process_metrics()]).encode()
     elif path == "/raise":
         raise ValueError("x")
     start_response("200 OK", [])
@@ -240,5 +245,32 @@ fn a_slow_request_is_reported_with_its_stack_and_any_other_when_asked_for() {
             assert!(!asked.slow && asked.request == u64::from(slow), "{asked:?}");
         }
         front.await_all(&[slow]);
+    });
+}
+
+#[test]
+fn the_application_sees_its_own_figures() {
+    measured(2, "", |front| {
+        let ask = |front: &mut Front, path: &str| -> serde_json::Value {
+            serde_json::from_slice(&front.get(path).body).unwrap()
+        };
+        assert_eq!(ask(front, "/metrics"), serde_json::json!([null, null]));
+        ask(front, "/metrics?start");
+        all(front, &["/sleep"]);
+        assert_eq!(front.get("/raise").status, 500);
+        finished(front, 4);
+        let both = ask(front, "/metrics");
+        let (requests, process) = (&both[0], &both[1]);
+        assert_eq!(
+            (&requests["request_count"], &requests["status_5xx"]),
+            (&3.into(), &1.into()),
+            "{requests}"
+        );
+        assert_eq!(requests["application_time_buckets"].as_array().unwrap().len(), 65);
+        let mean = requests["application_time"].as_f64().unwrap();
+        assert!(mean > 0.06 && mean < 0.3, "{requests}");
+        assert_eq!(requests["gil_wait_exact"], true);
+        assert_eq!(process["request_threads"], 2);
+        assert!(process["memory_rss"].as_u64() > Some(1 << 20) && process["threads"].as_array().is_some());
     });
 }

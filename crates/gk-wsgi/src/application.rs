@@ -249,16 +249,17 @@ impl Application {
         read().unwrap_or_default()
     }
 
-    /// The Python stacks of threads (by `threading.get_ident()`) in this interpreter. `several_gils`: another interpreter
-    /// of the process has another GIL.
-    pub fn stacks(&self, py: Attached<'_>, idents: &[u64], several_gils: bool) -> Vec<(u64, String)> {
+    /// The Python stacks of threads in this interpreter, each given by its `threading.get_ident()` and the number of its
+    /// thread state. `several_gils`: another interpreter of the process has another GIL.
+    pub fn stacks(&self, py: Attached<'_>, threads: &[(u64, u64)], several_gils: bool) -> Vec<(u64, String)> {
         let read = || -> Result<Vec<(u64, String)>, PyError<'_>> {
-            let idents = idents.iter().map(|i| py.int(*i as i64)).collect::<Result<Vec<_>, _>>()?;
+            let pair = |(i, s): &(u64, u64)| py.tuple(&[py.int(*i as i64)?, py.int(*s as i64)?]);
+            let threads = threads.iter().map(pair).collect::<Result<Vec<_>, _>>()?;
             let rows = self
                 .runtime
                 .stacks
                 .bind(py)
-                .call(&[&py.list(&idents)?, &py.bool(several_gils)])?
+                .call(&[&py.list(&threads)?, &py.bool(several_gils)])?
                 .to_tuple()?;
             (0..rows.size()?)
                 .map(|i| {

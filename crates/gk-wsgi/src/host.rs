@@ -1,6 +1,7 @@
 //! What the worker does for Python code of `runtime.py`: one object called `host` in each interpreter.
 
 use crate::active::{self, Tracking};
+use crate::metrics::{self, Question};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Class, Method, Object, PyError};
@@ -75,6 +76,18 @@ impl Class for Host {
             name: c"track",
             doc: c"track(requests, /)\n--\n\nFrom now on, each running request has a dict of its own in this dict.",
         },
+        Method {
+            name: c"frames",
+            doc: c"frames()\n--\n\n(number of the thread state, frame) of each thread that runs code here. Needs a GIL.",
+        },
+        Method {
+            name: c"references",
+            doc: c"references()\n--\n\n(objects, kept, instances) this library holds; None where they are not counted.",
+        },
+        Method {
+            name: c"metrics",
+            doc: c"metrics(question, /)\n--\n\n0: a window begins; 1: requests, 2: process, as JSON or None.",
+        },
     ];
 
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
@@ -82,6 +95,28 @@ impl Class for Host {
         match (index, args) {
             (1, []) => return active::request_id(py, &self.tracking),
             (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
+            (4, []) => {
+                let Some(held) = gk_python::balance::held() else { return Ok(py.none()) };
+                let counts = held.iter().map(|count| py.int(*count)).collect::<Result<Vec<_>, _>>()?;
+                return py.tuple(&counts);
+            }
+            (3, []) => {
+                let pair = |(state, frame)| py.tuple(&[py.int(state as i64)?, frame]);
+                let pairs = py.frames().into_iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+                return py.list(&pairs);
+            }
+            (5, [question]) => {
+                let question = match question.index()? {
+                    0 => Question::Start,
+                    1 => Question::Requests,
+                    _ => Question::Process,
+                };
+                // It reads a page and /proc: others may run meanwhile.
+                return match py.detach(|| metrics::ask(question)) {
+                    Some(json) => py.str(&json),
+                    None => Ok(py.none()),
+                };
+            }
             _ => {}
         }
         let [level, text, rest @ ..] = args else {

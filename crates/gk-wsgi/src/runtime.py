@@ -303,6 +303,35 @@ class WatchedRequest:
         publish("request_finished", event, event_callbacks)
 
 
+def start_recording_metrics():
+    """Begins the window of request_metrics(); both give None before."""
+    host.metrics(0)
+
+
+def metrics(question):
+    text = host.metrics(question)
+    if text is None:
+        return None
+    import json
+
+    return json.loads(text)
+
+
+def request_metrics():
+    """What was measured of requests since the last call, in this process; None where nothing is recorded."""
+    return metrics(1)
+
+
+def process_metrics():
+    """What this process has done and used since it began; None where nothing is recorded."""
+    return metrics(2)
+
+
+def server_metrics():
+    """None: there is no scoreboard of a server above the processes here."""
+    return None
+
+
 def stopping(reason):
     """Tells the application that its process ends, while its interpreter is fully alive."""
     event = {"shutdown_reason": reason}
@@ -391,39 +420,17 @@ def held_up():
     return f"{names}{functions}"
 
 
-def stacks(idents, several_gils):
-    """The Python stacks of these threads of this interpreter, as text by thread."""
-    if several_gils:
-        return stacks_beside_other_gils(idents)
+def stacks(threads, several_gils):
+    """The Python stacks of these threads (ident, number of its thread state) of this interpreter, as text by ident."""
     import traceback
 
-    frames = sys._current_frames()
-    return [
-        (ident, "".join(traceback.format_stack(frames[ident]))) for ident in idents if ident in frames
-    ]
-
-
-def stacks_beside_other_gils(idents):
-    """The same where interpreters with their own GILs run beside: `sys._current_frames()` would look into those, too."""
-    import faulthandler
-    import os
-    import re
-
-    descriptor = os.memfd_create("stacks")
-    try:
-        faulthandler.dump_traceback(descriptor)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        with open(descriptor, errors="replace", closefd=False) as file:
-            text = file.read()
-    finally:
-        os.close(descriptor)
-    found = []
-    for part in re.split(r"^(?=(?:Current t|T)hread 0x)", text, flags=re.M):
-        head = re.match(r"(?:Current t|T)hread (0x[0-9a-f]+)", part)
-        if head and int(head[1], 16) in idents:
-            lines = part.splitlines()[1:]
-            found.append((int(head[1], 16), "\n".join(reversed(lines))))
-    return found
+    if several_gils:
+        # sys._current_frames() would look into the interpreters beside this one, whose GILs this thread does not hold.
+        by_state = dict(host.frames())
+        frames = {ident: by_state[state] for ident, state in threads if state in by_state}
+    else:
+        frames = sys._current_frames()
+    return [(ident, "".join(traceback.format_stack(frames[ident]))) for ident, _ in threads if ident in frames]
 
 
 class LogHandler:
@@ -533,6 +540,10 @@ def prepare():
         "RequestTimeout": RequestTimeout,
         "LogHandler": LogHandler,
         "request_data": request_data,
+        "start_recording_metrics": start_recording_metrics,
+        "request_metrics": request_metrics,
+        "process_metrics": process_metrics,
+        "server_metrics": server_metrics,
         "subscribe_events": subscribe_events,
         "subscribe_shutdown": subscribe_shutdown,
         "subscribe_signals": subscribe_signals,
@@ -551,6 +562,8 @@ def prepare():
     gilkeeper.__dict__.update(shared, gil_mode=facts["gil_mode"], version=facts["version"])
     gilkeeper.__dict__["switch_interval"] = switch_interval
     gilkeeper.__dict__["active_requests"] = list_active_requests
+    # For tests of the server itself.
+    gilkeeper.__dict__["_references"] = host.references
 
 
 prepare()

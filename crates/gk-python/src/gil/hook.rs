@@ -71,6 +71,7 @@ pub struct Waited {
     /// Nanoseconds of `nanos` that were spent where this server takes the GIL itself.
     pub inside_own: u64,
     /// Nanoseconds that taking the GIL took where this server does it itself, measured from outside: mod_wsgi's definition.
+    /// Counted while no GIL is known; afterwards `inside_own` says it better.
     pub own: u64,
     /// How often that was.
     pub own_times: u64,
@@ -127,35 +128,23 @@ pub(super) fn watch_delay(descriptor: Option<RawFd>) {
     CELLS.with(|cells| cells.delay_descriptor.set(descriptor.unwrap_or(-1)));
 }
 
-/// Times one place where this server itself takes a GIL; for `ThreadStates` and `Attached::detach`.
-pub struct OwnAcquire(u64);
-
-/// Runs `take`, which takes a GIL, and counts the time as this server's own waiting.
-pub fn in_own_acquire<R>(take: impl FnOnce() -> R) -> R {
-    let own = OwnAcquire::begin();
+/// Runs `take`, which takes a GIL, as this server's own waiting. Where waits are exact they say how long it took; elsewhere
+/// it is timed from outside.
+pub(crate) fn in_own_acquire<R>(take: impl FnOnce() -> R) -> R {
+    let begun = if KNOWN_COUNT.load(Ordering::Relaxed) == 0 { monotonic_nanos() } else { 0 };
+    CELLS.with(|cells| cells.own.set(true));
     let result = take();
-    drop(own);
-    result
-}
-
-impl OwnAcquire {
-    fn begin() -> Self {
-        CELLS.with(|cells| cells.own.set(true));
-        Self(monotonic_nanos())
-    }
-}
-
-impl Drop for OwnAcquire {
-    fn drop(&mut self) {
-        let nanos = monotonic_nanos().saturating_sub(self.0);
-        CELLS.with(|cells| {
-            cells.own.set(false);
+    CELLS.with(|cells| {
+        cells.own.set(false);
+        if begun != 0 {
+            let nanos = monotonic_nanos().saturating_sub(begun);
             let mut figures = cells.figures.get();
             figures.own = figures.own.wrapping_add(nanos);
             figures.own_times = figures.own_times.wrapping_add(1);
             cells.figures.set(figures);
-        });
-    }
+        }
+    });
+    result
 }
 
 // === what `probe` needs ===

@@ -15,7 +15,7 @@ use gk_wsgi::call::Outcome;
 use std::time::Instant;
 
 /// Nanoseconds for which a reading of the CPU clock is young.
-const CPU_EVERY: u64 = 100_000;
+const CPU_EVERY: u64 = 200_000;
 /// Nanoseconds for which a reading of the run-queue delay is young.
 const DELAY_EVERY: u64 = 1_000_000;
 
@@ -27,6 +27,10 @@ pub(crate) struct ThreadMeasure {
     /// The last readings: when, and what.
     cpu: (u64, u64),
     delay: (u64, u64),
+    /// What the monotonic clock lacks to be the wall clock, in nanoseconds.
+    epoch: u64,
+    /// The word of what it works on that waits are told of.
+    work: u64,
     /// Mean nanoseconds of a request here (exponential).
     mean: u64,
 }
@@ -48,7 +52,7 @@ impl ThreadMeasure {
         measure.board.set_tid(slot, clock::thread_id());
         let watch = ThreadWatch::new();
         gil::set_work(pack(slot, 0));
-        Self { measure, slot, watch, cpu: (0, 0), delay: (0, 0), mean: 0 }
+        Self { measure, slot, watch, cpu: (0, 0), delay: (0, 0), epoch: 0, work: 0, mean: 0 }
     }
 
     /// A request was taken at that moment; the thread need not be attached yet.
@@ -56,6 +60,8 @@ impl ThreadMeasure {
         let now = self.measure.at(taken);
         if self.mean > CPU_EVERY || now.saturating_sub(self.cpu.0) > CPU_EVERY {
             self.cpu = (now, clock::thread_cpu_nanos());
+            // The two clocks drift apart only when the wall clock is set.
+            self.epoch = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
         }
         if self.mean > DELAY_EVERY || now.saturating_sub(self.delay.0) > DELAY_EVERY {
             self.delay = (now, self.watch.run_delay().unwrap_or(0));
@@ -68,7 +74,7 @@ impl ThreadMeasure {
             cpu: self.cpu.1 + now.saturating_sub(self.cpu.0),
             delay: self.delay.1,
             server: queued.saturating_sub(arrived),
-            queue: (clock::epoch_micros() * 1000).saturating_sub(queued),
+            queue: (self.epoch + now).saturating_sub(queued),
         };
         let path = request.texts.uri.split(|byte| *byte == b'?').next().unwrap_or_default();
         self.measure.board.begin(
@@ -84,7 +90,11 @@ impl ThreadMeasure {
                 path,
             },
         );
-        gil::set_work(pack(self.slot, group));
+        let work = pack(self.slot, group);
+        if self.work != work {
+            self.work = work;
+            gil::set_work(work);
+        }
         begun
     }
 
@@ -108,7 +118,7 @@ impl ThreadMeasure {
         self.mean = self.mean - self.mean / 8 + wall / 8;
         let waits = Waits::between(&begun.waited, &gil::waited());
         let gil = if self.measure.is_exact() { waits.nanos } else { waits.own };
-        if wall > CPU_EVERY / 2 || ended.saturating_sub(self.cpu.0) > CPU_EVERY {
+        if wall > CPU_EVERY / 4 || ended.saturating_sub(self.cpu.0) > CPU_EVERY {
             self.cpu = (ended, clock::thread_cpu_nanos());
         }
         let most = wall.saturating_sub(gil);

@@ -302,7 +302,9 @@ pub fn with_other_setup(
         ToWorkerFrame::Profile { number: 1, json: &serde_json::to_vec(&profile).unwrap() }.encode(&mut out);
         front.send(&out);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(&mut front)));
-        front.tell(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        // The test may have stopped it already.
+        let stop = control::encode(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        let _ = fds::send(&front.control, &stop, &[]);
         (outcome, front)
     });
     let code = gk_python::entry::embed(|py| gk_worker::run_measured(py, control, setup, given));
