@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import socket
 import threading
@@ -20,11 +21,19 @@ HERE = Path(__file__).resolve().parent
 ATTACK = "<img src=x onerror=document.title='attacked'>"
 
 
+def picture(page: Page, name: str) -> None:
+    """Takes one of the documentation's pictures, when GILKEEPER_PICTURES says where they are put."""
+    folder = os.environ.get("GILKEEPER_PICTURES")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
 class Watched(Gilkeeper):
     """A server with its admin pages on a port of their own."""
 
-    def __init__(self) -> None:
-        super().__init__([HERE / "shop.py"], arguments=["{app}/shop.py", "--processes", "2", "--threads", "4"], name="browser")
+    def __init__(self, file: Path = HERE / "shop.py", threads: int = 4, *more: str) -> None:
+        arguments = [f"{{app}}/{file.name}", "--processes", "2", "--threads", str(threads), *more]
+        super().__init__([file], arguments=arguments, name="browser")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.admin = probe.getsockname()[1]

@@ -9,17 +9,14 @@ import signal
 import threading
 import urllib.error
 import urllib.request
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import harness
 import pytest
-from conftest import ATTACK, Watched
+from conftest import ATTACK, Watched, picture
 from playwright.sync_api import Page, expect
 
 PAGES = {"overview": 8, "gil": 5, "processes": 4, "requests": 0, "events": 0}
-# Where the documentation's pictures are put, when they are to be taken anew.
-PICTURES = os.environ.get("GILKEEPER_PICTURES")
 
 
 def drawn(page: Page) -> int:
@@ -49,6 +46,7 @@ def has_load(page: Page) -> None:
 def test_every_page_shows_live_figures(page: Page, name: str) -> None:
     has_load(page)
     open_page(page, name)
+    page.locator("#range").select_option("60")
     charts = PAGES[name]
     expect(page.locator("main canvas")).to_have_count(charts)
     harness.until(lambda: drawn(page) >= charts, f"{charts} charts of {name} are drawn", 20)
@@ -56,8 +54,7 @@ def test_every_page_shows_live_figures(page: Page, name: str) -> None:
         expect(page.locator(".badge").first).to_be_visible()
     else:
         expect(page.locator("main table").first).to_be_visible()
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+    picture(page, name)
 
 
 def test_a_chart_shows_values_under_the_pointer_and_by_the_keyboard(page: Page) -> None:
@@ -192,3 +189,11 @@ def test_other_sites_are_refused(server: Watched) -> None:
             urllib.request.urlopen(request, timeout=10)
         assert refused.value.code == 403
         refused.value.close()
+
+
+def test_the_terminal_shows_the_same(server: Watched, load: None) -> None:
+    told = server.tell("top", "--once")
+    assert told.returncode == 0, told.stderr
+    assert "requests/s" in told.stdout and "/checkout" in told.stdout
+    telemetry = server.status()["telemetry"]
+    assert telemetry["groups"]["default"]["point"]["threads"] > 0

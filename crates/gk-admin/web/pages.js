@@ -198,7 +198,7 @@ function gil(place, app) {
       const waits = past.pairs.filter((pair) => pair.seconds > 0).slice(0, 15);
       fill(pairs, table([
         ["made wait", (p) => p.culprit, "text"], ["who waited", (p) => p.victim, "text"],
-        ["waited", (p) => per(p.seconds), "number"], ["waits", (p) => p.waits, "number"],
+        ["waited", (p) => per(p.seconds), "number"], ["times", (p) => p.waits, "number"],
       ], waits, "Nobody waited for anybody.", "Who makes whom wait"));
       const named = Object.entries(past.routes).map(([name, sums]) => ({ name, ...sums }));
       named.sort((a, b) => b.caused - a.caused);

@@ -78,11 +78,37 @@ pub fn command() -> Command {
                 .arg(root())
                 .arg(flag("now").help("Do not wait for requests")),
         )
+        .subcommand(doctor().arg(format("text").help("How to print the report")))
         .subcommand(
             Command::new("explain")
                 .about("Explain a message code")
                 .arg(Arg::new("code").value_name("WSGInnnn").required(true)),
         )
+}
+
+fn doctor() -> Command {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let many = |arg: Arg| arg.action(ArgAction::Append);
+    Command::new("doctor")
+        .about("Import an application in every kind of interpreter and say what does not work there")
+        .arg(
+            Arg::new("script")
+                .value_name("SCRIPT")
+                .required(true)
+                .help("A file (wsgi.py, site.wsgi) or package.module[:callable]"),
+        )
+        .arg(
+            many(option("for", "MODE", "The mode that must be safe for exit status 0 [default: all it has]"))
+                .value_parser(["sub-interpreter", "own-gil", "free-threading"]),
+        )
+        .arg(option("python", "PATH", "Python executable to examine it with [default: this one]"))
+        .arg(many(option("python-path", "DIR", "Directory put on sys.path")))
+        .arg(option("working-directory", "DIR", "Working directory, first on sys.path"))
+        .arg(option("callable-object", "NAME", "The callable it must have").alias("callable"))
+        .arg(many(option("import", "MODULE", "Import this one, too, as a request would")))
+        .arg(option("time-limit", "SECONDS", "For the import in one child [default: 60]"))
 }
 
 fn flag(name: &'static str) -> Arg {

@@ -6,6 +6,7 @@
 mod arguments;
 mod check;
 mod client;
+mod doctor;
 mod explain;
 mod load;
 mod options;
@@ -58,6 +59,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("top", given)) => top::run(given),
         Some(("reload", given)) => client::reload(given),
         Some(("stop", given)) => client::stop(given),
+        Some(("doctor", given)) => doctor::run(given, python),
         Some(("explain", given)) => explain::run(given),
         _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),
     };

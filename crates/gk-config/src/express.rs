@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::site::Site;
 use crate::source::Memory;
 use crate::{Surroundings, load_text};
+pub use script::script;
 pub use text::generate;
 
 /// What `serve` was asked for. Values are as typed: an option that was not given is `None` or empty. Names are those

@@ -132,6 +132,14 @@ fn find(group: &ProcessGroup, home: Option<&Path>, runtime: &PythonRuntime) -> R
     })
 }
 
+/// The executable that `--python` names: one without a slash is looked for on PATH, others are seen from `directory`.
+pub fn named(name: &str, directory: &Path) -> Option<PathBuf> {
+    match name.contains('/') {
+        false => on_path(Path::new(name)),
+        true => Some(directory.join(name)).filter(|path| path.is_file()),
+    }
+}
+
 fn on_path(name: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())

@@ -1,6 +1,6 @@
 //! A scoreboard written and read in one process: what was recorded is what is read, from one thread and from several.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 use gk_telemetry::board::{Begin, Board, BoardError, GilMode, Identity, Route, State, Wait};
 use gk_telemetry::{Layout, Record};

@@ -1,0 +1,277 @@
+//! `gilkeeper doctor`: imports the application in each kind of interpreter, in child processes, and says which extension
+//! module refuses, which one loses its C part or turns the GIL back on, and what to change.
+//!
+//! `study` decides what to try next, `trial` runs one child, `finding` and `conduct` make the report, `text` prints it.
+
+mod advice;
+mod conduct;
+mod event;
+mod finding;
+mod report;
+mod study;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trial;
+
+use crate::{Failure, print};
+use clap::ArgMatches;
+use event::Trial;
+use finding::Question;
+use gk_supervisor::PythonRuntime;
+use gk_supervisor::python::{self, PythonBuild, Pythons};
+use gk_sys::signal::{SIGINT, SIGTERM, Signals};
+use report::{Mode, Verdict};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+use study::{Job, Setting, Trials, What};
+
+pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
+    let patient = Patient::new(given, &runtime)?;
+    let impossible = impossible(patient.build);
+    let asked: Vec<Mode> = Mode::ALL
+        .into_iter()
+        .filter(|mode| {
+            given.get_many::<String>("for").is_some_and(|mut all| all.any(|one| one == mode.name()))
+        })
+        .collect();
+    let tried = Mode::ALL.into_iter().filter(|mode| {
+        (asked.is_empty() || asked.contains(mode)) && impossible.iter().all(|(no, _)| no != mode)
+    });
+    let settings: Vec<Setting> = tried
+        .flat_map(|mode| match mode {
+            Mode::SubInterpreter => vec![Setting::Shared],
+            Mode::OwnGil => vec![Setting::Own],
+            Mode::FreeThreading => vec![Setting::Free, Setting::Forced],
+        })
+        .collect();
+    // Ctrl-C reaches this process alone, and Python's own handler would run only after it has ended.
+    let signals = Signals::new(&[SIGINT, SIGTERM])
+        .map_err(|e| Failure::Failed(format!("signals cannot be caught: {e}")))?;
+    let mut trials = Trials::new();
+    loop {
+        let jobs = study::next(&trials, &settings);
+        if jobs.is_empty() {
+            break;
+        }
+        patient.examine(jobs, &mut trials, &signals)?;
+    }
+    patient.imports(&trials)?;
+    let question = Question {
+        script: &patient.shown,
+        executable: &patient.python.to_string_lossy(),
+        minor: patient.build.minor,
+        free_threaded: patient.build.free_threaded,
+        modes: &asked,
+        impossible: &impossible,
+    };
+    let report = finding::report(&trials, &question);
+    match given.get_one::<String>("format").map(String::as_str) {
+        Some("json") => {
+            let text = serde_json::to_string_pretty(&report)
+                .map_err(|e| Failure::Failed(format!("the report cannot be written: {e}")))?;
+            print(&text);
+        }
+        _ => print(&text::page(&report)),
+    }
+    debug_assert!(report.modes.iter().all(|m| !m.asked || !report.safe || m.verdict == Verdict::Safe));
+    Ok(i32::from(!report.safe))
+}
+
+/// The modes that this build cannot have.
+fn impossible(build: PythonBuild) -> Vec<(Mode, String)> {
+    let mut found = Vec::new();
+    if build.minor < 12 {
+        let why = format!("not possible with CPython 3.{}: it needs 3.12", build.minor);
+        found.push((Mode::OwnGil, why));
+    }
+    if !build.free_threaded {
+        let why = "this Python has a GIL for good; name a free-threaded build with --python".to_owned();
+        found.push((Mode::FreeThreading, why));
+    }
+    found
+}
+
+/// The application and the Python it is examined with.
+struct Patient {
+    python: PathBuf,
+    build: PythonBuild,
+    start_file: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    limit: Duration,
+    /// As it was named.
+    shown: String,
+    /// A file's path, or a module's name.
+    script: String,
+    module: bool,
+    callable: Option<String>,
+    also: Vec<String>,
+    home: PathBuf,
+    python_path: Vec<String>,
+}
+
+impl Patient {
+    fn new(given: &ArgMatches, runtime: &PythonRuntime) -> Result<Self, Failure> {
+        let here = std::env::current_dir()
+            .map_err(|e| Failure::Input(format!("the working directory cannot be told: {e}")))?;
+        let one = |name: &str| given.get_one::<String>(name).cloned();
+        let many = |name: &str| given.get_many::<String>(name).into_iter().flatten().cloned();
+        let shown = one("script").expect("clap requires it");
+        let (target, callable) = gk_config::express::script(&shown).map_err(Failure::Input)?;
+        let module = target.strip_prefix("module:");
+        let script = match module {
+            Some(name) => name.to_owned(),
+            None => here.join(&target).to_string_lossy().into_owned(),
+        };
+        if module.is_none() && !PathBuf::from(&script).is_file() {
+            let text = format!("there is no file {script}; name a WSGI script or package.module");
+            return Err(Failure::Input(text));
+        }
+        let home = one("working-directory").map_or_else(|| here.clone(), |path| here.join(path));
+        if !home.is_dir() {
+            return Err(Failure::Input(format!("--working-directory {} is no directory", home.display())));
+        }
+        let python = match one("python") {
+            Some(name) => python::named(&name, &here).ok_or_else(|| {
+                Failure::Input(format!("--python {name} is no file; name a Python executable"))
+            })?,
+            None => runtime.executable.clone(),
+        };
+        let build = Pythons::new(runtime).build(&python).map_err(|refused| Failure::Input(refused.0))?;
+        let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        // Each trial says itself whether it has a GIL.
+        let mut gone = vec!["PYTHON_GIL"];
+        if python != runtime.executable {
+            gone.extend(["PYTHONHOME", "PYTHONEXECUTABLE"]);
+        }
+        environment.retain(|name, _| gone.iter().all(|gone| name != gone));
+        let limit = one("time-limit").unwrap_or_else(|| "60".to_owned());
+        let limit =
+            limit.parse::<u64>().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or_else(|| {
+                Failure::Input(format!("--time-limit takes whole seconds from 1 to 86400, not `{limit}`"))
+            })?;
+        Ok(Self {
+            python,
+            build,
+            start_file: runtime.package_dir.join("doctor.py"),
+            environment: environment.into_iter().collect(),
+            limit: Duration::from_secs(limit),
+            module: module.is_some(),
+            script,
+            callable: one("callable-object").or(callable.map(str::to_owned)),
+            shown: shown.clone(),
+            also: many("import").collect(),
+            home,
+            python_path: many("python-path").map(|p| here.join(p).to_string_lossy().into_owned()).collect(),
+        })
+    }
+
+    /// Runs these trials, as many at once as there are processors.
+    fn examine(&self, jobs: Vec<Job>, trials: &mut Trials, signals: &Signals) -> Result<(), Failure> {
+        let reference = trials.get(&(Setting::Main, What::Application));
+        let files: BTreeMap<String, String> = reference
+            .map(|t| t.described.iter().map(|d| (d.name.clone(), d.file.clone())).collect())
+            .unwrap_or_default();
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+        let (jobs, done) = (Mutex::new(jobs), Mutex::new(Vec::new()));
+        let take = || jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+        std::thread::scope(|scope| {
+            for _ in 0..at_once {
+                scope.spawn(|| {
+                    while let Some(job) = take() {
+                        let result = trial::run(&self.child(&job, &files), signals);
+                        let stop = !matches!(result, Ok(Some(_)));
+                        done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((job, result));
+                        if stop {
+                            jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+                        }
+                    }
+                });
+            }
+        });
+        let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (job, result) in done {
+            match result {
+                Ok(Some(trial)) => drop(trials.insert(job, trial)),
+                Ok(None) => return Err(Failure::Failed("interrupted; there is no report".into())),
+                Err(why) => return Err(Failure::Failed(why)),
+            }
+        }
+        Ok(())
+    }
+
+    fn child(&self, (setting, what): &Job, files: &BTreeMap<String, String>) -> trial::Child<'_> {
+        let (interpreter, mode, gil) = match setting {
+            Setting::Main => ("main", "shared-gil", Some("gil=1")),
+            Setting::Shared => ("shared", "shared-gil", Some("gil=1")),
+            Setting::Own => ("own", "own-gil", Some("gil=1")),
+            Setting::Free => ("main", "free-threading", None),
+            Setting::Forced => ("main", "free-threading", Some("gil=0")),
+        };
+        let whole = *what == What::Application;
+        let (what, name) = match what {
+            What::Application => ("application", None),
+            What::Import(name) => ("import", Some(name)),
+            What::Extension(name) => ("extension", Some(name)),
+        };
+        let job = json!({
+            "interpreter": interpreter,
+            "interpreters": if *setting == Setting::Shared { 2 } else { 1 },
+            "mode": mode,
+            "what": what,
+            "name": name,
+            "file": name.and_then(|name| files.get(name)),
+            "script": self.script,
+            "module": self.module,
+            "callable": self.callable,
+            "also": self.also,
+            "home": self.home,
+            "python_path": self.python_path,
+            "describe": *setting == Setting::Main,
+            "end": whole,
+        });
+        let mut args: Vec<OsString> = Vec::new();
+        if let Some(gil) = gil.filter(|_| self.build.free_threaded) {
+            args.extend(["-X".into(), gil.into()]);
+        }
+        args.extend([self.start_file.clone().into(), job.to_string().into()]);
+        trial::Child {
+            program: &self.python,
+            args,
+            env: self.environment.clone(),
+            directory: &self.home,
+            limit: self.limit,
+        }
+    }
+
+    /// An application that does not import in the main interpreter cannot be judged.
+    fn imports(&self, trials: &Trials) -> Result<(), Failure> {
+        let Some(trial) = trials.get(&(Setting::Main, What::Application)) else { return Ok(()) };
+        let imported = trial.passages.first().and_then(|p| p.imported.as_ref());
+        let why = match imported.map(|i| &i.error) {
+            Some(None) => return Ok(()),
+            Some(Some(error)) => conduct::cut(error),
+            None => died(trial),
+        };
+        let (script, python) = (&self.shown, self.python.display());
+        Err(Failure::Input(format!(
+            "{script} does not import in the main interpreter of {python}: {why}; make it import there first"
+        )))
+    }
+}
+
+/// What became of a child that did not come to the end of the import.
+fn died(trial: &Trial) -> String {
+    let last = trial.output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+    match (trial.death(), trial.end) {
+        (Some(death), _) => death,
+        (None, event::End::Status(status)) => {
+            format!("the process left with status {status} ({})", conduct::cut(last))
+        }
+        (None, _) => "the process left".to_owned(),
+    }
+}

@@ -1,0 +1,290 @@
+//! `gilkeeper doctor` as a program on a real CPython (`PYO3_PYTHON`), with small extension modules compiled on the spot
+//! (`extensions/kinds.c`): what loads, refuses, gets lost, crashes, hangs and turns the GIL on.
+#![allow(clippy::unwrap_used, reason = "a test: the harness functions run in tests only")]
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const REFUSAL: &str = "does not support loading in subinterpreters";
+
+fn python() -> PathBuf {
+    std::env::var_os("PYO3_PYTHON").unwrap_or_else(|| "python3".into()).into()
+}
+
+/// What the tests must know of it.
+struct Build {
+    minor: u32,
+    free_threaded: bool,
+    include: String,
+    suffix: String,
+}
+
+fn build() -> Build {
+    let question = "import sys, sysconfig as c; print(sys.version_info[1], 't' in sys.abiflags, \
+                    c.get_path('include'), c.get_config_var('EXT_SUFFIX'))";
+    let output = Command::new(python()).args(["-I", "-c", question]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    Build {
+        minor: words[0].parse().unwrap(),
+        free_threaded: words[1] == "True",
+        include: words[2].to_owned(),
+        suffix: words[3].to_owned(),
+    }
+}
+
+/// An application's folder with installed packages beside it.
+struct Site {
+    dir: tempfile::TempDir,
+    build: Build,
+}
+
+impl Site {
+    fn new(script: &str) -> Self {
+        let site = Self { dir: tempfile::tempdir().unwrap(), build: build() };
+        fs::create_dir(site.installed()).unwrap();
+        fs::write(site.dir.path().join("wsgi.py"), script).unwrap();
+        site
+    }
+
+    fn installed(&self) -> PathBuf {
+        self.dir.path().join("site-packages")
+    }
+
+    /// Compiles one extension module into the installed packages; `at` is its path there without the suffix.
+    fn extension(&self, at: &str, flags: &[&str]) {
+        let target = self.installed().join(format!("{at}{}", self.build.suffix));
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        let name = at.rsplit('/').next().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/extensions/kinds.c");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O0", "-I", &self.build.include, &format!("-DNAME={name}")]);
+        compiler.args(flags.iter().map(|flag| format!("-D{flag}")));
+        let output = compiler.arg("-o").arg(&target).arg(source).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// A package whose C part is optional, installed as a distribution.
+    fn package_with_fallback(&self) {
+        self.extension("pack/_speed", &[]);
+        let write = |name: &str, text: &str| {
+            let path = self.installed().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let text = "try:\n    from . import _speed\nexcept ImportError:\n    _speed = None\n";
+        write("pack/__init__.py", text);
+        write("pack-2.5.dist-info/METADATA", "Metadata-Version: 2.1\nName: pack\nVersion: 2.5\n");
+        write("pack-2.5.dist-info/RECORD", &format!("pack/_speed{},,\n", self.build.suffix));
+    }
+
+    fn doctor(&self, more: &[&str]) -> Output {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
+        command.args(["doctor", "wsgi.py", "--python-path", "site-packages", "--format", "json"]).args(more);
+        command
+            .current_dir(self.dir.path())
+            .env("GILKEEPER_PYTHON", python())
+            .env("GILKEEPER_PACKAGE", package);
+        command.env_remove("PYTHON_GIL").output().unwrap()
+    }
+
+    fn report(&self, more: &[&str]) -> (Value, Option<i32>) {
+        let output = self.doctor(more);
+        let report = serde_json::from_slice(&output.stdout);
+        (report.unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr))), output.status.code())
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn module<'r>(report: &'r Value, name: &str) -> &'r Value {
+    let modules = report["modules"].as_array().unwrap();
+    modules.iter().find(|m| m["name"] == name).unwrap_or_else(|| panic!("no {name} in {modules:?}"))
+}
+
+/// The outcome of a module, with the words of its exception if it has one.
+fn outcome(report: &Value, name: &str, place: &str) -> String {
+    let found = &module(report, name)["outcomes"][place];
+    let error = found["error"].as_str().map_or_else(String::new, |error| format!(": {error}"));
+    format!("{}{error}", found["outcome"].as_str().unwrap_or("-"))
+}
+
+fn verdict<'r>(report: &'r Value, mode: &str) -> &'r str {
+    let modes = report["modes"].as_array().unwrap();
+    modes.iter().find(|m| m["mode"] == mode).unwrap()["verdict"].as_str().unwrap()
+}
+
+fn findings(report: &Value) -> Vec<(String, String)> {
+    let all = report["findings"].as_array().unwrap().iter();
+    all.map(|f| (f["mode"].as_str().unwrap_or("-").to_owned(), f["what"].as_str().unwrap().to_owned()))
+        .collect()
+}
+
+#[test]
+fn each_kind_of_module_in_each_kind_of_interpreter() {
+    let script = "print('the application prints')\nimport good, alone, plain, single, once, pack\n";
+    let site = Site::new(script);
+    site.extension("good", &["OWN"]);
+    site.extension("alone", &["NONE"]);
+    site.extension("plain", &[]);
+    site.extension("single", &["SINGLE"]);
+    site.extension("once", &["ONCE"]);
+    site.package_with_fallback();
+    let (report, status) = site.report(&[]);
+    assert_eq!(status, Some(1));
+    let Build { minor, free_threaded, .. } = site.build;
+
+    let declares = |name: &str| {
+        let d = &module(&report, name)["declares"];
+        ["phases", "interpreters", "gil"].map(|key| d[key].as_str().unwrap().to_owned())
+    };
+    let told = |interpreters: &'static str, gil: &'static str| {
+        let interpreters = if minor >= 12 { interpreters } else { "undeclared" };
+        ["multi", interpreters, if minor >= 13 { gil } else { "undeclared" }].map(str::to_owned)
+    };
+    assert_eq!(declares("good"), told("own-gil", "not-used"));
+    assert_eq!(declares("alone"), told("none", "undeclared"));
+    assert_eq!(declares("plain"), told("undeclared", "undeclared"));
+    assert_eq!(declares("single"), ["single", "single-phase", "undeclared"]);
+    assert_eq!(module(&report, "pack._speed")["distribution"], "pack");
+    assert_eq!(module(&report, "pack._speed")["version"], "2.5");
+
+    let refuses = |name: &str| format!("refuses: ImportError: module {name} {REFUSAL}");
+    for (place, tried) in
+        [("own-gil", minor >= 12), ("sub-interpreter", true), ("second-sub-interpreter", true)]
+    {
+        let own = place == "own-gil";
+        let outcome = |name: &str| outcome(&report, name, place);
+        if !tried {
+            assert_eq!((outcome("good"), verdict(&report, place)), ("-".to_owned(), "untried"));
+            continue;
+        }
+        assert_eq!(outcome("good"), "loads", "{place}");
+        // A free-threaded build checks its shared-GIL sub-interpreters, too.
+        let checked = own || free_threaded;
+        assert_eq!(outcome("alone"), if checked { refuses("alone") } else { "loads".into() }, "{place}");
+        assert_eq!(outcome("single"), if checked { refuses("single") } else { "loads".into() }, "{place}");
+        assert_eq!(outcome("plain"), if own { refuses("plain") } else { "loads".into() }, "{place}");
+        let once = match place {
+            "own-gil" => refuses("once"),
+            "sub-interpreter" => "loads".to_owned(),
+            _ => "refuses: ImportError: cannot load module more than once per process".to_owned(),
+        };
+        assert_eq!(outcome("once"), once, "{place}");
+        let lost = format!("lost: ImportError: module pack._speed {REFUSAL}");
+        assert_eq!(outcome("pack._speed"), if own { lost } else { "loads".into() }, "{place}");
+        assert_eq!(verdict(&report, if own { "own-gil" } else { "sub-interpreter" }), "unsafe");
+    }
+
+    let free = |name: &str| module(&report, name)["outcomes"]["free-threading"].clone();
+    if free_threaded {
+        // All of them, not only the first one, which alone is named by CPython's warning.
+        for name in ["alone", "plain", "single", "once", "pack._speed"] {
+            assert_eq!(free(name), serde_json::json!({"outcome": "gil-back", "seen": true}), "{name}");
+        }
+        assert_eq!(free("good")["outcome"], "loads");
+        assert_eq!(verdict(&report, "free-threading"), "unsafe");
+    } else {
+        assert_eq!((free("good"), verdict(&report, "free-threading")), (Value::Null, "untried"));
+    }
+}
+
+#[test]
+fn a_crash_or_a_hang_is_a_finding_and_not_the_end() {
+    let site = Site::new("import crashing, hanging, good, pack\n");
+    site.extension("crashing", &["CRASH", "OWN"]);
+    site.extension("hanging", &["HANG", "OWN"]);
+    site.extension("good", &["OWN"]);
+    site.package_with_fallback();
+    let (report, status) = site.report(&["--time-limit", "8", "--for", "sub-interpreter"]);
+    let outcome = |name: &str| outcome(&report, name, "sub-interpreter");
+    assert_eq!(status, Some(1));
+    for (name, wanted) in
+        [("crashing", "crashes: ended by SIGSEGV"), ("hanging", "hangs: not done after 8 s")]
+    {
+        let found = outcome(name);
+        assert!(found.starts_with(wanted), "{found}");
+        // Up to 3.11 Python tells the stack of the main interpreter only.
+        assert!(site.build.minor < 12 || found.contains(", at File "), "{found}");
+    }
+    assert_eq!((outcome("good"), outcome("pack._speed")), ("loads".into(), "loads".into()));
+    assert_eq!(verdict(&report, "own-gil"), "untried");
+}
+
+#[test]
+fn what_is_safe_is_said_with_the_exit_status() {
+    let site = Site::new("import good\ndef application(environ, start_response): ...\n");
+    site.extension("good", &["OWN"]);
+    let (report, status) = site.report(&["--callable-object", "application"]);
+    assert_eq!(
+        (status, report["safe"].as_bool(), findings(&report)),
+        (Some(0), Some(true), vec![]),
+        "{report}"
+    );
+    let (_, own) = site.report(&["--for", "own-gil"]);
+    assert_eq!(own, Some(if site.build.minor >= 12 { 0 } else { 1 }));
+    let (_, free) = site.report(&["--for", "free-threading"]);
+    assert_eq!(free, Some(if site.build.free_threaded { 0 } else { 1 }));
+}
+
+#[test]
+fn threads_atexit_and_signals_are_seen() {
+    let script = "import atexit, signal, threading\n\
+        stop = threading.Event()\n\
+        thread = threading.Thread(target=stop.wait, name='poller')\n\
+        thread.start()\n\
+        atexit.register(stop.set)\n\
+        signal.signal(signal.SIGTERM, lambda *_: None)\n";
+    let site = Site::new(script);
+    let (report, status) = site.report(&["--for", "sub-interpreter"]);
+    assert_eq!(status, Some(1), "{report}");
+    assert_eq!(report["threads"][0]["name"], "poller");
+    assert_eq!(
+        (&report["threads"][0]["daemon"], &report["threads"][0]["line"]),
+        (&Value::Bool(false), &4.into())
+    );
+    assert_eq!(report["atexit"][0]["function"], "threading.Event.set");
+    assert_eq!(report["signals"][0]["number"], 15);
+    let waits = ("sub-interpreter".to_owned(), "end-hangs".to_owned());
+    assert!(findings(&report).contains(&waits), "{:?}", findings(&report));
+
+    // Ended by the server's own callback it is fine.
+    let better = script.replace(
+        "atexit.register(stop.set)",
+        "import mod_wsgi; mod_wsgi.subscribe_shutdown(lambda *_, **__: stop.set())",
+    );
+    let site = Site::new(&better);
+    let (report, status) = site.report(&["--for", "sub-interpreter"]);
+    assert_eq!((status, report["shutdown_callbacks"][0]["line"].as_u64()), (Some(0), Some(5)), "{report}");
+
+    let site = Site::new(&better.replace("'poller'", "'poller', daemon=True"));
+    if site.build.minor >= 12 {
+        let (report, status) = site.report(&["--for", "own-gil"]);
+        assert_eq!(status, Some(1));
+        assert!(findings(&report).contains(&("own-gil".into(), "daemon-thread".into())), "{report}");
+    }
+}
+
+#[test]
+fn bad_input_is_one_sentence() {
+    let site = Site::new("import there_is_no_such_module\n");
+    for (more, wanted) in [
+        (&[][..], "does not import in the main interpreter of"),
+        (&["--python", "./no-python"], "--python ./no-python is no file"),
+        (&["--time-limit", "0"], "--time-limit takes whole seconds"),
+        (&["--working-directory", "nowhere"], "is no directory"),
+    ] {
+        let output = site.doctor(more);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(wanted) && said.trim().lines().count() == 1, "{said}");
+        assert!(output.stdout.is_empty());
+    }
+    fs::remove_file(site.dir.path().join("wsgi.py")).unwrap();
+    assert!(text(&site.doctor(&[]).stderr).contains("there is no file"));
+}

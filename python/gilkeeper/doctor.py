@@ -1,0 +1,462 @@
+"""Started by `gilkeeper doctor`, one process for each trial: imports something in one kind of interpreter and reports.
+
+The job is the one argument, as JSON. What happens is written to descriptor 3, one JSON object a line, at once: when this
+process crashes or hangs, the last lines say where. Needs nothing of the package: any CPython from 3.11 on runs this file.
+
+Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import,
+extension), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an extension `name` and
+`file`; `home`, `python_path`, `describe`, `end`.
+"""
+
+import sys
+
+REPORT = 3
+SOURCE = __file__ if "__file__" in globals() else ""
+
+
+def tell(event, **values):
+    import json
+    import os
+
+    line = json.dumps({"event": event, **values}, default=str) + "\n"
+    data = line.encode("utf-8", "backslashreplace")
+    while data:
+        data = data[os.write(REPORT, data) :]
+
+
+def one_line(error):
+    """The exception as the last line of its traceback has it, without line breaks."""
+    import traceback
+
+    return " ".join("".join(traceback.format_exception_only(type(error), error)).split())
+
+
+def gil():
+    """Whether the GIL is on; None where there is nothing to ask."""
+    ask = getattr(sys, "_is_gil_enabled", None)
+    return ask() if ask else None
+
+
+# === Where code comes from ===
+
+
+class Places:
+    """Tells the standard library, installed packages and the application's own files apart."""
+
+    def __init__(self):
+        import os
+        import sysconfig
+
+        self.real = os.path.realpath
+        self.standard = [self.real(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib")]
+        self.installed = [self.real(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib")]
+
+    def kind(self, file):
+        if not file or file.startswith("<"):
+            return "standard"
+        file = self.real(file)
+        if "/site-packages/" in file or "/dist-packages/" in file or file.startswith(tuple(self.installed)):
+            return "installed"
+        return "standard" if file.startswith(tuple(self.standard)) else "application"
+
+    def chain(self, frame):
+        """The modules whose code is running, outermost first: [name, kind]."""
+        found = []
+        while frame:
+            name, file = frame.f_globals.get("__name__") or "?", frame.f_code.co_filename
+            skip = file == SOURCE or file.startswith("<frozen importlib") or name.partition(".")[0] == "importlib"
+            if not skip and (not found or found[-1][0] != name):
+                found.append([name, self.kind(frame.f_globals.get("__file__") or file)])
+            frame = frame.f_back
+        return found[::-1]
+
+    def caller(self, frame, skip=()):
+        """The module that called, its kind and the line: the innermost frame outside of `skip`."""
+        while frame and (frame.f_code.co_filename == SOURCE or frame.f_globals.get("__name__") in skip):
+            frame = frame.f_back
+        if frame is None:
+            return {"by": "?", "kind": "standard", "line": 0}
+        file = frame.f_globals.get("__file__") or frame.f_code.co_filename
+        return {"by": frame.f_globals.get("__name__") or "?", "kind": self.kind(file), "file": file, "line": frame.f_lineno}
+
+
+# === What is watched ===
+
+
+class Watch:
+    """Watches extension modules being loaded, threads, atexit functions and signal handlers in this interpreter."""
+
+    def __init__(self):
+        self.places = Places()
+        self.modules = {}
+        self.threads = []
+        self.shutdown = []
+        self.warned = None
+
+    def begin(self):
+        from importlib.machinery import ExtensionFileLoader
+
+        self.early = [
+            (name, module)
+            for name, module in list(sys.modules.items())
+            if isinstance(getattr(getattr(module, "__spec__", None), "loader", None), ExtensionFileLoader)
+        ]
+        self.loader(ExtensionFileLoader)
+        self.warnings()
+        self.thread_start()
+        self.atexit()
+        self.signals()
+
+    def loader(self, cls):
+        create, execute, watch = cls.create_module, cls.exec_module, self
+
+        def step(loader, name, stage, act):
+            before, watch.warned = gil(), None
+            try:
+                result = act()
+            except BaseException as error:
+                tell("refused", name=name, file=loader.path, stage=stage, error=one_line(error))
+                raise
+            finally:
+                if before is False and gil():
+                    tell("gil-back", name=watch.warned or name)
+            return result
+
+        def create_module(loader, spec):
+            tell("loading", name=spec.name, file=loader.path, chain=watch.places.chain(sys._getframe(1)))
+            module = step(loader, spec.name, "create", lambda: create(loader, spec))
+            watch.modules[spec.name] = (module, loader.path)
+            return module
+
+        def exec_module(loader, module):
+            name = module.__spec__.name
+            step(loader, name, "exec", lambda: execute(loader, module))
+            tell("loaded", name=name, file=loader.path)
+
+        cls.create_module, cls.exec_module = create_module, exec_module
+
+    def warnings(self):
+        """CPython names the module that turns the GIL on in a warning; some packages warn of sub-interpreters."""
+        import re
+        import warnings
+
+        if gil() is False:
+            warnings.filterwarnings("always", message="The global interpreter lock", category=RuntimeWarning)
+        show = warnings._showwarnmsg_impl
+
+        def showwarnmsg(message):
+            text = str(message.message)
+            found = re.match(r"The global interpreter lock \(GIL\) has been enabled to load module '(.+?)'", text)
+            if found:
+                self.warned = found[1]
+            elif re.search("sub-?interpreter", text, re.IGNORECASE):
+                caller = self.places.chain(sys._getframe(1))
+                by = [name for name, kind in caller if kind == "installed" and name != "warnings"]
+                tell("warned", name=by[-1] if by else None, text=" ".join(text.split()))
+            else:
+                show(message)
+
+        warnings._showwarnmsg_impl = showwarnmsg
+
+    def thread_start(self):
+        import threading
+
+        start, watch = threading.Thread.start, self
+
+        def started(thread):
+            caller = watch.places.caller(sys._getframe(1), ("threading",))
+            record = {"name": thread.name, "daemon": thread.daemon, "class": type(thread).__qualname__, **caller}
+            try:
+                start(thread)
+            except BaseException as error:
+                tell("thread", **record, error=one_line(error))
+                raise
+            watch.threads.append((thread, record))
+
+        threading.Thread.start = started
+
+    def atexit(self):
+        import atexit
+
+        register, watch = atexit.register, self
+
+        def registered(function, *args, **named):
+            caller = watch.places.caller(sys._getframe(1), ("weakref",))
+            name = f"{getattr(function, '__module__', None) or '?'}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+            tell("atexit", function=name, **caller)
+            return register(function, *args, **named)
+
+        atexit.register = registered
+
+    def signals(self):
+        """As a worker does with WSGIRestrictSignal On: nothing is installed."""
+        import _signal
+
+        watch = self
+
+        def signal(signalnum, handler):
+            caller = watch.places.caller(sys._getframe(1), ("signal",))
+            tell("signal", number=int(signalnum), **caller)
+            return handler
+
+        _signal.signal = signal
+
+    def running(self):
+        return [{**record, "alive": thread.is_alive()} for thread, record in self.threads]
+
+    def stand_in(self, job):
+        """What a worker gives under the names `gilkeeper` and `mod_wsgi`; requests there are none."""
+        import types
+
+        watch = self
+
+        def subscribe_shutdown(callback):
+            tell("subscribed", **watch.places.caller(sys._getframe(1)))
+            watch.shutdown.append(callback)
+            return callback
+
+        def keep(callback):
+            return callback
+
+        def nothing(*args, **named):
+            return {}
+
+        group = "" if job["interpreter"] == "main" else "doctor"
+        shared = {"process_group": "doctor", "application_group": group, "maximum_processes": 1, "threads_per_process": 1}
+        shared |= {"subscribe_shutdown": subscribe_shutdown, "subscribe_events": subscribe_shutdown, "subscribe_signals": keep}
+        shared |= {"request_metrics": nothing, "process_metrics": nothing, "active_requests": {}}
+        shared |= {"gil_mode": job["mode"], "switch_interval": None, "version": (6, 0, 0)}
+        for name in ("gilkeeper", "mod_wsgi"):
+            module = sys.modules[name] = types.ModuleType(name)
+            module.__dict__.update(shared)
+
+
+# === What modules declare ===
+
+
+class Declared:
+    """Reads what an extension module's definition declares. The layouts are those of CPython 3.11 to 3.14."""
+
+    INTERPRETERS = {0: "none", 1: "shared-gil", 2: "own-gil"}
+
+    def __init__(self):
+        import ctypes
+
+        self.word = ctypes.sizeof(ctypes.c_void_p)
+        self.head = object.__basicsize__
+        self.get_def = ctypes.pythonapi.PyModule_GetDef
+        self.get_def.argtypes, self.get_def.restype = [ctypes.py_object], ctypes.c_void_p
+        # Knows modules of single-phase initialisation only.
+        self.find = ctypes.pythonapi.PyState_FindModule
+        self.find.argtypes, self.find.restype = [ctypes.c_void_p], ctypes.c_void_p
+        self.at = lambda address: ctypes.c_void_p.from_address(address).value or 0
+        self.int_at = lambda address: ctypes.c_int.from_address(address).value
+
+    def of(self, module):
+        import types
+
+        unknown = {"phases": "unknown", "interpreters": "unknown", "gil": "unknown"}
+        if not isinstance(module, types.ModuleType) or sys.version_info >= (3, 15):
+            return unknown
+        definition = self.get_def(module)
+        if not definition:
+            return unknown
+        # PyModuleDef_Base is a head, m_init, m_index, m_copy; then m_name, m_doc, m_size, m_methods, m_slots.
+        slots = self.at(definition + self.head + 7 * self.word)
+        if not slots and self.find(definition):
+            return {"phases": "single", "interpreters": "single-phase", "gil": self.held(module)}
+        found = {}
+        for position in range(64 if slots else 0):
+            slot = self.int_at(slots + position * 2 * self.word)
+            if slot == 0:
+                break
+            found[slot] = self.at(slots + position * 2 * self.word + self.word)
+        interpreters = self.INTERPRETERS.get(found[3], "unknown") if 3 in found else "undeclared"
+        free = {0: "used", 1: "not-used"}.get(found[4], "unknown") if 4 in found else "undeclared"
+        return {"phases": "multi", "interpreters": interpreters, "gil": free}
+
+    def held(self, module):
+        """A single-phase module says so by a call, kept in the module of a free-threaded build behind five fields."""
+        if gil() is None or "t" not in sys.abiflags or type(module).__basicsize__ != self.head + 6 * self.word:
+            return "undeclared"
+        return "not-used" if self.at(id(module) + self.head + 5 * self.word) else "undeclared"
+
+
+def describe(watch):
+    """Each extension module with file, distribution and what it declares."""
+    import os
+
+    try:
+        declared = Declared().of
+    except Exception:
+        declared = dict.fromkeys  # ctypes is missing in this build
+    standard = "CPython {}.{}.{}".format(*sys.version_info[:3]).split()
+    modules = {name: (module, path) for name, (module, path) in watch.modules.items()}
+    wanted = {os.path.realpath(path) for _, path in modules.values()}
+    owner = owners({path for path in wanted if watch.places.kind(path) == "installed"})
+    for name, (module, path) in modules.items():
+        kind = watch.places.kind(path)
+        distribution, version = standard if kind == "standard" else owner.get(os.path.realpath(path), (None, None))
+        says = declared(module) if module is not None else {}
+        tell("described", name=name, file=path, kind=kind, distribution=distribution, version=version, **says)
+
+
+def owners(wanted):
+    """File to (distribution, version), from the lists of installed files."""
+    import os
+    from importlib import metadata
+
+    found = {}
+    for distribution in metadata.distributions() if wanted else ():
+        text = distribution.read_text("RECORD") or ""
+        if ".so" not in text:
+            continue
+        for line in text.splitlines():
+            path = line.split(",", 1)[0].strip('"')
+            if path.endswith(".so") and (real := os.path.realpath(distribution.locate_file(path))) in wanted:
+                found[real] = (distribution.metadata["Name"], distribution.version)
+    return found
+
+
+# === The trial in one interpreter ===
+
+
+def paths(job):
+    """As a worker does: `site.addsitedir` for each directory, what is new in front, the home first of all."""
+    import site
+
+    here = SOURCE.rpartition("/")[0]
+    if sys.path and sys.path[0] in (here, ""):
+        del sys.path[0]
+    before = list(sys.path)
+    for path in job["python_path"]:
+        site.addsitedir(path)
+    sys.path[:] = [entry for entry in sys.path if entry not in before] + before
+    if job["home"]:
+        sys.path.insert(0, job["home"])
+
+
+def application(job):
+    import importlib
+    import types
+
+    script = job["script"]
+    if job["module"]:
+        module = importlib.import_module(script)
+    else:
+        with open(script, "rb") as file:
+            code = compile(file.read(), script, "exec", dont_inherit=True)
+        # A worker's name for it has a digest, whose modules the application may not load.
+        module = sys.modules["_mod_wsgi_script"] = types.ModuleType("_mod_wsgi_script")
+        module.__file__ = script
+        exec(code, module.__dict__)
+    if job["callable"] and not hasattr(module, job["callable"]):
+        raise AttributeError(f"'{script}' has no callable named '{job['callable']}'")
+    for name in job["also"]:
+        importlib.import_module(name)
+
+
+def extension(job):
+    """The module of one file by itself, without the package around it."""
+    import importlib.util
+    from importlib.machinery import ExtensionFileLoader
+
+    loader = ExtensionFileLoader(job["name"], job["file"])
+    spec = importlib.util.spec_from_file_location(job["name"], job["file"], loader=loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[job["name"]] = module
+    loader.exec_module(module)
+
+
+def trial(job, number):
+    """Runs in the interpreter under trial. Gives the callbacks to call before it ends."""
+    import importlib
+    import traceback
+
+    tell("begin", number=number)
+    watch = Watch()
+    watch.stand_in(job)
+    watch.begin()
+    for name, module in watch.early:
+        # A `.pth` file may have loaded it; of Python's own it is this file that did.
+        if watch.places.kind(module.__spec__.origin) != "standard":
+            watch.modules[name] = (module, module.__spec__.origin)
+    paths(job)
+    sys.argv = ["mod_wsgi"]
+    acts = {"application": application, "import": lambda job: importlib.import_module(job["name"]), "extension": extension}
+    error, text = None, None
+    try:
+        acts[job["what"]](job)
+    except BaseException as problem:
+        error, text = one_line(problem), traceback.format_exc()
+    present = [name for name in watch.modules if name in sys.modules]
+    tell("imported", error=error, traceback=text, present=present, threads=watch.running(), gil=gil())
+    if job["describe"]:
+        describe(watch)
+    return watch.shutdown
+
+
+def stop(callbacks):
+    """What a worker does before it ends an interpreter."""
+    for callback in callbacks:
+        try:
+            callback("process_stopping", shutdown_reason="doctor")
+        except BaseException as error:
+            tell("note", text=f"a shutdown callback failed: {one_line(error)}")
+
+
+def in_another(job):
+    """The trial in sub-interpreters of this process, one after the other."""
+    import os
+
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    own = job["interpreter"] == "own"
+    # Up to 3.12 an interpreter with other threads cannot be entered again: the last one begins its end at once.
+    entered_once = sys.version_info < (3, 13)
+    made = []
+    for number in range(1, job["interpreters"] + 1):
+        made.append(interpreters.create(isolated=own) if entered_once else interpreters.create("isolated" if own else "legacy"))
+        text = (
+            f"namespace = {{'__name__': 'gilkeeper_doctor', '__file__': {SOURCE!r}}}\n"
+            f"exec(compile(open({SOURCE!r}, 'rb').read(), {SOURCE!r}, 'exec'), namespace)\n"
+            f"callbacks = namespace['trial']({job!r}, {number})\n"
+        )
+        if entered_once and job["end"] and number == job["interpreters"]:
+            text += "namespace['tell']('ending')\nnamespace['stop'](callbacks)\nimport threading\nthreading._shutdown()\n"
+        interpreters.run_string(made[-1], text)
+    if job["end"]:
+        if entered_once:
+            interpreters.destroy(made[-1])
+        else:
+            tell("ending")
+            for one in made:
+                interpreters.run_string(one, "namespace['stop'](callbacks)")
+                interpreters.destroy(one)
+        tell("ended")
+    os._exit(0)
+
+
+def main():
+    import faulthandler
+    import json
+    import os
+
+    os.set_inheritable(REPORT, False)
+    faulthandler.enable()
+    job = json.loads(sys.argv[1])
+    tell("python", version="{}.{}.{}".format(*sys.version_info[:3]), executable=sys.executable, gil=gil(), free_threaded="t" in sys.abiflags)
+    if job["interpreter"] != "main":
+        in_another(job)
+    callbacks = trial(job, 1)
+    if not job["end"]:
+        os._exit(0)
+    tell("ending")
+    stop(callbacks)
+    # The end of the process says the rest: atexit functions run after non-daemon threads were joined.
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""`gilkeeper doctor` on packages from the package index, as installed: what is known of each of them is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import harness
+import pytest
+
+SITE = Path(__file__).resolve().parent / "doctor_site"
+SCRIPTS = harness.REPOSITORY / "scripts"
+NAME = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
+REFUSES = "does not support loading in subinterpreters"
+ONCE = "this module can only be loaded into one interpreter per process"
+
+pytestmark = pytest.mark.skipif(NAME not in ("3.11", "3.14", "3.14t"), reason="knows the findings of 3.11, 3.14 and 3.14t")
+
+
+def output(*command: object) -> str:
+    told = subprocess.run([str(word) for word in command], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert told.returncode == 0, told.stderr
+    return told.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def python() -> str:
+    """A Python with the site's requirements and without Gilkeeper: `doctor` needs none there."""
+    requirements = SITE / ("requirements-3.14t.txt" if NAME == "3.14t" else "requirements.txt")
+    base = output(SCRIPTS / "python-of", NAME)
+    return output(SCRIPTS / "venv", Path(output(SCRIPTS / "cache-dir")) / f"doctor-{NAME}", base, requirements)
+
+
+def doctor(python: str, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [harness.gilkeeper(), "doctor", str(SITE / "wsgi.py"), "--python", python, *more]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def report(python: str) -> dict[str, Any]:
+    told = doctor(python, "--format", "json")
+    assert told.returncode == 1, told.stderr
+    return json.loads(told.stdout)
+
+
+def outcome(report: dict[str, Any], distribution: str, place: str) -> set[tuple[str, bool]]:
+    """What becomes of a distribution's extension modules: (outcome, whether the exception is one of the two known)."""
+    modules = [one for one in report["modules"] if (one["distribution"] or "").lower() == distribution.lower()]
+    assert modules, distribution
+    found = [one["outcomes"][place] for one in modules]
+    known = (REFUSES, ONCE, "cannot load module more than once per process")
+    return {(one["outcome"], any(text in (one.get("error") or "") for text in known)) for one in found}
+
+
+LOADS, REFUSED, LOST = {("loads", False)}, {("refuses", True)}, {("lost", True)}
+# Its second module is asked for only where the first one loaded.
+BOTH_LOST = {("lost", True), ("lost", False)}
+
+
+@pytest.mark.skipif(NAME == "3.11", reason="needs CPython 3.12")
+@pytest.mark.parametrize(
+    ("distribution", "wanted"),
+    [("numpy", REFUSED), ("lxml", REFUSED), ("orjson", REFUSED), ("psycopg-binary", BOTH_LOST), ("PyYAML", LOST)],
+)
+def test_own_gil(report: dict[str, Any], distribution: str, wanted: set[tuple[str, bool]]) -> None:
+    """NumPy refuses first, and what lies behind it is judged all the same."""
+    if NAME == "3.14t" and distribution in ("orjson", "psycopg-binary"):
+        pytest.skip("has no wheel for free-threaded builds")
+    assert outcome(report, distribution, "own-gil") == wanted
+
+
+@pytest.mark.parametrize(
+    ("distribution", "first", "second"),
+    [
+        ("numpy", LOADS, REFUSED),
+        ("lxml", LOADS, REFUSED),
+        ("orjson", LOADS, LOADS),
+        ("psycopg-binary", LOADS, BOTH_LOST),
+        ("PyYAML", LOADS, LOST),
+    ],
+)
+def test_sub_interpreters(report: dict[str, Any], distribution: str, first: set[tuple[str, bool]], second: set[tuple[str, bool]]) -> None:
+    if NAME == "3.14t" and distribution in ("orjson", "psycopg-binary"):
+        pytest.skip("has no wheel for free-threaded builds")
+    if NAME == "3.14t" and distribution == "numpy":
+        # A free-threaded build asks for the declaration in every sub-interpreter.
+        first = REFUSED
+    assert outcome(report, distribution, "sub-interpreter") == first
+    assert outcome(report, distribution, "second-sub-interpreter") == second
+
+
+@pytest.mark.skipif(NAME != "3.14", reason="what a package declares depends on the build")
+def test_declarations(report: dict[str, Any]) -> None:
+    declared = {one["name"]: (one["declares"]["interpreters"], one["declares"]["gil"]) for one in report["modules"]}
+    assert declared["numpy._core._multiarray_umath"] == ("none", "not-used")
+    assert declared["orjson.orjson"] == ("none", "used")
+    assert {declared[name] for name in ("lxml.etree", "yaml._yaml", "psycopg_binary.pq")} == {("undeclared", "undeclared")}
+
+
+@pytest.mark.skipif(NAME != "3.14t", reason="needs a free-threaded build")
+def test_without_gil(report: dict[str, Any]) -> None:
+    """lxml turns the GIL on, in all of its modules; NumPy and PyYAML do not."""
+    assert outcome(report, "numpy", "free-threading") == LOADS
+    assert outcome(report, "PyYAML", "free-threading") == LOADS
+    assert outcome(report, "lxml", "free-threading") == {("gil-back", False)}
+    back = [one for one in report["findings"] if one["what"] == "gil-back"]
+    assert [one["subject"].split()[0] for one in back] == ["lxml"]
+
+
+def test_the_exit_status_and_the_page(python: str) -> None:
+    told = doctor(python, "--for", "sub-interpreter")
+    assert told.returncode == 1, told.stderr
+    assert "What to change" in told.stdout and "WSGIApplicationGroup %{GLOBAL}" in told.stdout
+    untried = "free-threading" if NAME != "3.14t" else "own-gil"
+    mode = next(line for line in told.stdout.splitlines() if line.startswith(untried))
+    assert "not tried" in mode
