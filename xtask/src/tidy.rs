@@ -12,11 +12,11 @@ const LONGEST: usize = 450;
 const VALUES: &[&str] = &["gk-wire", "gk-config", "gk-telemetry"];
 const NOT_IN_VALUES: &[&str] = &["tokio", "libc", "rustix", "hyper", "socket2", "pyo3-ffi"];
 /// Crates that run as a process; they meet in gk-wire only.
-const PROCESSES: &[&str] = &["gk-supervisor", "gk-front", "gk-worker", "gk-wsgi"];
+const PROCESSES: &[&str] = &["gk-supervisor", "gk-front", "gk-worker", "gk-wsgi", "gk-admin"];
 const FENCES: &[&str] = &["gk-sys", "gk-python"];
 const EDGES: &[&str] = &["gk-cli", "gk-native", "gk-bench"];
 /// The sideways arrows that are allowed.
-const SIDEWAYS: &[(&str, &str)] = &[("gk-worker", "gk-wsgi")];
+const SIDEWAYS: &[(&str, &str)] = &[("gk-worker", "gk-wsgi"), ("gk-front", "gk-admin")];
 /// Crates that may hold unsafe code; the last one for the symbol it exports.
 const UNSAFE: &[&str] = &["gk-sys", "gk-python", "gk-native"];
 /// Module names that say nothing.

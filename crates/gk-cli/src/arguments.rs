@@ -57,6 +57,12 @@ pub fn command() -> Command {
                 .arg(format("text").help("How to print it")),
         )
         .subcommand(
+            Command::new("top")
+                .about("Show a running server's figures in the terminal, once a second")
+                .arg(root())
+                .arg(flag("once").help("Print them once and end")),
+        )
+        .subcommand(
             Command::new("reload")
                 .about("Read the configuration again and replace the workers, without losing a request")
                 .arg(root())

@@ -1,5 +1,6 @@
 //! `status`, `reload` and `stop`: a question to a running server over its control socket, and its answer on the screen.
 
+use crate::pages::Pages;
 use crate::{Failure, print, say, table};
 use clap::ArgMatches;
 use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, Status};
@@ -19,11 +20,34 @@ pub fn status(given: &ArgMatches) -> Result<i32, Failure> {
     let Some(status) = outcome.status else { return Err(Failure::Failed(outcome.text)) };
     let json = given.get_one::<String>("format").is_some_and(|format| format == "json");
     print(&if json {
-        serde_json::to_string_pretty(&status).expect("a status holds only strings, numbers and lists")
+        let mut whole =
+            serde_json::to_value(&status).expect("a status holds only strings, numbers and lists");
+        // The figures of the admin pages, where there are any.
+        if let Some(url) = &status.admin {
+            whole["telemetry"] = Pages::new(url, &root(given)).read("/api/v1/status").unwrap_or_default();
+        }
+        format!("{whole:#}")
     } else {
         table::status(&status)
     });
     Ok(0)
+}
+
+/// The admin pages of the running server.
+pub fn pages(given: &ArgMatches) -> Result<Pages, Failure> {
+    let outcome = ask(given, &Command::Status)?;
+    let Some(status) = outcome.status else { return Err(Failure::Failed(outcome.text)) };
+    match &status.admin {
+        Some(url) => Ok(Pages::new(url, &root(given))),
+        None => {
+            Err(Failure::Failed("the server has no admin pages (`GilkeeperAdmin off`, `--admin off`)".into()))
+        }
+    }
+}
+
+/// The server root of the running server.
+fn root(given: &ArgMatches) -> PathBuf {
+    given.get_one::<PathBuf>("server-root").cloned().unwrap_or_else(|| PathBuf::from("gilkeeper-root"))
 }
 
 pub fn reload(given: &ArgMatches) -> Result<i32, Failure> {
@@ -47,8 +71,7 @@ fn finish(outcome: Outcome) -> Result<i32, Failure> {
 
 /// Asks and shows how it goes.
 fn ask(given: &ArgMatches, command: &Command) -> Result<Outcome, Failure> {
-    let default = PathBuf::from("gilkeeper-root");
-    let root = given.get_one::<PathBuf>("server-root").unwrap_or(&default);
+    let root = root(given);
     let path = root.join(CONTROL_SOCKET);
     let stream = UnixStream::connect(&path).map_err(|e| {
         let shown = root.display();

@@ -10,8 +10,11 @@ mod doctor;
 mod explain;
 mod load;
 mod options;
+mod pages;
 mod serve;
 mod table;
+mod top;
+mod top_view;
 
 use gk_supervisor::PythonRuntime;
 use std::ffi::OsString;
@@ -53,6 +56,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("serve", given)) => serve::run(given, python),
         Some(("check", given)) => check::run(given, &python),
         Some(("status", given)) => client::status(given),
+        Some(("top", given)) => top::run(given),
         Some(("reload", given)) => client::reload(given),
         Some(("stop", given)) => client::stop(given),
         Some(("doctor", given)) => doctor::run(given, python),

@@ -14,6 +14,7 @@ pub mod directive;
 pub mod directives;
 pub mod express;
 mod glob;
+pub mod measurements;
 mod merge;
 mod nearest;
 pub mod parse;

@@ -30,6 +30,8 @@ pub struct Raw {
     pub http: HttpLimits,
     /// `WSGIPython*`.
     pub python: PythonOptions,
+    /// What is measured.
+    pub measurements: crate::measurements::Measurements,
     /// Daemon process groups with the word that names each.
     pub groups: Vec<(ProcessGroup, Word)>,
     /// Main server first.

@@ -56,6 +56,7 @@ pub fn resolve(
         error_log: raw.error_log,
         http: raw.http,
         python: raw.python,
+        measurements: raw.measurements,
         groups: raw.groups.into_iter().map(|(group, _)| group).collect(),
         hosts,
         imports,

@@ -36,6 +36,8 @@ pub struct Site {
     pub interpreters: Vec<InterpreterOptions>,
     /// Where `HOST:PORT` of the admin pages is, `None` for off.
     pub admin: Option<String>,
+    /// What is measured.
+    pub measurements: crate::measurements::Measurements,
 }
 
 /// One listening address.

@@ -1,7 +1,8 @@
 //! The supervisor's messages: workers come and go, another site, stop, status. A supervisor that is gone means: stop.
 
+use gk_admin::News;
 use gk_sys::fds;
-use gk_wire::control::{FromFront, MAX_PACKET, ToFront, decode, encode};
+use gk_wire::control::{FromFront, Happened, MAX_PACKET, RequestStack, ToFront, What, decode, encode};
 use gk_wire::log::Level;
 use std::cell::Cell;
 use std::io;
@@ -96,6 +97,7 @@ impl Control {
                 }
             }
             ToFront::WorkerExited { worker, how } => {
+                front.tell(News::Exited { worker });
                 let mut links = front.links.borrow_mut();
                 if let Some(link) = links.get(&worker) {
                     link.set_how(how);
@@ -123,7 +125,13 @@ impl Control {
                     let _ = link.gil_returned.set((module, refused));
                 }
             }
-            ToFront::Happened(_) | ToFront::Stop { .. } => {}
+            ToFront::Happened(happened) => front.tell(News::Happened(happened)),
+            ToFront::Stack { worker, stack } if stack.slow => {
+                front.tell(News::Happened(slow_request(worker, &stack)));
+            }
+            // Nobody asks for one yet.
+            ToFront::Stack { .. } => {}
+            ToFront::Stop { .. } => {}
         }
     }
 
@@ -134,6 +142,7 @@ impl Control {
             return Err("the message did not carry a socket and a page".into());
         };
         let worker = facts.worker;
+        front.tell(News::Worker { link: (&facts).into(), scoreboard: fds.next() });
         let link = Link::new(facts, socket, page, front.clock.clone())
             .map_err(|error| format!("the link's socket is unusable: {error}"))?;
         front.links.borrow_mut().insert(worker, Rc::clone(&link));
@@ -202,5 +211,17 @@ fn drain(front: &Front, link: &Link) {
     link.drain();
     if let Some(pool) = front.pool(&link.facts.process_group) {
         pool.note_desertion();
+    }
+}
+
+/// A request that became slow, as something that happened.
+fn slow_request(worker: u64, stack: &RequestStack) -> Happened {
+    let RequestStack { method, path, seconds, thread, stack: frames, .. } = stack;
+    Happened {
+        at: gk_sys::clock::epoch_seconds(),
+        what: What::SlowRequest,
+        worker: Some(worker),
+        text: format!("{method} {path} has been running for {seconds:.1} s in thread {thread}\n{frames}"),
+        ..Happened::default()
     }
 }

@@ -1,13 +1,14 @@
 //! What the tasks of the data thread share: the site in force, the pools, the connections, the counters. Owned through
 //! `Rc`, one thread only. What happens with it is in `server`, `control` and `service`.
 
+use gk_admin::{Feed, FrontFigures, News};
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
 use gk_wire::control::FrontStatus;
 use gk_wire::response::Headers;
 use gk_wire::setup::ListenerSetup;
 use http::request::Parts;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::Path;
@@ -83,6 +84,8 @@ pub struct Front {
     pub conn_ended: Notify,
     /// Told when there is a connection to watch.
     pub conn_began: Notify,
+    /// To the admin thread, if there is one.
+    pub feed: OnceCell<Feed>,
     profiles: Profiles,
     pid: u32,
     /// The key of the last look-up; kept for its memory.
@@ -110,6 +113,7 @@ impl Front {
             stop: Notify::new(),
             conn_ended: Notify::new(),
             conn_began: Notify::new(),
+            feed: OnceCell::new(),
             profiles: Profiles::default(),
             pid: std::process::id(),
             key: RefCell::default(),
@@ -229,6 +233,27 @@ impl Front {
             requests: self.finished.get(),
             queued: pools.iter().map(|(name, pool)| (name.clone(), pool.queued() as u64)).collect(),
             in_flight: links.iter().map(|(worker, link)| (*worker, u64::from(link.in_flight()))).collect(),
+        }
+    }
+
+    /// Puts the present down for the admin thread.
+    pub fn put_down(&self) {
+        let Some(feed) = self.feed.get() else { return };
+        let current = self.current();
+        let links = self.links.borrow();
+        feed.put(FrontFigures {
+            ready: self.is_ready(),
+            generation: current.generation,
+            status: self.status(),
+            lost_log_lines: current.logs.lost(),
+            remarks: links.values().filter_map(|link| link.remark()).collect(),
+        });
+    }
+
+    /// Tells the admin thread.
+    pub fn tell(&self, news: News) {
+        if let Some(feed) = self.feed.get() {
+            feed.tell(news);
         }
     }
 

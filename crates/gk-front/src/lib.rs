@@ -12,7 +12,6 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
-pub mod admin;
 pub mod balance;
 pub mod body;
 pub mod client;

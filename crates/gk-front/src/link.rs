@@ -50,6 +50,17 @@ pub struct WorkerFacts {
     pub threads: u32,
 }
 
+impl From<&WorkerFacts> for gk_admin::LinkFigures {
+    fn from(facts: &WorkerFacts) -> Self {
+        Self {
+            worker: facts.worker,
+            pid: facts.pid,
+            process_group: facts.process_group.clone(),
+            threads: facts.threads,
+        }
+    }
+}
+
 /// A link. One thread only.
 pub struct Link {
     /// The worker.
@@ -129,6 +140,15 @@ impl Link {
     /// Requests the worker has not ended.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.get()
+    }
+
+    /// For a worker that has a GIL although it is to run without: a line that says so.
+    pub fn remark(&self) -> Option<String> {
+        let (module, _) = self.gil_returned.get()?;
+        let WorkerFacts { process_group, worker, pid, .. } = &self.facts;
+        Some(format!(
+            "process group '{process_group}': worker {worker} (pid {pid}) has a GIL again, {module} turned it on"
+        ))
     }
 
     /// Whether another request may go here now.

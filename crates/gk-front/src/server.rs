@@ -18,7 +18,6 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 
-use crate::admin::Snapshot;
 use crate::client::{ClientIo, Conn, Ends, Phase, Stream};
 use crate::front::Front;
 use crate::service;
@@ -208,12 +207,12 @@ fn builder(http: &HttpLimits) -> http1::Builder {
 }
 
 /// Looks at every timeout a few times a second, while there is anything to look at.
-pub async fn tick(front: Rc<Front>, snapshot: Snapshot) {
+pub async fn tick(front: Rc<Front>) {
     let mut count = 0u64;
     loop {
         if front.conns.borrow().is_empty() {
             front.current().logs.flush();
-            snapshot.put(&front);
+            front.put_down();
             // A second, so that the admin page does not show the past for ever.
             let _ = tokio::time::timeout(Duration::from_secs(1), front.conn_began.notified()).await;
         }
@@ -236,7 +235,7 @@ pub async fn tick(front: Rc<Front>, snapshot: Snapshot) {
             watch(&conn, http, count.is_multiple_of(5));
         }
         if count.is_multiple_of(5) {
-            snapshot.put(&front);
+            front.put_down();
         }
     }
 }

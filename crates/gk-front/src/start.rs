@@ -9,7 +9,6 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use crate::admin;
 use crate::control::Control;
 use crate::front::Front;
 use crate::server;
@@ -91,15 +90,16 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 async fn serve_here(parts: Parts) -> Result<(), String> {
     let Parts { site, generation, listeners, admin, control } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
+    let server_root = site.server_root.clone();
     let front = Front::new(site, generation, described)?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
     server::listen(&front, sockets)?;
-    let snapshot = admin::Snapshot::default();
     if let Some(socket) = admin {
-        admin::start(socket, snapshot.clone())?;
+        let feed = gk_admin::start(gk_admin::Options { socket, server_root })?;
+        let _ = front.feed.set(feed);
     }
-    tokio::task::spawn_local(server::tick(Rc::clone(&front), snapshot));
+    tokio::task::spawn_local(server::tick(Rc::clone(&front)));
     control.serve(&front).await;
     front.current().logs.flush();
     Ok(())

@@ -60,13 +60,18 @@ fn json_lines_are_objects() {
 #[test]
 fn the_admin_pages_say_whether_workers_are_there() {
     let mut front = Running::start(|_| {});
-    let get = |front: &Running, path: &str| Client::connect(front.admin).get(path).answer();
+    let get = |front: &Running, path: &str| {
+        Client::connect(front.admin).send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).answer()
+    };
     assert_eq!(get(&front, "/healthz").status, 200);
     assert_eq!(get(&front, "/readyz").status, 503);
     let _worker = front.hello_worker();
     support::eventually(|| get(&front, "/readyz").status == 200);
-    let status: serde_json::Value = serde_json::from_slice(&get(&front, "/api/v1/status").body).unwrap();
-    assert_eq!(status["workers"][0]["process_group"], "g");
+    support::eventually(|| {
+        let status: serde_json::Value = serde_json::from_slice(&get(&front, "/api/v1/status").body).unwrap();
+        status["workers"][0]["process_group"] == "g"
+    });
+    assert!(get(&front, "/metrics").text().contains("gilkeeper_ready 1"));
     assert!(get(&front, "/").text().contains("Gilkeeper"));
     assert_eq!(get(&front, "/none").status, 404);
 }

@@ -99,7 +99,9 @@ fn a_large_body_goes_through_a_file_and_within_the_credit() {
     assert!(got == body);
     worker.hello(id);
     assert_eq!(client.answer().status, 200);
-    assert_eq!(std::fs::read_dir(front.root.path()).unwrap().count(), 0, "the spool file has no name");
+    let names = std::fs::read_dir(front.root.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let spooled = names.filter(|name| !name.to_string_lossy().starts_with("gilkeeper.db"));
+    assert_eq!(spooled.count(), 0, "the spool file has no name");
 }
 
 #[test]

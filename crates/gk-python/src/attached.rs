@@ -56,7 +56,7 @@ impl<'p> Attached<'p> {
         impl Drop for Again {
             fn drop(&mut self) {
                 // SAFETY: the state this same thread gave up in `detach`.
-                unsafe { ffi::PyEval_RestoreThread(self.0) }
+                crate::gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(self.0) });
             }
         }
         // SAFETY: attached, so there is a current thread state to give up.

@@ -10,6 +10,13 @@ pub struct PyError<'p> {
     value: Object<'p>,
 }
 
+/// The traceback, so that a test that unwraps says what happened.
+impl std::fmt::Debug for PyError<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.traceback())
+    }
+}
+
 /// Which built-in exception to raise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are Python's")]

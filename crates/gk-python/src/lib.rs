@@ -6,6 +6,7 @@
 //! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
 //! * [`error`]: a raised exception as a value.
 //! * [`class`]: Python types whose instances carry a Rust value.
+//! * [`gil`]: how long threads wait for a GIL, and for whom.
 //! * [`balance`]: how many references are held, for tests.
 //! * [`entry`]: the doors from Python into this library, where panics stop.
 //!
@@ -24,6 +25,7 @@ pub mod balance;
 pub mod class;
 pub mod entry;
 pub mod error;
+pub mod gil;
 pub mod interpreter;
 pub mod kept;
 pub mod object;

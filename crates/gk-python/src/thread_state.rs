@@ -2,6 +2,7 @@
 //! requests (as mod_wsgi does). `&mut self` is the check: a thread is attached to one interpreter at a time.
 
 use crate::attached::Attached;
+use crate::gil;
 use crate::interpreter::{Gil, Interpreter};
 use pyo3_ffi as ffi;
 use std::marker::PhantomData;
@@ -31,7 +32,7 @@ impl ThreadStates {
         }
         let state = self.state_of(interpreter);
         // SAFETY: a state of this thread and not current anywhere (`&mut self`).
-        unsafe { ffi::PyEval_RestoreThread(state) };
+        gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
         let _detach = Detach;
         // SAFETY: attached until `_detach` drops, after `f`; `for<'p>` keeps objects from escaping.
         f(unsafe { Attached::assume() })
@@ -55,6 +56,7 @@ impl ThreadStates {
         };
         // SAFETY: the current state is the new interpreter's.
         let interpreter = Interpreter { raw: unsafe { ffi::PyInterpreterState_Get() } };
+        gil::adopt(new);
         self.states.push((interpreter, new));
         // SAFETY: attached through `new`; it stays in the list (3.12 wants the creating thread's state kept).
         unsafe { ffi::PyEval_SaveThread() };
@@ -79,6 +81,8 @@ impl ThreadStates {
         let state = self.state_of(interpreter);
         let main = self.state_of(main);
         self.states.retain(|(i, _)| *i != interpreter);
+        gil::abandon(state);
+        gil::forget(interpreter);
         // SAFETY: a state of this thread and not current anywhere.
         unsafe { ffi::PyEval_RestoreThread(state) };
         // SAFETY: current, and the last state of that interpreter by this function's contract.
@@ -98,6 +102,7 @@ impl ThreadStates {
         for (_, state) in self.states.drain(..) {
             // SAFETY: a state of this thread and not current anywhere.
             unsafe { ffi::PyEval_RestoreThread(state) };
+            gil::abandon(state);
             // SAFETY: current; clearing may run destructors.
             unsafe { ffi::PyThreadState_Clear(state) };
             // SAFETY: current and cleared; afterwards the thread is detached.
@@ -111,6 +116,7 @@ impl ThreadStates {
         let own = unsafe { ffi::PyThreadState_Get() };
         let interpreter = Interpreter::current(py);
         // Addresses only, so that the closure below may be `Send`; it runs on this very thread.
+        gil::adopt(own);
         let own = own as usize;
         py.detach(move || {
             let mut states =
@@ -126,6 +132,7 @@ impl ThreadStates {
         // SAFETY: may be called without an attachment; the interpreter lives until the end sequence.
         let state = unsafe { ffi::PyThreadState_New(interpreter.raw) };
         assert!(!state.is_null(), "CPython could not make a thread state: out of memory");
+        gil::adopt(state);
         self.states.push((interpreter, state));
         state
     }

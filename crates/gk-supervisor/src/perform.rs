@@ -232,10 +232,12 @@ impl World {
         let setup = setup::worker(configuration, group, worker);
         let log = self.error_log.as_fd();
         let words = gk_telemetry::Layout::new(group.threads).words();
-        let board = SharedWords::create("gilkeeper-scoreboard", words).map_err(start_error)?;
+        let make = || SharedWords::create("gilkeeper-scoreboard", words).map_err(start_error);
+        let board = setup.scoreboard.then(make).transpose()?;
         let setup = gk_wire::control::encode(&setup);
-        let mut child = spawn(&line, &setup, &[board.as_fd()], log, log)?;
-        child.scoreboard = Some(board);
+        let more: Vec<BorrowedFd<'_>> = board.iter().map(AsFd::as_fd).collect();
+        let mut child = spawn(&line, &setup, &more, log, log)?;
+        child.scoreboard = board;
         let pid = child.pid;
         self.workers.insert(worker, child);
         Ok(pid)

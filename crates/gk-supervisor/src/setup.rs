@@ -45,7 +45,8 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         destroy_interpreter: site.python.destroy_interpreter,
         timers: timers(group),
         locale: group.locale.clone(),
-        scoreboard: true,
+        slow_requests: site.measurements.slow_requests,
+        scoreboard: site.measurements.on,
     }
 }
 

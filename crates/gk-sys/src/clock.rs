@@ -26,3 +26,17 @@ pub fn utc_offset(epoch_seconds: i64) -> i32 {
 pub fn thread_id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }
+
+/// Nanoseconds of the monotonic clock.
+pub fn monotonic_nanos() -> u64 {
+    nanos(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic))
+}
+
+/// Nanoseconds of CPU time that the calling thread has used.
+pub fn thread_cpu_nanos() -> u64 {
+    nanos(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime))
+}
+
+fn nanos(time: rustix::time::Timespec) -> u64 {
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}

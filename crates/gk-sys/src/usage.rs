@@ -2,6 +2,7 @@
 //! `None` where it does not say.
 
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Resident memory of a process in bytes.
 pub fn resident(pid: u32) -> Option<u64> {
@@ -34,6 +35,70 @@ pub fn out_of_memory_kills() -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
+/// What the calling process has used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// CPU seconds in user mode.
+    pub user: f64,
+    /// CPU seconds in the kernel.
+    pub system: f64,
+    /// Most resident memory ever, bytes.
+    pub max_resident: u64,
+}
+
+/// Of the calling process.
+pub fn own() -> Usage {
+    // SAFETY: plain data for which all-zero is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: a live local to be filled.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    Usage {
+        user: seconds(usage.ru_utime),
+        system: seconds(usage.ru_stime),
+        max_resident: usage.ru_maxrss as u64 * 1024,
+    }
+}
+
+/// Nanoseconds on CPU of a thread of this process, by the kernel's id.
+pub fn thread_cpu(thread: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
+/// The calling thread's run-queue delay: how long it could have run and was not running. The descriptor stays open, so that
+/// one reading is one system call.
+#[derive(Debug)]
+pub struct RunDelay(OwnedFd);
+
+impl RunDelay {
+    /// Of the calling thread. `None` where the kernel does not say.
+    pub fn open() -> Option<Self> {
+        let path = format!("/proc/self/task/{}/schedstat", crate::clock::thread_id());
+        let delay = Self(fs::File::open(path).ok()?.into());
+        run_delay(delay.0.as_raw_fd()).map(|_| delay)
+    }
+
+    /// The descriptor, for [`run_delay`].
+    pub fn descriptor(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Nanoseconds of run-queue delay so far, by the descriptor of a [`RunDelay`]. No allocation, no lock.
+pub fn run_delay(descriptor: RawFd) -> Option<u64> {
+    let mut text = [0u8; 64];
+    // SAFETY: a live local buffer and its length; a descriptor that is not open only gives an error.
+    let got = unsafe { libc::pread(descriptor, text.as_mut_ptr().cast(), text.len(), 0) };
+    let text = text.get(..usize::try_from(got).ok()?)?;
+    // "time on CPU, delay, time slices".
+    let second = text.split(|b| *b == b' ').nth(1)?;
+    second.iter().try_fold(0u64, |sum, digit| {
+        let digit = digit.checked_sub(b'0').filter(|d| *d < 10)?;
+        Some(sum.wrapping_mul(10).wrapping_add(u64::from(digit)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +108,13 @@ mod tests {
         assert!(resident(std::process::id()).unwrap() > 100_000);
         assert!(cpu_seconds(std::process::id()).unwrap() < 60.0);
         assert!(out_of_memory_kills().is_some());
+        assert!(crate::clock::thread_cpu_nanos() > 0);
+        let delay = RunDelay::open().unwrap();
+        let first = run_delay(delay.descriptor()).unwrap();
+        assert!(run_delay(delay.descriptor()).unwrap() >= first);
+        assert_eq!(run_delay(-1), None);
+        assert!(own().user > 0.0 && own().max_resident > 100_000);
+        assert!(thread_cpu(crate::clock::thread_id()).unwrap() > 0);
         assert!(thread_cpu_seconds().is_some_and(|(user, system)| (0.0..60.0).contains(&(user + system))));
     }
 }

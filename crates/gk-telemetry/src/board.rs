@@ -101,6 +101,16 @@ impl Route {
     pub const UNKNOWN: Self = Self(0);
     /// One of those the table has no room for.
     pub const OTHERS: Self = Self(1);
+
+    /// Its place in the table, to be kept in a word.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The route at that place of the same scoreboard.
+    pub fn from_number(number: u16) -> Self {
+        Self(number)
+    }
 }
 
 /// The beginning of a request.
@@ -124,15 +134,17 @@ pub struct Begin<'a> {
     pub path: &'a [u8],
 }
 
-/// One wait for a GIL.
+/// A wait for a GIL, or a part of one: the holder may change meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
     /// The request thread that waited, called on that thread; `None` for a thread that serves no request.
     pub slot: Option<usize>,
     /// The application group whose interpreter was waited for.
     pub group: u16,
-    /// Nanoseconds.
+    /// Nanoseconds of this part.
     pub ns: u64,
+    /// Nanoseconds of the whole wait, when this part ended it.
+    pub whole: Option<u64>,
     /// At one of the server's own acquire points; otherwise inside the application.
     pub server: bool,
     /// Whose request or thread held it.
@@ -218,7 +230,9 @@ impl<W: Deref<Target = Words>> Board<W> {
         let Some(slot) = self.slot(index) else { return };
         let hash = words::hash(begin.path);
         let before = slot[slot::PLACE].load(Relaxed);
-        let route = if slot[slot::PATH_HASH].load(Relaxed) == hash {
+        // The path of the request before is the commonest one; then its text stands there already, too.
+        let same = slot[slot::PATH_HASH].load(Relaxed) == hash;
+        let route = if same {
             (before >> 16) as u16
         } else {
             let mut name = [0; route::LONGEST];
@@ -238,7 +252,9 @@ impl<W: Deref<Target = Words>> Board<W> {
             slot[slot::QUEUE].store(begin.queue, Relaxed);
             slot[slot::CPU_BEGUN].store(begin.cpu, Relaxed);
             words::put_text(&slot[slot::METHOD], begin.method);
-            words::put_text(&slot[slot::PATH], begin.path);
+            if !same {
+                words::put_text(&slot[slot::PATH], begin.path);
+            }
             for word in [slot::GIL, slot::WAITS, slot::LONGEST_WAIT, slot::CULPRIT] {
                 slot[word].store(0, Relaxed);
             }
@@ -261,22 +277,23 @@ impl<W: Deref<Target = Words>> Board<W> {
         Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16)
     }
 
-    /// A wait for a GIL is over. Adds to the totals at once, so that a request which runs for a minute is not invisible
+    /// A part of a wait for a GIL is over. Adds to the totals at once, so that a request which runs for a minute is not invisible
     /// for a minute; [`crate::Record`] repeats the request's sum for its histogram. Nothing here waits or allocates.
     pub fn waited(&self, wait: &Wait) {
+        let ended = u64::from(wait.whole.is_some());
         let victim = match wait.slot.and_then(|index| self.slot(index)) {
             Some(slot) => {
                 words::add_alone(&slot[slot::GIL], wait.ns);
-                words::add_alone(&slot[slot::WAITS], 1);
-                if wait.ns > slot[slot::LONGEST_WAIT].load(Relaxed) {
-                    slot[slot::LONGEST_WAIT].store(wait.ns, Relaxed);
+                words::add_alone(&slot[slot::WAITS], ended);
+                if let Some(whole) = wait.whole.filter(|ns| *ns > slot[slot::LONGEST_WAIT].load(Relaxed)) {
+                    slot[slot::LONGEST_WAIT].store(whole, Relaxed);
                     slot[slot::CULPRIT].store(wait.culprit.0.into(), Relaxed);
                 }
                 Some(Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16))
             }
             None => {
                 add_shared(self.word(header::OTHER_WAIT), wait.ns);
-                add_shared(self.word(header::OTHER_WAITS), 1);
+                add_shared(self.word(header::OTHER_WAITS), ended);
                 None
             }
         };
@@ -287,9 +304,11 @@ impl<W: Deref<Target = Words>> Board<W> {
         let site = if wait.server { counter::GIL_SERVER } else { counter::GIL_APPLICATION };
         if victim.is_some() {
             words::add(&cell[site], wait.ns, alone);
-            words::add(&cell[counter::WAITS], 1, alone);
+            words::add(&cell[counter::WAITS], ended, alone);
         }
-        record(cell, Timed::SingleWait, wait.ns, alone);
+        if let Some(whole) = wait.whole {
+            record(cell, Timed::SingleWait, whole, alone);
+        }
         self.book(wait.culprit, victim.unwrap_or(Route::UNKNOWN), wait.ns);
     }
 

@@ -38,8 +38,8 @@ pub struct Portion {
     pub collections: u64,
     /// GIL waits in threads that serve no request, seconds.
     pub other_wait: f64,
-    /// By worker number.
-    pub workers: BTreeMap<u64, WorkerPortion>,
+    /// By process id: unlike worker numbers, these differ over a restart of the server.
+    pub workers: BTreeMap<u32, WorkerPortion>,
     /// The busiest routes, by name.
     pub routes: BTreeMap<String, RouteSums>,
     /// Who made whom wait longest.
@@ -50,8 +50,8 @@ pub struct Portion {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorkerPortion {
-    /// Process id.
-    pub pid: u32,
+    /// Its number.
+    pub worker: u64,
     /// Requests finished.
     pub requests: u64,
     /// Thread-seconds busy.
@@ -115,7 +115,7 @@ impl Portion {
             change.groups.iter().map(|group| (group.name.clone(), group.figures.clone())).collect();
         let total = change.total();
         let worker = WorkerPortion {
-            pid: change.pid,
+            worker: change.worker,
             requests: total.requests,
             busy,
             threads: change.threads,
@@ -137,7 +137,7 @@ impl Portion {
             gc_pause: change.groups.iter().map(|group| group.gc.pause).sum::<u64>() as f64 / NS,
             collections: change.groups.iter().flat_map(|group| group.gc.collections).sum(),
             other_wait: change.other_wait as f64 / NS,
-            workers: BTreeMap::from([(change.worker, worker)]),
+            workers: BTreeMap::from([(change.pid, worker)]),
             routes: change
                 .routes
                 .iter()
@@ -165,8 +165,8 @@ impl Portion {
         self.span += later.span;
         self.resident = self.resident.max(later.resident);
         self.queued = self.queued.max(later.queued);
-        for (number, worker) in &later.workers {
-            let mine = self.workers.entry(*number).or_default();
+        for (pid, worker) in &later.workers {
+            let mine = self.workers.entry(*pid).or_default();
             mine.resident = mine.resident.max(worker.resident);
             mine.add(worker);
         }
@@ -178,8 +178,8 @@ impl Portion {
         self.span = self.span.max(beside.span);
         self.resident += beside.resident;
         self.queued += beside.queued;
-        for (number, worker) in &beside.workers {
-            let mine = self.workers.entry(*number).or_default();
+        for (pid, worker) in &beside.workers {
+            let mine = self.workers.entry(*pid).or_default();
             mine.resident += worker.resident;
             mine.add(worker);
         }
@@ -354,7 +354,7 @@ impl Spread {
 
 impl WorkerPortion {
     fn add(&mut self, other: &Self) {
-        self.pid = other.pid;
+        self.worker = other.worker;
         self.threads = other.threads;
         self.requests += other.requests;
         self.busy += other.busy;

@@ -1,5 +1,7 @@
 //! A scoreboard written and read in one process: what was recorded is what is read, from one thread and from several.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
 use gk_telemetry::board::{Begin, Board, BoardError, GilMode, Identity, Route, State, Wait};
 use gk_telemetry::{Layout, Record};
 use proptest::prelude::*;
@@ -56,6 +58,7 @@ fn a_request_is_seen_in_flight_and_then_counted() {
         slot: Some(1),
         group,
         ns: 5_000_000,
+        whole: Some(5_000_000),
         server: false,
         culprit: board.thread(b"cleanup"),
     });
@@ -122,7 +125,7 @@ fn full_tables_count_into_their_rest() {
     board.finish(0, &Record::default());
     for n in 0..500u64 {
         let route = board.route(format!("/r{n}").as_bytes());
-        board.waited(&Wait { slot: None, group: 0, ns: n, server: false, culprit: route });
+        board.waited(&Wait { slot: None, group: 0, ns: n, whole: Some(n), server: false, culprit: route });
     }
     let sample = board.sample(0);
     assert_eq!(sample.groups.last().map(|group| group.name.as_str()), Some("(others)"));
@@ -146,7 +149,14 @@ fn a_foreign_page_is_refused_and_rubbish_is_survived() {
     let board = Board::open(words).unwrap();
     board.begin(1, &begin(900, "/x"));
     board.finish(1, &Record::default());
-    board.waited(&Wait { slot: Some(77), group: 77, ns: 1, server: true, culprit: Route::UNKNOWN });
+    board.waited(&Wait {
+        slot: Some(77),
+        group: 77,
+        ns: 1,
+        whole: Some(1),
+        server: true,
+        culprit: Route::UNKNOWN,
+    });
     let _ = board.sample(0);
 }
 
@@ -167,6 +177,7 @@ fn threads_write_at_once_and_a_reader_sees_whole_slots() {
                             slot: Some(slot),
                             group: groups[(n % 2) as usize],
                             ns: 2_000,
+                            whole: Some(2_000),
                             server: false,
                             culprit: Route::UNKNOWN,
                         });

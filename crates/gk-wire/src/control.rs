@@ -56,6 +56,13 @@ pub enum ToFront {
         /// The configuration refuses that: the worker does not make its process group ready.
         refused: bool,
     },
+    /// A running request's stack, which the front asked for or which is slow.
+    Stack {
+        /// Its worker.
+        worker: u64,
+        /// What it does.
+        stack: RequestStack,
+    },
 }
 
 /// Something that happened to the server, for people.
@@ -102,6 +109,8 @@ pub enum What {
     ReloadRefused,
     /// A module turned the GIL on again.
     GilReturned,
+    /// A request takes long.
+    SlowRequest,
     /// Of another version.
     #[default]
     #[serde(other)]
@@ -123,6 +132,7 @@ impl What {
             Self::ReloadDone => "reload_done",
             Self::ReloadRefused => "reload_refused",
             Self::GilReturned => "gil_returned",
+            Self::SlowRequest => "slow_request",
         }
     }
 }
@@ -151,6 +161,13 @@ pub enum FromFront {
         token: u64,
         /// The figures.
         status: FrontStatus,
+    },
+    /// The stack of a running request is wanted: `ToFront::Stack`.
+    WantStack {
+        /// Its worker.
+        worker: u64,
+        /// The front's number of the request.
+        request: u64,
     },
 }
 
@@ -198,6 +215,11 @@ pub enum ToWorker {
     },
     /// Write the Python stacks of the busy request threads to the log.
     DumpStacks,
+    /// Answer with `FromWorker::Stack`, if this request still runs.
+    Stack {
+        /// The front's number of the request.
+        request: u64,
+    },
     /// Answer with `FromWorker::Status`.
     Status {
         /// Returned in the answer.
@@ -249,6 +271,30 @@ pub enum FromWorker {
         /// The figures.
         status: WorkerFigures,
     },
+    /// A request became slow, or its stack was asked for.
+    Stack(RequestStack),
+}
+
+/// The Python stack of a running request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestStack {
+    /// The front's number of the request.
+    pub request: u64,
+    /// Request thread, from 1.
+    pub thread: u32,
+    /// Application group.
+    pub application_group: String,
+    /// Method.
+    pub method: String,
+    /// Path without query string.
+    pub path: String,
+    /// Seconds it has been running in its thread.
+    pub seconds: f64,
+    /// Python's text, the innermost frame last, cut to 16 KiB.
+    pub stack: String,
+    /// It was not asked for: the request became slow.
+    pub slow: bool,
 }
 
 /// An import that failed, with its traceback.

@@ -88,7 +88,10 @@ pub struct WorkerSetup {
     pub timers: Timers,
     /// Set `LC_ALL` and call `setlocale` with it.
     pub locale: Option<String>,
-    /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard.
+    /// `WSGISlowRequests`: requests whose application takes longer are kept, with a stack; seconds, 0: none.
+    #[serde(default)]
+    pub slow_requests: f64,
+    /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard. Without one nothing is measured.
     #[serde(default)]
     pub scoreboard: bool,
 }

@@ -1,9 +1,12 @@
 //! Feeds a worker hello-world requests in batches and prints the CPU time of its request thread per request. For profiling
 //! without sockets to clients: `scripts/with-python 3.14 cargo run --release -p gk-worker --example requests -- 200000`.
+//! `… -- 200000 1 measured` does the same with the measurements on.
 
 use bytes::BytesMut;
 use gk_sys::fds;
 use gk_sys::page::SharedPage;
+use gk_sys::words::SharedWords;
+use gk_telemetry::Board;
 use gk_wire::control::{self, ToWorker};
 use gk_wire::frame::{self, ToWorkerFrame};
 use gk_wire::log::Level;
@@ -21,6 +24,9 @@ def application(environ, start_response):
 fn main() {
     let total: u32 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
     let threads: u32 = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(1);
+    let words = gk_telemetry::Layout::new(threads).words();
+    let measured = std::env::args().nth(3).is_some_and(|word| word == "measured");
+    let scoreboard = measured.then(|| SharedWords::create("scoreboard", words).expect("a memory file"));
     let directory = std::env::temp_dir().join(format!("gilkeeper-requests-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a temporary directory");
     let script = directory.join("hello.py");
@@ -38,6 +44,7 @@ fn main() {
         sendfile: true,
         environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
     };
+    let mut page_of_figures = scoreboard.as_ref().map(|file| file.try_clone().expect("a descriptor"));
     let front = std::thread::spawn(move || {
         fds::send(&supervisor, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
             .expect("a worker");
@@ -57,6 +64,11 @@ fn main() {
                 let _ = out.split_to(n);
             }
             filled += fds::receive(&socket, &mut buffer[filled..], true).expect("a living worker").bytes;
+            if let Some(file) = page_of_figures.take() {
+                // As the front does: only the slowest are kept.
+                let board = Board::open(SharedWords::map(file).expect("a mapping")).expect("a scoreboard");
+                board.set_floor(u64::MAX);
+            }
             let mut at = 0;
             while let Ok(Some((header, _, used))) = frame::split(&buffer[at..filled]) {
                 ended += u32::from(header.kind == frame::to_front::DATA && header.flags & frame::END != 0);
@@ -95,9 +107,10 @@ fn main() {
         destroy_interpreter: true,
         timers: Timers { shutdown_timeout: 60.0, ..Timers::default() },
         locale: None,
+        slow_requests: 0.0,
         scoreboard: false,
     };
-    gk_python::entry::embed(|py| gk_worker::run_with(py, control, setup));
+    gk_python::entry::embed(|py| gk_worker::run_measured(py, control, setup, scoreboard));
     let _ = front.join();
     let _ = std::fs::remove_dir_all(&directory);
 }

@@ -35,6 +35,8 @@ pub(crate) struct Group {
     pub(crate) application: Application,
     /// Its GIL mode when it was created.
     created: &'static str,
+    /// Number of its application group on the scoreboard.
+    pub(crate) board: u16,
     /// Its position among the interpreters of its application group, from 0.
     index: usize,
     /// Request threads that serve in it. Counted where an application group has several interpreters.
@@ -310,7 +312,8 @@ impl Groups {
             }
             return None;
         };
-        let group = Group {
+        let mut group = Group {
+            board: 0,
             interpreter,
             application,
             created: gil_mode,
@@ -320,7 +323,12 @@ impl Groups {
             switch_interval: AtomicU64::new(0),
             memory: AtomicI64::new(0),
         };
-        states.attach(interpreter, |py| group.ask_switch_interval(py));
+        states.attach(interpreter, |py| {
+            group.ask_switch_interval(py);
+            if let Some(measure) = crate::measure::get() {
+                group.board = measure.interpreter(py, name, gil_mode, group.switch_interval());
+            }
+        });
         group.memory.store(resident() - before, Ordering::Relaxed);
         if !name.is_empty() {
             let own = if gil == Gil::Own { " with own GIL" } else { "" };

@@ -7,9 +7,11 @@
 //! * [`exchange`]: one request on that stream, as the application's conversation sees it.
 //! * [`groups`]: application group to interpreters; [`options`]: what the configuration says of them.
 //! * [`engine`]: what the threads of the process share.
+//! * [`measure`]: what requests took, on the worker's scoreboard.
 //! * [`watchdog`]: timers and limits.
 //! * [`python_thread`]: the thread that calls Python for the watchdog, so that a wedged GIL never stops it.
 //! * [`signals`]: what a signal sent to the worker asks for.
+//! * [`slow`]: requests that take long, and the stack of a running one.
 //! * [`watch`]: scripts that change on disk.
 //!
 //! Knows no HTTP, no TLS, no configuration language.
@@ -20,10 +22,12 @@ mod engine;
 mod exchange;
 mod groups;
 mod link;
+mod measure;
 mod options;
 mod outbox;
 mod python_thread;
 mod signals;
+mod slow;
 mod start;
 mod stop;
 mod thread;
@@ -31,4 +35,4 @@ mod watch;
 mod watchdog;
 mod worker;
 
-pub use worker::{run, run_with};
+pub use worker::{run, run_measured, run_with};

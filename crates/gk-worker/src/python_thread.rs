@@ -2,10 +2,14 @@
 //! stacks. If Python is wedged this thread hangs, and the watchdog sees that its stamp grows old.
 
 use crate::engine::Engine;
+use crate::slow;
 use gk_python::ThreadStates;
+use gk_sys::fds;
 use gk_sys::log::plain;
+use gk_wire::control::{self, FromWorker};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -24,6 +28,12 @@ pub(crate) enum Order {
     Signal(i32),
     /// Log the stacks of the busy request threads, after this sentence.
     Stacks(String),
+    /// Report what the request that this slot took at `since` does.
+    Stack { slot: usize, since: u64, slow: bool },
+    /// The GIL is back on: measure it.
+    GilReturned,
+    /// Tell the measurements what the application's own threads are called.
+    NameThreads,
     /// Log what holds up the end of the worker.
     HeldUp,
     /// Call what was registered with `atexit`, as the threads before it do not end.
@@ -40,13 +50,14 @@ pub(crate) struct PythonThread {
 }
 
 impl PythonThread {
-    pub(crate) fn start(engine: &Arc<Engine>) -> std::io::Result<Self> {
+    /// `control`: another descriptor of the socket to the supervisor; whole packets from two threads do not mix.
+    pub(crate) fn start(engine: &Arc<Engine>, control: OwnedFd) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let stamp = Arc::new(AtomicU64::new(engine.now()));
         let (engine, stamped) = (Arc::clone(engine), Arc::clone(&stamp));
         let thread = std::thread::Builder::new()
             .name("gk-python".to_owned())
-            .spawn(move || run(&engine, &inbox, &stamped))?;
+            .spawn(move || run(&engine, &control, &inbox, &stamped))?;
         Ok(Self { orders, thread, stamp })
     }
 
@@ -79,7 +90,7 @@ impl PythonThread {
     }
 }
 
-fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
+fn run(engine: &Engine, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &AtomicU64) {
     let mut states = ThreadStates::new();
     for order in inbox {
         match order {
@@ -95,6 +106,20 @@ fn run(engine: &Engine, inbox: &Receiver<Order>, stamp: &AtomicU64) {
                 refresh(engine, &mut states);
                 let _ = done.send(());
             }
+            Order::Stack { slot, since, slow } => {
+                if let Some(stack) = slow::stack(engine, &mut states, slot, since, slow) {
+                    if slow {
+                        slow::log(&stack);
+                    }
+                    let _ = fds::send(control, &control::encode(&FromWorker::Stack(stack)), &[]);
+                }
+            }
+            Order::GilReturned => {
+                if let (Some(measure), Some(module)) = (crate::measure::get(), gk_wsgi::gil::returned()) {
+                    states.attach(engine.groups.main(), |py| measure.gil_returned(py, module));
+                }
+            }
+            Order::NameThreads => name_threads(engine, &mut states),
             Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
             Order::HeldUp => engine.ending.report(&mut states),
             Order::EndFunctions => engine.ending.end_functions(&mut states),
@@ -131,6 +156,15 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
             group.application.interrupt(py, slot.ident.load(Ordering::Relaxed));
         }
     });
+}
+
+fn name_threads(engine: &Engine, states: &mut ThreadStates) {
+    let Some(measure) = crate::measure::get() else { return };
+    let mut named = Vec::new();
+    for (_, group) in engine.groups.all() {
+        named.extend(states.attach(group.interpreter, |py| group.application.thread_names(py)));
+    }
+    measure.name_threads(&named);
 }
 
 fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {

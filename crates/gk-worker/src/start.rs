@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::groups::Group;
 use crate::python_thread::PythonThread;
 use crate::signals::Signals;
+use crate::slow::Slow;
 use crate::thread;
 use crate::watch::Watched;
 use crate::watchdog::Watchdog;
@@ -47,22 +48,27 @@ impl Worker {
         if setup.without_gil {
             failed.extend(states.attach(main.interpreter, |py| gil_returned(py, setup)));
         }
+        if let Some(measure) = crate::measure::get() {
+            measure.imported();
+        }
         states.attach(main.interpreter, |py| main.ask_switch_interval(py));
         set_title(setup);
         let signals =
             Signals::new(setup.threads == 0).map_err(|e| format!("Signals cannot be caught: {e}"))?;
+        let told = control.try_clone().map_err(|e| format!("No descriptor is left: {e}"))?;
         let mut worker = Self {
             control,
             signals,
             python: python.clone(),
             threads: Vec::new(),
             python_thread: Some(
-                PythonThread::start(&engine).map_err(|e| format!("A thread cannot be started: {e}"))?,
+                PythonThread::start(&engine, told).map_err(|e| format!("A thread cannot be started: {e}"))?,
             ),
             watchdog: Watchdog::new(setup.timers.clone(), setup.threads),
             watched: Watched::new(&engine),
             gil_told: false,
             last_ping: Instant::now(),
+            slow: Slow::new(setup.slow_requests, setup.threads as usize),
             leaving: None,
             engine: Arc::clone(&engine),
         };

@@ -6,13 +6,14 @@ use crate::engine::{Engine, Slot};
 use crate::exchange::Served;
 use crate::groups::{Group, Seat};
 use crate::link::{Job, Link};
+use crate::measure::{self, Begun, ThreadMeasure};
 use gk_python::version::FREE_THREADED_BUILD;
 use gk_python::{Attached, ThreadStates};
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
 use gk_wsgi::Exchange;
-use gk_wsgi::call::{Call, serve};
+use gk_wsgi::call::{Call, Outcome, serve};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -20,13 +21,14 @@ use std::time::Instant;
 /// Serves until the worker stops.
 pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
     let mut states = ThreadStates::new();
+    let mut measured = measure::get().map(|measure| ThreadMeasure::new(measure, index));
     let mut link: Option<Arc<Link>> = None;
     while let Some(present) = engine.next_link(link.as_ref()) {
         while let Some(job) = present.next() {
             engine.arm_ticker();
             let name = job.profile.profile.application_group.clone();
             match engine.groups.get(&mut states, &name) {
-                Some(seat) => serve_batch(engine, index, &mut states, &present, &seat, job),
+                Some(seat) => serve_batch(engine, index, &mut states, &mut measured, &present, &seat, job),
                 None => refuse(&present, &job),
             }
         }
@@ -40,12 +42,15 @@ fn serve_batch(
     engine: &Engine,
     index: usize,
     states: &mut ThreadStates,
+    measured: &mut Option<ThreadMeasure>,
     link: &Arc<Link>,
     seat: &Seat,
     job: Job,
 ) {
     let name = job.profile.profile.application_group.clone();
     let group: &Group = seat;
+    // What attaching takes belongs to the first request.
+    let mut begun = measured.as_mut().and_then(|measured| begin(measured, group, &job, Instant::now()));
     states.attach(group.interpreter, |py| {
         let slot = &engine.slots[index];
         slot.ident.store(py.thread_ident(), Ordering::Relaxed);
@@ -53,17 +58,25 @@ fn serve_batch(
         slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);
         let mut next = Some(job);
         while let Some(job) = next {
-            serve_one(py, engine, slot, index, link, group, &job);
+            serve_one(py, engine, slot, index, measured, begun.take(), link, group, &job);
             next = link.try_next(|profile| profile.profile.application_group == name && seat.stays());
         }
     });
 }
 
+fn begin(measured: &mut ThreadMeasure, group: &Group, job: &Job, taken: Instant) -> Option<Begun> {
+    let request = RequestView::decode(&job.payload).ok()?;
+    Some(measured.begin(&request, group.board, taken))
+}
+
+#[allow(clippy::too_many_arguments, reason = "one place calls it; each of them is of another owner")]
 fn serve_one(
     py: Attached<'_>,
     engine: &Engine,
     slot: &Slot,
     index: usize,
+    measured: &mut Option<ThreadMeasure>,
+    mut begun: Option<Begun>,
     link: &Arc<Link>,
     group: &Group,
     job: &Job,
@@ -77,12 +90,17 @@ fn serve_one(
     if !job.profile.profile.ignore_activity {
         engine.counters.last_activity.store(now, Ordering::Relaxed);
     }
+    let mut outcome = Outcome::default();
     let served: Arc<dyn Exchange> =
         Arc::new(Served { link: Arc::clone(link), exchange: Arc::clone(&job.exchange) });
     // One that was cancelled while it waited is not begun.
     if !job.exchange.is_gone()
         && let Ok(request) = RequestView::decode(&job.payload)
     {
+        if let Some(measured) = measured {
+            begun = begun.or_else(|| Some(measured.begin(&request, group.board, started)));
+            measured.entered();
+        }
         let call = Call {
             profile: &job.profile,
             request,
@@ -90,9 +108,12 @@ fn serve_one(
             taken: started,
             daemon_start: gk_sys::clock::epoch_seconds(),
         };
-        serve(py, &group.application, &call, served);
+        outcome = serve(py, &group.application, &call, served);
     }
     let ended = Instant::now();
+    if let (Some(measured), Some(begun)) = (measured, begun) {
+        measured.end(&begun, started, ended, &outcome, group.board);
+    }
     if job.exchange.is_gone() {
         // The conversation of a cancelled request stops without a word; the front counts this thread as busy until the
         // request's last frame, and takes no notice of a second last frame.

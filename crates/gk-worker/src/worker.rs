@@ -4,8 +4,10 @@
 use crate::engine::Engine;
 use crate::groups::Groups;
 use crate::link::Link;
+use crate::measure;
 use crate::python_thread::{Order, PythonThread};
 use crate::signals::{Signals, Wish};
+use crate::slow::{self, Slow};
 use crate::thread;
 use crate::watch::Watched;
 use crate::watchdog::{Act, Seen, Watchdog};
@@ -15,7 +17,7 @@ use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
-use gk_wire::setup::{CONTROL_FD, SETUP_FD, WorkerSetup};
+use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,7 +33,7 @@ const REFRESH: Duration = Duration::from_millis(100);
 /// main thread.
 pub fn run(py: Attached<'_>) -> i32 {
     match take_over() {
-        Ok((control, setup)) => run_with(py, control, setup),
+        Ok((control, setup, scoreboard)) => run_measured(py, control, setup, scoreboard),
         Err(why) => {
             eprintln!("gilkeeper.worker: {why}");
             2
@@ -39,10 +41,25 @@ pub fn run(py: Attached<'_>) -> i32 {
     }
 }
 
-/// The same with the parts given.
+/// The same with the parts given, and without measurements.
 pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
+    run_measured(py, control, setup, None)
+}
+
+/// The same with the parts given. `scoreboard`: the memory file to measure into.
+pub fn run_measured(
+    py: Attached<'_>,
+    control: OwnedFd,
+    setup: WorkerSetup,
+    scoreboard: Option<OwnedFd>,
+) -> i32 {
     gk_sys::log::configure(setup.log.level, setup.log.json);
     let python = gk_python::version::text(py);
+    if let Some(file) = scoreboard
+        && let Err(why) = measure::begin(file, &setup, &python)
+    {
+        plain(Level::Warn, "wsgi", None, &format!("Nothing is measured: the scoreboard: {why}"));
+    }
     let groups = Groups::new(py, &setup, gk_wsgi::gil::enabled(py));
     ThreadStates::lead(py, move |states| {
         let engine = Arc::new(Engine::new(setup, groups));
@@ -56,14 +73,17 @@ pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
     })
 }
 
-fn take_over() -> Result<(OwnedFd, WorkerSetup), String> {
+fn take_over() -> Result<(OwnedFd, WorkerSetup, Option<OwnedFd>), String> {
     let started = "this program is started by `gilkeeper serve`, not by hand";
     let control = fds::inherited(CONTROL_FD).map_err(|_| started.to_owned())?;
     let setup = fds::inherited(SETUP_FD).map_err(|_| started.to_owned())?;
     let setup =
         fds::read_memory_file(&mut setup.into()).map_err(|e| format!("the setup cannot be read: {e}"))?;
-    let setup = serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
-    Ok((control, setup))
+    let setup: WorkerSetup =
+        serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
+    let scoreboard = setup.scoreboard.then(|| fds::inherited(SCOREBOARD_FD));
+    let scoreboard = scoreboard.transpose().map_err(|e| format!("the scoreboard is missing: {e}"))?;
+    Ok((control, setup, scoreboard))
 }
 
 pub(crate) struct Worker {
@@ -78,6 +98,7 @@ pub(crate) struct Worker {
     /// The supervisor knows that the GIL is back on.
     pub(crate) gil_told: bool,
     pub(crate) last_ping: Instant,
+    pub(crate) slow: Slow,
     /// Leaving: the reason, and when to stop anyway.
     pub(crate) leaving: Option<(String, Option<Instant>)>,
 }
@@ -92,7 +113,7 @@ impl Worker {
     /// Serves until the end; the exit status.
     fn serve(&mut self, states: &mut ThreadStates) -> i32 {
         let end = loop {
-            let timeout = if self.leaving.is_some() { TICK / 10 } else { TICK };
+            let timeout = if self.leaving.is_some() { TICK / 10 } else { TICK.min(self.slow.every()) };
             if let Some(end) = self.listen(timeout) {
                 break end;
             }
@@ -101,6 +122,12 @@ impl Worker {
             for script in self.watched.changed(&self.engine) {
                 plain(Level::Info, "wsgi", None, &format!("Script '{script}' has changed"));
                 self.tell(&FromWorker::ScriptChanged { script });
+            }
+            if measure::get().is_some_and(|measure| measure.unnamed()) {
+                self.order(Order::NameThreads);
+            }
+            for (slot, since) in self.slow.crossed(&self.engine) {
+                self.order(Order::Stack { slot, since, slow: true });
             }
             if let Some(end) = self.look() {
                 break end;
@@ -155,6 +182,7 @@ impl Worker {
         {
             self.gil_told = true;
             self.engine.groups.gil_returned();
+            self.order(Order::GilReturned);
             let (module, refused) = (module.to_owned(), self.engine.setup.gil_refused);
             self.tell(&FromWorker::GilReturned { module, refused });
         }
@@ -183,6 +211,11 @@ impl Worker {
             ToWorker::Stop { reason } => return Some(End::Stop(reason)),
             ToWorker::DumpStacks => {
                 self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
+            }
+            ToWorker::Stack { request } => {
+                if let Some((slot, since)) = slow::find(&self.engine, request) {
+                    self.order(Order::Stack { slot, since, slow: false });
+                }
             }
             ToWorker::Status { token } => {
                 if let Some(thread) = &self.python_thread {

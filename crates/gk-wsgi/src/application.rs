@@ -89,6 +89,7 @@ pub(crate) struct Runtime {
     pub(crate) end_functions: Kept,
     pub(crate) living_threads: Kept,
     pub(crate) held_up: Kept,
+    pub(crate) thread_names: Kept,
 }
 
 macro_rules! names {
@@ -149,6 +150,7 @@ impl Application {
             end_functions: from("end_functions")?,
             living_threads: from("living_threads")?,
             held_up: from("held_up")?,
+            thread_names: from("thread_names")?,
         };
         Ok(Self {
             start_response: Type::<StartResponse>::new(py)?.object().clone().keep(),
@@ -232,6 +234,19 @@ impl Application {
     pub fn daemon_threads(&self, py: Attached<'_>) -> String {
         let names = self.runtime.living_threads.bind(py).call(&[&py.bool(true)]);
         names.map_or_else(|error| error.summary(), |names| names.display())
+    }
+
+    /// The living threads that `threading` knows in this interpreter: the kernel's id and the name.
+    pub fn thread_names(&self, py: Attached<'_>) -> Vec<(u32, String)> {
+        let read = || -> Result<Vec<(u32, String)>, PyError<'_>> {
+            let rows = self.runtime.thread_names.bind(py).call(&[])?.to_tuple()?;
+            let row = |i| -> Result<(u32, String), PyError<'_>> {
+                let row = rows.tuple_item(i)?;
+                Ok((row.tuple_item(0)?.index()? as u32, row.tuple_item(1)?.display()))
+            };
+            (0..rows.size()?).map(row).collect()
+        };
+        read().unwrap_or_default()
     }
 
     /// The Python stacks of threads in this interpreter, each given by its `threading.get_ident()` and the number of its

@@ -15,7 +15,7 @@ use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A request as the worker hands it in.
 pub struct Call<'a> {
@@ -31,26 +31,52 @@ pub struct Call<'a> {
     pub daemon_start: f64,
 }
 
+/// What a request came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outcome {
+    /// The status that went out; 0: none did.
+    pub status: u16,
+    /// The application failed, or there was none.
+    pub error: bool,
+    /// The application's part began, where that was later than the request was taken: a script was loaded first.
+    pub application_start: Option<Instant>,
+    /// Bytes of the request body that the application read.
+    pub bytes_in: u64,
+    /// Reads of it.
+    pub reads: u64,
+    /// Time inside the reads.
+    pub input: Duration,
+    /// Bytes of the response body.
+    pub bytes_out: u64,
+    /// Blocks of it.
+    pub writes: u64,
+    /// Time in which sending them waited for the front.
+    pub output: Duration,
+}
+
 /// Serves one request. Every ending is told to the exchange; `close()` of the iterable is called in every case.
-pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc<dyn Exchange>) {
+pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc<dyn Exchange>) -> Outcome {
     let texts = &call.request.texts;
     let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
     let watched = events::wanted(py, app);
     let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD", call.taken, watched));
     let requests = || app.runtime.active_requests.bind(py);
     let running = Running::begin(&app.tracking, call.request.numbers.request_id, requests);
+    let mut application_start = None;
     match app.target(call.profile) {
         Some(target) => {
             answer(py, app, call, &target, &conversation, call.daemon_start);
         }
         None => {
             if let Some(target) = first(py, app, call, &conversation) {
+                application_start = Some(Instant::now());
                 answer(py, app, call, &target, &conversation, gk_sys::clock::epoch_seconds());
             }
         }
     }
-    conversation.close();
+    let outcome = conversation.close();
     running.end(requests);
+    Outcome { application_start, ..outcome }
 }
 
 /// The first request of a profile: loads the script. `None`: it could not be loaded, and the client has been answered.

@@ -2,6 +2,7 @@
 //! `start_response`, the write callable, `wsgi.input` and the iteration; each takes the lock for a moment only and never
 //! while Python runs.
 
+use crate::call::Outcome;
 use crate::events::{Tally, clock};
 use crate::exchange::{Exchange, Head, Sent};
 use gk_python::Attached;
@@ -34,6 +35,8 @@ struct State {
     /// The status that went out, 0 before.
     status: u16,
     tally: Tally,
+    /// The application failed.
+    failed: bool,
 }
 
 /// What `start_response` was given.
@@ -76,6 +79,7 @@ impl Conversation {
             gone: false,
             status: 0,
             tally: Tally::default(),
+            failed: false,
         };
         Self { exchange, started, watched, state: Mutex::new(state) }
     }
@@ -105,11 +109,8 @@ impl Conversation {
         tally.read_time += begun.elapsed();
     }
 
-    fn count_write(&self, begun: Instant, bytes: usize) {
-        let tally = &mut self.state().tally;
-        tally.writes += 1;
-        tally.written_bytes += bytes as u64;
-        tally.write_time += begun.elapsed();
+    fn writing_took(&self, begun: Instant) {
+        self.state().tally.write_time += begun.elapsed();
     }
 
     /// Whether the request is over: `wsgi.input` that the application kept does nothing any more.
@@ -165,17 +166,26 @@ impl Conversation {
             }
             self.send_head(&mut state, false);
             state.written += data.len() as u64;
+            state.tally.writes += 1;
+            state.tally.written_bytes += data.len() as u64;
             state.length.map_or(last, |length| length == state.written)
         };
         if data.is_empty() {
             return Ok(());
         }
-        let (begun, whole) = (clock(self), data.len());
+        // Two looks at the clock would be felt by a small response; unless somebody listens, only waiting is timed.
+        let begun = clock(self);
         loop {
             match self.exchange.data(data, end) {
                 Sent::Took(taken) if taken == data.len() => break,
                 Sent::Took(taken) => data = &data[taken..],
-                Sent::Full => py.detach(|| self.exchange.wait_room()),
+                Sent::Full => {
+                    let waiting = Instant::now();
+                    py.detach(|| self.exchange.wait_room());
+                    if begun.is_none() {
+                        self.writing_took(waiting);
+                    }
+                }
                 Sent::Gone => {
                     self.state().gone = true;
                     return Err(Gone);
@@ -183,7 +193,7 @@ impl Conversation {
             }
         }
         if let Some(begun) = begun {
-            self.count_write(begun, whole);
+            self.writing_took(begun);
         }
         if end {
             self.state().ended = true;
@@ -257,6 +267,7 @@ impl Conversation {
     /// response is cut so that it does not look complete.
     pub(crate) fn fail(&self, status: u16, reason: &str) {
         let mut state = self.state();
+        state.failed = true;
         if state.ended {
             return;
         }
@@ -278,11 +289,23 @@ impl Conversation {
         });
     }
 
-    /// Marks the end for objects the application kept.
-    pub(crate) fn close(&self) {
+    /// Marks the end for objects the application kept; what the request came to.
+    pub(crate) fn close(&self) -> Outcome {
         let mut state = self.state();
         state.ended = true;
         state.closed = true;
+        let tally = state.tally;
+        Outcome {
+            status: state.status,
+            error: state.failed,
+            application_start: None,
+            bytes_in: tally.read_bytes,
+            reads: tally.reads,
+            input: tally.read_time,
+            bytes_out: tally.written_bytes,
+            writes: tally.writes,
+            output: tally.write_time,
+        }
     }
 
     fn send_head(&self, state: &mut State, end: bool) {

@@ -7,7 +7,7 @@ use gk_python::{Attached, Object, PyError};
 use gk_wire::log::Level;
 use std::time::{Duration, Instant};
 
-/// What a watched request read and wrote.
+/// What a request read and wrote.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) reads: u64,

@@ -1,6 +1,7 @@
 //! What the worker does for Python code of `runtime.py`: one object called `host` in each interpreter.
 
 use crate::active::{self, Tracking};
+use crate::metrics::{self, Question};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Class, Method, Object, PyError};
@@ -91,6 +92,10 @@ impl Class for Host {
             name: c"import_ended",
             doc: c"import_ended(name, /)\n--\n\nIt is loaded, or that failed: did it turn the GIL on?",
         },
+        Method {
+            name: c"metrics",
+            doc: c"metrics(question, /)\n--\n\n0: a window begins; 1: requests, 2: process, as JSON or None.",
+        },
     ];
 
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
@@ -115,6 +120,18 @@ impl Class for Host {
             (6, [name]) => {
                 crate::gil::import_ended(py, name.as_utf8().unwrap_or("?"));
                 return Ok(py.none());
+            }
+            (7, [question]) => {
+                let question = match question.index()? {
+                    0 => Question::Start,
+                    1 => Question::Requests,
+                    _ => Question::Process,
+                };
+                // It reads a page and /proc: others may run meanwhile.
+                return match py.detach(|| metrics::ask(question)) {
+                    Some(json) => py.str(&json),
+                    None => Ok(py.none()),
+                };
             }
             _ => {}
         }

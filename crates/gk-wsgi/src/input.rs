@@ -9,6 +9,7 @@ use gk_python::error::Builtin;
 use gk_python::{Attached, Class, Method, Object, PyError};
 use std::ffi::CStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Largest piece taken from the exchange at once.
 const PIECE: usize = 256 * 1024;
@@ -129,7 +130,7 @@ impl Class for Input {
         if index < 3 || index == 7 {
             self.still_open(py)?;
         }
-        let begun = crate::events::clock(&self.conversation).filter(|_| index < 3 || index == 7);
+        let begun = (index < 3 || index == 7).then(Instant::now);
         let outcome = self.serve(py, index, args);
         if let Some(begun) = begun {
             let bytes = outcome.as_ref().map_or(0, |got| length(index, got));
@@ -140,12 +141,10 @@ impl Class for Input {
 
     fn next<'p>(&self, this: &Object<'p>) -> Result<Option<Object<'p>>, PyError<'p>> {
         self.still_open(this.py())?;
-        let begun = crate::events::clock(&self.conversation);
+        let begun = Instant::now();
         let line = self.readline(this.py(), None)?;
         let bytes = line.as_bytes().map_or(0, <[u8]>::len);
-        if let Some(begun) = begun {
-            self.conversation.count_read(begun, bytes);
-        }
+        self.conversation.count_read(begun, bytes);
         Ok((bytes > 0).then_some(line))
     }
 }

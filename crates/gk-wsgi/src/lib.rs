@@ -3,6 +3,7 @@
 //! * [`call`]: one request, top to bottom.
 //! * [`application`]: what one interpreter keeps between requests.
 //! * [`script`]: loading scripts and modules.
+//! * [`metrics`]: the seam towards the measurements.
 //! * [`exchange`]: the seam towards the link.
 //! * [`gil`]: the GIL that comes back.
 //!
@@ -21,6 +22,7 @@ pub mod gil;
 pub mod hash;
 mod host;
 mod input;
+pub mod metrics;
 pub mod script;
 mod start_response;
 

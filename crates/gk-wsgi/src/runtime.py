@@ -303,6 +303,35 @@ class WatchedRequest:
         publish("request_finished", event, event_callbacks)
 
 
+def start_recording_metrics():
+    """Begins the window of request_metrics(); both give None before."""
+    host.metrics(0)
+
+
+def metrics(question):
+    text = host.metrics(question)
+    if text is None:
+        return None
+    import json
+
+    return json.loads(text)
+
+
+def request_metrics():
+    """What was measured of requests since the last call, in this process; None where nothing is recorded."""
+    return metrics(1)
+
+
+def process_metrics():
+    """What this process has done and used since it began; None where nothing is recorded."""
+    return metrics(2)
+
+
+def server_metrics():
+    """None: there is no scoreboard of a server above the processes here."""
+    return None
+
+
 def stopping(reason):
     """Tells the application that its process ends, while its interpreter is fully alive."""
     event = {"shutdown_reason": reason}
@@ -367,6 +396,15 @@ def living_threads(daemons):
         and thread.is_alive()
         and thread is not threading.main_thread()
         and not isinstance(thread, threading._DummyThread)
+    ]
+
+
+def thread_names():
+    """(the kernel's id, name) of the living threads that `threading` knows."""
+    return [
+        (thread.native_id, str(thread.name))
+        for thread in threading.enumerate()
+        if thread.native_id and not isinstance(thread, threading._DummyThread)
     ]
 
 
@@ -541,6 +579,10 @@ def prepare():
         "RequestTimeout": RequestTimeout,
         "LogHandler": LogHandler,
         "request_data": request_data,
+        "start_recording_metrics": start_recording_metrics,
+        "request_metrics": request_metrics,
+        "process_metrics": process_metrics,
+        "server_metrics": server_metrics,
         "subscribe_events": subscribe_events,
         "subscribe_shutdown": subscribe_shutdown,
         "subscribe_signals": subscribe_signals,

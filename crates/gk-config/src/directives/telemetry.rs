@@ -1,4 +1,4 @@
-//! Metrics and telemetry: known from the start, built later.
+//! Metrics and telemetry.
 
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
@@ -15,7 +15,11 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGITelemetryOptions", "[+|-]option … | None | All", GLOBAL, Arity::at_least(1), options)
         .default("None").unbuilt(AREA).doc("Optional captures: `CaptureUserAgent`."),
     Directive::honoured("WSGISlowRequests", "seconds", GLOBAL, Arity::exactly(1), slow)
-        .unbuilt(AREA).doc("Reports requests that take longer."),
+        .default("0").doc("Requests whose application takes longer than this are kept, with what their time went to; while such a \
+            request still runs, its Python stack is written to the error log once. 0 is off."),
+    Directive::honoured("GilkeeperMeasurements", "On|Off", GLOBAL, Arity::exactly(1), measurements)
+        .default("On").doc("Whether the workers measure their requests and their waits for the GIL. `Off` leaves the pages and \
+            `/metrics` without figures of requests; it is there to see what measuring costs."),
     Directive::honoured("WSGIServerMetrics", "On|Off", GLOBAL, Arity::exactly(1), metrics)
         .default("Off").unbuilt(AREA).doc("Makes `mod_wsgi.server_metrics()` give data."),
 ];
@@ -48,7 +52,13 @@ fn options(_: &mut Scope, words: &[Word]) -> Applied {
 }
 
 fn slow(scope: &mut Scope, words: &[Word]) -> Applied {
-    values::seconds(scope.name, &words[0], &words[0].text).map(|_| ())
+    scope.raw.measurements.slow_requests = values::seconds(scope.name, &words[0], &words[0].text)?;
+    Ok(())
+}
+
+fn measurements(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.measurements.on = values::switch(scope.name, &words[0], &words[0].text)?;
+    Ok(())
 }
 
 fn metrics(scope: &mut Scope, words: &[Word]) -> Applied {

@@ -59,6 +59,7 @@ pub fn site(root: &Path) -> Site {
         imports: Vec::new(),
         interpreters: Vec::new(),
         admin: None,
+        measurements: gk_config::measurements::Measurements::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::action::Action;
 use crate::backoff::Backoff;
 use crate::event::Ended;
 use gk_sys::signal::SIGKILL;
-use gk_wire::control::{FromFront, What};
+use gk_wire::control::{FromFront, ToWorker, What};
 use gk_wire::log::Level;
 use std::time::Duration;
 
@@ -143,6 +143,9 @@ impl Plan {
             FromFront::LinkRefused { worker, why } => self.link_refused(worker, &why, now),
             FromFront::Drained { worker } => {
                 self.log(Level::Debug, format!("the front gives nothing more to worker {worker}"));
+            }
+            FromFront::WantStack { worker, request } => {
+                self.out.push(Action::ToWorker { worker, message: ToWorker::Stack { request } });
             }
             // Answers to a question of `status.rs`, which has seen them.
             FromFront::Status { .. } => {}

@@ -188,6 +188,7 @@ impl Plan {
                 handle.goes(&reason);
                 self.worker_stops(worker, &reason, now);
             }
+            FromWorker::Stack(stack) => self.out.push(Action::ToFront(ToFront::Stack { worker, stack })),
             // An answer to a question of `status.rs`, which has seen it.
             FromWorker::Status { .. } => {}
         }

@@ -5,6 +5,7 @@
 use bytes::BytesMut;
 use gk_sys::fds;
 use gk_sys::page::SharedPage;
+use gk_sys::words::SharedWords;
 use gk_wire::control::{self, FromWorker, ToWorker};
 use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
 use gk_wire::log::Level;
@@ -41,6 +42,8 @@ pub struct Front {
     /// Number of the profile that requests have.
     pub profile: u32,
     pub directory: PathBuf,
+    /// The worker's scoreboard, where the setup has one.
+    pub scoreboard: Option<OwnedFd>,
 }
 
 impl Front {
@@ -140,6 +143,30 @@ impl Front {
         }
     }
 
+    /// Reads until the responses of all of these are over; what is in them is not looked at.
+    pub fn await_all(&mut self, ids: &[u32]) {
+        let mut open: Vec<u32> = ids.to_vec();
+        while !open.is_empty() {
+            while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
+                let over = match ToFrontFrame::decode(header, payload).unwrap() {
+                    ToFrontFrame::Head { flags, .. } => flags & frame::END != 0,
+                    ToFrontFrame::Data { end, .. } => end,
+                    ToFrontFrame::Abort { .. } => true,
+                    ToFrontFrame::Return { id } => panic!("request {id} was given back"),
+                    _ => false,
+                };
+                open.retain(|id| !over || *id != header.id);
+                let _ = self.buffer.split_to(used);
+            }
+            if !open.is_empty() {
+                let mut piece = vec![0; 65536];
+                let got = fds::receive(&self.socket, &mut piece, true).unwrap();
+                assert!(got.bytes > 0, "the worker ended while responses were awaited");
+                self.buffer.extend_from_slice(&piece[..got.bytes]);
+            }
+        }
+    }
+
     /// Requests from now on have this profile.
     pub fn set_profile(&mut self, number: u32, profile: &Profile) {
         let mut out = BytesMut::new();
@@ -204,6 +231,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         destroy_interpreter: true,
         timers: Timers { shutdown_timeout: 5.0, ..Timers::default() },
         locale: None,
+        slow_requests: 0.0,
         scoreboard: false,
     }
 }
@@ -249,6 +277,9 @@ pub fn with_other_setup(
     let reloading = setup.imports[0].reloading;
     let profile = Profile { script_reloading: reloading, ..profile(&script, group) };
     let home = directory.path().to_owned();
+    let words = gk_telemetry::Layout::new(threads).words();
+    let scoreboard = setup.scoreboard.then(|| SharedWords::create("scoreboard", words).unwrap());
+    let given = scoreboard.as_ref().map(|file| file.try_clone().unwrap());
     let front = std::thread::spawn(move || {
         let mut front = Front {
             socket,
@@ -258,6 +289,7 @@ pub fn with_other_setup(
             next: 0,
             profile: 1,
             directory: home,
+            scoreboard,
         };
         fds::send(&front.control, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
             .unwrap();
@@ -272,10 +304,12 @@ pub fn with_other_setup(
         ToWorkerFrame::Profile { number: 1, json: &serde_json::to_vec(&profile).unwrap() }.encode(&mut out);
         front.send(&out);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(&mut front)));
-        front.tell(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        // The test may have stopped it already.
+        let stop = control::encode(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        let _ = fds::send(&front.control, &stop, &[]);
         (outcome, front)
     });
-    let code = gk_python::entry::embed(|py| gk_worker::run_with(py, control, setup));
+    let code = gk_python::entry::embed(|py| gk_worker::run_measured(py, control, setup, given));
     let (outcome, _front) = front.join().unwrap();
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);

@@ -1,0 +1,37 @@
+//! The dashboard's files, inside the program.
+
+/// A file of the dashboard.
+#[derive(Debug, Clone, Copy)]
+pub struct Asset {
+    /// Path it is served under.
+    pub path: &'static str,
+    /// Media type.
+    pub kind: &'static str,
+    /// Contents.
+    pub bytes: &'static [u8],
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// All files.
+pub const ASSETS: &[Asset] = &[
+    Asset { path: "/", kind: HTML, bytes: include_bytes!("../web/index.html") },
+    Asset { path: "/app.js", kind: SCRIPT, bytes: include_bytes!("../web/app.js") },
+    Asset { path: "/charts.js", kind: SCRIPT, bytes: include_bytes!("../web/charts.js") },
+    Asset { path: "/pages.js", kind: SCRIPT, bytes: include_bytes!("../web/pages.js") },
+    Asset { path: "/style.css", kind: STYLE, bytes: include_bytes!("../web/style.css") },
+    Asset { path: "/uplot.js", kind: SCRIPT, bytes: include_bytes!("../web/vendor/uPlot.esm.js") },
+    Asset { path: "/uplot.css", kind: STYLE, bytes: include_bytes!("../web/vendor/uPlot.min.css") },
+    Asset {
+        path: "/uplot-license.txt",
+        kind: "text/plain; charset=utf-8",
+        bytes: include_bytes!("../web/vendor/LICENSE"),
+    },
+];
+
+/// The file under a path.
+pub fn find(path: &str) -> Option<Asset> {
+    ASSETS.iter().find(|asset| asset.path == path).copied()
+}

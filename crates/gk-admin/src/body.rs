@@ -1,0 +1,43 @@
+//! Bodies of the admin pages: one piece, or a stream of pieces that come as they are made.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc::Receiver;
+
+/// A body.
+pub enum Page {
+    /// One piece; `None` when it has been taken.
+    Whole(Option<Bytes>),
+    /// Pieces until the sender is dropped.
+    Stream(Receiver<Bytes>),
+}
+
+impl Body for Page {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let framed = |bytes| Ok(Frame::data(bytes));
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(framed)),
+            Self::Stream(receiver) => receiver.poll_recv(cx).map(|bytes| bytes.map(framed)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Stream(_) => SizeHint::new(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Events for people, the last few hundred: starts, ends, reloads, crashes with the requests that were running.
+
+use gk_telemetry::sample::InFlight;
+use gk_wire::control::{Happened, What};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Events kept in memory; the database keeps more.
+const KEPT: usize = 500;
+
+/// Something that happened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// What and when.
+    #[serde(flatten)]
+    pub happened: Happened,
+    /// The requests that ran when a process died.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Running>,
+}
+
+/// A request that ran.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are those of `InFlight`")]
+pub struct Running {
+    pub request: u64,
+    pub thread: u32,
+    pub method: String,
+    pub path: String,
+    pub route: String,
+    pub application_group: String,
+    /// Seconds since the front had its head.
+    pub seconds: f64,
+}
+
+impl Running {
+    /// Of a slot's request.
+    pub fn new(request: &InFlight, thread: u32, now: f64) -> Self {
+        Self {
+            request: request.request,
+            thread,
+            method: request.method.clone(),
+            path: request.path.clone(),
+            route: request.route.clone(),
+            application_group: request.application_group.clone(),
+            seconds: (now - request.start as f64 / 1e9).max(0.0),
+        }
+    }
+}
+
+/// The last events, and how often workers ended for which reason.
+#[derive(Debug, Default)]
+pub struct Events {
+    last: VecDeque<Event>,
+    restarts: BTreeMap<(String, String), u64>,
+}
+
+impl Events {
+    /// Adds one.
+    pub fn push(&mut self, event: Event) {
+        if matches!(event.happened.what, What::WorkerLeft | What::WorkerCrashed) {
+            let group = event.happened.process_group.clone().unwrap_or_default();
+            let reason = event.happened.reason.clone().unwrap_or_else(|| "unknown".into());
+            *self.restarts.entry((group, reason)).or_default() += 1;
+        }
+        self.last.push_back(event);
+        if self.last.len() > KEPT {
+            self.last.pop_front();
+        }
+    }
+
+    /// The last so many, newest first.
+    pub fn newest(&self, count: usize) -> impl Iterator<Item = &Event> {
+        self.last.iter().rev().take(count)
+    }
+
+    /// Ends of workers by (process group, reason).
+    pub fn restarts(&self) -> &BTreeMap<(String, String), u64> {
+        &self.restarts
+    }
+}

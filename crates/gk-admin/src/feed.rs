@@ -1,0 +1,86 @@
+//! What the data thread gives the admin thread: its own figures now and then, and news of workers. Never waits.
+
+use gk_wire::control::{FrontStatus, Happened};
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The front's own figures.
+#[derive(Debug, Clone, Default)]
+pub struct FrontFigures {
+    /// Every process group has a worker that takes requests.
+    pub ready: bool,
+    /// Counts up with each reload.
+    pub generation: u64,
+    /// Connections, requests, queues.
+    pub status: FrontStatus,
+    /// Access-log lines that were lost.
+    pub lost_log_lines: u64,
+    /// A line for each worker that has a GIL although it is to run without.
+    pub remarks: Vec<String>,
+}
+
+/// A link to a worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkFigures {
+    /// Its number.
+    pub worker: u64,
+    /// Its process id.
+    pub pid: u32,
+    /// Its process group.
+    pub process_group: String,
+    /// Its request threads.
+    pub threads: u32,
+}
+
+/// Something the admin thread should know.
+#[derive(Debug)]
+pub enum News {
+    /// There is a worker.
+    Worker {
+        /// Who.
+        link: LinkFigures,
+        /// Its scoreboard.
+        scoreboard: Option<OwnedFd>,
+    },
+    /// A worker's process has ended.
+    Exited {
+        /// Its number.
+        worker: u64,
+    },
+    /// Something happened.
+    Happened(Happened),
+}
+
+/// The data thread's end. Without an admin thread nobody listens, and nothing is kept.
+#[derive(Clone, Default)]
+pub struct Feed {
+    figures: Arc<Mutex<FrontFigures>>,
+    news: Option<Sender<News>>,
+}
+
+impl Feed {
+    /// Both ends.
+    pub fn new() -> (Self, Receiver<News>) {
+        let (sender, receiver) = channel();
+        (Self { figures: Arc::default(), news: Some(sender) }, receiver)
+    }
+
+    /// Puts the present down.
+    pub fn put(&self, figures: FrontFigures) {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+    }
+
+    /// What was put down last.
+    pub fn figures(&self) -> FrontFigures {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells something.
+    pub fn tell(&self, news: News) {
+        if let Some(sender) = &self.news {
+            // An admin thread that is gone needs no news.
+            let _ = sender.send(news);
+        }
+    }
+}

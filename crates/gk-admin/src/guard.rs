@@ -1,0 +1,161 @@
+//! Who may see the admin pages. On a loopback address: everybody on the machine, but no page of another site in somebody's
+//! browser, so `Host` must name this machine. On any other address: who has the token. Health needs neither.
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use http::{HeaderMap, Uri};
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// File in the server root that holds the token.
+pub const TOKEN_FILE: &str = "admin.token";
+/// Name of the cookie that a browser gets for its token.
+pub const COOKIE_NAME: &str = "gilkeeper_token";
+
+/// The rule in force.
+#[derive(Debug, Clone)]
+pub enum Guard {
+    /// The address is a loopback one.
+    Loopback,
+    /// Everybody needs this token.
+    Token(String),
+}
+
+/// What is said to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Serve it.
+    Welcome,
+    /// Serve it, and let the browser keep the token, which is not to stay in its address bar.
+    WelcomeWithCookie(String),
+    /// 401.
+    TokenNeeded,
+    /// 403, with the reason.
+    Refused(&'static str),
+}
+
+impl Guard {
+    /// For a listening address (`127.0.0.1:8001`). Another than a loopback one has its token made on first use.
+    pub fn new(address: &str, server_root: &Path) -> io::Result<Self> {
+        if is_loopback(address) { Ok(Self::Loopback) } else { token(server_root).map(Self::Token) }
+    }
+
+    /// Decides about a request.
+    pub fn judge(&self, uri: &Uri, headers: &HeaderMap) -> Verdict {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        if let Some(origin) = headers.get(ORIGIN) {
+            let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+            if origin.map(|(_, origin)| origin) != host {
+                return Verdict::Refused("the request comes from a page of another site (Origin)");
+            }
+        }
+        match self {
+            Self::Loopback => match host {
+                None => Verdict::Welcome,
+                Some(host) if is_loopback(host) => Verdict::Welcome,
+                Some(_) => Verdict::Refused("Host is none of localhost, 127.0.0.1 and [::1]"),
+            },
+            Self::Token(token) => {
+                let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+                let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
+                let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+                let mut cookies = cookies.flat_map(|value| value.split(';'));
+                let cookie =
+                    cookies.find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='));
+                let query = uri.query().unwrap_or("").split('&').find_map(|pair| pair.strip_prefix("token="));
+                if [bearer, cookie].into_iter().flatten().any(|given| same(given, token)) {
+                    Verdict::Welcome
+                } else if query.is_some_and(|given| same(given, token)) {
+                    Verdict::WelcomeWithCookie(format!(
+                        "{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict"
+                    ))
+                } else {
+                    Verdict::TokenNeeded
+                }
+            }
+        }
+    }
+}
+
+/// Compares without telling by the time where they differ.
+fn same(given: &str, token: &str) -> bool {
+    let different = given.bytes().zip(token.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+    given.len() == token.len() && different == 0
+}
+
+/// Whether `host` or `host:port` names this machine only.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => host.split(':').next().unwrap_or(""),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The token in the server root; made when it is not there, readable by its owner only.
+fn token(server_root: &Path) -> io::Result<String> {
+    let path = server_root.join(TOKEN_FILE);
+    if let Ok(text) = std::fs::read_to_string(&path)
+        && text.trim().len() >= 16
+    {
+        return Ok(text.trim().to_owned());
+    }
+    let mut random = [0; 24];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    writeln!(file, "{token}")?;
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (http::HeaderName::from_static(name), value.parse().unwrap())
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    fn judged(guard: &Guard, uri: &str, pairs: &[(&'static str, &str)]) -> Verdict {
+        guard.judge(&uri.parse().unwrap(), &headers(pairs))
+    }
+
+    #[test]
+    fn a_loopback_address_serves_its_own_names_only() {
+        let guard = Guard::new("127.0.0.1:8001", Path::new("/nowhere")).unwrap();
+        for host in ["localhost:8001", "127.0.0.1:9", "[::1]:8001", "LOCALHOST"] {
+            assert_eq!(judged(&guard, "/", &[("host", host)]), Verdict::Welcome, "{host}");
+        }
+        for host in ["evil.example:8001", "127.0.0.1.evil.example", "10.0.0.1"] {
+            assert!(matches!(judged(&guard, "/", &[("host", host)]), Verdict::Refused(_)), "{host}");
+        }
+        let foreign = [("host", "localhost:8001"), ("origin", "http://evil.example")];
+        assert!(matches!(judged(&guard, "/", &foreign), Verdict::Refused(_)));
+        let own = [("host", "localhost:8001"), ("origin", "http://localhost:8001")];
+        assert_eq!(judged(&guard, "/", &own), Verdict::Welcome);
+    }
+
+    #[test]
+    fn another_address_needs_the_token() {
+        let root = tempfile::tempdir().unwrap();
+        let guard = Guard::new("0.0.0.0:8001", root.path()).unwrap();
+        let token = std::fs::read_to_string(root.path().join(TOKEN_FILE)).unwrap().trim().to_owned();
+        let host = ("host", "10.0.0.1:8001");
+        assert_eq!(judged(&guard, "/", &[host]), Verdict::TokenNeeded);
+        assert_eq!(judged(&guard, "/?token=x", &[host]), Verdict::TokenNeeded);
+        let bearer = format!("Bearer {token}");
+        assert_eq!(judged(&guard, "/metrics", &[host, ("authorization", &bearer)]), Verdict::Welcome);
+        let with_cookie = judged(&guard, &format!("/?token={token}"), &[host]);
+        assert!(matches!(with_cookie, Verdict::WelcomeWithCookie(_)));
+        let cookie = format!("a=b; {COOKIE_NAME}={token}");
+        assert_eq!(judged(&guard, "/", &[host, ("cookie", &cookie)]), Verdict::Welcome);
+        assert!(
+            matches!(Guard::new("0.0.0.0:1", root.path()).unwrap(), Guard::Token(again) if again == token)
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! Everything the pages show, in one place: the workers, the last minute, events, the slowest requests, the totals for
+//! `/metrics`. Changed once a second by [`Hub::turn`], read by requests.
+
+use crate::events::{Event, Events};
+use crate::feed::{Feed, News};
+use crate::tick::{Recent, Tick};
+use crate::tracked::Tracked;
+use gk_sys::accounting::{self, Limits};
+use gk_telemetry::Portion;
+use gk_telemetry::label::{About, Label, label};
+use gk_telemetry::sample::{Figures, Finished};
+use gk_wire::control::What;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+/// Finished requests kept.
+const KEPT: usize = 400;
+/// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
+const REMEMBERED: f64 = 5.0;
+/// Seconds a label looks back.
+const LABEL: f64 = 10.0;
+
+/// A finished request with the process it ran in.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Process group.
+    pub process_group: String,
+    /// Process id.
+    pub pid: u32,
+    /// The request.
+    pub finished: Finished,
+}
+
+/// Counters of everything that ever ran, by (process group, application group).
+pub type Totals = BTreeMap<(String, String), Figures>;
+
+/// Everything the pages show.
+pub struct Hub {
+    /// The front's own figures.
+    pub feed: Feed,
+    news: Receiver<News>,
+    /// Workers by number.
+    pub workers: BTreeMap<u64, Tracked>,
+    /// The last minute.
+    pub recent: Recent,
+    /// Events.
+    pub events: Events,
+    /// Requests kept: slow ones and samples, oldest first.
+    pub kept: VecDeque<Kept>,
+    /// Of workers that are gone.
+    retired: Totals,
+    /// The control group's limits.
+    pub limits: Limits,
+    /// Labels by process group.
+    pub labels: BTreeMap<String, Label>,
+}
+
+/// What a turn gave.
+pub struct Turn {
+    /// The second.
+    pub tick: Arc<Tick>,
+    /// What happened meanwhile.
+    pub events: Vec<Event>,
+}
+
+impl Hub {
+    /// Empty.
+    pub fn new(feed: Feed, news: Receiver<News>) -> Self {
+        Self {
+            feed,
+            news,
+            workers: BTreeMap::new(),
+            recent: Recent::default(),
+            events: Events::default(),
+            kept: VecDeque::new(),
+            retired: Totals::new(),
+            limits: accounting::limits(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Reads everything. `now`: epoch seconds.
+    pub fn turn(&mut self, now: f64) -> Turn {
+        let mut events = Vec::new();
+        while let Ok(news) = self.news.try_recv() {
+            events.extend(self.take(news, now));
+        }
+        self.limits = accounting::limits();
+        let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
+        for worker in self.workers.values_mut() {
+            if let Some(portion) = worker.read(now) {
+                groups.entry(worker.link.process_group.clone()).or_default().join(&portion);
+            }
+            for finished in worker.change.finished.drain(..) {
+                let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
+                self.kept.push_back(Kept { process_group, pid, finished });
+            }
+        }
+        while self.kept.len() > KEPT {
+            self.kept.pop_front();
+        }
+        self.forget(now);
+        for (name, queued) in self.feed.figures().status.queued {
+            if let Some(portion) = groups.get_mut(&name) {
+                portion.queued = queued;
+            }
+        }
+        let tick = Arc::new(Tick { t: now, groups });
+        self.recent.push(Arc::clone(&tick));
+        self.labels = self.make_labels();
+        for event in &events {
+            self.events.push(event.clone());
+        }
+        Turn { tick, events }
+    }
+
+    fn take(&mut self, news: News, now: f64) -> Option<Event> {
+        match news {
+            News::Worker { link, scoreboard } => {
+                self.workers.insert(link.worker, Tracked::new(link, scoreboard));
+                None
+            }
+            News::Exited { worker } => {
+                if let Some(tracked) = self.workers.get_mut(&worker) {
+                    tracked.gone.get_or_insert(now);
+                }
+                None
+            }
+            News::Happened(happened) => {
+                let mut event = Event { happened, requests: Vec::new() };
+                if event.happened.what == What::WorkerCrashed
+                    && let Some(number) = event.happened.worker
+                    && let Some(tracked) = self.workers.get_mut(&number)
+                {
+                    // Its memory outlives it: this is what it was doing.
+                    tracked.read(now);
+                    tracked.gone.get_or_insert(now);
+                    event.requests = tracked.running(event.happened.at);
+                }
+                Some(event)
+            }
+        }
+    }
+
+    /// Lets go of workers that ended a while ago; their counters stay in the totals.
+    fn forget(&mut self, now: f64) {
+        let old = |worker: &Tracked| worker.gone.is_some_and(|gone| now - gone > REMEMBERED);
+        let numbers: Vec<u64> = self.workers.iter().filter(|(_, w)| old(w)).map(|(n, _)| *n).collect();
+        for number in numbers {
+            if let Some(worker) = self.workers.remove(&number) {
+                add(&mut self.retired, &worker);
+            }
+        }
+    }
+
+    /// Counters and histograms since the front began, with those of workers that are gone.
+    pub fn totals(&self) -> Totals {
+        let mut totals = self.retired.clone();
+        self.workers.values().for_each(|worker| add(&mut totals, worker));
+        totals
+    }
+
+    /// What is known of a group beside its figures.
+    pub fn about(&self, group: &str) -> About {
+        let mut about = About { cpus: self.limits.cpus, gil_enabled: true, exact: true, ..About::default() };
+        for worker in self.workers.values().filter(|w| w.link.process_group == group && w.gone.is_none()) {
+            about.processes += 1;
+            let Some(sample) = &worker.sample else { continue };
+            let first = sample.groups.first();
+            about.gil = first.map_or(sample.gil_mode, |first| first.gil_mode);
+            about.gil_enabled = sample.gil_enabled;
+            about.exact &= sample.exact;
+            about.switch_interval = first.map_or(sample.switch_interval, |first| first.switch_interval);
+        }
+        about
+    }
+
+    fn make_labels(&self) -> BTreeMap<String, Label> {
+        let window = self.recent.window(LABEL);
+        window.iter().map(|(name, portion)| (name.clone(), label(portion, &self.about(name)))).collect()
+    }
+}
+
+fn add(totals: &mut Totals, worker: &Tracked) {
+    for group in worker.sample.iter().flat_map(|sample| &sample.groups) {
+        let key = (worker.link.process_group.clone(), group.name.clone());
+        totals.entry(key).or_default().merge(&group.figures);
+    }
+}

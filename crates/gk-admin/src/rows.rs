@@ -1,0 +1,265 @@
+//! What the API answers, as JSON: durations in seconds, sizes in bytes, ratios 0..1. Reads the hub; decides nothing.
+
+use crate::events::Event;
+use crate::history::{Past, Question};
+use crate::hub::{Hub, Kept};
+use crate::tick::{Tick, together};
+use crate::tracked::Tracked;
+use gk_telemetry::histogram::edges;
+use gk_telemetry::{Histogram, Portion};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const NS: f64 = 1e9;
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / NS
+}
+
+/// Zero means "none" for intervals.
+fn interval(ns: u64) -> Option<f64> {
+    (ns > 0).then(|| seconds(ns))
+}
+
+/// `/api/v1/status`, and each message of `/api/v1/stream`.
+pub fn status(hub: &Hub, now: f64) -> Value {
+    let front = hub.feed.figures();
+    let empty = Tick::default();
+    let last = hub.recent.last().map_or(&empty, |tick| tick);
+    let workers: Vec<Value> = hub
+        .workers
+        .values()
+        .filter(|worker| worker.gone.is_none())
+        .map(|worker| self::worker(hub, worker, last, now))
+        .collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "t": now,
+        "ready": front.ready,
+        "generation": front.generation,
+        "connections": front.status.connections,
+        "requests": front.status.requests,
+        "queued": front.status.queued,
+        "lost_log_lines": front.lost_log_lines,
+        "limits": {
+            "cpus": hub.limits.cpus,
+            "memory": hub.limits.memory,
+            "throttled_periods": hub.limits.throttled.map(|(count, _)| count),
+            "throttled_seconds": hub.limits.throttled.map(|(_, seconds)| seconds),
+        },
+        "total": together(last.groups.values()).point(),
+        "groups": groups(hub, last),
+        "workers": workers,
+    })
+}
+
+fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
+    let group = |(name, portion): (&String, &Portion)| {
+        let about = hub.about(name);
+        let value = json!({
+            "point": portion.point(),
+            "label": hub.labels.get(name),
+            "processes": about.processes,
+            "gil_mode": about.gil,
+            "gil_enabled": about.gil_enabled,
+            "gil_wait_exact": about.exact,
+            "switch_interval": interval(about.switch_interval),
+        });
+        (name.clone(), value)
+    };
+    last.groups.iter().map(group).collect()
+}
+
+fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
+    let front = hub.feed.figures();
+    let link = &worker.link;
+    let portion = last.groups.get(&link.process_group).and_then(|group| group.workers.get(&link.pid));
+    let portion = portion.copied().unwrap_or_default();
+    let Some(sample) = &worker.sample else { return json!({ "worker": link.worker, "pid": link.pid }) };
+    let applications: Vec<Value> = worker
+        .change
+        .groups
+        .iter()
+        .zip(&sample.groups)
+        .map(|(change, all)| {
+            json!({
+                "application_group": all.name,
+                "gil_mode": all.gil_mode,
+                "switch_interval": interval(all.switch_interval),
+                "import_seconds": seconds(all.import),
+                "requests": all.figures.requests,
+                "requests_now": change.figures.requests,
+                "gil_wait_now": seconds(change.figures.gil_application + change.figures.gil_server),
+                "gil_waits_now": change.figures.waits,
+                "cpu_now": seconds(change.figures.cpu.sum),
+                "gc": {
+                    "pause_seconds": seconds(all.gc.pause),
+                    "longest_seconds": seconds(all.gc.longest),
+                    "collections": all.gc.collections,
+                    "collected": all.gc.collected,
+                    "uncollectable": all.gc.uncollectable,
+                },
+            })
+        })
+        .collect();
+    let slots: Vec<Value> = sample.slots.iter().map(|slot| json!({
+        "thread": slot.thread, "state": slot.state, "completed": slot.completed, "busy_seconds": seconds(slot.busy),
+        "request": slot.request.as_ref().map(|request| &request.path),
+    })).collect();
+    json!({
+        "worker": link.worker,
+        "pid": link.pid,
+        "process_group": link.process_group,
+        "threads": link.threads,
+        "in_flight": front.status.in_flight.get(&link.worker).copied().unwrap_or(0),
+        "busy": sample.slots.iter().filter(|slot| slot.request.is_some()).count(),
+        "python": sample.python,
+        "uptime": (sample.started > 0).then(|| now - seconds(sample.started)),
+        "import_seconds": seconds(sample.import),
+        "gil_mode": sample.gil_mode,
+        "gil_enabled": sample.gil_enabled,
+        "gil_returned": (!sample.gil_module.is_empty()).then_some(&sample.gil_module),
+        "gil_wait_exact": sample.exact,
+        "gil_wait_why": (!sample.exact).then_some(&sample.why),
+        "switch_interval": interval(sample.switch_interval),
+        "requests": sample.total().requests,
+        "requests_now": portion.requests,
+        "busy_now": portion.busy,
+        "cpu_now": portion.cpu,
+        "gil_wait_now": portion.gil_wait,
+        "cpu_seconds": worker.used.cpu,
+        "resident": worker.used.resident,
+        "switches": worker.used.switches,
+        "run_delay_seconds": worker.used.run_delay,
+        "lost": sample.lost,
+        "applications": applications,
+        "slots": slots,
+    })
+}
+
+/// `/api/v1/requests`.
+pub fn requests(hub: &Hub, now: f64) -> Value {
+    let mut in_flight: Vec<Value> = Vec::new();
+    for worker in hub.workers.values().filter(|worker| worker.gone.is_none()) {
+        for slot in worker.sample.iter().flat_map(|sample| &sample.slots) {
+            let Some(request) = &slot.request else { continue };
+            in_flight.push(json!({
+                "request": request.request, "thread": slot.thread, "state": slot.state,
+                "pid": worker.link.pid, "worker": worker.link.worker, "process_group": worker.link.process_group,
+                "application_group": request.application_group, "route": request.route,
+                "method": request.method, "path": request.path,
+                "start": seconds(request.start),
+                "seconds": (now - seconds(request.start)).max(0.0),
+                "queue": seconds(request.queue),
+                "gil_wait": seconds(request.gil_wait), "gil_waits": request.waits,
+                "cpu": worker.cpu_so_far(slot),
+            }));
+        }
+    }
+    let mut slowest: Vec<&Kept> = hub.kept.iter().collect();
+    slowest.sort_by_key(|kept| std::cmp::Reverse(kept.finished.record.response));
+    let window = together(hub.recent.window(60.0).values());
+    json!({
+        "t": now,
+        "in_flight": in_flight,
+        "slowest": slowest.into_iter().take(100).map(finished).collect::<Vec<_>>(),
+        "recent": hub.kept.iter().rev().take(100).map(finished).collect::<Vec<_>>(),
+        "window": window.span,
+        "routes": window.routes,
+        "pairs": window.pairs,
+    })
+}
+
+fn finished(kept: &Kept) -> Value {
+    let (finished, r) = (&kept.finished, &kept.finished.record);
+    json!({
+        "request": finished.request, "thread": finished.thread, "pid": kept.pid, "process_group": kept.process_group,
+        "application_group": finished.application_group, "route": finished.route,
+        "method": finished.method, "path": finished.path, "status": r.status, "error": r.error,
+        "start": seconds(finished.start),
+        "response": seconds(r.response), "server": seconds(r.server), "queue": seconds(r.queue),
+        "daemon": seconds(r.daemon), "application": seconds(r.application),
+        "cpu": seconds(r.on_cpu), "gil_wait": seconds(r.gil_wait()), "gil_waits": r.waits,
+        "gil_wait_server": seconds(r.gil_wait_server),
+        "longest_gil_wait": seconds(finished.longest_wait),
+        "culprit": (finished.longest_wait > 0).then_some(&finished.culprit),
+        "runnable": seconds(r.runnable), "blocked": seconds(r.blocked),
+        "bytes_in": r.bytes_in, "bytes_out": r.bytes_out, "input": seconds(r.input), "output": seconds(r.output),
+    })
+}
+
+/// `/api/v1/events`: the newest first.
+pub fn events(hub: &Hub) -> Value {
+    json!({ "events": hub.events.newest(200).collect::<Vec<&Event>>() })
+}
+
+/// `/api/v1/history`.
+pub fn history(past: &Past, question: &Question) -> Value {
+    let point = |tick: &Tick| {
+        let all = together(tick.groups.values());
+        let span = all.span.max(0.001);
+        let workers: BTreeMap<u32, Value> = all
+            .workers
+            .iter()
+            .map(|(pid, worker)| {
+                let value = json!({
+                    "worker": worker.worker, "requests": worker.requests as f64 / span, "busy": worker.busy / span,
+                    "cpu": worker.cpu / span, "resident": worker.resident, "gil_wait": worker.gil_wait / span,
+                });
+                (*pid, value)
+            })
+            .collect();
+        json!({ "t": tick.t, "point": all.point(), "workers": workers })
+    };
+    json!({
+        "from": question.from,
+        "to": question.to,
+        "step": question.step,
+        "points": past.ticks.iter().map(point).collect::<Vec<_>>(),
+        "events": past.events,
+    })
+}
+
+/// `/api/v1/distribution`: what the GIL page draws. One row holds the whole range.
+pub fn distribution(past: &Past, question: &Question, application: Option<&str>) -> Value {
+    let all = together(past.ticks.iter().flat_map(|tick| tick.groups.values()));
+    let mut names: Vec<&String> = all.applications.keys().collect();
+    names.sort();
+    let figures = match application {
+        Some(name) => all.applications.get(name).cloned().unwrap_or_default(),
+        None => all.total(),
+    };
+    json!({
+        "from": question.from,
+        "to": question.to,
+        "span": all.span,
+        "application_groups": names,
+        "requests": figures.requests,
+        "gil_wait_seconds": seconds(figures.gil_application + figures.gil_server),
+        "gil_waits": figures.waits,
+        "single_wait": shape(&figures.single_wait),
+        "gil_wait": shape(&figures.gil_wait),
+        "response": shape(&figures.response),
+        "cpu": shape(&figures.cpu),
+        "blocked": shape(&figures.blocked),
+        "routes": all.routes,
+        "pairs": all.pairs,
+    })
+}
+
+/// A histogram: buckets as [lower edge, upper edge, count], and percentiles.
+fn shape(histogram: &Histogram) -> Value {
+    let buckets: Vec<(f64, Option<f64>, u64)> = histogram
+        .filled()
+        .map(|(bucket, count)| {
+            let (low, high) = edges(bucket);
+            (seconds(low), (high != u64::MAX).then(|| seconds(high)), count)
+        })
+        .collect();
+    let quantile = |q: f64| histogram.quantile(q).map(|ns| ns / NS);
+    json!({
+        "count": histogram.count(), "mean": histogram.mean() / NS,
+        "p50": quantile(0.5), "p90": quantile(0.9), "p95": quantile(0.95), "p99": quantile(0.99),
+        "max": quantile(1.0), "buckets": buckets,
+    })
+}

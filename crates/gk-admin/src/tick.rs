@@ -1,0 +1,57 @@
+//! What one second gave, and the past that is kept in memory for labels and tables: the last minute.
+
+use gk_telemetry::Portion;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Seconds kept in memory.
+const KEPT: f64 = 60.0;
+
+/// One reading of everything.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    /// Epoch seconds of its end.
+    pub t: f64,
+    /// By process group.
+    pub groups: BTreeMap<String, Portion>,
+}
+
+/// The last minute.
+#[derive(Debug, Default)]
+pub struct Recent(VecDeque<Arc<Tick>>);
+
+impl Recent {
+    /// Adds the present.
+    pub fn push(&mut self, tick: Arc<Tick>) {
+        let oldest = tick.t - KEPT;
+        self.0.push_back(tick);
+        while self.0.front().is_some_and(|tick| tick.t < oldest) {
+            self.0.pop_front();
+        }
+    }
+
+    /// The present.
+    pub fn last(&self) -> Option<&Arc<Tick>> {
+        self.0.back()
+    }
+
+    /// The last so many seconds by process group.
+    pub fn window(&self, seconds: f64) -> BTreeMap<String, Portion> {
+        let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
+        let Some(last) = self.0.back() else { return groups };
+        for tick in self.0.iter().filter(|tick| tick.t > last.t - seconds) {
+            for (name, portion) in &tick.groups {
+                groups.entry(name.clone()).or_default().append(portion);
+            }
+        }
+        groups
+    }
+}
+
+/// Process groups put together.
+pub fn together<'p>(portions: impl IntoIterator<Item = &'p Portion>) -> Portion {
+    let mut all = Portion::default();
+    portions.into_iter().for_each(|portion| all.join(portion));
+    all
+}

@@ -1,0 +1,137 @@
+//! One worker as the admin thread follows it: its scoreboard, the last reading, what the operating system says of it.
+
+use crate::events::Running;
+use crate::feed::LinkFigures;
+use gk_sys::accounting::{self, Used};
+use gk_sys::words::SharedWords;
+use gk_telemetry::portion::ProcessUse;
+use gk_telemetry::sample::{SlotSample, WorkerSample};
+use gk_telemetry::{Board, Portion};
+use std::os::fd::OwnedFd;
+
+/// Requests kept as samples in each second, about.
+const SAMPLES: f64 = 8.0;
+
+/// One worker.
+pub struct Tracked {
+    /// Who.
+    pub link: LinkFigures,
+    scoreboard: Option<OwnedFd>,
+    board: Option<Board<SharedWords>>,
+    /// The last reading.
+    pub sample: Option<WorkerSample>,
+    /// What the last reading had on top of the one before.
+    pub change: WorkerSample,
+    /// What the operating system said last.
+    pub used: Used,
+    read: Option<f64>,
+    /// Epoch seconds: the process ended.
+    pub gone: Option<f64>,
+}
+
+impl Tracked {
+    /// A worker with its scoreboard, if there is one.
+    pub fn new(link: LinkFigures, scoreboard: Option<OwnedFd>) -> Self {
+        Self {
+            link,
+            scoreboard,
+            board: None,
+            sample: None,
+            change: WorkerSample::default(),
+            used: Used::default(),
+            read: None,
+            gone: None,
+        }
+    }
+
+    /// Reads everything. `now`: epoch seconds. Nothing comes of the first reading: there is nothing to compare it with,
+    /// unless the process is so young that everything is news.
+    pub fn read(&mut self, now: f64) -> Option<Portion> {
+        let span = self.read.replace(now).map(|before| (now - before).max(0.001));
+        let used = accounting::of_process(self.link.pid).unwrap_or(Used { resident: 0, ..self.used });
+        let before = std::mem::replace(&mut self.used, used);
+        self.open();
+        let sample = match &self.board {
+            Some(board) => board.sample(self.sample.as_ref().map_or(0, |sample| sample.last)),
+            // No scoreboard (yet): what the operating system says is shown all the same.
+            None => WorkerSample {
+                pid: self.link.pid,
+                worker: self.link.worker,
+                process_group: self.link.process_group.clone(),
+                threads: self.link.threads,
+                why: "the worker has no scoreboard".into(),
+                ..WorkerSample::default()
+            },
+        };
+        let young = now - sample.started as f64 / 1e9 < 5.0;
+        let earlier = match (self.sample.take(), young) {
+            (Some(earlier), _) => earlier,
+            (None, true) => WorkerSample::default(),
+            (None, false) => sample.clone(),
+        };
+        let (known, span) = (span.is_some() || young, span.unwrap_or(1.0));
+        self.change = sample.since(&earlier);
+        let busy = busy(&sample, &earlier, span);
+        let process = ProcessUse {
+            cpu: if known { (used.cpu - before.cpu).clamp(0.0, span * 1e3) } else { 0.0 },
+            resident: used.resident,
+            switches: used.switches.saturating_sub(before.switches),
+            run_delay: (used.run_delay - before.run_delay).max(0.0),
+        };
+        self.aim();
+        self.sample = Some(sample);
+        known.then(|| Portion::of_worker(&self.change, process, busy, span))
+    }
+
+    fn open(&mut self) {
+        if self.board.is_none()
+            && let Some(fd) = &self.scoreboard
+            && let Ok(words) = SharedWords::map(fd)
+            && let Ok(board) = Board::open(words)
+        {
+            self.board = Some(board);
+            self.scoreboard = None;
+        }
+    }
+
+    /// Has the worker keep only the slowest few requests of a second.
+    fn aim(&self) {
+        let Some(board) = &self.board else { return };
+        let response = self.change.total().response;
+        let count = response.count() as f64;
+        let floor = if count <= SAMPLES { None } else { response.quantile(1.0 - SAMPLES / count) };
+        board.set_floor(floor.map_or(0, |ns| ns as u64));
+    }
+
+    /// The requests in flight; of a process that died, those that ran when it did.
+    pub fn running(&self, now: f64) -> Vec<Running> {
+        let slots = self.sample.iter().flat_map(|sample| &sample.slots);
+        slots.filter_map(|slot| Some(Running::new(slot.request.as_ref()?, slot.thread, now))).collect()
+    }
+
+    /// CPU seconds that a slot's request has used so far, where that is known.
+    pub fn cpu_so_far(&self, slot: &SlotSample) -> Option<f64> {
+        let request = slot.request.as_ref()?;
+        if request.cpu_begun == 0 || slot.tid == 0 {
+            return None;
+        }
+        let now = accounting::of_thread(self.link.pid, slot.tid)?;
+        Some(now.saturating_sub(request.cpu_begun) as f64 / 1e9)
+    }
+}
+
+/// Thread-seconds busy between two readings, with what belongs to requests that still run.
+fn busy(now: &WorkerSample, before: &WorkerSample, span: f64) -> f64 {
+    let monotonic = gk_sys::clock::monotonic_nanos();
+    let so_far = |slot: &SlotSample, at: u64| {
+        let running = slot.request.as_ref().map_or(0, |request| at.saturating_sub(request.begun));
+        (slot.busy + running) as f64 / 1e9
+    };
+    let earlier = monotonic.saturating_sub((span * 1e9) as u64);
+    let one = |slot: &SlotSample| {
+        let before = before.slots.iter().find(|before| before.thread == slot.thread);
+        let before = before.map_or(0.0, |before| so_far(before, earlier));
+        (so_far(slot, monotonic) - before).clamp(0.0, span)
+    };
+    now.slots.iter().map(one).sum()
+}

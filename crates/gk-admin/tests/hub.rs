@@ -1,0 +1,188 @@
+//! The hub with a worker whose scoreboard the test writes: figures, labels, the end of a worker, what `/metrics` says.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
+use gk_admin::hub::Hub;
+use gk_admin::{Feed, FrontFigures, LinkFigures, News, prometheus, rows};
+use gk_sys::words::SharedWords;
+use gk_telemetry::{Begin, Board, GilMode, Identity, Layout, Record, Wait};
+use gk_wire::control::{Happened, What};
+
+struct World {
+    hub: Hub,
+    feed: Feed,
+    board: Board<SharedWords>,
+    now: f64,
+}
+
+/// A worker of two threads in process group `site`, as this process.
+fn world() -> World {
+    let (feed, news) = Feed::new();
+    let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
+    let now = gk_sys::clock::epoch_seconds();
+    let identity = Identity {
+        pid: std::process::id(),
+        worker: 4,
+        process_group: "site",
+        threads: 2,
+        python: "3.14.2",
+        started: (now * 1e9) as u64,
+        ..Identity::default()
+    };
+    let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();
+    board.set_gil(GilMode::Shared, Some(5_000_000));
+    board.set_exact(true, "");
+    let link = LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
+    feed.tell(News::Worker { link, scoreboard: Some(fd) });
+    feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
+    World { hub: Hub::new(feed.clone(), news), feed, board, now }
+}
+
+impl World {
+    fn begin(&self, slot: usize, path: &str) {
+        let start = ((self.now - 2.0) * 1e9) as u64;
+        let begun = gk_sys::clock::monotonic_nanos();
+        self.board.begin(
+            slot,
+            &Begin {
+                request: 9,
+                start,
+                now: begun,
+                cpu: 0,
+                queue: 0,
+                group: 0,
+                method: b"GET",
+                path: path.as_bytes(),
+            },
+        );
+    }
+
+    fn serve(&self, path: &str, status: u16) {
+        self.begin(0, path);
+        let wait = Wait {
+            slot: Some(0),
+            group: 0,
+            ns: 4_000_000,
+            whole: Some(4_000_000),
+            server: false,
+            culprit: self.board.route(b"/heavy"),
+        };
+        self.board.waited(&wait);
+        let record = Record {
+            status,
+            response: 8_000_000,
+            application: 8_000_000,
+            on_cpu: 3_000_000,
+            gil_wait_app: 4_000_000,
+            ..Record::default()
+        };
+        self.board.finish(0, &record);
+    }
+
+    fn turn(&mut self) -> gk_admin::hub::Turn {
+        self.now += 1.0;
+        self.hub.turn(self.now)
+    }
+}
+
+#[test]
+fn figures_reach_every_page() {
+    let mut world = world();
+    world.board.group("");
+    (0..50).for_each(|_| world.serve("/light/7", 200));
+    world.begin(1, "/stays");
+    let turn = world.turn();
+    assert_eq!(turn.tick.groups["site"].total().requests, 50);
+    let status = rows::status(&world.hub, world.now);
+    assert_eq!(status["groups"]["site"]["label"]["kind"], "gil-bound");
+    assert_eq!(status["groups"]["site"]["gil_wait_exact"], true);
+    assert_eq!((&status["workers"][0]["busy"], &status["ready"]), (&1.into(), &true.into()));
+    let requests = rows::requests(&world.hub, world.now);
+    assert_eq!(requests["in_flight"][0]["path"], "/stays");
+    assert_eq!(requests["pairs"][0]["culprit"], "/heavy");
+    assert_eq!(requests["routes"]["/light/:id"]["requests"], 50);
+    assert_eq!(requests["slowest"][0]["culprit"], "/heavy");
+    // The next second has nothing new.
+    assert_eq!(world.turn().tick.groups["site"].total().requests, 0);
+}
+
+#[test]
+fn metrics_grow_beyond_a_workers_end() {
+    let mut world = world();
+    world.board.group("");
+    world.serve("/a", 200);
+    world.serve("/a", 503);
+    world.turn();
+    world.feed.tell(News::Exited { worker: 4 });
+    for _ in 0..8 {
+        world.turn();
+    }
+    assert!(world.hub.workers.is_empty());
+    let text = prometheus::page(&world.hub, false);
+    for line in [
+        "gilkeeper_requests_total{process_group=\"site\",application_group=\"\",code=\"200\"} 1",
+        "gilkeeper_requests_total{process_group=\"site\",application_group=\"\",code=\"503\"} 1",
+        "gilkeeper_gil_wait_seconds_total{process_group=\"site\",application_group=\"\",site=\"application\"} 0.008",
+        "gilkeeper_request_seconds_bucket{process_group=\"site\",application_group=\"\",le=\"0.01\"} 2",
+        "gilkeeper_request_seconds_bucket{process_group=\"site\",application_group=\"\",le=\"0.005\"} 0",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line} is missing in\n{text}");
+    }
+    let open = prometheus::page(&world.hub, true);
+    assert!(open.ends_with("# EOF\n") && open.contains("# TYPE gilkeeper_requests counter\n"));
+}
+
+#[test]
+fn a_crash_names_what_was_running() {
+    let mut world = world();
+    world.board.group("");
+    world.turn();
+    world.begin(1, "/deadly");
+    let crash = Happened {
+        at: world.now + 1.0,
+        what: What::WorkerCrashed,
+        process_group: Some("site".into()),
+        worker: Some(4),
+        reason: Some("crash".into()),
+        ..Happened::default()
+    };
+    world.feed.tell(News::Exited { worker: 4 });
+    world.feed.tell(News::Happened(crash));
+    let events = world.turn().events;
+    let [event] = &events[..] else { panic!("one event: {events:?}") };
+    assert_eq!((event.requests[0].path.as_str(), event.requests[0].thread), ("/deadly", 2));
+    assert!(event.requests[0].seconds > 1.0);
+    let restarts = "gilkeeper_worker_restarts_total{process_group=\"site\",reason=\"crash\"} 1";
+    assert!(prometheus::page(&world.hub, false).contains(restarts));
+    let json = serde_json::to_string(event).unwrap();
+    assert_eq!(serde_json::from_str::<gk_admin::events::Event>(&json).unwrap(), *event);
+}
+
+#[test]
+fn a_gil_that_came_back_is_marked() {
+    let mut world = world();
+    world.board.set_gil(GilMode::FreeThreading, None);
+    world.board.group("");
+    world.turn();
+    assert_eq!(rows::status(&world.hub, 0.0)["workers"][0]["gil_returned"], serde_json::Value::Null);
+    world.board.set_gil_returned("the module 'slowmodule._speedups'");
+    world.turn();
+    assert_eq!(
+        rows::status(&world.hub, 0.0)["workers"][0]["gil_returned"],
+        "the module 'slowmodule._speedups'"
+    );
+}
+
+#[test]
+fn a_worker_without_a_scoreboard_is_shown_all_the_same() {
+    let (feed, news) = Feed::new();
+    let mut hub = Hub::new(feed.clone(), news);
+    let link = LinkFigures { worker: 1, pid: std::process::id(), process_group: "g".into(), threads: 3 };
+    feed.tell(News::Worker { link, scoreboard: None });
+    let now = gk_sys::clock::epoch_seconds();
+    hub.turn(now);
+    hub.turn(now + 1.0);
+    let status = rows::status(&hub, now + 1.0);
+    assert_eq!(status["workers"][0]["threads"], 3);
+    assert_eq!(status["workers"][0]["gil_wait_exact"], false);
+}

@@ -1,0 +1,242 @@
+// The dashboard: state, the stream of present figures, the past, routing. What a page shows is in pages.js, how a chart looks in
+// charts.js. Every text that comes from a request is set as text, never as markup.
+import { pages } from "/pages.js";
+import { clock } from "/charts.js";
+
+const byId = (id) => document.getElementById(id);
+
+export const state = {
+  group: "",
+  seconds: 300, // how far back while live
+  zoom: null, // {from, to} when not live
+  paused: false,
+  status: null,
+  requests: null,
+  distribution: null,
+  rows: [], // {t, point, workers}
+  events: [],
+  step: 1,
+};
+
+let page = null;
+let asked = 0;
+
+const api = async (path) => {
+  const response = await fetch(path, { headers: { Accept: "application/json" } });
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.json();
+};
+
+const groupQuery = () => (state.group ? `&process_group=${encodeURIComponent(state.group)}` : "");
+
+// Where nothing was recorded there is a gap, not a line from one side to the other.
+function withGaps(rows, step) {
+  const whole = [];
+  for (const row of rows) {
+    const last = whole.at(-1);
+    if (last && row.t - last.t > 2.5 * step + 2) whole.push({ t: last.t + step, point: null, workers: {} });
+    whole.push(row);
+  }
+  return whole;
+}
+
+export function range() {
+  if (state.zoom) return state.zoom;
+  const to = state.status?.t ?? Date.now() / 1000;
+  return { from: to - state.seconds, to };
+}
+
+// === the past ===
+
+export async function load() {
+  const mine = ++asked;
+  const { from, to } = range();
+  try {
+    const past = await api(`/api/v1/history?from=${from}&to=${to}&step=${Math.max(1, (to - from) / 600)}${groupQuery()}`);
+    if (mine !== asked) return;
+    state.step = past.step;
+    state.rows = withGaps(past.points, past.step);
+    state.events = past.events;
+  } catch (error) {
+    if (mine === asked) say(`history: ${error.message}`, true);
+  }
+  await loadMore();
+  draw();
+}
+
+// What only one page needs.
+async function loadMore() {
+  const { from, to } = range();
+  const needs = page?.needs ?? [];
+  const wanted = [];
+  if (needs.includes("requests")) wanted.push(api("/api/v1/requests").then((value) => (state.requests = value)));
+  if (needs.includes("distribution")) {
+    const application = state.application == null ? "" : `&application_group=${encodeURIComponent(state.application)}`;
+    const path = `/api/v1/distribution?from=${from}&to=${to}${groupQuery()}${application}`;
+    wanted.push(api(path).then((value) => (state.distribution = value)));
+  }
+  if (needs.includes("events")) wanted.push(api("/api/v1/events").then((value) => (state.latest = value.events)));
+  await Promise.allSettled(wanted);
+}
+
+// === the present ===
+
+function take(status) {
+  if (state.paused) return;
+  state.status = status;
+  offerGroups(Object.keys(status.groups));
+  const shown = state.group ? status.groups[state.group]?.point : status.total;
+  if (!state.zoom && shown && state.step <= 1) {
+    const workers = {};
+    for (const worker of status.workers) {
+      if (state.group && worker.process_group !== state.group) continue;
+      workers[worker.pid] = {
+        requests: worker.requests_now, busy: worker.busy_now, cpu: worker.cpu_now,
+        resident: worker.resident, gil_wait: worker.gil_wait_now,
+      };
+    }
+    if (!state.rows.length || status.t - state.rows.at(-1).t > 0.4) state.rows.push({ t: status.t, point: shown, workers });
+    const oldest = status.t - state.seconds;
+    while (state.rows.length && state.rows[0].t < oldest) state.rows.shift();
+  } else if (!state.zoom && status.t - (state.loaded ?? 0) > Math.max(5, state.step)) {
+    state.loaded = status.t;
+    load();
+    return;
+  }
+  loadMore().then(draw);
+}
+
+function offerGroups(names) {
+  const select = byId("group");
+  const there = [...select.options].slice(1).map((option) => option.value);
+  if (names.join("\n") === there.join("\n")) return;
+  select.length = 1;
+  for (const name of names) select.add(new Option(name, name));
+  select.value = names.includes(state.group) ? state.group : "";
+  state.group = select.value;
+}
+
+let stream = null;
+function connect() {
+  stream?.close();
+  stream = new EventSource("/api/v1/stream");
+  stream.addEventListener("open", () => say("live"));
+  stream.addEventListener("error", () => say("no connection", true));
+  stream.addEventListener("tick", (message) => {
+    if (!state.paused) say(state.zoom ? "live (a past range is shown)" : "live");
+    take(JSON.parse(message.data));
+  });
+  stream.addEventListener("happened", (message) => {
+    if (state.paused) return;
+    state.events.push(JSON.parse(message.data));
+    draw();
+  });
+}
+
+function say(text, bad = false) {
+  const place = byId("connection");
+  if (place.textContent !== text) place.textContent = text;
+  place.classList.toggle("off", bad);
+}
+
+// === pages ===
+
+function draw() {
+  if (page && state.status) page.update(state);
+}
+
+function route() {
+  const name = location.hash.slice(1) in pages ? location.hash.slice(1) : "overview";
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  page?.close?.();
+  const main = byId("main");
+  main.replaceChildren();
+  page = pages[name](main, { zoom, load, range, state });
+  document.title = `Gilkeeper: ${name}`;
+  draw();
+  loadMore().then(draw);
+}
+
+function zoom(from, to) {
+  state.zoom = from == null ? null : { from, to };
+  byId("back").hidden = !state.zoom;
+  load();
+}
+
+byId("group").addEventListener("change", (event) => {
+  state.group = event.target.value;
+  load();
+});
+byId("range").addEventListener("change", (event) => {
+  state.seconds = Number(event.target.value);
+  zoom(null, null);
+});
+byId("back").addEventListener("click", () => zoom(null, null));
+byId("pause").addEventListener("click", (event) => {
+  state.paused = !state.paused;
+  event.target.setAttribute("aria-pressed", String(state.paused));
+  event.target.textContent = state.paused ? "Go on" : "Pause";
+  if (state.paused) say(`paused at ${clock(state.status?.t)}`);
+  else load();
+});
+
+const wanted = localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+document.documentElement.dataset.theme = wanted;
+byId("theme").addEventListener("click", () => {
+  const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem("theme", theme);
+  page?.restyle?.();
+  draw();
+});
+
+// === export ===
+
+function save(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+const stamp = () => new Date().toISOString().replaceAll(":", "-").slice(0, 19);
+
+byId("json").addEventListener("click", async () => {
+  const { from, to } = range();
+  const [requests, distribution] = await Promise.all([
+    api("/api/v1/requests"), api(`/api/v1/distribution?from=${from}&to=${to}${groupQuery()}`),
+  ]);
+  const { status, rows, events, step } = state;
+  const all = { from, to, step, group: state.group || null, status, points: rows, events, requests, distribution };
+  save(`gilkeeper-${stamp()}.json`, new Blob([JSON.stringify(all, null, 1)], { type: "application/json" }));
+});
+
+byId("png").addEventListener("click", () => {
+  const charts = [...document.querySelectorAll("main canvas")];
+  if (!charts.length) return say("this page has no charts to export");
+  const style = getComputedStyle(document.documentElement);
+  const width = Math.max(...charts.map((chart) => chart.width));
+  const height = charts.reduce((sum, chart) => sum + chart.height + 40, 0);
+  const whole = Object.assign(document.createElement("canvas"), { width, height });
+  const pen = whole.getContext("2d");
+  pen.fillStyle = style.getPropertyValue("--card");
+  pen.fillRect(0, 0, width, height);
+  pen.fillStyle = style.getPropertyValue("--text");
+  pen.font = "20px system-ui";
+  let y = 0;
+  for (const chart of charts) {
+    pen.fillText(chart.closest(".card").querySelector("h2")?.textContent ?? "", 10, y + 28);
+    pen.drawImage(chart, 0, y + 40);
+    y += chart.height + 40;
+  }
+  whole.toBlob((blob) => save(`gilkeeper-${stamp()}.png`, blob));
+});
+
+addEventListener("hashchange", route);
+route();
+load();
+connect();

@@ -1,0 +1,116 @@
+//! How long threads wait for a GIL, and who held it meanwhile: exactly, inside the application's own code too.
+//!
+//! On Linux a thread that wants a GIL waits in `pthread_cond_timedwait` on that GIL's condition variable; one that was asked
+//! to drop it waits in `pthread_cond_wait` until another thread has it. Nothing else in CPython waits there: its locks use
+//! semaphores. So these two functions are replaced in CPython's own import table ([`install`]), and the replacements
+//! (`hook`) time the waits on condition variables that are known to be a GIL's. Which ones those are is found by provoking
+//! one known wait per GIL ([`recognise`], `probe`). What stands beside the condition variable is verified in the same moment.
+//!
+//! What is done with the figures is decided above; docs/design/gil-measurement.md has mechanism, limits and figures.
+
+mod holder;
+mod hook;
+mod probe;
+
+pub use holder::Holder;
+pub(crate) use hook::in_own_acquire;
+pub use hook::{Wait, Waited, listen, take_longest, waited};
+pub use probe::{forget, recognise};
+
+use crate::attached::Attached;
+use gk_sys::interpose::Object;
+use gk_sys::usage::RunDelay;
+use pyo3_ffi as ffi;
+use std::ffi::c_void;
+use std::sync::OnceLock;
+
+/// What the figures of a GIL are worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exactness {
+    /// Every wait is timed.
+    Exact,
+    /// There is no GIL to wait for.
+    NoGil,
+    /// Only waits where this server itself takes the GIL are timed. The sentence says why.
+    LowerBound(String),
+}
+
+/// Replaces the two functions, once per process; later calls give the same result.
+pub fn install() -> Result<(), String> {
+    static RESULT: OnceLock<Result<(), String>> = OnceLock::new();
+    RESULT.get_or_init(redirect).clone()
+}
+
+fn redirect() -> Result<(), String> {
+    // Not `PyEval_RestoreThread`: for CPython before 3.14 that name is a function of pyo3-ffi.
+    let python = Object::containing(ffi::PyEval_SaveThread as *const c_void)?;
+    let timed = python.import(c"pthread_cond_timedwait")?.ok_or_else(|| {
+        format!(
+            "{} does not import pthread_cond_timedwait: this CPython waits for its GIL elsewhere",
+            named(python.path())
+        )
+    })?;
+    let untimed = python.import(c"pthread_cond_wait")?;
+    hook::keep_originals(timed.original, untimed.as_ref().map(|import| import.original));
+    // SAFETY: the same signature; it calls the original for every wait, and this library is never unloaded.
+    unsafe { timed.redirect(hook::timed_wait as *const c_void) }?;
+    if let Some(untimed) = untimed {
+        // SAFETY: as above.
+        unsafe { untimed.redirect(hook::wait as *const c_void) }?;
+    }
+    Ok(())
+}
+
+/// [`install`] and [`recognise`] for the interpreter this thread is attached to.
+pub fn measure(py: Attached<'_>) -> Exactness {
+    if let Err(why) = install() {
+        return Exactness::LowerBound(why);
+    }
+    recognise(py)
+}
+
+/// While it lives, waits of the calling thread are told apart from time on the run queue. One per request thread.
+#[derive(Debug)]
+pub struct ThreadWatch {
+    delay: Option<RunDelay>,
+}
+
+impl ThreadWatch {
+    /// For the calling thread.
+    #[allow(clippy::new_without_default, reason = "a default would hide that it belongs to one thread")]
+    pub fn new() -> Self {
+        let delay = RunDelay::open();
+        hook::watch_delay(delay.as_ref().map(RunDelay::descriptor));
+        Self { delay }
+    }
+
+    /// Nanoseconds of this thread on the run queue so far, inside waits and outside. `None` where the kernel does not say.
+    pub fn run_delay(&self) -> Option<u64> {
+        gk_sys::usage::run_delay(self.delay.as_ref()?.descriptor())
+    }
+}
+
+impl Drop for ThreadWatch {
+    fn drop(&mut self) {
+        hook::watch_delay(None);
+    }
+}
+
+/// What the calling thread works on from now on: what waits that it causes are booked to. 0 is nothing.
+pub fn set_work(work: u64) {
+    holder::set_work(work);
+}
+
+/// Makes a thread state known as one of the calling thread's, so that it is recognised as a GIL's holder.
+pub(crate) fn adopt(state: *mut ffi::PyThreadState) {
+    holder::adopt(state as usize);
+}
+
+/// The opposite of [`adopt`], before the state is deleted.
+pub(crate) fn abandon(state: *mut ffi::PyThreadState) {
+    holder::abandon(state as usize);
+}
+
+fn named(path: &str) -> &str {
+    if path.is_empty() { "the executable" } else { path }
+}

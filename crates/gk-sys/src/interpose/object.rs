@@ -1,0 +1,310 @@
+//! Reading a loaded ELF object: where it lies, which entries of its tables are filled with which imported function, which of
+//! them the dynamic linker has made read-only, and which version of a symbol it asked for. Linux with glibc, 64 bits; on
+//! other systems every question is answered with one sentence.
+
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+pub(super) use elf::{Loaded, protect, resolve};
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+pub(super) use absent::{Loaded, protect, resolve};
+
+/// A table entry that the dynamic linker fills with a function's address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) address: usize,
+    /// Index in the object's symbol table.
+    pub(super) symbol: usize,
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+mod elf {
+    use super::Slot;
+    use std::ffi::{CStr, CString, c_char, c_int, c_void};
+    use std::ops::Range;
+
+    const DT_PLTRELSZ: u64 = 2;
+    const DT_STRTAB: u64 = 5;
+    const DT_SYMTAB: u64 = 6;
+    const DT_RELA: u64 = 7;
+    const DT_RELASZ: u64 = 8;
+    const DT_JMPREL: u64 = 23;
+    const DT_VERSYM: u64 = 0x6fff_fff0;
+    const DT_VERNEED: u64 = 0x6fff_fffe;
+    const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
+
+    /// Relocations that put a function's address into a word.
+    #[cfg(target_arch = "x86_64")]
+    const FILLED: [u32; 3] = [7, 6, 1]; // JUMP_SLOT, GLOB_DAT, 64
+    #[cfg(target_arch = "aarch64")]
+    const FILLED: [u32; 3] = [1026, 1025, 257]; // JUMP_SLOT, GLOB_DAT, ABS64
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    const FILLED: [u32; 0] = [];
+
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Dynamic {
+        tag: u64,
+        value: u64,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Relocation {
+        offset: u64,
+        info: u64,
+        addend: i64,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Needed {
+        version: u16,
+        count: u16,
+        file: u32,
+        first: u32,
+        next: u32,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct NeededVersion {
+        hash: u32,
+        flags: u16,
+        other: u16,
+        name: u32,
+        next: u32,
+    }
+
+    /// What is read of an object once; addresses are those of this process.
+    #[derive(Debug, Default)]
+    pub(in super::super) struct Loaded {
+        pub(in super::super) path: String,
+        base: usize,
+        read_only: Range<usize>,
+        strings: usize,
+        symbols: usize,
+        tables: [Range<usize>; 2],
+        versions: usize,
+        needed: usize,
+        needed_count: usize,
+    }
+
+    struct Search {
+        address: usize,
+        base: usize,
+        path: String,
+        dynamic: usize,
+        read_only: Range<usize>,
+        found: bool,
+    }
+
+    /// Called by `dl_iterate_phdr` for each object.
+    unsafe extern "C" fn visit(
+        info: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        data: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the pointer that `containing` gave, to a local that outlives the iteration.
+        let search = unsafe { &mut *data.cast::<Search>() };
+        // SAFETY: valid for the length of this call.
+        let info = unsafe { &*info };
+        // SAFETY: pointer and count describe the object's program headers.
+        let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+        let base = info.dlpi_addr as usize;
+        let place = |h: &libc::Elf64_Phdr| base.wrapping_add(h.p_vaddr as usize);
+        let holds = |h: &libc::Elf64_Phdr| {
+            (place(h)..place(h).saturating_add(h.p_memsz as usize)).contains(&search.address)
+        };
+        if !headers.iter().any(|h| h.p_type == libc::PT_LOAD && holds(h)) {
+            return 0;
+        }
+        search.found = true;
+        search.base = base;
+        if !info.dlpi_name.is_null() {
+            // SAFETY: a C string of the dynamic linker.
+            search.path = unsafe { CStr::from_ptr(info.dlpi_name) }.to_string_lossy().into_owned();
+        }
+        for header in headers {
+            match header.p_type {
+                libc::PT_DYNAMIC => search.dynamic = place(header),
+                libc::PT_GNU_RELRO => {
+                    // The dynamic linker protects whole pages inside the range, nothing of the last one.
+                    let page = rustix::param::page_size();
+                    let end = place(header) + header.p_memsz as usize;
+                    search.read_only = (place(header) / page * page)..(end / page * page);
+                }
+                _ => {}
+            }
+        }
+        1
+    }
+
+    /// Reads plain data of a loaded object's tables.
+    fn read<T: Copy>(address: usize) -> T {
+        // SAFETY: `Loaded` only asks for addresses inside tables that the object's own dynamic section describes; these are
+        // mapped and readable for the object's life, and all types read here are plain numbers.
+        unsafe { (address as *const T).read_unaligned() }
+    }
+
+    fn text_at<'a>(address: usize) -> &'a CStr {
+        // SAFETY: an entry of a loaded object's string table, which ends with NUL and lives as long as the object; objects
+        // asked about here (CPython's, the executable) are never unloaded.
+        unsafe { CStr::from_ptr(address as *const c_char) }
+    }
+
+    impl Loaded {
+        pub(in super::super) fn containing(address: usize) -> Result<Self, String> {
+            let mut search =
+                Search { address, base: 0, path: String::new(), dynamic: 0, read_only: 0..0, found: false };
+            // SAFETY: `visit` matches the expected type; the data pointer is to a live local.
+            unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
+            if !search.found {
+                return Err("no loaded object holds that address".to_owned());
+            }
+            if search.dynamic == 0 {
+                return Err("the object is linked statically: it imports nothing".to_owned());
+            }
+            Ok(Self::read(search))
+        }
+
+        fn read(search: Search) -> Self {
+            let mut loaded =
+                Self { path: search.path, base: search.base, read_only: search.read_only, ..Self::default() };
+            let (mut lazy, mut lazy_len, mut eager, mut eager_len) = (0, 0, 0, 0);
+            for index in 0.. {
+                let entry: Dynamic = read(search.dynamic + index * size_of::<Dynamic>());
+                // glibc has added the base already where its section is writable; else it is an offset.
+                let value = entry.value as usize;
+                let address = if value < loaded.base { loaded.base + value } else { value };
+                match entry.tag {
+                    0 => break,
+                    DT_STRTAB => loaded.strings = address,
+                    DT_SYMTAB => loaded.symbols = address,
+                    DT_JMPREL => lazy = address,
+                    DT_PLTRELSZ => lazy_len = value,
+                    DT_RELA => eager = address,
+                    DT_RELASZ => eager_len = value,
+                    DT_VERSYM => loaded.versions = address,
+                    DT_VERNEED => loaded.needed = address,
+                    DT_VERNEEDNUM => loaded.needed_count = value,
+                    _ => {}
+                }
+            }
+            loaded.tables = [lazy..lazy + lazy_len, eager..eager + eager_len];
+            loaded
+        }
+
+        /// The table entries that are filled with this undefined symbol.
+        pub(in super::super) fn slots_of(&self, name: &CStr) -> Vec<Slot> {
+            let mut found = Vec::new();
+            if self.symbols == 0 || self.strings == 0 {
+                return found;
+            }
+            for table in &self.tables {
+                for address in table.clone().step_by(size_of::<Relocation>()) {
+                    let relocation: Relocation = read(address);
+                    let (symbol, kind) = ((relocation.info >> 32) as usize, relocation.info as u32);
+                    if symbol == 0 || relocation.addend != 0 || !FILLED.contains(&kind) {
+                        continue;
+                    }
+                    let entry: libc::Elf64_Sym = read(self.symbols + symbol * size_of::<libc::Elf64_Sym>());
+                    if entry.st_shndx == 0 && text_at(self.strings + entry.st_name as usize) == name {
+                        let address = self.base.wrapping_add(relocation.offset as usize);
+                        found.push(Slot { address, symbol });
+                    }
+                }
+            }
+            found
+        }
+
+        /// The version that the object wants of a symbol.
+        pub(in super::super) fn version_of(&self, symbol: usize) -> Option<CString> {
+            if self.versions == 0 || self.needed == 0 {
+                return None;
+            }
+            let wanted = read::<u16>(self.versions + symbol * 2) & 0x7fff;
+            let mut file = self.needed;
+            for _ in 0..self.needed_count {
+                let needed: Needed = read(file);
+                let mut at = file + needed.first as usize;
+                for _ in 0..needed.count {
+                    let version: NeededVersion = read(at);
+                    if version.other & 0x7fff == wanted {
+                        return Some(text_at(self.strings + version.name as usize).to_owned());
+                    }
+                    at += version.next as usize;
+                }
+                file += needed.next as usize;
+            }
+            None
+        }
+
+        /// Whether the dynamic linker has write-protected this address after start-up.
+        pub(in super::super) fn protected(&self, address: usize) -> bool {
+            self.read_only.contains(&address)
+        }
+    }
+
+    /// The function of that name and version as the dynamic linker finds it for everyone (a preloaded one first).
+    pub(in super::super) fn resolve(name: &CStr, version: Option<&CStr>) -> *const c_void {
+        if let Some(version) = version {
+            // SAFETY: two live C strings.
+            let found = unsafe { libc::dlvsym(libc::RTLD_DEFAULT, name.as_ptr(), version.as_ptr()) };
+            if !found.is_null() {
+                return found;
+            }
+        }
+        // SAFETY: a live C string.
+        unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+    }
+
+    /// Makes the page of a table entry writable, or read-only again.
+    pub(in super::super) fn protect(address: usize, writable: bool) -> Result<(), String> {
+        let page = rustix::param::page_size();
+        let flags = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
+        // SAFETY: one page of an object's relocation tables, readable before and after; nothing is unmapped.
+        let status = unsafe { libc::mprotect((address / page * page) as *mut c_void, page, flags) };
+        if status == 0 {
+            Ok(())
+        } else {
+            Err(format!("a protected page cannot be opened: {}", std::io::Error::last_os_error()))
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+mod absent {
+    use super::Slot;
+    use std::ffi::{CStr, CString, c_void};
+
+    #[derive(Debug)]
+    pub(in super::super) struct Loaded {
+        pub(in super::super) path: String,
+    }
+
+    impl Loaded {
+        pub(in super::super) fn containing(_: usize) -> Result<Self, String> {
+            Err("redirecting functions is built for Linux with glibc, 64 bits".to_owned())
+        }
+
+        pub(in super::super) fn slots_of(&self, _: &CStr) -> Vec<Slot> {
+            Vec::new()
+        }
+
+        pub(in super::super) fn version_of(&self, _: usize) -> Option<CString> {
+            None
+        }
+
+        pub(in super::super) fn protected(&self, _: usize) -> bool {
+            false
+        }
+    }
+
+    pub(in super::super) fn resolve(_: &CStr, _: Option<&CStr>) -> *const c_void {
+        std::ptr::null()
+    }
+
+    pub(in super::super) fn protect(_: usize, _: bool) -> Result<(), String> {
+        Ok(())
+    }
+}

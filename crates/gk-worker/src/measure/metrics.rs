@@ -1,0 +1,209 @@
+//! `request_metrics()` and `process_metrics()` of the application, with mod_wsgi's keys: what the scoreboard says, as JSON.
+
+use super::Measure;
+use gk_sys::{clock, usage};
+use gk_telemetry::Histogram;
+use gk_telemetry::histogram::edges;
+use gk_telemetry::sample::{Figures, SlotSample, WorkerSample};
+use serde_json::{Map, Value, json};
+use std::sync::{Mutex, PoisonError};
+
+/// Where the window of `request_metrics` began; `None` before `start_recording_metrics()`.
+#[derive(Default)]
+pub(super) struct Window(Mutex<Option<Moment>>);
+
+struct Moment {
+    sample: WorkerSample,
+    /// Monotonic nanoseconds.
+    at: u64,
+    /// User and system CPU seconds of the process.
+    cpu: (f64, f64),
+    /// Nanoseconds of CPU by request thread.
+    threads: Vec<u64>,
+}
+
+impl Measure {
+    fn moment(&self, last: u64) -> Moment {
+        let sample = self.board.sample(last);
+        let threads = sample.slots.iter().map(|slot| usage::thread_cpu(slot.tid).unwrap_or(0)).collect();
+        let usage = usage::own();
+        Moment { sample, at: clock::monotonic_nanos(), cpu: (usage.user, usage.system), threads }
+    }
+
+    /// `start_recording_metrics()`.
+    pub(crate) fn start_recording(&self) {
+        *self.window.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.moment(0));
+    }
+
+    /// `request_metrics()`: the window since the last call; null before `start_recording_metrics()`.
+    pub(crate) fn request_metrics(&self) -> Value {
+        let mut window = self.window.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(before) = window.as_ref() else { return Value::Null };
+        let now = self.moment(before.sample.last);
+        let value = between(before, &now);
+        *window = Some(now);
+        value
+    }
+
+    /// `process_metrics()`: since the process began.
+    pub(crate) fn process_metrics(&self) -> Value {
+        let started = self.window.0.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if !started {
+            return Value::Null;
+        }
+        let sample = self.board.sample(0);
+        let usage = usage::own();
+        let (begun, now) = (sample.started as f64 / 1e9, clock::epoch_seconds());
+        let busy: u64 = sample.slots.iter().map(|slot| slot.busy).sum();
+        let threads: Vec<Value> = sample
+            .slots
+            .iter()
+            .map(|slot| json!({"thread_id": slot.thread, "request_count": slot.completed}))
+            .collect();
+        json!({
+            "pid": sample.pid,
+            "restart_time": begun,
+            "current_time": now,
+            "running_time": (now - begun).max(0.0) as u64,
+            "request_count": sample.slots.iter().map(|slot| slot.completed).sum::<u64>(),
+            "request_busy_time": seconds(busy),
+            "request_threads": sample.threads,
+            "active_requests": sample.slots.iter().filter(|slot| slot.request.is_some()).count(),
+            "cpu_user_time": usage.user,
+            "cpu_system_time": usage.system,
+            "cpu_time": usage.user + usage.system,
+            "memory_rss": usage::resident(sample.pid),
+            "memory_max_rss": usage.max_resident,
+            "threads": threads,
+        })
+    }
+}
+
+fn between(before: &Moment, now: &Moment) -> Value {
+    let period = seconds(now.at.saturating_sub(before.at)).max(1e-9);
+    let figures = now.sample.since(&before.sample).total();
+    let stop = clock::epoch_seconds();
+    let elapsed = |moment: &Moment, slot: &SlotSample| {
+        slot.request.as_ref().map_or(0, |request| moment.at.saturating_sub(request.begun))
+    };
+    let mut busy = Vec::new();
+    let mut cpu = Vec::new();
+    let mut completed = Vec::new();
+    let mut current = Vec::new();
+    let mut longest = Vec::new();
+    for (index, (slot, old)) in now.sample.slots.iter().zip(&before.sample.slots).enumerate() {
+        // What runs now has been running in this window but for what was counted at its beginning.
+        let here = (slot.busy + elapsed(now, slot)).saturating_sub(old.busy + elapsed(before, old));
+        busy.push(seconds(here));
+        cpu.push(seconds(now.threads[index].saturating_sub(before.threads[index])));
+        completed.push(slot.completed - old.completed.min(slot.completed));
+        current.push(seconds(elapsed(now, slot)));
+        let kept = now.sample.finished.iter().filter(|one| one.thread == slot.thread);
+        longest.push(seconds(kept.map(|one| one.record.daemon + one.record.application).max().unwrap_or(0)));
+    }
+    let threads = now.sample.threads;
+    let active = completed.iter().zip(&current).filter(|(done, now)| **done > 0 || **now > 0.0).count();
+    let (user, system) = (now.cpu.0 - before.cpu.0, now.cpu.1 - before.cpu.1);
+    let usage = usage::own();
+    let mut value = json!({
+        "pid": now.sample.pid,
+        "start_time": stop - period,
+        "stop_time": stop,
+        "sample_period": period,
+        "request_count": figures.requests,
+        "request_throughput": figures.requests as f64 / period,
+        "request_threads_maximum": threads,
+        "request_threads_started": threads,
+        "request_threads_active": active,
+        "capacity_utilization": busy.iter().sum::<f64>() / (period * f64::from(threads.max(1))),
+        "request_threads_completed": completed,
+        "request_threads_buckets": completed,
+        "request_threads_busy_time": busy,
+        "request_threads_cpu_time": cpu,
+        "request_threads_current_elapsed": current,
+        "request_threads_max_duration": longest,
+        "gil_wait_count": figures.waits,
+        "gil_wait_exact": now.sample.exact,
+        "gil_wait_server_time": mean(figures.gil_server, figures.requests),
+        "input_bytes": figures.bytes_in,
+        "input_reads": figures.reads,
+        "output_bytes": figures.bytes_out,
+        "output_writes": figures.writes,
+        "cpu_user_utilization": user / period,
+        "cpu_system_utilization": system / period,
+        "cpu_utilization": (user + system) / period,
+        "cpu_user_time": user / period,
+        "cpu_system_time": system / period,
+        "cpu_time": (user + system) / period,
+        "memory_rss": usage::resident(now.sample.pid),
+        "memory_max_rss": usage.max_resident,
+    });
+    if let Value::Object(keys) = &mut value {
+        phases(keys, &figures);
+        for class in 1..=5u16 {
+            let within = |status: u16| if status == 0 { class == 5 } else { status / 100 == class };
+            let count: u64 = figures.statuses.iter().filter(|(s, _)| within(**s)).map(|(_, n)| n).sum();
+            keys.insert(format!("status_{class}xx"), count.into());
+        }
+    }
+    value
+}
+
+/// The eight phases: mean, least, greatest, buckets.
+fn phases(keys: &mut Map<String, Value>, figures: &Figures) {
+    let n = figures.requests;
+    let phases = [
+        ("server_time", figures.server, None),
+        ("queue_time", figures.queue.sum, Some(&figures.queue)),
+        ("daemon_time", figures.daemon, None),
+        ("application_time", figures.application_time.sum, Some(&figures.application_time)),
+        ("request_time", figures.response.sum, Some(&figures.response)),
+        ("gil_wait_time", figures.gil_wait.sum, Some(&figures.gil_wait)),
+        ("input_read_time", figures.input, None),
+        ("output_write_time", figures.output, None),
+    ];
+    for (name, sum, histogram) in phases {
+        keys.insert(name.to_owned(), mean(sum, n).into());
+        let filled = |pick: fn(&Histogram) -> Option<u64>| histogram.and_then(pick).map(|ns| ns / 1000);
+        keys.insert(format!("{name}_min_us"), filled(|h| h.filled().next().map(|(b, _)| edges(b).0)).into());
+        keys.insert(format!("{name}_max_us"), filled(|h| h.filled().last().map(|(b, _)| edges(b).1)).into());
+        keys.insert(format!("{name}_buckets"), histogram.map_or_else(|| vec![0; 65], octaves).into());
+    }
+}
+
+/// mod_wsgi's buckets: 16 doublings from 1 ms in four steps each, and what is longer.
+fn octaves(histogram: &Histogram) -> Vec<u64> {
+    let mut buckets = vec![0; 65];
+    for (bucket, count) in histogram.filled() {
+        let (from, to) = edges(bucket);
+        let ms = (from / 2 + to / 2) as f64 / 1e6;
+        let octave = ms.max(1.0).log2().floor().min(16.0);
+        let step = ((ms.max(1.0) / octave.exp2() - 1.0) * 4.0).floor().clamp(0.0, 3.0);
+        buckets[((octave * 4.0 + step) as usize).min(64)] += count;
+    }
+    buckets
+}
+
+fn mean(sum: u64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { seconds(sum) / count as f64 }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_those_of_mod_wsgi() {
+        let cases = [(100_u64, 0), (1_200, 0), (1_300, 1), (2_100, 4), (3_100, 6), (70_000_000, 64)];
+        for (micros, expected) in cases {
+            let mut histogram = Histogram::default();
+            histogram.record(micros * 1000);
+            let at = octaves(&histogram).iter().position(|count| *count > 0);
+            assert_eq!(at, Some(expected), "{micros} µs");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What one request took. The wall time is known exactly; it is split into time on CPU, time waiting for a GIL, time on the
+//! run queue outside those waits, and the rest, in which the thread was blocked.
+//!
+//! Clocks cost: a thread's CPU clock is a system call of some 300 ns, its run-queue delay one of 600 ns, and a small request
+//! takes a few µs in all. So a reading that is young enough stands for a new one, with the thread taken as having been on CPU
+//! since. Requests that take long are always read at both ends; [`CPU_EVERY`] and [`DELAY_EVERY`] bound what that costs to a
+//! half per cent, and also the error.
+
+use super::{Measure, pack};
+use gk_python::gil::{self, ThreadWatch, Waited};
+use gk_sys::clock;
+use gk_telemetry::{Begin, Record, Route, State, Wait};
+use gk_wire::request::RequestView;
+use gk_wsgi::call::Outcome;
+use std::time::Instant;
+
+/// Nanoseconds for which a reading of the CPU clock is young.
+const CPU_EVERY: u64 = 200_000;
+/// Nanoseconds for which a reading of the run-queue delay is young.
+const DELAY_EVERY: u64 = 1_000_000;
+
+/// A request thread's measurements.
+pub(crate) struct ThreadMeasure {
+    measure: &'static Measure,
+    slot: usize,
+    watch: ThreadWatch,
+    /// The last readings: when, and what.
+    cpu: (u64, u64),
+    delay: (u64, u64),
+    /// What the monotonic clock lacks to be the wall clock, in nanoseconds.
+    epoch: u64,
+    /// The word of what it works on that waits are told of.
+    work: u64,
+    /// Mean nanoseconds of a request here (exponential).
+    mean: u64,
+}
+
+/// A request that was begun.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun {
+    taken: u64,
+    waited: Waited,
+    cpu: u64,
+    delay: u64,
+    server: u64,
+    queue: u64,
+}
+
+impl ThreadMeasure {
+    /// For the calling thread, which serves requests in that slot.
+    pub(crate) fn new(measure: &'static Measure, slot: usize) -> Self {
+        measure.board.set_tid(slot, clock::thread_id());
+        let watch = ThreadWatch::new();
+        gil::set_work(pack(slot, 0));
+        Self { measure, slot, watch, cpu: (0, 0), delay: (0, 0), epoch: 0, work: 0, mean: 0 }
+    }
+
+    /// A request was taken at that moment; the thread need not be attached yet.
+    pub(crate) fn begin(&mut self, request: &RequestView<'_>, group: u16, taken: Instant) -> Begun {
+        let now = self.measure.at(taken);
+        if self.mean > CPU_EVERY || now.saturating_sub(self.cpu.0) > CPU_EVERY {
+            self.cpu = (now, clock::thread_cpu_nanos());
+            // The two clocks drift apart only when the wall clock is set.
+            self.epoch = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
+        }
+        if self.mean > DELAY_EVERY || now.saturating_sub(self.delay.0) > DELAY_EVERY {
+            self.delay = (now, self.watch.run_delay().unwrap_or(0));
+        }
+        let numbers = &request.numbers;
+        let (arrived, queued) = (nanos(numbers.request_start), nanos(numbers.queue_start));
+        let begun = Begun {
+            taken: now,
+            waited: gil::waited(),
+            cpu: self.cpu.1 + now.saturating_sub(self.cpu.0),
+            delay: self.delay.1,
+            server: queued.saturating_sub(arrived),
+            queue: (self.epoch + now).saturating_sub(queued),
+        };
+        let path = request.texts.uri.split(|byte| *byte == b'?').next().unwrap_or_default();
+        self.measure.board.begin(
+            self.slot,
+            &Begin {
+                request: numbers.request_id,
+                start: arrived,
+                now,
+                cpu: begun.cpu,
+                queue: begun.queue,
+                group,
+                method: request.texts.method,
+                path,
+            },
+        );
+        let work = pack(self.slot, group);
+        if self.work != work {
+            self.work = work;
+            gil::set_work(work);
+        }
+        begun
+    }
+
+    /// The thread is attached, the application's part begins.
+    pub(crate) fn entered(&self) {
+        self.measure.board.set_state(self.slot, State::Application);
+    }
+
+    /// The request is over.
+    pub(crate) fn end(
+        &mut self,
+        begun: &Begun,
+        entered: Instant,
+        ended: Instant,
+        outcome: &Outcome,
+        group: u16,
+    ) {
+        let (entered, ended) =
+            (self.measure.at(outcome.application_start.unwrap_or(entered)), self.measure.at(ended));
+        let wall = ended.saturating_sub(begun.taken);
+        self.mean = self.mean - self.mean / 8 + wall / 8;
+        let waits = Waits::between(&begun.waited, &gil::waited());
+        let gil = if self.measure.is_exact() { waits.nanos } else { waits.own };
+        if wall > CPU_EVERY / 4 || ended.saturating_sub(self.cpu.0) > CPU_EVERY {
+            self.cpu = (ended, clock::thread_cpu_nanos());
+        }
+        let most = wall.saturating_sub(gil);
+        // Without a reading at the end all of so short a request counts as on CPU.
+        let on_cpu = if self.cpu.0 == ended { self.cpu.1.saturating_sub(begun.cpu).min(most) } else { most };
+        let mut runnable = 0;
+        if wall > DELAY_EVERY {
+            self.delay = (ended, self.watch.run_delay().unwrap_or(0));
+            let outside = self.delay.1.saturating_sub(begun.delay).saturating_sub(waits.delay);
+            runnable = outside.min(most - on_cpu);
+        }
+        let (gil_wait_server, gil_wait_app) = if self.measure.is_exact() {
+            (waits.inside_own, waits.nanos - waits.inside_own)
+        } else {
+            (waits.own, 0)
+        };
+        if !self.measure.is_exact() && waits.own > 0 {
+            // Nobody else tells the scoreboard of it.
+            self.measure.board.waited(&Wait {
+                slot: Some(self.slot),
+                group,
+                ns: waits.own,
+                whole: Some(waits.own),
+                server: true,
+                culprit: Route::UNKNOWN,
+            });
+        }
+        let (daemon, application) = (entered.saturating_sub(begun.taken), ended.saturating_sub(entered));
+        self.measure.board.finish(
+            self.slot,
+            &Record {
+                status: outcome.status,
+                error: outcome.error,
+                response: begun.server + begun.queue + daemon + application,
+                server: begun.server,
+                queue: begun.queue,
+                daemon,
+                application,
+                on_cpu,
+                gil_wait_app,
+                gil_wait_server,
+                waits: if self.measure.is_exact() { waits.count } else { waits.own_times },
+                runnable,
+                blocked: most - on_cpu - runnable,
+                bytes_in: outcome.bytes_in,
+                bytes_out: outcome.bytes_out,
+                reads: outcome.reads,
+                writes: outcome.writes,
+                input: outcome.input.as_nanos() as u64,
+                output: outcome.output.as_nanos() as u64,
+            },
+        );
+    }
+}
+
+/// What a thread waited between two moments.
+struct Waits {
+    nanos: u64,
+    count: u64,
+    inside_own: u64,
+    own: u64,
+    own_times: u64,
+    delay: u64,
+}
+
+impl Waits {
+    fn between(before: &Waited, after: &Waited) -> Self {
+        Self {
+            nanos: after.nanos.wrapping_sub(before.nanos),
+            count: after.waits.wrapping_sub(before.waits),
+            inside_own: after.inside_own.wrapping_sub(before.inside_own),
+            own: after.own.wrapping_sub(before.own),
+            own_times: after.own_times.wrapping_sub(before.own_times),
+            delay: after.delay.wrapping_sub(before.delay),
+        }
+    }
+}
+
+/// Epoch seconds as nanoseconds.
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9) as u64
+}

@@ -1,0 +1,108 @@
+//! The application's own threads as causes of waits: from the kernel's id to an entry of the scoreboard. A thread that is
+//! seen for the first time is unknown until the main thread has asked Python for its name; waits until then are booked to
+//! nobody.
+
+use gk_telemetry::Route;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Threads known at a time.
+const PLACES: usize = 256;
+/// How far from its place an entry may stand.
+const PROBES: usize = 16;
+
+/// The table. Each word: the route's number above, the thread's id below; 0: free.
+pub(super) struct Threads {
+    places: Box<[AtomicU64]>,
+    unnamed: AtomicBool,
+}
+
+impl Threads {
+    pub(super) fn new() -> Self {
+        Self { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(), unnamed: AtomicBool::new(false) }
+    }
+
+    /// The entry of a thread. Takes a place for one that is new; no lock, no allocation.
+    pub(super) fn route(&self, id: u32) -> Route {
+        let first = (id as usize).wrapping_mul(0x9e37_79b1) >> 8;
+        for step in 0..PROBES {
+            let Some(place) = self.places.get(first.wrapping_add(step) % PLACES) else { continue };
+            let mut word = place.load(Ordering::Relaxed);
+            if word == 0 {
+                match place.compare_exchange(0, u64::from(id), Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => {
+                        self.unnamed.store(true, Ordering::Relaxed);
+                        return Route::UNKNOWN;
+                    }
+                    Err(now) => word = now,
+                }
+            }
+            if word as u32 == id {
+                return Route::from_number((word >> 32) as u16);
+            }
+        }
+        Route::OTHERS
+    }
+
+    pub(super) fn unnamed(&self) -> bool {
+        self.unnamed.load(Ordering::Relaxed)
+    }
+
+    /// Gives the places their entries, and frees those of threads that have ended.
+    pub(super) fn name(&self, named: &[(u32, String)], entry: impl Fn(&str) -> Route) {
+        self.unnamed.store(false, Ordering::Relaxed);
+        for place in &self.places {
+            let word = place.load(Ordering::Relaxed);
+            let id = word as u32;
+            if word == 0 {
+                continue;
+            }
+            let known = named.iter().find(|(thread, _)| *thread == id).map(|(_, name)| name.clone());
+            let route = match known.or_else(|| system_name(id)) {
+                Some(name) => entry(&name),
+                None => {
+                    // It has ended; what it caused stays booked.
+                    place.store(0, Ordering::Relaxed);
+                    continue;
+                }
+            };
+            place.store(u64::from(id) | u64::from(route.number()) << 32, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the kernel calls a thread of this process that Python does not know; `None` when it has ended.
+fn system_name(id: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/self/task/{id}/comm")).ok()?;
+    Some(format!("thread {}", name.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_unknown_until_it_is_named_and_free_after_its_end() {
+        let threads = Threads::new();
+        let own = gk_sys::clock::thread_id();
+        assert_eq!(threads.route(own), Route::UNKNOWN);
+        assert_eq!(threads.route(u32::MAX), Route::UNKNOWN);
+        assert!(threads.unnamed());
+        let entry = |name: &str| {
+            assert_eq!(name, "cleanup");
+            Route::from_number(9)
+        };
+        threads.name(&[(own, "cleanup".to_owned())], entry);
+        assert_eq!(threads.route(own), Route::from_number(9));
+        assert!(!threads.unnamed());
+        // Its place is free again.
+        assert_eq!(threads.route(u32::MAX), Route::UNKNOWN);
+        assert!(threads.unnamed());
+    }
+
+    #[test]
+    fn a_full_table_says_others() {
+        let threads = Threads::new();
+        let others = (1..10_000).filter(|id| threads.route(*id) == Route::OTHERS).count();
+        assert!(others >= 10_000 - 1 - PLACES, "{others}");
+    }
+}

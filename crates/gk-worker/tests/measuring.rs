@@ -1,0 +1,276 @@
+//! What a worker writes onto its scoreboard: where the time of requests went, who waited for whom, what runs.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
+
+mod support;
+
+use bytes::BytesMut;
+use gk_sys::words::SharedWords;
+use gk_telemetry::sample::Finished;
+use gk_telemetry::{Board, WorkerSample};
+use gk_wire::control::{FromWorker, ToWorker};
+use gk_wire::setup::InterpreterSetup;
+use std::time::{Duration, Instant};
+use support::{Front, with_other_setup};
+
+const APP: &str = r#"
+import threading, time
+
+def spin(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        for _ in range(200):
+            pass
+
+def hold(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for _ in range(200):
+            pass
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    body = b"ok"
+    if path == "/spin":
+        spin(0.2)
+    elif path == "/sleep":
+        time.sleep(0.1)
+        threading.Event().wait(0.1)
+    elif path == "/heavy":
+        hold(1.0 if environ["QUERY_STRING"] else 0.4)
+    elif path.startswith("/light"):
+        for _ in range(20):
+            time.sleep(0.001)
+    elif path == "/thread":
+        thread = threading.Thread(target=hold, args=(0.8,), name="reporting")
+        thread.start()
+    elif path == "/echo":
+        body = environ["wsgi.input"].read()
+    elif path == "/metrics":
+        import json, mod_wsgi
+        if environ["QUERY_STRING"]:
+            mod_wsgi.start_recording_metrics()
+        body = json.dumps([mod_wsgi.request_metrics(), mod_wsgi.process_metrics()]).encode()
+    elif path == "/raise":
+        raise ValueError("x")
+    start_response("200 OK", [])
+    return [body]
+"#;
+
+fn sample(front: &Front) -> WorkerSample {
+    let words = SharedWords::map(front.scoreboard.as_ref().unwrap()).unwrap();
+    Board::open(words).unwrap().sample(0)
+}
+
+/// The reading in which so many requests have finished: an answer may arrive a moment before its figures are written.
+fn finished(front: &Front, count: usize) -> WorkerSample {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let sample = sample(front);
+        if sample.finished.len() >= count || Instant::now() > deadline {
+            return sample;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn of<'s>(sample: &'s WorkerSample, path: &str) -> Vec<&'s Finished> {
+    sample.finished.iter().filter(|one| one.path == path).collect()
+}
+
+/// Sends these at once and waits for all answers.
+fn all(front: &mut Front, paths: &[&str]) {
+    let mut out = BytesMut::new();
+    let ids: Vec<u32> = paths.iter().map(|path| front.request(path, "GET", b"", &mut out)).collect();
+    front.send(&out);
+    front.await_all(&ids);
+}
+
+fn measured(threads: u32, group: &'static str, with: impl FnOnce(&mut Front) + Send + 'static) {
+    with_slow(0.0, threads, group, with);
+}
+
+fn with_slow(slow: f64, threads: u32, group: &'static str, with: impl FnOnce(&mut Front) + Send + 'static) {
+    let code = with_other_setup(
+        threads,
+        APP,
+        group,
+        |setup| {
+            setup.scoreboard = true;
+            setup.slow_requests = slow;
+            setup.interpreters = vec![InterpreterSetup {
+                application_group: Some("own".to_owned()),
+                specificity: 1,
+                per_interpreter_gil: Some(true),
+                ..InterpreterSetup::default()
+            }];
+        },
+        with,
+    );
+    assert_eq!(code, 0);
+}
+
+const GIL: bool = !gk_python::version::FREE_THREADED_BUILD;
+
+#[test]
+fn computing_and_waiting_are_told_apart() {
+    measured(2, "", |front| {
+        all(front, &["/spin", "/spin"]);
+        all(front, &["/sleep"]);
+        let sample = finished(front, 3);
+        assert!(sample.exact, "{}", sample.why);
+        assert_eq!(sample.why.as_str(), if GIL { "" } else { "no GIL" });
+        for spin in of(&sample, "/spin") {
+            let r = &spin.record;
+            println!("{r:?}");
+            assert!(r.on_cpu > 195_000_000 && r.on_cpu < 230_000_000, "{r:?}");
+            let wall = r.daemon + r.application;
+            assert_eq!(r.on_cpu + r.gil_wait() + r.runnable + r.blocked, wall);
+            assert!(r.blocked < wall / 20, "{r:?}");
+            if GIL {
+                assert!(r.gil_wait() > wall / 5 && r.waits > 5, "{r:?}");
+                assert_eq!(spin.culprit, "/spin");
+            } else {
+                assert_eq!((r.gil_wait(), r.waits), (0, 0));
+            }
+        }
+        let [sleep] = of(&sample, "/sleep")[..] else { panic!("one") };
+        let r = &sleep.record;
+        println!("{r:?}");
+        assert!(r.blocked > 190_000_000 && r.gil_wait() < 2_000_000, "{r:?}");
+        assert_eq!((r.status, r.error, r.bytes_out, r.writes), (200, false, 2, 1));
+    });
+}
+
+#[test]
+fn a_wait_is_booked_to_who_suffered_and_who_caused_it() {
+    measured(2, "", |front| {
+        all(front, &["/heavy", "/light"]);
+        let sample = finished(front, 2);
+        let caused = |culprit: &str, victim: &str| -> u64 {
+            let names = |pair: &&gk_telemetry::sample::PairSample| {
+                (culprit.is_empty() || sample.route_name(pair.culprit) == culprit)
+                    && sample.route_name(pair.victim) == victim
+            };
+            sample.pairs.iter().filter(names).map(|pair| pair.ns).sum()
+        };
+        if GIL {
+            let (heavy, any) = (caused("/heavy", "/light"), caused("", "/light"));
+            println!("{heavy} of {any}");
+            assert!(heavy > 10_000_000 && heavy as f64 >= 0.9 * any as f64, "{heavy} of {any}");
+        } else {
+            assert_eq!(sample.pairs, []);
+        }
+        let [light] = of(&sample, "/light")[..] else { panic!("one") };
+        assert_eq!(light.record.gil_wait() > 0, GIL, "{light:?}");
+    });
+}
+
+#[test]
+fn threads_of_the_application_are_named() {
+    if !GIL {
+        return;
+    }
+    measured(1, "", |front| {
+        all(front, &["/thread"]);
+        all(front, &["/light/1"]);
+        // Its name is asked for after it was first seen.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            all(front, &["/light/2"]);
+            let sample = sample(front);
+            let named =
+                |route: &&gk_telemetry::sample::RouteSample| route.name == "reporting" && route.caused > 0;
+            if sample.routes.iter().any(|route| named(&route)) {
+                break;
+            }
+            if Instant::now() > deadline {
+                panic!("{:?}", sample.routes);
+            }
+            all(front, &["/thread"]);
+        }
+    });
+}
+
+#[test]
+fn what_went_in_and_out_is_counted_and_failures_are_errors() {
+    measured(1, "", |front| {
+        assert_eq!(front.post("/echo", b"twelve bytes").body, b"twelve bytes");
+        assert_eq!(front.get("/raise").status, 500);
+        let sample = finished(front, 2);
+        let [echo] = of(&sample, "/echo")[..] else { panic!("one") };
+        let r = &echo.record;
+        assert_eq!((r.bytes_in, r.bytes_out, r.reads, r.writes, r.status), (12, 12, 1, 1, 200));
+        assert!(r.input > 0 && r.response > r.application, "{r:?}");
+        let [raised] = of(&sample, "/raise")[..] else { panic!("one") };
+        assert_eq!((raised.record.status, raised.record.error), (500, true));
+        let total = sample.total();
+        assert_eq!((total.requests, total.errors, total.statuses[&200], total.statuses[&500]), (2, 1, 1, 1));
+        assert_eq!((sample.process_group.as_str(), sample.threads, sample.worker), ("app", 1, 1));
+    });
+}
+
+#[test]
+fn an_interpreter_with_its_own_gil_is_measured_too() {
+    measured(2, "own", |front| {
+        all(front, &["/heavy", "/light"]);
+        let sample = finished(front, 2);
+        assert!(sample.exact, "{}", sample.why);
+        let [light] = of(&sample, "/light")[..] else { panic!("one") };
+        assert_eq!(light.application_group, "own");
+        assert_eq!(light.record.gil_wait() > 5_000_000, GIL, "{:?}", light.record);
+        assert!(!GIL || light.culprit == "/heavy", "{light:?}");
+    });
+}
+
+#[test]
+fn a_slow_request_is_reported_with_its_stack_and_any_other_when_asked_for() {
+    with_slow(0.05, 2, "", |front| {
+        let mut out = BytesMut::new();
+        let slow = front.request("/heavy?long", "GET", b"", &mut out);
+        front.send(&out);
+        let is_stack = |m: &FromWorker| matches!(m, FromWorker::Stack(_));
+        let Some(FromWorker::Stack(stack)) = front.messages_until(is_stack).pop() else { panic!("a stack") };
+        assert_eq!(
+            (stack.request, stack.method.as_str(), stack.path.as_str()),
+            (slow.into(), "GET", "/heavy")
+        );
+        assert!(stack.slow && stack.seconds >= 0.05, "{stack:?}");
+        assert!(stack.stack.contains("in hold") && stack.stack.contains("in application"), "{}", stack.stack);
+        // While it runs it stands on the scoreboard, also when nobody is left to ask.
+        let running: Vec<_> = sample(front).slots.into_iter().filter_map(|slot| slot.request).collect();
+        assert!(running.is_empty() || running[0].path == "/heavy", "{running:?}");
+        front.tell(&ToWorker::Stack { request: slow.into() });
+        if let Some(FromWorker::Stack(asked)) = front.messages_until(is_stack).pop() {
+            assert!(!asked.slow && asked.request == u64::from(slow), "{asked:?}");
+        }
+        front.await_all(&[slow]);
+    });
+}
+
+#[test]
+fn the_application_sees_its_own_figures() {
+    measured(2, "", |front| {
+        let ask = |front: &mut Front, path: &str| -> serde_json::Value {
+            serde_json::from_slice(&front.get(path).body).unwrap()
+        };
+        assert_eq!(ask(front, "/metrics"), serde_json::json!([null, null]));
+        ask(front, "/metrics?start");
+        all(front, &["/sleep"]);
+        assert_eq!(front.get("/raise").status, 500);
+        finished(front, 4);
+        let both = ask(front, "/metrics");
+        let (requests, process) = (&both[0], &both[1]);
+        assert_eq!(
+            (&requests["request_count"], &requests["status_5xx"]),
+            (&3.into(), &1.into()),
+            "{requests}"
+        );
+        assert_eq!(requests["application_time_buckets"].as_array().unwrap().len(), 65);
+        let mean = requests["application_time"].as_f64().unwrap();
+        assert!(mean > 0.06 && mean < 0.3, "{requests}");
+        assert_eq!(requests["gil_wait_exact"], true);
+        assert_eq!(process["request_threads"], 2);
+        assert!(process["memory_rss"].as_u64() > Some(1 << 20) && process["threads"].as_array().is_some());
+    });
+}
