@@ -103,7 +103,9 @@ def test_a_full_queue_is_a_503_at_once(gilkeeper: Start) -> None:
     server = one(gilkeeper, "threads=1 queue-timeout=1")
     server.ask("/single")
     waiting = [server.connect() for _ in range(4)]
-    waiting[0].send(client.message("GET", "/sleep?seconds=2.5"))
+    waiting[0].send(client.message("GET", "/sleep?seconds=3.5"))
+    # Of requests that come at once over several connections, any may be the first.
+    until(lambda: server.status()["workers"][0]["busy"] == 1, "the only thread is busy")
     for connection in waiting[1:]:
         connection.send(client.message("GET", "/single"))
     answers = [connection.response() for connection in waiting]
