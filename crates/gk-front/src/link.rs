@@ -84,6 +84,8 @@ pub struct Link {
     pub(crate) slots: RefCell<Slots>,
     state: Cell<State>,
     ordinal: Cell<u64>,
+    /// Requests begun since the worker was woken, if it slept.
+    batch: Cell<u32>,
     /// Requests the worker has not ended, permits not used yet included.
     in_flight: Cell<u32>,
     balance: RefCell<Balance>,
@@ -124,6 +126,7 @@ impl Link {
             slots: RefCell::default(),
             state: Cell::new(State::Greeting),
             ordinal: Cell::new(0),
+            batch: Cell::new(0),
             in_flight: Cell::new(0),
             balance: RefCell::new(Balance::new(threads)),
             profiles: RefCell::default(),
@@ -225,6 +228,10 @@ impl Link {
         drop(out);
         // A worker that is awake begins at once.
         let _seen_by_the_writer = self.push();
+        self.batch.set(self.batch.get() + 1);
+        if self.batch.get() == EARLY {
+            self.wake_worker();
+        }
         self.wake_writer();
         id
     }
@@ -261,6 +268,7 @@ impl Link {
 
     /// Wakes a worker that sleeps.
     pub(crate) fn wake_worker(&self) {
+        self.batch.set(0);
         self.sender.borrow().wake();
     }
 
@@ -417,6 +425,9 @@ impl Link {
     }
 }
 
+/// Requests after which a sleeping worker is woken before the turn ends: in a long turn it begins with the first ones while
+/// the front still reads the last ones.
+const EARLY: u32 = 8;
 /// Bytes of the out-buffer at first.
 const OUT: usize = 64 * 1024;
 
