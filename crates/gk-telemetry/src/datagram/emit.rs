@@ -3,9 +3,7 @@
 //! Two things are left out although the format has them: NaN and infinity, and the interpreter's name in records of the garbage
 //! collector. mod_wsgi-telemetry 1.1.0 cannot serve its pages any more once it has received one of either.
 
-use super::{Datagram, Kind, Value, buckets, fields};
-use crate::histogram::{self, Histogram};
-use crate::layout::LONG;
+use super::{Datagram, Kind, Value, fields, phases};
 use crate::sample::{Collection, Figures, Finished, InFlight, WorkerSample};
 
 /// Request threads whose figures have a place in a record.
@@ -108,7 +106,7 @@ pub fn request_metrics(sender: &Sender, interval: &Interval, stamp: f64) -> Data
     out.count(fields::THREADS_STARTED, change.threads.into());
     let active = interval.threads.iter().filter(|thread| thread.completed > 0 || thread.elapsed > 0.0);
     out.count(fields::THREADS_ACTIVE, active.count() as u64);
-    phases(&mut out, &figures);
+    put_phases(&mut out, &figures);
     out.count(fields::INPUT_BYTES, figures.bytes_in);
     out.count(fields::INPUT_READS, figures.reads);
     out.count(fields::OUTPUT_BYTES, figures.bytes_out);
@@ -130,58 +128,9 @@ pub fn request_metrics(sender: &Sender, interval: &Interval, stamp: f64) -> Data
     out
 }
 
-/// A phase in an interval: least and greatest value in nanoseconds, as exactly as the buckets are, and mod_wsgi's buckets.
-struct Phase {
-    sum: u64,
-    least: u64,
-    greatest: u64,
-    buckets: [u64; buckets::BUCKETS],
-}
-
-impl Phase {
-    fn of_histogram(histogram: &Histogram) -> Self {
-        Self {
-            sum: histogram.sum,
-            least: histogram.filled().next().map_or(0, |(bucket, _)| histogram::edges(bucket).0),
-            greatest: histogram.filled().last().map_or(0, |(bucket, _)| match histogram::edges(bucket) {
-                (low, u64::MAX) => low,
-                (_, high) => high,
-            }),
-            buckets: buckets::of_histogram(histogram),
-        }
-    }
-
-    /// Of a phase without a histogram: `which` of those in `Figures::long`.
-    fn of_long(figures: &Figures, which: usize, sum: u64) -> Self {
-        let mut phase = Self { sum, least: 0, greatest: 0, buckets: [0; buckets::BUCKETS] };
-        let long = figures.long.get(which * LONG..(which + 1) * LONG).unwrap_or(&[]);
-        phase.buckets[1..=long.len()].copy_from_slice(long);
-        phase.buckets[0] = figures.requests.saturating_sub(long.iter().sum());
-        if let Some(first) = phase.buckets.iter().position(|count| *count > 0) {
-            phase.least = buckets::edges(first).0;
-        }
-        if let Some(last) = phase.buckets.iter().rposition(|count| *count > 0) {
-            let (low, high) = buckets::edges(last);
-            // No single value is above the sum of all.
-            phase.greatest = if high == u64::MAX { low.max(sum) } else { high.min(sum) };
-        }
-        phase
-    }
-}
-
 /// The eight phases: mean, least, greatest, buckets. They stand in the same order in each block of fields.
-fn phases(out: &mut Datagram, figures: &Figures) {
-    let phases = [
-        Phase::of_long(figures, 0, figures.server),
-        Phase::of_histogram(&figures.queue),
-        Phase::of_long(figures, 1, figures.daemon),
-        Phase::of_histogram(&figures.application_time),
-        Phase::of_histogram(&figures.response),
-        Phase { sum: figures.gil_application + figures.gil_server, ..Phase::of_histogram(&figures.gil_wait) },
-        Phase::of_long(figures, 2, figures.input),
-        Phase::of_long(figures, 3, figures.output),
-    ];
-    for (index, phase) in (0u16..).zip(&phases) {
+fn put_phases(out: &mut Datagram, figures: &Figures) {
+    for (index, phase) in (0u16..).zip(phases::of(figures)) {
         let mean = seconds(phase.sum) / figures.requests.max(1) as f64;
         out.number(fields::SERVER_TIME + index, if figures.requests == 0 { 0.0 } else { mean });
         if figures.requests > 0 {
