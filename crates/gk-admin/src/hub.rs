@@ -3,6 +3,7 @@
 
 use crate::events::{Event, Events};
 use crate::feed::{Feed, News};
+use crate::outbox::Counts;
 use crate::tick::{Recent, Tick};
 use crate::tracked::Tracked;
 use gk_sys::accounting::{self, Limits};
@@ -35,6 +36,13 @@ pub struct Kept {
 /// Counters of everything that ever ran, by (process group, application group).
 pub type Totals = BTreeMap<(String, String), Figures>;
 
+/// What went to exports, each where it is in use.
+#[derive(Default)]
+pub struct Sent {
+    /// mod_wsgi's datagrams.
+    pub datagrams: Option<Arc<Counts>>,
+}
+
 /// Everything the pages show.
 pub struct Hub {
     /// The front's own figures.
@@ -52,6 +60,8 @@ pub struct Hub {
     retired: Totals,
     /// The control group's limits.
     pub limits: Limits,
+    /// What went to exports.
+    pub sent: Sent,
     /// Labels by process group.
     pub labels: BTreeMap<String, Label>,
 }
@@ -62,6 +72,8 @@ pub struct Turn {
     pub tick: Arc<Tick>,
     /// What happened meanwhile.
     pub events: Vec<Event>,
+    /// The server ends; wants to be told when everything has been said.
+    pub end: Option<std::sync::mpsc::Sender<()>>,
 }
 
 impl Hub {
@@ -76,15 +88,19 @@ impl Hub {
             kept: VecDeque::new(),
             retired: Totals::new(),
             limits: accounting::limits(),
+            sent: Sent::default(),
             labels: BTreeMap::new(),
         }
     }
 
     /// Reads everything. `now`: epoch seconds.
     pub fn turn(&mut self, now: f64) -> Turn {
-        let mut events = Vec::new();
+        let (mut events, mut end) = (Vec::new(), None);
         while let Ok(news) = self.news.try_recv() {
-            events.extend(self.take(news, now));
+            match news {
+                News::End(said) => end = Some(said),
+                news => events.extend(self.take(news, now)),
+            }
         }
         self.limits = accounting::limits();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
@@ -112,7 +128,7 @@ impl Hub {
         for event in &events {
             self.events.push(event.clone());
         }
-        Turn { tick, events }
+        Turn { tick, events, end }
     }
 
     fn take(&mut self, news: News, now: f64) -> Option<Event> {
@@ -127,6 +143,13 @@ impl Hub {
                 }
                 None
             }
+            News::Leaving { worker, reason } => {
+                if let Some(tracked) = self.workers.get_mut(&worker) {
+                    tracked.leaving.get_or_insert(reason);
+                }
+                None
+            }
+            News::End(_) => None,
             News::Happened(happened) => {
                 let mut event = Event { happened, requests: Vec::new() };
                 if event.happened.what == What::WorkerCrashed

@@ -11,20 +11,28 @@
 
 pub mod assets;
 pub mod body;
+pub mod emitter;
 pub mod events;
 pub mod feed;
 pub mod guard;
 pub mod history;
 pub mod hub;
+pub mod outbox;
 pub mod prometheus;
 pub mod query;
 pub mod rows;
 pub mod server;
+pub mod start;
 pub mod tick;
 pub mod tracked;
 
 pub use feed::{Feed, FrontFigures, LinkFigures, News};
-pub use server::{Options, start};
+pub use start::{Options, start};
+
+/// The machine's name.
+pub(crate) fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
 
 /// A line in the error log.
 pub(crate) fn note(level: gk_wire::log::Level, text: &str) {

@@ -4,6 +4,7 @@ use crate::hub::Hub;
 use gk_telemetry::Histogram;
 use gk_telemetry::sample::WorkerSample;
 use std::fmt::Write as _;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Upper edges of the histograms, in seconds, as they are written.
 const EDGES: [(&str, f64); 18] = [
@@ -275,6 +276,12 @@ fn front(page: &mut Page, hub: &Hub) {
             "Time for which the control group was held back.",
         );
         page.line("gilkeeper_throttled_seconds_total", &[], seconds);
+    }
+    if let Some(counts) = &hub.sent.datagrams {
+        let name = "gilkeeper_telemetry_datagrams_total";
+        page.family(name, "counter", "mod_wsgi's telemetry datagrams, by what became of them.");
+        page.line(name, &[("outcome", "sent")], counts.sent.load(Relaxed) as f64);
+        page.line(name, &[("outcome", "dropped")], counts.dropped.load(Relaxed) as f64);
     }
     page.family("gilkeeper_build_info", "gauge", "Always 1; the version is a label.");
     page.line("gilkeeper_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);

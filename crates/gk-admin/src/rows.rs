@@ -9,6 +9,7 @@ use gk_telemetry::histogram::edges;
 use gk_telemetry::{Histogram, Portion};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 const NS: f64 = 1e9;
 
@@ -47,6 +48,9 @@ pub fn status(hub: &Hub, now: f64) -> Value {
             "throttled_periods": hub.limits.throttled.map(|(count, _)| count),
             "throttled_seconds": hub.limits.throttled.map(|(_, seconds)| seconds),
         },
+        "datagrams": hub.sent.datagrams.as_ref().map(|counts| json!({
+            "sent": counts.sent.load(Relaxed), "dropped": counts.dropped.load(Relaxed),
+        })),
         "total": together(last.groups.values()).point(),
         "groups": groups(hub, last),
         "workers": workers,

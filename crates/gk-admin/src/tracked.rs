@@ -27,6 +27,8 @@ pub struct Tracked {
     read: Option<f64>,
     /// Epoch seconds: the process ended.
     pub gone: Option<f64>,
+    /// Why it takes no more requests.
+    pub leaving: Option<String>,
 }
 
 impl Tracked {
@@ -41,6 +43,7 @@ impl Tracked {
             used: Used::default(),
             read: None,
             gone: None,
+            leaving: None,
         }
     }
 
@@ -81,6 +84,11 @@ impl Tracked {
         self.aim();
         self.sample = Some(sample);
         known.then(|| Portion::of_worker(&self.change, process, busy, span))
+    }
+
+    /// Its scoreboard.
+    pub fn board(&self) -> Option<&Board<SharedWords>> {
+        self.board.as_ref()
     }
 
     fn open(&mut self) {

@@ -25,6 +25,9 @@ pub enum ToFront {
     DrainWorker {
         /// Its number.
         worker: u64,
+        /// Why, in one word.
+        #[serde(default)]
+        reason: String,
     },
     /// The process of this worker has ended (after its link ended or will end).
     WorkerExited {
