@@ -3,6 +3,7 @@
 
 use crate::events::{Event, Events};
 use crate::feed::{Feed, News};
+use crate::fleet::Fleet;
 use crate::outbox::Counts;
 use crate::tick::{Recent, Tick};
 use crate::tracked::Tracked;
@@ -60,6 +61,10 @@ pub struct Hub {
     retired: Totals,
     /// The control group's limits.
     pub limits: Limits,
+    /// It is told of processes of other servers.
+    pub listens: bool,
+    /// Those processes.
+    pub fleet: Fleet,
     /// What went to exports.
     pub sent: Sent,
     /// Labels by process group.
@@ -88,6 +93,8 @@ impl Hub {
             kept: VecDeque::new(),
             retired: Totals::new(),
             limits: accounting::limits(),
+            listens: false,
+            fleet: Fleet::default(),
             sent: Sent::default(),
             labels: BTreeMap::new(),
         }
@@ -102,6 +109,7 @@ impl Hub {
                 news => events.extend(self.take(news, now)),
             }
         }
+        events.extend(self.listen(now));
         self.limits = accounting::limits();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
         for worker in self.workers.values_mut() {
@@ -201,7 +209,15 @@ impl Hub {
 
     fn make_labels(&self) -> BTreeMap<String, Label> {
         let window = self.recent.window(LABEL);
-        window.iter().map(|(name, portion)| (name.clone(), label(portion, &self.about(name)))).collect()
+        let of = |(name, portion): (&String, &Portion)| {
+            let mut label = label(portion, &self.about(name));
+            if self.listens {
+                // How many CPUs another machine has is not known here.
+                label.advice.clear();
+            }
+            (name.clone(), label)
+        };
+        window.iter().map(of).collect()
     }
 }
 

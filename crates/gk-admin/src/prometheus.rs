@@ -191,7 +191,7 @@ fn processes(page: &mut Page, hub: &Hub) {
     for (name, kind, help, get) in of_process {
         page.family(name, kind, help);
         for worker in &living {
-            let pid = worker.link.pid.to_string();
+            let pid = worker.name.clone();
             let labels = [("process_group", worker.link.process_group.as_str()), ("pid", &pid)];
             page.line(name, &labels, get(&worker.used));
         }
@@ -219,14 +219,14 @@ fn processes(page: &mut Page, hub: &Hub) {
         page.family(name, "gauge", help);
         for worker in &living {
             let Some(sample) = &worker.sample else { continue };
-            let pid = worker.link.pid.to_string();
+            let pid = worker.name.clone();
             let labels = [("process_group", worker.link.process_group.as_str()), ("pid", &pid)];
             page.line(name, &labels, get(sample));
         }
     }
     page.family("gilkeeper_gc_pause_seconds_total", "counter", "Garbage collection pauses.");
     for worker in &living {
-        let pid = worker.link.pid.to_string();
+        let pid = worker.name.clone();
         for group in worker.sample.iter().flat_map(|sample| &sample.groups) {
             let labels = [
                 ("process_group", worker.link.process_group.as_str()),
@@ -282,6 +282,21 @@ fn front(page: &mut Page, hub: &Hub) {
         page.family(name, "counter", "mod_wsgi's telemetry datagrams, by what became of them.");
         page.line(name, &[("outcome", "sent")], counts.sent.load(Relaxed) as f64);
         page.line(name, &[("outcome", "dropped")], counts.dropped.load(Relaxed) as f64);
+    }
+    if hub.listens {
+        let intake = &hub.fleet.intake;
+        let name = "gilkeeper_received_datagrams_total";
+        page.family(name, "counter", "Telemetry datagrams of other servers, by what became of them.");
+        for (outcome, count) in
+            [("read", intake.datagrams), ("refused", intake.refused), ("lost", intake.lost)]
+        {
+            page.line(name, &[("outcome", outcome)], count as f64);
+        }
+        let name = "gilkeeper_received_pushes_total";
+        page.family(name, "counter", "OTLP requests of other servers, by what became of them.");
+        for (outcome, count) in [("read", intake.pushes), ("refused", intake.pushes_refused)] {
+            page.line(name, &[("outcome", outcome)], count as f64);
+        }
     }
     page.family("gilkeeper_build_info", "gauge", "Always 1; the version is a label.");
     page.line("gilkeeper_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);

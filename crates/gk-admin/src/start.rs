@@ -77,7 +77,7 @@ pub fn start(options: Options) -> Result<Feed, String> {
 
 /// What figures are sent to.
 #[derive(Clone, Default)]
-struct Exports {
+pub(crate) struct Exports {
     emitter: Option<(Arc<Mutex<Emitter>>, Outbox)>,
 }
 
@@ -117,7 +117,7 @@ async fn tell(emitter: Arc<Mutex<Emitter>>, shared: Arc<Shared>, seconds: f64) {
 }
 
 /// Turns the hub once a second.
-async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
+pub(crate) async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
     let mut interval = every(1.0);
     let mut lost = 0u64;
     loop {

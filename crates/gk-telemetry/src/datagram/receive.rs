@@ -154,6 +154,16 @@ impl Process {
         }
     }
 
+    /// Its process group; empty: embedded in the server's own processes.
+    pub fn group(&self) -> &str {
+        &self.facts.process_group
+    }
+
+    /// Epoch seconds of its beginning, or of the first record of it.
+    pub fn started(&self) -> f64 {
+        self.facts.started as f64 / 1e9
+    }
+
     fn identify(&mut self, datagram: &Datagram) {
         self.facts.pid = datagram.pid;
         for (id, to) in [

@@ -265,7 +265,7 @@ proptest! {
             let reading = process.reading(now);
             prop_assert!(reading.cpu.is_finite() && reading.busy.is_finite());
             let change = reading.sample.since(&earlier.sample);
-            let _ = crate::Portion::of_worker(&change, Default::default(), 1.0, 1.0).point();
+            let _ = crate::Portion::of_worker("1", &change, Default::default(), 1.0, 1.0).point();
         }
     }
 }
