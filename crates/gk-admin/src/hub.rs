@@ -4,6 +4,7 @@
 use crate::events::{Event, Events};
 use crate::feed::{Feed, News};
 use crate::fleet::Fleet;
+use crate::otlp::Pushes;
 use crate::outbox::Counts;
 use crate::tick::{Recent, Tick};
 use crate::tracked::Tracked;
@@ -42,6 +43,8 @@ pub type Totals = BTreeMap<(String, String), Figures>;
 pub struct Sent {
     /// mod_wsgi's datagrams.
     pub datagrams: Option<Arc<Counts>>,
+    /// OTLP.
+    pub otlp: Option<Arc<Pushes>>,
 }
 
 /// Everything the pages show.

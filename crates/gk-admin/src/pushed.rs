@@ -38,9 +38,11 @@ pub struct Pushed {
     pub switch_interval: u64,
 }
 
-/// A process group that pushes.
+/// A process group that pushes. Counters begin where it was first heard of.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
+    /// The last push as it came.
+    last: Option<Pushed>,
     before: Pushed,
     after: Pushed,
     came: f64,
@@ -50,21 +52,24 @@ pub struct Server {
 impl Server {
     /// Takes a push in. `now`: epoch seconds.
     pub fn take(&mut self, mut figures: Pushed, now: f64) {
-        if self.came == 0.0 {
-            // What it did before it was first heard of is no news.
-            self.before = figures.clone();
-        } else {
-            self.period = (now - self.came).clamp(0.01, 3600.0);
-            self.before = std::mem::take(&mut self.after);
-            // Its counters begin anew when it was restarted.
-            let total = |figures: &Pushed| figures.groups.iter().map(|g| g.figures.requests).sum::<u64>();
-            if total(&figures) < total(&self.before) {
-                self.before = Pushed { groups: Vec::new(), cpu: 0.0, busy: 0.0, ..self.before.clone() };
-            }
-        }
         figures.resident = figures.resident.min(1 << 50);
-        self.after = figures;
+        self.before = self.after.clone();
+        let last = self.last.replace(figures.clone());
+        if last.is_some() {
+            self.period = (now - self.came).clamp(0.01, 3600.0);
+        }
         self.came = now;
+        // What it did before it was first heard of is no news; when its counters began anew, all of them is.
+        let requests = |figures: &Pushed| figures.groups.iter().map(|g| g.figures.requests).sum::<u64>();
+        let last = last.unwrap_or_else(|| figures.clone());
+        let last = if requests(&figures) < requests(&last) { Pushed::default() } else { last };
+        let Pushed { groups, cpu, busy, .. } = std::mem::take(&mut self.after);
+        self.after = Pushed {
+            cpu: cpu + (figures.cpu - last.cpu).max(0.0),
+            busy: busy + (figures.busy - last.busy).max(0.0),
+            groups: grown(groups, &figures.groups, &last.groups),
+            ..figures
+        };
     }
 
     /// Seconds between two pushes.
@@ -113,4 +118,19 @@ impl Server {
             resident: after.resident,
         }
     }
+}
+
+/// `sums` with what came on top from `last` to `now`.
+fn grown(mut sums: Vec<GroupSample>, now: &[GroupSample], last: &[GroupSample]) -> Vec<GroupSample> {
+    let empty = GroupSample::default();
+    for group in now {
+        let before = last.iter().find(|one| one.name == group.name).unwrap_or(&empty);
+        if !sums.iter().any(|one| one.name == group.name) {
+            sums.push(GroupSample { name: group.name.clone(), ..GroupSample::default() });
+        }
+        let Some(sum) = sums.iter_mut().find(|one| one.name == group.name) else { continue };
+        sum.figures.merge(&group.figures.since(&before.figures));
+        sum.gc.pause = sum.gc.pause.saturating_add(group.gc.pause.saturating_sub(before.gc.pause));
+    }
+    sums
 }

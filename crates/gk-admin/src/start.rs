@@ -2,17 +2,19 @@
 //! the pages where there is a socket for them.
 
 use crate::emitter::Emitter;
+use crate::families::Families;
 use crate::feed::Feed;
 use crate::guard::{Guard, TOKEN_FILE};
 use crate::history::History;
 use crate::hub::Hub;
+use crate::otlp::{self, Identity, Pushes};
 use crate::outbox::Outbox;
 use crate::server::{Shared, serve};
 use crate::{note, rows};
-use gk_config::measurements::Measurements;
+use gk_config::measurements::{Measurements, Otlp};
 use gk_wire::log::Level;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -64,7 +66,7 @@ pub fn start(options: Options) -> Result<Feed, String> {
     let woken = feed.clone();
     let body = move || {
         runtime.block_on(async {
-            let exports = Exports::start(&measurements, &shared);
+            let exports = Exports::start(&measurements, &server_root, &shared);
             if let Some(listener) = listener {
                 tokio::spawn(serve(listener, Arc::clone(&shared)));
             }
@@ -82,7 +84,7 @@ pub(crate) struct Exports {
 }
 
 impl Exports {
-    fn start(measurements: &Measurements, shared: &Arc<Shared>) -> Self {
+    fn start(measurements: &Measurements, server_root: &Path, shared: &Arc<Shared>) -> Self {
         let mut exports = Self::default();
         if let Some(wanted) = &measurements.export.datagrams {
             let outbox = Outbox::open(&wanted.socket);
@@ -91,6 +93,16 @@ impl Exports {
             let emitter = Arc::new(Mutex::new(emitter));
             tokio::spawn(tell(Arc::clone(&emitter), Arc::clone(shared), wanted.interval));
             exports.emitter = Some((emitter, outbox));
+        }
+        if let Some(wanted) = &measurements.export.otlp {
+            let pushes = Arc::new(Pushes::default());
+            shared.hub().sent.otlp = Some(Arc::clone(&pushes));
+            let identity = Identity {
+                host: crate::hostname(),
+                instance: server_root.display().to_string(),
+                started: gk_sys::clock::epoch_micros() * 1000,
+            };
+            tokio::spawn(push_otlp(wanted.clone(), identity, pushes, Arc::clone(shared)));
         }
         exports
     }
@@ -113,6 +125,20 @@ async fn tell(emitter: Arc<Mutex<Emitter>>, shared: Arc<Shared>, seconds: f64) {
     loop {
         interval.tick().await;
         locked(&emitter).tell(&shared.hub(), gk_sys::clock::epoch_seconds());
+    }
+}
+
+/// Pushes metrics at their interval.
+async fn push_otlp(wanted: Otlp, identity: Identity, pushes: Arc<Pushes>, shared: Arc<Shared>) {
+    let mut interval = every(wanted.interval);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        let message = {
+            let families = Families::of(&shared.hub());
+            otlp::message(&families, &identity, gk_sys::clock::epoch_micros() * 1000)
+        };
+        otlp::push(&wanted, &message, &pushes).await;
     }
 }
 
