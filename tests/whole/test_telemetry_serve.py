@@ -8,69 +8,16 @@ import signal
 import socket
 import struct
 import subprocess
-import tempfile
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import harness
 import pytest
+from gathering import Gatherer
 from running import Gilkeeper
 
 HERE = Path(__file__).resolve().parent
-
-
-class Gatherer:
-    """A running `gilkeeper telemetry serve`."""
-
-    def __init__(self, *arguments: str) -> None:
-        # Apache's user must reach the socket, so not below pytest's own folders.
-        self.folder = Path(tempfile.mkdtemp(prefix="gilkeeper-gather-"))
-        self.folder.chmod(0o755)
-        self.socket = self.folder / "telemetry.sock"
-        command = [harness.gilkeeper(), "telemetry", "serve", "--directory", str(self.folder), "--listen", "127.0.0.1:0"]
-        command += ["--listen-datagrams", f"unix:{self.socket}", "--socket-mode", "0666", *arguments]
-        self.log = self.folder / "log"
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True)
-        assert self.process.stdout is not None
-        self.line = self.process.stdout.readline()
-        assert self.line.startswith("Showing http://127.0.0.1:"), self.line + self.log.read_text()
-        self.url = self.line.split()[1].rstrip("/;")
-
-    def read(self, path: str) -> str:
-        with urllib.request.urlopen(self.url + path, timeout=20) as answer:
-            return answer.read().decode()
-
-    def status(self) -> dict[str, Any]:
-        return json.loads(self.read("/api/v1/status"))
-
-    def events(self) -> list[dict[str, Any]]:
-        return json.loads(self.read("/api/v1/events"))["events"]
-
-    def workers(self, group: str) -> list[dict[str, Any]]:
-        return [one for one in self.status()["workers"] if one["process_group"] == group and "threads" in one]
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=20)
-        assert not self.socket.exists()
-        return self.process.returncode
-
-
-@pytest.fixture
-def gatherer() -> Iterator[Callable[..., Gatherer]]:
-    started: list[Gatherer] = []
-
-    def start(*arguments: str) -> Gatherer:
-        started.append(Gatherer(*arguments))
-        return started[-1]
-
-    yield start
-    for one in started:
-        if one.process.poll() is None:
-            assert one.end() == 0
 
 
 CONF = """

@@ -304,6 +304,12 @@ fn front(page: &mut Families, hub: &Hub) {
         page.line(&[("outcome", "sent")], pushes.sent.load(Relaxed) as f64);
         page.line(&[("outcome", "failed")], pushes.failed.load(Relaxed) as f64);
     }
+    if let Some(packets) = &hub.sent.statsd {
+        let name = "gilkeeper_statsd_packets_total";
+        page.family(name, "counter", "Packets for statsd, by what became of them.");
+        page.line(&[("outcome", "sent")], packets.sent.load(Relaxed) as f64);
+        page.line(&[("outcome", "failed")], packets.failed.load(Relaxed) as f64);
+    }
     if hub.listens {
         let intake = &hub.fleet.intake;
         let name = "gilkeeper_received_datagrams_total";

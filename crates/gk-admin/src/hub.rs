@@ -6,6 +6,7 @@ use crate::feed::{Feed, News};
 use crate::fleet::Fleet;
 use crate::otlp::Pushes;
 use crate::outbox::Counts;
+use crate::statsd::Packets;
 use crate::tick::{Recent, Tick};
 use crate::tracked::Tracked;
 use gk_sys::accounting::{self, Limits};
@@ -45,6 +46,8 @@ pub struct Sent {
     pub datagrams: Option<Arc<Counts>>,
     /// OTLP.
     pub otlp: Option<Arc<Pushes>>,
+    /// statsd.
+    pub statsd: Option<Arc<Packets>>,
 }
 
 /// Everything the pages show.

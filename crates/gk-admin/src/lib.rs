@@ -30,6 +30,7 @@ pub mod query;
 pub mod rows;
 pub mod server;
 pub mod start;
+pub mod statsd;
 pub mod tick;
 pub mod tracked;
 

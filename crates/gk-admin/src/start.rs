@@ -10,8 +10,9 @@ use crate::hub::Hub;
 use crate::otlp::{self, Identity, Pushes};
 use crate::outbox::Outbox;
 use crate::server::{Shared, serve};
+use crate::statsd::{self, Packets};
 use crate::{note, rows};
-use gk_config::measurements::{Measurements, Otlp};
+use gk_config::measurements::{Measurements, Otlp, Statsd};
 use gk_wire::log::Level;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -104,6 +105,11 @@ impl Exports {
             };
             tokio::spawn(push_otlp(wanted.clone(), identity, pushes, Arc::clone(shared)));
         }
+        if let Some(wanted) = &measurements.export.statsd {
+            let packets = Arc::new(Packets::default());
+            shared.hub().sent.statsd = Some(Arc::clone(&packets));
+            tokio::spawn(send_statsd(wanted.clone(), packets, Arc::clone(shared)));
+        }
         exports
     }
 }
@@ -139,6 +145,17 @@ async fn push_otlp(wanted: Otlp, identity: Identity, pushes: Arc<Pushes>, shared
             otlp::message(&families, &identity, gk_sys::clock::epoch_micros() * 1000)
         };
         otlp::push(&wanted, &message, &pushes).await;
+    }
+}
+
+/// Sends metrics to statsd at their interval.
+async fn send_statsd(wanted: Statsd, packets: Arc<Packets>, shared: Arc<Shared>) {
+    let mut interval = every(wanted.interval);
+    let mut before = statsd::Before::default();
+    for first in std::iter::once(true).chain(std::iter::repeat(false)) {
+        interval.tick().await;
+        let all = before.packets(&Families::of(&shared.hub()), &wanted.prefix, first);
+        statsd::send(&wanted, &all, &packets).await;
     }
 }
 
