@@ -7,6 +7,7 @@ use crate::hub::Hub;
 use crate::note;
 use crate::server::{Shared, serve};
 use crate::start::{Exports, turn};
+use gk_config::measurements::AdminTls;
 use gk_sys::signal::Signals;
 use gk_wire::log::Level;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags};
@@ -38,6 +39,8 @@ pub struct Options {
     pub pages: String,
     /// `HOST:PORT` for OTLP over HTTP.
     pub otlp: Option<String>,
+    /// Files of the pages' TLS.
+    pub tls: Option<AdminTls>,
     /// Directory of the history and the token.
     pub directory: PathBuf,
 }
@@ -48,6 +51,7 @@ pub fn gather(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resu
         .map_err(|why| format!("signals cannot be waited for: {why}"))?;
     std::fs::create_dir_all(&options.directory)
         .map_err(|why| format!("{} cannot be made: {why}", options.directory.display()))?;
+    let tls = options.tls.as_ref().map(crate::tls::configuration).transpose()?;
     let (pages, guard, shown) = listener(&options.pages, &options.directory)?;
     let otlp = options.otlp.as_ref().map(|address| listener(address, &options.directory)).transpose()?;
     let socket = options.datagrams.as_ref().map(|path| bind(path, options.mode)).transpose()?;
@@ -66,7 +70,7 @@ pub fn gather(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resu
         .map_err(|why| format!("the event loop cannot be made: {why}"))?;
     runtime.block_on(async {
         let failed = |why: std::io::Error| format!("a socket cannot be watched: {why}");
-        tokio::spawn(serve(pages, Arc::clone(&shared)));
+        tokio::spawn(serve(pages, tls, Arc::clone(&shared)));
         if let Some(socket) = socket {
             let socket = tokio::net::UnixDatagram::from_std(socket).map_err(failed)?;
             tokio::spawn(receive(socket, Arc::clone(&shared)));

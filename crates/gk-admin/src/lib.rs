@@ -32,6 +32,7 @@ pub mod server;
 pub mod start;
 pub mod statsd;
 pub mod tick;
+pub mod tls;
 pub mod tracked;
 
 pub use feed::{Feed, FrontFigures, LinkFigures, News};

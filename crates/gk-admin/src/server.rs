@@ -7,12 +7,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use serde_json::Value;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Sender, channel};
+use tokio_rustls::TlsAcceptor;
 
 use crate::body::Page;
 use crate::feed::FrontFigures;
@@ -22,6 +25,8 @@ use crate::hub::Hub;
 use crate::query::Asked;
 use crate::{assets, prometheus, rows};
 
+/// How long a client may take for TLS's handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Messages a slow reader of the stream may be behind; then it loses some.
 const BEHIND: usize = 16;
 /// Readers of the stream.
@@ -68,28 +73,44 @@ impl Shared {
 }
 
 /// Takes connections.
-pub(crate) async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve(
+    listener: std::net::TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    shared: Arc<Shared>,
+) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let tls = tls.map(TlsAcceptor::from);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let shared = Arc::clone(&shared);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let shared = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(guarded(&request, &shared).await) }
-        });
+        let (shared, tls) = (Arc::clone(&shared), tls.clone());
         tokio::spawn(async move {
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            let Some(tls) = tls else { return converse(stream, false, shared).await };
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else { return };
+            let known = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+            converse(stream, known, shared).await;
         });
     }
 }
 
+/// One connection. `known`: the client has shown a certificate of the authorities named.
+async fn converse<S>(stream: S, known: bool, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(guarded(&request, known, &shared).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+}
+
 /// Health for everybody, all else by the guard.
-async fn guarded(request: &Request<Incoming>, shared: &Shared) -> Response<Page> {
+async fn guarded(request: &Request<Incoming>, known: bool, shared: &Shared) -> Response<Page> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     }
@@ -108,6 +129,7 @@ async fn guarded(request: &Request<Incoming>, shared: &Shared) -> Response<Page>
             }
             response
         }
+        Verdict::TokenNeeded if known => answer(request, shared).await,
         Verdict::TokenNeeded => text(
             StatusCode::UNAUTHORIZED,
             "a token is needed: /?token=… once in a browser, or `Authorization: Bearer …`; it stands in admin.token \

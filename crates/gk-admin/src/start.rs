@@ -11,7 +11,7 @@ use crate::otlp::{self, Identity, Pushes};
 use crate::outbox::Outbox;
 use crate::server::{Shared, serve};
 use crate::statsd::{self, Packets};
-use crate::{note, rows};
+use crate::{note, rows, tls};
 use gk_config::measurements::{Measurements, Otlp, Statsd};
 use gk_wire::log::Level;
 use std::os::fd::OwnedFd;
@@ -44,6 +44,7 @@ pub fn start(options: Options) -> Result<Feed, String> {
         }
         None => None,
     };
+    let tls = measurements.admin_tls.as_ref().map(tls::configuration).transpose()?;
     let guard = match &listener {
         Some(listener) => {
             let address = listener.local_addr().map_err(failed)?.to_string();
@@ -69,7 +70,7 @@ pub fn start(options: Options) -> Result<Feed, String> {
         runtime.block_on(async {
             let exports = Exports::start(&measurements, &server_root, &shared);
             if let Some(listener) = listener {
-                tokio::spawn(serve(listener, Arc::clone(&shared)));
+                tokio::spawn(serve(listener, tls, Arc::clone(&shared)));
             }
             turn(shared, woken, exports).await;
         });

@@ -99,6 +99,9 @@ fn telemetry() -> Command {
         .arg(option("socket-mode", "OCTAL", "Who may send there [default: 0660]"))
         .arg(option("listen", "IP:PORT", "Address of the pages [default: 127.0.0.1:8002]"))
         .arg(option("otlp", "IP:PORT", "Take OTLP over HTTP there"))
+        .arg(option("certificate", "FILE", "The pages speak TLS with this certificate"))
+        .arg(option("key", "FILE", "Its private key"))
+        .arg(option("client-ca", "FILE", "Whose client certificates stand for the token"))
         .arg(directory.value_parser(clap::value_parser!(PathBuf)));
     Command::new("telemetry")
         .about("Telemetry of other servers")

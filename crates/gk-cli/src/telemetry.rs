@@ -3,6 +3,7 @@
 use crate::{Failure, print};
 use clap::ArgMatches;
 use gk_admin::gather::{Options, gather};
+use gk_config::measurements::AdminTls;
 use gk_wire::log::Level;
 use std::path::PathBuf;
 
@@ -40,13 +41,25 @@ pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
             return Err(Failure::Input(text));
         }
     }
+    let tls = match (text("certificate"), text("key")) {
+        (Some(certificate), Some(key)) => Some(AdminTls {
+            certificate: certificate.into(),
+            key: key.into(),
+            client_authorities: text("client-ca").map(PathBuf::from),
+        }),
+        (None, None) if text("client-ca").is_none() => None,
+        _ => {
+            return Err(Failure::Input("--certificate and --key go together; --client-ca needs both".into()));
+        }
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
     gk_sys::log::configure(Level::Notice, false);
-    let options = Options { datagrams, mode, pages, otlp, directory };
+    let options = Options { datagrams, mode, pages, otlp, tls, directory };
     let shown = options.datagrams.as_ref().map(|path| format!("; datagrams at unix:{}", path.display()));
     let ready = |pages: &str, otlp: Option<&str>| {
         let otlp = otlp.map(|address| format!("; OTLP at http://{address}/v1/metrics"));
         let line = format!(
-            "Showing http://{pages}/{}{}",
+            "Showing {scheme}://{pages}/{}{}",
             shown.as_deref().unwrap_or_default(),
             otlp.unwrap_or_default()
         );
