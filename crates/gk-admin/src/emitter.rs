@@ -235,7 +235,7 @@ fn threads(
         let longest = now.finished.iter().filter(|one| one.thread == slot.thread);
         let longest = longest.map(|one| one.record.daemon + one.record.application).max().unwrap_or(0);
         let done = slot.completed.saturating_sub(completed);
-        let mean = if done > 0 { slot.busy.saturating_sub(busy) / done } else { 0 };
+        let mean = slot.busy.saturating_sub(busy).checked_div(done).unwrap_or(0);
         ThreadInterval {
             completed: done,
             busy: seconds((slot.busy + runs).saturating_sub(busy + was)).min(period),

@@ -8,7 +8,7 @@ use crate::events::Event;
 use crate::feed::LinkFigures;
 use crate::hub::{Hub, Kept};
 use crate::note;
-use crate::pushed::{self, Server};
+use crate::pushed;
 use crate::tracked::{Origin, Told, Tracked};
 use gk_telemetry::datagram::receive::{Process, Said};
 use gk_telemetry::datagram::{Datagram, Kind};
@@ -230,7 +230,7 @@ impl Hub {
                     let name = self.free_name(format!("{host}:{group}"), &instance);
                     let process_group = format!("{host}/{group}");
                     let link = LinkFigures { process_group, ..LinkFigures::default() };
-                    self.follow(key, link, name, origin, Told::Server(Box::new(Server::default())), now)
+                    self.follow(key, link, name, origin, Told::Server(Box::default()), now)
                 }
             };
             let Some(tracked) = self.workers.get_mut(&number) else { continue };
