@@ -31,7 +31,7 @@ pub const ROWS: &[Directive] = &[
         .ours().doc("Pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form, every `interval` \
             seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may stand several times."),
     Directive::honoured("GilkeeperStatsd", "host:port [interval=seconds] [prefix=name]", GLOBAL, Arity::options(1), statsd)
-        .ours().doc("Sends counters, gauges and timers to a statsd by UDP, every `interval` seconds (default 10, at least 1). Names \
+        .ours().doc("Sends counters and gauges to a statsd by UDP, every `interval` seconds (default 10, at least 1). Names \
             begin with `prefix` (default `gilkeeper`)."),
 ];
 

@@ -59,6 +59,8 @@ pub struct Process {
     pub interval: f64,
     /// Datagrams that were sent and did not arrive.
     pub lost: u64,
+    /// It is another Gilkeeper's.
+    ours: bool,
     /// Who it is, and what is no counter.
     facts: WorkerSample,
     resident: u64,
@@ -174,6 +176,9 @@ impl Process {
             if let Some(text) = datagram.get_text(id) {
                 *to = text;
             }
+        }
+        if let Some(version) = datagram.get_text(fields::MOD_WSGI_VERSION) {
+            self.ours = version.starts_with("gilkeeper");
         }
         if let Some(parent) = datagram.get_count(fields::PARENT_PID) {
             self.parent = u32::try_from(parent).ok();
@@ -313,7 +318,11 @@ impl Process {
             slots: (0..self.facts.threads as usize).map(slot).collect(),
             groups: vec![group],
             gil_enabled: true,
-            why: "mod_wsgi measures the waits at its own acquire points only".into(),
+            why: if self.ours {
+                "the datagrams do not say whether they are exact".into()
+            } else {
+                "mod_wsgi measures the waits at its own acquire points only".into()
+            },
             ..self.facts.clone()
         };
         Reading {
