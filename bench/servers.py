@@ -46,7 +46,7 @@ def gilkeeper(job: Job) -> list[str]:
     return ours(job, f"WSGIScriptAlias / {job.script} process-group=bench application-group=%{{GLOBAL}}")
 
 
-def ours(job: Job, directives: str, options: str = "", executable: str | None = None) -> list[str]:
+def ours(job: Job, directives: str, options: str = "", executable: str | None = None, admin: str = "off") -> list[str]:
     conf = job.folder / "gilkeeper.conf"
     conf.write_text(f"""
 ServerName localhost
@@ -58,7 +58,7 @@ WSGIDaemonProcess bench processes={job.processes} threads={job.threads} {options
 {directives}
 """)
     server = executable or harness.gilkeeper()
-    return [server, "serve", "-c", str(conf), "--server-root", str(job.folder / "root"), "--admin", "off"]
+    return [server, "serve", "-c", str(conf), "--server-root", str(job.folder / "root"), "--admin", admin]
 
 
 def apache(job: Job, mpm: str, wsgi: str) -> list[str]:
@@ -166,7 +166,7 @@ def free_threaded(job: Job) -> list[str] | None:
 # Forms of ours that are measured against each other.
 FORMS: dict[str, Callable[[Job], list[str] | None]] = {
     "measurements off": lambda job: ours(job, "GilkeeperMeasurements Off\n" + HELLO.format(job.script)),
-    "measurements on": lambda job: ours(job, "GilkeeperMeasurements On\n" + HELLO.format(job.script)),
+    "measurements on": lambda job: ours(job, "GilkeeperMeasurements On\n" + HELLO.format(job.script), admin="127.0.0.1:0"),
     "shared GIL": lambda job: ours(job, TWO.format(job.script, "%{GLOBAL}", "%{GLOBAL}")),
     "own GIL, two application groups": lambda job: ours(job, OWN + TWO.format(job.script, "one", "two")),
     "interpreters=2": lambda job: ours(job, TWO.format(job.script, "both", "both"), "interpreters=2"),
