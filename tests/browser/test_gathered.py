@@ -69,7 +69,8 @@ def gathered() -> Iterator[Gatherer]:
 
 
 def test_other_servers_are_on_the_pages(gathered: Gatherer, chromium: Any) -> None:
-    harness.until(lambda: len(gathered.status()["workers"]) == 3 and gathered.status()["intake"]["refused"], "three processes are known", 30)
+    harness.until(lambda: len(gathered.status()["workers"]) == 3, "three processes are known", 30)
+    harness.until(lambda: gathered.status()["intake"]["refused"], "the bad datagram has come")
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     page: Page = context.new_page()
     problems: list[str] = []

@@ -27,7 +27,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for authority in ("good", "other"):
         new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-        openssl(folder, "req", "-x509", *new, *usage, "-subj", f"/CN={authority}", "-days", "2", "-keyout", f"{authority}.key", "-out", f"{authority}.pem")
+        files = ["-keyout", f"{authority}.key", "-out", f"{authority}.pem"]
+        openssl(folder, "req", "-x509", *new, *usage, "-subj", f"/CN={authority}", "-days", "2", *files)
         for name in ("server", "client"):
             file = f"{authority}-{name}"
             openssl(folder, "req", *new, "-subj", f"/CN={name}", "-keyout", f"{file}.key", "-out", f"{file}.csr")
@@ -86,8 +87,8 @@ def test_a_client_certificate_stands_for_the_token(gilkeeper: Callable[..., Gilk
             plain.getresponse()
         finally:
             plain.close()
-    curl = ["curl", "-sS", "--cacert", "good.pem", "--cert", "good-client.pem", "--key", "good-client.key", f"https://localhost:{port}/api/v1/status"]
-    told = subprocess.run(curl, cwd=certificates, capture_output=True, text=True, timeout=30)
+    curl = ["curl", "-sS", "--cacert", "good.pem", "--cert", "good-client.pem", "--key", "good-client.key"]
+    told = subprocess.run([*curl, f"https://localhost:{port}/api/v1/status"], cwd=certificates, capture_output=True, text=True, timeout=30)
     assert told.returncode == 0 and '"workers":' in told.stdout, told
     assert f"https://127.0.0.1:{port}/" in server.console()
     assert "speak TLS" in server.tell("top", "--once").stderr

@@ -67,7 +67,9 @@ def test_prometheus_scrapes_without_a_warning(gilkeeper: Callable[..., Gilkeeper
     arguments.append(f"--web.listen-address=127.0.0.1:{port}")
     log = tmp_path / "log"
     with open(log, "wb") as written:
-        process = subprocess.Popen([command("prometheus"), *arguments], cwd=tmp_path, stdout=written, stderr=written, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [command("prometheus"), *arguments], cwd=tmp_path, stdout=written, stderr=written, stdin=subprocess.DEVNULL
+        )
 
     def api(path: str) -> Any:
         assert process.poll() is None, log.read_text()

@@ -66,9 +66,8 @@ def test_the_released_statsd_understands_them(gilkeeper: Callable[..., Gilkeeper
     (tmp_path / "config.js").write_text(f"({json.dumps(config)})")
     log = tmp_path / "log"
     with open(log, "wb") as written:
-        process = subprocess.Popen(
-            ["node", home / "node_modules/statsd/stats.js", tmp_path / "config.js"], stdout=written, stderr=written, stdin=subprocess.DEVNULL
-        )
+        command = ["node", home / "node_modules/statsd/stats.js", tmp_path / "config.js"]
+        process = subprocess.Popen(command, stdout=written, stderr=written, stdin=subprocess.DEVNULL)
 
     def ask(question: str) -> str:
         assert process.poll() is None, log.read_text()

@@ -126,6 +126,7 @@ def test_mod_wsgi_telemetry_takes_every_datagram(
     loads += [Load(server.port, [f"/other{path}" for path in PATHS]), Load(server.port, ["/slow"])]
     for load in loads:
         load.start()
+    # What is tried here is how long it goes well.
     threading.Event().wait(SECONDS / 2)
     assert server.tell("reload").returncode == 0
     killed = server.wait_workers(3)[0]

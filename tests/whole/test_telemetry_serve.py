@@ -144,7 +144,8 @@ def test_one_bad_datagram_is_counted_and_skipped(gatherer: Callable[..., Gathere
 def test_the_same_pid_of_two_servers_is_two_processes(gatherer: Callable[..., Gatherer]) -> None:
     ours = gatherer()
     # Two senders, each of them a process of its own, speak for a pid 7 on a host of the same name.
-    script = "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect(sys.argv[1]); s.send(sys.stdin.buffer.read())"
+    script = "import socket, sys; one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)"
+    script += "; one.connect(sys.argv[1]); one.send(sys.stdin.buffer.read())"
     for requests in (10, 200):
         record = header(2, 7, 1) + text(5, "web") + text(6, "app") + decimal(10, 1.0) + count(20, requests) + count(50, 2)
         python = Path(harness.gilkeeper()).parent / "python"

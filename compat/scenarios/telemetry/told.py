@@ -19,5 +19,6 @@ def application(environ, start_response):
         body = str(mod_wsgi.request_metrics() is not None).encode()
     elif path == "/echo":
         body = environ["wsgi.input"].read()
-    start_response("404 Not Found" if path == "/missing" else "200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    status = "404 Not Found" if path == "/missing" else "200 OK"
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]

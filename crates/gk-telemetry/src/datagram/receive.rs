@@ -102,6 +102,17 @@ fn duration(seconds: f64) -> u64 {
     ns(seconds.min(1e6))
 }
 
+/// Longest text that is taken, in bytes: what mod_wsgi has room for.
+const TEXT: usize = 512;
+
+fn text(datagram: &Datagram, id: u16) -> Option<String> {
+    let mut text = datagram.get_text(id)?;
+    if text.len() > TEXT {
+        text.truncate((0..=TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+    }
+    Some(text)
+}
+
 fn count(datagram: &Datagram, id: u16) -> u64 {
     datagram.get_count(id).unwrap_or(0).min(MOST)
 }
@@ -123,7 +134,7 @@ impl Process {
         }
         self.seq = Some(datagram.seq.max(self.seq.unwrap_or(0)));
         self.identify(datagram);
-        let reason = || datagram.get_text(fields::SHUTDOWN_REASON).unwrap_or_else(|| "shutdown".into());
+        let reason = || text(datagram, fields::SHUTDOWN_REASON).unwrap_or_else(|| "shutdown".into());
         match datagram.kind {
             Kind::RequestMetrics => {
                 self.interval_over(datagram, now);
@@ -140,7 +151,7 @@ impl Process {
                 Some(Said::Stopped { reason: reason(), active })
             }
             Kind::GcSnapshot => {
-                let name = datagram.get_text(fields::INTERPRETER_NAME).unwrap_or_default();
+                let name = text(datagram, fields::INTERPRETER_NAME).unwrap_or_default();
                 if self.collections.len() < INTERPRETERS || self.collections.contains_key(&name) {
                     let counts = std::array::from_fn(|n| count(datagram, fields::GC_COLLECTIONS0 + n as u16));
                     self.collections.insert(name, counts);
@@ -173,7 +184,7 @@ impl Process {
             (fields::PROCESS_GROUP, &mut self.facts.process_group),
             (fields::PYTHON_VERSION, &mut self.facts.python),
         ] {
-            if let Some(text) = datagram.get_text(id) {
+            if let Some(text) = text(datagram, id) {
                 *to = text;
             }
         }
@@ -220,7 +231,7 @@ impl Process {
     fn slow(&mut self, datagram: &Datagram, now: f64) -> Option<Said> {
         let number = |id| datagram.get_number(id).unwrap_or(0.0);
         let count = |id| count(datagram, id);
-        let text = |id| datagram.get_text(id).unwrap_or_default();
+        let text = |id| text(datagram, id).unwrap_or_default();
         let time = |id| duration(number(id));
         let thread = count(fields::SLOW_THREAD_ID) as u32;
         let path = text(fields::SLOW_SCRIPT_NAME) + &text(fields::SLOW_PATH_INFO);
