@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import client
-from measure import answers, measure
+from measure import Sample, answers, measure
 from servers import APPS, NoSuchForm, Running
 
 MODES = ["shared GIL", "own GIL, two application groups", "interpreters=2", "free-threading"]
@@ -60,7 +60,7 @@ def measurements(rounds: int, seconds: float) -> list[str]:
     """Hello world with everything measured against nothing measured, in pairs of runs that change their order."""
     lines = []
     for processes, threads in ((1, 1), (2, 5)):
-        pairs: list[dict[str, float]] = []
+        pairs: list[dict[str, Sample]] = []
         for number in range(rounds):
             pair = {}
             for name in SWITCH if number % 2 else SWITCH[::-1]:
@@ -68,12 +68,13 @@ def measurements(rounds: int, seconds: float) -> list[str]:
                     sample = measure(server, "/", HELLO, 32, seconds, 1.0)
                 if sample.invalid:
                     raise RuntimeError(f"{name}: {sample.invalid}")
-                pair[name] = sample.requests_per_second
+                pair[name] = sample
             pairs.append(pair)
-        ratios = sorted(pair["measurements on"] / pair["measurements off"] for pair in pairs)
-        off = median(pair["measurements off"] for pair in pairs)
+        rates = sorted(pair["measurements on"].requests_per_second / pair["measurements off"].requests_per_second for pair in pairs)
+        cpu = sorted(pair["measurements on"].cpu_us_per_request / pair["measurements off"].cpu_us_per_request for pair in pairs)
+        off = median(pair["measurements off"].requests_per_second for pair in pairs)
         lines.append(
-            f"hello {processes}x{threads}, measurements: {median(ratios):.3f} x of {off:,.0f} requests/s without ({ratios[0]:.3f}-{ratios[-1]:.3f})"
+            f"hello {processes}x{threads}, measurements: {median(rates):.3f} x ({rates[0]:.3f}-{rates[-1]:.3f}) of {off:,.0f} requests/s without; "
+            f"{median(cpu):.3f} x ({cpu[0]:.3f}-{cpu[-1]:.3f}) the CPU per request"
         )
     return lines
-

@@ -7,6 +7,7 @@ same CPython. No measuring here.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -183,7 +184,8 @@ class Running:
 
     def __init__(self, name: str, script: Path, processes: int, threads: int) -> None:
         self.name, self.run = name, uuid.uuid4().hex
-        self.folder = Path(tempfile.mkdtemp(prefix=f"gilkeeper-bench-{name}-"))
+        # A space in a path would have to be quoted in every server's configuration.
+        self.folder = Path(tempfile.mkdtemp(prefix="gilkeeper-bench-" + re.sub(r"[^\w-]+", "-", name)))
         self.folder.chmod(0o755)
         # Apache's user reads the application from here, whoever owns the checkout.
         app = shutil.copytree(script.parent, self.folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
@@ -211,6 +213,8 @@ class Running:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.process.poll() is not None:
+            return
         try:
             # The whole group: bjoern's processes have no parent that would end them.
             os.killpg(self.process.pid, signal.SIGTERM)
