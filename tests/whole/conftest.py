@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gathering import Gatherer
 from running import Gilkeeper
 
 # Needs a Python that can do without the GIL.
@@ -39,6 +40,20 @@ def gilkeeper() -> Iterator[Callable[..., Gilkeeper]]:
     assert not problems, problems
     for server in started:
         server.clean()
+
+
+@pytest.fixture
+def gatherer() -> Iterator[Callable[..., Gatherer]]:
+    started: list[Gatherer] = []
+
+    def start(*arguments: str) -> Gatherer:
+        started.append(Gatherer(*arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            assert one.end() == 0
 
 
 @pytest.hookimpl(wrapper=True)

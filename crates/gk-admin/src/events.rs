@@ -58,7 +58,7 @@ pub struct Events {
 impl Events {
     /// Adds one.
     pub fn push(&mut self, event: Event) {
-        if matches!(event.happened.what, What::WorkerLeft | What::WorkerCrashed) {
+        if matches!(event.happened.what, What::WorkerLeft | What::WorkerCrashed | What::WorkerGone) {
             let group = event.happened.process_group.clone().unwrap_or_default();
             let reason = event.happened.reason.clone().unwrap_or_else(|| "unknown".into());
             *self.restarts.entry((group, reason)).or_default() += 1;

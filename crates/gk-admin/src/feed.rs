@@ -4,6 +4,8 @@ use gk_wire::control::{FrontStatus, Happened};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// The front's own figures.
 #[derive(Debug, Clone, Default)]
@@ -48,8 +50,17 @@ pub enum News {
         /// Its number.
         worker: u64,
     },
+    /// A worker takes no more requests.
+    Leaving {
+        /// Its number.
+        worker: u64,
+        /// Why, in one word.
+        reason: String,
+    },
     /// Something happened.
     Happened(Happened),
+    /// The server ends; told when everything has been said.
+    End(Sender<()>),
 }
 
 /// The data thread's end. Without an admin thread nobody listens, and nothing is kept.
@@ -57,13 +68,15 @@ pub enum News {
 pub struct Feed {
     figures: Arc<Mutex<FrontFigures>>,
     news: Option<Sender<News>>,
+    /// Wakes the admin thread before its next turn is due.
+    wake: Arc<Notify>,
 }
 
 impl Feed {
     /// Both ends.
     pub fn new() -> (Self, Receiver<News>) {
         let (sender, receiver) = channel();
-        (Self { figures: Arc::default(), news: Some(sender) }, receiver)
+        (Self { figures: Arc::default(), news: Some(sender), wake: Arc::default() }, receiver)
     }
 
     /// Puts the present down.
@@ -82,5 +95,19 @@ impl Feed {
             // An admin thread that is gone needs no news.
             let _ = sender.send(news);
         }
+    }
+
+    /// The server ends: waits until the admin thread has said its last, at most so long.
+    pub fn end(&self, most: Duration) {
+        let (said, done) = channel();
+        self.tell(News::End(said));
+        self.wake.notify_one();
+        // An error means that nobody is there to say anything, or that it took too long.
+        let _ = done.recv_timeout(most);
+    }
+
+    /// Waits for [`Feed::end`].
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
     }
 }

@@ -3,6 +3,10 @@
 
 use crate::events::{Event, Events};
 use crate::feed::{Feed, News};
+use crate::fleet::Fleet;
+use crate::otlp::Pushes;
+use crate::outbox::Counts;
+use crate::statsd::Packets;
 use crate::tick::{Recent, Tick};
 use crate::tracked::Tracked;
 use gk_sys::accounting::{self, Limits};
@@ -18,6 +22,8 @@ use std::sync::mpsc::Receiver;
 const KEPT: usize = 400;
 /// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
 const REMEMBERED: f64 = 5.0;
+/// Most groups with totals of their own.
+const TOTALS: usize = 8192;
 /// Seconds a label looks back.
 const LABEL: f64 = 10.0;
 
@@ -34,6 +40,17 @@ pub struct Kept {
 
 /// Counters of everything that ever ran, by (process group, application group).
 pub type Totals = BTreeMap<(String, String), Figures>;
+
+/// What went to exports, each where it is in use.
+#[derive(Default)]
+pub struct Sent {
+    /// mod_wsgi's datagrams.
+    pub datagrams: Option<Arc<Counts>>,
+    /// OTLP.
+    pub otlp: Option<Arc<Pushes>>,
+    /// statsd.
+    pub statsd: Option<Arc<Packets>>,
+}
 
 /// Everything the pages show.
 pub struct Hub {
@@ -52,6 +69,12 @@ pub struct Hub {
     retired: Totals,
     /// The control group's limits.
     pub limits: Limits,
+    /// It is told of processes of other servers.
+    pub listens: bool,
+    /// Those processes.
+    pub fleet: Fleet,
+    /// What went to exports.
+    pub sent: Sent,
     /// Labels by process group.
     pub labels: BTreeMap<String, Label>,
 }
@@ -62,6 +85,8 @@ pub struct Turn {
     pub tick: Arc<Tick>,
     /// What happened meanwhile.
     pub events: Vec<Event>,
+    /// The server ends; wants to be told when everything has been said.
+    pub end: Option<std::sync::mpsc::Sender<()>>,
 }
 
 impl Hub {
@@ -76,16 +101,23 @@ impl Hub {
             kept: VecDeque::new(),
             retired: Totals::new(),
             limits: accounting::limits(),
+            listens: false,
+            fleet: Fleet::default(),
+            sent: Sent::default(),
             labels: BTreeMap::new(),
         }
     }
 
     /// Reads everything. `now`: epoch seconds.
     pub fn turn(&mut self, now: f64) -> Turn {
-        let mut events = Vec::new();
+        let (mut events, mut end) = (Vec::new(), None);
         while let Ok(news) = self.news.try_recv() {
-            events.extend(self.take(news, now));
+            match news {
+                News::End(said) => end = Some(said),
+                news => events.extend(self.take(news, now)),
+            }
         }
+        events.extend(self.listen(now));
         self.limits = accounting::limits();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
         for worker in self.workers.values_mut() {
@@ -112,7 +144,7 @@ impl Hub {
         for event in &events {
             self.events.push(event.clone());
         }
-        Turn { tick, events }
+        Turn { tick, events, end }
     }
 
     fn take(&mut self, news: News, now: f64) -> Option<Event> {
@@ -127,6 +159,13 @@ impl Hub {
                 }
                 None
             }
+            News::Leaving { worker, reason } => {
+                if let Some(tracked) = self.workers.get_mut(&worker) {
+                    tracked.leaving.get_or_insert(reason);
+                }
+                None
+            }
+            News::End(_) => None,
             News::Happened(happened) => {
                 let mut event = Event { happened, requests: Vec::new() };
                 if event.happened.what == What::WorkerCrashed
@@ -178,13 +217,25 @@ impl Hub {
 
     fn make_labels(&self) -> BTreeMap<String, Label> {
         let window = self.recent.window(LABEL);
-        window.iter().map(|(name, portion)| (name.clone(), label(portion, &self.about(name)))).collect()
+        let of = |(name, portion): (&String, &Portion)| {
+            let mut label = label(portion, &self.about(name));
+            if self.listens {
+                // How many CPUs another machine has is not known here.
+                label.advice.clear();
+            }
+            (name.clone(), label)
+        };
+        window.iter().map(of).collect()
     }
 }
 
 fn add(totals: &mut Totals, worker: &Tracked) {
     for group in worker.sample.iter().flat_map(|sample| &sample.groups) {
-        let key = (worker.link.process_group.clone(), group.name.clone());
+        let mut key = (worker.link.process_group.clone(), group.name.clone());
+        // Other servers may make up names without end.
+        if totals.len() >= TOTALS && !totals.contains_key(&key) {
+            key = ("(others)".into(), String::new());
+        }
         totals.entry(key).or_default().merge(&group.figures);
     }
 }

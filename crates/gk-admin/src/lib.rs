@@ -11,20 +11,37 @@
 
 pub mod assets;
 pub mod body;
+pub mod emitter;
 pub mod events;
+pub mod families;
 pub mod feed;
+pub mod fleet;
+pub mod gather;
 pub mod guard;
 pub mod history;
 pub mod hub;
+pub mod otlp;
+pub mod otlp_in;
+pub mod otlp_read;
+pub mod outbox;
 pub mod prometheus;
+pub mod pushed;
 pub mod query;
 pub mod rows;
 pub mod server;
+pub mod start;
+pub mod statsd;
 pub mod tick;
+pub mod tls;
 pub mod tracked;
 
 pub use feed::{Feed, FrontFigures, LinkFigures, News};
-pub use server::{Options, start};
+pub use start::{Options, start};
+
+/// The machine's name.
+pub(crate) fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
 
 /// A line in the error log.
 pub(crate) fn note(level: gk_wire::log::Level, text: &str) {

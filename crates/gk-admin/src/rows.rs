@@ -9,6 +9,7 @@ use gk_telemetry::histogram::edges;
 use gk_telemetry::{Histogram, Portion};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 const NS: f64 = 1e9;
 
@@ -47,6 +48,14 @@ pub fn status(hub: &Hub, now: f64) -> Value {
             "throttled_periods": hub.limits.throttled.map(|(count, _)| count),
             "throttled_seconds": hub.limits.throttled.map(|(_, seconds)| seconds),
         },
+        "datagrams": hub.sent.datagrams.as_ref().map(|counts| json!({
+            "sent": counts.sent.load(Relaxed), "dropped": counts.dropped.load(Relaxed),
+        })),
+        "intake": hub.listens.then(|| json!({
+            "datagrams": hub.fleet.intake.datagrams, "refused": hub.fleet.intake.refused, "lost": hub.fleet.intake.lost,
+            "pushes": hub.fleet.intake.pushes, "pushes_refused": hub.fleet.intake.pushes_refused,
+            "crowded": hub.fleet.intake.crowded,
+        })),
         "total": together(last.groups.values()).point(),
         "groups": groups(hub, last),
         "workers": workers,
@@ -73,9 +82,11 @@ fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
 fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
     let front = hub.feed.figures();
     let link = &worker.link;
-    let portion = last.groups.get(&link.process_group).and_then(|group| group.workers.get(&link.pid));
+    let portion = last.groups.get(&link.process_group).and_then(|group| group.workers.get(&worker.name));
     let portion = portion.copied().unwrap_or_default();
-    let Some(sample) = &worker.sample else { return json!({ "worker": link.worker, "pid": link.pid }) };
+    let Some(sample) = &worker.sample else {
+        return json!({ "worker": link.worker, "pid": link.pid, "name": worker.name, "process_group": link.process_group });
+    };
     let applications: Vec<Value> = worker
         .change
         .groups
@@ -109,8 +120,12 @@ fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
     json!({
         "worker": link.worker,
         "pid": link.pid,
+        "name": worker.name,
+        "host": worker.origin.as_ref().map(|origin| &origin.host),
+        "instance": worker.origin.as_ref().map(|origin| &origin.instance),
+        "source": worker.origin.as_ref().map_or("here", |origin| origin.kind),
         "process_group": link.process_group,
-        "threads": link.threads,
+        "threads": sample.threads,
         "in_flight": front.status.in_flight.get(&link.worker).copied().unwrap_or(0),
         "busy": sample.slots.iter().filter(|slot| slot.request.is_some()).count(),
         "python": sample.python,
@@ -198,15 +213,15 @@ pub fn history(past: &Past, question: &Question) -> Value {
     let point = |tick: &Tick| {
         let all = together(tick.groups.values());
         let span = all.span.max(0.001);
-        let workers: BTreeMap<u32, Value> = all
+        let workers: BTreeMap<&String, Value> = all
             .workers
             .iter()
-            .map(|(pid, worker)| {
+            .map(|(name, worker)| {
                 let value = json!({
                     "worker": worker.worker, "requests": worker.requests as f64 / span, "busy": worker.busy / span,
                     "cpu": worker.cpu / span, "resident": worker.resident, "gil_wait": worker.gil_wait / span,
                 });
-                (*pid, value)
+                (name, value)
             })
             .collect();
         json!({ "t": tick.t, "point": all.point(), "workers": workers })

@@ -1,31 +1,32 @@
-//! The admin thread: takes connections, turns the hub once a second, answers. Which path gives what is in [`answer`].
+//! The admin pages over HTTP. Which path gives what is in [`answer`].
 
 use bytes::Bytes;
-use gk_wire::log::Level;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, SET_COOKIE};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use serde_json::Value;
 use std::convert::Infallible;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Sender, channel};
-use tokio::time::MissedTickBehavior;
+use tokio_rustls::TlsAcceptor;
 
 use crate::body::Page;
-use crate::feed::{Feed, FrontFigures};
-use crate::guard::{Guard, TOKEN_FILE, Verdict};
-use crate::history::{History, Question};
+use crate::feed::FrontFigures;
+use crate::guard::{Guard, Verdict};
+use crate::history::{History, Past, Question};
 use crate::hub::Hub;
 use crate::query::Asked;
-use crate::{assets, note, prometheus, rows};
+use crate::{assets, prometheus, rows};
 
+/// How long a client may take for TLS's handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Messages a slow reader of the stream may be behind; then it loses some.
 const BEHIND: usize = 16;
 /// Readers of the stream.
@@ -34,24 +35,16 @@ const READERS: usize = 64;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What the admin thread is started from.
-pub struct Options {
-    /// The listening socket.
-    pub socket: OwnedFd,
-    /// Directory of the database and the token.
-    pub server_root: PathBuf,
-}
-
 /// What requests share.
-struct Shared {
-    hub: Mutex<Hub>,
-    history: History,
-    guard: Guard,
-    readers: Mutex<Vec<Sender<Bytes>>>,
+pub(crate) struct Shared {
+    pub(crate) hub: Mutex<Hub>,
+    pub(crate) history: Option<History>,
+    pub(crate) guard: Guard,
+    pub(crate) readers: Mutex<Vec<Sender<Bytes>>>,
 }
 
 impl Shared {
-    fn hub(&self) -> MutexGuard<'_, Hub> {
+    pub(crate) fn hub(&self) -> MutexGuard<'_, Hub> {
         self.hub.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -59,8 +52,15 @@ impl Shared {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn past(&self, question: Question) -> Past {
+        match &self.history {
+            Some(history) => history.ask(question).await,
+            None => Past::default(),
+        }
+    }
+
     /// Sends a message to everybody who reads the stream.
-    fn publish(&self, kind: &str, value: &Value) {
+    pub(crate) fn publish(&self, kind: &str, value: &Value) {
         let mut readers = self.readers();
         readers.retain(|reader| !reader.is_closed());
         if readers.is_empty() {
@@ -72,86 +72,45 @@ impl Shared {
     }
 }
 
-/// Starts the thread.
-pub fn start(options: Options) -> Result<Feed, String> {
-    let failed = |error: std::io::Error| format!("the admin pages cannot be served: {error}");
-    rustix::io::ioctl_fionbio(&options.socket, true).map_err(|error| failed(error.into()))?;
-    let listener = std::net::TcpListener::from(options.socket);
-    let address = listener.local_addr().map_err(failed)?.to_string();
-    let guard = Guard::new(&address, &options.server_root).map_err(failed)?;
-    if matches!(guard, Guard::Token(_)) {
-        let file = options.server_root.join(TOKEN_FILE);
-        let text = format!("the admin pages on {address} ask for the token in {}", file.display());
-        note(Level::Notice, &text);
-    }
-    let (feed, news) = Feed::new();
-    let history = History::start(&options.server_root).map_err(failed)?;
-    let hub = Mutex::new(Hub::new(feed.clone(), news));
-    let shared = Arc::new(Shared { hub, history, guard, readers: Mutex::default() });
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
-    let body = move || {
-        runtime.block_on(async {
-            tokio::spawn(turn(Arc::clone(&shared)));
-            serve(listener, shared).await;
-        });
-    };
-    std::thread::Builder::new().name("admin".into()).spawn(body).map_err(failed)?;
-    Ok(feed)
-}
-
-/// Turns the hub once a second.
-async fn turn(shared: Arc<Shared>) {
-    let mut interval = tokio::time::interval(Duration::from_secs(1));
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut lost = 0u64;
-    loop {
-        interval.tick().await;
-        let now = gk_sys::clock::epoch_seconds();
-        let (turn, status) = {
-            let mut hub = shared.hub();
-            let turn = hub.turn(now);
-            (turn, rows::status(&hub, now))
-        };
-        shared.publish("tick", &status);
-        for event in turn.events {
-            shared.publish("happened", &serde_json::to_value(&event).unwrap_or_default());
-            shared.history.event(event);
-        }
-        if !shared.history.push(turn.tick) {
-            lost += 1;
-            if lost.is_power_of_two() {
-                note(
-                    Level::Warn,
-                    &format!("the history's disk does not keep up: {lost} seconds are missing"),
-                );
-            }
-        }
-    }
-}
-
-async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
+/// Takes connections.
+pub(crate) async fn serve(
+    listener: std::net::TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    shared: Arc<Shared>,
+) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let tls = tls.map(TlsAcceptor::from);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let shared = Arc::clone(&shared);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let shared = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(guarded(&request, &shared).await) }
-        });
+        let (shared, tls) = (Arc::clone(&shared), tls.clone());
         tokio::spawn(async move {
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            let Some(tls) = tls else { return converse(stream, false, shared).await };
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else { return };
+            let known = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+            converse(stream, known, shared).await;
         });
     }
 }
 
+/// One connection. `known`: the client has shown a certificate of the authorities named.
+async fn converse<S>(stream: S, known: bool, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(guarded(&request, known, &shared).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+}
+
 /// Health for everybody, all else by the guard.
-async fn guarded(request: &Request<Incoming>, shared: &Shared) -> Response<Page> {
+async fn guarded(request: &Request<Incoming>, known: bool, shared: &Shared) -> Response<Page> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     }
@@ -170,6 +129,7 @@ async fn guarded(request: &Request<Incoming>, shared: &Shared) -> Response<Page>
             }
             response
         }
+        Verdict::TokenNeeded if known => answer(request, shared).await,
         Verdict::TokenNeeded => text(
             StatusCode::UNAUTHORIZED,
             "a token is needed: /?token=… once in a browser, or `Authorization: Bearer …`; it stands in admin.token \
@@ -209,13 +169,13 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
         "/api/v1/events" => json(&rows::events(&shared.hub())),
         "/api/v1/stream" => stream(shared, now),
         "/api/v1/history" => match asked.question(now) {
-            Ok(question) => json(&rows::history(&shared.history.ask(question.clone()).await, &question)),
+            Ok(question) => json(&rows::history(&shared.past(question.clone()).await, &question)),
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },
         "/api/v1/distribution" => match asked.question(now) {
             Ok(question) => {
                 let whole = Question { step: (question.to - question.from).ceil() + 1.0, ..question };
-                let past = shared.history.ask(whole.clone()).await;
+                let past = shared.past(whole.clone()).await;
                 json(&rows::distribution(&past, &whole, asked.text("application_group").as_deref()))
             }
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),

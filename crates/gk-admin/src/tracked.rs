@@ -1,9 +1,12 @@
-//! One worker as the admin thread follows it: its scoreboard, the last reading, what the operating system says of it.
+//! One worker as the admin thread follows it: its scoreboard, the last reading, what the operating system says of it. Or a
+//! process of another server, of which it is told.
 
 use crate::events::Running;
 use crate::feed::LinkFigures;
+use crate::pushed::Server;
 use gk_sys::accounting::{self, Used};
 use gk_sys::words::SharedWords;
+use gk_telemetry::datagram::receive::{Process, Reading};
 use gk_telemetry::portion::ProcessUse;
 use gk_telemetry::sample::{SlotSample, WorkerSample};
 use gk_telemetry::{Board, Portion};
@@ -12,10 +15,56 @@ use std::os::fd::OwnedFd;
 /// Requests kept as samples in each second, about.
 const SAMPLES: f64 = 8.0;
 
+/// Where a process is that is not a worker of this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The machine's name.
+    pub host: String,
+    /// The server there.
+    pub instance: String,
+    /// `mod_wsgi` or `otlp`: how it is told of.
+    pub kind: &'static str,
+}
+
+/// What tells of a process of another server.
+pub enum Told {
+    /// mod_wsgi's datagrams.
+    Process(Box<Process>),
+    /// OTLP.
+    Server(Box<Server>),
+}
+
+impl Told {
+    /// Seconds between two reports.
+    pub fn interval(&self) -> f64 {
+        match self {
+            Self::Process(process) => process.interval,
+            Self::Server(server) => server.interval(),
+        }
+    }
+
+    fn reading(&self, now: f64) -> Reading {
+        match self {
+            Self::Process(process) => process.reading(now),
+            Self::Server(server) => server.reading(now),
+        }
+    }
+}
+
 /// One worker.
 pub struct Tracked {
     /// Who.
     pub link: LinkFigures,
+    /// Its name in charts: its process id, with the host's name before it when it is elsewhere.
+    pub name: String,
+    /// Where it is, when it is no worker of this server.
+    pub origin: Option<Origin>,
+    /// What tells of it then.
+    pub told: Option<Told>,
+    /// Epoch seconds: it was told of.
+    pub heard: f64,
+    /// Thread-seconds busy at the last reading of what was told.
+    busy: f64,
     scoreboard: Option<OwnedFd>,
     board: Option<Board<SharedWords>>,
     /// The last reading.
@@ -27,13 +76,20 @@ pub struct Tracked {
     read: Option<f64>,
     /// Epoch seconds: the process ended.
     pub gone: Option<f64>,
+    /// Why it takes no more requests.
+    pub leaving: Option<String>,
 }
 
 impl Tracked {
     /// A worker with its scoreboard, if there is one.
     pub fn new(link: LinkFigures, scoreboard: Option<OwnedFd>) -> Self {
         Self {
+            name: link.pid.to_string(),
             link,
+            origin: None,
+            told: None,
+            heard: 0.0,
+            busy: 0.0,
             scoreboard,
             board: None,
             sample: None,
@@ -41,12 +97,17 @@ impl Tracked {
             used: Used::default(),
             read: None,
             gone: None,
+            leaving: None,
         }
     }
 
     /// Reads everything. `now`: epoch seconds. Nothing comes of the first reading: there is nothing to compare it with,
     /// unless the process is so young that everything is news.
     pub fn read(&mut self, now: f64) -> Option<Portion> {
+        if let Some(told) = &self.told {
+            let reading = told.reading(now);
+            return Some(self.take(reading, now));
+        }
         let span = self.read.replace(now).map(|before| (now - before).max(0.001));
         let used = accounting::of_process(self.link.pid).unwrap_or(Used { resident: 0, ..self.used });
         let before = std::mem::replace(&mut self.used, used);
@@ -80,7 +141,27 @@ impl Tracked {
         };
         self.aim();
         self.sample = Some(sample);
-        known.then(|| Portion::of_worker(&self.change, process, busy, span))
+        known.then(|| Portion::of_worker(&self.name, &self.change, process, busy, span))
+    }
+
+    /// A reading of what was told.
+    fn take(&mut self, reading: Reading, now: f64) -> Portion {
+        let span = self.read.replace(now).map_or(1.0, |before| (now - before).max(0.001));
+        let earlier = self.sample.take().unwrap_or_default();
+        let Reading { mut sample, cpu, busy, resident } = reading;
+        (sample.worker, sample.pid) = (self.link.worker, self.link.pid);
+        self.change = sample.since(&earlier);
+        self.link.threads = sample.threads;
+        let process = ProcessUse { cpu: (cpu - self.used.cpu).max(0.0), resident, ..ProcessUse::default() };
+        self.used = Used { cpu, resident, ..self.used };
+        let worked = (busy - std::mem::replace(&mut self.busy, busy)).max(0.0);
+        self.sample = Some(sample);
+        Portion::of_worker(&self.name, &self.change, process, worked, span)
+    }
+
+    /// Its scoreboard.
+    pub fn board(&self) -> Option<&Board<SharedWords>> {
+        self.board.as_ref()
     }
 
     fn open(&mut self) {

@@ -90,7 +90,7 @@ function take(status) {
     const workers = {};
     for (const worker of status.workers) {
       if (state.group && worker.process_group !== state.group) continue;
-      workers[worker.pid] = {
+      workers[worker.name ?? worker.pid] = {
         requests: worker.requests_now, busy: worker.busy_now, cpu: worker.cpu_now,
         resident: worker.resident, gil_wait: worker.gil_wait_now,
       };

@@ -99,7 +99,7 @@ const lines = (pairs) => () => pairs.map(([label, get]) => ({ label, get: (row) 
 const perWorker = (key) => (rows) => {
   const pids = new Set(rows.flatMap((row) => Object.keys(row.workers)));
   // Most recent last; a chart of very many lines shows nothing.
-  return [...pids].slice(-16).map((pid) => ({ label: `pid ${pid}`, get: (row) => row.workers[pid]?.[key] ?? null }));
+  return [...pids].slice(-16).map((pid) => ({ label: /^\d+$/.test(pid) ? `pid ${pid}` : pid, get: (row) => row.workers[pid]?.[key] ?? null }));
 };
 
 // === pages ===
@@ -235,10 +235,16 @@ function processes(place, app) {
       const limits = state.status.limits;
       const throttled = limits.throttled_seconds ? ` Throttled for ${seconds(limits.throttled_seconds)} so far.` : "";
       const memory = limits.memory ? `, ${units.bytes(limits.memory)} of memory` : "";
-      fill(notes, el("p", { class: limits.throttled_seconds ? "warn" : "soft" }, `This server may use ${units.count(limits.cpus)} CPUs${memory}.${throttled}`), exactness(state), ...returned(state));
+      const intake = state.status.intake;
+      if (intake) {
+        const missing = intake.refused || intake.lost || intake.pushes_refused || intake.crowded;
+        const text = `Received ${intake.datagrams} datagrams and ${intake.pushes} OTLP requests. Not understood: ${intake.refused} and ${intake.pushes_refused}. Lost on the way: ${intake.lost}.`;
+        fill(notes, el("p", { class: missing ? "warn" : "soft" }, text), exactness(state));
+      } else fill(notes, el("p", { class: limits.throttled_seconds ? "warn" : "soft" }, `This server may use ${units.count(limits.cpus)} CPUs${memory}.${throttled}`), exactness(state), ...returned(state));
       const workers = workersOf(state);
       fill(one, table([
-        ["pid", (w) => w.pid, "number"], ["group", (w) => w.process_group], ["Python", (w) => w.python ?? "–"],
+        ...(workers.some((w) => w.host) ? [["host", (w) => w.host ?? "–", "text"], ["instance", (w) => w.instance || "–", "text"], ["told by", (w) => w.source]] : []),
+        ["pid", (w) => w.pid || "–", "number"], ["group", (w) => w.process_group], ["Python", (w) => w.python ?? "–"],
         ["GIL", (w) => (w.gil_enabled === false ? "none" : w.gil_mode ?? "–")], ["interval", (w) => (w.switch_interval == null ? "–" : seconds(w.switch_interval)), "number"],
         ["threads", slots], ["in flight", (w) => w.in_flight, "number"], ["requests", (w) => units.rate(w.requests_now), "number"],
         ["CPU", (w) => units.count(w.cpu_now), "number"], ["memory", (w) => units.bytes(w.resident), "number"],
@@ -300,7 +306,7 @@ function requests(place, app) {
 function events(place, app) {
   const list = el("div");
   card(place, "What happened", true).append(list);
-  const BAD = ["worker_crashed", "worker_failed", "reload_refused", "gil_returned"];
+  const BAD = ["worker_crashed", "worker_gone", "worker_failed", "reload_refused", "gil_returned"];
   return {
     needs: ["events"],
     update(state) {

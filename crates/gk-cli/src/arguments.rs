@@ -79,11 +79,36 @@ pub fn command() -> Command {
                 .arg(flag("now").help("Do not wait for requests")),
         )
         .subcommand(doctor().arg(format("text").help("How to print the report")))
+        .subcommand(telemetry())
         .subcommand(
             Command::new("explain")
                 .about("Explain a message code")
                 .arg(Arg::new("code").value_name("WSGInnnn").required(true)),
         )
+}
+
+fn telemetry() -> Command {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let directory =
+        option("directory", "DIR", "History and token are kept there [default: ./gilkeeper-telemetry]");
+    let serve = Command::new("serve")
+        .about("Show what other servers tell: mod_wsgi by datagrams, Gilkeepers also by OTLP")
+        .arg(option("listen-datagrams", "unix:PATH", "Socket for WSGITelemetryService [default: in DIR]"))
+        .arg(option("socket-mode", "OCTAL", "Who may send there [default: 0660]"))
+        .arg(option("listen", "IP:PORT", "Address of the pages [default: 127.0.0.1:8002]"))
+        .arg(option("otlp", "IP:PORT", "Take OTLP over HTTP there"))
+        .arg(option("certificate", "FILE", "The pages speak TLS with this certificate"))
+        .arg(option("key", "FILE", "Its private key"))
+        .arg(option("client-ca", "FILE", "Whose client certificates stand for the token"))
+        .arg(directory.value_parser(clap::value_parser!(PathBuf)));
+    Command::new("telemetry")
+        .about("Telemetry of other servers")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(serve)
 }
 
 fn doctor() -> Command {

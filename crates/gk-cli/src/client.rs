@@ -23,7 +23,7 @@ pub fn status(given: &ArgMatches) -> Result<i32, Failure> {
         let mut whole =
             serde_json::to_value(&status).expect("a status holds only strings, numbers and lists");
         // The figures of the admin pages, where there are any.
-        if let Some(url) = &status.admin {
+        if let Some(url) = status.admin.as_ref().filter(|url| url.starts_with("http:")) {
             whole["telemetry"] = Pages::new(url, &root(given)).read("/api/v1/status").unwrap_or_default();
         }
         format!("{whole:#}")
@@ -38,6 +38,10 @@ pub fn pages(given: &ArgMatches) -> Result<Pages, Failure> {
     let outcome = ask(given, &Command::Status)?;
     let Some(status) = outcome.status else { return Err(Failure::Failed(outcome.text)) };
     match &status.admin {
+        Some(url) if url.starts_with("https:") => {
+            let text = format!("the admin pages speak TLS, which this command does not; look at {url}");
+            Err(Failure::Failed(text))
+        }
         Some(url) => Ok(Pages::new(url, &root(given))),
         None => {
             Err(Failure::Failed("the server has no admin pages (`GilkeeperAdmin off`, `--admin off`)".into()))

@@ -13,6 +13,7 @@ mod options;
 mod pages;
 mod serve;
 mod table;
+mod telemetry;
 mod top;
 mod top_view;
 
@@ -60,6 +61,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("reload", given)) => client::reload(given),
         Some(("stop", given)) => client::stop(given),
         Some(("doctor", given)) => doctor::run(given, python),
+        Some(("telemetry", given)) => telemetry::run(given),
         Some(("explain", given)) => explain::run(given),
         _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),
     };

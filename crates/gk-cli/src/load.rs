@@ -127,6 +127,7 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
         Origin::Options(options) => {
             let (site, said) = express::load(options, surroundings)?;
             there_is(&site)?;
+            usable_tls(&site)?;
             return Ok(loaded((site, said)));
         }
         Origin::File { path, set } if set.is_empty() => load(path, &Disk, surroundings),
@@ -137,7 +138,9 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
             load_text("command line", &text, &Disk, surroundings)
         }
     };
-    read.into_result().map(loaded).map_err(|said| render_all(&said))
+    let read = read.into_result().map_err(|said| render_all(&said))?;
+    usable_tls(&read.0)?;
+    Ok(loaded(read))
 }
 
 /// A file that `serve` was given must exist; a configuration file may name one that comes later.
@@ -152,6 +155,11 @@ fn there_is(site: &Site) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+/// Certificates that cannot be used are said before the server starts, or keeps what it has.
+fn usable_tls(site: &Site) -> Result<(), String> {
+    site.measurements.admin_tls.as_ref().map_or(Ok(()), |files| gk_admin::tls::configuration(files).map(drop))
 }
 
 fn loaded((site, said): (Site, Vec<Diagnostic>)) -> Loaded {

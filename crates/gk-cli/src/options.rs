@@ -33,6 +33,11 @@ const SECTIONS: &[Section] = &[
         ("server-backlog", &["N"], "Connections that may wait to be accepted", One(|o| &mut o.server_backlog)),
         ("admin", &["HOST:PORT"], "Admin pages, or off [default: 127.0.0.1:8001]", One(|o| &mut o.admin)),
     ]),
+    ("Telemetry", &[
+        ("telemetry-service", &["unix:PATH"], "Send mod_wsgi's telemetry datagrams there", One(|o| &mut o.telemetry_service)),
+        ("telemetry-interval", &["SECONDS"], "Between two of them [default: 1]", One(|o| &mut o.telemetry_interval)),
+        ("slow-requests", &["SECONDS"], "Keep requests that take longer, with a stack", One(|o| &mut o.slow_requests)),
+    ]),
     ("Application", &[
         ("mount-point", &["URL"], "Where the application is mounted [default: /]", One(|o| &mut o.mount_point)),
         ("callable-object", &["NAME"], "The callable [default: application]", One(|o| &mut o.callable_object)),

@@ -101,6 +101,9 @@ pub struct ServeOptions {
     pub server_root: Option<String>,
     pub pid_file: Option<String>,
     pub admin: Option<String>,
+    pub telemetry_service: Option<String>,
+    pub telemetry_interval: Option<String>,
+    pub slow_requests: Option<String>,
     /// Pairs of name and path.
     pub service_script: Vec<(String, String)>,
     /// `--set 'Directive args'`, in order.

@@ -1,6 +1,7 @@
-//! What is measured, as the directives ask for it.
+//! What is measured and where the figures are sent, as the directives ask for it.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// `GilkeeperMeasurements` and its relatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -9,10 +10,78 @@ pub struct Measurements {
     pub on: bool,
     /// `WSGISlowRequests`: requests whose application takes longer are kept with a stack; seconds, 0: none.
     pub slow_requests: f64,
+    /// Where figures are sent.
+    #[serde(default)]
+    pub export: Export,
+    /// `GilkeeperAdminTLS`: the admin pages speak TLS.
+    #[serde(default)]
+    pub admin_tls: Option<AdminTls>,
 }
 
 impl Default for Measurements {
     fn default() -> Self {
-        Self { on: true, slow_requests: 0.0 }
+        Self { on: true, slow_requests: 0.0, export: Export::default(), admin_tls: None }
     }
+}
+
+/// Where figures are sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Export {
+    /// `WSGITelemetryService`.
+    pub datagrams: Option<Datagrams>,
+    /// `GilkeeperOTLP`.
+    pub otlp: Option<Otlp>,
+    /// `GilkeeperStatsd`.
+    pub statsd: Option<Statsd>,
+}
+
+impl Export {
+    /// Whether anything is sent anywhere.
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// mod_wsgi's telemetry datagrams.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Datagrams {
+    /// The receiver's socket.
+    pub socket: PathBuf,
+    /// Seconds.
+    pub interval: f64,
+}
+
+/// OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Otlp {
+    /// `HOST:PORT` of the URL.
+    pub authority: String,
+    /// Path of the URL.
+    pub path: String,
+    /// Seconds.
+    pub interval: f64,
+    /// Header fields to send along.
+    pub headers: Vec<(String, String)>,
+}
+
+/// statsd over UDP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statsd {
+    /// `HOST:PORT`.
+    pub address: String,
+    /// Seconds.
+    pub interval: f64,
+    /// What the names begin with.
+    pub prefix: String,
+}
+
+/// Files of the admin pages' TLS, in PEM form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdminTls {
+    /// The certificate with its chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities of client certificates; with them, who has none needs the token.
+    pub client_authorities: Option<PathBuf>,
 }

@@ -41,6 +41,9 @@ impl Control {
                 ToFront::Stop { timeout } => {
                     // Still listens while it waits: the supervisor may ask, or shorten the wait.
                     let timeout = Duration::from_secs_f64(timeout.clamp(0.0, 1e9));
+                    for worker in front.links.borrow().keys() {
+                        front.tell(News::Leaving { worker: *worker, reason: "shutdown_signal".into() });
+                    }
                     let mut stop = std::pin::pin!(server::stop(front, timeout));
                     loop {
                         tokio::select! {
@@ -88,7 +91,8 @@ impl Control {
                     self.say(&FromFront::LinkRefused { worker, why });
                 }
             }
-            ToFront::DrainWorker { worker } => {
+            ToFront::DrainWorker { worker, reason } => {
+                front.tell(News::Leaving { worker, reason });
                 let link = front.links.borrow().get(&worker).map(Rc::clone);
                 match link {
                     Some(link) => drain(front, &link),
@@ -175,7 +179,10 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
                 pool.pump();
             }
         }
-        Event::Leaving(_) => drain(&front, &link),
+        Event::Leaving(reason) => {
+            front.tell(News::Leaving { worker, reason });
+            drain(&front, &link);
+        }
     });
     let mut reading = std::pin::pin!(reading);
     let ending = loop {

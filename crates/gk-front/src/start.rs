@@ -8,10 +8,14 @@ use gk_wire::setup::{CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, S
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::control::Control;
 use crate::front::Front;
 use crate::server;
+
+/// How long the exports may take to say that the server ends.
+const LAST_WORDS: Duration = Duration::from_millis(600);
 
 /// What a front is started from.
 pub struct Parts {
@@ -92,17 +96,20 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 async fn serve_here(parts: Parts) -> Result<(), String> {
     let Parts { site, generation, listeners, admin, control } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
-    let server_root = site.server_root.clone();
+    let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let front = Front::new(site, generation, described)?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
     server::listen(&front, sockets)?;
-    if let Some(socket) = admin {
-        let feed = gk_admin::start(gk_admin::Options { socket, server_root })?;
+    if admin.is_some() || measurements.export.any() {
+        let feed = gk_admin::start(gk_admin::Options { socket: admin, server_root, measurements })?;
         let _ = front.feed.set(feed);
     }
     tokio::task::spawn_local(server::tick(Rc::clone(&front)));
     control.serve(&front).await;
     front.current().logs.flush();
+    if let Some(feed) = front.feed.get() {
+        feed.end(LAST_WORDS);
+    }
     Ok(())
 }

@@ -160,10 +160,10 @@ fn a_leaving_worker_serves_what_it_has_and_is_drained() {
     assert_eq!(client.answer().text(), "hello");
     drop(worker);
     // The supervisor asks for the second one.
-    front.say(&ToFront::DrainWorker { worker: 2 });
+    front.say(&ToFront::DrainWorker { worker: 2, reason: "reload".into() });
     assert_eq!(second.next(), Some(Frame::Drain));
     assert_eq!(front.hear(), FromFront::Drained { worker: 2 });
-    front.say(&ToFront::DrainWorker { worker: 77 });
+    front.say(&ToFront::DrainWorker { worker: 77, reason: String::new() });
     assert_eq!(front.hear(), FromFront::Drained { worker: 77 });
 }
 

@@ -132,6 +132,8 @@ impl Configuration {
         let changed = [
             ("Listen", new.listen != old.listen),
             ("the admin address", new.admin != old.admin),
+            ("where figures are sent", new.measurements.export != old.measurements.export),
+            ("GilkeeperAdminTLS", new.measurements.admin_tls != old.measurements.admin_tls),
             ("ServerRoot", new.server_root != old.server_root),
             ("PidFile", new.pid_file != old.pid_file),
             ("User or Group", (&new.user, &new.group) != (&old.user, &old.group)),

@@ -49,7 +49,7 @@ impl Listeners {
                     e.0
                 ))
             })?;
-            listeners.add(socket, false)?;
+            listeners.add(socket, site.measurements.admin_tls.is_some())?;
             listeners.admin = true;
         }
         Ok(listeners)

@@ -13,10 +13,23 @@ pub fn resident(pid: u32) -> Option<u64> {
 
 /// User and system CPU seconds a process has used.
 pub fn cpu_seconds(pid: u32) -> Option<f64> {
+    cpu_times(pid).map(|(user, system)| user + system)
+}
+
+/// The same, apart: (user, system).
+pub fn cpu_times(pid: u32) -> Option<(f64, f64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after = stat.rsplit_once(") ")?.1;
     let field = |n: usize| after.split(' ').nth(n - 3)?.parse::<u64>().ok();
-    Some((field(14)? + field(15)?) as f64 / rustix::param::clock_ticks_per_second() as f64)
+    let seconds = |ticks: u64| ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    Some((seconds(field(14)?), seconds(field(15)?)))
+}
+
+/// The most resident memory a process ever had, in bytes.
+pub fn most_resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
 /// User and system CPU seconds the calling thread has used.
@@ -107,6 +120,7 @@ mod tests {
     fn this_process_uses_something() {
         assert!(resident(std::process::id()).unwrap() > 100_000);
         assert!(cpu_seconds(std::process::id()).unwrap() < 60.0);
+        assert!(most_resident(std::process::id()).unwrap() > 100_000);
         assert!(out_of_memory_kills().is_some());
         assert!(crate::clock::thread_cpu_nanos() > 0);
         let delay = RunDelay::open().unwrap();

@@ -312,24 +312,6 @@ impl<W: Deref<Target = Words>> Board<W> {
         self.book(wait.culprit, victim.unwrap_or(Route::UNKNOWN), wait.ns);
     }
 
-    /// A garbage collection in a group's interpreter is over.
-    pub fn collected(
-        &self,
-        group: u16,
-        generation: usize,
-        pause_ns: u64,
-        collected: u64,
-        uncollectable: u64,
-    ) {
-        use crate::layout::group as at;
-        let entry = self.group_words(group);
-        add_shared(&entry[at::GC_PAUSE], pause_ns);
-        entry[at::GC_LONGEST].fetch_max(pause_ns, Relaxed);
-        add_shared(&entry[at::COLLECTIONS.start + generation.min(2)], 1);
-        add_shared(&entry[at::COLLECTED], collected);
-        add_shared(&entry[at::UNCOLLECTABLE], uncollectable);
-    }
-
     /// Requests whose response takes at least this many nanoseconds are kept as samples; the reader sets it so that a few
     /// each second are.
     pub fn set_floor(&self, ns: u64) {
@@ -379,7 +361,7 @@ impl<W: Deref<Target = Words>> Board<W> {
 /// Counts a value in one of a cell's histograms.
 #[inline]
 pub(crate) fn record(cell: &Words, which: Timed, ns: u64, alone: bool) {
-    let at = layout::COUNTERS + layout::STATUSES + which as usize * layout::HISTOGRAM;
+    let at = layout::HISTOGRAMS_AT + which as usize * layout::HISTOGRAM;
     let words = &cell[at..at + layout::HISTOGRAM];
     let bucket = histogram::bucket_of(ns);
     let bit = 1u64 << histogram::octave_of(bucket);

@@ -1,6 +1,7 @@
 //! The end of a request on the scoreboard: [`Board::finish`] with its [`Record`].
 
 use crate::board::{Board, Route, State, record};
+use crate::datagram::buckets;
 use crate::layout::{self, Timed, counter, header, route, slot};
 use crate::ring;
 use crate::words::{Words, add, add_alone, add_shared};
@@ -104,6 +105,13 @@ impl<W: Deref<Target = Words>> Board<W> {
         record(cell, Timed::Cpu, r.on_cpu, alone);
         record(cell, Timed::GilWait, gil_wait, alone);
         record(cell, Timed::Blocked, r.blocked, alone);
+        for (phase, ns) in [r.server, r.daemon, r.input, r.output].into_iter().enumerate() {
+            // Nearly always they are short, and then there is nothing to do.
+            if ns >= buckets::FIRST {
+                let at = layout::LONG_AT + phase * layout::LONG + buckets::bucket_of(ns) - 1;
+                add(&cell[at], 1, alone);
+            }
+        }
 
         if slot[slot::PENDING_ROUTE].load(Relaxed) != u64::from(route.0) {
             self.settle(slot);

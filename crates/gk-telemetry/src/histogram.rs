@@ -164,6 +164,14 @@ impl Histogram {
         None
     }
 
+    /// With every count (and the sum) passed through `part`.
+    #[must_use]
+    pub(crate) fn scaled(&self, part: impl Fn(u64) -> u64) -> Self {
+        let mut counts: Vec<u64> = self.counts.iter().map(|count| part(*count)).collect();
+        counts.truncate(counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1));
+        Self { sum: part(self.sum), counts }
+    }
+
     /// How many values are at most so many nanoseconds, by the middle of their bucket.
     pub fn at_most(&self, ns: u64) -> u64 {
         let inside = |bucket: usize| {

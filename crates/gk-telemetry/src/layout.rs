@@ -1,10 +1,11 @@
 //! Where what stands on a worker's scoreboard: a header, the application groups, the routes, who waited for whom, the last
 //! slow requests, a slot per request thread and the cells with counters and histograms. Word numbers only.
 
+use crate::datagram::buckets;
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x01");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x02");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -14,6 +15,8 @@ pub const ROUTES: usize = 128;
 pub const PAIRS: usize = 256;
 /// Finished requests kept.
 pub const RING: usize = 64;
+/// Garbage collections kept.
+pub const COLLECTIONS: usize = 64;
 /// Most request threads whose figures are kept apart; further ones add to the cells of the groups.
 pub const PRIVATE: usize = 64;
 
@@ -27,6 +30,8 @@ pub(crate) const ROUTE: usize = 24;
 pub(crate) const PAIR: usize = 4;
 /// Words of a finished request.
 pub(crate) const ENTRY: usize = 64;
+/// Words of a garbage collection.
+pub(crate) const COLLECTION: usize = 6;
 /// Words of a slot.
 pub(crate) const SLOT: usize = 64;
 /// Words of a histogram: sum, bitmap of the doublings in use, buckets.
@@ -35,8 +40,16 @@ pub(crate) const HISTOGRAM: usize = 968;
 pub(crate) const COUNTERS: usize = 32;
 /// Status codes counted: 0 (none or outside) and 100 to 599, by `code - 99`.
 pub(crate) const STATUSES: usize = 504;
+/// Phases without a histogram: what lasts long in them is counted in mod_wsgi's buckets but for the first one.
+pub(crate) const PHASES: usize = 4;
+/// Words of one of them.
+pub(crate) const LONG: usize = buckets::BUCKETS - 1;
+/// Where they begin in a cell.
+pub(crate) const LONG_AT: usize = COUNTERS + STATUSES;
+/// Where the histograms begin in a cell.
+pub(crate) const HISTOGRAMS_AT: usize = LONG_AT + PHASES * LONG;
 /// Words of a cell.
-pub(crate) const CELL: usize = COUNTERS + STATUSES + HISTOGRAMS * HISTOGRAM;
+pub(crate) const CELL: usize = HISTOGRAMS_AT + HISTOGRAMS * HISTOGRAM;
 
 const _: () = assert!(HISTOGRAM >= 2 + BUCKETS, "a histogram has room for its buckets");
 
@@ -63,6 +76,7 @@ pub(crate) mod header {
     pub(crate) const PYTHON: Range<usize> = 32..40;
     pub(crate) const WHY: Range<usize> = 40..64;
     pub(crate) const GIL_MODULE: Range<usize> = 64..80;
+    pub(crate) const COLLECTIONS_HEAD: usize = 80;
 }
 
 /// Words of a group.
@@ -119,6 +133,17 @@ pub(crate) mod entry {
     pub(crate) const PATH: Range<usize> = 34..52;
     pub(crate) const LONGEST_WAIT: usize = 52;
     pub(crate) const CULPRIT: usize = 53;
+}
+
+/// Words of a garbage collection.
+pub(crate) mod collection {
+    pub(crate) const ORDINAL: usize = 0;
+    pub(crate) const START: usize = 1;
+    pub(crate) const PAUSE: usize = 2;
+    /// Application group, and from bit 16 on the generation.
+    pub(crate) const PLACE: usize = 3;
+    pub(crate) const COLLECTED: usize = 4;
+    pub(crate) const UNCOLLECTABLE: usize = 5;
 }
 
 /// Words of a slot. Those from `GUARD` to `PATH` are read together.
@@ -238,8 +263,12 @@ impl Layout {
         Self::pair(PAIRS) + index * ENTRY
     }
 
+    pub(crate) const fn collection(index: usize) -> usize {
+        Self::entry(RING) + index * COLLECTION
+    }
+
     pub(crate) const fn slot(index: usize) -> usize {
-        Self::entry(RING) + index * SLOT
+        Self::collection(COLLECTIONS) + index * SLOT
     }
 
     /// Cells: first those of the groups, then those of the threads.

@@ -6,6 +6,7 @@
 //! * [`sample`]: what a reading gives, differences of two readings, sums over workers.
 //! * [`portion`]: what happened in a span of time in a process group, what charts show of it; [`label`]: what limits it.
 //! * [`histogram`]: mergeable log-linear histograms.
+//! * [`datagram`]: mod_wsgi's telemetry format.
 //! * [`route`]: which route a request path belongs to.
 //!
 //! ## Who writes what
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod board;
+pub mod datagram;
 pub mod finish;
 pub mod histogram;
 pub mod label;

@@ -38,8 +38,8 @@ pub struct Portion {
     pub collections: u64,
     /// GIL waits in threads that serve no request, seconds.
     pub other_wait: f64,
-    /// By process id: unlike worker numbers, these differ over a restart of the server.
-    pub workers: BTreeMap<u32, WorkerPortion>,
+    /// By process id (unlike worker numbers, these differ over a restart of the server); of another server by host and process id.
+    pub workers: BTreeMap<String, WorkerPortion>,
     /// The busiest routes, by name.
     pub routes: BTreeMap<String, RouteSums>,
     /// Who made whom wait longest.
@@ -109,8 +109,9 @@ pub struct ProcessUse {
 }
 
 impl Portion {
-    /// One worker's difference of two readings, `span` seconds apart. `busy`: thread-seconds, requests in flight included.
-    pub fn of_worker(change: &WorkerSample, process: ProcessUse, busy: f64, span: f64) -> Self {
+    /// The difference of two readings of the worker `name`, `span` seconds apart. `busy`: thread-seconds, requests in flight
+    /// included.
+    pub fn of_worker(name: &str, change: &WorkerSample, process: ProcessUse, busy: f64, span: f64) -> Self {
         let applications: BTreeMap<String, Figures> =
             change.groups.iter().map(|group| (group.name.clone(), group.figures.clone())).collect();
         let total = change.total();
@@ -123,7 +124,7 @@ impl Portion {
             resident: process.resident,
             gil_wait: (total.gil_application + total.gil_server) as f64 / NS,
         };
-        let name = |number: u16| change.route_name(number).to_owned();
+        let route = |number: u16| change.route_name(number).to_owned();
         let mut portion = Self {
             span,
             applications,
@@ -137,7 +138,7 @@ impl Portion {
             gc_pause: change.groups.iter().map(|group| group.gc.pause).sum::<u64>() as f64 / NS,
             collections: change.groups.iter().flat_map(|group| group.gc.collections).sum(),
             other_wait: change.other_wait as f64 / NS,
-            workers: BTreeMap::from([(change.pid, worker)]),
+            workers: BTreeMap::from([(name.to_owned(), worker)]),
             routes: change
                 .routes
                 .iter()
@@ -149,8 +150,8 @@ impl Portion {
                 .iter()
                 .filter(|pair| pair.ns > 0)
                 .map(|pair| PairSums {
-                    culprit: name(pair.culprit),
-                    victim: name(pair.victim),
+                    culprit: route(pair.culprit),
+                    victim: route(pair.victim),
                     seconds: pair.ns as f64 / NS,
                     waits: pair.waits,
                 })
@@ -165,8 +166,8 @@ impl Portion {
         self.span += later.span;
         self.resident = self.resident.max(later.resident);
         self.queued = self.queued.max(later.queued);
-        for (pid, worker) in &later.workers {
-            let mine = self.workers.entry(*pid).or_default();
+        for (name, worker) in &later.workers {
+            let mine = self.workers.entry(name.clone()).or_default();
             mine.resident = mine.resident.max(worker.resident);
             mine.add(worker);
         }
@@ -178,8 +179,8 @@ impl Portion {
         self.span = self.span.max(beside.span);
         self.resident += beside.resident;
         self.queued += beside.queued;
-        for (pid, worker) in &beside.workers {
-            let mine = self.workers.entry(*pid).or_default();
+        for (name, worker) in &beside.workers {
+            let mine = self.workers.entry(name.clone()).or_default();
             mine.resident += worker.resident;
             mine.add(worker);
         }

@@ -203,6 +203,12 @@ fn read_cell(cell: &Words, figures: &mut Figures) {
             *figures.statuses.entry(status).or_default() += count;
         }
     }
+    for (index, word) in cell[layout::LONG_AT..layout::HISTOGRAMS_AT].iter().enumerate() {
+        let count = word.load(Relaxed);
+        if count > 0 {
+            figures.add_long(index, count);
+        }
+    }
     for index in 0..layout::HISTOGRAMS {
         let words = histogram_words(cell, index);
         let used = words[1].load(Relaxed);
@@ -217,7 +223,7 @@ fn read_cell(cell: &Words, figures: &mut Figures) {
 }
 
 fn histogram_words(cell: &Words, index: usize) -> &Words {
-    let at = layout::COUNTERS + layout::STATUSES + index * layout::HISTOGRAM;
+    let at = layout::HISTOGRAMS_AT + index * layout::HISTOGRAM;
     &cell[at..at + layout::HISTOGRAM]
 }
 

@@ -1,9 +1,10 @@
-//! The last slow (or sampled) requests of a worker: a bounded ring, the oldest overwritten. A writer takes an entry by its
-//! guard; where another still writes there, the request is dropped and counted.
+//! The last slow (or sampled) requests of a worker, and its last garbage collections: bounded rings, the oldest overwritten.
+//! A writer takes an entry by its guard; where another still writes there, the request is dropped and counted.
 
 use crate::board::Board;
 use crate::finish::Record;
-use crate::layout::{self, Layout, entry, header, slot};
+use crate::layout::{self, Layout, collection, entry, header, slot};
+use crate::sample::Collection;
 use crate::words::{Words, add_shared};
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -41,6 +42,56 @@ pub(crate) fn keep<W: Deref<Target = Words>>(board: &Board<W>, index: usize, slo
         word.store(value, Relaxed);
     }
     words[entry::GUARD].store(guard + 2, Release);
+}
+
+impl<W: Deref<Target = Words>> Board<W> {
+    /// A garbage collection is over.
+    pub fn collected(&self, group: u16, one: &Collection) {
+        use crate::layout::group as at;
+        let entry = self.group_words(group);
+        add_shared(&entry[at::GC_PAUSE], one.pause);
+        entry[at::GC_LONGEST].fetch_max(one.pause, Relaxed);
+        add_shared(&entry[at::COLLECTIONS.start + usize::from(one.generation.min(2))], 1);
+        add_shared(&entry[at::COLLECTED], one.collected);
+        add_shared(&entry[at::UNCOLLECTABLE], one.uncollectable);
+        let ordinal = self.word(header::COLLECTIONS_HEAD).fetch_add(1, Relaxed) + 1;
+        let words = self.collection(ordinal);
+        // Two collections write one entry at once only when 64 others begin and end meanwhile.
+        words[collection::ORDINAL].store(0, Relaxed);
+        fence(Release);
+        words[collection::START].store(one.start, Relaxed);
+        words[collection::PAUSE].store(one.pause, Relaxed);
+        words[collection::PLACE].store(u64::from(group) | u64::from(one.generation) << 16, Relaxed);
+        words[collection::COLLECTED].store(one.collected, Relaxed);
+        words[collection::UNCOLLECTABLE].store(one.uncollectable, Relaxed);
+        words[collection::ORDINAL].store(ordinal, Release);
+    }
+
+    /// The garbage collections after that ordinal, as far as they are still there, and the ordinal of the last one.
+    pub fn collections(&self, after: u64) -> (Vec<Collection>, u64) {
+        let head = self.word(header::COLLECTIONS_HEAD).load(Relaxed);
+        let first = (after + 1).max(head.saturating_sub(layout::COLLECTIONS as u64 - 1));
+        let read = |ordinal: u64| {
+            let words = self.collection(ordinal);
+            let load = |index: usize| words[index].load(Relaxed);
+            let there = words[collection::ORDINAL].load(Acquire);
+            let one = Collection {
+                start: load(collection::START),
+                pause: load(collection::PAUSE),
+                generation: (load(collection::PLACE) >> 16) as u8,
+                collected: load(collection::COLLECTED),
+                uncollectable: load(collection::UNCOLLECTABLE),
+            };
+            fence(Acquire);
+            (there == ordinal && load(collection::ORDINAL) == ordinal).then_some(one)
+        };
+        ((first..=head).filter_map(read).collect(), head)
+    }
+
+    fn collection(&self, ordinal: u64) -> &Words {
+        let at = Layout::collection(ordinal as usize % layout::COLLECTIONS);
+        self.range(at..at + layout::COLLECTION)
+    }
 }
 
 /// A record as words.

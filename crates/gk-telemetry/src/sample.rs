@@ -4,6 +4,7 @@
 use crate::board::{GilMode, State};
 use crate::finish::Record;
 use crate::histogram::Histogram;
+use crate::layout;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -88,6 +89,21 @@ pub struct GcSample {
     pub uncollectable: u64,
 }
 
+/// One garbage collection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collection {
+    /// Nanoseconds since the epoch.
+    pub start: u64,
+    /// Nanoseconds it took.
+    pub pause: u64,
+    /// 0 to 2.
+    pub generation: u8,
+    /// Objects collected.
+    pub collected: u64,
+    /// Objects that could not be.
+    pub uncollectable: u64,
+}
+
 /// Counters and histograms. Times are nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are those of `Record`")]
@@ -116,6 +132,10 @@ pub struct Figures {
     pub blocked: Histogram,
     /// Single waits, those of threads without a request included.
     pub single_wait: Histogram,
+    /// Requests by mod_wsgi's buckets of phases that have no histogram: server, daemon, input, output, 64 each, without
+    /// the first bucket; empty when all are zero. Not kept in the history.
+    #[serde(skip)]
+    pub long: Vec<u64>,
 }
 
 /// A request thread.
@@ -276,11 +296,36 @@ impl Figures {
     /// Adds another one's.
     pub fn merge(&mut self, other: &Self) {
         let mut other = other.clone();
-        self.counters().into_iter().zip(other.counters()).for_each(|(mine, theirs)| *mine += *theirs);
+        self.counters()
+            .into_iter()
+            .zip(other.counters())
+            .for_each(|(mine, theirs)| *mine = mine.saturating_add(*theirs));
         self.histograms().into_iter().zip(other.histograms()).for_each(|(mine, theirs)| mine.merge(theirs));
         for (status, count) in other.statuses {
-            *self.statuses.entry(status).or_default() += count;
+            let mine = self.statuses.entry(status).or_default();
+            *mine = mine.saturating_add(count);
         }
+        for (index, count) in other.long.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            self.add_long(index, count);
+        }
+    }
+
+    /// A share of it, 0 to 1, every count cut to a whole number.
+    #[must_use]
+    pub fn scaled(mut self, share: f64) -> Self {
+        let part = |count: u64| if share >= 1.0 { count } else { (count as f64 * share) as u64 };
+        self.counters().into_iter().for_each(|count| *count = part(*count));
+        self.histograms().into_iter().for_each(|histogram| *histogram = histogram.scaled(part));
+        self.statuses.values_mut().for_each(|count| *count = part(*count));
+        self.long.iter_mut().for_each(|count| *count = part(*count));
+        self
+    }
+
+    pub(crate) fn add_long(&mut self, index: usize, count: u64) {
+        if self.long.is_empty() {
+            self.long = vec![0; layout::PHASES * layout::LONG];
+        }
+        self.long[index] += count;
     }
 
     /// What came on top since an earlier reading.
@@ -295,6 +340,10 @@ impl Figures {
             *count = count.saturating_sub(earlier.statuses.get(status).copied().unwrap_or(0));
         }
         now.statuses.retain(|_, count| *count > 0);
+        now.long
+            .iter_mut()
+            .zip(&earlier.long)
+            .for_each(|(mine, before)| *mine = mine.saturating_sub(*before));
         now
     }
 }

@@ -25,6 +25,9 @@ pub enum ToFront {
     DrainWorker {
         /// Its number.
         worker: u64,
+        /// Why, in one word.
+        #[serde(default)]
+        reason: String,
     },
     /// The process of this worker has ended (after its link ended or will end).
     WorkerExited {
@@ -101,6 +104,8 @@ pub enum What {
     WorkerLeft,
     /// A worker ended although nobody wanted it to.
     WorkerCrashed,
+    /// A process of another server is not heard of any more.
+    WorkerGone,
     /// A reload began.
     ReloadBegun,
     /// New workers serve.
@@ -128,6 +133,7 @@ impl What {
             Self::WorkerFailed => "worker_failed",
             Self::WorkerLeft => "worker_left",
             Self::WorkerCrashed => "worker_crashed",
+            Self::WorkerGone => "worker_gone",
             Self::ReloadBegun => "reload_begun",
             Self::ReloadDone => "reload_done",
             Self::ReloadRefused => "reload_refused",

@@ -327,6 +327,9 @@ impl Groups {
             group.ask_switch_interval(py);
             if let Some(measure) = crate::measure::get() {
                 group.board = measure.interpreter(py, name, gil_mode, group.switch_interval());
+                if let Err(error) = group.application.watch_collections(py, group.board) {
+                    plain(Level::Error, "wsgi", None, &format!("Garbage collections: {}", error.summary()));
+                }
             }
         });
         group.memory.store(resident() - before, Ordering::Relaxed);

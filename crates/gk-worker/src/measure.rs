@@ -18,6 +18,7 @@ use gk_python::gil::{self, Exactness, Holder};
 use gk_python::{Attached, Interpreter};
 use gk_sys::clock;
 use gk_sys::words::SharedWords;
+use gk_telemetry::sample::Collection;
 use gk_telemetry::{Board, GilMode, Identity, Route, Wait};
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::metrics::Question;
@@ -72,6 +73,7 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
     if MEASURE.set(measure).is_ok() {
         gil::listen(waited);
         gk_wsgi::metrics::provide(answer);
+        gk_wsgi::metrics::provide_collected(collected);
     }
     Ok(())
 }
@@ -100,6 +102,13 @@ fn answer(question: Question) -> Option<String> {
         Question::Requests => Some(measure.request_metrics().to_string()),
         Question::Process => Some(measure.process_metrics().to_string()),
     }
+}
+
+/// A garbage collection is over.
+fn collected(group: u16, generation: u8, pause: u64, collected: u64, uncollectable: u64) {
+    let Some(measure) = MEASURE.get() else { return };
+    let start = (clock::epoch_micros() * 1000).saturating_sub(pause);
+    measure.board.collected(group, &Collection { start, pause, generation, collected, uncollectable });
 }
 
 /// What a request thread works on, as the word that waits are told of: its slot and its application group.

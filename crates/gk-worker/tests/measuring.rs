@@ -51,6 +51,13 @@ def application(environ, start_response):
         if environ["QUERY_STRING"]:
             mod_wsgi.start_recording_metrics()
         body = json.dumps([mod_wsgi.request_metrics(), mod_wsgi.process_metrics()]).encode()
+    elif path == "/collect":
+        import gc
+        rubbish = [[] for _ in range(1000)]
+        for one in rubbish:
+            one.append(one)
+        del one, rubbish
+        gc.collect()
     elif path == "/raise":
         raise ValueError("x")
     start_response("200 OK", [])
@@ -207,6 +214,25 @@ fn what_went_in_and_out_is_counted_and_failures_are_errors() {
         let total = sample.total();
         assert_eq!((total.requests, total.errors, total.statuses[&200], total.statuses[&500]), (2, 1, 1, 1));
         assert_eq!((sample.process_group.as_str(), sample.threads, sample.worker), ("app", 1, 1));
+    });
+}
+
+#[test]
+fn garbage_collections_are_told_of_by_interpreter() {
+    measured(1, "own", |front| {
+        let begun = gk_sys::clock::epoch_micros() * 1000;
+        (0..2).for_each(|_| assert_eq!(front.get("/collect").status, 200));
+        let sample = finished(front, 2);
+        let gc = |name: &str| sample.groups.iter().find(|group| group.name == name).map(|group| &group.gc);
+        let own = gc("own").unwrap();
+        assert!(own.collections[2] >= 2 && own.collected >= 2_000, "{own:?}");
+        assert!(own.pause > 0 && own.longest <= own.pause, "{own:?}");
+        let words = SharedWords::map(front.scoreboard.as_ref().unwrap()).unwrap();
+        let (collections, last) = Board::open(words).unwrap().collections(0);
+        let whole: Vec<_> =
+            collections.iter().filter(|one| one.generation == 2 && one.collected >= 1_000).collect();
+        assert!(whole.len() >= 2 && last >= 2, "{collections:?}");
+        assert!(whole.iter().all(|one| one.start >= begun - 1_000_000 && one.pause > 0), "{whole:?}");
     });
 }
 

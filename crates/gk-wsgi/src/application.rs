@@ -90,6 +90,7 @@ pub(crate) struct Runtime {
     pub(crate) living_threads: Kept,
     pub(crate) held_up: Kept,
     pub(crate) thread_names: Kept,
+    pub(crate) watch_collections: Kept,
 }
 
 macro_rules! names {
@@ -146,6 +147,7 @@ impl Application {
             event_callbacks: from("event_callbacks")?,
             watched_request: from("WatchedRequest")?,
             active_requests: from("active_requests")?,
+            watch_collections: from("watch_collections")?,
             end_threads: from("end_threads")?,
             end_functions: from("end_functions")?,
             living_threads: from("living_threads")?,
@@ -187,6 +189,11 @@ impl Application {
     /// `locale.setlocale(LC_ALL, name)`.
     pub fn locale<'p>(&self, py: Attached<'p>, name: &str) -> Result<(), PyError<'p>> {
         self.runtime.set_locale.bind(py).call(&[&py.str(name)?]).map(drop)
+    }
+
+    /// From now on, garbage collections are told of ([`crate::metrics::provide_collected`]), under that number.
+    pub fn watch_collections<'p>(&self, py: Attached<'p>, group: u16) -> Result<(), PyError<'p>> {
+        self.runtime.watch_collections.bind(py).call(&[&py.int(i64::from(group))?]).map(drop)
     }
 
     /// Tells the application's shutdown subscribers that the process ends.

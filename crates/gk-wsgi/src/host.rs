@@ -96,6 +96,10 @@ impl Class for Host {
             name: c"metrics",
             doc: c"metrics(question, /)\n--\n\n0: a window begins; 1: requests, 2: process, as JSON or None.",
         },
+        Method {
+            name: c"collected",
+            doc: c"collected(group, generation, nanoseconds, collected, uncollectable, /)\n--\n\nA garbage collection is over.",
+        },
     ];
 
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
@@ -132,6 +136,18 @@ impl Class for Host {
                     Some(json) => py.str(&json),
                     None => Ok(py.none()),
                 };
+            }
+            (8, [group, generation, pause, collected, uncollectable]) => {
+                let number = |object: &Object<'p>| object.index().map(|n| u64::try_from(n).unwrap_or(0));
+                let (group, generation) = (number(group)? as u16, number(generation)?.min(2) as u8);
+                metrics::collected(
+                    group,
+                    generation,
+                    number(pause)?,
+                    number(collected)?,
+                    number(uncollectable)?,
+                );
+                return Ok(py.none());
             }
             _ => {}
         }

@@ -16,11 +16,27 @@ pub enum Question {
 /// Answers with JSON; `None`: there is nothing to say.
 pub type Provider = fn(Question) -> Option<String>;
 
+/// Is told of a garbage collection: number of the application group, generation, nanoseconds, objects collected, objects that
+/// could not be.
+pub type Collected = fn(u16, u8, u64, u64, u64);
+
+static COLLECTED: OnceLock<Collected> = OnceLock::new();
 static PROVIDER: OnceLock<Provider> = OnceLock::new();
 
 /// Sets who answers, once per process. Without one every answer is `None`.
 pub fn provide(provider: Provider) {
     let _ = PROVIDER.set(provider);
+}
+
+/// Sets who is told of garbage collections, once per process.
+pub fn provide_collected(collected: Collected) {
+    let _ = COLLECTED.set(collected);
+}
+
+pub(crate) fn collected(group: u16, generation: u8, pause: u64, collected: u64, uncollectable: u64) {
+    if let Some(told) = COLLECTED.get() {
+        told(group, generation, pause, collected, uncollectable);
+    }
 }
 
 pub(crate) fn ask(question: Question) -> Option<String> {

@@ -332,6 +332,27 @@ def server_metrics():
     return None
 
 
+def watch_collections(group):
+    """From now on, garbage collections of this interpreter are told of, under the group's number on the scoreboard."""
+    import gc
+    from time import perf_counter_ns
+
+    report, began = host.collected, 0
+
+    def watch(phase, info):
+        nonlocal began
+        if phase == "start":
+            began = perf_counter_ns()
+        else:
+            report(group, info["generation"], perf_counter_ns() - began, info["collected"], info["uncollectable"])
+
+    gc.callbacks.append(watch)
+    collection_watchers.append(watch)
+
+
+collection_watchers = []
+
+
 def stopping(reason):
     """Tells the application that its process ends, while its interpreter is fully alive."""
     event = {"shutdown_reason": reason}
@@ -375,6 +396,13 @@ def end_functions():
             atexit._run_exitfuncs()
         finally:
             sys.unraisablehook = before
+    import gc
+
+    # What the end of the interpreter collects is no pause of anybody's.
+    while collection_watchers:
+        watch = collection_watchers.pop()
+        if watch in gc.callbacks:
+            gc.callbacks.remove(watch)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, Restricted):

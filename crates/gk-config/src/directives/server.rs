@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::measurements::AdminTls;
 use crate::site::Listen;
 use crate::token::Word;
 use crate::values;
@@ -53,6 +54,9 @@ pub const ROWS: &[Directive] = &[
         .default("511").doc("How many connections may wait in the kernel."),
     Directive::honoured("GilkeeperAdmin", "host:port|off", GLOBAL, ONE, admin)
         .default("127.0.0.1:8001").ours().doc("Where the dashboard, the metrics and the health checks are."),
+    Directive::honoured("GilkeeperAdminTLS", "certificate=file key=file [client-ca=file]", GLOBAL, Arity::options(2), admin_tls)
+        .ours().doc("Speaks TLS there. Files are in PEM form. With `client-ca`, who shows a certificate of these authorities needs no \
+            token; on a loopback address nobody does."),
     Directive::honoured("GilkeeperMaxConnections", "number", GLOBAL, ONE, max_connections)
         .default("0").ours().doc("Most connections at once; 0 is without bound."),
     Directive::honoured("GilkeeperBodyBufferSize", "bytes", GLOBAL, ONE, body_buffer_size)
@@ -272,6 +276,27 @@ fn admin(scope: &mut Scope, words: &[Word]) -> Applied {
         Some(text.clone())
     };
     scope.raw.admin = Some(place);
+    Ok(())
+}
+
+fn admin_tls(scope: &mut Scope, words: &[Word]) -> Applied {
+    let (mut certificate, mut key, mut client_authorities) = (None, None, None);
+    for word in words {
+        let place = match word.text.split_once('=') {
+            Some(("certificate", path)) if !path.is_empty() => (&mut certificate, path),
+            Some(("key", path)) if !path.is_empty() => (&mut key, path),
+            Some(("client-ca", path)) if !path.is_empty() => (&mut client_authorities, path),
+            _ => {
+                let message = "GilkeeperAdminTLS takes certificate=file, key=file and client-ca=file";
+                return Err(Complaint::error(format!("{message}, not `{}`", word.text)).at(word));
+            }
+        };
+        *place.0 = Some(scope.path(place.1));
+    }
+    let (Some(certificate), Some(key)) = (certificate, key) else {
+        return Err(Complaint::error("GilkeeperAdminTLS needs certificate= and key=").at(&words[0]));
+    };
+    scope.raw.measurements.admin_tls = Some(AdminTls { certificate, key, client_authorities });
     Ok(())
 }
 

@@ -1,19 +1,24 @@
-//! Metrics and telemetry.
+//! Metrics and telemetry: what is measured, and where it is sent.
 
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::measurements::{Datagrams, Otlp, Statsd};
 use crate::token::Word;
 use crate::values;
 
 const GLOBAL: Contexts = Contexts::GLOBAL;
 const AREA: &str = "telemetry";
+/// What the kernel has room for.
+const LONGEST_SOCKET: usize = 107;
 
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
-    Directive::honoured("WSGITelemetryService", "unix:/path [interval]", GLOBAL, Arity::between(1, 2), service)
-        .unbuilt(AREA).doc("Sends mod_wsgi's telemetry datagrams to a socket, every `interval` seconds (default 1, at least 0.5)."),
+    Directive::honoured("WSGITelemetryService", "unix:/path [interval=seconds]", GLOBAL, Arity::between(1, 2), service)
+        .doc("Sends mod_wsgi's telemetry datagrams to the socket of `mod_wsgi-telemetry` or of `gilkeeper telemetry serve`, every \
+            `interval` seconds (default 1, at least 0.5). A receiver that is missing or slow costs datagrams, which are counted, and \
+            nothing else."),
     Directive::honoured("WSGITelemetryOptions", "[+|-]option … | None | All", GLOBAL, Arity::at_least(1), options)
-        .default("None").unbuilt(AREA).doc("Optional captures: `CaptureUserAgent`."),
+        .default("None").unbuilt("what clients say of themselves is not on the scoreboard").doc("Optional captures: `CaptureUserAgent`."),
     Directive::honoured("WSGISlowRequests", "seconds", GLOBAL, Arity::exactly(1), slow)
         .default("0").doc("Requests whose application takes longer than this are kept, with what their time went to; while such a \
             request still runs, its Python stack is written to the error log once. 0 is off."),
@@ -22,18 +27,142 @@ pub const ROWS: &[Directive] = &[
             `/metrics` without figures of requests; it is there to see what measuring costs."),
     Directive::honoured("WSGIServerMetrics", "On|Off", GLOBAL, Arity::exactly(1), metrics)
         .default("Off").unbuilt(AREA).doc("Makes `mod_wsgi.server_metrics()` give data."),
+    Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
+        .ours().doc("Pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form, every `interval` \
+            seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may stand several times."),
+    Directive::honoured("GilkeeperStatsd", "host:port [interval=seconds] [prefix=name]", GLOBAL, Arity::options(1), statsd)
+        .ours().doc("Sends counters and gauges to a statsd by UDP, every `interval` seconds (default 10, at least 1). Names \
+            begin with `prefix` (default `gilkeeper`)."),
 ];
 
 fn service(scope: &mut Scope, words: &[Word]) -> Applied {
-    if words[0].text.strip_prefix("unix:").is_none_or(str::is_empty) {
+    let Some(path) = words[0].text.strip_prefix("unix:").filter(|path| !path.is_empty()) else {
         let message = format!("WSGITelemetryService takes unix:/path, not `{}`", words[0].text);
         return Err(Complaint::error(message).at(&words[0]));
+    };
+    let socket = scope.path(path);
+    if socket.as_os_str().len() > LONGEST_SOCKET {
+        let message = format!("the path of a socket has at most {LONGEST_SOCKET} bytes");
+        return Err(Complaint::error(message).at(&words[0]));
     }
-    if let Some(word) = words.get(1)
-        && values::seconds(scope.name, word, &word.text)? < 0.5
-    {
-        return Err(Complaint::error("the interval of WSGITelemetryService is 0.5 seconds or more").at(word));
+    let mut interval = 1.0;
+    if let Some(word) = words.get(1) {
+        let Some(text) = word.text.strip_prefix("interval=") else {
+            let message = format!("WSGITelemetryService takes interval=seconds here, not `{}`", word.text);
+            return Err(Complaint::error(message).at(word));
+        };
+        interval = values::seconds("interval=", word, text)?;
+        if interval < 0.5 {
+            return Err(
+                Complaint::error("the interval of WSGITelemetryService is 0.5 seconds or more").at(word)
+            );
+        }
     }
+    scope.raw.measurements.export.datagrams = Some(Datagrams { socket, interval });
+    Ok(())
+}
+
+/// `key=value` of a word.
+fn option(word: &Word) -> Result<(&str, &str), Complaint> {
+    let complaint =
+        || Complaint::error(format!("an option is written name=value, not `{}`", word.text)).at(word);
+    word.text.split_once('=').ok_or_else(complaint)
+}
+
+fn unknown(what: &str, word: &Word, name: &str, known: &[&str]) -> Complaint {
+    let complaint =
+        Complaint::error(format!("{what} has no option `{name}`, only {}", known.join(", "))).at(word);
+    match crate::nearest::nearest(name, known.iter().copied()) {
+        Some(near) => complaint.hint(format!("did you mean `{near}`?")),
+        None => complaint,
+    }
+}
+
+/// The interval of a push, in seconds.
+fn push_interval(word: &Word, text: &str) -> Result<f64, Complaint> {
+    match values::seconds("interval=", word, text)? {
+        seconds if seconds >= 1.0 => Ok(seconds),
+        _ => Err(Complaint::error("interval= is 1 second or more").at(word)),
+    }
+}
+
+/// Whether it is `HOST:PORT`, the host a name, an IPv4 address or an IPv6 one in brackets.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let sound = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    let host = bare.map_or_else(
+        || !host.is_empty() && host.chars().all(sound),
+        |bare| bare.parse::<std::net::Ipv6Addr>().is_ok(),
+    );
+    host && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+fn otlp(scope: &mut Scope, words: &[Word]) -> Applied {
+    let url = &words[0].text;
+    let wrong = |why: &str| {
+        Complaint::error(format!("GilkeeperOTLP takes http://host:port[/path], not `{url}`{why}"))
+    };
+    let Some(rest) = url.strip_prefix("http://") else {
+        let why = match url.starts_with("https:") {
+            true => "; TLS is a collector's on this machine or this network to add",
+            false => "",
+        };
+        return Err(wrong(why).at(&words[0]));
+    };
+    let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+    let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:4318") };
+    if !is_address(&authority) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong("").at(&words[0]));
+    }
+    let path = if path.is_empty() { "/v1/metrics".to_owned() } else { format!("/{path}") };
+    let mut otlp = Otlp { authority, path, interval: 10.0, headers: Vec::new() };
+    for word in &words[1..] {
+        match option(word)? {
+            ("interval", text) => otlp.interval = push_interval(word, text)?,
+            ("header", text) => {
+                let header = text.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
+                let token = |name: &str| {
+                    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+                };
+                match header
+                    .filter(|(name, value)| token(name) && value.bytes().all(|b| (0x20..0x7f).contains(&b)))
+                {
+                    Some((name, value)) => otlp.headers.push((name.to_owned(), value.to_owned())),
+                    None => {
+                        let message = format!("header= takes \"Name: value\", not `{text}`");
+                        return Err(Complaint::error(message).at(word));
+                    }
+                }
+            }
+            (name, _) => return Err(unknown("GilkeeperOTLP", word, name, &["interval", "header"])),
+        }
+    }
+    scope.raw.measurements.export.otlp = Some(otlp);
+    Ok(())
+}
+
+fn statsd(scope: &mut Scope, words: &[Word]) -> Applied {
+    let address = &words[0].text;
+    if !is_address(address) {
+        let message = format!("GilkeeperStatsd takes host:port, not `{address}`");
+        return Err(Complaint::error(message).at(&words[0]).hint("statsd listens on port 8125"));
+    }
+    let mut statsd = Statsd { address: address.clone(), interval: 10.0, prefix: "gilkeeper".into() };
+    for word in &words[1..] {
+        match option(word)? {
+            ("interval", text) => statsd.interval = push_interval(word, text)?,
+            ("prefix", text) if !text.is_empty() && !text.contains([':', '|', '@', '\n', ' ', '#']) => {
+                statsd.prefix = text.trim_end_matches('.').to_owned();
+            }
+            ("prefix", text) => {
+                let message = format!("prefix= takes a name without : | @ # and spaces, not `{text}`");
+                return Err(Complaint::error(message).at(word));
+            }
+            (name, _) => return Err(unknown("GilkeeperStatsd", word, name, &["interval", "prefix"])),
+        }
+    }
+    scope.raw.measurements.export.statsd = Some(statsd);
     Ok(())
 }
 
@@ -63,4 +192,53 @@ fn measurements(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn metrics(scope: &mut Scope, words: &[Word]) -> Applied {
     values::switch(scope.name, &words[0], &words[0].text).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::measurements::Export;
+    use crate::{Surroundings, load_text, source::Memory};
+
+    /// The exports of a line, or its complaint.
+    fn of(line: &str) -> Result<Export, String> {
+        let surroundings = Surroundings { directory: "/srv".into(), ..Surroundings::default() };
+        let loaded = load_text("test", line, &Memory::new(), &surroundings);
+        match loaded.site {
+            Some(site) => Ok(site.measurements.export),
+            None => Err(loaded.diagnostics.iter().map(|one| one.message.clone()).collect()),
+        }
+    }
+
+    #[test]
+    fn receivers_are_named() {
+        let one = of("WSGITelemetryService unix:/run/t.sock interval=2.5").unwrap().datagrams.unwrap();
+        assert_eq!((one.socket.to_str(), one.interval), (Some("/run/t.sock"), 2.5));
+        let otlp =
+            of("GilkeeperOTLP http://collector interval=5 header=\"X-Key: a b\"").unwrap().otlp.unwrap();
+        assert_eq!((otlp.authority.as_str(), otlp.path.as_str()), ("collector:4318", "/v1/metrics"));
+        assert_eq!(otlp.headers, [("X-Key".to_owned(), "a b".to_owned())]);
+        assert_eq!(of("GilkeeperOTLP http://[::1]:9/x/y").unwrap().otlp.unwrap().path, "/x/y");
+        let statsd = of("GilkeeperStatsd 127.0.0.1:8125 prefix=shop.").unwrap().statsd.unwrap();
+        assert_eq!((statsd.prefix.as_str(), statsd.interval), ("shop", 10.0));
+        assert!(!of("").unwrap().any());
+    }
+
+    #[test]
+    fn refusals_say_what_is_expected() {
+        for (line, says) in [
+            ("WSGITelemetryService tcp:1", "takes unix:/path"),
+            ("WSGITelemetryService unix:/x 2", "takes interval=seconds here"),
+            ("WSGITelemetryService unix:/x interval=0.1", "0.5 seconds or more"),
+            ("GilkeeperOTLP https://x", "TLS is a collector's"),
+            ("GilkeeperOTLP http://x intervall=3", "no option `intervall`"),
+            ("GilkeeperOTLP http://x header=bad", "header= takes"),
+            ("GilkeeperStatsd 8125", "takes host:port"),
+            ("GilkeeperStatsd a:1 interval=0", "1 second or more"),
+        ] {
+            let said = of(line).unwrap_err();
+            assert!(said.contains(says), "{line}: {said}");
+        }
+        let long = format!("WSGITelemetryService unix:/{}", "x".repeat(120));
+        assert!(of(&long).unwrap_err().contains("at most 107 bytes"));
+    }
 }

@@ -133,6 +133,11 @@ fn server(text: &mut Text, o: &ServeOptions) -> Result<(), String> {
         }
         text.line("GilkeeperAdmin", &[admin]);
     }
+    if let Some(service) = &o.telemetry_service {
+        let interval = seconds("--telemetry-interval", &o.telemetry_interval)?.unwrap_or("1");
+        text.line("WSGITelemetryService", &[service, &format!("interval={interval}")]);
+    }
+    text.given("WSGISlowRequests", seconds("--slow-requests", &o.slow_requests)?);
     if let Some(seconds) = seconds("--socket-timeout", &o.socket_timeout)?.filter(|s| *s != "0") {
         text.line("Timeout", &[seconds]);
     }

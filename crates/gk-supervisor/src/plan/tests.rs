@@ -170,7 +170,7 @@ fn words(action: &Action) -> Option<String> {
             format!("spawn {worker} {group} c{configuration} g{generation}")
         }
         Action::Link { worker, .. } => format!("link {worker}"),
-        Action::ToFront(ToFront::DrainWorker { worker }) => format!("drain {worker}"),
+        Action::ToFront(ToFront::DrainWorker { worker, .. }) => format!("drain {worker}"),
         Action::ToFront(ToFront::WorkerExited { worker, .. }) => format!("gone {worker}"),
         Action::ToFront(ToFront::Stop { timeout }) => format!("front stop {timeout}"),
         Action::ToFront(other) => format!("front {other:?}"),

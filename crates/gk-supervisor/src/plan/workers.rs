@@ -273,12 +273,12 @@ impl Plan {
         }
         handle.state = State::Leaving;
         handle.deadline = window.map(|w| now + w + SLACK);
-        let linked = handle.linked;
+        let (linked, reason) = (handle.linked, handle.reason.clone().unwrap_or_else(|| reason.to_owned()));
         if linked && self.front.listens() {
-            self.out.push(Action::ToFront(ToFront::DrainWorker { worker }));
+            self.out.push(Action::ToFront(ToFront::DrainWorker { worker, reason: reason.clone() }));
         }
         let timeout = window.map_or(0.0, |w| w.as_secs_f64());
-        let message = ToWorker::Leave { reason: reason.to_owned(), timeout };
+        let message = ToWorker::Leave { reason, timeout };
         self.out.push(Action::ToWorker { worker, message });
     }
 

@@ -2,8 +2,7 @@
 
 use super::Measure;
 use gk_sys::{clock, usage};
-use gk_telemetry::Histogram;
-use gk_telemetry::histogram::edges;
+use gk_telemetry::datagram::phases;
 use gk_telemetry::sample::{Figures, SlotSample, WorkerSample};
 use serde_json::{Map, Value, json};
 use std::sync::{Mutex, PoisonError};
@@ -139,7 +138,7 @@ fn between(before: &Moment, now: &Moment) -> Value {
         "memory_max_rss": usage.max_resident,
     });
     if let Value::Object(keys) = &mut value {
-        phases(keys, &figures);
+        put_phases(keys, &figures);
         for class in 1..=5u16 {
             let within = |status: u16| if status == 0 { class == 5 } else { status / 100 == class };
             let count: u64 = figures.statuses.iter().filter(|(s, _)| within(**s)).map(|(_, n)| n).sum();
@@ -150,38 +149,15 @@ fn between(before: &Moment, now: &Moment) -> Value {
 }
 
 /// The eight phases: mean, least, greatest, buckets.
-fn phases(keys: &mut Map<String, Value>, figures: &Figures) {
+fn put_phases(keys: &mut Map<String, Value>, figures: &Figures) {
     let n = figures.requests;
-    let phases = [
-        ("server_time", figures.server, None),
-        ("queue_time", figures.queue.sum, Some(&figures.queue)),
-        ("daemon_time", figures.daemon, None),
-        ("application_time", figures.application_time.sum, Some(&figures.application_time)),
-        ("request_time", figures.response.sum, Some(&figures.response)),
-        ("gil_wait_time", figures.gil_wait.sum, Some(&figures.gil_wait)),
-        ("input_read_time", figures.input, None),
-        ("output_write_time", figures.output, None),
-    ];
-    for (name, sum, histogram) in phases {
-        keys.insert(name.to_owned(), mean(sum, n).into());
-        let filled = |pick: fn(&Histogram) -> Option<u64>| histogram.and_then(pick).map(|ns| ns / 1000);
-        keys.insert(format!("{name}_min_us"), filled(|h| h.filled().next().map(|(b, _)| edges(b).0)).into());
-        keys.insert(format!("{name}_max_us"), filled(|h| h.filled().last().map(|(b, _)| edges(b).1)).into());
-        keys.insert(format!("{name}_buckets"), histogram.map_or_else(|| vec![0; 65], octaves).into());
+    for (name, phase) in phases::NAMES.into_iter().zip(phases::of(figures)) {
+        let micros = |ns: u64| (n > 0).then_some(ns / 1000);
+        keys.insert(name.to_owned(), mean(phase.sum, n).into());
+        keys.insert(format!("{name}_min_us"), micros(phase.least).into());
+        keys.insert(format!("{name}_max_us"), micros(phase.greatest).into());
+        keys.insert(format!("{name}_buckets"), phase.buckets.to_vec().into());
     }
-}
-
-/// mod_wsgi's buckets: 16 doublings from 1 ms in four steps each, and what is longer.
-fn octaves(histogram: &Histogram) -> Vec<u64> {
-    let mut buckets = vec![0; 65];
-    for (bucket, count) in histogram.filled() {
-        let (from, to) = edges(bucket);
-        let ms = (from / 2 + to / 2) as f64 / 1e6;
-        let octave = ms.max(1.0).log2().floor().min(16.0);
-        let step = ((ms.max(1.0) / octave.exp2() - 1.0) * 4.0).floor().clamp(0.0, 3.0);
-        buckets[((octave * 4.0 + step) as usize).min(64)] += count;
-    }
-    buckets
 }
 
 fn mean(sum: u64, count: u64) -> f64 {
@@ -190,20 +166,4 @@ fn mean(sum: u64, count: u64) -> f64 {
 
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_are_those_of_mod_wsgi() {
-        let cases = [(100_u64, 0), (1_200, 0), (1_300, 1), (2_100, 4), (3_100, 6), (70_000_000, 64)];
-        for (micros, expected) in cases {
-            let mut histogram = Histogram::default();
-            histogram.record(micros * 1000);
-            let at = octaves(&histogram).iter().position(|count| *count > 0);
-            assert_eq!(at, Some(expected), "{micros} µs");
-        }
-    }
 }

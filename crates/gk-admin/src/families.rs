@@ -1,0 +1,330 @@
+//! What there is to export of the hub, in one form for all exports: families of counters, gauges and histograms, each with its
+//! labels. The names are a contract: docs/reference/metrics.md.
+
+use crate::hub::Hub;
+use gk_telemetry::Histogram;
+use gk_telemetry::sample::WorkerSample;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Upper edges of the histograms in seconds, as they are written.
+pub const EDGES: [(&str, f64); 18] = [
+    ("0.0001", 1e-4),
+    ("0.00025", 2.5e-4),
+    ("0.0005", 5e-4),
+    ("0.001", 1e-3),
+    ("0.0025", 2.5e-3),
+    ("0.005", 5e-3),
+    ("0.01", 1e-2),
+    ("0.025", 2.5e-2),
+    ("0.05", 5e-2),
+    ("0.1", 0.1),
+    ("0.25", 0.25),
+    ("0.5", 0.5),
+    ("1.0", 1.0),
+    ("2.5", 2.5),
+    ("5.0", 5.0),
+    ("10.0", 10.0),
+    ("30.0", 30.0),
+    ("60.0", 60.0),
+];
+
+/// What a family counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Grows.
+    Counter,
+    /// Is what it is now.
+    Gauge,
+    /// Durations in seconds, growing.
+    Histogram,
+}
+
+/// Values under one name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// What it counts.
+    pub form: Form,
+    /// What it means.
+    pub help: &'static str,
+    /// The values with their labels.
+    pub points: Vec<Point>,
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Names and values.
+    pub labels: Vec<(&'static str, String)>,
+    /// The value.
+    pub value: Value,
+}
+
+/// A number, or a histogram.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Value {
+    Number(f64),
+    Histogram(Histogram),
+}
+
+/// All families.
+#[derive(Debug, Default)]
+pub struct Families(pub Vec<Family>);
+
+impl Families {
+    /// Of the hub now.
+    pub fn of(hub: &Hub) -> Self {
+        let mut all = Self::default();
+        requests(&mut all, hub);
+        processes(&mut all, hub);
+        front(&mut all, hub);
+        all
+    }
+
+    fn family(&mut self, name: &'static str, form: &str, help: &'static str) {
+        let form = match form {
+            "counter" => Form::Counter,
+            "gauge" => Form::Gauge,
+            _ => Form::Histogram,
+        };
+        self.0.push(Family { name, form, help, points: Vec::new() });
+    }
+
+    /// Adds a value to the last family.
+    fn line(&mut self, labels: &[(&'static str, &str)], value: f64) {
+        self.put(labels, Value::Number(value));
+    }
+
+    fn histogram(&mut self, labels: &[(&'static str, &str)], histogram: &Histogram) {
+        self.put(labels, Value::Histogram(histogram.clone()));
+    }
+
+    fn put(&mut self, labels: &[(&'static str, &str)], value: Value) {
+        let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        if let Some(family) = self.0.last_mut() {
+            family.points.push(Point { labels, value });
+        }
+    }
+}
+
+fn requests(page: &mut Families, hub: &Hub) {
+    let totals = hub.totals();
+    let labels = |key: &'_ (String, String)| -> [(&'static str, String); 2] {
+        [("process_group", key.0.clone()), ("application_group", key.1.clone())]
+    };
+    page.family("gilkeeper_requests_total", "counter", "Requests finished by a worker, by status code.");
+    for (key, figures) in &totals {
+        for (code, count) in &figures.statuses {
+            let code = if *code == 0 { "none".to_owned() } else { code.to_string() };
+            let labels = [
+                ("process_group", key.0.as_str()),
+                ("application_group", key.1.as_str()),
+                ("code", code.as_str()),
+            ];
+            page.line(&labels, *count as f64);
+        }
+    }
+    type Get = fn(&gk_telemetry::sample::Figures) -> &Histogram;
+    let histograms: [(&str, &str, Get); 7] = [
+        ("gilkeeper_request_seconds", "From the request's arrival to the end of the application.", |f| {
+            &f.response
+        }),
+        ("gilkeeper_queue_seconds", "In the process group's queue.", |f| &f.queue),
+        ("gilkeeper_application_seconds", "Inside the application.", |f| &f.application_time),
+        ("gilkeeper_request_cpu_seconds", "On CPU, by the request thread's clock.", |f| &f.cpu),
+        (
+            "gilkeeper_request_gil_wait_seconds",
+            "Waiting for the GIL, all waits of a request together.",
+            |f| &f.gil_wait,
+        ),
+        ("gilkeeper_request_blocked_seconds", "Neither on CPU nor waiting for GIL or CPU.", |f| &f.blocked),
+        ("gilkeeper_gil_single_wait_seconds", "One wait for the GIL.", |f| &f.single_wait),
+    ];
+    for (name, help, get) in histograms {
+        page.family(name, "histogram", help);
+        for (key, figures) in &totals {
+            let [a, b] = labels(key);
+            page.histogram(&[(a.0, &a.1), (b.0, &b.1)], get(figures));
+        }
+    }
+    page.family(
+        "gilkeeper_gil_wait_seconds_total",
+        "counter",
+        "Request threads' waiting for the GIL, by where they waited.",
+    );
+    for (key, figures) in &totals {
+        let [a, b] = labels(key);
+        for (site, ns) in [("application", figures.gil_application), ("server", figures.gil_server)] {
+            let labels = [(a.0, a.1.as_str()), (b.0, b.1.as_str()), ("site", site)];
+            page.line(&labels, ns as f64 / 1e9);
+        }
+    }
+    type Count = fn(&gk_telemetry::sample::Figures) -> f64;
+    let counters: [(&str, &str, Count); 5] = [
+        ("gilkeeper_gil_waits_total", "Request threads' waits for the GIL.", |f| f.waits as f64),
+        ("gilkeeper_request_errors_total", "Requests whose application failed.", |f| f.errors as f64),
+        ("gilkeeper_request_runnable_seconds_total", "Runnable without running, outside the waits.", |f| {
+            f.runnable as f64 / 1e9
+        }),
+        ("gilkeeper_request_body_bytes_total", "Body bytes that applications read.", |f| f.bytes_in as f64),
+        ("gilkeeper_response_body_bytes_total", "Body bytes that applications gave.", |f| f.bytes_out as f64),
+    ];
+    for (name, help, get) in counters {
+        page.family(name, "counter", help);
+        for (key, figures) in &totals {
+            let [a, b] = labels(key);
+            page.line(&[(a.0, &a.1), (b.0, &b.1)], get(figures));
+        }
+    }
+}
+
+fn processes(page: &mut Families, hub: &Hub) {
+    let living: Vec<_> = hub.workers.values().filter(|worker| worker.gone.is_none()).collect();
+    type Used = fn(&gk_sys::accounting::Used) -> f64;
+    let of_process: [(&str, &str, &str, Used); 4] = [
+        ("gilkeeper_process_cpu_seconds_total", "counter", "User and system CPU time of a worker.", |u| {
+            u.cpu
+        }),
+        ("gilkeeper_process_resident_memory_bytes", "gauge", "Resident memory of a worker.", |u| {
+            u.resident as f64
+        }),
+        (
+            "gilkeeper_process_context_switches_total",
+            "counter",
+            "Context switches of a worker's threads.",
+            |u| u.switches as f64,
+        ),
+        (
+            "gilkeeper_process_run_delay_seconds_total",
+            "counter",
+            "Time a worker's threads were runnable without running.",
+            |u| u.run_delay,
+        ),
+    ];
+    for (name, kind, help, get) in of_process {
+        page.family(name, kind, help);
+        for worker in &living {
+            let pid = worker.name.clone();
+            let labels = [("process_group", worker.link.process_group.as_str()), ("pid", &pid)];
+            page.line(&labels, get(&worker.used));
+        }
+    }
+    type Gauge = fn(&WorkerSample) -> f64;
+    let gauges: [(&str, &str, Gauge); 6] = [
+        ("gilkeeper_threads", "Request threads.", |s| f64::from(s.threads)),
+        ("gilkeeper_threads_busy", "Request threads that serve a request.", |s| {
+            s.slots.iter().filter(|slot| slot.request.is_some()).count() as f64
+        }),
+        ("gilkeeper_gil_enabled", "1 where a GIL is in force, 0 without one.", |s| {
+            f64::from(u8::from(s.gil_enabled))
+        }),
+        ("gilkeeper_gil_wait_exact", "1 where GIL waits are exact, 0 where they are a lower bound.", |s| {
+            f64::from(u8::from(s.exact))
+        }),
+        (
+            "gilkeeper_switch_interval_seconds",
+            "The main interpreter's switch interval, 0 without a GIL.",
+            |s| s.switch_interval as f64 / 1e9,
+        ),
+        ("gilkeeper_interpreters", "Application groups that have an interpreter.", |s| s.groups.len() as f64),
+    ];
+    for (name, help, get) in gauges {
+        page.family(name, "gauge", help);
+        for worker in &living {
+            let Some(sample) = &worker.sample else { continue };
+            let pid = worker.name.clone();
+            let labels = [("process_group", worker.link.process_group.as_str()), ("pid", &pid)];
+            page.line(&labels, get(sample));
+        }
+    }
+    page.family("gilkeeper_gc_pause_seconds_total", "counter", "Garbage collection pauses.");
+    for worker in &living {
+        let pid = worker.name.clone();
+        for group in worker.sample.iter().flat_map(|sample| &sample.groups) {
+            let labels = [
+                ("process_group", worker.link.process_group.as_str()),
+                ("pid", &pid),
+                ("application_group", group.name.as_str()),
+            ];
+            page.line(&labels, group.gc.pause as f64 / 1e9);
+        }
+    }
+    page.family("gilkeeper_worker_restarts_total", "counter", "Ends of worker processes, by reason.");
+    for ((group, reason), count) in hub.events.restarts() {
+        let labels = [("process_group", group.as_str()), ("reason", reason)];
+        page.line(&labels, *count as f64);
+    }
+}
+
+fn front(page: &mut Families, hub: &Hub) {
+    let figures = hub.feed.figures();
+    page.family("gilkeeper_queue_length", "gauge", "Requests that wait for a worker.");
+    for (group, queued) in &figures.status.queued {
+        page.line(&[("process_group", group)], *queued as f64);
+    }
+    page.family("gilkeeper_connections", "gauge", "Open client connections.");
+    page.line(&[], figures.status.connections as f64);
+    page.family(
+        "gilkeeper_front_requests_total",
+        "counter",
+        "Requests answered by the front, its own answers included.",
+    );
+    page.line(&[], figures.status.requests as f64);
+    page.family("gilkeeper_ready", "gauge", "1 when every process group has a worker that takes requests.");
+    page.line(&[], f64::from(u8::from(figures.ready)));
+    page.family("gilkeeper_generation", "gauge", "Counts up with each reload.");
+    page.line(&[], figures.generation as f64);
+    page.family("gilkeeper_cpus", "gauge", "CPUs that may be used.");
+    page.line(&[], hub.limits.cpus);
+    if let Some((count, seconds)) = hub.limits.throttled {
+        page.family(
+            "gilkeeper_throttled_periods_total",
+            "counter",
+            "Periods in which the control group was held back.",
+        );
+        page.line(&[], count as f64);
+        page.family(
+            "gilkeeper_throttled_seconds_total",
+            "counter",
+            "Time for which the control group was held back.",
+        );
+        page.line(&[], seconds);
+    }
+    if let Some(counts) = &hub.sent.datagrams {
+        let name = "gilkeeper_telemetry_datagrams_total";
+        page.family(name, "counter", "mod_wsgi's telemetry datagrams, by what became of them.");
+        page.line(&[("outcome", "sent")], counts.sent.load(Relaxed) as f64);
+        page.line(&[("outcome", "dropped")], counts.dropped.load(Relaxed) as f64);
+    }
+    if let Some(pushes) = &hub.sent.otlp {
+        let name = "gilkeeper_otlp_pushes_total";
+        page.family(name, "counter", "Pushes of metrics by OTLP, by what became of them.");
+        page.line(&[("outcome", "sent")], pushes.sent.load(Relaxed) as f64);
+        page.line(&[("outcome", "failed")], pushes.failed.load(Relaxed) as f64);
+    }
+    if let Some(packets) = &hub.sent.statsd {
+        let name = "gilkeeper_statsd_packets_total";
+        page.family(name, "counter", "Packets for statsd, by what became of them.");
+        page.line(&[("outcome", "sent")], packets.sent.load(Relaxed) as f64);
+        page.line(&[("outcome", "failed")], packets.failed.load(Relaxed) as f64);
+    }
+    if hub.listens {
+        let intake = &hub.fleet.intake;
+        let name = "gilkeeper_received_datagrams_total";
+        page.family(name, "counter", "Telemetry datagrams of other servers, by what became of them.");
+        for (outcome, count) in
+            [("read", intake.datagrams), ("refused", intake.refused), ("lost", intake.lost)]
+        {
+            page.line(&[("outcome", outcome)], count as f64);
+        }
+        let name = "gilkeeper_received_pushes_total";
+        page.family(name, "counter", "OTLP requests of other servers, by what became of them.");
+        for (outcome, count) in [("read", intake.pushes), ("refused", intake.pushes_refused)] {
+            page.line(&[("outcome", outcome)], count as f64);
+        }
+    }
+    page.family("gilkeeper_build_info", "gauge", "Always 1; the version is a label.");
+    page.line(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+}

@@ -1,0 +1,217 @@
+//! `GilkeeperOTLP`: the metrics of `/metrics` pushed to an OpenTelemetry collector, as OTLP over HTTP in protobuf form. What
+//! cannot be pushed is counted and forgotten: the next push has all counters again.
+
+use crate::families::{EDGES, Families, Form, Value};
+use crate::note;
+use bytes::Bytes;
+use gk_config::measurements::Otlp;
+use gk_telemetry::Histogram;
+use gk_wire::log::Level;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point;
+use opentelemetry_proto::tonic::metrics::v1::{
+    AggregationTemporality, Gauge, Histogram as OtlpHistogram, HistogramDataPoint, Metric, NumberDataPoint,
+    ResourceMetrics, ScopeMetrics, Sum,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// How long one push may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are read.
+const ANSWER: usize = 64 * 1024;
+
+/// How many pushes arrived and how many did not.
+#[derive(Debug, Default)]
+pub struct Pushes {
+    /// Taken by the receiver.
+    pub sent: AtomicU64,
+    /// Refused, or nobody was there.
+    pub failed: AtomicU64,
+    failing: AtomicBool,
+}
+
+/// Who pushes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// `host.name`.
+    pub host: String,
+    /// `service.instance.id`: the server root, of which there is one for each server on a host.
+    pub instance: String,
+    /// Epoch nanoseconds: counting began.
+    pub started: u64,
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    let value = AnyValue { value: Some(Any::StringValue(value.to_owned())) };
+    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
+}
+
+/// The families as an OTLP message. `now`: epoch nanoseconds.
+pub fn message(families: &Families, identity: &Identity, now: u64) -> ExportMetricsServiceRequest {
+    let metrics = families.0.iter().filter(|family| !family.points.is_empty()).map(|family| {
+        let cumulative = AggregationTemporality::Cumulative as i32;
+        let data = match family.form {
+            Form::Counter => Data::Sum(Sum {
+                data_points: numbers(family, identity.started, now),
+                aggregation_temporality: cumulative,
+                is_monotonic: true,
+            }),
+            Form::Gauge => Data::Gauge(Gauge { data_points: numbers(family, 0, now) }),
+            Form::Histogram => Data::Histogram(OtlpHistogram {
+                data_points: histograms(family, identity.started, now),
+                aggregation_temporality: cumulative,
+            }),
+        };
+        let unit = match family.name {
+            name if name.contains("seconds") => "s",
+            name if name.contains("bytes") => "By",
+            _ => "1",
+        };
+        Metric {
+            name: family.name.to_owned(),
+            description: family.help.to_owned(),
+            unit: unit.to_owned(),
+            data: Some(data),
+            ..Metric::default()
+        }
+    });
+    let version = env!("CARGO_PKG_VERSION");
+    let scope = InstrumentationScope {
+        name: "gilkeeper".to_owned(),
+        version: version.to_owned(),
+        ..InstrumentationScope::default()
+    };
+    let scope_metrics =
+        vec![ScopeMetrics { scope: Some(scope), metrics: metrics.collect(), ..ScopeMetrics::default() }];
+    let attributes = vec![
+        text("service.name", "gilkeeper"),
+        text("service.version", version),
+        text("service.instance.id", &identity.instance),
+        text("host.name", &identity.host),
+    ];
+    let resource = Resource { attributes, ..Resource::default() };
+    ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics {
+            resource: Some(resource),
+            scope_metrics,
+            ..ResourceMetrics::default()
+        }],
+    }
+}
+
+fn attributes(labels: &[(&'static str, String)]) -> Vec<KeyValue> {
+    labels.iter().map(|(name, value)| text(name, value)).collect()
+}
+
+fn numbers(family: &crate::families::Family, started: u64, now: u64) -> Vec<NumberDataPoint> {
+    let point = |point: &crate::families::Point| match &point.value {
+        Value::Number(number) => Some(NumberDataPoint {
+            attributes: attributes(&point.labels),
+            start_time_unix_nano: started,
+            time_unix_nano: now,
+            value: Some(number_data_point::Value::AsDouble(*number)),
+            ..NumberDataPoint::default()
+        }),
+        Value::Histogram(_) => None,
+    };
+    family.points.iter().filter_map(point).collect()
+}
+
+fn histograms(family: &crate::families::Family, started: u64, now: u64) -> Vec<HistogramDataPoint> {
+    let point = |point: &crate::families::Point| match &point.value {
+        Value::Histogram(histogram) => Some(HistogramDataPoint {
+            attributes: attributes(&point.labels),
+            start_time_unix_nano: started,
+            time_unix_nano: now,
+            count: histogram.count(),
+            sum: Some(histogram.sum as f64 / 1e9),
+            bucket_counts: bucket_counts(histogram),
+            explicit_bounds: EDGES.iter().map(|(_, edge)| *edge).collect(),
+            ..HistogramDataPoint::default()
+        }),
+        Value::Number(_) => None,
+    };
+    family.points.iter().filter_map(point).collect()
+}
+
+/// Counts between the edges: unlike Prometheus' they do not add up from bucket to bucket.
+fn bucket_counts(histogram: &Histogram) -> Vec<u64> {
+    let mut below = 0;
+    let mut counts: Vec<u64> = EDGES
+        .iter()
+        .map(|(_, seconds)| {
+            let at_most = histogram.at_most((seconds * 1e9) as u64);
+            at_most - std::mem::replace(&mut below, at_most)
+        })
+        .collect();
+    counts.push(histogram.count() - below);
+    counts
+}
+
+/// Pushes once.
+pub async fn push(wanted: &Otlp, message: &ExportMetricsServiceRequest, pushes: &Pushes) {
+    let body = Bytes::from(message.encode_to_vec());
+    let outcome = tokio::time::timeout(PATIENCE, post(wanted, body)).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+    match outcome {
+        Ok(()) => {
+            pushes.sent.fetch_add(1, Relaxed);
+            if pushes.failing.swap(false, Relaxed) {
+                note(
+                    Level::Notice,
+                    &format!("http://{}{} takes metrics again", wanted.authority, wanted.path),
+                );
+            }
+        }
+        Err(why) => {
+            pushes.failed.fetch_add(1, Relaxed);
+            if !pushes.failing.swap(true, Relaxed) {
+                let text = format!(
+                    "metrics cannot be pushed to http://{}{}: {why}; this is tried again at each interval",
+                    wanted.authority, wanted.path
+                );
+                note(Level::Warn, &text);
+            }
+        }
+    }
+}
+
+async fn post(wanted: &Otlp, body: Bytes) -> Result<(), String> {
+    let stream = TcpStream::connect(&wanted.authority).await.map_err(|why| why.to_string())?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|why| why.to_string())?;
+    let connection = tokio::spawn(connection);
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(&wanted.path)
+        .header(HOST, &wanted.authority)
+        .header(CONTENT_TYPE, "application/x-protobuf")
+        .header(USER_AGENT, concat!("gilkeeper/", env!("CARGO_PKG_VERSION")));
+    for (name, value) in &wanted.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::new(body)).map_err(|why| why.to_string())?;
+    let answer = sender.send_request(request).await.map_err(|why| why.to_string())?;
+    let status = answer.status();
+    // What a refusal says of its reason is worth a log line.
+    let said = Limited::new(answer.into_body(), ANSWER).collect().await;
+    connection.abort();
+    if status.is_success() {
+        return Ok(());
+    }
+    let said = said.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
+    let said =
+        said.lines().next().unwrap_or("").chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    Err(format!("the answer was {status} {said}").trim_end().to_owned())
+}

@@ -1,0 +1,207 @@
+//! The admin thread: turns the hub once a second, hands what it gave to the streams, the history and the exports, and serves
+//! the pages where there is a socket for them.
+
+use crate::emitter::Emitter;
+use crate::families::Families;
+use crate::feed::Feed;
+use crate::guard::{Guard, TOKEN_FILE};
+use crate::history::History;
+use crate::hub::Hub;
+use crate::otlp::{self, Identity, Pushes};
+use crate::outbox::Outbox;
+use crate::server::{Shared, serve};
+use crate::statsd::{self, Packets};
+use crate::{note, rows, tls};
+use gk_config::measurements::{Measurements, Otlp, Statsd};
+use gk_wire::log::Level;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// How long the last datagrams of a server that ends may take.
+const LAST: Duration = Duration::from_millis(300);
+
+/// What the admin thread is started from.
+pub struct Options {
+    /// The pages' listening socket; without one there are none.
+    pub socket: Option<OwnedFd>,
+    /// Directory of the database and the token.
+    pub server_root: PathBuf,
+    /// Where figures are sent, and the pages' TLS.
+    pub measurements: Measurements,
+}
+
+/// Starts the thread.
+pub fn start(options: Options) -> Result<Feed, String> {
+    let failed = |error: std::io::Error| format!("the admin pages cannot be served: {error}");
+    let Options { socket, server_root, measurements } = options;
+    let listener = match socket {
+        Some(socket) => {
+            rustix::io::ioctl_fionbio(&socket, true).map_err(|error| failed(error.into()))?;
+            Some(std::net::TcpListener::from(socket))
+        }
+        None => None,
+    };
+    let tls = measurements.admin_tls.as_ref().map(tls::configuration).transpose()?;
+    let guard = match &listener {
+        Some(listener) => {
+            let address = listener.local_addr().map_err(failed)?.to_string();
+            let guard = Guard::new(&address, &server_root).map_err(failed)?;
+            if matches!(guard, Guard::Token(_)) {
+                let file = server_root.join(TOKEN_FILE);
+                let text = format!("the admin pages on {address} ask for the token in {}", file.display());
+                note(Level::Notice, &text);
+            }
+            guard
+        }
+        None => Guard::Loopback,
+    };
+    let (feed, news) = Feed::new();
+    // Without pages nobody asks for the past.
+    let history = listener.as_ref().map(|_| History::start(&server_root)).transpose().map_err(failed)?;
+    let hub = Mutex::new(Hub::new(feed.clone(), news));
+    let shared = Arc::new(Shared { hub, history, guard, readers: Mutex::default() });
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
+    let woken = feed.clone();
+    let body = move || {
+        runtime.block_on(async {
+            let exports = Exports::start(&measurements, &server_root, &shared);
+            if let Some(listener) = listener {
+                tokio::spawn(serve(listener, tls, Arc::clone(&shared)));
+            }
+            turn(shared, woken, exports).await;
+        });
+    };
+    std::thread::Builder::new().name("admin".into()).spawn(body).map_err(failed)?;
+    Ok(feed)
+}
+
+/// What figures are sent to.
+#[derive(Clone, Default)]
+pub(crate) struct Exports {
+    emitter: Option<(Arc<Mutex<Emitter>>, Outbox)>,
+}
+
+impl Exports {
+    fn start(measurements: &Measurements, server_root: &Path, shared: &Arc<Shared>) -> Self {
+        let mut exports = Self::default();
+        if let Some(wanted) = &measurements.export.datagrams {
+            let outbox = Outbox::open(&wanted.socket);
+            shared.hub().sent.datagrams = Some(outbox.counts());
+            let emitter = Emitter::new(wanted, measurements.slow_requests, outbox.clone());
+            let emitter = Arc::new(Mutex::new(emitter));
+            tokio::spawn(tell(Arc::clone(&emitter), Arc::clone(shared), wanted.interval));
+            exports.emitter = Some((emitter, outbox));
+        }
+        if let Some(wanted) = &measurements.export.otlp {
+            let pushes = Arc::new(Pushes::default());
+            shared.hub().sent.otlp = Some(Arc::clone(&pushes));
+            let identity = Identity {
+                host: crate::hostname(),
+                instance: server_root.display().to_string(),
+                started: gk_sys::clock::epoch_micros() * 1000,
+            };
+            tokio::spawn(push_otlp(wanted.clone(), identity, pushes, Arc::clone(shared)));
+        }
+        if let Some(wanted) = &measurements.export.statsd {
+            let packets = Arc::new(Packets::default());
+            shared.hub().sent.statsd = Some(Arc::clone(&packets));
+            tokio::spawn(send_statsd(wanted.clone(), packets, Arc::clone(shared)));
+        }
+        exports
+    }
+}
+
+fn locked(emitter: &Mutex<Emitter>) -> std::sync::MutexGuard<'_, Emitter> {
+    emitter.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn every(seconds: f64) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(Duration::from_secs_f64(seconds.clamp(0.1, 86_400.0)));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Sends mod_wsgi's datagrams at their interval.
+async fn tell(emitter: Arc<Mutex<Emitter>>, shared: Arc<Shared>, seconds: f64) {
+    let mut interval = every(seconds);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        locked(&emitter).tell(&shared.hub(), gk_sys::clock::epoch_seconds());
+    }
+}
+
+/// Pushes metrics at their interval.
+async fn push_otlp(wanted: Otlp, identity: Identity, pushes: Arc<Pushes>, shared: Arc<Shared>) {
+    let mut interval = every(wanted.interval);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        let message = {
+            let families = Families::of(&shared.hub());
+            otlp::message(&families, &identity, gk_sys::clock::epoch_micros() * 1000)
+        };
+        otlp::push(&wanted, &message, &pushes).await;
+    }
+}
+
+/// Sends metrics to statsd at their interval.
+async fn send_statsd(wanted: Statsd, packets: Arc<Packets>, shared: Arc<Shared>) {
+    let mut interval = every(wanted.interval);
+    let mut before = statsd::Before::default();
+    for first in std::iter::once(true).chain(std::iter::repeat(false)) {
+        interval.tick().await;
+        let all = before.packets(&Families::of(&shared.hub()), &wanted.prefix, first);
+        statsd::send(&wanted, &all, &packets).await;
+    }
+}
+
+/// Turns the hub once a second.
+pub(crate) async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
+    let mut interval = every(1.0);
+    let mut lost = 0u64;
+    loop {
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = feed.woken() => {}
+        }
+        let now = gk_sys::clock::epoch_seconds();
+        let (turn, status) = {
+            let mut hub = shared.hub();
+            let turn = hub.turn(now);
+            if let Some((emitter, _)) = &exports.emitter {
+                let mut emitter = locked(emitter);
+                emitter.follow(&hub, &turn, now);
+                if turn.end.is_some() {
+                    emitter.finish(&hub, now);
+                }
+            }
+            (turn, rows::status(&hub, now))
+        };
+        shared.publish("tick", &status);
+        if let Some(history) = &shared.history {
+            for event in &turn.events {
+                shared.publish("happened", &serde_json::to_value(event).unwrap_or_default());
+                history.event(event.clone());
+            }
+            if !history.push(turn.tick) {
+                lost += 1;
+                if lost.is_power_of_two() {
+                    let text = format!("the history's disk does not keep up: {lost} seconds are missing");
+                    note(Level::Warn, &text);
+                }
+            }
+        }
+        if let Some(said) = turn.end {
+            if let Some((_, outbox)) = &exports.emitter {
+                outbox.empty(LAST).await;
+            }
+            // The server need not wait for the answer's reader.
+            let _ = said.send(());
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A worker's scoreboard told in mod_wsgi's datagrams: what is sent, that nothing waits, that what is lost is counted.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
+use gk_admin::emitter::Emitter;
+use gk_admin::hub::Hub;
+use gk_admin::outbox::Outbox;
+use gk_admin::{Feed, LinkFigures, News};
+use gk_config::measurements::Datagrams;
+use gk_sys::words::SharedWords;
+use gk_telemetry::datagram::{Datagram, Kind, fields};
+use gk_telemetry::sample::Collection;
+use gk_telemetry::{Begin, Board, GilMode, Identity, Layout, Record};
+use gk_wire::control::{Happened, What};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+struct World {
+    hub: Hub,
+    feed: Feed,
+    board: Board<SharedWords>,
+    emitter: Emitter,
+    outbox: Outbox,
+    now: f64,
+}
+
+/// A worker of two threads, as this process, told of at `socket`.
+fn world(socket: &Path) -> World {
+    let (feed, news) = Feed::new();
+    let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
+    let now = gk_sys::clock::epoch_seconds();
+    let identity = Identity {
+        pid: std::process::id(),
+        worker: 4,
+        process_group: "site",
+        threads: 2,
+        python: "3.14.2",
+        started: (now * 1e9) as u64,
+        slow: 500_000_000,
+    };
+    let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();
+    board.set_gil(GilMode::Shared, Some(5_000_000));
+    board.group("");
+    let link = LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
+    feed.tell(News::Worker { link, scoreboard: Some(fd) });
+    let outbox = Outbox::open(socket);
+    let wanted = Datagrams { socket: socket.into(), interval: 1.0 };
+    let emitter = Emitter::new(&wanted, 0.5, outbox.clone());
+    World { hub: Hub::new(feed.clone(), news), feed, board, emitter, outbox, now }
+}
+
+impl World {
+    fn begin(&self, slot: usize, path: &str, ago: f64) {
+        let begin = Begin {
+            request: 77,
+            start: ((self.now - ago) * 1e9) as u64,
+            now: gk_sys::clock::monotonic_nanos() - (ago * 1e9) as u64,
+            cpu: 0,
+            queue: 1_000_000,
+            group: 0,
+            method: b"GET",
+            path: path.as_bytes(),
+        };
+        self.board.begin(slot, &begin);
+    }
+
+    fn turn(&mut self) {
+        self.now += 1.0;
+        let turn = self.hub.turn(self.now);
+        self.emitter.follow(&self.hub, &turn, self.now);
+    }
+}
+
+fn block_on(future: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
+}
+
+fn received(socket: &UnixDatagram) -> Vec<Datagram> {
+    socket.set_nonblocking(true).unwrap();
+    let mut bytes = [0; 65_536];
+    std::iter::from_fn(|| {
+        socket.recv(&mut bytes).ok().map(|length| Datagram::decode(&bytes[..length]).unwrap())
+    })
+    .collect()
+}
+
+#[test]
+fn a_workers_life_is_told_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    block_on(async {
+        let mut world = world(&path);
+        world.turn();
+        for n in 0..5u64 {
+            world.begin(0, "/quick", 0.0);
+            world.board.finish(0, &Record { status: 200, application: n * 1_000_000, ..Record::default() });
+        }
+        world.begin(0, "/slow", 1.0);
+        let slow = Record {
+            status: 503,
+            application: 900_000_000,
+            daemon: 2_000_000,
+            on_cpu: 300_000_000,
+            ..Record::default()
+        };
+        world.board.finish(0, &slow);
+        world.begin(1, "/running", 3.0);
+        let collection =
+            Collection { start: 5, pause: 7_000_000, generation: 2, collected: 9, uncollectable: 0 };
+        world.board.collected(0, &collection);
+        world.turn();
+        world.emitter.tell(&world.hub, world.now);
+        world.feed.tell(News::Leaving { worker: 4, reason: "reload".into() });
+        world.turn();
+        world.feed.tell(News::Happened(Happened {
+            what: What::WorkerLeft,
+            worker: Some(4),
+            reason: Some("reload".into()),
+            ..Happened::default()
+        }));
+        world.turn();
+        world.outbox.empty(Duration::from_secs(5)).await;
+        let told = received(&socket);
+        let kinds: Vec<Kind> = told.iter().map(|one| one.kind).collect();
+        use Kind::*;
+        let expected = [
+            ProcessStarted,
+            RequestMetrics,
+            SlowRequest,
+            SlowRequest,
+            GcSnapshot,
+            GcEvent,
+            ProcessStopping,
+            RequestMetrics,
+            SlowRequest,
+            GcSnapshot,
+            ProcessStopped,
+        ];
+        assert_eq!(kinds, expected);
+        assert!(told.iter().map(|one| one.seq).eq(1..=told.len() as u32));
+        assert!(told.iter().all(|one| one.get(fields::INTERPRETER_NAME).is_none()));
+        let number = |index: usize, field| told[index].get_number(field).unwrap();
+        assert_eq!((number(1, fields::REQUEST_COUNT), number(1, fields::STATUS_5XX)), (6.0, 1.0));
+        assert_eq!(told[1].get_row(fields::THREADS_COMPLETED), Some(vec![6.0, 0.0]));
+        assert!(told[1].get_row(fields::THREADS_MAX_DURATION).unwrap()[0] > 0.9);
+        assert!(told[1].get_row(fields::THREADS_CURRENT_ELAPSED).unwrap()[1] >= 3.0);
+        assert_eq!(
+            told[1].get_row(fields::DAEMON_TIME_BUCKETS).map(|row| (row[0], row[4])),
+            Some((5.0, 1.0))
+        );
+        assert_eq!((number(2, fields::SLOW_RECORD_STATE), number(2, fields::SLOW_STATUS)), (1.0, 503.0));
+        assert_eq!(told[2].get_text(fields::SLOW_PATH_INFO).as_deref(), Some("/slow"));
+        assert_eq!(number(2, fields::SLOW_CPU_USER_TIME), 0.3);
+        assert_eq!((number(3, fields::SLOW_RECORD_STATE), number(3, fields::SLOW_THREAD_ID)), (0.0, 2.0));
+        assert_eq!(
+            (number(5, fields::GC_EVENT_GENERATION), number(5, fields::GC_EVENT_DURATION)),
+            (2.0, 0.007)
+        );
+        assert_eq!(told[6].get_text(fields::SHUTDOWN_REASON).as_deref(), Some("script_reload"));
+        assert_eq!(
+            (number(6, fields::ACTIVE_AT_DECISION), number(10, fields::LIFETIME_REQUEST_COUNT)),
+            (1.0, 6.0)
+        );
+        assert_eq!(number(7, fields::REQUEST_COUNT), 0.0);
+    });
+}
+
+#[test]
+fn a_receiver_that_stands_still_costs_datagrams_and_no_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    block_on(async {
+        let outbox = Outbox::open(&path);
+        let counts = outbox.counts();
+        for _ in 0..3_000 {
+            outbox.put(vec![0; 100]);
+        }
+        // The queue of the outbox is full; nobody waited for anybody.
+        assert_eq!(counts.dropped.load(Relaxed), 3_000 - 2_048);
+        outbox.empty(Duration::from_millis(50)).await;
+        let held = counts.sent.load(Relaxed);
+        assert!(held > 0 && held < 2_048, "{held}");
+        // As soon as it reads, the rest follows.
+        let mut read = 0;
+        socket.set_nonblocking(true).unwrap();
+        while read < 2_048 {
+            match socket.recv(&mut [0; 200]) {
+                Ok(_) => read += 1,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+        outbox.empty(Duration::from_secs(5)).await;
+        assert_eq!((counts.sent.load(Relaxed), counts.dropped.load(Relaxed)), (2_048, 952));
+    });
+}
+
+#[test]
+fn nobody_there_is_counted_too() {
+    block_on(async {
+        let outbox = Outbox::open(Path::new("/nowhere/socket"));
+        outbox.put(vec![1]);
+        outbox.empty(Duration::from_secs(5)).await;
+        assert_eq!(outbox.counts().dropped.load(Relaxed), 1);
+    });
+}

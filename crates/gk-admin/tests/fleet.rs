@@ -1,0 +1,154 @@
+//! Processes of other servers in the hub: what a Gilkeeper pushes by OTLP is what another one reads; silence, restarts and
+//! crowds.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
+use gk_admin::families::{Families, Family, Form, Point, Value};
+use gk_admin::hub::Hub;
+use gk_admin::otlp::{Identity, message};
+use gk_admin::otlp_read::read;
+use gk_admin::{Feed, rows};
+use gk_telemetry::Histogram;
+use gk_telemetry::datagram::{Datagram, Kind, fields};
+use gk_wire::control::What;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use prost::Message;
+
+fn hub() -> Hub {
+    let (feed, news) = Feed::new();
+    let mut hub = Hub::new(feed, news);
+    hub.listens = true;
+    hub
+}
+
+fn family(name: &'static str, form: Form, labels: &[(&'static str, &str)], value: Value) -> Family {
+    let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    Family { name, form, help: "", points: vec![Point { labels, value }] }
+}
+
+/// What a server says after so many requests of 20 ms.
+fn figures(requests: u64) -> Families {
+    let mut histogram = Histogram::default();
+    (0..requests).for_each(|_| histogram.record(20_000_000));
+    let app = [("process_group", "shop"), ("application_group", "")];
+    let code = [("process_group", "shop"), ("application_group", ""), ("code", "200")];
+    let process = [("process_group", "shop"), ("pid", "5")];
+    let number = |name, form, labels: &[_], value| family(name, form, labels, Value::Number(value));
+    Families(vec![
+        number("gilkeeper_requests_total", Form::Counter, &code, requests as f64),
+        family("gilkeeper_request_seconds", Form::Histogram, &app, Value::Histogram(histogram.clone())),
+        family("gilkeeper_application_seconds", Form::Histogram, &app, Value::Histogram(histogram)),
+        number("gilkeeper_process_cpu_seconds_total", Form::Counter, &process, requests as f64 / 100.0),
+        number("gilkeeper_process_resident_memory_bytes", Form::Gauge, &process, 5e7),
+        number("gilkeeper_threads", Form::Gauge, &process, 4.0),
+        number("gilkeeper_gil_enabled", Form::Gauge, &process, 1.0),
+        number("gilkeeper_gil_wait_exact", Form::Gauge, &process, 1.0),
+        number("other_metric_total", Form::Counter, &app, 7.0),
+    ])
+}
+
+fn pushed(host: &str, requests: u64) -> ExportMetricsServiceRequest {
+    let identity = Identity { host: host.into(), instance: "/srv/root".into(), started: 1 };
+    message(&figures(requests), &identity, 2)
+}
+
+#[test]
+fn what_is_pushed_is_what_is_read_in_both_forms() {
+    let message = pushed("web1", 50);
+    let binary = ExportMetricsServiceRequest::decode(&message.encode_to_vec()[..]).unwrap();
+    let json: ExportMetricsServiceRequest =
+        serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
+    assert_eq!(read(&binary), read(&json));
+    let [push] = &read(&binary)[..] else { panic!("one process group") };
+    assert_eq!(
+        (push.host.as_str(), push.instance.as_str(), push.group.as_str()),
+        ("web1", "/srv/root", "shop")
+    );
+    let pushed = &push.figures;
+    assert_eq!((pushed.cpu, pushed.resident, pushed.threads, pushed.exact), (0.5, 50_000_000, (4, 0), true));
+    let figures = &pushed.groups[0].figures;
+    assert_eq!((figures.requests, figures.statuses[&200], figures.response.count()), (50, 50, 50));
+    assert_eq!(figures.response.sum, 1_000_000_000);
+    let median = figures.response.quantile(0.5).unwrap();
+    assert!((10e6..25e6).contains(&median), "{median}");
+}
+
+#[test]
+fn servers_are_kept_apart_and_begin_anew() {
+    let mut hub = hub();
+    for (t, requests) in [(100.0, 50), (110.0, 150), (120.0, 10)] {
+        hub.pushed(read(&pushed("web1", requests)), t);
+        hub.pushed(read(&pushed("web2", requests * 2)), t);
+        hub.turn(t);
+        hub.turn(t + 9.9);
+    }
+    hub.turn(130.0);
+    let status = rows::status(&hub, 130.0);
+    let workers = status["workers"].as_array().unwrap();
+    assert_eq!(workers.len(), 2);
+    for (worker, host) in workers.iter().zip(["web1", "web2"]) {
+        assert_eq!((&worker["host"], &worker["source"]), (&host.into(), &"otlp".into()));
+        assert_eq!(
+            (&worker["process_group"], &worker["instance"]),
+            (&format!("{host}/shop").into(), &"/srv/root".into())
+        );
+        assert_eq!((&worker["threads"], &worker["gil_wait_exact"]), (&4.into(), &true.into()));
+    }
+    // 50 were there at the beginning, 100 came, then the server was started anew and did 10.
+    let minute = hub.recent.window(60.0);
+    let requests = |group: &str| minute[group].total().requests;
+    assert_eq!((requests("web1/shop"), requests("web2/shop")), (110, 220));
+}
+
+fn record(pid: u32, seq: u32, host: &str, requests: u64) -> Vec<u8> {
+    let mut out = Datagram::new(Kind::RequestMetrics, pid, 1_000.0);
+    out.seq = seq;
+    out.text(fields::HOSTNAME, host, 127);
+    out.text(fields::PROCESS_GROUP, "app", 63);
+    out.number(fields::SAMPLE_PERIOD, 1.0);
+    out.number(fields::TELEMETRY_INTERVAL, 1.0);
+    out.count(fields::REQUEST_COUNT, requests);
+    out.encode()
+}
+
+#[test]
+fn who_falls_silent_is_gone_and_who_starts_again_is_another() {
+    let mut hub = hub();
+    let mut what = Vec::new();
+    let mut turn = |hub: &mut Hub, now: f64| {
+        what.extend(hub.turn(now).events.into_iter().map(|event| event.happened.what));
+    };
+    hub.datagram(&record(7, 1, "web", 5), Some(90), 100.0);
+    turn(&mut hub, 101.0);
+    assert_eq!(hub.workers.len(), 1);
+    turn(&mut hub, 109.0);
+    let started = |stamp: f64| {
+        let mut out = Datagram::new(Kind::ProcessStarted, 7, stamp);
+        out.text(fields::HOSTNAME, "web", 127);
+        out.encode()
+    };
+    // The same process id again, but a process that began now: the old one is gone.
+    hub.datagram(&started(1_500.0), Some(90), 110.0);
+    turn(&mut hub, 110.5);
+    assert_eq!(hub.workers.values().filter(|worker| worker.gone.is_none()).count(), 1);
+    turn(&mut hub, 121.0);
+    turn(&mut hub, 130.0);
+    assert!(hub.workers.is_empty());
+    assert_eq!(what, [What::WorkerGone, What::WorkerReady, What::WorkerGone]);
+}
+
+#[test]
+fn a_crowd_and_a_liar_are_bounded() {
+    let mut hub = hub();
+    for pid in 0..6_000 {
+        hub.datagram(&record(pid, 1, "web", u64::MAX), Some(90), 100.0);
+    }
+    assert_eq!((hub.workers.len(), hub.fleet.intake.crowded), (4096, 6_000 - 4096));
+    for pid in 0..6_000 {
+        hub.datagram(&record(pid, 2, "web", u64::MAX), Some(90), 101.0);
+    }
+    hub.turn(101.0);
+    let turn = hub.turn(102.0);
+    assert!(turn.tick.groups["web/app"].point().requests.is_finite());
+    let _ = rows::status(&hub, 102.0);
+}
