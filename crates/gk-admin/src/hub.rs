@@ -161,6 +161,11 @@ impl Hub {
         totals
     }
 
+    /// Counters of workers that are gone.
+    pub fn retired(&self) -> &Totals {
+        &self.retired
+    }
+
     /// What is known of a group beside its figures.
     pub fn about(&self, group: &str) -> About {
         let mut about = About { cpus: self.limits.cpus, gil_enabled: true, exact: true, ..About::default() };

@@ -21,6 +21,7 @@ pub mod query;
 pub mod rows;
 pub mod server;
 pub mod tick;
+pub mod totals;
 pub mod tracked;
 
 pub use feed::{Feed, FrontFigures, LinkFigures, News};

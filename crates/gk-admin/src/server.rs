@@ -24,7 +24,7 @@ use crate::guard::{Guard, TOKEN_FILE, Verdict};
 use crate::history::{History, Question};
 use crate::hub::Hub;
 use crate::query::Asked;
-use crate::{assets, note, prometheus, rows};
+use crate::{assets, note, prometheus, rows, totals};
 
 /// Messages a slow reader of the stream may be behind; then it loses some.
 const BEHIND: usize = 16;
@@ -207,6 +207,9 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
         "/api/v1/status" => json(&rows::status(&shared.hub(), now)),
         "/api/v1/requests" => json(&rows::requests(&shared.hub(), now)),
         "/api/v1/events" => json(&rows::events(&shared.hub())),
+        "/api/v1/totals" => {
+            json(&serde_json::to_value(totals::now(&shared.hub())).unwrap_or_default())
+        }
         "/api/v1/stream" => stream(shared, now),
         "/api/v1/history" => match asked.question(now) {
             Ok(question) => json(&rows::history(&shared.history.ask(question.clone()).await, &question)),

@@ -83,6 +83,12 @@ impl Tracked {
         known.then(|| Portion::of_worker(&self.change, process, busy, span))
     }
 
+    /// Reads the scoreboard without remembering it; `None` before the first turn has found one.
+    pub fn look(&self) -> Option<WorkerSample> {
+        let board = self.board.as_ref()?;
+        Some(board.sample(self.sample.as_ref().map_or(0, |sample| sample.last)))
+    }
+
     fn open(&mut self) {
         if self.board.is_none()
             && let Some(fd) = &self.scoreboard

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod doctor;
 mod explain;
+mod generate;
 mod load;
 mod options;
 mod pages;
@@ -60,6 +61,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("reload", given)) => client::reload(given),
         Some(("stop", given)) => client::stop(given),
         Some(("doctor", given)) => doctor::run(given, python),
+        Some(("load", given)) => generate::run(given),
         Some(("explain", given)) => explain::run(given),
         _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),
     };

@@ -1,0 +1,2 @@
+//! Compares configurations of a server.
+#![forbid(unsafe_code)]
