@@ -6,6 +6,7 @@
 mod arguments;
 mod check;
 mod client;
+mod compare;
 mod doctor;
 mod explain;
 mod generate;
@@ -61,6 +62,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("reload", given)) => client::reload(given),
         Some(("stop", given)) => client::stop(given),
         Some(("doctor", given)) => doctor::run(given, python),
+        Some(("compare", given)) => compare::run(given, &python),
         Some(("load", given)) => generate::run(given),
         Some(("explain", given)) => explain::run(given),
         _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),
