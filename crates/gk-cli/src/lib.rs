@@ -17,6 +17,7 @@ mod serve;
 mod table;
 mod top;
 mod top_view;
+mod tune;
 
 use gk_supervisor::PythonRuntime;
 use std::ffi::OsString;
@@ -63,6 +64,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("stop", given)) => client::stop(given),
         Some(("doctor", given)) => doctor::run(given, python),
         Some(("compare", given)) => compare::run(given, &python),
+        Some(("tune", given)) => tune::run(given, &python),
         Some(("load", given)) => generate::run(given),
         Some(("explain", given)) => explain::run(given),
         _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),

@@ -1,5 +1,6 @@
 //! How a plan describes requests: `[[workload.request]]`. Files it names are read from the plan's folder.
 
+use crate::plan::sentence;
 use gk_load::Request;
 use gk_load::request::header;
 use serde::Deserialize;
@@ -30,7 +31,23 @@ pub struct Asked {
     pub body_file: Option<String>,
 }
 
+/// A file of requests.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    #[serde(rename = "request")]
+    requests: Vec<Asked>,
+}
+
 impl Asked {
+    /// The `[[request]]` tables of a file.
+    pub fn read(path: &Path) -> Result<Vec<Self>, String> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|why| format!("{shown} cannot be read: {why}"))?;
+        let listed: Listed = toml::from_str(&text).map_err(|error| sentence(&error, &text, &shown.to_string()))?;
+        Ok(listed.requests)
+    }
+
     /// A plain GET.
     pub fn get(path: &str) -> Self {
         Self { path: path.into(), ..Self::default() }

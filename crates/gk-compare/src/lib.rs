@@ -27,4 +27,5 @@ pub mod saved;
 pub mod server;
 pub mod table;
 pub mod trial;
+pub mod tune;
 pub mod variant;

@@ -201,7 +201,7 @@ fn within(name: &str, value: Option<f64>, least: f64, most: f64) -> Result<(), S
 }
 
 /// What `toml` found wrong, as one sentence with the line and the nearest name.
-fn sentence(error: &toml::de::Error, text: &str, name: &str) -> String {
+pub fn sentence(error: &toml::de::Error, text: &str, name: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let line = text[..at.min(text.len())].matches('\n').count() + 1;
     let message = error.message();

@@ -68,8 +68,8 @@ fn work(rows: &[Row]) -> Option<String> {
     let cores = |row: &Row| Some(rpm(row)? / 60.0 * cpu(row)? / 1e3);
     Some(format!(
         "CPU per request is not the same in all rows: {high} ms in “{most}”, {low} ms in “{least}”. A handler with a fixed \
-         amount of work uses the same everywhere; this one stops when a clock on the wall says so, and the time in which it \
-         waits for the GIL counts as work done. So {fast} requests a minute against {slow} are {factor} × the requests, but \
+         amount of work uses the same everywhere; one that stops when the clock on the wall says so does less, the longer it \
+         waits for the GIL. So {fast} requests a minute against {slow} are {factor} × the requests, but \
          {done} s of computing in each second against {before} s: {gain} × the work.",
         high = three(high),
         low = three(low),
