@@ -114,8 +114,7 @@ fn requests(given: &ArgMatches, target: &Target) -> Result<Vec<Request>, Failure
 pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
     let url = given.get_one::<String>("url").cloned().unwrap_or_default();
     let target = Target::parse(&url).map_err(Failure::Input)?;
-    let seconds =
-        |name, otherwise, least| number(given, name, otherwise, least).map(Duration::from_secs_f64);
+    let seconds = |name, otherwise, least| number(given, name, otherwise, least).map(Duration::from_secs_f64);
     let mut load = Load::new(target.clone(), seconds("duration", 10.0, 0.05)?);
     load.requests = requests(given, &target)?;
     (load.connections, load.threads) = (whole(given, "connections", 10)?, whole(given, "threads", 1)?);

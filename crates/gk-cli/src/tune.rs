@@ -35,13 +35,16 @@ pub fn command() -> Command {
                 .help("A file (wsgi.py, site.wsgi) or package.module[:callable]"),
         )
         .arg(many(option("path", "PATH[=WEIGHT]", "A path of the load; several make a mix [default: /]")))
-        .arg(option("requests", "FILE", "The mix as [[request]] tables of a TOML file").conflicts_with("path"))
+        .arg(
+            option("requests", "FILE", "The mix as [[request]] tables of a TOML file").conflicts_with("path"),
+        )
         .arg(option("connections", "N", "Connections of the load [default: 16]"))
         .arg(option("rate", "N", "Load of so many requests a second, in place of as many as there can be"))
-        .arg(
-            option("target", "WHAT", "What is to be best [default: throughput]")
-                .value_parser(["throughput", "p99", "memory"]),
-        )
+        .arg(option("target", "WHAT", "What is to be best [default: throughput]").value_parser([
+            "throughput",
+            "p99",
+            "memory",
+        ]))
         .arg(option("budget", "SECONDS", "Time for the search [default: 180]"))
         .arg(option("memory", "MB", "Memory that the server may use, in millions of bytes"))
         .arg(option("cores", "N", "Cores that the server is meant to use [default: all]"))
@@ -50,11 +53,9 @@ pub fn command() -> Command {
         .arg(option("free-threaded", "PATH", "A free-threaded Python with Gilkeeper, to try that, too"))
         .arg(many(option("python-path", "DIR", "Directory put on sys.path")))
         .arg(option("working-directory", "DIR", "Working directory, first on sys.path"))
-        .arg(
-            Arg::new("grid").long("grid").action(ArgAction::SetTrue).help(
-                "Measure everything there is to try, too, and say how near the recommended one comes to the best",
-            ),
-        )
+        .arg(Arg::new("grid").long("grid").action(ArgAction::SetTrue).help(
+            "Measure everything there is to try, too, and say how near the recommended one comes to the best",
+        ))
         .arg(
             option("format", "FORMAT", "How to print the result")
                 .value_parser(["text", "json"])

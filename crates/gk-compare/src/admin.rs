@@ -27,7 +27,8 @@ fn get(address: &str, path: &str) -> Result<Vec<u8>, String> {
     let mut answer = Vec::new();
     stream.take(LONGEST).read_to_end(&mut answer).map_err(failed)?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
-    let first = String::from_utf8_lossy(answer.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
+    let first =
+        String::from_utf8_lossy(answer.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
     if first.split(' ').nth(1) != Some("200") {
         return Err(format!("the admin pages on {address} answer `{first}`"));
     }

@@ -44,7 +44,8 @@ impl Asked {
     pub fn read(path: &Path) -> Result<Vec<Self>, String> {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|why| format!("{shown} cannot be read: {why}"))?;
-        let listed: Listed = toml::from_str(&text).map_err(|error| sentence(&error, &text, &shown.to_string()))?;
+        let listed: Listed =
+            toml::from_str(&text).map_err(|error| sentence(&error, &text, &shown.to_string()))?;
         Ok(listed.requests)
     }
 
@@ -97,9 +98,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("h"), "X-A: 1\n\nX-B: 2\n").unwrap();
         std::fs::write(folder.path().join("b"), "{}").unwrap();
-        let mut asked = Asked { headers_file: Some("h".into()), body_file: Some("b".into()), ..Asked::get("/p") };
+        let mut asked =
+            Asked { headers_file: Some("h".into()), body_file: Some("b".into()), ..Asked::get("/p") };
         let request = asked.request(folder.path()).unwrap();
-        assert_eq!((request.method.as_str(), request.body.as_slice(), request.headers.len()), ("POST", &b"{}"[..], 2));
+        assert_eq!(
+            (request.method.as_str(), request.body.as_slice(), request.headers.len()),
+            ("POST", &b"{}"[..], 2)
+        );
         asked.body = Some("x".into());
         assert!(asked.request(folder.path()).unwrap_err().contains("exclude each other"));
         asked = Asked { body_file: Some("none".into()), ..Asked::get("/p") };

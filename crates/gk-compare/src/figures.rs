@@ -73,9 +73,7 @@ pub const COLUMNS: [Column; 12] = [
         id: "cpu_total",
         head: "CPU total",
         about: "cores that workers and front used together",
-        of: |s| {
-            (s.server.seconds > 0.0).then(|| workers_cpu(s) + s.server.front.cpu / s.server.seconds)
-        },
+        of: |s| (s.server.seconds > 0.0).then(|| workers_cpu(s) + s.server.front.cpu / s.server.seconds),
     },
     Column {
         id: "resident_mb",
@@ -143,13 +141,15 @@ impl Middle {
         values.sort_by(f64::total_cmp);
         let (least, most) = (*values.first()?, *values.last()?);
         let half = values.len() / 2;
-        let median = if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 };
+        let median =
+            if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 };
         Some(Self { median, least, most, rounds: values.len() })
     }
 
     /// Half the range as a share of the median; `None` with fewer than two rounds.
     pub fn spread(&self) -> Option<f64> {
-        (self.rounds > 1 && self.median.abs() > 0.0).then(|| (self.most - self.least) / 2.0 / self.median.abs())
+        (self.rounds > 1 && self.median.abs() > 0.0)
+            .then(|| (self.most - self.least) / 2.0 / self.median.abs())
     }
 
     /// Their ranges meet: what lies between the medians may be chance.
@@ -198,7 +198,10 @@ mod tests {
     fn percentiles_of_kept_buckets() {
         let mut sample = Sample::default();
         sample.load.latency = vec![(1_000_000, 90), (5_000_000, 9), (9_000_000, 1)];
-        assert_eq!((latency(&sample, 0.5), latency(&sample, 0.95), latency(&sample, 1.0)), (Some(1.0), Some(5.0), Some(9.0)));
+        assert_eq!(
+            (latency(&sample, 0.5), latency(&sample, 0.95), latency(&sample, 1.0)),
+            (Some(1.0), Some(5.0), Some(9.0))
+        );
         assert_eq!(latency(&Sample::default(), 0.5), None);
     }
 }

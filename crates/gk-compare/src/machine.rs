@@ -18,7 +18,8 @@ impl Ticks {
     }
 
     fn of(line: &str) -> Self {
-        let numbers: Vec<u64> = line.split_ascii_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
+        let numbers: Vec<u64> =
+            line.split_ascii_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
         // Guests are counted in user and nice already.
         let all = numbers.iter().take(8).sum();
         Self { all, idle: numbers.iter().skip(3).take(2).sum() }

@@ -211,9 +211,8 @@ pub fn sentence(error: &toml::de::Error, text: &str, name: &str) -> String {
     let said = match (message.starts_with("unknown field"), quoted.split_first()) {
         (true, Some((unknown, known))) => {
             let meant = nearest(unknown, known.iter().copied());
-            let meant = meant.map_or(format!("known are {}", known.join(", ")), |near| {
-                format!("did you mean `{near}`?")
-            });
+            let meant = meant
+                .map_or(format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
             format!("`{unknown}` is unknown{place}; {meant}")
         }
         _ => format!("{}{place}", message.split('\n').collect::<Vec<_>>().join(" ")),

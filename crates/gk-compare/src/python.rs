@@ -23,7 +23,9 @@ pub fn find(
     }
     let candidates = search.iter().flat_map(|dir| [dir.join(format!("python{name}")), dir.join(name)]);
     candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        format!("python {name}: there is no python{name} on the PATH; say where it is with --python {name}=PATH")
+        format!(
+            "python {name}: there is no python{name} on the PATH; say where it is with --python {name}=PATH"
+        )
     })
 }
 
@@ -43,7 +45,8 @@ mod tests {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let at = |name: &str| folder.path().join(name);
-        let given = BTreeMap::from([("x".to_owned(), "mine".to_owned()), ("y".to_owned(), "gone".to_owned())]);
+        let given =
+            BTreeMap::from([("x".to_owned(), "mine".to_owned()), ("y".to_owned(), "gone".to_owned())]);
         let find = |name: &str| find(name, &given, folder.path(), &[folder.path().to_owned()]);
         assert_eq!(find("3.14t").unwrap(), at("python3.14t"));
         assert_eq!(find("x").unwrap(), at("mine"));

@@ -20,7 +20,8 @@ pub fn of(rows: &[Row], cores: usize) -> Vec<String> {
     for row in rows {
         let name = &row.variant;
         if row.errors > 0 {
-            let kinds: Vec<String> = row.failures.iter().map(|(what, count)| format!("{count} × {what}")).collect();
+            let kinds: Vec<String> =
+                row.failures.iter().map(|(what, count)| format!("{count} × {what}")).collect();
             said.push(format!("{name}: failed requests: {}.", kinds.join(", ")));
         }
         if let Some(module) = &row.gil_module {
@@ -50,8 +51,14 @@ fn names(rows: &[Row], fits: impl Fn(&Row) -> bool) -> Option<String> {
 fn work(rows: &[Row]) -> Option<String> {
     let cpu = |row: &Row| row.value("cpu_per_request_ms").map(|middle| middle.median);
     let rpm = |row: &Row| row.value("requests_per_minute").map(|middle| middle.median);
-    let most = rows.iter().filter(|r| cpu(r).is_some()).max_by(|a, b| cpu(a).partial_cmp(&cpu(b)).expect("numbers"))?;
-    let least = rows.iter().filter(|r| cpu(r).is_some()).min_by(|a, b| cpu(a).partial_cmp(&cpu(b)).expect("numbers"))?;
+    let most = rows
+        .iter()
+        .filter(|r| cpu(r).is_some())
+        .max_by(|a, b| cpu(a).partial_cmp(&cpu(b)).expect("numbers"))?;
+    let least = rows
+        .iter()
+        .filter(|r| cpu(r).is_some())
+        .min_by(|a, b| cpu(a).partial_cmp(&cpu(b)).expect("numbers"))?;
     let (high, low) = (cpu(most)?, cpu(least)?);
     if rows.len() < 2 || low < 0.05 {
         return None;
@@ -89,7 +96,8 @@ fn spread(rows: &[Row]) -> Option<String> {
     let (first, rest) = rows.split_first()?;
     let base = first.value("requests_per_minute")?;
     if base.rounds < 2 {
-        return (!rest.is_empty()).then(|| "One round only: how far figures scatter is not known.".to_owned());
+        return (!rest.is_empty())
+            .then(|| "One round only: how far figures scatter is not known.".to_owned());
     }
     let near: Vec<&str> = rest
         .iter()
@@ -159,7 +167,8 @@ mod tests {
         let rows = [row("slow", [18_000.0, 19_000.0], 3.0), row("fast", [60_000.0, 62_000.0], 1.2)];
         let said = of(&rows, 2);
         assert_eq!(said.len(), 1, "{said:?}");
-        for part in ["3.00 ms in “slow”, 1.20 ms in “fast”", "3.30 × the requests", "1.32 × the work"] {
+        for part in ["3.00 ms in “slow”, 1.20 ms in “fast”", "3.30 × the requests", "1.32 × the work"]
+        {
             assert!(said[0].contains(part), "{part}: {}", said[0]);
         }
     }

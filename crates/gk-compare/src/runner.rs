@@ -65,7 +65,8 @@ pub fn order(
 ) -> Result<Order, String> {
     let given: BTreeMap<String, String> =
         plan.python.iter().chain(pythons).map(|(name, path)| (name.clone(), path.clone())).collect();
-    let found = variant.python.as_ref().map(|name| python::find(name, &given, &plan.folder, &python::search_path()));
+    let found =
+        variant.python.as_ref().map(|name| python::find(name, &given, &plan.folder, &python::search_path()));
     let found: Option<PathBuf> = found.transpose()?;
     let script = plan.script();
     let mut arguments = variant.arguments(script.as_deref(), found.as_deref(), &plan.folder);

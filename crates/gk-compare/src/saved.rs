@@ -97,7 +97,8 @@ impl Saved {
         let begun = File::create(path).map_err(failed)?;
         drop(begun);
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
-        let mut saved = Self { path: path.to_owned(), file, header, samples: Vec::new(), problems: Vec::new() };
+        let mut saved =
+            Self { path: path.to_owned(), file, header, samples: Vec::new(), problems: Vec::new() };
         saved.write(&Line::Plan(saved.header.clone()))?;
         for sample in samples {
             saved.add(sample)?;

@@ -72,6 +72,8 @@ impl Starter for Gilkeeper {
             command.args(["--host", "127.0.0.1", "--port", "0", "--log-to-terminal"]);
         }
         let folder = if order.folder.as_os_str().is_empty() { Path::new(".") } else { &order.folder };
+        // However this process ends, the server does not stay behind.
+        command.env("GILKEEPER_ENDS_WITH_PARENT", "1");
         command.envs(&order.environment).env_remove("GILKEEPER_ROOT").current_dir(folder);
         // Ctrl-C is for the one who compares; the server is ended in its own time.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);

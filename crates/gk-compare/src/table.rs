@@ -92,7 +92,8 @@ impl Row {
     pub fn of(variant: &str, samples: &[&Sample]) -> Self {
         let values = COLUMNS.iter().map(|c| Middle::of(samples.iter().filter_map(|s| (c.of)(s)).collect()));
         let count = samples.len().max(1) as f64;
-        let mut row = Self { variant: variant.into(), values: values.collect(), exact: true, ..Self::default() };
+        let mut row =
+            Self { variant: variant.into(), values: values.collect(), exact: true, ..Self::default() };
         let mut latency: BTreeMap<u64, u64> = BTreeMap::new();
         let mut split_sum = [0.0; 4];
         for sample in samples {
@@ -108,7 +109,8 @@ impl Row {
             }
             row.waits.merge(&sample.server.figures.single_wait);
             let seconds = sample.server.seconds.max(1e-9);
-            let mut workers: Vec<f64> = sample.server.workers.iter().map(|w| w.process.cpu / seconds).collect();
+            let mut workers: Vec<f64> =
+                sample.server.workers.iter().map(|w| w.process.cpu / seconds).collect();
             workers.sort_by(|a, b| b.total_cmp(a));
             row.workers.resize(row.workers.len().max(workers.len()), 0.0);
             row.workers.iter_mut().zip(workers).for_each(|(sum, cores)| *sum += cores / count);
@@ -186,7 +188,9 @@ fn conditions(plan: &Plan) -> String {
     let (duration, rounds) = (plan.duration(), plan.rounds());
     let warm = plan.warm_up();
     let plural = if rounds == 1 { "" } else { "s" };
-    format!("{load}, {connections} connections, {rounds} round{plural} of {duration} s after {warm} s of warm-up")
+    format!(
+        "{load}, {connections} connections, {rounds} round{plural} of {duration} s after {warm} s of warm-up"
+    )
 }
 
 /// Cores the workers used in a trial; for those who look at single trials.

@@ -63,7 +63,9 @@ impl Variant {
         if self.config.is_some()
             && let Some((name, _)) = beside.iter().find(|(_, given)| *given)
         {
-            return Err(format!("`{name}` does not go with `config`: say it in that file, or in `directives`"));
+            return Err(format!(
+                "`{name}` does not go with `config`: say it in that file, or in `directives`"
+            ));
         }
         if self.interpreters.is_some() && self.gil != Gil::Own {
             return Err("`interpreters` have GILs of their own: say gil = \"own\"".into());
@@ -119,14 +121,16 @@ mod tests {
             directives: vec!["Timeout 3".into()],
             ..Variant::default()
         };
-        let text = |v: &Variant| v.arguments(Some("a.py"), Some(Path::new("/p")), Path::new("/plans")).join(" ");
+        let text =
+            |v: &Variant| v.arguments(Some("a.py"), Some(Path::new("/p")), Path::new("/plans")).join(" ");
         assert_eq!(
             text(&variant),
             "serve --processes 2 --threads 5 --switch-interval 0.0001 --python /p a.py --set Timeout 3"
         );
         let own = Variant { gil: Gil::Own, interpreters: Some(4), ..Variant::default() };
         assert_eq!(text(&own), "serve --python /p --interpreters 4 a.py");
-        let file = Variant { config: Some("s.conf".into()), options: vec!["--x".into()], ..Variant::default() };
+        let file =
+            Variant { config: Some("s.conf".into()), options: vec!["--x".into()], ..Variant::default() };
         assert_eq!(text(&file), "serve -c /plans/s.conf --x");
         let both = Variant { config: Some("s.conf".into()), threads: Some(2), ..Variant::default() };
         assert!(both.check().unwrap_err().starts_with("`threads` does not go with `config`"));

@@ -179,7 +179,8 @@ impl<'s> Engine<'s> {
         }
         self.armed = due;
         let left = due - now;
-        let value = Timespec { tv_sec: (left / 1_000_000_000) as i64, tv_nsec: (left % 1_000_000_000) as i64 };
+        let value =
+            Timespec { tv_sec: (left / 1_000_000_000) as i64, tv_nsec: (left % 1_000_000_000) as i64 };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         // Should it fail, the next look is 20 ms away.
         let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once);

@@ -118,7 +118,8 @@ impl Framing {
                         continue;
                     }
                     let Some(size) = size(line) else { return Step::Malformed };
-                    self.state = if size == 0 { State::Trailer } else { State::Chunk(size.saturating_add(2)) };
+                    self.state =
+                        if size == 0 { State::Trailer } else { State::Chunk(size.saturating_add(2)) };
                     self.kept.clear();
                 }
             }
@@ -281,7 +282,10 @@ mod tests {
     #[test]
     fn the_end_of_the_connection_ends_a_body_without_length() {
         let mut framing = Framing::new(true);
-        assert_eq!(framing.feed(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\n\r\nsome", false), Step::More);
+        assert_eq!(
+            framing.feed(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\n\r\nsome", false),
+            Step::More
+        );
         assert_eq!(framing.end(), Some(Head { status: 200, close: true }));
         assert_eq!(framing.cookies.as_deref(), Some(&["a=b; Path=/".to_owned()][..]));
         assert_eq!(framing.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe", false), Step::More);

@@ -138,7 +138,10 @@ impl Report {
 
     /// The histogram as (nanoseconds, count), for keeping.
     pub fn buckets(&self) -> Vec<(u64, u64)> {
-        self.latency.iter_recorded().map(|v| (v.value_iterated_to(), v.count_since_last_iteration())).collect()
+        self.latency
+            .iter_recorded()
+            .map(|v| (v.value_iterated_to(), v.count_since_last_iteration()))
+            .collect()
     }
 
     /// The histogram out of what [`Report::buckets`] gave.
@@ -151,7 +154,8 @@ impl Report {
 
     /// Why this many failed, in words, or nothing.
     pub fn complaints(&self) -> Vec<String> {
-        let statuses = self.statuses.range(400..).map(|(status, count)| format!("{count} with status {status}"));
+        let statuses =
+            self.statuses.range(400..).map(|(status, count)| format!("{count} with status {status}"));
         let failures = self.failures.iter().map(|(kind, count)| format!("{count} {}", kind.words()));
         let unsent = (self.unsent > 0).then(|| format!("{} due but never sent", self.unsent));
         statuses.chain(failures).chain(unsent).collect()

@@ -149,9 +149,8 @@ mod tests {
     #[test]
     fn bytes_are_as_described() {
         let mut request = Request::get("/a?b=c");
-        let text = |request: &Request, keep| {
-            String::from_utf8(Prepared::new(request, "h:1", keep).bytes).unwrap()
-        };
+        let text =
+            |request: &Request, keep| String::from_utf8(Prepared::new(request, "h:1", keep).bytes).unwrap();
         assert_eq!(
             text(&request, true),
             "GET /a?b=c HTTP/1.1\r\nHost: h:1\r\nUser-Agent: gilkeeper-load\r\nAccept: */*\r\n\r\n"

@@ -129,7 +129,8 @@ pub fn run(load: &Load, mut watch: impl FnMut(Moment) -> bool) -> Result<Report,
                 report.pinned.extend(pinned);
                 Ok(report)
             };
-            let spawned = std::thread::Builder::new().name(format!("load {thread}")).spawn_scoped(scope, work);
+            let spawned =
+                std::thread::Builder::new().name(format!("load {thread}")).spawn_scoped(scope, work);
             threads.push(spawned.map_err(|why| format!("no thread for the load: {why}"))?);
         }
         look_on(&shared, &mut watch, || threads.iter().all(|thread| thread.is_finished()));

@@ -32,7 +32,8 @@ impl Target {
         if host.is_empty() || path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
             return Err(format!("`{url}` is no URL: http://HOST[:PORT][/PATH] is, without blanks"));
         }
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let has_port =
+            host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
         let found = with_port.to_socket_addrs().map_err(|why| format!("{host} cannot be resolved: {why}"))?;
         let address = found.into_iter().next().ok_or_else(|| format!("{host} has no address"))?;

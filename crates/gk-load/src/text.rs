@@ -48,10 +48,14 @@ pub fn page(report: &Report, what: &str, open: bool) -> String {
     let pinned = if pinned.is_empty() { String::new() } else { format!(", kept on {}", pinned.join(", ")) };
     line("generator", format!("{:.0} % of {} thread(s){pinned}", report.busy() * 100.0, report.threads));
     if open {
-        out.push_str("\nLatency counts from the moment a request was due, whether or not it could be sent.\n");
+        out.push_str(
+            "\nLatency counts from the moment a request was due, whether or not it could be sent.\n",
+        );
     }
     if generator_is_the_limit(report) {
-        out.push_str("\nThe generator had no time left: it was the limit, not the server. More --threads may help.\n");
+        out.push_str(
+            "\nThe generator had no time left: it was the limit, not the server. More --threads may help.\n",
+        );
     }
     out
 }
@@ -98,7 +102,15 @@ mod tests {
         report.failures.insert(Failure::Cut, 3);
         report.statuses.insert(200, 100);
         let page = page(&report, "GET http://x/", true);
-        for text in ["100 in 2.00 s", "50.0 a second, 3000 a minute", "p99 5.00 ms", "3 cut off", "98 % of 1", "was the limit", "was due"] {
+        for text in [
+            "100 in 2.00 s",
+            "50.0 a second, 3000 a minute",
+            "p99 5.00 ms",
+            "3 cut off",
+            "98 % of 1",
+            "was the limit",
+            "was due",
+        ] {
             assert!(page.contains(text), "{text} is missing in\n{page}");
         }
         let json = json(&report, "x", false);

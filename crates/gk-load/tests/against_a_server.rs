@@ -88,7 +88,9 @@ fn done(load: &Load) -> Report {
 
 #[test]
 fn what_is_described_is_what_is_asked() {
-    let server = serve(|_, _| (b"HTTP/1.1 200 OK\r\nSet-Cookie: s=1; Path=/\r\nContent-Length: 2\r\n\r\nok".to_vec(), false));
+    let server = serve(|_, _| {
+        (b"HTTP/1.1 200 OK\r\nSet-Cookie: s=1; Path=/\r\nContent-Length: 2\r\n\r\nok".to_vec(), false)
+    });
     let mut load = load(&server, 0.2);
     (load.connections, load.keep_cookies) = (2, true);
     let post = Request { method: "POST".into(), weight: 1, body: b"x=1".to_vec(), ..Request::get("/b") };
@@ -196,14 +198,17 @@ fn an_open_loop_counts_from_the_moment_a_request_was_due() {
     let first = seen[0].came;
     let mut went: Vec<Instant> = seen.iter().map(|one| one.went).collect();
     went.sort();
-    let late = |(k, went): (usize, &Instant)| {
-        (went.duration_since(first).as_secs_f64() - k as f64 / RATE).max(0.0)
-    };
+    let late =
+        |(k, went): (usize, &Instant)| (went.duration_since(first).as_secs_f64() - k as f64 / RATE).max(0.0);
     let mut reference: Vec<f64> = went.iter().enumerate().map(late).collect();
     reference.sort_by(f64::total_cmp);
     for q in [0.9, 0.95, 0.99, 0.999] {
         let (ours, theirs) = (report.quantile(q).unwrap(), quantile(&reference, q));
-        assert!((ours / theirs - 1.0).abs() < 0.1, "p{}: {ours} s, the server's record says {theirs} s", q * 100.0);
+        assert!(
+            (ours / theirs - 1.0).abs() < 0.1,
+            "p{}: {ours} s, the server's record says {theirs} s",
+            q * 100.0
+        );
     }
     // One request in 1000 was slow by itself; about 150 were due while it was.
     assert!(report.quantile(0.9).unwrap() > 0.05);

@@ -85,11 +85,20 @@ fn name(out: &mut String, text: &str, y: f64) {
 fn ticks(out: &mut String, axis: Axis, height: f64, unit: &str) {
     for value in axis.ticks() {
         let at = x(axis.place(value));
-        let _ = writeln!(out, "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{:.1}\"/>", height - FOOT);
+        let _ = writeln!(
+            out,
+            "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{:.1}\"/>",
+            height - FOOT
+        );
         let text = format!("{}", (value * 1e6).round() / 1e6);
         let _ = writeln!(out, "<text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\">{text}</text>", height - 12.0);
     }
-    let _ = writeln!(out, "<text class=\"unit\" x=\"{:.1}\" y=\"{:.1}\">{unit}</text>", WIDTH - RIGHT, height - 1.0);
+    let _ = writeln!(
+        out,
+        "<text class=\"unit\" x=\"{:.1}\" y=\"{:.1}\">{unit}</text>",
+        WIDTH - RIGHT,
+        height - 1.0
+    );
 }
 
 /// Distributions one below the other on one axis; each has its own height.
@@ -122,12 +131,24 @@ pub fn distributions(shapes: &[Shape], axis: Axis, unit: &str, label: &str) -> S
             }
             let _ = writeln!(out, "<path class=\"shape\" d=\"{path}L{:.1},{base:.1}Z\"/>", x(1.0));
         }
-        let _ = writeln!(out, "<line class=\"base\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{base}\" y2=\"{base}\"/>", WIDTH - RIGHT);
+        let _ = writeln!(
+            out,
+            "<line class=\"base\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{base}\" y2=\"{base}\"/>",
+            WIDTH - RIGHT
+        );
         for (value, word) in &shape.lines {
             let at = x(axis.place(*value));
             let y = base - TALL + 14.0;
-            let _ = writeln!(out, "<line class=\"line\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{y:.1}\" y2=\"{base:.1}\"/>");
-            let _ = writeln!(out, "<text class=\"word\" x=\"{:.1}\" y=\"{:.1}\">{word}</text>", at + 3.0, y + 8.0);
+            let _ = writeln!(
+                out,
+                "<line class=\"line\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{y:.1}\" y2=\"{base:.1}\"/>"
+            );
+            let _ = writeln!(
+                out,
+                "<text class=\"word\" x=\"{:.1}\" y=\"{:.1}\">{word}</text>",
+                at + 3.0,
+                y + 8.0
+            );
         }
     }
     out + "</svg>\n"
@@ -195,7 +216,8 @@ mod tests {
 
     #[test]
     fn names_cannot_break_out() {
-        let shape = Shape { name: "<b>".into(), parts: vec![(1.0, 2.0, 1.0)], every: Some(1.0), lines: vec![] };
+        let shape =
+            Shape { name: "<b>".into(), parts: vec![(1.0, 2.0, 1.0)], every: Some(1.0), lines: vec![] };
         let svg = distributions(&[shape], Axis::Linear(4.0), "ms", "a \"b\"");
         assert!(svg.contains("&lt;b&gt;") && !svg.contains("<b>") && svg.contains("a &quot;b&quot;"));
         assert_eq!(svg.matches("class=\"mark\"").count(), 4);

@@ -29,8 +29,12 @@ svg .unit { text-anchor: end; fill: var(--soft); } svg .word { fill: var(--soft)
 .key.blocked { background: var(--blocked); }
 ";
 
-const PARTS: [(&str, &str); 4] =
-    [("cpu", "on CPU"), ("gil", "waiting for the GIL"), ("runnable", "runnable, no core free"), ("blocked", "blocked")];
+const PARTS: [(&str, &str); 4] = [
+    ("cpu", "on CPU"),
+    ("gil", "waiting for the GIL"),
+    ("runnable", "runnable, no core free"),
+    ("blocked", "blocked"),
+];
 
 /// The page.
 pub fn page(comparison: &Comparison) -> String {
@@ -47,7 +51,12 @@ pub fn page(comparison: &Comparison) -> String {
         escaped(&machine.version)
     );
     for problem in &comparison.problems {
-        let _ = writeln!(out, "<p><b>Not measured:</b> {}: {}</p>", escaped(&problem.variant), escaped(&problem.why));
+        let _ = writeln!(
+            out,
+            "<p><b>Not measured:</b> {}: {}</p>",
+            escaped(&problem.variant),
+            escaped(&problem.why)
+        );
     }
     for table in comparison.tables.iter().filter(|table| !table.rows.is_empty()) {
         section(&mut out, table);
@@ -133,11 +142,22 @@ fn latencies(out: &mut String, table: &Table) {
             });
             let parts = parts.collect();
             let line = |id: &str, word| row.value(id).map(|middle| (middle.median, word));
-            let lines = [line("response_p50_ms", "p50"), line("response_p95_ms", "p95"), line("response_p99_ms", "p99")];
-            Shape { name: row.variant.clone(), parts, every: None, lines: lines.into_iter().flatten().collect() }
+            let lines = [
+                line("response_p50_ms", "p50"),
+                line("response_p95_ms", "p95"),
+                line("response_p99_ms", "p99"),
+            ];
+            Shape {
+                name: row.variant.clone(),
+                parts,
+                every: None,
+                lines: lines.into_iter().flatten().collect(),
+            }
         })
         .collect();
-    out.push_str("<h3>Response times</h3>\n<p class=\"soft\">As the generator sees them, on a logarithmic axis.</p>\n");
+    out.push_str(
+        "<h3>Response times</h3>\n<p class=\"soft\">As the generator sees them, on a logarithmic axis.</p>\n",
+    );
     let axis = Axis::Logarithmic((least * 0.9).max(1e-3), (most * 1.1).max(least * 2.0));
     out.push_str(&distributions(&shapes, axis, "ms", "Distributions of response times"));
 }
@@ -168,6 +188,8 @@ fn processes(out: &mut String, table: &Table) {
     if most <= 0.0 {
         return;
     }
-    out.push_str("<h3>CPU of each process</h3>\n<p class=\"soft\">Cores used, one piece for each worker.</p>\n");
+    out.push_str(
+        "<h3>CPU of each process</h3>\n<p class=\"soft\">Cores used, one piece for each worker.</p>\n",
+    );
     out.push_str(&bars(&rows, &["process"], most.max(1.0), "cores", "CPU of each worker process"));
 }

@@ -33,7 +33,8 @@ pub fn value(comparison: &Comparison) -> Value {
 fn row(row: &Row) -> Value {
     let mut columns = Map::new();
     for (column, middle) in COLUMNS.iter().zip(&row.values) {
-        let value = middle.map(|m| json!({"median": m.median, "least": m.least, "most": m.most, "rounds": m.rounds}));
+        let value =
+            middle.map(|m| json!({"median": m.median, "least": m.least, "most": m.most, "rounds": m.rounds}));
         columns.insert(column.id.into(), value.into());
     }
     let waits: Vec<(f64, Option<f64>, u64)> = row

@@ -72,7 +72,13 @@ impl Advice<'_> {
             if let (Some(new), Some(old)) = (self.row(chosen), self.row(&self.space.usual))
                 && let (Some(new), Some(old)) = (self.middle(new), self.middle(old))
             {
-                let _ = writeln!(out, "{} in place of {} with {}.", three(new.median), three(old.median), self.space.usual.name());
+                let _ = writeln!(
+                    out,
+                    "{} in place of {} with {}.",
+                    three(new.median),
+                    three(old.median),
+                    self.space.usual.name()
+                );
             }
         }
         let _ = write!(out, "\n    {}\n    {}\n", chosen.directive(self.python), mount(self.script, chosen));
@@ -82,7 +88,11 @@ impl Advice<'_> {
         let table = Table { rows, remarks, ..Table::default() };
         out.push_str(&report::terminal(&Comparison { tables: vec![table], ..self.evidence.clone() }));
         if let Some((name, share)) = self.against_the_grid() {
-            let _ = writeln!(out, "\nOf the whole grid {name} is best; the recommended one reaches {:.1} % of it.", share * 100.0);
+            let _ = writeln!(
+                out,
+                "\nOf the whole grid {name} is best; the recommended one reaches {:.1} % of it.",
+                share * 100.0
+            );
         }
         out.push_str("\nWhat it did not try:\n");
         for line in self.untried() {
@@ -108,7 +118,8 @@ impl Advice<'_> {
 
     /// As JSON.
     pub fn value(&self) -> Value {
-        let config = |c: &Config| json!({ "name": c.name(), "config": c, "directive": c.directive(self.python) });
+        let config =
+            |c: &Config| json!({ "name": c.name(), "config": c, "directive": c.directive(self.python) });
         let grid = self.against_the_grid();
         let rows: Vec<Row> = self.found.last.iter().map(|(_, row)| row.clone()).collect();
         let remarks = remarks::of(&rows, self.evidence.machine.cores);

@@ -144,13 +144,15 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
     out.dedup_by_key(|(config, _)| config.name());
     let usual = last.iter().find(|(config, _)| *config == space.usual);
     let Some(chosen) = choose(&last, question.target) else {
-        return Err("no configuration serves this load within the limits; a smaller load, or wider limits".into());
+        return Err(
+            "no configuration serves this load within the limits; a smaller load, or wider limits".into()
+        );
     };
     let leave_it = chosen == space.usual
         || usual.is_some_and(|(_, row)| {
-            last.iter().find(|(config, _)| *config == chosen).is_some_and(|(_, best)| {
-                as_good(score(row, question.target), score(best, question.target))
-            })
+            last.iter()
+                .find(|(config, _)| *config == chosen)
+                .is_some_and(|(_, best)| as_good(score(row, question.target), score(best, question.target)))
         });
     let chosen = if leave_it { space.usual } else { chosen };
     Ok(Found { chosen, leave_it, last, out, tried, untried })
@@ -167,7 +169,9 @@ fn rank(measured: &[Measured], question: &Question, out: &mut Vec<(Config, Strin
             Ok(row) => refused(row, question, best_rpm),
         };
         match (why, &one.row) {
-            (None, Ok(row)) if score(row, question.target).is_some() => ranked.push((one.config, row.clone())),
+            (None, Ok(row)) if score(row, question.target).is_some() => {
+                ranked.push((one.config, row.clone()))
+            }
             (why, _) => {
                 let why = why.unwrap_or_else(|| "nothing was measured".into());
                 if !out.iter().any(|(config, _)| *config == one.config) {
@@ -185,7 +189,8 @@ fn rank(measured: &[Measured], question: &Question, out: &mut Vec<(Config, Strin
 fn choose(last: &[(Config, Row)], target: Target) -> Option<Config> {
     let best = score(&last.first()?.1, target);
     let good = last.iter().filter(|(_, row)| near(score(row, target), best));
-    good.min_by(|(a, _), (b, _)| a.weight().partial_cmp(&b.weight()).expect("no part of a weight is a NaN")).map(|(config, _)| *config)
+    good.min_by(|(a, _), (b, _)| a.weight().partial_cmp(&b.weight()).expect("no part of a weight is a NaN"))
+        .map(|(config, _)| *config)
 }
 
 /// So little worse that it does not matter.

@@ -18,16 +18,17 @@ impl<M: Fn(&Config) -> Option<[f64; 3]>> Trials for Machine<M> {
         let measured = configs.iter().enumerate().map(|(at, config)| {
             // One per cent of scatter, the same in each run of the test.
             let noise = 1.0 + 0.01 * (((at as u32 * 7 + self.runs * 3) % 5) as f64 - 2.0) / 2.0;
-            let row = (self.model)(config).ok_or_else(|| "it does not start".to_owned()).map(|[rpm, p99, mb]| {
-                let value = |id: &str| match id {
-                    "requests_per_minute" => Middle::of(vec![rpm * noise, rpm]),
-                    "response_p99_ms" => Middle::of(vec![p99 * noise, p99]),
-                    "resident_mb" => Middle::of(vec![mb]),
-                    _ => None,
-                };
-                let values = COLUMNS.iter().map(|column| value(column.id)).collect();
-                Row { variant: config.name(), values, latency: vec![(1, 100_000)], ..Row::default() }
-            });
+            let row =
+                (self.model)(config).ok_or_else(|| "it does not start".to_owned()).map(|[rpm, p99, mb]| {
+                    let value = |id: &str| match id {
+                        "requests_per_minute" => Middle::of(vec![rpm * noise, rpm]),
+                        "response_p99_ms" => Middle::of(vec![p99 * noise, p99]),
+                        "resident_mb" => Middle::of(vec![mb]),
+                        _ => None,
+                    };
+                    let values = COLUMNS.iter().map(|column| value(column.id)).collect();
+                    Row { variant: config.name(), values, latency: vec![(1, 100_000)], ..Row::default() }
+                });
             Measured { config: *config, row }
         });
         Ok(measured.collect())
@@ -103,7 +104,8 @@ fn what_is_known_to_be_best_is_found() {
 
 #[test]
 fn what_is_not_better_is_left_alone() {
-    let (found, _) = find(&space(true, false), &question(Target::Throughput, 60.0), |c| Some([10_000.0, 5.0, memory(c)]));
+    let (found, _) =
+        find(&space(true, false), &question(Target::Throughput, 60.0), |c| Some([10_000.0, 5.0, memory(c)]));
     assert!(found.leave_it && found.chosen == Config::usual(1, 5));
 }
 
@@ -125,7 +127,10 @@ fn limits_are_kept() {
 fn what_does_not_start_is_out() {
     let broken = |c: &Config| if c.gil == Gil::Own { None } else { computes(c) };
     let (found, _) = find(&space(true, false), &question(Target::Throughput, 100.0), broken);
-    assert!(found.chosen.gil == Gil::Shared && found.out.iter().any(|(c, why)| c.gil == Gil::Own && why == "it does not start"));
+    assert!(
+        found.chosen.gil == Gil::Shared
+            && found.out.iter().any(|(c, why)| c.gil == Gil::Own && why == "it does not start")
+    );
     let nothing = |_: &Config| None;
     let mut machine = Machine { clock: 0.0, model: nothing, runs: 0 };
     let why = search(&space(false, false), &question(Target::P99, 60.0), &mut machine).unwrap_err();

@@ -62,7 +62,8 @@ impl Config {
 
     /// The directive, ready to paste.
     pub fn directive(&self, python: Option<&str>) -> String {
-        let mut line = format!("WSGIDaemonProcess my-app processes={} threads={}", self.processes, self.threads);
+        let mut line =
+            format!("WSGIDaemonProcess my-app processes={} threads={}", self.processes, self.threads);
         if self.interval != USUAL && self.gil != Gil::FreeThreading {
             line.push_str(&format!(" switch-interval={}", self.interval));
         }
@@ -121,7 +122,8 @@ impl Space {
                 }
                 for (i, interval) in [USUAL, SHORT].into_iter().enumerate() {
                     if i == 0 || threads > 1 {
-                        let config = Config { gil: Gil::Shared, processes, threads, interpreters: 0, interval };
+                        let config =
+                            Config { gil: Gil::Shared, processes, threads, interpreters: 0, interval };
                         add(odd(p) + odd(t) + i, config);
                     }
                 }
@@ -130,7 +132,8 @@ impl Space {
                 for interpreters in interpreters {
                     // More processes than half the cores have nothing to gain from more GILs.
                     if self.own && threads >= interpreters && processes <= self.cores.div_ceil(2) {
-                        let config = Config { gil: Gil::Own, processes, threads, interpreters, interval: USUAL };
+                        let config =
+                            Config { gil: Gil::Own, processes, threads, interpreters, interval: USUAL };
                         add(odd(p) + odd(t), config);
                     }
                 }
@@ -171,7 +174,11 @@ mod tests {
     fn the_grid_holds_what_is_allowed_once() {
         let grid = space(false, false).grid();
         assert_eq!(grid[0], Config::usual(1, 5));
-        assert!(grid.iter().all(|c| c.gil == Gil::Shared) && grid.len() > 15 && grid.len() < 40, "{}", grid.len());
+        assert!(
+            grid.iter().all(|c| c.gil == Gil::Shared) && grid.len() > 15 && grid.len() < 40,
+            "{}",
+            grid.len()
+        );
         let grid = space(true, true).grid();
         for (at, config) in grid.iter().enumerate() {
             assert!(!grid[..at].contains(config), "{}", config.name());

@@ -49,7 +49,17 @@ impl<'t> RealTrials<'t> {
         look: &'t mut dyn FnMut(&str, &Progress<'_>) -> bool,
     ) -> Self {
         let begun = Instant::now();
-        Self { workload, folder, python, starter, look, begun, costs: (0.0, 0.0), samples: Vec::new(), stage: 0 }
+        Self {
+            workload,
+            folder,
+            python,
+            starter,
+            look,
+            begun,
+            costs: (0.0, 0.0),
+            samples: Vec::new(),
+            stage: 0,
+        }
     }
 }
 

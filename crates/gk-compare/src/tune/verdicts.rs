@@ -64,9 +64,8 @@ fn judge(report: &Report, mode: &'static str) -> Option<Rejected> {
     if found.is_some_and(|one| one.verdict == "safe") {
         return None;
     }
-    let finding = report.findings.iter().find(|f| {
-        f.level == "unsafe" && f.mode.as_deref().is_none_or(|of| of == mode)
-    });
+    let finding =
+        report.findings.iter().find(|f| f.level == "unsafe" && f.mode.as_deref().is_none_or(|of| of == mode));
     let why = finding.map(|f| f.text.clone()).or_else(|| found.and_then(|one| one.why.clone()));
     Some(Rejected { mode, why: why.unwrap_or_else(|| "the doctor did not say that it is safe".into()) })
 }
@@ -85,7 +84,8 @@ mod tests {
         assert_eq!(judge(&report, "sub-interpreter"), None);
         assert_eq!(judge(&report, "own-gil").unwrap().why, "numpy refuses");
         assert_eq!(judge(&report, "free-threading").unwrap().why, "this Python has a GIL");
-        let command: Vec<OsString> = ["sh", "-c", "echo 'gilkeeper: no import' >&2"].map(OsString::from).into();
+        let command: Vec<OsString> =
+            ["sh", "-c", "echo 'gilkeeper: no import' >&2"].map(OsString::from).into();
         assert_eq!(ask(&command, "a.py", None, &[], Path::new("."), "own-gil").unwrap_err(), "no import");
     }
 }
