@@ -175,7 +175,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let mut trials = RealTrials::new(workload, folder, free.clone(), &starter, &mut look);
     let found = search(&space, &question, &mut trials).map_err(Failure::Failed)?;
     let grid: Option<Vec<Measured>> = match given.get_flag("grid") {
-        true => Some(trials.run(&space.grid(), 3, 2.0).map_err(Failure::Failed)?),
+        true => Some(trials.run(&space.grid(), 2, 2.0).map_err(Failure::Failed)?),
         false => None,
     };
     line.clear();

@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Shape, bars, distributions, escaped};
 use super::text::{cells, heads};
-use crate::figures::COLUMNS;
+use crate::figures::{COLUMNS, three};
 use crate::table::{Comparison, Row, Table};
 use gk_telemetry::histogram::edges;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { fon
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } .about, .soft { color: var(--soft); } .notes { max-width: 90ch; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font-size: 12px; }
-svg .name { text-anchor: end; } svg .tick { text-anchor: middle; fill: var(--soft); }
+svg .name { text-anchor: end; } svg .about { text-anchor: end; fill: var(--soft); font-size: 11px; } svg .tick { text-anchor: middle; fill: var(--soft); }
 svg .unit { text-anchor: end; fill: var(--soft); } svg .word { fill: var(--soft); font-size: 10px; }
 .grid, .base { stroke: var(--line); } .mark { stroke: var(--mark); stroke-dasharray: 2 3; } .line { stroke: var(--soft); }
 .shape { fill: var(--shape); fill-opacity: .75; } .cpu { fill: var(--cpu); } .gil { fill: var(--gil); }
@@ -103,6 +103,7 @@ fn waits(out: &mut String, table: &Table) {
         .iter()
         .map(|row| Shape {
             name: row.variant.clone(),
+            about: format!("{} waits", three(row.waits.count() as f64)),
             parts: row
                 .waits
                 .filled()
@@ -149,6 +150,7 @@ fn latencies(out: &mut String, table: &Table) {
             ];
             Shape {
                 name: row.variant.clone(),
+                about: format!("{} responses", three(row.latency.iter().map(|(_, n)| *n as f64).sum())),
                 parts,
                 every: None,
                 lines: lines.into_iter().flatten().collect(),
