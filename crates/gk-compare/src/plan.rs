@@ -278,4 +278,24 @@ mod tests {
         let number = parse(&SMALL.replace("[[variant]]", "rounds = 'x'\n[[variant]]")).unwrap_err();
         assert!(number.starts_with("p.toml:3: invalid type"), "{number}");
     }
+
+    #[test]
+    fn every_name_is_documented_and_the_shipped_plans_are_sound() {
+        let page = include_str!("../../../docs/reference/plans.md");
+        let tables = ["", "[workload]", "[short]", "[[form]]", "[[variant]]", "[[workload.request]]"];
+        for table in tables {
+            let said = parse(&format!("{table}\nqqqqqqqqqqqqqqqq = 1\n")).unwrap_err();
+            let (_, known) = said.split_once("known are ").expect("nothing is near to that");
+            for name in known.split(", ") {
+                let written = [format!("`{name}`"), format!("[{name}]"), format!(".{name}]]")];
+                assert!(written.iter().any(|w| page.contains(w)), "{name} of {table} is not in plans.md");
+            }
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans");
+        for name in ["switch-interval", "free-threading", "per-interpreter-gil", "flask"] {
+            let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
+            let plan = Plan::parse(&text, name, &folder).unwrap();
+            assert!(Path::new(&plan.script().unwrap()).is_file() && plan.forms.len() == 2, "{name}");
+        }
+    }
 }

@@ -112,7 +112,8 @@ pub fn distributions(shapes: &[Shape], axis: Axis, unit: &str, label: &str) -> S
         let base = (index + 1) as f64 * TALL - 4.0;
         name(&mut out, &shape.name, base - TALL / 2.0 + 4.0);
         let (left, y) = (LEFT - 10.0, base - TALL / 2.0 + 20.0);
-        let _ = writeln!(out, "<text class=\"about\" x=\"{left}\" y=\"{y:.1}\">{}</text>", escaped(&shape.about));
+        let _ =
+            writeln!(out, "<text class=\"about\" x=\"{left}\" y=\"{y:.1}\">{}</text>", escaped(&shape.about));
         if let (Some(every), Axis::Linear(most)) = (shape.every, axis) {
             let count = ((most / every) as usize).min(MARKS);
             for n in 1..=count {
@@ -220,8 +221,13 @@ mod tests {
 
     #[test]
     fn names_cannot_break_out() {
-        let shape =
-            Shape { name: "<b>".into(), about: String::new(), parts: vec![(1.0, 2.0, 1.0)], every: Some(1.0), lines: vec![] };
+        let shape = Shape {
+            name: "<b>".into(),
+            about: String::new(),
+            parts: vec![(1.0, 2.0, 1.0)],
+            every: Some(1.0),
+            lines: vec![],
+        };
         let svg = distributions(&[shape], Axis::Linear(4.0), "ms", "a \"b\"");
         assert!(svg.contains("&lt;b&gt;") && !svg.contains("<b>") && svg.contains("a &quot;b&quot;"));
         assert_eq!(svg.matches("class=\"mark\"").count(), 4);
