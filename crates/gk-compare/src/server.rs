@@ -197,9 +197,9 @@ fn addresses(line: &str) -> Result<(String, String), String> {
 /// The sentence that matters in what a server wrote before it gave up.
 fn complaint(said: &str) -> Option<String> {
     let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
-    let own = lines().filter_map(|line| line.strip_prefix("gilkeeper: ")).last();
-    own.or_else(|| lines().filter(|line| line.contains(":error]")).last())
-        .or_else(|| lines().last())
+    let own = lines().filter_map(|line| line.strip_prefix("gilkeeper: ")).next_back();
+    own.or_else(|| lines().rfind(|line| line.contains(":error]")))
+        .or_else(|| lines().next_back())
         .map(str::to_owned)
 }
 

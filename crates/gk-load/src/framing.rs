@@ -204,10 +204,7 @@ impl Framing {
         // An interim response: the real one follows.
         if (100..200).contains(&status) && status != 101 {
             self.state = State::Head;
-            return Ok(match self.parse(&bytes[used..], head_only)? {
-                Some(more) => Some(used + more),
-                None => None,
-            });
+            return Ok(self.parse(&bytes[used..], head_only)?.map(|more| used + more));
         }
         self.state = match (head_only || status == 204 || status == 304, chunked, length) {
             (true, ..) => State::Length(0),
