@@ -12,6 +12,7 @@ use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, clock_gettime, timerfd_create,
     timerfd_settime,
 };
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -60,7 +61,7 @@ pub struct Engine<'s> {
     armed: u64,
     connections: Vec<Connection>,
     /// Numbers of connections without a request.
-    idle: Vec<u32>,
+    idle: VecDeque<u32>,
     /// Connections with one.
     busy: usize,
     statuses: Box<[u64; 1000]>,
@@ -152,7 +153,11 @@ impl<'s> Engine<'s> {
     /// Asks what is to be asked now.
     fn start(&mut self, now: u64, end: u64) {
         if self.closed {
-            while let Some(index) = self.idle.pop() {
+            // All that were answered since the last look ask one after the other: the server finds several requests at a
+            // time, as it does with other generators. One by one, each of them would wake it up.
+            for _ in 0..self.idle.len() {
+                let Some(index) = self.idle.pop_front() else { break };
+                let now = self.now();
                 self.ask(index as usize, now, None);
             }
             return;
@@ -166,7 +171,7 @@ impl<'s> Engine<'s> {
                 break;
             }
             self.due.advance();
-            if let Some(index) = self.idle.pop() {
+            if let Some(index) = self.idle.pop_back() {
                 self.ask(index as usize, due, request);
             }
         }
@@ -274,19 +279,15 @@ impl<'s> Engine<'s> {
 
     /// A connection is free again.
     fn next(&mut self, index: usize, now: u64, end: u64) {
-        if self.closed {
-            // Not by way of `idle`: this is the path of every request.
-            if now < end {
-                return self.ask(index, now, None);
-            }
-        } else if let Some((due, request)) = self.due.peek()
+        if !self.closed
+            && let Some((due, request)) = self.due.peek()
             && due <= now
             && due < end
         {
             self.due.advance();
             return self.ask(index, due, request);
         }
-        self.idle.push(index as u32);
+        self.idle.push_back(index as u32);
     }
 
     /// Gives up what takes too long, wakes what rests.
@@ -300,7 +301,7 @@ impl<'s> Engine<'s> {
                 State::Busy | State::Connecting => self.failed(index, Failure::Timeout),
                 State::Resting => {
                     connection.state = State::Idle;
-                    self.idle.push(index as u32);
+                    self.idle.push_back(index as u32);
                 }
                 State::Idle => {}
             }
