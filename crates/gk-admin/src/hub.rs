@@ -46,6 +46,8 @@ pub struct Hub {
     pub recent: Recent,
     /// Events.
     pub events: Events,
+    /// What happened since the last turn.
+    heard: Vec<Event>,
     /// Requests kept: slow ones and samples, oldest first.
     pub kept: VecDeque<Kept>,
     /// Of workers that are gone.
@@ -73,6 +75,7 @@ impl Hub {
             workers: BTreeMap::new(),
             recent: Recent::default(),
             events: Events::default(),
+            heard: Vec::new(),
             kept: VecDeque::new(),
             retired: Totals::new(),
             limits: accounting::limits(),
@@ -82,10 +85,8 @@ impl Hub {
 
     /// Reads everything. `now`: epoch seconds.
     pub fn turn(&mut self, now: f64) -> Turn {
-        let mut events = Vec::new();
-        while let Ok(news) = self.news.try_recv() {
-            events.extend(self.take(news, now));
-        }
+        self.hear(now);
+        let events = std::mem::take(&mut self.heard);
         self.limits = accounting::limits();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
         for worker in self.workers.values_mut() {
@@ -113,6 +114,15 @@ impl Hub {
             self.events.push(event.clone());
         }
         Turn { tick, events }
+    }
+
+    /// Takes what the data thread told; a worker is known from then on, and its scoreboard open.
+    pub fn hear(&mut self, now: f64) {
+        while let Ok(news) = self.news.try_recv() {
+            let event = self.take(news, now);
+            self.heard.extend(event);
+        }
+        self.workers.values_mut().for_each(Tracked::open);
     }
 
     fn take(&mut self, news: News, now: f64) -> Option<Event> {

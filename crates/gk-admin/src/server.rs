@@ -207,7 +207,9 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
         "/api/v1/status" => json(&rows::status(&shared.hub(), now)),
         "/api/v1/requests" => json(&rows::requests(&shared.hub(), now)),
         "/api/v1/events" => json(&rows::events(&shared.hub())),
-        "/api/v1/totals" => json(&serde_json::to_value(totals::now(&shared.hub())).unwrap_or_default()),
+        "/api/v1/totals" => {
+            json(&serde_json::to_value(totals::now(&mut shared.hub(), now)).unwrap_or_default())
+        }
         "/api/v1/stream" => stream(shared, now),
         "/api/v1/history" => match asked.question(now) {
             Ok(question) => json(&rows::history(&shared.history.ask(question.clone()).await, &question)),

@@ -5,8 +5,9 @@ use crate::tracked::Tracked;
 use gk_sys::accounting;
 use gk_telemetry::totals::{Process, Totals, Worker};
 
-/// Everything as it is now. Changes nothing that the hub keeps.
-pub fn now(hub: &Hub) -> Totals {
+/// Everything as it is now; `now`: epoch seconds. The seconds that the hub keeps stay as they are.
+pub fn now(hub: &mut Hub, now: f64) -> Totals {
+    hub.hear(now);
     let mut totals = Totals { at: gk_sys::clock::monotonic_nanos(), ..Totals::default() };
     totals.front = process(std::process::id());
     for figures in hub.retired().values() {

@@ -83,13 +83,14 @@ impl Tracked {
         known.then(|| Portion::of_worker(&self.change, process, busy, span))
     }
 
-    /// Reads the scoreboard without remembering it; `None` before the first turn has found one.
+    /// Reads the scoreboard without remembering it; `None` while there is none.
     pub fn look(&self) -> Option<WorkerSample> {
         let board = self.board.as_ref()?;
         Some(board.sample(self.sample.as_ref().map_or(0, |sample| sample.last)))
     }
 
-    fn open(&mut self) {
+    /// Opens the scoreboard as soon as the worker has begun it.
+    pub fn open(&mut self) {
         if self.board.is_none()
             && let Some(fd) = &self.scoreboard
             && let Ok(words) = SharedWords::map(fd)

@@ -10,12 +10,12 @@ use gk_compare::plan::Workload;
 use gk_compare::runner::Progress;
 use gk_compare::server::Gilkeeper;
 use gk_compare::table::Comparison;
+use gk_compare::tune::Target;
 use gk_compare::tune::advice::Advice;
-use gk_compare::tune::search::{Question, Trials, search};
+use gk_compare::tune::search::{Question, against_the_grid, search};
 use gk_compare::tune::space::{Config, Space};
 use gk_compare::tune::trials::RealTrials;
 use gk_compare::tune::verdicts::{self, Rejected};
-use gk_compare::tune::{Measured, Target};
 use gk_supervisor::{PythonBuild, PythonRuntime};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
 use std::path::{Path, PathBuf};
@@ -174,8 +174,8 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let conditions = conditions(&workload);
     let mut trials = RealTrials::new(workload, folder, free.clone(), &starter, &mut look);
     let found = search(&space, &question, &mut trials).map_err(Failure::Failed)?;
-    let grid: Option<Vec<Measured>> = match given.get_flag("grid") {
-        true => Some(trials.run(&space.grid(), 2, 2.0).map_err(Failure::Failed)?),
+    let grid = match given.get_flag("grid") {
+        true => against_the_grid(&space, &question, found.chosen, &mut trials).map_err(Failure::Failed)?,
         false => None,
     };
     line.clear();
@@ -187,7 +187,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         found: &found,
         rejected: &rejected,
         python: free.as_deref(),
-        grid: grid.as_deref(),
+        grid,
         evidence,
     };
     print(&match given.get_one::<String>("format").map(String::as_str) {

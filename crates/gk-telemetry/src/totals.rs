@@ -65,7 +65,7 @@ pub struct Span {
     pub seconds: f64,
     /// The front; `resident` at the end.
     pub front: Process,
-    /// Workers that lived at both ends; `resident` at the end.
+    /// Workers that live at the end, with what they used in this time; `resident` at the end.
     pub workers: Vec<Worker>,
     /// Workers that came or went meanwhile.
     pub changed: usize,
@@ -81,15 +81,17 @@ impl Totals {
             run_delay: (now.run_delay - before.run_delay).max(0.0),
             ..*now
         };
-        let both = self.workers.iter().filter_map(|now| {
-            let before = earlier.workers.iter().find(|before| before.process.pid == now.process.pid)?;
-            Some(Worker { process: process(&now.process, &before.process), ..now.clone() })
-        });
-        let workers: Vec<Worker> = both.collect();
+        let both = |now: &Worker| earlier.workers.iter().find(|one| one.process.pid == now.process.pid);
+        let stayed = self.workers.iter().filter(|now| both(now).is_some()).count();
+        // One that came meanwhile has used everything meanwhile.
+        let used =
+            |now: &Worker| both(now).map_or(now.process, |before| process(&now.process, &before.process));
+        let workers: Vec<Worker> =
+            self.workers.iter().map(|now| Worker { process: used(now), ..now.clone() }).collect();
         Span {
             seconds: self.at.saturating_sub(earlier.at) as f64 / 1e9,
             front: process(&self.front, &earlier.front),
-            changed: self.workers.len() + earlier.workers.len() - 2 * workers.len(),
+            changed: self.workers.len() + earlier.workers.len() - 2 * stayed,
             workers,
             figures: self.figures.since(&earlier.figures),
         }
@@ -116,7 +118,8 @@ mod tests {
         let after = at(3_000_000_000, vec![worker(1, 3.0), worker(7, 1.0)], 25);
         let span = after.since(&before);
         assert_eq!((span.seconds, span.changed, span.figures.requests), (2.0, 2, 15));
-        assert_eq!((span.workers.len(), span.workers[0].process.cpu), (1, 1.0));
+        let cpu: Vec<f64> = span.workers.iter().map(|w| w.process.cpu).collect();
+        assert_eq!(cpu, [1.0, 1.0]);
         let json = serde_json::to_string(&after).unwrap();
         assert_eq!(serde_json::from_str::<Totals>(&json).unwrap(), after);
     }

@@ -1,9 +1,9 @@
 //! What came of a search, for people and for programs. Pure.
 
+use super::Target;
 use super::search::Found;
 use super::space::{Config, Space};
 use super::verdicts::Rejected;
-use super::{Measured, Target};
 use crate::figures::{Middle, three};
 use crate::remarks;
 use crate::report;
@@ -26,8 +26,8 @@ pub struct Advice<'a> {
     pub rejected: &'a [Rejected],
     /// The free-threaded Python.
     pub python: Option<&'a str>,
-    /// The whole grid, where it was asked for.
-    pub grid: Option<&'a [Measured]>,
+    /// The best of the whole grid, and the share of it that the recommended one reaches, where that was asked for.
+    pub grid: Option<(Config, f64)>,
     /// The evidence's head: machine and conditions.
     pub evidence: Comparison,
 }
@@ -39,22 +39,6 @@ impl Advice<'_> {
 
     fn middle(&self, row: &Row) -> Option<Middle> {
         row.value(self.target.column().0)
-    }
-
-    /// The best of the whole grid, and the share of it that the recommended one reaches.
-    fn against_the_grid(&self) -> Option<(String, f64)> {
-        let (id, less) = self.target.column();
-        let value = |m: &Measured| Some(m.row.as_ref().ok().filter(|r| r.errors == 0)?.value(id)?.median);
-        let grid = self.grid?;
-        let of = |m: &&Measured| value(m).is_some();
-        let better = |a: &&Measured, b: &&Measured| {
-            let (a, b) = (value(a).unwrap_or(0.0), value(b).unwrap_or(0.0));
-            if less { b.total_cmp(&a) } else { a.total_cmp(&b) }
-        };
-        let best = grid.iter().filter(of).max_by(better)?;
-        let mine = value(grid.iter().find(|m| m.config == self.found.chosen)?)?;
-        let share = if less { value(best)? / mine } else { mine / value(best)? };
-        Some((best.config.name(), share))
     }
 
     /// For a terminal.
@@ -87,10 +71,11 @@ impl Advice<'_> {
         let remarks = remarks::of(&rows, self.evidence.machine.cores);
         let table = Table { rows, remarks, ..Table::default() };
         out.push_str(&report::terminal(&Comparison { tables: vec![table], ..self.evidence.clone() }));
-        if let Some((name, share)) = self.against_the_grid() {
+        if let Some((best, share)) = &self.grid {
+            let name = best.name();
             let _ = writeln!(
                 out,
-                "\nOf the whole grid {name} is best; the recommended one reaches {:.1} % of it.",
+                "\nOf the whole grid {name} is best; measured against it, the recommended one reaches {:.1} % of it.",
                 share * 100.0
             );
         }
@@ -120,7 +105,6 @@ impl Advice<'_> {
     pub fn value(&self) -> Value {
         let config =
             |c: &Config| json!({ "name": c.name(), "config": c, "directive": c.directive(self.python) });
-        let grid = self.against_the_grid();
         let rows: Vec<Row> = self.found.last.iter().map(|(_, row)| row.clone()).collect();
         let remarks = remarks::of(&rows, self.evidence.machine.cores);
         let table = Table { rows, remarks, ..Table::default() };
@@ -134,7 +118,7 @@ impl Advice<'_> {
             "tried": self.found.tried.iter().map(Config::name).collect::<Vec<_>>(),
             "not_tried": self.untried(),
             "rejected_modes": self.rejected.iter().map(|r| (r.mode, r.why.clone())).collect::<std::collections::BTreeMap<_, _>>(),
-            "grid": grid.map(|(best, share)| json!({ "best": best, "share": share })),
+            "grid": self.grid.map(|(best, share)| json!({ "best": best.name(), "share": share })),
         })
     }
 }

@@ -18,6 +18,8 @@ const ROUNDS: u32 = 3;
 const LAST: usize = 4;
 /// What is nearer to the best than this share is as good.
 const NEAR: f64 = 0.03;
+/// Seconds of a trial of the whole grid.
+const GRID: f64 = 2.0;
 /// Share of requests that may fail.
 const FAILURES: f64 = 0.001;
 /// For memory: share of the best throughput, or of the rate, that must be kept.
@@ -156,6 +158,30 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
         });
     let chosen = if leave_it { space.usual } else { chosen };
     Ok(Found { chosen, leave_it, last, out, tried, untried })
+}
+
+/// Measures everything there is to try, then the best of it and the chosen one against each other: the largest of many figures is
+/// large by chance, too. Gives the best one, and the share of it that the chosen one reaches.
+pub fn against_the_grid(
+    space: &Space,
+    question: &Question,
+    chosen: Config,
+    trials: &mut dyn Trials,
+) -> Result<Option<(Config, f64)>, String> {
+    let measured = trials.run(&space.grid(), 2, GRID)?;
+    let Some((best, _)) = rank(&measured, question, &mut Vec::new()).into_iter().next() else {
+        return Ok(None);
+    };
+    if best == chosen {
+        return Ok(Some((best, 1.0)));
+    }
+    let pair = trials.run(&[best, chosen], 2 * ROUNDS, 1.5 * GRID)?;
+    let median = |m: &Measured| Some(m.row.as_ref().ok()?.value(question.target.column().0)?.median);
+    let [Some(best_value), Some(mine)] = [pair.first().and_then(median), pair.last().and_then(median)] else {
+        return Ok(None);
+    };
+    let share = if question.target.column().1 { best_value / mine } else { mine / best_value };
+    Ok(Some((best, share)))
 }
 
 /// The best first; what must not be taken goes to `out`.
