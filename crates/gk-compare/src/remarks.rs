@@ -73,6 +73,11 @@ fn work(rows: &[Row]) -> Option<String> {
             three(high)
         ));
     }
+    let meet = most.value("cpu_per_request_ms").zip(least.value("cpu_per_request_ms"));
+    if high / low < OTHER_WORK && meet.is_some_and(|(a, b)| a.rounds > 1 && a.meets(&b)) {
+        // The rounds scatter as much: nothing can be said.
+        return None;
+    }
     if high / low < OTHER_WORK {
         return Some(format!(
             "CPU per request differs: {} ms in “{}”, {} ms in “{}”. Threads that take turns pay for it with switches and cold \
