@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import forms
 import harness
 import report
 from measure import measure, mixed
@@ -52,6 +53,8 @@ WORKLOADS = [
     Workload("list", SITE, "/", b"Invisible Cities", 2, 4),
     Workload("sleep5", SLEEP, "/", b"waited", 1, 4),
 ]
+
+KINDS = ["hello", "list", "sleep5", "mixed", "modes", "measurements"]
 
 
 def machine() -> list[str]:
@@ -121,7 +124,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="rounds, five by default")
     parser.add_argument("--seconds", type=int, help="length of a run in whole seconds (wrk knows no fractions), three by default")
     parser.add_argument("--servers", help=f"some of {','.join(SERVERS)}")
-    parser.add_argument("--workloads", help="some of hello,list,sleep5,mixed")
+    parser.add_argument("--workloads", help=f"some of {','.join(KINDS)}")
     parser.add_argument("--out", type=Path, default=harness.REPOSITORY / "bench-results", help="folder for the results")
     given = parser.parse_args()
     rounds = given.rounds or (3 if given.quick else 5)
@@ -129,7 +132,7 @@ def main() -> int:
     if rounds < 1 or seconds < 1:
         sys.exit("bench: at least one round of one second is needed.")
     servers = choose(given.servers, list(SERVERS), "servers")
-    kinds = choose(given.workloads, ["hello", "list", "sleep5", "mixed"], "workloads")
+    kinds = choose(given.workloads, KINDS, "workloads")
 
     about = machine()
     print("\n".join(about), flush=True)
@@ -148,6 +151,14 @@ def main() -> int:
                     print(f"round {number + 1} of {rounds}, {workload.name}, {server}: " + report.cells(row)[2], file=sys.stderr)
     found = [row for row in rows.values() if row.note != "has no such form"]
     more = mixed_load(servers, seconds, min(rounds, 3)) if "mixed" in kinds else []
+    if "gilkeeper" in servers:
+        # Ours against itself; what fails here does not cost the rest of the run.
+        for kind, form in (("modes", lambda: forms.modes(min(rounds, 3), 1.0)), ("measurements", lambda: forms.measurements(2 * rounds, seconds))):
+            if kind in kinds:
+                try:
+                    more += form()
+                except (RuntimeError, harness.Unusable, AssertionError, OSError) as problem:
+                    more.append(f"{kind}: invalid, {str(problem).splitlines()[0]}")
     sleeping = [row for row in found if row.workload.startswith("sleep5") and not row.invalid]
     more += [f"sleep5, {row.server}: {row.middle('requests_per_second'):.0f} of the ideal 800 requests/s at T=4" for row in sleeping]
     more += report.threads_ratio(found) + report.ratios(found)

@@ -24,7 +24,20 @@ class Sample:
     p99_ms: float
     cpu_us_per_request: float
     pss_mb: float
+    # Share of the machine's CPU time that a hypervisor gave to other machines meanwhile.
+    stolen: float = 0.0
     invalid: str = ""
+
+
+# A run from which more than this was stolen is measured again, so many times at most; the least disturbed one counts.
+STOLEN = 0.02
+TRIES = 4
+
+
+def machine_time() -> tuple[int, int]:
+    """Ticks of all CPUs: in all, and stolen by the hypervisor."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return sum(ticks), ticks[7]
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -95,13 +108,28 @@ def load(port: int, target: str, connections: int, seconds: float) -> str:
 
 
 def measure(server: Running, target: str, expected: bytes, connections: int, seconds: float, warm_up: float) -> Sample:
-    """Warm-up, then the run, with the server's CPU around it."""
+    """Warm-up, then the run, with the server's CPU around it; again when the hypervisor took much of the machine meanwhile."""
     size = answers(server, target, expected)
     load(server.port, target, connections, max(warm_up, 1.0))
+    best: Sample | None = None
+    for _ in range(TRIES):
+        sample = one_run(server, target, expected, size, connections, seconds)
+        if best is None or sample.invalid or sample.stolen < best.stolen:
+            best = sample
+        if sample.invalid or best.stolen <= STOLEN:
+            break
+    assert best is not None
+    return best
+
+
+def one_run(server: Running, target: str, expected: bytes, size: int, connections: int, seconds: float) -> Sample:
+    """One run of the load; `size` is that of a right response."""
+    all_before, stolen_before = machine_time()
     pids = server.pids()
     before = cpu_seconds(pids)
     text = load(server.port, target, connections, seconds)
     cpu = cpu_seconds(server.pids()) - before
+    all_after, stolen_after = machine_time()
     counted = re.search(r"(\d+) requests in ([\d.]+\w+), ([\d.]+\w+) read", text)
     assert counted, text
     requests = int(counted[1])
@@ -127,6 +155,7 @@ def measure(server: Running, target: str, expected: bytes, connections: int, sec
         p99_ms=quantiles.get("99", 0.0),
         cpu_us_per_request=cpu / requests * 1e6 if requests else 0.0,
         pss_mb=pss_megabytes(server.pids()),
+        stolen=(stolen_after - stolen_before) / max(all_after - all_before, 1),
         invalid="; ".join(invalid),
     )
 

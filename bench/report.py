@@ -37,15 +37,16 @@ class Row:
         return min(rates), max(rates)
 
 
-HEAD = ["workload", "server", "requests/s", "range", "p50 ms", "p99 ms", "CPU µs/request", "PSS MB"]
+HEAD = ["workload", "server", "requests/s", "range", "p50 ms", "p99 ms", "CPU µs/request", "PSS MB", "stolen %"]
 
 
 def cells(row: Row) -> list[str]:
     if row.invalid:
-        return [row.workload, row.server, "invalid", row.invalid[:70], "", "", "", ""]
+        return [row.workload, row.server, "invalid", row.invalid[:70], "", "", "", "", ""]
     low, high = row.spread()
     places = {"p50_ms": 2, "p99_ms": 2, "cpu_us_per_request": 1, "pss_mb": 0}
     figures = [f"{row.middle(name):.{digits}f}" for name, digits in places.items()]
+    figures.append(f"{100 * max(sample.stolen for sample in row.samples):.1f}")
     return [row.workload, row.server, f"{row.middle('requests_per_second'):,.0f}", f"{low:,.0f}-{high:,.0f}", *figures]
 
 

@@ -7,6 +7,7 @@ same CPython. No measuring here.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,10 @@ def peer(name: str) -> str:
 
 
 def gilkeeper(job: Job) -> list[str]:
+    return ours(job, f"WSGIScriptAlias / {job.script} process-group=bench application-group=%{{GLOBAL}}")
+
+
+def ours(job: Job, directives: str, options: str = "", executable: str | None = None, admin: str = "off") -> list[str]:
     conf = job.folder / "gilkeeper.conf"
     conf.write_text(f"""
 ServerName localhost
@@ -50,10 +55,11 @@ Listen 127.0.0.1:{job.port}
 LogLevel warn
 ErrorLog {job.folder}/error.log
 MaxKeepAliveRequests 0
-WSGIDaemonProcess bench processes={job.processes} threads={job.threads}
-WSGIScriptAlias / {job.script} process-group=bench application-group=%{{GLOBAL}}
+WSGIDaemonProcess bench processes={job.processes} threads={job.threads} {options}
+{directives}
 """)
-    return [harness.gilkeeper(), "serve", "-c", str(conf), "--server-root", str(job.folder / "root"), "--admin", "off"]
+    server = executable or harness.gilkeeper()
+    return [server, "serve", "-c", str(conf), "--server-root", str(job.folder / "root"), "--admin", admin]
 
 
 def apache(job: Job, mpm: str, wsgi: str) -> list[str]:
@@ -146,6 +152,28 @@ SERVERS: dict[str, Callable[[Job], list[str] | None]] = {
     "bjoern": bjoern,
 }
 
+HELLO = "WSGIScriptAlias / {} process-group=bench application-group=%{{GLOBAL}}"
+TWO = "WSGIScriptAlias /one {0} process-group=bench application-group={1}\nWSGIScriptAlias /two {0} process-group=bench application-group={2}"
+OWN = "<WSGIInterpreterOptions process-group=bench>\n    WSGIPerInterpreterGIL On\n</WSGIInterpreterOptions>\n"
+
+
+def free_threaded(job: Job) -> list[str] | None:
+    """On the free-threaded build, whose gilkeeper GILKEEPER_FREE_THREADED names."""
+    if not (executable := os.environ.get("GILKEEPER_FREE_THREADED")):
+        return None
+    return ours(job, TWO.format(job.script, "%{GLOBAL}", "%{GLOBAL}"), "free-threading=on", executable)
+
+
+# Forms of ours that are measured against each other.
+FORMS: dict[str, Callable[[Job], list[str] | None]] = {
+    "measurements off": lambda job: ours(job, "GilkeeperMeasurements Off\n" + HELLO.format(job.script)),
+    "measurements on": lambda job: ours(job, "GilkeeperMeasurements On\n" + HELLO.format(job.script), admin="127.0.0.1:0"),
+    "shared GIL": lambda job: ours(job, TWO.format(job.script, "%{GLOBAL}", "%{GLOBAL}")),
+    "own GIL, two application groups": lambda job: ours(job, OWN + TWO.format(job.script, "one", "two")),
+    "interpreters=2": lambda job: ours(job, TWO.format(job.script, "both", "both"), "interpreters=2"),
+    "free-threading": free_threaded,
+}
+
 
 class NoSuchForm(Exception):
     """The server has no such combination of processes and threads."""
@@ -156,7 +184,8 @@ class Running:
 
     def __init__(self, name: str, script: Path, processes: int, threads: int) -> None:
         self.name, self.run = name, uuid.uuid4().hex
-        self.folder = Path(tempfile.mkdtemp(prefix=f"gilkeeper-bench-{name}-"))
+        # A space in a path would have to be quoted in every server's configuration.
+        self.folder = Path(tempfile.mkdtemp(prefix="gilkeeper-bench-" + re.sub(r"[^\w-]+", "-", name)))
         self.folder.chmod(0o755)
         # Apache's user reads the application from here, whoever owns the checkout.
         app = shutil.copytree(script.parent, self.folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
@@ -164,7 +193,7 @@ class Running:
         data.mkdir()
         data.chmod(0o777)
         self.port = harness.free_port()
-        command = SERVERS[name](Job(Path(app) / script.name, processes, threads, self.port, self.folder))
+        command = {**SERVERS, **FORMS}[name](Job(Path(app) / script.name, processes, threads, self.port, self.folder))
         if command is None:
             shutil.rmtree(self.folder)
             raise NoSuchForm
@@ -184,6 +213,8 @@ class Running:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.process.poll() is not None:
+            return
         try:
             # The whole group: bjoern's processes have no parent that would end them.
             os.killpg(self.process.pid, signal.SIGTERM)

@@ -12,24 +12,24 @@ fn main() {
 
 mod worker {
     use bytes::BytesMut;
+    use gk_sys::channel;
     use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
     use gk_wire::response::HeadWriter;
     use std::os::fd::OwnedFd;
 
     /// Answers everything with `Hello, world!`, one write per read.
     pub fn run(socket: OwnedFd, page: OwnedFd) {
-        let page = gk_sys::page::SharedPage::map(page).expect("a fresh page maps");
+        let page = gk_sys::page::SharedPage::map(page).expect("fresh memory maps");
+        let (mut sender, mut receiver) = channel::open(socket, page, channel::End::Worker);
+        let page = receiver.watch();
         let mut input = vec![0; 256 * 1024];
         let mut filled = 0;
         let mut out = BytesMut::with_capacity(64 * 1024);
         let mut started = 0;
         page.word(gk_wire::page::SERVICE).store(1_000, std::sync::atomic::Ordering::Relaxed);
         loop {
-            let Ok(got) = gk_sys::fds::receive(&socket, &mut input[filled..], true) else { return };
-            if got.bytes == 0 {
-                return;
-            }
-            filled += got.bytes;
+            let Ok(got @ 1..) = receiver.receive(&mut input[filled..], true) else { return };
+            filled += got;
             let mut at = 0;
             while let Ok(Some((header, payload, used))) = frame::split(&input[at..filled]) {
                 match ToWorkerFrame::decode(header, payload) {
@@ -63,12 +63,8 @@ mod worker {
             }
             input.copy_within(at..filled, 0);
             filled -= at;
-            let mut sent = 0;
-            while sent < out.len() {
-                match gk_sys::fds::send(&socket, &out[sent..], &[]) {
-                    Ok(n) => sent += n,
-                    Err(_) => return,
-                }
+            if sender.send(&out).is_err() {
+                return;
             }
             out.clear();
         }

@@ -9,13 +9,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::front::Front;
 use crate::link::{self, Link, State, WorkerFacts};
 use crate::link_reader::{self, Event};
-use crate::{server, start};
+use crate::{link_writer, server, start};
 
 /// The control socket.
 pub struct Control {
@@ -25,7 +24,7 @@ pub struct Control {
 impl Control {
     /// Takes the socket.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self { socket: Rc::new(link::watched(socket, Interest::READABLE)?) })
+        Ok(Self { socket: Rc::new(link::watched(socket)?) })
     }
 
     /// Says `Ready`, then acts on messages until the front has stopped.
@@ -146,7 +145,7 @@ impl Control {
         let link = Link::new(facts, socket, page, front.clock.clone())
             .map_err(|error| format!("the link's socket is unusable: {error}"))?;
         front.links.borrow_mut().insert(worker, Rc::clone(&link));
-        tokio::task::spawn_local(link::write_out(Rc::clone(&link)));
+        tokio::task::spawn_local(link_writer::write(Rc::clone(&link)));
         tokio::task::spawn_local(tend(Rc::clone(front), link, Rc::clone(&self.socket)));
         Ok(())
     }

@@ -1,15 +1,16 @@
-//! One link to one worker: its socket, the buffer of frames on their way out, the requests on it, and how it ends.
-//! Frames are queued by the connections' tasks and written once per turn of the event loop by [`write_out`]; the
-//! reader is in `link_reader`. Which link a request takes is `pool`'s decision.
+//! One link to one worker: the frames on their way out, the requests on it, and how it ends. Frames are put into the link's
+//! ring by the connections' tasks; the worker is woken once per turn of the event loop by `link_writer`; the reader is in
+//! `link_reader`. Which link a request takes is `pool`'s decision.
 
 use bytes::{Buf, BytesMut};
+use gk_sys::channel::{self, End, Receiver, Room, Sender, Watch};
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{Hello, INITIAL_WINDOW, ToWorkerFrame, to_front};
 use gk_wire::page::{SERVICE, STARTED};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -66,14 +67,25 @@ pub struct Link {
     /// The worker.
     pub facts: WorkerFacts,
     pub(crate) clock: Clock,
-    pub(crate) socket: AsyncFd<OwnedFd>,
-    page: SharedPage,
+    sender: RefCell<Sender>,
+    receiver: RefCell<Option<Receiver>>,
+    pub(crate) watch: Watch,
+    pub(crate) room: Room,
+    /// The worker may have made room in the ring.
+    pub(crate) room_came: Notify,
     out: RefCell<BytesMut>,
-    flush: RefCell<Option<Waker>>,
+    /// There is something to write that the writing task has not seen.
+    unseen: Cell<bool>,
+    writer: RefCell<Option<Waker>>,
+    /// There may be something to read.
+    poked: Cell<bool>,
+    reader: RefCell<Option<Waker>>,
     roomy: Notify,
     pub(crate) slots: RefCell<Slots>,
     state: Cell<State>,
     ordinal: Cell<u64>,
+    /// Requests begun since the worker was woken, if it slept.
+    batch: Cell<u32>,
     /// Requests the worker has not ended, permits not used yet included.
     in_flight: Cell<u32>,
     balance: RefCell<Balance>,
@@ -95,21 +107,26 @@ impl Link {
     /// Takes over a link's socket and page; queues `Hello`.
     pub fn new(facts: WorkerFacts, socket: OwnedFd, page: OwnedFd, clock: Clock) -> io::Result<Rc<Self>> {
         rustix::io::ioctl_fionbio(&socket, true)?;
-        let page = SharedPage::map(page)?;
+        let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Front);
         let threads = facts.threads;
         let link = Rc::new(Self {
             facts,
             clock,
-            // Only readability: a registered interest in writability would wake this process each time the worker
-            // takes bytes out of the socket.
-            socket: watched(socket, Interest::READABLE)?,
-            page,
-            out: RefCell::new(BytesMut::with_capacity(64 * 1024)),
-            flush: RefCell::new(None),
+            watch: receiver.watch(),
+            room: sender.room(),
+            room_came: Notify::new(),
+            sender: RefCell::new(sender),
+            receiver: RefCell::new(Some(receiver)),
+            out: RefCell::new(BytesMut::with_capacity(OUT)),
+            unseen: Cell::new(false),
+            writer: RefCell::default(),
+            poked: Cell::new(true),
+            reader: RefCell::default(),
             roomy: Notify::new(),
             slots: RefCell::default(),
             state: Cell::new(State::Greeting),
             ordinal: Cell::new(0),
+            batch: Cell::new(0),
             in_flight: Cell::new(0),
             balance: RefCell::new(Balance::new(threads)),
             profiles: RefCell::default(),
@@ -122,6 +139,7 @@ impl Link {
             Hello { protocol: PROTOCOL_VERSION, package: PACKAGE_VERSION.into(), pid: std::process::id() };
         let json = serde_json::to_vec(&hello).expect("a struct of strings and numbers is always JSON");
         link.queue(ToWorkerFrame::Hello(&json));
+        crate::sleep::heed(&link);
         Ok(link)
     }
 
@@ -157,7 +175,7 @@ impl Link {
     }
 
     fn limit(&self, now_micros: u64) -> u32 {
-        let service = self.page.word(SERVICE).load(Ordering::Relaxed);
+        let service = self.watch.word(SERVICE).load(Ordering::Relaxed);
         self.balance.borrow().limit(now_micros, self.in_flight.get(), service)
     }
 
@@ -207,10 +225,12 @@ impl Link {
         slot.since = self.clock.coarse();
         slot.upload_credit = u64::from(INITIAL_WINDOW);
         write(&mut out, id);
-        let many = out.len() > EARLY;
         drop(out);
-        if many {
-            self.write_early();
+        // A worker that is awake begins at once.
+        let _seen_by_the_writer = self.push();
+        self.batch.set(self.batch.get() + 1);
+        if self.batch.get() == EARLY {
+            self.wake_worker();
         }
         self.wake_writer();
         id
@@ -228,13 +248,33 @@ impl Link {
         ToWorkerFrame::Profile { number: profile.number, json: &profile.json }.encode(out);
     }
 
-    /// Writes what the socket takes at once: in a long turn the worker begins with the first requests while the front still
-    /// reads the last ones.
-    fn write_early(&self) {
+    /// Puts into the ring what it takes. `Err`: the worker has spoilt the ring.
+    pub(crate) fn push(&self) -> io::Result<()> {
         let mut out = self.out.borrow_mut();
-        if let Ok(sent) = gk_sys::fds::try_send(self.socket.get_ref(), &out) {
-            out.advance(sent);
+        let count = self.sender.borrow_mut().push(&out)?;
+        if count < out.len() {
+            out.advance(count);
+        } else if out.capacity() > 4 * ROOM {
+            // One that a large body blew up is given away.
+            *out = BytesMut::with_capacity(OUT);
+        } else {
+            out.clear();
         }
+        if out.len() <= ROOM {
+            self.roomy.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Wakes a worker that sleeps.
+    pub(crate) fn wake_worker(&self) {
+        self.batch.set(0);
+        self.sender.borrow().wake();
+    }
+
+    /// Whether frames wait for room in the ring.
+    pub(crate) fn is_cramped(&self) -> bool {
+        !self.out.borrow().is_empty()
     }
 
     /// Queues a frame for the next write.
@@ -287,7 +327,7 @@ impl Link {
     /// The stream ended (or broke): settles every request on it. Returns how many were lost while being served.
     pub(crate) fn died(&self) -> usize {
         self.state.set(State::Dead);
-        let started = self.page.word(STARTED).load(Ordering::Acquire);
+        let started = self.watch.word(STARTED).load(Ordering::Acquire);
         let mut lost = 0;
         let mut settled = Vec::new();
         for (id, slot) in self.slots.borrow_mut().each().filter(|(_, slot)| !slot.ended) {
@@ -306,6 +346,7 @@ impl Link {
         self.in_flight.set(0);
         self.out.borrow_mut().clear();
         self.roomy.notify_waiters();
+        self.room_came.notify_one();
         self.wake_writer();
         lost
     }
@@ -343,77 +384,62 @@ impl Link {
     }
 
     fn wake_writer(&self) {
-        if let Some(waker) = self.flush.borrow_mut().take() {
+        self.unseen.set(true);
+        if let Some(waker) = self.writer.borrow_mut().take() {
             waker.wake();
         }
     }
 
-    fn poll_frames_to_write(&self, cx: &Context<'_>) -> Poll<bool> {
+    /// Ready when there is something new to write (`true`) or never more (`false`).
+    pub(crate) fn poll_unseen(&self, cx: &Context<'_>) -> Poll<bool> {
         if self.state.get() == State::Dead {
             return Poll::Ready(false);
         }
-        if !self.out.borrow().is_empty() {
+        if self.unseen.take() {
             return Poll::Ready(true);
         }
-        *self.flush.borrow_mut() = Some(cx.waker().clone());
+        *self.writer.borrow_mut() = Some(cx.waker().clone());
         Poll::Pending
     }
-}
 
-/// Writes queued frames until the link dies. A frame queued by any task wakes this one, which then stands behind every
-/// task that is ready in this turn: so one write carries all their frames, and a lone request leaves at once.
-pub async fn write_out(link: Rc<Link>) {
-    while std::future::poll_fn(|cx| link.poll_frames_to_write(cx)).await {
-        let sent = {
-            let out = link.out.borrow();
-            gk_sys::fds::send(link.socket.get_ref(), &out, &[])
-        };
-        match sent {
-            Ok(n) => {
-                let mut out = link.out.borrow_mut();
-                out.advance(n);
-                if out.is_empty() {
-                    // Takes the whole buffer back; one that a large body blew up is given away.
-                    if out.capacity() > 4 * ROOM {
-                        *out = BytesMut::with_capacity(64 * 1024);
-                    } else {
-                        out.clear();
-                        out.reserve(64 * 1024);
-                    }
-                }
-                if out.len() <= ROOM {
-                    link.roomy.notify_waiters();
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if writable(&link).await.is_err() {
-                    return;
-                }
-            }
-            // The reader sees the end of the stream and settles the requests; nothing is lost by stopping here.
-            Err(_) => return,
+    /// Lets the reading task look.
+    pub(crate) fn wake_reader(&self) {
+        self.poked.set(true);
+        if let Some(waker) = self.reader.borrow_mut().take() {
+            waker.wake();
         }
+    }
+
+    /// Whether the reading task was told to look; otherwise it will be woken when it is.
+    pub(crate) fn poked(&self, cx: &Context<'_>) -> bool {
+        let poked = self.poked.take();
+        if !poked {
+            *self.reader.borrow_mut() = Some(cx.waker().clone());
+        }
+        poked
+    }
+
+    /// The reading half, once.
+    pub(crate) fn receiver(&self) -> Option<Receiver> {
+        self.receiver.borrow_mut().take()
     }
 }
 
-/// Waits until the full socket takes bytes again, with a registration that lives only that long.
-async fn writable(link: &Link) -> io::Result<()> {
-    let watch = watched(link.socket.get_ref().try_clone()?, Interest::WRITABLE)?;
-    let _ready = watch.writable().await?;
-    Ok(())
-}
-
-/// Registers a descriptor for one kind of readiness.
-#[expect(
-    deprecated,
-    reason = "its replacement is unsafe; an OwnedFd cannot be closed behind the registration's back"
-)]
-pub(crate) fn watched(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(fd, interest)
-}
-
-/// Bytes of requests that are written before the turn's end: about eight of them.
-const EARLY: usize = 2048;
+/// Requests after which a sleeping worker is woken before the turn ends: in a long turn it begins with the first ones while
+/// the front still reads the last ones.
+const EARLY: u32 = 8;
+/// Bytes of the out-buffer at first.
+const OUT: usize = 64 * 1024;
 
 /// Kind of the frame that must come first.
 pub(crate) const FIRST_KIND: u8 = to_front::WELCOME;
+
+/// Registers a socket. Only readability: a registered interest in writability would wake this process each time the other end
+/// takes something out of it.
+#[expect(
+    deprecated,
+    reason = "its replacement is unsafe; a descriptor that is owned cannot be closed behind the registration's back"
+)]
+pub(crate) fn watched<T: AsRawFd>(socket: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(socket, Interest::READABLE)
+}

@@ -1,15 +1,19 @@
-//! The reading half of a link: frames come in, requests' slots are filled, their tasks woken. As many frames per read
-//! as there are; the worker's end is seen here.
+//! The reading half of a link: frames come in, requests' slots are filled, their tasks woken. As many frames per look into the
+//! ring as there are; the worker's end is seen here.
 
 use bytes::Bytes;
-use gk_sys::fds;
+use gk_sys::channel::Receiver;
 use gk_wire::frame::{self, INITIAL_WINDOW, ToFrontFrame, Welcome, WireError, check_version};
 use gk_wire::response::HeadView;
-use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::unix::AsyncFd;
 
+use crate::link::watched;
 use crate::link::{FIRST_KIND, Link, State};
 use crate::slots::{Failure, FileBody};
 
@@ -47,7 +51,12 @@ pub enum Ending {
 
 /// Reads until the link ends.
 pub async fn read(link: Rc<Link>, mut on: impl FnMut(Event)) -> Ending {
-    let mut reader = Reader { buffer: vec![0; BUFFER], filled: 0, files: VecDeque::new(), greeted: false };
+    let receiver = link.receiver().ok_or_else(|| Ending::Protocol("the link is read already".into()));
+    let reader = receiver.and_then(Reader::new);
+    let mut reader = match reader {
+        Ok(reader) => reader,
+        Err(ending) => return ending,
+    };
     loop {
         match reader.turn(&link, &mut on).await {
             Ok(()) => {}
@@ -57,35 +66,56 @@ pub async fn read(link: Rc<Link>, mut on: impl FnMut(Event)) -> Ending {
 }
 
 struct Reader {
+    receiver: Receiver,
+    /// The receiver's socket.
+    bell: AsyncFd<Arc<OwnedFd>>,
     buffer: Vec<u8>,
     filled: usize,
-    files: VecDeque<OwnedFd>,
+    /// The other end is gone.
+    ended: bool,
     greeted: bool,
 }
 
 impl Reader {
+    fn new(receiver: Receiver) -> Result<Self, Ending> {
+        // Only readability: a registered interest in writability would wake this process each time the worker takes a bell
+        // out of the socket.
+        let bell = watched(Arc::clone(receiver.socket()))?;
+        Ok(Self { receiver, bell, buffer: vec![0; BUFFER], filled: 0, ended: false, greeted: false })
+    }
+
+    /// Waits until somebody says that there are bytes: the bell, or this process's own look before it sleeps.
+    async fn wait(&mut self, link: &Link) -> Result<(), Ending> {
+        poll_fn(|cx| {
+            if link.poked(cx) {
+                return Poll::Ready(Ok(()));
+            }
+            let Poll::Ready(ready) = self.bell.poll_read_ready(cx) else { return Poll::Pending };
+            let mut ready = ready?;
+            match self.receiver.listen(false) {
+                Ok(ended) => self.ended = ended,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+            ready.clear_ready();
+            // Some bells say that there is room.
+            link.room_came.notify_one();
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
     /// Waits for bytes, takes them, handles every whole frame.
     async fn turn(&mut self, link: &Link, on: &mut impl FnMut(Event)) -> Result<(), Ending> {
-        let mut ready = link.socket.readable().await?;
-        let space = self.buffer.len() - self.filled;
-        let got = match fds::receive(link.socket.get_ref(), &mut self.buffer[self.filled..], false) {
-            Ok(got) => got,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                ready.clear_ready();
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if got.bytes == 0 {
-            return Err(Ending::Closed);
+        self.wait(link).await?;
+        let got = self.receiver.pull(&mut self.buffer[self.filled..])?;
+        if got == 0 {
+            return if self.ended { Err(Ending::Closed) } else { Ok(()) };
         }
-        // A short read emptied the socket, unless descriptors ended it early; saves the call that only says so.
-        if got.bytes < space && got.fds.is_empty() {
-            ready.clear_ready();
+        if self.ended {
+            link.wake_reader();
         }
-        drop(ready);
-        self.files.extend(got.fds);
-        self.filled += got.bytes;
+        self.filled += got;
         let (mut at, mut ended, mut returned, mut leaving) = (0, 0, 0, None);
         let outcome = loop {
             match frame::split(&self.buffer[at..self.filled]) {
@@ -102,7 +132,7 @@ impl Reader {
                         }
                         ToFrontFrame::Leaving { reason } => leaving = Some(reason.to_owned()),
                         ToFrontFrame::Return { id } => returned += u32::from(give_back(link, id)),
-                        frame => ended += u32::from(apply(link, frame, &mut self.files)?),
+                        frame => ended += u32::from(apply(link, frame, &mut self.receiver)?),
                     }
                     at += used;
                 }
@@ -159,7 +189,7 @@ fn give_back(link: &Link, id: u32) -> bool {
 }
 
 /// Applies a frame of one request. `true`: it was the last one.
-fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) -> Result<bool, Ending> {
+fn apply(link: &Link, frame: ToFrontFrame<'_>, receiver: &mut Receiver) -> Result<bool, Ending> {
     let mut slots = link.slots.borrow_mut();
     let id = match frame {
         ToFrontFrame::Head { id, .. }
@@ -202,8 +232,8 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, files: &mut VecDeque<OwnedFd>) ->
             }
         }
         ToFrontFrame::File { offset, len, .. } => {
-            let file = files
-                .pop_front()
+            let file = receiver
+                .file()
                 .ok_or_else(|| Ending::Protocol("a File frame without its descriptor".into()))?;
             slot.file = Some(FileBody { file, offset, len });
             slot.ended = true;

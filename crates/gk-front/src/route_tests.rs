@@ -34,6 +34,7 @@ fn site() -> Site {
             "statics": [], "base": Settings::default(), "sections": [], "access_logs": [],
         }],
         "imports": [], "interpreters": [], "admin": null,
+        "measurements": gk_config::measurements::Measurements::default(),
     });
     serde_json::from_value(json).unwrap()
 }

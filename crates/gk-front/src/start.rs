@@ -78,6 +78,8 @@ pub fn serve(parts: Parts) -> Result<(), String> {
         .enable_io()
         .enable_time()
         .max_blocking_threads(16)
+        .on_thread_park(crate::sleep::before)
+        .on_thread_unpark(crate::sleep::after)
         .build()
         .map_err(|error| format!("the event loop cannot be made: {error}"))?;
     let local = tokio::task::LocalSet::new();

@@ -228,7 +228,8 @@ fn a_file_is_sent_from_its_descriptor() {
         out.clear();
         ToFrontFrame::File { id, offset: 10, len: 499_990 }.encode(&mut out);
         let file = std::fs::File::open(&path).unwrap();
-        gk_sys::fds::send(&worker.socket, &out, &[file.as_fd()]).unwrap();
+        worker.attach(file.as_fd());
+        worker.send_bytes(&out);
         assert!(client.answer().body == contents[10..]);
     }
 }

@@ -1,8 +1,9 @@
-//! Safe wrappers of the operating system's facilities: descriptors, spawning, identity, limits, signals, the shared page,
+//! Safe wrappers of the operating system's facilities: descriptors, spawning, identity, limits, signals, a link's rings,
 //! the log. Each function wraps one facility; what to do with it is decided by the callers. No policy here.
 
 pub mod accounting;
 pub mod caught;
+pub mod channel;
 pub mod clock;
 pub mod exit;
 pub mod fds;

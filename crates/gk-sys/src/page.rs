@@ -1,15 +1,20 @@
-//! The page of memory that both ends of a link see. Its layout is `gk_wire::page`; here it is mapped and read word-wise.
+//! The memory that both ends of a link see: a page of words and two rings of bytes. What the first words mean is
+//! `gk_wire::page`'s, the protocol of the rings `channel`'s; here it is mapped, read and written.
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
+/// Bytes of the page of words.
+const WORDS: usize = 4096;
+/// Bytes of each ring: many small requests, and one piece of a large body.
+pub const RING: usize = 64 * 1024;
 /// Bytes mapped.
-pub const LEN: usize = 4096;
+const LEN: usize = WORDS + 2 * RING;
 
-/// A mapped shared page. Words are atomic, so the other process may write at any moment.
+/// The mapped memory. Words are atomic, so the other process may write at any moment.
 #[derive(Debug)]
 pub struct SharedPage {
     words: NonNull<AtomicU64>,
@@ -21,10 +26,10 @@ unsafe impl Send for SharedPage {}
 unsafe impl Sync for SharedPage {}
 
 impl SharedPage {
-    /// A new page of zeros: the descriptor to hand out.
+    /// New memory of zeros: the descriptor to hand out.
     pub fn create() -> io::Result<OwnedFd> {
         let fd = rustix::fs::memfd_create(
-            "gilkeeper-page",
+            "gilkeeper-link",
             rustix::fs::MemfdFlags::CLOEXEC | rustix::fs::MemfdFlags::ALLOW_SEALING,
         )?;
         rustix::fs::ftruncate(&fd, LEN as u64)?;
@@ -33,10 +38,10 @@ impl SharedPage {
         Ok(fd)
     }
 
-    /// Maps the page behind a descriptor.
+    /// Maps the memory behind a descriptor.
     pub fn map(fd: impl AsFd) -> io::Result<Self> {
         if rustix::fs::fstat(&fd)?.st_size < LEN as i64 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the shared page is shorter than a page"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the shared memory is too short"));
         }
         // SAFETY: a fresh mapping at an address the kernel chooses touches no existing memory.
         let address = unsafe {
@@ -51,11 +56,57 @@ impl SharedPage {
     /// # Panics
     /// When `index` is not below 512.
     pub fn word(&self, index: usize) -> &AtomicU64 {
-        assert!(index < LEN / 8, "word {index} lies outside the page");
+        assert!(index < WORDS / 8, "word {index} lies outside the page");
         // SAFETY: the index was checked, so the address stays inside the mapping.
         let word = unsafe { self.words.add(index) };
         // SAFETY: the mapping is page-aligned, holds plain words and lives as long as `self`.
         unsafe { word.as_ref() }
+    }
+
+    /// The first half of a word, for a futex.
+    ///
+    /// # Panics
+    /// When `index` is not below 512.
+    pub fn half(&self, index: usize) -> &AtomicU32 {
+        let word: *const AtomicU64 = self.word(index);
+        // SAFETY: the word is live and aligned for its halves, and the same word is never used whole.
+        unsafe { &*word.cast::<AtomicU32>() }
+    }
+
+    /// Copies bytes into a ring, from position `at` on and over its edge. Those bytes must be the caller's to write.
+    ///
+    /// # Panics
+    /// When there is no such ring, `at` lies outside it, or there are more bytes than it has.
+    pub(crate) fn put(&self, ring: usize, at: usize, bytes: &[u8]) {
+        let first = bytes.len().min(RING - at);
+        let (before, after) = bytes.split_at(first);
+        for (at, part) in [(at, before), (0, after)] {
+            let place = self.place(ring, at, part.len());
+            // SAFETY: `place` checked the range. The other process does not touch bytes that are the writer's; if it does
+            // all the same, it gets other bytes than were sent, and this process reads none of them.
+            unsafe { place.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+        }
+    }
+
+    /// Copies bytes out of a ring, from position `at` on and over its edge.
+    ///
+    /// # Panics
+    /// As [`Self::put`].
+    pub(crate) fn take(&self, ring: usize, at: usize, buffer: &mut [u8]) {
+        let first = buffer.len().min(RING - at);
+        let (before, after) = buffer.split_at_mut(first);
+        for (at, part) in [(at, before), (0, after)] {
+            let place = self.place(ring, at, part.len());
+            // SAFETY: `place` checked the range. The other process does not touch bytes that are the reader's; if it does all
+            // the same, the copy holds any bytes, which is what a reader of another process's bytes must expect.
+            unsafe { place.copy_to_nonoverlapping(part.as_mut_ptr(), part.len()) };
+        }
+    }
+
+    fn place(&self, ring: usize, at: usize, len: usize) -> *mut u8 {
+        assert!(ring < 2 && at < RING && len <= RING - at, "{len} bytes at {at} of ring {ring}");
+        // SAFETY: the range was checked, so the address stays inside the mapping.
+        unsafe { self.words.as_ptr().cast::<u8>().add(WORDS + ring * RING + at) }
     }
 }
 

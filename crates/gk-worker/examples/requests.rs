@@ -3,6 +3,7 @@
 //! `… -- 200000 1 measured` does the same with the measurements on.
 
 use bytes::BytesMut;
+use gk_sys::channel::{self, End};
 use gk_sys::fds;
 use gk_sys::page::SharedPage;
 use gk_sys::words::SharedWords;
@@ -45,7 +46,9 @@ fn main() {
         environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
     };
     let mut page_of_figures = scoreboard.as_ref().map(|file| file.try_clone().expect("a descriptor"));
+    let mapped = SharedPage::map(&page).expect("fresh memory maps");
     let front = std::thread::spawn(move || {
+        let (mut sender, mut receiver) = channel::open(socket, mapped, End::Front);
         fds::send(&supervisor, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
             .expect("a worker");
         drop(theirs);
@@ -59,11 +62,9 @@ fn main() {
                 sent += 1;
                 request(&mut out, sent);
             }
-            while !out.is_empty() {
-                let n = fds::send(&socket, &out, &[]).expect("a living worker");
-                let _ = out.split_to(n);
-            }
-            filled += fds::receive(&socket, &mut buffer[filled..], true).expect("a living worker").bytes;
+            sender.send(&out).expect("a living worker");
+            out.clear();
+            filled += receiver.receive(&mut buffer[filled..], true).expect("a living worker");
             if let Some(file) = page_of_figures.take() {
                 // As the front does: only the slowest are kept.
                 let board = Board::open(SharedWords::map(file).expect("a mapping")).expect("a scoreboard");

@@ -1,8 +1,8 @@
 //! The stream to the front, shared by all request threads of the process.
 //!
-//! There is no reader thread: an idle request thread takes the **reader's role**, takes its own request off the socket
+//! There is no reader thread: an idle request thread takes the **reader's role**, takes its own request off the ring
 //! and serves it (leader and followers), so an idle worker costs one wake-up per request. Responses are put together in
-//! one buffer and written when a batch is done.
+//! one buffer; the front is woken when a batch is done.
 //!
 //! How others are woken depends on how long requests have been taking. Slow applications (they wait, or compute long):
 //! whoever takes a request wakes the next idle thread at once. Fast ones: nobody is woken; [`Link::tick`], called each
@@ -17,13 +17,13 @@ mod give_back;
 use crate::exchange::LinkExchange;
 use crate::outbox::Outbox;
 use bytes::Bytes;
+use gk_sys::channel::{self, End, Receiver, Watch};
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{self, Hello, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page;
 use gk_wire::request::Profile;
 use gk_wsgi::application::NumberedProfile;
 use gk_wsgi::hash::Quick as IdHasher;
-use rustix::net::RecvFlags;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -39,7 +39,7 @@ const SLOW: Duration = Duration::from_micros(150);
 /// The worker's end of one link.
 pub(crate) struct Link {
     outbox: Outbox,
-    page: SharedPage,
+    watch: Watch,
     inner: Mutex<Inner>,
     buffer: Mutex<ReadBuffer>,
     progress: Condvar,
@@ -74,6 +74,7 @@ struct Inner {
 
 /// Bytes read and not handed out yet: `bytes[..filled]`. It grows to hold the longest frame that came.
 struct ReadBuffer {
+    receiver: Receiver,
     bytes: Vec<u8>,
     filled: usize,
 }
@@ -95,9 +96,10 @@ impl Link {
         welcome: &Welcome,
         parallel: Arc<AtomicBool>,
     ) -> std::io::Result<Arc<Self>> {
+        let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Worker);
         let link = Self {
-            outbox: Outbox::new(socket),
-            page: SharedPage::map(page)?,
+            outbox: Outbox::new(sender),
+            watch: receiver.watch(),
             inner: Mutex::new(Inner {
                 queue: VecDeque::new(),
                 exchanges: HashMap::default(),
@@ -111,7 +113,7 @@ impl Link {
                 drained: false,
                 closed: false,
             }),
-            buffer: Mutex::new(ReadBuffer { bytes: vec![0; ROOM], filled: 0 }),
+            buffer: Mutex::new(ReadBuffer { receiver, bytes: vec![0; ROOM], filled: 0 }),
             progress: Condvar::new(),
             slow: AtomicBool::new(parallel.load(Ordering::Relaxed)),
             taken: AtomicU64::new(0),
@@ -172,7 +174,7 @@ impl Link {
     fn take(&self, inner: &mut Inner) -> Option<Job> {
         let job = inner.queue.pop_front()?;
         inner.running += 1;
-        self.page.word(page::STARTED).store(job.ordinal, Ordering::Release);
+        self.watch.word(page::STARTED).store(job.ordinal, Ordering::Release);
         self.taken.fetch_add(1, Ordering::Relaxed);
         if self.slow.load(Ordering::Relaxed) && (!inner.reading || !inner.queue.is_empty()) {
             wake_one(inner);
@@ -187,7 +189,7 @@ impl Link {
         inner.running -= 1;
         let micros = ended.saturating_duration_since(started).as_secs_f32() * 1e6;
         inner.service += (micros - inner.service) * 0.1;
-        self.page.word(page::SERVICE).store((inner.service * 1e3).max(1.0) as u64, Ordering::Relaxed);
+        self.watch.word(page::SERVICE).store((inner.service * 1e3).max(1.0) as u64, Ordering::Relaxed);
         let slow = self.parallel.load(Ordering::Relaxed) || inner.service > SLOW.as_secs_f32() * 1e6;
         self.slow.store(slow, Ordering::Relaxed);
         let idle = inner.queue.is_empty();
@@ -230,7 +232,7 @@ impl Link {
 
     /// Ends reading: idle threads come back from [`Link::next`], waiting conversations fail.
     pub(crate) fn shut(&self) {
-        let _ = rustix::net::shutdown(self.outbox.socket(), rustix::net::Shutdown::Read);
+        self.watch.shut();
         let mut inner = self.inner();
         inner.closed = true;
         inner.queue.clear();
@@ -262,12 +264,12 @@ impl Link {
         }
     }
 
-    /// One read in the reader's role: blocks on the socket without the lock, then hands out what came.
+    /// One read in the reader's role: blocks without the lock, then hands out what came.
     fn read<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
         inner.reading = true;
         drop(inner);
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.fill(&mut buffer, RecvFlags::empty());
+        let outcome = Self::fill(&mut buffer, true);
         let mut inner = self.inner();
         let outcome = outcome.and_then(|()| self.hand_out(&mut buffer, &mut inner));
         drop(buffer);
@@ -287,22 +289,15 @@ impl Link {
         inner
     }
 
-    /// Receives at least one byte, or with `DONTWAIT` what is there. An empty sentence is the ordinary end of the stream.
-    fn fill(&self, buffer: &mut ReadBuffer, flags: RecvFlags) -> Result<(), String> {
-        let got = loop {
-            let space = &mut buffer.bytes[buffer.filled..];
-            match rustix::net::recv(self.outbox.socket(), space, flags) {
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return Ok(()),
-                other => break other.map(|(bytes, _)| bytes),
-            }
-        };
-        match got {
+    /// Receives at least one byte, or without `wait` what is there. An empty sentence is the ordinary end of the stream.
+    fn fill(buffer: &mut ReadBuffer, wait: bool) -> Result<(), String> {
+        match buffer.receiver.receive(&mut buffer.bytes[buffer.filled..], wait) {
             Ok(0) => Err(String::new()),
             Ok(bytes) => {
                 buffer.filled += bytes;
                 Ok(())
             }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(format!("The link to the front cannot be read: {error}")),
         }
     }

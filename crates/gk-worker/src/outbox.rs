@@ -1,42 +1,41 @@
-//! What the request threads send to the front: frames put together in one buffer, written when a batch of responses is due.
-//! When that is, is decided here and in `link`; what is in them, in `exchange`.
+//! What the request threads send to the front: frames put together in one buffer, which goes into the link's ring response by
+//! response; the front is woken when a batch of responses is due. When that is, is decided here and in `link`; what is in
+//! them, in `exchange`.
 
 use bytes::{Buf, BytesMut};
-use gk_sys::fds;
+use gk_sys::channel::{Room, Sender};
 use gk_wire::frame::ToFrontFrame;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes of responses that are put together before they are written in any case.
+/// Bytes that are put together before they are written in any case.
 const FLUSH_AT: usize = 32 * 1024;
-/// So many finished responses are written together: more would leave the front idle meanwhile, fewer cost more calls.
+/// After so many finished responses a front that sleeps is woken: more would leave it idle meanwhile, fewer cost more calls.
 const FLUSH_EVERY: u32 = 8;
 /// A finished response waits at most this long for others of its batch.
 const LINGER: Duration = Duration::from_micros(200);
 
-/// The sending half of a link. Owns the socket, which the receiving half borrows.
+/// The sending half of a link.
 pub(crate) struct Outbox {
-    socket: OwnedFd,
     out: Mutex<Out>,
+    room: Room,
 }
 
 struct Out {
+    sender: Sender,
     buffer: BytesMut,
-    /// Since when the oldest frame has been waiting.
+    /// Since when the front has not been told of the oldest frame.
     since: Option<Instant>,
-    /// Responses that ended in the buffer.
+    /// Responses that ended since then.
     responses: u32,
 }
 
 impl Outbox {
-    pub(crate) fn new(socket: OwnedFd) -> Self {
-        let out = Out { buffer: BytesMut::with_capacity(FLUSH_AT), since: None, responses: 0 };
-        Self { socket, out: Mutex::new(out) }
-    }
-
-    pub(crate) fn socket(&self) -> &OwnedFd {
-        &self.socket
+    pub(crate) fn new(sender: Sender) -> Self {
+        let room = sender.room();
+        let out = Out { sender, buffer: BytesMut::with_capacity(FLUSH_AT), since: None, responses: 0 };
+        Self { out: Mutex::new(out), room }
     }
 
     fn out(&self) -> MutexGuard<'_, Out> {
@@ -55,10 +54,12 @@ impl Outbox {
         self.put(|buffer| frame.encode(buffer));
     }
 
-    /// Counts a response that ended in the buffer at `ended`; whether it is time to write.
+    /// Counts a response that ended in the buffer at `ended`, and lets a front that is awake have it; whether it is time to
+    /// wake one that sleeps.
     pub(crate) fn response_ended(&self, ended: Instant) -> bool {
         let mut out = self.out();
         out.responses += 1;
+        out.push();
         out.responses >= FLUSH_EVERY || out.buffer.len() > FLUSH_AT || out.overdue(ended)
     }
 
@@ -70,37 +71,35 @@ impl Outbox {
     /// Writes everything; waits for the front if need be, without the lock. A dead front is noticed by the reader.
     pub(crate) fn flush(&self) {
         while !self.try_flush() {
-            wait_writable(&self.socket);
+            self.room.wait();
         }
     }
 
-    /// Writes what the socket takes without waiting; whether that was all.
+    /// Writes what the ring takes, and wakes the front; whether that was all.
     pub(crate) fn try_flush(&self) -> bool {
         self.write(&mut self.out())
     }
 
-    /// Sends a frame with a descriptor riding on its first byte, behind all that waits.
+    /// Sends a frame with a descriptor, behind all that waits.
     pub(crate) fn send_with(&self, frame: &ToFrontFrame<'_>, file: &OwnedFd) {
-        let mut bytes = BytesMut::new();
-        frame.encode(&mut bytes);
         let mut out = self.out();
         while !self.write(&mut out) {
-            wait_writable(&self.socket);
+            self.room.wait();
         }
-        if let Ok(sent) = fds::send(&self.socket, &bytes, &[file.as_fd()]) {
-            // The stream rarely takes a part of so few bytes; the rest then goes first.
-            out.buffer.extend_from_slice(&bytes[sent..]);
+        if out.sender.attach(&[file.as_fd()]).is_ok() {
+            frame.encode(&mut out.buffer);
+            out.since.get_or_insert_with(Instant::now);
         }
     }
 
     fn write(&self, out: &mut Out) -> bool {
-        while !out.buffer.is_empty() {
-            match fds::try_send(&self.socket, &out.buffer) {
-                Ok(bytes) if bytes == out.buffer.len() => out.buffer.clear(),
-                Ok(bytes) => out.buffer.advance(bytes),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
-                Err(_) => out.buffer.clear(),
+        out.push();
+        out.sender.wake();
+        if !out.buffer.is_empty() {
+            if !self.room.is_alone() {
+                return false;
             }
+            out.buffer.clear();
         }
         out.since = None;
         out.responses = 0;
@@ -109,12 +108,17 @@ impl Outbox {
 }
 
 impl Out {
+    /// Puts into the ring what it takes.
+    fn push(&mut self) {
+        match self.sender.push(&self.buffer) {
+            Ok(count) if count == self.buffer.len() => self.buffer.clear(),
+            Ok(count) => self.buffer.advance(count),
+            // The front has spoilt the ring; its reader ends the link.
+            Err(_) => self.buffer.clear(),
+        }
+    }
+
     fn overdue(&self, now: Instant) -> bool {
         self.since.is_some_and(|since| now.saturating_duration_since(since) > LINGER)
     }
-}
-
-fn wait_writable(socket: &OwnedFd) {
-    let mut poll = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::OUT)];
-    let _ = rustix::event::poll(&mut poll, None);
 }

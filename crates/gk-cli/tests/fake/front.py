@@ -16,7 +16,7 @@ while True:
     kind = message["type"]
     if kind == "worker":
         link = socket.socket(fileno=fds[0])
-        assert os.fstat(fds[1]).st_size == 4096
+        assert os.fstat(fds[1]).st_size == 4096 + 2 * 65536
         greeting = link.recv(64).decode()
         in_flight[message["worker"]] = link
         trace(f"front {os.getpid()} has worker {message['worker']} of {message['process_group']}: {greeting}")

@@ -1,13 +1,14 @@
 //! The worker's end of a link, played by a test.
 
 use bytes::BytesMut;
-use gk_sys::fds;
+use gk_sys::channel::{self, End, Receiver, Sender};
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{self, Header, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page::STARTED;
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
-use std::os::fd::OwnedFd;
+use std::cell::RefCell;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 /// A frame as the fake worker sees it.
@@ -43,15 +44,16 @@ impl Frame {
 /// The worker's end of a link.
 pub struct FakeWorker {
     pub number: u64,
-    pub socket: OwnedFd,
-    page: SharedPage,
+    sender: RefCell<Sender>,
+    receiver: Receiver,
     buffer: BytesMut,
     started: u64,
 }
 
 impl FakeWorker {
     pub fn new(number: u64, socket: OwnedFd, page: SharedPage) -> Self {
-        Self { number, socket, page, buffer: BytesMut::new(), started: 0 }
+        let (sender, receiver) = channel::open(socket, page, End::Worker);
+        Self { number, sender: RefCell::new(sender), receiver, buffer: BytesMut::new(), started: 0 }
     }
 
     /// The handshake.
@@ -78,11 +80,8 @@ impl FakeWorker {
                 return Some(frame);
             }
             let mut piece = vec![0; 256 * 1024];
-            let got = fds::receive(&self.socket, &mut piece, true).ok()?;
-            if got.bytes == 0 {
-                return None;
-            }
-            self.buffer.extend_from_slice(&piece[..got.bytes]);
+            let got = self.receiver.receive(&mut piece, true).ok().filter(|bytes| *bytes > 0)?;
+            self.buffer.extend_from_slice(&piece[..got]);
         }
     }
 
@@ -99,7 +98,7 @@ impl FakeWorker {
     /// A request thread begins the next request.
     pub fn start(&mut self) {
         self.started += 1;
-        self.page.word(STARTED).store(self.started, Ordering::Release);
+        self.receiver.watch().word(STARTED).store(self.started, Ordering::Release);
     }
 
     fn frame(header: Header, payload: &[u8]) -> Frame {
@@ -143,11 +142,14 @@ impl FakeWorker {
     }
 
     /// Sends bytes.
-    pub fn send_bytes(&self, mut out: &[u8]) {
-        while !out.is_empty() {
-            let Ok(n) = fds::send(&self.socket, out, &[]) else { return };
-            out = &out[n..];
-        }
+    pub fn send_bytes(&self, out: &[u8]) {
+        // A front that is gone is what some tests are about.
+        let _ = self.sender.borrow_mut().send(out);
+    }
+
+    /// Sends a descriptor, which the next frame speaks of.
+    pub fn attach(&self, file: BorrowedFd<'_>) {
+        self.sender.borrow().attach(&[file]).unwrap();
     }
 
     /// Sends a head and, in the same write, a first piece of the body.

@@ -6,7 +6,6 @@
 
 use super::Link;
 use gk_wire::frame::ToFrontFrame;
-use rustix::net::RecvFlags;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -29,11 +28,11 @@ impl Link {
             return;
         }
         if !inner.reading {
-            // Nobody reads, as all threads are busy: what waits is still in the socket.
+            // Nobody reads, as all threads are busy: what waits is still in the ring.
             inner.reading = true;
             drop(inner);
             let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-            let outcome = self.fill(&mut buffer, RecvFlags::DONTWAIT);
+            let outcome = Self::fill(&mut buffer, false);
             inner = self.inner();
             let outcome = outcome.and_then(|()| self.hand_out(&mut buffer, &mut inner));
             drop(buffer);

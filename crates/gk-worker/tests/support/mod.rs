@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each file of tests uses a part")]
 
 use bytes::BytesMut;
+use gk_sys::channel::{self, End, Receiver, Sender, Watch};
 use gk_sys::fds;
 use gk_sys::page::SharedPage;
 use gk_sys::words::SharedWords;
@@ -12,6 +13,7 @@ use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
 use gk_wire::response::HeadView;
 use gk_wire::setup::{Import, LogSetup, Timers, WorkerSetup};
+use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -34,9 +36,10 @@ impl Answer {
 }
 
 pub struct Front {
-    pub socket: OwnedFd,
+    pub sender: RefCell<Sender>,
+    pub receiver: Receiver,
     pub control: OwnedFd,
-    pub page: SharedPage,
+    pub page: Watch,
     pub buffer: BytesMut,
     pub next: u32,
     /// Number of the profile that requests have.
@@ -48,10 +51,7 @@ pub struct Front {
 
 impl Front {
     pub fn send(&self, frames: &BytesMut) {
-        let mut sent = 0;
-        while sent < frames.len() {
-            sent += fds::send(&self.socket, &frames[sent..], &[]).unwrap();
-        }
+        self.sender.borrow_mut().send(frames).unwrap();
     }
 
     pub fn message(&self) -> FromWorker {
@@ -137,9 +137,9 @@ impl Front {
                 }
             }
             let mut piece = vec![0; 65536];
-            let got = fds::receive(&self.socket, &mut piece, true).unwrap();
-            assert!(got.bytes > 0, "the worker ended while a response was awaited");
-            self.buffer.extend_from_slice(&piece[..got.bytes]);
+            let got = self.receiver.receive(&mut piece, true).unwrap();
+            assert!(got > 0, "the worker ended while a response was awaited");
+            self.buffer.extend_from_slice(&piece[..got]);
         }
     }
 
@@ -160,9 +160,9 @@ impl Front {
             }
             if !open.is_empty() {
                 let mut piece = vec![0; 65536];
-                let got = fds::receive(&self.socket, &mut piece, true).unwrap();
-                assert!(got.bytes > 0, "the worker ended while responses were awaited");
-                self.buffer.extend_from_slice(&piece[..got.bytes]);
+                let got = self.receiver.receive(&mut piece, true).unwrap();
+                assert!(got > 0, "the worker ended while responses were awaited");
+                self.buffer.extend_from_slice(&piece[..got]);
             }
         }
     }
@@ -281,10 +281,12 @@ pub fn with_other_setup(
     let scoreboard = setup.scoreboard.then(|| SharedWords::create("scoreboard", words).unwrap());
     let given = scoreboard.as_ref().map(|file| file.try_clone().unwrap());
     let front = std::thread::spawn(move || {
+        let (sender, receiver) = channel::open(socket, SharedPage::map(&page).unwrap(), End::Front);
         let mut front = Front {
-            socket,
+            sender: RefCell::new(sender),
+            page: receiver.watch(),
+            receiver,
             control: supervisor,
-            page: SharedPage::map(&page).unwrap(),
             buffer: BytesMut::new(),
             next: 0,
             profile: 1,

@@ -1,0 +1,445 @@
+//! One end of a link's transport: two rings of bytes in memory that both processes map, and a socket beside them. The rings
+//! carry the frames; the socket carries a byte to whoever sleeps, descriptors, and the news that the other end is gone.
+//! What the bytes mean is `gk-wire`'s, when to wake the other end the caller's.
+//!
+//! Each ring has one writer and one reader. `written` and `read` count bytes from the start and never wrap; the bytes between
+//! them are the reader's, all others the writer's. A side that will sleep says so in `asleep` and looks once more; a side that
+//! has moved bytes looks at the other's flag afterwards; a full fence between the two steps on both sides makes it impossible
+//! that both miss each other.
+//!
+//! The other process is trusted not to be malicious, but may die anywhere: counters that make no sense end the link.
+
+use crate::fds::{self, Received};
+use crate::page::{RING, SharedPage};
+use rustix::event::{PollFd, PollFlags};
+use rustix::thread::futex;
+use rustix::time::Timespec;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+use std::time::Duration;
+
+/// Which end of a link this process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The front: what it writes goes into the first ring.
+    Front,
+    /// The worker.
+    Worker,
+}
+
+/// How long a writer sleeps at most before it looks whether the other end still lives.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Bytes in a ring up to which a writer that waited for room goes on.
+const ROOMY: u64 = RING as u64 / 2;
+
+/// What both halves share.
+#[derive(Debug, Clone)]
+struct Shared {
+    page: Arc<SharedPage>,
+    socket: Arc<OwnedFd>,
+    end: End,
+}
+
+/// The words of one ring.
+struct Words<'a> {
+    written: &'a AtomicU64,
+    read: &'a AtomicU64,
+    /// The reader sleeps, or is about to.
+    asleep: &'a AtomicU64,
+    /// The writer waits for room.
+    cramped: &'a AtomicU32,
+}
+
+/// The writing half.
+#[derive(Debug)]
+pub struct Sender(Shared);
+
+/// Room in the ring that this process writes.
+#[derive(Debug, Clone)]
+pub struct Room(Shared);
+
+/// The reading half.
+#[derive(Debug)]
+pub struct Receiver {
+    shared: Shared,
+    ended: bool,
+    files: Vec<OwnedFd>,
+}
+
+/// For whoever decides when this process sleeps.
+#[derive(Debug, Clone)]
+pub struct Watch(Shared);
+
+/// Takes over one end of a link.
+pub fn open(socket: OwnedFd, page: SharedPage, end: End) -> (Sender, Receiver) {
+    let shared = Shared { page: Arc::new(page), socket: Arc::new(socket), end };
+    (Sender(shared.clone()), Receiver { shared, ended: false, files: Vec::new() })
+}
+
+impl Shared {
+    /// The ring that this end reads (or the one that it writes).
+    fn ring(&self, reads: bool) -> usize {
+        usize::from(reads == (self.end == End::Front))
+    }
+
+    fn words(&self, ring: usize) -> Words<'_> {
+        // A cache line for each word.
+        let first = 64 + ring * 32;
+        Words {
+            written: self.page.word(first),
+            read: self.page.word(first + 8),
+            asleep: self.page.word(first + 16),
+            cramped: self.page.half(first + 24),
+        }
+    }
+
+    /// What can be said of the socket now.
+    fn state(&self, asked: PollFlags) -> PollFlags {
+        let mut poll = [PollFd::new(&*self.socket, asked)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // A call that fails tells nothing; whoever asks looks again.
+        let _ = rustix::event::poll(&mut poll, Some(&now));
+        poll[0].revents()
+    }
+
+    fn ring_bell(&self) {
+        // A socket that is full of bells wakes as well; one that is gone is noticed by the reader.
+        let _ = fds::try_send(&*self.socket, &[1]);
+    }
+}
+
+fn nonsense() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the counters of the shared ring make no sense")
+}
+
+impl Sender {
+    /// Puts as many bytes into the ring as it takes; how many. Wakes nobody.
+    pub fn push(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let ring = self.0.ring(false);
+        let words = self.0.words(ring);
+        let (written, read) = (words.written.load(Relaxed), words.read.load(Acquire));
+        let used = written.wrapping_sub(read);
+        if used > RING as u64 {
+            return Err(nonsense());
+        }
+        let count = bytes.len().min(RING - used as usize);
+        if count > 0 {
+            self.0.page.put(ring, written as usize % RING, &bytes[..count]);
+            words.written.store(written + count as u64, Release);
+        }
+        Ok(count)
+    }
+
+    /// Wakes the other end, if it sleeps.
+    pub fn wake(&self) {
+        let words = self.0.words(self.0.ring(false));
+        fence(SeqCst);
+        if words.asleep.load(Relaxed) != 0 && words.asleep.swap(0, Relaxed) != 0 {
+            self.0.ring_bell();
+        }
+    }
+
+    /// Sends descriptors. They arrive before the bytes that are pushed afterwards.
+    pub fn attach(&self, files: &[BorrowedFd<'_>]) -> io::Result<()> {
+        fds::send(&*self.0.socket, &[1], files).map(|_| ())
+    }
+
+    /// For waiting without this half.
+    pub fn room(&self) -> Room {
+        Room(self.0.clone())
+    }
+
+    /// Sends all of it and wakes the other end. Blocks. `BrokenPipe` when the other end is gone.
+    pub fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = self.push(bytes)?;
+            bytes = &bytes[count..];
+            self.wake();
+            if !bytes.is_empty() {
+                let room = self.room();
+                room.wait();
+                if room.is_alone() {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Room {
+    /// Says that this end waits until half of the ring is free. `true`: it is.
+    pub fn want(&self) -> bool {
+        let words = self.0.words(self.0.ring(false));
+        words.cramped.store(1, Relaxed);
+        fence(SeqCst);
+        words.written.load(Relaxed).wrapping_sub(words.read.load(Acquire)) <= ROOMY
+    }
+
+    /// Waits until there is room, or the other end is gone. Blocks.
+    pub fn wait(&self) {
+        let words = self.0.words(self.0.ring(false));
+        while !self.want() && !self.is_alone() {
+            let timeout = Timespec { tv_sec: 0, tv_nsec: LOOK.as_nanos() as i64 };
+            // Whatever ends the wait, the next turn looks.
+            let _ = futex::wait(words.cramped, futex::Flags::empty(), 1, Some(&timeout));
+        }
+    }
+
+    /// Whether the other end is closed.
+    pub fn is_alone(&self) -> bool {
+        let gone = PollFlags::HUP | PollFlags::ERR;
+        self.0.state(PollFlags::empty()).intersects(gone)
+    }
+}
+
+impl Receiver {
+    /// The socket: readable when there is a bell, a descriptor, or the end.
+    pub fn socket(&self) -> &Arc<OwnedFd> {
+        &self.shared.socket
+    }
+
+    /// A watch over what this half reads.
+    pub fn watch(&self) -> Watch {
+        Watch(self.shared.clone())
+    }
+
+    /// Takes bytes out of the ring, without waiting; how many.
+    pub fn pull(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ring = self.shared.ring(true);
+        let words = self.shared.words(ring);
+        let (written, read) = (words.written.load(Acquire), words.read.load(Relaxed));
+        let there = written.wrapping_sub(read);
+        if there > RING as u64 {
+            return Err(nonsense());
+        }
+        let count = buffer.len().min(there as usize);
+        if count == 0 {
+            return Ok(0);
+        }
+        self.shared.page.take(ring, read as usize % RING, &mut buffer[..count]);
+        words.read.store(read + count as u64, Release);
+        if there - count as u64 > ROOMY {
+            return Ok(count);
+        }
+        fence(SeqCst);
+        if words.cramped.load(Relaxed) != 0 && words.cramped.swap(0, Relaxed) != 0 {
+            // A thread that waits in `Room::wait`; another one may be reading its socket.
+            let _ = futex::wake(words.cramped, futex::Flags::empty(), u32::MAX);
+            if self.shared.end == End::Worker {
+                // The front waits for its socket.
+                self.shared.ring_bell();
+            }
+        }
+        Ok(count)
+    }
+
+    /// Takes all that lies in the socket: descriptors and bells. `wait`: blocks until there is something; `WouldBlock` says
+    /// that there is nothing. Gives whether the other end is gone.
+    pub fn listen(&mut self, mut wait: bool) -> io::Result<bool> {
+        loop {
+            let mut bells = [0; 64];
+            let Received { bytes, fds } = fds::receive(&*self.shared.socket, &mut bells, wait)?;
+            self.ended |= bytes == 0;
+            // Descriptors end a message early: there may be more.
+            if self.ended || (fds.is_empty() && bytes < bells.len()) {
+                return Ok(self.ended);
+            }
+            self.files.extend(fds);
+            if !self.shared.state(PollFlags::IN).contains(PollFlags::IN) {
+                return Ok(self.ended);
+            }
+            wait = false;
+        }
+    }
+
+    /// The descriptor that came first.
+    pub fn file(&mut self) -> Option<OwnedFd> {
+        if self.files.is_empty() {
+            // It was sent before the bytes that speak of it; only the order in which this end reads may be another.
+            let _ = self.listen(false);
+        }
+        if self.files.is_empty() { None } else { Some(self.files.remove(0)) }
+    }
+
+    /// Takes bytes; 0 is the end of the stream. `wait`: blocks until there are some; otherwise `WouldBlock` says that there
+    /// are none.
+    pub fn receive(&mut self, buffer: &mut [u8], wait: bool) -> io::Result<usize> {
+        loop {
+            let count = self.pull(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            // What was written before the end is read before the end.
+            if self.ended {
+                return self.pull(buffer);
+            }
+            if wait && !self.watch_words().sleep() {
+                continue;
+            }
+            let heard = self.listen(wait);
+            self.watch_words().awake();
+            heard?;
+        }
+    }
+
+    fn watch_words(&self) -> Words<'_> {
+        self.shared.words(self.shared.ring(true))
+    }
+}
+
+impl Words<'_> {
+    fn sleep(&self) -> bool {
+        self.asleep.store(1, Relaxed);
+        fence(SeqCst);
+        let empty = self.written.load(Acquire) == self.read.load(Relaxed);
+        if !empty {
+            self.asleep.store(0, Relaxed);
+        }
+        empty
+    }
+
+    fn awake(&self) {
+        if self.asleep.load(Relaxed) != 0 {
+            self.asleep.store(0, Relaxed);
+        }
+    }
+}
+
+impl Watch {
+    /// Whether there are bytes to read.
+    pub fn has_bytes(&self) -> bool {
+        let words = self.0.words(self.0.ring(true));
+        words.written.load(Acquire) != words.read.load(Relaxed)
+    }
+
+    /// Says that this process will sleep until its socket is readable. `false`: it must not, there are bytes.
+    pub fn sleep(&self) -> bool {
+        self.0.words(self.0.ring(true)).sleep()
+    }
+
+    /// Says that it does not sleep any more: nobody need ring.
+    pub fn awake(&self) {
+        self.0.words(self.0.ring(true)).awake();
+    }
+
+    /// Ends reading: a thread that waits in [`Receiver::receive`] finds the end of the stream.
+    pub fn shut(&self) {
+        let _ = rustix::net::shutdown(self.0.socket.as_fd(), rustix::net::Shutdown::Read);
+    }
+
+    /// A word of the shared page.
+    ///
+    /// # Panics
+    /// When `index` is not below 64.
+    pub fn word(&self, index: usize) -> &AtomicU64 {
+        assert!(index < 64, "word {index} belongs to the rings");
+        self.0.page.word(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> ((Sender, Receiver), (Sender, Receiver)) {
+        let (a, b) = fds::stream_pair().unwrap();
+        let page = SharedPage::create().unwrap();
+        let map = || SharedPage::map(&page).unwrap();
+        (open(a, map(), End::Front), open(b, map(), End::Worker))
+    }
+
+    /// Both directions at once, pieces of many sizes, more bytes than the rings hold: all arrive, in order, and nobody sleeps
+    /// for ever.
+    #[test]
+    fn bytes_arrive_in_order_both_ways() {
+        const TOTAL: usize = 8 << 20;
+        let byte = |at: usize| (at * 31 + at / 251) as u8;
+        let ((to_worker, from_worker), (to_front, from_front)) = pair();
+        let write = move |mut sender: Sender, step: usize| {
+            let mut at = 0;
+            while at < TOTAL {
+                let count = (at * 7 + step) % 5_000 + 1;
+                let piece: Vec<u8> = (at..(at + count).min(TOTAL)).map(byte).collect();
+                sender.send(&piece).unwrap();
+                at += piece.len();
+            }
+        };
+        let read = move |mut receiver: Receiver, room: usize| {
+            let (mut at, mut buffer) = (0, vec![0; room]);
+            while at < TOTAL {
+                let count = receiver.receive(&mut buffer, true).unwrap();
+                assert!(count > 0);
+                assert!(buffer[..count].iter().enumerate().all(|(i, got)| *got == byte(at + i)));
+                at += count;
+            }
+            receiver
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(move || write(to_worker, 11));
+            scope.spawn(move || write(to_front, 977));
+            let other = scope.spawn(move || read(from_front, 700));
+            // Kept to the end: a closed end is the end of the other direction, too.
+            let _kept = (read(from_worker, 9_000), other.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn what_was_written_before_the_end_is_read_before_the_end() {
+        let ((mut to_worker, from_worker), (_to_front, mut from_front)) = pair();
+        to_worker.send(b"last words").unwrap();
+        drop((to_worker, from_worker));
+        let mut buffer = [0; 64];
+        assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 10);
+        assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_writer_whose_reader_is_gone_does_not_wait_for_room() {
+        let ((mut to_worker, _from_worker), worker) = pair();
+        drop(worker);
+        let sent = to_worker.send(&vec![0; 2 * RING]);
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_descriptor_is_there_when_its_frame_is() {
+        let ((_to_worker, mut from_worker), (mut to_front, _from_front)) = pair();
+        let file = fds::memory_file("carried", b"carried").unwrap();
+        to_front.attach(&[file.as_fd()]).unwrap();
+        to_front.send(b"x").unwrap();
+        let mut buffer = [0; 8];
+        assert_eq!(from_worker.receive(&mut buffer, true).unwrap(), 1);
+        let mut got = std::fs::File::from(from_worker.file().unwrap());
+        assert_eq!(fds::read_memory_file(&mut got).unwrap(), b"carried");
+        assert!(from_worker.file().is_none());
+    }
+
+    #[test]
+    fn only_a_sleeper_is_woken() {
+        let ((mut to_worker, _from_worker), (_to_front, mut from_front)) = pair();
+        to_worker.push(b"x").unwrap();
+        to_worker.wake();
+        assert_eq!(from_front.listen(false).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let watch = from_front.watch();
+        assert!(!watch.sleep(), "there is a byte");
+        assert_eq!(from_front.pull(&mut [0; 8]).unwrap(), 1);
+        assert!(watch.sleep());
+        to_worker.wake();
+        to_worker.wake();
+        let mut bells = [0; 8];
+        assert_eq!(fds::receive(&**from_front.socket(), &mut bells, false).unwrap().bytes, 1);
+    }
+
+    #[test]
+    fn counters_that_make_no_sense_are_an_error() {
+        let ((mut to_worker, _from_worker), (_to_front, mut from_front)) = pair();
+        from_front.shared.words(0).written.store(u64::MAX, Relaxed);
+        assert_eq!(from_front.pull(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(to_worker.push(b"x").unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}
