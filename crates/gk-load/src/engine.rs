@@ -22,8 +22,6 @@ use std::time::Instant;
 const LOOK: u64 = 20_000_000;
 /// Nanoseconds before a connection that failed is tried again.
 const REST: u64 = 10_000_000;
-/// Nanoseconds for which a closed loop looks again before it sleeps: waking it up would cost the server more than a request.
-const SPIN: u64 = 20_000;
 /// Nanoseconds that a closed loop waits for its last responses, so that the server is quiet afterwards.
 const DRAIN: u64 = 2_000_000_000;
 /// Data of the timer's events; no connection has this number.
@@ -113,8 +111,6 @@ impl<'s> Engine<'s> {
     pub fn run(mut self) -> std::io::Result<Report> {
         let mut events = Vec::with_capacity(512);
         let (mut looked, mut cpu_begun, mut cpu) = (0, None, None);
-        // When something came last, and how long it looked in vain: that is not work.
-        let (mut came, mut spun) = (0, 0);
         loop {
             let now = self.now();
             let end = self.shared.end.load(Relaxed);
@@ -133,18 +129,11 @@ impl<'s> Engine<'s> {
                 looked = now;
                 self.look(now);
             }
-            let spins = self.closed && now < came + SPIN;
-            let wait = Timespec { tv_sec: 0, tv_nsec: if spins { 0 } else { LOOK as i64 } };
-            let before = if spins { self.now() } else { 0 };
+            let wait = Timespec { tv_sec: 0, tv_nsec: LOOK as i64 };
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(why) => return Err(why.into()),
-            }
-            if !events.is_empty() {
-                came = self.now();
-            } else if spins && cpu_begun.is_some() && cpu.is_none() {
-                spun += self.now() - before;
             }
             for event in &events {
                 let (data, flags) = (event.data.u64(), event.flags);
@@ -154,7 +143,7 @@ impl<'s> Engine<'s> {
             }
         }
         let cpu = cpu.unwrap_or_else(thread_cpu);
-        Ok(self.close(cpu.saturating_sub(cpu_begun.unwrap_or(cpu)).saturating_sub(spun)))
+        Ok(self.close(cpu.saturating_sub(cpu_begun.unwrap_or(cpu))))
     }
 
     fn now(&self) -> u64 {
