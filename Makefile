@@ -1,6 +1,6 @@
 # The menu. Each recipe is one line; whatever needs an `if` lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help serve test build pythons peers bench lint doc compat soak fuzz clean
+.PHONY: help serve test build pythons peers bench compare lint doc compat soak fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,8 @@ peers: ## provide the servers that Gilkeeper is measured against
 	@scripts/peers
 bench: ## requests/s, CPU and memory beside the peers, ratios last; ARGS=--quick for the short form
 	@scripts/bench $(ARGS)
+compare: ## the switch-interval table in both forms of the workload, under five minutes; PLAN=plans/… for another
+	@scripts/compare $(ARGS)
 lint: ## formatting, clippy, the house rules, licences
 	@scripts/lint
 doc: ## the crates' documentation, in target/doc
@@ -27,4 +29,4 @@ soak: ## 200,000 requests and 1,000 starts of workers in each GIL mode; ARGS="--
 fuzz: ## a minute of each fuzz target
 	@scripts/fuzz
 clean: ## remove what was built in the tree
-	@rm -rf target .venv .venv-* compat/.venv bench-results fuzz/target
+	@rm -rf target .venv .venv-* compat/.venv bench-results compare-results fuzz/target

@@ -14,7 +14,7 @@ const NOT_IN_VALUES: &[&str] = &["tokio", "libc", "rustix", "hyper", "socket2", 
 /// Crates that run as a process; they meet in gk-wire only.
 const PROCESSES: &[&str] = &["gk-supervisor", "gk-front", "gk-worker", "gk-wsgi", "gk-admin"];
 const FENCES: &[&str] = &["gk-sys", "gk-python"];
-const EDGES: &[&str] = &["gk-cli", "gk-native", "gk-bench"];
+const EDGES: &[&str] = &["gk-load", "gk-compare", "gk-cli", "gk-native"];
 /// The sideways arrows that are allowed.
 const SIDEWAYS: &[(&str, &str)] = &[("gk-worker", "gk-wsgi"), ("gk-front", "gk-admin")];
 /// Crates that may hold unsafe code; the last one for the symbol it exports.

@@ -16,7 +16,7 @@ use gk_telemetry::sample::{Figures, Finished};
 use gk_wire::control::What;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 
 /// Finished requests kept.
 const KEPT: usize = 400;
@@ -63,6 +63,10 @@ pub struct Hub {
     pub recent: Recent,
     /// Events.
     pub events: Events,
+    /// What happened since the last turn.
+    heard: Vec<Event>,
+    /// The front ends: whom to tell when all of it is written.
+    end: Option<Sender<()>>,
     /// Requests kept: slow ones and samples, oldest first.
     pub kept: VecDeque<Kept>,
     /// Of workers that are gone.
@@ -98,6 +102,8 @@ impl Hub {
             workers: BTreeMap::new(),
             recent: Recent::default(),
             events: Events::default(),
+            heard: Vec::new(),
+            end: None,
             kept: VecDeque::new(),
             retired: Totals::new(),
             limits: accounting::limits(),
@@ -110,14 +116,10 @@ impl Hub {
 
     /// Reads everything. `now`: epoch seconds.
     pub fn turn(&mut self, now: f64) -> Turn {
-        let (mut events, mut end) = (Vec::new(), None);
-        while let Ok(news) = self.news.try_recv() {
-            match news {
-                News::End(said) => end = Some(said),
-                news => events.extend(self.take(news, now)),
-            }
-        }
+        self.hear(now);
+        let mut events = std::mem::take(&mut self.heard);
         events.extend(self.listen(now));
+        let end = self.end.take();
         self.limits = accounting::limits();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
         for worker in self.workers.values_mut() {
@@ -145,6 +147,20 @@ impl Hub {
             self.events.push(event.clone());
         }
         Turn { tick, events, end }
+    }
+
+    /// Takes what the data thread told; a worker is known from then on, and its scoreboard open.
+    pub fn hear(&mut self, now: f64) {
+        while let Ok(news) = self.news.try_recv() {
+            match news {
+                News::End(said) => self.end = Some(said),
+                news => {
+                    let event = self.take(news, now);
+                    self.heard.extend(event);
+                }
+            }
+        }
+        self.workers.values_mut().for_each(Tracked::open);
     }
 
     fn take(&mut self, news: News, now: f64) -> Option<Event> {
@@ -198,6 +214,11 @@ impl Hub {
         let mut totals = self.retired.clone();
         self.workers.values().for_each(|worker| add(&mut totals, worker));
         totals
+    }
+
+    /// Counters of workers that are gone.
+    pub fn retired(&self) -> &Totals {
+        &self.retired
     }
 
     /// What is known of a group beside its figures.

@@ -33,6 +33,7 @@ pub mod start;
 pub mod statsd;
 pub mod tick;
 pub mod tls;
+pub mod totals;
 pub mod tracked;
 
 pub use feed::{Feed, FrontFigures, LinkFigures, News};

@@ -23,7 +23,7 @@ use crate::guard::{Guard, Verdict};
 use crate::history::{History, Past, Question};
 use crate::hub::Hub;
 use crate::query::Asked;
-use crate::{assets, prometheus, rows};
+use crate::{assets, prometheus, rows, totals};
 
 /// How long a client may take for TLS's handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -167,6 +167,9 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
         "/api/v1/status" => json(&rows::status(&shared.hub(), now)),
         "/api/v1/requests" => json(&rows::requests(&shared.hub(), now)),
         "/api/v1/events" => json(&rows::events(&shared.hub())),
+        "/api/v1/totals" => {
+            json(&serde_json::to_value(totals::now(&mut shared.hub(), now)).unwrap_or_default())
+        }
         "/api/v1/stream" => stream(shared, now),
         "/api/v1/history" => match asked.question(now) {
             Ok(question) => json(&rows::history(&shared.past(question.clone()).await, &question)),

@@ -164,7 +164,14 @@ impl Tracked {
         self.board.as_ref()
     }
 
-    fn open(&mut self) {
+    /// Reads the scoreboard without remembering it; `None` while there is none.
+    pub fn look(&self) -> Option<WorkerSample> {
+        let board = self.board.as_ref()?;
+        Some(board.sample(self.sample.as_ref().map_or(0, |sample| sample.last)))
+    }
+
+    /// Opens the scoreboard as soon as the worker has begun it.
+    pub fn open(&mut self) {
         if self.board.is_none()
             && let Some(fd) = &self.scoreboard
             && let Ok(words) = SharedWords::map(fd)

@@ -107,6 +107,21 @@ fn figures_reach_every_page() {
 }
 
 #[test]
+fn totals_are_of_this_very_moment() {
+    let mut world = world();
+    world.board.group("");
+    // Before the first second is over, too.
+    let before = gk_admin::totals::now(&mut world.hub, world.now);
+    (0..5).for_each(|_| world.serve("/a", 200));
+    let span = gk_admin::totals::now(&mut world.hub, world.now).since(&before);
+    assert_eq!((span.figures.requests, span.workers.len(), span.changed), (5, 1, 0));
+    assert_eq!(span.figures.gil_wait.count(), 5);
+    assert!(span.workers[0].exact && span.workers[0].switch_interval == 5_000_000);
+    // What the hub keeps for its own seconds is untouched.
+    assert_eq!(world.turn().tick.groups["site"].total().requests, 5);
+}
+
+#[test]
 fn metrics_grow_beyond_a_workers_end() {
     let mut world = world();
     world.board.group("");

@@ -1,6 +1,6 @@
 //! The commands and what they take, as `clap` sees them; its complaints in one sentence.
 
-use crate::{options, print, say};
+use crate::{compare, generate, options, print, say, tune};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 use std::path::PathBuf;
@@ -78,6 +78,9 @@ pub fn command() -> Command {
                 .arg(root())
                 .arg(flag("now").help("Do not wait for requests")),
         )
+        .subcommand(compare::command())
+        .subcommand(tune::command())
+        .subcommand(generate::command())
         .subcommand(doctor().arg(format("text").help("How to print the report")))
         .subcommand(telemetry())
         .subcommand(

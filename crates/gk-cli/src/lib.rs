@@ -6,8 +6,10 @@
 mod arguments;
 mod check;
 mod client;
+mod compare;
 mod doctor;
 mod explain;
+mod generate;
 mod load;
 mod options;
 mod pages;
@@ -16,6 +18,7 @@ mod table;
 mod telemetry;
 mod top;
 mod top_view;
+mod tune;
 
 use gk_supervisor::PythonRuntime;
 use std::ffi::OsString;
@@ -62,6 +65,9 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("stop", given)) => client::stop(given),
         Some(("doctor", given)) => doctor::run(given, python),
         Some(("telemetry", given)) => telemetry::run(given),
+        Some(("compare", given)) => compare::run(given, &python),
+        Some(("tune", given)) => tune::run(given, &python),
+        Some(("load", given)) => generate::run(given),
         Some(("explain", given)) => explain::run(given),
         _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),
     };

@@ -16,7 +16,7 @@ pub mod express;
 mod glob;
 pub mod measurements;
 mod merge;
-mod nearest;
+pub mod nearest;
 pub mod parse;
 pub mod place;
 mod raw;

@@ -5,6 +5,7 @@
 //! * [`reader`]: the same page read by the front: [`Board::sample`].
 //! * [`sample`]: what a reading gives, differences of two readings, sums over workers.
 //! * [`portion`]: what happened in a span of time in a process group, what charts show of it; [`label`]: what limits it.
+//! * [`totals`]: a whole server at one moment, for differences of any length.
 //! * [`histogram`]: mergeable log-linear histograms.
 //! * [`datagram`]: mod_wsgi's telemetry format.
 //! * [`route`]: which route a request path belongs to.
@@ -29,6 +30,7 @@ pub mod ring;
 pub mod route;
 pub mod sample;
 pub mod table;
+pub mod totals;
 mod words;
 
 pub use board::{Begin, Board, BoardError, GilMode, Identity, Route, State, Wait};

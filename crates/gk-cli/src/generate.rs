@@ -1,0 +1,160 @@
+//! `gilkeeper load URL`: the load generator by itself.
+
+use crate::{Failure, print};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use gk_load::{Load, Moment, Pace, Request, Target, cpus, replay, request, text};
+use gk_sys::signal::{SIGINT, SIGTERM, Signals};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The command and what it takes.
+pub fn command() -> Command {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let many = |arg: Arg| arg.action(ArgAction::Append);
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
+    Command::new("load")
+        .about("Put a server under load and measure its latency")
+        .arg(Arg::new("url").value_name("URL").required(true).help("http://HOST[:PORT][/PATH]"))
+        .arg(option("connections", "N", "Connections [default: 10]").short('c'))
+        .arg(option("duration", "SECONDS", "Measured time [default: 10]").short('d'))
+        .arg(option("warm-up", "SECONDS", "Load before that [default: 0]"))
+        .arg(
+            option("rate", "N", "Open loop: so many requests a second, latency from the moment each is due")
+                .short('R'),
+        )
+        .arg(option("threads", "N", "Generator threads [default: 1]").short('t'))
+        .arg(option("timeout", "SECONDS", "For one request [default: 10]"))
+        .arg(flag("no-keep-alive", "A connection for each request"))
+        .arg(flag("no-pin", "Do not keep the generator on cores of its own"))
+        .arg(option("method", "NAME", "Method [default: GET, with a body POST]").short('X'))
+        .arg(many(option("path", "PATH[=WEIGHT]", "Another path in place of the URL's; several make a mix")))
+        .arg(many(option("header", "NAME: VALUE", "A header").short('H')))
+        .arg(option("headers-file", "FILE", "Headers, one a line"))
+        .arg(option("body", "TEXT", "The body").conflicts_with("body-file"))
+        .arg(option("body-file", "FILE", "The body out of a file"))
+        .arg(many(option("cookie", "NAME=VALUE", "A cookie")))
+        .arg(flag("keep-cookies", "Send the cookies that responses set, each connection its own"))
+        .arg(option("replay", "FILE", "Ask what an access log says, in its time").conflicts_with_all([
+            "rate",
+            "path",
+            "method",
+            "body",
+            "body-file",
+        ]))
+        .arg(option("replay-speed", "FACTOR", "So many times faster [default: 1]").requires("replay"))
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["text", "json"])
+                .default_value("text")
+                .help("How to print the result"),
+        )
+}
+
+/// A number of at least `least`.
+pub fn number(given: &ArgMatches, name: &str, otherwise: f64, least: f64) -> Result<f64, Failure> {
+    let Some(text) = given.get_one::<String>(name) else { return Ok(otherwise) };
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= least => Ok(number),
+        _ => Err(Failure::Input(format!("--{name}: a number from {least} on, not `{text}`"))),
+    }
+}
+
+fn whole(given: &ArgMatches, name: &str, otherwise: usize) -> Result<usize, Failure> {
+    let Some(text) = given.get_one::<String>(name) else { return Ok(otherwise) };
+    let wrong = || Failure::Input(format!("--{name}: a whole number from 1 on, not `{text}`"));
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)
+}
+
+fn file(path: &str) -> Result<Vec<u8>, Failure> {
+    std::fs::read(Path::new(path)).map_err(|why| Failure::Input(format!("{path} cannot be read: {why}")))
+}
+
+fn requests(given: &ArgMatches, target: &Target) -> Result<Vec<Request>, Failure> {
+    let many = |name: &str| given.get_many::<String>(name).into_iter().flatten();
+    let mut one = Request::get(&target.path);
+    if let Some(body) = given.get_one::<String>("body") {
+        one.body = body.clone().into_bytes();
+    }
+    if let Some(path) = given.get_one::<String>("body-file") {
+        one.body = file(path)?;
+    }
+    let usual = if one.body.is_empty() { "GET" } else { "POST" };
+    one.method = given.get_one::<String>("method").cloned().unwrap_or_else(|| usual.into());
+    let listed = match given.get_one::<String>("headers-file") {
+        Some(path) => String::from_utf8_lossy(&file(path)?).into_owned(),
+        None => String::new(),
+    };
+    let lines = listed.lines().filter(|line| !line.trim().is_empty());
+    for line in lines.chain(many("header").map(String::as_str)) {
+        one.headers.push(request::header(line).map_err(Failure::Input)?);
+    }
+    for cookie in many("cookie") {
+        let wrong = || Failure::Input(format!("--cookie: NAME=VALUE, not `{cookie}`"));
+        let (name, value) = cookie.split_once('=').ok_or_else(wrong)?;
+        one.cookies.insert(name.into(), value.into());
+    }
+    let paths: Vec<Request> = many("path")
+        .map(|text| {
+            // A query may hold a `=`, too: only a number behind the last one is a weight.
+            let weighed = text.rsplit_once('=').and_then(|(path, weight)| Some((path, weight.parse().ok()?)));
+            let (path, weight) = weighed.filter(|(path, _)| !path.contains('?')).unwrap_or((text, 1));
+            Request { path: path.into(), weight, ..one.clone() }
+        })
+        .collect();
+    Ok(if paths.is_empty() { vec![one] } else { paths })
+}
+
+pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
+    let url = given.get_one::<String>("url").cloned().unwrap_or_default();
+    let target = Target::parse(&url).map_err(Failure::Input)?;
+    let seconds = |name, otherwise, least| number(given, name, otherwise, least).map(Duration::from_secs_f64);
+    let mut load = Load::new(target.clone(), seconds("duration", 10.0, 0.05)?);
+    load.requests = requests(given, &target)?;
+    (load.connections, load.threads) = (whole(given, "connections", 10)?, whole(given, "threads", 1)?);
+    (load.warm_up, load.timeout) = (seconds("warm-up", 0.0, 0.0)?, seconds("timeout", 10.0, 0.001)?);
+    (load.keep_alive, load.keep_cookies) = (!given.get_flag("no-keep-alive"), given.get_flag("keep-cookies"));
+    if given.contains_id("rate") {
+        load.pace = Pace::Rate(number(given, "rate", 1.0, 0.01)?);
+    }
+    let mut what = format!("{} {url}, {} connection(s)", load.requests[0].method, load.connections);
+    if let Some(path) = given.get_one::<String>("replay") {
+        let text = String::from_utf8_lossy(&file(path)?).into_owned();
+        let speed = number(given, "replay-speed", 1.0, 0.001)?;
+        let read = replay::read(&text, speed).map_err(|why| Failure::Input(format!("{path}: {why}")))?;
+        what = format!("{path} to {url}, {} requests, {} lines skipped", read.schedule.len(), read.skipped);
+        let last = read.schedule.last().map_or(0, |(at, _)| *at);
+        if !given.contains_id("duration") {
+            load.duration = Duration::from_nanos(last) + Duration::from_secs(1);
+        }
+        let headers = std::mem::take(&mut load.requests[0].headers);
+        load.requests = read.requests;
+        load.requests.iter_mut().for_each(|request| request.headers.clone_from(&headers));
+        load.pace = Pace::Schedule(Arc::new(read.schedule));
+    }
+    if let Pace::Rate(rate) = load.pace {
+        what = format!("{what}, {rate} requests a second");
+    }
+    if !given.get_flag("no-pin")
+        && let Some((mine, _)) = cpus::divide(&cpus::allowed(), load.threads)
+    {
+        load.cpus = mine;
+    }
+    // Ctrl-C keeps what was measured.
+    let mut signals = Signals::new(&[SIGINT, SIGTERM])
+        .map_err(|e| Failure::Failed(format!("signals cannot be caught: {e}")))?;
+    let quiet = |moment: Moment| moment == Moment::End || signals.take().is_ok_and(|some| some.is_empty());
+    let report = gk_load::run(&load, quiet).map_err(Failure::Failed)?;
+    let open = load.pace != Pace::Closed;
+    print(&match given.get_one::<String>("format").map(String::as_str) {
+        Some("json") => format!("{:#}", text::json(&report, &what, open)),
+        _ => text::page(&report, &what, open),
+    });
+    Ok(i32::from(report.responses == 0))
+}

@@ -1,0 +1,204 @@
+//! `gilkeeper tune SCRIPT`: asks the doctor, searches, prints what to take.
+
+use crate::compare::{Line, own_command};
+use crate::generate::number;
+use crate::{Failure, print, say};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use gk_compare::asked::Asked;
+use gk_compare::machine::Machine;
+use gk_compare::plan::Workload;
+use gk_compare::runner::Progress;
+use gk_compare::server::Gilkeeper;
+use gk_compare::table::Comparison;
+use gk_compare::tune::Target;
+use gk_compare::tune::advice::Advice;
+use gk_compare::tune::search::{Question, against_the_grid, search};
+use gk_compare::tune::space::{Config, Space};
+use gk_compare::tune::trials::RealTrials;
+use gk_compare::tune::verdicts::{self, Rejected};
+use gk_supervisor::{PythonBuild, PythonRuntime};
+use gk_sys::signal::{SIGINT, SIGTERM, Signals};
+use std::path::{Path, PathBuf};
+
+/// The command and what it takes.
+pub fn command() -> Command {
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let many = |arg: Arg| arg.action(ArgAction::Append);
+    Command::new("tune")
+        .about("Search for the best processes, threads, switch interval and GIL mode of an application")
+        .arg(
+            Arg::new("script")
+                .value_name("SCRIPT")
+                .required(true)
+                .help("A file (wsgi.py, site.wsgi) or package.module[:callable]"),
+        )
+        .arg(many(option("path", "PATH[=WEIGHT]", "A path of the load; several make a mix [default: /]")))
+        .arg(
+            option("requests", "FILE", "The mix as [[request]] tables of a TOML file").conflicts_with("path"),
+        )
+        .arg(option("connections", "N", "Connections of the load [default: 16]"))
+        .arg(option("rate", "N", "Load of so many requests a second, in place of as many as there can be"))
+        .arg(option("target", "WHAT", "What is to be best [default: throughput]").value_parser([
+            "throughput",
+            "p99",
+            "memory",
+        ]))
+        .arg(option("budget", "SECONDS", "Time for the search [default: 180]"))
+        .arg(option("memory", "MB", "Memory that the server may use, in millions of bytes"))
+        .arg(option("cores", "N", "Cores that the server is meant to use [default: all]"))
+        .arg(option("processes", "N", "Processes it runs with now [default: 1]"))
+        .arg(option("threads", "N", "Threads it runs with now [default: 5]"))
+        .arg(option("free-threaded", "PATH", "A free-threaded Python with Gilkeeper, to try that, too"))
+        .arg(many(option("python-path", "DIR", "Directory put on sys.path")))
+        .arg(option("working-directory", "DIR", "Working directory, first on sys.path"))
+        .arg(Arg::new("grid").long("grid").action(ArgAction::SetTrue).help(
+            "Measure everything there is to try, too, and say how near the recommended one comes to the best",
+        ))
+        .arg(
+            option("format", "FORMAT", "How to print the result")
+                .value_parser(["text", "json"])
+                .default_value("text"),
+        )
+}
+
+fn count(given: &ArgMatches, name: &str, otherwise: u32) -> Result<u32, Failure> {
+    number(given, name, f64::from(otherwise), 1.0).map(|number| number as u32)
+}
+
+/// What the search puts the application under.
+fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
+    let mut requests: Vec<Asked> = Vec::new();
+    for text in given.get_many::<String>("path").into_iter().flatten() {
+        let weighed = text.rsplit_once('=').and_then(|(path, weight)| Some((path, weight.parse().ok()?)));
+        let (path, weight) = weighed.filter(|(path, _)| !path.contains('?')).unwrap_or((text, 1));
+        requests.push(Asked { weight: Some(weight), ..Asked::get(path) });
+    }
+    if let Some(file) = given.get_one::<String>("requests") {
+        requests = Asked::read(Path::new(file)).map_err(Failure::Input)?;
+    }
+    if requests.is_empty() {
+        requests.push(Asked::get("/"));
+    }
+    let rate = given.contains_id("rate").then(|| number(given, "rate", 1.0, 0.01)).transpose()?;
+    Ok(Workload {
+        script: Some(script.to_owned()),
+        requests,
+        rate,
+        connections: Some(count(given, "connections", 16)? as usize),
+        timeout: Some(10.0),
+        options: application_options(given),
+        ..Workload::default()
+    })
+}
+
+/// Options of `serve` and of `doctor` that belong to the application.
+fn application_options(given: &ArgMatches) -> Vec<String> {
+    let mut options = Vec::new();
+    for name in ["python-path", "working-directory"] {
+        for value in given.get_many::<String>(name).into_iter().flatten() {
+            options.extend([format!("--{name}"), value.clone()]);
+        }
+    }
+    options
+}
+
+/// Asks the doctor about the modes there are. Gives what must not be tried.
+fn rejected(
+    given: &ArgMatches,
+    python: &PythonRuntime,
+    script: &str,
+    free: Option<&Path>,
+    folder: &Path,
+) -> Result<Vec<Rejected>, Failure> {
+    let gilkeeper = own_command(python)?;
+    let options = application_options(given);
+    let ask = |python: Option<&Path>, mode| {
+        verdicts::ask(&gilkeeper, script, python, &options, folder, mode).map_err(Failure::Input)
+    };
+    say("asking the doctor which GIL modes the application bears");
+    let mut rejected = Vec::new();
+    rejected.extend(ask(None, "own-gil")?);
+    if let Some(free) = free {
+        rejected.extend(ask(Some(free), "free-threading")?);
+    }
+    Ok(rejected)
+}
+
+pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
+    let named = given.get_one::<String>("script").cloned().unwrap_or_default();
+    let folder = std::env::current_dir()
+        .map_err(|why| Failure::Input(format!("the working directory cannot be told: {why}")))?;
+    let free = given.get_one::<String>("free-threaded").map(|path| folder.join(path));
+    if let Some(missing) = free.as_ref().filter(|path| !path.is_file()) {
+        return Err(Failure::Input(format!("--free-threaded: there is no {}", missing.display())));
+    }
+    // This very Python may be one.
+    let own_is_free = python.build.is_some_and(|build: PythonBuild| build.free_threaded);
+    let free: Option<PathBuf> = free.or_else(|| own_is_free.then(|| python.executable.clone()));
+    let rejected = rejected(given, python, &named, free.as_deref(), &folder)?;
+    let refused = |mode: &str| rejected.iter().any(|one| one.mode == mode);
+    let machine = Machine::this();
+    let workload = workload(given, &named)?;
+    let space = Space {
+        cores: count(given, "cores", machine.cores as u32)?,
+        connections: workload.connections.unwrap_or(16) as u32,
+        own: !refused("own-gil"),
+        free: free.is_some() && !refused("free-threading"),
+        usual: Config::usual(count(given, "processes", 1)?, count(given, "threads", 5)?),
+    };
+    let target = match given.get_one::<String>("target").map(String::as_str) {
+        Some("p99") => Target::P99,
+        Some("memory") => Target::Memory,
+        _ => Target::Throughput,
+    };
+    let memory = given.contains_id("memory").then(|| number(given, "memory", 1.0, 1.0)).transpose()?;
+    let question = Question {
+        target,
+        budget: number(given, "budget", 180.0, 10.0)?,
+        memory: memory.map(|mb| mb * 1e6),
+        rate: workload.rate,
+    };
+    let mut signals = Signals::new(&[SIGINT, SIGTERM])
+        .map_err(|e| Failure::Failed(format!("signals cannot be caught: {e}")))?;
+    let mut line = Line::new();
+    let begun = std::time::Instant::now();
+    let mut look = |stage: &str, progress: &Progress<'_>| {
+        let left = (question.budget - begun.elapsed().as_secs_f64()).max(progress.left);
+        line.say(&format!("{stage}: {}", progress.variant), progress.seconds, left, progress.begins);
+        signals.take().is_ok_and(|some| some.is_empty())
+    };
+    let starter = Gilkeeper { command: own_command(python)? };
+    let free = free.map(|path| path.display().to_string());
+    let conditions = conditions(&workload);
+    let mut trials = RealTrials::new(workload, folder, free.clone(), &starter, &mut look);
+    let found = search(&space, &question, &mut trials).map_err(Failure::Failed)?;
+    let grid = match given.get_flag("grid") {
+        true => against_the_grid(&space, &question, found.chosen, &mut trials).map_err(Failure::Failed)?,
+        false => None,
+    };
+    line.clear();
+    let evidence = Comparison { title: String::new(), machine, conditions, ..Comparison::default() };
+    let advice = Advice {
+        script: &named,
+        target,
+        space: &space,
+        found: &found,
+        rejected: &rejected,
+        python: free.as_deref(),
+        grid,
+        evidence,
+    };
+    print(&match given.get_one::<String>("format").map(String::as_str) {
+        Some("json") => format!("{:#}", advice.value()),
+        _ => advice.page(),
+    });
+    Ok(0)
+}
+
+fn conditions(workload: &Workload) -> String {
+    let paths: Vec<&str> = workload.requests.iter().map(|asked| asked.path.as_str()).collect();
+    let load = workload.rate.map_or("closed loop".to_owned(), |rate| format!("{rate} requests a second"));
+    format!("{}: {load}, {} connections", paths.join(" "), workload.connections.unwrap_or(16))
+}

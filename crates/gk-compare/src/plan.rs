@@ -1,0 +1,301 @@
+//! A plan: its text as TOML → values, or one sentence that says where and what. What the names mean for a user stands in
+//! `docs/reference/plans.md`.
+
+use crate::asked::Asked;
+use crate::variant::Variant;
+use gk_config::nearest::nearest;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Plan {
+    /// Printed above the tables.
+    pub title: Option<String>,
+    /// What all variants have to do.
+    pub workload: Workload,
+    /// Replaces fields of the workload when the short form is asked for.
+    pub short: Option<Short>,
+    /// The same workload in several forms, each with its own table.
+    #[serde(default, rename = "form")]
+    pub forms: Vec<Form>,
+    /// What is compared. The first one is what the others are held against.
+    #[serde(default, rename = "variant")]
+    pub variants: Vec<Variant>,
+    /// Pythons by name.
+    #[serde(default)]
+    pub python: BTreeMap<String, String>,
+    /// The plan's folder; files it names are looked up there.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// What all variants have to do.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Workload {
+    /// A file, or `package.module[:callable]`.
+    pub script: Option<String>,
+    /// The path that is asked.
+    pub path: Option<String>,
+    /// Several requests, by weights.
+    #[serde(default, rename = "request")]
+    pub requests: Vec<Asked>,
+    /// An access log that is asked again, in its time.
+    pub replay: Option<String>,
+    /// So many times faster.
+    pub replay_speed: Option<f64>,
+    /// Connections.
+    pub connections: Option<usize>,
+    /// Requests per second: an open loop.
+    pub rate: Option<f64>,
+    /// Seconds measured in each trial.
+    pub duration: Option<f64>,
+    /// Seconds of load before that.
+    pub warm_up: Option<f64>,
+    /// Trials of each variant in each form.
+    pub rounds: Option<u32>,
+    /// Seconds for one request.
+    pub timeout: Option<f64>,
+    /// Connections are kept.
+    pub keep_alive: Option<bool>,
+    /// Cookies that responses set are kept.
+    pub keep_cookies: Option<bool>,
+    /// Generator threads.
+    pub generator_threads: Option<usize>,
+    /// Options of `serve` for all variants.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Environment for all variants.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What the short form replaces.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Short {
+    /// See [`Workload`].
+    pub duration: Option<f64>,
+    /// See [`Workload`].
+    pub warm_up: Option<f64>,
+    /// See [`Workload`].
+    pub rounds: Option<u32>,
+}
+
+/// One form of the workload.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Form {
+    /// Its name, above its table.
+    pub name: String,
+    /// What it is, in a sentence below its table.
+    pub note: Option<String>,
+    /// See [`Workload`].
+    pub path: Option<String>,
+    /// See [`Workload`].
+    #[serde(default, rename = "request")]
+    pub requests: Vec<Asked>,
+    /// See [`Workload`].
+    pub connections: Option<usize>,
+    /// See [`Workload`].
+    pub rate: Option<f64>,
+}
+
+impl Plan {
+    /// Reads a plan. `name`: the file, for messages.
+    pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, String> {
+        let mut plan: Self = toml::from_str(text).map_err(|error| sentence(&error, text, name))?;
+        plan.folder = folder.to_owned();
+        if plan.forms.is_empty() {
+            plan.forms.push(Form::default());
+        }
+        plan.check().map_err(|why| format!("{name}: {why}"))?;
+        Ok(plan)
+    }
+
+    /// Takes the short form's values.
+    pub fn shorten(&mut self) {
+        let short = self.short.clone().unwrap_or_default();
+        let workload = &mut self.workload;
+        workload.duration = short.duration.or(workload.duration);
+        workload.warm_up = short.warm_up.or(workload.warm_up);
+        workload.rounds = short.rounds.or(workload.rounds);
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.variants.is_empty() {
+            return Err("it has no [[variant]]".into());
+        }
+        distinct(self.variants.iter().map(|v| v.name.as_str()), "variants")?;
+        distinct(self.forms.iter().map(|f| f.name.as_str()), "forms")?;
+        let w = &self.workload;
+        within("duration", w.duration, 0.1, 86_400.0)?;
+        within("warm-up", w.warm_up, 0.0, 86_400.0)?;
+        within("timeout", w.timeout, 0.001, 3_600.0)?;
+        within("rounds", w.rounds.map(f64::from), 1.0, 1_000.0)?;
+        within("replay-speed", w.replay_speed, 0.001, 1e6)?;
+        for (rate, connections) in
+            self.forms.iter().map(|f| (f.rate, f.connections)).chain([(w.rate, w.connections)])
+        {
+            within("rate", rate, 0.01, 1e7)?;
+            within("connections", connections.map(|n| n as f64), 1.0, 60_000.0)?;
+        }
+        for variant in &self.variants {
+            variant.check().map_err(|why| format!("variant `{}`: {why}", variant.name))?;
+            if variant.config.is_none() && w.script.is_none() {
+                return Err(format!(
+                    "variant `{}` has no `config`, and [workload] names no `script` to serve",
+                    variant.name
+                ));
+            }
+        }
+        if w.replay.is_some() && (w.rate.is_some() || self.forms.iter().any(|f| f.rate.is_some())) {
+            return Err("`replay` has its own times: it does not go with `rate`".into());
+        }
+        Ok(())
+    }
+
+    /// The script as `serve` is to be given it: a file's path from the plan's folder on, or a module.
+    pub fn script(&self) -> Option<String> {
+        let script = self.workload.script.as_ref()?;
+        let path = self.folder.join(script);
+        Some(if path.is_file() || script.contains('/') { path.display().to_string() } else { script.clone() })
+    }
+
+    /// Seconds measured in a trial.
+    pub fn duration(&self) -> f64 {
+        self.workload.duration.unwrap_or(10.0)
+    }
+
+    /// Seconds of load before.
+    pub fn warm_up(&self) -> f64 {
+        self.workload.warm_up.unwrap_or(1.0)
+    }
+
+    /// Trials of each variant in each form.
+    pub fn rounds(&self) -> u32 {
+        self.workload.rounds.unwrap_or(3)
+    }
+}
+
+fn distinct<'n>(names: impl Iterator<Item = &'n str>, what: &str) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(format!("two {what} are named `{name}`"));
+        }
+    }
+    Ok(())
+}
+
+fn within(name: &str, value: Option<f64>, least: f64, most: f64) -> Result<(), String> {
+    match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(format!("`{name}`: {least} to {most}, not {value}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What `toml` found wrong, as one sentence with the line and the nearest name.
+pub fn sentence(error: &toml::de::Error, text: &str, name: &str) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let line = text[..at.min(text.len())].matches('\n').count() + 1;
+    let message = error.message();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let table = text.lines().take(line).filter(|line| line.trim_start().starts_with('[')).last();
+    let place = table.map_or(String::new(), |table| format!(" in {}", table.trim()));
+    let said = match (message.starts_with("unknown field"), quoted.split_first()) {
+        (true, Some((unknown, known))) => {
+            let meant = nearest(unknown, known.iter().copied());
+            let meant = meant
+                .map_or(format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+            format!("`{unknown}` is unknown{place}; {meant}")
+        }
+        _ => format!("{}{place}", message.split('\n').collect::<Vec<_>>().join(" ")),
+    };
+    format!("{name}:{line}: {said}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Plan, String> {
+        Plan::parse(text, "p.toml", Path::new("/plans"))
+    }
+
+    const SMALL: &str = "[workload]\nscript = 'x/app.py'\n[[variant]]\nname = 'a'\n";
+
+    #[test]
+    fn a_small_plan_has_sensible_values() {
+        let plan = parse(SMALL).unwrap();
+        assert_eq!((plan.duration(), plan.warm_up(), plan.rounds(), plan.forms.len()), (10.0, 1.0, 3, 1));
+        assert_eq!(plan.script().as_deref(), Some("/plans/x/app.py"));
+        let mut plan = parse(&format!("{SMALL}[short]\nduration = 2\nrounds = 1\n")).unwrap();
+        plan.shorten();
+        assert_eq!((plan.duration(), plan.rounds()), (2.0, 1));
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_one_sentence_with_its_place() {
+        let cases = [
+            (
+                format!("{SMALL}proceses = 2\n"),
+                "p.toml:5: `proceses` is unknown in [[variant]]; did you mean `processes`?",
+            ),
+            (
+                "[workload]\nconections = 3\n".to_owned(),
+                "p.toml:2: `conections` is unknown in [workload]; did you mean `connections`?",
+            ),
+            (
+                format!("{SMALL}[[varient]]\n"),
+                "p.toml:5: `varient` is unknown in [[varient]]; did you mean `variant`?",
+            ),
+            ("[workload]\nscript = 'a.py'\n".to_owned(), "p.toml: it has no [[variant]]"),
+            (format!("{SMALL}[[variant]]\nname = 'a'\n"), "p.toml: two variants are named `a`"),
+            (
+                "[workload]\n[[variant]]\nname = 'a'\n".to_owned(),
+                "p.toml: variant `a` has no `config`, and [workload] names no `script` to serve",
+            ),
+            (
+                SMALL.replace("[[variant]]", "duration = -1\n[[variant]]"),
+                "p.toml: `duration`: 0.1 to 86400, not -1",
+            ),
+            (
+                format!("{SMALL}gil = 'off'\n"),
+                "p.toml:5: unknown variant `off`, expected one of `shared`, `own`, `free-threading` in [[variant]]",
+            ),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(parse(&text).unwrap_err(), wanted, "{text}");
+        }
+        let broken = parse("[workload\n").unwrap_err();
+        assert!(broken.starts_with("p.toml:1: ") && !broken.contains('\n'), "{broken}");
+        let number = parse(&SMALL.replace("[[variant]]", "rounds = 'x'\n[[variant]]")).unwrap_err();
+        assert!(number.starts_with("p.toml:3: invalid type"), "{number}");
+    }
+
+    #[test]
+    fn every_name_is_documented_and_the_shipped_plans_are_sound() {
+        let page = include_str!("../../../docs/reference/plans.md");
+        let tables = ["", "[workload]", "[short]", "[[form]]", "[[variant]]", "[[workload.request]]"];
+        for table in tables {
+            let said = parse(&format!("{table}\nqqqqqqqqqqqqqqqq = 1\n")).unwrap_err();
+            let (_, known) = said.split_once("known are ").expect("nothing is near to that");
+            for name in known.split(", ") {
+                let written = [format!("`{name}`"), format!("[{name}]"), format!(".{name}]]")];
+                assert!(written.iter().any(|w| page.contains(w)), "{name} of {table} is not in plans.md");
+            }
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans");
+        for name in ["switch-interval", "free-threading", "per-interpreter-gil", "flask"] {
+            let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
+            let plan = Plan::parse(&text, name, &folder).unwrap();
+            assert!(Path::new(&plan.script().unwrap()).is_file() && plan.forms.len() == 2, "{name}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What must be said beside the figures, so that nobody reads more out of them than they hold. Pure.
+
+use crate::figures::three;
+use crate::table::Row;
+use gk_load::text::GENERATOR_BUSY;
+
+/// Share of all cores' time from which on the machine is the limit.
+const MACHINE_BUSY: f64 = 0.97;
+/// Threads waiting for a core, on average, that are worth a word.
+const WAITING: f64 = 0.5;
+/// CPU per request that differs by less than this factor is the same amount of work.
+const SAME_WORK: f64 = 1.15;
+/// By more than this: no cost of switching explains it, the requests did less.
+const OTHER_WORK: f64 = 1.6;
+
+/// The remarks on one table; `cores`: of the machine.
+pub fn of(rows: &[Row], cores: usize) -> Vec<String> {
+    let mut said = Vec::new();
+    said.extend(work(rows));
+    said.extend(spread(rows));
+    said.extend(limits(rows, cores));
+    for row in rows {
+        let name = &row.variant;
+        if row.errors > 0 {
+            let kinds: Vec<String> =
+                row.failures.iter().map(|(what, count)| format!("{count} × {what}")).collect();
+            said.push(format!("{name}: failed requests: {}.", kinds.join(", ")));
+        }
+        if let Some(module) = &row.gil_module {
+            said.push(format!("{name}: {module} turned the GIL on again, so this row is not without a GIL."));
+        }
+        if row.replaced > 0 {
+            said.push(format!("{name}: {} workers came or went while it was measured.", row.replaced));
+        }
+    }
+    if let Some(names) = names(rows, |row| !row.exact) {
+        said.push(format!("GIL waits are a lower bound, not exact, in {names}."));
+    }
+    said
+}
+
+/// The rows' names that fit, in one phrase.
+fn names(rows: &[Row], fits: impl Fn(&Row) -> bool) -> Option<String> {
+    let found: Vec<&str> = rows.iter().filter(|row| fits(row)).map(|row| row.variant.as_str()).collect();
+    match found.len() {
+        0 => None,
+        all if all == rows.len() && all > 1 => Some("all rows".into()),
+        _ => Some(found.join("; ")),
+    }
+}
+
+/// Whether all rows did the same work: the sentence that decides how the first column is to be read.
+fn work(rows: &[Row]) -> Option<String> {
+    let cpu = |row: &Row| row.value("cpu_per_request_ms").map(|middle| middle.median);
+    let rpm = |row: &Row| row.value("requests_per_minute").map(|middle| middle.median);
+    let most = rows
+        .iter()
+        .filter(|r| cpu(r).is_some())
+        .max_by(|a, b| cpu(a).partial_cmp(&cpu(b)).expect("numbers"))?;
+    let least = rows
+        .iter()
+        .filter(|r| cpu(r).is_some())
+        .min_by(|a, b| cpu(a).partial_cmp(&cpu(b)).expect("numbers"))?;
+    let (high, low) = (cpu(most)?, cpu(least)?);
+    if rows.len() < 2 || low < 0.05 {
+        return None;
+    }
+    if high / low < SAME_WORK {
+        return Some(format!(
+            "CPU per request is the same in all rows ({} to {} ms): every configuration did the same work, and requests \
+             per minute can be compared.",
+            three(low),
+            three(high)
+        ));
+    }
+    let meet = most.value("cpu_per_request_ms").zip(least.value("cpu_per_request_ms"));
+    if high / low < OTHER_WORK && meet.is_some_and(|(a, b)| a.rounds > 1 && a.meets(&b)) {
+        // The rounds scatter as much: nothing can be said.
+        return None;
+    }
+    if high / low < OTHER_WORK {
+        return Some(format!(
+            "CPU per request differs: {} ms in “{}”, {} ms in “{}”. Threads that take turns pay for it with switches and cold \
+             caches, and a handler that watches the clock on the wall does less while it waits; requests per minute hold both.",
+            three(high),
+            most.variant,
+            three(low),
+            least.variant
+        ));
+    }
+    let (fast, slow) = (rpm(least)?, rpm(most)?);
+    let cores = |row: &Row| Some(rpm(row)? / 60.0 * cpu(row)? / 1e3);
+    Some(format!(
+        "CPU per request is not the same in all rows: {high} ms in “{most}”, {low} ms in “{least}”. A handler with a fixed \
+         amount of work uses the same everywhere; one that stops when the clock on the wall says so does less, the longer it \
+         waits for the GIL or a core. So {fast} requests a minute against {slow} are {factor} × the requests, but \
+         {done} s of computing in each second against {before} s: {gain} × the work.",
+        high = three(high),
+        low = three(low),
+        most = most.variant,
+        least = least.variant,
+        fast = three(fast),
+        slow = three(slow),
+        factor = three(fast / slow),
+        done = three(cores(least)?),
+        before = three(cores(most)?),
+        gain = three(cores(least)? / cores(most)?),
+    ))
+}
+
+/// Which rows cannot be told from the first one.
+fn spread(rows: &[Row]) -> Option<String> {
+    let (first, rest) = rows.split_first()?;
+    let base = first.value("requests_per_minute")?;
+    if base.rounds < 2 {
+        return (!rest.is_empty())
+            .then(|| "One round only: how far figures scatter is not known.".to_owned());
+    }
+    let near: Vec<&str> = rest
+        .iter()
+        .filter(|row| row.value("requests_per_minute").is_some_and(|other| other.meets(&base)))
+        .map(|row| row.variant.as_str())
+        .collect();
+    if near.is_empty() {
+        return None;
+    }
+    let verb = if near.len() == 1 { "differs" } else { "differ" };
+    Some(format!(
+        "{} {verb} from “{}” in requests per minute by no more than the rounds differ among themselves: that is no \
+         difference.",
+        near.join("; "),
+        first.variant
+    ))
+}
+
+/// Where the generator or the machine was the limit.
+fn limits(rows: &[Row], cores: usize) -> Vec<String> {
+    let mut said = Vec::new();
+    if let Some(names) = names(rows, |row| row.generator_busy > GENERATOR_BUSY) {
+        said.push(format!(
+            "The load generator had no time left in {names}: it was the limit there, not the server; raise \
+             `generator-threads`."
+        ));
+    }
+    if let Some(names) = names(rows, |row| row.cores_busy > MACHINE_BUSY) {
+        said.push(format!("All {cores} cores of the machine were busy in {names}: it was the limit there."));
+    }
+    if let Some(names) = names(rows, |row| row.run_delay > WAITING) {
+        let most = rows.iter().map(|row| row.run_delay).fold(0.0, f64::max);
+        said.push(format!(
+            "Threads of the server waited for a core in {names}, up to {} at any moment: more processes or threads than \
+             cores.",
+            three(most)
+        ));
+    }
+    let shared = rows.iter().any(|row| !row.pinned);
+    let used = rows.iter().map(|row| row.generator_cores).fold(0.0, f64::max);
+    if shared && used > 0.1 {
+        said.push(format!(
+            "The load generator shared the {cores} cores with the server and used up to {} of one.",
+            three(used)
+        ));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::{COLUMNS, Middle};
+
+    fn row(name: &str, rpm: [f64; 2], cpu: f64) -> Row {
+        let value = |id: &str| match id {
+            "requests_per_minute" => Middle::of(rpm.to_vec()),
+            "cpu_per_request_ms" => Middle::of(vec![cpu]),
+            _ => None,
+        };
+        let values = COLUMNS.iter().map(|column| value(column.id)).collect();
+        Row { variant: name.into(), values, exact: true, pinned: true, ..Row::default() }
+    }
+
+    #[test]
+    fn other_work_is_told_from_more_work() {
+        let rows = [row("slow", [18_000.0, 19_000.0], 3.0), row("fast", [60_000.0, 62_000.0], 1.2)];
+        let said = of(&rows, 2);
+        assert_eq!(said.len(), 1, "{said:?}");
+        for part in ["3.00 ms in “slow”, 1.20 ms in “fast”", "3.30 × the requests", "1.32 × the work"]
+        {
+            assert!(said[0].contains(part), "{part}: {}", said[0]);
+        }
+    }
+
+    #[test]
+    fn what_switching_may_explain_is_not_called_a_trick() {
+        let rows = [row("a", [60_000.0, 61_000.0], 0.95), row("b", [120_000.0, 125_000.0], 0.7)];
+        assert!(of(&rows, 2)[0].starts_with("CPU per request differs: 0.95 ms in “a”, 0.70 ms in “b”."));
+    }
+
+    #[test]
+    fn the_same_work_within_the_spread_is_no_difference() {
+        let rows = [row("a", [18_000.0, 19_000.0], 3.0), row("b", [18_900.0, 20_000.0], 3.1)];
+        let said = of(&rows, 2);
+        assert!(said[0].contains("did the same work"), "{said:?}");
+        assert!(said[1].starts_with("b differs from “a”"), "{said:?}");
+    }
+
+    #[test]
+    fn whoever_is_the_limit_is_named() {
+        let mut rows = [row("a", [1.0, 2.0], 0.0), row("b", [5.0, 6.0], 0.0)];
+        (rows[0].generator_busy, rows[0].generator_cores, rows[0].pinned) = (0.99, 0.99, false);
+        (rows[1].cores_busy, rows[1].run_delay, rows[1].exact) = (0.999, 2.0, false);
+        (rows[1].errors, rows[1].failures) = (3, [("timed out".to_owned(), 3)].into());
+        let said = of(&rows, 2).join("\n");
+        for part in [
+            "had no time left in a:",
+            "All 2 cores of the machine were busy in b",
+            "up to 2.00 at any moment",
+            "shared the 2 cores",
+            "b: failed requests: 3 × timed out.",
+            "not exact, in b.",
+        ] {
+            assert!(said.contains(part), "{part}:\n{said}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Rounds of trials, interleaved: every variant once, then all of them again, so that a machine that drifts hurts all alike.
+//! Each trial is kept as soon as it is done; a variant that cannot be measured is left out, the others go on.
+
+use crate::plan::Plan;
+use crate::python;
+use crate::saved::Saved;
+use crate::server::{Order, Serving, Starter};
+use crate::trial::{self, Task};
+use crate::variant::Variant;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Seconds that a server takes to start and stop, until one has.
+const START_AND_STOP: f64 = 1.0;
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress<'p> {
+    /// From 1.
+    pub round: u32,
+    /// Rounds.
+    pub rounds: u32,
+    /// The variant.
+    pub variant: &'p str,
+    /// The form; empty when there is only one.
+    pub form: &'p str,
+    /// Seconds of this trial that are over.
+    pub seconds: f64,
+    /// Seconds until everything is done, about.
+    pub left: f64,
+    /// This trial begins.
+    pub begins: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything that could be measured was.
+    Done,
+    /// It was asked to end.
+    Early,
+}
+
+/// Runs what is left of a plan.
+pub struct Runner<'r> {
+    /// The plan.
+    pub plan: &'r Plan,
+    /// Starts servers.
+    pub starter: &'r dyn Starter,
+    /// Pythons by name, from the command line.
+    pub pythons: &'r BTreeMap<String, String>,
+    /// Where results go.
+    pub saved: &'r mut Saved,
+    /// Hears of the progress; `false` ends the run.
+    pub look: &'r mut dyn FnMut(&Progress<'_>) -> bool,
+}
+
+/// The order for a variant's server.
+pub fn order(
+    plan: &Plan,
+    variant: &Variant,
+    pythons: &BTreeMap<String, String>,
+    cpus: Vec<usize>,
+) -> Result<Order, String> {
+    let given: BTreeMap<String, String> =
+        plan.python.iter().chain(pythons).map(|(name, path)| (name.clone(), path.clone())).collect();
+    let found =
+        variant.python.as_ref().map(|name| python::find(name, &given, &plan.folder, &python::search_path()));
+    let found: Option<PathBuf> = found.transpose()?;
+    let script = plan.script();
+    let mut arguments = variant.arguments(script.as_deref(), found.as_deref(), &plan.folder);
+    arguments.extend(plan.workload.options.iter().cloned());
+    let named = |name: &str| {
+        let with_value = format!("{name}=");
+        arguments.iter().any(|argument| argument == name || argument.starts_with(&with_value))
+    };
+    let listens = variant.config.is_some() || ["--port", "--socket", "--host"].into_iter().any(named);
+    let mut environment = plan.workload.environment.clone();
+    environment.extend(variant.environment.clone());
+    Ok(Order { arguments, listens, environment, folder: plan.folder.clone(), cpus })
+}
+
+impl Runner<'_> {
+    /// Runs. An `Err` ends everything: the plan names a file that is not there, or the results cannot be written.
+    pub fn run(&mut self) -> Result<Ended, String> {
+        let plan = self.plan;
+        let tasks: Result<Vec<Task>, String> = plan.forms.iter().map(|form| Task::new(plan, form)).collect();
+        let tasks = tasks?;
+        let mut overhead = START_AND_STOP;
+        for round in 1..=plan.rounds() {
+            for variant in &plan.variants {
+                let broken = self.saved.problems.iter().any(|p| p.variant == variant.name);
+                let missing = |form: &str| !self.saved.has(round, &variant.name, form);
+                if broken || !plan.forms.iter().any(|form| missing(&form.name)) {
+                    continue;
+                }
+                let begun = Instant::now();
+                let cpus = tasks[0].cpus.as_ref().map(|(_, server)| server.clone()).unwrap_or_default();
+                let started = order(plan, variant, self.pythons, cpus).and_then(|o| self.starter.start(&o));
+                let server = match started {
+                    Ok(server) => server,
+                    Err(why) => {
+                        self.saved.complain(&variant.name, &why)?;
+                        continue;
+                    }
+                };
+                let mut took = begun.elapsed().as_secs_f64();
+                let ended = self.forms(round, variant, &*server, &tasks, overhead)?;
+                let stopping = Instant::now();
+                server.stop();
+                took += stopping.elapsed().as_secs_f64();
+                overhead = (overhead + took) / 2.0;
+                if ended == Ended::Early {
+                    return Ok(ended);
+                }
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    /// All forms on one server.
+    fn forms(
+        &mut self,
+        round: u32,
+        variant: &Variant,
+        server: &dyn Serving,
+        tasks: &[Task],
+        overhead: f64,
+    ) -> Result<Ended, String> {
+        for (form, task) in self.plan.forms.iter().zip(tasks) {
+            if self.saved.has(round, &variant.name, &form.name) {
+                continue;
+            }
+            let left = self.left(round, &variant.name, tasks, overhead);
+            let mut progress = Progress {
+                round,
+                rounds: self.plan.rounds(),
+                variant: &variant.name,
+                form: &form.name,
+                seconds: 0.0,
+                left,
+                begins: true,
+            };
+            let look = &mut self.look;
+            let measured = trial::run(task, server, &mut |seconds| {
+                (progress.seconds, progress.left) = (seconds, (left - seconds).max(0.0));
+                let go_on = look(&progress);
+                progress.begins = false;
+                go_on
+            });
+            match measured {
+                Ok(Some(mut sample)) => {
+                    sample.round = round;
+                    sample.variant.clone_from(&variant.name);
+                    sample.form.clone_from(&form.name);
+                    self.saved.add(sample)?;
+                }
+                Ok(None) => return Ok(Ended::Early),
+                Err(why) => {
+                    self.saved.complain(&variant.name, &why)?;
+                    return Ok(Ended::Done);
+                }
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    /// Seconds for everything that is not measured yet, from this variant of this round on.
+    fn left(&self, now: u32, current: &str, tasks: &[Task], overhead: f64) -> f64 {
+        let mut seconds = 0.0;
+        for round in now..=self.plan.rounds() {
+            for variant in &self.plan.variants {
+                if self.saved.problems.iter().any(|p| p.variant == variant.name) {
+                    continue;
+                }
+                let forms = self.plan.forms.iter().zip(tasks);
+                let open: Vec<f64> = forms
+                    .filter(|(form, _)| !self.saved.has(round, &variant.name, &form.name))
+                    .map(|(_, task)| task.seconds())
+                    .collect();
+                let running = round == now && variant.name == current;
+                if !open.is_empty() {
+                    seconds += open.iter().sum::<f64>() + if running { 0.0 } else { overhead };
+                }
+            }
+        }
+        seconds
+    }
+}

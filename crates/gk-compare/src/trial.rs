@@ -1,0 +1,136 @@
+//! One load on one server, with the server's own figures of the same interval.
+
+use crate::asked::Asked;
+use crate::machine::Ticks;
+use crate::plan::{Form, Plan};
+use crate::sample::{Sample, Seen};
+use crate::server::Serving;
+use gk_load::{Load, Moment, Pace, Request, Target, cpus, replay};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Connections where a plan does not say.
+const CONNECTIONS: usize = 10;
+
+/// What a trial does, out of a plan's workload and one of its forms. Without a target yet.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The requests.
+    pub requests: Vec<Request>,
+    /// How they follow each other.
+    pub pace: Pace,
+    /// Connections.
+    pub connections: usize,
+    /// The generator's threads.
+    pub threads: usize,
+    /// See [`Load`].
+    pub keep_alive: bool,
+    /// See [`Load`].
+    pub keep_cookies: bool,
+    /// Seconds for one request.
+    pub timeout: f64,
+    /// Seconds.
+    pub warm_up: f64,
+    /// Seconds.
+    pub duration: f64,
+    /// The generator's cores, and the server's.
+    pub cpus: Option<(Vec<usize>, Vec<usize>)>,
+}
+
+impl Task {
+    /// Of a form of a plan; reads the files it names.
+    pub fn new(plan: &Plan, form: &Form) -> Result<Self, String> {
+        let w = &plan.workload;
+        let requests = match (form.requests.is_empty(), &form.path) {
+            (false, _) => form.requests.clone(),
+            (true, Some(path)) => vec![Asked::get(path)],
+            (true, None) if !w.requests.is_empty() => w.requests.clone(),
+            (true, None) => vec![Asked::get(w.path.as_deref().unwrap_or("/"))],
+        };
+        let requests: Result<Vec<Request>, String> =
+            requests.iter().map(|r| r.request(&plan.folder)).collect();
+        let rate = form.rate.or(w.rate);
+        let threads = w.generator_threads.unwrap_or(1);
+        let mut task = Self {
+            requests: requests?,
+            pace: rate.map_or(Pace::Closed, Pace::Rate),
+            connections: form.connections.or(w.connections).unwrap_or(CONNECTIONS),
+            threads,
+            keep_alive: w.keep_alive.unwrap_or(true),
+            keep_cookies: w.keep_cookies.unwrap_or(false),
+            timeout: w.timeout.unwrap_or(30.0),
+            warm_up: plan.warm_up(),
+            duration: plan.duration(),
+            cpus: cpus::divide(&cpus::allowed(), threads),
+        };
+        if let Some(name) = &w.replay {
+            let path = plan.folder.join(name);
+            let shown = path.display();
+            let bytes = std::fs::read(&path).map_err(|why| format!("{shown} cannot be read: {why}"))?;
+            let read = replay::read(&String::from_utf8_lossy(&bytes), w.replay_speed.unwrap_or(1.0))
+                .map_err(|why| format!("{shown}: {why}"))?;
+            task.requests = read.requests;
+            task.pace = Pace::Schedule(Arc::new(read.schedule));
+        }
+        Ok(task)
+    }
+
+    /// Seconds it takes.
+    pub fn seconds(&self) -> f64 {
+        self.warm_up + self.duration
+    }
+}
+
+/// Runs a load on a server. `look` hears of the seconds that are over, and says `false` to end; then there is no sample. `Err`:
+/// nothing could be measured, in one sentence.
+pub fn run(
+    task: &Task,
+    server: &dyn Serving,
+    look: &mut dyn FnMut(f64) -> bool,
+) -> Result<Option<Sample>, String> {
+    let target = Target::parse(server.url())?;
+    let load = Load {
+        target,
+        requests: task.requests.clone(),
+        pace: task.pace.clone(),
+        connections: task.connections,
+        threads: task.threads.min(task.connections),
+        keep_alive: task.keep_alive,
+        keep_cookies: task.keep_cookies,
+        timeout: Duration::from_secs_f64(task.timeout),
+        warm_up: Duration::from_secs_f64(task.warm_up),
+        duration: Duration::from_secs_f64(task.duration),
+        cpus: task.cpus.as_ref().map(|(mine, _)| mine.clone()).unwrap_or_default(),
+    };
+    let (mut begin, mut end, mut ended_early) = (None, None, false);
+    let report = gk_load::run(&load, |moment| {
+        match moment {
+            Moment::Begin => begin = Some((server.totals(), Ticks::now())),
+            Moment::End => end = Some((server.totals(), Ticks::now())),
+            Moment::Running(seconds) => {
+                ended_early |= !look(seconds);
+                return !ended_early;
+            }
+        }
+        true
+    })?;
+    if ended_early {
+        return Ok(None);
+    }
+    let (Some((first, ticks)), Some((last, later))) = (begin, end) else {
+        return Err("the load ended before it was measured".into());
+    };
+    let span = last?.since(&first?);
+    let fine: u64 = report.statuses.range(..400).map(|(_, count)| count).sum();
+    if fine == 0 {
+        let why = report.complaints().join(", ");
+        return Err(format!("not one request was answered as it should be ({why})"));
+    }
+    Ok(Some(Sample {
+        at: gk_sys::clock::epoch_seconds(),
+        load: Seen::of(&report),
+        server: span,
+        cores_busy: later.busy_since(ticks),
+        ..Sample::default()
+    }))
+}

@@ -1,0 +1,130 @@
+//! What came of a search, for people and for programs. Pure.
+
+use super::Target;
+use super::search::Found;
+use super::space::{Config, Space};
+use super::verdicts::Rejected;
+use crate::figures::{Middle, three};
+use crate::remarks;
+use crate::report;
+use crate::table::{Comparison, Row, Table};
+use crate::variant::Gil;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Everything that is printed.
+pub struct Advice<'a> {
+    /// The application, as it was named.
+    pub script: &'a str,
+    /// What was to be best.
+    pub target: Target,
+    /// What there was to try.
+    pub space: &'a Space,
+    /// What came of it.
+    pub found: &'a Found,
+    /// What the doctor said against.
+    pub rejected: &'a [Rejected],
+    /// The free-threaded Python.
+    pub python: Option<&'a str>,
+    /// The best of the whole grid, and the share of it that the recommended one reaches, where that was asked for.
+    pub grid: Option<(Config, f64)>,
+    /// The evidence's head: machine and conditions.
+    pub evidence: Comparison,
+}
+
+impl Advice<'_> {
+    fn row(&self, config: &Config) -> Option<&Row> {
+        self.found.last.iter().find(|(one, _)| one == config).map(|(_, row)| row)
+    }
+
+    fn middle(&self, row: &Row) -> Option<Middle> {
+        row.value(self.target.column().0)
+    }
+
+    /// For a terminal.
+    pub fn page(&self) -> String {
+        let mut out = String::new();
+        let chosen = &self.found.chosen;
+        if self.found.leave_it {
+            let _ = writeln!(
+                out,
+                "Leave it alone: nothing beats {} by more than rounds differ among themselves.",
+                chosen.name()
+            );
+        } else {
+            let _ = writeln!(out, "Recommended for {}: {}", self.target.words(), chosen.name());
+            if let (Some(new), Some(old)) = (self.row(chosen), self.row(&self.space.usual))
+                && let (Some(new), Some(old)) = (self.middle(new), self.middle(old))
+            {
+                let _ = writeln!(
+                    out,
+                    "{} in place of {} with {}.",
+                    three(new.median),
+                    three(old.median),
+                    self.space.usual.name()
+                );
+            }
+        }
+        let _ = write!(out, "\n    {}\n    {}\n", chosen.directive(self.python), mount(self.script, chosen));
+        out.push_str("\nThe evidence, best first:\n\n");
+        let rows: Vec<Row> = self.found.last.iter().map(|(_, row)| row.clone()).collect();
+        let remarks = remarks::of(&rows, self.evidence.machine.cores);
+        let table = Table { rows, remarks, ..Table::default() };
+        out.push_str(&report::terminal(&Comparison { tables: vec![table], ..self.evidence.clone() }));
+        if let Some((best, share)) = &self.grid {
+            let name = best.name();
+            let _ = writeln!(
+                out,
+                "\nOf the whole grid {name} is best; measured against it, the recommended one reaches {:.1} % of it.",
+                share * 100.0
+            );
+        }
+        out.push_str("\nWhat it did not try:\n");
+        for line in self.untried() {
+            let _ = writeln!(out, "* {line}");
+        }
+        out
+    }
+
+    fn untried(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            self.rejected.iter().map(|one| format!("{}: {}", one.mode, one.why)).collect();
+        if !self.space.free && !self.rejected.iter().any(|one| one.mode == "free-threading") {
+            lines.push("free-threading: name a free-threaded Python with --free-threaded PATH".into());
+        }
+        lines.extend(self.found.out.iter().map(|(config, why)| format!("{} is out: {why}", config.name())));
+        if !self.found.untried.is_empty() {
+            let names: Vec<String> = self.found.untried.iter().map(Config::name).collect();
+            lines.push(format!("for want of time: {}; a larger --budget tries them", names.join("; ")));
+        }
+        lines.push("other traffic than this: another mix of paths, or another number of connections, may want another one".into());
+        lines
+    }
+
+    /// As JSON.
+    pub fn value(&self) -> Value {
+        let config =
+            |c: &Config| json!({ "name": c.name(), "config": c, "directive": c.directive(self.python) });
+        let rows: Vec<Row> = self.found.last.iter().map(|(_, row)| row.clone()).collect();
+        let remarks = remarks::of(&rows, self.evidence.machine.cores);
+        let table = Table { rows, remarks, ..Table::default() };
+        json!({
+            "script": self.script,
+            "target": self.target.column().0,
+            "leave_it": self.found.leave_it,
+            "recommended": config(&self.found.chosen),
+            "now": config(&self.space.usual),
+            "evidence": report::json(&Comparison { tables: vec![table], ..self.evidence.clone() }),
+            "tried": self.found.tried.iter().map(Config::name).collect::<Vec<_>>(),
+            "not_tried": self.untried(),
+            "rejected_modes": self.rejected.iter().map(|r| (r.mode, r.why.clone())).collect::<std::collections::BTreeMap<_, _>>(),
+            "grid": self.grid.map(|(best, share)| json!({ "best": best.name(), "share": share })),
+        })
+    }
+}
+
+/// The line that mounts the application in the process group.
+fn mount(script: &str, config: &Config) -> String {
+    let group = if config.gil == Gil::Own { "site" } else { "%{GLOBAL}" };
+    format!("WSGIScriptAlias / {script} process-group=my-app application-group={group}")
+}

@@ -1,0 +1,128 @@
+//! Trials of configurations on real servers, each stage as a small plan of its own.
+
+use super::Measured;
+use super::search::Trials;
+use super::space::Config;
+use crate::plan::{Form, Plan, Workload};
+use crate::runner::{Ended, Progress, Runner};
+use crate::sample::Sample;
+use crate::saved::{Header, Saved};
+use crate::server::Starter;
+use crate::table::Row;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Share of a trial that is warm-up.
+const WARM_UP: f64 = 0.25;
+/// Longest warm-up, seconds.
+const LONGEST: f64 = 1.5;
+
+/// Runs trials.
+pub struct RealTrials<'t> {
+    /// What is asked, and of which script; durations are this module's.
+    pub workload: Workload,
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// The free-threaded Python.
+    pub python: Option<String>,
+    /// Starts servers.
+    pub starter: &'t dyn Starter,
+    /// Hears of the progress with the stage in words; `false` ends the search.
+    pub look: &'t mut dyn FnMut(&str, &Progress<'_>) -> bool,
+    /// When the search began.
+    pub begun: Instant,
+    /// Trials run, and the seconds they took beside their load.
+    costs: (f64, f64),
+    /// Everything that was measured, for keeping.
+    pub samples: Vec<Sample>,
+    stage: usize,
+}
+
+impl<'t> RealTrials<'t> {
+    /// Nothing measured yet.
+    pub fn new(
+        workload: Workload,
+        folder: PathBuf,
+        python: Option<String>,
+        starter: &'t dyn Starter,
+        look: &'t mut dyn FnMut(&str, &Progress<'_>) -> bool,
+    ) -> Self {
+        let begun = Instant::now();
+        Self {
+            workload,
+            folder,
+            python,
+            starter,
+            look,
+            begun,
+            costs: (0.0, 0.0),
+            samples: Vec::new(),
+            stage: 0,
+        }
+    }
+}
+
+impl Trials for RealTrials<'_> {
+    fn run(&mut self, configs: &[Config], rounds: u32, seconds: f64) -> Result<Vec<Measured>, String> {
+        let stage = ["a first look", "everything, briefly", "the better part", "the best few"];
+        let stage = stage.get(self.stage).copied().unwrap_or("the whole grid");
+        self.stage += 1;
+        let warm_up = (seconds * WARM_UP).min(LONGEST);
+        let workload = Workload {
+            duration: Some(seconds - warm_up),
+            warm_up: Some(warm_up),
+            rounds: Some(rounds),
+            ..self.workload.clone()
+        };
+        let plan = Plan {
+            title: None,
+            workload,
+            short: None,
+            forms: vec![Form::default()],
+            variants: configs.iter().map(|config| config.variant(self.python.as_deref())).collect(),
+            python: BTreeMap::new(),
+            folder: self.folder.clone(),
+        };
+        let folder = tempfile::tempdir().map_err(|why| format!("no folder for the results: {why}"))?;
+        let mut saved = Saved::open(&folder.path().join("results.jsonl"), Header::default(), true)?;
+        let look = &mut self.look;
+        let begun = Instant::now();
+        let mut heard = |progress: &Progress<'_>| look(stage, progress);
+        let pythons = BTreeMap::new();
+        let mut runner = Runner {
+            plan: &plan,
+            starter: self.starter,
+            pythons: &pythons,
+            saved: &mut saved,
+            look: &mut heard,
+        };
+        if runner.run()? == Ended::Early {
+            return Err("ended early".into());
+        }
+        let trials = saved.samples.len() as f64;
+        let beside = begun.elapsed().as_secs_f64() - trials * seconds;
+        self.costs = (self.costs.0 + trials.max(1.0), self.costs.1 + beside.max(0.0));
+        let measured = configs.iter().map(|config| {
+            let name = config.name();
+            let samples: Vec<&Sample> = saved.samples.iter().filter(|s| s.variant == name).collect();
+            let problem = saved.problems.iter().find(|p| p.variant == name);
+            let row = match (problem, samples.is_empty()) {
+                (None, false) => Ok(Row::of(&name, &samples)),
+                (problem, _) => Err(problem.map_or("nothing was measured".into(), |p| p.why.clone())),
+            };
+            Measured { config: *config, row }
+        });
+        let measured = measured.collect();
+        self.samples.append(&mut saved.samples);
+        Ok(measured)
+    }
+
+    fn elapsed(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
+    fn overhead(&self) -> f64 {
+        if self.costs.0 > 0.0 { self.costs.1 / self.costs.0 } else { 1.0 }
+    }
+}

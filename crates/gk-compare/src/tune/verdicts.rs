@@ -1,0 +1,91 @@
+//! What the application bears, as `gilkeeper doctor` says: asked first, so that no mode is tried that is not safe.
+
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A mode that must not be tried, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// `own-gil` or `free-threading`.
+    pub mode: &'static str,
+    /// In a sentence.
+    pub why: String,
+}
+
+/// The part of the doctor's report that is read here.
+#[derive(Debug, Default, Deserialize)]
+struct Report {
+    modes: Vec<Mode>,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Mode {
+    mode: String,
+    verdict: String,
+    why: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Finding {
+    mode: Option<String>,
+    level: String,
+    text: String,
+}
+
+/// Asks the doctor about one mode. `gilkeeper`: the command; `python`: the one to examine it with. `Ok(None)`: it is safe.
+pub fn ask(
+    gilkeeper: &[OsString],
+    script: &str,
+    python: Option<&Path>,
+    options: &[String],
+    folder: &Path,
+    mode: &'static str,
+) -> Result<Option<Rejected>, String> {
+    let mut command = Command::new(&gilkeeper[0]);
+    command.args(&gilkeeper[1..]).args(["doctor", script, "--format", "json", "--for", mode]).args(options);
+    if let Some(python) = python {
+        command.arg("--python").arg(python);
+    }
+    let output = command.current_dir(folder).stdin(Stdio::null()).output();
+    let output = output.map_err(|why| format!("the doctor cannot be asked: {why}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().last().unwrap_or("it says nothing").trim_start_matches("gilkeeper: ");
+    match serde_json::from_slice(&output.stdout) {
+        Ok(report) => Ok(judge(&report, mode)),
+        Err(_) => Err(last.to_owned()),
+    }
+}
+
+fn judge(report: &Report, mode: &'static str) -> Option<Rejected> {
+    let found = report.modes.iter().find(|one| one.mode == mode);
+    if found.is_some_and(|one| one.verdict == "safe") {
+        return None;
+    }
+    let finding =
+        report.findings.iter().find(|f| f.level == "unsafe" && f.mode.as_deref().is_none_or(|of| of == mode));
+    let why = finding.map(|f| f.text.clone()).or_else(|| found.and_then(|one| one.why.clone()));
+    Some(Rejected { mode, why: why.unwrap_or_else(|| "the doctor did not say that it is safe".into()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_safe_is_tried() {
+        let json = r#"{"modes": [{"mode": "own-gil", "verdict": "unsafe", "asked": true},
+            {"mode": "free-threading", "verdict": "untried", "why": "this Python has a GIL"},
+            {"mode": "sub-interpreter", "verdict": "safe"}],
+            "findings": [{"mode": "own-gil", "level": "unsafe", "text": "numpy refuses"}]}"#;
+        let report: Report = serde_json::from_str(json).unwrap();
+        assert_eq!(judge(&report, "sub-interpreter"), None);
+        assert_eq!(judge(&report, "own-gil").unwrap().why, "numpy refuses");
+        assert_eq!(judge(&report, "free-threading").unwrap().why, "this Python has a GIL");
+        let command: Vec<OsString> =
+            ["sh", "-c", "echo 'gilkeeper: no import' >&2"].map(OsString::from).into();
+        assert_eq!(ask(&command, "a.py", None, &[], Path::new("."), "own-gil").unwrap_err(), "no import");
+    }
+}

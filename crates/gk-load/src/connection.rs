@@ -1,0 +1,259 @@
+//! One connection: connects, writes a ready-made request, reads until the response ends. Counts nothing and decides nothing;
+//! [`crate::engine`] does.
+
+use crate::framing::{Framing, Head, Step};
+use crate::report::Failure;
+use crate::request::Prepared;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with, sockopt};
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::BorrowedFd;
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing is asked.
+    Idle,
+    /// A request is to be written when the connection is there.
+    Connecting,
+    /// A request is being written, or its response awaited.
+    Busy,
+    /// Could not connect; tries again later.
+    Resting,
+}
+
+/// What reading led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing yet.
+    Nothing,
+    /// The response is complete.
+    Response(Head),
+    /// There will be none.
+    Failed(Failure),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    index: u32,
+    /// Counts its sockets, so that an event of an earlier one is known as such.
+    generation: u32,
+    socket: Option<TcpStream>,
+    framing: Framing,
+    /// Where it stands.
+    pub state: State,
+    /// What it asks.
+    pub request: u16,
+    /// When its latency began, nanoseconds.
+    pub due: u64,
+    /// When it gives up, or tries again, nanoseconds.
+    pub deadline: u64,
+    /// Its place in the mix.
+    pub place: usize,
+    written: usize,
+    wants_write: bool,
+    /// Cookies the server set, and the request written with them.
+    jar: Option<(BTreeMap<String, String>, Vec<u8>)>,
+}
+
+impl Connection {
+    /// Not connected yet.
+    pub fn new(index: usize, keep_cookies: bool) -> Self {
+        Self {
+            index: index as u32,
+            generation: 0,
+            socket: None,
+            framing: Framing::new(keep_cookies),
+            state: State::Idle,
+            request: 0,
+            due: 0,
+            deadline: 0,
+            place: index,
+            written: 0,
+            wants_write: false,
+            jar: keep_cookies.then(Default::default),
+        }
+    }
+
+    /// Number and generation out of an event's data.
+    pub fn who(data: u64) -> (usize, u32) {
+        (data as u32 as usize, (data >> 32) as u32)
+    }
+
+    /// It is still the socket of that generation.
+    pub fn is(&self, generation: u32) -> bool {
+        self.generation == generation && self.socket.is_some()
+    }
+
+    fn data(&self) -> EventData {
+        EventData::new_u64(u64::from(self.generation) << 32 | u64::from(self.index))
+    }
+
+    /// Asks `self.request`, on a new socket if there is none.
+    pub fn ask(&mut self, epoll: BorrowedFd<'_>, address: &SocketAddr, requests: &[Prepared]) -> Event {
+        self.written = 0;
+        let prepared = &requests[usize::from(self.request)];
+        if let Some((cookies, out)) = &mut self.jar {
+            for (name, value) in &prepared.cookies {
+                cookies.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            prepared.write(cookies, out);
+        }
+        if self.socket.is_some() {
+            self.state = State::Busy;
+            return self.write(epoll, requests);
+        }
+        self.state = State::Connecting;
+        match self.open(epoll, address) {
+            Ok(true) => {
+                self.state = State::Busy;
+                self.write(epoll, requests)
+            }
+            Ok(false) => Event::Nothing,
+            Err(_) => Event::Failed(Failure::Connect),
+        }
+    }
+
+    /// Begins to connect; `true` when that is done already.
+    fn open(&mut self, epoll: BorrowedFd<'_>, address: &SocketAddr) -> rustix::io::Result<bool> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        let connected = match connect(&socket, address) {
+            Ok(()) => true,
+            Err(rustix::io::Errno::INPROGRESS) => false,
+            Err(why) => return Err(why),
+        };
+        self.generation = self.generation.wrapping_add(1);
+        self.wants_write = !connected;
+        epoll::add(epoll, &socket, self.data(), self.interest())?;
+        self.socket = Some(TcpStream::from(socket));
+        self.framing.reset();
+        Ok(connected)
+    }
+
+    fn interest(&self) -> EventFlags {
+        if self.wants_write { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN }
+    }
+
+    fn want_write(&mut self, epoll: BorrowedFd<'_>, wanted: bool) {
+        if self.wants_write != wanted {
+            self.wants_write = wanted;
+            if let Some(socket) = &self.socket {
+                // It was added with this socket, so this cannot fail but for want of memory; the timeout ends it then.
+                let _ = epoll::modify(epoll, socket, self.data(), self.interest());
+            }
+        }
+    }
+
+    fn write(&mut self, epoll: BorrowedFd<'_>, requests: &[Prepared]) -> Event {
+        let bytes = match &self.jar {
+            Some((_, out)) => out.as_slice(),
+            None => &requests[usize::from(self.request)].bytes,
+        };
+        let Some(mut socket) = self.socket.as_ref() else { return Event::Failed(Failure::Connect) };
+        while self.written < bytes.len() {
+            match socket.write(&bytes[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(why) if why.kind() == ErrorKind::WouldBlock => {
+                    self.want_write(epoll, true);
+                    return Event::Nothing;
+                }
+                Err(why) if why.kind() == ErrorKind::Interrupted => {}
+                // A response that came before (413, say) is read all the same.
+                Err(_) => return Event::Failed(Failure::Closed),
+            }
+        }
+        self.want_write(epoll, false);
+        Event::Nothing
+    }
+
+    /// The socket takes bytes again, or is connected.
+    pub fn writable(&mut self, epoll: BorrowedFd<'_>, requests: &[Prepared]) -> Event {
+        match self.state {
+            State::Connecting => {
+                let error = self.socket.as_ref().and_then(|socket| socket.take_error().ok()).flatten();
+                if error.is_some() {
+                    return Event::Failed(Failure::Connect);
+                }
+                self.state = State::Busy;
+                self.write(epoll, requests)
+            }
+            State::Busy => self.write(epoll, requests),
+            State::Idle | State::Resting => {
+                self.want_write(epoll, false);
+                Event::Nothing
+            }
+        }
+    }
+
+    /// The socket has bytes, or has ended. `bytes`: counts what was read.
+    pub fn readable(&mut self, buffer: &mut [u8], head_only: bool, bytes: &mut u64) -> Event {
+        loop {
+            let Some(mut socket) = self.socket.as_ref() else { return Event::Nothing };
+            let count = match socket.read(buffer) {
+                Ok(0) => return self.ended(),
+                Ok(count) => count,
+                Err(why) if why.kind() == ErrorKind::WouldBlock => return Event::Nothing,
+                Err(why) if why.kind() == ErrorKind::Interrupted => continue,
+                Err(_) if self.state == State::Connecting => return Event::Failed(Failure::Connect),
+                Err(_) => return self.ended(),
+            };
+            *bytes += count as u64;
+            if self.state != State::Busy {
+                return Event::Failed(Failure::Malformed);
+            }
+            match self.framing.feed(&buffer[..count], head_only) {
+                // A short read: there is nothing more for now.
+                Step::More if count < buffer.len() => return Event::Nothing,
+                Step::More => {}
+                Step::Done(head, used) if used == count => {
+                    self.remember();
+                    return Event::Response(head);
+                }
+                Step::Done(..) | Step::Malformed => return Event::Failed(Failure::Malformed),
+            }
+        }
+    }
+
+    fn ended(&mut self) -> Event {
+        let begun = self.framing.begun();
+        let whole = self.framing.end();
+        self.close();
+        match (self.state, whole) {
+            (State::Busy, Some(head)) => {
+                self.remember();
+                Event::Response(head)
+            }
+            (State::Busy, None) => Event::Failed(if begun { Failure::Cut } else { Failure::Closed }),
+            (State::Connecting, _) => Event::Failed(Failure::Connect),
+            // Nobody asked: a kept connection that the server let go.
+            (State::Idle | State::Resting, _) => Event::Nothing,
+        }
+    }
+
+    /// Puts the cookies of the response into the jar.
+    fn remember(&mut self) {
+        let Some((jar, _)) = &mut self.jar else { return };
+        for cookie in self.framing.cookies.iter_mut().flat_map(|cookies| cookies.drain(..)) {
+            let mut parts = cookie.split(';');
+            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { continue };
+            let gone = parts.any(|part| part.trim().eq_ignore_ascii_case("max-age=0"));
+            match gone {
+                true => drop(jar.remove(name.trim())),
+                false => drop(jar.insert(name.trim().to_owned(), value.trim().to_owned())),
+            }
+        }
+    }
+
+    /// Lets go of the socket; the kernel takes it out of epoll.
+    pub fn close(&mut self) {
+        self.socket = None;
+        self.framing.reset();
+        self.wants_write = false;
+    }
+}

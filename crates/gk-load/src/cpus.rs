@@ -1,0 +1,46 @@
+//! Which cores the generator keeps to, and which it leaves to the server. With fewer than four there is nothing to divide.
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// Fewest cores that are divided.
+const DIVIDED: usize = 4;
+
+/// The cores this thread may use.
+pub fn allowed() -> Vec<usize> {
+    match sched_getaffinity(None) {
+        Ok(set) => (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Cores for the generator's threads and for the server, out of those there are: (generator's, server's).
+pub fn divide(cpus: &[usize], threads: usize) -> Option<(Vec<usize>, Vec<usize>)> {
+    let threads = threads.max(1);
+    if cpus.len() < DIVIDED || threads * 2 > cpus.len() {
+        return None;
+    }
+    let (server, generator) = cpus.split_at(cpus.len() - threads);
+    Some((generator.to_vec(), server.to_vec()))
+}
+
+/// Keeps the calling thread, and what it starts from now on, to these cores. `false` when the kernel does not allow it.
+pub fn keep_to(cpus: &[usize]) -> bool {
+    let mut set = CpuSet::new();
+    cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU).for_each(|cpu| set.set(*cpu));
+    sched_setaffinity(None, &set).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_cores_are_shared_and_many_divided() {
+        assert_eq!(divide(&[0, 1], 1), None);
+        assert_eq!(divide(&[0, 1, 2, 5], 1), Some((vec![5], vec![0, 1, 2])));
+        assert_eq!(divide(&[0, 1, 2, 3], 3), None);
+        let mine = allowed();
+        assert!(!mine.is_empty() && keep_to(&mine));
+        assert_eq!(allowed(), mine);
+    }
+}

@@ -1,0 +1,31 @@
+//! The load generator: what `gilkeeper load` and `gilkeeper compare` drive a server with.
+//!
+//! * [`target`]: a URL; [`request`]: what is asked, as ready-made bytes; [`mix`]: in which order; [`replay`]: an access log
+//!   as a schedule.
+//! * [`pace`]: when the next request is due. In a **closed loop** each connection asks as soon as it is answered. In an
+//!   **open loop** requests are due by a schedule whether or not the server keeps up, and latency counts from the moment a
+//!   request was due: what waited for a stalled server is not left out (no coordinated omission).
+//! * [`framing`]: where a response ends; [`connection`]: one connection; [`engine`]: one thread of them on epoll.
+//! * [`run`]: threads, warm-up, the measured interval; [`report`]: what came of it.
+//!
+//! Nothing is allocated per request: requests are ready-made, buffers are kept. Knows nothing of Gilkeeper's own servers.
+#![forbid(unsafe_code)]
+
+pub mod connection;
+pub mod cpus;
+pub mod engine;
+pub mod framing;
+pub mod mix;
+pub mod pace;
+pub mod replay;
+pub mod report;
+pub mod request;
+pub mod run;
+pub mod target;
+pub mod text;
+
+pub use pace::Pace;
+pub use report::{Failure, Report};
+pub use request::Request;
+pub use run::{Load, Moment, run};
+pub use target::Target;

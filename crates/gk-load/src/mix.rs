@@ -1,0 +1,45 @@
+//! In which order the requests of a mix are asked: by their weights, evenly spread, the same in every run.
+
+/// Longest cycle.
+const LONGEST: usize = 4096;
+
+/// A cycle of indexes in which each request stands as often as its weight says, spread evenly (smooth weighted
+/// round-robin). Weights above what fits into a cycle are scaled down; nothing with a weight is lost.
+pub fn cycle(weights: &[u32]) -> Vec<u16> {
+    let divisor = weights.iter().copied().filter(|w| *w > 0).reduce(greatest).unwrap_or(1).max(1);
+    let mut weights: Vec<i64> = weights.iter().map(|weight| i64::from(weight / divisor)).collect();
+    let total: i64 = weights.iter().sum();
+    if total > LONGEST as i64 {
+        let scaled = |weight: &i64| ((*weight * LONGEST as i64) / total).max(i64::from(*weight > 0));
+        weights = weights.iter().map(scaled).collect();
+    }
+    let total: i64 = weights.iter().sum();
+    let mut current = vec![0; weights.len()];
+    (0..total)
+        .map(|_| {
+            current.iter_mut().zip(&weights).for_each(|(current, weight)| *current += weight);
+            let best = (0..current.len()).max_by_key(|i| (current[*i], std::cmp::Reverse(*i))).unwrap_or(0);
+            current[best] -= total;
+            best as u16
+        })
+        .collect()
+}
+
+fn greatest(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { greatest(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_kept_and_spread() {
+        assert_eq!(cycle(&[1]), [0]);
+        assert_eq!(cycle(&[20, 10, 0]), [0, 1, 0]);
+        assert_eq!(cycle(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+        let long = cycle(&[999_983, 1]);
+        assert!(long.len() <= LONGEST + 1 && long.contains(&1));
+        assert!(cycle(&[]).is_empty() && cycle(&[0]).is_empty());
+    }
+}

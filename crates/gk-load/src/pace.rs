@@ -1,0 +1,100 @@
+//! When the next request is due. Pure: times are nanoseconds since the start and come as arguments.
+
+use std::sync::Arc;
+
+/// How requests follow each other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pace {
+    /// Each connection asks again as soon as it is answered.
+    Closed,
+    /// So many requests per second, evenly spread, whether or not the server keeps up.
+    Rate(f64),
+    /// At these moments (nanoseconds from the start, in order), these requests (indexes).
+    Schedule(Arc<Vec<(u64, u16)>>),
+}
+
+/// One thread's share of an open loop's schedule.
+#[derive(Debug, Clone)]
+pub struct Due {
+    pace: Pace,
+    /// The next one.
+    next: u64,
+    /// Threads among which the schedule is dealt out.
+    threads: u64,
+    /// It ends before this.
+    end: u64,
+}
+
+impl Due {
+    /// The share of thread `thread` of `threads`, up to `end`.
+    pub fn new(pace: Pace, thread: usize, threads: usize, end: u64) -> Self {
+        Self { pace, next: thread as u64, threads: threads as u64, end }
+    }
+
+    /// When the next request is due, and which one it is (by a schedule); `None` when there is none any more.
+    #[inline]
+    pub fn peek(&self) -> Option<(u64, Option<u16>)> {
+        let due = match &self.pace {
+            Pace::Closed => return None,
+            Pace::Rate(rate) => ((self.next as f64 / rate * 1e9) as u64, None),
+            Pace::Schedule(schedule) => {
+                let (at, request) = *schedule.get(self.next as usize)?;
+                (at, Some(request))
+            }
+        };
+        (due.0 < self.end).then_some(due)
+    }
+
+    /// The next one has been taken.
+    #[inline]
+    pub fn advance(&mut self) {
+        self.next += self.threads;
+    }
+
+    /// How many were due before `now` and are not taken.
+    pub fn late(&self, now: u64) -> u64 {
+        let mut ahead = self.clone();
+        let mut count = 0;
+        while ahead.peek().is_some_and(|(due, _)| due < now) {
+            ahead.advance();
+            count += 1;
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(pace: &Pace, thread: usize, threads: usize, end: u64) -> Vec<u64> {
+        let mut due = Due::new(pace.clone(), thread, threads, end);
+        let mut found = Vec::new();
+        while let Some((at, _)) = due.peek() {
+            found.push(at);
+            due.advance();
+        }
+        found
+    }
+
+    #[test]
+    fn threads_share_a_rate() {
+        let pace = Pace::Rate(1000.0);
+        assert_eq!(all(&pace, 0, 1, 3_000_000), [0, 1_000_000, 2_000_000]);
+        assert_eq!(all(&pace, 0, 2, 4_000_000), [0, 2_000_000]);
+        assert_eq!(all(&pace, 1, 2, 4_000_000), [1_000_000, 3_000_000]);
+        assert!(all(&Pace::Closed, 0, 1, 1_000).is_empty());
+        let due = Due::new(pace, 0, 1, 10_000_000);
+        assert_eq!((due.late(2_500_000), due.late(1 << 40)), (3, 10));
+    }
+
+    #[test]
+    fn a_schedule_names_its_requests() {
+        let pace = Pace::Schedule(Arc::new(vec![(5, 2), (9, 0)]));
+        let mut due = Due::new(pace, 0, 1, 100);
+        assert_eq!(due.peek(), Some((5, Some(2))));
+        due.advance();
+        due.advance();
+        assert_eq!(due.peek(), None);
+    }
+}

@@ -1,0 +1,75 @@
+"""`gilkeeper tune` on applications for which the answer is known, with a short budget. What it recommends, not how fast it is:
+that is what `--grid` measures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import harness
+import pytest
+from harness import APPS
+
+SCRIPTS = harness.REPOSITORY / "scripts"
+NAME = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
+SEVERAL = (os.cpu_count() or 1) > 1
+
+
+def tune(*arguments: str, environment: dict[str, str] | None = None, script: Path = APPS / "kinds.py") -> dict[str, Any]:
+    command = [harness.gilkeeper(), "tune", str(script), "--format", "json", "--budget", "25", *arguments]
+    everything = {**os.environ, **(environment or {})}
+    told = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, env=everything)
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)
+
+
+def threads(config: dict[str, Any]) -> int:
+    return int(config["processes"] * config["threads"])
+
+
+def test_what_waits_wants_threads() -> None:
+    found = tune("--path", "/waits")
+    assert not found["leave_it"] and threads(found["recommended"]["config"]) >= 14, found["recommended"]
+    assert found["recommended"]["directive"].startswith("WSGIDaemonProcess my-app processes=")
+
+
+@pytest.mark.skipif(not SEVERAL, reason="needs two cores")
+def test_what_computes_in_python_wants_more_than_one_gil() -> None:
+    config = tune("--path", "/python", "--connections", "8")["recommended"]["config"]
+    assert config["processes"] > 1 or config["gil"] != "shared", config
+
+
+@pytest.mark.skipif(not SEVERAL, reason="needs two cores")
+def test_what_lets_go_of_the_gil_is_well_off_with_threads() -> None:
+    config = tune("--path", "/hash", "--connections", "8")["recommended"]["config"]
+    assert threads(config) > 1 and config["gil"] == "shared", config
+
+
+def numpy() -> str:
+    """A folder that NumPy is installed in."""
+    requirements = Path(__file__).resolve().parent / "doctor_site" / "requirements.txt"
+    base, cache = (subprocess.check_output(command, text=True).strip() for command in ([SCRIPTS / "python-of", NAME], [SCRIPTS / "cache-dir"]))
+    python = subprocess.check_output([SCRIPTS / "venv", Path(cache) / f"doctor-{NAME}", base, requirements], text=True).strip()
+    question = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return subprocess.check_output([python, "-c", question], text=True).strip()
+
+
+def test_what_the_doctor_rejects_is_never_tried() -> None:
+    found = tune("--path", "/numpy", "--connections", "8", "--python-path", numpy(), environment={"KINDS_NUMPY": "1"})
+    assert "own-gil" in found["rejected_modes"] and "numpy" in found["rejected_modes"]["own-gil"].lower()
+    assert not any("own GIL" in name for name in found["tried"]), found["tried"]
+    assert found["recommended"]["config"]["gil"] == "shared"
+    if SEVERAL:
+        assert found["recommended"]["config"]["processes"] > 1
+
+
+def test_what_cannot_be_tuned_is_a_sentence(tmp_path: Path) -> None:
+    script = tmp_path / "wsgi.py"
+    script.write_text("import nothing_of_this_name\n")
+    told = subprocess.run([harness.gilkeeper(), "tune", str(script)], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    assert told.returncode == 2 and "nothing_of_this_name" in told.stderr, told.stderr
+    told = subprocess.run([harness.gilkeeper(), "tune", str(tmp_path / "none.py")], capture_output=True, text=True, timeout=120)
+    assert told.returncode == 2 and "none.py" in told.stderr
