@@ -205,7 +205,7 @@ function gil(place, app) {
       fill(routes, table([
         ["route or thread", (r) => (r.thread ? `thread ${r.name}` : r.name), "text"], ["caused", (r) => per(r.caused), "number"],
         ["suffered", (r) => per(r.suffered), "number"], ["requests", (r) => r.requests, "number"],
-        ["CPU / request", (r) => seconds(r.requests ? r.cpu / r.requests : null), "number"],
+        ["CPU each", (r) => seconds(r.requests ? r.cpu / r.requests : null), "number"],
       ], named.slice(0, 20), "No routes in this range.", "Routes: caused and suffered"));
     },
   };
