@@ -1,6 +1,6 @@
 //! What the data thread gives the admin thread: its own figures now and then, and news of workers. Never waits.
 
-use gk_wire::control::{FrontStatus, Happened};
+use gk_wire::control::{FrontStatus, Happened, RequestStack};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,6 +59,13 @@ pub enum News {
     },
     /// Something happened.
     Happened(Happened),
+    /// The stack of a running request that was asked for.
+    Stack {
+        /// Its worker.
+        worker: u64,
+        /// What it does.
+        stack: RequestStack,
+    },
     /// The server ends; told when everything has been said.
     End(Sender<()>),
 }

@@ -61,8 +61,13 @@ pub fn gather(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resu
         History::start(&options.directory).map_err(|why| format!("the history cannot be kept: {why}"))?;
     let mut hub = Hub::new(feed.clone(), news);
     hub.listens = true;
-    let shared =
-        Arc::new(Shared { hub: Mutex::new(hub), history: Some(history), guard, readers: Mutex::default() });
+    let shared = Arc::new(Shared {
+        hub: Mutex::new(hub),
+        history: Some(history),
+        guard,
+        readers: Mutex::default(),
+        want_stack: None,
+    });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

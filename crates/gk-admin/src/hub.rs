@@ -13,11 +13,13 @@ use gk_sys::accounting::{self, Limits};
 use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
 use gk_telemetry::sample::{Figures, Finished};
-use gk_wire::control::What;
+use gk_wire::control::{RequestStack, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
+/// Stacks that wait to be looked at.
+const STACKS: usize = 16;
 /// Finished requests kept.
 const KEPT: usize = 400;
 /// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
@@ -65,6 +67,8 @@ pub struct Hub {
     pub events: Events,
     /// What happened since the last turn.
     heard: Vec<Event>,
+    /// Stacks that were asked for and not looked at yet, by worker.
+    stacks: VecDeque<(u64, RequestStack)>,
     /// The front ends: whom to tell when all of it is written.
     end: Option<Sender<()>>,
     /// Requests kept: slow ones and samples, oldest first.
@@ -103,6 +107,7 @@ impl Hub {
             recent: Recent::default(),
             events: Events::default(),
             heard: Vec::new(),
+            stacks: VecDeque::new(),
             end: None,
             kept: VecDeque::new(),
             retired: Totals::new(),
@@ -163,6 +168,13 @@ impl Hub {
         self.workers.values_mut().for_each(Tracked::open);
     }
 
+    /// The stack of that request, once it has come.
+    pub fn stack(&mut self, worker: u64, request: u64, now: f64) -> Option<RequestStack> {
+        self.hear(now);
+        let at = self.stacks.iter().position(|(of, stack)| *of == worker && stack.request == request)?;
+        self.stacks.remove(at).map(|(_, stack)| stack)
+    }
+
     fn take(&mut self, news: News, now: f64) -> Option<Event> {
         match news {
             News::Worker { link, scoreboard } => {
@@ -178,6 +190,13 @@ impl Hub {
             News::Leaving { worker, reason } => {
                 if let Some(tracked) = self.workers.get_mut(&worker) {
                     tracked.leaving.get_or_insert(reason);
+                }
+                None
+            }
+            News::Stack { worker, stack } => {
+                self.stacks.push_back((worker, stack));
+                if self.stacks.len() > STACKS {
+                    self.stacks.pop_front();
                 }
                 None
             }

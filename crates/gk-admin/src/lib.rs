@@ -37,7 +37,7 @@ pub mod totals;
 pub mod tracked;
 
 pub use feed::{Feed, FrontFigures, LinkFigures, News};
-pub use start::{Options, start};
+pub use start::{Options, WantStack, start};
 
 /// The machine's name.
 pub(crate) fn hostname() -> String {

@@ -23,10 +23,13 @@ use crate::guard::{Guard, Verdict};
 use crate::history::{History, Past, Question};
 use crate::hub::Hub;
 use crate::query::Asked;
+use crate::start::WantStack;
 use crate::{assets, prometheus, rows, totals};
 
 /// How long a client may take for TLS's handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a worker may take to tell a stack.
+const STACK: Duration = Duration::from_secs(2);
 /// Messages a slow reader of the stream may be behind; then it loses some.
 const BEHIND: usize = 16;
 /// Readers of the stream.
@@ -41,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) history: Option<History>,
     pub(crate) guard: Guard,
     pub(crate) readers: Mutex<Vec<Sender<Bytes>>>,
+    /// Where there are workers of this server's own.
+    pub(crate) want_stack: Option<WantStack>,
 }
 
 impl Shared {
@@ -150,6 +155,27 @@ fn readiness(figures: &FrontFigures) -> Response<Page> {
     text(status, &(lines.join("\n") + "\n"))
 }
 
+/// The Python stack that a running request has now.
+async fn stack(shared: &Shared, asked: &Asked<'_>) -> Response<Page> {
+    let number = |name| asked.text(name).and_then(|text| text.parse::<u64>().ok());
+    let (Some(worker), Some(request)) = (number("worker"), number("request")) else {
+        return text(StatusCode::BAD_REQUEST, "say which: /api/v1/stack?worker=NUMBER&request=NUMBER\n");
+    };
+    let Some(want) = &shared.want_stack else {
+        return text(StatusCode::NOT_FOUND, "the requests of other servers cannot be asked\n");
+    };
+    want(worker, request);
+    let end = tokio::time::Instant::now() + STACK;
+    while tokio::time::Instant::now() < end {
+        let told = shared.hub().stack(worker, request, gk_sys::clock::epoch_seconds());
+        if let Some(told) = told {
+            return json(&serde_json::to_value(told).unwrap_or_default());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    text(StatusCode::NOT_FOUND, "that request is over, or its interpreter does not let go of the GIL\n")
+}
+
 async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> {
     let now = gk_sys::clock::epoch_seconds();
     let asked = Asked::new(request.uri().query());
@@ -170,6 +196,7 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
         "/api/v1/totals" => {
             json(&serde_json::to_value(totals::now(&mut shared.hub(), now)).unwrap_or_default())
         }
+        "/api/v1/stack" => stack(shared, &asked).await,
         "/api/v1/stream" => stream(shared, now),
         "/api/v1/history" => match asked.question(now) {
             Ok(question) => json(&rows::history(&shared.past(question.clone()).await, &question)),

@@ -23,6 +23,9 @@ use tokio::time::MissedTickBehavior;
 /// How long the last datagrams of a server that ends may take.
 const LAST: Duration = Duration::from_millis(300);
 
+/// How a stack is asked for.
+pub type WantStack = Box<dyn Fn(u64, u64) + Send + Sync>;
+
 /// What the admin thread is started from.
 pub struct Options {
     /// The pages' listening socket; without one there are none.
@@ -31,12 +34,14 @@ pub struct Options {
     pub server_root: PathBuf,
     /// Where figures are sent, and the pages' TLS.
     pub measurements: Measurements,
+    /// Asks for the stack of a request: its worker, and the front's number of it. The answer is [`crate::News::Stack`].
+    pub want_stack: WantStack,
 }
 
 /// Starts the thread.
 pub fn start(options: Options) -> Result<Feed, String> {
     let failed = |error: std::io::Error| format!("the admin pages cannot be served: {error}");
-    let Options { socket, server_root, measurements } = options;
+    let Options { socket, server_root, measurements, want_stack } = options;
     let listener = match socket {
         Some(socket) => {
             rustix::io::ioctl_fionbio(&socket, true).map_err(|error| failed(error.into()))?;
@@ -62,7 +67,8 @@ pub fn start(options: Options) -> Result<Feed, String> {
     // Without pages nobody asks for the past.
     let history = listener.as_ref().map(|_| History::start(&server_root)).transpose().map_err(failed)?;
     let hub = Mutex::new(Hub::new(feed.clone(), news));
-    let shared = Arc::new(Shared { hub, history, guard, readers: Mutex::default() });
+    let shared =
+        Arc::new(Shared { hub, history, guard, readers: Mutex::default(), want_stack: Some(want_stack) });
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
     let woken = feed.clone();

@@ -267,7 +267,8 @@ function processes(place, app) {
 
 function requests(place, app) {
   const [flying, slow, routes] = [el("div"), el("div"), el("div")];
-  card(place, "In flight", true).append(flying);
+  const shown = el("pre", { class: "stack", tabindex: "0", role: "status" });
+  card(place, "In flight", true).append(flying, shown);
   const slowest = card(place, "Slowest, of those that were kept", true);
   slowest.append(splitKey(), slow);
   card(place, "Routes, the last minute", true).append(routes);
@@ -282,6 +283,7 @@ function requests(place, app) {
         ["since", (r) => seconds(r.seconds), "number"], ["request", (r) => `${r.method} ${r.path}`, "text"], ["application group", (r) => application(r.application_group)],
         ["pid", (r) => r.pid, "number"], ["thread", (r) => r.thread, "number"], ["CPU", (r) => seconds(r.cpu), "number"],
         ["GIL wait", (r) => seconds(r.gil_wait), "number"], ["waits", (r) => r.gil_waits, "number"], ["queue", (r) => seconds(r.queue), "number"],
+        ["Python stack", (r) => stackButton(r, shown)],
       ], longest, "No request is being served.", "Requests in flight"));
       fill(slow, table([
         ["response", (r) => seconds(r.response), "number"], ["request", (r) => `${r.method} ${r.path}`, "text"], ["status", (r) => r.status || "–", "number"],
@@ -301,6 +303,17 @@ function requests(place, app) {
       ], rows, "No request in the last minute.", "Routes"));
     },
   };
+}
+
+// What the request does now, as text below the table.
+function stackButton(request, shown) {
+  const button = el("button", { type: "button", "aria-label": `Python stack of ${request.method} ${request.path}` }, "show");
+  button.addEventListener("click", async () => {
+    const response = await fetch(`/api/v1/stack?worker=${request.worker}&request=${request.request}`);
+    const told = response.ok ? (await response.json()).stack : await response.text();
+    shown.textContent = `${request.method} ${request.path}\n${told}`;
+  });
+  return button;
 }
 
 function events(place, app) {

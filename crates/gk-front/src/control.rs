@@ -132,8 +132,7 @@ impl Control {
             ToFront::Stack { worker, stack } if stack.slow => {
                 front.tell(News::Happened(slow_request(worker, &stack)));
             }
-            // Nobody asks for one yet.
-            ToFront::Stack { .. } => {}
+            ToFront::Stack { worker, stack } => front.tell(News::Stack { worker, stack }),
             ToFront::Stop { .. } => {}
         }
     }

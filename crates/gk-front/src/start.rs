@@ -3,6 +3,7 @@
 
 use gk_config::site::Site;
 use gk_sys::fds;
+use gk_wire::control::{FromFront, encode};
 use gk_wire::log::Level;
 use gk_wire::setup::{CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, SETUP_FD};
 use std::fs::File;
@@ -98,11 +99,17 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let front = Front::new(site, generation, described)?;
+    let asking = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
     server::listen(&front, sockets)?;
     if admin.is_some() || measurements.export.any() {
-        let feed = gk_admin::start(gk_admin::Options { socket: admin, server_root, measurements })?;
+        let want_stack: gk_admin::WantStack = Box::new(move |worker, request| {
+            // Whole packets from two threads do not mix; a supervisor that is gone is noticed by the reader.
+            let _ = fds::send(&asking, &encode(&FromFront::WantStack { worker, request }), &[]);
+        });
+        let options = gk_admin::Options { socket: admin, server_root, measurements, want_stack };
+        let feed = gk_admin::start(options)?;
         let _ = front.feed.set(feed);
     }
     tokio::task::spawn_local(server::tick(Rc::clone(&front)));
