@@ -2,74 +2,53 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+mod support;
+
+use gk_admin::News;
 use gk_admin::emitter::Emitter;
-use gk_admin::hub::Hub;
 use gk_admin::outbox::Outbox;
-use gk_admin::{Feed, LinkFigures, News};
 use gk_config::measurements::Datagrams;
-use gk_sys::words::SharedWords;
+use gk_telemetry::Record;
 use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_telemetry::sample::Collection;
-use gk_telemetry::{Begin, Board, GilMode, Identity, Layout, Record};
 use gk_wire::control::{Happened, What};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use support::Worker;
 
+/// The worker, and who tells of it.
 struct World {
-    hub: Hub,
-    feed: Feed,
-    board: Board<SharedWords>,
+    worker: Worker,
     emitter: Emitter,
     outbox: Outbox,
-    now: f64,
 }
 
-/// A worker of two threads, as this process, told of at `socket`.
+/// Told of at `socket`.
 fn world(socket: &Path) -> World {
-    let (feed, news) = Feed::new();
-    let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
-    let now = gk_sys::clock::epoch_seconds();
-    let identity = Identity {
-        pid: std::process::id(),
-        worker: 4,
-        process_group: "site",
-        threads: 2,
-        python: "3.14.2",
-        started: (now * 1e9) as u64,
-        slow: 500_000_000,
-    };
-    let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();
-    board.set_gil(GilMode::Shared, Some(5_000_000));
-    board.group("");
-    let link = LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
-    feed.tell(News::Worker { link, scoreboard: Some(fd) });
+    let worker = Worker::new(500_000_000);
+    worker.board.group("");
     let outbox = Outbox::open(socket);
     let wanted = Datagrams { socket: socket.into(), interval: 1.0 };
     let emitter = Emitter::new(&wanted, 0.5, outbox.clone());
-    World { hub: Hub::new(feed.clone(), news), feed, board, emitter, outbox, now }
+    World { worker, emitter, outbox }
 }
 
 impl World {
     fn begin(&self, slot: usize, path: &str, ago: f64) {
-        let begin = Begin {
-            request: 77,
-            start: ((self.now - ago) * 1e9) as u64,
-            now: gk_sys::clock::monotonic_nanos() - (ago * 1e9) as u64,
-            cpu: 0,
-            queue: 1_000_000,
-            group: 0,
-            method: b"GET",
-            path: path.as_bytes(),
-        };
-        self.board.begin(slot, &begin);
+        self.worker.begin(slot, path, 77, ago, 1_000_000);
+    }
+
+    fn tell(&mut self) {
+        self.emitter.tell(&self.worker.hub, self.worker.now);
     }
 
     fn turn(&mut self) {
-        self.now += 1.0;
-        let turn = self.hub.turn(self.now);
-        self.emitter.follow(&self.hub, &turn, self.now);
+        let worker = &mut self.worker;
+        worker.now += 1.0;
+        let turn = worker.hub.turn(worker.now);
+        self.emitter.follow(&worker.hub, &turn, worker.now);
     }
 }
 
@@ -96,7 +75,10 @@ fn a_workers_life_is_told_in_order() {
         world.turn();
         for n in 0..5u64 {
             world.begin(0, "/quick", 0.0);
-            world.board.finish(0, &Record { status: 200, application: n * 1_000_000, ..Record::default() });
+            world
+                .worker
+                .board
+                .finish(0, &Record { status: 200, application: n * 1_000_000, ..Record::default() });
         }
         world.begin(0, "/slow", 1.0);
         let slow = Record {
@@ -106,16 +88,16 @@ fn a_workers_life_is_told_in_order() {
             on_cpu: 300_000_000,
             ..Record::default()
         };
-        world.board.finish(0, &slow);
+        world.worker.board.finish(0, &slow);
         world.begin(1, "/running", 3.0);
         let collection =
             Collection { start: 5, pause: 7_000_000, generation: 2, collected: 9, uncollectable: 0 };
-        world.board.collected(0, &collection);
+        world.worker.board.collected(0, &collection);
         world.turn();
-        world.emitter.tell(&world.hub, world.now);
-        world.feed.tell(News::Leaving { worker: 4, reason: "reload".into() });
+        world.tell();
+        world.worker.feed.tell(News::Leaving { worker: 4, reason: "reload".into() });
         world.turn();
-        world.feed.tell(News::Happened(Happened {
+        world.worker.feed.tell(News::Happened(Happened {
             what: What::WorkerLeft,
             worker: Some(4),
             reason: Some("reload".into()),

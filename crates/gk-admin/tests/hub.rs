@@ -2,59 +2,43 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+mod support;
+
 use gk_admin::hub::Hub;
 use gk_admin::{Feed, FrontFigures, LinkFigures, News, prometheus, rows};
-use gk_sys::words::SharedWords;
-use gk_telemetry::{Begin, Board, GilMode, Identity, Layout, Record, Wait};
+use gk_telemetry::{GilMode, Record, Wait};
 use gk_wire::control::{Happened, What};
+use support::Worker;
 
+/// The worker, with what these tests let it do.
 struct World {
-    hub: Hub,
-    feed: Feed,
-    board: Board<SharedWords>,
-    now: f64,
+    worker: Worker,
 }
 
-/// A worker of two threads in process group `site`, as this process.
 fn world() -> World {
-    let (feed, news) = Feed::new();
-    let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
-    let now = gk_sys::clock::epoch_seconds();
-    let identity = Identity {
-        pid: std::process::id(),
-        worker: 4,
-        process_group: "site",
-        threads: 2,
-        python: "3.14.2",
-        started: (now * 1e9) as u64,
-        ..Identity::default()
-    };
-    let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();
-    board.set_gil(GilMode::Shared, Some(5_000_000));
-    board.set_exact(true, "");
-    let link = LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
-    feed.tell(News::Worker { link, scoreboard: Some(fd) });
-    feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
-    World { hub: Hub::new(feed.clone(), news), feed, board, now }
+    let worker = Worker::new(0);
+    worker.board.set_exact(true, "");
+    worker.feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
+    World { worker }
+}
+
+impl std::ops::Deref for World {
+    type Target = Worker;
+
+    fn deref(&self) -> &Worker {
+        &self.worker
+    }
+}
+
+impl std::ops::DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Worker {
+        &mut self.worker
+    }
 }
 
 impl World {
     fn begin(&self, slot: usize, path: &str) {
-        let start = ((self.now - 2.0) * 1e9) as u64;
-        let begun = gk_sys::clock::monotonic_nanos();
-        self.board.begin(
-            slot,
-            &Begin {
-                request: 9,
-                start,
-                now: begun,
-                cpu: 0,
-                queue: 0,
-                group: 0,
-                method: b"GET",
-                path: path.as_bytes(),
-            },
-        );
+        self.worker.begin(slot, path, 9, 2.0, 0);
     }
 
     fn serve(&self, path: &str, status: u16) {
@@ -81,7 +65,8 @@ impl World {
 
     fn turn(&mut self) -> gk_admin::hub::Turn {
         self.now += 1.0;
-        self.hub.turn(self.now)
+        let now = self.now;
+        self.hub.turn(now)
     }
 }
 
@@ -106,14 +91,19 @@ fn figures_reach_every_page() {
     assert_eq!(world.turn().tick.groups["site"].total().requests, 0);
 }
 
+fn total(world: &mut World) -> gk_telemetry::totals::Totals {
+    let now = world.now;
+    gk_admin::totals::now(&mut world.hub, now)
+}
+
 #[test]
 fn totals_are_of_this_very_moment() {
     let mut world = world();
     world.board.group("");
     // Before the first second is over, too.
-    let before = gk_admin::totals::now(&mut world.hub, world.now);
+    let before = total(&mut world);
     (0..5).for_each(|_| world.serve("/a", 200));
-    let span = gk_admin::totals::now(&mut world.hub, world.now).since(&before);
+    let span = total(&mut world).since(&before);
     assert_eq!((span.figures.requests, span.workers.len(), span.changed), (5, 1, 0));
     assert_eq!(span.figures.gil_wait.count(), 5);
     assert!(span.workers[0].exact && span.workers[0].switch_interval == 5_000_000);

@@ -91,9 +91,6 @@ pub fn command() -> Command {
 }
 
 fn telemetry() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
     let directory =
         option("directory", "DIR", "History and token are kept there [default: ./gilkeeper-telemetry]");
     let serve = Command::new("serve")
@@ -115,18 +112,9 @@ fn telemetry() -> Command {
 }
 
 fn doctor() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    let many = |arg: Arg| arg.action(ArgAction::Append);
     Command::new("doctor")
         .about("Import an application in every kind of interpreter and say what does not work there")
-        .arg(
-            Arg::new("script")
-                .value_name("SCRIPT")
-                .required(true)
-                .help("A file (wsgi.py, site.wsgi) or package.module[:callable]"),
-        )
+        .arg(script())
         .arg(
             many(option("for", "MODE", "The mode that must be safe for exit status 0 [default: all it has]"))
                 .value_parser(["sub-interpreter", "own-gil", "free-threading"]),
@@ -137,6 +125,24 @@ fn doctor() -> Command {
         .arg(option("callable-object", "NAME", "The callable it must have").alias("callable"))
         .arg(many(option("import", "MODULE", "Import this one, too, as a request would")))
         .arg(option("time-limit", "SECONDS", "For the import in one child [default: 60]"))
+}
+
+/// `--NAME VALUE`.
+pub(crate) fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+/// The same, as often as wanted.
+pub(crate) fn many(arg: Arg) -> Arg {
+    arg.action(ArgAction::Append)
+}
+
+/// The application that a command is about.
+pub(crate) fn script() -> Arg {
+    Arg::new("script")
+        .value_name("SCRIPT")
+        .required(true)
+        .help("A file (wsgi.py, site.wsgi) or package.module[:callable]")
 }
 
 fn flag(name: &'static str) -> Arg {

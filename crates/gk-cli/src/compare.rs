@@ -1,5 +1,6 @@
 //! `gilkeeper compare PLAN.toml`: reads the plan, shows the progress, prints the tables.
 
+use crate::arguments::option;
 use crate::{Failure, print, say};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_compare::machine::Machine;
@@ -18,9 +19,6 @@ use std::path::{Path, PathBuf};
 
 /// The command and what it takes.
 pub fn command() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };

@@ -1,5 +1,6 @@
 //! `gilkeeper load URL`: the load generator by itself.
 
+use crate::arguments::{many, option};
 use crate::{Failure, print};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_load::{Load, Moment, Pace, Request, Target, cpus, replay, request, text};
@@ -10,10 +11,6 @@ use std::time::Duration;
 
 /// The command and what it takes.
 pub fn command() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    let many = |arg: Arg| arg.action(ArgAction::Append);
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };

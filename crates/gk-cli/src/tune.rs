@@ -1,5 +1,6 @@
 //! `gilkeeper tune SCRIPT`: asks the doctor, searches, prints what to take.
 
+use crate::arguments::{many, option, script};
 use crate::compare::{Line, own_command};
 use crate::generate::number;
 use crate::{Failure, print, say};
@@ -22,18 +23,9 @@ use std::path::{Path, PathBuf};
 
 /// The command and what it takes.
 pub fn command() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    let many = |arg: Arg| arg.action(ArgAction::Append);
     Command::new("tune")
         .about("Search for the best processes, threads, switch interval and GIL mode of an application")
-        .arg(
-            Arg::new("script")
-                .value_name("SCRIPT")
-                .required(true)
-                .help("A file (wsgi.py, site.wsgi) or package.module[:callable]"),
-        )
+        .arg(script())
         .arg(many(option("path", "PATH[=WEIGHT]", "A path of the load; several make a mix [default: /]")))
         .arg(
             option("requests", "FILE", "The mix as [[request]] tables of a TOML file").conflicts_with("path"),

@@ -150,6 +150,14 @@ pub fn process_started(sender: &Sender, sample: &WorkerSample) -> Datagram {
     out
 }
 
+/// What both datagrams of a process's end begin with.
+fn end(kind: Kind, sender: &Sender, sample: &WorkerSample, reason: &str, stamp: f64) -> Datagram {
+    let mut out = Datagram::new(kind, sample.pid, stamp);
+    identity(&mut out, sender, sample);
+    out.text(fields::SHUTDOWN_REASON, reason, GROUP);
+    out
+}
+
 /// A process takes no more requests. `active`: those that it has.
 pub fn process_stopping(
     sender: &Sender,
@@ -158,9 +166,7 @@ pub fn process_stopping(
     active: u64,
     stamp: f64,
 ) -> Datagram {
-    let mut out = Datagram::new(Kind::ProcessStopping, sample.pid, stamp);
-    identity(&mut out, sender, sample);
-    out.text(fields::SHUTDOWN_REASON, reason, GROUP);
+    let mut out = end(Kind::ProcessStopping, sender, sample, reason, stamp);
     out.count(fields::ACTIVE_AT_DECISION, active);
     out
 }
@@ -173,9 +179,7 @@ pub fn process_stopped(
     active: u64,
     stamp: f64,
 ) -> Datagram {
-    let mut out = Datagram::new(Kind::ProcessStopped, sample.pid, stamp);
-    identity(&mut out, sender, sample);
-    out.text(fields::SHUTDOWN_REASON, reason, GROUP);
+    let mut out = end(Kind::ProcessStopped, sender, sample, reason, stamp);
     out.number(fields::PROCESS_UPTIME, (stamp - seconds(sample.started)).max(0.0));
     out.count(fields::LIFETIME_REQUEST_COUNT, sample.total().requests);
     out.count(fields::ACTIVE_AT_EXIT, active);

@@ -1,0 +1,54 @@
+//! A hub with one worker, whose scoreboard the test writes in the worker's place.
+
+use gk_admin::hub::Hub;
+use gk_admin::{Feed, LinkFigures, News};
+use gk_sys::words::SharedWords;
+use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
+
+/// The worker: number 4 of process group `site`, with two threads, as this process.
+pub struct Worker {
+    pub hub: Hub,
+    pub feed: Feed,
+    pub board: Board<SharedWords>,
+    /// Epoch seconds.
+    pub now: f64,
+}
+
+impl Worker {
+    /// `slow`: nanoseconds from which a request is slow, 0: none is.
+    pub fn new(slow: u64) -> Self {
+        let (feed, news) = Feed::new();
+        let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
+        let now = gk_sys::clock::epoch_seconds();
+        let identity = Identity {
+            pid: std::process::id(),
+            worker: 4,
+            process_group: "site",
+            threads: 2,
+            python: "3.14.2",
+            started: (now * 1e9) as u64,
+            slow,
+        };
+        let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();
+        board.set_gil(GilMode::Shared, Some(5_000_000));
+        let link =
+            LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
+        feed.tell(News::Worker { link, scoreboard: Some(fd) });
+        Self { hub: Hub::new(feed.clone(), news), feed, board, now }
+    }
+
+    /// A request began `ago` seconds before now, as the front's number `request`, after `queue` ns in the queue.
+    pub fn begin(&self, slot: usize, path: &str, request: u64, ago: f64, queue: u64) {
+        let begin = Begin {
+            request,
+            start: ((self.now - ago) * 1e9) as u64,
+            now: gk_sys::clock::monotonic_nanos() - (ago * 1e9) as u64,
+            cpu: 0,
+            queue,
+            group: 0,
+            method: b"GET",
+            path: path.as_bytes(),
+        };
+        self.board.begin(slot, &begin);
+    }
+}
