@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -76,8 +77,12 @@ def test_prometheus_scrapes_without_a_warning(gilkeeper: Callable[..., Gilkeeper
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}", timeout=20) as answer:
                 return json.loads(answer.read())["data"]
+        except urllib.error.HTTPError as error:
+            # 503 until it has read its storage.
+            error.close()
         except OSError:
-            return None
+            pass
+        return None
 
     def value(query: str) -> float:
         found = api("query?" + urllib.parse.urlencode({"query": query}))

@@ -25,9 +25,10 @@ def test_a_running_request_tells_its_stack(gilkeeper: Callable[..., Gilkeeper]) 
     with server.connect() as connection:
         connection.send(client.message("GET", "/sleep?seconds=5"))
         flying = until(lambda: get(admin, "/api/v1/requests")["in_flight"], "a request in flight")
-        told = get(admin, f"/api/v1/stack?worker={flying[0]['worker']}&request={flying[0]['request']}")
+        asked = f"/api/v1/stack?worker={flying[0]['worker']}&request={flying[0]['request']}"
+        told = until(lambda: said if "in sleep" in (said := get(admin, asked))["stack"] else None, "the request is in its sleep")
         assert (told["path"], told["method"], told["slow"]) == ("/sleep", "GET", False)
-        assert "probes.py" in told["stack"] and "in sleep" in told["stack"]
+        assert "probes.py" in told["stack"]
         assert connection.response().body == b"slept"
     for query, status in ((f"?worker=1&request={flying[0]['request']}", 404), ("?worker=x", 400)):
         with pytest.raises(urllib.error.HTTPError) as refused:
