@@ -27,6 +27,36 @@ pub fn thread_id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }
 
+/// A moment of the monotonic clock, as one word: where every request asks, the differences of `std`'s pairs are felt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// This one.
+    #[inline]
+    pub fn now() -> Self {
+        Self(monotonic_nanos())
+    }
+
+    /// Nanoseconds of the monotonic clock.
+    #[inline]
+    pub fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Nanoseconds since an earlier moment; 0 when that was later.
+    #[inline]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Nanoseconds that have passed since.
+    #[inline]
+    pub fn elapsed(self) -> u64 {
+        Self::now().since(self)
+    }
+}
+
 /// Nanoseconds of the monotonic clock.
 pub fn monotonic_nanos() -> u64 {
     nanos(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic))

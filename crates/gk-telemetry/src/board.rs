@@ -228,16 +228,16 @@ impl<W: Deref<Target = Words>> Board<W> {
     /// A request begins in a slot; called on the slot's thread.
     pub fn begin(&self, index: usize, begin: &Begin<'_>) {
         let Some(slot) = self.slot(index) else { return };
-        let hash = words::hash(begin.path);
+        let hash = words::hash(begin.path) ^ words::hash(begin.method).rotate_left(1);
         let before = slot[slot::PLACE].load(Relaxed);
-        // The path of the request before is the commonest one; then its text stands there already, too.
-        let same = slot[slot::PATH_HASH].load(Relaxed) == hash;
+        // Method and path of the request before are the commonest ones; then their texts stand there already, too.
+        let same = slot[slot::TARGET_HASH].load(Relaxed) == hash;
         let route = if same {
             (before >> 16) as u16
         } else {
             let mut name = [0; route::LONGEST];
             let length = route::of(begin.path, &mut name);
-            slot[slot::PATH_HASH].store(hash, Relaxed);
+            slot[slot::TARGET_HASH].store(hash, Relaxed);
             self.route(&name[..length]).0
         };
         if slot[slot::HOME].load(Relaxed) == 0 {
@@ -251,8 +251,8 @@ impl<W: Deref<Target = Words>> Board<W> {
             slot[slot::PLACE].store(u64::from(begin.group) | u64::from(route) << 16, Relaxed);
             slot[slot::QUEUE].store(begin.queue, Relaxed);
             slot[slot::CPU_BEGUN].store(begin.cpu, Relaxed);
-            words::put_text(&slot[slot::METHOD], begin.method);
             if !same {
+                words::put_text(&slot[slot::METHOD], begin.method);
                 words::put_text(&slot[slot::PATH], begin.path);
             }
             for word in [slot::GIL, slot::WAITS, slot::LONGEST_WAIT, slot::CULPRIT] {

@@ -81,38 +81,13 @@ impl<W: Deref<Target = Words>> Board<W> {
         let place = slot[slot::PLACE].load(Relaxed);
         let (group, route) = (place as u16, Route((place >> 16) as u16));
         let (cell, alone) = self.cell_of(index, group);
-        for (at, by) in [
-            (counter::REQUESTS, 1),
-            (counter::ERRORS, u64::from(r.error)),
-            (counter::BYTES_IN, r.bytes_in),
-            (counter::BYTES_OUT, r.bytes_out),
-            (counter::READS, r.reads),
-            (counter::WRITES, r.writes),
-            (counter::INPUT, r.input),
-            (counter::OUTPUT, r.output),
-            (counter::SERVER, r.server),
-            (counter::DAEMON, r.daemon),
-            (counter::RUNNABLE, r.runnable),
-        ] {
-            add(&cell[at], by, alone);
+        // Which of the two it is, is decided once, not for each of thirty words.
+        if alone {
+            count::<true>(cell, r)
+        } else {
+            count::<false>(cell, r)
         }
-        let status = if (100..600).contains(&r.status) { usize::from(r.status) - 99 } else { 0 };
-        add(&cell[layout::COUNTERS + status], 1, alone);
         let gil_wait = r.gil_wait();
-        record(cell, Timed::Response, r.response, alone);
-        record(cell, Timed::Queue, r.queue, alone);
-        record(cell, Timed::Application, r.application, alone);
-        record(cell, Timed::Cpu, r.on_cpu, alone);
-        record(cell, Timed::GilWait, gil_wait, alone);
-        record(cell, Timed::Blocked, r.blocked, alone);
-        for (phase, ns) in [r.server, r.daemon, r.input, r.output].into_iter().enumerate() {
-            // Nearly always they are short, and then there is nothing to do.
-            if ns >= buckets::FIRST {
-                let at = layout::LONG_AT + phase * layout::LONG + buckets::bucket_of(ns) - 1;
-                add(&cell[at], 1, alone);
-            }
-        }
-
         if slot[slot::PENDING_ROUTE].load(Relaxed) != u64::from(route.0) {
             self.settle(slot);
             slot[slot::PENDING_ROUTE].store(route.0.into(), Relaxed);
@@ -144,6 +119,40 @@ impl<W: Deref<Target = Words>> Board<W> {
         for (word, to) in slot[slot::PENDING].iter().zip(PENDING_TO_ROUTE) {
             add_shared(&entry[to], word.load(Relaxed));
             word.store(0, Relaxed);
+        }
+    }
+}
+
+/// Counts a request in a cell; `ALONE`: only the calling thread writes there.
+fn count<const ALONE: bool>(cell: &Words, r: &Record) {
+    for (at, by) in [
+        (counter::REQUESTS, 1),
+        (counter::ERRORS, u64::from(r.error)),
+        (counter::BYTES_IN, r.bytes_in),
+        (counter::BYTES_OUT, r.bytes_out),
+        (counter::READS, r.reads),
+        (counter::WRITES, r.writes),
+        (counter::INPUT, r.input),
+        (counter::OUTPUT, r.output),
+        (counter::SERVER, r.server),
+        (counter::DAEMON, r.daemon),
+        (counter::RUNNABLE, r.runnable),
+    ] {
+        add(&cell[at], by, ALONE);
+    }
+    let status = if (100..600).contains(&r.status) { usize::from(r.status) - 99 } else { 0 };
+    add(&cell[layout::COUNTERS + status], 1, ALONE);
+    record(cell, Timed::Response, r.response, ALONE);
+    record(cell, Timed::Queue, r.queue, ALONE);
+    record(cell, Timed::Application, r.application, ALONE);
+    record(cell, Timed::Cpu, r.on_cpu, ALONE);
+    record(cell, Timed::GilWait, r.gil_wait(), ALONE);
+    record(cell, Timed::Blocked, r.blocked, ALONE);
+    for (phase, ns) in [r.server, r.daemon, r.input, r.output].into_iter().enumerate() {
+        // Nearly always they are short, and then there is nothing to do.
+        if ns >= buckets::FIRST {
+            let at = layout::LONG_AT + phase * layout::LONG + buckets::bucket_of(ns) - 1;
+            add(&cell[at], 1, ALONE);
         }
     }
 }

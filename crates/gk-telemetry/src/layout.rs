@@ -169,7 +169,8 @@ pub(crate) mod slot {
     pub(crate) const COMPLETED: usize = 33;
     pub(crate) const BUSY: usize = 34;
     pub(crate) const HOME: usize = 35;
-    pub(crate) const PATH_HASH: usize = 36;
+    /// Of method and path.
+    pub(crate) const TARGET_HASH: usize = 36;
     /// Not yet added to the route they belong to.
     pub(crate) const PENDING_ROUTE: usize = 40;
     pub(crate) const PENDING: Range<usize> = 41..47;

@@ -4,13 +4,13 @@
 use crate::ending::Ending;
 use crate::groups::Groups;
 use crate::link::Link;
+use gk_sys::clock::Moment;
 use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::application::NumberedProfile;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
 
 /// Shared by all threads of the worker.
 pub(crate) struct Engine {
@@ -18,7 +18,7 @@ pub(crate) struct Engine {
     pub(crate) groups: Groups,
     pub(crate) slots: Vec<Slot>,
     pub(crate) counters: Counters,
-    pub(crate) started: Instant,
+    pub(crate) started: Moment,
     pub(crate) ending: Ending,
     link: Mutex<Present>,
     link_changed: Condvar,
@@ -73,7 +73,7 @@ impl Engine {
             groups,
             slots,
             counters: Counters::default(),
-            started: Instant::now(),
+            started: Moment::now(),
             ending: Ending::default(),
             link: Mutex::new(Present { link: None, stopping: false }),
             link_changed: Condvar::new(),
@@ -84,12 +84,12 @@ impl Engine {
 
     /// Microseconds since the start, plus one (0 means "never").
     pub(crate) fn now(&self) -> u64 {
-        self.at(Instant::now())
+        self.at(Moment::now())
     }
 
     /// The same of another moment.
-    pub(crate) fn at(&self, moment: Instant) -> u64 {
-        moment.saturating_duration_since(self.started).as_micros() as u64 + 1
+    pub(crate) fn at(&self, moment: Moment) -> u64 {
+        moment.since(self.started) / 1000 + 1
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {

@@ -18,6 +18,7 @@ use crate::exchange::LinkExchange;
 use crate::outbox::Outbox;
 use bytes::Bytes;
 use gk_sys::channel::{self, End, Receiver, Watch};
+use gk_sys::clock::Moment;
 use gk_sys::page::SharedPage;
 use gk_wire::frame::{self, Hello, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page;
@@ -29,7 +30,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes of the read buffer at first.
 const ROOM: usize = 32 * 1024;
@@ -183,11 +184,11 @@ impl Link {
     }
 
     /// A request is done: its response is in the buffer. It was served from `started` to `ended`.
-    pub(crate) fn done(&self, id: u32, started: Instant, ended: Instant) {
+    pub(crate) fn done(&self, id: u32, started: Moment, ended: Moment) {
         let mut inner = self.inner();
         inner.exchanges.remove(&id);
         inner.running -= 1;
-        let micros = ended.saturating_duration_since(started).as_secs_f32() * 1e6;
+        let micros = ended.since(started) as f32 / 1e3;
         inner.service += (micros - inner.service) * 0.1;
         self.watch.word(page::SERVICE).store((inner.service * 1e3).max(1.0) as u64, Ordering::Relaxed);
         let slow = self.parallel.load(Ordering::Relaxed) || inner.service > SLOW.as_secs_f32() * 1e6;
@@ -213,7 +214,7 @@ impl Link {
         }
         drop(inner);
         self.stood(still && busy);
-        if still && self.outbox.overdue(Instant::now()) {
+        if still && self.outbox.overdue(Moment::now()) {
             self.outbox.try_flush();
         }
         busy

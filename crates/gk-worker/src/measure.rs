@@ -16,7 +16,7 @@ pub(crate) use request::{Begun, ThreadMeasure};
 
 use gk_python::gil::{self, Exactness, Holder};
 use gk_python::{Attached, Interpreter};
-use gk_sys::clock;
+use gk_sys::clock::{self, Moment};
 use gk_sys::words::SharedWords;
 use gk_telemetry::sample::Collection;
 use gk_telemetry::{Board, GilMode, Identity, Route, Wait};
@@ -25,7 +25,6 @@ use gk_wsgi::metrics::Question;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 use threads::Threads;
 
 static MEASURE: OnceLock<Measure> = OnceLock::new();
@@ -38,9 +37,7 @@ pub(crate) struct Measure {
     /// Whose waits are caused by threads of the server that serve no request.
     server: Route,
     exact: AtomicBool,
-    begun: Instant,
-    /// The monotonic clock in nanoseconds at `begun`.
-    begun_at: u64,
+    begun: Moment,
 }
 
 /// The measurements, where they are on.
@@ -67,8 +64,7 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
         threads: Threads::new(),
         window: metrics::Window::default(),
         exact: AtomicBool::new(false),
-        begun: Instant::now(),
-        begun_at: clock::monotonic_nanos(),
+        begun: Moment::now(),
     };
     if MEASURE.set(measure).is_ok() {
         gil::listen(waited);
@@ -121,11 +117,6 @@ fn unpack(work: u64) -> (Option<usize>, u16) {
 }
 
 impl Measure {
-    /// The monotonic clock at that moment, in nanoseconds.
-    fn at(&self, moment: Instant) -> u64 {
-        self.begun_at + moment.saturating_duration_since(self.begun).as_nanos() as u64
-    }
-
     /// An interpreter was made ready: its GIL is looked for, and what is known of it goes onto the scoreboard. Gives the number
     /// of its application group there.
     pub(crate) fn interpreter(&self, py: Attached<'_>, name: &str, mode: &str, interval: Option<f64>) -> u16 {
@@ -175,7 +166,7 @@ impl Measure {
 
     /// The imports at start are done.
     pub(crate) fn imported(&self) {
-        self.board.set_import(self.begun.elapsed().as_nanos() as u64);
+        self.board.set_import(self.begun.elapsed());
     }
 
     /// Whether threads of the application's own were seen whose names are not known.

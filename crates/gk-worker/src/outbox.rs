@@ -4,17 +4,17 @@
 
 use bytes::{Buf, BytesMut};
 use gk_sys::channel::{Room, Sender};
+use gk_sys::clock::Moment;
 use gk_wire::frame::ToFrontFrame;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 /// Bytes that are put together before they are written in any case.
 const FLUSH_AT: usize = 32 * 1024;
 /// After so many finished responses a front that sleeps is woken: more would leave it idle meanwhile, fewer cost more calls.
 const FLUSH_EVERY: u32 = 8;
-/// A finished response waits at most this long for others of its batch.
-const LINGER: Duration = Duration::from_micros(200);
+/// Nanoseconds that a finished response waits at most for others of its batch.
+const LINGER: u64 = 200_000;
 
 /// The sending half of a link.
 pub(crate) struct Outbox {
@@ -26,7 +26,7 @@ struct Out {
     sender: Sender,
     buffer: BytesMut,
     /// Since when the front has not been told of the oldest frame.
-    since: Option<Instant>,
+    since: Option<Moment>,
     /// Responses that ended since then.
     responses: u32,
 }
@@ -46,7 +46,7 @@ impl Outbox {
     pub(crate) fn put(&self, write: impl FnOnce(&mut BytesMut)) {
         let mut out = self.out();
         write(&mut out.buffer);
-        out.since.get_or_insert_with(Instant::now);
+        out.since.get_or_insert_with(Moment::now);
     }
 
     /// Appends a frame.
@@ -56,7 +56,7 @@ impl Outbox {
 
     /// Counts a response that ended in the buffer at `ended`, and lets a front that is awake have it; whether it is time to
     /// wake one that sleeps.
-    pub(crate) fn response_ended(&self, ended: Instant) -> bool {
+    pub(crate) fn response_ended(&self, ended: Moment) -> bool {
         let mut out = self.out();
         out.responses += 1;
         out.push();
@@ -64,7 +64,7 @@ impl Outbox {
     }
 
     /// Whether something has waited too long.
-    pub(crate) fn overdue(&self, now: Instant) -> bool {
+    pub(crate) fn overdue(&self, now: Moment) -> bool {
         self.out().overdue(now)
     }
 
@@ -88,7 +88,7 @@ impl Outbox {
         }
         if out.sender.attach(&[file.as_fd()]).is_ok() {
             frame.encode(&mut out.buffer);
-            out.since.get_or_insert_with(Instant::now);
+            out.since.get_or_insert_with(Moment::now);
         }
     }
 
@@ -118,7 +118,7 @@ impl Out {
         }
     }
 
-    fn overdue(&self, now: Instant) -> bool {
-        self.since.is_some_and(|since| now.saturating_duration_since(since) > LINGER)
+    fn overdue(&self, now: Moment) -> bool {
+        self.since.is_some_and(|since| now.since(since) > LINGER)
     }
 }

@@ -9,6 +9,7 @@ use crate::link::{Job, Link};
 use crate::measure::{self, Begun, ThreadMeasure};
 use gk_python::version::FREE_THREADED_BUILD;
 use gk_python::{Attached, ThreadStates};
+use gk_sys::clock::Moment;
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
@@ -16,7 +17,6 @@ use gk_wsgi::Exchange;
 use gk_wsgi::call::{Call, Outcome, serve};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 /// Serves until the worker stops.
 pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
@@ -50,7 +50,7 @@ fn serve_batch(
     let name = job.profile.profile.application_group.clone();
     let group: &Group = seat;
     // What attaching takes belongs to the first request.
-    let mut begun = measured.as_mut().and_then(|measured| begin(measured, group, &job, Instant::now()));
+    let mut begun = measured.as_mut().and_then(|measured| begin(measured, group, &job, Moment::now()));
     states.attach(group.interpreter, |py| {
         let slot = &engine.slots[index];
         slot.ident.store(py.thread_ident(), Ordering::Relaxed);
@@ -64,7 +64,7 @@ fn serve_batch(
     });
 }
 
-fn begin(measured: &mut ThreadMeasure, group: &Group, job: &Job, taken: Instant) -> Option<Begun> {
+fn begin(measured: &mut ThreadMeasure, group: &Group, job: &Job, taken: Moment) -> Option<Begun> {
     let request = RequestView::decode(&job.payload).ok()?;
     Some(measured.begin(&request, group.board, taken))
 }
@@ -81,7 +81,7 @@ fn serve_one(
     group: &Group,
     job: &Job,
 ) {
-    let started = Instant::now();
+    let started = Moment::now();
     let now = engine.at(started);
     *slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
         Some((Arc::clone(&job.payload), Arc::clone(&job.profile)));
@@ -110,7 +110,7 @@ fn serve_one(
         };
         outcome = serve(py, &group.application, &call, served);
     }
-    let ended = Instant::now();
+    let ended = Moment::now();
     if let (Some(measured), Some(begun)) = (measured, begun) {
         measured.end(&begun, started, ended, &outcome, group.board);
     }
@@ -153,7 +153,7 @@ fn refuse(link: &Arc<Link>, job: &Job) {
     link.outbox().put(|out| {
         HeadWriter::begin(out, job.exchange.id, frame::END | frame::WORKER_ERROR, 500, b"", 0.0).finish();
     });
-    let now = Instant::now();
+    let now = Moment::now();
     link.done(job.exchange.id, now, now);
     link.outbox().flush();
 }

@@ -12,10 +12,10 @@ use crate::host::{CurrentRequest, log};
 use crate::start_response::StartResponse;
 use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError, Type};
+use gk_sys::clock::Moment;
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// A request as the worker hands it in.
 pub struct Call<'a> {
@@ -26,7 +26,7 @@ pub struct Call<'a> {
     /// Number of the request thread, from 1.
     pub thread_id: i64,
     /// A request thread took the request.
-    pub taken: Instant,
+    pub taken: Moment,
     /// The same in epoch seconds.
     pub daemon_start: f64,
 }
@@ -39,19 +39,19 @@ pub struct Outcome {
     /// The application failed, or there was none.
     pub error: bool,
     /// The application's part began, where that was later than the request was taken: a script was loaded first.
-    pub application_start: Option<Instant>,
+    pub application_start: Option<Moment>,
     /// Bytes of the request body that the application read.
     pub bytes_in: u64,
     /// Reads of it.
     pub reads: u64,
-    /// Time inside the reads.
-    pub input: Duration,
+    /// Nanoseconds inside the reads.
+    pub input: u64,
     /// Bytes of the response body.
     pub bytes_out: u64,
     /// Blocks of it.
     pub writes: u64,
-    /// Time in which sending them waited for the front.
-    pub output: Duration,
+    /// Nanoseconds in which sending them waited for the front.
+    pub output: u64,
 }
 
 /// Serves one request. Every ending is told to the exchange; `close()` of the iterable is called in every case.
@@ -69,7 +69,7 @@ pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc
         }
         None => {
             if let Some(target) = first(py, app, call, &conversation) {
-                application_start = Some(Instant::now());
+                application_start = Some(Moment::now());
                 answer(py, app, call, &target, &conversation, gk_sys::clock::epoch_seconds());
             }
         }

@@ -6,15 +6,15 @@ use crate::call::Outcome;
 use crate::events::{Tally, clock};
 use crate::exchange::{Exchange, Head, Sent};
 use gk_python::Attached;
+use gk_sys::clock::Moment;
 use gk_wire::response::Headers;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 /// One request's conversation.
 pub(crate) struct Conversation {
     pub(crate) exchange: Arc<dyn Exchange>,
-    started: Instant,
+    started: Moment,
     /// The application subscribed to events: what is read and written is counted.
     watched: bool,
     state: Mutex<State>,
@@ -65,7 +65,7 @@ impl Conversation {
     pub(crate) fn new(
         exchange: Arc<dyn Exchange>,
         head_request: bool,
-        started: Instant,
+        started: Moment,
         watched: bool,
     ) -> Self {
         let state = State {
@@ -102,14 +102,14 @@ impl Conversation {
     }
 
     /// A read of the request body that began then gave so many bytes.
-    pub(crate) fn count_read(&self, begun: Instant, bytes: usize) {
+    pub(crate) fn count_read(&self, begun: Moment, bytes: usize) {
         let tally = &mut self.state().tally;
         tally.reads += 1;
         tally.read_bytes += bytes as u64;
         tally.read_time += begun.elapsed();
     }
 
-    fn writing_took(&self, begun: Instant) {
+    fn writing_took(&self, begun: Moment) {
         self.state().tally.write_time += begun.elapsed();
     }
 
@@ -180,7 +180,7 @@ impl Conversation {
                 Sent::Took(taken) if taken == data.len() => break,
                 Sent::Took(taken) => data = &data[taken..],
                 Sent::Full => {
-                    let waiting = Instant::now();
+                    let waiting = Moment::now();
                     py.detach(|| self.exchange.wait_room());
                     if begun.is_none() {
                         self.writing_took(waiting);
@@ -285,7 +285,7 @@ impl Conversation {
             has_length: false,
             worker_error: true,
             end: true,
-            application_seconds: self.started.elapsed().as_secs_f32(),
+            application_seconds: self.started.elapsed() as f32 / 1e9,
         });
     }
 
@@ -320,7 +320,7 @@ impl Conversation {
             has_length: pending.length.is_some(),
             worker_error: false,
             end,
-            application_seconds: self.started.elapsed().as_secs_f32(),
+            application_seconds: self.started.elapsed() as f32 / 1e9,
         });
     }
 }

@@ -4,18 +4,18 @@
 use crate::application::Application;
 use crate::conversation::Conversation;
 use gk_python::{Attached, Object, PyError};
+use gk_sys::clock::Moment;
 use gk_wire::log::Level;
-use std::time::{Duration, Instant};
 
 /// What a request read and wrote.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) reads: u64,
     pub(crate) read_bytes: u64,
-    pub(crate) read_time: Duration,
+    pub(crate) read_time: u64,
     pub(crate) writes: u64,
     pub(crate) written_bytes: u64,
-    pub(crate) write_time: Duration,
+    pub(crate) write_time: u64,
 }
 
 /// Whether the application of this interpreter subscribed to events.
@@ -75,10 +75,10 @@ impl<'p> Watched<'p> {
         let tally = conversation.tally();
         number("input_reads", tally.reads)?;
         number("input_length", tally.read_bytes)?;
-        seconds("input_time", tally.read_time.as_secs_f64())?;
+        seconds("input_time", tally.read_time as f64 / 1e9)?;
         number("output_writes", tally.writes)?;
         number("output_length", tally.written_bytes)?;
-        seconds("output_time", tally.write_time.as_secs_f64())?;
+        seconds("output_time", tally.write_time as f64 / 1e9)?;
         if let (Some(before), Some(now)) = (self.cpu, gk_sys::usage::thread_cpu_seconds()) {
             let (user, system) = ((now.0 - before.0).max(0.0), (now.1 - before.1).max(0.0));
             seconds("cpu_user_time", user)?;
@@ -98,6 +98,6 @@ fn report(told: Result<Object<'_>, PyError<'_>>) {
 }
 
 /// Times something of a watched request.
-pub(crate) fn clock(conversation: &Conversation) -> Option<Instant> {
-    conversation.watched().then(Instant::now)
+pub(crate) fn clock(conversation: &Conversation) -> Option<Moment> {
+    conversation.watched().then(Moment::now)
 }

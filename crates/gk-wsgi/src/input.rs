@@ -7,9 +7,9 @@ use bytes::{Buf, BytesMut};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Attached, Class, Method, Object, PyError};
+use gk_sys::clock::Moment;
 use std::ffi::CStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 /// Largest piece taken from the exchange at once.
 const PIECE: usize = 256 * 1024;
@@ -130,7 +130,7 @@ impl Class for Input {
         if index < 3 || index == 7 {
             self.still_open(py)?;
         }
-        let begun = (index < 3 || index == 7).then(Instant::now);
+        let begun = (index < 3 || index == 7).then(Moment::now);
         let outcome = self.serve(py, index, args);
         if let Some(begun) = begun {
             let bytes = outcome.as_ref().map_or(0, |got| length(index, got));
@@ -141,7 +141,7 @@ impl Class for Input {
 
     fn next<'p>(&self, this: &Object<'p>) -> Result<Option<Object<'p>>, PyError<'p>> {
         self.still_open(this.py())?;
-        let begun = Instant::now();
+        let begun = Moment::now();
         let line = self.readline(this.py(), None)?;
         let bytes = line.as_bytes().map_or(0, <[u8]>::len);
         self.conversation.count_read(begun, bytes);

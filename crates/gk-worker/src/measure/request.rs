@@ -8,11 +8,10 @@
 
 use super::{Measure, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
-use gk_sys::clock;
+use gk_sys::clock::{self, Moment};
 use gk_telemetry::{Begin, Record, Route, State, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::call::Outcome;
-use std::time::Instant;
 
 /// Nanoseconds for which a reading of the CPU clock is young.
 const CPU_EVERY: u64 = 200_000;
@@ -56,8 +55,8 @@ impl ThreadMeasure {
     }
 
     /// A request was taken at that moment; the thread need not be attached yet.
-    pub(crate) fn begin(&mut self, request: &RequestView<'_>, group: u16, taken: Instant) -> Begun {
-        let now = self.measure.at(taken);
+    pub(crate) fn begin(&mut self, request: &RequestView<'_>, group: u16, taken: Moment) -> Begun {
+        let now = taken.nanos();
         if self.mean > CPU_EVERY || now.saturating_sub(self.cpu.0) > CPU_EVERY {
             self.cpu = (now, clock::thread_cpu_nanos());
             // The two clocks drift apart only when the wall clock is set.
@@ -76,7 +75,8 @@ impl ThreadMeasure {
             server: queued.saturating_sub(arrived),
             queue: (self.epoch + now).saturating_sub(queued),
         };
-        let path = request.texts.uri.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let uri = request.texts.uri;
+        let path = &uri[..memchr::memchr(b'?', uri).unwrap_or(uri.len())];
         self.measure.board.begin(
             self.slot,
             &Begin {
@@ -107,13 +107,12 @@ impl ThreadMeasure {
     pub(crate) fn end(
         &mut self,
         begun: &Begun,
-        entered: Instant,
-        ended: Instant,
+        entered: Moment,
+        ended: Moment,
         outcome: &Outcome,
         group: u16,
     ) {
-        let (entered, ended) =
-            (self.measure.at(outcome.application_start.unwrap_or(entered)), self.measure.at(ended));
+        let (entered, ended) = (outcome.application_start.unwrap_or(entered).nanos(), ended.nanos());
         let wall = ended.saturating_sub(begun.taken);
         self.mean = self.mean - self.mean / 8 + wall / 8;
         let waits = Waits::between(&begun.waited, &gil::waited());
@@ -167,8 +166,8 @@ impl ThreadMeasure {
                 bytes_out: outcome.bytes_out,
                 reads: outcome.reads,
                 writes: outcome.writes,
-                input: outcome.input.as_nanos() as u64,
-                output: outcome.output.as_nanos() as u64,
+                input: outcome.input,
+                output: outcome.output,
             },
         );
     }
