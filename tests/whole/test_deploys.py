@@ -31,11 +31,11 @@ def application(environ, start_response):
 
 
 
-def deployed(gilkeeper: Start, folder: Path) -> Gilkeeper:
-    """A server on a script that imports what is deployed."""
+def deployed(gilkeeper: Start, folder: Path, options: str = "") -> Gilkeeper:
+    """A server on a script that imports what is deployed. `options`: more of the process group."""
     (folder / "deployed.py").write_text(SCRIPT)
     (folder / "release.py").write_text('NAME = b"first"\n')
-    server = gilkeeper([folder], CONF)
+    server = gilkeeper([folder], CONF.replace("home=", f"{options} home="))
     server.wait_workers(2)
     return server
 
@@ -114,6 +114,30 @@ def test_a_touched_script_restarts_its_group_without_a_failure(gilkeeper: Start,
         (server.root / "app" / "release.py").write_text('NAME = b"second"\n')
         os.utime(server.root / "app" / "deployed.py")
         until(lambda: server.ask("/").body == b"second", "the new release answers", 20)
+        load = wrk.end()
+    assert (load.refused, load.socket_errors) == (0, 0), load.text
+
+
+def test_a_rewritten_module_restarts_its_group_without_a_failure(gilkeeper: Start, tmp_path: Path) -> None:
+    server = deployed(gilkeeper, tmp_path, "reload-on-changes=On")
+    first, release = set(server.workers()), server.root / "app" / "release.py"
+
+    def logged() -> str:
+        return server.log() + server.console()
+
+    with Wrk(f"http://127.0.0.1:{server.port}/", 16) as wrk:
+        until(lambda: len(server.access()) > 100, "the load has begun")
+        release.write_text('NAME = b"second"\n')
+        until(lambda: server.ask("/").body == b"second", "the new release answers", 20)
+        assert f"{release} changed: process group 'site' is reloaded" in logged()
+        until(lambda: len(found := set(server.workers())) == 2 and not found & first, "both workers were replaced", 20)
+        second = sorted(server.workers())
+        release.write_text("NAME = b'broken\n")
+        until(lambda: "SyntaxError" in logged() and "reload refused" in logged(), "the broken release is refused", 20)
+        until(lambda: sorted(server.workers()) == second, "the second release's workers are left", 20)
+        assert server.ask("/").body == b"second"
+        release.write_text('NAME = b"third"\n')
+        until(lambda: server.ask("/").body == b"third", "the repaired release answers", 20)
         load = wrk.end()
     assert (load.refused, load.socket_errors) == (0, 0), load.text
 

@@ -255,9 +255,9 @@ pub enum FromWorker {
         /// The configuration refuses that: the worker is not ready any more.
         refused: bool,
     },
-    /// A script it loaded has another modification time now.
+    /// A script it loaded, or a source file that it imported and that is watched, has another modification time now.
     ScriptChanged {
-        /// The script.
+        /// The file.
         script: String,
     },
     /// It is leaving of its own accord (limit or timer): start a replacement.

@@ -91,6 +91,11 @@ pub struct WorkerSetup {
     /// `WSGISlowRequests`: requests whose application takes longer are kept, with a stack; seconds, 0: none.
     #[serde(default)]
     pub slow_requests: f64,
+    /// `reload-on-changes=`: a change of any imported source file is reported as [`ScriptChanged`].
+    ///
+    /// [`ScriptChanged`]: crate::control::FromWorker::ScriptChanged
+    #[serde(default)]
+    pub reload_on_changes: bool,
     /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard. Without one nothing is measured.
     #[serde(default)]
     pub scoreboard: bool,

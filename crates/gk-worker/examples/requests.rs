@@ -109,6 +109,7 @@ fn main() {
         timers: Timers { shutdown_timeout: 60.0, ..Timers::default() },
         locale: None,
         slow_requests: 0.0,
+        reload_on_changes: false,
         scoreboard: false,
     };
     gk_python::entry::embed(|py| gk_worker::run_measured(py, control, setup, scoreboard));

@@ -304,6 +304,12 @@ impl Groups {
             if let Err(error) = application.paths(py, self.setup.home.as_deref(), &dirs) {
                 plain(Level::Error, "wsgi", Some("WSGI0091"), &error.traceback());
             }
+            if self.setup.reload_on_changes
+                && let Err(error) = application.note_imports(py)
+            {
+                let text = format!("Imported modules of application group '{name}' are not watched: ");
+                plain(Level::Error, "wsgi", None, &(text + &error.summary()));
+            }
             Some(application)
         });
         let Some(application) = prepared else {

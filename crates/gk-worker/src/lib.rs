@@ -12,11 +12,12 @@
 //! * [`python_thread`]: the thread that calls Python for the watchdog, so that a wedged GIL never stops it.
 //! * [`signals`]: what a signal sent to the worker asks for.
 //! * [`slow`]: requests that take long, and the stack of a running one.
-//! * [`watch`]: scripts that change on disk.
+//! * [`watch`]: scripts that change on disk; [`changes`]: the same of imported modules.
 //!
 //! Knows no HTTP, no TLS, no configuration language.
 #![forbid(unsafe_code)]
 
+mod changes;
 mod ending;
 mod engine;
 mod exchange;

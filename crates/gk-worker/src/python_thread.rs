@@ -9,6 +9,7 @@ use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
+use gk_wsgi::imported::Imported;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,8 @@ pub(crate) enum Order {
     Ping,
     /// Ask the interpreters what `status` shows of them, then say so.
     Refresh(Sender<()>),
+    /// Tell the source files that were imported since the last time.
+    Imported(Sender<Vec<Imported>>),
     /// Raise `RequestTimeout` in the request thread of this slot.
     Interrupt(usize),
     /// Tell the application's subscribers of this signal.
@@ -106,6 +109,9 @@ fn run(engine: &Engine, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &Atom
                 refresh(engine, &mut states);
                 let _ = done.send(());
             }
+            Order::Imported(told) => {
+                let _ = told.send(imported(engine, &mut states));
+            }
             Order::Stack { slot, since, slow } => {
                 if let Some(stack) = slow::stack(engine, &mut states, slot, since, slow) {
                     if slow {
@@ -138,6 +144,23 @@ fn refresh(engine: &Engine, states: &mut ThreadStates) {
             states.attach(group.interpreter, |py| group.ask_switch_interval(py));
         }
     }
+}
+
+fn imported(engine: &Engine, states: &mut ThreadStates) -> Vec<Imported> {
+    let mut files = Vec::new();
+    for (name, group) in engine.groups.all() {
+        let found = states
+            .attach(group.interpreter, |py| group.application.imported(py).map_err(|error| error.summary()));
+        match found {
+            Ok(found) => files.extend(found),
+            Err(why) => {
+                let text =
+                    format!("Imported modules of application group '{name}' are not watched any more: {why}");
+                plain(Level::Error, "wsgi", None, &text);
+            }
+        }
+    }
+    files
 }
 
 fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {

@@ -1,5 +1,6 @@
 //! The beginning of a worker: Python's settings, the imports, the threads, `Ready`. Serving and the end are `worker`'s.
 
+use crate::changes;
 use crate::engine::Engine;
 use crate::groups::Group;
 use crate::python_thread::PythonThread;
@@ -96,7 +97,20 @@ impl Worker {
         let gil_mode = engine.groups.gil_mode().to_owned();
         let switch_interval = main.switch_interval();
         worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed });
+        worker.watch_imported();
         Ok(worker)
+    }
+
+    /// `reload-on-changes`. Begun after `Ready`: the supervisor hears of no change before.
+    fn watch_imported(&self) {
+        let Some(thread) = self.python_thread.as_ref().filter(|_| self.engine.setup.reload_on_changes) else {
+            return;
+        };
+        let begun =
+            self.control.try_clone().and_then(|told| changes::watch(&self.engine, thread.orders(), told));
+        if let Err(error) = begun {
+            plain(Level::Error, "wsgi", None, &format!("Imported modules are not watched: {error}"));
+        }
     }
 }
 

@@ -2,8 +2,19 @@
 
 use crate::engine::{Engine, reloading_scripts};
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+/// Whether a change of this file is reported as that of a script.
+pub(crate) fn is_watched_script(engine: &Engine, file: &Path) -> bool {
+    let reloading = reloading_scripts();
+    let from_start =
+        |script: &String| engine.setup.imports.iter().any(|i| i.reloading && i.script == *script);
+    engine.groups.all().iter().any(|(_, group)| {
+        let mut scripts = group.application.watched().into_iter().filter(|(_, (path, _))| path == file);
+        scripts.any(|(script, _)| reloading.contains(&script) || from_start(&script))
+    })
+}
 
 /// The scripts loaded so far, with the modification time last seen.
 pub(crate) struct Watched {

@@ -222,6 +222,49 @@ fn a_change_is_reported_where_reloading_is_on_and_nowhere_else() {
 }
 
 #[test]
+fn a_changed_module_is_reported_wherever_and_whenever_it_was_imported() {
+    let on = |setup: &mut WorkerSetup| {
+        setup.reload_on_changes = true;
+        setup.home = std::path::Path::new(&setup.imports[0].script).parent().map(|d| d.display().to_string());
+    };
+    let source = APPS.replace(
+        "    if path == \"/environ\":",
+        "    if path == \"/later\":\n        import later\n    if path == \"/environ\":",
+    );
+    with_other_setup(1, &source, "", on, |front| {
+        let (script, later) = (front.directory.join("app.py"), front.directory.join("later.py"));
+        let next = |front: &Front| loop {
+            if let FromWorker::ScriptChanged { script } = front.message() {
+                return script;
+            }
+        };
+        let change = |file: &std::path::Path, second| {
+            let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
+            std::fs::File::options().append(true).open(file).unwrap().set_modified(time).unwrap();
+        };
+        std::fs::write(&later, "import nested\n").unwrap();
+        let nested = front.directory.join("nested.py");
+        // What cannot be imported is watched as well: its repair is a change.
+        std::fs::write(&nested, "broken(\n").unwrap();
+        assert_eq!(front.get("/later").status, 500);
+        // Changed before the worker can have looked for the first time.
+        change(&nested, 1_000_000);
+        assert_eq!(next(front), nested.display().to_string());
+        std::fs::write(&nested, "").unwrap();
+        assert_eq!(next(front), nested.display().to_string());
+        front.set_profile(2, &profile(&script, "second"));
+        assert_eq!(front.get("/later").text(), "Hello");
+        change(&later, 1_000_000);
+        assert_eq!(next(front), later.display().to_string());
+        // The script is reported as such, and not as a module besides.
+        change(&script, 1_000_000);
+        assert_eq!(next(front), script.display().to_string());
+        change(&later, 2_000_000);
+        assert_eq!(next(front), later.display().to_string());
+    });
+}
+
+#[test]
 fn a_signal_to_the_worker_makes_it_leave_and_another_is_the_applications() {
     let source = APPS.replace(
         "CLOSED = []",

@@ -5,6 +5,7 @@ use crate::active::Tracking;
 use crate::connections::Connections;
 use crate::hash::Quick;
 use crate::host::Host;
+use crate::imported::Imports;
 use crate::input::Input;
 use crate::script::Scripts;
 use crate::start_response::{StartResponse, Write};
@@ -43,6 +44,7 @@ pub struct Application {
     pub(crate) close: Kept,
     pub(crate) runtime: Runtime,
     pub(crate) scripts: Scripts,
+    pub(crate) imports: Imports,
     pub(crate) tracking: Arc<Tracking>,
     targets: Mutex<HashMap<u64, Arc<Target>, Quick>>,
     header_names: Mutex<HashMap<Box<[u8]>, Kept, Quick>>,
@@ -162,6 +164,7 @@ impl Application {
             close: py.interned(c"close")?.keep(),
             runtime,
             scripts: Scripts::default(),
+            imports: Imports::default(),
             tracking,
             targets: Mutex::default(),
             header_names: Mutex::default(),

@@ -3,6 +3,7 @@
 //! * [`call`]: one request, top to bottom.
 //! * [`application`]: what one interpreter keeps between requests.
 //! * [`script`]: loading scripts and modules.
+//! * [`imported`]: which source files were imported.
 //! * [`metrics`]: the seam towards the measurements.
 //! * [`exchange`]: the seam towards the link.
 //! * [`gil`]: the GIL that comes back.
@@ -21,6 +22,7 @@ pub mod exchange;
 pub mod gil;
 pub mod hash;
 mod host;
+pub mod imported;
 mod input;
 pub mod metrics;
 pub mod script;

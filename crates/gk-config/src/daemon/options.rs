@@ -327,15 +327,12 @@ pub const OPTIONS: &[DaemonOption] = &[
     },
     DaemonOption {
         ours: true,
-        status: Status::NotBuiltYet(
-            "watching imported modules; until then a change of the script itself restarts its group",
-        ),
         ..row(
             "reload-on-changes",
             "On or Off",
             "Off",
             reload_on_changes,
-            "Restarts the group gracefully when a source file it has imported changes.",
+            "Restarts the group gracefully when the source file of a module it has imported changes; the files are looked at once a second.",
         )
     },
 ];

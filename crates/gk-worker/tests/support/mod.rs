@@ -232,6 +232,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         timers: Timers { shutdown_timeout: 5.0, ..Timers::default() },
         locale: None,
         slow_requests: 0.0,
+        reload_on_changes: false,
         scoreboard: false,
     }
 }

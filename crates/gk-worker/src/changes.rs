@@ -1,0 +1,143 @@
+//! Which source files of imported modules have changed on disk (`reload-on-changes`). A thread looks once a second, and
+//! never calls Python: the names come from the thread that does. What follows from a change is the supervisor's.
+
+use crate::engine::Engine;
+use crate::python_thread::Order;
+use crate::watch;
+use gk_sys::fds;
+use gk_sys::log::plain;
+use gk_wire::control::{self, FromWorker};
+use gk_wire::log::Level;
+use gk_wsgi::imported::Imported;
+use gk_wsgi::script::modified;
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, SystemTime};
+
+/// Files with the modification time last seen, `None` for one that was not there.
+#[derive(Default)]
+struct Files(HashMap<PathBuf, Option<SystemTime>>);
+
+impl Files {
+    /// Watches these, too. Of a file that several interpreters read, the first reading counts: when the second one found
+    /// another time, the first interpreter is out of date.
+    fn add(&mut self, imported: Vec<Imported>, now: impl Fn(&Path) -> Option<SystemTime>) {
+        for (file, read) in imported {
+            if !self.0.contains_key(&file) {
+                let time = read.or_else(|| now(&file));
+                self.0.insert(file, time);
+            }
+        }
+    }
+
+    /// The files with another modification time than when last seen, in order; each change once.
+    fn changed(&mut self, now: impl Fn(&Path) -> Option<SystemTime>) -> Vec<PathBuf> {
+        let mut changed = Vec::new();
+        for (file, seen) in &mut self.0 {
+            let now = now(file);
+            // A file that is gone for a moment (an editor, a deploy) is no change; the one that comes back is.
+            if now.is_some() && now != *seen {
+                *seen = now;
+                changed.push(file.clone());
+            }
+        }
+        changed.sort();
+        changed
+    }
+}
+
+/// Starts the thread. It ends with the one that takes `orders`. `control`: another descriptor of the socket to the
+/// supervisor.
+pub(crate) fn watch(engine: &Arc<Engine>, orders: Sender<Order>, control: OwnedFd) -> std::io::Result<()> {
+    let engine = Arc::clone(engine);
+    let run = move || run(&engine, &orders, &control);
+    std::thread::Builder::new().name("gk-changes".to_owned()).stack_size(256 << 10).spawn(run).map(drop)
+}
+
+fn run(engine: &Engine, orders: &Sender<Order>, control: &OwnedFd) {
+    let mut files = Files::default();
+    // One question at a time: an interpreter may be long in answering.
+    let mut asked: Option<Receiver<Vec<Imported>>> = None;
+    loop {
+        let answer = match asked.take() {
+            Some(answer) => answer,
+            None => {
+                let (told, answer) = channel();
+                if orders.send(Order::Imported(told)).is_err() {
+                    return;
+                }
+                answer
+            }
+        };
+        match answer.recv_timeout(to_the_next_second()) {
+            Ok(imported) => {
+                files.add(imported, modified);
+                std::thread::sleep(to_the_next_second());
+            }
+            Err(RecvTimeoutError::Timeout) => asked = Some(answer),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        for file in files.changed(modified) {
+            if watch::is_watched_script(engine, &file) {
+                continue;
+            }
+            let script = file.display().to_string();
+            plain(Level::Info, "wsgi", None, &format!("Module file '{script}' has changed"));
+            let _ = fds::send(control, &control::encode(&FromWorker::ScriptChanged { script }), &[]);
+        }
+    }
+}
+
+/// The processes of a group look at the same moment, so that one change is one reload, also when that is refused.
+fn to_the_next_second() -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Option<SystemTime> {
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn each_change_is_told_once_and_a_missing_file_is_none() {
+        let mut files = Files::default();
+        files.add(vec![("/a.py".into(), None), ("/b.py".into(), at(5))], |_| at(1));
+        let a = |time: Option<SystemTime>| {
+            move |file: &Path| if file == Path::new("/a.py") { time } else { at(5) }
+        };
+        let none: Vec<PathBuf> = Vec::new();
+        assert_eq!(files.changed(a(at(1))), none);
+        assert_eq!(files.changed(a(at(2))), [Path::new("/a.py")]);
+        assert_eq!(files.changed(a(at(2))), none);
+        // Gone, then back as it was, then gone and back as another one; an older file is another one, too.
+        assert_eq!(files.changed(a(None)), none);
+        assert_eq!(files.changed(a(at(2))), none);
+        assert_eq!(files.changed(a(None)), none);
+        assert_eq!(files.changed(a(at(1))), [Path::new("/a.py")]);
+    }
+
+    #[test]
+    fn a_change_between_reading_and_the_first_look_counts() {
+        let mut files = Files::default();
+        files.add(vec![("/read.py".into(), at(1)), ("/found.py".into(), None)], |_| at(2));
+        // Read again by another interpreter, after the change.
+        files.add(vec![("/read.py".into(), at(2))], |_| at(2));
+        assert_eq!(files.changed(|_| at(2)), [Path::new("/read.py")]);
+        assert_eq!(files.changed(|_| at(3)), [Path::new("/found.py"), Path::new("/read.py")]);
+    }
+
+    #[test]
+    fn a_file_that_was_not_there_at_first_counts_when_it_comes() {
+        let mut files = Files::default();
+        files.add(vec![("/late.py".into(), None)], |_| None);
+        assert!(files.changed(|_| None).is_empty());
+        assert_eq!(files.changed(|_| at(1)), [Path::new("/late.py")]);
+    }
+}

@@ -1,0 +1,53 @@
+//! Which source files an interpreter has imported, where they are watched. When to ask, and what follows from a change, is
+//! the worker's.
+
+use crate::application::Application;
+use gk_python::{Attached, Kept, PyError};
+use std::ffi::CStr;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// A source file, and its modification time when it was read (`None`: not known).
+pub type Imported = (PathBuf, Option<SystemTime>);
+
+/// The function that tells what is new, where imports are noted.
+#[derive(Default)]
+pub(crate) struct Imports(Mutex<Option<Kept>>);
+
+const NOTE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("imported.py"), "\0").as_bytes()) {
+    Ok(source) => source,
+    Err(_) => panic!("imported.py holds no NUL"),
+};
+
+impl Application {
+    /// From now on, imports are noted for [`Application::imported`].
+    pub fn note_imports<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
+        let namespace = py.run(NOTE, c"<gilkeeper>", &[])?;
+        let told = namespace.item(&py.str("imported")?)?.keep();
+        *self.imports.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        Ok(())
+    }
+
+    /// The source files imported since the last call, those of the standard library left out. One thread at a time. After
+    /// an error there is nothing any more.
+    pub fn imported<'p>(&self, py: Attached<'p>) -> Result<Vec<Imported>, PyError<'p>> {
+        // Not locked while Python runs: it may let another thread have the GIL.
+        let Some(told) = self.imports.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(Vec::new());
+        };
+        let rows = told.bind(py).call(&[])?.to_tuple()?;
+        let mut files = Vec::new();
+        for index in 0..rows.size()? {
+            let row = rows.tuple_item(index)?;
+            let nanos = row.tuple_item(1)?.index()?;
+            let read = u64::try_from(nanos).ok().map(Duration::from_nanos);
+            // A name that is no UTF-8 is not watched, as with scripts.
+            if let Some(path) = row.tuple_item(0)?.as_utf8() {
+                files.push((PathBuf::from(path), read.map(|since| SystemTime::UNIX_EPOCH + since)));
+            }
+        }
+        *self.imports.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        Ok(files)
+    }
+}
