@@ -132,11 +132,13 @@ def test_a_rewritten_module_restarts_its_group_without_a_failure(gilkeeper: Star
         assert f"{release} changed: process group 'site' is reloaded" in logged()
         until(lambda: len(found := set(server.workers())) == 2 and not found & first, "both workers were replaced", 20)
         second = sorted(server.workers())
-        release.write_text("NAME = b'broken\n")
+        # The mistake stands in a file that only the new workers have read.
+        (fresh := release.with_name("fresh.py")).write_text("NAME = b'broken\n")
+        release.write_text("from fresh import NAME\n")
         until(lambda: "SyntaxError" in logged() and "reload refused" in logged(), "the broken release is refused", 20)
         until(lambda: sorted(server.workers()) == second, "the second release's workers are left", 20)
         assert server.ask("/").body == b"second"
-        release.write_text('NAME = b"third"\n')
+        fresh.write_text('NAME = b"third"\n')
         until(lambda: server.ask("/").body == b"third", "the repaired release answers", 20)
         load = wrk.end()
     assert (load.refused, load.socket_errors) == (0, 0), load.text

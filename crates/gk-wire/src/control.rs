@@ -231,6 +231,20 @@ pub enum ToWorker {
         /// Returned in the answer.
         token: u64,
     },
+    /// Watch these source files, too: a new worker that is not to serve has read them.
+    Watch {
+        /// What it said.
+        files: Vec<SourceFile>,
+    },
+}
+
+/// A source file that was imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Its path.
+    pub path: String,
+    /// Its modification time when it was read: nanoseconds since 1970.
+    pub read: Option<u64>,
 }
 
 /// Worker to supervisor.
@@ -247,6 +261,12 @@ pub enum FromWorker {
         switch_interval: Option<f64>,
         /// The imports that failed.
         failed: Vec<ImportFailure>,
+    },
+    /// Before a `Ready` with failures, where changes are watched: what its imports read last. A change of these may be the
+    /// repair.
+    Tried {
+        /// The files.
+        files: Vec<SourceFile>,
     },
     /// A module turned the GIL back on in a process that is to run without it. Logged by the worker.
     GilReturned {

@@ -6,9 +6,8 @@ use crate::python_thread::Order;
 use crate::watch;
 use gk_sys::fds;
 use gk_sys::log::plain;
-use gk_wire::control::{self, FromWorker};
+use gk_wire::control::{self, FromWorker, SourceFile};
 use gk_wire::log::Level;
-use gk_wsgi::imported::Imported;
 use gk_wsgi::script::modified;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -17,6 +16,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime};
 
+/// Most files told of a worker whose imports failed, and the most bytes of their names: the culprit was read late.
+const MOST_TOLD: usize = 200;
+const MOST_BYTES: usize = control::MAX_PACKET / 4;
+
 /// Files with the modification time last seen, `None` for one that was not there.
 #[derive(Default)]
 struct Files(HashMap<PathBuf, Option<SystemTime>>);
@@ -24,11 +27,13 @@ struct Files(HashMap<PathBuf, Option<SystemTime>>);
 impl Files {
     /// Watches these, too. Of a file that several interpreters read, the first reading counts: when the second one found
     /// another time, the first interpreter is out of date.
-    fn add(&mut self, imported: Vec<Imported>, now: impl Fn(&Path) -> Option<SystemTime>) {
-        for (file, read) in imported {
-            if !self.0.contains_key(&file) {
-                let time = read.or_else(|| now(&file));
-                self.0.insert(file, time);
+    fn add(&mut self, imported: Vec<SourceFile>, now: impl Fn(&Path) -> Option<SystemTime>) {
+        for file in imported {
+            let path = PathBuf::from(file.path);
+            if !self.0.contains_key(&path) {
+                let read = file.read.map(|nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos));
+                let time = read.or_else(|| now(&path));
+                self.0.insert(path, time);
             }
         }
     }
@@ -49,18 +54,45 @@ impl Files {
     }
 }
 
-/// Starts the thread. It ends with the one that takes `orders`. `control`: another descriptor of the socket to the
-/// supervisor.
-pub(crate) fn watch(engine: &Arc<Engine>, orders: Sender<Order>, control: OwnedFd) -> std::io::Result<()> {
-    let engine = Arc::clone(engine);
-    let run = move || run(&engine, &orders, &control);
-    std::thread::Builder::new().name("gk-changes".to_owned()).stack_size(256 << 10).spawn(run).map(drop)
+/// The files that were read last, each with the time it was of.
+pub(crate) fn read_last(imported: &[SourceFile]) -> Vec<SourceFile> {
+    let mut bytes = 0;
+    let read = imported.iter().rev().filter(|file| file.read.is_some());
+    let last = read.take(MOST_TOLD).take_while(|file| {
+        bytes += file.path.len();
+        bytes <= MOST_BYTES
+    });
+    last.cloned().collect()
 }
 
-fn run(engine: &Engine, orders: &Sender<Order>, control: &OwnedFd) {
-    let mut files = Files::default();
+/// Starts the thread, with these files to begin with, and gives the way to tell it of more. It ends with the one that takes
+/// `orders`. `control`: another descriptor of the socket to the supervisor.
+pub(crate) fn watch(
+    engine: &Arc<Engine>,
+    orders: Sender<Order>,
+    control: OwnedFd,
+    imported: Vec<SourceFile>,
+) -> std::io::Result<Sender<Vec<SourceFile>>> {
+    let engine = Arc::clone(engine);
+    let (told, more) = channel();
+    let run = move || {
+        let mut files = Files::default();
+        files.add(imported, modified);
+        run(&engine, files, &more, &orders, &control);
+    };
+    let builder = std::thread::Builder::new().name("gk-changes".to_owned()).stack_size(256 << 10);
+    builder.spawn(run).map(|_| told)
+}
+
+fn run(
+    engine: &Engine,
+    mut files: Files,
+    more: &Receiver<Vec<SourceFile>>,
+    orders: &Sender<Order>,
+    control: &OwnedFd,
+) {
     // One question at a time: an interpreter may be long in answering.
-    let mut asked: Option<Receiver<Vec<Imported>>> = None;
+    let mut asked: Option<Receiver<Vec<SourceFile>>> = None;
     loop {
         let answer = match asked.take() {
             Some(answer) => answer,
@@ -79,6 +111,9 @@ fn run(engine: &Engine, orders: &Sender<Order>, control: &OwnedFd) {
             }
             Err(RecvTimeoutError::Timeout) => asked = Some(answer),
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+        for read in more.try_iter() {
+            files.add(read, modified);
         }
         for file in files.changed(modified) {
             if watch::is_watched_script(engine, &file) {
@@ -105,10 +140,24 @@ mod tests {
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
+    fn file(path: &str, seconds: Option<u64>) -> SourceFile {
+        SourceFile { path: path.to_owned(), read: seconds.map(|s| s * 1_000_000_000) }
+    }
+
+    #[test]
+    fn a_failed_start_tells_what_it_read_last() {
+        let mut imported: Vec<SourceFile> = (0..1000).map(|n| file(&format!("/{n}.py"), Some(1))).collect();
+        imported.push(file("/before.py", None));
+        let told = read_last(&imported);
+        assert_eq!((told.len(), told[0].path.as_str()), (MOST_TOLD, "/999.py"));
+        imported.push(file(&"/long".repeat(MOST_BYTES), Some(1)));
+        assert!(read_last(&imported).is_empty());
+    }
+
     #[test]
     fn each_change_is_told_once_and_a_missing_file_is_none() {
         let mut files = Files::default();
-        files.add(vec![("/a.py".into(), None), ("/b.py".into(), at(5))], |_| at(1));
+        files.add(vec![file("/a.py", None), file("/b.py", Some(5))], |_| at(1));
         let a = |time: Option<SystemTime>| {
             move |file: &Path| if file == Path::new("/a.py") { time } else { at(5) }
         };
@@ -126,9 +175,9 @@ mod tests {
     #[test]
     fn a_change_between_reading_and_the_first_look_counts() {
         let mut files = Files::default();
-        files.add(vec![("/read.py".into(), at(1)), ("/found.py".into(), None)], |_| at(2));
+        files.add(vec![file("/read.py", Some(1)), file("/found.py", None)], |_| at(2));
         // Read again by another interpreter, after the change.
-        files.add(vec![("/read.py".into(), at(2))], |_| at(2));
+        files.add(vec![file("/read.py", Some(2))], |_| at(2));
         assert_eq!(files.changed(|_| at(2)), [Path::new("/read.py")]);
         assert_eq!(files.changed(|_| at(3)), [Path::new("/found.py"), Path::new("/read.py")]);
     }
@@ -136,7 +185,7 @@ mod tests {
     #[test]
     fn a_file_that_was_not_there_at_first_counts_when_it_comes() {
         let mut files = Files::default();
-        files.add(vec![("/late.py".into(), None)], |_| None);
+        files.add(vec![file("/late.py", None)], |_| None);
         assert!(files.changed(|_| None).is_empty());
         assert_eq!(files.changed(|_| at(1)), [Path::new("/late.py")]);
     }

@@ -6,10 +6,9 @@ use crate::slow;
 use gk_python::ThreadStates;
 use gk_sys::fds;
 use gk_sys::log::plain;
-use gk_wire::control::{self, FromWorker};
+use gk_wire::control::{self, FromWorker, SourceFile};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
-use gk_wsgi::imported::Imported;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +23,7 @@ pub(crate) enum Order {
     /// Ask the interpreters what `status` shows of them, then say so.
     Refresh(Sender<()>),
     /// Tell the source files that were imported since the last time.
-    Imported(Sender<Vec<Imported>>),
+    Imported(Sender<Vec<SourceFile>>),
     /// Raise `RequestTimeout` in the request thread of this slot.
     Interrupt(usize),
     /// Tell the application's subscribers of this signal.
@@ -146,7 +145,8 @@ fn refresh(engine: &Engine, states: &mut ThreadStates) {
     }
 }
 
-fn imported(engine: &Engine, states: &mut ThreadStates) -> Vec<Imported> {
+/// The source files that were imported since the last time, in all interpreters.
+pub(crate) fn imported(engine: &Engine, states: &mut ThreadStates) -> Vec<SourceFile> {
     let mut files = Vec::new();
     for (name, group) in engine.groups.all() {
         let found = states

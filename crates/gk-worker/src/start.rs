@@ -3,7 +3,7 @@
 use crate::changes;
 use crate::engine::Engine;
 use crate::groups::Group;
-use crate::python_thread::PythonThread;
+use crate::python_thread::{self, PythonThread};
 use crate::signals::Signals;
 use crate::slow::Slow;
 use crate::thread;
@@ -12,7 +12,7 @@ use crate::watchdog::Watchdog;
 use crate::worker::Worker;
 use gk_python::{Attached, ThreadStates};
 use gk_sys::log::plain;
-use gk_wire::control::{FromWorker, ImportFailure};
+use gk_wire::control::{FromWorker, ImportFailure, SourceFile};
 use gk_wire::log::Level;
 use gk_wire::setup::{Import, WorkerSetup};
 use std::os::fd::OwnedFd;
@@ -67,6 +67,7 @@ impl Worker {
             ),
             watchdog: Watchdog::new(setup.timers.clone(), setup.threads),
             watched: Watched::new(&engine),
+            more_to_watch: None,
             gil_told: false,
             last_ping: Instant::now(),
             slow: Slow::new(setup.slow_requests, setup.threads as usize),
@@ -96,20 +97,27 @@ impl Worker {
         worker.tell_of_gil();
         let gil_mode = engine.groups.gil_mode().to_owned();
         let switch_interval = main.switch_interval();
+        let imported = setup.reload_on_changes.then(|| python_thread::imported(&engine, states));
+        if let Some(files) = imported.as_ref().filter(|_| !failed.is_empty()) {
+            worker.tell(&FromWorker::Tried { files: changes::read_last(files) });
+        }
         worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed });
-        worker.watch_imported();
+        if let Some(files) = imported {
+            // After `Ready`: the supervisor hears of no change before.
+            worker.watch_imported(files);
+        }
         Ok(worker)
     }
 
-    /// `reload-on-changes`. Begun after `Ready`: the supervisor hears of no change before.
-    fn watch_imported(&self) {
-        let Some(thread) = self.python_thread.as_ref().filter(|_| self.engine.setup.reload_on_changes) else {
-            return;
-        };
-        let begun =
-            self.control.try_clone().and_then(|told| changes::watch(&self.engine, thread.orders(), told));
-        if let Err(error) = begun {
-            plain(Level::Error, "wsgi", None, &format!("Imported modules are not watched: {error}"));
+    /// `reload-on-changes`: from now on these files are watched, and those imported later.
+    fn watch_imported(&mut self, files: Vec<SourceFile>) {
+        let Some(thread) = &self.python_thread else { return };
+        let control = self.control.try_clone();
+        match control.and_then(|control| changes::watch(&self.engine, thread.orders(), control, files)) {
+            Ok(more) => self.more_to_watch = Some(more),
+            Err(error) => {
+                plain(Level::Error, "wsgi", None, &format!("Imported modules are not watched: {error}"));
+            }
         }
     }
 }

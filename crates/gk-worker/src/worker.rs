@@ -14,13 +14,14 @@ use crate::watchdog::{Act, Seen, Watchdog};
 use gk_python::{Attached, ThreadStates};
 use gk_sys::fds;
 use gk_sys::log::plain;
-use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
+use gk_wire::control::{self, FromWorker, SourceFile, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
 use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -95,6 +96,8 @@ pub(crate) struct Worker {
     pub(crate) python_thread: Option<PythonThread>,
     pub(crate) watchdog: Watchdog,
     pub(crate) watched: Watched,
+    /// To the thread that watches imported modules.
+    pub(crate) more_to_watch: Option<Sender<Vec<SourceFile>>>,
     /// The supervisor knows that the GIL is back on.
     pub(crate) gil_told: bool,
     pub(crate) last_ping: Instant,
@@ -211,6 +214,11 @@ impl Worker {
             ToWorker::Stop { reason } => return Some(End::Stop(reason)),
             ToWorker::DumpStacks => {
                 self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
+            }
+            ToWorker::Watch { files } => {
+                if let Some(more) = &self.more_to_watch {
+                    let _ = more.send(files);
+                }
             }
             ToWorker::Stack { request } => {
                 if let Some((slot, since)) = slow::find(&self.engine, request) {

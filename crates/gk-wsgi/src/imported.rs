@@ -3,13 +3,9 @@
 
 use crate::application::Application;
 use gk_python::{Attached, Kept, PyError};
+use gk_wire::control::SourceFile;
 use std::ffi::CStr;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
-
-/// A source file, and its modification time when it was read (`None`: not known).
-pub type Imported = (PathBuf, Option<SystemTime>);
 
 /// The function that tells what is new, where imports are noted.
 #[derive(Default)]
@@ -31,7 +27,7 @@ impl Application {
 
     /// The source files imported since the last call, those of the standard library left out. One thread at a time. After
     /// an error there is nothing any more.
-    pub fn imported<'p>(&self, py: Attached<'p>) -> Result<Vec<Imported>, PyError<'p>> {
+    pub fn imported<'p>(&self, py: Attached<'p>) -> Result<Vec<SourceFile>, PyError<'p>> {
         // Not locked while Python runs: it may let another thread have the GIL.
         let Some(told) = self.imports.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return Ok(Vec::new());
@@ -41,10 +37,9 @@ impl Application {
         for index in 0..rows.size()? {
             let row = rows.tuple_item(index)?;
             let nanos = row.tuple_item(1)?.index()?;
-            let read = u64::try_from(nanos).ok().map(Duration::from_nanos);
             // A name that is no UTF-8 is not watched, as with scripts.
             if let Some(path) = row.tuple_item(0)?.as_utf8() {
-                files.push((PathBuf::from(path), read.map(|since| SystemTime::UNIX_EPOCH + since)));
+                files.push(SourceFile { path: path.to_owned(), read: u64::try_from(nanos).ok() });
             }
         }
         *self.imports.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);

@@ -179,6 +179,10 @@ fn words(action: &Action) -> Option<String> {
             format!("leave {worker} {reason} {timeout}")
         }
         Action::ToWorker { worker, message: ToWorker::Stop { reason } } => format!("stop {worker} {reason}"),
+        Action::ToWorker { worker, message: ToWorker::Watch { files } } => {
+            let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+            format!("watch {worker} {}", paths.join(" "))
+        }
         Action::ToWorker { worker, message } => format!("worker {worker} {message:?}"),
         Action::SignalFront(signal) => format!("signal front {signal}"),
         Action::SignalWorker { worker, signal } => format!("signal {worker} {signal}"),

@@ -176,6 +176,15 @@ impl Plan {
                     self.script_changed(worker, &group, &script, now);
                 }
             }
+            FromWorker::Tried { files } => {
+                let group = handle.group.clone();
+                let others =
+                    self.workers.values().filter(|w| w.group == group && w.worker != worker && w.serves());
+                for worker in others.map(|w| w.worker).collect::<Vec<_>>() {
+                    let message = ToWorker::Watch { files: files.clone() };
+                    self.out.push(Action::ToWorker { worker, message });
+                }
+            }
             FromWorker::Leaving { reason } => {
                 handle.goes(&reason);
                 if !handle.departs() {

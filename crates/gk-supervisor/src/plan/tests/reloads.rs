@@ -164,6 +164,18 @@ fn a_repair_during_a_doomed_reload_is_not_missed() {
 }
 
 #[test]
+fn the_old_workers_watch_what_the_refused_ones_read() {
+    let mut t = Table::serving(&[("a", 2), ("b", 1)]);
+    t.worker(1, FromWorker::ScriptChanged { script: "site.wsgi".into() });
+    t.pass(0.2);
+    t.said();
+    let file = gk_wire::control::SourceFile { path: "/new.py".into(), read: Some(1) };
+    t.worker(4, FromWorker::Tried { files: vec![file] });
+    t.broken(4);
+    assert_eq!(t.said(), "watch 1 /new.py, watch 2 /new.py, stop 4 reload refused, stop 5 reload refused");
+}
+
+#[test]
 fn new_workers_that_hang_end_the_reload() {
     let mut t = Table::serving(&[("a", 1)]);
     t.event(Event::Reload { client: 1, group: Some("a".into()) });
