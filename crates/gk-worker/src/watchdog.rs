@@ -22,8 +22,8 @@ pub(crate) struct Seen {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Act {
-    /// Raise `RequestTimeout` in that request thread.
-    Interrupt(usize),
+    /// Raise `RequestTimeout` in the request that this thread serves since then.
+    Interrupt { slot: usize, since: f64 },
     /// Log the stacks with this sentence.
     Stacks(String),
     /// Leave gracefully within so many seconds (0: as long as it takes).
@@ -93,7 +93,7 @@ impl Watchdog {
                         self.threads
                     )));
                     if self.timers.interrupt_timeout > 0.0 {
-                        acts.push(Act::Interrupt(index));
+                        acts.push(Act::Interrupt { slot: index, since });
                     } else {
                         self.recycle(seen, acts);
                     }
@@ -195,12 +195,12 @@ mod tests {
         };
         let mut dog = Watchdog::new(timers, 1);
         let acts = dog.tick(&seen(1.5, vec![Some(0.0)]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt(0)]), "{acts:?}");
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt { slot: 0, .. }]), "{acts:?}");
         assert_eq!(dog.tick(&seen(3.0, vec![Some(0.0)])), []);
         // The thread took another request: it starts anew.
         assert_eq!(dog.tick(&seen(4.0, vec![Some(3.5)])), []);
         let acts = dog.tick(&seen(5.0, vec![Some(3.5)]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt(0)]), "{acts:?}");
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt { slot: 0, .. }]), "{acts:?}");
         let acts = dog.tick(&seen(7.5, vec![Some(3.5)]));
         assert!(matches!(acts[..], [Act::Stacks(_), Act::Stop("request_timeout")]), "{acts:?}");
     }

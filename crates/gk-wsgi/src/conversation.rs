@@ -127,6 +127,12 @@ impl Conversation {
         self.state().head_sent
     }
 
+    /// Whether a block would come after the end. What exceeds a Content-Length that is reached is dropped instead.
+    pub(crate) fn takes_no_more(&self) -> bool {
+        let state = self.state();
+        state.ended && state.length != Some(state.written)
+    }
+
     pub(crate) fn started(&self) -> bool {
         let state = self.state();
         state.head_sent || state.pending.is_some()
@@ -158,7 +164,8 @@ impl Conversation {
             if state.gone {
                 return Err(Gone);
             }
-            if !state.body_allowed {
+            // Nothing may follow the response's last frame: the front would take the link for broken.
+            if !state.body_allowed || state.ended {
                 return Ok(());
             }
             if let Some(length) = state.pending.as_ref().map_or(state.length, |p| p.length) {
@@ -272,6 +279,7 @@ impl Conversation {
             return;
         }
         state.ended = true;
+        state.pending = None;
         if state.head_sent {
             self.exchange.abort(reason);
             return;
