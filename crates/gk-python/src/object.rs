@@ -168,9 +168,14 @@ impl<'p> Object<'p> {
             *slot = arg.raw();
         }
         let count = args.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
-        // SAFETY: the array holds `args.len()` live borrowed references behind its first slot.
+        // SAFETY: the array holds `args.len()` live borrowed references behind its first slot, which the callee may write.
         self.py.owned(unsafe {
-            ffi::PyObject_Vectorcall(self.raw(), raw[1..].as_ptr(), count, std::ptr::null_mut())
+            ffi::PyObject_Vectorcall(
+                self.raw(),
+                raw.as_mut_ptr().wrapping_add(1),
+                count,
+                std::ptr::null_mut(),
+            )
         })
     }
 

@@ -168,9 +168,10 @@ impl Exchange for Served {
         self.wait_for(|state| state.room > 0);
     }
 
-    fn file(&self, file: OwnedFd, offset: u64, len: u64) -> bool {
-        self.link.outbox().send_with(&ToFrontFrame::File { id: self.exchange.id, offset, len }, &file);
-        true
+    fn file(&self, file: OwnedFd, offset: u64, len: u64) {
+        if !self.link.outbox().send_with(&ToFrontFrame::File { id: self.exchange.id, offset, len }, &file) {
+            self.abort("the file could not be handed to the front");
+        }
     }
 
     fn abort(&self, reason: &str) {

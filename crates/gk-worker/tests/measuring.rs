@@ -146,7 +146,7 @@ fn computing_and_waiting_are_told_apart() {
                 assert_eq!((r.gil_wait(), r.waits), (0, 0));
             }
         }
-        let [sleep] = of(&sample, "/sleep")[..] else { panic!("one") };
+        let [sleep] = of(&sample, "/sleep")[..] else { panic!("{:?}", sample.finished) };
         let r = &sleep.record;
         println!("{r:?}");
         assert!(r.blocked > 190_000_000 && r.gil_wait() < 2_000_000, "{r:?}");

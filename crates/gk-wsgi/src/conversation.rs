@@ -145,7 +145,11 @@ impl Conversation {
 
     /// Gives the response a Content-Length if it has none yet (a body of one block).
     pub(crate) fn fill_length(&self, length: u64) {
-        if let Some(pending) = &mut self.state().pending
+        let mut state = self.state();
+        // Of a HEAD request an empty block says nothing about what GET would give.
+        let known = state.body_allowed || length > 0;
+        if let Some(pending) = &mut state.pending
+            && known
             && pending.length.is_none()
             && pending.status >= 200
             && pending.status != 204
@@ -209,7 +213,7 @@ impl Conversation {
     }
 
     /// Hands a file over as the whole body, when nothing was sent yet. `len`: bytes from `offset` to its end.
-    pub(crate) fn file(&self, file: std::os::fd::OwnedFd, offset: u64, len: u64) -> bool {
+    pub(crate) fn file(&self, py: Attached<'_>, file: std::os::fd::OwnedFd, offset: u64, len: u64) -> bool {
         let mut state = self.state();
         if state.head_sent || !state.body_allowed {
             return false;
@@ -228,8 +232,11 @@ impl Conversation {
         state.written = len;
         state.tally.writes += 1;
         state.tally.written_bytes += len;
-        state.ended = self.exchange.file(file, offset, len);
-        state.ended
+        state.ended = true;
+        drop(state);
+        // It may have to wait for room in the link.
+        py.detach(|| self.exchange.file(file, offset, len));
+        true
     }
 
     /// The iterable is exhausted.
