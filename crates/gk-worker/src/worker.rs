@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long a question for the status may wait for the interpreters' own answers.
 const REFRESH: Duration = Duration::from_millis(100);
 /// How long a worker waits for another link after its own broke.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a worker to its end with what the supervisor left at the agreed descriptors; the exit status. Called on Python's
 /// main thread.
