@@ -172,7 +172,10 @@ fn the_old_workers_watch_what_the_refused_ones_read() {
     let file = gk_wire::control::SourceFile { path: "/new.py".into(), read: Some(1) };
     t.worker(4, FromWorker::Tried { files: vec![file] });
     t.broken(4);
-    assert_eq!(t.said(), "watch 1 /new.py, watch 2 /new.py, stop 4 reload refused, stop 5 reload refused");
+    assert_eq!(
+        t.said(),
+        "watch 1 /new.py, watch 2 /new.py, stop 4 reload refused, stop 5 reload refused, signal 5 15"
+    );
 }
 
 #[test]
