@@ -10,6 +10,7 @@ use gk_wire::control::{self, FromWorker, SourceFile};
 use gk_wire::log::Level;
 use gk_wsgi::script::modified;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,11 +30,10 @@ impl Files {
     /// another time, the first interpreter is out of date.
     fn add(&mut self, imported: Vec<SourceFile>, now: impl Fn(&Path) -> Option<SystemTime>) {
         for file in imported {
-            let path = PathBuf::from(file.path);
-            if !self.0.contains_key(&path) {
-                let read = file.read.map(|nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos));
-                let time = read.or_else(|| now(&path));
-                self.0.insert(path, time);
+            let read = file.read.map(|nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos));
+            if let Entry::Vacant(new) = self.0.entry(PathBuf::from(file.path)) {
+                let time = read.or_else(|| now(new.key()));
+                new.insert(time);
             }
         }
     }
