@@ -129,21 +129,31 @@ impl<'s> Engine<'s> {
                 looked = now;
                 self.look(now);
             }
-            let wait = Timespec { tv_sec: 0, tv_nsec: LOOK as i64 };
-            events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(why) => return Err(why.into()),
-            }
-            for event in &events {
-                let (data, flags) = (event.data.u64(), event.flags);
-                if data != TIMER {
-                    self.happened(data, flags);
-                }
+            self.listen(&mut events, LOOK)?;
+            if self.closed && !self.idle.is_empty() && self.busy > 0 {
+                // What came meanwhile asks together with these: see `start`.
+                self.listen(&mut events, 0)?;
             }
         }
         let cpu = cpu.unwrap_or_else(thread_cpu);
         Ok(self.close(cpu.saturating_sub(cpu_begun.unwrap_or(cpu))))
+    }
+
+    /// Waits at most so many nanoseconds for something to happen, and sees to all that did.
+    fn listen(&mut self, events: &mut Vec<epoll::Event>, patience: u64) -> std::io::Result<()> {
+        let wait = Timespec { tv_sec: 0, tv_nsec: patience as i64 };
+        events.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(why) => return Err(why.into()),
+        }
+        for event in events.iter() {
+            let (data, flags) = (event.data.u64(), event.flags);
+            if data != TIMER {
+                self.happened(data, flags);
+            }
+        }
+        Ok(())
     }
 
     fn now(&self) -> u64 {
