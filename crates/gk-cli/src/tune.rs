@@ -56,7 +56,7 @@ pub fn command() -> Command {
 }
 
 fn count(given: &ArgMatches, name: &str, otherwise: u32) -> Result<u32, Failure> {
-    number(given, name, f64::from(otherwise), 1.0).map(|number| number as u32)
+    number(given, name, f64::from(otherwise), 1.0..=60_000.0).map(|number| number as u32)
 }
 
 /// What the search puts the application under.
@@ -73,7 +73,7 @@ fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
     if requests.is_empty() {
         requests.push(Asked::get("/"));
     }
-    let rate = given.contains_id("rate").then(|| number(given, "rate", 1.0, 0.01)).transpose()?;
+    let rate = given.contains_id("rate").then(|| number(given, "rate", 1.0, 0.01..=1e7)).transpose()?;
     Ok(Workload {
         script: Some(script.to_owned()),
         requests,
@@ -145,10 +145,10 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         Some("memory") => Target::Memory,
         _ => Target::Throughput,
     };
-    let memory = given.contains_id("memory").then(|| number(given, "memory", 1.0, 1.0)).transpose()?;
+    let memory = given.contains_id("memory").then(|| number(given, "memory", 1.0, 1.0..=1e9)).transpose()?;
     let question = Question {
         target,
-        budget: number(given, "budget", 180.0, 10.0)?,
+        budget: number(given, "budget", 180.0, 10.0..=86_400.0)?,
         memory: memory.map(|mb| mb * 1e6),
         rate: workload.rate,
     };
