@@ -170,7 +170,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let application = Application {
         script: named,
         folder,
-        working_directory: many("working-directory").last(),
+        working_directory: many("working-directory").next_back(),
         python_path: many("python-path").collect(),
     };
     let mut trials = RealTrials::new(
