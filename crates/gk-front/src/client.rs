@@ -184,6 +184,11 @@ impl Conn {
         self.nudge();
     }
 
+    /// Whether [`Conn::kill`] was called.
+    pub fn is_killed(&self) -> bool {
+        self.killed.get()
+    }
+
     /// Ends the connection now; a response that is not out whole must not look as if it were.
     pub fn cut(&self) {
         if self.answering.get() || self.stalled.get() {

@@ -269,6 +269,10 @@ pub async fn tick(front: Rc<Front>) {
 
 /// Applies the timeouts to one connection.
 fn watch(conn: &Conn, http: &HttpLimits, look_for_client: bool) {
+    if conn.is_killed() {
+        // It was told, and so was the log.
+        return;
+    }
     let (phase, stalled, waited) = conn.waiting();
     let over = |seconds: f64| seconds > 0.0 && waited as f64 > seconds * 1_000.0;
     if stalled {
