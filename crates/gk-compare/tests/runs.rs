@@ -71,12 +71,7 @@ impl Serving for Fake {
         let seconds = passed.as_secs_f64();
         let process = Process { pid: 1, cpu: seconds / 2.0, resident: 10_000_000, run_delay: 0.0 };
         let worker = Worker { process, exact: true, gil_enabled: true, ..Worker::default() };
-        Ok(Totals {
-            at: passed.as_nanos() as u64,
-            workers: vec![worker],
-            figures,
-            ..Totals::default()
-        })
+        Ok(Totals { at: passed.as_nanos() as u64, workers: vec![worker], figures, ..Totals::default() })
     }
 
     fn stop(self: Box<Self>) {}
