@@ -151,6 +151,10 @@ impl Exchange for Served {
         Sent::Took(len)
     }
 
+    fn is_gone(&self) -> bool {
+        self.exchange.is_gone()
+    }
+
     fn wait_room(&self) {
         self.link.wait_for(|| {
             let state = self.exchange.state();

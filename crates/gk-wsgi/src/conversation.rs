@@ -151,7 +151,8 @@ impl Conversation {
     }
 
     /// Sends a non-empty block, the head before it if need be; what exceeds the Content-Length is dropped. `last`: the
-    /// application will give no more.
+    /// application will give no more. Of the answer to HEAD only the head goes out, when it would for GET; as no data
+    /// notices then that nobody wants the rest, it is asked for.
     pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Gone> {
         let end = {
             let mut state = self.state();
@@ -159,7 +160,10 @@ impl Conversation {
                 return Err(Gone);
             }
             if !state.body_allowed {
-                return Ok(());
+                self.send_head(&mut state, last);
+                state.ended |= last;
+                state.gone = self.exchange.is_gone();
+                return if state.gone { Err(Gone) } else { Ok(()) };
             }
             if let Some(length) = state.pending.as_ref().map_or(state.length, |p| p.length) {
                 data = &data[..data.len().min(usize::try_from(length - state.written).unwrap_or(usize::MAX))];
@@ -204,9 +208,10 @@ impl Conversation {
     /// Hands a file over as the whole body, when nothing was sent yet. `len`: bytes from `offset` to its end.
     pub(crate) fn file(&self, file: std::os::fd::OwnedFd, offset: u64, len: u64) -> bool {
         let mut state = self.state();
-        if state.head_sent || !state.body_allowed {
+        if state.head_sent {
             return false;
         }
+        let body_allowed = state.body_allowed;
         let Some(pending) = &mut state.pending else { return false };
         let len = match pending.length {
             Some(length) if length > len => return false,
@@ -217,7 +222,11 @@ impl Conversation {
                 len
             }
         };
-        self.send_head(&mut state, false);
+        self.send_head(&mut state, !body_allowed);
+        if !body_allowed {
+            state.ended = true;
+            return true;
+        }
         state.written = len;
         state.tally.writes += 1;
         state.tally.written_bytes += len;
