@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
 use crate::front::Front;
-use crate::link::{self, Link, State, WorkerFacts};
+use crate::link::{self, Link, State};
 use crate::link_reader::{self, Event};
+use crate::worker_facts::WorkerFacts;
 use crate::{link_writer, server, start};
 
 /// The control socket.

@@ -42,6 +42,7 @@ mod sleep;
 pub mod slots;
 pub mod spool;
 pub mod start;
+pub mod worker_facts;
 
 pub use start::{Parts, run, serve};
 

@@ -306,3 +306,18 @@ fn head_is_answered_with_the_first_block_and_an_unwanted_response_is_not_produce
     });
     assert_eq!(code, 0);
 }
+
+#[test]
+fn a_head_that_no_frame_holds_is_an_error_of_its_own_request() {
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        for query in ["1100000,1", "1000,2000", "0,70000", "0,16385"] {
+            let answer = front.get(&format!("/headers?{query}"));
+            assert_eq!((answer.status, answer.flags & frame::WORKER_ERROR != 0), (500, true), "{query}");
+        }
+        for query in ["1000000,1", "0,16384"] {
+            assert_eq!(front.get(&format!("/headers?{query}")).text(), "Hello", "{query}");
+        }
+    });
+    assert_eq!(code, 0);
+}
