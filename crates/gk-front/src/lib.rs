@@ -23,6 +23,7 @@ pub mod framing;
 pub mod front;
 pub mod hash;
 pub mod head;
+mod known;
 pub mod limits;
 pub mod link;
 pub mod link_reader;
