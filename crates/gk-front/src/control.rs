@@ -80,7 +80,8 @@ impl Control {
     }
 
     fn say(&self, message: &FromFront) {
-        // The next read notices a supervisor that is gone.
+        // The next read notices a supervisor that is gone. A full socket would make this thread wait; the supervisor empties it
+        // soon, for it reads as long as it lives and never waits to send (`gk_supervisor::child` keeps what does not fit).
         let _ = fds::send(self.socket.get_ref(), &encode(message), &[]);
     }
 

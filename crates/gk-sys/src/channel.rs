@@ -67,7 +67,16 @@ pub struct Room(Shared);
 pub struct Receiver {
     shared: Shared,
     ended: bool,
-    files: Vec<OwnedFd>,
+    files: Vec<Carried>,
+}
+
+/// What became of a descriptor that the other end sent.
+#[derive(Debug)]
+pub enum Carried {
+    /// It came.
+    File(OwnedFd),
+    /// This process has as many open as it may: the kernel closed it.
+    Lost,
 }
 
 /// For whoever decides when this process sleeps.
@@ -243,13 +252,21 @@ impl Receiver {
     pub fn listen(&mut self, mut wait: bool) -> io::Result<bool> {
         loop {
             let mut bells = [0; 64];
-            let Received { bytes, fds } = fds::receive(&*self.shared.socket, &mut bells, wait)?;
+            let received = match fds::receive(&*self.shared.socket, &mut bells, wait) {
+                // The other end is closed, and has not heard our last bell.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Received::default(),
+                received => received?,
+            };
+            let Received { bytes, fds, cut } = received;
             self.ended |= bytes == 0;
             // Descriptors end a message early: there may be more.
-            if self.ended || (fds.is_empty() && bytes < bells.len()) {
+            if self.ended || (fds.is_empty() && !cut && bytes < bells.len()) {
                 return Ok(self.ended);
             }
-            self.files.extend(fds);
+            self.files.extend(fds.into_iter().map(Carried::File));
+            if cut {
+                self.files.push(Carried::Lost);
+            }
             if !self.shared.state(PollFlags::IN).contains(PollFlags::IN) {
                 return Ok(self.ended);
             }
@@ -258,7 +275,7 @@ impl Receiver {
     }
 
     /// The descriptor that came first.
-    pub fn file(&mut self) -> Option<OwnedFd> {
+    pub fn file(&mut self) -> Option<Carried> {
         if self.files.is_empty() {
             // It was sent before the bytes that speak of it; only the order in which this end reads may be another.
             let _ = self.listen(false);
@@ -399,6 +416,18 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_left_a_bell_unheard_is_gone_all_the_same() {
+        let ((mut to_worker, from_worker), (mut to_front, mut from_front)) = pair();
+        assert!(from_worker.watch().sleep());
+        to_front.send(b"unheard").unwrap();
+        to_worker.send(b"last words").unwrap();
+        drop((to_worker, from_worker));
+        let mut buffer = [0; 64];
+        assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 10);
+        assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 0);
+    }
+
+    #[test]
     fn a_writer_whose_reader_is_gone_does_not_wait_for_room() {
         let ((mut to_worker, _from_worker), worker) = pair();
         drop(worker);
@@ -414,9 +443,16 @@ mod tests {
         to_front.send(b"x").unwrap();
         let mut buffer = [0; 8];
         assert_eq!(from_worker.receive(&mut buffer, true).unwrap(), 1);
-        let mut got = std::fs::File::from(from_worker.file().unwrap());
-        assert_eq!(fds::read_memory_file(&mut got).unwrap(), b"carried");
+        let Some(Carried::File(got)) = from_worker.file() else { panic!("no file") };
+        assert_eq!(fds::read_memory_file(&mut got.into()).unwrap(), b"carried");
         assert!(from_worker.file().is_none());
+        // More than fit are cut off, as are those for which this process has no number left.
+        let file = file.as_fd();
+        fds::send_many(&*to_front.0.socket, &[1], &[file; 2 * fds::MAX_FDS]);
+        to_front.attach(&[file]).unwrap();
+        let carried: Vec<Carried> = std::iter::from_fn(|| from_worker.file()).collect();
+        let lost = carried.iter().position(|carried| matches!(carried, Carried::Lost));
+        assert_eq!(lost, carried.len().checked_sub(2), "{carried:?}");
     }
 
     #[test]
