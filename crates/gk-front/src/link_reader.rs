@@ -212,8 +212,11 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, receiver: &mut Receiver) -> Resul
             _ => Err(Ending::Protocol(format!("a frame for request {id}, which is not in flight"))),
         };
     };
-    slot.since = link.clock.coarse();
+    slot.heard(link.clock.coarse());
     match frame {
+        ToFrontFrame::Data { .. } | ToFrontFrame::File { .. } if !slot.headed => {
+            return Err(Ending::Protocol(format!("a body without a head for request {id}")));
+        }
         ToFrontFrame::Head { flags, payload, .. } => {
             if slot.headed {
                 return Err(Ending::Protocol(format!("a second head for request {id}")));

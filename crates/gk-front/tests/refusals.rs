@@ -49,6 +49,14 @@ fn malformed_requests() {
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
             400,
         ),
+        (
+            "\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
@@ -62,6 +70,65 @@ fn malformed_requests() {
     assert_eq!(status(&front, &format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n")), 431);
     let many: String = (0..100).map(|n| format!("X{n}: 1\r\n")).collect();
     assert_eq!(status(&front, &format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")), 431);
+}
+
+const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+const BOTH: &str =
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+
+#[test]
+fn two_framings_are_refused_or_end_the_connection_wherever_they_stand() {
+    let mut front = Running::start(|_| {});
+    let _worker = front.hello_worker();
+    for before in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", CHUNKED] {
+        let cut = format!("{before}{BOTH}");
+        // Cut in the first request, between the two, in the second one's length, and not at all.
+        for at in [10, before.len(), before.len() + 36, cut.len()] {
+            let mut client = front.client();
+            client.send(&cut[..at]);
+            if at > before.len() && at < cut.len() {
+                assert_eq!(client.answer().status, 200);
+            }
+            client.send(&cut[at..]);
+            if at <= before.len() || at == cut.len() {
+                assert_eq!(client.answer().status, 200);
+            }
+            let answer = client.answer();
+            assert_eq!(answer.header("connection"), Some("close"), "cut at {at}: {}", answer.head);
+            assert!(client.rest().0.is_empty());
+        }
+    }
+}
+
+#[test]
+fn two_framings_after_a_sleep_are_refused() {
+    let mut front = Running::start(|site| site.http.keep_alive_timeout = 1.0);
+    let _worker = front.hello_worker();
+    let (mut client, mut idle) = (front.client(), front.client());
+    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n\r\n{}", &BOTH[..40]));
+    assert_eq!(client.answer().status, 200);
+    idle.get("/").answer();
+    assert!(idle.rest().0.is_empty());
+    client.send(&BOTH[40..]);
+    assert_eq!(client.answer().status, 400);
+}
+
+#[test]
+fn one_chunked_body_after_another_keeps_the_connection() {
+    let mut front = Running::start(|_| {});
+    let _worker = front.hello_worker();
+    let mut client = front.client();
+    let sized = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+    for request in [sized, CHUNKED] {
+        client.send(request);
+        if request == sized {
+            client.send("abc");
+        }
+        assert_eq!(client.answer().header("connection"), None, "{request}");
+    }
+    front.until(|_| true);
+    client.send(CHUNKED);
+    assert_eq!(client.answer().status, 200);
 }
 
 #[test]
