@@ -13,6 +13,10 @@ pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// Why a request with two framings is refused.
 pub const BOTH_FRAMINGS: &str = "The request has both a Content-Length and a Transfer-Encoding.";
 
+/// Why a request that no link carries is refused.
+pub const LONG_IN_ALL: &str =
+    "The request line and the header fields are longer in all than the server can pass on.";
+
 /// Why a request with a strange length is refused.
 pub const BAD_LENGTH: &str = "The Content-Length is malformed.";
 

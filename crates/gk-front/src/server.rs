@@ -248,7 +248,7 @@ pub async fn tick(front: Rc<Front>) {
         front.clock.advance();
         let current = front.current();
         current.logs.flush();
-        let pools: Vec<_> = front.pools.borrow().values().map(Rc::clone).collect();
+        let pools = front.each_pool();
         for pool in &pools {
             pool.tick();
             let bound = pool.limits().socket_timeout;

@@ -19,7 +19,7 @@ use crate::files;
 use crate::front::{Current, Front, Routed};
 use crate::head::{self, Facts};
 use crate::limits;
-use crate::pool::Turned;
+use crate::pool::{NotBegun, Turned};
 use crate::proxy_trust;
 use crate::reply::{self, Refusal};
 use crate::response::{named, page, respond};
@@ -213,10 +213,13 @@ impl Asked<'_> {
                 overlay: overlay.as_ref(),
                 extra: &routed.extra,
             };
-            let Some(exchange) = permit.begin(profile, |out, id| head::encode(out, id, self.parts, &facts))
-            else {
-                (again, now) = (true, pool.micros());
-                continue;
+            let exchange = match permit.begin(profile, |out, id| head::encode(out, id, self.parts, &facts)) {
+                Ok(exchange) => exchange,
+                Err(NotBegun::TooLong) => return Err(Refusal::LongHead(reply::LONG_IN_ALL)),
+                Err(NotBegun::Again) => {
+                    (again, now) = (true, pool.micros());
+                    continue;
+                }
             };
             if !body.is_empty() {
                 exchange.upload(body.clone());

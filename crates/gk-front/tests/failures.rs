@@ -317,3 +317,29 @@ fn requests_prefer_the_worker_with_a_free_thread() {
     a.hello(one);
     assert_eq!(first.answer().status, 200);
 }
+
+#[test]
+fn a_request_that_no_frame_holds_is_refused_and_disturbs_no_other() {
+    let mut front = Running::start(|site| {
+        (site.http.limit_request_line, site.http.limit_request_field_size) = (1 << 20, 1 << 20);
+    });
+    let mut worker = front.worker(4);
+    worker.welcome();
+    let mut other = front.client();
+    other.get("/other");
+    let request = worker.request();
+    let mut long = front.client();
+    let (path, field) = ("p".repeat(60_000), "x".repeat(950_000));
+    for _ in 0..3 {
+        let mut long = front.client();
+        long.send(format!("GET /{path} HTTP/1.1\r\nHost: a\r\nX-Long: {field}\r\n\r\n"));
+        assert_eq!(long.answer().status, 431);
+    }
+    long.get("/after");
+    worker.hello(request.id());
+    assert_eq!(other.answer().text(), "hello");
+    let after = worker.request();
+    assert!(matches!(&after, Frame::Request { path, .. } if path == "/after"));
+    worker.hello(after.id());
+    assert_eq!(long.answer().text(), "hello");
+}

@@ -159,6 +159,24 @@ fn another_site_takes_over_between_requests() {
 }
 
 #[test]
+fn a_group_that_a_reload_removed_is_forgotten_when_its_worker_is_gone() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let request = worker.request();
+    let mut site = support::site(front.root.path());
+    site.groups[0].name = "other".into();
+    front.reload(&site);
+    front.until(|status| status.queued.contains_key("g") && status.queued.contains_key("other"));
+    worker.hello(request.id());
+    assert_eq!(client.answer().status, 200);
+    drop(worker);
+    front.until(|status| !status.queued.contains_key("g"));
+}
+
+#[test]
 fn a_unix_socket_serves_too() {
     use std::io::{Read, Write};
     let mut front = Running::start_unix();

@@ -244,6 +244,9 @@ fn static_files() {
     std::fs::write(tree.path().join("a.txt"), "0123456789").unwrap();
     std::fs::create_dir(tree.path().join("dir")).unwrap();
     std::fs::create_dir(tree.path().join("with")).unwrap();
+    std::fs::create_dir(tree.path().join("sp \u{e9}\\")).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    std::fs::File::open(tree.path().join("a.txt")).unwrap().set_modified(old).unwrap();
     std::fs::write(tree.path().join("with/index.html"), "<p>").unwrap();
     let front = Running::start(|site| {
         site.hosts[0].mounts[0].order = 1;
@@ -265,16 +268,37 @@ fn static_files() {
         (part.status, part.text(), part.header("content-range")),
         (206, "234".into(), Some("bytes 2-4/10"))
     );
+    for (condition, status) in [
+        (modified.as_str(), 206),
+        ("Sat, 21 Nov 2009 00:00:00 GMT", 200),
+        ("Sat, 21 Nov 2099 00:00:00 GMT", 200),
+        ("\"tag\"", 200),
+    ] {
+        let header = format!("Range: bytes=2-4\r\nIf-Range: {condition}\r\n");
+        let answer = get(&mut client, "/static/a.txt", &header);
+        assert_eq!(answer.status, status, "{condition}");
+        assert_eq!(answer.text(), if status == 206 { "234" } else { "0123456789" }, "{condition}");
+    }
     let beyond = get(&mut client, "/static/a.txt", "Range: bytes=20-\r\n");
     assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */10")));
     assert_eq!(get(&mut client, "/static/none", "").status, 404);
     assert_eq!(get(&mut client, "/static/dir/", "").status, 403);
     let moved = get(&mut client, "/static/dir?q", "");
     assert_eq!((moved.status, moved.header("location")), (301, Some("/static/dir/?q")));
+    for (path, to) in [
+        ("//static/dir", "/static/dir/"),
+        ("//evil.example/../static/dir?a=//b", "/static/dir/?a=//b"),
+        ("/static//dir", "/static/dir/"),
+        ("/static/sp%20%c3%a9%5c", "/static/sp%20%C3%A9%5C/"),
+    ] {
+        let moved = get(&mut client, path, "");
+        assert_eq!((moved.status, moved.header("location")), (301, Some(to)), "{path}");
+    }
     assert_eq!(get(&mut client, "/static/with/", "").text(), "<p>");
     assert_eq!(get(&mut client, "/static/a.txt/", "").status, 404);
-    client.send("HEAD /static/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!(client.head().header("content-length"), Some("10"));
+    client.send("HEAD /static/a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=2-4\r\n\r\n");
+    let head = client.head();
+    assert_eq!((head.status, head.header("content-length")), (200, Some("10")));
     client.send("POST /static/a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(client.answer().status, 405);
 }
