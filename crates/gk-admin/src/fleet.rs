@@ -208,7 +208,7 @@ impl Hub {
             }
             Some(Said::Finished(finished)) => {
                 let (process_group, pid) = (tracked.link.process_group.clone(), tracked.link.pid);
-                self.kept.push_back(Kept { process_group, pid, finished: *finished });
+                self.keep(Kept { process_group, pid, finished: *finished });
             }
         }
     }

@@ -20,7 +20,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 /// Stacks that wait to be looked at.
 const STACKS: usize = 16;
-/// Finished requests kept.
+/// Finished requests kept, whatever they are; and so many slow and failed ones beside them, which samples do not push out.
 const KEPT: usize = 400;
 /// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
 const REMEMBERED: f64 = 5.0;
@@ -71,8 +71,12 @@ pub struct Hub {
     stacks: VecDeque<(u64, RequestStack)>,
     /// The front ends: whom to tell when all of it is written.
     end: Option<Sender<()>>,
-    /// Requests kept: slow ones and samples, oldest first.
+    /// Requests kept: slow ones, failed ones and samples, oldest first.
     pub kept: VecDeque<Kept>,
+    /// The slow and the failed ones alone, oldest first.
+    pub noted: VecDeque<Kept>,
+    /// `WSGISlowRequests` in seconds; 0: no request is slow.
+    pub slow: f64,
     /// Of workers that are gone.
     retired: Totals,
     /// The control group's limits.
@@ -93,6 +97,8 @@ pub struct Turn {
     pub tick: Arc<Tick>,
     /// What happened meanwhile.
     pub events: Vec<Event>,
+    /// Requests of this server's workers that finished meanwhile, of those that were kept.
+    pub finished: Vec<Kept>,
     /// The server ends; wants to be told when everything has been said.
     pub end: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -110,6 +116,8 @@ impl Hub {
             stacks: VecDeque::new(),
             end: None,
             kept: VecDeque::new(),
+            noted: VecDeque::new(),
+            slow: 0.0,
             retired: Totals::new(),
             limits: accounting::limits(),
             listens: false,
@@ -127,17 +135,18 @@ impl Hub {
         let end = self.end.take();
         self.limits = accounting::limits();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
+        let mut all = Vec::new();
         for worker in self.workers.values_mut() {
             if let Some(portion) = worker.read(now) {
                 groups.entry(worker.link.process_group.clone()).or_default().join(&portion);
             }
             for finished in worker.change.finished.drain(..) {
                 let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
-                self.kept.push_back(Kept { process_group, pid, finished });
+                all.push(Kept { process_group, pid, finished });
             }
         }
-        while self.kept.len() > KEPT {
-            self.kept.pop_front();
+        for kept in &all {
+            self.keep(kept.clone());
         }
         self.forget(now);
         for (name, queued) in self.feed.figures().status.queued {
@@ -151,7 +160,25 @@ impl Hub {
         for event in &events {
             self.events.push(event.clone());
         }
-        Turn { tick, events, end }
+        Turn { tick, events, finished: all, end }
+    }
+
+    /// Keeps a finished request.
+    pub(crate) fn keep(&mut self, kept: Kept) {
+        if self.is_noted(&kept) {
+            push(&mut self.noted, kept.clone());
+        }
+        push(&mut self.kept, kept);
+    }
+
+    /// It was slow, or it failed. Of other servers only such requests are told.
+    fn is_noted(&self, kept: &Kept) -> bool {
+        self.listens || kept.finished.record.error || (self.slow > 0.0 && kept.seconds() >= self.slow)
+    }
+
+    /// Requests kept, each once: the slow and the failed ones, then the samples, both oldest first.
+    pub fn all_kept(&self) -> impl Iterator<Item = &Kept> {
+        self.noted.iter().chain(self.kept.iter().filter(|kept| !self.is_noted(kept)))
     }
 
     /// Takes what the data thread told; a worker is known from then on, and its scoreboard open.
@@ -266,6 +293,20 @@ impl Hub {
             (name.clone(), label)
         };
         window.iter().map(of).collect()
+    }
+}
+
+impl Kept {
+    /// Seconds in its process: what is compared with `WSGISlowRequests`.
+    pub fn seconds(&self) -> f64 {
+        (self.finished.record.daemon + self.finished.record.application) as f64 / 1e9
+    }
+}
+
+fn push(list: &mut VecDeque<Kept>, kept: Kept) {
+    list.push_back(kept);
+    if list.len() > KEPT {
+        list.pop_front();
     }
 }
 

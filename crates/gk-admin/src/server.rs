@@ -191,7 +191,10 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
             page(StatusCode::OK, kind, prometheus::page(&shared.hub(), open).into())
         }
         "/api/v1/status" => json(&rows::status(&shared.hub(), now)),
-        "/api/v1/requests" => json(&rows::requests(&shared.hub(), now)),
+        "/api/v1/requests" => {
+            let group = asked.text("process_group");
+            json(&rows::requests(&shared.hub(), now, group.as_deref()))
+        }
         "/api/v1/events" => json(&rows::events(&shared.hub())),
         "/api/v1/totals" => {
             json(&serde_json::to_value(totals::now(&mut shared.hub(), now)).unwrap_or_default())

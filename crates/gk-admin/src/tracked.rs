@@ -4,7 +4,8 @@
 use crate::events::Running;
 use crate::feed::LinkFigures;
 use crate::pushed::Server;
-use gk_sys::accounting::{self, Used};
+use gk_sys::accounting::{self, Accounts, Used};
+use gk_sys::clock::Moment;
 use gk_sys::words::SharedWords;
 use gk_telemetry::datagram::receive::{Process, Reading};
 use gk_telemetry::portion::ProcessUse;
@@ -73,7 +74,8 @@ pub struct Tracked {
     pub change: WorkerSample,
     /// What the operating system said last.
     pub used: Used,
-    read: Option<f64>,
+    accounts: Accounts,
+    read: Option<Moment>,
     /// Epoch seconds: the process ended.
     pub gone: Option<f64>,
     /// Why it takes no more requests.
@@ -95,6 +97,7 @@ impl Tracked {
             sample: None,
             change: WorkerSample::default(),
             used: Used::default(),
+            accounts: Accounts::default(),
             read: None,
             gone: None,
             leaving: None,
@@ -106,10 +109,10 @@ impl Tracked {
     pub fn read(&mut self, now: f64) -> Option<Portion> {
         if let Some(told) = &self.told {
             let reading = told.reading(now);
-            return Some(self.take(reading, now));
+            return Some(self.take(reading));
         }
-        let span = self.read.replace(now).map(|before| (now - before).max(0.001));
-        let used = accounting::of_process(self.link.pid).unwrap_or(Used { resident: 0, ..self.used });
+        let span = self.span();
+        let used = self.accounts.read(self.link.pid).unwrap_or(Used { resident: 0, ..self.used });
         let before = std::mem::replace(&mut self.used, used);
         self.open();
         let sample = match &self.board {
@@ -145,8 +148,8 @@ impl Tracked {
     }
 
     /// A reading of what was told.
-    fn take(&mut self, reading: Reading, now: f64) -> Portion {
-        let span = self.read.replace(now).map_or(1.0, |before| (now - before).max(0.001));
+    fn take(&mut self, reading: Reading) -> Portion {
+        let span = self.span().unwrap_or(1.0);
         let earlier = self.sample.take().unwrap_or_default();
         let Reading { mut sample, cpu, busy, resident } = reading;
         (sample.worker, sample.pid) = (self.link.worker, self.link.pid);
@@ -157,6 +160,17 @@ impl Tracked {
         let worked = (busy - std::mem::replace(&mut self.busy, busy)).max(0.0);
         self.sample = Some(sample);
         Portion::of_worker(&self.name, &self.change, process, worked, span)
+    }
+
+    /// Seconds since the reading before, by the clock that nobody sets.
+    fn span(&mut self) -> Option<f64> {
+        let now = Moment::now();
+        self.read.replace(now).map(|before| (now.since(before) as f64 / 1e9).max(0.001))
+    }
+
+    /// What the operating system says now, without remembering it.
+    pub fn used_now(&self) -> Option<Used> {
+        self.accounts.clone().read(self.link.pid)
     }
 
     /// Its scoreboard.

@@ -82,13 +82,84 @@ fn figures_reach_every_page() {
     assert_eq!(status["groups"]["site"]["label"]["kind"], "gil-bound");
     assert_eq!(status["groups"]["site"]["gil_wait_exact"], true);
     assert_eq!((&status["workers"][0]["busy"], &status["ready"]), (&1.into(), &true.into()));
-    let requests = rows::requests(&world.hub, world.now);
+    let requests = rows::requests(&world.hub, world.now, None);
     assert_eq!(requests["in_flight"][0]["path"], "/stays");
     assert_eq!(requests["pairs"][0]["culprit"], "/heavy");
     assert_eq!(requests["routes"]["/light/:id"]["requests"], 50);
     assert_eq!(requests["slowest"][0]["culprit"], "/heavy");
     // The next second has nothing new.
     assert_eq!(world.turn().tick.groups["site"].total().requests, 0);
+}
+
+#[test]
+fn requests_can_be_those_of_one_group() {
+    let mut world = world();
+    world.board.group("");
+    world.serve("/light", 200);
+    world.begin(1, "/stays");
+    world.turn();
+    let of = |group| rows::requests(&world.hub, world.now, group);
+    let (mine, other) = (of(Some("site")), of(Some("other")));
+    assert_eq!(
+        (&mine["routes"]["/light"]["requests"], &mine["slowest"][0]["path"]),
+        (&1.into(), &"/light".into())
+    );
+    for list in ["in_flight", "slowest", "recent", "pairs"] {
+        assert_eq!(other[list], serde_json::json!([]), "{list}");
+        assert_ne!(mine[list], serde_json::json!([]), "{list}");
+    }
+    assert_eq!(other["routes"], serde_json::json!({}));
+}
+
+#[test]
+fn samples_push_no_slow_request_out() {
+    let mut world = world();
+    world.board.group("");
+    world.hub.slow = 0.5;
+    world.turn();
+    world.begin(0, "/slow");
+    let slow = Record { status: 200, response: 700_000_000, application: 700_000_000, ..Record::default() };
+    world.board.finish(0, &slow);
+    world.begin(0, "/failed");
+    world.board.finish(0, &Record { error: true, response: 600_000_000, ..Record::default() });
+    // More samples than are kept, with room in the worker's own ring for those of a second.
+    for _ in 0..10 {
+        world.turn();
+        (0..50).for_each(|_| world.serve("/sample", 200));
+    }
+    world.turn();
+    let requests = rows::requests(&world.hub, world.now, None);
+    let slowest = requests["slowest"].as_array().unwrap();
+    assert_eq!((&slowest[0]["path"], &slowest[1]["path"]), (&"/slow".into(), &"/failed".into()));
+    assert_eq!(slowest.iter().filter(|one| one["path"] == "/slow").count(), 1, "each stands there once");
+    assert_eq!(requests["recent"][0]["path"], "/sample");
+}
+
+#[test]
+fn what_a_process_does_now_is_told_by_the_second() {
+    let mut world = world();
+    world.board.group("");
+    world.turn();
+    (0..50).for_each(|_| world.serve("/a", 200));
+    let turn = world.turn();
+    let span = turn.tick.groups["site"].span;
+    let status = rows::status(&world.hub, world.now);
+    let worker = &status["workers"][0];
+    for told in [&worker["requests_now"], &worker["applications"][0]["requests_now"]] {
+        assert!((told.as_f64().unwrap() * span - 50.0).abs() < 1e-6, "{told} over {span} s");
+    }
+}
+
+#[test]
+fn spans_are_not_those_of_the_wall_clock() {
+    let mut world = world();
+    world.board.group("");
+    world.turn();
+    for step in [3_600.0, -7_200.0] {
+        world.now += step;
+        let portion = world.turn().tick.groups["site"].clone();
+        assert!(portion.span < 60.0 && portion.capacity < 120.0, "{} s", portion.span);
+    }
 }
 
 fn total(world: &mut World) -> gk_telemetry::totals::Totals {

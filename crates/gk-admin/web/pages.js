@@ -97,9 +97,13 @@ const lines = (pairs) => () => pairs.map(([label, get]) => ({ label, get: (row) 
 
 // One line for each process that was there.
 const perWorker = (key) => (rows) => {
-  const pids = new Set(rows.flatMap((row) => Object.keys(row.workers)));
-  // Most recent last; a chart of very many lines shows nothing.
-  return [...pids].slice(-16).map((pid) => ({ label: /^\d+$/.test(pid) ? `pid ${pid}` : pid, get: (row) => row.workers[pid]?.[key] ?? null }));
+  const sums = new Map();
+  for (const row of rows) {
+    for (const [pid, worker] of Object.entries(row.workers)) sums.set(pid, (sums.get(pid) ?? 0) + (worker[key] ?? 0));
+  }
+  // A chart of very many lines shows nothing: those that have most of it in this range, in the order in which they came.
+  const most = new Set([...sums].sort((a, b) => b[1] - a[1]).slice(0, 16).map(([pid]) => pid));
+  return [...sums.keys()].filter((pid) => most.has(pid)).map((pid) => ({ label: /^\d+$/.test(pid) ? `pid ${pid}` : pid, get: (row) => row.workers[pid]?.[key] ?? null }));
 };
 
 // === pages ===

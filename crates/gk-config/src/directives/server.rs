@@ -46,7 +46,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("LimitRequestFields", "number", SERVER, ONE, limit_request_fields)
         .default("100").doc("Most header fields; more are answered 431. 0 is without bound."),
     Directive::honoured("LimitRequestFieldSize", "bytes", SERVER, ONE, limit_request_field_size)
-        .default("8190").doc("Longest header field; a longer one is answered 431."),
+        .default("8190").doc("Longest header field; a longer one is answered 431, and so is a request whose head is about 1 MiB in all."),
     Directive::honoured("RequestReadTimeout", "[header=seconds[-seconds]] [body=seconds[-seconds]]", SERVER, Arity::at_least(1), request_read_timeout)
         .default("header=20-40 body=20")
         .doc("How long a request head may take in all, and how long a body may stall. `MinRate` is read and not used."),

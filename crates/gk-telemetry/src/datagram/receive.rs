@@ -299,6 +299,8 @@ impl Process {
     /// The process now, in epoch seconds.
     pub fn reading(&self, now: f64) -> Reading {
         let share = ((now - self.came) / self.period.max(0.01)).clamp(0.0, 1.0);
+        // The clock was put back: counters do not go back with it.
+        let share = if now + 1.0 < self.came { 1.0 } else { share };
         let between = |a: f64, b: f64| a + (b - a) * share;
         let (before, after) = (&self.before, &self.after);
         let mut figures = before.figures.clone();

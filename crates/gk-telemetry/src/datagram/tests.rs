@@ -115,6 +115,22 @@ fn short_requests_are_put_where_their_sum_says() {
     assert!((histogram.quantile(0.5).unwrap() - 200_000.0).abs() < 5_000.0);
 }
 
+#[test]
+fn no_mean_is_above_its_greatest_value() {
+    use crate::sample::{Figures, GroupSample, WorkerSample};
+    // One request has finished; another one, which still runs, has waited much longer.
+    let mut figures = Figures { requests: 1, ..Figures::default() };
+    (figures.gil_application, figures.gil_server) = (900_000_000, 2_000_000);
+    figures.gil_wait.record(2_000_000);
+    let groups = vec![GroupSample { figures, ..GroupSample::default() }];
+    let change = WorkerSample { groups, ..WorkerSample::default() };
+    let interval = emit::Interval { change, period: 1.0, ..emit::Interval::default() };
+    let sent = emit::request_metrics(&emit::Sender::default(), &interval, 5.0);
+    let number = |id| sent.get_number(id).unwrap();
+    assert_eq!(number(fields::GIL_WAIT_TIME), 0.002);
+    assert!(number(fields::GIL_WAIT_TIME) <= number(fields::GIL_WAIT_TIME_MAX));
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let finite = || prop::num::f64::NORMAL | prop::num::f64::ZERO;
     prop_oneof![
@@ -211,6 +227,7 @@ fn an_interval_is_handed_out_over_the_next_one() {
     let running = reading.sample.slots[1].request.as_ref().unwrap();
     assert!((1_008.0 - running.start as f64 / 1e9 - 7.0).abs() < 0.01);
     assert_eq!((reading.sample.threads, reading.sample.slots[0].completed), (2, 140));
+    assert_eq!(requests(&process, 400.0), 140, "the clock was put back, the counters were not");
     // Two are missing; an old one that comes late is none.
     process.take(&record(5, 0, 4.0), 1_012.0);
     process.take(&record(4, 0, 4.0), 1_012.1);
