@@ -22,6 +22,8 @@ const MOST: usize = 4096;
 const FIRST: u64 = 1 << 40;
 /// Seconds of silence after which a process is gone, at least.
 const SILENCE: f64 = 10.0;
+/// The same of a process that has not told how often it reports.
+const SILENCE_UNKNOWN: f64 = 300.0;
 
 /// What tells processes apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -103,6 +105,9 @@ impl Hub {
         let lost = process.lost;
         let said = process.take(&datagram, now);
         self.fleet.intake.lost += process.lost - lost;
+        if !process.ended {
+            tracked.gone = None;
+        }
         let number = tracked.link.worker;
         self.said(number, said, now);
     }
@@ -244,8 +249,9 @@ impl Hub {
     /// A turn of the hub: who fell silent is gone. Gives what happened since the last turn.
     pub(crate) fn listen(&mut self, now: f64) -> Vec<Event> {
         let silent = |tracked: &Tracked| {
-            let longest = (3.0 * tracked.told.as_ref().map_or(0.0, Told::interval)).max(SILENCE);
-            tracked.told.is_some() && tracked.gone.is_none() && now - tracked.heard > longest
+            let Some(told) = &tracked.told else { return false };
+            let longest = told.interval().map_or(SILENCE_UNKNOWN, |interval| (3.0 * interval).max(SILENCE));
+            tracked.gone.is_none() && now - tracked.heard > longest
         };
         let silent: Vec<u64> = self.workers.iter().filter(|(_, w)| silent(w)).map(|(n, _)| *n).collect();
         for number in silent {

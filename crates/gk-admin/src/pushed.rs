@@ -72,9 +72,9 @@ impl Server {
         };
     }
 
-    /// Seconds between two pushes.
-    pub fn interval(&self) -> f64 {
-        self.period.max(10.0)
+    /// Seconds between two pushes, known from the second on.
+    pub fn interval(&self) -> Option<f64> {
+        (self.period > 0.0).then(|| self.period.max(10.0))
     }
 
     /// The process group now: the last interval is handed out over the present one.

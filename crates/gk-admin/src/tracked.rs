@@ -35,12 +35,17 @@ pub enum Told {
 }
 
 impl Told {
-    /// Seconds between two reports.
-    pub fn interval(&self) -> f64 {
+    /// Seconds between two reports; `None` while that is unknown.
+    pub fn interval(&self) -> Option<f64> {
         match self {
-            Self::Process(process) => process.interval,
+            Self::Process(process) => Some(process.interval).filter(|interval| *interval > 0.0),
             Self::Server(server) => server.interval(),
         }
+    }
+
+    /// It has said that it ended.
+    pub fn ended(&self) -> bool {
+        matches!(self, Self::Process(process) if process.ended)
     }
 
     fn reading(&self, now: f64) -> Reading {

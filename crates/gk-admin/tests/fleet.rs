@@ -111,6 +111,66 @@ fn record(pid: u32, seq: u32, host: &str, requests: u64) -> Vec<u8> {
     out.encode()
 }
 
+fn told(kind: Kind, pid: u32, stamp: f64) -> Vec<u8> {
+    let mut out = Datagram::new(kind, pid, stamp);
+    out.text(fields::HOSTNAME, "web", 127);
+    out.encode()
+}
+
+/// Turns the hub at every second from `from` to `to`.
+fn seconds(hub: &mut Hub, from: u32, to: u32) -> Vec<What> {
+    let turn = |t: u32| hub.turn(f64::from(t)).events.into_iter().map(|event| event.happened.what);
+    (from..to).flat_map(turn).collect()
+}
+
+#[test]
+fn who_pushes_seldom_is_one_server_from_its_first_push_on() {
+    for (period, requests) in [(10u32, 400), (36, 400), (60, 400), (120, 400)] {
+        let mut hub = hub();
+        let mut events = Vec::new();
+        for n in 0..5 {
+            hub.pushed(read(&pushed("web", 100 * u64::from(n))), f64::from(1_000 + n * period));
+            events.extend(seconds(&mut hub, 1_000 + n * period, 1_000 + (n + 1) * period));
+        }
+        let totals: u64 = hub.totals().values().map(|figures| figures.requests).sum();
+        // All but a little of the last interval has been handed out.
+        assert!((requests - 15..=requests).contains(&totals), "{period} s: {totals}");
+        assert_eq!((hub.workers.len(), events.len()), (1, 0), "{period} s: {events:?}");
+        // Then it is silent for three intervals.
+        events.extend(seconds(&mut hub, 1_000 + 5 * period, 1_000 + 8 * period + 10));
+        assert_eq!((hub.workers.len(), events), (0, vec![What::WorkerGone]), "{period} s");
+    }
+}
+
+#[test]
+fn who_has_said_no_interval_yet_is_waited_for() {
+    let mut hub = hub();
+    hub.datagram(&told(Kind::ProcessStarted, 7, 1_000.0), Some(90), 100.0);
+    assert_eq!(seconds(&mut hub, 100, 160), [What::WorkerReady]);
+    assert_eq!(hub.workers.len(), 1);
+    // But not for ever.
+    assert_eq!(seconds(&mut hub, 160, 420), [What::WorkerGone]);
+    assert!(hub.workers.is_empty());
+}
+
+#[test]
+fn who_is_heard_of_again_was_not_gone_unless_it_said_so() {
+    for (last, left) in [(None, 1), (Some(Kind::ProcessStopped), 0)] {
+        let mut hub = hub();
+        hub.datagram(&record(7, 1, "web", 5), Some(90), 100.0);
+        if let Some(kind) = last {
+            hub.datagram(&told(kind, 7, 1_000.0), Some(90), 111.0);
+        }
+        seconds(&mut hub, 100, 113);
+        let gone = |hub: &Hub| hub.workers.values().filter(|worker| worker.gone.is_some()).count();
+        assert_eq!(gone(&hub), 1);
+        hub.datagram(&record(7, 2, "web", 5), Some(90), 113.0);
+        assert_eq!(gone(&hub), 1 - left, "{last:?}");
+        seconds(&mut hub, 113, 121);
+        assert_eq!(hub.workers.len(), left, "{last:?}");
+    }
+}
+
 #[test]
 fn who_falls_silent_is_gone_and_who_starts_again_is_another() {
     let mut hub = hub();
@@ -122,16 +182,12 @@ fn who_falls_silent_is_gone_and_who_starts_again_is_another() {
     turn(&mut hub, 101.0);
     assert_eq!(hub.workers.len(), 1);
     turn(&mut hub, 109.0);
-    let started = |stamp: f64| {
-        let mut out = Datagram::new(Kind::ProcessStarted, 7, stamp);
-        out.text(fields::HOSTNAME, "web", 127);
-        out.encode()
-    };
     // The same process id again, but a process that began now: the old one is gone.
-    hub.datagram(&started(1_500.0), Some(90), 110.0);
+    hub.datagram(&told(Kind::ProcessStarted, 7, 1_500.0), Some(90), 110.0);
     turn(&mut hub, 110.5);
     assert_eq!(hub.workers.values().filter(|worker| worker.gone.is_none()).count(), 1);
-    turn(&mut hub, 121.0);
+    hub.datagram(&record(7, 1, "web", 5), Some(90), 111.0);
+    turn(&mut hub, 122.0);
     turn(&mut hub, 130.0);
     assert!(hub.workers.is_empty());
     assert_eq!(what, [What::WorkerGone, What::WorkerReady, What::WorkerGone]);

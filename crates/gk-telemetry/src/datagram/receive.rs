@@ -59,6 +59,8 @@ pub struct Process {
     pub interval: f64,
     /// Datagrams that were sent and did not arrive.
     pub lost: u64,
+    /// It has said that it ended.
+    pub ended: bool,
     /// It is another Gilkeeper's.
     ours: bool,
     /// Who it is, and what is no counter.
@@ -147,6 +149,7 @@ impl Process {
             }
             Kind::ProcessStopping => Some(Said::Stopping { reason: reason() }),
             Kind::ProcessStopped => {
+                self.ended = true;
                 let active = datagram.get_count(fields::ACTIVE_AT_EXIT).unwrap_or(0);
                 Some(Said::Stopped { reason: reason(), active })
             }
