@@ -52,8 +52,8 @@ pub fn gather(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resu
     std::fs::create_dir_all(&options.directory)
         .map_err(|why| format!("{} cannot be made: {why}", options.directory.display()))?;
     let tls = options.tls.as_ref().map(crate::tls::configuration).transpose()?;
-    let (pages, guard, shown) = listener(&options.pages, &options.directory)?;
-    let otlp = options.otlp.as_ref().map(|address| listener(address, &options.directory)).transpose()?;
+    let (pages, guard, shown) = listener(&options.pages, &options.directory, tls.is_some())?;
+    let otlp = options.otlp.as_ref().map(|address| listener(address, &options.directory, false)).transpose()?;
     let socket = options.datagrams.as_ref().map(|path| bind(path, options.mode)).transpose()?;
     let (feed, news) = Feed::new();
     feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
@@ -108,13 +108,17 @@ fn watched(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// A listening socket with who may use it, and its address.
-fn listener(address: &str, directory: &Path) -> Result<(std::net::TcpListener, Guard, String), String> {
+fn listener(
+    address: &str,
+    directory: &Path,
+    tls: bool,
+) -> Result<(std::net::TcpListener, Guard, String), String> {
     let failed = |why: std::io::Error| format!("cannot listen on {address}: {why}");
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let shown = listener.local_addr().map_err(failed)?.to_string();
-    let guard = Guard::new(&shown, directory).map_err(failed)?;
-    if matches!(guard, Guard::Token(_)) {
+    let guard = Guard::new(&shown, directory, tls).map_err(failed)?;
+    if matches!(guard, Guard::Token { .. }) {
         let text = format!("{shown} asks for the token in {}", directory.join(TOKEN_FILE).display());
         note(Level::Notice, &text);
     }
