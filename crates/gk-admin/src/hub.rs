@@ -248,11 +248,17 @@ impl Hub {
             let Some(sample) = &worker.sample else { continue };
             let first = sample.groups.first();
             about.gil = first.map_or(sample.gil_mode, |first| first.gil_mode);
-            about.gil_enabled = sample.gil_enabled;
+            about.gil_enabled = worker.gil_enabled().unwrap_or(true);
             about.exact &= sample.exact;
             about.switch_interval = first.map_or(sample.switch_interval, |first| first.switch_interval);
         }
         about
+    }
+
+    /// Whether a GIL is in force in a process of the group, as far as one of them says.
+    pub fn gil_enabled(&self, group: &str) -> Option<bool> {
+        let living = self.workers.values().filter(|w| w.link.process_group == group && w.gone.is_none());
+        living.filter_map(Tracked::gil_enabled).max()
     }
 
     fn make_labels(&self) -> BTreeMap<String, Label> {

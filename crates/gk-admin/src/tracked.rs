@@ -164,6 +164,16 @@ impl Tracked {
         Portion::of_worker(&self.name, &self.change, process, worked, span)
     }
 
+    /// Whether a GIL is in force; `None` where nothing says so: without a scoreboard, or when the other server did not tell.
+    pub fn gil_enabled(&self) -> Option<bool> {
+        let known = match &self.told {
+            None => self.board.is_some(),
+            Some(Told::Process(_)) => true,
+            Some(Told::Server(server)) => server.tells_gil(),
+        };
+        self.sample.as_ref().filter(|_| known).map(|sample| sample.gil_enabled)
+    }
+
     /// Its scoreboard.
     pub fn board(&self) -> Option<&Board<SharedWords>> {
         self.board.as_ref()

@@ -81,6 +81,8 @@ fn figures_reach_every_page() {
     let status = rows::status(&world.hub, world.now);
     assert_eq!(status["groups"]["site"]["label"]["kind"], "gil-bound");
     assert_eq!(status["groups"]["site"]["gil_wait_exact"], true);
+    assert_eq!((&status["groups"]["site"]["gil_enabled"], &status["workers"][0]["gil_enabled"]), (&true.into(), &true.into()));
+    assert!(prometheus::page(&world.hub, false).contains("gilkeeper_gil_enabled{process_group=\"site\""));
     assert_eq!((&status["workers"][0]["busy"], &status["ready"]), (&1.into(), &true.into()));
     let requests = rows::requests(&world.hub, world.now);
     assert_eq!(requests["in_flight"][0]["path"], "/stays");
@@ -190,4 +192,11 @@ fn a_worker_without_a_scoreboard_is_shown_all_the_same() {
     let status = rows::status(&hub, now + 1.0);
     assert_eq!(status["workers"][0]["threads"], 3);
     assert_eq!(status["workers"][0]["gil_wait_exact"], false);
+    // Nobody knows whether it has a GIL; that it has none is not said.
+    assert_eq!(status["workers"][0]["gil_enabled"], serde_json::Value::Null);
+    assert_eq!(status["groups"]["g"]["gil_enabled"], serde_json::Value::Null);
+    let text = prometheus::page(&hub, false);
+    let lines = |name: &str| text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).count();
+    assert_eq!((lines("gilkeeper_gil_enabled"), lines("gilkeeper_switch_interval_seconds")), (0, 0), "{text}");
+    assert_eq!(lines("gilkeeper_threads"), 1, "{text}");
 }

@@ -132,7 +132,7 @@ function overview(place, app) {
             ["CPU / request", seconds(point.cpu_per_request)], ["GIL wait / request", seconds(point.gil_per_request)],
             ["busy threads", `${units.count(point.busy)} of ${units.count(point.threads)}`],
             ["CPU", `${units.count(point.cpu)} of ${units.count(status.limits.cpus)}`], ["memory", units.bytes(point.resident)],
-            ["switch interval", group.switch_interval == null ? "no GIL" : seconds(group.switch_interval)],
+            ["switch interval", group.gil_enabled === false ? "no GIL" : group.switch_interval == null ? "–" : seconds(group.switch_interval)],
           ]));
       });
       const ready = status.ready ? [] : [el("p", { class: "bad" }, "Not ready: a process group has no worker that takes requests.")];
