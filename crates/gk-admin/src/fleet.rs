@@ -173,7 +173,7 @@ impl Hub {
         let number = FIRST + self.fleet.last;
         link.worker = number;
         self.fleet.numbers.insert(key, number);
-        let mut tracked = Tracked::new(link, None);
+        let mut tracked = Tracked::new(link, None, now);
         (tracked.name, tracked.origin, tracked.told, tracked.heard) = (name, Some(origin), Some(told), now);
         self.workers.insert(number, tracked);
         number

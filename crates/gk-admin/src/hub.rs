@@ -59,6 +59,8 @@ pub struct Hub {
     /// The front's own figures.
     pub feed: Feed,
     news: Receiver<News>,
+    /// Epoch seconds: it was looked at first.
+    began: Option<f64>,
     /// Workers by number.
     pub workers: BTreeMap<u64, Tracked>,
     /// The last minute.
@@ -103,6 +105,7 @@ impl Hub {
         Self {
             feed,
             news,
+            began: None,
             workers: BTreeMap::new(),
             recent: Recent::default(),
             events: Events::default(),
@@ -156,6 +159,7 @@ impl Hub {
 
     /// Takes what the data thread told; a worker is known from then on, and its scoreboard open.
     pub fn hear(&mut self, now: f64) {
+        self.began.get_or_insert(now);
         while let Ok(news) = self.news.try_recv() {
             match news {
                 News::End(said) => self.end = Some(said),
@@ -178,7 +182,8 @@ impl Hub {
     fn take(&mut self, news: News, now: f64) -> Option<Event> {
         match news {
             News::Worker { link, scoreboard } => {
-                self.workers.insert(link.worker, Tracked::new(link, scoreboard));
+                let began = *self.began.get_or_insert(now);
+                self.workers.insert(link.worker, Tracked::new(link, scoreboard, began));
                 None
             }
             News::Exited { worker } => {
@@ -276,12 +281,12 @@ impl Hub {
 }
 
 fn add(totals: &mut Totals, worker: &Tracked) {
-    for group in worker.sample.iter().flat_map(|sample| &sample.groups) {
-        let mut key = (worker.link.process_group.clone(), group.name.clone());
+    for (name, figures) in worker.counted() {
+        let mut key = (worker.link.process_group.clone(), name.to_owned());
         // Other servers may make up names without end.
         if totals.len() >= TOTALS && !totals.contains_key(&key) {
             key = ("(others)".into(), String::new());
         }
-        totals.entry(key).or_default().merge(&group.figures);
+        totals.entry(key).or_default().merge(&figures);
     }
 }

@@ -8,10 +8,12 @@ use gk_sys::accounting::{self, Used};
 use gk_sys::words::SharedWords;
 use gk_telemetry::datagram::receive::{Process, Reading};
 use gk_telemetry::portion::ProcessUse;
-use gk_telemetry::sample::{SlotSample, WorkerSample};
+use gk_telemetry::sample::{Figures, GroupSample, SlotSample, WorkerSample};
 use gk_telemetry::{Board, Portion};
 use std::os::fd::OwnedFd;
 
+/// Seconds after its start in which all that a worker did is news; and so long before a front its workers may start with it.
+const YOUNG: f64 = 5.0;
 /// Requests kept as samples in each second, about.
 const SAMPLES: f64 = 8.0;
 
@@ -60,6 +62,8 @@ impl Told {
 pub struct Tracked {
     /// Who.
     pub link: LinkFigures,
+    /// Epoch seconds: this front began.
+    began: f64,
     /// Its name in charts: its process id, with the host's name before it when it is elsewhere.
     pub name: String,
     /// Where it is, when it is no worker of this server.
@@ -74,6 +78,8 @@ pub struct Tracked {
     board: Option<Board<SharedWords>>,
     /// The last reading.
     pub sample: Option<WorkerSample>,
+    /// Of a worker that was there before this front: what it had done when it was first read.
+    before: Vec<GroupSample>,
     /// What the last reading had on top of the one before.
     pub change: WorkerSample,
     /// What the operating system said last.
@@ -86,11 +92,12 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    /// A worker with its scoreboard, if there is one.
-    pub fn new(link: LinkFigures, scoreboard: Option<OwnedFd>) -> Self {
+    /// A worker with its scoreboard, if there is one. `began`: when this front did, epoch seconds.
+    pub fn new(link: LinkFigures, scoreboard: Option<OwnedFd>, began: f64) -> Self {
         Self {
             name: link.pid.to_string(),
             link,
+            began,
             origin: None,
             told: None,
             heard: 0.0,
@@ -98,6 +105,7 @@ impl Tracked {
             scoreboard,
             board: None,
             sample: None,
+            before: Vec::new(),
             change: WorkerSample::default(),
             used: Used::default(),
             read: None,
@@ -129,7 +137,11 @@ impl Tracked {
                 ..WorkerSample::default()
             },
         };
-        let young = now - sample.started as f64 / 1e9 < 5.0;
+        let started = sample.started as f64 / 1e9;
+        let young = now - started < YOUNG;
+        if self.sample.is_none() && started < self.began - YOUNG {
+            self.before.clone_from(&sample.groups);
+        }
         let earlier = match (self.sample.take(), young) {
             (Some(earlier), _) => earlier,
             (None, true) => WorkerSample::default(),
@@ -162,6 +174,16 @@ impl Tracked {
         let worked = (busy - std::mem::replace(&mut self.busy, busy)).max(0.0);
         self.sample = Some(sample);
         Portion::of_worker(&self.name, &self.change, process, worked, span)
+    }
+
+    /// Its counters by application group, as this front counts them: they begin at zero, as the front's own do, and what is gone
+    /// with another front is missed by nobody who looks at their growth.
+    pub fn counted(&self) -> impl Iterator<Item = (&str, Figures)> {
+        self.sample.iter().flat_map(|sample| &sample.groups).map(|group| {
+            let before = self.before.iter().find(|before| before.name == group.name);
+            let figures = before.map_or_else(|| group.figures.clone(), |before| group.figures.since(&before.figures));
+            (group.name.as_str(), figures)
+        })
     }
 
     /// Whether a GIL is in force; `None` where nothing says so: without a scoreboard, or when the other server did not tell.

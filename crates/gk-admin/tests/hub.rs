@@ -16,7 +16,12 @@ struct World {
 }
 
 fn world() -> World {
-    let worker = Worker::new(0);
+    world_since(0.0)
+}
+
+/// The worker started so many seconds ago.
+fn world_since(ago: f64) -> World {
+    let worker = Worker::since(ago, 0);
     worker.board.set_exact(true, "");
     worker.feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
     World { worker }
@@ -137,6 +142,28 @@ fn metrics_grow_beyond_a_workers_end() {
     }
     let open = prometheus::page(&world.hub, true);
     assert!(open.ends_with("# EOF\n") && open.contains("# TYPE gilkeeper_requests counter\n"));
+}
+
+#[test]
+fn a_new_front_counts_from_zero_what_an_older_worker_does() {
+    // Seconds since the worker's start, and requests that are counted of those which it served before.
+    for (ago, before) in [(0.0, 40), (3_600.0, 0)] {
+        let mut world = world_since(ago);
+        world.board.group("");
+        (0..40).for_each(|_| world.serve("/a", 200));
+        world.turn();
+        (0..2).for_each(|_| world.serve("/a", 200));
+        world.turn();
+        let counted = |world: &World| {
+            world.hub.totals().values().map(|figures| (figures.requests, figures.response.count())).collect::<Vec<_>>()
+        };
+        assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
+        // Its end changes nothing.
+        world.feed.tell(News::Exited { worker: 4 });
+        (0..8).for_each(|_| drop(world.turn()));
+        assert!(world.hub.workers.is_empty());
+        assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
+    }
 }
 
 #[test]
