@@ -106,7 +106,7 @@ impl Hub {
         let said = process.take(&datagram, now);
         self.fleet.intake.lost += process.lost - lost;
         if !process.ended {
-            tracked.gone = None;
+            (tracked.gone, tracked.closed) = (None, false);
         }
         let number = tracked.link.worker;
         self.said(number, said, now);
@@ -239,7 +239,7 @@ impl Hub {
                 }
             };
             let Some(tracked) = self.workers.get_mut(&number) else { continue };
-            (tracked.heard, tracked.gone) = (now, None);
+            (tracked.heard, tracked.gone, tracked.closed) = (now, None, false);
             if let Some(Told::Server(server)) = &mut tracked.told {
                 server.take(figures, now);
             }

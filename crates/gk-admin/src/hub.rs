@@ -8,7 +8,7 @@ use crate::otlp::Pushes;
 use crate::outbox::Counts;
 use crate::statsd::Packets;
 use crate::tick::{Recent, Tick};
-use crate::tracked::Tracked;
+use crate::tracked::{REMEMBERED, Tracked};
 use gk_sys::accounting::{self, Limits};
 use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
@@ -22,8 +22,6 @@ use std::sync::mpsc::{Receiver, Sender};
 const STACKS: usize = 16;
 /// Finished requests kept.
 const KEPT: usize = 400;
-/// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
-const REMEMBERED: f64 = 5.0;
 /// Most groups with totals of their own.
 const TOTALS: usize = 8192;
 /// Seconds a label looks back.
@@ -212,8 +210,7 @@ impl Hub {
                     && let Some(number) = event.happened.worker
                     && let Some(tracked) = self.workers.get_mut(&number)
                 {
-                    // Its memory outlives it: this is what it was doing.
-                    tracked.read(now);
+                    tracked.open();
                     tracked.gone.get_or_insert(now);
                     event.requests = tracked.running(event.happened.at);
                 }
@@ -224,7 +221,7 @@ impl Hub {
 
     /// Lets go of workers that ended a while ago; their counters stay in the totals.
     fn forget(&mut self, now: f64) {
-        let old = |worker: &Tracked| worker.gone.is_some_and(|gone| now - gone > REMEMBERED);
+        let old = |worker: &Tracked| worker.closed && worker.gone.is_some_and(|gone| now - gone > REMEMBERED);
         let numbers: Vec<u64> = self.workers.iter().filter(|(_, w)| old(w)).map(|(n, _)| *n).collect();
         for number in numbers {
             if let Some(worker) = self.workers.remove(&number) {

@@ -77,6 +77,11 @@ impl Server {
         (self.period > 0.0).then(|| self.period.max(10.0))
     }
 
+    /// Epoch seconds: all that was pushed is handed out.
+    pub fn handed_out(&self) -> f64 {
+        self.came + self.period
+    }
+
     /// It has said whether a GIL is in force.
     pub fn tells_gil(&self) -> bool {
         self.after.gil_enabled.is_some()

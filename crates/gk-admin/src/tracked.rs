@@ -12,6 +12,8 @@ use gk_telemetry::sample::{Figures, GroupSample, SlotSample, WorkerSample};
 use gk_telemetry::{Board, Portion};
 use std::os::fd::OwnedFd;
 
+/// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
+pub const REMEMBERED: f64 = 5.0;
 /// Seconds after its start in which all that a worker did is news; and so long before a front its workers may start with it.
 const YOUNG: f64 = 5.0;
 /// Requests kept as samples in each second, about.
@@ -48,6 +50,14 @@ impl Told {
     /// It has said that it ended.
     pub fn ended(&self) -> bool {
         matches!(self, Self::Process(process) if process.ended)
+    }
+
+    /// Epoch seconds: readings from then on bring nothing more of what was told so far.
+    fn handed_out(&self) -> f64 {
+        match self {
+            Self::Process(process) => process.handed_out(),
+            Self::Server(server) => server.handed_out(),
+        }
     }
 
     fn reading(&self, now: f64) -> Reading {
@@ -87,6 +97,8 @@ pub struct Tracked {
     read: Option<f64>,
     /// Epoch seconds: the process ended.
     pub gone: Option<f64>,
+    /// It ended, and was read for the last time.
+    pub closed: bool,
     /// Why it takes no more requests.
     pub leaving: Option<String>,
 }
@@ -110,17 +122,25 @@ impl Tracked {
             used: Used::default(),
             read: None,
             gone: None,
+            closed: false,
             leaving: None,
         }
     }
 
     /// Reads everything. `now`: epoch seconds. Nothing comes of the first reading: there is nothing to compare it with,
-    /// unless the process is so young that everything is news.
+    /// unless the process is so young that everything is news. Nothing comes of a process that is gone, once it was read
+    /// after its end; of one that is told of, once its last interval has been handed out.
     pub fn read(&mut self, now: f64) -> Option<Portion> {
+        if self.closed {
+            return None;
+        }
         if let Some(told) = &self.told {
-            let reading = told.reading(now);
+            let late = self.gone.is_some_and(|gone| now - gone > REMEMBERED);
+            self.closed = self.gone.is_some() && (late || now >= told.handed_out());
+            let reading = told.reading(if late { f64::INFINITY } else { now });
             return Some(self.take(reading, now));
         }
+        self.closed = self.gone.is_some();
         let span = self.read.replace(now).map(|before| (now - before).max(0.001));
         let used = accounting::of_process(self.link.pid).unwrap_or(Used { resident: 0, ..self.used });
         let before = std::mem::replace(&mut self.used, used);
@@ -230,7 +250,9 @@ impl Tracked {
 
     /// The requests in flight; of a process that died, those that ran when it did.
     pub fn running(&self, now: f64) -> Vec<Running> {
-        let slots = self.sample.iter().flat_map(|sample| &sample.slots);
+        // A scoreboard outlives its process. Looking at it takes nothing away from the next reading.
+        let fresh = self.look();
+        let slots = fresh.iter().chain(self.sample.iter().filter(|_| fresh.is_none())).flat_map(|sample| &sample.slots);
         slots.filter_map(|slot| Some(Running::new(slot.request.as_ref()?, slot.thread, now))).collect()
     }
 

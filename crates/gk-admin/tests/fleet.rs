@@ -172,6 +172,27 @@ fn who_is_heard_of_again_was_not_gone_unless_it_said_so() {
 }
 
 #[test]
+fn the_last_interval_of_a_process_counts_in_full() {
+    for interval in [1.0, 5.0, 20.0, 600.0] {
+        let mut hub = hub();
+        for (seq, requests, at) in [(1, 5, 100.0), (2, 70, 105.0)] {
+            let mut out = Datagram::decode(&record(7, seq, "web", requests)).unwrap();
+            out.fields.retain(|(id, _)| ![fields::SAMPLE_PERIOD, fields::TELEMETRY_INTERVAL].contains(id));
+            out.number(fields::SAMPLE_PERIOD, interval);
+            out.number(fields::TELEMETRY_INTERVAL, interval);
+            hub.datagram(&out.encode(), Some(90), at);
+        }
+        hub.datagram(&told(Kind::ProcessStopped, 7, 1_000.0), Some(90), 105.2);
+        seconds(&mut hub, 106, 120);
+        assert!(hub.workers.is_empty());
+        let minute = hub.recent.window(60.0);
+        assert_eq!(minute["web/app"].total().requests, 75, "{interval} s");
+        let totals: u64 = hub.totals().values().map(|figures| figures.requests).sum();
+        assert_eq!(totals, 75, "{interval} s");
+    }
+}
+
+#[test]
 fn who_falls_silent_is_gone_and_who_starts_again_is_another() {
     let mut hub = hub();
     let mut what = Vec::new();

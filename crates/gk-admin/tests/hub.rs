@@ -145,6 +145,35 @@ fn metrics_grow_beyond_a_workers_end() {
 }
 
 #[test]
+fn a_worker_that_is_gone_has_no_threads_any_more() {
+    for crashed in [false, true] {
+        let mut world = world();
+        world.board.group("");
+        world.turn();
+        (0..3).for_each(|_| world.serve("/a", 200));
+        world.begin(1, "/deadly");
+        world.feed.tell(News::Exited { worker: 4 });
+        if crashed {
+            let crash = Happened { what: What::WorkerCrashed, worker: Some(4), ..Happened::default() };
+            world.feed.tell(News::Happened(crash));
+        }
+        // Its last second counts, once.
+        let last = world.turn();
+        let portion = &last.tick.groups["site"];
+        assert_eq!((portion.total().requests, portion.capacity > 0.0), (3, true), "{crashed}");
+        let requests = last.events.first().map_or(0, |event| event.requests.len());
+        assert_eq!(requests, usize::from(crashed));
+        let kept = world.hub.kept.len();
+        for _ in 0..3 {
+            assert!(world.turn().tick.groups.is_empty(), "{crashed}");
+        }
+        assert_eq!((world.hub.kept.len(), world.hub.workers.len()), (kept, 1));
+        (0..4).for_each(|_| drop(world.turn()));
+        assert!(world.hub.workers.is_empty());
+    }
+}
+
+#[test]
 fn a_new_front_counts_from_zero_what_an_older_worker_does() {
     // Seconds since the worker's start, and requests that are counted of those which it served before.
     for (ago, before) in [(0.0, 40), (3_600.0, 0)] {

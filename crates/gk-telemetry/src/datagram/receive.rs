@@ -299,6 +299,11 @@ impl Process {
         Some(Said::Finished(Box::new(finished)))
     }
 
+    /// Epoch seconds: the last interval is handed out.
+    pub fn handed_out(&self) -> f64 {
+        self.came + self.period
+    }
+
     /// The process now, in epoch seconds.
     pub fn reading(&self, now: f64) -> Reading {
         let share = ((now - self.came) / self.period.max(0.01)).clamp(0.0, 1.0);
