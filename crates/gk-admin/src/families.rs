@@ -216,7 +216,7 @@ fn processes(page: &mut Families, hub: &Hub) {
     let gauges: [(&str, &str, Gauge); 6] = [
         ("gilkeeper_threads", "Request threads.", |s, _| Some(f64::from(s.threads))),
         ("gilkeeper_threads_busy", "Request threads that serve a request.", |s, _| {
-            Some(s.slots.iter().filter(|slot| slot.request.is_some()).count() as f64)
+            Some(s.slots.iter().filter(|slot| slot.serves()).count() as f64)
         }),
         ("gilkeeper_gil_enabled", "1 where a GIL is in force, 0 without one.", |_, gil| {
             gil.map(|gil| f64::from(u8::from(gil)))

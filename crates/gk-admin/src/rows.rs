@@ -127,7 +127,7 @@ fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
         "process_group": link.process_group,
         "threads": sample.threads,
         "in_flight": front.status.in_flight.get(&link.worker).copied().unwrap_or(0),
-        "busy": sample.slots.iter().filter(|slot| slot.request.is_some()).count(),
+        "busy": sample.slots.iter().filter(|slot| slot.serves()).count(),
         "python": sample.python,
         "uptime": (sample.started > 0).then(|| now - seconds(sample.started)),
         "import_seconds": seconds(sample.import),

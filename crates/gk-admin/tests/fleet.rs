@@ -7,7 +7,7 @@ use gk_admin::families::{Families, Family, Form, Point, Value};
 use gk_admin::hub::Hub;
 use gk_admin::otlp::{Identity, message};
 use gk_admin::otlp_read::read;
-use gk_admin::{Feed, rows};
+use gk_admin::{Feed, prometheus, rows};
 use gk_telemetry::Histogram;
 use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_wire::control::What;
@@ -41,6 +41,7 @@ fn figures(requests: u64) -> Families {
         number("gilkeeper_process_cpu_seconds_total", Form::Counter, &process, requests as f64 / 100.0),
         number("gilkeeper_process_resident_memory_bytes", Form::Gauge, &process, 5e7),
         number("gilkeeper_threads", Form::Gauge, &process, 4.0),
+        number("gilkeeper_threads_busy", Form::Gauge, &process, 3.0),
         number("gilkeeper_gil_enabled", Form::Gauge, &process, 1.0),
         number("gilkeeper_gil_wait_exact", Form::Gauge, &process, 1.0),
         number("other_metric_total", Form::Counter, &app, 7.0),
@@ -65,7 +66,7 @@ fn what_is_pushed_is_what_is_read_in_both_forms() {
         ("web1", "/srv/root", "shop")
     );
     let pushed = &push.figures;
-    assert_eq!((pushed.cpu, pushed.resident, pushed.threads, pushed.exact), (0.5, 50_000_000, (4, 0), true));
+    assert_eq!((pushed.cpu, pushed.resident, pushed.threads, pushed.exact), (0.5, 50_000_000, (4, 3), true));
     let figures = &pushed.groups[0].figures;
     assert_eq!((figures.requests, figures.statuses[&200], figures.response.count()), (50, 50, 50));
     assert_eq!(figures.response.sum, 1_000_000_000);
@@ -93,7 +94,14 @@ fn servers_are_kept_apart_and_begin_anew() {
             (&format!("{host}/shop").into(), &"/srv/root".into())
         );
         assert_eq!((&worker["threads"], &worker["gil_wait_exact"]), (&4.into(), &true.into()));
+        // How many threads serve is known, what they serve is not.
+        assert_eq!(worker["busy"], 3);
+        let states = worker["slots"].as_array().unwrap().iter().map(|slot| slot["state"].as_str().unwrap());
+        assert_eq!(states.filter(|state| *state != "idle").count(), 3);
     }
+    assert!(prometheus::page(&hub, false).lines().any(|line| {
+        line.starts_with("gilkeeper_threads_busy{process_group=\"web1/shop\"") && line.ends_with(" 3")
+    }));
     // 50 were there at the beginning, 100 came, then the server was started anew and did 10.
     let minute = hub.recent.window(60.0);
     let requests = |group: &str| minute[group].total().requests;

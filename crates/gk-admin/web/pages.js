@@ -224,9 +224,10 @@ function processes(place, app) {
     { title: "Runnable without a CPU (threads)", unit: units.count, series: lines([["all threads", (p) => p.run_delay], ["requests, outside GIL waits", (p) => p.runnable]]) },
   ]);
   const slots = (worker) => {
-    const busy = (worker.slots ?? []).filter((slot) => slot.request != null).length;
+    const serves = (slot) => slot.state !== "idle";
+    const busy = (worker.slots ?? []).filter(serves).length;
     const row = el("span", { class: "slots", role: "img", "aria-label": `${busy} of ${worker.threads} threads busy` });
-    (worker.slots ?? []).forEach((slot) => row.append(el("i", { class: slot.request != null ? "busy" : "", title: slot.request ?? "idle" })));
+    (worker.slots ?? []).forEach((slot) => row.append(el("i", { class: serves(slot) ? "busy" : "", title: slot.request ?? slot.state })));
     return row;
   };
   return {
