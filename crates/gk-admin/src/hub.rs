@@ -24,6 +24,8 @@ const STACKS: usize = 16;
 const KEPT: usize = 400;
 /// Most groups with totals of their own.
 const TOTALS: usize = 8192;
+/// The name of all others.
+pub(crate) const OTHERS: &str = "(others)";
 /// Seconds a label looks back.
 const LABEL: f64 = 10.0;
 
@@ -282,7 +284,7 @@ fn add(totals: &mut Totals, worker: &Tracked) {
         let mut key = (worker.link.process_group.clone(), name.to_owned());
         // Other servers may make up names without end.
         if totals.len() >= TOTALS && !totals.contains_key(&key) {
-            key = ("(others)".into(), String::new());
+            key = (OTHERS.into(), String::new());
         }
         totals.entry(key).or_default().merge(&figures);
     }
