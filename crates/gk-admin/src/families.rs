@@ -221,9 +221,11 @@ fn processes(page: &mut Families, hub: &Hub) {
         ("gilkeeper_gil_enabled", "1 where a GIL is in force, 0 without one.", |_, gil| {
             gil.map(|gil| f64::from(u8::from(gil)))
         }),
-        ("gilkeeper_gil_wait_exact", "1 where GIL waits are exact, 0 where they are a lower bound.", |s, _| {
-            Some(f64::from(u8::from(s.exact)))
-        }),
+        (
+            "gilkeeper_gil_wait_exact",
+            "1 where GIL waits are exact, 0 where they are a lower bound.",
+            |s, _| Some(f64::from(u8::from(s.exact))),
+        ),
         (
             "gilkeeper_switch_interval_seconds",
             "The main interpreter's switch interval, 0 without a GIL.",

@@ -11,7 +11,7 @@ use crate::note;
 use crate::pushed;
 use crate::tracked::{Origin, Told, Tracked};
 use gk_telemetry::datagram::receive::{Process, Said};
-use gk_telemetry::datagram::{Datagram, Kind};
+use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_wire::control::{Happened, What};
 use gk_wire::log::Level;
 use std::collections::HashMap;
@@ -25,11 +25,15 @@ const SILENCE: f64 = 10.0;
 /// The same of a process that has not told how often it reports.
 const SILENCE_UNKNOWN: f64 = 300.0;
 
+/// Letters of a host's name that tell processes apart.
+const HOST: usize = 255;
+
 /// What tells processes apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
-    /// The sender as the kernel sees it from here, and the process that the datagram is about.
-    Datagrams { sender: Option<u32>, pid: u32 },
+    /// The sender as the kernel sees it from here, and the process that the datagram is about. Where the kernel does not see
+    /// the sender, the host that the datagram names.
+    Datagrams { sender: Option<u32>, host: String, pid: u32 },
     /// What an OTLP resource is called, and a process group of it.
     Pushed { host: String, instance: String, group: String },
 }
@@ -77,6 +81,23 @@ fn event(tracked: &Tracked, what: What, reason: Option<&str>, text: &str, now: f
 }
 
 impl Hub {
+    /// Whom a datagram is about; `None` when that cannot be told. Not all kinds name a host, but these follow others that do.
+    fn key(&self, datagram: &Datagram, sender: Option<u32>) -> Option<Key> {
+        let pid = datagram.pid;
+        if sender.is_some() {
+            return Some(Key::Datagrams { sender, host: String::new(), pid });
+        }
+        if let Some(host) = datagram.get_text(fields::HOSTNAME) {
+            let host = host.chars().take(HOST).collect();
+            return Some(Key::Datagrams { sender, host, pid });
+        }
+        let mut alike =
+            self.fleet.numbers.keys().filter(
+                |key| matches!(key, Key::Datagrams { sender: None, pid: other, .. } if *other == pid),
+            );
+        alike.next().filter(|_| alike.next().is_none()).cloned()
+    }
+
     /// Takes a datagram in. `sender`: the sending process's id as the kernel says, as far as it does.
     pub fn datagram(&mut self, bytes: &[u8], sender: Option<u32>, now: f64) {
         let datagram = match Datagram::decode(bytes) {
@@ -94,7 +115,7 @@ impl Hub {
             }
         };
         self.fleet.intake.datagrams += 1;
-        let key = Key::Datagrams { sender, pid: datagram.pid };
+        let Some(key) = self.key(&datagram, sender) else { return };
         if datagram.kind == Kind::ProcessStarted {
             self.end_predecessor(&key, datagram.stamp, now);
         }

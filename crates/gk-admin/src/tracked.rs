@@ -201,7 +201,8 @@ impl Tracked {
     pub fn counted(&self) -> impl Iterator<Item = (&str, Figures)> {
         self.sample.iter().flat_map(|sample| &sample.groups).map(|group| {
             let before = self.before.iter().find(|before| before.name == group.name);
-            let figures = before.map_or_else(|| group.figures.clone(), |before| group.figures.since(&before.figures));
+            let figures =
+                before.map_or_else(|| group.figures.clone(), |before| group.figures.since(&before.figures));
             (group.name.as_str(), figures)
         })
     }
@@ -252,7 +253,10 @@ impl Tracked {
     pub fn running(&self, now: f64) -> Vec<Running> {
         // A scoreboard outlives its process. Looking at it takes nothing away from the next reading.
         let fresh = self.look();
-        let slots = fresh.iter().chain(self.sample.iter().filter(|_| fresh.is_none())).flat_map(|sample| &sample.slots);
+        let slots = fresh
+            .iter()
+            .chain(self.sample.iter().filter(|_| fresh.is_none()))
+            .flat_map(|sample| &sample.slots);
         slots.filter_map(|slot| Some(Running::new(slot.request.as_ref()?, slot.thread, now))).collect()
     }
 

@@ -201,6 +201,30 @@ fn the_last_interval_of_a_process_counts_in_full() {
 }
 
 #[test]
+fn senders_that_the_kernel_does_not_see_are_told_apart_by_their_host() {
+    let mut hub = hub();
+    let collection = |pid: u32| Datagram::new(Kind::GcEvent, pid, 1_000.0).encode();
+    // About nobody who is known.
+    hub.datagram(&collection(7), None, 100.0);
+    assert!(hub.workers.is_empty());
+    for (host, pid, requests) in [("one", 7, 5), ("two", 7, 6), ("two", 8, 7)] {
+        hub.datagram(&record(pid, 1, host, requests), None, 100.0);
+    }
+    // Two processes have the number 7, so this one is about neither; that one is about the only 8.
+    hub.datagram(&collection(7), None, 100.0);
+    hub.datagram(&collection(8), None, 100.0);
+    hub.turn(102.0);
+    assert_eq!(hub.workers.len(), 3);
+    let minute = hub.recent.window(60.0);
+    let requests = |group: &str| minute[group].total().requests;
+    assert_eq!((requests("one/app"), requests("two/app")), (5, 13));
+    // A sender that is seen is one, whatever it names.
+    hub.datagram(&record(7, 1, "one", 1), Some(90), 102.0);
+    hub.datagram(&collection(7), Some(90), 102.0);
+    assert_eq!(hub.workers.len(), 4);
+}
+
+#[test]
 fn who_falls_silent_is_gone_and_who_starts_again_is_another() {
     let mut hub = hub();
     let mut what = Vec::new();

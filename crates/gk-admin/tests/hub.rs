@@ -16,12 +16,10 @@ struct World {
 }
 
 fn world() -> World {
-    world_since(0.0)
+    world_of(Worker::new(0))
 }
 
-/// The worker started so many seconds ago.
-fn world_since(ago: f64) -> World {
-    let worker = Worker::since(ago, 0);
+fn world_of(worker: Worker) -> World {
     worker.board.set_exact(true, "");
     worker.feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
     World { worker }
@@ -86,7 +84,10 @@ fn figures_reach_every_page() {
     let status = rows::status(&world.hub, world.now);
     assert_eq!(status["groups"]["site"]["label"]["kind"], "gil-bound");
     assert_eq!(status["groups"]["site"]["gil_wait_exact"], true);
-    assert_eq!((&status["groups"]["site"]["gil_enabled"], &status["workers"][0]["gil_enabled"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&status["groups"]["site"]["gil_enabled"], &status["workers"][0]["gil_enabled"]),
+        (&true.into(), &true.into())
+    );
     assert!(prometheus::page(&world.hub, false).contains("gilkeeper_gil_enabled{process_group=\"site\""));
     assert_eq!((&status["workers"][0]["busy"], &status["ready"]), (&1.into(), &true.into()));
     let requests = rows::requests(&world.hub, world.now);
@@ -177,14 +178,19 @@ fn a_worker_that_is_gone_has_no_threads_any_more() {
 fn a_new_front_counts_from_zero_what_an_older_worker_does() {
     // Seconds since the worker's start, and requests that are counted of those which it served before.
     for (ago, before) in [(0.0, 40), (3_600.0, 0)] {
-        let mut world = world_since(ago);
+        let mut world = world_of(Worker::since(ago, 0));
         world.board.group("");
         (0..40).for_each(|_| world.serve("/a", 200));
         world.turn();
         (0..2).for_each(|_| world.serve("/a", 200));
         world.turn();
         let counted = |world: &World| {
-            world.hub.totals().values().map(|figures| (figures.requests, figures.response.count())).collect::<Vec<_>>()
+            world
+                .hub
+                .totals()
+                .values()
+                .map(|figures| (figures.requests, figures.response.count()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
         // Its end changes nothing.
@@ -253,6 +259,10 @@ fn a_worker_without_a_scoreboard_is_shown_all_the_same() {
     assert_eq!(status["groups"]["g"]["gil_enabled"], serde_json::Value::Null);
     let text = prometheus::page(&hub, false);
     let lines = |name: &str| text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).count();
-    assert_eq!((lines("gilkeeper_gil_enabled"), lines("gilkeeper_switch_interval_seconds")), (0, 0), "{text}");
+    assert_eq!(
+        (lines("gilkeeper_gil_enabled"), lines("gilkeeper_switch_interval_seconds")),
+        (0, 0),
+        "{text}"
+    );
     assert_eq!(lines("gilkeeper_threads"), 1, "{text}");
 }
