@@ -73,7 +73,8 @@ pub struct Process {
     period: f64,
     seq: Option<u32>,
     elapsed: Vec<f64>,
-    slow: BTreeMap<u32, InFlight>,
+    /// Slow requests in flight by thread, and when the thread took each, in epoch seconds.
+    slow: BTreeMap<u32, (f64, InFlight)>,
     collections: BTreeMap<String, [u64; 3]>,
     longest_pause: u64,
     ordinal: u64,
@@ -257,8 +258,8 @@ impl Process {
                 path,
                 ..InFlight::default()
             };
-            if self.slow.len() < THREADS {
-                self.slow.insert(thread, request);
+            if self.slow.len() < THREADS || self.slow.contains_key(&thread) {
+                self.slow.insert(thread, (now - number(fields::SLOW_DURATION), request));
             }
             return None;
         }
@@ -323,10 +324,8 @@ impl Process {
             let elapsed = self.elapsed.get(index).copied().unwrap_or(0.0);
             let since = now - self.came + elapsed;
             let request = (elapsed > 0.0 && !idle).then(|| match self.slow.get(&thread) {
-                // A record of a request that has ended unseen does not name the one that runs now.
-                Some(slow) if now - slow.start as f64 / 1e9 <= since + 2.0 * self.period + 1.0 => {
-                    slow.clone()
-                }
+                // A record of a request that has ended unseen does not name the one that runs now: its thread took it earlier.
+                Some((taken, slow)) if now - taken <= since + 2.0 * self.period + 1.0 => slow.clone(),
                 _ => InFlight { start: ns(now - since), route: "(unknown)".into(), ..InFlight::default() },
             });
             let state = if request.is_some() { State::Application } else { State::Idle };
