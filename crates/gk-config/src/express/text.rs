@@ -109,11 +109,10 @@ fn server(text: &mut Text, o: &ServeOptions) -> Result<(), String> {
     if o.socket.is_none() || port.is_some() || o.host.is_some() {
         text.line("Listen", &[&address(o.host.as_deref(), port.unwrap_or("8000"))?]);
     }
-    if let Some(port) = whole("--https-port", &o.https_port, 0, 65535, "")? {
-        if o.ssl_certificate_file.is_none() || o.ssl_certificate_key_file.is_none() {
-            return Err("--https-port needs --ssl-certificate-file and --ssl-certificate-key-file".to_owned());
-        }
-        text.line("Listen", &[&address(o.host.as_deref(), port)?, "https"]);
+    if o.https_port.is_some() {
+        return Err("--https-port is refused: TLS for applications is not built yet, it would speak plain HTTP; end TLS in a \
+                    proxy in front (--trust-proxy, --trust-proxy-header X-Forwarded-Proto)"
+            .to_owned());
     }
     text.given("SSLCertificateFile", o.ssl_certificate_file.as_deref());
     text.given("SSLCertificateKeyFile", o.ssl_certificate_key_file.as_deref());
@@ -424,6 +423,7 @@ mod tests {
         );
         assert!(bad(|o| o.request_timeout = Some("60s".into())).contains("write 60"));
         assert!(bad(|o| o.port = Some("80000".into())).starts_with("--port"));
+        assert!(bad(|o| o.https_port = Some("8443".into())).starts_with("--https-port is refused"));
         assert!(bad(|o| o.host = Some("nowhere".into())).starts_with("--host"));
         assert!(bad(|o| o.log_level = Some("loud".into())).starts_with("--log-level"));
         assert!(bad(|o| o.admin = Some("x".into())).starts_with("--admin"));

@@ -4,13 +4,7 @@ use crate::diagnostic::{Complaint, Journal};
 use crate::directives::NICKNAMES;
 use crate::raw::{Raw, RawHost, RawLog};
 use crate::site::{AccessLog, Host, Mount, Scope, Section, Settings, SettingsPatch, StaticAlias};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Ports that a host with `SSLEngine On` names.
-pub fn tls_ports(raw: &Raw) -> BTreeSet<u16> {
-    let tls = raw.hosts.iter().filter(|host| host.tls == Some(true));
-    tls.flat_map(|host| host.addresses.iter().filter_map(|address| address.port)).collect()
-}
+use std::collections::BTreeMap;
 
 /// Every host, the main server first.
 pub fn resolve(raw: &mut Raw, journal: &mut Journal) -> Vec<Host> {
@@ -66,6 +60,7 @@ fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &
         base: settings,
         sections: ordered(&layers),
         access_logs: logs.iter().map(|log| access_log(log, &formats, journal)).collect(),
+        tls: host.tls.as_ref().or(main.tls.as_ref()).is_some_and(|(on, _)| *on),
     }
 }
 
