@@ -4,7 +4,7 @@
 //! Durations are seconds as `f64` where a directive takes seconds; `0.0` means "off" only where the field says so.
 
 mod settings;
-pub use settings::{Settings, SettingsPatch};
+pub use settings::{ClientRules, Settings, SettingsPatch};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -36,8 +36,42 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// `Require all granted` (true) or `denied`.
     pub require: bool,
+    /// What `Order`, `Allow` and `Deny` say of every client.
+    pub clients: bool,
+    /// A rule that is not built yet stands here or around: nobody is served.
+    pub closed: bool,
     /// `LimitRequestBody`, bytes, 0 = without bound.
     pub limit_request_body: u64,
+}
+
+impl Settings {
+    /// Whether requests are served: every kind of rule must pass, as with Apache.
+    pub fn granted(&self) -> bool {
+        self.require && self.clients && !self.closed
+    }
+}
+
+/// `Order`, `Allow` and `Deny` of one scope, as far as they are understood. Those of an inner scope replace them whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRules {
+    /// `Order allow,deny`: who is not allowed is denied, and denials win.
+    pub allow_first: bool,
+    /// `Allow from all`.
+    pub allow_all: bool,
+    /// `Allow` from some.
+    pub allow_some: bool,
+    /// `Deny` from all or some.
+    pub deny: bool,
+}
+
+impl ClientRules {
+    /// Whether every client is admitted. Where it is only some, nobody is.
+    pub fn admit(self) -> bool {
+        match self.allow_first {
+            true => self.allow_all && !self.deny,
+            false => self.allow_all || !(self.allow_some || self.deny),
+        }
+    }
 }
 
 /// The same fields, each `None` where a section does not set it.
@@ -65,5 +99,7 @@ pub struct SettingsPatch {
     #[serde(default)]
     pub unset_env: Option<Vec<String>>,
     pub require: Option<bool>,
+    pub clients: Option<ClientRules>,
+    pub closed: bool,
     pub limit_request_body: Option<u64>,
 }
