@@ -37,8 +37,9 @@ pub fn resolve(
         inherit_python(group, &raw.python);
     }
     check_group_uses(&raw, journal);
+    hosts::name_embedded(&mut raw);
     let builds = modes::builds(&raw, surroundings);
-    let hosts = hosts::resolve(&mut raw, journal);
+    let hosts = hosts::resolve(&raw, journal);
     let imports = imports::resolve(&raw, &hosts, journal);
     modes::check(&raw, &imports, &builds, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);

@@ -233,7 +233,7 @@ pub struct ProcessGroup {
 /// One interpreter-options block.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct InterpreterOptions {
-    /// `process-group=` selector; "" is the embedded process.
+    /// `process-group=` selector.
     pub process_group: Option<String>,
     /// `application-group=` selector; "" is the main interpreter.
     pub application_group: Option<String>,

@@ -204,7 +204,8 @@ impl Walk<'_> {
         let complaint = match (protecting(children), at.section) {
             (Some(rule), Some(section)) if self.surroundings.ignore_unknown => {
                 self.raw.hosts[at.host].sections[section].section.set.closed = true;
-                let consequence = "and until it is known every request in the section around it is answered 403";
+                let consequence =
+                    "and until it is known every request in the section around it is answered 403";
                 complaint.hint(format!("{} stands in it, {consequence}", rule.text))
             }
             (Some(rule), None) if self.surroundings.ignore_unknown => {

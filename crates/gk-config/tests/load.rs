@@ -70,6 +70,27 @@ fn includes_defines_and_conditions() {
 }
 
 #[test]
+fn a_relative_server_root_starts_at_the_file() {
+    let files =
+        Memory::new().with("/etc/site/main.conf", "ServerRoot old\nServerRoot state\nPidFile run.pid\n");
+    let around = Surroundings { directory: "/elsewhere".into(), ..surroundings() };
+    let (site, _) = load(Path::new("/etc/site/main.conf"), &files, &around).into_result().unwrap();
+    assert_eq!(site.server_root, Path::new("/etc/site/state"));
+    assert_eq!(site.pid_file.as_deref(), Some(Path::new("/etc/site/state/run.pid")));
+}
+
+#[test]
+fn what_is_there_may_be_a_directory() {
+    let files = Memory::new().with("/etc/site/conf.d/a.conf", "").with(
+        "/etc/site/main.conf",
+        "<IfFile conf.d>\nTimeout 7\n</IfFile>\n<IfFile conf.d/a.conf>\nKeepAlive Off\n</IfFile>\n\
+         <IfFile !conf>\nKeepAliveTimeout 9\n</IfFile>\n<IfFile none>\nTimeout 8\n</IfFile>\n",
+    );
+    let http = load(Path::new("main.conf"), &files, &surroundings()).into_result().unwrap().0.http;
+    assert_eq!((http.timeout, http.keep_alive, http.keep_alive_timeout), (7.0, false, 9.0));
+}
+
+#[test]
 fn loops_and_missing_files_are_errors() {
     let files =
         Memory::new().with("/etc/site/a", "Include b\n").with("/etc/site/b", "Include a\nInclude c\n");
@@ -201,8 +222,7 @@ fn what_an_unknown_section_protects_is_not_opened_by_ignoring_it() {
     assert!(!inside("<LimitExcept GET>\nOrder allow,deny\n</LimitExcept>\nRequire all granted"));
     assert!(inside("<Limit GET>\nHeader set A b\nAuthName x\n</Limit>"));
     let around = Surroundings { ignore_unknown: true, ..surroundings() };
-    let loaded =
-        load_text("s", "<If \"true\">\nRequire all denied\n</If>\n", &Memory::new(), &around);
+    let loaded = load_text("s", "<If \"true\">\nRequire all denied\n</If>\n", &Memory::new(), &around);
     assert!(loaded.site.is_none(), "no section around it can be closed");
 }
 
@@ -280,6 +300,15 @@ fn the_embedded_process_is_the_first_group() {
     let base = &site.hosts[0].base;
     assert_eq!(base.process_group.as_deref(), Some("a"));
     assert_eq!(base.restrict_process.as_deref(), Some(&["a".to_owned(), "b".to_owned()][..]));
+    for selector in ["process-group=%{GLOBAL}", "process-group="] {
+        let loaded = read(&format!(
+            "WSGIDaemonProcess a\nWSGIDaemonProcess b\n<WSGIInterpreterOptions {selector}>\nWSGISwitchInterval 0.04\n\
+             </WSGIInterpreterOptions>\n"
+        ));
+        assert_eq!(loaded.diagnostics.iter().filter_map(|d| d.code).collect::<Vec<_>>(), ["GK0001"]);
+        let site = loaded.site.unwrap();
+        assert_eq!(["a", "b"].map(|group| site.switch_interval(group)), [Some(0.04), None]);
+    }
 }
 
 #[test]

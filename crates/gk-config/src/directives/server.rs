@@ -141,8 +141,9 @@ fn server_admin(scope: &mut Scope, words: &[Word]) -> Applied {
     Ok(())
 }
 
-fn server_root(scope: &mut Scope, words: &[Word]) -> Applied {
-    scope.raw.server_root = Some(scope.base.join(&words[0].text));
+fn server_root(scope: &mut Scope, _: &[Word]) -> Applied {
+    // Read before all directives are applied, because relative paths start there.
+    scope.raw.server_root = Some(scope.base.to_owned());
     Ok(())
 }
 

@@ -19,7 +19,8 @@ pub fn refuse(raw: &Raw, journal: &mut Journal) {
             && let Some(port) = ports().find(|port| holds(&host.addresses, *port))
         {
             let port = if port == 0 { String::new() } else { format!(" on port {port}") };
-            let message = format!("TLS for applications is not built yet: this host would speak plain HTTP{port}");
+            let message =
+                format!("TLS for applications is not built yet: this host would speak plain HTTP{port}");
             journal.say(Complaint::error(message).at(word).hint(REMEDY));
         }
     }

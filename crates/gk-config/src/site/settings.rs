@@ -100,6 +100,7 @@ pub struct SettingsPatch {
     pub unset_env: Option<Vec<String>>,
     pub require: Option<bool>,
     pub clients: Option<ClientRules>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
     pub limit_request_body: Option<u64>,
 }
