@@ -85,9 +85,11 @@ impl Plan {
     pub(super) fn worker_exited(&mut self, worker: u64, ended: &Ended, now: Duration) {
         let Some(handle) = self.workers.remove(&worker) else { return };
         let text = format!("{} ended: {}", handle.name(), ended.how);
-        let level = if handle.departs() || handle.killed { Level::Info } else { Level::Error };
-        self.log(level, text.clone());
-        let what = if handle.departs() { What::WorkerLeft } else { What::WorkerCrashed };
+        // A worker that leaves still serves: a signal that is not ours ends requests with it.
+        let crashed = handle.state == State::Leaving && ended.status.is_none() && !handle.killed;
+        let expected = handle.killed || (handle.departs() && !crashed);
+        self.log(if expected { Level::Info } else { Level::Error }, text.clone());
+        let what = if handle.departs() && !crashed { What::WorkerLeft } else { What::WorkerCrashed };
         self.note_worker(what, &handle, text.clone());
         if handle.linked {
             self.out.push(Action::ToFront(ToFront::WorkerExited { worker, how: ended.how.clone() }));
