@@ -210,7 +210,7 @@ fn granted(text: &str, ignore_unknown: bool) -> bool {
     let around = Surroundings { ignore_unknown, ..surroundings() };
     let loaded = load_text("site.conf", text, &Memory::new(), &around);
     let site = loaded.into_result().unwrap_or_else(|said| panic!("{text}: {said:#?}")).0;
-    Compiled::new(Arc::new(site)).unwrap().settings(0, b"/x", None).granted()
+    Compiled::new(Arc::new(site)).expect("its patterns compile").settings(0, b"/x", None).granted()
 }
 
 #[test]
