@@ -4,7 +4,6 @@ use super::Parser;
 use crate::diagnostic::Complaint;
 use crate::token::{Glyph, Word};
 use std::cmp::Ordering;
-use std::path::Path;
 
 /// Apache modules whose directives we stand for, as `LoadModule` and as `<IfModule>` call them.
 const MODULES: &[(&str, &str)] = &[
@@ -49,7 +48,7 @@ impl Parser<'_> {
             ("ifversion", [operator, version]) => compare(operator, version),
             ("ifmodule", [_]) => Some(has_module(bare) != not),
             ("ifdefine", [_]) => Some(self.defines.contains_key(bare) != not),
-            ("iffile", [_]) => Some(self.file_exists(&self.base.join(bare)) != not),
+            ("iffile", [_]) => Some(self.source.exists(&self.base.join(bare)) != not),
             _ => None,
         };
         if holds.is_none() {
@@ -63,10 +62,6 @@ impl Parser<'_> {
             self.journal.say(Complaint::error(expected).at(place));
         }
         Some(holds.unwrap_or(false))
-    }
-
-    fn file_exists(&self, path: &Path) -> bool {
-        self.source.read(path).is_ok()
     }
 }
 
