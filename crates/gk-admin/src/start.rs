@@ -53,8 +53,8 @@ pub fn start(options: Options) -> Result<Feed, String> {
     let guard = match &listener {
         Some(listener) => {
             let address = listener.local_addr().map_err(failed)?.to_string();
-            let guard = Guard::new(&address, &server_root).map_err(failed)?;
-            if matches!(guard, Guard::Token(_)) {
+            let guard = Guard::new(&address, &server_root, tls.is_some()).map_err(failed)?;
+            if matches!(guard, Guard::Token { .. }) {
                 let file = server_root.join(TOKEN_FILE);
                 let text = format!("the admin pages on {address} ask for the token in {}", file.display());
                 note(Level::Notice, &text);

@@ -136,7 +136,7 @@ function overview(place, app) {
             ["CPU / request", seconds(point.cpu_per_request)], ["GIL wait / request", seconds(point.gil_per_request)],
             ["busy threads", `${units.count(point.busy)} of ${units.count(point.threads)}`],
             ["CPU", `${units.count(point.cpu)} of ${units.count(status.limits.cpus)}`], ["memory", units.bytes(point.resident)],
-            ["switch interval", group.switch_interval == null ? "no GIL" : seconds(group.switch_interval)],
+            ["switch interval", group.gil_enabled === false ? "no GIL" : group.switch_interval == null ? "–" : seconds(group.switch_interval)],
           ]));
       });
       const ready = status.ready ? [] : [el("p", { class: "bad" }, "Not ready: a process group has no worker that takes requests.")];
@@ -228,9 +228,10 @@ function processes(place, app) {
     { title: "Runnable without a CPU (threads)", unit: units.count, series: lines([["all threads", (p) => p.run_delay], ["requests, outside GIL waits", (p) => p.runnable]]) },
   ]);
   const slots = (worker) => {
-    const busy = (worker.slots ?? []).filter((slot) => slot.request != null).length;
+    const serves = (slot) => slot.state !== "idle";
+    const busy = (worker.slots ?? []).filter(serves).length;
     const row = el("span", { class: "slots", role: "img", "aria-label": `${busy} of ${worker.threads} threads busy` });
-    (worker.slots ?? []).forEach((slot) => row.append(el("i", { class: slot.request != null ? "busy" : "", title: slot.request ?? "idle" })));
+    (worker.slots ?? []).forEach((slot) => row.append(el("i", { class: serves(slot) ? "busy" : "", title: slot.request ?? slot.state })));
     return row;
   };
   return {

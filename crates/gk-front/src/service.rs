@@ -120,7 +120,7 @@ impl Asked<'_> {
             }
             return Err(refusal.clone());
         }
-        if !target.settings.require {
+        if !target.settings.granted() {
             crate::note_code(
                 Level::Error,
                 "AH01630",

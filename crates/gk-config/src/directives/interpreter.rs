@@ -14,7 +14,8 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("<WSGIInterpreterOptions>", "[process-group=name] [application-group=name]", Contexts::GLOBAL, Arity::options(0), block)
         .doc("Limits the directives inside to the interpreters its selectors name. The value of the block with more \
               selectors wins, of equals the later one; a block that leaves a directive unset hides nothing. Both names \
-              are compared literally with the resolved group names; `%{GLOBAL}` is the main interpreter."),
+              are compared literally with the resolved group names; `%{GLOBAL}` is the main interpreter, and as a process group the \
+              first one."),
     Directive::honoured("WSGIPerInterpreterGIL", "On|Off", BOTH, Arity::exactly(1), per_interpreter_gil)
         .default("Off")
         .doc("Gives sub-interpreters a GIL of their own (CPython 3.12 and later), so that requests in them run in parallel. \
@@ -70,6 +71,9 @@ fn block(scope: &mut Scope, words: &[Word]) -> Applied {
             );
         }
         *slot = Some(group_name(value));
+        if key == "process-group" && group_name(value).is_empty() {
+            scope.raw.group_uses.push((scope.host, word.clone(), String::new()));
+        }
     }
     scope.raw.interpreters.push(options);
     let word = scope.word.clone();

@@ -234,6 +234,42 @@ fn an_interval_is_handed_out_over_the_next_one() {
     assert_eq!(process.lost, 2);
 }
 
+/// A slow request that runs.
+fn slow(thread: u64, path: &str, duration: f64, queue: f64) -> Datagram {
+    let mut out = Datagram::new(Kind::SlowRequest, 77, 1_000.0);
+    out.count(fields::SLOW_RECORD_STATE, 0);
+    out.count(fields::SLOW_THREAD_ID, thread);
+    out.number(fields::SLOW_DURATION, duration);
+    out.number(fields::SLOW_QUEUE_TIME, queue);
+    out.text(fields::SLOW_PATH_INFO, path, 511);
+    out
+}
+
+#[test]
+fn a_slow_request_is_named_by_when_its_thread_took_it() {
+    // The thread has been busy for three seconds. Duration, time in the queue, and what is shown.
+    let table =
+        [(3.0, 0.0, "/slow"), (3.0, 20.0, "/slow"), (5.5, 0.0, "/slow"), (60.0, 0.0, ""), (60.0, 20.0, "")];
+    for (duration, queue, shown) in table {
+        let mut process = receive::Process::default();
+        process.take(&record(1, 1, 1.0), 1_000.0);
+        process.take(&slow(2, "/slow", duration, queue), 1_000.0);
+        let reading = process.reading(1_000.5);
+        let request = reading.sample.slots[1].request.as_ref().unwrap();
+        assert_eq!(request.path, shown, "{duration} {queue}");
+    }
+}
+
+#[test]
+fn a_crowd_of_slow_threads_keeps_nobody_from_the_next_request() {
+    let mut process = receive::Process::default();
+    process.take(&record(1, 1, 1.0), 1_000.0);
+    (0..1_100).for_each(|thread| drop(process.take(&slow(thread, "/old", 3.0, 0.0), 1_000.0)));
+    process.take(&slow(2, "/new", 3.0, 0.0), 1_000.0);
+    let reading = process.reading(1_000.5);
+    assert_eq!(reading.sample.slots[1].request.as_ref().unwrap().path, "/new");
+}
+
 #[test]
 fn what_is_sent_is_what_is_received() {
     let mut figures = crate::sample::Figures { requests: 50, server: 7_000_000_000, ..Default::default() };
