@@ -9,9 +9,7 @@ use bytes::BytesMut;
 use gk_wire::control::{FromWorker, ToWorker};
 use gk_wire::frame;
 use gk_wire::page;
-use gk_wire::request::Profile;
-use gk_wire::setup::WorkerSetup;
-use support::{Front, profile, with_other_setup, with_worker};
+use support::{Front, profile, with_worker};
 
 const APPS: &str = r#"
 import sys
