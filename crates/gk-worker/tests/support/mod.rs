@@ -213,10 +213,16 @@ impl Front {
     }
 
     pub fn get(&mut self, path: &str) -> Answer {
-        let mut out = BytesMut::new();
-        let id = self.request(path, "GET", b"", &mut out);
-        self.send(&out);
-        self.answer(id)
+        loop {
+            let mut out = BytesMut::new();
+            let id = self.request(path, "GET", b"", &mut out);
+            self.send(&out);
+            let answer = self.answer(id);
+            // A worker whose threads the machine has not yet let run gives a request back; a front asks again.
+            if answer.status != 0 || answer.aborted {
+                return answer;
+            }
+        }
     }
 
     pub fn head(&mut self, path: &str) -> Answer {
