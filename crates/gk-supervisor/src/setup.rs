@@ -46,7 +46,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         timers: timers(group),
         locale: group.locale.clone(),
         slow_requests: site.measurements.slow_requests,
-        scoreboard: site.measurements.on,
+        scoreboard: site.measurements.on && group.threads > 0,
     }
 }
 

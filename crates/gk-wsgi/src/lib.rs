@@ -24,6 +24,7 @@ mod host;
 mod input;
 pub mod metrics;
 pub mod script;
+mod service;
 mod start_response;
 
 pub use application::{Application, Facts};

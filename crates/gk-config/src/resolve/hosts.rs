@@ -14,7 +14,7 @@ pub fn tls_ports(raw: &Raw) -> BTreeSet<u16> {
 
 /// Every host, the main server first.
 pub fn resolve(raw: &mut Raw, journal: &mut Journal) -> Vec<Host> {
-    let first = raw.groups[0].0.name.clone();
+    let first = raw.first_group().to_owned();
     for host in &mut raw.hosts {
         replace_embedded(&mut host.base, &first);
         for section in &mut host.sections {

@@ -86,6 +86,7 @@ impl Plan {
         if first {
             self.log(Level::Notice, "the server stops");
             self.cancel_reloads(now);
+            self.forget_due_services();
             self.front.due = None;
         }
         match urgency {

@@ -83,11 +83,20 @@ impl Plan {
     }
 
     pub(super) fn worker_exited(&mut self, worker: u64, ended: &Ended, now: Duration) {
-        let Some(handle) = self.workers.remove(&worker) else { return };
+        let Some(mut handle) = self.workers.remove(&worker) else { return };
         let text = format!("{} ended: {}", handle.name(), ended.how);
-        let level = if handle.departs() || handle.killed { Level::Info } else { Level::Error };
+        // A service script that is through has not crashed.
+        let through = handle.service() && handle.ready.is_some() && ended.status == Some(0);
+        if through {
+            handle.goes("the service script ended");
+        }
+        let level = match handle.departs() || handle.killed {
+            true => Level::Info,
+            false if through => Level::Notice,
+            false => Level::Error,
+        };
         self.log(level, text.clone());
-        let what = if handle.departs() { What::WorkerLeft } else { What::WorkerCrashed };
+        let what = if handle.departs() || through { What::WorkerLeft } else { What::WorkerCrashed };
         self.note_worker(what, &handle, text.clone());
         if handle.linked {
             self.out.push(Action::ToFront(ToFront::WorkerExited { worker, how: ended.how.clone() }));
@@ -104,6 +113,9 @@ impl Plan {
         if hopeless && !proven && self.generation == 1 && !self.stop.begun() {
             return self.give_up("a process group cannot be started", 2, now);
         }
+        if handle.service() && handle.departs() {
+            return self.vacate(handle.worker, now);
+        }
         if let Some((group, slot)) = self.slot_of(handle.worker) {
             self.schedule(group, slot, handle.served(now), now);
         }
@@ -112,7 +124,7 @@ impl Plan {
     /// Empties a slot whose process failed; the next one starts after the back-off.
     fn schedule(&mut self, group: usize, slot: usize, served: Option<Duration>, now: Duration) {
         let name = self.groups[group].spec.name.clone();
-        let over = self.stop.workers_stop();
+        let over = self.stop.workers_stop() || (self.stop.begun() && self.groups[group].spec.service());
         let slot = &mut self.groups[group].slots[slot];
         slot.worker = None;
         if over {
@@ -139,8 +151,8 @@ impl Plan {
 
     /// Empties the slot of a worker that leaves in peace; the next one starts at once.
     fn vacate(&mut self, worker: u64, now: Duration) {
-        let over = self.stop.workers_stop();
         if let Some((group, slot)) = self.slot_of(worker) {
+            let over = self.stop.workers_stop() || (self.stop.begun() && self.groups[group].spec.service());
             let slot = &mut self.groups[group].slots[slot];
             slot.worker = None;
             slot.due = (!over).then_some(now);
@@ -268,7 +280,7 @@ impl Plan {
         let window = self.window(worker, evicted);
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         handle.goes(reason);
-        if !handle.serves() {
+        if !handle.serves() || handle.service() {
             return self.stop_worker(worker, reason, now);
         }
         handle.state = State::Leaving;
@@ -298,10 +310,13 @@ impl Plan {
             return;
         }
         handle.goes(reason);
-        let starting = handle.state == State::Starting;
-        self.out.push(Action::ToWorker { worker, message: ToWorker::Stop { reason: reason.to_owned() } });
-        if starting {
-            // It may be deep in an import and read no messages.
+        let (starting, service) = (handle.state == State::Starting, handle.service());
+        if !service {
+            let message = ToWorker::Stop { reason: reason.to_owned() };
+            self.out.push(Action::ToWorker { worker, message });
+        }
+        if starting || service {
+            // It may be deep in an import and read no messages; a service script is told by nothing else.
             self.out.push(Action::SignalWorker { worker, signal: SIGTERM });
         }
         self.expect_end(worker, now);
