@@ -91,8 +91,10 @@ pub(crate) fn main_group(engine: &Engine, states: &mut ThreadStates) -> Result<A
     let each = engine.groups.each(states, "").ok_or("Python could not be prepared")?;
     let main = Arc::clone(&each[0]);
     if let Some(locale) = &engine.setup.locale {
-        let set = |py| main.application.locale(py, locale).map_err(|error| error.summary());
-        if let Err(why) = states.attach(main.interpreter, set) {
+        let set = states.attach(main.interpreter, |py| {
+            main.application.locale(py, locale).map_err(|error| error.summary())
+        });
+        if let Err(why) = set {
             plain(Level::Warn, "wsgi", Some("WSGI0079"), &format!("locale '{locale}': {why}"));
         }
     }
