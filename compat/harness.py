@@ -215,6 +215,11 @@ PidFile {self.root}/httpd.pid
     def console(self) -> str:
         return (self.root / "console.log").read_text(errors="replace")
 
+    def alarms(self) -> list[str]:
+        """Lines of the logs that no test may leave unseen."""
+        text = self.log() + self.console()
+        return [line for line in text.splitlines() if "panicked at" in line or "Fatal Python error" in line]
+
     def mark_log(self) -> None:
         """From here on, `wait_log` looks."""
         self.read_from = len(self.log())
@@ -291,5 +296,7 @@ def scenario(folder: Path, extra: list[Path] | None = None) -> Iterator[Server]:
     except BaseException:
         server.kill()
         raise
-    server.stop()
+    # One that a test has ended by itself is looked over all the same.
+    status = server.stop() if server.process and server.process.poll() is None else 0
+    assert (status, server.alarms()) == (0, []), f"it ended with {status}\n{server.log()[-3000:]}"
     server.clean()

@@ -14,7 +14,7 @@ from typing import Any
 
 import harness
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from running import Gilkeeper
 
 HERE = Path(__file__).resolve().parent
@@ -106,6 +106,8 @@ def chromium() -> Iterator[Any]:
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        # What a page's own timeout does not reach.
+        expect.set_options(timeout=20_000)
         yield browser
         browser.close()
 

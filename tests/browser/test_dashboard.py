@@ -192,8 +192,11 @@ def test_other_sites_are_refused(server: Watched) -> None:
 
 
 def test_the_terminal_shows_the_same(server: Watched, load: None) -> None:
-    told = server.tell("top", "--once")
-    assert told.returncode == 0, told.stderr
-    assert "requests/s" in told.stdout and "/checkout" in told.stdout
+    def shown() -> bool:
+        told = server.tell("top", "--once")
+        assert told.returncode == 0 and "requests/s" in told.stdout, told
+        return "/checkout" in told.stdout
+
+    harness.until(shown, "top has the busiest route")
     telemetry = server.status()["telemetry"]
     assert telemetry["groups"]["default"]["point"]["threads"] > 0

@@ -30,13 +30,16 @@ def gilkeeper() -> Iterator[Callable[..., Gilkeeper]]:
     yield start
     problems = []
     for server in started:
-        if server.process is None or server.process.poll() is not None:
-            server.kill()
-            continue
+        # One that a test has ended, or that has ended by itself, is looked over all the same.
+        running = server.process is not None and server.process.poll() is None
         try:
-            server.stop()
+            status = server.stop() if running else 0
+            if status:
+                problems.append(f"the server ended with {status}")
         except AssertionError as problem:
             problems.append(str(problem))
+        server.kill()
+        problems += server.alarms()
     assert not problems, problems
     for server in started:
         server.clean()
@@ -58,10 +61,12 @@ def gatherer() -> Iterator[Callable[..., Gatherer]]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test shows the end of the logs; their folder stays."""
+    """A failed test shows the end of the logs of its servers."""
     report = yield
     if report.failed and report.when == "call":
-        for folder in sorted(Path(tempfile.gettempdir()).glob("gilkeeper-whole-*")):
+        began = call.start
+        folders = Path(tempfile.gettempdir()).glob("gilkeeper-whole-*")
+        for folder in sorted(folder for folder in folders if folder.stat().st_mtime >= began - 60):
             for name in ("console.log", "error.log"):
                 if (folder / name).exists():
                     report.sections.append((f"{folder.name}/{name}", (folder / name).read_text(errors="replace")[-2500:]))

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -138,7 +139,8 @@ def test_a_typo_has_its_line(plan: Path) -> None:
 def test_a_run_that_was_ended_goes_on(plan: Path, signalled: signal.Signals) -> None:
     results, run = plan.with_suffix(".results.jsonl"), f"compare-{os.getpid()}-{signalled}"
     environment = {**os.environ, harness.MARK: run}
-    command = [harness.gilkeeper(), "compare", str(plan)]
+    # Rounds without end, so that it cannot be over before the signal comes.
+    command = [harness.gilkeeper(), "compare", str(plan), "--rounds", "50"]
     first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     try:
         harness.until(lambda: results.exists() and results.read_text().count('"sample"') >= 2, "two trials are kept", ENDS)
@@ -153,10 +155,10 @@ def test_a_run_that_was_ended_goes_on(plan: Path, signalled: signal.Signals) -> 
     assert told.returncode == 0 and f"{kept} trials are there already" in told.stderr, told.stderr
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     trials = [(line["sample"]["round"], line["sample"]["form"]) for line in lines if "sample" in line]
-    assert trials == [(1, "wall"), (1, "cpu"), (2, "wall"), (2, "cpu")]
-    # Everything is there: the table comes at once.
-    begun = time.monotonic()
-    assert compare(plan).returncode == 0 and time.monotonic() - begun < 3
+    assert trials[:4] == [(1, "wall"), (1, "cpu"), (2, "wall"), (2, "cpu")] and len(trials) == max(kept, 4)
+    # Everything is there: the table comes without another trial.
+    told = compare(plan)
+    assert told.returncode == 0 and "trials are there already" in told.stderr and "round" not in told.stderr, told.stderr
     plan.write_text(PLAN.replace("/wall", "/cpu", 1))
     told = compare(plan)
     assert told.returncode == 2 and "results of another plan" in told.stderr
@@ -180,17 +182,20 @@ def wrk(url: str, connections: int, seconds: int) -> float:
 
 @pytest.mark.parametrize("connections", [1, 32, 256])
 def test_it_is_as_fast_as_wrk(gilkeeper: Start, connections: int) -> None:
-    """Against an answer that the front gives without a worker. The best of each, turn by turn: others use this machine, too."""
+    """Against an answer that the front gives without a worker, turn by turn: what else runs here hits both of a turn."""
     server = gilkeeper([APPS / "hello.py"], "WSGIDaemonProcess g\nWSGIScriptAlias /app ${APP}/hello.py process-group=g\n")
     url = f"http://127.0.0.1:{server.port}/nothing"
-    ours, theirs = [], []
+    ratios: list[float] = []
 
     def close() -> bool:
-        theirs.append(wrk(url, connections, 1))
-        ours.append(load(url, "-c", str(connections), "-d", "1")["requests_per_second"])
-        return len(ours) >= 3 and max(ours) >= 0.85 * max(theirs)
+        theirs = wrk(url, connections, 1)
+        ratios.append(load(url, "-c", str(connections), "-d", "1")["requests_per_second"] / theirs)
+        return len(ratios) >= 3 and statistics.median(ratios) >= 0.85
 
-    harness.until(close, f"at least 0.85 of wrk's {theirs}, not {ours}", ENDS)
+    try:
+        harness.until(close, "the median is at least 0.85 of wrk's", ENDS)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {ratios}") from None
 
 
 def test_an_open_loop_keeps_its_rate(gilkeeper: Start) -> None:
@@ -199,9 +204,10 @@ def test_an_open_loop_keeps_its_rate(gilkeeper: Start) -> None:
     assert (found["failed"], found["unsent"], found["latency"]["from"]) == (0, 0, "due")
     assert found["requests"] == 400
     assert 0.005 <= found["latency"]["quantiles"]["p50"] < 0.05
-    # One thread can do 200 a second and no more; what is due has to wait, and the generator says how long.
+    # Four threads can do far less than that: what is due has to wait, and the generator says how long, and for how many it was
+    # too long.
     found = load(f"http://127.0.0.1:{server.port}/slow", "-c", "8", "-d", "2", "--rate", "100")
-    assert found["latency"]["quantiles"]["p99"] > 0.5 or found["unsent"] > 0
+    assert found["latency"]["quantiles"]["p99"] > 0.5 and found["unsent"] > 0, found
 
 
 def test_load_says_what_is_wrong() -> None:

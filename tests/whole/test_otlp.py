@@ -97,7 +97,7 @@ def test_a_released_collector_takes_our_metrics_and_we_take_its(
     [one] = ours.workers(group)
     assert (one["source"], one["threads"], one["instance"]) == ("otlp", 6, str(server.server_root))
     distribution = json.loads(ours.read("/api/v1/distribution?from=-60"))
-    assert 60 <= distribution["requests"] <= 65 and 0.002 < distribution["response"]["mean"] < 0.05, distribution
+    assert 60 <= distribution["requests"] <= 65 and 0.002 < distribution["response"]["mean"] < 2, distribution
     text = rotel.text()
     assert "host.name: Str(" in text and "service.instance.id: Str(" in text
     names = set(re.findall(r"-> Name: (gilkeeper_\w+)", text))

@@ -25,7 +25,7 @@ WSGIScriptAlias /named ${APP}/mixed.py process-group='a "b" \\c' application-gro
 WSGIScriptAlias / ${APP}/mixed.py process-group='a "b" \\c' application-group=%{GLOBAL}
 """
 PROMETHEUS = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+global: {{scrape_interval: 3s, scrape_timeout: 3s}}
 scrape_configs:
   - job_name: gilkeeper
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
@@ -93,11 +93,11 @@ def test_prometheus_scrapes_without_a_warning(gilkeeper: Callable[..., Gilkeeper
         harness.until(lambda: value(requests) >= 5, "Prometheus knows five requests", 40)
         for _ in range(20):
             server.ask("/wait")
-        harness.until(lambda: value(requests) >= 25, "Prometheus knows the next twenty")
+        harness.until(lambda: value(requests) >= 25, "Prometheus knows the next twenty", 30)
         assert value('count(gilkeeper_request_seconds_bucket{le="+Inf"})') == 2
         assert value("sum(gilkeeper_gil_enabled)") == 2
         assert value('sum(gilkeeper_requests_total{application_group="x{y}"})') == 1
-        harness.until(lambda: value('count_over_time(up{job="gilkeeper"}[1m])') >= 4, "four scrapes are over", 30)
+        harness.until(lambda: value('count_over_time(up{job="gilkeeper"}[1m])') >= 4, "four scrapes are over", 60)
         assert value('min_over_time(up{job="gilkeeper"}[1m])') == 1
         [target] = api("targets")["activeTargets"]
         assert (target["health"], target["lastError"]) == ("up", "")

@@ -23,7 +23,7 @@ def test_a_running_request_tells_its_stack(gilkeeper: Callable[..., Gilkeeper]) 
     server = gilkeeper([APPS / "probes.py"], arguments=["{app}/probes.py", "--threads", "2"], admin=0)
     admin = server.status()["admin"].rstrip("/")
     with server.connect() as connection:
-        connection.send(client.message("GET", "/sleep?seconds=5"))
+        connection.send(client.message("GET", "/sleep?seconds=15"))
         flying = until(lambda: get(admin, "/api/v1/requests")["in_flight"], "a request in flight")
         asked = f"/api/v1/stack?worker={flying[0]['worker']}&request={flying[0]['request']}"
         told = until(lambda: said if "in sleep" in (said := get(admin, asked))["stack"] else None, "the request is in its sleep")

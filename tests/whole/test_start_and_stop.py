@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import client
 import harness
@@ -70,9 +71,15 @@ def test_stop_now_does_not_wait(gilkeeper: Start) -> None:
 
 
 def test_the_first_response_comes_soon(gilkeeper: Start) -> None:
-    """Within 300 ms on a warm cache; measured from the command, best of five, as other work shares the machine."""
-    best = 9.0
-    for _ in range(5):
+    """Within 300 ms on a warm cache, or on a machine where a Python alone is slow to start, within ten times of that; from the
+    command on, best of five to ten, as other work shares the machine."""
+    best, alone = 9.0, 9.0
+    for attempt in range(10):
+        if attempt >= 5 and best < 0.3:
+            break
+        begun = time.monotonic()
+        subprocess.run([Path(harness.gilkeeper()).parent / "python", "-c", "import wsgiref"], check=True)
+        alone = min(alone, time.monotonic() - begun)
         server = Gilkeeper([APPS / "hello.py"], arguments=["{app}/hello.py"])
         begun = time.monotonic()
         server.start()
@@ -80,7 +87,7 @@ def test_the_first_response_comes_soon(gilkeeper: Start) -> None:
         best = min(best, time.monotonic() - begun)
         server.stop()
         server.clean()
-    assert best < 0.3, best
+    assert best < max(0.3, 10 * alone), (best, alone)
 
 
 def test_bad_input_is_one_sentence(gilkeeper: Start) -> None:

@@ -76,7 +76,10 @@ def test_the_released_statsd_understands_them(gilkeeper: Callable[..., Gilkeeper
                 connection.sendall(question.encode() + b"\n")
                 told = b""
                 while not told.endswith(b"END\n\n"):
-                    told += connection.recv(65536)
+                    block = connection.recv(65536)
+                    if not block:
+                        return ""
+                    told += block
                 return told.decode()
         except ConnectionRefusedError:
             return ""

@@ -19,7 +19,7 @@ SEVERAL = (os.cpu_count() or 1) > 1
 
 
 def tune(*arguments: str, environment: dict[str, str] | None = None, script: Path = APPS / "kinds.py") -> dict[str, Any]:
-    command = [harness.gilkeeper(), "tune", str(script), "--format", "json", "--budget", "25", *arguments]
+    command = [harness.gilkeeper(), "tune", str(script), "--format", "json", "--budget", "40", *arguments]
     everything = {**os.environ, **(environment or {})}
     told = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, env=everything)
     assert told.returncode == 0, told.stderr

@@ -106,6 +106,9 @@ impl Control {
                     link.set_how(how);
                     if link.state() == State::Dead {
                         links.remove(&worker);
+                    } else {
+                        // Children that the application forked may hold the worker's end open.
+                        link.watch.shut();
                     }
                 }
             }

@@ -102,7 +102,10 @@ fn what_is_described_is_what_is_asked() {
     let posts: Vec<&Seen> = seen.iter().filter(|one| one.line == "POST /b HTTP/1.1").collect();
     assert!((posts.len() as f64 / seen.len() as f64 - 0.25).abs() < 0.1);
     assert!(posts.iter().all(|one| one.body == b"x=1"));
-    assert!(seen.iter().skip(2).all(|one| one.cookie == "s=1") && seen[0].cookie.is_empty());
+    // Each connection's first request has none; how they interleave is the machine's.
+    let (with, without): (Vec<&Seen>, Vec<&Seen>) = seen.iter().partition(|one| one.cookie == "s=1");
+    assert!(without.iter().all(|one| one.cookie.is_empty()) && (1..=2).contains(&without.len()));
+    assert_eq!(with.len() + without.len(), seen.len());
     assert_eq!(report.statuses, [(200, report.responses)].into());
 }
 
@@ -145,7 +148,7 @@ fn without_keep_alive_each_request_has_a_connection() {
 fn a_server_that_does_not_answer_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server { address: listener.local_addr().unwrap().to_string(), seen: Arc::default() };
-    let mut load = load(&server, 0.3);
+    let mut load = load(&server, 1.0);
     load.timeout = Duration::from_millis(100);
     let report = done(&load);
     assert!(report.failures[&Failure::Timeout] >= 2 && report.responses == 0, "{report:?}");
@@ -204,8 +207,9 @@ fn an_open_loop_counts_from_the_moment_a_request_was_due() {
     reference.sort_by(f64::total_cmp);
     for q in [0.9, 0.95, 0.99, 0.999] {
         let (ours, theirs) = (report.quantile(q).unwrap(), quantile(&reference, q));
+        // The record begins when the first request came, which may itself be late.
         assert!(
-            (ours / theirs - 1.0).abs() < 0.1,
+            (ours - theirs).abs() <= (theirs * 0.1).max(0.03) && ours >= theirs * 0.9,
             "p{}: {ours} s, the server's record says {theirs} s",
             q * 100.0
         );
@@ -225,10 +229,11 @@ fn a_log_is_asked_again_in_its_time() {
     let mut load = load(&server, 30.0);
     load.requests = read.requests;
     load.pace = Pace::Schedule(Arc::new(read.schedule));
+    let begun = Instant::now();
     let report = done(&load);
     assert!(report.seconds < 10.0, "it ends with the log");
     let seen = server.seen.lock().unwrap().clone();
     let lines: Vec<&str> = seen.iter().map(|one| one.line.as_str()).collect();
     assert_eq!(lines[0], "GET /1 HTTP/1.1");
-    assert!(seen.last().unwrap().came.duration_since(seen[0].came) >= Duration::from_millis(190));
+    assert!(seen.last().unwrap().came.duration_since(begun) >= Duration::from_millis(200));
 }

@@ -93,9 +93,14 @@ impl<'p> PyError<'p> {
         }
     }
 
-    /// From an exception object, as in `raise value`.
+    /// From an exception object, as in `raise value`; what is none becomes a `TypeError`, as it does there.
     pub fn from_value(value: Object<'p>) -> Self {
-        Self { value }
+        // SAFETY: a live object; only its type's flags are read.
+        if unsafe { ffi::PyExceptionInstance_Check(value.raw()) } != 0 {
+            return Self { value };
+        }
+        let text = format!("exceptions must derive from BaseException, not {}", value.type_name());
+        Self::new(value.py(), Builtin::TypeError, &text)
     }
 
     /// Makes it the pending exception again, for returning null to CPython.

@@ -168,9 +168,14 @@ impl<'p> Object<'p> {
             *slot = arg.raw();
         }
         let count = args.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
-        // SAFETY: the array holds `args.len()` live borrowed references behind its first slot.
+        // SAFETY: the array holds `args.len()` live borrowed references behind its first slot, which the callee may write.
         self.py.owned(unsafe {
-            ffi::PyObject_Vectorcall(self.raw(), raw[1..].as_ptr(), count, std::ptr::null_mut())
+            ffi::PyObject_Vectorcall(
+                self.raw(),
+                raw.as_mut_ptr().wrapping_add(1),
+                count,
+                std::ptr::null_mut(),
+            )
         })
     }
 
@@ -301,9 +306,20 @@ impl<'p> Object<'p> {
     pub fn display(&self) -> String {
         // SAFETY: live.
         match self.py.owned(unsafe { ffi::PyObject_Str(self.raw()) }) {
-            Ok(text) => text.as_utf8().unwrap_or("?").to_owned(),
+            Ok(text) => match text.as_utf8() {
+                Some(plain) => plain.to_owned(),
+                // A lone surrogate, which a JSON body can bring in, must not hide the rest of a message.
+                None => text.escaped().unwrap_or_else(|_| "?".to_owned()),
+            },
             Err(_) => format!("<{} object>", self.type_name()),
         }
+    }
+
+    /// A `str` with everything that is not UTF-8 written as `\\udc80`.
+    fn escaped(&self) -> Result<String, PyError<'p>> {
+        let how = [&self.py.str("utf-8")?, &self.py.str("backslashreplace")?];
+        let bytes = self.call_method("encode", &how)?;
+        Ok(String::from_utf8_lossy(bytes.as_bytes().unwrap_or_default()).into_owned())
     }
 
     /// `int(self)` of an integer object (`__index__`), clamped to `i64`.

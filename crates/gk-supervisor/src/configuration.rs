@@ -136,12 +136,19 @@ impl Configuration {
             ("GilkeeperAdminTLS", new.measurements.admin_tls != old.measurements.admin_tls),
             ("ServerRoot", new.server_root != old.server_root),
             ("PidFile", new.pid_file != old.pid_file),
-            ("User or Group", (&new.user, &new.group) != (&old.user, &old.group)),
             ("ErrorLog", new.error_log.path != old.error_log.path),
         ];
         let said = changed.into_iter().filter(|(_, changed)| *changed);
-        said.map(|(what, _)| format!("{what} changed: that takes effect when the server is started anew"))
-            .collect()
+        let mut said: Vec<String> = said
+            .map(|(what, _)| format!("{what} changed: that takes effect when the server is started anew"))
+            .collect();
+        if (&new.user, &new.group) != (&old.user, &old.group) {
+            said.push(
+                "User or Group changed: new workers run as the new one, the front only when the server is started anew"
+                    .to_owned(),
+            );
+        }
+        said
     }
 }
 

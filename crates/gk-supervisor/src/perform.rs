@@ -111,8 +111,8 @@ impl World {
     }
 
     /// Why a worker of that group did not start, with what the user may want to look at.
-    fn why(&self, error: &SpawnError, group: &str) -> String {
-        let configuration = self.configuration();
+    fn why(&self, error: &SpawnError, group: &str, configuration: u64) -> String {
+        let Some(configuration) = self.configurations.get(&configuration) else { return error.to_string() };
         let Some(options) = configuration.group(group) else { return error.to_string() };
         let about = configuration.about(group);
         if error.step == Step::Directory {
@@ -128,8 +128,9 @@ impl World {
     }
 
     /// mod_wsgi's code: the directory has two, for `home=` and for the user's home.
-    fn code_of(&self, error: &SpawnError, group: &str) -> Option<&'static str> {
-        let home = self.configuration().group(group).is_some_and(|group| group.home.is_some());
+    fn code_of(&self, error: &SpawnError, group: &str, configuration: u64) -> Option<&'static str> {
+        let configuration = self.configurations.get(&configuration);
+        let home = configuration.and_then(|c| c.group(group)).is_some_and(|group| group.home.is_some());
         if error.step == Step::Directory && !home { Some("WSGI0010") } else { code_of(error.step) }
     }
 
@@ -155,8 +156,8 @@ impl World {
                     Ok(pid) => Event::WorkerStarted { worker, pid },
                     Err(e) => Event::WorkerNotStarted {
                         worker,
-                        code: self.code_of(&e, &group),
-                        why: self.why(&e, &group),
+                        code: self.code_of(&e, &group, configuration),
+                        why: self.why(&e, &group, configuration),
                     },
                 };
                 self.events.push_back(event);

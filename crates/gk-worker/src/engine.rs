@@ -61,7 +61,7 @@ pub(crate) struct Counters {
     pub(crate) started: AtomicU64,
     /// Microseconds since `Engine::started` of the last activity, plus one; 0 before the first request.
     pub(crate) last_activity: AtomicU64,
-    /// A script was loaded successfully (or nothing needs to be).
+    /// A request was served by its application.
     pub(crate) loaded: AtomicBool,
 }
 

@@ -78,6 +78,22 @@ pub(crate) struct Served {
     pub(crate) exchange: Arc<LinkExchange>,
 }
 
+impl Served {
+    /// Waits until `ready`, or until it can never be: the request was cancelled, or the link is closed.
+    fn wait_for(&self, ready: impl Fn(&State) -> bool) {
+        self.link.wait_for(|| {
+            let state = self.exchange.state();
+            ready(&state) || state.gone
+        });
+        let mut state = self.exchange.state();
+        if !ready(&state) && !state.gone {
+            // Who closed the link may have told nobody; asking again would never end.
+            state.gone = true;
+            state.lost = true;
+        }
+    }
+}
+
 impl Exchange for Served {
     fn body(&self, most: usize) -> Body {
         let mut state = self.exchange.state();
@@ -104,10 +120,7 @@ impl Exchange for Served {
     }
 
     fn wait_body(&self) {
-        self.link.wait_for(|| {
-            let state = self.exchange.state();
-            !state.pieces.is_empty() || state.body_ended || state.gone
-        });
+        self.wait_for(|state| !state.pieces.is_empty() || state.body_ended);
     }
 
     fn head(&self, head: &Head<'_>) {
@@ -152,15 +165,13 @@ impl Exchange for Served {
     }
 
     fn wait_room(&self) {
-        self.link.wait_for(|| {
-            let state = self.exchange.state();
-            state.room > 0 || state.gone
-        });
+        self.wait_for(|state| state.room > 0);
     }
 
-    fn file(&self, file: OwnedFd, offset: u64, len: u64) -> bool {
-        self.link.outbox().send_with(&ToFrontFrame::File { id: self.exchange.id, offset, len }, &file);
-        true
+    fn file(&self, file: OwnedFd, offset: u64, len: u64) {
+        if !self.link.outbox().send_with(&ToFrontFrame::File { id: self.exchange.id, offset, len }, &file) {
+            self.abort("the file could not be handed to the front");
+        }
     }
 
     fn abort(&self, reason: &str) {

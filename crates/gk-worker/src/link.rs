@@ -231,6 +231,12 @@ impl Link {
         self.inner().drained
     }
 
+    /// Whether it ended without the front's saying so.
+    pub(crate) fn broken(&self) -> bool {
+        let inner = self.inner();
+        inner.closed && !inner.drained
+    }
+
     /// Ends reading: idle threads come back from [`Link::next`], waiting conversations fail.
     pub(crate) fn shut(&self) {
         self.watch.shut();

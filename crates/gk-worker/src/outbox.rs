@@ -80,15 +80,20 @@ impl Outbox {
         self.write(&mut self.out())
     }
 
-    /// Sends a frame with a descriptor, behind all that waits.
-    pub(crate) fn send_with(&self, frame: &ToFrontFrame<'_>, file: &OwnedFd) {
-        let mut out = self.out();
-        while !self.write(&mut out) {
+    /// Sends a frame with a descriptor, behind all that waits; blocks while there is no room. Whether the descriptor went out.
+    pub(crate) fn send_with(&self, frame: &ToFrontFrame<'_>, file: &OwnedFd) -> bool {
+        loop {
+            let mut out = self.out();
+            if self.write(&mut out) {
+                let attached = out.sender.attach(&[file.as_fd()]).is_ok();
+                if attached {
+                    frame.encode(&mut out.buffer);
+                    out.since.get_or_insert_with(Moment::now);
+                }
+                return attached;
+            }
+            drop(out);
             self.room.wait();
-        }
-        if out.sender.attach(&[file.as_fd()]).is_ok() {
-            frame.encode(&mut out.buffer);
-            out.since.get_or_insert_with(Moment::now);
         }
     }
 

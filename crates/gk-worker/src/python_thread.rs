@@ -22,8 +22,8 @@ pub(crate) enum Order {
     Ping,
     /// Ask the interpreters what `status` shows of them, then say so.
     Refresh(Sender<()>),
-    /// Raise `RequestTimeout` in the request thread of this slot.
-    Interrupt(usize),
+    /// Raise `RequestTimeout` in the request that this slot took at `since`.
+    Interrupt { slot: usize, since: u64 },
     /// Tell the application's subscribers of this signal.
     Signal(i32),
     /// Log the stacks of the busy request threads, after this sentence.
@@ -95,7 +95,7 @@ fn run(engine: &Engine, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &Atom
     for order in inbox {
         match order {
             Order::Ping => states.attach(engine.groups.main(), |_| ()),
-            Order::Interrupt(slot) => interrupt(engine, &mut states, slot),
+            Order::Interrupt { slot, since } => interrupt(engine, &mut states, slot, since),
             Order::Signal(number) => {
                 let name = crate::signals::name(number);
                 for (_, group) in engine.groups.all() {
@@ -140,7 +140,7 @@ fn refresh(engine: &Engine, states: &mut ThreadStates) {
     }
 }
 
-fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
+fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize, since: u64) {
     let slot = &engine.slots[index];
     let serves = slot.interpreter.load(Ordering::Relaxed);
     let Some((_, group)) = engine.groups.all().into_iter().find(|(_, g)| g.interpreter.id() == serves) else {
@@ -151,7 +151,7 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize) {
         let _still = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // It may have gone on to another request meanwhile, perhaps in another interpreter.
         let here = || slot.interpreter.load(Ordering::Relaxed) == serves;
-        if slot.since.load(Ordering::Acquire) != 0 && here() {
+        if slot.since.load(Ordering::Acquire) == since && here() {
             slot.interrupted.store(true, Ordering::Release);
             group.application.interrupt(py, slot.ident.load(Ordering::Relaxed));
         }

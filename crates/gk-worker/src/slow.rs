@@ -30,7 +30,8 @@ impl Slow {
 
     /// How often to look, at least.
     pub(crate) fn every(&self) -> Duration {
-        self.threshold.map_or(Duration::MAX, |micros| Duration::from_micros(micros / 2))
+        self.threshold
+            .map_or(Duration::MAX, |micros| Duration::from_micros(micros / 2).max(Duration::from_millis(10)))
     }
 
     /// The requests that have become slow since the last look: slot, and when it took the request.

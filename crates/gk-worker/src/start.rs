@@ -20,6 +20,8 @@ use std::time::Instant;
 
 /// Longest traceback sent to the supervisor, in bytes.
 const MOST_TRACEBACK: usize = 16 * 1024;
+/// Bytes of all tracebacks together: `Ready` is one packet, and JSON makes it longer.
+const ALL_TRACEBACKS: usize = 48 * 1024;
 
 impl Worker {
     /// Prepares Python, imports, starts the threads and says `Ready`.
@@ -54,6 +56,7 @@ impl Worker {
             watched: Watched::new(&engine),
             gil_told: false,
             last_ping: Instant::now(),
+            broken: None,
             slow: Slow::new(setup.slow_requests, setup.threads as usize),
             leaving: None,
             engine: Arc::clone(&engine),
@@ -112,17 +115,20 @@ pub(crate) fn set_title(setup: &WorkerSetup) {
 
 /// Imports every script in every interpreter of its application group; of several failures in one group, the first counts.
 fn import_all(engine: &Engine, states: &mut ThreadStates) -> Vec<ImportFailure> {
-    let mut failed = Vec::new();
+    let (mut failed, mut left) = (Vec::new(), ALL_TRACEBACKS);
     for import in &engine.setup.imports {
         let traceback = match engine.groups.each(states, &import.application_group) {
             None => Some("the interpreter could not be created; see the error log".to_owned()),
             Some(each) => each.iter().find_map(|group| preload(states, group, import)),
         };
         if let Some(mut traceback) = traceback {
-            if traceback.len() > MOST_TRACEBACK {
-                let cut = traceback.ceil_char_boundary(traceback.len() - MOST_TRACEBACK);
+            // What many scripts fail of is often the same; the first ones tell it best.
+            let most = MOST_TRACEBACK.min(left / 2);
+            if traceback.len() > most {
+                let cut = traceback.ceil_char_boundary(traceback.len() - most);
                 traceback = traceback.split_off(cut);
             }
+            left -= traceback.len();
             failed.push(ImportFailure {
                 script: import.script.clone(),
                 application_group: import.application_group.clone(),

@@ -111,6 +111,9 @@ fn serve_one(
         outcome = serve(py, &group.application, &call, served);
     }
     let ended = Moment::now();
+    if outcome.status != 0 && !outcome.error && !engine.counters.loaded.load(Ordering::Relaxed) {
+        engine.counters.loaded.store(true, Ordering::Relaxed);
+    }
     if let (Some(measured), Some(begun)) = (measured, begun) {
         measured.end(&begun, started, ended, &outcome, group.board);
     }
@@ -134,7 +137,8 @@ fn serve_one(
     let finished = engine.counters.finished.fetch_add(1, Ordering::Relaxed) + 1;
     if finished == engine.setup.timers.maximum_requests {
         // At once, so that the front sends no more; the main thread does the rest.
-        announce(link, "maximum_requests");
+        link.outbox().send(&ToFrontFrame::Leaving { reason: "maximum_requests" });
+        link.outbox().try_flush();
     }
     link.done(job.exchange.id, started, ended);
 }

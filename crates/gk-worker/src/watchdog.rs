@@ -22,8 +22,8 @@ pub(crate) struct Seen {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Act {
-    /// Raise `RequestTimeout` in that request thread.
-    Interrupt(usize),
+    /// Raise `RequestTimeout` in the request that this thread serves since then.
+    Interrupt { slot: usize, since: f64 },
     /// Log the stacks with this sentence.
     Stacks(String),
     /// Leave gracefully within so many seconds (0: as long as it takes).
@@ -41,11 +41,20 @@ pub(crate) struct Watchdog {
     interrupted: Vec<Option<(f64, f64)>>,
     first_request: Option<f64>,
     over: bool,
+    /// The deadlock was told.
+    locked: bool,
 }
 
 impl Watchdog {
     pub(crate) fn new(timers: Timers, threads: u32) -> Self {
-        Self { timers, threads, interrupted: vec![None; threads as usize], first_request: None, over: false }
+        Self {
+            timers,
+            threads,
+            interrupted: vec![None; threads as usize],
+            first_request: None,
+            over: false,
+            locked: false,
+        }
     }
 
     /// The base limit is stretched with the number of threads, as mod_wsgi does: one slow request is worth less there.
@@ -59,11 +68,16 @@ impl Watchdog {
         self.timers.request_timeout > 0.0 && now - since > limit
     }
 
-    /// One look. After a `Leave` or `Stop` only request timeouts are still looked at.
+    /// One look. After a `Leave` or `Stop` only request timeouts and the deadlock are still looked at.
     pub(crate) fn tick(&mut self, seen: &Seen) -> Vec<Act> {
         let mut acts = Vec::new();
         self.requests(seen, &mut acts);
-        if !self.over {
+        let deadlock = self.timers.deadlock_timeout;
+        if deadlock > 0.0 && seen.now - seen.python_alive > deadlock && !self.locked {
+            // Also of one that is leaving: without the GIL it never would.
+            acts.push(Act::Stop("deadlock_timeout"));
+            (self.locked, self.over) = (true, true);
+        } else if !self.over {
             if let Some(act) = self.process(seen) {
                 acts.push(act);
             }
@@ -93,7 +107,7 @@ impl Watchdog {
                         self.threads
                     )));
                     if self.timers.interrupt_timeout > 0.0 {
-                        acts.push(Act::Interrupt(index));
+                        acts.push(Act::Interrupt { slot: index, since });
                     } else {
                         self.recycle(seen, acts);
                     }
@@ -128,9 +142,6 @@ impl Watchdog {
         let t = &self.timers;
         if seen.started > 0 {
             self.first_request.get_or_insert(seen.now);
-        }
-        if t.deadlock_timeout > 0.0 && seen.now - seen.python_alive > t.deadlock_timeout {
-            return Some(Act::Stop("deadlock_timeout"));
         }
         if let Some(first) = self.first_request
             && t.startup_timeout > 0.0
@@ -195,12 +206,12 @@ mod tests {
         };
         let mut dog = Watchdog::new(timers, 1);
         let acts = dog.tick(&seen(1.5, vec![Some(0.0)]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt(0)]), "{acts:?}");
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt { slot: 0, .. }]), "{acts:?}");
         assert_eq!(dog.tick(&seen(3.0, vec![Some(0.0)])), []);
         // The thread took another request: it starts anew.
         assert_eq!(dog.tick(&seen(4.0, vec![Some(3.5)])), []);
         let acts = dog.tick(&seen(5.0, vec![Some(3.5)]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt(0)]), "{acts:?}");
+        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt { slot: 0, .. }]), "{acts:?}");
         let acts = dog.tick(&seen(7.5, vec![Some(3.5)]));
         assert!(matches!(acts[..], [Act::Stacks(_), Act::Stop("request_timeout")]), "{acts:?}");
     }

@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(250);
 /// How long a question for the status may wait for the interpreters' own answers.
 const REFRESH: Duration = Duration::from_millis(100);
+/// How long a worker waits for another link after its own broke.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a worker to its end with what the supervisor left at the agreed descriptors; the exit status. Called on Python's
 /// main thread.
@@ -100,6 +102,8 @@ pub(crate) struct Worker {
     /// The supervisor knows that the GIL is back on.
     pub(crate) gil_told: bool,
     pub(crate) last_ping: Instant,
+    /// Since when the link is broken.
+    pub(crate) broken: Option<Instant>,
     pub(crate) slow: Slow,
     /// Leaving: the reason, and when to stop anyway.
     pub(crate) leaving: Option<(String, Option<Instant>)>,
@@ -286,16 +290,24 @@ impl Worker {
                 return Some(End::Stop(reason.clone()));
             }
         }
-        let seen = self.seen();
-        if self.engine.setup.timers.deadlock_timeout > 0.0
-            && self.last_ping.elapsed() > Duration::from_secs(1)
-        {
+        if let Some(reason) = self.link_lost() {
+            self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
+            self.leave(reason, self.engine.setup.timers.graceful_timeout);
+        }
+        let deadlock = self.engine.setup.timers.deadlock_timeout;
+        // Often enough that the last sign of life of a healthy process is never as old as that.
+        if deadlock > 0.0 && self.last_ping.elapsed().as_secs_f64() > (deadlock / 4.0).min(1.0) {
             self.last_ping = Instant::now();
             self.order(Order::Ping);
         }
+        let seen = self.seen();
         for act in self.watchdog.tick(&seen) {
             match act {
-                Act::Interrupt(slot) => self.order(Order::Interrupt(slot)),
+                Act::Interrupt { slot, since } => {
+                    // Back to what the slot says of it: see `seen`.
+                    let since = (since * 1e6).round() as u64 + 1;
+                    self.order(Order::Interrupt { slot, since });
+                }
                 Act::Stacks(sentence) => self.order(Order::Stacks(sentence)),
                 Act::Leave(reason, timeout) => {
                     self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
@@ -308,6 +320,18 @@ impl Worker {
             }
         }
         None
+    }
+
+    /// Whether the link broke and no other came: no request would reach this process again. After a crash of the front the
+    /// next one's link comes at once.
+    fn link_lost(&mut self) -> Option<&'static str> {
+        let broken = self.leaving.is_none() && self.engine.link().is_some_and(|link| link.broken());
+        if !broken {
+            self.broken = None;
+            return None;
+        }
+        let since = *self.broken.get_or_insert_with(Instant::now);
+        (since.elapsed() > PATIENCE).then_some("link_lost")
     }
 
     fn seen(&self) -> Seen {

@@ -16,6 +16,7 @@ use support::{Front, profile, with_other_setup, with_worker};
 const APPS: &str = r#"
 import sys
 CLOSED = []
+KEPT = []
 
 class Closing:
     def __init__(self, blocks, fail=None):
@@ -59,6 +60,35 @@ def application(environ, start_response):
         except KeyError:
             start_response("500 Sorry", [("X-Second", "1")], sys.exc_info())
         return [b"replaced"]
+    if path.startswith("/exc_info/"):
+        info = {"none": sys.exc_info(), "text": (ValueError, "text", None)}[path[10:]]
+        def late():
+            yield b"x"
+            start_response("500 Sorry", [], info)
+        start_response("200 OK", [])
+        return late()
+    if path.startswith("/after/"):
+        length = [("Content-Length", "1")] if path == "/after/length" else []
+        write = start_response("200 OK", length)
+        class Writes(Closing):
+            def close(self):
+                try:
+                    write(b"late")
+                    CLOSED.append(1)
+                except RuntimeError as error:
+                    if "after the response ended" in str(error):
+                        CLOSED.extend((1, 1))
+        if path == "/after/failure":
+            KEPT.append(write)
+            return Closing([], RuntimeError("before any block"))
+        if path == "/after/kept":
+            write = KEPT.pop()
+        return Writes([b"x"])
+    if path == "/held":
+        import os, time
+        while not os.path.exists(environ["QUERY_STRING"]):
+            time.sleep(0.001)
+        environ["wsgi.input"].read()
     if path == "/exit":
         raise SystemExit(3)
     if path == "/none":
@@ -168,6 +198,69 @@ fn a_worker_serves_and_every_failure_has_its_answer() {
         assert_eq!(started, u64::from(front.next), "every request was counted as started");
     });
     assert_eq!(code, 0);
+}
+
+#[test]
+fn a_wrong_exc_info_is_a_type_error() {
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        for path in ["/exc_info/none", "/exc_info/text"] {
+            let late = front.get(path);
+            assert_eq!((late.status, late.text().as_str(), late.aborted), (200, "x", true), "{path}");
+        }
+        assert_eq!(front.get("/").text(), "Hello");
+    });
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn nothing_is_sent_after_the_end() {
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        let closed = |front: &mut Front| front.get("/closed").text();
+        assert_eq!(front.get("/after/chunks").text(), "x");
+        assert_eq!(closed(front), "2", "it is told that this is too late");
+        // What exceeds the length is dropped, as before the end.
+        assert_eq!(front.get("/after/length").text(), "x");
+        assert_eq!(closed(front), "3");
+        assert_eq!(front.get("/after/failure").status, 500);
+        assert_eq!(front.get("/after/kept").text(), "x");
+        assert_eq!(closed(front), "6", "the failed response takes nothing more");
+    });
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_body_or_room_that_never_comes_ends_with_the_link() {
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        front.get("/");
+        let (mut out, flag) = (BytesMut::new(), front.directory.join("flag"));
+        let path = format!("/held?{}", flag.display());
+        let held = front.request(&path, "POST", &vec![b'x'; frame::CHUNK + 1], &mut out);
+        // The body's last frame, of one byte, does not come.
+        out.truncate(out.len() - frame::HEADER_LEN - 1);
+        front.send(&out);
+        while front.page.word(page::STARTED).load(std::sync::atomic::Ordering::Acquire) < u64::from(held) {
+            std::thread::yield_now();
+        }
+        // The only thread is in Python while the link is closed: nobody reads, so nobody is told.
+        front.tell(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        front.messages_until(|m| matches!(m, FromWorker::Stopping { .. }));
+        std::fs::write(flag, "").unwrap();
+    });
+    assert_eq!(code, 0, "the thread came back");
+}
+
+#[test]
+fn a_worker_whose_link_broke_leaves() {
+    with_worker(1, APPS, "", |front| {
+        front.message();
+        front.get("/");
+        front.send(&BytesMut::from(&[0xff; frame::HEADER_LEN][..]));
+        let messages = front.messages_until(|m| matches!(m, FromWorker::Leaving { .. }));
+        assert_eq!(messages.last(), Some(&FromWorker::Leaving { reason: "link_lost".to_owned() }));
+    });
 }
 
 #[test]

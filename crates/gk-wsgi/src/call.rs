@@ -120,12 +120,16 @@ fn answer(
     conversation: &Arc<Conversation>,
     application_start: f64,
 ) {
-    let Ok(callable) = target.module.bind(py).getattr(&target.callable.bind(py)) else {
-        let profile = &call.profile.profile;
-        let text = format!("'{}' has no callable named '{}'", profile.script, profile.callable);
-        log(Level::Error, Some("WSGI0089"), &text);
-        conversation.fail(500, &text);
-        return;
+    let callable = match target.module.bind(py).getattr(&target.callable.bind(py)) {
+        Ok(callable) => callable,
+        Err(error) if error.is_attribute_error() => {
+            let profile = &call.profile.profile;
+            let text = format!("'{}' has no callable named '{}'", profile.script, profile.callable);
+            log(Level::Error, Some("WSGI0089"), &text);
+            return conversation.fail(500, &text);
+        }
+        // A module's own `__getattr__`, or an interrupt that came just here.
+        Err(error) => return failed(py, app, conversation, &error),
     };
     if let Err(error) = converse(py, app, call, target, &callable, conversation, application_start) {
         failed(py, app, conversation, &error);
@@ -278,7 +282,7 @@ fn send_file<'p>(
     let number = |i| found.tuple_item(i).and_then(|n| n.index());
     let (descriptor, offset, size) = (number(0)?, number(1)?.max(0) as u64, number(2)?.max(0) as u64);
     let Ok(file) = gk_sys::fds::duplicate(descriptor as i32) else { return Ok(false) };
-    Ok(conversation.file(file, offset, size.saturating_sub(offset)))
+    Ok(conversation.file(py, file, offset, size.saturating_sub(offset)))
 }
 
 fn close<'p>(app: &Application, iterable: &Object<'p>) -> Result<(), PyError<'p>> {

@@ -127,6 +127,12 @@ impl Conversation {
         self.state().head_sent
     }
 
+    /// Whether a block would come after the end. What exceeds a Content-Length that is reached is dropped instead.
+    pub(crate) fn takes_no_more(&self) -> bool {
+        let state = self.state();
+        state.ended && state.length != Some(state.written)
+    }
+
     pub(crate) fn started(&self) -> bool {
         let state = self.state();
         state.head_sent || state.pending.is_some()
@@ -139,7 +145,11 @@ impl Conversation {
 
     /// Gives the response a Content-Length if it has none yet (a body of one block).
     pub(crate) fn fill_length(&self, length: u64) {
-        if let Some(pending) = &mut self.state().pending
+        let mut state = self.state();
+        // Of a HEAD request an empty block says nothing about what GET would give.
+        let known = state.body_allowed || length > 0;
+        if let Some(pending) = &mut state.pending
+            && known
             && pending.length.is_none()
             && pending.status >= 200
             && pending.status != 204
@@ -158,7 +168,8 @@ impl Conversation {
             if state.gone {
                 return Err(Gone);
             }
-            if !state.body_allowed {
+            // Nothing may follow the response's last frame: the front would take the link for broken.
+            if !state.body_allowed || state.ended {
                 return Ok(());
             }
             if let Some(length) = state.pending.as_ref().map_or(state.length, |p| p.length) {
@@ -202,7 +213,7 @@ impl Conversation {
     }
 
     /// Hands a file over as the whole body, when nothing was sent yet. `len`: bytes from `offset` to its end.
-    pub(crate) fn file(&self, file: std::os::fd::OwnedFd, offset: u64, len: u64) -> bool {
+    pub(crate) fn file(&self, py: Attached<'_>, file: std::os::fd::OwnedFd, offset: u64, len: u64) -> bool {
         let mut state = self.state();
         if state.head_sent || !state.body_allowed {
             return false;
@@ -221,8 +232,11 @@ impl Conversation {
         state.written = len;
         state.tally.writes += 1;
         state.tally.written_bytes += len;
-        state.ended = self.exchange.file(file, offset, len);
-        state.ended
+        state.ended = true;
+        drop(state);
+        // It may have to wait for room in the link.
+        py.detach(|| self.exchange.file(file, offset, len));
+        true
     }
 
     /// The iterable is exhausted.
@@ -272,6 +286,7 @@ impl Conversation {
             return;
         }
         state.ended = true;
+        state.pending = None;
         if state.head_sent {
             self.exchange.abort(reason);
             return;

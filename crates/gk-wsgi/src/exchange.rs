@@ -48,7 +48,8 @@ pub struct Head<'a> {
     pub application_seconds: f32,
 }
 
-/// One request's two streams. Nothing here blocks but the two `wait_` functions, and those are called detached.
+/// One request's two streams. Nothing here blocks but `file` and the two `wait_`
+/// functions, and those are called detached.
 pub trait Exchange: Send + Sync {
     /// Takes at most `most` bytes of the request body.
     fn body(&self, most: usize) -> Body;
@@ -60,8 +61,8 @@ pub trait Exchange: Send + Sync {
     fn data(&self, data: &[u8], end: bool) -> Sent;
     /// Blocks until [`Exchange::data`] would not say [`Sent::Full`].
     fn wait_room(&self);
-    /// Hands over a file as the whole body: from `offset`, `len` bytes. `false`: not possible, read it instead.
-    fn file(&self, file: OwnedFd, offset: u64, len: u64) -> bool;
+    /// Hands over a file as the whole body: from `offset`, `len` bytes. May block; where it fails, the response is aborted.
+    fn file(&self, file: OwnedFd, offset: u64, len: u64);
     /// The response cannot be completed and must not look complete.
     fn abort(&self, reason: &str);
     /// Sends out what was put together until now, for applications that yield block by block.

@@ -53,20 +53,25 @@ pub(crate) fn import_began() {
 }
 
 pub(crate) fn import_ended(py: Attached<'_>, module: &str) {
+    // Asking Python may detach this thread: never under the lock.
     let enabled = enabled(py);
-    let mut imports = imports();
-    imports.running = imports.running.saturating_sub(1);
-    if enabled {
-        imports.suspects.push(format!("the module '{module}'"));
-    } else {
-        imports.suspects.clear();
+    let last = {
+        let mut imports = imports();
+        imports.running = imports.running.saturating_sub(1);
+        if enabled {
+            imports.suspects.push(format!("the module '{module}'"));
+        } else {
+            imports.suspects.clear();
+        }
+        imports.running == 0
+    };
+    if !last {
+        return;
     }
     // Looked at once more: what was seen above may have been another thread's import.
-    if imports.running == 0 && self::enabled(py) {
-        let suspects = std::mem::take(&mut imports.suspects).join(" or ");
-        drop(imports);
+    let stayed = self::enabled(py);
+    let suspects = std::mem::take(&mut imports().suspects).join(" or ");
+    if stayed {
         came_back(if suspects.is_empty() { "a module" } else { &suspects });
-    } else if imports.running == 0 {
-        imports.suspects.clear();
     }
 }

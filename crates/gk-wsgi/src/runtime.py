@@ -134,12 +134,19 @@ class RequestTimeout(BaseException):
 
 def regular_file(wrapper):
     """(descriptor, offset, size) when the wrapped object is a regular file with a position, else None."""
+    import io
     import os
     import stat
 
+    filelike = wrapper.filelike
+    # Others may give other bytes than their descriptor: gzip.open() does.
+    if type(filelike) not in (io.BufferedReader, io.BufferedRandom, io.FileIO):
+        return None
+    if type(getattr(filelike, "raw", filelike)) is not io.FileIO:
+        return None
     try:
-        descriptor = wrapper.filelike.fileno()
-        offset = wrapper.filelike.tell()
+        descriptor = filelike.fileno()
+        offset = filelike.tell()
         status = os.fstat(descriptor)
     except Exception:
         return None
@@ -234,7 +241,7 @@ def request_data():
     if request_id is None:
         raise RuntimeError("request_data() works only in a thread that serves a request of this application group")
     host.track(active_requests)
-    return active_requests[request_id]
+    return active_requests.setdefault(request_id, {})
 
 
 def tracked_requests():

@@ -87,10 +87,12 @@ fn raise_again<'p>(info: &Object<'p>) -> Result<PyError<'p>, PyError<'p>> {
         ));
     }
     let (value, trace) = (info.tuple_item(1)?, info.tuple_item(2)?);
-    if !trace.is_none() {
+    // `(None, None, None)` is what `sys.exc_info()` gives where no exception is handled.
+    let error = PyError::from_value(value.clone());
+    if !trace.is_none() && error.value().is(&value) {
         value.call_method("with_traceback", &[&trace])?;
     }
-    Ok(PyError::from_value(value))
+    Ok(error)
 }
 
 fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyError<'p>> {
@@ -216,11 +218,11 @@ impl Class for Write {
             return Err(PyError::new(py, Builtin::TypeError, &text));
         };
         if !bytes.is_empty() {
-            if self.conversation.ended() && !self.conversation.head_sent() {
+            if self.conversation.takes_no_more() {
                 return Err(PyError::new(
                     py,
                     Builtin::RuntimeError,
-                    "write() called after the request ended",
+                    "write() called after the response ended",
                 ));
             }
             self.conversation.block(py, bytes, false).map_err(|_| {

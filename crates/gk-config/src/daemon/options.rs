@@ -198,7 +198,7 @@ pub const OPTIONS: &[DaemonOption] = &[
         "seconds",
         "15",
         graceful_timeout,
-        "How long running requests may take to end before a graceful restart becomes a shutdown.",
+        "How long running requests may take to end before a graceful restart becomes a shutdown. 0: as long as they want.",
     ),
     row("eviction-timeout", "seconds", "0, graceful-timeout", eviction_timeout, "The same for SIGUSR1."),
     row(

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How much later than the front itself the supervisor ends its window.
 const SLACK: Duration = Duration::from_secs(1);
+/// What the front is told for `graceful-timeout=0`: as long as it takes. A second signal ends that.
+const WITHOUT_BOUND: Duration = Duration::from_secs(1 << 29);
 
 /// How urgent the end is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,24 +95,28 @@ impl Plan {
             Urgency::None => {}
             Urgency::Graceful => self.stop_front(self.longest_window(), now),
             Urgency::Now => {
-                self.stop_front(Duration::ZERO, now);
+                self.stop_front(Some(Duration::ZERO), now);
                 self.stop_workers(now);
             }
             Urgency::Kill => self.kill_all(now),
         }
     }
 
-    fn longest_window(&self) -> Duration {
-        self.groups.iter().map(|g| seconds(g.spec.graceful_timeout)).max().unwrap_or_default()
+    /// How long requests may take to their end; `None`: as long as they want, as one of the groups has it.
+    fn longest_window(&self) -> Option<Duration> {
+        let serving = self.groups.iter().filter(|g| !g.spec.service());
+        let windows = serving.map(|g| g.spec.graceful_timeout);
+        windows.map(|w| (w > 0.0).then(|| seconds(w))).try_fold(Duration::ZERO, |most, w| Some(most.max(w?)))
     }
 
-    fn stop_front(&mut self, window: Duration, now: Duration) {
+    fn stop_front(&mut self, window: Option<Duration>, now: Duration) {
         if self.front.state == FrontState::Down {
             return self.stop_workers(now);
         }
         self.front.state = FrontState::Stopping;
-        self.front.deadline = Some(now + window + SLACK);
-        self.out.push(Action::ToFront(ToFront::Stop { timeout: window.as_secs_f64() }));
+        self.front.deadline = window.map(|window| now + window + SLACK);
+        let timeout = window.unwrap_or(WITHOUT_BOUND).as_secs_f64();
+        self.out.push(Action::ToFront(ToFront::Stop { timeout }));
     }
 
     /// The front is gone: nobody sends requests any more.

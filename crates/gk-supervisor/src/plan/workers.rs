@@ -90,13 +90,16 @@ impl Plan {
         if through {
             handle.goes("the service script ended");
         }
-        let level = match handle.departs() || handle.killed {
+        // A worker that leaves still serves: a signal that is not ours ends requests with it.
+        let crashed = handle.state == State::Leaving && ended.status.is_none() && !handle.killed;
+        let departed = handle.departs() && !crashed;
+        let level = match handle.killed || departed {
             true => Level::Info,
             false if through => Level::Notice,
             false => Level::Error,
         };
         self.log(level, text.clone());
-        let what = if handle.departs() || through { What::WorkerLeft } else { What::WorkerCrashed };
+        let what = if departed || through { What::WorkerLeft } else { What::WorkerCrashed };
         self.note_worker(what, &handle, text.clone());
         if handle.linked {
             self.out.push(Action::ToFront(ToFront::WorkerExited { worker, how: ended.how.clone() }));

@@ -14,6 +14,7 @@ use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
 use gk_wire::response::HeadView;
 use gk_wire::setup::{Import, LogSetup, Timers, WorkerSetup};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,8 @@ pub struct Front {
     pub page: Watch,
     pub buffer: BytesMut,
     pub next: u32,
+    /// Responses that are over.
+    pub ended: HashSet<u32>,
     /// Number of the profile that requests have.
     pub profile: u32,
     pub directory: PathBuf,
@@ -105,7 +108,17 @@ impl Front {
             while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
                 let mut over = false;
                 let mut credit = 0;
-                match ToFrontFrame::decode(header, payload).unwrap() {
+                let decoded = ToFrontFrame::decode(header, payload).unwrap();
+                if let ToFrontFrame::Head { id: of, .. } | ToFrontFrame::Data { id: of, .. } = &decoded {
+                    assert!(!self.ended.contains(of), "{decoded:?} for a response that is over");
+                    let last = match &decoded {
+                        ToFrontFrame::Head { flags, .. } => flags & frame::END != 0,
+                        ToFrontFrame::Data { end, .. } => *end,
+                        _ => false,
+                    };
+                    last.then(|| self.ended.insert(*of));
+                }
+                match decoded {
                     ToFrontFrame::Head { id: of, flags, payload } if of == id => {
                         let head = HeadView::decode(payload).unwrap();
                         answer.status = head.status;
@@ -143,16 +156,19 @@ impl Front {
         }
     }
 
-    /// Reads until the responses of all of these are over; what is in them is not looked at.
-    pub fn await_all(&mut self, ids: &[u32]) {
-        let mut open: Vec<u32> = ids.to_vec();
+    /// Reads until the responses of all of these are over; what is in them is not looked at. Gives those that were given back.
+    pub fn await_all(&mut self, ids: &[u32]) -> Vec<u32> {
+        let (mut open, mut back) = (ids.to_vec(), Vec::new());
         while !open.is_empty() {
             while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
                 let over = match ToFrontFrame::decode(header, payload).unwrap() {
                     ToFrontFrame::Head { flags, .. } => flags & frame::END != 0,
                     ToFrontFrame::Data { end, .. } => end,
                     ToFrontFrame::Abort { .. } => true,
-                    ToFrontFrame::Return { id } => panic!("request {id} was given back"),
+                    ToFrontFrame::Return { id } => {
+                        back.push(id);
+                        true
+                    }
                     _ => false,
                 };
                 open.retain(|id| !over || *id != header.id);
@@ -165,6 +181,7 @@ impl Front {
                 self.buffer.extend_from_slice(&piece[..got]);
             }
         }
+        back
     }
 
     /// Requests from now on have this profile.
@@ -289,6 +306,7 @@ pub fn with_other_setup(
             control: supervisor,
             buffer: BytesMut::new(),
             next: 0,
+            ended: HashSet::new(),
             profile: 1,
             directory: home,
             scoreboard,

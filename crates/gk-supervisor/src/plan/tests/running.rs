@@ -194,3 +194,13 @@ fn a_reload_is_refused_when_the_gil_comes_back_against_the_configuration() {
     );
     assert_eq!(t.states(), "1:ready 2:ready 3:stopping 4:stopping");
 }
+
+#[test]
+fn a_crash_while_leaving_is_no_ordinary_end() {
+    let mut t = Table::serving(&[("a", 1)]);
+    t.worker(1, FromWorker::Leaving { reason: "maximum_requests".into() });
+    t.logged();
+    t.exit(1, "signal 11 (SEGV)");
+    let logged = t.logged();
+    assert!(logged.contains("error") && logged.contains("signal 11 (SEGV)"), "{logged}");
+}

@@ -110,3 +110,15 @@ fn without_shutdown_timeout_nothing_is_killed_until_asked() {
     t.pass(10_000.0);
     assert_eq!(t.said(), "");
 }
+
+#[test]
+fn without_graceful_timeout_requests_take_as_long_as_they_want_until_asked_again() {
+    let mut t = Table::serving(&[("a", 1), ("b", 1)]);
+    t.plan.groups[1].spec.graceful_timeout = 0.0;
+    t.event(Event::Terminate);
+    assert_eq!(t.said(), "front stop 536870912");
+    t.pass(3600.0);
+    assert_eq!(t.said(), "");
+    t.event(Event::Terminate);
+    assert_eq!(t.said(), "front stop 0, stop 1 shutdown_signal, stop 2 shutdown_signal");
+}
