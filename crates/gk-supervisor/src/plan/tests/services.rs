@@ -66,7 +66,7 @@ fn a_reload_ends_it_and_its_end_begins_the_new_one() {
     t.ready(4);
     t.ready(5);
     t.event(Event::Reload { client: 8, group: Some("s".into()) });
-    assert_eq!(t.said(), "signal 4 15, signal 5 15, answer [8] true");
+    assert_eq!(t.said(), "signal 5 15, signal 4 15, answer [8] true");
     t.exit(4, "signal 15 (TERM)");
     assert_eq!(t.said(), "spawn 6 s c2 g3");
     t.pass(5.6);
