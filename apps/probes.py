@@ -142,6 +142,14 @@ def echo(environ: Environ, start: Start) -> Iterable[bytes]:
     return [body]
 
 
+@probe("/relay")
+def relay(environ: Environ, start: Start) -> Iterable[bytes]:
+    """Gives each piece of the body back before it reads the next one."""
+    stream = environ["wsgi.input"]
+    start("200 OK", [("Content-Type", "application/octet-stream")])
+    return iter(lambda: stream.read(1 << 16), b"")
+
+
 @probe("/unread")
 def unread(environ: Environ, start: Start) -> Iterable[bytes]:
     return text(start, b"unread")

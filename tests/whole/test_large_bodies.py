@@ -59,6 +59,14 @@ def test_up(gilkeeper: Start, kind: str) -> None:
     watched.check()
 
 
+def test_up_and_down_at_once(gilkeeper: Start) -> None:
+    """The response begins when the first piece of the body was read, the rest of the body comes while it is under way."""
+    server = gilkeeper([APPS / "probes.py"], CONF)
+    body = bytes(range(256)) * (4 * MEGABYTE // 256)
+    answer = server.ask("/relay", "POST", body=body, timeout=60.0)
+    assert answer.status == 200 and answer.body == body
+
+
 @pytest.mark.parametrize("target", [f"/large?size={SIZE}", f"/large?size={SIZE}&block={8 * MEGABYTE}"])
 def test_down(gilkeeper: Start, target: str) -> None:
     server = gilkeeper([APPS / "probes.py"], CONF)

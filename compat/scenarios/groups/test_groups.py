@@ -20,9 +20,9 @@ GROUPS = {
     "/one": ("one", ""),
     "/two": ("two", ""),
     "/two-named": ("two", "named"),
-    "/resource": ("two", "localhost|/resource"),
-    "/server": ("two", "localhost"),
-    "/host": ("two", "localhost"),
+    "/resource": ("two", "localhost{port}|/resource"),
+    "/server": ("two", "localhost{port}"),
+    "/host": ("two", "localhost{port}"),
     "/variable": ("two", ""),
     "/group-by-variable": ("two", "two"),
     "/located": ("two", "inner"),
@@ -32,11 +32,14 @@ GROUPS = {
 
 @pytest.mark.parametrize("target", GROUPS)
 def test_runs_in(server: Server, target: str) -> None:
+    process_group, application_group = GROUPS[target]
+    port = differs("Port in the names of application groups", ours=f":{server.port}", mod_wsgi="")
+    application_group = application_group.format(port=port)
     seen = where(server, target)
-    assert (seen["process_group"], seen["application_group"]) == GROUPS[target]
-    assert seen["module_process_group"] == GROUPS[target][0]
-    steady = differs("mod_wsgi.application_group in the main interpreter", ours=True, mod_wsgi=GROUPS[target][1] != "")
-    assert seen["module_application_group"] == GROUPS[target][1] or not steady
+    assert (seen["process_group"], seen["application_group"]) == (process_group, application_group)
+    assert seen["module_process_group"] == process_group
+    steady = differs("mod_wsgi.application_group in the main interpreter", ours=True, mod_wsgi=application_group != "")
+    assert seen["module_application_group"] == application_group or not steady
 
 
 @pytest.mark.parametrize(("target", "code"), [("/variable-unset", "WSGI0151"), ("/unknown", "WSGI0151"), ("/restricted", "WSGI0149")])
@@ -44,6 +47,12 @@ def test_refused(server: Server, target: str, code: str) -> None:
     server.mark_log()
     assert server.ask(f"{target}/where").status == 500
     server.wait_log(code)
+
+
+def test_a_client_chooses_no_port_of_a_group_name(server: Server) -> None:
+    port = differs("Port in the names of application groups", ours=server.port, mod_wsgi=9)
+    for target, rest in (("/server", ""), ("/resource", "|/resource")):
+        assert where(server, target, host="other.example:9")["application_group"] == f"localhost:{port}{rest}"
 
 
 def test_the_host_is_part_of_a_group_name(server: Server) -> None:

@@ -2,7 +2,7 @@
 //! for the workers, from their scoreboards; what is not taken at once waits in [`Outbox`], and what finds no room there is
 //! dropped and counted. Nothing here waits for the receiver.
 
-use crate::hub::{Hub, Turn};
+use crate::hub::{Hub, Kept, Turn};
 use crate::outbox::Outbox;
 use crate::tracked::Tracked;
 use gk_config::measurements::Datagrams;
@@ -12,10 +12,11 @@ use gk_telemetry::datagram::emit::{self, Interval, Sender, ThreadInterval};
 use gk_telemetry::sample::{Finished, WorkerSample};
 use gk_wire::control::What;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Slow requests in flight that are told of a process, each time.
 const ACTIVE: usize = 16;
-/// Finished slow requests that wait to be told of a process.
+/// Finished slow requests that wait to be told of a process; what comes on top is dropped and counted.
 const WAITING: usize = 256;
 
 /// What is told of a worker.
@@ -23,15 +24,13 @@ const WAITING: usize = 256;
 struct Told {
     pid: u32,
     seq: u32,
-    /// The reading before, and when it was.
+    /// The reading before, and when it was: nanoseconds of the monotonic clock, which nobody sets.
     sample: WorkerSample,
-    read: f64,
+    read: u64,
     cpu: (f64, f64),
     /// Nanoseconds on CPU, by request thread.
     threads: Vec<u64>,
     collections: u64,
-    /// Ordinal of the last finished request that was looked at.
-    last: u64,
     slow: Vec<Finished>,
     stopping: bool,
     stopped: bool,
@@ -63,11 +62,13 @@ impl Emitter {
         for (number, worker) in &hub.workers {
             let Some(sample) = &worker.sample else { continue };
             let told = self.workers.entry(*number).or_insert_with(|| {
-                let mut told = Told { pid: sample.pid, sample: sample.clone(), read: now, ..Told::default() };
-                if now - sample.started as f64 / 1e9 < 5.0 {
+                let (pid, read) = (sample.pid, clock::monotonic_nanos());
+                let mut told = Told { pid, sample: sample.clone(), read, ..Told::default() };
+                let age = now - sample.started as f64 / 1e9;
+                if age < 5.0 {
                     // All that it ever did is news.
                     told.sample = WorkerSample::default();
-                    told.read = sample.started as f64 / 1e9;
+                    told.read = read.saturating_sub((age.max(0.0) * 1e9) as u64);
                 } else {
                     told.cpu = usage::cpu_times(sample.pid).unwrap_or_default();
                 }
@@ -84,7 +85,7 @@ impl Emitter {
             }
         }
         if self.sender.slow > 0.0 {
-            self.gather(hub);
+            self.gather(&turn.finished);
         }
         for event in &turn.events {
             let (what, number) = (event.happened.what, event.happened.worker);
@@ -99,16 +100,13 @@ impl Emitter {
     }
 
     /// The finished slow requests of this turn.
-    fn gather(&mut self, hub: &Hub) {
-        for kept in &hub.kept {
-            let told = self.workers.iter_mut().find(|(_, told)| told.pid == kept.pid);
-            let Some((_, told)) = told else { continue };
-            let seconds = (kept.finished.record.daemon + kept.finished.record.application) as f64 / 1e9;
-            if kept.finished.ordinal > told.last {
-                told.last = kept.finished.ordinal;
-                if seconds >= self.sender.slow && told.slow.len() < WAITING {
-                    told.slow.push(kept.finished.clone());
-                }
+    fn gather(&mut self, finished: &[Kept]) {
+        for kept in finished.iter().filter(|kept| kept.seconds() >= self.sender.slow) {
+            let Some(told) = self.workers.values_mut().find(|told| told.pid == kept.pid) else { continue };
+            if told.slow.len() < WAITING {
+                told.slow.push(kept.finished.clone());
+            } else {
+                self.outbox.counts().dropped.fetch_add(1, Relaxed);
             }
         }
     }
@@ -172,8 +170,9 @@ fn report(sender: &Sender, outbox: &Outbox, told: &mut Told, worker: &Tracked, n
     let before = std::mem::take(&mut told.sample);
     let sample = board.sample(before.last);
     let pid = worker.link.pid;
-    let period = (now - told.read).max(0.001);
-    told.read = now;
+    let read = clock::monotonic_nanos();
+    let period = (read.saturating_sub(told.read) as f64 / 1e9).max(0.001);
+    told.read = read;
     let cpu = usage::cpu_times(pid).unwrap_or(told.cpu);
     let earlier = std::mem::replace(&mut told.cpu, cpu);
     let resident = (worker.used.resident, usage::most_resident(pid).unwrap_or(worker.used.resident));

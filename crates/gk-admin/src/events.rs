@@ -1,5 +1,6 @@
 //! Events for people, the last few hundred: starts, ends, reloads, crashes with the requests that were running.
 
+use crate::hub::OTHERS;
 use gk_telemetry::sample::InFlight;
 use gk_wire::control::{Happened, What};
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Events kept in memory; the database keeps more.
 const KEPT: usize = 500;
+
+/// Most pairs of a group and a reason that are counted apart.
+const RESTARTS: usize = 4096;
 
 /// Something that happened.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,7 +65,12 @@ impl Events {
         if matches!(event.happened.what, What::WorkerLeft | What::WorkerCrashed | What::WorkerGone) {
             let group = event.happened.process_group.clone().unwrap_or_default();
             let reason = event.happened.reason.clone().unwrap_or_else(|| "unknown".into());
-            *self.restarts.entry((group, reason)).or_default() += 1;
+            let mut key = (group, reason);
+            // Other servers may make up names without end.
+            if self.restarts.len() >= RESTARTS && !self.restarts.contains_key(&key) {
+                key = (OTHERS.into(), String::new());
+            }
+            *self.restarts.entry(key).or_default() += 1;
         }
         self.last.push_back(event);
         if self.last.len() > KEPT {
@@ -77,5 +86,30 @@ impl Events {
     /// Ends of workers by (process group, reason).
     pub fn restarts(&self) -> &BTreeMap<(String, String), u64> {
         &self.restarts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_reasons_are_counted_together_at_last() {
+        let mut events = Events::default();
+        let mut left = |reason: String| {
+            let happened = Happened {
+                what: What::WorkerLeft,
+                process_group: Some("web/app".into()),
+                reason: Some(reason),
+                ..Happened::default()
+            };
+            events.push(Event { happened, requests: Vec::new() });
+        };
+        (0..5_000).for_each(|n| left(format!("made up {n}")));
+        left("made up 7".into());
+        let restarts = events.restarts();
+        assert_eq!((restarts.len(), restarts.values().sum::<u64>()), (4097, 5_001));
+        assert_eq!(restarts[&("web/app".into(), "made up 7".into())], 2);
+        assert_eq!(restarts[&("(others)".into(), String::new())], 904);
     }
 }

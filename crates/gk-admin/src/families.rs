@@ -211,24 +211,29 @@ fn processes(page: &mut Families, hub: &Hub) {
             page.line(&labels, get(&worker.used));
         }
     }
-    type Gauge = fn(&WorkerSample) -> f64;
+    // What is not known has no line.
+    type Gauge = fn(&WorkerSample, Option<bool>) -> Option<f64>;
     let gauges: [(&str, &str, Gauge); 6] = [
-        ("gilkeeper_threads", "Request threads.", |s| f64::from(s.threads)),
-        ("gilkeeper_threads_busy", "Request threads that serve a request.", |s| {
-            s.slots.iter().filter(|slot| slot.request.is_some()).count() as f64
+        ("gilkeeper_threads", "Request threads.", |s, _| Some(f64::from(s.threads))),
+        ("gilkeeper_threads_busy", "Request threads that serve a request.", |s, _| {
+            Some(s.slots.iter().filter(|slot| slot.serves()).count() as f64)
         }),
-        ("gilkeeper_gil_enabled", "1 where a GIL is in force, 0 without one.", |s| {
-            f64::from(u8::from(s.gil_enabled))
+        ("gilkeeper_gil_enabled", "1 where a GIL is in force, 0 without one.", |_, gil| {
+            gil.map(|gil| f64::from(u8::from(gil)))
         }),
-        ("gilkeeper_gil_wait_exact", "1 where GIL waits are exact, 0 where they are a lower bound.", |s| {
-            f64::from(u8::from(s.exact))
-        }),
+        (
+            "gilkeeper_gil_wait_exact",
+            "1 where GIL waits are exact, 0 where they are a lower bound.",
+            |s, _| Some(f64::from(u8::from(s.exact))),
+        ),
         (
             "gilkeeper_switch_interval_seconds",
             "The main interpreter's switch interval, 0 without a GIL.",
-            |s| s.switch_interval as f64 / 1e9,
+            |s, gil| gil.map(|_| s.switch_interval as f64 / 1e9),
         ),
-        ("gilkeeper_interpreters", "Application groups that have an interpreter.", |s| s.groups.len() as f64),
+        ("gilkeeper_interpreters", "Application groups that have an interpreter.", |s, _| {
+            Some(s.groups.len() as f64)
+        }),
     ];
     for (name, help, get) in gauges {
         page.family(name, "gauge", help);
@@ -236,7 +241,9 @@ fn processes(page: &mut Families, hub: &Hub) {
             let Some(sample) = &worker.sample else { continue };
             let pid = worker.name.clone();
             let labels = [("process_group", worker.link.process_group.as_str()), ("pid", &pid)];
-            page.line(&labels, get(sample));
+            if let Some(value) = get(sample, worker.gil_enabled()) {
+                page.line(&labels, value);
+            }
         }
     }
     page.family("gilkeeper_gc_pause_seconds_total", "counter", "Garbage collection pauses.");

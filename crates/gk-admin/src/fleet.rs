@@ -11,7 +11,7 @@ use crate::note;
 use crate::pushed;
 use crate::tracked::{Origin, Told, Tracked};
 use gk_telemetry::datagram::receive::{Process, Said};
-use gk_telemetry::datagram::{Datagram, Kind};
+use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_wire::control::{Happened, What};
 use gk_wire::log::Level;
 use std::collections::HashMap;
@@ -22,12 +22,18 @@ const MOST: usize = 4096;
 const FIRST: u64 = 1 << 40;
 /// Seconds of silence after which a process is gone, at least.
 const SILENCE: f64 = 10.0;
+/// The same of a process that has not told how often it reports.
+const SILENCE_UNKNOWN: f64 = 300.0;
+
+/// Letters of a host's name that tell processes apart.
+const HOST: usize = 255;
 
 /// What tells processes apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
-    /// The sender as the kernel sees it from here, and the process that the datagram is about.
-    Datagrams { sender: Option<u32>, pid: u32 },
+    /// The sender as the kernel sees it from here, and the process that the datagram is about. Where the kernel does not see
+    /// the sender, the host that the datagram names.
+    Datagrams { sender: Option<u32>, host: String, pid: u32 },
     /// What an OTLP resource is called, and a process group of it.
     Pushed { host: String, instance: String, group: String },
 }
@@ -75,6 +81,23 @@ fn event(tracked: &Tracked, what: What, reason: Option<&str>, text: &str, now: f
 }
 
 impl Hub {
+    /// Whom a datagram is about; `None` when that cannot be told. Not all kinds name a host, but these follow others that do.
+    fn key(&self, datagram: &Datagram, sender: Option<u32>) -> Option<Key> {
+        let pid = datagram.pid;
+        if sender.is_some() {
+            return Some(Key::Datagrams { sender, host: String::new(), pid });
+        }
+        if let Some(host) = datagram.get_text(fields::HOSTNAME) {
+            let host = host.chars().take(HOST).collect();
+            return Some(Key::Datagrams { sender, host, pid });
+        }
+        let mut alike =
+            self.fleet.numbers.keys().filter(
+                |key| matches!(key, Key::Datagrams { sender: None, pid: other, .. } if *other == pid),
+            );
+        alike.next().filter(|_| alike.next().is_none()).cloned()
+    }
+
     /// Takes a datagram in. `sender`: the sending process's id as the kernel says, as far as it does.
     pub fn datagram(&mut self, bytes: &[u8], sender: Option<u32>, now: f64) {
         let datagram = match Datagram::decode(bytes) {
@@ -92,7 +115,7 @@ impl Hub {
             }
         };
         self.fleet.intake.datagrams += 1;
-        let key = Key::Datagrams { sender, pid: datagram.pid };
+        let Some(key) = self.key(&datagram, sender) else { return };
         if datagram.kind == Kind::ProcessStarted {
             self.end_predecessor(&key, datagram.stamp, now);
         }
@@ -103,6 +126,9 @@ impl Hub {
         let lost = process.lost;
         let said = process.take(&datagram, now);
         self.fleet.intake.lost += process.lost - lost;
+        if !process.ended {
+            (tracked.gone, tracked.closed) = (None, false);
+        }
         let number = tracked.link.worker;
         self.said(number, said, now);
     }
@@ -168,7 +194,7 @@ impl Hub {
         let number = FIRST + self.fleet.last;
         link.worker = number;
         self.fleet.numbers.insert(key, number);
-        let mut tracked = Tracked::new(link, None);
+        let mut tracked = Tracked::new(link, None, now);
         (tracked.name, tracked.origin, tracked.told, tracked.heard) = (name, Some(origin), Some(told), now);
         self.workers.insert(number, tracked);
         number
@@ -208,7 +234,7 @@ impl Hub {
             }
             Some(Said::Finished(finished)) => {
                 let (process_group, pid) = (tracked.link.process_group.clone(), tracked.link.pid);
-                self.kept.push_back(Kept { process_group, pid, finished: *finished });
+                self.keep(Kept { process_group, pid, finished: *finished });
             }
         }
     }
@@ -234,7 +260,7 @@ impl Hub {
                 }
             };
             let Some(tracked) = self.workers.get_mut(&number) else { continue };
-            (tracked.heard, tracked.gone) = (now, None);
+            (tracked.heard, tracked.gone, tracked.closed) = (now, None, false);
             if let Some(Told::Server(server)) = &mut tracked.told {
                 server.take(figures, now);
             }
@@ -244,8 +270,9 @@ impl Hub {
     /// A turn of the hub: who fell silent is gone. Gives what happened since the last turn.
     pub(crate) fn listen(&mut self, now: f64) -> Vec<Event> {
         let silent = |tracked: &Tracked| {
-            let longest = (3.0 * tracked.told.as_ref().map_or(0.0, Told::interval)).max(SILENCE);
-            tracked.told.is_some() && tracked.gone.is_none() && now - tracked.heard > longest
+            let Some(told) = &tracked.told else { return false };
+            let longest = told.interval().map_or(SILENCE_UNKNOWN, |interval| (3.0 * interval).max(SILENCE));
+            tracked.gone.is_none() && now - tracked.heard > longest
         };
         let silent: Vec<u64> = self.workers.iter().filter(|(_, w)| silent(w)).map(|(n, _)| *n).collect();
         for number in silent {

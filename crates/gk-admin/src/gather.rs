@@ -9,10 +9,8 @@ use crate::server::{Shared, serve};
 use crate::start::{Exports, turn};
 use gk_config::measurements::AdminTls;
 use gk_sys::signal::Signals;
+use gk_sys::told;
 use gk_wire::log::Level;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags};
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
@@ -52,8 +50,9 @@ pub fn gather(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resu
     std::fs::create_dir_all(&options.directory)
         .map_err(|why| format!("{} cannot be made: {why}", options.directory.display()))?;
     let tls = options.tls.as_ref().map(crate::tls::configuration).transpose()?;
-    let (pages, guard, shown) = listener(&options.pages, &options.directory)?;
-    let otlp = options.otlp.as_ref().map(|address| listener(address, &options.directory)).transpose()?;
+    let (pages, guard, shown) = listener(&options.pages, &options.directory, tls.is_some())?;
+    let otlp =
+        options.otlp.as_ref().map(|address| listener(address, &options.directory, false)).transpose()?;
     let socket = options.datagrams.as_ref().map(|path| bind(path, options.mode)).transpose()?;
     let (feed, news) = Feed::new();
     feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
@@ -108,13 +107,17 @@ fn watched(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// A listening socket with who may use it, and its address.
-fn listener(address: &str, directory: &Path) -> Result<(std::net::TcpListener, Guard, String), String> {
+fn listener(
+    address: &str,
+    directory: &Path,
+    tls: bool,
+) -> Result<(std::net::TcpListener, Guard, String), String> {
     let failed = |why: std::io::Error| format!("cannot listen on {address}: {why}");
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let shown = listener.local_addr().map_err(failed)?.to_string();
-    let guard = Guard::new(&shown, directory).map_err(failed)?;
-    if matches!(guard, Guard::Token(_)) {
+    let guard = Guard::new(&shown, directory, tls).map_err(failed)?;
+    if matches!(guard, Guard::Token { .. }) {
         let text = format!("{shown} asks for the token in {}", directory.join(TOKEN_FILE).display());
         note(Level::Notice, &text);
     }
@@ -141,8 +144,8 @@ fn bind(path: &Path, mode: u32) -> Result<UnixDatagram, String> {
     let socket = UnixDatagram::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
-    // What the kernel says of the sender cannot be made up, and tells containers apart.
-    rustix::net::sockopt::set_socket_passcred(&socket, true).map_err(|why| failed(why.into()))?;
+    // What the kernel says of the sender cannot be made up, and tells containers apart whose processes are seen from here.
+    told::want_senders(&socket).map_err(failed)?;
     let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, WAITING);
     Ok(socket)
 }
@@ -170,15 +173,7 @@ async fn receive(socket: tokio::net::UnixDatagram, shared: Arc<Shared>) {
 
 /// One datagram: its length, and the process that sent it.
 fn one(socket: &impl AsFd, bytes: &mut [u8]) -> std::io::Result<(usize, Option<u32>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let got = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut ancillary, flags)?;
-    let sender = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmCredentials(who) => u32::try_from(who.pid.as_raw_nonzero().get()).ok(),
-        _ => None,
-    });
+    let told = told::receive(socket, bytes)?;
     // A datagram that was cut short ends in the middle of a field, or decodes; that one had room.
-    let length = if got.flags.contains(ReturnFlags::TRUNC) { 0 } else { got.bytes };
-    Ok((length, sender))
+    Ok((if told.cut { 0 } else { told.bytes }, told.sender))
 }

@@ -19,7 +19,12 @@ pub enum Guard {
     /// The address is a loopback one.
     Loopback,
     /// Everybody needs this token.
-    Token(String),
+    Token {
+        /// The token.
+        token: String,
+        /// The pages speak TLS, and a browser is to send the token by nothing else.
+        tls: bool,
+    },
 }
 
 /// What is said to a request.
@@ -36,9 +41,13 @@ pub enum Verdict {
 }
 
 impl Guard {
-    /// For a listening address (`127.0.0.1:8001`). Another than a loopback one has its token made on first use.
-    pub fn new(address: &str, server_root: &Path) -> io::Result<Self> {
-        if is_loopback(address) { Ok(Self::Loopback) } else { token(server_root).map(Self::Token) }
+    /// For a listening address (`127.0.0.1:8001`). Another than a loopback one has its token made on first use. `tls`: it is
+    /// spoken there.
+    pub fn new(address: &str, server_root: &Path, tls: bool) -> io::Result<Self> {
+        match is_loopback(address) {
+            true => Ok(Self::Loopback),
+            false => Ok(Self::Token { token: token(server_root)?, tls }),
+        }
     }
 
     /// Decides about a request.
@@ -56,7 +65,7 @@ impl Guard {
                 Some(host) if is_loopback(host) => Verdict::Welcome,
                 Some(_) => Verdict::Refused("Host is none of localhost, 127.0.0.1 and [::1]"),
             },
-            Self::Token(token) => {
+            Self::Token { token, tls } => {
                 let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
                 let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
                 let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -67,8 +76,9 @@ impl Guard {
                 if [bearer, cookie].into_iter().flatten().any(|given| same(given, token)) {
                     Verdict::Welcome
                 } else if query.is_some_and(|given| same(given, token)) {
+                    let secure = if *tls { "; Secure" } else { "" };
                     Verdict::WelcomeWithCookie(format!(
-                        "{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict"
+                        "{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"
                     ))
                 } else {
                     Verdict::TokenNeeded
@@ -127,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_loopback_address_serves_its_own_names_only() {
-        let guard = Guard::new("127.0.0.1:8001", Path::new("/nowhere")).unwrap();
+        let guard = Guard::new("127.0.0.1:8001", Path::new("/nowhere"), true).unwrap();
         for host in ["localhost:8001", "127.0.0.1:9", "[::1]:8001", "LOCALHOST"] {
             assert_eq!(judged(&guard, "/", &[("host", host)]), Verdict::Welcome, "{host}");
         }
@@ -143,19 +153,23 @@ mod tests {
     #[test]
     fn another_address_needs_the_token() {
         let root = tempfile::tempdir().unwrap();
-        let guard = Guard::new("0.0.0.0:8001", root.path()).unwrap();
+        let guard = Guard::new("0.0.0.0:8001", root.path(), false).unwrap();
         let token = std::fs::read_to_string(root.path().join(TOKEN_FILE)).unwrap().trim().to_owned();
         let host = ("host", "10.0.0.1:8001");
         assert_eq!(judged(&guard, "/", &[host]), Verdict::TokenNeeded);
         assert_eq!(judged(&guard, "/?token=x", &[host]), Verdict::TokenNeeded);
         let bearer = format!("Bearer {token}");
         assert_eq!(judged(&guard, "/metrics", &[host, ("authorization", &bearer)]), Verdict::Welcome);
-        let with_cookie = judged(&guard, &format!("/?token={token}"), &[host]);
-        assert!(matches!(with_cookie, Verdict::WelcomeWithCookie(_)));
+        let over_tls = Guard::new("0.0.0.0:8001", root.path(), true).unwrap();
+        for (guard, secure) in [(&guard, false), (&over_tls, true)] {
+            let with_cookie = judged(guard, &format!("/?token={token}"), &[host]);
+            let Verdict::WelcomeWithCookie(cookie) = with_cookie else { panic!("{with_cookie:?}") };
+            assert!(cookie.contains("; HttpOnly"), "{cookie}");
+            assert_eq!(cookie.split("; ").any(|part| part == "Secure"), secure, "{cookie}");
+        }
         let cookie = format!("a=b; {COOKIE_NAME}={token}");
         assert_eq!(judged(&guard, "/", &[host, ("cookie", &cookie)]), Verdict::Welcome);
-        assert!(
-            matches!(Guard::new("0.0.0.0:1", root.path()).unwrap(), Guard::Token(again) if again == token)
-        );
+        let again = Guard::new("0.0.0.0:1", root.path(), false).unwrap();
+        assert!(matches!(again, Guard::Token { token: again, .. } if again == token));
     }
 }

@@ -8,7 +8,7 @@ use crate::otlp::Pushes;
 use crate::outbox::Counts;
 use crate::statsd::Packets;
 use crate::tick::{Recent, Tick};
-use crate::tracked::Tracked;
+use crate::tracked::{REMEMBERED, Tracked};
 use gk_sys::accounting::{self, Limits};
 use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
@@ -20,12 +20,12 @@ use std::sync::mpsc::{Receiver, Sender};
 
 /// Stacks that wait to be looked at.
 const STACKS: usize = 16;
-/// Finished requests kept.
+/// Finished requests kept, whatever they are; and so many slow and failed ones beside them, which samples do not push out.
 const KEPT: usize = 400;
-/// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
-const REMEMBERED: f64 = 5.0;
 /// Most groups with totals of their own.
 const TOTALS: usize = 8192;
+/// The name of all others.
+pub(crate) const OTHERS: &str = "(others)";
 /// Seconds a label looks back.
 const LABEL: f64 = 10.0;
 
@@ -59,6 +59,8 @@ pub struct Hub {
     /// The front's own figures.
     pub feed: Feed,
     news: Receiver<News>,
+    /// Epoch seconds: it was looked at first.
+    began: Option<f64>,
     /// Workers by number.
     pub workers: BTreeMap<u64, Tracked>,
     /// The last minute.
@@ -71,8 +73,12 @@ pub struct Hub {
     stacks: VecDeque<(u64, RequestStack)>,
     /// The front ends: whom to tell when all of it is written.
     end: Option<Sender<()>>,
-    /// Requests kept: slow ones and samples, oldest first.
+    /// Requests kept: slow ones, failed ones and samples, oldest first.
     pub kept: VecDeque<Kept>,
+    /// The slow and the failed ones alone, oldest first.
+    pub noted: VecDeque<Kept>,
+    /// `WSGISlowRequests` in seconds; 0: no request is slow.
+    pub slow: f64,
     /// Of workers that are gone.
     retired: Totals,
     /// The control group's limits.
@@ -93,6 +99,8 @@ pub struct Turn {
     pub tick: Arc<Tick>,
     /// What happened meanwhile.
     pub events: Vec<Event>,
+    /// Requests of this server's workers that finished meanwhile, of those that were kept.
+    pub finished: Vec<Kept>,
     /// The server ends; wants to be told when everything has been said.
     pub end: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -103,6 +111,7 @@ impl Hub {
         Self {
             feed,
             news,
+            began: None,
             workers: BTreeMap::new(),
             recent: Recent::default(),
             events: Events::default(),
@@ -110,6 +119,8 @@ impl Hub {
             stacks: VecDeque::new(),
             end: None,
             kept: VecDeque::new(),
+            noted: VecDeque::new(),
+            slow: 0.0,
             retired: Totals::new(),
             limits: accounting::limits(),
             listens: false,
@@ -127,17 +138,18 @@ impl Hub {
         let end = self.end.take();
         self.limits = accounting::limits();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
+        let mut all = Vec::new();
         for worker in self.workers.values_mut() {
             if let Some(portion) = worker.read(now) {
                 groups.entry(worker.link.process_group.clone()).or_default().join(&portion);
             }
             for finished in worker.change.finished.drain(..) {
                 let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
-                self.kept.push_back(Kept { process_group, pid, finished });
+                all.push(Kept { process_group, pid, finished });
             }
         }
-        while self.kept.len() > KEPT {
-            self.kept.pop_front();
+        for kept in &all {
+            self.keep(kept.clone());
         }
         self.forget(now);
         for (name, queued) in self.feed.figures().status.queued {
@@ -151,11 +163,30 @@ impl Hub {
         for event in &events {
             self.events.push(event.clone());
         }
-        Turn { tick, events, end }
+        Turn { tick, events, finished: all, end }
+    }
+
+    /// Keeps a finished request.
+    pub(crate) fn keep(&mut self, kept: Kept) {
+        if self.is_noted(&kept) {
+            push(&mut self.noted, kept.clone());
+        }
+        push(&mut self.kept, kept);
+    }
+
+    /// It was slow, or it failed. Of other servers only such requests are told.
+    fn is_noted(&self, kept: &Kept) -> bool {
+        self.listens || kept.finished.record.error || (self.slow > 0.0 && kept.seconds() >= self.slow)
+    }
+
+    /// Requests kept, each once: the slow and the failed ones, then the samples, both oldest first.
+    pub fn all_kept(&self) -> impl Iterator<Item = &Kept> {
+        self.noted.iter().chain(self.kept.iter().filter(|kept| !self.is_noted(kept)))
     }
 
     /// Takes what the data thread told; a worker is known from then on, and its scoreboard open.
     pub fn hear(&mut self, now: f64) {
+        self.began.get_or_insert(now);
         while let Ok(news) = self.news.try_recv() {
             match news {
                 News::End(said) => self.end = Some(said),
@@ -178,7 +209,8 @@ impl Hub {
     fn take(&mut self, news: News, now: f64) -> Option<Event> {
         match news {
             News::Worker { link, scoreboard } => {
-                self.workers.insert(link.worker, Tracked::new(link, scoreboard));
+                let began = *self.began.get_or_insert(now);
+                self.workers.insert(link.worker, Tracked::new(link, scoreboard, began));
                 None
             }
             News::Exited { worker } => {
@@ -207,8 +239,7 @@ impl Hub {
                     && let Some(number) = event.happened.worker
                     && let Some(tracked) = self.workers.get_mut(&number)
                 {
-                    // Its memory outlives it: this is what it was doing.
-                    tracked.read(now);
+                    tracked.open();
                     tracked.gone.get_or_insert(now);
                     event.requests = tracked.running(event.happened.at);
                 }
@@ -219,7 +250,7 @@ impl Hub {
 
     /// Lets go of workers that ended a while ago; their counters stay in the totals.
     fn forget(&mut self, now: f64) {
-        let old = |worker: &Tracked| worker.gone.is_some_and(|gone| now - gone > REMEMBERED);
+        let old = |worker: &Tracked| worker.closed && worker.gone.is_some_and(|gone| now - gone > REMEMBERED);
         let numbers: Vec<u64> = self.workers.iter().filter(|(_, w)| old(w)).map(|(n, _)| *n).collect();
         for number in numbers {
             if let Some(worker) = self.workers.remove(&number) {
@@ -248,11 +279,17 @@ impl Hub {
             let Some(sample) = &worker.sample else { continue };
             let first = sample.groups.first();
             about.gil = first.map_or(sample.gil_mode, |first| first.gil_mode);
-            about.gil_enabled = sample.gil_enabled;
+            about.gil_enabled = worker.gil_enabled().unwrap_or(true);
             about.exact &= sample.exact;
             about.switch_interval = first.map_or(sample.switch_interval, |first| first.switch_interval);
         }
         about
+    }
+
+    /// Whether a GIL is in force in a process of the group, as far as one of them says.
+    pub fn gil_enabled(&self, group: &str) -> Option<bool> {
+        let living = self.workers.values().filter(|w| w.link.process_group == group && w.gone.is_none());
+        living.filter_map(Tracked::gil_enabled).max()
     }
 
     fn make_labels(&self) -> BTreeMap<String, Label> {
@@ -269,13 +306,27 @@ impl Hub {
     }
 }
 
+impl Kept {
+    /// Seconds in its process: what is compared with `WSGISlowRequests`.
+    pub fn seconds(&self) -> f64 {
+        (self.finished.record.daemon + self.finished.record.application) as f64 / 1e9
+    }
+}
+
+fn push(list: &mut VecDeque<Kept>, kept: Kept) {
+    list.push_back(kept);
+    if list.len() > KEPT {
+        list.pop_front();
+    }
+}
+
 fn add(totals: &mut Totals, worker: &Tracked) {
-    for group in worker.sample.iter().flat_map(|sample| &sample.groups) {
-        let mut key = (worker.link.process_group.clone(), group.name.clone());
+    for (name, figures) in worker.counted() {
+        let mut key = (worker.link.process_group.clone(), name.to_owned());
         // Other servers may make up names without end.
         if totals.len() >= TOTALS && !totals.contains_key(&key) {
-            key = ("(others)".into(), String::new());
+            key = (OTHERS.into(), String::new());
         }
-        totals.entry(key).or_default().merge(&group.figures);
+        totals.entry(key).or_default().merge(&figures);
     }
 }

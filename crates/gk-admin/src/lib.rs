@@ -11,6 +11,7 @@
 
 pub mod assets;
 pub mod body;
+mod door;
 pub mod emitter;
 pub mod events;
 pub mod families;

@@ -1,6 +1,7 @@
 //! OTLP over HTTP taken in: `POST /v1/metrics`, in protobuf or JSON form, plain or compressed by gzip.
 
 use crate::body::Page;
+use crate::door::Door;
 use crate::guard::{Guard, Verdict};
 use crate::otlp_read::read;
 use crate::server::Shared;
@@ -19,8 +20,9 @@ use std::convert::Infallible;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
+/// Connections at a time: servers and collectors, which keep theirs open.
+const CONNECTIONS: usize = 512;
 /// Longest body as it comes, in bytes.
 const BODY: usize = 8 << 20;
 /// Longest body once it is decompressed.
@@ -28,19 +30,17 @@ const UNPACKED: u64 = 32 << 20;
 
 /// Takes connections.
 pub(crate) async fn serve(listener: std::net::TcpListener, guard: Guard, shared: Arc<Shared>) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let Ok(door) = Door::new(listener, CONNECTIONS) else { return };
     let guard = Arc::new(guard);
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+        let (stream, place) = door.next().await;
         let (shared, guard) = (Arc::clone(&shared), Arc::clone(&guard));
         let service = service_fn(move |request: Request<Incoming>| {
             let (shared, guard) = (Arc::clone(&shared), Arc::clone(&guard));
             async move { Ok::<_, Infallible>(answer(request, &guard, &shared).await) }
         });
         tokio::spawn(async move {
+            let _place = place;
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60));
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;

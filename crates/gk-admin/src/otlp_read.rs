@@ -111,7 +111,7 @@ fn number(groups: &mut BTreeMap<String, Group>, name: &str, point: &NumberDataPo
         "process_resident_memory_bytes" => pushed.resident = pushed.resident.saturating_add(value as u64),
         "threads" => pushed.threads.0 = pushed.threads.0.saturating_add(value as u32),
         "threads_busy" => pushed.threads.1 = pushed.threads.1.saturating_add(value as u32),
-        "gil_enabled" => pushed.gil_enabled |= value > 0.0,
+        "gil_enabled" => pushed.gil_enabled = Some(pushed.gil_enabled == Some(true) || value > 0.0),
         "gil_wait_exact" => group.inexact |= value == 0.0,
         "switch_interval_seconds" => pushed.switch_interval = pushed.switch_interval.max(ns(value.min(1e6))),
         _ => {}

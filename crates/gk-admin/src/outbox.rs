@@ -27,11 +27,22 @@ pub struct Counts {
     failing: AtomicBool,
 }
 
+impl Counts {
+    /// One is lost. Why is said once, until the receiver has taken everything again.
+    fn lost(&self, why: impl FnOnce() -> String) {
+        self.dropped.fetch_add(1, Relaxed);
+        if !self.failing.swap(true, Relaxed) {
+            note(Level::Warn, &format!("{}; datagrams are dropped and counted", why()));
+        }
+    }
+}
+
 /// Where datagrams are put.
 #[derive(Clone)]
 pub struct Outbox {
     sender: Sender<Vec<u8>>,
     counts: Arc<Counts>,
+    path: Arc<Path>,
 }
 
 impl Outbox {
@@ -40,15 +51,17 @@ impl Outbox {
         let (sender, receiver) = channel(ROOM);
         let counts = Arc::new(Counts::default());
         tokio::spawn(carry(path.to_owned(), receiver, Arc::clone(&counts)));
-        Self { sender, counts }
+        Self { sender, counts, path: path.into() }
     }
 
     /// Puts one in; never waits.
     pub fn put(&self, datagram: Vec<u8>) {
-        match self.sender.try_send(datagram) {
-            Ok(()) => self.counts.waiting.fetch_add(1, Relaxed),
-            Err(_) => self.counts.dropped.fetch_add(1, Relaxed),
-        };
+        self.counts.waiting.fetch_add(1, Relaxed);
+        if self.sender.try_send(datagram).is_err() {
+            self.counts.waiting.fetch_sub(1, Relaxed);
+            let why = || format!("{} does not keep up with telemetry", self.path.display());
+            self.counts.lost(why);
+        }
     }
 
     /// How many went and how many did not.
@@ -73,7 +86,8 @@ async fn carry(path: PathBuf, mut datagrams: Receiver<Vec<u8>>, counts: Arc<Coun
         match deliver(&path, &mut socket, &datagram).await {
             Ok(()) => {
                 counts.sent.fetch_add(1, Relaxed);
-                if counts.failing.swap(false, Relaxed) {
+                // One that is only slow takes some now and then; it is well when nothing waits for it any more.
+                if counts.waiting.load(Relaxed) <= 1 && counts.failing.swap(false, Relaxed) {
                     let lost = counts.dropped.load(Relaxed);
                     let text =
                         format!("{} receives telemetry again; {lost} datagrams were lost", path.display());
@@ -81,14 +95,7 @@ async fn carry(path: PathBuf, mut datagrams: Receiver<Vec<u8>>, counts: Arc<Coun
                 }
             }
             Err(why) => {
-                counts.dropped.fetch_add(1, Relaxed);
-                if !counts.failing.swap(true, Relaxed) {
-                    let shown = path.display();
-                    let text = format!(
-                        "nobody receives telemetry at {shown} ({why}); datagrams are dropped and counted"
-                    );
-                    note(Level::Warn, &text);
-                }
+                counts.lost(|| format!("nobody receives telemetry at {} ({why})", path.display()));
             }
         }
         counts.waiting.fetch_sub(1, Relaxed);
@@ -118,5 +125,31 @@ async fn deliver(path: &Path, socket: &mut Option<UnixDatagram>, datagram: &[u8]
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_receiver_that_hangs_is_told_of_once_until_it_has_taken_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("telemetry.sock");
+        let receiver = UnixDatagram::bind(&path).unwrap();
+        let outbox = Outbox::open(&path);
+        let counts = outbox.counts();
+        let failing = || counts.failing.load(Relaxed);
+        (0..ROOM).for_each(|_| outbox.put(vec![1]));
+        assert!(!failing());
+        (0..10).for_each(|_| outbox.put(vec![1]));
+        assert_eq!((failing(), counts.dropped.load(Relaxed)), (true, 10));
+        // It takes some, and is still behind.
+        for taken in 0..ROOM {
+            assert!(taken > ROOM - 512 || failing(), "{taken}");
+            receiver.recv(&mut [0; 8]).await.unwrap();
+        }
+        outbox.empty(Duration::from_secs(10)).await;
+        assert_eq!((failing(), counts.sent.load(Relaxed)), (false, ROOM as u64));
     }
 }

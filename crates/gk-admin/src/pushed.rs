@@ -30,8 +30,8 @@ pub struct Pushed {
     pub threads: (u32, u32),
     /// Request threads' seconds with requests that ended.
     pub busy: f64,
-    /// A GIL is in force in a process of it.
-    pub gil_enabled: bool,
+    /// A GIL is in force in a process of it; `None` where none says.
+    pub gil_enabled: Option<bool>,
     /// All its waits are exact.
     pub exact: bool,
     /// Nanoseconds.
@@ -72,9 +72,19 @@ impl Server {
         };
     }
 
-    /// Seconds between two pushes.
-    pub fn interval(&self) -> f64 {
-        self.period.max(10.0)
+    /// Seconds between two pushes, known from the second on.
+    pub fn interval(&self) -> Option<f64> {
+        (self.period > 0.0).then(|| self.period.max(10.0))
+    }
+
+    /// Epoch seconds: all that was pushed is handed out.
+    pub fn handed_out(&self) -> f64 {
+        self.came + self.period
+    }
+
+    /// It has said whether a GIL is in force.
+    pub fn tells_gil(&self) -> bool {
+        self.after.gil_enabled.is_some()
     }
 
     /// The process group now: the last interval is handed out over the present one.
@@ -92,14 +102,15 @@ impl Server {
             GroupSample { figures, gc, ..group.clone() }
         });
         let (threads, busy) = after.threads;
+        let gil = after.gil_enabled.unwrap_or(true);
         let slot = |index: u32| {
             let state = if index < busy { State::Application } else { State::Idle };
             SlotSample { thread: index + 1, state, ..SlotSample::default() }
         };
         let sample = WorkerSample {
             threads,
-            gil_mode: if after.gil_enabled { GilMode::Shared } else { GilMode::FreeThreading },
-            gil_enabled: after.gil_enabled,
+            gil_mode: if gil { GilMode::Shared } else { GilMode::FreeThreading },
+            gil_enabled: gil,
             exact: after.exact,
             why: if after.exact {
                 String::new()

@@ -69,8 +69,8 @@ fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
             "point": portion.point(),
             "label": hub.labels.get(name),
             "processes": about.processes,
-            "gil_mode": about.gil,
-            "gil_enabled": about.gil_enabled,
+            "gil_mode": hub.gil_enabled(name).map(|_| about.gil),
+            "gil_enabled": hub.gil_enabled(name),
             "gil_wait_exact": about.exact,
             "switch_interval": interval(about.switch_interval),
         });
@@ -82,8 +82,9 @@ fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
 fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
     let front = hub.feed.figures();
     let link = &worker.link;
-    let portion = last.groups.get(&link.process_group).and_then(|group| group.workers.get(&worker.name));
-    let portion = portion.copied().unwrap_or_default();
+    let group = last.groups.get(&link.process_group);
+    let portion = group.and_then(|group| group.workers.get(&worker.name)).copied().unwrap_or_default();
+    let span = group.map_or(1.0, |group| group.span.max(0.001));
     let Some(sample) = &worker.sample else {
         return json!({ "worker": link.worker, "pid": link.pid, "name": worker.name, "process_group": link.process_group });
     };
@@ -99,10 +100,10 @@ fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
                 "switch_interval": interval(all.switch_interval),
                 "import_seconds": seconds(all.import),
                 "requests": all.figures.requests,
-                "requests_now": change.figures.requests,
-                "gil_wait_now": seconds(change.figures.gil_application + change.figures.gil_server),
-                "gil_waits_now": change.figures.waits,
-                "cpu_now": seconds(change.figures.cpu.sum),
+                "requests_now": change.figures.requests as f64 / span,
+                "gil_wait_now": seconds(change.figures.gil_application + change.figures.gil_server) / span,
+                "gil_waits_now": change.figures.waits as f64 / span,
+                "cpu_now": seconds(change.figures.cpu.sum) / span,
                 "gc": {
                     "pause_seconds": seconds(all.gc.pause),
                     "longest_seconds": seconds(all.gc.longest),
@@ -127,21 +128,21 @@ fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
         "process_group": link.process_group,
         "threads": sample.threads,
         "in_flight": front.status.in_flight.get(&link.worker).copied().unwrap_or(0),
-        "busy": sample.slots.iter().filter(|slot| slot.request.is_some()).count(),
+        "busy": sample.slots.iter().filter(|slot| slot.serves()).count(),
         "python": sample.python,
         "uptime": (sample.started > 0).then(|| now - seconds(sample.started)),
         "import_seconds": seconds(sample.import),
-        "gil_mode": sample.gil_mode,
-        "gil_enabled": sample.gil_enabled,
+        "gil_mode": worker.gil_enabled().map(|_| sample.gil_mode),
+        "gil_enabled": worker.gil_enabled(),
         "gil_returned": (!sample.gil_module.is_empty()).then_some(&sample.gil_module),
         "gil_wait_exact": sample.exact,
         "gil_wait_why": (!sample.exact).then_some(&sample.why),
         "switch_interval": interval(sample.switch_interval),
         "requests": sample.total().requests,
-        "requests_now": portion.requests,
-        "busy_now": portion.busy,
-        "cpu_now": portion.cpu,
-        "gil_wait_now": portion.gil_wait,
+        "requests_now": portion.requests as f64 / span,
+        "busy_now": portion.busy / span,
+        "cpu_now": portion.cpu / span,
+        "gil_wait_now": portion.gil_wait / span,
         "cpu_seconds": worker.used.cpu,
         "resident": worker.used.resident,
         "switches": worker.used.switches,
@@ -152,10 +153,12 @@ fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
     })
 }
 
-/// `/api/v1/requests`.
-pub fn requests(hub: &Hub, now: f64) -> Value {
+/// `/api/v1/requests`, of one process group or of all.
+pub fn requests(hub: &Hub, now: f64, group: Option<&str>) -> Value {
+    let wanted = |name: &str| group.is_none_or(|group| group == name);
     let mut in_flight: Vec<Value> = Vec::new();
-    for worker in hub.workers.values().filter(|worker| worker.gone.is_none()) {
+    let there = |worker: &&Tracked| worker.gone.is_none() && wanted(&worker.link.process_group);
+    for worker in hub.workers.values().filter(there) {
         for slot in worker.sample.iter().flat_map(|sample| &sample.slots) {
             let Some(request) = &slot.request else { continue };
             in_flight.push(json!({
@@ -171,14 +174,16 @@ pub fn requests(hub: &Hub, now: f64) -> Value {
             }));
         }
     }
-    let mut slowest: Vec<&Kept> = hub.kept.iter().collect();
+    let mut slowest: Vec<&Kept> = hub.all_kept().filter(|kept| wanted(&kept.process_group)).collect();
     slowest.sort_by_key(|kept| std::cmp::Reverse(kept.finished.record.response));
-    let window = together(hub.recent.window(60.0).values());
+    let recent = hub.kept.iter().rev().filter(|kept| wanted(&kept.process_group));
+    let window = hub.recent.window(60.0);
+    let window = together(window.iter().filter(|(name, _)| wanted(name)).map(|(_, portion)| portion));
     json!({
         "t": now,
         "in_flight": in_flight,
         "slowest": slowest.into_iter().take(100).map(finished).collect::<Vec<_>>(),
-        "recent": hub.kept.iter().rev().take(100).map(finished).collect::<Vec<_>>(),
+        "recent": recent.take(100).map(finished).collect::<Vec<_>>(),
         "window": window.span,
         "routes": window.routes,
         "pairs": window.pairs,
@@ -235,9 +240,18 @@ pub fn history(past: &Past, question: &Question) -> Value {
     })
 }
 
-/// `/api/v1/distribution`: what the GIL page draws. One row holds the whole range.
+/// A past as one portion: each group's seconds are added up first, then groups are put beside each other.
+pub fn whole(past: &Past) -> Portion {
+    let mut groups: BTreeMap<&String, Portion> = BTreeMap::new();
+    for (name, portion) in past.ticks.iter().flat_map(|tick| &tick.groups) {
+        groups.entry(name).or_default().append(portion);
+    }
+    together(groups.values())
+}
+
+/// `/api/v1/distribution`: what the GIL page draws.
 pub fn distribution(past: &Past, question: &Question, application: Option<&str>) -> Value {
-    let all = together(past.ticks.iter().flat_map(|tick| tick.groups.values()));
+    let all = whole(past);
     let mut names: Vec<&String> = all.applications.keys().collect();
     names.sort();
     let figures = match application {

@@ -13,11 +13,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_rustls::TlsAcceptor;
 
 use crate::body::Page;
+use crate::door::{CONNECTIONS, Door};
 use crate::feed::FrontFigures;
 use crate::guard::{Guard, Verdict};
 use crate::history::{History, Past, Question};
@@ -83,15 +83,13 @@ pub(crate) async fn serve(
     tls: Option<Arc<ServerConfig>>,
     shared: Arc<Shared>,
 ) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let Ok(door) = Door::new(listener, CONNECTIONS) else { return };
     let tls = tls.map(TlsAcceptor::from);
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+        let (stream, place) = door.next().await;
         let (shared, tls) = (Arc::clone(&shared), tls.clone());
         tokio::spawn(async move {
+            let _place = place;
             let Some(tls) = tls else { return converse(stream, false, shared).await };
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else { return };
             let known = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
@@ -191,7 +189,10 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
             page(StatusCode::OK, kind, prometheus::page(&shared.hub(), open).into())
         }
         "/api/v1/status" => json(&rows::status(&shared.hub(), now)),
-        "/api/v1/requests" => json(&rows::requests(&shared.hub(), now)),
+        "/api/v1/requests" => {
+            let group = asked.text("process_group");
+            json(&rows::requests(&shared.hub(), now, group.as_deref()))
+        }
         "/api/v1/events" => json(&rows::events(&shared.hub())),
         "/api/v1/totals" => {
             json(&serde_json::to_value(totals::now(&mut shared.hub(), now)).unwrap_or_default())

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
-/// How long the last datagrams of a server that ends may take.
+/// How long the last datagrams of a server that ends may take, and the last rows of its history.
 const LAST: Duration = Duration::from_millis(300);
 
 /// How a stack is asked for.
@@ -53,8 +53,8 @@ pub fn start(options: Options) -> Result<Feed, String> {
     let guard = match &listener {
         Some(listener) => {
             let address = listener.local_addr().map_err(failed)?.to_string();
-            let guard = Guard::new(&address, &server_root).map_err(failed)?;
-            if matches!(guard, Guard::Token(_)) {
+            let guard = Guard::new(&address, &server_root, tls.is_some()).map_err(failed)?;
+            if matches!(guard, Guard::Token { .. }) {
                 let file = server_root.join(TOKEN_FILE);
                 let text = format!("the admin pages on {address} ask for the token in {}", file.display());
                 note(Level::Notice, &text);
@@ -66,7 +66,9 @@ pub fn start(options: Options) -> Result<Feed, String> {
     let (feed, news) = Feed::new();
     // Without pages nobody asks for the past.
     let history = listener.as_ref().map(|_| History::start(&server_root)).transpose().map_err(failed)?;
-    let hub = Mutex::new(Hub::new(feed.clone(), news));
+    let mut hub = Hub::new(feed.clone(), news);
+    hub.slow = measurements.slow_requests;
+    let hub = Mutex::new(hub);
     let shared =
         Arc::new(Shared { hub, history, guard, readers: Mutex::default(), want_stack: Some(want_stack) });
     let runtime =
@@ -205,6 +207,10 @@ pub(crate) async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
         if let Some(said) = turn.end {
             if let Some((_, outbox)) = &exports.emitter {
                 outbox.empty(LAST).await;
+            }
+            if let Some(history) = &shared.history {
+                // What a slow disk does not get now is made of finer rows at the next start.
+                let _ = tokio::time::timeout(LAST, history.write()).await;
             }
             // The server need not wait for the answer's reader.
             let _ = said.send(());

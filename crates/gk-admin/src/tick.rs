@@ -25,6 +25,8 @@ impl Recent {
     /// Adds the present.
     pub fn push(&mut self, tick: Arc<Tick>) {
         let oldest = tick.t - KEPT;
+        // What stands in the future was added before the clock was put back.
+        self.0.retain(|old| old.t <= tick.t);
         self.0.push_back(tick);
         while self.0.front().is_some_and(|tick| tick.t < oldest) {
             self.0.pop_front();
@@ -54,4 +56,20 @@ pub fn together<'p>(portions: impl IntoIterator<Item = &'p Portion>) -> Portion 
     let mut all = Portion::default();
     portions.into_iter().for_each(|portion| all.join(portion));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_minute_is_the_last_minute_whatever_the_clock_does() {
+        let mut recent = Recent::default();
+        for t in (0..100).chain(20..50).chain(4_000..4_010) {
+            let groups = BTreeMap::from([("g".to_owned(), Portion { span: 1.0, ..Portion::default() })]);
+            recent.push(Arc::new(Tick { t: f64::from(t), groups }));
+            assert!(recent.window(60.0)["g"].span <= 61.0, "at {t}");
+        }
+        assert_eq!(recent.window(60.0)["g"].span, 10.0);
+    }
 }

@@ -1,15 +1,15 @@
 //! `/api/v1/totals`: every scoreboard read at this very moment, not at the last turn of the second.
 
 use crate::hub::Hub;
-use crate::tracked::Tracked;
-use gk_sys::accounting;
+use gk_sys::accounting::{self, Used};
 use gk_telemetry::totals::{Process, Totals, Worker};
 
 /// Everything as it is now; `now`: epoch seconds. The seconds that the hub keeps stay as they are.
 pub fn now(hub: &mut Hub, now: f64) -> Totals {
     hub.hear(now);
     let mut totals = Totals { at: gk_sys::clock::monotonic_nanos(), ..Totals::default() };
-    totals.front = process(std::process::id());
+    let front = std::process::id();
+    totals.front = process(front, accounting::of_process(front));
     for figures in hub.retired().values() {
         totals.figures.merge(figures);
     }
@@ -22,7 +22,7 @@ pub fn now(hub: &mut Hub, now: f64) -> Totals {
         }
         let first = sample.groups.first();
         totals.workers.push(Worker {
-            process: process_of(tracked),
+            process: process(tracked.link.pid, tracked.used_now()),
             process_group: tracked.link.process_group.clone(),
             python: sample.python.clone(),
             threads: tracked.link.threads,
@@ -36,11 +36,7 @@ pub fn now(hub: &mut Hub, now: f64) -> Totals {
     totals
 }
 
-fn process_of(tracked: &Tracked) -> Process {
-    process(tracked.link.pid)
-}
-
-fn process(pid: u32) -> Process {
-    let used = accounting::of_process(pid).unwrap_or_default();
+fn process(pid: u32, used: Option<Used>) -> Process {
+    let used = used.unwrap_or_default();
     Process { pid, cpu: used.cpu, resident: used.resident, run_delay: used.run_delay }
 }

@@ -4,14 +4,19 @@
 use crate::events::Running;
 use crate::feed::LinkFigures;
 use crate::pushed::Server;
-use gk_sys::accounting::{self, Used};
+use gk_sys::accounting::{self, Accounts, Used};
+use gk_sys::clock::Moment;
 use gk_sys::words::SharedWords;
 use gk_telemetry::datagram::receive::{Process, Reading};
 use gk_telemetry::portion::ProcessUse;
-use gk_telemetry::sample::{SlotSample, WorkerSample};
+use gk_telemetry::sample::{Figures, GroupSample, SlotSample, WorkerSample};
 use gk_telemetry::{Board, Portion};
 use std::os::fd::OwnedFd;
 
+/// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
+pub const REMEMBERED: f64 = 5.0;
+/// Seconds after its start in which all that a worker did is news; and so long before a front its workers may start with it.
+const YOUNG: f64 = 5.0;
 /// Requests kept as samples in each second, about.
 const SAMPLES: f64 = 8.0;
 
@@ -35,11 +40,24 @@ pub enum Told {
 }
 
 impl Told {
-    /// Seconds between two reports.
-    pub fn interval(&self) -> f64 {
+    /// Seconds between two reports; `None` while that is unknown.
+    pub fn interval(&self) -> Option<f64> {
         match self {
-            Self::Process(process) => process.interval,
+            Self::Process(process) => Some(process.interval).filter(|interval| *interval > 0.0),
             Self::Server(server) => server.interval(),
+        }
+    }
+
+    /// It has said that it ended.
+    pub fn ended(&self) -> bool {
+        matches!(self, Self::Process(process) if process.ended)
+    }
+
+    /// Epoch seconds: readings from then on bring nothing more of what was told so far.
+    fn handed_out(&self) -> f64 {
+        match self {
+            Self::Process(process) => process.handed_out(),
+            Self::Server(server) => server.handed_out(),
         }
     }
 
@@ -55,6 +73,8 @@ impl Told {
 pub struct Tracked {
     /// Who.
     pub link: LinkFigures,
+    /// Epoch seconds: this front began.
+    began: f64,
     /// Its name in charts: its process id, with the host's name before it when it is elsewhere.
     pub name: String,
     /// Where it is, when it is no worker of this server.
@@ -69,23 +89,29 @@ pub struct Tracked {
     board: Option<Board<SharedWords>>,
     /// The last reading.
     pub sample: Option<WorkerSample>,
+    /// Of a worker that was there before this front: what it had done when it was first read.
+    before: Vec<GroupSample>,
     /// What the last reading had on top of the one before.
     pub change: WorkerSample,
     /// What the operating system said last.
     pub used: Used,
-    read: Option<f64>,
+    accounts: Accounts,
+    read: Option<Moment>,
     /// Epoch seconds: the process ended.
     pub gone: Option<f64>,
+    /// It ended, and was read for the last time.
+    pub closed: bool,
     /// Why it takes no more requests.
     pub leaving: Option<String>,
 }
 
 impl Tracked {
-    /// A worker with its scoreboard, if there is one.
-    pub fn new(link: LinkFigures, scoreboard: Option<OwnedFd>) -> Self {
+    /// A worker with its scoreboard, if there is one. `began`: when this front did, epoch seconds.
+    pub fn new(link: LinkFigures, scoreboard: Option<OwnedFd>, began: f64) -> Self {
         Self {
             name: link.pid.to_string(),
             link,
+            began,
             origin: None,
             told: None,
             heard: 0.0,
@@ -93,23 +119,33 @@ impl Tracked {
             scoreboard,
             board: None,
             sample: None,
+            before: Vec::new(),
             change: WorkerSample::default(),
             used: Used::default(),
+            accounts: Accounts::default(),
             read: None,
             gone: None,
+            closed: false,
             leaving: None,
         }
     }
 
     /// Reads everything. `now`: epoch seconds. Nothing comes of the first reading: there is nothing to compare it with,
-    /// unless the process is so young that everything is news.
+    /// unless the process is so young that everything is news. Nothing comes of a process that is gone, once it was read
+    /// after its end; of one that is told of, once its last interval has been handed out.
     pub fn read(&mut self, now: f64) -> Option<Portion> {
-        if let Some(told) = &self.told {
-            let reading = told.reading(now);
-            return Some(self.take(reading, now));
+        if self.closed {
+            return None;
         }
-        let span = self.read.replace(now).map(|before| (now - before).max(0.001));
-        let used = accounting::of_process(self.link.pid).unwrap_or(Used { resident: 0, ..self.used });
+        if let Some(told) = &self.told {
+            let late = self.gone.is_some_and(|gone| now - gone > REMEMBERED);
+            self.closed = self.gone.is_some() && (late || now >= told.handed_out());
+            let reading = told.reading(if late { f64::INFINITY } else { now });
+            return Some(self.take(reading));
+        }
+        self.closed = self.gone.is_some();
+        let span = self.span();
+        let used = self.accounts.read(self.link.pid).unwrap_or(Used { resident: 0, ..self.used });
         let before = std::mem::replace(&mut self.used, used);
         self.open();
         let sample = match &self.board {
@@ -124,7 +160,11 @@ impl Tracked {
                 ..WorkerSample::default()
             },
         };
-        let young = now - sample.started as f64 / 1e9 < 5.0;
+        let started = sample.started as f64 / 1e9;
+        let young = now - started < YOUNG;
+        if self.sample.is_none() && started < self.began - YOUNG {
+            self.before.clone_from(&sample.groups);
+        }
         let earlier = match (self.sample.take(), young) {
             (Some(earlier), _) => earlier,
             (None, true) => WorkerSample::default(),
@@ -145,8 +185,8 @@ impl Tracked {
     }
 
     /// A reading of what was told.
-    fn take(&mut self, reading: Reading, now: f64) -> Portion {
-        let span = self.read.replace(now).map_or(1.0, |before| (now - before).max(0.001));
+    fn take(&mut self, reading: Reading) -> Portion {
+        let span = self.span().unwrap_or(1.0);
         let earlier = self.sample.take().unwrap_or_default();
         let Reading { mut sample, cpu, busy, resident } = reading;
         (sample.worker, sample.pid) = (self.link.worker, self.link.pid);
@@ -157,6 +197,38 @@ impl Tracked {
         let worked = (busy - std::mem::replace(&mut self.busy, busy)).max(0.0);
         self.sample = Some(sample);
         Portion::of_worker(&self.name, &self.change, process, worked, span)
+    }
+
+    /// Seconds since the reading before, by the clock that nobody sets.
+    fn span(&mut self) -> Option<f64> {
+        let now = Moment::now();
+        self.read.replace(now).map(|before| (now.since(before) as f64 / 1e9).max(0.001))
+    }
+
+    /// What the operating system says now, without remembering it.
+    pub fn used_now(&self) -> Option<Used> {
+        self.accounts.clone().read(self.link.pid)
+    }
+
+    /// Its counters by application group, as this front counts them: they begin at zero, as the front's own do, and what is gone
+    /// with another front is missed by nobody who looks at their growth.
+    pub fn counted(&self) -> impl Iterator<Item = (&str, Figures)> {
+        self.sample.iter().flat_map(|sample| &sample.groups).map(|group| {
+            let before = self.before.iter().find(|before| before.name == group.name);
+            let figures =
+                before.map_or_else(|| group.figures.clone(), |before| group.figures.since(&before.figures));
+            (group.name.as_str(), figures)
+        })
+    }
+
+    /// Whether a GIL is in force; `None` where nothing says so: without a scoreboard, or when the other server did not tell.
+    pub fn gil_enabled(&self) -> Option<bool> {
+        let known = match &self.told {
+            None => self.board.is_some(),
+            Some(Told::Process(_)) => true,
+            Some(Told::Server(server)) => server.tells_gil(),
+        };
+        self.sample.as_ref().filter(|_| known).map(|sample| sample.gil_enabled)
     }
 
     /// Its scoreboard.
@@ -193,7 +265,12 @@ impl Tracked {
 
     /// The requests in flight; of a process that died, those that ran when it did.
     pub fn running(&self, now: f64) -> Vec<Running> {
-        let slots = self.sample.iter().flat_map(|sample| &sample.slots);
+        // A scoreboard outlives its process. Looking at it takes nothing away from the next reading.
+        let fresh = self.look();
+        let slots = fresh
+            .iter()
+            .chain(self.sample.iter().filter(|_| fresh.is_none()))
+            .flat_map(|sample| &sample.slots);
         slots.filter_map(|slot| Some(Running::new(slot.request.as_ref()?, slot.thread, now))).collect()
     }
 

@@ -7,7 +7,7 @@ use gk_admin::families::{Families, Family, Form, Point, Value};
 use gk_admin::hub::Hub;
 use gk_admin::otlp::{Identity, message};
 use gk_admin::otlp_read::read;
-use gk_admin::{Feed, rows};
+use gk_admin::{Feed, prometheus, rows};
 use gk_telemetry::Histogram;
 use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_wire::control::What;
@@ -41,6 +41,7 @@ fn figures(requests: u64) -> Families {
         number("gilkeeper_process_cpu_seconds_total", Form::Counter, &process, requests as f64 / 100.0),
         number("gilkeeper_process_resident_memory_bytes", Form::Gauge, &process, 5e7),
         number("gilkeeper_threads", Form::Gauge, &process, 4.0),
+        number("gilkeeper_threads_busy", Form::Gauge, &process, 3.0),
         number("gilkeeper_gil_enabled", Form::Gauge, &process, 1.0),
         number("gilkeeper_gil_wait_exact", Form::Gauge, &process, 1.0),
         number("other_metric_total", Form::Counter, &app, 7.0),
@@ -65,7 +66,7 @@ fn what_is_pushed_is_what_is_read_in_both_forms() {
         ("web1", "/srv/root", "shop")
     );
     let pushed = &push.figures;
-    assert_eq!((pushed.cpu, pushed.resident, pushed.threads, pushed.exact), (0.5, 50_000_000, (4, 0), true));
+    assert_eq!((pushed.cpu, pushed.resident, pushed.threads, pushed.exact), (0.5, 50_000_000, (4, 3), true));
     let figures = &pushed.groups[0].figures;
     assert_eq!((figures.requests, figures.statuses[&200], figures.response.count()), (50, 50, 50));
     assert_eq!(figures.response.sum, 1_000_000_000);
@@ -93,7 +94,14 @@ fn servers_are_kept_apart_and_begin_anew() {
             (&format!("{host}/shop").into(), &"/srv/root".into())
         );
         assert_eq!((&worker["threads"], &worker["gil_wait_exact"]), (&4.into(), &true.into()));
+        // How many threads serve is known, what they serve is not.
+        assert_eq!(worker["busy"], 3);
+        let states = worker["slots"].as_array().unwrap().iter().map(|slot| slot["state"].as_str().unwrap());
+        assert_eq!(states.filter(|state| *state != "idle").count(), 3);
     }
+    assert!(prometheus::page(&hub, false).lines().any(|line| {
+        line.starts_with("gilkeeper_threads_busy{process_group=\"web1/shop\"") && line.ends_with(" 3")
+    }));
     // 50 were there at the beginning, 100 came, then the server was started anew and did 10.
     let minute = hub.recent.window(60.0);
     let requests = |group: &str| minute[group].total().requests;
@@ -111,6 +119,111 @@ fn record(pid: u32, seq: u32, host: &str, requests: u64) -> Vec<u8> {
     out.encode()
 }
 
+fn told(kind: Kind, pid: u32, stamp: f64) -> Vec<u8> {
+    let mut out = Datagram::new(kind, pid, stamp);
+    out.text(fields::HOSTNAME, "web", 127);
+    out.encode()
+}
+
+/// Turns the hub at every second from `from` to `to`.
+fn seconds(hub: &mut Hub, from: u32, to: u32) -> Vec<What> {
+    let turn = |t: u32| hub.turn(f64::from(t)).events.into_iter().map(|event| event.happened.what);
+    (from..to).flat_map(turn).collect()
+}
+
+#[test]
+fn who_pushes_seldom_is_one_server_from_its_first_push_on() {
+    for (period, requests) in [(10u32, 400), (36, 400), (60, 400), (120, 400)] {
+        let mut hub = hub();
+        let mut events = Vec::new();
+        for n in 0..5 {
+            hub.pushed(read(&pushed("web", 100 * u64::from(n))), f64::from(1_000 + n * period));
+            events.extend(seconds(&mut hub, 1_000 + n * period, 1_000 + (n + 1) * period));
+        }
+        let totals: u64 = hub.totals().values().map(|figures| figures.requests).sum();
+        // All but a little of the last interval has been handed out.
+        assert!((requests - 15..=requests).contains(&totals), "{period} s: {totals}");
+        assert_eq!((hub.workers.len(), events.len()), (1, 0), "{period} s: {events:?}");
+        // Then it is silent for three intervals.
+        events.extend(seconds(&mut hub, 1_000 + 5 * period, 1_000 + 8 * period + 10));
+        assert_eq!((hub.workers.len(), events), (0, vec![What::WorkerGone]), "{period} s");
+    }
+}
+
+#[test]
+fn who_has_said_no_interval_yet_is_waited_for() {
+    let mut hub = hub();
+    hub.datagram(&told(Kind::ProcessStarted, 7, 1_000.0), Some(90), 100.0);
+    assert_eq!(seconds(&mut hub, 100, 160), [What::WorkerReady]);
+    assert_eq!(hub.workers.len(), 1);
+    // But not for ever.
+    assert_eq!(seconds(&mut hub, 160, 420), [What::WorkerGone]);
+    assert!(hub.workers.is_empty());
+}
+
+#[test]
+fn who_is_heard_of_again_was_not_gone_unless_it_said_so() {
+    for (last, left) in [(None, 1), (Some(Kind::ProcessStopped), 0)] {
+        let mut hub = hub();
+        hub.datagram(&record(7, 1, "web", 5), Some(90), 100.0);
+        if let Some(kind) = last {
+            hub.datagram(&told(kind, 7, 1_000.0), Some(90), 111.0);
+        }
+        seconds(&mut hub, 100, 113);
+        let gone = |hub: &Hub| hub.workers.values().filter(|worker| worker.gone.is_some()).count();
+        assert_eq!(gone(&hub), 1);
+        hub.datagram(&record(7, 2, "web", 5), Some(90), 113.0);
+        assert_eq!(gone(&hub), 1 - left, "{last:?}");
+        seconds(&mut hub, 113, 121);
+        assert_eq!(hub.workers.len(), left, "{last:?}");
+    }
+}
+
+#[test]
+fn the_last_interval_of_a_process_counts_in_full() {
+    for interval in [1.0, 5.0, 20.0, 600.0] {
+        let mut hub = hub();
+        for (seq, requests, at) in [(1, 5, 100.0), (2, 70, 105.0)] {
+            let mut out = Datagram::decode(&record(7, seq, "web", requests)).unwrap();
+            out.fields.retain(|(id, _)| ![fields::SAMPLE_PERIOD, fields::TELEMETRY_INTERVAL].contains(id));
+            out.number(fields::SAMPLE_PERIOD, interval);
+            out.number(fields::TELEMETRY_INTERVAL, interval);
+            hub.datagram(&out.encode(), Some(90), at);
+        }
+        hub.datagram(&told(Kind::ProcessStopped, 7, 1_000.0), Some(90), 105.2);
+        seconds(&mut hub, 106, 120);
+        assert!(hub.workers.is_empty());
+        let minute = hub.recent.window(60.0);
+        assert_eq!(minute["web/app"].total().requests, 75, "{interval} s");
+        let totals: u64 = hub.totals().values().map(|figures| figures.requests).sum();
+        assert_eq!(totals, 75, "{interval} s");
+    }
+}
+
+#[test]
+fn senders_that_the_kernel_does_not_see_are_told_apart_by_their_host() {
+    let mut hub = hub();
+    let collection = |pid: u32| Datagram::new(Kind::GcEvent, pid, 1_000.0).encode();
+    // About nobody who is known.
+    hub.datagram(&collection(7), None, 100.0);
+    assert!(hub.workers.is_empty());
+    for (host, pid, requests) in [("one", 7, 5), ("two", 7, 6), ("two", 8, 7)] {
+        hub.datagram(&record(pid, 1, host, requests), None, 100.0);
+    }
+    // Two processes have the number 7, so this one is about neither; that one is about the only 8.
+    hub.datagram(&collection(7), None, 100.0);
+    hub.datagram(&collection(8), None, 100.0);
+    hub.turn(102.0);
+    assert_eq!(hub.workers.len(), 3);
+    let minute = hub.recent.window(60.0);
+    let requests = |group: &str| minute[group].total().requests;
+    assert_eq!((requests("one/app"), requests("two/app")), (5, 13));
+    // A sender that is seen is one, whatever it names.
+    hub.datagram(&record(7, 1, "one", 1), Some(90), 102.0);
+    hub.datagram(&collection(7), Some(90), 102.0);
+    assert_eq!(hub.workers.len(), 4);
+}
+
 #[test]
 fn who_falls_silent_is_gone_and_who_starts_again_is_another() {
     let mut hub = hub();
@@ -122,16 +235,12 @@ fn who_falls_silent_is_gone_and_who_starts_again_is_another() {
     turn(&mut hub, 101.0);
     assert_eq!(hub.workers.len(), 1);
     turn(&mut hub, 109.0);
-    let started = |stamp: f64| {
-        let mut out = Datagram::new(Kind::ProcessStarted, 7, stamp);
-        out.text(fields::HOSTNAME, "web", 127);
-        out.encode()
-    };
     // The same process id again, but a process that began now: the old one is gone.
-    hub.datagram(&started(1_500.0), Some(90), 110.0);
+    hub.datagram(&told(Kind::ProcessStarted, 7, 1_500.0), Some(90), 110.0);
     turn(&mut hub, 110.5);
     assert_eq!(hub.workers.values().filter(|worker| worker.gone.is_none()).count(), 1);
-    turn(&mut hub, 121.0);
+    hub.datagram(&record(7, 1, "web", 5), Some(90), 111.0);
+    turn(&mut hub, 122.0);
     turn(&mut hub, 130.0);
     assert!(hub.workers.is_empty());
     assert_eq!(what, [What::WorkerGone, What::WorkerReady, What::WorkerGone]);

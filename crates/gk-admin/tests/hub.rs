@@ -16,7 +16,10 @@ struct World {
 }
 
 fn world() -> World {
-    let worker = Worker::new(0);
+    world_of(Worker::new(0))
+}
+
+fn world_of(worker: Worker) -> World {
     worker.board.set_exact(true, "");
     worker.feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
     World { worker }
@@ -81,14 +84,90 @@ fn figures_reach_every_page() {
     let status = rows::status(&world.hub, world.now);
     assert_eq!(status["groups"]["site"]["label"]["kind"], "gil-bound");
     assert_eq!(status["groups"]["site"]["gil_wait_exact"], true);
+    assert_eq!(
+        (&status["groups"]["site"]["gil_enabled"], &status["workers"][0]["gil_enabled"]),
+        (&true.into(), &true.into())
+    );
+    assert!(prometheus::page(&world.hub, false).contains("gilkeeper_gil_enabled{process_group=\"site\""));
     assert_eq!((&status["workers"][0]["busy"], &status["ready"]), (&1.into(), &true.into()));
-    let requests = rows::requests(&world.hub, world.now);
+    let requests = rows::requests(&world.hub, world.now, None);
     assert_eq!(requests["in_flight"][0]["path"], "/stays");
     assert_eq!(requests["pairs"][0]["culprit"], "/heavy");
     assert_eq!(requests["routes"]["/light/:id"]["requests"], 50);
     assert_eq!(requests["slowest"][0]["culprit"], "/heavy");
     // The next second has nothing new.
     assert_eq!(world.turn().tick.groups["site"].total().requests, 0);
+}
+
+#[test]
+fn requests_can_be_those_of_one_group() {
+    let mut world = world();
+    world.board.group("");
+    world.serve("/light", 200);
+    world.begin(1, "/stays");
+    world.turn();
+    let of = |group| rows::requests(&world.hub, world.now, group);
+    let (mine, other) = (of(Some("site")), of(Some("other")));
+    assert_eq!(
+        (&mine["routes"]["/light"]["requests"], &mine["slowest"][0]["path"]),
+        (&1.into(), &"/light".into())
+    );
+    for list in ["in_flight", "slowest", "recent", "pairs"] {
+        assert_eq!(other[list], serde_json::json!([]), "{list}");
+        assert_ne!(mine[list], serde_json::json!([]), "{list}");
+    }
+    assert_eq!(other["routes"], serde_json::json!({}));
+}
+
+#[test]
+fn samples_push_no_slow_request_out() {
+    let mut world = world();
+    world.board.group("");
+    world.hub.slow = 0.5;
+    world.turn();
+    world.begin(0, "/slow");
+    let slow = Record { status: 200, response: 700_000_000, application: 700_000_000, ..Record::default() };
+    world.board.finish(0, &slow);
+    world.begin(0, "/failed");
+    world.board.finish(0, &Record { error: true, response: 600_000_000, ..Record::default() });
+    // More samples than are kept, with room in the worker's own ring for those of a second.
+    for _ in 0..10 {
+        world.turn();
+        (0..50).for_each(|_| world.serve("/sample", 200));
+    }
+    world.turn();
+    let requests = rows::requests(&world.hub, world.now, None);
+    let slowest = requests["slowest"].as_array().unwrap();
+    assert_eq!((&slowest[0]["path"], &slowest[1]["path"]), (&"/slow".into(), &"/failed".into()));
+    assert_eq!(slowest.iter().filter(|one| one["path"] == "/slow").count(), 1, "each stands there once");
+    assert_eq!(requests["recent"][0]["path"], "/sample");
+}
+
+#[test]
+fn what_a_process_does_now_is_told_by_the_second() {
+    let mut world = world();
+    world.board.group("");
+    world.turn();
+    (0..50).for_each(|_| world.serve("/a", 200));
+    let turn = world.turn();
+    let span = turn.tick.groups["site"].span;
+    let status = rows::status(&world.hub, world.now);
+    let worker = &status["workers"][0];
+    for told in [&worker["requests_now"], &worker["applications"][0]["requests_now"]] {
+        assert!((told.as_f64().unwrap() * span - 50.0).abs() < 1e-6, "{told} over {span} s");
+    }
+}
+
+#[test]
+fn spans_are_not_those_of_the_wall_clock() {
+    let mut world = world();
+    world.board.group("");
+    world.turn();
+    for step in [3_600.0, -7_200.0] {
+        world.now += step;
+        let portion = world.turn().tick.groups["site"].clone();
+        assert!(portion.span < 60.0 && portion.capacity < 120.0, "{} s", portion.span);
+    }
 }
 
 fn total(world: &mut World) -> gk_telemetry::totals::Totals {
@@ -135,6 +214,62 @@ fn metrics_grow_beyond_a_workers_end() {
     }
     let open = prometheus::page(&world.hub, true);
     assert!(open.ends_with("# EOF\n") && open.contains("# TYPE gilkeeper_requests counter\n"));
+}
+
+#[test]
+fn a_worker_that_is_gone_has_no_threads_any_more() {
+    for crashed in [false, true] {
+        let mut world = world();
+        world.board.group("");
+        world.turn();
+        (0..3).for_each(|_| world.serve("/a", 200));
+        world.begin(1, "/deadly");
+        world.feed.tell(News::Exited { worker: 4 });
+        if crashed {
+            let crash = Happened { what: What::WorkerCrashed, worker: Some(4), ..Happened::default() };
+            world.feed.tell(News::Happened(crash));
+        }
+        // Its last second counts, once.
+        let last = world.turn();
+        let portion = &last.tick.groups["site"];
+        assert_eq!((portion.total().requests, portion.capacity > 0.0), (3, true), "{crashed}");
+        let requests = last.events.first().map_or(0, |event| event.requests.len());
+        assert_eq!(requests, usize::from(crashed));
+        let kept = world.hub.kept.len();
+        for _ in 0..3 {
+            assert!(world.turn().tick.groups.is_empty(), "{crashed}");
+        }
+        assert_eq!((world.hub.kept.len(), world.hub.workers.len()), (kept, 1));
+        (0..4).for_each(|_| drop(world.turn()));
+        assert!(world.hub.workers.is_empty());
+    }
+}
+
+#[test]
+fn a_new_front_counts_from_zero_what_an_older_worker_does() {
+    // Seconds since the worker's start, and requests that are counted of those which it served before.
+    for (ago, before) in [(0.0, 40), (3_600.0, 0)] {
+        let mut world = world_of(Worker::since(ago, 0));
+        world.board.group("");
+        (0..40).for_each(|_| world.serve("/a", 200));
+        world.turn();
+        (0..2).for_each(|_| world.serve("/a", 200));
+        world.turn();
+        let counted = |world: &World| {
+            world
+                .hub
+                .totals()
+                .values()
+                .map(|figures| (figures.requests, figures.response.count()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
+        // Its end changes nothing.
+        world.feed.tell(News::Exited { worker: 4 });
+        (0..8).for_each(|_| drop(world.turn()));
+        assert!(world.hub.workers.is_empty());
+        assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
+    }
 }
 
 #[test]
@@ -190,4 +325,15 @@ fn a_worker_without_a_scoreboard_is_shown_all_the_same() {
     let status = rows::status(&hub, now + 1.0);
     assert_eq!(status["workers"][0]["threads"], 3);
     assert_eq!(status["workers"][0]["gil_wait_exact"], false);
+    // Nobody knows whether it has a GIL; that it has none is not said.
+    assert_eq!(status["workers"][0]["gil_enabled"], serde_json::Value::Null);
+    assert_eq!(status["groups"]["g"]["gil_enabled"], serde_json::Value::Null);
+    let text = prometheus::page(&hub, false);
+    let lines = |name: &str| text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).count();
+    assert_eq!(
+        (lines("gilkeeper_gil_enabled"), lines("gilkeeper_switch_interval_seconds")),
+        (0, 0),
+        "{text}"
+    );
+    assert_eq!(lines("gilkeeper_threads"), 1, "{text}");
 }

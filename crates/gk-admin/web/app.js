@@ -69,7 +69,7 @@ async function loadMore() {
   const { from, to } = range();
   const needs = page?.needs ?? [];
   const wanted = [];
-  if (needs.includes("requests")) wanted.push(api("/api/v1/requests").then((value) => (state.requests = value)));
+  if (needs.includes("requests")) wanted.push(api(`/api/v1/requests?${groupQuery()}`).then((value) => (state.requests = value)));
   if (needs.includes("distribution")) {
     const application = state.application == null ? "" : `&application_group=${encodeURIComponent(state.application)}`;
     const path = `/api/v1/distribution?from=${from}&to=${to}${groupQuery()}${application}`;
@@ -208,7 +208,7 @@ const stamp = () => new Date().toISOString().replaceAll(":", "-").slice(0, 19);
 byId("json").addEventListener("click", async () => {
   const { from, to } = range();
   const [requests, distribution] = await Promise.all([
-    api("/api/v1/requests"), api(`/api/v1/distribution?from=${from}&to=${to}${groupQuery()}`),
+    api(`/api/v1/requests?${groupQuery()}`), api(`/api/v1/distribution?from=${from}&to=${to}${groupQuery()}`),
   ]);
   const { status, rows, events, step } = state;
   const all = { from, to, step, group: state.group || null, status, points: rows, events, requests, distribution };

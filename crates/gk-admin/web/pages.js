@@ -97,9 +97,13 @@ const lines = (pairs) => () => pairs.map(([label, get]) => ({ label, get: (row) 
 
 // One line for each process that was there.
 const perWorker = (key) => (rows) => {
-  const pids = new Set(rows.flatMap((row) => Object.keys(row.workers)));
-  // Most recent last; a chart of very many lines shows nothing.
-  return [...pids].slice(-16).map((pid) => ({ label: /^\d+$/.test(pid) ? `pid ${pid}` : pid, get: (row) => row.workers[pid]?.[key] ?? null }));
+  const sums = new Map();
+  for (const row of rows) {
+    for (const [pid, worker] of Object.entries(row.workers)) sums.set(pid, (sums.get(pid) ?? 0) + (worker[key] ?? 0));
+  }
+  // A chart of very many lines shows nothing: those that have most of it in this range, in the order in which they came.
+  const most = new Set([...sums].sort((a, b) => b[1] - a[1]).slice(0, 16).map(([pid]) => pid));
+  return [...sums.keys()].filter((pid) => most.has(pid)).map((pid) => ({ label: /^\d+$/.test(pid) ? `pid ${pid}` : pid, get: (row) => row.workers[pid]?.[key] ?? null }));
 };
 
 // === pages ===
@@ -132,7 +136,7 @@ function overview(place, app) {
             ["CPU / request", seconds(point.cpu_per_request)], ["GIL wait / request", seconds(point.gil_per_request)],
             ["busy threads", `${units.count(point.busy)} of ${units.count(point.threads)}`],
             ["CPU", `${units.count(point.cpu)} of ${units.count(status.limits.cpus)}`], ["memory", units.bytes(point.resident)],
-            ["switch interval", group.switch_interval == null ? "no GIL" : seconds(group.switch_interval)],
+            ["switch interval", group.gil_enabled === false ? "no GIL" : group.switch_interval == null ? "–" : seconds(group.switch_interval)],
           ]));
       });
       const ready = status.ready ? [] : [el("p", { class: "bad" }, "Not ready: a process group has no worker that takes requests.")];
@@ -224,9 +228,10 @@ function processes(place, app) {
     { title: "Runnable without a CPU (threads)", unit: units.count, series: lines([["all threads", (p) => p.run_delay], ["requests, outside GIL waits", (p) => p.runnable]]) },
   ]);
   const slots = (worker) => {
-    const busy = (worker.slots ?? []).filter((slot) => slot.request != null).length;
+    const serves = (slot) => slot.state !== "idle";
+    const busy = (worker.slots ?? []).filter(serves).length;
     const row = el("span", { class: "slots", role: "img", "aria-label": `${busy} of ${worker.threads} threads busy` });
-    (worker.slots ?? []).forEach((slot) => row.append(el("i", { class: slot.request != null ? "busy" : "", title: slot.request ?? "idle" })));
+    (worker.slots ?? []).forEach((slot) => row.append(el("i", { class: serves(slot) ? "busy" : "", title: slot.request ?? slot.state })));
     return row;
   };
   return {

@@ -3,10 +3,9 @@
 use crate::arguments::option;
 use crate::{Failure, print, say};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use gk_compare::machine::Machine;
 use gk_compare::plan::Plan;
 use gk_compare::runner::{Ended, Progress, Runner};
-use gk_compare::saved::{Header, Saved, fingerprint};
+use gk_compare::saved::{Header, Saved};
 use gk_compare::server::Gilkeeper;
 use gk_compare::table::Comparison;
 use gk_compare::{report, table};
@@ -89,13 +88,8 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     }
     let pythons = pythons(given)?;
     let short = if given.get_flag("short") { "short" } else { "" };
-    // Rounds are left out: more of them go on with what is there.
-    let header = Header {
-        name: name.clone(),
-        fingerprint: fingerprint(&[&text, short, &format!("{pythons:?}"), env!("CARGO_PKG_VERSION")]),
-        machine: Machine::this(),
-        begun: gk_sys::clock::epoch_seconds(),
-    };
+    let more = [short.to_owned(), format!("{pythons:?}")];
+    let header = Header::of(&plan, &name, &text, &more).map_err(Failure::Input)?;
     let out = given.get_one::<String>("out").map_or_else(|| beside(Path::new(&name)), PathBuf::from);
     let mut saved = Saved::open(&out, header, given.get_flag("again")).map_err(Failure::Input)?;
     if !saved.samples.is_empty() {

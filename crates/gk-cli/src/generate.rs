@@ -3,8 +3,10 @@
 use crate::arguments::{many, option};
 use crate::{Failure, print};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use gk_load::run::LONGEST;
 use gk_load::{Load, Moment, Pace, Request, Target, cpus, replay, request, text};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,12 +56,20 @@ pub fn command() -> Command {
         )
 }
 
-/// A number of at least `least`.
-pub fn number(given: &ArgMatches, name: &str, otherwise: f64, least: f64) -> Result<f64, Failure> {
+/// A number within these bounds.
+pub fn number(
+    given: &ArgMatches,
+    name: &str,
+    otherwise: f64,
+    bounds: RangeInclusive<f64>,
+) -> Result<f64, Failure> {
     let Some(text) = given.get_one::<String>(name) else { return Ok(otherwise) };
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number >= least => Ok(number),
-        _ => Err(Failure::Input(format!("--{name}: a number from {least} on, not `{text}`"))),
+        Ok(number) if bounds.contains(&number) => Ok(number),
+        _ => {
+            let (least, most) = bounds.into_inner();
+            Err(Failure::Input(format!("--{name}: a number from {least} to {most}, not `{text}`")))
+        }
     }
 }
 
@@ -108,31 +118,35 @@ fn requests(given: &ArgMatches, target: &Target) -> Result<Vec<Request>, Failure
     Ok(if paths.is_empty() { vec![one] } else { paths })
 }
 
-pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
+/// The load that the arguments describe, and in words.
+fn load(given: &ArgMatches) -> Result<(Load, String), Failure> {
     let url = given.get_one::<String>("url").cloned().unwrap_or_default();
     let target = Target::parse(&url).map_err(Failure::Input)?;
-    let seconds = |name, otherwise, least| number(given, name, otherwise, least).map(Duration::from_secs_f64);
+    let seconds = |name, otherwise, least| {
+        number(given, name, otherwise, least..=LONGEST.as_secs_f64()).map(Duration::from_secs_f64)
+    };
     let mut load = Load::new(target.clone(), seconds("duration", 10.0, 0.05)?);
     load.requests = requests(given, &target)?;
     (load.connections, load.threads) = (whole(given, "connections", 10)?, whole(given, "threads", 1)?);
     (load.warm_up, load.timeout) = (seconds("warm-up", 0.0, 0.0)?, seconds("timeout", 10.0, 0.001)?);
     (load.keep_alive, load.keep_cookies) = (!given.get_flag("no-keep-alive"), given.get_flag("keep-cookies"));
     if given.contains_id("rate") {
-        load.pace = Pace::Rate(number(given, "rate", 1.0, 0.01)?);
+        load.pace = Pace::Rate(number(given, "rate", 1.0, 0.01..=1e7)?);
     }
     let mut what = format!("{} {url}, {} connection(s)", load.requests[0].method, load.connections);
     if let Some(path) = given.get_one::<String>("replay") {
         let text = String::from_utf8_lossy(&file(path)?).into_owned();
-        let speed = number(given, "replay-speed", 1.0, 0.001)?;
+        let speed = number(given, "replay-speed", 1.0, 0.001..=1e6)?;
         let read = replay::read(&text, speed).map_err(|why| Failure::Input(format!("{path}: {why}")))?;
         what = format!("{path} to {url}, {} requests, {} lines skipped", read.schedule.len(), read.skipped);
         let last = read.schedule.last().map_or(0, |(at, _)| *at);
         if !given.contains_id("duration") {
-            load.duration = Duration::from_nanos(last) + Duration::from_secs(1);
+            load.duration = (Duration::from_nanos(last) + Duration::from_secs(1)).min(LONGEST);
         }
-        let headers = std::mem::take(&mut load.requests[0].headers);
-        load.requests = read.requests;
-        load.requests.iter_mut().for_each(|request| request.headers.clone_from(&headers));
+        // Method and path are the log's; what else was said is for all of them.
+        let said = load.requests.swap_remove(0);
+        let with = |one: Request| Request { method: one.method, path: one.path, ..said.clone() };
+        load.requests = read.requests.into_iter().map(with).collect();
         load.pace = Pace::Schedule(Arc::new(read.schedule));
     }
     if let Pace::Rate(rate) = load.pace {
@@ -143,6 +157,11 @@ pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
     {
         load.cpus = mine;
     }
+    Ok((load, what))
+}
+
+pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
+    let (load, what) = load(given)?;
     // Ctrl-C keeps what was measured.
     let mut signals = Signals::new(&[SIGINT, SIGTERM])
         .map_err(|e| Failure::Failed(format!("signals cannot be caught: {e}")))?;
@@ -154,4 +173,42 @@ pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
         _ => text::page(&report, &what, open),
     });
     Ok(i32::from(report.responses == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(arguments: &[&str]) -> Result<Load, String> {
+        let words = ["load", "http://127.0.0.1:80/"].iter().chain(arguments);
+        match load(&command().try_get_matches_from(words).unwrap()) {
+            Ok((load, _)) => Ok(load),
+            Err(Failure::Input(why) | Failure::Failed(why)) => Err(why),
+        }
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        for (name, text) in [("duration", "1e30"), ("warm-up", "1e30"), ("timeout", "nan"), ("rate", "inf")] {
+            let why = described(&[&format!("--{name}"), text]).unwrap_err();
+            assert!(why.starts_with(&format!("--{name}: a number from ")), "{why}");
+        }
+        assert_eq!(described(&["--duration", "0.5"]).unwrap().duration, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn what_is_said_beside_a_log_is_sent_with_each_of_its_requests() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let line = |second, path| {
+            format!("h - - [21/Nov/2026:10:00:0{second} +0000] \"GET {path} HTTP/1.1\" 200 1\n")
+        };
+        std::fs::write(file.path(), line(0, "/a") + &line(2, "/b")).unwrap();
+        let path = file.path().to_str().unwrap();
+        let load = described(&["--replay", path, "--cookie", "s=1", "-H", "X-A: 2"]).unwrap();
+        let said: Vec<&str> = load.requests.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!((said, load.duration), (vec!["/a", "/b"], Duration::from_secs(3)));
+        for one in &load.requests {
+            assert_eq!((one.cookies["s"].as_str(), one.headers.len()), ("1", 1));
+        }
+    }
 }

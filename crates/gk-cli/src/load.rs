@@ -19,6 +19,10 @@ impl Source for Disk {
         std::fs::read(path).map_err(|e| e.to_string())
     }
 
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
     fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
         let mut found = vec![PathBuf::new()];
         for part in pattern.components() {

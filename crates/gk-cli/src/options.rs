@@ -25,7 +25,7 @@ const SECTIONS: &[Section] = &[
         ("host", &["IP"], "Address to listen on [default: all interfaces]", One(|o| &mut o.host)),
         ("port", &["N"], "Port; 0 takes any free one [default: 8000]", One(|o| &mut o.port)),
         ("socket", &["PATH"], "Listen on a socket file", One(|o| &mut o.socket)),
-        ("https-port", &["N"], "Port for HTTPS", One(|o| &mut o.https_port)),
+        ("https-port", &["N"], "Port for HTTPS: not built yet, refused", One(|o| &mut o.https_port)),
         ("ssl-certificate-file", &["FILE"], "Certificate for HTTPS", One(|o| &mut o.ssl_certificate_file)),
         ("ssl-certificate-key-file", &["FILE"], "Its private key", One(|o| &mut o.ssl_certificate_key_file)),
         ("server-name", &["HOST"], "Name of the site", One(|o| &mut o.server_name)),

@@ -13,6 +13,7 @@ use gk_compare::server::Gilkeeper;
 use gk_compare::table::Comparison;
 use gk_compare::tune::Target;
 use gk_compare::tune::advice::Advice;
+use gk_compare::tune::paste::Application;
 use gk_compare::tune::search::{Question, against_the_grid, search};
 use gk_compare::tune::space::{Config, Space};
 use gk_compare::tune::trials::RealTrials;
@@ -39,7 +40,7 @@ pub fn command() -> Command {
         ]))
         .arg(option("budget", "SECONDS", "Time for the search [default: 180]"))
         .arg(option("memory", "MB", "Memory that the server may use, in millions of bytes"))
-        .arg(option("cores", "N", "Cores that the server is meant to use [default: all]"))
+        .arg(option("cores", "N", "Cores that the server is kept to [default: all there are]"))
         .arg(option("processes", "N", "Processes it runs with now [default: 1]"))
         .arg(option("threads", "N", "Threads it runs with now [default: 5]"))
         .arg(option("free-threaded", "PATH", "A free-threaded Python with Gilkeeper, to try that, too"))
@@ -56,7 +57,7 @@ pub fn command() -> Command {
 }
 
 fn count(given: &ArgMatches, name: &str, otherwise: u32) -> Result<u32, Failure> {
-    number(given, name, f64::from(otherwise), 1.0).map(|number| number as u32)
+    number(given, name, f64::from(otherwise), 1.0..=60_000.0).map(|number| number as u32)
 }
 
 /// What the search puts the application under.
@@ -73,7 +74,7 @@ fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
     if requests.is_empty() {
         requests.push(Asked::get("/"));
     }
-    let rate = given.contains_id("rate").then(|| number(given, "rate", 1.0, 0.01)).transpose()?;
+    let rate = given.contains_id("rate").then(|| number(given, "rate", 1.0, 0.01..=1e7)).transpose()?;
     Ok(Workload {
         script: Some(script.to_owned()),
         requests,
@@ -133,8 +134,9 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let refused = |mode: &str| rejected.iter().any(|one| one.mode == mode);
     let machine = Machine::this();
     let workload = workload(given, &named)?;
+    let cores = given.contains_id("cores").then(|| count(given, "cores", 1)).transpose()?;
     let space = Space {
-        cores: count(given, "cores", machine.cores as u32)?,
+        cores: cores.unwrap_or(machine.cores as u32),
         connections: workload.connections.unwrap_or(16) as u32,
         own: !refused("own-gil"),
         free: free.is_some() && !refused("free-threading"),
@@ -145,10 +147,10 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         Some("memory") => Target::Memory,
         _ => Target::Throughput,
     };
-    let memory = given.contains_id("memory").then(|| number(given, "memory", 1.0, 1.0)).transpose()?;
+    let memory = given.contains_id("memory").then(|| number(given, "memory", 1.0, 1.0..=1e9)).transpose()?;
     let question = Question {
         target,
-        budget: number(given, "budget", 180.0, 10.0)?,
+        budget: number(given, "budget", 180.0, 10.0..=86_400.0)?,
         memory: memory.map(|mb| mb * 1e6),
         rate: workload.rate,
     };
@@ -164,7 +166,21 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let starter = Gilkeeper { command: own_command(python)? };
     let free = free.map(|path| path.display().to_string());
     let conditions = conditions(&workload);
-    let mut trials = RealTrials::new(workload, folder, free.clone(), &starter, &mut look);
+    let many = |name: &str| given.get_many::<String>(name).into_iter().flatten().cloned();
+    let application = Application {
+        script: named,
+        folder,
+        working_directory: many("working-directory").next_back(),
+        python_path: many("python-path").collect(),
+    };
+    let mut trials = RealTrials::new(
+        workload,
+        application.folder.clone(),
+        free.clone(),
+        cores.map(|cores| cores as usize),
+        &starter,
+        &mut look,
+    );
     let found = search(&space, &question, &mut trials).map_err(Failure::Failed)?;
     let grid = match given.get_flag("grid") {
         true => against_the_grid(&space, &question, found.chosen, &mut trials).map_err(Failure::Failed)?,
@@ -173,7 +189,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     line.clear();
     let evidence = Comparison { title: String::new(), machine, conditions, ..Comparison::default() };
     let advice = Advice {
-        script: &named,
+        application: &application,
         target,
         space: &space,
         found: &found,

@@ -27,6 +27,9 @@ pub struct Plan {
     /// Pythons by name.
     #[serde(default)]
     pub python: BTreeMap<String, String>,
+    /// Cores of the server; without it all but the generator's.
+    #[serde(skip)]
+    pub cores: Option<usize>,
     /// The plan's folder; files it names are looked up there.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -137,6 +140,12 @@ impl Plan {
         within("timeout", w.timeout, 0.001, 3_600.0)?;
         within("rounds", w.rounds.map(f64::from), 1.0, 1_000.0)?;
         within("replay-speed", w.replay_speed, 0.001, 1e6)?;
+        if let Some(short) = &self.short {
+            let of = |why: String| format!("[short] {why}");
+            within("duration", short.duration, 0.1, 86_400.0).map_err(of)?;
+            within("warm-up", short.warm_up, 0.0, 86_400.0).map_err(of)?;
+            within("rounds", short.rounds.map(f64::from), 1.0, 1_000.0).map_err(of)?;
+        }
         for (rate, connections) in
             self.forms.iter().map(|f| (f.rate, f.connections)).chain([(w.rate, w.connections)])
         {
@@ -155,6 +164,11 @@ impl Plan {
         if w.replay.is_some() && (w.rate.is_some() || self.forms.iter().any(|f| f.rate.is_some())) {
             return Err("`replay` has its own times: it does not go with `rate`".into());
         }
+        let asks = |path: &Option<String>, requests: &[Asked]| path.is_some() || !requests.is_empty();
+        let said = asks(&w.path, &w.requests) || self.forms.iter().any(|f| asks(&f.path, &f.requests));
+        if w.replay.is_some() && said {
+            return Err("`replay` has its own requests: it does not go with `path` or `request`".into());
+        }
         Ok(())
     }
 
@@ -163,6 +177,20 @@ impl Plan {
         let script = self.workload.script.as_ref()?;
         let path = self.folder.join(script);
         Some(if path.is_file() || script.contains('/') { path.display().to_string() } else { script.clone() })
+    }
+
+    /// The files it names that decide what is measured, as far as they are known: script, configurations, what is asked.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let w = &self.workload;
+        let mut names: Vec<&str> = w.replay.iter().map(String::as_str).collect();
+        for asked in w.requests.iter().chain(self.forms.iter().flat_map(|form| &form.requests)) {
+            names.extend([&asked.headers_file, &asked.body_file].into_iter().flatten().map(String::as_str));
+        }
+        names.extend(self.variants.iter().filter_map(|variant| variant.config.as_deref()));
+        // `file:callable` names the file.
+        let script = w.script.as_ref().and_then(|said| gk_config::express::script(said).ok());
+        names.extend(script.iter().map(|(place, _)| place.as_str()));
+        names.into_iter().map(|name| self.folder.join(name)).filter(|path| path.is_file()).collect()
     }
 
     /// Seconds measured in a trial.
@@ -264,6 +292,13 @@ mod tests {
             (
                 SMALL.replace("[[variant]]", "duration = -1\n[[variant]]"),
                 "p.toml: `duration`: 0.1 to 86400, not -1",
+            ),
+            (format!("{SMALL}[short]\nduration = -1\n"), "p.toml: [short] `duration`: 0.1 to 86400, not -1"),
+            (format!("{SMALL}[short]\nwarm-up = nan\n"), "p.toml: [short] `warm-up`: 0 to 86400, not NaN"),
+            (format!("{SMALL}[short]\nrounds = 0\n"), "p.toml: [short] `rounds`: 1 to 1000, not 0"),
+            (
+                SMALL.replace("[[variant]]", "replay = 'a.log'\npath = '/'\n[[variant]]"),
+                "p.toml: `replay` has its own requests: it does not go with `path` or `request`",
             ),
             (
                 format!("{SMALL}gil = 'off'\n"),

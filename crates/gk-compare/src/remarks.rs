@@ -138,8 +138,8 @@ fn limits(rows: &[Row], cores: usize) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(names) = names(rows, |row| row.generator_busy > GENERATOR_BUSY) {
         said.push(format!(
-            "The load generator had no time left in {names}: it was the limit there, not the server; raise \
-             `generator-threads`."
+            "The load generator had no time left in {names}: it was the limit there, not the server; in a plan, \
+             `generator-threads` gives it more."
         ));
     }
     if let Some(names) = names(rows, |row| row.cores_busy > MACHINE_BUSY) {

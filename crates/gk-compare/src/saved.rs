@@ -2,10 +2,11 @@
 //! first line says which plan they belong to.
 
 use crate::machine::Machine;
+use crate::plan::Plan;
 use crate::sample::Sample;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// A line.
@@ -56,12 +57,31 @@ pub struct Saved {
 }
 
 /// A short text that two plans hardly share: FNV-1a over everything that decides what is measured.
-pub fn fingerprint(texts: &[&str]) -> String {
+pub fn fingerprint(parts: &[impl AsRef<[u8]>]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in texts.iter().flat_map(|text| text.bytes().chain([0])) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    for part in parts.iter().map(AsRef::as_ref) {
+        let length = (part.len() as u64).to_le_bytes();
+        for byte in part.iter().chain(&length) {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
     }
     format!("{hash:016x}")
+}
+
+impl Header {
+    /// Of a plan, its text, and what else the command was given. Results of another machine, or of files that were changed since,
+    /// are results of something else; how many rounds there are is left out, for more of them go on with what is there.
+    pub fn of(plan: &Plan, name: &str, text: &str, more: &[String]) -> Result<Self, String> {
+        let machine = Machine::this();
+        let mut parts = vec![text.as_bytes().to_vec(), format!("{machine:?}").into_bytes()];
+        parts.extend(more.iter().map(|text| text.as_bytes().to_vec()));
+        for path in plan.files() {
+            let bytes = std::fs::read(&path);
+            parts.push(bytes.map_err(|why| format!("{} cannot be read: {why}", path.display()))?);
+        }
+        let begun = gk_sys::clock::epoch_seconds();
+        Ok(Self { name: name.to_owned(), fingerprint: fingerprint(&parts), machine, begun })
+    }
 }
 
 impl Saved {
@@ -69,7 +89,12 @@ impl Saved {
     /// ones.
     pub fn open(path: &Path, header: Header, again: bool) -> Result<Self, String> {
         let shown = path.display();
-        let there = if again { None } else { std::fs::read_to_string(path).ok() };
+        let there = match std::fs::read(path) {
+            _ if again => None,
+            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(why) if why.kind() == ErrorKind::NotFound => None,
+            Err(why) => return Err(format!("{shown} cannot be read: {why}")),
+        };
         let mut samples = Vec::new();
         if let Some(text) = there.as_deref().filter(|text| !text.is_empty()) {
             let mut lines = text.lines();
@@ -77,8 +102,8 @@ impl Saved {
                 Some(Ok(Line::Plan(old))) if old.fingerprint == header.fingerprint => {}
                 Some(Ok(Line::Plan(_))) => {
                     return Err(format!(
-                        "{shown} holds results of another plan, or of this one before it was changed: --again measures \
-                         anew, --out names another file"
+                        "{shown} holds results of another plan or machine, or of this one before it or a file it names was \
+                         changed: --again measures anew, --out names another file"
                     ));
                 }
                 _ => return Err(format!("{shown} is there and holds no results; --out names another file")),
@@ -93,15 +118,24 @@ impl Saved {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        // Written anew: what was cut off goes, and problems are tried again.
-        let begun = File::create(path).map_err(failed)?;
-        drop(begun);
-        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+        // Written anew: what was cut off goes, and problems are tried again. Beside the old one, which stays until all of it is
+        // kept; a pipe or the like is written as it is.
+        let plain = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+        let real = path.canonicalize().ok().filter(|_| plain);
+        let new = real.as_deref().map(|real| {
+            let mut name = real.as_os_str().to_owned();
+            name.push(".new");
+            PathBuf::from(name)
+        });
+        let file = File::create(new.as_deref().unwrap_or(path)).map_err(failed)?;
         let mut saved =
             Self { path: path.to_owned(), file, header, samples: Vec::new(), problems: Vec::new() };
         saved.write(&Line::Plan(saved.header.clone()))?;
         for sample in samples {
             saved.add(sample)?;
+        }
+        if let (Some(new), Some(real)) = (new, real) {
+            saved.file.sync_all().and_then(|()| std::fs::rename(new, real)).map_err(failed)?;
         }
         Ok(saved)
     }
@@ -160,5 +194,47 @@ mod tests {
         assert!(Saved::open(&path, header("another"), true).unwrap().samples.is_empty());
         std::fs::write(&path, "junk\n").unwrap();
         assert!(Saved::open(&path, header("plan"), false).unwrap_err().contains("holds no results"));
+    }
+
+    #[test]
+    fn results_that_cannot_be_read_or_written_anew_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.jsonl");
+        let mut saved = Saved::open(&path, Header::default(), false).unwrap();
+        saved.add(Sample { round: 1, ..Sample::default() }).unwrap();
+        drop(saved);
+        let before = std::fs::read(&path).unwrap();
+        // Where the new one would be written there is a folder: nothing can be.
+        std::fs::create_dir(folder.path().join("r.jsonl.new")).unwrap();
+        assert!(Saved::open(&path, Header::default(), false).unwrap_err().contains("cannot be written"));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        std::fs::remove_dir(folder.path().join("r.jsonl.new")).unwrap();
+        assert_eq!(Saved::open(&path, Header::default(), false).unwrap().samples.len(), 1);
+        assert!(!folder.path().join("r.jsonl.new").exists());
+        // What is there and cannot be read is not "nothing is there".
+        let why = Saved::open(folder.path(), Header::default(), false).unwrap_err();
+        assert!(why.contains("cannot be read"), "{why}");
+    }
+
+    #[test]
+    fn results_belong_to_the_machine_and_to_what_the_files_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[workload]\nscript = 'app.py:make'\n[[workload.request]]\npath = '/'\nbody-file = 'b'\n\
+                    [[variant]]\nname = 'a'\n";
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("app.py", "1");
+        write("b", "1");
+        let plan = Plan::parse(text, "p.toml", folder.path()).unwrap();
+        let print = |more: &[String]| Header::of(&plan, "p.toml", text, more).unwrap().fingerprint;
+        let first = print(&[]);
+        assert_eq!(first, print(&[]));
+        assert_ne!(first, print(&["short".into()]));
+        for name in ["app.py", "b"] {
+            write(name, "2");
+            assert_ne!(first, print(&[]), "{name}");
+            write(name, "1");
+        }
+        assert_eq!(first, print(&[]));
+        assert_ne!(fingerprint(&["a", "b"]), fingerprint(&["ab", ""]));
     }
 }

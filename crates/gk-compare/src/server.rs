@@ -69,11 +69,16 @@ impl Starter for Gilkeeper {
         command.args(&self.command[1..]).args(&order.arguments).arg("--server-root").arg(root.path());
         command.args(["--admin", "127.0.0.1:0"]);
         if !order.listens {
-            command.args(["--host", "127.0.0.1", "--port", "0", "--log-to-terminal"]);
+            command.args(["--host", "127.0.0.1", "--port", "0"]);
+            // Standard error is a file here: what is said before the server gives up is read there.
+            let to_terminal = "--log-to-terminal";
+            if !order.arguments.iter().any(|argument| argument == to_terminal) {
+                command.arg(to_terminal);
+            }
         }
         let folder = if order.folder.as_os_str().is_empty() { Path::new(".") } else { &order.folder };
         // However this process ends, the server does not stay behind.
-        command.env("GILKEEPER_ENDS_WITH_PARENT", "1");
+        command.env("GILKEEPER_ENDS_WITH_PARENT", std::process::id().to_string());
         command.envs(&order.environment).env_remove("GILKEEPER_ROOT").current_dir(folder);
         // Ctrl-C is for the one who compares; the server is ended in its own time.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);

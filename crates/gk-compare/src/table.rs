@@ -1,11 +1,12 @@
 //! Samples → tables: one for each form, one row for each variant, in the plan's order. Pure.
 
-use crate::figures::{COLUMNS, Middle, run_delay, split, workers_cpu};
+use crate::figures::{COLUMNS, Middle, run_delay, split};
 use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::remarks;
 use crate::sample::Sample;
 use crate::saved::{Problem, Saved};
+use crate::trial::CONNECTIONS;
 use gk_load::Failure;
 use gk_telemetry::{GilMode, Histogram};
 use std::collections::BTreeMap;
@@ -49,6 +50,8 @@ pub struct Row {
     pub values: Vec<Option<Middle>>,
     /// Requests that failed, in all rounds.
     pub errors: u64,
+    /// Requests asked for in all rounds: answered, failed, due and never sent.
+    pub requests: u64,
     /// How they failed.
     pub failures: BTreeMap<String, u64>,
     /// Seconds of a mean request: on CPU, waiting for the GIL, runnable, blocked.
@@ -99,6 +102,7 @@ impl Row {
         for sample in samples {
             let report = sample.load.report();
             row.errors += report.failed() + report.unsent;
+            row.requests += report.responses + report.failures.values().sum::<u64>() + report.unsent;
             row.count_failures(sample);
             for (ns, n) in &sample.load.latency {
                 *latency.entry(*ns).or_default() += n;
@@ -159,7 +163,9 @@ impl Row {
 pub fn comparison(plan: &Plan, saved: &Saved) -> Comparison {
     let tables = plan.forms.iter().map(|form| {
         let row = |name: &str| {
-            let of = |s: &&Sample| s.variant == name && s.form == form.name;
+            // Of an earlier run there may be more rounds.
+            let kept = |s: &Sample| s.round <= plan.rounds();
+            let of = |s: &&Sample| s.variant == name && s.form == form.name && kept(s);
             let samples: Vec<&Sample> = saved.samples.iter().filter(of).collect();
             (!samples.is_empty()).then(|| Row::of(name, &samples))
         };
@@ -179,21 +185,68 @@ pub fn comparison(plan: &Plan, saved: &Saved) -> Comparison {
 
 fn conditions(plan: &Plan) -> String {
     let w = &plan.workload;
-    let load = match (w.rate, &w.replay) {
-        (Some(rate), _) => format!("{rate} requests a second"),
-        (None, Some(log)) => format!("replay of {log}"),
-        (None, None) => "closed loop".to_owned(),
+    let loads: Vec<(&str, String)> = plan
+        .forms
+        .iter()
+        .map(|form| {
+            let load = match (form.rate.or(w.rate), &w.replay) {
+                (Some(rate), _) => format!("{rate} requests a second"),
+                (None, Some(log)) => format!("replay of {log}"),
+                (None, None) => "closed loop".to_owned(),
+            };
+            let connections = form.connections.or(w.connections).unwrap_or(CONNECTIONS);
+            (form.name.as_str(), format!("{load}, {connections} connections"))
+        })
+        .collect();
+    let load = match loads.split_first() {
+        Some(((_, first), rest)) if rest.iter().all(|(_, load)| load == first) => first.clone(),
+        _ => loads.iter().map(|(form, load)| format!("{form}: {load}")).collect::<Vec<_>>().join("; "),
     };
-    let connections = w.connections.unwrap_or(10);
     let (duration, rounds) = (plan.duration(), plan.rounds());
     let warm = plan.warm_up();
     let plural = if rounds == 1 { "" } else { "s" };
-    format!(
-        "{load}, {connections} connections, {rounds} round{plural} of {duration} s after {warm} s of warm-up"
-    )
+    format!("{load}, {rounds} round{plural} of {duration} s after {warm} s of warm-up")
 }
 
-/// Cores the workers used in a trial; for those who look at single trials.
-pub fn cores_of(sample: &Sample) -> f64 {
-    workers_cpu(sample)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saved::Header;
+    use std::path::Path;
+
+    fn plan(forms: &str) -> Plan {
+        let text = format!("[workload]\nscript = 'a.py'\nrounds = 2\n{forms}\n[[variant]]\nname = 'a'\n");
+        Plan::parse(&text, "p.toml", Path::new("/plans")).unwrap()
+    }
+
+    #[test]
+    fn conditions_are_those_of_the_forms() {
+        let rest = "2 rounds of 10 s after 1 s of warm-up";
+        assert_eq!(conditions(&plan("")), format!("closed loop, 10 connections, {rest}"));
+        let same = plan("[[form]]\nname = 'x'\nrate = 5\n[[form]]\nname = 'y'\nrate = 5\n");
+        assert_eq!(conditions(&same), format!("5 requests a second, 10 connections, {rest}"));
+        let two = plan("[[form]]\nname = 'x'\nrate = 5\n[[form]]\nname = 'y'\nconnections = 3\n");
+        assert_eq!(
+            conditions(&two),
+            format!("x: 5 requests a second, 10 connections; y: closed loop, 3 connections, {rest}")
+        );
+    }
+
+    #[test]
+    fn rounds_beyond_those_asked_for_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut saved = Saved::open(&folder.path().join("r"), Header::default(), false).unwrap();
+        for round in 1..=3 {
+            let mut sample = Sample { round, variant: "a".into(), ..Sample::default() };
+            (sample.load.seconds, sample.load.responses) = (1.0, 10);
+            sample.load.statuses.insert(500, 4);
+            (sample.load.unsent, sample.load.failures) = (2, [(Failure::Cut, 3)].into());
+            saved.add(sample).unwrap();
+        }
+        let comparison = comparison(&plan(""), &saved);
+        let row = &comparison.tables[0].rows[0];
+        assert_eq!(row.value("requests_per_minute").unwrap().rounds, 2);
+        // A status is a response: it is counted once.
+        assert_eq!((row.requests, row.errors), (2 * 15, 2 * 9));
+    }
 }

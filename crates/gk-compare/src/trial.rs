@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Connections where a plan does not say.
-const CONNECTIONS: usize = 10;
+pub const CONNECTIONS: usize = 10;
 
 /// What a trial does, out of a plan's workload and one of its forms. Without a target yet.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Task {
             timeout: w.timeout.unwrap_or(30.0),
             warm_up: plan.warm_up(),
             duration: plan.duration(),
-            cpus: cpus::divide(&cpus::allowed(), threads),
+            cpus: cpus::share(&cpus::allowed(), threads, plan.cores),
         };
         if let Some(name) = &w.replay {
             let path = plan.folder.join(name);
@@ -123,7 +123,9 @@ pub fn run(
     let span = last?.since(&first?);
     let fine: u64 = report.statuses.range(..400).map(|(_, count)| count).sum();
     if fine == 0 {
-        let why = report.complaints().join(", ");
+        let under_way = format!("{} still under way at the end", report.unanswered);
+        let said = report.complaints().into_iter().chain((report.unanswered > 0).then_some(under_way));
+        let why = said.collect::<Vec<_>>().join(", ");
         return Err(format!("not one request was answered as it should be ({why})"));
     }
     Ok(Some(Sample {
@@ -133,4 +135,20 @@ pub fn run(
         cores_busy: later.busy_since(ticks),
         ..Sample::default()
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_server_keeps_to_as_many_cores_as_it_is_to_have() {
+        let text = "[workload]\nscript = 'a.py'\n[[variant]]\nname = 'a'\n";
+        let mut plan = Plan::parse(text, "p.toml", Path::new("/plans")).unwrap();
+        let (all, task) = (cpus::allowed(), |plan: &Plan| Task::new(plan, &plan.forms[0]).unwrap().cpus);
+        assert_eq!(task(&plan), cpus::divide(&all, 1));
+        plan.cores = Some(1);
+        assert_eq!(task(&plan).map(|(_, server)| server), (all.len() > 1).then(|| vec![all[0]]));
+    }
 }

@@ -1,8 +1,9 @@
 //! Searches for the configuration that serves an application best: [`space`] says what there is to try, [`verdicts`] what the
 //! application bears, [`search`] in which order and for how long (pure but for the trials it asks for), [`trials`] runs them on
-//! real servers, [`advice`] prints what came of it.
+//! real servers, [`paste`] writes configurations as directives, [`advice`] prints what came of it.
 
 pub mod advice;
+pub mod paste;
 pub mod search;
 pub mod space;
 pub mod trials;

@@ -1,7 +1,7 @@
 //! Laying a scope's settings over those around it. A list that a scope sets replaces the inherited one; variables
-//! are merged by name.
+//! are merged by name. What closes a scope closes all within it.
 
-use crate::site::{Settings, SettingsPatch};
+use crate::site::{ClientRules, Settings, SettingsPatch};
 
 impl Settings {
     /// These settings with a scope's own laid over them.
@@ -38,6 +38,8 @@ impl Settings {
         set(&mut self.trusted_proxy_headers, &patch.trusted_proxy_headers);
         set(&mut self.trusted_proxies, &patch.trusted_proxies);
         set(&mut self.require, &patch.require);
+        set(&mut self.clients, &patch.clients.map(ClientRules::admit));
+        self.closed |= patch.closed;
         set(&mut self.limit_request_body, &patch.limit_request_body);
         for name in patch.unset_env.iter().flatten() {
             self.env.remove(name);

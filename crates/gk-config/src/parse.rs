@@ -231,7 +231,8 @@ impl<'a> Parser<'a> {
                 if lower == "serverroot"
                     && let Some([root]) = self.cut(rest).as_deref()
                 {
-                    self.base = self.base.join(&root.text);
+                    let file = self.chain.first().and_then(|file| file.parent());
+                    self.base = file.unwrap_or(&self.surroundings.directory).join(&root.text);
                 }
                 into.push(Node { name, arguments: rest.to_vec(), children: None });
             }

@@ -18,6 +18,8 @@ pub struct Raw {
     pub server_root: Option<PathBuf>,
     /// Addresses in order.
     pub listen: Vec<Listen>,
+    /// The word `https` of each `Listen`.
+    pub https: Vec<Word>,
     /// `PidFile`.
     pub pid_file: Option<PathBuf>,
     /// `User`.
@@ -101,8 +103,8 @@ pub struct RawHost {
     pub server_admin: Option<String>,
     /// `DocumentRoot`.
     pub document_root: Option<PathBuf>,
-    /// `SSLEngine`.
-    pub tls: Option<bool>,
+    /// `SSLEngine`, with its word.
+    pub tls: Option<(bool, Word)>,
     /// Script aliases with what `resolve` must check.
     pub mounts: Vec<RawMount>,
     /// Static aliases.

@@ -127,10 +127,10 @@ fn server(out: &mut Lines, site: &Site) {
     out.head("Server");
     for listen in &site.listen {
         let text = match listen {
-            Listen::Tcp { host, port, tls } => {
+            Listen::Tcp { host, port } => {
                 let host = host.as_deref().unwrap_or("*");
                 let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-                format!("{host}:{port}{}", if *tls { " (TLS)" } else { "" })
+                format!("{host}:{port}")
             }
             Listen::Unix { path } => format!("unix:{}", path.display()),
         };

@@ -5,6 +5,7 @@ mod hosts;
 mod imports;
 pub mod interpreters;
 mod modes;
+mod tls;
 
 use crate::diagnostic::{Complaint, Journal};
 use crate::raw::{GroupUse, Raw};
@@ -26,14 +27,9 @@ pub fn resolve(
     journal: &mut Journal,
 ) -> (Site, BTreeMap<String, PythonBuild>) {
     if raw.listen.is_empty() {
-        raw.listen.push(Listen::Tcp { host: None, port: PORT, tls: false });
+        raw.listen.push(Listen::Tcp { host: None, port: PORT });
     }
-    let tls_ports = hosts::tls_ports(&raw);
-    for listen in &mut raw.listen {
-        if let Listen::Tcp { port, tls, .. } = listen {
-            *tls |= tls_ports.contains(port);
-        }
-    }
+    tls::refuse(&raw, journal);
     if raw.groups.iter().all(|(group, _)| group.service()) {
         raw.groups.push((ProcessGroup::named("default"), Word::default()));
     }
@@ -42,8 +38,9 @@ pub fn resolve(
     }
     check_group_uses(&raw, journal);
     check_services(&raw, journal);
+    hosts::name_embedded(&mut raw);
     let builds = modes::builds(&raw, surroundings);
-    let hosts = hosts::resolve(&mut raw, journal);
+    let hosts = hosts::resolve(&raw, journal);
     let imports = imports::resolve(&raw, &hosts, journal);
     modes::check(&raw, &imports, &builds, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);

@@ -48,6 +48,8 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             env: BTreeMap::new(),
             require: true,
+            clients: true,
+            closed: false,
             limit_request_body: 1 << 30,
         }
     }

@@ -61,7 +61,8 @@ impl Walk<'_> {
 
     fn directive(&mut self, node: &Node, at: At) {
         let Some(row) = directives::find(&node.name.text) else {
-            return self.unknown(node, directives::all().map(|d| d.name), "directive");
+            let complaint = self.unknown(node, directives::all().map(|d| d.name), "directive");
+            return self.journal.say(complaint);
         };
         self.note_use(row, node);
         if let Some(words) = self.words(row, node, at) {
@@ -74,7 +75,8 @@ impl Walk<'_> {
         let wanted = format!("<{lower}>");
         let Some(row) = directives::find(&wanted) else {
             let names = directives::all().map(|d| d.name).filter(|n| n.starts_with('<'));
-            return self.unknown(node, names.map(|n| n.trim_matches(['<', '>'])), "section");
+            let complaint = self.unknown(node, names.map(|n| n.trim_matches(['<', '>'])), "section");
+            return self.pass_over(complaint, node, children, at);
         };
         self.note_use(row, node);
         let Some(words) = self.words(row, node, at) else { return };
@@ -182,7 +184,7 @@ impl Walk<'_> {
         self.journal.say(complaint.at(&node.name));
     }
 
-    fn unknown<'n>(&mut self, node: &Node, names: impl Iterator<Item = &'n str>, kind: &str) {
+    fn unknown<'n>(&self, node: &Node, names: impl Iterator<Item = &'n str>, kind: &str) -> Complaint {
         let text = &node.name.text;
         let message = format!("`{text}` is not a {kind} that is known here");
         let complaint = match self.surroundings.ignore_unknown {
@@ -194,7 +196,26 @@ impl Walk<'_> {
             None if self.surroundings.ignore_unknown => complaint,
             None => complaint.hint("--ignore-unknown turns this into a warning"),
         };
-        self.journal.say(complaint.at(&node.name));
+        complaint.at(&node.name)
+    }
+
+    /// Passes over an unknown section, unless that would open what a rule in it protects.
+    fn pass_over(&mut self, complaint: Complaint, node: &Node, children: &[Node], at: At) {
+        let complaint = match (protecting(children), at.section) {
+            (Some(rule), Some(section)) if self.surroundings.ignore_unknown => {
+                self.raw.hosts[at.host].sections[section].section.set.closed = true;
+                let consequence =
+                    "and until it is known every request in the section around it is answered 403";
+                complaint.hint(format!("{} stands in it, {consequence}", rule.text))
+            }
+            (Some(rule), None) if self.surroundings.ignore_unknown => {
+                let message = format!("`{}` is not known here and cannot be ignored", node.name.text);
+                let hint = format!("{} stands in it: ignoring it could serve what it protects", rule.text);
+                Complaint::error(message).at(&node.name).hint(hint)
+            }
+            _ => complaint,
+        };
+        self.journal.say(complaint);
     }
 
     fn note_use(&mut self, row: &'static Directive, node: &Node) {
@@ -202,6 +223,14 @@ impl Walk<'_> {
         let file = self.journal.name(place.file).to_owned();
         self.used.push(Used { name: row.name, status: row.status, file, line: place.line });
     }
+}
+
+/// The first directive in a section, or in one within, that may keep somebody out.
+fn protecting(children: &[Node]) -> Option<&Word> {
+    children.iter().find_map(|node| match directives::access::protects(&node.name.text) {
+        true => Some(&node.name),
+        false => protecting(node.children.as_deref().unwrap_or_default()),
+    })
 }
 
 /// Cuts `key=value`; the key comes in lower case.

@@ -1,10 +1,12 @@
 //! Whole configurations, from text to site and diagnostics.
 
 use gk_config::diagnostic::Severity;
+use gk_config::place::Compiled;
 use gk_config::site::{Scope, Site};
 use gk_config::source::Memory;
 use gk_config::{Loaded, PythonBuild, Pythons, Surroundings, load, load_text};
 use std::path::Path;
+use std::sync::Arc;
 
 fn surroundings() -> Surroundings {
     Surroundings { directory: "/etc/site".into(), ..Surroundings::default() }
@@ -65,6 +67,27 @@ fn includes_defines_and_conditions() {
     assert_eq!((site.http.timeout, site.http.keep_alive), (7.0, false));
     assert_eq!((site.groups[0].name.as_str(), site.groups[0].threads), ("shop", 3));
     assert!(matches!(site.listen[0], gk_config::site::Listen::Tcp { port: 9000, .. }));
+}
+
+#[test]
+fn a_relative_server_root_starts_at_the_file() {
+    let files =
+        Memory::new().with("/etc/site/main.conf", "ServerRoot old\nServerRoot state\nPidFile run.pid\n");
+    let around = Surroundings { directory: "/elsewhere".into(), ..surroundings() };
+    let (site, _) = load(Path::new("/etc/site/main.conf"), &files, &around).into_result().unwrap();
+    assert_eq!(site.server_root, Path::new("/etc/site/state"));
+    assert_eq!(site.pid_file.as_deref(), Some(Path::new("/etc/site/state/run.pid")));
+}
+
+#[test]
+fn what_is_there_may_be_a_directory() {
+    let files = Memory::new().with("/etc/site/conf.d/a.conf", "").with(
+        "/etc/site/main.conf",
+        "<IfFile conf.d>\nTimeout 7\n</IfFile>\n<IfFile conf.d/a.conf>\nKeepAlive Off\n</IfFile>\n\
+         <IfFile !conf>\nKeepAliveTimeout 9\n</IfFile>\n<IfFile none>\nTimeout 8\n</IfFile>\n",
+    );
+    let http = load(Path::new("main.conf"), &files, &surroundings()).into_result().unwrap().0.http;
+    assert_eq!((http.timeout, http.keep_alive, http.keep_alive_timeout), (7.0, false, 9.0));
 }
 
 #[test]
@@ -143,23 +166,90 @@ fn without_a_group_there_is_one() {
 
 #[test]
 fn what_is_protected_is_never_served_open() {
-    let open = |rules: &str| {
-        site(&format!("<Location /x>\n{rules}\n</Location>\n")).hosts[0].sections[0]
-            .set
-            .require
-            .unwrap_or(true)
-    };
-    assert!(open("Require all granted"));
-    assert!(open("Allow from all"));
-    assert!(open("<RequireAll>\nRequire all granted\n</RequireAll>"));
-    assert!(!open("Require all denied"));
-    assert!(!open("Require valid-user"));
-    assert!(!open("Require not ip 10.0.0.1"));
-    assert!(!open("<RequireAll>\nRequire all granted\nRequire not ip 10.0.0.1\n</RequireAll>"));
-    assert!(!open("<RequireAll>\nRequire ip 10.0.0.1\nRequire all granted\n</RequireAll>"));
-    assert!(!open("<RequireNone>\nRequire all granted\n</RequireNone>"));
-    assert!(!open("WSGIAccessScript access.py"));
-    assert!(!open("WSGIAuthUserScript auth.py"));
+    let table = [
+        ("Require all granted", true),
+        ("Require all denied", false),
+        ("Require valid-user", false),
+        ("<IfModule mod_authz_host.c>\nRequire ip 10.0.0.1\n</IfModule>", false),
+        ("<IfModule access_compat_module>\nDeny from all\n</IfModule>", false),
+        ("<IfModule !auth_basic_module>\nRequire all denied\n</IfModule>", true),
+        ("Require valid-user\nRequire all granted", true),
+        ("Require not ip 10.0.0.1", false),
+        ("<RequireAll>\nRequire all granted\n</RequireAll>", true),
+        ("<RequireAll>\nRequire all granted\nRequire not ip 10.0.0.1\n</RequireAll>", false),
+        ("<RequireAll>\nRequire ip 10.0.0.1\nRequire all granted\n</RequireAll>", false),
+        ("<RequireNone>\nRequire all granted\n</RequireNone>", false),
+        ("<RequireNone>\nRequire ip 10.0.0.1\n</RequireNone>\nRequire all granted", false),
+        ("WSGIAccessScript access.py", false),
+        ("WSGIAccessScript access.py\nRequire all granted", false),
+        ("Require all granted\nWSGIAccessScript access.py", false),
+        ("WSGIAccessScript access.py\nOrder deny,allow\nAllow from all", false),
+        ("WSGIAuthUserScript auth.py", false),
+        ("WSGIAuthGroupScript auth.py\nRequire all granted", false),
+        // Order, Allow and Deny of Apache 2.2.
+        ("Allow from all", true),
+        ("Order deny,allow", true),
+        ("Order deny,allow\nAllow from all", true),
+        ("Order allow,deny\nAllow from all", true),
+        ("Allow from all\nOrder Allow,Deny", true),
+        ("Order deny,allow\nDeny from all\nAllow from all", true),
+        ("Order deny,allow\nDeny from 10.0.0.1\nAllow from all", true),
+        ("Deny from all", false),
+        ("Order allow,deny", false),
+        ("Order mutual-failure", false),
+        ("Order deny,allow\nDeny from all", false),
+        ("Order deny,allow\nDeny from all\nAllow from 10.0.0.1", false),
+        ("Order deny,allow\nDeny from 10.0.0.1", false),
+        ("Order allow,deny\nDeny from all\nAllow from all", false),
+        ("Order allow,deny\nAllow from all\nDeny from 10.0.0.1", false),
+        ("Order allow,deny\nAllow from 10.0.0.1", false),
+        ("Allow from 10.0.0.1", false),
+        ("Deny from all\nRequire all granted", false),
+        ("Order allow,deny\nRequire all granted", false),
+        ("Require all denied\nAllow from all", false),
+    ];
+    for (rules, open) in table {
+        assert_eq!(granted(&format!("<Location /x>\n{rules}\n</Location>\n"), false), open, "{rules}");
+    }
+    // An inner scope: Require and the rules about clients replace their like, nothing replaces a hook.
+    for (outer, inner, open) in [
+        ("Require all denied", "Require all granted", true),
+        ("Require valid-user", "Require all granted", true),
+        ("Require all granted", "Require all denied", false),
+        ("Require all denied", "Allow from all", false),
+        ("Deny from all", "Require all granted", false),
+        ("Deny from all", "Allow from all", true),
+        ("Deny from all", "Order allow,deny\nAllow from all", true),
+        ("Order allow,deny\nAllow from all", "Order allow,deny", false),
+        ("WSGIAccessScript access.py", "Require all granted", false),
+        ("WSGIAccessScript access.py", "Order deny,allow\nAllow from all\nRequire all granted", false),
+        ("Require all granted", "WSGIAccessScript access.py", false),
+    ] {
+        let text = format!("<Location />\n{outer}\n</Location>\n<Location /x>\n{inner}\n</Location>\n");
+        assert_eq!(granted(&text, false), open, "{outer} / {inner}");
+    }
+    assert!(read("<Location /x>\nOrder allow, deny\n</Location>\n").site.is_none());
+}
+
+/// Whether `/x` is served.
+fn granted(text: &str, ignore_unknown: bool) -> bool {
+    let around = Surroundings { ignore_unknown, ..surroundings() };
+    let loaded = load_text("site.conf", text, &Memory::new(), &around);
+    let site = loaded.into_result().unwrap_or_else(|said| panic!("{text}: {said:#?}")).0;
+    Compiled::new(Arc::new(site)).expect("its patterns compile").settings(0, b"/x", None).granted()
+}
+
+#[test]
+fn what_an_unknown_section_protects_is_not_opened_by_ignoring_it() {
+    let inside = |text: &str| granted(&format!("<Location /x>\n{text}\n</Location>\n"), true);
+    assert!(!inside("<Limit GET POST>\nRequire valid-user\n</Limit>"));
+    assert!(!inside("<If \"true\">\n<Else>\nrequire all denied\n</Else>\n</If>"));
+    assert!(!inside("<If \"true\">\n<RequireAny>\nRequire ip 10.0.0.1\n</RequireAny>\n</If>"));
+    assert!(!inside("<LimitExcept GET>\nOrder allow,deny\n</LimitExcept>\nRequire all granted"));
+    assert!(inside("<Limit GET>\nHeader set A b\nAuthName x\n</Limit>"));
+    let around = Surroundings { ignore_unknown: true, ..surroundings() };
+    let loaded = load_text("s", "<If \"true\">\nRequire all denied\n</If>\n", &Memory::new(), &around);
+    assert!(loaded.site.is_none(), "no section around it can be closed");
 }
 
 #[test]
@@ -236,6 +326,15 @@ fn the_embedded_process_is_the_first_group() {
     let base = &site.hosts[0].base;
     assert_eq!(base.process_group.as_deref(), Some("a"));
     assert_eq!(base.restrict_process.as_deref(), Some(&["a".to_owned(), "b".to_owned()][..]));
+    for selector in ["process-group=%{GLOBAL}", "process-group="] {
+        let loaded = read(&format!(
+            "WSGIDaemonProcess a\nWSGIDaemonProcess b\n<WSGIInterpreterOptions {selector}>\nWSGISwitchInterval 0.04\n\
+             </WSGIInterpreterOptions>\n"
+        ));
+        assert_eq!(loaded.diagnostics.iter().filter_map(|d| d.code).collect::<Vec<_>>(), ["GK0001"]);
+        let site = loaded.site.unwrap();
+        assert_eq!(["a", "b"].map(|group| site.switch_interval(group)), [Some(0.04), None]);
+    }
 }
 
 #[test]
@@ -274,12 +373,32 @@ fn whole_server_settings_in_a_virtual_host() {
 }
 
 #[test]
-fn tls_is_asked_for_where_a_host_or_a_listener_says_so() {
-    let tls = |text: &str| match &site(text).listen[0] {
-        gk_config::site::Listen::Tcp { tls, .. } => *tls,
-        gk_config::site::Listen::Unix { .. } => false,
+fn a_listener_that_asks_for_tls_is_refused() {
+    let said = |text: &str| {
+        let loaded = read(text);
+        let errors = loaded.diagnostics.into_iter().filter(|d| d.severity == Severity::Error);
+        errors.map(|d| (d.line, d.column, d.message)).collect::<Vec<_>>()
     };
-    assert!(tls("Listen 8443 https\n"));
-    assert!(tls("Listen 443\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n"));
-    assert!(!tls("Listen 80\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n"));
+    for (text, line, column) in [
+        ("Listen 8443 https\n", 1, 13),
+        ("Listen 443\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n", 3, 11),
+        ("Listen 8000\n<VirtualHost *>\nSSLEngine On\n</VirtualHost>\n", 3, 11),
+        ("Listen 80\nListen 443\n<VirtualHost *:80 *:443>\nSSLEngine On\n</VirtualHost>\n", 4, 11),
+        ("<VirtualHost *:8000>\nSSLEngine On\n</VirtualHost>\n", 2, 11),
+        ("SSLEngine On\n", 1, 11),
+    ] {
+        let said = said(text);
+        assert_eq!(said.iter().map(|s| (s.0, s.1)).collect::<Vec<_>>(), [(line, column)], "{text}: {said:?}");
+        assert!(said[0].2.starts_with("TLS for applications is not built yet"), "{said:?}");
+    }
+    for text in [
+        "Listen 80\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n",
+        "Listen unix:/x\nSSLEngine On\n",
+        "Listen 443\nSSLEngine On\nSSLEngine Off\n",
+        "Listen 443 http\nSSLCertificateFile x\n",
+    ] {
+        assert_eq!(said(text), [], "{text}");
+    }
+    let host = site("Listen 80\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n");
+    assert_eq!([80, 443].map(|port| host.asks_for_tls(port)), [false, true]);
 }

@@ -109,6 +109,7 @@ fn front(port: u16) {
             base: settings,
             sections: Vec::new(),
             access_logs,
+            tls: false,
         }],
         imports: Vec::new(),
         interpreters: Vec::new(),

@@ -130,7 +130,8 @@ impl AccessLogs {
     }
 }
 
-impl Drop for AccessLogs {
+impl Drop for Sink {
+    /// After a reload a sink lives on in the entries of the responses that are still under way.
     fn drop(&mut self) {
         self.flush();
     }
@@ -239,7 +240,11 @@ impl Entry {
             path: self.uri.path(),
             query: self.uri.query(),
             protocol: if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
-            status: if self.status == 0 { 499 } else { self.status },
+            status: match self.status {
+                0 if self.conn.timed_out() => 408,
+                0 => 499,
+                status => status,
+            },
             body_bytes: if self.head_only { 0 } else { self.body_bytes },
             received,
             sent,

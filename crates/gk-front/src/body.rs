@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
 use crate::access_log::Entry;
-use crate::client::{Conn, Phase};
+use crate::client::Conn;
 use crate::exchange::{Exchange, Piece};
 use crate::slots::{Failure, FileBody};
 
@@ -154,7 +154,7 @@ impl http_body::Body for ResponseBody {
             Source::Nothing => true,
             Source::Whole(_) => false,
             Source::Worker { exchange, .. } => exchange.is_finished(),
-            Source::File(reader) => reader.left == 0 && reader.job.is_none(),
+            Source::File(reader) => reader.is_finished(),
         }
     }
 
@@ -165,15 +165,17 @@ impl http_body::Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if let Source::Worker { exchange, .. } = &self.source
-            && let Some(entry) = &mut self.entry
-        {
-            entry.aborted |= !exchange.is_finished();
+        if let Some(entry) = &mut self.entry {
+            entry.aborted |= match &self.source {
+                Source::Nothing | Source::Whole(_) => false,
+                Source::Worker { exchange, .. } => !exchange.is_finished(),
+                Source::File(reader) => !reader.is_finished(),
+            };
         }
         if let Some(entry) = self.entry.take() {
             self.conn.park_entry(entry);
         }
-        self.conn.enter(Phase::Idle);
+        self.conn.end_response();
     }
 }
 
@@ -202,8 +204,12 @@ impl FileReader {
         Self { file: Arc::new(File::from(body.file)), at: body.offset, left: body.len, job: None }
     }
 
+    fn is_finished(&self) -> bool {
+        self.left == 0 && self.job.is_none()
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        if self.job.is_none() && self.left == 0 {
+        if self.is_finished() {
             return Poll::Ready(Ok(None));
         }
         let (file, at, want) = (Arc::clone(&self.file), self.at, self.left.min(STEP) as usize);

@@ -42,6 +42,8 @@ pub enum Phase {
     Body,
     /// Us: the request is being served.
     Serving,
+    /// Nothing: the connection ends after what was written, and what still arrives is not looked at.
+    Ending,
 }
 
 /// Whether an idle connection keeps more than its socket.
@@ -92,8 +94,13 @@ pub struct Conn {
     sent: Cell<u64>,
     killed: Cell<bool>,
     sleep: Cell<Sleep>,
-    /// Unread request bytes may be on their way: read them away before closing.
+    /// A request body was not read, or not to its end: the connection ends with the answer, but only after the rest was
+    /// read away, or else the client could not read the answer.
     pub linger: Cell<bool>,
+    /// The client did not send its body in time, and was told so.
+    timed_out: Cell<bool>,
+    /// A response was begun and is not over.
+    answering: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// Access-log entry of a response whose last bytes hyper has not written yet.
     entry: RefCell<Option<Box<Entry>>>,
@@ -118,6 +125,8 @@ impl Conn {
             killed: Cell::new(false),
             sleep: Cell::new(Sleep::Awake),
             linger: Cell::new(false),
+            timed_out: Cell::new(false),
+            answering: Cell::new(false),
             waker: RefCell::new(None),
             entry: RefCell::new(None),
             scan: RefCell::new(HeadScan::default()),
@@ -131,6 +140,22 @@ impl Conn {
         if phase == Phase::Idle {
             self.scan.borrow_mut().restart();
         }
+    }
+
+    /// The head of a response goes to hyper.
+    pub fn begin_response(&self) {
+        self.answering.set(true);
+    }
+
+    /// The last of a response went to hyper.
+    pub fn end_response(&self) {
+        self.answering.set(false);
+        self.enter(if self.linger.get() { Phase::Ending } else { Phase::Idle });
+    }
+
+    /// Whether [`Conn::time_out`] was called.
+    pub fn timed_out(&self) -> bool {
+        self.timed_out.get()
     }
 
     /// Something arrived: the waiting time starts anew.
@@ -157,6 +182,20 @@ impl Conn {
     pub fn kill(&self) {
         self.killed.set(true);
         self.nudge();
+    }
+
+    /// Whether [`Conn::kill`] was called.
+    pub fn is_killed(&self) -> bool {
+        self.killed.get()
+    }
+
+    /// Ends the connection now; a response that is not out whole must not look as if it were.
+    pub fn cut(&self) {
+        if self.answering.get() || self.stalled.get() {
+            self.reset_on_close();
+        }
+        self.linger.set(false);
+        self.kill();
     }
 
     /// Polls the connection's task.
@@ -234,8 +273,18 @@ impl Conn {
             rustix::net::sockopt::set_socket_linger(&*self.stream.borrow(), Some(std::time::Duration::ZERO));
     }
 
-    /// Writes a last word past hyper, which has nothing of its own to say on this connection any more.
-    pub fn last_word(&self, text: &[u8]) {
+    /// The client did not send a request in time: says so past hyper, which has nothing of its own to say on this
+    /// connection any more, and ends it.
+    pub fn time_out(&self) {
+        self.timed_out.set(true);
+        self.linger.set(true);
+        if !self.answering.get() {
+            self.last_word(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        }
+        self.kill();
+    }
+
+    fn last_word(&self, text: &[u8]) {
         let _ = match &*self.stream.borrow() {
             Stream::Tcp(s) => s.try_write(text),
             Stream::Unix(s) => s.try_write(text),
@@ -247,6 +296,11 @@ impl Conn {
             return;
         }
         self.received.set(self.received.get() + fresh.len() as u64);
+        self.see(fresh);
+    }
+
+    /// Bytes that hyper gets to read.
+    fn see(&self, fresh: &[u8]) {
         match self.phase.get() {
             Phase::Idle => {
                 self.enter(Phase::Head);
@@ -254,7 +308,7 @@ impl Conn {
             }
             Phase::Head => self.scan.borrow_mut().feed(fresh),
             Phase::Body => self.progress(),
-            Phase::Serving => {}
+            Phase::Serving | Phase::Ending => {}
         }
     }
 
@@ -292,9 +346,7 @@ impl AsyncRead for ClientIo {
             let this = self.get_mut();
             let bytes = this.before.split_to(most);
             // They were counted when they came, but as part of the request before.
-            if this.conn.phase.get() == Phase::Idle {
-                this.conn.enter(Phase::Head);
-            }
+            this.conn.see(&bytes);
             buf.put_slice(&bytes);
             return Poll::Ready(Ok(()));
         }

@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
 use crate::front::Front;
-use crate::link::{self, Link, State, WorkerFacts};
+use crate::link::{self, Link, State};
 use crate::link_reader::{self, Event};
+use crate::worker_facts::WorkerFacts;
 use crate::{link_writer, server, start};
 
 /// The control socket.
@@ -79,7 +80,8 @@ impl Control {
     }
 
     fn say(&self, message: &FromFront) {
-        // The next read notices a supervisor that is gone.
+        // The next read notices a supervisor that is gone. A full socket would make this thread wait; the supervisor empties it
+        // soon, for it reads as long as it lives and never waits to send (`gk_supervisor::child` keeps what does not fit).
         let _ = fds::send(self.socket.get_ref(), &encode(message), &[]);
     }
 

@@ -4,13 +4,18 @@
 use bytes::Bytes;
 use gk_wire::frame::{INITIAL_WINDOW, ToWorkerFrame};
 use http::HeaderMap;
-use std::future::poll_fn;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::head::{self, ResponseHead};
 use crate::link::Link;
+use crate::reply::Refusal;
 use crate::slots::{Failure, FileBody};
+use crate::spool::Spooled;
 
 /// What came first.
 pub struct Begun {
@@ -30,16 +35,45 @@ pub enum Early {
     More,
 }
 
+/// Most bytes of an unwanted response that are taken for the worker.
+const DISCARD: usize = 16 << 20;
+/// How long that may take.
+const DISCARD_FOR: Duration = Duration::from_secs(30);
+
+/// The sending of a request body.
+type Upload = Pin<Box<dyn Future<Output = Result<(), Refusal>>>>;
+
 /// A request in a worker.
 pub struct Exchange {
     link: Rc<Link>,
     id: u32,
+    /// What of the request body the worker has not got yet. It goes on while the response comes.
+    upload: RefCell<Option<Upload>>,
 }
 
 impl Exchange {
     /// For a request just begun on a link.
     pub fn new(link: Rc<Link>, id: u32) -> Self {
-        Self { link, id }
+        Self { link, id, upload: RefCell::new(None) }
+    }
+
+    /// Sends a request body whenever the exchange is asked for the head or for a piece of the response.
+    pub fn upload(&self, body: Spooled) {
+        let uplink = Uplink { link: Rc::clone(&self.link), id: self.id };
+        *self.upload.borrow_mut() = Some(Box::pin(body.send(uplink)));
+    }
+
+    fn poll_upload(&self, cx: &mut Context<'_>) {
+        let mut upload = self.upload.borrow_mut();
+        let Some(Poll::Ready(sent)) = upload.as_mut().map(|upload| upload.as_mut().poll(cx)) else { return };
+        *upload = None;
+        // The error log has the cause.
+        if sent.is_err()
+            && let Some(slot) = self.link.slots.borrow_mut().get(self.id)
+        {
+            let reason = "the request body could not be read back from its temporary file";
+            slot.failure.get_or_insert_with(|| Failure::Aborted(reason.into()));
+        }
     }
 
     /// The link it is on.
@@ -52,7 +86,8 @@ impl Exchange {
         poll_fn(|cx| self.poll_head(cx)).await
     }
 
-    fn poll_head(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.poll_upload(cx);
         let mut slots = self.link.slots.borrow_mut();
         let slot = slots.get(self.id).expect("a slot lives as long as its exchange");
         if slot.has_head {
@@ -84,7 +119,8 @@ impl Exchange {
     }
 
     /// The next piece of the body; `None` at its end. Taking a piece lets the worker send more.
-    pub fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
+    pub fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
+        self.poll_upload(cx);
         let mut slots = self.link.slots.borrow_mut();
         let slot = slots.get(self.id).expect("a slot lives as long as its exchange");
         if let Some(chunk) = slot.chunks.pop_front() {
@@ -120,14 +156,29 @@ impl Exchange {
         })
     }
 
-    /// Takes and drops the rest of the body (for `HEAD`).
+    /// Takes and drops the rest of the body (for `HEAD`). A response without an end is cancelled.
     pub async fn discard(self) {
-        while let Some(Ok(_)) = poll_fn(|cx| self.poll_chunk(cx)).await {}
+        let taking = async {
+            let mut left = DISCARD;
+            while let Some(Ok(Piece::Data(bytes))) = poll_fn(|cx| self.poll_chunk(cx)).await
+                && bytes.len() <= left
+            {
+                left -= bytes.len();
+            }
+        };
+        let _ = tokio::time::timeout(DISCARD_FOR, taking).await;
     }
+}
 
-    /// Sends one piece of the request body, when the worker's credit and the link's buffer allow. The piece must not be
-    /// longer than the credit returned by [`Exchange::upload_credit`].
-    pub fn send_body(&self, data: &[u8], end: bool) {
+/// The way of a request body to its worker. It may outlive the exchange, and leads nowhere then.
+pub struct Uplink {
+    link: Rc<Link>,
+    id: u32,
+}
+
+impl Uplink {
+    /// Sends one piece. It must not be longer than [`Uplink::credit`] said.
+    pub fn send(&self, data: &[u8], end: bool) {
         if let Some(slot) = self.link.slots.borrow_mut().get(self.id) {
             slot.upload_credit = slot.upload_credit.saturating_sub(data.len() as u64);
         }
@@ -135,14 +186,13 @@ impl Exchange {
     }
 
     /// Waits until some body bytes may be sent, and says how many. `None`: the worker does not want any more.
-    pub async fn upload_credit(&self) -> Option<u64> {
+    pub async fn credit(&self) -> Option<u64> {
         self.link.room().await;
         poll_fn(|cx| {
             let mut slots = self.link.slots.borrow_mut();
-            let slot = slots.get(self.id).expect("a slot lives as long as its exchange");
-            if slot.ended {
+            let Some(slot) = slots.get(self.id).filter(|slot| !slot.ended && !slot.released) else {
                 return Poll::Ready(None);
-            }
+            };
             if slot.upload_credit > 0 {
                 return Poll::Ready(Some(slot.upload_credit));
             }

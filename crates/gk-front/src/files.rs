@@ -4,7 +4,7 @@
 
 use http::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue,
-    IF_MODIFIED_SINCE, LAST_MODIFIED, RANGE,
+    IF_MODIFIED_SINCE, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -13,10 +13,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::body::ResponseBody;
 use crate::client::Conn;
+use crate::path;
 use crate::reply::Refusal;
 use crate::slots::FileBody;
 
@@ -25,11 +26,11 @@ enum Opened {
     NeedsSlash,
 }
 
-/// Answers with a file. `url` is the decoded path, for the redirect of a directory.
+/// Answers with a file. `url` is the decoded, normalised path, for the redirect of a directory.
 pub async fn serve(
     conn: &Rc<Conn>,
     parts: &Parts,
-    path: &Path,
+    file: &Path,
     url: &[u8],
 ) -> Result<Response<ResponseBody>, Refusal> {
     const ALLOWED: &str = "GET, HEAD, OPTIONS";
@@ -41,13 +42,14 @@ pub async fn serve(
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(Refusal::Method(ALLOWED));
     }
-    let (path, slash) = (path.to_owned(), url.ends_with(b"/"));
+    let (file, slash) = (file.to_owned(), url.ends_with(b"/"));
     let opened =
-        tokio::task::spawn_blocking(move || open(&path, slash)).await.map_err(|_| Refusal::Internal)?;
+        tokio::task::spawn_blocking(move || open(&file, slash)).await.map_err(|_| Refusal::Internal)?;
     let (file, len, modified, path) = match opened.map_err(|error| refusal(&error))? {
         Opened::NeedsSlash => {
             let query = parts.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
-            return Err(Refusal::Slash(format!("{}/{query}", parts.uri.path())));
+            // Not the path as it was asked for: `//host/..` would lead elsewhere.
+            return Err(Refusal::Slash(format!("{}/{query}", path::encode(url))));
         }
         Opened::File { file, len, modified, path } => (file, len, modified, path),
     };
@@ -60,7 +62,9 @@ pub async fn serve(
         return Ok(assemble(StatusCode::NOT_MODIFIED, headers, ResponseBody::nothing(conn)));
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(&path)));
-    let (status, offset, part) = match parts.headers.get(RANGE).and_then(|r| range(r.as_bytes(), len)) {
+    let asked = parts.headers.get(RANGE).filter(|_| parts.method == Method::GET);
+    let asked = asked.filter(|_| is_current(parts.headers.get(IF_RANGE), modified, SystemTime::now()));
+    let (status, offset, part) = match asked.and_then(|r| range(r.as_bytes(), len)) {
         Some(Err(())) => return Err(Refusal::Range(len)),
         Some(Ok((first, last))) => {
             if let Ok(value) = HeaderValue::from_str(&format!("bytes {first}-{last}/{len}")) {
@@ -121,6 +125,15 @@ fn not_modified(headers: &HeaderMap, modified: Option<SystemTime>) -> bool {
     let (Some(since), Some(modified)) = (since, modified) else { return false };
     let seconds = |t: SystemTime| t.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     seconds(modified) <= seconds(since)
+}
+
+/// Whether a client that has a part of the file may have another one: it names no version (`If-Range`), or the one that is
+/// here. A date stands for one version only when its second is over.
+fn is_current(version: Option<&HeaderValue>, modified: Option<SystemTime>, now: SystemTime) -> bool {
+    let Some(version) = version else { return true };
+    let Some(modified) = modified else { return false };
+    version.as_bytes() == httpdate::fmt_http_date(modified).as_bytes()
+        && now.duration_since(modified).is_ok_and(|age| age >= Duration::from_secs(1))
 }
 
 /// First and last byte; an error: outside of the file.
@@ -191,6 +204,26 @@ fn content_type(path: &Path) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_of_the_version_that_the_client_has() {
+        let modified = SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_500);
+        let later = modified + Duration::from_secs(1);
+        let date = "Thu, 01 Jan 1970 00:16:40 GMT";
+        let table = [
+            (None, Some(modified), modified, true),
+            (None, None, later, true),
+            (Some(date), Some(modified), later, true),
+            (Some(date), Some(modified), modified, false),
+            (Some(date), None, later, false),
+            (Some("Thu, 01 Jan 1970 00:16:41 GMT"), Some(modified), later, false),
+            (Some("\"tag\""), Some(modified), later, false),
+        ];
+        for (version, modified, now, want) in table {
+            let version = version.map(HeaderValue::from_static);
+            assert_eq!(is_current(version.as_ref(), modified, now), want, "{version:?}");
+        }
+    }
 
     #[test]
     fn ranges() {

@@ -7,6 +7,8 @@ const PREFIX: usize = 18;
 /// Watches the lines of one head go by.
 #[derive(Debug, Default)]
 pub struct HeadScan {
+    /// A line that is not empty was seen: empty ones before the request line do not count (RFC 9112, 2.2).
+    begun: bool,
     length: bool,
     encoding: bool,
     ended: bool,
@@ -18,7 +20,7 @@ pub struct HeadScan {
 impl HeadScan {
     /// A new head begins with the next byte.
     pub fn restart(&mut self) {
-        (self.length, self.encoding, self.ended, self.filled) = (false, false, false, 0);
+        *self = Self::default();
     }
 
     /// Whether both headers were seen.
@@ -51,11 +53,11 @@ impl HeadScan {
 
     fn line_start(&mut self, line: &[u8]) {
         match line.first() {
-            None => self.ended = true,
-            Some(b'\r') if line.len() == 1 => self.ended = true,
+            None => self.ended = self.begun,
+            Some(b'\r') if line.len() == 1 => self.ended = self.begun,
             Some(b't' | b'T') if starts(line, b"transfer-encoding:") => self.encoding = true,
             Some(b'c' | b'C') if starts(line, b"content-length:") => self.length = true,
-            _ => {}
+            _ => self.begun = true,
         }
     }
 }
@@ -69,7 +71,7 @@ mod tests {
     use super::*;
 
     const BOTH: &[u8] =
-        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-encoding: chunked\r\n\r\n";
+        b"\r\n\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-encoding: chunked\r\n\r\n";
 
     #[test]
     fn both_headers_are_seen_however_the_bytes_are_cut() {

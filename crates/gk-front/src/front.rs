@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use crate::access_log::AccessLogs;
 use crate::client::Conn;
 use crate::clock::Clock;
-use crate::hash::BuildQuick;
+use crate::known::Known;
 use crate::limits;
 use crate::link::Link;
 use crate::owner::Owner;
@@ -27,9 +27,6 @@ use crate::pool::{Limits, Pool};
 use crate::profiles::{Numbered, Profiles};
 use crate::reply::Refusal;
 use crate::route::{self, Question, Target, What};
-
-/// Most targets remembered.
-const REMEMBERED: usize = 4096;
 
 /// The site in force; a reload replaces it whole.
 pub struct Current {
@@ -39,7 +36,7 @@ pub struct Current {
     pub generation: u64,
     /// Access logs by host.
     pub logs: AccessLogs,
-    known: RefCell<HashMap<Box<[u8]>, Rc<Routed>, BuildQuick>>,
+    known: Known<Rc<Routed>>,
 }
 
 /// A target with what this front has for it.
@@ -98,7 +95,7 @@ impl Front {
         let clock = Clock::default();
         let logs = AccessLogs::open(&site)?;
         let compiled = Compiled::new(Arc::new(site))?;
-        let current = Current { compiled, generation, logs, known: RefCell::default() };
+        let current = Current { compiled, generation, logs, known: Known::default() };
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),
@@ -127,8 +124,7 @@ impl Front {
         let logs = AccessLogs::open(&site)?;
         let compiled = Compiled::new(Arc::new(site))?;
         self.current().logs.flush();
-        *self.current.borrow_mut() =
-            Rc::new(Current { compiled, generation, logs, known: RefCell::default() });
+        *self.current.borrow_mut() = Rc::new(Current { compiled, generation, logs, known: Known::default() });
         self.fit_pools();
         Ok(())
     }
@@ -154,6 +150,15 @@ impl Front {
         }
     }
 
+    /// Every pool. One of a group that no site names any more is forgotten when no worker, no request and no place has it.
+    pub fn each_pool(&self) -> Vec<Rc<Pool>> {
+        let current = self.current();
+        let named = |name: &str| current.compiled.site().groups.iter().any(|group| group.name == name);
+        let mut pools = self.pools.borrow_mut();
+        pools.retain(|name, pool| Rc::strong_count(pool) > 1 || named(name));
+        pools.values().map(Rc::clone).collect()
+    }
+
     /// The pool of a group, also of one that no site names any more.
     pub fn pool(&self, name: &str) -> Option<Rc<Pool>> {
         self.pools.borrow().get(name).map(Rc::clone)
@@ -170,7 +175,8 @@ impl Front {
     ) -> Result<Rc<Routed>, Refusal> {
         let mut key = self.key.borrow_mut();
         key.clear();
-        key.extend_from_slice(&[conn.ends.listener as u8, u8::from(host.is_some())]);
+        key.extend_from_slice(&conn.ends.listener.to_ne_bytes());
+        key.push(u8::from(host.is_some()));
         key.extend_from_slice(host.unwrap_or_default());
         key.push(0);
         key.extend_from_slice(parts.uri.path().as_bytes());
@@ -179,8 +185,8 @@ impl Front {
             key.push(0);
             key.extend_from_slice(conn.ends.local.as_bytes());
         }
-        if let Some(known) = current.known.borrow().get(&key[..]) {
-            return Ok(Rc::clone(known));
+        if let Some(known) = current.known.get(&key) {
+            return Ok(known);
         }
         limits::host(host)?;
         let path = &limits::path(parts)?;
@@ -215,11 +221,7 @@ impl Front {
         let fleeting = target.fleeting;
         let routed = Rc::new(Routed { target, app, extra, owner, path: path.clone() });
         if !fleeting {
-            let mut known = current.known.borrow_mut();
-            if known.len() >= REMEMBERED {
-                known.clear();
-            }
-            known.insert(key.as_slice().into(), Rc::clone(&routed));
+            current.known.keep(&key, &routed);
         }
         Ok(routed)
     }

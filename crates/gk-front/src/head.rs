@@ -10,6 +10,9 @@ use http::{StatusCode, Version, request::Parts};
 
 use crate::proxy_trust::Overlay;
 
+/// Most headers of a response. The map that holds them panics above some twenty thousand.
+const MOST_HEADERS: usize = 10_000;
+
 /// A response head from a worker.
 #[derive(Debug, Clone)]
 pub struct ResponseHead {
@@ -84,7 +87,12 @@ pub fn response(payload: &[u8], flags: u8, headers: &mut HeaderMap) -> Result<Re
             name if name == "keep-alive" || name == "proxy-connection" => {}
             name => {
                 head.server |= name == header::SERVER;
-                headers.append(name, value);
+                // A map that is full would end the process's part in this connection; ours have to fit in too.
+                if headers.len() < MOST_HEADERS {
+                    headers.append(name, value);
+                } else {
+                    head.bad = Some("more headers than any client takes");
+                }
             }
         }
     }
@@ -309,6 +317,10 @@ mod tests {
         assert!(head(200, b"", &[(b"Content-Length", b"1"), (b"Content-Length", b"1")]).0.bad.is_none());
         assert!(head(200, b"", &[(b"A b", b"1")]).0.bad.is_some());
         assert!(head(200, b"", &[(b"A", b"1\r\nB: 2")]).0.bad.is_some());
+        let names: Vec<_> = (0..30_000).map(|n| format!("X-{n}")).collect();
+        let many: Vec<_> = names.iter().map(|name| (name.as_bytes(), &b"1"[..])).collect();
+        assert!(head(200, b"", &many[..10_000]).0.bad.is_none());
+        assert!(head(200, b"", &many).0.bad.is_some());
     }
 
     #[test]

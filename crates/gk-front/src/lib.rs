@@ -23,6 +23,7 @@ pub mod framing;
 pub mod front;
 pub mod hash;
 pub mod head;
+mod known;
 pub mod limits;
 pub mod link;
 pub mod link_reader;
@@ -42,6 +43,7 @@ mod sleep;
 pub mod slots;
 pub mod spool;
 pub mod start;
+pub mod worker_facts;
 
 pub use start::{Parts, run, serve};
 

@@ -44,6 +44,9 @@ pub fn check<'p>(parts: &'p Parts, http: &HttpLimits, ambiguous_framing: bool) -
     if fields.other_coding {
         return Err(Refusal::Coding);
     }
+    if fields.codings > 1 {
+        return Err(Refusal::Bad("The request has more than one Transfer-Encoding."));
+    }
     // HTTP/1.0 knows no expectations.
     if parts.version != Version::HTTP_10 && fields.other_expectation {
         return Err(Refusal::Expectation);
@@ -59,6 +62,7 @@ struct Fields<'p> {
     host: Option<&'p [u8]>,
     hosts: usize,
     framed: bool,
+    codings: usize,
     other_coding: bool,
     other_expectation: bool,
 }
@@ -74,6 +78,7 @@ impl<'p> Fields<'p> {
             CONTENT_LENGTH => self.framed = true,
             TRANSFER_ENCODING => {
                 self.framed = true;
+                self.codings += 1;
                 self.other_coding |= !value.eq_ignore_ascii_case(b"chunked");
             }
             EXPECT => self.other_expectation |= !value.eq_ignore_ascii_case(b"100-continue"),
@@ -198,6 +203,9 @@ mod tests {
             checked(get().header("transfer-encoding", "gzip, chunked").uri("/")),
             Err(Refusal::Coding)
         );
+        let twice =
+            get().header("transfer-encoding", "chunked").header("transfer-encoding", "chunked").uri("/");
+        assert!(matches!(checked(twice), Err(Refusal::Bad(_))));
         assert_eq!(checked(get().uri("/a%2Fb")), Err(Refusal::NotFound));
         assert_eq!(checked(get().header("expect", "100-Continue").uri("/")), Ok(()));
         assert_eq!(checked(get().header("expect", "miracles").uri("/")), Err(Refusal::Expectation));

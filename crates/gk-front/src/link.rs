@@ -5,7 +5,7 @@
 use bytes::{Buf, BytesMut};
 use gk_sys::channel::{self, End, Receiver, Room, Sender, Watch};
 use gk_sys::page::SharedPage;
-use gk_wire::frame::{Hello, INITIAL_WINDOW, ToWorkerFrame, to_front};
+use gk_wire::frame::{HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame, to_front};
 use gk_wire::page::{SERVICE, STARTED};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -22,6 +22,7 @@ use crate::balance::Balance;
 use crate::clock::Clock;
 use crate::profiles::Numbered;
 use crate::slots::{Failure, Slots};
+use crate::worker_facts::WorkerFacts;
 
 /// Where a link stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,30 +37,6 @@ pub enum State {
     Drained,
     /// The stream ended.
     Dead,
-}
-
-/// What the supervisor said of the worker behind a link.
-#[derive(Debug, Clone)]
-pub struct WorkerFacts {
-    /// Its number.
-    pub worker: u64,
-    /// Its process group.
-    pub process_group: String,
-    /// Its process id.
-    pub pid: u32,
-    /// Its request threads.
-    pub threads: u32,
-}
-
-impl From<&WorkerFacts> for gk_admin::LinkFigures {
-    fn from(facts: &WorkerFacts) -> Self {
-        Self {
-            worker: facts.worker,
-            pid: facts.pid,
-            process_group: facts.process_group.clone(),
-            threads: facts.threads,
-        }
-    }
 }
 
 /// A link. One thread only.
@@ -211,20 +188,27 @@ impl Link {
     }
 
     /// Begins a reserved request: takes a slot, sends the profile if the worker does not have it, and lets `write`
-    /// put the `Request` frame into the out-buffer.
-    pub fn begin(&self, profile: &Numbered, write: impl FnOnce(&mut BytesMut, u32)) -> u32 {
+    /// put the `Request` frame into the out-buffer. `None`: it is longer than a frame may be, and as if it had not been.
+    pub fn begin(&self, profile: &Numbered, write: impl FnOnce(&mut BytesMut, u32)) -> Option<u32> {
         let mut out = self.out.borrow_mut();
         if !self.profiles.borrow().get(profile.number as usize).is_some_and(|known| *known) {
             self.introduce(profile, &mut out);
         }
-        let ordinal = self.ordinal.get() + 1;
-        self.ordinal.set(ordinal);
         let mut slots = self.slots.borrow_mut();
         let (id, slot) = slots.take();
+        let at = out.len();
+        write(&mut out, id);
+        if out.len() - at > HEADER_LEN + MAX_PAYLOAD {
+            out.truncate(at);
+            (slot.ended, slot.released) = (true, true);
+            slots.settle(id);
+            return None;
+        }
+        let ordinal = self.ordinal.get() + 1;
+        self.ordinal.set(ordinal);
         slot.ordinal = ordinal;
         slot.since = self.clock.coarse();
         slot.upload_credit = u64::from(INITIAL_WINDOW);
-        write(&mut out, id);
         drop(out);
         // A worker that is awake begins at once.
         let _seen_by_the_writer = self.push();
@@ -233,7 +217,7 @@ impl Link {
             self.wake_worker();
         }
         self.wake_writer();
-        id
+        Some(id)
     }
 
     /// Sends a profile that the worker does not have yet.

@@ -2,7 +2,7 @@
 //! ring as there are; the worker's end is seen here.
 
 use bytes::Bytes;
-use gk_sys::channel::Receiver;
+use gk_sys::channel::{Carried, Receiver};
 use gk_wire::frame::{self, INITIAL_WINDOW, ToFrontFrame, Welcome, WireError, check_version};
 use gk_wire::response::HeadView;
 use std::future::poll_fn;
@@ -14,11 +14,15 @@ use std::task::Poll;
 use tokio::io::unix::AsyncFd;
 
 use crate::link::watched;
-use crate::link::{FIRST_KIND, Link, State};
+use crate::link::{FIRST_KIND, Link};
 use crate::slots::{Failure, FileBody};
 
 /// Bytes of the read buffer at least. It grows to hold one longest frame if one comes.
 const BUFFER: usize = 256 * 1024;
+
+/// Why a response is not there whose file could not be taken over.
+const NO_DESCRIPTOR: &str = "its file could not be handed over, as the front has as many descriptors open as its limit allows \
+                             (raise the limit on open files, ulimit -n, or turn WSGIEnableSendfile off)";
 
 /// What happened on a link, for its owner.
 pub enum Event {
@@ -125,8 +129,10 @@ impl Reader {
                     }
                     match ToFrontFrame::decode(header, payload)? {
                         ToFrontFrame::Welcome(json) => {
-                            welcome(link, json)?;
-                            self.greeted = true;
+                            if std::mem::replace(&mut self.greeted, true) {
+                                break Err(Ending::Protocol("a second Welcome on one link".into()));
+                            }
+                            welcome(json)?;
                             link.open();
                             on(Event::Open);
                         }
@@ -168,10 +174,7 @@ impl Reader {
     }
 }
 
-fn welcome(link: &Link, json: &[u8]) -> Result<(), Ending> {
-    if link.state() != State::Greeting {
-        return Err(Ending::Protocol("a second Welcome on one link".into()));
-    }
+fn welcome(json: &[u8]) -> Result<(), Ending> {
     let welcome: Welcome = serde_json::from_slice(json).map_err(|_| WireError::Malformed("Welcome"))?;
     check_version(welcome.protocol, &welcome.package)?;
     Ok(())
@@ -209,8 +212,11 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, receiver: &mut Receiver) -> Resul
             _ => Err(Ending::Protocol(format!("a frame for request {id}, which is not in flight"))),
         };
     };
-    slot.since = link.clock.coarse();
+    slot.heard(link.clock.coarse());
     match frame {
+        ToFrontFrame::Data { .. } | ToFrontFrame::File { .. } if !slot.headed => {
+            return Err(Ending::Protocol(format!("a body without a head for request {id}")));
+        }
         ToFrontFrame::Head { flags, payload, .. } => {
             if slot.headed {
                 return Err(Ending::Protocol(format!("a second head for request {id}")));
@@ -232,10 +238,15 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, receiver: &mut Receiver) -> Resul
             }
         }
         ToFrontFrame::File { offset, len, .. } => {
-            let file = receiver
-                .file()
-                .ok_or_else(|| Ending::Protocol("a File frame without its descriptor".into()))?;
-            slot.file = Some(FileBody { file, offset, len });
+            match receiver.file() {
+                Some(Carried::File(file)) => slot.file = Some(FileBody { file, offset, len }),
+                Some(Carried::Lost) => {
+                    // A head that nobody has seen yet gives way to an error page.
+                    slot.has_head = false;
+                    slot.failure = Some(Failure::Aborted(NO_DESCRIPTOR.to_owned()));
+                }
+                None => return Err(Ending::Protocol("a File frame without its descriptor".into())),
+            }
             slot.ended = true;
         }
         ToFrontFrame::Credit { bytes, .. } => slot.upload_credit += u64::from(bytes),
@@ -252,3 +263,7 @@ fn apply(link: &Link, frame: ToFrontFrame<'_>, receiver: &mut Receiver) -> Resul
     }
     Ok(ended)
 }
+
+#[cfg(test)]
+#[path = "link_reader_tests.rs"]
+mod tests;

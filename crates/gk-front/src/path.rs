@@ -1,6 +1,8 @@
 //! The path of a URL as the rest of the front uses it: percent-decoded, runs of slashes collapsed, dot segments
 //! resolved. Pure.
 
+use std::fmt::Write;
+
 /// Why a path is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadPath {
@@ -43,6 +45,20 @@ pub fn normalise(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
     }
     out.push(b'/');
     Ok(out)
+}
+
+/// The path of a URL that [`normalise`] makes this of.
+pub fn encode(path: &[u8]) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path {
+        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(byte) {
+            out.push(char::from(*byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 fn decode(raw: &[u8]) -> Result<Vec<u8>, BadPath> {

@@ -299,6 +299,15 @@ impl Drop for Leave<'_> {
     }
 }
 
+/// Why a request was not written to the worker that was chosen for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotBegun {
+    /// The worker's link ended since: ask for another.
+    Again,
+    /// It is longer than any link carries.
+    TooLong,
+}
+
 /// Room for one request at one worker.
 pub struct Permit {
     link: Option<Rc<Link>>,
@@ -310,15 +319,19 @@ impl Permit {
         self.link.as_ref().map_or(0, |l| l.facts.pid)
     }
 
-    /// Writes the request to the worker. `None`: the worker's link ended since it was chosen; ask again.
-    pub fn begin(mut self, profile: &Numbered, write: impl FnOnce(&mut BytesMut, u32)) -> Option<Exchange> {
-        let link = self.link.as_ref()?;
+    /// Writes the request to the worker.
+    pub fn begin(
+        mut self,
+        profile: &Numbered,
+        write: impl FnOnce(&mut BytesMut, u32),
+    ) -> Result<Exchange, NotBegun> {
+        let link = self.link.as_ref().ok_or(NotBegun::Again)?;
         if !matches!(link.state(), State::Open | State::Draining) {
-            return None;
+            return Err(NotBegun::Again);
         }
-        let link = self.link.take()?;
-        let id = link.begin(profile, write);
-        Some(Exchange::new(link, id))
+        let id = link.begin(profile, write).ok_or(NotBegun::TooLong)?;
+        let link = self.link.take().ok_or(NotBegun::Again)?;
+        Ok(Exchange::new(link, id))
     }
 }
 

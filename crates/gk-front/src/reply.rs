@@ -13,6 +13,10 @@ pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// Why a request with two framings is refused.
 pub const BOTH_FRAMINGS: &str = "The request has both a Content-Length and a Transfer-Encoding.";
 
+/// Why a request that no link carries is refused.
+pub const LONG_IN_ALL: &str =
+    "The request line and the header fields are longer in all than the server can pass on.";
+
 /// Why a request with a strange length is refused.
 pub const BAD_LENGTH: &str = "The Content-Length is malformed.";
 
@@ -29,8 +33,6 @@ pub enum Refusal {
     Slash(String),
     /// 405: the methods that are allowed.
     Method(&'static str),
-    /// 408: the client did not send its body in time.
-    Slow,
     /// 411: a chunked body where `WSGIChunkedRequest` is off.
     LengthRequired,
     /// 413.
@@ -68,7 +70,6 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Slash(_) => StatusCode::MOVED_PERMANENTLY,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LongLine => StatusCode::URI_TOO_LONG,
@@ -91,7 +92,6 @@ impl Refusal {
             Self::NotFound => "There is nothing at this address.",
             Self::Slash(_) => "The page has moved.",
             Self::Method(_) => "This method is not allowed here.",
-            Self::Slow => "The request did not arrive in time.",
             Self::LengthRequired => "A request body needs a Content-Length here.",
             Self::TooLarge => "The request body is larger than allowed here.",
             Self::Expectation => "This expectation cannot be met.",
@@ -125,7 +125,6 @@ impl Refusal {
         matches!(
             self,
             Self::Bad(_)
-                | Self::Slow
                 | Self::LengthRequired
                 | Self::TooLarge
                 | Self::LongLine

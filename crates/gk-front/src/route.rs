@@ -116,8 +116,7 @@ pub fn target(compiled: &Compiled, question: &Question<'_>, files: &dyn Files) -
     let what = match outcome {
         Err(what) => what,
         Ok(hit) => {
-            let place =
-                At { compiled, host, question, settings: &settings, server_name: &server_name, server_port };
+            let place = At { compiled, host, question, settings: &settings };
             place.app(hit.mount, hit.script, hit.split)
         }
     };
@@ -151,13 +150,22 @@ fn authority(host: &Host, question: &Question<'_>) -> (String, u16) {
     (name.to_owned(), port.or(host.server_port).unwrap_or(default_port))
 }
 
+/// The name and port that groups are named after: what is configured, else where we listen. Never what the client says, or it
+/// would choose how many groups there are, each with an interpreter of its own.
+fn own_authority<'a>(host: &'a Host, question: &Question<'a>) -> (&'a str, u16) {
+    let listener = question.listener.rsplit_once(':').map(|(address, _)| address);
+    let listener =
+        listener.filter(|address| !address.starts_with("unix") && !matches!(*address, "0.0.0.0" | "[::]"));
+    let name = host.server_name.as_deref().or(listener).unwrap_or("localhost");
+    let port = host.server_port.or(question.local.map(|local| local.port()));
+    (name, port.unwrap_or(if question.https { 443 } else { 80 }))
+}
+
 struct At<'a> {
     compiled: &'a Compiled,
     host: usize,
     question: &'a Question<'a>,
     settings: &'a Settings,
-    server_name: &'a str,
-    server_port: u16,
 }
 
 impl At<'_> {
@@ -170,9 +178,10 @@ impl At<'_> {
         let script_text = String::from_utf8_lossy(script_name);
         let variable = |name: &str| settings.env.get(name).cloned().or_else(|| std::env::var(name).ok());
         let host_header = self.question.host.map(String::from_utf8_lossy);
+        let (server_name, port) = own_authority(host, self.question);
         let asked = Asked {
-            server_name: host.server_name.as_deref().unwrap_or(self.server_name),
-            port: self.server_port,
+            server_name,
+            port,
             host_header: host_header.as_deref(),
             script_name: &script_text,
             variable: &variable,

@@ -40,12 +40,16 @@ fn site() -> Site {
 }
 
 fn at(site: Site, host: Option<&str>, path: &str) -> Target {
+    at_listener(site, "0.0.0.0:8000", host, path)
+}
+
+fn at_listener(site: Site, listener: &str, host: Option<&str>, path: &str) -> Target {
     let question = Question {
         local: Some("127.0.0.1:8000".parse().unwrap()),
         host: host.map(str::as_bytes),
         path: path.as_bytes(),
         https: false,
-        listener: "0.0.0.0:8000",
+        listener,
         pid: 7,
     };
     target(&Compiled::new(Arc::new(site)).unwrap(), &question, &NoFiles)
@@ -99,6 +103,30 @@ fn names_are_those_the_client_used() {
 }
 
 #[test]
+fn a_client_makes_no_application_groups() {
+    let hosts =
+        [Some("h"), Some("example.org"), Some("example.org:1"), Some("h:2"), Some("h:443"), Some(""), None];
+    let mut nameless = site();
+    nameless.hosts[0].server_name = None;
+    let mut ported = site();
+    ported.hosts[0].server_port = Some(443);
+    let table = [
+        (site(), "0.0.0.0:8000", "example.org:8000|/app"),
+        (ported, "0.0.0.0:8000", "example.org|/app"),
+        (nameless.clone(), "0.0.0.0:8000", "localhost:8000|/app"),
+        (nameless.clone(), "[::1]:8000", "[::1]:8000|/app"),
+        (nameless.clone(), "127.0.0.1:8000", "127.0.0.1:8000|/app"),
+        (nameless, "unix:/run/x.sock", "localhost:8000|/app"),
+    ];
+    for (site, listener, group) in table {
+        for host in hosts {
+            let found = app(at_listener(site.clone(), listener, host, "/app/one"));
+            assert_eq!(found.profile.application_group, group, "{listener} {host:?}");
+        }
+    }
+}
+
+#[test]
 fn groups_follow_alias_then_section_then_the_first() {
     let mut with = site();
     with.hosts[0].sections = vec![Section {
@@ -112,7 +140,7 @@ fn groups_follow_alias_then_section_then_the_first() {
         },
     }];
     let plain = app(at(with.clone(), Some("h"), "/app/one"));
-    assert_eq!((&*plain.group, &*plain.profile.application_group), ("first", "example.org|/app"));
+    assert_eq!((&*plain.group, &*plain.profile.application_group), ("first", "example.org:8000|/app"));
     let section = app(at(with.clone(), Some("h"), "/app/two/x"));
     assert_eq!((&*section.group, &*section.profile.application_group), ("second", ""));
     assert!(section.profile.environ.contains(&("A".to_owned(), "1".to_owned())));

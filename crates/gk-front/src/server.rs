@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
@@ -28,8 +28,12 @@ const TICK: Duration = Duration::from_millis(100);
 const SLEEP_AFTER: u64 = 200;
 /// After a failed `accept` for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long a refused request's rest is read away.
+/// How long a client that was refused may be silent before it is left, while the rest of its request is read away.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long that goes on at most.
+const LINGER_IN_ALL: Duration = Duration::from_secs(30);
+/// How long the connections that are cut off at the end of a stop may take for it.
+const CUT: Duration = Duration::from_secs(1);
 
 enum Listener {
     Tcp(TcpListener),
@@ -130,6 +134,7 @@ fn open(front: &Rc<Front>, stream: Stream, ends: Ends) {
 
 /// One connection from its first byte to its last.
 async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
+    let present = Present { front: &front, conn: &conn };
     let mut before = Bytes::new();
     // Boxed, so that a sleeping connection does not keep the room for it.
     while let Some(rest) = Box::pin(speak(&front, &conn, before)).await {
@@ -140,10 +145,24 @@ async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
     }
     conn.finish_entry();
     if conn.linger.get() {
-        let _ = tokio::time::timeout(LINGER, drain(&conn)).await;
+        conn.enter(Phase::Ending);
+        drain(&front, &conn).await;
     }
-    front.conns.borrow_mut().remove(&conn.id);
-    front.conn_ended.notify_waiters();
+    drop(present);
+}
+
+/// A connection that counts. However its task ends, it counts no longer then, and its last response is logged.
+struct Present<'t> {
+    front: &'t Front,
+    conn: &'t Conn,
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.conn.finish_entry();
+        self.front.conns.borrow_mut().remove(&self.conn.id);
+        self.front.conn_ended.notify_waiters();
+    }
 }
 
 /// Speaks HTTP on a connection until its end (`None`) or until it has been idle for a while: then hyper and its buffers
@@ -186,10 +205,16 @@ async fn sleep(front: &Front, conn: &Conn) -> bool {
 }
 
 /// Reads away what a refused client is still sending, so that it gets to read the answer (RFC 9112, 9.6).
-async fn drain(conn: &Rc<Conn>) {
+async fn drain(front: &Front, conn: &Rc<Conn>) {
     let mut io = ClientIo::new(conn, Bytes::new());
     let mut sink = vec![0; 16 * 1024];
-    while matches!(io.read(&mut sink).await, Ok(n) if n > 0) {}
+    let began = Instant::now();
+    while matches!(tokio::time::timeout(LINGER, io.read(&mut sink)).await, Ok(Ok(n)) if n > 0) {
+        let bound = if front.stopping.get() { LINGER } else { LINGER_IN_ALL };
+        if began.elapsed() > bound {
+            return;
+        }
+    }
 }
 
 fn builder(http: &HttpLimits) -> http1::Builder {
@@ -199,7 +224,9 @@ fn builder(http: &HttpLimits) -> http1::Builder {
     builder.header_read_timeout(None).keep_alive(http.keep_alive).half_close(true).writev(false);
     // Up to 100 hyper counts without allocating; our own count comes after it.
     if http.limit_request_fields == 0 || http.limit_request_fields > 100 {
-        builder.max_headers(if http.limit_request_fields == 0 { 10_000 } else { http.limit_request_fields });
+        // The map that takes them panics above some twenty thousand.
+        let most = if http.limit_request_fields == 0 { 10_000 } else { http.limit_request_fields };
+        builder.max_headers(most.min(20_000));
     }
     let head = http.limit_request_line + 8 * http.limit_request_field_size;
     builder.max_buf_size(head.clamp(64 * 1024, 1 << 20));
@@ -221,7 +248,7 @@ pub async fn tick(front: Rc<Front>) {
         front.clock.advance();
         let current = front.current();
         current.logs.flush();
-        let pools: Vec<_> = front.pools.borrow().values().map(Rc::clone).collect();
+        let pools = front.each_pool();
         for pool in &pools {
             pool.tick();
             let bound = pool.limits().socket_timeout;
@@ -242,11 +269,17 @@ pub async fn tick(front: Rc<Front>) {
 
 /// Applies the timeouts to one connection.
 fn watch(conn: &Conn, http: &HttpLimits, look_for_client: bool) {
+    if conn.is_killed() {
+        // It was told, and so was the log.
+        return;
+    }
     let (phase, stalled, waited) = conn.waiting();
     let over = |seconds: f64| seconds > 0.0 && waited as f64 > seconds * 1_000.0;
     if stalled {
         let limit = conn.write_limit.get();
         if (limit != 0 && waited > limit) || (limit == 0 && over(http.timeout)) {
+            let text = "the client did not take the response in time; it was cut off";
+            crate::note_code(Level::Error, "WSGI0118", Some(&conn.ends.client), text);
             conn.reset_on_close();
             conn.kill();
         }
@@ -262,22 +295,20 @@ fn watch(conn: &Conn, http: &HttpLimits, look_for_client: bool) {
                 conn.send_to_sleep();
             }
         }
-        Phase::Head if over(http.header_timeout) => time_out(conn),
-        Phase::Body if over(http.body_timeout) => time_out(conn),
+        // Nothing was asked yet, so there is nothing to say about it in the log either.
+        Phase::Head if over(http.header_timeout) => conn.time_out(),
+        Phase::Body if over(http.body_timeout) => {
+            let text = "the client did not send the request body in time";
+            crate::note_code(Level::Error, "WSGI0126", Some(&conn.ends.client), text);
+            conn.time_out();
+        }
         // A reset client does not wait for its answer any more. Nobody reads from it meanwhile, so this is asked.
         Phase::Serving if look_for_client && conn.client_gone() => conn.kill(),
         _ => {}
     }
 }
 
-/// The client did not send a request in time.
-fn time_out(conn: &Conn) {
-    conn.last_word(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    conn.linger.set(true);
-    conn.kill();
-}
-
-/// Closes the listeners, lets what runs come to its end, at most for `timeout`.
+/// Closes the listeners, lets what runs come to its end, at most for `timeout`, and cuts off the rest.
 pub async fn stop(front: &Rc<Front>, timeout: Duration) {
     front.stopping.set(true);
     front.stop.notify_waiters();
@@ -285,14 +316,18 @@ pub async fn stop(front: &Rc<Front>, timeout: Duration) {
     for conn in conns {
         conn.nudge();
     }
-    let empty = async {
-        while !front.conns.borrow().is_empty() {
-            front.conn_ended.notified().await;
-        }
-    };
-    if tokio::time::timeout(timeout, empty).await.is_err() {
+    if tokio::time::timeout(timeout, nobody_left(front)).await.is_err() {
         let text =
             format!("{} connections were still open at the end of the wait", front.conns.borrow().len());
         crate::note(Level::Warn, None, &text);
+        let conns: Vec<_> = front.conns.borrow().values().map(Rc::clone).collect();
+        conns.iter().for_each(|conn| conn.cut());
+        let _ = tokio::time::timeout(CUT, nobody_left(front)).await;
+    }
+}
+
+async fn nobody_left(front: &Front) {
+    while !front.conns.borrow().is_empty() {
+        front.conn_ended.notified().await;
     }
 }

@@ -8,11 +8,8 @@ use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use std::future::poll_fn;
 use std::path::Path;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use crate::access_log::Entry;
 use crate::body::ResponseBody;
@@ -22,7 +19,7 @@ use crate::files;
 use crate::front::{Current, Front, Routed};
 use crate::head::{self, Facts};
 use crate::limits;
-use crate::pool::Turned;
+use crate::pool::{NotBegun, Turned};
 use crate::proxy_trust;
 use crate::reply::{self, Refusal};
 use crate::response::{named, page, respond};
@@ -47,6 +44,7 @@ pub async fn serve(
     let now = front.clock.micros();
     let arrived = front.clock.epoch(now);
     let (mut parts, incoming) = request.into_parts();
+    conn.linger.set(!incoming.is_end_stream());
     let mut entry = current.logs.begin(&conn, &parts, arrived);
     let asked = Asked { front: &front, conn: &conn, current: &current, parts: &parts, arrived, now };
     let answer = asked.answer(incoming, &mut entry).await;
@@ -61,12 +59,12 @@ pub async fn serve(
             if let Some((code, text)) = refusal.note() {
                 crate::note_code(Level::Error, code, Some(&conn.ends.client), text);
             }
-            conn.linger.set(refusal.closes());
+            conn.linger.set(conn.linger.get() || refusal.closes());
             page(&conn, &refusal)
         }
     };
     let headers = response.headers_mut();
-    if last {
+    if last || conn.linger.get() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let delimited = parts.version == Version::HTTP_10 && !headers.contains_key(CONTENT_LENGTH);
@@ -77,6 +75,7 @@ pub async fn serve(
     let body = response.body_mut();
     body.set_delimited_by_close(delimited);
     body.set_logged(entry);
+    conn.begin_response();
     Ok(response)
 }
 
@@ -121,7 +120,7 @@ impl Asked<'_> {
             }
             return Err(refusal.clone());
         }
-        if !target.settings.require {
+        if !target.settings.granted() {
             crate::note_code(
                 Level::Error,
                 "AH01630",
@@ -214,21 +213,21 @@ impl Asked<'_> {
                 overlay: overlay.as_ref(),
                 extra: &routed.extra,
             };
-            let Some(exchange) = permit.begin(profile, |out, id| head::encode(out, id, self.parts, &facts))
-            else {
-                (again, now) = (true, pool.micros());
-                continue;
+            let exchange = match permit.begin(profile, |out, id| head::encode(out, id, self.parts, &facts)) {
+                Ok(exchange) => exchange,
+                Err(NotBegun::TooLong) => return Err(Refusal::LongHead(reply::LONG_IN_ALL)),
+                Err(NotBegun::Again) => {
+                    (again, now) = (true, pool.micros());
+                    continue;
+                }
             };
-            let begun = if body.is_empty() {
-                exchange.head().await.map_err(Outcome::Failed)
-            } else {
-                Box::pin(self.exchange(&exchange, body)).await
-            };
-            match begun {
+            if !body.is_empty() {
+                exchange.upload(body.clone());
+            }
+            match exchange.head().await {
                 Ok(()) => return Ok(exchange),
-                Err(Outcome::Refused(refusal)) => return Err(refusal),
-                Err(Outcome::Failed(Failure::NotStarted)) => (again, now) = (true, pool.micros()),
-                Err(Outcome::Failed(failure)) => {
+                Err(Failure::NotStarted) => (again, now) = (true, pool.micros()),
+                Err(failure) => {
                     return Err(Box::pin(self.failed(failure, &exchange, app)).await);
                 }
             }
@@ -254,26 +253,6 @@ impl Asked<'_> {
             server_addr: ends.local.as_bytes(),
             remote_addr: overlay.and_then(|o| o.remote_addr.as_deref()).unwrap_or(&ends.peer).as_bytes(),
         }
-    }
-
-    /// Sends the body and waits for the head, whichever the worker wants first.
-    async fn exchange(&self, exchange: &Exchange, body: &Spooled) -> Result<(), Outcome> {
-        let mut head = pin!(exchange.head());
-        let mut upload = pin!(body.send(exchange));
-        let mut uploaded = false;
-        poll_fn(|cx| {
-            if let Poll::Ready(begun) = head.as_mut().poll(cx) {
-                return Poll::Ready(begun.map_err(Outcome::Failed));
-            }
-            if !uploaded && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
-                uploaded = true;
-                if let Err(refusal) = sent {
-                    return Poll::Ready(Err(Outcome::Refused(refusal)));
-                }
-            }
-            Poll::Pending
-        })
-        .await
     }
 
     /// A request that no worker took.
@@ -330,10 +309,4 @@ impl Asked<'_> {
         let bound = http.max_keep_alive_requests;
         (bound != 0 && self.conn.requests.get() >= bound) || self.front.stopping.get()
     }
-}
-
-/// Why an exchange gave no head.
-enum Outcome {
-    Refused(Refusal),
-    Failed(Failure),
 }

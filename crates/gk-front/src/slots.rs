@@ -74,6 +74,12 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// A frame came for it, at this coarse time. That it is late is not so any more, if nobody was told yet.
+    pub fn heard(&mut self, now: u64) {
+        self.since = now;
+        self.failure.take_if(|failure| *failure == Failure::Late);
+    }
+
     /// Wakes whoever waits for this request.
     pub fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
@@ -174,6 +180,16 @@ mod tests {
         slots.settle(id);
         assert!(slots.get(id).is_none());
         assert_eq!(slots.each().count(), 0);
+    }
+
+    #[test]
+    fn whoever_is_heard_of_is_not_late() {
+        let mut slot = Slot { failure: Some(Failure::Late), ..Slot::default() };
+        slot.heard(7);
+        assert_eq!((slot.since, slot.failure.clone()), (7, None));
+        slot.failure = Some(Failure::Died);
+        slot.heard(8);
+        assert_eq!((slot.since, slot.failure), (8, Some(Failure::Died)));
     }
 
     #[test]

@@ -11,9 +11,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::client::{Conn, Phase};
-use crate::exchange::Exchange;
+use crate::exchange::Uplink;
 use crate::reply::Refusal;
 
 /// Bytes moved per step between file and memory.
@@ -31,7 +32,8 @@ pub struct Limits<'a> {
     pub directory: &'a Path,
 }
 
-/// A complete body.
+/// A complete body. Clones share it.
+#[derive(Clone)]
 pub enum Spooled {
     /// None at all.
     Empty,
@@ -41,9 +43,18 @@ pub enum Spooled {
     File(Arc<File>, u64),
 }
 
-/// Receives the body.
-pub async fn receive(mut body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Result<Spooled, Refusal> {
+/// Receives the body. When it is there, the connection waits for us and no longer for the client.
+pub async fn receive(body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Result<Spooled, Refusal> {
     conn.enter(Phase::Body);
+    let received = collect(body, limits).await;
+    conn.enter(Phase::Serving);
+    if received.is_ok() {
+        conn.linger.set(false);
+    }
+    received
+}
+
+async fn collect(mut body: Incoming, limits: &Limits<'_>) -> Result<Spooled, Refusal> {
     let expected = body.size_hint().exact().unwrap_or(0) as usize;
     let mut memory = BytesMut::new();
     let mut file: Option<Arc<File>> = None;
@@ -72,7 +83,6 @@ pub async fn receive(mut body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Re
             file = Some(open);
         }
     }
-    conn.enter(Phase::Serving);
     let Some(file) = file else { return Ok(Spooled::Memory(memory.freeze())) };
     if !memory.is_empty() {
         written += memory.len() as u64;
@@ -83,9 +93,14 @@ pub async fn receive(mut body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Re
 
 /// What a failed read of the client means.
 fn why(error: &hyper::Error) -> Refusal {
-    if error.is_timeout() {
-        Refusal::Slow
-    } else if error.is_closed() || error.is_incomplete_message() || error.is_canceled() {
+    // What hyper does not understand in a body, or misses at its end, it puts into an error of these kinds too.
+    let malformed = |error: &io::Error| {
+        use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+        matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
+    };
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    let broken = cause.is_some_and(|cause| !malformed(cause));
+    if broken || error.is_closed() || error.is_incomplete_message() || error.is_canceled() {
         Refusal::Gone
     } else {
         Refusal::Bad("The request body is malformed.")
@@ -121,6 +136,9 @@ async fn off_thread<T: Send + 'static>(
     }
 }
 
+/// Names given by [`nameless`]: two of one microsecond differ.
+static NAMES: AtomicU64 = AtomicU64::new(0);
+
 /// A file that has no name from the start, or loses it at once.
 fn nameless(directory: &Path) -> io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat, unlink};
@@ -129,7 +147,8 @@ fn nameless(directory: &Path) -> io::Result<File> {
         Ok(fd) => Ok(File::from(fd)),
         // Not every file system knows nameless files.
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-            let unique = format!("body-{}-{}", std::process::id(), gk_sys::clock::epoch_micros());
+            let count = NAMES.fetch_add(1, Ordering::Relaxed);
+            let unique = format!("body-{}-{}-{count}", std::process::id(), gk_sys::clock::epoch_micros());
             let path = directory.join(unique);
             let fd = openat(CWD, &path, flags | OFlags::CREATE | OFlags::EXCL, Mode::RUSR | Mode::WUSR)?;
             unlink(&path)?;
@@ -149,23 +168,23 @@ impl Spooled {
         }
     }
 
-    /// Sends the whole body over an exchange, within the worker's credit. Returns early when the worker is done with
+    /// Sends the whole body to a worker, within its credit. Returns early when the worker is done with
     /// the request before it has all of it.
-    pub async fn send(&self, exchange: &Exchange) -> Result<(), Refusal> {
+    pub async fn send(self, uplink: Uplink) -> Result<(), Refusal> {
         match self {
             Self::Empty => Ok(()),
             Self::Memory(bytes) => {
-                send_slice(exchange, bytes, true).await;
+                send_slice(&uplink, &bytes, true).await;
                 Ok(())
             }
             Self::File(file, length) => {
                 let mut at = 0;
-                while at < *length {
-                    let file = Arc::clone(file);
-                    let want = STEP.min((*length - at) as usize);
+                while at < length {
+                    let file = Arc::clone(&file);
+                    let want = STEP.min((length - at) as usize);
                     let piece = read(file, at, want).await?;
                     at += piece.len() as u64;
-                    if !send_slice(exchange, &piece, at == *length).await {
+                    if !send_slice(&uplink, &piece, at == length).await {
                         break;
                     }
                 }
@@ -175,12 +194,12 @@ impl Spooled {
     }
 }
 
-async fn send_slice(exchange: &Exchange, mut rest: &[u8], last: bool) -> bool {
+async fn send_slice(uplink: &Uplink, mut rest: &[u8], last: bool) -> bool {
     while !rest.is_empty() {
-        let Some(credit) = exchange.upload_credit().await else { return false };
+        let Some(credit) = uplink.credit().await else { return false };
         let (now, later) = rest.split_at(rest.len().min(PIECE).min(credit as usize));
         rest = later;
-        exchange.send_body(now, last && rest.is_empty());
+        uplink.send(now, last && rest.is_empty());
     }
     true
 }

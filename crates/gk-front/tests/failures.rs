@@ -197,6 +197,81 @@ fn a_worker_that_talks_nonsense_loses_its_link_and_nothing_else() {
 }
 
 #[test]
+fn a_body_without_a_head_ends_the_link() {
+    for end in [false, true] {
+        let mut front = Running::start(|_| {});
+        let mut worker = front.worker(1);
+        worker.welcome();
+        let mut client = front.client();
+        client.get("/");
+        let id = worker.request().id();
+        worker.send(&ToFrontFrame::Data { id, end, data: b"body" });
+        assert_eq!(client.answer().status, 502);
+    }
+}
+
+#[test]
+fn a_head_with_too_many_headers_is_a_500() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let id = worker.request().id();
+    let names: Vec<_> = (0..30_000).map(|n| format!("X-{n}")).collect();
+    let headers: Vec<_> = names.iter().map(|name| (&**name, "1")).collect();
+    worker.respond(id, 200, &headers, b"body", true);
+    assert_eq!(client.answer().status, 500);
+    front.until(|status| status.in_flight.values().sum::<u64>() == 0);
+}
+
+#[test]
+fn a_response_that_nobody_wants_is_not_taken_for_ever() {
+    use gk_wire::frame::{INITIAL_WINDOW, WORKER_ERROR};
+    for (method, flags, status) in [("HEAD", 0, 200), ("GET", 0, 204), ("GET", WORKER_ERROR, 500)] {
+        let mut front = Running::start(|_| {});
+        let mut worker = front.worker(1);
+        worker.welcome();
+        let mut client = front.client();
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let id = worker.request().id();
+        let mut out = bytes::BytesMut::new();
+        gk_wire::response::HeadWriter::begin(&mut out, id, flags, status, b"", 0.0).finish();
+        worker.send_bytes(&out);
+        assert_eq!(client.head().status, status);
+        let (mut credit, piece) = (INITIAL_WINDOW, vec![b'x'; 64 * 1024]);
+        let mut sent = 0;
+        loop {
+            while credit >= piece.len() as u32 {
+                worker.send(&ToFrontFrame::Data { id, end: false, data: &piece });
+                credit -= piece.len() as u32;
+                sent += piece.len();
+            }
+            match worker.next() {
+                Some(Frame::Credit { bytes, .. }) => credit += bytes,
+                Some(Frame::Cancel { .. }) => break,
+                other => panic!("{method} {status}: {other:?}"),
+            }
+            assert!(sent < 100 << 20, "{method} {status}: it is still taken");
+        }
+    }
+}
+
+#[test]
+fn a_stop_that_cuts_a_response_off_does_not_make_it_look_whole() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut old = front.client();
+    old.send("GET / HTTP/1.0\r\n\r\n");
+    let id = worker.request().id();
+    worker.respond(id, 200, &[], b"part", false);
+    assert_eq!(old.head().status, 200);
+    front.stop(0.0).unwrap();
+    assert!(!old.rest().1, "a proper end of the connection would look like the end of the response");
+}
+
+#[test]
 fn a_stop_lets_requests_finish_and_refuses_new_connections() {
     let mut front = Running::start(|_| {});
     let mut worker = front.worker(1);
@@ -241,4 +316,30 @@ fn requests_prefer_the_worker_with_a_free_thread() {
     assert_eq!(second.answer().status, 200);
     a.hello(one);
     assert_eq!(first.answer().status, 200);
+}
+
+#[test]
+fn a_request_that_no_frame_holds_is_refused_and_disturbs_no_other() {
+    let mut front = Running::start(|site| {
+        (site.http.limit_request_line, site.http.limit_request_field_size) = (1 << 20, 1 << 20);
+    });
+    let mut worker = front.worker(4);
+    worker.welcome();
+    let mut other = front.client();
+    other.get("/other");
+    let request = worker.request();
+    let mut long = front.client();
+    let (path, field) = ("p".repeat(60_000), "x".repeat(950_000));
+    for _ in 0..3 {
+        let mut long = front.client();
+        long.send(format!("GET /{path} HTTP/1.1\r\nHost: a\r\nX-Long: {field}\r\n\r\n"));
+        assert_eq!(long.answer().status, 431);
+    }
+    long.get("/after");
+    worker.hello(request.id());
+    assert_eq!(other.answer().text(), "hello");
+    let after = worker.request();
+    assert!(matches!(&after, Frame::Request { path, .. } if path == "/after"));
+    worker.hello(after.id());
+    assert_eq!(long.answer().text(), "hello");
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use gk_config::site::{AccessLog, Mount, MountTarget};
+use gk_wire::frame::ToFrontFrame;
 use support::{Client, Frame, Running};
 
 fn logged(json: bool, format: &str) -> (Running, std::path::PathBuf) {
@@ -44,6 +45,62 @@ fn the_access_log_has_a_line_per_request() {
     assert!(lines[1].starts_with("127.0.0.1 \"GET /a%2fb HTTP/1.1\" 404 "), "{text}");
     assert!(lines[2].contains("\"GET /cut HTTP/1.1\" 200 4 "), "{text}");
     assert!(lines[2].contains(" X - "), "{text}");
+}
+
+#[test]
+fn a_response_under_way_at_a_reload_or_a_stop_is_logged() {
+    let (mut front, path) = logged(false, "%U %>s %X");
+    let mut worker = front.worker(2);
+    worker.welcome();
+    let (mut over, mut cut) = (front.client(), front.client());
+    over.get("/over");
+    let first = worker.request().id();
+    worker.respond(first, 200, &[], b"part", false);
+    over.head();
+    front.reload(&support::site(front.root.path()));
+    front.until(|_| true);
+    worker.send(&ToFrontFrame::Data { id: first, end: true, data: b"end" });
+    support::eventually(|| std::fs::read_to_string(&path).unwrap() == "/over 200 +\n");
+
+    let mut site = support::site(front.root.path());
+    site.hosts[0].access_logs =
+        vec![AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), json: false }];
+    front.reload(&site);
+    front.until(|_| true);
+    cut.get("/cut");
+    let second = loop {
+        if let Some(Frame::Request { id, .. }) = worker.next() {
+            break id;
+        }
+    };
+    worker.respond(second, 200, &[], b"part", false);
+    cut.head();
+    let mut waiting = front.client();
+    waiting.get("/waiting");
+    front.until(|status| status.in_flight.values().sum::<u64>() == 2);
+    front.stop(0.0).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["/cut 200 X", "/over 200 +", "/waiting 499 X"]);
+}
+
+#[test]
+fn a_file_that_was_not_taken_whole_is_logged_as_that() {
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::File::create(tree.path().join("large")).unwrap().set_len(64 << 20).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), json: false };
+    let front = Running::start(|site| {
+        site.hosts[0].access_logs = vec![log];
+        site.hosts[0].mounts.clear();
+        site.hosts[0].document_root = Some(tree.path().to_owned());
+    });
+    let mut client = front.client();
+    assert_eq!(client.get("/large").head().status, 200);
+    drop(client);
+    support::eventually(|| std::fs::read_to_string(&path).unwrap() == "/large 200 X\n");
 }
 
 #[test]
@@ -99,6 +156,24 @@ fn another_site_takes_over_between_requests() {
     worker.hello(request.id());
     assert_eq!(client.answer().status, 200);
     assert_eq!(client.get("/").answer().status, 404);
+}
+
+#[test]
+fn a_group_that_a_reload_removed_is_forgotten_when_its_worker_is_gone() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let request = worker.request();
+    let mut site = support::site(front.root.path());
+    site.groups[0].name = "other".into();
+    front.reload(&site);
+    front.until(|status| status.queued.contains_key("g") && status.queued.contains_key("other"));
+    worker.hello(request.id());
+    assert_eq!(client.answer().status, 200);
+    drop(worker);
+    front.until(|status| !status.queued.contains_key("g"));
 }
 
 #[test]

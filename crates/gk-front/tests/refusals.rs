@@ -49,6 +49,14 @@ fn malformed_requests() {
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
             400,
         ),
+        (
+            "\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
@@ -62,6 +70,65 @@ fn malformed_requests() {
     assert_eq!(status(&front, &format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n")), 431);
     let many: String = (0..100).map(|n| format!("X{n}: 1\r\n")).collect();
     assert_eq!(status(&front, &format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")), 431);
+}
+
+const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+const BOTH: &str =
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+
+#[test]
+fn two_framings_are_refused_or_end_the_connection_wherever_they_stand() {
+    let mut front = Running::start(|_| {});
+    let _worker = front.hello_worker();
+    for before in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", CHUNKED] {
+        let cut = format!("{before}{BOTH}");
+        // Cut in the first request, between the two, in the second one's length, and not at all.
+        for at in [10, before.len(), before.len() + 36, cut.len()] {
+            let mut client = front.client();
+            client.send(&cut[..at]);
+            if at > before.len() && at < cut.len() {
+                assert_eq!(client.answer().status, 200);
+            }
+            client.send(&cut[at..]);
+            if at <= before.len() || at == cut.len() {
+                assert_eq!(client.answer().status, 200);
+            }
+            let answer = client.answer();
+            assert_eq!(answer.header("connection"), Some("close"), "cut at {at}: {}", answer.head);
+            assert!(client.rest().0.is_empty());
+        }
+    }
+}
+
+#[test]
+fn two_framings_after_a_sleep_are_refused() {
+    let mut front = Running::start(|site| site.http.keep_alive_timeout = 1.0);
+    let _worker = front.hello_worker();
+    let (mut client, mut idle) = (front.client(), front.client());
+    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n\r\n{}", &BOTH[..40]));
+    assert_eq!(client.answer().status, 200);
+    idle.get("/").answer();
+    assert!(idle.rest().0.is_empty());
+    client.send(&BOTH[40..]);
+    assert_eq!(client.answer().status, 400);
+}
+
+#[test]
+fn one_chunked_body_after_another_keeps_the_connection() {
+    let mut front = Running::start(|_| {});
+    let _worker = front.hello_worker();
+    let mut client = front.client();
+    let sized = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+    for request in [sized, CHUNKED] {
+        client.send(request);
+        if request == sized {
+            client.send("abc");
+        }
+        assert_eq!(client.answer().header("connection"), None, "{request}");
+    }
+    front.until(|_| true);
+    client.send(CHUNKED);
+    assert_eq!(client.answer().status, 200);
 }
 
 #[test]
@@ -177,6 +244,9 @@ fn static_files() {
     std::fs::write(tree.path().join("a.txt"), "0123456789").unwrap();
     std::fs::create_dir(tree.path().join("dir")).unwrap();
     std::fs::create_dir(tree.path().join("with")).unwrap();
+    std::fs::create_dir(tree.path().join("sp \u{e9}\\")).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    std::fs::File::open(tree.path().join("a.txt")).unwrap().set_modified(old).unwrap();
     std::fs::write(tree.path().join("with/index.html"), "<p>").unwrap();
     let front = Running::start(|site| {
         site.hosts[0].mounts[0].order = 1;
@@ -198,16 +268,37 @@ fn static_files() {
         (part.status, part.text(), part.header("content-range")),
         (206, "234".into(), Some("bytes 2-4/10"))
     );
+    for (condition, status) in [
+        (modified.as_str(), 206),
+        ("Sat, 21 Nov 2009 00:00:00 GMT", 200),
+        ("Sat, 21 Nov 2099 00:00:00 GMT", 200),
+        ("\"tag\"", 200),
+    ] {
+        let header = format!("Range: bytes=2-4\r\nIf-Range: {condition}\r\n");
+        let answer = get(&mut client, "/static/a.txt", &header);
+        assert_eq!(answer.status, status, "{condition}");
+        assert_eq!(answer.text(), if status == 206 { "234" } else { "0123456789" }, "{condition}");
+    }
     let beyond = get(&mut client, "/static/a.txt", "Range: bytes=20-\r\n");
     assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */10")));
     assert_eq!(get(&mut client, "/static/none", "").status, 404);
     assert_eq!(get(&mut client, "/static/dir/", "").status, 403);
     let moved = get(&mut client, "/static/dir?q", "");
     assert_eq!((moved.status, moved.header("location")), (301, Some("/static/dir/?q")));
+    for (path, to) in [
+        ("//static/dir", "/static/dir/"),
+        ("//evil.example/../static/dir?a=//b", "/static/dir/?a=//b"),
+        ("/static//dir", "/static/dir/"),
+        ("/static/sp%20%c3%a9%5c", "/static/sp%20%C3%A9%5C/"),
+    ] {
+        let moved = get(&mut client, path, "");
+        assert_eq!((moved.status, moved.header("location")), (301, Some(to)), "{path}");
+    }
     assert_eq!(get(&mut client, "/static/with/", "").text(), "<p>");
     assert_eq!(get(&mut client, "/static/a.txt/", "").status, 404);
-    client.send("HEAD /static/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!(client.head().header("content-length"), Some("10"));
+    client.send("HEAD /static/a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=2-4\r\n\r\n");
+    let head = client.head();
+    assert_eq!((head.status, head.header("content-length")), (200, Some("10")));
     client.send("POST /static/a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(client.answer().status, 405);
 }

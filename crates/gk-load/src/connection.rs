@@ -54,6 +54,8 @@ pub struct Connection {
     /// Its place in the mix.
     pub place: usize,
     written: usize,
+    /// Not all of the request is written, so nothing may follow it on this connection.
+    unwritten: bool,
     wants_write: bool,
     /// Cookies the server set, and the request written with them.
     jar: Option<(BTreeMap<String, String>, Vec<u8>)>,
@@ -73,6 +75,7 @@ impl Connection {
             deadline: 0,
             place: index,
             written: 0,
+            unwritten: false,
             wants_write: false,
             jar: keep_cookies.then(Default::default),
         }
@@ -94,7 +97,7 @@ impl Connection {
 
     /// Asks `self.request`, on a new socket if there is none.
     pub fn ask(&mut self, epoll: BorrowedFd<'_>, address: &SocketAddr, requests: &[Prepared]) -> Event {
-        self.written = 0;
+        (self.written, self.unwritten) = (0, true);
         let prepared = &requests[usize::from(self.request)];
         if let Some((cookies, out)) = &mut self.jar {
             for (name, value) in &prepared.cookies {
@@ -164,10 +167,14 @@ impl Connection {
                     return Event::Nothing;
                 }
                 Err(why) if why.kind() == ErrorKind::Interrupted => {}
-                // A response that came before (413, say) is read all the same.
-                Err(_) => return Event::Failed(Failure::Closed),
+                // A response that came before (413, say) is read all the same; reading tells, too, when there is none.
+                Err(_) => {
+                    self.want_write(epoll, false);
+                    return Event::Nothing;
+                }
             }
         }
+        self.unwritten = false;
         self.want_write(epoll, false);
         Event::Nothing
     }
@@ -213,7 +220,7 @@ impl Connection {
                 Step::More => {}
                 Step::Done(head, used) if used == count => {
                     self.remember();
-                    return Event::Response(head);
+                    return Event::Response(Head { close: head.close || self.unwritten, ..head });
                 }
                 Step::Done(..) | Step::Malformed => return Event::Failed(Failure::Malformed),
             }

@@ -23,6 +23,18 @@ pub fn divide(cpus: &[usize], threads: usize) -> Option<(Vec<usize>, Vec<usize>)
     Some((generator.to_vec(), server.to_vec()))
 }
 
+/// The same with `server` cores for the server, where it is to have fewer than there are; the generator keeps to the rest.
+pub fn share(cpus: &[usize], threads: usize, server: Option<usize>) -> Option<(Vec<usize>, Vec<usize>)> {
+    match server.filter(|server| (1..cpus.len()).contains(server)) {
+        None => divide(cpus, threads),
+        Some(server) => {
+            let (server, rest) = cpus.split_at(server);
+            let mine = rest.len().saturating_sub(threads.max(1));
+            Some((rest[mine..].to_vec(), server.to_vec()))
+        }
+    }
+}
+
 /// Keeps the calling thread, and what it starts from now on, to these cores. `false` when the kernel does not allow it.
 pub fn keep_to(cpus: &[usize]) -> bool {
     let mut set = CpuSet::new();
@@ -39,6 +51,12 @@ mod tests {
         assert_eq!(divide(&[0, 1], 1), None);
         assert_eq!(divide(&[0, 1, 2, 5], 1), Some((vec![5], vec![0, 1, 2])));
         assert_eq!(divide(&[0, 1, 2, 3], 3), None);
+        assert_eq!(share(&[0, 1], 1, Some(1)), Some((vec![1], vec![0])));
+        assert_eq!(share(&[0, 1, 2, 5], 1, Some(2)), Some((vec![5], vec![0, 1])));
+        assert_eq!(share(&[0, 1, 2, 5], 3, Some(2)), Some((vec![2, 5], vec![0, 1])));
+        for all in [None, Some(0), Some(4), Some(9)] {
+            assert_eq!(share(&[0, 1, 2, 5], 1, all), divide(&[0, 1, 2, 5], 1));
+        }
         let mine = allowed();
         assert!(!mine.is_empty() && keep_to(&mine));
         assert_eq!(allowed(), mine);

@@ -54,6 +54,10 @@ pub struct Shared {
 pub struct Engine<'s> {
     shared: &'s Shared,
     closed: bool,
+    /// The load is over when its last request is answered, not only at the end.
+    listed: bool,
+    /// The interval that is measured is now.
+    counting: bool,
     due: Due,
     epoll: OwnedFd,
     timer: OwnedFd,
@@ -84,7 +88,7 @@ impl<'s> Engine<'s> {
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         // Edge-triggered, so that nobody has to read it.
         epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN | EventFlags::ET)?;
-        let closed = pace == Pace::Closed;
+        let (closed, listed) = (pace == Pace::Closed, matches!(pace, Pace::Schedule(_)));
         let new = |index| {
             let mut connection = Connection::new(index, shared.keep_cookies);
             connection.place = index * threads + thread;
@@ -93,6 +97,8 @@ impl<'s> Engine<'s> {
         Ok(Self {
             shared,
             closed,
+            listed,
+            counting: false,
             due: Due::new(pace, thread, threads, shared.end.load(Relaxed)),
             epoll,
             timer,
@@ -117,9 +123,9 @@ impl<'s> Engine<'s> {
             if cpu_begun.is_none() && now >= self.shared.begin {
                 cpu_begun = Some(thread_cpu());
             }
-            if now < end {
-                self.start(now, end);
-            } else {
+            self.counting = now >= self.shared.begin && now < end;
+            self.start(now, end);
+            if now >= end {
                 cpu = cpu.or_else(|| Some(thread_cpu()));
             }
             if self.over(now, end) {
@@ -129,30 +135,43 @@ impl<'s> Engine<'s> {
                 looked = now;
                 self.look(now);
             }
-            let wait = Timespec { tv_sec: 0, tv_nsec: LOOK as i64 };
-            events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(why) => return Err(why.into()),
-            }
-            for event in &events {
-                let (data, flags) = (event.data.u64(), event.flags);
-                if data != TIMER {
-                    self.happened(data, flags);
-                }
+            self.listen(&mut events, LOOK)?;
+            if self.closed && !self.idle.is_empty() && self.busy > 0 {
+                // What came meanwhile asks together with these: see `start`.
+                self.listen(&mut events, 0)?;
             }
         }
         let cpu = cpu.unwrap_or_else(thread_cpu);
         Ok(self.close(cpu.saturating_sub(cpu_begun.unwrap_or(cpu))))
     }
 
+    /// Waits at most so many nanoseconds for something to happen, and sees to all that did.
+    fn listen(&mut self, events: &mut Vec<epoll::Event>, patience: u64) -> std::io::Result<()> {
+        let wait = Timespec { tv_sec: 0, tv_nsec: patience as i64 };
+        events.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(why) => return Err(why.into()),
+        }
+        for event in events.iter() {
+            let (data, flags) = (event.data.u64(), event.flags);
+            if data != TIMER {
+                self.happened(data, flags);
+            }
+        }
+        Ok(())
+    }
+
     fn now(&self) -> u64 {
         self.shared.start.elapsed().as_nanos() as u64
     }
 
-    /// Asks what is to be asked now.
+    /// Asks what is to be asked now: of a schedule all that was due, were it before the end and the thread late.
     fn start(&mut self, now: u64, end: u64) {
         if self.closed {
+            if now >= end {
+                return;
+            }
             // All that were answered since the last look ask one after the other: the server finds several requests at a
             // time, as it does with other generators. One by one, each of them would wake it up.
             for _ in 0..self.idle.len() {
@@ -221,7 +240,9 @@ impl<'s> Engine<'s> {
             let head_only = self.shared.requests[usize::from(connection.request)].head;
             let mut bytes = 0;
             let event = connection.readable(&mut self.buffer, head_only, &mut bytes);
-            self.report.bytes += bytes;
+            if self.counting {
+                self.report.bytes += bytes;
+            }
             self.react(index, event);
         }
     }
@@ -314,7 +335,7 @@ impl<'s> Engine<'s> {
             let patience = if self.closed { DRAIN } else { self.shared.timeout };
             return self.busy == 0 || now >= end.saturating_add(patience);
         }
-        !self.closed && self.busy == 0 && self.due.peek().is_none()
+        self.listed && self.busy == 0 && self.due.peek().is_none()
     }
 
     fn close(mut self, cpu: u64) -> Report {
@@ -323,12 +344,17 @@ impl<'s> Engine<'s> {
         let over = end.min(now);
         self.report.seconds = over.saturating_sub(self.shared.begin) as f64 / 1e9;
         self.report.cpu = cpu as f64 / 1e9;
-        self.report.unsent = if self.closed { 0 } else { self.due.late(over) };
-        // What never ended, however long it was waited for, timed out.
+        self.report.unsent = self.due.missed(self.shared.begin, over);
         let open = |c: &&Connection| matches!(c.state, State::Busy | State::Connecting);
-        let begun = |c: &&Connection| self.closed || (c.due >= self.shared.begin && c.due < end);
-        let hanging = self.connections.iter().filter(open).filter(begun).count() as u64;
-        self.failures[Failure::Timeout as usize] += hanging;
+        let hanging = self.connections.iter().filter(open);
+        if self.closed {
+            // It counts what ends in the interval; these have not, and may still have time.
+            self.report.unanswered = hanging.count() as u64;
+        } else {
+            // What was due in the interval and never ended, however long it was waited for, timed out.
+            let counted = hanging.filter(|c| c.due >= self.shared.begin && c.due < end).count();
+            self.failures[Failure::Timeout as usize] += counted as u64;
+        }
         let statuses = self.statuses.iter().enumerate().filter(|(_, count)| **count > 0);
         self.report.statuses = statuses.map(|(status, count)| (status as u16, *count)).collect();
         let failures = Failure::ALL.iter().map(|(kind, _)| (*kind, self.failures[*kind as usize]));

@@ -168,6 +168,19 @@ impl Framing {
     }
 
     fn parse(&mut self, bytes: &[u8], head_only: bool) -> Result<Option<usize>, ()> {
+        let mut used = 0;
+        loop {
+            match self.one(&bytes[used..], head_only)? {
+                // An interim response: the real one follows.
+                Some((status, more)) if (100..200).contains(&status) && status != 101 => used += more,
+                Some((_, more)) => return Ok(Some(used + more)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads one head; gives its status, and how many bytes it has. An interim one changes nothing.
+    fn one(&mut self, bytes: &[u8], head_only: bool) -> Result<Option<(u16, usize)>, ()> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut response = httparse::Response::new(&mut headers);
         let used = match response.parse(bytes) {
@@ -201,10 +214,8 @@ impl Framing {
                 _ => {}
             }
         }
-        // An interim response: the real one follows.
         if (100..200).contains(&status) && status != 101 {
-            self.state = State::Head;
-            return Ok(self.parse(&bytes[used..], head_only)?.map(|more| used + more));
+            return Ok(Some((status, used)));
         }
         self.state = match (head_only || status == 204 || status == 304, chunked, length) {
             (true, ..) => State::Length(0),
@@ -213,7 +224,7 @@ impl Framing {
             (false, false, None) => State::UntilClose,
         };
         self.head = Head { status, close };
-        Ok(Some(used))
+        Ok(Some((status, used)))
     }
 }
 
@@ -274,6 +285,14 @@ mod tests {
         fn nonsense_does_not_hang_or_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = Framing::new(true).feed(&bytes, false);
         }
+    }
+
+    #[test]
+    fn many_interim_responses_are_read_one_after_the_other() {
+        let mut bytes = b"HTTP/1.1 103 Early\r\n\r\n".repeat(40_000);
+        bytes.extend_from_slice(b"HTTP/1.1 204 No\r\n\r\n");
+        let mut framing = Framing::new(false);
+        assert_eq!(framing.feed(&bytes, false), Step::Done(Head { status: 204, close: false }, bytes.len()));
     }
 
     #[test]

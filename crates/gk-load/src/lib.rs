@@ -6,13 +6,14 @@
 //!   **open loop** requests are due by a schedule whether or not the server keeps up, and latency counts from the moment a
 //!   request was due: what waited for a stalled server is not left out (no coordinated omission).
 //! * [`framing`]: where a response ends; [`connection`]: one connection; [`engine`]: one thread of them on epoll.
-//! * [`run`]: threads, warm-up, the measured interval; [`report`]: what came of it.
+//! * [`cpus`], [`descriptors`]: what the load needs of the machine. [`run`]: threads, warm-up, the measured interval; [`report`]: what came of it.
 //!
 //! Nothing is allocated per request: requests are ready-made, buffers are kept. Knows nothing of Gilkeeper's own servers.
 #![forbid(unsafe_code)]
 
 pub mod connection;
 pub mod cpus;
+pub mod descriptors;
 pub mod engine;
 pub mod framing;
 pub mod mix;

@@ -51,8 +51,13 @@ impl Due {
         self.next += self.threads;
     }
 
+    /// How many of those due from `begin` on and before `end` are not taken.
+    pub fn missed(&self, begin: u64, end: u64) -> u64 {
+        self.late(end) - self.late(begin.min(end))
+    }
+
     /// How many were due before `now` and are not taken.
-    pub fn late(&self, now: u64) -> u64 {
+    fn late(&self, now: u64) -> u64 {
         let mut ahead = self.clone();
         let mut count = 0;
         while ahead.peek().is_some_and(|(due, _)| due < now) {
@@ -86,6 +91,16 @@ mod tests {
         assert!(all(&Pace::Closed, 0, 1, 1_000).is_empty());
         let due = Due::new(pace, 0, 1, 10_000_000);
         assert_eq!((due.late(2_500_000), due.late(1 << 40)), (3, 10));
+    }
+
+    #[test]
+    fn what_the_warm_up_missed_is_not_missed_in_the_interval() {
+        let mut due = Due::new(Pace::Rate(1000.0), 0, 1, 10_000_000);
+        assert_eq!(due.missed(4_000_000, 10_000_000), 6);
+        (0..7).for_each(|_| due.advance());
+        assert_eq!(due.missed(4_000_000, 10_000_000), 3);
+        assert_eq!((due.missed(4_000_000, 2_000_000), due.missed(0, 8_000_000)), (0, 1));
+        assert_eq!(Due::new(Pace::Closed, 0, 1, 9).missed(0, 9), 0);
     }
 
     #[test]

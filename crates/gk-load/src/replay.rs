@@ -76,6 +76,11 @@ fn seconds(time: &str) -> Option<i64> {
     let mut hms = parts.next()?.split(':').map(|part| part.parse::<i64>().ok());
     let (h, m, s) = (hms.next()??, hms.next()??, hms.next()??);
     let offset = zone.parse::<i64>().ok()?;
+    // A second may be a leap second.
+    let bounds = [(year, 0, 9999), (day, 1, 31), (h, 0, 23), (m, 0, 59), (s, 0, 60), (offset, -2400, 2400)];
+    if bounds.iter().any(|(value, least, most)| value < least || value > most) {
+        return None;
+    }
     let offset = offset / 100 * 3600 + offset % 100 * 60;
     // Days of the civil calendar, March first.
     let (y, mo) = if month <= 2 { (year - 1, month + 12) } else { (year, month) };
@@ -93,6 +98,22 @@ junk
 1.2.3.4 - - [01/Jan/2026:00:00:01 +0000] "GET /a?x=1 HTTP/1.1" 200 5 "-" "curl"
 1.2.3.4 - - [01/Jan/2026:00:00:01 +0000] "-" 408 0
 "#;
+
+    #[test]
+    fn times_that_are_none_are_skipped() {
+        let line = |time: &str| format!("h - - [{time}] \"GET / HTTP/1.1\" 200 1\n");
+        for time in [
+            "01/Jan/9223372036854775807:00:00:00 +0000",
+            "01/Jan/2026:9223372036854775807:00:00 +0000",
+            "01/Jan/2026:00:00:00 +9223372036854775807",
+            "0/Jan/2026:00:00:00 +0000",
+            "01/Jan/2026:00:60:00 +0000",
+            "01/Jan/-5:00:00:00 +0000",
+        ] {
+            assert!(read(&line(time), 1.0).is_err(), "{time}");
+        }
+        assert!(read(&line("30/Jun/2026:23:59:60 -1200"), 1.0).is_ok());
+    }
 
     #[test]
     fn lines_become_a_schedule() {

@@ -52,6 +52,8 @@ pub struct Report {
     pub failures: BTreeMap<Failure, u64>,
     /// Open loop: requests that were due and never sent, since no connection was free.
     pub unsent: u64,
+    /// Closed loop: requests still under way when it was no longer waited for the last responses; no failures.
+    pub unanswered: u64,
     /// Bytes received.
     pub bytes: u64,
     /// Latencies of complete responses in nanoseconds: from sending (closed loop) or from the moment the request was due
@@ -74,6 +76,7 @@ impl Default for Report {
             statuses: BTreeMap::new(),
             failures: BTreeMap::new(),
             unsent: 0,
+            unanswered: 0,
             bytes: 0,
             latency,
             cpu: 0.0,
@@ -101,6 +104,7 @@ impl Report {
             *self.failures.entry(*kind).or_default() += count;
         }
         self.unsent += other.unsent;
+        self.unanswered += other.unanswered;
         self.bytes += other.bytes;
         // Both have the same bounds, so this cannot fail.
         let _ = self.latency.add(&other.latency);

@@ -1,18 +1,21 @@
 //! A load from its description to its report: threads, warm-up, the measured interval.
 
 use crate::cpus;
+use crate::descriptors::Room;
 use crate::engine::{Engine, Shared};
 use crate::mix;
 use crate::pace::Pace;
 use crate::report::Report;
 use crate::request::{Prepared, Request};
 use crate::target::Target;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Most connections; each has a descriptor.
 const MOST: usize = 60_000;
+/// Longest warm-up, interval and timeout: a day.
+pub const LONGEST: Duration = Duration::from_secs(86_400);
 /// Between two looks of the one who watches.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -80,6 +83,13 @@ impl Load {
         if self.threads < 1 || self.threads > self.connections {
             return Err(format!("threads: 1 to the number of connections, not {}", self.threads));
         }
+        for (name, value) in
+            [("duration", self.duration), ("warm-up", self.warm_up), ("timeout", self.timeout)]
+        {
+            if value > LONGEST {
+                return Err(format!("{name}: at most {} s", LONGEST.as_secs()));
+            }
+        }
         match self.pace {
             Pace::Rate(rate) if !(0.01..=10_000_000.0).contains(&rate) => {
                 Err(format!("rate: 0.01 to 10,000,000 requests per second, not {rate}"))
@@ -93,18 +103,19 @@ impl Load {
 /// and the report holds what was measured until then. An `Err` is one sentence: nothing could be measured.
 pub fn run(load: &Load, mut watch: impl FnMut(Moment) -> bool) -> Result<Report, String> {
     load.check()?;
-    let address = load.target.address;
-    // One refusal here is a sentence; in the loop it would be a thousand failures.
-    drop(
-        TcpStream::connect_timeout(&address, Duration::from_secs(5))
-            .map_err(|why| format!("no connection to {address}: {why}"))?,
-    );
+    let _room = Room::make(load.connections)?;
+    let address = reached(&load.target)?;
     let weights: Vec<u32> = load.requests.iter().map(|request| request.weight).collect();
-    let cycle = mix::cycle(&weights);
+    let cycle = match load.pace {
+        // A schedule names its requests; what has no weight in a mix is none.
+        Pace::Schedule(_) => vec![0; load.requests.len().min(1)],
+        _ => mix::cycle(&weights),
+    };
     if cycle.is_empty() {
         return Err("there is no request with a weight above 0".into());
     }
     let host = &load.target.host;
+    // A day, at most.
     let nanos = |duration: Duration| duration.as_nanos() as u64;
     let shared = Shared {
         requests: load.requests.iter().map(|r| Prepared::new(r, host, load.keep_alive)).collect(),
@@ -141,6 +152,19 @@ pub fn run(load: &Load, mut watch: impl FnMut(Moment) -> bool) -> Result<Report,
         }
         Ok(report)
     })
+}
+
+/// The first address of the server that takes a connection: one refusal here is a sentence; in the loop it would be a thousand
+/// failures.
+fn reached(target: &Target) -> Result<SocketAddr, String> {
+    let mut said = None;
+    for address in &target.addresses {
+        match TcpStream::connect_timeout(address, Duration::from_secs(5)) {
+            Ok(_) => return Ok(*address),
+            Err(why) => said = said.or(Some(format!("no connection to {address}: {why}"))),
+        }
+    }
+    Err(said.unwrap_or_else(|| format!("{} has no address", target.host)))
 }
 
 /// Tells the one who watches of the moments, and hears when to end.

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 /// A server and the path that was named with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Where to connect.
-    pub address: SocketAddr,
+    /// Where to connect: the first one that answers.
+    pub addresses: Vec<SocketAddr>,
     /// `Host` header.
     pub host: String,
     /// Path and query; `/` when there was none.
@@ -36,8 +36,11 @@ impl Target {
             host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
         let found = with_port.to_socket_addrs().map_err(|why| format!("{host} cannot be resolved: {why}"))?;
-        let address = found.into_iter().next().ok_or_else(|| format!("{host} has no address"))?;
-        Ok(Self { address, host: host.to_owned(), path })
+        let addresses: Vec<SocketAddr> = found.collect();
+        if addresses.is_empty() {
+            return Err(format!("{host} has no address"));
+        }
+        Ok(Self { addresses, host: host.to_owned(), path })
     }
 }
 
@@ -47,7 +50,7 @@ mod tests {
 
     #[test]
     fn urls() {
-        let parse = |url| Target::parse(url).map(|t| (t.address.to_string(), t.host, t.path));
+        let parse = |url| Target::parse(url).map(|t| (t.addresses[0].to_string(), t.host, t.path));
         let is = |address: &str, host: &str, path: &str| Ok((address.into(), host.into(), path.into()));
         assert_eq!(parse("http://127.0.0.1:80"), is("127.0.0.1:80", "127.0.0.1:80", "/"));
         assert_eq!(parse("http://127.0.0.1/a?b#c"), is("127.0.0.1:80", "127.0.0.1", "/a?b"));

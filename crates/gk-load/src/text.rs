@@ -44,9 +44,17 @@ pub fn page(report: &Report, what: &str, open: bool) -> String {
     }
     let complaints = report.complaints();
     line("failed", if complaints.is_empty() { "none".to_owned() } else { complaints.join(", ") });
+    if report.unanswered > 0 {
+        line("unanswered", format!("{} still under way when the load ended", report.unanswered));
+    }
     let pinned: Vec<String> = report.pinned.iter().map(|cpu| format!("core {cpu}")).collect();
     let pinned = if pinned.is_empty() { String::new() } else { format!(", kept on {}", pinned.join(", ")) };
     line("generator", format!("{:.0} % of {} thread(s){pinned}", report.busy() * 100.0, report.threads));
+    if report.responses == 0 && report.failed() == 0 {
+        out.push_str(
+            "\nIn the measured time nothing was answered, and nothing failed: a longer --duration may tell.\n",
+        );
+    }
     if open {
         out.push_str(
             "\nLatency counts from the moment a request was due, whether or not it could be sent.\n",
@@ -80,6 +88,7 @@ pub fn json(report: &Report, what: &str, open: bool) -> Value {
         "failures": report.failures,
         "failed": report.failed(),
         "unsent": report.unsent,
+        "unanswered": report.unanswered,
         "generator": { "cpu_seconds": report.cpu, "busy": report.busy(), "threads": report.threads, "cores": report.pinned },
     })
 }

@@ -34,8 +34,13 @@ impl Listeners {
         }
         for socket in given {
             let address = address_of(&socket)?;
-            let tls = tls_of(site, &address);
-            listeners.sockets.push((socket, ListenerSetup { address, tls }));
+            if address.parse().is_ok_and(|address: SocketAddr| site.asks_for_tls(address.port())) {
+                return Err(Refused(format!(
+                    "the socket {address} was given for a host with SSLEngine On, but TLS for applications is not built yet; end \
+                     TLS in a proxy in front and take SSLEngine out"
+                )));
+            }
+            listeners.sockets.push((socket, ListenerSetup { address, tls: false }));
         }
         if listeners.sockets.is_empty() {
             return Err(Refused::new(
@@ -57,9 +62,9 @@ impl Listeners {
 
     fn bind_one(&mut self, listen: &Listen, backlog: i32) -> Result<(), Refused> {
         match listen {
-            Listen::Tcp { host, port, tls } => {
+            Listen::Tcp { host, port } => {
                 let socket = bind_tcp(host.as_deref(), *port, backlog)?;
-                self.add(socket, *tls)
+                self.add(socket, false)
             }
             Listen::Unix { path } => {
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -204,11 +209,6 @@ fn address_of(socket: &OwnedFd) -> Result<String, Refused> {
     let unix = SocketAddrUnix::try_from(address).map_err(|_| refused())?;
     let path = unix.path().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(format!("unix:{path}"))
-}
-
-fn tls_of(site: &Site, address: &str) -> bool {
-    let Ok(address) = address.parse::<SocketAddr>() else { return false };
-    site.listen.iter().any(|l| matches!(l, Listen::Tcp { port, tls: true, .. } if *port == address.port()))
 }
 
 /// The sockets that systemd gives this process (`LISTEN_PID`, `LISTEN_FDS`), if any.

@@ -25,6 +25,23 @@ fn no_host_takes_ipv4_clients_too() {
 }
 
 #[test]
+fn a_socket_that_is_given_for_a_tls_host_is_refused() {
+    let given = || bind_tcp(Some("127.0.0.1"), 0, 5).unwrap();
+    let bind = |socket: OwnedFd, engine: &str| {
+        let address: SocketAddr = address_of(&socket).unwrap().parse().unwrap();
+        let text = format!(
+            "GilkeeperAdmin off\nListen 80\n<VirtualHost *:{}>\nSSLEngine {engine}\n</VirtualHost>\n",
+            address.port()
+        );
+        let around = gk_config::Surroundings { directory: "/".into(), ..gk_config::Surroundings::default() };
+        let loaded = gk_config::load_text("site.conf", &text, &gk_config::source::Memory::new(), &around);
+        Listeners::bind(&loaded.site.unwrap(), vec![socket])
+    };
+    assert!(bind(given(), "On").err().unwrap().0.contains("TLS for applications is not built yet"));
+    assert!(bind(given(), "Off").unwrap().urls()[0].starts_with("http://127.0.0.1:"));
+}
+
+#[test]
 fn a_name_that_is_no_address_is_refused() {
     assert!(
         bind_tcp(Some("no such host"), 0, 5).unwrap_err().0.contains("neither an address nor a known name")

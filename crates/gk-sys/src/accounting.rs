@@ -1,8 +1,9 @@
 //! What a process and a control group have used, as the kernel counts it: CPU, memory, context switches, waiting for a CPU,
 //! throttling. Read from `/proc` and `/sys/fs/cgroup`; what the kernel does not say is absent.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Threads of one process that are looked at, at most: more would make the look itself a load.
 const THREADS: usize = 256;
@@ -14,30 +15,66 @@ pub struct Used {
     pub cpu: f64,
     /// Resident bytes now.
     pub resident: u64,
-    /// Context switches of the threads there are now.
+    /// Context switches of its threads.
     pub switches: u64,
-    /// Seconds that the threads there are now were runnable without running.
+    /// Seconds that its threads were runnable without running.
     pub run_delay: f64,
 }
 
-/// What a process has used; `None` when there is no such process.
-pub fn of_process(pid: u32) -> Option<Used> {
-    let mut used = Used {
-        cpu: crate::usage::cpu_seconds(pid)?,
-        resident: crate::usage::resident(pid)?,
-        ..Used::default()
-    };
-    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().take(THREADS) {
-        if let Some(times) = schedstat(&task.path().join("schedstat")) {
-            used.run_delay += times.1 as f64 / 1e9;
-        }
-        if let Ok(status) = fs::read_to_string(task.path().join("status")) {
-            let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
-            let numbers = counts.filter_map(|line| line.rsplit('\t').next()?.trim().parse::<u64>().ok());
-            used.switches += numbers.sum::<u64>();
-        }
+/// The kernel counts these by thread, and forgets them with the thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    switches: u64,
+    /// Nanoseconds.
+    run_delay: u64,
+}
+
+/// One process, looked at again and again: what a thread had used when it was last seen still counts after its end.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts {
+    /// By thread id.
+    last: BTreeMap<u32, Counts>,
+    sum: Counts,
+}
+
+impl Accounts {
+    /// What the process has used; `None` when there is no such process.
+    pub fn read(&mut self, pid: u32) -> Option<Used> {
+        let (cpu, resident) = (crate::usage::cpu_seconds(pid)?, crate::usage::resident(pid)?);
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().take(THREADS);
+        self.take(tasks.filter_map(|task| {
+            let tid = task.file_name().to_str()?.parse().ok()?;
+            Some((tid, counts(&task.path())))
+        }));
+        Some(Used { cpu, resident, switches: self.sum.switches, run_delay: self.sum.run_delay as f64 / 1e9 })
     }
-    Some(used)
+
+    /// Takes in the threads that there are now.
+    fn take(&mut self, threads: impl IntoIterator<Item = (u32, Counts)>) {
+        let now: BTreeMap<u32, Counts> = threads.into_iter().collect();
+        for (tid, now) in &now {
+            let before = self.last.get(tid).copied().unwrap_or_default();
+            // Less than before: another thread has got the number.
+            let same = now.switches >= before.switches && now.run_delay >= before.run_delay;
+            let before = if same { before } else { Counts::default() };
+            self.sum.switches += now.switches - before.switches;
+            self.sum.run_delay += now.run_delay - before.run_delay;
+        }
+        self.last = now;
+    }
+}
+
+/// What a process has used, of switches and delays those of the threads it has now; `None` when there is no such process.
+pub fn of_process(pid: u32) -> Option<Used> {
+    Accounts::default().read(pid)
+}
+
+fn counts(task: &Path) -> Counts {
+    let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+    let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
+    let numbers = lines.filter_map(|line| line.rsplit('\t').next()?.trim().parse::<u64>().ok());
+    let run_delay = schedstat(&task.join("schedstat")).map_or(0, |times| times.1);
+    Counts { switches: numbers.sum(), run_delay }
 }
 
 /// CPU nanoseconds of one thread.
@@ -46,7 +83,7 @@ pub fn of_thread(pid: u32, tid: u32) -> Option<u64> {
 }
 
 /// Nanoseconds on a CPU and nanoseconds waited for one.
-fn schedstat(path: &std::path::Path) -> Option<(u64, u64)> {
+fn schedstat(path: &Path) -> Option<(u64, u64)> {
     let text = fs::read_to_string(path).ok()?;
     let mut words = text.split_ascii_whitespace().map(str::parse::<u64>);
     Some((words.next()?.ok()?, words.next()?.ok()?))
@@ -102,5 +139,22 @@ mod tests {
         assert!(of_thread(std::process::id(), crate::clock::thread_id()).is_some());
         assert!(limits().cpus > 0.0);
         assert_eq!(of_process(u32::MAX), None);
+    }
+
+    #[test]
+    fn nothing_goes_back_with_the_end_of_a_thread() {
+        let of = |switches, run_delay| Counts { switches, run_delay };
+        let mut accounts = Accounts::default();
+        for (threads, sum) in [
+            (vec![(1, of(10, 100)), (2, of(5, 50))], of(15, 150)),
+            (vec![(1, of(12, 110))], of(17, 160)),
+            (vec![], of(17, 160)),
+            // The number of a thread that ended, and one that another thread has meanwhile.
+            (vec![(2, of(3, 70))], of(20, 230)),
+            (vec![(2, of(1, 80))], of(21, 310)),
+        ] {
+            accounts.take(threads);
+            assert_eq!(accounts.sum, sum);
+        }
     }
 }

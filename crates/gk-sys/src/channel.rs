@@ -67,7 +67,16 @@ pub struct Room(Shared);
 pub struct Receiver {
     shared: Shared,
     ended: bool,
-    files: Vec<OwnedFd>,
+    files: Vec<Carried>,
+}
+
+/// What became of a descriptor that the other end sent.
+#[derive(Debug)]
+pub enum Carried {
+    /// It came.
+    File(OwnedFd),
+    /// This process has as many open as it may: the kernel closed it.
+    Lost,
 }
 
 /// For whoever decides when this process sleeps.
@@ -243,13 +252,21 @@ impl Receiver {
     pub fn listen(&mut self, mut wait: bool) -> io::Result<bool> {
         loop {
             let mut bells = [0; 64];
-            let Received { bytes, fds } = fds::receive(&*self.shared.socket, &mut bells, wait)?;
+            let received = match fds::receive(&*self.shared.socket, &mut bells, wait) {
+                // The other end is closed, and has not heard our last bell.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Received::default(),
+                received => received?,
+            };
+            let Received { bytes, fds, cut } = received;
             self.ended |= bytes == 0;
             // Descriptors end a message early: there may be more.
-            if self.ended || (fds.is_empty() && bytes < bells.len()) {
+            if self.ended || (fds.is_empty() && !cut && bytes < bells.len()) {
                 return Ok(self.ended);
             }
-            self.files.extend(fds);
+            self.files.extend(fds.into_iter().map(Carried::File));
+            if cut {
+                self.files.push(Carried::Lost);
+            }
             if !self.shared.state(PollFlags::IN).contains(PollFlags::IN) {
                 return Ok(self.ended);
             }
@@ -258,7 +275,7 @@ impl Receiver {
     }
 
     /// The descriptor that came first.
-    pub fn file(&mut self) -> Option<OwnedFd> {
+    pub fn file(&mut self) -> Option<Carried> {
         if self.files.is_empty() {
             // It was sent before the bytes that speak of it; only the order in which this end reads may be another.
             let _ = self.listen(false);
@@ -343,103 +360,5 @@ impl Watch {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pair() -> ((Sender, Receiver), (Sender, Receiver)) {
-        let (a, b) = fds::stream_pair().unwrap();
-        let page = SharedPage::create().unwrap();
-        let map = || SharedPage::map(&page).unwrap();
-        (open(a, map(), End::Front), open(b, map(), End::Worker))
-    }
-
-    /// Both directions at once, pieces of many sizes, more bytes than the rings hold: all arrive, in order, and nobody sleeps
-    /// for ever.
-    #[test]
-    fn bytes_arrive_in_order_both_ways() {
-        const TOTAL: usize = 8 << 20;
-        let byte = |at: usize| (at * 31 + at / 251) as u8;
-        let ((to_worker, from_worker), (to_front, from_front)) = pair();
-        let write = move |mut sender: Sender, step: usize| {
-            let mut at = 0;
-            while at < TOTAL {
-                let count = (at * 7 + step) % 5_000 + 1;
-                let piece: Vec<u8> = (at..(at + count).min(TOTAL)).map(byte).collect();
-                sender.send(&piece).unwrap();
-                at += piece.len();
-            }
-        };
-        let read = move |mut receiver: Receiver, room: usize| {
-            let (mut at, mut buffer) = (0, vec![0; room]);
-            while at < TOTAL {
-                let count = receiver.receive(&mut buffer, true).unwrap();
-                assert!(count > 0);
-                assert!(buffer[..count].iter().enumerate().all(|(i, got)| *got == byte(at + i)));
-                at += count;
-            }
-            receiver
-        };
-        std::thread::scope(|scope| {
-            scope.spawn(move || write(to_worker, 11));
-            scope.spawn(move || write(to_front, 977));
-            let other = scope.spawn(move || read(from_front, 700));
-            // Kept to the end: a closed end is the end of the other direction, too.
-            let _kept = (read(from_worker, 9_000), other.join().unwrap());
-        });
-    }
-
-    #[test]
-    fn what_was_written_before_the_end_is_read_before_the_end() {
-        let ((mut to_worker, from_worker), (_to_front, mut from_front)) = pair();
-        to_worker.send(b"last words").unwrap();
-        drop((to_worker, from_worker));
-        let mut buffer = [0; 64];
-        assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 10);
-        assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 0);
-    }
-
-    #[test]
-    fn a_writer_whose_reader_is_gone_does_not_wait_for_room() {
-        let ((mut to_worker, _from_worker), worker) = pair();
-        drop(worker);
-        let sent = to_worker.send(&vec![0; 2 * RING]);
-        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-    }
-
-    #[test]
-    fn a_descriptor_is_there_when_its_frame_is() {
-        let ((_to_worker, mut from_worker), (mut to_front, _from_front)) = pair();
-        let file = fds::memory_file("carried", b"carried").unwrap();
-        to_front.attach(&[file.as_fd()]).unwrap();
-        to_front.send(b"x").unwrap();
-        let mut buffer = [0; 8];
-        assert_eq!(from_worker.receive(&mut buffer, true).unwrap(), 1);
-        let mut got = std::fs::File::from(from_worker.file().unwrap());
-        assert_eq!(fds::read_memory_file(&mut got).unwrap(), b"carried");
-        assert!(from_worker.file().is_none());
-    }
-
-    #[test]
-    fn only_a_sleeper_is_woken() {
-        let ((mut to_worker, _from_worker), (_to_front, mut from_front)) = pair();
-        to_worker.push(b"x").unwrap();
-        to_worker.wake();
-        assert_eq!(from_front.listen(false).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        let watch = from_front.watch();
-        assert!(!watch.sleep(), "there is a byte");
-        assert_eq!(from_front.pull(&mut [0; 8]).unwrap(), 1);
-        assert!(watch.sleep());
-        to_worker.wake();
-        to_worker.wake();
-        let mut bells = [0; 8];
-        assert_eq!(fds::receive(&**from_front.socket(), &mut bells, false).unwrap().bytes, 1);
-    }
-
-    #[test]
-    fn counters_that_make_no_sense_are_an_error() {
-        let ((mut to_worker, _from_worker), (_to_front, mut from_front)) = pair();
-        from_front.shared.words(0).written.store(u64::MAX, Relaxed);
-        assert_eq!(from_front.pull(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(to_worker.push(b"x").unwrap_err().kind(), io::ErrorKind::InvalidData);
-    }
-}
+#[path = "channel_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use std::fs::File;
@@ -35,18 +35,30 @@ pub fn send(socket: impl AsFd, data: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resul
     Ok(retry_on_intr(|| sendmsg(&socket, &slices, &mut ancillary, SendFlags::NOSIGNAL))?)
 }
 
+/// Sends more descriptors than [`receive`] takes.
+#[cfg(test)]
+pub(crate) fn send_many(socket: impl AsFd, data: &[u8], fds: &[BorrowedFd<'_>]) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2 * MAX_FDS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(fds)));
+    sendmsg(&socket, &[IoSlice::new(data)], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+}
+
 /// Sends what a socket takes without waiting; `WouldBlock` says it takes nothing now.
 pub fn try_send(socket: impl AsFd, data: &[u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::net::send(&socket, data, SendFlags::NOSIGNAL | SendFlags::DONTWAIT))?)
 }
 
 /// What [`receive`] found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Received {
     /// Bytes written to the buffer; 0 is the end of the stream.
     pub bytes: usize,
     /// Descriptors that rode along, close-on-exec.
     pub fds: Vec<OwnedFd>,
+    /// Others rode along that this process could not take: it has as many open as it may, or they were more than
+    /// [`MAX_FDS`].
+    pub cut: bool,
 }
 
 /// Receives bytes and descriptors. `wait`: block until there is something; otherwise `WouldBlock` says there is nothing.
@@ -67,7 +79,7 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], wait: bool) -> io::Result<R
             fds.extend(rights);
         }
     }
-    Ok(Received { bytes: got.bytes, fds })
+    Ok(Received { bytes: got.bytes, fds, cut: got.flags.contains(ReturnFlags::CTRUNC) })
 }
 
 /// A file in memory with these contents, read position at the start.

@@ -15,5 +15,6 @@ pub mod process;
 pub mod reap;
 pub mod signal;
 pub mod spawn;
+pub mod told;
 pub mod usage;
 pub mod words;

@@ -27,7 +27,8 @@ pub struct Context<'a> {
     pub client: Option<&'a str>,
 }
 
-/// Writes one record. A full disk loses the line and nothing else.
+/// Writes one record, in the calling thread. A full disk loses the line and nothing else; a pipe or a terminal that nobody reads
+/// makes the caller wait, as descriptor 2 is one with all processes' and cannot be made not to.
 pub fn write(level: Level, module: &str, context: Context<'_>, text: &str) {
     if !enabled(level) {
         return;

@@ -14,15 +14,18 @@ pub const RING: usize = 64 * 1024;
 /// Bytes mapped.
 const LEN: usize = WORDS + 2 * RING;
 
-/// The mapped memory. Words are atomic, so the other process may write at any moment.
+/// The mapped memory. Words are atomic, so the other process may write at any moment. The bytes of the rings are copied as
+/// they are: in this process only `channel` does that, and there one ring is written through `&mut Sender` alone and the
+/// other read through `&mut Receiver` alone, of which each end has one.
 #[derive(Debug)]
 pub struct SharedPage {
     words: NonNull<AtomicU64>,
 }
 
-// SAFETY: the mapping is only reached through atomics and lives until the value is dropped.
+// SAFETY: nothing in it belongs to a thread: the mapping lives until the value is dropped, whichever thread does that.
 unsafe impl Send for SharedPage {}
-// SAFETY: as above; every access is an atomic operation.
+// SAFETY: words are atomics. `put` and `take` are plain copies, but no two threads of this process are ever in one of them for
+// the same ring: only `channel` can call them, `put` with `&mut Sender` and `take` with `&mut Receiver`.
 unsafe impl Sync for SharedPage {}
 
 impl SharedPage {

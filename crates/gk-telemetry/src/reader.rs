@@ -94,6 +94,8 @@ impl<W: Deref<Target = Words>> Board<W> {
         (0..layout::GROUPS).filter_map(read).collect()
     }
 
+    /// Routes with what their slots have not given them yet. A slot that gives it between the two looks is missed in this
+    /// reading: a few requests of one route then count one reading later, which is seen as none now and too many then.
     fn read_routes(&self) -> Vec<RouteSample> {
         let read = |index: usize| {
             let words = self.route_words(index);

@@ -155,6 +155,13 @@ pub struct SlotSample {
     pub request: Option<InFlight>,
 }
 
+impl SlotSample {
+    /// It serves a request; which one is not always told.
+    pub fn serves(&self) -> bool {
+        self.state != State::Idle
+    }
+}
+
 /// A request in flight.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {

@@ -5,6 +5,9 @@ use crate::frame::{self, WireError};
 use crate::request::{Reader, put_bytes};
 use bytes::{BufMut, BytesMut};
 
+/// Most headers of a response: the maps that HTTP libraries keep them in end somewhere beyond.
+pub const MAX_HEADERS: u16 = 16_384;
+
 /// Pairs in wire form: headers collected before the head's other facts are known, environ entries that many requests share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
@@ -21,6 +24,12 @@ impl Headers {
     /// The bytes and how many pairs they are.
     pub(crate) fn wire(&self) -> (&[u8], u16) {
         (&self.bytes, self.count)
+    }
+
+    /// Whether a `Head` frame holds them, a reason phrase of so many bytes, and one more header that the server adds.
+    pub fn fit(&self, reason: usize) -> bool {
+        const REST: usize = 256;
+        self.count <= MAX_HEADERS && self.bytes.len() + reason + REST <= frame::MAX_PAYLOAD
     }
 
     /// Adds one.

@@ -164,6 +164,10 @@ impl Exchange for Served {
         Sent::Took(len)
     }
 
+    fn is_gone(&self) -> bool {
+        self.exchange.is_gone()
+    }
+
     fn wait_room(&self) {
         self.wait_for(|state| state.room > 0);
     }

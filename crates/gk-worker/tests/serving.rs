@@ -125,6 +125,25 @@ def application(environ, start_response):
     if path == "/big":
         start_response("200 OK", [])
         return (b"x" * 100_000 for _ in range(50))
+    if path == "/endless":
+        start_response("200 OK", [("X-Events", "1")])
+        return Closing(iter(lambda: b"event", None))
+    if path == "/empty":
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+    if path == "/pieces":
+        start_response("200 OK", [])
+        return Closing([b"", b"one", b"two"])
+    if path == "/list":
+        start_response("200 OK", [])
+        return [b"one", b"two"]
+    if path == "/file":
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    if path == "/headers":
+        size, count = map(int, environ["QUERY_STRING"].split(","))
+        start_response("200 OK", [(f"X-{n}", "x" * size) for n in range(count)])
+        return [b"Hello"]
     if path == "/slow":
         import time
         time.sleep(0.3)
@@ -353,6 +372,48 @@ fn requests_behind_a_slow_one_are_given_back_unless_they_began() {
         assert_eq!(front.answer(slow).text(), "Hello");
         assert_eq!(front.post("/echo", b"again").text(), "again");
         assert_eq!(started(front), u64::from(front.next), "an ordinal, not a count");
+    });
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn head_is_answered_with_the_first_block_and_an_unwanted_response_is_not_produced_for_ever() {
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        for (path, length) in [("/", Some("5")), ("/pieces", None), ("/list", None), ("/empty", Some("0"))] {
+            let (got, wanted) = (front.head(path), front.get(path));
+            assert_eq!((got.status, got.body.len()), (200, 0), "{path}");
+            assert_eq!(got.header("content-length"), length, "{path}");
+            assert_eq!(got.headers, wanted.headers, "{path}");
+        }
+        let size = std::fs::metadata(front.directory.join("app.py")).unwrap().len().to_string();
+        assert_eq!(front.head("/file").header("content-length"), Some(&*size));
+
+        let mut out = BytesMut::new();
+        let endless = front.request("/endless", "HEAD", b"", &mut out);
+        front.send(&out);
+        assert_eq!(front.head_of(endless).status, 200);
+        let mut out = BytesMut::new();
+        frame::ToWorkerFrame::Cancel { id: endless }.encode(&mut out);
+        front.send(&out);
+        assert!(front.answer(endless).aborted);
+        // The only thread is free again, and the iterable was closed: it and those of HEAD and GET of /pieces.
+        assert_eq!(front.get("/closed").text(), "3");
+    });
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_head_that_no_frame_holds_is_an_error_of_its_own_request() {
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        for query in ["1100000,1", "1000,2000", "0,70000", "0,16385"] {
+            let answer = front.get(&format!("/headers?{query}"));
+            assert_eq!((answer.status, answer.flags & frame::WORKER_ERROR != 0), (500, true), "{query}");
+        }
+        for query in ["1000000,1", "0,16384"] {
+            assert_eq!(front.get(&format!("/headers?{query}")).text(), "Hello", "{query}");
+        }
     });
     assert_eq!(code, 0);
 }

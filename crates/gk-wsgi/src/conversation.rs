@@ -161,7 +161,8 @@ impl Conversation {
     }
 
     /// Sends a non-empty block, the head before it if need be; what exceeds the Content-Length is dropped. `last`: the
-    /// application will give no more.
+    /// application will give no more. Of the answer to HEAD only the head goes out, when it would for GET; as no data
+    /// notices then that nobody wants the rest, it is asked for.
     pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Gone> {
         let end = {
             let mut state = self.state();
@@ -169,8 +170,15 @@ impl Conversation {
                 return Err(Gone);
             }
             // Nothing may follow the response's last frame: the front would take the link for broken.
-            if !state.body_allowed || state.ended {
+            if state.ended {
                 return Ok(());
+            }
+            if !state.body_allowed {
+                let all = last && !state.head_sent;
+                self.send_head(&mut state, all);
+                state.ended |= all;
+                state.gone = self.exchange.is_gone();
+                return if state.gone { Err(Gone) } else { Ok(()) };
             }
             if let Some(length) = state.pending.as_ref().map_or(state.length, |p| p.length) {
                 data = &data[..data.len().min(usize::try_from(length - state.written).unwrap_or(usize::MAX))];
@@ -215,9 +223,10 @@ impl Conversation {
     /// Hands a file over as the whole body, when nothing was sent yet. `len`: bytes from `offset` to its end.
     pub(crate) fn file(&self, py: Attached<'_>, file: std::os::fd::OwnedFd, offset: u64, len: u64) -> bool {
         let mut state = self.state();
-        if state.head_sent || !state.body_allowed {
+        if state.head_sent {
             return false;
         }
+        let body_allowed = state.body_allowed;
         let Some(pending) = &mut state.pending else { return false };
         let len = match pending.length {
             Some(length) if length > len => return false,
@@ -228,7 +237,11 @@ impl Conversation {
                 len
             }
         };
-        self.send_head(&mut state, false);
+        self.send_head(&mut state, !body_allowed);
+        if !body_allowed {
+            state.ended = true;
+            return true;
+        }
         state.written = len;
         state.tally.writes += 1;
         state.tally.written_bytes += len;

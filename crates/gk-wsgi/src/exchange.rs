@@ -59,6 +59,8 @@ pub trait Exchange: Send + Sync {
     fn head(&self, head: &Head<'_>);
     /// Sends body bytes; `end`: they are the last (only if all of them are taken).
     fn data(&self, data: &[u8], end: bool) -> Sent;
+    /// Whether nobody wants the response any more.
+    fn is_gone(&self) -> bool;
     /// Blocks until [`Exchange::data`] would not say [`Sent::Full`].
     fn wait_room(&self);
     /// Hands over a file as the whole body: from `offset`, `len` bytes. May block; where it fails, the response is aborted.

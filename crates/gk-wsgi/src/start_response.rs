@@ -4,7 +4,7 @@ use crate::conversation::{Conversation, Pending};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Attached, Class, Method, Object, PyError, Type};
-use gk_wire::response::Headers;
+use gk_wire::response::{Headers, MAX_HEADERS};
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -110,8 +110,18 @@ fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyErr
     }
     let mut pending =
         Pending { status: number, reason: reason.into(), headers: Headers::with_room(), length: None };
+    let fit = |pending: &Pending| {
+        if pending.headers.fit(reason.len()) {
+            return Ok(());
+        }
+        Err(bad(&format!(
+            "the response head is too long: it may have {MAX_HEADERS} headers, and about 1 MiB in all"
+        )))
+    };
+    fit(&pending)?;
     for index in 0..headers.list_len() {
         header(&mut pending, &headers.list_item(index)?)?;
+        fit(&pending)?;
     }
     Ok(pending)
 }

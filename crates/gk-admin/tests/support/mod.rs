@@ -17,6 +17,11 @@ pub struct Worker {
 impl Worker {
     /// `slow`: nanoseconds from which a request is slow, 0: none is.
     pub fn new(slow: u64) -> Self {
+        Self::since(0.0, slow)
+    }
+
+    /// One that started so many seconds ago.
+    pub fn since(ago: f64, slow: u64) -> Self {
         let (feed, news) = Feed::new();
         let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
         let now = gk_sys::clock::epoch_seconds();
@@ -26,7 +31,7 @@ impl Worker {
             process_group: "site",
             threads: 2,
             python: "3.14.2",
-            started: (now * 1e9) as u64,
+            started: ((now - ago) * 1e9) as u64,
             slow,
         };
         let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();

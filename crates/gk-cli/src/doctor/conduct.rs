@@ -15,7 +15,13 @@ const NO_DAEMONS: &str = "daemon thread";
 pub fn of_application(trials: &Trials, mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
     let mut found = Vec::new();
     for place in mode.places() {
-        let Some((trial, passage)) = application(trials, *place) else { continue };
+        let (setting, index) = place.tried();
+        let Some(trial) = trials.get(&(setting, What::Application)) else { continue };
+        let Some(passage) = trial.passages.get(index) else {
+            // Whoever was before it there was fine.
+            found.push(dies(mode, format!("No interpreter was begun there: {}", departure(trial))));
+            break;
+        };
         let failed = import(mode, *place, trial, passage, modules);
         let done = failed.is_some();
         found.extend(failed);
@@ -64,19 +70,18 @@ fn import(
     passage: &Passage,
     modules: &[ModuleReport],
 ) -> Option<Finding> {
-    let subject = "the application".to_owned();
     let Some(imported) = &passage.imported else {
-        if !passage.open.is_empty() {
+        let open = passage.open.last();
+        let died = |m: &ModuleReport| {
+            matches!(m.outcomes.get(&place), Some(Outcome::Crashes { .. } | Outcome::Hangs { .. }))
+        };
+        if modules.iter().any(|m| Some(&m.name) == open && died(m)) {
             return None;
         }
-        let text = match (trial.death(), left(trial)) {
-            (Some(death), _) => format!("The import was {death}"),
-            (None, status) => {
-                format!("The process left during the import with status {}", status.unwrap_or(0))
-            }
-        };
-        return Some(finding(mode, Level::Unsafe, "import-dies", subject, text, advice::GLOBAL.into()));
+        let at = open.map_or_else(String::new, |name| format!(", while {name} was loaded"));
+        return Some(dies(mode, format!("The import did not end{at}: {}", departure(trial))));
     };
+    let subject = "the application".to_owned();
     let error = imported.error.as_ref()?;
     let explains = |m: &ModuleReport| {
         matches!(
@@ -90,6 +95,20 @@ fn import(
     let text =
         format!("The application does not import there, and does in the main interpreter: {}", cut(error));
     Some(finding(mode, Level::Unsafe, "import-fails", subject, text, advice::import_fails(mode, error)))
+}
+
+/// An import that took the process with it.
+fn dies(mode: Mode, text: String) -> Finding {
+    let subject = "the application".to_owned();
+    finding(mode, Level::Unsafe, "import-dies", subject, text, advice::GLOBAL.into())
+}
+
+/// How the process went.
+fn departure(trial: &Trial) -> String {
+    match (trial.death(), left(trial)) {
+        (Some(death), _) => death,
+        (None, status) => format!("the process left with status {}", status.unwrap_or(0)),
+    }
 }
 
 /// Modules that load where they declare that they must not: sub-interpreters that share the GIL are not checked.

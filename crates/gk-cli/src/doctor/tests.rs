@@ -184,6 +184,60 @@ fn a_crash_and_a_hang_are_findings_about_the_module_being_loaded() {
 }
 
 #[test]
+fn a_crash_that_no_module_answers_for_is_not_safe() {
+    let loading = |name: &'static str| {
+        let mut events = loads(&[(name, None)], None);
+        events.truncate(2);
+        events
+    };
+    let all = || loads(&[("a.one", None)], None);
+    let mut main = all();
+    main.push(described("a.one", ["multi", "own-gil", "not-used"]));
+    // A module that only this interpreter loads; one that loads alone and leaves in the application; nothing that was begun.
+    for (setting, place, events, end, wanted) in [
+        (
+            Setting::Own,
+            Mode::OwnGil,
+            vec![loading("only.here")],
+            End::Signal(11),
+            "while only.here was loaded: ended by SIGSEGV",
+        ),
+        (
+            Setting::Own,
+            Mode::OwnGil,
+            vec![loading("a.one")],
+            End::Status(0),
+            "while a.one was loaded: the process left with status 0",
+        ),
+        (
+            Setting::Own,
+            Mode::OwnGil,
+            vec![],
+            End::Signal(6),
+            "No interpreter was begun there: ended by SIGABRT",
+        ),
+        (
+            Setting::Shared,
+            Mode::SubInterpreter,
+            vec![all()],
+            End::Signal(11),
+            "No interpreter was begun there: ended by SIGSEGV",
+        ),
+    ] {
+        let mut trials = Trials::from([
+            ((Setting::Main, APPLICATION), fine(vec![main.clone()])),
+            ((setting, APPLICATION), trial(events, end)),
+            (import(setting, "a"), fine(vec![all(), all()])),
+        ]);
+        trials.insert(extension(setting, "a.one"), fine(vec![all(), all()]));
+        let report = judge(&trials, &[place], &no_free_threading());
+        let said: Vec<&str> = report.findings.iter().map(|f| f.text.as_str()).collect();
+        assert!(said.len() == 1 && said[0].ends_with(wanted), "{said:?}");
+        assert!(!report.safe && report.findings[0].what == "import-dies");
+    }
+}
+
+#[test]
 fn every_module_that_turns_the_gil_on_is_found() {
     let free = [Setting::Free];
     let mut reference = loads(&[("a.one", None), ("a.two", None), ("b.c", None)], None);

@@ -1,21 +1,21 @@
 //! What came of a search, for people and for programs. Pure.
 
 use super::Target;
-use super::search::Found;
+use super::paste::Application;
+use super::search::{Found, Leave, NEAR};
 use super::space::{Config, Space};
 use super::verdicts::Rejected;
 use crate::figures::{Middle, three};
 use crate::remarks;
 use crate::report;
 use crate::table::{Comparison, Row, Table};
-use crate::variant::Gil;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// Everything that is printed.
 pub struct Advice<'a> {
-    /// The application, as it was named.
-    pub script: &'a str,
+    /// The application.
+    pub application: &'a Application,
     /// What was to be best.
     pub target: Target,
     /// What there was to try.
@@ -45,12 +45,13 @@ impl Advice<'_> {
     pub fn page(&self) -> String {
         let mut out = String::new();
         let chosen = &self.found.chosen;
-        if self.found.leave_it {
-            let _ = writeln!(
-                out,
-                "Leave it alone: nothing beats {} by more than rounds differ among themselves.",
-                chosen.name()
-            );
+        if let Some(reason) = self.found.leave {
+            let by = match reason {
+                Leave::Best => String::new(),
+                Leave::Scatter => " by more than rounds differ among themselves".into(),
+                Leave::Near => format!(" by more than {:.0} %", NEAR * 100.0),
+            };
+            let _ = writeln!(out, "Leave it alone: nothing beats {}{by}.", chosen.name());
         } else {
             let _ = writeln!(out, "Recommended for {}: {}", self.target.words(), chosen.name());
             if let (Some(new), Some(old)) = (self.row(chosen), self.row(&self.space.usual))
@@ -65,7 +66,8 @@ impl Advice<'_> {
                 );
             }
         }
-        let _ = write!(out, "\n    {}\n    {}\n", chosen.directive(self.python), mount(self.script, chosen));
+        let group = self.application.group(chosen, self.python);
+        let _ = write!(out, "\n    {group}\n    {}\n", self.application.mount(chosen));
         out.push_str("\nThe evidence, best first:\n\n");
         let rows: Vec<Row> = self.found.last.iter().map(|(_, row)| row.clone()).collect();
         let remarks = remarks::of(&rows, self.evidence.machine.cores);
@@ -103,15 +105,17 @@ impl Advice<'_> {
 
     /// As JSON.
     pub fn value(&self) -> Value {
-        let config =
-            |c: &Config| json!({ "name": c.name(), "config": c, "directive": c.directive(self.python) });
+        let config = |c: &Config| {
+            let directive = self.application.group(c, self.python);
+            json!({ "name": c.name(), "config": c, "directive": directive, "mount": self.application.mount(c) })
+        };
         let rows: Vec<Row> = self.found.last.iter().map(|(_, row)| row.clone()).collect();
         let remarks = remarks::of(&rows, self.evidence.machine.cores);
         let table = Table { rows, remarks, ..Table::default() };
         json!({
-            "script": self.script,
+            "script": self.application.script,
             "target": self.target.column().0,
-            "leave_it": self.found.leave_it,
+            "leave_it": self.found.leave.is_some(),
             "recommended": config(&self.found.chosen),
             "now": config(&self.space.usual),
             "evidence": report::json(&Comparison { tables: vec![table], ..self.evidence.clone() }),
@@ -121,10 +125,4 @@ impl Advice<'_> {
             "grid": self.grid.map(|(best, share)| json!({ "best": best.name(), "share": share })),
         })
     }
-}
-
-/// The line that mounts the application in the process group.
-fn mount(script: &str, config: &Config) -> String {
-    let group = if config.gil == Gil::Own { "site" } else { "%{GLOBAL}" };
-    format!("WSGIScriptAlias / {script} process-group=my-app application-group={group}")
 }

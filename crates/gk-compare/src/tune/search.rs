@@ -17,7 +17,7 @@ const ROUNDS: u32 = 3;
 /// Configurations of the last stage beside the usual one.
 const LAST: usize = 4;
 /// What is nearer to the best than this share is as good.
-const NEAR: f64 = 0.03;
+pub const NEAR: f64 = 0.03;
 /// Seconds of a trial of the whole grid.
 const GRID: f64 = 2.0;
 /// Share of requests that may fail.
@@ -27,8 +27,14 @@ const KEPT: f64 = 0.95;
 
 /// What runs trials.
 pub trait Trials {
-    /// Each of these, `rounds` times, interleaved, `seconds` long.
-    fn run(&mut self, configs: &[Config], rounds: u32, seconds: f64) -> Result<Vec<Measured>, String>;
+    /// Each of these, `rounds` times, interleaved, `seconds` long. `stage`: what this is, in words.
+    fn run(
+        &mut self,
+        stage: &'static str,
+        configs: &[Config],
+        rounds: u32,
+        seconds: f64,
+    ) -> Result<Vec<Measured>, String>;
     /// Seconds since the search began.
     fn elapsed(&self) -> f64;
     /// Seconds that starting and stopping a server takes.
@@ -48,13 +54,24 @@ pub struct Question {
     pub rate: Option<f64>,
 }
 
+/// Why what runs now is to be left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It is the best.
+    Best,
+    /// The best one's rounds and its own meet.
+    Scatter,
+    /// The best one is better by no more than [`NEAR`].
+    Near,
+}
+
 /// What came of it.
 #[derive(Debug, Clone)]
 pub struct Found {
     /// The one to take.
     pub chosen: Config,
-    /// It is what runs now already.
-    pub leave_it: bool,
+    /// It is what runs now already, for this reason.
+    pub leave: Option<Leave>,
     /// The last stage, the best first.
     pub last: Vec<(Config, Row)>,
     /// What could not be measured, or may not be taken, with the reason.
@@ -75,11 +92,10 @@ pub fn score(row: &Row, target: Target) -> Option<Middle> {
     })
 }
 
-/// Why a row must not be taken.
-fn refused(row: &Row, question: &Question, best_rpm: f64) -> Option<String> {
-    let responses: u64 = row.latency.iter().map(|(_, count)| count).sum();
-    if row.errors as f64 > FAILURES * (responses as f64).max(1.0) {
-        return Some(format!("{} of {} requests failed", row.errors, responses + row.errors));
+/// Why a row must not be taken, whatever the others do.
+fn barred(row: &Row, question: &Question) -> Option<String> {
+    if row.errors as f64 > FAILURES * (row.requests as f64).max(1.0) {
+        return Some(format!("{} of {} requests failed", row.errors, row.requests));
     }
     let memory = row.value("resident_mb").map_or(0.0, |m| m.most);
     if let Some(most) = question.memory.filter(|most| memory * 1e6 > *most) {
@@ -87,6 +103,14 @@ fn refused(row: &Row, question: &Question, best_rpm: f64) -> Option<String> {
     }
     if let Some(module) = &row.gil_module {
         return Some(format!("{module} turns the GIL on again"));
+    }
+    None
+}
+
+/// Why a row must not be taken; `best_rpm`: of those that may be.
+fn refused(row: &Row, question: &Question, best_rpm: f64) -> Option<String> {
+    if let Some(why) = barred(row, question) {
+        return Some(why);
     }
     if question.target == Target::Memory {
         let rpm = row.value("requests_per_minute").map_or(0.0, |m| m.median);
@@ -103,7 +127,7 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
     let grid = space.grid();
     let budget = question.budget;
     // The first trial says what a start costs here; without the usual one there is nothing to compare with.
-    let begin = trials.run(&[space.usual], 1, SHORTEST)?;
+    let begin = trials.run("a first look", &[space.usual], 1, SHORTEST)?;
     if let Some(Measured { row: Err(why), .. }) = begin.first() {
         return Err(format!("{} cannot be measured: {why}", space.usual.name()));
     }
@@ -112,7 +136,7 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
     let (first, rest) = grid.split_at(fit.min(grid.len()));
     let seconds = (SHARES.0 * budget / first.len() as f64 - trials.overhead()).clamp(SHORTEST, FIRST);
     let mut tried: Vec<Config> = first.to_vec();
-    let measured = trials.run(first, 1, seconds)?;
+    let measured = trials.run("everything, briefly", first, 1, seconds)?;
     let mut out = Vec::new();
     let mut ranked = rank(&measured, question, &mut out);
 
@@ -130,7 +154,7 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
     let left = (budget * (SHARES.0 + SHARES.1) - trials.elapsed()).max(0.0);
     let seconds = (left / second.len().max(1) as f64 - trials.overhead()).clamp(SHORTEST, 2.0 * FIRST);
     if second.len() > LAST {
-        let measured = trials.run(&second, 1, seconds)?;
+        let measured = trials.run("the better part", &second, 1, seconds)?;
         ranked = rank(&measured, question, &mut out);
     }
 
@@ -140,24 +164,17 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
     }
     let share = (budget - trials.elapsed()) / f64::from(ROUNDS) / last.len() as f64;
     let seconds = (share - trials.overhead()).clamp(SHORTEST, 4.0 * FIRST);
-    let measured = trials.run(&last, ROUNDS, seconds)?;
+    let measured = trials.run("the best few", &last, ROUNDS, seconds)?;
     let last = rank(&measured, question, &mut out);
     let untried = rest.iter().filter(|config| !tried.contains(config)).copied().collect();
-    out.dedup_by_key(|(config, _)| config.name());
-    let usual = last.iter().find(|(config, _)| *config == space.usual);
-    let Some(chosen) = choose(&last, question.target) else {
+    // What one short trial spoke against and the rounds did not is not out.
+    out.retain(|(config, _)| last.iter().all(|(one, _)| one != config));
+    let Some((chosen, leave)) = decide(&last, question.target, space.usual) else {
         return Err(
             "no configuration serves this load within the limits; a smaller load, or wider limits".into()
         );
     };
-    let leave_it = chosen == space.usual
-        || usual.is_some_and(|(_, row)| {
-            last.iter()
-                .find(|(config, _)| *config == chosen)
-                .is_some_and(|(_, best)| as_good(score(row, question.target), score(best, question.target)))
-        });
-    let chosen = if leave_it { space.usual } else { chosen };
-    Ok(Found { chosen, leave_it, last, out, tried, untried })
+    Ok(Found { chosen, leave, last, out, tried, untried })
 }
 
 /// Measures everything there is to try, then the best of it and the chosen one against each other: the largest of many figures is
@@ -168,14 +185,14 @@ pub fn against_the_grid(
     chosen: Config,
     trials: &mut dyn Trials,
 ) -> Result<Option<(Config, f64)>, String> {
-    let measured = trials.run(&space.grid(), 2, GRID)?;
+    let measured = trials.run("the whole grid", &space.grid(), 2, GRID)?;
     let Some((best, _)) = rank(&measured, question, &mut Vec::new()).into_iter().next() else {
         return Ok(None);
     };
     if best == chosen {
         return Ok(Some((best, 1.0)));
     }
-    let pair = trials.run(&[best, chosen], 2 * ROUNDS, 1.5 * GRID)?;
+    let pair = trials.run("the best of the grid", &[best, chosen], 2 * ROUNDS, 1.5 * GRID)?;
     let median = |m: &Measured| Some(m.row.as_ref().ok()?.value(question.target.column().0)?.median);
     let [Some(best_value), Some(mine)] = [pair.first().and_then(median), pair.last().and_then(median)] else {
         return Ok(None);
@@ -186,7 +203,8 @@ pub fn against_the_grid(
 
 /// The best first; what must not be taken goes to `out`.
 fn rank(measured: &[Measured], question: &Question, out: &mut Vec<(Config, String)>) -> Vec<(Config, Row)> {
-    let rpm = |m: &Measured| Some(m.row.as_ref().ok()?.value("requests_per_minute")?.median);
+    let may = |m: &Measured| m.row.as_ref().ok().filter(|row| barred(row, question).is_none()).cloned();
+    let rpm = |m: &Measured| Some(may(m)?.value("requests_per_minute")?.median);
     let best_rpm = measured.iter().filter_map(rpm).fold(0.0, f64::max);
     let mut ranked = Vec::new();
     for one in measured {
@@ -211,24 +229,37 @@ fn rank(measured: &[Measured], question: &Question, out: &mut Vec<(Config, Strin
     ranked
 }
 
-/// The lightest among those that are as good as the best.
-fn choose(last: &[(Config, Row)], target: Target) -> Option<Config> {
-    let best = score(&last.first()?.1, target);
-    let good = last.iter().filter(|(_, row)| near(score(row, target), best));
-    good.min_by(|(a, _), (b, _)| a.weight().partial_cmp(&b.weight()).expect("no part of a weight is a NaN"))
-        .map(|(config, _)| *config)
+/// What to take out of these, the best first: what runs now unless the best is better beyond doubt; then the lightest of those
+/// that are as good as the best, and better than what runs now as well.
+fn decide(last: &[(Config, Row)], target: Target, usual: Config) -> Option<(Config, Option<Leave>)> {
+    let score = |row: &Row| score(row, target);
+    let (best_config, best_row) = last.first()?;
+    let best = score(best_row)?;
+    let now = last.iter().find(|(config, _)| *config == usual).and_then(|(_, row)| score(row));
+    let reason = now.and_then(|now| match () {
+        () if *best_config == usual => Some(Leave::Best),
+        () if near(&now, &best) => Some(if scatter(&now, &best) { Leave::Scatter } else { Leave::Near }),
+        () => scatter(&now, &best).then_some(Leave::Scatter),
+    });
+    if reason.is_some() {
+        return Some((usual, reason));
+    }
+    let good = last.iter().filter(|(_, row)| {
+        score(row).is_some_and(|one| near(&one, &best) && now.is_none_or(|now| !scatter(&now, &one)))
+    });
+    let lightest = good
+        .min_by(|(a, _), (b, _)| a.weight().partial_cmp(&b.weight()).expect("no part of a weight is a NaN"));
+    Some((lightest.map_or(*best_config, |(config, _)| *config), None))
 }
 
 /// So little worse that it does not matter.
-fn near(one: Option<Middle>, best: Option<Middle>) -> bool {
-    let (Some(one), Some(best)) = (one, best) else { return false };
+fn near(one: &Middle, best: &Middle) -> bool {
     (best.median - one.median) <= NEAR * best.median.abs()
 }
 
-/// Near, or the rounds of both scatter over each other and the difference is small beside that.
-fn as_good(one: Option<Middle>, best: Option<Middle>) -> bool {
-    let (Some(a), Some(b)) = (one, best) else { return false };
-    near(one, best) || (a.meets(&b) && (b.median - a.median) <= 0.05 * b.median.abs())
+/// The rounds of both meet: what lies between the medians may be chance.
+fn scatter(one: &Middle, other: &Middle) -> bool {
+    one.rounds > 1 && other.rounds > 1 && one.meets(other)
 }
 
 #[cfg(test)]

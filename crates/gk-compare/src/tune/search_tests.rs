@@ -9,10 +9,18 @@ struct Machine<M> {
     clock: f64,
     model: M,
     runs: u32,
+    stages: Vec<&'static str>,
 }
 
 impl<M: Fn(&Config) -> Option<[f64; 3]>> Trials for Machine<M> {
-    fn run(&mut self, configs: &[Config], rounds: u32, seconds: f64) -> Result<Vec<Measured>, String> {
+    fn run(
+        &mut self,
+        stage: &'static str,
+        configs: &[Config],
+        rounds: u32,
+        seconds: f64,
+    ) -> Result<Vec<Measured>, String> {
+        self.stages.push(stage);
         self.clock += configs.len() as f64 * f64::from(rounds) * (seconds + self.overhead());
         self.runs += 1;
         let measured = configs.iter().enumerate().map(|(at, config)| {
@@ -27,7 +35,7 @@ impl<M: Fn(&Config) -> Option<[f64; 3]>> Trials for Machine<M> {
                         _ => None,
                     };
                     let values = COLUMNS.iter().map(|column| value(column.id)).collect();
-                    Row { variant: config.name(), values, latency: vec![(1, 100_000)], ..Row::default() }
+                    Row { variant: config.name(), values, requests: 100_000, ..Row::default() }
                 });
             Measured { config: *config, row }
         });
@@ -52,7 +60,7 @@ fn question(target: Target, budget: f64) -> Question {
 }
 
 fn find(space: &Space, question: &Question, model: impl Fn(&Config) -> Option<[f64; 3]>) -> (Found, f64) {
-    let mut machine = Machine { clock: 0.0, model, runs: 0 };
+    let mut machine = Machine { clock: 0.0, model, runs: 0, stages: Vec::new() };
     let found = search(space, question, &mut machine).unwrap();
     (found, machine.clock)
 }
@@ -106,7 +114,7 @@ fn what_is_known_to_be_best_is_found() {
 fn what_is_not_better_is_left_alone() {
     let (found, _) =
         find(&space(true, false), &question(Target::Throughput, 60.0), |c| Some([10_000.0, 5.0, memory(c)]));
-    assert!(found.leave_it && found.chosen == Config::usual(1, 5));
+    assert!(found.leave.is_some() && found.chosen == Config::usual(1, 5));
 }
 
 #[test]
@@ -132,7 +140,79 @@ fn what_does_not_start_is_out() {
             && found.out.iter().any(|(c, why)| c.gil == Gil::Own && why == "it does not start")
     );
     let nothing = |_: &Config| None;
-    let mut machine = Machine { clock: 0.0, model: nothing, runs: 0 };
+    let mut machine = Machine { clock: 0.0, model: nothing, runs: 0, stages: Vec::new() };
     let why = search(&space(false, false), &question(Target::P99, 60.0), &mut machine).unwrap_err();
     assert_eq!(why, "1 x 5 cannot be measured: it does not start");
+}
+
+/// A row of the last stage with these figures in its rounds.
+fn rounds(config: Config, rpm: &[f64]) -> (Config, Row) {
+    let value = |id: &str| if id == "requests_per_minute" { Middle::of(rpm.to_vec()) } else { None };
+    let values = COLUMNS.iter().map(|column| value(column.id)).collect();
+    (config, Row { values, requests: 1000, ..Row::default() })
+}
+
+#[test]
+fn the_rounds_say_whether_to_leave_it_alone() {
+    let [usual, two, four] = [(1, 5), (2, 5), (4, 5)].map(|(p, t)| Config::usual(p, t));
+    let decided = |last: &[(Config, Row)]| decide(last, Target::Throughput, usual).unwrap();
+    // The rounds scatter by 10 %, the medians differ by 6 %.
+    let noisy = [rounds(two, &[95.4, 106.0, 116.6]), rounds(usual, &[90.0, 100.0, 110.0])];
+    assert_eq!(decided(&noisy), (usual, Some(Leave::Scatter)));
+    // The same difference, and no doubt.
+    let clear = [rounds(two, &[105.0, 106.0, 107.0]), rounds(usual, &[99.0, 100.0, 101.0])];
+    assert_eq!(decided(&clear), (two, None));
+    // Beyond doubt, and too little.
+    let little = [rounds(two, &[101.9, 102.0, 102.1]), rounds(usual, &[99.9, 100.0, 100.1])];
+    assert_eq!(decided(&little), (usual, Some(Leave::Near)));
+    assert_eq!(decided(&[rounds(usual, &[2.0, 3.0]), rounds(two, &[1.0])]), (usual, Some(Leave::Best)));
+    // The best decides, not the lighter one that is near to it: that one meets what runs now.
+    let lighter = [
+        rounds(four, &[110.0, 111.0, 112.0]),
+        rounds(two, &[103.0, 108.0, 109.0]),
+        rounds(usual, &[99.0, 100.0, 104.0]),
+    ];
+    assert_eq!(decided(&lighter), (four, None));
+    // What runs now serves not at all.
+    assert_eq!(decided(&[rounds(two, &[1.0])]), (two, None));
+}
+
+#[test]
+fn what_may_not_be_taken_sets_no_mark() {
+    let memory = |rpm: f64, mb: f64, errors: u64| {
+        let value = |id: &str| match id {
+            "requests_per_minute" => Middle::of(vec![rpm]),
+            "resident_mb" => Middle::of(vec![mb]),
+            _ => None,
+        };
+        let values = COLUMNS.iter().map(|column| value(column.id)).collect();
+        Ok(Row { values, requests: 1000, errors, ..Row::default() })
+    };
+    let measured = [
+        Measured { config: Config::usual(1, 5), row: memory(1000.0, 50.0, 0) },
+        Measured { config: Config::usual(4, 5), row: memory(2000.0, 200.0, 0) },
+        Measured { config: Config::usual(2, 5), row: memory(3000.0, 60.0, 500) },
+    ];
+    let question = Question { memory: Some(100e6), ..question(Target::Memory, 60.0) };
+    let mut out = Vec::new();
+    let ranked = rank(&measured, &question, &mut out);
+    assert_eq!(ranked.iter().map(|(config, _)| *config).collect::<Vec<_>>(), [Config::usual(1, 5)]);
+    let why: Vec<&str> = out.iter().map(|(_, why)| why.as_str()).collect();
+    assert_eq!(why, ["it uses 200 MB, more than 100", "500 of 1000 requests failed"]);
+}
+
+#[test]
+fn stages_have_the_names_of_what_they_do_and_nobody_is_both_in_and_out() {
+    let space = Space { cores: 1, connections: 1, ..space(false, false) };
+    // The first trials of what runs now fail now and then.
+    let calls = std::cell::Cell::new(0);
+    let model = |c: &Config| {
+        calls.set(calls.get() + 1);
+        if *c == Config::usual(1, 5) && calls.get() == 2 { None } else { computes(c) }
+    };
+    let mut machine = Machine { clock: 0.0, model, runs: 0, stages: Vec::new() };
+    let found = search(&space, &question(Target::Throughput, 60.0), &mut machine).unwrap();
+    assert!(found.last.iter().any(|(c, _)| *c == Config::usual(1, 5)), "{:?}", found.out);
+    assert!(found.out.is_empty(), "{:?}", found.out);
+    assert_eq!((machine.stages[0], *machine.stages.last().unwrap()), ("a first look", "the best few"));
 }

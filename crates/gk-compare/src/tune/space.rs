@@ -1,11 +1,11 @@
-//! What there is to try: processes × threads × switch interval × GIL mode × interpreters, and how a configuration is named,
-//! written as a variant, and pasted. Pure.
+//! What there is to try: processes × threads × switch interval × GIL mode × interpreters, and how a configuration is named
+//! and written as a variant. Pure; [`super::paste`] writes it as directives.
 
 use crate::variant::{Gil, Variant};
 use serde::Serialize;
 
 /// CPython's switch interval, seconds.
-const USUAL: f64 = 0.005;
+pub const USUAL: f64 = 0.005;
 /// The short one.
 const SHORT: f64 = 0.0001;
 /// Request threads of a process.
@@ -60,24 +60,6 @@ impl Config {
         }
     }
 
-    /// The directive, ready to paste.
-    pub fn directive(&self, python: Option<&str>) -> String {
-        let mut line =
-            format!("WSGIDaemonProcess my-app processes={} threads={}", self.processes, self.threads);
-        if self.interval != USUAL && self.gil != Gil::FreeThreading {
-            line.push_str(&format!(" switch-interval={}", self.interval));
-        }
-        match self.gil {
-            Gil::Shared => {}
-            Gil::Own => line.push_str(&format!(" interpreters={}", self.interpreters)),
-            Gil::FreeThreading => {
-                line.push_str(" free-threading=required");
-                line.push_str(&python.map(|path| format!(" python={path}")).unwrap_or_default());
-            }
-        }
-        line
-    }
-
     /// How much it asks of the application and the machine: of two that are as good, the smaller one is taken.
     pub fn weight(&self) -> (Gil, bool, u32, u32, u32) {
         (self.gil, self.interval != USUAL, self.processes, self.threads, self.interpreters)
@@ -102,7 +84,7 @@ pub struct Space {
 impl Space {
     /// Everything, the usual one first, then from coarse to fine: whoever takes the first few has seen the whole range.
     pub fn grid(&self) -> Vec<Config> {
-        let mut processes = vec![1, 2, self.cores, 2 * self.cores];
+        let mut processes = vec![1, 2, self.cores, self.cores.saturating_mul(2)];
         processes.sort_unstable();
         processes.dedup();
         let most = self.connections.max(4);
@@ -117,7 +99,9 @@ impl Space {
         for (p, &processes) in processes.iter().enumerate() {
             for (t, &threads) in threads.iter().enumerate() {
                 // As many threads as there are connections; the next step is the last one of use.
-                if processes * threads >= 2 * most.max(self.cores * 2) {
+                if u64::from(processes) * u64::from(threads)
+                    >= 2 * u64::from(most).max(2 * u64::from(self.cores))
+                {
                     continue;
                 }
                 for (i, interval) in [USUAL, SHORT].into_iter().enumerate() {
@@ -150,7 +134,7 @@ impl Space {
 
     /// One step away in one dimension, within the grid.
     pub fn neighbours(&self, of: &Config) -> Vec<Config> {
-        let step = |a: u32, b: u32| a == b || a == 2 * b || b == 2 * a;
+        let step = |a: u32, b: u32| a == b || a == b.saturating_mul(2) || b == a.saturating_mul(2);
         let near = |c: &Config| {
             let changed = usize::from(c.processes != of.processes)
                 + usize::from(c.threads != of.threads)
@@ -194,18 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn names_and_directives() {
+    fn the_largest_numbers_make_a_grid_too() {
+        let most = u32::MAX;
+        let space =
+            Space { cores: most, connections: most, usual: Config::usual(most, most), ..space(true, true) };
+        assert!(!space.grid().is_empty() && space.neighbours(&space.usual).is_empty());
+    }
+
+    #[test]
+    fn names_and_variants() {
         let own = Config { gil: Gil::Own, processes: 1, threads: 4, interpreters: 2, interval: 0.0001 };
         assert_eq!(own.name(), "1 x 4, own GIL, 2 interpreters, 0.1 ms");
-        assert_eq!(
-            own.directive(None),
-            "WSGIDaemonProcess my-app processes=1 threads=4 switch-interval=0.0001 interpreters=2"
-        );
         let free = Config { gil: Gil::FreeThreading, interpreters: 0, ..own };
-        assert_eq!(
-            free.directive(Some("/p")),
-            "WSGIDaemonProcess my-app processes=1 threads=4 free-threading=required python=/p"
-        );
         assert_eq!(free.variant(Some("/p")).python.as_deref(), Some("/p"));
         assert!(own.variant(None).check().is_ok());
     }

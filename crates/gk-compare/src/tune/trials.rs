@@ -26,6 +26,8 @@ pub struct RealTrials<'t> {
     pub folder: PathBuf,
     /// The free-threaded Python.
     pub python: Option<String>,
+    /// Cores of the server, where not all of them.
+    pub cores: Option<usize>,
     /// Starts servers.
     pub starter: &'t dyn Starter,
     /// Hears of the progress with the stage in words; `false` ends the search.
@@ -36,7 +38,6 @@ pub struct RealTrials<'t> {
     costs: (f64, f64),
     /// Everything that was measured, for keeping.
     pub samples: Vec<Sample>,
-    stage: usize,
 }
 
 impl<'t> RealTrials<'t> {
@@ -45,29 +46,23 @@ impl<'t> RealTrials<'t> {
         workload: Workload,
         folder: PathBuf,
         python: Option<String>,
+        cores: Option<usize>,
         starter: &'t dyn Starter,
         look: &'t mut dyn FnMut(&str, &Progress<'_>) -> bool,
     ) -> Self {
         let begun = Instant::now();
-        Self {
-            workload,
-            folder,
-            python,
-            starter,
-            look,
-            begun,
-            costs: (0.0, 0.0),
-            samples: Vec::new(),
-            stage: 0,
-        }
+        Self { workload, folder, python, cores, starter, look, begun, costs: (0.0, 0.0), samples: Vec::new() }
     }
 }
 
 impl Trials for RealTrials<'_> {
-    fn run(&mut self, configs: &[Config], rounds: u32, seconds: f64) -> Result<Vec<Measured>, String> {
-        let stage = ["a first look", "everything, briefly", "the better part", "the best few"];
-        let stage = stage.get(self.stage).copied().unwrap_or("the whole grid");
-        self.stage += 1;
+    fn run(
+        &mut self,
+        stage: &'static str,
+        configs: &[Config],
+        rounds: u32,
+        seconds: f64,
+    ) -> Result<Vec<Measured>, String> {
         let warm_up = (seconds * WARM_UP).min(LONGEST);
         let workload = Workload {
             duration: Some(seconds - warm_up),
@@ -82,6 +77,7 @@ impl Trials for RealTrials<'_> {
             forms: vec![Form::default()],
             variants: configs.iter().map(|config| config.variant(self.python.as_deref())).collect(),
             python: BTreeMap::new(),
+            cores: self.cores,
             folder: self.folder.clone(),
         };
         let folder = tempfile::tempdir().map_err(|why| format!("no folder for the results: {why}"))?;

@@ -1,9 +1,13 @@
-//! Who may ask. `Require all granted|denied` is honoured. Every other rule is known, not built yet, and until then
-//! *closes* the scope it stands in: what a configuration protects is never served open.
+//! Who may ask. `Require all granted|denied` and Apache 2.2's `from all` are honoured. Every other rule is known, not built
+//! yet, and until then *closes* the scope it stands in: what a configuration protects is never served open. A rule of
+//! `Require` is one of several and may be replaced in an inner scope, as with Apache; hooks decide beside it, so what
+//! closes in their place is never undone.
 
 use crate::diagnostic::Complaint;
-use crate::directive::{Applied, Arity, Contexts, Directive, Scope, nothing};
+use crate::directive::{Applied, Arity, Contexts, Directive, Scope, Status, nothing};
+use crate::site::ClientRules;
 use crate::token::Word;
+use crate::values;
 
 const AUTH: Contexts = Contexts::SECTION.or(Contexts::HTACCESS);
 const HOOKS: &str = "authentication and access hooks; until then every request in this scope is answered 403";
@@ -34,12 +38,23 @@ pub const ROWS: &[Directive] = &[
     Directive::inert("AuthDigestProvider", "provider …", AUTH, "it only counts together with a Require rule, which closes the scope"),
     Directive::inert("AuthUserFile", "path", AUTH, "it only counts together with a Require rule, which closes the scope"),
     Directive::inert("AuthGroupFile", "path", AUTH, "it only counts together with a Require rule, which closes the scope"),
-    Directive::inert("Order", "allow,deny|deny,allow", AUTH, "the default of Apache 2.2; only Allow and Deny from all are understood"),
+    Directive::honoured("Order", "allow,deny|deny,allow", AUTH, Arity::exactly(1), order)
+        .default("deny,allow")
+        .doc("Which of Allow and Deny counts last. With `deny,allow`, who is neither denied nor allowed is served; with \
+              `allow,deny` (also `mutual-failure`), who is not allowed or is denied is not."),
     Directive::honoured("Allow", "from all", AUTH, Arity::at_least(2), allow)
-        .doc("Apache 2.2's form of `Require all granted`; other rules close the scope (403) with a warning."),
+        .doc("Admits every client, as far as Order and Deny of the same scope let it; rules about some clients close the scope \
+              (403) with a warning. Order, Allow and Deny of an inner scope replace those around it, and Require must pass, too."),
     Directive::honoured("Deny", "from all", AUTH, Arity::at_least(2), deny)
-        .doc("Apache 2.2's form of `Require all denied`; other rules close the scope (403) with a warning."),
+        .doc("Turns every client away, unless `Order deny,allow` and `Allow from all` stand in the same scope; rules about some \
+              clients close the scope (403) with a warning."),
 ];
+
+/// Whether a directive may keep somebody out.
+pub fn protects(name: &str) -> bool {
+    let found = ROWS.iter().find(|row| row.name.trim_matches(['<', '>']).eq_ignore_ascii_case(name));
+    found.is_some_and(|row| !matches!(row.status, Status::WithoutEffect(_)))
+}
 
 /// `granted` or `denied`, if the rule is about all.
 fn about_all(words: &[Word]) -> Option<bool> {
@@ -79,6 +94,11 @@ pub fn require_in_group(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 fn close_with_warning(scope: &mut Scope, words: &[Word]) {
+    warn(scope, words);
+    scope.settings().require = Some(false);
+}
+
+fn warn(scope: &mut Scope, words: &[Word]) {
     let message = format!(
         "`{} {}` is not built yet: every request in this scope is answered 403",
         scope.name, words[0].text
@@ -86,11 +106,21 @@ fn close_with_warning(scope: &mut Scope, words: &[Word]) {
     scope.say(
         Complaint::warning(message).at(&words[0]).hint("only all granted and all denied are understood"),
     );
-    scope.settings().require = Some(false);
 }
 
 fn close(scope: &mut Scope, _: &[Word]) -> Applied {
-    scope.settings().require = Some(false);
+    scope.settings().closed = true;
+    Ok(())
+}
+
+/// What the directives of Apache 2.2 add up to in this scope so far.
+fn clients<'a>(scope: &'a mut Scope) -> &'a mut ClientRules {
+    scope.settings().clients.get_or_insert_default()
+}
+
+fn order(scope: &mut Scope, words: &[Word]) -> Applied {
+    let orders = ["deny,allow", "allow,deny", "mutual-failure"];
+    clients(scope).allow_first = values::one_of("Order", &words[0], &words[0].text, &orders)? != "deny,allow";
     Ok(())
 }
 
@@ -102,16 +132,19 @@ fn from_all(words: &[Word]) -> bool {
 
 fn allow(scope: &mut Scope, words: &[Word]) -> Applied {
     match from_all(words) {
-        true => scope.settings().require = Some(true),
-        false => close_with_warning(scope, words),
+        true => clients(scope).allow_all = true,
+        false => {
+            clients(scope).allow_some = true;
+            warn(scope, words);
+        }
     }
     Ok(())
 }
 
 fn deny(scope: &mut Scope, words: &[Word]) -> Applied {
-    match from_all(words) {
-        true => scope.settings().require = Some(false),
-        false => close_with_warning(scope, words),
+    clients(scope).deny = true;
+    if !from_all(words) {
+        warn(scope, words);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::directives::mapping::group_name;
+use crate::raw::GroupUse;
 use crate::site::InterpreterOptions;
 use crate::token::Word;
 use crate::{nearest, values, walk};
@@ -14,7 +15,8 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("<WSGIInterpreterOptions>", "[process-group=name] [application-group=name]", Contexts::GLOBAL, Arity::options(0), block)
         .doc("Limits the directives inside to the interpreters its selectors name. The value of the block with more \
               selectors wins, of equals the later one; a block that leaves a directive unset hides nothing. Both names \
-              are compared literally with the resolved group names; `%{GLOBAL}` is the main interpreter."),
+              are compared literally with the resolved group names; `%{GLOBAL}` is the main interpreter, and as a process group the \
+              first one."),
     Directive::honoured("WSGIPerInterpreterGIL", "On|Off", BOTH, Arity::exactly(1), per_interpreter_gil)
         .default("Off")
         .doc("Gives sub-interpreters a GIL of their own (CPython 3.12 and later), so that requests in them run in parallel. \
@@ -70,6 +72,11 @@ fn block(scope: &mut Scope, words: &[Word]) -> Applied {
             );
         }
         *slot = Some(group_name(value));
+        if key == "process-group" && group_name(value).is_empty() {
+            let host = scope.host;
+            let used = GroupUse { host, word: word.clone(), name: String::new(), requests: false };
+            scope.raw.group_uses.push(used);
+        }
     }
     scope.raw.interpreters.push(options);
     let word = scope.word.clone();

@@ -19,9 +19,10 @@ pub const ROWS: &[Directive] = &[
               variables. `%{GLOBAL}`, embedded mode with mod_wsgi, stands for the first group."),
     Directive::honoured("WSGIApplicationGroup", "name", Contexts::ANY, Arity::exactly(1), application_group)
         .default("%{RESOURCE}")
-        .doc("Which interpreter of the process runs the application. `%{GLOBAL}` is the main interpreter; `%{SERVER}`, \
-              `%{RESOURCE}`, `%{HOST}` and `%{ENV:name}` are made from the request; any other name is a sub-interpreter \
-              of that name."),
+        .doc("Which interpreter of the process runs the application. `%{GLOBAL}` is the main interpreter; `%{SERVER}` is \
+              the host's name and port, `%{RESOURCE}` that and SCRIPT_NAME; `%{HOST}` has the name that the client asks \
+              for, so clients choose how many interpreters there are; `%{ENV:name}` is a variable of the request; any \
+              other name is a sub-interpreter of that name."),
     Directive::honoured("WSGIRestrictProcess", "name …", Contexts::ANY, Arity::at_least(1), restrict_process)
         .default("any group")
         .doc("The process groups that may be selected in this scope; another one is answered 500 with WSGI0149. \

@@ -16,7 +16,8 @@ const ONE: Arity = Arity::exactly(1);
 pub const ROWS: &[Directive] = &[
     Directive::honoured("Listen", "[address:]port [http|https] | unix:/path", GLOBAL, Arity::between(1, 2), listen)
         .default("8000")
-        .doc("An address to accept connections on; may be repeated. Port 0 takes any free port."),
+        .doc("An address to accept connections on; may be repeated. Port 0 takes any free port. `https` is refused: TLS \
+              for applications is not built yet."),
     Directive::honoured("ServerName", "[scheme://]name[:port]", SERVER, ONE, server_name)
         .doc("The name of the server: selects virtual hosts, and is `SERVER_NAME`."),
     Directive::honoured("ServerAlias", "name …", SERVER, Arity::at_least(1), server_alias)
@@ -46,7 +47,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("LimitRequestFields", "number", SERVER, ONE, limit_request_fields)
         .default("100").doc("Most header fields; more are answered 431. 0 is without bound."),
     Directive::honoured("LimitRequestFieldSize", "bytes", SERVER, ONE, limit_request_field_size)
-        .default("8190").doc("Longest header field; a longer one is answered 431."),
+        .default("8190").doc("Longest header field; a longer one is answered 431, and so is a request whose head is about 1 MiB in all."),
     Directive::honoured("RequestReadTimeout", "[header=seconds[-seconds]] [body=seconds[-seconds]]", SERVER, Arity::at_least(1), request_read_timeout)
         .default("header=20-40 body=20")
         .doc("How long a request head may take in all, and how long a body may stall. `MinRate` is read and not used."),
@@ -79,10 +80,11 @@ fn host_port(text: &str) -> Option<(Option<String>, u16)> {
 
 fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
     let word = &words[0];
-    let protocol = match words.get(1) {
-        Some(w) => values::one_of("the protocol of Listen", w, &w.text, &["http", "https"])?,
-        None => "http".to_owned(),
-    };
+    if let Some(protocol) = words.get(1)
+        && values::one_of("the protocol of Listen", protocol, &protocol.text, &["http", "https"])? == "https"
+    {
+        scope.raw.https.push(protocol.clone());
+    }
     let listen = if let Some(path) = word.text.strip_prefix("unix:") {
         if path.is_empty() {
             return Err(Complaint::error("Listen unix: needs the path of the socket").at(word));
@@ -95,7 +97,7 @@ fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
                 .at(word)
                 .hint("addresses are numeric; IPv6 is written [2001:db8::1]:8000")
         })?;
-        Listen::Tcp { host, port, tls: protocol == "https" }
+        Listen::Tcp { host, port }
     };
     let any_port = matches!(listen, Listen::Tcp { port: 0, .. });
     if scope.raw.listen.contains(&listen) && !any_port {
@@ -139,8 +141,9 @@ fn server_admin(scope: &mut Scope, words: &[Word]) -> Applied {
     Ok(())
 }
 
-fn server_root(scope: &mut Scope, words: &[Word]) -> Applied {
-    scope.raw.server_root = Some(scope.base.join(&words[0].text));
+fn server_root(scope: &mut Scope, _: &[Word]) -> Applied {
+    // Read before all directives are applied, because relative paths start there.
+    scope.raw.server_root = Some(scope.base.to_owned());
     Ok(())
 }
 

@@ -111,7 +111,9 @@ fn otlp(scope: &mut Scope, words: &[Word]) -> Applied {
         return Err(wrong(why).at(&words[0]));
     };
     let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
-    let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:4318") };
+    // The colons of an IPv6 address stand in brackets.
+    let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+    let authority = if behind.contains(':') { authority.to_owned() } else { format!("{authority}:4318") };
     if !is_address(&authority) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(wrong("").at(&words[0]));
     }
@@ -174,8 +176,12 @@ fn options(_: &mut Scope, words: &[Word]) -> Applied {
         return Err(Complaint::error(message).at(&words[1]));
     }
     for word in words {
-        let name = word.text.trim_start_matches(['+', '-']);
-        values::one_of("WSGITelemetryOptions", word, name, &["captureuseragent", "none", "all"])?;
+        let flag = word.text.strip_prefix(['+', '-']);
+        let name = flag.unwrap_or(&word.text);
+        let known = values::one_of("WSGITelemetryOptions", word, name, &["captureuseragent", "none", "all"])?;
+        if flag.is_some() && known != "captureuseragent" {
+            return Err(Complaint::error(format!("`{name}` of WSGITelemetryOptions takes no sign")).at(word));
+        }
     }
     Ok(())
 }
@@ -218,6 +224,15 @@ mod tests {
         assert_eq!((otlp.authority.as_str(), otlp.path.as_str()), ("collector:4318", "/v1/metrics"));
         assert_eq!(otlp.headers, [("X-Key".to_owned(), "a b".to_owned())]);
         assert_eq!(of("GilkeeperOTLP http://[::1]:9/x/y").unwrap().otlp.unwrap().path, "/x/y");
+        for (url, authority) in
+            [("[::1]", "[::1]:4318"), ("[::1]/x", "[::1]:4318"), ("[::1]:9", "[::1]:9"), ("c:9", "c:9")]
+        {
+            let otlp = of(&format!("GilkeeperOTLP http://{url}")).unwrap().otlp.unwrap();
+            assert_eq!(otlp.authority, authority);
+        }
+        for line in ["None", "All", "CaptureUserAgent", "+captureuseragent -CaptureUserAgent"] {
+            assert!(of(&format!("WSGITelemetryOptions {line}")).is_ok(), "{line}");
+        }
         let statsd = of("GilkeeperStatsd 127.0.0.1:8125 prefix=shop.").unwrap().statsd.unwrap();
         assert_eq!((statsd.prefix.as_str(), statsd.interval), ("shop", 10.0));
         assert!(!of("").unwrap().any());
@@ -229,6 +244,13 @@ mod tests {
             ("WSGITelemetryService tcp:1", "takes unix:/path"),
             ("WSGITelemetryService unix:/x 2", "takes interval=seconds here"),
             ("WSGITelemetryService unix:/x interval=0.1", "0.5 seconds or more"),
+            ("WSGITelemetryOptions +None", "takes no sign"),
+            ("WSGITelemetryOptions -all", "takes no sign"),
+            ("WSGITelemetryOptions ++CaptureUserAgent", "takes one of"),
+            ("WSGITelemetryOptions -+All", "takes one of"),
+            ("WSGITelemetryOptions CaptureUserAgent -CaptureUserAgent", "not both in one line"),
+            ("GilkeeperOTLP http://[::1", "takes http://"),
+            ("GilkeeperOTLP http://::1", "takes http://"),
             ("GilkeeperOTLP https://x", "TLS is a collector's"),
             ("GilkeeperOTLP http://x intervall=3", "no option `intervall`"),
             ("GilkeeperOTLP http://x header=bad", "header= takes"),

@@ -1,4 +1,4 @@
-//! TLS: known from the start, built later.
+//! TLS: known from the start, built later. What is refused until then is in `resolve::tls`.
 
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope, nothing};
 use crate::token::Word;
@@ -44,6 +44,6 @@ pub const ROWS: &[Directive] = &[
 
 fn engine(scope: &mut Scope, words: &[Word]) -> Applied {
     let on = values::switch(scope.name, &words[0], &words[0].text)?;
-    scope.host().tls = Some(on);
+    scope.host().tls = Some((on, words[0].clone()));
     Ok(())
 }

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 /// What of a request the names are made from.
 pub struct Asked<'a> {
-    /// The host's `ServerName`, else what the server calls itself.
+    /// The host's `ServerName`, else what the server calls itself. Never what the client says.
     pub server_name: &'a str,
-    /// Port of the request.
+    /// The port in `ServerName`, else that of the listener. Never what the client says.
     pub port: u16,
-    /// Host header, if there is one.
+    /// Host header, if there is one; only `%{HOST}` has it, and takes just the name.
     pub host_header: Option<&'a str>,
     /// `SCRIPT_NAME`.
     pub script_name: &'a str,

@@ -4,16 +4,10 @@ use crate::diagnostic::{Complaint, Journal};
 use crate::directives::NICKNAMES;
 use crate::raw::{Raw, RawHost, RawLog};
 use crate::site::{AccessLog, Host, Mount, Scope, Section, Settings, SettingsPatch, StaticAlias};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Ports that a host with `SSLEngine On` names.
-pub fn tls_ports(raw: &Raw) -> BTreeSet<u16> {
-    let tls = raw.hosts.iter().filter(|host| host.tls == Some(true));
-    tls.flat_map(|host| host.addresses.iter().filter_map(|address| address.port)).collect()
-}
-
-/// Every host, the main server first.
-pub fn resolve(raw: &mut Raw, journal: &mut Journal) -> Vec<Host> {
+/// Puts the first group where the embedded process is named, which does not exist here.
+pub fn name_embedded(raw: &mut Raw) {
     let first = raw.first_group().to_owned();
     for host in &mut raw.hosts {
         replace_embedded(&mut host.base, &first);
@@ -24,12 +18,18 @@ pub fn resolve(raw: &mut Raw, journal: &mut Journal) -> Vec<Host> {
             replace_empty(&mut mount.mount.process_group, &first);
         }
     }
+    for block in &mut raw.interpreters {
+        replace_empty(&mut block.process_group, &first);
+    }
+}
+
+/// Every host, the main server first.
+pub fn resolve(raw: &Raw, journal: &mut Journal) -> Vec<Host> {
     let main = &raw.hosts[0];
     let base = Settings::default().patched(&main.base);
     raw.hosts.iter().enumerate().map(|(index, host)| one(index, host, main, &base, journal)).collect()
 }
 
-/// The embedded process, which does not exist here, is the first group.
 fn replace_embedded(patch: &mut SettingsPatch, first: &str) {
     replace_empty(&mut patch.process_group, first);
     for name in patch.restrict_process.iter_mut().flatten().filter(|name| name.is_empty()) {
@@ -66,6 +66,7 @@ fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &
         base: settings,
         sections: ordered(&layers),
         access_logs: logs.iter().map(|log| access_log(log, &formats, journal)).collect(),
+        tls: host.tls.as_ref().or(main.tls.as_ref()).is_some_and(|(on, _)| *on),
     }
 }
 

@@ -55,6 +55,7 @@ pub fn site(root: &Path) -> Site {
             base: settings,
             sections: Vec::new(),
             access_logs: Vec::new(),
+            tls: false,
         }],
         imports: Vec::new(),
         interpreters: Vec::new(),

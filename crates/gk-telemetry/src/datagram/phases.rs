@@ -19,14 +19,14 @@ pub const NAMES: [&str; 8] = [
 
 /// The phases.
 pub fn of(figures: &Figures) -> [Phase; 8] {
-    let gil_wait = figures.gil_application + figures.gil_server;
     [
         Phase::of_long(figures, 0, figures.server),
         Phase::of_histogram(&figures.queue),
         Phase::of_long(figures, 1, figures.daemon),
         Phase::of_histogram(&figures.application_time),
         Phase::of_histogram(&figures.response),
-        Phase { sum: gil_wait, ..Phase::of_histogram(&figures.gil_wait) },
+        // Of finished requests, as all of these: the counters of waits hold those of running ones, too.
+        Phase::of_histogram(&figures.gil_wait),
         Phase::of_long(figures, 2, figures.input),
         Phase::of_long(figures, 3, figures.output),
     ]

@@ -59,6 +59,8 @@ pub struct Process {
     pub interval: f64,
     /// Datagrams that were sent and did not arrive.
     pub lost: u64,
+    /// It has said that it ended.
+    pub ended: bool,
     /// It is another Gilkeeper's.
     ours: bool,
     /// Who it is, and what is no counter.
@@ -71,7 +73,8 @@ pub struct Process {
     period: f64,
     seq: Option<u32>,
     elapsed: Vec<f64>,
-    slow: BTreeMap<u32, InFlight>,
+    /// Slow requests in flight by thread, and when the thread took each, in epoch seconds.
+    slow: BTreeMap<u32, (f64, InFlight)>,
     collections: BTreeMap<String, [u64; 3]>,
     longest_pause: u64,
     ordinal: u64,
@@ -147,6 +150,7 @@ impl Process {
             }
             Kind::ProcessStopping => Some(Said::Stopping { reason: reason() }),
             Kind::ProcessStopped => {
+                self.ended = true;
                 let active = datagram.get_count(fields::ACTIVE_AT_EXIT).unwrap_or(0);
                 Some(Said::Stopped { reason: reason(), active })
             }
@@ -254,8 +258,8 @@ impl Process {
                 path,
                 ..InFlight::default()
             };
-            if self.slow.len() < THREADS {
-                self.slow.insert(thread, request);
+            if self.slow.len() < THREADS || self.slow.contains_key(&thread) {
+                self.slow.insert(thread, (now - number(fields::SLOW_DURATION), request));
             }
             return None;
         }
@@ -296,9 +300,16 @@ impl Process {
         Some(Said::Finished(Box::new(finished)))
     }
 
+    /// Epoch seconds: the last interval is handed out.
+    pub fn handed_out(&self) -> f64 {
+        self.came + self.period
+    }
+
     /// The process now, in epoch seconds.
     pub fn reading(&self, now: f64) -> Reading {
         let share = ((now - self.came) / self.period.max(0.01)).clamp(0.0, 1.0);
+        // The clock was put back: counters do not go back with it.
+        let share = if now + 1.0 < self.came { 1.0 } else { share };
         let between = |a: f64, b: f64| a + (b - a) * share;
         let (before, after) = (&self.before, &self.after);
         let mut figures = before.figures.clone();
@@ -315,10 +326,8 @@ impl Process {
             let elapsed = self.elapsed.get(index).copied().unwrap_or(0.0);
             let since = now - self.came + elapsed;
             let request = (elapsed > 0.0 && !idle).then(|| match self.slow.get(&thread) {
-                // A record of a request that has ended unseen does not name the one that runs now.
-                Some(slow) if now - slow.start as f64 / 1e9 <= since + 2.0 * self.period + 1.0 => {
-                    slow.clone()
-                }
+                // A record of a request that has ended unseen does not name the one that runs now: its thread took it earlier.
+                Some((taken, slow)) if now - taken <= since + 2.0 * self.period + 1.0 => slow.clone(),
                 _ => InFlight { start: ns(now - since), route: "(unknown)".into(), ..InFlight::default() },
             });
             let state = if request.is_some() { State::Application } else { State::Idle };

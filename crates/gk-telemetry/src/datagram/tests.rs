@@ -115,6 +115,22 @@ fn short_requests_are_put_where_their_sum_says() {
     assert!((histogram.quantile(0.5).unwrap() - 200_000.0).abs() < 5_000.0);
 }
 
+#[test]
+fn no_mean_is_above_its_greatest_value() {
+    use crate::sample::{Figures, GroupSample, WorkerSample};
+    // One request has finished; another one, which still runs, has waited much longer.
+    let mut figures = Figures { requests: 1, ..Figures::default() };
+    (figures.gil_application, figures.gil_server) = (900_000_000, 2_000_000);
+    figures.gil_wait.record(2_000_000);
+    let groups = vec![GroupSample { figures, ..GroupSample::default() }];
+    let change = WorkerSample { groups, ..WorkerSample::default() };
+    let interval = emit::Interval { change, period: 1.0, ..emit::Interval::default() };
+    let sent = emit::request_metrics(&emit::Sender::default(), &interval, 5.0);
+    let number = |id| sent.get_number(id).unwrap();
+    assert_eq!(number(fields::GIL_WAIT_TIME), 0.002);
+    assert!(number(fields::GIL_WAIT_TIME) <= number(fields::GIL_WAIT_TIME_MAX));
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let finite = || prop::num::f64::NORMAL | prop::num::f64::ZERO;
     prop_oneof![
@@ -211,10 +227,47 @@ fn an_interval_is_handed_out_over_the_next_one() {
     let running = reading.sample.slots[1].request.as_ref().unwrap();
     assert!((1_008.0 - running.start as f64 / 1e9 - 7.0).abs() < 0.01);
     assert_eq!((reading.sample.threads, reading.sample.slots[0].completed), (2, 140));
+    assert_eq!(requests(&process, 400.0), 140, "the clock was put back, the counters were not");
     // Two are missing; an old one that comes late is none.
     process.take(&record(5, 0, 4.0), 1_012.0);
     process.take(&record(4, 0, 4.0), 1_012.1);
     assert_eq!(process.lost, 2);
+}
+
+/// A slow request that runs.
+fn slow(thread: u64, path: &str, duration: f64, queue: f64) -> Datagram {
+    let mut out = Datagram::new(Kind::SlowRequest, 77, 1_000.0);
+    out.count(fields::SLOW_RECORD_STATE, 0);
+    out.count(fields::SLOW_THREAD_ID, thread);
+    out.number(fields::SLOW_DURATION, duration);
+    out.number(fields::SLOW_QUEUE_TIME, queue);
+    out.text(fields::SLOW_PATH_INFO, path, 511);
+    out
+}
+
+#[test]
+fn a_slow_request_is_named_by_when_its_thread_took_it() {
+    // The thread has been busy for three seconds. Duration, time in the queue, and what is shown.
+    let table =
+        [(3.0, 0.0, "/slow"), (3.0, 20.0, "/slow"), (5.5, 0.0, "/slow"), (60.0, 0.0, ""), (60.0, 20.0, "")];
+    for (duration, queue, shown) in table {
+        let mut process = receive::Process::default();
+        process.take(&record(1, 1, 1.0), 1_000.0);
+        process.take(&slow(2, "/slow", duration, queue), 1_000.0);
+        let reading = process.reading(1_000.5);
+        let request = reading.sample.slots[1].request.as_ref().unwrap();
+        assert_eq!(request.path, shown, "{duration} {queue}");
+    }
+}
+
+#[test]
+fn a_crowd_of_slow_threads_keeps_nobody_from_the_next_request() {
+    let mut process = receive::Process::default();
+    process.take(&record(1, 1, 1.0), 1_000.0);
+    (0..1_100).for_each(|thread| drop(process.take(&slow(thread, "/old", 3.0, 0.0), 1_000.0)));
+    process.take(&slow(2, "/new", 3.0, 0.0), 1_000.0);
+    let reading = process.reading(1_000.5);
+    assert_eq!(reading.sample.slots[1].request.as_ref().unwrap().path, "/new");
 }
 
 #[test]

@@ -103,6 +103,15 @@ impl Front {
 
     /// Reads until the response of `id` is over, giving credit for what it reads.
     pub fn answer(&mut self, id: u32) -> Answer {
+        self.read_answer(id, false)
+    }
+
+    /// Reads until the head of the response of `id` is there.
+    pub fn head_of(&mut self, id: u32) -> Answer {
+        self.read_answer(id, true)
+    }
+
+    fn read_answer(&mut self, id: u32, head_only: bool) -> Answer {
         let mut answer = Answer { status: 0, flags: 0, headers: vec![], body: vec![], aborted: false };
         loop {
             while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
@@ -125,7 +134,7 @@ impl Front {
                         answer.flags = flags;
                         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
                         answer.headers = head.headers().map(|(n, v)| (text(n), text(v))).collect();
-                        over = flags & frame::END != 0;
+                        over = head_only || flags & frame::END != 0;
                     }
                     ToFrontFrame::Data { id: of, end, data } if of == id => {
                         answer.body.extend_from_slice(data);
@@ -206,6 +215,13 @@ impl Front {
     pub fn get(&mut self, path: &str) -> Answer {
         let mut out = BytesMut::new();
         let id = self.request(path, "GET", b"", &mut out);
+        self.send(&out);
+        self.answer(id)
+    }
+
+    pub fn head(&mut self, path: &str) -> Answer {
+        let mut out = BytesMut::new();
+        let id = self.request(path, "HEAD", b"", &mut out);
         self.send(&out);
         self.answer(id)
     }

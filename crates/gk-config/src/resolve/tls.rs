@@ -1,0 +1,47 @@
+//! TLS is not built yet: a listener that asks for it is refused, because it would speak plain HTTP.
+
+use crate::diagnostic::{Complaint, Journal};
+use crate::raw::Raw;
+use crate::site::{HostAddress, Listen, Site};
+
+const REMEDY: &str = "end TLS in a proxy in front, and take WSGITrustedProxies and `WSGITrustedProxyHeaders X-Forwarded-Proto` for \
+                      what it says of the client";
+
+/// Says of every listener that asks for TLS that there is none.
+pub fn refuse(raw: &Raw, journal: &mut Journal) {
+    for word in &raw.https {
+        let message = "TLS for applications is not built yet: this listener would speak plain HTTP";
+        journal.say(Complaint::error(message).at(word).hint(REMEDY));
+    }
+    let ports = || raw.listen.iter().filter_map(port);
+    for host in &raw.hosts {
+        if let Some((true, word)) = &host.tls
+            && let Some(port) = ports().find(|port| holds(&host.addresses, *port))
+        {
+            let port = if port == 0 { String::new() } else { format!(" on port {port}") };
+            let message =
+                format!("TLS for applications is not built yet: this host would speak plain HTTP{port}");
+            journal.say(Complaint::error(message).at(word).hint(REMEDY));
+        }
+    }
+}
+
+fn port(listen: &Listen) -> Option<u16> {
+    match listen {
+        Listen::Tcp { port, .. } => Some(*port),
+        Listen::Unix { .. } => None,
+    }
+}
+
+/// Whether a host of these addresses is one of a port's; addresses of other interfaces count, too. A host without a
+/// port, such as the main server, is one of every port's, and so is every host where any free port is taken.
+fn holds(addresses: &[HostAddress], port: u16) -> bool {
+    port == 0 || addresses.is_empty() || addresses.iter().any(|a| a.port.is_none_or(|own| own == port))
+}
+
+impl Site {
+    /// Whether a host of this port has `SSLEngine On`. Asked of sockets that are given in place of `Listen`.
+    pub fn asks_for_tls(&self, port: u16) -> bool {
+        self.hosts.iter().any(|host| host.tls && holds(&host.addresses, port))
+    }
+}

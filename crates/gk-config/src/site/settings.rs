@@ -1,0 +1,106 @@
+//! The settings of a place, and what a section changes of them. How they are laid over one another is in `merge`.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Settings of a place in the URL or file space, after merging.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `WSGIProcessGroup` (may hold an expansion); `None`: the default group.
+    pub process_group: Option<String>,
+    /// `WSGIApplicationGroup` (may hold an expansion); `None`: `%{RESOURCE}`.
+    pub application_group: Option<String>,
+    /// `WSGICallableObject`.
+    pub callable_object: String,
+    /// `WSGIPassAuthorization`.
+    pub pass_authorization: bool,
+    /// `WSGIScriptReloading`.
+    pub script_reloading: bool,
+    /// `WSGIErrorOverride`.
+    pub error_override: bool,
+    /// `WSGIChunkedRequest`.
+    pub chunked_request: bool,
+    /// `WSGIMapHEADToGET`: off, on, auto.
+    pub map_head_to_get: String,
+    /// `WSGIIgnoreActivity`.
+    pub ignore_activity: bool,
+    /// `WSGIEnableSendfile`.
+    pub enable_sendfile: bool,
+    /// `WSGIRestrictProcess`; `None`: any.
+    pub restrict_process: Option<Vec<String>>,
+    /// `WSGITrustedProxyHeaders`, as CGI names (`HTTP_X_FORWARDED_FOR`), in order.
+    pub trusted_proxy_headers: Vec<String>,
+    /// `WSGITrustedProxies`: addresses or networks; empty: every peer.
+    pub trusted_proxies: Vec<String>,
+    /// `SetEnv`.
+    pub env: BTreeMap<String, String>,
+    /// `Require all granted` (true) or `denied`.
+    pub require: bool,
+    /// What `Order`, `Allow` and `Deny` say of every client.
+    pub clients: bool,
+    /// A rule that is not built yet stands here or around: nobody is served.
+    pub closed: bool,
+    /// `LimitRequestBody`, bytes, 0 = without bound.
+    pub limit_request_body: u64,
+}
+
+impl Settings {
+    /// Whether requests are served: every kind of rule must pass, as with Apache.
+    pub fn granted(&self) -> bool {
+        self.require && self.clients && !self.closed
+    }
+}
+
+/// `Order`, `Allow` and `Deny` of one scope, as far as they are understood. Those of an inner scope replace them whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRules {
+    /// `Order allow,deny`: who is not allowed is denied, and denials win.
+    pub allow_first: bool,
+    /// `Allow from all`.
+    pub allow_all: bool,
+    /// `Allow` from some.
+    pub allow_some: bool,
+    /// `Deny` from all or some.
+    pub deny: bool,
+}
+
+impl ClientRules {
+    /// Whether every client is admitted. Where it is only some, nobody is.
+    pub fn admit(self) -> bool {
+        match self.allow_first {
+            true => self.allow_all && !self.deny,
+            false => self.allow_all || !(self.allow_some || self.deny),
+        }
+    }
+}
+
+/// The same fields, each `None` where a section does not set it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "each field is the optional form of the field of `Settings` with the same name"
+)]
+pub struct SettingsPatch {
+    pub process_group: Option<String>,
+    pub application_group: Option<String>,
+    pub callable_object: Option<String>,
+    pub pass_authorization: Option<bool>,
+    pub script_reloading: Option<bool>,
+    pub error_override: Option<bool>,
+    pub chunked_request: Option<bool>,
+    pub map_head_to_get: Option<String>,
+    pub ignore_activity: Option<bool>,
+    pub enable_sendfile: Option<bool>,
+    pub restrict_process: Option<Vec<String>>,
+    pub trusted_proxy_headers: Option<Vec<String>>,
+    pub trusted_proxies: Option<Vec<String>>,
+    pub env: Option<BTreeMap<String, String>>,
+    /// `UnsetEnv`: names taken out of what is inherited.
+    #[serde(default)]
+    pub unset_env: Option<Vec<String>>,
+    pub require: Option<bool>,
+    pub clients: Option<ClientRules>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
+    pub limit_request_body: Option<u64>,
+}

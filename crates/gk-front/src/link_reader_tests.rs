@@ -1,0 +1,97 @@
+//! A link whose other end is in the test's hand.
+
+use super::*;
+use crate::clock::Clock;
+use crate::link::State;
+use crate::worker_facts::WorkerFacts;
+use bytes::BytesMut;
+use gk_sys::channel::{End, Sender, open};
+use gk_sys::fds;
+use gk_sys::page::SharedPage;
+use std::cell::RefCell;
+use std::os::fd::AsFd;
+
+fn pair() -> (Rc<Link>, (Sender, Receiver)) {
+    let (ours, theirs) = fds::stream_pair().unwrap();
+    pair_of(ours, theirs)
+}
+
+fn pair_of(ours: OwnedFd, theirs: OwnedFd) -> (Rc<Link>, (Sender, Receiver)) {
+    let page = SharedPage::create().unwrap();
+    let worker = open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
+    let facts = WorkerFacts { worker: 1, process_group: "g".into(), pid: 1, threads: 1 };
+    (Link::new(facts, ours, page, Clock::default()).unwrap(), worker)
+}
+
+fn welcome(sender: &mut Sender) {
+    let welcome = Welcome {
+        protocol: gk_wire::PROTOCOL_VERSION,
+        package: gk_wire::PACKAGE_VERSION.into(),
+        python: "3.13.0".into(),
+        gil_mode: "shared".into(),
+        pid: 1,
+        threads: 1,
+        process_group: "g".into(),
+    };
+    let mut out = BytesMut::new();
+    ToFrontFrame::Welcome(&serde_json::to_vec(&welcome).unwrap()).encode(&mut out);
+    sender.send(&out).unwrap();
+}
+
+/// What a link's end is when its worker has said that and is gone.
+fn ending(link: &Rc<Link>) -> (String, usize) {
+    let opened = RefCell::new(0);
+    let reading =
+        read(Rc::clone(link), |event| *opened.borrow_mut() += usize::from(matches!(event, Event::Open)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let ending = tokio::task::LocalSet::new().block_on(&runtime, reading).to_string();
+    (ending, opened.into_inner())
+}
+
+#[test]
+fn a_worker_may_greet_a_front_that_has_done_with_it() {
+    let (link, (mut sender, receiver)) = pair();
+    link.drain();
+    assert_eq!(link.state(), State::Drained);
+    welcome(&mut sender);
+    drop((sender, receiver));
+    assert_eq!(ending(&link), ("the worker closed the link".into(), 1));
+}
+
+#[test]
+fn a_worker_greets_once() {
+    let (link, (mut sender, receiver)) = pair();
+    welcome(&mut sender);
+    welcome(&mut sender);
+    drop((sender, receiver));
+    assert_eq!(ending(&link), ("a second Welcome on one link".into(), 1));
+}
+
+#[test]
+fn a_descriptor_that_was_lost_fails_its_own_request() {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let (ours, theirs) = fds::stream_pair().unwrap();
+    let socket = theirs.try_clone().unwrap();
+    let (link, (mut sender, receiver)) = pair_of(ours, theirs);
+    let id = link.slots.borrow_mut().take().0;
+    welcome(&mut sender);
+    // More than the front takes at once, which is told like a limit that is reached.
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let files = [socket.as_fd(); 8];
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
+    sendmsg(&socket, &[std::io::IoSlice::new(&[1])], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+    let mut out = BytesMut::new();
+    gk_wire::response::HeadWriter::begin(&mut out, id, 0, 200, b"OK", 0.0).finish();
+    let others: Vec<u32> = (0..7).map(|_| link.slots.borrow_mut().take().0).collect();
+    for id in std::iter::once(id).chain(others) {
+        ToFrontFrame::File { id, offset: 0, len: 1 }.encode(&mut out);
+    }
+    sender.send(&out).unwrap();
+    drop((sender, receiver, socket));
+    let (ending, _) = ending(&link);
+    let mut slots = link.slots.borrow_mut();
+    let lost: Vec<_> = slots.each().filter(|(_, slot)| slot.failure.is_some()).collect();
+    assert_eq!(lost.len(), 1, "{ending}");
+    assert!(matches!(&lost[0].1.failure, Some(Failure::Aborted(why)) if why.contains("ulimit -n")));
+}

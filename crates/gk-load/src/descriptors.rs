@@ -1,0 +1,72 @@
+//! Descriptors for the connections of a load: the soft limit is raised for as long as it runs, and what is more than the hard
+//! limit is said before it begins.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors of a load beside its connections: epoll and timer of each thread, and what the one who watches opens.
+const BESIDE: u64 = 64;
+
+/// Holds the limit up; as it was before when dropped, since a child would inherit it.
+#[derive(Debug)]
+pub struct Room(Option<Rlimit>);
+
+impl Room {
+    /// For so many connections.
+    pub fn make(connections: usize) -> Result<Self, String> {
+        let limit = getrlimit(Resource::Nofile);
+        let open = std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
+        let Some(wanted) = raised(limit.current, limit.maximum, open, connections as u64)? else {
+            return Ok(Self(None));
+        };
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+            .map_err(|why| format!("{connections} connections want {wanted} open descriptors: {why}"))?;
+        Ok(Self(Some(limit)))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(before) = self.0.take() {
+            // Lowering it to what it was cannot fail.
+            let _ = setrlimit(Resource::Nofile, before);
+        }
+    }
+}
+
+/// The soft limit there has to be, if it is another one. No limit is `None`.
+fn raised(soft: Option<u64>, hard: Option<u64>, open: u64, connections: u64) -> Result<Option<u64>, String> {
+    let wanted = connections + open + BESIDE;
+    match (soft, hard) {
+        (Some(soft), _) if soft >= wanted => Ok(None),
+        (None, _) => Ok(None),
+        (_, Some(hard)) if hard < wanted => Err(format!(
+            "{connections} connections want {wanted} open descriptors, and this process may have {hard}: raise the hard \
+             limit (ulimit -Hn), or take fewer --connections"
+        )),
+        _ => Ok(Some(wanted)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_raised_only_as_far_as_it_may() {
+        assert_eq!(raised(Some(1024), Some(4096), 10, 900), Ok(None));
+        assert_eq!(raised(Some(1024), Some(4096), 10, 2000), Ok(Some(2074)));
+        assert_eq!(raised(Some(1024), None, 10, 2000), Ok(Some(2074)));
+        assert_eq!(raised(None, None, 10, 2000), Ok(None));
+        let why = raised(Some(1024), Some(1024), 10, 2000).unwrap_err();
+        assert!(
+            why.starts_with("2000 connections want 2074 open descriptors, and this process may have 1024")
+        );
+    }
+
+    #[test]
+    fn and_is_as_before_afterwards() {
+        let before = getrlimit(Resource::Nofile);
+        drop(Room::make(1).unwrap());
+        assert_eq!(getrlimit(Resource::Nofile), before);
+    }
+}
