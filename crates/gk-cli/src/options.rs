@@ -49,7 +49,7 @@ const SECTIONS: &[Section] = &[
         ("passenv", &["NAME"], "Pass a process variable to the WSGI environ", Many(|o| &mut o.passenv)),
         ("error-override", &[], "The server's own error pages", Flag(|o| &mut o.error_override)),
         ("enable-sendfile", &[], "Use sendfile for wsgi.file_wrapper", Flag(|o| &mut o.enable_sendfile)),
-        ("service-script", &["NAME", "PATH"], "Run a script as a service", Pairs(|o| &mut o.service_script)),
+        ("service-script", &["NAME", "PATH"], "Keep a script running beside the application, in a process of its own", Pairs(|o| &mut o.service_script)),
     ]),
     ("Processes and threads", &[
         ("processes", &["N"], "Worker processes [default: 1]", One(|o| &mut o.processes)),

@@ -1,6 +1,6 @@
 //! A status as text for a terminal. Pure.
 
-use gk_wire::admin::Status;
+use gk_wire::admin::{Status, Worker};
 use std::fmt::Write as _;
 
 const COLUMNS: [&str; 10] =
@@ -44,9 +44,9 @@ pub fn status(status: &Status) -> String {
             w.state.clone(),
             w.python.clone(),
             w.gil_mode.clone(),
-            w.threads.to_string(),
-            w.busy.to_string(),
-            w.requests.to_string(),
+            of_requests(w, w.threads.into()),
+            of_requests(w, w.busy.into()),
+            of_requests(w, w.requests),
             duration(w.uptime),
         ]
     }));
@@ -81,6 +81,11 @@ pub fn status(status: &Status) -> String {
     out
 }
 
+/// A number that a process without request threads does not have.
+fn of_requests(worker: &Worker, number: u64) -> String {
+    if worker.threads == 0 { "-".to_owned() } else { number.to_string() }
+}
+
 /// Rows as columns that line up.
 fn lines<const N: usize>(out: &mut String, rows: &[[String; N]]) {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -107,7 +112,6 @@ fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gk_wire::admin::Worker;
     use gk_wire::control::InterpreterFigures;
 
     #[test]
@@ -143,11 +147,17 @@ mod tests {
     fn columns_line_up() {
         let worker =
             Worker { worker: 12, process_group: "g".into(), state: "ready".into(), ..Worker::default() };
-        let text =
-            status(&Status { workers: vec![worker], listen: vec!["http://x/".into()], ..Status::default() });
+        let serving = Worker { threads: 5, requests: 7, ..worker.clone() };
+        let text = status(&Status {
+            workers: vec![worker, serving],
+            listen: vec!["http://x/".into()],
+            ..Status::default()
+        });
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], "front: none");
         assert_eq!(lines[2].find("state"), lines[3].find("ready"));
+        assert!(lines[3].ends_with("-        -     -         0 s"), "{}", lines[3]);
+        assert!(lines[4].ends_with("5        0     7         0 s"), "{}", lines[4]);
         assert_eq!(
             (duration(59.9), duration(3700.0), duration(90000.0)),
             ("59 s".into(), "1 h 1 min".into(), "1 d 1 h".into())

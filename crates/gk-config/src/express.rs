@@ -3,6 +3,7 @@
 //! judging the values is.
 
 mod script;
+mod services;
 mod text;
 mod writer;
 

@@ -52,11 +52,30 @@ pub struct Raw {
     pub gil_words: BTreeMap<usize, Word>,
     /// `GilkeeperAdmin`; the outer `None`: not given.
     pub admin: Option<Option<String>>,
-    /// Uses of process group names, for checking them: host, word, name.
-    pub group_uses: Vec<(usize, Word, String)>,
+    /// Uses of process group names, for checking them.
+    pub group_uses: Vec<GroupUse>,
+}
+
+/// A place that names a process group.
+#[derive(Debug)]
+pub struct GroupUse {
+    /// The host it stands in.
+    pub host: usize,
+    /// The word.
+    pub word: Word,
+    /// The name.
+    pub name: String,
+    /// Requests would go there (a script to import would not).
+    pub requests: bool,
 }
 
 impl Raw {
+    /// The process group of requests that name none: the first that takes requests.
+    pub fn first_group(&self) -> &str {
+        let first = self.groups.iter().find(|(group, _)| !group.service()).or(self.groups.first());
+        first.map_or("", |(group, _)| &group.name)
+    }
+
     /// An empty configuration with a main server.
     pub fn new(base: PathBuf) -> Self {
         Self {

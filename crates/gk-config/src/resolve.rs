@@ -8,7 +8,7 @@ mod modes;
 mod tls;
 
 use crate::diagnostic::{Complaint, Journal};
-use crate::raw::Raw;
+use crate::raw::{GroupUse, Raw};
 use crate::site::{Listen, ProcessGroup, PythonOptions, Site};
 use crate::token::Word;
 use crate::{PythonBuild, Surroundings};
@@ -30,13 +30,14 @@ pub fn resolve(
         raw.listen.push(Listen::Tcp { host: None, port: PORT });
     }
     tls::refuse(&raw, journal);
-    if raw.groups.is_empty() {
+    if raw.groups.iter().all(|(group, _)| group.service()) {
         raw.groups.push((ProcessGroup::named("default"), Word::default()));
     }
     for (group, _) in &mut raw.groups {
         inherit_python(group, &raw.python);
     }
     check_group_uses(&raw, journal);
+    check_services(&raw, journal);
     hosts::name_embedded(&mut raw);
     let builds = modes::builds(&raw, surroundings);
     let hosts = hosts::resolve(&raw, journal);
@@ -88,9 +89,9 @@ fn depends_on_request(name: &str) -> bool {
 }
 
 fn check_group_uses(raw: &Raw, journal: &mut Journal) {
-    for (host, word, name) in &raw.group_uses {
+    for GroupUse { host, word, name, requests } in &raw.group_uses {
         if name.is_empty() {
-            let first = &raw.groups[0].0.name;
+            let first = raw.first_group();
             let message = "there is no embedded mode: %{GLOBAL} stands for the first process group";
             let complaint = Complaint::warning(format!("{message}, `{first}`")).code("GK0001");
             journal.say(complaint.at(word));
@@ -116,8 +117,25 @@ fn check_group_uses(raw: &Raw, journal: &mut Journal) {
                 let message = format!("the process group `{name}` belongs to another virtual host");
                 Complaint::warning(message).code("WSGI0152").hint("declare it outside of the virtual hosts")
             }
+            Some((group, _)) if *requests && group.service() => {
+                let message = format!("`{name}` runs a service script (threads=0) and takes no requests");
+                Complaint::error(message).code("GK0012").hint("name a process group with request threads")
+            }
             Some(_) => continue,
         };
         journal.say(complaint.at(word));
+    }
+}
+
+/// A service script is an import of its group.
+fn check_services(raw: &Raw, journal: &mut Journal) {
+    for (group, word) in raw.groups.iter().filter(|(group, _)| group.service()) {
+        if !raw.imports.iter().any(|(import, ..)| import.process_group == group.name) {
+            let name = &group.name;
+            let message =
+                format!("`{name}` has threads=0, so it runs a service script, but no script is named");
+            let hint = format!("WSGIImportScript FILE process-group={name} application-group=%{{GLOBAL}}");
+            journal.say(Complaint::error(message).at(word).hint(hint));
+        }
     }
 }

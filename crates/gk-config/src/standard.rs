@@ -56,6 +56,11 @@ impl Default for Settings {
 }
 
 impl ProcessGroup {
+    /// Whether it runs a service script and takes no requests.
+    pub fn service(&self) -> bool {
+        self.threads == 0
+    }
+
     /// A group with every option at its default.
     pub fn named(name: impl Into<String>) -> Self {
         Self {

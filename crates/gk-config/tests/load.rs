@@ -134,6 +134,29 @@ fn groups_and_imports() {
 }
 
 #[test]
+fn service_scripts_take_no_requests() {
+    let script = "WSGIImportScript s.py process-group=s application-group=%{GLOBAL}\n";
+    let service = format!("WSGIDaemonProcess s threads=0\n{script}");
+    let errors = |more: &str| {
+        let said = read(&format!("{service}{more}\n")).diagnostics;
+        let errors = said.into_iter().filter(|d| d.severity == Severity::Error);
+        errors.map(|d| (d.line, d.message)).collect::<Vec<_>>()
+    };
+    let refused = vec![(3, "`s` runs a service script (threads=0) and takes no requests".to_owned())];
+    assert_eq!(errors("WSGIScriptAlias / a.wsgi process-group=s application-group=%{GLOBAL}"), refused);
+    assert_eq!(errors("WSGIProcessGroup s\nWSGIScriptAlias / a.wsgi"), refused);
+    let said = read("WSGIDaemonProcess s threads=0\n").diagnostics;
+    assert!(said.len() == 1 && said[0].message.contains("no script is named"), "{said:#?}");
+
+    let site = site(&format!("{service}WSGIDaemonProcess a\nWSGIScriptAlias / x.wsgi application-group=x\n"));
+    let imports: Vec<&str> = site.imports.iter().map(|i| i.process_group.as_str()).collect();
+    assert_eq!(imports, ["s", "a"]);
+    let alone = read(&format!("{service}WSGIScriptAlias / x.wsgi\n")).site.unwrap();
+    let names: Vec<&str> = alone.groups.iter().map(|g| g.name.as_str()).collect();
+    assert_eq!(names, ["s", "default"]);
+}
+
+#[test]
 fn without_a_group_there_is_one() {
     let site = site("WSGIScriptAlias / app.wsgi\n");
     assert_eq!((site.groups.len(), site.groups[0].name.as_str(), site.groups[0].threads), (1, "default", 15));

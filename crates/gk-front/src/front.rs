@@ -139,7 +139,7 @@ impl Front {
         let current = self.current();
         let site = current.compiled.site();
         let mut pools = self.pools.borrow_mut();
-        for group in &site.groups {
+        for group in site.groups.iter().filter(|g| !g.service()) {
             let limits = Limits::of(group, site.http.timeout);
             match pools.get(&group.name) {
                 Some(pool) => pool.set_limits(limits),
@@ -259,12 +259,11 @@ impl Front {
         }
     }
 
-    /// Whether every process group has a worker that takes requests, and does so in the GIL mode it is required to have.
+    /// Whether every process group that takes requests has a worker that does so, in the GIL mode it is required to have.
     pub fn is_ready(&self) -> bool {
         let current = self.current();
-        let groups = &current.compiled.site().groups;
-        !self.stopping.get()
-            && groups.iter().all(|g| self.pool(&g.name).is_some_and(|p| p.has_ready_worker()))
+        let mut groups = current.compiled.site().groups.iter().filter(|g| !g.service());
+        !self.stopping.get() && groups.all(|g| self.pool(&g.name).is_some_and(|p| p.has_ready_worker()))
     }
 }
 

@@ -188,7 +188,7 @@ impl At<'_> {
         };
         let group = match mount.process_group.as_ref().or(settings.process_group.as_ref()) {
             Some(name) => group_name(name, &asked).into_owned(),
-            None => match site.groups.first() {
+            None => match site.groups.iter().find(|group| !group.service()) {
                 Some(group) => group.name.clone(),
                 None => return fault("WSGI0150", "no process group is defined".into()),
             },
@@ -243,6 +243,11 @@ impl At<'_> {
             return Some(fault("WSGI0151", format!("no WSGIDaemonProcess defines process group '{name}'")));
         };
         match group.host {
+            _ if group.service() => {
+                let text =
+                    format!("process group '{name}' runs a service script (threads=0) and takes no requests");
+                Some(fault("GK0012", text))
+            }
             Some(owner) if owner != self.host => {
                 Some(fault("WSGI0152", format!("process group '{name}' belongs to another virtual host")))
             }

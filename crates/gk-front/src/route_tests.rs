@@ -162,6 +162,12 @@ fn groups_that_may_not_be_used_say_why() {
     assert_eq!(code(&|site| site.hosts[0].base.process_group = Some("none".into())), "WSGI0151");
     assert_eq!(code(&|site| site.hosts[0].base.process_group = Some("%{GLOBAL}".into())), "WSGI0143");
     assert_eq!(code(&|site| site.groups[0].host = Some(3)), "WSGI0152");
+    let service = |site: &mut Site| {
+        site.groups[1].threads = 0;
+        site.hosts[0].base.process_group = Some("second".into());
+    };
+    assert_eq!(code(&service), "GK0012");
+    assert_eq!(code(&|site| site.groups.iter_mut().for_each(|group| group.threads = 0)), "WSGI0150");
     assert_eq!(code(&|site| site.hosts[0].base.restrict_process = Some(vec!["second".into()])), "WSGI0149");
 }
 

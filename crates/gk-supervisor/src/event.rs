@@ -115,3 +115,10 @@ pub struct GroupSpec {
     /// From the order to stop to the kill; 0: never killed.
     pub shutdown_timeout: f64,
 }
+
+impl GroupSpec {
+    /// Whether it runs a service script and takes no requests.
+    pub fn service(&self) -> bool {
+        self.threads == 0
+    }
+}

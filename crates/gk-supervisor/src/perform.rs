@@ -345,7 +345,8 @@ impl World {
         let each: Vec<String> = groups
             .iter()
             .map(|g| {
-                let text = format!("{} x {}", count(g.processes, "process"), count(g.threads, "thread"));
+                let threads = if g.service() { "service script".into() } else { count(g.threads, "thread") };
+                let text = format!("{} x {threads}", count(g.processes, "process"));
                 if groups.len() > 1 { format!("{}: {text}", g.name) } else { text }
             })
             .collect();

@@ -47,7 +47,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         locale: group.locale.clone(),
         slow_requests: site.measurements.slow_requests,
         reload_on_changes: group.reload_on_changes,
-        scoreboard: site.measurements.on,
+        scoreboard: site.measurements.on && group.threads > 0,
     }
 }
 

@@ -11,6 +11,7 @@
 //! * [`watchdog`]: timers and limits.
 //! * [`python_thread`]: the thread that calls Python for the watchdog, so that a wedged GIL never stops it.
 //! * [`signals`]: what a signal sent to the worker asks for.
+//! * [`service`]: the other kind of worker, which runs a service script.
 //! * [`slow`]: requests that take long, and the stack of a running one.
 //! * [`watch`]: scripts that change on disk; [`changes`]: the same of imported modules.
 //!
@@ -27,6 +28,7 @@ mod measure;
 mod options;
 mod outbox;
 mod python_thread;
+mod service;
 mod signals;
 mod slow;
 mod start;

@@ -19,10 +19,8 @@ pub(crate) struct Signals(pub(crate) Caught);
 
 impl Signals {
     /// From now on; before that they end the process, as a worker deep in an import must be.
-    pub(crate) fn new(service: bool) -> std::io::Result<Self> {
-        // A service script meets its own signals.
-        let all: &[i32] = &[SIGTERM, SIGINT, SIGUSR1, SIGXCPU, SIGHUP, SIGUSR2];
-        Ok(Self(Caught::new(if service { &[] } else { all })?))
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self(Caught::new(&[SIGTERM, SIGINT, SIGUSR1, SIGXCPU, SIGHUP, SIGUSR2])?))
     }
 
     /// What has been asked for since the last time.

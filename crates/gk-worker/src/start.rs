@@ -33,20 +33,7 @@ impl Worker {
         states: &mut ThreadStates,
     ) -> Result<Self, String> {
         let setup = &engine.setup;
-        let main = engine.groups.each(states, "").ok_or("Python could not be prepared")?;
-        let main = &main[0];
-        states.attach(main.interpreter, |py| {
-            if let Some(locale) = &setup.locale
-                && let Err(error) = main.application.locale(py, locale)
-            {
-                plain(
-                    Level::Warn,
-                    "wsgi",
-                    Some("WSGI0079"),
-                    &format!("locale '{locale}': {}", error.summary()),
-                );
-            }
-        });
+        let main = main_group(&engine, states)?;
         let mut failed = import_all(&engine, states);
         if setup.without_gil {
             failed.extend(states.attach(main.interpreter, |py| gil_returned(py, setup)));
@@ -56,8 +43,7 @@ impl Worker {
         }
         states.attach(main.interpreter, |py| main.ask_switch_interval(py));
         set_title(setup);
-        let signals =
-            Signals::new(setup.threads == 0).map_err(|e| format!("Signals cannot be caught: {e}"))?;
+        let signals = Signals::new().map_err(|e| format!("Signals cannot be caught: {e}"))?;
         let told = control.try_clone().map_err(|e| format!("No descriptor is left: {e}"))?;
         let mut worker = Self {
             control,
@@ -125,8 +111,23 @@ impl Worker {
     }
 }
 
+/// The main interpreter, prepared, with the group's locale.
+pub(crate) fn main_group(engine: &Engine, states: &mut ThreadStates) -> Result<Arc<Group>, String> {
+    let each = engine.groups.each(states, "").ok_or("Python could not be prepared")?;
+    let main = Arc::clone(&each[0]);
+    if let Some(locale) = &engine.setup.locale {
+        let set = states.attach(main.interpreter, |py| {
+            main.application.locale(py, locale).map_err(|error| error.summary())
+        });
+        if let Err(why) = set {
+            plain(Level::Warn, "wsgi", Some("WSGI0079"), &format!("locale '{locale}': {why}"));
+        }
+    }
+    Ok(main)
+}
+
 /// `display-name`: what `ps` shows.
-fn set_title(setup: &WorkerSetup) {
+pub(crate) fn set_title(setup: &WorkerSetup) {
     let Some(name) = &setup.display_name else { return };
     let title = name.replace("%{GROUP}", &format!("(wsgi:{})", setup.process_group));
     if let Err(error) = gk_sys::process::set_title(&title) {

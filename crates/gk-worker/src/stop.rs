@@ -87,7 +87,7 @@ impl Worker {
 }
 
 /// Whether no other thread is left in the interpreter.
-fn alone(states: &mut ThreadStates, group: &Group) -> bool {
+pub(crate) fn alone(states: &mut ThreadStates, group: &Group) -> bool {
     let deadline = Instant::now() + LINGERING;
     while !states.alone(group.interpreter) {
         if Instant::now() > deadline {

@@ -6,6 +6,7 @@ use crate::groups::Groups;
 use crate::link::Link;
 use crate::measure;
 use crate::python_thread::{Order, PythonThread};
+use crate::service;
 use crate::signals::{Signals, Wish};
 use crate::slow::{self, Slow};
 use crate::thread;
@@ -66,13 +67,14 @@ pub fn run_measured(
     let groups = Groups::new(py, &setup, gk_wsgi::gil::enabled(py));
     ThreadStates::lead(py, move |states| {
         let engine = Arc::new(Engine::new(setup, groups));
-        match Worker::start(engine, control, python, states) {
-            Ok(mut worker) => worker.serve(states),
-            Err(why) => {
-                plain(Level::Crit, "wsgi", Some("WSGI0022"), &why);
-                1
-            }
-        }
+        let ended = match engine.setup.threads {
+            0 => service::run(&engine, control, python, states),
+            _ => Worker::start(engine, control, python, states).map(|mut worker| worker.serve(states)),
+        };
+        ended.unwrap_or_else(|why| {
+            plain(Level::Crit, "wsgi", Some("WSGI0022"), &why);
+            1
+        })
     })
 }
 

@@ -16,6 +16,8 @@ use support::{Front, with_other_setup};
 const APP: &str = r#"
 import threading, time
 
+BOTH = threading.Barrier(2)
+
 def spin(seconds):
     end = time.thread_time() + seconds
     while time.thread_time() < end:
@@ -31,7 +33,9 @@ def hold(seconds):
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     body = b"ok"
-    if path == "/spin":
+    if path == "/meet":
+        BOTH.wait()
+    elif path == "/spin":
         spin(0.2)
     elif path == "/sleep":
         time.sleep(0.1)
@@ -85,19 +89,6 @@ fn of<'s>(sample: &'s WorkerSample, path: &str) -> Vec<&'s Finished> {
     sample.finished.iter().filter(|one| one.path == path).collect()
 }
 
-/// Sends these at once and waits for all answers.
-fn all(front: &mut Front, paths: &[&str]) {
-    let mut left: Vec<&str> = paths.to_vec();
-    while !left.is_empty() {
-        let mut out = BytesMut::new();
-        let ids: Vec<u32> = left.iter().map(|path| front.request(path, "GET", b"", &mut out)).collect();
-        front.send(&out);
-        // A worker whose second thread the machine has not yet let run gives a request back; a front asks again.
-        let back = front.await_all(&ids);
-        left = ids.iter().zip(left).filter(|(id, _)| back.contains(id)).map(|(_, path)| path).collect();
-    }
-}
-
 fn measured(threads: u32, group: &'static str, with: impl FnOnce(&mut Front) + Send + 'static) {
     with_slow(0.0, threads, group, with);
 }
@@ -127,9 +118,11 @@ const GIL: bool = !gk_python::version::FREE_THREADED_BUILD;
 #[test]
 fn computing_and_waiting_are_told_apart() {
     measured(2, "", |front| {
-        all(front, &["/spin", "/spin"]);
-        all(front, &["/sleep"]);
-        let sample = finished(front, 3);
+        // So that both threads are there.
+        front.all(&["/meet", "/meet"]);
+        front.all(&["/spin", "/spin"]);
+        front.all(&["/sleep"]);
+        let sample = finished(front, 5);
         assert!(sample.exact, "{}", sample.why);
         assert_eq!(sample.why.as_str(), if GIL { "" } else { "no GIL" });
         for spin in of(&sample, "/spin") {
@@ -157,7 +150,7 @@ fn computing_and_waiting_are_told_apart() {
 #[test]
 fn a_wait_is_booked_to_who_suffered_and_who_caused_it() {
     measured(2, "", |front| {
-        all(front, &["/heavy", "/light"]);
+        front.all(&["/heavy", "/light"]);
         let sample = finished(front, 2);
         let caused = |culprit: &str, victim: &str| -> u64 {
             let names = |pair: &&gk_telemetry::sample::PairSample| {
@@ -184,12 +177,12 @@ fn threads_of_the_application_are_named() {
         return;
     }
     measured(1, "", |front| {
-        all(front, &["/thread"]);
-        all(front, &["/light/1"]);
+        front.all(&["/thread"]);
+        front.all(&["/light/1"]);
         // Its name is asked for after it was first seen.
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            all(front, &["/light/2"]);
+            front.all(&["/light/2"]);
             let sample = sample(front);
             let named =
                 |route: &&gk_telemetry::sample::RouteSample| route.name == "reporting" && route.caused > 0;
@@ -199,7 +192,7 @@ fn threads_of_the_application_are_named() {
             if Instant::now() > deadline {
                 panic!("{:?}", sample.routes);
             }
-            all(front, &["/thread"]);
+            front.all(&["/thread"]);
         }
     });
 }
@@ -244,7 +237,7 @@ fn garbage_collections_are_told_of_by_interpreter() {
 #[test]
 fn an_interpreter_with_its_own_gil_is_measured_too() {
     measured(2, "own", |front| {
-        all(front, &["/heavy", "/light"]);
+        front.all(&["/heavy", "/light"]);
         let sample = finished(front, 2);
         assert!(sample.exact, "{}", sample.why);
         let [light] = of(&sample, "/light")[..] else { panic!("one") };
@@ -275,7 +268,7 @@ fn a_slow_request_is_reported_with_its_stack_and_any_other_when_asked_for() {
         if let Some(FromWorker::Stack(asked)) = front.messages_until(is_stack).pop() {
             assert!(!asked.slow && asked.request == u64::from(slow), "{asked:?}");
         }
-        front.await_all(&[slow]);
+        front.await_all(vec![(slow, "")]);
     });
 }
 
@@ -289,7 +282,7 @@ fn the_application_sees_its_own_figures() {
         // Or it would be counted within the window that begins now.
         finished(front, 1);
         ask(front, "/metrics?start");
-        all(front, &["/sleep"]);
+        front.all(&["/sleep"]);
         assert_eq!(front.get("/raise").status, 500);
         finished(front, 4);
         let both = ask(front, "/metrics");

@@ -93,6 +93,7 @@ pub(crate) struct Runtime {
     pub(crate) held_up: Kept,
     pub(crate) thread_names: Kept,
     pub(crate) watch_collections: Kept,
+    pub(crate) heed_signals: Kept,
 }
 
 macro_rules! names {
@@ -155,6 +156,7 @@ impl Application {
             living_threads: from("living_threads")?,
             held_up: from("held_up")?,
             thread_names: from("thread_names")?,
+            heed_signals: from("heed_signals")?,
         };
         Ok(Self {
             start_response: Type::<StartResponse>::new(py)?.object().clone().keep(),

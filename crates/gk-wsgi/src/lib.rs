@@ -26,6 +26,7 @@ pub mod imported;
 mod input;
 pub mod metrics;
 pub mod script;
+mod service;
 mod start_response;
 
 pub use application::{Application, Facts};

@@ -372,6 +372,17 @@ def signalled(name, number):
     publish("process_signal", {"signame": name, "signum": number}, signal_callbacks)
 
 
+def heed_signals():
+    """A service script ends by SystemExit when its process is told to end."""
+    import signal
+
+    def told(number, frame):
+        raise SystemExit
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
+
+
 # === the end ===
 
 ending = threading.Lock()

@@ -90,7 +90,11 @@ impl Application {
         }
     }
 
-    fn import<'p>(&self, py: Attached<'p>, name: &str) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
+    pub(crate) fn import<'p>(
+        &self,
+        py: Attached<'p>,
+        name: &str,
+    ) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
         let ran = |error| (error, Stage::Run);
         let module =
             py.str(name).and_then(|name| self.runtime.import_module.bind(py).call(&[&name])).map_err(ran)?;
@@ -103,7 +107,7 @@ impl Application {
         Ok((module, file.map(|file| (file.clone(), modified(&file)))))
     }
 
-    fn run_file<'p>(
+    pub(crate) fn run_file<'p>(
         &self,
         py: Attached<'p>,
         path: &str,
@@ -150,15 +154,16 @@ impl Application {
     }
 }
 
-type Failure<'p> = (PyError<'p>, Stage);
+/// What was raised, and when.
+pub(crate) type Failure<'p> = (PyError<'p>, Stage);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(crate) enum Stage {
     Read,
     Run,
 }
 
-fn report(error: &PyError<'_>, stage: Stage, script: &str, in_request: bool) -> LoadFailure {
+pub(crate) fn report(error: &PyError<'_>, stage: Stage, script: &str, in_request: bool) -> LoadFailure {
     let traceback = error.traceback();
     let (code, text) = match (stage, error.is_system_exit(), in_request) {
         (Stage::Read, _, true) => ("WSGI0105", "cannot be read or compiled"),
@@ -174,7 +179,7 @@ fn report(error: &PyError<'_>, stage: Stage, script: &str, in_request: bool) -> 
 }
 
 /// A script that is no file, as opposed to one that cannot be read.
-fn no_file(path: &Path, in_request: bool) -> Option<LoadFailure> {
+pub(crate) fn no_file(path: &Path, in_request: bool) -> Option<LoadFailure> {
     let (status, code, why) = match std::fs::metadata(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             (404, "WSGI0135", "does not exist")

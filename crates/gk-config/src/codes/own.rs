@@ -52,4 +52,11 @@ pub const CODES: &[Code] = &[
         "the process goes on with the GIL, its threads take turns again; with free-threading=required it is not ready",
         "update the module to a version that supports free-threading, or run the group with the GIL",
     )),
+    own(code(
+        12,
+        Error,
+        "a request asks for a process group that runs a service script (threads=0)",
+        "500 Internal Server Error",
+        "mount the application on a process group with request threads",
+    )),
 ];

@@ -3,6 +3,7 @@
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::directives::mapping::group_name;
+use crate::raw::GroupUse;
 use crate::site::InterpreterOptions;
 use crate::token::Word;
 use crate::{nearest, values, walk};
@@ -72,7 +73,9 @@ fn block(scope: &mut Scope, words: &[Word]) -> Applied {
         }
         *slot = Some(group_name(value));
         if key == "process-group" && group_name(value).is_empty() {
-            scope.raw.group_uses.push((scope.host, word.clone(), String::new()));
+            let host = scope.host;
+            let used = GroupUse { host, word: word.clone(), name: String::new(), requests: false };
+            scope.raw.group_uses.push(used);
         }
     }
     scope.raw.interpreters.push(options);

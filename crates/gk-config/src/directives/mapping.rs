@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::raw::RawMount;
+use crate::raw::{GroupUse, RawMount};
 use crate::site::{ImportScript, Mount, MountTarget, StaticAlias};
 use crate::token::Word;
 use crate::{nearest, values, walk};
@@ -20,7 +20,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIScriptAliasMatch", "regex file-pattern [option=value …]", SERVER, Arity::options(2), script_alias_match)
         .doc("Like WSGIScriptAlias with a regular expression over the URL path; `$1` … `$9` in the file pattern are its groups."),
     Directive::honoured("WSGIImportScript", "path process-group=name application-group=name", SERVER, Arity::options(1), import_script)
-        .doc("Imports a script in every process of a group when it starts. Both options are required."),
+        .doc("Imports a script in every process of a group when it starts. Both options are required. In a group with `threads=0` the script is a service: it runs on the main thread, and again whenever it ends."),
     Directive::honoured("WSGICallableObject", "name", Contexts::ANY.or(Contexts::HTACCESS), Arity::exactly(1), callable_object)
         .default("application")
         .doc("Name of the callable in the script. `%{ENV:name}` takes it from the request's variables."),
@@ -71,7 +71,13 @@ fn options(scope: &mut Scope, words: &[Word], keys: &[&'static str]) -> Result<O
             "process-group" => {
                 let name = group_name(value);
                 let host = scope.host;
-                scope.raw.group_uses.push((host, word.clone(), name.clone()));
+                let requests = keys != IMPORT_KEYS;
+                scope.raw.group_uses.push(GroupUse {
+                    host,
+                    word: word.clone(),
+                    name: name.clone(),
+                    requests,
+                });
                 options.process_group = Some(name);
             }
             "application-group" => options.application_group = Some(group_name(value)),

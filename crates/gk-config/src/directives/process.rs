@@ -3,6 +3,7 @@
 use crate::daemon;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::directives::mapping::group_name;
+use crate::raw::GroupUse;
 use crate::token::Word;
 
 /// Rows of this area.
@@ -38,7 +39,8 @@ pub const ROWS: &[Directive] = &[
 fn process_group(scope: &mut Scope, words: &[Word]) -> Applied {
     let name = group_name(&words[0].text);
     let host = scope.host;
-    scope.raw.group_uses.push((host, words[0].clone(), name.clone()));
+    let used = GroupUse { host, word: words[0].clone(), name: name.clone(), requests: true };
+    scope.raw.group_uses.push(used);
     scope.settings().process_group = Some(name);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::ServeOptions;
 use super::script::{is_file, script};
+use super::services;
 use super::writer::Text;
 use crate::Surroundings;
 use crate::diagnostic::Complaint;
@@ -241,8 +242,8 @@ fn daemon(text: &mut Text, o: &ServeOptions, home: &Path) -> Result<(), String> 
     if let Some(entry) = o.python_path.iter().find(|p| p.contains(':')) {
         return Err(format!("--python-path takes one directory at a time, not `{entry}`: repeat the option"));
     }
-    let path = o.python_path.join(":");
-    option("python-path", Some(path.as_str()).filter(|p| !p.is_empty()));
+    let python_path = o.python_path.join(":");
+    option("python-path", Some(python_path.as_str()).filter(|p| !p.is_empty()));
     option("lang", o.lang.as_deref());
     option("locale", o.locale.as_deref());
     option("umask", o.umask.as_deref());
@@ -275,15 +276,7 @@ fn daemon(text: &mut Text, o: &ServeOptions, home: &Path) -> Result<(), String> 
     }
     text.out.push_str(&line);
     text.out.push('\n');
-    for (name, path) in &o.service_script {
-        let group = format!("service:{name}");
-        let (quoted, home) = (text.word(&group), text.word(&home.to_string_lossy()));
-        text.out.push_str(&format!("WSGIDaemonProcess {quoted} threads=0 home={home}\n"));
-        let path = text.word(path);
-        text.out.push_str(&format!(
-            "WSGIImportScript {path} process-group={quoted} application-group=%{{GLOBAL}}\n"
-        ));
-    }
+    services::daemons(text, o, &home.to_string_lossy(), &python_path);
     sound(text)
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// Puts the first group where the embedded process is named, which does not exist here.
 pub fn name_embedded(raw: &mut Raw) {
-    let first = raw.groups[0].0.name.clone();
+    let first = raw.first_group().to_owned();
     for host in &mut raw.hosts {
         replace_embedded(&mut host.base, &first);
         for section in &mut host.sections {

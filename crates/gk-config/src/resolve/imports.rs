@@ -14,7 +14,7 @@ pub fn resolve(raw: &Raw, hosts: &[Host], journal: &mut Journal) -> Vec<ImportSc
     for (script, host, word) in &raw.imports {
         let mut script = script.clone();
         if script.process_group.is_empty() {
-            script.process_group.clone_from(&raw.groups[0].0.name);
+            script.process_group = raw.first_group().to_owned();
         }
         match raw.groups.iter().find(|(group, _)| group.name == script.process_group) {
             Some((group, _)) if accessible(raw, group, *host) => push(&mut imports, script),
@@ -79,7 +79,7 @@ fn push_mount(raw: &Raw, host: &Host, index: usize, mount: &RawMount, imports: &
     let url = if mount.url.is_empty() { "/" } else { &mount.url };
     let settings = settings_at(host, url, file);
     let group = mount.process_group.clone().or(settings.process_group);
-    let group = group.unwrap_or_else(|| raw.groups[0].0.name.clone());
+    let group = group.unwrap_or_else(|| raw.first_group().to_owned());
     let wanted = mount.application_group.clone().or(settings.application_group);
     let Some(application) = application_group(raw, host, index, &mount.url, wanted.as_deref()) else {
         return;

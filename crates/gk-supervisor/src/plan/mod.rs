@@ -1,9 +1,10 @@
 //! The plan: `handle(event, now)` changes the state and says what to do. Pure: no clock, no process, no socket. `now` is
-//! the time since the supervisor started. Split by noun: [`workers`], [`front`], [`reload`], [`stop`].
+//! the time since the supervisor started. Split by noun: [`workers`], `service`, [`front`], [`reload`], [`stop`].
 
 pub mod front;
 mod gil;
 pub mod reload;
+mod service;
 pub mod stop;
 pub mod worker;
 pub mod workers;
@@ -162,11 +163,12 @@ impl Plan {
         self.tick_stop(now);
     }
 
-    /// Once, when the front accepts connections and every slot's worker serves.
+    /// Once, when the front accepts connections and every slot's worker serves; service scripts are not waited for.
     fn announce(&mut self) {
         let serves =
             |slot: &Slot| slot.worker.is_some_and(|w| self.workers.get(&w).is_some_and(WorkerHandle::serves));
-        let ready = || self.front.accepts() && self.groups.iter().flat_map(|g| &g.slots).all(serves);
+        let mut awaited = self.groups.iter().filter(|g| !g.spec.service()).flat_map(|g| &g.slots);
+        let mut ready = || self.front.accepts() && awaited.all(serves);
         if !self.announced && !self.stop.begun() && ready() {
             self.announced = true;
             self.out.push(Action::Announce);

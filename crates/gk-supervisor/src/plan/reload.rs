@@ -4,7 +4,7 @@
 //! One reload runs at a time; what is asked meanwhile is merged into one that follows.
 
 use super::worker::State;
-use super::{Group, Plan, seconds};
+use super::{Group, Plan, Slot, seconds};
 use crate::action::Action;
 use crate::event::Layout;
 use gk_wire::control::{ImportFailure, What};
@@ -181,7 +181,7 @@ impl Plan {
         };
         let mut new: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         let mut patience = Duration::ZERO;
-        for spec in specs.iter().filter(|s| request.takes(&s.name)) {
+        for spec in specs.iter().filter(|s| request.takes(&s.name) && !s.service()) {
             patience = patience.max(match spec.startup_timeout {
                 t if t > 0.0 => seconds(t),
                 _ => PATIENCE,
@@ -192,8 +192,10 @@ impl Plan {
             }
         }
         let count = new.values().flatten().count();
-        let text = format!("starting {count} new worker{}", if count == 1 { "" } else { "s" });
-        self.out.push(Action::Tell { clients: request.clients, text });
+        if count > 0 {
+            let text = format!("starting {count} new worker{}", if count == 1 { "" } else { "s" });
+            self.out.push(Action::Tell { clients: request.clients, text });
+        }
         if let Some(reload) = &mut self.reload {
             reload.new = Some(new);
             reload.deadline = Some(now + patience);
@@ -233,7 +235,12 @@ impl Plan {
         for worker in &old {
             self.drain(*worker, reason, request.evict, now);
         }
-        let text = format!("reload done: generation {generation} serves, {} old workers drain", old.len());
+        let services = self.restart_services(|name| request.takes(name), reason, now);
+        let mut text =
+            format!("reload done: generation {generation} serves, {} old workers drain", old.len());
+        if services > 0 {
+            text.push_str(&format!(", {services} service script processes begin anew"));
+        }
         self.log(Level::Notice, text.clone());
         self.note(What::ReloadDone, text.clone());
         self.out.push(Action::Answer { clients: request.clients, ok: true, text });
@@ -254,7 +261,13 @@ impl Plan {
                 let kept = before.iter().position(|g| g.spec.name == spec.name).map(|i| before.remove(i));
                 let replaced = new.contains_key(&spec.name);
                 self.groups.push(match kept {
-                    Some(group) if !replaced => Group { spec, ..group },
+                    Some(mut group) if spec.service() && group.spec.service() => {
+                        let count = (spec.processes as usize).min(group.slots.len());
+                        old.extend(group.slots.drain(count..).filter_map(|s| s.worker));
+                        group.slots.resize_with(spec.processes as usize, Slot::default);
+                        Group { spec, ..group }
+                    }
+                    Some(group) if !replaced && !spec.service() => Group { spec, ..group },
                     Some(group) => {
                         old.extend(group.slots.iter().filter_map(|s| s.worker));
                         Group { proven: true, ..Group::new(spec) }

@@ -88,6 +88,7 @@ impl Plan {
         if first {
             self.log(Level::Notice, "the server stops");
             self.cancel_reloads(now);
+            self.forget_due_services();
             self.front.due = None;
         }
         match urgency {
@@ -103,7 +104,8 @@ impl Plan {
 
     /// How long requests may take to their end; `None`: as long as they want, as one of the groups has it.
     fn longest_window(&self) -> Option<Duration> {
-        let windows = self.groups.iter().map(|g| g.spec.graceful_timeout);
+        let serving = self.groups.iter().filter(|g| !g.spec.service());
+        let windows = serving.map(|g| g.spec.graceful_timeout);
         windows.map(|w| (w > 0.0).then(|| seconds(w))).try_fold(Duration::ZERO, |most, w| Some(most.max(w?)))
     }
 

@@ -2,6 +2,7 @@
 
 mod reloads;
 mod running;
+mod services;
 mod stops;
 
 use super::*;

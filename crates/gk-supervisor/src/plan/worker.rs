@@ -101,6 +101,11 @@ impl WorkerHandle {
         matches!(self.state, State::Ready | State::Failed)
     }
 
+    /// Whether it runs a service script and takes no requests.
+    pub fn service(&self) -> bool {
+        self.threads == 0
+    }
+
     /// Records why it goes.
     pub fn goes(&mut self, reason: &str) {
         self.reason.get_or_insert_with(|| reason.to_owned());

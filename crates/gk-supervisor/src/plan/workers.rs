@@ -83,13 +83,23 @@ impl Plan {
     }
 
     pub(super) fn worker_exited(&mut self, worker: u64, ended: &Ended, now: Duration) {
-        let Some(handle) = self.workers.remove(&worker) else { return };
+        let Some(mut handle) = self.workers.remove(&worker) else { return };
         let text = format!("{} ended: {}", handle.name(), ended.how);
+        // A service script that is through has not crashed.
+        let through = handle.service() && handle.ready.is_some() && ended.status == Some(0);
+        if through {
+            handle.goes("the service script ended");
+        }
         // A worker that leaves still serves: a signal that is not ours ends requests with it.
         let crashed = handle.state == State::Leaving && ended.status.is_none() && !handle.killed;
-        let expected = handle.killed || (handle.departs() && !crashed);
-        self.log(if expected { Level::Info } else { Level::Error }, text.clone());
-        let what = if handle.departs() && !crashed { What::WorkerLeft } else { What::WorkerCrashed };
+        let departed = handle.departs() && !crashed;
+        let level = match handle.killed || departed {
+            true => Level::Info,
+            false if through => Level::Notice,
+            false => Level::Error,
+        };
+        self.log(level, text.clone());
+        let what = if departed || through { What::WorkerLeft } else { What::WorkerCrashed };
         self.note_worker(what, &handle, text.clone());
         if handle.linked {
             self.out.push(Action::ToFront(ToFront::WorkerExited { worker, how: ended.how.clone() }));
@@ -106,6 +116,9 @@ impl Plan {
         if hopeless && !proven && self.generation == 1 && !self.stop.begun() {
             return self.give_up("a process group cannot be started", 2, now);
         }
+        if handle.service() && handle.departs() {
+            return self.vacate(handle.worker, now);
+        }
         if let Some((group, slot)) = self.slot_of(handle.worker) {
             self.schedule(group, slot, handle.served(now), now);
         }
@@ -114,7 +127,7 @@ impl Plan {
     /// Empties a slot whose process failed; the next one starts after the back-off.
     fn schedule(&mut self, group: usize, slot: usize, served: Option<Duration>, now: Duration) {
         let name = self.groups[group].spec.name.clone();
-        let over = self.stop.workers_stop();
+        let over = self.stop.workers_stop() || (self.stop.begun() && self.groups[group].spec.service());
         let slot = &mut self.groups[group].slots[slot];
         slot.worker = None;
         if over {
@@ -141,8 +154,8 @@ impl Plan {
 
     /// Empties the slot of a worker that leaves in peace; the next one starts at once.
     fn vacate(&mut self, worker: u64, now: Duration) {
-        let over = self.stop.workers_stop();
         if let Some((group, slot)) = self.slot_of(worker) {
+            let over = self.stop.workers_stop() || (self.stop.begun() && self.groups[group].spec.service());
             let slot = &mut self.groups[group].slots[slot];
             slot.worker = None;
             slot.due = (!over).then_some(now);
@@ -279,7 +292,7 @@ impl Plan {
         let window = self.window(worker, evicted);
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         handle.goes(reason);
-        if !handle.serves() {
+        if !handle.serves() || handle.service() {
             return self.stop_worker(worker, reason, now);
         }
         handle.state = State::Leaving;
@@ -309,10 +322,13 @@ impl Plan {
             return;
         }
         handle.goes(reason);
-        let starting = handle.state == State::Starting;
-        self.out.push(Action::ToWorker { worker, message: ToWorker::Stop { reason: reason.to_owned() } });
-        if starting {
-            // It may be deep in an import and read no messages.
+        let (starting, service) = (handle.state == State::Starting, handle.service());
+        if !service {
+            let message = ToWorker::Stop { reason: reason.to_owned() };
+            self.out.push(Action::ToWorker { worker, message });
+        }
+        if starting || service {
+            // It may be deep in an import and read no messages; a service script is told by nothing else.
             self.out.push(Action::SignalWorker { worker, signal: SIGTERM });
         }
         self.expect_end(worker, now);

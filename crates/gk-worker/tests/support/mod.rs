@@ -165,23 +165,34 @@ impl Front {
         }
     }
 
-    /// Reads until the responses of all of these are over; what is in them is not looked at. Gives those that were given back.
-    pub fn await_all(&mut self, ids: &[u32]) -> Vec<u32> {
-        let (mut open, mut back) = (ids.to_vec(), Vec::new());
+    /// Sends these at once and waits for all answers; what is in them is not looked at. A worker whose threads the machine has not
+    /// yet let run gives a request back: it is asked again, as a front would.
+    pub fn all(&mut self, paths: &[&str]) {
+        let mut out = BytesMut::new();
+        let open = paths.iter().map(|path| (self.request(path, "GET", b"", &mut out), *path)).collect();
+        self.send(&out);
+        self.await_all(open);
+    }
+
+    /// The same of requests that were sent.
+    pub fn await_all(&mut self, mut open: Vec<(u32, &str)>) {
         while !open.is_empty() {
             while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
-                let over = match ToFrontFrame::decode(header, payload).unwrap() {
-                    ToFrontFrame::Head { flags, .. } => flags & frame::END != 0,
-                    ToFrontFrame::Data { end, .. } => end,
-                    ToFrontFrame::Abort { .. } => true,
-                    ToFrontFrame::Return { id } => {
-                        back.push(id);
-                        true
-                    }
-                    _ => false,
-                };
-                open.retain(|id| !over || *id != header.id);
+                let (mut over, mut back) = (false, None);
+                match ToFrontFrame::decode(header, payload).unwrap() {
+                    ToFrontFrame::Head { flags, .. } => over = flags & frame::END != 0,
+                    ToFrontFrame::Data { end, .. } => over = end,
+                    ToFrontFrame::Abort { .. } => over = true,
+                    ToFrontFrame::Return { id } => back = open.iter().position(|(of, _)| *of == id),
+                    _ => {}
+                }
+                open.retain(|(id, _)| !over || *id != header.id);
                 let _ = self.buffer.split_to(used);
+                if let Some(at) = back {
+                    let mut out = BytesMut::new();
+                    open[at].0 = self.request(open[at].1, "GET", b"", &mut out);
+                    self.send(&out);
+                }
             }
             if !open.is_empty() {
                 let mut piece = vec![0; 65536];
@@ -190,7 +201,6 @@ impl Front {
                 self.buffer.extend_from_slice(&piece[..got]);
             }
         }
-        back
     }
 
     /// Requests from now on have this profile.

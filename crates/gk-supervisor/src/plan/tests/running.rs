@@ -166,18 +166,6 @@ fn a_process_that_cannot_be_made_is_tried_again_later() {
 }
 
 #[test]
-fn a_service_script_gets_no_link() {
-    let mut service = group("s", 1);
-    service.threads = 0;
-    let plan = Plan::new(Layout { configuration: 1, groups: vec![service], remarks: Vec::new() });
-    let mut t = Table { plan, now: Duration::ZERO, said: Vec::new(), pids: 1 };
-    t.event(Event::Start);
-    t.front_ready();
-    t.ready(1);
-    assert_eq!(t.said(), "front, spawn 1 s c1 g1, announce");
-}
-
-#[test]
 fn a_worker_with_a_gil_again_is_marked_and_fails_where_that_is_refused() {
     let mut t = Table::serving(&[("a", 2)]);
     let back = |refused| FromWorker::GilReturned { module: "the module 'x'".into(), refused };
