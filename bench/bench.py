@@ -153,7 +153,7 @@ def main() -> int:
     more = mixed_load(servers, seconds, min(rounds, 3)) if "mixed" in kinds else []
     if "gilkeeper" in servers:
         # Ours against itself; what fails here does not cost the rest of the run.
-        for kind, form in (("modes", lambda: forms.modes(min(rounds, 3), 1.0)), ("measurements", lambda: forms.measurements(2 * rounds, seconds))):
+        for kind, form in (("modes", lambda: forms.modes(min(rounds, 3), 1.0)), ("measurements", lambda: forms.measurements(rounds))):
             if kind in kinds:
                 try:
                     more += form()

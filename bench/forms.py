@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import client
-from measure import Sample, answers, measure
+from measure import Sample, answers, load, one_run
 from servers import APPS, NoSuchForm, Running
 
 MODES = ["shared GIL", "own GIL, two application groups", "interpreters=2", "free-threading"]
-SWITCH = ["measurements off", "measurements on"]
+# Pairs of runs for each start of the two servers.
+PAIRS = 8
 HELLO = b"Hello, world!"
 
 
@@ -56,25 +57,41 @@ def modes(rounds: int, seconds: float) -> list[str]:
     return lines
 
 
-def measurements(rounds: int, seconds: float) -> list[str]:
-    """Hello world with everything measured against nothing measured, in pairs of runs that change their order."""
+def measurements(rounds: int) -> list[str]:
+    """Hello world with everything measured against nothing measured. Both servers run, and each second of load on the one has its
+    second on the other right before or after it: what else happens to the machine lasts longer than that and hits both."""
     lines = []
     for processes, threads in ((1, 1), (2, 5)):
-        pairs: list[dict[str, Sample]] = []
-        for number in range(rounds):
-            pair = {}
-            for name in SWITCH if number % 2 else SWITCH[::-1]:
-                with Running(name, APPS / "hello.py", processes, threads) as server:
-                    sample = measure(server, "/", HELLO, 32, seconds, 1.0)
-                if sample.invalid:
-                    raise RuntimeError(f"{name}: {sample.invalid}")
-                pair[name] = sample
-            pairs.append(pair)
-        rates = sorted(pair["measurements on"].requests_per_second / pair["measurements off"].requests_per_second for pair in pairs)
-        cpu = sorted(pair["measurements on"].cpu_us_per_request / pair["measurements off"].cpu_us_per_request for pair in pairs)
-        off = median(pair["measurements off"].requests_per_second for pair in pairs)
+        pairs = [pair for number in range(rounds) for pair in slices(processes, threads, number)]
+        rates = sorted(on.requests_per_second / off.requests_per_second for on, off in pairs)
+        cpu = sorted(on.cpu_us_per_request / off.cpu_us_per_request for on, off in pairs)
+        without = median(off.requests_per_second for _, off in pairs)
         lines.append(
-            f"hello {processes}x{threads}, measurements: {median(rates):.3f} x ({rates[0]:.3f}-{rates[-1]:.3f}) of {off:,.0f} requests/s without; "
-            f"{median(cpu):.3f} x ({cpu[0]:.3f}-{cpu[-1]:.3f}) the CPU per request"
+            f"hello {processes}x{threads}, measurements: {middle(rates)} of {without:,.0f} requests/s without; {middle(cpu)} the CPU per request;"
+            f" {len(pairs)} pairs"
         )
     return lines
+
+
+def slices(processes: int, threads: int, number: int) -> list[tuple[Sample, Sample]]:
+    """Pairs of one-second runs, with and without measurements, of two servers that were started together."""
+    pairs = []
+    on_name, off_name = "measurements on", "measurements off"
+    with Running(on_name, APPS / "hello.py", processes, threads) as on, Running(off_name, APPS / "hello.py", processes, threads) as off:
+        sizes = {server.name: answers(server, "/", HELLO) for server in (on, off)}
+        for server in (on, off):
+            load(server.port, "/", 32, 1.0)
+        for turn in range(PAIRS):
+            seen = {}
+            for server in (on, off) if (turn + number) % 2 else (off, on):
+                seen[server.name] = one_run(server, "/", HELLO, sizes[server.name], 32, 1.0)
+                if seen[server.name].invalid:
+                    raise RuntimeError(f"{server.name}: {seen[server.name].invalid}")
+            pairs.append((seen[on_name], seen[off_name]))
+    return pairs
+
+
+def middle(values: list[float]) -> str:
+    """The median of sorted values, and what half of them lie between."""
+    quarter = len(values) // 4
+    return f"{median(values):.3f} x ({values[quarter]:.3f}-{values[-1 - quarter]:.3f})"
