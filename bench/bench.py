@@ -4,7 +4,8 @@
     make bench ARGS=--quick             three rounds of one second
     scripts/bench --servers gilkeeper,granian --workloads hello
 
-Figures are medians over the rounds with their range. A run with an error or a wrong body makes its row invalid.
+Figures are medians over the rounds with their range; of `measurements` and `pairs`, medians of pairs of seconds with what half of
+them lie between. A run with an error or a wrong body makes its row invalid.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ WORKLOADS = [
     Workload("sleep5", SLEEP, "/", b"waited", 1, 4),
 ]
 
-KINDS = ["hello", "list", "sleep5", "mixed", "modes", "measurements"]
+KINDS = ["hello", "list", "sleep5", "mixed", "modes", "measurements", "pairs"]
+# Those that ours is also measured beside, second by second.
+BESIDE = ["granian", "mod_wsgi-daemon"]
 
 
 def machine() -> list[str]:
@@ -152,11 +155,17 @@ def main() -> int:
     found = [row for row in rows.values() if row.note != "has no such form"]
     more = mixed_load(servers, seconds, min(rounds, 3)) if "mixed" in kinds else []
     if "gilkeeper" in servers:
-        # Ours against itself; what fails here does not cost the rest of the run.
-        for kind, form in (("modes", lambda: forms.modes(min(rounds, 3), 1.0)), ("measurements", lambda: forms.measurements(rounds))):
+        # Ours against itself, and two servers side by side; what fails here does not cost the rest of the run.
+        peers = [peer for peer in BESIDE if peer in servers]
+        more_forms = {
+            "modes": lambda: forms.modes(min(rounds, 3), 1.0),
+            "measurements": lambda: forms.measurements(rounds),
+            "pairs": lambda: forms.beside(peers, rounds),
+        }
+        for kind in more_forms:
             if kind in kinds:
                 try:
-                    more += form()
+                    more += more_forms[kind]()
                 except (RuntimeError, harness.Unusable, AssertionError, OSError) as problem:
                     more.append(f"{kind}: invalid, {str(problem).splitlines()[0]}")
     sleeping = [row for row in found if row.workload.startswith("sleep5") and not row.invalid]

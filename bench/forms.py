@@ -58,37 +58,46 @@ def modes(rounds: int, seconds: float) -> list[str]:
 
 
 def measurements(rounds: int) -> list[str]:
-    """Hello world with everything measured against nothing measured. Both servers run, and each second of load on the one has its
-    second on the other right before or after it: what else happens to the machine lasts longer than that and hits both."""
+    """Hello world with everything measured against nothing measured."""
     lines = []
     for processes, threads in ((1, 1), (2, 5)):
-        pairs = [pair for number in range(rounds) for pair in slices(processes, threads, number)]
-        rates = sorted(on.requests_per_second / off.requests_per_second for on, off in pairs)
+        pairs = [pair for number in range(rounds) for pair in slices("measurements on", "measurements off", processes, threads, number)]
         cpu = sorted(on.cpu_us_per_request / off.cpu_us_per_request for on, off in pairs)
-        without = median(off.requests_per_second for _, off in pairs)
-        lines.append(
-            f"hello {processes}x{threads}, measurements: {middle(rates)} of {without:,.0f} requests/s without; {middle(cpu)} the CPU per request;"
-            f" {len(pairs)} pairs"
-        )
+        lines.append(f"hello {processes}x{threads}, measurements: {rates(pairs)} without; {middle(cpu)} the CPU per request")
     return lines
 
 
-def slices(processes: int, threads: int, number: int) -> list[tuple[Sample, Sample]]:
-    """Pairs of one-second runs, with and without measurements, of two servers that were started together."""
+def beside(peers: list[str], rounds: int) -> list[str]:
+    """Hello world, 1 process x 1 thread, against each of these servers."""
+    lines = []
+    for peer in peers:
+        pairs = [pair for number in range(rounds) for pair in slices("gilkeeper", peer, 1, 1, number)]
+        lines.append(f"hello 1x1, side by side: {rates(pairs)} with {peer}")
+    return lines
+
+
+def slices(one: str, other: str, processes: int, threads: int, number: int) -> list[tuple[Sample, Sample]]:
+    """Pairs of one-second runs of two servers that were started together: each second of load on the one has its second on the
+    other right before or after it. What else happens to the machine lasts longer than that and hits both."""
     pairs = []
-    on_name, off_name = "measurements on", "measurements off"
-    with Running(on_name, APPS / "hello.py", processes, threads) as on, Running(off_name, APPS / "hello.py", processes, threads) as off:
-        sizes = {server.name: answers(server, "/", HELLO) for server in (on, off)}
-        for server in (on, off):
+    with Running(one, APPS / "hello.py", processes, threads) as first, Running(other, APPS / "hello.py", processes, threads) as second:
+        sizes = {server.name: answers(server, "/", HELLO) for server in (first, second)}
+        for server in (first, second):
             load(server.port, "/", 32, 1.0)
         for turn in range(PAIRS):
             seen = {}
-            for server in (on, off) if (turn + number) % 2 else (off, on):
+            for server in (first, second) if (turn + number) % 2 else (second, first):
                 seen[server.name] = one_run(server, "/", HELLO, sizes[server.name], 32, 1.0)
                 if seen[server.name].invalid:
                     raise RuntimeError(f"{server.name}: {seen[server.name].invalid}")
-            pairs.append((seen[on_name], seen[off_name]))
+            pairs.append((seen[one], seen[other]))
     return pairs
+
+
+def rates(pairs: list[tuple[Sample, Sample]]) -> str:
+    """How the requests per second of pairs compare."""
+    ratios = sorted(one.requests_per_second / other.requests_per_second for one, other in pairs)
+    return f"{middle(ratios)}, {len(pairs)} pairs, of {median(other.requests_per_second for _, other in pairs):,.0f} requests/s"
 
 
 def middle(values: list[float]) -> str:
