@@ -82,9 +82,9 @@ fn a_descriptor_that_was_lost_fails_its_own_request() {
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
     sendmsg(&socket, &[std::io::IoSlice::new(&[1])], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
     let mut out = BytesMut::new();
-    gk_wire::response::HeadWriter::begin(&mut out, id, 0, 200, b"OK", 0.0).finish();
     let others: Vec<u32> = (0..7).map(|_| link.slots.borrow_mut().take().0).collect();
     for id in std::iter::once(id).chain(others) {
+        gk_wire::response::HeadWriter::begin(&mut out, id, 0, 200, b"OK", 0.0).finish();
         ToFrontFrame::File { id, offset: 0, len: 1 }.encode(&mut out);
     }
     sender.send(&out).unwrap();
