@@ -72,7 +72,8 @@ def beside(peers: list[str], rounds: int) -> list[str]:
     lines = []
     for peer in peers:
         pairs = [pair for number in range(rounds) for pair in slices("gilkeeper", peer, 1, 1, number)]
-        lines.append(f"hello 1x1, side by side: {rates(pairs)} with {peer}")
+        cpu = [f"{median(one.cpu_us_per_request for one in side):.1f}" for side in zip(*pairs)]
+        lines.append(f"hello 1x1, side by side: {rates(pairs)} with {peer}; CPU per request {cpu[0]} µs, and {cpu[1]} µs there")
     return lines
 
 
