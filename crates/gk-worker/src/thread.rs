@@ -66,7 +66,7 @@ fn serve_batch(
 
 fn begin(measured: &mut ThreadMeasure, group: &Group, job: &Job, taken: Moment) -> Option<Begun> {
     let request = RequestView::decode(&job.payload).ok()?;
-    Some(measured.begin(&request, group.board, taken))
+    Some(measured.begin(&request, group.board, taken, true))
 }
 
 #[allow(clippy::too_many_arguments, reason = "one place calls it; each of them is of another owner")]
@@ -98,7 +98,7 @@ fn serve_one(
         && let Ok(request) = RequestView::decode(&job.payload)
     {
         if let Some(measured) = measured {
-            begun = begun.or_else(|| Some(measured.begin(&request, group.board, started)));
+            begun = begun.or_else(|| Some(measured.begin(&request, group.board, started, false)));
             measured.entered();
         }
         let call = Call {

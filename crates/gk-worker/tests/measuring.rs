@@ -37,6 +37,9 @@ def application(environ, start_response):
         BOTH.wait()
     elif path == "/spin":
         spin(0.2)
+    elif path == "/short":
+        spin(0.0001)
+        body = str(time.thread_time_ns()).encode()
     elif path == "/sleep":
         time.sleep(0.1)
         threading.Event().wait(0.1)
@@ -144,6 +147,28 @@ fn computing_and_waiting_are_told_apart() {
         println!("{r:?}");
         assert!(r.blocked > 190_000_000 && r.gil_wait() < 2_000_000, "{r:?}");
         assert_eq!((r.status, r.error, r.bytes_out, r.writes), (200, false, 2, 1));
+    });
+}
+
+#[test]
+fn short_requests_with_sleep_between_have_their_cpu() {
+    const COUNT: u64 = 300;
+    measured(1, "", |front| {
+        let mut clock = || front.get("/short").text().parse::<u64>().unwrap();
+        let first = clock();
+        let last = (1..COUNT).fold(first, |_, _| clock());
+        // The thread's own clock, with what the link costs it between the requests.
+        let whole = (last - first) / (COUNT - 1);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let figures = loop {
+            let figures = sample(front).groups[0].figures.clone();
+            if figures.requests == COUNT || Instant::now() > deadline {
+                break figures;
+            }
+        };
+        let each = figures.cpu.sum / COUNT;
+        println!("{each} ns of {whole} ns each");
+        assert!(each >= 100_000 && each <= whole, "{each} of {whole} ns each");
     });
 }
 

@@ -2,9 +2,9 @@
 //! run queue outside those waits, and the rest, in which the thread was blocked.
 //!
 //! Clocks cost: a thread's CPU clock is a system call of some 300 ns, its run-queue delay one of 600 ns, and a small request
-//! takes a few µs in all. So a reading that is young enough stands for a new one, with the thread taken as having been on CPU
-//! since. Requests that take long are always read at both ends; [`CPU_EVERY`] and [`DELAY_EVERY`] bound what that costs to a
-//! half per cent, and also the error.
+//! takes a few µs in all. So the CPU clock is carried on from a reading: it stands still between two batches of requests, in
+//! which the thread sleeps, and goes with the wall clock within one, but for waits for a GIL. Requests that take long are
+//! always read at both ends; [`CPU_EVERY`] and [`DELAY_OLD`] bound what the reading costs, and also the error.
 
 use super::{Measure, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
@@ -13,18 +13,22 @@ use gk_telemetry::{Begin, Record, Route, State, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::call::Outcome;
 
-/// Nanoseconds for which a reading of the CPU clock is young.
+/// Nanoseconds of work, not of sleep, after which the CPU clock is read again.
 const CPU_EVERY: u64 = 200_000;
-/// Nanoseconds for which a reading of the run-queue delay is young.
-const DELAY_EVERY: u64 = 1_000_000;
+/// Nanoseconds from which on a request's run-queue delay is read.
+const DELAY_FROM: u64 = 1_000_000;
+/// Nanoseconds after which the reading that it is compared with is too old.
+const DELAY_OLD: u64 = 4_000_000;
 
 /// A request thread's measurements.
 pub(crate) struct ThreadMeasure {
     measure: &'static Measure,
     slot: usize,
     watch: ThreadWatch,
-    /// The last readings: when, and what.
+    /// The CPU clock: when, and what it says, carried on since the last reading over so many nanoseconds of work.
     cpu: (u64, u64),
+    carried: u64,
+    /// The last reading of the run-queue delay: when, and what.
     delay: (u64, u64),
     /// What the monotonic clock lacks to be the wall clock, in nanoseconds.
     epoch: u64,
@@ -51,18 +55,37 @@ impl ThreadMeasure {
         measure.board.set_tid(slot, clock::thread_id());
         let watch = ThreadWatch::new();
         gil::set_work(pack(slot, 0));
-        Self { measure, slot, watch, cpu: (0, 0), delay: (0, 0), epoch: 0, work: 0, mean: 0 }
+        Self {
+            measure,
+            slot,
+            watch,
+            cpu: (0, 0),
+            carried: u64::MAX,
+            delay: (0, 0),
+            epoch: 0,
+            work: 0,
+            mean: 0,
+        }
     }
 
-    /// A request was taken at that moment; the thread need not be attached yet.
-    pub(crate) fn begin(&mut self, request: &RequestView<'_>, group: u16, taken: Moment) -> Begun {
+    /// A request was taken at that moment; the thread need not be attached yet. `slept`: it had nothing to do before.
+    pub(crate) fn begin(
+        &mut self,
+        request: &RequestView<'_>,
+        group: u16,
+        taken: Moment,
+        slept: bool,
+    ) -> Begun {
         let now = taken.nanos();
-        if self.mean > CPU_EVERY || now.saturating_sub(self.cpu.0) > CPU_EVERY {
-            self.cpu = (now, clock::thread_cpu_nanos());
+        let worked = if slept { 0 } else { now.saturating_sub(self.cpu.0) };
+        self.cpu = (now, self.cpu.1 + worked);
+        self.carried = self.carried.saturating_add(worked);
+        if self.mean > CPU_EVERY || self.carried > CPU_EVERY {
+            (self.cpu.1, self.carried) = (clock::thread_cpu_nanos(), 0);
             // The two clocks drift apart only when the wall clock is set.
             self.epoch = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
         }
-        if self.mean > DELAY_EVERY || now.saturating_sub(self.delay.0) > DELAY_EVERY {
+        if self.mean > DELAY_FROM || now.saturating_sub(self.delay.0) > DELAY_OLD {
             self.delay = (now, self.watch.run_delay().unwrap_or(0));
         }
         let numbers = &request.numbers;
@@ -70,7 +93,7 @@ impl ThreadMeasure {
         let begun = Begun {
             taken: now,
             waited: gil::waited(),
-            cpu: self.cpu.1 + now.saturating_sub(self.cpu.0),
+            cpu: self.cpu.1,
             delay: self.delay.1,
             server: queued.saturating_sub(arrived),
             queue: (self.epoch + now).saturating_sub(queued),
@@ -117,14 +140,17 @@ impl ThreadMeasure {
         self.mean = self.mean - self.mean / 8 + wall / 8;
         let waits = Waits::between(&begun.waited, &gil::waited());
         let gil = if self.measure.is_exact() { waits.nanos } else { waits.own };
-        if wall > CPU_EVERY / 4 || ended.saturating_sub(self.cpu.0) > CPU_EVERY {
-            self.cpu = (ended, clock::thread_cpu_nanos());
-        }
         let most = wall.saturating_sub(gil);
-        // Without a reading at the end all of so short a request counts as on CPU.
-        let on_cpu = if self.cpu.0 == ended { self.cpu.1.saturating_sub(begun.cpu).min(most) } else { most };
+        // Without a reading all of so short a request counts as on CPU.
+        let mut on_cpu = most;
+        self.carried += most;
+        self.cpu = (ended, begun.cpu + most);
+        if wall > CPU_EVERY / 4 || self.carried > CPU_EVERY {
+            (self.cpu.1, self.carried) = (clock::thread_cpu_nanos(), 0);
+            on_cpu = self.cpu.1.saturating_sub(begun.cpu).min(most);
+        }
         let mut runnable = 0;
-        if wall > DELAY_EVERY {
+        if wall > DELAY_FROM {
             self.delay = (ended, self.watch.run_delay().unwrap_or(0));
             let outside = self.delay.1.saturating_sub(begun.delay).saturating_sub(waits.delay);
             runnable = outside.min(most - on_cpu);
