@@ -10,9 +10,11 @@ const SMALL: f64 = 0.005;
 /// Median and spread in one cell: `18.7k ±2%`.
 pub(super) fn cell(middle: Option<&Middle>) -> String {
     let Some(middle) = middle else { return "-".into() };
+    let shown = three(middle.median);
     match middle.spread() {
-        Some(spread) if spread >= SMALL => format!("{} ±{:.0}%", three(middle.median), spread * 100.0),
-        _ => three(middle.median),
+        // Of what is shown as nothing, a share would say nothing.
+        Some(spread) if spread >= SMALL && shown != "0.00" => format!("{shown} ±{:.0}%", spread * 100.0),
+        _ => shown,
     }
 }
 
@@ -122,6 +124,7 @@ mod tests {
         let middle = |values: &[f64]| Middle::of(values.to_vec());
         let cell = |values: &[f64]| cell(middle(values).as_ref());
         assert_eq!(cell(&[18_700.0, 19_000.0, 18_400.0]), "18.7k ±2%");
+        assert_eq!(cell(&[0.001, 0.004]), "0.00");
         assert_eq!((cell(&[5.0]), cell(&[5.0, 5.0]), cell(&[])), ("5.00".into(), "5.00".into(), "-".into()));
     }
 
