@@ -118,12 +118,20 @@ fn with_slow(slow: f64, threads: u32, group: &'static str, with: impl FnOnce(&mu
 
 const GIL: bool = !gk_python::version::FREE_THREADED_BUILD;
 
+/// Nanoseconds that a hypervisor has taken from all CPUs together.
+fn stolen() -> u64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    stat.split_whitespace().nth(8).unwrap().parse::<u64>().unwrap() * 10_000_000
+}
+
 #[test]
 fn computing_and_waiting_are_told_apart() {
     measured(2, "", |front| {
         // So that both threads are there.
         front.all(&["/meet", "/meet"]);
+        let before = stolen();
         front.all(&["/spin", "/spin"]);
+        let taken = stolen() - before;
         front.all(&["/sleep"]);
         let sample = finished(front, 5);
         assert!(sample.exact, "{}", sample.why);
@@ -134,7 +142,8 @@ fn computing_and_waiting_are_told_apart() {
             assert!(r.on_cpu > 195_000_000 && r.on_cpu < 230_000_000, "{r:?}");
             let wall = r.daemon + r.application;
             assert_eq!(r.on_cpu + r.gil_wait() + r.runnable + r.blocked, wall);
-            assert!(r.blocked < wall / 20, "{r:?}");
+            // What a hypervisor takes away is in none of the thread's clocks.
+            assert!(r.blocked < wall / 20 + taken, "{r:?}, {taken} ns stolen");
             if GIL {
                 assert!(r.gil_wait() > wall / 5 && r.waits > 5, "{r:?}");
                 assert_eq!(spin.culprit, "/spin");
