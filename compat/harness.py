@@ -298,5 +298,7 @@ def scenario(folder: Path, extra: list[Path] | None = None) -> Iterator[Server]:
         raise
     # One that a test has ended by itself is looked over all the same.
     status = server.stop() if server.process and server.process.poll() is None else 0
-    assert (status, server.alarms()) == (0, []), f"it ended with {status}\n{server.log()[-3000:]}"
+    if server.under_test == "ours":
+        # How Apache ends is not ours to judge.
+        assert (status, server.alarms()) == (0, []), f"it ended with {status}\n{server.log()[-3000:]}"
     server.clean()
