@@ -40,6 +40,7 @@ def test_user(gilkeeper: Start) -> None:
     if os.getuid() != 0:
         assert one(gilkeeper, "threads=2 home=${APP}").ask("/where").json["uid"] == os.getuid()
         return
+    # The home of root, say, in which a Python of pyenv stands, is closed to others: nobody could start there.
     if not readable_by_others(str(Path(harness.gilkeeper()).parent / "python")):
         pytest.skip("another user could not run this Python: a folder on its way is closed to others")
     server = one(gilkeeper, "threads=2 home=${APP} user=nobody")

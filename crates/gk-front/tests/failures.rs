@@ -6,7 +6,18 @@ mod support;
 
 use gk_wire::control::{FromFront, ToFront};
 use gk_wire::frame::ToFrontFrame;
-use support::{Frame, Running};
+use support::{Client, FakeWorker, Frame, Running};
+
+/// A front, its only worker, and a client whose request, of this number, that worker has.
+fn asked(change: impl FnOnce(&mut gk_config::site::Site)) -> (Running, FakeWorker, Client, u32) {
+    let mut front = Running::start(change);
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    client.get("/");
+    let id = worker.request().id();
+    (front, worker, client, id)
+}
 
 #[test]
 fn a_request_that_was_not_begun_goes_to_another_worker() {
@@ -63,12 +74,7 @@ fn a_response_that_is_cut_never_looks_complete() {
 
 #[test]
 fn an_abort_before_the_head_is_a_500_without_details() {
-    let mut front = Running::start(|_| {});
-    let mut worker = front.worker(1);
-    worker.welcome();
-    let mut client = front.client();
-    client.get("/");
-    let id = worker.request().id();
+    let (_front, worker, mut client, id) = asked(|_| {});
     worker.send(&ToFrontFrame::Abort { id, reason: "secret" });
     let answer = client.answer();
     assert_eq!(answer.status, 500);
@@ -78,12 +84,7 @@ fn an_abort_before_the_head_is_a_500_without_details() {
 #[test]
 fn a_worker_error_page_is_ours() {
     use gk_wire::frame::{END, WORKER_ERROR};
-    let mut front = Running::start(|_| {});
-    let mut worker = front.worker(1);
-    worker.welcome();
-    let mut client = front.client();
-    client.get("/");
-    let id = worker.request().id();
+    let (_front, worker, mut client, id) = asked(|_| {});
     let mut out = bytes::BytesMut::new();
     gk_wire::response::HeadWriter::begin(&mut out, id, END | WORKER_ERROR, 500, b"", 0.0).finish();
     worker.send_bytes(&out);
@@ -94,12 +95,7 @@ fn a_worker_error_page_is_ours() {
 
 #[test]
 fn no_head_within_socket_timeout_is_a_504_and_the_worker_is_told() {
-    let mut front = Running::start(|site| site.groups[0].socket_timeout = 0.3);
-    let mut worker = front.worker(1);
-    worker.welcome();
-    let mut client = front.client();
-    client.get("/");
-    let id = worker.request().id();
+    let (front, mut worker, mut client, id) = asked(|site| site.groups[0].socket_timeout = 0.3);
     assert_eq!(client.answer().status, 504);
     assert_eq!(worker.next(), Some(Frame::Cancel { id }));
     // The thread is busy until the worker says that it is done; then it serves again.
@@ -113,12 +109,7 @@ fn no_head_within_socket_timeout_is_a_504_and_the_worker_is_told() {
 
 #[test]
 fn a_client_that_resets_is_cancelled() {
-    let mut front = Running::start(|_| {});
-    let mut worker = front.worker(1);
-    worker.welcome();
-    let mut client = front.client();
-    client.get("/");
-    let id = worker.request().id();
+    let (front, mut worker, client, id) = asked(|_| {});
     let mut queued = front.client();
     queued.get("/queued");
     front.until(|status| status.queued["g"] == 1);
@@ -199,12 +190,7 @@ fn a_worker_that_talks_nonsense_loses_its_link_and_nothing_else() {
 #[test]
 fn a_body_without_a_head_ends_the_link() {
     for end in [false, true] {
-        let mut front = Running::start(|_| {});
-        let mut worker = front.worker(1);
-        worker.welcome();
-        let mut client = front.client();
-        client.get("/");
-        let id = worker.request().id();
+        let (_front, worker, mut client, id) = asked(|_| {});
         worker.send(&ToFrontFrame::Data { id, end, data: b"body" });
         assert_eq!(client.answer().status, 502);
     }
@@ -212,12 +198,7 @@ fn a_body_without_a_head_ends_the_link() {
 
 #[test]
 fn a_head_with_too_many_headers_is_a_500() {
-    let mut front = Running::start(|_| {});
-    let mut worker = front.worker(1);
-    worker.welcome();
-    let mut client = front.client();
-    client.get("/");
-    let id = worker.request().id();
+    let (front, worker, mut client, id) = asked(|_| {});
     let names: Vec<_> = (0..30_000).map(|n| format!("X-{n}")).collect();
     let headers: Vec<_> = names.iter().map(|name| (&**name, "1")).collect();
     worker.respond(id, 200, &headers, b"body", true);

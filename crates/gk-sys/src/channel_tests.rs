@@ -49,9 +49,7 @@ fn what_was_written_before_the_end_is_read_before_the_end() {
     let ((mut to_worker, from_worker), (_to_front, mut from_front)) = pair();
     to_worker.send(b"last words").unwrap();
     drop((to_worker, from_worker));
-    let mut buffer = [0; 64];
-    assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 10);
-    assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 0);
+    assert_last_words(&mut from_front);
 }
 
 #[test]
@@ -61,9 +59,7 @@ fn an_end_that_left_a_bell_unheard_is_gone_all_the_same() {
     to_front.send(b"unheard").unwrap();
     to_worker.send(b"last words").unwrap();
     drop((to_worker, from_worker));
-    let mut buffer = [0; 64];
-    assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 10);
-    assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 0);
+    assert_last_words(&mut from_front);
 }
 
 #[test]
@@ -116,4 +112,11 @@ fn counters_that_make_no_sense_are_an_error() {
     from_front.shared.words(0).written.store(u64::MAX, Relaxed);
     assert_eq!(from_front.pull(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::InvalidData);
     assert_eq!(to_worker.push(b"x").unwrap_err().kind(), io::ErrorKind::InvalidData);
+}
+
+/// What was written before the end comes, and then the end.
+fn assert_last_words(from_front: &mut Receiver) {
+    let mut buffer = [0; 64];
+    assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 10);
+    assert_eq!(from_front.receive(&mut buffer, true).unwrap(), 0);
 }
