@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 /// Serves until the worker stops.
 pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
     let mut states = ThreadStates::new();
-    let mut measured = measure::get().map(|measure| ThreadMeasure::new(measure, index));
+    let mut measured = measure::get().and_then(|measure| ThreadMeasure::new(measure, index));
     let mut link: Option<Arc<Link>> = None;
     while let Some(present) = engine.next_link(link.as_ref()) {
         while let Some(job) = present.next() {
