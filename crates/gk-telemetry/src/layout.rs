@@ -54,7 +54,7 @@ pub(crate) const CELL: usize = HISTOGRAMS_AT + HISTOGRAMS * HISTOGRAM;
 const _: () = assert!(HISTOGRAM >= BUCKETS, "a histogram has room for its buckets");
 // What every request writes stands in as few cache lines of 64 bytes as can be; a page begins with one.
 const _: () = assert!(
-    Layout::slot(0) % 8 == 0 && SLOT % 8 == 0 && CELL % 8 == 0,
+    Layout::slot(0).is_multiple_of(8) && SLOT.is_multiple_of(8) && CELL.is_multiple_of(8),
     "slots and cells begin with a cache line"
 );
 
