@@ -69,10 +69,13 @@ pub fn measure(py: Attached<'_>) -> Exactness {
     recognise(py)
 }
 
-/// While it lives, waits of the calling thread are told apart from time on the run queue. One per request thread.
+/// While it lives, waits of the calling thread are told apart from time on the run queue. One per request thread, which
+/// it cannot leave.
 #[derive(Debug)]
 pub struct ThreadWatch {
     delay: Option<RunDelay>,
+    /// The thread's own: that it is a raw pointer keeps this value on the thread.
+    cells: *const hook::Cells,
 }
 
 impl ThreadWatch {
@@ -81,7 +84,16 @@ impl ThreadWatch {
     pub fn new() -> Self {
         let delay = RunDelay::open();
         hook::watch_delay(delay.as_ref().map(RunDelay::descriptor));
-        Self { delay }
+        Self { delay, cells: hook::cells() }
+    }
+
+    /// A number that is another one after [`waited`] would give something else. It costs a look, so that a request without
+    /// a wait need not ask for more.
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        // SAFETY: the calling thread's thread-local value, which has no destructor and lives as long as the thread; `new`
+        // ran on this thread, since this type is neither `Send` nor `Sync`.
+        unsafe { &*self.cells }.changes()
     }
 
     /// Nanoseconds of this thread on the run queue so far, inside waits and outside. `None` where the kernel does not say.

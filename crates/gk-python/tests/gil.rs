@@ -69,10 +69,12 @@ fn measured(
         let mut states = ThreadStates::new();
         let split = states.attach(interpreter, |py| {
             let (waited, delay) = (gil::waited(), watch.run_delay().unwrap());
+            let changes = watch.changes();
             let (wall, cpu) = (monotonic_nanos(), thread_cpu_nanos());
             f(py);
             let (cpu, wall) = (thread_cpu_nanos() - cpu, monotonic_nanos() - wall);
             let now = gil::waited();
+            assert_eq!(watch.changes() != changes, now != waited, "{now:?}");
             let waited = Waited {
                 nanos: now.nanos - waited.nanos,
                 waits: now.waits - waited.waits,

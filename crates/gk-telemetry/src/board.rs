@@ -1,13 +1,13 @@
 //! The scoreboard as its writer sees it. A worker makes it once and then writes it from its request threads, without lock
-//! and without allocation. Reading is `reader`'s, the end of a request `finish`'s.
+//! and without allocation. Beginning and end of a request are `writer`'s, reading is `reader`'s.
 
-use crate::layout::{self, CELL, Layout, Timed, counter, header, slot};
+use crate::cell::{Cell, record};
+use crate::layout::{self, CELL, Layout, SLOT, Timed, counter, header, slot};
 use crate::words::{self, Words, add_shared};
-use crate::{histogram, route};
 use serde::{Deserialize, Serialize};
 use std::ops::{Deref, Range};
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU64, fence};
 
 /// A page that is no scoreboard of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,27 +113,6 @@ impl Route {
     }
 }
 
-/// The beginning of a request.
-#[derive(Debug, Clone, Copy)]
-pub struct Begin<'a> {
-    /// The front's number for it.
-    pub request: u64,
-    /// Nanoseconds since the epoch: the front had its head.
-    pub start: u64,
-    /// Now, by the monotonic clock, nanoseconds.
-    pub now: u64,
-    /// The thread's CPU clock now, nanoseconds; 0 when it was not read.
-    pub cpu: u64,
-    /// Nanoseconds it stood in the queue.
-    pub queue: u64,
-    /// The application group's index: [`Board::group`].
-    pub group: u16,
-    /// Method.
-    pub method: &'a [u8],
-    /// Path without query string.
-    pub path: &'a [u8],
-}
-
 /// A wait for a GIL, or a part of one: the holder may change meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
@@ -170,7 +149,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         put(header::PID, identity.pid.into());
         put(header::WORKER, identity.worker);
         put(header::STARTED, identity.started);
-        put(header::SLOW, identity.slow);
+        put(header::SLOW, if identity.slow == 0 { u64::MAX } else { identity.slow });
         put(header::GIL_ENABLED, 1);
         words::put_text(board.range(header::PROCESS_GROUP), identity.process_group.as_bytes());
         words::put_text(board.range(header::PYTHON), identity.python.as_bytes());
@@ -225,49 +204,6 @@ impl<W: Deref<Target = Words>> Board<W> {
         }
     }
 
-    /// A request begins in a slot; called on the slot's thread.
-    pub fn begin(&self, index: usize, begin: &Begin<'_>) {
-        let Some(slot) = self.slot(index) else { return };
-        let hash = words::hash(begin.path) ^ words::hash(begin.method).rotate_left(1);
-        let before = slot[slot::PLACE].load(Relaxed);
-        // Method and path of the request before are the commonest ones; then their texts stand there already, too.
-        let same = slot[slot::TARGET_HASH].load(Relaxed) == hash;
-        let route = if same {
-            (before >> 16) as u16
-        } else {
-            let mut name = [0; route::LONGEST];
-            let length = route::of(begin.path, &mut name);
-            slot[slot::TARGET_HASH].store(hash, Relaxed);
-            self.route(&name[..length]).0
-        };
-        if slot[slot::HOME].load(Relaxed) == 0 {
-            slot[slot::HOME].store(u64::from(begin.group) + 1, Relaxed);
-        }
-        self.guarded(slot, || {
-            slot[slot::STATE].store(State::Starting as u64, Relaxed);
-            slot[slot::REQUEST].store(begin.request, Relaxed);
-            slot[slot::START].store(begin.start, Relaxed);
-            slot[slot::BEGUN].store(begin.now, Relaxed);
-            slot[slot::PLACE].store(u64::from(begin.group) | u64::from(route) << 16, Relaxed);
-            slot[slot::QUEUE].store(begin.queue, Relaxed);
-            slot[slot::CPU_BEGUN].store(begin.cpu, Relaxed);
-            if !same {
-                words::put_text(&slot[slot::METHOD], begin.method);
-                words::put_text(&slot[slot::PATH], begin.path);
-            }
-            for word in [slot::GIL, slot::WAITS, slot::LONGEST_WAIT, slot::CULPRIT] {
-                slot[word].store(0, Relaxed);
-            }
-        });
-    }
-
-    /// Where the slot's request is now.
-    pub fn set_state(&self, index: usize, state: State) {
-        if let Some(slot) = self.slot(index) {
-            slot[slot::STATE].store(state as u64, Relaxed);
-        }
-    }
-
     /// The route of the request that a slot's thread serves; [`Route::UNKNOWN`] when it serves none.
     pub fn route_of_slot(&self, index: usize) -> Route {
         let Some(slot) = self.slot(index) else { return Route::UNKNOWN };
@@ -283,13 +219,15 @@ impl<W: Deref<Target = Words>> Board<W> {
         let ended = u64::from(wait.whole.is_some());
         let victim = match wait.slot.and_then(|index| self.slot(index)) {
             Some(slot) => {
+                let place = slot[slot::PLACE].load(Relaxed);
+                slot[slot::PLACE].store(place | slot::WAITED, Relaxed);
                 words::add_alone(&slot[slot::GIL], wait.ns);
                 words::add_alone(&slot[slot::WAITS], ended);
                 if let Some(whole) = wait.whole.filter(|ns| *ns > slot[slot::LONGEST_WAIT].load(Relaxed)) {
                     slot[slot::LONGEST_WAIT].store(whole, Relaxed);
                     slot[slot::CULPRIT].store(wait.culprit.0.into(), Relaxed);
                 }
-                Some(Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16))
+                Some(Route((place >> 16) as u16))
             }
             None => {
                 add_shared(self.word(header::OTHER_WAIT), wait.ns);
@@ -299,7 +237,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         };
         let (cell, alone) = match wait.slot {
             Some(index) => self.cell_of(index, wait.group),
-            None => (self.cell(usize::from(wait.group).min(layout::GROUPS - 1)), false),
+            None => (self.shared_cell(wait.group), false),
         };
         let site = if wait.server { counter::GIL_SERVER } else { counter::GIL_APPLICATION };
         if victim.is_some() {
@@ -328,46 +266,30 @@ impl<W: Deref<Target = Words>> Board<W> {
         &self.words[range]
     }
 
-    pub(crate) fn slot(&self, index: usize) -> Option<&Words> {
-        let at = Layout::slot(index);
-        (index < self.layout.threads()).then(|| self.range(at..at + layout::SLOT))
+    pub(crate) fn slot(&self, index: usize) -> Option<&[AtomicU64; SLOT]> {
+        (index < self.layout.threads()).then(|| words::row(&self.words, Layout::slot(index)))
     }
 
-    pub(crate) fn cell(&self, index: usize) -> &Words {
-        let at = self.layout.cell(index);
-        self.range(at..at + CELL)
+    pub(crate) fn cell(&self, index: usize) -> &Cell {
+        words::row::<CELL>(&self.words, self.layout.cell(index))
+    }
+
+    /// The cell that a slot's thread alone writes, for the group that is its home.
+    pub(crate) fn own_cell(&self, index: usize) -> Option<&Cell> {
+        (index < self.layout.private()).then(|| self.cell(layout::GROUPS + index))
+    }
+
+    /// The cell that every thread may write for a group.
+    pub(crate) fn shared_cell(&self, group: u16) -> &Cell {
+        self.cell(usize::from(group).min(layout::GROUPS - 1))
     }
 
     /// The cell a slot writes for a group, and whether it is the only writer.
-    pub(crate) fn cell_of(&self, index: usize, group: u16) -> (&Words, bool) {
+    fn cell_of(&self, index: usize, group: u16) -> (&Cell, bool) {
         let home = self.slot(index).map_or(0, |slot| slot[slot::HOME].load(Relaxed));
-        if home == u64::from(group) + 1 && index < self.layout.private() {
-            (self.cell(layout::GROUPS + index), true)
-        } else {
-            (self.cell(usize::from(group).min(layout::GROUPS - 1)), false)
+        match self.own_cell(index).filter(|_| home == u64::from(group) + 1) {
+            Some(cell) => (cell, true),
+            None => (self.shared_cell(group), false),
         }
     }
-
-    /// Runs `write` between two stores of the slot's guard: odd while it is being written.
-    pub(crate) fn guarded(&self, slot: &Words, write: impl FnOnce()) {
-        let guard = slot[slot::GUARD].load(Relaxed);
-        slot[slot::GUARD].store(guard | 1, Relaxed);
-        fence(Release);
-        write();
-        slot[slot::GUARD].store((guard | 1).wrapping_add(1), Release);
-    }
-}
-
-/// Counts a value in one of a cell's histograms.
-#[inline]
-pub(crate) fn record(cell: &Words, which: Timed, ns: u64, alone: bool) {
-    let at = layout::HISTOGRAMS_AT + which as usize * layout::HISTOGRAM;
-    let words = &cell[at..at + layout::HISTOGRAM];
-    let bucket = histogram::bucket_of(ns);
-    let bit = 1u64 << histogram::octave_of(bucket);
-    if words[1].load(Relaxed) & bit == 0 {
-        words[1].fetch_or(bit, Relaxed);
-    }
-    words::add(&words[0], ns, alone);
-    words::add(&words[2 + bucket], 1, alone);
 }

@@ -15,15 +15,17 @@ pub const BUCKETS: usize = 2 + OCTAVES * (1 << FINE);
 /// The bucket of a number of nanoseconds.
 #[inline]
 pub fn bucket_of(ns: u64) -> usize {
+    const LAST: u32 = LOWEST + OCTAVES as u32;
     if ns < 1 << LOWEST {
         return 0;
     }
-    let octave = ns.ilog2() - LOWEST;
-    if octave as usize >= OCTAVES {
+    if ns >= 1 << LAST {
         return BUCKETS - 1;
     }
-    let sub = (ns >> (octave + LOWEST - FINE)) & ((1 << FINE) - 1);
-    1 + ((octave as usize) << FINE) + sub as usize
+    // The highest bit says which doubling; that bit and the next ones, as a number, which part of it.
+    let top = ns.ilog2();
+    let fine = (ns >> (top - FINE)) as usize;
+    (((top - LOWEST) as usize) << FINE) + fine + 1 - (1 << FINE)
 }
 
 /// Lower and upper edge of a bucket in nanoseconds; the last one is open above.

@@ -5,7 +5,7 @@ use crate::datagram::buckets;
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x02");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x03");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -34,9 +34,9 @@ pub(crate) const ENTRY: usize = 64;
 pub(crate) const COLLECTION: usize = 6;
 /// Words of a slot.
 pub(crate) const SLOT: usize = 64;
-/// Words of a histogram: sum, bitmap of the doublings in use, buckets.
+/// Words of a histogram: its buckets. Its sum stands with the counters.
 pub(crate) const HISTOGRAM: usize = 968;
-/// Words of the counters of a cell.
+/// Words of a cell's head: counters, sums, bitmaps.
 pub(crate) const COUNTERS: usize = 32;
 /// Status codes counted: 0 (none or outside) and 100 to 599, by `code - 99`.
 pub(crate) const STATUSES: usize = 504;
@@ -51,7 +51,12 @@ pub(crate) const HISTOGRAMS_AT: usize = LONG_AT + PHASES * LONG;
 /// Words of a cell.
 pub(crate) const CELL: usize = HISTOGRAMS_AT + HISTOGRAMS * HISTOGRAM;
 
-const _: () = assert!(HISTOGRAM >= 2 + BUCKETS, "a histogram has room for its buckets");
+const _: () = assert!(HISTOGRAM >= BUCKETS, "a histogram has room for its buckets");
+// What every request writes stands in as few cache lines of 64 bytes as can be; a page begins with one.
+const _: () = assert!(
+    Layout::slot(0).is_multiple_of(8) && SLOT.is_multiple_of(8) && CELL.is_multiple_of(8),
+    "slots and cells begin with a cache line"
+);
 
 /// Words of the header.
 pub(crate) mod header {
@@ -146,7 +151,8 @@ pub(crate) mod collection {
     pub(crate) const UNCOLLECTABLE: usize = 5;
 }
 
-/// Words of a slot. Those from `GUARD` to `PATH` are read together.
+/// Words of a slot. The first cache line is written at every request's beginning, the others seldom. Those from `GUARD` to
+/// `PATH` are read together.
 pub(crate) mod slot {
     use std::ops::Range;
     pub(crate) const GUARD: usize = 0;
@@ -154,6 +160,7 @@ pub(crate) mod slot {
     pub(crate) const REQUEST: usize = 2;
     pub(crate) const START: usize = 3;
     pub(crate) const BEGUN: usize = 4;
+    /// Application group, from bit 16 on the route, and [`WAITED`].
     pub(crate) const PLACE: usize = 5;
     pub(crate) const QUEUE: usize = 6;
     pub(crate) const CPU_BEGUN: usize = 7;
@@ -166,32 +173,52 @@ pub(crate) mod slot {
     pub(crate) const CULPRIT: usize = 31;
     /// Of the thread, for its whole life.
     pub(crate) const TID: usize = 32;
+    /// What it finished outside its own cell.
     pub(crate) const COMPLETED: usize = 33;
     pub(crate) const BUSY: usize = 34;
+    /// One more than the application group of its own cell.
     pub(crate) const HOME: usize = 35;
-    /// Of method and path.
-    pub(crate) const TARGET_HASH: usize = 36;
-    /// Not yet added to the route they belong to.
-    pub(crate) const PENDING_ROUTE: usize = 40;
-    pub(crate) const PENDING: Range<usize> = 41..47;
+    /// Odd while the words behind it are written.
+    pub(crate) const SETTLING: usize = 40;
+    /// The route of what its own cell has counted since it held `SETTLED`.
+    pub(crate) const ROUTE: usize = 41;
+    pub(crate) const SETTLED: Range<usize> = 42..48;
+
+    /// In `PLACE`: the request has waited for a GIL, the words from `GIL` to `CULPRIT` are in use.
+    pub(crate) const WAITED: u64 = 1 << 32;
 }
 
-/// Counters of a cell.
+/// Words of a cell's head. Every request writes the first cache line and some of the second.
 pub(crate) mod counter {
     pub(crate) const REQUESTS: usize = 0;
-    pub(crate) const ERRORS: usize = 1;
-    pub(crate) const BYTES_IN: usize = 2;
-    pub(crate) const BYTES_OUT: usize = 3;
-    pub(crate) const READS: usize = 4;
-    pub(crate) const WRITES: usize = 5;
-    pub(crate) const INPUT: usize = 6;
-    pub(crate) const OUTPUT: usize = 7;
-    pub(crate) const SERVER: usize = 8;
-    pub(crate) const DAEMON: usize = 9;
-    pub(crate) const RUNNABLE: usize = 10;
-    pub(crate) const GIL_APPLICATION: usize = 11;
-    pub(crate) const GIL_SERVER: usize = 12;
-    pub(crate) const WAITS: usize = 13;
+    pub(crate) const RESPONSE: usize = 1;
+    pub(crate) const QUEUE: usize = 2;
+    pub(crate) const DAEMON: usize = 3;
+    pub(crate) const APPLICATION: usize = 4;
+    pub(crate) const CPU: usize = 5;
+    pub(crate) const BYTES_OUT: usize = 6;
+    pub(crate) const WRITES: usize = 7;
+    /// Requests with the status 200.
+    pub(crate) const OK: usize = 8;
+    /// Requests that did not wait for a GIL: the value 0 of that histogram.
+    pub(crate) const NO_WAIT: usize = 9;
+    /// Requests that did not block: the value 0 of that histogram.
+    pub(crate) const NOT_BLOCKED: usize = 10;
+    pub(crate) const SERVER: usize = 11;
+    pub(crate) const GIL_WAIT: usize = 12;
+    pub(crate) const BLOCKED: usize = 13;
+    pub(crate) const ERRORS: usize = 14;
+    pub(crate) const RUNNABLE: usize = 15;
+    pub(crate) const BYTES_IN: usize = 16;
+    pub(crate) const READS: usize = 17;
+    pub(crate) const INPUT: usize = 18;
+    pub(crate) const OUTPUT: usize = 19;
+    pub(crate) const GIL_APPLICATION: usize = 20;
+    pub(crate) const GIL_SERVER: usize = 21;
+    pub(crate) const WAITS: usize = 22;
+    pub(crate) const SINGLE_WAIT: usize = 23;
+    /// Which doublings of a histogram are in use, one word each.
+    pub(crate) const BITMAPS: usize = 24;
 }
 
 /// Histograms of a cell, in order.
@@ -212,6 +239,50 @@ pub enum Timed {
     Blocked,
     /// One wait for the GIL.
     SingleWait,
+}
+
+impl Timed {
+    pub(crate) const ALL: [Self; HISTOGRAMS] = [
+        Self::Response,
+        Self::Queue,
+        Self::Application,
+        Self::Cpu,
+        Self::GilWait,
+        Self::Blocked,
+        Self::SingleWait,
+    ];
+
+    /// The word of a cell's head with the sum of the values.
+    pub(crate) const fn sum(self) -> usize {
+        match self {
+            Self::Response => counter::RESPONSE,
+            Self::Queue => counter::QUEUE,
+            Self::Application => counter::APPLICATION,
+            Self::Cpu => counter::CPU,
+            Self::GilWait => counter::GIL_WAIT,
+            Self::Blocked => counter::BLOCKED,
+            Self::SingleWait => counter::SINGLE_WAIT,
+        }
+    }
+
+    /// The word of a cell's head with the bitmap of the doublings in use.
+    pub(crate) const fn bitmap(self) -> usize {
+        counter::BITMAPS + self as usize
+    }
+
+    /// Where its buckets begin in a cell.
+    pub(crate) const fn at(self) -> usize {
+        HISTOGRAMS_AT + self as usize * HISTOGRAM
+    }
+
+    /// The word of a cell's head that counts the value 0, where that is what nearly every request has.
+    pub(crate) const fn zeros(self) -> Option<usize> {
+        match self {
+            Self::GilWait => Some(counter::NO_WAIT),
+            Self::Blocked => Some(counter::NOT_BLOCKED),
+            _ => None,
+        }
+    }
 }
 
 /// Number of histograms of a cell.

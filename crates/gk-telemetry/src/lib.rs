@@ -1,7 +1,8 @@
 //! What is measured, as values: no IO, no clock, no thread. Times are arguments.
 //!
-//! * [`board`]: the scoreboard of one worker in a shared page, the writer's side: [`Board::begin`], [`Board::waited`],
-//!   [`Board::finish`]. No lock and no allocation.
+//! * [`board`]: the scoreboard of one worker in a shared page, the writer's side: [`Board::waited`]. No lock and no
+//!   allocation.
+//! * [`writer`]: a request thread's part of it: [`SlotWriter::begin`], [`SlotWriter::finish`].
 //! * [`reader`]: the same page read by the front: [`Board::sample`].
 //! * [`sample`]: what a reading gives, differences of two readings, sums over workers.
 //! * [`portion`]: what happened in a span of time in a process group, what charts show of it; [`label`]: what limits it.
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod board;
+mod cell;
 pub mod datagram;
 pub mod finish;
 pub mod histogram;
@@ -32,10 +34,12 @@ pub mod sample;
 pub mod table;
 pub mod totals;
 mod words;
+pub mod writer;
 
-pub use board::{Begin, Board, BoardError, GilMode, Identity, Route, State, Wait};
+pub use board::{Board, BoardError, GilMode, Identity, Route, State, Wait};
 pub use finish::Record;
 pub use histogram::Histogram;
 pub use layout::Layout;
 pub use portion::Portion;
 pub use sample::WorkerSample;
+pub use writer::{Begin, SlotWriter};

@@ -2,14 +2,15 @@
 //! bounded and texts repaired, since the process that wrote it may have been killed in the middle of a word's row.
 
 use crate::board::{Board, GilMode, State};
-use crate::finish::PENDING_TO_ROUTE;
+use crate::cell::Cell;
 use crate::histogram;
-use crate::layout::{self, Layout, entry, group, header, pair, route, slot};
+use crate::layout::{self, Layout, Timed, counter, entry, group, header, pair, route, slot};
 use crate::ring;
 use crate::sample::{
     Figures, Finished, GcSample, GroupSample, InFlight, PairSample, RouteSample, SlotSample, WorkerSample,
 };
 use crate::words::{self, Words};
+use crate::writer::ROUTED;
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::fence;
@@ -23,11 +24,10 @@ impl<W: Deref<Target = Words>> Board<W> {
         let at = |index: usize| self.word(index).load(Relaxed);
         let mut groups = self.read_groups();
         for index in 0..self.layout.private() {
-            let home = self.slot(index).map_or(0, |slot| slot[slot::HOME].load(Relaxed)) as usize;
-            if home > 0
-                && let Some((_, group)) = groups.iter_mut().find(|(number, _)| *number + 1 == home)
+            if let Some((home, cell)) = self.home(index)
+                && let Some((_, group)) = groups.iter_mut().find(|(number, _)| *number == home)
             {
-                read_cell(self.cell(layout::GROUPS + index), &mut group.figures);
+                read_cell(cell, &mut group.figures);
             }
         }
         // The entry for all others is shown only once it is used.
@@ -54,7 +54,10 @@ impl<W: Deref<Target = Words>> Board<W> {
             other_waits: at(header::OTHER_WAITS),
             lost: at(header::LOST),
             slots: (0..self.layout.threads())
-                .filter_map(|index| Some(read_slot(self.slot(index)?, index, &names, &routes)))
+                .filter_map(|index| {
+                    let cell = self.home(index).map(|(_, cell)| cell);
+                    Some(read_slot(self.slot(index)?, cell, index, &names, &routes))
+                })
                 .collect(),
             groups: groups.into_iter().map(|(_, group)| group).collect(),
             pairs: self.read_pairs(),
@@ -62,6 +65,12 @@ impl<W: Deref<Target = Words>> Board<W> {
             finished,
             last,
         }
+    }
+
+    /// The application group of a thread's own cell, and that cell; `None` before it serves.
+    fn home(&self, index: usize) -> Option<(usize, &Cell)> {
+        let home = self.slot(index)?[slot::HOME].load(Relaxed) as usize;
+        Some((home.checked_sub(1)?, self.own_cell(index)?))
     }
 
     fn read_groups(&self) -> Vec<(usize, GroupSample)> {
@@ -118,11 +127,13 @@ impl<W: Deref<Target = Words>> Board<W> {
             })
         };
         let mut routes: Vec<RouteSample> = (0..layout::ROUTES).filter_map(read).collect();
-        for index in 0..self.layout.threads() {
-            let Some(slot) = self.slot(index) else { continue };
-            let number = slot[slot::PENDING_ROUTE].load(Relaxed) as u16;
+        for index in 0..self.layout.private() {
+            let Some((_, cell)) = self.home(index) else { continue };
+            let Some((number, unsettled)) = self.slot(index).map(|slot| read_unsettled(slot, cell)) else {
+                continue;
+            };
             let Some(route) = routes.iter_mut().find(|route| route.number == number) else { continue };
-            for (word, to) in slot[slot::PENDING].iter().zip(PENDING_TO_ROUTE) {
+            for ((_, to), more) in ROUTED.into_iter().zip(unsettled) {
                 let sum = match to {
                     route::REQUESTS => &mut route.requests,
                     route::ERRORS => &mut route.errors,
@@ -131,7 +142,7 @@ impl<W: Deref<Target = Words>> Board<W> {
                     route::GIL => &mut route.gil_wait,
                     _ => &mut route.blocked,
                 };
-                *sum = sum.wrapping_add(word.load(Relaxed));
+                *sum = sum.wrapping_add(more);
             }
         }
         routes
@@ -186,24 +197,43 @@ fn name_of(routes: &[RouteSample], number: u16) -> String {
     routes.iter().find(|route| route.number == number).map_or_else(|| "(unknown)".into(), |r| r.name.clone())
 }
 
+/// The counters of a cell in the order of [`Figures`].
+const COUNTERS: [usize; 14] = [
+    counter::REQUESTS,
+    counter::ERRORS,
+    counter::BYTES_IN,
+    counter::BYTES_OUT,
+    counter::READS,
+    counter::WRITES,
+    counter::INPUT,
+    counter::OUTPUT,
+    counter::SERVER,
+    counter::DAEMON,
+    counter::RUNNABLE,
+    counter::GIL_APPLICATION,
+    counter::GIL_SERVER,
+    counter::WAITS,
+];
+
 /// Adds a cell's counters and histograms. Doublings that are not in use are not looked at, so that reading does not make
 /// the kernel provide memory for them.
-fn read_cell(cell: &Words, figures: &mut Figures) {
-    if cell[layout::counter::REQUESTS].load(Relaxed) == 0
-        && histogram_words(cell, layout::Timed::SingleWait as usize)[1].load(Relaxed) == 0
-    {
+fn read_cell(cell: &Cell, figures: &mut Figures) {
+    let load = |at: usize| cell[at].load(Relaxed);
+    if load(counter::REQUESTS) == 0 && load(Timed::SingleWait.bitmap()) == 0 {
         return;
     }
-    for (index, word) in cell.iter().enumerate().take(layout::counter::WAITS + 1) {
-        figures.set_counter(index, word.load(Relaxed));
+    for (index, at) in COUNTERS.into_iter().enumerate() {
+        figures.set_counter(index, load(at));
     }
-    let statuses = &cell[layout::COUNTERS..layout::COUNTERS + layout::STATUSES];
-    for (index, word) in statuses.iter().enumerate() {
-        let count = word.load(Relaxed);
+    let mut add_status = |status: u16, count: u64| {
         if count > 0 {
-            let status = if index == 0 { 0 } else { index as u16 + 99 };
-            *figures.statuses.entry(status).or_default() += count;
+            let there = figures.statuses.entry(status).or_default();
+            *there = there.saturating_add(count);
         }
+    };
+    add_status(200, load(counter::OK));
+    for index in 0..layout::STATUSES {
+        add_status(if index == 0 { 0 } else { index as u16 + 99 }, load(layout::COUNTERS + index));
     }
     for (index, word) in cell[layout::LONG_AT..layout::HISTOGRAMS_AT].iter().enumerate() {
         let count = word.load(Relaxed);
@@ -211,25 +241,58 @@ fn read_cell(cell: &Words, figures: &mut Figures) {
             figures.add_long(index, count);
         }
     }
-    for index in 0..layout::HISTOGRAMS {
-        let words = histogram_words(cell, index);
-        let used = words[1].load(Relaxed);
+    for (index, which) in Timed::ALL.into_iter().enumerate() {
         let histogram = figures.histogram_mut(index);
-        histogram.sum = histogram.sum.saturating_add(words[0].load(Relaxed));
+        histogram.sum = histogram.sum.saturating_add(load(which.sum()));
+        if let Some(zeros) = which.zeros() {
+            histogram.add_to(histogram::bucket_of(0), load(zeros));
+        }
+        let used = load(which.bitmap());
         for octave in (0..histogram::OCTAVES).filter(|octave| used & (1 << octave) != 0) {
             for bucket in histogram::octave_buckets(octave) {
-                histogram.add_to(bucket, words[2 + bucket].load(Relaxed));
+                histogram.add_to(bucket, load(which.at() + bucket));
             }
         }
     }
 }
 
-fn histogram_words(cell: &Words, index: usize) -> &Words {
-    let at = layout::HISTOGRAMS_AT + index * layout::HISTOGRAM;
-    &cell[at..at + layout::HISTOGRAM]
+/// What a thread's own cell has counted and no route has been given yet, and for which route that is.
+fn read_unsettled(slot: &Words, cell: &Cell) -> (u16, [u64; ROUTED.len()]) {
+    let once = || {
+        let guard = slot[slot::SETTLING].load(Acquire);
+        let route = slot[slot::ROUTE].load(Relaxed) as u16;
+        let settled: [u64; ROUTED.len()] =
+            std::array::from_fn(|index| slot[slot::SETTLED.start + index].load(Relaxed));
+        // The cell is read later than what was settled of it, so it holds at least as much.
+        fence(Acquire);
+        let figures =
+            std::array::from_fn(|index| cell[ROUTED[index].0].load(Relaxed).saturating_sub(settled[index]));
+        fence(Acquire);
+        (guard & 1 == 0 && slot[slot::SETTLING].load(Relaxed) == guard, (route, figures))
+    };
+    whole(once).1
 }
 
-fn read_slot(words: &Words, index: usize, groups: &[(usize, String)], routes: &[RouteSample]) -> SlotSample {
+/// Tries again while what is read is being written.
+fn whole<T>(once: impl Fn() -> (bool, T)) -> (bool, T) {
+    let mut read = once();
+    for _ in 1..ATTEMPTS {
+        if read.0 {
+            break;
+        }
+        std::hint::spin_loop();
+        read = once();
+    }
+    read
+}
+
+fn read_slot(
+    words: &Words,
+    cell: Option<&Cell>,
+    index: usize,
+    groups: &[(usize, String)],
+    routes: &[RouteSample],
+) -> SlotSample {
     let load = |index: usize| words[index].load(Relaxed);
     let once = || {
         let guard = words[slot::GUARD].load(Acquire);
@@ -251,26 +314,21 @@ fn read_slot(words: &Words, index: usize, groups: &[(usize, String)], routes: &[
             path: words::text(&words[slot::PATH]),
         });
         fence(Acquire);
-        let whole = guard & 1 == 0 && words[slot::GUARD].load(Relaxed) == guard;
-        (whole, state, request)
+        (guard & 1 == 0 && words[slot::GUARD].load(Relaxed) == guard, (state, request))
     };
-    let mut read = once();
-    for _ in 1..ATTEMPTS {
-        if read.0 {
-            break;
-        }
-        std::hint::spin_loop();
-        read = once();
+    let (whole, (state, mut request)) = whole(once);
+    if let Some(request) = &mut request {
+        request.whole = whole;
     }
-    if let (whole, _, Some(request)) = &mut read {
-        request.whole = *whole;
-    }
+    // What its own cell counts is not counted twice.
+    let own = |at: usize| cell.map_or(0, |cell| cell[at].load(Relaxed));
+    let sum = |parts: &[u64]| parts.iter().fold(0u64, |sum, part| sum.saturating_add(*part));
     SlotSample {
         thread: index as u32 + 1,
         tid: load(slot::TID) as u32,
-        state: read.1,
-        completed: load(slot::COMPLETED),
-        busy: load(slot::BUSY),
-        request: read.2,
+        state,
+        completed: sum(&[load(slot::COMPLETED), own(counter::REQUESTS)]),
+        busy: sum(&[load(slot::BUSY), own(counter::DAEMON), own(counter::APPLICATION)]),
+        request,
     }
 }

@@ -1,17 +1,22 @@
 //! Access to the page's words: plain additions where one thread writes, atomic ones where several do, and short texts in
 //! words. Which word means what is `layout`'s.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
 
 /// The words of a page.
 pub(crate) type Words = [AtomicU64];
 
+/// So many words from that place on. Their number being known, an access to one of them needs no check.
+#[inline]
+pub(crate) fn row<const COUNT: usize>(words: &Words, at: usize) -> &[AtomicU64; COUNT] {
+    words[at..].first_chunk().expect("the layout was compared with the page's length")
+}
+
 /// Adds where only the calling thread writes.
 #[inline]
 pub(crate) fn add_alone(word: &AtomicU64, by: u64) {
-    if by != 0 {
-        word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
-    }
+    word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
 }
 
 /// Adds where several threads write.
@@ -20,6 +25,16 @@ pub(crate) fn add_shared(word: &AtomicU64, by: u64) {
     if by != 0 {
         word.fetch_add(by, Relaxed);
     }
+}
+
+/// Runs `write` between two stores of a guard: odd while what it guards is being written. One thread writes it.
+#[inline]
+pub(crate) fn guarded(guard: &AtomicU64, write: impl FnOnce()) {
+    let odd = guard.load(Relaxed) | 1;
+    guard.store(odd, Relaxed);
+    fence(Release);
+    write();
+    guard.store(odd.wrapping_add(1), Release);
 }
 
 /// Adds; `alone`: only the calling thread writes there.
@@ -67,15 +82,40 @@ pub(crate) fn text(words: &Words) -> String {
 /// A number for a text: equal texts, equal numbers; never 0.
 #[inline]
 pub(crate) fn hash(text: &[u8]) -> u64 {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64 ^ text.len() as u64;
-    let (chunks, rest) = text.as_chunks::<8>();
-    for chunk in chunks {
-        state = (state.rotate_left(23) ^ u64::from_le_bytes(*chunk)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash_on(0x9e37_79b9_7f4a_7c15, text)
+}
+
+/// The same for a text behind others; `before` is their number.
+#[inline]
+pub(crate) fn hash_on(before: u64, text: &[u8]) -> u64 {
+    let mix = |state: u64, word: u64| (state.rotate_left(23) ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mut state = before ^ text.len() as u64;
+    match text.last_chunk::<8>() {
+        Some(last) => {
+            // The last eight may be mixed in twice in part; with the length known no two texts give the same words.
+            for chunk in text[..text.len() - 1].as_chunks::<8>().0 {
+                state = mix(state, u64::from_le_bytes(*chunk));
+            }
+            state = mix(state, u64::from_le_bytes(*last));
+        }
+        None => state = mix(state, short(text)),
     }
-    let mut last = [0u8; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    state = (state.rotate_left(23) ^ u64::from_le_bytes(last)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     (state ^ (state >> 32)).max(1)
+}
+
+/// Fewer than eight bytes as a word; with their number no two texts give the same one.
+#[inline]
+fn short(text: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+    }
+    match text {
+        [first, .., last] => {
+            u64::from(*first) | u64::from(text[text.len() / 2]) << 8 | u64::from(*last) << 16
+        }
+        [one] => u64::from(*one),
+        [] => 0,
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +135,16 @@ mod tests {
             let back = super::text(&page);
             prop_assert!(text.starts_with(&back));
             prop_assert!(back.len() == text.len() || back.len() > 31 - 4);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn other_texts_have_other_numbers(a in "[ab]{0,20}", b in "[ab]{0,20}", c in "[ab]{0,9}") {
+            prop_assert_eq!(a == b, hash(a.as_bytes()) == hash(b.as_bytes()));
+            let on = |first: &str, second: &str| hash_on(hash(first.as_bytes()), second.as_bytes());
+            prop_assert_eq!(on(&a, &c) == on(&b, &c), a == b);
+            prop_assert_eq!(on(&c, &a) == on(&c, &b), a == b);
         }
     }
 

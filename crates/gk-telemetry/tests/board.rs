@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
-use gk_telemetry::board::{Begin, Board, BoardError, GilMode, Identity, Route, State, Wait};
-use gk_telemetry::{Layout, Record};
+use gk_telemetry::board::{Board, BoardError, GilMode, Identity, Route, State, Wait};
+use gk_telemetry::datagram::buckets;
+use gk_telemetry::sample::{Figures, RouteSample};
+use gk_telemetry::{Begin, Layout, Record, SlotWriter};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -37,7 +39,7 @@ fn board(threads: u32) -> Board<Words> {
 }
 
 fn begin(group: u16, path: &str) -> Begin<'_> {
-    Begin { request: 1, start: 1, now: 1, cpu: 0, queue: 5, group, method: b"GET", path: path.as_bytes() }
+    Begin { request: 1, start: 1, now: 1, cpu: 0, queue: 5, group, method: b"GET", uri: path.as_bytes() }
 }
 
 #[test]
@@ -212,7 +214,171 @@ fn threads_write_at_once_and_a_reader_sees_whole_slots() {
     assert_eq!(sample.pairs.iter().map(|pair| pair.ns).sum::<u64>(), 4 * EACH * 2_000);
 }
 
+#[test]
+fn a_query_string_is_never_on_the_page() {
+    let board = board(1);
+    board.set_floor(u64::MAX);
+    let group = board.group("");
+    let mut writer = board.writer(0).unwrap();
+    for uri in ["/search?q=1", "/search?q=2", "/search", "/search?", "/?q=1"] {
+        writer.begin(&begin(group, uri));
+        let sample = board.sample(0);
+        let request = sample.slots[0].request.as_ref().unwrap();
+        assert_eq!(Some(request.path.as_str()), uri.split('?').next());
+        assert_eq!(request.route, request.path);
+        writer.finish(&Record { error: uri.ends_with('1'), ..Record::default() });
+    }
+    let sample = board.sample(0);
+    let kept: Vec<&str> = sample.finished.iter().map(|f| f.path.as_str()).collect();
+    assert_eq!(kept, ["/search", "/"]);
+    let served = |name: &str| sample.routes.iter().find(|route| route.name == name).unwrap().requests;
+    assert_eq!((served("/search"), served("/")), (4, 1));
+}
+
+#[test]
+fn a_wait_belongs_to_the_request_that_waited() {
+    let board = board(1);
+    let group = board.group("");
+    let mut writer = board.writer(0).unwrap();
+    let wait = Wait { slot: Some(0), group, ns: 50, whole: Some(50), server: true, culprit: Route::UNKNOWN };
+    let waited =
+        || board.sample(0).slots[0].request.as_ref().map(|request| (request.gil_wait, request.waits));
+    for waits in [0, 2, 0] {
+        writer.begin(&begin(group, "/a"));
+        (0..waits).for_each(|_| board.waited(&wait));
+        assert_eq!(waited(), Some((50 * waits, waits)));
+        writer.finish(&Record::default());
+    }
+}
+
+#[test]
+fn a_reader_loses_nothing_of_routes_that_take_turns() {
+    let board = board(1);
+    let group = board.group("");
+    const EACH: u64 = 30_000;
+    let served = || {
+        let routes = board.sample(0).routes;
+        (routes.iter().map(|r| r.requests).sum::<u64>(), routes.iter().map(|r| r.response).sum::<u64>())
+    };
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut writer = board.writer(0).unwrap();
+            for n in 0..EACH {
+                writer.begin(&begin(group, ["/a", "/b", "/c"][(n / 2 % 3) as usize]));
+                writer.finish(&Record { response: 7, ..Record::default() });
+            }
+        });
+        while !writer.is_finished() {
+            let (requests, _) = served();
+            assert!(requests <= EACH, "{requests}");
+        }
+    });
+    assert_eq!(served(), (EACH, 7 * EACH));
+}
+
+/// A request as it may come: slot, group, path, record.
+fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record)>> {
+    let time = || prop_oneof![Just(0u64), 0u64..5_000, 0u64..1 << 42];
+    let few = || prop_oneof![Just(0u64), 0u64..9];
+    let status = prop_oneof![Just(200u16), 0u16..700];
+    let times = [time(), time(), time(), time(), time(), time(), time(), time(), time(), time(), time()];
+    let counts = [few(), few(), few(), few(), few()];
+    let record = (status, any::<bool>(), times, counts).prop_map(|(status, error, t, n)| Record {
+        status,
+        error,
+        response: t[0],
+        server: t[1],
+        queue: t[2],
+        daemon: t[3],
+        application: t[4],
+        on_cpu: t[5],
+        gil_wait_app: t[6],
+        gil_wait_server: t[7],
+        waits: n[0],
+        runnable: t[8],
+        blocked: t[9],
+        bytes_in: n[1],
+        bytes_out: n[2],
+        reads: n[3],
+        writes: n[4],
+        input: t[10],
+        output: t[10] / 2,
+    });
+    prop::collection::vec((0usize..3, 0u16..2, 0usize..3, record), 0..60)
+}
+
+/// What such requests come to, counted plainly. Waits are told apart from their requests.
+fn count(figures: &mut Figures, r: &Record) {
+    figures.requests += 1;
+    figures.errors += u64::from(r.error);
+    figures.bytes_in += r.bytes_in;
+    figures.bytes_out += r.bytes_out;
+    figures.reads += r.reads;
+    figures.writes += r.writes;
+    figures.input += r.input;
+    figures.output += r.output;
+    figures.server += r.server;
+    figures.daemon += r.daemon;
+    figures.runnable += r.runnable;
+    let status = if (100..600).contains(&r.status) { r.status } else { 0 };
+    *figures.statuses.entry(status).or_default() += 1;
+    figures.response.record(r.response);
+    figures.queue.record(r.queue);
+    figures.application_time.record(r.application);
+    figures.cpu.record(r.on_cpu);
+    figures.gil_wait.record(r.gil_wait());
+    figures.blocked.record(r.blocked);
+    for (phase, ns) in [r.server, r.daemon, r.input, r.output].into_iter().enumerate() {
+        if ns >= buckets::FIRST {
+            figures.long.resize(4 * (buckets::BUCKETS - 1), 0);
+            figures.long[phase * (buckets::BUCKETS - 1) + buckets::bucket_of(ns) - 1] += 1;
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn every_figure_is_what_was_recorded(requests in requests(), again in any::<bool>()) {
+        const PATHS: [&str; 3] = ["/a", "/b", "/c/1"];
+        let board = board(3);
+        board.set_floor(u64::MAX);
+        let groups = [board.group(""), board.group("second")];
+        let mut writers: Vec<SlotWriter<'_, Words>> = (0..3).map(|slot| board.writer(slot).unwrap()).collect();
+        let mut figures = [Figures::default(), Figures::default()];
+        let mut routes: Vec<RouteSample> = vec![RouteSample::default(); 3];
+        let mut slots = [(0, 0); 3];
+        for (slot, group, path, record) in &requests {
+            if again {
+                writers[*slot] = board.writer(*slot).unwrap();
+            }
+            writers[*slot].begin(&begin(groups[usize::from(*group)], PATHS[*path]));
+            writers[*slot].finish(record);
+            count(&mut figures[usize::from(*group)], record);
+            let route = &mut routes[*path];
+            route.requests += 1;
+            route.errors += u64::from(record.error);
+            route.response += record.response;
+            route.cpu += record.on_cpu;
+            route.gil_wait += record.gil_wait();
+            route.blocked += record.blocked;
+            slots[*slot].0 += 1;
+            slots[*slot].1 += record.daemon + record.application;
+        }
+        let sample = board.sample(0);
+        for (group, wanted) in sample.groups.iter().zip(&figures) {
+            prop_assert_eq!(&group.figures, wanted);
+        }
+        for (wanted, name) in routes.into_iter().zip(["/a", "/b", "/c/:id"]) {
+            let Some(got) = sample.routes.iter().find(|route| route.name == name) else {
+                prop_assert_eq!(wanted.requests, 0);
+                continue;
+            };
+            prop_assert_eq!(got, &RouteSample { number: got.number, name: got.name.clone(), ..wanted });
+        }
+        let busy: Vec<(u64, u64)> = sample.slots.iter().map(|slot| (slot.completed, slot.busy)).collect();
+        prop_assert_eq!(busy, slots);
+    }
+
     #[test]
     fn the_difference_of_two_readings_is_what_came_between(
         first in prop::collection::vec((0usize..3, 0u16..2, 0u64..1 << 33, 0u16..700), 0..40),

@@ -126,8 +126,9 @@ fn request(out: &mut BytesMut, id: u32) {
         remote_port: 50_000,
         request_id: u64::from(id),
         connection_id: 1,
+        // As the front does: both are the same.
         request_start: 1.5,
-        queue_start: 2.5,
+        queue_start: 1.5,
     };
     let texts = Texts {
         method: b"GET",

@@ -20,7 +20,7 @@ use std::sync::{Arc, PoisonError};
 /// Serves until the worker stops.
 pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
     let mut states = ThreadStates::new();
-    let mut measured = measure::get().map(|measure| ThreadMeasure::new(measure, index));
+    let mut measured = measure::get().and_then(|measure| ThreadMeasure::new(measure, index));
     let mut wall = WallClock::default();
     let mut link: Option<Arc<Link>> = None;
     while let Some(present) = engine.next_link(link.as_ref()) {

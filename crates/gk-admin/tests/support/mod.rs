@@ -52,7 +52,7 @@ impl Worker {
             queue,
             group: 0,
             method: b"GET",
-            path: path.as_bytes(),
+            uri: path.as_bytes(),
         };
         self.board.begin(slot, &begin);
     }

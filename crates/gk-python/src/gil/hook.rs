@@ -79,8 +79,10 @@ pub struct Waited {
     pub delay: u64,
 }
 
-struct Cells {
+pub(super) struct Cells {
     figures: Cell<Waited>,
+    /// How often the figures have changed.
+    changes: Cell<u64>,
     /// Nanoseconds of the wait that goes on.
     current: Cell<u64>,
     longest: Cell<u64>,
@@ -96,6 +98,7 @@ thread_local! {
     // No destructor and a constant beginning: reaching it registers nothing.
     static CELLS: Cells = const {
         Cells {
+            changes: Cell::new(0),
             figures: Cell::new(Waited { nanos: 0, waits: 0, inside_own: 0, own: 0, own_times: 0, delay: 0 }),
             current: Cell::new(0),
             longest: Cell::new(0),
@@ -112,6 +115,22 @@ thread_local! {
 /// The calling thread's figures.
 pub fn waited() -> Waited {
     CELLS.with(|cells| cells.figures.get())
+}
+
+/// The calling thread's cells, at an address that is good until the thread ends.
+pub(super) fn cells() -> *const Cells {
+    CELLS.with(std::ptr::from_ref)
+}
+
+impl Cells {
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.get()
+    }
+
+    fn set(&self, figures: Waited) {
+        self.figures.set(figures);
+        self.changes.set(self.changes.get().wrapping_add(1));
+    }
 }
 
 /// The calling thread's longest wait since this was last asked, in nanoseconds.
@@ -141,7 +160,7 @@ pub(crate) fn in_own_acquire<R>(take: impl FnOnce() -> R) -> R {
             let mut figures = cells.figures.get();
             figures.own = figures.own.wrapping_add(nanos);
             figures.own_times = figures.own_times.wrapping_add(1);
-            cells.figures.set(figures);
+            cells.set(figures);
         }
     });
     result
@@ -278,7 +297,7 @@ impl Begun {
                 figures.waits = figures.waits.wrapping_add(1);
                 cells.longest.set(cells.longest.get().max(current));
             }
-            cells.figures.set(figures);
+            cells.set(figures);
             (acquired.then_some(current), cells.own.get())
         });
         let listener = LISTENER.load(Ordering::Acquire);

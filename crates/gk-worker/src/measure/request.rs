@@ -9,7 +9,8 @@
 use super::{Measure, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
 use gk_sys::clock::{self, Moment};
-use gk_telemetry::{Begin, Record, Route, State, Wait};
+use gk_sys::words::SharedWords;
+use gk_telemetry::{Begin, Record, Route, SlotWriter, State, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::call::Outcome;
 
@@ -23,8 +24,11 @@ const DELAY_OLD: u64 = 4_000_000;
 /// A request thread's measurements.
 pub(crate) struct ThreadMeasure {
     measure: &'static Measure,
-    slot: usize,
+    writer: SlotWriter<'static, SharedWords>,
     watch: ThreadWatch,
+    /// What this thread has waited so far, and [`ThreadWatch::changes`] then.
+    waited: Waited,
+    changes: u64,
     /// The CPU clock: when, and what it says, carried on since the last reading over so many nanoseconds of work.
     cpu: (u64, u64),
     carried: u64,
@@ -36,13 +40,17 @@ pub(crate) struct ThreadMeasure {
     work: u64,
     /// Mean nanoseconds of a request here (exponential).
     mean: u64,
+    present: Present,
 }
 
-/// A request that was begun.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Begun {
+/// A request of a thread was begun: there is what [`ThreadMeasure::end`] ends.
+#[derive(Debug)]
+pub(crate) struct Begun(());
+
+/// How the present request began.
+#[derive(Default)]
+struct Present {
     taken: u64,
-    waited: Waited,
     cpu: u64,
     delay: u64,
     server: u64,
@@ -50,14 +58,17 @@ pub(crate) struct Begun {
 }
 
 impl ThreadMeasure {
-    /// For the calling thread, which serves requests in that slot.
-    pub(crate) fn new(measure: &'static Measure, slot: usize) -> Self {
+    /// For the calling thread, which serves requests in that slot. `None`: the scoreboard has no such slot.
+    pub(crate) fn new(measure: &'static Measure, slot: usize) -> Option<Self> {
+        let writer = measure.board.writer(slot)?;
         measure.board.set_tid(slot, clock::thread_id());
         let watch = ThreadWatch::new();
         gil::set_work(pack(slot, 0));
-        Self {
+        Some(Self {
             measure,
-            slot,
+            writer,
+            changes: watch.changes(),
+            waited: gil::waited(),
             watch,
             cpu: (0, 0),
             carried: u64::MAX,
@@ -65,7 +76,8 @@ impl ThreadMeasure {
             epoch: 0,
             work: 0,
             mean: 0,
-        }
+            present: Present::default(),
+        })
     }
 
     /// A request was taken at that moment; the thread need not be attached yet. `slept`: it had nothing to do before.
@@ -81,125 +93,155 @@ impl ThreadMeasure {
         self.cpu = (now, self.cpu.1 + worked);
         self.carried = self.carried.saturating_add(worked);
         if self.mean > CPU_EVERY || self.carried > CPU_EVERY {
-            (self.cpu.1, self.carried) = (clock::thread_cpu_nanos(), 0);
             // The two clocks drift apart only when the wall clock is set.
             self.epoch = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
+            self.read_cpu();
         }
         if self.mean > DELAY_FROM || now.saturating_sub(self.delay.0) > DELAY_OLD {
-            self.delay = (now, self.watch.run_delay().unwrap_or(0));
+            self.read_delay(now);
         }
+        self.waits();
         let numbers = &request.numbers;
-        let (arrived, queued) = (nanos(numbers.request_start), nanos(numbers.queue_start));
-        let begun = Begun {
+        let arrived = nanos(numbers.request_start);
+        // The front that gives both the same is the usual one.
+        let same = numbers.queue_start.to_bits() == numbers.request_start.to_bits();
+        let queued = if same { arrived } else { nanos(numbers.queue_start) };
+        let present = Present {
             taken: now,
-            waited: gil::waited(),
             cpu: self.cpu.1,
             delay: self.delay.1,
             server: queued.saturating_sub(arrived),
             queue: (self.epoch + now).saturating_sub(queued),
         };
-        let uri = request.texts.uri;
-        let path = &uri[..memchr::memchr(b'?', uri).unwrap_or(uri.len())];
-        self.measure.board.begin(
-            self.slot,
-            &Begin {
-                request: numbers.request_id,
-                start: arrived,
-                now,
-                cpu: begun.cpu,
-                queue: begun.queue,
-                group,
-                method: request.texts.method,
-                path,
-            },
-        );
-        let work = pack(self.slot, group);
+        self.writer.begin(&Begin {
+            request: numbers.request_id,
+            start: arrived,
+            now,
+            cpu: present.cpu,
+            queue: present.queue,
+            group,
+            method: request.texts.method,
+            uri: request.texts.uri,
+        });
+        let work = pack(self.writer.index(), group);
         if self.work != work {
             self.work = work;
             gil::set_work(work);
         }
-        begun
+        self.present = present;
+        Begun(())
     }
 
     /// The thread is attached, the application's part begins.
     pub(crate) fn entered(&self) {
-        self.measure.board.set_state(self.slot, State::Application);
+        self.writer.set_state(State::Application);
     }
 
     /// The request is over.
     pub(crate) fn end(
         &mut self,
-        begun: &Begun,
+        _begun: &Begun,
         entered: Moment,
         ended: Moment,
         outcome: &Outcome,
         group: u16,
     ) {
         let (entered, ended) = (outcome.application_start.unwrap_or(entered).nanos(), ended.nanos());
-        let wall = ended.saturating_sub(begun.taken);
+        let wall = ended.saturating_sub(self.present.taken);
         self.mean = self.mean - self.mean / 8 + wall / 8;
-        let waits = Waits::between(&begun.waited, &gil::waited());
-        let gil = if self.measure.is_exact() { waits.nanos } else { waits.own };
-        let most = wall.saturating_sub(gil);
+        let waits = self.waits();
+        let (gil_wait_server, gil_wait_app, times) = match waits {
+            None => (0, 0, 0),
+            Some(waits) if self.measure.is_exact() => {
+                (waits.inside_own, waits.nanos - waits.inside_own, waits.count)
+            }
+            Some(waits) => {
+                self.tell(&waits, group);
+                (waits.own, 0, waits.own_times)
+            }
+        };
+        let most = wall.saturating_sub(gil_wait_server + gil_wait_app);
         // Without a reading all of so short a request counts as on CPU.
         let mut on_cpu = most;
         self.carried += most;
-        self.cpu = (ended, begun.cpu + most);
+        self.cpu = (ended, self.present.cpu + most);
         if wall > CPU_EVERY / 4 || self.carried > CPU_EVERY {
-            (self.cpu.1, self.carried) = (clock::thread_cpu_nanos(), 0);
-            on_cpu = self.cpu.1.saturating_sub(begun.cpu).min(most);
+            self.read_cpu();
+            on_cpu = self.cpu.1.saturating_sub(self.present.cpu).min(most);
         }
         let mut runnable = 0;
         if wall > DELAY_FROM {
-            self.delay = (ended, self.watch.run_delay().unwrap_or(0));
-            let outside = self.delay.1.saturating_sub(begun.delay).saturating_sub(waits.delay);
-            runnable = outside.min(most - on_cpu);
+            self.read_delay(ended);
+            let inside = waits.map_or(0, |waits| waits.delay);
+            runnable =
+                self.delay.1.saturating_sub(self.present.delay).saturating_sub(inside).min(most - on_cpu);
         }
-        let (gil_wait_server, gil_wait_app) = if self.measure.is_exact() {
-            (waits.inside_own, waits.nanos - waits.inside_own)
-        } else {
-            (waits.own, 0)
-        };
-        if !self.measure.is_exact() && waits.own > 0 {
-            // Nobody else tells the scoreboard of it.
-            self.measure.board.waited(&Wait {
-                slot: Some(self.slot),
-                group,
-                ns: waits.own,
-                whole: Some(waits.own),
-                server: true,
-                culprit: Route::UNKNOWN,
-            });
+        let (daemon, application) =
+            (entered.saturating_sub(self.present.taken), ended.saturating_sub(entered));
+        self.writer.finish(&Record {
+            status: outcome.status,
+            error: outcome.error,
+            response: self.present.server + self.present.queue + daemon + application,
+            server: self.present.server,
+            queue: self.present.queue,
+            daemon,
+            application,
+            on_cpu,
+            gil_wait_app,
+            gil_wait_server,
+            waits: times,
+            runnable,
+            blocked: most - on_cpu - runnable,
+            bytes_in: outcome.bytes_in,
+            bytes_out: outcome.bytes_out,
+            reads: outcome.reads,
+            writes: outcome.writes,
+            input: outcome.input,
+            output: outcome.output,
+        });
+    }
+
+    /// What this thread has waited since this was last asked; `None`: nothing, as most of the time.
+    #[inline]
+    fn waits(&mut self) -> Option<Waits> {
+        (self.watch.changes() != self.changes).then(|| self.new_waits())
+    }
+
+    fn new_waits(&mut self) -> Waits {
+        let before = std::mem::replace(&mut self.waited, gil::waited());
+        self.changes = self.watch.changes();
+        Waits::between(&before, &self.waited)
+    }
+
+    /// Waits that nobody else tells the scoreboard of, since they are measured from outside.
+    #[cold]
+    fn tell(&self, waits: &Waits, group: u16) {
+        if waits.own == 0 {
+            return;
         }
-        let (daemon, application) = (entered.saturating_sub(begun.taken), ended.saturating_sub(entered));
-        self.measure.board.finish(
-            self.slot,
-            &Record {
-                status: outcome.status,
-                error: outcome.error,
-                response: begun.server + begun.queue + daemon + application,
-                server: begun.server,
-                queue: begun.queue,
-                daemon,
-                application,
-                on_cpu,
-                gil_wait_app,
-                gil_wait_server,
-                waits: if self.measure.is_exact() { waits.count } else { waits.own_times },
-                runnable,
-                blocked: most - on_cpu - runnable,
-                bytes_in: outcome.bytes_in,
-                bytes_out: outcome.bytes_out,
-                reads: outcome.reads,
-                writes: outcome.writes,
-                input: outcome.input,
-                output: outcome.output,
-            },
-        );
+        self.measure.board.waited(&Wait {
+            slot: Some(self.writer.index()),
+            group,
+            ns: waits.own,
+            whole: Some(waits.own),
+            server: true,
+            culprit: Route::UNKNOWN,
+        });
+    }
+
+    #[cold]
+    fn read_cpu(&mut self) {
+        (self.cpu.1, self.carried) = (clock::thread_cpu_nanos(), 0);
+    }
+
+    #[cold]
+    fn read_delay(&mut self, now: u64) {
+        self.delay = (now, self.watch.run_delay().unwrap_or(0));
     }
 }
 
 /// What a thread waited between two moments.
+#[derive(Clone, Copy)]
 struct Waits {
     nanos: u64,
     count: u64,
@@ -224,5 +266,6 @@ impl Waits {
 
 /// Epoch seconds as nanoseconds.
 fn nanos(seconds: f64) -> u64 {
-    (seconds * 1e9) as u64
+    // By way of the signed number, which the processor knows how to make.
+    ((seconds * 1e9) as i64).max(0) as u64
 }

@@ -1,0 +1,94 @@
+//! Counting a finished request in a cell: the counters and histograms of an application group, or of one thread's share of it.
+//!
+//! What nearly every request has in common — status 200, no wait for a GIL, not blocked — is one addition each in the
+//! cell's head, beside the sums. So a short request without incident writes two cache lines and a bucket in each of four
+//! histograms.
+
+use crate::datagram::buckets;
+use crate::finish::Record;
+use crate::histogram;
+use crate::layout::{self, CELL, HISTOGRAM, Timed, counter};
+use crate::words::{self, add};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The words of a cell.
+pub(crate) type Cell = [AtomicU64; CELL];
+
+/// Counts a request; `ALONE`: only the calling thread writes this cell.
+#[inline]
+pub(crate) fn count<const ALONE: bool>(cell: &Cell, r: &Record) {
+    for (at, by) in [
+        (counter::REQUESTS, 1),
+        (counter::DAEMON, r.daemon),
+        (counter::BYTES_OUT, r.bytes_out),
+        (counter::WRITES, r.writes),
+    ] {
+        add(&cell[at], by, ALONE);
+    }
+    record(cell, Timed::Response, r.response, ALONE);
+    record(cell, Timed::Queue, r.queue, ALONE);
+    record(cell, Timed::Application, r.application, ALONE);
+    record(cell, Timed::Cpu, r.on_cpu, ALONE);
+    record_or_zero(cell, Timed::GilWait, counter::NO_WAIT, r.gil_wait(), ALONE);
+    record_or_zero(cell, Timed::Blocked, counter::NOT_BLOCKED, r.blocked, ALONE);
+    if r.status == 200 {
+        add(&cell[counter::OK], 1, ALONE);
+    } else {
+        let status = if (100..600).contains(&r.status) { usize::from(r.status) - 99 } else { 0 };
+        add(&cell[layout::COUNTERS + status], 1, ALONE);
+    }
+    let seldom = r.server | r.bytes_in | r.reads | r.input | r.output | r.runnable | u64::from(r.error);
+    if seldom != 0 || r.daemon >= buckets::FIRST {
+        count_seldom::<ALONE>(cell, *r);
+    }
+}
+
+/// What most requests have nothing of. The record comes by value: while nobody has its address, it stays in registers.
+#[cold]
+fn count_seldom<const ALONE: bool>(cell: &Cell, r: Record) {
+    for (at, by) in [
+        (counter::SERVER, r.server),
+        (counter::BYTES_IN, r.bytes_in),
+        (counter::READS, r.reads),
+        (counter::INPUT, r.input),
+        (counter::OUTPUT, r.output),
+        (counter::RUNNABLE, r.runnable),
+        (counter::ERRORS, u64::from(r.error)),
+    ] {
+        add(&cell[at], by, ALONE);
+    }
+    for (phase, ns) in [r.server, r.daemon, r.input, r.output].into_iter().enumerate() {
+        if ns >= buckets::FIRST {
+            let at = layout::LONG_AT + phase * layout::LONG + buckets::bucket_of(ns) - 1;
+            add(&cell[at], 1, ALONE);
+        }
+    }
+}
+
+/// Counts a value in one of a cell's histograms.
+#[inline]
+pub(crate) fn record(cell: &Cell, which: Timed, ns: u64, alone: bool) {
+    add(&cell[which.sum()], ns, alone);
+    let bucket = histogram::bucket_of(ns);
+    let word = &words::row::<HISTOGRAM>(cell, which.at())[bucket];
+    if word.load(Relaxed) == 0 {
+        open(cell, which, bucket);
+    }
+    add(word, 1, alone);
+}
+
+#[inline]
+fn record_or_zero(cell: &Cell, which: Timed, zeros: usize, ns: u64, alone: bool) {
+    if ns == 0 {
+        add(&cell[zeros], 1, alone);
+    } else {
+        record(cell, which, ns, alone);
+    }
+}
+
+/// A bucket gets its first value: the bitmap says so before, so that none is ever missed.
+#[cold]
+fn open(cell: &Cell, which: Timed, bucket: usize) {
+    cell[which.bitmap()].fetch_or(1 << histogram::octave_of(bucket), Relaxed);
+}

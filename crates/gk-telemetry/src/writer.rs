@@ -1,0 +1,241 @@
+//! A request thread's own way to its slot: a request begins, enters the application, ends. This is what the measurements
+//! cost each request, so everything that can be found once is kept here: slot, cell, and where the last request went.
+
+use crate::board::{Board, State};
+use crate::cell::{Cell, count};
+use crate::finish::Record;
+use crate::layout::{SLOT, counter, header, route, slot};
+use crate::words::{self, Words, add_alone, add_shared};
+use crate::{ring, route as naming};
+use std::ops::Deref;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The beginning of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin<'a> {
+    /// The front's number for it.
+    pub request: u64,
+    /// Nanoseconds since the epoch: the front had its head.
+    pub start: u64,
+    /// Now, by the monotonic clock, nanoseconds.
+    pub now: u64,
+    /// The thread's CPU clock now, nanoseconds; 0 when it was not read.
+    pub cpu: u64,
+    /// Nanoseconds it stood in the queue.
+    pub queue: u64,
+    /// The application group's index: [`Board::group`].
+    pub group: u16,
+    /// Method.
+    pub method: &'a [u8],
+    /// Path, with or without query string: that is never written.
+    pub uri: &'a [u8],
+}
+
+/// Which figures of a cell a route has, too: there, and in the route's entry.
+pub(crate) const ROUTED: [(usize, usize); 6] = [
+    (counter::REQUESTS, route::REQUESTS),
+    (counter::ERRORS, route::ERRORS),
+    (counter::RESPONSE, route::RESPONSE),
+    (counter::CPU, route::CPU),
+    (counter::GIL_WAIT, route::GIL),
+    (counter::BLOCKED, route::BLOCKED),
+];
+
+/// The writer of one slot. Only the slot's thread has it, and only one of it writes at a time; made anew it goes on where
+/// the last one was.
+pub struct SlotWriter<'a, W> {
+    board: &'a Board<W>,
+    index: usize,
+    slot: &'a [AtomicU64; SLOT],
+    /// The application group whose figures go to a cell of this thread's own, and that cell.
+    home: Option<(u16, &'a Cell)>,
+    /// Numbers of method with path and query string, and of method with path: of the last request.
+    target: u64,
+    named: u64,
+    group: u16,
+    route: u16,
+    /// The route of what the own cell has counted since its figures were last given to a route.
+    settling: u16,
+    /// Nanoseconds in the application from which on a request is kept.
+    slow: u64,
+    /// The same for its response; the reader sets it.
+    floor: &'a AtomicU64,
+}
+
+impl<W: Deref<Target = Words>> Board<W> {
+    /// The writer of a slot, for the slot's thread. `None`: there is no such slot.
+    pub fn writer(&self, index: usize) -> Option<SlotWriter<'_, W>> {
+        let slot = self.slot(index)?;
+        let place = slot[slot::PLACE].load(Relaxed);
+        let mut writer = SlotWriter {
+            board: self,
+            index,
+            slot,
+            home: None,
+            target: 0,
+            named: 0,
+            group: place as u16,
+            route: (place >> 16) as u16,
+            settling: slot[slot::ROUTE].load(Relaxed) as u16,
+            slow: self.word(header::SLOW).load(Relaxed),
+            floor: self.word(header::FLOOR),
+        };
+        writer.find_home();
+        Some(writer)
+    }
+
+    /// [`SlotWriter::begin`], where it is called seldom.
+    pub fn begin(&self, index: usize, begin: &Begin<'_>) {
+        if let Some(mut writer) = self.writer(index) {
+            writer.begin(begin);
+        }
+    }
+
+    /// [`SlotWriter::set_state`], where it is called seldom.
+    pub fn set_state(&self, index: usize, state: State) {
+        if let Some(writer) = self.writer(index) {
+            writer.set_state(state);
+        }
+    }
+
+    /// [`SlotWriter::finish`], where it is called seldom.
+    pub fn finish(&self, index: usize, r: &Record) {
+        if let Some(mut writer) = self.writer(index) {
+            writer.finish(r);
+        }
+    }
+}
+
+impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
+    /// Its slot's index.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// A request begins.
+    #[inline]
+    pub fn begin(&mut self, begin: &Begin<'_>) {
+        // The request before went to the same place most of the time; then its texts stand there already, too.
+        let target = words::hash_on(words::hash(begin.method), begin.uri);
+        let same = self.target == target || self.is_named(begin, target);
+        self.group = begin.group;
+        let slot = self.slot;
+        let before = slot[slot::PLACE].load(Relaxed);
+        words::guarded(&slot[slot::GUARD], || {
+            slot[slot::STATE].store(State::Starting as u64, Relaxed);
+            slot[slot::REQUEST].store(begin.request, Relaxed);
+            slot[slot::START].store(begin.start, Relaxed);
+            slot[slot::BEGUN].store(begin.now, Relaxed);
+            slot[slot::PLACE].store(u64::from(begin.group) | u64::from(self.route) << 16, Relaxed);
+            slot[slot::QUEUE].store(begin.queue, Relaxed);
+            slot[slot::CPU_BEGUN].store(begin.cpu, Relaxed);
+            if !same {
+                words::put_text(&slot[slot::METHOD], begin.method);
+                words::put_text(&slot[slot::PATH], path_of(begin.uri));
+            }
+            if before & slot::WAITED != 0 {
+                for word in [slot::GIL, slot::WAITS, slot::LONGEST_WAIT, slot::CULPRIT] {
+                    slot[word].store(0, Relaxed);
+                }
+            }
+        });
+    }
+
+    /// Where the request is now.
+    #[inline]
+    pub fn set_state(&self, state: State) {
+        self.slot[slot::STATE].store(state as u64, Relaxed);
+    }
+
+    /// The request is over. The slot is idle afterwards.
+    #[inline]
+    pub fn finish(&mut self, r: &Record) {
+        match self.home {
+            Some((group, cell)) if group == self.group => {
+                if self.settling != self.route {
+                    self.settle(cell);
+                }
+                count::<true>(cell, r);
+            }
+            _ => self.finish_elsewhere(*r),
+        }
+        if r.application >= self.slow || r.response >= self.floor.load(Relaxed) || r.error {
+            self.keep(*r);
+        }
+        // Nothing else of the request changes here, so no guard is needed.
+        self.set_state(State::Idle);
+    }
+
+    /// Another URI than the last one. Whether method and path are the same nevertheless; otherwise its route is looked for.
+    #[cold]
+    fn is_named(&mut self, begin: &Begin<'_>, target: u64) -> bool {
+        self.target = target;
+        let path = path_of(begin.uri);
+        let named = words::hash_on(words::hash(begin.method), path);
+        if self.named == named {
+            return true;
+        }
+        self.named = named;
+        let mut name = [0; naming::LONGEST];
+        let length = naming::of(path, &mut name);
+        self.route = self.board.route(&name[..length]).0;
+        if self.slot[slot::HOME].load(Relaxed) == 0 {
+            self.slot[slot::HOME].store(u64::from(begin.group) + 1, Relaxed);
+            self.find_home();
+        }
+        false
+    }
+
+    fn find_home(&mut self) {
+        let group = self.slot[slot::HOME].load(Relaxed).checked_sub(1);
+        self.home = group.map(|group| group as u16).zip(self.board.own_cell(self.index));
+    }
+
+    /// Gives what the own cell has counted since the last time to its route; what comes belongs to the present one.
+    #[cold]
+    fn settle(&mut self, cell: &Cell) {
+        let entry = self.board.route_words(self.settling.into());
+        let slot = self.slot;
+        words::guarded(&slot[slot::SETTLING], || {
+            for ((from, to), settled) in ROUTED.into_iter().zip(&slot[slot::SETTLED]) {
+                let now = cell[from].load(Relaxed);
+                add_shared(&entry[to], now.wrapping_sub(settled.load(Relaxed)));
+                settled.store(now, Relaxed);
+            }
+            slot[slot::ROUTE].store(self.route.into(), Relaxed);
+        });
+        self.settling = self.route;
+    }
+
+    // The records below come by value: while nobody has its address, it stays in registers.
+
+    /// A request of an application group that is not this thread's home.
+    #[cold]
+    fn finish_elsewhere(&self, r: Record) {
+        count::<false>(self.board.shared_cell(self.group), &r);
+        let entry = self.board.route_words(self.route.into());
+        for (to, by) in [
+            (route::REQUESTS, 1),
+            (route::ERRORS, u64::from(r.error)),
+            (route::RESPONSE, r.response),
+            (route::CPU, r.on_cpu),
+            (route::GIL, r.gil_wait()),
+            (route::BLOCKED, r.blocked),
+        ] {
+            add_shared(&entry[to], by);
+        }
+        add_alone(&self.slot[slot::COMPLETED], 1);
+        add_alone(&self.slot[slot::BUSY], r.daemon + r.application);
+    }
+
+    #[cold]
+    fn keep(&self, r: Record) {
+        ring::keep(self.board, self.index, self.slot, &r);
+    }
+}
+
+/// A URI without its query string.
+fn path_of(uri: &[u8]) -> &[u8] {
+    uri.split(|byte| *byte == b'?').next().unwrap_or(uri)
+}
