@@ -52,7 +52,9 @@ pub fn to_histogram(buckets: &[f64], sum: u64) -> Histogram {
         rest -= middle as f64 * count(bucket) as f64;
     }
     let short = count(0);
-    let each = (rest / short.max(1) as f64).clamp(0.0, (FIRST - 1) as f64);
+    // One of our buckets has the first one's end within it, and counts with the second.
+    let most = histogram::edges(histogram::bucket_of(FIRST)).0 - 1;
+    let each = (rest / short.max(1) as f64).clamp(0.0, most as f64);
     histogram.add_to(histogram::bucket_of(each as u64), short);
     histogram.sum = sum;
     histogram

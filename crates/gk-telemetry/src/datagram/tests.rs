@@ -185,6 +185,16 @@ proptest! {
     }
 }
 
+/// A rest of the sum that lies just below the end of the first bucket.
+#[test]
+fn a_short_value_stays_in_the_first_bucket() {
+    let mut histogram = Histogram::default();
+    [0, 19_245_184].into_iter().for_each(|ns| histogram.record(ns));
+    let row = buckets::of_histogram(&histogram);
+    let numbers: Vec<f64> = row.iter().map(|count| *count as f64).collect();
+    assert_eq!(buckets::of_histogram(&buckets::to_histogram(&numbers, histogram.sum)), row);
+}
+
 use crate::Histogram;
 
 /// What a process of mod_wsgi says of an interval.
