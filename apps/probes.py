@@ -199,6 +199,12 @@ def count(environ: Environ, start: Start) -> Iterable[bytes]:
 # === start_response ===
 
 
+@probe("/method")
+def method(environ: Environ, start: Start) -> Iterable[bytes]:
+    """Says which method it sees in a header, which the answer to HEAD has too."""
+    return text(start, b"a body", headers=[("X-Method", environ["REQUEST_METHOD"]), ("Content-Length", "6")])
+
+
 @probe("/status")
 def status(environ: Environ, start: Start) -> Iterable[bytes]:
     """Answers with the status of `?line=…`, and with `?body=…`."""

@@ -37,6 +37,15 @@ def test_a_chunked_body_where_nothing_is_said(server: Server) -> None:
     assert chunked_post(server, "/probes/echo") == differs("Chunked bodies without a directive", ours=200, mod_wsgi=411)
 
 
+@pytest.mark.parametrize(("mount", "seen"), [("/probes", "HEAD"), ("/as-get", "GET")])
+def test_head_is_shown_as_get_where_asked_for(server: Server, mount: str, seen: str) -> None:
+    with server.connect() as connection:
+        connection.send(client.message("HEAD", f"{mount}/method") + client.message("GET", "/probes/single"))
+        answer = connection.response("HEAD")
+        assert (answer.status, answer.get("X-Method"), answer.get("Content-Length")) == (200, seen, "6")
+        assert connection.response().body == b"exactly one block"
+
+
 def test_the_request_line(server: Server) -> None:
     assert server.ask("/probes/single?" + "q" * 400).status == 200
     assert server.ask("/probes/single?" + "q" * 600).status == 414

@@ -127,7 +127,7 @@ pub fn parse_length(value: &[u8]) -> Option<u64> {
 pub struct Facts<'a> {
     /// Numbers.
     pub numbers: Numbers,
-    /// Texts that routing and the connection give (`method` and `uri` are taken from the head).
+    /// Texts that routing and the connection give (`uri` is taken from the head).
     pub texts: Texts<'a>,
     /// `Authorization` is passed on.
     pub pass_authorization: bool,
@@ -149,7 +149,7 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
             &target
         }
     };
-    let texts = Texts { method: parts.method.as_str().as_bytes(), uri: uri.as_bytes(), ..facts.texts };
+    let texts = Texts { uri: uri.as_bytes(), ..facts.texts };
     let mut writer = RequestWriter::begin(out, id, facts.end, &facts.numbers, &texts);
     let mut key = CgiName::new();
     let mut headers = parts.headers.iter().peekable();

@@ -241,8 +241,10 @@ impl Asked<'_> {
         overlay: Option<&'t proxy_trust::Overlay>,
     ) -> Texts<'t> {
         let ends = &self.conn.ends;
+        let method = &self.parts.method;
+        let shown_as_get = *method == Method::HEAD && routed.target.settings.map_head_to_get == "on";
         Texts {
-            method: b"",
+            method: if shown_as_get { b"GET" } else { method.as_str().as_bytes() },
             uri: b"",
             script_name: overlay.and_then(|o| o.script_name.as_deref()).unwrap_or(&app.script_name),
             path_info: &app.path_info,

@@ -3,7 +3,7 @@
 
 use crate::attached::Attached;
 use crate::balance::Held;
-use crate::entry::{Arguments, arguments, guard};
+use crate::entry::{arguments, guard};
 use crate::error::{Builtin, PyError};
 use crate::object::Object;
 use pyo3_ffi as ffi;
@@ -66,6 +66,8 @@ pub struct Type<'p, T> {
 #[repr(C)]
 struct Instance<T> {
     head: ffi::PyObject,
+    /// Where a call of the instance goes; the type tells CPython its place.
+    entry: ffi::vectorcallfunc,
     value: T,
 }
 
@@ -91,8 +93,20 @@ impl<'p, T: Class> Type<'p, T> {
             slot(ffi::Py_tp_dealloc, dealloc::<T> as *mut c_void),
             slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
         ];
+        let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
         if T::CALLABLE {
-            slots.push(slot(ffi::Py_tp_call, call::<T> as *mut c_void));
+            let entry = ffi::PyMemberDef {
+                name: c"__vectorcalloffset__".as_ptr(),
+                type_code: ffi::Py_T_PYSSIZET,
+                offset: std::mem::offset_of!(Instance<T>, entry) as ffi::Py_ssize_t,
+                flags: ffi::Py_READONLY,
+                doc: std::ptr::null(),
+            };
+            // Like the methods, for the type's whole life.
+            let members: &'static mut [ffi::PyMemberDef] = vec![entry, ffi::PyMemberDef::default()].leak();
+            slots.push(slot(ffi::Py_tp_members, members.as_mut_ptr().cast()));
+            slots.push(slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void));
+            flags |= ffi::Py_TPFLAGS_HAVE_VECTORCALL;
         }
         if T::ITERATOR {
             slots.push(slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void));
@@ -103,7 +117,7 @@ impl<'p, T: Class> Type<'p, T> {
             name: T::NAME.as_ptr(),
             basicsize: std::mem::size_of::<Instance<T>>() as c_int,
             itemsize: 0,
-            flags: (ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION) as _,
+            flags: flags as _,
             slots: slots.as_mut_ptr(),
         };
         // SAFETY: the spec and its slots live through the call; what CPython keeps (name, methods) is static.
@@ -126,7 +140,9 @@ impl<'p, T: Class> Type<'p, T> {
         // SAFETY: the object is a type made by `new`, so a heap type of the right size.
         let raw = unsafe { ffi::PyType_GenericAlloc(self.object.raw().cast(), 0) };
         let object = self.object.py().owned(raw)?;
-        // SAFETY: freshly allocated with room for `Instance<T>`; the value part is uninitialised until this write.
+        // SAFETY: freshly allocated with room for `Instance<T>`, whose entry is this one's alone.
+        unsafe { (*raw.cast::<Instance<T>>()).entry = call::<T> };
+        // SAFETY: as above; the value part is uninitialised until the write below.
         let place = unsafe { &raw mut (*raw.cast::<Instance<T>>()).value };
         // SAFETY: `place` is valid for writes and aligned by CPython's allocator (16 bytes).
         unsafe { place.write(value) };
@@ -167,20 +183,36 @@ extern "C" fn dealloc<T: Class>(raw: *mut ffi::PyObject) {
     unsafe { ffi::Py_DECREF(kind.cast()) };
 }
 
-extern "C" fn call<T: Class>(
+unsafe extern "C" fn call<T: Class>(
     this: *mut ffi::PyObject,
-    args: *mut ffi::PyObject,
-    keywords: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    counted: usize,
+    names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     guard(|py| {
         let this = py.borrowed(this)?;
-        let args = py.borrowed(args)?;
-        let items = (0..args.size()?).map(|i| args.tuple_item(i)).collect::<Result<Arguments<'_>, _>>()?;
-        let keywords = if keywords.is_null() { None } else { Some(py.borrowed(keywords)?) };
+        // The highest bit says what the callee may do with the place before the arguments.
+        let count = counted & !ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+        let items = arguments(py, args, count)?;
+        let keywords = if names.is_null() {
+            None
+        } else {
+            Some(keywords(&py.borrowed(names)?, args.wrapping_add(count))?)
+        };
         // SAFETY: CPython calls this only for instances of the class.
         let value = unsafe { value_of::<T>(this.raw()) };
         value.call(&this, &items, keywords).map(Some)
     })
+}
+
+/// Keyword arguments as a `dict`: the names are a tuple, the values stand one after the other.
+fn keywords<'p>(names: &Object<'p>, values: *const *mut ffi::PyObject) -> MethodResult<'p> {
+    let py = names.py();
+    let dict = py.dict()?;
+    for (index, value) in arguments(py, values, names.size()?)?.iter().enumerate() {
+        dict.set_item(&names.tuple_item(index)?, value)?;
+    }
+    Ok(dict)
 }
 
 extern "C" fn next<T: Class>(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
@@ -199,7 +231,7 @@ extern "C" fn method<T: Class, const INDEX: usize>(
 ) -> *mut ffi::PyObject {
     guard(|py| {
         let this = py.borrowed(this)?;
-        let items = arguments(py, args, count)?;
+        let items = arguments(py, args, count as usize)?;
         // SAFETY: CPython calls this only for instances of the class.
         let value = unsafe { value_of::<T>(this.raw()) };
         value.method(INDEX, &this, &items).map(Some)

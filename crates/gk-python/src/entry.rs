@@ -36,10 +36,10 @@ pub(crate) type Arguments<'p> = smallvec::SmallVec<[Object<'p>; 4]>;
 /// The arguments of a fast call as owned references.
 pub(crate) fn arguments<'p>(
     py: Attached<'p>,
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
+    args: *const *mut ffi::PyObject,
+    count: usize,
 ) -> Result<Arguments<'p>, PyError<'p>> {
-    (0..count as usize)
+    (0..count)
         .map(|index| {
             // SAFETY: CPython passes `count` arguments.
             let place = unsafe { args.add(index) };
@@ -79,7 +79,7 @@ extern "C" fn function<F: Function>(
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
     guard(|py| {
-        let items = arguments(py, args, count)?;
+        let items = arguments(py, args, count as usize)?;
         let value = F::call(py, &items)?;
         py.int(value).map(Some)
     })

@@ -57,6 +57,30 @@ impl Moment {
     }
 }
 
+/// The wall clock as one thread tells it from the monotonic one, for who asks for both all the time. That it was set is seen
+/// after [`WallClock::LOOK`].
+#[derive(Debug, Default)]
+pub struct WallClock {
+    /// Nanoseconds of the monotonic clock at the last look; 0: never.
+    looked: u64,
+    /// Nanoseconds that it lacks to be the time since the epoch.
+    ahead: u64,
+}
+
+impl WallClock {
+    /// Nanoseconds between two looks.
+    const LOOK: u64 = 10_000_000;
+
+    /// Seconds since the epoch at a moment that is now or was just now.
+    pub fn seconds(&mut self, at: Moment) -> f64 {
+        if self.looked == 0 || at.0.saturating_sub(self.looked) > Self::LOOK {
+            self.looked = at.0;
+            self.ahead = (epoch_micros() * 1000).saturating_sub(monotonic_nanos());
+        }
+        (self.ahead + at.0) as f64 / 1e9
+    }
+}
+
 /// Nanoseconds of the monotonic clock.
 pub fn monotonic_nanos() -> u64 {
     nanos(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic))

@@ -215,6 +215,11 @@ impl<'a> RequestView<'a> {
     }
 }
 
+/// The number of the profile in the payload of a `Request` frame.
+pub fn profile_of(payload: &[u8]) -> Result<u32, WireError> {
+    Ok(u32::from_le_bytes(Reader { rest: payload, what: "Request" }.array()?))
+}
+
 /// Appends a `u32` length and the bytes.
 pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
     out.put_u32_le(bytes.len() as u32);

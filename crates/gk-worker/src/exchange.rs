@@ -8,11 +8,14 @@ use gk_wire::response::HeadWriter;
 use gk_wsgi::{Body, Exchange, Head, Sent};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// State of one request's two streams.
 pub(crate) struct LinkExchange {
     pub(crate) id: u32,
+    /// Nobody wants the response any more. Written under the link's lock, under which it is waited for.
+    gone: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -22,21 +25,12 @@ struct State {
     room: u32,
     /// Body bytes taken by the application that the front has not been told of.
     owed: u32,
-    gone: bool,
-    lost: bool,
 }
 
 impl LinkExchange {
     pub(crate) fn new(id: u32, body_ended: bool) -> Self {
-        let state = State {
-            pieces: VecDeque::new(),
-            body_ended,
-            room: frame::INITIAL_WINDOW,
-            owed: 0,
-            gone: false,
-            lost: false,
-        };
-        Self { id, state: Mutex::new(state) }
+        let state = State { pieces: VecDeque::new(), body_ended, room: frame::INITIAL_WINDOW, owed: 0 };
+        Self { id, gone: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -56,19 +50,14 @@ impl LinkExchange {
         state.room = state.room.saturating_add(bytes);
     }
 
+    /// The front cancelled it, or is gone.
     pub(crate) fn cancelled(&self) {
-        self.state().gone = true;
+        self.gone.store(true, Ordering::Release);
     }
 
     /// Whether nobody wants the response any more.
     pub(crate) fn is_gone(&self) -> bool {
-        self.state().gone
-    }
-
-    pub(crate) fn lost(&self) {
-        let mut state = self.state();
-        state.gone = true;
-        state.lost = true;
+        self.gone.load(Ordering::Acquire)
     }
 }
 
@@ -81,15 +70,10 @@ pub(crate) struct Served {
 impl Served {
     /// Waits until `ready`, or until it can never be: the request was cancelled, or the link is closed.
     fn wait_for(&self, ready: impl Fn(&State) -> bool) {
-        self.link.wait_for(|| {
-            let state = self.exchange.state();
-            ready(&state) || state.gone
-        });
-        let mut state = self.exchange.state();
-        if !ready(&state) && !state.gone {
+        self.link.wait_for(|| ready(&self.exchange.state()) || self.exchange.is_gone());
+        if !ready(&self.exchange.state()) {
             // Who closed the link may have told nobody; asking again would never end.
-            state.gone = true;
-            state.lost = true;
+            self.exchange.cancelled();
         }
     }
 }
@@ -98,7 +82,7 @@ impl Exchange for Served {
     fn body(&self, most: usize) -> Body {
         let mut state = self.exchange.state();
         let Some(mut piece) = state.pieces.pop_front() else {
-            return match (state.body_ended, state.gone) {
+            return match (state.body_ended, self.exchange.is_gone()) {
                 (true, _) => Body::End,
                 (false, true) => Body::Failed("the client or the front has gone".to_owned()),
                 (false, false) => Body::Wait,
@@ -148,10 +132,10 @@ impl Exchange for Served {
 
     fn data(&self, data: &[u8], end: bool) -> Sent {
         let len = {
-            let mut state = self.exchange.state();
-            if state.gone {
+            if self.exchange.is_gone() {
                 return Sent::Gone;
             }
+            let mut state = self.exchange.state();
             let len = data.len().min(frame::CHUNK).min(state.room as usize);
             if len == 0 && !data.is_empty() {
                 return Sent::Full;

@@ -287,7 +287,7 @@ impl Link {
             }
             inner.closed = true;
             for exchange in inner.exchanges.values() {
-                exchange.lost();
+                exchange.cancelled();
             }
             self.wake_everyone(&mut inner);
         } else if inner.waiting > 0 {
@@ -355,11 +355,12 @@ impl Link {
     }
 
     fn enqueue(&self, inner: &mut Inner, id: u32, end: bool, payload: Arc<[u8]>) -> Result<(), String> {
-        let view = gk_wire::request::RequestView::decode(&payload).map_err(|e| e.to_string())?;
-        let profile =
-            inner.profiles.get(&view.numbers.profile).cloned().ok_or_else(|| {
-                format!("The front used profile {} before it sent it", view.numbers.profile)
-            })?;
+        let number = gk_wire::request::profile_of(&payload).map_err(|e| e.to_string())?;
+        let profile = inner
+            .profiles
+            .get(&number)
+            .cloned()
+            .ok_or_else(|| format!("The front used profile {number} before it sent it"))?;
         let exchange = Arc::new(LinkExchange::new(id, end));
         inner.exchanges.insert(id, Arc::clone(&exchange));
         inner.arrived += 1;

@@ -4,7 +4,7 @@
 use crate::active::Running;
 use crate::application::{Application, NumberedProfile, Target};
 use crate::connections::Connections;
-use crate::conversation::{Conversation, Ending};
+use crate::conversation::{Conversation, Ending, Unsent};
 use crate::environ::{self, Here};
 use crate::events::{self, Watched};
 use crate::exchange::Exchange;
@@ -248,13 +248,11 @@ fn send_block<'p>(block: &Object<'p>, conversation: &Conversation, last: bool) -
         let text = format!("the response iterable must yield bytes, not {}", block.type_name());
         return Err(PyError::new(block.py(), Builtin::TypeError, &text));
     };
-    if !conversation.started() {
-        return Err(not_started(block.py()));
+    match conversation.block(block.py(), bytes, last) {
+        Ok(()) => Ok(true),
+        Err(Unsent::Gone) => Ok(false),
+        Err(Unsent::NoHead) => Err(not_started(block.py())),
     }
-    if bytes.is_empty() {
-        return Ok(true);
-    }
-    Ok(conversation.block(block.py(), bytes, last).is_ok())
 }
 
 fn not_started(py: Attached<'_>) -> PyError<'_> {
@@ -272,7 +270,7 @@ fn send_file<'p>(
     wrapper: &Object<'p>,
     conversation: &Conversation,
 ) -> Result<bool, PyError<'p>> {
-    if !conversation.started() || conversation.head_sent() {
+    if !conversation.head_waits() {
         return Ok(false);
     }
     let found = app.runtime.regular_file.bind(py).call(&[wrapper])?;

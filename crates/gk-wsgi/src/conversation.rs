@@ -47,8 +47,25 @@ pub(crate) struct Pending {
     pub(crate) length: Option<u64>,
 }
 
-/// Nobody wants the response any more.
-pub(crate) struct Gone;
+/// Why a block was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// Nobody wants the response any more.
+    Gone,
+    /// `start_response` was not called.
+    NoHead,
+}
+
+/// How far a response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Its head has not gone out, and may still be changed.
+    Open,
+    /// Its head has gone out.
+    HeadSent,
+    /// It is over.
+    Ended,
+}
 
 /// How a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,13 +135,13 @@ impl Conversation {
         self.state().closed
     }
 
-    /// Whether the response is over.
-    pub(crate) fn ended(&self) -> bool {
-        self.state().ended
-    }
-
-    pub(crate) fn head_sent(&self) -> bool {
-        self.state().head_sent
+    pub(crate) fn progress(&self) -> Progress {
+        let state = self.state();
+        match (state.ended, state.head_sent) {
+            (true, _) => Progress::Ended,
+            (false, true) => Progress::HeadSent,
+            (false, false) => Progress::Open,
+        }
     }
 
     /// Whether a block would come after the end. What exceeds a Content-Length that is reached is dropped instead.
@@ -133,9 +150,9 @@ impl Conversation {
         state.ended && state.length != Some(state.written)
     }
 
-    pub(crate) fn started(&self) -> bool {
-        let state = self.state();
-        state.head_sent || state.pending.is_some()
+    /// Whether `start_response` was called and the head has not gone out yet.
+    pub(crate) fn head_waits(&self) -> bool {
+        self.state().pending.is_some()
     }
 
     /// The status the application gave, 0 before it gave one.
@@ -160,14 +177,20 @@ impl Conversation {
         }
     }
 
-    /// Sends a non-empty block, the head before it if need be; what exceeds the Content-Length is dropped. `last`: the
-    /// application will give no more. Of the answer to HEAD only the head goes out, when it would for GET; as no data
+    /// Sends a block, the head before it if need be; an empty one changes nothing, and what exceeds the Content-Length is
+    /// dropped. `last`: the application will give no more. Of the answer to HEAD only the head goes out, when it would for GET; as no data
     /// notices then that nobody wants the rest, it is asked for.
-    pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Gone> {
+    pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Unsent> {
         let end = {
             let mut state = self.state();
+            if !state.head_sent && state.pending.is_none() {
+                return Err(Unsent::NoHead);
+            }
+            if data.is_empty() {
+                return Ok(());
+            }
             if state.gone {
-                return Err(Gone);
+                return Err(Unsent::Gone);
             }
             // Nothing may follow the response's last frame: the front would take the link for broken.
             if state.ended {
@@ -178,7 +201,7 @@ impl Conversation {
                 self.send_head(&mut state, all);
                 state.ended |= all;
                 state.gone = self.exchange.is_gone();
-                return if state.gone { Err(Gone) } else { Ok(()) };
+                return if state.gone { Err(Unsent::Gone) } else { Ok(()) };
             }
             if let Some(length) = state.pending.as_ref().map_or(state.length, |p| p.length) {
                 data = &data[..data.len().min(usize::try_from(length - state.written).unwrap_or(usize::MAX))];
@@ -187,7 +210,10 @@ impl Conversation {
             state.written += data.len() as u64;
             state.tally.writes += 1;
             state.tally.written_bytes += data.len() as u64;
-            state.length.map_or(last, |length| length == state.written)
+            let end = state.length.map_or(last, |length| length == state.written);
+            // Nothing that another thread gives may come behind what is sent below.
+            state.ended |= end && !data.is_empty();
+            end
         };
         if data.is_empty() {
             return Ok(());
@@ -207,15 +233,12 @@ impl Conversation {
                 }
                 Sent::Gone => {
                     self.state().gone = true;
-                    return Err(Gone);
+                    return Err(Unsent::Gone);
                 }
             }
         }
         if let Some(begun) = begun {
             self.writing_took(begun);
-        }
-        if end {
-            self.state().ended = true;
         }
         Ok(())
     }

@@ -8,6 +8,9 @@ use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::request::RequestView;
 use std::sync::Arc;
 
+/// The request thread whose number stands in the template.
+const FIRST_THREAD: i64 = 1;
+
 /// Times and ids that only this worker knows.
 pub(crate) struct Here {
     /// Number of the request thread.
@@ -35,11 +38,21 @@ pub(crate) fn build<'p>(
     let path_info = py.latin1(texts.path_info)?;
     set(&names.own_path_info, &path_info)?;
     set(&names.path_info, &path_info)?;
-    set(&names.query, &py.latin1(texts.query)?)?;
+    // What the template says already is not said again: setting an entry costs as much as copying ten.
+    if !texts.query.is_empty() {
+        set(&names.query, &py.latin1(texts.query)?)?;
+    }
     set(&names.request_id, &decimal(py, numbers.request_id)?)?;
-    set(&names.thread_id, &py.int(here.thread_id)?)?;
-    set(&names.request_start, &py.float(numbers.request_start)?)?;
-    set(&names.queue_start, &py.float(numbers.queue_start)?)?;
+    if here.thread_id != FIRST_THREAD {
+        set(&names.thread_id, &py.int(here.thread_id)?)?;
+    }
+    let request_start = py.float(numbers.request_start)?;
+    set(&names.request_start, &request_start)?;
+    if numbers.queue_start == numbers.request_start {
+        set(&names.queue_start, &request_start)?;
+    } else {
+        set(&names.queue_start, &py.float(numbers.queue_start)?)?;
+    }
     let daemon_start = py.float(here.daemon_start)?;
     set(&names.daemon_start, &daemon_start)?;
     if here.application_start == here.daemon_start {
@@ -118,6 +131,8 @@ pub(crate) fn template<'p>(
     for name in app.names.each() {
         environ.set_item(&name.bind(py), &py.none())?;
     }
+    environ.set_kept(&app.names.query, &py.str("")?)?;
+    environ.set_kept(&app.names.thread_id, &py.int(FIRST_THREAD)?)?;
     let put = |name: &str, value: Object<'p>| environ.set_item(&py.str(name)?, &value);
     let facts = &app.facts;
     put("wsgi.version", py.tuple(&[py.int(1)?, py.int(0)?])?)?;

@@ -15,15 +15,16 @@ use std::sync::Arc;
 const LONGEST: usize = 64;
 
 /// The client of the request a thread serves. Made into text only when something is logged.
-#[derive(Clone, Copy)]
 struct Client {
-    address: [u8; LONGEST],
-    len: u8,
-    port: u16,
+    address: Cell<[u8; LONGEST]>,
+    /// Bytes of the address; 0 while no request is served.
+    len: Cell<u8>,
+    port: Cell<u16>,
 }
 
 thread_local! {
-    static CLIENT: Cell<Client> = const { Cell::new(Client { address: [0; LONGEST], len: 0, port: 0 }) };
+    static CLIENT: Client =
+        const { Client { address: Cell::new([0; LONGEST]), len: Cell::new(0), port: Cell::new(0) } };
 }
 
 /// While it lives, log lines of this thread name the client of its request.
@@ -33,22 +34,27 @@ impl CurrentRequest {
     /// `address`, `port`: of the client.
     pub fn enter(address: &[u8], port: u16) -> Self {
         let len = address.len().min(LONGEST);
-        let mut client = Client { address: [0; LONGEST], len: len as u8, port };
-        client.address[..len].copy_from_slice(&address[..len]);
-        CLIENT.set(client);
+        let mut bytes = [0; LONGEST];
+        bytes[..len].copy_from_slice(&address[..len]);
+        CLIENT.with(|client| {
+            client.address.set(bytes);
+            client.len.set(len as u8);
+            client.port.set(port);
+        });
         Self(())
     }
 }
 
 impl Drop for CurrentRequest {
     fn drop(&mut self) {
-        CLIENT.set(Client { len: 0, ..CLIENT.get() });
+        CLIENT.with(|client| client.len.set(0));
     }
 }
 
 /// Writes a record of module `wsgi`, with the client of this thread's request if it serves one.
 pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
-    let Client { address, len, port } = CLIENT.get();
+    let (address, len, port) =
+        CLIENT.with(|client| (client.address.get(), client.len.get(), client.port.get()));
     let mut client: String = address[..usize::from(len)].iter().map(|b| char::from(*b)).collect();
     if port != 0 && len != 0 {
         client.push_str(&format!(":{port}"));

@@ -1,6 +1,6 @@
 //! `start_response` and the write callable: what PEP 3333 lets an application say about its response, checked.
 
-use crate::conversation::{Conversation, Pending};
+use crate::conversation::{Conversation, Pending, Progress};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Attached, Class, Method, Object, PyError, Type};
@@ -32,18 +32,18 @@ impl Class for StartResponse {
     ) -> MethodResult<'p> {
         let py = this.py();
         let (status, headers, exc_info) = arguments(py, args, keywords)?;
-        if self.conversation.ended() {
-            return Err(PyError::new(
-                py,
-                Builtin::RuntimeError,
-                "start_response() called after the request ended",
-            ));
-        }
-        if self.conversation.head_sent() {
-            return Err(match exc_info {
-                Some(info) => raise_again(&info)?,
-                None => PyError::new(py, Builtin::RuntimeError, "headers have already been sent"),
-            });
+        match self.conversation.progress() {
+            Progress::Open => {}
+            Progress::HeadSent => {
+                return Err(match exc_info {
+                    Some(info) => raise_again(&info)?,
+                    None => PyError::new(py, Builtin::RuntimeError, "headers have already been sent"),
+                });
+            }
+            Progress::Ended => {
+                let text = "start_response() called after the request ended";
+                return Err(PyError::new(py, Builtin::RuntimeError, text));
+            }
         }
         let pending = parse(&status, &headers)?;
         self.conversation.set_pending(pending);
@@ -151,12 +151,9 @@ fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p
     if value_bytes.iter().fold(false, |bad, b| bad | (*b == b'\r') | (*b == b'\n') | (*b == 0)) {
         return Err(bad(format!("the value of response header '{}' has a line break or NUL", shown())));
     }
-    if name_bytes.len() == 14 && name_bytes.eq_ignore_ascii_case(b"content-length") {
-        let length = std::str::from_utf8(&value_bytes)
-            .ok()
-            .map(str::trim)
-            .filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit()))
-            .and_then(|t| t.parse::<u64>().ok())
+    if name_bytes.len() == LENGTH.len() && (*name_bytes == *LENGTH || name_bytes.eq_ignore_ascii_case(LENGTH))
+    {
+        let length = parse_length(&value_bytes)
             .ok_or_else(|| bad(format!("Content-Length '{}' is not a number of bytes", value.display())))?;
         if pending.length.is_some_and(|other| other != length) {
             return Err(bad("two different Content-Length headers".to_owned()));
@@ -167,6 +164,16 @@ fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p
     }
     pending.headers.push(&name_bytes, &value_bytes);
     Ok(())
+}
+
+/// Digits, perhaps with white space around them.
+fn parse_length(value: &[u8]) -> Option<u64> {
+    let digits = value.trim_ascii();
+    let number = digits.iter().try_fold(0u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })?;
+    (!digits.is_empty()).then_some(number)
 }
 
 /// Three digits, then nothing or a space and a reason without control characters.
@@ -186,6 +193,8 @@ fn parse_status(line: &[u8]) -> Result<(u16, &[u8]), &'static str> {
         _ => Err("status must be three digits, a space and a reason"),
     }
 }
+
+const LENGTH: &[u8] = b"Content-Length";
 
 /// RFC 9110's token characters.
 const TOKEN: [bool; 256] = {
@@ -246,7 +255,28 @@ impl Class for Write {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_status;
+    use super::{parse_length, parse_status};
+
+    #[test]
+    fn lengths() {
+        let most = u64::MAX.to_string();
+        let cases: &[(&str, Option<u64>)] = &[
+            ("0", Some(0)),
+            (" 13\t", Some(13)),
+            ("007", Some(7)),
+            (&most, Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("", None),
+            ("  ", None),
+            ("-1", None),
+            ("+1", None),
+            ("1 2", None),
+            ("1e3", None),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(parse_length(value.as_bytes()), *expected, "{value:?}");
+        }
+    }
 
     #[test]
     fn status_lines() {

@@ -20,8 +20,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIErrorOverride", "On|Off", ANY, ONE, error_override)
         .default("Off").doc("Replaces the body of 4xx and 5xx responses of the application by the server's own."),
     Directive::honoured("WSGIMapHEADToGET", "Off|On|Auto", ANY, ONE, map_head_to_get)
-        .default("Auto").unbuilt("showing HEAD as GET; until then applications see HEAD")
-    .doc("Shows HEAD requests as GET. Auto maps where the body would be needed to compute headers, \
+        .default("Auto").doc("Shows HEAD requests as GET. Auto maps where the body would be needed to compute headers, \
                               which nothing here does: the same as Off."),
     Directive::honoured("WSGIIgnoreActivity", "On|Off", ANY, ONE, ignore_activity)
         .default("Off").doc("Requests here do not put off `inactivity-timeout=`; for health checks."),

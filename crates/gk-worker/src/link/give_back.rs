@@ -45,7 +45,7 @@ impl Link {
             inner.reading = false;
             if outcome.is_err() {
                 inner.closed = true;
-                inner.exchanges.values().for_each(|exchange| exchange.lost());
+                inner.exchanges.values().for_each(|exchange| exchange.cancelled());
                 self.wake_everyone(&mut inner);
                 return;
             }
