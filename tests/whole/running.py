@@ -29,15 +29,23 @@ class Gilkeeper(harness.Server):
         arguments: list[str] | None = None,
         name: str = "whole",
         admin: int | None = None,
+        server_root: Path | None = None,
+        error_log: Path | None = None,
+        descriptors: int | None = None,
     ) -> None:
         super().__init__(files, conf, name, "ours")
-        self.arguments, self.admin = arguments, admin
-        self.server_root = self.root / "server-root"
+        self.arguments, self.admin, self.descriptors = arguments, admin, descriptors
+        self.server_root = server_root or self.root / "server-root"
+        self.error_log = error_log or self.error_log
 
     def command(self) -> list[str]:
         pages = "off" if self.admin is None else f"127.0.0.1:{self.admin}"
         if self.arguments is None:
-            return [*super().command()[:-1], pages]
+            file = str(self.root / "server.conf")
+            command = [harness.gilkeeper(), "serve", "-c", file, "--server-root", str(self.server_root), "--admin", pages]
+            # Of every process; `prlimit` of util-linux.
+            bound = [] if self.descriptors is None else ["prlimit", f"--nofile={self.descriptors}:{self.descriptors}"]
+            return [*bound, *command]
         given = [argument.replace("{app}", str(self.root / "app")) for argument in self.arguments]
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
         return [harness.gilkeeper(), "serve", *given, *address, "--server-root", str(self.server_root), "--admin", pages]

@@ -3,9 +3,12 @@
 /// The candidate with the smallest edit distance (ignoring case), if it is close enough to be meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
-    let limit = (name.chars().count() / 3).clamp(1, 4);
+    let length = name.chars().count();
+    let limit = (length / 3).clamp(1, 4);
     candidates
         .into_iter()
+        // Further apart than their lengths they can be, closer never.
+        .filter(|c| c.chars().count().abs_diff(length) <= limit)
         .map(|c| (distance(&name, &c.to_ascii_lowercase()), c))
         .filter(|(d, _)| *d <= limit)
         .min_by_key(|(d, _)| *d)

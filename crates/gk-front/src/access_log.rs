@@ -2,12 +2,13 @@
 //! Lines are collected and written a few times a second; a full disk loses lines, which are counted, and nothing else.
 
 use gk_config::site::Site;
+use gk_wire::log::Level;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, Uri, Version};
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -39,8 +40,14 @@ struct Inner {
 struct Sink {
     format: Format,
     file: File,
+    /// For messages.
+    shown: String,
     collected: RefCell<String>,
     lost: Cell<u64>,
+    /// Lines lost since a message said that lines are lost.
+    losing: Cell<Option<u64>>,
+    /// The last that was written is half a line.
+    cut: Cell<bool>,
     /// Places of the format's headers in the lists common to all formats.
     request_at: Vec<usize>,
     response_at: Vec<usize>,
@@ -79,8 +86,17 @@ impl AccessLogs {
                 };
                 let request_at = common(&mut inner.requests, &format.request_headers);
                 let response_at = common(&mut inner.responses, &format.response_headers);
-                let (collected, lost) = (RefCell::default(), Cell::new(0));
-                inner.sinks.push(Sink { format, file, collected, lost, request_at, response_at });
+                inner.sinks.push(Sink {
+                    format,
+                    file,
+                    shown: log.path.as_ref().map_or("on standard output".into(), |p| p.display().to_string()),
+                    collected: RefCell::default(),
+                    lost: Cell::new(0),
+                    losing: Cell::new(None),
+                    cut: Cell::new(false),
+                    request_at,
+                    response_at,
+                });
                 opened.push((log.clone(), inner.sinks.len() - 1));
                 of_host.push(inner.sinks.len() - 1);
             }
@@ -143,10 +159,43 @@ impl Sink {
         if collected.is_empty() {
             return;
         }
-        if (&self.file).write_all(collected.as_bytes()).is_err() {
-            self.lost.set(self.lost.get() + collected.matches('\n').count() as u64);
+        // A newline that ends the half line which a full disk left behind, and belongs to none of these.
+        let end = usize::from(self.cut.get());
+        if end == 1 {
+            collected.insert(0, '\n');
+        }
+        let bytes = collected.as_bytes();
+        let (written, outcome) = gk_sys::log::write_most(&mut &self.file, bytes);
+        if let Some(last) = bytes[..written].last() {
+            self.cut.set(*last != b'\n');
+        }
+        match outcome {
+            Ok(()) => self.tell_found(),
+            Err(error) => {
+                let lost = bytes[written.max(end)..].iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.tell_lost(lost, &error);
+            }
         }
         collected.clear();
+    }
+
+    fn tell_lost(&self, lost: u64, error: &io::Error) {
+        self.lost.set(self.lost.get() + lost);
+        if self.losing.get().is_none() {
+            let text = format!(
+                "the access log {} cannot be written, so its lines are lost: {error}; make room there. Requests are served as before",
+                self.shown
+            );
+            crate::note_code(Level::Error, "GK0015", None, &text);
+        }
+        self.losing.set(Some(self.losing.get().unwrap_or(0) + lost));
+    }
+
+    fn tell_found(&self) {
+        if let Some(lost) = self.losing.take() {
+            let text = format!("the access log {} is written again; {lost} lines were lost", self.shown);
+            crate::note(Level::Warn, None, &text);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
+use crate::descriptors;
 use crate::front::Front;
 use crate::link::{self, Link, State};
 use crate::link_reader::{self, Event};
@@ -146,7 +147,11 @@ impl Control {
     fn connect(&self, front: &Rc<Front>, facts: WorkerFacts, fds: Vec<OwnedFd>) -> Result<(), String> {
         let mut fds = fds.into_iter();
         let (Some(socket), Some(page)) = (fds.next(), fds.next()) else {
-            return Err("the message did not carry a socket and a page".into());
+            // The kernel gives none to a process that may have no more of them.
+            let limit = descriptors::limit();
+            return Err(format!(
+                "its socket and page did not arrive; are as many as {limit} descriptors open?"
+            ));
         };
         let worker = facts.worker;
         front.tell(News::Worker { link: (&facts).into(), scoreboard: fds.next() });

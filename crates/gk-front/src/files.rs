@@ -2,6 +2,7 @@
 //! Directories give their `index.html` or 403; a path without its slash is redirected. Symbolic links are followed, as
 //! Apache does by default (`FollowSymLinks`): who may write the tree decides what is served.
 
+use gk_wire::log::Level;
 use http::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue,
     IF_MODIFIED_SINCE, IF_RANGE, LAST_MODIFIED, RANGE,
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::body::ResponseBody;
 use crate::client::Conn;
+use crate::descriptors;
 use crate::path;
 use crate::reply::Refusal;
 use crate::slots::FileBody;
@@ -42,10 +44,10 @@ pub async fn serve(
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(Refusal::Method(ALLOWED));
     }
-    let (file, slash) = (file.to_owned(), url.ends_with(b"/"));
+    let (named, file, slash) = (file, file.to_owned(), url.ends_with(b"/"));
     let opened =
         tokio::task::spawn_blocking(move || open(&file, slash)).await.map_err(|_| Refusal::Internal)?;
-    let (file, len, modified, path) = match opened.map_err(|error| refusal(&error))? {
+    let (file, len, modified, path) = match opened.map_err(|error| refusal(&error, named, conn))? {
         Opened::NeedsSlash => {
             let query = parts.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
             // Not the path as it was asked for: `//host/..` would lead elsewhere.
@@ -112,11 +114,15 @@ fn directory(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::NotFound { io::ErrorKind::PermissionDenied.into() } else { error }
 }
 
-fn refusal(error: &io::Error) -> Refusal {
+fn refusal(error: &io::Error, file: &Path, conn: &Conn) -> Refusal {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refusal::NotFound,
         io::ErrorKind::PermissionDenied => Refusal::Forbidden,
-        _ => Refusal::Internal,
+        _ => {
+            let text = format!("the file {} could not be opened: {error}", file.display());
+            crate::note(Level::Error, Some(&conn.ends.client), &text);
+            if descriptors::are_lacking(error) { Refusal::NoSpace } else { Refusal::Internal }
+        }
     }
 }
 

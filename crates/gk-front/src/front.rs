@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::access_log::AccessLogs;
 use crate::client::Conn;
 use crate::clock::Clock;
+use crate::descriptors::Seldom;
 use crate::known::Known;
 use crate::limits;
 use crate::link::Link;
@@ -75,6 +76,10 @@ pub struct Front {
     pub last_connection: Cell<u64>,
     /// The listeners are closed or closing.
     pub stopping: Cell<bool>,
+    /// A connection took one of the last descriptors; cleared when a connection ends.
+    pub short: Cell<bool>,
+    /// When the log was told that connections have to wait.
+    pub told_short: Seldom,
     /// Told when `stopping` is set.
     pub stop: Notify,
     /// Told when a connection ends.
@@ -107,6 +112,8 @@ impl Front {
             last_request: Cell::new(0),
             last_connection: Cell::new(0),
             stopping: Cell::new(false),
+            short: Cell::new(false),
+            told_short: Seldom::default(),
             stop: Notify::new(),
             conn_ended: Notify::new(),
             conn_began: Notify::new(),

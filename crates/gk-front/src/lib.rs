@@ -17,6 +17,7 @@ pub mod body;
 pub mod client;
 pub mod clock;
 pub mod control;
+pub mod descriptors;
 pub mod exchange;
 pub mod files;
 pub mod framing;

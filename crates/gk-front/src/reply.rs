@@ -53,7 +53,7 @@ pub enum Refusal {
     WorkerDied,
     /// 503.
     Turned(Turned),
-    /// 503: no room for the request body.
+    /// 503: no room for the request body, or no descriptor for a file.
     NoSpace,
     /// 504: no response head in time.
     Late,

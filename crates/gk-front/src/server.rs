@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 
 use crate::client::{ClientIo, Conn, Ends, Phase, Stream};
+use crate::descriptors::{self, Seldom};
 use crate::front::Front;
 use crate::service;
 
@@ -58,9 +59,14 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
 
 async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
     let https = front.listeners[number].tls;
+    let unaccepted = Seldom::default();
     loop {
         let bound = front.current().compiled.site().http.max_connections;
-        while bound != 0 && front.conns.borrow().len() >= bound && !front.stopping.get() {
+        let full = || {
+            let open = front.conns.borrow().len();
+            (bound != 0 && open >= bound) || (front.short.get() && open > 0)
+        };
+        while full() && !front.stopping.get() {
             tokio::select! {
                 () = front.conn_ended.notified() => {}
                 () = front.stop.notified() => {}
@@ -78,17 +84,41 @@ async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
             Ok((stream, mut ends)) => {
                 ends.listener = number;
                 ends.https = https;
+                front.short.set(descriptors::is_of_reserve(&stream));
                 open(&front, stream, ends);
+                if front.short.get() {
+                    tell_short(&front, "the last descriptors are kept for files and workers");
+                }
             }
             // The client gave up before it was accepted.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(error) if descriptors::are_lacking(&error) => {
+                tell_short(&front, &error.to_string());
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
             Err(error) => {
-                crate::note(Level::Error, None, &format!("a connection cannot be accepted: {error}"));
+                if unaccepted.now() {
+                    crate::note(Level::Error, None, &format!("a connection cannot be accepted: {error}"));
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Says that new connections have to wait for the end of others.
+fn tell_short(front: &Front, why: &str) {
+    if !front.told_short.now() {
+        return;
+    }
+    let text = format!(
+        "new connections have to wait until one of {} closes, with a limit of {} descriptors: {why}; raise the limit \
+         (LimitNOFILE= of the systemd unit, ulimit -Hn), or bound the connections with GilkeeperMaxConnections",
+        front.conns.borrow().len(),
+        descriptors::limit()
+    );
+    crate::note_code(Level::Error, "GK0014", None, &text);
 }
 
 async fn next(listener: &Listener) -> io::Result<(Stream, Ends)> {
@@ -161,6 +191,7 @@ impl Drop for Present<'_> {
     fn drop(&mut self) {
         self.conn.finish_entry();
         self.front.conns.borrow_mut().remove(&self.conn.id);
+        self.front.short.set(false);
         self.front.conn_ended.notify_waiters();
     }
 }

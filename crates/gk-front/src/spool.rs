@@ -2,6 +2,7 @@
 //! a name. It can be read from the start as often as needed. Slow clients wait here and nowhere else.
 
 use bytes::{Bytes, BytesMut};
+use gk_wire::log::Level;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::fs::File;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::client::{Conn, Phase};
+use crate::descriptors;
 use crate::exchange::Uplink;
 use crate::reply::Refusal;
 
@@ -46,7 +48,7 @@ pub enum Spooled {
 /// Receives the body. When it is there, the connection waits for us and no longer for the client.
 pub async fn receive(body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Result<Spooled, Refusal> {
     conn.enter(Phase::Body);
-    let received = collect(body, limits).await;
+    let received = collect(body, limits, &conn.ends.client).await;
     conn.enter(Phase::Serving);
     if received.is_ok() {
         conn.linger.set(false);
@@ -54,10 +56,11 @@ pub async fn receive(body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Result
     received
 }
 
-async fn collect(mut body: Incoming, limits: &Limits<'_>) -> Result<Spooled, Refusal> {
+async fn collect(mut body: Incoming, limits: &Limits<'_>, client: &str) -> Result<Spooled, Refusal> {
     let expected = body.size_hint().exact().unwrap_or(0) as usize;
     let mut memory = BytesMut::new();
     let mut file: Option<Arc<File>> = None;
+    let unkept = |error| unkept(&error, limits.directory, client);
     let (mut length, mut written) = (0u64, 0u64);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let Ok(data) = frame.map_err(|error| why(&error))?.into_data() else { continue };
@@ -76,17 +79,17 @@ async fn collect(mut body: Incoming, limits: &Limits<'_>) -> Result<Spooled, Ref
         if memory.len() > bound {
             let open = match &file {
                 Some(file) => Arc::clone(file),
-                None => create(limits.directory).await?,
+                None => create(limits.directory, unkept).await?,
             };
             written += memory.len() as u64;
-            memory = store(Arc::clone(&open), memory).await?;
+            memory = store(Arc::clone(&open), memory, unkept).await?;
             file = Some(open);
         }
     }
     let Some(file) = file else { return Ok(Spooled::Memory(memory.freeze())) };
     if !memory.is_empty() {
         written += memory.len() as u64;
-        store(Arc::clone(&file), memory).await?;
+        store(Arc::clone(&file), memory, unkept).await?;
     }
     Ok(Spooled::File(file, written))
 }
@@ -107,31 +110,45 @@ fn why(error: &hyper::Error) -> Refusal {
     }
 }
 
-async fn create(directory: &Path) -> Result<Arc<File>, Refusal> {
-    let directory = directory.to_owned();
-    off_thread(move || nameless(&directory)).await.map(Arc::new)
+/// No room, in most cases: says where and what helps.
+fn unkept(error: &io::Error, directory: &Path, client: &str) -> Refusal {
+    let remedy = match descriptors::are_lacking(error) {
+        true => "raise the limit of open files",
+        false => "make room there, or put the server root elsewhere",
+    };
+    let text = format!(
+        "a request body could not be kept in a temporary file in {}: {error}; {remedy}",
+        directory.display()
+    );
+    crate::note_code(Level::Error, "GK0013", Some(client), &text);
+    Refusal::NoSpace
 }
 
-async fn store(file: Arc<File>, mut bytes: BytesMut) -> Result<BytesMut, Refusal> {
-    off_thread(move || {
+async fn create(directory: &Path, failed: impl FnOnce(io::Error) -> Refusal) -> Result<Arc<File>, Refusal> {
+    let directory = directory.to_owned();
+    off_thread(move || nameless(&directory), failed).await.map(Arc::new)
+}
+
+async fn store(
+    file: Arc<File>,
+    mut bytes: BytesMut,
+    failed: impl FnOnce(io::Error) -> Refusal,
+) -> Result<BytesMut, Refusal> {
+    let call = move || {
         (&*file).write_all(&bytes)?;
         bytes.clear();
         Ok(bytes)
-    })
-    .await
+    };
+    off_thread(call, failed).await
 }
 
 /// Runs a call that may wait for a disk.
 async fn off_thread<T: Send + 'static>(
     call: impl FnOnce() -> io::Result<T> + Send + 'static,
+    failed: impl FnOnce(io::Error) -> Refusal,
 ) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => {
-            let text = format!("a request body could not be kept in a temporary file: {error}");
-            crate::note(gk_wire::log::Level::Error, None, &text);
-            Err(Refusal::NoSpace)
-        }
+        Ok(value) => value.map_err(failed),
         Err(_) => Err(Refusal::Internal),
     }
 }
@@ -205,10 +222,15 @@ async fn send_slice(uplink: &Uplink, mut rest: &[u8], last: bool) -> bool {
 }
 
 async fn read(file: Arc<File>, at: u64, want: usize) -> Result<Vec<u8>, Refusal> {
-    off_thread(move || {
+    let call = move || {
         let mut piece = vec![0; want];
         file.read_exact_at(&mut piece, at)?;
         Ok(piece)
-    })
-    .await
+    };
+    let failed = |error| {
+        let text = format!("a request body could not be read back from its temporary file: {error}");
+        crate::note(Level::Error, None, &text);
+        Refusal::NoSpace
+    };
+    off_thread(call, failed).await
 }

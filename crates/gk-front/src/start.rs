@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::control::Control;
+use crate::descriptors;
 use crate::front::Front;
 use crate::server;
 
@@ -56,6 +57,7 @@ fn inherit() -> Result<Parts, String> {
     let control = taken(CONTROL_FD)?;
     let setup = read_setup(taken(SETUP_FD)?)?;
     gk_sys::log::configure(setup.log.level, setup.log.json);
+    descriptors::raise();
     let mut listeners = Vec::new();
     for (number, listener) in (FIRST_LISTENER_FD..).zip(setup.listeners) {
         listeners.push((listener, taken(number)?));

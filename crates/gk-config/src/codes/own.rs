@@ -59,4 +59,32 @@ pub const CODES: &[Code] = &[
         "500 Internal Server Error",
         "mount the application on a process group with request threads",
     )),
+    own(code(
+        13,
+        Error,
+        "a request body larger than GilkeeperBodyBufferSize finds no room for its temporary file in the server root",
+        "503 Service Unavailable with Retry-After; requests whose bodies fit into memory are served",
+        "make room on that disk, or put the server root (--server-root) on another one",
+    )),
+    own(code(
+        14,
+        Error,
+        "the front has as many descriptors open as its limit leaves for connections, or the system has no more of them",
+        "connections that are open go on, new ones wait until one closes; at most one line a minute",
+        "raise the limit (LimitNOFILE= of the systemd unit, ulimit -Hn), or bound the connections with GilkeeperMaxConnections",
+    )),
+    own(code(
+        15,
+        Error,
+        "an access log cannot be written",
+        "requests are served, their lines are lost and counted; another line says so when it can be written again",
+        "make room on that disk",
+    )),
+    own(code(
+        16,
+        Warn,
+        "lines of the error log could not be written, and now it can be written again",
+        "the lines are lost; each process tells of its own",
+        "make room on that disk before it is full",
+    )),
 ];

@@ -59,9 +59,9 @@ pub const ROWS: &[Directive] = &[
         .ours().doc("Speaks TLS there. Files are in PEM form. With `client-ca`, who shows a certificate of these authorities needs no \
             token; on a loopback address nobody does."),
     Directive::honoured("GilkeeperMaxConnections", "number", GLOBAL, ONE, max_connections)
-        .default("0").ours().doc("Most connections at once; 0 is without bound."),
+        .default("0").ours().doc("Most connections at once; 0 is as many as the front may have descriptors for."),
     Directive::honoured("GilkeeperBodyBufferSize", "bytes", GLOBAL, ONE, body_buffer_size)
-        .default("131072").ours().doc("How much of a request body is kept in memory before a temporary file is used."),
+        .default("131072").ours().doc("How much of a request body is kept in memory before a temporary file in the server root is used."),
 ];
 
 /// `address:port`, with IPv6 addresses in brackets: host and port.
