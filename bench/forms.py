@@ -4,8 +4,13 @@ figures as lines of text; how a server is started stands in servers.py.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from statistics import median
 
 import client
@@ -80,9 +85,13 @@ def beside(peers: list[str], rounds: int) -> list[str]:
 def slices(one: str, other: str, processes: int, threads: int, number: int) -> list[tuple[Sample, Sample]]:
     """Pairs of one-second runs of two servers that were started together: each second of load on the one has its second on the
     other right before or after it. What else happens to the machine lasts longer than that and hits both. A pair from which
-    the hypervisor took CPU is run again, so many times at most."""
+    the hypervisor took CPU nevertheless is run again, so many times at most."""
     pairs = []
-    with Running(one, APPS / "hello.py", processes, threads) as first, Running(other, APPS / "hello.py", processes, threads) as second:
+    with (
+        awake(),
+        Running(one, APPS / "hello.py", processes, threads) as first,
+        Running(other, APPS / "hello.py", processes, threads) as second,
+    ):
         sizes = {server.name: answers(server, "/", HELLO) for server in (first, second)}
         for server in (first, second):
             load(server.port, "/", 32, 1.0)
@@ -96,6 +105,24 @@ def slices(one: str, other: str, processes: int, threads: int, number: int) -> l
             if len(undisturbed(pairs)) == PAIRS:
                 break
     return undisturbed(pairs) or pairs
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    """Meanwhile no CPU is ever idle: a loop of the scheduler's idle class runs where nothing else wants to. A virtual machine
+    gives an idle CPU back, and how long it takes to get it again, some 30 µs or many times that, is its neighbours' affair.
+    Loads that sleep and wake ten thousand times a second would measure that."""
+    loop = (
+        "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\n"
+        "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    )
+    loops = [subprocess.Popen([sys.executable, "-c", loop, str(cpu)]) for cpu in sorted(os.sched_getaffinity(0))]
+    try:
+        yield
+    finally:
+        for process in loops:
+            process.kill()
+            process.wait()
 
 
 def undisturbed(pairs: list[tuple[Sample, Sample]]) -> list[tuple[Sample, Sample]]:
