@@ -23,7 +23,7 @@ from pathlib import Path
 import forms
 import harness
 import report
-from measure import measure, mixed
+from measure import awake, measure, mixed
 from servers import APPS, SERVERS, NoSuchForm, Running
 
 
@@ -121,24 +121,8 @@ def choose(given: str | None, known: list[str], what: str) -> list[str]:
     return names
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench", description="The side-by-side benchmark.")
-    parser.add_argument("--quick", action="store_true", help="three rounds of one second")
-    parser.add_argument("--rounds", type=int, help="rounds, five by default")
-    parser.add_argument("--seconds", type=int, help="length of a run in whole seconds (wrk knows no fractions), three by default")
-    parser.add_argument("--servers", help=f"some of {','.join(SERVERS)}")
-    parser.add_argument("--workloads", help=f"some of {','.join(KINDS)}")
-    parser.add_argument("--out", type=Path, default=harness.REPOSITORY / "bench-results", help="folder for the results")
-    given = parser.parse_args()
-    rounds = given.rounds or (3 if given.quick else 5)
-    seconds = given.seconds or (1.0 if given.quick else 3.0)
-    if rounds < 1 or seconds < 1:
-        sys.exit("bench: at least one round of one second is needed.")
-    servers = choose(given.servers, list(SERVERS), "servers")
-    kinds = choose(given.workloads, KINDS, "workloads")
-
-    about = machine()
-    print("\n".join(about), flush=True)
+def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: float) -> tuple[list[report.Row], list[str]]:
+    """The rows of the table, and what stands in lines below it."""
     workloads = [workload for workload in WORKLOADS if workload.kind in kinds]
     rows = {
         (workload.name, server): report.Row(workload.name, server)
@@ -171,6 +155,29 @@ def main() -> int:
     sleeping = [row for row in found if row.workload.startswith("sleep5") and not row.invalid]
     more += [f"sleep5, {row.server}: {row.middle('requests_per_second'):.0f} of the ideal 800 requests/s at T=4" for row in sleeping]
     more += report.threads_ratio(found) + report.ratios(found)
+    return found, more
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench", description="The side-by-side benchmark.")
+    parser.add_argument("--quick", action="store_true", help="three rounds of one second")
+    parser.add_argument("--rounds", type=int, help="rounds, five by default")
+    parser.add_argument("--seconds", type=int, help="length of a run in whole seconds (wrk knows no fractions), three by default")
+    parser.add_argument("--servers", help=f"some of {','.join(SERVERS)}")
+    parser.add_argument("--workloads", help=f"some of {','.join(KINDS)}")
+    parser.add_argument("--out", type=Path, default=harness.REPOSITORY / "bench-results", help="folder for the results")
+    given = parser.parse_args()
+    rounds = given.rounds or (3 if given.quick else 5)
+    seconds = given.seconds or (1.0 if given.quick else 3.0)
+    if rounds < 1 or seconds < 1:
+        sys.exit("bench: at least one round of one second is needed.")
+    servers = choose(given.servers, list(SERVERS), "servers")
+    kinds = choose(given.workloads, KINDS, "workloads")
+
+    about = machine()
+    print("\n".join(about), flush=True)
+    with awake():
+        found, more = measure_all(servers, kinds, rounds, seconds)
     text = report.document(about, found, more)
     given.out.mkdir(parents=True, exist_ok=True)
     stem = time.strftime("%Y%m%d-%H%M%S")

@@ -4,13 +4,8 @@ figures as lines of text; how a server is started stands in servers.py.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from statistics import median
 
 import client
@@ -66,10 +61,34 @@ def measurements(rounds: int) -> list[str]:
     """Hello world with everything measured against nothing measured."""
     lines = []
     for processes, threads in ((1, 1), (2, 5)):
-        pairs = [pair for number in range(rounds) for pair in slices("measurements on", "measurements off", processes, threads, number)]
+        pairs = [pair for number in range(rounds) for pair in together("measurements on", "measurements off", processes, threads, number)]
         cpu = sorted(on.cpu_us_per_request / off.cpu_us_per_request for on, off in pairs)
         lines.append(f"hello {processes}x{threads}, measurements: {rates(pairs)} without; {middle(cpu)} the CPU per request")
     return lines
+
+
+def together(one: str, other: str, processes: int, threads: int, number: int) -> list[tuple[Sample, Sample]]:
+    """Runs of two servers under load at the same time, both on the machine's first CPU, the loads on its second. They share
+    whatever happens to the machine, so what little they differ in is seen best here; their rates are half of one alone."""
+    pairs = []
+    # Who is started first, and who is loaded first, takes turns.
+    names = (one, other) if number % 2 else (other, one)
+    with Running(names[0], APPS / "hello.py", processes, threads) as first, Running(names[1], APPS / "hello.py", processes, threads) as second:
+        servers = {server.name: server for server in (first, second)}
+        sizes = {name: answers(server, "/", HELLO) for name, server in servers.items()}
+        for server in servers.values():
+            load(server.port, "/", 32, 1.0)
+            server.keep_on(0)
+        for turn in range(PAIRS):
+            order = names if turn % 2 else names[::-1]
+            with ThreadPoolExecutor(len(order)) as all_of_them:
+                runs = {name: all_of_them.submit(one_run, servers[name], "/", HELLO, sizes[name], 32, 4.0, 1) for name in order}
+            seen = {name: run.result() for name, run in runs.items()}
+            for name, sample in seen.items():
+                if sample.invalid:
+                    raise RuntimeError(f"{name}: {sample.invalid}")
+            pairs.append((seen[one], seen[other]))
+    return pairs
 
 
 def beside(peers: list[str], rounds: int) -> list[str]:
@@ -87,11 +106,7 @@ def slices(one: str, other: str, processes: int, threads: int, number: int) -> l
     other right before or after it. What else happens to the machine lasts longer than that and hits both. A pair from which
     the hypervisor took CPU nevertheless is run again, so many times at most."""
     pairs = []
-    with (
-        awake(),
-        Running(one, APPS / "hello.py", processes, threads) as first,
-        Running(other, APPS / "hello.py", processes, threads) as second,
-    ):
+    with Running(one, APPS / "hello.py", processes, threads) as first, Running(other, APPS / "hello.py", processes, threads) as second:
         sizes = {server.name: answers(server, "/", HELLO) for server in (first, second)}
         for server in (first, second):
             load(server.port, "/", 32, 1.0)
@@ -105,24 +120,6 @@ def slices(one: str, other: str, processes: int, threads: int, number: int) -> l
             if len(undisturbed(pairs)) == PAIRS:
                 break
     return undisturbed(pairs) or pairs
-
-
-@contextmanager
-def awake() -> Iterator[None]:
-    """Meanwhile no CPU is ever idle: a loop of the scheduler's idle class runs where nothing else wants to. A virtual machine
-    gives an idle CPU back, and how long it takes to get it again, some 30 µs or many times that, is its neighbours' affair.
-    Loads that sleep and wake ten thousand times a second would measure that."""
-    loop = (
-        "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\n"
-        "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
-    )
-    loops = [subprocess.Popen([sys.executable, "-c", loop, str(cpu)]) for cpu in sorted(os.sched_getaffinity(0))]
-    try:
-        yield
-    finally:
-        for process in loops:
-            process.kill()
-            process.wait()
 
 
 def undisturbed(pairs: list[tuple[Sample, Sample]]) -> list[tuple[Sample, Sample]]:

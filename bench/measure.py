@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +41,24 @@ def machine_time() -> tuple[int, int]:
     """Ticks of all CPUs: in all, and stolen by the hypervisor."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
     return sum(ticks), ticks[7]
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    """Meanwhile no CPU is ever idle: a loop of the scheduler's idle class runs where nothing else wants to. A virtual machine
+    gives an idle CPU back, and how long it takes to get it again, some 30 µs or many times that, is its neighbours' affair.
+    Loads that sleep and wake ten thousand times a second would measure that."""
+    loop = (
+        "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\n"
+        "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    )
+    loops = [subprocess.Popen([sys.executable, "-c", loop, str(cpu)]) for cpu in sorted(os.sched_getaffinity(0))]
+    try:
+        yield
+    finally:
+        for process in loops:
+            process.kill()
+            process.wait()
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -102,8 +123,10 @@ def answers(server: Running, target: str, expected: bytes, seconds: float = 30.0
     raise RuntimeError(f"{server.name} gave {last} for {target}:\n{server.words()}")
 
 
-def load(port: int, target: str, connections: int, seconds: float) -> str:
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "10s", f"http://127.0.0.1:{port}{target}"]
+def load(port: int, target: str, connections: int, seconds: float, cpu: int | None = None) -> str:
+    """What wrk prints; `cpu`: the only one it runs on."""
+    command = [] if cpu is None else ["taskset", "-c", str(cpu)]
+    command += ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "10s", f"http://127.0.0.1:{port}{target}"]
     return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
 
 
@@ -122,13 +145,15 @@ def measure(server: Running, target: str, expected: bytes, connections: int, sec
     return best
 
 
-def one_run(server: Running, target: str, expected: bytes, size: int, connections: int, seconds: float) -> Sample:
-    """One run of the load; `size` is that of a right response."""
+def one_run(
+    server: Running, target: str, expected: bytes, size: int, connections: int, seconds: float, cpu: int | None = None
+) -> Sample:
+    """One run of the load, on one CPU only where `cpu` says which; `size` is that of a right response."""
     all_before, stolen_before = machine_time()
     pids = server.pids()
     before = cpu_seconds(pids)
-    text = load(server.port, target, connections, seconds)
-    cpu = cpu_seconds(server.pids()) - before
+    text = load(server.port, target, connections, seconds, cpu)
+    used = cpu_seconds(server.pids()) - before
     all_after, stolen_after = machine_time()
     counted = re.search(r"(\d+) requests in ([\d.]+\w+), ([\d.]+\w+) read", text)
     assert counted, text
@@ -153,7 +178,7 @@ def one_run(server: Running, target: str, expected: bytes, size: int, connection
         requests_per_second=float(rate[1]) if rate else 0.0,
         p50_ms=quantiles.get("50", 0.0),
         p99_ms=quantiles.get("99", 0.0),
-        cpu_us_per_request=cpu / requests * 1e6 if requests else 0.0,
+        cpu_us_per_request=used / requests * 1e6 if requests else 0.0,
         pss_mb=pss_megabytes(server.pids()),
         stolen=(stolen_after - stolen_before) / max(all_after - all_before, 1),
         invalid="; ".join(invalid),

@@ -237,3 +237,9 @@ class Running:
 
     def pids(self) -> list[int]:
         return harness.processes_of(self.run)
+
+    def keep_on(self, cpu: int) -> None:
+        """All threads that it has by now, and those that they start, run on this CPU only."""
+        for pid in self.pids():
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(thread), {cpu})
