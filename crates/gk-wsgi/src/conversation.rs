@@ -178,8 +178,8 @@ impl Conversation {
     }
 
     /// Sends a block, the head before it if need be; an empty one changes nothing, and what exceeds the Content-Length is
-    /// dropped. `last`: the application will give no more. Of the answer to HEAD only the head goes out, when it would for GET; as no data
-    /// notices then that nobody wants the rest, it is asked for.
+    /// dropped. `last`: the application will give no more. Of the answer to HEAD only the head goes out, when it would for
+    /// GET; as no data notices then that nobody wants the rest, it is asked for.
     pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Unsent> {
         let end = {
             let mut state = self.state();
