@@ -46,20 +46,18 @@ pub(crate) fn build<'p>(
     if here.thread_id != FIRST_THREAD {
         set(&names.thread_id, &py.int(here.thread_id)?)?;
     }
-    let request_start = py.float(numbers.request_start)?;
-    set(&names.request_start, &request_start)?;
-    if numbers.queue_start == numbers.request_start {
-        set(&names.queue_start, &request_start)?;
-    } else {
-        set(&names.queue_start, &py.float(numbers.queue_start)?)?;
-    }
-    let daemon_start = py.float(here.daemon_start)?;
-    set(&names.daemon_start, &daemon_start)?;
-    if here.application_start == here.daemon_start {
-        set(&names.application_start, &daemon_start)?;
-    } else {
-        set(&names.application_start, &py.float(here.application_start)?)?;
-    }
+    // Two moments that are the same one share their object.
+    let moment = |key: &gk_python::Kept, at: f64, before: Option<(f64, &Object<'p>)>| {
+        let value = match before {
+            Some((same, object)) if same == at => object.clone(),
+            _ => py.float(at)?,
+        };
+        set(key, &value).map(|()| value)
+    };
+    let request_start = moment(&names.request_start, numbers.request_start, None)?;
+    moment(&names.queue_start, numbers.queue_start, Some((numbers.request_start, &request_start)))?;
+    let daemon_start = moment(&names.daemon_start, here.daemon_start, None)?;
+    moment(&names.application_start, here.application_start, Some((here.daemon_start, &daemon_start)))?;
     let input =
         Type::<Input>::from_object(app.input.bind(py)).instance(Input::new(Arc::clone(conversation)))?;
     set(&names.input, &input)?;
