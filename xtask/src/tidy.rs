@@ -16,7 +16,7 @@ const PROCESSES: &[&str] = &["gk-supervisor", "gk-front", "gk-worker", "gk-wsgi"
 const FENCES: &[&str] = &["gk-sys", "gk-python"];
 const EDGES: &[&str] = &["gk-load", "gk-compare", "gk-cli", "gk-native"];
 /// The sideways arrows that are allowed.
-const SIDEWAYS: &[(&str, &str)] = &[("gk-worker", "gk-wsgi"), ("gk-front", "gk-admin")];
+const SIDEWAYS: &[(&str, &str)] = &[("gk-worker", "gk-wsgi")];
 /// Crates that may hold unsafe code; the last one for the symbol it exports.
 const UNSAFE: &[&str] = &["gk-sys", "gk-python", "gk-native"];
 /// Module names that say nothing.

@@ -1,4 +1,4 @@
-//! `WSGITelemetryService`: each worker of this server as a process of mod_wsgi, told in datagrams. The admin thread speaks
+//! `WSGITelemetryService`: each worker of this server as a process of mod_wsgi, told in datagrams. The admin process speaks
 //! for the workers, from their scoreboards; what is not taken at once waits in [`Outbox`], and what finds no room there is
 //! dropped and counted. Nothing here waits for the receiver.
 
@@ -44,13 +44,13 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// Sends to `outbox`. `slow`: `WSGISlowRequests` in seconds.
-    pub fn new(wanted: &Datagrams, slow: f64, outbox: Outbox) -> Self {
+    /// Sends to `outbox`. `slow`: `WSGISlowRequests` in seconds; `processes`: the ids of supervisor and front.
+    pub fn new(wanted: &Datagrams, slow: f64, processes: (u32, u32), outbox: Outbox) -> Self {
         let sender = Sender {
             version: format!("gilkeeper {}", env!("CARGO_PKG_VERSION")),
             hostname: crate::hostname(),
-            parent: std::os::unix::process::parent_id(),
-            front: std::process::id(),
+            parent: processes.0,
+            front: processes.1,
             interval: wanted.interval,
             slow,
         };

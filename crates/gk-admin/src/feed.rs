@@ -1,41 +1,13 @@
-//! What the data thread gives the admin thread: its own figures now and then, and news of workers. Never waits.
+//! What the process was told and nobody has looked at yet: the front's figures and news of workers.
 
-use gk_wire::control::{FrontStatus, Happened, RequestStack};
+use gk_wire::control::{Happened, RequestStack};
+use gk_wire::feed::{FrontFigures, LinkFigures};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
-/// The front's own figures.
-#[derive(Debug, Clone, Default)]
-pub struct FrontFigures {
-    /// Every process group has a worker that takes requests.
-    pub ready: bool,
-    /// Counts up with each reload.
-    pub generation: u64,
-    /// Connections, requests, queues.
-    pub status: FrontStatus,
-    /// Access-log lines that were lost.
-    pub lost_log_lines: u64,
-    /// A line for each worker that has a GIL although it is to run without.
-    pub remarks: Vec<String>,
-}
-
-/// A link to a worker.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LinkFigures {
-    /// Its number.
-    pub worker: u64,
-    /// Its process id.
-    pub pid: u32,
-    /// Its process group.
-    pub process_group: String,
-    /// Its request threads.
-    pub threads: u32,
-}
-
-/// Something the admin thread should know.
+/// Something that the hub should know.
 #[derive(Debug)]
 pub enum News {
     /// There is a worker.
@@ -67,15 +39,15 @@ pub enum News {
         stack: RequestStack,
     },
     /// The server ends; told when everything has been said.
-    End(Sender<()>),
+    End(oneshot::Sender<()>),
 }
 
-/// The data thread's end. Without an admin thread nobody listens, and nothing is kept.
-#[derive(Clone, Default)]
+/// The end of who is told.
+#[derive(Clone)]
 pub struct Feed {
     figures: Arc<Mutex<FrontFigures>>,
-    news: Option<Sender<News>>,
-    /// Wakes the admin thread before its next turn is due.
+    news: Sender<News>,
+    /// Wakes before the next turn is due.
     wake: Arc<Notify>,
 }
 
@@ -83,7 +55,7 @@ impl Feed {
     /// Both ends.
     pub fn new() -> (Self, Receiver<News>) {
         let (sender, receiver) = channel();
-        (Self { figures: Arc::default(), news: Some(sender), wake: Arc::default() }, receiver)
+        (Self { figures: Arc::default(), news: sender, wake: Arc::default() }, receiver)
     }
 
     /// Puts the present down.
@@ -98,19 +70,17 @@ impl Feed {
 
     /// Tells something.
     pub fn tell(&self, news: News) {
-        if let Some(sender) = &self.news {
-            // An admin thread that is gone needs no news.
-            let _ = sender.send(news);
-        }
+        // A hub that is gone needs no news.
+        let _ = self.news.send(news);
     }
 
-    /// The server ends: waits until the admin thread has said its last, at most so long.
-    pub fn end(&self, most: Duration) {
-        let (said, done) = channel();
+    /// The server ends: waits until everything has been said.
+    pub(crate) async fn end(&self) {
+        let (said, done) = oneshot::channel();
         self.tell(News::End(said));
         self.wake.notify_one();
-        // An error means that nobody is there to say anything, or that it took too long.
-        let _ = done.recv_timeout(most);
+        // An error means that nobody is there to say anything.
+        let _ = done.await;
     }
 
     /// Waits for [`Feed::end`].

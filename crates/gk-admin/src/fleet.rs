@@ -5,7 +5,6 @@
 //! bounded, and who has not been heard of for a while is gone.
 
 use crate::events::Event;
-use crate::feed::LinkFigures;
 use crate::hub::{Hub, Kept};
 use crate::note;
 use crate::pushed;
@@ -13,6 +12,7 @@ use crate::tracked::{Origin, Told, Tracked};
 use gk_telemetry::datagram::receive::{Process, Said};
 use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_wire::control::{Happened, What};
+use gk_wire::feed::LinkFigures;
 use gk_wire::log::Level;
 use std::collections::HashMap;
 

@@ -1,15 +1,16 @@
 //! `gilkeeper telemetry serve`: the pages without a server behind them, for what other servers tell.
 
-use crate::feed::{Feed, FrontFigures};
+use crate::feed::Feed;
 use crate::guard::{Guard, TOKEN_FILE};
 use crate::history::History;
 use crate::hub::Hub;
 use crate::note;
 use crate::server::{Shared, serve};
-use crate::start::{Exports, turn};
+use crate::turn::{Exports, turn};
 use gk_config::measurements::AdminTls;
 use gk_sys::signal::Signals;
 use gk_sys::told;
+use gk_wire::feed::FrontFigures;
 use gk_wire::log::Level;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};

@@ -16,7 +16,8 @@ use gk_telemetry::sample::{Figures, Finished};
 use gk_wire::control::{RequestStack, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 
 /// Stacks that wait to be looked at.
 const STACKS: usize = 16;
@@ -56,6 +57,8 @@ pub struct Sent {
 
 /// Everything the pages show.
 pub struct Hub {
+    /// The front's process id.
+    pub front: u32,
     /// The front's own figures.
     pub feed: Feed,
     news: Receiver<News>,
@@ -71,8 +74,8 @@ pub struct Hub {
     heard: Vec<Event>,
     /// Stacks that were asked for and not looked at yet, by worker.
     stacks: VecDeque<(u64, RequestStack)>,
-    /// The front ends: whom to tell when all of it is written.
-    end: Option<Sender<()>>,
+    /// The server ends: whom to tell when all of it is written.
+    end: Option<oneshot::Sender<()>>,
     /// Requests kept: slow ones, failed ones and samples, oldest first.
     pub kept: VecDeque<Kept>,
     /// The slow and the failed ones alone, oldest first.
@@ -102,13 +105,14 @@ pub struct Turn {
     /// Requests of this server's workers that finished meanwhile, of those that were kept.
     pub finished: Vec<Kept>,
     /// The server ends; wants to be told when everything has been said.
-    pub end: Option<std::sync::mpsc::Sender<()>>,
+    pub end: Option<oneshot::Sender<()>>,
 }
 
 impl Hub {
     /// Empty.
     pub fn new(feed: Feed, news: Receiver<News>) -> Self {
         Self {
+            front: std::process::id(),
             feed,
             news,
             began: None,
@@ -184,7 +188,7 @@ impl Hub {
         self.noted.iter().chain(self.kept.iter().filter(|kept| !self.is_noted(kept)))
     }
 
-    /// Takes what the data thread told; a worker is known from then on, and its scoreboard open.
+    /// Takes what was told; a worker is known from then on, and its scoreboard open.
     pub fn hear(&mut self, now: f64) {
         self.began.get_or_insert(now);
         while let Ok(news) = self.news.try_recv() {

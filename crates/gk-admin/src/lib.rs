@@ -1,11 +1,11 @@
-//! The admin port: health, the dashboard, the API and the metrics, on a thread of its own in the front's process. Nothing
-//! here can slow a request: the data thread puts down a few figures each second and hands over scoreboards, all else is read
-//! from shared memory and `/proc`.
+//! The admin port: health, the dashboard, the API and the metrics, in a process of its own beside the front. Nothing here can
+//! slow a request or end the front: that sends a few figures each second and hands over scoreboards, all else is read from
+//! shared memory and `/proc`.
 //!
 //! ```text
-//! data thread ── Feed ──▶ hub ── once a second: scoreboards + /proc ──▶ Tick ─┬─▶ streams (SSE)
-//!                          │                                                 └─▶ history (thread, SQLite)
-//!                          └── status, requests, metrics on request
+//! front ── socket ── Feed ──▶ hub ── once a second: scoreboards + /proc ──▶ Tick ─┬─▶ streams (SSE)
+//!                              │                                                 └─▶ history (thread, SQLite)
+//!                              └── status, requests, metrics on request
 //! ```
 #![forbid(unsafe_code)]
 
@@ -25,20 +25,21 @@ pub mod otlp;
 pub mod otlp_in;
 pub mod otlp_read;
 pub mod outbox;
+pub mod process;
 pub mod prometheus;
 pub mod pushed;
 pub mod query;
 pub mod rows;
 pub mod server;
-pub mod start;
 pub mod statsd;
 pub mod tick;
 pub mod tls;
 pub mod totals;
 pub mod tracked;
+mod turn;
 
-pub use feed::{Feed, FrontFigures, LinkFigures, News};
-pub use start::{Options, WantStack, start};
+pub use feed::{Feed, News};
+pub use process::{Parts, run, serve};
 
 /// The machine's name.
 pub(crate) fn hostname() -> String {

@@ -18,13 +18,13 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::body::Page;
 use crate::door::{CONNECTIONS, Door};
-use crate::feed::FrontFigures;
 use crate::guard::{Guard, Verdict};
 use crate::history::{History, Past, Question};
 use crate::hub::Hub;
+use crate::process::WantStack;
 use crate::query::Asked;
-use crate::start::WantStack;
 use crate::{assets, prometheus, rows, totals};
+use gk_wire::feed::FrontFigures;
 
 /// How long a client may take for TLS's handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -8,8 +8,7 @@ use gk_telemetry::totals::{Process, Totals, Worker};
 pub fn now(hub: &mut Hub, now: f64) -> Totals {
     hub.hear(now);
     let mut totals = Totals { at: gk_sys::clock::monotonic_nanos(), ..Totals::default() };
-    let front = std::process::id();
-    totals.front = process(front, accounting::of_process(front));
+    totals.front = process(hub.front, accounting::of_process(hub.front));
     for figures in hub.retired().values() {
         totals.figures.merge(figures);
     }

@@ -1,8 +1,7 @@
-//! One worker as the admin thread follows it: its scoreboard, the last reading, what the operating system says of it. Or a
+//! One worker as the admin process follows it: its scoreboard, the last reading, what the operating system says of it. Or a
 //! process of another server, of which it is told.
 
 use crate::events::Running;
-use crate::feed::LinkFigures;
 use crate::pushed::Server;
 use gk_sys::accounting::{self, Accounts, Used};
 use gk_sys::clock::Moment;
@@ -11,6 +10,7 @@ use gk_telemetry::datagram::receive::{Process, Reading};
 use gk_telemetry::portion::ProcessUse;
 use gk_telemetry::sample::{Figures, GroupSample, SlotSample, WorkerSample};
 use gk_telemetry::{Board, Portion};
+use gk_wire::feed::LinkFigures;
 use std::os::fd::OwnedFd;
 
 /// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.

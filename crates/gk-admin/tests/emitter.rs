@@ -31,7 +31,7 @@ fn world(socket: &Path) -> World {
     worker.board.group("");
     let outbox = Outbox::open(socket);
     let wanted = Datagrams { socket: socket.into(), interval: 1.0 };
-    let emitter = Emitter::new(&wanted, 0.5, outbox.clone());
+    let emitter = Emitter::new(&wanted, 0.5, (std::process::id(), std::process::id()), outbox.clone());
     World { worker, emitter, outbox }
 }
 

@@ -5,9 +5,10 @@
 mod support;
 
 use gk_admin::hub::Hub;
-use gk_admin::{Feed, FrontFigures, LinkFigures, News, prometheus, rows};
+use gk_admin::{Feed, News, prometheus, rows};
 use gk_telemetry::{GilMode, Record, Wait};
 use gk_wire::control::{Happened, What};
+use gk_wire::feed::{FrontFigures, LinkFigures};
 use support::Worker;
 
 /// The worker, with what these tests let it do.

@@ -51,6 +51,12 @@ pub fn front_main() -> i32 {
     catch_unwind(gk_front::run).unwrap_or(1)
 }
 
+/// The admin process, started by the front. Gives the exit code.
+pub fn admin_main() -> i32 {
+    // As above: the front starts another one.
+    catch_unwind(gk_admin::run).unwrap_or(1)
+}
+
 fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
     let matches = match arguments::command().try_get_matches_from(argv) {
         Ok(matches) => matches,

@@ -131,7 +131,15 @@ fn front(port: u16) {
         .expect("a thread");
     let listeners =
         vec![(gk_wire::setup::ListenerSetup { address: address.to_string(), tls: false }, listener.into())];
-    let parts = gk_front::Parts { site, generation: 1, listeners, admin: None, control: theirs };
+    let parts = gk_front::Parts {
+        site,
+        generation: 1,
+        listeners,
+        admin: None,
+        admin_command: Vec::new(),
+        log: gk_wire::setup::LogSetup::default(),
+        control: theirs,
+    };
     gk_front::serve(parts).expect("serves");
     drop(control);
 }

@@ -1,8 +1,8 @@
 //! The supervisor's messages: workers come and go, another site, stop, status. A supervisor that is gone means: stop.
 
-use gk_admin::News;
 use gk_sys::fds;
 use gk_wire::control::{FromFront, Happened, MAX_PACKET, RequestStack, ToFront, What, decode, encode};
+use gk_wire::feed::ToAdmin;
 use gk_wire::log::Level;
 use std::cell::Cell;
 use std::io;
@@ -44,7 +44,7 @@ impl Control {
                     // Still listens while it waits: the supervisor may ask, or shorten the wait.
                     let timeout = Duration::from_secs_f64(timeout.clamp(0.0, 1e9));
                     for worker in front.links.borrow().keys() {
-                        front.tell(News::Leaving { worker: *worker, reason: "shutdown_signal".into() });
+                        front.tell(&ToAdmin::Leaving { worker: *worker, reason: "shutdown_signal".into() });
                     }
                     let mut stop = std::pin::pin!(server::stop(front, timeout));
                     loop {
@@ -95,7 +95,7 @@ impl Control {
                 }
             }
             ToFront::DrainWorker { worker, reason } => {
-                front.tell(News::Leaving { worker, reason });
+                front.tell(&ToAdmin::Leaving { worker, reason });
                 let link = front.links.borrow().get(&worker).map(Rc::clone);
                 match link {
                     Some(link) => drain(front, &link),
@@ -103,7 +103,7 @@ impl Control {
                 }
             }
             ToFront::WorkerExited { worker, how } => {
-                front.tell(News::Exited { worker });
+                front.tell(&ToAdmin::Exited { worker });
                 let mut links = front.links.borrow_mut();
                 if let Some(link) = links.get(&worker) {
                     link.set_how(how);
@@ -120,6 +120,7 @@ impl Control {
                     fds.into_iter().next().ok_or_else(|| "without a setup file".to_owned()).and_then(|fd| {
                         let setup = start::read_setup(fd)?;
                         gk_sys::log::configure(setup.log.level, setup.log.json);
+                        front.tell(&ToAdmin::Log(setup.log));
                         front.replace(start::site_of(setup.site)?, setup.generation)
                     });
                 if let Err(why) = replaced {
@@ -134,11 +135,11 @@ impl Control {
                     let _ = link.gil_returned.set((module, refused));
                 }
             }
-            ToFront::Happened(happened) => front.tell(News::Happened(happened)),
+            ToFront::Happened(happened) => front.tell(&ToAdmin::Happened(happened)),
             ToFront::Stack { worker, stack } if stack.slow => {
-                front.tell(News::Happened(slow_request(worker, &stack)));
+                front.tell(&ToAdmin::Happened(slow_request(worker, &stack)));
             }
-            ToFront::Stack { worker, stack } => front.tell(News::Stack { worker, stack }),
+            ToFront::Stack { worker, stack } => front.tell(&ToAdmin::Stack { worker, stack }),
             ToFront::Stop { .. } => {}
         }
     }
@@ -154,7 +155,9 @@ impl Control {
             ));
         };
         let worker = facts.worker;
-        front.tell(News::Worker { link: (&facts).into(), scoreboard: fds.next() });
+        if let Some(admin) = front.admin.get() {
+            admin.tell_worker((&facts).into(), fds.next());
+        }
         let link = Link::new(facts, socket, page, front.clock.clone())
             .map_err(|error| format!("the link's socket is unusable: {error}"))?;
         front.links.borrow_mut().insert(worker, Rc::clone(&link));
@@ -189,7 +192,7 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
             }
         }
         Event::Leaving(reason) => {
-            front.tell(News::Leaving { worker, reason });
+            front.tell(&ToAdmin::Leaving { worker, reason });
             drain(&front, &link);
         }
     });

@@ -13,7 +13,7 @@ const RESERVE: u64 = 128;
 const SELDOM: Duration = Duration::from_secs(60);
 
 /// Raises the soft limit to the hard one: shells and service managers give 1024 for the sake of `select`, which nothing here
-/// calls. No child inherits it, as this process has none.
+/// calls. The admin process, its only child, inherits it.
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
     // Below the hard limit this cannot fail; if it does, the limit is what it was.

@@ -1,10 +1,10 @@
 //! What the tasks of the data thread share: the site in force, the pools, the connections, the counters. Owned through
 //! `Rc`, one thread only. What happens with it is in `server`, `control` and `service`.
 
-use gk_admin::{Feed, FrontFigures, News};
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
 use gk_wire::control::FrontStatus;
+use gk_wire::feed::{FrontFigures, ToAdmin};
 use gk_wire::response::Headers;
 use gk_wire::setup::ListenerSetup;
 use http::request::Parts;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::access_log::AccessLogs;
+use crate::admin::Admin;
 use crate::client::Conn;
 use crate::clock::Clock;
 use crate::descriptors::Seldom;
@@ -86,8 +87,8 @@ pub struct Front {
     pub conn_ended: Notify,
     /// Told when there is a connection to watch.
     pub conn_began: Notify,
-    /// To the admin thread, if there is one.
-    pub feed: OnceCell<Feed>,
+    /// The admin process, if there is one.
+    pub admin: OnceCell<Rc<Admin>>,
     profiles: Profiles,
     pid: u32,
     /// The key of the last look-up; kept for its memory.
@@ -117,7 +118,7 @@ impl Front {
             stop: Notify::new(),
             conn_ended: Notify::new(),
             conn_began: Notify::new(),
-            feed: OnceCell::new(),
+            admin: OnceCell::new(),
             profiles: Profiles::default(),
             pid: std::process::id(),
             key: RefCell::default(),
@@ -245,24 +246,24 @@ impl Front {
         }
     }
 
-    /// Puts the present down for the admin thread.
-    pub fn put_down(&self) {
-        let Some(feed) = self.feed.get() else { return };
+    /// Tells the admin process the present.
+    pub fn tell_figures(&self) {
+        let Some(admin) = self.admin.get() else { return };
         let current = self.current();
         let links = self.links.borrow();
-        feed.put(FrontFigures {
+        admin.tell_figures(&ToAdmin::Figures(FrontFigures {
             ready: self.is_ready(),
             generation: current.generation,
             status: self.status(),
             lost_log_lines: current.logs.lost(),
             remarks: links.values().filter_map(|link| link.remark()).collect(),
-        });
+        }));
     }
 
-    /// Tells the admin thread.
-    pub fn tell(&self, news: News) {
-        if let Some(feed) = self.feed.get() {
-            feed.tell(news);
+    /// Tells the admin process.
+    pub fn tell(&self, message: &ToAdmin) {
+        if let Some(admin) = self.admin.get() {
+            admin.tell(message);
         }
     }
 

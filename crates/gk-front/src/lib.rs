@@ -1,5 +1,5 @@
 //! The HTTP front: accepts, routes, queues, dispatches to workers, answers. One data thread on which everything is
-//! `Rc`; the admin pages have a thread of their own. No Python, and no knowledge of how workers are started.
+//! `Rc`; the admin pages have a process of their own ([`admin`]). No Python, and no knowledge of how workers are started.
 //!
 //! The tour: [`service::serve`] shows a request's path from top to bottom. Around it: `server` (sockets, connections,
 //! timeouts), `control` (the supervisor's messages), `front` (what the tasks share).
@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
+pub mod admin;
 pub mod balance;
 pub mod body;
 pub mod client;

@@ -270,7 +270,7 @@ pub async fn tick(front: Rc<Front>) {
     loop {
         if front.conns.borrow().is_empty() {
             front.current().logs.flush();
-            front.put_down();
+            front.tell_figures();
             // A second, so that the admin page does not show the past for ever.
             let _ = tokio::time::timeout(Duration::from_secs(1), front.conn_began.notified()).await;
         }
@@ -293,7 +293,7 @@ pub async fn tick(front: Rc<Front>) {
             watch(&conn, http, count.is_multiple_of(5));
         }
         if count.is_multiple_of(5) {
-            front.put_down();
+            front.tell_figures();
         }
     }
 }

@@ -3,14 +3,16 @@
 
 use gk_config::site::Site;
 use gk_sys::fds;
-use gk_wire::control::{FromFront, encode};
 use gk_wire::log::Level;
-use gk_wire::setup::{CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, SETUP_FD};
+use gk_wire::setup::{
+    AdminSetup, CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, LogSetup, SETUP_FD,
+};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::admin::{self, Admin};
 use crate::control::Control;
 use crate::descriptors;
 use crate::front::Front;
@@ -29,6 +31,10 @@ pub struct Parts {
     pub listeners: Vec<(ListenerSetup, OwnedFd)>,
     /// The admin pages' listening socket.
     pub admin: Option<OwnedFd>,
+    /// How the admin process is started, should there be something for it to do.
+    pub admin_command: Vec<String>,
+    /// Log threshold and form.
+    pub log: LogSetup,
     /// The supervisor's socket.
     pub control: OwnedFd,
 }
@@ -55,16 +61,17 @@ fn inherit() -> Result<Parts, String> {
         })
     };
     let control = taken(CONTROL_FD)?;
-    let setup = read_setup(taken(SETUP_FD)?)?;
+    let mut setup = read_setup(taken(SETUP_FD)?)?;
     gk_sys::log::configure(setup.log.level, setup.log.json);
     descriptors::raise();
     let mut listeners = Vec::new();
-    for (number, listener) in (FIRST_LISTENER_FD..).zip(setup.listeners) {
+    for (number, listener) in (FIRST_LISTENER_FD..).zip(std::mem::take(&mut setup.listeners)) {
         listeners.push((listener, taken(number)?));
     }
     let admin = if setup.admin { listeners.pop().map(|(_, fd)| fd) } else { None };
-    let site = site_of(setup.site)?;
-    Ok(Parts { site, generation: setup.generation, listeners, admin, control })
+    let FrontSetup { site, generation, admin_command, log, .. } = setup;
+    let site = site_of(site)?;
+    Ok(Parts { site, generation, listeners, admin, admin_command, log, control })
 }
 
 /// Reads a setup file.
@@ -97,28 +104,32 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 }
 
 async fn serve_here(parts: Parts) -> Result<(), String> {
-    let Parts { site, generation, listeners, admin, control } = parts;
+    let Parts { site, generation, listeners, admin, admin_command, log, control } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let front = Front::new(site, generation, described)?;
-    let asking = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
+    let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
     server::listen(&front, sockets)?;
     if admin.is_some() || measurements.export.any() {
-        let want_stack: gk_admin::WantStack = Box::new(move |worker, request| {
-            // Whole packets from two threads do not mix; a supervisor that is gone is noticed by the reader.
-            let _ = fds::send(&asking, &encode(&FromFront::WantStack { worker, request }), &[]);
-        });
-        let options = gk_admin::Options { socket: admin, server_root, measurements, want_stack };
-        let feed = gk_admin::start(options)?;
-        let _ = front.feed.set(feed);
+        let setup = AdminSetup {
+            pages: admin.is_some(),
+            server_root,
+            measurements: serde_json::to_value(&measurements)
+                .map_err(|error| format!("the measurements cannot be told: {error}"))?,
+            log,
+            front: std::process::id(),
+            supervisor: std::os::unix::process::parent_id(),
+        };
+        let start = admin::Start { command: admin_command, setup, pages: admin, supervisor };
+        let _ = front.admin.set(Admin::start(start).await?);
     }
     tokio::task::spawn_local(server::tick(Rc::clone(&front)));
     control.serve(&front).await;
     front.current().logs.flush();
-    if let Some(feed) = front.feed.get() {
-        feed.end(LAST_WORDS);
+    if let Some(admin) = front.admin.get() {
+        admin.end(LAST_WORDS).await;
     }
     Ok(())
 }

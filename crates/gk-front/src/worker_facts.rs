@@ -13,7 +13,7 @@ pub struct WorkerFacts {
     pub threads: u32,
 }
 
-impl From<&WorkerFacts> for gk_admin::LinkFigures {
+impl From<&WorkerFacts> for gk_wire::feed::LinkFigures {
     fn from(facts: &WorkerFacts) -> Self {
         Self {
             worker: facts.worker,

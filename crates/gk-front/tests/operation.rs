@@ -6,7 +6,7 @@ mod support;
 
 use gk_config::site::{AccessLog, Mount, MountTarget};
 use gk_wire::frame::ToFrontFrame;
-use support::{Client, Frame, Running};
+use support::{Frame, Running};
 
 fn logged(json: bool, format: &str) -> (Running, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap().keep();
@@ -112,25 +112,6 @@ fn json_lines_are_objects() {
     let text = std::fs::read_to_string(&path).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!((&line["status"], &line["process_group"]), (&200.into(), &"g".into()));
-}
-
-#[test]
-fn the_admin_pages_say_whether_workers_are_there() {
-    let mut front = Running::start(|_| {});
-    let get = |front: &Running, path: &str| {
-        Client::connect(front.admin).send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).answer()
-    };
-    assert_eq!(get(&front, "/healthz").status, 200);
-    assert_eq!(get(&front, "/readyz").status, 503);
-    let _worker = front.hello_worker();
-    support::eventually(|| get(&front, "/readyz").status == 200);
-    support::eventually(|| {
-        let status: serde_json::Value = serde_json::from_slice(&get(&front, "/api/v1/status").body).unwrap();
-        status["workers"][0]["process_group"] == "g"
-    });
-    assert!(get(&front, "/metrics").text().contains("gilkeeper_ready 1"));
-    assert!(get(&front, "/").text().contains("Gilkeeper"));
-    assert_eq!(get(&front, "/none").status, 404);
 }
 
 #[test]

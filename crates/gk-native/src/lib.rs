@@ -1,4 +1,4 @@
-//! The extension module `gilkeeper._native`: the doors to the command line, the front and the worker, and the one exported
+//! The extension module `gilkeeper._native`: the doors to the command line, the front, the admin process and the worker, and the one exported
 //! symbol. No behaviour lives here.
 
 use gk_python::entry::{Entry, Function, entry};
@@ -16,7 +16,7 @@ pub extern "C" fn PyInit__native() -> *mut c_void {
             Ok(version) => version,
             Err(_) => panic!("a version holds no NUL"),
         };
-    let functions: Vec<Entry> = vec![entry::<Main>(), entry::<Front>(), entry::<Worker>()];
+    let functions: Vec<Entry> = vec![entry::<Main>(), entry::<Front>(), entry::<Admin>(), entry::<Worker>()];
     gk_python::entry::init(c"gilkeeper._native", VERSION, functions)
 }
 
@@ -60,6 +60,19 @@ impl Function for Front {
 
     fn call<'p>(py: Attached<'p>, _: &[Object<'p>]) -> Result<i64, PyError<'p>> {
         Ok(i64::from(py.detach(gk_cli::front_main)))
+    }
+}
+
+/// `admin() -> int`
+struct Admin;
+
+impl Function for Admin {
+    const NAME: &'static CStr = c"admin";
+    const DOC: &'static CStr =
+        c"admin()\n--\n\nThe admin process, started by the front; gives the exit code.";
+
+    fn call<'p>(py: Attached<'p>, _: &[Object<'p>]) -> Result<i64, PyError<'p>> {
+        Ok(i64::from(py.detach(gk_cli::admin_main)))
     }
 }
 

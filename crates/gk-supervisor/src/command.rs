@@ -39,12 +39,12 @@ const OWN: [&str; 5] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SO
 
 /// The front: isolated and without `site`, because it runs no application.
 pub fn front(configuration: &Configuration, runtime: &PythonRuntime) -> CommandLine {
-    let args = ["-I".into(), "-S".into(), runtime.package_dir.join("front.py").into_os_string()];
+    let args = own(runtime, "front.py");
     let identity = configuration.front_identity.clone();
     let env = environment(identity.as_ref(), Vec::new());
     CommandLine {
         program: runtime.executable.clone(),
-        args: args.into(),
+        args,
         env,
         identity,
         chroot: None,
@@ -53,6 +53,17 @@ pub fn front(configuration: &Configuration, runtime: &PythonRuntime) -> CommandL
         limits: Vec::new(),
         nice: 0,
     }
+}
+
+/// The admin process, which the front starts as itself: program and arguments.
+pub fn admin(runtime: &PythonRuntime) -> Vec<String> {
+    let args = own(runtime, "admin.py");
+    let all = std::iter::once(runtime.executable.as_os_str()).chain(args.iter().map(OsString::as_os_str));
+    all.map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+fn own(runtime: &PythonRuntime, script: &str) -> Vec<OsString> {
+    vec!["-I".into(), "-S".into(), runtime.package_dir.join(script).into_os_string()]
 }
 
 /// A worker of that group.

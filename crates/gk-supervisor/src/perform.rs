@@ -207,7 +207,7 @@ impl World {
 
     fn spawn_front(&mut self) -> Result<u32, SpawnError> {
         let configuration = self.configuration();
-        let setup = setup::front(&configuration, &self.listeners, self.generation);
+        let setup = setup::front(&configuration, &self.listeners, &self.runtime, self.generation);
         let line = command::front(&configuration, &self.runtime);
         let stdout = io::stdout();
         let listeners: Vec<BorrowedFd<'_>> = self.listeners.fds().collect();
@@ -283,7 +283,7 @@ impl World {
 
     fn send_site(&mut self, generation: u64) {
         self.generation = generation;
-        let setup = setup::front(&self.configuration(), &self.listeners, generation);
+        let setup = setup::front(&self.configuration(), &self.listeners, &self.runtime, generation);
         match fds::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup)) {
             Ok(file) => self.tell_front(&ToFront::Site, vec![file.into()]),
             Err(e) => {

@@ -1,6 +1,8 @@
 //! What a child is told when it starts: the site's values for one worker, and the front's. Values in, values out.
 
+use crate::command;
 use crate::configuration::Configuration;
+use crate::python::PythonRuntime;
 use crate::sockets::Listeners;
 use gk_config::FreeThreading;
 use gk_config::site::{InterpreterOptions, MountTarget, ProcessGroup, Site};
@@ -9,13 +11,19 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
 /// For the front.
-pub fn front(configuration: &Configuration, listeners: &Listeners, generation: u64) -> FrontSetup {
+pub fn front(
+    configuration: &Configuration,
+    listeners: &Listeners,
+    runtime: &PythonRuntime,
+    generation: u64,
+) -> FrontSetup {
     FrontSetup {
         site: serde_json::to_value(&configuration.site)
             .expect("a site holds only strings, numbers, lists and maps"),
         log: configuration.log(),
         listeners: listeners.setups(),
         admin: listeners.admin().is_some(),
+        admin_command: command::admin(runtime),
         generation,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * [`frame`], [`request`], [`response`]: the **link** between the front and one worker, many requests at once.
 //! * [`control`]: JSON messages between the supervisor and a child, one per packet.
+//! * [`feed`]: the same between the front and the admin process.
 //! * [`setup`]: what a child is told when it starts.
 //! * [`admin`]: what the command line asks a running server.
 //! * [`page`]: the layout of the one page of memory a link's two ends share.
@@ -32,6 +33,7 @@
 
 pub mod admin;
 pub mod control;
+pub mod feed;
 pub mod frame;
 pub mod log;
 pub mod page;

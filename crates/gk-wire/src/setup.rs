@@ -12,6 +12,9 @@ pub const SCOREBOARD_FD: i32 = 5;
 /// First listening socket in the front.
 pub const FIRST_LISTENER_FD: i32 = 5;
 
+/// The admin pages' listening socket in the admin process, when [`AdminSetup::pages`] is set.
+pub const PAGES_FD: i32 = 5;
+
 /// For the front. `site` is a `gk_config::site::Site` as JSON (this crate does not know that type).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrontSetup {
@@ -23,8 +26,28 @@ pub struct FrontSetup {
     pub listeners: Vec<ListenerSetup>,
     /// The admin page's socket is the last listener.
     pub admin: bool,
+    /// How the admin process is started: a program and its arguments.
+    #[serde(default)]
+    pub admin_command: Vec<String>,
     /// Counts up with each reload.
     pub generation: u64,
+}
+
+/// For the admin process, from the front. `measurements` is a `gk_config::measurements::Measurements` as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdminSetup {
+    /// Descriptor [`PAGES_FD`] is the pages' listening socket; without one there are none, and figures are sent only.
+    pub pages: bool,
+    /// Directory of the history and the token.
+    pub server_root: std::path::PathBuf,
+    /// Where figures are sent, and the pages' TLS.
+    pub measurements: serde_json::Value,
+    /// Log threshold and form.
+    pub log: LogSetup,
+    /// The front's process id.
+    pub front: u32,
+    /// The supervisor's.
+    pub supervisor: u32,
 }
 
 /// One listening socket.

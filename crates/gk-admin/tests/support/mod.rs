@@ -1,9 +1,10 @@
 //! A hub with one worker, whose scoreboard the test writes in the worker's place.
 
 use gk_admin::hub::Hub;
-use gk_admin::{Feed, LinkFigures, News};
+use gk_admin::{Feed, News};
 use gk_sys::words::SharedWords;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
+use gk_wire::feed::LinkFigures;
 
 /// The worker: number 4 of process group `site`, with two threads, as this process.
 pub struct Worker {

@@ -67,7 +67,6 @@ pub fn site(root: &Path) -> Site {
 /// The supervisor's side of a running front.
 pub struct Running {
     pub address: SocketAddr,
-    pub admin: SocketAddr,
     pub root: tempfile::TempDir,
     control: Option<OwnedFd>,
     front: Option<JoinHandle<Result<(), String>>>,
@@ -90,8 +89,7 @@ impl Running {
         let mut site = site(root.path());
         change(&mut site);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let admin_listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, admin) = (listener.local_addr().unwrap(), admin_listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
         let (control, theirs) = fds::packet_pair().unwrap();
         let mut listeners: Vec<(ListenerSetup, OwnedFd)> =
             vec![(ListenerSetup { address: address.to_string(), tls: false }, listener.into())];
@@ -103,11 +101,13 @@ impl Running {
             site,
             generation: 1,
             listeners,
-            admin: Some(admin_listener.into()),
+            admin: None,
+            admin_command: Vec::new(),
+            log: LogSetup::default(),
             control: theirs,
         };
         let front = std::thread::spawn(move || gk_front::serve(parts));
-        let running = Self { address, admin, root, control: Some(control), front: Some(front), workers: 0 };
+        let running = Self { address, root, control: Some(control), front: Some(front), workers: 0 };
         assert_eq!(running.hear(), FromFront::Ready);
         running
     }
@@ -139,6 +139,7 @@ impl Running {
             log: LogSetup { level: gk_wire::log::Level::Warn, json: false },
             listeners: Vec::new(),
             admin: false,
+            admin_command: Vec::new(),
             generation: 2,
         };
         let file = fds::memory_file("setup", &serde_json::to_vec(&setup).unwrap()).unwrap();

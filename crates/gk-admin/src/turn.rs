@@ -1,91 +1,22 @@
-//! The admin thread: turns the hub once a second, hands what it gave to the streams, the history and the exports, and serves
-//! the pages where there is a socket for them.
+//! Once a second: turns the hub and hands what it gave to the streams, the history and the exports.
 
 use crate::emitter::Emitter;
 use crate::families::Families;
 use crate::feed::Feed;
-use crate::guard::{Guard, TOKEN_FILE};
-use crate::history::History;
-use crate::hub::Hub;
 use crate::otlp::{self, Identity, Pushes};
 use crate::outbox::Outbox;
-use crate::server::{Shared, serve};
+use crate::server::Shared;
 use crate::statsd::{self, Packets};
-use crate::{note, rows, tls};
+use crate::{note, rows};
 use gk_config::measurements::{Measurements, Otlp, Statsd};
 use gk_wire::log::Level;
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 /// How long the last datagrams of a server that ends may take, and the last rows of its history.
 const LAST: Duration = Duration::from_millis(300);
-
-/// How a stack is asked for.
-pub type WantStack = Box<dyn Fn(u64, u64) + Send + Sync>;
-
-/// What the admin thread is started from.
-pub struct Options {
-    /// The pages' listening socket; without one there are none.
-    pub socket: Option<OwnedFd>,
-    /// Directory of the database and the token.
-    pub server_root: PathBuf,
-    /// Where figures are sent, and the pages' TLS.
-    pub measurements: Measurements,
-    /// Asks for the stack of a request: its worker, and the front's number of it. The answer is [`crate::News::Stack`].
-    pub want_stack: WantStack,
-}
-
-/// Starts the thread.
-pub fn start(options: Options) -> Result<Feed, String> {
-    let failed = |error: std::io::Error| format!("the admin pages cannot be served: {error}");
-    let Options { socket, server_root, measurements, want_stack } = options;
-    let listener = match socket {
-        Some(socket) => {
-            rustix::io::ioctl_fionbio(&socket, true).map_err(|error| failed(error.into()))?;
-            Some(std::net::TcpListener::from(socket))
-        }
-        None => None,
-    };
-    let tls = measurements.admin_tls.as_ref().map(tls::configuration).transpose()?;
-    let guard = match &listener {
-        Some(listener) => {
-            let address = listener.local_addr().map_err(failed)?.to_string();
-            let guard = Guard::new(&address, &server_root, tls.is_some()).map_err(failed)?;
-            if matches!(guard, Guard::Token { .. }) {
-                let file = server_root.join(TOKEN_FILE);
-                let text = format!("the admin pages on {address} ask for the token in {}", file.display());
-                note(Level::Notice, &text);
-            }
-            guard
-        }
-        None => Guard::Loopback,
-    };
-    let (feed, news) = Feed::new();
-    // Without pages nobody asks for the past.
-    let history = listener.as_ref().map(|_| History::start(&server_root)).transpose().map_err(failed)?;
-    let mut hub = Hub::new(feed.clone(), news);
-    hub.slow = measurements.slow_requests;
-    let hub = Mutex::new(hub);
-    let shared =
-        Arc::new(Shared { hub, history, guard, readers: Mutex::default(), want_stack: Some(want_stack) });
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
-    let woken = feed.clone();
-    let body = move || {
-        runtime.block_on(async {
-            let exports = Exports::start(&measurements, &server_root, &shared);
-            if let Some(listener) = listener {
-                tokio::spawn(serve(listener, tls, Arc::clone(&shared)));
-            }
-            turn(shared, woken, exports).await;
-        });
-    };
-    std::thread::Builder::new().name("admin".into()).spawn(body).map_err(failed)?;
-    Ok(feed)
-}
 
 /// What figures are sent to.
 #[derive(Clone, Default)]
@@ -94,12 +25,20 @@ pub(crate) struct Exports {
 }
 
 impl Exports {
-    fn start(measurements: &Measurements, server_root: &Path, shared: &Arc<Shared>) -> Self {
+    /// `supervisor`: the process id that datagrams give as the server's.
+    pub(crate) fn start(
+        measurements: &Measurements,
+        server_root: &Path,
+        supervisor: u32,
+        shared: &Arc<Shared>,
+    ) -> Self {
         let mut exports = Self::default();
         if let Some(wanted) = &measurements.export.datagrams {
             let outbox = Outbox::open(&wanted.socket);
             shared.hub().sent.datagrams = Some(outbox.counts());
-            let emitter = Emitter::new(wanted, measurements.slow_requests, outbox.clone());
+            let front = shared.hub().front;
+            let emitter =
+                Emitter::new(wanted, measurements.slow_requests, (supervisor, front), outbox.clone());
             let emitter = Arc::new(Mutex::new(emitter));
             tokio::spawn(tell(Arc::clone(&emitter), Arc::clone(shared), wanted.interval));
             exports.emitter = Some((emitter, outbox));

@@ -1,0 +1,91 @@
+//! What the front and the admin process say to each other: JSON, one message per packet, as in [`crate::control`]. The front
+//! never waits for an answer but the first one.
+
+use crate::control::{FrontStatus, Happened, RequestStack};
+use crate::setup::LogSetup;
+use serde::{Deserialize, Serialize};
+
+/// Front to admin process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToAdmin {
+    /// The present: five times a second while there are connections, else once.
+    Figures(FrontFigures),
+    /// There is a worker. Descriptor: [scoreboard], where it has one.
+    Worker(LinkFigures),
+    /// A worker's process has ended.
+    Exited {
+        /// Its number.
+        worker: u64,
+    },
+    /// A worker takes no more requests.
+    Leaving {
+        /// Its number.
+        worker: u64,
+        /// Why, in one word.
+        reason: String,
+    },
+    /// Something happened.
+    Happened(Happened),
+    /// The stack of a running request that was asked for.
+    Stack {
+        /// Its worker.
+        worker: u64,
+        /// What it does.
+        stack: RequestStack,
+    },
+    /// Log threshold and form after a reload.
+    Log(LogSetup),
+    /// The server ends: answer with [`FromAdmin::Said`] when everything has been said.
+    End,
+}
+
+/// Admin process to front.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromAdmin {
+    /// It takes connections: the first message.
+    Ready,
+    /// It cannot: the first message and the last.
+    Refused {
+        /// One sentence.
+        why: String,
+    },
+    /// The stack of a running request is wanted: [`ToAdmin::Stack`].
+    WantStack {
+        /// Its worker.
+        worker: u64,
+        /// The front's number of the request.
+        request: u64,
+    },
+    /// Answer to [`ToAdmin::End`].
+    Said,
+}
+
+/// The front's own figures.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FrontFigures {
+    /// Every process group has a worker that takes requests.
+    pub ready: bool,
+    /// Counts up with each reload.
+    pub generation: u64,
+    /// Connections, requests, queues.
+    pub status: FrontStatus,
+    /// Access-log lines that were lost.
+    pub lost_log_lines: u64,
+    /// A line for each worker that has a GIL although it is to run without.
+    pub remarks: Vec<String>,
+}
+
+/// A link to a worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkFigures {
+    /// Its number.
+    pub worker: u64,
+    /// Its process id.
+    pub pid: u32,
+    /// Its process group.
+    pub process_group: String,
+    /// Its request threads.
+    pub threads: u32,
+}
