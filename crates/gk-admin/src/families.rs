@@ -284,8 +284,8 @@ fn front(page: &mut Families, hub: &Hub) {
     page.family("gilkeeper_generation", "gauge", "Counts up with each reload.");
     page.line(&[], figures.generation as f64);
     page.family("gilkeeper_cpus", "gauge", "CPUs that may be used.");
-    page.line(&[], hub.limits.cpus);
-    if let Some((count, seconds)) = hub.limits.throttled {
+    page.line(&[], hub.limits().cpus);
+    if let Some((count, seconds)) = hub.limits().throttled {
         page.family(
             "gilkeeper_throttled_periods_total",
             "counter",

@@ -14,6 +14,7 @@ use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
 use gk_telemetry::sample::{Figures, Finished};
 use gk_wire::control::{RequestStack, What};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -84,16 +85,14 @@ pub struct Hub {
     pub slow: f64,
     /// Of workers that are gone.
     retired: Totals,
-    /// The control group's limits.
-    pub limits: Limits,
+    /// The control group's limits, once somebody has asked in this second.
+    limits: OnceCell<Limits>,
     /// It is told of processes of other servers.
     pub listens: bool,
     /// Those processes.
     pub fleet: Fleet,
     /// What went to exports.
     pub sent: Sent,
-    /// Labels by process group.
-    pub labels: BTreeMap<String, Label>,
 }
 
 /// What a turn gave.
@@ -126,11 +125,10 @@ impl Hub {
             noted: VecDeque::new(),
             slow: 0.0,
             retired: Totals::new(),
-            limits: accounting::limits(),
+            limits: OnceCell::new(),
             listens: false,
             fleet: Fleet::default(),
             sent: Sent::default(),
-            labels: BTreeMap::new(),
         }
     }
 
@@ -140,7 +138,7 @@ impl Hub {
         let mut events = std::mem::take(&mut self.heard);
         events.extend(self.listen(now));
         let end = self.end.take();
-        self.limits = accounting::limits();
+        self.limits = OnceCell::new();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
         let mut all = Vec::new();
         for worker in self.workers.values_mut() {
@@ -163,7 +161,6 @@ impl Hub {
         }
         let tick = Arc::new(Tick { t: now, groups });
         self.recent.push(Arc::clone(&tick));
-        self.labels = self.make_labels();
         for event in &events {
             self.events.push(event.clone());
         }
@@ -275,9 +272,15 @@ impl Hub {
         &self.retired
     }
 
+    /// The control group's limits.
+    pub fn limits(&self) -> Limits {
+        *self.limits.get_or_init(accounting::limits)
+    }
+
     /// What is known of a group beside its figures.
     pub fn about(&self, group: &str) -> About {
-        let mut about = About { cpus: self.limits.cpus, gil_enabled: true, exact: true, ..About::default() };
+        let mut about =
+            About { cpus: self.limits().cpus, gil_enabled: true, exact: true, ..About::default() };
         for worker in self.workers.values().filter(|w| w.link.process_group == group && w.gone.is_none()) {
             about.processes += 1;
             let Some(sample) = &worker.sample else { continue };
@@ -296,7 +299,8 @@ impl Hub {
         living.filter_map(Tracked::gil_enabled).max()
     }
 
-    fn make_labels(&self) -> BTreeMap<String, Label> {
+    /// Labels by process group.
+    pub fn labels(&self) -> BTreeMap<String, Label> {
         let window = self.recent.window(LABEL);
         let of = |(name, portion): (&String, &Portion)| {
             let mut label = label(portion, &self.about(name));

@@ -43,10 +43,10 @@ pub fn status(hub: &Hub, now: f64) -> Value {
         "queued": front.status.queued,
         "lost_log_lines": front.lost_log_lines,
         "limits": {
-            "cpus": hub.limits.cpus,
-            "memory": hub.limits.memory,
-            "throttled_periods": hub.limits.throttled.map(|(count, _)| count),
-            "throttled_seconds": hub.limits.throttled.map(|(_, seconds)| seconds),
+            "cpus": hub.limits().cpus,
+            "memory": hub.limits().memory,
+            "throttled_periods": hub.limits().throttled.map(|(count, _)| count),
+            "throttled_seconds": hub.limits().throttled.map(|(_, seconds)| seconds),
         },
         "datagrams": hub.sent.datagrams.as_ref().map(|counts| json!({
             "sent": counts.sent.load(Relaxed), "dropped": counts.dropped.load(Relaxed),
@@ -63,11 +63,12 @@ pub fn status(hub: &Hub, now: f64) -> Value {
 }
 
 fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
+    let labels = hub.labels();
     let group = |(name, portion): (&String, &Portion)| {
         let about = hub.about(name);
         let value = json!({
             "point": portion.point(),
-            "label": hub.labels.get(name),
+            "label": labels.get(name),
             "processes": about.processes,
             "gil_mode": hub.gil_enabled(name).map(|_| about.gil),
             "gil_enabled": hub.gil_enabled(name),

@@ -64,6 +64,11 @@ impl Shared {
         }
     }
 
+    /// Whether anybody reads the stream.
+    pub(crate) fn is_read(&self) -> bool {
+        self.readers().iter().any(|reader| !reader.is_closed())
+    }
+
     /// Sends a message to everybody who reads the stream.
     pub(crate) fn publish(&self, kind: &str, value: &Value) {
         let mut readers = self.readers();

@@ -127,9 +127,12 @@ pub(crate) async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
                     emitter.finish(&hub, now);
                 }
             }
-            (turn, rows::status(&hub, now))
+            let status = shared.is_read().then(|| rows::status(&hub, now));
+            (turn, status)
         };
-        shared.publish("tick", &status);
+        if let Some(status) = status {
+            shared.publish("tick", &status);
+        }
         if let Some(history) = &shared.history {
             for event in &turn.events {
                 shared.publish("happened", &serde_json::to_value(event).unwrap_or_default());

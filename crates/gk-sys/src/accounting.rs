@@ -1,6 +1,7 @@
 //! What a process and a control group have used, as the kernel counts it: CPU, memory, context switches, waiting for a CPU,
 //! throttling. Read from `/proc` and `/sys/fs/cgroup`; what the kernel does not say is absent.
 
+use crate::usage::text;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,7 +71,7 @@ pub fn of_process(pid: u32) -> Option<Used> {
 }
 
 fn counts(task: &Path) -> Counts {
-    let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+    let status = text(task.join("status")).unwrap_or_default();
     let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
     let numbers = lines.filter_map(|line| line.rsplit('\t').next()?.trim().parse::<u64>().ok());
     let run_delay = schedstat(&task.join("schedstat")).map_or(0, |times| times.1);
@@ -84,7 +85,7 @@ pub fn of_thread(pid: u32, tid: u32) -> Option<u64> {
 
 /// Nanoseconds on a CPU and nanoseconds waited for one.
 fn schedstat(path: &Path) -> Option<(u64, u64)> {
-    let text = fs::read_to_string(path).ok()?;
+    let text = text(path)?;
     let mut words = text.split_ascii_whitespace().map(str::parse::<u64>);
     Some((words.next()?.ok()?, words.next()?.ok()?))
 }

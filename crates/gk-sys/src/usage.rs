@@ -2,11 +2,30 @@
 //! `None` where it does not say.
 
 use std::fs;
+use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+/// What a file of `/proc` says. Their size is not known before; the standard library would find it with a dozen small reads.
+pub(crate) fn text(path: impl AsRef<Path>) -> Option<String> {
+    let mut file = fs::File::open(path).ok()?;
+    let (mut bytes, mut length) = (vec![0; 4096], 0);
+    loop {
+        match file.read(&mut bytes[length..]).ok()? {
+            0 => break,
+            more => length += more,
+        }
+        if length == bytes.len() {
+            bytes.resize(2 * length, 0);
+        }
+    }
+    bytes.truncate(length);
+    String::from_utf8(bytes).ok()
+}
 
 /// Resident memory of a process in bytes.
 pub fn resident(pid: u32) -> Option<u64> {
-    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let statm = text(format!("/proc/{pid}/statm"))?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
 }
@@ -18,7 +37,7 @@ pub fn cpu_seconds(pid: u32) -> Option<f64> {
 
 /// The same, apart: (user, system).
 pub fn cpu_times(pid: u32) -> Option<(f64, f64)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = text(format!("/proc/{pid}/stat"))?;
     let after = stat.rsplit_once(") ")?.1;
     let field = |n: usize| after.split(' ').nth(n - 3)?.parse::<u64>().ok();
     let seconds = |ticks: u64| ticks as f64 / rustix::param::clock_ticks_per_second() as f64;

@@ -1,13 +1,13 @@
 //! Counting a finished request in a cell: the counters and histograms of an application group, or of one thread's share of it.
 //!
 //! What nearly every request has in common — status 200, no wait for a GIL, not blocked — is one addition each in the
-//! cell's head, beside the sums. So a short request without incident writes two cache lines and a bucket in each of four
-//! histograms.
+//! cell's head, beside the sums. So a short request without incident writes two cache lines there and two or three with buckets
+//! of four histograms.
 
 use crate::datagram::buckets;
 use crate::finish::Record;
 use crate::histogram;
-use crate::layout::{self, CELL, HISTOGRAM, Timed, counter};
+use crate::layout::{self, CELL, TWO_HISTOGRAMS, Timed, counter};
 use crate::words::{self, add};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -71,7 +71,7 @@ fn count_seldom<const ALONE: bool>(cell: &Cell, r: Record) {
 pub(crate) fn record(cell: &Cell, which: Timed, ns: u64, alone: bool) {
     add(&cell[which.sum()], ns, alone);
     let bucket = histogram::bucket_of(ns);
-    let word = &words::row::<HISTOGRAM>(cell, which.at())[bucket];
+    let word = &words::row::<TWO_HISTOGRAMS>(cell, which.at())[which.word(bucket)];
     if word.load(Relaxed) == 0 {
         open(cell, which, bucket);
     }

@@ -5,7 +5,7 @@ use crate::datagram::buckets;
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x03");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x04");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -34,8 +34,11 @@ pub(crate) const ENTRY: usize = 64;
 pub(crate) const COLLECTION: usize = 6;
 /// Words of a slot.
 pub(crate) const SLOT: usize = 64;
-/// Words of a histogram: its buckets. Its sum stands with the counters.
+/// Words of a histogram: its buckets. Its sum stands with the counters. Two histograms lie bucket beside bucket: those whose
+/// values are near each other, so that a request writes the same cache line for both.
 pub(crate) const HISTOGRAM: usize = 968;
+/// Words of two of them.
+pub(crate) const TWO_HISTOGRAMS: usize = 2 * HISTOGRAM;
 /// Words of a cell's head: counters, sums, bitmaps.
 pub(crate) const COUNTERS: usize = 32;
 /// Status codes counted: 0 (none or outside) and 100 to 599, by `code - 99`.
@@ -49,7 +52,7 @@ pub(crate) const LONG_AT: usize = COUNTERS + STATUSES;
 /// Where the histograms begin in a cell.
 pub(crate) const HISTOGRAMS_AT: usize = LONG_AT + PHASES * LONG;
 /// Words of a cell.
-pub(crate) const CELL: usize = HISTOGRAMS_AT + HISTOGRAMS * HISTOGRAM;
+pub(crate) const CELL: usize = HISTOGRAMS_AT + HISTOGRAMS.div_ceil(2) * TWO_HISTOGRAMS;
 
 const _: () = assert!(HISTOGRAM >= BUCKETS, "a histogram has room for its buckets");
 // What every request writes stands in as few cache lines of 64 bytes as can be; a page begins with one.
@@ -221,7 +224,7 @@ pub(crate) mod counter {
     pub(crate) const BITMAPS: usize = 24;
 }
 
-/// Histograms of a cell, in order.
+/// Histograms of a cell, in order: two by two they lie together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Timed {
@@ -270,9 +273,15 @@ impl Timed {
         counter::BITMAPS + self as usize
     }
 
-    /// Where its buckets begin in a cell.
+    /// Where its buckets and its neighbour's begin in a cell.
     pub(crate) const fn at(self) -> usize {
-        HISTOGRAMS_AT + self as usize * HISTOGRAM
+        HISTOGRAMS_AT + self as usize / 2 * TWO_HISTOGRAMS
+    }
+
+    /// The word of one of its buckets from there on.
+    #[inline]
+    pub(crate) const fn word(self, bucket: usize) -> usize {
+        2 * bucket + self as usize % 2
     }
 
     /// The word of a cell's head that counts the value 0, where that is what nearly every request has.

@@ -250,7 +250,7 @@ fn read_cell(cell: &Cell, figures: &mut Figures) {
         let used = load(which.bitmap());
         for octave in (0..histogram::OCTAVES).filter(|octave| used & (1 << octave) != 0) {
             for bucket in histogram::octave_buckets(octave) {
-                histogram.add_to(bucket, load(which.at() + bucket));
+                histogram.add_to(bucket, load(which.at() + which.word(bucket)));
             }
         }
     }

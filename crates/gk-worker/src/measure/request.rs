@@ -4,7 +4,8 @@
 //! Clocks cost: a thread's CPU clock is a system call of some 300 ns, its run-queue delay one of 600 ns, and a small request
 //! takes a few µs in all. So the CPU clock is carried on from a reading: it stands still between two batches of requests, in
 //! which the thread sleeps, and goes with the wall clock within one, but for waits for a GIL. Requests that take long are
-//! always read at both ends; [`CPU_EVERY`] and [`DELAY_OLD`] bound what the reading costs, and also the error.
+//! always read at both ends, and so is what lies between two requests when it is more than a moment; [`CPU_EVERY`] and
+//! [`DELAY_OLD`] bound what the reading costs, and also the error.
 
 use super::{Measure, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
@@ -14,8 +15,12 @@ use gk_telemetry::{Begin, Record, Route, SlotWriter, State, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::call::Outcome;
 
-/// Nanoseconds of work, not of sleep, after which the CPU clock is read again.
-const CPU_EVERY: u64 = 200_000;
+/// Nanoseconds from which on a request, or what lies between two of a batch, may have been off CPU for some of them.
+const MOMENT: u64 = 50_000;
+/// Mean nanoseconds of a request from which on the next one is taken for one that is read at both ends.
+const LONG: u64 = 200_000;
+/// Nanoseconds of work in moments, not of sleep, after which the CPU clock is read again.
+const CPU_EVERY: u64 = 2_000_000;
 /// Nanoseconds from which on a request's run-queue delay is read.
 const DELAY_FROM: u64 = 1_000_000;
 /// Nanoseconds after which the reading that it is compared with is too old.
@@ -92,7 +97,7 @@ impl ThreadMeasure {
         let worked = if slept { 0 } else { now.saturating_sub(self.cpu.0) };
         self.cpu = (now, self.cpu.1 + worked);
         self.carried = self.carried.saturating_add(worked);
-        if self.mean > CPU_EVERY || self.carried > CPU_EVERY {
+        if self.mean > LONG || worked > MOMENT || self.carried > CPU_EVERY {
             // The two clocks drift apart only when the wall clock is set.
             self.epoch = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
             self.read_cpu();
@@ -165,7 +170,7 @@ impl ThreadMeasure {
         let mut on_cpu = most;
         self.carried += most;
         self.cpu = (ended, self.present.cpu + most);
-        if wall > CPU_EVERY / 4 || self.carried > CPU_EVERY {
+        if wall > MOMENT || self.carried > CPU_EVERY {
             self.read_cpu();
             on_cpu = self.cpu.1.saturating_sub(self.present.cpu).min(most);
         }
