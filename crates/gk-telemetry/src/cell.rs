@@ -1,11 +1,11 @@
 //! Counting a finished request in a cell: the counters and histograms of an application group, or of one thread's share of it.
 //!
 //! What nearly every request has in common — status 200, no wait for a GIL, not blocked — is one addition each in the
-//! cell's head, beside the sums. So a short request without incident writes two cache lines there and two or three with buckets
+//! cell's head, beside the sums; and one for all of it where a request is plain. So a short request without incident writes two cache lines there and two or three with buckets
 //! of four histograms.
 
 use crate::datagram::buckets;
-use crate::finish::Record;
+use crate::finish::{Plain, Record};
 use crate::histogram;
 use crate::layout::{self, CELL, TWO_HISTOGRAMS, Timed, counter};
 use crate::words::{self, add};
@@ -14,6 +14,29 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// The words of a cell.
 pub(crate) type Cell = [AtomicU64; CELL];
+
+/// A counter of a cell's head, with the plain requests that it has one more for.
+#[inline]
+pub(crate) fn counted(cell: &Cell, at: usize) -> u64 {
+    let with_plain = matches!(
+        at,
+        counter::REQUESTS | counter::WRITES | counter::OK | counter::NO_WAIT | counter::NOT_BLOCKED
+    );
+    let plain = if with_plain { cell[counter::PLAIN].load(Relaxed) } else { 0 };
+    cell[at].load(Relaxed).wrapping_add(plain)
+}
+
+/// Counts a plain request in the calling thread's own cell.
+#[inline]
+pub(crate) fn count_plain(cell: &Cell, r: &Plain) {
+    for (at, by) in [(counter::DAEMON, r.daemon), (counter::BYTES_OUT, r.bytes_out), (counter::PLAIN, 1)] {
+        add(&cell[at], by, true);
+    }
+    record(cell, Timed::Response, r.response(), true);
+    record(cell, Timed::Queue, r.queue, true);
+    record(cell, Timed::Application, r.application, true);
+    record(cell, Timed::Cpu, r.on_cpu(), true);
+}
 
 /// Counts a request; `ALONE`: only the calling thread writes this cell.
 #[inline]

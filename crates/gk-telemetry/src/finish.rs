@@ -46,6 +46,49 @@ pub struct Record {
     pub output: u64,
 }
 
+/// A request like most: status 200 in one block, nothing read, on CPU all the time and for a moment only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Plain {
+    /// [`Record::queue`].
+    pub queue: u64,
+    /// [`Record::daemon`], below a millisecond.
+    pub daemon: u64,
+    /// [`Record::application`].
+    pub application: u64,
+    /// [`Record::bytes_out`].
+    pub bytes_out: u64,
+}
+
+impl Plain {
+    /// [`Record::response`]: the front gave it to the queue at once.
+    #[inline]
+    pub(crate) fn response(&self) -> u64 {
+        self.queue + self.on_cpu()
+    }
+
+    /// [`Record::on_cpu`].
+    #[inline]
+    pub(crate) fn on_cpu(&self) -> u64 {
+        self.daemon + self.application
+    }
+}
+
+impl From<Plain> for Record {
+    fn from(plain: Plain) -> Self {
+        Self {
+            status: 200,
+            response: plain.response(),
+            queue: plain.queue,
+            daemon: plain.daemon,
+            application: plain.application,
+            on_cpu: plain.on_cpu(),
+            bytes_out: plain.bytes_out,
+            writes: 1,
+            ..Self::default()
+        }
+    }
+}
+
 impl Record {
     /// All waiting for the GIL.
     pub fn gil_wait(&self) -> u64 {

@@ -191,7 +191,7 @@ pub(crate) mod slot {
     pub(crate) const WAITED: u64 = 1 << 32;
 }
 
-/// Words of a cell's head. Every request writes the first cache line and some of the second.
+/// Words of a cell's head. A plain request writes the first cache line, every other one some of the second, too.
 pub(crate) mod counter {
     pub(crate) const REQUESTS: usize = 0;
     pub(crate) const RESPONSE: usize = 1;
@@ -200,7 +200,8 @@ pub(crate) mod counter {
     pub(crate) const APPLICATION: usize = 4;
     pub(crate) const CPU: usize = 5;
     pub(crate) const BYTES_OUT: usize = 6;
-    pub(crate) const WRITES: usize = 7;
+    /// Plain requests: each is one more in [`REQUESTS`], [`WRITES`], [`OK`], [`NO_WAIT`] and [`NOT_BLOCKED`].
+    pub(crate) const PLAIN: usize = 7;
     /// Requests with the status 200.
     pub(crate) const OK: usize = 8;
     /// Requests that did not wait for a GIL: the value 0 of that histogram.
@@ -222,6 +223,7 @@ pub(crate) mod counter {
     pub(crate) const SINGLE_WAIT: usize = 23;
     /// Which doublings of a histogram are in use, one word each.
     pub(crate) const BITMAPS: usize = 24;
+    pub(crate) const WRITES: usize = 31;
 }
 
 /// Histograms of a cell, in order: two by two they lie together.

@@ -37,7 +37,7 @@ mod words;
 pub mod writer;
 
 pub use board::{Board, BoardError, GilMode, Identity, Route, State, Wait};
-pub use finish::Record;
+pub use finish::{Plain, Record};
 pub use histogram::Histogram;
 pub use layout::Layout;
 pub use portion::Portion;

@@ -2,7 +2,7 @@
 //! bounded and texts repaired, since the process that wrote it may have been killed in the middle of a word's row.
 
 use crate::board::{Board, GilMode, State};
-use crate::cell::Cell;
+use crate::cell::{Cell, counted};
 use crate::histogram;
 use crate::layout::{self, Layout, Timed, counter, entry, group, header, pair, route, slot};
 use crate::ring;
@@ -219,11 +219,11 @@ const COUNTERS: [usize; 14] = [
 /// the kernel provide memory for them.
 fn read_cell(cell: &Cell, figures: &mut Figures) {
     let load = |at: usize| cell[at].load(Relaxed);
-    if load(counter::REQUESTS) == 0 && load(Timed::SingleWait.bitmap()) == 0 {
+    if counted(cell, counter::REQUESTS) == 0 && load(Timed::SingleWait.bitmap()) == 0 {
         return;
     }
     for (index, at) in COUNTERS.into_iter().enumerate() {
-        figures.set_counter(index, load(at));
+        figures.set_counter(index, counted(cell, at));
     }
     let mut add_status = |status: u16, count: u64| {
         if count > 0 {
@@ -231,7 +231,7 @@ fn read_cell(cell: &Cell, figures: &mut Figures) {
             *there = there.saturating_add(count);
         }
     };
-    add_status(200, load(counter::OK));
+    add_status(200, counted(cell, counter::OK));
     for index in 0..layout::STATUSES {
         add_status(if index == 0 { 0 } else { index as u16 + 99 }, load(layout::COUNTERS + index));
     }
@@ -245,7 +245,7 @@ fn read_cell(cell: &Cell, figures: &mut Figures) {
         let histogram = figures.histogram_mut(index);
         histogram.sum = histogram.sum.saturating_add(load(which.sum()));
         if let Some(zeros) = which.zeros() {
-            histogram.add_to(histogram::bucket_of(0), load(zeros));
+            histogram.add_to(histogram::bucket_of(0), counted(cell, zeros));
         }
         let used = load(which.bitmap());
         for octave in (0..histogram::OCTAVES).filter(|octave| used & (1 << octave) != 0) {
@@ -266,7 +266,7 @@ fn read_unsettled(slot: &Words, cell: &Cell) -> (u16, [u64; ROUTED.len()]) {
         // The cell is read later than what was settled of it, so it holds at least as much.
         fence(Acquire);
         let figures =
-            std::array::from_fn(|index| cell[ROUTED[index].0].load(Relaxed).saturating_sub(settled[index]));
+            std::array::from_fn(|index| counted(cell, ROUTED[index].0).saturating_sub(settled[index]));
         fence(Acquire);
         (guard & 1 == 0 && slot[slot::SETTLING].load(Relaxed) == guard, (route, figures))
     };
@@ -321,7 +321,7 @@ fn read_slot(
         request.whole = whole;
     }
     // What its own cell counts is not counted twice.
-    let own = |at: usize| cell.map_or(0, |cell| cell[at].load(Relaxed));
+    let own = |at: usize| cell.map_or(0, |cell| counted(cell, at));
     let sum = |parts: &[u64]| parts.iter().fold(0u64, |sum, part| sum.saturating_add(*part));
     SlotSample {
         thread: index as u32 + 1,

@@ -2,8 +2,8 @@
 //! cost each request, so everything that can be found once is kept here: slot, cell, and where the last request went.
 
 use crate::board::{Board, State};
-use crate::cell::{Cell, count};
-use crate::finish::Record;
+use crate::cell::{Cell, count, count_plain, counted};
+use crate::finish::{Plain, Record};
 use crate::layout::{SLOT, counter, header, route, slot};
 use crate::words::{self, Words, add_alone, add_shared};
 use crate::{ring, route as naming};
@@ -167,6 +167,28 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         self.set_state(State::Idle);
     }
 
+    /// [`SlotWriter::finish`] of a plain request.
+    #[inline]
+    pub fn finish_plain(&mut self, r: Plain) {
+        match self.home {
+            Some((group, cell))
+                if group == self.group
+                    && self.settling == self.route
+                    && r.application < self.slow
+                    && r.response() < self.floor.load(Relaxed) =>
+            {
+                count_plain(cell, &r);
+                self.set_state(State::Idle);
+            }
+            _ => self.finish_unusual(r),
+        }
+    }
+
+    #[cold]
+    fn finish_unusual(&mut self, r: Plain) {
+        self.finish(&r.into());
+    }
+
     /// Another URI than the last one. Whether method and path are the same nevertheless; otherwise its route is looked for.
     #[cold]
     fn is_named(&mut self, begin: &Begin<'_>, target: u64) -> bool {
@@ -199,7 +221,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         let slot = self.slot;
         words::guarded(&slot[slot::SETTLING], || {
             for ((from, to), settled) in ROUTED.into_iter().zip(&slot[slot::SETTLED]) {
-                let now = cell[from].load(Relaxed);
+                let now = counted(cell, from);
                 add_shared(&entry[to], now.wrapping_sub(settled.load(Relaxed)));
                 settled.store(now, Relaxed);
             }

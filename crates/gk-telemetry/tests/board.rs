@@ -5,7 +5,7 @@
 use gk_telemetry::board::{Board, BoardError, GilMode, Identity, Route, State, Wait};
 use gk_telemetry::datagram::buckets;
 use gk_telemetry::sample::{Figures, RouteSample};
-use gk_telemetry::{Begin, Layout, Record, SlotWriter};
+use gk_telemetry::{Begin, Layout, Plain, Record, SlotWriter};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -277,7 +277,8 @@ fn a_reader_loses_nothing_of_routes_that_take_turns() {
 }
 
 /// A request as it may come: slot, group, path, record.
-fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record)>> {
+/// Of requests: the slot, the application group, the path, what was recorded; and the same as a plain one, where it is one.
+fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record, Option<Plain>)>> {
     let time = || prop_oneof![Just(0u64), 0u64..5_000, 0u64..1 << 42];
     let few = || prop_oneof![Just(0u64), 0u64..9];
     let status = prop_oneof![Just(200u16), 0u16..700];
@@ -304,7 +305,15 @@ fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record)>> {
         input: t[10],
         output: t[10] / 2,
     });
-    prop::collection::vec((0usize..3, 0u16..2, 0usize..3, record), 0..60)
+    let plain = (0u64..1 << 42, 0u64..1_000_000, 0u64..1 << 42, 0u64..9)
+        .prop_map(|(queue, daemon, application, bytes_out)| Plain { queue, daemon, application, bytes_out });
+    let recorded = prop_oneof![
+        record.prop_map(|record| (record, None)),
+        plain.prop_map(|plain| (Record::from(plain), Some(plain))),
+    ];
+    let one = (0usize..3, 0u16..2, 0usize..3, recorded)
+        .prop_map(|(slot, group, path, (record, plain))| (slot, group, path, record, plain));
+    prop::collection::vec(one, 0..60)
 }
 
 /// What such requests come to, counted plainly. Waits are told apart from their requests.
@@ -347,12 +356,15 @@ proptest! {
         let mut figures = [Figures::default(), Figures::default()];
         let mut routes: Vec<RouteSample> = vec![RouteSample::default(); 3];
         let mut slots = [(0, 0); 3];
-        for (slot, group, path, record) in &requests {
+        for (slot, group, path, record, plain) in &requests {
             if again {
                 writers[*slot] = board.writer(*slot).unwrap();
             }
             writers[*slot].begin(&begin(groups[usize::from(*group)], PATHS[*path]));
-            writers[*slot].finish(record);
+            match plain {
+                Some(plain) => writers[*slot].finish_plain(*plain),
+                None => writers[*slot].finish(record),
+            }
             count(&mut figures[usize::from(*group)], record);
             let route = &mut routes[*path];
             route.requests += 1;

@@ -5,6 +5,25 @@ use gk_admin::{Feed, News};
 use gk_sys::words::SharedWords;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
 use gk_wire::feed::LinkFigures;
+use std::os::fd::OwnedFd;
+
+/// A scoreboard of that worker, started so many seconds ago; and the time in epoch seconds.
+pub fn scoreboard(ago: f64, slow: u64) -> (OwnedFd, Board<SharedWords>, f64) {
+    let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
+    let now = gk_sys::clock::epoch_seconds();
+    let identity = Identity {
+        pid: std::process::id(),
+        worker: 4,
+        process_group: "site",
+        threads: 2,
+        python: "3.14.2",
+        started: ((now - ago) * 1e9) as u64,
+        slow,
+    };
+    let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();
+    board.set_gil(GilMode::Shared, Some(5_000_000));
+    (fd, board, now)
+}
 
 /// The worker: number 4 of process group `site`, with two threads, as this process.
 pub struct Worker {
@@ -24,19 +43,7 @@ impl Worker {
     /// One that started so many seconds ago.
     pub fn since(ago: f64, slow: u64) -> Self {
         let (feed, news) = Feed::new();
-        let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
-        let now = gk_sys::clock::epoch_seconds();
-        let identity = Identity {
-            pid: std::process::id(),
-            worker: 4,
-            process_group: "site",
-            threads: 2,
-            python: "3.14.2",
-            started: ((now - ago) * 1e9) as u64,
-            slow,
-        };
-        let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();
-        board.set_gil(GilMode::Shared, Some(5_000_000));
+        let (fd, board, now) = scoreboard(ago, slow);
         let link =
             LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
         feed.tell(News::Worker { link, scoreboard: Some(fd) });

@@ -11,7 +11,7 @@ use super::{Measure, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
 use gk_sys::clock::{self, Moment};
 use gk_sys::words::SharedWords;
-use gk_telemetry::{Begin, Record, Route, SlotWriter, State, Wait};
+use gk_telemetry::{Begin, Plain, Record, Route, SlotWriter, State, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::call::Outcome;
 
@@ -143,6 +143,7 @@ impl ThreadMeasure {
     }
 
     /// The request is over.
+    #[inline]
     pub(crate) fn end(
         &mut self,
         _begun: &Begun,
@@ -151,10 +152,35 @@ impl ThreadMeasure {
         outcome: &Outcome,
         group: u16,
     ) {
-        let (entered, ended) = (outcome.application_start.unwrap_or(entered).nanos(), ended.nanos());
-        let wall = ended.saturating_sub(self.present.taken);
+        let wall = ended.nanos().saturating_sub(self.present.taken);
         self.mean = self.mean - self.mean / 8 + wall / 8;
         let waits = self.waits();
+        let moment = wall <= MOMENT && self.carried.saturating_add(wall) <= CPU_EVERY;
+        if moment && waits.is_none() && self.present.server == 0 && is_plain(outcome) {
+            self.carried += wall;
+            self.cpu = (ended.nanos(), self.present.cpu + wall);
+            let daemon = entered.nanos().saturating_sub(self.present.taken);
+            return self.writer.finish_plain(Plain {
+                queue: self.present.queue,
+                daemon,
+                application: wall - daemon.min(wall),
+                bytes_out: outcome.bytes_out,
+            });
+        }
+        self.end_otherwise(entered, ended, outcome, group, waits);
+    }
+
+    #[inline(never)]
+    fn end_otherwise(
+        &mut self,
+        entered: Moment,
+        ended: Moment,
+        outcome: &Outcome,
+        group: u16,
+        waits: Option<Waits>,
+    ) {
+        let (entered, ended) = (outcome.application_start.unwrap_or(entered).nanos(), ended.nanos());
+        let wall = ended.saturating_sub(self.present.taken);
         let (gil_wait_server, gil_wait_app, times) = match waits {
             None => (0, 0, 0),
             Some(waits) if self.measure.is_exact() => {
@@ -243,6 +269,18 @@ impl ThreadMeasure {
     fn read_delay(&mut self, now: u64) {
         self.delay = (now, self.watch.run_delay().unwrap_or(0));
     }
+}
+
+/// Whether this is what [`Plain`] says of the response and the body.
+#[inline]
+fn is_plain(outcome: &Outcome) -> bool {
+    let Outcome { status, error, application_start, bytes_in, reads, input, bytes_out: _, writes, output } =
+        *outcome;
+    status == 200
+        && writes == 1
+        && !error
+        && application_start.is_none()
+        && bytes_in | reads | input | output == 0
 }
 
 /// What a thread waited between two moments.

@@ -1,0 +1,140 @@
+//! The admin process as the front has it: what it answers, what it asks for, how it ends. Here it is a thread of the test; the
+//! whole product's tests end it and see it come again.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
+mod support;
+
+use gk_admin::{Parts, serve};
+use gk_sys::fds;
+use gk_wire::control::{FrontStatus, MAX_PACKET, RequestStack, decode, encode};
+use gk_wire::feed::{FromAdmin, FrontFigures, LinkFigures, ToAdmin};
+use gk_wire::setup::{AdminSetup, LogSetup};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The front's side.
+struct Front {
+    socket: OwnedFd,
+    pages: SocketAddr,
+    process: JoinHandle<Result<(), String>>,
+}
+
+impl Front {
+    fn start(server_root: &Path) -> Self {
+        let (socket, theirs) = fds::packet_pair().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pages = listener.local_addr().unwrap();
+        let setup = AdminSetup {
+            pages: true,
+            server_root: server_root.to_owned(),
+            measurements: serde_json::to_value(gk_config::measurements::Measurements::default()).unwrap(),
+            log: LogSetup::default(),
+            front: std::process::id(),
+            supervisor: std::process::id(),
+        };
+        let parts = Parts { setup, front: theirs, pages: Some(listener.into()) };
+        Self { socket, pages, process: std::thread::spawn(move || serve(parts)) }
+    }
+
+    fn tell(&self, message: &ToAdmin, descriptor: Option<&OwnedFd>) {
+        let along: Vec<BorrowedFd<'_>> = descriptor.iter().map(|fd| fd.as_fd()).collect();
+        fds::send(&self.socket, &encode(message), &along).unwrap();
+    }
+
+    /// Its next message; `None`: it has closed its end.
+    fn hear(&self) -> Option<FromAdmin> {
+        let mut buffer = vec![0; MAX_PACKET];
+        let got = fds::receive(&self.socket, &mut buffer, true).unwrap();
+        (got.bytes > 0).then(|| decode(&buffer[..got.bytes]).unwrap())
+    }
+
+    /// Status and text of an answer.
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.pages).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+    }
+
+    fn until(&self, path: &str, wanted: impl Fn(u16, &str) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let (status, answer) = self.get(path);
+            if wanted(status, &answer) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{path}: {answer}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The front is gone.
+    fn end(self) -> Result<(), String> {
+        drop(self.socket);
+        self.process.join().unwrap()
+    }
+}
+
+fn worker() -> ToAdmin {
+    let process_group = "site".into();
+    ToAdmin::Worker(LinkFigures { worker: 4, pid: std::process::id(), process_group, threads: 2 })
+}
+
+#[test]
+fn the_pages_show_what_the_front_tells() {
+    let root = tempfile::tempdir().unwrap();
+    let front = Front::start(root.path());
+    assert_eq!(front.hear(), Some(FromAdmin::Ready));
+    assert_eq!((front.get("/healthz").0, front.get("/readyz").0), (200, 503));
+    let status = FrontStatus { connections: 7, ..FrontStatus::default() };
+    front.tell(&ToAdmin::Figures(FrontFigures { ready: true, status, ..FrontFigures::default() }), None);
+    front.until("/readyz", |status, _| status == 200);
+    let (made, board, _) = support::scoreboard(0.0, 0);
+    board.set_exact(true, "");
+    front.tell(&worker(), Some(&made));
+    front.until("/api/v1/status", |_, answer| answer.contains(r#""process_group":"site""#));
+    assert!(front.get("/api/v1/status").1.contains(r#""connections":7"#));
+    assert!(front.get("/metrics").1.contains("gilkeeper_ready 1"));
+    assert!(front.get("/").1.contains("Gilkeeper"));
+    assert_eq!(front.get("/none").0, 404);
+    front.tell(&ToAdmin::End, None);
+    assert_eq!(front.hear(), Some(FromAdmin::Said));
+    assert_eq!(front.end(), Ok(()));
+}
+
+#[test]
+fn a_stack_is_asked_of_the_front() {
+    let root = tempfile::tempdir().unwrap();
+    let front = Front::start(root.path());
+    assert_eq!(front.hear(), Some(FromAdmin::Ready));
+    front.tell(&worker(), None);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| front.get("/api/v1/stack?worker=4&request=9"));
+        assert_eq!(front.hear(), Some(FromAdmin::WantStack { worker: 4, request: 9 }));
+        let stack =
+            RequestStack { request: 9, stack: "File \"site.wsgi\"".into(), ..RequestStack::default() };
+        front.tell(&ToAdmin::Stack { worker: 4, stack }, None);
+        let (status, answer) = asked.join().unwrap();
+        assert!(status == 200 && answer.contains("site.wsgi"), "{answer}");
+    });
+    assert_eq!(front.end(), Ok(()));
+}
+
+#[test]
+fn what_keeps_it_from_serving_is_said() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    // The history's directory would have to be below a file.
+    let front = Front::start(&file);
+    let Some(FromAdmin::Refused { why }) = front.hear() else { panic!("it was not refused") };
+    assert!(why.starts_with("the admin pages cannot be served: "), "{why}");
+    assert_eq!(front.hear(), None);
+    assert_eq!(front.end(), Err(why));
+}

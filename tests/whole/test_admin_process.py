@@ -1,0 +1,78 @@
+"""The process of the admin pages: the front serves on without it and starts another one; it ends with the front."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness import APPS, until
+from running import Gilkeeper
+from test_memory import private
+from test_stack import get
+
+Start = Callable[..., Gilkeeper]
+
+
+def started(gilkeeper: Start) -> tuple[Gilkeeper, str]:
+    server = gilkeeper([APPS / "hello.py"], arguments=["{app}/hello.py", "--processes", "2"], admin=0)
+    server.wait_workers(2)
+    return server, server.status()["admin"].rstrip("/")
+
+
+def admin_processes(server: Gilkeeper) -> list[int]:
+    return [pid for pid in server.pids() if "admin.py" in harness.command_of(pid)]
+
+
+def parent_and_threads(pid: int) -> tuple[int, int]:
+    text = Path(f"/proc/{pid}/status").read_text()
+    parent, threads = (re.search(rf"^{field}:\s+(\d+)$", text, re.M) for field in ("PPid", "Threads"))
+    assert parent and threads
+    return int(parent[1]), int(threads[1])
+
+
+def shown(admin: str) -> dict[str, Any] | None:
+    """What the pages show; `None` while nobody answers."""
+    try:
+        return get(admin, "/api/v1/status")
+    except OSError:
+        return None
+
+
+def test_requests_go_on_while_the_pages_are_away(gilkeeper: Start) -> None:
+    server, admin = started(gilkeeper)
+    [first] = admin_processes(server)
+    front = server.front()
+    assert parent_and_threads(first)[0] == front
+    assert private(first) <= 20 << 20
+    # With a second thread each request of the front would cost more.
+    assert parent_and_threads(front)[1] == 1
+    os.kill(first, signal.SIGKILL)
+    server.wait_log(r"GK0017: the admin process \(pid \d+\) ended: signal 9 \(KILL\); it is started again in 1 s")
+    assert server.ask("/").body == b"Hello, world!"
+    [second] = until(lambda: admin_processes(server), "another admin process")
+    assert second != first and server.front() == front
+    # It knows the workers that were there before it, and where their figures stand.
+    status = until(lambda: (now := shown(admin)) and len(now["workers"]) == 2 and now["connections"] == 0 and now, "the workers are shown")
+    assert {worker["pid"] for worker in status["workers"]} == set(server.workers())
+    # Their counters stand in their scoreboards, and lose nothing.
+    with urllib.request.urlopen(f"{admin}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert re.search(r'^gilkeeper_requests_total\{[^}]*code="200"[^}]*\} 1$', text, re.M), text
+
+
+def test_it_ends_with_the_front_and_comes_again_with_the_next(gilkeeper: Start) -> None:
+    server, admin = started(gilkeeper)
+    [first] = admin_processes(server)
+    front = server.front()
+    os.kill(front, signal.SIGKILL)
+    until(lambda: first not in server.pids(), "the admin process has ended with its front")
+    [second] = until(lambda: admin_processes(server), "the next front has one")
+    assert parent_and_threads(second)[0] == until(lambda: (now := server.status()["front"]["pid"]) != front and now, "another front")
+    status = until(lambda: (now := shown(admin)) and len(now["workers"]) == 2 and now, "the workers are shown")
+    assert {worker["pid"] for worker in status["workers"]} == set(server.workers())
