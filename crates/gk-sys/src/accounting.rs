@@ -70,24 +70,33 @@ pub fn of_process(pid: u32) -> Option<Used> {
     Accounts::default().read(pid)
 }
 
+/// How often a thread was given a CPU is how often it was switched to; `status`, which says the same, is ten times as long.
 fn counts(task: &Path) -> Counts {
-    let status = text(task.join("status")).unwrap_or_default();
-    let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
-    let numbers = lines.filter_map(|line| line.rsplit('\t').next()?.trim().parse::<u64>().ok());
-    let run_delay = schedstat(&task.join("schedstat")).map_or(0, |times| times.1);
-    Counts { switches: numbers.sum(), run_delay }
+    let times = schedstat(&task.join("schedstat")).unwrap_or_default();
+    Counts { switches: times.switches, run_delay: times.run_delay }
 }
 
 /// CPU nanoseconds of one thread.
 pub fn of_thread(pid: u32, tid: u32) -> Option<u64> {
-    schedstat(&PathBuf::from(format!("/proc/{pid}/task/{tid}/schedstat"))).map(|times| times.0)
+    schedstat(&PathBuf::from(format!("/proc/{pid}/task/{tid}/schedstat"))).map(|times| times.cpu)
 }
 
-/// Nanoseconds on a CPU and nanoseconds waited for one.
-fn schedstat(path: &Path) -> Option<(u64, u64)> {
+/// What the scheduler says of a thread.
+#[derive(Default)]
+struct Times {
+    /// Nanoseconds on a CPU.
+    cpu: u64,
+    /// Nanoseconds waited for one.
+    run_delay: u64,
+    /// Times it was given one.
+    switches: u64,
+}
+
+fn schedstat(path: &Path) -> Option<Times> {
     let text = text(path)?;
     let mut words = text.split_ascii_whitespace().map(str::parse::<u64>);
-    Some((words.next()?.ok()?, words.next()?.ok()?))
+    let mut next = || words.next()?.ok();
+    Some(Times { cpu: next()?, run_delay: next()?, switches: next()? })
 }
 
 /// What this process's control group may use, and how often it was held back.

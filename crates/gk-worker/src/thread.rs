@@ -13,6 +13,7 @@ use gk_sys::clock::{Moment, WallClock};
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
+use gk_wsgi::application::NumberedProfile;
 use gk_wsgi::call::{Call, Outcome, serve};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -61,24 +62,36 @@ impl Batch<'_> {
     fn serve(mut self, states: &mut ThreadStates, job: Job) {
         let group: &Group = self.seat;
         let name = job.profile.profile.application_group.clone();
+        let head = Arc::clone(&job.payload);
+        let request = RequestView::decode(&head).ok();
         // What attaching takes belongs to the first request.
-        let mut begun =
-            self.measured.as_mut().and_then(|measured| begin(measured, group, &job, Moment::now()));
+        let begun = self
+            .measured
+            .as_mut()
+            .zip(request.as_ref())
+            .map(|(measured, request)| measured.begin(request, group.board, Moment::now(), true));
         states.attach(group.interpreter, |py| {
             self.slot.ident.store(py.thread_ident(), Ordering::Relaxed);
             self.slot.state.store(py.state_id(), Ordering::Relaxed);
             self.slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);
-            let mut next = Some(job);
-            while let Some(job) = next {
-                self.serve_one(py, begun.take(), &job);
-                next = self
-                    .link
-                    .try_next(|profile| profile.profile.application_group == name && self.seat.stays());
+            self.serve_one(py, begun, &job, request);
+            drop(job);
+            let more =
+                |profile: &NumberedProfile| profile.profile.application_group == name && self.seat.stays();
+            while let Some(job) = self.link.try_next(more) {
+                self.serve_one(py, None, &job, RequestView::decode(&job.payload).ok());
             }
         });
     }
 
-    fn serve_one(&mut self, py: Attached<'_>, begun: Option<Begun>, job: &Job) {
+    /// `request`: what is in `job`, unless it is malformed.
+    fn serve_one(
+        &mut self,
+        py: Attached<'_>,
+        begun: Option<Begun>,
+        job: &Job,
+        request: Option<RequestView<'_>>,
+    ) {
         let (engine, slot, group) = (self.engine, self.slot, &**self.seat);
         let started = Moment::now();
         let now = engine.at(started);
@@ -89,7 +102,7 @@ impl Batch<'_> {
         if !job.profile.profile.ignore_activity {
             engine.counters.last_activity.store(now, Ordering::Relaxed);
         }
-        let (outcome, begun) = self.answer(py, begun, job, started);
+        let (outcome, begun) = self.answer(py, begun, job, request, started);
         let ended = Moment::now();
         if outcome.status != 0 && !outcome.error && !engine.counters.loaded.load(Ordering::Relaxed) {
             engine.counters.loaded.store(true, Ordering::Relaxed);
@@ -130,12 +143,13 @@ impl Batch<'_> {
         py: Attached<'_>,
         begun: Option<Begun>,
         job: &Job,
+        request: Option<RequestView<'_>>,
         started: Moment,
     ) -> (Outcome, Option<Begun>) {
         if job.exchange.is_gone() {
             return (Outcome::default(), begun);
         }
-        let Ok(request) = RequestView::decode(&job.payload) else {
+        let Some(request) = request else {
             self.link
                 .outbox()
                 .send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "a malformed request frame" });
@@ -156,11 +170,6 @@ impl Batch<'_> {
         let served = Served { link: Arc::clone(self.link), exchange: Arc::clone(&job.exchange) };
         (serve(py, &self.seat.application, &call, Arc::new(served)), begun)
     }
-}
-
-fn begin(measured: &mut ThreadMeasure, group: &Group, job: &Job, taken: Moment) -> Option<Begun> {
-    let request = RequestView::decode(&job.payload).ok()?;
-    Some(measured.begin(&request, group.board, taken, true))
 }
 
 /// The application group has no interpreter: 500, and the next request tries again.

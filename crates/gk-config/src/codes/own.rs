@@ -87,4 +87,11 @@ pub const CODES: &[Code] = &[
         "the lines are lost; each process tells of its own",
         "make room on that disk before it is full",
     )),
+    own(code(
+        17,
+        Error,
+        "the admin process ended although nobody wanted it to, or could not be started again",
+        "requests are served; until it is back there are no admin pages, no exports and no new history, and counters lose nothing",
+        "look for the reason in the message and before it; a signal 9 that nobody sent is want of memory",
+    )),
 ];

@@ -24,7 +24,7 @@ const CPU_EVERY: u64 = 2_000_000;
 /// Nanoseconds from which on a request's run-queue delay is read.
 const DELAY_FROM: u64 = 1_000_000;
 /// Nanoseconds after which the reading that it is compared with is too old.
-const DELAY_OLD: u64 = 4_000_000;
+const DELAY_OLD: u64 = 10_000_000;
 
 /// A request thread's measurements.
 pub(crate) struct ThreadMeasure {
