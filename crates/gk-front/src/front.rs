@@ -89,6 +89,8 @@ pub struct Front {
     pub conn_began: Notify,
     /// The admin process, if there is one.
     pub admin: OnceCell<Rc<Admin>>,
+    /// What it was told last of [`Front::is_ready`].
+    told_ready: Cell<bool>,
     profiles: Profiles,
     pid: u32,
     /// The key of the last look-up; kept for its memory.
@@ -119,6 +121,7 @@ impl Front {
             conn_ended: Notify::new(),
             conn_began: Notify::new(),
             admin: OnceCell::new(),
+            told_ready: Cell::new(false),
             profiles: Profiles::default(),
             pid: std::process::id(),
             key: RefCell::default(),
@@ -251,13 +254,20 @@ impl Front {
         let Some(admin) = self.admin.get() else { return };
         let current = self.current();
         let links = self.links.borrow();
+        let ready = self.is_ready();
+        self.told_ready.set(ready);
         admin.tell_figures(&ToAdmin::Figures(FrontFigures {
-            ready: self.is_ready(),
+            ready,
             generation: current.generation,
             status: self.status(),
             lost_log_lines: current.logs.lost(),
             remarks: links.values().filter_map(|link| link.remark()).collect(),
         }));
+    }
+
+    /// Whether the admin process was told something else of readiness.
+    pub fn became_ready_or_not(&self) -> bool {
+        self.admin.get().is_some() && self.told_ready.get() != self.is_ready()
     }
 
     /// Tells the admin process.

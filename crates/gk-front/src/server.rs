@@ -292,7 +292,7 @@ pub async fn tick(front: Rc<Front>) {
         for conn in conns {
             watch(&conn, http, count.is_multiple_of(5));
         }
-        if count.is_multiple_of(5) {
+        if count.is_multiple_of(10) || front.became_ready_or_not() {
             front.tell_figures();
         }
     }

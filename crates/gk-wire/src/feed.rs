@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToAdmin {
-    /// The present: five times a second while there are connections, else once.
+    /// The present: once a second, and when [`FrontFigures::ready`] changes.
     Figures(FrontFigures),
     /// There is a worker. Descriptor: [scoreboard], where it has one.
     Worker(LinkFigures),

@@ -86,6 +86,7 @@ impl ThreadMeasure {
     }
 
     /// A request was taken at that moment; the thread need not be attached yet. `slept`: it had nothing to do before.
+    #[inline]
     pub(crate) fn begin(
         &mut self,
         request: &RequestView<'_>,
