@@ -49,7 +49,7 @@ pub struct Admin {
     outbox: RefCell<VecDeque<Message>>,
     /// Something waits in the outbox, and the socket took no more.
     waits: Notify,
-    /// It has said its last.
+    /// It has said its last, or can say nothing any more.
     said: Notify,
     ended: Cell<bool>,
     /// The workers there are, for a process started anew.
@@ -101,9 +101,13 @@ impl Admin {
     /// The server ends: waits until it has said its last, at most so long.
     pub async fn end(&self, most: Duration) {
         self.ended.set(true);
+        if self.socket.borrow().is_none() {
+            return;
+        }
+        let said = self.said.notified();
         self.tell(&ToAdmin::End);
-        // One that is gone, or takes too long, is not waited for.
-        let _ = tokio::time::timeout(most, self.said.notified()).await;
+        // One that takes too long is not waited for.
+        let _ = tokio::time::timeout(most, said).await;
     }
 
     fn put(&self, message: Message) {
@@ -185,7 +189,8 @@ impl Admin {
             if let Some(socket) = socket {
                 self.converse(&socket).await;
                 *self.socket.borrow_mut() = None;
-                self.said.notify_one();
+                // Only for who waits now: the next process has not said anything yet.
+                self.said.notify_waiters();
                 failed = Some(format!("the admin process (pid {pid}) ended: {}", self.gone().await));
             }
             if self.ended.get() {
