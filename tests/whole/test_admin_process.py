@@ -53,7 +53,8 @@ def test_requests_go_on_while_the_pages_are_away(gilkeeper: Start) -> None:
     # With a second thread each request of the front would cost more.
     assert parent_and_threads(front)[1] == 1
     os.kill(first, signal.SIGKILL)
-    server.wait_log(r"GK0017: the admin process \(pid \d+\) ended: signal 9 \(KILL\); it is started again in 1 s")
+    said = r"GK0017: the admin process \(pid \d+\) ended: signal 9 \(KILL\); it is started again in 1 s"
+    until(lambda: re.search(said, server.console()), "the log says so")
     assert server.ask("/").body == b"Hello, world!"
     [second] = until(lambda: admin_processes(server), "another admin process")
     assert second != first and server.front() == front

@@ -4,7 +4,7 @@
 //! Clocks cost: a thread's CPU clock is a system call of some 300 ns, its run-queue delay one of 600 ns, and a small request
 //! takes a few µs in all. So the CPU clock is carried on from a reading: it stands still between two batches of requests, in
 //! which the thread sleeps, and goes with the wall clock within one, but for waits for a GIL. Requests that take long are
-//! always read at both ends, and so is what lies between two requests when it is more than a moment; [`CPU_EVERY`] and
+//! always read at both ends, and what lies between two of a batch counts as work only when it is short; [`CPU_EVERY`] and
 //! [`DELAY_OLD`] bound what the reading costs, and also the error.
 
 use super::{Measure, pack};
@@ -15,7 +15,7 @@ use gk_telemetry::{Begin, Plain, Record, Route, SlotWriter, State, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::call::Outcome;
 
-/// Nanoseconds from which on a request, or what lies between two of a batch, may have been off CPU for some of them.
+/// Nanoseconds from which on a request, or what lies between two of a batch, may have been off CPU.
 const MOMENT: u64 = 50_000;
 /// Mean nanoseconds of a request from which on the next one is taken for one that is read at both ends.
 const LONG: u64 = 200_000;
@@ -23,6 +23,8 @@ const LONG: u64 = 200_000;
 const CPU_EVERY: u64 = 2_000_000;
 /// Nanoseconds from which on a request's run-queue delay is read.
 const DELAY_FROM: u64 = 1_000_000;
+/// Nanoseconds after which the wall clock is looked at again: the two clocks drift apart only when that is set.
+const EPOCH_OLD: u64 = 10_000_000;
 /// Nanoseconds after which the reading that it is compared with is too old.
 const DELAY_OLD: u64 = 10_000_000;
 
@@ -39,8 +41,8 @@ pub(crate) struct ThreadMeasure {
     carried: u64,
     /// The last reading of the run-queue delay: when, and what.
     delay: (u64, u64),
-    /// What the monotonic clock lacks to be the wall clock, in nanoseconds.
-    epoch: u64,
+    /// What the monotonic clock lacks to be the wall clock, in nanoseconds: when it was looked at, and what.
+    epoch: (u64, u64),
     /// The word of what it works on that waits are told of.
     work: u64,
     /// Mean nanoseconds of a request here (exponential).
@@ -78,7 +80,7 @@ impl ThreadMeasure {
             cpu: (0, 0),
             carried: u64::MAX,
             delay: (0, 0),
-            epoch: 0,
+            epoch: (0, 0),
             work: 0,
             mean: 0,
             present: Present::default(),
@@ -95,13 +97,16 @@ impl ThreadMeasure {
         slept: bool,
     ) -> Begun {
         let now = taken.nanos();
-        let worked = if slept { 0 } else { now.saturating_sub(self.cpu.0) };
+        let between = now.saturating_sub(self.cpu.0);
+        // Taking the next request is a microsecond's work: what is more than a moment was spent off CPU.
+        let worked = if slept || between > MOMENT { 0 } else { between };
         self.cpu = (now, self.cpu.1 + worked);
         self.carried = self.carried.saturating_add(worked);
-        if self.mean > LONG || worked > MOMENT || self.carried > CPU_EVERY {
-            // The two clocks drift apart only when the wall clock is set.
-            self.epoch = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
+        if self.mean > LONG || self.carried > CPU_EVERY {
             self.read_cpu();
+        }
+        if now.saturating_sub(self.epoch.0) > EPOCH_OLD {
+            self.read_epoch(now);
         }
         if self.mean > DELAY_FROM || now.saturating_sub(self.delay.0) > DELAY_OLD {
             self.read_delay(now);
@@ -117,7 +122,7 @@ impl ThreadMeasure {
             cpu: self.cpu.1,
             delay: self.delay.1,
             server: queued.saturating_sub(arrived),
-            queue: (self.epoch + now).saturating_sub(queued),
+            queue: (self.epoch.1 + now).saturating_sub(queued),
         };
         self.writer.begin(&Begin {
             request: numbers.request_id,
@@ -264,6 +269,12 @@ impl ThreadMeasure {
     #[cold]
     fn read_cpu(&mut self) {
         (self.cpu.1, self.carried) = (clock::thread_cpu_nanos(), 0);
+    }
+
+    #[cold]
+    fn read_epoch(&mut self, now: u64) {
+        let ahead = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
+        self.epoch = (now, ahead);
     }
 
     #[cold]
