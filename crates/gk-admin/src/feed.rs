@@ -1,45 +1,18 @@
 //! What the process was told and nobody has looked at yet: the front's figures and news of workers.
 
-use gk_wire::control::{Happened, RequestStack};
-use gk_wire::feed::{FrontFigures, LinkFigures};
+use gk_wire::feed::{FrontFigures, LinkFigures, ToAdmin};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 /// Something that the hub should know.
 #[derive(Debug)]
-pub enum News {
-    /// There is a worker.
-    Worker {
-        /// Who.
-        link: LinkFigures,
-        /// Its scoreboard.
-        scoreboard: Option<OwnedFd>,
-    },
-    /// A worker's process has ended.
-    Exited {
-        /// Its number.
-        worker: u64,
-    },
-    /// A worker takes no more requests.
-    Leaving {
-        /// Its number.
-        worker: u64,
-        /// Why, in one word.
-        reason: String,
-    },
-    /// Something happened.
-    Happened(Happened),
-    /// The stack of a running request that was asked for.
-    Stack {
-        /// Its worker.
-        worker: u64,
-        /// What it does.
-        stack: RequestStack,
-    },
-    /// The server ends; told when everything has been said.
-    End(oneshot::Sender<()>),
+pub struct News {
+    /// What the front said.
+    pub message: ToAdmin,
+    /// The scoreboard that came with it.
+    pub scoreboard: Option<OwnedFd>,
 }
 
 /// The end of who is told.
@@ -49,13 +22,16 @@ pub struct Feed {
     news: Sender<News>,
     /// Wakes before the next turn is due.
     wake: Arc<Notify>,
+    /// Everything has been said.
+    said: Arc<Notify>,
 }
 
 impl Feed {
     /// Both ends.
     pub fn new() -> (Self, Receiver<News>) {
         let (sender, receiver) = channel();
-        (Self { figures: Arc::default(), news: sender, wake: Arc::default() }, receiver)
+        let feed = Self { figures: Arc::default(), news: sender, wake: Arc::default(), said: Arc::default() };
+        (feed, receiver)
     }
 
     /// Puts the present down.
@@ -69,22 +45,35 @@ impl Feed {
     }
 
     /// Tells something.
-    pub fn tell(&self, news: News) {
+    pub fn tell(&self, message: ToAdmin) {
+        self.tell_with(message, None);
+    }
+
+    /// Tells of a worker.
+    pub fn introduce(&self, link: LinkFigures, scoreboard: Option<OwnedFd>) {
+        self.tell_with(ToAdmin::Worker(link), scoreboard);
+    }
+
+    /// Tells something with the descriptor that came with it.
+    pub(crate) fn tell_with(&self, message: ToAdmin, scoreboard: Option<OwnedFd>) {
         // A hub that is gone needs no news.
-        let _ = self.news.send(news);
+        let _ = self.news.send(News { message, scoreboard });
     }
 
     /// The server ends: waits until everything has been said.
     pub(crate) async fn end(&self) {
-        let (said, done) = oneshot::channel();
-        self.tell(News::End(said));
+        self.tell(ToAdmin::End);
         self.wake.notify_one();
-        // An error means that nobody is there to say anything.
-        let _ = done.await;
+        self.said.notified().await;
     }
 
     /// Waits for [`Feed::end`].
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
+    }
+
+    /// Everything has been said.
+    pub(crate) fn said(&self) {
+        self.said.notify_one();
     }
 }

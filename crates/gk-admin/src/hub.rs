@@ -14,11 +14,11 @@ use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
 use gk_telemetry::sample::{Figures, Finished};
 use gk_wire::control::{RequestStack, What};
+use gk_wire::feed::ToAdmin;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use tokio::sync::oneshot;
 
 /// Stacks that wait to be looked at.
 const STACKS: usize = 16;
@@ -75,8 +75,8 @@ pub struct Hub {
     heard: Vec<Event>,
     /// Stacks that were asked for and not looked at yet, by worker.
     stacks: VecDeque<(u64, RequestStack)>,
-    /// The server ends: whom to tell when all of it is written.
-    end: Option<oneshot::Sender<()>>,
+    /// The server ends.
+    end: bool,
     /// Requests kept: slow ones, failed ones and samples, oldest first.
     pub kept: VecDeque<Kept>,
     /// The slow and the failed ones alone, oldest first.
@@ -104,7 +104,7 @@ pub struct Turn {
     /// Requests of this server's workers that finished meanwhile, of those that were kept.
     pub finished: Vec<Kept>,
     /// The server ends; wants to be told when everything has been said.
-    pub end: Option<oneshot::Sender<()>>,
+    pub end: bool,
 }
 
 impl Hub {
@@ -120,7 +120,7 @@ impl Hub {
             events: Events::default(),
             heard: Vec::new(),
             stacks: VecDeque::new(),
-            end: None,
+            end: false,
             kept: VecDeque::new(),
             noted: VecDeque::new(),
             slow: 0.0,
@@ -137,7 +137,7 @@ impl Hub {
         self.hear(now);
         let mut events = std::mem::take(&mut self.heard);
         events.extend(self.listen(now));
-        let end = self.end.take();
+        let end = std::mem::take(&mut self.end);
         self.limits = OnceCell::new();
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
         let mut all = Vec::new();
@@ -189,13 +189,8 @@ impl Hub {
     pub fn hear(&mut self, now: f64) {
         self.began.get_or_insert(now);
         while let Ok(news) = self.news.try_recv() {
-            match news {
-                News::End(said) => self.end = Some(said),
-                news => {
-                    let event = self.take(news, now);
-                    self.heard.extend(event);
-                }
-            }
+            let event = self.take(news, now);
+            self.heard.extend(event);
         }
         self.workers.values_mut().for_each(Tracked::open);
     }
@@ -208,33 +203,38 @@ impl Hub {
     }
 
     fn take(&mut self, news: News, now: f64) -> Option<Event> {
-        match news {
-            News::Worker { link, scoreboard } => {
+        match news.message {
+            ToAdmin::Worker(link) => {
                 let began = *self.began.get_or_insert(now);
-                self.workers.insert(link.worker, Tracked::new(link, scoreboard, began));
+                self.workers.insert(link.worker, Tracked::new(link, news.scoreboard, began));
                 None
             }
-            News::Exited { worker } => {
+            ToAdmin::Exited { worker } => {
                 if let Some(tracked) = self.workers.get_mut(&worker) {
                     tracked.gone.get_or_insert(now);
                 }
                 None
             }
-            News::Leaving { worker, reason } => {
+            ToAdmin::Leaving { worker, reason } => {
                 if let Some(tracked) = self.workers.get_mut(&worker) {
                     tracked.leaving.get_or_insert(reason);
                 }
                 None
             }
-            News::Stack { worker, stack } => {
+            ToAdmin::Stack { worker, stack } => {
                 self.stacks.push_back((worker, stack));
                 if self.stacks.len() > STACKS {
                     self.stacks.pop_front();
                 }
                 None
             }
-            News::End(_) => None,
-            News::Happened(happened) => {
+            ToAdmin::End => {
+                self.end = true;
+                None
+            }
+            // The process takes these itself.
+            ToAdmin::Figures(_) | ToAdmin::Log(_) => None,
+            ToAdmin::Happened(happened) => {
                 let mut event = Event { happened, requests: Vec::new() };
                 if event.happened.what == What::WorkerCrashed
                     && let Some(number) = event.happened.worker

@@ -1,7 +1,7 @@
 //! The admin process: from descriptors to pages that answer, and what it says to the front and hears from it. It ends with the
 //! front, and the front starts another one when it ends before.
 
-use crate::feed::{Feed, News};
+use crate::feed::Feed;
 use crate::guard::{Guard, TOKEN_FILE};
 use crate::history::History;
 use crate::hub::Hub;
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// How a stack is asked for: its worker, and the front's number of the request. The answer is [`News::Stack`].
+/// How a stack is asked for: its worker, and the front's number of the request. The answer is [`ToAdmin::Stack`].
 pub type WantStack = Box<dyn Fn(u64, u64) + Send + Sync>;
 
 /// What the process is started from.
@@ -48,20 +48,13 @@ pub fn run() -> i32 {
 }
 
 fn inherit() -> Result<Parts, String> {
-    let taken = |number: i32| {
-        fds::inherited(number).map_err(|error| {
-            format!(
-                "descriptor {number} is not open ({error}); this process is started by `gilkeeper serve` only"
-            )
-        })
-    };
-    let front = taken(CONTROL_FD)?;
-    let json = fds::read_memory_file(&mut File::from(taken(SETUP_FD)?))
+    let front = fds::taken(CONTROL_FD)?;
+    let json = fds::read_memory_file(&mut File::from(fds::taken(SETUP_FD)?))
         .map_err(|error| format!("the setup cannot be read: {error}"))?;
     let setup: AdminSetup =
         serde_json::from_slice(&json).map_err(|error| format!("the setup is not understood: {error}"))?;
     gk_sys::log::configure(setup.log.level, setup.log.json);
-    let pages = setup.pages.then(|| taken(PAGES_FD)).transpose()?;
+    let pages = setup.pages.then(|| fds::taken(PAGES_FD)).transpose()?;
     Ok(Parts { setup, front, pages })
 }
 
@@ -198,22 +191,16 @@ impl Prepared {
 }
 
 fn hear(message: ToAdmin, fds: Vec<OwnedFd>, feed: &Feed, front: &Front) {
-    let news = match message {
-        ToAdmin::Figures(figures) => return feed.put(figures),
-        ToAdmin::Log(log) => return gk_sys::log::configure(log.level, log.json),
+    match message {
+        ToAdmin::Figures(figures) => feed.put(figures),
+        ToAdmin::Log(log) => gk_sys::log::configure(log.level, log.json),
         ToAdmin::End => {
             let (feed, front) = (feed.clone(), front.clone());
             tokio::spawn(async move {
                 feed.end().await;
                 front.say(&FromAdmin::Said);
             });
-            return;
         }
-        ToAdmin::Worker(link) => News::Worker { link, scoreboard: fds.into_iter().next() },
-        ToAdmin::Exited { worker } => News::Exited { worker },
-        ToAdmin::Leaving { worker, reason } => News::Leaving { worker, reason },
-        ToAdmin::Happened(happened) => News::Happened(happened),
-        ToAdmin::Stack { worker, stack } => News::Stack { worker, stack },
-    };
-    feed.tell(news);
+        message => feed.tell_with(message, fds.into_iter().next()),
+    }
 }

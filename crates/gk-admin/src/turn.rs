@@ -123,7 +123,7 @@ pub(crate) async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
             if let Some((emitter, _)) = &exports.emitter {
                 let mut emitter = locked(emitter);
                 emitter.follow(&hub, &turn, now);
-                if turn.end.is_some() {
+                if turn.end {
                     emitter.finish(&hub, now);
                 }
             }
@@ -146,7 +146,7 @@ pub(crate) async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
                 }
             }
         }
-        if let Some(said) = turn.end {
+        if turn.end {
             if let Some((_, outbox)) = &exports.emitter {
                 outbox.empty(LAST).await;
             }
@@ -154,8 +154,7 @@ pub(crate) async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
                 // What a slow disk does not get now is made of finer rows at the next start.
                 let _ = tokio::time::timeout(LAST, history.write()).await;
             }
-            // The server need not wait for the answer's reader.
-            let _ = said.send(());
+            feed.said();
         }
     }
 }

@@ -4,7 +4,6 @@
 
 mod support;
 
-use gk_admin::News;
 use gk_admin::emitter::Emitter;
 use gk_admin::outbox::Outbox;
 use gk_config::measurements::Datagrams;
@@ -12,6 +11,7 @@ use gk_telemetry::Record;
 use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_telemetry::sample::Collection;
 use gk_wire::control::{Happened, What};
+use gk_wire::feed::ToAdmin;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -95,9 +95,9 @@ fn a_workers_life_is_told_in_order() {
         world.worker.board.collected(0, &collection);
         world.turn();
         world.tell();
-        world.worker.feed.tell(News::Leaving { worker: 4, reason: "reload".into() });
+        world.worker.feed.tell(ToAdmin::Leaving { worker: 4, reason: "reload".into() });
         world.turn();
-        world.worker.feed.tell(News::Happened(Happened {
+        world.worker.feed.tell(ToAdmin::Happened(Happened {
             what: What::WorkerLeft,
             worker: Some(4),
             reason: Some("reload".into()),

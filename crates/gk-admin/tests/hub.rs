@@ -5,10 +5,10 @@
 mod support;
 
 use gk_admin::hub::Hub;
-use gk_admin::{Feed, News, prometheus, rows};
+use gk_admin::{Feed, prometheus, rows};
 use gk_telemetry::{GilMode, Record, Wait};
 use gk_wire::control::{Happened, What};
-use gk_wire::feed::{FrontFigures, LinkFigures};
+use gk_wire::feed::{FrontFigures, LinkFigures, ToAdmin};
 use support::Worker;
 
 /// The worker, with what these tests let it do.
@@ -198,7 +198,7 @@ fn metrics_grow_beyond_a_workers_end() {
     world.serve("/a", 200);
     world.serve("/a", 503);
     world.turn();
-    world.feed.tell(News::Exited { worker: 4 });
+    world.feed.tell(ToAdmin::Exited { worker: 4 });
     for _ in 0..8 {
         world.turn();
     }
@@ -225,10 +225,10 @@ fn a_worker_that_is_gone_has_no_threads_any_more() {
         world.turn();
         (0..3).for_each(|_| world.serve("/a", 200));
         world.begin(1, "/deadly");
-        world.feed.tell(News::Exited { worker: 4 });
+        world.feed.tell(ToAdmin::Exited { worker: 4 });
         if crashed {
             let crash = Happened { what: What::WorkerCrashed, worker: Some(4), ..Happened::default() };
-            world.feed.tell(News::Happened(crash));
+            world.feed.tell(ToAdmin::Happened(crash));
         }
         // Its last second counts, once.
         let last = world.turn();
@@ -266,7 +266,7 @@ fn a_new_front_counts_from_zero_what_an_older_worker_does() {
         };
         assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
         // Its end changes nothing.
-        world.feed.tell(News::Exited { worker: 4 });
+        world.feed.tell(ToAdmin::Exited { worker: 4 });
         (0..8).for_each(|_| drop(world.turn()));
         assert!(world.hub.workers.is_empty());
         assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
@@ -287,8 +287,8 @@ fn a_crash_names_what_was_running() {
         reason: Some("crash".into()),
         ..Happened::default()
     };
-    world.feed.tell(News::Exited { worker: 4 });
-    world.feed.tell(News::Happened(crash));
+    world.feed.tell(ToAdmin::Exited { worker: 4 });
+    world.feed.tell(ToAdmin::Happened(crash));
     let events = world.turn().events;
     let [event] = &events[..] else { panic!("one event: {events:?}") };
     assert_eq!((event.requests[0].path.as_str(), event.requests[0].thread), ("/deadly", 2));
@@ -319,7 +319,7 @@ fn a_worker_without_a_scoreboard_is_shown_all_the_same() {
     let (feed, news) = Feed::new();
     let mut hub = Hub::new(feed.clone(), news);
     let link = LinkFigures { worker: 1, pid: std::process::id(), process_group: "g".into(), threads: 3 };
-    feed.tell(News::Worker { link, scoreboard: None });
+    feed.introduce(link, None);
     let now = gk_sys::clock::epoch_seconds();
     hub.turn(now);
     hub.turn(now + 1.0);

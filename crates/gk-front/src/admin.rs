@@ -85,7 +85,7 @@ impl Admin {
         self.put((encode(message), None));
     }
 
-    /// Tells it the present. What it has not read yet makes way for nothing: the next one comes soon.
+    /// Tells it the present, unless something waits that it has not read: the next one comes soon.
     pub fn tell_figures(&self, message: &ToAdmin) {
         if self.outbox.borrow().is_empty() {
             self.put((encode(message), None));

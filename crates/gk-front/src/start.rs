@@ -53,20 +53,13 @@ pub fn run() -> i32 {
 }
 
 fn inherit() -> Result<Parts, String> {
-    let taken = |number: i32| {
-        fds::inherited(number).map_err(|error| {
-            format!(
-                "descriptor {number} is not open ({error}); this process is started by `gilkeeper serve` only"
-            )
-        })
-    };
-    let control = taken(CONTROL_FD)?;
-    let mut setup = read_setup(taken(SETUP_FD)?)?;
+    let control = fds::taken(CONTROL_FD)?;
+    let mut setup = read_setup(fds::taken(SETUP_FD)?)?;
     gk_sys::log::configure(setup.log.level, setup.log.json);
     descriptors::raise();
     let mut listeners = Vec::new();
     for (number, listener) in (FIRST_LISTENER_FD..).zip(std::mem::take(&mut setup.listeners)) {
-        listeners.push((listener, taken(number)?));
+        listeners.push((listener, fds::taken(number)?));
     }
     let admin = if setup.admin { listeners.pop().map(|(_, fd)| fd) } else { None };
     let FrontSetup { site, generation, admin_command, log, .. } = setup;

@@ -109,6 +109,15 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// The same for a process that `gilkeeper serve` starts; the sentence says why there is no such descriptor.
+pub fn taken(number: RawFd) -> Result<OwnedFd, String> {
+    inherited(number).map_err(|error| {
+        format!(
+            "descriptor {number} is not open ({error}); this process is started by `gilkeeper serve` only"
+        )
+    })
+}
+
 /// A second descriptor for what the process has open under a number (an application's `fileno()`).
 pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     if number < 0 {

@@ -1,7 +1,7 @@
 //! A hub with one worker, whose scoreboard the test writes in the worker's place.
 
+use gk_admin::Feed;
 use gk_admin::hub::Hub;
-use gk_admin::{Feed, News};
 use gk_sys::words::SharedWords;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
 use gk_wire::feed::LinkFigures;
@@ -46,7 +46,7 @@ impl Worker {
         let (fd, board, now) = scoreboard(ago, slow);
         let link =
             LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
-        feed.tell(News::Worker { link, scoreboard: Some(fd) });
+        feed.introduce(link, Some(fd));
         Self { hub: Hub::new(feed.clone(), news), feed, board, now }
     }
 

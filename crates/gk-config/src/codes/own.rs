@@ -91,7 +91,7 @@ pub const CODES: &[Code] = &[
         17,
         Error,
         "the admin process ended although nobody wanted it to, or could not be started again",
-        "requests are served; until it is back there are no admin pages, no exports and no new history, and counters lose nothing",
+        "requests are served; until it is back there are no admin pages, no exports and no new history; counters go on, but for those of workers that had ended",
         "look for the reason in the message and before it; a signal 9 that nobody sent is want of memory",
     )),
 ];
