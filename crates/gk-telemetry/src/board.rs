@@ -2,7 +2,7 @@
 //! and without allocation. Beginning and end of a request are `writer`'s, reading is `reader`'s.
 
 use crate::cell::{Cell, record};
-use crate::layout::{self, CELL, Layout, SLOT, Timed, counter, header, slot};
+use crate::layout::{self, Layout, SLOT, Timed, counter, header, slot};
 use crate::words::{self, Words, add_shared};
 use serde::{Deserialize, Serialize};
 use std::ops::{Deref, Range};
@@ -270,18 +270,15 @@ impl<W: Deref<Target = Words>> Board<W> {
         (index < self.layout.threads()).then(|| words::row(&self.words, Layout::slot(index)))
     }
 
-    pub(crate) fn cell(&self, index: usize) -> &Cell {
-        words::row::<CELL>(&self.words, self.layout.cell(index))
-    }
-
     /// The cell that a slot's thread alone writes, for the group that is its home.
     pub(crate) fn own_cell(&self, index: usize) -> Option<&Cell> {
-        (index < self.layout.private()).then(|| self.cell(layout::GROUPS + index))
+        let there = index < self.layout.threads().min(layout::PRIVATE);
+        there.then(|| words::row(&self.words, Layout::own_cell(index)))
     }
 
     /// The cell that every thread may write for a group.
     pub(crate) fn shared_cell(&self, group: u16) -> &Cell {
-        self.cell(usize::from(group).min(layout::GROUPS - 1))
+        words::row(&self.words, Layout::group_cell(usize::from(group).min(layout::GROUPS - 1)))
     }
 
     /// The cell a slot writes for a group, and whether it is the only writer.

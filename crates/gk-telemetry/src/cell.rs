@@ -1,8 +1,8 @@
 //! Counting a finished request in a cell: the counters and histograms of an application group, or of one thread's share of it.
 //!
 //! What nearly every request has in common — status 200, no wait for a GIL, not blocked — is one addition each in the
-//! cell's head, beside the sums; and one for all of it where a request is plain. So a short request without incident writes two cache lines there and two or three with buckets
-//! of four histograms.
+//! cell's head, beside the sums; and one for all of it where a request is plain. So a short request without incident writes
+//! two cache lines there and two or three with buckets of four histograms.
 
 use crate::datagram::buckets;
 use crate::finish::{Plain, Record};
@@ -34,8 +34,11 @@ pub(crate) fn count_plain(cell: &Cell, r: &Plain) {
     }
     record(cell, Timed::Response, r.response(), true);
     record(cell, Timed::Queue, r.queue, true);
-    record(cell, Timed::Application, r.application, true);
-    record(cell, Timed::Cpu, r.on_cpu(), true);
+    // Within a batch both are the same time.
+    let bucket = histogram::bucket_of(r.application);
+    record_in(cell, Timed::Application, bucket, r.application, true);
+    let bucket = if r.daemon == 0 { bucket } else { histogram::bucket_of(r.on_cpu()) };
+    record_in(cell, Timed::Cpu, bucket, r.on_cpu(), true);
 }
 
 /// Counts a request; `ALONE`: only the calling thread writes this cell.
@@ -59,7 +62,7 @@ pub(crate) fn count<const ALONE: bool>(cell: &Cell, r: &Record) {
         add(&cell[counter::OK], 1, ALONE);
     } else {
         let status = if (100..600).contains(&r.status) { usize::from(r.status) - 99 } else { 0 };
-        add(&cell[layout::COUNTERS + status], 1, ALONE);
+        add(&cell[layout::STATUSES_AT + status], 1, ALONE);
     }
     let seldom = r.server | r.bytes_in | r.reads | r.input | r.output | r.runnable | u64::from(r.error);
     if seldom != 0 || r.daemon >= buckets::FIRST {
@@ -92,8 +95,13 @@ fn count_seldom<const ALONE: bool>(cell: &Cell, r: Record) {
 /// Counts a value in one of a cell's histograms.
 #[inline]
 pub(crate) fn record(cell: &Cell, which: Timed, ns: u64, alone: bool) {
+    record_in(cell, which, histogram::bucket_of(ns), ns, alone);
+}
+
+/// The same for a value of a known bucket.
+#[inline]
+fn record_in(cell: &Cell, which: Timed, bucket: usize, ns: u64, alone: bool) {
     add(&cell[which.sum()], ns, alone);
-    let bucket = histogram::bucket_of(ns);
     let word = &words::row::<TWO_HISTOGRAMS>(cell, which.at())[which.word(bucket)];
     if word.load(Relaxed) == 0 {
         open(cell, which, bucket);
@@ -112,6 +120,7 @@ fn record_or_zero(cell: &Cell, which: Timed, zeros: usize, ns: u64, alone: bool)
 
 /// A bucket gets its first value: the bitmap says so before, so that none is ever missed.
 #[cold]
+#[inline(never)]
 fn open(cell: &Cell, which: Timed, bucket: usize) {
     cell[which.bitmap()].fetch_or(1 << histogram::octave_of(bucket), Relaxed);
 }

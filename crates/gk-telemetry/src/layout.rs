@@ -5,7 +5,7 @@ use crate::datagram::buckets;
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x04");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x05");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -34,6 +34,8 @@ pub(crate) const ENTRY: usize = 64;
 pub(crate) const COLLECTION: usize = 6;
 /// Words of a slot.
 pub(crate) const SLOT: usize = 64;
+/// Words of a page of memory.
+const PAGE: usize = 512;
 /// Words of a histogram: its buckets. Its sum stands with the counters. Two histograms lie bucket beside bucket: those whose
 /// values are near each other, so that a request writes the same cache line for both.
 pub(crate) const HISTOGRAM: usize = 968;
@@ -43,21 +45,25 @@ pub(crate) const TWO_HISTOGRAMS: usize = 2 * HISTOGRAM;
 pub(crate) const COUNTERS: usize = 32;
 /// Status codes counted: 0 (none or outside) and 100 to 599, by `code - 99`.
 pub(crate) const STATUSES: usize = 504;
+/// Where they begin in a cell.
+pub(crate) const STATUSES_AT: usize = COUNTERS + HISTOGRAMS.div_ceil(2) * TWO_HISTOGRAMS;
 /// Phases without a histogram: what lasts long in them is counted in mod_wsgi's buckets but for the first one.
 pub(crate) const PHASES: usize = 4;
 /// Words of one of them.
 pub(crate) const LONG: usize = buckets::BUCKETS - 1;
 /// Where they begin in a cell.
-pub(crate) const LONG_AT: usize = COUNTERS + STATUSES;
-/// Where the histograms begin in a cell.
-pub(crate) const HISTOGRAMS_AT: usize = LONG_AT + PHASES * LONG;
+pub(crate) const LONG_AT: usize = STATUSES_AT + STATUSES;
 /// Words of a cell.
-pub(crate) const CELL: usize = HISTOGRAMS_AT + HISTOGRAMS.div_ceil(2) * TWO_HISTOGRAMS;
+pub(crate) const CELL: usize = LONG_AT + PHASES * LONG;
+/// Words of a slot and the cell of its thread's own. A worker's pages of memory are strange to the processor whenever it
+/// comes to run, so what a short request writes of it stands in two of them: slot, head and short times at the beginning, and
+/// a page of longer times.
+const OWN: usize = (SLOT + CELL).next_multiple_of(PAGE);
 
 const _: () = assert!(HISTOGRAM >= BUCKETS, "a histogram has room for its buckets");
 // What every request writes stands in as few cache lines of 64 bytes as can be; a page begins with one.
 const _: () = assert!(
-    Layout::slot(0).is_multiple_of(8) && SLOT.is_multiple_of(8) && CELL.is_multiple_of(8),
+    Layout::slot(0).is_multiple_of(PAGE) && SLOT.is_multiple_of(8) && CELL.is_multiple_of(8),
     "slots and cells begin with a cache line"
 );
 
@@ -230,14 +236,14 @@ pub(crate) mod counter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Timed {
-    /// From the request's arrival at the front to its end in the application.
-    Response,
-    /// From the queue's entry to the request thread.
-    Queue,
     /// Inside the application.
     Application,
     /// On CPU, by the thread's own clock.
     Cpu,
+    /// From the request's arrival at the front to its end in the application.
+    Response,
+    /// From the queue's entry to the request thread.
+    Queue,
     /// Waiting for the GIL, summed over one request.
     GilWait,
     /// Neither on CPU nor waiting for the GIL nor runnable: database, network, locks, sleep.
@@ -248,10 +254,10 @@ pub enum Timed {
 
 impl Timed {
     pub(crate) const ALL: [Self; HISTOGRAMS] = [
-        Self::Response,
-        Self::Queue,
         Self::Application,
         Self::Cpu,
+        Self::Response,
+        Self::Queue,
         Self::GilWait,
         Self::Blocked,
         Self::SingleWait,
@@ -277,7 +283,7 @@ impl Timed {
 
     /// Where its buckets and its neighbour's begin in a cell.
     pub(crate) const fn at(self) -> usize {
-        HISTOGRAMS_AT + self as usize / 2 * TWO_HISTOGRAMS
+        COUNTERS + self as usize / 2 * TWO_HISTOGRAMS
     }
 
     /// The word of one of its buckets from there on.
@@ -313,7 +319,7 @@ impl Layout {
 
     /// Length in 64-bit words.
     pub fn words(self) -> usize {
-        self.cell(GROUPS + self.private())
+        Self::slot(self.threads)
     }
 
     /// Length in bytes.
@@ -350,12 +356,19 @@ impl Layout {
         Self::entry(RING) + index * COLLECTION
     }
 
+    /// A request thread's slot: with its cell, or behind all that have one.
     pub(crate) const fn slot(index: usize) -> usize {
-        Self::collection(COLLECTIONS) + index * SLOT
+        let own = if index < PRIVATE { index } else { PRIVATE };
+        Self::group_cell(GROUPS).next_multiple_of(PAGE) + own * OWN + (index - own) * SLOT
     }
 
-    /// Cells: first those of the groups, then those of the threads.
-    pub(crate) fn cell(self, index: usize) -> usize {
-        Self::slot(self.threads) + index * CELL
+    /// The cell of a request thread's own, for one of the first [`PRIVATE`].
+    pub(crate) const fn own_cell(index: usize) -> usize {
+        Self::slot(index) + SLOT
+    }
+
+    /// The cell of an application group.
+    pub(crate) const fn group_cell(index: usize) -> usize {
+        Self::collection(COLLECTIONS).next_multiple_of(PAGE) + index * CELL
     }
 }

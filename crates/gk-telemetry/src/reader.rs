@@ -81,7 +81,7 @@ impl<W: Deref<Target = Words>> Board<W> {
             }
             let at = |index: usize| words[index].load(Relaxed);
             let mut figures = Figures::default();
-            read_cell(self.cell(index), &mut figures);
+            read_cell(self.shared_cell(index as u16), &mut figures);
             let collections = std::array::from_fn(|n| at(group::COLLECTIONS.start + n));
             let gc = GcSample {
                 pause: at(group::GC_PAUSE),
@@ -233,9 +233,9 @@ fn read_cell(cell: &Cell, figures: &mut Figures) {
     };
     add_status(200, counted(cell, counter::OK));
     for index in 0..layout::STATUSES {
-        add_status(if index == 0 { 0 } else { index as u16 + 99 }, load(layout::COUNTERS + index));
+        add_status(if index == 0 { 0 } else { index as u16 + 99 }, load(layout::STATUSES_AT + index));
     }
-    for (index, word) in cell[layout::LONG_AT..layout::HISTOGRAMS_AT].iter().enumerate() {
+    for (index, word) in cell[layout::LONG_AT..].iter().enumerate() {
         let count = word.load(Relaxed);
         if count > 0 {
             figures.add_long(index, count);

@@ -278,12 +278,13 @@ impl Figures {
         ]
     }
 
+    /// In the order of [`crate::layout::Timed`].
     fn histograms(&mut self) -> [&mut Histogram; 7] {
         [
-            &mut self.response,
-            &mut self.queue,
             &mut self.application_time,
             &mut self.cpu,
+            &mut self.response,
+            &mut self.queue,
             &mut self.gil_wait,
             &mut self.blocked,
             &mut self.single_wait,

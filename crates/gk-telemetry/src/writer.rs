@@ -30,6 +30,10 @@ pub struct Begin<'a> {
     pub method: &'a [u8],
     /// Path, with or without query string: that is never written.
     pub uri: &'a [u8],
+    /// What is the same for the same method and URI, and else not.
+    pub target: &'a [u8],
+    /// Where it is: before the application, or in it already.
+    pub state: State,
 }
 
 /// Which figures of a cell a route has, too: there, and in the route's entry.
@@ -50,7 +54,7 @@ pub struct SlotWriter<'a, W> {
     slot: &'a [AtomicU64; SLOT],
     /// The application group whose figures go to a cell of this thread's own, and that cell.
     home: Option<(u16, &'a Cell)>,
-    /// Numbers of method with path and query string, and of method with path: of the last request.
+    /// Numbers of [`Begin::target`] and of method with path: of the last request.
     target: u64,
     named: u64,
     group: u16,
@@ -59,8 +63,8 @@ pub struct SlotWriter<'a, W> {
     settling: u16,
     /// Nanoseconds in the application from which on a request is kept.
     slow: u64,
-    /// The same for its response; the reader sets it.
-    floor: &'a AtomicU64,
+    /// The same for its response. The reader sets it: what it was when [`SlotWriter::look`] last looked.
+    floor: u64,
 }
 
 impl<W: Deref<Target = Words>> Board<W> {
@@ -79,8 +83,9 @@ impl<W: Deref<Target = Words>> Board<W> {
             route: (place >> 16) as u16,
             settling: slot[slot::ROUTE].load(Relaxed) as u16,
             slow: self.word(header::SLOW).load(Relaxed),
-            floor: self.word(header::FLOOR),
+            floor: 0,
         };
+        writer.look();
         writer.find_home();
         Some(writer)
     }
@@ -117,13 +122,13 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
     #[inline]
     pub fn begin(&mut self, begin: &Begin<'_>) {
         // The request before went to the same place most of the time; then its texts stand there already, too.
-        let target = words::hash_on(words::hash(begin.method), begin.uri);
-        let same = self.target == target || self.is_named(begin, target);
+        let target = words::hash(begin.target);
+        let same = self.target == target || self.is_named(begin.method, begin.uri, begin.group, target);
         self.group = begin.group;
         let slot = self.slot;
         let before = slot[slot::PLACE].load(Relaxed);
         words::guarded(&slot[slot::GUARD], || {
-            slot[slot::STATE].store(State::Starting as u64, Relaxed);
+            slot[slot::STATE].store(begin.state as u64, Relaxed);
             slot[slot::REQUEST].store(begin.request, Relaxed);
             slot[slot::START].store(begin.start, Relaxed);
             slot[slot::BEGUN].store(begin.now, Relaxed);
@@ -131,15 +136,17 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
             slot[slot::QUEUE].store(begin.queue, Relaxed);
             slot[slot::CPU_BEGUN].store(begin.cpu, Relaxed);
             if !same {
-                words::put_text(&slot[slot::METHOD], begin.method);
-                words::put_text(&slot[slot::PATH], path_of(begin.uri));
+                put_names(slot, begin.method, begin.uri);
             }
             if before & slot::WAITED != 0 {
-                for word in [slot::GIL, slot::WAITS, slot::LONGEST_WAIT, slot::CULPRIT] {
-                    slot[word].store(0, Relaxed);
-                }
+                forget_waits(slot);
             }
         });
+    }
+
+    /// Looks at what the reader wants kept; to be called now and then.
+    pub fn look(&mut self) {
+        self.floor = self.board.word(header::FLOOR).load(Relaxed);
     }
 
     /// Where the request is now.
@@ -160,7 +167,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
             }
             _ => self.finish_elsewhere(*r),
         }
-        if r.application >= self.slow || r.response >= self.floor.load(Relaxed) || r.error {
+        if r.application >= self.slow || r.response >= self.floor || r.error {
             self.keep(*r);
         }
         // Nothing else of the request changes here, so no guard is needed.
@@ -175,7 +182,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
                 if group == self.group
                     && self.settling == self.route
                     && r.application < self.slow
-                    && r.response() < self.floor.load(Relaxed) =>
+                    && r.response() < self.floor =>
             {
                 count_plain(cell, &r);
                 self.set_state(State::Idle);
@@ -191,10 +198,10 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
 
     /// Another URI than the last one. Whether method and path are the same nevertheless; otherwise its route is looked for.
     #[cold]
-    fn is_named(&mut self, begin: &Begin<'_>, target: u64) -> bool {
+    fn is_named(&mut self, method: &[u8], uri: &[u8], group: u16, target: u64) -> bool {
         self.target = target;
-        let path = path_of(begin.uri);
-        let named = words::hash_on(words::hash(begin.method), path);
+        let path = path_of(uri);
+        let named = words::hash_on(words::hash(method), path);
         if self.named == named {
             return true;
         }
@@ -203,7 +210,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         let length = naming::of(path, &mut name);
         self.route = self.board.route(&name[..length]).0;
         if self.slot[slot::HOME].load(Relaxed) == 0 {
-            self.slot[slot::HOME].store(u64::from(begin.group) + 1, Relaxed);
+            self.slot[slot::HOME].store(u64::from(group) + 1, Relaxed);
             self.find_home();
         }
         false
@@ -254,6 +261,24 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
     #[cold]
     fn keep(&self, r: Record) {
         ring::keep(self.board, self.index, self.slot, &r);
+    }
+}
+
+// What is seldom stands apart, so that what every request runs through lies close together: after each sleep of a thread its
+// code comes from afar, too.
+
+#[cold]
+#[inline(never)]
+fn put_names(slot: &[AtomicU64; SLOT], method: &[u8], uri: &[u8]) {
+    words::put_text(&slot[slot::METHOD], method);
+    words::put_text(&slot[slot::PATH], path_of(uri));
+}
+
+#[cold]
+#[inline(never)]
+fn forget_waits(slot: &[AtomicU64; SLOT]) {
+    for word in [slot::GIL, slot::WAITS, slot::LONGEST_WAIT, slot::CULPRIT] {
+        slot[word].store(0, Relaxed);
     }
 }
 

@@ -39,7 +39,18 @@ fn board(threads: u32) -> Board<Words> {
 }
 
 fn begin(group: u16, path: &str) -> Begin<'_> {
-    Begin { request: 1, start: 1, now: 1, cpu: 0, queue: 5, group, method: b"GET", uri: path.as_bytes() }
+    Begin {
+        request: 1,
+        start: 1,
+        now: 1,
+        cpu: 0,
+        queue: 5,
+        group,
+        method: b"GET",
+        uri: path.as_bytes(),
+        target: path.as_bytes(),
+        state: State::Starting,
+    }
 }
 
 #[test]
@@ -102,6 +113,41 @@ fn only_slow_ones_are_kept_above_the_floor() {
     }
     let kept: Vec<u64> = board.sample(0).finished.iter().map(|f| f.record.application).collect();
     assert_eq!(kept, [2_000]);
+}
+
+#[test]
+fn a_thread_follows_the_floor_when_it_looks() {
+    let board = board(1);
+    let group = board.group("");
+    let mut writer = board.writer(0).unwrap();
+    board.set_floor(1_000);
+    for response in [10, 2_000, 20] {
+        writer.look();
+        writer.begin(&begin(group, "/a"));
+        writer.finish(&Record { response, ..Record::default() });
+    }
+    assert_eq!(board.sample(0).finished.iter().map(|f| f.record.response).collect::<Vec<_>>(), [2_000]);
+}
+
+#[test]
+fn threads_without_a_cell_of_their_own_have_their_slots_behind_all_others() {
+    let board = board(70);
+    let group = board.group("");
+    for index in 0..70 {
+        let path = format!("/{}", (b'a' + (index % 26) as u8) as char);
+        board.begin(index, &begin(group, &path));
+        board.set_tid(index, index as u32 + 1);
+    }
+    let sample = board.sample(0);
+    assert_eq!(sample.slots.iter().map(|slot| slot.tid).collect::<Vec<_>>(), (1..=70).collect::<Vec<u32>>());
+    assert!(sample.slots.iter().all(|slot| slot.request.is_some()));
+    for index in 0..70 {
+        board.finish(index, &Record { status: 200, response: 1 << 20, ..Record::default() });
+    }
+    let sample = board.sample(0);
+    assert!(sample.slots.iter().all(|slot| slot.completed == 1));
+    let all = sample.total();
+    assert_eq!((all.requests, all.response.count(), all.statuses[&200]), (70, 70, 70));
 }
 
 #[test]

@@ -105,9 +105,9 @@ impl<'o> RequestWriter<'o> {
     /// Starts the frame. `end`: the request has no body.
     pub fn begin(out: &'o mut BytesMut, id: u32, end: bool, n: &Numbers, t: &Texts<'_>) -> Self {
         let texts = [
-            t.uri,
             t.path_info,
             t.query,
+            t.uri,
             // From here on, the requests of one connection are mostly alike: see `RequestView::alike`.
             t.method,
             t.script_name,
@@ -155,6 +155,8 @@ pub struct RequestView<'a> {
     pub numbers: Numbers,
     /// The texts.
     pub texts: Texts<'a>,
+    /// URI and method in wire form.
+    pub target: &'a [u8],
     /// All that the requests of one connection mostly have in common, in wire form: method, `SCRIPT_NAME`, the server's
     /// name and address, the client's address, and every pair.
     pub alike: &'a [u8],
@@ -179,13 +181,17 @@ impl<'a> RequestView<'a> {
             request_start: f64::from_le_bytes(n.array()?),
             queue_start: f64::from_le_bytes(n.array()?),
         };
-        let (uri, path_info, query) = (r.bytes()?, r.bytes()?, r.bytes()?);
+        let (path_info, query) = (r.bytes()?, r.bytes()?);
+        let target = r.rest;
+        let uri = r.bytes()?;
         let alike = r.rest;
+        let method = r.bytes()?;
+        let target = &target[..target.len() - r.rest.len()];
         let texts = Texts {
             uri,
             path_info,
             query,
-            method: r.bytes()?,
+            method,
             script_name: r.bytes()?,
             server_name: r.bytes()?,
             server_addr: r.bytes()?,
@@ -200,7 +206,7 @@ impl<'a> RequestView<'a> {
         if !r.rest.is_empty() {
             return Err(WireError::Malformed("Request"));
         }
-        Ok(Self { numbers, texts, alike, count, pairs })
+        Ok(Self { numbers, texts, target, alike, count, pairs })
     }
 
     /// Environ entries that are not among the texts: headers in CGI form and per-request additions.

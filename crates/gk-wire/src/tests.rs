@@ -11,6 +11,10 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(any::<u8>(), 0..40)
 }
 
+fn length(text: &[u8]) -> [u8; 4] {
+    (text.len() as u32).to_le_bytes()
+}
+
 proptest! {
     #[test]
     fn a_request_is_read_back_as_written(
@@ -40,6 +44,8 @@ proptest! {
         let view = RequestView::decode(payload).unwrap();
         prop_assert_eq!(view.numbers, numbers);
         prop_assert_eq!(view.texts, texts);
+        let target = [&length(&t[1])[..], &t[1], &length(&t[0])[..], &t[0]].concat();
+        prop_assert_eq!(view.target, target);
         let read: Vec<(Vec<u8>, Vec<u8>)> = view.pairs().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
         prop_assert_eq!(read, pairs);
         for cut in 0..payload.len() {

@@ -155,10 +155,12 @@ impl Batch<'_> {
                 .send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "a malformed request frame" });
             return (Outcome::default(), begun);
         };
-        let begun = self.measured.as_mut().map(|measured| {
-            let begun = begun.unwrap_or_else(|| measured.begin(&request, self.seat.board, started, false));
-            measured.entered();
-            begun
+        let begun = self.measured.as_mut().map(|measured| match begun {
+            Some(begun) => {
+                measured.entered();
+                begun
+            }
+            None => measured.begin(&request, self.seat.board, started, false),
         });
         let call = Call {
             profile: &job.profile,

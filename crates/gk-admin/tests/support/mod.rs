@@ -3,6 +3,7 @@
 use gk_admin::Feed;
 use gk_admin::hub::Hub;
 use gk_sys::words::SharedWords;
+use gk_telemetry::board::State;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
 use gk_wire::feed::LinkFigures;
 use std::os::fd::OwnedFd;
@@ -61,6 +62,8 @@ impl Worker {
             group: 0,
             method: b"GET",
             uri: path.as_bytes(),
+            target: path.as_bytes(),
+            state: State::Starting,
         };
         self.board.begin(slot, &begin);
     }

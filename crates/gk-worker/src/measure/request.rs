@@ -5,7 +5,7 @@
 //! takes a few µs in all. So the CPU clock is carried on from a reading: it stands still between two batches of requests, in
 //! which the thread sleeps, and goes with the wall clock within one, but for waits for a GIL. Requests that take long are
 //! always read at both ends, and what lies between two of a batch counts as work only when it is short; [`CPU_EVERY`] and
-//! [`DELAY_OLD`] bound what the reading costs, and also the error.
+//! [`OLD`] bound what the reading costs, and also the error.
 
 use super::{Measure, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
@@ -23,10 +23,9 @@ const LONG: u64 = 200_000;
 const CPU_EVERY: u64 = 2_000_000;
 /// Nanoseconds from which on a request's run-queue delay is read.
 const DELAY_FROM: u64 = 1_000_000;
-/// Nanoseconds after which the wall clock is looked at again: the two clocks drift apart only when that is set.
-const EPOCH_OLD: u64 = 10_000_000;
-/// Nanoseconds after which the reading that it is compared with is too old.
-const DELAY_OLD: u64 = 10_000_000;
+/// Nanoseconds after which everything that is looked at now and then is too old: the reading that a run-queue delay is
+/// compared with; the wall clock, which goes otherwise only when it is set; what the reader wants, who comes once a second.
+const OLD: u64 = 10_000_000;
 
 /// A request thread's measurements.
 pub(crate) struct ThreadMeasure {
@@ -36,33 +35,29 @@ pub(crate) struct ThreadMeasure {
     /// What this thread has waited so far, and [`ThreadWatch::changes`] then.
     waited: Waited,
     changes: u64,
-    /// The CPU clock: when, and what it says, carried on since the last reading over so many nanoseconds of work.
+    /// The CPU clock: when, and what it says, carried on since the last reading over so many nanoseconds of work. While a
+    /// request runs, when it was taken and what the clock said then.
     cpu: (u64, u64),
     carried: u64,
-    /// The last reading of the run-queue delay: when, and what.
-    delay: (u64, u64),
-    /// What the monotonic clock lacks to be the wall clock, in nanoseconds: when it was looked at, and what.
-    epoch: (u64, u64),
-    /// The word of what it works on that waits are told of.
-    work: u64,
+    /// When to look again at what is looked at now and then; 0: at every request.
+    due: u64,
+    /// The run-queue delay at the last reading.
+    delay: u64,
+    /// What the monotonic clock lacks to be the wall clock, in nanoseconds, and when it was looked at.
+    ahead: u64,
+    looked: u64,
+    /// The application group that waits are told of.
+    told: Option<u16>,
     /// Mean nanoseconds of a request here (exponential).
     mean: u64,
-    present: Present,
+    /// Nanoseconds of the present request before the queue, and in it.
+    server: u64,
+    queue: u64,
 }
 
 /// A request of a thread was begun: there is what [`ThreadMeasure::end`] ends.
 #[derive(Debug)]
 pub(crate) struct Begun(());
-
-/// How the present request began.
-#[derive(Default)]
-struct Present {
-    taken: u64,
-    cpu: u64,
-    delay: u64,
-    server: u64,
-    queue: u64,
-}
 
 impl ThreadMeasure {
     /// For the calling thread, which serves requests in that slot. `None`: the scoreboard has no such slot.
@@ -78,16 +73,20 @@ impl ThreadMeasure {
             waited: gil::waited(),
             watch,
             cpu: (0, 0),
-            carried: u64::MAX,
-            delay: (0, 0),
-            epoch: (0, 0),
-            work: 0,
+            carried: CPU_EVERY + 1,
+            due: 0,
+            delay: 0,
+            ahead: 0,
+            looked: 0,
+            told: None,
             mean: 0,
-            present: Present::default(),
+            server: 0,
+            queue: 0,
         })
     }
 
-    /// A request was taken at that moment; the thread need not be attached yet. `slept`: it had nothing to do before.
+    /// A request was taken at that moment. `slept`: the thread had nothing to do before, and is not attached yet; otherwise it
+    /// enters the application at once.
     #[inline]
     pub(crate) fn begin(
         &mut self,
@@ -101,45 +100,33 @@ impl ThreadMeasure {
         // Taking the next request is a microsecond's work: what is more than a moment was spent off CPU.
         let worked = if slept || between > MOMENT { 0 } else { between };
         self.cpu = (now, self.cpu.1 + worked);
-        self.carried = self.carried.saturating_add(worked);
-        if self.mean > LONG || self.carried > CPU_EVERY {
-            self.read_cpu();
-        }
-        if now.saturating_sub(self.epoch.0) > EPOCH_OLD {
-            self.read_epoch(now);
-        }
-        if self.mean > DELAY_FROM || now.saturating_sub(self.delay.0) > DELAY_OLD {
-            self.read_delay(now);
+        self.carried += worked;
+        if self.carried > CPU_EVERY || now >= self.due {
+            self.look(now);
         }
         self.waits();
         let numbers = &request.numbers;
         let arrived = nanos(numbers.request_start);
         // The front that gives both the same is the usual one.
         let same = numbers.queue_start.to_bits() == numbers.request_start.to_bits();
-        let queued = if same { arrived } else { nanos(numbers.queue_start) };
-        let present = Present {
-            taken: now,
-            cpu: self.cpu.1,
-            delay: self.delay.1,
-            server: queued.saturating_sub(arrived),
-            queue: (self.epoch.1 + now).saturating_sub(queued),
-        };
+        let queued = if same { arrived } else { other_nanos(numbers.queue_start) };
+        self.server = queued.saturating_sub(arrived);
+        self.queue = (self.ahead + now).saturating_sub(queued);
         self.writer.begin(&Begin {
             request: numbers.request_id,
             start: arrived,
             now,
-            cpu: present.cpu,
-            queue: present.queue,
+            cpu: self.cpu.1,
+            queue: self.queue,
             group,
             method: request.texts.method,
             uri: request.texts.uri,
+            target: request.target,
+            state: if slept { State::Starting } else { State::Application },
         });
-        let work = pack(self.writer.index(), group);
-        if self.work != work {
-            self.work = work;
-            gil::set_work(work);
+        if self.told != Some(group) {
+            self.tell_group(group);
         }
-        self.present = present;
         Begun(())
     }
 
@@ -158,16 +145,17 @@ impl ThreadMeasure {
         outcome: &Outcome,
         group: u16,
     ) {
-        let wall = ended.nanos().saturating_sub(self.present.taken);
+        let taken = self.cpu.0;
+        let wall = ended.nanos().saturating_sub(taken);
         self.mean = self.mean - self.mean / 8 + wall / 8;
         let waits = self.waits();
-        let moment = wall <= MOMENT && self.carried.saturating_add(wall) <= CPU_EVERY;
-        if moment && waits.is_none() && self.present.server == 0 && is_plain(outcome) {
+        let moment = wall <= MOMENT && self.carried + wall <= CPU_EVERY;
+        if moment && waits.is_none() && self.server == 0 && is_plain(outcome) {
             self.carried += wall;
-            self.cpu = (ended.nanos(), self.present.cpu + wall);
-            let daemon = entered.nanos().saturating_sub(self.present.taken);
+            self.cpu = (ended.nanos(), self.cpu.1 + wall);
+            let daemon = entered.nanos().saturating_sub(taken);
             return self.writer.finish_plain(Plain {
-                queue: self.present.queue,
+                queue: self.queue,
                 daemon,
                 application: wall - daemon.min(wall),
                 bytes_out: outcome.bytes_out,
@@ -186,7 +174,8 @@ impl ThreadMeasure {
         waits: Option<Waits>,
     ) {
         let (entered, ended) = (outcome.application_start.unwrap_or(entered).nanos(), ended.nanos());
-        let wall = ended.saturating_sub(self.present.taken);
+        let ((taken, cpu), delay) = (self.cpu, self.delay);
+        let wall = ended.saturating_sub(taken);
         let (gil_wait_server, gil_wait_app, times) = match waits {
             None => (0, 0, 0),
             Some(waits) if self.measure.is_exact() => {
@@ -201,26 +190,27 @@ impl ThreadMeasure {
         // Without a reading all of so short a request counts as on CPU.
         let mut on_cpu = most;
         self.carried += most;
-        self.cpu = (ended, self.present.cpu + most);
+        self.cpu = (ended, cpu + most);
         if wall > MOMENT || self.carried > CPU_EVERY {
             self.read_cpu();
-            on_cpu = self.cpu.1.saturating_sub(self.present.cpu).min(most);
+            on_cpu = self.cpu.1.saturating_sub(cpu).min(most);
         }
         let mut runnable = 0;
         if wall > DELAY_FROM {
-            self.read_delay(ended);
+            self.read_delay();
             let inside = waits.map_or(0, |waits| waits.delay);
-            runnable =
-                self.delay.1.saturating_sub(self.present.delay).saturating_sub(inside).min(most - on_cpu);
+            runnable = self.delay.saturating_sub(delay).saturating_sub(inside).min(most - on_cpu);
         }
-        let (daemon, application) =
-            (entered.saturating_sub(self.present.taken), ended.saturating_sub(entered));
+        if self.mean > LONG {
+            self.due = 0;
+        }
+        let (daemon, application) = (entered.saturating_sub(taken), ended.saturating_sub(entered));
         self.writer.finish(&Record {
             status: outcome.status,
             error: outcome.error,
-            response: self.present.server + self.present.queue + daemon + application,
-            server: self.present.server,
-            queue: self.present.queue,
+            response: self.server + self.queue + daemon + application,
+            server: self.server,
+            queue: self.queue,
             daemon,
             application,
             on_cpu,
@@ -244,6 +234,7 @@ impl ThreadMeasure {
         (self.watch.changes() != self.changes).then(|| self.new_waits())
     }
 
+    #[cold]
     fn new_waits(&mut self) -> Waits {
         let before = std::mem::replace(&mut self.waited, gil::waited());
         self.changes = self.watch.changes();
@@ -267,19 +258,39 @@ impl ThreadMeasure {
     }
 
     #[cold]
+    #[inline(never)]
+    fn tell_group(&mut self, group: u16) {
+        self.told = Some(group);
+        gil::set_work(pack(self.writer.index(), group));
+    }
+
+    /// Looks at what is looked at now and then, as far as it is time.
+    #[cold]
+    fn look(&mut self, now: u64) {
+        let long = self.mean > LONG;
+        if long || self.carried > CPU_EVERY {
+            self.read_cpu();
+        }
+        let old = now.saturating_sub(self.looked) >= OLD;
+        if old || self.mean > DELAY_FROM {
+            self.read_delay();
+        }
+        if old {
+            self.looked = now;
+            self.ahead = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
+            self.writer.look();
+        }
+        self.due = if long { 0 } else { self.looked + OLD };
+    }
+
+    #[cold]
     fn read_cpu(&mut self) {
         (self.cpu.1, self.carried) = (clock::thread_cpu_nanos(), 0);
     }
 
     #[cold]
-    fn read_epoch(&mut self, now: u64) {
-        let ahead = (clock::epoch_micros() * 1000).saturating_sub(clock::monotonic_nanos());
-        self.epoch = (now, ahead);
-    }
-
-    #[cold]
-    fn read_delay(&mut self, now: u64) {
-        self.delay = (now, self.watch.run_delay().unwrap_or(0));
+    fn read_delay(&mut self) {
+        self.delay = self.watch.run_delay().unwrap_or(0);
     }
 }
 
@@ -323,4 +334,10 @@ impl Waits {
 fn nanos(seconds: f64) -> u64 {
     // By way of the signed number, which the processor knows how to make.
     ((seconds * 1e9) as i64).max(0) as u64
+}
+
+#[cold]
+#[inline(never)]
+fn other_nanos(seconds: f64) -> u64 {
+    nanos(seconds)
 }
