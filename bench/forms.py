@@ -15,6 +15,9 @@ from servers import APPS, NoSuchForm, Running
 MODES = ["shared GIL", "own GIL, two application groups", "interpreters=2", "free-threading"]
 # Pairs of runs for each start of the two servers.
 PAIRS = 8
+# Of `together`: pairs for each start, and starts in each round. Two starts differ more than two runs of one.
+TOGETHER = 3
+STARTS = 4
 HELLO = b"Hello, world!"
 
 
@@ -61,7 +64,7 @@ def measurements(rounds: int) -> list[str]:
     """Hello world with everything measured against nothing measured."""
     lines = []
     for processes, threads in ((1, 1), (2, 5)):
-        pairs = [pair for number in range(rounds) for pair in together("measurements on", "measurements off", processes, threads, number)]
+        pairs = [pair for number in range(rounds * STARTS) for pair in together("measurements on", "measurements off", processes, threads, number)]
         cpu = sorted(on.cpu_us_per_request / off.cpu_us_per_request for on, off in pairs)
         lines.append(f"hello {processes}x{threads}, measurements: {rates(pairs)} without; {middle(cpu)} the CPU per request")
     return lines
@@ -79,10 +82,10 @@ def together(one: str, other: str, processes: int, threads: int, number: int) ->
         for server in servers.values():
             load(server.port, "/", 32, 1.0)
             server.keep_on(0)
-        for turn in range(PAIRS):
+        for turn in range(TOGETHER):
             order = names if turn % 2 else names[::-1]
             with ThreadPoolExecutor(len(order)) as all_of_them:
-                runs = {name: all_of_them.submit(one_run, servers[name], "/", HELLO, sizes[name], 32, 4.0, 1) for name in order}
+                runs = {name: all_of_them.submit(one_run, servers[name], "/", HELLO, sizes[name], 32, 2.0, 1) for name in order}
             seen = {name: run.result() for name, run in runs.items()}
             for name, sample in seen.items():
                 if sample.invalid:
