@@ -16,8 +16,8 @@ MODES = ["shared GIL", "own GIL, two application groups", "interpreters=2", "fre
 # Pairs of runs for each start of the two servers.
 PAIRS = 8
 # Of `together`: pairs for each start, and starts in each round. Two starts differ more than two runs of one.
-TOGETHER = 3
-STARTS = 4
+TOGETHER = 4
+STARTS = 2
 HELLO = b"Hello, world!"
 
 
@@ -85,7 +85,7 @@ def together(one: str, other: str, processes: int, threads: int, number: int) ->
         for turn in range(TOGETHER):
             order = names if turn % 2 else names[::-1]
             with ThreadPoolExecutor(len(order)) as all_of_them:
-                runs = {name: all_of_them.submit(one_run, servers[name], "/", HELLO, sizes[name], 32, 2.0, 1) for name in order}
+                runs = {name: all_of_them.submit(one_run, servers[name], "/", HELLO, sizes[name], 32, 4.0, 1) for name in order}
             seen = {name: run.result() for name, run in runs.items()}
             for name, sample in seen.items():
                 if sample.invalid:
