@@ -2,56 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
-use gk_telemetry::board::{Board, BoardError, GilMode, Identity, Route, State, Wait};
+mod support;
+
+use gk_telemetry::board::{Board, BoardError, GilMode, Route, State, Wait};
 use gk_telemetry::datagram::buckets;
 use gk_telemetry::sample::{Figures, RouteSample};
-use gk_telemetry::{Begin, Layout, Plain, Record, SlotWriter};
+use gk_telemetry::{Plain, Record, SlotWriter};
 use proptest::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
-type Page = Vec<AtomicU64>;
-
-/// A vector as the words of a page.
-struct Words(Page);
-
-impl std::ops::Deref for Words {
-    type Target = [AtomicU64];
-    fn deref(&self) -> &[AtomicU64] {
-        &self.0
-    }
-}
-
-fn page(threads: u32) -> Words {
-    Words((0..Layout::new(threads).words()).map(|_| AtomicU64::new(0)).collect())
-}
-
-fn board(threads: u32) -> Board<Words> {
-    let identity = Identity {
-        pid: 7,
-        worker: 3,
-        process_group: "site",
-        threads,
-        python: "3.14.2",
-        ..Identity::default()
-    };
-    Board::create(page(threads), &identity).unwrap()
-}
-
-fn begin(group: u16, path: &str) -> Begin<'_> {
-    Begin {
-        request: 1,
-        start: 1,
-        now: 1,
-        cpu: 0,
-        queue: 5,
-        group,
-        method: b"GET",
-        uri: path.as_bytes(),
-        target: path.as_bytes(),
-        state: State::Starting,
-    }
-}
+use support::{Words, begin, board, page};
 
 #[test]
 fn a_request_is_seen_in_flight_and_then_counted() {
@@ -102,34 +61,6 @@ fn a_request_is_seen_in_flight_and_then_counted() {
 }
 
 #[test]
-fn only_slow_ones_are_kept_above_the_floor() {
-    let identity = Identity { threads: 1, slow: 1_000, ..Identity::default() };
-    let board = Board::create(page(1), &identity).unwrap();
-    board.set_floor(u64::MAX);
-    let group = board.group("");
-    for application in [10, 2_000, 20] {
-        board.begin(0, &begin(group, "/a"));
-        board.finish(0, &Record { application, ..Record::default() });
-    }
-    let kept: Vec<u64> = board.sample(0).finished.iter().map(|f| f.record.application).collect();
-    assert_eq!(kept, [2_000]);
-}
-
-#[test]
-fn a_thread_follows_the_floor_when_it_looks() {
-    let board = board(1);
-    let group = board.group("");
-    let mut writer = board.writer(0).unwrap();
-    board.set_floor(1_000);
-    for response in [10, 2_000, 20] {
-        writer.look();
-        writer.begin(&begin(group, "/a"));
-        writer.finish(&Record { response, ..Record::default() });
-    }
-    assert_eq!(board.sample(0).finished.iter().map(|f| f.record.response).collect::<Vec<_>>(), [2_000]);
-}
-
-#[test]
 fn threads_without_a_cell_of_their_own_have_their_slots_behind_all_others() {
     let board = board(70);
     let group = board.group("");
@@ -148,20 +79,6 @@ fn threads_without_a_cell_of_their_own_have_their_slots_behind_all_others() {
     assert!(sample.slots.iter().all(|slot| slot.completed == 1));
     let all = sample.total();
     assert_eq!((all.requests, all.response.count(), all.statuses[&200]), (70, 70, 70));
-}
-
-#[test]
-fn the_ring_keeps_the_last() {
-    let board = board(1);
-    let group = board.group("");
-    for n in 0..200 {
-        board.begin(0, &begin(group, "/a"));
-        board.finish(0, &Record { response: n, ..Record::default() });
-    }
-    let sample = board.sample(0);
-    let kept: Vec<u64> = sample.finished.iter().map(|f| f.record.response).collect();
-    assert_eq!(kept, (136..200).collect::<Vec<_>>());
-    assert_eq!(sample.last, 200);
 }
 
 #[test]

@@ -1,0 +1,51 @@
+//! Which finished requests a scoreboard keeps: slow ones, those above the reader's floor, the last of them.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
+mod support;
+
+use gk_telemetry::Record;
+use gk_telemetry::board::{Board, Identity};
+use support::{begin, board, page};
+
+#[test]
+fn only_slow_ones_are_kept_above_the_floor() {
+    let identity = Identity { threads: 1, slow: 1_000, ..Identity::default() };
+    let board = Board::create(page(1), &identity).unwrap();
+    board.set_floor(u64::MAX);
+    let group = board.group("");
+    for application in [10, 2_000, 20] {
+        board.begin(0, &begin(group, "/a"));
+        board.finish(0, &Record { application, ..Record::default() });
+    }
+    let kept: Vec<u64> = board.sample(0).finished.iter().map(|f| f.record.application).collect();
+    assert_eq!(kept, [2_000]);
+}
+
+#[test]
+fn a_thread_follows_the_floor_when_it_looks() {
+    let board = board(1);
+    let group = board.group("");
+    let mut writer = board.writer(0).unwrap();
+    board.set_floor(1_000);
+    for response in [10, 2_000, 20] {
+        writer.look();
+        writer.begin(&begin(group, "/a"));
+        writer.finish(&Record { response, ..Record::default() });
+    }
+    assert_eq!(board.sample(0).finished.iter().map(|f| f.record.response).collect::<Vec<_>>(), [2_000]);
+}
+
+#[test]
+fn the_ring_keeps_the_last() {
+    let board = board(1);
+    let group = board.group("");
+    for n in 0..200 {
+        board.begin(0, &begin(group, "/a"));
+        board.finish(0, &Record { response: n, ..Record::default() });
+    }
+    let sample = board.sample(0);
+    let kept: Vec<u64> = sample.finished.iter().map(|f| f.record.response).collect();
+    assert_eq!(kept, (136..200).collect::<Vec<_>>());
+    assert_eq!(sample.last, 200);
+}
