@@ -272,8 +272,7 @@ impl<W: Deref<Target = Words>> Board<W> {
 
     /// The cell that a slot's thread alone writes, for the group that is its home.
     pub(crate) fn own_cell(&self, index: usize) -> Option<&Cell> {
-        let there = index < self.layout.threads().min(layout::PRIVATE);
-        there.then(|| words::row(&self.words, Layout::own_cell(index)))
+        (index < self.layout.private()).then(|| words::row(&self.words, Layout::own_cell(index)))
     }
 
     /// The cell that every thread may write for a group.

@@ -336,6 +336,7 @@ fn nanos(seconds: f64) -> u64 {
     ((seconds * 1e9) as i64).max(0) as u64
 }
 
+/// The same where it is seldom asked for, off the way of every request.
 #[cold]
 #[inline(never)]
 fn other_nanos(seconds: f64) -> u64 {
