@@ -1,11 +1,11 @@
 //! Counting a finished request in a cell: the counters and histograms of an application group, or of one thread's share of it.
 //!
 //! What nearly every request has in common — status 200, no wait for a GIL, not blocked — is one addition each in the
-//! cell's head, beside the sums; and one for all of it where a request is plain. So a plain request
-//! writes one cache line there, any other one two, and both two or three with buckets of four histograms.
+//! cell's head, beside the sums; and one for all of it where a request is plain. So plain requests
+//! write one cache line there, any other one two, and both two or three with buckets of four histograms.
 
 use crate::datagram::buckets;
-use crate::finish::{Plain, Record};
+use crate::finish::{Plain, PlainSums, Record};
 use crate::histogram;
 use crate::layout::{self, CELL, TWO_HISTOGRAMS, Timed, counter};
 use crate::words::{self, add};
@@ -15,30 +15,43 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The words of a cell.
 pub(crate) type Cell = [AtomicU64; CELL];
 
-/// A counter of a cell's head, with the plain requests that it has one more for.
+/// A counter of a cell's head, with the plain requests that it has one more for; `later`: those that are not in the cell yet.
 #[inline]
-pub(crate) fn counted(cell: &Cell, at: usize) -> u64 {
-    let with_plain = matches!(
-        at,
-        counter::REQUESTS | counter::WRITES | counter::OK | counter::NO_WAIT | counter::NOT_BLOCKED
-    );
-    let plain = if with_plain { cell[counter::PLAIN].load(Relaxed) } else { 0 };
-    cell[at].load(Relaxed).wrapping_add(plain)
+pub(crate) fn counted(cell: &Cell, later: &PlainSums, at: usize) -> u64 {
+    let count = |at: usize| cell[at].load(Relaxed).wrapping_add(later.of(at));
+    match at {
+        counter::REQUESTS | counter::WRITES | counter::OK | counter::NO_WAIT | counter::NOT_BLOCKED => {
+            count(at).wrapping_add(count(counter::PLAIN))
+        }
+        _ => count(at),
+    }
 }
 
-/// Counts a plain request in the calling thread's own cell.
+/// Counts plain requests in the calling thread's own cell.
 #[inline]
-pub(crate) fn count_plain(cell: &Cell, r: &Plain) {
-    for (at, by) in [(counter::DAEMON, r.daemon), (counter::BYTES_OUT, r.bytes_out), (counter::PLAIN, 1)] {
-        add(&cell[at], by, true);
+pub(crate) fn count_plain(cell: &Cell, requests: impl Iterator<Item = Plain>) {
+    let mut sums = PlainSums::default();
+    for r in requests {
+        sums.add(r);
+        count_in(cell, Timed::Response, histogram::bucket_of(r.response()), true);
+        count_in(cell, Timed::Queue, histogram::bucket_of(r.queue), true);
+        let bucket = histogram::bucket_of(r.application.into());
+        count_in(cell, Timed::Application, bucket, true);
+        // Within a batch both are the same time.
+        let bucket = if r.daemon == 0 { bucket } else { histogram::bucket_of(r.on_cpu()) };
+        count_in(cell, Timed::Cpu, bucket, true);
     }
-    record(cell, Timed::Response, r.response(), true);
-    record(cell, Timed::Queue, r.queue, true);
-    // Within a batch both are the same time.
-    let bucket = histogram::bucket_of(r.application);
-    record_in(cell, Timed::Application, bucket, r.application, true);
-    let bucket = if r.daemon == 0 { bucket } else { histogram::bucket_of(r.on_cpu()) };
-    record_in(cell, Timed::Cpu, bucket, r.on_cpu(), true);
+    for at in [
+        counter::PLAIN,
+        counter::RESPONSE,
+        counter::QUEUE,
+        counter::DAEMON,
+        counter::APPLICATION,
+        counter::CPU,
+        counter::BYTES_OUT,
+    ] {
+        add(&cell[at], sums.of(at), true);
+    }
 }
 
 /// Counts a request; `ALONE`: only the calling thread writes this cell.
@@ -95,13 +108,13 @@ fn count_seldom<const ALONE: bool>(cell: &Cell, r: Record) {
 /// Counts a value in one of a cell's histograms.
 #[inline]
 pub(crate) fn record(cell: &Cell, which: Timed, ns: u64, alone: bool) {
-    record_in(cell, which, histogram::bucket_of(ns), ns, alone);
+    add(&cell[which.sum()], ns, alone);
+    count_in(cell, which, histogram::bucket_of(ns), alone);
 }
 
-/// The same for a value of a known bucket.
+/// The same without its sum, for a value of a known bucket.
 #[inline]
-fn record_in(cell: &Cell, which: Timed, bucket: usize, ns: u64, alone: bool) {
-    add(&cell[which.sum()], ns, alone);
+fn count_in(cell: &Cell, which: Timed, bucket: usize, alone: bool) {
     let word = &words::row::<TWO_HISTOGRAMS>(cell, which.at())[which.word(bucket)];
     if word.load(Relaxed) == 0 {
         open(cell, which, bucket);

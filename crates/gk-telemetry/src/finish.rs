@@ -1,5 +1,6 @@
 //! What a finished request took, as values. Where it is counted is `cell`'s.
 
+use crate::layout::{Timed, counter, slot};
 use serde::{Deserialize, Serialize};
 
 /// What a finished request took. All times are nanoseconds.
@@ -52,9 +53,9 @@ pub struct Plain {
     /// [`Record::queue`].
     pub queue: u64,
     /// [`Record::daemon`], below a millisecond.
-    pub daemon: u64,
+    pub daemon: u32,
     /// [`Record::application`].
-    pub application: u64,
+    pub application: u32,
     /// [`Record::bytes_out`].
     pub bytes_out: u64,
 }
@@ -69,7 +70,67 @@ impl Plain {
     /// [`Record::on_cpu`].
     #[inline]
     pub(crate) fn on_cpu(&self) -> u64 {
-        self.daemon + self.application
+        u64::from(self.daemon) + u64::from(self.application)
+    }
+
+    /// The value that a histogram gets; `None`: 0, which is counted in another way.
+    pub(crate) fn timed(&self, which: Timed) -> Option<u64> {
+        match which {
+            Timed::Response => Some(self.response()),
+            Timed::Queue => Some(self.queue),
+            Timed::Application => Some(self.application.into()),
+            Timed::Cpu => Some(self.on_cpu()),
+            Timed::GilWait | Timed::Blocked | Timed::SingleWait => None,
+        }
+    }
+
+    /// As words of shared memory.
+    #[inline]
+    pub(crate) fn words(self) -> [u64; slot::PLAIN_WORDS] {
+        [self.queue, u64::from(self.daemon) << 32 | u64::from(self.application), self.bytes_out]
+    }
+
+    /// The opposite of [`Plain::words`].
+    #[inline]
+    pub(crate) fn of_words([queue, times, bytes_out]: [u64; slot::PLAIN_WORDS]) -> Self {
+        Self { queue, daemon: (times >> 32) as u32, application: times as u32, bytes_out }
+    }
+}
+
+/// What plain requests add to the counters of a cell.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PlainSums {
+    requests: u64,
+    queue: u64,
+    daemon: u64,
+    application: u64,
+    bytes_out: u64,
+}
+
+impl PlainSums {
+    #[inline]
+    pub(crate) fn add(&mut self, r: Plain) {
+        self.requests += 1;
+        self.queue = self.queue.wrapping_add(r.queue);
+        self.daemon += u64::from(r.daemon);
+        self.application += u64::from(r.application);
+        self.bytes_out = self.bytes_out.wrapping_add(r.bytes_out);
+    }
+
+    /// To the counter with this number.
+    #[inline]
+    pub(crate) fn of(&self, at: usize) -> u64 {
+        let on_cpu = self.daemon + self.application;
+        match at {
+            counter::PLAIN => self.requests,
+            counter::RESPONSE => self.queue.wrapping_add(on_cpu),
+            counter::QUEUE => self.queue,
+            counter::DAEMON => self.daemon,
+            counter::APPLICATION => self.application,
+            counter::CPU => on_cpu,
+            counter::BYTES_OUT => self.bytes_out,
+            _ => 0,
+        }
     }
 }
 
@@ -79,8 +140,8 @@ impl From<Plain> for Record {
             status: 200,
             response: plain.response(),
             queue: plain.queue,
-            daemon: plain.daemon,
-            application: plain.application,
+            daemon: plain.daemon.into(),
+            application: plain.application.into(),
             on_cpu: plain.on_cpu(),
             bytes_out: plain.bytes_out,
             writes: 1,

@@ -5,7 +5,7 @@ use crate::datagram::buckets;
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x05");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x06");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -33,7 +33,7 @@ pub(crate) const ENTRY: usize = 64;
 /// Words of a garbage collection.
 pub(crate) const COLLECTION: usize = 6;
 /// Words of a slot.
-pub(crate) const SLOT: usize = 64;
+pub(crate) const SLOT: usize = 104;
 /// Words of a page of memory.
 const PAGE: usize = 512;
 /// Words of a histogram: its buckets. Its sum stands with the counters. Two histograms lie bucket beside bucket: those whose
@@ -160,8 +160,8 @@ pub(crate) mod collection {
     pub(crate) const UNCOLLECTABLE: usize = 5;
 }
 
-/// Words of a slot. The first cache line is written at every request's beginning, the others seldom. Those from `GUARD` to
-/// `PATH` are read together.
+/// Words of a slot. The first cache line is written at every request's beginning, some words from `LATER` on at every plain
+/// one's end, the others seldom. Those from `GUARD` to `PATH` are read together.
 pub(crate) mod slot {
     use std::ops::Range;
     pub(crate) const GUARD: usize = 0;
@@ -187,11 +187,15 @@ pub(crate) mod slot {
     pub(crate) const BUSY: usize = 34;
     /// One more than the application group of its own cell.
     pub(crate) const HOME: usize = 35;
-    /// Odd while the words behind it are written.
+    /// Odd while the words from `ROUTE` to `SETTLED` are written, or plain requests go from here to its own cell.
     pub(crate) const SETTLING: usize = 40;
     /// The route of what its own cell has counted since it held `SETTLED`.
     pub(crate) const ROUTE: usize = 41;
     pub(crate) const SETTLED: Range<usize> = 42..48;
+    /// How many plain requests are not in its own cell yet, and they: [`PLAIN_WORDS`] words each.
+    pub(crate) const LATER: usize = 55;
+    pub(crate) const PLAIN: Range<usize> = 56..104;
+    pub(crate) const PLAIN_WORDS: usize = 3;
 
     /// In `PLACE`: the request has waited for a GIL, the words from `GIL` to `CULPRIT` are in use.
     pub(crate) const WAITED: u64 = 1 << 32;

@@ -3,8 +3,9 @@
 
 use crate::board::{Board, GilMode, State};
 use crate::cell::{Cell, counted};
+use crate::finish::{Plain, PlainSums};
 use crate::histogram;
-use crate::layout::{self, Layout, Timed, counter, entry, group, header, pair, route, slot};
+use crate::layout::{self, Layout, SLOT, Timed, counter, entry, group, header, pair, route, slot};
 use crate::ring;
 use crate::sample::{
     Figures, Finished, GcSample, GroupSample, InFlight, PairSample, RouteSample, SlotSample, WorkerSample,
@@ -13,10 +14,13 @@ use crate::words::{self, Words};
 use crate::writer::ROUTED;
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::sync::atomic::fence;
+use std::sync::atomic::{AtomicU64, fence};
+use std::time::{Duration, Instant};
 
-/// Attempts at reading a slot that is being written; after that it is taken as it is (its writer may be dead).
+/// Attempts at reading what is being written before others get the processor, its writer among them.
 const ATTEMPTS: usize = 64;
+/// How long it is tried; after that it is taken as it is: its writer may be dead.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 impl<W: Deref<Target = Words>> Board<W> {
     /// The worker now. `after`: ordinal of the last finished request that was read before.
@@ -24,10 +28,10 @@ impl<W: Deref<Target = Words>> Board<W> {
         let at = |index: usize| self.word(index).load(Relaxed);
         let mut groups = self.read_groups();
         for index in 0..self.layout.private() {
-            if let Some((home, cell)) = self.home(index)
+            if let Some((home, own)) = self.home(index)
                 && let Some((_, group)) = groups.iter_mut().find(|(number, _)| *number == home)
             {
-                read_cell(cell, &mut group.figures);
+                group.figures.merge(&own.figures());
             }
         }
         // The entry for all others is shown only once it is used.
@@ -55,8 +59,8 @@ impl<W: Deref<Target = Words>> Board<W> {
             lost: at(header::LOST),
             slots: (0..self.layout.threads())
                 .filter_map(|index| {
-                    let cell = self.home(index).map(|(_, cell)| cell);
-                    Some(read_slot(self.slot(index)?, cell, index, &names, &routes))
+                    let own = self.home(index).map(|(_, own)| own);
+                    Some(read_slot(self.slot(index)?, own, index, &names, &routes))
                 })
                 .collect(),
             groups: groups.into_iter().map(|(_, group)| group).collect(),
@@ -67,10 +71,11 @@ impl<W: Deref<Target = Words>> Board<W> {
         }
     }
 
-    /// The application group of a thread's own cell, and that cell; `None` before it serves.
-    fn home(&self, index: usize) -> Option<(usize, &Cell)> {
-        let home = self.slot(index)?[slot::HOME].load(Relaxed) as usize;
-        Some((home.checked_sub(1)?, self.own_cell(index)?))
+    /// The application group of a thread's own cell, and what it counts there; `None` before it serves.
+    fn home(&self, index: usize) -> Option<(usize, Own<'_>)> {
+        let slot = self.slot(index)?;
+        let home = slot[slot::HOME].load(Relaxed) as usize;
+        Some((home.checked_sub(1)?, Own { slot, cell: self.own_cell(index)? }))
     }
 
     fn read_groups(&self) -> Vec<(usize, GroupSample)> {
@@ -81,7 +86,7 @@ impl<W: Deref<Target = Words>> Board<W> {
             }
             let at = |index: usize| words[index].load(Relaxed);
             let mut figures = Figures::default();
-            read_cell(self.shared_cell(index as u16), &mut figures);
+            read_cell(self.shared_cell(index as u16), &[], &mut figures);
             let collections = std::array::from_fn(|n| at(group::COLLECTIONS.start + n));
             let gc = GcSample {
                 pause: at(group::GC_PAUSE),
@@ -128,10 +133,8 @@ impl<W: Deref<Target = Words>> Board<W> {
         };
         let mut routes: Vec<RouteSample> = (0..layout::ROUTES).filter_map(read).collect();
         for index in 0..self.layout.private() {
-            let Some((_, cell)) = self.home(index) else { continue };
-            let Some((number, unsettled)) = self.slot(index).map(|slot| read_unsettled(slot, cell)) else {
-                continue;
-            };
+            let Some((_, own)) = self.home(index) else { continue };
+            let (number, unsettled) = own.unsettled();
             let Some(route) = routes.iter_mut().find(|route| route.number == number) else { continue };
             for ((_, to), more) in ROUTED.into_iter().zip(unsettled) {
                 let sum = match to {
@@ -215,15 +218,17 @@ const COUNTERS: [usize; 14] = [
     counter::WAITS,
 ];
 
-/// Adds a cell's counters and histograms. Doublings that are not in use are not looked at, so that reading does not make
-/// the kernel provide memory for them.
-fn read_cell(cell: &Cell, figures: &mut Figures) {
+/// Adds a cell's counters and histograms, and the plain requests that are to come to it. Doublings that are not in use are
+/// not looked at, so that reading does not make the kernel provide memory for them.
+fn read_cell(cell: &Cell, later: &[Plain], figures: &mut Figures) {
     let load = |at: usize| cell[at].load(Relaxed);
-    if counted(cell, counter::REQUESTS) == 0 && load(Timed::SingleWait.bitmap()) == 0 {
+    let sums = sums(later);
+    let counted = |at: usize| counted(cell, &sums, at);
+    if counted(counter::REQUESTS) == 0 && load(Timed::SingleWait.bitmap()) == 0 {
         return;
     }
     for (index, at) in COUNTERS.into_iter().enumerate() {
-        figures.set_counter(index, counted(cell, at));
+        figures.set_counter(index, counted(at));
     }
     let mut add_status = |status: u16, count: u64| {
         if count > 0 {
@@ -231,7 +236,7 @@ fn read_cell(cell: &Cell, figures: &mut Figures) {
             *there = there.saturating_add(count);
         }
     };
-    add_status(200, counted(cell, counter::OK));
+    add_status(200, counted(counter::OK));
     for index in 0..layout::STATUSES {
         add_status(if index == 0 { 0 } else { index as u16 + 99 }, load(layout::STATUSES_AT + index));
     }
@@ -243,9 +248,12 @@ fn read_cell(cell: &Cell, figures: &mut Figures) {
     }
     for (index, which) in Timed::ALL.into_iter().enumerate() {
         let histogram = figures.histogram_mut(index);
-        histogram.sum = histogram.sum.saturating_add(load(which.sum()));
+        histogram.sum = histogram.sum.saturating_add(counted(which.sum()));
         if let Some(zeros) = which.zeros() {
-            histogram.add_to(histogram::bucket_of(0), counted(cell, zeros));
+            histogram.add_to(histogram::bucket_of(0), counted(zeros));
+        }
+        for ns in later.iter().filter_map(|r| r.timed(which)) {
+            histogram.add_to(histogram::bucket_of(ns), 1);
         }
         let used = load(which.bitmap());
         for octave in (0..histogram::OCTAVES).filter(|octave| used & (1 << octave) != 0) {
@@ -256,39 +264,87 @@ fn read_cell(cell: &Cell, figures: &mut Figures) {
     }
 }
 
-/// What a thread's own cell has counted and no route has been given yet, and for which route that is.
-fn read_unsettled(slot: &Words, cell: &Cell) -> (u16, [u64; ROUTED.len()]) {
-    let once = || {
-        let guard = slot[slot::SETTLING].load(Acquire);
-        let route = slot[slot::ROUTE].load(Relaxed) as u16;
-        let settled: [u64; ROUTED.len()] =
-            std::array::from_fn(|index| slot[slot::SETTLED.start + index].load(Relaxed));
-        // The cell is read later than what was settled of it, so it holds at least as much.
-        fence(Acquire);
-        let figures =
-            std::array::from_fn(|index| counted(cell, ROUTED[index].0).saturating_sub(settled[index]));
-        fence(Acquire);
-        (guard & 1 == 0 && slot[slot::SETTLING].load(Relaxed) == guard, (route, figures))
-    };
-    whole(once).1
+/// What a thread counts apart from all others: its own cell, and in its slot what is still to come to that.
+struct Own<'a> {
+    slot: &'a [AtomicU64; SLOT],
+    cell: &'a Cell,
+}
+
+impl Own<'_> {
+    /// What `read` makes of the cell and the plain requests to come, while none of them is on its way.
+    fn read<T>(&self, read: impl Fn(&[Plain]) -> T) -> T {
+        let once = || {
+            let guard = self.slot[slot::SETTLING].load(Acquire);
+            let (places, _) = self.slot[slot::PLAIN].as_chunks::<{ slot::PLAIN_WORDS }>();
+            let later: Vec<Plain> = places
+                .iter()
+                .take(self.slot[slot::LATER].load(Acquire) as usize)
+                .map(|place| Plain::of_words(place.each_ref().map(|word| word.load(Relaxed))))
+                .collect();
+            let made = read(&later);
+            fence(Acquire);
+            (guard & 1 == 0 && self.slot[slot::SETTLING].load(Relaxed) == guard, made)
+        };
+        whole(once).1
+    }
+
+    /// All of it.
+    fn figures(&self) -> Figures {
+        self.read(|later| {
+            let mut figures = Figures::default();
+            read_cell(self.cell, later, &mut figures);
+            figures
+        })
+    }
+
+    /// These counters.
+    fn counters<const COUNT: usize>(&self, which: [usize; COUNT]) -> [u64; COUNT] {
+        self.read(|later| which.map(|at| counted(self.cell, &sums(later), at)))
+    }
+
+    /// What no route has been given yet, and for which route that is.
+    fn unsettled(&self) -> (u16, [u64; ROUTED.len()]) {
+        self.read(|later| {
+            let load = |at: usize| self.slot[at].load(Relaxed);
+            let settled: [u64; ROUTED.len()] = std::array::from_fn(|index| load(slot::SETTLED.start + index));
+            let (route, sums) = (load(slot::ROUTE) as u16, sums(later));
+            // The cell is read later than what was settled of it, so it holds at least as much.
+            fence(Acquire);
+            let unsettled =
+                |index: usize| counted(self.cell, &sums, ROUTED[index].0).saturating_sub(settled[index]);
+            (route, std::array::from_fn(unsettled))
+        })
+    }
+}
+
+fn sums(requests: &[Plain]) -> PlainSums {
+    let mut sums = PlainSums::default();
+    requests.iter().for_each(|r| sums.add(*r));
+    sums
 }
 
 /// Tries again while what is read is being written.
 fn whole<T>(once: impl Fn() -> (bool, T)) -> (bool, T) {
-    let mut read = once();
-    for _ in 1..ATTEMPTS {
+    for _ in 0..ATTEMPTS {
+        let read = once();
         if read.0 {
-            break;
+            return read;
         }
         std::hint::spin_loop();
-        read = once();
     }
-    read
+    let since = Instant::now();
+    loop {
+        std::thread::yield_now();
+        let read = once();
+        if read.0 || since.elapsed() > PATIENCE {
+            return read;
+        }
+    }
 }
 
 fn read_slot(
     words: &Words,
-    cell: Option<&Cell>,
+    own: Option<Own<'_>>,
     index: usize,
     groups: &[(usize, String)],
     routes: &[RouteSample],
@@ -321,14 +377,15 @@ fn read_slot(
         request.whole = whole;
     }
     // What its own cell counts is not counted twice.
-    let own = |at: usize| cell.map_or(0, |cell| counted(cell, at));
+    let own = own.map(|own| own.counters([counter::REQUESTS, counter::DAEMON, counter::APPLICATION]));
+    let [requests, daemon, application] = own.unwrap_or_default();
     let sum = |parts: &[u64]| parts.iter().fold(0u64, |sum, part| sum.saturating_add(*part));
     SlotSample {
         thread: index as u32 + 1,
         tid: load(slot::TID) as u32,
         state,
-        completed: sum(&[load(slot::COMPLETED), own(counter::REQUESTS)]),
-        busy: sum(&[load(slot::BUSY), own(counter::DAEMON), own(counter::APPLICATION)]),
+        completed: sum(&[load(slot::COMPLETED), requests]),
+        busy: sum(&[load(slot::BUSY), daemon, application]),
         request,
     }
 }

@@ -239,9 +239,9 @@ fn a_reader_loses_nothing_of_routes_that_take_turns() {
     assert_eq!(served(), (EACH, 7 * EACH));
 }
 
-/// A request as it may come: slot, group, path, record.
-/// Of requests: the slot, the application group, the path, what was recorded; and the same as a plain one, where it is one.
-fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record, Option<Plain>)>> {
+/// Of requests: the slot, the application group, the path, what was recorded; the same as a plain one, where it is one; and
+/// whether its batch ends with it.
+fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record, Option<Plain>, bool)>> {
     let time = || prop_oneof![Just(0u64), 0u64..5_000, 0u64..1 << 42];
     let few = || prop_oneof![Just(0u64), 0u64..9];
     let status = prop_oneof![Just(200u16), 0u16..700];
@@ -268,14 +268,14 @@ fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record, Option<Pl
         input: t[10],
         output: t[10] / 2,
     });
-    let plain = (0u64..1 << 42, 0u64..1_000_000, 0u64..1 << 42, 0u64..9)
+    let plain = (0u64..1 << 42, prop_oneof![Just(0), 0u32..1_000_000], any::<u32>(), 0u64..9)
         .prop_map(|(queue, daemon, application, bytes_out)| Plain { queue, daemon, application, bytes_out });
     let recorded = prop_oneof![
         record.prop_map(|record| (record, None)),
         plain.prop_map(|plain| (Record::from(plain), Some(plain))),
     ];
-    let one = (0usize..3, 0u16..2, 0usize..3, recorded)
-        .prop_map(|(slot, group, path, (record, plain))| (slot, group, path, record, plain));
+    let one = (0usize..3, 0u16..2, 0usize..3, recorded, any::<bool>())
+        .prop_map(|(slot, group, path, (record, plain), ends)| (slot, group, path, record, plain, ends));
     prop::collection::vec(one, 0..60)
 }
 
@@ -319,7 +319,7 @@ proptest! {
         let mut figures = [Figures::default(), Figures::default()];
         let mut routes: Vec<RouteSample> = vec![RouteSample::default(); 3];
         let mut slots = [(0, 0); 3];
-        for (slot, group, path, record, plain) in &requests {
+        for (slot, group, path, record, plain, ends) in &requests {
             if again {
                 writers[*slot] = board.writer(*slot).unwrap();
             }
@@ -327,6 +327,9 @@ proptest! {
             match plain {
                 Some(plain) => writers[*slot].finish_plain(*plain),
                 None => writers[*slot].finish(record),
+            }
+            if *ends {
+                writers[*slot].end_batch();
             }
             count(&mut figures[usize::from(*group)], record);
             let route = &mut routes[*path];

@@ -82,6 +82,9 @@ impl Batch<'_> {
                 self.serve_one(py, None, &job, RequestView::decode(&job.payload).ok());
             }
         });
+        if let Some(measured) = self.measured {
+            measured.end_batch();
+        }
     }
 
     /// `request`: what is in `job`, unless it is malformed.

@@ -153,15 +153,21 @@ impl ThreadMeasure {
         if moment && waits.is_none() && self.server == 0 && is_plain(outcome) {
             self.carried += wall;
             self.cpu = (ended.nanos(), self.cpu.1 + wall);
-            let daemon = entered.nanos().saturating_sub(taken);
+            // No longer than a moment, both.
+            let daemon = entered.nanos().saturating_sub(taken).min(wall);
             return self.writer.finish_plain(Plain {
                 queue: self.queue,
-                daemon,
-                application: wall - daemon.min(wall),
+                daemon: daemon as u32,
+                application: (wall - daemon) as u32,
                 bytes_out: outcome.bytes_out,
             });
         }
         self.end_otherwise(entered, ended, outcome, group, waits);
+    }
+
+    /// The thread has nothing more to serve for now.
+    pub(crate) fn end_batch(&mut self) {
+        self.writer.end_batch();
     }
 
     #[inline(never)]
