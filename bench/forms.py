@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from statistics import median
+from statistics import fmean, median, stdev
 
 import client
 from measure import STOLEN, TRIES, Sample, answers, load, one_run
@@ -15,9 +15,10 @@ from servers import APPS, NoSuchForm, Running
 MODES = ["shared GIL", "own GIL, two application groups", "interpreters=2", "free-threading"]
 # Pairs of runs for each start of the two servers.
 PAIRS = 8
-# Of `together`: pairs for each start, and starts in each round. Two starts differ more than two runs of one.
-TOGETHER = 4
-STARTS = 2
+# Of `together`: pairs for each start, and starts in each round. Two starts of the same two servers differ by 1 %, and two runs
+# of one start by far less.
+TOGETHER = 2
+STARTS = 8
 HELLO = b"Hello, world!"
 
 
@@ -64,9 +65,15 @@ def measurements(rounds: int) -> list[str]:
     """Hello world with everything measured against nothing measured."""
     lines = []
     for processes, threads in ((1, 1), (2, 5)):
-        pairs = [pair for number in range(rounds * STARTS) for pair in together("measurements on", "measurements off", processes, threads, number)]
-        cpu = sorted(on.cpu_us_per_request / off.cpu_us_per_request for on, off in pairs)
-        lines.append(f"hello {processes}x{threads}, measurements: {rates(pairs)} without; {middle(cpu)} the CPU per request")
+        starts = [together("measurements on", "measurements off", processes, threads, number) for number in range(rounds * STARTS)]
+        rate = [sum(on.requests_per_second for on, _ in pairs) / sum(off.requests_per_second for _, off in pairs) for pairs in starts]
+        cpu = [sum(on.cpu_us_per_request for on, _ in pairs) / sum(off.cpu_us_per_request for _, off in pairs) for pairs in starts]
+        all_pairs = [pair for pairs in starts for pair in pairs]
+        of = median(off.requests_per_second for _, off in all_pairs)
+        lines.append(
+            f"hello {processes}x{threads}, measurements: {middle(sorted(rate))} of {of:,.0f} requests/s without, {mean(rate)}; "
+            f"{middle(sorted(cpu))} the CPU per request, {mean(cpu)}; {len(starts)} starts{disturbances(all_pairs)}"
+        )
     return lines
 
 
@@ -133,11 +140,22 @@ def undisturbed(pairs: list[tuple[Sample, Sample]]) -> list[tuple[Sample, Sample
 def rates(pairs: list[tuple[Sample, Sample]]) -> str:
     """How the requests per second of pairs compare."""
     ratios = sorted(one.requests_per_second / other.requests_per_second for one, other in pairs)
+    return f"{middle(ratios)}, {len(pairs)} pairs{disturbances(pairs)}, of {median(other.requests_per_second for _, other in pairs):,.0f} requests/s"
+
+
+def disturbances(pairs: list[tuple[Sample, Sample]]) -> str:
+    """How many pairs the hypervisor took CPU from, if any."""
     disturbed = len(pairs) - len(undisturbed(pairs))
-    return f"{middle(ratios)}, {len(pairs)} pairs{f', {disturbed} of them disturbed' if disturbed else ''}, of {median(other.requests_per_second for _, other in pairs):,.0f} requests/s"
+    return f", {disturbed} of {len(pairs)} pairs disturbed" if disturbed else ""
 
 
 def middle(values: list[float]) -> str:
     """The median of sorted values, and what half of them lie between."""
     quarter = len(values) // 4
     return f"{median(values):.3f} x ({values[quarter]:.3f}-{values[-1 - quarter]:.3f})"
+
+
+def mean(values: list[float]) -> str:
+    """The mean, with its standard error."""
+    error = f" ± {stdev(values) / len(values) ** 0.5:.4f}" if len(values) > 1 else ""
+    return f"mean {fmean(values):.4f}{error}"

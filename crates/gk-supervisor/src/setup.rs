@@ -56,6 +56,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         slow_requests: site.measurements.slow_requests,
         reload_on_changes: group.reload_on_changes,
         scoreboard: site.measurements.on && group.threads > 0,
+        unread: site.admin.is_none() && !site.measurements.export.any(),
     }
 }
 

@@ -90,6 +90,8 @@ pub struct Identity<'a> {
     pub started: u64,
     /// Requests whose application takes longer are kept; nanoseconds, 0: none for that reason.
     pub slow: u64,
+    /// There is no reader who wants samples; one that comes nevertheless sets a floor.
+    pub unread: bool,
 }
 
 /// A route on one scoreboard: an index into its table.
@@ -150,6 +152,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         put(header::WORKER, identity.worker);
         put(header::STARTED, identity.started);
         put(header::SLOW, if identity.slow == 0 { u64::MAX } else { identity.slow });
+        put(header::FLOOR, if identity.unread { u64::MAX } else { 0 });
         put(header::GIL_ENABLED, 1);
         words::put_text(board.range(header::PROCESS_GROUP), identity.process_group.as_bytes());
         words::put_text(board.range(header::PYTHON), identity.python.as_bytes());

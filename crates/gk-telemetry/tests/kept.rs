@@ -23,6 +23,24 @@ fn only_slow_ones_are_kept_above_the_floor() {
 }
 
 #[test]
+fn without_a_reader_only_slow_and_failed_ones_are_kept() {
+    let identity = Identity { threads: 1, slow: 1_000, unread: true, ..Identity::default() };
+    let board = Board::create(page(1), &identity).unwrap();
+    let group = board.group("");
+    for (application, error) in [(10, false), (20, true), (2_000, false), (30, false)] {
+        board.begin(0, &begin(group, "/a"));
+        board.finish(0, &Record { application, error, ..Record::default() });
+    }
+    let kept = |after| board.sample(after).finished.into_iter().map(|f| f.record.application);
+    assert_eq!(kept(0).collect::<Vec<_>>(), [20, 2_000]);
+    // One that comes later wants all there are.
+    board.set_floor(0);
+    board.begin(0, &begin(group, "/a"));
+    board.finish(0, &Record { application: 40, ..Record::default() });
+    assert_eq!(kept(2).collect::<Vec<_>>(), [40]);
+}
+
+#[test]
 fn a_thread_follows_the_floor_when_it_looks() {
     let board = board(1);
     let group = board.group("");

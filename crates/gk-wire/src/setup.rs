@@ -122,6 +122,9 @@ pub struct WorkerSetup {
     /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard. Without one nothing is measured.
     #[serde(default)]
     pub scoreboard: bool,
+    /// Nobody reads it from outside: there is no admin process, so no samples of requests are kept.
+    #[serde(default)]
+    pub unread: bool,
 }
 
 /// A script imported at start.

@@ -111,6 +111,7 @@ fn main() {
         slow_requests: 0.0,
         reload_on_changes: false,
         scoreboard: false,
+        unread: false,
     };
     gk_python::entry::embed(|py| gk_worker::run_measured(py, control, setup, scoreboard));
     let _ = front.join();

@@ -56,6 +56,7 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
         python,
         started: clock::epoch_micros() * 1000,
         slow: (setup.slow_requests * 1e9) as u64,
+        unread: setup.unread,
     };
     let board = Board::create(words, &identity).map_err(|e| e.to_string())?;
     let measure = Measure {

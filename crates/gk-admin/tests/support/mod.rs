@@ -20,6 +20,7 @@ pub fn scoreboard(ago: f64, slow: u64) -> (OwnedFd, Board<SharedWords>, f64) {
         python: "3.14.2",
         started: ((now - ago) * 1e9) as u64,
         slow,
+        unread: false,
     };
     let board = Board::create(SharedWords::map(&fd).unwrap(), &identity).unwrap();
     board.set_gil(GilMode::Shared, Some(5_000_000));

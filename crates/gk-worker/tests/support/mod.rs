@@ -283,6 +283,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         slow_requests: 0.0,
         reload_on_changes: false,
         scoreboard: false,
+        unread: false,
     }
 }
 
