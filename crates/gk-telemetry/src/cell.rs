@@ -1,8 +1,8 @@
 //! Counting a finished request in a cell: the counters and histograms of an application group, or of one thread's share of it.
 //!
 //! What nearly every request has in common — status 200, no wait for a GIL, not blocked — is one addition each in the
-//! cell's head, beside the sums; and one for all of it where a request is plain. So plain requests
-//! write one cache line there, any other one two, and both two or three with buckets of four histograms.
+//! cell's head, beside the sums; and one for all of it where a request is plain. So plain requests write one cache line there,
+//! any other one two, and both two or three with buckets of four histograms.
 
 use crate::datagram::buckets;
 use crate::finish::{Plain, PlainSums, Record};
