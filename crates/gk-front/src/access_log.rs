@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::client::Conn;
+use crate::connection::Conn;
 use crate::front::Routed;
 use crate::log_format::{Format, Line, Lookup};
 use crate::pool::Permit;

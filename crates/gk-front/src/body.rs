@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
 use crate::access_log::Entry;
-use crate::client::Conn;
+use crate::connection::Conn;
 use crate::exchange::{Exchange, Piece};
 use crate::slots::{Failure, FileBody};
 

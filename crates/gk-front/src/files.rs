@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use crate::body::ResponseBody;
-use crate::client::Conn;
+use crate::connection::Conn;
 use crate::descriptors;
 use crate::path;
 use crate::reply::Refusal;

@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 
 use crate::access_log::AccessLogs;
 use crate::admin::Admin;
-use crate::client::Conn;
 use crate::clock::Clock;
+use crate::connection::Conn;
 use crate::descriptors::Seldom;
 use crate::known::Known;
 use crate::limits;

@@ -5,7 +5,7 @@
 //! timeouts), `control` (the supervisor's messages), `front` (what the tasks share).
 //!
 //! ```text
-//! client ── server ── client::Conn ── hyper ── service ── limits → route → spool → pool ─┐
+//! client ── server ── connection::Conn ── hyper ── service ── limits → route → spool → pool ─┐
 //!                                       ▲                                              link ══ worker
 //!                                       └──────────── body ◀── exchange ◀── slots ◀──────┘
 //! ```
@@ -15,8 +15,8 @@ pub mod access_log;
 pub mod admin;
 pub mod balance;
 pub mod body;
-pub mod client;
 pub mod clock;
+pub mod connection;
 pub mod control;
 pub mod descriptors;
 pub mod exchange;

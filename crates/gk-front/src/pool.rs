@@ -9,8 +9,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use crate::client::Conn;
 use crate::clock::Clock;
+use crate::connection::Conn;
 use crate::exchange::Exchange;
 use crate::link::{Link, State};
 use crate::profiles::Numbered;

@@ -9,7 +9,7 @@ use http::{Method, Response};
 use std::rc::Rc;
 
 use crate::body::ResponseBody;
-use crate::client::Conn;
+use crate::connection::Conn;
 use crate::exchange::{Begun, Early, Exchange};
 use crate::front::Routed;
 use crate::reply::{self, Refusal};

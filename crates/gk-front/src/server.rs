@@ -18,7 +18,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 
-use crate::client::{ClientIo, Conn, Ends, Phase, Stream};
+use crate::connection::{ClientIo, Conn, Ends, Phase, Stream};
 use crate::descriptors::{self, Seldom};
 use crate::front::Front;
 use crate::service;

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use crate::access_log::Entry;
 use crate::body::ResponseBody;
-use crate::client::{Conn, Phase};
+use crate::connection::{Conn, Phase};
 use crate::exchange::Exchange;
 use crate::files;
 use crate::front::{Current, Front, Routed};

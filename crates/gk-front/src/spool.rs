@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::client::{Conn, Phase};
+use crate::connection::{Conn, Phase};
 use crate::descriptors;
 use crate::exchange::Uplink;
 use crate::reply::Refusal;
