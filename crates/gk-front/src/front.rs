@@ -16,19 +16,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-use crate::access_log::AccessLogs;
-use crate::admin::Admin;
-use crate::clock::Clock;
-use crate::connection::Conn;
-use crate::descriptors::Seldom;
-use crate::known::Known;
-use crate::limits;
-use crate::link::Link;
-use crate::owner::Owner;
-use crate::pool::{Limits, Pool};
-use crate::profiles::{Numbered, Profiles};
-use crate::reply::Refusal;
-use crate::route::{self, Question, Target, What};
+use crate::answer::reply::Refusal;
+use crate::client::connection::Conn;
+use crate::log::access_log::AccessLogs;
+use crate::process::admin::Admin;
+use crate::process::clock::Clock;
+use crate::process::descriptors::Seldom;
+use crate::request::limits;
+use crate::request::owner::Owner;
+use crate::request::route::{self, Question, Target, What};
+use crate::request::route_cache::Known;
+use crate::worker::link::Link;
+use crate::worker::pool::{Limits, Pool};
+use crate::worker::profiles::{Numbered, Profiles};
 
 /// The site in force; a reload replaces it whole.
 pub struct Current {

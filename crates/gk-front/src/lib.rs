@@ -1,53 +1,26 @@
 //! The HTTP front: accepts, routes, queues, dispatches to workers, answers. One data thread on which everything is
-//! `Rc`; the admin pages have a process of their own ([`admin`]). No Python, and no knowledge of how workers are started.
+//! `Rc`; the admin pages have a process of their own ([`process::admin`]). No Python, and no knowledge of how workers are started.
 //!
-//! The tour: [`service::serve`] shows a request's path from top to bottom. Around it: `server` (sockets, connections,
-//! timeouts), `control` (the supervisor's messages), `front` (what the tasks share).
+//! The tour: [`service::serve`] shows a request's path from top to bottom. A request passes through the rooms in this order;
+//! `process` is around them, `front` is what their tasks share, `log` follows each request.
 //!
 //! ```text
-//! client ── server ── connection::Conn ── hyper ── service ── limits → route → spool → pool ─┐
-//!                                       ▲                                              link ══ worker
-//!                                       └──────────── body ◀── exchange ◀── slots ◀──────┘
+//! client ── hyper ── service ── request: limits → route → spool ── worker: pool → link ══ worker process
+//!             ▲                                                                             │
+//!             └──────────────── answer: response, body ◀──────── worker: exchange ◀─────────┘
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod access_log;
-pub mod admin;
-pub mod balance;
-pub mod body;
-pub mod clock;
-pub mod connection;
-pub mod control;
-pub mod descriptors;
-pub mod exchange;
-pub mod files;
-pub mod framing;
+pub mod answer;
+pub mod client;
 pub mod front;
-pub mod hash;
-pub mod head;
-mod known;
-pub mod limits;
-pub mod link;
-pub mod link_reader;
-mod link_writer;
-pub mod log_format;
-pub mod owner;
-pub mod path;
-pub mod pool;
-pub mod profiles;
-pub mod proxy_trust;
-pub mod reply;
-pub mod response;
-pub mod route;
-pub mod server;
+pub mod log;
+pub mod process;
+pub mod request;
 pub mod service;
-mod sleep;
-pub mod slots;
-pub mod spool;
-pub mod start;
-pub mod worker_facts;
+pub mod worker;
 
-pub use start::{Parts, run, serve};
+pub use process::start::{Parts, run, serve};
 
 /// `SERVER_SOFTWARE` and the `Server` header.
 pub const SOFTWARE: &str = concat!("gilkeeper/", env!("CARGO_PKG_VERSION"));

@@ -11,21 +11,21 @@ use hyper::body::Incoming;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::access_log::Entry;
-use crate::body::ResponseBody;
-use crate::connection::{Conn, Phase};
-use crate::exchange::Exchange;
-use crate::files;
+use crate::answer::body::ResponseBody;
+use crate::answer::files;
+use crate::answer::reply::{self, Refusal};
+use crate::answer::response::{named, page, respond};
+use crate::client::connection::{Conn, Phase};
 use crate::front::{Current, Front, Routed};
-use crate::head::{self, Facts};
-use crate::limits;
-use crate::pool::{NotBegun, Turned};
-use crate::proxy_trust;
-use crate::reply::{self, Refusal};
-use crate::response::{named, page, respond};
-use crate::route::{App, What};
-use crate::slots::Failure;
-use crate::spool::{self, Spooled};
+use crate::log::access_log::Entry;
+use crate::request::limits;
+use crate::request::proxy_trust;
+use crate::request::route::{App, What};
+use crate::request::spool::{self, Spooled};
+use crate::worker::exchange::Exchange;
+use crate::worker::head::{self, Facts};
+use crate::worker::pool::{NotBegun, Turned};
+use crate::worker::slots::Failure;
 
 /// The client is gone, or is to be left without another word.
 #[derive(Debug, thiserror::Error)]
@@ -258,7 +258,7 @@ impl Asked<'_> {
     }
 
     /// A request that no worker took.
-    fn turned(&self, pool: &crate::pool::Pool, why: Turned) -> Refusal {
+    fn turned(&self, pool: &crate::worker::pool::Pool, why: Turned) -> Refusal {
         let name = &pool.name;
         let (code, text) = match why {
             Turned::Full => ("GK0501", format!("the queue of process group '{name}' is full")),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 
-use crate::pool::Turned;
+use crate::worker::pool::Turned;
 
 /// The methods that an application may be asked with, as `Allow` lists them.
 pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::access_log::Entry;
-use crate::framing::HeadScan;
+use crate::client::framing::HeadScan;
+use crate::log::access_log::Entry;
 
 /// A client's socket.
 pub enum Stream {

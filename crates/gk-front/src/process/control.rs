@@ -11,12 +11,14 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
-use crate::descriptors;
+use crate::client::server;
 use crate::front::Front;
-use crate::link::{self, Link, State};
-use crate::link_reader::{self, Event};
-use crate::worker_facts::WorkerFacts;
-use crate::{link_writer, server, start};
+use crate::process::descriptors;
+use crate::process::start;
+use crate::worker::facts::WorkerFacts;
+use crate::worker::link::{self, Link, State};
+use crate::worker::link_reader::{self, Event};
+use crate::worker::link_writer;
 
 /// The control socket.
 pub struct Control {

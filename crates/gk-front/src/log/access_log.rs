@@ -13,11 +13,11 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::connection::Conn;
+use crate::client::connection::Conn;
 use crate::front::Routed;
-use crate::log_format::{Format, Line, Lookup};
-use crate::pool::Permit;
-use crate::route::What;
+use crate::log::format::{Format, Line, Lookup};
+use crate::request::route::What;
+use crate::worker::pool::Permit;
 
 /// Bytes collected before they are written at once.
 const COLLECT: usize = 32 * 1024;

@@ -11,11 +11,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::head::{self, ResponseHead};
-use crate::link::Link;
-use crate::reply::Refusal;
-use crate::slots::{Failure, FileBody};
-use crate::spool::Spooled;
+use crate::answer::reply::Refusal;
+use crate::request::spool::Spooled;
+use crate::worker::head::{self, ResponseHead};
+use crate::worker::link::Link;
+use crate::worker::slots::{Failure, FileBody};
 
 /// What came first.
 pub struct Begun {

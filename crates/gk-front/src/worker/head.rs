@@ -8,7 +8,7 @@ use gk_wire::response::{HeadView, Headers};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 use http::{StatusCode, Version, request::Parts};
 
-use crate::proxy_trust::Overlay;
+use crate::request::proxy_trust::Overlay;
 
 /// Most headers of a response. The map that holds them panics above some twenty thousand.
 const MOST_HEADERS: usize = 10_000;

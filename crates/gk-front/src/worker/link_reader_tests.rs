@@ -1,9 +1,9 @@
 //! A link whose other end is in the test's hand.
 
 use super::*;
-use crate::clock::Clock;
-use crate::link::State;
-use crate::worker_facts::WorkerFacts;
+use crate::process::clock::Clock;
+use crate::worker::facts::WorkerFacts;
+use crate::worker::link::State;
 use bytes::BytesMut;
 use gk_sys::channel::{End, Sender, open};
 use gk_sys::fds;

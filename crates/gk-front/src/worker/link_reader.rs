@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::unix::AsyncFd;
 
-use crate::link::watched;
-use crate::link::{FIRST_KIND, Link};
-use crate::slots::{Failure, FileBody};
+use crate::worker::link::watched;
+use crate::worker::link::{FIRST_KIND, Link};
+use crate::worker::slots::{Failure, FileBody};
 
 /// Bytes of the read buffer at least. It grows to hold one longest frame if one comes.
 const BUFFER: usize = 256 * 1024;

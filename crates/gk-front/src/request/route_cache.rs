@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::hash::BuildQuick;
+use crate::request::hash::BuildQuick;
 
 /// Most entries; one more, and all are forgotten.
 const MOST: usize = 4096;

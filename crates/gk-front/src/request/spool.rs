@@ -14,10 +14,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::connection::{Conn, Phase};
-use crate::descriptors;
-use crate::exchange::Uplink;
-use crate::reply::Refusal;
+use crate::answer::reply::Refusal;
+use crate::client::connection::{Conn, Phase};
+use crate::process::descriptors;
+use crate::worker::exchange::Uplink;
 
 /// Bytes moved per step between file and memory.
 const STEP: usize = 256 * 1024;

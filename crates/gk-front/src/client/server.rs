@@ -18,9 +18,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 
-use crate::connection::{ClientIo, Conn, Ends, Phase, Stream};
-use crate::descriptors::{self, Seldom};
+use crate::client::connection::{ClientIo, Conn, Ends, Phase, Stream};
 use crate::front::Front;
+use crate::process::descriptors::{self, Seldom};
 use crate::service;
 
 /// Time between two looks at the timeouts.

@@ -393,5 +393,5 @@ fn strftime(format: &str, t: &Civil, offset: i32, micros: u64, out: &mut String)
 }
 
 #[cfg(test)]
-#[path = "log_format_tests.rs"]
+#[path = "format_tests.rs"]
 mod tests;

@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use crate::body::ResponseBody;
-use crate::connection::Conn;
-use crate::descriptors;
-use crate::path;
-use crate::reply::Refusal;
-use crate::slots::FileBody;
+use crate::answer::body::ResponseBody;
+use crate::answer::reply::Refusal;
+use crate::client::connection::Conn;
+use crate::process::descriptors;
+use crate::request::path;
+use crate::worker::slots::FileBody;
 
 enum Opened {
     File { file: File, len: u64, modified: Option<SystemTime>, path: PathBuf },

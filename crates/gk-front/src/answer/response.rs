@@ -8,11 +8,11 @@ use http::request::Parts;
 use http::{Method, Response};
 use std::rc::Rc;
 
-use crate::body::ResponseBody;
-use crate::connection::Conn;
-use crate::exchange::{Begun, Early, Exchange};
+use crate::answer::body::ResponseBody;
+use crate::answer::reply::{self, Refusal};
+use crate::client::connection::Conn;
 use crate::front::Routed;
-use crate::reply::{self, Refusal};
+use crate::worker::exchange::{Begun, Early, Exchange};
 
 /// Turns a worker's head into the response. The map of the request's headers, which nobody needs any more, becomes that of
 /// the response: hyper takes it back for the next request. `logged`: an access log wants to see every header.

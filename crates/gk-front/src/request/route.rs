@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::reply::Refusal;
+use crate::answer::reply::Refusal;
 
 /// What a request asks for.
 pub struct Question<'a> {

@@ -6,9 +6,9 @@ use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
 
-use crate::head::parse_length;
-use crate::path::{self, BadPath};
-use crate::reply::{BAD_LENGTH, BOTH_FRAMINGS, METHODS, Refusal};
+use crate::answer::reply::{BAD_LENGTH, BOTH_FRAMINGS, METHODS, Refusal};
+use crate::request::path::{self, BadPath};
+use crate::worker::head::parse_length;
 
 /// What the head says that later steps want to know.
 #[derive(Debug, Clone, Copy)]

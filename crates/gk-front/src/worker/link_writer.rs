@@ -1,7 +1,7 @@
 //! The writing task of a link. A frame put down by any task wakes this one, which then stands behind every task that is ready
 //! in this turn of the event loop: so a sleeping worker is woken once for all of them, and for a lone request at once.
 
-use crate::link::Link;
+use crate::worker::link::Link;
 use std::rc::Rc;
 
 /// Writes until the link dies.

@@ -1,7 +1,7 @@
 //! What the event loop does before and after it sleeps. While it is awake, workers need not wake it: before it sleeps it looks
 //! into each link's ring, says that it sleeps, and looks once more.
 
-use crate::link::Link;
+use crate::worker::link::Link;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 

@@ -12,11 +12,11 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::admin::{self, Admin};
-use crate::control::Control;
-use crate::descriptors;
+use crate::client::server;
 use crate::front::Front;
-use crate::server;
+use crate::process::admin::{self, Admin};
+use crate::process::control::Control;
+use crate::process::descriptors;
 
 /// How long the exports may take to say that the server ends.
 const LAST_WORDS: Duration = Duration::from_millis(600);
@@ -85,8 +85,8 @@ pub fn serve(parts: Parts) -> Result<(), String> {
         .enable_io()
         .enable_time()
         .max_blocking_threads(16)
-        .on_thread_park(crate::sleep::before)
-        .on_thread_unpark(crate::sleep::after)
+        .on_thread_park(crate::worker::sleep::before)
+        .on_thread_unpark(crate::worker::sleep::after)
         .build()
         .map_err(|error| format!("the event loop cannot be made: {error}"))?;
     let local = tokio::task::LocalSet::new();

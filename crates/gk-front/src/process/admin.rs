@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-use crate::link;
+use crate::worker::link;
 
 /// Messages kept for a process that does not read.
 const OUTBOX: usize = 1024;

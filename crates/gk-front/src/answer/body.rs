@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
-use crate::access_log::Entry;
-use crate::connection::Conn;
-use crate::exchange::{Exchange, Piece};
-use crate::slots::{Failure, FileBody};
+use crate::client::connection::Conn;
+use crate::log::access_log::Entry;
+use crate::worker::exchange::{Exchange, Piece};
+use crate::worker::slots::{Failure, FileBody};
 
 /// Bytes of a file per read.
 const STEP: u64 = 128 * 1024;

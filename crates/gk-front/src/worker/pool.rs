@@ -9,11 +9,11 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use crate::clock::Clock;
-use crate::connection::Conn;
-use crate::exchange::Exchange;
-use crate::link::{Link, State};
-use crate::profiles::Numbered;
+use crate::client::connection::Conn;
+use crate::process::clock::Clock;
+use crate::worker::exchange::Exchange;
+use crate::worker::link::{Link, State};
+use crate::worker::profiles::Numbered;
 
 /// Why a request is not served by any worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

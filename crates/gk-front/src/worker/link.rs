@@ -18,11 +18,11 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-use crate::balance::Balance;
-use crate::clock::Clock;
-use crate::profiles::Numbered;
-use crate::slots::{Failure, Slots};
-use crate::worker_facts::WorkerFacts;
+use crate::process::clock::Clock;
+use crate::worker::balance::Balance;
+use crate::worker::facts::WorkerFacts;
+use crate::worker::profiles::Numbered;
+use crate::worker::slots::{Failure, Slots};
 
 /// Where a link stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Link {
             Hello { protocol: PROTOCOL_VERSION, package: PACKAGE_VERSION.into(), pid: std::process::id() };
         let json = serde_json::to_vec(&hello).expect("a struct of strings and numbers is always JSON");
         link.queue(ToWorkerFrame::Hello(&json));
-        crate::sleep::heed(&link);
+        crate::worker::sleep::heed(&link);
         Ok(link)
     }
 

@@ -1,0 +1,4 @@
+//! Access logs.
+
+pub mod access_log;
+pub mod format;

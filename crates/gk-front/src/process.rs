@@ -1,0 +1,7 @@
+//! The process around it all: its start, the supervisor's messages, the admin process, descriptors and clocks.
+
+pub mod admin;
+pub mod clock;
+pub mod control;
+pub mod descriptors;
+pub mod start;
