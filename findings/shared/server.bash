@@ -1,0 +1,51 @@
+# Sourced by findings that put one request to a server of another project: a temp folder with its own virtual environment,
+# a free port, the server's end. `app.py` and `ask.py` are the finding's own; `ask.py` imports `ask` from here.
+
+work=$(mktemp -d)
+server=
+finish() {
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
+    rm -rf "$work"
+}
+trap finish EXIT
+cd "$work"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+
+# install REQUIREMENT...: pinned packages into the temp folder.
+install() {
+    python3 -m venv venv
+    venv/bin/python -m pip install --quiet --disable-pip-version-check --root-user-action ignore "$@"
+}
+
+# observe COMMAND...: starts the server, lets ask.py look at it, ends with ask.py's status.
+observe() {
+    "$@" >server.log 2>&1 &
+    server=$!
+    PYTHONPATH=. venv/bin/python ask.py "$port" || { cat server.log >&2; exit 1; }
+}
+
+cat >client.py <<'PY'
+import socket
+import sys
+import time
+
+
+def ask(request: bytes, port: int = int(sys.argv[1])) -> bytes:
+    """The whole answer to one request; waits until the server listens, and until it closes."""
+    for _ in range(400):
+        try:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+            break
+        except OSError:
+            time.sleep(0.05)
+    else:
+        sys.exit("the server did not begin to listen")
+    connection.sendall(request)
+    answer = b""
+    while piece := connection.recv(65536):
+        answer += piece
+    return answer
+PY
