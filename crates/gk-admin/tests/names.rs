@@ -1,0 +1,168 @@
+//! The names that others read: every line of `/metrics`, every key of the API, every column of the history, with what one
+//! worker's requests come to under it. Who scrapes them or has a file of last month relies on them.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
+mod support;
+
+use gk_admin::history::{Past, Question};
+use gk_admin::{prometheus, rows, totals};
+use gk_telemetry::sample::Collection;
+use gk_telemetry::{Record, Wait};
+use gk_wire::feed::FrontFigures;
+use serde_json::Value;
+use std::fmt::Write as _;
+use support::Worker;
+
+/// A worker in which each figure of a request has another value.
+fn served() -> Worker {
+    let mut worker = Worker::new(1_000_000);
+    worker.board.set_exact(true, "");
+    worker.feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
+    let group = worker.board.group("");
+    let culprit = worker.board.route(b"/heavy");
+    for (status, server, ns) in [(200, false, 4_000_000), (0, true, 2_000_000)] {
+        worker.begin(0, "/light/7", 9, 2.0, 70_000);
+        worker.board.waited(&Wait { slot: Some(0), group, ns, whole: Some(ns), server, culprit });
+        let record = Record {
+            status,
+            error: status == 0,
+            response: 21_000_000,
+            server: 1_500_000,
+            queue: 70_000,
+            daemon: 2_500_000,
+            application: 17_000_000,
+            on_cpu: 3_000_000,
+            gil_wait_app: 4_000_000,
+            gil_wait_server: 2_000_000,
+            waits: 3,
+            runnable: 500_000,
+            blocked: 7_500_000,
+            bytes_in: 11,
+            bytes_out: 13,
+            reads: 17,
+            writes: 19,
+            input: 1_700_000,
+            output: 1_900_000,
+        };
+        worker.board.finish(0, &record);
+    }
+    worker.board.waited(&Wait { slot: None, group, ns: 6_000, whole: Some(6_000), server: false, culprit });
+    let one = Collection { start: 1, pause: 40_000, generation: 2, collected: 5, uncollectable: 1 };
+    worker.board.collected(group, &one);
+    worker.begin(1, "/stays", 10, 1.0, 0);
+    worker.now += 1.0;
+    worker.hub.turn(worker.now);
+    worker
+}
+
+/// Ends of paths whose values are those of this machine and moment.
+const PASSING: [&str; 30] = [
+    "t",
+    "at",
+    "now",
+    "from",
+    "to",
+    "start",
+    "version",
+    "cpus",
+    "memory",
+    "pid",
+    "name",
+    "uptime",
+    "cpu_now",
+    "cpu_seconds",
+    "resident",
+    "switches",
+    "run_delay",
+    "run_delay_seconds",
+    "busy_now",
+    "busy_seconds",
+    "busy",
+    "seconds",
+    "total.cpu",
+    "point.cpu",
+    "process.cpu",
+    "front.cpu",
+    "(pid).cpu",
+    "(root).cpu",
+    "0.cpu_now",
+    "span",
+];
+
+fn passes(path: &str) -> bool {
+    let path = format!("(root).{path}");
+    !path.contains("pairs") && PASSING.iter().any(|end| path.ends_with(&format!(".{end}")))
+}
+
+/// One line for each value, by its path; what passes is `…`.
+fn flat(out: &mut String, path: &str, value: &Value) {
+    let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Object(all) if !all.is_empty() => {
+            for (key, value) in all {
+                let key = if *key == std::process::id().to_string() { "(pid)" } else { key };
+                flat(out, &inner(key), value);
+            }
+        }
+        Value::Array(all) if all.iter().any(|value| value.is_object()) => {
+            all.iter().enumerate().for_each(|(index, value)| flat(out, &inner(&index.to_string()), value));
+        }
+        Value::Number(_) | Value::String(_) if passes(path) => writeln!(out, "{path} …").unwrap(),
+        _ => writeln!(out, "{path} {value}").unwrap(),
+    }
+}
+
+fn lines(value: &Value) -> String {
+    let mut out = String::new();
+    flat(&mut out, "", value);
+    out
+}
+
+#[test]
+fn metrics() {
+    let worker = served();
+    for (name, open) in [("metrics", false), ("openmetrics", true)] {
+        let page = prometheus::page(&worker.hub, open);
+        let pid = std::process::id().to_string();
+        let passing = |line: &str| {
+            !line.starts_with('#')
+                && ["gilkeeper_process_", "gilkeeper_cpus", "gilkeeper_throttled", "gilkeeper_build_info"]
+                    .iter()
+                    .any(|name| line.starts_with(name))
+        };
+        let shown: Vec<String> = page
+            .lines()
+            .filter(|line| !line.contains("gilkeeper_throttled"))
+            .map(|line| match line.rsplit_once(' ') {
+                Some((name, _)) if passing(line) => format!("{name} …"),
+                _ => line.to_owned(),
+            })
+            .map(|line| line.replace(&pid, "(pid)").replace(env!("CARGO_PKG_VERSION"), "(version)"))
+            .collect();
+        insta::assert_snapshot!(name, shown.join("\n"));
+    }
+}
+
+#[test]
+fn the_api() {
+    let mut worker = served();
+    let now = worker.now;
+    insta::assert_snapshot!("status", lines(&rows::status(&worker.hub, now)));
+    insta::assert_snapshot!("requests", lines(&rows::requests(&worker.hub, now, None)));
+    let tick = worker.hub.recent.last().unwrap().clone();
+    let past = Past { ticks: vec![(*tick).clone()], events: Vec::new() };
+    let question = Question { from: now - 5.0, to: now, step: 1.0, group: None, now };
+    insta::assert_snapshot!("history", lines(&rows::history(&past, &question)));
+    let distribution = rows::distribution(&past, &question, None);
+    insta::assert_snapshot!("distribution", lines(&distribution));
+    let totals = serde_json::to_value(totals::now(&mut worker.hub, now)).unwrap();
+    insta::assert_snapshot!("totals", lines(&totals));
+}
+
+#[test]
+fn columns_of_the_history() {
+    let worker = served();
+    let portion = &worker.hub.recent.last().unwrap().groups["site"];
+    insta::assert_snapshot!("columns", lines(&serde_json::to_value(portion).unwrap()));
+}
