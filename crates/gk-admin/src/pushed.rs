@@ -2,7 +2,7 @@
 
 use gk_telemetry::datagram::receive::Reading;
 use gk_telemetry::sample::{GroupSample, SlotSample, WorkerSample};
-use gk_telemetry::{GilMode, board::State};
+use gk_telemetry::{GilMode, State};
 
 /// What one push said of a process group.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,12 +2,10 @@
 //! record: a header of 24 bytes, then fields, each with a number, a type and a value, everything little-endian.
 //!
 //! * [`fields`]: the table of fields.
-//! * [`buckets`]: mod_wsgi's 65 buckets of durations, to and from our histograms.
 //! * [`phases`]: what mod_wsgi measures of a request.
 //! * [`emit`]: what a worker did in an interval, as datagrams.
 //! * [`receive`]: what a process of mod_wsgi says, as readings of a worker.
 
-pub mod buckets;
 pub mod emit;
 pub mod fields;
 pub mod phases;

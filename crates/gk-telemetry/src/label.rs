@@ -1,8 +1,8 @@
 //! What limits a process group, derived from the split of its requests' time, with the sentence that says why and what
 //! to try. Pure: a portion and a few facts in, words out.
 
-use crate::board::GilMode;
 use crate::portion::Portion;
+use crate::scoreboard::board::GilMode;
 use serde::{Deserialize, Serialize};
 
 /// What limits a group.

@@ -1,15 +1,13 @@
 //! What is measured, as values: no IO, no clock, no thread. Times are arguments.
 //!
-//! * [`board`]: the scoreboard of one worker in a shared page, the writer's side: [`Board::waited`]. No lock and no
-//!   allocation.
-//! * [`writer`]: a request thread's part of it: [`SlotWriter::begin`], [`SlotWriter::finish`].
-//! * [`reader`]: the same page read by the front: [`Board::sample`].
+//! * [`record`]: what a finished request took.
+//! * [`scoreboard`]: a worker's page of shared memory, its writers and its reader.
 //! * [`sample`]: what a reading gives, differences of two readings, sums over workers.
 //! * [`portion`]: what happened in a span of time in a process group, what charts show of it; [`label`]: what limits it.
 //! * [`totals`]: a whole server at one moment, for differences of any length.
-//! * [`histogram`]: mergeable log-linear histograms.
+//! * [`histogram`]: mergeable log-linear histograms; [`mod_wsgi_buckets`]: mod_wsgi's wider buckets.
 //! * [`datagram`]: mod_wsgi's telemetry format.
-//! * [`route`]: which route a request path belongs to.
+//! * [`route`]: the route of a request path.
 //!
 //! ## Who writes what
 //!
@@ -19,27 +17,21 @@
 //! slows a writer.
 #![forbid(unsafe_code)]
 
-pub mod board;
-mod cell;
 pub mod datagram;
-pub mod finish;
 pub mod histogram;
 pub mod label;
-pub mod layout;
+pub mod mod_wsgi_buckets;
 pub mod portion;
-pub mod reader;
-pub mod ring;
+pub mod record;
 pub mod route;
 pub mod sample;
-pub mod table;
+pub mod scoreboard;
 pub mod totals;
-mod words;
-pub mod writer;
 
-pub use board::{Board, BoardError, GilMode, Identity, Route, State, Wait};
-pub use finish::{Plain, Record};
 pub use histogram::Histogram;
-pub use layout::Layout;
 pub use portion::Portion;
+pub use record::{Plain, Record};
 pub use sample::WorkerSample;
-pub use writer::{Begin, SlotWriter};
+pub use scoreboard::board::{Board, BoardError, GilMode, Identity, Route, State, Wait};
+pub use scoreboard::layout::Layout;
+pub use scoreboard::writer::{Begin, SlotWriter};

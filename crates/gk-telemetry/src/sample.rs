@@ -1,10 +1,10 @@
 //! What a reading of a scoreboard gives: plain values. Counters and histograms grow from the worker's start; the difference of two
 //! readings is what happened between them, and differences of many workers add up.
 
-use crate::board::{GilMode, State};
-use crate::finish::Record;
 use crate::histogram::Histogram;
-use crate::layout;
+use crate::record::Record;
+use crate::scoreboard::board::{GilMode, State};
+use crate::scoreboard::layout;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -278,7 +278,7 @@ impl Figures {
         ]
     }
 
-    /// In the order of [`crate::layout::Timed`].
+    /// In the order of [`crate::scoreboard::layout::Timed`].
     fn histograms(&mut self) -> [&mut Histogram; 7] {
         [
             &mut self.application_time,

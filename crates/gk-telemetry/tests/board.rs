@@ -4,9 +4,9 @@
 
 mod support;
 
-use gk_telemetry::board::{Board, BoardError, GilMode, Route, State, Wait};
-use gk_telemetry::datagram::buckets;
+use gk_telemetry::mod_wsgi_buckets;
 use gk_telemetry::sample::{Figures, RouteSample};
+use gk_telemetry::{Board, BoardError, GilMode, Route, State, Wait};
 use gk_telemetry::{Plain, Record, SlotWriter};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -104,12 +104,12 @@ fn full_tables_count_into_their_rest() {
 fn a_foreign_page_is_refused_and_rubbish_is_survived() {
     assert_eq!(Board::open(page(1)).err(), Some(BoardError::Foreign));
     let words = page(2);
-    words.0[0].store(gk_telemetry::layout::MAGIC, std::sync::atomic::Ordering::Relaxed);
+    words.0[0].store(gk_telemetry::scoreboard::layout::MAGIC, std::sync::atomic::Ordering::Relaxed);
     words.0[1].store(900, std::sync::atomic::Ordering::Relaxed);
     assert!(matches!(Board::open(words).err(), Some(BoardError::Length { .. })));
     let words = page(2);
     words.0.iter().for_each(|word| word.store(u64::MAX - 6, std::sync::atomic::Ordering::Relaxed));
-    words.0[0].store(gk_telemetry::layout::MAGIC, std::sync::atomic::Ordering::Relaxed);
+    words.0[0].store(gk_telemetry::scoreboard::layout::MAGIC, std::sync::atomic::Ordering::Relaxed);
     words.0[1].store(2, std::sync::atomic::Ordering::Relaxed);
     let board = Board::open(words).unwrap();
     board.begin(1, &begin(900, "/x"));
@@ -301,9 +301,9 @@ fn count(figures: &mut Figures, r: &Record) {
     figures.gil_wait.record(r.gil_wait());
     figures.blocked.record(r.blocked);
     for (phase, ns) in [r.server, r.daemon, r.input, r.output].into_iter().enumerate() {
-        if ns >= buckets::FIRST {
-            figures.long.resize(4 * (buckets::BUCKETS - 1), 0);
-            figures.long[phase * (buckets::BUCKETS - 1) + buckets::bucket_of(ns) - 1] += 1;
+        if ns >= mod_wsgi_buckets::FIRST {
+            figures.long.resize(4 * (mod_wsgi_buckets::BUCKETS - 1), 0);
+            figures.long[phase * (mod_wsgi_buckets::BUCKETS - 1) + mod_wsgi_buckets::bucket_of(ns) - 1] += 1;
         }
     }
 }

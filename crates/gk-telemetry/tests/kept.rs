@@ -5,7 +5,7 @@
 mod support;
 
 use gk_telemetry::Record;
-use gk_telemetry::board::{Board, Identity};
+use gk_telemetry::{Board, Identity};
 use support::{begin, board, page};
 
 #[test]

@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_telemetry::board::{Board, State};
+use gk_telemetry::{Board, State};
 use gk_telemetry::{Plain, WorkerSample};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

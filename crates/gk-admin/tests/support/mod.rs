@@ -3,7 +3,7 @@
 use gk_admin::Feed;
 use gk_admin::hub::Hub;
 use gk_sys::words::SharedWords;
-use gk_telemetry::board::State;
+use gk_telemetry::State;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
 use gk_wire::feed::LinkFigures;
 use std::os::fd::OwnedFd;

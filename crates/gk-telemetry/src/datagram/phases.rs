@@ -1,9 +1,9 @@
 //! The eight phases that mod_wsgi measures of a request, out of our figures.
 
-use super::buckets;
 use crate::histogram::{self, Histogram};
-use crate::layout::LONG;
+use crate::mod_wsgi_buckets;
 use crate::sample::Figures;
+use crate::scoreboard::layout::LONG;
 
 /// Their names, in the order in which they stand everywhere.
 pub const NAMES: [&str; 8] = [
@@ -41,7 +41,7 @@ pub struct Phase {
     /// The greatest one.
     pub greatest: u64,
     /// Requests by mod_wsgi's buckets.
-    pub buckets: [u64; buckets::BUCKETS],
+    pub buckets: [u64; mod_wsgi_buckets::BUCKETS],
 }
 
 impl Phase {
@@ -53,21 +53,21 @@ impl Phase {
                 (low, u64::MAX) => low,
                 (_, high) => high,
             }),
-            buckets: buckets::of_histogram(histogram),
+            buckets: mod_wsgi_buckets::of_histogram(histogram),
         }
     }
 
     /// Of a phase without a histogram: `which` of those in `Figures::long`.
     fn of_long(figures: &Figures, which: usize, sum: u64) -> Self {
-        let mut phase = Self { sum, least: 0, greatest: 0, buckets: [0; buckets::BUCKETS] };
+        let mut phase = Self { sum, least: 0, greatest: 0, buckets: [0; mod_wsgi_buckets::BUCKETS] };
         let long = figures.long.get(which * LONG..(which + 1) * LONG).unwrap_or(&[]);
         phase.buckets[1..=long.len()].copy_from_slice(long);
         phase.buckets[0] = figures.requests.saturating_sub(long.iter().sum());
         if let Some(first) = phase.buckets.iter().position(|count| *count > 0) {
-            phase.least = buckets::edges(first).0;
+            phase.least = mod_wsgi_buckets::edges(first).0;
         }
         if let Some(last) = phase.buckets.iter().rposition(|count| *count > 0) {
-            let (low, high) = buckets::edges(last);
+            let (low, high) = mod_wsgi_buckets::edges(last);
             // No single value is above the sum of all.
             phase.greatest = if high == u64::MAX { low.max(sum) } else { high.min(sum) };
         }

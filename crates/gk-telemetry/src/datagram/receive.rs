@@ -4,11 +4,12 @@
 //! which reports every five seconds does not look as if it worked in one second of five. What the format has no word for is
 //! left out, or put where its sum is right: CPU and blocked time of single requests are known as means only.
 
-use super::{Datagram, Kind, buckets, fields};
-use crate::board::State;
-use crate::finish::Record;
+use super::{Datagram, Kind, fields};
 use crate::histogram::{self, Histogram};
+use crate::mod_wsgi_buckets;
+use crate::record::Record;
 use crate::sample::{Figures, Finished, GroupSample, InFlight, SlotSample, WorkerSample};
+use crate::scoreboard::board::State;
 use std::collections::BTreeMap;
 
 /// Interpreters whose garbage collectors are told apart.
@@ -357,7 +358,8 @@ impl Process {
 /// The figures of an interval. `cpu`: CPU seconds of its request threads.
 fn figures(datagram: &Datagram, cpu: f64) -> Figures {
     let count = |id| count(datagram, id);
-    let row = |id| Some(row(datagram, id)).filter(|row| row.len() == buckets::BUCKETS).unwrap_or_default();
+    let row =
+        |id| Some(row(datagram, id)).filter(|row| row.len() == mod_wsgi_buckets::BUCKETS).unwrap_or_default();
     let recorded: f64 = row(fields::REQUEST_TIME_BUCKETS).iter().sum();
     let requests = count(fields::REQUEST_COUNT);
     // Means are over the requests that came as far as the record.
@@ -365,7 +367,7 @@ fn figures(datagram: &Datagram, cpu: f64) -> Figures {
     let sum = |id| ns((datagram.get_number(id).unwrap_or(0.0) * means_of).min(1e9));
     let histogram = |offset: u16| {
         let buckets = row(fields::SERVER_TIME_BUCKETS + offset);
-        buckets::to_histogram(&buckets, sum(fields::SERVER_TIME + offset))
+        mod_wsgi_buckets::to_histogram(&buckets, sum(fields::SERVER_TIME + offset))
     };
     let class = |class: u16| (class * 100, count(fields::STATUS_1XX + class - 1));
     let gil = sum(fields::GIL_WAIT_TIME);

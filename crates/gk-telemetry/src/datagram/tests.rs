@@ -1,6 +1,7 @@
 //! The codec: mod_wsgi's own bytes, round trips, and bytes that are nobody's.
 
 use super::*;
+use crate::mod_wsgi_buckets;
 use proptest::prelude::*;
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -93,24 +94,27 @@ fn the_table_is_in_order() {
 
 #[test]
 fn buckets_adjoin_and_have_mod_wsgis_edges() {
-    for bucket in 0..buckets::BUCKETS - 1 {
-        let (low, high) = buckets::edges(bucket);
-        assert_eq!(buckets::bucket_of(low), bucket);
-        assert_eq!(buckets::bucket_of(high - 1), bucket);
-        assert_eq!(buckets::edges(bucket + 1).0, high);
+    for bucket in 0..mod_wsgi_buckets::BUCKETS - 1 {
+        let (low, high) = mod_wsgi_buckets::edges(bucket);
+        assert_eq!(mod_wsgi_buckets::bucket_of(low), bucket);
+        assert_eq!(mod_wsgi_buckets::bucket_of(high - 1), bucket);
+        assert_eq!(mod_wsgi_buckets::edges(bucket + 1).0, high);
     }
-    let upper: Vec<f64> = (0..12).map(|bucket| buckets::edges(bucket).1 as f64 / 1e6).collect();
+    let upper: Vec<f64> = (0..12).map(|bucket| mod_wsgi_buckets::edges(bucket).1 as f64 / 1e6).collect();
     assert_eq!(upper, [1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0]);
-    assert_eq!((buckets::bucket_of(65_536_000_000), buckets::bucket_of(u64::MAX)), (64, 64));
-    assert_eq!(buckets::bucket_of(65_535_999_999), 63);
-    assert_eq!(buckets::edges(63).1, 65_536_000_000);
+    assert_eq!(
+        (mod_wsgi_buckets::bucket_of(65_536_000_000), mod_wsgi_buckets::bucket_of(u64::MAX)),
+        (64, 64)
+    );
+    assert_eq!(mod_wsgi_buckets::bucket_of(65_535_999_999), 63);
+    assert_eq!(mod_wsgi_buckets::edges(63).1, 65_536_000_000);
 }
 
 #[test]
 fn short_requests_are_put_where_their_sum_says() {
     let mut row = vec![0.0; 65];
     row[0] = 100.0;
-    let histogram = buckets::to_histogram(&row, 100 * 200_000);
+    let histogram = mod_wsgi_buckets::to_histogram(&row, 100 * 200_000);
     assert_eq!((histogram.count(), histogram.sum), (100, 20_000_000));
     assert!((histogram.quantile(0.5).unwrap() - 200_000.0).abs() < 5_000.0);
 }
@@ -176,12 +180,12 @@ proptest! {
     fn counts_survive_both_conversions(values in prop::collection::vec(0u64..1 << 38, 0..60)) {
         let mut histogram = Histogram::default();
         values.iter().for_each(|ns| histogram.record(*ns));
-        let row = buckets::of_histogram(&histogram);
+        let row = mod_wsgi_buckets::of_histogram(&histogram);
         prop_assert_eq!(row.iter().sum::<u64>(), values.len() as u64);
         let numbers: Vec<f64> = row.iter().map(|count| *count as f64).collect();
-        let back = buckets::to_histogram(&numbers, histogram.sum);
+        let back = mod_wsgi_buckets::to_histogram(&numbers, histogram.sum);
         prop_assert_eq!((back.count(), back.sum), (histogram.count(), histogram.sum));
-        prop_assert_eq!(buckets::of_histogram(&back), row);
+        prop_assert_eq!(mod_wsgi_buckets::of_histogram(&back), row);
     }
 }
 
@@ -190,9 +194,9 @@ proptest! {
 fn a_short_value_stays_in_the_first_bucket() {
     let mut histogram = Histogram::default();
     [0, 19_245_184].into_iter().for_each(|ns| histogram.record(ns));
-    let row = buckets::of_histogram(&histogram);
+    let row = mod_wsgi_buckets::of_histogram(&histogram);
     let numbers: Vec<f64> = row.iter().map(|count| *count as f64).collect();
-    assert_eq!(buckets::of_histogram(&buckets::to_histogram(&numbers, histogram.sum)), row);
+    assert_eq!(mod_wsgi_buckets::of_histogram(&mod_wsgi_buckets::to_histogram(&numbers, histogram.sum)), row);
 }
 
 use crate::Histogram;

@@ -6,8 +6,8 @@
     reason = "each test takes what it needs; one that cannot go on may stop"
 )]
 
-use gk_telemetry::board::{Board, Identity, State};
 use gk_telemetry::{Begin, Layout};
+use gk_telemetry::{Board, Identity, State};
 use std::sync::atomic::AtomicU64;
 
 pub type Page = Vec<AtomicU64>;

@@ -1,9 +1,9 @@
 //! The tables several threads fill: application groups, routes, and who waited for whom. An entry is taken by exchanging
 //! its first word, so nobody waits; a full table counts into its entry for all others.
 
-use crate::board::{Board, GilMode, Route};
-use crate::layout::{self, Layout, group, header, pair, route};
-use crate::words::{self, Words, add_shared};
+use crate::scoreboard::board::{Board, GilMode, Route};
+use crate::scoreboard::layout::{self, Layout, group, header, pair, route};
+use crate::scoreboard::words::{self, Words, add_shared};
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 

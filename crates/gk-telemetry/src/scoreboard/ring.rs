@@ -1,11 +1,11 @@
 //! The last slow (or sampled) requests of a worker, and its last garbage collections: bounded rings, the oldest overwritten.
 //! A writer takes an entry by its guard; where another still writes there, the request is dropped and counted.
 
-use crate::board::Board;
-use crate::finish::Record;
-use crate::layout::{self, Layout, collection, entry, header, slot};
+use crate::record::Record;
 use crate::sample::Collection;
-use crate::words::{Words, add_shared};
+use crate::scoreboard::board::Board;
+use crate::scoreboard::layout::{self, Layout, collection, entry, header, slot};
+use crate::scoreboard::words::{Words, add_shared};
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
@@ -47,7 +47,7 @@ pub(crate) fn keep<W: Deref<Target = Words>>(board: &Board<W>, index: usize, slo
 impl<W: Deref<Target = Words>> Board<W> {
     /// A garbage collection is over.
     pub fn collected(&self, group: u16, one: &Collection) {
-        use crate::layout::group as at;
+        use crate::scoreboard::layout::group as at;
         let entry = self.group_words(group);
         add_shared(&entry[at::GC_PAUSE], one.pause);
         entry[at::GC_LONGEST].fetch_max(one.pause, Relaxed);

@@ -1,17 +1,19 @@
 //! Reading a scoreboard while its worker writes it, or after the worker's death. Nothing on the page is trusted: indexes are
 //! bounded and texts repaired, since the process that wrote it may have been killed in the middle of a word's row.
 
-use crate::board::{Board, GilMode, State};
-use crate::cell::{Cell, counted};
-use crate::finish::{Plain, PlainSums};
 use crate::histogram;
-use crate::layout::{self, Layout, SLOT, Timed, counter, entry, group, header, pair, route, slot};
-use crate::ring;
+use crate::record::{Plain, PlainSums};
 use crate::sample::{
     Figures, Finished, GcSample, GroupSample, InFlight, PairSample, RouteSample, SlotSample, WorkerSample,
 };
-use crate::words::{self, Words};
-use crate::writer::ROUTED;
+use crate::scoreboard::board::{Board, GilMode, State};
+use crate::scoreboard::cell::{Cell, counted};
+use crate::scoreboard::layout::{
+    self, Layout, SLOT, Timed, counter, entry, group, header, pair, route, slot,
+};
+use crate::scoreboard::ring;
+use crate::scoreboard::words::{self, Words};
+use crate::scoreboard::writer::ROUTED;
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicU64, fence};

@@ -1,9 +1,9 @@
 //! The scoreboard as its writer sees it. A worker makes it once and then writes it from its request threads, without lock
 //! and without allocation. Beginning and end of a request are `writer`'s, reading is `reader`'s.
 
-use crate::cell::{Cell, record};
-use crate::layout::{self, Layout, SLOT, Timed, counter, header, slot};
-use crate::words::{self, Words, add_shared};
+use crate::scoreboard::cell::{Cell, record};
+use crate::scoreboard::layout::{self, Layout, SLOT, Timed, counter, header, slot};
+use crate::scoreboard::words::{self, Words, add_shared};
 use serde::{Deserialize, Serialize};
 use std::ops::{Deref, Range};
 use std::sync::atomic::AtomicU64;

@@ -1,6 +1,6 @@
 //! What a finished request took, as values. Where it is counted is `cell`'s.
 
-use crate::layout::{Timed, counter, slot};
+use crate::scoreboard::layout::{Timed, counter, slot};
 use serde::{Deserialize, Serialize};
 
 /// What a finished request took. All times are nanoseconds.

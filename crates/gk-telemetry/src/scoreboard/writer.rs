@@ -1,12 +1,13 @@
 //! A request thread's own way to its slot: a request begins, enters the application, ends. This is what the measurements
 //! cost each request, so everything that can be found once is kept here: slot, cell, and where the last request went.
 
-use crate::board::{Board, State};
-use crate::cell::{Cell, count, count_plain, counted};
-use crate::finish::{Plain, PlainSums, Record};
-use crate::layout::{SLOT, counter, header, route, slot};
-use crate::words::{self, Words, add_alone, add_shared};
-use crate::{ring, route as naming};
+use crate::record::{Plain, PlainSums, Record};
+use crate::route as naming;
+use crate::scoreboard::board::{Board, State};
+use crate::scoreboard::cell::{Cell, count, count_plain, counted};
+use crate::scoreboard::layout::{SLOT, counter, header, route, slot};
+use crate::scoreboard::ring;
+use crate::scoreboard::words::{self, Words, add_alone, add_shared};
 use std::ops::Deref;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};

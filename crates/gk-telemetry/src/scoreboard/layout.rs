@@ -1,8 +1,8 @@
 //! Where what stands on a worker's scoreboard: a header, the application groups, the routes, who waited for whom, the last
 //! slow requests, a slot per request thread and the cells with counters and histograms. Word numbers only.
 
-use crate::datagram::buckets;
 use crate::histogram::BUCKETS;
+use crate::mod_wsgi_buckets;
 
 /// First word of a scoreboard; the last byte is the layout's version.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x06");
@@ -50,7 +50,7 @@ pub(crate) const STATUSES_AT: usize = COUNTERS + HISTOGRAMS.div_ceil(2) * TWO_HI
 /// Phases without a histogram: what lasts long in them is counted in mod_wsgi's buckets but for the first one.
 pub(crate) const PHASES: usize = 4;
 /// Words of one of them.
-pub(crate) const LONG: usize = buckets::BUCKETS - 1;
+pub(crate) const LONG: usize = mod_wsgi_buckets::BUCKETS - 1;
 /// Where they begin in a cell.
 pub(crate) const LONG_AT: usize = STATUSES_AT + STATUSES;
 /// Words of a cell.

@@ -4,11 +4,11 @@
 //! cell's head, beside the sums; and one for all of it where a request is plain. So plain requests write one cache line there,
 //! any other one two, and both two or three with buckets of four histograms.
 
-use crate::datagram::buckets;
-use crate::finish::{Plain, PlainSums, Record};
 use crate::histogram;
-use crate::layout::{self, CELL, TWO_HISTOGRAMS, Timed, counter};
-use crate::words::{self, add};
+use crate::mod_wsgi_buckets;
+use crate::record::{Plain, PlainSums, Record};
+use crate::scoreboard::layout::{self, CELL, TWO_HISTOGRAMS, Timed, counter};
+use crate::scoreboard::words::{self, add};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -78,7 +78,7 @@ pub(crate) fn count<const ALONE: bool>(cell: &Cell, r: &Record) {
         add(&cell[layout::STATUSES_AT + status], 1, ALONE);
     }
     let seldom = r.server | r.bytes_in | r.reads | r.input | r.output | r.runnable | u64::from(r.error);
-    if seldom != 0 || r.daemon >= buckets::FIRST {
+    if seldom != 0 || r.daemon >= mod_wsgi_buckets::FIRST {
         count_seldom::<ALONE>(cell, *r);
     }
 }
@@ -98,8 +98,8 @@ fn count_seldom<const ALONE: bool>(cell: &Cell, r: Record) {
         add(&cell[at], by, ALONE);
     }
     for (phase, ns) in [r.server, r.daemon, r.input, r.output].into_iter().enumerate() {
-        if ns >= buckets::FIRST {
-            let at = layout::LONG_AT + phase * layout::LONG + buckets::bucket_of(ns) - 1;
+        if ns >= mod_wsgi_buckets::FIRST {
+            let at = layout::LONG_AT + phase * layout::LONG + mod_wsgi_buckets::bucket_of(ns) - 1;
             add(&cell[at], 1, ALONE);
         }
     }

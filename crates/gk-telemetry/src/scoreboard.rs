@@ -1,0 +1,17 @@
+//! The scoreboard of one worker: a page of shared memory that its request threads write and the admin process reads.
+//!
+//! * [`layout`]: word offsets; `words`: access to words.
+//! * [`board`]: a scoreboard is made, opened and told what concerns the whole worker: [`board::Board::waited`].
+//! * `entries`: application groups, routes and pairs, which several threads fill.
+//! * `cell`: the counters and histograms of an application group; [`writer`]: a request thread adds to them.
+//! * [`ring`]: the last slow requests and garbage collections.
+//! * [`reader`]: all of it as a [`crate::WorkerSample`].
+
+pub mod board;
+mod cell;
+mod entries;
+pub mod layout;
+pub mod reader;
+pub mod ring;
+mod words;
+pub mod writer;
