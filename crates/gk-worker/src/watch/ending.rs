@@ -1,7 +1,7 @@
 //! What the end of a worker waits for at this moment, and what is said about it when it waits too long. The order of
 //! the end is `stop`'s; the clock is its reaper.
 
-use crate::groups::Group;
+use crate::serve::groups::Group;
 use gk_python::ThreadStates;
 use gk_sys::log::plain;
 use gk_wire::log::Level;

@@ -1,10 +1,10 @@
 //! A worker without request threads: its main thread runs the group's service script, and the process ends with it. No link,
 //! no timers, no measurements; the supervisor's questions are answered by a thread that needs no Python.
 
-use crate::engine::Engine;
-use crate::groups::Group;
-use crate::start;
-use crate::stop::alone;
+use crate::life::start;
+use crate::life::stop::alone;
+use crate::serve::engine::Engine;
+use crate::serve::groups::Group;
 use gk_python::ThreadStates;
 use gk_sys::fds;
 use gk_sys::log::plain;

@@ -14,8 +14,8 @@
 
 mod give_back;
 
-use crate::exchange::LinkExchange;
-use crate::outbox::Outbox;
+use crate::serve::exchange::LinkExchange;
+use crate::serve::outbox::Outbox;
 use bytes::Bytes;
 use gk_sys::channel::{self, End, Receiver, Watch};
 use gk_sys::clock::Moment;
@@ -328,7 +328,7 @@ impl Link {
                 ToWorkerFrame::Profile { number, json } => {
                     let profile: Profile =
                         serde_json::from_slice(json).map_err(|e| format!("A profile is malformed: {e}"))?;
-                    inner.profiles.insert(number, crate::engine::number_profile(profile));
+                    inner.profiles.insert(number, crate::serve::engine::number_profile(profile));
                 }
                 ToWorkerFrame::Credit { id, bytes } => {
                     if let Some(exchange) = inner.exchanges.get(&id) {

@@ -1,10 +1,10 @@
 //! The end of a worker: callbacks, request threads, interpreters, and the thread that ends the process when that takes
 //! too long. Deciding to stop is `worker`'s.
 
-use crate::ending::{Step, describe};
-use crate::groups::Group;
-use crate::python_thread::Order;
-use crate::worker::Worker;
+use crate::life::worker::Worker;
+use crate::serve::groups::Group;
+use crate::watch::ending::{Step, describe};
+use crate::watch::python_thread::Order;
 use gk_python::ThreadStates;
 use gk_sys::log::plain;
 use gk_wire::control::FromWorker;

@@ -1,8 +1,8 @@
 //! The thread that calls Python on behalf of the watchdog: it proves that the GIL can be had, raises `RequestTimeout`, reads
 //! stacks. If Python is wedged this thread hangs, and the watchdog sees that its stamp grows old.
 
-use crate::engine::Engine;
-use crate::slow;
+use crate::serve::engine::Engine;
+use crate::watch::slow_requests;
 use gk_python::ThreadStates;
 use gk_sys::fds;
 use gk_sys::log::plain;
@@ -99,7 +99,7 @@ fn run(engine: &Engine, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &Atom
             Order::Ping => states.attach(engine.groups.main(), |_| ()),
             Order::Interrupt { slot, since } => interrupt(engine, &mut states, slot, since),
             Order::Signal(number) => {
-                let name = crate::signals::name(number);
+                let name = crate::life::signals::name(number);
                 for (_, group) in engine.groups.all() {
                     states.attach(group.interpreter, |py| group.application.signalled(py, &name, number));
                 }
@@ -112,9 +112,9 @@ fn run(engine: &Engine, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &Atom
                 let _ = told.send(imported(engine, &mut states));
             }
             Order::Stack { slot, since, slow } => {
-                if let Some(stack) = slow::stack(engine, &mut states, slot, since, slow) {
+                if let Some(stack) = slow_requests::stack(engine, &mut states, slot, since, slow) {
                     if slow {
-                        slow::log(&stack);
+                        slow_requests::log(&stack);
                     }
                     let _ = fds::send(control, &control::encode(&FromWorker::Stack(stack)), &[]);
                 }
@@ -220,7 +220,7 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
     plain(Level::Notice, "wsgi", None, &text);
 }
 
-fn describe(engine: &Engine, slot: &crate::engine::Slot) -> String {
+fn describe(engine: &Engine, slot: &crate::serve::engine::Slot) -> String {
     let seconds = engine.now().saturating_sub(slot.since.load(Ordering::Relaxed)) as f64 / 1e6;
     let request = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let line = request.and_then(|(payload, _)| {

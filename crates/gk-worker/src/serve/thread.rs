@@ -2,11 +2,11 @@
 //! It stays attached over consecutive requests of the same group, so that a batch costs one attach; where a group has
 //! several interpreters, only as long as no other one of them is less busy.
 
-use crate::engine::{Engine, Slot};
-use crate::exchange::Served;
-use crate::groups::{Group, Seat};
-use crate::link::{Job, Link};
 use crate::measure::{self, Begun, ThreadMeasure};
+use crate::serve::engine::{Engine, Slot};
+use crate::serve::exchange::Served;
+use crate::serve::groups::{Group, Seat};
+use crate::serve::link::{Job, Link};
 use gk_python::version::FREE_THREADED_BUILD;
 use gk_python::{Attached, ThreadStates};
 use gk_sys::clock::{Moment, WallClock};

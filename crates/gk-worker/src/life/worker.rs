@@ -1,17 +1,17 @@
 //! The life of a worker: read the setup, start, serve, leave or stop. The main thread does all of it and is detached but for
 //! imports, shutdown callbacks and ending interpreters. How it begins is `start`'s, how it ends `stop`'s.
 
-use crate::engine::Engine;
-use crate::groups::Groups;
-use crate::link::Link;
+use crate::life::service;
+use crate::life::signals::{Signals, Wish};
 use crate::measure;
-use crate::python_thread::{Order, PythonThread};
-use crate::service;
-use crate::signals::{Signals, Wish};
-use crate::slow::{self, Slow};
-use crate::thread;
-use crate::watch::Watched;
-use crate::watchdog::{Act, Seen, Watchdog};
+use crate::serve::engine::Engine;
+use crate::serve::groups::Groups;
+use crate::serve::link::Link;
+use crate::serve::thread;
+use crate::watch::python_thread::{Order, PythonThread};
+use crate::watch::script_changes::Watched;
+use crate::watch::slow_requests::{self, Slow};
+use crate::watch::watchdog::{Act, Seen, Watchdog};
 use gk_python::{Attached, ThreadStates};
 use gk_sys::fds;
 use gk_sys::log::plain;
@@ -227,7 +227,7 @@ impl Worker {
                 }
             }
             ToWorker::Stack { request } => {
-                if let Some((slot, since)) = slow::find(&self.engine, request) {
+                if let Some((slot, since)) = slow_requests::find(&self.engine, request) {
                     self.order(Order::Stack { slot, since, slow: false });
                 }
             }

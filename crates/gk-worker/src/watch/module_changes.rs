@@ -1,9 +1,9 @@
 //! Which source files of imported modules have changed on disk (`reload-on-changes`). A thread looks once a second, and
 //! never calls Python: the names come from the thread that does. What follows from a change is the supervisor's.
 
-use crate::engine::Engine;
-use crate::python_thread::Order;
-use crate::watch;
+use crate::serve::engine::Engine;
+use crate::watch::python_thread::Order;
+use crate::watch::script_changes;
 use gk_sys::fds;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile};
@@ -116,7 +116,7 @@ fn run(
             files.add(read, modified);
         }
         for file in files.changed(modified) {
-            if watch::is_watched_script(engine, &file) {
+            if script_changes::is_watched_script(engine, &file) {
                 continue;
             }
             let script = file.display().to_string();

@@ -1,15 +1,15 @@
 //! The beginning of a worker: Python's settings, the imports, the threads, `Ready`. Serving and the end are `worker`'s.
 
-use crate::changes;
-use crate::engine::Engine;
-use crate::groups::Group;
-use crate::python_thread::{self, PythonThread};
-use crate::signals::Signals;
-use crate::slow::Slow;
-use crate::thread;
-use crate::watch::Watched;
-use crate::watchdog::Watchdog;
-use crate::worker::Worker;
+use crate::life::signals::Signals;
+use crate::life::worker::Worker;
+use crate::serve::engine::Engine;
+use crate::serve::groups::Group;
+use crate::serve::thread;
+use crate::watch::module_changes;
+use crate::watch::python_thread::{self, PythonThread};
+use crate::watch::script_changes::Watched;
+use crate::watch::slow_requests::Slow;
+use crate::watch::watchdog::Watchdog;
 use gk_python::{Attached, ThreadStates};
 use gk_sys::log::plain;
 use gk_wire::control::{FromWorker, ImportFailure, SourceFile};
@@ -88,7 +88,7 @@ impl Worker {
         let switch_interval = main.switch_interval();
         let imported = setup.reload_on_changes.then(|| python_thread::imported(&engine, states));
         if let Some(files) = imported.as_ref().filter(|_| !failed.is_empty()) {
-            worker.tell(&FromWorker::Tried { files: changes::read_last(files) });
+            worker.tell(&FromWorker::Tried { files: module_changes::read_last(files) });
         }
         worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed });
         if let Some(files) = imported {
@@ -102,7 +102,8 @@ impl Worker {
     fn watch_imported(&mut self, files: Vec<SourceFile>) {
         let Some(thread) = &self.python_thread else { return };
         let control = self.control.try_clone();
-        match control.and_then(|control| changes::watch(&self.engine, thread.orders(), control, files)) {
+        match control.and_then(|control| module_changes::watch(&self.engine, thread.orders(), control, files))
+        {
             Ok(more) => self.more_to_watch = Some(more),
             Err(error) => {
                 plain(Level::Error, "wsgi", None, &format!("Imported modules are not watched: {error}"));

@@ -1,7 +1,7 @@
 //! One request on the link: what came of its body, how much room its response has, whether it is still wanted. The part
 //! that the link's reader touches is [`LinkExchange`]; [`Served`] joins it with the link for the conversation.
 
-use crate::link::Link;
+use crate::serve::link::Link;
 use bytes::Bytes;
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::response::HeadWriter;

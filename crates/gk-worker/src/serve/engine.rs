@@ -1,9 +1,9 @@
 //! What all threads of the process share: the setup, the present link, the interpreters, counters for the timers, the slots
 //! that say which thread serves what.
 
-use crate::ending::Ending;
-use crate::groups::Groups;
-use crate::link::Link;
+use crate::serve::groups::Groups;
+use crate::serve::link::Link;
+use crate::watch::ending::Ending;
 use gk_sys::clock::Moment;
 use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;

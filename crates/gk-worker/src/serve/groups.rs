@@ -1,7 +1,7 @@
 //! Application group to interpreters: the main interpreter for "", a named sub-interpreter for every other group, or the
 //! several that `interpreters=N` asks for; created at first use by the thread that needs it.
 
-use crate::options::Effective;
+use crate::serve::group_options::Effective;
 use gk_python::{Attached, Gil, Interpreter, PyError, ThreadStates};
 use gk_sys::log::plain;
 use gk_wire::control::InterpreterFigures;

@@ -1,7 +1,7 @@
 //! Requests that take long: each is reported once with its Python stack while it runs, and a stack of any running request
 //! can be asked for. Which requests are kept after their end is the scoreboard's.
 
-use crate::engine::{Engine, Slot};
+use crate::serve::engine::{Engine, Slot};
 use gk_python::ThreadStates;
 use gk_sys::log::plain;
 use gk_wire::control::RequestStack;

@@ -1,0 +1,15 @@
+//! Serving requests.
+//!
+//! * [`thread`]: a request thread.
+//! * [`link`]: the stream to the front that all request threads share; [`outbox`]: its sending half.
+//! * [`exchange`]: one request on that stream, as the application's conversation sees it.
+//! * [`groups`]: application group to interpreters; [`group_options`]: what the configuration says of them.
+//! * [`engine`]: what the threads of the process share.
+
+pub(crate) mod engine;
+pub(crate) mod exchange;
+pub(crate) mod group_options;
+pub(crate) mod groups;
+pub(crate) mod link;
+pub(crate) mod outbox;
+pub(crate) mod thread;

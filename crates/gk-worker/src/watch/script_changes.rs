@@ -1,0 +1,57 @@
+//! Which loaded scripts have changed on disk, where reloading is on. What follows from a change is the supervisor's.
+
+use crate::serve::engine::{Engine, reloading_scripts};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Whether a change of this file is reported as that of a script.
+pub(crate) fn is_watched_script(engine: &Engine, file: &Path) -> bool {
+    let reloading = reloading_scripts();
+    let from_start =
+        |script: &String| engine.setup.imports.iter().any(|i| i.reloading && i.script == *script);
+    engine.groups.all().iter().any(|(_, group)| {
+        let mut scripts = group.application.watched().into_iter().filter(|(_, (path, _))| path == file);
+        scripts.any(|(script, _)| reloading.contains(&script) || from_start(&script))
+    })
+}
+
+/// The scripts loaded so far, with the modification time last seen.
+pub(crate) struct Watched {
+    seen: HashMap<PathBuf, Option<SystemTime>>,
+    /// Scripts that are watched before a request asks for them.
+    from_start: HashSet<String>,
+}
+
+impl Watched {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        let from_start = engine.setup.imports.iter().filter(|i| i.reloading).map(|i| i.script.clone());
+        Self { from_start: from_start.collect(), seen: HashMap::new() }
+    }
+
+    /// Whether anything was loaded.
+    pub(crate) fn any(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
+    /// The files whose modification time is another one than when they were loaded, older ones included; each change once.
+    pub(crate) fn changed(&mut self, engine: &Engine) -> Vec<String> {
+        let mut changed = Vec::new();
+        let reloading = reloading_scripts();
+        for (_, group) in engine.groups.all() {
+            for (script, (file, loaded)) in group.application.watched() {
+                let seen = self.seen.entry(file.clone()).or_insert(loaded);
+                if !self.from_start.contains(&script) && !reloading.contains(&script) {
+                    continue;
+                }
+                let now = gk_wsgi::script::modified(&file);
+                // A file that is gone for a moment (an editor, a deploy) is no change; the one that comes back is.
+                if now.is_some() && now != *seen {
+                    *seen = now;
+                    changed.push(file.display().to_string());
+                }
+            }
+        }
+        changed
+    }
+}
