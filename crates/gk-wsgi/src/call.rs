@@ -1,15 +1,18 @@
 //! One request, top to bottom: the callable, its environ, the call, the iterable, `close()`. What each failure gives the
 //! client and the log is decided here and nowhere else.
 
-use crate::active::Running;
-use crate::application::{Application, NumberedProfile, Target};
-use crate::connections::Connections;
+pub(crate) mod environ;
+pub(crate) mod events;
+
+use crate::call::environ::Here;
+use crate::call::events::Watched;
+use crate::conversation::start_response::StartResponse;
 use crate::conversation::{Conversation, Ending, Unsent};
-use crate::environ::{self, Here};
-use crate::events::{self, Watched};
 use crate::exchange::Exchange;
-use crate::host::{CurrentRequest, log};
-use crate::start_response::StartResponse;
+use crate::interpreter::active_requests::Running;
+use crate::interpreter::application::{Application, NumberedProfile, Target};
+use crate::interpreter::connection_templates::Connections;
+use crate::interpreter::host::{CurrentRequest, log};
 use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError, Type};
 use gk_sys::clock::Moment;

@@ -2,8 +2,11 @@
 //! `start_response`, the write callable, `wsgi.input` and the iteration; each takes the lock for a moment only and never
 //! while Python runs.
 
+pub(crate) mod input;
+pub(crate) mod start_response;
+
 use crate::call::Outcome;
-use crate::events::{Tally, clock};
+use crate::call::events::{Tally, clock};
 use crate::exchange::{Exchange, Head, Sent};
 use gk_python::Attached;
 use gk_sys::clock::Moment;

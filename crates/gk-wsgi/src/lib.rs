@@ -1,34 +1,21 @@
 //! The PEP 3333 conversation with one application: environ, `start_response`, `wsgi.input`, the iterable, `close()`.
 //!
 //! * [`call`]: one request, top to bottom.
-//! * [`application`]: what one interpreter keeps between requests.
-//! * [`script`]: loading scripts and modules.
-//! * [`imported`]: which source files were imported.
-//! * [`metrics`]: the seam towards the measurements.
-//! * [`exchange`]: the seam towards the link.
-//! * [`gil`]: the GIL that comes back.
+//! * `conversation`: the state of one response, and the objects that an application reads and answers with.
+//! * [`interpreter`]: what one interpreter keeps between requests.
+//! * [`exchange`]: the seam towards the link; [`metrics`]: the seam towards the measurements.
 //!
 //! Knows no sockets, frames or threads.
 #![forbid(unsafe_code)]
 
-mod active;
-pub mod application;
 pub mod call;
-mod connections;
 mod conversation;
-mod environ;
-mod events;
 pub mod exchange;
-pub mod gil;
 pub mod hash;
-mod host;
-pub mod imported;
-mod input;
+pub mod interpreter;
 pub mod metrics;
-pub mod script;
-mod service;
-mod start_response;
 
-pub use application::{Application, Facts};
 pub use exchange::{Body, Exchange, Head, Sent};
-pub use host::CurrentRequest;
+pub use interpreter::application::{Application, Facts};
+pub use interpreter::host::CurrentRequest;
+pub use interpreter::{application, gil, script};

@@ -1,9 +1,9 @@
 //! Service scripts: a script that runs for as long as its process lives, told to end by a signal. What ends a run is turned
 //! into the status that the process exits with. Loading a script for requests is `script`'s.
 
-use crate::application::Application;
-use crate::host::log;
-use crate::script::{Stage, no_file, report};
+use crate::interpreter::application::Application;
+use crate::interpreter::host::log;
+use crate::interpreter::script::{Stage, no_file, report};
 use gk_python::{Attached, PyError};
 use gk_wire::log::Level;
 use std::path::Path;

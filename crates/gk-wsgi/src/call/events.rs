@@ -1,8 +1,8 @@
 //! Request events for applications that subscribed to them. A request of any other application passes through here with
 //! one look at the length of a list.
 
-use crate::application::Application;
 use crate::conversation::Conversation;
+use crate::interpreter::application::Application;
 use gk_python::{Attached, Object, PyError};
 use gk_sys::clock::Moment;
 use gk_wire::log::Level;
@@ -93,7 +93,7 @@ impl<'p> Watched<'p> {
 /// Subscribers' own failures are caught in Python; this is for what can go wrong around them.
 fn report(told: Result<Object<'_>, PyError<'_>>) {
     if let Err(error) = told {
-        crate::host::log(Level::Error, Some("WSGI0112"), &error.traceback());
+        crate::interpreter::host::log(Level::Error, Some("WSGI0112"), &error.traceback());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which source files an interpreter has imported, where they are watched. When to ask, and what follows from a change, is
 //! the worker's.
 
-use crate::application::Application;
+use crate::interpreter::application::Application;
 use gk_python::{Attached, Kept, PyError};
 use gk_wire::control::SourceFile;
 use std::ffi::CStr;
@@ -11,10 +11,11 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Default)]
 pub(crate) struct Imports(Mutex<Option<Kept>>);
 
-const NOTE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("imported.py"), "\0").as_bytes()) {
-    Ok(source) => source,
-    Err(_) => panic!("imported.py holds no NUL"),
-};
+const NOTE: &CStr =
+    match CStr::from_bytes_with_nul(concat!(include_str!("imported_files.py"), "\0").as_bytes()) {
+        Ok(source) => source,
+        Err(_) => panic!("imported_files.py holds no NUL"),
+    };
 
 impl Application {
     /// From now on, imports are noted for [`Application::imported`].

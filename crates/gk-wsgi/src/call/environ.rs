@@ -1,9 +1,9 @@
 //! The environ: a template per profile (what never changes), copied and completed for each request.
 
-use crate::application::{Application, NumberedProfile, Target, mod_wsgi_version};
-use crate::connections::Found;
 use crate::conversation::Conversation;
-use crate::input::Input;
+use crate::conversation::input::Input;
+use crate::interpreter::application::{Application, NumberedProfile, Target, mod_wsgi_version};
+use crate::interpreter::connection_templates::Found;
 use gk_python::{Attached, Object, PyError, Type};
 use gk_wire::request::RequestView;
 use std::sync::Arc;

@@ -1,14 +1,14 @@
 //! What one interpreter keeps between requests: its types, its interned names, its loaded scripts, an environ template for
 //! each profile. Everything here is [`Kept`]; it is bound again in its own interpreter for each request.
 
-use crate::active::Tracking;
-use crate::connections::Connections;
+use crate::conversation::input::Input;
+use crate::conversation::start_response::{StartResponse, Write};
 use crate::hash::Quick;
-use crate::host::Host;
-use crate::imported::Imports;
-use crate::input::Input;
-use crate::script::Scripts;
-use crate::start_response::{StartResponse, Write};
+use crate::interpreter::active_requests::Tracking;
+use crate::interpreter::connection_templates::Connections;
+use crate::interpreter::host::Host;
+use crate::interpreter::imported_files::Imports;
+use crate::interpreter::script::Scripts;
 use gk_python::{Attached, Kept, Object, PyError, Type};
 use gk_wire::request::Profile;
 use std::collections::HashMap;
@@ -205,7 +205,7 @@ impl Application {
     pub fn stopping(&self, py: Attached<'_>, reason: &str) {
         let told = py.str(reason).and_then(|reason| self.runtime.stopping.bind(py).call(&[&reason]));
         if let Err(error) = told {
-            crate::host::log(gk_wire::log::Level::Error, Some("WSGI0112"), &error.traceback());
+            crate::interpreter::host::log(gk_wire::log::Level::Error, Some("WSGI0112"), &error.traceback());
         }
     }
 
@@ -215,7 +215,7 @@ impl Application {
             .str(name)
             .and_then(|name| self.runtime.signalled.bind(py).call(&[&name, &py.int(i64::from(number))?]));
         if let Err(error) = told {
-            crate::host::log(gk_wire::log::Level::Error, Some("WSGI0209"), &error.traceback());
+            crate::interpreter::host::log(gk_wire::log::Level::Error, Some("WSGI0209"), &error.traceback());
         }
     }
 
@@ -224,7 +224,11 @@ impl Application {
     pub fn end(&self, py: Attached<'_>) {
         for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
             if let Err(error) = step.bind(py).call(&[]) {
-                crate::host::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
+                crate::interpreter::host::log(
+                    gk_wire::log::Level::Error,
+                    Some("WSGI0098"),
+                    &error.traceback(),
+                );
             }
         }
     }
@@ -232,7 +236,7 @@ impl Application {
     /// Calls what was registered with `atexit` now, although threads still run.
     pub fn end_functions(&self, py: Attached<'_>) {
         if let Err(error) = self.runtime.end_functions.bind(py).call(&[]) {
-            crate::host::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
+            crate::interpreter::host::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
         }
     }
 
@@ -282,7 +286,7 @@ impl Application {
                 .collect()
         };
         read().unwrap_or_else(|error| {
-            crate::host::log(gk_wire::log::Level::Warn, Some("WSGI0067"), &error.summary());
+            crate::interpreter::host::log(gk_wire::log::Level::Warn, Some("WSGI0067"), &error.summary());
             Vec::new()
         })
     }

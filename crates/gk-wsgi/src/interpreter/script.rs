@@ -1,7 +1,7 @@
 //! Loading: script files as modules of their own name, packages by import; one copy per interpreter, one load at a time.
 
-use crate::application::Application;
-use crate::host::log;
+use crate::interpreter::application::Application;
+use crate::interpreter::host::log;
 use gk_python::{Attached, Kept, Object, PyError};
 use gk_wire::log::Level;
 use md5::{Digest, Md5};

@@ -1,6 +1,6 @@
 //! What the worker does for Python code of `runtime.py`: one object called `host` in each interpreter.
 
-use crate::active::{self, Tracking};
+use crate::interpreter::active_requests::{self, Tracking};
 use crate::metrics::{self, Question};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
@@ -111,7 +111,7 @@ impl Class for Host {
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
         let py = this.py();
         match (index, args) {
-            (1, []) => return active::request_id(py, &self.tracking),
+            (1, []) => return active_requests::request_id(py, &self.tracking),
             (2, [requests]) => return self.tracking.begin(requests).map(|()| py.none()),
             (4, []) => {
                 let Some(held) = gk_python::balance::held() else { return Ok(py.none()) };
@@ -124,11 +124,11 @@ impl Class for Host {
                 return py.list(&pairs);
             }
             (5, []) => {
-                crate::gil::import_began();
+                crate::interpreter::gil::import_began();
                 return Ok(py.none());
             }
             (6, [name]) => {
-                crate::gil::import_ended(py, name.as_utf8().unwrap_or("?"));
+                crate::interpreter::gil::import_ended(py, name.as_utf8().unwrap_or("?"));
                 return Ok(py.none());
             }
             (7, [question]) => {

@@ -1,0 +1,17 @@
+//! What one interpreter keeps between requests.
+//!
+//! * [`application`]: its types, names, functions and loaded scripts.
+//! * [`script`]: loading scripts and modules; `service`: running a service script.
+//! * `host`: the object through which Python calls the server.
+//! * [`imported_files`]: source files that were imported.
+//! * [`gil`]: the GIL that comes back.
+//! * `active_requests`: `request_data()` and its relatives; `connection_templates`: environ entries that requests share.
+
+pub(crate) mod active_requests;
+pub mod application;
+pub(crate) mod connection_templates;
+pub mod gil;
+pub(crate) mod host;
+pub mod imported_files;
+pub mod script;
+mod service;
