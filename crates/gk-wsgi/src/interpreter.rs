@@ -1,6 +1,7 @@
 //! What one interpreter keeps between requests.
 //!
 //! * [`application`]: its types, names, functions and loaded scripts.
+//! * `runtime`: the part that is written in Python.
 //! * [`script`]: loading scripts and modules; `service`: running a service script.
 //! * `host`: the object through which Python calls the server.
 //! * [`imported_files`]: source files that were imported.
@@ -13,5 +14,6 @@ pub(crate) mod connection_templates;
 pub mod gil;
 pub(crate) mod host;
 pub mod imported_files;
+pub(crate) mod runtime;
 pub mod script;
 mod service;

@@ -8,6 +8,7 @@ use crate::interpreter::active_requests::Tracking;
 use crate::interpreter::connection_templates::Connections;
 use crate::interpreter::host::Host;
 use crate::interpreter::imported_files::Imports;
+use crate::interpreter::runtime::Runtime;
 use crate::interpreter::script::Scripts;
 use gk_python::{Attached, Kept, Object, PyError, Type};
 use gk_wire::request::Profile;
@@ -69,33 +70,6 @@ pub struct NumberedProfile {
     pub profile: Profile,
 }
 
-/// Functions and objects of `runtime.py`.
-pub(crate) struct Runtime {
-    pub(crate) errors: Kept,
-    pub(crate) file_wrapper: Kept,
-    pub(crate) regular_file: Kept,
-    pub(crate) request_timeout: Kept,
-    pub(crate) compile_script: Kept,
-    pub(crate) run_script: Kept,
-    pub(crate) import_module: Kept,
-    pub(crate) add_paths: Kept,
-    pub(crate) insert_home: Kept,
-    pub(crate) set_locale: Kept,
-    pub(crate) stopping: Kept,
-    pub(crate) signalled: Kept,
-    pub(crate) stacks: Kept,
-    pub(crate) event_callbacks: Kept,
-    pub(crate) watched_request: Kept,
-    pub(crate) active_requests: Kept,
-    pub(crate) end_threads: Kept,
-    pub(crate) end_functions: Kept,
-    pub(crate) living_threads: Kept,
-    pub(crate) held_up: Kept,
-    pub(crate) thread_names: Kept,
-    pub(crate) watch_collections: Kept,
-    pub(crate) heed_signals: Kept,
-}
-
 macro_rules! names {
     ($($field:ident = $key:literal),* $(,)?) => {
         /// Interned environ keys, each set for every request.
@@ -130,34 +104,7 @@ impl Application {
     pub fn prepare<'p>(py: Attached<'p>, facts: Facts) -> Result<Self, PyError<'p>> {
         let tracking = Arc::new(Tracking::default());
         let host = Type::<Host>::new(py)?.instance(Host { tracking: Arc::clone(&tracking) })?;
-        let namespace =
-            py.run(RUNTIME, c"<gilkeeper>", &[("host", host), ("facts", python_facts(py, &facts)?)])?;
-        let from = |name: &str| -> Result<Kept, PyError<'p>> { Ok(namespace.item(&py.str(name)?)?.keep()) };
-        let runtime = Runtime {
-            errors: from("errors")?,
-            file_wrapper: from("FileWrapper")?,
-            regular_file: from("regular_file")?,
-            request_timeout: from("RequestTimeout")?,
-            compile_script: from("compile_script")?,
-            run_script: from("run_script")?,
-            import_module: from("import_module")?,
-            add_paths: from("add_paths")?,
-            insert_home: from("insert_home")?,
-            set_locale: from("set_locale")?,
-            stopping: from("stopping")?,
-            signalled: from("signalled")?,
-            stacks: from("stacks")?,
-            event_callbacks: from("event_callbacks")?,
-            watched_request: from("WatchedRequest")?,
-            active_requests: from("active_requests")?,
-            watch_collections: from("watch_collections")?,
-            end_threads: from("end_threads")?,
-            end_functions: from("end_functions")?,
-            living_threads: from("living_threads")?,
-            held_up: from("held_up")?,
-            thread_names: from("thread_names")?,
-            heed_signals: from("heed_signals")?,
-        };
+        let runtime = Runtime::load(py, host, python_facts(py, &facts)?)?;
         Ok(Self {
             start_response: Type::<StartResponse>::new(py)?.object().clone().keep(),
             write: Arc::new(Type::<Write>::new(py)?.object().clone().keep()),
@@ -321,12 +268,6 @@ impl Application {
         Ok(key)
     }
 }
-
-const RUNTIME: &std::ffi::CStr =
-    match std::ffi::CStr::from_bytes_with_nul(concat!(include_str!("runtime.py"), "\0").as_bytes()) {
-        Ok(source) => source,
-        Err(_) => panic!("runtime.py holds no NUL"),
-    };
 
 fn python_facts<'p>(py: Attached<'p>, facts: &Facts) -> Result<Object<'p>, PyError<'p>> {
     let dict = py.dict()?;

@@ -1,4 +1,4 @@
-//! What the worker does for Python code of `runtime.py`: one object called `host` in each interpreter.
+//! The object called `host` in each interpreter: what the server does for the Python code of `runtime/`.
 
 use crate::interpreter::active_requests::{self, Tracking};
 use crate::metrics::{self, Question};

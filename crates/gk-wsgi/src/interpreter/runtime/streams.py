@@ -1,0 +1,176 @@
+"""The log as text streams, the standard streams that are forbidden, and the file wrapper.
+
+The files of this folder are run as one, in the order that `runtime.rs` lists: they share one namespace. It begins with two
+names of the server: `host` (what the server does for Python: log, request_id, ...) and `facts` (what this process and
+this interpreter are).
+"""
+
+import sys
+import threading
+import types
+
+
+class LogStream:
+    """A text stream whose lines become records of the error log, each line whole."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+    newlines = None
+    closed = False
+    _most = 8192
+
+    def __init__(self, level):
+        self.level = level
+        self.mode = "w"
+        self.name = "<gilkeeper log>"
+        self.buffer = LogBuffer(self)
+        self._parts = threading.local()
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        pending = getattr(self._parts, "text", "") + text
+        if "\n" in pending:
+            lines, _, pending = pending.rpartition("\n")
+            host.log(self.level, lines)
+        while len(pending) > self._most:
+            host.log(self.level, pending[: self._most])
+            pending = pending[self._most :]
+        self._parts.text = pending
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def flush(self):
+        pending = getattr(self._parts, "text", "")
+        if pending:
+            self._parts.text = ""
+            host.log(self.level, pending)
+
+    def close(self):
+        self.flush()
+
+    def fileno(self):
+        import io
+
+        raise io.UnsupportedOperation("the log stream has no file descriptor")
+
+    def isatty(self):
+        return False
+
+    def readable(self):
+        return False
+
+    def writable(self):
+        return True
+
+    def seekable(self):
+        return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.flush()
+
+
+class LogBuffer:
+    """The binary side of a `LogStream`."""
+
+    def __init__(self, stream):
+        self.raw = self
+        self._stream = stream
+
+    def write(self, data):
+        data = bytes(data)
+        self._stream.write(data.decode("utf-8", "backslashreplace"))
+        return len(data)
+
+    def flush(self):
+        self._stream.flush()
+
+
+errors = LogStream("error")
+
+
+class Restricted:
+    """Stands for a standard stream that this server's configuration does not let the application use."""
+
+    def __init__(self, name, directive):
+        self.__dict__["_message"] = f"{name} access is restricted by the configuration ({directive} On)"
+
+    def __getattr__(self, _):
+        raise OSError(self._message)
+
+    def __iter__(self):
+        raise OSError(self._message)
+
+    __next__ = __enter__ = __iter__
+
+    def __setattr__(self, *_):
+        raise OSError(self._message)
+
+
+class LogHandler:
+    """Replaced by a real `logging.Handler` on first use: `logging` is not imported for those who do not want it."""
+
+    def __new__(cls, *args, **kwargs):
+        import logging
+
+        names = {"CRITICAL": "crit", "ERROR": "error", "WARNING": "warn", "INFO": "info", "DEBUG": "debug"}
+
+        class Handler(logging.Handler):
+            """Writes records to the server's error log at the matching level."""
+
+            def emit(self, record):
+                try:
+                    host.log(names.get(record.levelname, "error"), self.format(record))
+                except Exception:
+                    self.handleError(record)
+
+        Handler.__name__ = Handler.__qualname__ = "LogHandler"
+        return Handler(*args, **kwargs)
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper`: an iterable over a file that the server may send without Python."""
+
+    def __init__(self, filelike, blksize=8192):
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if data:
+            return data
+        raise StopIteration
+
+
+def regular_file(wrapper):
+    """(descriptor, offset, size) when the wrapped object is a regular file with a position, else None."""
+    import io
+    import os
+    import stat
+
+    filelike = wrapper.filelike
+    # Others may give other bytes than their descriptor: gzip.open() does.
+    if type(filelike) not in (io.BufferedReader, io.BufferedRandom, io.FileIO):
+        return None
+    if type(getattr(filelike, "raw", filelike)) is not io.FileIO:
+        return None
+    try:
+        descriptor = filelike.fileno()
+        offset = filelike.tell()
+        status = os.fstat(descriptor)
+    except Exception:
+        return None
+    if not stat.S_ISREG(status.st_mode) or not isinstance(offset, int):
+        return None
+    return (descriptor, offset, status.st_size)

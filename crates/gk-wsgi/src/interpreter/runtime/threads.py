@@ -1,0 +1,61 @@
+"""Threads of this interpreter: their names, their stacks, and why some may not be made."""
+
+
+def living_threads(daemons):
+    """The names of the threads that the application started and that still run: daemons, or the others."""
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.daemon == daemons
+        and thread.is_alive()
+        and thread is not threading.main_thread()
+        and not isinstance(thread, threading._DummyThread)
+    ]
+
+
+def thread_names():
+    """(the kernel's id, name) of the living threads that `threading` knows."""
+    return [
+        (thread.native_id, str(thread.name))
+        for thread in threading.enumerate()
+        if thread.native_id and not isinstance(thread, threading._DummyThread)
+    ]
+
+
+def stacks(threads, several_gils):
+    """The Python stacks of these threads (ident, number of its thread state) of this interpreter, as text by ident."""
+    import traceback
+
+    if several_gils:
+        # sys._current_frames() would look into the interpreters beside this one, whose GILs this thread does not hold.
+        by_state = dict(host.frames())
+        frames = {ident: by_state[state] for ident, state in threads if state in by_state}
+    else:
+        frames = sys._current_frames()
+    return [(ident, "".join(traceback.format_stack(frames[ident]))) for ident, _ in threads if ident in frames]
+
+
+def explain_daemon_threads():
+    """An interpreter with its own GIL can have no daemon threads: says so where one is made, with the way out."""
+    allowed = getattr(threading, "_daemon_threads_allowed", None)
+    if allowed is None or allowed():
+        return
+    dummy = threading._DummyThread.__init__.__code__
+    group = facts["application_group"]
+
+    def refused():
+        frame = sys._getframe(1)
+        if frame.f_code is dummy:
+            return False
+        while frame is not None and frame.f_code.co_filename == threading.__file__:
+            frame = frame.f_back
+        place = f" ({frame.f_code.co_filename}, line {frame.f_lineno})" if frame is not None else ""
+        text = (
+            f"application group '{group}' has an interpreter with its own GIL, where CPython allows no daemon threads: "
+            "make the thread an ordinary one (daemon=False), and end it from a function given to "
+            "gilkeeper.subscribe_shutdown"
+        )
+        host.log("error", f"A daemon thread was refused{place}: {text}", "GK0004")
+        raise RuntimeError(text)
+
+    threading._daemon_threads_allowed = refused
