@@ -6,13 +6,14 @@ pub(crate) mod events;
 
 use crate::call::environ::Here;
 use crate::call::events::Watched;
+use crate::conversation::outcome::Outcome;
 use crate::conversation::start_response::StartResponse;
 use crate::conversation::{Conversation, Ending, Unsent};
 use crate::exchange::Exchange;
 use crate::interpreter::active_requests::Running;
 use crate::interpreter::application::{Application, NumberedProfile, Target};
 use crate::interpreter::connection_templates::Connections;
-use crate::interpreter::host::{CurrentRequest, log};
+use crate::log::{CurrentRequest, log};
 use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError, Type};
 use gk_sys::clock::Moment;
@@ -32,29 +33,6 @@ pub struct Call<'a> {
     pub taken: Moment,
     /// The same in epoch seconds.
     pub daemon_start: f64,
-}
-
-/// What a request came to.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Outcome {
-    /// The status that went out; 0: none did.
-    pub status: u16,
-    /// The application failed, or there was none.
-    pub error: bool,
-    /// The application's part began, where that was later than the request was taken: a script was loaded first.
-    pub application_start: Option<Moment>,
-    /// Bytes of the request body that the application read.
-    pub bytes_in: u64,
-    /// Reads of it.
-    pub reads: u64,
-    /// Nanoseconds inside the reads.
-    pub input: u64,
-    /// Bytes of the response body.
-    pub bytes_out: u64,
-    /// Blocks of it.
-    pub writes: u64,
-    /// Nanoseconds in which sending them waited for the front.
-    pub output: u64,
 }
 
 /// Serves one request. Every ending is told to the exchange; `close()` of the iterable is called in every case.
@@ -90,7 +68,7 @@ fn first(
     conversation: &Conversation,
 ) -> Option<Arc<Target>> {
     let profile = &call.profile.profile;
-    let module = match app.module(py, &profile.script, profile.module, true) {
+    let module = match app.scripts.module(py, &app.runtime, &profile.script, profile.module, true) {
         Ok(module) => module,
         Err(failure) => {
             conversation.fail(failure.status, "the script could not be loaded");

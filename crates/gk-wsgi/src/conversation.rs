@@ -3,10 +3,10 @@
 //! while Python runs.
 
 pub(crate) mod input;
+pub(crate) mod outcome;
 pub(crate) mod start_response;
 
-use crate::call::Outcome;
-use crate::call::events::{Tally, clock};
+use crate::conversation::outcome::Outcome;
 use crate::exchange::{Exchange, Head, Sent};
 use gk_python::Attached;
 use gk_sys::clock::Moment;
@@ -35,11 +35,8 @@ struct State {
     /// The request is over: `close()` was called.
     closed: bool,
     gone: bool,
-    /// The status that went out, 0 before.
-    status: u16,
-    tally: Tally,
-    /// The application failed.
-    failed: bool,
+    /// The figures so far.
+    outcome: Outcome,
 }
 
 /// What `start_response` was given.
@@ -97,9 +94,7 @@ impl Conversation {
             ended: false,
             closed: false,
             gone: false,
-            status: 0,
-            tally: Tally::default(),
-            failed: false,
+            outcome: Outcome::default(),
         };
         Self { exchange, started, watched, state: Mutex::new(state) }
     }
@@ -112,25 +107,21 @@ impl Conversation {
         self.watched
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        self.state().tally
-    }
-
-    /// The status that went out, 0 before.
-    pub(crate) fn status(&self) -> u16 {
-        self.state().status
+    /// The figures so far.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.state().outcome
     }
 
     /// A read of the request body that began then gave so many bytes.
     pub(crate) fn count_read(&self, begun: Moment, bytes: usize) {
-        let tally = &mut self.state().tally;
-        tally.reads += 1;
-        tally.read_bytes += bytes as u64;
-        tally.read_time += begun.elapsed();
+        let outcome = &mut self.state().outcome;
+        outcome.reads += 1;
+        outcome.bytes_in += bytes as u64;
+        outcome.input += begun.elapsed();
     }
 
     fn writing_took(&self, begun: Moment) {
-        self.state().tally.write_time += begun.elapsed();
+        self.state().outcome.output += begun.elapsed();
     }
 
     /// Whether the request is over: `wsgi.input` that the application kept does nothing any more.
@@ -211,8 +202,8 @@ impl Conversation {
             }
             self.send_head(&mut state, false);
             state.written += data.len() as u64;
-            state.tally.writes += 1;
-            state.tally.written_bytes += data.len() as u64;
+            state.outcome.writes += 1;
+            state.outcome.bytes_out += data.len() as u64;
             let end = state.length.map_or(last, |length| length == state.written);
             // Nothing that another thread gives may come behind what is sent below.
             state.ended |= end && !data.is_empty();
@@ -222,7 +213,7 @@ impl Conversation {
             return Ok(());
         }
         // Two looks at the clock would be felt by a small response; unless somebody listens, only waiting is timed.
-        let begun = clock(self);
+        let begun = self.watched.then(Moment::now);
         loop {
             match self.exchange.data(data, end) {
                 Sent::Took(taken) if taken == data.len() => break,
@@ -269,8 +260,8 @@ impl Conversation {
             return true;
         }
         state.written = len;
-        state.tally.writes += 1;
-        state.tally.written_bytes += len;
+        state.outcome.writes += 1;
+        state.outcome.bytes_out += len;
         state.ended = true;
         drop(state);
         // It may have to wait for room in the link.
@@ -320,7 +311,7 @@ impl Conversation {
     /// response is cut so that it does not look complete.
     pub(crate) fn fail(&self, status: u16, reason: &str) {
         let mut state = self.state();
-        state.failed = true;
+        state.outcome.error = true;
         if state.ended {
             return;
         }
@@ -331,7 +322,7 @@ impl Conversation {
             return;
         }
         state.head_sent = true;
-        state.status = status;
+        state.outcome.status = status;
         self.exchange.head(&Head {
             status,
             reason: b"",
@@ -348,25 +339,14 @@ impl Conversation {
         let mut state = self.state();
         state.ended = true;
         state.closed = true;
-        let tally = state.tally;
-        Outcome {
-            status: state.status,
-            error: state.failed,
-            application_start: None,
-            bytes_in: tally.read_bytes,
-            reads: tally.reads,
-            input: tally.read_time,
-            bytes_out: tally.written_bytes,
-            writes: tally.writes,
-            output: tally.write_time,
-        }
+        state.outcome
     }
 
     fn send_head(&self, state: &mut State, end: bool) {
         let Some(pending) = state.pending.take() else { return };
         state.head_sent = true;
         state.length = pending.length;
-        state.status = pending.status;
+        state.outcome.status = pending.status;
         self.exchange.head(&Head {
             status: pending.status,
             reason: &pending.reason,

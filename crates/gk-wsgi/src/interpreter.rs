@@ -4,7 +4,7 @@
 //! * `runtime`: the part that is written in Python.
 //! * [`script`]: loading scripts and modules; `service`: running a service script.
 //! * `host`: the object through which Python calls the server.
-//! * [`imported_files`]: source files that were imported.
+//! * `imported_files`: source files that were imported.
 //! * [`gil`]: the GIL that comes back.
 //! * `active_requests`: `request_data()` and its relatives; `connection_templates`: environ entries that requests share.
 
@@ -13,7 +13,7 @@ pub mod application;
 pub(crate) mod connection_templates;
 pub mod gil;
 pub(crate) mod host;
-pub mod imported_files;
+mod imported_files;
 pub(crate) mod runtime;
 pub mod script;
 mod service;

@@ -13,9 +13,11 @@ mod conversation;
 pub mod exchange;
 pub mod hash;
 pub mod interpreter;
+mod log;
 pub mod metrics;
 
+pub use conversation::outcome::Outcome;
 pub use exchange::{Body, Exchange, Head, Sent};
 pub use interpreter::application::{Application, Facts};
-pub use interpreter::host::CurrentRequest;
 pub use interpreter::{application, gil, script};
+pub use log::CurrentRequest;

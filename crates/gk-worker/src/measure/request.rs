@@ -13,7 +13,7 @@ use gk_sys::clock::{self, Moment};
 use gk_sys::words::SharedWords;
 use gk_telemetry::{Begin, Plain, Record, Route, SlotWriter, State, Wait};
 use gk_wire::request::RequestView;
-use gk_wsgi::call::Outcome;
+use gk_wsgi::Outcome;
 
 /// Nanoseconds from which on a request, or what lies between two of a batch, may have been off CPU.
 const MOMENT: u64 = 50_000;

@@ -13,8 +13,9 @@ use gk_sys::clock::{Moment, WallClock};
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
+use gk_wsgi::Outcome;
 use gk_wsgi::application::NumberedProfile;
-use gk_wsgi::call::{Call, Outcome, serve};
+use gk_wsgi::call::{Call, serve};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 

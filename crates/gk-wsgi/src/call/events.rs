@@ -4,19 +4,7 @@
 use crate::conversation::Conversation;
 use crate::interpreter::application::Application;
 use gk_python::{Attached, Object, PyError};
-use gk_sys::clock::Moment;
 use gk_wire::log::Level;
-
-/// What a request read and wrote.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tally {
-    pub(crate) reads: u64,
-    pub(crate) read_bytes: u64,
-    pub(crate) read_time: u64,
-    pub(crate) writes: u64,
-    pub(crate) written_bytes: u64,
-    pub(crate) write_time: u64,
-}
 
 /// Whether the application of this interpreter subscribed to events.
 pub(crate) fn wanted(py: Attached<'_>, app: &Application) -> bool {
@@ -72,20 +60,20 @@ impl<'p> Watched<'p> {
         let dict = py.dict()?;
         let number = |name: &str, value: u64| dict.set_item(&py.str(name)?, &py.int(value as i64)?);
         let seconds = |name: &str, value: f64| dict.set_item(&py.str(name)?, &py.float(value)?);
-        let tally = conversation.tally();
-        number("input_reads", tally.reads)?;
-        number("input_length", tally.read_bytes)?;
-        seconds("input_time", tally.read_time as f64 / 1e9)?;
-        number("output_writes", tally.writes)?;
-        number("output_length", tally.written_bytes)?;
-        seconds("output_time", tally.write_time as f64 / 1e9)?;
+        let outcome = conversation.outcome();
+        number("input_reads", outcome.reads)?;
+        number("input_length", outcome.bytes_in)?;
+        seconds("input_time", outcome.input as f64 / 1e9)?;
+        number("output_writes", outcome.writes)?;
+        number("output_length", outcome.bytes_out)?;
+        seconds("output_time", outcome.output as f64 / 1e9)?;
         if let (Some(before), Some(now)) = (self.cpu, gk_sys::usage::thread_cpu_seconds()) {
             let (user, system) = ((now.0 - before.0).max(0.0), (now.1 - before.1).max(0.0));
             seconds("cpu_user_time", user)?;
             seconds("cpu_system_time", system)?;
             seconds("cpu_time", user + system)?;
         }
-        number("status", u64::from(conversation.status()))?;
+        number("status", u64::from(outcome.status))?;
         Ok(dict)
     }
 }
@@ -93,11 +81,6 @@ impl<'p> Watched<'p> {
 /// Subscribers' own failures are caught in Python; this is for what can go wrong around them.
 fn report(told: Result<Object<'_>, PyError<'_>>) {
     if let Err(error) = told {
-        crate::interpreter::host::log(Level::Error, Some("WSGI0112"), &error.traceback());
+        crate::log::log(Level::Error, Some("WSGI0112"), &error.traceback());
     }
-}
-
-/// Times something of a watched request.
-pub(crate) fn clock(conversation: &Conversation) -> Option<Moment> {
-    conversation.watched().then(Moment::now)
 }

@@ -9,8 +9,9 @@ use crate::interpreter::connection_templates::Connections;
 use crate::interpreter::host::Host;
 use crate::interpreter::imported_files::Imports;
 use crate::interpreter::runtime::Runtime;
-use crate::interpreter::script::Scripts;
+use crate::interpreter::script::{LoadFailure, Scripts, Watched};
 use gk_python::{Attached, Kept, Object, PyError, Type};
+use gk_wire::control::SourceFile;
 use gk_wire::request::Profile;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -143,6 +144,33 @@ impl Application {
         self.runtime.set_locale.bind(py).call(&[&py.str(name)?]).map(drop)
     }
 
+    /// Imports a script at process start and looks for its callable.
+    pub fn preload(
+        &self,
+        py: Attached<'_>,
+        script: &str,
+        is_module: bool,
+        callable: Option<&str>,
+    ) -> Result<(), LoadFailure> {
+        self.scripts.preload(py, &self.runtime, script, is_module, callable)
+    }
+
+    /// The scripts loaded here with their files, for watching.
+    pub fn watched(&self) -> Vec<(String, Watched)> {
+        self.scripts.watched()
+    }
+
+    /// From now on, imports are noted for [`Application::imported`].
+    pub fn note_imports<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
+        self.imports.note(py)
+    }
+
+    /// The source files imported since the last call, those of the standard library left out. One thread at a time. After
+    /// an error there is nothing any more.
+    pub fn imported<'p>(&self, py: Attached<'p>) -> Result<Vec<SourceFile>, PyError<'p>> {
+        self.imports.read(py)
+    }
+
     /// From now on, garbage collections are told of ([`crate::metrics::provide_collected`]), under that number.
     pub fn watch_collections<'p>(&self, py: Attached<'p>, group: u16) -> Result<(), PyError<'p>> {
         self.runtime.watch_collections.bind(py).call(&[&py.int(i64::from(group))?]).map(drop)
@@ -152,7 +180,7 @@ impl Application {
     pub fn stopping(&self, py: Attached<'_>, reason: &str) {
         let told = py.str(reason).and_then(|reason| self.runtime.stopping.bind(py).call(&[&reason]));
         if let Err(error) = told {
-            crate::interpreter::host::log(gk_wire::log::Level::Error, Some("WSGI0112"), &error.traceback());
+            crate::log::log(gk_wire::log::Level::Error, Some("WSGI0112"), &error.traceback());
         }
     }
 
@@ -162,7 +190,7 @@ impl Application {
             .str(name)
             .and_then(|name| self.runtime.signalled.bind(py).call(&[&name, &py.int(i64::from(number))?]));
         if let Err(error) = told {
-            crate::interpreter::host::log(gk_wire::log::Level::Error, Some("WSGI0209"), &error.traceback());
+            crate::log::log(gk_wire::log::Level::Error, Some("WSGI0209"), &error.traceback());
         }
     }
 
@@ -171,11 +199,7 @@ impl Application {
     pub fn end(&self, py: Attached<'_>) {
         for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
             if let Err(error) = step.bind(py).call(&[]) {
-                crate::interpreter::host::log(
-                    gk_wire::log::Level::Error,
-                    Some("WSGI0098"),
-                    &error.traceback(),
-                );
+                crate::log::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
             }
         }
     }
@@ -183,7 +207,7 @@ impl Application {
     /// Calls what was registered with `atexit` now, although threads still run.
     pub fn end_functions(&self, py: Attached<'_>) {
         if let Err(error) = self.runtime.end_functions.bind(py).call(&[]) {
-            crate::interpreter::host::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
+            crate::log::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
         }
     }
 
@@ -233,7 +257,7 @@ impl Application {
                 .collect()
         };
         read().unwrap_or_else(|error| {
-            crate::interpreter::host::log(gk_wire::log::Level::Warn, Some("WSGI0067"), &error.summary());
+            crate::log::log(gk_wire::log::Level::Warn, Some("WSGI0067"), &error.summary());
             Vec::new()
         })
     }

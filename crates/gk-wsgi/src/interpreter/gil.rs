@@ -4,7 +4,7 @@
 //! CPython turns the GIL on for the length of *every* import of an extension module, so that a look at it says nothing while
 //! one is under way in another thread. So imports are counted, and the look that counts is that of the last one to end.
 
-use crate::interpreter::host::log;
+use crate::log::log;
 use gk_python::Attached;
 use gk_wire::log::Level;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

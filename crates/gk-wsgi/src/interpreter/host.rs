@@ -1,66 +1,15 @@
 //! The object called `host` in each interpreter: what the server does for the Python code of `runtime/`.
 
 use crate::interpreter::active_requests::{self, Tracking};
+use crate::interpreter::gil;
+use crate::log::log;
 use crate::metrics::{self, Question};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Class, Method, Object, PyError};
-use gk_sys::log::{Context, write};
 use gk_wire::log::Level;
-use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
-
-/// Longest text of an address: an IPv6 address with a zone, a Unix path is cut.
-const LONGEST: usize = 64;
-
-/// The client of the request a thread serves. Made into text only when something is logged.
-struct Client {
-    address: Cell<[u8; LONGEST]>,
-    /// Bytes of the address; 0 while no request is served.
-    len: Cell<u8>,
-    port: Cell<u16>,
-}
-
-thread_local! {
-    static CLIENT: Client =
-        const { Client { address: Cell::new([0; LONGEST]), len: Cell::new(0), port: Cell::new(0) } };
-}
-
-/// While it lives, log lines of this thread name the client of its request.
-pub struct CurrentRequest(());
-
-impl CurrentRequest {
-    /// `address`, `port`: of the client.
-    pub fn enter(address: &[u8], port: u16) -> Self {
-        let len = address.len().min(LONGEST);
-        let mut bytes = [0; LONGEST];
-        bytes[..len].copy_from_slice(&address[..len]);
-        CLIENT.with(|client| {
-            client.address.set(bytes);
-            client.len.set(len as u8);
-            client.port.set(port);
-        });
-        Self(())
-    }
-}
-
-impl Drop for CurrentRequest {
-    fn drop(&mut self) {
-        CLIENT.with(|client| client.len.set(0));
-    }
-}
-
-/// Writes a record of module `wsgi`, with the client of this thread's request if it serves one.
-pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
-    let (address, len, port) =
-        CLIENT.with(|client| (client.address.get(), client.len.get(), client.port.get()));
-    let mut client: String = address[..usize::from(len)].iter().map(|b| char::from(*b)).collect();
-    if port != 0 && len != 0 {
-        client.push_str(&format!(":{port}"));
-    }
-    write(level, "wsgi", Context { code, client: Some(client.as_str()).filter(|c| !c.is_empty()) }, text);
-}
 
 /// The `host` object.
 pub(crate) struct Host {
@@ -124,11 +73,11 @@ impl Class for Host {
                 return py.list(&pairs);
             }
             (5, []) => {
-                crate::interpreter::gil::import_began();
+                gil::import_began();
                 return Ok(py.none());
             }
             (6, [name]) => {
-                crate::interpreter::gil::import_ended(py, name.as_utf8().unwrap_or("?"));
+                gil::import_ended(py, name.as_utf8().unwrap_or("?"));
                 return Ok(py.none());
             }
             (7, [question]) => {

@@ -1,7 +1,6 @@
 //! Which source files an interpreter has imported, where they are watched. When to ask, and what follows from a change, is
 //! the worker's.
 
-use crate::interpreter::application::Application;
 use gk_python::{Attached, Kept, PyError};
 use gk_wire::control::SourceFile;
 use std::ffi::CStr;
@@ -17,20 +16,20 @@ const NOTE: &CStr =
         Err(_) => panic!("imported_files.py holds no NUL"),
     };
 
-impl Application {
-    /// From now on, imports are noted for [`Application::imported`].
-    pub fn note_imports<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
+impl Imports {
+    /// From now on, imports are noted for [`Imports::read`].
+    pub(crate) fn note<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
         let namespace = py.run(NOTE, c"<gilkeeper>", &[])?;
         let told = namespace.item(&py.str("imported")?)?.keep();
-        *self.imports.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
         Ok(())
     }
 
     /// The source files imported since the last call, those of the standard library left out. One thread at a time. After
     /// an error there is nothing any more.
-    pub fn imported<'p>(&self, py: Attached<'p>) -> Result<Vec<SourceFile>, PyError<'p>> {
+    pub(crate) fn read<'p>(&self, py: Attached<'p>) -> Result<Vec<SourceFile>, PyError<'p>> {
         // Not locked while Python runs: it may let another thread have the GIL.
-        let Some(told) = self.imports.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some(told) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return Ok(Vec::new());
         };
         let rows = told.bind(py).call(&[])?.to_tuple()?;
@@ -43,7 +42,7 @@ impl Application {
                 files.push(SourceFile { path: path.to_owned(), read: u64::try_from(nanos).ok() });
             }
         }
-        *self.imports.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
         Ok(files)
     }
 }

@@ -1,7 +1,7 @@
 //! Loading: script files as modules of their own name, packages by import; one copy per interpreter, one load at a time.
 
-use crate::interpreter::application::Application;
-use crate::interpreter::host::log;
+use crate::interpreter::runtime::Runtime;
+use crate::log::log;
 use gk_python::{Attached, Kept, Object, PyError};
 use gk_wire::log::Level;
 use md5::{Digest, Md5};
@@ -58,85 +58,49 @@ pub struct LoadFailure {
 /// A file that was loaded and its modification time then (`None`: it could not be read).
 pub type Watched = (PathBuf, Option<SystemTime>);
 
-impl Application {
+impl Scripts {
     /// The module of a script, loaded if need be. Failures are logged with mod_wsgi's codes and tried again next time.
     /// `in_request`: for the choice of the code.
     pub(crate) fn module<'p>(
         &self,
         py: Attached<'p>,
+        runtime: &Runtime,
         script: &str,
         is_module: bool,
         in_request: bool,
     ) -> Result<Object<'p>, LoadFailure> {
-        if let Some(loaded) = lock(&self.scripts.loaded).get(script) {
+        if let Some(loaded) = lock(&self.loaded).get(script) {
             return Ok(loaded.module.bind(py));
         }
         if !is_module && let Some(failure) = no_file(Path::new(script), in_request) {
             return Err(failure);
         }
-        py.detach(|| self.scripts.begin_load());
-        let _loading = Loading(&self.scripts);
-        if let Some(loaded) = lock(&self.scripts.loaded).get(script) {
+        py.detach(|| self.begin_load());
+        let _loading = Loading(self);
+        if let Some(loaded) = lock(&self.loaded).get(script) {
             return Ok(loaded.module.bind(py));
         }
-        let loaded = if is_module { self.import(py, script) } else { self.run_file(py, script) };
+        let loaded = if is_module { import(py, runtime, script) } else { run_file(py, runtime, script) };
         match loaded {
             Ok((module, file)) => {
                 let kept = Arc::new(Loaded { module: module.clone().keep(), file });
-                lock(&self.scripts.loaded).insert(script.to_owned(), kept);
+                lock(&self.loaded).insert(script.to_owned(), kept);
                 Ok(module)
             }
             Err((error, stage)) => Err(report(&error, stage, script, in_request)),
         }
     }
 
-    pub(crate) fn import<'p>(
-        &self,
-        py: Attached<'p>,
-        name: &str,
-    ) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
-        let ran = |error| (error, Stage::Run);
-        let module =
-            py.str(name).and_then(|name| self.runtime.import_module.bind(py).call(&[&name])).map_err(ran)?;
-        let file = py
-            .str("__file__")
-            .and_then(|name| module.attr_if_there(&name))
-            .ok()
-            .flatten()
-            .and_then(|file| file.as_utf8().map(PathBuf::from));
-        Ok((module, file.map(|file| (file.clone(), modified(&file)))))
-    }
-
-    pub(crate) fn run_file<'p>(
-        &self,
-        py: Attached<'p>,
-        path: &str,
-    ) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
-        let file = PathBuf::from(path);
-        // Read before the source: a change in between is then seen as a change.
-        let mtime = modified(&file);
-        let read = |error| (error, Stage::Read);
-        let shown = py.str(path).map_err(read)?;
-        let code = self.runtime.compile_script.bind(py).call(&[&shown]).map_err(read)?;
-        let ran = |error| (error, Stage::Run);
-        let name = py.str(&module_name(path)).map_err(ran)?;
-        let micros = mtime
-            .and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok())
-            .map_or(0, |d| d.as_micros() as i64);
-        let micros = py.int(micros).map_err(ran)?;
-        let module = self.runtime.run_script.bind(py).call(&[&code, &shown, &name, &micros]).map_err(ran)?;
-        Ok((module, Some((file, mtime))))
-    }
-
     /// Imports a script at process start and looks for its callable.
-    pub fn preload<'p>(
+    pub(crate) fn preload<'p>(
         &self,
         py: Attached<'p>,
+        runtime: &Runtime,
         script: &str,
         is_module: bool,
         callable: Option<&str>,
     ) -> Result<(), LoadFailure> {
-        let module = self.module(py, script, is_module, false)?;
+        let module = self.module(py, runtime, script, is_module, false)?;
         match callable {
             Some(name) if module.attr(name).is_err() => {
                 let text = format!("'{script}' has no callable named '{name}'");
@@ -148,10 +112,46 @@ impl Application {
     }
 
     /// The scripts loaded here with their files, for watching.
-    pub fn watched(&self) -> Vec<(String, Watched)> {
-        let loaded = lock(&self.scripts.loaded);
+    pub(crate) fn watched(&self) -> Vec<(String, Watched)> {
+        let loaded = lock(&self.loaded);
         loaded.iter().filter_map(|(script, loaded)| Some((script.clone(), loaded.file.clone()?))).collect()
     }
+}
+
+pub(crate) fn import<'p>(
+    py: Attached<'p>,
+    runtime: &Runtime,
+    name: &str,
+) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
+    let ran = |error| (error, Stage::Run);
+    let module = py.str(name).and_then(|name| runtime.import_module.bind(py).call(&[&name])).map_err(ran)?;
+    let file = py
+        .str("__file__")
+        .and_then(|name| module.attr_if_there(&name))
+        .ok()
+        .flatten()
+        .and_then(|file| file.as_utf8().map(PathBuf::from));
+    Ok((module, file.map(|file| (file.clone(), modified(&file)))))
+}
+
+pub(crate) fn run_file<'p>(
+    py: Attached<'p>,
+    runtime: &Runtime,
+    path: &str,
+) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
+    let file = PathBuf::from(path);
+    // Read before the source: a change in between is then seen as a change.
+    let mtime = modified(&file);
+    let read = |error| (error, Stage::Read);
+    let shown = py.str(path).map_err(read)?;
+    let code = runtime.compile_script.bind(py).call(&[&shown]).map_err(read)?;
+    let ran = |error| (error, Stage::Run);
+    let name = py.str(&module_name(path)).map_err(ran)?;
+    let micros =
+        mtime.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0, |d| d.as_micros() as i64);
+    let micros = py.int(micros).map_err(ran)?;
+    let module = runtime.run_script.bind(py).call(&[&code, &shown, &name, &micros]).map_err(ran)?;
+    Ok((module, Some((file, mtime))))
 }
 
 /// What was raised, and when.

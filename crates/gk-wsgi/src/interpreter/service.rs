@@ -2,8 +2,8 @@
 //! into the status that the process exits with. Loading a script for requests is `script`'s.
 
 use crate::interpreter::application::Application;
-use crate::interpreter::host::log;
-use crate::interpreter::script::{Stage, no_file, report};
+use crate::interpreter::script::{self, Stage, no_file, report};
+use crate::log::log;
 use gk_python::{Attached, PyError};
 use gk_wire::log::Level;
 use std::path::Path;
@@ -28,7 +28,12 @@ impl Application {
         if !is_module && no_file(Path::new(script), false).is_some() {
             return Some(FAILED);
         }
-        let ran = if is_module { self.import(py, script) } else { self.run_file(py, script) };
+        let runtime = &self.runtime;
+        let ran = if is_module {
+            script::import(py, runtime, script)
+        } else {
+            script::run_file(py, runtime, script)
+        };
         match ran {
             Ok(_) => None,
             Err((error, _)) if error.is_system_exit() => Some(status(&error)),

@@ -1,0 +1,56 @@
+//! Records of the error log, with the client of the request that the writing thread serves.
+
+use gk_sys::log::{Context, write};
+use gk_wire::log::Level;
+use std::cell::Cell;
+
+/// Longest text of an address: an IPv6 address with a zone, a Unix path is cut.
+const LONGEST: usize = 64;
+
+/// The client of the request a thread serves. Made into text only when something is logged.
+struct Client {
+    address: Cell<[u8; LONGEST]>,
+    /// Bytes of the address; 0 while no request is served.
+    len: Cell<u8>,
+    port: Cell<u16>,
+}
+
+thread_local! {
+    static CLIENT: Client =
+        const { Client { address: Cell::new([0; LONGEST]), len: Cell::new(0), port: Cell::new(0) } };
+}
+
+/// While it lives, log lines of this thread name the client of its request.
+pub struct CurrentRequest(());
+
+impl CurrentRequest {
+    /// `address`, `port`: of the client.
+    pub fn enter(address: &[u8], port: u16) -> Self {
+        let len = address.len().min(LONGEST);
+        let mut bytes = [0; LONGEST];
+        bytes[..len].copy_from_slice(&address[..len]);
+        CLIENT.with(|client| {
+            client.address.set(bytes);
+            client.len.set(len as u8);
+            client.port.set(port);
+        });
+        Self(())
+    }
+}
+
+impl Drop for CurrentRequest {
+    fn drop(&mut self) {
+        CLIENT.with(|client| client.len.set(0));
+    }
+}
+
+/// Writes a record of module `wsgi`, with the client of this thread's request if it serves one.
+pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
+    let (address, len, port) =
+        CLIENT.with(|client| (client.address.get(), client.len.get(), client.port.get()));
+    let mut client: String = address[..usize::from(len)].iter().map(|b| char::from(*b)).collect();
+    if port != 0 && len != 0 {
+        client.push_str(&format!(":{port}"));
+    }
+    write(level, "wsgi", Context { code, client: Some(client.as_str()).filter(|c| !c.is_empty()) }, text);
+}
