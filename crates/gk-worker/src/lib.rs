@@ -13,4 +13,4 @@ mod measure;
 mod serve;
 mod watch;
 
-pub use life::worker::{run, run_measured, run_with};
+pub use life::{run, run_measured, run_with};

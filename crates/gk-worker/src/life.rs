@@ -1,12 +1,87 @@
-//! The life of a worker process, from the setup it is given to its exit status.
+//! The life of a worker process, from the setup it is given to its exit status: start, serve, stop. The main thread does all of
+//! it and is detached but for imports, shutdown callbacks and ending interpreters.
 //!
+//! * [`start`]: imports and threads, until `Ready`.
 //! * [`worker`]: the main thread while requests are served.
-//! * [`start`]: what comes before; [`stop`]: what comes after.
+//! * [`stop`]: callbacks, request threads, interpreters.
 //! * [`signals`]: what a signal sent to the worker asks for.
 //! * [`service`]: the other kind of worker, which runs a service script.
 
-pub(crate) mod service;
-pub(crate) mod signals;
-pub(crate) mod start;
-pub(crate) mod stop;
-pub(crate) mod worker;
+mod service;
+mod signals;
+mod start;
+mod stop;
+mod worker;
+
+use crate::measure;
+use crate::serve::engine::Engine;
+use crate::serve::groups::Groups;
+use gk_python::{Attached, ThreadStates};
+use gk_sys::fds;
+use gk_sys::log::plain;
+use gk_wire::log::Level;
+use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use worker::Worker;
+
+/// Runs a worker to its end with what the supervisor left at the agreed descriptors; the exit status. Called on Python's
+/// main thread.
+pub fn run(py: Attached<'_>) -> i32 {
+    match take_over() {
+        Ok((control, setup, scoreboard)) => run_measured(py, control, setup, scoreboard),
+        Err(why) => {
+            eprintln!("gilkeeper.worker: {why}");
+            2
+        }
+    }
+}
+
+/// The same with the parts given, and without measurements.
+pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
+    run_measured(py, control, setup, None)
+}
+
+/// The same with the parts given. `scoreboard`: the memory file to measure into.
+pub fn run_measured(
+    py: Attached<'_>,
+    control: OwnedFd,
+    setup: WorkerSetup,
+    scoreboard: Option<OwnedFd>,
+) -> i32 {
+    gk_sys::log::configure(setup.log.level, setup.log.json);
+    let python = gk_python::version::text(py);
+    if let Some(file) = scoreboard
+        && let Err(why) = measure::begin(file, &setup, &python)
+    {
+        plain(Level::Warn, "wsgi", None, &format!("Nothing is measured: the scoreboard: {why}"));
+    }
+    let groups = Groups::new(py, &setup, gk_wsgi::gil::enabled(py));
+    ThreadStates::lead(py, move |states| {
+        let engine = Arc::new(Engine::new(setup, groups));
+        let ended = match engine.setup.threads {
+            0 => service::run(&engine, control, python, states),
+            _ => Worker::start(engine, control, python, states).map(|mut worker| {
+                let reason = worker.serve();
+                worker.stop(states, &reason)
+            }),
+        };
+        ended.unwrap_or_else(|why| {
+            plain(Level::Crit, "wsgi", Some("WSGI0022"), &why);
+            1
+        })
+    })
+}
+
+fn take_over() -> Result<(OwnedFd, WorkerSetup, Option<OwnedFd>), String> {
+    let started = "this program is started by `gilkeeper serve`, not by hand";
+    let control = fds::inherited(CONTROL_FD).map_err(|_| started.to_owned())?;
+    let setup = fds::inherited(SETUP_FD).map_err(|_| started.to_owned())?;
+    let setup =
+        fds::read_memory_file(&mut setup.into()).map_err(|e| format!("the setup cannot be read: {e}"))?;
+    let setup: WorkerSetup =
+        serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
+    let scoreboard = setup.scoreboard.then(|| fds::inherited(SCOREBOARD_FD));
+    let scoreboard = scoreboard.transpose().map_err(|e| format!("the scoreboard is missing: {e}"))?;
+    Ok((control, setup, scoreboard))
+}

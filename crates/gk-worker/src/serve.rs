@@ -2,8 +2,10 @@
 //!
 //! * [`thread`]: a request thread.
 //! * [`link`]: the stream to the front that all request threads share; [`outbox`]: its sending half.
-//! * [`exchange`]: one request on that stream, as the application's conversation sees it.
+//! * [`streams`]: one request's body and response on that stream; [`exchange`]: the same, as the application's conversation
+//!   sees it.
 //! * [`groups`]: application group to interpreters; [`group_options`]: what the configuration says of them.
+//! * [`profiles`]: profiles that the front sent.
 //! * [`engine`]: what the threads of the process share.
 
 pub(crate) mod engine;
@@ -12,4 +14,6 @@ pub(crate) mod group_options;
 pub(crate) mod groups;
 pub(crate) mod link;
 pub(crate) mod outbox;
+pub(crate) mod profiles;
+pub(crate) mod streams;
 pub(crate) mod thread;

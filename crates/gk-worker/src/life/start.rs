@@ -5,6 +5,7 @@ use crate::life::worker::Worker;
 use crate::serve::engine::Engine;
 use crate::serve::groups::Group;
 use crate::serve::thread;
+use crate::watch::ending::Ending;
 use crate::watch::module_changes;
 use crate::watch::python_thread::{self, PythonThread};
 use crate::watch::script_changes::Watched;
@@ -45,13 +46,15 @@ impl Worker {
         set_title(setup);
         let signals = Signals::new().map_err(|e| format!("Signals cannot be caught: {e}"))?;
         let told = control.try_clone().map_err(|e| format!("No descriptor is left: {e}"))?;
+        let ending = Arc::new(Ending::default());
         let mut worker = Self {
             control,
             signals,
             python: python.clone(),
             threads: Vec::new(),
             python_thread: Some(
-                PythonThread::start(&engine, told).map_err(|e| format!("A thread cannot be started: {e}"))?,
+                PythonThread::start(&engine, Arc::clone(&ending), told)
+                    .map_err(|e| format!("A thread cannot be started: {e}"))?,
             ),
             watchdog: Watchdog::new(setup.timers.clone(), setup.threads),
             watched: Watched::new(&engine),
@@ -62,6 +65,7 @@ impl Worker {
             slow: Slow::new(setup.slow_requests, setup.threads as usize),
             leaving: None,
             engine: Arc::clone(&engine),
+            ending,
         };
         for index in 0..setup.threads as usize {
             let engine = Arc::clone(&engine);

@@ -32,10 +32,10 @@ impl Worker {
             );
         }
         for (name, group) in self.engine.groups.all() {
-            self.engine.ending.enter(Step::Subscribers(name));
+            self.ending.enter(Step::Subscribers(name));
             states.attach(group.interpreter, |py| group.application.stopping(py, reason));
         }
-        self.engine.ending.leave();
+        self.ending.leave();
         if self.engine.busy() > 0 {
             self.order(Order::Stacks(format!(
                 "Requests are still running while this worker stops ({reason})"
@@ -62,10 +62,10 @@ impl Worker {
         // The main interpreter last.
         all.sort_by_key(|(name, _)| name.is_empty());
         for (name, group) in &all {
-            self.engine.ending.enter(Step::Threads(name.clone(), Arc::clone(group)));
+            self.ending.enter(Step::Threads(name.clone(), Arc::clone(group)));
             states.attach(group.interpreter, |py| group.application.end(py));
         }
-        self.engine.ending.leave();
+        self.ending.leave();
         if let Some(thread) = self.python_thread.take() {
             thread.end();
         }

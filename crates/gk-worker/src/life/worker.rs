@@ -1,24 +1,20 @@
-//! The life of a worker: read the setup, start, serve, leave or stop. The main thread does all of it and is detached but for
-//! imports, shutdown callbacks and ending interpreters. How it begins is `start`'s, how it ends `stop`'s.
+//! The main thread of a worker while request threads serve: messages of the supervisor, signals, timers, and leaving.
 
-use crate::life::service;
-use crate::life::signals::{Signals, Wish};
+use crate::life::signals::{self, Signals, Wish};
 use crate::measure;
 use crate::serve::engine::Engine;
-use crate::serve::groups::Groups;
 use crate::serve::link::Link;
 use crate::serve::thread;
+use crate::watch::ending::Ending;
 use crate::watch::python_thread::{Order, PythonThread};
 use crate::watch::script_changes::Watched;
 use crate::watch::slow_requests::{self, Slow};
 use crate::watch::watchdog::{Act, Seen, Watchdog};
-use gk_python::{Attached, ThreadStates};
 use gk_sys::fds;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
-use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,66 +29,9 @@ const REFRESH: Duration = Duration::from_millis(100);
 /// How long a worker waits for another link after its own broke.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs a worker to its end with what the supervisor left at the agreed descriptors; the exit status. Called on Python's
-/// main thread.
-pub fn run(py: Attached<'_>) -> i32 {
-    match take_over() {
-        Ok((control, setup, scoreboard)) => run_measured(py, control, setup, scoreboard),
-        Err(why) => {
-            eprintln!("gilkeeper.worker: {why}");
-            2
-        }
-    }
-}
-
-/// The same with the parts given, and without measurements.
-pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
-    run_measured(py, control, setup, None)
-}
-
-/// The same with the parts given. `scoreboard`: the memory file to measure into.
-pub fn run_measured(
-    py: Attached<'_>,
-    control: OwnedFd,
-    setup: WorkerSetup,
-    scoreboard: Option<OwnedFd>,
-) -> i32 {
-    gk_sys::log::configure(setup.log.level, setup.log.json);
-    let python = gk_python::version::text(py);
-    if let Some(file) = scoreboard
-        && let Err(why) = measure::begin(file, &setup, &python)
-    {
-        plain(Level::Warn, "wsgi", None, &format!("Nothing is measured: the scoreboard: {why}"));
-    }
-    let groups = Groups::new(py, &setup, gk_wsgi::gil::enabled(py));
-    ThreadStates::lead(py, move |states| {
-        let engine = Arc::new(Engine::new(setup, groups));
-        let ended = match engine.setup.threads {
-            0 => service::run(&engine, control, python, states),
-            _ => Worker::start(engine, control, python, states).map(|mut worker| worker.serve(states)),
-        };
-        ended.unwrap_or_else(|why| {
-            plain(Level::Crit, "wsgi", Some("WSGI0022"), &why);
-            1
-        })
-    })
-}
-
-fn take_over() -> Result<(OwnedFd, WorkerSetup, Option<OwnedFd>), String> {
-    let started = "this program is started by `gilkeeper serve`, not by hand";
-    let control = fds::inherited(CONTROL_FD).map_err(|_| started.to_owned())?;
-    let setup = fds::inherited(SETUP_FD).map_err(|_| started.to_owned())?;
-    let setup =
-        fds::read_memory_file(&mut setup.into()).map_err(|e| format!("the setup cannot be read: {e}"))?;
-    let setup: WorkerSetup =
-        serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
-    let scoreboard = setup.scoreboard.then(|| fds::inherited(SCOREBOARD_FD));
-    let scoreboard = scoreboard.transpose().map_err(|e| format!("the scoreboard is missing: {e}"))?;
-    Ok((control, setup, scoreboard))
-}
-
 pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) ending: Arc<Ending>,
     pub(crate) control: OwnedFd,
     pub(crate) signals: Signals,
     pub(crate) python: String,
@@ -119,8 +58,8 @@ enum End {
 }
 
 impl Worker {
-    /// Serves until the end; the exit status.
-    fn serve(&mut self, states: &mut ThreadStates) -> i32 {
+    /// Serves until the end, and gives its reason.
+    pub(crate) fn serve(&mut self) -> String {
         let end = loop {
             let timeout = if self.leaving.is_some() { TICK / 10 } else { TICK.min(self.slow.every()) };
             if let Some(end) = self.listen(timeout) {
@@ -143,9 +82,9 @@ impl Worker {
             }
         };
         match end {
-            End::Stop(reason) => self.stop(states, &reason),
+            End::Stop(reason) => reason,
             // Without a supervisor nobody would ever end this process.
-            End::SupervisorGone => self.stop(states, "shutdown_signal"),
+            End::SupervisorGone => "shutdown_signal".to_owned(),
         }
     }
 
@@ -204,7 +143,7 @@ impl Worker {
                     self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
                     self.leave(reason, timeout);
                 }
-                Wish::Tell(signal) => self.order(Order::Signal(signal)),
+                Wish::Tell(number) => self.order(Order::Signal { number, name: signals::name(number) }),
             }
         }
     }

@@ -1,17 +1,18 @@
 //! `request_metrics()` and `process_metrics()` of the application, with mod_wsgi's keys: what the scoreboard says, as JSON.
 
-use super::Measure;
+use gk_sys::words::SharedWords;
 use gk_sys::{clock, usage};
+use gk_telemetry::Board;
 use gk_telemetry::datagram::phases;
 use gk_telemetry::sample::{Figures, SlotSample, WorkerSample};
 use serde_json::{Map, Value, json};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the window of `request_metrics` began; `None` before `start_recording_metrics()`.
 #[derive(Default)]
-pub(super) struct Window(Mutex<Option<Moment>>);
+pub(super) struct MetricsWindow(Mutex<Option<Snapshot>>);
 
-struct Moment {
+struct Snapshot {
     sample: WorkerSample,
     /// Monotonic nanoseconds.
     at: u64,
@@ -21,36 +22,42 @@ struct Moment {
     threads: Vec<u64>,
 }
 
-impl Measure {
-    fn moment(&self, last: u64) -> Moment {
-        let sample = self.board.sample(last);
+impl Snapshot {
+    /// What the scoreboard says now. `last`: the newest request that is known already.
+    fn now(board: &Board<SharedWords>, last: u64) -> Self {
+        let sample = board.sample(last);
         let threads = sample.slots.iter().map(|slot| usage::thread_cpu(slot.tid).unwrap_or(0)).collect();
         let usage = usage::own();
-        Moment { sample, at: clock::monotonic_nanos(), cpu: (usage.user, usage.system), threads }
+        Self { sample, at: clock::monotonic_nanos(), cpu: (usage.user, usage.system), threads }
+    }
+}
+
+impl MetricsWindow {
+    fn begin(&self) -> MutexGuard<'_, Option<Snapshot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `start_recording_metrics()`.
-    pub(crate) fn start_recording(&self) {
-        *self.window.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.moment(0));
+    pub(super) fn start_recording(&self, board: &Board<SharedWords>) {
+        *self.begin() = Some(Snapshot::now(board, 0));
     }
 
     /// `request_metrics()`: the window since the last call; null before `start_recording_metrics()`.
-    pub(crate) fn request_metrics(&self) -> Value {
-        let mut window = self.window.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(before) = window.as_ref() else { return Value::Null };
-        let now = self.moment(before.sample.last);
+    pub(super) fn request_metrics(&self, board: &Board<SharedWords>) -> Value {
+        let mut begin = self.begin();
+        let Some(before) = begin.as_ref() else { return Value::Null };
+        let now = Snapshot::now(board, before.sample.last);
         let value = between(before, &now);
-        *window = Some(now);
+        *begin = Some(now);
         value
     }
 
     /// `process_metrics()`: since the process began.
-    pub(crate) fn process_metrics(&self) -> Value {
-        let started = self.window.0.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if !started {
+    pub(super) fn process_metrics(&self, board: &Board<SharedWords>) -> Value {
+        if self.begin().is_none() {
             return Value::Null;
         }
-        let sample = self.board.sample(0);
+        let sample = board.sample(0);
         let usage = usage::own();
         let (begun, now) = (sample.started as f64 / 1e9, clock::epoch_seconds());
         let busy: u64 = sample.slots.iter().map(|slot| slot.busy).sum();
@@ -78,11 +85,11 @@ impl Measure {
     }
 }
 
-fn between(before: &Moment, now: &Moment) -> Value {
+fn between(before: &Snapshot, now: &Snapshot) -> Value {
     let period = seconds(now.at.saturating_sub(before.at)).max(1e-9);
     let figures = now.sample.since(&before.sample).total();
     let stop = clock::epoch_seconds();
-    let elapsed = |moment: &Moment, slot: &SlotSample| {
+    let elapsed = |moment: &Snapshot, slot: &SlotSample| {
         slot.request.as_ref().map_or(0, |request| moment.at.saturating_sub(request.begun))
     };
     let mut busy = Vec::new();

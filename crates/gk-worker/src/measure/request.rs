@@ -7,7 +7,7 @@
 //! always read at both ends, and what lies between two of a batch counts as work only when it is short; [`CPU_EVERY`] and
 //! [`OLD`] bound what the reading costs, and also the error.
 
-use super::{Measure, pack};
+use super::measurements::{Measure, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
 use gk_sys::clock::{self, Moment};
 use gk_sys::words::SharedWords;

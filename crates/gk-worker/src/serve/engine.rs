@@ -3,12 +3,9 @@
 
 use crate::serve::groups::Groups;
 use crate::serve::link::Link;
-use crate::watch::ending::Ending;
 use gk_sys::clock::Moment;
-use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::application::NumberedProfile;
-use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -19,7 +16,6 @@ pub(crate) struct Engine {
     pub(crate) slots: Vec<Slot>,
     pub(crate) counters: Counters,
     pub(crate) started: Moment,
-    pub(crate) ending: Ending,
     link: Mutex<Present>,
     link_changed: Condvar,
     /// Set while requests run: the ticker looks at the link each millisecond.
@@ -74,7 +70,6 @@ impl Engine {
             slots,
             counters: Counters::default(),
             started: Moment::now(),
-            ending: Ending::default(),
             link: Mutex::new(Present { link: None, stopping: false }),
             link_changed: Condvar::new(),
             ticking: AtomicBool::new(false),
@@ -178,25 +173,4 @@ impl Engine {
             }
         }
     }
-}
-
-fn profiles() -> MutexGuard<'static, HashMap<Profile, Arc<NumberedProfile>>> {
-    static KNOWN: OnceLock<Mutex<HashMap<Profile, Arc<NumberedProfile>>>> = OnceLock::new();
-    KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The scripts that some profile wants reloaded when they change.
-pub(crate) fn reloading_scripts() -> HashSet<String> {
-    profiles()
-        .keys()
-        .filter(|profile| profile.script_reloading)
-        .map(|profile| profile.script.clone())
-        .collect()
-}
-
-/// Gives a profile its number in this process; the same content has the same number on every link.
-pub(crate) fn number_profile(profile: Profile) -> Arc<NumberedProfile> {
-    let mut known = profiles();
-    let number = known.len() as u64;
-    Arc::clone(known.entry(profile.clone()).or_insert_with(|| Arc::new(NumberedProfile { number, profile })))
 }

@@ -14,8 +14,8 @@
 
 mod give_back;
 
-use crate::serve::exchange::LinkExchange;
 use crate::serve::outbox::Outbox;
+use crate::serve::streams::RequestStreams;
 use bytes::Bytes;
 use gk_sys::channel::{self, End, Receiver, Watch};
 use gk_sys::clock::Moment;
@@ -55,7 +55,7 @@ pub(crate) struct Link {
 
 struct Inner {
     queue: VecDeque<Job>,
-    exchanges: HashMap<u32, Arc<LinkExchange>, IdHasher>,
+    requests: HashMap<u32, Arc<RequestStreams>, IdHasher>,
     profiles: HashMap<u32, Arc<NumberedProfile>, IdHasher>,
     /// A thread has the reader's role.
     reading: bool,
@@ -84,7 +84,7 @@ struct ReadBuffer {
 pub(crate) struct Job {
     pub(crate) payload: Arc<[u8]>,
     pub(crate) profile: Arc<NumberedProfile>,
-    pub(crate) exchange: Arc<LinkExchange>,
+    pub(crate) streams: Arc<RequestStreams>,
     /// Position of its frame among the requests of the link, from 1.
     ordinal: u64,
 }
@@ -103,7 +103,7 @@ impl Link {
             watch: receiver.watch(),
             inner: Mutex::new(Inner {
                 queue: VecDeque::new(),
-                exchanges: HashMap::default(),
+                requests: HashMap::default(),
                 profiles: HashMap::default(),
                 reading: false,
                 idle: Vec::new(),
@@ -186,7 +186,7 @@ impl Link {
     /// A request is done: its response is in the buffer. It was served from `started` to `ended`.
     pub(crate) fn done(&self, id: u32, started: Moment, ended: Moment) {
         let mut inner = self.inner();
-        inner.exchanges.remove(&id);
+        inner.requests.remove(&id);
         inner.running -= 1;
         let micros = ended.since(started) as f32 / 1e3;
         inner.service += (micros - inner.service) * 0.1;
@@ -286,8 +286,8 @@ impl Link {
                 gk_sys::log::plain(gk_wire::log::Level::Error, "wsgi", None, &why);
             }
             inner.closed = true;
-            for exchange in inner.exchanges.values() {
-                exchange.cancelled();
+            for streams in inner.requests.values() {
+                streams.cancelled();
             }
             self.wake_everyone(&mut inner);
         } else if inner.waiting > 0 {
@@ -320,24 +320,24 @@ impl Link {
                     self.enqueue(inner, id, end, Arc::from(payload))?;
                 }
                 ToWorkerFrame::Body { id, end, data } => {
-                    if let Some(exchange) = inner.exchanges.get(&id) {
-                        exchange.body_came(Bytes::copy_from_slice(data), end);
+                    if let Some(streams) = inner.requests.get(&id) {
+                        streams.body_came(Bytes::copy_from_slice(data), end);
                     }
                 }
                 ToWorkerFrame::Hello(json) => greeted(json)?,
                 ToWorkerFrame::Profile { number, json } => {
                     let profile: Profile =
                         serde_json::from_slice(json).map_err(|e| format!("A profile is malformed: {e}"))?;
-                    inner.profiles.insert(number, crate::serve::engine::number_profile(profile));
+                    inner.profiles.insert(number, crate::serve::profiles::number_profile(profile));
                 }
                 ToWorkerFrame::Credit { id, bytes } => {
-                    if let Some(exchange) = inner.exchanges.get(&id) {
-                        exchange.room_came(bytes);
+                    if let Some(streams) = inner.requests.get(&id) {
+                        streams.room_came(bytes);
                     }
                 }
                 ToWorkerFrame::Cancel { id } => {
-                    if let Some(exchange) = inner.exchanges.get(&id) {
-                        exchange.cancelled();
+                    if let Some(streams) = inner.requests.get(&id) {
+                        streams.cancelled();
                     }
                 }
                 ToWorkerFrame::Drain => inner.drained = true,
@@ -361,11 +361,11 @@ impl Link {
             .get(&number)
             .cloned()
             .ok_or_else(|| format!("The front used profile {number} before it sent it"))?;
-        let exchange = Arc::new(LinkExchange::new(id, end));
-        inner.exchanges.insert(id, Arc::clone(&exchange));
+        let streams = Arc::new(RequestStreams::new(id, end));
+        inner.requests.insert(id, Arc::clone(&streams));
         inner.arrived += 1;
         let ordinal = inner.arrived;
-        inner.queue.push_back(Job { payload, profile, exchange, ordinal });
+        inner.queue.push_back(Job { payload, profile, streams, ordinal });
         Ok(())
     }
 

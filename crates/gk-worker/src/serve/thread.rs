@@ -4,7 +4,7 @@
 
 use crate::measure::{self, Begun, ThreadMeasure};
 use crate::serve::engine::{Engine, Slot};
-use crate::serve::exchange::Served;
+use crate::serve::exchange::LinkExchange;
 use crate::serve::groups::{Group, Seat};
 use crate::serve::link::{Job, Link};
 use gk_python::version::FREE_THREADED_BUILD;
@@ -115,10 +115,10 @@ impl Batch<'_> {
             measured.end(&begun, started, ended, &outcome, group.board);
         }
         let outbox = self.link.outbox();
-        if job.exchange.is_gone() {
+        if job.streams.is_gone() {
             // The conversation of a cancelled request stops without a word; the front counts this thread as busy until the
             // request's last frame, and takes no notice of a second last frame.
-            outbox.send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "cancelled" });
+            outbox.send(&ToFrontFrame::Abort { id: job.streams.id, reason: "cancelled" });
         }
         // With a GIL the interrupting thread cannot come in between: it holds the same one.
         let alone = FREE_THREADED_BUILD.then(|| slot.request.lock().unwrap_or_else(PoisonError::into_inner));
@@ -138,7 +138,7 @@ impl Batch<'_> {
             outbox.send(&ToFrontFrame::Leaving { reason: "maximum_requests" });
             outbox.try_flush();
         }
-        self.link.done(job.exchange.id, started, ended);
+        self.link.done(job.streams.id, started, ended);
     }
 
     /// Has the application answer. A request that was cancelled while it waited is not begun.
@@ -150,13 +150,13 @@ impl Batch<'_> {
         request: Option<RequestView<'_>>,
         started: Moment,
     ) -> (Outcome, Option<Begun>) {
-        if job.exchange.is_gone() {
+        if job.streams.is_gone() {
             return (Outcome::default(), begun);
         }
         let Some(request) = request else {
             self.link
                 .outbox()
-                .send(&ToFrontFrame::Abort { id: job.exchange.id, reason: "a malformed request frame" });
+                .send(&ToFrontFrame::Abort { id: job.streams.id, reason: "a malformed request frame" });
             return (Outcome::default(), begun);
         };
         let begun = self.measured.as_mut().map(|measured| match begun {
@@ -173,7 +173,7 @@ impl Batch<'_> {
             taken: started,
             daemon_start: self.wall.seconds(started),
         };
-        let served = Served { link: Arc::clone(self.link), exchange: Arc::clone(&job.exchange) };
+        let served = LinkExchange { link: Arc::clone(self.link), streams: Arc::clone(&job.streams) };
         (serve(py, &self.seat.application, &call, Arc::new(served)), begun)
     }
 }
@@ -190,10 +190,10 @@ fn refuse(link: &Arc<Link>, job: &Job) {
         ),
     );
     link.outbox().put(|out| {
-        HeadWriter::begin(out, job.exchange.id, frame::END | frame::WORKER_ERROR, 500, b"", 0.0).finish();
+        HeadWriter::begin(out, job.streams.id, frame::END | frame::WORKER_ERROR, 500, b"", 0.0).finish();
     });
     let now = Moment::now();
-    link.done(job.exchange.id, now, now);
+    link.done(job.streams.id, now, now);
     link.outbox().flush();
 }
 

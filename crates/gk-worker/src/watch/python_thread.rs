@@ -2,6 +2,7 @@
 //! stacks. If Python is wedged this thread hangs, and the watchdog sees that its stamp grows old.
 
 use crate::serve::engine::Engine;
+use crate::watch::ending::Ending;
 use crate::watch::slow_requests;
 use gk_python::ThreadStates;
 use gk_sys::fds;
@@ -27,7 +28,7 @@ pub(crate) enum Order {
     /// Raise `RequestTimeout` in the request that this slot took at `since`.
     Interrupt { slot: usize, since: u64 },
     /// Tell the application's subscribers of this signal.
-    Signal(i32),
+    Signal { number: i32, name: String },
     /// Log the stacks of the busy request threads, after this sentence.
     Stacks(String),
     /// Report what the request that this slot took at `since` does.
@@ -53,13 +54,17 @@ pub(crate) struct PythonThread {
 
 impl PythonThread {
     /// `control`: another descriptor of the socket to the supervisor; whole packets from two threads do not mix.
-    pub(crate) fn start(engine: &Arc<Engine>, control: OwnedFd) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        engine: &Arc<Engine>,
+        ending: Arc<Ending>,
+        control: OwnedFd,
+    ) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let stamp = Arc::new(AtomicU64::new(engine.now()));
         let (engine, stamped) = (Arc::clone(engine), Arc::clone(&stamp));
         let thread = std::thread::Builder::new()
             .name("gk-python".to_owned())
-            .spawn(move || run(&engine, &control, &inbox, &stamped))?;
+            .spawn(move || run(&engine, &ending, &control, &inbox, &stamped))?;
         Ok(Self { orders, thread, stamp })
     }
 
@@ -92,14 +97,13 @@ impl PythonThread {
     }
 }
 
-fn run(engine: &Engine, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &AtomicU64) {
+fn run(engine: &Engine, ending: &Ending, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &AtomicU64) {
     let mut states = ThreadStates::new();
     for order in inbox {
         match order {
             Order::Ping => states.attach(engine.groups.main(), |_| ()),
             Order::Interrupt { slot, since } => interrupt(engine, &mut states, slot, since),
-            Order::Signal(number) => {
-                let name = crate::life::signals::name(number);
+            Order::Signal { number, name } => {
                 for (_, group) in engine.groups.all() {
                     states.attach(group.interpreter, |py| group.application.signalled(py, &name, number));
                 }
@@ -126,8 +130,8 @@ fn run(engine: &Engine, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &Atom
             }
             Order::NameThreads => name_threads(engine, &mut states),
             Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
-            Order::HeldUp => engine.ending.report(&mut states),
-            Order::EndFunctions => engine.ending.end_functions(&mut states),
+            Order::HeldUp => ending.report(&mut states),
+            Order::EndFunctions => ending.end_functions(&mut states),
             Order::End => break,
         }
         stamp.store(engine.now(), Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Which loaded scripts have changed on disk, where reloading is on. What follows from a change is the supervisor's.
 
-use crate::serve::engine::{Engine, reloading_scripts};
+use crate::serve::engine::Engine;
+use crate::serve::profiles::reloading_scripts;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -45,7 +45,7 @@ impl Link {
             inner.reading = false;
             if outcome.is_err() {
                 inner.closed = true;
-                inner.exchanges.values().for_each(|exchange| exchange.cancelled());
+                inner.requests.values().for_each(|streams| streams.cancelled());
                 self.wake_everyone(&mut inner);
                 return;
             }
@@ -58,9 +58,9 @@ impl Link {
                 return;
             }
         }
-        let returned: Vec<u32> = inner.queue.drain(..).map(|job| job.exchange.id).collect();
+        let returned: Vec<u32> = inner.queue.drain(..).map(|job| job.streams.id).collect();
         for id in &returned {
-            inner.exchanges.remove(id);
+            inner.requests.remove(id);
         }
         drop(inner);
         if !returned.is_empty() {

@@ -1,0 +1,172 @@
+//! The scoreboard of this process, and the waits for a GIL that are booked on it as they happen.
+//!
+//! There is one per process, in a static: the listener for waits is called on threads that have nothing else in hand, while
+//! CPython holds a mutex. So nothing on that path locks, allocates or can panic.
+
+use super::metrics::MetricsWindow;
+use super::threads::Threads;
+use gk_python::gil::{self, Exactness, Holder};
+use gk_python::{Attached, Interpreter};
+use gk_sys::clock::{self, Moment};
+use gk_sys::words::SharedWords;
+use gk_telemetry::sample::Collection;
+use gk_telemetry::{Board, GilMode, Identity, Route, Wait};
+use gk_wire::setup::WorkerSetup;
+use gk_wsgi::metrics::Question;
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static MEASURE: OnceLock<Measure> = OnceLock::new();
+
+/// The measurements of this process.
+pub(crate) struct Measure {
+    pub(super) board: Board<SharedWords>,
+    threads: Threads,
+    window: MetricsWindow,
+    /// Whose waits are caused by threads of the server that serve no request.
+    server: Route,
+    exact: AtomicBool,
+    begun: Moment,
+}
+
+/// The measurements, where they are on.
+pub(crate) fn get() -> Option<&'static Measure> {
+    MEASURE.get()
+}
+
+/// Takes over the scoreboard that the supervisor made. The sentence says why there are no measurements.
+pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<(), String> {
+    let words = SharedWords::map(&file).map_err(|e| format!("it cannot be mapped: {e}"))?;
+    let identity = Identity {
+        pid: std::process::id(),
+        worker: setup.worker,
+        process_group: &setup.process_group,
+        threads: setup.threads,
+        python,
+        started: clock::epoch_micros() * 1000,
+        slow: (setup.slow_requests * 1e9) as u64,
+        unread: setup.unread,
+    };
+    let board = Board::create(words, &identity).map_err(|e| e.to_string())?;
+    let measure = Measure {
+        server: board.thread(b"(server)"),
+        board,
+        threads: Threads::new(),
+        window: MetricsWindow::default(),
+        exact: AtomicBool::new(false),
+        begun: Moment::now(),
+    };
+    if MEASURE.set(measure).is_ok() {
+        gil::listen(waited);
+        gk_wsgi::metrics::provide(answer);
+        gk_wsgi::metrics::provide_collected(collected);
+    }
+    Ok(())
+}
+
+/// The listener for waits. See the head of this file for what it must not do.
+fn waited(wait: &gil::Wait) {
+    let Some(measure) = MEASURE.get() else { return };
+    let (slot, group) = unpack(wait.work);
+    let culprit = match wait.holder {
+        Holder::Unknown => Route::UNKNOWN,
+        Holder::Work(0) => measure.server,
+        Holder::Work(work) => unpack(work).0.map_or(Route::UNKNOWN, |slot| measure.board.route_of_slot(slot)),
+        Holder::Thread(id) => measure.threads.route(id),
+    };
+    measure.board.waited(&Wait { slot, group, ns: wait.nanos, whole: wait.whole, server: wait.own, culprit });
+}
+
+/// What the application asks for.
+fn answer(question: Question) -> Option<String> {
+    let measure = MEASURE.get()?;
+    match question {
+        Question::Start => {
+            measure.window.start_recording(&measure.board);
+            None
+        }
+        Question::Requests => Some(measure.window.request_metrics(&measure.board).to_string()),
+        Question::Process => Some(measure.window.process_metrics(&measure.board).to_string()),
+    }
+}
+
+/// A garbage collection is over.
+fn collected(group: u16, generation: u8, pause: u64, collected: u64, uncollectable: u64) {
+    let Some(measure) = MEASURE.get() else { return };
+    let start = (clock::epoch_micros() * 1000).saturating_sub(pause);
+    measure.board.collected(group, &Collection { start, pause, generation, collected, uncollectable });
+}
+
+/// What a request thread works on, as the word that waits are told of: its slot and its application group.
+pub(super) fn pack(slot: usize, group: u16) -> u64 {
+    (slot as u64 + 1) | u64::from(group) << 32
+}
+
+fn unpack(work: u64) -> (Option<usize>, u16) {
+    (((work & 0xffff_ffff) as usize).checked_sub(1), (work >> 32) as u16)
+}
+
+impl Measure {
+    /// An interpreter was made ready: its GIL is looked for, and what is known of it goes onto the scoreboard. Gives the number
+    /// of its application group there.
+    pub(crate) fn interpreter(&self, py: Attached<'_>, name: &str, mode: &str, interval: Option<f64>) -> u16 {
+        let mode = match mode {
+            "own" => GilMode::Own,
+            "free-threading" => GilMode::FreeThreading,
+            _ => GilMode::Shared,
+        };
+        let interval = interval.map(|seconds| (seconds * 1e9) as u64);
+        let main = Interpreter::current(py).id() == 0;
+        if main {
+            self.board.set_gil(mode, interval);
+        }
+        match gil::measure(py) {
+            Exactness::Exact if main => self.set_exact(true, ""),
+            Exactness::NoGil if main => self.set_exact(true, "no GIL"),
+            Exactness::Exact | Exactness::NoGil => {}
+            // One GIL that is not measured makes the process's sums a lower bound.
+            Exactness::LowerBound(why) => self.set_exact(false, &why),
+        }
+        let group = self.board.group(name);
+        self.board.set_group(group, mode, interval, 0);
+        group
+    }
+
+    /// The GIL of a free-threaded Python came back: `module` brought it, as `the module 'x'`.
+    pub(crate) fn gil_returned(&self, py: Attached<'_>, module: &str) {
+        self.board.set_gil_returned(module);
+        if let Exactness::LowerBound(why) = gil::measure(py) {
+            self.set_exact(false, &why);
+        }
+    }
+
+    fn set_exact(&self, exact: bool, why: &str) {
+        self.board.set_exact(exact, why);
+        self.exact.store(exact, Ordering::Relaxed);
+        if !exact {
+            let text = format!("Waits for the GIL are measured as a lower bound only: {why}");
+            gk_sys::log::plain(gk_wire::log::Level::Info, "wsgi", None, &text);
+        }
+    }
+
+    /// Whether waits are exact, or there is no GIL.
+    pub(super) fn is_exact(&self) -> bool {
+        self.exact.load(Ordering::Relaxed)
+    }
+
+    /// The imports at start are done.
+    pub(crate) fn imported(&self) {
+        self.board.set_import(self.begun.elapsed());
+    }
+
+    /// Whether threads of the application's own were seen whose names are not known.
+    pub(crate) fn unnamed(&self) -> bool {
+        self.threads.unnamed()
+    }
+
+    /// Names threads of the application's own: the kernel's id and the name of each living thread of one or more interpreters.
+    pub(crate) fn name_threads(&self, named: &[(u32, String)]) {
+        self.threads.name(named, |name| self.board.thread(name.as_bytes()));
+    }
+}
