@@ -9,36 +9,16 @@
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod assets;
-pub mod body;
-mod door;
-pub mod emitter;
-pub mod events;
-pub mod families;
-pub mod feed;
-pub mod fleet;
-pub mod gather;
-pub mod guard;
-pub mod history;
-pub mod hub;
-pub mod otlp;
-pub mod otlp_in;
-pub mod otlp_read;
-pub mod outbox;
-pub mod process;
-pub mod prometheus;
-pub mod pushed;
-pub mod query;
-pub mod rows;
-pub mod server;
-pub mod statsd;
-pub mod tick;
-pub mod tls;
-pub mod totals;
-pub mod tracked;
-mod turn;
+pub mod collector;
+pub mod door;
+pub mod heard;
+pub mod kept;
+mod once_a_second;
+pub mod pages;
+mod process;
+pub mod told;
 
-pub use feed::{Feed, News};
+pub use heard::feed::{Feed, News};
 pub use process::{Parts, run, serve};
 
 /// The machine's name.

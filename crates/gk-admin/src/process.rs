@@ -1,13 +1,14 @@
 //! The admin process: from descriptors to pages that answer, and what it says to the front and hears from it. It ends with the
 //! front, and the front starts another one when it ends before.
 
-use crate::feed::Feed;
-use crate::guard::{Guard, TOKEN_FILE};
-use crate::history::History;
-use crate::hub::Hub;
-use crate::server::{Shared, serve as serve_pages};
-use crate::turn::{Exports, turn};
-use crate::{note, tls};
+use crate::door::guard::{Guard, TOKEN_FILE};
+use crate::door::tls;
+use crate::heard::feed::Feed;
+use crate::kept::history::History;
+use crate::kept::hub::Hub;
+use crate::note;
+use crate::once_a_second::{Exports, turn};
+use crate::pages::server::{Shared, serve as serve_pages};
 use gk_config::measurements::Measurements;
 use gk_sys::fds;
 use gk_wire::control::{MAX_PACKET, decode, encode};

@@ -4,8 +4,8 @@
 
 mod support;
 
-use gk_admin::emitter::Emitter;
-use gk_admin::outbox::Outbox;
+use gk_admin::told::emitter::Emitter;
+use gk_admin::told::outbox::Outbox;
 use gk_config::measurements::Datagrams;
 use gk_telemetry::Record;
 use gk_telemetry::datagram::{Datagram, Kind, fields};

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
-use gk_admin::families::{Families, Family, Form, Point, Value};
-use gk_admin::hub::Hub;
-use gk_admin::otlp::{Identity, message};
-use gk_admin::otlp_read::read;
-use gk_admin::{Feed, prometheus, rows};
+use gk_admin::Feed;
+use gk_admin::heard::otlp_message::read;
+use gk_admin::kept::hub::Hub;
+use gk_admin::pages::api;
+use gk_admin::told::families::{Families, Family, Form, Point, Value};
+use gk_admin::told::otlp::{Identity, message};
+use gk_admin::told::prometheus;
 use gk_telemetry::Histogram;
 use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_wire::control::What;
@@ -84,7 +86,7 @@ fn servers_are_kept_apart_and_begin_anew() {
         hub.turn(t + 9.9);
     }
     hub.turn(130.0);
-    let status = rows::status(&hub, 130.0);
+    let status = api::status(&hub, 130.0);
     let workers = status["workers"].as_array().unwrap();
     assert_eq!(workers.len(), 2);
     for (worker, host) in workers.iter().zip(["web1", "web2"]) {
@@ -259,5 +261,5 @@ fn a_crowd_and_a_liar_are_bounded() {
     hub.turn(101.0);
     let turn = hub.turn(102.0);
     assert!(turn.tick.groups["web/app"].point().requests.is_finite());
-    let _ = rows::status(&hub, 102.0);
+    let _ = api::status(&hub, 102.0);
 }

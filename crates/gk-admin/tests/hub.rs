@@ -4,8 +4,10 @@
 
 mod support;
 
-use gk_admin::hub::Hub;
-use gk_admin::{Feed, prometheus, rows};
+use gk_admin::Feed;
+use gk_admin::kept::hub::Hub;
+use gk_admin::pages::api;
+use gk_admin::told::prometheus;
 use gk_telemetry::{GilMode, Record, Wait};
 use gk_wire::control::{Happened, What};
 use gk_wire::feed::{FrontFigures, LinkFigures, ToAdmin};
@@ -67,7 +69,7 @@ impl World {
         self.board.finish(0, &record);
     }
 
-    fn turn(&mut self) -> gk_admin::hub::Turn {
+    fn turn(&mut self) -> gk_admin::kept::hub::Turn {
         self.now += 1.0;
         let now = self.now;
         self.hub.turn(now)
@@ -82,7 +84,7 @@ fn figures_reach_every_page() {
     world.begin(1, "/stays");
     let turn = world.turn();
     assert_eq!(turn.tick.groups["site"].total().requests, 50);
-    let status = rows::status(&world.hub, world.now);
+    let status = api::status(&world.hub, world.now);
     assert_eq!(status["groups"]["site"]["label"]["kind"], "gil-bound");
     assert_eq!(status["groups"]["site"]["gil_wait_exact"], true);
     assert_eq!(
@@ -91,7 +93,7 @@ fn figures_reach_every_page() {
     );
     assert!(prometheus::page(&world.hub, false).contains("gilkeeper_gil_enabled{process_group=\"site\""));
     assert_eq!((&status["workers"][0]["busy"], &status["ready"]), (&1.into(), &true.into()));
-    let requests = rows::requests(&world.hub, world.now, None);
+    let requests = api::requests(&world.hub, world.now, None);
     assert_eq!(requests["in_flight"][0]["path"], "/stays");
     assert_eq!(requests["pairs"][0]["culprit"], "/heavy");
     assert_eq!(requests["routes"]["/light/:id"]["requests"], 50);
@@ -107,7 +109,7 @@ fn requests_can_be_those_of_one_group() {
     world.serve("/light", 200);
     world.begin(1, "/stays");
     world.turn();
-    let of = |group| rows::requests(&world.hub, world.now, group);
+    let of = |group| api::requests(&world.hub, world.now, group);
     let (mine, other) = (of(Some("site")), of(Some("other")));
     assert_eq!(
         (&mine["routes"]["/light"]["requests"], &mine["slowest"][0]["path"]),
@@ -137,7 +139,7 @@ fn samples_push_no_slow_request_out() {
         (0..50).for_each(|_| world.serve("/sample", 200));
     }
     world.turn();
-    let requests = rows::requests(&world.hub, world.now, None);
+    let requests = api::requests(&world.hub, world.now, None);
     let slowest = requests["slowest"].as_array().unwrap();
     assert_eq!((&slowest[0]["path"], &slowest[1]["path"]), (&"/slow".into(), &"/failed".into()));
     assert_eq!(slowest.iter().filter(|one| one["path"] == "/slow").count(), 1, "each stands there once");
@@ -152,7 +154,7 @@ fn what_a_process_does_now_is_told_by_the_second() {
     (0..50).for_each(|_| world.serve("/a", 200));
     let turn = world.turn();
     let span = turn.tick.groups["site"].span;
-    let status = rows::status(&world.hub, world.now);
+    let status = api::status(&world.hub, world.now);
     let worker = &status["workers"][0];
     for told in [&worker["requests_now"], &worker["applications"][0]["requests_now"]] {
         assert!((told.as_f64().unwrap() * span - 50.0).abs() < 1e-6, "{told} over {span} s");
@@ -173,7 +175,7 @@ fn spans_are_not_those_of_the_wall_clock() {
 
 fn total(world: &mut World) -> gk_telemetry::totals::Totals {
     let now = world.now;
-    gk_admin::totals::now(&mut world.hub, now)
+    gk_admin::kept::totals::now(&mut world.hub, now)
 }
 
 #[test]
@@ -296,7 +298,7 @@ fn a_crash_names_what_was_running() {
     let restarts = "gilkeeper_worker_restarts_total{process_group=\"site\",reason=\"crash\"} 1";
     assert!(prometheus::page(&world.hub, false).contains(restarts));
     let json = serde_json::to_string(event).unwrap();
-    assert_eq!(serde_json::from_str::<gk_admin::events::Event>(&json).unwrap(), *event);
+    assert_eq!(serde_json::from_str::<gk_admin::kept::events::Event>(&json).unwrap(), *event);
 }
 
 #[test]
@@ -305,11 +307,11 @@ fn a_gil_that_came_back_is_marked() {
     world.board.set_gil(GilMode::FreeThreading, None);
     world.board.group("");
     world.turn();
-    assert_eq!(rows::status(&world.hub, 0.0)["workers"][0]["gil_returned"], serde_json::Value::Null);
+    assert_eq!(api::status(&world.hub, 0.0)["workers"][0]["gil_returned"], serde_json::Value::Null);
     world.board.set_gil_returned("the module 'slowmodule._speedups'");
     world.turn();
     assert_eq!(
-        rows::status(&world.hub, 0.0)["workers"][0]["gil_returned"],
+        api::status(&world.hub, 0.0)["workers"][0]["gil_returned"],
         "the module 'slowmodule._speedups'"
     );
 }
@@ -323,7 +325,7 @@ fn a_worker_without_a_scoreboard_is_shown_all_the_same() {
     let now = gk_sys::clock::epoch_seconds();
     hub.turn(now);
     hub.turn(now + 1.0);
-    let status = rows::status(&hub, now + 1.0);
+    let status = api::status(&hub, now + 1.0);
     assert_eq!(status["workers"][0]["threads"], 3);
     assert_eq!(status["workers"][0]["gil_wait_exact"], false);
     // Nobody knows whether it has a GIL; that it has none is not said.

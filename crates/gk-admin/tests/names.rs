@@ -5,8 +5,10 @@
 
 mod support;
 
-use gk_admin::history::{Past, Question};
-use gk_admin::{prometheus, rows, totals};
+use gk_admin::kept::history::{Past, Question};
+use gk_admin::kept::totals;
+use gk_admin::pages::api;
+use gk_admin::told::prometheus;
 use gk_telemetry::sample::Collection;
 use gk_telemetry::{Record, Wait};
 use gk_wire::feed::FrontFigures;
@@ -148,13 +150,13 @@ fn metrics() {
 fn the_api() {
     let mut worker = served();
     let now = worker.now;
-    insta::assert_snapshot!("status", lines(&rows::status(&worker.hub, now)));
-    insta::assert_snapshot!("requests", lines(&rows::requests(&worker.hub, now, None)));
+    insta::assert_snapshot!("status", lines(&api::status(&worker.hub, now)));
+    insta::assert_snapshot!("requests", lines(&api::requests(&worker.hub, now, None)));
     let tick = worker.hub.recent.last().unwrap().clone();
     let past = Past { ticks: vec![(*tick).clone()], events: Vec::new() };
     let question = Question { from: now - 5.0, to: now, step: 1.0, group: None, now };
-    insta::assert_snapshot!("history", lines(&rows::history(&past, &question)));
-    let distribution = rows::distribution(&past, &question, None);
+    insta::assert_snapshot!("history", lines(&api::history(&past, &question)));
+    let distribution = api::distribution(&past, &question, None);
     insta::assert_snapshot!("distribution", lines(&distribution));
     let totals = serde_json::to_value(totals::now(&mut worker.hub, now)).unwrap();
     insta::assert_snapshot!("totals", lines(&totals));

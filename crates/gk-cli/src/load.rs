@@ -163,7 +163,10 @@ fn there_is(site: &Site) -> Result<(), String> {
 
 /// Certificates that cannot be used are said before the server starts, or keeps what it has.
 fn usable_tls(site: &Site) -> Result<(), String> {
-    site.measurements.admin_tls.as_ref().map_or(Ok(()), |files| gk_admin::tls::configuration(files).map(drop))
+    site.measurements
+        .admin_tls
+        .as_ref()
+        .map_or(Ok(()), |files| gk_admin::door::tls::configuration(files).map(drop))
 }
 
 fn loaded((site, said): (Site, Vec<Diagnostic>)) -> Loaded {

@@ -2,7 +2,7 @@
 
 use crate::{Failure, print};
 use clap::ArgMatches;
-use gk_admin::gather::{Options, gather};
+use gk_admin::collector::{Options, gather};
 use gk_config::measurements::AdminTls;
 use gk_wire::log::Level;
 use std::path::PathBuf;

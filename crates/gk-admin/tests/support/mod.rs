@@ -1,7 +1,7 @@
 //! A hub with one worker, whose scoreboard the test writes in the worker's place.
 
 use gk_admin::Feed;
-use gk_admin::hub::Hub;
+use gk_admin::kept::hub::Hub;
 use gk_sys::words::SharedWords;
 use gk_telemetry::State;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};

@@ -1,7 +1,7 @@
 //! `/metrics`: Prometheus' text form, or OpenMetrics where it is asked for. What there is to write is `families`'.
 
-use crate::families::{EDGES, Families, Form, Value};
-use crate::hub::Hub;
+use crate::kept::hub::Hub;
+use crate::told::families::{EDGES, Families, Form, Value};
 use gk_telemetry::Histogram;
 use std::fmt::Write as _;
 

@@ -4,8 +4,8 @@
 mod file;
 mod store;
 
-use crate::events::Event;
-use crate::tick::Tick;
+use crate::kept::events::Event;
+use crate::kept::tick::Tick;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -93,5 +93,4 @@ impl History {
 }
 
 #[cfg(test)]
-#[path = "history_tests.rs"]
 mod tests;

@@ -1,12 +1,12 @@
 //! `gilkeeper telemetry serve`: the pages without a server behind them, for what other servers tell.
 
-use crate::feed::Feed;
-use crate::guard::{Guard, TOKEN_FILE};
-use crate::history::History;
-use crate::hub::Hub;
+use crate::door::guard::{Guard, TOKEN_FILE};
+use crate::heard::feed::Feed;
+use crate::kept::history::History;
+use crate::kept::hub::Hub;
 use crate::note;
-use crate::server::{Shared, serve};
-use crate::turn::{Exports, turn};
+use crate::once_a_second::{Exports, turn};
+use crate::pages::server::{Shared, serve};
 use gk_config::measurements::AdminTls;
 use gk_sys::signal::Signals;
 use gk_sys::told;
@@ -50,7 +50,7 @@ pub fn gather(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resu
         .map_err(|why| format!("signals cannot be waited for: {why}"))?;
     std::fs::create_dir_all(&options.directory)
         .map_err(|why| format!("{} cannot be made: {why}", options.directory.display()))?;
-    let tls = options.tls.as_ref().map(crate::tls::configuration).transpose()?;
+    let tls = options.tls.as_ref().map(crate::door::tls::configuration).transpose()?;
     let (pages, guard, shown) = listener(&options.pages, &options.directory, tls.is_some())?;
     let otlp =
         options.otlp.as_ref().map(|address| listener(address, &options.directory, false)).transpose()?;
@@ -82,7 +82,7 @@ pub fn gather(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resu
         }
         let otlp_shown = otlp.as_ref().map(|(_, _, shown)| shown.clone());
         if let Some((listener, guard, _)) = otlp {
-            tokio::spawn(crate::otlp_in::serve(listener, guard, Arc::clone(&shared)));
+            tokio::spawn(crate::heard::otlp_intake::serve(listener, guard, Arc::clone(&shared)));
         }
         ready(&shown, otlp_shown.as_deref());
         let arrived = signals.as_fd().try_clone_to_owned().and_then(watched).map_err(failed)?;

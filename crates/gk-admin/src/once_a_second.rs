@@ -1,13 +1,14 @@
 //! Once a second: turns the hub and hands what it gave to the streams, the history and the exports.
 
-use crate::emitter::Emitter;
-use crate::families::Families;
-use crate::feed::Feed;
-use crate::otlp::{self, Identity, Pushes};
-use crate::outbox::Outbox;
-use crate::server::Shared;
-use crate::statsd::{self, Packets};
-use crate::{note, rows};
+use crate::heard::feed::Feed;
+use crate::note;
+use crate::pages::api;
+use crate::pages::server::Shared;
+use crate::told::emitter::Emitter;
+use crate::told::families::Families;
+use crate::told::otlp::{self, Identity, Pushes};
+use crate::told::outbox::Outbox;
+use crate::told::statsd::{self, Packets};
 use gk_config::measurements::{Measurements, Otlp, Statsd};
 use gk_wire::log::Level;
 use std::path::Path;
@@ -127,7 +128,7 @@ pub(crate) async fn turn(shared: Arc<Shared>, feed: Feed, exports: Exports) {
                     emitter.finish(&hub, now);
                 }
             }
-            let status = shared.is_read().then(|| rows::status(&hub, now));
+            let status = shared.is_read().then(|| api::status(&hub, now));
             (turn, status)
         };
         if let Some(status) = status {

@@ -1,7 +1,7 @@
 //! An OTLP message of another Gilkeeper, back to figures: its metrics by process group. Metrics of others, and points without a
 //! process group, are passed over.
 
-use crate::pushed::{Push, Pushed};
+use crate::heard::pushes::{Push, Pushed};
 use gk_telemetry::histogram::{Histogram, bucket_of};
 use gk_telemetry::sample::{Figures, GroupSample};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;

@@ -1,10 +1,10 @@
 //! OTLP over HTTP taken in: `POST /v1/metrics`, in protobuf or JSON form, plain or compressed by gzip.
 
-use crate::body::Page;
-use crate::door::Door;
-use crate::guard::{Guard, Verdict};
-use crate::otlp_read::read;
-use crate::server::Shared;
+use crate::door::body::Page;
+use crate::door::connections::Door;
+use crate::door::guard::{Guard, Verdict};
+use crate::heard::otlp_message::read;
+use crate::pages::server::Shared;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};

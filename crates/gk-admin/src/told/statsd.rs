@@ -4,8 +4,8 @@
 //! Counters are sent as what came on top, gauges as they are, histograms as the interval's count and its mean and
 //! percentiles in milliseconds.
 
-use crate::families::{Families, Form, Value};
 use crate::note;
+use crate::told::families::{Families, Form, Value};
 use gk_config::measurements::Statsd;
 use gk_telemetry::Histogram;
 use gk_wire::log::Level;
@@ -166,7 +166,7 @@ pub async fn send(wanted: &Statsd, all: &[String], packets: &Packets) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::families::{Family, Point};
+    use crate::told::families::{Family, Point};
 
     fn families(requests: f64, resident: [f64; 2]) -> Families {
         let point = |labels: &[(&'static str, &str)], value| Point {

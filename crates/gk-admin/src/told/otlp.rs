@@ -1,8 +1,8 @@
 //! `GilkeeperOTLP`: the metrics of `/metrics` pushed to an OpenTelemetry collector, as OTLP over HTTP in protobuf form. What
 //! cannot be pushed is counted and forgotten: the next push has all counters again.
 
-use crate::families::{EDGES, Families, Form, Value};
 use crate::note;
+use crate::told::families::{EDGES, Families, Form, Value};
 use bytes::Bytes;
 use gk_config::measurements::Otlp;
 use gk_telemetry::Histogram;
@@ -114,8 +114,8 @@ fn attributes(labels: &[(&'static str, String)]) -> Vec<KeyValue> {
     labels.iter().map(|(name, value)| text(name, value)).collect()
 }
 
-fn numbers(family: &crate::families::Family, started: u64, now: u64) -> Vec<NumberDataPoint> {
-    let point = |point: &crate::families::Point| match &point.value {
+fn numbers(family: &crate::told::families::Family, started: u64, now: u64) -> Vec<NumberDataPoint> {
+    let point = |point: &crate::told::families::Point| match &point.value {
         Value::Number(number) => Some(NumberDataPoint {
             attributes: attributes(&point.labels),
             start_time_unix_nano: started,
@@ -128,8 +128,8 @@ fn numbers(family: &crate::families::Family, started: u64, now: u64) -> Vec<Numb
     family.points.iter().filter_map(point).collect()
 }
 
-fn histograms(family: &crate::families::Family, started: u64, now: u64) -> Vec<HistogramDataPoint> {
-    let point = |point: &crate::families::Point| match &point.value {
+fn histograms(family: &crate::told::families::Family, started: u64, now: u64) -> Vec<HistogramDataPoint> {
+    let point = |point: &crate::told::families::Point| match &point.value {
         Value::Histogram(histogram) => Some(HistogramDataPoint {
             attributes: attributes(&point.labels),
             start_time_unix_nano: started,

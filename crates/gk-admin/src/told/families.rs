@@ -1,7 +1,7 @@
 //! What there is to export of the hub, in one form for all exports: families of counters, gauges and histograms, each with its
 //! labels. The names are a contract: docs/reference/metrics.md.
 
-use crate::hub::Hub;
+use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
 use gk_telemetry::sample::WorkerSample;
 use std::sync::atomic::Ordering::Relaxed;

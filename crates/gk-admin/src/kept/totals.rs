@@ -1,6 +1,6 @@
 //! `/api/v1/totals`: every scoreboard read at this very moment, not at the last turn of the second.
 
-use crate::hub::Hub;
+use crate::kept::hub::Hub;
 use gk_sys::accounting::{self, Used};
 use gk_telemetry::totals::{Process, Totals, Worker};
 

@@ -1,8 +1,8 @@
 //! One worker as the admin process follows it: its scoreboard, the last reading, what the operating system says of it. Or a
 //! process of another server, of which it is told.
 
-use crate::events::Running;
-use crate::pushed::Server;
+use crate::heard::pushes::Server;
+use crate::kept::events::Running;
 use gk_sys::accounting::{self, Accounts, Used};
 use gk_sys::clock::Moment;
 use gk_sys::words::SharedWords;

@@ -1,6 +1,6 @@
 //! Events for people, the last few hundred: starts, ends, reloads, crashes with the requests that were running.
 
-use crate::hub::OTHERS;
+use crate::kept::hub::OTHERS;
 use gk_telemetry::sample::InFlight;
 use gk_wire::control::{Happened, What};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What a query string asks of the past. Wrong input is one sentence.
 
-use crate::history::Question;
+use crate::kept::history::Question;
 
 /// Most rows of an answer.
 const ROWS: f64 = 1_200.0;

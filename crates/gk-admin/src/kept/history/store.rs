@@ -3,9 +3,9 @@
 
 use super::file::{self, Remedy};
 use super::{Order, Past, Question};
-use crate::events::Event;
+use crate::kept::events::Event;
+use crate::kept::tick::Tick;
 use crate::note;
-use crate::tick::Tick;
 use gk_telemetry::Portion;
 use gk_wire::log::Level;
 use rusqlite::{Connection, params};

@@ -16,14 +16,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_rustls::TlsAcceptor;
 
-use crate::body::Page;
-use crate::door::{CONNECTIONS, Door};
-use crate::guard::{Guard, Verdict};
-use crate::history::{History, Past, Question};
-use crate::hub::Hub;
+use crate::door::body::Page;
+use crate::door::connections::{CONNECTIONS, Door};
+use crate::door::guard::{Guard, Verdict};
+use crate::kept::history::{History, Past, Question};
+use crate::kept::hub::Hub;
+use crate::kept::totals;
+use crate::pages::query::Asked;
+use crate::pages::{api, assets};
 use crate::process::WantStack;
-use crate::query::Asked;
-use crate::{assets, prometheus, rows, totals};
+use crate::told::prometheus;
 use gk_wire::feed::FrontFigures;
 
 /// How long a client may take for TLS's handshake.
@@ -193,26 +195,26 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
             };
             page(StatusCode::OK, kind, prometheus::page(&shared.hub(), open).into())
         }
-        "/api/v1/status" => json(&rows::status(&shared.hub(), now)),
+        "/api/v1/status" => json(&api::status(&shared.hub(), now)),
         "/api/v1/requests" => {
             let group = asked.text("process_group");
-            json(&rows::requests(&shared.hub(), now, group.as_deref()))
+            json(&api::requests(&shared.hub(), now, group.as_deref()))
         }
-        "/api/v1/events" => json(&rows::events(&shared.hub())),
+        "/api/v1/events" => json(&api::events(&shared.hub())),
         "/api/v1/totals" => {
             json(&serde_json::to_value(totals::now(&mut shared.hub(), now)).unwrap_or_default())
         }
         "/api/v1/stack" => stack(shared, &asked).await,
         "/api/v1/stream" => stream(shared, now),
         "/api/v1/history" => match asked.question(now) {
-            Ok(question) => json(&rows::history(&shared.past(question.clone()).await, &question)),
+            Ok(question) => json(&api::history(&shared.past(question.clone()).await, &question)),
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },
         "/api/v1/distribution" => match asked.question(now) {
             Ok(question) => {
                 let whole = Question { step: (question.to - question.from).ceil() + 1.0, ..question };
                 let past = shared.past(whole.clone()).await;
-                json(&rows::distribution(&past, &whole, asked.text("application_group").as_deref()))
+                json(&api::distribution(&past, &whole, asked.text("application_group").as_deref()))
             }
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },
@@ -226,7 +228,7 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
 /// Opens a stream of events; the first message is the present.
 fn stream(shared: &Shared, now: f64) -> Response<Page> {
     let (sender, receiver) = channel(BEHIND);
-    let first = format!("retry: 1000\nevent: tick\ndata: {}\n\n", rows::status(&shared.hub(), now));
+    let first = format!("retry: 1000\nevent: tick\ndata: {}\n\n", api::status(&shared.hub(), now));
     let _ = sender.try_send(Bytes::from(first));
     let mut readers = shared.readers();
     readers.retain(|reader| !reader.is_closed());

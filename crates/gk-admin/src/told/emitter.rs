@@ -2,9 +2,9 @@
 //! for the workers, from their scoreboards; what is not taken at once waits in [`Outbox`], and what finds no room there is
 //! dropped and counted. Nothing here waits for the receiver.
 
-use crate::hub::{Hub, Kept, Turn};
-use crate::outbox::Outbox;
-use crate::tracked::Tracked;
+use crate::heard::worker::Tracked;
+use crate::kept::hub::{Hub, Kept, Turn};
+use crate::told::outbox::Outbox;
 use gk_config::measurements::Datagrams;
 use gk_sys::{accounting, clock, usage};
 use gk_telemetry::datagram::Datagram;

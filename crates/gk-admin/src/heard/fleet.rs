@@ -4,11 +4,11 @@
 //! What is told is not believed blindly: a datagram that cannot be read is counted and skipped, processes and texts are
 //! bounded, and who has not been heard of for a while is gone.
 
-use crate::events::Event;
-use crate::hub::{Hub, Kept};
+use crate::heard::pushes;
+use crate::heard::worker::{Origin, Told, Tracked};
+use crate::kept::events::Event;
+use crate::kept::hub::{Hub, Kept};
 use crate::note;
-use crate::pushed;
-use crate::tracked::{Origin, Told, Tracked};
 use gk_telemetry::datagram::receive::{Process, Said};
 use gk_telemetry::datagram::{Datagram, Kind, fields};
 use gk_wire::control::{Happened, What};
@@ -240,10 +240,10 @@ impl Hub {
     }
 
     /// Takes what another Gilkeeper pushed by OTLP.
-    pub fn pushed(&mut self, pushed: Vec<pushed::Push>, now: f64) {
+    pub fn pushed(&mut self, pushed: Vec<pushes::Push>, now: f64) {
         self.fleet.intake.pushes += 1;
         for push in pushed {
-            let pushed::Push { host, instance, group, figures } = push;
+            let pushes::Push { host, instance, group, figures } = push;
             let key = Key::Pushed { host: host.clone(), instance: instance.clone(), group: group.clone() };
             let number = match self.fleet.numbers.get(&key) {
                 Some(number) if self.workers.contains_key(number) => *number,

@@ -124,7 +124,7 @@ fn figures_per_second_are_of_the_seconds_they_are_of() {
     for (from, length, finest) in [(298.0, 60.0, 1.0), (117.0, 300.0, 5.0), (133.0, 1100.0, 10.0)] {
         let question = question(t0 + from, t0 + from + length, length + 1.0);
         let past = store.answer(&question).unwrap();
-        let all = crate::rows::whole(&past);
+        let all = crate::pages::api::whole(&past);
         let per_second = all.total().requests as f64 / all.span;
         assert!((1.99..2.01).contains(&per_second), "{per_second} a second from {from} on");
         assert!((all.span - length).abs() <= 2.0 * finest, "{} s of {length}", all.span);

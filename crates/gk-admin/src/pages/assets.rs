@@ -17,17 +17,17 @@ const STYLE: &str = "text/css; charset=utf-8";
 
 /// All files.
 pub const ASSETS: &[Asset] = &[
-    Asset { path: "/", kind: HTML, bytes: include_bytes!("../web/index.html") },
-    Asset { path: "/app.js", kind: SCRIPT, bytes: include_bytes!("../web/app.js") },
-    Asset { path: "/charts.js", kind: SCRIPT, bytes: include_bytes!("../web/charts.js") },
-    Asset { path: "/pages.js", kind: SCRIPT, bytes: include_bytes!("../web/pages.js") },
-    Asset { path: "/style.css", kind: STYLE, bytes: include_bytes!("../web/style.css") },
-    Asset { path: "/uplot.js", kind: SCRIPT, bytes: include_bytes!("../web/vendor/uPlot.esm.js") },
-    Asset { path: "/uplot.css", kind: STYLE, bytes: include_bytes!("../web/vendor/uPlot.min.css") },
+    Asset { path: "/", kind: HTML, bytes: include_bytes!("../../web/index.html") },
+    Asset { path: "/app.js", kind: SCRIPT, bytes: include_bytes!("../../web/app.js") },
+    Asset { path: "/charts.js", kind: SCRIPT, bytes: include_bytes!("../../web/charts.js") },
+    Asset { path: "/pages.js", kind: SCRIPT, bytes: include_bytes!("../../web/pages.js") },
+    Asset { path: "/style.css", kind: STYLE, bytes: include_bytes!("../../web/style.css") },
+    Asset { path: "/uplot.js", kind: SCRIPT, bytes: include_bytes!("../../web/vendor/uPlot.esm.js") },
+    Asset { path: "/uplot.css", kind: STYLE, bytes: include_bytes!("../../web/vendor/uPlot.min.css") },
     Asset {
         path: "/uplot-license.txt",
         kind: "text/plain; charset=utf-8",
-        bytes: include_bytes!("../web/vendor/LICENSE"),
+        bytes: include_bytes!("../../web/vendor/LICENSE"),
     },
 ];
 

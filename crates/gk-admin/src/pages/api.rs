@@ -1,10 +1,10 @@
 //! What the API answers, as JSON: durations in seconds, sizes in bytes, ratios 0..1. Reads the hub; decides nothing.
 
-use crate::events::Event;
-use crate::history::{Past, Question};
-use crate::hub::{Hub, Kept};
-use crate::tick::{Tick, together};
-use crate::tracked::Tracked;
+use crate::heard::worker::Tracked;
+use crate::kept::events::Event;
+use crate::kept::history::{Past, Question};
+use crate::kept::hub::{Hub, Kept};
+use crate::kept::tick::{Tick, together};
 use gk_telemetry::histogram::edges;
 use gk_telemetry::{Histogram, Portion};
 use serde_json::{Value, json};

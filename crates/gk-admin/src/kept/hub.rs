@@ -1,14 +1,14 @@
 //! Everything the pages show, in one place: the workers, the last minute, events, the slowest requests, the totals for
 //! `/metrics`. Changed once a second by [`Hub::turn`], read by requests.
 
-use crate::events::{Event, Events};
-use crate::feed::{Feed, News};
-use crate::fleet::Fleet;
-use crate::otlp::Pushes;
-use crate::outbox::Counts;
-use crate::statsd::Packets;
-use crate::tick::{Recent, Tick};
-use crate::tracked::{REMEMBERED, Tracked};
+use crate::heard::feed::{Feed, News};
+use crate::heard::fleet::Fleet;
+use crate::heard::worker::{REMEMBERED, Tracked};
+use crate::kept::events::{Event, Events};
+use crate::kept::tick::{Recent, Tick};
+use crate::told::otlp::Pushes;
+use crate::told::outbox::Counts;
+use crate::told::statsd::Packets;
 use gk_sys::accounting::{self, Limits};
 use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
