@@ -9,8 +9,7 @@ use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Scope, Status};
 use crate::nearest;
 use crate::site::ProcessGroup;
-use crate::token::Word;
-use crate::walk::key_value;
+use crate::token::{Word, key_value};
 pub use options::OPTIONS;
 use std::path::{Path, PathBuf};
 

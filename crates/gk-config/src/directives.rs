@@ -2,17 +2,20 @@
 //! a new directive is one row in one of them.
 
 pub mod access;
+pub mod directive;
 mod interpreter;
 mod logging;
 pub(crate) mod mapping;
 mod process;
 mod python;
+pub(crate) mod raw;
 mod request;
 mod sections;
 mod server;
 mod telemetry;
 mod tls;
 mod tolerated;
+pub(crate) mod walk;
 
 use crate::directive::Directive;
 pub use logging::NICKNAMES;

@@ -10,109 +10,30 @@
 pub mod codes;
 pub mod daemon;
 pub mod diagnostic;
-pub mod directive;
 pub mod directives;
 pub mod express;
-mod glob;
-pub mod measurements;
-mod merge;
 pub mod nearest;
 pub mod parse;
 pub mod place;
-mod raw;
 pub mod reference;
 pub mod report;
 mod resolve;
-pub use resolve::interpreters::{FreeThreading, Interpreter};
 pub mod site;
-pub mod source;
-mod standard;
-pub mod token;
+mod surroundings;
 mod values;
-mod walk;
+
+pub use directives::directive;
+pub use directives::walk::Used;
+pub use parse::{source, token};
+pub use resolve::interpreters::{FreeThreading, Interpreter};
+pub use site::measurements;
+pub use surroundings::{PythonBuild, Pythons, Surroundings};
 
 use diagnostic::{Diagnostic, Severity};
-use directive::Status;
-use site::{ProcessGroup, Site};
+use site::Site;
 use source::Source;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// What a configuration is read against: the values a process would otherwise look up by itself.
-#[derive(Debug, Clone, Default)]
-pub struct Surroundings {
-    /// Absolute working directory; relative paths on the command line start here.
-    pub directory: PathBuf,
-    /// State directory from `--server-root` or `$GILKEEPER_ROOT`; beats the `ServerRoot` directive.
-    pub server_root: Option<PathBuf>,
-    /// The process environment, for `${VAR}` and `PassEnv`.
-    pub environment: BTreeMap<String, String>,
-    /// Names defined on the command line.
-    pub defines: BTreeMap<String, String>,
-    /// Unknown directives are warnings in place of errors.
-    pub ignore_unknown: bool,
-    /// Knows the Python of each group: enables the checks that depend on it.
-    pub pythons: Pythons,
-}
-
-/// Tells which build of Python runs a process group, as far as it is known.
-#[derive(Clone, Default)]
-pub struct Pythons(Option<Arc<Asker>>);
-
-type Asker = dyn Fn(&ProcessGroup) -> Option<PythonBuild> + Send + Sync;
-
-impl Pythons {
-    /// Asks this function, once for each group of a configuration.
-    pub fn new(ask: impl Fn(&ProcessGroup) -> Option<PythonBuild> + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(ask)))
-    }
-
-    pub(crate) fn build(&self, group: &ProcessGroup) -> Option<PythonBuild> {
-        self.0.as_ref().and_then(|ask| ask(group))
-    }
-}
-
-impl std::fmt::Debug for Pythons {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Pythons(known)" } else { "Pythons(unknown)" })
-    }
-}
-
-/// What of a Python build a configuration depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PythonBuild {
-    /// Minor version of Python 3.
-    pub minor: u32,
-    /// Built with `--disable-gil`.
-    pub free_threaded: bool,
-}
-
-impl PythonBuild {
-    /// Whether an interpreter can have a GIL of its own.
-    pub fn own_gils(self) -> bool {
-        self.minor >= 12
-    }
-}
-
-impl std::fmt::Display for PythonBuild {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "3.{}{}", self.minor, if self.free_threaded { "t" } else { "" })
-    }
-}
-
-/// One use of a directive, for the report of `gilkeeper check`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Used {
-    /// Name as the table spells it.
-    pub name: &'static str,
-    /// What becomes of it.
-    pub status: Status,
-    /// File.
-    pub file: String,
-    /// Line, from 1.
-    pub line: u32,
-}
+use std::path::Path;
 
 /// The outcome of reading a configuration.
 #[derive(Debug, Clone)]
@@ -155,7 +76,7 @@ pub fn load_text(name: &str, text: &str, source: &dyn Source, surroundings: &Sur
 }
 
 fn finish(parsed: parse::Parsed, surroundings: &Surroundings) -> Loaded {
-    let (raw, used, mut journal) = walk::walk(parsed, surroundings);
+    let (raw, used, mut journal) = directives::walk::walk(parsed, surroundings);
     let (site, builds) = resolve::resolve(raw, surroundings, &mut journal);
     let diagnostics = journal.finish();
     let broken = diagnostics.iter().any(|d| d.severity == Severity::Error);

@@ -4,14 +4,17 @@
 
 mod condition;
 mod expand;
+pub(crate) mod glob;
 mod include;
+pub mod source;
+pub mod token;
 
 use crate::Surroundings;
 use crate::diagnostic::{Complaint, Journal};
-use crate::source::Source;
-use crate::token::{self, Glyph, Split, Word};
+use source::Source;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use token::{Glyph, Split, Word};
 
 /// Sections inside sections, at most.
 const DEPTH: usize = 32;

@@ -8,7 +8,7 @@ mod modes;
 mod tls;
 
 use crate::diagnostic::{Complaint, Journal};
-use crate::raw::{GroupUse, Raw};
+use crate::directives::raw::{GroupUse, Raw};
 use crate::site::{Listen, ProcessGroup, PythonOptions, Site};
 use crate::token::Word;
 use crate::{PythonBuild, Surroundings};

@@ -3,6 +3,9 @@
 //!
 //! Durations are seconds as `f64` where a directive takes seconds; `0.0` means "off" only where the field says so.
 
+mod defaults;
+pub mod measurements;
+mod merge;
 mod settings;
 pub use settings::{ClientRules, Settings, SettingsPatch};
 

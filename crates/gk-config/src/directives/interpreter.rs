@@ -1,12 +1,12 @@
 //! Interpreters: GIL modes, switch interval, what application code may touch.
 
+use super::raw::GroupUse;
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::directives::mapping::group_name;
-use crate::raw::GroupUse;
 use crate::site::InterpreterOptions;
-use crate::token::Word;
-use crate::{nearest, values, walk};
+use crate::token::{Word, key_value};
+use crate::{nearest, values};
 
 const BOTH: Contexts = Contexts::GLOBAL.or(Contexts::INTERPRETER);
 
@@ -43,7 +43,7 @@ pub const ROWS: &[Directive] = &[
 fn block(scope: &mut Scope, words: &[Word]) -> Applied {
     let mut options = InterpreterOptions::default();
     for word in words {
-        let Some((key, value)) = walk::key_value(word) else {
+        let Some((key, value)) = key_value(word) else {
             let message = format!("a selector is written key=value, not `{}`", word.text);
             return Err(Complaint::error(message)
                 .at(word)

@@ -1,8 +1,8 @@
 //! The error log and the access logs.
 
+use super::raw::RawLog;
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::raw::RawLog;
 use crate::token::Word;
 use crate::values;
 use std::path::PathBuf;

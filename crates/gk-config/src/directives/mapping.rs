@@ -1,11 +1,11 @@
 //! Which script serves which URL: script aliases, imports, the callable, handler and dispatch scripts.
 
+use super::raw::{GroupUse, RawMount};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::raw::{GroupUse, RawMount};
 use crate::site::{ImportScript, Mount, MountTarget, StaticAlias};
-use crate::token::Word;
-use crate::{nearest, values, walk};
+use crate::token::{Word, key_value};
+use crate::{nearest, values};
 
 const SERVER: Contexts = Contexts::SERVER;
 
@@ -56,7 +56,7 @@ const IMPORT_KEYS: &[&str] = &["process-group", "application-group"];
 fn options(scope: &mut Scope, words: &[Word], keys: &[&'static str]) -> Result<Options, Complaint> {
     let mut options = Options::default();
     for word in words {
-        let Some((key, value)) = walk::key_value(word) else {
+        let Some((key, value)) = key_value(word) else {
             let message = format!("an option of {} is written key=value, not `{}`", scope.name, word.text);
             return Err(Complaint::error(message).at(word));
         };

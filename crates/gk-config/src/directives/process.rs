@@ -1,9 +1,9 @@
 //! Process groups: declaring them, selecting one, and the interpreter within it.
 
+use super::raw::GroupUse;
 use crate::daemon;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::directives::mapping::group_name;
-use crate::raw::GroupUse;
 use crate::token::Word;
 
 /// Rows of this area.

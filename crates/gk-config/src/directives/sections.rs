@@ -1,8 +1,8 @@
 //! The sections of Apache: virtual hosts and the three kinds of places.
 
+use super::raw::{RawHost, RawSection};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::raw::{RawHost, RawSection};
 use crate::site::{HostAddress, Scope as Place, Section, SettingsPatch};
 use crate::token::Word;
 use crate::values;

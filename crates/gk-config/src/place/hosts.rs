@@ -1,6 +1,6 @@
 //! Which virtual host: first by address, then by name.
 
-use crate::glob;
+use crate::parse::glob;
 use crate::site::{Host, HostAddress};
 use std::net::SocketAddr;
 

@@ -1,7 +1,7 @@
 //! Which sections hold for a place, and the settings they add up to.
 
 use super::below;
-use crate::glob;
+use crate::parse::glob;
 use crate::site::{Host, Scope, Section, Settings, SettingsPatch};
 use regex::bytes::Regex;
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::NICKNAMES;
-use crate::raw::{Raw, RawHost, RawLog};
+use crate::directives::raw::{Raw, RawHost, RawLog};
 use crate::site::{AccessLog, Host, Mount, Scope, Section, Settings, SettingsPatch, StaticAlias};
 use std::collections::BTreeMap;
 

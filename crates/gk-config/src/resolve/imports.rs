@@ -4,7 +4,7 @@
 
 use super::{accessible, depends_on_request};
 use crate::diagnostic::{Complaint, Journal};
-use crate::raw::{Raw, RawMount};
+use crate::directives::raw::{Raw, RawMount};
 use crate::site::{Host, ImportScript, Listen, MountTarget, Settings};
 use std::path::Path;
 

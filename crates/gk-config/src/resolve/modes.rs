@@ -3,7 +3,7 @@
 
 use super::interpreters::FreeThreading;
 use crate::diagnostic::{Complaint, Journal};
-use crate::raw::Raw;
+use crate::directives::raw::Raw;
 use crate::site::{ImportScript, InterpreterOptions, ProcessGroup};
 use crate::token::Word;
 use crate::{PythonBuild, Surroundings};

@@ -1,7 +1,7 @@
 //! TLS is not built yet: a listener that asks for it is refused, because it would speak plain HTTP.
 
 use crate::diagnostic::{Complaint, Journal};
-use crate::raw::Raw;
+use crate::directives::raw::Raw;
 use crate::site::{HostAddress, Listen, Site};
 
 const REMEDY: &str = "end TLS in a proxy in front, and take WSGITrustedProxies and `WSGITrustedProxyHeaders X-Forwarded-Proto` for \

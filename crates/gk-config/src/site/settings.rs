@@ -1,4 +1,4 @@
-//! The settings of a place, and what a section changes of them. How they are laid over one another is in `merge`.
+//! The settings of a place, and what a section changes of them. How they are laid over one another is in `merge.rs`.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -57,7 +57,7 @@ pub fn names(pattern: &Path, path: &Path) -> bool {
     for wanted in pattern.components() {
         let Some(part) = parts.next() else { return false };
         let (wanted, part) = (wanted.as_os_str().to_string_lossy(), part.as_os_str().to_string_lossy());
-        if !crate::glob::matches(wanted.as_bytes(), part.as_bytes()) {
+        if !super::glob::matches(wanted.as_bytes(), part.as_bytes()) {
             return false;
         }
     }

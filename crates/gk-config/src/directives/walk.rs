@@ -1,12 +1,12 @@
 //! The tree to the raw configuration: finds each directive's row, checks context and number of words, applies it,
 //! and opens and closes the scopes that sections stand for.
 
+use super::raw::Raw;
 use crate::diagnostic::{Complaint, Journal, Severity};
 use crate::directive::{Contexts, Directive, Scope, Status};
 use crate::parse::{Node, Parsed};
-use crate::raw::Raw;
 use crate::token::{self, Word};
-use crate::{Surroundings, Used, directives, nearest};
+use crate::{Surroundings, directives, nearest};
 use std::path::Path;
 
 /// Applies every directive. The journal holds what was said on the way.
@@ -16,6 +16,19 @@ pub fn walk(parsed: Parsed, surroundings: &Surroundings) -> (Raw, Vec<Used>, Jou
     let mut walk = Walk { raw, journal, used: Vec::new(), surroundings, base: &base };
     walk.nodes(&nodes, At::MAIN);
     (walk.raw, walk.used, walk.journal)
+}
+
+/// One use of a directive, for the report of `gilkeeper check`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Used {
+    /// Name as the table spells it.
+    pub name: &'static str,
+    /// What becomes of it.
+    pub status: Status,
+    /// File.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
 }
 
 /// The scope being filled.
@@ -231,10 +244,4 @@ fn protecting(children: &[Node]) -> Option<&Word> {
         true => Some(&node.name),
         false => protecting(node.children.as_deref().unwrap_or_default()),
     })
-}
-
-/// Cuts `key=value`; the key comes in lower case.
-pub fn key_value(word: &Word) -> Option<(String, &str)> {
-    let (key, value) = word.text.split_once('=')?;
-    Some((key.to_ascii_lowercase(), value))
 }

@@ -1,9 +1,9 @@
 //! What a directive is: one row that names it, says where it may stand and what becomes of it, and applies it. The
 //! rows themselves are in [`crate::directives`]; documentation and `check` are made from the same rows.
 
+use super::raw::{Raw, RawHost};
 use crate::Surroundings;
 use crate::diagnostic::Complaint;
-use crate::raw::{Raw, RawHost};
 use crate::site::{InterpreterOptions, SettingsPatch};
 use crate::token::{Split, Word};
 use serde::Serialize;

@@ -168,6 +168,12 @@ pub fn quote(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// Cuts `key=value`; the key comes in lower case.
+pub fn key_value(word: &Word) -> Option<(String, &str)> {
+    let (key, value) = word.text.split_once('=')?;
+    Some((key.to_ascii_lowercase(), value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,68 @@
+//! The values that reading a configuration depends on and that a process would otherwise look up by itself.
+
+use crate::site::ProcessGroup;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a configuration is read against: the values a process would otherwise look up by itself.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Absolute working directory; relative paths on the command line start here.
+    pub directory: PathBuf,
+    /// State directory from `--server-root` or `$GILKEEPER_ROOT`; beats the `ServerRoot` directive.
+    pub server_root: Option<PathBuf>,
+    /// The process environment, for `${VAR}` and `PassEnv`.
+    pub environment: BTreeMap<String, String>,
+    /// Names defined on the command line.
+    pub defines: BTreeMap<String, String>,
+    /// Unknown directives are warnings in place of errors.
+    pub ignore_unknown: bool,
+    /// Knows the Python of each group: enables the checks that depend on it.
+    pub pythons: Pythons,
+}
+
+/// Tells which build of Python runs a process group, as far as it is known.
+#[derive(Clone, Default)]
+pub struct Pythons(Option<Arc<Asker>>);
+
+type Asker = dyn Fn(&ProcessGroup) -> Option<PythonBuild> + Send + Sync;
+
+impl Pythons {
+    /// Asks this function, once for each group of a configuration.
+    pub fn new(ask: impl Fn(&ProcessGroup) -> Option<PythonBuild> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(ask)))
+    }
+
+    pub(crate) fn build(&self, group: &ProcessGroup) -> Option<PythonBuild> {
+        self.0.as_ref().and_then(|ask| ask(group))
+    }
+}
+
+impl std::fmt::Debug for Pythons {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Pythons(known)" } else { "Pythons(unknown)" })
+    }
+}
+
+/// What of a Python build a configuration depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PythonBuild {
+    /// Minor version of Python 3.
+    pub minor: u32,
+    /// Built with `--disable-gil`.
+    pub free_threaded: bool,
+}
+
+impl PythonBuild {
+    /// Whether an interpreter can have a GIL of its own.
+    pub fn own_gils(self) -> bool {
+        self.minor >= 12
+    }
+}
+
+impl std::fmt::Display for PythonBuild {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "3.{}{}", self.minor, if self.free_threaded { "t" } else { "" })
+    }
+}
