@@ -5,33 +5,23 @@
 
 mod arguments;
 mod check;
-mod client;
-mod compare;
+mod command_line;
+mod control;
 mod doctor;
 mod explain;
-mod generate;
 mod load;
 mod options;
-mod pages;
 mod serve;
-mod table;
 mod telemetry;
-mod top;
-mod top_view;
-mod tune;
+mod terminal;
+mod trials;
 
+use control::{client, top};
 use gk_supervisor::PythonRuntime;
 use std::ffi::OsString;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// Why a command ends without having done its work.
-enum Failure {
-    /// Exit code 2.
-    Input(String),
-    /// Exit code 1.
-    Failed(String),
-}
+pub(crate) use terminal::{Failure, print, say};
+use trials::{compare, load_generator, tune};
 
 /// Runs one command. `argv` is complete, the program's name first. Gives the exit code; never panics.
 pub fn main(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
@@ -58,9 +48,9 @@ pub fn admin_main() -> i32 {
 }
 
 fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
-    let matches = match arguments::command().try_get_matches_from(argv) {
+    let matches = match command_line::command().try_get_matches_from(argv) {
         Ok(matches) => matches,
-        Err(error) => return arguments::complain(&error),
+        Err(error) => return command_line::complain(&error),
     };
     let done = match matches.subcommand() {
         Some(("serve", given)) => serve::run(given, python),
@@ -73,7 +63,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("telemetry", given)) => telemetry::run(given),
         Some(("compare", given)) => compare::run(given, &python),
         Some(("tune", given)) => tune::run(given, &python),
-        Some(("load", given)) => generate::run(given),
+        Some(("load", given)) => load_generator::run(given),
         Some(("explain", given)) => explain::run(given),
         _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),
     };
@@ -88,14 +78,4 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
             1
         }
     }
-}
-
-/// Writes to standard error; a closed one is no reason to fail.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
-}
-
-/// Writes to standard output; a closed one is no reason to fail.
-fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
 }

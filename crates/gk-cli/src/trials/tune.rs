@@ -1,8 +1,8 @@
 //! `gilkeeper tune SCRIPT`: asks the doctor, searches, prints what to take.
 
+use super::compare::{Line, own_command};
+use super::load_generator::number;
 use crate::arguments::{many, option, script};
-use crate::compare::{Line, own_command};
-use crate::generate::number;
 use crate::{Failure, print, say};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_compare::asked::Asked;

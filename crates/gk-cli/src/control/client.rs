@@ -1,7 +1,8 @@
 //! `status`, `reload` and `stop`: a question to a running server over its control socket, and its answer on the screen.
 
-use crate::pages::Pages;
-use crate::{Failure, print, say, table};
+use super::admin_pages::Pages;
+use super::status_table;
+use crate::{Failure, print, say};
 use clap::ArgMatches;
 use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, Status};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -28,7 +29,7 @@ pub fn status(given: &ArgMatches) -> Result<i32, Failure> {
         }
         format!("{whole:#}")
     } else {
-        table::status(&status)
+        status_table::status(&status)
     });
     Ok(0)
 }

@@ -1,8 +1,9 @@
 //! `gilkeeper top`: the dashboard's figures in the terminal, once a second. What is shown is `top_view`'s.
 
-use crate::pages::Pages;
-use crate::top_view::{self, View};
-use crate::{Failure, client, print};
+use super::admin_pages::Pages;
+use super::client;
+use super::top_view::{self, View};
+use crate::{Failure, print};
 use clap::ArgMatches;
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};

@@ -1,0 +1,7 @@
+//! Commands about a running server: `status`, `reload` and `stop` over its control socket, `top` from its admin pages.
+
+mod admin_pages;
+pub mod client;
+mod status_table;
+pub mod top;
+mod top_view;
