@@ -8,8 +8,8 @@ use crate::note;
 use crate::once_a_second::{Exports, turn};
 use crate::pages::server::{Shared, serve};
 use gk_config::measurements::AdminTls;
+use gk_sys::datagram_sender;
 use gk_sys::signal::Signals;
-use gk_sys::told;
 use gk_wire::feed::FrontFigures;
 use gk_wire::log::Level;
 use std::os::fd::{AsFd, OwnedFd};
@@ -146,7 +146,7 @@ fn bind(path: &Path, mode: u32) -> Result<UnixDatagram, String> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
     // What the kernel says of the sender cannot be made up, and tells containers apart whose processes are seen from here.
-    told::want_senders(&socket).map_err(failed)?;
+    datagram_sender::want_senders(&socket).map_err(failed)?;
     let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, WAITING);
     Ok(socket)
 }
@@ -174,7 +174,7 @@ async fn receive(socket: tokio::net::UnixDatagram, shared: Arc<Shared>) {
 
 /// One datagram: its length, and the process that sent it.
 fn one(socket: &impl AsFd, bytes: &mut [u8]) -> std::io::Result<(usize, Option<u32>)> {
-    let told = told::receive(socket, bytes)?;
+    let told = datagram_sender::receive(socket, bytes)?;
     // A datagram that was cut short ends in the middle of a field, or decodes; that one had room.
     Ok((if told.cut { 0 } else { told.bytes }, told.sender))
 }

@@ -10,7 +10,7 @@ use crate::note;
 use crate::once_a_second::{Exports, turn};
 use crate::pages::server::{Shared, serve as serve_pages};
 use gk_config::measurements::Measurements;
-use gk_sys::fds;
+use gk_sys::descriptors;
 use gk_wire::control::{MAX_PACKET, decode, encode};
 use gk_wire::feed::{FromAdmin, ToAdmin};
 use gk_wire::log::Level;
@@ -49,13 +49,13 @@ pub fn run() -> i32 {
 }
 
 fn inherit() -> Result<Parts, String> {
-    let front = fds::taken(CONTROL_FD)?;
-    let json = fds::read_memory_file(&mut File::from(fds::taken(SETUP_FD)?))
+    let front = descriptors::taken(CONTROL_FD)?;
+    let json = descriptors::read_memory_file(&mut File::from(descriptors::taken(SETUP_FD)?))
         .map_err(|error| format!("the setup cannot be read: {error}"))?;
     let setup: AdminSetup =
         serde_json::from_slice(&json).map_err(|error| format!("the setup is not understood: {error}"))?;
     gk_sys::log::configure(setup.log.level, setup.log.json);
-    let pages = setup.pages.then(|| fds::taken(PAGES_FD)).transpose()?;
+    let pages = setup.pages.then(|| descriptors::taken(PAGES_FD)).transpose()?;
     Ok(Parts { setup, front, pages })
 }
 
@@ -99,14 +99,14 @@ impl Front {
 
     fn say(&self, message: &FromAdmin) {
         // The front reads all the time; what does not fit is a stack that somebody has to ask for again.
-        let _ = fds::send(self.0.get_ref(), &encode(message), &[]);
+        let _ = descriptors::send(self.0.get_ref(), &encode(message), &[]);
     }
 
     /// The next message with its descriptors; `None`: the front is gone.
     async fn next(&self, buffer: &mut [u8]) -> Option<(ToAdmin, Vec<OwnedFd>)> {
         loop {
             let mut ready = self.0.readable().await.ok()?;
-            match fds::receive(self.0.get_ref(), buffer, false) {
+            match descriptors::receive(self.0.get_ref(), buffer, false) {
                 Ok(got) if got.bytes == 0 => return None,
                 Ok(got) => match decode(&buffer[..got.bytes]) {
                     Ok(message) => return Some((message, got.fds)),

@@ -8,7 +8,7 @@ mod support;
 
 use gk_admin::{Parts, serve};
 use gk_config::measurements::{AdminTls, Measurements};
-use gk_sys::fds;
+use gk_sys::descriptors;
 use gk_wire::control::{FrontStatus, MAX_PACKET, RequestStack, decode, encode};
 use gk_wire::feed::{FromAdmin, FrontFigures, LinkFigures, ToAdmin};
 use gk_wire::setup::{AdminSetup, LogSetup};
@@ -32,7 +32,7 @@ impl Front {
     }
 
     fn start_with(server_root: &Path, measurements: Measurements) -> Self {
-        let (socket, theirs) = fds::packet_pair().unwrap();
+        let (socket, theirs) = descriptors::packet_pair().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let pages = listener.local_addr().unwrap();
         let setup = AdminSetup {
@@ -49,13 +49,13 @@ impl Front {
 
     fn tell(&self, message: &ToAdmin, descriptor: Option<&OwnedFd>) {
         let along: Vec<BorrowedFd<'_>> = descriptor.iter().map(|fd| fd.as_fd()).collect();
-        fds::send(&self.socket, &encode(message), &along).unwrap();
+        descriptors::send(&self.socket, &encode(message), &along).unwrap();
     }
 
     /// Its next message; `None`: it has closed its end.
     fn hear(&self) -> Option<FromAdmin> {
         let mut buffer = vec![0; MAX_PACKET];
-        let got = fds::receive(&self.socket, &mut buffer, true).unwrap();
+        let got = descriptors::receive(&self.socket, &mut buffer, true).unwrap();
         (got.bytes > 0).then(|| decode(&buffer[..got.bytes]).unwrap())
     }
 

@@ -12,14 +12,14 @@ fn main() {
 
 mod worker {
     use bytes::BytesMut;
-    use gk_sys::channel;
+    use gk_sys::memory::channel;
     use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
     use gk_wire::response::HeadWriter;
     use std::os::fd::OwnedFd;
 
     /// Answers everything with `Hello, world!`, one write per read.
     pub fn run(socket: OwnedFd, page: OwnedFd) {
-        let page = gk_sys::page::SharedPage::map(page).expect("fresh memory maps");
+        let page = gk_sys::memory::SharedPage::map(page).expect("fresh memory maps");
         let (mut sender, mut receiver) = channel::open(socket, page, channel::End::Worker);
         let page = receiver.watch();
         let mut input = vec![0; 256 * 1024];
@@ -73,7 +73,7 @@ mod worker {
 
 fn front(port: u16) {
     use gk_config::site::*;
-    use gk_sys::fds;
+    use gk_sys::descriptors;
     use gk_wire::control::{ToFront, encode};
     use std::os::fd::AsFd;
     let mut group = ProcessGroup::named("g");
@@ -119,11 +119,11 @@ fn front(port: u16) {
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     let address = listener.local_addr().expect("bound");
     println!("http://{address}/");
-    let (control, theirs) = fds::packet_pair().expect("a socket pair");
-    let (mine, link) = fds::stream_pair().expect("a socket pair");
-    let page = gk_sys::page::SharedPage::create().expect("a page");
+    let (control, theirs) = descriptors::packet_pair().expect("a socket pair");
+    let (mine, link) = descriptors::stream_pair().expect("a socket pair");
+    let page = gk_sys::memory::SharedPage::create().expect("a page");
     let message = ToFront::Worker { worker: 1, process_group: "g".into(), pid: 1, threads: 1 };
-    fds::send(&control, &encode(&message), &[link.as_fd(), page.as_fd()]).expect("sent");
+    descriptors::send(&control, &encode(&message), &[link.as_fd(), page.as_fd()]).expect("sent");
     drop(link);
     std::thread::Builder::new()
         .name("worker".into())

@@ -1,7 +1,7 @@
 //! A running child as a process: its id and its control socket, with an outbox so that a child that does not read never
 //! makes the supervisor wait. What a child means is the plan's.
 
-use gk_sys::fds;
+use gk_sys::descriptors;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::VecDeque;
 use std::io;
@@ -42,7 +42,7 @@ impl Child {
     pub fn flush(&mut self) {
         while let Some((packet, fds)) = self.outbox.front() {
             let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-            match fds::send(&self.control, packet, &borrowed) {
+            match descriptors::send(&self.control, packet, &borrowed) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Ok(_) => {}
                 // It is dying; what it said last is still to be read, and its end will be reported.
@@ -67,7 +67,7 @@ impl Child {
         if self.closed {
             return None;
         }
-        match fds::receive(&self.control, buffer, false) {
+        match descriptors::receive(&self.control, buffer, false) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => None,
             Err(_) => {
                 self.closed = true;

@@ -1,12 +1,12 @@
 //! How a worker and the front are started: arguments, environment, identity, limits. Values; the start itself is
-//! `gk_sys::spawn`'s.
+//! `gk_sys::child::spawn`'s.
 
 use crate::Refused;
 use crate::configuration::Configuration;
 use crate::python::{PythonBuild, PythonRuntime};
 use gk_config::site::{ProcessGroup, Site};
-use gk_sys::identity::{self, Identity};
-use gk_sys::spawn::Limit;
+use gk_sys::child::identity::{self, Identity};
+use gk_sys::child::spawn::Limit;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use crate::event::{GroupSpec, Layout};
 use crate::python::{self, PythonBuild, PythonRuntime, Pythons};
 use gk_config::FreeThreading;
 use gk_config::site::{ProcessGroup, Site};
-use gk_sys::identity::Identity;
+use gk_sys::child::identity::Identity;
 use gk_wire::log::Level;
 use gk_wire::setup::LogSetup;
 use std::collections::BTreeMap;

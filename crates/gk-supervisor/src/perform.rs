@@ -11,10 +11,10 @@ use crate::event::{Event, Layout};
 use crate::python::{PythonRuntime, Pythons};
 use crate::setup;
 use crate::sockets::Listeners;
-use gk_sys::fds;
-use gk_sys::page::SharedPage;
-use gk_sys::spawn::{Spawn, SpawnError, Step};
-use gk_sys::words::SharedWords;
+use gk_sys::child::spawn::{Spawn, SpawnError, Step};
+use gk_sys::descriptors;
+use gk_sys::memory::SharedPage;
+use gk_sys::memory::SharedWords;
 use gk_wire::admin::Answer;
 use gk_wire::control::{Happened, ToFront, ToWorker};
 use gk_wire::log::Level;
@@ -76,7 +76,7 @@ impl World {
         clients: Clients,
     ) -> Result<Self, Refused> {
         let error_log = open_error_log(first.site.error_log.path.as_deref())?;
-        let wake = fds::stream_pair().map_err(|e| Refused(format!("no socket pair: {e}")))?;
+        let wake = descriptors::stream_pair().map_err(|e| Refused(format!("no socket pair: {e}")))?;
         for end in [&wake.0, &wake.1] {
             rustix::io::ioctl_fionbio(end, true).map_err(|e| Refused(format!("no socket pair: {e}")))?;
         }
@@ -176,12 +176,12 @@ impl World {
             Action::ToWorker { worker, message } => self.tell_worker(worker, &message, Vec::new()),
             Action::SignalFront(signal) => {
                 if let Some(front) = &self.front {
-                    let _ = gk_sys::reap::signal(front.pid, signal);
+                    let _ = gk_sys::child::reap::signal(front.pid, signal);
                 }
             }
             Action::SignalWorker { worker, signal } => {
                 if let Some(child) = self.workers.get(&worker) {
-                    let _ = gk_sys::reap::signal(child.pid, signal);
+                    let _ = gk_sys::child::reap::signal(child.pid, signal);
                 }
             }
             Action::ReadConfiguration => self.read_configuration(),
@@ -248,7 +248,7 @@ impl World {
         let (Some(front), Some(child)) = (&mut self.front, self.workers.get_mut(&worker)) else {
             return Ok(());
         };
-        let (front_end, worker_end) = fds::stream_pair()?;
+        let (front_end, worker_end) = descriptors::stream_pair()?;
         let page = SharedPage::create()?;
         child.send(&ToWorker::Link, vec![worker_end, page.try_clone()?]);
         let message = ToFront::Worker { worker, process_group, pid: child.pid, threads };
@@ -284,7 +284,7 @@ impl World {
     fn send_site(&mut self, generation: u64) {
         self.generation = generation;
         let setup = setup::front(&self.configuration(), &self.listeners, &self.runtime, generation);
-        match fds::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup)) {
+        match descriptors::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup)) {
             Ok(file) => self.tell_front(&ToFront::Site, vec![file.into()]),
             Err(e) => {
                 log(Level::Error, None, &format!("the front could not be given the new configuration: {e}"))
@@ -384,11 +384,11 @@ fn spawn(
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
 ) -> Result<Child, SpawnError> {
-    let (ours, theirs) = fds::packet_pair().map_err(start_error)?;
-    let setup = fds::memory_file("gilkeeper-setup", setup).map_err(start_error)?;
+    let (ours, theirs) = descriptors::packet_pair().map_err(start_error)?;
+    let setup = descriptors::memory_file("gilkeeper-setup", setup).map_err(start_error)?;
     let mut given = vec![theirs.as_fd(), setup.as_fd()];
     given.extend_from_slice(more);
-    let pid = gk_sys::spawn::spawn(&Spawn {
+    let pid = gk_sys::child::spawn::spawn(&Spawn {
         program: &line.program,
         args: &line.args,
         env: &line.env,
@@ -411,7 +411,7 @@ fn start_error(error: io::Error) -> SpawnError {
 
 /// mod_wsgi's code for a step that failed.
 fn code_of(step: Step) -> Option<&'static str> {
-    use gk_sys::spawn::Limit;
+    use gk_sys::child::spawn::Limit;
     Some(match step {
         Step::Chroot => "WSGI0003",
         Step::Gid => "WSGI0004",

@@ -218,7 +218,7 @@ pub fn given() -> Result<Vec<OwnedFd>, Refused> {
         return Ok(Vec::new());
     }
     let count = number("LISTEN_FDS").unwrap_or(0).min(64) as i32;
-    let taken = (3..3 + count).map(gk_sys::fds::inherited).collect::<Result<Vec<_>, _>>();
+    let taken = (3..3 + count).map(gk_sys::descriptors::inherited).collect::<Result<Vec<_>, _>>();
     let taken = taken.map_err(|e| Refused(format!("LISTEN_FDS promises {count} sockets, but: {e}")))?;
     for socket in &taken {
         rustix::io::ioctl_fionbio(socket, true).map_err(|e| Refused(format!("a given socket: {e}")))?;

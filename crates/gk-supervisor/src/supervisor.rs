@@ -11,7 +11,7 @@ use crate::python::{PythonRuntime, Pythons};
 use crate::root::Root;
 use crate::sockets::{self, Listeners};
 use crate::status::Gather;
-use gk_sys::reap::{self, Exit};
+use gk_sys::child::reap::{self, Exit};
 use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, Signals};
 use gk_sys::usage;
 use gk_wire::admin::{Answer, Command};

@@ -1,20 +1,21 @@
-//! Safe wrappers of the operating system's facilities: descriptors, spawning, identity, limits, signals, a link's rings,
-//! the log. Each function wraps one facility; what to do with it is decided by the callers. No policy here.
+//! Safe wrappers of the operating system's facilities. Each function wraps one facility; the callers decide what to do with
+//! it. No policy here.
+//!
+//! * [`memory`]: pages and words that processes share, and a link's rings.
+//! * [`child`]: starting, identity and end of child processes.
+//! * [`signal`]: arriving signals, by a descriptor or by a handler.
+//! * [`usage`]: CPU time, memory and limits as the kernel counts them.
+//! * [`interpose`]: exchanging a function of a loaded library.
+//! * Alone: [`descriptors`] and the messages that carry them, the [`datagram_sender`], the [`clock`], the calling process
+//!   ([`own_process`]), the [`log`].
 
-pub mod accounting;
-pub mod caught;
-pub mod channel;
+pub mod child;
 pub mod clock;
-pub mod exit;
-pub mod fds;
-pub mod identity;
+pub mod datagram_sender;
+pub mod descriptors;
 pub mod interpose;
 pub mod log;
-pub mod page;
-pub mod process;
-pub mod reap;
+pub mod memory;
+pub mod own_process;
 pub mod signal;
-pub mod spawn;
-pub mod told;
 pub mod usage;
-pub mod words;

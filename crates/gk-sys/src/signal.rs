@@ -1,5 +1,7 @@
 //! Signals as readable events: a descriptor in place of handlers, so that a loop meets them where it meets everything
-//! else. Blocked for the whole process; children get a clean mask from [`crate::spawn`].
+//! else. Blocked for the whole process; children get a clean mask from [`crate::child::spawn`].
+
+pub mod handler;
 
 use std::fs::File;
 use std::io::{self, Read};

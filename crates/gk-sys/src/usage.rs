@@ -1,6 +1,8 @@
 //! What the kernel says about processes, threads and the machine: resident memory, CPU time, kills for want of memory.
 //! `None` where it does not say.
 
+pub mod accounts;
+
 use std::fs;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};

@@ -3,10 +3,10 @@
 //! `… -- 200000 1 measured` does the same with the measurements on.
 
 use bytes::BytesMut;
-use gk_sys::channel::{self, End};
-use gk_sys::fds;
-use gk_sys::page::SharedPage;
-use gk_sys::words::SharedWords;
+use gk_sys::descriptors;
+use gk_sys::memory::SharedPage;
+use gk_sys::memory::SharedWords;
+use gk_sys::memory::channel::{self, End};
 use gk_telemetry::Board;
 use gk_wire::control::{self, ToWorker};
 use gk_wire::frame::{self, ToWorkerFrame};
@@ -32,8 +32,8 @@ fn main() {
     std::fs::create_dir_all(&directory).expect("a temporary directory");
     let script = directory.join("hello.py");
     std::fs::write(&script, APP).expect("a script");
-    let (supervisor, control) = fds::packet_pair().expect("a socket pair");
-    let (socket, theirs) = fds::stream_pair().expect("a socket pair");
+    let (supervisor, control) = descriptors::packet_pair().expect("a socket pair");
+    let (socket, theirs) = descriptors::stream_pair().expect("a socket pair");
     let page = SharedPage::create().expect("a page");
     let profile = Profile {
         script: script.display().to_string(),
@@ -49,7 +49,7 @@ fn main() {
     let mapped = SharedPage::map(&page).expect("fresh memory maps");
     let front = std::thread::spawn(move || {
         let (mut sender, mut receiver) = channel::open(socket, mapped, End::Front);
-        fds::send(&supervisor, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
+        descriptors::send(&supervisor, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
             .expect("a worker");
         drop(theirs);
         let mut out = BytesMut::new();
@@ -84,7 +84,11 @@ fn main() {
         }
         let cpu = request_thread_cpu();
         println!("{:.0} ns of CPU per request on the request threads", cpu * 1e9 / f64::from(total));
-        let _ = fds::send(&supervisor, &control::encode(&ToWorker::Stop { reason: "done".to_owned() }), &[]);
+        let _ = descriptors::send(
+            &supervisor,
+            &control::encode(&ToWorker::Stop { reason: "done".to_owned() }),
+            &[],
+        );
         supervisor
     });
     let setup = WorkerSetup {

@@ -17,7 +17,7 @@ use crate::measure;
 use crate::serve::engine::Engine;
 use crate::serve::groups::Groups;
 use gk_python::{Attached, ThreadStates};
-use gk_sys::fds;
+use gk_sys::descriptors;
 use gk_sys::log::plain;
 use gk_wire::log::Level;
 use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
@@ -75,13 +75,13 @@ pub fn run_measured(
 
 fn take_over() -> Result<(OwnedFd, WorkerSetup, Option<OwnedFd>), String> {
     let started = "this program is started by `gilkeeper serve`, not by hand";
-    let control = fds::inherited(CONTROL_FD).map_err(|_| started.to_owned())?;
-    let setup = fds::inherited(SETUP_FD).map_err(|_| started.to_owned())?;
-    let setup =
-        fds::read_memory_file(&mut setup.into()).map_err(|e| format!("the setup cannot be read: {e}"))?;
+    let control = descriptors::inherited(CONTROL_FD).map_err(|_| started.to_owned())?;
+    let setup = descriptors::inherited(SETUP_FD).map_err(|_| started.to_owned())?;
+    let setup = descriptors::read_memory_file(&mut setup.into())
+        .map_err(|e| format!("the setup cannot be read: {e}"))?;
     let setup: WorkerSetup =
         serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
-    let scoreboard = setup.scoreboard.then(|| fds::inherited(SCOREBOARD_FD));
+    let scoreboard = setup.scoreboard.then(|| descriptors::inherited(SCOREBOARD_FD));
     let scoreboard = scoreboard.transpose().map_err(|e| format!("the scoreboard is missing: {e}"))?;
     Ok((control, setup, scoreboard))
 }

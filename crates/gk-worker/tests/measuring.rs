@@ -5,7 +5,7 @@
 mod support;
 
 use bytes::BytesMut;
-use gk_sys::words::SharedWords;
+use gk_sys::memory::SharedWords;
 use gk_telemetry::sample::Finished;
 use gk_telemetry::{Board, WorkerSample};
 use gk_wire::control::{FromWorker, ToWorker};

@@ -260,7 +260,7 @@ fn send_file<'p>(
     }
     let number = |i| found.tuple_item(i).and_then(|n| n.index());
     let (descriptor, offset, size) = (number(0)?, number(1)?.max(0) as u64, number(2)?.max(0) as u64);
-    let Ok(file) = gk_sys::fds::duplicate(descriptor as i32) else { return Ok(false) };
+    let Ok(file) = gk_sys::descriptors::duplicate(descriptor as i32) else { return Ok(false) };
     Ok(conversation.file(py, file, offset, size.saturating_sub(offset)))
 }
 

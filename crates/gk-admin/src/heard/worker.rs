@@ -3,9 +3,9 @@
 
 use crate::heard::pushes::Server;
 use crate::kept::events::Running;
-use gk_sys::accounting::{self, Accounts, Used};
 use gk_sys::clock::Moment;
-use gk_sys::words::SharedWords;
+use gk_sys::memory::SharedWords;
+use gk_sys::usage::accounts::{self, Accounts, Used};
 use gk_telemetry::datagram::receive::{Process, Reading};
 use gk_telemetry::portion::ProcessUse;
 use gk_telemetry::sample::{Figures, GroupSample, SlotSample, WorkerSample};
@@ -280,7 +280,7 @@ impl Tracked {
         if request.cpu_begun == 0 || slot.tid == 0 {
             return None;
         }
-        let now = accounting::of_thread(self.link.pid, slot.tid)?;
+        let now = accounts::of_thread(self.link.pid, slot.tid)?;
         Some(now.saturating_sub(request.cpu_begun) as f64 / 1e9)
     }
 }

@@ -9,7 +9,7 @@ use crate::kept::tick::{Recent, Tick};
 use crate::told::otlp::Pushes;
 use crate::told::outbox::Counts;
 use crate::told::statsd::Packets;
-use gk_sys::accounting::{self, Limits};
+use gk_sys::usage::accounts::{self, Limits};
 use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
 use gk_telemetry::sample::{Figures, Finished};
@@ -274,7 +274,7 @@ impl Hub {
 
     /// The control group's limits.
     pub fn limits(&self) -> Limits {
-        *self.limits.get_or_init(accounting::limits)
+        *self.limits.get_or_init(accounts::limits)
     }
 
     /// What is known of a group beside its figures.

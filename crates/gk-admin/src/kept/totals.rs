@@ -1,14 +1,14 @@
 //! `/api/v1/totals`: every scoreboard read at this very moment, not at the last turn of the second.
 
 use crate::kept::hub::Hub;
-use gk_sys::accounting::{self, Used};
+use gk_sys::usage::accounts::{self, Used};
 use gk_telemetry::totals::{Process, Totals, Worker};
 
 /// Everything as it is now; `now`: epoch seconds. The seconds that the hub keeps stay as they are.
 pub fn now(hub: &mut Hub, now: f64) -> Totals {
     hub.hear(now);
     let mut totals = Totals { at: gk_sys::clock::monotonic_nanos(), ..Totals::default() };
-    totals.front = process(hub.front, accounting::of_process(hub.front));
+    totals.front = process(hub.front, accounts::of_process(hub.front));
     for figures in hub.retired().values() {
         totals.figures.merge(figures);
     }

@@ -6,7 +6,8 @@ use crate::heard::worker::Tracked;
 use crate::kept::hub::{Hub, Kept, Turn};
 use crate::told::outbox::Outbox;
 use gk_config::measurements::Datagrams;
-use gk_sys::{accounting, clock, usage};
+use gk_sys::clock;
+use gk_sys::usage::{self, accounts};
 use gk_telemetry::datagram::Datagram;
 use gk_telemetry::datagram::emit::{self, Interval, Sender, ThreadInterval};
 use gk_telemetry::sample::{Finished, WorkerSample};
@@ -227,7 +228,7 @@ fn threads(
         };
         let was = earlier.map_or(0, |slot| elapsed(slot, monotonic.saturating_sub((period * 1e9) as u64)));
         let runs = elapsed(slot, monotonic);
-        let on_cpu = accounting::of_thread(pid, slot.tid).unwrap_or(told.threads[index]);
+        let on_cpu = accounts::of_thread(pid, slot.tid).unwrap_or(told.threads[index]);
         // The first look at a thread has nothing to compare with.
         let used = if told.threads[index] == 0 { 0 } else { on_cpu.saturating_sub(told.threads[index]) };
         told.threads[index] = on_cpu;

@@ -182,7 +182,7 @@ fn requests(page: &mut Families, hub: &Hub) {
 
 fn processes(page: &mut Families, hub: &Hub) {
     let living: Vec<_> = hub.workers.values().filter(|worker| worker.gone.is_none()).collect();
-    type Used = fn(&gk_sys::accounting::Used) -> f64;
+    type Used = fn(&gk_sys::usage::accounts::Used) -> f64;
     let of_process: [(&str, &str, &str, Used); 4] = [
         ("gilkeeper_process_cpu_seconds_total", "counter", "User and system CPU time of a worker.", |u| {
             u.cpu

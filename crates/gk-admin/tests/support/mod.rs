@@ -2,7 +2,7 @@
 
 use gk_admin::Feed;
 use gk_admin::kept::hub::Hub;
-use gk_sys::words::SharedWords;
+use gk_sys::memory::SharedWords;
 use gk_telemetry::State;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
 use gk_wire::feed::LinkFigures;

@@ -2,9 +2,9 @@
 //! `study`'s, what its report means `event`'s.
 
 use super::event::{End, Trial};
-use gk_sys::reap::{self, Exit};
+use gk_sys::child::reap::{self, Exit};
+use gk_sys::child::spawn::{Spawn, spawn};
 use gk_sys::signal::Signals;
-use gk_sys::spawn::{Spawn, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};

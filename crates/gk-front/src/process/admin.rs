@@ -2,9 +2,9 @@
 //! and no thread because a second thread costs each request of the first one: the kernel and the C library count and lock what
 //! several threads could share. What it does is `gk-admin`'s.
 
-use gk_sys::reap::{self, Exit};
-use gk_sys::spawn::{Spawn, spawn};
-use gk_sys::{fds, signal};
+use gk_sys::child::reap::{self, Exit};
+use gk_sys::child::spawn::{Spawn, spawn};
+use gk_sys::{descriptors, signal};
 use gk_wire::control::{FromFront, MAX_PACKET, decode, encode};
 use gk_wire::feed::{FromAdmin, LinkFigures, ToAdmin};
 use gk_wire::log::Level;
@@ -152,9 +152,10 @@ impl Admin {
             return Err("no command is known".into());
         };
         let failed = |error: io::Error| error.to_string();
-        let (ours, theirs) = fds::packet_pair().map_err(failed)?;
+        let (ours, theirs) = descriptors::packet_pair().map_err(failed)?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|error| failed(error.into()))?;
-        let setup = fds::memory_file("gilkeeper-setup", &encode(&self.start.setup)).map_err(failed)?;
+        let setup =
+            descriptors::memory_file("gilkeeper-setup", &encode(&self.start.setup)).map_err(failed)?;
         let mut given = vec![theirs.as_fd(), setup.as_fd()];
         given.extend(self.start.pages.as_ref().map(AsFd::as_fd));
         let errors = io::stderr();
@@ -221,7 +222,7 @@ impl Admin {
                     Some(FromAdmin::WantStack { worker, request }) => {
                         let message = encode(&FromFront::WantStack { worker, request });
                         // A supervisor that is gone is noticed by its own reader.
-                        let _ = fds::send(&self.start.supervisor, &message, &[]);
+                        let _ = descriptors::send(&self.start.supervisor, &message, &[]);
                     }
                     Some(FromAdmin::Said) => self.said.notify_one(),
                     Some(_) => {}
@@ -264,7 +265,7 @@ fn introduction(link: &LinkFigures, scoreboard: Option<&OwnedFd>) -> Message {
 fn flush(socket: &AsyncFd<OwnedFd>, outbox: &mut VecDeque<Message>) -> bool {
     while let Some((packet, descriptor)) = outbox.front() {
         let descriptors: Vec<BorrowedFd<'_>> = descriptor.iter().map(AsFd::as_fd).collect();
-        match fds::send(socket.get_ref(), packet, &descriptors) {
+        match descriptors::send(socket.get_ref(), packet, &descriptors) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             Ok(_) | Err(_) => drop(outbox.pop_front()),
         }
@@ -276,7 +277,7 @@ fn flush(socket: &AsyncFd<OwnedFd>, outbox: &mut VecDeque<Message>) -> bool {
 async fn hear(socket: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Option<FromAdmin> {
     loop {
         let mut ready = socket.readable().await.ok()?;
-        match fds::receive(socket.get_ref(), buffer, false) {
+        match descriptors::receive(socket.get_ref(), buffer, false) {
             Ok(got) if got.bytes == 0 => return None,
             Ok(got) => match decode(&buffer[..got.bytes]) {
                 Ok(message) => return Some(message),

@@ -1,6 +1,5 @@
 //! The supervisor's messages: workers come and go, another site, stop, status. A supervisor that is gone means: stop.
 
-use gk_sys::fds;
 use gk_wire::control::{FromFront, Happened, MAX_PACKET, RequestStack, ToFront, What, decode, encode};
 use gk_wire::feed::ToAdmin;
 use gk_wire::log::Level;
@@ -67,7 +66,7 @@ impl Control {
     async fn next(&self, buffer: &mut [u8]) -> Option<(ToFront, Vec<OwnedFd>)> {
         loop {
             let mut ready = self.socket.readable().await.ok()?;
-            match fds::receive(self.socket.get_ref(), buffer, false) {
+            match gk_sys::descriptors::receive(self.socket.get_ref(), buffer, false) {
                 Ok(got) if got.bytes == 0 => return None,
                 Ok(got) => match decode(&buffer[..got.bytes]) {
                     Ok(message) => return Some((message, got.fds)),
@@ -85,7 +84,7 @@ impl Control {
     fn say(&self, message: &FromFront) {
         // The next read notices a supervisor that is gone. A full socket would make this thread wait; the supervisor empties it
         // soon, for it reads as long as it lives and never waits to send (`gk_supervisor::child` keeps what does not fit).
-        let _ = fds::send(self.socket.get_ref(), &encode(message), &[]);
+        let _ = gk_sys::descriptors::send(self.socket.get_ref(), &encode(message), &[]);
     }
 
     fn act(&self, front: &Rc<Front>, message: ToFront, fds: Vec<OwnedFd>) {
@@ -173,7 +172,7 @@ impl Control {
 async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
     let pool = front.pool(&link.facts.process_group);
     let say = |message: &FromFront| {
-        let _ = fds::send(control.get_ref(), &encode(message), &[]);
+        let _ = gk_sys::descriptors::send(control.get_ref(), &encode(message), &[]);
     };
     let worker = link.facts.worker;
     let drained = Cell::new(false);

@@ -2,7 +2,6 @@
 //! [`serve`] takes the same things as values, for tests.
 
 use gk_config::site::Site;
-use gk_sys::fds;
 use gk_wire::log::Level;
 use gk_wire::setup::{
     AdminSetup, CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, LogSetup, SETUP_FD,
@@ -53,13 +52,13 @@ pub fn run() -> i32 {
 }
 
 fn inherit() -> Result<Parts, String> {
-    let control = fds::taken(CONTROL_FD)?;
-    let mut setup = read_setup(fds::taken(SETUP_FD)?)?;
+    let control = gk_sys::descriptors::taken(CONTROL_FD)?;
+    let mut setup = read_setup(gk_sys::descriptors::taken(SETUP_FD)?)?;
     gk_sys::log::configure(setup.log.level, setup.log.json);
     descriptors::raise();
     let mut listeners = Vec::new();
     for (number, listener) in (FIRST_LISTENER_FD..).zip(std::mem::take(&mut setup.listeners)) {
-        listeners.push((listener, fds::taken(number)?));
+        listeners.push((listener, gk_sys::descriptors::taken(number)?));
     }
     let admin = if setup.admin { listeners.pop().map(|(_, fd)| fd) } else { None };
     let FrontSetup { site, generation, admin_command, log, .. } = setup;
@@ -69,7 +68,7 @@ fn inherit() -> Result<Parts, String> {
 
 /// Reads a setup file.
 pub(crate) fn read_setup(fd: OwnedFd) -> Result<FrontSetup, String> {
-    let json = fds::read_memory_file(&mut File::from(fd))
+    let json = gk_sys::descriptors::read_memory_file(&mut File::from(fd))
         .map_err(|error| format!("the setup cannot be read: {error}"))?;
     serde_json::from_slice(&json).map_err(|error| format!("the setup is not understood: {error}"))
 }

@@ -2,7 +2,7 @@
 //! written. The file and its directory are looked at for each request of such a group, for no other's.
 
 use gk_config::site::ProcessGroup;
-use gk_sys::identity;
+use gk_sys::child::identity;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 

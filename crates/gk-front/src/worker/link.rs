@@ -3,8 +3,8 @@
 //! `link_reader`. Which link a request takes is `pool`'s decision.
 
 use bytes::{Buf, BytesMut};
-use gk_sys::channel::{self, End, Receiver, Room, Sender, Watch};
-use gk_sys::page::SharedPage;
+use gk_sys::memory::SharedPage;
+use gk_sys::memory::channel::{self, End, Receiver, Room, Sender, Watch};
 use gk_wire::frame::{HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame, to_front};
 use gk_wire::page::{SERVICE, STARTED};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};

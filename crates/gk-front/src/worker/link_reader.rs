@@ -2,7 +2,7 @@
 //! ring as there are; the worker's end is seen here.
 
 use bytes::Bytes;
-use gk_sys::channel::{Carried, Receiver};
+use gk_sys::memory::channel::{Carried, Receiver};
 use gk_wire::frame::{self, INITIAL_WINDOW, ToFrontFrame, Welcome, WireError, check_version};
 use gk_wire::response::HeadView;
 use std::future::poll_fn;

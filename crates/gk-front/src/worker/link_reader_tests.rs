@@ -5,14 +5,14 @@ use crate::process::clock::Clock;
 use crate::worker::facts::WorkerFacts;
 use crate::worker::link::State;
 use bytes::BytesMut;
-use gk_sys::channel::{End, Sender, open};
-use gk_sys::fds;
-use gk_sys::page::SharedPage;
+use gk_sys::descriptors;
+use gk_sys::memory::SharedPage;
+use gk_sys::memory::channel::{End, Sender, open};
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 
 fn pair() -> (Rc<Link>, (Sender, Receiver)) {
-    let (ours, theirs) = fds::stream_pair().unwrap();
+    let (ours, theirs) = descriptors::stream_pair().unwrap();
     pair_of(ours, theirs)
 }
 
@@ -70,7 +70,7 @@ fn a_worker_greets_once() {
 #[test]
 fn a_descriptor_that_was_lost_fails_its_own_request() {
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-    let (ours, theirs) = fds::stream_pair().unwrap();
+    let (ours, theirs) = descriptors::stream_pair().unwrap();
     let socket = theirs.try_clone().unwrap();
     let (link, (mut sender, receiver)) = pair_of(ours, theirs);
     let id = link.slots.borrow_mut().take().0;

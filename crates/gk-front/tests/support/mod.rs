@@ -15,8 +15,8 @@ pub use client::{Answer, Client};
 pub use worker::{FakeWorker, Frame};
 
 use gk_config::site::*;
-use gk_sys::fds;
-use gk_sys::page::SharedPage;
+use gk_sys::descriptors;
+use gk_sys::memory::SharedPage;
 use gk_wire::control::{FromFront, FrontStatus, ToFront, decode, encode};
 use gk_wire::setup::{FrontSetup, ListenerSetup, LogSetup};
 use std::net::{SocketAddr, TcpListener};
@@ -90,7 +90,7 @@ impl Running {
         change(&mut site);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (control, theirs) = fds::packet_pair().unwrap();
+        let (control, theirs) = descriptors::packet_pair().unwrap();
         let mut listeners: Vec<(ListenerSetup, OwnedFd)> =
             vec![(ListenerSetup { address: address.to_string(), tls: false }, listener.into())];
         if let Some(path) = unix_path {
@@ -115,7 +115,7 @@ impl Running {
     /// The next message of the front.
     pub fn hear(&self) -> FromFront {
         let mut buffer = vec![0; gk_wire::control::MAX_PACKET];
-        let got = fds::receive(self.control(), &mut buffer, true).unwrap();
+        let got = descriptors::receive(self.control(), &mut buffer, true).unwrap();
         decode(&buffer[..got.bytes]).unwrap()
     }
 
@@ -142,8 +142,8 @@ impl Running {
             admin_command: Vec::new(),
             generation: 2,
         };
-        let file = fds::memory_file("setup", &serde_json::to_vec(&setup).unwrap()).unwrap();
-        fds::send(self.control(), &encode(&ToFront::Site), &[file.as_fd()]).unwrap();
+        let file = descriptors::memory_file("setup", &serde_json::to_vec(&setup).unwrap()).unwrap();
+        descriptors::send(self.control(), &encode(&ToFront::Site), &[file.as_fd()]).unwrap();
     }
 
     /// The supervisor dies.
@@ -158,13 +158,13 @@ impl Running {
 
     /// A message to the front.
     pub fn say(&self, message: &ToFront) {
-        fds::send(self.control(), &encode(message), &[]).unwrap();
+        descriptors::send(self.control(), &encode(message), &[]).unwrap();
     }
 
     /// A worker of group `g`, introduced to the front, before its handshake.
     pub fn worker(&mut self, threads: u32) -> FakeWorker {
         self.workers += 1;
-        let (ours, theirs) = fds::stream_pair().unwrap();
+        let (ours, theirs) = descriptors::stream_pair().unwrap();
         let page_fd = SharedPage::create().unwrap();
         let page = SharedPage::map(&page_fd).unwrap();
         let message = ToFront::Worker {
@@ -173,7 +173,7 @@ impl Running {
             pid: 1000 + self.workers as u32,
             threads,
         };
-        fds::send(self.control(), &encode(&message), &[theirs.as_fd(), page_fd.as_fd()]).unwrap();
+        descriptors::send(self.control(), &encode(&message), &[theirs.as_fd(), page_fd.as_fd()]).unwrap();
         FakeWorker::new(self.workers, ours, page)
     }
 
@@ -217,7 +217,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(front) = self.front.take() {
             if let Some(control) = &self.control {
-                let _ = fds::send(control, &encode(&ToFront::Stop { timeout: 0.0 }), &[]);
+                let _ = descriptors::send(control, &encode(&ToFront::Stop { timeout: 0.0 }), &[]);
             }
             let _ = front.join();
         }

@@ -1,8 +1,8 @@
 //! The worker's end of a link, played by a test.
 
 use bytes::BytesMut;
-use gk_sys::channel::{self, End, Receiver, Sender};
-use gk_sys::page::SharedPage;
+use gk_sys::memory::SharedPage;
+use gk_sys::memory::channel::{self, End, Receiver, Sender};
 use gk_wire::frame::{self, Header, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page::STARTED;
 use gk_wire::request::RequestView;

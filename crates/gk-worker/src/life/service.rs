@@ -6,7 +6,7 @@ use crate::life::stop::alone;
 use crate::serve::engine::Engine;
 use crate::serve::groups::Group;
 use gk_python::ThreadStates;
-use gk_sys::fds;
+use gk_sys::descriptors;
 use gk_sys::log::plain;
 use gk_sys::signal::SIGTERM;
 use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
@@ -81,7 +81,7 @@ fn end(engine: &Engine, states: &mut ThreadStates, status: i32) {
     }
     let whole = matches!(&all[..], [(_, only)] if alone(states, only));
     if !whole || !engine.setup.destroy_interpreter {
-        gk_sys::exit::now(status);
+        gk_sys::own_process::exit_now(status);
     }
 }
 
@@ -89,7 +89,7 @@ fn end(engine: &Engine, states: &mut ThreadStates, status: i32) {
 fn answer(engine: &Engine, control: &OwnedFd) {
     let mut packet = vec![0; control::MAX_PACKET];
     loop {
-        match fds::receive(control, &mut packet, true) {
+        match descriptors::receive(control, &mut packet, true) {
             Ok(received) if received.bytes > 0 => {
                 if let Ok(ToWorker::Status { token }) = control::decode(&packet[..received.bytes]) {
                     tell(control, &FromWorker::Status { token, status: figures(engine) });
@@ -101,10 +101,10 @@ fn answer(engine: &Engine, control: &OwnedFd) {
     }
     let timeout = engine.setup.timers.shutdown_timeout;
     plain(Level::Info, "wsgi", None, "The supervisor is gone; the service script is told to end");
-    let told = gk_sys::reap::signal(std::process::id(), SIGTERM);
+    let told = gk_sys::child::reap::signal(std::process::id(), SIGTERM);
     if timeout > 0.0 || told.is_err() {
         std::thread::sleep(Duration::from_secs_f64(timeout));
-        gk_sys::exit::now(1);
+        gk_sys::own_process::exit_now(1);
     }
 }
 
@@ -120,5 +120,5 @@ fn figures(engine: &Engine) -> WorkerFigures {
 
 fn tell(control: &OwnedFd, message: &FromWorker) {
     // A supervisor that is gone is noticed by `answer`.
-    let _ = fds::send(control, &control::encode(message), &[]);
+    let _ = descriptors::send(control, &control::encode(message), &[]);
 }

@@ -1,7 +1,7 @@
 //! Signals sent to the worker itself, by an operator or by the application: which one asks for what. How they arrive is
-//! `gk_sys::caught`'s.
+//! `gk_sys::signal::handler`'s.
 
-use gk_sys::caught::Caught;
+use gk_sys::signal::handler::Caught;
 use gk_sys::signal::{self, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use gk_wire::setup::Timers;
 

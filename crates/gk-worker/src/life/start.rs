@@ -135,7 +135,7 @@ pub(crate) fn main_group(engine: &Engine, states: &mut ThreadStates) -> Result<A
 pub(crate) fn set_title(setup: &WorkerSetup) {
     let Some(name) = &setup.display_name else { return };
     let title = name.replace("%{GROUP}", &format!("(wsgi:{})", setup.process_group));
-    if let Err(error) = gk_sys::process::set_title(&title) {
+    if let Err(error) = gk_sys::own_process::set_title(&title) {
         plain(Level::Info, "wsgi", None, &format!("display-name: the process title cannot be set: {error}"));
     }
 }

@@ -48,7 +48,7 @@ impl Worker {
             }
         }
         if !self.engine.setup.destroy_interpreter {
-            gk_sys::exit::now(0);
+            gk_sys::own_process::exit_now(0);
         }
         self.end_interpreters(states);
         0
@@ -81,7 +81,7 @@ impl Worker {
             }
         }
         if !whole {
-            gk_sys::exit::now(0);
+            gk_sys::own_process::exit_now(0);
         }
     }
 }
@@ -116,7 +116,7 @@ fn reaper(timeout: f64, orders: Option<Sender<Order>>) -> std::io::Result<()> {
         order(Order::EndFunctions);
         wait(timeout * 0.2);
         plain(Level::Info, "wsgi", None, "shutdown-timeout is over; this worker ends at once");
-        gk_sys::exit::now(1);
+        gk_sys::own_process::exit_now(1);
     };
     std::thread::Builder::new().name("gk-reaper".to_owned()).stack_size(64 << 10).spawn(run)?;
     Ok(())

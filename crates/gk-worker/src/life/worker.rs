@@ -10,7 +10,7 @@ use crate::watch::python_thread::{Order, PythonThread};
 use crate::watch::script_changes::Watched;
 use crate::watch::slow_requests::{self, Slow};
 use crate::watch::watchdog::{Act, Seen, Watchdog};
-use gk_sys::fds;
+use gk_sys::descriptors;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
@@ -99,7 +99,7 @@ impl Worker {
         }
         let mut packet = vec![0; control::MAX_PACKET];
         loop {
-            let received = match fds::receive(&self.control, &mut packet, false) {
+            let received = match descriptors::receive(&self.control, &mut packet, false) {
                 Ok(received) if received.bytes == 0 => return Some(End::SupervisorGone),
                 Ok(received) => received,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
@@ -309,6 +309,6 @@ impl Worker {
 
     pub(crate) fn tell(&self, message: &FromWorker) {
         // A supervisor that is gone is noticed by `listen`.
-        let _ = fds::send(&self.control, &control::encode(message), &[]);
+        let _ = descriptors::send(&self.control, &control::encode(message), &[]);
     }
 }

@@ -8,7 +8,7 @@ use super::threads::Threads;
 use gk_python::gil::{self, Exactness, Holder};
 use gk_python::{Attached, Interpreter};
 use gk_sys::clock::{self, Moment};
-use gk_sys::words::SharedWords;
+use gk_sys::memory::SharedWords;
 use gk_telemetry::sample::Collection;
 use gk_telemetry::{Board, GilMode, Identity, Route, Wait};
 use gk_wire::setup::WorkerSetup;

@@ -1,6 +1,6 @@
 //! `request_metrics()` and `process_metrics()` of the application, with mod_wsgi's keys: what the scoreboard says, as JSON.
 
-use gk_sys::words::SharedWords;
+use gk_sys::memory::SharedWords;
 use gk_sys::{clock, usage};
 use gk_telemetry::Board;
 use gk_telemetry::datagram::phases;

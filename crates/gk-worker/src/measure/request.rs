@@ -10,7 +10,7 @@
 use super::measurements::{Measure, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
 use gk_sys::clock::{self, Moment};
-use gk_sys::words::SharedWords;
+use gk_sys::memory::SharedWords;
 use gk_telemetry::{Begin, Plain, Record, Route, SlotWriter, State, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::Outcome;

@@ -3,8 +3,8 @@
 //! them, in `exchange`.
 
 use bytes::{Buf, BytesMut};
-use gk_sys::channel::{Room, Sender};
 use gk_sys::clock::Moment;
+use gk_sys::memory::channel::{Room, Sender};
 use gk_wire::frame::ToFrontFrame;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};

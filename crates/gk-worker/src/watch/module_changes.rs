@@ -4,7 +4,7 @@
 use crate::serve::engine::Engine;
 use crate::watch::python_thread::Order;
 use crate::watch::script_changes;
-use gk_sys::fds;
+use gk_sys::descriptors;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile};
 use gk_wire::log::Level;
@@ -121,7 +121,7 @@ fn run(
             }
             let script = file.display().to_string();
             plain(Level::Info, "wsgi", None, &format!("Module file '{script}' has changed"));
-            let _ = fds::send(control, &control::encode(&FromWorker::ScriptChanged { script }), &[]);
+            let _ = descriptors::send(control, &control::encode(&FromWorker::ScriptChanged { script }), &[]);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::serve::engine::Engine;
 use crate::watch::ending::Ending;
 use crate::watch::slow_requests;
 use gk_python::ThreadStates;
-use gk_sys::fds;
+use gk_sys::descriptors;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile};
 use gk_wire::log::Level;
@@ -120,7 +120,7 @@ fn run(engine: &Engine, ending: &Ending, control: &OwnedFd, inbox: &Receiver<Ord
                     if slow {
                         slow_requests::log(&stack);
                     }
-                    let _ = fds::send(control, &control::encode(&FromWorker::Stack(stack)), &[]);
+                    let _ = descriptors::send(control, &control::encode(&FromWorker::Stack(stack)), &[]);
                 }
             }
             Order::GilReturned => {

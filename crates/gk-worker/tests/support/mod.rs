@@ -3,10 +3,10 @@
 #![allow(dead_code, reason = "each file of tests uses a part")]
 
 use bytes::BytesMut;
-use gk_sys::channel::{self, End, Receiver, Sender, Watch};
-use gk_sys::fds;
-use gk_sys::page::SharedPage;
-use gk_sys::words::SharedWords;
+use gk_sys::descriptors;
+use gk_sys::memory::SharedPage;
+use gk_sys::memory::SharedWords;
+use gk_sys::memory::channel::{self, End, Receiver, Sender, Watch};
 use gk_wire::control::{self, FromWorker, ToWorker};
 use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
 use gk_wire::log::Level;
@@ -59,12 +59,12 @@ impl Front {
 
     pub fn message(&self) -> FromWorker {
         let mut packet = vec![0; control::MAX_PACKET];
-        let got = fds::receive(&self.control, &mut packet, true).unwrap();
+        let got = descriptors::receive(&self.control, &mut packet, true).unwrap();
         control::decode(&packet[..got.bytes]).unwrap()
     }
 
     pub fn tell(&self, message: &ToWorker) {
-        fds::send(&self.control, &control::encode(message), &[]).unwrap();
+        descriptors::send(&self.control, &control::encode(message), &[]).unwrap();
     }
 
     pub fn request(&mut self, path: &str, method: &str, body: &[u8], out: &mut BytesMut) -> u32 {
@@ -322,8 +322,8 @@ pub fn with_other_setup(
     std::fs::write(&script, source).unwrap();
     let mut setup = setup(threads, &script);
     change(&mut setup);
-    let (supervisor, control) = fds::packet_pair().unwrap();
-    let (socket, theirs) = fds::stream_pair().unwrap();
+    let (supervisor, control) = descriptors::packet_pair().unwrap();
+    let (socket, theirs) = descriptors::stream_pair().unwrap();
     let page = SharedPage::create().unwrap();
     let reloading = setup.imports[0].reloading;
     let profile = Profile { script_reloading: reloading, ..profile(&script, group) };
@@ -345,7 +345,7 @@ pub fn with_other_setup(
             directory: home,
             scoreboard,
         };
-        fds::send(&front.control, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
+        descriptors::send(&front.control, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
             .unwrap();
         drop(theirs);
         let mut out = BytesMut::new();
@@ -360,7 +360,7 @@ pub fn with_other_setup(
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(&mut front)));
         // The test may have stopped it already.
         let stop = control::encode(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
-        let _ = fds::send(&front.control, &stop, &[]);
+        let _ = descriptors::send(&front.control, &stop, &[]);
         (outcome, front)
     });
     let code = gk_python::entry::embed(|py| gk_worker::run_measured(py, control, setup, given));

@@ -1,8 +1,8 @@
 //! Tests of [`super`]: real children of `/bin/sh`.
 
 use super::*;
-use crate::fds::{memory_file, read_memory_file};
-use crate::reap::{self, Exit};
+use crate::child::reap::{self, Exit};
+use crate::descriptors::{memory_file, read_memory_file};
 use std::fs::File;
 
 fn shell<'a>(args: &'a [OsString], fds: &'a [BorrowedFd<'a>], out: &'a File) -> Spawn<'a> {
@@ -95,11 +95,11 @@ fn a_child_is_in_its_own_process_group_with_a_clean_mask() {
 
 #[test]
 fn root_becomes_somebody_else() {
-    if crate::identity::effective_uid() != 0 {
+    if crate::child::identity::effective_uid() != 0 {
         return;
     }
     let mut out = memory_file("out", b"").unwrap();
-    let nobody = crate::identity::user("nobody").unwrap();
+    let nobody = crate::child::identity::user("nobody").unwrap();
     let identity =
         Identity { uid: nobody.uid, gid: nobody.gid, groups: vec![nobody.gid, 12], name: None, home: None };
     let args = script("id -u; id -g; id -G");

@@ -77,6 +77,6 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_refused() {
-        assert!(SharedWords::map(crate::fds::memory_file("test", b"").unwrap()).is_err());
+        assert!(SharedWords::map(crate::descriptors::memory_file("test", b"").unwrap()).is_err());
     }
 }

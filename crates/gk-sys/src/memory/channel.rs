@@ -9,8 +9,8 @@
 //!
 //! The other process is trusted not to be malicious, but may die anywhere: counters that make no sense end the link.
 
-use crate::fds::{self, Received};
-use crate::page::{RING, SharedPage};
+use crate::descriptors::{self, Received};
+use crate::memory::page::{RING, SharedPage};
 use rustix::event::{PollFd, PollFlags};
 use rustix::thread::futex;
 use rustix::time::Timespec;
@@ -117,7 +117,7 @@ impl Shared {
 
     fn ring_bell(&self) {
         // A socket that is full of bells wakes as well; one that is gone is noticed by the reader.
-        let _ = fds::try_send(&*self.socket, &[1]);
+        let _ = descriptors::try_send(&*self.socket, &[1]);
     }
 }
 
@@ -154,7 +154,7 @@ impl Sender {
 
     /// Sends descriptors. They arrive before the bytes that are pushed afterwards.
     pub fn attach(&self, files: &[BorrowedFd<'_>]) -> io::Result<()> {
-        fds::send(&*self.0.socket, &[1], files).map(|_| ())
+        descriptors::send(&*self.0.socket, &[1], files).map(|_| ())
     }
 
     /// For waiting without this half.
@@ -252,7 +252,7 @@ impl Receiver {
     pub fn listen(&mut self, mut wait: bool) -> io::Result<bool> {
         loop {
             let mut bells = [0; 64];
-            let received = match fds::receive(&*self.shared.socket, &mut bells, wait) {
+            let received = match descriptors::receive(&*self.shared.socket, &mut bells, wait) {
                 // The other end is closed, and has not heard our last bell.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Received::default(),
                 received => received?,

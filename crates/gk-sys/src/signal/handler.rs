@@ -130,7 +130,7 @@ mod tests {
         if child == 0 {
             // SAFETY: sends a signal to the calling thread, which ends the process.
             let _ = unsafe { libc::raise(libc::SIGTERM) };
-            crate::exit::now(0);
+            crate::own_process::exit_now(0);
         }
         let mut status = 0;
         // SAFETY: waits for our own child; the status is a live local value.

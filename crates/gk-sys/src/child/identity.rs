@@ -1,5 +1,5 @@
 //! Who a process runs as: names and `#id` to numbers, resolved in the parent (after `fork` the name service must not be
-//! asked). Applying them is [`crate::spawn`]'s work; who may run as whom is decided by the callers.
+//! asked). Applying them is [`crate::child::spawn`]'s work; who may run as whom is decided by the callers.
 
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStringExt;

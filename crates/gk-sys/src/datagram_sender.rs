@@ -60,7 +60,7 @@ fn sender(control: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fds;
+    use crate::descriptors;
     use std::io::Read;
     use std::os::unix::net::UnixDatagram;
 
@@ -90,7 +90,7 @@ mod tests {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         want_senders(&ours).unwrap();
         let (mut reader, writer) = io::pipe().unwrap();
-        fds::send(&theirs, b"x", &[writer.as_fd()]).unwrap();
+        descriptors::send(&theirs, b"x", &[writer.as_fd()]).unwrap();
         drop(writer);
         assert_eq!(receive(&ours, &mut [0; 8]).unwrap().sender, Some(std::process::id()));
         // The end of the pipe: nobody holds its other end.

@@ -5,7 +5,7 @@
 //! standard library brings a failing step's error number back to the parent; the step's own number rides in its upper
 //! half ([`SpawnError`] takes it apart again).
 
-use crate::identity::Identity;
+use crate::child::identity::Identity;
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
 use std::io;

@@ -3,7 +3,7 @@
 use super::*;
 
 fn pair() -> ((Sender, Receiver), (Sender, Receiver)) {
-    let (a, b) = fds::stream_pair().unwrap();
+    let (a, b) = descriptors::stream_pair().unwrap();
     let page = SharedPage::create().unwrap();
     let map = || SharedPage::map(&page).unwrap();
     (open(a, map(), End::Front), open(b, map(), End::Worker))
@@ -73,17 +73,17 @@ fn a_writer_whose_reader_is_gone_does_not_wait_for_room() {
 #[test]
 fn a_descriptor_is_there_when_its_frame_is() {
     let ((_to_worker, mut from_worker), (mut to_front, _from_front)) = pair();
-    let file = fds::memory_file("carried", b"carried").unwrap();
+    let file = descriptors::memory_file("carried", b"carried").unwrap();
     to_front.attach(&[file.as_fd()]).unwrap();
     to_front.send(b"x").unwrap();
     let mut buffer = [0; 8];
     assert_eq!(from_worker.receive(&mut buffer, true).unwrap(), 1);
     let Some(Carried::File(got)) = from_worker.file() else { panic!("no file") };
-    assert_eq!(fds::read_memory_file(&mut got.into()).unwrap(), b"carried");
+    assert_eq!(descriptors::read_memory_file(&mut got.into()).unwrap(), b"carried");
     assert!(from_worker.file().is_none());
     // More than fit are cut off, as are those for which this process has no number left.
     let file = file.as_fd();
-    fds::send_many(&*to_front.0.socket, &[1], &[file; 2 * fds::MAX_FDS]);
+    descriptors::send_many(&*to_front.0.socket, &[1], &[file; 2 * descriptors::MAX_FDS]);
     to_front.attach(&[file]).unwrap();
     let carried: Vec<Carried> = std::iter::from_fn(|| from_worker.file()).collect();
     let lost = carried.iter().position(|carried| matches!(carried, Carried::Lost));
@@ -103,7 +103,7 @@ fn only_a_sleeper_is_woken() {
     to_worker.wake();
     to_worker.wake();
     let mut bells = [0; 8];
-    assert_eq!(fds::receive(&**from_front.socket(), &mut bells, false).unwrap().bytes, 1);
+    assert_eq!(descriptors::receive(&**from_front.socket(), &mut bells, false).unwrap().bytes, 1);
 }
 
 #[test]
