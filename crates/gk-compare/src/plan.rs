@@ -1,12 +1,17 @@
 //! A plan: its text as TOML → values, or one sentence that says where and what. What the names mean for a user stands in
 //! `docs/reference/plans.md`.
 
-use crate::asked::Asked;
-use crate::variant::Variant;
-use gk_config::nearest::nearest;
+pub mod python;
+pub mod request;
+mod toml_error;
+pub mod variant;
+
+use request::Asked;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use toml_error::sentence;
+use variant::Variant;
 
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -226,26 +231,6 @@ fn within(name: &str, value: Option<f64>, least: f64, most: f64) -> Result<(), S
         }
         _ => Ok(()),
     }
-}
-
-/// What `toml` found wrong, as one sentence with the line and the nearest name.
-pub fn sentence(error: &toml::de::Error, text: &str, name: &str) -> String {
-    let at = error.span().map_or(0, |span| span.start);
-    let line = text[..at.min(text.len())].matches('\n').count() + 1;
-    let message = error.message();
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let table = text.lines().take(line).filter(|line| line.trim_start().starts_with('[')).last();
-    let place = table.map_or(String::new(), |table| format!(" in {}", table.trim()));
-    let said = match (message.starts_with("unknown field"), quoted.split_first()) {
-        (true, Some((unknown, known))) => {
-            let meant = nearest(unknown, known.iter().copied());
-            let meant = meant
-                .map_or(format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-            format!("`{unknown}` is unknown{place}; {meant}")
-        }
-        _ => format!("{}{place}", message.split('\n').collect::<Vec<_>>().join(" ")),
-    };
-    format!("{name}:{line}: {said}")
 }
 
 #[cfg(test)]

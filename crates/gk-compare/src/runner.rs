@@ -1,12 +1,11 @@
 //! Rounds of trials, interleaved: every variant once, then all of them again, so that a machine that drifts hurts all alike.
 //! Each trial is kept as soon as it is done; a variant that cannot be measured is left out, the others go on.
 
-use crate::plan::Plan;
-use crate::python;
+use crate::plan::variant::Variant;
+use crate::plan::{Plan, python};
 use crate::saved::Saved;
-use crate::server::{Order, Serving, Starter};
+use crate::trial::server::{Order, Serving, Starter};
 use crate::trial::{self, Task};
-use crate::variant::Variant;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;

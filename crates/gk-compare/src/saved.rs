@@ -1,9 +1,9 @@
 //! Results on disk: one line of JSON each, written as soon as there is one, so that a run that is killed loses one trial. The
 //! first line says which plan they belong to.
 
-use crate::machine::Machine;
 use crate::plan::Plan;
-use crate::sample::Sample;
+use crate::trial::machine::Machine;
+use crate::trial::sample::Sample;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{ErrorKind, Write};

@@ -1,11 +1,16 @@
 //! One load on one server, with the server's own figures of the same interval.
 
-use crate::asked::Asked;
-use crate::machine::Ticks;
+pub mod machine;
+pub mod sample;
+pub mod server;
+pub mod totals;
+
+use crate::plan::request::Asked;
 use crate::plan::{Form, Plan};
-use crate::sample::{Sample, Seen};
-use crate::server::Serving;
 use gk_load::{Load, Moment, Pace, Request, Target, cpus, replay};
+use machine::Ticks;
+use sample::{Sample, Seen};
+use server::Serving;
 use std::sync::Arc;
 use std::time::Duration;
 

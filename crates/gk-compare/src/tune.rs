@@ -9,7 +9,7 @@ pub mod space;
 pub mod trials;
 pub mod verdicts;
 
-use crate::table::Row;
+use crate::table::row::Row;
 
 /// What is to be best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

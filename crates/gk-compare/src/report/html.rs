@@ -2,8 +2,9 @@
 
 use super::chart::{Axis, Shape, bars, distributions, escaped};
 use super::text::{cells, heads};
-use crate::figures::{COLUMNS, three};
-use crate::table::{Comparison, Row, Table};
+use crate::table::columns::{COLUMNS, three};
+use crate::table::row::Row;
+use crate::table::{Comparison, Table};
 use gk_telemetry::histogram::edges;
 use std::fmt::Write as _;
 

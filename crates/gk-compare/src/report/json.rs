@@ -1,8 +1,9 @@
 //! The comparison as JSON: medians with their range, distributions, remarks. Durations in seconds but where the name says
 //! milliseconds.
 
-use crate::figures::COLUMNS;
-use crate::table::{Comparison, Row};
+use crate::table::Comparison;
+use crate::table::columns::COLUMNS;
+use crate::table::row::Row;
 use gk_telemetry::histogram::edges;
 use serde_json::{Map, Value, json};
 

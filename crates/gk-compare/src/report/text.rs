@@ -1,7 +1,8 @@
 //! The tables as text: columns that line up for a terminal, and Markdown.
 
-use crate::figures::{COLUMNS, Middle, three};
-use crate::table::{Comparison, Row, Table};
+use crate::table::columns::{COLUMNS, Middle, three};
+use crate::table::row::Row;
+use crate::table::{Comparison, Table};
 use std::fmt::Write as _;
 
 /// Spreads below this share are not worth a word.

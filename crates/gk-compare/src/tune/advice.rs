@@ -5,10 +5,11 @@ use super::paste::Application;
 use super::search::{Found, Leave, NEAR};
 use super::space::{Config, Space};
 use super::verdicts::Rejected;
-use crate::figures::{Middle, three};
-use crate::remarks;
 use crate::report;
-use crate::table::{Comparison, Row, Table};
+use crate::table::columns::{Middle, three};
+use crate::table::remarks;
+use crate::table::row::Row;
+use crate::table::{Comparison, Table};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

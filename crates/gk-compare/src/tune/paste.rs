@@ -2,7 +2,7 @@
 //! the configuration file lies.
 
 use super::space::{Config, USUAL};
-use crate::variant::Gil;
+use crate::plan::variant::Gil;
 use gk_config::express;
 use gk_config::token::quote;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,8 @@
 
 use super::space::{Config, Space};
 use super::{Measured, Target};
-use crate::figures::Middle;
-use crate::table::Row;
+use crate::table::columns::Middle;
+use crate::table::row::Row;
 
 /// Shortest trial, its warm-up included, seconds.
 const SHORTEST: f64 = 0.8;

@@ -1,8 +1,8 @@
 //! The search on made-up machines: what is best there is known.
 
 use super::*;
-use crate::figures::COLUMNS;
-use crate::variant::Gil;
+use crate::plan::variant::Gil;
+use crate::table::columns::COLUMNS;
 
 /// A machine of two cores, with a clock of its own. `model`: requests per minute, p99 in ms, MB.
 struct Machine<M> {

@@ -1,7 +1,7 @@
 //! What there is to try: processes × threads × switch interval × GIL mode × interpreters, and how a configuration is named
 //! and written as a variant. Pure; [`super::paste`] writes it as directives.
 
-use crate::variant::{Gil, Variant};
+use crate::plan::variant::{Gil, Variant};
 use serde::Serialize;
 
 /// CPython's switch interval, seconds.

@@ -1,6 +1,6 @@
 //! How a plan describes requests: `[[workload.request]]`. Files it names are read from the plan's folder.
 
-use crate::plan::sentence;
+use super::toml_error::sentence;
 use gk_load::Request;
 use gk_load::request::header;
 use serde::Deserialize;

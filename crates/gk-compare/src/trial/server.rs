@@ -1,6 +1,6 @@
 //! One server that runs for a trial: `gilkeeper serve` as a child process, from its first line on standard output to its end.
 
-use crate::admin;
+use super::totals;
 use gk_telemetry::totals::Totals;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
@@ -171,7 +171,7 @@ impl Serving for Process {
     }
 
     fn totals(&self) -> Result<Totals, String> {
-        admin::totals(&self.admin)
+        totals::totals(&self.admin)
     }
 
     fn stop(self: Box<Self>) {

@@ -1,6 +1,6 @@
 //! The columns of the table: what each is, and how it comes out of a trial; medians with their spread. Pure.
 
-use crate::sample::Sample;
+use crate::trial::sample::Sample;
 use gk_telemetry::totals::Process;
 
 const NS: f64 = 1e9;

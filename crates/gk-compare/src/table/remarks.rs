@@ -1,7 +1,7 @@
 //! What must be said beside the figures, so that nobody reads more out of them than they hold. Pure.
 
-use crate::figures::three;
-use crate::table::Row;
+use super::columns::three;
+use super::row::Row;
 use gk_load::text::GENERATOR_BUSY;
 
 /// Share of all cores' time from which on the machine is the limit.
@@ -167,7 +167,7 @@ fn limits(rows: &[Row], cores: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::{COLUMNS, Middle};
+    use crate::table::columns::{COLUMNS, Middle};
 
     fn row(name: &str, rpm: [f64; 2], cpu: f64) -> Row {
         let value = |id: &str| match id {
