@@ -1,23 +1,25 @@
 //! `gilkeeper doctor`: imports the application in each kind of interpreter, in child processes, and says which extension
 //! module refuses, which one loses its C part or turns the GIL back on, and what to change.
 //!
-//! `study` decides what to try next, `trial` runs one child, `finding` and `conduct` make the report, `text` prints it.
+//! `study` decides what to try next, `trial` runs one child, `verdict` makes the report of what `module_findings` and
+//! `application_findings` say, `text` prints it.
 
 mod advice;
-mod conduct;
+mod application_findings;
 mod event;
-mod finding;
+mod module_findings;
 mod report;
 mod study;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trial;
+mod verdict;
+mod wording;
 
 use crate::{Failure, print};
 use clap::ArgMatches;
 use event::Trial;
-use finding::Question;
 use gk_supervisor::PythonRuntime;
 use gk_supervisor::python::{self, PythonBuild, Pythons};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
@@ -29,6 +31,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 use study::{Job, Setting, Trials, What};
+use verdict::Question;
 
 pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
     let patient = Patient::new(given, &runtime)?;
@@ -69,7 +72,7 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
         modes: &asked,
         impossible: &impossible,
     };
-    let report = finding::report(&trials, &question);
+    let report = verdict::report(&trials, &question);
     match given.get_one::<String>("format").map(String::as_str) {
         Some("json") => {
             let text = serde_json::to_string_pretty(&report)
@@ -254,7 +257,7 @@ impl Patient {
         let imported = trial.passages.first().and_then(|p| p.imported.as_ref());
         let why = match imported.map(|i| &i.error) {
             Some(None) => return Ok(()),
-            Some(Some(error)) => conduct::cut(error),
+            Some(Some(error)) => wording::cut(error),
             None => died(trial),
         };
         let (script, python) = (&self.shown, self.python.display());
@@ -270,7 +273,7 @@ fn died(trial: &Trial) -> String {
     match (trial.death(), trial.end) {
         (Some(death), _) => death,
         (None, event::End::Status(status)) => {
-            format!("the process left with status {status} ({})", conduct::cut(last))
+            format!("the process left with status {status} ({})", wording::cut(last))
         }
         (None, _) => "the process left".to_owned(),
     }

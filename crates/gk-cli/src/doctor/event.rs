@@ -263,6 +263,14 @@ impl Trial {
         })
     }
 
+    /// The status it left with, when it left by itself.
+    pub fn status(&self) -> Option<i32> {
+        match self.end {
+            End::Status(status) => Some(status),
+            End::Signal(_) | End::TimeOver(_) => None,
+        }
+    }
+
     /// The sentence that Python dies with, unless it only names the signal.
     fn fatal(&self) -> Option<&str> {
         let said = self.output.lines().find_map(|line| line.strip_prefix("Fatal Python error: "));

@@ -1,5 +1,5 @@
-//! What `doctor` found, as values: its JSON shape is documented in `docs/guide/doctor.md`. How it comes about is `finding`'s,
-//! how it reads on a terminal `text`'s.
+//! What `doctor` found, as values: its JSON shape is documented in `docs/guide/doctor.md`. How it comes about is
+//! `verdict`'s, how it reads on a terminal `text`'s.
 
 use super::event::{Asked, Declares, Kind};
 use super::study::{Outcome, Place};

@@ -112,6 +112,20 @@ impl Outcome {
     pub fn speaks_against(&self) -> bool {
         !matches!(self, Self::Loads | Self::Unused)
     }
+
+    /// The outcome in one word, as in the JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Loads => "loads",
+            Self::Refuses { .. } => "refuses",
+            Self::Lost { .. } => "lost",
+            Self::Crashes { .. } => "crashes",
+            Self::Hangs { .. } => "hangs",
+            Self::GilBack { .. } => "gil-back",
+            Self::Unused => "unused",
+            Self::NotReached => "not-reached",
+        }
+    }
 }
 
 /// The trials to make next; none: the study is done. `settings` are those asked for, beside the main interpreter.
@@ -155,6 +169,13 @@ pub fn modules(trials: &Trials) -> Vec<&Described> {
     let Some(reference) = trials.get(&(Setting::Main, What::Application)) else { return Vec::new() };
     let there = |m: &&Described| reference.passages.first().is_some_and(|p| p.has(&m.name));
     reference.described.iter().filter(there).collect()
+}
+
+/// The application's own trial in one place.
+pub fn application(trials: &Trials, place: Place) -> Option<(&Trial, &Passage)> {
+    let (setting, index) = place.tried();
+    let trial = trials.get(&(setting, What::Application))?;
+    Some((trial, trial.passages.get(index)?))
 }
 
 /// What becomes of this module there.

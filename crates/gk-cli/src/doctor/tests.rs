@@ -2,10 +2,10 @@
 //! reports are written here; that children write such ones is tested in `tests/doctor.rs`.
 
 use super::event::{End, Trial};
-use super::finding::{Question, report};
 use super::report::{Level, Mode, Report, Verdict};
 use super::study::{Job, Outcome, Place, Setting, Trials, What, modules, next, outcome};
 use super::text::page;
+use super::verdict::{Question, report};
 use serde_json::{Value, json};
 
 const BOTH: [Setting; 2] = [Setting::Shared, Setting::Own];

@@ -1,7 +1,6 @@
 //! The report on a terminal: verdicts, the table of extension modules, what the application does, what to change.
 
 use super::event::Kind;
-use super::finding::word;
 use super::report::{Level, ModuleReport, Report, Verdict};
 use super::study::{Outcome, Place};
 use std::fmt::Write as _;
@@ -115,7 +114,9 @@ fn row(module: &ModuleReport, places: &[Place]) -> Vec<String> {
             .map_or_else(|| "?".to_owned(), |d| format!("{}-phase", d.phases).replace("unknown-phase", "?")),
         declares.map_or_else(|| "?".to_owned(), |d| declared(&d.interpreters, &d.gil)),
     ];
-    row.extend(places.iter().map(|place| module.outcomes.get(place).map_or("-", word).replace('-', " ")));
+    row.extend(
+        places.iter().map(|place| module.outcomes.get(place).map_or("-", Outcome::word).replace('-', " ")),
+    );
     row
 }
 
@@ -159,7 +160,7 @@ fn threads(out: &mut String, report: &Report) {
         let kind = if thread.daemon == Some(true) { "daemon" } else { "not daemon" };
         let state = if thread.alive == Some(true) { "running" } else { "ended" };
         let name = thread.name.as_deref().unwrap_or("?");
-        let _ = writeln!(out, "  {name}: {kind}, {state}, by {}", super::conduct::place(thread));
+        let _ = writeln!(out, "  {name}: {kind}, {state}, by {}", super::wording::place(thread));
     }
 }
 

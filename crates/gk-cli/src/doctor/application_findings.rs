@@ -3,9 +3,9 @@
 
 use super::advice;
 use super::event::{Asked, Kind, Passage, Trial};
-use super::finding::{application, left, listed};
 use super::report::{Finding, Level, Mode, ModuleReport};
-use super::study::{Outcome, Place, Setting, Trials, What};
+use super::study::{Outcome, Place, Setting, Trials, What, application};
+use super::wording::{cut, shown};
 use std::collections::BTreeSet;
 
 /// What CPython says of a daemon thread in an interpreter that allows none.
@@ -105,7 +105,7 @@ fn dies(mode: Mode, text: String) -> Finding {
 
 /// How the process went.
 fn departure(trial: &Trial) -> String {
-    match (trial.death(), left(trial)) {
+    match (trial.death(), trial.status()) {
         (Some(death), _) => death,
         (None, status) => format!("the process left with status {}", status.unwrap_or(0)),
     }
@@ -220,57 +220,4 @@ pub fn everywhere(passage: &Passage) -> Vec<Finding> {
     note("atexit", &passage.atexit, "Functions registered with atexit", advice::ATEXIT);
     note("signal", &passage.signals, "Handlers installed with signal.signal", advice::SIGNAL);
     found
-}
-
-/// Where the free-threaded build could not be tried: who does not declare that it runs without a GIL.
-pub fn undeclared(modules: &[ModuleReport]) -> Option<Finding> {
-    let silent = |m: &&ModuleReport| {
-        m.kind != Kind::Standard && m.declares.as_ref().is_some_and(|d| d.gil != "not-used")
-    };
-    let silent: Vec<&ModuleReport> = modules.iter().filter(silent).collect();
-    let first = silent.first()?;
-    let names: Vec<String> = silent.iter().map(|m| m.name.clone()).collect();
-    let all = modules.iter().filter(|m| m.kind != Kind::Standard).count();
-    let mut owners: Vec<&str> = silent.iter().filter_map(|m| m.distribution.as_deref()).collect();
-    owners.dedup();
-    let mut found = finding(
-        Mode::FreeThreading,
-        Level::Caution,
-        "undeclared",
-        first.owner(),
-        format!("Not declared, in this build, to run without the GIL: {}", listed(&names, all)),
-        advice::undeclared(&owners),
-    );
-    found.modules = names;
-    Some(found)
-}
-
-/// Where it was asked for.
-pub fn place(asked: &Asked) -> String {
-    match asked.kind {
-        Kind::Application => format!("{} line {}", asked.file, asked.line),
-        _ => format!("{} line {}", asked.by, asked.line),
-    }
-}
-
-fn shown(asked: &Asked) -> String {
-    let place = place(asked);
-    match (&asked.name, &asked.function, asked.number) {
-        (Some(name), ..) => format!("thread '{name}', started by {place}"),
-        (_, Some(function), _) => format!("{function} by {place}"),
-        (.., Some(number)) => match gk_sys::signal::name(number) {
-            Some(name) => format!("SIG{name} by {place}"),
-            None => format!("signal {number} by {place}"),
-        },
-        _ => place,
-    }
-}
-
-/// As much of an exception as fits a paragraph.
-pub fn cut(text: &str) -> String {
-    const MOST: usize = 240;
-    match text.len() > MOST {
-        true => format!("{}…", &text[..text.floor_char_boundary(MOST)]),
-        false => text.to_owned(),
-    }
 }

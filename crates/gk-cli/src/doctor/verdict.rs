@@ -1,0 +1,96 @@
+//! From trials to the report: the findings of each mode, and whether the mode is safe. Pure. What a module's outcome or the
+//! application's conduct amounts to is said in `module_findings` and `application_findings`.
+
+use super::application_findings;
+use super::module_findings;
+use super::report::{Finding, Level, Mode, ModeReport, PythonFacts, Report, Verdict};
+use super::study::{Place, Setting, Trials, What, application};
+
+/// What was asked of `doctor`.
+pub struct Question<'a> {
+    /// The application, as it was named.
+    pub script: &'a str,
+    /// The Python's executable.
+    pub executable: &'a str,
+    /// Its minor version.
+    pub minor: u8,
+    /// Whether it is a free-threaded build.
+    pub free_threaded: bool,
+    /// The modes of `--for`; none: all that this Python has.
+    pub modes: &'a [Mode],
+    /// Modes that this Python does not have, and why.
+    pub impossible: &'a [(Mode, String)],
+}
+
+impl Question<'_> {
+    fn asked(&self, mode: Mode) -> bool {
+        match self.modes.is_empty() {
+            true => self.why_not(mode).is_none(),
+            false => self.modes.contains(&mode),
+        }
+    }
+
+    fn why_not(&self, mode: Mode) -> Option<&String> {
+        self.impossible.iter().find(|(m, _)| *m == mode).map(|(_, why)| why)
+    }
+}
+
+/// The report.
+pub fn report(trials: &Trials, question: &Question<'_>) -> Report {
+    let reference = trials.get(&(Setting::Main, What::Application));
+    let passage = reference.and_then(|t| t.passages.first()).cloned().unwrap_or_default();
+    let modules = module_findings::described(trials);
+    let mut findings = Vec::new();
+    for mode in Mode::ALL {
+        if question.why_not(mode).is_some() {
+            let wanted = mode == Mode::FreeThreading && (question.asked(mode) || question.modes.is_empty());
+            // Before 3.13 no module can declare it.
+            let wanted = wanted && question.minor >= 13;
+            findings.extend(wanted.then(|| module_findings::undeclared(&modules)).flatten());
+        } else if tried(trials, mode) {
+            findings.extend(module_findings::of_modules(mode, &modules));
+            findings.extend(application_findings::of_application(trials, mode, &modules));
+        }
+    }
+    findings.extend(application_findings::everywhere(&passage));
+    findings.sort_by_key(|f| (f.level, f.mode, f.subject.to_lowercase()));
+    let modes: Vec<ModeReport> =
+        Mode::ALL.map(|mode| judged(trials, question, mode, &findings)).into_iter().collect();
+    let version = reference.and_then(|t| t.version.clone()).unwrap_or_default();
+    let threads = passage.imported.as_ref().map(|i| i.threads.clone()).unwrap_or_default();
+    Report {
+        script: question.script.to_owned(),
+        python: PythonFacts {
+            executable: question.executable.to_owned(),
+            version,
+            free_threaded: question.free_threaded,
+        },
+        safe: modes.iter().filter(|m| m.asked).all(|m| m.verdict == Verdict::Safe),
+        modes,
+        modules,
+        threads,
+        atexit: passage.atexit,
+        signals: passage.signals,
+        shutdown_callbacks: passage.subscribed,
+        findings,
+    }
+}
+
+fn tried(trials: &Trials, mode: Mode) -> bool {
+    mode.places().iter().all(|place| trials.contains_key(&(place.tried().0, What::Application)))
+}
+
+fn judged(trials: &Trials, question: &Question<'_>, mode: Mode, findings: &[Finding]) -> ModeReport {
+    let (asked, why) = (question.asked(mode), question.why_not(mode).cloned());
+    let error = |place: &Place| application(trials, *place)?.1.imported.as_ref()?.error.clone();
+    let import_error = mode.places().iter().find_map(error);
+    let against = |f: &Finding| f.level == Level::Unsafe && (f.mode == Some(mode) || f.mode.is_none());
+    let tried = tried(trials, mode);
+    let verdict = match (why.is_some() || !tried, findings.iter().any(against)) {
+        (true, _) => Verdict::Untried,
+        (false, true) => Verdict::Unsafe,
+        (false, false) => Verdict::Safe,
+    };
+    let why = why.or_else(|| (!tried).then(|| "not asked for".to_owned()));
+    ModeReport { mode, asked, verdict, why, import_error }
+}
