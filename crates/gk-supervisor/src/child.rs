@@ -1,6 +1,10 @@
 //! A running child as a process: its id and its control socket, with an outbox so that a child that does not read never
 //! makes the supervisor wait. What a child means is the plan's.
 
+pub mod command;
+pub mod setup;
+pub mod start;
+
 use gk_sys::descriptors;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::VecDeque;

@@ -1,15 +1,17 @@
 //! One configuration, checked as far as it can be without starting anything: Pythons exist and are supported, users
 //! exist. Reading the text is the [`Loader`]'s, given by the command line.
 
+pub mod identity;
+pub mod python;
+
 use crate::Refused;
-use crate::command;
-use crate::event::{GroupSpec, Layout};
-use crate::python::{self, PythonBuild, PythonRuntime, Pythons};
+use crate::plan::event::{GroupSpec, Layout};
 use gk_config::FreeThreading;
 use gk_config::site::{ProcessGroup, Site};
 use gk_sys::child::identity::Identity;
 use gk_wire::log::Level;
 use gk_wire::setup::LogSetup;
+use python::{PythonBuild, PythonRuntime, Pythons};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,11 +78,11 @@ impl Configuration {
             let what = format!("process group '{}'", group.name);
             let user = group.user.as_deref().or(site.user.as_deref());
             let name = group.group.as_deref().or(site.group.as_deref().filter(|_| group.user.is_none()));
-            let identity = command::identity(&what, user, name, group.supplementary_groups.as_deref())?;
+            let identity = identity::resolve(&what, user, name, group.supplementary_groups.as_deref())?;
             groups.insert(group.name.clone(), About { executable, build, gil, identity });
         }
         let front_identity =
-            command::identity("User/Group", site.user.as_deref(), site.group.as_deref(), None)?;
+            identity::resolve("User/Group", site.user.as_deref(), site.group.as_deref(), None)?;
         Ok(Self { number, site, groups, front_identity, remarks: warnings })
     }
 

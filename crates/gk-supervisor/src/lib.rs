@@ -8,24 +8,18 @@
 //! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts.
 #![forbid(unsafe_code)]
 
-pub mod action;
-pub mod admin;
-pub mod backoff;
 pub mod child;
-pub mod command;
+pub mod clients;
 pub mod configuration;
-pub mod event;
 pub mod perform;
 pub mod plan;
-pub mod python;
 pub mod root;
-pub mod setup;
 pub mod sockets;
 pub mod status;
 pub mod supervisor;
 
+pub use configuration::python::{self, PythonBuild, PythonRuntime, Pythons, build_of};
 pub use configuration::{Loaded, Loader};
-pub use python::{PythonBuild, PythonRuntime, Pythons, build_of};
 pub use supervisor::run;
 
 /// Why the server does not start: one sentence for the user.

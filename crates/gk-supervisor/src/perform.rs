@@ -2,19 +2,17 @@
 //! without waiting; what comes of it comes back as an event.
 
 use crate::Refused;
-use crate::action::Action;
-use crate::admin::Clients;
-use crate::child::Child;
-use crate::command::{self, CommandLine};
+use crate::child::{Child, command, setup, start};
+use crate::clients::Clients;
+use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
-use crate::event::{Event, Layout};
-use crate::python::{PythonRuntime, Pythons};
-use crate::setup;
+use crate::plan::action::Action;
+use crate::plan::event::{Event, Layout};
 use crate::sockets::Listeners;
-use gk_sys::child::spawn::{Spawn, SpawnError, Step};
+use gk_config::site::ProcessGroup;
+use gk_sys::child::spawn::SpawnError;
 use gk_sys::descriptors;
-use gk_sys::memory::SharedPage;
-use gk_sys::memory::SharedWords;
+use gk_sys::memory::{SharedPage, SharedWords};
 use gk_wire::admin::Answer;
 use gk_wire::control::{Happened, ToFront, ToWorker};
 use gk_wire::log::Level;
@@ -111,27 +109,16 @@ impl World {
     }
 
     /// Why a worker of that group did not start, with what the user may want to look at.
-    fn why(&self, error: &SpawnError, group: &str, configuration: u64) -> String {
-        let Some(configuration) = self.configurations.get(&configuration) else { return error.to_string() };
-        let Some(options) = configuration.group(group) else { return error.to_string() };
-        let about = configuration.about(group);
-        if error.step == Step::Directory {
-            return command::why_not_entered(options, about.identity.as_ref(), &error.error);
+    fn why(&self, error: &SpawnError, configuration: u64, group: &str) -> String {
+        match (self.configurations.get(&configuration), self.options(configuration, group)) {
+            (Some(known), Some(options)) => start::why(error, options, known.about(group)),
+            _ => error.to_string(),
         }
-        if error.step != Step::Start {
-            return error.to_string();
-        }
-        let user = about.identity.as_ref().map(|i| i.name.clone().unwrap_or_else(|| format!("#{}", i.uid)));
-        let user =
-            user.map(|name| format!(" by user {name}, who must be able to reach it")).unwrap_or_default();
-        format!("{} could not be executed{user}: {}", about.executable.display(), error.error)
     }
 
-    /// mod_wsgi's code: the directory has two, for `home=` and for the user's home.
-    fn code_of(&self, error: &SpawnError, group: &str, configuration: u64) -> Option<&'static str> {
-        let configuration = self.configurations.get(&configuration);
-        let home = configuration.and_then(|c| c.group(group)).is_some_and(|group| group.home.is_some());
-        if error.step == Step::Directory && !home { Some("WSGI0010") } else { code_of(error.step) }
+    /// The options of a process group in that configuration.
+    fn options(&self, configuration: u64, group: &str) -> Option<&ProcessGroup> {
+        self.configurations.get(&configuration)?.group(group)
     }
 
     /// Becomes readable when a configuration has been read.
@@ -156,8 +143,8 @@ impl World {
                     Ok(pid) => Event::WorkerStarted { worker, pid },
                     Err(e) => Event::WorkerNotStarted {
                         worker,
-                        code: self.code_of(&e, &group, configuration),
-                        why: self.why(&e, &group, configuration),
+                        code: start::code_of(&e, self.options(configuration, &group)),
+                        why: self.why(&e, configuration, &group),
                     },
                 };
                 self.events.push_back(event);
@@ -212,7 +199,7 @@ impl World {
         let stdout = io::stdout();
         let listeners: Vec<BorrowedFd<'_>> = self.listeners.fds().collect();
         // The access log may go to our standard output.
-        let child = spawn(
+        let child = start::spawn(
             &line,
             &gk_wire::control::encode(&setup),
             &listeners,
@@ -227,17 +214,17 @@ impl World {
     fn spawn_worker(&mut self, worker: u64, group: &str, configuration: u64) -> Result<u32, SpawnError> {
         let found = self.configurations.get(&configuration);
         let Some((configuration, group)) = found.and_then(|c| Some((c, c.group(group)?))) else {
-            return Err(start_error(io::Error::other("its configuration is gone")));
+            return Err(start::start_error(io::Error::other("its configuration is gone")));
         };
         let line = command::worker(configuration, group, &self.runtime);
         let setup = setup::worker(configuration, group, worker);
         let log = self.error_log.as_fd();
         let words = gk_telemetry::Layout::new(group.threads).words();
-        let make = || SharedWords::create("gilkeeper-scoreboard", words).map_err(start_error);
+        let make = || SharedWords::create("gilkeeper-scoreboard", words).map_err(start::start_error);
         let board = setup.scoreboard.then(make).transpose()?;
         let setup = gk_wire::control::encode(&setup);
         let more: Vec<BorrowedFd<'_>> = board.iter().map(AsFd::as_fd).collect();
-        let mut child = spawn(&line, &setup, &more, log, log)?;
+        let mut child = start::spawn(&line, &setup, &more, log, log)?;
         child.scoreboard = board;
         let pid = child.pid;
         self.workers.insert(worker, child);
@@ -374,57 +361,6 @@ fn read(
     }
     configuration.remarks.extend(configuration.needs_restart(before));
     Ok(configuration)
-}
-
-/// Starts a child with a control socket, its setup and what else it is given.
-fn spawn(
-    line: &CommandLine,
-    setup: &[u8],
-    more: &[BorrowedFd<'_>],
-    stdout: BorrowedFd<'_>,
-    stderr: BorrowedFd<'_>,
-) -> Result<Child, SpawnError> {
-    let (ours, theirs) = descriptors::packet_pair().map_err(start_error)?;
-    let setup = descriptors::memory_file("gilkeeper-setup", setup).map_err(start_error)?;
-    let mut given = vec![theirs.as_fd(), setup.as_fd()];
-    given.extend_from_slice(more);
-    let pid = gk_sys::child::spawn::spawn(&Spawn {
-        program: &line.program,
-        args: &line.args,
-        env: &line.env,
-        fds: &given,
-        stdout,
-        stderr,
-        identity: line.identity.as_ref(),
-        chroot: line.chroot.as_deref(),
-        directory: line.directory.as_deref(),
-        umask: line.umask,
-        limits: &line.limits,
-        nice: line.nice,
-    })?;
-    Child::new(pid, ours).map_err(start_error)
-}
-
-fn start_error(error: io::Error) -> SpawnError {
-    SpawnError { step: Step::Start, error }
-}
-
-/// mod_wsgi's code for a step that failed.
-fn code_of(step: Step) -> Option<&'static str> {
-    use gk_sys::child::spawn::Limit;
-    Some(match step {
-        Step::Chroot => "WSGI0003",
-        Step::Gid => "WSGI0004",
-        Step::Groups => "WSGI0005",
-        Step::Uid => "WSGI0007",
-        Step::Directory => "WSGI0009",
-        Step::Start => "WSGI0024",
-        Step::Nice => "WSGI0075",
-        Step::Limit(Limit::Cpu) => "WSGI0076",
-        Step::Limit(Limit::Data) => "WSGI0077",
-        Step::Limit(Limit::AddressSpace) => "WSGI0078",
-        Step::Descriptors | Step::Parent => return None,
-    })
 }
 
 /// The error log for appending, or our own standard error.

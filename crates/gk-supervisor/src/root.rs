@@ -1,5 +1,5 @@
 //! The server root on disk: made, locked against a second server, cleaned up. The control socket's protocol is
-//! `admin.rs`'s.
+//! `clients.rs`'s.
 
 use crate::Refused;
 use crate::sockets::bind_unix;

@@ -1,13 +1,13 @@
 //! The loop: wait for signals, children, clients and deadlines; turn them into events; let the plan decide; act.
 
 use crate::Refused;
-use crate::action::Action;
-use crate::admin::Clients;
+use crate::clients::Clients;
+use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
-use crate::event::{Ended, Event};
 use crate::perform::{World, log};
 use crate::plan::Plan;
-use crate::python::{PythonRuntime, Pythons};
+use crate::plan::action::Action;
+use crate::plan::event::{Ended, Event};
 use crate::root::Root;
 use crate::sockets::{self, Listeners};
 use crate::status::Gather;

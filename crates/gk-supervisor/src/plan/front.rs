@@ -1,10 +1,10 @@
 //! The front in the plan: started first, started anew on the same sockets when it dies, given a link to every worker that
 //! serves. What the front does with them is `gk-front`'s.
 
+use super::action::Action;
+use super::backoff::Backoff;
+use super::event::Ended;
 use super::{Plan, worker::State};
-use crate::action::Action;
-use crate::backoff::Backoff;
-use crate::event::Ended;
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{FromFront, ToWorker, What};
 use gk_wire::log::Level;

@@ -2,8 +2,8 @@
 //! refuses it, not ready any more. It goes on serving: with the GIL it is slower, not wrong.
 
 use super::Plan;
+use super::action::Action;
 use super::worker::State;
-use crate::action::Action;
 use gk_wire::control::{ToFront, What};
 use std::time::Duration;
 

@@ -3,10 +3,10 @@
 //!
 //! One reload runs at a time; what is asked meanwhile is merged into one that follows.
 
+use super::action::Action;
+use super::event::Layout;
 use super::worker::State;
 use super::{Group, Plan, Slot, seconds};
-use crate::action::Action;
-use crate::event::Layout;
 use gk_wire::control::{ImportFailure, What};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,7 +282,7 @@ impl Plan {
             for (slot, worker) in group.slots.iter_mut().zip(workers) {
                 old.extend(slot.worker.replace(worker));
                 slot.due = None;
-                slot.backoff = crate::backoff::Backoff::default();
+                slot.backoff = super::backoff::Backoff::default();
             }
         }
         old

@@ -2,7 +2,7 @@
 //! process can hold, so a new one is started when the old one has ended, and no reload waits for either.
 
 use super::Plan;
-use crate::backoff::Backoff;
+use super::backoff::Backoff;
 use std::time::Duration;
 
 impl Plan {

@@ -6,9 +6,9 @@
 //!   once more              KILL ──▶ exit
 //! ```
 
+use super::action::Action;
 use super::front::FrontState;
 use super::{Plan, seconds};
-use crate::action::Action;
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::ToFront;
 use gk_wire::log::Level;

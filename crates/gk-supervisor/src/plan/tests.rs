@@ -144,9 +144,9 @@ fn seconds_of(value: f64) -> Duration {
     Duration::from_secs_f64(value)
 }
 
-fn ended(how: &str) -> crate::event::Ended {
+fn ended(how: &str) -> crate::plan::event::Ended {
     let status = how.strip_prefix("exit status ").and_then(|n| n.parse().ok());
-    crate::event::Ended { how: how.into(), status }
+    crate::plan::event::Ended { how: how.into(), status }
 }
 
 fn ready(failed: &[&str]) -> FromWorker {

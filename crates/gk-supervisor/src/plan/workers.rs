@@ -1,10 +1,10 @@
 //! The workers in the plan: slots that are filled, emptied and filled again. A reload's new workers hold no slot until it
 //! succeeds (`reload.rs`).
 
+use super::action::Action;
+use super::event::{Ended, GroupSpec};
 use super::worker::{About, State, WorkerHandle};
 use super::{Plan, seconds};
-use crate::action::Action;
-use crate::event::{Ended, GroupSpec};
 use gk_sys::signal::{SIGKILL, SIGTERM};
 use gk_wire::control::{FromWorker, ToFront, ToWorker, What};
 use gk_wire::log::Level;

@@ -1,9 +1,8 @@
 //! How a worker and the front are started: arguments, environment, identity, limits. Values; the start itself is
 //! `gk_sys::child::spawn`'s.
 
-use crate::Refused;
 use crate::configuration::Configuration;
-use crate::python::{PythonBuild, PythonRuntime};
+use crate::configuration::python::{PythonBuild, PythonRuntime};
 use gk_config::site::{ProcessGroup, Site};
 use gk_sys::child::identity::{self, Identity};
 use gk_sys::child::spawn::Limit;
@@ -180,49 +179,6 @@ fn environment(identity: Option<&Identity>, changes: Vec<(OsString, OsString)>) 
     env.into_iter().collect()
 }
 
-/// Whom a process becomes. `None`: it stays who we are. Names are looked up here, in the parent.
-pub fn identity(
-    what: &str,
-    user: Option<&str>,
-    group: Option<&str>,
-    supplementary: Option<&[String]>,
-) -> Result<Option<Identity>, Refused> {
-    if user.is_none() && group.is_none() && supplementary.is_none() {
-        return Ok(None);
-    }
-    let known = user.map(identity::user);
-    let (uid, name, home, primary) = match (known, user) {
-        (Some(Some(u)), _) => (u.uid, Some(u.name), Some(u.home), u.gid),
-        // A number that no user has is allowed; a name is not.
-        (Some(None), Some(text)) => match text.strip_prefix('#').and_then(|n| n.parse().ok()) {
-            Some(uid) => (uid, None, None, identity::effective_gid()),
-            None => return Err(Refused(format!("{what}: there is no user '{text}'"))),
-        },
-        _ => {
-            let uid = identity::effective_uid();
-            let own = identity::user_by_id(uid);
-            let home = own.as_ref().map(|u| u.home.clone());
-            (uid, own.map(|u| u.name), home, identity::effective_gid())
-        }
-    };
-    if user.is_some() && uid == 0 {
-        return Err(Refused(format!("{what}: user root is refused; name another user")));
-    }
-    let number = |text: &str| {
-        identity::group(text).ok_or_else(|| Refused(format!("{what}: there is no group '{text}'")))
-    };
-    let gid = group.map(number).transpose()?.unwrap_or(primary);
-    let groups = match supplementary {
-        Some(list) => list.iter().map(|text| number(text)).collect::<Result<_, _>>()?,
-        None => name.as_ref().map_or_else(|| vec![gid], |name| identity::groups_of(name, gid)),
-    };
-    if identity::effective_uid() != 0 {
-        // As mod_wsgi: only root can become somebody else; asking for who we are is fine.
-        return Ok(None);
-    }
-    Ok(Some(Identity { uid, gid, groups, name, home }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,15 +199,5 @@ mod tests {
         assert!(told.ends_with("give a directory with home="), "{told}");
         group.home = Some("/nowhere".into());
         assert!(why_not_entered(&group, Some(&nobody), &gone).starts_with("its home= directory '/nowhere'"));
-    }
-
-    #[test]
-    fn identities_are_looked_up_and_bad_ones_refused() {
-        assert_eq!(identity("x", None, None, None), Ok(None));
-        let unknown = identity("process group 'x'", Some("no-such-user-here"), None, None).unwrap_err();
-        assert_eq!(unknown.0, "process group 'x': there is no user 'no-such-user-here'");
-        assert!(identity("x", Some("root"), None, None).unwrap_err().0.contains("root is refused"));
-        let group = identity("x", Some("nobody"), Some("no-such-group-here"), None).unwrap_err();
-        assert!(group.0.contains("there is no group 'no-such-group-here'"));
     }
 }

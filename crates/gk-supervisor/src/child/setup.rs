@@ -1,8 +1,8 @@
 //! What a child is told when it starts: the site's values for one worker, and the front's. Values in, values out.
 
-use crate::command;
+use super::command;
 use crate::configuration::Configuration;
-use crate::python::PythonRuntime;
+use crate::configuration::python::PythonRuntime;
 use crate::sockets::Listeners;
 use gk_config::FreeThreading;
 use gk_config::site::{InterpreterOptions, MountTarget, ProcessGroup, Site};

@@ -1,6 +1,9 @@
 //! The plan: `handle(event, now)` changes the state and says what to do. Pure: no clock, no process, no socket. `now` is
 //! the time since the supervisor started. Split by noun: [`workers`], `service`, [`front`], [`reload`], [`stop`].
 
+pub mod action;
+mod backoff;
+pub mod event;
 pub mod front;
 mod gil;
 pub mod reload;
@@ -9,9 +12,9 @@ pub mod stop;
 pub mod worker;
 pub mod workers;
 
-use crate::action::Action;
-use crate::backoff::Backoff;
-use crate::event::{Event, GroupSpec, Layout};
+use action::Action;
+use backoff::Backoff;
+use event::{Event, GroupSpec, Layout};
 use front::FrontHandle;
 use gk_wire::control::{Happened, What};
 use gk_wire::log::Level;
