@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from differs import differs
-from harness import Server, until
+from harness import UNDER_TEST, Server, until
 
 STARTED = {
     "request_id", "thread_id", "daemon_connects", "daemon_restarts", "server_pid", "request_start", "queue_start", "daemon_start",
@@ -57,9 +57,23 @@ def test_the_story_of_a_request(server: Server, path: str) -> None:
     assert story[-1]["data"] == [one["event"] for one in story if one["event"] != "close()"]
 
 
-def test_what_the_events_carry(server: Server) -> None:
+def carried(server: Server) -> list[dict[str, Any]]:
+    """The values of a request's three events: started, response started, finished."""
     assert server.ask("/main/ok", "POST", body=b"abcdefgh").body == b"got 8"
-    started, response, finished = (one["values"] for one in told(server, "/ok"))
+    return [one["values"] for one in told(server, "/ok")]
+
+
+def test_what_the_events_carry(server: Server) -> None:
+    """Failed once on mod_wsgi, in a fresh process: `request_finished` came without its three CPU times.
+
+    mod_wsgi 6.1.1 takes a start time of 0.0 for "not measured" (`start_usage.user_time != 0.0` in wsgi_adapter.c), and
+    Linux reports 0.0 as user time of a thread that no clock tick has met outside of the kernel yet. So there the request is
+    repeated, after requests that spin, until its thread has user time. Ours must have the times in the first one.
+    """
+    started, response, finished = carried(server)
+    if UNDER_TEST == "mod_wsgi" and "cpu_time" not in finished:
+        met = lambda: server.ask("/main/spin").status == 201 and "cpu_time" in (seen := carried(server))[-1] and seen  # noqa: E731
+        started, response, finished = until(met, "a thread with user time serves the request")
     assert set(started) == STARTED
     assert set(response) == {"request_id", "response_status", "response_headers", "exception_info", "request_data"}
     ours = FINISHED | {"application_start"}

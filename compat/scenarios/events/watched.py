@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 import traceback
 
 import mod_wsgi
@@ -125,6 +126,11 @@ def application(environ, start_response):
         except Exception:
             traceback.print_exc()
             raise
+    if path == "/spin":
+        # Several clock ticks of user time for this thread.
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            sum(range(1000))
     body = environ["wsgi.input"].read(3) + environ["wsgi.input"].read()
     start_response("201 Made", [("X-One", "1"), ("X-Wrapped", environ.get("test.wrapped", "no"))])
     if path == "/late":

@@ -19,6 +19,7 @@ def isolated():
 def application(environ, start_response):
     seen = {
         "isolated": isolated(),
+        "version": sys.version_info[:2],
         "switch_interval": sys.getswitchinterval(),
         "application_group": environ["mod_wsgi.application_group"],
     }

@@ -25,5 +25,7 @@ def test_the_interpreter_has(server: Server, target: str) -> None:
     answer = server.ask(target)
     assert answer.status == 200, answer.body
     seen = answer.json
+    if GIVEN[target][0] and seen["version"] < [3, 12]:
+        pytest.skip("an interpreter with a GIL of its own needs CPython 3.12")
     given = (seen["isolated"], seen["switch_interval"], seen["application_group"])
     assert given == (GIVEN[target][0], pytest.approx(GIVEN[target][1]), GIVEN[target][2])
