@@ -87,6 +87,8 @@ class Server:
                 shutil.copytree(source, app, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
             else:
                 shutil.copy(source, app)
+            if source == APPS / "probes.py":
+                shutil.copytree(APPS / "probing", app / "probing", ignore=shutil.ignore_patterns("__pycache__"))
         (self.root / "data").mkdir(mode=0o777)
         (self.root / "data").chmod(0o777)
         (self.root / "site.conf").write_text(conf.read_text() if isinstance(conf, Path) else conf)
