@@ -14,7 +14,8 @@ pythons: ## provide CPython 3.11, 3.14 and 3.14t; prints NAME PATH lines
 	@scripts/pythons
 peers: ## provide the servers that Gilkeeper is measured against
 	@scripts/peers
-bench: ## requests/s, CPU and memory beside the peers, ratios last; ARGS=--quick for the short form
+bench: ## the tests that compare speeds, then requests/s, CPU and memory beside the peers, ratios last; ARGS=--quick for the short form
+	@scripts/test speed-3.14
 	@scripts/bench $(ARGS)
 compare: ## the switch-interval table in both forms of the workload, under five minutes; PLAN=plans/… for another
 	@scripts/compare $(ARGS)
@@ -24,7 +25,8 @@ doc: ## the crates' documentation, in target/doc
 	@scripts/with-python 3.14 cargo doc --workspace --no-deps
 compat: ## the scenario suite on ours, then on mod_wsgi
 	@scripts/test compat compat-mod_wsgi
-soak: ## 200,000 requests and 1,000 starts of workers in each GIL mode; ARGS="--modes own …" for less
+soak: ## the soak's tests, then 200,000 requests and 1,000 starts of workers in each GIL mode; ARGS="--modes own …" for less
+	@scripts/test soak-3.11 soak-3.14 soak-3.14t
 	@scripts/soak $(ARGS)
 fuzz: ## a minute of each fuzz target
 	@scripts/fuzz

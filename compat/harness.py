@@ -27,6 +27,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 APPS = REPOSITORY / "apps"
 UNDER_TEST = os.environ.get("UNDER_TEST", "ours")
 MARK = "GILKEEPER_TEST_RUN"
+# By this one scripts/test finds every process that it has started.
+HANDED_ON = ("GILKEEPER_JOBS",)
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 MODULES = "mpm_event unixd authz_core alias env setenvif log_config rewrite"
@@ -142,6 +144,7 @@ PidFile {self.root}/httpd.pid
             "HOME": os.environ.get("HOME", "/"),
             "LANG": "C.UTF-8",
             MARK: self.run,
+            **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
             **self.extra_environment,
         }
         with open(self.root / "console.log", "ab") as console:

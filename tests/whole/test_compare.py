@@ -63,6 +63,7 @@ def plan(tmp_path: Path) -> Iterator[Path]:
     yield path
 
 
+@pytest.mark.alone("CPU per request, of a short load")
 def test_a_table_with_the_servers_own_figures(plan: Path, tmp_path: Path) -> None:
     written = {kind: tmp_path / f"out.{kind}" for kind in ("json", "html", "markdown")}
     told = compare(plan, *(argument for kind, path in written.items() for argument in (f"--{kind}", str(path))))
@@ -180,6 +181,7 @@ def wrk(url: str, connections: int, seconds: int) -> float:
     return float(next(line.split()[1] for line in told.stdout.splitlines() if line.startswith("Requests/sec")))
 
 
+@pytest.mark.speed("our load generator beside wrk")
 @pytest.mark.parametrize("connections", [1, 32, 256])
 def test_it_is_as_fast_as_wrk(gilkeeper: Start, connections: int) -> None:
     """Against an answer that the front gives without a worker, turn by turn: what else runs here hits both of a turn."""
@@ -198,6 +200,7 @@ def test_it_is_as_fast_as_wrk(gilkeeper: Start, connections: int) -> None:
         raise AssertionError(f"{error}: {ratios}") from None
 
 
+@pytest.mark.alone("a rate, and latencies at that rate")
 def test_an_open_loop_keeps_its_rate(gilkeeper: Start) -> None:
     server = gilkeeper([APPS / "sleep5.py"], arguments=["{app}/sleep5.py", "--threads", "4"])
     found = load(f"http://127.0.0.1:{server.port}/", "-c", "8", "-d", "2", "--rate", "200")

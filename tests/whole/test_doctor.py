@@ -17,7 +17,11 @@ NAME = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
 REFUSES = "does not support loading in subinterpreters"
 ONCE = "this module can only be loaded into one interpreter per process"
 
-pytestmark = pytest.mark.skipif(NAME not in ("3.11", "3.14", "3.14t"), reason="knows the findings of 3.11, 3.14 and 3.14t")
+pytestmark = [
+    pytest.mark.skipif(NAME not in ("3.11", "3.14", "3.14t"), reason="knows the findings of 3.11, 3.14 and 3.14t"),
+    # One process for all cases: they share a report.
+    pytest.mark.xdist_group("doctor"),
+]
 
 
 def output(*command: object) -> str:

@@ -1,4 +1,4 @@
-"""The short form of the soak (`make soak` is the long one): nothing grows, every worker ends as it should."""
+"""The short form of the soak: nothing grows, every worker ends as it should. `make soak` runs it before the long one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from soaking import FLAT_IN_SHORT, cycles, soak
 
 PYTHON = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
 MODES = {"3.11": ["shared"], "3.14": ["shared", "own"], "3.14t": ["own", "free-threading"]}[PYTHON]
+
+
+pytestmark = pytest.mark.soak("ten thousand requests a case")
 
 
 @pytest.mark.parametrize("mode", MODES)

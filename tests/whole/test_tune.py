@@ -1,5 +1,5 @@
-"""`gilkeeper tune` on applications for which the answer is known, with a short budget. What it recommends, not how fast it is:
-that is what `--grid` measures."""
+"""`gilkeeper tune` on applications with a known answer, with a short budget. What it recommends, not how fast it is: `--grid`
+measures that. One search runs with the other tests, the rest before `make bench`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NAME = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
 SEVERAL = (os.cpu_count() or 1) > 1
 
 
-def tune(*arguments: str, environment: dict[str, str] | None = None, script: Path = APPS / "kinds.py") -> dict[str, Any]:
-    command = [harness.gilkeeper(), "tune", str(script), "--format", "json", "--budget", "40", *arguments]
+def tune(*arguments: str, budget: int = 40, environment: dict[str, str] | None = None) -> dict[str, Any]:
+    command = [harness.gilkeeper(), "tune", str(APPS / "kinds.py"), "--format", "json", "--budget", str(budget), *arguments]
     everything = {**os.environ, **(environment or {})}
     told = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, env=everything)
     assert told.returncode == 0, told.stderr
@@ -30,18 +30,21 @@ def threads(config: dict[str, Any]) -> int:
     return int(config["processes"] * config["threads"])
 
 
+@pytest.mark.speed("a search by measurements")
 def test_what_waits_wants_threads() -> None:
     found = tune("--path", "/waits")
     assert not found["leave_it"] and threads(found["recommended"]["config"]) >= 14, found["recommended"]
     assert found["recommended"]["directive"].startswith("WSGIDaemonProcess my-app processes=")
 
 
+@pytest.mark.speed("a search by measurements")
 @pytest.mark.skipif(not SEVERAL, reason="needs two cores")
 def test_what_computes_in_python_wants_more_than_one_gil() -> None:
     config = tune("--path", "/python", "--connections", "8")["recommended"]["config"]
     assert config["processes"] > 1 or config["gil"] != "shared", config
 
 
+@pytest.mark.speed("a search by measurements")
 @pytest.mark.skipif(not SEVERAL, reason="needs two cores")
 def test_what_lets_go_of_the_gil_is_well_off_with_threads() -> None:
     config = tune("--path", "/hash", "--connections", "8")["recommended"]["config"]
@@ -57,8 +60,10 @@ def numpy() -> str:
     return subprocess.check_output([python, "-c", question], text=True).strip()
 
 
+@pytest.mark.alone("a search by measurements")
 def test_what_the_doctor_rejects_is_never_tried() -> None:
-    found = tune("--path", "/numpy", "--connections", "8", "--python-path", numpy(), environment={"KINDS_NUMPY": "1"})
+    arguments = ("--path", "/numpy", "--connections", "8", "--python-path", numpy())
+    found = tune(*arguments, budget=20, environment={"KINDS_NUMPY": "1"})
     assert "own-gil" in found["rejected_modes"] and "numpy" in found["rejected_modes"]["own-gil"].lower()
     assert not any("own GIL" in name for name in found["tried"]), found["tried"]
     assert found["recommended"]["config"]["gil"] == "shared"

@@ -1,0 +1,151 @@
+"""The rings of tests: the command of each, and the preparing jobs it needs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from side_by_side import Job, Lane
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "scripts"
+COMPAT, WHOLE, BROWSER = ROOT / "compat", ROOT / "tests/whole", ROOT / "tests/browser"
+PYTHONS = ("3.11", "3.14", "3.14t")
+# What depends on the CPython that it is built with, or runs one; the rest is tested once.
+OF_PYTHON = "package(gk-python) + package(gk-wsgi) + package(gk-worker) + (package(gk-cli) & binary(doctor))"
+# Of tests/whole, what depends on the CPython; the rest runs on 3.14 only.
+ELSEWHERE = (
+    "test_applications.py",
+    "test_deploys.py",
+    "test_doctor.py",
+    "test_ends.py",
+    "test_large_bodies.py",
+    "test_start_and_stop.py",
+)
+MODES = ("test_own_gil.py", "test_free_threading.py")
+
+
+@dataclass
+class Ring(Job):
+    """A job that runs tests. `one`: it prints no counts, as a whole it passes or fails."""
+
+    one: bool = False
+
+
+# === preparing jobs ===
+
+
+def step(name: str, *command: object, needs: tuple[Job, ...] = (), lane: Lane = Lane.WAITS, **environment: str) -> Job:
+    return Job(name, [str(word) for word in command], ROOT, environment, list(needs), lane)
+
+
+def packages(*names: str) -> Job:
+    return step(f"packages {' '.join(names)}", SCRIPTS / "packages", *names)
+
+
+def peers() -> Job:
+    return step("peers", SCRIPTS / "peers")
+
+
+def venv(folder: Path) -> Job:
+    """The environment that a folder's tests run in."""
+    make = 'python=$("$0/python-of" 3.14) && "$0/venv" "$1" "$python" "$2"'
+    return step(f"venv {folder.name}", "bash", "-c", make, SCRIPTS, folder / ".venv", folder / "requirements.txt")
+
+
+def wheel(name: str) -> Job:
+    """The wheel, not optimised, on the CPython `name`."""
+    return step(f"wheel {name}", SCRIPTS / "build", lane=Lane.BUILDS, PYTHON=name, VENV=str(venv_of(name)), PROFILE="dev")
+
+
+def applications(name: str) -> Job:
+    """What the applications import, beside the wheel on the CPython `name`."""
+    pip = [venv_of(name) / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action", "ignore"]
+    files = [f"--requirement={ROOT / folder / 'requirements.txt'}" for folder in ("apps/site", "apps/django_site")]
+    return step(f"applications {name}", *pip, *files, needs=(wheel(name),))
+
+
+def venv_of(name: str) -> Path:
+    return ROOT / f".venv-{name}"
+
+
+# === rings ===
+
+
+def cargo(name: str, *arguments: str) -> list[str]:
+    return [str(SCRIPTS / "with-python"), name, "cargo", *arguments]
+
+
+def nextest(name: str, *arguments: str) -> list[str]:
+    profile = ["--profile", "ci"] if os.environ.get("CI") else []
+    # Always the workspace: with some of its packages chosen, features differ and dependencies are built again.
+    return cargo(name, "nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=fail", *profile, *arguments)
+
+
+def pytest(folder: Path, *arguments: str) -> list[str]:
+    return [str(folder / ".venv/bin/python"), "-m", "pytest", *arguments]
+
+
+def beside(how: str) -> list[str]:
+    """pytest's arguments for three cases at once: most of them wait."""
+    return ["-n", "3", "--dist", how, "--maxschedchunk", "1"]
+
+
+def of_gilkeeper(name: str, **more: str) -> dict[str, str]:
+    """The environment of tests that run our server on the CPython `name`."""
+    return {"UNDER_TEST": "ours", "GILKEEPER": str(venv_of(name) / "bin/gilkeeper"), "GILKEEPER_PYTHON_NAME": name, **more}
+
+
+def rust(name: str) -> Ring:
+    if name == "3.14":
+        return Ring("rust", nextest(name), ROOT, lane=Lane.BUILDS)
+    return Ring(f"rust-{name}", nextest(name, "-E", OF_PYTHON), ROOT, lane=Lane.BUILDS)
+
+
+def compat(under_test: str) -> Ring:
+    command = pytest(COMPAT, *beside("loadfile"))
+    if under_test == "ours":
+        return Ring("compat", command, COMPAT, of_gilkeeper("3.14"), [venv(COMPAT), wheel("3.14")])
+    return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers()])
+
+
+def whole(name: str, kind: str = "whole") -> Ring:
+    """tests/whole on the CPython `name`: the cases without a mark ("whole"), or those with the mark `kind`."""
+    needs = [venv(COMPAT), applications(name), packages("wrk")]
+    files, more = [] if name == "3.14" else list(ELSEWHERE), {}
+    if name == "3.14":
+        # The released mod_wsgi is shown by our pages, and Debian's Prometheus reads our metrics.
+        needs += [peers(), packages("prometheus")]
+    if name == "3.14t":
+        # One server with two Pythons.
+        more["GILKEEPER_OTHER_PYTHON"] = str(venv_of("3.14") / "bin/python")
+        files += MODES
+        needs.append(applications("3.14"))
+    if kind == "whole":
+        chosen, lane = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *files], Lane.WAITS
+    else:
+        chosen, lane = ["-m", kind], Lane.ALONE
+    return Ring(f"{kind}-{name}", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper(name, **more), needs, lane)
+
+
+def browser() -> Ring:
+    needs = [venv(BROWSER), wheel("3.14"), packages("chromium")]
+    return Ring("browser", pytest(BROWSER), BROWSER, of_gilkeeper("3.14"), needs)
+
+
+def rings() -> list[Ring]:
+    """The rings of `make test`, in the order in which they begin where there is a choice, each after what it needs.
+
+    By CPython: another one builds the crates again that depend on it.
+    """
+    doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
+    lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, one=True)
+    of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), browser(), rust("3.14"), doc]
+    others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
+    return [*of_3_14, *others, lint, whole("3.14", "alone")]
+
+
+def measuring_rings() -> list[Ring]:
+    """The rings that `make test` leaves out: those of `make soak` and `make bench`."""
+    return [*(whole(name, "soak") for name in PYTHONS), whole("3.14", "speed")]
