@@ -119,6 +119,10 @@ def test_a_touched_script_restarts_its_group_without_a_failure(gilkeeper: Start,
 
 
 def test_a_rewritten_module_restarts_its_group_without_a_failure(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: after a refused deploy, a repair of the file with the mistake was not seen where only the refused workers had read it.
+
+    Met with `reload-on-changes=On` and a mistake in a new module.
+    """
     server = deployed(gilkeeper, tmp_path, "reload-on-changes=On")
     first, release = set(server.workers()), server.root / "app" / "release.py"
 

@@ -51,6 +51,10 @@ def asked(connection: client.Connection, target: str = "/single") -> client.Resp
 
 
 def test_connections_beyond_the_limit_wait(gilkeeper: Start, closing: Closing) -> None:
+    """Reported: with as many clients as a front may have descriptors, a restarted worker got no link and static files were a 500.
+
+    Met on a server with many kept-alive clients. The log had twenty lines a second.
+    """
     server = gilkeeper([APPS / "probes.py"], CONF, descriptors=256)
     front = server.front()
     most = resource.prlimit(front, resource.RLIMIT_NOFILE)[0]
@@ -83,7 +87,10 @@ def test_connections_beyond_the_limit_wait(gilkeeper: Start, closing: Closing) -
 
 
 def test_a_limit_that_is_reached_within(gilkeeper: Start, closing: Closing) -> None:
-    """Somebody lowers the limit of the running front below what it has open."""
+    """Reported: with as many clients as a front may have descriptors, a restarted worker got no link and static files were a 500.
+
+    Here the limit of the running front is lowered below what it has open.
+    """
     server = gilkeeper([APPS / "probes.py"], CONF)
     front = server.front()
     inside = closing(server.connect(60))

@@ -65,6 +65,7 @@ def lines(server: Gilkeeper, code: str) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["length", "chunked"])
 def test_a_body_that_finds_no_room(disk: Disk, gilkeeper: Start, kind: str) -> None:
+    """Reported: on a full disk an upload failed and no line of the log named the folder."""
     server = gilkeeper([APPS / "probes.py"], CONF, server_root=disk.folder)
 
     def upload(size: int) -> client.Response:
@@ -95,6 +96,7 @@ def test_a_body_that_finds_no_room(disk: Disk, gilkeeper: Start, kind: str) -> N
 
 
 def test_an_access_log_that_finds_no_room(disk: Disk, gilkeeper: Start) -> None:
+    """Reported: on a full disk lines of the access log were lost without a word, and half a line was left before the next one."""
     log = disk.folder / "access.log"
     conf = f'LogFormat "begin %U%q end" whole\nCustomLog {log} whole\n{CONF}'
     server = gilkeeper([APPS / "probes.py"], conf)
@@ -124,6 +126,7 @@ def test_an_access_log_that_finds_no_room(disk: Disk, gilkeeper: Start) -> None:
 
 
 def test_an_error_log_that_finds_no_room(disk: Disk, gilkeeper: Start) -> None:
+    """Reported: on a full disk lines of the error log were lost without a word, and half a line was left before the next one."""
     server = gilkeeper([APPS / "probes.py"], CONF, error_log=disk.folder / "error.log")
     assert server.ask("/errors?text=first").status == 200
     server.wait_log("stderr: first")
@@ -145,7 +148,7 @@ def test_an_error_log_that_finds_no_room(disk: Disk, gilkeeper: Start) -> None:
 
 
 def test_both_logs_on_a_device_that_is_always_full(gilkeeper: Start) -> None:
-    """Needs no file system of our own."""
+    """Reported: on a full disk lines of both logs were lost without a word. Needs no file system of our own."""
     server = gilkeeper([APPS / "probes.py"], f"ErrorLog /dev/full\nCustomLog /dev/full common\n{CONF}")
     for _ in range(20):
         assert server.ask("/errors").body == b"logged"

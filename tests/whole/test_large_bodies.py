@@ -60,7 +60,10 @@ def test_up(gilkeeper: Start, kind: str) -> None:
 
 
 def test_up_and_down_at_once(gilkeeper: Start) -> None:
-    """The response begins when the first piece of the body was read, the rest of the body comes while it is under way."""
+    """Reported: an application that answers while it reads waited for ever, since the rest of the body was dropped.
+
+    The response begins when the first piece of the body was read; the rest comes while it is under way.
+    """
     server = gilkeeper([APPS / "probes.py"], CONF)
     body = bytes(range(256)) * (4 * MEGABYTE // 256)
     answer = server.ask("/relay", "POST", body=body, timeout=60.0)

@@ -52,6 +52,7 @@ def test_user(gilkeeper: Start) -> None:
 
 
 def test_a_group_that_cannot_start_ends_the_server_with_a_sentence(gilkeeper: Start) -> None:
+    """Reported: `home=` with a folder that is not there ended the server without its name; with ErrorLog the terminal stayed silent."""
     conf = "WSGIDaemonProcess one home=/nowhere/at/all\nWSGIScriptAlias / ${APP}/probes.py process-group=one\n"
     server = Gilkeeper([APPS / "probes.py"], conf)
     (server.root / "server.conf").write_text(server.configuration())
@@ -83,6 +84,7 @@ def test_cpu_limits(gilkeeper: Start) -> None:
 
 
 def test_a_used_up_cpu_limit_drains_the_worker(gilkeeper: Start) -> None:
+    """Reported: `cpu-time-limit=` killed the worker with its requests, since nobody received the soft limit's signal."""
     server = one(gilkeeper, "threads=2 cpu-time-limit=2 graceful-timeout=5 shutdown-timeout=5")
     pid = server.ask("/where").json["pid"]
 
@@ -95,6 +97,7 @@ def test_a_used_up_cpu_limit_drains_the_worker(gilkeeper: Start) -> None:
 
 
 def test_the_process_title(gilkeeper: Start) -> None:
+    """Reported: `display-name=` had no effect; `ps` showed the command line."""
     server = one(gilkeeper, "threads=1 display-name=%{GROUP}")
     assert "(wsgi:one)" in harness.command_of(server.ask("/where").json["pid"])
 

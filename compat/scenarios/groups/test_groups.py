@@ -50,6 +50,10 @@ def test_refused(server: Server, target: str, code: str) -> None:
 
 
 def test_a_client_chooses_no_port_of_a_group_name(server: Server) -> None:
+    """Reported: each other port in a Host header made another application group, with a sub-interpreter that stays.
+
+    Met on any public server, in a group named %{RESOURCE} or %{SERVER}.
+    """
     port = differs("Port in the names of application groups", ours=server.port, mod_wsgi=9)
     for target, rest in (("/server", ""), ("/resource", "|/resource")):
         assert where(server, target, host="other.example:9")["application_group"] == f"localhost:{port}{rest}"
