@@ -1,4 +1,4 @@
-"""Four kinds of work, by path; for each of them it is known what helps. The work is the same in every configuration.
+"""Four kinds of work, by path, each with a known remedy. The work is the same in every configuration.
 
 `/waits`    10 ms of waiting, as for a database: threads help, cores do not.
 `/python`   about 2 ms of Python: as much at once as there are GILs, at most one for each core.

@@ -1,4 +1,4 @@
-"""Tells in which GIL mode it runs, uses a core for a while, imports what it is asked to."""
+"""Answers with its GIL mode, uses a core for a while, imports a module by name."""
 
 import importlib
 import json

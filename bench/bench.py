@@ -122,7 +122,7 @@ def choose(given: str | None, known: list[str], what: str) -> list[str]:
 
 
 def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: float) -> tuple[list[report.Row], list[str]]:
-    """The rows of the table, and what stands in lines below it."""
+    """Rows of the table, and the lines below it."""
     workloads = [workload for workload in WORKLOADS if workload.kind in kinds]
     rows = {
         (workload.name, server): report.Row(workload.name, server)

@@ -1,5 +1,5 @@
 """Ours against itself: what a GIL mode gives two requests that compute at once, and what the measurements cost. Plain
-figures as lines of text; how a server is started stands in servers.py.
+figures as lines of text; servers.py starts the servers.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def threads_ratio(rows: list[Row]) -> list[str]:
 
 
 def document(machine: list[str], rows: list[Row], more: list[str]) -> str:
-    """The whole report as Markdown; the ratios stand last."""
+    """The whole report as Markdown; the ratios are last."""
     parts = ["# Benchmark", "", *[f"- {line}" for line in machine], "", table([HEAD, *map(cells, rows)]), ""]
     parts += ["Ratios (requests/s, medians of this run):", "", *[f"- {line}" for line in more], ""]
     return "\n".join(parts)

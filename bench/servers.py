@@ -158,7 +158,7 @@ OWN = "<WSGIInterpreterOptions process-group=bench>\n    WSGIPerInterpreterGIL O
 
 
 def free_threaded(job: Job) -> list[str] | None:
-    """On the free-threaded build, whose gilkeeper GILKEEPER_FREE_THREADED names."""
+    """On the free-threaded build; GILKEEPER_FREE_THREADED names its command."""
     if not (executable := os.environ.get("GILKEEPER_FREE_THREADED")):
         return None
     return ours(job, TWO.format(job.script, "%{GLOBAL}", "%{GLOBAL}"), "free-threading=on", executable)
@@ -228,7 +228,7 @@ class Running:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def words(self) -> str:
-        """The end of what it printed, for a server that does not answer."""
+        """The end of its output, for a server that does not answer."""
         text = ""
         for name in ("console.log", "error.log"):
             if (self.folder / name).exists():

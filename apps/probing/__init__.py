@@ -42,7 +42,7 @@ def text(start: Start, *blocks: bytes, status: str = "200 OK", headers: Iterable
 
 
 class Counted:
-    """An iterable whose close() is counted under `key`; fails where told to."""
+    """Counts its close() under `key`; fails where asked to."""
 
     def __init__(self, key: str, blocks: Iterable[Any], fail_after: int | None = None, fail_in_close: bool = False) -> None:
         self.key, self.blocks, self.fail_after, self.fail_in_close = key, blocks, fail_after, fail_in_close

@@ -169,7 +169,7 @@ def closed_(environ: Environ, start: Start) -> Iterable[bytes]:
 
 
 class Opened:
-    """A file whose close() is counted, without a descriptor unless it is asked for."""
+    """A file without a descriptor; counts its close()."""
 
     def __init__(self, key: str, content: bytes) -> None:
         self.key, self.content, self.at = key, content, 0

@@ -1,4 +1,4 @@
-"""Applications that fail before, in and after a response, and one whose process dies."""
+"""Failures before, in and after a response, and the death of the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request brings: its environ, wsgi.input, wsgi.errors, and its objects after its end."""
+"""The objects of a request: environ, wsgi.input, wsgi.errors, and their use after its end."""
 
 from __future__ import annotations
 

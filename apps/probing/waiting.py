@@ -1,4 +1,4 @@
-"""Requests that take as long as they are told to."""
+"""Requests that take `?seconds=`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from probing import Environ, Start, answer, probe, query, text
 
 @probe("/sleep")
 def sleep(environ: Environ, start: Start) -> Iterable[bytes]:
-    """`?tell=` is logged before, for who must know that it has begun."""
+    """`?tell=` is logged first, as a sign that the request has begun."""
     given = query(environ)
     if "tell" in given:
         environ["wsgi.errors"].write(given["tell"] + "\n")

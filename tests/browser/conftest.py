@@ -1,4 +1,4 @@
-"""One server, one Chromium, and one load for all tests; a page that notes what a page must not do."""
+"""One server, one Chromium, and one load for all tests; a page that notes console messages, errors and foreign requests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Watched(Gilkeeper):
 
 
 class Load(threading.Thread):
-    """Asks for paths one after the other until it is told to end."""
+    """Asks for paths one after the other until its end is asked for."""
 
     def __init__(self, port: int, paths: list[str]) -> None:
         super().__init__(daemon=True)
@@ -106,7 +106,7 @@ def chromium() -> Iterator[Any]:
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
-        # What a page's own timeout does not reach.
+        # For expectations, which a page's own timeout does not reach.
         expect.set_options(timeout=20_000)
         yield browser
         browser.close()

@@ -1,4 +1,4 @@
-"""An application with a heavy and a light route, one that waits, and one that stays until it is told to go."""
+"""An application with a heavy route, a light one, one that waits, and one that stays until its release."""
 
 from __future__ import annotations
 

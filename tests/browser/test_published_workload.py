@@ -54,7 +54,7 @@ def test_a_smaller_interval_takes_the_bumps_away(chromium: Any) -> None:
     long, short = measured(chromium, "0.005"), measured(chromium, "0.0001")
     # A computing holder keeps the GIL for its 3 ms at least, and for 5 ms at most.
     assert share_above(long, 0.0025) > 0.3, long["p50"]
-    # On an idle machine the median falls to a tenth; beside other work every wait has the time in it that the holder itself stood still.
+    # On an idle machine the median falls to a tenth; beside other work each wait includes the time in which the holder had no core.
     assert short["p50"] < long["p50"], (short["p50"], long["p50"])
     assert share_above(short, 0.0025) < share_above(long, 0.0025)
 

@@ -1,4 +1,4 @@
-"""An application whose end is difficult, in the way that ENDS names."""
+"""An application with a difficult end; ENDS names the difficulty."""
 
 import atexit
 import os

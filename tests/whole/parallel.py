@@ -1,8 +1,7 @@
-"""Two requests at once that use the CPU: whether they ran side by side.
+"""Two requests at once that use the CPU: do they run side by side?
 
-On a machine that others use, too, the clock on the wall does not tell that. What does: the time in which a request was
-neither on a core nor waiting for one. Under one GIL that is the time in which the other one had it; side by side it is next
-to nothing.
+On a shared machine the wall clock does not tell. The time in which a request was neither on a core nor waiting for one does:
+under one GIL it is the time of the other request, side by side it is next to nothing.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def memory(pid: int, field: str = "VmRSS") -> int:
 
 
 def reset_peak(pid: int) -> None:
-    """From here on, VmHWM is the peak anew."""
+    """Begins a new peak: VmHWM counts from here."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
@@ -93,7 +93,7 @@ def reset_peak(pid: int) -> None:
 
 @dataclass
 class Load:
-    """What wrk saw."""
+    """Counts of a run of wrk."""
 
     requests: int
     refused: int
@@ -129,6 +129,6 @@ class Wrk:
 
 
 def readable_by_others(path: str) -> bool:
-    """Whether another user could run what stands at `path`."""
+    """True if another user could run the file at `path`."""
     real = Path(os.path.realpath(path))
     return all(folder.stat().st_mode & 0o001 for folder in real.parents) and bool(real.stat().st_mode & 0o005)

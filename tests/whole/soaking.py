@@ -56,7 +56,7 @@ def server_for(mode: str, **given: Any) -> Gilkeeper:
 
 @dataclass
 class Figures:
-    """What one soak saw."""
+    """Figures of one soak."""
 
     mode: str
     requests: int = 0
@@ -79,8 +79,8 @@ class Figures:
 
 
 def balances(server: Gilkeeper) -> dict[tuple[int, str], dict[str, Any]]:
-    """What each interpreter of each process holds, at rest. The first round only collects: blocks are counted for all
-    interpreters of the process, also for those whose garbage is still there."""
+    """Objects that each interpreter of each process holds, at rest. The first round only collects garbage: CPython counts
+    blocks for all interpreters of the process together."""
     look(server)
     return look(server)
 
@@ -153,7 +153,7 @@ def soak(mode: str, requests: int, events: bool = False, flat: float = FLAT) -> 
 
 
 def differences(mode: str, figures: Figures) -> Iterator[str]:
-    """What grew between the two looks, with the number of requests."""
+    """Figures that grew between the two looks, with the number of requests."""
     if len(figures.before) != PROCESSES * len(GROUPS) or figures.before.keys() != figures.after.keys():
         yield f"not every interpreter answered: {sorted(figures.before)} and {sorted(figures.after)}"
         return
@@ -169,7 +169,7 @@ def differences(mode: str, figures: Figures) -> Iterator[str]:
 
 
 def ends(server: Gilkeeper, workers: int, interpreters: int) -> Iterator[str]:
-    """What is wrong with how the workers ended, by the error log of a server that has stopped."""
+    """Problems in the ends of the workers, by the error log of a server that has stopped."""
     log = server.log() + server.console()
     for line in re.findall(rf".*(?:{WRONG}).*", log)[:5]:
         yield line

@@ -1,4 +1,4 @@
-"""TLS of the admin pages with certificates that openssl made: a client certificate stands for the token."""
+"""TLS of the admin pages with certificates that openssl made: a client certificate replaces the token."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(gilkeeper: Callable[..., Gilkeeper], certificates: Path, more: str = "") -> tuple[Gilkeeper, int]:
-    """A server whose admin pages are on all addresses, so that they ask who comes."""
+    """A server with admin pages on all addresses, which therefore ask for a token."""
     port = harness.free_port()
     tls = f"GilkeeperAdminTLS certificate={certificates}/good-server.pem key={certificates}/good-server.key {more}"
     arguments = ["{app}/mixed.py", "--set", f"GilkeeperAdmin 0.0.0.0:{port}", "--set", tls]

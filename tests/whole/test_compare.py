@@ -1,4 +1,4 @@
-"""`gilkeeper compare` and `gilkeeper load` as a user runs them: real servers, real load, and what goes wrong."""
+"""`gilkeeper compare` and `gilkeeper load` as a user runs them: real servers, real load, and failures."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_an_open_loop_keeps_its_rate(gilkeeper: Start) -> None:
     assert (found["failed"], found["unsent"], found["latency"]["from"]) == (0, 0, "due")
     assert found["requests"] == 400
     assert 0.005 <= found["latency"]["quantiles"]["p50"] < 0.05
-    # Four threads can do far less than that: what is due has to wait, and the generator says how long.
+    # Four threads can do far less than that: requests that are due have to wait, and the generator reports the wait.
     found = load(f"http://127.0.0.1:{server.port}/slow", "-c", "8", "-d", "2", "--rate", "100")
     assert found["latency"]["quantiles"]["p99"] > 0.5 and found["requests"] + found["failed"] + found["unsent"] == 200, found
 

@@ -1,4 +1,4 @@
-"""Reloads, kills and broken deploys under load: what a deploy must never cost."""
+"""Reloads, kills and broken deploys under load: none of them may cost a request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def application(environ, start_response):
 
 
 def deployed(gilkeeper: Start, folder: Path, options: str = "") -> Gilkeeper:
-    """A server on a script that imports what is deployed. `options`: more of the process group."""
+    """A server on a script that imports a release. `options`: more options of the process group."""
     (folder / "deployed.py").write_text(SCRIPT)
     (folder / "release.py").write_text('NAME = b"first"\n')
     server = gilkeeper([folder], CONF.replace("home=", f"{options} home="))
@@ -136,7 +136,7 @@ def test_a_rewritten_module_restarts_its_group_without_a_failure(gilkeeper: Star
         assert f"{release} changed: process group 'site' is reloaded" in logged()
         until(lambda: len(found := set(server.workers())) == 2 and not found & first, "both workers were replaced", 20)
         second = sorted(server.workers())
-        # The mistake stands in a file that only the new workers have read.
+        # The mistake is in a file that only the new workers have read.
         (fresh := release.with_name("fresh.py")).write_text("NAME = b'broken\n")
         release.write_text("from fresh import NAME\n")
         until(lambda: "SyntaxError" in logged() and "reload refused" in logged(), "the broken release is refused", 20)

@@ -1,4 +1,4 @@
-"""`gilkeeper doctor` on packages from the package index, as installed: what is known of each of them is found."""
+"""`gilkeeper doctor` on packages from the package index, as installed: the known facts of each are found."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def report(python: str) -> dict[str, Any]:
 
 
 def outcome(report: dict[str, Any], distribution: str, place: str) -> set[tuple[str, bool]]:
-    """What becomes of a distribution's extension modules: (outcome, whether the exception is one of the two known)."""
+    """Outcomes of a distribution's extension modules: (outcome, its exception is a known one)."""
     modules = [one for one in report["modules"] if (one["distribution"] or "").lower() == distribution.lower()]
     assert modules, distribution
     found = [one["outcomes"][place] for one in modules]

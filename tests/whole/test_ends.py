@@ -1,4 +1,4 @@
-"""How workers end: what applications are told, which threads are waited for, and what is said when one does not end."""
+"""Ends of workers: events for applications, threads that are waited for, and log lines about those that do not end."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_thread_ends_through_its_subscription(gilkeeper: Start, mode: str) -> 
 
 @modes
 def test_the_atexit_deadlock_is_named(gilkeeper: Start, mode: str) -> None:
-    """The thread waits for what only atexit would do, and atexit comes after the thread."""
+    """The thread waits for its atexit function, and atexit comes after the thread."""
     server = ending(gilkeeper, mode, "deadlock", timeout=10, groups=("named",))
     log, statuses = stopped(server)
     line = re.search(r"GK0002: (.*)", log)

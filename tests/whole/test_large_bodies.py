@@ -17,7 +17,7 @@ WSGIChunkedRequest On
 WSGIDaemonProcess large processes=1 threads=1
 WSGIScriptAlias / ${APP}/probes.py process-group=large application-group=%{GLOBAL}
 """
-# What the front may hold of one body in memory, beside what it needs anyway.
+# Bytes of one body that the front may hold in memory, beside its usual memory.
 FRONT_GROWTH = 16 * MEGABYTE
 WORKER_GROWTH = 8 * MEGABYTE
 

@@ -36,11 +36,11 @@ def limit(pid: int, name: str) -> tuple[str, str]:
 
 
 def test_user(gilkeeper: Start) -> None:
-    """Root hands the worker to another user; anybody else stays who he is."""
+    """Root starts the worker as another user; everybody else starts it as himself."""
     if os.getuid() != 0:
         assert one(gilkeeper, "threads=2 home=${APP}").ask("/where").json["uid"] == os.getuid()
         return
-    # The home of root, say, in which a Python of pyenv stands, is closed to others: nobody could start there.
+    # A Python in a home folder that is closed to others, as root's with pyenv, can be started by nobody else.
     if not readable_by_others(str(Path(harness.gilkeeper()).parent / "python")):
         pytest.skip("another user could not run this Python: a folder on its way is closed to others")
     server = one(gilkeeper, "threads=2 home=${APP} user=nobody")
@@ -89,7 +89,7 @@ def test_a_used_up_cpu_limit_drains_the_worker(gilkeeper: Start) -> None:
     pid = server.ask("/where").json["pid"]
 
     def another() -> bool:
-        # The limit counts seconds of CPU, of which a busy machine gives it less than one a second.
+        # The limit counts seconds of CPU; a busy machine gives the worker less than one a second.
         assert server.ask("/spin?seconds=1").body == b"spun"
         return server.ask("/where").json["pid"] != pid
 
@@ -146,7 +146,7 @@ WSGIScriptAlias / ${APP}/sleep5.py process-group=one application-group=%{GLOBAL}
             connection.send(client.message("GET", "/fast"))
             assert connection.response().status == 200
             took.append(time.monotonic() - begun)
-    # A slow one takes half a second. The median, as this machine may stand still for a moment.
+    # A slow one takes half a second. The median, as a busy machine may pause for a moment.
     assert sorted(took)[50] < 0.1, sorted(took)[40:]
     for connection in slow:
         assert all(connection.response().status == 200 for _ in range(5))

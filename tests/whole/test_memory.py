@@ -1,4 +1,4 @@
-"""What a worker costs beside the Python it is, and what the front costs.
+"""Memory of a worker beyond that of a bare Python, and memory of the front.
 
 Private memory counts. How many of the extension module's clean pages count as resident is decided by the kernel, which maps as
 much around a touched page as the page cache holds in one piece; they are shared by all processes of the server, and in the
@@ -21,7 +21,7 @@ BARE = "import sys; sys.path.insert(0, sys.argv[1]); import hello; print('ready'
 
 
 def private(pid: int) -> int:
-    """Bytes that no other process has."""
+    """Private bytes of a process."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(int(number) for number in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", text, re.M)) * 1024
 

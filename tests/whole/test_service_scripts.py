@@ -23,7 +23,7 @@ WSGIDaemonProcess site threads=2
 WSGIScriptAlias / ${{APP}}/hello.py process-group=site application-group=%{{GLOBAL}}
 """
 
-# Writes a line to the file `told`, whose folder each test gives.
+# Writes a line to the file `told` in the test's folder.
 TELL = """
 import atexit, os, signal, sys, threading, time
 

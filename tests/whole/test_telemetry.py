@@ -1,6 +1,6 @@
-"""mod_wsgi's telemetry datagrams: the released mod_wsgi-telemetry takes every one of them, for as long as it is told to.
+"""mod_wsgi's telemetry datagrams: the released mod_wsgi-telemetry takes every one of them, all the time.
 
-GILKEEPER_TELEMETRY_SECONDS sets how long (20); five minutes is the form whose figures stand in docs/design/telemetry.md.
+GILKEEPER_TELEMETRY_SECONDS sets how long (20); docs/design/telemetry.md has the figures of five minutes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Receiver:
             return json.loads(answer.read())
 
     def end(self) -> str:
-        """Ends it and gives what it wrote."""
+        """Ends it; returns its output."""
         self.process.send_signal(signal.SIGTERM)
         text, _ = self.process.communicate(timeout=30)
         return text
@@ -78,7 +78,7 @@ def receiver(tmp_path: Path) -> Iterator[Callable[[], Receiver]]:
 
 
 class Load(threading.Thread):
-    """Asks for these paths in turn until it is told to end."""
+    """Asks for these paths in turn until its end is asked for."""
 
     def __init__(self, port: int, paths: list[str]) -> None:
         super().__init__(daemon=True)
@@ -145,7 +145,7 @@ def test_mod_wsgi_telemetry_takes_every_datagram(
     )
     text = theirs.end()
     print(f"{sum(load.asked for load in loads)} requests, {state['total_received']} datagrams, {sent} sent when asked last")
-    # A receiver that stands still for a moment may miss some; none of those it got is malformed.
+    # A receiver that pauses for a moment may miss some; none that arrived is malformed.
     assert dropped <= 0.02 * sent, (dropped, sent)
     assert state["decode_errors"] == 0 and "rror" not in re.sub(r'".*?"', "", text), text
     assert state["total_received"] + dropped >= sent > SECONDS * 3

@@ -17,7 +17,7 @@ pub fn write(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Pages that differ from the tables, are missing, or stand for nothing.
+/// Pages that differ from the tables, are missing, or belong to no table.
 pub fn stale(root: &Path) -> Result<Vec<String>, String> {
     let folder = root.join(FOLDER);
     let mut problems = Vec::new();

@@ -1,4 +1,4 @@
-"""Events: which ones a request brings, what they carry, what a subscriber's answer and its failure do."""
+"""Events of a request, their values, and the effect of a subscriber's answer and of its failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STORIES = {
 
 
 def told(server: Server, path: str) -> list[dict[str, Any]]:
-    """What the application was told from the latest request of `path` on, until that request was over."""
+    """Events of the latest request of `path`, from its start to its end."""
 
     def story() -> list[dict[str, Any]]:
         entries = server.ask("/main/told").json

@@ -1,4 +1,4 @@
-"""An application that subscribed to everything, and tells on request what it was told."""
+"""Subscribes to everything, and answers with the events that it received."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Tells whether its interpreter is an isolated one, as those with a GIL of their own are, and what it was given."""
+"""Answers with its interpreter's settings, and with its isolation: one with a GIL of its own is isolated."""
 
 import json
 import sys

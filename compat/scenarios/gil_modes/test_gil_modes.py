@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from harness import Server
 
-# Whether it is isolated, seconds, application group.
+# Isolated, switch interval in seconds, application group.
 GIVEN = {
     "/main": (False, 0.03, ""),
     "/quick": (True, 0.001, "quick"),

@@ -15,7 +15,7 @@ def outcome(use):
 
 
 def install():
-    # Back to what it was, so that nothing is left for the server to trip over.
+    # As before, so that the server finds what it expects.
     return signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGALRM))
 
 

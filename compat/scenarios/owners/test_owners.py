@@ -1,4 +1,4 @@
-"""script-user= and script-group=: whose a script is, and who else could have written it."""
+"""script-user= and script-group=: the owner of a script, and who else may write it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILE, FOLDER = 0o644, 0o755
 
 @pytest.fixture
 def modes(server: Server) -> Iterator[Server]:
-    """The server, whose files have their usual modes again afterwards."""
+    """The server; afterwards its files have their usual modes again."""
     yield server
     (server.root / "app" / "probes.py").chmod(FILE)
     (server.root / "app").chmod(FOLDER)

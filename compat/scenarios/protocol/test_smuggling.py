@@ -1,4 +1,4 @@
-"""Requests whose end two parties could see in different places, and bytes that have no business in a request.
+"""Requests with an end that two parties could see in different places, and bytes that do not belong in a request.
 
 The second request hidden behind each of these must never be answered as one of its own.
 """

@@ -1,4 +1,4 @@
-"""Keeps what it is told of signals; asks for its own end."""
+"""Keeps the signals that it was told of; asks for its own end."""
 
 import json
 import os

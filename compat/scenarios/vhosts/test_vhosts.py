@@ -1,4 +1,4 @@
-"""Virtual hosts: who answers for a name, and what is inherited."""
+"""Virtual hosts: the host that answers for a name, and the settings that it inherits."""
 
 from __future__ import annotations
 
