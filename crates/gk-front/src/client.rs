@@ -1,6 +1,13 @@
 //! The client's side: listening sockets, connections, HTTP on them, and every timeout of a client. Knows bytes and
 //! protocols; which application answers is decided in [`crate::request`].
 
+pub mod accept;
 pub mod connection;
+pub mod drain;
+pub mod endpoints;
 pub mod framing;
-pub mod server;
+pub mod http1;
+pub mod io;
+pub mod outgoing;
+pub mod stream;
+pub mod timeouts;

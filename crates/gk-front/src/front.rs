@@ -1,5 +1,4 @@
-//! What the tasks of the data thread share: the site in force, the pools, the connections, the counters. Owned through
-//! `Rc`, one thread only. What happens with it is in `server`, `control` and `service`.
+//! The state that the tasks of the data thread share: the site in force, pools, links, connections, counters. One thread only.
 
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
@@ -16,43 +15,44 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-use crate::answer::reply::Refusal;
 use crate::client::connection::Conn;
 use crate::log::access_log::AccessLogs;
+use crate::log::rate_limited::RateLimited;
 use crate::process::admin::Admin;
 use crate::process::clock::Clock;
-use crate::process::descriptors::Seldom;
 use crate::request::limits;
-use crate::request::owner::Owner;
-use crate::request::route::{self, Question, Target, What};
-use crate::request::route_cache::Known;
+use crate::request::owner::RequiredOwner;
+use crate::request::refusal::Refusal;
+use crate::request::route::{self, Destination, RouteQuery, Target};
+use crate::request::route_cache::RouteCache;
+use crate::worker::dispatcher::PoolLimits;
 use crate::worker::link::Link;
-use crate::worker::pool::{Limits, Pool};
-use crate::worker::profiles::{Numbered, Profiles};
+use crate::worker::pool::Pool;
+use crate::worker::profiles::{NumberedProfile, Profiles};
 
 /// The site in force; a reload replaces it whole.
-pub struct Current {
+pub struct CurrentSite {
     /// The site, prepared.
     pub compiled: Compiled,
     /// Counts up with each reload.
     pub generation: u64,
     /// Access logs by host.
     pub logs: AccessLogs,
-    known: Known<Rc<Routed>>,
+    routes: RouteCache<Rc<RoutedRequest>>,
 }
 
-/// A target with what this front has for it.
-pub struct Routed {
+/// The result of routing, with the pool, profile and owner that this front has for it.
+pub struct RoutedRequest {
     /// Decoded, normalised path.
     pub path: Vec<u8>,
-    /// What answers.
-    pub target: Target,
+    /// The place in the configuration.
+    pub target: Rc<Target>,
     /// For a script: its group's pool and its profile.
-    pub app: Option<(Rc<Pool>, Rc<Numbered>)>,
+    pub app: Option<(Rc<Pool>, Rc<NumberedProfile>)>,
     /// For a script: environ entries that are in no header.
     pub extra: Headers,
-    /// Whose the script must be.
-    pub owner: Option<Owner>,
+    /// Required owner of the script.
+    pub owner: Option<RequiredOwner>,
 }
 
 /// The front's shared state.
@@ -60,7 +60,7 @@ pub struct Front {
     /// Clocks.
     pub clock: Clock,
     /// The site.
-    pub current: RefCell<Rc<Current>>,
+    pub current: RefCell<Rc<CurrentSite>>,
     /// The listeners' addresses.
     pub listeners: Vec<ListenerSetup>,
     /// Pools by name of the process group.
@@ -69,7 +69,7 @@ pub struct Front {
     pub links: RefCell<BTreeMap<u64, Rc<Link>>>,
     /// Open connections.
     pub conns: RefCell<HashMap<u64, Rc<Conn>>>,
-    /// Requests finished.
+    /// Requests answered.
     pub finished: Cell<u64>,
     /// Last request id given.
     pub last_request: Cell<u64>,
@@ -78,22 +78,22 @@ pub struct Front {
     /// The listeners are closed or closing.
     pub stopping: Cell<bool>,
     /// A connection took one of the last descriptors; cleared when a connection ends.
-    pub short: Cell<bool>,
-    /// When the log was told that connections have to wait.
-    pub told_short: Seldom,
-    /// Told when `stopping` is set.
+    pub descriptors_short: Cell<bool>,
+    /// Limits the log lines about it.
+    pub descriptors_noted: RateLimited,
+    /// Notified when `stopping` is set.
     pub stop: Notify,
-    /// Told when a connection ends.
+    /// Notified when a connection ends.
     pub conn_ended: Notify,
-    /// Told when there is a connection to watch.
+    /// Notified when a connection begins.
     pub conn_began: Notify,
     /// The admin process, if there is one.
     pub admin: OnceCell<Rc<Admin>>,
-    /// What it was told last of [`Front::is_ready`].
-    told_ready: Cell<bool>,
+    /// [`Front::is_ready`] as last sent to the admin process.
+    sent_ready: Cell<bool>,
     profiles: Profiles,
     pid: u32,
-    /// The key of the last look-up; kept for its memory.
+    /// Buffer for the key of the route cache.
     key: RefCell<Vec<u8>>,
 }
 
@@ -103,7 +103,7 @@ impl Front {
         let clock = Clock::default();
         let logs = AccessLogs::open(&site)?;
         let compiled = Compiled::new(Arc::new(site))?;
-        let current = Current { compiled, generation, logs, known: Known::default() };
+        let current = CurrentSite { compiled, generation, logs, routes: RouteCache::default() };
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),
@@ -115,43 +115,44 @@ impl Front {
             last_request: Cell::new(0),
             last_connection: Cell::new(0),
             stopping: Cell::new(false),
-            short: Cell::new(false),
-            told_short: Seldom::default(),
+            descriptors_short: Cell::new(false),
+            descriptors_noted: RateLimited::default(),
             stop: Notify::new(),
             conn_ended: Notify::new(),
             conn_began: Notify::new(),
             admin: OnceCell::new(),
-            told_ready: Cell::new(false),
+            sent_ready: Cell::new(false),
             profiles: Profiles::default(),
             pid: std::process::id(),
             key: RefCell::default(),
         });
-        front.fit_pools();
+        front.update_pools();
         Ok(front)
     }
 
-    /// Puts another site in force. Requests under way keep the one they began with.
+    /// Puts another site in force. Requests under way keep theirs.
     pub fn replace(&self, site: Site, generation: u64) -> Result<(), String> {
         let logs = AccessLogs::open(&site)?;
         let compiled = Compiled::new(Arc::new(site))?;
         self.current().logs.flush();
-        *self.current.borrow_mut() = Rc::new(Current { compiled, generation, logs, known: Known::default() });
-        self.fit_pools();
+        *self.current.borrow_mut() =
+            Rc::new(CurrentSite { compiled, generation, logs, routes: RouteCache::default() });
+        self.update_pools();
         Ok(())
     }
 
     /// The site in force.
-    pub fn current(&self) -> Rc<Current> {
+    pub fn current(&self) -> Rc<CurrentSite> {
         Rc::clone(&self.current.borrow())
     }
 
-    /// A pool for each process group; the limits of those that are there already follow the site.
-    fn fit_pools(&self) {
+    /// Makes a pool for each new process group, and gives the present pools their new limits.
+    fn update_pools(&self) {
         let current = self.current();
         let site = current.compiled.site();
         let mut pools = self.pools.borrow_mut();
         for group in site.groups.iter().filter(|g| !g.service()) {
-            let limits = Limits::of(group, site.http.timeout);
+            let limits = PoolLimits::of(group, site.http.timeout);
             match pools.get(&group.name) {
                 Some(pool) => pool.set_limits(limits),
                 None => {
@@ -161,7 +162,7 @@ impl Front {
         }
     }
 
-    /// Every pool. One of a group that no site names any more is forgotten when no worker, no request and no place has it.
+    /// Every pool. The pool of a removed group is dropped once no worker, request or route holds it.
     pub fn each_pool(&self) -> Vec<Rc<Pool>> {
         let current = self.current();
         let named = |name: &str| current.compiled.site().groups.iter().any(|group| group.name == name);
@@ -170,23 +171,23 @@ impl Front {
         pools.values().map(Rc::clone).collect()
     }
 
-    /// The pool of a group, also of one that no site names any more.
+    /// The pool of a group, also of a removed one that still has workers.
     pub fn pool(&self, name: &str) -> Option<Rc<Pool>> {
         self.pools.borrow().get(name).map(Rc::clone)
     }
 
-    /// What answers a request; remembered by its raw target, so that the same address is looked up once. `parts` has
-    /// passed `limits::check`, which gave `host`.
+    /// Routes a request; cached by its raw target, so that an address is routed once. `parts` has passed `limits::check`, which
+    /// gave `host`.
     pub fn route(
         &self,
-        current: &Current,
+        current: &CurrentSite,
         conn: &Conn,
         host: Option<&[u8]>,
         parts: &Parts,
-    ) -> Result<Rc<Routed>, Refusal> {
+    ) -> Result<Rc<RoutedRequest>, Refusal> {
         let mut key = self.key.borrow_mut();
         key.clear();
-        key.extend_from_slice(&conn.ends.listener.to_ne_bytes());
+        key.extend_from_slice(&conn.endpoints.listener.to_ne_bytes());
         key.push(u8::from(host.is_some()));
         key.extend_from_slice(host.unwrap_or_default());
         key.push(0);
@@ -194,45 +195,51 @@ impl Front {
         // A wildcard listener has many local addresses, and address-based hosts tell them apart.
         if current.compiled.site().hosts.len() > 1 {
             key.push(0);
-            key.extend_from_slice(conn.ends.local.as_bytes());
+            key.extend_from_slice(conn.endpoints.local.as_bytes());
         }
-        if let Some(known) = current.known.get(&key) {
-            return Ok(known);
+        if let Some(routed) = current.routes.get(&key) {
+            return Ok(routed);
         }
         limits::host(host)?;
         let path = &limits::path(parts)?;
-        let question = Question {
-            local: conn.ends.local.parse::<IpAddr>().ok().map(|ip| (ip, conn.ends.local_port).into()),
+        let query = RouteQuery {
+            local: conn
+                .endpoints
+                .local
+                .parse::<IpAddr>()
+                .ok()
+                .map(|ip| (ip, conn.endpoints.local_port).into()),
             host,
             path,
-            https: conn.ends.https,
-            listener: self.listeners.get(conn.ends.listener).map_or("", |l| &l.address),
+            https: conn.endpoints.https,
+            listener: self.listeners.get(conn.endpoints.listener).map_or("", |l| &l.address),
             pid: self.pid,
         };
-        let target = route::target(&current.compiled, &question, &Disk);
-        let app = match &target.what {
-            What::App(app) => {
+        let target = route::target(&current.compiled, &query, &FileSystem);
+        let app = match &target.destination {
+            Destination::App(app) => {
                 let pool = self.pool(&app.group);
                 pool.map(|pool| (pool, self.profiles.number(app.profile.clone())))
             }
             _ => None,
         };
-        let owner = match &target.what {
-            What::App(app) if !app.profile.module => {
+        let owner = match &target.destination {
+            Destination::App(app) if !app.profile.module => {
                 let groups = &current.compiled.site().groups;
-                groups.iter().find(|group| group.name == app.group).and_then(Owner::of)
+                groups.iter().find(|group| group.name == app.group).and_then(RequiredOwner::of)
             }
             _ => None,
         };
         let mut extra = Headers::default();
-        if let What::App(app) = &target.what {
+        if let Destination::App(app) = &target.destination {
             extra.push(b"mod_wsgi.script_name", &app.script_name);
             extra.push(b"mod_wsgi.path_info", &app.path_info);
         }
-        let fleeting = target.fleeting;
-        let routed = Rc::new(Routed { target, app, extra, owner, path: path.clone() });
-        if !fleeting {
-            current.known.keep(&key, &routed);
+        let uncacheable = target.uncacheable;
+        let target = Rc::new(target);
+        let routed = Rc::new(RoutedRequest { target, app, extra, owner, path: path.clone() });
+        if !uncacheable {
+            current.routes.insert(&key, &routed);
         }
         Ok(routed)
     }
@@ -249,13 +256,13 @@ impl Front {
         }
     }
 
-    /// Tells the admin process the present.
+    /// Sends the present figures to the admin process.
     pub fn tell_figures(&self) {
         let Some(admin) = self.admin.get() else { return };
         let current = self.current();
         let links = self.links.borrow();
         let ready = self.is_ready();
-        self.told_ready.set(ready);
+        self.sent_ready.set(ready);
         admin.tell_figures(&ToAdmin::Figures(FrontFigures {
             ready,
             generation: current.generation,
@@ -265,19 +272,19 @@ impl Front {
         }));
     }
 
-    /// Whether the admin process was told something else of readiness.
-    pub fn became_ready_or_not(&self) -> bool {
-        self.admin.get().is_some() && self.told_ready.get() != self.is_ready()
+    /// Whether readiness has changed since the last figures.
+    pub fn readiness_changed(&self) -> bool {
+        self.admin.get().is_some() && self.sent_ready.get() != self.is_ready()
     }
 
-    /// Tells the admin process.
+    /// Sends a message to the admin process, if there is one.
     pub fn tell(&self, message: &ToAdmin) {
         if let Some(admin) = self.admin.get() {
             admin.tell(message);
         }
     }
 
-    /// Whether every process group that takes requests has a worker that does so, in the GIL mode it is required to have.
+    /// Whether every process group for requests has a worker that takes them, in the required GIL mode.
     pub fn is_ready(&self) -> bool {
         let current = self.current();
         let mut groups = current.compiled.site().groups.iter().filter(|g| !g.service());
@@ -285,9 +292,10 @@ impl Front {
     }
 }
 
-struct Disk;
+/// Files on disk.
+struct FileSystem;
 
-impl Files for Disk {
+impl Files for FileSystem {
     fn kind(&self, path: &Path) -> Kind {
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_file() => Kind::File,

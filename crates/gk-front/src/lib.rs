@@ -13,6 +13,7 @@
 
 pub mod answer;
 pub mod client;
+pub mod engine;
 pub mod front;
 pub mod log;
 pub mod process;
@@ -22,15 +23,15 @@ pub mod worker;
 
 pub use process::start::{Parts, run, serve};
 
-/// `SERVER_SOFTWARE` and the `Server` header.
+/// Value of `SERVER_SOFTWARE` and of the `Server` header.
 pub const SOFTWARE: &str = concat!("gilkeeper/", env!("CARGO_PKG_VERSION"));
 
-/// A line in the error log, without a code.
+/// Writes a line to the error log, without a code.
 pub(crate) fn note(level: gk_wire::log::Level, client: Option<&str>, text: &str) {
     gk_sys::log::write(level, "front", gk_sys::log::Context { code: None, client }, text);
 }
 
-/// A line in the error log with its code.
+/// Writes a line to the error log, with its code.
 pub(crate) fn note_code(level: gk_wire::log::Level, code: &str, client: Option<&str>, text: &str) {
     gk_sys::log::write(level, "wsgi", gk_sys::log::Context { code: Some(code), client }, text);
 }

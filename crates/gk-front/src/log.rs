@@ -1,4 +1,6 @@
-//! Access logs.
+//! Access logs, and a limit on how often the error log repeats itself.
 
 pub mod access_log;
 pub mod format;
+pub mod rate_limited;
+pub mod writer;

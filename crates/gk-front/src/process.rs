@@ -3,5 +3,7 @@
 pub mod admin;
 pub mod clock;
 pub mod control;
-pub mod descriptors;
+pub mod descriptor_limit;
+pub mod readiness;
+pub mod setup;
 pub mod start;

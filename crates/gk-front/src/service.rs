@@ -1,5 +1,5 @@
-//! The path of one request, top to bottom: limits → host and place → access → body → worker → response. Each step is a
-//! call into the module that knows it; every answer that is not a worker's comes from `reply`.
+//! The path of one request, top to bottom: limits → route → access → body → worker → response. Each step is a call into the
+//! module that does it. A step that fails gives a `Refusal`, which is answered in one place.
 
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
@@ -11,23 +11,26 @@ use hyper::body::Incoming;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::answer::body::ResponseBody;
-use crate::answer::files;
-use crate::answer::reply::{self, Refusal};
-use crate::answer::response::{named, page, respond};
+use crate::answer::response::{ResponseRules, named, page, respond};
+use crate::answer::{body, files, reply};
 use crate::client::connection::{Conn, Phase};
-use crate::front::{Current, Front, Routed};
+use crate::client::outgoing::OutgoingBody;
+use crate::engine::Failure;
+use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
-use crate::request::limits;
-use crate::request::proxy_trust;
-use crate::request::route::{App, What};
-use crate::request::spool::{self, Spooled};
+use crate::request::refusal::{LONG_HEAD, Refusal};
+use crate::request::route::{App, Destination};
+use crate::request::spool::{self, SpooledBody};
+use crate::request::{limits, proxy_trust};
+use crate::worker::dispatcher::QueueRefusal;
 use crate::worker::exchange::Exchange;
-use crate::worker::head::{self, Facts};
-use crate::worker::pool::{NotBegun, Turned};
-use crate::worker::slots::Failure;
+use crate::worker::head::{RequestExtras, version_number};
+use crate::worker::pool::{BeginError, Pool};
 
-/// The client is gone, or is to be left without another word.
+/// A response body from the workers or the front itself.
+type Body = body::Body<Exchange>;
+
+/// The client is gone, or its connection ends without another word.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection ends without an answer")]
 pub struct Hangup;
@@ -37,7 +40,7 @@ pub async fn serve(
     front: Rc<Front>,
     conn: Rc<Conn>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Hangup> {
+) -> Result<Response<OutgoingBody<Exchange>>, Hangup> {
     conn.enter(Phase::Serving);
     conn.requests.set(conn.requests.get() + 1);
     let current = front.current();
@@ -46,21 +49,27 @@ pub async fn serve(
     let (mut parts, incoming) = request.into_parts();
     conn.linger.set(!incoming.is_end_stream());
     let mut entry = current.logs.begin(&conn, &parts, arrived);
-    let asked = Asked { front: &front, conn: &conn, current: &current, parts: &parts, arrived, now };
-    let answer = asked.answer(incoming, &mut entry).await;
-    let last = asked.is_last();
+    let serving = Serving { front: &front, conn: &conn, current: &current, parts: &parts, arrived, now };
+    let answer = serving.answer(incoming, &mut entry).await;
+    let last = serving.is_last();
     let mut response = match answer {
         Ok(Answer::Worker(exchange, routed)) => {
-            respond(&conn, &mut parts, exchange, &routed, entry.is_some())
+            let rules = ResponseRules {
+                client: &conn.endpoints.client,
+                longest_header: routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line),
+                error_override: routed.target.settings.error_override,
+                logged: entry.is_some(),
+            };
+            respond(&mut parts, exchange, &rules)
         }
         Ok(Answer::Own(response)) => *response,
-        Err(Refusal::Gone) => return Err(Hangup),
+        Err(Refusal::ClientGone) => return Err(Hangup),
         Err(refusal) => {
             if let Some((code, text)) = refusal.note() {
-                crate::note_code(Level::Error, code, Some(&conn.ends.client), text);
+                crate::note_code(Level::Error, code, Some(&conn.endpoints.client), text);
             }
             conn.linger.set(conn.linger.get() || refusal.closes());
-            page(&conn, &refusal)
+            page(&refusal)
         }
     };
     let headers = response.headers_mut();
@@ -72,25 +81,23 @@ pub async fn serve(
     if let Some(entry) = &mut entry {
         entry.answered(&response, parts.method == Method::HEAD);
     }
-    let body = response.body_mut();
-    body.set_delimited_by_close(delimited);
-    body.set_logged(entry);
     conn.begin_response();
-    Ok(response)
+    Ok(response.map(|body| OutgoingBody::new(&conn, body, entry, delimited)))
 }
 
-/// Where the response comes from. Small, as it is moved through several futures.
+/// The origin of the response. Small, because it is moved through several futures.
 enum Answer {
-    /// A worker, whose head is there.
-    Worker(Exchange, Rc<Routed>),
+    /// A worker; the head is there.
+    Worker(Exchange, Rc<RoutedRequest>),
     /// The front itself.
-    Own(Box<Response<ResponseBody>>),
+    Own(Box<Response<Body>>),
 }
 
-struct Asked<'a> {
+/// One request being served.
+struct Serving<'a> {
     front: &'a Rc<Front>,
     conn: &'a Rc<Conn>,
-    current: &'a Current,
+    current: &'a CurrentSite,
     parts: &'a Parts,
     /// Seconds since the epoch.
     arrived: f64,
@@ -98,25 +105,26 @@ struct Asked<'a> {
     now: u64,
 }
 
-impl Asked<'_> {
+impl Serving<'_> {
+    /// Finds the answer, step by step.
     async fn answer(&self, incoming: Incoming, entry: &mut Option<Box<Entry>>) -> Result<Answer, Refusal> {
         let own = |response| Answer::Own(Box::new(named(response)));
         let site = self.current.compiled.site();
-        let seen = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
+        let head = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
         if self.parts.uri.path() == "*" {
-            // About the server as a whole, so no application is asked.
-            limits::host(seen.host)?;
+            // The request is about the server, not about an application.
+            limits::host(head.host)?;
             limits::path(self.parts)?;
-            return Ok(own(reply::options().map(|text| ResponseBody::whole(self.conn, text, true))));
+            return Ok(own(reply::options().map(|text| Body::whole(text, true))));
         }
-        let routed = self.front.route(self.current, self.conn, seen.host, self.parts)?;
+        let routed = self.front.route(self.current, self.conn, head.host, self.parts)?;
         let target = &routed.target;
         if let Some(entry) = entry {
-            entry.routed(&routed);
+            entry.routed(target);
         }
-        if let What::Refused(refusal, note) = &target.what {
+        if let Destination::Refused(refusal, note) = &target.destination {
             if let Some((code, text)) = note {
-                crate::note_code(Level::Error, code, Some(&self.conn.ends.client), text);
+                crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), text);
             }
             return Err(refusal.clone());
         }
@@ -124,35 +132,37 @@ impl Asked<'_> {
             crate::note_code(
                 Level::Error,
                 "AH01630",
-                Some(&self.conn.ends.client),
+                Some(&self.conn.endpoints.client),
                 "denied by configuration",
             );
             return Err(Refusal::Forbidden);
         }
-        if seen.framed {
+        if head.framed {
             limits::body(self.parts, &target.settings)?;
         }
-        match (&target.what, &routed.app) {
-            (What::File { path }, _) => {
-                Box::pin(files::serve(self.conn, self.parts, path, &routed.path)).await.map(own)
+        match (&target.destination, &routed.app) {
+            (Destination::File { path }, _) => {
+                let client = &self.conn.endpoints.client;
+                Box::pin(files::serve(client, self.parts, path, &routed.path)).await.map(own)
             }
-            (What::App(app), Some(_)) => {
+            (Destination::App(app), Some(_)) => {
                 if let Some((code, text)) =
                     routed.owner.as_ref().and_then(|owner| owner.objection(Path::new(&app.script)))
                 {
-                    crate::note_code(Level::Error, code, Some(&self.conn.ends.client), &text);
+                    crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), &text);
                     return Err(Refusal::Forbidden);
                 }
-                let spool = spool::Limits {
-                    most: target.settings.limit_request_body,
+                let bounds = spool::SpoolLimits {
+                    max: target.settings.limit_request_body,
                     memory: site.http.body_buffer_size,
                     directory: &site.server_root,
                 };
-                // What few requests need is boxed: each future is moved whole, for every request.
+                // Boxed, as few requests have a body: futures are moved whole, for every request.
                 let body = if incoming.is_end_stream() {
-                    Spooled::Empty
+                    SpooledBody::Empty
                 } else {
-                    Box::pin(spool::receive(incoming, &spool, self.conn)).await?
+                    let receiving = spool::receive(incoming, &bounds, &self.conn.endpoints.client);
+                    Box::pin(self.conn.receive(receiving)).await?
                 };
                 let exchange = self.run(&routed, app, &body, entry).await?;
                 Ok(Answer::Worker(exchange, routed))
@@ -161,16 +171,18 @@ impl Asked<'_> {
         }
     }
 
-    /// Has a worker answer, up to its head. A worker that ends before it began the request costs nothing but time.
+    /// Lets a worker serve the request, up to the response head. If a worker ends before it has begun the request, another one
+    /// gets it.
     async fn run(
         &self,
-        routed: &Routed,
+        routed: &RoutedRequest,
         app: &App,
-        body: &Spooled,
+        body: &SpooledBody,
         entry: &mut Option<Box<Entry>>,
     ) -> Result<Exchange, Refusal> {
         let Some((pool, profile)) = &routed.app else { return Err(Refusal::Internal) };
-        let overlay = proxy_trust::apply(&routed.target.settings, &self.conn.ends.peer, &self.parts.headers);
+        let overlay =
+            proxy_trust::apply(&routed.target.settings, &self.conn.endpoints.peer, &self.parts.headers);
         if let (Some(entry), Some(addr)) =
             (&mut *entry, overlay.as_ref().and_then(|o| o.remote_addr.as_ref()))
         {
@@ -182,26 +194,29 @@ impl Asked<'_> {
         self.conn.write_limit.set(pool.limits().write_timeout);
         let mut now = if body.is_empty() { self.now } else { pool.micros() };
         loop {
-            let permit = match pool.at_once(again, now) {
+            let permit = match pool.try_acquire(again, now) {
                 Some(permit) => permit,
-                None => Box::pin(pool.acquire(request_id, self.conn, again, since))
-                    .await
-                    .map_err(|why| self.turned(pool, why))?,
+                None => {
+                    let client: Rc<Conn> = Rc::clone(self.conn);
+                    Box::pin(pool.acquire(request_id, client, again, since))
+                        .await
+                        .map_err(|why| self.refused(pool, why))?
+                }
             };
             if let Some(entry) = entry {
-                entry.dispatched(&permit, request_id);
+                entry.dispatched(permit.worker_pid(), request_id);
             }
-            let https = overlay.as_ref().and_then(|o| o.https).unwrap_or(self.conn.ends.https);
-            let facts = Facts {
+            let https = overlay.as_ref().and_then(|o| o.https).unwrap_or(self.conn.endpoints.https);
+            let extras = RequestExtras {
                 numbers: Numbers {
                     profile: profile.number,
-                    version: head::version_number(self.parts.version),
+                    version: version_number(self.parts.version),
                     https,
                     server_port: overlay
                         .as_ref()
                         .and_then(|o| o.server_port)
                         .unwrap_or(routed.target.server_port),
-                    remote_port: self.conn.ends.peer_port,
+                    remote_port: self.conn.endpoints.peer_port,
                     request_id,
                     connection_id: self.conn.id,
                     request_start: self.arrived,
@@ -211,12 +226,12 @@ impl Asked<'_> {
                 pass_authorization: app.pass_authorization,
                 end: body.is_empty(),
                 overlay: overlay.as_ref(),
-                extra: &routed.extra,
+                place: &routed.extra,
             };
-            let exchange = match permit.begin(profile, |out, id| head::encode(out, id, self.parts, &facts)) {
+            let exchange = match permit.begin(profile, self.parts, &extras) {
                 Ok(exchange) => exchange,
-                Err(NotBegun::TooLong) => return Err(Refusal::LongHead(reply::LONG_IN_ALL)),
-                Err(NotBegun::Again) => {
+                Err(BeginError::TooLong) => return Err(Refusal::LongHead(LONG_HEAD)),
+                Err(BeginError::LinkEnded) => {
                     (again, now) = (true, pool.micros());
                     continue;
                 }
@@ -234,13 +249,14 @@ impl Asked<'_> {
         }
     }
 
+    /// The texts of the request frame.
     fn texts<'t>(
         &'t self,
-        routed: &'t Routed,
+        routed: &'t RoutedRequest,
         app: &'t App,
         overlay: Option<&'t proxy_trust::Overlay>,
     ) -> Texts<'t> {
-        let ends = &self.conn.ends;
+        let ends = &self.conn.endpoints;
         let method = &self.parts.method;
         let shown_as_get = *method == Method::HEAD && routed.target.settings.map_head_to_get == "on";
         Texts {
@@ -257,42 +273,42 @@ impl Asked<'_> {
         }
     }
 
-    /// A request that no worker took.
-    fn turned(&self, pool: &crate::worker::pool::Pool, why: Turned) -> Refusal {
+    /// The refusal of a request that no worker took.
+    fn refused(&self, pool: &Pool, why: QueueRefusal) -> Refusal {
         let name = &pool.name;
         let (code, text) = match why {
-            Turned::Full => ("GK0501", format!("the queue of process group '{name}' is full")),
-            Turned::Late => (
+            QueueRefusal::Full => ("GK0501", format!("the queue of process group '{name}' is full")),
+            QueueRefusal::TimedOut => (
                 "WSGI0084",
                 format!("a request waited in the queue of process group '{name}' for queue-timeout"),
             ),
-            Turned::NoWorker => {
+            QueueRefusal::NoWorker => {
                 ("WSGI0116", format!("process group '{name}' had no worker for connect-timeout"))
             }
         };
-        crate::note_code(Level::Error, code, Some(&self.conn.ends.client), &text);
-        Refusal::Turned(why)
+        crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), &text);
+        Refusal::Busy
     }
 
-    /// A request whose worker gave no head.
+    /// The refusal of a request for which its worker gave no head.
     async fn failed(&self, failure: Failure, exchange: &Exchange, app: &App) -> Refusal {
         let (method, path) = (&self.parts.method, self.parts.uri.path());
         let link = exchange.link();
-        let pid = link.facts.pid;
-        let client = Some(&*self.conn.ends.client);
+        let pid = link.info.pid;
+        let client = Some(&*self.conn.endpoints.client);
         let group = &app.group;
         match failure {
-            Failure::Late => {
+            Failure::TimedOut => {
                 let text = format!(
                     "no response head within socket-timeout from worker {pid} of process group '{group}' for {method} {path}; the application may still be running it"
                 );
                 crate::note_code(Level::Error, "WSGI0145", client, &text);
-                Refusal::Late
+                Refusal::TimedOut
             }
             Failure::Died | Failure::NotStarted => {
-                let how = link.how().await.unwrap_or_else(|| "cause unknown".into());
+                let exit = link.exit().await.unwrap_or_else(|| "cause unknown".into());
                 let text = format!(
-                    "worker {pid} of process group '{group}' ended ({how}) before the response head of {method} {path}"
+                    "worker {pid} of process group '{group}' ended ({exit}) before the response head of {method} {path}"
                 );
                 crate::note_code(Level::Error, "WSGI0146", client, &text);
                 Refusal::WorkerDied

@@ -1,5 +1,5 @@
-//! A response body as hyper takes it: nothing, one piece, pieces from a worker, or a file. A body that cannot be
-//! completed ends in an error, so that the client never sees a proper end.
+//! The body of a response: empty, one piece, pieces from an engine, or a file. A body that cannot be completed ends in an
+//! error, so that the client never sees a proper end.
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -7,100 +7,75 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
-use crate::client::connection::Conn;
-use crate::log::access_log::Entry;
-use crate::worker::exchange::{Exchange, Piece};
-use crate::worker::slots::{Failure, FileBody};
+use crate::engine::{Exchange, Failure, FileSlice, Piece};
 
 /// Bytes of a file per read.
 const STEP: u64 = 128 * 1024;
 
-/// The body was not completed. The error log says why.
+/// The body was not completed; the sentence is for the error log.
 #[derive(Debug, thiserror::Error)]
-#[error("the response was cut off")]
-pub struct CutOff;
+#[error("{0}")]
+pub struct CutOff(String);
 
-enum Source {
-    Nothing,
+enum Source<X> {
+    Empty,
     Whole(Bytes),
-    Worker { exchange: Exchange, yielded: bool },
+    Engine { exchange: X, yielded: bool },
     File(FileReader),
 }
 
-/// The body.
-pub struct ResponseBody {
-    source: Source,
+/// A response body; `X` is the engine's exchange that streams it.
+pub struct Body<X> {
+    source: Source<X>,
     /// Exact length, where it is known and trusted.
     length: Option<u64>,
-    conn: Rc<Conn>,
-    entry: Option<Box<Entry>>,
-    /// The end of the connection is the end of the body (HTTP/1.0 without a length).
-    delimited_by_close: bool,
 }
 
-impl ResponseBody {
-    fn new(conn: &Rc<Conn>, source: Source, length: Option<u64>) -> Self {
-        Self { source, length, conn: Rc::clone(conn), entry: None, delimited_by_close: false }
-    }
-
+impl<X> Body<X> {
     /// No body.
-    pub fn nothing(conn: &Rc<Conn>) -> Self {
-        Self::new(conn, Source::Nothing, Some(0))
+    pub fn empty() -> Self {
+        Self { source: Source::Empty, length: Some(0) }
     }
 
-    /// One piece. `trusted`: its length is that of the `Content-Length` header, if there is one.
-    pub fn whole(conn: &Rc<Conn>, bytes: Bytes, trusted: bool) -> Self {
+    /// One piece. `trusted`: the `Content-Length` header, if there is one, says the same length.
+    pub fn whole(bytes: Bytes, trusted: bool) -> Self {
         if bytes.is_empty() && trusted {
-            return Self::nothing(conn);
+            return Self::empty();
         }
         let length = trusted.then_some(bytes.len() as u64);
-        Self::new(conn, Source::Whole(bytes), length)
+        Self { source: Source::Whole(bytes), length }
     }
 
-    /// From a worker. `length`: that of the `Content-Length` header.
-    pub fn worker(conn: &Rc<Conn>, exchange: Exchange) -> Self {
-        Self::new(conn, Source::Worker { exchange, yielded: false }, None)
+    /// Pieces from an engine.
+    pub fn streamed(exchange: X) -> Self {
+        Self { source: Source::Engine { exchange, yielded: false }, length: None }
     }
 
     /// A part of a file.
-    pub fn file(conn: &Rc<Conn>, body: FileBody) -> Self {
-        Self::new(conn, Source::File(FileReader::new(body)), None)
-    }
-
-    /// The access-log entry that ends with this body.
-    pub fn set_logged(&mut self, entry: Option<Box<Entry>>) {
-        self.entry = entry;
-    }
-
-    /// Whether the body ends where the connection ends.
-    pub fn set_delimited_by_close(&mut self, yes: bool) {
-        self.delimited_by_close = yes;
-    }
-
-    fn cut_off(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
-        if let Source::Worker { yielded, .. } = &mut self.source
-            && !std::mem::replace(yielded, true)
-        {
-            // Once round the loop, so that hyper writes out what came before the failure.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if self.delimited_by_close {
-            self.conn.reset_on_close();
-        }
-        if let Some(entry) = &mut self.entry {
-            entry.aborted = true;
-        }
-        Poll::Ready(Some(Err(CutOff)))
+    pub fn file(slice: FileSlice) -> Self {
+        Self { source: Source::File(FileReader::new(slice)), length: None }
     }
 }
 
-impl http_body::Body for ResponseBody {
+impl<X: Exchange> Body<X> {
+    /// Whether nothing is missing if no more is taken. One piece counts as sent: hyper takes it with the head.
+    pub fn is_complete(&self) -> bool {
+        match &self.source {
+            Source::Empty | Source::Whole(_) => true,
+            Source::Engine { exchange, .. } => exchange.is_finished(),
+            Source::File(reader) => reader.is_finished(),
+        }
+    }
+}
+
+// Nothing in it is pinned.
+impl<X> Unpin for Body<X> {}
+
+impl<X: Exchange> http_body::Body for Body<X> {
     type Data = Bytes;
     type Error = CutOff;
 
@@ -110,52 +85,41 @@ impl http_body::Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let this = &mut *self;
         loop {
-            let next = match &mut this.source {
-                Source::Nothing => None,
+            let bytes = match &mut this.source {
+                Source::Empty => None,
                 Source::Whole(bytes) => {
                     let bytes = std::mem::take(bytes);
-                    this.source = Source::Nothing;
+                    this.source = Source::Empty;
                     (!bytes.is_empty()).then_some(bytes)
                 }
-                Source::Worker { exchange, .. } => match ready!(exchange.poll_chunk(cx)) {
+                Source::Engine { exchange, yielded } => match ready!(exchange.poll_piece(cx)) {
                     Some(Ok(Piece::Data(bytes))) => Some(bytes),
-                    Some(Ok(Piece::File(file))) => {
-                        this.source = Source::File(FileReader::new(file));
+                    Some(Ok(Piece::File(slice))) => {
+                        this.source = Source::File(FileReader::new(slice));
                         continue;
                     }
-                    Some(Err(failure)) => {
-                        let result = this.cut_off(cx);
-                        if result.is_ready() {
-                            note_failure(&failure, &this.conn);
-                        }
-                        return result;
+                    Some(Err(_)) if !std::mem::replace(yielded, true) => {
+                        // Once around the event loop, so that hyper writes the pieces from before the failure.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
+                    Some(Err(failure)) => return Poll::Ready(Some(Err(CutOff(sentence(&failure))))),
                     None => None,
                 },
                 Source::File(reader) => match ready!(reader.poll_read(cx)) {
                     Ok(bytes) => bytes,
                     Err(error) => {
                         let text = format!("a file response could not be read to its end: {error}");
-                        crate::note(gk_wire::log::Level::Error, Some(&this.conn.ends.client), &text);
-                        return this.cut_off(cx);
+                        return Poll::Ready(Some(Err(CutOff(text))));
                     }
                 },
             };
-            let Some(bytes) = next else { return Poll::Ready(None) };
-            if let Some(entry) = &mut this.entry {
-                entry.body_bytes += bytes.len() as u64;
-            }
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Nothing => true,
-            Source::Whole(_) => false,
-            Source::Worker { exchange, .. } => exchange.is_finished(),
-            Source::File(reader) => reader.is_finished(),
-        }
+        !matches!(self.source, Source::Whole(_)) && self.is_complete()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -163,32 +127,15 @@ impl http_body::Body for ResponseBody {
     }
 }
 
-impl Drop for ResponseBody {
-    fn drop(&mut self) {
-        if let Some(entry) = &mut self.entry {
-            entry.aborted |= match &self.source {
-                Source::Nothing | Source::Whole(_) => false,
-                Source::Worker { exchange, .. } => !exchange.is_finished(),
-                Source::File(reader) => !reader.is_finished(),
-            };
-        }
-        if let Some(entry) = self.entry.take() {
-            self.conn.park_entry(entry);
-        }
-        self.conn.end_response();
-    }
-}
-
-/// The line about a response that was cut off by its worker.
-fn note_failure(failure: &Failure, conn: &Conn) {
-    let text = match failure {
+/// Why an engine's response was cut off.
+fn sentence(failure: &Failure) -> String {
+    match failure {
         Failure::Died | Failure::NotStarted => {
-            "the worker ended in the middle of a response; the response was cut off".to_owned()
+            "the worker ended in the middle of a response; the response was cut off".into()
         }
-        Failure::Late => "no more of the response came within socket-timeout; it was cut off".to_owned(),
+        Failure::TimedOut => "no more of the response came within socket-timeout; it was cut off".into(),
         Failure::Aborted(reason) => format!("the response was cut off: {reason}"),
-    };
-    crate::note(gk_wire::log::Level::Error, Some(&conn.ends.client), &text);
+    }
 }
 
 /// Reads a file in steps, off the event loop.
@@ -200,8 +147,8 @@ struct FileReader {
 }
 
 impl FileReader {
-    fn new(body: FileBody) -> Self {
-        Self { file: Arc::new(File::from(body.file)), at: body.offset, left: body.len, job: None }
+    fn new(slice: FileSlice) -> Self {
+        Self { file: Arc::new(File::from(slice.file)), at: slice.offset, left: slice.len, job: None }
     }
 
     fn is_finished(&self) -> bool {

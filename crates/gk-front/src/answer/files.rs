@@ -1,6 +1,6 @@
 //! Static files of `Alias` and `DocumentRoot`: GET and HEAD, `Content-Type` by extension, `Last-Modified`, one range.
 //! Directories give their `index.html` or 403; a path without its slash is redirected. Symbolic links are followed, as
-//! Apache does by default (`FollowSymLinks`): who may write the tree decides what is served.
+//! Apache does by default (`FollowSymLinks`): whoever may write the tree decides what is served.
 
 use gk_wire::log::Level;
 use http::header::{
@@ -13,31 +13,29 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use crate::answer::body::ResponseBody;
-use crate::answer::reply::Refusal;
-use crate::client::connection::Conn;
-use crate::process::descriptors;
+use crate::answer::body::Body;
+use crate::engine::FileSlice;
+use crate::process::descriptor_limit;
 use crate::request::path;
-use crate::worker::slots::FileBody;
+use crate::request::refusal::Refusal;
 
 enum Opened {
     File { file: File, len: u64, modified: Option<SystemTime>, path: PathBuf },
     NeedsSlash,
 }
 
-/// Answers with a file. `url` is the decoded, normalised path, for the redirect of a directory.
-pub async fn serve(
-    conn: &Rc<Conn>,
+/// Answers with a file. `url` is the decoded, normalised path, for the redirect of a directory; `client` is for log lines.
+pub async fn serve<X>(
+    client: &str,
     parts: &Parts,
     file: &Path,
     url: &[u8],
-) -> Result<Response<ResponseBody>, Refusal> {
+) -> Result<Response<Body<X>>, Refusal> {
     const ALLOWED: &str = "GET, HEAD, OPTIONS";
     if parts.method == Method::OPTIONS {
-        let mut response = Response::new(ResponseBody::nothing(conn));
+        let mut response = Response::new(Body::empty());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(ALLOWED));
         return Ok(response);
     }
@@ -47,10 +45,10 @@ pub async fn serve(
     let (named, file, slash) = (file, file.to_owned(), url.ends_with(b"/"));
     let opened =
         tokio::task::spawn_blocking(move || open(&file, slash)).await.map_err(|_| Refusal::Internal)?;
-    let (file, len, modified, path) = match opened.map_err(|error| refusal(&error, named, conn))? {
+    let (file, len, modified, path) = match opened.map_err(|error| refusal(&error, named, client))? {
         Opened::NeedsSlash => {
             let query = parts.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
-            // Not the path as it was asked for: `//host/..` would lead elsewhere.
+            // Made from the normalised path: the raw one, `//host/..`, would lead to another host.
             return Err(Refusal::Slash(format!("{}/{query}", path::encode(url))));
         }
         Opened::File { file, len, modified, path } => (file, len, modified, path),
@@ -61,7 +59,7 @@ pub async fn serve(
         headers.insert(LAST_MODIFIED, value);
     }
     if not_modified(&parts.headers, modified) {
-        return Ok(assemble(StatusCode::NOT_MODIFIED, headers, ResponseBody::nothing(conn)));
+        return Ok(assemble(StatusCode::NOT_MODIFIED, headers, Body::empty()));
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(&path)));
     let asked = parts.headers.get(RANGE).filter(|_| parts.method == Method::GET);
@@ -78,14 +76,14 @@ pub async fn serve(
     };
     headers.insert(CONTENT_LENGTH, HeaderValue::from(part));
     let body = if parts.method == Method::HEAD || part == 0 {
-        ResponseBody::nothing(conn)
+        Body::empty()
     } else {
-        ResponseBody::file(conn, FileBody { file: OwnedFd::from(file), offset, len: part })
+        Body::file(FileSlice { file: OwnedFd::from(file), offset, len: part })
     };
     Ok(assemble(status, headers, body))
 }
 
-fn assemble(status: StatusCode, headers: HeaderMap, body: ResponseBody) -> Response<ResponseBody> {
+fn assemble<X>(status: StatusCode, headers: HeaderMap, body: Body<X>) -> Response<Body<X>> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -114,14 +112,14 @@ fn directory(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::NotFound { io::ErrorKind::PermissionDenied.into() } else { error }
 }
 
-fn refusal(error: &io::Error, file: &Path, conn: &Conn) -> Refusal {
+fn refusal(error: &io::Error, file: &Path, client: &str) -> Refusal {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refusal::NotFound,
         io::ErrorKind::PermissionDenied => Refusal::Forbidden,
         _ => {
             let text = format!("the file {} could not be opened: {error}", file.display());
-            crate::note(Level::Error, Some(&conn.ends.client), &text);
-            if descriptors::are_lacking(error) { Refusal::NoSpace } else { Refusal::Internal }
+            crate::note(Level::Error, Some(client), &text);
+            if descriptor_limit::are_exhausted(error) { Refusal::NoSpace } else { Refusal::Internal }
         }
     }
 }
@@ -133,8 +131,8 @@ fn not_modified(headers: &HeaderMap, modified: Option<SystemTime>) -> bool {
     seconds(modified) <= seconds(since)
 }
 
-/// Whether a client that has a part of the file may have another one: it names no version (`If-Range`), or the one that is
-/// here. A date stands for one version only when its second is over.
+/// Whether a range may be served: the client names no version (`If-Range`), or the present one. A date names one version only
+/// after its second is over.
 fn is_current(version: Option<&HeaderValue>, modified: Option<SystemTime>, now: SystemTime) -> bool {
     let Some(version) = version else { return true };
     let Some(modified) = modified else { return false };
@@ -142,10 +140,10 @@ fn is_current(version: Option<&HeaderValue>, modified: Option<SystemTime>, now: 
         && now.duration_since(modified).is_ok_and(|age| age >= Duration::from_secs(1))
 }
 
-/// First and last byte; an error: outside of the file.
+/// First and last byte; an error means outside of the file.
 type Range = Result<(u64, u64), ()>;
 
-/// One range. `None`: the header is to be ignored (several ranges, another unit, malformed); an error: it lies outside.
+/// Parses a `Range` header with one range. `None`: ignore the header (several ranges, another unit, malformed).
 fn range(value: &[u8], len: u64) -> Option<Range> {
     let (first, last) = std::str::from_utf8(value).ok()?.strip_prefix("bytes=")?.split_once('-')?;
     let number = |text: &str| {
@@ -171,7 +169,7 @@ fn range(value: &[u8], len: u64) -> Option<Range> {
     }
 }
 
-/// By extension; what is not known is bytes.
+/// `Content-Type` by extension; bytes for an unknown one.
 fn content_type(path: &Path) -> &'static str {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     match &*extension {
@@ -212,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_of_the_version_that_the_client_has() {
+    fn a_range_is_served_only_of_the_version_that_the_client_has() {
         let modified = SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_500);
         let later = modified + Duration::from_secs(1);
         let date = "Thu, 01 Jan 1970 00:16:40 GMT";

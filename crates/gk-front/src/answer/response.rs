@@ -1,75 +1,87 @@
-//! A response as hyper takes it: made of a worker's head and body, or a page of ours. Which page a refusal gives is
-//! `reply`'s, how a body comes piece by piece is `body`'s.
+//! A response: made of the head and body of an engine, or a page of the front's own. The pages are in `reply`, the pieces of a
+//! body in `body`.
 
-use bytes::Bytes;
 use gk_wire::log::Level;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, SERVER};
 use http::request::Parts;
 use http::{Method, Response};
-use std::rc::Rc;
+use std::future::poll_fn;
+use std::time::Duration;
 
-use crate::answer::body::ResponseBody;
-use crate::answer::reply::{self, Refusal};
-use crate::client::connection::Conn;
-use crate::front::Routed;
-use crate::worker::exchange::{Begun, Early, Exchange};
+use crate::answer::body::Body;
+use crate::answer::reply;
+use crate::engine::{BodyStart, Exchange, Piece};
+use crate::request::refusal::Refusal;
 
-/// Turns a worker's head into the response. The map of the request's headers, which nobody needs any more, becomes that of
-/// the response: hyper takes it back for the next request. `logged`: an access log wants to see every header.
-pub fn respond(
-    conn: &Rc<Conn>,
+/// Bytes of an unwanted response that are taken before it is cancelled.
+const DISCARD: usize = 16 << 20;
+/// Time for taking them.
+const DISCARD_TIME: Duration = Duration::from_secs(30);
+
+/// The settings that decide about a response.
+pub struct ResponseRules<'c> {
+    /// The client, for log lines.
+    pub client: &'c str,
+    /// `header-buffer-size`: bytes of the longest header line.
+    pub longest_header: usize,
+    /// `WSGIErrorOverride`: pages of the front replace those of the application.
+    pub error_override: bool,
+    /// An access log wants to see every header.
+    pub logged: bool,
+}
+
+/// Makes the response. The request's header map becomes the response's: hyper takes it back for the next request.
+pub fn respond<X: Exchange + 'static>(
     parts: &mut Parts,
-    exchange: Exchange,
-    routed: &Routed,
-    logged: bool,
-) -> Response<ResponseBody> {
-    let Begun { head, body } = exchange.begun(&mut parts.headers);
+    exchange: X,
+    rules: &ResponseRules<'_>,
+) -> Response<Body<X>> {
+    let (head, body) = exchange.take_head(&mut parts.headers);
     if let Some(bad) = head.bad {
         let text = format!("the application's response has {bad}");
-        crate::note(Level::Error, Some(&conn.ends.client), &text);
-        return page(conn, &Refusal::Internal);
+        crate::note(Level::Error, Some(rules.client), &text);
+        return page(&Refusal::Internal);
     }
-    let longest = routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line);
-    if head.longest > longest {
+    if head.longest > rules.longest_header {
         let text = format!(
-            "a response header of {} bytes is longer than header-buffer-size allows ({longest})",
-            head.longest
+            "a response header of {} bytes is longer than header-buffer-size allows ({})",
+            head.longest, rules.longest_header
         );
-        crate::note_code(Level::Error, "WSGI0144", Some(&conn.ends.client), &text);
-        return page(conn, &Refusal::Internal);
+        crate::note_code(Level::Error, "WSGI0144", Some(rules.client), &text);
+        return page(&Refusal::Internal);
     }
-    let overridden = routed.target.settings.error_override && head.status.as_u16() >= 400;
+    let overridden = rules.error_override && head.status.as_u16() >= 400;
     if head.worker_error || overridden {
-        tokio::task::spawn_local(exchange.discard());
-        let mut page = reply::plain(head.status).map(|text| ResponseBody::whole(conn, text, true));
+        tokio::task::spawn_local(discard(exchange));
+        let mut page = reply::plain(head.status).map(|text| Body::whole(text, true));
         if let Some(retry) = parts.headers.remove(RETRY_AFTER) {
             page.headers_mut().insert(RETRY_AFTER, retry);
         }
         return named(page);
     }
     let bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
-    let mut told = false;
+    let mut hyper_writes_length = false;
     let body = match body {
-        Early::Whole(_) if bodiless => ResponseBody::nothing(conn),
+        BodyStart::Whole(_) if bodiless => Body::empty(),
         _ if bodiless => {
-            // The application runs to its end, as it would for GET; nobody reads what it says.
-            tokio::task::spawn_local(exchange.discard());
-            ResponseBody::nothing(conn)
+            // The application runs to its end, as it would for GET; its body is thrown away.
+            tokio::task::spawn_local(discard(exchange));
+            Body::empty()
         }
-        Early::Whole(bytes) => {
+        BodyStart::Whole(bytes) => {
             let trusted = head.length.is_none_or(|length| length == bytes.len() as u64);
-            // hyper writes the length of what it has whole; a header is made of it where somebody else wants to see it.
-            told = trusted && !bytes.is_empty() && !logged;
-            ResponseBody::whole(conn, bytes, trusted)
+            // hyper writes the length of a body that it has whole; it becomes a header only for the access log.
+            hyper_writes_length = trusted && !bytes.is_empty() && !rules.logged;
+            Body::whole(bytes, trusted)
         }
-        Early::File(file) => ResponseBody::file(conn, file),
-        Early::More => ResponseBody::worker(conn, exchange),
+        BodyStart::File(file) => Body::file(file),
+        BodyStart::Streamed => Body::streamed(exchange),
     };
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     let headers = response.headers_mut();
     std::mem::swap(headers, &mut parts.headers);
-    if let Some(length) = head.length.filter(|_| !told) {
+    if let Some(length) = head.length.filter(|_| !hyper_writes_length) {
         headers.insert(CONTENT_LENGTH, length.into());
     }
     if head.close {
@@ -86,13 +98,26 @@ pub fn respond(
     response
 }
 
-/// A page of ours.
-pub fn page(conn: &Rc<Conn>, refusal: &Refusal) -> Response<ResponseBody> {
-    named(reply::page(refusal).map(|text: Bytes| ResponseBody::whole(conn, text, true)))
+/// The page for a refusal.
+pub fn page<X>(refusal: &Refusal) -> Response<Body<X>> {
+    named(reply::page(refusal).map(|text| Body::whole(text, true)))
 }
 
-/// With the `Server` header.
-pub fn named(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+/// Adds the `Server` header.
+pub fn named<X>(mut response: Response<Body<X>>) -> Response<Body<X>> {
     response.headers_mut().insert(SERVER, HeaderValue::from_static(crate::SOFTWARE));
     response
+}
+
+/// Takes and drops the rest of a body (for `HEAD`). A response without an end is cancelled.
+async fn discard<X: Exchange>(exchange: X) {
+    let taking = async {
+        let mut left = DISCARD;
+        while let Some(Ok(Piece::Data(bytes))) = poll_fn(|cx| exchange.poll_piece(cx)).await
+            && bytes.len() <= left
+        {
+            left -= bytes.len();
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIME, taking).await;
 }

@@ -1,105 +1,71 @@
-//! One client connection as this process sees it: its socket behind a counting reader and writer, what it is waiting
-//! for and since when. HTTP itself is hyper's; which timeout applies to which phase is decided in `server`.
+//! The state of one client connection: its socket, the phase it is in and since when, the access-log entry that waits for the
+//! last byte. HTTP is spoken in `http1`, timeouts are applied in `timeouts`.
 
-use bytes::Bytes;
-use std::cell::{Cell, RefCell};
-use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
+use std::cell::{Cell, RefCell, RefMut};
+use std::future::Future;
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 
+use crate::client::endpoints::Endpoints;
 use crate::client::framing::HeadScan;
-use crate::log::access_log::Entry;
+use crate::client::stream::Stream;
+use crate::engine;
+use crate::log::access_log::{self, Entry};
 
-/// A client's socket.
-pub enum Stream {
-    /// TCP.
-    Tcp(TcpStream),
-    /// Unix.
-    Unix(UnixStream),
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(s) => s.as_fd(),
-            Self::Unix(s) => s.as_fd(),
-        }
-    }
-}
-
-/// What a connection waits for.
+/// The party that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// The first byte of a request (of the first one, or of the next one on a kept-alive connection).
+    /// The client: the first byte of its first or next request.
     Idle,
-    /// The rest of a request head.
+    /// The client: the rest of a request head.
     Head,
-    /// The request body from the client.
+    /// The client: the request body.
     Body,
-    /// Us: the request is being served.
+    /// The server: the request is being served.
     Serving,
-    /// Nothing: the connection ends after what was written, and what still arrives is not looked at.
+    /// Nobody: the connection ends after the response, and whatever arrives is thrown away.
     Ending,
 }
 
-/// Whether an idle connection keeps more than its socket.
+/// Whether an idle connection holds hyper's buffers. A sleeping one holds its socket only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sleep {
     Awake,
-    Asked,
+    Requested,
     Asleep,
 }
 
-/// Who is at both ends, as texts made once per connection.
-#[derive(Debug, Clone, Default)]
-pub struct Ends {
-    /// Client's address without port; empty on a Unix socket.
-    pub peer: String,
-    /// Client's port, 0 on a Unix socket.
-    pub peer_port: u16,
-    /// Our address without port; empty on a Unix socket.
-    pub local: String,
-    /// Our port, 0 on a Unix socket.
-    pub local_port: u16,
-    /// `peer:port` for log lines.
-    pub client: String,
-    /// Number of the listener.
-    pub listener: usize,
-    /// TLS.
-    pub https: bool,
-}
-
-/// A connection. Shared by hyper's side ([`ClientIo`]), the service and the ticker; one thread only.
+/// A connection, shared by hyper's side (`ClientIo`), the service and the ticker. One thread only.
 pub struct Conn {
     /// Unique in this front's life.
     pub id: u64,
-    /// Both ends.
-    pub ends: Ends,
+    /// Addresses of both ends.
+    pub endpoints: Endpoints,
     stream: RefCell<Stream>,
     phase: Cell<Phase>,
-    /// Clock (milliseconds) of the last change of phase or progress.
+    /// Coarse time of the last change of phase or progress, in milliseconds.
     since: Cell<u64>,
+    /// The front's coarse clock.
     now: Rc<Cell<u64>>,
+    /// The client does not take response bytes.
     stalled: Cell<bool>,
-    /// Milliseconds that a write may stand still.
+    /// Milliseconds that a write may stall.
     pub write_limit: Cell<u64>,
     /// Requests begun on this connection.
     pub requests: Cell<u64>,
-    /// Bytes received since the last [`Conn::take_bytes`].
+    /// Bytes received since the last access-log line.
     received: Cell<u64>,
+    /// Bytes sent since the last access-log line.
     sent: Cell<u64>,
     killed: Cell<bool>,
     sleep: Cell<Sleep>,
-    /// A request body was not read, or not to its end: the connection ends with the answer, but only after the rest was
-    /// read away, or else the client could not read the answer.
+    /// A request body was not read to its end: the connection ends with the answer, after the rest was read and dropped.
+    /// Otherwise the client would meet a reset before it has read the answer.
     pub linger: Cell<bool>,
-    /// The client did not send its body in time, and was told so.
+    /// The client did not send its request in time, and got a 408.
     timed_out: Cell<bool>,
-    /// A response was begun and is not over.
+    /// A response has begun and has not ended.
     answering: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// Access-log entry of a response whose last bytes hyper has not written yet.
@@ -109,10 +75,10 @@ pub struct Conn {
 
 impl Conn {
     /// Wraps an accepted socket. `now` is the front's coarse clock in milliseconds.
-    pub fn new(id: u64, ends: Ends, stream: Stream, now: Rc<Cell<u64>>) -> Rc<Self> {
+    pub fn new(id: u64, endpoints: Endpoints, stream: Stream, now: Rc<Cell<u64>>) -> Rc<Self> {
         Rc::new(Self {
             id,
-            ends,
+            endpoints,
             stream: RefCell::new(stream),
             phase: Cell::new(Phase::Idle),
             since: Cell::new(now.get()),
@@ -133,7 +99,7 @@ impl Conn {
         })
     }
 
-    /// Enters a phase; the waiting time starts anew.
+    /// Enters a phase and restarts the waiting time.
     pub fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.since.set(self.now.get());
@@ -142,28 +108,34 @@ impl Conn {
         }
     }
 
-    /// The head of a response goes to hyper.
+    /// A response head goes to hyper.
     pub fn begin_response(&self) {
         self.answering.set(true);
     }
 
-    /// The last of a response went to hyper.
+    /// The end of a response went to hyper.
     pub fn end_response(&self) {
         self.answering.set(false);
         self.enter(if self.linger.get() { Phase::Ending } else { Phase::Idle });
     }
 
-    /// Whether [`Conn::time_out`] was called.
-    pub fn timed_out(&self) -> bool {
-        self.timed_out.get()
+    /// Receives a request body: meanwhile the connection waits for its client, afterwards for the server.
+    pub async fn receive<T, E>(&self, body: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.enter(Phase::Body);
+        let received = body.await;
+        self.enter(Phase::Serving);
+        if received.is_ok() {
+            self.linger.set(false);
+        }
+        received
     }
 
-    /// Something arrived: the waiting time starts anew.
+    /// Restarts the waiting time: something arrived.
     pub fn progress(&self) {
         self.since.set(self.now.get());
     }
 
-    /// What it waits for, and for how many milliseconds already. `true`: for the client to take response bytes.
+    /// The phase, whether the client has stalled a write, and the milliseconds waited so far.
     pub fn waiting(&self) -> (Phase, bool, u64) {
         (self.phase.get(), self.stalled.get(), self.now.get().saturating_sub(self.since.get()))
     }
@@ -171,11 +143,6 @@ impl Conn {
     /// Whether the head being served carried both `Content-Length` and `Transfer-Encoding`.
     pub fn ambiguous_framing(&self) -> bool {
         self.scan.borrow().ambiguous()
-    }
-
-    /// Bytes received and sent since the last call.
-    pub fn take_bytes(&self) -> (u64, u64) {
-        (self.received.take(), self.sent.take())
     }
 
     /// Ends the connection's task at its next poll, without another word to the client.
@@ -189,7 +156,7 @@ impl Conn {
         self.killed.get()
     }
 
-    /// Ends the connection now; a response that is not out whole must not look as if it were.
+    /// Ends the connection now, by a reset if a response is under way, so that the response does not look complete.
     pub fn cut(&self) {
         if self.answering.get() || self.stalled.get() {
             self.reset_on_close();
@@ -205,17 +172,17 @@ impl Conn {
         }
     }
 
-    /// Asks the connection's task to let go of everything but the socket.
+    /// Asks the connection's task to drop everything but the socket.
     pub fn send_to_sleep(&self) {
         if self.sleep.get() == Sleep::Awake {
-            self.sleep.set(Sleep::Asked);
+            self.sleep.set(Sleep::Requested);
             self.nudge();
         }
     }
 
-    /// Whether it was asked to, and is still idle with everything written.
+    /// Whether sleep was requested and the connection is still idle with everything written.
     pub fn may_sleep(&self) -> bool {
-        if self.sleep.get() != Sleep::Asked {
+        if self.sleep.get() != Sleep::Requested {
             return false;
         }
         let may = self.phase.get() == Phase::Idle && !self.stalled.get();
@@ -228,15 +195,12 @@ impl Conn {
         self.sleep.set(Sleep::Awake);
     }
 
-    /// Waits for a byte or the end.
+    /// Ready when a byte or the end of the stream is there.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &*self.stream.borrow() {
-            Stream::Tcp(s) => s.poll_read_ready(cx).map(drop),
-            Stream::Unix(s) => s.poll_read_ready(cx).map(drop),
-        }
+        self.stream.borrow().poll_readable(cx)
     }
 
-    /// Keeps an access-log entry until the last byte of its response went out.
+    /// Keeps an access-log entry until the last byte of its response is sent.
     pub fn park_entry(&self, entry: Box<Entry>) {
         *self.entry.borrow_mut() = Some(entry);
     }
@@ -247,7 +211,7 @@ impl Conn {
         drop(entry);
     }
 
-    /// Whether [`Conn::kill`] was called. Remembers who to wake when it is.
+    /// Whether [`Conn::kill`] was called; registers the waker for it.
     pub fn poll_killed(&self, cx: &Context<'_>) -> bool {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
@@ -256,42 +220,31 @@ impl Conn {
         self.killed.get()
     }
 
-    /// Whether the client is gone for good: reset, or closed in both directions. A client that only closed its
-    /// sending side is still there.
-    pub fn client_gone(&self) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let stream = self.stream.borrow();
-        let mut fds = [PollFd::new(&*stream, PollFlags::empty())];
-        let gone = PollFlags::HUP | PollFlags::ERR;
-        matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
-            && fds[0].revents().intersects(gone)
-    }
-
-    /// Makes the coming close a reset, so that a response delimited by the end of the connection does not look whole.
+    /// Makes the close a reset, so that a response that ends with the connection does not look complete.
     pub fn reset_on_close(&self) {
         let _ =
             rustix::net::sockopt::set_socket_linger(&*self.stream.borrow(), Some(std::time::Duration::ZERO));
     }
 
-    /// The client did not send a request in time: says so past hyper, which has nothing of its own to say on this
-    /// connection any more, and ends it.
+    /// Ends a connection that did not send its request in time. The 408 is written past hyper, which writes nothing any more.
     pub fn time_out(&self) {
         self.timed_out.set(true);
         self.linger.set(true);
         if !self.answering.get() {
-            self.last_word(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            let page = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            // A socket that takes nothing belongs to a client that reads nothing.
+            let _ = self.stream.borrow().try_write(page);
         }
         self.kill();
     }
 
-    fn last_word(&self, text: &[u8]) {
-        let _ = match &*self.stream.borrow() {
-            Stream::Tcp(s) => s.try_write(text),
-            Stream::Unix(s) => s.try_write(text),
-        };
+    /// The socket, for `ClientIo`.
+    pub(crate) fn stream(&self) -> RefMut<'_, Stream> {
+        self.stream.borrow_mut()
     }
 
-    fn note_read(&self, fresh: &[u8]) {
+    /// Bytes came from the socket.
+    pub(crate) fn note_read(&self, fresh: &[u8]) {
         if fresh.is_empty() {
             return;
         }
@@ -299,8 +252,8 @@ impl Conn {
         self.see(fresh);
     }
 
-    /// Bytes that hyper gets to read.
-    fn see(&self, fresh: &[u8]) {
+    /// Bytes go to hyper.
+    pub(crate) fn see(&self, fresh: &[u8]) {
         match self.phase.get() {
             Phase::Idle => {
                 self.enter(Phase::Head);
@@ -312,7 +265,8 @@ impl Conn {
         }
     }
 
-    fn note_write(&self, result: &Poll<io::Result<usize>>) {
+    /// A write to the socket succeeded, or has to wait.
+    pub(crate) fn note_write(&self, result: &Poll<io::Result<usize>>) {
         match result {
             Poll::Ready(Ok(n)) => {
                 self.sent.set(self.sent.get() + *n as u64);
@@ -325,78 +279,31 @@ impl Conn {
     }
 }
 
-/// The connection as hyper reads and writes it.
-pub struct ClientIo {
-    conn: Rc<Conn>,
-    /// Bytes to be read before those of the socket.
-    before: Bytes,
-}
+impl engine::Client for Conn {
+    /// Reset, or closed in both directions. A client that only closed its sending side is still there.
+    fn is_gone(&self) -> bool {
+        self.stream.borrow().is_gone()
+    }
 
-impl ClientIo {
-    /// `before`: bytes that were read from the socket already.
-    pub fn new(conn: &Rc<Conn>, before: Bytes) -> Self {
-        Self { conn: Rc::clone(conn), before }
+    fn disconnect(&self) {
+        self.kill();
     }
 }
 
-impl AsyncRead for ClientIo {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.before.is_empty() {
-            let most = self.before.len().min(buf.remaining());
-            let this = self.get_mut();
-            let bytes = this.before.split_to(most);
-            // They were counted when they came, but as part of the request before.
-            this.conn.see(&bytes);
-            buf.put_slice(&bytes);
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        let result = match &mut *self.conn.stream.borrow_mut() {
-            Stream::Tcp(s) => Pin::new(s).poll_read(cx, buf),
-            Stream::Unix(s) => Pin::new(s).poll_read(cx, buf),
-        };
-        self.conn.note_read(&buf.filled()[before..]);
-        result
-    }
-}
-
-impl AsyncWrite for ClientIo {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = match &mut *self.conn.stream.borrow_mut() {
-            Stream::Tcp(s) => Pin::new(s).poll_write(cx, buf),
-            Stream::Unix(s) => Pin::new(s).poll_write(cx, buf),
-        };
-        self.conn.note_write(&result);
-        result
+impl access_log::Connection for Conn {
+    fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = match &mut *self.conn.stream.borrow_mut() {
-            Stream::Tcp(s) => Pin::new(s).poll_write_vectored(cx, bufs),
-            Stream::Unix(s) => Pin::new(s).poll_write_vectored(cx, bufs),
-        };
-        self.conn.note_write(&result);
-        result
+    fn requests(&self) -> u64 {
+        self.requests.get()
     }
 
-    fn is_write_vectored(&self) -> bool {
-        true
+    fn take_bytes(&self) -> (u64, u64) {
+        (self.received.take(), self.sent.take())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper asks this when its own buffer is empty.
-        self.conn.finish_entry();
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self.conn.stream.borrow_mut() {
-            Stream::Tcp(s) => Pin::new(s).poll_shutdown(cx),
-            Stream::Unix(s) => Pin::new(s).poll_shutdown(cx),
-        }
+    fn timed_out(&self) -> bool {
+        self.timed_out.get()
     }
 }

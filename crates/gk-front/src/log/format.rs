@@ -1,5 +1,5 @@
 //! `LogFormat` strings: parsed once, written per request. Pure; the request comes as a [`Line`]. Directives are Apache's
-//! (`%h %l %u %t %r %s %b …`) and, of ours, `%{process_group}g %{application_group}g %{worker}g %{queue_ms}g`.
+//! (`%h %l %u %t %r %s %b …`) and four of our own: `%{process_group}g %{application_group}g %{worker}g %{queue_ms}g`.
 
 use gk_wire::log::Civil;
 use http::HeaderName;
@@ -20,16 +20,16 @@ enum Item {
 pub struct Format {
     items: Vec<Item>,
     json: bool,
-    /// Request headers it asks for.
+    /// Request headers that the format asks for.
     pub request_headers: Vec<HeaderName>,
-    /// Response headers it asks for.
+    /// Response headers that the format asks for.
     pub response_headers: Vec<HeaderName>,
 }
 
-/// What a request offers to a format. Numbers in the units of the field names.
+/// One finished request. Numbers are in the units of the field names.
 #[derive(Debug, Clone, Default)]
 pub struct Line<'a> {
-    /// Address that the log shows as the client's.
+    /// Client's address, as trusted proxies report it.
     pub client: &'a str,
     /// Address of the peer of the connection.
     pub peer: &'a str,
@@ -67,7 +67,7 @@ pub struct Line<'a> {
     pub connection: char,
     /// Requests on the connection before this one.
     pub kept_alive: u64,
-    /// `SERVER_NAME` as asked.
+    /// `SERVER_NAME` of the request.
     pub server_name: &'a str,
     /// `ServerName` as configured.
     pub canonical_name: &'a str,
@@ -89,7 +89,7 @@ pub struct Line<'a> {
     pub queue_micros: u64,
 }
 
-/// What is not in [`Line`] because it depends on the format.
+/// The values that are not in [`Line`] because they depend on the format.
 pub trait Lookup {
     /// A request header by its index in `Format::request_headers`.
     fn request_header(&self, index: usize) -> Option<&[u8]>;
@@ -100,7 +100,7 @@ pub trait Lookup {
 }
 
 impl Format {
-    /// Parses. Unknown directives are an error that names them.
+    /// Parses a format. An unknown directive is an error that names it.
     pub fn parse(text: &str, json: bool) -> Result<Self, String> {
         let mut format =
             Self { items: Vec::new(), json, request_headers: Vec::new(), response_headers: Vec::new() };
@@ -118,7 +118,7 @@ impl Format {
                     let mut argument = None;
                     let letter = loop {
                         match chars.next() {
-                            // Conditions (`%400,501{…}i`, `%!200…`) and redirect marks are read over.
+                            // Conditions (`%400,501{…}i`, `%!200…`) and redirect marks are skipped.
                             Some('<' | '>' | '!' | ',' | '0'..='9') => {}
                             Some('{') => {
                                 argument = Some(chars.by_ref().take_while(|c| *c != '}').collect::<String>());
@@ -188,7 +188,7 @@ impl Format {
         out.push('\n');
     }
 
-    /// The JSON form: fixed names for what every line has, headers that the format asks for by their names.
+    /// The JSON form: fixed names for the fields of every line, and the headers that the format asks for.
     fn write_json(&self, line: &Line<'_>, lookup: &dyn Lookup, out: &mut String) {
         let t = Civil::from_micros(line.began_micros, 0);
         let mut map = serde_json::Map::new();

@@ -1,6 +1,6 @@
-//! The admin process as the front sees it: started, told the figures and the news, started anew when it ends. It is a process
-//! and no thread because a second thread costs each request of the first one: the kernel and the C library count and lock what
-//! several threads could share. What it does is `gk-admin`'s.
+//! The admin process as the front sees it: started, sent figures and events, restarted when it ends. It is a process and no
+//! thread because a second thread makes each request of the first one dearer: with two threads the kernel and the C library
+//! count and lock. The process itself is `gk-admin`.
 
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::child::spawn::{Spawn, spawn};
@@ -20,56 +20,59 @@ use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-use crate::worker::link;
+use crate::process::readiness;
 
-/// Messages kept for a process that does not read.
+/// Messages kept while the process does not read.
 const OUTBOX: usize = 1024;
-/// Before it is started anew: the first time, and at most. One that has lived that long begins with the first again.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// Between two looks at whether it has ended, or reads again.
-const LOOK: Duration = Duration::from_millis(20);
+/// Before the first restart. Doubles with each failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause before a restart. A process that has lived longer starts again from the first pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Between two checks of whether the process has ended, or reads again.
+const CHECK: Duration = Duration::from_millis(20);
 
-/// What it is started from.
-pub struct Start {
+/// Everything that the admin process starts from.
+pub struct AdminStart {
     /// Program and arguments.
     pub command: Vec<String>,
-    /// What it is told.
+    /// Its setup.
     pub setup: AdminSetup,
     /// The pages' listening socket.
     pub pages: Option<OwnedFd>,
-    /// The supervisor's socket: what stacks are asked of.
+    /// The supervisor's socket, for requests for stacks.
     pub supervisor: OwnedFd,
 }
 
 /// The admin process.
 pub struct Admin {
-    start: Start,
+    start: AdminStart,
     socket: RefCell<Option<Rc<AsyncFd<OwnedFd>>>>,
     pid: Cell<u32>,
     outbox: RefCell<VecDeque<Message>>,
-    /// Something waits in the outbox, and the socket took no more.
-    waits: Notify,
-    /// It has said its last, or can say nothing any more.
-    said: Notify,
-    ended: Cell<bool>,
-    /// The workers there are, for a process started anew.
+    /// The outbox is not empty, because the socket was full.
+    unsent: Notify,
+    /// The last exports went out, or never will.
+    exported: Notify,
+    /// The server ends: no restart.
+    stopping: Cell<bool>,
+    /// The present workers, for a process that was restarted.
     workers: RefCell<BTreeMap<u64, (LinkFigures, Option<OwnedFd>)>>,
 }
 
-/// A packet with the descriptor that rides along.
+/// A packet and the descriptor that goes with it.
 type Message = (Vec<u8>, Option<OwnedFd>);
 
 impl Admin {
-    /// Starts it and waits until it answers. The sentence says why it does not.
-    pub async fn start(start: Start) -> Result<Rc<Self>, String> {
+    /// Starts the process and waits until it answers. The error is a sentence that says why it does not.
+    pub async fn start(start: AdminStart) -> Result<Rc<Self>, String> {
         let admin = Rc::new(Self {
             start,
             socket: RefCell::default(),
             pid: Cell::new(0),
             outbox: RefCell::default(),
-            waits: Notify::new(),
-            said: Notify::new(),
-            ended: Cell::new(false),
+            unsent: Notify::new(),
+            exported: Notify::new(),
+            stopping: Cell::new(false),
             workers: RefCell::default(),
         });
         admin.begin().await?;
@@ -77,7 +80,7 @@ impl Admin {
         Ok(admin)
     }
 
-    /// Tells it something, now or as soon as there is room.
+    /// Sends a message, at once or as soon as the socket has room.
     pub fn tell(&self, message: &ToAdmin) {
         if let ToAdmin::Exited { worker } = message {
             self.workers.borrow_mut().remove(worker);
@@ -85,29 +88,29 @@ impl Admin {
         self.put((encode(message), None));
     }
 
-    /// Tells it the present, unless something waits that it has not read: the next one comes soon.
+    /// Sends the present figures, unless older messages still wait: the next figures come soon.
     pub fn tell_figures(&self, message: &ToAdmin) {
         if self.outbox.borrow().is_empty() {
             self.put((encode(message), None));
         }
     }
 
-    /// Tells it of a worker and hands its scoreboard over.
+    /// Announces a worker and hands its scoreboard over.
     pub fn tell_worker(&self, link: LinkFigures, scoreboard: Option<OwnedFd>) {
         self.put(introduction(&link, scoreboard.as_ref()));
         self.workers.borrow_mut().insert(link.worker, (link, scoreboard));
     }
 
-    /// The server ends: waits until it has said its last, at most so long.
-    pub async fn end(&self, most: Duration) {
-        self.ended.set(true);
+    /// The server ends: waits at most `limit` for the last exports.
+    pub async fn end(&self, limit: Duration) {
+        self.stopping.set(true);
         if self.socket.borrow().is_none() {
             return;
         }
-        let said = self.said.notified();
+        let exported = self.exported.notified();
         self.tell(&ToAdmin::End);
-        // One that takes too long is not waited for.
-        let _ = tokio::time::timeout(most, said).await;
+        // After the limit the exports are lost.
+        let _ = tokio::time::timeout(limit, exported).await;
     }
 
     fn put(&self, message: Message) {
@@ -117,33 +120,33 @@ impl Admin {
             outbox.push_back(message);
         }
         if outbox.len() == 1 && !flush(&socket, &mut outbox) {
-            self.waits.notify_one();
+            self.unsent.notify_one();
         }
     }
 
-    /// Starts the process and waits for its first word.
+    /// Starts the process and waits for its first message.
     async fn begin(&self) -> Result<(), String> {
         let (socket, pid) =
             self.spawn().map_err(|why| format!("the admin process cannot be started: {why}"))?;
         self.pid.set(pid);
         let mut buffer = vec![0; MAX_PACKET];
-        let why = match hear(&socket, &mut buffer).await {
+        let why = match receive(&socket, &mut buffer).await {
             Some(FromAdmin::Ready) => {
                 let workers = self.workers.borrow();
                 let known =
                     workers.values().map(|(link, scoreboard)| introduction(link, scoreboard.as_ref()));
                 *self.outbox.borrow_mut() = known.collect();
                 *self.socket.borrow_mut() = Some(Rc::new(socket));
-                self.waits.notify_one();
+                self.unsent.notify_one();
                 return Ok(());
             }
             Some(FromAdmin::Refused { why }) => why,
             _ => {
-                let exit = self.gone().await;
+                let exit = self.exit().await;
                 return Err(format!("the admin process (pid {pid}) ended at once: {exit}"));
             }
         };
-        self.gone().await;
+        self.exit().await;
         Err(why)
     }
 
@@ -176,13 +179,13 @@ impl Admin {
             nice: 0,
         })
         .map_err(|error| error.to_string())?;
-        Ok((link::watched(ours).map_err(failed)?, pid))
+        Ok((readiness::watch_readable(ours).map_err(failed)?, pid))
     }
 
-    /// Talks with it, and starts it anew when it ends, as long as the server runs.
+    /// Talks to the process and restarts it when it ends, as long as the server runs.
     async fn tend(self: Rc<Self>) {
-        let mut pause = AGAIN.0;
-        let mut begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut started = Instant::now();
         let mut pid = self.pid.get();
         loop {
             let socket = self.socket.borrow().clone();
@@ -190,41 +193,41 @@ impl Admin {
             if let Some(socket) = socket {
                 self.converse(&socket).await;
                 *self.socket.borrow_mut() = None;
-                // Only for who waits now: the next process has not said anything yet.
-                self.said.notify_waiters();
-                failed = Some(format!("the admin process (pid {pid}) ended: {}", self.gone().await));
+                // For those who wait now; the next process has not exported anything yet.
+                self.exported.notify_waiters();
+                failed = Some(format!("the admin process (pid {pid}) ended: {}", self.exit().await));
             }
-            if self.ended.get() {
+            if self.stopping.get() {
                 return;
             }
-            if begun.elapsed() > AGAIN.1 {
-                pause = AGAIN.0;
+            if started.elapsed() > LONGEST_PAUSE {
+                pause = FIRST_PAUSE;
             }
             if let Some(why) = failed {
-                lament(&why, pause);
+                log_failure(&why, pause);
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(AGAIN.1);
-            begun = Instant::now();
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            started = Instant::now();
             if let Err(why) = self.begin().await {
-                lament(&why, pause);
+                log_failure(&why, pause);
             }
             pid = self.pid.get();
         }
     }
 
-    /// Until it has closed its end.
+    /// Exchanges messages until the process closes its end.
     async fn converse(&self, socket: &AsyncFd<OwnedFd>) {
         let mut buffer = vec![0; MAX_PACKET];
         loop {
             tokio::select! {
-                heard = hear(socket, &mut buffer) => match heard {
+                received = receive(socket, &mut buffer) => match received {
                     Some(FromAdmin::WantStack { worker, request }) => {
                         let message = encode(&FromFront::WantStack { worker, request });
-                        // A supervisor that is gone is noticed by its own reader.
+                        // `control` notices a supervisor that is gone.
                         let _ = descriptors::send(&self.start.supervisor, &message, &[]);
                     }
-                    Some(FromAdmin::Said) => self.said.notify_one(),
+                    Some(FromAdmin::Said) => self.exported.notify_one(),
                     Some(_) => {}
                     None => return,
                 },
@@ -233,21 +236,21 @@ impl Admin {
         }
     }
 
-    /// Writes what waits, and what will.
+    /// Writes the outbox, again and again.
     async fn write(&self, socket: &AsyncFd<OwnedFd>) {
         loop {
             let all = flush(socket, &mut self.outbox.borrow_mut());
-            if all { self.waits.notified().await } else { tokio::time::sleep(LOOK).await }
+            if all { self.unsent.notified().await } else { tokio::time::sleep(CHECK).await }
         }
     }
 
-    /// It has closed its end, so it is ending, or it will not: how it went.
-    async fn gone(&self) -> Exit {
+    /// Waits for the exit of a process that has closed its end. It is killed in case it does not end by itself.
+    async fn exit(&self) -> Exit {
         let pid = self.pid.get();
         let _ = reap::signal(pid, signal::SIGKILL);
         loop {
             match reap::ended(pid) {
-                Ok(None) => tokio::time::sleep(LOOK).await,
+                Ok(None) => tokio::time::sleep(CHECK).await,
                 Ok(Some(exit)) => return exit,
                 Err(_) => return Exit::Status(0),
             }
@@ -255,13 +258,14 @@ impl Admin {
     }
 }
 
+/// The message that announces a worker.
 fn introduction(link: &LinkFigures, scoreboard: Option<&OwnedFd>) -> Message {
-    // Without its scoreboard a worker is shown with what else is known of it.
+    // If the descriptor cannot be copied, the worker is shown without its scoreboard.
     let scoreboard = scoreboard.and_then(|scoreboard| scoreboard.try_clone().ok());
     (encode(&ToAdmin::Worker(link.clone())), scoreboard)
 }
 
-/// Sends what the socket takes; whether that was all. To one that is gone nothing is sent.
+/// Sends as much as the socket takes; true if that was all. Messages to a process that is gone are dropped.
 fn flush(socket: &AsyncFd<OwnedFd>, outbox: &mut VecDeque<Message>) -> bool {
     while let Some((packet, descriptor)) = outbox.front() {
         let descriptors: Vec<BorrowedFd<'_>> = descriptor.iter().map(AsFd::as_fd).collect();
@@ -273,8 +277,8 @@ fn flush(socket: &AsyncFd<OwnedFd>, outbox: &mut VecDeque<Message>) -> bool {
     true
 }
 
-/// Its next message; `None`: it has closed its end.
-async fn hear(socket: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Option<FromAdmin> {
+/// The next message; `None` when the process has closed its end.
+async fn receive(socket: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Option<FromAdmin> {
     loop {
         let mut ready = socket.readable().await.ok()?;
         match descriptors::receive(socket.get_ref(), buffer, false) {
@@ -292,7 +296,7 @@ async fn hear(socket: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Option<FromAdmin>
     }
 }
 
-fn lament(why: &str, pause: Duration) {
+fn log_failure(why: &str, pause: Duration) {
     let text = format!(
         "{why}; it is started again in {} s, until then there are no pages and no exports",
         pause.as_secs()

@@ -1,4 +1,4 @@
-//! The front's two clocks: a precise one in microseconds and a coarse one in milliseconds that the ticker moves on.
+//! The front's two clocks: a precise one in microseconds and a coarse one in milliseconds that the ticker advances.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -27,7 +27,7 @@ impl Clock {
         self.base.elapsed().as_micros() as u64
     }
 
-    /// A time of [`Clock::micros`] as seconds since the epoch: one reading of the system serves both.
+    /// A time of [`Clock::micros`] as seconds since the epoch, so that one system call serves both.
     pub fn epoch(&self, micros: u64) -> f64 {
         self.epoch.get() + micros as f64 / 1e6
     }
@@ -37,12 +37,12 @@ impl Clock {
         self.coarse.get()
     }
 
-    /// The coarse clock's cell, for those who only read it.
+    /// The coarse clock's cell, for readers.
     pub fn coarse_cell(&self) -> Rc<Cell<u64>> {
         Rc::clone(&self.coarse)
     }
 
-    /// Sets the coarse clock to the present, and follows the wall clock where it was set.
+    /// Sets the coarse clock to the present and follows changes of the wall clock.
     pub fn advance(&self) {
         let micros = self.micros();
         self.coarse.set(1 + micros / 1_000);

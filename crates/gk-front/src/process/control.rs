@@ -1,5 +1,6 @@
-//! The supervisor's messages: workers come and go, another site, stop, status. A supervisor that is gone means: stop.
+//! The supervisor's messages: workers come and go, another site, stop, status. When the supervisor is gone, the front stops.
 
+use gk_sys::descriptors;
 use gk_wire::control::{FromFront, Happened, MAX_PACKET, RequestStack, ToFront, What, decode, encode};
 use gk_wire::feed::ToAdmin;
 use gk_wire::log::Level;
@@ -10,14 +11,13 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
-use crate::client::server;
+use crate::client::drain;
 use crate::front::Front;
-use crate::process::descriptors;
-use crate::process::start;
-use crate::worker::facts::WorkerFacts;
-use crate::worker::link::{self, Link, State};
-use crate::worker::link_reader::{self, Event};
-use crate::worker::link_writer;
+use crate::process::{descriptor_limit, readiness, setup};
+use crate::worker::info::WorkerInfo;
+use crate::worker::link::{Link, LinkState};
+use crate::worker::link_reader::{self, LinkEnd, LinkEvent};
+use crate::worker::{link_writer, sleep};
 
 /// The control socket.
 pub struct Control {
@@ -27,27 +27,27 @@ pub struct Control {
 impl Control {
     /// Takes the socket.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self { socket: Rc::new(link::watched(socket)?) })
+        Ok(Self { socket: Rc::new(readiness::watch_readable(socket)?) })
     }
 
-    /// Says `Ready`, then acts on messages until the front has stopped.
+    /// Sends `Ready`, then acts on messages until the front has stopped.
     pub async fn serve(&self, front: &Rc<Front>) {
-        self.say(&FromFront::Ready);
+        self.send(&FromFront::Ready);
         let mut buffer = vec![0; MAX_PACKET];
         loop {
             let Some((message, fds)) = self.next(&mut buffer).await else {
                 crate::note(Level::Crit, None, "the supervisor is gone; the front stops");
-                server::stop(front, Duration::from_secs(5)).await;
+                drain::stop(front, Duration::from_secs(5)).await;
                 return;
             };
             match message {
                 ToFront::Stop { timeout } => {
-                    // Still listens while it waits: the supervisor may ask, or shorten the wait.
+                    // Listens while it waits: the supervisor may ask for the status or shorten the wait.
                     let timeout = Duration::from_secs_f64(timeout.clamp(0.0, 1e9));
                     for worker in front.links.borrow().keys() {
                         front.tell(&ToAdmin::Leaving { worker: *worker, reason: "shutdown_signal".into() });
                     }
-                    let mut stop = std::pin::pin!(server::stop(front, timeout));
+                    let mut stop = std::pin::pin!(drain::stop(front, timeout));
                     loop {
                         tokio::select! {
                             () = &mut stop => return,
@@ -63,10 +63,11 @@ impl Control {
         }
     }
 
+    /// The supervisor's next message; `None` when it is gone.
     async fn next(&self, buffer: &mut [u8]) -> Option<(ToFront, Vec<OwnedFd>)> {
         loop {
             let mut ready = self.socket.readable().await.ok()?;
-            match gk_sys::descriptors::receive(self.socket.get_ref(), buffer, false) {
+            match descriptors::receive(self.socket.get_ref(), buffer, false) {
                 Ok(got) if got.bytes == 0 => return None,
                 Ok(got) => match decode(&buffer[..got.bytes]) {
                     Ok(message) => return Some((message, got.fds)),
@@ -81,34 +82,36 @@ impl Control {
         }
     }
 
-    fn say(&self, message: &FromFront) {
-        // The next read notices a supervisor that is gone. A full socket would make this thread wait; the supervisor empties it
-        // soon, for it reads as long as it lives and never waits to send (`gk_supervisor::child` keeps what does not fit).
-        let _ = gk_sys::descriptors::send(self.socket.get_ref(), &encode(message), &[]);
+    /// Sends to the supervisor.
+    fn send(&self, message: &FromFront) {
+        // The next read notices a supervisor that is gone. A full socket makes this thread wait, but not for long: the supervisor
+        // reads as long as it lives and never waits to send (`gk_supervisor::child` keeps what does not fit).
+        let _ = descriptors::send(self.socket.get_ref(), &encode(message), &[]);
     }
 
+    /// Acts on a message.
     fn act(&self, front: &Rc<Front>, message: ToFront, fds: Vec<OwnedFd>) {
         match message {
             ToFront::Worker { worker, process_group, pid, threads } => {
-                let facts = WorkerFacts { worker, process_group, pid, threads };
-                if let Err(why) = self.connect(front, facts, fds) {
-                    self.say(&FromFront::LinkRefused { worker, why });
+                let info = WorkerInfo { worker, process_group, pid, threads };
+                if let Err(why) = self.connect(front, info, fds) {
+                    self.send(&FromFront::LinkRefused { worker, why });
                 }
             }
             ToFront::DrainWorker { worker, reason } => {
                 front.tell(&ToAdmin::Leaving { worker, reason });
                 let link = front.links.borrow().get(&worker).map(Rc::clone);
                 match link {
-                    Some(link) => drain(front, &link),
-                    None => self.say(&FromFront::Drained { worker }),
+                    Some(link) => leave(front, &link),
+                    None => self.send(&FromFront::Drained { worker }),
                 }
             }
             ToFront::WorkerExited { worker, how } => {
                 front.tell(&ToAdmin::Exited { worker });
                 let mut links = front.links.borrow_mut();
                 if let Some(link) = links.get(&worker) {
-                    link.set_how(how);
-                    if link.state() == State::Dead {
+                    link.set_exit(how);
+                    if link.state() == LinkState::Dead {
                         links.remove(&worker);
                     } else {
                         // Children that the application forked may hold the worker's end open.
@@ -119,17 +122,17 @@ impl Control {
             ToFront::Site => {
                 let replaced =
                     fds.into_iter().next().ok_or_else(|| "without a setup file".to_owned()).and_then(|fd| {
-                        let setup = start::read_setup(fd)?;
-                        gk_sys::log::configure(setup.log.level, setup.log.json);
-                        front.tell(&ToAdmin::Log(setup.log));
-                        front.replace(start::site_of(setup.site)?, setup.generation)
+                        let new = setup::read(fd)?;
+                        gk_sys::log::configure(new.log.level, new.log.json);
+                        front.tell(&ToAdmin::Log(new.log));
+                        front.replace(setup::site(new.site)?, new.generation)
                     });
                 if let Err(why) = replaced {
                     crate::note(Level::Error, None, &format!("the new configuration is not in force: {why}"));
                 }
             }
             ToFront::Status { token } => {
-                self.say(&FromFront::Status { token, status: front.status() });
+                self.send(&FromFront::Status { token, status: front.status() });
             }
             ToFront::GilReturned { worker, module, refused } => {
                 if let Some(link) = front.links.borrow().get(&worker) {
@@ -146,21 +149,22 @@ impl Control {
     }
 
     /// Starts a link to a worker.
-    fn connect(&self, front: &Rc<Front>, facts: WorkerFacts, fds: Vec<OwnedFd>) -> Result<(), String> {
+    fn connect(&self, front: &Rc<Front>, info: WorkerInfo, fds: Vec<OwnedFd>) -> Result<(), String> {
         let mut fds = fds.into_iter();
         let (Some(socket), Some(page)) = (fds.next(), fds.next()) else {
-            // The kernel gives none to a process that may have no more of them.
-            let limit = descriptors::limit();
+            // The kernel drops descriptors that would exceed the limit.
+            let limit = descriptor_limit::limit();
             return Err(format!(
                 "its socket and page did not arrive; are as many as {limit} descriptors open?"
             ));
         };
-        let worker = facts.worker;
+        let worker = info.worker;
         if let Some(admin) = front.admin.get() {
-            admin.tell_worker((&facts).into(), fds.next());
+            admin.tell_worker((&info).into(), fds.next());
         }
-        let link = Link::new(facts, socket, page, front.clock.clone())
+        let link = Link::new(info, socket, page, front.clock.clone())
             .map_err(|error| format!("the link's socket is unusable: {error}"))?;
+        sleep::watch(&link);
         front.links.borrow_mut().insert(worker, Rc::clone(&link));
         tokio::task::spawn_local(link_writer::write(Rc::clone(&link)));
         tokio::task::spawn_local(tend(Rc::clone(front), link, Rc::clone(&self.socket)));
@@ -170,70 +174,71 @@ impl Control {
 
 /// Looks after a link until it ends.
 async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
-    let pool = front.pool(&link.facts.process_group);
-    let say = |message: &FromFront| {
-        let _ = gk_sys::descriptors::send(control.get_ref(), &encode(message), &[]);
+    let pool = front.pool(&link.info.process_group);
+    let send = |message: &FromFront| {
+        let _ = descriptors::send(control.get_ref(), &encode(message), &[]);
     };
-    let worker = link.facts.worker;
+    let worker = link.info.worker;
     let drained = Cell::new(false);
-    let tell_drained = || {
-        if link.state() == State::Drained && !drained.replace(true) {
-            say(&FromFront::Drained { worker });
+    let report_drained = || {
+        if link.state() == LinkState::Drained && !drained.replace(true) {
+            send(&FromFront::Drained { worker });
         }
     };
     let reading = link_reader::read(Rc::clone(&link), |event| match event {
-        Event::Open => match &pool {
-            Some(pool) if link.state() == State::Open => pool.add(Rc::clone(&link)),
+        LinkEvent::Open => match &pool {
+            Some(pool) if link.state() == LinkState::Open => pool.add(Rc::clone(&link)),
             Some(_) => {}
             None => link.drain(),
         },
-        Event::Completed | Event::Returned => {
+        LinkEvent::Completed | LinkEvent::Returned => {
             if let Some(pool) = &pool {
                 pool.pump();
             }
         }
-        Event::Leaving(reason) => {
+        LinkEvent::Leaving(reason) => {
             front.tell(&ToAdmin::Leaving { worker, reason });
-            drain(&front, &link);
+            leave(&front, &link);
         }
     });
     let mut reading = std::pin::pin!(reading);
     let ending = loop {
         tokio::select! {
             ending = &mut reading => break ending,
-            () = link.drained.notified() => tell_drained(),
+            () = link.drained.notified() => report_drained(),
         }
     };
-    let refused = link.state() == State::Greeting;
-    tell_drained();
+    let refused = link.state() == LinkState::Greeting;
+    report_drained();
     let lost = link.died();
     if let Some(pool) = &pool {
         pool.remove(&link);
     }
-    let closed = matches!(ending, link_reader::Ending::Closed);
+    let closed = matches!(ending, LinkEnd::Closed);
     if refused {
-        say(&FromFront::LinkRefused { worker, why: ending.to_string() });
+        send(&FromFront::LinkRefused { worker, why: ending.to_string() });
     } else if !closed || lost > 0 {
         let text = format!(
             "the link to worker {} of process group '{}' ended with {lost} requests being served: {ending}",
-            link.facts.pid, link.facts.process_group
+            link.info.pid, link.info.process_group
         );
         crate::note(Level::Error, None, &text);
     }
-    // The supervisor may still tell how the process ended, to those who wait for it.
-    if link.known_how() {
+    // Without the exit the link stays: the supervisor may still report it to requests that wait for it.
+    if link.is_exit_known() {
         front.links.borrow_mut().remove(&worker);
     }
 }
 
-fn drain(front: &Front, link: &Link) {
+/// Takes a worker out of service once its requests are done.
+fn leave(front: &Front, link: &Link) {
     link.drain();
-    if let Some(pool) = front.pool(&link.facts.process_group) {
-        pool.note_desertion();
+    if let Some(pool) = front.pool(&link.info.process_group) {
+        pool.check_workers();
     }
 }
 
-/// A request that became slow, as something that happened.
+/// The event for a request that became slow.
 fn slow_request(worker: u64, stack: &RequestStack) -> Happened {
     let RequestStack { method, path, seconds, thread, stack: frames, .. } = stack;
     Happened {

@@ -1,26 +1,29 @@
-//! What a request must be like before anything is looked up for it: target form, `Host`, limits, framing. Pure. What
-//! hyper refuses by itself (a malformed request line or header, two different `Content-Length`s) never comes here.
+//! Checks of a request head before routing: target form, `Host`, limits, framing. Pure. hyper itself refuses malformed request
+//! lines and headers, and two different `Content-Length`s.
 
 use gk_config::site::{HttpLimits, Settings};
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
 
-use crate::answer::reply::{BAD_LENGTH, BOTH_FRAMINGS, METHODS, Refusal};
 use crate::request::path::{self, BadPath};
-use crate::worker::head::parse_length;
+use crate::request::refusal::{BAD_LENGTH, BOTH_FRAMINGS, METHODS, Refusal};
 
-/// What the head says that later steps want to know.
+/// The results of [`check`] that later steps need.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'p> {
-    /// The authority that the request is for; [`host`] checks its bytes.
+pub struct CheckedHead<'p> {
+    /// The authority of the request; [`host`] checks its bytes.
     pub host: Option<&'p [u8]>,
-    /// A header about the length of the body is there, so [`body`] is worth asking.
+    /// There is a header about the length of the body, so [`body`] has to be called.
     pub framed: bool,
 }
 
 /// Checks the head, in one pass over its fields.
-pub fn check<'p>(parts: &'p Parts, http: &HttpLimits, ambiguous_framing: bool) -> Result<Seen<'p>, Refusal> {
+pub fn check<'p>(
+    parts: &'p Parts,
+    http: &HttpLimits,
+    ambiguous_framing: bool,
+) -> Result<CheckedHead<'p>, Refusal> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Refusal::Method(METHODS));
     }
@@ -51,13 +54,13 @@ pub fn check<'p>(parts: &'p Parts, http: &HttpLimits, ambiguous_framing: bool) -
     if parts.version != Version::HTTP_10 && fields.other_expectation {
         return Err(Refusal::Expectation);
     }
-    Ok(Seen { host: authority(parts, &fields)?, framed: fields.framed })
+    Ok(CheckedHead { host: authority(parts, &fields)?, framed: fields.framed })
 }
 
-/// What one pass over the header fields finds.
+/// Results of the pass over the header fields.
 #[derive(Default)]
 struct Fields<'p> {
-    /// Bytes of the longest one, with its colon and space.
+    /// Bytes of the longest field, with its colon and space.
     longest: usize,
     host: Option<&'p [u8]>,
     hosts: usize,
@@ -98,7 +101,7 @@ fn authority<'p>(parts: &'p Parts, fields: &Fields<'p>) -> Result<Option<&'p [u8
     Ok(parts.uri.authority().map_or(fields.host, |a| Some(a.as_str().as_bytes())))
 }
 
-/// Checks the bytes of the authority. Asked when something is looked up for it, not for what is remembered.
+/// Checks the bytes of the authority. Called before routing, not for a cached route.
 pub fn host(name: Option<&[u8]>) -> Result<(), Refusal> {
     if name.unwrap_or_default().iter().all(|byte| HOST_BYTES[usize::from(*byte)]) {
         return Ok(());
@@ -106,7 +109,7 @@ pub fn host(name: Option<&[u8]>) -> Result<(), Refusal> {
     Err(Refusal::Bad("The Host header is malformed."))
 }
 
-/// Bytes that may stand in a host name, an address or their port.
+/// Bytes allowed in a host name, an address or a port.
 const HOST_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -146,7 +149,7 @@ pub fn path(parts: &Parts) -> Result<Vec<u8>, Refusal> {
     })
 }
 
-/// Checks what the head says of the body against the settings of the place.
+/// Checks the head's fields about the body against the settings of the place.
 pub fn body(parts: &Parts, settings: &Settings) -> Result<(), Refusal> {
     if parts.headers.contains_key(TRANSFER_ENCODING) && !settings.chunked_request {
         return Err(Refusal::LengthRequired);
@@ -159,6 +162,17 @@ pub fn body(parts: &Parts, settings: &Settings) -> Result<(), Refusal> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// A `Content-Length` value: digits only, within `u64`.
+pub fn parse_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 #[cfg(test)]

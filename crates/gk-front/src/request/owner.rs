@@ -1,5 +1,5 @@
-//! `script-user=` and `script-group=`: a process group that runs only scripts which nobody but their owner can have
-//! written. The file and its directory are looked at for each request of such a group, for no other's.
+//! `script-user=` and `script-group=`: a process group runs only scripts that nobody but their owner can have written. The file
+//! and its directory are checked at each request of such a group.
 
 use gk_config::site::ProcessGroup;
 use gk_sys::child::identity;
@@ -9,18 +9,18 @@ use std::path::Path;
 const GROUP_WRITES: u32 = 0o020;
 const EVERYONE_WRITES: u32 = 0o002;
 
-/// Whose the scripts must be.
+/// Required owner of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
+pub struct RequiredOwner {
     name: String,
-    /// `None`: nobody has that name, so nothing can be theirs.
+    /// `None`: the name does not exist, so no script passes.
     id: Option<u32>,
     is_user: bool,
 }
 
-/// What is looked at of a file or directory.
+/// Owner and mode of a file or directory.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct Ownership {
     id: u32,
     mode: u32,
 }
@@ -28,8 +28,8 @@ struct Seen {
 /// The line for the error log: its code and text.
 pub type Objection = (&'static str, String);
 
-impl Owner {
-    /// What a process group asks for.
+impl RequiredOwner {
+    /// The owner that a process group requires, if any.
     pub fn of(group: &ProcessGroup) -> Option<Self> {
         if let Some(name) = &group.script_user {
             let id = identity::user(name).map(|user| user.uid);
@@ -39,7 +39,7 @@ impl Owner {
         Some(Self { name: name.clone(), id: identity::group(name), is_user: false })
     }
 
-    /// What speaks against this script. A file that is not there is left to whoever loads it.
+    /// Why this script may not run, if so. A missing file is left to the worker that loads it.
     pub fn objection(&self, script: &Path) -> Option<Objection> {
         let file = self.look(script)?;
         let parent = script.parent().and_then(|parent| self.look(parent));
@@ -48,14 +48,14 @@ impl Owner {
         Some((code, format!("{} is not run: {why} ({option}={})", script.display(), self.name)))
     }
 
-    fn look(&self, path: &Path) -> Option<Seen> {
+    fn look(&self, path: &Path) -> Option<Ownership> {
         let found = std::fs::metadata(path).ok()?;
-        Some(Seen { id: if self.is_user { found.uid() } else { found.gid() }, mode: found.mode() })
+        Some(Ownership { id: if self.is_user { found.uid() } else { found.gid() }, mode: found.mode() })
     }
 
-    fn judge(&self, file: Seen, parent: Option<Seen>) -> Option<(&'static str, &'static str)> {
-        let other = |seen: Seen| Some(seen.id) != self.id;
-        let writes = |seen: Seen, who: u32| seen.mode & who != 0;
+    fn judge(&self, file: Ownership, parent: Option<Ownership>) -> Option<(&'static str, &'static str)> {
+        let other = |found: Ownership| Some(found.id) != self.id;
+        let writes = |found: Ownership, who: u32| found.mode & who != 0;
         if self.is_user {
             Some(match parent {
                 _ if other(file) => ("WSGI0164", "it belongs to another user"),
@@ -91,10 +91,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_owner_alone_can_have_written_passes() {
-        let seen = |id, mode| Seen { id, mode };
+    fn only_scripts_that_nobody_but_the_owner_can_have_written_pass() {
+        let seen = |id, mode| Ownership { id, mode };
         let judge = |is_user, file, parent| {
-            let owner = Owner { name: "x".to_owned(), id: Some(7), is_user };
+            let owner = RequiredOwner { name: "x".to_owned(), id: Some(7), is_user };
             owner.judge(file, parent).map(|(code, _)| code)
         };
         let (file, dir) = (seen(7, 0o100644), Some(seen(7, 0o40755)));
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(judge(false, seen(7, 0o100646), dir), Some("WSGI0157"));
         assert_eq!(judge(false, file, Some(seen(8, 0o40755))), Some("WSGI0160"));
         assert_eq!(judge(false, file, Some(seen(7, 0o40757))), Some("WSGI0161"));
-        let nobody = Owner { name: "x".to_owned(), id: None, is_user: true };
+        let nobody = RequiredOwner { name: "x".to_owned(), id: None, is_user: true };
         assert_eq!(nobody.judge(file, dir).map(|(code, _)| code), Some("WSGI0164"));
     }
 }

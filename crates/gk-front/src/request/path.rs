@@ -1,12 +1,11 @@
-//! The path of a URL as the rest of the front uses it: percent-decoded, runs of slashes collapsed, dot segments
-//! resolved. Pure.
+//! Normalising the path of a URL: percent-decoding, collapsing runs of slashes, resolving dot segments. Pure.
 
 use std::fmt::Write;
 
 /// Why a path is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadPath {
-    /// An escape that is none, or a path that climbs above the root: 400.
+    /// A broken escape, or a path that climbs above the root: 400.
     Malformed,
     /// An encoded slash or NUL, which no file or mount can have: 404, as Apache gives by default.
     Hidden,
@@ -47,7 +46,7 @@ pub fn normalise(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
     Ok(out)
 }
 
-/// The path of a URL that [`normalise`] makes this of.
+/// The URL path from which [`normalise`] makes this path.
 pub fn encode(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path {
@@ -111,7 +110,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_normal_stays_and_never_holds_dots_or_double_slashes(raw in "/([a-c%./20]|%2e|%2E){0,20}") {
+        fn a_normalised_path_never_holds_dots_or_double_slashes(raw in "/([a-c%./20]|%2e|%2E){0,20}") {
             if let Ok(path) = normalise(raw.as_bytes()) {
                 proptest::prop_assert!(path.starts_with(b"/"));
                 let text = String::from_utf8_lossy(&path).into_owned();

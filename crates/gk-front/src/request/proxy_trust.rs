@@ -1,12 +1,12 @@
-//! `WSGITrustedProxies` and `WSGITrustedProxyHeaders`: which forwarding headers of a request are believed and what
-//! they change. Pure. Only listed headers act; all synonyms of a listed category are removed from an untrusted peer's
+//! `WSGITrustedProxies` and `WSGITrustedProxyHeaders`: the forwarding headers that are believed, and the changes they make.
+//! Pure. Only listed headers act; all synonyms of a listed category are removed from an untrusted peer's
 //! request, and all but the winner from a trusted one's.
 
 use gk_config::site::Settings;
 use http::HeaderMap;
 use std::net::IpAddr;
 
-/// What a forwarding header is about.
+/// The subject of a forwarding header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Category {
     Client,
@@ -73,7 +73,7 @@ fn number(ip: IpAddr) -> (u128, u32) {
     }
 }
 
-/// What the trusted headers of one request change.
+/// The changes by the trusted headers of one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overlay {
     /// `REMOTE_ADDR`.
@@ -108,7 +108,7 @@ impl Overlay {
         }
     }
 
-    /// Entries that no header of the request gives.
+    /// Entries without a header in the request.
     pub fn added(&self) -> impl Iterator<Item = (&'static [u8], &[u8])> {
         let host = self.host.as_deref().filter(|_| !self.host_seen).map(|h| (&b"HTTP_HOST"[..], h));
         let mount = self.script_name.as_deref().map(|s| (&b"mod_wsgi.mount_point"[..], s));
@@ -116,7 +116,7 @@ impl Overlay {
     }
 }
 
-/// Looks at one request. `None`: the settings list no header, nothing changes.
+/// Evaluates one request. `None`: the settings list no header, so nothing changes.
 pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Overlay> {
     if settings.trusted_proxy_headers.is_empty() {
         return None;
@@ -125,7 +125,7 @@ pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Ove
     let trusts = |text: &str| {
         text.trim().parse::<IpAddr>().is_ok_and(|ip| networks.iter().any(|network| network.contains(ip)))
     };
-    // A peer without an address came over a Unix socket, whose file's permissions decided already.
+    // A peer without an address came over a Unix socket; the permissions of the socket's file admitted it.
     let trusted = settings.trusted_proxies.is_empty() || peer.is_empty() || trusts(peer);
     let mut overlay = Overlay { host_seen: headers.contains_key("host"), ..Overlay::default() };
     let mut handled = Vec::new();
@@ -134,7 +134,7 @@ pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Ove
         if handled.contains(category) {
             continue;
         }
-        // The last listed header that is there wins.
+        // The last listed header that is present wins.
         let value = trusted.then(|| combined(headers, listed)).flatten();
         let Some(value) = value else { continue };
         handled.push(*category);

@@ -1,5 +1,5 @@
-//! From host and path to what answers: a script in a process group, a file, or a refusal. Pure except for the question
-//! whether a file exists, which comes through `gk_config::place::Files`. Which worker serves it is `pool`'s.
+//! Routing: from host and path to a script in a process group, a file, or a refusal. Pure, but for the check whether a file
+//! exists, which comes through `gk_config::place::Files`. The worker is chosen later, by the engine.
 
 use gk_config::place::{Asked, Compiled, Files, Found, Outcome, Script, callable_name, group_name};
 use gk_config::site::{Host, Settings};
@@ -10,10 +10,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::answer::reply::Refusal;
+use crate::request::refusal::Refusal;
 
-/// What a request asks for.
-pub struct Question<'a> {
+/// The parts of a request that routing depends on.
+pub struct RouteQuery<'a> {
     /// Our end of the connection; `None` on a Unix socket.
     pub local: Option<SocketAddr>,
     /// The authority: `Host` header, or that of an absolute target.
@@ -28,7 +28,7 @@ pub struct Question<'a> {
     pub pid: u32,
 }
 
-/// What answers.
+/// The place of a request in the configuration.
 #[derive(Debug)]
 pub struct Target {
     /// Index of the host.
@@ -39,15 +39,15 @@ pub struct Target {
     pub server_name: String,
     /// `SERVER_PORT`.
     pub server_port: u16,
-    /// Who answers.
-    pub what: What,
-    /// The answer depends on what files there are, so it holds for this request only.
-    pub fleeting: bool,
+    /// The script, file or refusal that answers.
+    pub destination: Destination,
+    /// The result depends on the files that exist, so it holds for this request only.
+    pub uncacheable: bool,
 }
 
-/// Who answers.
+/// The script, file or refusal that answers a request.
 #[derive(Debug)]
-pub enum What {
+pub enum Destination {
     /// A script.
     App(Box<App>),
     /// A file, in a tree that it must not leave.
@@ -55,7 +55,7 @@ pub enum What {
         /// The file asked for.
         path: PathBuf,
     },
-    /// Nobody: the answer, and the line for the error log.
+    /// A refusal, and the line for the error log.
     Refused(Refusal, Option<(&'static str, String)>),
 }
 
@@ -64,7 +64,7 @@ pub enum What {
 pub struct App {
     /// Process group.
     pub group: String,
-    /// What the worker must know of it.
+    /// The part of environ that depends on the configuration only.
     pub profile: Profile,
     /// `SCRIPT_NAME`.
     pub script_name: Vec<u8>,
@@ -76,17 +76,17 @@ pub struct App {
     pub script: String,
 }
 
-/// Finds what answers.
-pub fn target(compiled: &Compiled, question: &Question<'_>, files: &dyn Files) -> Target {
-    let host = compiled.host(question.local, question.host);
-    let (server_name, server_port) = authority(&compiled.site().hosts[host], question);
-    let found = compiled.find(host, question.path);
-    let (mut fleeting, mut file) = (false, None);
+/// Routes a request.
+pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) -> Target {
+    let host = compiled.host(query.local, query.host);
+    let (server_name, server_port) = authority(&compiled.site().hosts[host], query);
+    let found = compiled.find(host, query.path);
+    let (mut uncacheable, mut file) = (false, None);
     let outcome = match found {
         Found::Script(hit) => Ok(hit),
         Found::Candidate(candidate) => {
-            fleeting = true;
-            match candidate.finish(question.path, files) {
+            uncacheable = true;
+            match candidate.finish(query.path, files) {
                 Outcome::Script(hit) => Ok(hit),
                 Outcome::Missing(path) => {
                     Err(refused(Refusal::NotFound, "WSGI0135", &path, "does not exist"))
@@ -98,33 +98,33 @@ pub fn target(compiled: &Compiled, question: &Question<'_>, files: &dyn Files) -
         }
         Found::Static { path, .. } => {
             file = Some(path.clone());
-            Err(What::File { path })
+            Err(Destination::File { path })
         }
         Found::Nothing => match &compiled.site().hosts[host].document_root {
             Some(root) => {
-                let path = below_root(root, question.path);
+                let path = below_root(root, query.path);
                 file = Some(path.clone());
-                Err(What::File { path })
+                Err(Destination::File { path })
             }
-            None => Err(What::Refused(Refusal::NotFound, None)),
+            None => Err(Destination::Refused(Refusal::NotFound, None)),
         },
     };
     if let Ok(hit) = &outcome {
         file = hit.script.file().map(Path::to_owned);
     }
-    let settings = compiled.settings(host, question.path, file.as_deref());
-    let what = match outcome {
-        Err(what) => what,
+    let settings = compiled.settings(host, query.path, file.as_deref());
+    let destination = match outcome {
+        Err(destination) => destination,
         Ok(hit) => {
-            let place = At { compiled, host, question, settings: &settings };
+            let place = Place { compiled, host, query, settings: &settings };
             place.app(hit.mount, hit.script, hit.split)
         }
     };
-    Target { host, settings, server_name, server_port, what, fleeting }
+    Target { host, settings, server_name, server_port, destination, uncacheable }
 }
 
-fn refused(refusal: Refusal, code: &'static str, path: &Path, why: &str) -> What {
-    What::Refused(refusal, Some((code, format!("the script {} {why}", path.display()))))
+fn refused(refusal: Refusal, code: &'static str, path: &Path, why: &str) -> Destination {
+    Destination::Refused(refusal, Some((code, format!("the script {} {why}", path.display()))))
 }
 
 fn below_root(root: &Path, url: &[u8]) -> PathBuf {
@@ -133,52 +133,53 @@ fn below_root(root: &Path, url: &[u8]) -> PathBuf {
     path
 }
 
-/// `SERVER_NAME` and `SERVER_PORT`: what the client asked for, else what is configured, else where we listen.
-fn authority(host: &Host, question: &Question<'_>) -> (String, u16) {
-    let default_port = if question.https { 443 } else { 80 };
-    let asked = question.host.map(String::from_utf8_lossy).unwrap_or_default();
-    let (name, port) = match asked.rsplit_once(':') {
+/// `SERVER_NAME` and `SERVER_PORT`: those that the client asked for, else the configured ones, else the listener's.
+fn authority(host: &Host, query: &RouteQuery<'_>) -> (String, u16) {
+    let default_port = if query.https { 443 } else { 80 };
+    let requested = query.host.map(String::from_utf8_lossy).unwrap_or_default();
+    let (name, port) = match requested.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
-        _ => (&*asked, None),
+        _ => (&*requested, None),
     };
     let configured = host.server_name.clone();
     if name.is_empty() {
-        let local = question.local;
+        let local = query.local;
         let name = configured.or_else(|| Some(local?.ip().to_string())).unwrap_or_else(|| "localhost".into());
         return (name, host.server_port.or(local.map(|l| l.port())).unwrap_or(default_port));
     }
     (name.to_owned(), port.or(host.server_port).unwrap_or(default_port))
 }
 
-/// The name and port that groups are named after: what is configured, else where we listen. Never what the client says, or it
-/// would choose how many groups there are, each with an interpreter of its own.
-fn own_authority<'a>(host: &'a Host, question: &Question<'a>) -> (&'a str, u16) {
-    let listener = question.listener.rsplit_once(':').map(|(address, _)| address);
+/// The name and port in the names of groups: the configured ones, else the listener's. Never the client's: it could create any
+/// number of groups, each with an interpreter of its own.
+fn own_authority<'a>(host: &'a Host, query: &RouteQuery<'a>) -> (&'a str, u16) {
+    let listener = query.listener.rsplit_once(':').map(|(address, _)| address);
     let listener =
         listener.filter(|address| !address.starts_with("unix") && !matches!(*address, "0.0.0.0" | "[::]"));
     let name = host.server_name.as_deref().or(listener).unwrap_or("localhost");
-    let port = host.server_port.or(question.local.map(|local| local.port()));
-    (name, port.unwrap_or(if question.https { 443 } else { 80 }))
+    let port = host.server_port.or(query.local.map(|local| local.port()));
+    (name, port.unwrap_or(if query.https { 443 } else { 80 }))
 }
 
-struct At<'a> {
+/// The place of a request, from which its script's profile is made.
+struct Place<'a> {
     compiled: &'a Compiled,
     host: usize,
-    question: &'a Question<'a>,
+    query: &'a RouteQuery<'a>,
     settings: &'a Settings,
 }
 
-impl At<'_> {
-    fn app(&self, mount: usize, script: Script, split: usize) -> What {
+impl Place<'_> {
+    fn app(&self, mount: usize, script: Script, split: usize) -> Destination {
         let site = self.compiled.site();
         let host = &site.hosts[self.host];
         let mount = &host.mounts[mount];
         let settings = self.settings;
-        let (script_name, path_info) = self.question.path.split_at(split);
+        let (script_name, path_info) = self.query.path.split_at(split);
         let script_text = String::from_utf8_lossy(script_name);
         let variable = |name: &str| settings.env.get(name).cloned().or_else(|| std::env::var(name).ok());
-        let host_header = self.question.host.map(String::from_utf8_lossy);
-        let (server_name, port) = own_authority(host, self.question);
+        let host_header = self.query.host.map(String::from_utf8_lossy);
+        let (server_name, port) = own_authority(host, self.query);
         let asked = Asked {
             server_name,
             port,
@@ -206,7 +207,7 @@ impl At<'_> {
             Script::File(path) => (false, path.to_string_lossy().into_owned()),
             Script::Module(name) => (true, name),
         };
-        What::App(Box::new(App {
+        Destination::App(Box::new(App {
             profile: Profile {
                 module,
                 callable: callable_name(callable, &asked).into_owned(),
@@ -225,7 +226,7 @@ impl At<'_> {
         }))
     }
 
-    fn group_fault(&self, name: &str) -> Option<What> {
+    fn group_fault(&self, name: &str) -> Option<Destination> {
         let site = self.compiled.site();
         if let Some(allowed) = &self.settings.restrict_process
             && !allowed.iter().any(|a| a == name || (name.is_empty() && a == "%{GLOBAL}"))
@@ -258,7 +259,7 @@ impl At<'_> {
     /// The environ entries that depend on the place only.
     fn environ(&self, host: &Host, script: &str) -> Vec<(String, String)> {
         let root = host.document_root.as_ref().map(|r| r.to_string_lossy().into_owned()).unwrap_or_default();
-        let (listener_host, listener_port) = match self.question.listener.rsplit_once(':') {
+        let (listener_host, listener_port) = match self.query.listener.rsplit_once(':') {
             Some((address, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
                 let any = matches!(address, "0.0.0.0" | "[::]" | "*");
                 (if any { "" } else { address.trim_matches(['[', ']']) }, port)
@@ -275,15 +276,15 @@ impl At<'_> {
             ("SCRIPT_FILENAME", script.to_owned()),
             ("mod_wsgi.listener_host", listener_host.into()),
             ("mod_wsgi.listener_port", listener_port.into()),
-            ("mod_wsgi.server_pid", self.question.pid.to_string()),
+            ("mod_wsgi.server_pid", self.query.pid.to_string()),
         ];
         let own = self.settings.env.iter().map(|(name, value)| (name.clone(), value.clone()));
         fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(own).collect()
     }
 }
 
-fn fault(code: &'static str, text: String) -> What {
-    What::Refused(Refusal::Internal, Some((code, text)))
+fn fault(code: &'static str, text: String) -> Destination {
+    Destination::Refused(Refusal::Internal, Some((code, text)))
 }
 
 #[cfg(test)]

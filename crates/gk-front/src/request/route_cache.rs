@@ -1,39 +1,40 @@
-//! What was looked up before, by the bytes that clients sent: bounded in number and in length, as clients choose both.
+//! Routes by the bytes that clients sent, so that an address is routed once. Clients choose the keys, so their number and
+//! length are bounded.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use crate::request::hash::BuildQuick;
 
-/// Most entries; one more, and all are forgotten.
-const MOST: usize = 4096;
-/// Longest key in bytes: a longer one is looked up each time.
-const LONGEST: usize = 512;
+/// Capacity; the cache is cleared when full.
+const CAPACITY: usize = 4096;
+/// Longest key in bytes; a request with a longer one is routed each time.
+const LONGEST_KEY: usize = 512;
 
-/// The table. One thread only.
-pub struct Known<V> {
+/// The cache. One thread only.
+pub struct RouteCache<V> {
     entries: RefCell<HashMap<Box<[u8]>, V, BuildQuick>>,
 }
 
-impl<V> Default for Known<V> {
+impl<V> Default for RouteCache<V> {
     fn default() -> Self {
         Self { entries: RefCell::default() }
     }
 }
 
-impl<V: Clone> Known<V> {
-    /// What is kept for a key.
+impl<V: Clone> RouteCache<V> {
+    /// The entry of a key.
     pub fn get(&self, key: &[u8]) -> Option<V> {
         self.entries.borrow().get(key).cloned()
     }
 
-    /// Keeps a value, if its key is not too long.
-    pub fn keep(&self, key: &[u8], value: &V) {
-        if key.len() > LONGEST {
+    /// Adds an entry, if its key is not too long.
+    pub fn insert(&self, key: &[u8], value: &V) {
+        if key.len() > LONGEST_KEY {
             return;
         }
         let mut entries = self.entries.borrow_mut();
-        if entries.len() >= MOST {
+        if entries.len() >= CAPACITY {
             entries.clear();
         }
         entries.insert(key.into(), value.clone());
@@ -45,16 +46,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clients_send_is_kept_within_bounds() {
-        let known = Known::default();
-        known.keep(&[b'x'; LONGEST], &1);
-        known.keep(&[b'x'; LONGEST + 1], &2);
-        assert_eq!((known.get(&[b'x'; LONGEST]), known.get(&[b'x'; LONGEST + 1])), (Some(1), None));
-        for number in 0..3 * MOST {
-            known.keep(&number.to_ne_bytes(), &number);
+    fn the_cache_is_bounded_in_number_and_length() {
+        let cache = RouteCache::default();
+        cache.insert(&[b'x'; LONGEST_KEY], &1);
+        cache.insert(&[b'x'; LONGEST_KEY + 1], &2);
+        assert_eq!((cache.get(&[b'x'; LONGEST_KEY]), cache.get(&[b'x'; LONGEST_KEY + 1])), (Some(1), None));
+        for number in 0..3 * CAPACITY {
+            cache.insert(&number.to_ne_bytes(), &number);
         }
-        assert!(known.entries.borrow().len() <= MOST);
-        let last = 3 * MOST - 1;
-        assert_eq!(known.get(&last.to_ne_bytes()), Some(last));
+        assert!(cache.entries.borrow().len() <= CAPACITY);
+        let last = 3 * CAPACITY - 1;
+        assert_eq!(cache.get(&last.to_ne_bytes()), Some(last));
     }
 }

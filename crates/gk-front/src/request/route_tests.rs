@@ -44,7 +44,7 @@ fn at(site: Site, host: Option<&str>, path: &str) -> Target {
 }
 
 fn at_listener(site: Site, listener: &str, host: Option<&str>, path: &str) -> Target {
-    let question = Question {
+    let question = RouteQuery {
         local: Some("127.0.0.1:8000".parse().unwrap()),
         host: host.map(str::as_bytes),
         path: path.as_bytes(),
@@ -56,8 +56,8 @@ fn at_listener(site: Site, listener: &str, host: Option<&str>, path: &str) -> Ta
 }
 
 fn app(target: Target) -> App {
-    match target.what {
-        What::App(app) => *app,
+    match target.destination {
+        Destination::App(app) => *app,
         other => panic!("no script: {other:?}"),
     }
 }
@@ -70,17 +70,17 @@ fn mounts_split_the_path() {
         ("/scripts/a.py/rest", "/scripts/a.py", "/rest", "/scripts/a.py", true),
         ("/mod/", "/mod", "/", "a.b", false),
     ];
-    for (path, script_name, path_info, script, fleeting) in table {
+    for (path, script_name, path_info, script, uncacheable) in table {
         let target = at(site(), Some("example.org"), path);
-        assert_eq!(target.fleeting, fleeting, "{path}");
+        assert_eq!(target.uncacheable, uncacheable, "{path}");
         let app = app(target);
         assert_eq!(app.script_name, script_name.as_bytes(), "{path}");
         assert_eq!(app.path_info, path_info.as_bytes(), "{path}");
         assert_eq!((&*app.profile.script, &*app.group), (script, "first"), "{path}");
     }
     for (path, status) in [("/", 404), ("/apple", 404), ("/scripts/none", 404), ("/scripts/", 403)] {
-        match at(site(), None, path).what {
-            What::Refused(refusal, _) => assert_eq!(refusal.status().as_u16(), status, "{path}"),
+        match at(site(), None, path).destination {
+            Destination::Refused(refusal, _) => assert_eq!(refusal.status().as_u16(), status, "{path}"),
             other => panic!("{path}: {other:?}"),
         }
     }
@@ -153,8 +153,8 @@ fn groups_that_may_not_be_used_say_why() {
     let code = |change: &dyn Fn(&mut Site)| {
         let mut site = site();
         change(&mut site);
-        match at(site, Some("h"), "/app").what {
-            What::Refused(Refusal::Internal, Some((code, _))) => code,
+        match at(site, Some("h"), "/app").destination {
+            Destination::Refused(Refusal::Internal, Some((code, _))) => code,
             other => panic!("{other:?}"),
         }
     };

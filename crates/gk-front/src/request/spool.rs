@@ -1,5 +1,5 @@
-//! A request body, received whole before any worker sees the request: in memory up to a limit, then in a file without
-//! a name. It can be read from the start as often as needed. Slow clients wait here and nowhere else.
+//! The request body, received whole before any worker sees the request: in memory up to a limit, then in a file without a
+//! name. It can be read from the start as often as needed. Slow clients cost time only here.
 
 use bytes::{Bytes, BytesMut};
 use gk_wire::log::Level;
@@ -14,20 +14,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::answer::reply::Refusal;
-use crate::client::connection::{Conn, Phase};
-use crate::process::descriptors;
-use crate::worker::exchange::Uplink;
+use crate::process::descriptor_limit;
+use crate::request::refusal::Refusal;
 
 /// Bytes moved per step between file and memory.
 const STEP: usize = 256 * 1024;
-/// Largest piece per `Body` frame.
-const PIECE: usize = gk_wire::frame::CHUNK;
 
-/// Where and how much.
-pub struct Limits<'a> {
-    /// Most body bytes (`LimitRequestBody`), 0 = any number.
-    pub most: u64,
+/// Bounds of one body, and the place for its file.
+pub struct SpoolLimits<'a> {
+    /// Largest body in bytes (`LimitRequestBody`), 0 = any number.
+    pub max: u64,
     /// Bytes kept in memory.
     pub memory: usize,
     /// Directory of the files.
@@ -36,8 +32,8 @@ pub struct Limits<'a> {
 
 /// A complete body. Clones share it.
 #[derive(Clone)]
-pub enum Spooled {
-    /// None at all.
+pub enum SpooledBody {
+    /// No body.
     Empty,
     /// In memory.
     Memory(Bytes),
@@ -45,31 +41,25 @@ pub enum Spooled {
     File(Arc<File>, u64),
 }
 
-/// Receives the body. When it is there, the connection waits for us and no longer for the client.
-pub async fn receive(body: Incoming, limits: &Limits<'_>, conn: &Conn) -> Result<Spooled, Refusal> {
-    conn.enter(Phase::Body);
-    let received = collect(body, limits, &conn.ends.client).await;
-    conn.enter(Phase::Serving);
-    if received.is_ok() {
-        conn.linger.set(false);
-    }
-    received
-}
-
-async fn collect(mut body: Incoming, limits: &Limits<'_>, client: &str) -> Result<Spooled, Refusal> {
+/// Receives the body. `client` is for log lines.
+pub async fn receive(
+    mut body: Incoming,
+    limits: &SpoolLimits<'_>,
+    client: &str,
+) -> Result<SpooledBody, Refusal> {
     let expected = body.size_hint().exact().unwrap_or(0) as usize;
     let mut memory = BytesMut::new();
     let mut file: Option<Arc<File>> = None;
-    let unkept = |error| unkept(&error, limits.directory, client);
+    let failed = |error| no_space(&error, limits.directory, client);
     let (mut length, mut written) = (0u64, 0u64);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let Ok(data) = frame.map_err(|error| why(&error))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|error| refusal(&error))?.into_data() else { continue };
         length += data.len() as u64;
-        if limits.most != 0 && length > limits.most {
+        if limits.max != 0 && length > limits.max {
             return Err(Refusal::TooLarge);
         }
         if file.is_none() && memory.is_empty() && body.is_end_stream() {
-            return Ok(Spooled::Memory(data));
+            return Ok(SpooledBody::Memory(data));
         }
         if memory.is_empty() && file.is_none() {
             memory.reserve(expected.min(limits.memory).max(data.len()));
@@ -79,24 +69,24 @@ async fn collect(mut body: Incoming, limits: &Limits<'_>, client: &str) -> Resul
         if memory.len() > bound {
             let open = match &file {
                 Some(file) => Arc::clone(file),
-                None => create(limits.directory, unkept).await?,
+                None => create(limits.directory, failed).await?,
             };
             written += memory.len() as u64;
-            memory = store(Arc::clone(&open), memory, unkept).await?;
+            memory = store(Arc::clone(&open), memory, failed).await?;
             file = Some(open);
         }
     }
-    let Some(file) = file else { return Ok(Spooled::Memory(memory.freeze())) };
+    let Some(file) = file else { return Ok(SpooledBody::Memory(memory.freeze())) };
     if !memory.is_empty() {
         written += memory.len() as u64;
-        store(Arc::clone(&file), memory, unkept).await?;
+        store(Arc::clone(&file), memory, failed).await?;
     }
-    Ok(Spooled::File(file, written))
+    Ok(SpooledBody::File(file, written))
 }
 
-/// What a failed read of the client means.
-fn why(error: &hyper::Error) -> Refusal {
-    // What hyper does not understand in a body, or misses at its end, it puts into an error of these kinds too.
+/// The refusal for a failed read of the client.
+fn refusal(error: &hyper::Error) -> Refusal {
+    // hyper reports a body that is malformed or too short as an error of one of these kinds too.
     let malformed = |error: &io::Error| {
         use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
         matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
@@ -104,15 +94,15 @@ fn why(error: &hyper::Error) -> Refusal {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
     let broken = cause.is_some_and(|cause| !malformed(cause));
     if broken || error.is_closed() || error.is_incomplete_message() || error.is_canceled() {
-        Refusal::Gone
+        Refusal::ClientGone
     } else {
         Refusal::Bad("The request body is malformed.")
     }
 }
 
-/// No room, in most cases: says where and what helps.
-fn unkept(error: &io::Error, directory: &Path, client: &str) -> Refusal {
-    let remedy = match descriptors::are_lacking(error) {
+/// The refusal for a failed write of the temporary file, mostly for lack of space. The log says where, and the remedy.
+fn no_space(error: &io::Error, directory: &Path, client: &str) -> Refusal {
+    let remedy = match descriptor_limit::are_exhausted(error) {
         true => "raise the limit of open files",
         false => "make room there, or put the server root elsewhere",
     };
@@ -124,11 +114,13 @@ fn unkept(error: &io::Error, directory: &Path, client: &str) -> Refusal {
     Refusal::NoSpace
 }
 
+/// Opens the temporary file.
 async fn create(directory: &Path, failed: impl FnOnce(io::Error) -> Refusal) -> Result<Arc<File>, Refusal> {
     let directory = directory.to_owned();
     off_thread(move || nameless(&directory), failed).await.map(Arc::new)
 }
 
+/// Appends to the temporary file; returns the emptied buffer.
 async fn store(
     file: Arc<File>,
     mut bytes: BytesMut,
@@ -153,16 +145,16 @@ async fn off_thread<T: Send + 'static>(
     }
 }
 
-/// Names given by [`nameless`]: two of one microsecond differ.
+/// Count of the names of [`nameless`], so that two in one microsecond differ.
 static NAMES: AtomicU64 = AtomicU64::new(0);
 
-/// A file that has no name from the start, or loses it at once.
+/// A file without a name, or one that loses its name at once.
 fn nameless(directory: &Path) -> io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat, unlink};
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     match openat(CWD, directory, flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR) {
         Ok(fd) => Ok(File::from(fd)),
-        // Not every file system knows nameless files.
+        // Some file systems have no nameless files.
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
             let count = NAMES.fetch_add(1, Ordering::Relaxed);
             let unique = format!("body-{}-{}-{count}", std::process::id(), gk_sys::clock::epoch_micros());
@@ -175,7 +167,7 @@ fn nameless(directory: &Path) -> io::Result<File> {
     }
 }
 
-impl Spooled {
+impl SpooledBody {
     /// Whether there is no body.
     pub fn is_empty(&self) -> bool {
         match self {
@@ -185,42 +177,28 @@ impl Spooled {
         }
     }
 
-    /// Sends the whole body to a worker, within its credit. Returns early when the worker is done with
-    /// the request before it has all of it.
-    pub async fn send(self, uplink: Uplink) -> Result<(), Refusal> {
+    /// Number of bytes.
+    pub fn len(&self) -> u64 {
         match self {
-            Self::Empty => Ok(()),
-            Self::Memory(bytes) => {
-                send_slice(&uplink, &bytes, true).await;
-                Ok(())
-            }
+            Self::Empty => 0,
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File(_, length) => *length,
+        }
+    }
+
+    /// The bytes from `at` on: all of them from memory, one step's worth from a file.
+    pub async fn piece(&self, at: u64) -> Result<Bytes, Refusal> {
+        match self {
+            Self::Empty => Ok(Bytes::new()),
+            Self::Memory(bytes) => Ok(bytes.slice(at as usize..)),
             Self::File(file, length) => {
-                let mut at = 0;
-                while at < length {
-                    let file = Arc::clone(&file);
-                    let want = STEP.min((length - at) as usize);
-                    let piece = read(file, at, want).await?;
-                    at += piece.len() as u64;
-                    if !send_slice(&uplink, &piece, at == length).await {
-                        break;
-                    }
-                }
-                Ok(())
+                read(Arc::clone(file), at, STEP.min((length - at) as usize)).await.map(Bytes::from)
             }
         }
     }
 }
 
-async fn send_slice(uplink: &Uplink, mut rest: &[u8], last: bool) -> bool {
-    while !rest.is_empty() {
-        let Some(credit) = uplink.credit().await else { return false };
-        let (now, later) = rest.split_at(rest.len().min(PIECE).min(credit as usize));
-        rest = later;
-        uplink.send(now, last && rest.is_empty());
-    }
-    true
-}
-
+/// Reads `want` bytes of the temporary file.
 async fn read(file: Arc<File>, at: u64, want: usize) -> Result<Vec<u8>, Refusal> {
     let call = move || {
         let mut piece = vec![0; want];

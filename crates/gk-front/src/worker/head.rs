@@ -1,5 +1,5 @@
-//! Heads in both directions: an HTTP request becomes a `Request` frame (names in CGI form), a `Head` frame becomes an
-//! HTTP response head. Pure; which profile and which place a request has is `route`'s.
+//! Heads in both directions: an HTTP request becomes a `Request` frame (names in CGI form), a `Head` frame becomes an HTTP
+//! response head. Pure. The profile of a request comes from `request/route.rs`.
 
 use bytes::BytesMut;
 use gk_wire::frame::{WORKER_ERROR, WireError};
@@ -8,41 +8,20 @@ use gk_wire::response::{HeadView, Headers};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 use http::{StatusCode, Version, request::Parts};
 
+use crate::engine::ResponseHead;
+use crate::request::limits::parse_length;
 use crate::request::proxy_trust::Overlay;
 
-/// Most headers of a response. The map that holds them panics above some twenty thousand.
-const MOST_HEADERS: usize = 10_000;
+/// Limit on the headers of a response. The map that holds them panics above some twenty thousand.
+const MAX_HEADERS: usize = 10_000;
 
-/// A response head from a worker.
-#[derive(Debug, Clone)]
-pub struct ResponseHead {
-    /// Status.
-    pub status: StatusCode,
-    /// Reason phrase, where it is not the usual one.
-    pub reason: Option<Vec<u8>>,
-    /// `Content-Length`, which is not among the headers.
-    pub length: Option<u64>,
-    /// The application named its server software itself.
-    pub server: bool,
-    /// Bytes of the longest header line.
-    pub longest: usize,
-    /// The application asked to close the connection.
-    pub close: bool,
-    /// The worker made this page itself: the application produced no response.
-    pub worker_error: bool,
-    /// Seconds from the call of the application to its head.
-    pub application_seconds: f32,
-    /// What makes it unusable, if anything does.
-    pub bad: Option<&'static str>,
-}
-
-/// Decodes the payload of a `Head` frame. `headers` is emptied and gets its headers, without the hop-by-hop ones.
+/// Decodes the payload of a `Head` frame. `headers` is emptied and gets the headers, without the hop-by-hop ones.
 pub fn response(payload: &[u8], flags: u8, headers: &mut HeaderMap) -> Result<ResponseHead, WireError> {
     headers.clear();
     let view = HeadView::decode(payload)?;
     let status = StatusCode::from_u16(view.status).ok().filter(|s| s.as_u16() >= 200);
     let mut head = ResponseHead {
-        bad: status.is_none().then_some("a status that is no final HTTP status"),
+        bad: status.is_none().then_some("a status that is not a final HTTP status"),
         status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         reason: None,
         length: None,
@@ -87,8 +66,8 @@ pub fn response(payload: &[u8], flags: u8, headers: &mut HeaderMap) -> Result<Re
             name if name == "keep-alive" || name == "proxy-connection" => {}
             name => {
                 head.server |= name == header::SERVER;
-                // A map that is full would end the process's part in this connection; ours have to fit in too.
-                if headers.len() < MOST_HEADERS {
+                // A full map would panic; the front's own headers have to fit in too.
+                if headers.len() < MAX_HEADERS {
                     headers.append(name, value);
                 } else {
                     head.bad = Some("more headers than any client takes");
@@ -99,7 +78,7 @@ pub fn response(payload: &[u8], flags: u8, headers: &mut HeaderMap) -> Result<Re
     Ok(head)
 }
 
-/// A header's name. The most frequent ones are known by their usual spelling.
+/// Parses a header's name; the most frequent ones by a comparison with their usual spelling.
 fn header_name(name: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
     Ok(match name {
         b"Content-Type" | b"content-type" => header::CONTENT_TYPE,
@@ -112,35 +91,24 @@ fn header_name(name: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
     })
 }
 
-/// A `Content-Length` value: digits only, within `u64`.
-pub fn parse_length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
-        return None;
-    }
-    value.iter().try_fold(0u64, |sum, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
-    })
-}
-
-/// What of a request is not in its HTTP head.
-pub struct Facts<'a> {
+/// The part of a `Request` frame that is not in the HTTP head.
+pub struct RequestExtras<'a> {
     /// Numbers.
     pub numbers: Numbers,
-    /// Texts that routing and the connection give (`uri` is taken from the head).
+    /// Texts from routing and the connection (`uri` is taken from the head).
     pub texts: Texts<'a>,
     /// `Authorization` is passed on.
     pub pass_authorization: bool,
-    /// Has no body.
+    /// The request has no body.
     pub end: bool,
-    /// What trusted proxies changed.
+    /// Changes by trusted proxies.
     pub overlay: Option<&'a Overlay>,
     /// Environ entries that all requests for this place have.
-    pub extra: &'a Headers,
+    pub place: &'a Headers,
 }
 
 /// Writes the `Request` frame.
-pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
+pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, extras: &RequestExtras<'_>) {
     let target;
     let uri = match (parts.uri.scheme(), parts.uri.path_and_query()) {
         (None, Some(path)) => path.as_str(),
@@ -149,8 +117,8 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
             &target
         }
     };
-    let texts = Texts { uri: uri.as_bytes(), ..facts.texts };
-    let mut writer = RequestWriter::begin(out, id, facts.end, &facts.numbers, &texts);
+    let texts = Texts { uri: uri.as_bytes(), ..extras.texts };
+    let mut writer = RequestWriter::begin(out, id, extras.end, &extras.numbers, &texts);
     let mut key = CgiName::new();
     let mut headers = parts.headers.iter().peekable();
     let authority = parts.uri.authority().filter(|_| parts.uri.scheme().is_some());
@@ -158,7 +126,7 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
     let repeated = parts.headers.keys_len() < parts.headers.len();
     while let Some((name, value)) = headers.next() {
         let mut value = value.as_bytes();
-        // A header that came several times: its values stand together.
+        // The values of a repeated header are joined.
         if repeated && headers.peek().is_some_and(|(next, _)| *next == name) {
             joined.clear();
             joined.extend_from_slice(value);
@@ -174,22 +142,22 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, facts: &Facts<'_>) {
         {
             value = authority.as_str().as_bytes();
         }
-        if (*name == header::AUTHORIZATION && !facts.pass_authorization) || name.as_str() == "proxy" {
+        if (*name == header::AUTHORIZATION && !extras.pass_authorization) || name.as_str() == "proxy" {
             continue;
         }
         let Some(key) = usual_key(name).or_else(|| key.set(name.as_str())) else { continue };
-        match facts.overlay {
+        match extras.overlay {
             None => writer.pair(key, value),
             Some(overlay) if overlay.drops(key) => {}
             Some(overlay) => writer.pair(key, overlay.value(key).unwrap_or(value)),
         }
     }
-    if let Some(overlay) = facts.overlay {
+    if let Some(overlay) = extras.overlay {
         for (name, value) in overlay.added() {
             writer.pair(name, value);
         }
     }
-    writer.pairs(facts.extra);
+    writer.pairs(extras.place);
     writer.finish();
 }
 
@@ -215,7 +183,7 @@ fn usual_key(name: &HeaderName) -> Option<&'static [u8]> {
     })
 }
 
-/// What each byte of a header's name is in an environ key; 0 for those that none may hold.
+/// Each byte of a header's name as it is in an environ key; 0 for a byte that no key may hold.
 const CGI_BYTES: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -241,8 +209,8 @@ impl CgiName {
         Self { buffer }
     }
 
-    /// The environ key of a header; `None` for one whose name could be mistaken for another (anything but letters,
-    /// digits and `-`) or is longer than any real one.
+    /// The environ key of a header; `None` for a name that could be mistaken for another (with anything but letters, digits and
+    /// `-`) or is longer than any real one.
     fn set(&mut self, name: &str) -> Option<&[u8]> {
         match name {
             "content-type" => return Some(b"CONTENT_TYPE"),
@@ -263,7 +231,7 @@ impl CgiName {
     }
 }
 
-/// 10, 11 … as the link has it.
+/// The HTTP version as a number of the link: 10, 11, 20.
 pub fn version_number(version: Version) -> u8 {
     match version {
         Version::HTTP_10 => 10,
@@ -301,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_the_connection_is_ours() {
+    fn hop_by_hop_headers_are_dropped() {
         let (h, headers) =
             head(200, b"", &[(b"Transfer-Encoding", b"chunked"), (b"Connection", b"Close"), (b"X-A", b"1")]);
         assert_eq!(headers.len(), 1);
@@ -324,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_known_and_not_among_the_headers() {
+    fn a_length_is_not_among_the_headers() {
         let (h, headers) =
             head(200, b"", &[(b"content-LENGTH", b"18446744073709551615"), (b"Server", b"mine")]);
         assert_eq!((h.length, h.server, headers.len()), (Some(u64::MAX), true, 1));
@@ -348,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn usual_keys_are_what_the_name_gives() {
+    fn usual_keys_equal_the_made_ones() {
         for name in ["host", "user-agent", "accept", "accept-language", "accept-encoding", "connection"]
             .into_iter()
             .chain(["cookie", "referer", "cache-control", "upgrade-insecure-requests", "if-none-match"])
@@ -385,17 +353,17 @@ mod tests {
             queue_start: 0.0,
         };
         let mut out = BytesMut::new();
-        let mut extra = Headers::default();
-        extra.push(b"A", b"B");
-        let facts = Facts {
+        let mut place = Headers::default();
+        place.push(b"A", b"B");
+        let extras = RequestExtras {
             numbers,
             texts: Texts::default(),
             pass_authorization: false,
             end: true,
             overlay: None,
-            extra: &extra,
+            place: &place,
         };
-        encode(&mut out, 9, &parts, &facts);
+        encode(&mut out, 9, &parts, &extras);
         let (_, payload, _) = split(&out).unwrap().unwrap();
         let view = RequestView::decode(payload).unwrap();
         assert_eq!(view.texts.uri, b"/a%20b?x=1");

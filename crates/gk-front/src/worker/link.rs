@@ -1,32 +1,29 @@
-//! One link to one worker: the frames on their way out, the requests on it, and how it ends. Frames are put into the link's
-//! ring by the connections' tasks; the worker is woken once per turn of the event loop by `link_writer`; the reader is in
-//! `link_reader`. Which link a request takes is `pool`'s decision.
+//! One link to one worker: its outgoing frames, its requests, and its end. The tasks of connections put frames into the ring;
+//! `link_writer` wakes the worker once per turn of the event loop; `link_reader` reads. `pool` chooses the link of a request.
 
 use bytes::{Buf, BytesMut};
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{self, End, Receiver, Room, Sender, Watch};
-use gk_wire::frame::{HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame, to_front};
+use gk_wire::frame::{HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame};
 use gk_wire::page::{SERVICE, STARTED};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use crate::process::clock::Clock;
 use crate::worker::balance::Balance;
-use crate::worker::facts::WorkerFacts;
-use crate::worker::profiles::Numbered;
-use crate::worker::slots::{Failure, Slots};
+use crate::worker::info::WorkerInfo;
+use crate::worker::link_requests::LinkRequests;
+use crate::worker::profiles::NumberedProfile;
 
-/// Where a link stands.
+/// The stages of a link, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum LinkState {
     /// `Hello` went out, `Welcome` has not come.
     Greeting,
     /// Takes requests.
@@ -42,52 +39,55 @@ pub enum State {
 /// A link. One thread only.
 pub struct Link {
     /// The worker.
-    pub facts: WorkerFacts,
-    pub(crate) clock: Clock,
+    pub info: WorkerInfo,
+    clock: Clock,
     sender: RefCell<Sender>,
     receiver: RefCell<Option<Receiver>>,
     pub(crate) watch: Watch,
     pub(crate) room: Room,
-    /// The worker may have made room in the ring.
+    /// Notified when the worker may have made room in the ring.
     pub(crate) room_came: Notify,
+    /// Frames that are not in the ring yet.
     out: RefCell<BytesMut>,
-    /// There is something to write that the writing task has not seen.
-    unseen: Cell<bool>,
+    /// There are frames that the writing task has not seen.
+    queued: Cell<bool>,
     writer: RefCell<Option<Waker>>,
     /// There may be something to read.
     poked: Cell<bool>,
     reader: RefCell<Option<Waker>>,
-    roomy: Notify,
-    pub(crate) slots: RefCell<Slots>,
-    state: Cell<State>,
+    /// Notified when the out-buffer has space for body bytes again.
+    has_space: Notify,
+    pub(crate) requests: RefCell<LinkRequests>,
+    state: Cell<LinkState>,
+    /// Ordinal of the last request that was begun.
     ordinal: Cell<u64>,
-    /// Requests begun since the worker was woken, if it slept.
+    /// Requests begun since the worker was last woken.
     batch: Cell<u32>,
-    /// Requests the worker has not ended, permits not used yet included.
+    /// Requests that the worker has not ended, with the permits that are not used yet.
     in_flight: Cell<u32>,
     balance: RefCell<Balance>,
-    /// Numbers of the profiles that the worker has.
+    /// By profile number: whether the worker has the profile.
     profiles: RefCell<Vec<bool>>,
-    /// How the process ended, once the supervisor told.
-    how: RefCell<Option<String>>,
-    how_known: Notify,
-    /// What turned its GIL back on although it is to run without, and whether the configuration refuses that.
+    /// How the process ended, once the supervisor has reported it.
+    exit: RefCell<Option<String>>,
+    exit_known: Notify,
+    /// The module that turned the GIL back on in a free-threaded worker, and whether the configuration forbids that.
     pub(crate) gil_returned: OnceCell<(String, bool)>,
-    /// Told when `Drain` went out.
+    /// Notified when `Drain` was queued.
     pub(crate) drained: Notify,
 }
 
 /// Bytes in the out-buffer above which request bodies wait.
-const ROOM: usize = 1 << 20;
+const SPACE: usize = 1 << 20;
 
 impl Link {
     /// Takes over a link's socket and page; queues `Hello`.
-    pub fn new(facts: WorkerFacts, socket: OwnedFd, page: OwnedFd, clock: Clock) -> io::Result<Rc<Self>> {
+    pub fn new(info: WorkerInfo, socket: OwnedFd, page: OwnedFd, clock: Clock) -> io::Result<Rc<Self>> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Front);
-        let threads = facts.threads;
+        let threads = info.threads;
         let link = Rc::new(Self {
-            facts,
+            info,
             clock,
             watch: receiver.watch(),
             room: sender.room(),
@@ -95,20 +95,20 @@ impl Link {
             sender: RefCell::new(sender),
             receiver: RefCell::new(Some(receiver)),
             out: RefCell::new(BytesMut::with_capacity(OUT)),
-            unseen: Cell::new(false),
+            queued: Cell::new(false),
             writer: RefCell::default(),
             poked: Cell::new(true),
             reader: RefCell::default(),
-            roomy: Notify::new(),
-            slots: RefCell::default(),
-            state: Cell::new(State::Greeting),
+            has_space: Notify::new(),
+            requests: RefCell::default(),
+            state: Cell::new(LinkState::Greeting),
             ordinal: Cell::new(0),
             batch: Cell::new(0),
             in_flight: Cell::new(0),
             balance: RefCell::new(Balance::new(threads)),
             profiles: RefCell::default(),
-            how: RefCell::default(),
-            how_known: Notify::new(),
+            exit: RefCell::default(),
+            exit_known: Notify::new(),
             gil_returned: OnceCell::new(),
             drained: Notify::new(),
         });
@@ -116,31 +116,35 @@ impl Link {
             Hello { protocol: PROTOCOL_VERSION, package: PACKAGE_VERSION.into(), pid: std::process::id() };
         let json = serde_json::to_vec(&hello).expect("a struct of strings and numbers is always JSON");
         link.queue(ToWorkerFrame::Hello(&json));
-        crate::worker::sleep::heed(&link);
         Ok(link)
     }
 
-    /// Where it stands.
-    pub fn state(&self) -> State {
+    /// The present stage.
+    pub fn state(&self) -> LinkState {
         self.state.get()
     }
 
     /// The handshake is done.
     pub(crate) fn open(&self) {
-        if self.state.get() == State::Greeting {
-            self.state.set(State::Open);
+        if self.state.get() == LinkState::Greeting {
+            self.state.set(LinkState::Open);
         }
     }
 
-    /// Requests the worker has not ended.
+    /// The front's coarse time, in milliseconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.coarse()
+    }
+
+    /// Requests that the worker has not ended.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.get()
     }
 
-    /// For a worker that has a GIL although it is to run without: a line that says so.
+    /// A line about a free-threaded worker that has a GIL again.
     pub fn remark(&self) -> Option<String> {
         let (module, _) = self.gil_returned.get()?;
-        let WorkerFacts { process_group, worker, pid, .. } = &self.facts;
+        let WorkerInfo { process_group, worker, pid, .. } = &self.info;
         Some(format!(
             "process group '{process_group}': worker {worker} (pid {pid}) has a GIL again, {module} turned it on"
         ))
@@ -148,7 +152,7 @@ impl Link {
 
     /// Whether another request may go here now.
     pub fn has_room(&self, now_micros: u64) -> bool {
-        self.state.get() == State::Open && self.in_flight.get() < self.limit(now_micros)
+        self.state.get() == LinkState::Open && self.in_flight.get() < self.limit(now_micros)
     }
 
     fn limit(&self, now_micros: u64) -> u32 {
@@ -156,15 +160,15 @@ impl Link {
         self.balance.borrow().limit(now_micros, self.in_flight.get(), service)
     }
 
-    /// Counts a request that will be begun here.
+    /// Reserves a place for a request.
     pub fn reserve(&self, now_micros: u64) {
         if self.in_flight.get() == 0 {
-            self.balance.borrow_mut().moved(now_micros);
+            self.balance.borrow_mut().progressed(now_micros);
         }
         self.in_flight.set(self.in_flight.get() + 1);
     }
 
-    /// Takes back what [`Link::reserve`] counted.
+    /// Gives back a place from [`Link::reserve`].
     pub fn unreserve(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         self.drain_if_idle();
@@ -176,42 +180,42 @@ impl Link {
             return;
         }
         let before = self.in_flight.get();
-        self.balance.borrow_mut().moved(self.clock.micros());
+        self.balance.borrow_mut().progressed(self.clock.micros());
         self.in_flight.set(before.saturating_sub(count));
         self.drain_if_idle();
     }
 
-    /// The worker gave `count` requests back: it stands still, so nothing has moved.
+    /// The worker returned `count` requests: none has ended, so this is no progress.
     pub(crate) fn returned(&self, count: u32) {
         self.in_flight.set(self.in_flight.get().saturating_sub(count));
         self.drain_if_idle();
     }
 
-    /// Begins a reserved request: takes a slot, sends the profile if the worker does not have it, and lets `write`
-    /// put the `Request` frame into the out-buffer. `None`: it is longer than a frame may be, and as if it had not been.
-    pub fn begin(&self, profile: &Numbered, write: impl FnOnce(&mut BytesMut, u32)) -> Option<u32> {
+    /// Begins a reserved request: gives it an id, sends the profile if the worker does not have it, and lets `write` put the
+    /// `Request` frame into the out-buffer. `None`: the frame is too long, and nothing was sent.
+    pub fn begin(&self, profile: &NumberedProfile, write: impl FnOnce(&mut BytesMut, u32)) -> Option<u32> {
         let mut out = self.out.borrow_mut();
         if !self.profiles.borrow().get(profile.number as usize).is_some_and(|known| *known) {
             self.introduce(profile, &mut out);
         }
-        let mut slots = self.slots.borrow_mut();
-        let (id, slot) = slots.take();
+        let mut requests = self.requests.borrow_mut();
+        let (id, request) = requests.add();
         let at = out.len();
         write(&mut out, id);
         if out.len() - at > HEADER_LEN + MAX_PAYLOAD {
             out.truncate(at);
-            (slot.ended, slot.released) = (true, true);
-            slots.settle(id);
+            (request.ended, request.released) = (true, true);
+            requests.settle(id);
             return None;
         }
         let ordinal = self.ordinal.get() + 1;
         self.ordinal.set(ordinal);
-        slot.ordinal = ordinal;
-        slot.since = self.clock.coarse();
-        slot.upload_credit = u64::from(INITIAL_WINDOW);
+        request.ordinal = ordinal;
+        request.since = self.clock.coarse();
+        request.upload_credit = u64::from(INITIAL_WINDOW);
         drop(out);
-        // A worker that is awake begins at once.
-        let _seen_by_the_writer = self.push();
+        // A worker that is awake begins at once. The writing task meets the same error.
+        let _ = self.push();
         self.batch.set(self.batch.get() + 1);
         if self.batch.get() == EARLY {
             self.wake_worker();
@@ -222,7 +226,7 @@ impl Link {
 
     /// Sends a profile that the worker does not have yet.
     #[cold]
-    fn introduce(&self, profile: &Numbered, out: &mut BytesMut) {
+    fn introduce(&self, profile: &NumberedProfile, out: &mut BytesMut) {
         let mut known = self.profiles.borrow_mut();
         let at = profile.number as usize;
         if known.len() <= at {
@@ -232,20 +236,20 @@ impl Link {
         ToWorkerFrame::Profile { number: profile.number, json: &profile.json }.encode(out);
     }
 
-    /// Puts into the ring what it takes. `Err`: the worker has spoilt the ring.
+    /// Moves frames into the ring, as many bytes as fit. `Err`: the worker has damaged the ring.
     pub(crate) fn push(&self) -> io::Result<()> {
         let mut out = self.out.borrow_mut();
         let count = self.sender.borrow_mut().push(&out)?;
         if count < out.len() {
             out.advance(count);
-        } else if out.capacity() > 4 * ROOM {
-            // One that a large body blew up is given away.
+        } else if out.capacity() > 4 * SPACE {
+            // A buffer that grew with a large body is given back.
             *out = BytesMut::with_capacity(OUT);
         } else {
             out.clear();
         }
-        if out.len() <= ROOM {
-            self.roomy.notify_waiters();
+        if out.len() <= SPACE {
+            self.has_space.notify_waiters();
         }
         Ok(())
     }
@@ -256,137 +260,116 @@ impl Link {
         self.sender.borrow().wake();
     }
 
-    /// Whether frames wait for room in the ring.
-    pub(crate) fn is_cramped(&self) -> bool {
+    /// Whether frames wait for space in the ring.
+    pub(crate) fn wants_space(&self) -> bool {
         !self.out.borrow().is_empty()
     }
 
     /// Queues a frame for the next write.
     pub fn queue(&self, frame: ToWorkerFrame<'_>) {
-        if matches!(self.state.get(), State::Drained | State::Dead) {
+        if matches!(self.state.get(), LinkState::Drained | LinkState::Dead) {
             return;
         }
         frame.encode(&mut self.out.borrow_mut());
         self.wake_writer();
     }
 
-    /// Waits until the out-buffer has room for body bytes again.
-    pub async fn room(&self) {
-        while self.out.borrow().len() > ROOM && self.state.get() != State::Dead {
-            self.roomy.notified().await;
+    /// Waits until the out-buffer has space for body bytes.
+    pub async fn space(&self) {
+        while self.out.borrow().len() > SPACE && self.state.get() != LinkState::Dead {
+            self.has_space.notified().await;
         }
     }
 
-    /// The client's side is done with a request. What the worker has not ended yet is cancelled.
+    /// The client's side is done with a request. If the worker has not ended it, it is cancelled.
     pub fn release(&self, id: u32) {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get(id) else { return };
-        slot.released = true;
-        slot.chunks.clear();
-        slot.waker = None;
-        let cancel = !slot.ended;
-        slots.settle(id);
-        drop(slots);
+        let mut requests = self.requests.borrow_mut();
+        let Some(request) = requests.get(id) else { return };
+        request.released = true;
+        request.chunks.clear();
+        request.waker = None;
+        let cancel = !request.ended;
+        requests.settle(id);
+        drop(requests);
         if cancel {
             self.queue(ToWorkerFrame::Cancel { id });
         }
     }
 
-    /// Takes no more requests; `Drain` follows the last one that is there.
+    /// Takes no more requests; `Drain` follows once the present ones are done.
     pub fn drain(&self) {
-        if matches!(self.state.get(), State::Greeting | State::Open) {
-            self.state.set(State::Draining);
+        if matches!(self.state.get(), LinkState::Greeting | LinkState::Open) {
+            self.state.set(LinkState::Draining);
             self.drain_if_idle();
         }
     }
 
     fn drain_if_idle(&self) {
-        if self.state.get() == State::Draining && self.in_flight.get() == 0 {
+        if self.state.get() == LinkState::Draining && self.in_flight.get() == 0 {
             self.queue(ToWorkerFrame::Drain);
-            self.state.set(State::Drained);
+            self.state.set(LinkState::Drained);
             self.drained.notify_one();
         }
     }
 
-    /// The stream ended (or broke): settles every request on it. Returns how many were lost while being served.
+    /// The stream ended or broke: settles every request. Returns the number that was lost while being served.
     pub(crate) fn died(&self) -> usize {
-        self.state.set(State::Dead);
+        self.state.set(LinkState::Dead);
         let started = self.watch.word(STARTED).load(Ordering::Acquire);
-        let mut lost = 0;
-        let mut settled = Vec::new();
-        for (id, slot) in self.slots.borrow_mut().each().filter(|(_, slot)| !slot.ended) {
-            slot.ended = true;
-            settled.push(id);
-            if slot.failure.is_none() {
-                let begun = slot.ordinal <= started || slot.headed;
-                slot.failure = Some(if begun { Failure::Died } else { Failure::NotStarted });
-                lost += usize::from(begun && !slot.released);
-            }
-            slot.wake();
-        }
-        let mut slots = self.slots.borrow_mut();
-        settled.into_iter().for_each(|id| slots.settle(id));
-        drop(slots);
+        let lost = self.requests.borrow_mut().fail_all(started);
         self.in_flight.set(0);
         self.out.borrow_mut().clear();
-        self.roomy.notify_waiters();
+        self.has_space.notify_waiters();
         self.room_came.notify_one();
         self.wake_writer();
         lost
     }
 
-    /// The supervisor tells how the process ended.
-    pub fn set_how(&self, how: String) {
-        *self.how.borrow_mut() = Some(how);
-        self.how_known.notify_waiters();
+    /// The supervisor reports how the process ended.
+    pub fn set_exit(&self, exit: String) {
+        *self.exit.borrow_mut() = Some(exit);
+        self.exit_known.notify_waiters();
     }
 
-    /// Whether the supervisor told how the process ended.
-    pub(crate) fn known_how(&self) -> bool {
-        self.how.borrow().is_some()
+    /// Whether the supervisor has reported how the process ended.
+    pub(crate) fn is_exit_known(&self) -> bool {
+        self.exit.borrow().is_some()
     }
 
-    /// How the process ended; waits a moment for the supervisor to tell.
-    pub async fn how(&self) -> Option<String> {
-        if self.how.borrow().is_none() {
+    /// How the process ended; waits a moment for the supervisor's report.
+    pub async fn exit(&self) -> Option<String> {
+        if self.exit.borrow().is_none() {
             let _ =
-                tokio::time::timeout(std::time::Duration::from_millis(250), self.how_known.notified()).await;
+                tokio::time::timeout(std::time::Duration::from_millis(250), self.exit_known.notified()).await;
         }
-        self.how.borrow().clone()
+        self.exit.borrow().clone()
     }
 
-    /// Ends the wait for requests whose worker has not said anything for so many milliseconds.
+    /// Times out the requests of which no frame came for more than `bound` milliseconds.
     pub fn expire(&self, bound: u64) {
-        let now = self.clock.coarse();
-        for (_, slot) in self.slots.borrow_mut().each() {
-            let waits = !slot.ended && !slot.released && slot.chunks.is_empty() && slot.failure.is_none();
-            if waits && now.saturating_sub(slot.since) > bound {
-                slot.failure = Some(Failure::Late);
-                slot.wake();
-            }
-        }
+        self.requests.borrow_mut().expire(self.clock.coarse(), bound);
     }
 
     fn wake_writer(&self) {
-        self.unseen.set(true);
+        self.queued.set(true);
         if let Some(waker) = self.writer.borrow_mut().take() {
             waker.wake();
         }
     }
 
-    /// Ready when there is something new to write (`true`) or never more (`false`).
-    pub(crate) fn poll_unseen(&self, cx: &Context<'_>) -> Poll<bool> {
-        if self.state.get() == State::Dead {
+    /// Ready when there is a new frame to write (`true`), or there will be none (`false`).
+    pub(crate) fn poll_queued(&self, cx: &Context<'_>) -> Poll<bool> {
+        if self.state.get() == LinkState::Dead {
             return Poll::Ready(false);
         }
-        if self.unseen.take() {
+        if self.queued.take() {
             return Poll::Ready(true);
         }
         *self.writer.borrow_mut() = Some(cx.waker().clone());
         Poll::Pending
     }
 
-    /// Lets the reading task look.
+    /// Makes the reading task check the ring.
     pub(crate) fn wake_reader(&self) {
         self.poked.set(true);
         if let Some(waker) = self.reader.borrow_mut().take() {
@@ -394,8 +377,8 @@ impl Link {
         }
     }
 
-    /// Whether the reading task was told to look; otherwise it will be woken when it is.
-    pub(crate) fn poked(&self, cx: &Context<'_>) -> bool {
+    /// Whether the reading task has to check the ring; otherwise registers it for [`Link::wake_reader`].
+    pub(crate) fn poll_poked(&self, cx: &Context<'_>) -> bool {
         let poked = self.poked.take();
         if !poked {
             *self.reader.borrow_mut() = Some(cx.waker().clone());
@@ -409,21 +392,8 @@ impl Link {
     }
 }
 
-/// Requests after which a sleeping worker is woken before the turn ends: in a long turn it begins with the first ones while
+/// Requests after which a sleeping worker is woken before the turn ends: in a long turn it begins with the first requests while
 /// the front still reads the last ones.
 const EARLY: u32 = 8;
-/// Bytes of the out-buffer at first.
+/// Capacity of the out-buffer at first, in bytes.
 const OUT: usize = 64 * 1024;
-
-/// Kind of the frame that must come first.
-pub(crate) const FIRST_KIND: u8 = to_front::WELCOME;
-
-/// Registers a socket. Only readability: a registered interest in writability would wake this process each time the other end
-/// takes something out of it.
-#[expect(
-    deprecated,
-    reason = "its replacement is unsafe; a descriptor that is owned cannot be closed behind the registration's back"
-)]
-pub(crate) fn watched<T: AsRawFd>(socket: T) -> io::Result<AsyncFd<T>> {
-    AsyncFd::with_interest(socket, Interest::READABLE)
-}

@@ -1,9 +1,10 @@
-//! A link whose other end is in the test's hand.
+//! A link with the test at the other end.
 
 use super::*;
+use crate::engine::Failure;
 use crate::process::clock::Clock;
-use crate::worker::facts::WorkerFacts;
-use crate::worker::link::State;
+use crate::worker::info::WorkerInfo;
+use crate::worker::link::LinkState;
 use bytes::BytesMut;
 use gk_sys::descriptors;
 use gk_sys::memory::SharedPage;
@@ -19,8 +20,8 @@ fn pair() -> (Rc<Link>, (Sender, Receiver)) {
 fn pair_of(ours: OwnedFd, theirs: OwnedFd) -> (Rc<Link>, (Sender, Receiver)) {
     let page = SharedPage::create().unwrap();
     let worker = open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
-    let facts = WorkerFacts { worker: 1, process_group: "g".into(), pid: 1, threads: 1 };
-    (Link::new(facts, ours, page, Clock::default()).unwrap(), worker)
+    let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 1 };
+    (Link::new(info, ours, page, Clock::default()).unwrap(), worker)
 }
 
 fn welcome(sender: &mut Sender) {
@@ -38,21 +39,21 @@ fn welcome(sender: &mut Sender) {
     sender.send(&out).unwrap();
 }
 
-/// What a link's end is when its worker has said that and is gone.
+/// The end of a link whose worker is gone, and the number of `Open` events.
 fn ending(link: &Rc<Link>) -> (String, usize) {
     let opened = RefCell::new(0);
     let reading =
-        read(Rc::clone(link), |event| *opened.borrow_mut() += usize::from(matches!(event, Event::Open)));
+        read(Rc::clone(link), |event| *opened.borrow_mut() += usize::from(matches!(event, LinkEvent::Open)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
     let ending = tokio::task::LocalSet::new().block_on(&runtime, reading).to_string();
     (ending, opened.into_inner())
 }
 
 #[test]
-fn a_worker_may_greet_a_front_that_has_done_with_it() {
+fn a_worker_may_greet_a_front_that_is_done_with_it() {
     let (link, (mut sender, receiver)) = pair();
     link.drain();
-    assert_eq!(link.state(), State::Drained);
+    assert_eq!(link.state(), LinkState::Drained);
     welcome(&mut sender);
     drop((sender, receiver));
     assert_eq!(ending(&link), ("the worker closed the link".into(), 1));
@@ -73,16 +74,16 @@ fn a_descriptor_that_was_lost_fails_its_own_request() {
     let (ours, theirs) = descriptors::stream_pair().unwrap();
     let socket = theirs.try_clone().unwrap();
     let (link, (mut sender, receiver)) = pair_of(ours, theirs);
-    let id = link.slots.borrow_mut().take().0;
+    let id = link.requests.borrow_mut().add().0;
     welcome(&mut sender);
-    // More than the front takes at once, which is told like a limit that is reached.
+    // More descriptors than the front takes at once look like a limit that is reached.
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let files = [socket.as_fd(); 8];
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
     sendmsg(&socket, &[std::io::IoSlice::new(&[1])], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
     let mut out = BytesMut::new();
-    let others: Vec<u32> = (0..7).map(|_| link.slots.borrow_mut().take().0).collect();
+    let others: Vec<u32> = (0..7).map(|_| link.requests.borrow_mut().add().0).collect();
     for id in std::iter::once(id).chain(others) {
         gk_wire::response::HeadWriter::begin(&mut out, id, 0, 200, b"OK", 0.0).finish();
         ToFrontFrame::File { id, offset: 0, len: 1 }.encode(&mut out);
@@ -90,8 +91,8 @@ fn a_descriptor_that_was_lost_fails_its_own_request() {
     sender.send(&out).unwrap();
     drop((sender, receiver, socket));
     let (ending, _) = ending(&link);
-    let mut slots = link.slots.borrow_mut();
-    let lost: Vec<_> = slots.each().filter(|(_, slot)| slot.failure.is_some()).collect();
+    let mut requests = link.requests.borrow_mut();
+    let lost: Vec<_> = requests.each().filter(|(_, request)| request.failure.is_some()).collect();
     assert_eq!(lost.len(), 1, "{ending}");
     assert!(matches!(&lost[0].1.failure, Some(Failure::Aborted(why)) if why.contains("ulimit -n")));
 }

@@ -1,4 +1,4 @@
-//! Profiles get numbers: equal ones the same number, in this front's life. The worker is sent each one once per link.
+//! Numbers for profiles: equal profiles have the same number for the front's whole life. A profile is sent once per link.
 
 use gk_wire::request::Profile;
 use std::cell::RefCell;
@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 /// A profile with its number and its JSON.
 #[derive(Debug)]
-pub struct Numbered {
+pub struct NumberedProfile {
     /// Number on every link.
     pub number: u32,
-    /// What is sent.
+    /// Payload of the `Profile` frame.
     pub json: Vec<u8>,
     /// The profile.
     pub profile: Profile,
@@ -19,19 +19,19 @@ pub struct Numbered {
 /// All profiles so far.
 #[derive(Default)]
 pub struct Profiles {
-    known: RefCell<HashMap<Profile, Rc<Numbered>>>,
+    numbered: RefCell<HashMap<Profile, Rc<NumberedProfile>>>,
 }
 
 impl Profiles {
     /// The numbered form of a profile.
-    pub fn number(&self, profile: Profile) -> Rc<Numbered> {
-        let mut known = self.known.borrow_mut();
+    pub fn number(&self, profile: Profile) -> Rc<NumberedProfile> {
+        let mut known = self.numbered.borrow_mut();
         if let Some(found) = known.get(&profile) {
             return Rc::clone(found);
         }
         let number = known.len() as u32 + 1;
         let json = serde_json::to_vec(&profile).expect("a struct of strings and flags is always JSON");
-        let numbered = Rc::new(Numbered { number, json, profile: profile.clone() });
+        let numbered = Rc::new(NumberedProfile { number, json, profile: profile.clone() });
         known.insert(profile, Rc::clone(&numbered));
         numbered
     }

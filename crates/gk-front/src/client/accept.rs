@@ -1,0 +1,136 @@
+//! Listening sockets: accepts connections within the bounds on connections and descriptors, and starts a task for each.
+
+use gk_wire::log::Level;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::spawn_local;
+
+use crate::client::connection::Conn;
+use crate::client::endpoints::Endpoints;
+use crate::client::http1;
+use crate::client::stream::Stream;
+use crate::front::Front;
+use crate::log::rate_limited::RateLimited;
+use crate::process::descriptor_limit;
+
+/// After a failed `accept` for lack of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Starts accepting on each socket.
+pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
+    for (number, socket) in sockets.into_iter().enumerate() {
+        let address = front.listeners[number].address.clone();
+        let unusable = |error: io::Error| format!("the listening socket {address} is unusable: {error}");
+        rustix::io::ioctl_fionbio(&socket, true).map_err(|e| unusable(e.into()))?;
+        let listener = if address.starts_with("unix:") {
+            Listener::Unix(UnixListener::from_std(socket.into()).map_err(unusable)?)
+        } else {
+            Listener::Tcp(TcpListener::from_std(socket.into()).map_err(unusable)?)
+        };
+        spawn_local(accept(Rc::clone(front), listener, number));
+    }
+    Ok(())
+}
+
+/// Accepts on one listener until the front stops.
+async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
+    let https = front.listeners[number].tls;
+    let unaccepted = RateLimited::default();
+    loop {
+        let bound = front.current().compiled.site().http.max_connections;
+        let full = || {
+            let open = front.conns.borrow().len();
+            (bound != 0 && open >= bound) || (front.descriptors_short.get() && open > 0)
+        };
+        while full() && !front.stopping.get() {
+            tokio::select! {
+                () = front.conn_ended.notified() => {}
+                () = front.stop.notified() => {}
+            }
+        }
+        if front.stopping.get() {
+            return;
+        }
+        let accepted = tokio::select! {
+            biased;
+            () = front.stop.notified() => return,
+            accepted = next(&listener) => accepted,
+        };
+        match accepted {
+            Ok((stream, mut endpoints)) => {
+                endpoints.listener = number;
+                endpoints.https = https;
+                front.descriptors_short.set(descriptor_limit::is_reserved(&stream));
+                open(&front, stream, endpoints);
+                if front.descriptors_short.get() {
+                    note_shortage(&front, "the last descriptors are kept for files and workers");
+                }
+            }
+            // The client gave up before it was accepted.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(error) if descriptor_limit::are_exhausted(&error) => {
+                note_shortage(&front, &error.to_string());
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            Err(error) => {
+                if unaccepted.is_due() {
+                    crate::note(Level::Error, None, &format!("a connection cannot be accepted: {error}"));
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Logs that new connections have to wait until others close.
+fn note_shortage(front: &Front, why: &str) {
+    if !front.descriptors_noted.is_due() {
+        return;
+    }
+    let text = format!(
+        "new connections have to wait until one of {} closes, with a limit of {} descriptors: {why}; raise the limit \
+         (LimitNOFILE= of the systemd unit, ulimit -Hn), or bound the connections with GilkeeperMaxConnections",
+        front.conns.borrow().len(),
+        descriptor_limit::limit()
+    );
+    crate::note_code(Level::Error, "GK0014", None, &text);
+}
+
+/// The next connection.
+async fn next(listener: &Listener) -> io::Result<(Stream, Endpoints)> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            let _ = stream.set_nodelay(true);
+            let local = stream.local_addr()?;
+            Ok((Stream::Tcp(stream), Endpoints::tcp(peer, local)))
+        }
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            Ok((Stream::Unix(stream), Endpoints::unix()))
+        }
+    }
+}
+
+/// Starts the task of an accepted connection.
+fn open(front: &Rc<Front>, stream: Stream, endpoints: Endpoints) {
+    // Without connections the ticker sleeps, and the coarse clock stands still.
+    if front.conns.borrow().is_empty() {
+        front.clock.advance();
+    }
+    let id = front.last_connection.get() + 1;
+    front.last_connection.set(id);
+    let conn = Conn::new(id, endpoints, stream, front.clock.coarse_cell());
+    front.conns.borrow_mut().insert(id, Rc::clone(&conn));
+    front.conn_began.notify_one();
+    spawn_local(http1::tend(Rc::clone(front), conn));
+}

@@ -1,0 +1,126 @@
+//! HTTP/1 on one connection, from its first byte to its last. hyper parses and writes; an idle connection drops hyper and its
+//! buffers and keeps only its socket.
+
+use bytes::Bytes;
+use gk_config::site::HttpLimits;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+
+use crate::client::connection::{Conn, Phase};
+use crate::client::io::ClientIo;
+use crate::front::Front;
+use crate::service;
+
+/// Idle limit while the rest of a refused request is read and dropped.
+const LINGER: Duration = Duration::from_secs(2);
+/// Limit in all for reading it.
+const LINGER_IN_ALL: Duration = Duration::from_secs(30);
+
+/// Serves a connection from its first byte to its last.
+pub async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
+    let counted = Counted { front: &front, conn: &conn };
+    let mut before = Bytes::new();
+    // Boxed, so that a sleeping connection does not hold the memory of it.
+    while let Some(rest) = Box::pin(speak(&front, &conn, before)).await {
+        before = rest;
+        if before.is_empty() && !sleep(&front, &conn).await {
+            break;
+        }
+    }
+    conn.finish_entry();
+    if conn.linger.get() {
+        conn.enter(Phase::Ending);
+        linger(&front, &conn).await;
+    }
+    drop(counted);
+}
+
+/// A connection among those that the front counts. However its task ends, it is removed and its last response is logged.
+struct Counted<'t> {
+    front: &'t Front,
+    conn: &'t Conn,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.conn.finish_entry();
+        self.front.conns.borrow_mut().remove(&self.conn.id);
+        self.front.descriptors_short.set(false);
+        self.front.conn_ended.notify_waiters();
+    }
+}
+
+/// Speaks HTTP until the connection ends (`None`) or has been idle for a while; then returns the bytes that hyper has read
+/// and not used.
+async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Bytes> {
+    let builder = builder(&front.current().compiled.site().http);
+    let service = {
+        let (front, conn) = (Rc::clone(front), Rc::clone(conn));
+        service_fn(move |request| service::serve(Rc::clone(&front), Rc::clone(&conn), request))
+    };
+    let mut http = builder.serve_connection(TokioIo::new(ClientIo::new(conn, before)), service);
+    let mut ending = false;
+    let sleeps = poll_fn(|cx| {
+        if conn.poll_killed(cx) {
+            return Poll::Ready(false);
+        }
+        if front.stopping.get() && !std::mem::replace(&mut ending, true) {
+            Pin::new(&mut http).graceful_shutdown();
+        }
+        match Pin::new(&mut http).poll(cx) {
+            Poll::Pending if !ending && conn.may_sleep() => Poll::Ready(true),
+            other => other.map(|_| false),
+        }
+    })
+    .await;
+    sleeps.then(|| http.into_parts().read_buf)
+}
+
+/// Waits for the next byte of an idle connection. `false`: there will be none.
+async fn sleep(front: &Front, conn: &Conn) -> bool {
+    let woken = poll_fn(|cx| {
+        if conn.poll_killed(cx) || front.stopping.get() {
+            return Poll::Ready(false);
+        }
+        conn.poll_readable(cx).map(|()| true)
+    })
+    .await;
+    conn.wake_up();
+    woken
+}
+
+/// Reads and drops the rest of a refused request, so that the client can read the answer (RFC 9112, 9.6).
+async fn linger(front: &Front, conn: &Rc<Conn>) {
+    let mut io = ClientIo::new(conn, Bytes::new());
+    let mut sink = vec![0; 16 * 1024];
+    let began = Instant::now();
+    while matches!(tokio::time::timeout(LINGER, io.read(&mut sink)).await, Ok(Ok(n)) if n > 0) {
+        let bound = if front.stopping.get() { LINGER } else { LINGER_IN_ALL };
+        if began.elapsed() > bound {
+            return;
+        }
+    }
+}
+
+fn builder(http: &HttpLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // hyper applies no timeout: the ticker does (`timeouts`).
+    // Without writev a head and its small body leave in one plain send; large bodies are copied once more.
+    builder.header_read_timeout(None).keep_alive(http.keep_alive).half_close(true).writev(false);
+    // hyper counts up to 100 fields without allocating; `limits` counts after it.
+    if http.limit_request_fields == 0 || http.limit_request_fields > 100 {
+        // The header map panics above some twenty thousand.
+        let most = if http.limit_request_fields == 0 { 10_000 } else { http.limit_request_fields };
+        builder.max_headers(most.min(20_000));
+    }
+    let head = http.limit_request_line + 8 * http.limit_request_field_size;
+    builder.max_buf_size(head.clamp(64 * 1024, 1 << 20));
+    builder
+}

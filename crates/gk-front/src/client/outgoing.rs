@@ -1,0 +1,78 @@
+//! A response body on its way to a client: counts bytes for the access log, and makes a body that was cut off look cut off.
+
+use bytes::Bytes;
+use gk_wire::log::Level;
+use http_body::{Frame, SizeHint};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use crate::answer::body::{Body, CutOff};
+use crate::client::connection::Conn;
+use crate::engine::Exchange;
+use crate::log::access_log::Entry;
+
+/// The body of a response on one connection, as hyper takes it.
+pub struct OutgoingBody<X: Exchange> {
+    body: Body<X>,
+    conn: Rc<Conn>,
+    entry: Option<Box<Entry>>,
+    /// The end of the connection is the end of the body (HTTP/1.0 without a length).
+    delimited_by_close: bool,
+}
+
+impl<X: Exchange> OutgoingBody<X> {
+    /// `entry` is the access-log entry that ends with this body.
+    pub fn new(conn: &Rc<Conn>, body: Body<X>, entry: Option<Box<Entry>>, delimited_by_close: bool) -> Self {
+        Self { body, conn: Rc::clone(conn), entry, delimited_by_close }
+    }
+}
+
+impl<X: Exchange> http_body::Body for OutgoingBody<X> {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let this = &mut *self;
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(entry), Some(bytes)) = (&mut this.entry, frame.data_ref()) {
+                    entry.body_bytes += bytes.len() as u64;
+                }
+            }
+            Some(Err(cut_off)) => {
+                crate::note(Level::Error, Some(&this.conn.endpoints.client), &cut_off.to_string());
+                if this.delimited_by_close {
+                    this.conn.reset_on_close();
+                }
+                if let Some(entry) = &mut this.entry {
+                    entry.aborted = true;
+                }
+            }
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<X: Exchange> Drop for OutgoingBody<X> {
+    fn drop(&mut self) {
+        if let Some(mut entry) = self.entry.take() {
+            entry.aborted |= !self.body.is_complete();
+            self.conn.park_entry(entry);
+        }
+        self.conn.end_response();
+    }
+}

@@ -1,0 +1,87 @@
+//! The ticker: looks at every timeout of clients and workers a few times a second.
+
+use gk_config::site::HttpLimits;
+use gk_wire::log::Level;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::client::connection::{Conn, Phase};
+use crate::engine::Client;
+use crate::front::Front;
+
+/// Between two looks at the timeouts.
+const TICK: Duration = Duration::from_millis(100);
+/// Idle milliseconds after which a connection keeps only its socket. Making hyper's part again costs a microsecond.
+const SLEEP_AFTER: u64 = 200;
+
+/// Looks at every timeout a few times a second, while there is a connection.
+pub async fn tick(front: Rc<Front>) {
+    let mut count = 0u64;
+    loop {
+        if front.conns.borrow().is_empty() {
+            front.current().logs.flush();
+            front.tell_figures();
+            // A second, so that the admin page stays current.
+            let _ = tokio::time::timeout(Duration::from_secs(1), front.conn_began.notified()).await;
+        }
+        tokio::time::sleep(TICK).await;
+        count += 1;
+        front.clock.advance();
+        let current = front.current();
+        current.logs.flush();
+        let pools = front.each_pool();
+        for pool in &pools {
+            pool.tick();
+            pool.expire();
+        }
+        let http = &current.compiled.site().http;
+        let conns: Vec<_> = front.conns.borrow().values().map(Rc::clone).collect();
+        for conn in conns {
+            apply(&conn, http, count.is_multiple_of(5));
+        }
+        if count.is_multiple_of(10) || front.readiness_changed() {
+            front.tell_figures();
+        }
+    }
+}
+
+/// Applies the timeouts to one connection.
+fn apply(conn: &Conn, http: &HttpLimits, check_client: bool) {
+    if conn.is_killed() {
+        // Its task and the log know already.
+        return;
+    }
+    let (phase, stalled, waited) = conn.waiting();
+    let over = |seconds: f64| seconds > 0.0 && waited as f64 > seconds * 1_000.0;
+    if stalled {
+        let limit = conn.write_limit.get();
+        if (limit != 0 && waited > limit) || (limit == 0 && over(http.timeout)) {
+            let text = "the client did not take the response in time; it was cut off";
+            crate::note_code(Level::Error, "WSGI0118", Some(&conn.endpoints.client), text);
+            conn.reset_on_close();
+            conn.kill();
+        }
+        return;
+    }
+    match phase {
+        Phase::Idle => {
+            let first = conn.requests.get() == 0;
+            let late = over(http.header_timeout) || over(http.timeout);
+            if if first { late } else { over(http.keep_alive_timeout) } {
+                conn.kill();
+            } else if waited >= SLEEP_AFTER {
+                conn.send_to_sleep();
+            }
+        }
+        // There is no request yet, so there is no log line either.
+        Phase::Head if over(http.header_timeout) => conn.time_out(),
+        Phase::Body if over(http.body_timeout) => {
+            let text = "the client did not send the request body in time";
+            crate::note_code(Level::Error, "WSGI0126", Some(&conn.endpoints.client), text);
+            conn.time_out();
+        }
+        // While a request is served nobody reads from the socket, so a reset is found by this check.
+        Phase::Serving if check_client && conn.is_gone() => conn.kill(),
+        _ => {}
+    }
+}

@@ -1,0 +1,19 @@
+//! The setup that the supervisor hands over in a memory file.
+
+use gk_config::site::Site;
+use gk_sys::descriptors;
+use gk_wire::setup::FrontSetup;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+/// Reads a setup file.
+pub fn read(fd: OwnedFd) -> Result<FrontSetup, String> {
+    let json = descriptors::read_memory_file(&mut File::from(fd))
+        .map_err(|error| format!("the setup cannot be read: {error}"))?;
+    serde_json::from_slice(&json).map_err(|error| format!("the setup is not understood: {error}"))
+}
+
+/// The site in a setup.
+pub fn site(value: serde_json::Value) -> Result<Site, String> {
+    serde_json::from_value(value).map_err(|error| format!("the site in the setup is not understood: {error}"))
+}

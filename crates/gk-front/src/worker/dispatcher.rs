@@ -1,0 +1,207 @@
+//! The decisions of a pool as a value: which worker gets a request, which request waits, which one is refused. Pure: workers
+//! come through [`Candidate`], times are numbers, decisions are return values. The waiting itself is in `pool`.
+
+use gk_config::site::ProcessGroup;
+use std::collections::VecDeque;
+
+/// Why no worker takes a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueRefusal {
+    /// The queue is full.
+    Full,
+    /// The request waited in the queue for `queue-timeout`.
+    TimedOut,
+    /// There was no worker for `connect-timeout`.
+    NoWorker,
+}
+
+/// The options of `WSGIDaemonProcess` that the front applies. Times in milliseconds; 0 is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Capacity of the queue.
+    pub queue: usize,
+    /// `queue-timeout`.
+    pub queue_timeout: u64,
+    /// `connect-timeout`.
+    pub connect_timeout: u64,
+    /// `socket-timeout`.
+    pub socket_timeout: u64,
+    /// `response-socket-timeout`.
+    pub write_timeout: u64,
+    /// `header-buffer-size`, in bytes.
+    pub header_line: usize,
+}
+
+impl PoolLimits {
+    /// From the configuration; `timeout` is the server's `Timeout` in seconds, the default of `socket-timeout`.
+    pub fn of(group: &ProcessGroup, timeout: f64) -> Self {
+        let millis = |seconds: f64| (seconds * 1_000.0) as u64;
+        let or = |value: u64, other: u64| if value == 0 { other } else { value };
+        let socket_timeout = or(millis(group.socket_timeout), millis(timeout));
+        Self {
+            queue: group.listen_backlog as usize,
+            queue_timeout: millis(group.queue_timeout),
+            connect_timeout: millis(group.connect_timeout).max(1),
+            socket_timeout,
+            write_timeout: or(millis(group.response_socket_timeout), socket_timeout),
+            header_line: or(group.header_buffer_size, 32_768) as usize,
+        }
+    }
+}
+
+/// A worker, as far as the choice depends on it.
+pub trait Candidate: Clone {
+    /// Whether it takes requests.
+    fn is_open(&self) -> bool;
+    /// Whether it takes another request now.
+    fn has_room(&self, now_micros: u64) -> bool;
+    /// Requests that it has not ended.
+    fn in_flight(&self) -> u32;
+    /// Request threads.
+    fn threads(&self) -> u32;
+    /// Reserves a place for a request.
+    fn reserve(&self, now_micros: u64);
+}
+
+/// A request in the queue.
+struct Queued<T> {
+    /// Requests leave the queue in the order of their numbers.
+    request: u64,
+    since: u64,
+    ticket: T,
+}
+
+/// The workers `W` and the queue of one process group. A ticket `T` stands for a request that waits.
+pub struct Dispatcher<W, T> {
+    limits: PoolLimits,
+    workers: Vec<W>,
+    queue: VecDeque<Queued<T>>,
+    /// Milliseconds since when no worker takes requests; `None` while one does.
+    no_worker_since: Option<u64>,
+}
+
+impl<W: Candidate, T: Clone> Dispatcher<W, T> {
+    /// Without workers yet.
+    pub fn new(limits: PoolLimits, now_millis: u64) -> Self {
+        let no_worker_since = Some(now_millis);
+        Self { limits, workers: Vec::new(), queue: VecDeque::new(), no_worker_since }
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> PoolLimits {
+        self.limits
+    }
+
+    /// Other limits, after a reload. Requests in the queue stay, even beyond its new capacity.
+    pub fn set_limits(&mut self, limits: PoolLimits) {
+        self.limits = limits;
+    }
+
+    /// The workers.
+    pub fn workers(&self) -> &[W] {
+        &self.workers
+    }
+
+    /// A worker that takes requests has come.
+    pub fn add(&mut self, worker: W) {
+        self.workers.push(worker);
+        self.no_worker_since = None;
+    }
+
+    /// A worker has ended.
+    pub fn remove(&mut self, is: impl Fn(&W) -> bool, now_millis: u64) {
+        self.workers.retain(|worker| !is(worker));
+        self.check_workers(now_millis);
+    }
+
+    /// A worker may have stopped taking requests: without any, `connect-timeout` begins.
+    pub fn check_workers(&mut self, now_millis: u64) {
+        if self.workers.iter().any(W::is_open) {
+            self.no_worker_since = None;
+        } else {
+            self.no_worker_since.get_or_insert(now_millis);
+        }
+    }
+
+    /// Requests in the queue.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The tickets in the queue.
+    pub fn tickets(&self) -> impl Iterator<Item = &T> {
+        self.queue.iter().map(|queued| &queued.ticket)
+    }
+
+    /// Reserves a place for a new request, unless others wait already; `again`: also past those that wait.
+    pub fn try_reserve(&self, again: bool, now_micros: u64) -> Option<W> {
+        if self.queue.is_empty() || again { self.reserve(now_micros) } else { None }
+    }
+
+    /// Puts a request into the queue, at the place of its number. The capacity does not bind a request that comes `again`.
+    pub fn enqueue(&mut self, request: u64, since: u64, again: bool, ticket: T) -> Result<(), QueueRefusal> {
+        if !again && self.queue.len() >= self.limits.queue {
+            return Err(QueueRefusal::Full);
+        }
+        let behind = self.queue.iter().rev().take_while(|queued| queued.request > request).count();
+        self.queue.insert(self.queue.len() - behind, Queued { request, since, ticket });
+        Ok(())
+    }
+
+    /// Takes a request out of the queue.
+    pub fn leave(&mut self, is: impl Fn(&T) -> bool) {
+        self.queue.retain(|queued| !is(&queued.ticket));
+    }
+
+    /// The first request of the queue with a place at a worker, if a worker has room.
+    pub fn next_grant(&mut self, now_micros: u64) -> Option<(T, W)> {
+        if self.queue.is_empty() {
+            return None;
+        }
+        let worker = self.reserve(now_micros)?;
+        let queued = self.queue.pop_front()?;
+        Some((queued.ticket, worker))
+    }
+
+    /// Takes the requests out of the queue that have waited too long.
+    pub fn expire(&mut self, now_millis: u64) -> Vec<(T, QueueRefusal)> {
+        let PoolLimits { connect_timeout, queue_timeout, .. } = self.limits;
+        let no_worker =
+            self.no_worker_since.is_some_and(|since| now_millis.saturating_sub(since) >= connect_timeout);
+        let mut refused = Vec::new();
+        self.queue.retain(|queued| {
+            let waited = now_millis.saturating_sub(queued.since);
+            let why = if no_worker && waited >= connect_timeout {
+                QueueRefusal::NoWorker
+            } else if queue_timeout != 0 && waited >= queue_timeout {
+                QueueRefusal::TimedOut
+            } else {
+                return true;
+            };
+            refused.push((queued.ticket.clone(), why));
+            false
+        });
+        refused
+    }
+
+    /// Reserves a place at the worker with the fewest requests per thread, among those with room.
+    fn reserve(&self, now_micros: u64) -> Option<W> {
+        let mut best: Option<&W> = None;
+        for worker in self.workers.iter().filter(|worker| worker.has_room(now_micros)) {
+            let lighter = best.is_none_or(|best| {
+                u64::from(worker.in_flight()) * u64::from(best.threads())
+                    < u64::from(best.in_flight()) * u64::from(worker.threads())
+            });
+            if lighter {
+                best = Some(worker);
+            }
+        }
+        let worker = best?;
+        worker.reserve(now_micros);
+        Some(worker.clone())
+    }
+}
+
+#[cfg(test)]
+#[path = "dispatcher_tests.rs"]
+mod tests;

@@ -1,0 +1,210 @@
+//! Tables of a dispatcher's decisions: events go in, tickets and workers come out.
+
+use super::*;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// A worker that takes a fixed number of requests.
+#[derive(Debug)]
+struct FakeWorker {
+    name: &'static str,
+    threads: u32,
+    capacity: u32,
+    in_flight: Cell<u32>,
+    open: Cell<bool>,
+}
+
+impl Candidate for Rc<FakeWorker> {
+    fn is_open(&self) -> bool {
+        self.open.get()
+    }
+
+    fn has_room(&self, _: u64) -> bool {
+        self.open.get() && self.in_flight.get() < self.capacity
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.in_flight.get()
+    }
+
+    fn threads(&self) -> u32 {
+        self.threads
+    }
+
+    fn reserve(&self, _: u64) {
+        self.in_flight.set(self.in_flight.get() + 1);
+    }
+}
+
+fn worker(name: &'static str, threads: u32, in_flight: u32) -> Rc<FakeWorker> {
+    let (in_flight, open) = (Cell::new(in_flight), Cell::new(true));
+    Rc::new(FakeWorker { name, threads, capacity: threads, in_flight, open })
+}
+
+const LIMITS: PoolLimits = PoolLimits {
+    queue: 3,
+    queue_timeout: 500,
+    connect_timeout: 200,
+    socket_timeout: 0,
+    write_timeout: 0,
+    header_line: 0,
+};
+
+/// Without workers since the time 1000; tickets are the numbers of the requests.
+fn dispatcher(limits: PoolLimits) -> Dispatcher<Rc<FakeWorker>, u64> {
+    Dispatcher::new(limits, 1_000)
+}
+
+fn enqueue(dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>, requests: &[u64]) {
+    for request in requests {
+        dispatcher.enqueue(*request, 1_000, false, *request).unwrap();
+    }
+}
+
+/// Grants until no worker has room: tickets and workers in order.
+fn grants(dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>) -> Vec<(u64, &'static str)> {
+    std::iter::from_fn(|| dispatcher.next_grant(0)).map(|(ticket, worker)| (ticket, worker.name)).collect()
+}
+
+#[test]
+fn a_request_goes_to_the_worker_with_the_fewest_requests_per_thread() {
+    /// Threads and requests in flight of two workers, and the one that is chosen.
+    type Case = ((u32, u32), (u32, u32), Option<&'static str>);
+    let cases: [Case; 7] = [
+        ((2, 0), (2, 0), Some("first")),
+        ((2, 1), (2, 0), Some("second")),
+        ((4, 2), (2, 1), Some("first")),
+        ((4, 1), (2, 1), Some("first")),
+        ((2, 1), (4, 1), Some("second")),
+        ((1, 1), (4, 3), Some("second")),
+        ((1, 1), (2, 2), None),
+    ];
+    for ((threads, in_flight), (other_threads, other_in_flight), chosen) in cases {
+        let mut dispatcher = dispatcher(LIMITS);
+        dispatcher.add(worker("first", threads, in_flight));
+        dispatcher.add(worker("second", other_threads, other_in_flight));
+        let before: u32 = in_flight + other_in_flight;
+        let got = dispatcher.try_reserve(false, 0).map(|worker| worker.name);
+        assert_eq!(got, chosen, "{threads}/{in_flight} {other_threads}/{other_in_flight}");
+        let after: u32 = dispatcher.workers().iter().map(|worker| worker.in_flight.get()).sum();
+        assert_eq!(after, before + u32::from(chosen.is_some()), "a chosen worker has one more reserved");
+    }
+}
+
+#[test]
+fn a_new_request_does_not_pass_those_that_wait() {
+    let mut dispatcher = dispatcher(LIMITS);
+    enqueue(&mut dispatcher, &[1]);
+    dispatcher.add(worker("w", 1, 0));
+    assert!(dispatcher.try_reserve(false, 0).is_none());
+    assert!(dispatcher.try_reserve(true, 0).is_some(), "one that a worker did not begin does");
+}
+
+#[test]
+fn the_queue_is_served_in_the_order_of_request_numbers() {
+    let mut dispatcher = dispatcher(LIMITS);
+    enqueue(&mut dispatcher, &[4, 7, 5]);
+    // Request 2 was at a worker that died before it began the request; the queue is full.
+    dispatcher.enqueue(2, 1_000, true, 2).unwrap();
+    dispatcher.add(worker("w", 3, 0));
+    assert_eq!(grants(&mut dispatcher), [(2, "w"), (4, "w"), (5, "w")]);
+    assert_eq!((dispatcher.queued(), dispatcher.tickets().collect::<Vec<_>>()), (1, vec![&7]));
+}
+
+#[test]
+fn a_full_queue_refuses_new_requests_only() {
+    let mut dispatcher = dispatcher(LIMITS);
+    enqueue(&mut dispatcher, &[1, 2, 3]);
+    assert_eq!(dispatcher.enqueue(4, 1_000, false, 4), Err(QueueRefusal::Full));
+    assert_eq!(dispatcher.enqueue(4, 1_000, true, 4), Ok(()));
+    dispatcher.leave(|ticket| *ticket == 2);
+    assert_eq!(dispatcher.tickets().collect::<Vec<_>>(), [&1, &3, &4]);
+    let none = PoolLimits { queue: 0, ..LIMITS };
+    dispatcher.set_limits(none);
+    assert_eq!(dispatcher.enqueue(5, 1_000, false, 5), Err(QueueRefusal::Full));
+    assert_eq!(dispatcher.queued(), 3, "after a reload, those that wait stay");
+}
+
+#[test]
+fn a_wait_ends_by_queue_timeout_or_without_a_worker_by_connect_timeout() {
+    use QueueRefusal::{NoWorker, TimedOut};
+    let long_queue = PoolLimits { queue_timeout: 0, ..LIMITS };
+    let short_queue = PoolLimits { queue_timeout: 100, ..LIMITS };
+    /// Limits, whether there is a (busy) worker, the time, and the refusal of a request that waits since 1000.
+    type Case = (PoolLimits, bool, u64, Option<QueueRefusal>);
+    let cases: [Case; 9] = [
+        (LIMITS, true, 1_499, None),
+        (LIMITS, true, 1_500, Some(TimedOut)),
+        (long_queue, true, 1_000_000, None),
+        (LIMITS, false, 1_199, None),
+        (LIMITS, false, 1_200, Some(NoWorker)),
+        (LIMITS, false, 1_500, Some(NoWorker)),
+        (short_queue, false, 1_100, Some(TimedOut)),
+        (long_queue, false, 1_199, None),
+        (long_queue, false, 1_200, Some(NoWorker)),
+    ];
+    for (limits, has_worker, now, refusal) in cases {
+        let mut dispatcher = dispatcher(limits);
+        if has_worker {
+            dispatcher.add(worker("busy", 1, 1));
+        }
+        enqueue(&mut dispatcher, &[1]);
+        let want: Vec<_> = refusal.map(|why| (1, why)).into_iter().collect();
+        assert_eq!(dispatcher.expire(now), want, "{limits:?}, worker: {has_worker}, at {now}");
+        assert_eq!(dispatcher.queued(), usize::from(refusal.is_none()));
+    }
+}
+
+#[test]
+fn connect_timeout_counts_from_the_death_of_the_last_worker_and_for_each_request() {
+    let mut dispatcher = dispatcher(PoolLimits { queue_timeout: 0, ..LIMITS });
+    let (first, second) = (worker("first", 1, 1), worker("second", 1, 1));
+    dispatcher.add(Rc::clone(&first));
+    dispatcher.add(Rc::clone(&second));
+    dispatcher.enqueue(1, 1_000, false, 1).unwrap();
+    dispatcher.remove(|worker| Rc::ptr_eq(worker, &first), 5_000);
+    assert_eq!(dispatcher.expire(9_000), [], "the other worker takes requests");
+    dispatcher.remove(|worker| Rc::ptr_eq(worker, &second), 10_000);
+    // A second report of the same state does not restart the time.
+    dispatcher.check_workers(10_150);
+    dispatcher.enqueue(2, 10_100, false, 2).unwrap();
+    assert_eq!(dispatcher.expire(10_199), []);
+    assert_eq!(dispatcher.expire(10_200), [(1, QueueRefusal::NoWorker)]);
+    assert_eq!(dispatcher.expire(10_300), [(2, QueueRefusal::NoWorker)]);
+}
+
+#[test]
+fn workers_that_drain_get_nothing_and_their_successors_serve_the_queue() {
+    let mut dispatcher = dispatcher(PoolLimits { queue_timeout: 0, ..LIMITS });
+    let old = worker("old", 2, 0);
+    dispatcher.add(Rc::clone(&old));
+    assert!(dispatcher.try_reserve(false, 0).is_some());
+    // A reload: the old worker drains before the new one is ready.
+    old.open.set(false);
+    dispatcher.check_workers(2_000);
+    assert!(dispatcher.try_reserve(false, 0).is_none());
+    dispatcher.enqueue(9, 2_000, false, 9).unwrap();
+    assert_eq!(grants(&mut dispatcher), []);
+    dispatcher.add(worker("new", 1, 0));
+    assert_eq!(grants(&mut dispatcher), [(9, "new")]);
+    dispatcher.remove(|worker| Rc::ptr_eq(worker, &old), 3_000);
+    dispatcher.enqueue(10, 3_000, false, 10).unwrap();
+    assert_eq!(dispatcher.expire(1_000_000), [], "the new worker takes requests");
+}
+
+#[test]
+fn limits_come_from_the_process_group() {
+    let mut group = ProcessGroup::named("g");
+    (group.socket_timeout, group.response_socket_timeout) = (0.0, 0.0);
+    (group.connect_timeout, group.header_buffer_size) = (0.0, 0);
+    let limits = PoolLimits::of(&group, 60.0);
+    assert_eq!((limits.socket_timeout, limits.write_timeout), (60_000, 60_000), "Timeout is the default");
+    assert_eq!((limits.connect_timeout, limits.header_line), (1, 32_768));
+    (group.socket_timeout, group.response_socket_timeout) = (2.5, 0.0);
+    let limits = PoolLimits::of(&group, 60.0);
+    assert_eq!(
+        (limits.socket_timeout, limits.write_timeout),
+        (2_500, 2_500),
+        "and socket-timeout that of writes"
+    );
+}

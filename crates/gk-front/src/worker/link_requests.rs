@@ -1,0 +1,337 @@
+//! The requests on one link: a slab, found by the request id of the frames. A request is in it until both sides are done: the
+//! worker (its last frame came) and the client's side (the exchange was dropped). Frames of the worker are applied here. No IO.
+
+use bytes::Bytes;
+use gk_sys::memory::channel::Carried;
+use gk_wire::frame::{END, INITIAL_WINDOW, ToFrontFrame, WireError};
+use gk_wire::response::HeadView;
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use crate::engine::{Failure, FileSlice};
+
+/// Bits of a request id that are the index in the slab; the other bits count the uses of that place.
+const INDEX_BITS: u32 = 20;
+
+/// Largest capacity, in bytes, that an unused place keeps for the next head.
+const KEPT: usize = 2048;
+
+/// The failure of a response that is a file which could not be taken over.
+const NO_DESCRIPTOR: &str = "its file could not be handed over, as the front has as many descriptors open as its limit allows \
+                             (raise the limit on open files, ulimit -n, or turn WSGIEnableSendfile off)";
+
+/// A frame that a worker may not send.
+#[derive(Debug, thiserror::Error)]
+pub enum BadFrame {
+    /// It cannot be decoded.
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    /// It breaks the order of frames.
+    #[error("{0}")]
+    Protocol(String),
+}
+
+/// One request on the link.
+#[derive(Default)]
+pub struct LinkRequest {
+    generation: u32,
+    used: bool,
+    /// Position of its `Request` frame among those of the link, from 1.
+    pub ordinal: u64,
+    /// The task that waits for this request.
+    pub waker: Option<Waker>,
+    /// Payload of the `Head` frame. The memory is kept for the next request in this place.
+    pub head: Vec<u8>,
+    /// Flags of the `Head` frame.
+    pub head_flags: u8,
+    /// `head` is there and has not been taken.
+    pub has_head: bool,
+    /// A head came.
+    pub headed: bool,
+    /// Body pieces not taken yet.
+    pub chunks: VecDeque<Bytes>,
+    /// Bytes in `chunks`.
+    pub buffered: usize,
+    /// Bytes taken and not credited to the worker yet.
+    pub taken: u32,
+    /// The body as a file.
+    pub file: Option<FileSlice>,
+    /// The worker sent its last frame of this request.
+    pub ended: bool,
+    /// The client's side is gone; later frames are dropped.
+    pub released: bool,
+    /// Why the request cannot be completed.
+    pub failure: Option<Failure>,
+    /// Body bytes that may still be sent to the worker.
+    pub upload_credit: u64,
+    /// Coarse time of the last frame, or of the dispatch, in milliseconds.
+    pub since: u64,
+}
+
+impl LinkRequest {
+    /// A frame came at this coarse time. That ends a timeout that nobody has seen yet.
+    pub fn touch(&mut self, now: u64) {
+        self.since = now;
+        self.failure.take_if(|failure| *failure == Failure::TimedOut);
+    }
+
+    /// Wakes the task that waits for this request.
+    pub fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Restores the state before the first use, but for the generation and some memory.
+    fn clear(&mut self) {
+        // Every field is named, so that the compiler reports a new one. Most are empty already.
+        let Self {
+            generation: _,
+            used,
+            ordinal,
+            waker,
+            head,
+            head_flags,
+            has_head,
+            headed,
+            chunks,
+            buffered,
+            taken,
+            file,
+            ended,
+            released,
+            failure,
+            upload_credit,
+            since,
+        } = self;
+        (*used, *ordinal, *head_flags, *has_head, *headed) = (false, 0, 0, false, false);
+        *waker = None;
+        head.clear();
+        if head.capacity() > KEPT {
+            *head = Vec::new();
+        }
+        chunks.clear();
+        if chunks.capacity() > 16 {
+            chunks.shrink_to(16);
+        }
+        (*buffered, *taken, *ended, *released, *upload_credit, *since) = (0, 0, false, false, 0, 0);
+        *file = None;
+        *failure = None;
+    }
+}
+
+/// The slab.
+#[derive(Default)]
+pub struct LinkRequests {
+    places: Vec<LinkRequest>,
+    free: Vec<u32>,
+}
+
+impl LinkRequests {
+    /// Adds a request; the id is never 0.
+    pub fn add(&mut self) -> (u32, &mut LinkRequest) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(LinkRequest::default());
+            (self.places.len() - 1) as u32
+        });
+        let request = &mut self.places[index as usize];
+        request.generation = (request.generation % ((1 << (32 - INDEX_BITS)) - 1)) + 1;
+        request.used = true;
+        (request.generation << INDEX_BITS | index, request)
+    }
+
+    /// The request of an id, if it is still here.
+    pub fn get(&mut self, id: u32) -> Option<&mut LinkRequest> {
+        let request = self.places.get_mut((id & ((1 << INDEX_BITS) - 1)) as usize)?;
+        (request.used && request.generation == id >> INDEX_BITS).then_some(request)
+    }
+
+    /// Frees the place of a request when both sides are done with it.
+    pub fn settle(&mut self, id: u32) {
+        let Some(request) = self.get(id) else { return };
+        if !(request.ended && request.released) {
+            return;
+        }
+        request.clear();
+        self.free.push(id & ((1 << INDEX_BITS) - 1));
+    }
+
+    /// Every request with its id.
+    pub fn each(&mut self) -> impl Iterator<Item = (u32, &mut LinkRequest)> {
+        self.places
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, request)| request.used)
+            .map(|(index, request)| (request.generation << INDEX_BITS | index as u32, request))
+    }
+
+    /// The worker returns a request that no thread began. `true`: it counted as in flight until now.
+    pub fn give_back(&mut self, id: u32) -> bool {
+        let Some(request) = self.get(id).filter(|request| !request.ended) else { return false };
+        request.ended = true;
+        request.failure.get_or_insert(Failure::NotStarted);
+        request.wake();
+        self.settle(id);
+        true
+    }
+
+    /// Applies a frame of one request, at the coarse time `now`. `file` gives the descriptor that came before a `File` frame.
+    /// `true`: it was the last frame of its request.
+    pub fn apply(
+        &mut self,
+        frame: ToFrontFrame<'_>,
+        now: u64,
+        file: impl FnOnce() -> Option<Carried>,
+    ) -> Result<bool, BadFrame> {
+        let id = match frame {
+            ToFrontFrame::Head { id, .. }
+            | ToFrontFrame::Data { id, .. }
+            | ToFrontFrame::File { id, .. }
+            | ToFrontFrame::Credit { id, .. }
+            | ToFrontFrame::Abort { id, .. } => id,
+            ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {
+                return Ok(false);
+            }
+        };
+        let Some(request) = self.get(id).filter(|request| !request.ended) else {
+            // A worker may send credit for a request that ended early, and may end a request twice.
+            return match frame {
+                ToFrontFrame::Credit { .. } | ToFrontFrame::Abort { .. } => Ok(false),
+                _ => Err(BadFrame::Protocol(format!("a frame for request {id}, which is not in flight"))),
+            };
+        };
+        request.touch(now);
+        match frame {
+            ToFrontFrame::Data { .. } | ToFrontFrame::File { .. } if !request.headed => {
+                return Err(BadFrame::Protocol(format!("a body without a head for request {id}")));
+            }
+            ToFrontFrame::Head { flags, payload, .. } => {
+                if request.headed {
+                    return Err(BadFrame::Protocol(format!("a second head for request {id}")));
+                }
+                // Checked only: the task of its connection makes the response.
+                HeadView::decode(payload)?;
+                request.head.extend_from_slice(payload);
+                (request.head_flags, request.has_head, request.headed) = (flags, true, true);
+                request.ended = flags & END != 0;
+            }
+            ToFrontFrame::Data { end, data, .. } => {
+                request.ended = end;
+                if !request.released && !data.is_empty() {
+                    request.buffered += data.len();
+                    if request.buffered > 2 * INITIAL_WINDOW as usize {
+                        return Err(BadFrame::Protocol(format!("request {id} exceeds its window")));
+                    }
+                    request.chunks.push_back(Bytes::copy_from_slice(data));
+                }
+            }
+            ToFrontFrame::File { offset, len, .. } => {
+                match file() {
+                    Some(Carried::File(file)) => request.file = Some(FileSlice { file, offset, len }),
+                    Some(Carried::Lost) => {
+                        // A head that was not taken yet gives way to an error page.
+                        request.has_head = false;
+                        request.failure = Some(Failure::Aborted(NO_DESCRIPTOR.to_owned()));
+                    }
+                    None => {
+                        return Err(BadFrame::Protocol("a File frame without its descriptor".into()));
+                    }
+                }
+                request.ended = true;
+            }
+            ToFrontFrame::Credit { bytes, .. } => request.upload_credit += u64::from(bytes),
+            ToFrontFrame::Abort { reason, .. } => {
+                request.failure = Some(Failure::Aborted(reason.to_owned()));
+                request.ended = true;
+            }
+            ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {}
+        }
+        request.wake();
+        let ended = request.ended;
+        if ended {
+            self.settle(id);
+        }
+        Ok(ended)
+    }
+
+    /// The link is dead: settles every request. `started` is the ordinal of the last request that a thread began; later ones may
+    /// go to another worker. Returns the number of requests that were lost while being served.
+    pub fn fail_all(&mut self, started: u64) -> usize {
+        let mut lost = 0;
+        let mut settled = Vec::new();
+        for (id, request) in self.each().filter(|(_, request)| !request.ended) {
+            request.ended = true;
+            settled.push(id);
+            if request.failure.is_none() {
+                let begun = request.ordinal <= started || request.headed;
+                request.failure = Some(if begun { Failure::Died } else { Failure::NotStarted });
+                lost += usize::from(begun && !request.released);
+            }
+            request.wake();
+        }
+        settled.into_iter().for_each(|id| self.settle(id));
+        lost
+    }
+
+    /// Times out the requests of which no frame came for more than `bound` milliseconds and whose client waits for one.
+    pub fn expire(&mut self, now: u64, bound: u64) {
+        for (_, request) in self.each() {
+            let waits =
+                !request.ended && !request.released && request.chunks.is_empty() && request.failure.is_none();
+            if waits && now.saturating_sub(request.since) > bound {
+                request.failure = Some(Failure::TimedOut);
+                request.wake();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_id_does_not_find_the_next_user_of_its_place() {
+        let mut requests = LinkRequests::default();
+        let (first, request) = requests.add();
+        (request.ended, request.released) = (true, true);
+        requests.settle(first);
+        let (second, _) = requests.add();
+        assert_ne!(first, second);
+        assert!(requests.get(first).is_none());
+        assert!(requests.get(second).is_some());
+    }
+
+    #[test]
+    fn a_request_stays_until_both_sides_are_done() {
+        let mut requests = LinkRequests::default();
+        let (id, request) = requests.add();
+        request.ended = true;
+        requests.settle(id);
+        requests.get(id).unwrap().released = true;
+        requests.settle(id);
+        assert!(requests.get(id).is_none());
+        assert_eq!(requests.each().count(), 0);
+    }
+
+    #[test]
+    fn a_frame_ends_a_timeout_that_nobody_has_seen() {
+        let mut request = LinkRequest { failure: Some(Failure::TimedOut), ..LinkRequest::default() };
+        request.touch(7);
+        assert_eq!((request.since, request.failure.clone()), (7, None));
+        request.failure = Some(Failure::Died);
+        request.touch(8);
+        assert_eq!((request.since, request.failure), (8, Some(Failure::Died)));
+    }
+
+    #[test]
+    fn ids_are_never_zero_and_survive_the_generation_counter() {
+        let mut requests = LinkRequests::default();
+        for _ in 0..10_000 {
+            let (id, request) = requests.add();
+            assert_ne!(id, 0);
+            (request.ended, request.released) = (true, true);
+            requests.settle(id);
+        }
+    }
+}
