@@ -1,7 +1,7 @@
-# Sourced by findings that put one request to a server of another project: a temp folder with its own virtual environment,
-# a free port, the server's end. `app.py` and `ask.py` are the finding's own; `ask.py` imports `ask` from here.
+# Sourced by findings that put requests to a server of another project: shared/venv.bash, a free port and the server's end.
+# `app.py` and `ask.py` are the finding's own; `ask.py` imports `ask` from `client`.
 
-work=$(mktemp -d)
+. "$(dirname "${BASH_SOURCE[0]}")/venv.bash"
 server=
 finish() {
     if [ -n "$server" ]; then
@@ -11,14 +11,7 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
-cd "$work"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-
-# install REQUIREMENT...: pinned packages into the temp folder.
-install() {
-    python3 -m venv venv
-    venv/bin/python -m pip install --quiet --disable-pip-version-check --root-user-action ignore "$@"
-}
 
 # observe COMMAND...: starts the server, lets ask.py look at it, ends with ask.py's status.
 observe() {
