@@ -1,7 +1,8 @@
 """Started by `gilkeeper doctor`, one process for each trial: imports something in one kind of interpreter and reports.
 
 The job is the one argument, as JSON. What happens is written to descriptor 3, one JSON object a line, at once: when this
-process crashes or hangs, the last lines say where. Needs nothing of the package: any CPython from 3.11 on runs this file.
+process crashes or hangs, the last lines say where. Needs nothing of the package but `doctor_modules.py` beside it, which
+it runs by path: any CPython from 3.11 on runs both.
 
 Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import,
 extension), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an extension `name` and
@@ -12,6 +13,7 @@ import sys
 
 REPORT = 3
 SOURCE = __file__ if "__file__" in globals() else ""
+MODULES = SOURCE.rpartition("/")[0] + "/doctor_modules.py"
 
 
 def tell(event, **values):
@@ -64,7 +66,7 @@ class Places:
         found = []
         while frame:
             name, file = frame.f_globals.get("__name__") or "?", frame.f_code.co_filename
-            skip = file == SOURCE or file.startswith("<frozen importlib") or name.partition(".")[0] == "importlib"
+            skip = file in (SOURCE, MODULES) or file.startswith("<frozen importlib") or name.partition(".")[0] == "importlib"
             if not skip and (not found or found[-1][0] != name):
                 found.append([name, self.kind(frame.f_globals.get("__file__") or file)])
             frame = frame.f_back
@@ -72,7 +74,7 @@ class Places:
 
     def caller(self, frame, skip=()):
         """The module that called, its kind and the line: the innermost frame outside of `skip`."""
-        while frame and (frame.f_code.co_filename == SOURCE or frame.f_globals.get("__name__") in skip):
+        while frame and (frame.f_code.co_filename in (SOURCE, MODULES) or frame.f_globals.get("__name__") in skip):
             frame = frame.f_back
         if frame is None:
             return {"by": "?", "kind": "standard", "line": 0}
@@ -231,93 +233,6 @@ class Watch:
             module.__dict__.update(shared)
 
 
-# === What modules declare ===
-
-
-class Declared:
-    """Reads what an extension module's definition declares. The layouts are those of CPython 3.11 to 3.14."""
-
-    INTERPRETERS = {0: "none", 1: "shared-gil", 2: "own-gil"}
-
-    def __init__(self):
-        import ctypes
-
-        self.word = ctypes.sizeof(ctypes.c_void_p)
-        self.head = object.__basicsize__
-        self.get_def = ctypes.pythonapi.PyModule_GetDef
-        self.get_def.argtypes, self.get_def.restype = [ctypes.py_object], ctypes.c_void_p
-        # Knows modules of single-phase initialisation only.
-        self.find = ctypes.pythonapi.PyState_FindModule
-        self.find.argtypes, self.find.restype = [ctypes.c_void_p], ctypes.c_void_p
-        self.at = lambda address: ctypes.c_void_p.from_address(address).value or 0
-        self.int_at = lambda address: ctypes.c_int.from_address(address).value
-
-    def of(self, module):
-        import types
-
-        unknown = {"phases": "unknown", "interpreters": "unknown", "gil": "unknown"}
-        if not isinstance(module, types.ModuleType) or sys.version_info >= (3, 15):
-            return unknown
-        definition = self.get_def(module)
-        if not definition:
-            return unknown
-        # PyModuleDef_Base is a head, m_init, m_index, m_copy; then m_name, m_doc, m_size, m_methods, m_slots.
-        slots = self.at(definition + self.head + 7 * self.word)
-        if not slots and self.find(definition):
-            return {"phases": "single", "interpreters": "single-phase", "gil": self.held(module)}
-        found = {}
-        for position in range(64 if slots else 0):
-            slot = self.int_at(slots + position * 2 * self.word)
-            if slot == 0:
-                break
-            found[slot] = self.at(slots + position * 2 * self.word + self.word)
-        interpreters = self.INTERPRETERS.get(found[3], "unknown") if 3 in found else "undeclared"
-        free = {0: "used", 1: "not-used"}.get(found[4], "unknown") if 4 in found else "undeclared"
-        return {"phases": "multi", "interpreters": interpreters, "gil": free}
-
-    def held(self, module):
-        """A single-phase module says so by a call, kept in the module of a free-threaded build behind five fields."""
-        if gil() is None or "t" not in sys.abiflags or type(module).__basicsize__ != self.head + 6 * self.word:
-            return "undeclared"
-        return "not-used" if self.at(id(module) + self.head + 5 * self.word) else "undeclared"
-
-
-def describe(watch):
-    """Each extension module with file, distribution and what it declares."""
-    import os
-
-    try:
-        declared = Declared().of
-    except Exception:
-        declared = dict.fromkeys  # ctypes is missing in this build
-    standard = "CPython {}.{}.{}".format(*sys.version_info[:3]).split()
-    modules = {name: (module, path) for name, (module, path) in watch.modules.items()}
-    wanted = {os.path.realpath(path) for _, path in modules.values()}
-    owner = owners({path for path in wanted if watch.places.kind(path) == "installed"})
-    for name, (module, path) in modules.items():
-        kind = watch.places.kind(path)
-        distribution, version = standard if kind == "standard" else owner.get(os.path.realpath(path), (None, None))
-        says = declared(module) if module is not None else {}
-        tell("described", name=name, file=path, kind=kind, distribution=distribution, version=version, **says)
-
-
-def owners(wanted):
-    """File to (distribution, version), from the lists of installed files."""
-    import os
-    from importlib import metadata
-
-    found = {}
-    for distribution in metadata.distributions() if wanted else ():
-        text = distribution.read_text("RECORD") or ""
-        if ".so" not in text:
-            continue
-        for line in text.splitlines():
-            path = line.split(",", 1)[0].strip('"')
-            if path.endswith(".so") and (real := os.path.realpath(distribution.locate_file(path))) in wanted:
-                found[real] = (distribution.metadata["Name"], distribution.version)
-    return found
-
-
 # === The trial in one interpreter ===
 
 
@@ -366,6 +281,15 @@ def extension(job):
     module = importlib.util.module_from_spec(spec)
     sys.modules[job["name"]] = module
     loader.exec_module(module)
+
+
+def describe(watch):
+    """Each extension module with file, distribution and what it declares. Not by an import, which the application could see."""
+    namespace = {"__name__": "gilkeeper_doctor_modules", "__file__": MODULES}
+    with open(MODULES, "rb") as file:
+        exec(compile(file.read(), MODULES, "exec"), namespace)
+    for values in namespace["described"](watch.modules, watch.places.kind, gil()):
+        tell("described", **values)
 
 
 def trial(job, number):

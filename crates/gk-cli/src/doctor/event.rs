@@ -284,7 +284,7 @@ impl Trial {
         self.output
             .lines()
             .map(str::trim)
-            .find(|line| line.starts_with("File \"") && !line.contains("gilkeeper/doctor.py"))
+            .find(|line| line.starts_with("File \"") && !line.contains("gilkeeper/doctor"))
     }
 }
 

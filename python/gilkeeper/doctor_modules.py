@@ -1,0 +1,91 @@
+"""What the extension modules of a trial are: file, distribution, and what each declares. Run by `doctor.py`, by path.
+
+Reads module definitions through ctypes, and the lists of installed files. Nothing here is asked of an application.
+"""
+
+import sys
+
+
+class Declared:
+    """Reads what an extension module's definition declares. The layouts are those of CPython 3.11 to 3.14."""
+
+    INTERPRETERS = {0: "none", 1: "shared-gil", 2: "own-gil"}
+
+    def __init__(self, gil):
+        import ctypes
+
+        self.gil = gil
+        self.word = ctypes.sizeof(ctypes.c_void_p)
+        self.head = object.__basicsize__
+        self.get_def = ctypes.pythonapi.PyModule_GetDef
+        self.get_def.argtypes, self.get_def.restype = [ctypes.py_object], ctypes.c_void_p
+        # Knows modules of single-phase initialisation only.
+        self.find = ctypes.pythonapi.PyState_FindModule
+        self.find.argtypes, self.find.restype = [ctypes.c_void_p], ctypes.c_void_p
+        self.at = lambda address: ctypes.c_void_p.from_address(address).value or 0
+        self.int_at = lambda address: ctypes.c_int.from_address(address).value
+
+    def of(self, module):
+        import types
+
+        unknown = {"phases": "unknown", "interpreters": "unknown", "gil": "unknown"}
+        if not isinstance(module, types.ModuleType) or sys.version_info >= (3, 15):
+            return unknown
+        definition = self.get_def(module)
+        if not definition:
+            return unknown
+        # PyModuleDef_Base is a head, m_init, m_index, m_copy; then m_name, m_doc, m_size, m_methods, m_slots.
+        slots = self.at(definition + self.head + 7 * self.word)
+        if not slots and self.find(definition):
+            return {"phases": "single", "interpreters": "single-phase", "gil": self.held(module)}
+        found = {}
+        for position in range(64 if slots else 0):
+            slot = self.int_at(slots + position * 2 * self.word)
+            if slot == 0:
+                break
+            found[slot] = self.at(slots + position * 2 * self.word + self.word)
+        interpreters = self.INTERPRETERS.get(found[3], "unknown") if 3 in found else "undeclared"
+        free = {0: "used", 1: "not-used"}.get(found[4], "unknown") if 4 in found else "undeclared"
+        return {"phases": "multi", "interpreters": interpreters, "gil": free}
+
+    def held(self, module):
+        """A single-phase module says so by a call, kept in the module of a free-threaded build behind five fields."""
+        if self.gil is None or "t" not in sys.abiflags or type(module).__basicsize__ != self.head + 6 * self.word:
+            return "undeclared"
+        return "not-used" if self.at(id(module) + self.head + 5 * self.word) else "undeclared"
+
+
+def described(modules, kind, gil):
+    """Name, file, distribution and declaration of each. `modules`: name to (module, file); `kind` says where a file is from."""
+    import os
+
+    try:
+        declared = Declared(gil).of
+    except Exception:
+        declared = dict.fromkeys  # ctypes is missing in this build
+    standard = "CPython {}.{}.{}".format(*sys.version_info[:3]).split()
+    modules = dict(modules)
+    wanted = {os.path.realpath(path) for _, path in modules.values()}
+    owner = owners({path for path in wanted if kind(path) == "installed"})
+    for name, (module, path) in modules.items():
+        of = kind(path)
+        distribution, version = standard if of == "standard" else owner.get(os.path.realpath(path), (None, None))
+        says = declared(module) if module is not None else {}
+        yield {"name": name, "file": path, "kind": of, "distribution": distribution, "version": version, **says}
+
+
+def owners(wanted):
+    """File to (distribution, version), from the lists of installed files."""
+    import os
+    from importlib import metadata
+
+    found = {}
+    for distribution in metadata.distributions() if wanted else ():
+        text = distribution.read_text("RECORD") or ""
+        if ".so" not in text:
+            continue
+        for line in text.splitlines():
+            path = line.split(",", 1)[0].strip('"')
+            if path.endswith(".so") and (real := os.path.realpath(distribution.locate_file(path))) in wanted:
+                found[real] = (distribution.metadata["Name"], distribution.version)
+    return found
