@@ -6,7 +6,7 @@ pub mod request;
 mod toml_error;
 pub mod variant;
 
-use request::Asked;
+use request::RequestSpec;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub struct Workload {
     pub path: Option<String>,
     /// Several requests, by weights.
     #[serde(default, rename = "request")]
-    pub requests: Vec<Asked>,
+    pub requests: Vec<RequestSpec>,
     /// An access log that is asked again, in its time.
     pub replay: Option<String>,
     /// So many times faster.
@@ -105,7 +105,7 @@ pub struct Form {
     pub path: Option<String>,
     /// See [`Workload`].
     #[serde(default, rename = "request")]
-    pub requests: Vec<Asked>,
+    pub requests: Vec<RequestSpec>,
     /// See [`Workload`].
     pub connections: Option<usize>,
     /// See [`Workload`].
@@ -169,7 +169,7 @@ impl Plan {
         if w.replay.is_some() && (w.rate.is_some() || self.forms.iter().any(|f| f.rate.is_some())) {
             return Err("`replay` has its own times: it does not go with `rate`".into());
         }
-        let asks = |path: &Option<String>, requests: &[Asked]| path.is_some() || !requests.is_empty();
+        let asks = |path: &Option<String>, requests: &[RequestSpec]| path.is_some() || !requests.is_empty();
         let said = asks(&w.path, &w.requests) || self.forms.iter().any(|f| asks(&f.path, &f.requests));
         if w.replay.is_some() && said {
             return Err("`replay` has its own requests: it does not go with `path` or `request`".into());

@@ -4,7 +4,7 @@
 use crate::plan::variant::Variant;
 use crate::plan::{Plan, python};
 use crate::saved::Saved;
-use crate::trial::server::{Order, Serving, Starter};
+use crate::trial::server::{RunningServer, ServerCommand, ServerStarter};
 use crate::trial::{self, Task};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub struct Progress<'p> {
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunEnd {
     /// Everything that could be measured was.
     Done,
     /// It was asked to end.
@@ -46,7 +46,7 @@ pub struct Runner<'r> {
     /// The plan.
     pub plan: &'r Plan,
     /// Starts servers.
-    pub starter: &'r dyn Starter,
+    pub starter: &'r dyn ServerStarter,
     /// Pythons by name, from the command line.
     pub pythons: &'r BTreeMap<String, String>,
     /// Where results go.
@@ -55,13 +55,13 @@ pub struct Runner<'r> {
     pub look: &'r mut dyn FnMut(&Progress<'_>) -> bool,
 }
 
-/// The order for a variant's server.
-pub fn order(
+/// The command for a variant's server.
+pub fn server_command(
     plan: &Plan,
     variant: &Variant,
     pythons: &BTreeMap<String, String>,
     cpus: Vec<usize>,
-) -> Result<Order, String> {
+) -> Result<ServerCommand, String> {
     let given: BTreeMap<String, String> =
         plan.python.iter().chain(pythons).map(|(name, path)| (name.clone(), path.clone())).collect();
     let found =
@@ -77,12 +77,12 @@ pub fn order(
     let listens = variant.config.is_some() || ["--port", "--socket", "--host"].into_iter().any(named);
     let mut environment = plan.workload.environment.clone();
     environment.extend(variant.environment.clone());
-    Ok(Order { arguments, listens, environment, folder: plan.folder.clone(), cpus })
+    Ok(ServerCommand { arguments, listens, environment, folder: plan.folder.clone(), cpus })
 }
 
 impl Runner<'_> {
     /// Runs. An `Err` ends everything: the plan names a file that is not there, or the results cannot be written.
-    pub fn run(&mut self) -> Result<Ended, String> {
+    pub fn run(&mut self) -> Result<RunEnd, String> {
         let plan = self.plan;
         let tasks: Result<Vec<Task>, String> = plan.forms.iter().map(|form| Task::new(plan, form)).collect();
         let tasks = tasks?;
@@ -96,7 +96,8 @@ impl Runner<'_> {
                 }
                 let begun = Instant::now();
                 let cpus = tasks[0].cpus.as_ref().map(|(_, server)| server.clone()).unwrap_or_default();
-                let started = order(plan, variant, self.pythons, cpus).and_then(|o| self.starter.start(&o));
+                let started =
+                    server_command(plan, variant, self.pythons, cpus).and_then(|o| self.starter.start(&o));
                 let server = match started {
                     Ok(server) => server,
                     Err(why) => {
@@ -110,12 +111,12 @@ impl Runner<'_> {
                 server.stop();
                 took += stopping.elapsed().as_secs_f64();
                 overhead = (overhead + took) / 2.0;
-                if ended == Ended::Early {
+                if ended == RunEnd::Early {
                     return Ok(ended);
                 }
             }
         }
-        Ok(Ended::Done)
+        Ok(RunEnd::Done)
     }
 
     /// All forms on one server.
@@ -123,10 +124,10 @@ impl Runner<'_> {
         &mut self,
         round: u32,
         variant: &Variant,
-        server: &dyn Serving,
+        server: &dyn RunningServer,
         tasks: &[Task],
         overhead: f64,
-    ) -> Result<Ended, String> {
+    ) -> Result<RunEnd, String> {
         for (form, task) in self.plan.forms.iter().zip(tasks) {
             if self.saved.has(round, &variant.name, &form.name) {
                 continue;
@@ -155,14 +156,14 @@ impl Runner<'_> {
                     sample.form.clone_from(&form.name);
                     self.saved.add(sample)?;
                 }
-                Ok(None) => return Ok(Ended::Early),
+                Ok(None) => return Ok(RunEnd::Early),
                 Err(why) => {
                     self.saved.complain(&variant.name, &why)?;
-                    return Ok(Ended::Done);
+                    return Ok(RunEnd::Done);
                 }
             }
         }
-        Ok(Ended::Done)
+        Ok(RunEnd::Done)
     }
 
     /// Seconds for everything that is not measured yet, from this variant of this round on.

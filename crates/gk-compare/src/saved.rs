@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 /// A line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Line {
+pub enum SavedLine {
     /// The first one.
-    Plan(Header),
+    Plan(ResultsHeader),
     /// A trial.
     Sample(Box<Sample>),
     /// A variant that could not be measured.
@@ -23,7 +23,7 @@ pub enum Line {
 
 /// Which plan, and where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Header {
+pub struct ResultsHeader {
     /// The plan's file name.
     pub name: String,
     /// Tells plans apart.
@@ -49,7 +49,7 @@ pub struct Saved {
     path: PathBuf,
     file: File,
     /// The first line.
-    pub header: Header,
+    pub header: ResultsHeader,
     /// Trials so far.
     pub samples: Vec<Sample>,
     /// Variants that could not be measured in this run.
@@ -68,7 +68,7 @@ pub fn fingerprint(parts: &[impl AsRef<[u8]>]) -> String {
     format!("{hash:016x}")
 }
 
-impl Header {
+impl ResultsHeader {
     /// Of a plan, its text, and what else the command was given. Results of another machine, or of files that were changed since,
     /// are results of something else; how many rounds there are is left out, for more of them go on with what is there.
     pub fn of(plan: &Plan, name: &str, text: &str, more: &[String]) -> Result<Self, String> {
@@ -87,7 +87,7 @@ impl Header {
 impl Saved {
     /// Opens the results at `path`: those that are there are taken up if they are of the same plan, unless `again` asks for new
     /// ones.
-    pub fn open(path: &Path, header: Header, again: bool) -> Result<Self, String> {
+    pub fn open(path: &Path, header: ResultsHeader, again: bool) -> Result<Self, String> {
         let shown = path.display();
         let there = match std::fs::read(path) {
             _ if again => None,
@@ -98,9 +98,9 @@ impl Saved {
         let mut samples = Vec::new();
         if let Some(text) = there.as_deref().filter(|text| !text.is_empty()) {
             let mut lines = text.lines();
-            match lines.next().map(serde_json::from_str::<Line>) {
-                Some(Ok(Line::Plan(old))) if old.fingerprint == header.fingerprint => {}
-                Some(Ok(Line::Plan(_))) => {
+            match lines.next().map(serde_json::from_str::<SavedLine>) {
+                Some(Ok(SavedLine::Plan(old))) if old.fingerprint == header.fingerprint => {}
+                Some(Ok(SavedLine::Plan(_))) => {
                     return Err(format!(
                         "{shown} holds results of another plan or machine, or of this one before it or a file it names was \
                          changed: --again measures anew, --out names another file"
@@ -110,7 +110,7 @@ impl Saved {
             }
             // The last line may be cut off: the run was killed while it was written.
             samples.extend(lines.filter_map(|line| match serde_json::from_str(line) {
-                Ok(Line::Sample(sample)) => Some(*sample),
+                Ok(SavedLine::Sample(sample)) => Some(*sample),
                 _ => None,
             }));
         }
@@ -130,7 +130,7 @@ impl Saved {
         let file = File::create(new.as_deref().unwrap_or(path)).map_err(failed)?;
         let mut saved =
             Self { path: path.to_owned(), file, header, samples: Vec::new(), problems: Vec::new() };
-        saved.write(&Line::Plan(saved.header.clone()))?;
+        saved.write(&SavedLine::Plan(saved.header.clone()))?;
         for sample in samples {
             saved.add(sample)?;
         }
@@ -140,7 +140,7 @@ impl Saved {
         Ok(saved)
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), String> {
+    fn write(&mut self, line: &SavedLine) -> Result<(), String> {
         let mut text = serde_json::to_string(line).map_err(|why| why.to_string())?;
         text.push('\n');
         let failed = |why: std::io::Error| format!("{} cannot be written: {why}", self.path.display());
@@ -149,7 +149,7 @@ impl Saved {
 
     /// Keeps a trial.
     pub fn add(&mut self, sample: Sample) -> Result<(), String> {
-        self.write(&Line::Sample(Box::new(sample.clone())))?;
+        self.write(&SavedLine::Sample(Box::new(sample.clone())))?;
         self.samples.push(sample);
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Saved {
     /// Keeps what went wrong.
     pub fn complain(&mut self, variant: &str, why: &str) -> Result<(), String> {
         let problem = Problem { variant: variant.into(), why: why.into() };
-        self.write(&Line::Problem(problem.clone()))?;
+        self.write(&SavedLine::Problem(problem.clone()))?;
         self.problems.push(problem);
         Ok(())
     }
@@ -176,7 +176,8 @@ mod tests {
     fn a_killed_run_is_taken_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/r.jsonl");
-        let header = |text: &str| Header { fingerprint: fingerprint(&[text]), ..Header::default() };
+        let header =
+            |text: &str| ResultsHeader { fingerprint: fingerprint(&[text]), ..ResultsHeader::default() };
         let sample = |round| Sample { round, variant: "a".into(), form: "f".into(), ..Sample::default() };
         let mut saved = Saved::open(&path, header("plan"), false).unwrap();
         saved.add(sample(1)).unwrap();
@@ -200,19 +201,21 @@ mod tests {
     fn results_that_cannot_be_read_or_written_anew_stay() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.jsonl");
-        let mut saved = Saved::open(&path, Header::default(), false).unwrap();
+        let mut saved = Saved::open(&path, ResultsHeader::default(), false).unwrap();
         saved.add(Sample { round: 1, ..Sample::default() }).unwrap();
         drop(saved);
         let before = std::fs::read(&path).unwrap();
         // Where the new one would be written there is a folder: nothing can be.
         std::fs::create_dir(folder.path().join("r.jsonl.new")).unwrap();
-        assert!(Saved::open(&path, Header::default(), false).unwrap_err().contains("cannot be written"));
+        assert!(
+            Saved::open(&path, ResultsHeader::default(), false).unwrap_err().contains("cannot be written")
+        );
         assert_eq!(std::fs::read(&path).unwrap(), before);
         std::fs::remove_dir(folder.path().join("r.jsonl.new")).unwrap();
-        assert_eq!(Saved::open(&path, Header::default(), false).unwrap().samples.len(), 1);
+        assert_eq!(Saved::open(&path, ResultsHeader::default(), false).unwrap().samples.len(), 1);
         assert!(!folder.path().join("r.jsonl.new").exists());
         // What is there and cannot be read is not "nothing is there".
-        let why = Saved::open(folder.path(), Header::default(), false).unwrap_err();
+        let why = Saved::open(folder.path(), ResultsHeader::default(), false).unwrap_err();
         assert!(why.contains("cannot be read"), "{why}");
     }
 
@@ -225,7 +228,7 @@ mod tests {
         write("app.py", "1");
         write("b", "1");
         let plan = Plan::parse(text, "p.toml", folder.path()).unwrap();
-        let print = |more: &[String]| Header::of(&plan, "p.toml", text, more).unwrap().fingerprint;
+        let print = |more: &[String]| ResultsHeader::of(&plan, "p.toml", text, more).unwrap().fingerprint;
         let first = print(&[]);
         assert_eq!(first, print(&[]));
         assert_ne!(first, print(&["short".into()]));

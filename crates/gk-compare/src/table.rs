@@ -93,7 +93,7 @@ fn conditions(plan: &Plan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::saved::Header;
+    use crate::saved::ResultsHeader;
     use gk_load::Failure;
     use std::path::Path;
 
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn rounds_beyond_those_asked_for_are_left_out() {
         let folder = tempfile::tempdir().unwrap();
-        let mut saved = Saved::open(&folder.path().join("r"), Header::default(), false).unwrap();
+        let mut saved = Saved::open(&folder.path().join("r"), ResultsHeader::default(), false).unwrap();
         for round in 1..=3 {
             let mut sample = Sample { round, variant: "a".into(), ..Sample::default() };
             (sample.load.seconds, sample.load.responses) = (1.0, 10);

@@ -5,12 +5,12 @@ pub mod sample;
 pub mod server;
 pub mod totals;
 
-use crate::plan::request::Asked;
+use crate::plan::request::RequestSpec;
 use crate::plan::{Form, Plan};
 use gk_load::{Load, Moment, Pace, Request, Target, cpus, replay};
 use machine::Ticks;
-use sample::{Sample, Seen};
-use server::Serving;
+use sample::{LoadSummary, Sample};
+use server::RunningServer;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,9 +48,9 @@ impl Task {
         let w = &plan.workload;
         let requests = match (form.requests.is_empty(), &form.path) {
             (false, _) => form.requests.clone(),
-            (true, Some(path)) => vec![Asked::get(path)],
+            (true, Some(path)) => vec![RequestSpec::get(path)],
             (true, None) if !w.requests.is_empty() => w.requests.clone(),
-            (true, None) => vec![Asked::get(w.path.as_deref().unwrap_or("/"))],
+            (true, None) => vec![RequestSpec::get(w.path.as_deref().unwrap_or("/"))],
         };
         let requests: Result<Vec<Request>, String> =
             requests.iter().map(|r| r.request(&plan.folder)).collect();
@@ -90,7 +90,7 @@ impl Task {
 /// nothing could be measured, in one sentence.
 pub fn run(
     task: &Task,
-    server: &dyn Serving,
+    server: &dyn RunningServer,
     look: &mut dyn FnMut(f64) -> bool,
 ) -> Result<Option<Sample>, String> {
     let target = Target::parse(server.url())?;
@@ -135,7 +135,7 @@ pub fn run(
     }
     Ok(Some(Sample {
         at: gk_sys::clock::epoch_seconds(),
-        load: Seen::of(&report),
+        load: LoadSummary::of(&report),
         server: span,
         cores_busy: later.busy_since(ticks),
         ..Sample::default()

@@ -5,10 +5,10 @@
 
 use gk_compare::plan::Plan;
 use gk_compare::report;
-use gk_compare::runner::{Ended, Progress, Runner, order};
-use gk_compare::saved::{Header, Saved};
+use gk_compare::runner::{Progress, RunEnd, Runner, server_command};
+use gk_compare::saved::{ResultsHeader, Saved};
 use gk_compare::table;
-use gk_compare::trial::server::{Order, Serving, Starter};
+use gk_compare::trial::server::{RunningServer, ServerCommand, ServerStarter};
 use gk_telemetry::sample::Figures;
 use gk_telemetry::totals::{Process, Totals, Worker};
 use std::cell::RefCell;
@@ -58,7 +58,7 @@ fn answer(stream: &TcpStream, counted: &AtomicU64) -> Option<()> {
     }
 }
 
-impl Serving for Fake {
+impl RunningServer for Fake {
     fn url(&self) -> &str {
         &self.url
     }
@@ -81,10 +81,10 @@ impl Serving for Fake {
 #[derive(Default)]
 struct Fakes(RefCell<Vec<String>>);
 
-impl Starter for Fakes {
-    fn start(&self, order: &Order) -> Result<Box<dyn Serving>, String> {
-        let threads =
-            order.arguments.iter().skip_while(|a| *a != "--threads").nth(1).cloned().unwrap_or_default();
+impl ServerStarter for Fakes {
+    fn start(&self, command: &ServerCommand) -> Result<Box<dyn RunningServer>, String> {
+        let threads = command.arguments.iter().skip_while(|a| *a != "--threads").nth(1);
+        let threads = threads.cloned().unwrap_or_default();
         self.0.borrow_mut().push(threads.clone());
         match threads.as_str() {
             "3" => Err("port 80 is in use".into()),
@@ -120,10 +120,11 @@ fn plan(variants: &[&str]) -> Plan {
 fn run(
     plan: &Plan,
     out: &Path,
-    starter: &dyn Starter,
+    starter: &dyn ServerStarter,
     look: &mut dyn FnMut(&Progress<'_>) -> bool,
-) -> (Ended, Saved) {
-    let mut saved = Saved::open(out, Header { name: "p.toml".into(), ..Header::default() }, false).unwrap();
+) -> (RunEnd, Saved) {
+    let mut saved =
+        Saved::open(out, ResultsHeader { name: "p.toml".into(), ..ResultsHeader::default() }, false).unwrap();
     let pythons = BTreeMap::new();
     let ended = Runner { plan, starter, pythons: &pythons, saved: &mut saved, look }.run().unwrap();
     (ended, saved)
@@ -140,7 +141,7 @@ fn rounds_are_interleaved_and_what_fails_is_left_out() {
         }
         true
     });
-    assert_eq!(ended, Ended::Done);
+    assert_eq!(ended, RunEnd::Done);
     let wanted = [
         "1 T1 one", "1 T1 two", "1 T2 one", "1 T2 two", "1 T4 one", "2 T1 one", "2 T1 two", "2 T2 one",
         "2 T2 two",
@@ -181,7 +182,7 @@ fn a_run_that_was_ended_goes_on_where_it_was() {
         trials += u32::from(progress.begins);
         trials < 4
     });
-    assert_eq!((ended, saved.samples.len()), (Ended::Early, 3));
+    assert_eq!((ended, saved.samples.len()), (RunEnd::Early, 3));
     drop(saved);
     let mut seen = Vec::new();
     let (ended, saved) = run(&plan, &out, &Fakes::default(), &mut |progress| {
@@ -190,7 +191,7 @@ fn a_run_that_was_ended_goes_on_where_it_was() {
         }
         true
     });
-    assert_eq!((ended, saved.samples.len()), (Ended::Done, 8));
+    assert_eq!((ended, saved.samples.len()), (RunEnd::Done, 8));
     assert_eq!(seen[0], "1 T2 two");
     // Everything is there: nothing is started.
     let fakes = Fakes::default();
@@ -204,13 +205,13 @@ fn orders_are_what_the_plan_says() {
     plan.workload.options = vec!["--python-path".into(), "lib".into()];
     plan.workload.environment.insert("A".into(), "1".into());
     let none = BTreeMap::new();
-    let made = order(&plan, &plan.variants[0], &none, vec![]).unwrap();
+    let made = server_command(&plan, &plan.variants[0], &none, vec![]).unwrap();
     assert_eq!(made.arguments.join(" "), "serve --threads 5 app.py --python-path lib");
     assert!(!made.listens && made.environment["A"] == "1");
     plan.variants[0].options = vec!["--port=0".into()];
     plan.variants[0].python = Some("9.9".into());
-    let why = order(&plan, &plan.variants[0], &none, vec![]).unwrap_err();
+    let why = server_command(&plan, &plan.variants[0], &none, vec![]).unwrap_err();
     assert!(why.starts_with("python 9.9: there is no python9.9 on the PATH"), "{why}");
     plan.variants[0].python = None;
-    assert!(order(&plan, &plan.variants[0], &none, vec![]).unwrap().listens);
+    assert!(server_command(&plan, &plan.variants[0], &none, vec![]).unwrap().listens);
 }

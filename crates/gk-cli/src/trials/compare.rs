@@ -4,8 +4,8 @@ use crate::arguments::option;
 use crate::{Failure, print, say};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_compare::plan::Plan;
-use gk_compare::runner::{Ended, Progress, Runner};
-use gk_compare::saved::{Header, Saved};
+use gk_compare::runner::{Progress, RunEnd, Runner};
+use gk_compare::saved::{ResultsHeader, Saved};
 use gk_compare::table::Comparison;
 use gk_compare::trial::server::Gilkeeper;
 use gk_compare::{report, table};
@@ -89,7 +89,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let pythons = pythons(given)?;
     let short = if given.get_flag("short") { "short" } else { "" };
     let more = [short.to_owned(), format!("{pythons:?}")];
-    let header = Header::of(&plan, &name, &text, &more).map_err(Failure::Input)?;
+    let header = ResultsHeader::of(&plan, &name, &text, &more).map_err(Failure::Input)?;
     let out = given.get_one::<String>("out").map_or_else(|| beside(Path::new(&name)), PathBuf::from);
     let mut saved = Saved::open(&out, header, given.get_flag("again")).map_err(Failure::Input)?;
     if !saved.samples.is_empty() {
@@ -112,7 +112,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     }
     let comparison = table::comparison(&plan, &saved);
     write(given, &comparison)?;
-    if ended == Ended::Early {
+    if ended == RunEnd::Early {
         return Err(Failure::Failed(format!(
             "ended early; what was measured is in {}, and the same command goes on from there",
             out.display()

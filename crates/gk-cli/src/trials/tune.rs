@@ -6,7 +6,7 @@ use crate::arguments::{many, option, script};
 use crate::{Failure, print, say};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_compare::plan::Workload;
-use gk_compare::plan::request::Asked;
+use gk_compare::plan::request::RequestSpec;
 use gk_compare::runner::Progress;
 use gk_compare::table::Comparison;
 use gk_compare::trial::machine::Machine;
@@ -14,10 +14,10 @@ use gk_compare::trial::server::Gilkeeper;
 use gk_compare::tune::Target;
 use gk_compare::tune::advice::Advice;
 use gk_compare::tune::paste::Application;
-use gk_compare::tune::search::{Question, against_the_grid, search};
+use gk_compare::tune::search::{SearchGoal, against_the_grid, search};
 use gk_compare::tune::space::{Config, Space};
 use gk_compare::tune::trials::RealTrials;
-use gk_compare::tune::verdicts::{self, Rejected};
+use gk_compare::tune::verdicts::{self, RejectedMode};
 use gk_supervisor::{PythonBuild, PythonRuntime};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
 use std::path::{Path, PathBuf};
@@ -62,17 +62,17 @@ fn count(given: &ArgMatches, name: &str, otherwise: u32) -> Result<u32, Failure>
 
 /// What the search puts the application under.
 fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
-    let mut requests: Vec<Asked> = Vec::new();
+    let mut requests: Vec<RequestSpec> = Vec::new();
     for text in given.get_many::<String>("path").into_iter().flatten() {
         let weighed = text.rsplit_once('=').and_then(|(path, weight)| Some((path, weight.parse().ok()?)));
         let (path, weight) = weighed.filter(|(path, _)| !path.contains('?')).unwrap_or((text, 1));
-        requests.push(Asked { weight: Some(weight), ..Asked::get(path) });
+        requests.push(RequestSpec { weight: Some(weight), ..RequestSpec::get(path) });
     }
     if let Some(file) = given.get_one::<String>("requests") {
-        requests = Asked::read(Path::new(file)).map_err(Failure::Input)?;
+        requests = RequestSpec::read(Path::new(file)).map_err(Failure::Input)?;
     }
     if requests.is_empty() {
-        requests.push(Asked::get("/"));
+        requests.push(RequestSpec::get("/"));
     }
     let rate = given.contains_id("rate").then(|| number(given, "rate", 1.0, 0.01..=1e7)).transpose()?;
     Ok(Workload {
@@ -104,7 +104,7 @@ fn rejected(
     script: &str,
     free: Option<&Path>,
     folder: &Path,
-) -> Result<Vec<Rejected>, Failure> {
+) -> Result<Vec<RejectedMode>, Failure> {
     let gilkeeper = own_command(python)?;
     let options = application_options(given);
     let ask = |python: Option<&Path>, mode| {
@@ -148,7 +148,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         _ => Target::Throughput,
     };
     let memory = given.contains_id("memory").then(|| number(given, "memory", 1.0, 1.0..=1e9)).transpose()?;
-    let question = Question {
+    let question = SearchGoal {
         target,
         budget: number(given, "budget", 180.0, 10.0..=86_400.0)?,
         memory: memory.map(|mb| mb * 1e6),

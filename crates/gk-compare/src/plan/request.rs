@@ -10,7 +10,7 @@ use std::path::Path;
 /// One request of a mix.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Asked {
+pub struct RequestSpec {
     /// Path and query.
     pub path: String,
     /// Method; GET, with a body POST.
@@ -36,10 +36,10 @@ pub struct Asked {
 #[serde(deny_unknown_fields)]
 struct Listed {
     #[serde(rename = "request")]
-    requests: Vec<Asked>,
+    requests: Vec<RequestSpec>,
 }
 
-impl Asked {
+impl RequestSpec {
     /// The `[[request]]` tables of a file.
     pub fn read(path: &Path) -> Result<Vec<Self>, String> {
         let shown = path.display();
@@ -98,8 +98,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("h"), "X-A: 1\n\nX-B: 2\n").unwrap();
         std::fs::write(folder.path().join("b"), "{}").unwrap();
-        let mut asked =
-            Asked { headers_file: Some("h".into()), body_file: Some("b".into()), ..Asked::get("/p") };
+        let mut asked = RequestSpec {
+            headers_file: Some("h".into()),
+            body_file: Some("b".into()),
+            ..RequestSpec::get("/p")
+        };
         let request = asked.request(folder.path()).unwrap();
         assert_eq!(
             (request.method.as_str(), request.body.as_slice(), request.headers.len()),
@@ -107,7 +110,7 @@ mod tests {
         );
         asked.body = Some("x".into());
         assert!(asked.request(folder.path()).unwrap_err().contains("exclude each other"));
-        asked = Asked { body_file: Some("none".into()), ..Asked::get("/p") };
+        asked = RequestSpec { body_file: Some("none".into()), ..RequestSpec::get("/p") };
         assert!(asked.request(folder.path()).unwrap_err().contains("none cannot be read"));
     }
 }

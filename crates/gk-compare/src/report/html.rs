@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Shape, bars, distributions, escaped};
 use super::text::{cells, heads};
-use crate::table::columns::{COLUMNS, three};
+use crate::table::columns::{COLUMNS, three_digits};
 use crate::table::row::Row;
 use crate::table::{Comparison, Table};
 use gk_telemetry::histogram::edges;
@@ -104,7 +104,7 @@ fn waits(out: &mut String, table: &Table) {
         .iter()
         .map(|row| Shape {
             name: row.variant.clone(),
-            about: format!("{} waits", three(row.waits.count() as f64)),
+            about: format!("{} waits", three_digits(row.waits.count() as f64)),
             parts: row
                 .waits
                 .filled()
@@ -151,7 +151,10 @@ fn latencies(out: &mut String, table: &Table) {
             ];
             Shape {
                 name: row.variant.clone(),
-                about: format!("{} responses", three(row.latency.iter().map(|(_, n)| *n as f64).sum())),
+                about: format!(
+                    "{} responses",
+                    three_digits(row.latency.iter().map(|(_, n)| *n as f64).sum())
+                ),
                 parts,
                 every: None,
                 lines: lines.into_iter().flatten().collect(),

@@ -1,6 +1,6 @@
 //! The tables as text: columns that line up for a terminal, and Markdown.
 
-use crate::table::columns::{COLUMNS, Middle, three};
+use crate::table::columns::{COLUMNS, MedianRange, three_digits};
 use crate::table::row::Row;
 use crate::table::{Comparison, Table};
 use std::fmt::Write as _;
@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 const SMALL: f64 = 0.005;
 
 /// Median and spread in one cell: `18.7k ±2%`.
-pub(super) fn cell(middle: Option<&Middle>) -> String {
+pub(super) fn cell(middle: Option<&MedianRange>) -> String {
     let Some(middle) = middle else { return "-".into() };
-    let shown = three(middle.median);
+    let shown = three_digits(middle.median);
     match middle.spread() {
         // Of what is shown as nothing, a share would say nothing.
         Some(spread) if spread >= SMALL && shown != "0.00" => format!("{shown} ±{:.0}%", spread * 100.0),
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn cells_say_how_far_rounds_lie_apart() {
-        let middle = |values: &[f64]| Middle::of(values.to_vec());
+        let middle = |values: &[f64]| MedianRange::of(values.to_vec());
         let cell = |values: &[f64]| cell(middle(values).as_ref());
         assert_eq!(cell(&[18_700.0, 19_000.0, 18_400.0]), "18.7k ±2%");
         assert_eq!(cell(&[0.001, 0.004]), "0.00");

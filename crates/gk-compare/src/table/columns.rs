@@ -124,7 +124,7 @@ pub fn split(sample: &Sample) -> Option<[f64; 4]> {
 
 /// The middle of some rounds, and how far they lie apart.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Middle {
+pub struct MedianRange {
     /// The median.
     pub median: f64,
     /// The smallest.
@@ -135,7 +135,7 @@ pub struct Middle {
     pub rounds: usize,
 }
 
-impl Middle {
+impl MedianRange {
     /// Of these; `None` when there are none.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
@@ -159,7 +159,7 @@ impl Middle {
 }
 
 /// Three digits that count: `1.23`, `18.7k`, `121k`.
-pub fn three(value: f64) -> String {
+pub fn three_digits(value: f64) -> String {
     let (value, unit) = match value.abs() {
         v if v >= 999_500.0 => (value / 1e6, "M"),
         v if v >= 9_995.0 => (value / 1e3, "k"),
@@ -179,18 +179,18 @@ mod tests {
 
     #[test]
     fn middles() {
-        let middle = Middle::of(vec![3.0, 1.0, 2.0]).unwrap();
+        let middle = MedianRange::of(vec![3.0, 1.0, 2.0]).unwrap();
         assert_eq!((middle.median, middle.least, middle.most, middle.spread()), (2.0, 1.0, 3.0, Some(0.5)));
-        assert_eq!(Middle::of(vec![1.0, 2.0]).unwrap().median, 1.5);
-        assert_eq!(Middle::of(vec![1.0]).unwrap().spread(), None);
-        assert_eq!(Middle::of(Vec::new()), None);
-        let of = |a, b| Middle::of(vec![a, b]).unwrap();
+        assert_eq!(MedianRange::of(vec![1.0, 2.0]).unwrap().median, 1.5);
+        assert_eq!(MedianRange::of(vec![1.0]).unwrap().spread(), None);
+        assert_eq!(MedianRange::of(Vec::new()), None);
+        let of = |a, b| MedianRange::of(vec![a, b]).unwrap();
         assert!(of(1.0, 3.0).meets(&of(2.0, 4.0)) && !of(1.0, 2.0).meets(&of(2.1, 4.0)));
     }
 
     #[test]
-    fn three_digits() {
-        let texts = [0.0, 0.1234, 12.34, 999.4, 1234.0, 18_730.0, 121_400.0, 1_234_000.0].map(three);
+    fn values_have_three_digits() {
+        let texts = [0.0, 0.1234, 12.34, 999.4, 1234.0, 18_730.0, 121_400.0, 1_234_000.0].map(three_digits);
         assert_eq!(texts, ["0.00", "0.12", "12.3", "999", "1234", "18.7k", "121k", "1.23M"]);
     }
 

@@ -1,6 +1,6 @@
 //! What must be said beside the figures, so that nobody reads more out of them than they hold. Pure.
 
-use super::columns::three;
+use super::columns::three_digits;
 use super::row::Row;
 use gk_load::text::GENERATOR_BUSY;
 
@@ -69,8 +69,8 @@ fn work(rows: &[Row]) -> Option<String> {
         return Some(format!(
             "CPU per request is the same in all rows ({} to {} ms): every configuration did the same work, and requests \
              per minute can be compared.",
-            three(low),
-            three(high)
+            three_digits(low),
+            three_digits(high)
         ));
     }
     let meet = most.value("cpu_per_request_ms").zip(least.value("cpu_per_request_ms"));
@@ -82,9 +82,9 @@ fn work(rows: &[Row]) -> Option<String> {
         return Some(format!(
             "CPU per request differs: {} ms in “{}”, {} ms in “{}”. Threads that take turns pay for it with switches and cold \
              caches, and a handler that watches the clock on the wall does less while it waits; requests per minute hold both.",
-            three(high),
+            three_digits(high),
             most.variant,
-            three(low),
+            three_digits(low),
             least.variant
         ));
     }
@@ -95,16 +95,16 @@ fn work(rows: &[Row]) -> Option<String> {
          amount of work uses the same everywhere; one that stops when the clock on the wall says so does less, the longer it \
          waits for the GIL or a core. So {fast} requests a minute against {slow} are {factor} × the requests, but \
          {done} s of computing in each second against {before} s: {gain} × the work.",
-        high = three(high),
-        low = three(low),
+        high = three_digits(high),
+        low = three_digits(low),
         most = most.variant,
         least = least.variant,
-        fast = three(fast),
-        slow = three(slow),
-        factor = three(fast / slow),
-        done = three(cores(least)?),
-        before = three(cores(most)?),
-        gain = three(cores(least)? / cores(most)?),
+        fast = three_digits(fast),
+        slow = three_digits(slow),
+        factor = three_digits(fast / slow),
+        done = three_digits(cores(least)?),
+        before = three_digits(cores(most)?),
+        gain = three_digits(cores(least)? / cores(most)?),
     ))
 }
 
@@ -150,7 +150,7 @@ fn limits(rows: &[Row], cores: usize) -> Vec<String> {
         said.push(format!(
             "Threads of the server waited for a core in {names}, up to {} at any moment: more processes or threads than \
              cores.",
-            three(most)
+            three_digits(most)
         ));
     }
     let shared = rows.iter().any(|row| !row.pinned);
@@ -158,7 +158,7 @@ fn limits(rows: &[Row], cores: usize) -> Vec<String> {
     if shared && used > 0.1 {
         said.push(format!(
             "The load generator shared the {cores} cores with the server and used up to {} of one.",
-            three(used)
+            three_digits(used)
         ));
     }
     said
@@ -167,12 +167,12 @@ fn limits(rows: &[Row], cores: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::columns::{COLUMNS, Middle};
+    use crate::table::columns::{COLUMNS, MedianRange};
 
     fn row(name: &str, rpm: [f64; 2], cpu: f64) -> Row {
         let value = |id: &str| match id {
-            "requests_per_minute" => Middle::of(rpm.to_vec()),
-            "cpu_per_request_ms" => Middle::of(vec![cpu]),
+            "requests_per_minute" => MedianRange::of(rpm.to_vec()),
+            "cpu_per_request_ms" => MedianRange::of(vec![cpu]),
             _ => None,
         };
         let values = COLUMNS.iter().map(|column| value(column.id)).collect();

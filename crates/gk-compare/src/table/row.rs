@@ -1,6 +1,6 @@
 //! One row of a table: all trials of one variant in one form, put together. Pure.
 
-use super::columns::{COLUMNS, Middle, run_delay, split};
+use super::columns::{COLUMNS, MedianRange, run_delay, split};
 use crate::trial::sample::Sample;
 use gk_load::Failure;
 use gk_telemetry::{GilMode, Histogram};
@@ -12,7 +12,7 @@ pub struct Row {
     /// Name of the variant.
     pub variant: String,
     /// By column.
-    pub values: Vec<Option<Middle>>,
+    pub values: Vec<Option<MedianRange>>,
     /// Requests that failed, in all rounds.
     pub errors: u64,
     /// Requests asked for in all rounds: answered, failed, due and never sent.
@@ -51,14 +51,15 @@ pub struct Row {
 
 impl Row {
     /// A column by its id.
-    pub fn value(&self, id: &str) -> Option<Middle> {
+    pub fn value(&self, id: &str) -> Option<MedianRange> {
         let at = COLUMNS.iter().position(|column| column.id == id)?;
         *self.values.get(at)?
     }
 
     /// Of all trials of a variant in a form.
     pub fn of(variant: &str, samples: &[&Sample]) -> Self {
-        let values = COLUMNS.iter().map(|c| Middle::of(samples.iter().filter_map(|s| (c.of)(s)).collect()));
+        let values =
+            COLUMNS.iter().map(|c| MedianRange::of(samples.iter().filter_map(|s| (c.of)(s)).collect()));
         let count = samples.len().max(1) as f64;
         let mut row =
             Self { variant: variant.into(), values: values.collect(), exact: true, ..Self::default() };

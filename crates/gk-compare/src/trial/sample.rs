@@ -18,7 +18,7 @@ pub struct Sample {
     /// Epoch seconds.
     pub at: f64,
     /// What the generator saw.
-    pub load: Seen,
+    pub load: LoadSummary,
     /// What the server says of itself in the same time.
     pub server: Span,
     /// Share (0..1) of the machine's cores' time that was used.
@@ -28,7 +28,7 @@ pub struct Sample {
 /// What the generator saw.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Seen {
+pub struct LoadSummary {
     /// Seconds measured.
     pub seconds: f64,
     /// Complete responses.
@@ -51,7 +51,7 @@ pub struct Seen {
     pub pinned: Vec<usize>,
 }
 
-impl Seen {
+impl LoadSummary {
     /// Of a report.
     pub fn of(report: &Report) -> Self {
         Self {

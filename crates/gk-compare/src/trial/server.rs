@@ -21,13 +21,13 @@ const STOP: Duration = Duration::from_secs(15);
 const LONGEST: usize = 64 << 10;
 
 /// How servers are started.
-pub trait Starter {
+pub trait ServerStarter {
     /// Starts one; an `Err` is one sentence.
-    fn start(&self, order: &Order) -> Result<Box<dyn Serving>, String>;
+    fn start(&self, order: &ServerCommand) -> Result<Box<dyn RunningServer>, String>;
 }
 
 /// A server that serves.
-pub trait Serving {
+pub trait RunningServer {
     /// `http://host:port`, without a path.
     fn url(&self) -> &str;
     /// Its own figures, as they are now.
@@ -38,7 +38,7 @@ pub trait Serving {
 
 /// What is to be started.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Order {
+pub struct ServerCommand {
     /// Arguments of `gilkeeper`, from `serve` on.
     pub arguments: Vec<String>,
     /// It says itself where to listen.
@@ -58,8 +58,8 @@ pub struct Gilkeeper {
     pub command: Vec<OsString>,
 }
 
-impl Starter for Gilkeeper {
-    fn start(&self, order: &Order) -> Result<Box<dyn Serving>, String> {
+impl ServerStarter for Gilkeeper {
+    fn start(&self, order: &ServerCommand) -> Result<Box<dyn RunningServer>, String> {
         let root = tempfile::Builder::new().prefix("gilkeeper-compare-").tempdir();
         let root = root.map_err(|why| format!("no folder for the server: {why}"))?;
         let log = root.path().join("errors");
@@ -89,7 +89,7 @@ impl Starter for Gilkeeper {
         if kept {
             gk_load::cpus::keep_to(&before);
         }
-        let mut server = Process {
+        let mut server = ServerProcess {
             child: spawned.map_err(failed)?,
             url: String::new(),
             admin: String::new(),
@@ -108,7 +108,7 @@ impl Starter for Gilkeeper {
 }
 
 /// A server's process.
-struct Process {
+struct ServerProcess {
     child: Child,
     url: String,
     admin: String,
@@ -117,7 +117,7 @@ struct Process {
     root: Option<tempfile::TempDir>,
 }
 
-impl Process {
+impl ServerProcess {
     /// Waits for the line that says where it serves.
     fn announced(&mut self) -> Result<(), String> {
         let mut output = self.child.stdout.take().ok_or("the server has no standard output")?;
@@ -165,7 +165,7 @@ impl Process {
     }
 }
 
-impl Serving for Process {
+impl RunningServer for ServerProcess {
     fn url(&self) -> &str {
         &self.url
     }
@@ -179,7 +179,7 @@ impl Serving for Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.end();
         drop(self.output.take());
@@ -230,7 +230,7 @@ mod tests {
     fn what_cannot_serve_gives_one_sentence() {
         let start = |script: &str| {
             let command = ["sh", "-c", script].map(OsString::from).into();
-            let started = Gilkeeper { command }.start(&Order::default());
+            let started = Gilkeeper { command }.start(&ServerCommand::default());
             started.map(|server| server.url().to_owned())
         };
         assert_eq!(start("echo 'gilkeeper: no such file' >&2; exit 2").unwrap_err(), "no such file");
@@ -238,7 +238,7 @@ mod tests {
         assert!(start("echo hello; sleep 5").unwrap_err().contains("`hello`"));
         let line = "Serving http://127.0.0.1:1/ with x; admin http://127.0.0.1:2/";
         assert_eq!(start(&format!("echo '{line}'; exec sleep 60")).unwrap(), "http://127.0.0.1:1");
-        let missing = Gilkeeper { command: vec!["/no/such/program".into()] }.start(&Order::default());
+        let missing = Gilkeeper { command: vec!["/no/such/program".into()] }.start(&ServerCommand::default());
         assert!(missing.err().unwrap().starts_with("the server cannot be started: "));
     }
 }

@@ -2,11 +2,11 @@
 
 use super::Target;
 use super::paste::Application;
-use super::search::{Found, Leave, NEAR};
+use super::search::{KeepReason, NEAR, SearchResult};
 use super::space::{Config, Space};
-use super::verdicts::Rejected;
+use super::verdicts::RejectedMode;
 use crate::report;
-use crate::table::columns::{Middle, three};
+use crate::table::columns::{MedianRange, three_digits};
 use crate::table::remarks;
 use crate::table::row::Row;
 use crate::table::{Comparison, Table};
@@ -22,9 +22,9 @@ pub struct Advice<'a> {
     /// What there was to try.
     pub space: &'a Space,
     /// What came of it.
-    pub found: &'a Found,
+    pub found: &'a SearchResult,
     /// What the doctor said against.
-    pub rejected: &'a [Rejected],
+    pub rejected: &'a [RejectedMode],
     /// The free-threaded Python.
     pub python: Option<&'a str>,
     /// The best of the whole grid, and the share of it that the recommended one reaches, where that was asked for.
@@ -38,7 +38,7 @@ impl Advice<'_> {
         self.found.last.iter().find(|(one, _)| one == config).map(|(_, row)| row)
     }
 
-    fn middle(&self, row: &Row) -> Option<Middle> {
+    fn middle(&self, row: &Row) -> Option<MedianRange> {
         row.value(self.target.column().0)
     }
 
@@ -46,11 +46,11 @@ impl Advice<'_> {
     pub fn page(&self) -> String {
         let mut out = String::new();
         let chosen = &self.found.chosen;
-        if let Some(reason) = self.found.leave {
+        if let Some(reason) = self.found.keep {
             let by = match reason {
-                Leave::Best => String::new(),
-                Leave::Scatter => " by more than rounds differ among themselves".into(),
-                Leave::Near => format!(" by more than {:.0} %", NEAR * 100.0),
+                KeepReason::Best => String::new(),
+                KeepReason::Scatter => " by more than rounds differ among themselves".into(),
+                KeepReason::Near => format!(" by more than {:.0} %", NEAR * 100.0),
             };
             let _ = writeln!(out, "Leave it alone: nothing beats {}{by}.", chosen.name());
         } else {
@@ -61,8 +61,8 @@ impl Advice<'_> {
                 let _ = writeln!(
                     out,
                     "{} in place of {} with {}.",
-                    three(new.median),
-                    three(old.median),
+                    three_digits(new.median),
+                    three_digits(old.median),
                     self.space.usual.name()
                 );
             }
@@ -116,7 +116,7 @@ impl Advice<'_> {
         json!({
             "script": self.application.script,
             "target": self.target.column().0,
-            "leave_it": self.found.leave.is_some(),
+            "leave_it": self.found.keep.is_some(),
             "recommended": config(&self.found.chosen),
             "now": config(&self.space.usual),
             "evidence": report::json(&Comparison { tables: vec![table], ..self.evidence.clone() }),

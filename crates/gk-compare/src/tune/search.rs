@@ -3,7 +3,7 @@
 
 use super::space::{Config, Space};
 use super::{Measured, Target};
-use crate::table::columns::Middle;
+use crate::table::columns::MedianRange;
 use crate::table::row::Row;
 
 /// Shortest trial, its warm-up included, seconds.
@@ -26,7 +26,7 @@ const FAILURES: f64 = 0.001;
 const KEPT: f64 = 0.95;
 
 /// What runs trials.
-pub trait Trials {
+pub trait TrialRunner {
     /// Each of these, `rounds` times, interleaved, `seconds` long. `stage`: what this is, in words.
     fn run(
         &mut self,
@@ -43,7 +43,7 @@ pub trait Trials {
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Question {
+pub struct SearchGoal {
     /// What is to be best.
     pub target: Target,
     /// Seconds for everything.
@@ -56,7 +56,7 @@ pub struct Question {
 
 /// Why what runs now is to be left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum KeepReason {
     /// It is the best.
     Best,
     /// The best one's rounds and its own meet.
@@ -67,11 +67,11 @@ pub enum Leave {
 
 /// What came of it.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct SearchResult {
     /// The one to take.
     pub chosen: Config,
     /// It is what runs now already, for this reason.
-    pub leave: Option<Leave>,
+    pub keep: Option<KeepReason>,
     /// The last stage, the best first.
     pub last: Vec<(Config, Row)>,
     /// What could not be measured, or may not be taken, with the reason.
@@ -83,22 +83,22 @@ pub struct Found {
 }
 
 /// A row's score: larger is better.
-pub fn score(row: &Row, target: Target) -> Option<Middle> {
+pub fn score(row: &Row, target: Target) -> Option<MedianRange> {
     let (id, less) = target.column();
     let middle = row.value(id)?;
     Some(match less {
         false => middle,
-        true => Middle { median: -middle.median, least: -middle.most, most: -middle.least, ..middle },
+        true => MedianRange { median: -middle.median, least: -middle.most, most: -middle.least, ..middle },
     })
 }
 
 /// Why a row must not be taken, whatever the others do.
-fn barred(row: &Row, question: &Question) -> Option<String> {
+fn barred(row: &Row, goal: &SearchGoal) -> Option<String> {
     if row.errors as f64 > FAILURES * (row.requests as f64).max(1.0) {
         return Some(format!("{} of {} requests failed", row.errors, row.requests));
     }
     let memory = row.value("resident_mb").map_or(0.0, |m| m.most);
-    if let Some(most) = question.memory.filter(|most| memory * 1e6 > *most) {
+    if let Some(most) = goal.memory.filter(|most| memory * 1e6 > *most) {
         return Some(format!("it uses {memory:.0} MB, more than {:.0}", most / 1e6));
     }
     if let Some(module) = &row.gil_module {
@@ -108,13 +108,13 @@ fn barred(row: &Row, question: &Question) -> Option<String> {
 }
 
 /// Why a row must not be taken; `best_rpm`: of those that may be.
-fn refused(row: &Row, question: &Question, best_rpm: f64) -> Option<String> {
-    if let Some(why) = barred(row, question) {
+fn refused(row: &Row, goal: &SearchGoal, best_rpm: f64) -> Option<String> {
+    if let Some(why) = barred(row, goal) {
         return Some(why);
     }
-    if question.target == Target::Memory {
+    if goal.target == Target::Memory {
         let rpm = row.value("requests_per_minute").map_or(0.0, |m| m.median);
-        let wanted = question.rate.map_or(best_rpm, |rate| rate * 60.0) * KEPT;
+        let wanted = goal.rate.map_or(best_rpm, |rate| rate * 60.0) * KEPT;
         if rpm < wanted {
             return Some(format!("it answers {rpm:.0} requests a minute, and {wanted:.0} are needed"));
         }
@@ -123,9 +123,13 @@ fn refused(row: &Row, question: &Question, best_rpm: f64) -> Option<String> {
 }
 
 /// Searches. An `Err`: not even the usual configuration can be measured.
-pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Result<Found, String> {
+pub fn search(
+    space: &Space,
+    goal: &SearchGoal,
+    trials: &mut dyn TrialRunner,
+) -> Result<SearchResult, String> {
     let grid = space.grid();
-    let budget = question.budget;
+    let budget = goal.budget;
     // The first trial says what a start costs here; without the usual one there is nothing to compare with.
     let begin = trials.run("a first look", &[space.usual], 1, SHORTEST)?;
     if let Some(Measured { row: Err(why), .. }) = begin.first() {
@@ -138,7 +142,7 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
     let mut tried: Vec<Config> = first.to_vec();
     let measured = trials.run("everything, briefly", first, 1, seconds)?;
     let mut out = Vec::new();
-    let mut ranked = rank(&measured, question, &mut out);
+    let mut ranked = rank(&measured, goal, &mut out);
 
     // Again, with what lies beside the best two and was not tried.
     let mut second: Vec<Config> = ranked.iter().take((first.len() / 5).max(LAST)).map(|(c, _)| *c).collect();
@@ -155,7 +159,7 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
     let seconds = (left / second.len().max(1) as f64 - trials.overhead()).clamp(SHORTEST, 2.0 * FIRST);
     if second.len() > LAST {
         let measured = trials.run("the better part", &second, 1, seconds)?;
-        ranked = rank(&measured, question, &mut out);
+        ranked = rank(&measured, goal, &mut out);
     }
 
     let mut last: Vec<Config> = ranked.iter().take(LAST).map(|(config, _)| *config).collect();
@@ -165,57 +169,55 @@ pub fn search(space: &Space, question: &Question, trials: &mut dyn Trials) -> Re
     let share = (budget - trials.elapsed()) / f64::from(ROUNDS) / last.len() as f64;
     let seconds = (share - trials.overhead()).clamp(SHORTEST, 4.0 * FIRST);
     let measured = trials.run("the best few", &last, ROUNDS, seconds)?;
-    let last = rank(&measured, question, &mut out);
+    let last = rank(&measured, goal, &mut out);
     let untried = rest.iter().filter(|config| !tried.contains(config)).copied().collect();
     // What one short trial spoke against and the rounds did not is not out.
     out.retain(|(config, _)| last.iter().all(|(one, _)| one != config));
-    let Some((chosen, leave)) = decide(&last, question.target, space.usual) else {
+    let Some((chosen, keep)) = decide(&last, goal.target, space.usual) else {
         return Err(
             "no configuration serves this load within the limits; a smaller load, or wider limits".into()
         );
     };
-    Ok(Found { chosen, leave, last, out, tried, untried })
+    Ok(SearchResult { chosen, keep, last, out, tried, untried })
 }
 
 /// Measures everything there is to try, then the best of it and the chosen one against each other: the largest of many figures is
 /// large by chance, too. Gives the best one, and the share of it that the chosen one reaches.
 pub fn against_the_grid(
     space: &Space,
-    question: &Question,
+    goal: &SearchGoal,
     chosen: Config,
-    trials: &mut dyn Trials,
+    trials: &mut dyn TrialRunner,
 ) -> Result<Option<(Config, f64)>, String> {
     let measured = trials.run("the whole grid", &space.grid(), 2, GRID)?;
-    let Some((best, _)) = rank(&measured, question, &mut Vec::new()).into_iter().next() else {
+    let Some((best, _)) = rank(&measured, goal, &mut Vec::new()).into_iter().next() else {
         return Ok(None);
     };
     if best == chosen {
         return Ok(Some((best, 1.0)));
     }
     let pair = trials.run("the best of the grid", &[best, chosen], 2 * ROUNDS, 1.5 * GRID)?;
-    let median = |m: &Measured| Some(m.row.as_ref().ok()?.value(question.target.column().0)?.median);
+    let median = |m: &Measured| Some(m.row.as_ref().ok()?.value(goal.target.column().0)?.median);
     let [Some(best_value), Some(mine)] = [pair.first().and_then(median), pair.last().and_then(median)] else {
         return Ok(None);
     };
-    let share = if question.target.column().1 { best_value / mine } else { mine / best_value };
+    let share = if goal.target.column().1 { best_value / mine } else { mine / best_value };
     Ok(Some((best, share)))
 }
 
 /// The best first; what must not be taken goes to `out`.
-fn rank(measured: &[Measured], question: &Question, out: &mut Vec<(Config, String)>) -> Vec<(Config, Row)> {
-    let may = |m: &Measured| m.row.as_ref().ok().filter(|row| barred(row, question).is_none()).cloned();
+fn rank(measured: &[Measured], goal: &SearchGoal, out: &mut Vec<(Config, String)>) -> Vec<(Config, Row)> {
+    let may = |m: &Measured| m.row.as_ref().ok().filter(|row| barred(row, goal).is_none()).cloned();
     let rpm = |m: &Measured| Some(may(m)?.value("requests_per_minute")?.median);
     let best_rpm = measured.iter().filter_map(rpm).fold(0.0, f64::max);
     let mut ranked = Vec::new();
     for one in measured {
         let why = match &one.row {
             Err(why) => Some(why.clone()),
-            Ok(row) => refused(row, question, best_rpm),
+            Ok(row) => refused(row, goal, best_rpm),
         };
         match (why, &one.row) {
-            (None, Ok(row)) if score(row, question.target).is_some() => {
-                ranked.push((one.config, row.clone()))
-            }
+            (None, Ok(row)) if score(row, goal.target).is_some() => ranked.push((one.config, row.clone())),
             (why, _) => {
                 let why = why.unwrap_or_else(|| "nothing was measured".into());
                 if !out.iter().any(|(config, _)| *config == one.config) {
@@ -224,22 +226,24 @@ fn rank(measured: &[Measured], question: &Question, out: &mut Vec<(Config, Strin
             }
         }
     }
-    let median = |row: &Row| score(row, question.target).map_or(f64::MIN, |middle| middle.median);
+    let median = |row: &Row| score(row, goal.target).map_or(f64::MIN, |middle| middle.median);
     ranked.sort_by(|(_, a), (_, b)| median(b).total_cmp(&median(a)));
     ranked
 }
 
 /// What to take out of these, the best first: what runs now unless the best is better beyond doubt; then the lightest of those
 /// that are as good as the best, and better than what runs now as well.
-fn decide(last: &[(Config, Row)], target: Target, usual: Config) -> Option<(Config, Option<Leave>)> {
+fn decide(last: &[(Config, Row)], target: Target, usual: Config) -> Option<(Config, Option<KeepReason>)> {
     let score = |row: &Row| score(row, target);
     let (best_config, best_row) = last.first()?;
     let best = score(best_row)?;
     let now = last.iter().find(|(config, _)| *config == usual).and_then(|(_, row)| score(row));
     let reason = now.and_then(|now| match () {
-        () if *best_config == usual => Some(Leave::Best),
-        () if near(&now, &best) => Some(if scatter(&now, &best) { Leave::Scatter } else { Leave::Near }),
-        () => scatter(&now, &best).then_some(Leave::Scatter),
+        () if *best_config == usual => Some(KeepReason::Best),
+        () if near(&now, &best) => {
+            Some(if scatter(&now, &best) { KeepReason::Scatter } else { KeepReason::Near })
+        }
+        () => scatter(&now, &best).then_some(KeepReason::Scatter),
     });
     if reason.is_some() {
         return Some((usual, reason));
@@ -253,12 +257,12 @@ fn decide(last: &[(Config, Row)], target: Target, usual: Config) -> Option<(Conf
 }
 
 /// So little worse that it does not matter.
-fn near(one: &Middle, best: &Middle) -> bool {
+fn near(one: &MedianRange, best: &MedianRange) -> bool {
     (best.median - one.median) <= NEAR * best.median.abs()
 }
 
 /// The rounds of both meet: what lies between the medians may be chance.
-fn scatter(one: &Middle, other: &Middle) -> bool {
+fn scatter(one: &MedianRange, other: &MedianRange) -> bool {
     one.rounds > 1 && other.rounds > 1 && one.meets(other)
 }
 

@@ -12,7 +12,7 @@ struct Machine<M> {
     stages: Vec<&'static str>,
 }
 
-impl<M: Fn(&Config) -> Option<[f64; 3]>> Trials for Machine<M> {
+impl<M: Fn(&Config) -> Option<[f64; 3]>> TrialRunner for Machine<M> {
     fn run(
         &mut self,
         stage: &'static str,
@@ -29,9 +29,9 @@ impl<M: Fn(&Config) -> Option<[f64; 3]>> Trials for Machine<M> {
             let row =
                 (self.model)(config).ok_or_else(|| "it does not start".to_owned()).map(|[rpm, p99, mb]| {
                     let value = |id: &str| match id {
-                        "requests_per_minute" => Middle::of(vec![rpm * noise, rpm]),
-                        "response_p99_ms" => Middle::of(vec![p99 * noise, p99]),
-                        "resident_mb" => Middle::of(vec![mb]),
+                        "requests_per_minute" => MedianRange::of(vec![rpm * noise, rpm]),
+                        "response_p99_ms" => MedianRange::of(vec![p99 * noise, p99]),
+                        "resident_mb" => MedianRange::of(vec![mb]),
                         _ => None,
                     };
                     let values = COLUMNS.iter().map(|column| value(column.id)).collect();
@@ -55,13 +55,17 @@ fn space(own: bool, free: bool) -> Space {
     Space { cores: 2, connections: 16, own, free, usual: Config::usual(1, 5) }
 }
 
-fn question(target: Target, budget: f64) -> Question {
-    Question { target, budget, memory: None, rate: None }
+fn goal(target: Target, budget: f64) -> SearchGoal {
+    SearchGoal { target, budget, memory: None, rate: None }
 }
 
-fn find(space: &Space, question: &Question, model: impl Fn(&Config) -> Option<[f64; 3]>) -> (Found, f64) {
+fn find(
+    space: &Space,
+    goal: &SearchGoal,
+    model: impl Fn(&Config) -> Option<[f64; 3]>,
+) -> (SearchResult, f64) {
     let mut machine = Machine { clock: 0.0, model, runs: 0, stages: Vec::new() };
-    let found = search(space, question, &mut machine).unwrap();
+    let found = search(space, goal, &mut machine).unwrap();
     (found, machine.clock)
 }
 
@@ -88,7 +92,7 @@ fn computes(c: &Config) -> Option<[f64; 3]> {
 }
 
 /// Whether the chosen one reaches 95 % of the best in the whole grid.
-fn near_the_best(space: &Space, found: &Found, model: impl Fn(&Config) -> Option<[f64; 3]>) -> bool {
+fn near_the_best(space: &Space, found: &SearchResult, model: impl Fn(&Config) -> Option<[f64; 3]>) -> bool {
     let best = space.grid().iter().filter_map(&model).map(|v| v[0]).fold(0.0, f64::max);
     model(&found.chosen).is_some_and(|v| v[0] >= 0.95 * best)
 }
@@ -96,12 +100,12 @@ fn near_the_best(space: &Space, found: &Found, model: impl Fn(&Config) -> Option
 #[test]
 fn what_is_known_to_be_best_is_found() {
     for budget in [60.0, 200.0] {
-        let question = question(Target::Throughput, budget);
+        let goal = goal(Target::Throughput, budget);
         for (own, free) in [(false, false), (true, false), (true, true)] {
             let space = space(own, free);
-            let (found, took) = find(&space, &question, waits);
+            let (found, took) = find(&space, &goal, waits);
             assert!(near_the_best(&space, &found, waits), "{budget} {}: {took}", found.chosen.name());
-            let (found, took) = find(&space, &question, computes);
+            let (found, took) = find(&space, &goal, computes);
             assert!(near_the_best(&space, &found, computes), "{budget} {}: {took}", found.chosen.name());
             // Of what is as good, the mode that asks for least.
             assert_eq!(found.chosen.gil, Gil::Shared);
@@ -113,41 +117,41 @@ fn what_is_known_to_be_best_is_found() {
 #[test]
 fn what_is_not_better_is_left_alone() {
     let (found, _) =
-        find(&space(true, false), &question(Target::Throughput, 60.0), |c| Some([10_000.0, 5.0, memory(c)]));
-    assert!(found.leave.is_some() && found.chosen == Config::usual(1, 5));
+        find(&space(true, false), &goal(Target::Throughput, 60.0), |c| Some([10_000.0, 5.0, memory(c)]));
+    assert!(found.keep.is_some() && found.chosen == Config::usual(1, 5));
 }
 
 #[test]
 fn limits_are_kept() {
-    let tight = Question { memory: Some(70e6), ..question(Target::Throughput, 120.0) };
+    let tight = SearchGoal { memory: Some(70e6), ..goal(Target::Throughput, 120.0) };
     let (found, _) = find(&space(false, false), &tight, computes);
     assert!(memory(&found.chosen) <= 70.0, "{}", found.chosen.name());
     assert!(found.out.iter().any(|(_, why)| why.contains("MB, more than 70")));
     // Memory: the least that keeps up.
-    let least = question(Target::Memory, 120.0);
+    let least = goal(Target::Memory, 120.0);
     let (found, _) = find(&space(false, false), &least, computes);
     assert_eq!((found.chosen.processes, found.chosen.threads), (2, 1), "{}", found.chosen.name());
-    let (found, _) = find(&space(false, false), &question(Target::P99, 120.0), waits);
+    let (found, _) = find(&space(false, false), &goal(Target::P99, 120.0), waits);
     assert_eq!(found.chosen.processes * found.chosen.threads, 16, "{}", found.chosen.name());
 }
 
 #[test]
 fn what_does_not_start_is_out() {
     let broken = |c: &Config| if c.gil == Gil::Own { None } else { computes(c) };
-    let (found, _) = find(&space(true, false), &question(Target::Throughput, 100.0), broken);
+    let (found, _) = find(&space(true, false), &goal(Target::Throughput, 100.0), broken);
     assert!(
         found.chosen.gil == Gil::Shared
             && found.out.iter().any(|(c, why)| c.gil == Gil::Own && why == "it does not start")
     );
     let nothing = |_: &Config| None;
     let mut machine = Machine { clock: 0.0, model: nothing, runs: 0, stages: Vec::new() };
-    let why = search(&space(false, false), &question(Target::P99, 60.0), &mut machine).unwrap_err();
+    let why = search(&space(false, false), &goal(Target::P99, 60.0), &mut machine).unwrap_err();
     assert_eq!(why, "1 x 5 cannot be measured: it does not start");
 }
 
 /// A row of the last stage with these figures in its rounds.
 fn rounds(config: Config, rpm: &[f64]) -> (Config, Row) {
-    let value = |id: &str| if id == "requests_per_minute" { Middle::of(rpm.to_vec()) } else { None };
+    let value = |id: &str| if id == "requests_per_minute" { MedianRange::of(rpm.to_vec()) } else { None };
     let values = COLUMNS.iter().map(|column| value(column.id)).collect();
     (config, Row { values, requests: 1000, ..Row::default() })
 }
@@ -158,14 +162,14 @@ fn the_rounds_say_whether_to_leave_it_alone() {
     let decided = |last: &[(Config, Row)]| decide(last, Target::Throughput, usual).unwrap();
     // The rounds scatter by 10 %, the medians differ by 6 %.
     let noisy = [rounds(two, &[95.4, 106.0, 116.6]), rounds(usual, &[90.0, 100.0, 110.0])];
-    assert_eq!(decided(&noisy), (usual, Some(Leave::Scatter)));
+    assert_eq!(decided(&noisy), (usual, Some(KeepReason::Scatter)));
     // The same difference, and no doubt.
     let clear = [rounds(two, &[105.0, 106.0, 107.0]), rounds(usual, &[99.0, 100.0, 101.0])];
     assert_eq!(decided(&clear), (two, None));
     // Beyond doubt, and too little.
     let little = [rounds(two, &[101.9, 102.0, 102.1]), rounds(usual, &[99.9, 100.0, 100.1])];
-    assert_eq!(decided(&little), (usual, Some(Leave::Near)));
-    assert_eq!(decided(&[rounds(usual, &[2.0, 3.0]), rounds(two, &[1.0])]), (usual, Some(Leave::Best)));
+    assert_eq!(decided(&little), (usual, Some(KeepReason::Near)));
+    assert_eq!(decided(&[rounds(usual, &[2.0, 3.0]), rounds(two, &[1.0])]), (usual, Some(KeepReason::Best)));
     // The best decides, not the lighter one that is near to it: that one meets what runs now.
     let lighter = [
         rounds(four, &[110.0, 111.0, 112.0]),
@@ -181,8 +185,8 @@ fn the_rounds_say_whether_to_leave_it_alone() {
 fn what_may_not_be_taken_sets_no_mark() {
     let memory = |rpm: f64, mb: f64, errors: u64| {
         let value = |id: &str| match id {
-            "requests_per_minute" => Middle::of(vec![rpm]),
-            "resident_mb" => Middle::of(vec![mb]),
+            "requests_per_minute" => MedianRange::of(vec![rpm]),
+            "resident_mb" => MedianRange::of(vec![mb]),
             _ => None,
         };
         let values = COLUMNS.iter().map(|column| value(column.id)).collect();
@@ -193,9 +197,9 @@ fn what_may_not_be_taken_sets_no_mark() {
         Measured { config: Config::usual(4, 5), row: memory(2000.0, 200.0, 0) },
         Measured { config: Config::usual(2, 5), row: memory(3000.0, 60.0, 500) },
     ];
-    let question = Question { memory: Some(100e6), ..question(Target::Memory, 60.0) };
+    let goal = SearchGoal { memory: Some(100e6), ..goal(Target::Memory, 60.0) };
     let mut out = Vec::new();
-    let ranked = rank(&measured, &question, &mut out);
+    let ranked = rank(&measured, &goal, &mut out);
     assert_eq!(ranked.iter().map(|(config, _)| *config).collect::<Vec<_>>(), [Config::usual(1, 5)]);
     let why: Vec<&str> = out.iter().map(|(_, why)| why.as_str()).collect();
     assert_eq!(why, ["it uses 200 MB, more than 100", "500 of 1000 requests failed"]);
@@ -211,7 +215,7 @@ fn stages_have_the_names_of_what_they_do_and_nobody_is_both_in_and_out() {
         if *c == Config::usual(1, 5) && calls.get() == 2 { None } else { computes(c) }
     };
     let mut machine = Machine { clock: 0.0, model, runs: 0, stages: Vec::new() };
-    let found = search(&space, &question(Target::Throughput, 60.0), &mut machine).unwrap();
+    let found = search(&space, &goal(Target::Throughput, 60.0), &mut machine).unwrap();
     assert!(found.last.iter().any(|(c, _)| *c == Config::usual(1, 5)), "{:?}", found.out);
     assert!(found.out.is_empty(), "{:?}", found.out);
     assert_eq!((machine.stages[0], *machine.stages.last().unwrap()), ("a first look", "the best few"));

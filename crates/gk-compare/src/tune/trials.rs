@@ -1,14 +1,14 @@
 //! Trials of configurations on real servers, each stage as a small plan of its own.
 
 use super::Measured;
-use super::search::Trials;
+use super::search::TrialRunner;
 use super::space::Config;
 use crate::plan::{Form, Plan, Workload};
-use crate::runner::{Ended, Progress, Runner};
-use crate::saved::{Header, Saved};
+use crate::runner::{Progress, RunEnd, Runner};
+use crate::saved::{ResultsHeader, Saved};
 use crate::table::row::Row;
 use crate::trial::sample::Sample;
-use crate::trial::server::Starter;
+use crate::trial::server::ServerStarter;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -29,7 +29,7 @@ pub struct RealTrials<'t> {
     /// Cores of the server, where not all of them.
     pub cores: Option<usize>,
     /// Starts servers.
-    pub starter: &'t dyn Starter,
+    pub starter: &'t dyn ServerStarter,
     /// Hears of the progress with the stage in words; `false` ends the search.
     pub look: &'t mut dyn FnMut(&str, &Progress<'_>) -> bool,
     /// When the search began.
@@ -47,7 +47,7 @@ impl<'t> RealTrials<'t> {
         folder: PathBuf,
         python: Option<String>,
         cores: Option<usize>,
-        starter: &'t dyn Starter,
+        starter: &'t dyn ServerStarter,
         look: &'t mut dyn FnMut(&str, &Progress<'_>) -> bool,
     ) -> Self {
         let begun = Instant::now();
@@ -55,7 +55,7 @@ impl<'t> RealTrials<'t> {
     }
 }
 
-impl Trials for RealTrials<'_> {
+impl TrialRunner for RealTrials<'_> {
     fn run(
         &mut self,
         stage: &'static str,
@@ -81,7 +81,7 @@ impl Trials for RealTrials<'_> {
             folder: self.folder.clone(),
         };
         let folder = tempfile::tempdir().map_err(|why| format!("no folder for the results: {why}"))?;
-        let mut saved = Saved::open(&folder.path().join("results.jsonl"), Header::default(), true)?;
+        let mut saved = Saved::open(&folder.path().join("results.jsonl"), ResultsHeader::default(), true)?;
         let look = &mut self.look;
         let begun = Instant::now();
         let mut heard = |progress: &Progress<'_>| look(stage, progress);
@@ -93,7 +93,7 @@ impl Trials for RealTrials<'_> {
             saved: &mut saved,
             look: &mut heard,
         };
-        if runner.run()? == Ended::Early {
+        if runner.run()? == RunEnd::Early {
             return Err("ended early".into());
         }
         let trials = saved.samples.len() as f64;

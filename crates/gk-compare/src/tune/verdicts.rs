@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 /// A mode that must not be tried, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
+pub struct RejectedMode {
     /// `own-gil` or `free-threading`.
     pub mode: &'static str,
     /// In a sentence.
@@ -16,20 +16,20 @@ pub struct Rejected {
 
 /// The part of the doctor's report that is read here.
 #[derive(Debug, Default, Deserialize)]
-struct Report {
-    modes: Vec<Mode>,
-    findings: Vec<Finding>,
+struct DoctorReport {
+    modes: Vec<DoctorMode>,
+    findings: Vec<DoctorFinding>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Mode {
+struct DoctorMode {
     mode: String,
     verdict: String,
     why: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Finding {
+struct DoctorFinding {
     mode: Option<String>,
     level: String,
     text: String,
@@ -43,7 +43,7 @@ pub fn ask(
     options: &[String],
     folder: &Path,
     mode: &'static str,
-) -> Result<Option<Rejected>, String> {
+) -> Result<Option<RejectedMode>, String> {
     let mut command = Command::new(&gilkeeper[0]);
     command.args(&gilkeeper[1..]).args(["doctor", script, "--format", "json", "--for", mode]).args(options);
     if let Some(python) = python {
@@ -59,7 +59,7 @@ pub fn ask(
     }
 }
 
-fn judge(report: &Report, mode: &'static str) -> Option<Rejected> {
+fn judge(report: &DoctorReport, mode: &'static str) -> Option<RejectedMode> {
     let found = report.modes.iter().find(|one| one.mode == mode);
     if found.is_some_and(|one| one.verdict == "safe") {
         return None;
@@ -67,7 +67,7 @@ fn judge(report: &Report, mode: &'static str) -> Option<Rejected> {
     let finding =
         report.findings.iter().find(|f| f.level == "unsafe" && f.mode.as_deref().is_none_or(|of| of == mode));
     let why = finding.map(|f| f.text.clone()).or_else(|| found.and_then(|one| one.why.clone()));
-    Some(Rejected { mode, why: why.unwrap_or_else(|| "the doctor did not say that it is safe".into()) })
+    Some(RejectedMode { mode, why: why.unwrap_or_else(|| "the doctor did not say that it is safe".into()) })
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
             {"mode": "free-threading", "verdict": "untried", "why": "this Python has a GIL"},
             {"mode": "sub-interpreter", "verdict": "safe"}],
             "findings": [{"mode": "own-gil", "level": "unsafe", "text": "numpy refuses"}]}"#;
-        let report: Report = serde_json::from_str(json).unwrap();
+        let report: DoctorReport = serde_json::from_str(json).unwrap();
         assert_eq!(judge(&report, "sub-interpreter"), None);
         assert_eq!(judge(&report, "own-gil").unwrap().why, "numpy refuses");
         assert_eq!(judge(&report, "free-threading").unwrap().why, "this Python has a GIL");
