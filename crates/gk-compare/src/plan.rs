@@ -1,5 +1,4 @@
-//! A plan: its text as TOML → values, or one sentence that says where and what. What the names mean for a user stands in
-//! `docs/reference/plans.md`.
+//! A plan: TOML text → values, or one sentence with the place and the error. `docs/reference/plans.md` explains the names to users.
 
 pub mod python;
 pub mod request;
@@ -19,20 +18,20 @@ use variant::Variant;
 pub struct Plan {
     /// Printed above the tables.
     pub title: Option<String>,
-    /// What all variants have to do.
+    /// The work that all variants do.
     pub workload: Workload,
-    /// Replaces fields of the workload when the short form is asked for.
+    /// Durations and rounds of `--short`.
     pub short: Option<Short>,
     /// The same workload in several forms, each with its own table.
     #[serde(default, rename = "form")]
     pub forms: Vec<Form>,
-    /// What is compared. The first one is what the others are held against.
+    /// The configurations. The first one is the baseline.
     #[serde(default, rename = "variant")]
     pub variants: Vec<Variant>,
     /// Pythons by name.
     #[serde(default)]
     pub python: BTreeMap<String, String>,
-    /// Cores of the server; without it all but the generator's.
+    /// Number of cores for the server; `None`: all but the generator's.
     #[serde(skip)]
     pub cores: Option<usize>,
     /// The plan's folder; files it names are looked up there.
@@ -40,20 +39,20 @@ pub struct Plan {
     pub folder: PathBuf,
 }
 
-/// What all variants have to do.
+/// The work that all variants do.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Workload {
     /// A file, or `package.module[:callable]`.
     pub script: Option<String>,
-    /// The path that is asked.
+    /// Path of the requests.
     pub path: Option<String>,
-    /// Several requests, by weights.
+    /// Several requests with weights.
     #[serde(default, rename = "request")]
     pub requests: Vec<RequestSpec>,
-    /// An access log that is asked again, in its time.
+    /// An access log whose requests are repeated at their times.
     pub replay: Option<String>,
-    /// So many times faster.
+    /// Speed of the replay; 2 is twice as fast as the log.
     pub replay_speed: Option<f64>,
     /// Connections.
     pub connections: Option<usize>,
@@ -61,15 +60,15 @@ pub struct Workload {
     pub rate: Option<f64>,
     /// Seconds measured in each trial.
     pub duration: Option<f64>,
-    /// Seconds of load before that.
+    /// Seconds of load before that, not measured.
     pub warm_up: Option<f64>,
     /// Trials of each variant in each form.
     pub rounds: Option<u32>,
     /// Seconds for one request.
     pub timeout: Option<f64>,
-    /// Connections are kept.
+    /// Keep connections open between requests.
     pub keep_alive: Option<bool>,
-    /// Cookies that responses set are kept.
+    /// Send back the cookies that responses set.
     pub keep_cookies: Option<bool>,
     /// Generator threads.
     pub generator_threads: Option<usize>,
@@ -81,7 +80,7 @@ pub struct Workload {
     pub environment: BTreeMap<String, String>,
 }
 
-/// What the short form replaces.
+/// Values of `--short` that replace those of the workload.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Short {
@@ -99,7 +98,7 @@ pub struct Short {
 pub struct Form {
     /// Its name, above its table.
     pub name: String,
-    /// What it is, in a sentence below its table.
+    /// One sentence about it, printed below its table.
     pub note: Option<String>,
     /// See [`Workload`].
     pub path: Option<String>,
@@ -124,7 +123,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Takes the short form's values.
+    /// Applies `[short]`.
     pub fn shorten(&mut self) {
         let short = self.short.clone().unwrap_or_default();
         let workload = &mut self.workload;
@@ -177,14 +176,14 @@ impl Plan {
         Ok(())
     }
 
-    /// The script as `serve` is to be given it: a file's path from the plan's folder on, or a module.
+    /// The script as an argument of `serve`: a file's path including the plan's folder, or a module.
     pub fn script(&self) -> Option<String> {
         let script = self.workload.script.as_ref()?;
         let path = self.folder.join(script);
         Some(if path.is_file() || script.contains('/') { path.display().to_string() } else { script.clone() })
     }
 
-    /// The files it names that decide what is measured, as far as they are known: script, configurations, what is asked.
+    /// Files named in the plan that influence the results: script, configurations, requests.
     pub fn files(&self) -> Vec<PathBuf> {
         let w = &self.workload;
         let mut names: Vec<&str> = w.replay.iter().map(String::as_str).collect();
@@ -192,7 +191,7 @@ impl Plan {
             names.extend([&asked.headers_file, &asked.body_file].into_iter().flatten().map(String::as_str));
         }
         names.extend(self.variants.iter().filter_map(|variant| variant.config.as_deref()));
-        // `file:callable` names the file.
+        // In `file:callable` only the file counts.
         let script = w.script.as_ref().and_then(|said| gk_config::express::script(said).ok());
         names.extend(script.iter().map(|(place, _)| place.as_str()));
         names.into_iter().map(|name| self.folder.join(name)).filter(|path| path.is_file()).collect()
@@ -203,7 +202,7 @@ impl Plan {
         self.workload.duration.unwrap_or(10.0)
     }
 
-    /// Seconds of load before.
+    /// Seconds of load before the measured time.
     pub fn warm_up(&self) -> f64 {
         self.workload.warm_up.unwrap_or(1.0)
     }
@@ -244,7 +243,7 @@ mod tests {
     const SMALL: &str = "[workload]\nscript = 'x/app.py'\n[[variant]]\nname = 'a'\n";
 
     #[test]
-    fn a_small_plan_has_sensible_values() {
+    fn a_small_plan_has_defaults() {
         let plan = parse(SMALL).unwrap();
         assert_eq!((plan.duration(), plan.warm_up(), plan.rounds(), plan.forms.len()), (10.0, 1.0, 3, 1));
         assert_eq!(plan.script().as_deref(), Some("/plans/x/app.py"));
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_wrong_is_one_sentence_with_its_place() {
+    fn errors_are_one_sentence_with_their_place() {
         let cases = [
             (
                 format!("{SMALL}proceses = 2\n"),

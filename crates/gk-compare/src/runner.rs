@@ -1,5 +1,5 @@
-//! Rounds of trials, interleaved: every variant once, then all of them again, so that a machine that drifts hurts all alike.
-//! Each trial is kept as soon as it is done; a variant that cannot be measured is left out, the others go on.
+//! Rounds of trials, interleaved: every variant once, then all of them again, so that drift of the machine
+//! affects all alike. Each result is saved at once. A variant that cannot be measured is left out; the others go on.
 
 use crate::plan::variant::Variant;
 use crate::plan::{Plan, python};
@@ -13,7 +13,7 @@ use std::time::Instant;
 /// Seconds that a server takes to start and stop, until one has.
 const START_AND_STOP: f64 = 1.0;
 
-/// Where a run stands.
+/// Progress of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress<'p> {
     /// From 1.
@@ -24,24 +24,24 @@ pub struct Progress<'p> {
     pub variant: &'p str,
     /// The form; empty when there is only one.
     pub form: &'p str,
-    /// Seconds of this trial that are over.
+    /// Elapsed seconds of this trial.
     pub seconds: f64,
-    /// Seconds until everything is done, about.
+    /// Estimated seconds until the run ends.
     pub left: f64,
-    /// This trial begins.
+    /// First report of this trial.
     pub begins: bool,
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEnd {
-    /// Everything that could be measured was.
+    /// All trials that were possible are done.
     Done,
-    /// It was asked to end.
+    /// The caller ended it.
     Early,
 }
 
-/// Runs what is left of a plan.
+/// Runs the trials of a plan that have no result yet.
 pub struct Runner<'r> {
     /// The plan.
     pub plan: &'r Plan,
@@ -51,7 +51,7 @@ pub struct Runner<'r> {
     pub pythons: &'r BTreeMap<String, String>,
     /// Where results go.
     pub saved: &'r mut Saved,
-    /// Hears of the progress; `false` ends the run.
+    /// Called with the progress; returning `false` ends the run.
     pub look: &'r mut dyn FnMut(&Progress<'_>) -> bool,
 }
 
@@ -81,7 +81,7 @@ pub fn server_command(
 }
 
 impl Runner<'_> {
-    /// Runs. An `Err` ends everything: the plan names a file that is not there, or the results cannot be written.
+    /// Runs the trials. `Err`: the plan names a missing file, or the results cannot be written.
     pub fn run(&mut self) -> Result<RunEnd, String> {
         let plan = self.plan;
         let tasks: Result<Vec<Task>, String> = plan.forms.iter().map(|form| Task::new(plan, form)).collect();
@@ -166,7 +166,7 @@ impl Runner<'_> {
         Ok(RunEnd::Done)
     }
 
-    /// Seconds for everything that is not measured yet, from this variant of this round on.
+    /// Seconds for all missing trials from this variant of this round on.
     fn left(&self, now: u32, current: &str, tasks: &[Task], overhead: f64) -> f64 {
         let mut seconds = 0.0;
         for round in now..=self.plan.rounds() {

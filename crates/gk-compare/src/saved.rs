@@ -1,5 +1,5 @@
-//! Results on disk: one line of JSON each, written as soon as there is one, so that a run that is killed loses one trial. The
-//! first line says which plan they belong to.
+//! Results on disk, one line of JSON each, written at once, so that a killed run loses one trial. The first line identifies the
+//! plan.
 
 use crate::plan::Plan;
 use crate::trial::machine::Machine;
@@ -9,11 +9,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// A line.
+/// One line of a results file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SavedLine {
-    /// The first one.
+    /// The first line.
     Plan(ResultsHeader),
     /// A trial.
     Sample(Box<Sample>),
@@ -21,14 +21,14 @@ pub enum SavedLine {
     Problem(Problem),
 }
 
-/// Which plan, and where.
+/// The plan that results belong to, and the machine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResultsHeader {
     /// The plan's file name.
     pub name: String,
-    /// Tells plans apart.
+    /// Hash of everything that decides what is measured.
     pub fingerprint: String,
-    /// What it runs on.
+    /// The machine it runs on.
     pub machine: Machine,
     /// Epoch seconds.
     pub begun: f64,
@@ -56,7 +56,7 @@ pub struct Saved {
     pub problems: Vec<Problem>,
 }
 
-/// A short text that two plans hardly share: FNV-1a over everything that decides what is measured.
+/// FNV-1a over everything that decides what is measured, as hexadecimal digits.
 pub fn fingerprint(parts: &[impl AsRef<[u8]>]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for part in parts.iter().map(AsRef::as_ref) {
@@ -69,8 +69,8 @@ pub fn fingerprint(parts: &[impl AsRef<[u8]>]) -> String {
 }
 
 impl ResultsHeader {
-    /// Of a plan, its text, and what else the command was given. Results of another machine, or of files that were changed since,
-    /// are results of something else; how many rounds there are is left out, for more of them go on with what is there.
+    /// For a plan, its text, and the other arguments of the command. Machine and files are in the fingerprint: results from another
+    /// machine or from files that changed since do not count. The number of rounds is not: more rounds continue the same results.
     pub fn of(plan: &Plan, name: &str, text: &str, more: &[String]) -> Result<Self, String> {
         let machine = Machine::this();
         let mut parts = vec![text.as_bytes().to_vec(), format!("{machine:?}").into_bytes()];
@@ -85,8 +85,7 @@ impl ResultsHeader {
 }
 
 impl Saved {
-    /// Opens the results at `path`: those that are there are taken up if they are of the same plan, unless `again` asks for new
-    /// ones.
+    /// Opens the results at `path` and keeps those of the same plan; with `again` none. Results of another plan are an error.
     pub fn open(path: &Path, header: ResultsHeader, again: bool) -> Result<Self, String> {
         let shown = path.display();
         let there = match std::fs::read(path) {
@@ -118,8 +117,8 @@ impl Saved {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        // Written anew: what was cut off goes, and problems are tried again. Beside the old one, which stays until all of it is
-        // kept; a pipe or the like is written as it is.
+        // The file is rewritten: a cut-off line goes, and variants with problems are tried again. The new file replaces the old one
+        // when it is complete; a pipe or device is written directly.
         let plain = std::fs::metadata(path).is_ok_and(|found| found.is_file());
         let real = path.canonicalize().ok().filter(|_| plain);
         let new = real.as_deref().map(|real| {
@@ -147,14 +146,14 @@ impl Saved {
         self.file.write_all(text.as_bytes()).map_err(failed)
     }
 
-    /// Keeps a trial.
+    /// Saves a trial.
     pub fn add(&mut self, sample: Sample) -> Result<(), String> {
         self.write(&SavedLine::Sample(Box::new(sample.clone())))?;
         self.samples.push(sample);
         Ok(())
     }
 
-    /// Keeps what went wrong.
+    /// Saves the reason why a variant cannot be measured.
     pub fn complain(&mut self, variant: &str, why: &str) -> Result<(), String> {
         let problem = Problem { variant: variant.into(), why: why.into() };
         self.write(&SavedLine::Problem(problem.clone()))?;
@@ -162,7 +161,7 @@ impl Saved {
         Ok(())
     }
 
-    /// This trial is there.
+    /// Whether this trial has a result.
     pub fn has(&self, round: u32, variant: &str, form: &str) -> bool {
         self.samples.iter().any(|s| s.round == round && s.variant == variant && s.form == form)
     }
@@ -173,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_killed_run_is_taken_up() {
+    fn a_killed_run_is_resumed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/r.jsonl");
         let header =
@@ -198,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn results_that_cannot_be_read_or_written_anew_stay() {
+    fn results_stay_when_they_cannot_be_read_or_rewritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.jsonl");
         let mut saved = Saved::open(&path, ResultsHeader::default(), false).unwrap();
         saved.add(Sample { round: 1, ..Sample::default() }).unwrap();
         drop(saved);
         let before = std::fs::read(&path).unwrap();
-        // Where the new one would be written there is a folder: nothing can be.
+        // A folder at the place of the new file makes writing fail.
         std::fs::create_dir(folder.path().join("r.jsonl.new")).unwrap();
         assert!(
             Saved::open(&path, ResultsHeader::default(), false).unwrap_err().contains("cannot be written")
@@ -214,13 +213,13 @@ mod tests {
         std::fs::remove_dir(folder.path().join("r.jsonl.new")).unwrap();
         assert_eq!(Saved::open(&path, ResultsHeader::default(), false).unwrap().samples.len(), 1);
         assert!(!folder.path().join("r.jsonl.new").exists());
-        // What is there and cannot be read is not "nothing is there".
+        // An unreadable file is not treated as a missing one.
         let why = Saved::open(folder.path(), ResultsHeader::default(), false).unwrap_err();
         assert!(why.contains("cannot be read"), "{why}");
     }
 
     #[test]
-    fn results_belong_to_the_machine_and_to_what_the_files_held() {
+    fn results_belong_to_the_machine_and_the_contents_of_the_files() {
         let folder = tempfile::tempdir().unwrap();
         let text = "[workload]\nscript = 'app.py:make'\n[[workload.request]]\npath = '/'\nbody-file = 'b'\n\
                     [[variant]]\nname = 'a'\n";

@@ -11,18 +11,18 @@ use crate::trial::machine::Machine;
 use crate::trial::sample::Sample;
 use row::Row;
 
-/// Everything that is printed.
+/// A comparison, ready to be printed.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
     /// The plan's title.
     pub title: String,
-    /// What it ran on.
+    /// The machine it ran on.
     pub machine: Machine,
-    /// Connections, seconds and the like, in words.
+    /// Load, rounds and durations, in words.
     pub conditions: String,
     /// Epoch seconds of the last trial.
     pub at: f64,
-    /// One for each form.
+    /// One table for each form.
     pub tables: Vec<Table>,
     /// Variants that could not be measured.
     pub problems: Vec<Problem>,
@@ -37,15 +37,15 @@ pub struct Table {
     pub note: Option<String>,
     /// A row for each variant that has trials.
     pub rows: Vec<Row>,
-    /// What must be said beside the figures.
+    /// Remarks below the figures.
     pub remarks: Vec<String>,
 }
 
-/// Puts everything together.
+/// The comparison from a plan and its results.
 pub fn comparison(plan: &Plan, saved: &Saved) -> Comparison {
     let tables = plan.forms.iter().map(|form| {
         let row = |name: &str| {
-            // Of an earlier run there may be more rounds.
+            // An earlier run may have had more rounds.
             let kept = |s: &Sample| s.round <= plan.rounds();
             let of = |s: &&Sample| s.variant == name && s.form == form.name && kept(s);
             let samples: Vec<&Sample> = saved.samples.iter().filter(of).collect();

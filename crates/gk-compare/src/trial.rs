@@ -17,12 +17,12 @@ use std::time::Duration;
 /// Connections where a plan does not say.
 pub const CONNECTIONS: usize = 10;
 
-/// What a trial does, out of a plan's workload and one of its forms. Without a target yet.
+/// The load of a trial, from a plan's workload and one of its forms. The server is given later.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// The requests.
     pub requests: Vec<Request>,
-    /// How they follow each other.
+    /// Closed loop, rate or schedule.
     pub pace: Pace,
     /// Connections.
     pub connections: usize,
@@ -43,7 +43,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Of a form of a plan; reads the files it names.
+    /// For a form of a plan; reads the files it names.
     pub fn new(plan: &Plan, form: &Form) -> Result<Self, String> {
         let w = &plan.workload;
         let requests = match (form.requests.is_empty(), &form.path) {
@@ -86,8 +86,8 @@ impl Task {
     }
 }
 
-/// Runs a load on a server. `look` hears of the seconds that are over, and says `false` to end; then there is no sample. `Err`:
-/// nothing could be measured, in one sentence.
+/// Runs a load on a server. `look` is called with the elapsed seconds; when it returns `false` the load ends and there is no sample.
+/// `Err`: nothing could be measured; one sentence.
 pub fn run(
     task: &Task,
     server: &dyn RunningServer,
@@ -148,7 +148,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn the_server_keeps_to_as_many_cores_as_it_is_to_have() {
+    fn the_server_gets_the_number_of_cores_in_the_plan() {
         let text = "[workload]\nscript = 'a.py'\n[[variant]]\nname = 'a'\n";
         let mut plan = Plan::parse(text, "p.toml", Path::new("/plans")).unwrap();
         let (all, task) = (cpus::allowed(), |plan: &Plan| Task::new(plan, &plan.forms[0]).unwrap().cpus);

@@ -1,6 +1,6 @@
-//! Searches for the configuration that serves an application best: [`space`] says what there is to try, [`verdicts`] what the
-//! application bears, [`search`] in which order and for how long (pure but for the trials it asks for), [`trials`] runs them on
-//! real servers, [`paste`] writes configurations as directives, [`advice`] prints what came of it.
+//! Searches for the best configuration of an application. [`space`]: the configurations to try; [`verdicts`]: the GIL modes that
+//! the application supports; [`search`]: order and duration of the trials (pure except for the trials); [`trials`]: trials on real
+//! servers; [`paste`]: a configuration as directives; [`advice`]: the result as text and JSON.
 
 pub mod advice;
 pub mod paste;
@@ -11,12 +11,12 @@ pub mod verdicts;
 
 use crate::table::row::Row;
 
-/// What is to be best.
+/// The figure to optimise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Most requests per minute.
     Throughput,
-    /// Least 99th percentile of the response time.
+    /// Lowest 99th percentile of the response time.
     P99,
     /// Least memory, among those that keep up with the load.
     Memory,

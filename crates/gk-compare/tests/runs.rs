@@ -1,5 +1,4 @@
-//! Runs of plans on servers of the test's own: the order of trials, what happens when one cannot be measured, ending early and
-//! going on.
+//! Runs of plans on fake servers: the order of trials, variants that cannot be measured, ending early and resuming.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
@@ -20,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-/// A server that answers at once, or not at all; it says of each request that it had 3 ms of CPU.
+/// A server that answers at once, or not at all, and reports 3 ms of CPU for each request.
 struct Fake {
     url: String,
     served: Arc<AtomicU64>,
@@ -131,7 +130,7 @@ fn run(
 }
 
 #[test]
-fn rounds_are_interleaved_and_what_fails_is_left_out() {
+fn rounds_are_interleaved_and_failing_variants_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, fakes) = (plan(&["1", "2", "3", "4"]), Fakes::default());
     let mut seen = Vec::new();
@@ -147,7 +146,7 @@ fn rounds_are_interleaved_and_what_fails_is_left_out() {
         "2 T2 two",
     ];
     assert_eq!(seen, wanted);
-    // What does not start is not started again.
+    // A variant that does not start is not tried again.
     assert_eq!(*fakes.0.borrow(), ["1", "2", "3", "4", "1", "2"]);
     let problems: Vec<String> = saved.problems.iter().map(|p| format!("{}: {}", p.variant, p.why)).collect();
     assert_eq!(problems[0], "T3: port 80 is in use");
@@ -174,7 +173,7 @@ fn rounds_are_interleaved_and_what_fails_is_left_out() {
 }
 
 #[test]
-fn a_run_that_was_ended_goes_on_where_it_was() {
+fn an_ended_run_is_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, out) = (plan(&["1", "2"]), folder.path().join("r.jsonl"));
     let mut trials = 0;
@@ -193,14 +192,14 @@ fn a_run_that_was_ended_goes_on_where_it_was() {
     });
     assert_eq!((ended, saved.samples.len()), (RunEnd::Done, 8));
     assert_eq!(seen[0], "1 T2 two");
-    // Everything is there: nothing is started.
+    // All results exist: no server is started.
     let fakes = Fakes::default();
     let (_, saved) = run(&plan, &out, &fakes, &mut |_| true);
     assert_eq!((saved.samples.len(), fakes.0.borrow().len()), (8, 0));
 }
 
 #[test]
-fn orders_are_what_the_plan_says() {
+fn server_commands_follow_the_plan() {
     let mut plan = plan(&["5"]);
     plan.workload.options = vec!["--python-path".into(), "lib".into()];
     plan.workload.environment.insert("A".into(), "1".into());

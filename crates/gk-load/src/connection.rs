@@ -1,5 +1,5 @@
-//! One connection: connects, writes a ready-made request, reads until the response ends. Counts nothing and decides nothing;
-//! [`crate::engine`] does.
+//! One connection: connects, writes a ready-made request, reads until the response ends. Counting and deciding are
+//! [`crate::engine`]'s.
 
 use crate::framing::{Framing, Head, Step};
 use crate::report::Failure;
@@ -11,27 +11,27 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::BorrowedFd;
 
-/// Where a connection stands.
+/// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Nothing is asked.
+pub enum ConnectionState {
+    /// No request.
     Idle,
-    /// A request is to be written when the connection is there.
+    /// Connecting; the request is written afterwards.
     Connecting,
-    /// A request is being written, or its response awaited.
+    /// The request is being written, or the response awaited.
     Busy,
-    /// Could not connect; tries again later.
+    /// Failed to connect; tries again later.
     Resting,
 }
 
-/// What reading led to.
+/// Result of reading or writing.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum ResponseEvent {
     /// Nothing yet.
     Nothing,
     /// The response is complete.
     Response(Head),
-    /// There will be none.
+    /// There will be no response.
     Failed(Failure),
 }
 
@@ -39,17 +39,17 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Connection {
     index: u32,
-    /// Counts its sockets, so that an event of an earlier one is known as such.
+    /// Number of the current socket; identifies late events of an earlier one.
     generation: u32,
     socket: Option<TcpStream>,
     framing: Framing,
-    /// Where it stands.
-    pub state: State,
-    /// What it asks.
+    /// Its state.
+    pub state: ConnectionState,
+    /// Index of its request.
     pub request: u16,
-    /// When its latency began, nanoseconds.
+    /// Start of the latency, nanoseconds.
     pub due: u64,
-    /// When it gives up, or tries again, nanoseconds.
+    /// Time at which it gives up, or tries again, nanoseconds.
     pub deadline: u64,
     /// Its place in the mix.
     pub place: usize,
@@ -69,7 +69,7 @@ impl Connection {
             generation: 0,
             socket: None,
             framing: Framing::new(keep_cookies),
-            state: State::Idle,
+            state: ConnectionState::Idle,
             request: 0,
             due: 0,
             deadline: 0,
@@ -81,12 +81,12 @@ impl Connection {
         }
     }
 
-    /// Number and generation out of an event's data.
+    /// Number and generation from the data of an event.
     pub fn who(data: u64) -> (usize, u32) {
         (data as u32 as usize, (data >> 32) as u32)
     }
 
-    /// It is still the socket of that generation.
+    /// Whether the socket is still the one of that generation.
     pub fn is(&self, generation: u32) -> bool {
         self.generation == generation && self.socket.is_some()
     }
@@ -95,8 +95,13 @@ impl Connection {
         EventData::new_u64(u64::from(self.generation) << 32 | u64::from(self.index))
     }
 
-    /// Asks `self.request`, on a new socket if there is none.
-    pub fn ask(&mut self, epoll: BorrowedFd<'_>, address: &SocketAddr, requests: &[Prepared]) -> Event {
+    /// Sends `self.request`, on a new socket if there is none.
+    pub fn ask(
+        &mut self,
+        epoll: BorrowedFd<'_>,
+        address: &SocketAddr,
+        requests: &[Prepared],
+    ) -> ResponseEvent {
         (self.written, self.unwritten) = (0, true);
         let prepared = &requests[usize::from(self.request)];
         if let Some((cookies, out)) = &mut self.jar {
@@ -106,21 +111,21 @@ impl Connection {
             prepared.write(cookies, out);
         }
         if self.socket.is_some() {
-            self.state = State::Busy;
+            self.state = ConnectionState::Busy;
             return self.write(epoll, requests);
         }
-        self.state = State::Connecting;
+        self.state = ConnectionState::Connecting;
         match self.open(epoll, address) {
             Ok(true) => {
-                self.state = State::Busy;
+                self.state = ConnectionState::Busy;
                 self.write(epoll, requests)
             }
-            Ok(false) => Event::Nothing,
-            Err(_) => Event::Failed(Failure::Connect),
+            Ok(false) => ResponseEvent::Nothing,
+            Err(_) => ResponseEvent::Failed(Failure::Connect),
         }
     }
 
-    /// Begins to connect; `true` when that is done already.
+    /// Starts connecting; `true`: already connected.
     fn open(&mut self, epoll: BorrowedFd<'_>, address: &SocketAddr) -> rustix::io::Result<bool> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -147,99 +152,103 @@ impl Connection {
         if self.wants_write != wanted {
             self.wants_write = wanted;
             if let Some(socket) = &self.socket {
-                // It was added with this socket, so this cannot fail but for want of memory; the timeout ends it then.
+                // Only lack of memory can make this fail; the timeout ends the request then.
                 let _ = epoll::modify(epoll, socket, self.data(), self.interest());
             }
         }
     }
 
-    fn write(&mut self, epoll: BorrowedFd<'_>, requests: &[Prepared]) -> Event {
+    fn write(&mut self, epoll: BorrowedFd<'_>, requests: &[Prepared]) -> ResponseEvent {
         let bytes = match &self.jar {
             Some((_, out)) => out.as_slice(),
             None => &requests[usize::from(self.request)].bytes,
         };
-        let Some(mut socket) = self.socket.as_ref() else { return Event::Failed(Failure::Connect) };
+        let Some(mut socket) = self.socket.as_ref() else { return ResponseEvent::Failed(Failure::Connect) };
         while self.written < bytes.len() {
             match socket.write(&bytes[self.written..]) {
                 Ok(count) => self.written += count,
                 Err(why) if why.kind() == ErrorKind::WouldBlock => {
                     self.want_write(epoll, true);
-                    return Event::Nothing;
+                    return ResponseEvent::Nothing;
                 }
                 Err(why) if why.kind() == ErrorKind::Interrupted => {}
-                // A response that came before (413, say) is read all the same; reading tells, too, when there is none.
+                // An early response (413, say) is still read; reading also finds out when there is none.
                 Err(_) => {
                     self.want_write(epoll, false);
-                    return Event::Nothing;
+                    return ResponseEvent::Nothing;
                 }
             }
         }
         self.unwritten = false;
         self.want_write(epoll, false);
-        Event::Nothing
+        ResponseEvent::Nothing
     }
 
-    /// The socket takes bytes again, or is connected.
-    pub fn writable(&mut self, epoll: BorrowedFd<'_>, requests: &[Prepared]) -> Event {
+    /// The socket is writable again, or connected.
+    pub fn writable(&mut self, epoll: BorrowedFd<'_>, requests: &[Prepared]) -> ResponseEvent {
         match self.state {
-            State::Connecting => {
+            ConnectionState::Connecting => {
                 let error = self.socket.as_ref().and_then(|socket| socket.take_error().ok()).flatten();
                 if error.is_some() {
-                    return Event::Failed(Failure::Connect);
+                    return ResponseEvent::Failed(Failure::Connect);
                 }
-                self.state = State::Busy;
+                self.state = ConnectionState::Busy;
                 self.write(epoll, requests)
             }
-            State::Busy => self.write(epoll, requests),
-            State::Idle | State::Resting => {
+            ConnectionState::Busy => self.write(epoll, requests),
+            ConnectionState::Idle | ConnectionState::Resting => {
                 self.want_write(epoll, false);
-                Event::Nothing
+                ResponseEvent::Nothing
             }
         }
     }
 
-    /// The socket has bytes, or has ended. `bytes`: counts what was read.
-    pub fn readable(&mut self, buffer: &mut [u8], head_only: bool, bytes: &mut u64) -> Event {
+    /// The socket is readable, or has ended. `bytes`: counter of the bytes read.
+    pub fn readable(&mut self, buffer: &mut [u8], head_only: bool, bytes: &mut u64) -> ResponseEvent {
         loop {
-            let Some(mut socket) = self.socket.as_ref() else { return Event::Nothing };
+            let Some(mut socket) = self.socket.as_ref() else { return ResponseEvent::Nothing };
             let count = match socket.read(buffer) {
                 Ok(0) => return self.ended(),
                 Ok(count) => count,
-                Err(why) if why.kind() == ErrorKind::WouldBlock => return Event::Nothing,
+                Err(why) if why.kind() == ErrorKind::WouldBlock => return ResponseEvent::Nothing,
                 Err(why) if why.kind() == ErrorKind::Interrupted => continue,
-                Err(_) if self.state == State::Connecting => return Event::Failed(Failure::Connect),
+                Err(_) if self.state == ConnectionState::Connecting => {
+                    return ResponseEvent::Failed(Failure::Connect);
+                }
                 Err(_) => return self.ended(),
             };
             *bytes += count as u64;
-            if self.state != State::Busy {
-                return Event::Failed(Failure::Malformed);
+            if self.state != ConnectionState::Busy {
+                return ResponseEvent::Failed(Failure::Malformed);
             }
             match self.framing.feed(&buffer[..count], head_only) {
-                // A short read: there is nothing more for now.
-                Step::More if count < buffer.len() => return Event::Nothing,
+                // A short read: no more bytes for now.
+                Step::More if count < buffer.len() => return ResponseEvent::Nothing,
                 Step::More => {}
                 Step::Done(head, used) if used == count => {
                     self.remember();
-                    return Event::Response(Head { close: head.close || self.unwritten, ..head });
+                    return ResponseEvent::Response(Head { close: head.close || self.unwritten, ..head });
                 }
-                Step::Done(..) | Step::Malformed => return Event::Failed(Failure::Malformed),
+                Step::Done(..) | Step::Malformed => return ResponseEvent::Failed(Failure::Malformed),
             }
         }
     }
 
-    fn ended(&mut self) -> Event {
+    fn ended(&mut self) -> ResponseEvent {
         let begun = self.framing.begun();
         let whole = self.framing.end();
         self.close();
         match (self.state, whole) {
-            (State::Busy, Some(head)) => {
+            (ConnectionState::Busy, Some(head)) => {
                 self.remember();
-                Event::Response(head)
+                ResponseEvent::Response(head)
             }
-            (State::Busy, None) => Event::Failed(if begun { Failure::Cut } else { Failure::Closed }),
-            (State::Connecting, _) => Event::Failed(Failure::Connect),
-            // Nobody asked: a kept connection that the server let go.
-            (State::Idle | State::Resting, _) => Event::Nothing,
+            (ConnectionState::Busy, None) => {
+                ResponseEvent::Failed(if begun { Failure::Cut } else { Failure::Closed })
+            }
+            (ConnectionState::Connecting, _) => ResponseEvent::Failed(Failure::Connect),
+            // No request under way: the server closed an idle connection.
+            (ConnectionState::Idle | ConnectionState::Resting, _) => ResponseEvent::Nothing,
         }
     }
 
@@ -257,7 +266,7 @@ impl Connection {
         }
     }
 
-    /// Lets go of the socket; the kernel takes it out of epoll.
+    /// Closes the socket; the kernel removes it from epoll.
     pub fn close(&mut self) {
         self.socket = None;
         self.framing.reset();

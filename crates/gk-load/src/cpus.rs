@@ -1,8 +1,8 @@
-//! Which cores the generator keeps to, and which it leaves to the server. With fewer than four there is nothing to divide.
+//! Division of the cores between generator and server. With fewer than four they are shared.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Fewest cores that are divided.
+/// Smallest number of cores that is divided.
 const DIVIDED: usize = 4;
 
 /// The cores this thread may use.
@@ -13,7 +13,7 @@ pub fn allowed() -> Vec<usize> {
     }
 }
 
-/// Cores for the generator's threads and for the server, out of those there are: (generator's, server's).
+/// Divides the cores: (generator's, server's).
 pub fn divide(cpus: &[usize], threads: usize) -> Option<(Vec<usize>, Vec<usize>)> {
     let threads = threads.max(1);
     if cpus.len() < DIVIDED || threads * 2 > cpus.len() {
@@ -23,7 +23,7 @@ pub fn divide(cpus: &[usize], threads: usize) -> Option<(Vec<usize>, Vec<usize>)
     Some((generator.to_vec(), server.to_vec()))
 }
 
-/// The same with `server` cores for the server, where it is to have fewer than there are; the generator keeps to the rest.
+/// The same with at most `server` cores for the server; the generator gets the rest.
 pub fn share(cpus: &[usize], threads: usize, server: Option<usize>) -> Option<(Vec<usize>, Vec<usize>)> {
     match server.filter(|server| (1..cpus.len()).contains(server)) {
         None => divide(cpus, threads),
@@ -35,7 +35,7 @@ pub fn share(cpus: &[usize], threads: usize, server: Option<usize>) -> Option<(V
     }
 }
 
-/// Keeps the calling thread, and what it starts from now on, to these cores. `false` when the kernel does not allow it.
+/// Pins the calling thread, and the threads and processes it starts later, to these cores. `false`: the kernel refuses.
 pub fn keep_to(cpus: &[usize]) -> bool {
     let mut set = CpuSet::new();
     cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU).for_each(|cpu| set.set(*cpu));

@@ -1,17 +1,17 @@
-//! Descriptors for the connections of a load: the soft limit is raised for as long as it runs, and what is more than the hard
-//! limit is said before it begins.
+//! Descriptors for the connections of a load: the soft limit is raised while it runs; a load beyond the hard limit is refused before
+//! it begins.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors of a load beside its connections: epoll and timer of each thread, and what the one who watches opens.
+/// Descriptors needed beside the connections: epoll and timer of each thread, and those that `watch` opens.
 const BESIDE: u64 = 64;
 
-/// Holds the limit up; as it was before when dropped, since a child would inherit it.
+/// The raised limit. Dropping it restores the old one, because children inherit the limit.
 #[derive(Debug)]
-pub struct Room(Option<Rlimit>);
+pub struct RaisedLimit(Option<Rlimit>);
 
-impl Room {
-    /// For so many connections.
+impl RaisedLimit {
+    /// Raises the limit for this many connections.
     pub fn make(connections: usize) -> Result<Self, String> {
         let limit = getrlimit(Resource::Nofile);
         let open = std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
@@ -24,16 +24,16 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for RaisedLimit {
     fn drop(&mut self) {
         if let Some(before) = self.0.take() {
-            // Lowering it to what it was cannot fail.
+            // Lowering a soft limit cannot fail.
             let _ = setrlimit(Resource::Nofile, before);
         }
     }
 }
 
-/// The soft limit there has to be, if it is another one. No limit is `None`.
+/// The soft limit that is needed, if it has to be raised. In the arguments `None` means no limit.
 fn raised(soft: Option<u64>, hard: Option<u64>, open: u64, connections: u64) -> Result<Option<u64>, String> {
     let wanted = connections + open + BESIDE;
     match (soft, hard) {
@@ -64,9 +64,9 @@ mod tests {
     }
 
     #[test]
-    fn and_is_as_before_afterwards() {
+    fn the_limit_is_restored_afterwards() {
         let before = getrlimit(Resource::Nofile);
-        drop(Room::make(1).unwrap());
+        drop(RaisedLimit::make(1).unwrap());
         assert_eq!(getrlimit(Resource::Nofile), before);
     }
 }

@@ -1,7 +1,6 @@
-//! One generator thread: its connections on epoll, from the first request to the last response. Decides when to ask, and
-//! counts.
+//! One generator thread: its connections on epoll, from the first request to the last response. Decides when to send, and counts.
 
-use crate::connection::{Connection, Event, State};
+use crate::connection::{Connection, ConnectionState, ResponseEvent};
 use crate::framing::Head;
 use crate::pace::{Due, Pace};
 use crate::report::{Failure, Report};
@@ -18,31 +17,31 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-/// Nanoseconds between two looks for requests that take too long.
+/// Nanoseconds between checks for timeouts.
 const LOOK: u64 = 20_000_000;
-/// Nanoseconds before a connection that failed is tried again.
+/// Nanoseconds before a failed connection is tried again.
 const REST: u64 = 10_000_000;
 /// Nanoseconds that a closed loop waits for its last responses, so that the server is quiet afterwards.
 const DRAIN: u64 = 2_000_000_000;
 /// Data of the timer's events; no connection has this number.
 const TIMER: u64 = u64::MAX;
 
-/// What the threads of one load share.
+/// Data shared by the threads of one load.
 #[derive(Debug)]
 pub struct Shared {
     /// The ready-made requests.
     pub requests: Vec<Prepared>,
-    /// The order in which they are asked.
+    /// The order in which they are sent.
     pub cycle: Vec<u16>,
     /// The server.
     pub address: SocketAddr,
-    /// Connections are kept.
+    /// Keep connections open between requests.
     pub keep_alive: bool,
-    /// Cookies are kept.
+    /// Send back the cookies that responses set.
     pub keep_cookies: bool,
     /// Nanoseconds a request may take.
     pub timeout: u64,
-    /// Times are counted from here.
+    /// Zero of all times.
     pub start: Instant,
     /// Nanoseconds after which counting begins.
     pub begin: u64,
@@ -56,17 +55,17 @@ pub struct Engine<'s> {
     closed: bool,
     /// The load is over when its last request is answered, not only at the end.
     listed: bool,
-    /// The interval that is measured is now.
+    /// The measured interval has begun.
     counting: bool,
     due: Due,
     epoll: OwnedFd,
     timer: OwnedFd,
-    /// What the timer is set to.
+    /// Time to which the timer is set.
     armed: u64,
     connections: Vec<Connection>,
     /// Numbers of connections without a request.
     idle: VecDeque<u32>,
-    /// Connections with one.
+    /// Number of connections with a request.
     busy: usize,
     statuses: Box<[u64; 1000]>,
     failures: [u64; Failure::ALL.len()],
@@ -113,7 +112,7 @@ impl<'s> Engine<'s> {
         })
     }
 
-    /// Works until the end; gives what was counted.
+    /// Works until the end; returns the counts.
     pub fn run(mut self) -> std::io::Result<Report> {
         let mut events = Vec::with_capacity(512);
         let (mut looked, mut cpu_begun, mut cpu) = (0, None, None);
@@ -137,7 +136,7 @@ impl<'s> Engine<'s> {
             }
             self.listen(&mut events, LOOK)?;
             if self.closed && !self.idle.is_empty() && self.busy > 0 {
-                // What came meanwhile asks together with these: see `start`.
+                // Connections answered in the meantime send together with these: see `start`.
                 self.listen(&mut events, 0)?;
             }
         }
@@ -145,7 +144,7 @@ impl<'s> Engine<'s> {
         Ok(self.close(cpu.saturating_sub(cpu_begun.unwrap_or(cpu))))
     }
 
-    /// Waits at most so many nanoseconds for something to happen, and sees to all that did.
+    /// Waits at most `nanoseconds` for events and handles all of them.
     fn listen(&mut self, events: &mut Vec<epoll::Event>, patience: u64) -> std::io::Result<()> {
         let wait = Timespec { tv_sec: 0, tv_nsec: patience as i64 };
         events.clear();
@@ -166,14 +165,14 @@ impl<'s> Engine<'s> {
         self.shared.start.elapsed().as_nanos() as u64
     }
 
-    /// Asks what is to be asked now: of a schedule all that was due, were it before the end and the thread late.
+    /// Sends the requests that are due now. Of a schedule that is everything due before the end, even when the thread is late.
     fn start(&mut self, now: u64, end: u64) {
         if self.closed {
             if now >= end {
                 return;
             }
-            // All that were answered since the last look ask one after the other: the server finds several requests at a
-            // time, as it does with other generators. One by one, each of them would wake it up.
+            // All connections answered since the last wait send together, so that the server finds several requests at a time,
+            // as it does with other generators. Sent one by one, each would wake it.
             for _ in 0..self.idle.len() {
                 let Some(index) = self.idle.pop_front() else { break };
                 let now = self.now();
@@ -206,7 +205,7 @@ impl<'s> Engine<'s> {
         let value =
             Timespec { tv_sec: (left / 1_000_000_000) as i64, tv_nsec: (left % 1_000_000_000) as i64 };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        // Should it fail, the next look is 20 ms away.
+        // If that fails, the next check is at most 20 ms away.
         let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once);
     }
 
@@ -247,11 +246,11 @@ impl<'s> Engine<'s> {
         }
     }
 
-    fn react(&mut self, index: usize, event: Event) {
+    fn react(&mut self, index: usize, event: ResponseEvent) {
         match event {
-            Event::Nothing => {}
-            Event::Response(head) => self.answered(index, head),
-            Event::Failed(failure) => self.failed(index, failure),
+            ResponseEvent::Nothing => {}
+            ResponseEvent::Response(head) => self.answered(index, head),
+            ResponseEvent::Failed(failure) => self.failed(index, failure),
         }
     }
 
@@ -259,13 +258,13 @@ impl<'s> Engine<'s> {
         let now = self.now();
         let connection = &mut self.connections[index];
         let due = connection.due;
-        connection.state = State::Idle;
+        connection.state = ConnectionState::Idle;
         if head.close || !self.shared.keep_alive {
             connection.close();
         }
         self.busy -= 1;
         let end = self.shared.end.load(Relaxed);
-        // A closed loop counts what ends in the interval, an open one what was due in it.
+        // A closed loop counts responses that end in the interval, an open loop requests that were due in it.
         let moment = if self.closed { now } else { due };
         if moment >= self.shared.begin && moment < end {
             self.report.responses += 1;
@@ -279,7 +278,7 @@ impl<'s> Engine<'s> {
         let now = self.now();
         let connection = &mut self.connections[index];
         connection.close();
-        if !matches!(connection.state, State::Busy | State::Connecting) {
+        if !matches!(connection.state, ConnectionState::Busy | ConnectionState::Connecting) {
             return;
         }
         let end = self.shared.end.load(Relaxed);
@@ -289,12 +288,12 @@ impl<'s> Engine<'s> {
         }
         self.busy -= 1;
         if failure == Failure::Connect {
-            // Asking again at once would only spin.
+            // Trying again at once would only spin.
             let connection = &mut self.connections[index];
-            (connection.state, connection.deadline) = (State::Resting, now + REST);
+            (connection.state, connection.deadline) = (ConnectionState::Resting, now + REST);
             return;
         }
-        self.connections[index].state = State::Idle;
+        self.connections[index].state = ConnectionState::Idle;
         self.next(index, now, end);
     }
 
@@ -311,7 +310,7 @@ impl<'s> Engine<'s> {
         self.idle.push_back(index as u32);
     }
 
-    /// Gives up what takes too long, wakes what rests.
+    /// Ends requests that timed out and wakes connections that wait to reconnect.
     fn look(&mut self, now: u64) {
         for index in 0..self.connections.len() {
             let connection = &mut self.connections[index];
@@ -319,12 +318,12 @@ impl<'s> Engine<'s> {
                 continue;
             }
             match connection.state {
-                State::Busy | State::Connecting => self.failed(index, Failure::Timeout),
-                State::Resting => {
-                    connection.state = State::Idle;
+                ConnectionState::Busy | ConnectionState::Connecting => self.failed(index, Failure::Timeout),
+                ConnectionState::Resting => {
+                    connection.state = ConnectionState::Idle;
                     self.idle.push_back(index as u32);
                 }
-                State::Idle => {}
+                ConnectionState::Idle => {}
             }
         }
     }
@@ -345,13 +344,13 @@ impl<'s> Engine<'s> {
         self.report.seconds = over.saturating_sub(self.shared.begin) as f64 / 1e9;
         self.report.cpu = cpu as f64 / 1e9;
         self.report.unsent = self.due.missed(self.shared.begin, over);
-        let open = |c: &&Connection| matches!(c.state, State::Busy | State::Connecting);
+        let open = |c: &&Connection| matches!(c.state, ConnectionState::Busy | ConnectionState::Connecting);
         let hanging = self.connections.iter().filter(open);
         if self.closed {
-            // It counts what ends in the interval; these have not, and may still have time.
+            // A closed loop counts responses that end in the interval: these have not ended, and have not timed out.
             self.report.unanswered = hanging.count() as u64;
         } else {
-            // What was due in the interval and never ended, however long it was waited for, timed out.
+            // Requests due in the interval that never ended have timed out.
             let counted = hanging.filter(|c| c.due >= self.shared.begin && c.due < end).count();
             self.failures[Failure::Timeout as usize] += counted as u64;
         }

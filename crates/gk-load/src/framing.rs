@@ -1,5 +1,5 @@
-//! Where a response ends: head, length, chunks, or the end of the connection. Fed with bytes as they come; keeps none of a
-//! body. Knows no socket.
+//! Finds the end of a response: head, length, chunks, or the end of the connection. Takes bytes as they arrive, keeps no body and
+//! knows no socket.
 
 use memchr::memchr;
 
@@ -16,19 +16,19 @@ pub struct Head {
     pub close: bool,
 }
 
-/// What some bytes led to.
+/// Result of taking bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// More bytes are needed; all that were given are used up.
+    /// More bytes are needed; all given bytes are used.
     More,
-    /// The response is complete; so many of the given bytes belong to it.
+    /// The response is complete; this many of the given bytes belong to it.
     Done(Head, usize),
     /// This is no HTTP response.
     Malformed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BodyState {
     Head,
     /// Bytes of the body still to come.
     Length(u64),
@@ -41,67 +41,72 @@ enum State {
     UntilClose,
 }
 
-/// One response after the other.
+/// Reads one response after the other.
 #[derive(Debug)]
 pub struct Framing {
-    state: State,
+    state: BodyState,
     head: Head,
-    /// The beginning of a head or of a line that is not complete.
+    /// The beginning of an incomplete head or line.
     kept: Vec<u8>,
-    /// Values of `Set-Cookie` headers, where they are wanted.
+    /// Values of `Set-Cookie` headers, if they are collected.
     pub cookies: Option<Vec<String>>,
 }
 
 impl Framing {
-    /// `cookies`: gather `Set-Cookie` values.
+    /// `cookies`: collect `Set-Cookie` values.
     pub fn new(cookies: bool) -> Self {
-        Self { state: State::Head, head: Head::default(), kept: Vec::new(), cookies: cookies.then(Vec::new) }
+        Self {
+            state: BodyState::Head,
+            head: Head::default(),
+            kept: Vec::new(),
+            cookies: cookies.then(Vec::new),
+        }
     }
 
-    /// Forgets what was there: a new connection.
+    /// Resets for a new connection.
     pub fn reset(&mut self) {
-        self.state = State::Head;
+        self.state = BodyState::Head;
         self.kept.clear();
     }
 
-    /// Bytes of the present response have come.
+    /// Whether part of the current response has arrived.
     pub fn begun(&self) -> bool {
-        self.state != State::Head || !self.kept.is_empty()
+        self.state != BodyState::Head || !self.kept.is_empty()
     }
 
-    /// Takes bytes. `head_only`: the response to a HEAD request.
+    /// Takes bytes. `head_only`: this is the response to a HEAD request.
     pub fn feed(&mut self, bytes: &[u8], head_only: bool) -> Step {
         let mut at = 0;
         loop {
             let rest = &bytes[at..];
             match self.state {
-                State::Head => match self.head(rest, head_only) {
+                BodyState::Head => match self.head(rest, head_only) {
                     Ok(Some(used)) => {
                         at += used;
-                        if self.state == State::Length(0) {
+                        if self.state == BodyState::Length(0) {
                             return self.done(at);
                         }
                     }
                     Ok(None) => return Step::More,
                     Err(()) => return Step::Malformed,
                 },
-                State::Length(left) => {
+                BodyState::Length(left) => {
                     if (rest.len() as u64) < left {
-                        self.state = State::Length(left - rest.len() as u64);
+                        self.state = BodyState::Length(left - rest.len() as u64);
                         return Step::More;
                     }
                     return self.done(at + left as usize);
                 }
-                State::UntilClose => return Step::More,
-                State::Chunk(left) => {
+                BodyState::UntilClose => return Step::More,
+                BodyState::Chunk(left) => {
                     if (rest.len() as u64) < left {
-                        self.state = State::Chunk(left - rest.len() as u64);
+                        self.state = BodyState::Chunk(left - rest.len() as u64);
                         return Step::More;
                     }
                     at += left as usize;
-                    self.state = State::Size;
+                    self.state = BodyState::Size;
                 }
-                State::Size | State::Trailer => {
+                BodyState::Size | BodyState::Trailer => {
                     let Some(end) = memchr(b'\n', rest) else {
                         self.kept.extend_from_slice(rest);
                         return if self.kept.len() > LONGEST_HEAD { Step::Malformed } else { Step::More };
@@ -109,7 +114,7 @@ impl Framing {
                     at += end + 1;
                     self.kept.extend_from_slice(&rest[..end]);
                     let line = self.kept.trim_ascii();
-                    if self.state == State::Trailer {
+                    if self.state == BodyState::Trailer {
                         let last = line.is_empty();
                         self.kept.clear();
                         if last {
@@ -119,26 +124,26 @@ impl Framing {
                     }
                     let Some(size) = size(line) else { return Step::Malformed };
                     self.state =
-                        if size == 0 { State::Trailer } else { State::Chunk(size.saturating_add(2)) };
+                        if size == 0 { BodyState::Trailer } else { BodyState::Chunk(size.saturating_add(2)) };
                     self.kept.clear();
                 }
             }
         }
     }
 
-    /// The connection has ended. `Some`: that completes the response.
+    /// The connection has ended. `Some`: this completes the response.
     pub fn end(&mut self) -> Option<Head> {
-        let complete = self.state == State::UntilClose;
+        let complete = self.state == BodyState::UntilClose;
         self.reset();
         complete.then_some(Head { close: true, ..self.head })
     }
 
     fn done(&mut self, used: usize) -> Step {
-        self.state = State::Head;
+        self.state = BodyState::Head;
         Step::Done(self.head, used)
     }
 
-    /// Reads a head. Gives how many of `bytes` belong to it, `None` while it is not complete.
+    /// Reads a head. Returns how many of `bytes` belong to it, `None` while it is incomplete.
     fn head(&mut self, bytes: &[u8], head_only: bool) -> Result<Option<usize>, ()> {
         if self.kept.is_empty() {
             return match self.parse(bytes, head_only)? {
@@ -179,7 +184,7 @@ impl Framing {
         }
     }
 
-    /// Reads one head; gives its status, and how many bytes it has. An interim one changes nothing.
+    /// Reads one head; returns its status and its length in bytes. An interim one changes nothing.
     fn one(&mut self, bytes: &[u8], head_only: bool) -> Result<Option<(u16, usize)>, ()> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut response = httparse::Response::new(&mut headers);
@@ -192,7 +197,7 @@ impl Framing {
         let mut close = response.version == Some(0);
         let (mut length, mut chunked) = (None, false);
         for header in response.headers.iter() {
-            // By length first: most headers are none of these.
+            // Length first: most headers are none of these.
             match header.name.len() {
                 14 if header.name.eq_ignore_ascii_case("content-length") => {
                     let text = std::str::from_utf8(header.value).map_err(drop)?;
@@ -218,10 +223,10 @@ impl Framing {
             return Ok(Some((status, used)));
         }
         self.state = match (head_only || status == 204 || status == 304, chunked, length) {
-            (true, ..) => State::Length(0),
-            (false, true, _) => State::Size,
-            (false, false, Some(length)) => State::Length(length),
-            (false, false, None) => State::UntilClose,
+            (true, ..) => BodyState::Length(0),
+            (false, true, _) => BodyState::Size,
+            (false, false, Some(length)) => BodyState::Length(length),
+            (false, false, None) => BodyState::UntilClose,
         };
         self.head = Head { status, close };
         Ok(Some((status, used)))

@@ -1,10 +1,10 @@
-//! In which order the requests of a mix are asked: by their weights, evenly spread, the same in every run.
+//! The order of the requests of a mix: by weight, evenly spread, the same in every run.
 
 /// Longest cycle.
 const LONGEST: usize = 4096;
 
-/// A cycle of indexes in which each request stands as often as its weight says, spread evenly (smooth weighted
-/// round-robin). Weights above what fits into a cycle are scaled down; nothing with a weight is lost.
+/// A cycle of indexes in which each request occurs as often as its weight, evenly spread (smooth weighted round-robin). Weights
+/// too large for a cycle are scaled down; no request with a weight is lost.
 pub fn cycle(weights: &[u32]) -> Vec<u16> {
     let divisor = weights.iter().copied().filter(|w| *w > 0).reduce(greatest).unwrap_or(1).max(1);
     let mut weights: Vec<i64> = weights.iter().map(|weight| i64::from(weight / divisor)).collect();

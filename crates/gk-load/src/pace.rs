@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-/// How requests follow each other.
+/// When the next request is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pace {
-    /// Each connection asks again as soon as it is answered.
+    /// Each connection sends again as soon as it is answered.
     Closed,
-    /// So many requests per second, evenly spread, whether or not the server keeps up.
+    /// This many requests per second, evenly spread, whether or not the server keeps up.
     Rate(f64),
     /// At these moments (nanoseconds from the start, in order), these requests (indexes).
     Schedule(Arc<Vec<(u64, u16)>>),
@@ -17,11 +17,11 @@ pub enum Pace {
 #[derive(Debug, Clone)]
 pub struct Due {
     pace: Pace,
-    /// The next one.
+    /// Index of the next request.
     next: u64,
-    /// Threads among which the schedule is dealt out.
+    /// Number of threads that share the schedule.
     threads: u64,
-    /// It ends before this.
+    /// End of the schedule (exclusive).
     end: u64,
 }
 
@@ -31,7 +31,7 @@ impl Due {
         Self { pace, next: thread as u64, threads: threads as u64, end }
     }
 
-    /// When the next request is due, and which one it is (by a schedule); `None` when there is none any more.
+    /// When the next request is due, and with a schedule which one; `None` after the last.
     #[inline]
     pub fn peek(&self) -> Option<(u64, Option<u16>)> {
         let due = match &self.pace {
@@ -45,18 +45,18 @@ impl Due {
         (due.0 < self.end).then_some(due)
     }
 
-    /// The next one has been taken.
+    /// Marks the next request as taken.
     #[inline]
     pub fn advance(&mut self) {
         self.next += self.threads;
     }
 
-    /// How many of those due from `begin` on and before `end` are not taken.
+    /// Number of requests due in `begin..end` that were not taken.
     pub fn missed(&self, begin: u64, end: u64) -> u64 {
         self.late(end) - self.late(begin.min(end))
     }
 
-    /// How many were due before `now` and are not taken.
+    /// Number of requests due before `now` that were not taken.
     fn late(&self, now: u64) -> u64 {
         let mut ahead = self.clone();
         let mut count = 0;
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_warm_up_missed_is_not_missed_in_the_interval() {
+    fn requests_missed_in_the_warm_up_do_not_count() {
         let mut due = Due::new(Pace::Rate(1000.0), 0, 1, 10_000_000);
         assert_eq!(due.missed(4_000_000, 10_000_000), 6);
         (0..7).for_each(|_| due.advance());

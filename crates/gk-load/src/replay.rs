@@ -2,19 +2,19 @@
 
 use crate::request::Request;
 
-/// Lines of a log that can be asked again.
+/// A log as requests and their times.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Replay {
     /// The requests, each once.
     pub requests: Vec<Request>,
     /// Nanoseconds from the first line, and the index into `requests`.
     pub schedule: Vec<(u64, u16)>,
-    /// Lines that are no request.
+    /// Number of lines that are no request.
     pub skipped: usize,
 }
 
-/// Reads a log. Its seconds are all it tells of the time, so the requests of one second are spread over it evenly. `speed`: how
-/// many times faster than it was. Bodies are not in a log: POST and its like are asked without one.
+/// Reads a log. It has a resolution of one second, so the requests of a second are spread evenly over it. `speed`: factor to the
+/// log's own speed. A log has no bodies: POST and the like are sent without one.
 pub fn read(text: &str, speed: f64) -> Result<Replay, String> {
     let mut found: Vec<(i64, &str, &str)> = Vec::new();
     let mut replay = Replay::default();
@@ -24,7 +24,7 @@ pub fn read(text: &str, speed: f64) -> Result<Replay, String> {
             None => replay.skipped += 1,
         }
     }
-    // Lines are written when a request ends, stamped with its begin.
+    // Lines are written when a request ends, with the time of its begin.
     found.sort_by_key(|(second, ..)| *second);
     let Some(first) = found.first().map(|(second, ..)| *second) else {
         return Err("it holds no line in the common or combined format".into());
@@ -100,7 +100,7 @@ junk
 "#;
 
     #[test]
-    fn times_that_are_none_are_skipped() {
+    fn lines_without_a_valid_time_are_skipped() {
         let line = |time: &str| format!("h - - [{time}] \"GET / HTTP/1.1\" 200 1\n");
         for time in [
             "01/Jan/9223372036854775807:00:00:00 +0000",

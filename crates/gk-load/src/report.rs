@@ -1,10 +1,10 @@
-//! What came of a load: counts, failures by kind, latencies. Values; adding two threads' reports is exact.
+//! The results of a load: counts, failures by kind, latencies. Adding the reports of two threads is exact.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Longest latency that is told apart, in nanoseconds: an hour.
+/// Longest latency of the histogram, in nanoseconds: an hour.
 const LONGEST: u64 = 3_600_000_000_000;
 
 /// Why a request got no complete response.
@@ -19,12 +19,12 @@ pub enum Failure {
     Cut,
     /// Nothing complete within the timeout.
     Timeout,
-    /// What came is no HTTP response.
+    /// The bytes received are no HTTP response.
     Malformed,
 }
 
 impl Failure {
-    /// All of them, with their words.
+    /// All kinds with their texts.
     pub const ALL: [(Self, &'static str); 5] = [
         (Self::Connect, "no connection"),
         (Self::Closed, "closed without a response"),
@@ -33,13 +33,13 @@ impl Failure {
         (Self::Malformed, "no HTTP"),
     ];
 
-    /// In words.
+    /// The text for users.
     pub fn words(self) -> &'static str {
         Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("failed", |(_, words)| words)
     }
 }
 
-/// What came of a load in its measured interval.
+/// The results of a load in its measured interval.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Seconds measured.
@@ -52,7 +52,7 @@ pub struct Report {
     pub failures: BTreeMap<Failure, u64>,
     /// Open loop: requests that were due and never sent, since no connection was free.
     pub unsent: u64,
-    /// Closed loop: requests still under way when it was no longer waited for the last responses; no failures.
+    /// Closed loop: requests still under way when the wait for the last responses ended; they are no failures.
     pub unanswered: u64,
     /// Bytes received.
     pub bytes: u64,
@@ -63,7 +63,7 @@ pub struct Report {
     pub cpu: f64,
     /// Generator threads.
     pub threads: usize,
-    /// The core each of them was kept on.
+    /// The core each of them is pinned to.
     pub pinned: Vec<usize>,
 }
 
@@ -93,7 +93,7 @@ impl Report {
         self.latency.saturating_record(ns);
     }
 
-    /// Adds another thread's of the same interval.
+    /// Adds the report of another thread of the same interval.
     pub fn add(&mut self, other: &Self) {
         self.seconds = self.seconds.max(other.seconds);
         self.responses += other.responses;
@@ -140,7 +140,7 @@ impl Report {
         (!self.latency.is_empty()).then(|| self.latency.mean() / 1e9)
     }
 
-    /// The histogram as (nanoseconds, count), for keeping.
+    /// The histogram as (nanoseconds, count), to be saved.
     pub fn buckets(&self) -> Vec<(u64, u64)> {
         self.latency
             .iter_recorded()
@@ -148,7 +148,7 @@ impl Report {
             .collect()
     }
 
-    /// The histogram out of what [`Report::buckets`] gave.
+    /// Restores the histogram from [`Report::buckets`].
     pub fn set_buckets(&mut self, buckets: &[(u64, u64)]) {
         self.latency.reset();
         for (ns, count) in buckets {
@@ -156,7 +156,7 @@ impl Report {
         }
     }
 
-    /// Why this many failed, in words, or nothing.
+    /// Failures by kind, as texts.
     pub fn complaints(&self) -> Vec<String> {
         let statuses =
             self.statuses.range(400..).map(|(status, count)| format!("{count} with status {status}"));

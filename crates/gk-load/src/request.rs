@@ -1,8 +1,8 @@
-//! What is asked: a request as it was described, and as the bytes that are sent.
+//! A request: as described by the user, and as the bytes that are sent.
 
 use std::collections::BTreeMap;
 
-/// A request as described. Texts are taken as they are, so they must not hold line breaks; [`Request::check`] says so.
+/// A request as described. Its texts are sent unchanged and must not contain line breaks; [`Request::check`] refuses them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// Method.
@@ -38,7 +38,7 @@ impl Request {
         }
     }
 
-    /// What cannot be sent, in one sentence.
+    /// Refuses a request that cannot be sent; the error is one sentence.
     pub fn check(&self) -> Result<(), String> {
         let token = |text: &str| {
             let special = b"!#$%&'*+-.^_`|~";
@@ -67,7 +67,7 @@ impl Request {
     }
 }
 
-/// A header's name and value out of `Name: value`.
+/// Name and value from `Name: value`.
 pub fn header(line: &str) -> Result<(String, String), String> {
     match line.split_once(':') {
         Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
@@ -78,7 +78,7 @@ pub fn header(line: &str) -> Result<(String, String), String> {
 /// The bytes of a request.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Everything, with the cookies known from the start.
+    /// The whole request, with the cookies known from the start.
     pub bytes: Vec<u8>,
     /// Up to the place of the `Cookie` header.
     pub before: Vec<u8>,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_said() {
+    fn requests_that_cannot_be_sent_are_refused() {
         let with = |change: fn(&mut Request)| {
             let mut request = Request::get("/");
             change(&mut request);

@@ -1,7 +1,7 @@
 //! A load from its description to its report: threads, warm-up, the measured interval.
 
 use crate::cpus;
-use crate::descriptors::Room;
+use crate::descriptors::RaisedLimit;
 use crate::engine::{Engine, Shared};
 use crate::mix;
 use crate::pace::Pace;
@@ -16,40 +16,40 @@ use std::time::{Duration, Instant};
 const MOST: usize = 60_000;
 /// Longest warm-up, interval and timeout: a day.
 pub const LONGEST: Duration = Duration::from_secs(86_400);
-/// Between two looks of the one who watches.
+/// Interval between calls of `watch`.
 const TICK: Duration = Duration::from_millis(20);
 
 /// A load.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// Where to.
+    /// The server.
     pub target: Target,
-    /// What is asked, by weights.
+    /// The requests with their weights.
     pub requests: Vec<Request>,
-    /// How requests follow each other.
+    /// Closed loop, rate or schedule.
     pub pace: Pace,
     /// Connections.
     pub connections: usize,
     /// Generator threads.
     pub threads: usize,
-    /// Connections are kept open between requests.
+    /// Keep connections open between requests.
     pub keep_alive: bool,
-    /// Cookies that responses set are sent from then on, by each connection for itself.
+    /// Send back the cookies that responses set, each connection its own.
     pub keep_cookies: bool,
-    /// For one request, from when it is due to its last byte.
+    /// Timeout of a request, from the moment it is due to the last byte.
     pub timeout: Duration,
     /// Load before the measured interval.
     pub warm_up: Duration,
     /// The measured interval.
     pub duration: Duration,
-    /// Cores for the threads; none: wherever.
+    /// Cores for the threads; empty: any.
     pub cpus: Vec<usize>,
 }
 
-/// What the one who watches is told.
+/// A report to `watch`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Moment {
-    /// So many seconds of warm-up and interval are over.
+    /// Elapsed seconds of warm-up and interval.
     Running(f64),
     /// The measured interval begins.
     Begin,
@@ -99,15 +99,15 @@ impl Load {
     }
 }
 
-/// Runs a load. `watch` is called at the moments and now and then between them; when it gives `false`, the load ends early
-/// and the report holds what was measured until then. An `Err` is one sentence: nothing could be measured.
+/// Runs a load. `watch` is called at its begin, at its end and regularly between them; when it returns `false`, the load ends early
+/// and the report holds the figures until then. `Err`: nothing could be measured; one sentence.
 pub fn run(load: &Load, mut watch: impl FnMut(Moment) -> bool) -> Result<Report, String> {
     load.check()?;
-    let _room = Room::make(load.connections)?;
+    let _room = RaisedLimit::make(load.connections)?;
     let address = reached(&load.target)?;
     let weights: Vec<u32> = load.requests.iter().map(|request| request.weight).collect();
     let cycle = match load.pace {
-        // A schedule names its requests; what has no weight in a mix is none.
+        // A schedule names its requests; in a mix, requests without weight are left out.
         Pace::Schedule(_) => vec![0; load.requests.len().min(1)],
         _ => mix::cycle(&weights),
     };
@@ -154,8 +154,8 @@ pub fn run(load: &Load, mut watch: impl FnMut(Moment) -> bool) -> Result<Report,
     })
 }
 
-/// The first address of the server that takes a connection: one refusal here is a sentence; in the loop it would be a thousand
-/// failures.
+/// The first address of the server that accepts a connection. A refusal is one sentence here; inside the loop it would be a
+/// thousand failures.
 fn reached(target: &Target) -> Result<SocketAddr, String> {
     let mut said = None;
     for address in &target.addresses {
@@ -167,7 +167,7 @@ fn reached(target: &Target) -> Result<SocketAddr, String> {
     Err(said.unwrap_or_else(|| format!("{} has no address", target.host)))
 }
 
-/// Tells the one who watches of the moments, and hears when to end.
+/// Calls `watch` and ends the load when it returns `false`.
 fn look_on(shared: &Shared, watch: &mut impl FnMut(Moment) -> bool, finished: impl Fn() -> bool) {
     let mut begun = false;
     loop {

@@ -1,11 +1,11 @@
-//! Where the load goes: `http://host:port/path`, resolved once.
+//! The server of a load: `http://host:port/path`, resolved once.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// A server and the path that was named with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Where to connect: the first one that answers.
+    /// Its addresses; the first that answers is used.
     pub addresses: Vec<SocketAddr>,
     /// `Host` header.
     pub host: String,
@@ -14,7 +14,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads a URL and resolves its host. One sentence when it cannot.
+    /// Parses a URL and resolves its host. The error is one sentence.
     pub fn parse(url: &str) -> Result<Self, String> {
         let Some(rest) = url.strip_prefix("http://") else {
             return Err(match url.split_once("://") {

@@ -1,4 +1,4 @@
-//! A report for people and for programs. Pure.
+//! A report as text and as JSON. Pure.
 
 use crate::report::Report;
 use serde_json::{Value, json};
@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 /// The percentiles that are printed.
 const SHOWN: [(&str, f64); 7] =
     [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
-/// Share of the generator's time on CPU from which on it is the limit.
+/// Share of CPU time above which the generator counts as the limit.
 pub const GENERATOR_BUSY: f64 = 0.9;
 
-/// Seconds with a fitting unit, three digits.
+/// Seconds as text with three digits and a fitting unit.
 pub fn duration(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s < 1e-3 => (s * 1e6, "µs"),
@@ -26,7 +26,7 @@ pub fn generator_is_the_limit(report: &Report) -> bool {
     report.busy() > GENERATOR_BUSY
 }
 
-/// For a terminal. `what`: the load in words; `open`: latencies count from the moment a request was due.
+/// The report for a terminal. `what`: the load in words; `open`: latencies count from the moment a request was due.
 pub fn page(report: &Report, what: &str, open: bool) -> String {
     let mut out = format!("{what}\n\n");
     let mut line = |name: &str, text: String| {
@@ -68,7 +68,7 @@ pub fn page(report: &Report, what: &str, open: bool) -> String {
     out
 }
 
-/// As JSON: durations in seconds.
+/// The report as JSON; durations in seconds.
 pub fn json(report: &Report, what: &str, open: bool) -> Value {
     let quantiles: serde_json::Map<String, Value> =
         SHOWN.iter().map(|(name, q)| ((*name).to_owned(), report.quantile(*q).into())).collect();

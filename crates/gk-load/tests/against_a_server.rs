@@ -1,5 +1,5 @@
-//! The generator against a small server of the test's own, which notes when each request came and went: what is counted, and
-//! that latencies of an open loop are those of the moment a request was due.
+//! The generator against a small test server that records when each request came and went: the counts, and that latencies of an
+//! open loop start at the moment a request was due.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What the server saw of a request.
+/// The server's record of a request.
 #[derive(Debug, Clone)]
 struct Seen {
     line: String,
@@ -19,7 +19,7 @@ struct Seen {
     went: Instant,
 }
 
-/// How the server answers: the request's number, its line; gives the bytes, and whether the connection ends.
+/// Answers a request, given its number and its line: the bytes, and whether the connection ends.
 type Answer = Box<dyn Fn(usize, &str) -> (Vec<u8>, bool) + Send + Sync>;
 
 struct Server {
@@ -87,7 +87,7 @@ fn done(load: &Load) -> Report {
 }
 
 #[test]
-fn what_is_described_is_what_is_asked() {
+fn requests_arrive_as_described() {
     let server = serve(|_, _| {
         (b"HTTP/1.1 200 OK\r\nSet-Cookie: s=1; Path=/\r\nContent-Length: 2\r\n\r\nok".to_vec(), false)
     });
@@ -102,7 +102,7 @@ fn what_is_described_is_what_is_asked() {
     let posts: Vec<&Seen> = seen.iter().filter(|one| one.line == "POST /b HTTP/1.1").collect();
     assert!((posts.len() as f64 / seen.len() as f64 - 0.25).abs() < 0.1);
     assert!(posts.iter().all(|one| one.body == b"x=1"));
-    // Each connection's first request has none; how they interleave is the machine's.
+    // The first request of each connection has none; their interleaving depends on the machine.
     let (with, without): (Vec<&Seen>, Vec<&Seen>) = seen.iter().partition(|one| one.cookie == "s=1");
     assert!(without.iter().all(|one| one.cookie.is_empty()) && (1..=2).contains(&without.len()));
     assert_eq!(with.len() + without.len(), seen.len());
@@ -177,8 +177,8 @@ fn quantile(values: &[f64], q: f64) -> f64 {
     values[((values.len() as f64 * q) as usize).min(values.len() - 1)]
 }
 
-/// The reference is the server's own record: request k was due at k / rate after the schedule began, and went when the server
-/// says it went. A stall of known length in the middle makes those that were due meanwhile late.
+/// The reference is the server's own record: request k was due k / rate after the schedule began, and ended when the server recorded
+/// it. A stall of known length in the middle delays the requests that were due during it.
 #[test]
 fn an_open_loop_counts_from_the_moment_a_request_was_due() {
     const RATE: f64 = 500.0;
@@ -198,7 +198,7 @@ fn an_open_loop_counts_from_the_moment_a_request_was_due() {
     let mut seen = server.seen.lock().unwrap().clone();
     seen.sort_by_key(|one| one.came);
     assert_eq!((report.responses, report.unsent, report.failed()), (1000, 0, 0));
-    // None goes before it is due, so the schedule began no later than any of them says.
+    // No request is sent before it is due: each arrival bounds the begin of the schedule.
     let due = |k: usize| Duration::from_secs_f64(k as f64 / RATE);
     let began = seen.iter().enumerate().filter_map(|(k, one)| one.came.checked_sub(due(k))).min().unwrap();
     let mut went: Vec<Instant> = seen.iter().map(|one| one.went).collect();
@@ -214,13 +214,13 @@ fn an_open_loop_counts_from_the_moment_a_request_was_due() {
             q * 100.0
         );
     }
-    // One request in 1000 was slow by itself; about 150 were due while it was.
+    // One request in 1000 was slow itself; about 150 were due during it.
     assert!(report.quantile(0.9).unwrap() > 0.05);
     assert!(report.quantile(0.5).unwrap() < 0.05);
 }
 
 #[test]
-fn a_log_is_asked_again_in_its_time() {
+fn a_log_is_replayed_at_its_times() {
     let server = serve(|_, _| (ok("x"), false));
     let text = "h - - [21/Nov/2026:10:00:00 +0000] \"GET /1 HTTP/1.1\" 200 1\n\
                 h - - [21/Nov/2026:10:00:00 +0000] \"HEAD /2 HTTP/1.1\" 200 1\n\

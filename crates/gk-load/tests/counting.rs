@@ -1,5 +1,4 @@
-//! What is counted at the edges of the measured interval, and what becomes of a connection whose response came early; against
-//! small servers of the test's own.
+//! Counting at the edges of the measured interval, and connections with an early response; against small test servers.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
@@ -13,10 +12,10 @@ use std::time::{Duration, Instant};
 
 const BODY: usize = 1000;
 
-/// What a server does with a request whose head it has read; `false` ends the connection.
+/// Answers a request after its head was read; `false` ends the connection.
 type Answer = fn(&mut BufReader<&TcpStream>, usize) -> bool;
 
-/// Gives where it listens.
+/// Returns the address it listens on.
 fn serve(answer: Answer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -32,7 +31,7 @@ fn serve(answer: Answer) -> SocketAddr {
     address
 }
 
-/// Reads a head; gives the length of the body.
+/// Reads a head; returns the length of the body.
 fn head(reader: &mut BufReader<&TcpStream>) -> Option<usize> {
     let mut length = 0;
     loop {
@@ -60,7 +59,7 @@ fn mute(reader: &mut BufReader<&TcpStream>, _: usize) -> bool {
 /// Refuses the body without reading it, and keeps the connection.
 fn too_large(reader: &mut BufReader<&TcpStream>, length: usize) -> bool {
     let said = reader.get_mut().write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").is_ok();
-    // What is not wanted is read in the end, so that a request after it would be understood.
+    // The refused body is read at the end, so that a following request would be understood.
     said && std::io::copy(&mut reader.take(length as u64), &mut std::io::sink()).is_ok()
 }
 
@@ -79,7 +78,7 @@ fn done(load: &Load) -> Report {
 }
 
 #[test]
-fn what_was_due_is_sent_though_the_generator_wakes_after_the_end() {
+fn due_requests_are_sent_even_when_the_generator_wakes_after_the_end() {
     let address = serve(fine);
     let second = 1_000_000_000;
     let shared = Shared {
@@ -109,7 +108,7 @@ fn a_closed_loop_invents_no_timeouts() {
 }
 
 #[test]
-fn a_slow_rate_lasts_as_long_as_was_asked() {
+fn a_slow_rate_lasts_for_the_whole_duration() {
     let address = serve(fine);
     let load = Load { pace: Pace::Rate(10.0), connections: 2, threads: 2, ..load(address, 0.55) };
     let report = done(&load);
@@ -124,7 +123,7 @@ fn bytes_are_those_of_the_measured_time() {
     let each = BODY as u64 + 41;
     let counted = report.responses * each;
     assert!(report.responses > 10, "{report:?}");
-    // A response may lie astride of an end of the interval, in each connection.
+    // In each connection a response may cross an edge of the interval.
     assert!(report.bytes.abs_diff(counted) <= 4 * each, "{} of {counted}", report.bytes);
 }
 
@@ -138,7 +137,7 @@ fn a_response_that_comes_early_is_counted_and_ends_the_connection() {
         let report = done(&load);
         assert!(report.responses > 0 && report.failures.is_empty(), "{report:?}");
         assert_eq!(report.statuses, [(413, report.responses)].into());
-        // On a connection whose request is not written to its end, the next one would be taken for the rest of it.
+        // On a connection with a partly written request, the server would take the next one for the rest of it.
         assert_eq!(report.unanswered, 0);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The executable of `name`: as `given` says (the command line before the plan), as a path from the plan's folder on, or
-/// `pythonNAME` or `NAME` on the search path. One sentence when there is none.
+/// The executable of `name`: from `given` (the command line before the plan), a path relative to the plan's folder, or
+/// `pythonNAME` or `NAME` on the search path. The error is one sentence.
 pub fn find(
     name: &str,
     given: &BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! How a plan describes requests: `[[workload.request]]`. Files it names are read from the plan's folder.
+//! Requests in a plan: `[[workload.request]]`. Files that it names are relative to the plan's folder.
 
 use super::toml_error::sentence;
 use gk_load::Request;
@@ -13,21 +13,21 @@ use std::path::Path;
 pub struct RequestSpec {
     /// Path and query.
     pub path: String,
-    /// Method; GET, with a body POST.
+    /// Method; default GET, or POST with a body.
     pub method: Option<String>,
     /// Share in the mix.
     pub weight: Option<u32>,
     /// Headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// More headers, one a line.
+    /// File with more headers, one a line.
     pub headers_file: Option<String>,
     /// Cookies.
     #[serde(default)]
     pub cookies: BTreeMap<String, String>,
     /// Body.
     pub body: Option<String>,
-    /// The body out of a file.
+    /// File with the body.
     pub body_file: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl RequestSpec {
         Self { path: path.into(), ..Self::default() }
     }
 
-    /// The request, with what the files hold.
+    /// The request, with the contents of the files.
     pub fn request(&self, folder: &Path) -> Result<Request, String> {
         let read = |name: &String| {
             let path = folder.join(name);
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_read_and_wrong_ones_named() {
+    fn files_of_a_request_are_read_and_missing_ones_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("h"), "X-A: 1\n\nX-B: 2\n").unwrap();
         std::fs::write(folder.path().join("b"), "{}").unwrap();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A GIL mode, as plans name it.
+/// A GIL mode as a plan writes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gil {
@@ -50,7 +50,7 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// What does not go together.
+    /// Refuses fields that exclude each other.
     pub fn check(&self) -> Result<(), String> {
         let beside = [
             ("processes", self.processes.is_some()),
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_say_what_the_variant_says() {
+    fn every_field_of_a_variant_becomes_an_argument() {
         let variant = Variant {
             processes: Some(2),
             threads: Some(5),

@@ -16,16 +16,16 @@ const BINS: usize = 140;
 /// Most marks of one row.
 const MARKS: usize = 40;
 
-/// Text for markup.
+/// Text with the special characters of HTML and SVG escaped.
 pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// One distribution of a picture.
 pub struct Shape {
-    /// Beside it.
+    /// Label beside it.
     pub name: String,
-    /// Below that.
+    /// Smaller text below the label.
     pub about: String,
     /// (from, to, count), in the axis' unit.
     pub parts: Vec<(f64, f64, f64)>,
@@ -159,7 +159,7 @@ pub fn distributions(shapes: &[Shape], axis: Axis, unit: &str, label: &str) -> S
     out + "</svg>\n"
 }
 
-/// Counts by bin; what lies across an edge is shared.
+/// Counts by bin; a part that crosses an edge is divided.
 fn binned(parts: &[(f64, f64, f64)], axis: Axis) -> Vec<f64> {
     let mut bins = vec![0.0; BINS];
     for (from, to, count) in parts {

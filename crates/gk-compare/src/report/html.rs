@@ -1,4 +1,4 @@
-//! One page that holds everything and loads nothing: tables, and the pictures of `chart`.
+//! The comparison as one HTML page without external files: tables, and the pictures of `chart`.
 
 use super::chart::{Axis, Shape, bars, distributions, escaped};
 use super::text::{cells, heads};
@@ -113,7 +113,7 @@ fn waits(out: &mut String, table: &Table) {
                     (low as f64 / 1e6, high.min(low * 2 + 1024) as f64 / 1e6, count as f64)
                 })
                 .collect(),
-            // A mark every hundredth of the picture would be a curtain.
+            // Marks closer than a hundredth of the picture would cover it.
             every: row.switch_interval.map(|s| s * 1e3).filter(|every| most / every <= 100.0),
             lines: Vec::new(),
         })

@@ -1,4 +1,4 @@
-//! The comparison as JSON: medians with their range, distributions, remarks. Durations in seconds but where the name says
+//! The comparison as JSON: medians with their range, distributions, remarks. Durations are seconds unless the name says
 //! milliseconds.
 
 use crate::table::Comparison;
@@ -7,7 +7,7 @@ use crate::table::row::Row;
 use gk_telemetry::histogram::edges;
 use serde_json::{Map, Value, json};
 
-/// Everything.
+/// The whole comparison.
 pub fn value(comparison: &Comparison) -> Value {
     let tables: Vec<Value> = comparison
         .tables

@@ -5,7 +5,7 @@ use crate::table::row::Row;
 use crate::table::{Comparison, Table};
 use std::fmt::Write as _;
 
-/// Spreads below this share are not worth a word.
+/// Spreads below this share are not shown.
 const SMALL: f64 = 0.005;
 
 /// Median and spread in one cell: `18.7k ±2%`.
@@ -13,7 +13,7 @@ pub(super) fn cell(middle: Option<&MedianRange>) -> String {
     let Some(middle) = middle else { return "-".into() };
     let shown = three_digits(middle.median);
     match middle.spread() {
-        // Of what is shown as nothing, a share would say nothing.
+        // A percentage of 0.00 says nothing.
         Some(spread) if spread >= SMALL && shown != "0.00" => format!("{shown} ±{:.0}%", spread * 100.0),
         _ => shown,
     }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_say_how_far_rounds_lie_apart() {
+    fn cells_show_the_spread_of_the_rounds() {
         let middle = |values: &[f64]| MedianRange::of(values.to_vec());
         let cell = |values: &[f64]| cell(middle(values).as_ref());
         assert_eq!(cell(&[18_700.0, 19_000.0, 18_400.0]), "18.7k ±2%");

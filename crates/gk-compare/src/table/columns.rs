@@ -1,4 +1,4 @@
-//! The columns of the table: what each is, and how it comes out of a trial; medians with their spread. Pure.
+//! The columns of the table, each with its meaning and its value in a trial; medians with their spread. Pure.
 
 use crate::trial::sample::Sample;
 use gk_telemetry::totals::Process;
@@ -9,17 +9,17 @@ const MB: f64 = 1e6;
 /// A column.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
-    /// In JSON.
+    /// Name in JSON.
     pub id: &'static str,
-    /// Its head, with the unit.
+    /// Heading, with the unit.
     pub head: &'static str,
-    /// What it means, in a sentence.
+    /// Meaning, one sentence.
     pub about: &'static str,
     /// Its value in a trial, in the head's unit.
     pub of: fn(&Sample) -> Option<f64>,
 }
 
-/// The columns, in order. Errors are counted over all rounds, so they stand apart.
+/// The columns in order. Errors are counted over all rounds and are no column here.
 pub const COLUMNS: [Column; 12] = [
     Column {
         id: "requests_per_minute",
@@ -91,7 +91,7 @@ fn counted(sample: &Sample) -> Option<u64> {
 }
 
 fn latency(sample: &Sample, q: f64) -> Option<f64> {
-    // The kept buckets are as fine as the histogram they come from.
+    // The buckets in a sample are as fine as the generator's histogram.
     let total: u64 = sample.load.latency.iter().map(|(_, count)| count).sum();
     let wanted = ((q * total as f64).ceil() as u64).max(1);
     let mut below = 0;
@@ -122,7 +122,7 @@ pub fn split(sample: &Sample) -> Option<[f64; 4]> {
     Some([per(figures.cpu.sum), per(figures.gil_wait.sum), per(figures.runnable), per(figures.blocked.sum)])
 }
 
-/// The middle of some rounds, and how far they lie apart.
+/// Median and range of the rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct MedianRange {
     /// The median.
@@ -136,7 +136,7 @@ pub struct MedianRange {
 }
 
 impl MedianRange {
-    /// Of these; `None` when there are none.
+    /// Of these values; `None` without any.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (least, most) = (*values.first()?, *values.last()?);
@@ -152,13 +152,13 @@ impl MedianRange {
             .then(|| (self.most - self.least) / 2.0 / self.median.abs())
     }
 
-    /// Their ranges meet: what lies between the medians may be chance.
-    pub fn meets(&self, other: &Self) -> bool {
+    /// Whether the ranges overlap: the difference of the medians may be chance.
+    pub fn overlaps(&self, other: &Self) -> bool {
         self.least <= other.most && other.least <= self.most
     }
 }
 
-/// Three digits that count: `1.23`, `18.7k`, `121k`.
+/// Three significant digits: `1.23`, `18.7k`, `121k`.
 pub fn three_digits(value: f64) -> String {
     let (value, unit) = match value.abs() {
         v if v >= 999_500.0 => (value / 1e6, "M"),
@@ -178,14 +178,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn middles() {
+    fn medians_and_ranges() {
         let middle = MedianRange::of(vec![3.0, 1.0, 2.0]).unwrap();
         assert_eq!((middle.median, middle.least, middle.most, middle.spread()), (2.0, 1.0, 3.0, Some(0.5)));
         assert_eq!(MedianRange::of(vec![1.0, 2.0]).unwrap().median, 1.5);
         assert_eq!(MedianRange::of(vec![1.0]).unwrap().spread(), None);
         assert_eq!(MedianRange::of(Vec::new()), None);
         let of = |a, b| MedianRange::of(vec![a, b]).unwrap();
-        assert!(of(1.0, 3.0).meets(&of(2.0, 4.0)) && !of(1.0, 2.0).meets(&of(2.1, 4.0)));
+        assert!(of(1.0, 3.0).overlaps(&of(2.0, 4.0)) && !of(1.0, 2.0).overlaps(&of(2.1, 4.0)));
     }
 
     #[test]

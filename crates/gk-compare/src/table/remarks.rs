@@ -1,16 +1,16 @@
-//! What must be said beside the figures, so that nobody reads more out of them than they hold. Pure.
+//! Remarks below a table: what limits the conclusions from its figures. Pure.
 
 use super::columns::three_digits;
 use super::row::Row;
 use gk_load::text::GENERATOR_BUSY;
 
-/// Share of all cores' time from which on the machine is the limit.
+/// Share of all cores' time above which the machine counts as the limit.
 const MACHINE_BUSY: f64 = 0.97;
-/// Threads waiting for a core, on average, that are worth a word.
+/// Average number of threads waiting for a core above which a remark is made.
 const WAITING: f64 = 0.5;
-/// CPU per request that differs by less than this factor is the same amount of work.
+/// Up to this factor between CPU times per request, the work counts as the same.
 const SAME_WORK: f64 = 1.15;
-/// By more than this: no cost of switching explains it, the requests did less.
+/// Above this factor the cost of switching cannot explain the difference: the requests did less work.
 const OTHER_WORK: f64 = 1.6;
 
 /// The remarks on one table; `cores`: of the machine.
@@ -39,7 +39,7 @@ pub fn of(rows: &[Row], cores: usize) -> Vec<String> {
     said
 }
 
-/// The rows' names that fit, in one phrase.
+/// Names of the rows that fit, as one phrase.
 fn names(rows: &[Row], fits: impl Fn(&Row) -> bool) -> Option<String> {
     let found: Vec<&str> = rows.iter().filter(|row| fits(row)).map(|row| row.variant.as_str()).collect();
     match found.len() {
@@ -49,7 +49,7 @@ fn names(rows: &[Row], fits: impl Fn(&Row) -> bool) -> Option<String> {
     }
 }
 
-/// Whether all rows did the same work: the sentence that decides how the first column is to be read.
+/// A sentence on whether all rows did the same work: only then can requests per minute be compared.
 fn work(rows: &[Row]) -> Option<String> {
     let cpu = |row: &Row| row.value("cpu_per_request_ms").map(|middle| middle.median);
     let rpm = |row: &Row| row.value("requests_per_minute").map(|middle| middle.median);
@@ -74,8 +74,8 @@ fn work(rows: &[Row]) -> Option<String> {
         ));
     }
     let meet = most.value("cpu_per_request_ms").zip(least.value("cpu_per_request_ms"));
-    if high / low < OTHER_WORK && meet.is_some_and(|(a, b)| a.rounds > 1 && a.meets(&b)) {
-        // The rounds scatter as much: nothing can be said.
+    if high / low < OTHER_WORK && meet.is_some_and(|(a, b)| a.rounds > 1 && a.overlaps(&b)) {
+        // The rounds of one row differ by as much.
         return None;
     }
     if high / low < OTHER_WORK {
@@ -108,7 +108,7 @@ fn work(rows: &[Row]) -> Option<String> {
     ))
 }
 
-/// Which rows cannot be told from the first one.
+/// Rows that do not differ from the first one beyond the spread of their rounds.
 fn spread(rows: &[Row]) -> Option<String> {
     let (first, rest) = rows.split_first()?;
     let base = first.value("requests_per_minute")?;
@@ -118,7 +118,7 @@ fn spread(rows: &[Row]) -> Option<String> {
     }
     let near: Vec<&str> = rest
         .iter()
-        .filter(|row| row.value("requests_per_minute").is_some_and(|other| other.meets(&base)))
+        .filter(|row| row.value("requests_per_minute").is_some_and(|other| other.overlaps(&base)))
         .map(|row| row.variant.as_str())
         .collect();
     if near.is_empty() {
@@ -133,7 +133,7 @@ fn spread(rows: &[Row]) -> Option<String> {
     ))
 }
 
-/// Where the generator or the machine was the limit.
+/// Rows in which the generator or the machine was the limit.
 fn limits(rows: &[Row], cores: usize) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(names) = names(rows, |row| row.generator_busy > GENERATOR_BUSY) {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn other_work_is_told_from_more_work() {
+    fn less_work_per_request_is_not_called_more_throughput() {
         let rows = [row("slow", [18_000.0, 19_000.0], 3.0), row("fast", [60_000.0, 62_000.0], 1.2)];
         let said = of(&rows, 2);
         assert_eq!(said.len(), 1, "{said:?}");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_switching_may_explain_is_not_called_a_trick() {
+    fn a_difference_that_switching_explains_is_no_other_work() {
         let rows = [row("a", [60_000.0, 61_000.0], 0.95), row("b", [120_000.0, 125_000.0], 0.7)];
         assert!(of(&rows, 2)[0].starts_with("CPU per request differs: 0.95 ms in “a”, 0.70 ms in “b”."));
     }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_the_limit_is_named() {
+    fn generator_machine_and_failures_are_named() {
         let mut rows = [row("a", [1.0, 2.0], 0.0), row("b", [5.0, 6.0], 0.0)];
         (rows[0].generator_busy, rows[0].generator_cores, rows[0].pinned) = (0.99, 0.99, false);
         (rows[1].cores_busy, rows[1].run_delay, rows[1].exact) = (0.999, 2.0, false);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub struct Row {
     /// Name of the variant.
     pub variant: String,
-    /// By column.
+    /// Values by column.
     pub values: Vec<Option<MedianRange>>,
     /// Requests that failed, in all rounds.
     pub errors: u64,
@@ -56,7 +56,7 @@ impl Row {
         *self.values.get(at)?
     }
 
-    /// Of all trials of a variant in a form.
+    /// From all trials of a variant in a form.
     pub fn of(variant: &str, samples: &[&Sample]) -> Self {
         let values =
             COLUMNS.iter().map(|c| MedianRange::of(samples.iter().filter_map(|s| (c.of)(s)).collect()));

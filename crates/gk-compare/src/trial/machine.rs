@@ -1,4 +1,4 @@
-//! What the machine did during a trial: how busy its cores were, and what it is. From `/proc`.
+//! The machine: processor, cores and kernel, and how busy its cores were during a trial. From `/proc`.
 
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -11,7 +11,7 @@ pub struct Ticks {
 }
 
 impl Ticks {
-    /// Now; zeros where the kernel does not say.
+    /// Current values; zeros without `/proc/stat`.
     pub fn now() -> Self {
         let text = fs::read_to_string("/proc/stat").unwrap_or_default();
         Self::of(text.lines().next().unwrap_or_default())
@@ -20,7 +20,7 @@ impl Ticks {
     fn of(line: &str) -> Self {
         let numbers: Vec<u64> =
             line.split_ascii_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
-        // Guests are counted in user and nice already.
+        // Guest time is already counted in user and nice.
         let all = numbers.iter().take(8).sum();
         Self { all, idle: numbers.iter().skip(3).take(2).sum() }
     }
@@ -33,13 +33,13 @@ impl Ticks {
     }
 }
 
-/// What it ran on.
+/// The machine and the version that results come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Machine {
     /// Model of the processor.
     pub processor: String,
-    /// Cores that may be used.
+    /// Number of cores this process may use.
     pub cores: usize,
     /// Kernel.
     pub kernel: String,
@@ -48,7 +48,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one.
+    /// The machine this runs on.
     pub fn this() -> Self {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn busy_is_what_is_not_idle() {
+    fn busy_is_the_rest_of_idle() {
         let (a, b) = (Ticks::of("cpu 10 0 10 70 10 0 0 0 5 0"), Ticks::of("cpu 40 0 40 80 20 0 20 0 9 0"));
         assert!((b.busy_since(a) - 0.8).abs() < 1e-9);
         assert_eq!(a.busy_since(a), 0.0);

@@ -1,4 +1,4 @@
-//! What one trial gave, as it is kept: one line of JSON. Durations in seconds where not said otherwise.
+//! The result of one trial, saved as one line of JSON. Durations are seconds unless stated otherwise.
 
 use gk_load::{Failure, Report};
 use gk_telemetry::totals::Span;
@@ -17,15 +17,15 @@ pub struct Sample {
     pub form: String,
     /// Epoch seconds.
     pub at: f64,
-    /// What the generator saw.
+    /// Figures of the load generator.
     pub load: LoadSummary,
-    /// What the server says of itself in the same time.
+    /// The server's own figures of the same time.
     pub server: Span,
     /// Share (0..1) of the machine's cores' time that was used.
     pub cores_busy: f64,
 }
 
-/// What the generator saw.
+/// Figures of the load generator.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoadSummary {
@@ -47,12 +47,12 @@ pub struct LoadSummary {
     pub cpu: f64,
     /// Its threads.
     pub threads: usize,
-    /// The cores they were kept on.
+    /// The cores they are pinned to.
     pub pinned: Vec<usize>,
 }
 
 impl LoadSummary {
-    /// Of a report.
+    /// From the generator's report.
     pub fn of(report: &Report) -> Self {
         Self {
             seconds: report.seconds,
@@ -68,7 +68,7 @@ impl LoadSummary {
         }
     }
 
-    /// The report again.
+    /// The generator's report, from these figures.
     pub fn report(&self) -> Report {
         let mut report = Report {
             seconds: self.seconds,

@@ -1,4 +1,4 @@
-//! One server that runs for a trial: `gilkeeper serve` as a child process, from its first line on standard output to its end.
+//! The server of a trial: `gilkeeper serve` as a child process, from its first line on standard output to its end.
 
 use super::totals;
 use gk_telemetry::totals::Totals;
@@ -17,37 +17,37 @@ use std::time::{Duration, Instant};
 const START: Duration = Duration::from_secs(60);
 /// Longest wait for it to end before it is killed.
 const STOP: Duration = Duration::from_secs(15);
-/// Standard output longer than this is no announcement.
+/// Longest output, in bytes, before the line that says where it serves.
 const LONGEST: usize = 64 << 10;
 
-/// How servers are started.
+/// Starts servers.
 pub trait ServerStarter {
     /// Starts one; an `Err` is one sentence.
     fn start(&self, order: &ServerCommand) -> Result<Box<dyn RunningServer>, String>;
 }
 
-/// A server that serves.
+/// A running server.
 pub trait RunningServer {
     /// `http://host:port`, without a path.
     fn url(&self) -> &str;
-    /// Its own figures, as they are now.
+    /// Its own counters at this moment.
     fn totals(&self) -> Result<Totals, String>;
     /// Ends it.
     fn stop(self: Box<Self>);
 }
 
-/// What is to be started.
+/// Command line, environment and cores of a server to start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerCommand {
     /// Arguments of `gilkeeper`, from `serve` on.
     pub arguments: Vec<String>,
-    /// It says itself where to listen.
+    /// The configuration names the addresses to listen on.
     pub listens: bool,
     /// More environment.
     pub environment: BTreeMap<String, String>,
     /// Working directory.
     pub folder: PathBuf,
-    /// Cores for all of its processes; none: wherever.
+    /// Cores for all of its processes; empty: any.
     pub cpus: Vec<usize>,
 }
 
@@ -70,19 +70,19 @@ impl ServerStarter for Gilkeeper {
         command.args(["--admin", "127.0.0.1:0"]);
         if !order.listens {
             command.args(["--host", "127.0.0.1", "--port", "0"]);
-            // Standard error is a file here: what is said before the server gives up is read there.
+            // Standard error is a file, from which the reason of a failed start is read.
             let to_terminal = "--log-to-terminal";
             if !order.arguments.iter().any(|argument| argument == to_terminal) {
                 command.arg(to_terminal);
             }
         }
         let folder = if order.folder.as_os_str().is_empty() { Path::new(".") } else { &order.folder };
-        // However this process ends, the server does not stay behind.
+        // The server ends with this process, however that ends.
         command.env("GILKEEPER_ENDS_WITH_PARENT", std::process::id().to_string());
         command.envs(&order.environment).env_remove("GILKEEPER_ROOT").current_dir(folder);
-        // Ctrl-C is for the one who compares; the server is ended in its own time.
+        // Ctrl-C reaches this command only, which then stops the server in order.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
-        // A child keeps to the cores that its parent kept to when it was started.
+        // A child inherits the cores its parent may use at that moment.
         let before = gk_load::cpus::allowed();
         let kept = !order.cpus.is_empty() && gk_load::cpus::keep_to(&order.cpus);
         let spawned = command.spawn();
@@ -112,7 +112,7 @@ struct ServerProcess {
     child: Child,
     url: String,
     admin: String,
-    /// Kept, so that a later line does not meet a closed pipe.
+    /// Kept open, so that later output does not fail.
     output: Option<ChildStdout>,
     root: Option<tempfile::TempDir>,
 }
@@ -187,7 +187,7 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Site and admin address out of `Serving http://… with …; admin http://…`.
+/// Site and admin address from `Serving http://… with …; admin http://…`.
 fn addresses(line: &str) -> Result<(String, String), String> {
     let strange = || format!("the server says `{}` in place of where it serves", line.trim());
     let rest = line.trim().strip_prefix("Serving ").ok_or_else(strange)?;
@@ -199,7 +199,7 @@ fn addresses(line: &str) -> Result<(String, String), String> {
     Ok((local(url.trim_end_matches('/')), local(admin)))
 }
 
-/// The sentence that matters in what a server wrote before it gave up.
+/// The reason in the output of a server that did not start.
 fn complaint(said: &str) -> Option<String> {
     let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
     let own = lines().filter_map(|line| line.strip_prefix("gilkeeper: ")).next_back();
@@ -213,21 +213,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_says_where() {
+    fn addresses_come_from_the_first_line() {
         let line = "Serving http://0.0.0.0:8000/ and http://x:1/ with 1 process x 5 threads; admin http://127.0.0.1:8001/\n";
         assert_eq!(addresses(line).unwrap(), ("http://127.0.0.1:8000".into(), "127.0.0.1:8001".into()));
         assert!(addresses("Hello\n").unwrap_err().contains("`Hello`"));
     }
 
     #[test]
-    fn the_last_word_counts() {
+    fn the_last_message_is_the_reason() {
         assert_eq!(complaint("x\ngilkeeper: port 80 is in use\n").as_deref(), Some("port 80 is in use"));
         assert_eq!(complaint("[a] [wsgi:error] b\nTraceback\n").as_deref(), Some("[a] [wsgi:error] b"));
         assert_eq!(complaint(""), None);
     }
 
     #[test]
-    fn what_cannot_serve_gives_one_sentence() {
+    fn a_server_that_does_not_start_gives_one_sentence() {
         let start = |script: &str| {
             let command = ["sh", "-c", script].map(OsString::from).into();
             let started = Gilkeeper { command }.start(&ServerCommand::default());

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest answer in bytes.
 const LONGEST: u64 = 64 << 20;
 
-/// Everything as it is now. `address`: host and port of the admin pages.
+/// All counters at this moment. `address`: host and port of the admin pages.
 pub fn totals(address: &str) -> Result<Totals, String> {
     let body = get(address, "/api/v1/totals")?;
     serde_json::from_slice(&body).map_err(|why| format!("the admin pages on {address} answer {why}"))

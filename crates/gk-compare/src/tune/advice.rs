@@ -1,4 +1,4 @@
-//! What came of a search, for people and for programs. Pure.
+//! The result of a search as text and as JSON. Pure.
 
 use super::Target;
 use super::paste::Application;
@@ -17,17 +17,17 @@ use std::fmt::Write as _;
 pub struct Advice<'a> {
     /// The application.
     pub application: &'a Application,
-    /// What was to be best.
+    /// The figure that was optimised.
     pub target: Target,
-    /// What there was to try.
+    /// The configurations that could be tried.
     pub space: &'a Space,
-    /// What came of it.
+    /// The result.
     pub found: &'a SearchResult,
-    /// What the doctor said against.
+    /// GIL modes that the doctor rejected.
     pub rejected: &'a [RejectedMode],
     /// The free-threaded Python.
     pub python: Option<&'a str>,
-    /// The best of the whole grid, and the share of it that the recommended one reaches, where that was asked for.
+    /// With `--grid`: the best configuration of the grid, and the share of its figure that the recommended one reaches.
     pub grid: Option<(Config, f64)>,
     /// The evidence's head: machine and conditions.
     pub evidence: Comparison,

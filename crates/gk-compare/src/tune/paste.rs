@@ -1,5 +1,5 @@
-//! A configuration of the search as directives ready to paste. Pure; paths come out absolute, so that it does not matter where
-//! the configuration file lies.
+//! A configuration of the search as directives ready to paste. Pure. Paths are absolute, so that the directives work from a
+//! configuration file in any folder.
 
 use super::space::{Config, USUAL};
 use crate::plan::variant::Gil;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 pub struct Application {
     /// A file or `package.module`, either with `:callable`.
     pub script: String,
-    /// The folder in which it was named.
+    /// Folder in which the command was run; relative paths start here.
     pub folder: PathBuf,
-    /// Working directory, where it is another one.
+    /// Working directory, if it is another folder.
     pub working_directory: Option<String>,
     /// Directories put on `sys.path`.
     pub python_path: Vec<String>,
@@ -41,7 +41,7 @@ impl Application {
                 python.into_iter().for_each(|path| option("python", path));
             }
         }
-        // `serve` works, and looks for modules, in the folder where it is started.
+        // `serve` uses the folder in which it is started as working directory and for modules.
         let home = self.working_directory.as_ref();
         option("home", &home.map_or_else(|| self.folder.display().to_string(), |home| self.absolute(home)));
         let path: Vec<String> = self.python_path.iter().map(|entry| self.absolute(entry)).collect();
@@ -51,7 +51,7 @@ impl Application {
         line
     }
 
-    /// The line that mounts the application in it.
+    /// The WSGIScriptAlias line that mounts the application in the process group.
     pub fn mount(&self, config: &Config) -> String {
         let named = express::script(&self.script);
         let (target, callable) = named.unwrap_or_else(|_| (self.script.clone(), None));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn directives_say_what_was_measured() {
+    fn directives_of_a_measured_configuration() {
         let application = Application { script: "a.py".into(), folder: "/srv".into(), ..Default::default() };
         assert_eq!(
             application.group(&OWN, None),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn and_are_read_as_what_they_mean() {
+    fn pasted_directives_are_read_as_meant() {
         let module = Application {
             script: "shop.web:make".into(),
             folder: "/srv/my site".into(),

@@ -1,5 +1,5 @@
-//! The search: everything briefly, the better part of it again, the best few in rounds; then one of these. Pure but for the trials
-//! it asks for, so that it is tested on made-up machines.
+//! The search in three stages: every configuration briefly, the better ones again, the best few in rounds; then it picks one. Pure
+//! except for the trials, which run behind a trait, so that tests run on simulated machines.
 
 use super::space::{Config, Space};
 use super::{Measured, Target};
@@ -16,18 +16,18 @@ const SHARES: (f64, f64) = (0.45, 0.2);
 const ROUNDS: u32 = 3;
 /// Configurations of the last stage beside the usual one.
 const LAST: usize = 4;
-/// What is nearer to the best than this share is as good.
+/// Configurations within this share of the best count as equally good.
 pub const NEAR: f64 = 0.03;
 /// Seconds of a trial of the whole grid.
 const GRID: f64 = 2.0;
 /// Share of requests that may fail.
 const FAILURES: f64 = 0.001;
-/// For memory: share of the best throughput, or of the rate, that must be kept.
+/// For `--target memory`: share of the best throughput, or of the rate, that a configuration must keep.
 const KEPT: f64 = 0.95;
 
-/// What runs trials.
+/// Runs trials.
 pub trait TrialRunner {
-    /// Each of these, `rounds` times, interleaved, `seconds` long. `stage`: what this is, in words.
+    /// Runs a trial of `seconds` for each configuration, in `rounds` interleaved rounds. `stage`: name of the stage, in words.
     fn run(
         &mut self,
         stage: &'static str,
@@ -41,44 +41,44 @@ pub trait TrialRunner {
     fn overhead(&self) -> f64;
 }
 
-/// What is asked for.
+/// What to search for, and within which limits.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchGoal {
-    /// What is to be best.
+    /// The figure to optimise.
     pub target: Target,
-    /// Seconds for everything.
+    /// Time for the whole search, seconds.
     pub budget: f64,
-    /// Bytes that the server may use.
+    /// Memory limit of the server, bytes.
     pub memory: Option<f64>,
-    /// Requests per second of the load, where it is an open loop.
+    /// Requests per second of an open loop; `None`: closed loop.
     pub rate: Option<f64>,
 }
 
-/// Why what runs now is to be left alone.
+/// Why to keep the current configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepReason {
     /// It is the best.
     Best,
-    /// The best one's rounds and its own meet.
+    /// Its range of rounds overlaps that of the best.
     Scatter,
-    /// The best one is better by no more than [`NEAR`].
+    /// The best is better by at most [`NEAR`].
     Near,
 }
 
-/// What came of it.
+/// Result of a search.
 #[derive(Debug, Clone)]
 pub struct SearchResult {
-    /// The one to take.
+    /// The recommended configuration.
     pub chosen: Config,
-    /// It is what runs now already, for this reason.
+    /// Set when the recommendation is to change nothing.
     pub keep: Option<KeepReason>,
-    /// The last stage, the best first.
+    /// Configurations of the last stage, the best first.
     pub last: Vec<(Config, Row)>,
-    /// What could not be measured, or may not be taken, with the reason.
+    /// Configurations that could not be measured or are ruled out, with the reason.
     pub out: Vec<(Config, String)>,
-    /// Tried at all.
+    /// Every configuration with at least one trial.
     pub tried: Vec<Config>,
-    /// Not tried: the time was too short.
+    /// Configurations the budget left no time for.
     pub untried: Vec<Config>,
 }
 
@@ -92,7 +92,7 @@ pub fn score(row: &Row, target: Target) -> Option<MedianRange> {
     })
 }
 
-/// Why a row must not be taken, whatever the others do.
+/// Why a row is ruled out on its own figures.
 fn barred(row: &Row, goal: &SearchGoal) -> Option<String> {
     if row.errors as f64 > FAILURES * (row.requests as f64).max(1.0) {
         return Some(format!("{} of {} requests failed", row.errors, row.requests));
@@ -107,7 +107,7 @@ fn barred(row: &Row, goal: &SearchGoal) -> Option<String> {
     None
 }
 
-/// Why a row must not be taken; `best_rpm`: of those that may be.
+/// Why a row is ruled out. `best_rpm`: the best throughput of the rows that are not [`barred`].
 fn refused(row: &Row, goal: &SearchGoal, best_rpm: f64) -> Option<String> {
     if let Some(why) = barred(row, goal) {
         return Some(why);
@@ -122,7 +122,7 @@ fn refused(row: &Row, goal: &SearchGoal, best_rpm: f64) -> Option<String> {
     None
 }
 
-/// Searches. An `Err`: not even the usual configuration can be measured.
+/// Runs the search. `Err`: not even the current configuration can be measured, or nothing serves the load within the limits.
 pub fn search(
     space: &Space,
     goal: &SearchGoal,
@@ -130,7 +130,7 @@ pub fn search(
 ) -> Result<SearchResult, String> {
     let grid = space.grid();
     let budget = goal.budget;
-    // The first trial says what a start costs here; without the usual one there is nothing to compare with.
+    // The first trial measures what a start costs here. Without the current configuration there is nothing to compare with.
     let begin = trials.run("a first look", &[space.usual], 1, SHORTEST)?;
     if let Some(Measured { row: Err(why), .. }) = begin.first() {
         return Err(format!("{} cannot be measured: {why}", space.usual.name()));
@@ -144,7 +144,7 @@ pub fn search(
     let mut out = Vec::new();
     let mut ranked = rank(&measured, goal, &mut out);
 
-    // Again, with what lies beside the best two and was not tried.
+    // The better ones again, and the untried neighbours of the best two.
     let mut second: Vec<Config> = ranked.iter().take((first.len() / 5).max(LAST)).map(|(c, _)| *c).collect();
     let near = ranked.iter().take(2).flat_map(|(config, _)| space.neighbours(config));
     let near: Vec<Config> = near.filter(|config| !tried.contains(config)).collect();
@@ -171,7 +171,7 @@ pub fn search(
     let measured = trials.run("the best few", &last, ROUNDS, seconds)?;
     let last = rank(&measured, goal, &mut out);
     let untried = rest.iter().filter(|config| !tried.contains(config)).copied().collect();
-    // What one short trial spoke against and the rounds did not is not out.
+    // A configuration that one short trial ruled out and the rounds did not is not out.
     out.retain(|(config, _)| last.iter().all(|(one, _)| one != config));
     let Some((chosen, keep)) = decide(&last, goal.target, space.usual) else {
         return Err(
@@ -181,8 +181,8 @@ pub fn search(
     Ok(SearchResult { chosen, keep, last, out, tried, untried })
 }
 
-/// Measures everything there is to try, then the best of it and the chosen one against each other: the largest of many figures is
-/// large by chance, too. Gives the best one, and the share of it that the chosen one reaches.
+/// Measures the whole grid, then its best configuration and the chosen one against each other, because the largest of many figures
+/// is partly chance. Returns the best configuration and the share of its figure that the chosen one reaches.
 pub fn against_the_grid(
     space: &Space,
     goal: &SearchGoal,
@@ -205,7 +205,7 @@ pub fn against_the_grid(
     Ok(Some((best, share)))
 }
 
-/// The best first; what must not be taken goes to `out`.
+/// Sorts rows, the best first; rows that are ruled out go to `out`.
 fn rank(measured: &[Measured], goal: &SearchGoal, out: &mut Vec<(Config, String)>) -> Vec<(Config, Row)> {
     let may = |m: &Measured| m.row.as_ref().ok().filter(|row| barred(row, goal).is_none()).cloned();
     let rpm = |m: &Measured| Some(may(m)?.value("requests_per_minute")?.median);
@@ -231,8 +231,8 @@ fn rank(measured: &[Measured], goal: &SearchGoal, out: &mut Vec<(Config, String)
     ranked
 }
 
-/// What to take out of these, the best first: what runs now unless the best is better beyond doubt; then the lightest of those
-/// that are as good as the best, and better than what runs now as well.
+/// Picks from `last` (the best first). The current configuration is kept unless the best is clearly better; otherwise the lightest
+/// configuration wins that is near the best and clearly better than the current one.
 fn decide(last: &[(Config, Row)], target: Target, usual: Config) -> Option<(Config, Option<KeepReason>)> {
     let score = |row: &Row| score(row, target);
     let (best_config, best_row) = last.first()?;
@@ -256,14 +256,14 @@ fn decide(last: &[(Config, Row)], target: Target, usual: Config) -> Option<(Conf
     Some((lightest.map_or(*best_config, |(config, _)| *config), None))
 }
 
-/// So little worse that it does not matter.
+/// Whether `one` is worse than `best` by at most [`NEAR`].
 fn near(one: &MedianRange, best: &MedianRange) -> bool {
     (best.median - one.median) <= NEAR * best.median.abs()
 }
 
-/// The rounds of both meet: what lies between the medians may be chance.
+/// Whether the ranges of rounds overlap: the difference of the medians may be chance.
 fn scatter(one: &MedianRange, other: &MedianRange) -> bool {
-    one.rounds > 1 && other.rounds > 1 && one.meets(other)
+    one.rounds > 1 && other.rounds > 1 && one.overlaps(other)
 }
 
 #[cfg(test)]

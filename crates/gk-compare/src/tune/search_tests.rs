@@ -1,4 +1,4 @@
-//! The search on made-up machines: what is best there is known.
+//! The search on simulated machines with a known best configuration.
 
 use super::*;
 use crate::plan::variant::Gil;
@@ -73,13 +73,13 @@ fn memory(c: &Config) -> f64 {
     f64::from(c.processes * 25 + c.threads / 4 + c.interpreters * 8) + 15.0
 }
 
-/// Waits 10 ms: threads are what counts.
+/// A handler that waits 10 ms: the number of threads decides.
 fn waits(c: &Config) -> Option<[f64; 3]> {
     let threads = f64::from((c.processes * c.threads).min(16));
     Some([threads * 6_000.0, 160.0 / threads, memory(c)])
 }
 
-/// Computes in Python: as much at once as there are GILs, at most two.
+/// A handler that computes in Python: the number of GILs decides, up to the two cores.
 fn computes(c: &Config) -> Option<[f64; 3]> {
     let gils = match c.gil {
         Gil::Shared => c.processes,
@@ -98,7 +98,7 @@ fn near_the_best(space: &Space, found: &SearchResult, model: impl Fn(&Config) ->
 }
 
 #[test]
-fn what_is_known_to_be_best_is_found() {
+fn the_known_best_configuration_is_found() {
     for budget in [60.0, 200.0] {
         let goal = goal(Target::Throughput, budget);
         for (own, free) in [(false, false), (true, false), (true, true)] {
@@ -107,7 +107,7 @@ fn what_is_known_to_be_best_is_found() {
             assert!(near_the_best(&space, &found, waits), "{budget} {}: {took}", found.chosen.name());
             let (found, took) = find(&space, &goal, computes);
             assert!(near_the_best(&space, &found, computes), "{budget} {}: {took}", found.chosen.name());
-            // Of what is as good, the mode that asks for least.
+            // Of equally good modes, the least demanding.
             assert_eq!(found.chosen.gil, Gil::Shared);
             assert!(took < budget * 1.4, "{budget}: {took}");
         }
@@ -115,7 +115,7 @@ fn what_is_known_to_be_best_is_found() {
 }
 
 #[test]
-fn what_is_not_better_is_left_alone() {
+fn the_current_configuration_is_kept_when_nothing_is_better() {
     let (found, _) =
         find(&space(true, false), &goal(Target::Throughput, 60.0), |c| Some([10_000.0, 5.0, memory(c)]));
     assert!(found.keep.is_some() && found.chosen == Config::usual(1, 5));
@@ -127,7 +127,7 @@ fn limits_are_kept() {
     let (found, _) = find(&space(false, false), &tight, computes);
     assert!(memory(&found.chosen) <= 70.0, "{}", found.chosen.name());
     assert!(found.out.iter().any(|(_, why)| why.contains("MB, more than 70")));
-    // Memory: the least that keeps up.
+    // Target memory: the smallest configuration that keeps up.
     let least = goal(Target::Memory, 120.0);
     let (found, _) = find(&space(false, false), &least, computes);
     assert_eq!((found.chosen.processes, found.chosen.threads), (2, 1), "{}", found.chosen.name());
@@ -136,7 +136,7 @@ fn limits_are_kept() {
 }
 
 #[test]
-fn what_does_not_start_is_out() {
+fn a_configuration_that_does_not_start_is_out() {
     let broken = |c: &Config| if c.gil == Gil::Own { None } else { computes(c) };
     let (found, _) = find(&space(true, false), &goal(Target::Throughput, 100.0), broken);
     assert!(
@@ -157,7 +157,7 @@ fn rounds(config: Config, rpm: &[f64]) -> (Config, Row) {
 }
 
 #[test]
-fn the_rounds_say_whether_to_leave_it_alone() {
+fn overlapping_rounds_keep_the_current_configuration() {
     let [usual, two, four] = [(1, 5), (2, 5), (4, 5)].map(|(p, t)| Config::usual(p, t));
     let decided = |last: &[(Config, Row)]| decide(last, Target::Throughput, usual).unwrap();
     // The rounds scatter by 10 %, the medians differ by 6 %.
@@ -166,23 +166,23 @@ fn the_rounds_say_whether_to_leave_it_alone() {
     // The same difference, and no doubt.
     let clear = [rounds(two, &[105.0, 106.0, 107.0]), rounds(usual, &[99.0, 100.0, 101.0])];
     assert_eq!(decided(&clear), (two, None));
-    // Beyond doubt, and too little.
+    // No doubt about the difference, but it is too small.
     let little = [rounds(two, &[101.9, 102.0, 102.1]), rounds(usual, &[99.9, 100.0, 100.1])];
     assert_eq!(decided(&little), (usual, Some(KeepReason::Near)));
     assert_eq!(decided(&[rounds(usual, &[2.0, 3.0]), rounds(two, &[1.0])]), (usual, Some(KeepReason::Best)));
-    // The best decides, not the lighter one that is near to it: that one meets what runs now.
+    // The best one is chosen, not the lighter one near it, whose range overlaps that of the current configuration.
     let lighter = [
         rounds(four, &[110.0, 111.0, 112.0]),
         rounds(two, &[103.0, 108.0, 109.0]),
         rounds(usual, &[99.0, 100.0, 104.0]),
     ];
     assert_eq!(decided(&lighter), (four, None));
-    // What runs now serves not at all.
+    // The current configuration fails every request.
     assert_eq!(decided(&[rounds(two, &[1.0])]), (two, None));
 }
 
 #[test]
-fn what_may_not_be_taken_sets_no_mark() {
+fn a_configuration_that_is_ruled_out_sets_no_mark() {
     let memory = |rpm: f64, mb: f64, errors: u64| {
         let value = |id: &str| match id {
             "requests_per_minute" => MedianRange::of(vec![rpm]),
@@ -206,9 +206,9 @@ fn what_may_not_be_taken_sets_no_mark() {
 }
 
 #[test]
-fn stages_have_the_names_of_what_they_do_and_nobody_is_both_in_and_out() {
+fn stages_have_names_and_no_configuration_is_both_in_and_out() {
     let space = Space { cores: 1, connections: 1, ..space(false, false) };
-    // The first trials of what runs now fail now and then.
+    // The first trials of the current configuration fail sometimes.
     let calls = std::cell::Cell::new(0);
     let model = |c: &Config| {
         calls.set(calls.get() + 1);

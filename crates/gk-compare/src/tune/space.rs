@@ -1,4 +1,4 @@
-//! What there is to try: processes × threads × switch interval × GIL mode × interpreters, and how a configuration is named
+//! The search space: processes × threads × switch interval × GIL mode × interpreters, and how a configuration is named
 //! and written as a variant. Pure; [`super::paste`] writes it as directives.
 
 use crate::plan::variant::{Gil, Variant};
@@ -27,7 +27,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// What runs now, or what `serve` does by itself.
+    /// The current configuration; by default that of a plain `serve`.
     pub fn usual(processes: u32, threads: u32) -> Self {
         Self { gil: Gil::Shared, processes, threads, interpreters: 0, interval: USUAL }
     }
@@ -60,29 +60,29 @@ impl Config {
         }
     }
 
-    /// How much it asks of the application and the machine: of two that are as good, the smaller one is taken.
+    /// How demanding it is for application and machine; of two equally good ones the smaller weight wins.
     pub fn weight(&self) -> (Gil, bool, u32, u32, u32) {
         (self.gil, self.interval != USUAL, self.processes, self.threads, self.interpreters)
     }
 }
 
-/// What may be tried.
+/// Limits of the search space.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Space {
     /// Cores of the server.
     pub cores: u32,
     /// Connections of the load: more threads than that would idle.
     pub connections: u32,
-    /// GILs of interpreters' own are safe.
+    /// A GIL per interpreter is safe.
     pub own: bool,
-    /// A free-threaded Python is there, and safe.
+    /// A free-threaded Python was given, and the mode is safe.
     pub free: bool,
-    /// What runs now.
+    /// The current configuration.
     pub usual: Config,
 }
 
 impl Space {
-    /// Everything, the usual one first, then from coarse to fine: whoever takes the first few has seen the whole range.
+    /// Every configuration: the current one first, then from coarse to fine, so that the first few span the whole range.
     pub fn grid(&self) -> Vec<Config> {
         let mut processes = vec![1, 2, self.cores, self.cores.saturating_mul(2)];
         processes.sort_unstable();
@@ -98,7 +98,7 @@ impl Space {
         let odd = |index: usize| index % 2;
         for (p, &processes) in processes.iter().enumerate() {
             for (t, &threads) in threads.iter().enumerate() {
-                // As many threads as there are connections; the next step is the last one of use.
+                // More threads than connections would idle; one step beyond is still tried.
                 if u64::from(processes) * u64::from(threads)
                     >= 2 * u64::from(most).max(2 * u64::from(self.cores))
                 {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_variants() {
+    fn configurations_have_names_and_make_variants() {
         let own = Config { gil: Gil::Own, processes: 1, threads: 4, interpreters: 2, interval: 0.0001 };
         assert_eq!(own.name(), "1 x 4, own GIL, 2 interpreters, 0.1 ms");
         let free = Config { gil: Gil::FreeThreading, interpreters: 0, ..own };

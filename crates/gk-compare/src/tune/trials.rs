@@ -20,28 +20,28 @@ const LONGEST: f64 = 1.5;
 
 /// Runs trials.
 pub struct RealTrials<'t> {
-    /// What is asked, and of which script; durations are this module's.
+    /// Script and requests; the durations in it are replaced for each stage.
     pub workload: Workload,
-    /// Where its files are.
+    /// Folder of the files that the workload names.
     pub folder: PathBuf,
     /// The free-threaded Python.
     pub python: Option<String>,
-    /// Cores of the server, where not all of them.
+    /// Number of cores for the server; `None`: all.
     pub cores: Option<usize>,
     /// Starts servers.
     pub starter: &'t dyn ServerStarter,
-    /// Hears of the progress with the stage in words; `false` ends the search.
+    /// Called with the stage in words and its progress; returning `false` ends the search.
     pub look: &'t mut dyn FnMut(&str, &Progress<'_>) -> bool,
     /// When the search began.
     pub begun: Instant,
     /// Trials run, and the seconds they took beside their load.
     costs: (f64, f64),
-    /// Everything that was measured, for keeping.
+    /// Every sample of the search, to be kept on disk.
     pub samples: Vec<Sample>,
 }
 
 impl<'t> RealTrials<'t> {
-    /// Nothing measured yet.
+    /// With nothing measured yet.
     pub fn new(
         workload: Workload,
         folder: PathBuf,

@@ -1,16 +1,16 @@
-//! What the application bears, as `gilkeeper doctor` says: asked first, so that no mode is tried that is not safe.
+//! The GIL modes that the application supports, from `gilkeeper doctor`. The search tries no other mode.
 
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A mode that must not be tried, and why.
+/// A GIL mode that is not safe for the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedMode {
     /// `own-gil` or `free-threading`.
     pub mode: &'static str,
-    /// In a sentence.
+    /// The reason, one sentence.
     pub why: String,
 }
 
@@ -35,7 +35,7 @@ struct DoctorFinding {
     text: String,
 }
 
-/// Asks the doctor about one mode. `gilkeeper`: the command; `python`: the one to examine it with. `Ok(None)`: it is safe.
+/// Asks the doctor about one mode; `Ok(None)`: it is safe. `gilkeeper`: the command; `python`: the Python to examine with.
 pub fn ask(
     gilkeeper: &[OsString],
     script: &str,
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_safe_is_tried() {
+    fn only_safe_modes_are_tried() {
         let json = r#"{"modes": [{"mode": "own-gil", "verdict": "unsafe", "asked": true},
             {"mode": "free-threading", "verdict": "untried", "why": "this Python has a GIL"},
             {"mode": "sub-interpreter", "verdict": "safe"}],
