@@ -1,8 +1,8 @@
-//! `gilkeeper doctor`: imports the application in each kind of interpreter, in child processes, and says which extension
-//! module refuses, which one loses its C part or turns the GIL back on, and what to change.
+//! `gilkeeper doctor`: imports the application in each kind of interpreter, in child processes, and reports which extension
+//! modules refuse, lose their C part or turn the GIL back on, and what to change.
 //!
-//! `study` decides what to try next, `trial` runs one child, `verdict` makes the report of what `module_findings` and
-//! `application_findings` say, `text` prints it.
+//! `study` chooses the next trials, `trial` runs one child, `verdict` makes the report from `module_findings` and
+//! `application_findings`, `text` prints it.
 
 mod advice;
 mod application_findings;
@@ -30,11 +30,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
-use study::{Job, Setting, Trials, What};
-use verdict::Question;
+use study::{ImportTarget, Job, Setting, Trials};
+use verdict::Examination;
 
 pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
-    let patient = Patient::new(given, &runtime)?;
+    let patient = ExaminedApplication::new(given, &runtime)?;
     let impossible = impossible(patient.build);
     let asked: Vec<Mode> = Mode::ALL
         .into_iter()
@@ -52,7 +52,7 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
             Mode::FreeThreading => vec![Setting::Free, Setting::Forced],
         })
         .collect();
-    // Ctrl-C reaches this process alone, and Python's own handler would run only after it has ended.
+    // Ctrl-C reaches only this process; Python's own handler would not run before it has ended.
     let signals = Signals::new(&[SIGINT, SIGTERM])
         .map_err(|e| Failure::Failed(format!("signals cannot be caught: {e}")))?;
     let mut trials = Trials::new();
@@ -64,7 +64,7 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
         patient.examine(jobs, &mut trials, &signals)?;
     }
     patient.imports(&trials)?;
-    let question = Question {
+    let question = Examination {
         script: &patient.shown,
         executable: &patient.python.to_string_lossy(),
         minor: patient.build.minor,
@@ -85,7 +85,7 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
     Ok(i32::from(!report.safe))
 }
 
-/// The modes that this build cannot have.
+/// Modes that this build does not have, with the reason.
 fn impossible(build: PythonBuild) -> Vec<(Mode, String)> {
     let mut found = Vec::new();
     if build.minor < 12 {
@@ -100,13 +100,13 @@ fn impossible(build: PythonBuild) -> Vec<(Mode, String)> {
 }
 
 /// The application and the Python it is examined with.
-struct Patient {
+struct ExaminedApplication {
     python: PathBuf,
     build: PythonBuild,
     start_file: PathBuf,
     environment: Vec<(OsString, OsString)>,
     limit: Duration,
-    /// As it was named.
+    /// The application as the user named it.
     shown: String,
     /// A file's path, or a module's name.
     script: String,
@@ -117,7 +117,7 @@ struct Patient {
     python_path: Vec<String>,
 }
 
-impl Patient {
+impl ExaminedApplication {
     fn new(given: &ArgMatches, runtime: &PythonRuntime) -> Result<Self, Failure> {
         let here = std::env::current_dir()
             .map_err(|e| Failure::Input(format!("the working directory cannot be told: {e}")))?;
@@ -146,7 +146,7 @@ impl Patient {
         };
         let build = Pythons::new(runtime).build(&python).map_err(|refused| Failure::Input(refused.0))?;
         let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-        // Each trial says itself whether it has a GIL.
+        // Each trial sets the GIL itself, with -X gil.
         let mut gone = vec!["PYTHON_GIL"];
         if python != runtime.executable {
             gone.extend(["PYTHONHOME", "PYTHONEXECUTABLE"]);
@@ -175,7 +175,7 @@ impl Patient {
 
     /// Runs these trials, as many at once as there are processors.
     fn examine(&self, jobs: Vec<Job>, trials: &mut Trials, signals: &Signals) -> Result<(), Failure> {
-        let reference = trials.get(&(Setting::Main, What::Application));
+        let reference = trials.get(&(Setting::Main, ImportTarget::Application));
         let files: BTreeMap<String, String> = reference
             .map(|t| t.described.iter().map(|d| (d.name.clone(), d.file.clone())).collect())
             .unwrap_or_default();
@@ -207,7 +207,7 @@ impl Patient {
         Ok(())
     }
 
-    fn child(&self, (setting, what): &Job, files: &BTreeMap<String, String>) -> trial::Child<'_> {
+    fn child(&self, (setting, what): &Job, files: &BTreeMap<String, String>) -> trial::ChildCommand<'_> {
         let (interpreter, mode, gil) = match setting {
             Setting::Main => ("main", "shared-gil", Some("gil=1")),
             Setting::Shared => ("shared", "shared-gil", Some("gil=1")),
@@ -215,11 +215,11 @@ impl Patient {
             Setting::Free => ("main", "free-threading", None),
             Setting::Forced => ("main", "free-threading", Some("gil=0")),
         };
-        let whole = *what == What::Application;
+        let whole = *what == ImportTarget::Application;
         let (what, name) = match what {
-            What::Application => ("application", None),
-            What::Import(name) => ("import", Some(name)),
-            What::Extension(name) => ("extension", Some(name)),
+            ImportTarget::Application => ("application", None),
+            ImportTarget::Import(name) => ("import", Some(name)),
+            ImportTarget::Extension(name) => ("extension", Some(name)),
         };
         let job = json!({
             "interpreter": interpreter,
@@ -242,7 +242,7 @@ impl Patient {
             args.extend(["-X".into(), gil.into()]);
         }
         args.extend([self.start_file.clone().into(), job.to_string().into()]);
-        trial::Child {
+        trial::ChildCommand {
             program: &self.python,
             args,
             env: self.environment.clone(),
@@ -253,8 +253,8 @@ impl Patient {
 
     /// An application that does not import in the main interpreter cannot be judged.
     fn imports(&self, trials: &Trials) -> Result<(), Failure> {
-        let Some(trial) = trials.get(&(Setting::Main, What::Application)) else { return Ok(()) };
-        let imported = trial.passages.first().and_then(|p| p.imported.as_ref());
+        let Some(trial) = trials.get(&(Setting::Main, ImportTarget::Application)) else { return Ok(()) };
+        let imported = trial.runs.first().and_then(|p| p.imported.as_ref());
         let why = match imported.map(|i| &i.error) {
             Some(None) => return Ok(()),
             Some(Some(error)) => wording::cut(error),
@@ -267,12 +267,12 @@ impl Patient {
     }
 }
 
-/// What became of a child that did not come to the end of the import.
+/// How a child ended that did not finish the import.
 fn died(trial: &Trial) -> String {
     let last = trial.output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     match (trial.death(), trial.end) {
         (Some(death), _) => death,
-        (None, event::End::Status(status)) => {
+        (None, event::ChildEnd::Status(status)) => {
             format!("the process left with status {status} ({})", wording::cut(last))
         }
         (None, _) => "the process left".to_owned(),

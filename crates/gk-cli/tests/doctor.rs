@@ -217,7 +217,7 @@ fn a_crash_or_a_hang_is_a_finding_and_not_the_end() {
 }
 
 #[test]
-fn what_is_safe_is_said_with_the_exit_status() {
+fn a_safe_application_exits_with_0() {
     let site = Site::new("import good\ndef application(environ, start_response): ...\n");
     site.extension("good", &["OWN"]);
     let (report, status) = site.report(&["--callable-object", "application"]);

@@ -1,25 +1,25 @@
-//! What to change, one short paragraph for each kind of finding. Only what is known to help is named.
+//! Advice: what to change, one short paragraph for each kind of finding. Names only remedies that are known to help.
 
 use super::report::{Mode, ModuleReport};
-use super::study::{Outcome, Place};
+use super::study::{InterpreterKind, ModuleOutcome};
 
 /// The choice that always works.
-pub const GLOBAL: &str = "Serve it in the main interpreter: WSGIApplicationGroup %{GLOBAL}. Several applications then want \
-    a process group each.";
+pub const GLOBAL: &str = "Serve it in the main interpreter: WSGIApplicationGroup %{GLOBAL}. Give each of several \
+    applications a process group of its own.";
 /// For daemon threads under a GIL of their own.
 pub const DAEMON: &str = "Start the thread with daemon=False and end it in a function given to \
     gilkeeper.subscribe_shutdown(), which is called while the interpreter is alive; or serve the application in the main \
     interpreter (WSGIApplicationGroup %{GLOBAL}).";
-/// For an end that does not come.
+/// For an interpreter that does not end.
 pub const END: &str = "End the threads in a function given to gilkeeper.subscribe_shutdown(). Functions registered with \
     atexit run only after non-daemon threads were joined, so a thread that waits for one of them waits for ever, and the \
     worker is killed when shutdown-timeout is over.";
-/// Where the GIL cannot go.
+/// For code that needs the GIL.
 pub const KEEP_GIL: &str = "Leave WSGIFreeThreading Off for this process group, or put the applications that use it into \
     a process group of their own that keeps the GIL.";
 /// For atexit.
 pub const ATEXIT: &str = "They run when the interpreter ends, after non-daemon threads were joined, and not at all when \
-    shutdown-timeout is over or WSGIDestroyInterpreter is Off. What must happen belongs into a function given to \
+    shutdown-timeout is over or WSGIDestroyInterpreter is Off. Put work that must be done into a function given to \
     gilkeeper.subscribe_shutdown().";
 /// For signals.
 pub const SIGNAL: &str = "A worker's signals belong to the server: the call is logged and nothing is installed, unless \
@@ -54,29 +54,34 @@ const FREE_WHEELS: [&str; 23] = [
 const NO_FREE_WHEELS: [&str; 6] =
     ["gevent", "grpcio", "orjson", "psycopg-binary", "psycopg2-binary", "zstandard"];
 
-/// For what becomes of an extension module.
-pub fn of_module(mode: Mode, place: Place, outcome: &Outcome, module: &ModuleReport) -> String {
+/// For the outcome of an extension module.
+pub fn of_module(
+    mode: Mode,
+    place: InterpreterKind,
+    outcome: &ModuleOutcome,
+    module: &ModuleReport,
+) -> String {
     let what = module.distribution.as_deref().unwrap_or(&module.name);
     match (mode, outcome) {
-        (_, Outcome::NotReached) => {
-            "Name the module with --import, so that it is tried by itself, or mend what fails before it."
+        (_, ModuleOutcome::NotReached) => {
+            "Name the module with --import, so that it is tried by itself, or fix the failure before it."
                 .to_owned()
         }
-        (Mode::SubInterpreter, _) if place == Place::SecondSubInterpreter => format!(
+        (Mode::SubInterpreter, _) if place == InterpreterKind::SecondSubInterpreter => format!(
             "One interpreter of a process can have {what}. Give each application that uses it a process group of its own, \
              with WSGIApplicationGroup %{{GLOBAL}}."
         ),
         (Mode::SubInterpreter, _) => GLOBAL.to_owned(),
-        (Mode::OwnGil, Outcome::Lost { .. }) => format!(
+        (Mode::OwnGil, ModuleOutcome::Lost { .. }) => format!(
             "The application works there on Python code in place of {what}'s C code: slower, and not what was tested. \
              WSGIApplicationGroup %{{GLOBAL}} keeps the C part; a GIL of its own is for applications without it."
         ),
         (Mode::OwnGil, _) => format!(
-            "Serve what uses {what} in the main interpreter, which never has a GIL of its own: WSGIApplicationGroup \
+            "Serve applications that use {what} in the main interpreter, which never has a GIL of its own: WSGIApplicationGroup \
              %{{GLOBAL}}, more processes in place of more interpreters. Leave WSGIPerInterpreterGIL to applications \
              without it."
         ),
-        (Mode::FreeThreading, Outcome::GilBack { .. }) => {
+        (Mode::FreeThreading, ModuleOutcome::GilBack { .. }) => {
             format!(
                 "{KEEP_GIL}{} A module that loads anyway is not thereby safe without a GIL: its author has not said so.",
                 wheels(what)
@@ -108,7 +113,7 @@ pub fn undeclared(owners: &[&str]) -> String {
     )
 }
 
-/// What is known about a distribution's wheels.
+/// A sentence on a distribution's wheels for free-threaded Python, if it is in the lists.
 fn wheels(distribution: &str) -> String {
     let name = distribution.to_lowercase().replace('_', "-");
     if FREE_WHEELS.contains(&name.as_str()) {

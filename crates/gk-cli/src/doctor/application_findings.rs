@@ -2,13 +2,13 @@
 //! signals, atexit. Pure.
 
 use super::advice;
-use super::event::{Asked, Kind, Passage, Trial};
-use super::report::{Finding, Level, Mode, ModuleReport};
-use super::study::{Outcome, Place, Setting, Trials, What, application};
+use super::event::{CodeOrigin, InterpreterRun, Registration, Trial};
+use super::report::{Finding, FindingLevel, Mode, ModuleReport};
+use super::study::{ImportTarget, InterpreterKind, ModuleOutcome, Setting, Trials, application};
 use super::wording::{cut, shown};
 use std::collections::BTreeSet;
 
-/// What CPython says of a daemon thread in an interpreter that allows none.
+/// Part of CPython's message for a daemon thread in an interpreter that allows none.
 const NO_DAEMONS: &str = "daemon thread";
 
 /// Findings about the application in one mode.
@@ -16,24 +16,24 @@ pub fn of_application(trials: &Trials, mode: Mode, modules: &[ModuleReport]) -> 
     let mut found = Vec::new();
     for place in mode.places() {
         let (setting, index) = place.tried();
-        let Some(trial) = trials.get(&(setting, What::Application)) else { continue };
-        let Some(passage) = trial.passages.get(index) else {
-            // Whoever was before it there was fine.
-            found.push(dies(mode, format!("No interpreter was begun there: {}", departure(trial))));
+        let Some(trial) = trials.get(&(setting, ImportTarget::Application)) else { continue };
+        let Some(run) = trial.runs.get(index) else {
+            // The interpreter before it was fine.
+            found.push(dies(mode, format!("No interpreter was started there: {}", departure(trial))));
             break;
         };
-        let failed = import(mode, *place, trial, passage, modules);
+        let failed = import(mode, *place, trial, run, modules);
         let done = failed.is_some();
         found.extend(failed);
-        for (name, text) in &passage.warned {
+        for (name, text) in &run.warned {
             let package = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
             let of = name.as_deref().map(package);
             let owner = modules.iter().find(|m| Some(package(&m.name)) == of).map(ModuleReport::owner);
             let subject = owner.or(of).unwrap_or_else(|| "the application".to_owned());
             let text = format!("{subject} warns when it is imported there: {}", cut(text));
-            found.push(finding(mode, Level::Caution, "warns", subject, text, advice::GLOBAL.into()));
+            found.push(finding(mode, FindingLevel::Caution, "warns", subject, text, advice::GLOBAL.into()));
         }
-        // A second interpreter fails as the first one does.
+        // The second interpreter fails like the first one.
         if done {
             break;
         }
@@ -44,7 +44,7 @@ pub fn of_application(trials: &Trials, mode: Mode, modules: &[ModuleReport]) -> 
         Mode::FreeThreading => found.extend(forced(trials)),
     }
     let (setting, _) = mode.places()[0].tried();
-    found.extend(trials.get(&(setting, What::Application)).and_then(|trial| end(mode, trial)));
+    found.extend(trials.get(&(setting, ImportTarget::Application)).and_then(|trial| end(mode, trial)));
     if mode == Mode::FreeThreading {
         found.extend(unexplained(trials, modules));
     }
@@ -53,7 +53,7 @@ pub fn of_application(trials: &Trials, mode: Mode, modules: &[ModuleReport]) -> 
 
 fn finding(
     mode: Mode,
-    level: Level,
+    level: FindingLevel,
     what: &'static str,
     subject: String,
     text: String,
@@ -62,18 +62,21 @@ fn finding(
     Finding { mode: Some(mode), level, what, subject, modules: Vec::new(), text, remedy }
 }
 
-/// The import that did not end well, unless a module's finding says why.
+/// An import that failed or died, unless a module's finding explains it.
 fn import(
     mode: Mode,
-    place: Place,
+    place: InterpreterKind,
     trial: &Trial,
-    passage: &Passage,
+    run: &InterpreterRun,
     modules: &[ModuleReport],
 ) -> Option<Finding> {
-    let Some(imported) = &passage.imported else {
-        let open = passage.open.last();
+    let Some(imported) = &run.imported else {
+        let open = run.open.last();
         let died = |m: &ModuleReport| {
-            matches!(m.outcomes.get(&place), Some(Outcome::Crashes { .. } | Outcome::Hangs { .. }))
+            matches!(
+                m.outcomes.get(&place),
+                Some(ModuleOutcome::Crashes { .. } | ModuleOutcome::Hangs { .. })
+            )
         };
         if modules.iter().any(|m| Some(&m.name) == open && died(m)) {
             return None;
@@ -86,7 +89,7 @@ fn import(
     let explains = |m: &ModuleReport| {
         matches!(
             m.outcomes.get(&place),
-            Some(Outcome::Refuses { .. } | Outcome::Crashes { .. } | Outcome::Hangs { .. })
+            Some(ModuleOutcome::Refuses { .. } | ModuleOutcome::Crashes { .. } | ModuleOutcome::Hangs { .. })
         )
     };
     if modules.iter().any(explains) || error.contains(NO_DAEMONS) {
@@ -94,16 +97,23 @@ fn import(
     }
     let text =
         format!("The application does not import there, and does in the main interpreter: {}", cut(error));
-    Some(finding(mode, Level::Unsafe, "import-fails", subject, text, advice::import_fails(mode, error)))
+    Some(finding(
+        mode,
+        FindingLevel::Unsafe,
+        "import-fails",
+        subject,
+        text,
+        advice::import_fails(mode, error),
+    ))
 }
 
-/// An import that took the process with it.
+/// An import that ended the process.
 fn dies(mode: Mode, text: String) -> Finding {
     let subject = "the application".to_owned();
-    finding(mode, Level::Unsafe, "import-dies", subject, text, advice::GLOBAL.into())
+    finding(mode, FindingLevel::Unsafe, "import-dies", subject, text, advice::GLOBAL.into())
 }
 
-/// How the process went.
+/// How the process ended.
 fn departure(trial: &Trial) -> String {
     match (trial.death(), trial.status()) {
         (Some(death), _) => death,
@@ -111,18 +121,19 @@ fn departure(trial: &Trial) -> String {
     }
 }
 
-/// Modules that load where they declare that they must not: sub-interpreters that share the GIL are not checked.
+/// Modules that load although they declare support for one interpreter only: CPython does not check sub-interpreters that share
+/// the GIL.
 fn declared_otherwise(modules: &[ModuleReport]) -> Vec<Finding> {
     let loads = |m: &&ModuleReport| {
         m.declares.as_ref().is_some_and(|d| d.interpreters == "none")
-            && Place::ALL[..2].iter().all(|p| m.outcomes.get(p) == Some(&Outcome::Loads))
+            && InterpreterKind::ALL[..2].iter().all(|p| m.outcomes.get(p) == Some(&ModuleOutcome::Loads))
     };
     let all = modules.iter().filter(loads).map(|m| {
         let text =
             format!("{} ({}) loads, and declares that it supports one interpreter only", m.owner(), m.name);
         let remedy = advice::GLOBAL.to_owned();
         let mut found =
-            finding(Mode::SubInterpreter, Level::Caution, "declares-none", m.owner(), text, remedy);
+            finding(Mode::SubInterpreter, FindingLevel::Caution, "declares-none", m.owner(), text, remedy);
         found.modules = vec![m.name.clone()];
         found
     });
@@ -130,10 +141,10 @@ fn declared_otherwise(modules: &[ModuleReport]) -> Vec<Finding> {
 }
 
 fn daemons(trials: &Trials) -> Option<Finding> {
-    let reference = trials.get(&(Setting::Main, What::Application))?.passages.first()?;
+    let reference = trials.get(&(Setting::Main, ImportTarget::Application))?.runs.first()?;
     let started = &reference.imported.as_ref()?.threads;
-    let daemons: Vec<&Asked> = started.iter().filter(|t| t.daemon == Some(true)).collect();
-    let own = application(trials, Place::OwnGil).map(|(_, passage)| passage);
+    let daemons: Vec<&Registration> = started.iter().filter(|t| t.daemon == Some(true)).collect();
+    let own = application(trials, InterpreterKind::OwnGil).map(|(_, run)| run);
     let error = own.and_then(|p| p.imported.as_ref()?.error.as_ref()).filter(|e| e.contains(NO_DAEMONS));
     if daemons.is_empty() && error.is_none() {
         return None;
@@ -144,48 +155,49 @@ fn daemons(trials: &Trials) -> Option<Finding> {
     };
     let seen = error.map_or_else(String::new, |error| format!(" ({})", cut(error)));
     let text = format!("An interpreter with a GIL of its own allows no daemon threads{seen}: {threads}");
-    Some(finding(Mode::OwnGil, Level::Unsafe, "daemon-thread", subject, text, advice::DAEMON.into()))
+    Some(finding(Mode::OwnGil, FindingLevel::Unsafe, "daemon-thread", subject, text, advice::DAEMON.into()))
 }
 
-/// The import with the GIL forced off, where the other one was fine.
+/// An import that fails with the GIL forced off only.
 fn forced(trials: &Trials) -> Option<Finding> {
-    let (_, free) = application(trials, Place::FreeThreading)?;
-    let trial = trials.get(&(Setting::Forced, What::Application))?;
-    let passage = trial.passages.first()?;
-    if passage.fine() || !free.fine() {
+    let (_, free) = application(trials, InterpreterKind::FreeThreading)?;
+    let trial = trials.get(&(Setting::Forced, ImportTarget::Application))?;
+    let run = trial.runs.first()?;
+    if run.fine() || !free.fine() {
         return None;
     }
-    let error = passage.imported.as_ref().and_then(|i| i.error.clone());
+    let error = run.imported.as_ref().and_then(|i| i.error.clone());
     let how = error.or_else(|| trial.death()).unwrap_or_else(|| "the process left".to_owned());
-    let at = passage.open.last().map_or_else(String::new, |name| format!(", while {name} was loaded"));
+    let at = run.open.last().map_or_else(String::new, |name| format!(", while {name} was loaded"));
     let text = format!("The import fails with the GIL forced off (-X gil=0){at}: {}", cut(&how));
     let (subject, remedy) = ("the application".to_owned(), advice::KEEP_GIL.to_owned());
-    Some(finding(Mode::FreeThreading, Level::Unsafe, "import-fails", subject, text, remedy))
+    Some(finding(Mode::FreeThreading, FindingLevel::Unsafe, "import-fails", subject, text, remedy))
 }
 
-/// A GIL that is back without a module to blame.
+/// A GIL that came back although no module of the application turned it on.
 fn unexplained(trials: &Trials, modules: &[ModuleReport]) -> Option<Finding> {
-    let (_, passage) = application(trials, Place::FreeThreading)?;
-    let back = passage.imported.as_ref()?.gil == Some(true);
-    let blamed =
-        |m: &ModuleReport| matches!(m.outcomes.get(&Place::FreeThreading), Some(Outcome::GilBack { .. }));
+    let (_, run) = application(trials, InterpreterKind::FreeThreading)?;
+    let back = run.imported.as_ref()?.gil == Some(true);
+    let blamed = |m: &ModuleReport| {
+        matches!(m.outcomes.get(&InterpreterKind::FreeThreading), Some(ModuleOutcome::GilBack { .. }))
+    };
     if !back || modules.iter().any(blamed) {
         return None;
     }
-    let named = passage.gil_back.first().map_or("a module that is not in sys.modules", String::as_str);
+    let named = run.gil_back.first().map_or("a module that is not in sys.modules", String::as_str);
     let text = format!("After the import the GIL is on: {named} turned it on");
     let remedy = advice::KEEP_GIL.to_owned();
-    Some(finding(Mode::FreeThreading, Level::Unsafe, "gil-back", named.to_owned(), text, remedy))
+    Some(finding(Mode::FreeThreading, FindingLevel::Unsafe, "gil-back", named.to_owned(), text, remedy))
 }
 
-/// The end that never came, or came by a signal.
+/// An interpreter that does not end, or crashes at its end.
 fn end(mode: Mode, trial: &Trial) -> Option<Finding> {
     let death = trial.death().filter(|_| trial.ending)?;
-    let threads = trial.passages.iter().filter_map(|p| p.imported.as_ref()).flat_map(|i| &i.threads);
+    let threads = trial.runs.iter().filter_map(|p| p.imported.as_ref()).flat_map(|i| &i.threads);
     let alive: BTreeSet<String> =
         threads.filter(|t| t.alive == Some(true) && t.daemon == Some(false)).map(shown).collect();
     let alive: Vec<String> = alive.into_iter().collect();
-    let hangs = matches!(trial.end, super::event::End::TimeOver(_));
+    let hangs = matches!(trial.end, super::event::ChildEnd::TimeOver(_));
     let (what, begin) =
         if hangs { ("end-hangs", "does not end") } else { ("end-crashes", "crashes at its end") };
     let because = match alive.is_empty() {
@@ -194,21 +206,21 @@ fn end(mode: Mode, trial: &Trial) -> Option<Finding> {
     };
     let text = format!("The interpreter {begin} ({death}){because}");
     let subject = "the application".to_owned();
-    Some(finding(mode, Level::Unsafe, what, subject, text, advice::END.into()))
+    Some(finding(mode, FindingLevel::Unsafe, what, subject, text, advice::END.into()))
 }
 
-/// What holds in every mode.
-pub fn everywhere(passage: &Passage) -> Vec<Finding> {
+/// Findings that hold in every mode.
+pub fn everywhere(run: &InterpreterRun) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut note = |what, all: &[Asked], text: &str, remedy: &str| {
-        let own: Vec<&Asked> = all.iter().filter(|a| a.kind != Kind::Standard).collect();
+    let mut note = |what, all: &[Registration], text: &str, remedy: &str| {
+        let own: Vec<&Registration> = all.iter().filter(|a| a.kind != CodeOrigin::Standard).collect();
         if let Some(first) = own.first() {
             let list = own.iter().map(|a| shown(a)).collect::<Vec<_>>().join("; ");
             let (subject, text) = (first.by.clone(), format!("{text}: {list}"));
             let remedy = remedy.to_owned();
             found.push(Finding {
                 mode: None,
-                level: Level::Note,
+                level: FindingLevel::Note,
                 what,
                 subject,
                 modules: Vec::new(),
@@ -217,7 +229,7 @@ pub fn everywhere(passage: &Passage) -> Vec<Finding> {
             });
         }
     };
-    note("atexit", &passage.atexit, "Functions registered with atexit", advice::ATEXIT);
-    note("signal", &passage.signals, "Handlers installed with signal.signal", advice::SIGNAL);
+    note("atexit", &run.atexit, "Functions registered with atexit", advice::ATEXIT);
+    note("signal", &run.signals, "Handlers installed with signal.signal", advice::SIGNAL);
     found
 }

@@ -1,13 +1,13 @@
-//! What a child of `doctor` reports, and what it adds up to: one [`Passage`] for each interpreter, one [`Trial`] for each
-//! process. Written by `python/gilkeeper/doctor.py`. Values only; running the child is `trial`'s.
+//! The report of a child of `doctor`: events → one [`InterpreterRun`] for each interpreter, one [`Trial`] for each
+//! process. Written by `python/gilkeeper/doctor.py`. Values only; `trial` runs the child.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where code comes from.
+/// Origin of code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum CodeOrigin {
     /// Python's own library.
     #[default]
     Standard,
@@ -17,13 +17,13 @@ pub enum Kind {
     Application,
 }
 
-/// A thread, an atexit function, a signal handler or a subscription, and the code that asked for it.
+/// A thread, an atexit function, a signal handler or a subscription, with the code that called for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Asked {
+pub struct Registration {
     /// The module that called.
     pub by: String,
-    /// Where that module comes from.
-    pub kind: Kind,
+    /// Origin of that module.
+    pub kind: CodeOrigin,
     /// Its file.
     #[serde(default)]
     pub file: String,
@@ -46,7 +46,7 @@ pub struct Asked {
     pub number: Option<i32>,
 }
 
-/// What an extension module declares, as words of the report (`docs/guide/doctor.md` lists them).
+/// The declarations of an extension module, as words of the report (`docs/guide/doctor.md` lists them).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declares {
     /// `multi`, `single`, `unknown`.
@@ -64,8 +64,8 @@ pub struct Described {
     pub name: String,
     /// File it was loaded from.
     pub file: String,
-    /// Where it comes from.
-    pub kind: Kind,
+    /// Its origin.
+    pub kind: CodeOrigin,
     /// The distribution that installed it.
     pub distribution: Option<String>,
     /// That distribution's version.
@@ -85,7 +85,7 @@ enum Event {
     Begin {},
     Loading {
         name: String,
-        chain: Vec<(String, Kind)>,
+        chain: Vec<(String, CodeOrigin)>,
     },
     Loaded {
         name: String,
@@ -104,14 +104,14 @@ enum Event {
     Thread {
         error: String,
     },
-    Atexit(Asked),
-    Signal(Asked),
-    Subscribed(Asked),
+    Atexit(Registration),
+    Signal(Registration),
+    Subscribed(Registration),
     Imported {
         error: Option<String>,
         traceback: Option<String>,
         present: Vec<String>,
-        threads: Vec<Asked>,
+        threads: Vec<Registration>,
         gil: Option<bool>,
     },
     Described(Described),
@@ -121,28 +121,28 @@ enum Event {
     Other,
 }
 
-/// What happened in one interpreter.
+/// The events of one interpreter.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Passage {
+pub struct InterpreterRun {
     /// Extension modules in the order of their loading, with the modules whose code was running, outermost first.
-    pub loading: Vec<(String, Vec<(String, Kind)>)>,
+    pub loading: Vec<(String, Vec<(String, CodeOrigin)>)>,
     /// Modules that raised, with the exception.
     pub refused: BTreeMap<String, String>,
-    /// Modules begun and neither done nor refused, innermost last: where a crash happened.
+    /// Modules that started loading and did not finish, innermost last: the place of a crash.
     pub open: Vec<String>,
     /// Modules that turned the GIL on.
     pub gil_back: Vec<String>,
     /// Warnings about sub-interpreters, with the module whose code was running.
     pub warned: Vec<(Option<String>, String)>,
-    /// Threads that were not allowed to start.
+    /// Errors of threads that could not start.
     pub failed_threads: Vec<String>,
     /// Functions registered with atexit.
-    pub atexit: Vec<Asked>,
+    pub atexit: Vec<Registration>,
     /// Calls of signal.signal.
-    pub signals: Vec<Asked>,
+    pub signals: Vec<Registration>,
     /// Calls of subscribe_shutdown and subscribe_events.
-    pub subscribed: Vec<Asked>,
-    /// How the import ended; `None`: it never did.
+    pub subscribed: Vec<Registration>,
+    /// How the import ended; `None`: it did not.
     pub imported: Option<Imported>,
 }
 
@@ -156,18 +156,18 @@ pub struct Imported {
     /// Extension modules in `sys.modules`.
     pub present: BTreeSet<String>,
     /// Threads started.
-    pub threads: Vec<Asked>,
+    pub threads: Vec<Registration>,
     /// Whether the GIL was on; `None`: this Python cannot tell.
     pub gil: Option<bool>,
 }
 
-impl Passage {
-    /// Whether the import ended well.
+impl InterpreterRun {
+    /// Whether the import succeeded.
     pub fn fine(&self) -> bool {
         self.imported.as_ref().is_some_and(|i| i.error.is_none())
     }
 
-    /// Whether this extension module was there in the end.
+    /// Whether this extension module was loaded at the end.
     pub fn has(&self, name: &str) -> bool {
         self.imported.as_ref().is_some_and(|i| i.present.contains(name))
     }
@@ -201,57 +201,57 @@ impl Passage {
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It exited with that status.
+pub enum ChildEnd {
+    /// It exited with this status.
     Status(i32),
-    /// That signal ended it.
+    /// This signal ended it.
     Signal(i32),
-    /// The time was over after so many seconds.
+    /// It was not done after this many seconds.
     TimeOver(u64),
 }
 
-/// What one child did.
+/// The report of one child.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// The version of its Python, when it came so far.
+    /// Version of its Python, if it got that far.
     pub version: Option<String>,
-    /// One for each interpreter begun.
-    pub passages: Vec<Passage>,
-    /// The extension modules, where they were to be described.
+    /// One for each interpreter that was started.
+    pub runs: Vec<InterpreterRun>,
+    /// The extension modules, if the job asked for descriptions.
     pub described: Vec<Described>,
-    /// Whether the end of the interpreters, or of Python, had begun.
+    /// Whether it had started to end the interpreters, or Python.
     pub ending: bool,
     /// How the process ended.
-    pub end: End,
+    pub end: ChildEnd,
     /// The end of what it wrote to its standard streams.
     pub output: String,
 }
 
 impl Trial {
-    /// From the lines of its report. A last line that is not whole, or one of another version, is passed over.
-    pub fn new(report: &str, end: End, output: String) -> Self {
+    /// From the lines of its report. Unknown events and an incomplete last line are skipped.
+    pub fn new(report: &str, end: ChildEnd, output: String) -> Self {
         let none = Vec::new;
         let mut trial =
-            Self { version: None, passages: none(), described: Vec::new(), ending: false, end, output };
+            Self { version: None, runs: none(), described: Vec::new(), ending: false, end, output };
         for line in report.lines() {
             let Ok(event) = serde_json::from_str::<Event>(line) else { continue };
             match event {
                 Event::Python { version } => trial.version = Some(version),
-                Event::Begin {} => trial.passages.push(Passage::default()),
+                Event::Begin {} => trial.runs.push(InterpreterRun::default()),
                 Event::Described(described) => trial.described.push(described),
                 Event::Ending => trial.ending = true,
-                event => trial.passages.last_mut().into_iter().for_each(|p| p.take(event.clone())),
+                event => trial.runs.last_mut().into_iter().for_each(|p| p.take(event.clone())),
             }
         }
         trial
     }
 
-    /// How it died, when the time was over or a signal ended it: with Python's own reason and place, if it wrote them.
+    /// How it died, if a signal or the time limit ended it, with the reason and the place that Python wrote.
     pub fn death(&self) -> Option<String> {
         let death = match self.end {
-            End::Status(_) => return None,
-            End::TimeOver(seconds) => format!("not done after {seconds} s"),
-            End::Signal(signal) => match (gk_sys::signal::name(signal), self.fatal()) {
+            ChildEnd::Status(_) => return None,
+            ChildEnd::TimeOver(seconds) => format!("not done after {seconds} s"),
+            ChildEnd::Signal(signal) => match (gk_sys::signal::name(signal), self.fatal()) {
                 (Some(name), Some(fatal)) => format!("ended by SIG{name}, {fatal}"),
                 (Some(name), None) => format!("ended by SIG{name}"),
                 (None, _) => format!("ended by signal {signal}"),
@@ -263,15 +263,15 @@ impl Trial {
         })
     }
 
-    /// The status it left with, when it left by itself.
+    /// Its exit status, if it exited.
     pub fn status(&self) -> Option<i32> {
         match self.end {
-            End::Status(status) => Some(status),
-            End::Signal(_) | End::TimeOver(_) => None,
+            ChildEnd::Status(status) => Some(status),
+            ChildEnd::Signal(_) | ChildEnd::TimeOver(_) => None,
         }
     }
 
-    /// The sentence that Python dies with, unless it only names the signal.
+    /// Python's fatal error message, unless it only names the signal.
     fn fatal(&self) -> Option<&str> {
         let said = self.output.lines().find_map(|line| line.strip_prefix("Fatal Python error: "));
         said.filter(|said| {
@@ -279,7 +279,7 @@ impl Trial {
         })
     }
 
-    /// Where Python's own report of a crash or of a hang says it was.
+    /// The first place in Python's stack dump, outside of the doctor's own files.
     fn place(&self) -> Option<&str> {
         self.output
             .lines()
@@ -309,13 +309,13 @@ mod tests {
             "\n",
             r#"{"event": "loaded", "na"#
         );
-        let trial = Trial::new(report, End::Signal(11), "x\n  File \"z.py\", line 3 in f\n".into());
+        let trial = Trial::new(report, ChildEnd::Signal(11), "x\n  File \"z.py\", line 3 in f\n".into());
         assert_eq!(trial.version.as_deref(), Some("3.14.7"));
-        assert_eq!(trial.passages.len(), 1);
-        assert_eq!(trial.passages[0].open, ["a"]);
-        assert_eq!(trial.passages[0].refused["b"], "ImportError: no");
-        assert_eq!(trial.passages[0].loading[0].1[0], ("wsgi".to_owned(), Kind::Application));
-        assert!(!trial.passages[0].fine());
+        assert_eq!(trial.runs.len(), 1);
+        assert_eq!(trial.runs[0].open, ["a"]);
+        assert_eq!(trial.runs[0].refused["b"], "ImportError: no");
+        assert_eq!(trial.runs[0].loading[0].1[0], ("wsgi".to_owned(), CodeOrigin::Application));
+        assert!(!trial.runs[0].fine());
         assert_eq!(trial.death().unwrap(), "ended by SIGSEGV, at File \"z.py\", line 3 in f");
     }
 }

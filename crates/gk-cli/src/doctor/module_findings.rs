@@ -1,17 +1,17 @@
-//! Findings about extension modules: what becomes of each in each place, gathered by distribution. Pure. What to do about a
-//! finding is `advice`'s.
+//! Findings about extension modules: the outcome of each in each kind of interpreter, gathered by distribution. Pure. Remedies are
+//! `advice`'s.
 
 use super::advice;
-use super::event::Kind;
-use super::report::{Finding, Level, Mode, ModuleReport};
-use super::study::{Outcome, Place, Trials, What, modules, outcome};
+use super::event::CodeOrigin;
+use super::report::{Finding, FindingLevel, Mode, ModuleReport};
+use super::study::{ImportTarget, InterpreterKind, ModuleOutcome, Trials, modules, outcome};
 use super::wording::listed;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The extension modules, with what becomes of each wherever it was tried.
+/// The extension modules with their outcomes in each kind of interpreter that was tried.
 pub fn described(trials: &Trials) -> Vec<ModuleReport> {
-    let tried = |place: &Place| trials.contains_key(&(place.tried().0, What::Application));
-    let places: Vec<Place> = Place::ALL.into_iter().filter(tried).collect();
+    let tried = |place: &InterpreterKind| trials.contains_key(&(place.tried().0, ImportTarget::Application));
+    let places: Vec<InterpreterKind> = InterpreterKind::ALL.into_iter().filter(tried).collect();
     let mut found: Vec<ModuleReport> = modules(trials)
         .into_iter()
         .map(|m| ModuleReport {
@@ -24,17 +24,17 @@ pub fn described(trials: &Trials) -> Vec<ModuleReport> {
             outcomes: places.iter().map(|place| (*place, outcome(trials, *place, m))).collect(),
         })
         .collect();
-    let key = |m: &ModuleReport| (m.kind == Kind::Standard, m.owner().to_lowercase(), m.name.clone());
+    let key = |m: &ModuleReport| (m.kind == CodeOrigin::Standard, m.owner().to_lowercase(), m.name.clone());
     found.sort_by_key(key);
     found
 }
 
-/// Modules to which the same happens, and what it is.
-type Members<'r> = Vec<(&'r ModuleReport, &'r Outcome)>;
+/// Modules with the same kind of outcome.
+type Members<'r> = Vec<(&'r ModuleReport, &'r ModuleOutcome)>;
 
-/// Findings that gather the modules of one distribution to which the same happens.
+/// One finding for the modules of a distribution with the same kind of outcome.
 pub fn of_modules(mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
-    let mut groups: BTreeMap<(String, &'static str, Place), Members<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, &'static str, InterpreterKind), Members<'_>> = BTreeMap::new();
     for module in modules {
         let found = mode.places().iter().find_map(|place| {
             let outcome = module.outcomes.get(place)?;
@@ -47,16 +47,16 @@ pub fn of_modules(mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
     groups
         .into_iter()
         .map(|((owner, what, place), members)| {
-            let standard = members.iter().all(|(m, _)| m.kind == Kind::Standard);
+            let standard = members.iter().all(|(m, _)| m.kind == CodeOrigin::Standard);
             let level = match what {
-                "not-reached" => Level::Caution,
-                "lost" if standard => Level::Caution,
-                _ => Level::Unsafe,
+                "not-reached" => FindingLevel::Caution,
+                "lost" if standard => FindingLevel::Caution,
+                _ => FindingLevel::Unsafe,
             };
             let (first, outcome) = members[0];
             let names: Vec<String> = members.iter().map(|(m, _)| m.name.clone()).collect();
             let shown = match of(&owner) {
-                // Named by itself.
+                // A module without a distribution.
                 1 if owner == first.name => owner.clone(),
                 all => format!("{owner} ({})", listed(&names, all)),
             };
@@ -67,20 +67,20 @@ pub fn of_modules(mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
         .collect()
 }
 
-/// Where the free-threaded build could not be tried: who does not declare that it runs without a GIL.
+/// For a Python that is no free-threaded build: modules that do not declare support for running without the GIL.
 pub fn undeclared(modules: &[ModuleReport]) -> Option<Finding> {
     let silent = |m: &&ModuleReport| {
-        m.kind != Kind::Standard && m.declares.as_ref().is_some_and(|d| d.gil != "not-used")
+        m.kind != CodeOrigin::Standard && m.declares.as_ref().is_some_and(|d| d.gil != "not-used")
     };
     let silent: Vec<&ModuleReport> = modules.iter().filter(silent).collect();
     let first = silent.first()?;
     let names: Vec<String> = silent.iter().map(|m| m.name.clone()).collect();
-    let all = modules.iter().filter(|m| m.kind != Kind::Standard).count();
+    let all = modules.iter().filter(|m| m.kind != CodeOrigin::Standard).count();
     let mut owners: Vec<&str> = silent.iter().filter_map(|m| m.distribution.as_deref()).collect();
     owners.dedup();
     Some(Finding {
         mode: Some(Mode::FreeThreading),
-        level: Level::Caution,
+        level: FindingLevel::Caution,
         what: "undeclared",
         subject: first.owner(),
         text: format!("Not declared, in this build, to run without the GIL: {}", listed(&names, all)),
@@ -89,41 +89,45 @@ pub fn undeclared(modules: &[ModuleReport]) -> Option<Finding> {
     })
 }
 
-fn happens(outcome: &Outcome, place: Place) -> String {
+fn happens(outcome: &ModuleOutcome, place: InterpreterKind) -> String {
     let place = match place {
-        Place::SubInterpreter => "in a sub-interpreter",
-        Place::SecondSubInterpreter => "in the second sub-interpreter of a process",
-        Place::OwnGil => "in a sub-interpreter with a GIL of its own",
-        Place::FreeThreading => "in a free-threaded process",
+        InterpreterKind::SubInterpreter => "in a sub-interpreter",
+        InterpreterKind::SecondSubInterpreter => "in the second sub-interpreter of a process",
+        InterpreterKind::OwnGil => "in a sub-interpreter with a GIL of its own",
+        InterpreterKind::FreeThreading => "in a free-threaded process",
     };
     match outcome {
-        Outcome::Loads => format!("loads {place}"),
-        Outcome::Unused => format!("is not asked for {place}"),
-        Outcome::Refuses { .. } => format!("refuses to load {place}"),
-        Outcome::Lost { .. } => format!("silently loses its C part {place}: the import goes on without it"),
-        Outcome::Crashes { .. } => format!("crashes {place}"),
-        Outcome::Hangs { .. } => format!("hangs {place}"),
-        Outcome::GilBack { seen: true } => {
+        ModuleOutcome::Loads => format!("loads {place}"),
+        ModuleOutcome::Unused => format!("is not asked for {place}"),
+        ModuleOutcome::Refuses { .. } => format!("refuses to load {place}"),
+        ModuleOutcome::Lost { .. } => {
+            format!("silently loses its C part {place}: the import goes on without it")
+        }
+        ModuleOutcome::Crashes { .. } => format!("crashes {place}"),
+        ModuleOutcome::Hangs { .. } => format!("hangs {place}"),
+        ModuleOutcome::GilBack { seen: true } => {
             "turns the GIL back on for the whole process, unless it is forced off".to_owned()
         }
-        Outcome::GilBack { seen: false } => {
+        ModuleOutcome::GilBack { seen: false } => {
             "does not declare that it runs without the GIL, which turns it back on".to_owned()
         }
-        Outcome::NotReached => {
-            format!("was not reached {place}: what imports it failed before, and its file alone says nothing")
+        ModuleOutcome::NotReached => {
+            format!(
+                "was not reached {place}: its importer failed before, and loading its file alone decides nothing"
+            )
         }
     }
 }
 
-/// The exceptions, each once.
-fn reasons(members: &[(&ModuleReport, &Outcome)]) -> String {
+/// The exceptions, without repetitions.
+fn reasons(members: &[(&ModuleReport, &ModuleOutcome)]) -> String {
     let texts: Vec<&str> = members
         .iter()
         .filter_map(|(_, outcome)| match outcome {
-            Outcome::Refuses { error } | Outcome::Crashes { error } | Outcome::Hangs { error } => {
-                Some(error.as_str())
-            }
-            Outcome::Lost { error } => error.as_deref(),
+            ModuleOutcome::Refuses { error }
+            | ModuleOutcome::Crashes { error }
+            | ModuleOutcome::Hangs { error } => Some(error.as_str()),
+            ModuleOutcome::Lost { error } => error.as_deref(),
             _ => None,
         })
         .collect();

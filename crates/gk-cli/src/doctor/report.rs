@@ -1,8 +1,7 @@
-//! What `doctor` found, as values: its JSON shape is documented in `docs/guide/doctor.md`. How it comes about is
-//! `verdict`'s, how it reads on a terminal `text`'s.
+//! The report as values; `docs/guide/doctor.md` documents its JSON form. `verdict` makes it, `text` prints it.
 
-use super::event::{Asked, Declares, Kind};
-use super::study::{Outcome, Place};
+use super::event::{CodeOrigin, Declares, Registration};
+use super::study::{InterpreterKind, ModuleOutcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -22,7 +21,7 @@ impl Mode {
     /// All of them, in the order of the report.
     pub const ALL: [Self; 3] = [Self::SubInterpreter, Self::OwnGil, Self::FreeThreading];
 
-    /// As `--for` and the JSON have it.
+    /// The name in `--for` and in the JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::SubInterpreter => "sub-interpreter",
@@ -31,12 +30,12 @@ impl Mode {
         }
     }
 
-    /// Where its outcomes come from.
-    pub fn places(self) -> &'static [Place] {
+    /// The kinds of interpreter it uses.
+    pub fn places(self) -> &'static [InterpreterKind] {
         match self {
-            Self::SubInterpreter => &[Place::SubInterpreter, Place::SecondSubInterpreter],
-            Self::OwnGil => &[Place::OwnGil],
-            Self::FreeThreading => &[Place::FreeThreading],
+            Self::SubInterpreter => &[InterpreterKind::SubInterpreter, InterpreterKind::SecondSubInterpreter],
+            Self::OwnGil => &[InterpreterKind::OwnGil],
+            Self::FreeThreading => &[InterpreterKind::FreeThreading],
         }
     }
 }
@@ -45,49 +44,49 @@ impl Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Nothing speaks against it.
+    /// No finding against it.
     Safe,
-    /// A finding does.
+    /// At least one finding against it.
     Unsafe,
-    /// This Python does not have it.
+    /// Not tried, or not possible with this Python.
     Untried,
 }
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Level {
+pub enum FindingLevel {
     /// The mode is not safe.
     Unsafe,
-    /// It works here; the author does not promise it.
+    /// It works, but its author does not promise it.
     Caution,
-    /// Good to know.
+    /// For information.
     Note,
 }
 
-/// One thing found.
+/// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The mode it is about; `None`: all of them.
     pub mode: Option<Mode>,
     /// Its weight.
-    pub level: Level,
-    /// What kind it is, in one word.
+    pub level: FindingLevel,
+    /// Its kind, in one word.
     pub what: &'static str,
-    /// Which package, module or code.
+    /// The package, module or code it is about.
     pub subject: String,
     /// The extension modules it is about.
     pub modules: Vec<String>,
-    /// What was seen.
+    /// The observation.
     pub text: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 
-/// One mode.
+/// The result for one mode.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModeReport {
-    /// Which.
+    /// The mode.
     pub mode: Mode,
     /// Whether `--for` asked for it.
     pub asked: bool,
@@ -99,23 +98,23 @@ pub struct ModeReport {
     pub import_error: Option<String>,
 }
 
-/// One extension module.
+/// The result for one extension module.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModuleReport {
     /// Full name.
     pub name: String,
     /// Its file.
     pub file: String,
-    /// Where it comes from.
-    pub kind: Kind,
+    /// Its origin.
+    pub kind: CodeOrigin,
     /// The distribution that installed it.
     pub distribution: Option<String>,
     /// That distribution's version.
     pub version: Option<String>,
     /// What it declares; `None`: it could not be read.
     pub declares: Option<Declares>,
-    /// What becomes of it, for each place that was tried.
-    pub outcomes: BTreeMap<Place, Outcome>,
+    /// Its outcome in each kind of interpreter that was tried.
+    pub outcomes: BTreeMap<InterpreterKind, ModuleOutcome>,
 }
 
 impl ModuleReport {
@@ -129,7 +128,7 @@ impl ModuleReport {
     }
 }
 
-/// The Python that was asked.
+/// The Python under examination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PythonFacts {
     /// Its executable.
@@ -140,27 +139,27 @@ pub struct PythonFacts {
     pub free_threaded: bool,
 }
 
-/// Everything.
+/// The whole report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The application, as it was named.
+    /// The application as the user named it.
     pub script: String,
-    /// What ran it.
+    /// The Python that ran it.
     pub python: PythonFacts,
-    /// Whether the modes asked for are safe: what the exit status says.
+    /// Whether the requested modes are safe, as in the exit status.
     pub safe: bool,
     /// The modes.
     pub modes: Vec<ModeReport>,
     /// Its extension modules.
     pub modules: Vec<ModuleReport>,
     /// Threads it started.
-    pub threads: Vec<Asked>,
+    pub threads: Vec<Registration>,
     /// Functions it registered with atexit.
-    pub atexit: Vec<Asked>,
+    pub atexit: Vec<Registration>,
     /// Calls of signal.signal.
-    pub signals: Vec<Asked>,
+    pub signals: Vec<Registration>,
     /// Calls of subscribe_shutdown and subscribe_events.
-    pub shutdown_callbacks: Vec<Asked>,
-    /// What was found, the heaviest first.
+    pub shutdown_callbacks: Vec<Registration>,
+    /// Findings, the most severe first.
     pub findings: Vec<Finding>,
 }

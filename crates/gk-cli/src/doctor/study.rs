@@ -1,17 +1,17 @@
-//! Which trials to make, and what they say of each extension module. Pure: trials go in, the next ones or outcomes come out.
+//! Chooses the trials, and derives the outcome of each extension module from them. Pure.
 //!
-//! The application is imported once in each setting. What the main interpreter has and another one lacks is then tried
-//! again, first the package that imports it, then the extension module's file alone, so that a module behind the first one
-//! that refuses is judged, too.
+//! The application is imported once in each setting. A module that the main interpreter has and another one lacks is then tried
+//! again: first the package that imports it, then the file of the extension module alone. So modules after the first refusal get an
+//! outcome, too.
 
-use super::event::{Described, Kind, Passage, Trial};
+use super::event::{CodeOrigin, Described, InterpreterRun, Trial};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// In what kind of interpreter a trial is made.
+/// The kind of process and interpreter of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Setting {
-    /// The main interpreter, with the GIL: what the others are compared with.
+    /// The main interpreter, with the GIL: the reference for the others.
     Main,
     /// Two sub-interpreters that share the GIL, one after the other, in one process.
     Shared,
@@ -23,9 +23,9 @@ pub enum Setting {
     Forced,
 }
 
-/// What is imported.
+/// The thing to import.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
+pub enum ImportTarget {
     /// The application as `serve` loads it.
     Application,
     /// One module, by name.
@@ -34,19 +34,19 @@ pub enum What {
     Extension(String),
 }
 
-/// A trial made or to be made.
-pub type Job = (Setting, What);
+/// Setting and import of a trial.
+pub type Job = (Setting, ImportTarget);
 
-/// All trials made.
+/// The trials made so far.
 pub type Trials = BTreeMap<Job, Trial>;
 
-/// An interpreter that an outcome is about.
+/// The kind of interpreter that an outcome is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum InterpreterKind {
     /// The first sub-interpreter that shares the GIL.
     SubInterpreter,
-    /// The next one in the same process.
+    /// The second one in the same process.
     SecondSubInterpreter,
     /// One with a GIL of its own.
     OwnGil,
@@ -54,12 +54,12 @@ pub enum Place {
     FreeThreading,
 }
 
-impl Place {
+impl InterpreterKind {
     /// All of them, in the order of the report.
     pub const ALL: [Self; 4] =
         [Self::SubInterpreter, Self::SecondSubInterpreter, Self::OwnGil, Self::FreeThreading];
 
-    /// Where it is tried: the setting and which of its interpreters.
+    /// The setting that tries it, and the index of the interpreter there.
     pub fn tried(self) -> (Setting, usize) {
         match self {
             Self::SubInterpreter => (Setting::Shared, 0),
@@ -70,45 +70,45 @@ impl Place {
     }
 }
 
-/// What becomes of an extension module in one place.
+/// The outcome of an extension module in one kind of interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum Outcome {
-    /// As in the main interpreter.
+pub enum ModuleOutcome {
+    /// It loads as in the main interpreter.
     Loads,
     /// The import raises.
     Refuses {
         /// The exception.
         error: String,
     },
-    /// The import of what uses it goes on without it.
+    /// Its package goes on importing without it.
     Lost {
-        /// The exception that was passed over, when there was one.
+        /// The swallowed exception, if there was one.
         error: Option<String>,
     },
     /// It ends the process.
     Crashes {
-        /// The signal, and the place if Python told it.
+        /// The signal, and the place if Python reported it.
         error: String,
     },
-    /// It does not come back.
+    /// It hangs.
     Hangs {
-        /// The limit, and the place if Python told it.
+        /// The time limit, and the place if Python reported it.
         error: String,
     },
-    /// It loads, and from then on the process has a GIL.
+    /// It loads and turns the GIL on for the process.
     GilBack {
-        /// Whether that was seen; otherwise it follows from what the module declares.
+        /// Observed in a trial; otherwise concluded from the module's declaration.
         seen: bool,
     },
-    /// A module of Python's own that nothing asks for there.
+    /// A module of Python's own library that nothing imports there.
     Unused,
-    /// Nothing that was tried came as far as this module.
+    /// No trial reached this module.
     NotReached,
 }
 
-impl Outcome {
-    /// Whether it belongs into a finding.
+impl ModuleOutcome {
+    /// Whether it is a finding.
     pub fn speaks_against(&self) -> bool {
         !matches!(self, Self::Loads | Self::Unused)
     }
@@ -128,22 +128,22 @@ impl Outcome {
     }
 }
 
-/// The trials to make next; none: the study is done. `settings` are those asked for, beside the main interpreter.
+/// The next trials; empty: the study is done. `settings`: the requested ones, without the main interpreter.
 pub fn next(trials: &Trials, settings: &[Setting]) -> Vec<Job> {
-    let first = (Setting::Main, What::Application);
+    let first = (Setting::Main, ImportTarget::Application);
     let Some(reference) = trials.get(&first) else { return vec![first] };
-    if !reference.passages.first().is_some_and(Passage::fine) {
+    if !reference.runs.first().is_some_and(InterpreterRun::fine) {
         return Vec::new();
     }
-    let missing = |what: What| {
+    let missing = |what: ImportTarget| {
         settings.iter().map(move |s| (*s, what.clone())).filter(|j| !trials.contains_key(j)).collect()
     };
-    let applications: Vec<Job> = missing(What::Application);
+    let applications: Vec<Job> = missing(ImportTarget::Application);
     if !applications.is_empty() {
         return applications;
     }
     let mut jobs = BTreeSet::new();
-    for place in Place::ALL {
+    for place in InterpreterKind::ALL {
         let (setting, _) = place.tried();
         if !settings.contains(&setting) {
             continue;
@@ -153,73 +153,72 @@ pub fn next(trials: &Trials, settings: &[Setting]) -> Vec<Job> {
             let decided = decided(trials, place, name).is_some();
             if !decided {
                 let open = imports(trials, place, name).into_iter().find(|job| !trials.contains_key(job));
-                jobs.insert(open.unwrap_or_else(|| (setting, What::Extension(name.clone()))));
+                jobs.insert(open.unwrap_or_else(|| (setting, ImportTarget::Extension(name.clone()))));
             }
-            // The warning names the first module only: each one that may be a culprit is loaded alone.
+            // CPython's warning names the first module only, so each suspect is loaded alone.
             if setting == Setting::Free && suspect(module) && !seen_back(trials, name) {
-                jobs.insert((setting, What::Extension(name.clone())));
+                jobs.insert((setting, ImportTarget::Extension(name.clone())));
             }
         }
     }
     jobs.into_iter().filter(|job| !trials.contains_key(job)).collect()
 }
 
-/// The extension modules that the application has in the main interpreter.
+/// The extension modules of the application in the main interpreter.
 pub fn modules(trials: &Trials) -> Vec<&Described> {
-    let Some(reference) = trials.get(&(Setting::Main, What::Application)) else { return Vec::new() };
-    let there = |m: &&Described| reference.passages.first().is_some_and(|p| p.has(&m.name));
+    let Some(reference) = trials.get(&(Setting::Main, ImportTarget::Application)) else { return Vec::new() };
+    let there = |m: &&Described| reference.runs.first().is_some_and(|p| p.has(&m.name));
     reference.described.iter().filter(there).collect()
 }
 
-/// The application's own trial in one place.
-pub fn application(trials: &Trials, place: Place) -> Option<(&Trial, &Passage)> {
+/// The trial of the whole application in one kind of interpreter.
+pub fn application(trials: &Trials, place: InterpreterKind) -> Option<(&Trial, &InterpreterRun)> {
     let (setting, index) = place.tried();
-    let trial = trials.get(&(setting, What::Application))?;
-    Some((trial, trial.passages.get(index)?))
+    let trial = trials.get(&(setting, ImportTarget::Application))?;
+    Some((trial, trial.runs.get(index)?))
 }
 
-/// What becomes of this module there.
-pub fn outcome(trials: &Trials, place: Place, module: &Described) -> Outcome {
+/// The outcome of a module in one kind of interpreter.
+pub fn outcome(trials: &Trials, place: InterpreterKind, module: &Described) -> ModuleOutcome {
     let name = &module.name;
     let found = decided(trials, place, name).unwrap_or_else(|| alone(trials, place, name));
-    if module.kind == Kind::Standard && found == (Outcome::Lost { error: None }) {
-        return Outcome::Unused;
+    if module.kind == CodeOrigin::Standard && found == (ModuleOutcome::Lost { error: None }) {
+        return ModuleOutcome::Unused;
     }
-    if place != Place::FreeThreading || found != Outcome::Loads {
+    if place != InterpreterKind::FreeThreading || found != ModuleOutcome::Loads {
         return found;
     }
     if seen_back(trials, name) {
-        return Outcome::GilBack { seen: true };
+        return ModuleOutcome::GilBack { seen: true };
     }
-    // Loaded alone, with the GIL still off, it is innocent whatever was read from its definition.
-    let job = (Setting::Free, What::Extension(name.clone()));
+    // A module that loads alone and leaves the GIL off is innocent, whatever its definition says.
+    let job = (Setting::Free, ImportTarget::Extension(name.clone()));
     let innocent = trials
         .get(&job)
-        .and_then(|t| t.passages.first())
+        .and_then(|t| t.runs.first())
         .is_some_and(|p| p.has(name) && p.imported.as_ref().is_some_and(|i| i.gil == Some(false)));
     match suspect(module) && !innocent {
-        true => Outcome::GilBack { seen: false },
-        false => Outcome::Loads,
+        true => ModuleOutcome::GilBack { seen: false },
+        false => ModuleOutcome::Loads,
     }
 }
 
-/// Whether nothing says that it runs without the GIL.
+/// Whether the module does not declare that it runs without the GIL.
 fn suspect(module: &Described) -> bool {
     module.declares.as_ref().is_some_and(|d| d.gil != "not-used")
 }
 
 fn seen_back(trials: &Trials, name: &str) -> bool {
     let free = trials.iter().filter(|((setting, _), _)| *setting == Setting::Free);
-    free.flat_map(|(_, trial)| &trial.passages).any(|p| p.gil_back.iter().any(|n| n == name))
+    free.flat_map(|(_, trial)| &trial.runs).any(|p| p.gil_back.iter().any(|n| n == name))
 }
 
-/// The imports by name that would load this module, the farthest first: for each installed package in the chain below the
-/// application's last own module, the first of its modules that ran, then the last one (which is behind a lazy import,
-/// maybe) unless its package failed already.
-fn imports(trials: &Trials, place: Place, name: &str) -> Vec<Job> {
+/// Imports by name that load this module, the farthest first. For each installed package in the chain below the application's last
+/// own module: the first of its modules that ran, then the last one (perhaps behind a lazy import) unless the package failed already.
+fn imports(trials: &Trials, place: InterpreterKind, name: &str) -> Vec<Job> {
     let (setting, index) = place.tried();
-    let job = |module: &str| (setting, What::Import(module.to_owned()));
-    let fine = |job: &Job| trials.get(job).and_then(|t| t.passages.get(index)).is_some_and(Passage::fine);
+    let job = |module: &str| (setting, ImportTarget::Import(module.to_owned()));
+    let fine = |job: &Job| trials.get(job).and_then(|t| t.runs.get(index)).is_some_and(InterpreterRun::fine);
     let mut found = Vec::new();
     for (first, last) in packages(trials, name) {
         let first = job(&first);
@@ -232,11 +231,11 @@ fn imports(trials: &Trials, place: Place, name: &str) -> Vec<Job> {
 
 /// First and last module of each package in the chain.
 fn packages(trials: &Trials, name: &str) -> Vec<(String, String)> {
-    let reference = trials.get(&(Setting::Main, What::Application));
-    let mut loading = reference.and_then(|t| t.passages.first()).into_iter().flat_map(|p| &p.loading);
+    let reference = trials.get(&(Setting::Main, ImportTarget::Application));
+    let mut loading = reference.and_then(|t| t.runs.first()).into_iter().flat_map(|p| &p.loading);
     let chain = loading.find(|(n, _)| n == name).map(|(_, chain)| chain.as_slice()).unwrap_or_default();
-    let own = chain.iter().rposition(|(_, kind)| *kind == Kind::Application);
-    let below = chain[own.map_or(0, |at| at + 1)..].iter().filter(|(_, kind)| *kind == Kind::Installed);
+    let own = chain.iter().rposition(|(_, kind)| *kind == CodeOrigin::Application);
+    let below = chain[own.map_or(0, |at| at + 1)..].iter().filter(|(_, kind)| *kind == CodeOrigin::Installed);
     let package = |module: &str| module.split('.').next().unwrap_or_default().to_owned();
     let mut found: Vec<(String, String)> = Vec::new();
     for (module, _) in below {
@@ -251,17 +250,17 @@ fn packages(trials: &Trials, name: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The outcome as far as imports by name tell it.
-fn decided(trials: &Trials, place: Place, name: &str) -> Option<Outcome> {
+/// The outcome, if imports by name decide it.
+fn decided(trials: &Trials, place: InterpreterKind, name: &str) -> Option<ModuleOutcome> {
     let (setting, index) = place.tried();
-    if place == Place::SecondSubInterpreter {
-        // What the first one has not, the second one is not asked for.
-        let first = decided(trials, Place::SubInterpreter, name)?;
-        if first != Outcome::Loads {
+    if place == InterpreterKind::SecondSubInterpreter {
+        // The second one is tried only for modules that the first one loads.
+        let first = decided(trials, InterpreterKind::SubInterpreter, name)?;
+        if first != ModuleOutcome::Loads {
             return Some(first);
         }
     }
-    let application = trials.get(&(setting, What::Application))?;
+    let application = trials.get(&(setting, ImportTarget::Application))?;
     if let Some(found) = told(application, index, name, true) {
         return Some(found);
     }
@@ -272,58 +271,58 @@ fn decided(trials: &Trials, place: Place, name: &str) -> Option<Outcome> {
             return Some(found);
         }
     }
-    // Nothing went on without it, so the exception counts. The last import is the nearest to it.
-    let error = |trial: &Trial| trial.passages.get(index)?.refused.get(name).cloned();
+    // No import went on without it, so the exception counts; that of the nearest import first.
+    let error = |trial: &Trial| trial.runs.get(index)?.refused.get(name).cloned();
     let all: Option<Vec<&Trial>> = imports.iter().map(|job| trials.get(job)).collect();
     let error = all?.into_iter().rev().find_map(error).or_else(|| error(application));
-    error.map(|error| Outcome::Refuses { error })
+    error.map(|error| ModuleOutcome::Refuses { error })
 }
 
-/// What one trial says for sure. `nearest`: nothing nearer to the module can be imported by name.
-fn told(trial: &Trial, index: usize, name: &str, nearest: bool) -> Option<Outcome> {
-    let passage = trial.passages.get(index)?;
-    if passage.has(name) {
-        return Some(Outcome::Loads);
+/// The outcome that one trial proves. `nearest`: no other import by name is nearer to the module.
+fn told(trial: &Trial, index: usize, name: &str, nearest: bool) -> Option<ModuleOutcome> {
+    let run = trial.runs.get(index)?;
+    if run.has(name) {
+        return Some(ModuleOutcome::Loads);
     }
-    if passage.fine() && (nearest || passage.refused.contains_key(name)) {
-        return Some(Outcome::Lost { error: passage.refused.get(name).cloned() });
+    if run.fine() && (nearest || run.refused.contains_key(name)) {
+        return Some(ModuleOutcome::Lost { error: run.refused.get(name).cloned() });
     }
-    died(trial, passage, name)
+    died(trial, run, name)
 }
 
-/// The trial's death, when this module was the one being loaded.
-fn died(trial: &Trial, passage: &Passage, name: &str) -> Option<Outcome> {
-    if passage.imported.is_some() || passage.open.last().is_none_or(|open| open != name) {
+/// The trial's death, if this module was being loaded.
+fn died(trial: &Trial, run: &InterpreterRun, name: &str) -> Option<ModuleOutcome> {
+    if run.imported.is_some() || run.open.last().is_none_or(|open| open != name) {
         return None;
     }
     let error = trial.death()?;
-    let hung = matches!(trial.end, super::event::End::TimeOver(_));
-    Some(if hung { Outcome::Hangs { error } } else { Outcome::Crashes { error } })
+    let hung = matches!(trial.end, super::event::ChildEnd::TimeOver(_));
+    Some(if hung { ModuleOutcome::Hangs { error } } else { ModuleOutcome::Crashes { error } })
 }
 
-/// What loading the file alone says.
-fn alone(trials: &Trials, place: Place, name: &str) -> Outcome {
+/// The outcome of loading the file alone.
+fn alone(trials: &Trials, place: InterpreterKind, name: &str) -> ModuleOutcome {
     let (setting, index) = place.tried();
-    if place == Place::SecondSubInterpreter {
-        let first = decided(trials, Place::SubInterpreter, name);
-        let first = first.unwrap_or_else(|| alone(trials, Place::SubInterpreter, name));
-        if first != Outcome::Loads {
+    if place == InterpreterKind::SecondSubInterpreter {
+        let first = decided(trials, InterpreterKind::SubInterpreter, name);
+        let first = first.unwrap_or_else(|| alone(trials, InterpreterKind::SubInterpreter, name));
+        if first != ModuleOutcome::Loads {
             return first;
         }
     }
-    let Some(trial) = trials.get(&(setting, What::Extension(name.to_owned()))) else {
-        return Outcome::NotReached;
+    let Some(trial) = trials.get(&(setting, ImportTarget::Extension(name.to_owned()))) else {
+        return ModuleOutcome::NotReached;
     };
-    let Some(passage) = trial.passages.get(index) else { return Outcome::NotReached };
-    if passage.has(name) && passage.fine() {
-        return Outcome::Loads;
+    let Some(run) = trial.runs.get(index) else { return ModuleOutcome::NotReached };
+    if run.has(name) && run.fine() {
+        return ModuleOutcome::Loads;
     }
-    if let Some(died) = died(trial, passage, name) {
+    if let Some(died) = died(trial, run, name) {
         return died;
     }
-    let Some(error) = passage.refused.get(name) else { return Outcome::NotReached };
-    let other = passage.refused.keys().find(|other| *other != name);
-    Outcome::Refuses {
+    let Some(error) = run.refused.get(name) else { return ModuleOutcome::NotReached };
+    let other = run.refused.keys().find(|other| *other != name);
+    ModuleOutcome::Refuses {
         error: match other {
             Some(other) => format!("needs {other}, which refuses ({error})"),
             None => error.clone(),

@@ -1,16 +1,18 @@
-//! What `doctor` makes of its children's reports: which trials come next, outcomes, findings, the page and the JSON. The
-//! reports are written here; that children write such ones is tested in `tests/doctor.rs`.
+//! From children's reports to trials, outcomes, findings, page and JSON. The reports are written here; `tests/doctor.rs` tests that
+//! children write such reports.
 
-use super::event::{End, Trial};
-use super::report::{Level, Mode, Report, Verdict};
-use super::study::{Job, Outcome, Place, Setting, Trials, What, modules, next, outcome};
+use super::event::{ChildEnd, Trial};
+use super::report::{FindingLevel, Mode, Report, Verdict};
+use super::study::{
+    ImportTarget, InterpreterKind, Job, ModuleOutcome, Setting, Trials, modules, next, outcome,
+};
 use super::text::page;
-use super::verdict::{Question, report};
+use super::verdict::{Examination, report};
 use serde_json::{Value, json};
 
 const BOTH: [Setting; 2] = [Setting::Shared, Setting::Own];
 
-/// What happens to one extension module in one interpreter: loaded, or refused with this exception.
+/// An extension module that loads in an interpreter, or refuses with this exception.
 type Load = (&'static str, Option<&'static str>);
 
 fn loads(loads: &[Load], error: Option<&str>) -> Vec<Value> {
@@ -37,7 +39,7 @@ fn described(name: &str, declares: [&str; 3]) -> Value {
         "gil": declares[2]})
 }
 
-fn trial(events: Vec<Vec<Value>>, end: End) -> Trial {
+fn trial(events: Vec<Vec<Value>>, end: ChildEnd) -> Trial {
     let first = json!({"event": "python", "version": "3.14.7", "gil": null});
     let lines: Vec<String> =
         std::iter::once(first).chain(events.into_iter().flatten()).map(|e| e.to_string()).collect();
@@ -45,18 +47,18 @@ fn trial(events: Vec<Vec<Value>>, end: End) -> Trial {
 }
 
 fn fine(events: Vec<Vec<Value>>) -> Trial {
-    trial(events, End::Status(0))
+    trial(events, ChildEnd::Status(0))
 }
 
 fn import(setting: Setting, name: &str) -> Job {
-    (setting, What::Import(name.to_owned()))
+    (setting, ImportTarget::Import(name.to_owned()))
 }
 
 fn extension(setting: Setting, name: &str) -> Job {
-    (setting, What::Extension(name.to_owned()))
+    (setting, ImportTarget::Extension(name.to_owned()))
 }
 
-const APPLICATION: What = What::Application;
+const APPLICATION: ImportTarget = ImportTarget::Application;
 const UNDECLARED: [&str; 3] = ["multi", "undeclared", "undeclared"];
 const NO: &str = "ImportError: module does not support loading in subinterpreters";
 
@@ -86,7 +88,7 @@ fn finished() -> Trials {
     trials
 }
 
-fn outcomes(trials: &Trials, place: Place) -> Vec<Outcome> {
+fn outcomes(trials: &Trials, place: InterpreterKind) -> Vec<ModuleOutcome> {
     modules(trials).into_iter().map(|module| outcome(trials, place, module)).collect()
 }
 
@@ -94,7 +96,14 @@ fn judge(trials: &Trials, modes: &[Mode], impossible: &[(Mode, String)]) -> Repo
     let (script, executable) = ("wsgi.py", "/usr/bin/python3.14");
     report(
         trials,
-        &Question { script, executable, minor: 14, free_threaded: impossible.is_empty(), modes, impossible },
+        &Examination {
+            script,
+            executable,
+            minor: 14,
+            free_threaded: impossible.is_empty(),
+            modes,
+            impossible,
+        },
     )
 }
 
@@ -103,7 +112,7 @@ fn no_free_threading() -> Vec<(Mode, String)> {
 }
 
 #[test]
-fn what_refuses_first_does_not_hide_the_rest() {
+fn the_first_refusal_does_not_hide_the_others() {
     let mut trials = Trials::new();
     assert_eq!(next(&trials, &BOTH), [(Setting::Main, APPLICATION)]);
     trials.insert((Setting::Main, APPLICATION), reference());
@@ -113,13 +122,13 @@ fn what_refuses_first_does_not_hide_the_rest() {
     assert_eq!(next(&trials, &BOTH), [import(Setting::Own, "a"), import(Setting::Own, "b")]);
     trials.insert(import(Setting::Own, "a"), fine(vec![loads(&[("a.one", Some(NO))], Some(NO))]));
     trials.insert(import(Setting::Own, "b"), fine(vec![loads(&[("b.c", Some(NO))], None)]));
-    // And the file of what even its own package did not reach.
+    // And the file of a module that its own package did not reach.
     assert_eq!(next(&trials, &BOTH), [extension(Setting::Own, "a.two")]);
     assert!(next(&finished(), &BOTH).is_empty());
 }
 
 #[test]
-fn what_a_package_imports_later_is_not_lost_when_the_package_loads() {
+fn a_module_that_is_imported_later_is_not_lost_when_its_package_loads() {
     let chain = json!([
         ["_mod_wsgi_script", "application"],
         ["other", "installed"],
@@ -142,7 +151,7 @@ fn what_a_package_imports_later_is_not_lost_when_the_package_loads() {
     }
     assert_eq!(steps, ["other", "a", "a.lazy"].map(|name| import(Setting::Own, name)));
     assert!(next(&trials, &own).is_empty());
-    assert_eq!(outcomes(&trials, Place::OwnGil), [Outcome::Loads]);
+    assert_eq!(outcomes(&trials, InterpreterKind::OwnGil), [ModuleOutcome::Loads]);
 }
 
 #[test]
@@ -154,19 +163,22 @@ fn an_application_that_does_not_import_anywhere_is_not_studied() {
 #[test]
 fn outcomes_of_refusing_and_of_losing() {
     let trials = finished();
-    let refuses = || Outcome::Refuses { error: NO.to_owned() };
-    let lost = |error: &str| Outcome::Lost { error: Some(error.to_owned()) };
-    assert_eq!(outcomes(&trials, Place::OwnGil), [refuses(), refuses(), lost(NO)]);
-    assert_eq!(outcomes(&trials, Place::SubInterpreter), [Outcome::Loads, Outcome::Loads, Outcome::Loads]);
-    let second = outcomes(&trials, Place::SecondSubInterpreter);
-    assert_eq!(second, [Outcome::Loads, Outcome::Loads, lost("ImportError: once")]);
+    let refuses = || ModuleOutcome::Refuses { error: NO.to_owned() };
+    let lost = |error: &str| ModuleOutcome::Lost { error: Some(error.to_owned()) };
+    assert_eq!(outcomes(&trials, InterpreterKind::OwnGil), [refuses(), refuses(), lost(NO)]);
+    assert_eq!(
+        outcomes(&trials, InterpreterKind::SubInterpreter),
+        [ModuleOutcome::Loads, ModuleOutcome::Loads, ModuleOutcome::Loads]
+    );
+    let second = outcomes(&trials, InterpreterKind::SecondSubInterpreter);
+    assert_eq!(second, [ModuleOutcome::Loads, ModuleOutcome::Loads, lost("ImportError: once")]);
 }
 
 #[test]
 fn a_crash_and_a_hang_are_findings_about_the_module_being_loaded() {
     for (end, wanted, word) in [
-        (End::Signal(11), Outcome::Crashes { error: "ended by SIGSEGV".to_owned() }, "crashes"),
-        (End::TimeOver(60), Outcome::Hangs { error: "not done after 60 s".to_owned() }, "hangs"),
+        (ChildEnd::Signal(11), ModuleOutcome::Crashes { error: "ended by SIGSEGV".to_owned() }, "crashes"),
+        (ChildEnd::TimeOver(60), ModuleOutcome::Hangs { error: "not done after 60 s".to_owned() }, "hangs"),
     ] {
         let mut trials = begun();
         // Up to `loading`: neither `loaded` nor `imported` came.
@@ -176,7 +188,10 @@ fn a_crash_and_a_hang_are_findings_about_the_module_being_loaded() {
         trials.insert(import(Setting::Own, "b"), fine(vec![loads(&[("b.c", None)], None)]));
         trials.insert(extension(Setting::Own, "a.two"), fine(vec![loads(&[("a.two", None)], None)]));
         assert!(next(&trials, &BOTH).is_empty(), "{word}");
-        assert_eq!(outcomes(&trials, Place::OwnGil), [wanted, Outcome::Loads, Outcome::Loads]);
+        assert_eq!(
+            outcomes(&trials, InterpreterKind::OwnGil),
+            [wanted, ModuleOutcome::Loads, ModuleOutcome::Loads]
+        );
         let report = judge(&trials, &[Mode::OwnGil], &no_free_threading());
         let said: Vec<_> = report.findings.iter().filter(|f| f.mode == Some(Mode::OwnGil)).collect();
         assert_eq!((said[0].what, said.len()), (word, 1));
@@ -184,7 +199,7 @@ fn a_crash_and_a_hang_are_findings_about_the_module_being_loaded() {
 }
 
 #[test]
-fn a_crash_that_no_module_answers_for_is_not_safe() {
+fn a_crash_without_a_module_to_blame_is_not_safe() {
     let loading = |name: &'static str| {
         let mut events = loads(&[(name, None)], None);
         events.truncate(2);
@@ -193,35 +208,35 @@ fn a_crash_that_no_module_answers_for_is_not_safe() {
     let all = || loads(&[("a.one", None)], None);
     let mut main = all();
     main.push(described("a.one", ["multi", "own-gil", "not-used"]));
-    // A module that only this interpreter loads; one that loads alone and leaves in the application; nothing that was begun.
+    // A module that only this interpreter loads; one that loads alone and exits in the application; no interpreter started.
     for (setting, place, events, end, wanted) in [
         (
             Setting::Own,
             Mode::OwnGil,
             vec![loading("only.here")],
-            End::Signal(11),
+            ChildEnd::Signal(11),
             "while only.here was loaded: ended by SIGSEGV",
         ),
         (
             Setting::Own,
             Mode::OwnGil,
             vec![loading("a.one")],
-            End::Status(0),
+            ChildEnd::Status(0),
             "while a.one was loaded: the process left with status 0",
         ),
         (
             Setting::Own,
             Mode::OwnGil,
             vec![],
-            End::Signal(6),
-            "No interpreter was begun there: ended by SIGABRT",
+            ChildEnd::Signal(6),
+            "No interpreter was started there: ended by SIGABRT",
         ),
         (
             Setting::Shared,
             Mode::SubInterpreter,
             vec![all()],
-            End::Signal(11),
-            "No interpreter was begun there: ended by SIGSEGV",
+            ChildEnd::Signal(11),
+            "No interpreter was started there: ended by SIGSEGV",
         ),
     ] {
         let mut trials = Trials::from([
@@ -250,27 +265,27 @@ fn every_module_that_turns_the_gil_on_is_found() {
         ((Setting::Main, APPLICATION), fine(vec![reference])),
         ((Setting::Free, APPLICATION), fine(vec![seen])),
     ]);
-    // The first one was seen; the other suspect is loaded alone.
+    // The first one was observed; the other suspect is loaded alone.
     assert_eq!(next(&trials, &free), [extension(Setting::Free, "a.two")]);
     let mut alone = loads(&[("a.two", None)], None);
     alone.insert(2, json!({"event": "gil-back", "name": "a.two"}));
     trials.insert(extension(Setting::Free, "a.two"), fine(vec![alone]));
     assert!(next(&trials, &free).is_empty());
-    let back = || Outcome::GilBack { seen: true };
-    assert_eq!(outcomes(&trials, Place::FreeThreading), [back(), back(), Outcome::Loads]);
+    let back = || ModuleOutcome::GilBack { seen: true };
+    assert_eq!(outcomes(&trials, InterpreterKind::FreeThreading), [back(), back(), ModuleOutcome::Loads]);
     let report = judge(&trials, &[Mode::FreeThreading], &[]);
     assert!(!report.safe);
     assert_eq!(report.findings[0].modules, ["a.one", "a.two"]);
 }
 
 #[test]
-fn the_exit_status_is_about_the_modes_asked_for() {
+fn the_exit_status_is_that_of_the_requested_modes() {
     let trials = finished();
     let verdicts = |modes: &[Mode]| {
         let report = judge(&trials, modes, &no_free_threading());
         (report.safe, report.modes.iter().map(|m| (m.asked, m.verdict)).collect::<Vec<_>>())
     };
-    // None asked: those that this Python has.
+    // No mode requested: those that this Python has.
     let (safe, all) = verdicts(&[]);
     assert!(!safe);
     assert_eq!(
@@ -278,7 +293,7 @@ fn the_exit_status_is_about_the_modes_asked_for() {
         [(true, Verdict::Unsafe), (true, Verdict::Unsafe), (false, Verdict::Untried)],
         "what cannot be tried is not asked for by default"
     );
-    // What could not be tried is not safe.
+    // A mode that could not be tried is not safe.
     let (safe, all) = verdicts(&[Mode::FreeThreading]);
     assert_eq!((safe, all[2]), (false, (true, Verdict::Untried)));
     let everywhere = || loads(&[("a.one", None)], None);
@@ -321,11 +336,11 @@ fn threads_and_the_end_are_findings() {
         ((Setting::Own, APPLICATION), fine(vec![imported(true, Some(error))])),
     ]);
     let (what, level, text) = &texts(&daemon)[0];
-    assert_eq!((*what, *level), ("daemon-thread", Level::Unsafe));
+    assert_eq!((*what, *level), ("daemon-thread", FindingLevel::Unsafe));
     assert!(text.ends_with("thread 'poller', started by /srv/poll.py line 7"), "{text}");
     let waits = Trials::from([
-        ((Setting::Main, APPLICATION), trial(vec![imported(false, None)], End::TimeOver(5))),
-        ((Setting::Own, APPLICATION), trial(vec![imported(false, None)], End::TimeOver(5))),
+        ((Setting::Main, APPLICATION), trial(vec![imported(false, None)], ChildEnd::TimeOver(5))),
+        ((Setting::Own, APPLICATION), trial(vec![imported(false, None)], ChildEnd::TimeOver(5))),
     ]);
     let found = texts(&waits);
     assert_eq!(found[0].0, "end-hangs");
@@ -334,7 +349,7 @@ fn threads_and_the_end_are_findings() {
         found[1],
         (
             "atexit",
-            Level::Note,
+            FindingLevel::Note,
             "Functions registered with atexit: poll.stop by /srv/poll.py line 7".to_owned()
         )
     );

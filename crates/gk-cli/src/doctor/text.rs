@@ -1,21 +1,22 @@
 //! The report on a terminal: verdicts, the table of extension modules, what the application does, what to change.
 
-use super::event::Kind;
-use super::report::{Level, ModuleReport, Report, Verdict};
-use super::study::{Outcome, Place};
+use super::event::CodeOrigin;
+use super::report::{FindingLevel, ModuleReport, Report, Verdict};
+use super::study::{InterpreterKind, ModuleOutcome};
 use std::fmt::Write as _;
 
-/// Columns of the text.
+/// Width of the text.
 const WIDTH: usize = 100;
 
-/// The page.
+/// The report as text.
 pub fn page(report: &Report) -> String {
     let mut out = String::new();
     let t = if report.python.free_threaded { ", free-threaded build" } else { "" };
     let _ = writeln!(out, "Application {}", report.script);
     let _ = writeln!(out, "Python      CPython {}{t}, {}\n", report.python.version, report.python.executable);
     for mode in &report.modes {
-        let against = |f: &&super::report::Finding| f.level == Level::Unsafe && f.mode == Some(mode.mode);
+        let against =
+            |f: &&super::report::Finding| f.level == FindingLevel::Unsafe && f.mode == Some(mode.mode);
         let verdict = match mode.verdict {
             Verdict::Safe => "safe".to_owned(),
             Verdict::Unsafe => match report.findings.iter().filter(against).count() {
@@ -38,9 +39,9 @@ pub fn page(report: &Report) -> String {
     for (number, finding) in report.findings.iter().enumerate() {
         let mode = finding.mode.map_or("every mode", |m| m.name());
         let level = match finding.level {
-            Level::Unsafe => "unsafe",
-            Level::Caution => "caution",
-            Level::Note => "note",
+            FindingLevel::Unsafe => "unsafe",
+            FindingLevel::Caution => "caution",
+            FindingLevel::Note => "note",
         };
         let _ = writeln!(out, "\n{}. {mode}, {level}", number + 1);
         let dot = if finding.text.ends_with(['.', '…', '!']) { "" } else { "." };
@@ -50,15 +51,18 @@ pub fn page(report: &Report) -> String {
     out
 }
 
-/// The table; of Python's own modules only those with something to say.
+/// The table of extension modules; of Python's own library only those with a finding.
 fn modules(out: &mut String, report: &Report) {
-    let shown =
-        |m: &&ModuleReport| m.kind != Kind::Standard || m.outcomes.values().any(Outcome::speaks_against);
+    let shown = |m: &&ModuleReport| {
+        m.kind != CodeOrigin::Standard || m.outcomes.values().any(ModuleOutcome::speaks_against)
+    };
     let rest = report.modules.iter().filter(|m| !shown(m)).count();
     let listed: Vec<&ModuleReport> = report.modules.iter().filter(shown).collect();
     if !listed.is_empty() {
-        let places: Vec<Place> =
-            Place::ALL.into_iter().filter(|p| listed.iter().any(|m| m.outcomes.contains_key(p))).collect();
+        let places: Vec<InterpreterKind> = InterpreterKind::ALL
+            .into_iter()
+            .filter(|p| listed.iter().any(|m| m.outcomes.contains_key(p)))
+            .collect();
         let mut rows: Vec<Vec<String>> = Vec::new();
         let mut more: Vec<usize> = Vec::new();
         for row in listed.iter().map(|m| row(m, &places)) {
@@ -90,22 +94,22 @@ fn modules(out: &mut String, report: &Report) {
     }
 }
 
-fn head(places: &[Place]) -> Vec<String> {
+fn head(places: &[InterpreterKind]) -> Vec<String> {
     let mut head: Vec<String> =
         ["distribution", "extension module", "init", "declares"].map(str::to_owned).into();
     head.extend(places.iter().map(|place| {
         match place {
-            Place::SubInterpreter => "sub-interpreter",
-            Place::SecondSubInterpreter => "a second one",
-            Place::OwnGil => "own GIL",
-            Place::FreeThreading => "no GIL",
+            InterpreterKind::SubInterpreter => "sub-interpreter",
+            InterpreterKind::SecondSubInterpreter => "a second one",
+            InterpreterKind::OwnGil => "own GIL",
+            InterpreterKind::FreeThreading => "no GIL",
         }
         .to_owned()
     }));
     head
 }
 
-fn row(module: &ModuleReport, places: &[Place]) -> Vec<String> {
+fn row(module: &ModuleReport, places: &[InterpreterKind]) -> Vec<String> {
     let declares = module.declares.as_ref();
     let mut row = vec![
         module.distribution.as_ref().map_or_else(|| "-".to_owned(), |_| module.owner()),
@@ -115,7 +119,9 @@ fn row(module: &ModuleReport, places: &[Place]) -> Vec<String> {
         declares.map_or_else(|| "?".to_owned(), |d| declared(&d.interpreters, &d.gil)),
     ];
     row.extend(
-        places.iter().map(|place| module.outcomes.get(place).map_or("-", Outcome::word).replace('-', " ")),
+        places
+            .iter()
+            .map(|place| module.outcomes.get(place).map_or("-", ModuleOutcome::word).replace('-', " ")),
     );
     row
 }
@@ -173,7 +179,7 @@ fn short(error: &str) -> String {
     }
 }
 
-/// A paragraph, broken at blanks.
+/// A paragraph, broken at spaces.
 fn wrapped(text: &str, indent: &str) -> String {
     let mut out = String::new();
     let mut line = String::from(indent);

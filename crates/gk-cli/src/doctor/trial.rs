@@ -1,7 +1,7 @@
-//! Runs one child of `doctor` to its end: descriptors, time limits, the signals that end it early. What a child is asked is
-//! `study`'s, what its report means `event`'s.
+//! Runs one child of `doctor`: descriptors, time limits, signals that end it early. `study` chooses its job, `event` reads its
+//! report.
 
-use super::event::{End, Trial};
+use super::event::{ChildEnd, Trial};
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::child::spawn::{Spawn, spawn};
 use gk_sys::signal::Signals;
@@ -15,19 +15,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the end of the interpreters may take: the default of shutdown-timeout.
+/// Time limit for the end of the interpreters: the default of shutdown-timeout.
 pub const END_LIMIT: Duration = Duration::from_secs(5);
-/// How long Python's report of where it hangs may take.
+/// Time limit for Python's stack dump of a hang.
 const DUMP_LIMIT: Duration = Duration::from_secs(2);
-/// As much of a child's output is kept, in bytes.
+/// Bytes kept of a child's output.
 const KEPT: usize = 32 << 10;
 /// Longest report that is read, in bytes.
 const LONGEST: usize = 64 << 20;
-/// POSIX's SIGABRT, upon which `faulthandler` writes the stacks.
+/// SIGABRT of POSIX; `faulthandler` writes the stacks when it arrives.
 const SIGABRT: i32 = 6;
 
-/// What to start.
-pub struct Child<'a> {
+/// The child process to start.
+pub struct ChildCommand<'a> {
     /// The Python.
     pub program: &'a Path,
     /// Its arguments.
@@ -36,12 +36,12 @@ pub struct Child<'a> {
     pub env: Vec<(OsString, OsString)>,
     /// Working directory.
     pub directory: &'a Path,
-    /// For the import, in all interpreters of this child.
+    /// Time limit for the imports in all its interpreters.
     pub limit: Duration,
 }
 
-/// Runs it. `None`: one of the signals arrived, and the child is gone.
-pub fn run(child: &Child<'_>, signals: &Signals) -> Result<Option<Trial>, String> {
+/// Runs a child. `None`: one of the signals arrived, and the child was ended.
+pub fn run(child: &ChildCommand<'_>, signals: &Signals) -> Result<Option<Trial>, String> {
     let sentence = |e: &dyn std::fmt::Display| format!("{} could not be tried: {e}", child.program.display());
     let pipes = || -> io::Result<[(OwnedFd, OwnedFd); 2]> {
         let made = [pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?];
@@ -68,31 +68,31 @@ pub fn run(child: &Child<'_>, signals: &Signals) -> Result<Option<Trial>, String
     .map_err(|e| sentence(&e))?;
     drop((report_end, output_end));
     let mut running =
-        Running { pid, report, output, said: Vec::new(), wrote: Vec::new(), begun: Instant::now() };
+        RunningChild { pid, report, output, said: Vec::new(), wrote: Vec::new(), begun: Instant::now() };
     let ended = running.follow(child.limit, signals);
-    // Whatever it left behind in its process group; the id cannot be another's before the leader is reaped.
+    // Ends everything left in its process group. The id cannot be reused before the leader is reaped.
     running.kill();
     let exit = running.reap().map_err(|e| sentence(&e))?;
     running.read();
     let end = match ended.map_err(|e| sentence(&e))? {
-        Followed::Interrupted => return Ok(None),
-        Followed::TimeOver(limit) => End::TimeOver(limit.as_secs()),
-        Followed::Ended => match exit {
-            Exit::Status(status) => End::Status(status),
-            Exit::Signal(signal) => End::Signal(signal),
+        WaitResult::Interrupted => return Ok(None),
+        WaitResult::TimeOver(limit) => ChildEnd::TimeOver(limit.as_secs()),
+        WaitResult::Ended => match exit {
+            Exit::Status(status) => ChildEnd::Status(status),
+            Exit::Signal(signal) => ChildEnd::Signal(signal),
         },
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Some(Trial::new(&text(&running.said), end, text(&running.wrote))))
 }
 
-enum Followed {
+enum WaitResult {
     Ended,
     TimeOver(Duration),
     Interrupted,
 }
 
-struct Running {
+struct RunningChild {
     pid: u32,
     report: OwnedFd,
     output: OwnedFd,
@@ -101,9 +101,9 @@ struct Running {
     begun: Instant,
 }
 
-impl Running {
-    /// Until the process ends, its time is over or a signal arrives.
-    fn follow(&mut self, limit: Duration, signals: &Signals) -> io::Result<Followed> {
+impl RunningChild {
+    /// Waits until the process ends, its time is over or a signal arrives.
+    fn follow(&mut self, limit: Duration, signals: &Signals) -> io::Result<WaitResult> {
         let ended = pidfd_open(self.raw_pid()?, PidfdFlags::empty())?;
         let (mut deadline, mut allowed) = (self.begun + limit, limit);
         let mut dumping = None;
@@ -114,14 +114,14 @@ impl Running {
                 ending = true;
                 (deadline, allowed) = (Instant::now() + END_LIMIT, END_LIMIT);
             }
-            // The line may be cut by a read: what has no line break yet is looked at again.
+            // A read may cut a line: the part after the last line break is examined again.
             seen = self.said.iter().rposition(|b| *b == b'\n').map_or(seen, |at| at + 1);
             let now = Instant::now();
             if now >= deadline {
                 if dumping.is_some() {
-                    return Ok(Followed::TimeOver(allowed));
+                    return Ok(WaitResult::TimeOver(allowed));
                 }
-                // Python writes where its threads are, and dies of it.
+                // Python writes the stacks of its threads and dies.
                 dumping = Some(allowed);
                 reap::signal(self.pid, SIGABRT)?;
                 deadline = now + DUMP_LIMIT;
@@ -129,7 +129,7 @@ impl Running {
             let wait = Timespec::try_from(deadline.saturating_duration_since(now))
                 .unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
             let mut on = vec![PollFd::new(&ended, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
-            // A pipe that the child has closed is always ready; leaving it out keeps this loop from turning.
+            // A pipe that the child has closed is always ready and would make this loop spin.
             let open = [&self.report, &self.output].into_iter().filter(|pipe| !closed(pipe));
             on.extend(open.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
             match poll(&mut on, Some(&wait)) {
@@ -138,15 +138,15 @@ impl Running {
             }
             let (gone, told) = (!on[0].revents().is_empty(), !on[1].revents().is_empty());
             if told {
-                return Ok(Followed::Interrupted);
+                return Ok(WaitResult::Interrupted);
             }
             if gone {
-                return Ok(dumping.map_or(Followed::Ended, Followed::TimeOver));
+                return Ok(dumping.map_or(WaitResult::Ended, WaitResult::TimeOver));
             }
         }
     }
 
-    /// What there is to read now; a child that never stops writing is not waited for.
+    /// Reads what is there, bounded, so that a child that writes without end cannot hold up the loop.
     fn read(&mut self) {
         let mut buffer = [0; 16 << 10];
         for _ in 0..64 {
@@ -173,7 +173,7 @@ impl Running {
         }
     }
 
-    /// After [`Running::kill`]: waits for the end, which is near.
+    /// Waits for the end, after [`RunningChild::kill`].
     fn reap(&self) -> io::Result<Exit> {
         let ended = pidfd_open(self.raw_pid()?, PidfdFlags::empty())?;
         loop {
@@ -185,14 +185,14 @@ impl Running {
     }
 }
 
-/// Whether nobody writes to it any more and all was read.
+/// Whether the other end is closed and everything was read.
 fn closed(pipe: &OwnedFd) -> bool {
     let mut on = [PollFd::new(pipe, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     matches!(poll(&mut on, Some(&now)), Ok(1..)) && on[0].revents() == PollFlags::HUP
 }
 
-/// Whether the child says that it begins to end.
+/// Whether the report has the event `ending`.
 fn tells_ending(new: &[u8]) -> bool {
     new.split(|b| *b == b'\n').any(|line| line.starts_with(b"{\"event\": \"ending\""))
 }

@@ -1,14 +1,13 @@
-//! From trials to the report: the findings of each mode, and whether the mode is safe. Pure. What a module's outcome or the
-//! application's conduct amounts to is said in `module_findings` and `application_findings`.
+//! From trials to the report: findings and verdict of each mode. Pure.
 
 use super::application_findings;
 use super::module_findings;
-use super::report::{Finding, Level, Mode, ModeReport, PythonFacts, Report, Verdict};
-use super::study::{Place, Setting, Trials, What, application};
+use super::report::{Finding, FindingLevel, Mode, ModeReport, PythonFacts, Report, Verdict};
+use super::study::{ImportTarget, InterpreterKind, Setting, Trials, application};
 
-/// What was asked of `doctor`.
-pub struct Question<'a> {
-    /// The application, as it was named.
+/// The arguments of an examination.
+pub struct Examination<'a> {
+    /// The application as the user named it.
     pub script: &'a str,
     /// The Python's executable.
     pub executable: &'a str,
@@ -16,13 +15,13 @@ pub struct Question<'a> {
     pub minor: u8,
     /// Whether it is a free-threaded build.
     pub free_threaded: bool,
-    /// The modes of `--for`; none: all that this Python has.
+    /// The modes of `--for`; empty: all that this Python has.
     pub modes: &'a [Mode],
     /// Modes that this Python does not have, and why.
     pub impossible: &'a [(Mode, String)],
 }
 
-impl Question<'_> {
+impl Examination<'_> {
     fn asked(&self, mode: Mode) -> bool {
         match self.modes.is_empty() {
             true => self.why_not(mode).is_none(),
@@ -36,15 +35,15 @@ impl Question<'_> {
 }
 
 /// The report.
-pub fn report(trials: &Trials, question: &Question<'_>) -> Report {
-    let reference = trials.get(&(Setting::Main, What::Application));
-    let passage = reference.and_then(|t| t.passages.first()).cloned().unwrap_or_default();
+pub fn report(trials: &Trials, question: &Examination<'_>) -> Report {
+    let reference = trials.get(&(Setting::Main, ImportTarget::Application));
+    let run = reference.and_then(|t| t.runs.first()).cloned().unwrap_or_default();
     let modules = module_findings::described(trials);
     let mut findings = Vec::new();
     for mode in Mode::ALL {
         if question.why_not(mode).is_some() {
             let wanted = mode == Mode::FreeThreading && (question.asked(mode) || question.modes.is_empty());
-            // Before 3.13 no module can declare it.
+            // No module can declare it before 3.13.
             let wanted = wanted && question.minor >= 13;
             findings.extend(wanted.then(|| module_findings::undeclared(&modules)).flatten());
         } else if tried(trials, mode) {
@@ -52,12 +51,12 @@ pub fn report(trials: &Trials, question: &Question<'_>) -> Report {
             findings.extend(application_findings::of_application(trials, mode, &modules));
         }
     }
-    findings.extend(application_findings::everywhere(&passage));
+    findings.extend(application_findings::everywhere(&run));
     findings.sort_by_key(|f| (f.level, f.mode, f.subject.to_lowercase()));
     let modes: Vec<ModeReport> =
         Mode::ALL.map(|mode| judged(trials, question, mode, &findings)).into_iter().collect();
     let version = reference.and_then(|t| t.version.clone()).unwrap_or_default();
-    let threads = passage.imported.as_ref().map(|i| i.threads.clone()).unwrap_or_default();
+    let threads = run.imported.as_ref().map(|i| i.threads.clone()).unwrap_or_default();
     Report {
         script: question.script.to_owned(),
         python: PythonFacts {
@@ -69,22 +68,22 @@ pub fn report(trials: &Trials, question: &Question<'_>) -> Report {
         modes,
         modules,
         threads,
-        atexit: passage.atexit,
-        signals: passage.signals,
-        shutdown_callbacks: passage.subscribed,
+        atexit: run.atexit,
+        signals: run.signals,
+        shutdown_callbacks: run.subscribed,
         findings,
     }
 }
 
 fn tried(trials: &Trials, mode: Mode) -> bool {
-    mode.places().iter().all(|place| trials.contains_key(&(place.tried().0, What::Application)))
+    mode.places().iter().all(|place| trials.contains_key(&(place.tried().0, ImportTarget::Application)))
 }
 
-fn judged(trials: &Trials, question: &Question<'_>, mode: Mode, findings: &[Finding]) -> ModeReport {
+fn judged(trials: &Trials, question: &Examination<'_>, mode: Mode, findings: &[Finding]) -> ModeReport {
     let (asked, why) = (question.asked(mode), question.why_not(mode).cloned());
-    let error = |place: &Place| application(trials, *place)?.1.imported.as_ref()?.error.clone();
+    let error = |place: &InterpreterKind| application(trials, *place)?.1.imported.as_ref()?.error.clone();
     let import_error = mode.places().iter().find_map(error);
-    let against = |f: &Finding| f.level == Level::Unsafe && (f.mode == Some(mode) || f.mode.is_none());
+    let against = |f: &Finding| f.level == FindingLevel::Unsafe && (f.mode == Some(mode) || f.mode.is_none());
     let tried = tried(trials, mode);
     let verdict = match (why.is_some() || !tried, findings.iter().any(against)) {
         (true, _) => Verdict::Untried,

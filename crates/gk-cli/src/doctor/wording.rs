@@ -1,8 +1,8 @@
-//! Values of a report in words: who asked for what and where, a few of many names, an exception cut short. Pure.
+//! Phrases of the report: a registration with its place, a few of many names, a shortened exception. Pure.
 
-use super::event::{Asked, Kind};
+use super::event::{CodeOrigin, Registration};
 
-/// A few names, and how many of all.
+/// The first few names, with their number.
 pub fn listed(names: &[String], all: usize) -> String {
     const SHOWN: usize = 3;
     let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -14,16 +14,16 @@ pub fn listed(names: &[String], all: usize) -> String {
     }
 }
 
-/// Where it was asked for.
-pub fn place(asked: &Asked) -> String {
+/// The place of a registration.
+pub fn place(asked: &Registration) -> String {
     match asked.kind {
-        Kind::Application => format!("{} line {}", asked.file, asked.line),
+        CodeOrigin::Application => format!("{} line {}", asked.file, asked.line),
         _ => format!("{} line {}", asked.by, asked.line),
     }
 }
 
-/// What was asked for, and where.
-pub fn shown(asked: &Asked) -> String {
+/// A registration with its place.
+pub fn shown(asked: &Registration) -> String {
     let place = place(asked);
     match (&asked.name, &asked.function, asked.number) {
         (Some(name), ..) => format!("thread '{name}', started by {place}"),
@@ -36,7 +36,7 @@ pub fn shown(asked: &Asked) -> String {
     }
 }
 
-/// As much of an exception as fits a paragraph.
+/// The part of an exception that fits a paragraph.
 pub fn cut(text: &str) -> String {
     const MOST: usize = 240;
     match text.len() > MOST {
