@@ -1,5 +1,5 @@
-//! A running child as a process: its id and its control socket, with an outbox so that a child that does not read never
-//! makes the supervisor wait. What a child means is the plan's.
+//! A running child as a process: its id and its control socket, with an outbox so that a child that does not read
+//! never blocks the supervisor. The plan decides about children.
 
 pub mod command;
 pub mod setup;
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A child that reads nothing any more gets no more than this many packets kept for it.
+/// Most packets kept for a child that does not read.
 const OUTBOX: usize = 1024;
 
 /// A running child.
@@ -23,7 +23,7 @@ pub struct Child {
     pub scoreboard: Option<OwnedFd>,
     control: OwnedFd,
     outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
-    /// It has closed its end.
+    /// The child has closed its end.
     closed: bool,
 }
 
@@ -42,14 +42,14 @@ impl Child {
         }
     }
 
-    /// Sends what waits, as far as there is room.
+    /// Sends waiting packets, as far as there is room.
     pub fn flush(&mut self) {
         while let Some((packet, fds)) = self.outbox.front() {
             let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
             match descriptors::send(&self.control, packet, &borrowed) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Ok(_) => {}
-                // It is dying; what it said last is still to be read, and its end will be reported.
+                // It is dying: its last messages can still be read, and its end will be reported.
                 Err(_) => return self.outbox.clear(),
             }
             self.outbox.pop_front();

@@ -1,5 +1,5 @@
-//! Clients of the control socket: many at once, each with one command. A client that is slow, silent or gone costs a
-//! little memory for a while and nothing else. What commands do is the plan's; the words are `gk_wire::admin`'s.
+//! Clients of the control socket: many at once, each with one command. A slow, silent or lost client costs a little
+//! memory for a while and nothing else. The plan carries commands out; `gk_wire::admin` defines them.
 
 use gk_wire::admin::{Answer, Command};
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use std::time::Duration;
 const LONGEST_COMMAND: usize = 16 * 1024;
 /// Most bytes kept for a client that does not read.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
-/// A client without a command is sent away after so long.
+/// Time after which a client without a command is disconnected.
 const SILENCE: Duration = Duration::from_secs(10);
-/// A client that does not read its last answer is sent away after so long.
+/// Time after which a client that does not read its last answer is disconnected.
 const LINGER: Duration = Duration::from_secs(5);
 /// Most clients at once.
 const MOST: usize = 256;
@@ -32,11 +32,11 @@ struct Client {
     stream: UnixStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
-    /// It has given its command.
+    /// It has sent its command.
     asked: bool,
-    /// It has its last answer.
+    /// It was given its last answer.
     done: bool,
-    /// When it is sent away.
+    /// When it is disconnected.
     deadline: Option<Duration>,
 }
 
@@ -46,7 +46,7 @@ impl Clients {
         Self { listener: UnixListener::from(listener), clients: BTreeMap::new(), next: 1 }
     }
 
-    /// Takes every client that waits at the door.
+    /// Accepts every waiting client.
     pub fn accept(&mut self, now: Duration) {
         while self.clients.len() < MOST {
             let Ok((stream, _)) = self.listener.accept() else { return };
@@ -77,14 +77,14 @@ impl Clients {
         self.clients.iter().map(|(id, c)| (*id, c.stream.as_fd(), !c.outgoing.is_empty()))
     }
 
-    /// Reads what a client sent: its command, once complete.
+    /// Reads from a client. Returns its command once that is complete.
     pub fn read(&mut self, id: u64) -> Option<Command> {
         let client = self.clients.get_mut(&id)?;
         let mut buffer = [0; 4096];
         loop {
             match client.stream.read(&mut buffer) {
                 Ok(0) => {
-                    // Gone, or it will say nothing more; what it asked for goes on either way.
+                    // It is gone, or will send nothing more. Its command goes on either way.
                     self.clients.remove(&id);
                     return None;
                 }
@@ -144,7 +144,7 @@ impl Clients {
         self.write(id);
     }
 
-    /// Sends what waits, as far as there is room.
+    /// Sends waiting bytes, as far as there is room.
     pub fn write(&mut self, id: u64) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         while !client.outgoing.is_empty() {
@@ -163,12 +163,12 @@ impl Clients {
         }
     }
 
-    /// The next moment at which somebody is sent away.
+    /// Time of the next disconnection.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.clients.values().filter_map(|c| c.deadline).min()
     }
 
-    /// Sends away who overstayed.
+    /// Disconnects clients whose time is over.
     pub fn tick(&mut self, now: Duration) {
         self.clients.retain(|_, c| c.deadline.is_none_or(|deadline| deadline > now));
     }

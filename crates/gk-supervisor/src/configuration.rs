@@ -1,11 +1,11 @@
-//! One configuration, checked as far as it can be without starting anything: Pythons exist and are supported, users
-//! exist. Reading the text is the [`Loader`]'s, given by the command line.
+//! A configuration, checked as far as possible without starting anything: Pythons exist and are supported, users exist. The
+//! [`Loader`] of the command line reads its text.
 
 pub mod identity;
 pub mod python;
 
-use crate::Refused;
-use crate::plan::event::{GroupSpec, Layout};
+use crate::StartError;
+use crate::plan::event::{ConfigurationOutline, GroupSpec};
 use gk_config::FreeThreading;
 use gk_config::site::{ProcessGroup, Site};
 use gk_sys::child::identity::Identity;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A configuration as the loader gives it.
+/// A configuration as loaded.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The site.
@@ -25,34 +25,34 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// Reads the configuration; asked once more at each reload. The error is one text for the user.
+/// Reads the configuration; called again at each reload. The error is one text for the user.
 pub type Loader = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
 
 /// A configuration that can be started.
 #[derive(Debug)]
 pub struct Configuration {
-    /// Number, to be named by the plan.
+    /// Its number, used by the plan.
     pub number: u64,
     /// The site.
     pub site: Site,
-    /// What was found out about each process group.
-    groups: BTreeMap<String, About>,
-    /// Whom the front becomes.
+    /// What was resolved for each process group.
+    groups: BTreeMap<String, ResolvedGroup>,
+    /// User and groups of the front; `None`: ours.
     pub front_identity: Option<Identity>,
-    /// What the reader should know, one sentence each.
+    /// Remarks for the user, one sentence each.
     pub remarks: Vec<String>,
 }
 
-/// What was found out about a process group.
+/// A process group with its names resolved: Python, build, user.
 #[derive(Debug, Clone)]
-pub struct About {
+pub struct ResolvedGroup {
     /// The Python that runs it.
     pub executable: PathBuf,
     /// Its build.
     pub build: PythonBuild,
     /// Whether it runs with the GIL.
     pub gil: bool,
-    /// Whom its workers become.
+    /// User and groups of its workers; `None`: ours.
     pub identity: Option<Identity>,
 }
 
@@ -63,10 +63,10 @@ impl Configuration {
         loaded: Loaded,
         runtime: &PythonRuntime,
         pythons: &mut Pythons,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, StartError> {
         let Loaded { site, warnings } = loaded;
         if site.groups.is_empty() {
-            return Err(Refused::new(
+            return Err(StartError::new(
                 "the configuration has no WSGIDaemonProcess, so nothing would run the application",
             ));
         }
@@ -79,18 +79,18 @@ impl Configuration {
             let user = group.user.as_deref().or(site.user.as_deref());
             let name = group.group.as_deref().or(site.group.as_deref().filter(|_| group.user.is_none()));
             let identity = identity::resolve(&what, user, name, group.supplementary_groups.as_deref())?;
-            groups.insert(group.name.clone(), About { executable, build, gil, identity });
+            groups.insert(group.name.clone(), ResolvedGroup { executable, build, gil, identity });
         }
         let front_identity =
             identity::resolve("User/Group", site.user.as_deref(), site.group.as_deref(), None)?;
         Ok(Self { number, site, groups, front_identity, remarks: warnings })
     }
 
-    /// What was found out about a group.
+    /// What was resolved for a group.
     ///
     /// # Panics
     /// When the site has no such group.
-    pub fn about(&self, group: &str) -> &About {
+    pub fn about(&self, group: &str) -> &ResolvedGroup {
         self.groups.get(group).expect("each group of the site was looked at when the configuration was made")
     }
 
@@ -99,7 +99,7 @@ impl Configuration {
         self.site.groups.iter().find(|g| g.name == name)
     }
 
-    /// Whether some process runs as another user than we do.
+    /// Whether any process runs as another user.
     pub fn has_other_users(&self) -> bool {
         self.front_identity.is_some() || self.groups.values().any(|a| a.identity.is_some())
     }
@@ -110,8 +110,8 @@ impl Configuration {
         LogSetup { level: Level::parse(&log.level).unwrap_or(Level::Warn), json: log.json }
     }
 
-    /// What the plan needs to know.
-    pub fn layout(&self) -> Layout {
+    /// The part that the plan needs.
+    pub fn outline(&self) -> ConfigurationOutline {
         let spec = |g: &ProcessGroup| GroupSpec {
             name: g.name.clone(),
             processes: g.processes,
@@ -121,14 +121,14 @@ impl Configuration {
             eviction_timeout: g.eviction_timeout,
             shutdown_timeout: g.shutdown_timeout,
         };
-        Layout {
+        ConfigurationOutline {
             configuration: self.number,
             groups: self.site.groups.iter().map(spec).collect(),
             remarks: self.remarks.clone(),
         }
     }
 
-    /// What changed since `before` but only counts from the next start of the server on.
+    /// Changes since `before` that take effect only at the next start of the server, one sentence each.
     pub fn needs_restart(&self, before: &Configuration) -> Vec<String> {
         let (new, old) = (&self.site, &before.site);
         let changed = [
@@ -142,11 +142,11 @@ impl Configuration {
         ];
         let said = changed.into_iter().filter(|(_, changed)| *changed);
         let mut said: Vec<String> = said
-            .map(|(what, _)| format!("{what} changed: that takes effect when the server is started anew"))
+            .map(|(what, _)| format!("{what} changed: that takes effect when the server is restarted"))
             .collect();
         if (&new.user, &new.group) != (&old.user, &old.group) {
             said.push(
-                "User or Group changed: new workers run as the new one, the front only when the server is started anew"
+                "User or Group changed: new workers run as the new one, the front only when the server is restarted"
                     .to_owned(),
             );
         }
@@ -154,14 +154,14 @@ impl Configuration {
     }
 }
 
-/// Whether the group runs with the GIL: on unless asked otherwise on a build that can do without. What cannot be had is said
-/// when the configuration is read.
-fn gil(site: &Site, group: &ProcessGroup, build: PythonBuild) -> Result<bool, Refused> {
+/// Whether the group runs with the GIL: yes, unless free threading is requested on a build that supports it. Reading the
+/// configuration reports requests that cannot be met.
+fn gil(site: &Site, group: &ProcessGroup, build: PythonBuild) -> Result<bool, StartError> {
     match site.free_threading(&group.name) {
         FreeThreading::Off => Ok(true),
         _ if build.free_threaded => Ok(false),
         FreeThreading::On => Ok(true),
-        FreeThreading::Required => Err(Refused(format!(
+        FreeThreading::Required => Err(StartError(format!(
             "process group '{}' must run free-threaded, but its Python 3.{} was not built for that; name a \
              free-threaded build (3.14t) with python=",
             group.name, build.minor

@@ -1,5 +1,5 @@
 //! The supervisor: one loop that starts, watches, replaces and stops the front and the workers. It runs no Python, speaks
-//! no HTTP and never waits for anybody, so that it has the fewest reasons to die.
+//! no HTTP and never blocks on another process, so that little can make it die.
 //!
 //! ```text
 //! signals, control sockets, clients, deadlines ─▶ supervisor ─▶ Event ─▶ plan ─▶ Action* ─▶ perform ─▶ the world
@@ -25,9 +25,9 @@ pub use supervisor::run;
 /// Why the server does not start: one sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refused(pub String);
+pub struct StartError(pub String);
 
-impl Refused {
+impl StartError {
     /// From a sentence.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())

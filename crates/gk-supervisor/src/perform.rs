@@ -1,13 +1,13 @@
-//! Doing what the plan says: spawning, linking, sending, signalling, logging. Each action is carried out at once and
-//! without waiting; what comes of it comes back as an event.
+//! Carries out the plan's actions: spawning, linking, sending, signalling, logging. Each is done at once and without waiting; its
+//! result comes back as an event.
 
-use crate::Refused;
+use crate::StartError;
 use crate::child::{Child, command, setup, start};
 use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
 use crate::plan::action::Action;
-use crate::plan::event::{Event, Layout};
+use crate::plan::event::{ConfigurationOutline, Event};
 use crate::sockets::Listeners;
 use gk_config::site::ProcessGroup;
 use gk_sys::child::spawn::SpawnError;
@@ -37,7 +37,7 @@ pub struct World {
     generation: u64,
     /// The sockets.
     pub listeners: Listeners,
-    /// Where the children's error output goes.
+    /// The error log, standard error of the children.
     error_log: OwnedFd,
     /// The front, if there is one.
     pub front: Option<Child>,
@@ -45,7 +45,7 @@ pub struct World {
     pub workers: BTreeMap<u64, Child>,
     /// The control socket's clients.
     pub clients: Clients,
-    /// Events that actions gave rise to.
+    /// Events that result from actions.
     pub events: VecDeque<Event>,
     /// Set by `Action::Exit`.
     pub exit: Option<i32>,
@@ -53,14 +53,14 @@ pub struct World {
     pub reading: bool,
     read: (Sender<Reading>, Receiver<Reading>),
     wake: (OwnedFd, OwnedFd),
-    /// What happened while there was no front.
+    /// Happenings not yet told to a front.
     untold: VecDeque<Happened>,
 }
 
-/// Most of what happened that is kept for a front.
+/// Most happenings kept for the next front.
 const UNTOLD: usize = 64;
 
-/// What reading a configuration came to.
+/// Result of reading a configuration.
 type Reading = Result<Configuration, String>;
 
 impl World {
@@ -72,11 +72,11 @@ impl World {
         first: Configuration,
         listeners: Listeners,
         clients: Clients,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, StartError> {
         let error_log = open_error_log(first.site.error_log.path.as_deref())?;
-        let wake = descriptors::stream_pair().map_err(|e| Refused(format!("no socket pair: {e}")))?;
+        let wake = descriptors::stream_pair().map_err(|e| StartError(format!("no socket pair: {e}")))?;
         for end in [&wake.0, &wake.1] {
-            rustix::io::ioctl_fionbio(end, true).map_err(|e| Refused(format!("no socket pair: {e}")))?;
+            rustix::io::ioctl_fionbio(end, true).map_err(|e| StartError(format!("no socket pair: {e}")))?;
         }
         let current = first.number;
         Ok(Self {
@@ -108,7 +108,7 @@ impl World {
         )
     }
 
-    /// Why a worker of that group did not start, with what the user may want to look at.
+    /// Why a worker of that group did not start, with a hint for the user.
     fn why(&self, error: &SpawnError, configuration: u64, group: &str) -> String {
         match (self.configurations.get(&configuration), self.options(configuration, group)) {
             (Some(known), Some(options)) => start::why(error, options, known.about(group)),
@@ -131,7 +131,7 @@ impl World {
         self.error_log.as_fd()
     }
 
-    /// Does one thing.
+    /// Carries out an action.
     pub fn perform(&mut self, action: Action, now: Duration) {
         match action {
             Action::SpawnFront => match self.spawn_front() {
@@ -244,7 +244,7 @@ impl World {
         Ok(())
     }
 
-    /// Tells the front what happened; while there is none, the last of it is kept for the next one.
+    /// Tells the front what happened. Without a front the latest happenings are kept for the next one.
     pub fn notify(&mut self, happened: Happened) {
         self.untold.push_back(happened);
         if self.front.is_some() {
@@ -279,7 +279,7 @@ impl World {
         }
     }
 
-    /// Reads the configuration on a thread of its own: files and executables may take their time.
+    /// Reads the configuration on a thread of its own: files and executables may be slow.
     fn read_configuration(&mut self) {
         self.last += 1;
         let number = self.last;
@@ -289,7 +289,7 @@ impl World {
         let wake = self.wake.1.try_clone();
         let work = move || {
             let _ = sender.send(read(number, &loader, &runtime, &pythons, &before));
-            // The byte only wakes the loop; it looks into the channel.
+            // The byte only wakes the loop; the configuration is in the channel.
             let _ = wake.map(|fd| rustix::io::write(&fd, b"."));
         };
         match std::thread::Builder::new().name("configuration".into()).spawn(work) {
@@ -304,10 +304,10 @@ impl World {
         while rustix::io::read(&self.wake.0, &mut buffer).is_ok_and(|count| count > 0) {}
         while let Ok(reading) = self.read.1.try_recv() {
             self.reading = false;
-            let result: Result<Layout, String> = reading.map(|configuration| {
-                let layout = configuration.layout();
+            let result: Result<ConfigurationOutline, String> = reading.map(|configuration| {
+                let outline = configuration.outline();
                 self.configurations.insert(configuration.number, Arc::new(configuration));
-                layout
+                outline
             });
             self.events.push_back(Event::Configured(result));
         }
@@ -364,13 +364,13 @@ fn read(
 }
 
 /// The error log for appending, or our own standard error.
-fn open_error_log(path: Option<&Path>) -> Result<OwnedFd, Refused> {
+fn open_error_log(path: Option<&Path>) -> Result<OwnedFd, StartError> {
     let opened = match path {
         Some(path) => std::fs::OpenOptions::new().append(true).create(true).open(path).map(OwnedFd::from),
         None => io::stderr().as_fd().try_clone_to_owned(),
     };
     let shown = path.unwrap_or(Path::new("standard error")).display();
-    opened.map_err(|e| Refused(format!("the error log {shown} cannot be opened: {e}")))
+    opened.map_err(|e| StartError(format!("the error log {shown} cannot be opened: {e}")))
 }
 
 /// Writes a line to the error log.

@@ -1,5 +1,5 @@
-//! The plan: `handle(event, now)` changes the state and says what to do. Pure: no clock, no process, no socket. `now` is
-//! the time since the supervisor started. Split by noun: [`workers`], `service`, [`front`], [`reload`], [`stop`].
+//! The plan: `handle(event, now)` changes the state and returns actions. Pure: no clock, no process, no socket. `now` is the time
+//! since the supervisor started. Split by noun: [`workers`], `service`, [`front`], [`reload`], [`stop`].
 
 pub mod action;
 mod backoff;
@@ -14,7 +14,7 @@ pub mod workers;
 
 use action::Action;
 use backoff::Backoff;
-use event::{Event, GroupSpec, Layout};
+use event::{ConfigurationOutline, Event, GroupSpec};
 use front::FrontHandle;
 use gk_wire::control::{Happened, What};
 use gk_wire::log::Level;
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use worker::WorkerHandle;
 
-/// Everything the supervisor knows.
+/// The state of the server as the supervisor knows it.
 #[derive(Debug)]
 pub struct Plan {
     /// The current configuration's number.
@@ -34,49 +34,49 @@ pub struct Plan {
     next_worker: u64,
     front: FrontHandle,
     reload: Option<reload::Reload>,
-    /// What to reload when the running reload is done.
-    queued: Option<reload::Request>,
-    /// Process groups whose script changed, and when to act on it.
+    /// The reload that follows the running one.
+    queued: Option<reload::ReloadRequest>,
+    /// Process groups with a changed script, and when to reload them.
     changed: BTreeMap<String, Duration>,
     stop: stop::Stop,
     announced: bool,
     out: Vec<Action>,
-    /// What the pages show; the time is added by who takes it.
+    /// Happenings for the admin pages. The caller adds the time.
     happened: Vec<Happened>,
 }
 
-/// A process group as it is meant to be.
+/// A process group with its slots.
 #[derive(Debug)]
 struct Group {
     spec: GroupSpec,
-    slots: Vec<Slot>,
-    /// A worker of it has been ready once.
+    slots: Vec<ProcessSlot>,
+    /// One of its workers has been ready.
     proven: bool,
 }
 
-/// A place for one process of a group.
+/// The place of one process of a group.
 #[derive(Debug, Default)]
-struct Slot {
+struct ProcessSlot {
     worker: Option<u64>,
-    /// When the next one is started, if none is there.
+    /// When an empty slot is filled.
     due: Option<Duration>,
     backoff: Backoff,
 }
 
 impl Group {
     fn new(spec: GroupSpec) -> Self {
-        let slots = (0..spec.processes).map(|_| Slot::default()).collect();
+        let slots = (0..spec.processes).map(|_| ProcessSlot::default()).collect();
         Self { spec, slots, proven: false }
     }
 }
 
 impl Plan {
     /// A plan for that configuration. Nothing happens before `Event::Start`.
-    pub fn new(layout: Layout) -> Self {
+    pub fn new(outline: ConfigurationOutline) -> Self {
         Self {
-            configuration: layout.configuration,
+            configuration: outline.configuration,
             generation: 1,
-            groups: layout.groups.into_iter().map(Group::new).collect(),
+            groups: outline.groups.into_iter().map(Group::new).collect(),
             workers: BTreeMap::new(),
             next_worker: 1,
             front: FrontHandle::default(),
@@ -90,7 +90,7 @@ impl Plan {
         }
     }
 
-    /// Takes in what happened and says what to do about it, in order.
+    /// Takes an event and returns the actions, in order.
     pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
         match event {
             Event::Start => self.start(now),
@@ -104,9 +104,11 @@ impl Plan {
             Event::WorkerExited { worker, ended } => self.worker_exited(worker, &ended, now),
             Event::FromWorker { worker, message } => self.heard_from_worker(worker, message, now),
             Event::Configured(result) => self.configured(result, now),
-            Event::Hangup => self.ask_reload(reload::Request::hangup(), now),
-            Event::Evict => self.ask_reload(reload::Request::evict(), now),
-            Event::Reload { client, group } => self.ask_reload(reload::Request::asked(client, group), now),
+            Event::Hangup => self.ask_reload(reload::ReloadRequest::hangup(), now),
+            Event::Evict => self.ask_reload(reload::ReloadRequest::evict(), now),
+            Event::Reload { client, group } => {
+                self.ask_reload(reload::ReloadRequest::asked(client, group), now)
+            }
             Event::Terminate => self.terminate(now),
             Event::Stop { client, now: at_once } => self.ask_stop(client, at_once, now),
         }
@@ -115,12 +117,12 @@ impl Plan {
         std::mem::take(&mut self.out)
     }
 
-    /// What happened since this was asked last, for people. Without the time.
+    /// Happenings since the last call, for the admin pages. Without the time.
     pub fn take_happened(&mut self) -> Vec<Happened> {
         std::mem::take(&mut self.happened)
     }
 
-    /// When `Event::Tick` should come at the latest.
+    /// Latest time for the next `Event::Tick`.
     pub fn next_deadline(&self) -> Option<Duration> {
         let slots = self.groups.iter().flat_map(|g| &g.slots).filter_map(|s| s.due);
         let workers = self.workers.values().filter_map(|w| w.deadline);
@@ -166,10 +168,11 @@ impl Plan {
         self.tick_stop(now);
     }
 
-    /// Once, when the front accepts connections and every slot's worker serves; service scripts are not waited for.
+    /// Announces once, when the front accepts connections and the worker of every slot serves. Service scripts do not count.
     fn announce(&mut self) {
-        let serves =
-            |slot: &Slot| slot.worker.is_some_and(|w| self.workers.get(&w).is_some_and(WorkerHandle::serves));
+        let serves = |slot: &ProcessSlot| {
+            slot.worker.is_some_and(|w| self.workers.get(&w).is_some_and(WorkerHandle::serves))
+        };
         let mut awaited = self.groups.iter().filter(|g| !g.spec.service()).flat_map(|g| &g.slots);
         let mut ready = || self.front.accepts() && awaited.all(serves);
         if !self.announced && !self.stop.begun() && ready() {
@@ -198,7 +201,7 @@ impl Plan {
     }
 }
 
-/// Seconds as a duration; what is not a sensible number of seconds is none.
+/// Seconds as a duration; zero for a number that is none.
 fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value).unwrap_or(Duration::ZERO)
 }

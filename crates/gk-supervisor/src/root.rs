@@ -1,7 +1,6 @@
-//! The server root on disk: made, locked against a second server, cleaned up. The control socket's protocol is
-//! `clients.rs`'s.
+//! The server root on disk: created, locked against a second server, cleaned up. `clients.rs` serves the control socket in it.
 
-use crate::Refused;
+use crate::StartError;
 use crate::sockets::bind_unix;
 use gk_wire::admin::CONTROL_SOCKET;
 use rustix::fs::{FlockOperation, flock};
@@ -11,8 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// File whose lock says that a server uses the server root; it holds that server's process id and stays when the server
-/// ends (removing a lock file is a race).
+/// Lock file of the server root, with the process id of its server. It stays when the server ends, because removing a lock file is
+/// a race.
 const LOCK: &str = "server.lock";
 
 /// A server root in use by this server, until dropped.
@@ -24,10 +23,10 @@ pub struct Root {
 }
 
 impl Root {
-    /// Makes the directory if need be and takes it. `shared`: other users' processes must be able to reach files in it.
-    pub fn take(path: &Path, pid_file: Option<&Path>, shared: bool) -> Result<Self, Refused> {
+    /// Creates the directory if necessary and locks it. `shared`: processes of other users must be able to reach files in it.
+    pub fn take(path: &Path, pid_file: Option<&Path>, shared: bool) -> Result<Self, StartError> {
         let shown = |what: &str, e: &std::io::Error| {
-            Refused(format!("the server root {}: {what}: {e}", path.display()))
+            StartError(format!("the server root {}: {what}: {e}", path.display()))
         };
         if !path.is_dir() {
             let mode = if shared { 0o711 } else { 0o700 };
@@ -42,7 +41,7 @@ impl Root {
             let _ = lock.read_to_string(&mut pid);
             let pid = pid.trim();
             let pid = if pid.is_empty() { String::new() } else { format!(" (pid {pid})") };
-            return Err(Refused(format!(
+            return Err(StartError(format!(
                 "another server{pid} uses the server root {}; stop it or choose another with --server-root",
                 path.display()
             )));
@@ -53,13 +52,13 @@ impl Root {
         if let Some(file) = &pid_file {
             let written = std::fs::write(file, format!("{}\n", std::process::id()));
             written
-                .map_err(|e| Refused(format!("the pid file {} cannot be written: {e}", file.display())))?;
+                .map_err(|e| StartError(format!("the pid file {} cannot be written: {e}", file.display())))?;
         }
         Ok(Self { path: path.to_owned(), pid_file, _lock: lock })
     }
 
     /// The listening control socket.
-    pub fn control(&self) -> Result<OwnedFd, Refused> {
+    pub fn control(&self) -> Result<OwnedFd, StartError> {
         bind_unix(&self.path.join(CONTROL_SOCKET), 64, 0o600)
     }
 }

@@ -1,7 +1,6 @@
-//! The listening sockets: made once, kept over every restart of the front. TCP, socket files, and those that systemd
-//! gives.
+//! The listening sockets: TCP, socket files, and sockets from systemd. Created once and kept over restarts of the front.
 
-use crate::Refused;
+use crate::StartError;
 use gk_config::site::{Listen, Site};
 use gk_wire::setup::ListenerSetup;
 use rustix::fs::Mode;
@@ -13,18 +12,18 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// The sockets, in the order in which the front gets them; the admin page's is the last.
+/// The sockets in the front's order; that of the admin pages is the last.
 #[derive(Debug)]
 pub struct Listeners {
     sockets: Vec<(OwnedFd, ListenerSetup)>,
     admin: bool,
-    /// Socket files to remove in the end.
+    /// Socket files to remove at the end.
     files: Vec<PathBuf>,
 }
 
 impl Listeners {
-    /// Binds everything the site names. Sockets that systemd gives take the place of the site's `Listen` addresses.
-    pub fn bind(site: &Site, given: Vec<OwnedFd>) -> Result<Self, Refused> {
+    /// Binds the addresses of the site. Sockets from systemd (`given`) replace the site's `Listen` addresses.
+    pub fn bind(site: &Site, given: Vec<OwnedFd>) -> Result<Self, StartError> {
         let mut listeners = Self { sockets: Vec::new(), admin: false, files: Vec::new() };
         let backlog = i32::try_from(site.http.listen_backlog).unwrap_or(i32::MAX).max(1);
         if given.is_empty() {
@@ -35,7 +34,7 @@ impl Listeners {
         for socket in given {
             let address = address_of(&socket)?;
             if address.parse().is_ok_and(|address: SocketAddr| site.asks_for_tls(address.port())) {
-                return Err(Refused(format!(
+                return Err(StartError(format!(
                     "the socket {address} was given for a host with SSLEngine On, but TLS for applications is not built yet; end \
                      TLS in a proxy in front and take SSLEngine out"
                 )));
@@ -43,13 +42,13 @@ impl Listeners {
             listeners.sockets.push((socket, ListenerSetup { address, tls: false }));
         }
         if listeners.sockets.is_empty() {
-            return Err(Refused::new(
+            return Err(StartError::new(
                 "there is nothing to listen on; give --port, --socket or a Listen directive",
             ));
         }
         if let Some(admin) = &site.admin {
             let socket = bind_tcp_text(admin, backlog).map_err(|e| {
-                Refused(format!(
+                StartError(format!(
                     "{} (the admin pages; --admin HOST:PORT moves them, --admin off does without)",
                     e.0
                 ))
@@ -60,7 +59,7 @@ impl Listeners {
         Ok(listeners)
     }
 
-    fn bind_one(&mut self, listen: &Listen, backlog: i32) -> Result<(), Refused> {
+    fn bind_one(&mut self, listen: &Listen, backlog: i32) -> Result<(), StartError> {
         match listen {
             Listen::Tcp { host, port } => {
                 let socket = bind_tcp(host.as_deref(), *port, backlog)?;
@@ -75,7 +74,7 @@ impl Listeners {
         }
     }
 
-    fn add(&mut self, socket: OwnedFd, tls: bool) -> Result<(), Refused> {
+    fn add(&mut self, socket: OwnedFd, tls: bool) -> Result<(), StartError> {
         let address = address_of(&socket)?;
         self.sockets.push((socket, ListenerSetup { address, tls }));
         Ok(())
@@ -91,13 +90,13 @@ impl Listeners {
         self.sockets.iter().map(|(_, setup)| setup.clone()).collect()
     }
 
-    /// Where clients connect.
+    /// URLs for clients.
     pub fn urls(&self) -> Vec<String> {
         let count = self.sockets.len() - usize::from(self.admin);
         self.sockets[..count].iter().map(|(_, setup)| url(setup)).collect()
     }
 
-    /// Where the admin pages are.
+    /// URL of the admin pages.
     pub fn admin(&self) -> Option<String> {
         self.sockets.last().filter(|_| self.admin).map(|(_, setup)| url(setup))
     }
@@ -110,7 +109,7 @@ impl Listeners {
     }
 }
 
-/// `http://127.0.0.1:8000/` (also where all interfaces are listened on), `https://…` or `unix:/path`.
+/// `http://127.0.0.1:8000/` (also for a socket on all interfaces), `https://…` or `unix:/path`.
 fn url(setup: &ListenerSetup) -> String {
     if setup.address.starts_with("unix:") {
         return setup.address.clone();
@@ -122,18 +121,18 @@ fn url(setup: &ListenerSetup) -> String {
     }
 }
 
-fn bind_tcp_text(text: &str, backlog: i32) -> Result<OwnedFd, Refused> {
+fn bind_tcp_text(text: &str, backlog: i32) -> Result<OwnedFd, StartError> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let Ok(port) = port.parse() else {
-        return Err(Refused(format!("'{text}' is no address to listen on; expected HOST:PORT")));
+        return Err(StartError(format!("'{text}' is no address to listen on; expected HOST:PORT")));
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     bind_tcp(Some(host).filter(|h| !h.is_empty()), port, backlog)
 }
 
-/// No host: all interfaces, IPv6 and IPv4 on one socket where the machine has IPv6.
-fn bind_tcp(host: Option<&str>, port: u16, backlog: i32) -> Result<OwnedFd, Refused> {
-    let shown = |why: &str| Refused(format!("cannot listen on {}:{port}: {why}", host.unwrap_or("*")));
+/// Without a host: all interfaces, on one socket for IPv6 and IPv4 if the machine has IPv6.
+fn bind_tcp(host: Option<&str>, port: u16, backlog: i32) -> Result<OwnedFd, StartError> {
+    let shown = |why: &str| StartError(format!("cannot listen on {}:{port}: {why}", host.unwrap_or("*")));
     let told = |error: Errno| {
         shown(match error {
             Errno::ADDRINUSE => "another program uses that port; stop it or choose another port",
@@ -173,9 +172,9 @@ fn bind_address(address: SocketAddr, backlog: i32) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// A socket file. One that nobody answers on any more is replaced.
-pub fn bind_unix(path: &Path, backlog: i32, mode: u32) -> Result<OwnedFd, Refused> {
-    let shown = |why: &str| Refused(format!("cannot listen on {}: {why}", path.display()));
+/// A socket file. A stale one, on which nobody answers, is replaced.
+pub fn bind_unix(path: &Path, backlog: i32, mode: u32) -> Result<OwnedFd, StartError> {
+    let shown = |why: &str| StartError(format!("cannot listen on {}: {why}", path.display()));
     let error = |e: Errno| shown(&std::io::Error::from(e).to_string());
     let address =
         SocketAddrUnix::new(path).map_err(|_| shown("the path is too long for a socket (107 bytes)"))?;
@@ -191,7 +190,7 @@ pub fn bind_unix(path: &Path, backlog: i32, mode: u32) -> Result<OwnedFd, Refuse
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(error)?;
-    // The file has its mode from the first moment on; this process has one thread when it binds.
+    // The umask gives the file its mode from the start. This process has one thread at this time.
     let before = rustix::process::umask(Mode::from_raw_mode(0o777 & !mode));
     let bound = net::bind(&socket, &address);
     rustix::process::umask(before);
@@ -200,8 +199,8 @@ pub fn bind_unix(path: &Path, backlog: i32, mode: u32) -> Result<OwnedFd, Refuse
     Ok(socket)
 }
 
-fn address_of(socket: &OwnedFd) -> Result<String, Refused> {
-    let refused = || Refused::new("a given descriptor is not a listening socket");
+fn address_of(socket: &OwnedFd) -> Result<String, StartError> {
+    let refused = || StartError::new("a given descriptor is not a listening socket");
     let address = net::getsockname(socket).map_err(|_| refused())?;
     if let Ok(address) = SocketAddr::try_from(address.clone()) {
         return Ok(address.to_string());
@@ -211,17 +210,17 @@ fn address_of(socket: &OwnedFd) -> Result<String, Refused> {
     Ok(format!("unix:{path}"))
 }
 
-/// The sockets that systemd gives this process (`LISTEN_PID`, `LISTEN_FDS`), if any.
-pub fn given() -> Result<Vec<OwnedFd>, Refused> {
+/// The sockets from systemd (`LISTEN_PID`, `LISTEN_FDS`), if any.
+pub fn given() -> Result<Vec<OwnedFd>, StartError> {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u32>().ok());
     if number("LISTEN_PID") != Some(std::process::id()) {
         return Ok(Vec::new());
     }
     let count = number("LISTEN_FDS").unwrap_or(0).min(64) as i32;
     let taken = (3..3 + count).map(gk_sys::descriptors::inherited).collect::<Result<Vec<_>, _>>();
-    let taken = taken.map_err(|e| Refused(format!("LISTEN_FDS promises {count} sockets, but: {e}")))?;
+    let taken = taken.map_err(|e| StartError(format!("LISTEN_FDS promises {count} sockets, but: {e}")))?;
     for socket in &taken {
-        rustix::io::ioctl_fionbio(socket, true).map_err(|e| Refused(format!("a given socket: {e}")))?;
+        rustix::io::ioctl_fionbio(socket, true).map_err(|e| StartError(format!("a given socket: {e}")))?;
     }
     Ok(taken)
 }

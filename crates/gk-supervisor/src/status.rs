@@ -1,5 +1,4 @@
-//! Answers to `gilkeeper status`: the plan's own knowledge at once, the children's figures as far as they come within a
-//! deadline. A child that does not answer costs its figures only.
+//! Answers to `gilkeeper status`: the plan's own knowledge, and the figures of the children that answer within a deadline.
 
 use crate::plan::Plan;
 use gk_wire::admin::{Front, Status, Worker};
@@ -7,17 +6,17 @@ use gk_wire::control::{FrontStatus, WorkerFigures};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// How long children may take to answer.
+/// Time limit for the children's answers.
 pub const PATIENCE: Duration = Duration::from_millis(500);
 
-/// One question under way.
+/// A question from `gilkeeper status` under way.
 #[derive(Debug)]
-pub struct Gather {
-    /// Who asked.
+pub struct StatusQuery {
+    /// The client that asked.
     pub client: u64,
-    /// Marks the answers.
+    /// Identifies the answers.
     pub token: u64,
-    /// When it is answered at the latest.
+    /// Latest time of the answer.
     pub deadline: Duration,
     front_waited: bool,
     waited: BTreeSet<u64>,
@@ -25,8 +24,8 @@ pub struct Gather {
     workers: BTreeMap<u64, WorkerFigures>,
 }
 
-impl Gather {
-    /// For a client; `front` and `workers` were asked.
+impl StatusQuery {
+    /// From a client. `front`, `workers`: the children that were asked.
     pub fn new(client: u64, token: u64, now: Duration, front: bool, workers: BTreeSet<u64>) -> Self {
         let deadline = now + PATIENCE;
         Self {
@@ -52,7 +51,7 @@ impl Gather {
         self.workers.insert(worker, figures);
     }
 
-    /// A child is gone: it will not answer.
+    /// A child has ended and will not answer. `None`: the front.
     pub fn lost(&mut self, worker: Option<u64>) {
         match worker {
             Some(worker) => drop(self.waited.remove(&worker)),
@@ -60,7 +59,7 @@ impl Gather {
         }
     }
 
-    /// Whether nothing more is to come.
+    /// Whether all answers are here, or the deadline is over.
     pub fn complete(&self, now: Duration) -> bool {
         (self.waited.is_empty() && !self.front_waited) || self.deadline <= now
     }
@@ -82,7 +81,7 @@ impl Gather {
                 pid: w.pid?,
                 process_group: w.group.clone(),
                 state: w.state.word().to_owned(),
-                // What it was when it reported, unless it has said something newer.
+                // From its report when it was ready, unless its figures have a newer value.
                 gil_mode: Some(figures.gil_mode)
                     .filter(|mode| !mode.is_empty())
                     .or(about.map(|a| a.gil_mode.clone()))

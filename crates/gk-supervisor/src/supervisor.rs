@@ -1,16 +1,16 @@
 //! The loop: wait for signals, children, clients and deadlines; turn them into events; let the plan decide; act.
 
-use crate::Refused;
+use crate::StartError;
 use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
 use crate::perform::{World, log};
 use crate::plan::Plan;
 use crate::plan::action::Action;
-use crate::plan::event::{Ended, Event};
+use crate::plan::event::{Event, ProcessEnd};
 use crate::root::Root;
 use crate::sockets::{self, Listeners};
-use crate::status::Gather;
+use crate::status::StatusQuery;
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, Signals};
 use gk_sys::usage;
@@ -21,14 +21,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Runs a server until it has stopped. Gives the exit code; an error is why it did not start at all.
-pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, Refused> {
+/// Runs a server until it has stopped and returns its exit code. The error: why it did not start at all.
+pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
     let start = Instant::now();
-    // First of all: a signal that comes while sockets are being made must not leave their files behind.
+    // First: a signal that arrives while sockets are being made must not leave their files behind.
     let signals = Signals::new(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD]);
-    let signals = signals.map_err(|e| Refused(format!("signals cannot be received: {e}")))?;
+    let signals = signals.map_err(|e| StartError(format!("signals cannot be received: {e}")))?;
     signal::ignore(SIGPIPE);
-    let loaded = loader().map_err(Refused)?;
+    let loaded = loader().map_err(StartError)?;
     let mut pythons = Pythons::new(&runtime);
     let first = Configuration::new(1, loaded, &runtime, &mut pythons)?;
     gk_sys::log::configure(first.log().level, first.log().json);
@@ -37,17 +37,18 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, Refused> {
     let listeners = Listeners::bind(site, sockets::given()?)?;
     let clients = Clients::new(root.control()?);
     let log_file = site.error_log.path.clone();
-    let layout = first.layout();
+    let outline = first.outline();
     let world = World::new(runtime, loader, pythons, first, listeners, clients)?;
     let terminal = std::io::stderr().as_fd().try_clone_to_owned();
     if log_file.is_some() {
-        // From here on our own lines belong where the children's are.
-        rustix::stdio::dup2_stderr(world.error_log()).map_err(|e| Refused(format!("the error log: {e}")))?;
+        // From here on our own lines go where the children's go.
+        rustix::stdio::dup2_stderr(world.error_log())
+            .map_err(|e| StartError(format!("the error log: {e}")))?;
     }
-    for remark in &layout.remarks {
+    for remark in &outline.remarks {
         log(Level::Warn, None, remark);
     }
-    let plan = Plan::new(layout);
+    let plan = Plan::new(outline);
     let mut supervisor = Supervisor {
         start,
         signals,
@@ -73,16 +74,16 @@ struct Supervisor {
     signals: Signals,
     plan: Plan,
     world: World,
-    gathers: Vec<Gather>,
+    gathers: Vec<StatusQuery>,
     tokens: u64,
-    /// Processes the kernel had killed for want of memory when we last looked.
+    /// Number of processes that the kernel had killed for lack of memory at the last check.
     memory_kills: Option<u64>,
     buffer: Vec<u8>,
 }
 
-/// What a polled descriptor belongs to.
+/// The owner of a polled descriptor.
 #[derive(Clone, Copy)]
-enum Source {
+enum Polled {
     Signals,
     Door,
     Wake,
@@ -129,31 +130,31 @@ impl Supervisor {
         }
     }
 
-    /// Waits for something to happen. Gives what is ready.
-    fn wait(&self) -> Vec<Source> {
-        let mut sources = vec![Source::Signals, Source::Wake];
+    /// Waits for something to happen. Returns the owners of the ready descriptors.
+    fn wait(&self) -> Vec<Polled> {
+        let mut sources = vec![Polled::Signals, Polled::Wake];
         let mut fds = vec![
             PollFd::new(&self.signals, PollFlags::IN),
             PollFd::from_borrowed_fd(self.world.wake_fd(), PollFlags::IN),
         ];
         if self.world.clients.has_room() {
-            sources.push(Source::Door);
+            sources.push(Polled::Door);
             fds.push(PollFd::new(&self.world.clients, PollFlags::IN));
         }
-        let front = self.world.front.iter().map(|child| (Source::Front, child));
-        let workers = self.world.workers.iter().map(|(worker, child)| (Source::Worker(*worker), child));
+        let front = self.world.front.iter().map(|child| (Polled::Front, child));
+        let workers = self.world.workers.iter().map(|(worker, child)| (Polled::Worker(*worker), child));
         for (source, child) in front.chain(workers).filter(|(_, child)| child.open()) {
             sources.push(source);
             fds.push(PollFd::from_borrowed_fd(child.as_fd(), flags(child.waits())));
         }
         for (client, fd, waits) in self.world.clients.sockets() {
-            sources.push(Source::Client(client));
+            sources.push(Polled::Client(client));
             fds.push(PollFd::from_borrowed_fd(fd, flags(waits)));
         }
         let deadlines = [self.plan.next_deadline(), self.world.clients.next_deadline()];
         let gathers = self.gathers.iter().map(|g| g.deadline).min();
         let timeout = deadlines.into_iter().flatten().chain(gathers).min().map(|deadline| {
-            // A little late rather than a little early and then again.
+            // Rather a little late than a little early and a second time.
             let left = deadline.saturating_sub(self.now()) + Duration::from_millis(1);
             Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 })
         });
@@ -164,19 +165,19 @@ impl Supervisor {
         sources.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|(source, _)| source).collect()
     }
 
-    fn look(&mut self, source: Source) {
+    fn look(&mut self, source: Polled) {
         match source {
-            Source::Signals => self.take_signals(),
-            Source::Door => self.world.clients.accept(self.now()),
-            Source::Wake => {
+            Polled::Signals => self.take_signals(),
+            Polled::Door => self.world.clients.accept(self.now()),
+            Polled::Wake => {
                 self.world.take_readings();
                 while let Some(event) = self.world.events.pop_front() {
                     self.happened(event);
                 }
             }
-            Source::Front => self.read_front(),
-            Source::Worker(worker) => self.read_worker(worker),
-            Source::Client(client) => {
+            Polled::Front => self.read_front(),
+            Polled::Worker(worker) => self.read_worker(worker),
+            Polled::Client(client) => {
                 self.world.clients.write(client);
                 if let Some(command) = self.world.clients.read(client) {
                     self.command(client, command);
@@ -201,7 +202,7 @@ impl Supervisor {
         let workers: Vec<(u64, u32)> = self.world.workers.iter().map(|(w, c)| (*w, c.pid)).collect();
         for (worker, pid) in workers {
             if let Some(exit) = ended(pid) {
-                // What it said last comes before its end.
+                // Its last messages come before its end.
                 self.read_worker(worker);
                 self.world.workers.remove(&worker);
                 self.gathers.iter_mut().for_each(|g| g.lost(Some(worker)));
@@ -223,7 +224,7 @@ impl Supervisor {
         }
     }
 
-    fn describe(&mut self, exit: Exit) -> Ended {
+    fn describe(&mut self, exit: Exit) -> ProcessEnd {
         let mut how = exit.to_string();
         let status = match exit {
             Exit::Status(status) => Some(status),
@@ -236,7 +237,7 @@ impl Supervisor {
             }
             self.memory_kills = kills;
         }
-        Ended { how, status }
+        ProcessEnd { how, status }
     }
 
     fn read_front(&mut self) {
@@ -254,9 +255,7 @@ impl Supervisor {
                         .for_each(|g| g.front(status.clone()));
                 }
                 Ok(message) => self.happened(Event::FromFront(message)),
-                Err(e) => {
-                    log(Level::Error, None, &format!("the front said something that was not understood: {e}"))
-                }
+                Err(e) => log(Level::Error, None, &format!("a message of the front was not understood: {e}")),
             }
         }
     }
@@ -275,7 +274,7 @@ impl Supervisor {
                 }
                 Some(Ok(message)) => self.happened(Event::FromWorker { worker, message }),
                 Some(Err(e)) => {
-                    let text = format!("worker {worker} said something that was not understood: {e}");
+                    let text = format!("a message of worker {worker} was not understood: {e}");
                     log(Level::Error, None, &text);
                 }
             }
@@ -304,7 +303,7 @@ impl Supervisor {
                 child.send(&ToWorker::Status { token }, Vec::new());
             }
         }
-        self.gathers.push(Gather::new(client, token, self.now(), front, answering));
+        self.gathers.push(StatusQuery::new(client, token, self.now(), front, answering));
     }
 
     fn answer_gathers(&mut self) {
@@ -312,7 +311,7 @@ impl Supervisor {
         let (complete, waiting) =
             std::mem::take(&mut self.gathers).into_iter().partition(|g| g.complete(now));
         self.gathers = waiting;
-        let complete: Vec<Gather> = complete;
+        let complete: Vec<StatusQuery> = complete;
         for gather in complete {
             let (listen, admin) = (self.world.listeners.urls(), self.world.listeners.admin());
             let status = Box::new(gather.status(&self.plan, listen, admin, now));
@@ -321,7 +320,7 @@ impl Supervisor {
         }
     }
 
-    /// Gives clients that are a little slow a moment to take their last answer.
+    /// Gives slow clients a moment to read their last answer.
     fn farewell(&mut self) {
         let end = self.now() + Duration::from_millis(200);
         loop {
@@ -347,7 +346,7 @@ fn flags(waits: bool) -> PollFlags {
     if waits { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
 }
 
-/// Whether a child of ours has ended. One that is not ours any more has ended in a way that nobody knows.
+/// How a child has ended, `None` while it runs. A process that is no longer our child gets status -1.
 fn ended(pid: u32) -> Option<Exit> {
     reap::ended(pid).unwrap_or(Some(Exit::Status(-1)))
 }

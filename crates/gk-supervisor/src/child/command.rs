@@ -1,5 +1,4 @@
-//! How a worker and the front are started: arguments, environment, identity, limits. Values; the start itself is
-//! `gk_sys::child::spawn`'s.
+//! Command lines of workers, front and admin process: arguments, environment, identity, limits. Values; `start` starts them.
 
 use crate::configuration::Configuration;
 use crate::configuration::python::{PythonBuild, PythonRuntime};
@@ -10,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Everything about a child but its descriptors.
+/// A child's command line with everything but its descriptors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandLine {
     /// Executable.
@@ -19,7 +18,7 @@ pub struct CommandLine {
     pub args: Vec<OsString>,
     /// Complete environment.
     pub env: Vec<(OsString, OsString)>,
-    /// Whom to become.
+    /// User and groups; `None`: ours.
     pub identity: Option<Identity>,
     /// Root directory.
     pub chroot: Option<PathBuf>,
@@ -33,7 +32,7 @@ pub struct CommandLine {
     pub nice: i32,
 }
 
-/// Variables that concern the supervisor only.
+/// Environment variables for the supervisor only.
 const OWN: [&str; 5] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC"];
 
 /// The front: isolated and without `site`, because it runs no application.
@@ -54,7 +53,7 @@ pub fn front(configuration: &Configuration, runtime: &PythonRuntime) -> CommandL
     }
 }
 
-/// The admin process, which the front starts as itself: program and arguments.
+/// The admin process, started by the front as the same user: program and arguments.
 pub fn admin(runtime: &PythonRuntime) -> Vec<String> {
     let args = own(runtime, "admin.py");
     let all = std::iter::once(runtime.executable.as_os_str()).chain(args.iter().map(OsString::as_os_str));
@@ -80,11 +79,11 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
     set("PYTHONHASHSEED", site.python.hash_seed.as_ref().map(|s| s.as_ref()));
     let mut env = environment(identity.as_ref(), changes);
     if about.executable != runtime.executable {
-        // They describe the supervisor's Python and would lead another one astray.
+        // They describe the supervisor's Python and would mislead another one.
         env.retain(|(name, _)| name != "PYTHONHOME" && name != "PYTHONEXECUTABLE");
     }
     if !about.gil {
-        // The configuration has decided; PYTHON_GIL=0, which keeps the GIL off at any price, is the operator's to say.
+        // The configuration decides. The operator may still keep the GIL off at any price, with PYTHON_GIL=0.
         env.retain(|(name, value)| name != "PYTHON_GIL" || value == "0");
     }
     CommandLine {
@@ -102,7 +101,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
 
 fn arguments(site: &Site, build: PythonBuild, gil: bool, package_dir: &Path) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
-    // Without a GIL there is no option: `gil=0` would keep extension modules that need the GIL from turning it back on.
+    // No option for running without: `gil=0` would keep extension modules that need the GIL from turning it back on.
     if build.free_threaded && gil {
         args.extend(["-X".into(), "gil=1".into()]);
     }
@@ -119,13 +118,13 @@ fn arguments(site: &Site, build: PythonBuild, gil: bool, package_dir: &Path) -> 
     args
 }
 
-/// `home=`, else the home of the user it becomes, else ours.
+/// The working directory: `home=`, else the home of its user, else ours.
 fn directory(group: &ProcessGroup, identity: Option<&Identity>) -> Option<PathBuf> {
     let differs = |i: &&Identity| i.uid != identity::effective_uid();
     group.home.clone().or_else(|| identity.filter(differs).and_then(|i| i.home.clone()))
 }
 
-/// Why its directory could not be entered, and what to do about it.
+/// Why the working directory could not be entered, with a remedy.
 pub fn why_not_entered(group: &ProcessGroup, identity: Option<&Identity>, error: &std::io::Error) -> String {
     let shown = directory(group, identity).unwrap_or_default();
     let shown = shown.display();
@@ -142,7 +141,7 @@ pub fn why_not_entered(group: &ProcessGroup, identity: Option<&Identity>, error:
 fn limits(group: &ProcessGroup) -> Vec<(Limit, u64, u64)> {
     let mut limits = Vec::new();
     if group.cpu_time_limit > 0 {
-        // The soft limit lets the worker leave in peace; the hard one comes when that took too long.
+        // The soft limit makes the worker leave in order; the hard one ends it when that takes too long.
         let hard = group.cpu_time_limit + 1 + group.shutdown_timeout.max(0.0) as u64;
         limits.push((Limit::Cpu, group.cpu_time_limit, hard));
     }
@@ -156,7 +155,7 @@ fn limits(group: &ProcessGroup) -> Vec<(Limit, u64, u64)> {
     limits
 }
 
-/// Our environment with the changes; HOME is that of the user it runs as, the user's name where it stands already.
+/// Our environment with the changes. HOME is that of the child's user; variables with a user name are adapted.
 fn environment(identity: Option<&Identity>, changes: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     env.retain(|name, _| !OWN.iter().any(|own| name == own));

@@ -1,4 +1,4 @@
-//! What a child is told when it starts: the site's values for one worker, and the front's. Values in, values out.
+//! The setup that a child gets when it starts, for a worker and for the front. Values in, values out.
 
 use super::command;
 use crate::configuration::Configuration;
@@ -60,7 +60,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
     }
 }
 
-/// The group's own, else `WSGIPythonPath` as the default of every group.
+/// The group's own path, else `WSGIPythonPath`.
 fn python_path(site: &Site, group: &ProcessGroup) -> Vec<String> {
     let entries = if group.python_path.is_empty() { &site.python.path } else { &group.python_path };
     entries.iter().map(PathBuf::as_path).map(text).collect()
@@ -72,7 +72,7 @@ fn imports(site: &Site, group: &ProcessGroup) -> Vec<Import> {
         let (script, module) = match &import.target {
             MountTarget::File(path) => (text(path), false),
             MountTarget::Module(name) => (name.clone(), true),
-            // Which scripts these are is known with the request only.
+            // Their scripts are known only with a request.
             MountTarget::Directory(_) | MountTarget::Pattern(_) => return None,
         };
         Some(Import {
@@ -117,7 +117,7 @@ fn timers(group: &ProcessGroup) -> Timers {
     }
 }
 
-/// A number from 0 to `most`. The hasher's random keys are random enough to keep processes from leaving together.
+/// A random number from 0 to `most`, so that processes do not leave together. The keys of a hasher are random enough.
 fn jitter(most: u64) -> u64 {
     RandomState::new().build_hasher().finish() % most.saturating_add(1)
 }

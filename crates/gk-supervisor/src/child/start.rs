@@ -1,15 +1,15 @@
-//! Starting a child's process: its descriptors, and what a failed start says to the user. What is started is `command`'s.
+//! Starts a child's process with its descriptors, and explains a failed start to the user. `command` has its command line.
 
 use super::Child;
 use super::command::{self, CommandLine};
-use crate::configuration::About;
+use crate::configuration::ResolvedGroup;
 use gk_config::site::ProcessGroup;
 use gk_sys::child::spawn::{Limit, Spawn, SpawnError, Step};
 use gk_sys::descriptors;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Starts a child with a control socket, its setup and what else it is given.
+/// Starts a child with a control socket, its setup and `more` descriptors.
 pub fn spawn(
     line: &CommandLine,
     setup: &[u8],
@@ -38,13 +38,13 @@ pub fn spawn(
     Child::new(pid, ours).map_err(start_error)
 }
 
-/// The same for what failed before there was a process.
+/// An error from before the process existed.
 pub fn start_error(error: io::Error) -> SpawnError {
     SpawnError { step: Step::Start, error }
 }
 
-/// Why a worker of this group did not start, with what the user may want to look at.
-pub fn why(error: &SpawnError, options: &ProcessGroup, about: &About) -> String {
+/// Why a worker of this group did not start, with a hint for the user.
+pub fn why(error: &SpawnError, options: &ProcessGroup, about: &ResolvedGroup) -> String {
     if error.step == Step::Directory {
         return command::why_not_entered(options, about.identity.as_ref(), &error.error);
     }
@@ -56,7 +56,7 @@ pub fn why(error: &SpawnError, options: &ProcessGroup, about: &About) -> String 
     format!("{} could not be executed{user}: {}", about.executable.display(), error.error)
 }
 
-/// mod_wsgi's code for a worker of this group that did not start. The directory has two, for `home=` and for the user's home.
+/// mod_wsgi's code for the failed step. The directory has two: for `home=` and for the user's home.
 pub fn code_of(error: &SpawnError, options: Option<&ProcessGroup>) -> Option<&'static str> {
     let home = options.is_some_and(|group| group.home.is_some());
     Some(match error.step {

@@ -1,25 +1,25 @@
 //! The user and the groups that a process becomes, looked up by name in the parent, before anything is started.
 
-use crate::Refused;
+use crate::StartError;
 use gk_sys::child::identity::{self as system, Identity};
 
-/// Whom a process becomes. `None`: it stays who we are. Names are looked up here, in the parent.
+/// User and groups of a process; `None`: ours. `what`: the process, for messages.
 pub fn resolve(
     what: &str,
     user: Option<&str>,
     group: Option<&str>,
     supplementary: Option<&[String]>,
-) -> Result<Option<Identity>, Refused> {
+) -> Result<Option<Identity>, StartError> {
     if user.is_none() && group.is_none() && supplementary.is_none() {
         return Ok(None);
     }
     let known = user.map(system::user);
     let (uid, name, home, primary) = match (known, user) {
         (Some(Some(u)), _) => (u.uid, Some(u.name), Some(u.home), u.gid),
-        // A number that no user has is allowed; a name is not.
+        // An unknown user id is allowed, an unknown name is not.
         (Some(None), Some(text)) => match text.strip_prefix('#').and_then(|n| n.parse().ok()) {
             Some(uid) => (uid, None, None, system::effective_gid()),
-            None => return Err(Refused(format!("{what}: there is no user '{text}'"))),
+            None => return Err(StartError(format!("{what}: there is no user '{text}'"))),
         },
         _ => {
             let uid = system::effective_uid();
@@ -29,10 +29,10 @@ pub fn resolve(
         }
     };
     if user.is_some() && uid == 0 {
-        return Err(Refused(format!("{what}: user root is refused; name another user")));
+        return Err(StartError(format!("{what}: user root is refused; name another user")));
     }
     let number = |text: &str| {
-        system::group(text).ok_or_else(|| Refused(format!("{what}: there is no group '{text}'")))
+        system::group(text).ok_or_else(|| StartError(format!("{what}: there is no group '{text}'")))
     };
     let gid = group.map(number).transpose()?.unwrap_or(primary);
     let groups = match supplementary {
@@ -40,7 +40,7 @@ pub fn resolve(
         None => name.as_ref().map_or_else(|| vec![gid], |name| system::groups_of(name, gid)),
     };
     if system::effective_uid() != 0 {
-        // As mod_wsgi: only root can become somebody else; asking for who we are is fine.
+        // As in mod_wsgi: only root can change the user; other users keep theirs without an error.
         return Ok(None);
     }
     Ok(Some(Identity { uid, gid, groups, name, home }))

@@ -1,7 +1,6 @@
-//! Which Python runs a process group, and what build it is: an executable is asked once and remembered. Nothing here
-//! links Python.
+//! The Python of a process group, and its build. Each executable is asked once. Nothing here links Python.
 
-use crate::Refused;
+use crate::StartError;
 use gk_config::site::{ProcessGroup, Site};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
@@ -22,7 +21,7 @@ pub struct PythonRuntime {
 }
 
 impl PythonRuntime {
-    /// One whose build is not known yet.
+    /// With an unknown build.
     pub fn new(executable: impl Into<PathBuf>, package_dir: impl Into<PathBuf>) -> Self {
         Self { executable: executable.into(), package_dir: package_dir.into(), build: None }
     }
@@ -34,7 +33,7 @@ impl PythonRuntime {
     }
 }
 
-/// What is to know of a Python build.
+/// A build of CPython.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PythonBuild {
     /// Minor version of Python 3.
@@ -44,15 +43,15 @@ pub struct PythonBuild {
 }
 
 impl PythonBuild {
-    /// Refuses what is not supported.
-    fn check(self, executable: &Path) -> Result<Self, Refused> {
+    /// Refuses unsupported builds.
+    fn check(self, executable: &Path) -> Result<Self, StartError> {
         let t = if self.free_threaded { "t" } else { "" };
         let shown = format!("{} is CPython 3.{}{t}", executable.display(), self.minor);
         if !(11..=15).contains(&self.minor) {
-            return Err(Refused(format!("{shown}; Gilkeeper runs on CPython 3.11 to 3.15")));
+            return Err(StartError(format!("{shown}; Gilkeeper runs on CPython 3.11 to 3.15")));
         }
         if self.free_threaded && self.minor < 14 {
-            return Err(Refused(format!(
+            return Err(StartError(format!(
                 "{shown}; Gilkeeper runs on free-threaded builds from CPython 3.14t on"
             )));
         }
@@ -60,10 +59,10 @@ impl PythonBuild {
     }
 }
 
-/// How long an executable may take to answer.
+/// Time limit for the answer of an executable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the executable is asked: its kind, minor version and ABI flags (`t` marks a free-threaded build).
+/// The question to an executable: implementation, version and ABI flags (`t` marks a free-threaded build).
 const QUESTION: &str =
     "import sys; v = sys.version_info; print(sys.implementation.name, v[0], v[1], sys.abiflags + '.')";
 
@@ -81,7 +80,7 @@ impl Pythons {
     }
 
     /// The build of an executable that may run workers.
-    pub fn build(&mut self, executable: &Path) -> Result<PythonBuild, Refused> {
+    pub fn build(&mut self, executable: &Path) -> Result<PythonBuild, StartError> {
         if let Some(build) = self.known.get(executable) {
             return build.check(executable);
         }
@@ -92,24 +91,23 @@ impl Pythons {
 }
 
 /// The executable of a process group: `python=`, else `python-home=`, else `WSGIPythonHome`, else our own.
-pub fn executable(site: &Site, group: &ProcessGroup, runtime: &PythonRuntime) -> Result<PathBuf, Refused> {
+pub fn executable(site: &Site, group: &ProcessGroup, runtime: &PythonRuntime) -> Result<PathBuf, StartError> {
     find(group, site.python.home.as_deref(), runtime)
 }
 
-/// The build of the Python that a process group of a configuration will be run by, as far as it can be told. The group has
-/// taken over `WSGIPythonHome` already.
+/// The build of a process group's Python, if it can be determined. `WSGIPythonHome` is already part of the group.
 pub fn build_of(group: &ProcessGroup, runtime: &PythonRuntime, pythons: &mut Pythons) -> Option<PythonBuild> {
     pythons.build(&find(group, None, runtime).ok()?).ok()
 }
 
-fn find(group: &ProcessGroup, home: Option<&Path>, runtime: &PythonRuntime) -> Result<PathBuf, Refused> {
+fn find(group: &ProcessGroup, home: Option<&Path>, runtime: &PythonRuntime) -> Result<PathBuf, StartError> {
     if let Some(python) = &group.python {
         let found = match python.components().count() {
             1 => on_path(python),
             _ => Some(python.clone()).filter(|path| path.is_file()),
         };
         return found.ok_or_else(|| {
-            Refused(format!(
+            StartError(format!(
                 "process group '{}': python={} is no file; name a Python executable",
                 group.name,
                 python.display()
@@ -124,7 +122,7 @@ fn find(group: &ProcessGroup, home: Option<&Path>, runtime: &PythonRuntime) -> R
     let found =
         ["bin/python", "bin/python3"].map(|name| home.join(name)).into_iter().find(|path| path.is_file());
     found.ok_or_else(|| {
-        Refused(format!(
+        StartError(format!(
             "process group '{}': {option} {} holds no bin/python; name a virtual environment or a prefix",
             group.name,
             home.display()
@@ -132,7 +130,7 @@ fn find(group: &ProcessGroup, home: Option<&Path>, runtime: &PythonRuntime) -> R
     })
 }
 
-/// The executable that `--python` names: one without a slash is looked for on PATH, others are seen from `directory`.
+/// The executable of `--python`: a name without a slash is looked up on PATH, a path is relative to `directory`.
 pub fn named(name: &str, directory: &Path) -> Option<PathBuf> {
     match name.contains('/') {
         false => on_path(Path::new(name)),
@@ -145,8 +143,9 @@ fn on_path(name: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
-fn ask(executable: &Path) -> Result<PythonBuild, Refused> {
-    let refuse = |why: String| Refused(format!("{} does not run as a Python: {why}", executable.display()));
+fn ask(executable: &Path) -> Result<PythonBuild, StartError> {
+    let refuse =
+        |why: String| StartError(format!("{} does not run as a Python: {why}", executable.display()));
     let mut command = Command::new(executable);
     command
         .args(["-I", "-S", "-c", QUESTION])
@@ -172,7 +171,7 @@ fn ask(executable: &Path) -> Result<PythonBuild, Refused> {
     }
 }
 
-/// Everything that is written until the end, or `None` when that takes too long.
+/// Everything written until the end; `None` when that takes too long.
 fn read_within(mut from: std::process::ChildStdout, patience: Duration) -> Option<String> {
     let end = Instant::now() + patience;
     let mut text = Vec::new();
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_python_is_refused() {
+    fn an_executable_that_is_no_python_is_refused() {
         let mut pythons = Pythons::default();
         assert!(
             pythons.build(Path::new("/no/such/python")).unwrap_err().0.contains("does not run as a Python")

@@ -1,9 +1,9 @@
-//! What the supervisor does, as values. Doing it is `perform.rs`'s.
+//! Actions of the supervisor, as values. `perform.rs` carries them out.
 
 use gk_wire::control::{ToFront, ToWorker};
 use gk_wire::log::Level;
 
-/// Something to do.
+/// An action.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Start a front with the current configuration.
@@ -19,7 +19,7 @@ pub enum Action {
         /// Its generation.
         generation: u64,
     },
-    /// Join the front and this worker with a fresh link.
+    /// Connect the front and this worker with a new link.
     Link {
         /// The worker.
         worker: u64,
@@ -39,7 +39,7 @@ pub enum Action {
     ToWorker {
         /// The worker.
         worker: u64,
-        /// What.
+        /// The message.
         message: ToWorker,
     },
     /// Send the front a signal.
@@ -48,19 +48,19 @@ pub enum Action {
     SignalWorker {
         /// The worker.
         worker: u64,
-        /// Which.
+        /// The signal.
         signal: i32,
     },
     /// Read the configuration again; an `Event::Configured` follows.
     ReadConfiguration,
-    /// That configuration is the current one from now on; all others are forgotten.
+    /// Make a configuration the current one and forget all others.
     Adopt {
-        /// Which.
+        /// Its number.
         configuration: u64,
     },
-    /// That configuration is not going to be used.
+    /// Forget a configuration that will not be used.
     Forget {
-        /// Which.
+        /// Its number.
         configuration: u64,
     },
     /// Write to the error log.
@@ -72,23 +72,23 @@ pub enum Action {
         /// One sentence, or a sentence and a traceback.
         text: String,
     },
-    /// Show these clients how it goes.
+    /// Send these clients a line of progress.
     Tell {
-        /// Who asked.
+        /// The clients that asked.
         clients: Vec<u64>,
         /// One sentence.
         text: String,
     },
-    /// Answer these clients for good.
+    /// Send these clients their final answer.
     Answer {
-        /// Who asked.
+        /// The clients that asked.
         clients: Vec<u64>,
-        /// It was done.
+        /// Whether it succeeded.
         ok: bool,
-        /// One sentence, with a traceback behind it where an import failed.
+        /// One sentence, followed by the traceback of a failed import.
         text: String,
     },
-    /// Everything serves: say so to the user (once).
+    /// Tell the user that everything serves (once).
     Announce,
     /// End the supervisor: no child is left.
     Exit {

@@ -1,14 +1,13 @@
-//! How long to wait before a process that died is started again: nothing the first time, then twice as long each time,
-//! up to a bound; a process that lived a while wipes the slate clean. One of these per slot, so that one process group's
-//! crashes never delay another's.
+//! Delay before a process that died is started again: none the first time, then twice as long each time up to a bound. A process
+//! that served for a while resets it. Each slot has its own, so that crashes of one process group never delay another.
 
 use std::time::Duration;
 
-/// Delay of the second start; it doubles from there.
+/// Delay before the second restart; it doubles from there.
 pub const FIRST: Duration = Duration::from_millis(100);
 /// Longest delay.
 pub const LONGEST: Duration = Duration::from_secs(30);
-/// A process that served this long has not "crashed again".
+/// Serving this long resets the delay.
 pub const LIVED: Duration = Duration::from_secs(10);
 
 /// Failures in a row.
@@ -18,12 +17,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Notes a death and says how long to wait. `served` is how long the process was ready, `None` if it never was.
+    /// Records a death and returns the delay. `served`: how long the process was ready; `None`: it never was.
     pub fn failed(&mut self, served: Option<Duration>) -> Duration {
         if served.is_some_and(|s| s >= LIVED) {
             self.failures = 0;
         }
-        // One that was never ready would most likely fail again at once.
+        // A process that was never ready would probably fail again at once.
         let steps = if served.is_none() { self.failures.max(1) } else { self.failures };
         let delay = match steps {
             0 => Duration::ZERO,
@@ -44,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_up_to_the_bound_and_forgets_after_a_while() {
+    fn the_delay_doubles_up_to_the_bound_and_is_reset_by_serving() {
         let mut backoff = Backoff::default();
         let short = Some(Duration::from_secs(1));
         assert_eq!(backoff.failed(short), Duration::ZERO);

@@ -1,11 +1,11 @@
-//! What can happen to the supervisor, as values. Where events come from (signals, sockets, clocks) is `supervisor.rs`'s.
+//! Events of the supervisor, as values. `supervisor.rs` makes them from signals, sockets and clocks.
 
 use gk_wire::control::{FromFront, FromWorker};
 
-/// Something that happened.
+/// An event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// Begin: once, first.
+    /// Start of the server: once, first.
     Start,
     /// A timer may be due.
     Tick,
@@ -14,14 +14,14 @@ pub enum Event {
         /// Its process id.
         pid: u32,
     },
-    /// The front's process could not be made.
+    /// The front's process could not be started.
     FrontNotStarted {
         /// One sentence.
         why: String,
     },
     /// The front's process has ended.
-    FrontExited(Ended),
-    /// The front says something.
+    FrontExited(ProcessEnd),
+    /// A message from the front.
     FromFront(FromFront),
     /// A worker's process exists.
     WorkerStarted {
@@ -30,7 +30,7 @@ pub enum Event {
         /// Its process id.
         pid: u32,
     },
-    /// A worker's process could not be made.
+    /// A worker's process could not be started.
     WorkerNotStarted {
         /// Its number.
         worker: u64,
@@ -43,61 +43,61 @@ pub enum Event {
     WorkerExited {
         /// Its number.
         worker: u64,
-        /// How.
-        ended: Ended,
+        /// How it ended.
+        ended: ProcessEnd,
     },
-    /// A worker says something.
+    /// A message from a worker.
     FromWorker {
         /// Its number.
         worker: u64,
-        /// What.
+        /// The message.
         message: FromWorker,
     },
-    /// The configuration that was asked for has been read.
-    Configured(Result<Layout, String>),
+    /// The configuration has been read again.
+    Configured(Result<ConfigurationOutline, String>),
     /// The signal HUP.
     Hangup,
     /// The signal USR1: replace every worker gracefully.
     Evict,
-    /// The signals TERM and INT; each more of them is more urgent.
+    /// The signals TERM and INT; each further one is more urgent.
     Terminate,
     /// `gilkeeper reload`.
     Reload {
-        /// Who asks.
+        /// The client that asks.
         client: u64,
         /// One process group, or all.
         group: Option<String>,
     },
     /// `gilkeeper stop`.
     Stop {
-        /// Who asks.
+        /// The client that asks.
         client: u64,
-        /// Without waiting for requests.
+        /// Do not wait for requests.
         now: bool,
     },
 }
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// `exit status 1`, `signal 9 (KILL)`, with what is known about the reason.
+pub struct ProcessEnd {
+    /// `exit status 1`, `signal 9 (KILL)`, with the reason if it is known.
     pub how: String,
     /// The status it exited with; `None` when a signal ended it.
     pub status: Option<i32>,
 }
 
-/// What the plan needs to know of a configuration.
+/// The part of a configuration that the plan needs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layout {
-    /// Number of the configuration, to be named in actions.
+pub struct ConfigurationOutline {
+    /// Number of the configuration, used in actions.
     pub configuration: u64,
     /// Process groups in order.
     pub groups: Vec<GroupSpec>,
-    /// What the reader should know about it, one sentence each.
+    /// Remarks for the user, one sentence each.
     pub remarks: Vec<String>,
 }
 
-/// What the plan needs to know of a process group. Timeouts are seconds.
+/// The part of a process group that the plan needs. Timeouts are seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupSpec {
     /// Name.
@@ -112,7 +112,7 @@ pub struct GroupSpec {
     pub graceful_timeout: f64,
     /// Drain window of the signal USR1; 0: `graceful_timeout`.
     pub eviction_timeout: f64,
-    /// From the order to stop to the kill; 0: never killed.
+    /// Time from the order to stop until the kill; 0: never killed.
     pub shutdown_timeout: f64,
 }
 

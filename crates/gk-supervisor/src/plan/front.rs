@@ -1,19 +1,18 @@
-//! The front in the plan: started first, started anew on the same sockets when it dies, given a link to every worker that
-//! serves. What the front does with them is `gk-front`'s.
+//! The front in the plan: started first, restarted on the same sockets when it dies, linked with every worker that serves.
 
 use super::action::Action;
 use super::backoff::Backoff;
-use super::event::Ended;
-use super::{Plan, worker::State};
+use super::event::ProcessEnd;
+use super::{Plan, worker::WorkerState};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{FromFront, ToWorker, What};
 use gk_wire::log::Level;
 use std::time::Duration;
 
-/// A front that dies this often before it ever accepted a connection ends the server.
+/// Deaths of the front after which the server ends, if none ever accepted connections.
 const HOPELESS: u64 = 3;
 
-/// Where the front stands.
+/// State of the front.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FrontState {
     /// There is none.
@@ -23,7 +22,7 @@ pub enum FrontState {
     Starting,
     /// It accepts connections.
     Ready,
-    /// It finishes what it has.
+    /// It finishes its requests.
     Stopping,
 }
 
@@ -42,11 +41,11 @@ impl FrontState {
 /// The supervisor's view of the front.
 #[derive(Debug, Default)]
 pub struct FrontHandle {
-    /// Where it stands.
+    /// Its state.
     pub state: FrontState,
     /// Its process id.
     pub pid: Option<u32>,
-    /// Times it was started anew.
+    /// Number of restarts.
     pub restarts: u64,
     /// When it is killed.
     pub(super) deadline: Option<Duration>,
@@ -93,7 +92,7 @@ impl Plan {
         self.front_gone(1, now);
     }
 
-    pub(super) fn front_exited(&mut self, ended: &Ended, now: Duration) {
+    pub(super) fn front_exited(&mut self, ended: &ProcessEnd, now: Duration) {
         let expected = self.front.state == FrontState::Stopping;
         let level = if expected { Level::Info } else { Level::Crit };
         let pid = self.front.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
@@ -147,7 +146,7 @@ impl Plan {
             FromFront::WantStack { worker, request } => {
                 self.out.push(Action::ToWorker { worker, message: ToWorker::Stack { request } });
             }
-            // Answers to a question of `status.rs`, which has seen them.
+            // Handled by `status.rs`, which asked for it.
             FromFront::Status { .. } => {}
         }
     }
@@ -155,10 +154,10 @@ impl Plan {
     fn link_refused(&mut self, worker: u64, why: &str, now: Duration) {
         let Some(handle) = self.workers.get(&worker) else { return };
         let name = handle.name();
-        let serves = handle.serves() || handle.state == State::Starting;
+        let serves = handle.serves() || handle.state == WorkerState::Starting;
         self.log(Level::Error, format!("the link with {name} was refused: {why}"));
         if serves {
-            // A crash in all but name: it can never be given a request.
+            // As good as a crash: it can never get a request.
             self.vacate_after_failure(worker, now);
             self.stop_worker(worker, "link refused", now);
         }

@@ -1,14 +1,14 @@
-//! A worker whose GIL comes back on although it is to run without: marked, told to the front, and where the configuration
-//! refuses it, not ready any more. It goes on serving: with the GIL it is slower, not wrong.
+//! Workers whose GIL comes back although they should run without: marked, reported to the front, and no longer ready where the
+//! configuration refuses that. They go on serving: with the GIL they are slower, not wrong.
 
 use super::Plan;
 use super::action::Action;
-use super::worker::State;
+use super::worker::WorkerState;
 use gk_wire::control::{ToFront, What};
 use std::time::Duration;
 
 impl Plan {
-    /// The worker has written the log line already.
+    /// The worker has already logged it.
     pub(super) fn gil_returned(&mut self, worker: u64, module: String, refused: bool, now: Duration) {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         let text = format!("{} has a GIL again: {module} turned it on", handle.name());
@@ -16,9 +16,9 @@ impl Plan {
         if let Some(about) = &mut handle.about {
             about.gil_mode = "shared".to_owned();
         }
-        let was_ready = handle.state == State::Ready;
+        let was_ready = handle.state == WorkerState::Ready;
         if refused && was_ready {
-            handle.state = State::Failed;
+            handle.state = WorkerState::Failed;
         }
         let (handle, linked) = (handle.clone(), handle.linked);
         self.note_worker(What::GilReturned, &handle, text.clone());
@@ -30,7 +30,7 @@ impl Plan {
         }
     }
 
-    /// Tells the front what it must know of a worker's GIL, once it knows the worker.
+    /// Tells the front about a returned GIL, once it knows the worker.
     pub(super) fn tell_front_of_gil(&mut self, worker: u64) {
         let known = self.workers.get(&worker).and_then(|handle| handle.gil_returned.clone());
         if let Some((module, refused)) = known {

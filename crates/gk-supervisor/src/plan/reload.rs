@@ -1,38 +1,38 @@
-//! Replacing workers without losing a request: the new ones are started and must import everything, only then do the old
-//! ones drain. Any failure and the new ones are stopped; the old ones never noticed.
+//! Reloads: replace workers without losing a request. The new workers are started and must import everything; only then do the old
+//! ones drain. After any failure the new ones are stopped and the old ones go on.
 //!
-//! One reload runs at a time; what is asked meanwhile is merged into one that follows.
+//! One reload runs at a time. Requests for further reloads are merged into one that follows.
 
 use super::action::Action;
-use super::event::Layout;
-use super::worker::State;
-use super::{Group, Plan, Slot, seconds};
+use super::event::ConfigurationOutline;
+use super::worker::WorkerState;
+use super::{Group, Plan, ProcessSlot, seconds};
 use gk_wire::control::{ImportFailure, What};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// How long a changed script is left alone: an editor or a deploy rarely writes one file once.
+/// Wait after a changed script: editors and deploys rarely write one file once.
 pub const SETTLE: Duration = Duration::from_millis(200);
 
-/// How long new workers of groups without a startup-timeout may take.
+/// Time limit for new workers of groups without a startup-timeout.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is asked for.
+/// A request for a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Request {
-    /// Why, for the log.
+pub struct ReloadRequest {
+    /// The reason, for the log.
     why: String,
     /// Read the configuration again.
     configuration: bool,
     /// The drain window is eviction-timeout.
     evict: bool,
-    /// `None`: all.
+    /// The process groups; `None`: all.
     groups: Option<BTreeSet<String>>,
     clients: Vec<u64>,
 }
 
-impl Request {
+impl ReloadRequest {
     /// By the signal HUP.
     pub fn hangup() -> Self {
         Self { why: "signal HUP".into(), configuration: true, ..Self::default() }
@@ -54,8 +54,8 @@ impl Request {
         Self { why: "script changed".into(), groups: Some(groups), ..Self::default() }
     }
 
-    /// Both at once.
-    fn merge(&mut self, other: Request) {
+    /// Combines two requests.
+    fn merge(&mut self, other: ReloadRequest) {
         self.configuration |= other.configuration;
         self.evict &= other.evict;
         self.groups = match (self.groups.take(), other.groups) {
@@ -79,15 +79,15 @@ impl Request {
 /// A reload in progress.
 #[derive(Debug)]
 pub struct Reload {
-    request: Request,
+    request: ReloadRequest,
     /// Number of the new generation.
     generation: u64,
     /// The new configuration, if one was read.
-    layout: Option<Layout>,
+    outline: Option<ConfigurationOutline>,
     /// The new workers by group; `None` while the configuration is read.
     new: Option<BTreeMap<String, Vec<u64>>>,
     deadline: Option<Duration>,
-    /// Process groups whose script changed once more meanwhile.
+    /// Process groups with another change during this reload.
     again: BTreeSet<String>,
 }
 
@@ -106,7 +106,7 @@ impl Plan {
         self.reload.as_ref().is_some_and(|r| r.workers().contains(&worker))
     }
 
-    pub(super) fn ask_reload(&mut self, request: Request, now: Duration) {
+    pub(super) fn ask_reload(&mut self, request: ReloadRequest, now: Duration) {
         if self.stop.begun() {
             let text = "the server is stopping".to_owned();
             return self.out.push(Action::Answer { clients: request.clients, ok: false, text });
@@ -129,7 +129,7 @@ impl Plan {
         self.begin_reload(request, now);
     }
 
-    fn begin_reload(&mut self, request: Request, now: Duration) {
+    fn begin_reload(&mut self, request: ReloadRequest, now: Duration) {
         let text = format!("reload begins: {}", request.why);
         self.note(What::ReloadBegun, text.clone());
         self.log(Level::Notice, text);
@@ -138,7 +138,7 @@ impl Plan {
         self.reload = Some(Reload {
             request,
             generation: self.generation + 1,
-            layout: None,
+            outline: None,
             new: None,
             deadline: None,
             again: BTreeSet::new(),
@@ -150,18 +150,18 @@ impl Plan {
         }
     }
 
-    pub(super) fn configured(&mut self, result: Result<Layout, String>, now: Duration) {
+    pub(super) fn configured(&mut self, result: Result<ConfigurationOutline, String>, now: Duration) {
         let Some(reload) = self.reload.as_mut().filter(|r| r.new.is_none()) else {
-            if let Ok(layout) = result {
-                self.out.push(Action::Forget { configuration: layout.configuration });
+            if let Ok(outline) = result {
+                self.out.push(Action::Forget { configuration: outline.configuration });
             }
             return;
         };
         match result {
-            Ok(layout) => {
-                let remarks = layout.remarks.clone();
+            Ok(outline) => {
+                let remarks = outline.remarks.clone();
                 let clients = reload.request.clients.clone();
-                reload.layout = Some(layout);
+                reload.outline = Some(outline);
                 for text in remarks {
                     self.log(Level::Warn, text.clone());
                     self.out.push(Action::Tell { clients: clients.clone(), text });
@@ -175,8 +175,8 @@ impl Plan {
     fn start_new_workers(&mut self, now: Duration) {
         let Some(reload) = &self.reload else { return };
         let (generation, request) = (reload.generation, reload.request.clone());
-        let (configuration, specs) = match &reload.layout {
-            Some(layout) => (layout.configuration, layout.groups.clone()),
+        let (configuration, specs) = match &reload.outline {
+            Some(outline) => (outline.configuration, outline.groups.clone()),
             None => (self.configuration, self.groups.iter().map(|g| g.spec.clone()).collect()),
         };
         let mut new: BTreeMap<String, Vec<u64>> = BTreeMap::new();
@@ -206,7 +206,7 @@ impl Plan {
     /// A new worker has reported.
     pub(super) fn reload_worker_ready(&mut self, worker: u64, now: Duration) {
         let Some(handle) = self.workers.get(&worker) else { return };
-        if handle.state == State::Failed {
+        if handle.state == WorkerState::Failed {
             let what = match handle.gil_returned {
                 Some((_, true)) => "has a GIL, which free-threading=required refuses",
                 _ => "could not import the application",
@@ -219,15 +219,15 @@ impl Plan {
 
     fn take_over_if_ready(&mut self, now: Duration) {
         let Some(reload) = &self.reload else { return };
-        let ready = |w: &u64| self.workers.get(w).is_some_and(|h| h.state == State::Ready);
+        let ready = |w: &u64| self.workers.get(w).is_some_and(|h| h.state == WorkerState::Ready);
         if reload.new.is_none() || !reload.workers().iter().all(ready) {
             return;
         }
-        let Some(Reload { request, generation, layout, new, .. }) = self.reload.take() else { return };
+        let Some(Reload { request, generation, outline, new, .. }) = self.reload.take() else { return };
         let new = new.unwrap_or_default();
         self.generation = generation;
-        let old = self.swap(layout, new.clone());
-        // First what the new workers need to be known by, then they, then the old ones' end.
+        let old = self.swap(outline, new.clone());
+        // In this order: the new configuration, the new workers, the end of the old ones.
         for worker in new.into_values().flatten() {
             self.link(worker);
         }
@@ -239,7 +239,7 @@ impl Plan {
         let mut text =
             format!("reload done: generation {generation} serves, {} old workers drain", old.len());
         if services > 0 {
-            text.push_str(&format!(", {services} service script processes begin anew"));
+            text.push_str(&format!(", {services} service script processes restart"));
         }
         self.log(Level::Notice, text.clone());
         self.note(What::ReloadDone, text.clone());
@@ -247,24 +247,28 @@ impl Plan {
         self.next_reload(now);
     }
 
-    /// Puts the new workers into the slots. Gives the old ones.
-    fn swap(&mut self, layout: Option<Layout>, mut new: BTreeMap<String, Vec<u64>>) -> Vec<u64> {
+    /// Puts the new workers into the slots. Returns the old ones.
+    fn swap(
+        &mut self,
+        outline: Option<ConfigurationOutline>,
+        mut new: BTreeMap<String, Vec<u64>>,
+    ) -> Vec<u64> {
         let mut old = Vec::new();
-        if let Some(layout) = layout {
-            self.configuration = layout.configuration;
-            self.out.push(Action::Adopt { configuration: layout.configuration });
+        if let Some(outline) = outline {
+            self.configuration = outline.configuration;
+            self.out.push(Action::Adopt { configuration: outline.configuration });
             if self.front.listens() {
                 self.out.push(Action::SendSite { generation: self.generation });
             }
             let mut before = std::mem::take(&mut self.groups);
-            for spec in layout.groups {
+            for spec in outline.groups {
                 let kept = before.iter().position(|g| g.spec.name == spec.name).map(|i| before.remove(i));
                 let replaced = new.contains_key(&spec.name);
                 self.groups.push(match kept {
                     Some(mut group) if spec.service() && group.spec.service() => {
                         let count = (spec.processes as usize).min(group.slots.len());
                         old.extend(group.slots.drain(count..).filter_map(|s| s.worker));
-                        group.slots.resize_with(spec.processes as usize, Slot::default);
+                        group.slots.resize_with(spec.processes as usize, ProcessSlot::default);
                         Group { spec, ..group }
                     }
                     Some(group) if !replaced && !spec.service() => Group { spec, ..group },
@@ -294,8 +298,8 @@ impl Plan {
         for worker in reload.workers() {
             self.stop_worker(worker, "reload refused", now);
         }
-        if let Some(layout) = &reload.layout {
-            self.out.push(Action::Forget { configuration: layout.configuration });
+        if let Some(outline) = &reload.outline {
+            self.out.push(Action::Forget { configuration: outline.configuration });
         }
         let mut text = format!("reload refused, the old workers stay: {why}");
         self.note(What::ReloadRefused, text.clone());
@@ -304,7 +308,7 @@ impl Plan {
         }
         self.log(Level::Error, text.clone());
         self.out.push(Action::Answer { clients: reload.request.clients, ok: false, text });
-        // What changed while the refused workers were starting may be the repair.
+        // A change during the refused reload may be the repair.
         for group in reload.again {
             self.changed.entry(group).or_insert(now + SETTLE);
         }
@@ -313,7 +317,7 @@ impl Plan {
 
     fn next_reload(&mut self, now: Duration) {
         if let Some(request) = self.queued.take() {
-            // Asked again, because a group may be gone by now.
+            // Checked again, because a group may have been removed meanwhile.
             self.ask_reload(request, now);
         }
     }
@@ -338,7 +342,7 @@ impl Plan {
         }
         let new = self.is_new_in_reload(worker);
         match &mut self.reload {
-            // An old worker's report may be the same change seen late; it counts only if this reload is refused.
+            // An old worker may report the same change late; its report counts only if this reload is refused.
             Some(reload) if reload.request.takes(group) && !new => {
                 reload.again.insert(group.to_owned());
             }
@@ -363,7 +367,7 @@ impl Plan {
                 let known = due.into_iter().filter(|name| self.groups.iter().any(|g| g.spec.name == *name));
                 let known: BTreeSet<String> = known.collect();
                 if !known.is_empty() {
-                    self.begin_reload(Request::changed(known), now);
+                    self.begin_reload(ReloadRequest::changed(known), now);
                 }
             }
         }

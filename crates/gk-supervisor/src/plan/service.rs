@@ -1,12 +1,12 @@
-//! Service scripts in the plan: processes without request threads. They have nothing to drain and may hold what only one
-//! process can hold, so a new one is started when the old one has ended, and no reload waits for either.
+//! Service scripts in the plan: processes without request threads. They have nothing to drain and may hold a port or a
+//! lock that only one process can hold. So the old one ends before the new one starts, and no reload waits for either.
 
 use super::Plan;
 use super::backoff::Backoff;
 use std::time::Duration;
 
 impl Plan {
-    /// Has the service scripts of these process groups begin anew: those that run are told to end. Gives their number.
+    /// Restarts the service scripts of these process groups: running ones are told to end. Returns their number.
     pub(super) fn restart_services(
         &mut self,
         takes: impl Fn(&str) -> bool,
@@ -20,7 +20,7 @@ impl Plan {
                 count += 1;
                 slot.backoff = Backoff::default();
                 match slot.worker {
-                    // It keeps its slot: its end fills that anew.
+                    // It keeps its slot until it ends; then the slot is filled again.
                     Some(worker) => running.push(worker),
                     None => slot.due = Some(now),
                 }
@@ -32,7 +32,7 @@ impl Plan {
         count
     }
 
-    /// The server stops: a service script that ends by itself from now on is not started again.
+    /// The server stops: from now on, service scripts that end are not restarted.
     pub(super) fn forget_due_services(&mut self) {
         for group in self.groups.iter_mut().filter(|g| g.spec.service()) {
             group.slots.iter_mut().for_each(|slot| slot.due = None);

@@ -1,4 +1,5 @@
-//! The end: the front first (it closes the listeners and finishes what it has), then the workers, then the supervisor.
+//! The end of the server: first the front (it closes the listeners and finishes its requests), then the workers, then the
+//! supervisor.
 //!
 //! ```text
 //!   TERM, INT, `stop`      front: Stop(window) ── gone ──▶ workers: Stop ── shutdown-timeout ──▶ KILL ──▶ exit
@@ -14,25 +15,25 @@ use gk_wire::control::ToFront;
 use gk_wire::log::Level;
 use std::time::Duration;
 
-/// How much later than the front itself the supervisor ends its window.
+/// Extra time after the front's own window before the supervisor kills it.
 const SLACK: Duration = Duration::from_secs(1);
-/// What the front is told for `graceful-timeout=0`: as long as it takes. A second signal ends that.
+/// The window for `graceful-timeout=0`, practically without bound. A second signal ends it.
 const WITHOUT_BOUND: Duration = Duration::from_secs(1 << 29);
 
-/// How urgent the end is.
+/// Urgency of the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
     #[default]
     None,
-    /// Requests are finished.
+    /// Running requests may finish.
     Graceful,
-    /// Requests are not waited for; shutdown callbacks are.
+    /// No time for requests, but for shutdown callbacks.
     Now,
-    /// Nothing is waited for.
+    /// Everything is killed.
     Kill,
 }
 
-/// The end, as far as it has come.
+/// Progress of the end.
 #[derive(Debug, Default)]
 pub struct Stop {
     urgency: Urgency,
@@ -43,12 +44,12 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// It has begun.
+    /// Whether it has begun.
     pub(super) fn begun(&self) -> bool {
         self.urgency > Urgency::None
     }
 
-    /// The workers have been told.
+    /// Whether the workers were told to stop.
     pub(super) fn workers_stop(&self) -> bool {
         self.workers
     }
@@ -70,7 +71,7 @@ impl Plan {
         self.raise(if at_once { Urgency::Now } else { Urgency::Graceful }, now);
     }
 
-    /// The server cannot do its work at all.
+    /// Ends a server that cannot work at all.
     pub(super) fn give_up(&mut self, why: &str, code: i32, now: Duration) {
         if !self.stop.begun() {
             self.log(Level::Emerg, format!("giving up: {why}"));
@@ -102,7 +103,7 @@ impl Plan {
         }
     }
 
-    /// How long requests may take to their end; `None`: as long as they want, as one of the groups has it.
+    /// The longest graceful-timeout of the groups; `None`: without bound.
     fn longest_window(&self) -> Option<Duration> {
         let serving = self.groups.iter().filter(|g| !g.spec.service());
         let windows = serving.map(|g| g.spec.graceful_timeout);
@@ -119,7 +120,7 @@ impl Plan {
         self.out.push(Action::ToFront(ToFront::Stop { timeout }));
     }
 
-    /// The front is gone: nobody sends requests any more.
+    /// The front is gone: no more requests can arrive.
     pub(super) fn front_left(&mut self, now: Duration) {
         self.stop_workers(now);
     }

@@ -19,22 +19,22 @@
 use gk_wire::control::ImportFailure;
 use std::time::Duration;
 
-/// Where a worker stands.
+/// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum WorkerState {
     /// The process exists or is about to; it has not reported.
     Starting,
     /// It imported everything.
     Ready,
     /// It serves, but an import failed.
     Failed,
-    /// No new requests; it finishes what it has.
+    /// It gets no new requests and finishes those it has.
     Leaving,
-    /// It was told to stop, or said that it does.
+    /// It was told to stop, or said that it stops.
     Stopping,
 }
 
-impl State {
+impl WorkerState {
     /// The word of `gilkeeper status`.
     pub fn word(self) -> &'static str {
         match self {
@@ -47,9 +47,9 @@ impl State {
     }
 }
 
-/// What a worker said about itself when it was ready.
+/// A worker's report about itself when it became ready.
 #[derive(Debug, Clone, PartialEq)]
-pub struct About {
+pub struct ReadyReport {
     /// Python's version.
     pub python: String,
     /// `shared`, `own` or `free-threading`.
@@ -71,34 +71,34 @@ pub struct WorkerHandle {
     pub pid: Option<u32>,
     /// Request threads.
     pub threads: u32,
-    /// Where it stands.
-    pub state: State,
+    /// Its state.
+    pub state: WorkerState,
     /// When it was started.
     pub started: Duration,
     /// When it reported, if it did.
     pub ready: Option<Duration>,
-    /// What it said then.
-    pub about: Option<About>,
+    /// That report.
+    pub about: Option<ReadyReport>,
     /// The imports that failed.
     pub failed: Vec<ImportFailure>,
-    /// When the next, harder step is due (`tick` knows which, by the state).
+    /// When the next, harder step is due; the state says which.
     pub deadline: Option<Duration>,
     /// The front knows it.
     pub linked: bool,
     /// Seconds, of its process group.
     pub shutdown_timeout: f64,
-    /// What turned its GIL back on although it is to run without, and whether the configuration refuses that.
+    /// The module that turned its GIL back on against the configuration, and whether free threading is required.
     pub gil_returned: Option<(String, bool)>,
-    /// Why it goes: the first reason counts.
+    /// Why it leaves or stops; the first reason counts.
     pub reason: Option<String>,
-    /// It was killed by us: its end needs no explanation.
+    /// We killed it: its end needs no explanation.
     pub killed: bool,
 }
 
 impl WorkerHandle {
     /// Whether it can be given requests.
     pub fn serves(&self) -> bool {
-        matches!(self.state, State::Ready | State::Failed)
+        matches!(self.state, WorkerState::Ready | WorkerState::Failed)
     }
 
     /// Whether it runs a service script and takes no requests.
@@ -106,14 +106,14 @@ impl WorkerHandle {
         self.threads == 0
     }
 
-    /// Records why it goes.
+    /// Records why it leaves or stops.
     pub fn goes(&mut self, reason: &str) {
         self.reason.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// Whether its end is on its way and surprises nobody.
+    /// Whether its end is expected.
     pub fn departs(&self) -> bool {
-        matches!(self.state, State::Leaving | State::Stopping)
+        matches!(self.state, WorkerState::Leaving | WorkerState::Stopping)
     }
 
     /// How long it has been ready, if it ever was.

@@ -1,16 +1,16 @@
-//! The workers in the plan: slots that are filled, emptied and filled again. A reload's new workers hold no slot until it
-//! succeeds (`reload.rs`).
+//! The workers in the plan: slots are filled, emptied and filled again. New workers of a reload get their slots when it succeeds
+//! (`reload.rs`).
 
 use super::action::Action;
-use super::event::{Ended, GroupSpec};
-use super::worker::{About, State, WorkerHandle};
+use super::event::{GroupSpec, ProcessEnd};
+use super::worker::{ReadyReport, WorkerHandle, WorkerState};
 use super::{Plan, seconds};
 use gk_sys::signal::{SIGKILL, SIGTERM};
 use gk_wire::control::{FromWorker, ToFront, ToWorker, What};
 use gk_wire::log::Level;
 use std::time::Duration;
 
-/// How much later than a worker itself the supervisor acts on a deadline: the worker knows more and says more.
+/// Extra time after a worker's own deadline before the supervisor acts: the worker's messages are more precise.
 const SLACK: Duration = Duration::from_millis(500);
 
 /// `worker.py` exits with this when its Python has no usable gilkeeper (`EX_CONFIG` of sysexits.h).
@@ -42,7 +42,7 @@ impl Plan {
             generation,
             pid: None,
             threads: spec.threads,
-            state: State::Starting,
+            state: WorkerState::Starting,
             started: now,
             ready: None,
             about: None,
@@ -82,16 +82,16 @@ impl Plan {
         self.after_death(&handle, &text, true, now);
     }
 
-    pub(super) fn worker_exited(&mut self, worker: u64, ended: &Ended, now: Duration) {
+    pub(super) fn worker_exited(&mut self, worker: u64, ended: &ProcessEnd, now: Duration) {
         let Some(mut handle) = self.workers.remove(&worker) else { return };
         let text = format!("{} ended: {}", handle.name(), ended.how);
-        // A service script that is through has not crashed.
+        // A service script that has finished is no crash.
         let through = handle.service() && handle.ready.is_some() && ended.status == Some(0);
         if through {
             handle.goes("the service script ended");
         }
-        // A worker that leaves still serves: a signal that is not ours ends requests with it.
-        let crashed = handle.state == State::Leaving && ended.status.is_none() && !handle.killed;
+        // A leaving worker still serves: a foreign signal ends its requests.
+        let crashed = handle.state == WorkerState::Leaving && ended.status.is_none() && !handle.killed;
         let departed = handle.departs() && !crashed;
         let level = match handle.killed || departed {
             true => Level::Info,
@@ -107,7 +107,7 @@ impl Plan {
         self.after_death(&handle, &text, ended.status == Some(EXIT_NO_PACKAGE), now);
     }
 
-    /// `hopeless`: the next attempt would end in the same way.
+    /// `hopeless`: the next attempt would fail in the same way.
     fn after_death(&mut self, handle: &WorkerHandle, text: &str, hopeless: bool, now: Duration) {
         if self.is_new_in_reload(handle.worker) {
             return self.refuse_reload(text, &handle.failed, now);
@@ -152,7 +152,7 @@ impl Plan {
         }
     }
 
-    /// Empties the slot of a worker that leaves in peace; the next one starts at once.
+    /// Empties the slot of a worker that leaves in order; the next one starts at once.
     fn vacate(&mut self, worker: u64, now: Duration) {
         if let Some((group, slot)) = self.slot_of(worker) {
             let over = self.stop.workers_stop() || (self.stop.begun() && self.groups[group].spec.service());
@@ -172,13 +172,13 @@ impl Plan {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         match message {
             FromWorker::Ready { python, gil_mode, switch_interval, failed } => {
-                if handle.state != State::Starting {
+                if handle.state != WorkerState::Starting {
                     return;
                 }
-                handle.state = if failed.is_empty() { State::Ready } else { State::Failed };
+                handle.state = if failed.is_empty() { WorkerState::Ready } else { WorkerState::Failed };
                 handle.ready = Some(now);
                 handle.deadline = None;
-                handle.about = Some(About { python, gil_mode, switch_interval });
+                handle.about = Some(ReadyReport { python, gil_mode, switch_interval });
                 handle.failed = failed;
                 self.worker_ready(worker, now);
             }
@@ -213,14 +213,14 @@ impl Plan {
                 self.worker_stops(worker, &reason, now);
             }
             FromWorker::Stack(stack) => self.out.push(Action::ToFront(ToFront::Stack { worker, stack })),
-            // An answer to a question of `status.rs`, which has seen it.
+            // Handled by `status.rs`, which asked for it.
             FromWorker::Status { .. } => {}
         }
     }
 
     fn worker_ready(&mut self, worker: u64, now: Duration) {
         let Some(handle) = self.workers.get(&worker) else { return };
-        let (name, serves_all) = (handle.name(), handle.state == State::Ready);
+        let (name, serves_all) = (handle.name(), handle.state == WorkerState::Ready);
         if let Some(group) = self.groups.iter_mut().find(|g| g.spec.name == handle.group) {
             group.proven = true;
         }
@@ -255,7 +255,7 @@ impl Plan {
         }
     }
 
-    /// It said that it leaves: the front hears the same on the link and drains it.
+    /// The worker said that it leaves. The front hears it on the link and drains the worker.
     fn worker_leaves(&mut self, worker: u64, now: Duration) {
         if self.is_new_in_reload(worker) {
             let text = "a new worker left before it could take over";
@@ -264,16 +264,16 @@ impl Plan {
         let window = self.window(worker, false);
         self.vacate(worker, now);
         if let Some(handle) = self.workers.get_mut(&worker) {
-            handle.state = State::Leaving;
+            handle.state = WorkerState::Leaving;
             handle.deadline = window.map(|w| now + w + SLACK);
         }
     }
 
-    /// It said that it stops: the rest is a matter of its shutdown-timeout.
+    /// The worker said that it stops; shutdown-timeout bounds the rest.
     fn worker_stops(&mut self, worker: u64, reason: &str, now: Duration) {
         let Some(handle) = self.workers.get(&worker) else { return };
         let (name, state) = (handle.name(), handle.state);
-        if state == State::Stopping {
+        if state == WorkerState::Stopping {
             return;
         }
         self.log(Level::Info, format!("{name} stops: {reason}"));
@@ -281,13 +281,13 @@ impl Plan {
             _ if self.is_new_in_reload(worker) => {
                 return self.refuse_reload(&format!("{name} stopped: {reason}"), &[], now);
             }
-            State::Starting => self.vacate_after_failure(worker, now),
+            WorkerState::Starting => self.vacate_after_failure(worker, now),
             _ => self.vacate(worker, now),
         }
         self.expect_end(worker, now);
     }
 
-    /// Takes requests away from a worker and lets it finish: the front first, so that nothing is sent after.
+    /// Drains a worker: the front is told first, so that it sends nothing more.
     pub(super) fn drain(&mut self, worker: u64, reason: &str, evicted: bool, now: Duration) {
         let window = self.window(worker, evicted);
         let Some(handle) = self.workers.get_mut(&worker) else { return };
@@ -295,7 +295,7 @@ impl Plan {
         if !handle.serves() || handle.service() {
             return self.stop_worker(worker, reason, now);
         }
-        handle.state = State::Leaving;
+        handle.state = WorkerState::Leaving;
         handle.deadline = window.map(|w| now + w + SLACK);
         let (linked, reason) = (handle.linked, handle.reason.clone().unwrap_or_else(|| reason.to_owned()));
         if linked && self.front.listens() {
@@ -318,17 +318,17 @@ impl Plan {
     /// Tells a worker to stop now.
     pub(super) fn stop_worker(&mut self, worker: u64, reason: &str, now: Duration) {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
-        if handle.state == State::Stopping {
+        if handle.state == WorkerState::Stopping {
             return;
         }
         handle.goes(reason);
-        let (starting, service) = (handle.state == State::Starting, handle.service());
+        let (starting, service) = (handle.state == WorkerState::Starting, handle.service());
         if !service {
             let message = ToWorker::Stop { reason: reason.to_owned() };
             self.out.push(Action::ToWorker { worker, message });
         }
         if starting || service {
-            // It may be deep in an import and read no messages; a service script is told by nothing else.
+            // It may be inside an import and read no messages. A service script gets no messages at all.
             self.out.push(Action::SignalWorker { worker, signal: SIGTERM });
         }
         self.expect_end(worker, now);
@@ -336,18 +336,18 @@ impl Plan {
 
     fn expect_end(&mut self, worker: u64, now: Duration) {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
-        handle.state = State::Stopping;
+        handle.state = WorkerState::Stopping;
         let timeout = handle.shutdown_timeout;
         handle.deadline = (timeout > 0.0).then(|| now + seconds(timeout) + SLACK);
     }
 
     pub(super) fn tick_workers(&mut self, now: Duration) {
         let due = |w: &&WorkerHandle| w.deadline.is_some_and(|deadline| deadline <= now);
-        let late: Vec<(u64, State, String)> =
+        let late: Vec<(u64, WorkerState, String)> =
             self.workers.values().filter(due).map(|w| (w.worker, w.state, w.name())).collect();
         for (worker, state, name) in late {
             match state {
-                State::Starting => {
+                WorkerState::Starting => {
                     self.log(
                         Level::Error,
                         format!("{name} was not ready within startup-timeout and is stopped"),
@@ -359,12 +359,12 @@ impl Plan {
                         self.stop_worker(worker, "startup_timeout", now);
                     }
                 }
-                State::Leaving => {
+                WorkerState::Leaving => {
                     self.log(Level::Warn, format!("{name} still had requests when its drain window ended"));
                     self.stop_worker(worker, "graceful_timeout", now);
                 }
-                State::Stopping => self.kill(worker, "did not stop within shutdown-timeout"),
-                State::Ready | State::Failed => self.clear_deadline(worker),
+                WorkerState::Stopping => self.kill(worker, "did not stop within shutdown-timeout"),
+                WorkerState::Ready | WorkerState::Failed => self.clear_deadline(worker),
             }
         }
         if !self.stop.workers_stop() {

@@ -1,4 +1,4 @@
-//! Replacing workers.
+//! Reloads.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn a_reload_starts_the_new_before_the_old_leave() {
     let mut t = Table::serving(&[("a", 2)]);
     t.event(asked(7));
     assert_eq!(t.said(), "read");
-    t.event(Event::Configured(Ok(layout(2, &[("a", 2), ("b", 1)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 2), ("b", 1)]))));
     assert_eq!(t.said(), "spawn 3 a c2 g2, spawn 4 a c2 g2, spawn 5 b c2 g2");
     t.ready(4);
     t.ready(5);
@@ -23,7 +23,7 @@ fn a_reload_starts_the_new_before_the_old_leave() {
     t.exit(1, "exit status 0");
     t.exit(2, "exit status 0");
     assert_eq!((t.said().as_str(), t.plan.generation()), ("gone 1, gone 2", 2));
-    // What crashes now comes back in the new configuration.
+    // A worker that crashes now is restarted in the new configuration.
     t.exit(3, "exit status 1");
     assert_eq!(t.said(), "gone 3, spawn 6 a c2 g2");
 }
@@ -32,7 +32,7 @@ fn a_reload_starts_the_new_before_the_old_leave() {
 fn a_removed_group_leaves_and_a_smaller_one_shrinks() {
     let mut t = Table::serving(&[("a", 2), ("b", 1)]);
     t.event(Event::Hangup);
-    t.event(Event::Configured(Ok(layout(2, &[("a", 1)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.ready(4);
     let said = t.said();
@@ -46,7 +46,7 @@ fn a_removed_group_leaves_and_a_smaller_one_shrinks() {
 fn an_import_failure_refuses_the_reload_and_the_old_stay() {
     let mut t = Table::serving(&[("a", 2)]);
     t.event(asked(1));
-    t.event(Event::Configured(Ok(layout(2, &[("a", 2)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 2)]))));
     t.ready(3);
     t.said();
     t.broken(4);
@@ -64,7 +64,7 @@ fn an_import_failure_refuses_the_reload_and_the_old_stay() {
 fn a_new_worker_that_dies_refuses_the_reload() {
     let mut t = Table::serving(&[("a", 1)]);
     t.event(asked(1));
-    t.event(Event::Configured(Ok(layout(2, &[("a", 1)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.exit(2, "signal 9 (KILL)");
     assert_eq!((t.said().as_str(), t.states().as_str()), ("forget c2, answer [1] false", "1:ready"));
@@ -74,7 +74,7 @@ fn a_new_worker_that_dies_refuses_the_reload() {
 fn an_old_worker_that_dies_during_a_reload_is_replaced_meanwhile() {
     let mut t = Table::serving(&[("a", 1)]);
     t.event(asked(1));
-    t.event(Event::Configured(Ok(layout(2, &[("a", 1)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.exit(1, "exit status 1");
     assert_eq!(t.said(), "gone 1, spawn 3 a c1 g1");
@@ -99,11 +99,11 @@ fn a_second_reload_follows_the_first_and_answers_all_who_asked() {
     t.event(asked(1));
     t.event(asked(2));
     t.event(Event::Reload { client: 3, group: Some("a".into()) });
-    t.event(Event::Configured(Ok(layout(2, &[("a", 1)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.ready(2);
     assert_eq!(t.said(), "adopt c2, site g2, link 2, drain 1, leave 1 reload 15, answer [1] true, read");
-    t.event(Event::Configured(Ok(layout(3, &[("a", 1)]))));
+    t.event(Event::Configured(Ok(outline(3, &[("a", 1)]))));
     t.ready(3);
     assert!(t.said().ends_with("answer [2, 3] true"));
 }
@@ -120,7 +120,7 @@ fn one_group_is_reloaded_without_reading_the_configuration() {
 }
 
 #[test]
-fn usr1_replaces_everyone_with_the_eviction_window() {
+fn usr1_replaces_all_workers_with_the_eviction_window() {
     let mut t = Table::serving(&[("a", 1)]);
     t.event(Event::Evict);
     assert_eq!(t.said(), "spawn 2 a c1 g2");
@@ -140,7 +140,7 @@ fn a_changed_script_reloads_its_group_once_after_it_settled() {
     assert_eq!(t.said(), "");
     t.pass(0.1);
     assert_eq!(t.said(), "spawn 4 a c1 g2, spawn 5 a c1 g2");
-    // The same change, seen late by an old worker, is not another one.
+    // The same change, reported late by an old worker, is no second change.
     t.worker(2, changed());
     t.ready(4);
     t.ready(5);
@@ -150,7 +150,7 @@ fn a_changed_script_reloads_its_group_once_after_it_settled() {
 }
 
 #[test]
-fn a_repair_during_a_doomed_reload_is_not_missed() {
+fn a_repair_during_a_failing_reload_is_not_missed() {
     let mut t = Table::serving(&[("a", 1)]);
     let changed = || FromWorker::ScriptChanged { script: "site.wsgi".into() };
     t.worker(1, changed());
@@ -196,7 +196,7 @@ fn a_reload_without_a_front_links_when_it_is_back() {
     t.front_exit("exit status 1");
     t.said();
     t.event(asked(1));
-    t.event(Event::Configured(Ok(layout(2, &[("a", 1)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.ready(2);
     t.pass(0.1);
     assert!(t.said().ends_with("leave 1 reload 15, answer [1] true, front, link 2"));

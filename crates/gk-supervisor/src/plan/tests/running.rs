@@ -34,7 +34,7 @@ fn a_crash_is_replaced_at_once_and_a_crash_loop_slows_down() {
         t.ready(worker + 1);
     }
     assert_eq!(delays, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]);
-    // One that lived a while starts the count anew.
+    // A worker that served for a while resets the delay.
     t.pass(60.0);
     t.said();
     t.exit(12, "signal 11 (SEGV)");
@@ -102,7 +102,7 @@ fn a_worker_that_is_never_ready_is_stopped_after_startup_timeout() {
 }
 
 #[test]
-fn a_front_that_dies_is_started_anew_and_gets_new_links_to_the_living() {
+fn a_front_that_dies_is_restarted_and_linked_with_the_living_workers() {
     let mut t = Table::serving(&[("a", 2)]);
     t.worker(2, FromWorker::Leaving { reason: "restart_interval".into() });
     t.said();
@@ -111,7 +111,7 @@ fn a_front_that_dies_is_started_anew_and_gets_new_links_to_the_living() {
     t.ready(3);
     t.front_ready();
     assert_eq!((t.said().as_str(), t.plan.front().restarts), ("link 3", 1));
-    // The next crash waits a little, and workers that get ready meanwhile are linked when it is back.
+    // After the next crash it waits a little; workers that become ready meanwhile are linked when it is back.
     t.front_exit("exit status 101");
     t.exit(1, "exit status 1");
     t.ready(4);
@@ -174,7 +174,7 @@ fn a_worker_with_a_gil_again_is_marked_and_fails_where_that_is_refused() {
     t.worker(2, back(true));
     t.said();
     assert_eq!(t.states(), "1:ready 2:failed");
-    // A new front hears it with the link.
+    // A new front is told with the link.
     t.front_exit("signal 11 (SEGV)");
     let said = t.said();
     assert!(said.contains("link 1, front GilReturned { worker: 1"), "{said}");
@@ -184,7 +184,7 @@ fn a_worker_with_a_gil_again_is_marked_and_fails_where_that_is_refused() {
 fn a_reload_is_refused_when_the_gil_comes_back_against_the_configuration() {
     let mut t = Table::serving(&[("a", 2)]);
     t.event(Event::Reload { client: 1, group: None });
-    t.event(Event::Configured(Ok(layout(2, &[("a", 2)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 2)]))));
     t.ready(3);
     t.said();
     t.worker(3, FromWorker::GilReturned { module: "the module 'x'".into(), refused: true });

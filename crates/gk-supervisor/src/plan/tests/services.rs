@@ -6,8 +6,8 @@ fn service(name: &str, processes: u32) -> GroupSpec {
     GroupSpec { threads: 0, ..group(name, processes) }
 }
 
-fn with(configuration: u64, groups: Vec<GroupSpec>) -> Layout {
-    Layout { configuration, groups, remarks: Vec::new() }
+fn with(configuration: u64, groups: Vec<GroupSpec>) -> ConfigurationOutline {
+    ConfigurationOutline { configuration, groups, remarks: Vec::new() }
 }
 
 /// A site (worker 1) and a service script (worker 2), both ready.
@@ -23,20 +23,20 @@ fn beside_a_site() -> Table {
 }
 
 #[test]
-fn nobody_waits_for_one() {
+fn announcements_and_reloads_do_not_wait_for_service_scripts() {
     let plan = Plan::new(with(1, vec![service("s", 1), group("a", 1)]));
     let mut t = Table { plan, now: Duration::ZERO, said: Vec::new(), pids: 1 };
     t.event(Event::Start);
     t.front_ready();
     t.ready(2);
     assert_eq!(t.said(), "front, spawn 1 s c1 g1, spawn 2 a c1 g1, link 2, announce");
-    // Not even begun within startup-timeout: that is a failure of its own.
+    // Not ready within startup-timeout: a failure.
     t.pass(20.0);
     assert_eq!((t.said().as_str(), t.states().as_str()), ("signal 1 15", "1:stopping 2:ready"));
 }
 
 #[test]
-fn one_that_ends_begins_anew_with_the_usual_delays() {
+fn a_service_script_that_ends_is_restarted_with_the_usual_delays() {
     let mut t = beside_a_site();
     t.exit(2, "exit status 0");
     assert_eq!(t.said(), "spawn 3 s c1 g1");
@@ -52,7 +52,7 @@ fn one_that_ends_begins_anew_with_the_usual_delays() {
 }
 
 #[test]
-fn a_reload_ends_it_and_its_end_begins_the_new_one() {
+fn a_reload_ends_the_script_and_its_end_starts_the_new_one() {
     let mut t = beside_a_site();
     t.event(Event::Reload { client: 7, group: None });
     t.event(Event::Configured(Ok(with(2, vec![group("a", 1), service("s", 2)]))));
@@ -62,7 +62,7 @@ fn a_reload_ends_it_and_its_end_begins_the_new_one() {
     assert_eq!(t.said(), order, "the second process is new and waits for nothing");
     t.exit(2, "exit status 0");
     assert_eq!(t.said(), "spawn 5 s c2 g2");
-    // One that does not end is killed, and then begins anew.
+    // A script that does not end is killed and then restarted.
     t.ready(4);
     t.ready(5);
     t.event(Event::Reload { client: 8, group: Some("s".into()) });
@@ -76,7 +76,7 @@ fn a_reload_ends_it_and_its_end_begins_the_new_one() {
 }
 
 #[test]
-fn a_refused_reload_does_not_touch_it() {
+fn a_refused_reload_does_not_touch_service_scripts() {
     let mut t = beside_a_site();
     t.event(Event::Hangup);
     t.event(Event::Configured(Ok(with(2, vec![group("a", 1), service("s", 1)]))));
@@ -86,7 +86,7 @@ fn a_refused_reload_does_not_touch_it() {
 }
 
 #[test]
-fn a_group_may_turn_into_one_and_back() {
+fn a_group_may_become_a_service_and_back() {
     let mut t = beside_a_site();
     t.event(Event::Hangup);
     t.event(Event::Configured(Ok(with(2, vec![service("a", 1), group("s", 1)]))));
@@ -104,7 +104,7 @@ fn a_group_may_turn_into_one_and_back() {
 }
 
 #[test]
-fn the_end_of_the_server_starts_none() {
+fn a_stopping_server_starts_no_service_script() {
     let mut t = beside_a_site();
     t.exit(2, "exit status 0");
     t.ready(3);

@@ -1,4 +1,4 @@
-//! The end.
+//! Stops.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn term_lets_the_front_finish_first() {
     let mut t = Table::serving(&[("a", 2)]);
     t.event(Event::Terminate);
     assert_eq!(t.said(), "front stop 15");
-    // A worker that is lost meanwhile is replaced: requests may still wait for it.
+    // A worker lost meanwhile is replaced: requests may still wait for it.
     t.exit(1, "signal 9 (KILL)");
     assert_eq!(t.said(), "gone 1, spawn 3 a c1 g1");
     t.front_exit("exit status 0");
@@ -32,7 +32,7 @@ fn a_front_that_does_not_stop_is_killed() {
 }
 
 #[test]
-fn each_more_term_is_more_urgent() {
+fn each_further_term_is_more_urgent() {
     let mut t = Table::serving(&[("a", 1)]);
     t.event(Event::Terminate);
     t.said();
@@ -71,7 +71,7 @@ fn a_stop_during_a_reload_takes_the_new_workers_too() {
     let mut t = Table::serving(&[("a", 1)]);
     t.event(Event::Reload { client: 1, group: None });
     t.event(Event::Reload { client: 2, group: None });
-    t.event(Event::Configured(Ok(layout(2, &[("a", 1)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.event(Event::Terminate);
     let said =
@@ -91,7 +91,7 @@ fn a_configuration_read_too_late_is_forgotten() {
     t.event(Event::Hangup);
     t.event(Event::Terminate);
     t.said();
-    t.event(Event::Configured(Ok(layout(2, &[("a", 1)]))));
+    t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     assert_eq!(t.said(), "forget c2");
 }
 
@@ -99,7 +99,7 @@ fn a_configuration_read_too_late_is_forgotten() {
 fn without_shutdown_timeout_nothing_is_killed_until_asked() {
     let mut spec = group("a", 1);
     spec.shutdown_timeout = 0.0;
-    let plan = Plan::new(Layout { configuration: 1, groups: vec![spec], remarks: Vec::new() });
+    let plan = Plan::new(ConfigurationOutline { configuration: 1, groups: vec![spec], remarks: Vec::new() });
     let mut t = Table { plan, now: Duration::ZERO, said: Vec::new(), pids: 1 };
     t.event(Event::Start);
     t.front_ready();
@@ -112,7 +112,7 @@ fn without_shutdown_timeout_nothing_is_killed_until_asked() {
 }
 
 #[test]
-fn without_graceful_timeout_requests_take_as_long_as_they_want_until_asked_again() {
+fn without_graceful_timeout_requests_have_time_until_the_second_signal() {
     let mut t = Table::serving(&[("a", 1), ("b", 1)]);
     t.plan.groups[1].spec.graceful_timeout = 0.0;
     t.event(Event::Terminate);
