@@ -1,5 +1,6 @@
 //! Table tests of the plan: events in, actions out, with the clock as an argument.
 
+mod promises;
 mod reloads;
 mod running;
 mod services;
@@ -13,7 +14,7 @@ use std::fmt::Write as _;
 struct Table {
     plan: Plan,
     now: Duration,
-    /// What happened since the last `said`, one word group per action.
+    /// Actions since the last `said`, a few words each.
     said: Vec<String>,
     pids: u32,
 }
@@ -30,15 +31,15 @@ fn group(name: &str, processes: u32) -> GroupSpec {
     }
 }
 
-fn layout(configuration: u64, groups: &[(&str, u32)]) -> Layout {
+fn outline(configuration: u64, groups: &[(&str, u32)]) -> ConfigurationOutline {
     let groups = groups.iter().map(|(name, processes)| group(name, *processes)).collect();
-    Layout { configuration, groups, remarks: Vec::new() }
+    ConfigurationOutline { configuration, groups, remarks: Vec::new() }
 }
 
 impl Table {
     /// Started, everything spawned, nothing ready.
     fn new(groups: &[(&str, u32)]) -> Self {
-        let plan = Plan::new(layout(1, groups));
+        let plan = Plan::new(outline(1, groups));
         let mut table = Self { plan, now: Duration::from_secs(100), said: Vec::new(), pids: 1000 };
         table.event(Event::Start);
         table
@@ -54,7 +55,7 @@ impl Table {
         table
     }
 
-    /// Hands in an event; spawned processes come into being at once.
+    /// Handles an event; spawned processes start at once.
     fn event(&mut self, event: Event) {
         let mut next = vec![event];
         while let Some(event) = next.pop() {
@@ -111,7 +112,7 @@ impl Table {
         self.event(Event::Tick);
     }
 
-    /// What was done since the last call, logs left out.
+    /// Actions since the last call, without logs.
     fn said(&mut self) -> String {
         let mut said = std::mem::take(&mut self.said);
         said.retain(|words| !words.starts_with("log "));
@@ -144,9 +145,9 @@ fn seconds_of(value: f64) -> Duration {
     Duration::from_secs_f64(value)
 }
 
-fn ended(how: &str) -> crate::plan::event::Ended {
+fn ended(how: &str) -> crate::plan::event::ProcessEnd {
     let status = how.strip_prefix("exit status ").and_then(|n| n.parse().ok());
-    crate::plan::event::Ended { how: how.into(), status }
+    crate::plan::event::ProcessEnd { how: how.into(), status }
 }
 
 fn ready(failed: &[&str]) -> FromWorker {
