@@ -1,5 +1,5 @@
-//! Any bytes as telemetry datagrams: decoded or refused without a panic; what is decoded is written back alike and taken in
-//! as a process's record. The input is cut into datagrams at each "WSGI".
+//! Any bytes as telemetry datagrams: decoded or refused without a panic; decoded ones are written back unchanged and added
+//! to a process's record. The input is cut into datagrams at each "WSGI".
 #![no_main]
 
 use gk_telemetry::datagram::Datagram;

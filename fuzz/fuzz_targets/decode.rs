@@ -1,5 +1,5 @@
-//! Any bytes as what another process of ours says: frames of a link in both directions with the request and the response
-//! head inside, control messages, commands, setups. Decoded or refused without a panic; what is decoded is written back alike.
+//! Any bytes as messages of another Gilkeeper process: frames of a link in both directions with the request and the response
+//! head inside, control messages, commands, setups. Decoded or refused without a panic; decoded values are written back unchanged.
 #![no_main]
 
 use bytes::BytesMut;
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 fuzz_target!(|bytes: &[u8]| {
     frames(bytes);
-    // Without a frame around them they are found sooner.
+    // Without a frame around them the fuzzer finds them sooner.
     request(0, false, bytes);
     head(0, 0, bytes);
     message::<ToFront>(bytes);

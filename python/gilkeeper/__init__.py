@@ -1,4 +1,4 @@
-"""What an application can ask about the Gilkeeper worker it runs in.
+"""The interface of applications to the Gilkeeper worker they run in.
 
 Outside a worker the values are None and the functions raise RuntimeError, so that a module that uses them can still be
 imported by tests and tools.

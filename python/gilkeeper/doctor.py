@@ -1,7 +1,7 @@
-"""Started by `gilkeeper doctor`, one process for each trial: imports something in one kind of interpreter and reports.
+"""The child process of `gilkeeper doctor`, one for each trial: imports something in one kind of interpreter and reports.
 
-The job is the one argument, as JSON. What happens is written to descriptor 3, one JSON object a line, at once: when this
-process crashes or hangs, the last lines say where. Needs nothing of the package but `doctor_modules.py` beside it, which
+The only argument is the job, as JSON. Events are written to descriptor 3, one JSON object a line, at once: when this process
+crashes or hangs, the last lines show where. Needs nothing of the package but `doctor_modules.py` beside it, which
 it runs by path: any CPython from 3.11 on runs both.
 
 Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import,
@@ -27,23 +27,23 @@ def tell(event, **values):
 
 
 def one_line(error):
-    """The exception as the last line of its traceback has it, without line breaks."""
+    """The last line of the exception's traceback, without line breaks."""
     import traceback
 
     return " ".join("".join(traceback.format_exception_only(type(error), error)).split())
 
 
 def gil():
-    """Whether the GIL is on; None where there is nothing to ask."""
+    """Whether the GIL is on; None if this Python cannot tell."""
     ask = getattr(sys, "_is_gil_enabled", None)
     return ask() if ask else None
 
 
-# === Where code comes from ===
+# === Origin of code ===
 
 
 class Places:
-    """Tells the standard library, installed packages and the application's own files apart."""
+    """Distinguishes the standard library, installed packages and the application's own files."""
 
     def __init__(self):
         import os
@@ -62,7 +62,7 @@ class Places:
         return "standard" if file.startswith(tuple(self.standard)) else "application"
 
     def chain(self, frame):
-        """The modules whose code is running, outermost first: [name, kind]."""
+        """The modules with running code, outermost first: [name, kind]."""
         found = []
         while frame:
             name, file = frame.f_globals.get("__name__") or "?", frame.f_code.co_filename
@@ -82,7 +82,7 @@ class Places:
         return {"by": frame.f_globals.get("__name__") or "?", "kind": self.kind(file), "file": file, "line": frame.f_lineno}
 
 
-# === What is watched ===
+# === Watching an interpreter ===
 
 
 class Watch:
@@ -191,7 +191,7 @@ class Watch:
         atexit.register = registered
 
     def signals(self):
-        """As a worker does with WSGIRestrictSignal On: nothing is installed."""
+        """Records handlers and installs none, as a worker with WSGIRestrictSignal On."""
         import _signal
 
         watch = self
@@ -207,7 +207,7 @@ class Watch:
         return [{**record, "alive": thread.is_alive()} for thread, record in self.threads]
 
     def stand_in(self, job):
-        """What a worker gives under the names `gilkeeper` and `mod_wsgi`; requests there are none."""
+        """Puts stand-ins for a worker's modules `gilkeeper` and `mod_wsgi` into sys.modules, without requests."""
         import types
 
         watch = self
@@ -237,7 +237,7 @@ class Watch:
 
 
 def paths(job):
-    """As a worker does: `site.addsitedir` for each directory, what is new in front, the home first of all."""
+    """Sets sys.path as a worker does: the home first, then what `site.addsitedir` adds for each directory, then the rest."""
     import site
 
     here = SOURCE.rpartition("/")[0]
@@ -261,7 +261,7 @@ def application(job):
     else:
         with open(script, "rb") as file:
             code = compile(file.read(), script, "exec", dont_inherit=True)
-        # A worker's name for it has a digest, whose modules the application may not load.
+        # The worker's name for it contains a digest; computing one here would load modules that the application may not load.
         module = sys.modules["_mod_wsgi_script"] = types.ModuleType("_mod_wsgi_script")
         module.__file__ = script
         exec(code, module.__dict__)
@@ -272,7 +272,7 @@ def application(job):
 
 
 def extension(job):
-    """The module of one file by itself, without the package around it."""
+    """Loads the module of one file alone, without its package."""
     import importlib.util
     from importlib.machinery import ExtensionFileLoader
 
@@ -284,7 +284,7 @@ def extension(job):
 
 
 def describe(watch):
-    """Each extension module with file, distribution and what it declares. Not by an import, which the application could see."""
+    """Reports file, distribution and declarations of each extension module. Not by an import, which the application could see."""
     namespace = {"__name__": "gilkeeper_doctor_modules", "__file__": MODULES}
     with open(MODULES, "rb") as file:
         exec(compile(file.read(), MODULES, "exec"), namespace)
@@ -293,7 +293,7 @@ def describe(watch):
 
 
 def trial(job, number):
-    """Runs in the interpreter under trial. Gives the callbacks to call before it ends."""
+    """Runs in the interpreter under trial. Returns the callbacks to call before its end."""
     import importlib
     import traceback
 
@@ -302,7 +302,7 @@ def trial(job, number):
     watch.stand_in(job)
     watch.begin()
     for name, module in watch.early:
-        # A `.pth` file may have loaded it; of Python's own it is this file that did.
+        # A `.pth` file may have loaded it. Modules of Python's own library were loaded by this file.
         if watch.places.kind(module.__spec__.origin) != "standard":
             watch.modules[name] = (module, module.__spec__.origin)
     paths(job)
@@ -321,7 +321,7 @@ def trial(job, number):
 
 
 def stop(callbacks):
-    """What a worker does before it ends an interpreter."""
+    """Calls the shutdown callbacks, as a worker does before it ends an interpreter."""
     for callback in callbacks:
         try:
             callback("process_stopping", shutdown_reason="doctor")
@@ -330,7 +330,7 @@ def stop(callbacks):
 
 
 def in_another(job):
-    """The trial in sub-interpreters of this process, one after the other."""
+    """Runs the trial in sub-interpreters of this process, one after the other."""
     import os
 
     try:
@@ -338,7 +338,7 @@ def in_another(job):
     except ImportError:
         import _xxsubinterpreters as interpreters
     own = job["interpreter"] == "own"
-    # Up to 3.12 an interpreter with other threads cannot be entered again: the last one begins its end at once.
+    # Up to 3.12 an interpreter with other threads cannot be entered again: the last one runs its end in the same call.
     entered_once = sys.version_info < (3, 13)
     made = []
     for number in range(1, job["interpreters"] + 1):
@@ -379,7 +379,7 @@ def main():
         os._exit(0)
     tell("ending")
     stop(callbacks)
-    # The end of the process says the rest: atexit functions run after non-daemon threads were joined.
+    # The rest happens at the end of the process: atexit functions run after non-daemon threads are joined.
 
 
 if __name__ == "__main__":

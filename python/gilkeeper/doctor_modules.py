@@ -1,13 +1,13 @@
-"""What the extension modules of a trial are: file, distribution, and what each declares. Run by `doctor.py`, by path.
+"""File, distribution and declarations of extension modules. `doctor.py` runs this file by its path.
 
-Reads module definitions through ctypes, and the lists of installed files. Nothing here is asked of an application.
+Reads module definitions through ctypes, and the lists of installed files. Runs no code of the application.
 """
 
 import sys
 
 
 class Declared:
-    """Reads what an extension module's definition declares. The layouts are those of CPython 3.11 to 3.14."""
+    """Reads the declarations in an extension module's definition. The layouts are those of CPython 3.11 to 3.14."""
 
     INTERPRETERS = {0: "none", 1: "shared-gil", 2: "own-gil"}
 
@@ -49,14 +49,14 @@ class Declared:
         return {"phases": "multi", "interpreters": interpreters, "gil": free}
 
     def held(self, module):
-        """A single-phase module says so by a call, kept in the module of a free-threaded build behind five fields."""
+        """A single-phase module declares it by a call; a free-threaded build stores that in the module, after five fields."""
         if self.gil is None or "t" not in sys.abiflags or type(module).__basicsize__ != self.head + 6 * self.word:
             return "undeclared"
         return "not-used" if self.at(id(module) + self.head + 5 * self.word) else "undeclared"
 
 
 def described(modules, kind, gil):
-    """Name, file, distribution and declaration of each. `modules`: name to (module, file); `kind` says where a file is from."""
+    """Name, file, distribution and declarations of each. `modules`: name to (module, file); `kind(file)`: origin of a file."""
     import os
 
     try:
@@ -75,7 +75,7 @@ def described(modules, kind, gil):
 
 
 def owners(wanted):
-    """File to (distribution, version), from the lists of installed files."""
+    """A map from file to (distribution, version), from the lists of installed files."""
     import os
     from importlib import metadata
 

@@ -1,17 +1,17 @@
 """Started by the supervisor as a worker process, by the process group's own Python.
 
-That Python need not be the one Gilkeeper is installed in. The extension module beside this file is taken when its ABI is
-this Python's; otherwise this Python must have a gilkeeper of its own.
+That Python may be another one than Gilkeeper is installed in. The extension module beside this file is used when its ABI is
+that of this Python; otherwise this Python must have its own gilkeeper.
 """
 
 import sys
 
-NO_PACKAGE = 78  # known to the supervisor: the next attempt would end in the same way
+NO_PACKAGE = 78  # known to the supervisor: the next attempt would fail in the same way
 
 
 def load():
     here = __file__.rpartition("/")[0]
-    # This directory is not the application's: a module named `front` or `worker` must not be found in it.
+    # Applications must not find modules named `front` or `worker` in this directory.
     if sys.path and sys.path[0] == here:
         del sys.path[0]
     from importlib.machinery import EXTENSION_SUFFIXES
