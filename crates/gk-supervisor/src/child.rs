@@ -91,3 +91,46 @@ impl AsFd for Child {
         self.control.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_does_not_read_blocks_nobody_and_gets_all_in_order() {
+        let (ours, theirs) = descriptors::packet_pair().unwrap();
+        let mut child = Child::new(1, ours).unwrap();
+        let mut sent = 0u32;
+        while !child.waits() {
+            child.send(&sent, Vec::new());
+            sent += 1;
+        }
+        let mut buffer = [0; 64];
+        for expected in 0..sent {
+            let got = descriptors::receive(&theirs, &mut buffer, true).unwrap();
+            assert_eq!(gk_wire::control::decode::<u32>(&buffer[..got.bytes]).unwrap(), expected);
+            child.flush();
+        }
+        assert!(!child.waits());
+        for _ in 0..2 * OUTBOX {
+            child.send(&0u32, Vec::new());
+        }
+        assert_eq!(child.outbox.len(), OUTBOX);
+    }
+
+    #[test]
+    fn the_last_messages_of_a_dead_child_are_read_and_nothing_is_kept_for_it() {
+        let (ours, theirs) = descriptors::packet_pair().unwrap();
+        let mut child = Child::new(1, ours).unwrap();
+        let mut buffer = [0; 64];
+        assert!(child.receive::<u32>(&mut buffer).is_none() && child.open());
+        descriptors::send(&theirs, &gk_wire::control::encode(&7u32), &[]).unwrap();
+        descriptors::send(&theirs, b"from another version", &[]).unwrap();
+        drop(theirs);
+        child.send(&0u32, Vec::new());
+        assert!(!child.waits());
+        assert_eq!(child.receive::<u32>(&mut buffer), Some(Ok(7)));
+        assert!(matches!(child.receive::<u32>(&mut buffer), Some(Err(_))));
+        assert!(child.receive::<u32>(&mut buffer).is_none() && !child.open());
+    }
+}

@@ -179,3 +179,108 @@ impl AsFd for Clients {
         self.listener.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::BufRead as _;
+
+    /// The control socket in a folder of its own, at the time 0.
+    struct Socket {
+        folder: tempfile::TempDir,
+        clients: Clients,
+    }
+
+    impl Socket {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let listener = UnixListener::bind(folder.path().join("s")).unwrap();
+            listener.set_nonblocking(true).unwrap();
+            Self { clients: Clients::new(listener.into()), folder }
+        }
+
+        /// Connects a client; the first one is number 1.
+        fn client(&mut self) -> UnixStream {
+            let stream = UnixStream::connect(self.folder.path().join("s")).unwrap();
+            self.clients.accept(Duration::ZERO);
+            stream
+        }
+
+        fn count(&self) -> usize {
+            self.clients.sockets().count()
+        }
+    }
+
+    fn lines(stream: &UnixStream) -> Vec<Answer> {
+        let lines = io::BufReader::new(stream).lines();
+        lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_command_may_arrive_in_pieces_and_is_read_once() {
+        let mut socket = Socket::new();
+        let mut client = socket.client();
+        client.write_all(br#"{"command": "stop", "#).unwrap();
+        assert_eq!(socket.clients.read(1), None);
+        client.write_all(b"\"now\": true}\n{\"command\": \"status\"}\n").unwrap();
+        assert_eq!(socket.clients.read(1), Some(Command::Stop { now: true }));
+        assert_eq!(socket.clients.read(1), None);
+    }
+
+    #[test]
+    fn a_command_that_is_not_understood_gets_an_answer() {
+        for command in [b"reload please\n".to_vec(), vec![b' '; LONGEST_COMMAND + 1]] {
+            let mut socket = Socket::new();
+            let mut client = socket.client();
+            client.write_all(&command).unwrap();
+            assert_eq!(socket.clients.read(1), None);
+            let said = lines(&client);
+            assert!(
+                matches!(&said[..], [Answer::Done { ok: false, text }] if text.contains("was not understood")),
+                "{said:?}"
+            );
+            assert_eq!(socket.count(), 0);
+        }
+    }
+
+    #[test]
+    fn silent_clients_are_disconnected_and_waiting_ones_are_not() {
+        let mut socket = Socket::new();
+        let (_silent, mut asks) = (socket.client(), socket.client());
+        asks.write_all(b"{\"command\": \"status\"}\n").unwrap();
+        assert_eq!(socket.clients.read(2), Some(Command::Status));
+        assert_eq!(socket.clients.next_deadline(), Some(SILENCE));
+        socket.clients.tick(SILENCE);
+        assert_eq!((socket.count(), socket.clients.next_deadline()), (1, None));
+        let text = "done".to_owned();
+        socket.clients.finish(2, &Answer::Done { ok: true, text: text.clone() }, SILENCE);
+        assert_eq!(lines(&asks), [Answer::Done { ok: true, text }]);
+        assert_eq!(socket.count(), 0);
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_bounded_in_memory_and_time() {
+        let answer = Answer::Progress { text: "x".repeat(1 << 20) };
+        let mut socket = Socket::new();
+        let _reads_nothing = [socket.client(), socket.client()];
+        for _ in 0..8 {
+            socket.clients.send(1, &answer);
+        }
+        assert_eq!(socket.count(), 1, "its answers are longer than {LONGEST_ANSWER} bytes");
+        socket.clients.finish(2, &answer, SILENCE);
+        assert!(socket.clients.sockets().all(|(_, _, waits)| waits));
+        socket.clients.tick(SILENCE + LINGER);
+        assert_eq!(socket.count(), 0);
+    }
+
+    #[test]
+    fn clients_beyond_the_limit_wait_for_a_place() {
+        let mut socket = Socket::new();
+        let mut streams: Vec<UnixStream> = (0..=MOST).map(|_| socket.client()).collect();
+        assert!(!socket.clients.has_room() && socket.count() == MOST);
+        drop(streams.remove(0));
+        assert_eq!(socket.clients.read(1), None);
+        socket.clients.accept(Duration::ZERO);
+        assert_eq!(socket.clients.sockets().map(|(client, ..)| client).max(), Some(MOST as u64 + 1));
+    }
+}

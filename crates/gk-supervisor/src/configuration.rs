@@ -168,3 +168,55 @@ fn gil(site: &Site, group: &ProcessGroup, build: PythonBuild) -> Result<bool, St
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(text: &str) -> Site {
+        let around = gk_config::Surroundings { directory: "/".into(), ..gk_config::Surroundings::default() };
+        let text = format!("WSGIDaemonProcess one\n{text}\n");
+        let loaded = gk_config::load_text("site.conf", &text, &gk_config::source::Memory::new(), &around);
+        loaded.site.unwrap()
+    }
+
+    fn configuration(text: &str) -> Configuration {
+        let site = site(text);
+        Configuration { number: 1, site, groups: BTreeMap::new(), front_identity: None, remarks: Vec::new() }
+    }
+
+    #[test]
+    fn a_change_that_needs_a_restart_is_named() {
+        let plain = "Listen 8000\nServerRoot /srv\n";
+        let cases = [
+            ("Timeout 3", None),
+            ("Listen 8001", Some("Listen changed")),
+            ("GilkeeperAdmin 127.0.0.1:9000", Some("the admin address changed")),
+            ("PidFile other.pid", Some("PidFile changed")),
+            ("ErrorLog other.log", Some("ErrorLog changed")),
+            ("User nobody", Some("User or Group changed")),
+        ];
+        for (line, wanted) in cases {
+            let said = configuration(&format!("{plain}{line}")).needs_restart(&configuration(plain));
+            let said: Vec<&str> = said.iter().filter_map(|text| text.split(':').next()).collect();
+            assert_eq!(said, Vec::from_iter(wanted), "{line}");
+        }
+    }
+
+    #[test]
+    fn free_threading_is_refused_only_where_it_is_required() {
+        let build = |free_threaded| PythonBuild { minor: 14, free_threaded };
+        let cases = [
+            ("", true, Some(true)),
+            ("WSGIFreeThreading On", false, Some(true)),
+            ("WSGIFreeThreading On", true, Some(false)),
+            ("WSGIDaemonProcess two free-threading=required", true, Some(false)),
+            ("WSGIDaemonProcess two free-threading=required", false, None),
+        ];
+        for (text, free_threaded, wanted) in cases {
+            let site = site(text);
+            let group = site.groups.last().unwrap();
+            assert_eq!(gil(&site, group, build(free_threaded)).ok(), wanted, "{text} {free_threaded}");
+        }
+    }
+}

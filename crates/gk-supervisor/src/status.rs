@@ -113,3 +113,23 @@ impl StatusQuery {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_complete_when_nobody_is_left_to_answer() {
+        let new = || StatusQuery::new(1, 1, Duration::ZERO, true, BTreeSet::from([1, 2]));
+        let mut query = new();
+        query.worker(1, WorkerFigures::default());
+        query.lost(Some(2));
+        assert!(!query.complete(Duration::ZERO));
+        query.front(FrontStatus::default());
+        assert!(query.complete(Duration::ZERO));
+        query = new();
+        query.lost(None);
+        assert!(!query.complete(query.deadline - Duration::from_nanos(1)));
+        assert!(query.complete(query.deadline));
+    }
+}

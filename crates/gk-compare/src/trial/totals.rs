@@ -34,3 +34,44 @@ fn get(address: &str, path: &str) -> Result<Vec<u8>, String> {
     }
     Ok(answer.split_off((end + 4).min(answer.len())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// The error for admin pages that answer with these bytes.
+    fn error(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let error = totals(&address).unwrap_err();
+        server.join().unwrap();
+        error.replace(&address, "ADDRESS")
+    }
+
+    #[test]
+    fn an_answer_that_holds_no_totals_is_one_sentence() {
+        let cases = [
+            (
+                "HTTP/1.1 401 Unauthorized\r\n\r\n",
+                "the admin pages on ADDRESS answer `HTTP/1.1 401 Unauthorized`",
+            ),
+            ("", "the admin pages on ADDRESS answer ``"),
+            ("HTTP/1.1 200 OK\r\n\r\n", "the admin pages on ADDRESS answer EOF while parsing a value"),
+        ];
+        for (answer, wanted) in cases {
+            let error = error(answer);
+            assert!(error.starts_with(wanted) && !error.contains('\n'), "{error}");
+        }
+    }
+}

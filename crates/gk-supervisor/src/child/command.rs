@@ -199,4 +199,31 @@ mod tests {
         group.home = Some("/nowhere".into());
         assert!(why_not_entered(&group, Some(&nobody), &gone).starts_with("its home= directory '/nowhere'"));
     }
+
+    #[test]
+    fn limits_leave_a_worker_time_to_stop() {
+        let mut group = ProcessGroup::named("one");
+        assert_eq!(limits(&group), []);
+        (group.cpu_time_limit, group.shutdown_timeout) = (10, 5.0);
+        (group.memory_limit, group.virtual_memory_limit) = (1 << 30, 2 << 30);
+        assert_eq!(
+            limits(&group),
+            [(Limit::Cpu, 10, 16), (Limit::Data, 1 << 30, 1 << 30), (Limit::AddressSpace, 2 << 30, 2 << 30)]
+        );
+    }
+
+    #[test]
+    fn the_gil_is_forced_on_only_where_a_build_can_do_without() {
+        let around = gk_config::Surroundings { directory: "/".into(), ..gk_config::Surroundings::default() };
+        let text = "WSGIDaemonProcess one\nWSGIPythonOptimize 2\nWSGIDontWriteBytecode On\n";
+        let loaded = gk_config::load_text("site.conf", text, &gk_config::source::Memory::new(), &around);
+        let site = loaded.site.unwrap();
+        let words = |free_threaded, gil| {
+            let args = arguments(&site, PythonBuild { minor: 14, free_threaded }, gil, Path::new("/package"));
+            args.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words(true, true), "-X gil=1 -OO -B /package/worker.py");
+        assert_eq!(words(true, false), "-OO -B /package/worker.py");
+        assert_eq!(words(false, true), "-OO -B /package/worker.py");
+    }
 }
