@@ -59,7 +59,7 @@ fn collect(path: PathBuf, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// What a configuration is read against, from the process and the arguments.
+/// The surroundings of a configuration: working directory, environment, defines, Pythons.
 pub fn surroundings(
     given: &ArgMatches,
     server_root: Option<&String>,
@@ -85,7 +85,7 @@ pub fn surroundings(
     })
 }
 
-/// Tells the build of a group's Python: our own, or what its executable answers (once).
+/// Finds the build of a group's Python: ours, or the answer of its executable, asked once.
 fn pythons(runtime: &PythonRuntime) -> Pythons {
     let (runtime, known) = (runtime.clone(), Mutex::new(gk_supervisor::Pythons::new(runtime)));
     Pythons::new(move |group| {
@@ -94,7 +94,7 @@ fn pythons(runtime: &PythonRuntime) -> Pythons {
     })
 }
 
-/// Where `serve`'s configuration comes from.
+/// The source of `serve`'s configuration.
 enum Origin {
     Options(Box<ServeOptions>),
     File { path: PathBuf, set: Vec<String> },
@@ -130,7 +130,7 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
     let read = match origin {
         Origin::Options(options) => {
             let (site, said) = express::load(options, surroundings)?;
-            there_is(&site)?;
+            scripts_exist(&site)?;
             usable_tls(&site)?;
             return Ok(loaded((site, said)));
         }
@@ -147,8 +147,8 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
     Ok(loaded(read))
 }
 
-/// A file that `serve` was given must exist; a configuration file may name one that comes later.
-fn there_is(site: &Site) -> Result<(), String> {
+/// Refuses a missing script of `serve SCRIPT`. A configuration file may name scripts that are created later.
+fn scripts_exist(site: &Site) -> Result<(), String> {
     let files = site.hosts.iter().flat_map(|host| &host.mounts).filter_map(|mount| match &mount.target {
         MountTarget::File(path) => Some(path),
         _ => None,
@@ -161,7 +161,7 @@ fn there_is(site: &Site) -> Result<(), String> {
     }
 }
 
-/// Certificates that cannot be used are said before the server starts, or keeps what it has.
+/// Refuses unusable certificates before the server starts; at a reload the old configuration stays.
 fn usable_tls(site: &Site) -> Result<(), String> {
     site.measurements
         .admin_tls
