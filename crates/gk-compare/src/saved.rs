@@ -101,8 +101,8 @@ impl Saved {
                 Some(Ok(SavedLine::Plan(old))) if old.fingerprint == header.fingerprint => {}
                 Some(Ok(SavedLine::Plan(_))) => {
                     return Err(format!(
-                        "{shown} holds results of another plan or machine, or of this one before it or a file it names was \
-                         changed: --again measures anew, --out names another file"
+                        "{shown} holds results of another plan or machine, or of this plan before it or one of its files changed: \
+                         --again starts over, --out names another file"
                     ));
                 }
                 _ => return Err(format!("{shown} is there and holds no results; --out names another file")),

@@ -48,7 +48,7 @@ pub fn page(report: &Report, what: &str, open: bool) -> String {
         line("unanswered", format!("{} still under way when the load ended", report.unanswered));
     }
     let pinned: Vec<String> = report.pinned.iter().map(|cpu| format!("core {cpu}")).collect();
-    let pinned = if pinned.is_empty() { String::new() } else { format!(", kept on {}", pinned.join(", ")) };
+    let pinned = if pinned.is_empty() { String::new() } else { format!(", pinned to {}", pinned.join(", ")) };
     line("generator", format!("{:.0} % of {} thread(s){pinned}", report.busy() * 100.0, report.threads));
     if report.responses == 0 && report.failed() == 0 {
         out.push_str(
