@@ -34,6 +34,7 @@
 pub mod admin;
 pub mod control;
 pub mod feed;
+mod fields;
 pub mod frame;
 pub mod log;
 pub mod page;

@@ -1,6 +1,7 @@
 //! A request on the wire: its profile (what depends on configuration only), the writer the front fills in place and
 //! the borrowed view the worker reads. Names of headers are already in CGI form (`HTTP_ACCEPT`). No HTTP library here.
 
+use crate::fields::{Reader, put_bytes};
 use crate::frame::{self, WireError};
 use crate::response::Headers;
 use bytes::{BufMut, BytesMut};
@@ -224,35 +225,4 @@ impl<'a> RequestView<'a> {
 /// The number of the profile in the payload of a `Request` frame.
 pub fn profile_of(payload: &[u8]) -> Result<u32, WireError> {
     Ok(u32::from_le_bytes(Reader { rest: payload, what: "Request" }.array()?))
-}
-
-/// Appends a `u32` length and the bytes.
-pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
-    out.put_u32_le(bytes.len() as u32);
-    out.extend_from_slice(bytes);
-}
-
-/// Takes fields off the front of a payload.
-pub(crate) struct Reader<'a> {
-    pub(crate) rest: &'a [u8],
-    pub(crate) what: &'static str,
-}
-
-impl<'a> Reader<'a> {
-    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], WireError> {
-        let (head, rest) = self.rest.split_at_checked(len).ok_or(WireError::Malformed(self.what))?;
-        self.rest = rest;
-        Ok(head)
-    }
-
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(WireError::Malformed(self.what))?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], WireError> {
-        let len = u32::from_le_bytes(self.array()?) as usize;
-        self.take(len)
-    }
 }

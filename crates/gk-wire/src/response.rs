@@ -1,8 +1,8 @@
 //! A response head on the wire: the writer the worker fills in place and the view the front reads. Bodies are `Data`
 //! or `File` frames. Whether a header is legal was decided where the application called `start_response`.
 
+use crate::fields::{Reader, put_bytes};
 use crate::frame::{self, WireError};
-use crate::request::{Reader, put_bytes};
 use bytes::{BufMut, BytesMut};
 
 /// Most headers of a response: the maps that HTTP libraries keep them in end somewhere beyond.
