@@ -129,9 +129,12 @@ def whole(name: str, kind: str = "whole") -> Ring:
     return Ring(f"{kind}-{name}", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper(name, **more), needs, lane)
 
 
-def browser() -> Ring:
+def browser(kind: str = "browser") -> Ring:
+    """tests/browser: the cases without a mark ("browser"), or those with the mark `kind`."""
     needs = [venv(BROWSER), wheel("3.14"), packages("chromium")]
-    return Ring("browser", pytest(BROWSER), BROWSER, of_gilkeeper("3.14"), needs)
+    if kind == "browser":
+        return Ring(kind, pytest(BROWSER, "-m", "not alone"), BROWSER, of_gilkeeper("3.14"), needs)
+    return Ring(f"{kind}-browser", pytest(BROWSER, "-m", kind), BROWSER, of_gilkeeper("3.14"), needs, Lane.ALONE)
 
 
 def rings() -> list[Ring]:
@@ -143,7 +146,7 @@ def rings() -> list[Ring]:
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, one=True)
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
-    return [*of_3_14, *others, lint, whole("3.14", "alone")]
+    return [*of_3_14, *others, lint, whole("3.14", "alone"), browser("alone")]
 
 
 def measuring_rings() -> list[Ring]:

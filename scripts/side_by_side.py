@@ -120,16 +120,22 @@ class SideBySide:
     def begin(self, job: Job) -> None:
         environment = {**os.environ, **job.environment, MARK: str(os.getpid())}
         with open(self.log_of(job), "wb") as log:
-            self.running[job.name] = process = subprocess.Popen(
-                job.command,
-                cwd=job.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # A group of its own: an interrupt reaches it once, by `end`.
-                process_group=0,
-            )
+            try:
+                process = subprocess.Popen(
+                    job.command,
+                    cwd=job.folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    # A group of its own: an interrupt reaches it once, by `end`.
+                    process_group=0,
+                )
+            except OSError as problem:
+                log.write(f"{job.name} does not start: {problem}\n".encode())
+                self.finish(Result(job, self.log_of(job), status=127))
+                return
+        self.running[job.name] = process
         threading.Thread(target=self.wait, args=(job, process, time.monotonic()), daemon=True).start()
 
     def wait(self, job: Job, process: subprocess.Popen[bytes], begun: float) -> None:

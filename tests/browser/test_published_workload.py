@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+import pytest
 from conftest import Load, Watched, picture
 from playwright.sync_api import expect
 
@@ -50,6 +51,7 @@ def measured(chromium: Any, interval: str) -> dict[str, Any]:
     return waits
 
 
+@pytest.mark.alone("two medians of waits, one after the other")
 def test_a_smaller_interval_takes_the_bumps_away(chromium: Any) -> None:
     long, short = measured(chromium, "0.005"), measured(chromium, "0.0001")
     # A computing holder keeps the GIL for its 3 ms at least, and for 5 ms at most.

@@ -27,13 +27,15 @@ def test_a_job_runs_after_what_it_needs_and_not_without_it(tmp_path: Path) -> No
     first = job("first", f"echo 1 >{tmp_path}/first")
     second = job("second", f"cat {tmp_path}/first; echo told", first)
     broken = job("broken", "echo why; exit 3")
+    absent = Job("absent", ["/no/such/command"], Path("/"))
     after = job("after", "echo never", broken)
     last = job("last", "echo never", after)
-    ended = results([last, after, second, broken, first], tmp_path)
+    ended = results([last, after, second, broken, first, absent], tmp_path)
     assert {name: (one.status, one.broken and one.broken.name) for name, one in ended.items()} == {
         "first": (0, None),
         "second": (0, None),
         "broken": (3, None),
+        "absent": (127, None),
         "after": (0, "broken"),
         "last": (0, "broken"),
     }
