@@ -6,7 +6,7 @@
 //!   sees it.
 //! * [`groups`]: application group to interpreters; [`group_options`]: what the configuration says of them.
 //! * [`profiles`]: profiles that the front sent.
-//! * [`engine`]: what the threads of the process share.
+//! * [`engine`]: what the threads of the process share; [`ticker`]: when the link is looked at from outside.
 
 pub(crate) mod engine;
 pub(crate) mod exchange;
@@ -16,4 +16,6 @@ pub(crate) mod link;
 pub(crate) mod outbox;
 pub(crate) mod profiles;
 pub(crate) mod streams;
+mod sync;
 pub(crate) mod thread;
+pub(crate) mod ticker;

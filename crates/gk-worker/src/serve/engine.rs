@@ -3,11 +3,12 @@
 
 use crate::serve::groups::Groups;
 use crate::serve::link::Link;
+use crate::serve::ticker::Ticker;
 use gk_sys::clock::Moment;
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::application::NumberedProfile;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Shared by all threads of the worker.
 pub(crate) struct Engine {
@@ -18,9 +19,8 @@ pub(crate) struct Engine {
     pub(crate) started: Moment,
     link: Mutex<Present>,
     link_changed: Condvar,
-    /// Set while requests run: the ticker looks at the link each millisecond.
-    ticking: AtomicBool,
-    ticker: OnceLock<std::thread::Thread>,
+    /// Armed while requests run.
+    pub(crate) ticker: Ticker,
 }
 
 struct Present {
@@ -72,8 +72,7 @@ impl Engine {
             started: Moment::now(),
             link: Mutex::new(Present { link: None, stopping: false }),
             link_changed: Condvar::new(),
-            ticking: AtomicBool::new(false),
-            ticker: OnceLock::new(),
+            ticker: Ticker::new(),
         }
     }
 
@@ -143,34 +142,21 @@ impl Engine {
         busy.map(|slot| slot.interpreter.load(Ordering::Relaxed)).collect()
     }
 
-    /// Makes sure that the ticker runs.
-    pub(crate) fn arm_ticker(&self) {
-        if !self.ticking.load(Ordering::Relaxed)
-            && !self.ticking.swap(true, Ordering::AcqRel)
-            && let Some(ticker) = self.ticker.get()
-        {
-            ticker.unpark();
-        }
-    }
-
     /// The ticker's thread: sleeps while nothing runs, else looks at the link each millisecond. Ends with the process.
-    pub(crate) fn tick_forever(self: Arc<Self>) {
+    pub(crate) fn tick_forever(&self) {
         const TICK: std::time::Duration = std::time::Duration::from_millis(1);
+        /// Ticks without a request after which it sleeps.
         const QUIET: u32 = 50;
-        let _ = self.ticker.set(std::thread::current());
-        let (mut last, mut quiet) = (0, 0);
+        let mut last = 0;
         loop {
-            if !self.ticking.load(Ordering::Acquire) {
-                std::thread::park();
-                quiet = 0;
-                continue;
+            self.ticker.wait();
+            let mut quiet = 0;
+            while quiet <= QUIET {
+                std::thread::sleep(TICK);
+                let busy = self.link().is_some_and(|link| link.tick(&mut last));
+                quiet = if busy { 0 } else { quiet + 1 };
             }
-            std::thread::park_timeout(TICK);
-            let busy = self.link().is_some_and(|link| link.tick(&mut last));
-            quiet = if busy { 0 } else { quiet + 1 };
-            if quiet > QUIET {
-                self.ticking.store(false, Ordering::Release);
-            }
+            self.ticker.disarm_unless(|| self.link().is_some_and(|link| link.busy()));
         }
     }
 }

@@ -73,6 +73,12 @@ struct Inner {
     closed: bool,
 }
 
+impl Inner {
+    fn busy(&self) -> bool {
+        self.running > 0 || !self.queue.is_empty()
+    }
+}
+
 /// Bytes read and not handed out yet: `bytes[..filled]`. It grows to hold the longest frame that came.
 struct ReadBuffer {
     receiver: Receiver,
@@ -208,7 +214,7 @@ impl Link {
         let still = taken == *last;
         *last = taken;
         let mut inner = self.inner();
-        let busy = inner.running > 0 || !inner.queue.is_empty();
+        let busy = inner.busy();
         if still && (!inner.queue.is_empty() || (!inner.reading && busy)) {
             wake_one(&mut inner);
         }
@@ -218,6 +224,11 @@ impl Link {
             self.outbox.try_flush();
         }
         busy
+    }
+
+    /// Whether a request runs or waits.
+    pub(crate) fn busy(&self) -> bool {
+        self.inner().busy()
     }
 
     /// Whether every request was served and nothing more can come.

@@ -27,7 +27,7 @@ pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
     let mut link: Option<Arc<Link>> = None;
     while let Some(present) = engine.next_link(link.as_ref()) {
         while let Some(job) = present.next() {
-            engine.arm_ticker();
+            engine.ticker.arm();
             let Some(seat) = engine.groups.get(&mut states, &job.profile.profile.application_group) else {
                 refuse(&present, &job);
                 continue;
@@ -80,6 +80,7 @@ impl Batch<'_> {
             let more =
                 |profile: &NumberedProfile| profile.profile.application_group == name && self.seat.stays();
             while let Some(job) = self.link.try_next(more) {
+                self.engine.ticker.arm();
                 self.serve_one(py, None, &job, RequestView::decode(&job.payload).ok());
             }
         });

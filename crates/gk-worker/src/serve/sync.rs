@@ -1,0 +1,10 @@
+//! Locks, atomics and parking of the protocols in this room: the standard library's, or loom's in a build with `--cfg loom`.
+
+#[cfg(all(test, loom))]
+pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
+#[cfg(all(test, loom))]
+pub(super) use loom::sync::{Condvar, Mutex};
+#[cfg(not(all(test, loom)))]
+pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(not(all(test, loom)))]
+pub(super) use std::sync::{Condvar, Mutex};
