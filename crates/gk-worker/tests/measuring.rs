@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use support::{Front, with_other_setup};
 
 const APP: &str = r#"
-import threading, time
+import os, threading, time
 
 BOTH = threading.Barrier(2)
 
@@ -30,6 +30,10 @@ def hold(seconds):
         for _ in range(200):
             pass
 
+def until(path):
+    while not os.path.exists(path):
+        time.sleep(0.001)
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     body = b"ok"
@@ -44,7 +48,9 @@ def application(environ, start_response):
         time.sleep(0.1)
         threading.Event().wait(0.1)
     elif path == "/heavy":
-        hold(1.0 if environ["QUERY_STRING"] else 0.4)
+        hold(0.4)
+    elif path == "/until":
+        until(environ["QUERY_STRING"])
     elif path.startswith("/light"):
         for _ in range(20):
             time.sleep(0.001)
@@ -285,23 +291,28 @@ fn an_interpreter_with_its_own_gil_is_measured_too() {
 fn a_slow_request_is_reported_with_its_stack_and_any_other_when_asked_for() {
     with_slow(0.05, 2, "", |front| {
         let mut out = BytesMut::new();
-        let slow = front.request("/heavy?long", "GET", b"", &mut out);
+        let flag = front.directory.join("flag");
+        let slow = front.request(&format!("/until?{}", flag.display()), "GET", b"", &mut out);
         front.send(&out);
         let is_stack = |m: &FromWorker| matches!(m, FromWorker::Stack(_));
         let Some(FromWorker::Stack(stack)) = front.messages_until(is_stack).pop() else { panic!("a stack") };
         assert_eq!(
             (stack.request, stack.method.as_str(), stack.path.as_str()),
-            (slow.into(), "GET", "/heavy")
+            (slow.into(), "GET", "/until")
         );
         assert!(stack.slow && stack.seconds >= 0.05, "{stack:?}");
-        assert!(stack.stack.contains("in hold") && stack.stack.contains("in application"), "{}", stack.stack);
-        // While it runs it stands on the scoreboard, also when nobody is left to ask.
+        assert!(
+            stack.stack.contains("in until") && stack.stack.contains("in application"),
+            "{}",
+            stack.stack
+        );
+        // While it runs it is on the scoreboard, also when nobody is left to ask.
         let running: Vec<_> = sample(front).slots.into_iter().filter_map(|slot| slot.request).collect();
-        assert!(running.is_empty() || running[0].path == "/heavy", "{running:?}");
+        assert!(running.len() == 1 && running[0].path == "/until", "{running:?}");
         front.tell(&ToWorker::Stack { request: slow.into() });
-        if let Some(FromWorker::Stack(asked)) = front.messages_until(is_stack).pop() {
-            assert!(!asked.slow && asked.request == u64::from(slow), "{asked:?}");
-        }
+        let Some(FromWorker::Stack(asked)) = front.messages_until(is_stack).pop() else { panic!("a stack") };
+        assert!(!asked.slow && asked.request == u64::from(slow), "{asked:?}");
+        std::fs::write(flag, "").unwrap();
         front.await_all(vec![(slow, "")]);
     });
 }
