@@ -3,8 +3,12 @@
 #[cfg(all(test, loom))]
 pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
 #[cfg(all(test, loom))]
-pub(super) use loom::sync::{Condvar, Mutex};
+pub(super) use loom::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(all(test, loom))]
+pub(super) use loom::thread::{Thread, current, park};
 #[cfg(not(all(test, loom)))]
 pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(not(all(test, loom)))]
-pub(super) use std::sync::{Condvar, Mutex};
+pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(all(test, loom)))]
+pub(super) use std::thread::{Thread, current, park};

@@ -1,0 +1,147 @@
+//! Leader and followers: which of the threads that share a link reads it.
+//!
+//! At most one thread has the reader's role. A thread that wants a request and finds the role taken lies idle until it is woken; one
+//! that waits for something of its own request waits for progress, which the reader announces after each read. Whoever gives the
+//! role up with a request in hand leaves it free: the next thread that comes takes it, and [`Guarded::wake_one`] makes one come.
+//! When that is worth its cost is the link's decision.
+
+use crate::serve::sync::{Condvar, Mutex, MutexGuard, Thread, current, park};
+use std::sync::PoisonError;
+
+/// The lock of a link, and the roles of its threads.
+pub(super) struct Roles<T> {
+    guarded: Mutex<Guarded<T>>,
+    progress: Condvar,
+}
+
+/// What the lock guards.
+pub(super) struct Guarded<T> {
+    /// What the reader hands out, and threads take.
+    pub(super) stream: T,
+    /// A thread has the reader's role.
+    reading: bool,
+    /// Idle threads, the most recent last.
+    idle: Vec<Thread>,
+    /// Threads that wait for something of their own request.
+    waiting: usize,
+}
+
+/// The lock, held.
+pub(super) type Held<'a, T> = MutexGuard<'a, Guarded<T>>;
+
+impl<T> Guarded<T> {
+    /// Whether a thread has the reader's role.
+    pub(super) fn reading(&self) -> bool {
+        self.reading
+    }
+
+    /// Whether a thread lies idle.
+    pub(super) fn idle(&self) -> bool {
+        !self.idle.is_empty()
+    }
+
+    /// Wakes the thread that fell idle last, if there is one: its caches are the warmest.
+    pub(super) fn wake_one(&mut self) {
+        if let Some(thread) = self.idle.pop() {
+            thread.unpark();
+        }
+    }
+}
+
+impl<T> Roles<T> {
+    pub(super) fn new(stream: T) -> Self {
+        let guarded = Guarded { stream, reading: false, idle: Vec::new(), waiting: 0 };
+        Self { guarded: Mutex::new(guarded), progress: Condvar::new() }
+    }
+
+    pub(super) fn lock(&self) -> Held<'_, T> {
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Blocks until `take` gives a request, or until `over` says that none will come. `read`: a call of [`Roles::read`].
+    pub(super) fn next<'a, R>(
+        &'a self,
+        mut take: impl FnMut(&mut Guarded<T>) -> Option<R>,
+        over: impl Fn(&T) -> bool,
+        read: impl Fn(Held<'a, T>) -> Held<'a, T>,
+    ) -> Option<R> {
+        let mut held = self.lock();
+        loop {
+            if let Some(request) = take(&mut held) {
+                return Some(request);
+            }
+            if over(&held.stream) {
+                self.wake_everyone(&mut held);
+                return None;
+            }
+            held = if held.reading { self.lie_idle(held) } else { read(held) };
+        }
+    }
+
+    fn lie_idle<'a>(&'a self, mut held: Held<'a, T>) -> Held<'a, T> {
+        let me = current();
+        held.idle.push(me.clone());
+        drop(held);
+        park();
+        let mut held = self.lock();
+        held.idle.retain(|thread| thread.id() != me.id());
+        held
+    }
+
+    /// Blocks until `ready` (asked under the lock), or until `over` says that it never will be. `read`: a call of
+    /// [`Roles::read`].
+    pub(super) fn wait_for<'a>(
+        &'a self,
+        ready: impl Fn() -> bool,
+        over: impl Fn(&T) -> bool,
+        read: impl Fn(Held<'a, T>) -> Held<'a, T>,
+    ) {
+        let mut held = self.lock();
+        while !ready() && !over(&held.stream) {
+            if held.reading {
+                held.waiting += 1;
+                held = self.progress.wait(held).unwrap_or_else(PoisonError::into_inner);
+                held.waiting -= 1;
+            } else {
+                held = read(held);
+            }
+        }
+        if !held.reading {
+            // The role is free: someone else who waits, or an idle thread, must be able to take it.
+            if held.waiting > 0 {
+                self.progress.notify_all();
+            } else {
+                held.wake_one();
+            }
+        }
+    }
+
+    /// One read in the reader's role: `receive` without the lock, then `hand_out` with it, which says whether the stream goes on.
+    pub(super) fn read<'a, R>(
+        &'a self,
+        mut held: Held<'a, T>,
+        receive: impl FnOnce() -> R,
+        hand_out: impl FnOnce(R, &mut T) -> bool,
+    ) -> Held<'a, T> {
+        held.reading = true;
+        drop(held);
+        let received = receive();
+        let mut held = self.lock();
+        let goes_on = hand_out(received, &mut held.stream);
+        held.reading = false;
+        if !goes_on {
+            self.wake_everyone(&mut held);
+        } else if held.waiting > 0 {
+            self.progress.notify_all();
+        }
+        held
+    }
+
+    /// Has every thread look again.
+    pub(super) fn wake_everyone(&self, held: &mut Guarded<T>) {
+        for thread in held.idle.drain(..) {
+            thread.unpark();
+        }
+        self.progress.notify_all();
+    }
+}

@@ -1,0 +1,114 @@
+//! The requests of a link: those that wait, those that run, and what the front said of them. The lock around this value is the
+//! link's.
+
+use crate::serve::profiles::number_profile;
+use crate::serve::streams::RequestStreams;
+use bytes::Bytes;
+use gk_sys::log::plain;
+use gk_wire::frame::{self, Hello, ToWorkerFrame};
+use gk_wire::log::Level;
+use gk_wire::request::Profile;
+use gk_wsgi::application::NumberedProfile;
+use gk_wsgi::hash::Quick as IdHasher;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// A request taken off the stream.
+pub(crate) struct Job {
+    pub(crate) payload: Arc<[u8]>,
+    pub(crate) profile: Arc<NumberedProfile>,
+    pub(crate) streams: Arc<RequestStreams>,
+    /// Position of its frame among the requests of the link, from 1.
+    pub(super) ordinal: u64,
+}
+
+/// What has come by a link.
+#[derive(Default)]
+pub(super) struct Stream {
+    pub(super) queue: VecDeque<Job>,
+    /// By the front's number: those in the queue and those that run.
+    pub(super) requests: HashMap<u32, Arc<RequestStreams>, IdHasher>,
+    profiles: HashMap<u32, Arc<NumberedProfile>, IdHasher>,
+    /// Threads that serve a request.
+    pub(super) running: usize,
+    /// Requests that came: the last one's ordinal.
+    arrived: u64,
+    /// Mean service time in microseconds (exponential).
+    pub(super) service: f32,
+    /// The front said that no request follows.
+    pub(super) drained: bool,
+    /// Nothing more can be read.
+    pub(super) closed: bool,
+}
+
+impl Stream {
+    /// Whether a request runs or waits.
+    pub(super) fn busy(&self) -> bool {
+        self.running > 0 || !self.queue.is_empty()
+    }
+
+    /// Whether no further request can come.
+    pub(super) fn ended(&self) -> bool {
+        self.drained || self.closed
+    }
+
+    /// Takes in a frame of the front. The sentence of an error says why the stream cannot go on.
+    pub(super) fn receive(&mut self, frame: ToWorkerFrame<'_>) -> Result<(), String> {
+        match frame {
+            ToWorkerFrame::Request { id, end, payload } => self.enqueue(id, end, Arc::from(payload))?,
+            ToWorkerFrame::Body { id, end, data } => {
+                if let Some(streams) = self.requests.get(&id) {
+                    streams.body_came(Bytes::copy_from_slice(data), end);
+                }
+            }
+            ToWorkerFrame::Hello(json) => greeted(json)?,
+            ToWorkerFrame::Profile { number, json } => {
+                let profile: Profile =
+                    serde_json::from_slice(json).map_err(|e| format!("A profile is malformed: {e}"))?;
+                self.profiles.insert(number, number_profile(profile));
+            }
+            ToWorkerFrame::Credit { id, bytes } => {
+                if let Some(streams) = self.requests.get(&id) {
+                    streams.room_came(bytes);
+                }
+            }
+            ToWorkerFrame::Cancel { id } => {
+                if let Some(streams) = self.requests.get(&id) {
+                    streams.cancelled();
+                }
+            }
+            ToWorkerFrame::Drain => self.drained = true,
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, id: u32, end: bool, payload: Arc<[u8]>) -> Result<(), String> {
+        let number = gk_wire::request::profile_of(&payload).map_err(|e| e.to_string())?;
+        let profile = self
+            .profiles
+            .get(&number)
+            .cloned()
+            .ok_or_else(|| format!("The front used profile {number} before it sent it"))?;
+        let streams = Arc::new(RequestStreams::new(id, end));
+        self.requests.insert(id, Arc::clone(&streams));
+        self.arrived += 1;
+        let ordinal = self.arrived;
+        self.queue.push_back(Job { payload, profile, streams, ordinal });
+        Ok(())
+    }
+
+    /// Nothing more can be read: every request is cancelled. An empty sentence is the ordinary end, which is not logged.
+    pub(super) fn break_off(&mut self, why: &str) {
+        if !self.ended() && !why.is_empty() {
+            plain(Level::Error, "wsgi", None, why);
+        }
+        self.closed = true;
+        self.requests.values().for_each(|streams| streams.cancelled());
+    }
+}
+
+fn greeted(json: &[u8]) -> Result<(), String> {
+    let hello: Hello =
+        serde_json::from_slice(json).map_err(|e| format!("The front's greeting is malformed: {e}"))?;
+    frame::check_version(hello.protocol, &hello.package).map_err(|e| e.to_string())
+}
