@@ -105,11 +105,11 @@ def test_bad_files_are_one_sentence(certificates: Path, tmp_path: Path) -> None:
     good = {"certificate": f"{certificates}/good-server.pem", "key": f"{certificates}/good-server.key"}
     for changed, says in (
         ({"certificate": f"{tmp_path}/missing.pem"}, "the certificate .*missing.pem cannot be read: No such file"),
-        ({"certificate": f"{tmp_path}/empty.pem"}, "holds no certificate in PEM form"),
-        ({"certificate": f"{certificates}/good-server.key"}, "holds no certificate in PEM form"),
-        ({"key": f"{certificates}/good-server.pem"}, "the private key .* cannot be read: it is not in PEM form, or holds something else"),
-        ({"key": f"{certificates}/other-server.key"}, "do not go together"),
-        ({"client-ca": f"{tmp_path}/empty.pem"}, "holds no certificate in PEM form"),
+        ({"certificate": f"{tmp_path}/empty.pem"}, "contains no certificate in PEM form"),
+        ({"certificate": f"{certificates}/good-server.key"}, "contains no certificate in PEM form"),
+        ({"key": f"{certificates}/good-server.pem"}, "the private key .* cannot be read: it is not in PEM form, or contains something else"),
+        ({"key": f"{certificates}/other-server.key"}, "do not match"),
+        ({"client-ca": f"{tmp_path}/empty.pem"}, "contains no certificate in PEM form"),
     ):
         options = " ".join(f"{name}={path}" for name, path in (good | changed).items())
         command = [harness.gilkeeper(), "serve", str(HERE / "mixed.py"), "--port", "0", "--server-root", str(tmp_path / "root")]

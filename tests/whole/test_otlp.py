@@ -137,11 +137,11 @@ def test_json_and_refusals(gatherer: Callable[..., Gatherer]) -> None:
     assert post(gzip.compress(message), "application/json; charset=utf-8", "gzip") == (200, "{}")
     harness.until(lambda: ours.workers("far/app"), "it is there")
     for body, kind, encoding, status, says in (
-        (b"{", "application/json", None, 400, "is no ExportMetricsServiceRequest"),
-        (b"\xff\xff\xff", "application/x-protobuf", None, 400, "is no ExportMetricsServiceRequest"),
+        (b"{", "application/json", None, 400, "is not an ExportMetricsServiceRequest"),
+        (b"\xff\xff\xff", "application/x-protobuf", None, 400, "is not an ExportMetricsServiceRequest"),
         (message, "text/plain", None, 415, "Content-Type is"),
         (message, "application/json", "br", 415, "Content-Encoding is"),
-        (b"nonsense", "application/json", "gzip", 400, "is no gzip"),
+        (b"nonsense", "application/json", "gzip", 400, "is not gzip"),
         (gzip.compress(b"\0" * (40 << 20)), "application/x-protobuf", "gzip", 413, "once it is decompressed"),
     ):
         code, text = post(body, kind, encoding)

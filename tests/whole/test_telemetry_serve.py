@@ -177,7 +177,7 @@ def test_refusals_are_one_sentence(gatherer: Callable[..., Gatherer], tmp_path: 
         assert ended.returncode == 2 and ended.stderr.count("\n") == 1, ended
         return ended.stderr
 
-    assert "somebody listens on" in refused("--listen-datagrams", f"unix:{ours.socket}")
+    assert "another process listens on" in refused("--listen-datagrams", f"unix:{ours.socket}")
     (tmp_path / "file").write_text("x")
     assert "is no socket" in refused("--listen-datagrams", f"unix:{tmp_path}/file")
     assert "takes unix:/path" in refused("--listen-datagrams", "tcp:9")

@@ -1,6 +1,6 @@
-//! What every HTTP listener of the admin process shares: the connection limit, the access rule, TLS and response bodies.
+//! What every HTTP listener of the admin process needs: the connection limit, the access rule, TLS and response bodies.
 
 pub mod body;
-pub mod connections;
 pub mod guard;
+pub(crate) mod listener;
 pub mod tls;

@@ -1,7 +1,11 @@
-//! State of the admin process: the present in the hub, the last minute, and the history on disk.
+//! State of the admin process: the present in the hub, the last minute, and the history on disk. It takes values from `heard`;
+//! pages and exports read it through methods.
 
+pub mod counters;
+pub mod deliveries;
 pub mod events;
 pub mod history;
 pub mod hub;
+pub mod requests;
 pub mod tick;
 pub mod totals;

@@ -1,12 +1,18 @@
-//! The admin port: health, the dashboard, the API and the metrics, in a process of its own beside the front. Nothing here can
-//! slow a request or end the front: that sends a few figures each second and hands over scoreboards, all else is read from
-//! shared memory and `/proc`.
+//! The admin process beside the front: health, the dashboard, the API and the metrics. Nothing here can slow a request or end the
+//! front, which only sends a few figures each second and hands over scoreboards; everything else is read from shared memory
+//! and `/proc`.
 //!
 //! ```text
-//! front ── socket ── Feed ──▶ hub ── once a second: scoreboards + /proc ──▶ Tick ─┬─▶ streams (SSE)
-//!                              │                                                 └─▶ history (thread, SQLite)
-//!                              └── status, requests, metrics on request
+//! heard                               kept                     told, pages
+//! front ── socket ── messages ──────▶ hub ── once a second ─┬─▶ stream (SSE)
+//! scoreboards, /proc ──────────────▶   │                    ├─▶ history (thread, SQLite)
+//! datagrams, OTLP of other servers ▶   │                    └─▶ mod_wsgi's datagrams
+//!                                      ├── on request ────────▶ JSON, /metrics
+//!                                      └── at their interval ─▶ OTLP, statsd
 //! ```
+//!
+//! A later room may use an earlier one: `door` (what every listener needs), `heard`, `kept`, `told`, `pages`. `process` and
+//! `collector` put the rooms together, `once_a_second` passes the seconds from one to the next.
 #![forbid(unsafe_code)]
 
 pub mod collector;
@@ -18,7 +24,6 @@ pub mod pages;
 mod process;
 pub mod told;
 
-pub use heard::feed::{Feed, News};
 pub use process::{Parts, run, serve};
 
 /// The machine's name.
@@ -26,7 +31,7 @@ pub(crate) fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// A line in the error log.
+/// Writes a line to the error log.
 pub(crate) fn note(level: gk_wire::log::Level, text: &str) {
     gk_sys::log::write(level, "admin", gk_sys::log::Context { code: None, client: None }, text);
 }

@@ -1,6 +1,7 @@
-//! The admin pages over HTTP: the dashboard's files, the JSON API and the metrics.
+//! The admin pages over HTTP: the dashboard's files, the JSON API and the metrics. They read the hub and the history.
 
 pub mod api;
 pub mod assets;
 pub mod query;
-pub mod server;
+pub(crate) mod server;
+pub(crate) mod stream;

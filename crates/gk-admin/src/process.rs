@@ -1,17 +1,17 @@
-//! The admin process: from descriptors to pages that answer, and what it says to the front and hears from it. It ends with the
-//! front, and the front starts another one when it ends before.
+//! The admin process of a front: from descriptors to pages that answer. It ends with the front; if it ends before, the front
+//! starts another one.
 
 use crate::door::guard::{Guard, TOKEN_FILE};
 use crate::door::tls;
-use crate::heard::feed::Feed;
+use crate::heard::front_socket::FrontSocket;
 use crate::kept::history::History;
-use crate::kept::hub::Hub;
+use crate::kept::hub::{Front, Hub, SharedHub};
 use crate::note;
-use crate::once_a_second::{Exports, turn};
-use crate::pages::server::{Shared, serve as serve_pages};
+use crate::once_a_second::{self, Ending, Receivers};
+use crate::pages::server::{self, Pages};
+use crate::told::exports::Exports;
 use gk_config::measurements::Measurements;
-use gk_sys::descriptors;
-use gk_wire::control::{MAX_PACKET, decode, encode};
+use gk_sys::{clock, descriptors};
 use gk_wire::feed::{FromAdmin, ToAdmin};
 use gk_wire::log::Level;
 use gk_wire::setup::{AdminSetup, CONTROL_FD, PAGES_FD, SETUP_FD};
@@ -19,28 +19,24 @@ use std::fs::File;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
 
-/// How a stack is asked for: its worker, and the front's number of the request. The answer is [`ToAdmin::Stack`].
-pub type WantStack = Box<dyn Fn(u64, u64) + Send + Sync>;
-
-/// What the process is started from.
+/// Start values of the process.
 pub struct Parts {
-    /// What the front said of it.
+    /// The setup from the front.
     pub setup: AdminSetup,
     /// The socket to the front.
     pub front: OwnedFd,
-    /// The pages' listening socket; without one there are none.
+    /// The listening socket of the pages; `None`: no pages.
     pub pages: Option<OwnedFd>,
 }
 
-/// The process's main function: takes the inherited descriptors, serves until the front is gone. Returns the exit code.
+/// Main function of the process: takes the inherited descriptors and serves until the front is gone. Returns the exit code.
 pub fn run() -> i32 {
     match inherit().and_then(serve) {
         Ok(()) => 0,
-        // The front has been told, where it can be, and says so; the log has it in any case.
+        // The front logs it too, if the message reached it.
         Err(text) => {
             note(Level::Error, &text);
             1
@@ -59,7 +55,7 @@ fn inherit() -> Result<Parts, String> {
     Ok(Parts { setup, front, pages })
 }
 
-/// Serves until the front is gone, on the calling thread; says at once whether it can.
+/// Serves on the calling thread until the front is gone. The first message to the front says whether it can.
 pub fn serve(parts: Parts) -> Result<(), String> {
     let Parts { setup, front, pages } = parts;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -68,140 +64,108 @@ pub fn serve(parts: Parts) -> Result<(), String> {
         .build()
         .map_err(|error| format!("the event loop cannot be made: {error}"))?;
     runtime.block_on(async {
-        let front = Front::new(front).map_err(|error| format!("the front's socket is unusable: {error}"))?;
+        let front =
+            FrontSocket::new(front).map_err(|error| format!("the front's socket is unusable: {error}"))?;
         match Prepared::new(setup, pages, &front) {
             Ok(prepared) => {
-                front.say(&FromAdmin::Ready);
+                front.send(&FromAdmin::Ready);
                 prepared.serve(&front).await;
                 Ok(())
             }
             Err(why) => {
-                front.say(&FromAdmin::Refused { why: why.clone() });
+                front.send(&FromAdmin::Refused { why: why.clone() });
                 Err(why)
             }
         }
     })
 }
 
-/// The socket to the front.
-#[derive(Clone)]
-struct Front(Arc<AsyncFd<OwnedFd>>);
-
-impl Front {
-    #[expect(
-        deprecated,
-        reason = "its replacement is unsafe; a descriptor that is owned cannot be closed behind the registration's back"
-    )]
-    fn new(socket: OwnedFd) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        Ok(Self(Arc::new(AsyncFd::with_interest(socket, Interest::READABLE)?)))
-    }
-
-    fn say(&self, message: &FromAdmin) {
-        // The front reads all the time; what does not fit is a stack that somebody has to ask for again.
-        let _ = descriptors::send(self.0.get_ref(), &encode(message), &[]);
-    }
-
-    /// The next message with its descriptors; `None`: the front is gone.
-    async fn next(&self, buffer: &mut [u8]) -> Option<(ToAdmin, Vec<OwnedFd>)> {
-        loop {
-            let mut ready = self.0.readable().await.ok()?;
-            match descriptors::receive(self.0.get_ref(), buffer, false) {
-                Ok(got) if got.bytes == 0 => return None,
-                Ok(got) => match decode(&buffer[..got.bytes]) {
-                    Ok(message) => return Some((message, got.fds)),
-                    Err(error) => {
-                        note(Level::Error, &format!("a message of the front is not understood: {error}"));
-                    }
-                },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-                Err(_) => return None,
-            }
-        }
-    }
-}
-
-/// All that can fail is done.
+/// Everything that can fail has succeeded.
 struct Prepared {
     setup: AdminSetup,
     measurements: Measurements,
-    feed: Feed,
-    shared: Arc<Shared>,
-    pages: Option<(TcpListener, Option<Arc<rustls::ServerConfig>>)>,
+    hub: SharedHub,
+    listening: Option<Listening>,
+}
+
+/// The pages before their first connection.
+struct Listening {
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    pages: Pages,
 }
 
 impl Prepared {
-    fn new(setup: AdminSetup, pages: Option<OwnedFd>, front: &Front) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("the admin pages cannot be served: {error}");
+    fn new(setup: AdminSetup, socket: Option<OwnedFd>, front: &FrontSocket) -> Result<Self, String> {
         let measurements: Measurements = serde_json::from_value(setup.measurements.clone())
             .map_err(|error| format!("the measurements in the setup are not understood: {error}"))?;
+        let this_front = Front { pid: setup.front, started: clock::epoch_seconds() };
+        let hub = SharedHub::new(Hub::of_this_server(this_front, measurements.slow_requests));
         let tls = measurements.admin_tls.as_ref().map(tls::configuration).transpose()?;
-        let listener = match pages {
-            Some(socket) => {
-                rustix::io::ioctl_fionbio(&socket, true).map_err(|error| failed(error.into()))?;
-                Some(TcpListener::from(socket))
-            }
-            None => None,
-        };
-        let guard = match &listener {
-            Some(listener) => {
-                let address = listener.local_addr().map_err(failed)?.to_string();
-                let guard = Guard::new(&address, &setup.server_root, tls.is_some()).map_err(failed)?;
-                if matches!(guard, Guard::Token { .. }) {
-                    let file = setup.server_root.join(TOKEN_FILE);
-                    let text =
-                        format!("the admin pages on {address} ask for the token in {}", file.display());
-                    note(Level::Notice, &text);
-                }
-                guard
-            }
-            None => Guard::Loopback,
-        };
-        // Without pages nobody asks for the past.
-        let history =
-            listener.as_ref().map(|_| History::start(&setup.server_root)).transpose().map_err(failed)?;
-        let (feed, news) = Feed::new();
-        let mut hub = Hub::new(feed.clone(), news);
-        hub.front = setup.front;
-        hub.slow = measurements.slow_requests;
-        let front = front.clone();
-        let want_stack: WantStack =
-            Box::new(move |worker, request| front.say(&FromAdmin::WantStack { worker, request }));
-        let shared = Arc::new(Shared {
-            hub: Mutex::new(hub),
-            history,
-            guard,
-            readers: Mutex::default(),
-            want_stack: Some(want_stack),
-        });
-        Ok(Self { setup, measurements, feed, shared, pages: listener.map(|listener| (listener, tls)) })
+        let listening = socket.map(|socket| listen(socket, tls, &setup, &hub, front)).transpose();
+        let listening = listening.map_err(|error| format!("the admin pages cannot be served: {error}"))?;
+        Ok(Self { setup, measurements, hub, listening })
     }
 
-    async fn serve(self, front: &Front) {
-        let Self { setup, measurements, feed, shared, pages } = self;
-        let exports = Exports::start(&measurements, &setup.server_root, setup.supervisor, &shared);
-        if let Some((listener, tls)) = pages {
-            tokio::spawn(serve_pages(listener, tls, Arc::clone(&shared)));
+    async fn serve(self, front: &FrontSocket) {
+        let Self { setup, measurements, hub, listening } = self;
+        let exports = Exports::start(&measurements, &setup.server_root, setup.supervisor, &hub);
+        // Without pages nobody asks for the history.
+        let history = listening.as_ref().map(|listening| listening.pages.history.clone());
+        let stream =
+            listening.as_ref().map_or_else(Arc::default, |listening| Arc::clone(&listening.pages.stream));
+        if let Some(Listening { listener, tls, pages }) = listening {
+            tokio::spawn(server::serve(listener, tls, pages));
         }
-        tokio::spawn(turn(shared, feed.clone(), exports));
-        let mut buffer = vec![0; MAX_PACKET];
-        while let Some((message, fds)) = front.next(&mut buffer).await {
-            hear(message, fds, &feed, front);
+        let (sender, endings) = mpsc::channel(1);
+        let receivers = Receivers { stream, history, exports };
+        tokio::spawn(once_a_second::run(hub.clone(), receivers, endings));
+        while let Some((message, scoreboard)) = front.receive().await {
+            match message {
+                ToAdmin::Log(log) => gk_sys::log::configure(log.level, log.json),
+                ToAdmin::End => drop(tokio::spawn(end(sender.clone(), front.clone()))),
+                message => hub.lock().receive(message, scoreboard, clock::epoch_seconds()),
+            }
         }
     }
 }
 
-fn hear(message: ToAdmin, fds: Vec<OwnedFd>, feed: &Feed, front: &Front) {
-    match message {
-        ToAdmin::Figures(figures) => feed.put(figures),
-        ToAdmin::Log(log) => gk_sys::log::configure(log.level, log.json),
-        ToAdmin::End => {
-            let (feed, front) = (feed.clone(), front.clone());
-            tokio::spawn(async move {
-                feed.end().await;
-                front.say(&FromAdmin::Said);
-            });
-        }
-        message => feed.tell_with(message, fds.into_iter().next()),
+/// Prepares the pages.
+fn listen(
+    socket: OwnedFd,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    setup: &AdminSetup,
+    hub: &SharedHub,
+    front: &FrontSocket,
+) -> io::Result<Listening> {
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr()?.to_string();
+    let guard = Guard::new(&address, &setup.server_root, tls.is_some())?;
+    if matches!(guard, Guard::Token { .. }) {
+        let file = setup.server_root.join(TOKEN_FILE);
+        let text = format!("the admin pages on {address} ask for the token in {}", file.display());
+        note(Level::Notice, &text);
     }
+    let history = History::start(&setup.server_root)?;
+    let front = front.clone();
+    let pages = Pages {
+        hub: hub.clone(),
+        history,
+        guard,
+        stream: Arc::default(),
+        request_stack: Some(Box::new(move |worker, request| {
+            front.send(&FromAdmin::WantStack { worker, request });
+        })),
+    };
+    Ok(Listening { listener, tls, pages })
+}
+
+/// Has the last second passed on, then answers the front.
+async fn end(endings: mpsc::Sender<Ending>, front: FrontSocket) {
+    let (sender, passed_on) = oneshot::channel();
+    if endings.send(sender).await.is_ok() {
+        let _ = passed_on.await;
+    }
+    front.send(&FromAdmin::Said);
 }

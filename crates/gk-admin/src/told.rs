@@ -1,6 +1,7 @@
-//! Exports: the metric families and their forms for Prometheus, OTLP and statsd, and mod_wsgi's datagrams.
+//! Exports: metric families in the forms of Prometheus, OTLP and statsd, and mod_wsgi's datagrams. They read the hub.
 
 pub mod emitter;
+pub(crate) mod exports;
 pub mod families;
 pub mod otlp;
 pub mod outbox;

@@ -1,4 +1,4 @@
-//! A worker's scoreboard told in mod_wsgi's datagrams: what is sent, that nothing waits, that what is lost is counted.
+//! A worker's scoreboard as mod_wsgi's datagrams: their order and content, a receiver that stands still, one that is absent.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
@@ -14,24 +14,23 @@ use gk_wire::control::{Happened, What};
 use gk_wire::feed::ToAdmin;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use support::Worker;
 
-/// The worker, and who tells of it.
+/// A worker and its emitter.
 struct World {
     worker: Worker,
     emitter: Emitter,
     outbox: Outbox,
 }
 
-/// Told of at `socket`.
+/// A worker that is reported to `socket`.
 fn world(socket: &Path) -> World {
     let worker = Worker::new(500_000_000);
     worker.board.group("");
     let outbox = Outbox::open(socket);
-    let wanted = Datagrams { socket: socket.into(), interval: 1.0 };
-    let emitter = Emitter::new(&wanted, 0.5, (std::process::id(), std::process::id()), outbox.clone());
+    let export = Datagrams { socket: socket.into(), interval: 1.0 };
+    let emitter = Emitter::new(&export, 0.5, (std::process::id(), std::process::id()), outbox.clone());
     World { worker, emitter, outbox }
 }
 
@@ -40,15 +39,13 @@ impl World {
         self.worker.begin(slot, path, 77, ago, 1_000_000);
     }
 
-    fn tell(&mut self) {
-        self.emitter.tell(&self.worker.hub, self.worker.now);
+    fn report(&mut self) {
+        self.emitter.report(&self.worker.hub, self.worker.now);
     }
 
-    fn turn(&mut self) {
-        let worker = &mut self.worker;
-        worker.now += 1.0;
-        let turn = worker.hub.turn(worker.now);
-        self.emitter.follow(&worker.hub, &turn, worker.now);
+    fn second(&mut self) {
+        let second = self.worker.second();
+        self.emitter.follow(&self.worker.hub, &second, self.worker.now);
     }
 }
 
@@ -66,13 +63,13 @@ fn received(socket: &UnixDatagram) -> Vec<Datagram> {
 }
 
 #[test]
-fn a_workers_life_is_told_in_order() {
+fn a_workers_life_is_reported_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let socket = UnixDatagram::bind(&path).unwrap();
     block_on(async {
         let mut world = world(&path);
-        world.turn();
+        world.second();
         for n in 0..5u64 {
             world.begin(0, "/quick", 0.0);
             world
@@ -93,20 +90,20 @@ fn a_workers_life_is_told_in_order() {
         let collection =
             Collection { start: 5, pause: 7_000_000, generation: 2, collected: 9, uncollectable: 0 };
         world.worker.board.collected(0, &collection);
-        world.turn();
-        world.tell();
-        world.worker.feed.tell(ToAdmin::Leaving { worker: 4, reason: "reload".into() });
-        world.turn();
-        world.worker.feed.tell(ToAdmin::Happened(Happened {
+        world.second();
+        world.report();
+        world.worker.receive(ToAdmin::Leaving { worker: 4, reason: "reload".into() });
+        world.second();
+        world.worker.receive(ToAdmin::Happened(Happened {
             what: What::WorkerLeft,
             worker: Some(4),
             reason: Some("reload".into()),
             ..Happened::default()
         }));
-        world.turn();
+        world.second();
         world.outbox.empty(Duration::from_secs(5)).await;
-        let told = received(&socket);
-        let kinds: Vec<Kind> = told.iter().map(|one| one.kind).collect();
+        let sent = received(&socket);
+        let kinds: Vec<Kind> = sent.iter().map(|one| one.kind).collect();
         use Kind::*;
         let expected = [
             ProcessStarted,
@@ -122,26 +119,26 @@ fn a_workers_life_is_told_in_order() {
             ProcessStopped,
         ];
         assert_eq!(kinds, expected);
-        assert!(told.iter().map(|one| one.seq).eq(1..=told.len() as u32));
-        assert!(told.iter().all(|one| one.get(fields::INTERPRETER_NAME).is_none()));
-        let number = |index: usize, field| told[index].get_number(field).unwrap();
+        assert!(sent.iter().map(|one| one.seq).eq(1..=sent.len() as u32));
+        assert!(sent.iter().all(|one| one.get(fields::INTERPRETER_NAME).is_none()));
+        let number = |index: usize, field| sent[index].get_number(field).unwrap();
         assert_eq!((number(1, fields::REQUEST_COUNT), number(1, fields::STATUS_5XX)), (6.0, 1.0));
-        assert_eq!(told[1].get_row(fields::THREADS_COMPLETED), Some(vec![6.0, 0.0]));
-        assert!(told[1].get_row(fields::THREADS_MAX_DURATION).unwrap()[0] > 0.9);
-        assert!(told[1].get_row(fields::THREADS_CURRENT_ELAPSED).unwrap()[1] >= 3.0);
+        assert_eq!(sent[1].get_row(fields::THREADS_COMPLETED), Some(vec![6.0, 0.0]));
+        assert!(sent[1].get_row(fields::THREADS_MAX_DURATION).unwrap()[0] > 0.9);
+        assert!(sent[1].get_row(fields::THREADS_CURRENT_ELAPSED).unwrap()[1] >= 3.0);
         assert_eq!(
-            told[1].get_row(fields::DAEMON_TIME_BUCKETS).map(|row| (row[0], row[4])),
+            sent[1].get_row(fields::DAEMON_TIME_BUCKETS).map(|row| (row[0], row[4])),
             Some((5.0, 1.0))
         );
         assert_eq!((number(2, fields::SLOW_RECORD_STATE), number(2, fields::SLOW_STATUS)), (1.0, 503.0));
-        assert_eq!(told[2].get_text(fields::SLOW_PATH_INFO).as_deref(), Some("/slow"));
+        assert_eq!(sent[2].get_text(fields::SLOW_PATH_INFO).as_deref(), Some("/slow"));
         assert_eq!(number(2, fields::SLOW_CPU_USER_TIME), 0.3);
         assert_eq!((number(3, fields::SLOW_RECORD_STATE), number(3, fields::SLOW_THREAD_ID)), (0.0, 2.0));
         assert_eq!(
             (number(5, fields::GC_EVENT_GENERATION), number(5, fields::GC_EVENT_DURATION)),
             (2.0, 0.007)
         );
-        assert_eq!(told[6].get_text(fields::SHUTDOWN_REASON).as_deref(), Some("script_reload"));
+        assert_eq!(sent[6].get_text(fields::SHUTDOWN_REASON).as_deref(), Some("script_reload"));
         assert_eq!(
             (number(6, fields::ACTIVE_AT_DECISION), number(10, fields::LIFETIME_REQUEST_COUNT)),
             (1.0, 6.0)
@@ -157,16 +154,16 @@ fn a_receiver_that_stands_still_costs_datagrams_and_no_time() {
     let socket = UnixDatagram::bind(&path).unwrap();
     block_on(async {
         let outbox = Outbox::open(&path);
-        let counts = outbox.counts();
+        let deliveries = outbox.deliveries();
         for _ in 0..3_000 {
             outbox.put(vec![0; 100]);
         }
-        // The queue of the outbox is full; nobody waited for anybody.
-        assert_eq!(counts.dropped.load(Relaxed), 3_000 - 2_048);
+        // The queue of the outbox is full; nothing has waited.
+        assert_eq!(deliveries.lost(), 3_000 - 2_048);
         outbox.empty(Duration::from_millis(50)).await;
-        let held = counts.sent.load(Relaxed);
+        let held = deliveries.sent();
         assert!(held > 0 && held < 2_048, "{held}");
-        // As soon as it reads, the rest follows.
+        // Once the receiver reads, the rest follows.
         let mut read = 0;
         socket.set_nonblocking(true).unwrap();
         while read < 2_048 {
@@ -176,16 +173,16 @@ fn a_receiver_that_stands_still_costs_datagrams_and_no_time() {
             }
         }
         outbox.empty(Duration::from_secs(5)).await;
-        assert_eq!((counts.sent.load(Relaxed), counts.dropped.load(Relaxed)), (2_048, 952));
+        assert_eq!((deliveries.sent(), deliveries.lost()), (2_048, 952));
     });
 }
 
 #[test]
-fn nobody_there_is_counted_too() {
+fn an_absent_receiver_is_counted() {
     block_on(async {
         let outbox = Outbox::open(Path::new("/nowhere/socket"));
         outbox.put(vec![1]);
         outbox.empty(Duration::from_secs(5)).await;
-        assert_eq!(outbox.counts().dropped.load(Relaxed), 1);
+        assert_eq!(outbox.deliveries().lost(), 1);
     });
 }

@@ -1,14 +1,12 @@
-//! Processes of other servers in the hub: what a Gilkeeper pushes by OTLP is what another one reads; silence, restarts and
-//! crowds.
+//! Processes of other servers in the hub: an OTLP push read back, silence, restarts, too many processes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
-use gk_admin::Feed;
 use gk_admin::heard::otlp_message::read;
 use gk_admin::kept::hub::Hub;
 use gk_admin::pages::api;
 use gk_admin::told::families::{Families, Family, Form, Point, Value};
-use gk_admin::told::otlp::{Identity, message};
+use gk_admin::told::otlp::{ServerIdentity, message};
 use gk_admin::told::prometheus;
 use gk_telemetry::Histogram;
 use gk_telemetry::datagram::{Datagram, Kind, fields};
@@ -17,10 +15,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use prost::Message;
 
 fn hub() -> Hub {
-    let (feed, news) = Feed::new();
-    let mut hub = Hub::new(feed, news);
-    hub.listens = true;
-    hub
+    Hub::of_other_servers()
 }
 
 fn family(name: &'static str, form: Form, labels: &[(&'static str, &str)], value: Value) -> Family {
@@ -28,7 +23,7 @@ fn family(name: &'static str, form: Form, labels: &[(&'static str, &str)], value
     Family { name, form, help: "", points: vec![Point { labels, value }] }
 }
 
-/// What a server says after so many requests of 20 ms.
+/// Metrics of a server after `requests` requests of 20 ms.
 fn figures(requests: u64) -> Families {
     let mut histogram = Histogram::default();
     (0..requests).for_each(|_| histogram.record(20_000_000));
@@ -51,12 +46,12 @@ fn figures(requests: u64) -> Families {
 }
 
 fn pushed(host: &str, requests: u64) -> ExportMetricsServiceRequest {
-    let identity = Identity { host: host.into(), instance: "/srv/root".into(), started: 1 };
+    let identity = ServerIdentity { host: host.into(), instance: "/srv/root".into(), started: 1 };
     message(&figures(requests), &identity, 2)
 }
 
 #[test]
-fn what_is_pushed_is_what_is_read_in_both_forms() {
+fn a_push_is_read_back_in_both_forms() {
     let message = pushed("web1", 50);
     let binary = ExportMetricsServiceRequest::decode(&message.encode_to_vec()[..]).unwrap();
     let json: ExportMetricsServiceRequest =
@@ -77,15 +72,15 @@ fn what_is_pushed_is_what_is_read_in_both_forms() {
 }
 
 #[test]
-fn servers_are_kept_apart_and_begin_anew() {
+fn servers_are_kept_apart_and_may_restart() {
     let mut hub = hub();
     for (t, requests) in [(100.0, 50), (110.0, 150), (120.0, 10)] {
-        hub.pushed(read(&pushed("web1", requests)), t);
-        hub.pushed(read(&pushed("web2", requests * 2)), t);
-        hub.turn(t);
-        hub.turn(t + 9.9);
+        hub.push(read(&pushed("web1", requests)), t);
+        hub.push(read(&pushed("web2", requests * 2)), t);
+        hub.advance(t);
+        hub.advance(t + 9.9);
     }
-    hub.turn(130.0);
+    hub.advance(130.0);
     let status = api::status(&hub, 130.0);
     let workers = status["workers"].as_array().unwrap();
     assert_eq!(workers.len(), 2);
@@ -96,7 +91,7 @@ fn servers_are_kept_apart_and_begin_anew() {
             (&format!("{host}/shop").into(), &"/srv/root".into())
         );
         assert_eq!((&worker["threads"], &worker["gil_wait_exact"]), (&4.into(), &true.into()));
-        // How many threads serve is known, what they serve is not.
+        // The number of serving threads is known, their requests are not.
         assert_eq!(worker["busy"], 3);
         let states = worker["slots"].as_array().unwrap().iter().map(|slot| slot["state"].as_str().unwrap());
         assert_eq!(states.filter(|state| *state != "idle").count(), 3);
@@ -104,8 +99,8 @@ fn servers_are_kept_apart_and_begin_anew() {
     assert!(prometheus::page(&hub, false).lines().any(|line| {
         line.starts_with("gilkeeper_threads_busy{process_group=\"web1/shop\"") && line.ends_with(" 3")
     }));
-    // 50 were there at the beginning, 100 came, then the server was started anew and did 10.
-    let minute = hub.recent.window(60.0);
+    // 50 at the start, 100 more, then a restart and 10.
+    let minute = hub.last_minute().window(60.0);
     let requests = |group: &str| minute[group].total().requests;
     assert_eq!((requests("web1/shop"), requests("web2/shop")), (110, 220));
 }
@@ -121,63 +116,63 @@ fn record(pid: u32, seq: u32, host: &str, requests: u64) -> Vec<u8> {
     out.encode()
 }
 
-fn told(kind: Kind, pid: u32, stamp: f64) -> Vec<u8> {
+fn lifecycle(kind: Kind, pid: u32, stamp: f64) -> Vec<u8> {
     let mut out = Datagram::new(kind, pid, stamp);
     out.text(fields::HOSTNAME, "web", 127);
     out.encode()
 }
 
-/// Turns the hub at every second from `from` to `to`.
+/// Advances the hub each second from `from` to `to`.
 fn seconds(hub: &mut Hub, from: u32, to: u32) -> Vec<What> {
-    let turn = |t: u32| hub.turn(f64::from(t)).events.into_iter().map(|event| event.happened.what);
-    (from..to).flat_map(turn).collect()
+    let advance = |t: u32| hub.advance(f64::from(t)).events.into_iter().map(|event| event.happened.what);
+    (from..to).flat_map(advance).collect()
 }
 
 #[test]
-fn who_pushes_seldom_is_one_server_from_its_first_push_on() {
+fn a_server_that_pushes_seldom_is_one_server_from_its_first_push_on() {
     for (period, requests) in [(10u32, 400), (36, 400), (60, 400), (120, 400)] {
         let mut hub = hub();
         let mut events = Vec::new();
         for n in 0..5 {
-            hub.pushed(read(&pushed("web", 100 * u64::from(n))), f64::from(1_000 + n * period));
+            hub.push(read(&pushed("web", 100 * u64::from(n))), f64::from(1_000 + n * period));
             events.extend(seconds(&mut hub, 1_000 + n * period, 1_000 + (n + 1) * period));
         }
-        let totals: u64 = hub.totals().values().map(|figures| figures.requests).sum();
+        let totals: u64 = hub.counters().figures().map(|figures| figures.requests).sum();
         // All but a little of the last interval has been handed out.
         assert!((requests - 15..=requests).contains(&totals), "{period} s: {totals}");
-        assert_eq!((hub.workers.len(), events.len()), (1, 0), "{period} s: {events:?}");
+        assert_eq!((hub.workers().len(), events.len()), (1, 0), "{period} s: {events:?}");
         // Then it is silent for three intervals.
         events.extend(seconds(&mut hub, 1_000 + 5 * period, 1_000 + 8 * period + 10));
-        assert_eq!((hub.workers.len(), events), (0, vec![What::WorkerGone]), "{period} s");
+        assert_eq!((hub.workers().len(), events), (0, vec![What::WorkerGone]), "{period} s");
     }
 }
 
 #[test]
-fn who_has_said_no_interval_yet_is_waited_for() {
+fn a_process_of_unknown_interval_is_waited_for() {
     let mut hub = hub();
-    hub.datagram(&told(Kind::ProcessStarted, 7, 1_000.0), Some(90), 100.0);
+    hub.datagram(&lifecycle(Kind::ProcessStarted, 7, 1_000.0), Some(90), 100.0);
     assert_eq!(seconds(&mut hub, 100, 160), [What::WorkerReady]);
-    assert_eq!(hub.workers.len(), 1);
+    assert_eq!(hub.workers().len(), 1);
     // But not for ever.
     assert_eq!(seconds(&mut hub, 160, 420), [What::WorkerGone]);
-    assert!(hub.workers.is_empty());
+    assert!(hub.workers().is_empty());
 }
 
 #[test]
-fn who_is_heard_of_again_was_not_gone_unless_it_said_so() {
+fn a_process_that_is_heard_of_again_is_back_unless_it_reported_its_end() {
     for (last, left) in [(None, 1), (Some(Kind::ProcessStopped), 0)] {
         let mut hub = hub();
         hub.datagram(&record(7, 1, "web", 5), Some(90), 100.0);
         if let Some(kind) = last {
-            hub.datagram(&told(kind, 7, 1_000.0), Some(90), 111.0);
+            hub.datagram(&lifecycle(kind, 7, 1_000.0), Some(90), 111.0);
         }
         seconds(&mut hub, 100, 113);
-        let gone = |hub: &Hub| hub.workers.values().filter(|worker| worker.gone.is_some()).count();
+        let gone = |hub: &Hub| hub.workers().values().filter(|worker| !worker.is_alive()).count();
         assert_eq!(gone(&hub), 1);
         hub.datagram(&record(7, 2, "web", 5), Some(90), 113.0);
         assert_eq!(gone(&hub), 1 - left, "{last:?}");
         seconds(&mut hub, 113, 121);
-        assert_eq!(hub.workers.len(), left, "{last:?}");
+        assert_eq!(hub.workers().len(), left, "{last:?}");
     }
 }
 
@@ -192,74 +187,74 @@ fn the_last_interval_of_a_process_counts_in_full() {
             out.number(fields::TELEMETRY_INTERVAL, interval);
             hub.datagram(&out.encode(), Some(90), at);
         }
-        hub.datagram(&told(Kind::ProcessStopped, 7, 1_000.0), Some(90), 105.2);
+        hub.datagram(&lifecycle(Kind::ProcessStopped, 7, 1_000.0), Some(90), 105.2);
         seconds(&mut hub, 106, 120);
-        assert!(hub.workers.is_empty());
-        let minute = hub.recent.window(60.0);
+        assert!(hub.workers().is_empty());
+        let minute = hub.last_minute().window(60.0);
         assert_eq!(minute["web/app"].total().requests, 75, "{interval} s");
-        let totals: u64 = hub.totals().values().map(|figures| figures.requests).sum();
+        let totals: u64 = hub.counters().figures().map(|figures| figures.requests).sum();
         assert_eq!(totals, 75, "{interval} s");
     }
 }
 
 #[test]
-fn senders_that_the_kernel_does_not_see_are_told_apart_by_their_host() {
+fn senders_that_the_kernel_does_not_see_differ_by_their_host() {
     let mut hub = hub();
     let collection = |pid: u32| Datagram::new(Kind::GcEvent, pid, 1_000.0).encode();
-    // About nobody who is known.
+    // About an unknown process.
     hub.datagram(&collection(7), None, 100.0);
-    assert!(hub.workers.is_empty());
+    assert!(hub.workers().is_empty());
     for (host, pid, requests) in [("one", 7, 5), ("two", 7, 6), ("two", 8, 7)] {
         hub.datagram(&record(pid, 1, host, requests), None, 100.0);
     }
     // Two processes have the number 7, so this one is about neither; that one is about the only 8.
     hub.datagram(&collection(7), None, 100.0);
     hub.datagram(&collection(8), None, 100.0);
-    hub.turn(102.0);
-    assert_eq!(hub.workers.len(), 3);
-    let minute = hub.recent.window(60.0);
+    hub.advance(102.0);
+    assert_eq!(hub.workers().len(), 3);
+    let minute = hub.last_minute().window(60.0);
     let requests = |group: &str| minute[group].total().requests;
     assert_eq!((requests("one/app"), requests("two/app")), (5, 13));
-    // A sender that is seen is one, whatever it names.
+    // A sender that the kernel sees is a process of its own, whatever host it names.
     hub.datagram(&record(7, 1, "one", 1), Some(90), 102.0);
     hub.datagram(&collection(7), Some(90), 102.0);
-    assert_eq!(hub.workers.len(), 4);
+    assert_eq!(hub.workers().len(), 4);
 }
 
 #[test]
-fn who_falls_silent_is_gone_and_who_starts_again_is_another() {
+fn a_silent_process_is_gone_and_a_restarted_one_is_another() {
     let mut hub = hub();
     let mut what = Vec::new();
-    let mut turn = |hub: &mut Hub, now: f64| {
-        what.extend(hub.turn(now).events.into_iter().map(|event| event.happened.what));
+    let mut advance = |hub: &mut Hub, now: f64| {
+        what.extend(hub.advance(now).events.into_iter().map(|event| event.happened.what));
     };
     hub.datagram(&record(7, 1, "web", 5), Some(90), 100.0);
-    turn(&mut hub, 101.0);
-    assert_eq!(hub.workers.len(), 1);
-    turn(&mut hub, 109.0);
+    advance(&mut hub, 101.0);
+    assert_eq!(hub.workers().len(), 1);
+    advance(&mut hub, 109.0);
     // The same process id again, but a process that began now: the old one is gone.
-    hub.datagram(&told(Kind::ProcessStarted, 7, 1_500.0), Some(90), 110.0);
-    turn(&mut hub, 110.5);
-    assert_eq!(hub.workers.values().filter(|worker| worker.gone.is_none()).count(), 1);
+    hub.datagram(&lifecycle(Kind::ProcessStarted, 7, 1_500.0), Some(90), 110.0);
+    advance(&mut hub, 110.5);
+    assert_eq!(hub.living().count(), 1);
     hub.datagram(&record(7, 1, "web", 5), Some(90), 111.0);
-    turn(&mut hub, 122.0);
-    turn(&mut hub, 130.0);
-    assert!(hub.workers.is_empty());
+    advance(&mut hub, 122.0);
+    advance(&mut hub, 130.0);
+    assert!(hub.workers().is_empty());
     assert_eq!(what, [What::WorkerGone, What::WorkerReady, What::WorkerGone]);
 }
 
 #[test]
-fn a_crowd_and_a_liar_are_bounded() {
+fn the_number_of_processes_and_their_figures_are_bounded() {
     let mut hub = hub();
     for pid in 0..6_000 {
         hub.datagram(&record(pid, 1, "web", u64::MAX), Some(90), 100.0);
     }
-    assert_eq!((hub.workers.len(), hub.fleet.intake.crowded), (4096, 6_000 - 4096));
+    assert_eq!((hub.workers().len(), hub.intake().unwrap().crowded), (4096, 6_000 - 4096));
     for pid in 0..6_000 {
         hub.datagram(&record(pid, 2, "web", u64::MAX), Some(90), 101.0);
     }
-    hub.turn(101.0);
-    let turn = hub.turn(102.0);
-    assert!(turn.tick.groups["web/app"].point().requests.is_finite());
+    hub.advance(101.0);
+    let second = hub.advance(102.0);
+    assert!(second.tick.groups["web/app"].point().requests.is_finite());
     let _ = api::status(&hub, 102.0);
 }

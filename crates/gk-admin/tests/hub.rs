@@ -1,11 +1,10 @@
-//! The hub with a worker whose scoreboard the test writes: figures, labels, the end of a worker, what `/metrics` says.
+//! The hub with a worker whose scoreboard the test writes: figures, labels, the end of a worker, `/metrics`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 mod support;
 
-use gk_admin::Feed;
-use gk_admin::kept::hub::Hub;
+use gk_admin::kept::hub::{Front, Hub};
 use gk_admin::pages::api;
 use gk_admin::told::prometheus;
 use gk_telemetry::{GilMode, Record, Wait};
@@ -13,7 +12,7 @@ use gk_wire::control::{Happened, What};
 use gk_wire::feed::{FrontFigures, LinkFigures, ToAdmin};
 use support::Worker;
 
-/// The worker, with what these tests let it do.
+/// A worker and its deeds in these tests.
 struct World {
     worker: Worker,
 }
@@ -22,9 +21,9 @@ fn world() -> World {
     world_of(Worker::new(0))
 }
 
-fn world_of(worker: Worker) -> World {
+fn world_of(mut worker: Worker) -> World {
     worker.board.set_exact(true, "");
-    worker.feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
+    worker.receive(ToAdmin::Figures(FrontFigures { ready: true, ..FrontFigures::default() }));
     World { worker }
 }
 
@@ -69,10 +68,8 @@ impl World {
         self.board.finish(0, &record);
     }
 
-    fn turn(&mut self) -> gk_admin::kept::hub::Turn {
-        self.now += 1.0;
-        let now = self.now;
-        self.hub.turn(now)
+    fn kept(&self) -> usize {
+        self.hub.requests().newest().count()
     }
 }
 
@@ -82,8 +79,8 @@ fn figures_reach_every_page() {
     world.board.group("");
     (0..50).for_each(|_| world.serve("/light/7", 200));
     world.begin(1, "/stays");
-    let turn = world.turn();
-    assert_eq!(turn.tick.groups["site"].total().requests, 50);
+    let second = world.second();
+    assert_eq!(second.tick.groups["site"].total().requests, 50);
     let status = api::status(&world.hub, world.now);
     assert_eq!(status["groups"]["site"]["label"]["kind"], "gil-bound");
     assert_eq!(status["groups"]["site"]["gil_wait_exact"], true);
@@ -99,7 +96,7 @@ fn figures_reach_every_page() {
     assert_eq!(requests["routes"]["/light/:id"]["requests"], 50);
     assert_eq!(requests["slowest"][0]["culprit"], "/heavy");
     // The next second has nothing new.
-    assert_eq!(world.turn().tick.groups["site"].total().requests, 0);
+    assert_eq!(world.second().tick.groups["site"].total().requests, 0);
 }
 
 #[test]
@@ -108,7 +105,7 @@ fn requests_can_be_those_of_one_group() {
     world.board.group("");
     world.serve("/light", 200);
     world.begin(1, "/stays");
-    world.turn();
+    world.second();
     let of = |group| api::requests(&world.hub, world.now, group);
     let (mine, other) = (of(Some("site")), of(Some("other")));
     assert_eq!(
@@ -123,11 +120,11 @@ fn requests_can_be_those_of_one_group() {
 }
 
 #[test]
-fn samples_push_no_slow_request_out() {
-    let mut world = world();
+fn samples_push_out_no_slow_request() {
+    let hub = Hub::of_this_server(Front::default(), 0.5);
+    let mut world = world_of(Worker::in_hub(hub, 0.0, 0));
     world.board.group("");
-    world.hub.slow = 0.5;
-    world.turn();
+    world.second();
     world.begin(0, "/slow");
     let slow = Record { status: 200, response: 700_000_000, application: 700_000_000, ..Record::default() };
     world.board.finish(0, &slow);
@@ -135,51 +132,50 @@ fn samples_push_no_slow_request_out() {
     world.board.finish(0, &Record { error: true, response: 600_000_000, ..Record::default() });
     // More samples than are kept, with room in the worker's own ring for those of a second.
     for _ in 0..10 {
-        world.turn();
+        world.second();
         (0..50).for_each(|_| world.serve("/sample", 200));
     }
-    world.turn();
+    world.second();
     let requests = api::requests(&world.hub, world.now, None);
     let slowest = requests["slowest"].as_array().unwrap();
     assert_eq!((&slowest[0]["path"], &slowest[1]["path"]), (&"/slow".into(), &"/failed".into()));
-    assert_eq!(slowest.iter().filter(|one| one["path"] == "/slow").count(), 1, "each stands there once");
+    assert_eq!(slowest.iter().filter(|one| one["path"] == "/slow").count(), 1, "each is there once");
     assert_eq!(requests["recent"][0]["path"], "/sample");
 }
 
 #[test]
-fn what_a_process_does_now_is_told_by_the_second() {
+fn present_figures_are_per_second() {
     let mut world = world();
     world.board.group("");
-    world.turn();
+    world.second();
     (0..50).for_each(|_| world.serve("/a", 200));
-    let turn = world.turn();
-    let span = turn.tick.groups["site"].span;
+    let second = world.second();
+    let span = second.tick.groups["site"].span;
     let status = api::status(&world.hub, world.now);
     let worker = &status["workers"][0];
-    for told in [&worker["requests_now"], &worker["applications"][0]["requests_now"]] {
-        assert!((told.as_f64().unwrap() * span - 50.0).abs() < 1e-6, "{told} over {span} s");
+    for rate in [&worker["requests_now"], &worker["applications"][0]["requests_now"]] {
+        assert!((rate.as_f64().unwrap() * span - 50.0).abs() < 1e-6, "{rate} over {span} s");
     }
 }
 
 #[test]
-fn spans_are_not_those_of_the_wall_clock() {
+fn spans_do_not_follow_the_wall_clock() {
     let mut world = world();
     world.board.group("");
-    world.turn();
+    world.second();
     for step in [3_600.0, -7_200.0] {
         world.now += step;
-        let portion = world.turn().tick.groups["site"].clone();
+        let portion = world.second().tick.groups["site"].clone();
         assert!(portion.span < 60.0 && portion.capacity < 120.0, "{} s", portion.span);
     }
 }
 
 fn total(world: &mut World) -> gk_telemetry::totals::Totals {
-    let now = world.now;
-    gk_admin::kept::totals::now(&mut world.hub, now)
+    gk_admin::kept::totals::read(&mut world.hub)
 }
 
 #[test]
-fn totals_are_of_this_very_moment() {
+fn totals_are_read_at_the_moment_of_the_call() {
     let mut world = world();
     world.board.group("");
     // Before the first second is over, too.
@@ -189,8 +185,8 @@ fn totals_are_of_this_very_moment() {
     assert_eq!((span.figures.requests, span.workers.len(), span.changed), (5, 1, 0));
     assert_eq!(span.figures.gil_wait.count(), 5);
     assert!(span.workers[0].exact && span.workers[0].switch_interval == 5_000_000);
-    // What the hub keeps for its own seconds is untouched.
-    assert_eq!(world.turn().tick.groups["site"].total().requests, 5);
+    // The hub's own seconds are not touched.
+    assert_eq!(world.second().tick.groups["site"].total().requests, 5);
 }
 
 #[test]
@@ -199,12 +195,12 @@ fn metrics_grow_beyond_a_workers_end() {
     world.board.group("");
     world.serve("/a", 200);
     world.serve("/a", 503);
-    world.turn();
-    world.feed.tell(ToAdmin::Exited { worker: 4 });
+    world.second();
+    world.receive(ToAdmin::Exited { worker: 4 });
     for _ in 0..8 {
-        world.turn();
+        world.second();
     }
-    assert!(world.hub.workers.is_empty());
+    assert!(world.hub.workers().is_empty());
     let text = prometheus::page(&world.hub, false);
     for line in [
         "gilkeeper_requests_total{process_group=\"site\",application_group=\"\",code=\"200\"} 1",
@@ -220,66 +216,67 @@ fn metrics_grow_beyond_a_workers_end() {
 }
 
 #[test]
-fn a_worker_that_is_gone_has_no_threads_any_more() {
+fn a_worker_that_has_ended_has_no_threads() {
     for crashed in [false, true] {
         let mut world = world();
         world.board.group("");
-        world.turn();
+        world.second();
         (0..3).for_each(|_| world.serve("/a", 200));
         world.begin(1, "/deadly");
-        world.feed.tell(ToAdmin::Exited { worker: 4 });
+        world.receive(ToAdmin::Exited { worker: 4 });
         if crashed {
             let crash = Happened { what: What::WorkerCrashed, worker: Some(4), ..Happened::default() };
-            world.feed.tell(ToAdmin::Happened(crash));
+            world.receive(ToAdmin::Happened(crash));
         }
         // Its last second counts, once.
-        let last = world.turn();
+        let last = world.second();
         let portion = &last.tick.groups["site"];
         assert_eq!((portion.total().requests, portion.capacity > 0.0), (3, true), "{crashed}");
         let requests = last.events.first().map_or(0, |event| event.requests.len());
         assert_eq!(requests, usize::from(crashed));
-        let kept = world.hub.kept.len();
+        let kept = world.kept();
         for _ in 0..3 {
-            assert!(world.turn().tick.groups.is_empty(), "{crashed}");
+            assert!(world.second().tick.groups.is_empty(), "{crashed}");
         }
-        assert_eq!((world.hub.kept.len(), world.hub.workers.len()), (kept, 1));
-        (0..4).for_each(|_| drop(world.turn()));
-        assert!(world.hub.workers.is_empty());
+        assert_eq!((world.kept(), world.hub.workers().len()), (kept, 1));
+        (0..4).for_each(|_| drop(world.second()));
+        assert!(world.hub.workers().is_empty());
     }
 }
 
 #[test]
 fn a_new_front_counts_from_zero_what_an_older_worker_does() {
-    // Seconds since the worker's start, and requests that are counted of those which it served before.
+    // Seconds since the worker's start, and how many of its 40 earlier requests count.
     for (ago, before) in [(0.0, 40), (3_600.0, 0)] {
-        let mut world = world_of(Worker::since(ago, 0));
+        let front = Front { pid: std::process::id(), started: gk_sys::clock::epoch_seconds() };
+        let mut world = world_of(Worker::in_hub(Hub::of_this_server(front, 0.0), ago, 0));
         world.board.group("");
         (0..40).for_each(|_| world.serve("/a", 200));
-        world.turn();
+        world.second();
         (0..2).for_each(|_| world.serve("/a", 200));
-        world.turn();
+        world.second();
         let counted = |world: &World| {
             world
                 .hub
-                .totals()
-                .values()
+                .counters()
+                .figures()
                 .map(|figures| (figures.requests, figures.response.count()))
                 .collect::<Vec<_>>()
         };
         assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
         // Its end changes nothing.
-        world.feed.tell(ToAdmin::Exited { worker: 4 });
-        (0..8).for_each(|_| drop(world.turn()));
-        assert!(world.hub.workers.is_empty());
+        world.receive(ToAdmin::Exited { worker: 4 });
+        (0..8).for_each(|_| drop(world.second()));
+        assert!(world.hub.workers().is_empty());
         assert_eq!(counted(&world), [(before + 2, before + 2)], "{ago}");
     }
 }
 
 #[test]
-fn a_crash_names_what_was_running() {
+fn a_crash_names_the_requests_that_were_running() {
     let mut world = world();
     world.board.group("");
-    world.turn();
+    world.second();
     world.begin(1, "/deadly");
     let crash = Happened {
         at: world.now + 1.0,
@@ -289,16 +286,16 @@ fn a_crash_names_what_was_running() {
         reason: Some("crash".into()),
         ..Happened::default()
     };
-    world.feed.tell(ToAdmin::Exited { worker: 4 });
-    world.feed.tell(ToAdmin::Happened(crash));
-    let events = world.turn().events;
+    world.receive(ToAdmin::Exited { worker: 4 });
+    world.receive(ToAdmin::Happened(crash));
+    let events = world.second().events;
     let [event] = &events[..] else { panic!("one event: {events:?}") };
     assert_eq!((event.requests[0].path.as_str(), event.requests[0].thread), ("/deadly", 2));
     assert!(event.requests[0].seconds > 1.0);
     let restarts = "gilkeeper_worker_restarts_total{process_group=\"site\",reason=\"crash\"} 1";
     assert!(prometheus::page(&world.hub, false).contains(restarts));
     let json = serde_json::to_string(event).unwrap();
-    assert_eq!(serde_json::from_str::<gk_admin::kept::events::Event>(&json).unwrap(), *event);
+    assert_eq!(serde_json::from_str::<gk_admin::heard::event::Event>(&json).unwrap(), *event);
 }
 
 #[test]
@@ -306,10 +303,10 @@ fn a_gil_that_came_back_is_marked() {
     let mut world = world();
     world.board.set_gil(GilMode::FreeThreading, None);
     world.board.group("");
-    world.turn();
+    world.second();
     assert_eq!(api::status(&world.hub, 0.0)["workers"][0]["gil_returned"], serde_json::Value::Null);
     world.board.set_gil_returned("the module 'slowmodule._speedups'");
-    world.turn();
+    world.second();
     assert_eq!(
         api::status(&world.hub, 0.0)["workers"][0]["gil_returned"],
         "the module 'slowmodule._speedups'"
@@ -317,18 +314,17 @@ fn a_gil_that_came_back_is_marked() {
 }
 
 #[test]
-fn a_worker_without_a_scoreboard_is_shown_all_the_same() {
-    let (feed, news) = Feed::new();
-    let mut hub = Hub::new(feed.clone(), news);
+fn a_worker_without_a_scoreboard_is_shown() {
+    let mut hub = Hub::of_this_server(Front::default(), 0.0);
     let link = LinkFigures { worker: 1, pid: std::process::id(), process_group: "g".into(), threads: 3 };
-    feed.introduce(link, None);
     let now = gk_sys::clock::epoch_seconds();
-    hub.turn(now);
-    hub.turn(now + 1.0);
+    hub.receive(ToAdmin::Worker(link), None, now);
+    hub.advance(now);
+    hub.advance(now + 1.0);
     let status = api::status(&hub, now + 1.0);
     assert_eq!(status["workers"][0]["threads"], 3);
     assert_eq!(status["workers"][0]["gil_wait_exact"], false);
-    // Nobody knows whether it has a GIL; that it has none is not said.
+    // Whether it has a GIL is unknown, which is not the same as "no".
     assert_eq!(status["workers"][0]["gil_enabled"], serde_json::Value::Null);
     assert_eq!(status["groups"]["g"]["gil_enabled"], serde_json::Value::Null);
     let text = prometheus::page(&hub, false);

@@ -5,13 +5,13 @@
 
 mod support;
 
-use gk_admin::kept::history::{Past, Question};
+use gk_admin::kept::history::{HistoryQuery, Past};
 use gk_admin::kept::totals;
 use gk_admin::pages::api;
 use gk_admin::told::prometheus;
 use gk_telemetry::sample::Collection;
 use gk_telemetry::{Record, Wait};
-use gk_wire::feed::FrontFigures;
+use gk_wire::feed::{FrontFigures, ToAdmin};
 use serde_json::Value;
 use std::fmt::Write as _;
 use support::Worker;
@@ -20,7 +20,7 @@ use support::Worker;
 fn served() -> Worker {
     let mut worker = Worker::new(1_000_000);
     worker.board.set_exact(true, "");
-    worker.feed.put(FrontFigures { ready: true, ..FrontFigures::default() });
+    worker.receive(ToAdmin::Figures(FrontFigures { ready: true, ..FrontFigures::default() }));
     let group = worker.board.group("");
     let culprit = worker.board.route(b"/heavy");
     for (status, server, ns) in [(200, false, 4_000_000), (0, true, 2_000_000)] {
@@ -53,8 +53,7 @@ fn served() -> Worker {
     let one = Collection { start: 1, pause: 40_000, generation: 2, collected: 5, uncollectable: 1 };
     worker.board.collected(group, &one);
     worker.begin(1, "/stays", 10, 1.0, 0);
-    worker.now += 1.0;
-    worker.hub.turn(worker.now);
+    worker.second();
     worker
 }
 
@@ -152,19 +151,19 @@ fn the_api() {
     let now = worker.now;
     insta::assert_snapshot!("status", lines(&api::status(&worker.hub, now)));
     insta::assert_snapshot!("requests", lines(&api::requests(&worker.hub, now, None)));
-    let tick = worker.hub.recent.last().unwrap().clone();
+    let tick = worker.hub.last_minute().last().unwrap().clone();
     let past = Past { ticks: vec![(*tick).clone()], events: Vec::new() };
-    let question = Question { from: now - 5.0, to: now, step: 1.0, group: None, now };
-    insta::assert_snapshot!("history", lines(&api::history(&past, &question)));
-    let distribution = api::distribution(&past, &question, None);
+    let query = HistoryQuery { from: now - 5.0, to: now, step: 1.0, group: None, now };
+    insta::assert_snapshot!("history", lines(&api::history(&past, &query)));
+    let distribution = api::distribution(&past, &query, None);
     insta::assert_snapshot!("distribution", lines(&distribution));
-    let totals = serde_json::to_value(totals::now(&mut worker.hub, now)).unwrap();
+    let totals = serde_json::to_value(totals::read(&mut worker.hub)).unwrap();
     insta::assert_snapshot!("totals", lines(&totals));
 }
 
 #[test]
 fn columns_of_the_history() {
     let worker = served();
-    let portion = &worker.hub.recent.last().unwrap().groups["site"];
+    let portion = &worker.hub.last_minute().last().unwrap().groups["site"];
     insta::assert_snapshot!("columns", lines(&serde_json::to_value(portion).unwrap()));
 }

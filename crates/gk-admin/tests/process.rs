@@ -1,5 +1,5 @@
-//! The admin process as the front has it: what it answers, what it asks for, how it ends. Here it is a thread of the test; the
-//! whole product's tests end it and see it come again.
+//! The admin process from the front's side: its answers, its requests, its end. Here it is a thread of the test; the tests of the
+//! whole product end the process and wait for the next one.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
@@ -47,19 +47,19 @@ impl Front {
         Self { socket, pages, process: std::thread::spawn(move || serve(parts)) }
     }
 
-    fn tell(&self, message: &ToAdmin, descriptor: Option<&OwnedFd>) {
+    fn send(&self, message: &ToAdmin, descriptor: Option<&OwnedFd>) {
         let along: Vec<BorrowedFd<'_>> = descriptor.iter().map(|fd| fd.as_fd()).collect();
         descriptors::send(&self.socket, &encode(message), &along).unwrap();
     }
 
-    /// Its next message; `None`: it has closed its end.
-    fn hear(&self) -> Option<FromAdmin> {
+    /// The next message of the process; `None` when it has closed its socket.
+    fn receive(&self) -> Option<FromAdmin> {
         let mut buffer = vec![0; MAX_PACKET];
         let got = descriptors::receive(&self.socket, &mut buffer, true).unwrap();
         (got.bytes > 0).then(|| decode(&buffer[..got.bytes]).unwrap())
     }
 
-    /// Status and text of an answer.
+    /// Status and text of a page.
     fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.pages).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
@@ -93,39 +93,39 @@ fn worker() -> ToAdmin {
 }
 
 #[test]
-fn the_pages_show_what_the_front_tells() {
+fn the_pages_show_the_messages_of_the_front() {
     let root = tempfile::tempdir().unwrap();
     let front = Front::start(root.path());
-    assert_eq!(front.hear(), Some(FromAdmin::Ready));
+    assert_eq!(front.receive(), Some(FromAdmin::Ready));
     assert_eq!((front.get("/healthz").0, front.get("/readyz").0), (200, 503));
     let status = FrontStatus { connections: 7, ..FrontStatus::default() };
-    front.tell(&ToAdmin::Figures(FrontFigures { ready: true, status, ..FrontFigures::default() }), None);
+    front.send(&ToAdmin::Figures(FrontFigures { ready: true, status, ..FrontFigures::default() }), None);
     front.until("/readyz", |status, _| status == 200);
     let (made, board, _) = support::scoreboard(0.0, 0);
     board.set_exact(true, "");
-    front.tell(&worker(), Some(&made));
+    front.send(&worker(), Some(&made));
     front.until("/api/v1/status", |_, answer| answer.contains(r#""process_group":"site""#));
     assert!(front.get("/api/v1/status").1.contains(r#""connections":7"#));
     assert!(front.get("/metrics").1.contains("gilkeeper_ready 1"));
     assert!(front.get("/").1.contains("Gilkeeper"));
     assert_eq!(front.get("/none").0, 404);
-    front.tell(&ToAdmin::End, None);
-    assert_eq!(front.hear(), Some(FromAdmin::Said));
+    front.send(&ToAdmin::End, None);
+    assert_eq!(front.receive(), Some(FromAdmin::Said));
     assert_eq!(front.end(), Ok(()));
 }
 
 #[test]
-fn a_stack_is_asked_of_the_front() {
+fn a_stack_comes_from_the_front() {
     let root = tempfile::tempdir().unwrap();
     let front = Front::start(root.path());
-    assert_eq!(front.hear(), Some(FromAdmin::Ready));
-    front.tell(&worker(), None);
+    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    front.send(&worker(), None);
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| front.get("/api/v1/stack?worker=4&request=9"));
-        assert_eq!(front.hear(), Some(FromAdmin::WantStack { worker: 4, request: 9 }));
+        assert_eq!(front.receive(), Some(FromAdmin::WantStack { worker: 4, request: 9 }));
         let stack =
             RequestStack { request: 9, stack: "File \"site.wsgi\"".into(), ..RequestStack::default() };
-        front.tell(&ToAdmin::Stack { worker: 4, stack }, None);
+        front.send(&ToAdmin::Stack { worker: 4, stack }, None);
         let (status, answer) = asked.join().unwrap();
         assert!(status == 200 && answer.contains("site.wsgi"), "{answer}");
     });
@@ -133,13 +133,13 @@ fn a_stack_is_asked_of_the_front() {
 }
 
 #[test]
-fn what_keeps_it_from_serving_is_said() {
+fn the_front_learns_why_the_process_cannot_serve() {
     let root = tempfile::tempdir().unwrap();
     let none = root.path().join("none.pem");
     let admin_tls = Some(AdminTls { certificate: none.clone(), key: none, client_authorities: None });
     let front = Front::start_with(root.path(), Measurements { admin_tls, ..Measurements::default() });
-    let Some(FromAdmin::Refused { why }) = front.hear() else { panic!("it was not refused") };
+    let Some(FromAdmin::Refused { why }) = front.receive() else { panic!("it was not refused") };
     assert!(why.contains("none.pem"), "{why}");
-    assert_eq!(front.hear(), None);
+    assert_eq!(front.receive(), None);
     assert_eq!(front.end(), Err(why));
 }

@@ -2,7 +2,7 @@
 
 use crate::{Failure, print};
 use clap::ArgMatches;
-use gk_admin::collector::{Options, gather};
+use gk_admin::collector::{Options, serve};
 use gk_config::measurements::AdminTls;
 use gk_wire::log::Level;
 use std::path::PathBuf;
@@ -65,5 +65,5 @@ pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
         );
         print(&line);
     };
-    gather(&options, ready).map(|()| 0).map_err(Failure::Input)
+    serve(&options, ready).map(|()| 0).map_err(Failure::Input)
 }

@@ -1,4 +1,4 @@
-//! Bodies of the admin pages: one piece, or a stream of pieces that come as they are made.
+//! Response bodies: one piece, or a stream of pieces.
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -7,15 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::Receiver;
 
-/// A body.
-pub enum Page {
-    /// One piece; `None` when it has been taken.
+/// A response body.
+pub enum PageBody {
+    /// One piece; `None` once it has been sent.
     Whole(Option<Bytes>),
     /// Pieces until the sender is dropped.
     Stream(Receiver<Bytes>),
 }
 
-impl Body for Page {
+impl Body for PageBody {
     type Data = Bytes;
     type Error = Infallible;
 

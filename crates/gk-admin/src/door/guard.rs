@@ -1,5 +1,5 @@
-//! Who may see the admin pages. On a loopback address: everybody on the machine, but no page of another site in somebody's
-//! browser, so `Host` must name this machine. On any other address: who has the token. Health needs neither.
+//! Access to the admin pages. On a loopback address every process of the machine has it, but no page of another site in a browser,
+//! so `Host` must name this machine. On any other address a request needs the token. Health checks need neither.
 
 use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use http::{HeaderMap, Uri};
@@ -8,31 +8,31 @@ use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// File in the server root that holds the token.
+/// File of the token, in the server root.
 pub const TOKEN_FILE: &str = "admin.token";
-/// Name of the cookie that a browser gets for its token.
+/// Cookie in which a browser keeps the token.
 pub const COOKIE_NAME: &str = "gilkeeper_token";
 
-/// The rule in force.
+/// The access rule of a listener.
 #[derive(Debug, Clone)]
 pub enum Guard {
-    /// The address is a loopback one.
+    /// A loopback address: no token.
     Loopback,
-    /// Everybody needs this token.
+    /// Any other address: every request needs the token.
     Token {
         /// The token.
         token: String,
-        /// The pages speak TLS, and a browser is to send the token by nothing else.
+        /// The listener uses TLS, so the cookie is marked for TLS only.
         tls: bool,
     },
 }
 
-/// What is said to a request.
+/// Decision about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Serve it.
     Welcome,
-    /// Serve it, and let the browser keep the token, which is not to stay in its address bar.
+    /// Serve it, and set this cookie: the token should not stay in the address bar.
     WelcomeWithCookie(String),
     /// 401.
     TokenNeeded,
@@ -41,8 +41,8 @@ pub enum Verdict {
 }
 
 impl Guard {
-    /// For a listening address (`127.0.0.1:8001`). Another than a loopback one has its token made on first use. `tls`: it is
-    /// spoken there.
+    /// For a listening address (`127.0.0.1:8001`). An address that is not a loopback one gets its token on first use. `tls`: the
+    /// listener uses TLS.
     pub fn new(address: &str, server_root: &Path, tls: bool) -> io::Result<Self> {
         match is_loopback(address) {
             true => Ok(Self::Loopback),
@@ -63,7 +63,7 @@ impl Guard {
             Self::Loopback => match host {
                 None => Verdict::Welcome,
                 Some(host) if is_loopback(host) => Verdict::Welcome,
-                Some(_) => Verdict::Refused("Host is none of localhost, 127.0.0.1 and [::1]"),
+                Some(_) => Verdict::Refused("Host must be localhost, 127.0.0.1 or [::1]"),
             },
             Self::Token { token, tls } => {
                 let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -103,7 +103,7 @@ fn is_loopback(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The token in the server root; made when it is not there, readable by its owner only.
+/// The token in the server root. A missing one is created, readable by its owner only.
 fn token(server_root: &Path) -> io::Result<String> {
     let path = server_root.join(TOKEN_FILE);
     if let Ok(text) = std::fs::read_to_string(&path)

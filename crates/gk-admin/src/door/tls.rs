@@ -1,5 +1,5 @@
-//! TLS of the admin pages: certificates from files, and what they are good for. With the authorities of client certificates
-//! named, who shows one of theirs needs no token.
+//! TLS of the admin pages, from certificate files. If certificate authorities for clients are configured, a client with a
+//! certificate of theirs needs no token.
 
 use gk_config::measurements::AdminTls;
 use rustls::pki_types::pem::PemObject;
@@ -9,7 +9,7 @@ use rustls::{RootCertStore, ServerConfig};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The configuration for these files; or one sentence that says which file is wrong and what to do.
+/// The configuration from these files, or one sentence that says which file is wrong and what to do.
 pub fn configuration(files: &AdminTls) -> Result<Arc<ServerConfig>, String> {
     let chain = certificates(&files.certificate, "the certificate")?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
@@ -17,7 +17,7 @@ pub fn configuration(files: &AdminTls) -> Result<Arc<ServerConfig>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let wrong = |why: rustls::Error| {
         format!(
-            "GilkeeperAdminTLS: {} and {} do not go together: {why}",
+            "GilkeeperAdminTLS: {} and {} do not match: {why}",
             files.certificate.display(),
             files.key.display()
         )
@@ -31,10 +31,13 @@ pub fn configuration(files: &AdminTls) -> Result<Arc<ServerConfig>, String> {
             let mut roots = RootCertStore::empty();
             for certificate in certificates(path, "client-ca")? {
                 roots.add(certificate).map_err(|why| {
-                    format!("GilkeeperAdminTLS: client-ca {} holds no authority: {why}", path.display())
+                    format!(
+                        "GilkeeperAdminTLS: client-ca {} contains no usable certificate authority: {why}",
+                        path.display()
+                    )
                 })?;
             }
-            // Without a certificate the token is asked for, as it is without TLS.
+            // A client without a certificate needs the token.
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                 .allow_unauthenticated()
                 .build()
@@ -53,7 +56,7 @@ fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>,
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
         Ok(found) if found.is_empty() => Err(format!(
-            "GilkeeperAdminTLS: {} holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)",
+            "GilkeeperAdminTLS: {} contains no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)",
             path.display()
         )),
         Ok(found) => Ok(found),
@@ -65,7 +68,7 @@ fn unusable(what: &str, path: &Path, why: &rustls::pki_types::pem::Error) -> Str
     use rustls::pki_types::pem::Error;
     let why = match why {
         Error::Io(error) => error.to_string(),
-        Error::NoItemsFound => "it is not in PEM form, or holds something else".to_owned(),
+        Error::NoItemsFound => "it is not in PEM form, or contains something else".to_owned(),
         other => other.to_string(),
     };
     format!("GilkeeperAdminTLS: {what} {} cannot be read: {why}", path.display())

@@ -1,10 +1,10 @@
-//! OTLP over HTTP taken in: `POST /v1/metrics`, in protobuf or JSON form, plain or compressed by gzip.
+//! Receives OTLP over HTTP: `POST /v1/metrics`, in protobuf or JSON form, plain or compressed with gzip.
 
-use crate::door::body::Page;
-use crate::door::connections::Door;
+use crate::door::body::PageBody;
 use crate::door::guard::{Guard, Verdict};
+use crate::door::listener::LimitedListener;
 use crate::heard::otlp_message::read;
-use crate::pages::server::Shared;
+use crate::heard::pushes::GroupPush;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
@@ -21,26 +21,37 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Connections at a time: servers and collectors, which keep theirs open.
+/// Connections at a time. Servers and collectors keep theirs open.
 const CONNECTIONS: usize = 512;
-/// Longest body as it comes, in bytes.
+/// Longest body as it arrives, in bytes.
 const BODY: usize = 8 << 20;
-/// Longest body once it is decompressed.
+/// Longest body after decompression, in bytes.
 const UNPACKED: u64 = 32 << 20;
 
-/// Takes connections.
-pub(crate) async fn serve(listener: std::net::TcpListener, guard: Guard, shared: Arc<Shared>) {
-    let Ok(door) = Door::new(listener, CONNECTIONS) else { return };
-    let guard = Arc::new(guard);
+/// An OTLP request as the receiver of this module gets it.
+pub(crate) enum Pushed {
+    /// The process groups of its message.
+    Groups(Vec<GroupPush>),
+    /// It could not be read.
+    Unreadable,
+}
+
+/// Gets each request.
+pub(crate) type Take = Box<dyn Fn(Pushed) + Send + Sync>;
+
+/// Accepts connections.
+pub(crate) async fn serve(listener: std::net::TcpListener, guard: Guard, take: Take) {
+    let Ok(listener) = LimitedListener::new(listener, CONNECTIONS) else { return };
+    let (guard, take) = (Arc::new(guard), Arc::new(take));
     loop {
-        let (stream, place) = door.next().await;
-        let (shared, guard) = (Arc::clone(&shared), Arc::clone(&guard));
+        let (stream, permit) = listener.accept().await;
+        let (guard, take) = (Arc::clone(&guard), Arc::clone(&take));
         let service = service_fn(move |request: Request<Incoming>| {
-            let (shared, guard) = (Arc::clone(&shared), Arc::clone(&guard));
-            async move { Ok::<_, Infallible>(answer(request, &guard, &shared).await) }
+            let (guard, take) = (Arc::clone(&guard), Arc::clone(&take));
+            async move { Ok::<_, Infallible>(answer(request, &guard, &take).await) }
         });
         tokio::spawn(async move {
-            let _place = place;
+            let _permit = permit;
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60));
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
@@ -48,9 +59,9 @@ pub(crate) async fn serve(listener: std::net::TcpListener, guard: Guard, shared:
     }
 }
 
-async fn answer(request: Request<Incoming>, guard: &Guard, shared: &Shared) -> Response<Page> {
+async fn answer(request: Request<Incoming>, guard: &Guard, take: &Take) -> Response<PageBody> {
     let refuse = |status: StatusCode, text: &str| {
-        let mut response = Response::new(Page::Whole(Some(Bytes::from(format!("{text}\n")))));
+        let mut response = Response::new(PageBody::Whole(Some(Bytes::from(format!("{text}\n")))));
         *response.status_mut() = status;
         response
     };
@@ -62,35 +73,34 @@ async fn answer(request: Request<Incoming>, guard: &Guard, shared: &Shared) -> R
         Verdict::Refused(why) => return refuse(StatusCode::FORBIDDEN, why),
     }
     if request.uri().path() != "/v1/metrics" {
-        return refuse(StatusCode::NOT_FOUND, "only /v1/metrics is here");
+        return refuse(StatusCode::NOT_FOUND, "the only path here is /v1/metrics");
     }
     if request.method() != Method::POST {
-        return refuse(StatusCode::METHOD_NOT_ALLOWED, "metrics are pushed by POST");
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "metrics are pushed with POST");
     }
     let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let kind = header(CONTENT_TYPE).unwrap_or("").split(';').next().unwrap_or("").trim().to_owned();
-    let packed = header(CONTENT_ENCODING).unwrap_or("identity").to_owned();
+    let encoding = header(CONTENT_ENCODING).unwrap_or("identity").to_owned();
     let outcome = match Limited::new(request.into_body(), BODY).collect().await {
-        Ok(body) => message(&body.to_bytes(), &kind, &packed),
+        Ok(body) => message(&body.to_bytes(), &kind, &encoding),
         Err(_) => {
-            Err((StatusCode::PAYLOAD_TOO_LARGE, format!("the body ends early or has more than {BODY} bytes")))
+            let why = format!("the body ends early or is longer than {BODY} bytes");
+            Err((StatusCode::PAYLOAD_TOO_LARGE, why))
         }
     };
-    let now = gk_sys::clock::epoch_seconds();
     match outcome {
         Ok(message) => {
-            let pushed = read(&message);
-            shared.hub().pushed(pushed, now);
-            // An empty answer says that everything was taken.
+            take(Pushed::Groups(read(&message)));
+            // An empty answer means that everything was accepted.
             let json = kind == "application/json";
-            let mut response =
-                Response::new(Page::Whole(Some(Bytes::from_static(if json { b"{}" } else { b"" }))));
-            let kind = if json { "application/json" } else { "application/x-protobuf" };
+            let (body, kind): (&'static [u8], _) =
+                if json { (b"{}", "application/json") } else { (b"", "application/x-protobuf") };
+            let mut response = Response::new(PageBody::Whole(Some(Bytes::from_static(body))));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             response
         }
         Err((status, why)) => {
-            shared.hub().fleet.intake.pushes_refused += 1;
+            take(Pushed::Unreadable);
             refuse(status, &why)
         }
     }
@@ -99,35 +109,36 @@ async fn answer(request: Request<Incoming>, guard: &Guard, shared: &Shared) -> R
 fn message(
     body: &[u8],
     kind: &str,
-    packed: &str,
+    encoding: &str,
 ) -> Result<ExportMetricsServiceRequest, (StatusCode, String)> {
     let wrong = |why: String| (StatusCode::BAD_REQUEST, why);
     let unpacked;
-    let body = match packed {
+    let body = match encoding {
         "identity" | "" => body,
         "gzip" => {
             let mut out = Vec::new();
             let read = GzDecoder::new(body).take(UNPACKED + 1).read_to_end(&mut out);
-            read.map_err(|why| wrong(format!("the body is no gzip: {why}")))?;
+            read.map_err(|why| wrong(format!("the body is not gzip: {why}")))?;
             if out.len() as u64 > UNPACKED {
-                let why = format!("the body has more than {UNPACKED} bytes once it is decompressed");
+                let why = format!("the body is longer than {UNPACKED} bytes after decompression");
                 return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
             }
             unpacked = out;
             &unpacked
         }
         other => {
-            let why = format!("Content-Encoding is gzip or absent, not `{other}`");
+            let why = format!("Content-Encoding must be gzip or absent, not `{other}`");
             return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
     };
     match kind {
         "application/x-protobuf" => ExportMetricsServiceRequest::decode(body)
-            .map_err(|why| wrong(format!("the body is no ExportMetricsServiceRequest: {why}"))),
+            .map_err(|why| wrong(format!("the body is not an ExportMetricsServiceRequest: {why}"))),
         "application/json" => serde_json::from_slice(body)
-            .map_err(|why| wrong(format!("the body is no ExportMetricsServiceRequest: {why}"))),
+            .map_err(|why| wrong(format!("the body is not an ExportMetricsServiceRequest: {why}"))),
         other => {
-            let why = format!("Content-Type is application/x-protobuf or application/json, not `{other}`");
+            let why =
+                format!("Content-Type must be application/x-protobuf or application/json, not `{other}`");
             Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why))
         }
     }

@@ -1,7 +1,7 @@
-//! An OTLP message of another Gilkeeper, back to figures: its metrics by process group. Metrics of others, and points without a
-//! process group, are passed over.
+//! Reads an OTLP message of another Gilkeeper: the figures of its process groups. Metrics of other programs and points without
+//! a process group are skipped.
 
-use crate::heard::pushes::{Push, Pushed};
+use crate::heard::pushes::{GroupPush, PushedFigures};
 use gk_telemetry::histogram::{Histogram, bucket_of};
 use gk_telemetry::sample::{Figures, GroupSample};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 const GROUPS: usize = 256;
 /// Most application groups of a process group.
 const APPLICATIONS: usize = 64;
-/// Beyond this no count is believed, so that nothing overflows.
+/// Largest count that is accepted, so that no sum overflows.
 const MOST: f64 = (1u64 << 40) as f64;
 
 /// The process groups of a message.
-pub fn read(message: &ExportMetricsServiceRequest) -> Vec<Push> {
+pub fn read(message: &ExportMetricsServiceRequest) -> Vec<GroupPush> {
     let mut pushes = Vec::new();
     for resource in &message.resource_metrics {
         let attributes = resource.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
@@ -43,16 +43,16 @@ pub fn read(message: &ExportMetricsServiceRequest) -> Vec<Push> {
         }
         for (group, figures) in groups {
             let (host, instance) = (host.clone(), instance.clone());
-            pushes.push(Push { host, instance, group, figures: figures.finished() });
+            pushes.push(GroupPush { host, instance, group, figures: figures.finished() });
         }
     }
     pushes
 }
 
-/// A process group being read.
+/// A process group while its message is read.
 #[derive(Default)]
 struct Group {
-    pushed: Pushed,
+    pushed: PushedFigures,
     applications: BTreeMap<String, GroupSample>,
     inexact: bool,
 }
@@ -67,7 +67,7 @@ impl Group {
         Some(group)
     }
 
-    fn finished(self) -> Pushed {
+    fn finished(self) -> PushedFigures {
         let mut pushed = self.pushed;
         pushed.exact = !self.inexact;
         pushed.groups = self.applications.into_values().collect();
@@ -160,7 +160,7 @@ fn histogram(groups: &mut BTreeMap<String, Group>, name: &str, point: &Histogram
     to.merge(&spread(point));
 }
 
-/// Counts between edges as one of our histograms: each in the middle of its bucket.
+/// An OTLP histogram as one of ours: each count goes to the middle of its bucket.
 fn spread(point: &HistogramDataPoint) -> Histogram {
     let mut histogram = Histogram::default();
     for (index, count) in point.bucket_counts.iter().enumerate().take(512) {

@@ -1,70 +1,73 @@
-//! A process group of another Gilkeeper, as it pushes its metrics by OTLP: readings like those of a scoreboard.
+//! A process group of another Gilkeeper that pushes its metrics by OTLP. Its readings have the form of a scoreboard's.
 
 use gk_telemetry::datagram::receive::Reading;
 use gk_telemetry::sample::{GroupSample, SlotSample, WorkerSample};
 use gk_telemetry::{GilMode, State};
 
-/// What one push said of a process group.
+/// One push, of one process group.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Push {
+pub struct GroupPush {
     /// `host.name`.
     pub host: String,
     /// `service.instance.id`.
     pub instance: String,
     /// Process group.
     pub group: String,
-    /// Its figures, growing since the server began.
-    pub figures: Pushed,
+    /// Its figures; counters since the server started.
+    pub figures: PushedFigures,
 }
 
-/// The figures of a push.
+/// Figures of a process group in a push.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pushed {
+pub struct PushedFigures {
     /// Application groups with their counters.
     pub groups: Vec<GroupSample>,
     /// CPU seconds of the processes.
     pub cpu: f64,
     /// Resident bytes.
     pub resident: u64,
-    /// Request threads, and those that serve.
+    /// Request threads, and how many of them are serving.
     pub threads: (u32, u32),
-    /// Request threads' seconds with requests that ended.
+    /// Seconds that request threads spent on finished requests.
     pub busy: f64,
-    /// A GIL is in force in a process of it; `None` where none says.
+    /// A GIL is in force in one of its processes; `None` if the push does not contain it.
     pub gil_enabled: Option<bool>,
-    /// All its waits are exact.
+    /// GIL waits are exact in all its processes.
     pub exact: bool,
     /// Nanoseconds.
     pub switch_interval: u64,
 }
 
-/// A process group that pushes. Counters begin where it was first heard of.
+/// A process group that pushes. Its counters begin at zero with its first push.
 #[derive(Debug, Clone, Default)]
-pub struct Server {
-    /// The last push as it came.
-    last: Option<Pushed>,
-    before: Pushed,
-    after: Pushed,
-    came: f64,
+pub struct PushingGroup {
+    /// The last push as it arrived.
+    last: Option<PushedFigures>,
+    /// Sums before the last interval, and after it.
+    before: PushedFigures,
+    after: PushedFigures,
+    /// Epoch seconds of the last push, and the seconds since the one before.
+    arrived: f64,
     period: f64,
 }
 
-impl Server {
-    /// Takes a push in. `now`: epoch seconds.
-    pub fn take(&mut self, mut figures: Pushed, now: f64) {
+impl PushingGroup {
+    /// Takes in a push. `now`: epoch seconds.
+    pub fn take(&mut self, mut figures: PushedFigures, now: f64) {
         figures.resident = figures.resident.min(1 << 50);
         self.before = self.after.clone();
         let last = self.last.replace(figures.clone());
         if last.is_some() {
-            self.period = (now - self.came).clamp(0.01, 3600.0);
+            self.period = (now - self.arrived).clamp(0.01, 3600.0);
         }
-        self.came = now;
-        // What it did before it was first heard of is no news; when its counters began anew, all of them is.
-        let requests = |figures: &Pushed| figures.groups.iter().map(|g| g.figures.requests).sum::<u64>();
+        self.arrived = now;
+        // Everything before the first push is left out. After a restart of the server its counters count in full.
+        let requests =
+            |figures: &PushedFigures| figures.groups.iter().map(|g| g.figures.requests).sum::<u64>();
         let last = last.unwrap_or_else(|| figures.clone());
-        let last = if requests(&figures) < requests(&last) { Pushed::default() } else { last };
-        let Pushed { groups, cpu, busy, .. } = std::mem::take(&mut self.after);
-        self.after = Pushed {
+        let last = if requests(&figures) < requests(&last) { PushedFigures::default() } else { last };
+        let PushedFigures { groups, cpu, busy, .. } = std::mem::take(&mut self.after);
+        self.after = PushedFigures {
             cpu: cpu + (figures.cpu - last.cpu).max(0.0),
             busy: busy + (figures.busy - last.busy).max(0.0),
             groups: grown(groups, &figures.groups, &last.groups),
@@ -72,24 +75,25 @@ impl Server {
         };
     }
 
-    /// Seconds between two pushes, known from the second on.
+    /// Seconds between two pushes; known from the second push on.
     pub fn interval(&self) -> Option<f64> {
         (self.period > 0.0).then(|| self.period.max(10.0))
     }
 
-    /// Epoch seconds: all that was pushed is handed out.
+    /// Epoch seconds from which on a reading contains everything that was pushed.
     pub fn handed_out(&self) -> f64 {
-        self.came + self.period
+        self.arrived + self.period
     }
 
-    /// It has said whether a GIL is in force.
+    /// Whether a GIL is in force is part of its pushes.
     pub fn tells_gil(&self) -> bool {
         self.after.gil_enabled.is_some()
     }
 
-    /// The process group now: the last interval is handed out over the present one.
+    /// The process group at a moment. The figures of the last interval are spread over the present one.
     pub fn reading(&self, now: f64) -> Reading {
-        let share = if self.period > 0.0 { ((now - self.came) / self.period).clamp(0.0, 1.0) } else { 1.0 };
+        let share =
+            if self.period > 0.0 { ((now - self.arrived) / self.period).clamp(0.0, 1.0) } else { 1.0 };
         let between = |a: f64, b: f64| a + (b - a).max(0.0) * share;
         let (before, after) = (&self.before, &self.after);
         let empty = GroupSample::default();
@@ -115,7 +119,7 @@ impl Server {
             why: if after.exact {
                 String::new()
             } else {
-                "a process of it measures a lower bound only".into()
+                "one of its processes measures a lower bound only".into()
             },
             switch_interval: after.switch_interval,
             groups: groups.collect(),
@@ -131,7 +135,7 @@ impl Server {
     }
 }
 
-/// `sums` with what came on top from `last` to `now`.
+/// `sums` plus the growth from `last` to `now`.
 fn grown(mut sums: Vec<GroupSample>, now: &[GroupSample], last: &[GroupSample]) -> Vec<GroupSample> {
     let empty = GroupSample::default();
     for group in now {

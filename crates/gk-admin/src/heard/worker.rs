@@ -1,125 +1,80 @@
-//! One worker as the admin process follows it: its scoreboard, the last reading, what the operating system says of it. Or a
-//! process of another server, of which it is told.
+//! One worker: its scoreboard, the last reading of it, and its use of the operating system. A process of another server is
+//! tracked in the same way, from its reports.
 
-use crate::heard::pushes::Server;
-use crate::kept::events::Running;
+use crate::heard::reports::{Origin, Reports};
+use crate::heard::requests::RunningRequest;
 use gk_sys::clock::Moment;
 use gk_sys::memory::SharedWords;
 use gk_sys::usage::accounts::{self, Accounts, Used};
-use gk_telemetry::datagram::receive::{Process, Reading};
+use gk_telemetry::datagram::receive::Reading;
 use gk_telemetry::portion::ProcessUse;
 use gk_telemetry::sample::{Figures, GroupSample, SlotSample, WorkerSample};
 use gk_telemetry::{Board, Portion};
 use gk_wire::feed::LinkFigures;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-/// Seconds a worker is remembered after its end, so that its last second counts and its requests can be named.
+/// Seconds for which a worker is remembered after its end: its last second counts, and its requests can be named.
 pub const REMEMBERED: f64 = 5.0;
-/// Seconds after its start in which all that a worker did is news; and so long before a front its workers may start with it.
+/// Age in seconds below which everything a worker has done counts as new. Workers may also start this long before their front.
 const YOUNG: f64 = 5.0;
-/// Requests kept as samples in each second, about.
+/// Approximate number of requests that a worker keeps as samples per second.
 const SAMPLES: f64 = 8.0;
 
-/// Where a process is that is not a worker of this server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The machine's name.
-    pub host: String,
-    /// The server there.
-    pub instance: String,
-    /// `mod_wsgi` or `otlp`: how it is told of.
-    pub kind: &'static str,
-}
+/// Workers by number.
+pub type Workers = BTreeMap<u64, TrackedWorker>;
 
-/// What tells of a process of another server.
-pub enum Told {
-    /// mod_wsgi's datagrams.
-    Process(Box<Process>),
-    /// OTLP.
-    Server(Box<Server>),
-}
-
-impl Told {
-    /// Seconds between two reports; `None` while that is unknown.
-    pub fn interval(&self) -> Option<f64> {
-        match self {
-            Self::Process(process) => Some(process.interval).filter(|interval| *interval > 0.0),
-            Self::Server(server) => server.interval(),
-        }
-    }
-
-    /// It has said that it ended.
-    pub fn ended(&self) -> bool {
-        matches!(self, Self::Process(process) if process.ended)
-    }
-
-    /// Epoch seconds: readings from then on bring nothing more of what was told so far.
-    fn handed_out(&self) -> f64 {
-        match self {
-            Self::Process(process) => process.handed_out(),
-            Self::Server(server) => server.handed_out(),
-        }
-    }
-
-    fn reading(&self, now: f64) -> Reading {
-        match self {
-            Self::Process(process) => process.reading(now),
-            Self::Server(server) => server.reading(now),
-        }
-    }
-}
-
-/// One worker.
-pub struct Tracked {
-    /// Who.
+/// A worker, or a process of another server.
+pub struct TrackedWorker {
+    /// Its number, process id, process group and threads.
     pub link: LinkFigures,
-    /// Epoch seconds: this front began.
-    began: f64,
-    /// Its name in charts: its process id, with the host's name before it when it is elsewhere.
+    /// Epoch seconds of the front's start.
+    front_started: f64,
+    /// Name in charts: the process id, with the host's name before it for a process of another server.
     pub name: String,
-    /// Where it is, when it is no worker of this server.
+    /// Location of a process of another server; `None` for a worker of this one.
     pub origin: Option<Origin>,
-    /// What tells of it then.
-    pub told: Option<Told>,
-    /// Epoch seconds: it was told of.
-    pub heard: f64,
-    /// Thread-seconds busy at the last reading of what was told.
+    /// Reports of a process of another server.
+    pub(super) reports: Option<Reports>,
+    /// Epoch seconds of the last report.
+    pub(super) reported: f64,
+    /// Busy thread-seconds in the last reading of the reports.
     busy: f64,
     scoreboard: Option<OwnedFd>,
     board: Option<Board<SharedWords>>,
     /// The last reading.
     pub sample: Option<WorkerSample>,
-    /// Of a worker that was there before this front: what it had done when it was first read.
-    before: Vec<GroupSample>,
-    /// What the last reading had on top of the one before.
+    /// First reading of a worker that is older than the front. Its counters are counted from there.
+    baseline: Vec<GroupSample>,
+    /// Difference between the last two readings.
     pub change: WorkerSample,
-    /// What the operating system said last.
+    /// Figures of the operating system at the last reading.
     pub used: Used,
     accounts: Accounts,
     read: Option<Moment>,
-    /// Epoch seconds: the process ended.
-    pub gone: Option<f64>,
-    /// It ended, and was read for the last time.
-    pub closed: bool,
-    /// Why it takes no more requests.
-    pub leaving: Option<String>,
+    /// Epoch seconds of the process's end.
+    pub(super) gone: Option<f64>,
+    /// The process has ended and has been read for the last time.
+    pub(super) closed: bool,
+    /// Reason why it takes no more requests.
+    pub(super) leaving: Option<String>,
 }
 
-impl Tracked {
-    /// A worker with its scoreboard, if there is one. `began`: when this front did, epoch seconds.
-    pub fn new(link: LinkFigures, scoreboard: Option<OwnedFd>, began: f64) -> Self {
+impl TrackedWorker {
+    /// A worker with its scoreboard, if it has one. `front_started`: epoch seconds.
+    pub fn new(link: LinkFigures, scoreboard: Option<OwnedFd>, front_started: f64) -> Self {
         Self {
             name: link.pid.to_string(),
             link,
-            began,
+            front_started,
             origin: None,
-            told: None,
-            heard: 0.0,
+            reports: None,
+            reported: 0.0,
             busy: 0.0,
             scoreboard,
             board: None,
             sample: None,
-            before: Vec::new(),
+            baseline: Vec::new(),
             change: WorkerSample::default(),
             used: Used::default(),
             accounts: Accounts::default(),
@@ -130,27 +85,39 @@ impl Tracked {
         }
     }
 
-    /// Reads everything. `now`: epoch seconds. Nothing comes of the first reading: there is nothing to compare it with,
-    /// unless the process is so young that everything is news. Nothing comes of a process that is gone, once it was read
-    /// after its end; of one that is told of, once its last interval has been handed out.
+    /// A process of another server; `now` in epoch seconds.
+    pub(super) fn remote(
+        link: LinkFigures,
+        name: String,
+        origin: Origin,
+        reports: Reports,
+        now: f64,
+    ) -> Self {
+        let (origin, reports) = (Some(origin), Some(reports));
+        Self { name, origin, reports, reported: now, ..Self::new(link, None, now) }
+    }
+
+    /// Reads everything; `now` in epoch seconds. The first reading gives `None`, as there is none to compare it with, unless
+    /// the process is so young that everything counts as new. A process that has ended gives `None` after one more reading;
+    /// a process of another server after its last interval has been handed out.
     pub fn read(&mut self, now: f64) -> Option<Portion> {
         if self.closed {
             return None;
         }
-        if let Some(told) = &self.told {
+        if let Some(reports) = &self.reports {
             let late = self.gone.is_some_and(|gone| now - gone > REMEMBERED);
-            self.closed = self.gone.is_some() && (late || now >= told.handed_out());
-            let reading = told.reading(if late { f64::INFINITY } else { now });
-            return Some(self.take(reading));
+            self.closed = self.gone.is_some() && (late || now >= reports.handed_out());
+            let reading = reports.reading(if late { f64::INFINITY } else { now });
+            return Some(self.apply(reading));
         }
         self.closed = self.gone.is_some();
         let span = self.span();
         let used = self.accounts.read(self.link.pid).unwrap_or(Used { resident: 0, ..self.used });
         let before = std::mem::replace(&mut self.used, used);
-        self.open();
+        self.open_scoreboard();
         let sample = match &self.board {
             Some(board) => board.sample(self.sample.as_ref().map_or(0, |sample| sample.last)),
-            // No scoreboard (yet): what the operating system says is shown all the same.
+            // Without a scoreboard, or before the worker has created it, the operating system's figures are shown alone.
             None => WorkerSample {
                 pid: self.link.pid,
                 worker: self.link.worker,
@@ -162,8 +129,8 @@ impl Tracked {
         };
         let started = sample.started as f64 / 1e9;
         let young = now - started < YOUNG;
-        if self.sample.is_none() && started < self.began - YOUNG {
-            self.before.clone_from(&sample.groups);
+        if self.sample.is_none() && started < self.front_started - YOUNG {
+            self.baseline.clone_from(&sample.groups);
         }
         let earlier = match (self.sample.take(), young) {
             (Some(earlier), _) => earlier,
@@ -179,13 +146,13 @@ impl Tracked {
             switches: used.switches.saturating_sub(before.switches),
             run_delay: (used.run_delay - before.run_delay).max(0.0),
         };
-        self.aim();
+        self.limit_samples();
         self.sample = Some(sample);
         known.then(|| Portion::of_worker(&self.name, &self.change, process, busy, span))
     }
 
-    /// A reading of what was told.
-    fn take(&mut self, reading: Reading) -> Portion {
+    /// Takes over a reading of the reports.
+    fn apply(&mut self, reading: Reading) -> Portion {
         let span = self.span().unwrap_or(1.0);
         let earlier = self.sample.take().unwrap_or_default();
         let Reading { mut sample, cpu, busy, resident } = reading;
@@ -199,35 +166,56 @@ impl Tracked {
         Portion::of_worker(&self.name, &self.change, process, worked, span)
     }
 
-    /// Seconds since the reading before, by the clock that nobody sets.
+    /// Seconds since the reading before, by the monotonic clock.
     fn span(&mut self) -> Option<f64> {
         let now = Moment::now();
         self.read.replace(now).map(|before| (now.since(before) as f64 / 1e9).max(0.001))
     }
 
-    /// What the operating system says now, without remembering it.
+    /// Figures of the operating system at this moment; the last reading stays as it is.
     pub fn used_now(&self) -> Option<Used> {
         self.accounts.clone().read(self.link.pid)
     }
 
-    /// Its counters by application group, as this front counts them: they begin at zero, as the front's own do, and what is gone
-    /// with another front is missed by nobody who looks at their growth.
-    pub fn counted(&self) -> impl Iterator<Item = (&str, Figures)> {
+    /// Counters by application group. Those of a worker that is older than the front begin at zero, as the front's own do:
+    /// whoever scrapes them sees one reset instead of a sum that has lost the workers which the last front saw end.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, Figures)> {
         self.sample.iter().flat_map(|sample| &sample.groups).map(|group| {
-            let before = self.before.iter().find(|before| before.name == group.name);
-            let figures =
-                before.map_or_else(|| group.figures.clone(), |before| group.figures.since(&before.figures));
+            let baseline = self.baseline.iter().find(|baseline| baseline.name == group.name);
+            let figures = baseline
+                .map_or_else(|| group.figures.clone(), |baseline| group.figures.since(&baseline.figures));
             (group.name.as_str(), figures)
         })
     }
 
-    /// Whether a GIL is in force; `None` where nothing says so: without a scoreboard, or when the other server did not tell.
+    /// The process has not ended.
+    pub fn is_alive(&self) -> bool {
+        self.gone.is_none()
+    }
+
+    /// Reason why it takes no more requests.
+    pub fn leaving(&self) -> Option<&str> {
+        self.leaving.as_deref()
+    }
+
+    /// Its process has ended; `now` in epoch seconds.
+    pub(crate) fn end(&mut self, now: f64) {
+        self.gone.get_or_insert(now);
+    }
+
+    /// It takes no more requests.
+    pub(crate) fn leave(&mut self, reason: String) {
+        self.leaving.get_or_insert(reason);
+    }
+
+    /// It ended a while ago, and its last reading has been taken.
+    pub(crate) fn can_be_forgotten(&self, now: f64) -> bool {
+        self.closed && self.gone.is_some_and(|gone| now - gone > REMEMBERED)
+    }
+
+    /// Whether a GIL is in force; `None` where that is unknown: without a scoreboard, or when the reports do not contain it.
     pub fn gil_enabled(&self) -> Option<bool> {
-        let known = match &self.told {
-            None => self.board.is_some(),
-            Some(Told::Process(_)) => true,
-            Some(Told::Server(server)) => server.tells_gil(),
-        };
+        let known = self.reports.as_ref().map_or(self.board.is_some(), Reports::tells_gil);
         self.sample.as_ref().filter(|_| known).map(|sample| sample.gil_enabled)
     }
 
@@ -236,14 +224,14 @@ impl Tracked {
         self.board.as_ref()
     }
 
-    /// Reads the scoreboard without remembering it; `None` while there is none.
-    pub fn look(&self) -> Option<WorkerSample> {
+    /// Reads the scoreboard; the last reading stays as it is. `None` while there is no scoreboard.
+    pub fn peek(&self) -> Option<WorkerSample> {
         let board = self.board.as_ref()?;
         Some(board.sample(self.sample.as_ref().map_or(0, |sample| sample.last)))
     }
 
-    /// Opens the scoreboard as soon as the worker has begun it.
-    pub fn open(&mut self) {
+    /// Opens the scoreboard once the worker has created it.
+    pub fn open_scoreboard(&mut self) {
         if self.board.is_none()
             && let Some(fd) = &self.scoreboard
             && let Ok(words) = SharedWords::map(fd)
@@ -254,8 +242,8 @@ impl Tracked {
         }
     }
 
-    /// Has the worker keep only the slowest few requests of a second.
-    fn aim(&self) {
+    /// Sets the worker's threshold for samples, so that it keeps about [`SAMPLES`] of the slowest requests per second.
+    fn limit_samples(&self) {
         let Some(board) = &self.board else { return };
         let response = self.change.total().response;
         let count = response.count() as f64;
@@ -263,18 +251,18 @@ impl Tracked {
         board.set_floor(floor.map_or(0, |ns| ns as u64));
     }
 
-    /// The requests in flight; of a process that died, those that ran when it did.
-    pub fn running(&self, now: f64) -> Vec<Running> {
-        // A scoreboard outlives its process. Looking at it takes nothing away from the next reading.
-        let fresh = self.look();
+    /// The requests in flight; for a process that died, those it was serving at that moment.
+    pub fn running(&self, now: f64) -> Vec<RunningRequest> {
+        // The scoreboard outlives its process.
+        let fresh = self.peek();
         let slots = fresh
             .iter()
             .chain(self.sample.iter().filter(|_| fresh.is_none()))
             .flat_map(|sample| &sample.slots);
-        slots.filter_map(|slot| Some(Running::new(slot.request.as_ref()?, slot.thread, now))).collect()
+        slots.filter_map(|slot| Some(RunningRequest::new(slot.request.as_ref()?, slot.thread, now))).collect()
     }
 
-    /// CPU seconds that a slot's request has used so far, where that is known.
+    /// CPU seconds of the request in a slot so far, where that is known.
     pub fn cpu_so_far(&self, slot: &SlotSample) -> Option<f64> {
         let request = slot.request.as_ref()?;
         if request.cpu_begun == 0 || slot.tid == 0 {
@@ -285,7 +273,7 @@ impl Tracked {
     }
 }
 
-/// Thread-seconds busy between two readings, with what belongs to requests that still run.
+/// Busy thread-seconds between two readings, including those of requests that are still running.
 fn busy(now: &WorkerSample, before: &WorkerSample, span: f64) -> f64 {
     let monotonic = gk_sys::clock::monotonic_nanos();
     let so_far = |slot: &SlotSample, at: u64| {

@@ -1,55 +1,26 @@
-//! The past, on a thread of its own: what it is told, and what it can be asked. How it is kept is in [`store`], and what
-//! becomes of the file in [`file`](mod@file). A process that is killed loses the present second.
+//! The history on disk, written and queried by a thread of its own. [`store`] holds its tables, [`file`](mod@file) opens and
+//! repairs the database file. A process that is killed loses the present second.
 
 mod file;
+mod query;
 mod store;
 
-use crate::kept::events::Event;
+pub use query::{HistoryQuery, Past};
+
+use crate::heard::event::Event;
 use crate::kept::tick::Tick;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use store::Store;
+use store::{Order, Store};
 use tokio::sync::oneshot;
 
 /// File in the server root.
 pub const FILE: &str = "gilkeeper.db";
-/// Orders that may wait; what comes on top is dropped and counted.
+/// Orders that may wait; further ones are dropped and counted.
 const WAITING: usize = 256;
 
-/// A question about the past. Epoch seconds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Question {
-    /// Beginning.
-    pub from: f64,
-    /// End.
-    pub to: f64,
-    /// Seconds of an answer's row.
-    pub step: f64,
-    /// One process group, or all.
-    pub group: Option<String>,
-    /// The present.
-    pub now: f64,
-}
-
-/// The answer.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Past {
-    /// Rows, oldest first; `t` is the beginning of each.
-    pub ticks: Vec<Tick>,
-    /// Events, oldest first.
-    pub events: Vec<Event>,
-}
-
-enum Order {
-    Tick(Arc<Tick>),
-    Event(Box<Event>),
-    Ask(Question, oneshot::Sender<Past>),
-    /// Writes what is under way.
-    Write(oneshot::Sender<()>),
-}
-
-/// The thread's other end.
+/// Access to the thread.
 #[derive(Clone)]
 pub struct History {
     orders: SyncSender<Order>,
@@ -65,7 +36,7 @@ impl History {
         Ok(Self { orders })
     }
 
-    /// Adds the present. A disk that does not keep up costs the past, never the present.
+    /// Adds a second. Returns false if the disk does not keep up and the second was dropped.
     pub fn push(&self, tick: Arc<Tick>) -> bool {
         !matches!(self.orders.try_send(Order::Tick(tick)), Err(TrySendError::Full(_)))
     }
@@ -75,15 +46,16 @@ impl History {
         let _ = self.orders.try_send(Order::Event(Box::new(event)));
     }
 
-    /// Asks; empty when the thread is overloaded or gone.
-    pub async fn ask(&self, question: Question) -> Past {
+    /// Answers a query. The answer is empty if the thread is overloaded or gone.
+    pub async fn query(&self, query: HistoryQuery) -> Past {
         let (sender, receiver) = oneshot::channel();
-        if self.orders.try_send(Order::Ask(question, sender)).is_err() {
+        if self.orders.try_send(Order::Query(query, sender)).is_err() {
             return Past::default();
         }
         receiver.await.unwrap_or_default()
     }
-    /// Writes what is under way: the server ends.
+
+    /// Writes the unfinished rows before the server ends.
     pub async fn write(&self) {
         let (sender, receiver) = oneshot::channel();
         if self.orders.try_send(Order::Write(sender)).is_ok() {

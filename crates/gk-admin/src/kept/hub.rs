@@ -1,287 +1,299 @@
-//! Everything the pages show, in one place: the workers, the last minute, events, the slowest requests, the totals for
-//! `/metrics`. Changed once a second by [`Hub::turn`], read by requests.
+//! The present, in one place: workers, the last minute, events, the last requests and counters. Written by messages of the front,
+//! reports of other servers and, once a second, [`Hub::advance`]; read by pages and exports.
 
-use crate::heard::feed::{Feed, News};
-use crate::heard::fleet::Fleet;
-use crate::heard::worker::{REMEMBERED, Tracked};
-use crate::kept::events::{Event, Events};
-use crate::kept::tick::{Recent, Tick};
-use crate::told::otlp::Pushes;
-use crate::told::outbox::Counts;
-use crate::told::statsd::Packets;
+use crate::heard::event::Event;
+use crate::heard::fleet::{Fleet, Intake};
+use crate::heard::pushes::GroupPush;
+use crate::heard::requests::FinishedRequest;
+use crate::heard::worker::{TrackedWorker, Workers};
+use crate::kept::counters::Counters;
+use crate::kept::deliveries::ExportCounters;
+use crate::kept::events::Events;
+use crate::kept::requests::FinishedRequests;
+use crate::kept::tick::{LastMinute, Tick};
 use gk_sys::usage::accounts::{self, Limits};
 use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
-use gk_telemetry::sample::{Figures, Finished};
-use gk_wire::control::{RequestStack, What};
-use gk_wire::feed::ToAdmin;
+use gk_wire::control::{Happened, RequestStack, What};
+use gk_wire::feed::{FrontFigures, ToAdmin};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Stacks that wait to be looked at.
+/// Stacks that wait for their reader.
 const STACKS: usize = 16;
-/// Finished requests kept, whatever they are; and so many slow and failed ones beside them, which samples do not push out.
-const KEPT: usize = 400;
-/// Most groups with totals of their own.
-const TOTALS: usize = 8192;
-/// The name of all others.
-pub(crate) const OTHERS: &str = "(others)";
-/// Seconds a label looks back.
+/// Seconds that a label looks back.
 const LABEL: f64 = 10.0;
 
-/// A finished request with the process it ran in.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    /// Process group.
-    pub process_group: String,
+/// The front, as its admin process was started for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Front {
     /// Process id.
     pub pid: u32,
-    /// The request.
-    pub finished: Finished,
+    /// Epoch seconds of its start.
+    pub started: f64,
 }
 
-/// Counters of everything that ever ran, by (process group, application group).
-pub type Totals = BTreeMap<(String, String), Figures>;
-
-/// What went to exports, each where it is in use.
-#[derive(Default)]
-pub struct Sent {
-    /// mod_wsgi's datagrams.
-    pub datagrams: Option<Arc<Counts>>,
-    /// OTLP.
-    pub otlp: Option<Arc<Pushes>>,
-    /// statsd.
-    pub statsd: Option<Arc<Packets>>,
-}
-
-/// Everything the pages show.
+/// The present.
 pub struct Hub {
-    /// The front's process id.
-    pub front: u32,
-    /// The front's own figures.
-    pub feed: Feed,
-    news: Receiver<News>,
-    /// Epoch seconds: it was looked at first.
-    began: Option<f64>,
-    /// Workers by number.
-    pub workers: BTreeMap<u64, Tracked>,
-    /// The last minute.
-    pub recent: Recent,
-    /// Events.
-    pub events: Events,
-    /// What happened since the last turn.
-    heard: Vec<Event>,
-    /// Stacks that were asked for and not looked at yet, by worker.
+    front: Front,
+    front_figures: FrontFigures,
+    workers: Workers,
+    /// Processes of other servers; `None` where there are workers of this server.
+    fleet: Option<Fleet>,
+    last_minute: LastMinute,
+    events: Events,
+    /// Events of the front since the last second.
+    new_events: Vec<Event>,
+    requests: FinishedRequests,
+    /// Counters of workers that have ended.
+    retired: Counters,
+    /// Stacks that the front has sent and nobody has read yet, by worker.
     stacks: VecDeque<(u64, RequestStack)>,
-    /// The server ends.
-    end: bool,
-    /// Requests kept: slow ones, failed ones and samples, oldest first.
-    pub kept: VecDeque<Kept>,
-    /// The slow and the failed ones alone, oldest first.
-    pub noted: VecDeque<Kept>,
-    /// `WSGISlowRequests` in seconds; 0: no request is slow.
-    pub slow: f64,
-    /// Of workers that are gone.
-    retired: Totals,
-    /// The control group's limits, once somebody has asked in this second.
+    /// The control group's limits, if they have been read in this second.
     limits: OnceCell<Limits>,
-    /// It is told of processes of other servers.
-    pub listens: bool,
-    /// Those processes.
-    pub fleet: Fleet,
-    /// What went to exports.
-    pub sent: Sent,
+    exports: ExportCounters,
 }
 
-/// What a turn gave.
-pub struct Turn {
-    /// The second.
+/// What [`Hub::advance`] found.
+pub struct Second {
+    /// Figures.
     pub tick: Arc<Tick>,
-    /// What happened meanwhile.
+    /// Events.
     pub events: Vec<Event>,
-    /// Requests of this server's workers that finished meanwhile, of those that were kept.
-    pub finished: Vec<Kept>,
-    /// The server ends; wants to be told when everything has been said.
-    pub end: bool,
+    /// Finished requests of this server's workers, as far as the workers kept them.
+    pub finished: Vec<FinishedRequest>,
 }
 
 impl Hub {
-    /// Empty.
-    pub fn new(feed: Feed, news: Receiver<News>) -> Self {
+    /// For the workers of this server. `slow`: `WSGISlowRequests` in seconds.
+    pub fn of_this_server(front: Front, slow: f64) -> Self {
+        Self::new(front, None, FinishedRequests::of_this_server(slow))
+    }
+
+    /// For processes of other servers.
+    pub fn of_other_servers() -> Self {
+        let front = Front { pid: std::process::id(), started: 0.0 };
+        let mut hub = Self::new(front, Some(Fleet::default()), FinishedRequests::of_other_servers());
+        hub.front_figures.ready = true;
+        hub
+    }
+
+    fn new(front: Front, fleet: Option<Fleet>, requests: FinishedRequests) -> Self {
         Self {
-            front: std::process::id(),
-            feed,
-            news,
-            began: None,
-            workers: BTreeMap::new(),
-            recent: Recent::default(),
+            front,
+            front_figures: FrontFigures::default(),
+            workers: Workers::new(),
+            fleet,
+            last_minute: LastMinute::default(),
             events: Events::default(),
-            heard: Vec::new(),
+            new_events: Vec::new(),
+            requests,
+            retired: Counters::default(),
             stacks: VecDeque::new(),
-            end: false,
-            kept: VecDeque::new(),
-            noted: VecDeque::new(),
-            slow: 0.0,
-            retired: Totals::new(),
             limits: OnceCell::new(),
-            listens: false,
-            fleet: Fleet::default(),
-            sent: Sent::default(),
+            exports: ExportCounters::default(),
         }
     }
 
-    /// Reads everything. `now`: epoch seconds.
-    pub fn turn(&mut self, now: f64) -> Turn {
-        self.hear(now);
-        let mut events = std::mem::take(&mut self.heard);
-        events.extend(self.listen(now));
-        let end = std::mem::take(&mut self.end);
-        self.limits = OnceCell::new();
-        let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
-        let mut all = Vec::new();
-        for worker in self.workers.values_mut() {
-            if let Some(portion) = worker.read(now) {
-                groups.entry(worker.link.process_group.clone()).or_default().join(&portion);
-            }
-            for finished in worker.change.finished.drain(..) {
-                let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
-                all.push(Kept { process_group, pid, finished });
-            }
-        }
-        for kept in &all {
-            self.keep(kept.clone());
-        }
-        self.forget(now);
-        for (name, queued) in self.feed.figures().status.queued {
-            if let Some(portion) = groups.get_mut(&name) {
-                portion.queued = queued;
-            }
-        }
-        let tick = Arc::new(Tick { t: now, groups });
-        self.recent.push(Arc::clone(&tick));
-        for event in &events {
-            self.events.push(event.clone());
-        }
-        Turn { tick, events, finished: all, end }
-    }
-
-    /// Keeps a finished request.
-    pub(crate) fn keep(&mut self, kept: Kept) {
-        if self.is_noted(&kept) {
-            push(&mut self.noted, kept.clone());
-        }
-        push(&mut self.kept, kept);
-    }
-
-    /// It was slow, or it failed. Of other servers only such requests are told.
-    fn is_noted(&self, kept: &Kept) -> bool {
-        self.listens || kept.finished.record.error || (self.slow > 0.0 && kept.seconds() >= self.slow)
-    }
-
-    /// Requests kept, each once: the slow and the failed ones, then the samples, both oldest first.
-    pub fn all_kept(&self) -> impl Iterator<Item = &Kept> {
-        self.noted.iter().chain(self.kept.iter().filter(|kept| !self.is_noted(kept)))
-    }
-
-    /// Takes what was told; a worker is known from then on, and its scoreboard open.
-    pub fn hear(&mut self, now: f64) {
-        self.began.get_or_insert(now);
-        while let Ok(news) = self.news.try_recv() {
-            let event = self.take(news, now);
-            self.heard.extend(event);
-        }
-        self.workers.values_mut().for_each(Tracked::open);
-    }
-
-    /// The stack of that request, once it has come.
-    pub fn stack(&mut self, worker: u64, request: u64, now: f64) -> Option<RequestStack> {
-        self.hear(now);
-        let at = self.stacks.iter().position(|(of, stack)| *of == worker && stack.request == request)?;
-        self.stacks.remove(at).map(|(_, stack)| stack)
-    }
-
-    fn take(&mut self, news: News, now: f64) -> Option<Event> {
-        match news.message {
+    /// Takes in a message of the front with the scoreboard that came with it; `now` in epoch seconds.
+    pub fn receive(&mut self, message: ToAdmin, scoreboard: Option<OwnedFd>, now: f64) {
+        match message {
+            ToAdmin::Figures(figures) => self.front_figures = figures,
             ToAdmin::Worker(link) => {
-                let began = *self.began.get_or_insert(now);
-                self.workers.insert(link.worker, Tracked::new(link, news.scoreboard, began));
-                None
+                let mut worker = TrackedWorker::new(link, scoreboard, self.front.started);
+                worker.open_scoreboard();
+                self.workers.insert(worker.link.worker, worker);
             }
             ToAdmin::Exited { worker } => {
-                if let Some(tracked) = self.workers.get_mut(&worker) {
-                    tracked.gone.get_or_insert(now);
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.end(now);
                 }
-                None
             }
             ToAdmin::Leaving { worker, reason } => {
-                if let Some(tracked) = self.workers.get_mut(&worker) {
-                    tracked.leaving.get_or_insert(reason);
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.leave(reason);
                 }
-                None
             }
             ToAdmin::Stack { worker, stack } => {
                 self.stacks.push_back((worker, stack));
                 if self.stacks.len() > STACKS {
                     self.stacks.pop_front();
                 }
-                None
             }
-            ToAdmin::End => {
-                self.end = true;
-                None
-            }
-            // The process takes these itself.
-            ToAdmin::Figures(_) | ToAdmin::Log(_) => None,
-            ToAdmin::Happened(happened) => {
-                let mut event = Event { happened, requests: Vec::new() };
-                if event.happened.what == What::WorkerCrashed
-                    && let Some(number) = event.happened.worker
-                    && let Some(tracked) = self.workers.get_mut(&number)
-                {
-                    tracked.open();
-                    tracked.gone.get_or_insert(now);
-                    event.requests = tracked.running(event.happened.at);
-                }
-                Some(event)
-            }
+            ToAdmin::Happened(happened) => self.happened(happened, now),
+            // These concern the process.
+            ToAdmin::Log(_) | ToAdmin::End => {}
         }
     }
 
-    /// Lets go of workers that ended a while ago; their counters stay in the totals.
+    /// An event. A crash gets the requests that were running.
+    fn happened(&mut self, happened: Happened, now: f64) {
+        let mut event = Event { happened, requests: Vec::new() };
+        if event.happened.what == What::WorkerCrashed
+            && let Some(number) = event.happened.worker
+            && let Some(worker) = self.workers.get_mut(&number)
+        {
+            worker.open_scoreboard();
+            worker.end(now);
+            event.requests = worker.running(event.happened.at);
+        }
+        self.new_events.push(event);
+    }
+
+    /// Takes in a telemetry datagram of another server. `sender`: the sending process's id if the kernel gives it.
+    pub fn datagram(&mut self, bytes: &[u8], sender: Option<u32>, now: f64) {
+        let Some(fleet) = &mut self.fleet else { return };
+        if let Some(finished) = fleet.datagram(&mut self.workers, bytes, sender, now) {
+            self.requests.push(finished);
+        }
+    }
+
+    /// Takes in an OTLP push of another server.
+    pub fn push(&mut self, groups: Vec<GroupPush>, now: f64) {
+        if let Some(fleet) = &mut self.fleet {
+            fleet.push(&mut self.workers, groups, now);
+        }
+    }
+
+    /// Counts an OTLP request that could not be read.
+    pub fn refuse_push(&mut self) {
+        if let Some(fleet) = &mut self.fleet {
+            fleet.refuse_push();
+        }
+    }
+
+    /// Reads all workers, once a second; `now` in epoch seconds.
+    pub fn advance(&mut self, now: f64) -> Second {
+        let mut events = std::mem::take(&mut self.new_events);
+        if let Some(fleet) = &mut self.fleet {
+            events.extend(fleet.advance(&mut self.workers, now));
+        }
+        self.limits = OnceCell::new();
+        let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
+        let mut finished = Vec::new();
+        for worker in self.workers.values_mut() {
+            if let Some(portion) = worker.read(now) {
+                groups.entry(worker.link.process_group.clone()).or_default().join(&portion);
+            }
+            for request in worker.change.finished.drain(..) {
+                let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
+                finished.push(FinishedRequest { process_group, pid, finished: request });
+            }
+        }
+        finished.iter().for_each(|request| self.requests.push(request.clone()));
+        self.forget(now);
+        for (name, queued) in &self.front_figures.status.queued {
+            if let Some(portion) = groups.get_mut(name) {
+                portion.queued = *queued;
+            }
+        }
+        let tick = Arc::new(Tick { t: now, groups });
+        self.last_minute.push(Arc::clone(&tick));
+        events.iter().for_each(|event| self.events.push(event.clone()));
+        Second { tick, events, finished }
+    }
+
+    /// Removes the workers that ended a while ago; their counters stay.
     fn forget(&mut self, now: f64) {
-        let old = |worker: &Tracked| worker.closed && worker.gone.is_some_and(|gone| now - gone > REMEMBERED);
-        let numbers: Vec<u64> = self.workers.iter().filter(|(_, w)| old(w)).map(|(n, _)| *n).collect();
-        for number in numbers {
-            if let Some(worker) = self.workers.remove(&number) {
-                add(&mut self.retired, &worker);
+        let retired = &mut self.retired;
+        self.workers.retain(|_, worker| {
+            let forget = worker.can_be_forgotten(now);
+            if forget {
+                retired.add(worker);
             }
-        }
+            !forget
+        });
     }
 
-    /// Counters and histograms since the front began, with those of workers that are gone.
-    pub fn totals(&self) -> Totals {
-        let mut totals = self.retired.clone();
-        self.workers.values().for_each(|worker| add(&mut totals, worker));
-        totals
+    /// Takes the stack of a request, once the front has sent it.
+    pub fn take_stack(&mut self, worker: u64, request: u64) -> Option<RequestStack> {
+        let at = self.stacks.iter().position(|(of, stack)| *of == worker && stack.request == request)?;
+        self.stacks.remove(at).map(|(_, stack)| stack)
     }
 
-    /// Counters of workers that are gone.
-    pub fn retired(&self) -> &Totals {
+    /// Opens the scoreboards that workers have created since the last look.
+    pub fn open_scoreboards(&mut self) {
+        self.workers.values_mut().for_each(TrackedWorker::open_scoreboard);
+    }
+
+    /// Registers the counters of the exports in use.
+    pub fn set_exports(&mut self, exports: ExportCounters) {
+        self.exports = exports;
+    }
+
+    /// The front's process id.
+    pub fn front(&self) -> u32 {
+        self.front.pid
+    }
+
+    /// The front's last figures.
+    pub fn front_figures(&self) -> &FrontFigures {
+        &self.front_figures
+    }
+
+    /// Workers by number, with those that ended a moment ago.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// Workers that have not ended.
+    pub fn living(&self) -> impl Iterator<Item = &TrackedWorker> {
+        self.workers.values().filter(|worker| worker.is_alive())
+    }
+
+    /// The last minute.
+    pub fn last_minute(&self) -> &LastMinute {
+        &self.last_minute
+    }
+
+    /// The last events.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The last finished requests.
+    pub fn requests(&self) -> &FinishedRequests {
+        &self.requests
+    }
+
+    /// Counters of what other servers have sent; `None` where there are workers of this server.
+    pub fn intake(&self) -> Option<&Intake> {
+        self.fleet.as_ref().map(Fleet::intake)
+    }
+
+    /// Counters of the exports in use.
+    pub fn exports(&self) -> &ExportCounters {
+        &self.exports
+    }
+
+    /// Counters and histograms of all workers, those that have ended included.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.retired.clone();
+        self.workers.values().for_each(|worker| counters.add(worker));
+        counters
+    }
+
+    /// Counters of workers that have ended.
+    pub fn retired(&self) -> &Counters {
         &self.retired
     }
 
     /// The control group's limits.
-    pub fn limits(&self) -> Limits {
-        *self.limits.get_or_init(accounts::limits)
+    pub fn limits(&self) -> &Limits {
+        self.limits.get_or_init(accounts::limits)
     }
 
-    /// What is known of a group beside its figures.
+    fn living_in(&self, group: &str) -> impl Iterator<Item = &TrackedWorker> {
+        self.living().filter(move |worker| worker.link.process_group == group)
+    }
+
+    /// Facts of a process group beside its figures.
     pub fn about(&self, group: &str) -> About {
         let mut about =
             About { cpus: self.limits().cpus, gil_enabled: true, exact: true, ..About::default() };
-        for worker in self.workers.values().filter(|w| w.link.process_group == group && w.gone.is_none()) {
+        for worker in self.living_in(group) {
             about.processes += 1;
             let Some(sample) = &worker.sample else { continue };
             let first = sample.groups.first();
@@ -293,19 +305,18 @@ impl Hub {
         about
     }
 
-    /// Whether a GIL is in force in a process of the group, as far as one of them says.
+    /// Whether a GIL is in force in one of the group's processes; `None` where no process says so.
     pub fn gil_enabled(&self, group: &str) -> Option<bool> {
-        let living = self.workers.values().filter(|w| w.link.process_group == group && w.gone.is_none());
-        living.filter_map(Tracked::gil_enabled).max()
+        self.living_in(group).filter_map(TrackedWorker::gil_enabled).max()
     }
 
     /// Labels by process group.
     pub fn labels(&self) -> BTreeMap<String, Label> {
-        let window = self.recent.window(LABEL);
+        let window = self.last_minute.window(LABEL);
         let of = |(name, portion): (&String, &Portion)| {
             let mut label = label(portion, &self.about(name));
-            if self.listens {
-                // How many CPUs another machine has is not known here.
+            if self.fleet.is_some() {
+                // The number of CPUs of another machine is unknown here.
                 label.advice.clear();
             }
             (name.clone(), label)
@@ -314,27 +325,18 @@ impl Hub {
     }
 }
 
-impl Kept {
-    /// Seconds in its process: what is compared with `WSGISlowRequests`.
-    pub fn seconds(&self) -> f64 {
-        (self.finished.record.daemon + self.finished.record.application) as f64 / 1e9
-    }
-}
+/// The hub, shared by the tasks of one thread.
+#[derive(Clone)]
+pub struct SharedHub(Arc<Mutex<Hub>>);
 
-fn push(list: &mut VecDeque<Kept>, kept: Kept) {
-    list.push_back(kept);
-    if list.len() > KEPT {
-        list.pop_front();
+impl SharedHub {
+    /// Shares a hub.
+    pub fn new(hub: Hub) -> Self {
+        Self(Arc::new(Mutex::new(hub)))
     }
-}
 
-fn add(totals: &mut Totals, worker: &Tracked) {
-    for (name, figures) in worker.counted() {
-        let mut key = (worker.link.process_group.clone(), name.to_owned());
-        // Other servers may make up names without end.
-        if totals.len() >= TOTALS && !totals.contains_key(&key) {
-            key = (OTHERS.into(), String::new());
-        }
-        totals.entry(key).or_default().merge(&figures);
+    /// Access to the hub. No task keeps it across an `await`.
+    pub fn lock(&self) -> MutexGuard<'_, Hub> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,14 +1,14 @@
-//! What one second gave, and the past that is kept in memory for labels and tables: the last minute.
+//! The figures of one second, and the last minute in memory, for labels and tables.
 
 use gk_telemetry::Portion;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Seconds kept in memory.
-const KEPT: f64 = 60.0;
+/// Seconds in memory.
+const LENGTH: f64 = 60.0;
 
-/// One reading of everything.
+/// The figures of one second.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tick {
     /// Epoch seconds of its end.
@@ -19,13 +19,13 @@ pub struct Tick {
 
 /// The last minute.
 #[derive(Debug, Default)]
-pub struct Recent(VecDeque<Arc<Tick>>);
+pub struct LastMinute(VecDeque<Arc<Tick>>);
 
-impl Recent {
-    /// Adds the present.
+impl LastMinute {
+    /// Adds a second.
     pub fn push(&mut self, tick: Arc<Tick>) {
-        let oldest = tick.t - KEPT;
-        // What stands in the future was added before the clock was put back.
+        let oldest = tick.t - LENGTH;
+        // Ticks in the future were added before the clock was set back.
         self.0.retain(|old| old.t <= tick.t);
         self.0.push_back(tick);
         while self.0.front().is_some_and(|tick| tick.t < oldest) {
@@ -33,12 +33,12 @@ impl Recent {
         }
     }
 
-    /// The present.
+    /// The last second.
     pub fn last(&self) -> Option<&Arc<Tick>> {
         self.0.back()
     }
 
-    /// The last so many seconds by process group.
+    /// The last `seconds` by process group.
     pub fn window(&self, seconds: f64) -> BTreeMap<String, Portion> {
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
         let Some(last) = self.0.back() else { return groups };
@@ -51,7 +51,7 @@ impl Recent {
     }
 }
 
-/// Process groups put together.
+/// One portion for several process groups.
 pub fn together<'p>(portions: impl IntoIterator<Item = &'p Portion>) -> Portion {
     let mut all = Portion::default();
     portions.into_iter().for_each(|portion| all.join(portion));
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_last_minute_is_the_last_minute_whatever_the_clock_does() {
-        let mut recent = Recent::default();
+        let mut recent = LastMinute::default();
         for t in (0..100).chain(20..50).chain(4_000..4_010) {
             let groups = BTreeMap::from([("g".to_owned(), Portion { span: 1.0, ..Portion::default() })]);
             recent.push(Arc::new(Tick { t: f64::from(t), groups }));

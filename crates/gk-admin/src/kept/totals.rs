@@ -1,30 +1,30 @@
-//! `/api/v1/totals`: every scoreboard read at this very moment, not at the last turn of the second.
+//! The figures of `/api/v1/totals`: every scoreboard read at the moment of the request, not at the last full second.
 
 use crate::kept::hub::Hub;
 use gk_sys::usage::accounts::{self, Used};
 use gk_telemetry::totals::{Process, Totals, Worker};
 
-/// Everything as it is now; `now`: epoch seconds. The seconds that the hub keeps stay as they are.
-pub fn now(hub: &mut Hub, now: f64) -> Totals {
-    hub.hear(now);
+/// Reads everything now. The hub's last second stays as it is.
+pub fn read(hub: &mut Hub) -> Totals {
+    hub.open_scoreboards();
     let mut totals = Totals { at: gk_sys::clock::monotonic_nanos(), ..Totals::default() };
-    totals.front = process(hub.front, accounts::of_process(hub.front));
-    for figures in hub.retired().values() {
+    totals.front = process(hub.front(), accounts::of_process(hub.front()));
+    for figures in hub.retired().figures() {
         totals.figures.merge(figures);
     }
-    for tracked in hub.workers.values() {
-        let fresh = tracked.look();
-        let Some(sample) = fresh.as_ref().or(tracked.sample.as_ref()) else { continue };
+    for worker in hub.workers().values() {
+        let fresh = worker.peek();
+        let Some(sample) = fresh.as_ref().or(worker.sample.as_ref()) else { continue };
         totals.figures.merge(&sample.total());
-        if tracked.gone.is_some() {
+        if !worker.is_alive() {
             continue;
         }
         let first = sample.groups.first();
         totals.workers.push(Worker {
-            process: process(tracked.link.pid, tracked.used_now()),
-            process_group: tracked.link.process_group.clone(),
+            process: process(worker.link.pid, worker.used_now()),
+            process_group: worker.link.process_group.clone(),
             python: sample.python.clone(),
-            threads: tracked.link.threads,
+            threads: worker.link.threads,
             gil_mode: first.map_or(sample.gil_mode, |first| first.gil_mode),
             gil_enabled: sample.gil_enabled,
             gil_module: sample.gil_module.clone(),

@@ -1,15 +1,15 @@
-//! What the API answers, as JSON: durations in seconds, sizes in bytes, ratios 0..1. Reads the hub; decides nothing.
+//! The JSON answers of the API: durations in seconds, sizes in bytes, ratios from 0 to 1.
 
-use crate::heard::worker::Tracked;
-use crate::kept::events::Event;
-use crate::kept::history::{Past, Question};
-use crate::kept::hub::{Hub, Kept};
+use crate::heard::event::Event;
+use crate::heard::requests::FinishedRequest;
+use crate::heard::worker::TrackedWorker;
+use crate::kept::history::{HistoryQuery, Past};
+use crate::kept::hub::Hub;
 use crate::kept::tick::{Tick, together};
 use gk_telemetry::histogram::edges;
 use gk_telemetry::{Histogram, Portion};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::Relaxed;
 
 const NS: f64 = 1e9;
 
@@ -17,22 +17,17 @@ fn seconds(ns: u64) -> f64 {
     ns as f64 / NS
 }
 
-/// Zero means "none" for intervals.
+/// Seconds of an interval; 0 means that there is none.
 fn interval(ns: u64) -> Option<f64> {
     (ns > 0).then(|| seconds(ns))
 }
 
 /// `/api/v1/status`, and each message of `/api/v1/stream`.
 pub fn status(hub: &Hub, now: f64) -> Value {
-    let front = hub.feed.figures();
+    let front = hub.front_figures();
     let empty = Tick::default();
-    let last = hub.recent.last().map_or(&empty, |tick| tick);
-    let workers: Vec<Value> = hub
-        .workers
-        .values()
-        .filter(|worker| worker.gone.is_none())
-        .map(|worker| self::worker(hub, worker, last, now))
-        .collect();
+    let last = hub.last_minute().last().map_or(&empty, |tick| tick);
+    let workers: Vec<Value> = hub.living().map(|worker| self::worker(hub, worker, last, now)).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "t": now,
@@ -48,13 +43,12 @@ pub fn status(hub: &Hub, now: f64) -> Value {
             "throttled_periods": hub.limits().throttled.map(|(count, _)| count),
             "throttled_seconds": hub.limits().throttled.map(|(_, seconds)| seconds),
         },
-        "datagrams": hub.sent.datagrams.as_ref().map(|counts| json!({
-            "sent": counts.sent.load(Relaxed), "dropped": counts.dropped.load(Relaxed),
+        "datagrams": hub.exports().datagrams.as_ref().map(|deliveries| json!({
+            "sent": deliveries.sent(), "dropped": deliveries.lost(),
         })),
-        "intake": hub.listens.then(|| json!({
-            "datagrams": hub.fleet.intake.datagrams, "refused": hub.fleet.intake.refused, "lost": hub.fleet.intake.lost,
-            "pushes": hub.fleet.intake.pushes, "pushes_refused": hub.fleet.intake.pushes_refused,
-            "crowded": hub.fleet.intake.crowded,
+        "intake": hub.intake().map(|intake| json!({
+            "datagrams": intake.datagrams, "refused": intake.refused, "lost": intake.lost,
+            "pushes": intake.pushes, "pushes_refused": intake.pushes_refused, "crowded": intake.crowded,
         })),
         "total": together(last.groups.values()).point(),
         "groups": groups(hub, last),
@@ -80,8 +74,8 @@ fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
     last.groups.iter().map(group).collect()
 }
 
-fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
-    let front = hub.feed.figures();
+fn worker(hub: &Hub, worker: &TrackedWorker, last: &Tick, now: f64) -> Value {
+    let front = hub.front_figures();
     let link = &worker.link;
     let group = last.groups.get(&link.process_group);
     let portion = group.and_then(|group| group.workers.get(&worker.name)).copied().unwrap_or_default();
@@ -158,8 +152,7 @@ fn worker(hub: &Hub, worker: &Tracked, last: &Tick, now: f64) -> Value {
 pub fn requests(hub: &Hub, now: f64, group: Option<&str>) -> Value {
     let wanted = |name: &str| group.is_none_or(|group| group == name);
     let mut in_flight: Vec<Value> = Vec::new();
-    let there = |worker: &&Tracked| worker.gone.is_none() && wanted(&worker.link.process_group);
-    for worker in hub.workers.values().filter(there) {
+    for worker in hub.living().filter(|worker| wanted(&worker.link.process_group)) {
         for slot in worker.sample.iter().flat_map(|sample| &sample.slots) {
             let Some(request) = &slot.request else { continue };
             in_flight.push(json!({
@@ -175,10 +168,11 @@ pub fn requests(hub: &Hub, now: f64, group: Option<&str>) -> Value {
             }));
         }
     }
-    let mut slowest: Vec<&Kept> = hub.all_kept().filter(|kept| wanted(&kept.process_group)).collect();
-    slowest.sort_by_key(|kept| std::cmp::Reverse(kept.finished.record.response));
-    let recent = hub.kept.iter().rev().filter(|kept| wanted(&kept.process_group));
-    let window = hub.recent.window(60.0);
+    let mut slowest: Vec<&FinishedRequest> =
+        hub.requests().all().filter(|request| wanted(&request.process_group)).collect();
+    slowest.sort_by_key(|request| std::cmp::Reverse(request.finished.record.response));
+    let recent = hub.requests().newest().filter(|request| wanted(&request.process_group));
+    let window = hub.last_minute().window(60.0);
     let window = together(window.iter().filter(|(name, _)| wanted(name)).map(|(_, portion)| portion));
     json!({
         "t": now,
@@ -191,10 +185,10 @@ pub fn requests(hub: &Hub, now: f64, group: Option<&str>) -> Value {
     })
 }
 
-fn finished(kept: &Kept) -> Value {
-    let (finished, r) = (&kept.finished, &kept.finished.record);
+fn finished(request: &FinishedRequest) -> Value {
+    let (finished, r) = (&request.finished, &request.finished.record);
     json!({
-        "request": finished.request, "thread": finished.thread, "pid": kept.pid, "process_group": kept.process_group,
+        "request": finished.request, "thread": finished.thread, "pid": request.pid, "process_group": request.process_group,
         "application_group": finished.application_group, "route": finished.route,
         "method": finished.method, "path": finished.path, "status": r.status, "error": r.error,
         "start": seconds(finished.start),
@@ -209,13 +203,13 @@ fn finished(kept: &Kept) -> Value {
     })
 }
 
-/// `/api/v1/events`: the newest first.
+/// `/api/v1/events`, newest first.
 pub fn events(hub: &Hub) -> Value {
-    json!({ "events": hub.events.newest(200).collect::<Vec<&Event>>() })
+    json!({ "events": hub.events().newest(200).collect::<Vec<&Event>>() })
 }
 
 /// `/api/v1/history`.
-pub fn history(past: &Past, question: &Question) -> Value {
+pub fn history(past: &Past, query: &HistoryQuery) -> Value {
     let point = |tick: &Tick| {
         let all = together(tick.groups.values());
         let span = all.span.max(0.001);
@@ -233,26 +227,17 @@ pub fn history(past: &Past, question: &Question) -> Value {
         json!({ "t": tick.t, "point": all.point(), "workers": workers })
     };
     json!({
-        "from": question.from,
-        "to": question.to,
-        "step": question.step,
+        "from": query.from,
+        "to": query.to,
+        "step": query.step,
         "points": past.ticks.iter().map(point).collect::<Vec<_>>(),
         "events": past.events,
     })
 }
 
-/// A past as one portion: each group's seconds are added up first, then groups are put beside each other.
-pub fn whole(past: &Past) -> Portion {
-    let mut groups: BTreeMap<&String, Portion> = BTreeMap::new();
-    for (name, portion) in past.ticks.iter().flat_map(|tick| &tick.groups) {
-        groups.entry(name).or_default().append(portion);
-    }
-    together(groups.values())
-}
-
-/// `/api/v1/distribution`: what the GIL page draws.
-pub fn distribution(past: &Past, question: &Question, application: Option<&str>) -> Value {
-    let all = whole(past);
+/// `/api/v1/distribution`: the figures of the GIL page.
+pub fn distribution(past: &Past, query: &HistoryQuery, application: Option<&str>) -> Value {
+    let all = past.portion();
     let mut names: Vec<&String> = all.applications.keys().collect();
     names.sort();
     let figures = match application {
@@ -260,8 +245,8 @@ pub fn distribution(past: &Past, question: &Question, application: Option<&str>)
         None => all.total(),
     };
     json!({
-        "from": question.from,
-        "to": question.to,
+        "from": query.from,
+        "to": query.to,
         "span": all.span,
         "application_groups": names,
         "requests": figures.requests,

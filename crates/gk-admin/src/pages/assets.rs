@@ -1,9 +1,9 @@
-//! The dashboard's files, inside the program.
+//! The dashboard's files, compiled into the program.
 
 /// A file of the dashboard.
 #[derive(Debug, Clone, Copy)]
 pub struct Asset {
-    /// Path it is served under.
+    /// Its path on the server.
     pub path: &'static str,
     /// Media type.
     pub kind: &'static str,

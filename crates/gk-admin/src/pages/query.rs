@@ -1,22 +1,22 @@
-//! What a query string asks of the past. Wrong input is one sentence.
+//! The query string of a request, and the history query in it. An error is one sentence.
 
-use crate::kept::history::Question;
+use crate::kept::history::HistoryQuery;
 
 /// Most rows of an answer.
 const ROWS: f64 = 1_200.0;
-/// Farthest back.
+/// Farthest look back, in seconds.
 const FARTHEST: f64 = 31.0 * 86_400.0;
 
-/// The values of a query string.
-pub struct Asked<'q>(&'q str);
+/// A query string.
+pub struct QueryString<'q>(&'q str);
 
-impl<'q> Asked<'q> {
-    /// Of a URI's query.
+impl<'q> QueryString<'q> {
+    /// From the query of a URI.
     pub fn new(query: Option<&'q str>) -> Self {
         Self(query.unwrap_or(""))
     }
 
-    /// One value, decoded.
+    /// The decoded value of a name; the last one if there are several.
     pub fn text(&self, name: &str) -> Option<String> {
         let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
         pairs.filter(|(key, _)| *key == name).map(|(_, value)| decoded(value)).next_back()
@@ -26,21 +26,21 @@ impl<'q> Asked<'q> {
         let Some(text) = self.text(name).filter(|text| !text.is_empty()) else { return Ok(None) };
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Some(number)),
-            _ => Err(format!("{name} is a number of seconds, not `{text}`")),
+            _ => Err(format!("{name} must be a number of seconds, not `{text}`")),
         }
     }
 
-    /// The question: `from` and `to` in epoch seconds, or relative to the present when negative; `step` in seconds.
-    pub fn question(&self, now: f64) -> Result<Question, String> {
+    /// The history query: `from` and `to` in epoch seconds, or relative to the present when negative; `step` in seconds.
+    pub fn history(&self, now: f64) -> Result<HistoryQuery, String> {
         let absolute = |value: f64| if value <= 0.0 { now + value } else { value };
         let to = self.number("to")?.map_or(now, absolute).min(now + 1.0);
         let from = self.number("from")?.map_or(to - 300.0, absolute).max(now - FARTHEST);
         if from >= to {
-            return Err("from is before to".into());
+            return Err("from must be before to".into());
         }
         let step = self.number("step")?.unwrap_or(1.0).max(((to - from) / ROWS).ceil()).max(1.0);
         let group = self.text("process_group");
-        Ok(Question { from, to, step, group, now })
+        Ok(HistoryQuery { from, to, step, group, now })
     }
 }
 
@@ -69,12 +69,12 @@ mod tests {
 
     #[test]
     fn ranges_are_bounded() {
-        let ask = |query| Asked::new(Some(query)).question(1_000_000.0);
+        let ask = |query| QueryString::new(Some(query)).history(1_000_000.0);
         let plain = ask("").unwrap();
         assert_eq!((plain.from, plain.to, plain.step), (999_700.0, 1_000_000.0, 1.0));
         let hour = ask("from=-3600&step=2&process_group=a%20b%2").unwrap();
         assert_eq!((hour.from, hour.step, hour.group.as_deref()), (996_400.0, 3.0, Some("a b%2")));
-        assert_eq!(ask("from=abc").unwrap_err(), "from is a number of seconds, not `abc`");
+        assert_eq!(ask("from=abc").unwrap_err(), "from must be a number of seconds, not `abc`");
         assert!(ask("from=10&to=5").is_err());
         assert!(ask("from=NaN").is_err());
     }

@@ -1,4 +1,4 @@
-//! The admin pages over HTTP. Which path gives what is in [`answer`].
+//! The admin pages over HTTP. [`answer`] maps paths to pages.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, SET_COOKIE};
@@ -10,147 +10,110 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use serde_json::Value;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc::{Sender, channel};
 use tokio_rustls::TlsAcceptor;
 
-use crate::door::body::Page;
-use crate::door::connections::{CONNECTIONS, Door};
+use crate::door::body::PageBody;
 use crate::door::guard::{Guard, Verdict};
-use crate::kept::history::{History, Past, Question};
-use crate::kept::hub::Hub;
+use crate::door::listener::LimitedListener;
+use crate::kept::history::{History, HistoryQuery};
+use crate::kept::hub::SharedHub;
 use crate::kept::totals;
-use crate::pages::query::Asked;
+use crate::pages::query::QueryString;
+use crate::pages::stream::Stream;
 use crate::pages::{api, assets};
-use crate::process::WantStack;
 use crate::told::prometheus;
 use gk_wire::feed::FrontFigures;
 
-/// How long a client may take for TLS's handshake.
+/// Most connections at a time.
+const CONNECTIONS: usize = 256;
+/// Time limit of a client's TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a worker may take to tell a stack.
-const STACK: Duration = Duration::from_secs(2);
-/// Messages a slow reader of the stream may be behind; then it loses some.
-const BEHIND: usize = 16;
-/// Readers of the stream.
-const READERS: usize = 64;
+/// Time limit of a worker's answer with a stack, and the pause between two looks for it.
+const STACK: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(10));
 /// The pages load nothing from anywhere else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What requests share.
-pub(crate) struct Shared {
-    pub(crate) hub: Mutex<Hub>,
-    pub(crate) history: Option<History>,
+/// Asks the front for a stack: of a worker, and of the request with the front's number for it. The front's answer reaches the
+/// hub.
+pub(crate) type StackRequest = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+/// What the pages read.
+pub(crate) struct Pages {
+    pub(crate) hub: SharedHub,
+    pub(crate) history: History,
     pub(crate) guard: Guard,
-    pub(crate) readers: Mutex<Vec<Sender<Bytes>>>,
-    /// Where there are workers of this server's own.
-    pub(crate) want_stack: Option<WantStack>,
+    pub(crate) stream: Arc<Stream>,
+    /// `None` where there are no workers of this server.
+    pub(crate) request_stack: Option<StackRequest>,
 }
 
-impl Shared {
-    pub(crate) fn hub(&self) -> MutexGuard<'_, Hub> {
-        self.hub.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn readers(&self) -> MutexGuard<'_, Vec<Sender<Bytes>>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn past(&self, question: Question) -> Past {
-        match &self.history {
-            Some(history) => history.ask(question).await,
-            None => Past::default(),
-        }
-    }
-
-    /// Whether anybody reads the stream.
-    pub(crate) fn is_read(&self) -> bool {
-        self.readers().iter().any(|reader| !reader.is_closed())
-    }
-
-    /// Sends a message to everybody who reads the stream.
-    pub(crate) fn publish(&self, kind: &str, value: &Value) {
-        let mut readers = self.readers();
-        readers.retain(|reader| !reader.is_closed());
-        if readers.is_empty() {
-            return;
-        }
-        let message = Bytes::from(format!("event: {kind}\ndata: {value}\n\n"));
-        // One that does not keep up misses this one; the next has everything again.
-        readers.iter().for_each(|reader| drop(reader.try_send(message.clone())));
-    }
-}
-
-/// Takes connections.
-pub(crate) async fn serve(
-    listener: std::net::TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    shared: Arc<Shared>,
-) {
-    let Ok(door) = Door::new(listener, CONNECTIONS) else { return };
-    let tls = tls.map(TlsAcceptor::from);
+/// Accepts connections.
+pub(crate) async fn serve(listener: std::net::TcpListener, tls: Option<Arc<ServerConfig>>, pages: Pages) {
+    let Ok(listener) = LimitedListener::new(listener, CONNECTIONS) else { return };
+    let (tls, pages) = (tls.map(TlsAcceptor::from), Arc::new(pages));
     loop {
-        let (stream, place) = door.next().await;
-        let (shared, tls) = (Arc::clone(&shared), tls.clone());
+        let (stream, permit) = listener.accept().await;
+        let (pages, tls) = (Arc::clone(&pages), tls.clone());
         tokio::spawn(async move {
-            let _place = place;
-            let Some(tls) = tls else { return converse(stream, false, shared).await };
+            let _permit = permit;
+            let Some(tls) = tls else { return converse(stream, false, pages).await };
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else { return };
             let known = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
-            converse(stream, known, shared).await;
+            converse(stream, known, pages).await;
         });
     }
 }
 
-/// One connection. `known`: the client has shown a certificate of the authorities named.
-async fn converse<S>(stream: S, known: bool, shared: Arc<Shared>)
+/// Serves one connection. `known`: the client has a certificate of the configured authorities.
+async fn converse<S>(stream: S, known: bool, pages: Arc<Pages>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(guarded(&request, known, &shared).await) }
+        let pages = Arc::clone(&pages);
+        async move { Ok::<_, Infallible>(guarded(&request, known, &pages).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// Health for everybody, all else by the guard.
-async fn guarded(request: &Request<Incoming>, known: bool, shared: &Shared) -> Response<Page> {
+/// Answers health checks from everybody, and all else as the guard decides.
+async fn guarded(request: &Request<Incoming>, known: bool, pages: &Pages) -> Response<PageBody> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
     }
     match request.uri().path() {
         "/healthz" => return text(StatusCode::OK, "ok\n"),
-        "/readyz" => return readiness(&shared.hub().feed.figures()),
+        "/readyz" => return readiness(pages.hub.lock().front_figures()),
         _ => {}
     }
-    match shared.guard.judge(request.uri(), request.headers()) {
-        Verdict::Welcome => answer(request, shared).await,
+    match pages.guard.judge(request.uri(), request.headers()) {
+        Verdict::Welcome => answer(request, pages).await,
         Verdict::WelcomeWithCookie(cookie) => {
-            let mut response = text(StatusCode::SEE_OTHER, "the token is in a cookie now\n");
+            let mut response = text(StatusCode::SEE_OTHER, "the token is now in a cookie\n");
             response.headers_mut().insert(http::header::LOCATION, HeaderValue::from_static("/"));
             if let Ok(cookie) = HeaderValue::from_str(&cookie) {
                 response.headers_mut().insert(SET_COOKIE, cookie);
             }
             response
         }
-        Verdict::TokenNeeded if known => answer(request, shared).await,
+        Verdict::TokenNeeded if known => answer(request, pages).await,
         Verdict::TokenNeeded => text(
             StatusCode::UNAUTHORIZED,
-            "a token is needed: /?token=… once in a browser, or `Authorization: Bearer …`; it stands in admin.token \
-             in the server root\n",
+            "a token is needed: /?token=… once in a browser, or `Authorization: Bearer …`; it is in the file \
+             admin.token in the server root\n",
         ),
         Verdict::Refused(why) => text(StatusCode::FORBIDDEN, &format!("refused: {why}\n")),
     }
 }
 
-/// A word, and a line for each worker that has a GIL although it is to run without.
-fn readiness(figures: &FrontFigures) -> Response<Page> {
+/// One word, and a line for each worker that has a GIL although it should run without one.
+fn readiness(figures: &FrontFigures) -> Response<PageBody> {
     let (status, word) = match figures.ready {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
@@ -160,30 +123,31 @@ fn readiness(figures: &FrontFigures) -> Response<Page> {
     text(status, &(lines.join("\n") + "\n"))
 }
 
-/// The Python stack that a running request has now.
-async fn stack(shared: &Shared, asked: &Asked<'_>) -> Response<Page> {
-    let number = |name| asked.text(name).and_then(|text| text.parse::<u64>().ok());
+/// The present Python stack of a running request.
+async fn stack(pages: &Pages, query: &QueryString<'_>) -> Response<PageBody> {
+    let number = |name| query.text(name).and_then(|text| text.parse::<u64>().ok());
     let (Some(worker), Some(request)) = (number("worker"), number("request")) else {
-        return text(StatusCode::BAD_REQUEST, "say which: /api/v1/stack?worker=NUMBER&request=NUMBER\n");
+        return text(StatusCode::BAD_REQUEST, "name both: /api/v1/stack?worker=NUMBER&request=NUMBER\n");
     };
-    let Some(want) = &shared.want_stack else {
-        return text(StatusCode::NOT_FOUND, "the requests of other servers cannot be asked\n");
+    let Some(request_stack) = &pages.request_stack else {
+        return text(StatusCode::NOT_FOUND, "there are no stacks of other servers' requests\n");
     };
-    want(worker, request);
-    let end = tokio::time::Instant::now() + STACK;
+    request_stack(worker, request);
+    let (longest, pause) = STACK;
+    let end = tokio::time::Instant::now() + longest;
     while tokio::time::Instant::now() < end {
-        let told = shared.hub().stack(worker, request, gk_sys::clock::epoch_seconds());
-        if let Some(told) = told {
-            return json(&serde_json::to_value(told).unwrap_or_default());
+        let stack = pages.hub.lock().take_stack(worker, request);
+        if let Some(stack) = stack {
+            return json(&serde_json::to_value(stack).unwrap_or_default());
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(pause).await;
     }
-    text(StatusCode::NOT_FOUND, "that request is over, or its interpreter does not let go of the GIL\n")
+    text(StatusCode::NOT_FOUND, "the request has finished, or its interpreter does not release the GIL\n")
 }
 
-async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> {
+async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<PageBody> {
     let now = gk_sys::clock::epoch_seconds();
-    let asked = Asked::new(request.uri().query());
+    let query = QueryString::new(request.uri().query());
     match request.uri().path() {
         "/metrics" => {
             let open = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
@@ -193,28 +157,28 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
             } else {
                 "text/plain; version=0.0.4; charset=utf-8"
             };
-            page(StatusCode::OK, kind, prometheus::page(&shared.hub(), open).into())
+            page(StatusCode::OK, kind, prometheus::page(&pages.hub.lock(), open).into())
         }
-        "/api/v1/status" => json(&api::status(&shared.hub(), now)),
+        "/api/v1/status" => json(&api::status(&pages.hub.lock(), now)),
         "/api/v1/requests" => {
-            let group = asked.text("process_group");
-            json(&api::requests(&shared.hub(), now, group.as_deref()))
+            let group = query.text("process_group");
+            json(&api::requests(&pages.hub.lock(), now, group.as_deref()))
         }
-        "/api/v1/events" => json(&api::events(&shared.hub())),
+        "/api/v1/events" => json(&api::events(&pages.hub.lock())),
         "/api/v1/totals" => {
-            json(&serde_json::to_value(totals::now(&mut shared.hub(), now)).unwrap_or_default())
+            json(&serde_json::to_value(totals::read(&mut pages.hub.lock())).unwrap_or_default())
         }
-        "/api/v1/stack" => stack(shared, &asked).await,
-        "/api/v1/stream" => stream(shared, now),
-        "/api/v1/history" => match asked.question(now) {
-            Ok(question) => json(&api::history(&shared.past(question.clone()).await, &question)),
+        "/api/v1/stack" => stack(pages, &query).await,
+        "/api/v1/stream" => stream(pages, now),
+        "/api/v1/history" => match query.history(now) {
+            Ok(query) => json(&api::history(&pages.history.query(query.clone()).await, &query)),
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },
-        "/api/v1/distribution" => match asked.question(now) {
-            Ok(question) => {
-                let whole = Question { step: (question.to - question.from).ceil() + 1.0, ..question };
-                let past = shared.past(whole.clone()).await;
-                json(&api::distribution(&past, &whole, asked.text("application_group").as_deref()))
+        "/api/v1/distribution" => match query.history(now) {
+            Ok(range) => {
+                let whole = HistoryQuery { step: (range.to - range.from).ceil() + 1.0, ..range };
+                let past = pages.history.query(whole.clone()).await;
+                json(&api::distribution(&past, &whole, query.text("application_group").as_deref()))
             }
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },
@@ -225,33 +189,28 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Page> 
     }
 }
 
-/// Opens a stream of events; the first message is the present.
-fn stream(shared: &Shared, now: f64) -> Response<Page> {
-    let (sender, receiver) = channel(BEHIND);
-    let first = format!("retry: 1000\nevent: tick\ndata: {}\n\n", api::status(&shared.hub(), now));
-    let _ = sender.try_send(Bytes::from(first));
-    let mut readers = shared.readers();
-    readers.retain(|reader| !reader.is_closed());
-    if readers.len() >= READERS {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "too many readers of the stream\n");
+/// Adds a reader of the stream.
+fn stream(pages: &Pages, now: f64) -> Response<PageBody> {
+    let status = api::status(&pages.hub.lock(), now);
+    match pages.stream.open(&status) {
+        Some(body) => response(StatusCode::OK, "text/event-stream", body),
+        None => text(StatusCode::SERVICE_UNAVAILABLE, "too many readers of the stream\n"),
     }
-    readers.push(sender);
-    response(StatusCode::OK, "text/event-stream", Page::Stream(receiver))
 }
 
-fn json(value: &Value) -> Response<Page> {
+fn json(value: &Value) -> Response<PageBody> {
     page(StatusCode::OK, "application/json", format!("{value}\n").into())
 }
 
-fn text(status: StatusCode, text: &str) -> Response<Page> {
+fn text(status: StatusCode, text: &str) -> Response<PageBody> {
     page(status, "text/plain; charset=utf-8", Bytes::copy_from_slice(text.as_bytes()))
 }
 
-fn page(status: StatusCode, kind: &'static str, bytes: Bytes) -> Response<Page> {
-    response(status, kind, Page::Whole(Some(bytes)))
+fn page(status: StatusCode, kind: &'static str, bytes: Bytes) -> Response<PageBody> {
+    response(status, kind, PageBody::Whole(Some(bytes)))
 }
 
-fn response(status: StatusCode, kind: &'static str, body: Page) -> Response<Page> {
+fn response(status: StatusCode, kind: &'static str, body: PageBody) -> Response<PageBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

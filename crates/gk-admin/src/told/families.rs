@@ -1,12 +1,11 @@
-//! What there is to export of the hub, in one form for all exports: families of counters, gauges and histograms, each with its
-//! labels. The names are a contract: docs/reference/metrics.md.
+//! The metrics of all exports in one form: families of counters, gauges and histograms with labels. Their names are a contract:
+//! docs/reference/metrics.md.
 
 use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
 use gk_telemetry::sample::WorkerSample;
-use std::sync::atomic::Ordering::Relaxed;
 
-/// Upper edges of the histograms in seconds, as they are written.
+/// Upper edges of the histograms: as text, and in seconds.
 pub const EDGES: [(&str, f64); 18] = [
     ("0.0001", 1e-4),
     ("0.00025", 2.5e-4),
@@ -28,14 +27,14 @@ pub const EDGES: [(&str, f64); 18] = [
     ("60.0", 60.0),
 ];
 
-/// What a family counts.
+/// Type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Grows.
+    /// A sum that only grows.
     Counter,
-    /// Is what it is now.
+    /// A present value.
     Gauge,
-    /// Durations in seconds, growing.
+    /// Durations in seconds; its counts only grow.
     Histogram,
 }
 
@@ -44,9 +43,9 @@ pub enum Form {
 pub struct Family {
     /// Its name.
     pub name: &'static str,
-    /// What it counts.
+    /// Its type.
     pub form: Form,
-    /// What it means.
+    /// Its meaning, in one sentence.
     pub help: &'static str,
     /// The values with their labels.
     pub points: Vec<Point>,
@@ -74,7 +73,7 @@ pub enum Value {
 pub struct Families(pub Vec<Family>);
 
 impl Families {
-    /// Of the hub now.
+    /// The families of a hub.
     pub fn of(hub: &Hub) -> Self {
         let mut all = Self::default();
         requests(&mut all, hub);
@@ -110,17 +109,14 @@ impl Families {
 }
 
 fn requests(page: &mut Families, hub: &Hub) {
-    let totals = hub.totals();
-    let labels = |key: &'_ (String, String)| -> [(&'static str, String); 2] {
-        [("process_group", key.0.clone()), ("application_group", key.1.clone())]
-    };
+    let counters = hub.counters();
     page.family("gilkeeper_requests_total", "counter", "Requests finished by a worker, by status code.");
-    for (key, figures) in &totals {
+    for (process_group, application_group, figures) in counters.iter() {
         for (code, count) in &figures.statuses {
             let code = if *code == 0 { "none".to_owned() } else { code.to_string() };
             let labels = [
-                ("process_group", key.0.as_str()),
-                ("application_group", key.1.as_str()),
+                ("process_group", process_group),
+                ("application_group", application_group),
                 ("code", code.as_str()),
             ];
             page.line(&labels, *count as f64);
@@ -144,9 +140,9 @@ fn requests(page: &mut Families, hub: &Hub) {
     ];
     for (name, help, get) in histograms {
         page.family(name, "histogram", help);
-        for (key, figures) in &totals {
-            let [a, b] = labels(key);
-            page.histogram(&[(a.0, &a.1), (b.0, &b.1)], get(figures));
+        for (process_group, application_group, figures) in counters.iter() {
+            let labels = [("process_group", process_group), ("application_group", application_group)];
+            page.histogram(&labels, get(figures));
         }
     }
     page.family(
@@ -154,15 +150,15 @@ fn requests(page: &mut Families, hub: &Hub) {
         "counter",
         "Request threads' waiting for the GIL, by where they waited.",
     );
-    for (key, figures) in &totals {
-        let [a, b] = labels(key);
+    for (process_group, application_group, figures) in counters.iter() {
         for (site, ns) in [("application", figures.gil_application), ("server", figures.gil_server)] {
-            let labels = [(a.0, a.1.as_str()), (b.0, b.1.as_str()), ("site", site)];
+            let labels =
+                [("process_group", process_group), ("application_group", application_group), ("site", site)];
             page.line(&labels, ns as f64 / 1e9);
         }
     }
     type Count = fn(&gk_telemetry::sample::Figures) -> f64;
-    let counters: [(&str, &str, Count); 5] = [
+    let sums: [(&str, &str, Count); 5] = [
         ("gilkeeper_gil_waits_total", "Request threads' waits for the GIL.", |f| f.waits as f64),
         ("gilkeeper_request_errors_total", "Requests whose application failed.", |f| f.errors as f64),
         ("gilkeeper_request_runnable_seconds_total", "Runnable without running, outside the waits.", |f| {
@@ -171,17 +167,17 @@ fn requests(page: &mut Families, hub: &Hub) {
         ("gilkeeper_request_body_bytes_total", "Body bytes that applications read.", |f| f.bytes_in as f64),
         ("gilkeeper_response_body_bytes_total", "Body bytes that applications gave.", |f| f.bytes_out as f64),
     ];
-    for (name, help, get) in counters {
+    for (name, help, get) in sums {
         page.family(name, "counter", help);
-        for (key, figures) in &totals {
-            let [a, b] = labels(key);
-            page.line(&[(a.0, &a.1), (b.0, &b.1)], get(figures));
+        for (process_group, application_group, figures) in counters.iter() {
+            let labels = [("process_group", process_group), ("application_group", application_group)];
+            page.line(&labels, get(figures));
         }
     }
 }
 
 fn processes(page: &mut Families, hub: &Hub) {
-    let living: Vec<_> = hub.workers.values().filter(|worker| worker.gone.is_none()).collect();
+    let living: Vec<_> = hub.living().collect();
     type Used = fn(&gk_sys::usage::accounts::Used) -> f64;
     let of_process: [(&str, &str, &str, Used); 4] = [
         ("gilkeeper_process_cpu_seconds_total", "counter", "User and system CPU time of a worker.", |u| {
@@ -211,7 +207,7 @@ fn processes(page: &mut Families, hub: &Hub) {
             page.line(&labels, get(&worker.used));
         }
     }
-    // What is not known has no line.
+    // An unknown value has no line.
     type Gauge = fn(&WorkerSample, Option<bool>) -> Option<f64>;
     let gauges: [(&str, &str, Gauge); 6] = [
         ("gilkeeper_threads", "Request threads.", |s, _| Some(f64::from(s.threads))),
@@ -259,14 +255,14 @@ fn processes(page: &mut Families, hub: &Hub) {
         }
     }
     page.family("gilkeeper_worker_restarts_total", "counter", "Ends of worker processes, by reason.");
-    for ((group, reason), count) in hub.events.restarts() {
+    for ((group, reason), count) in hub.events().restarts() {
         let labels = [("process_group", group.as_str()), ("reason", reason)];
         page.line(&labels, *count as f64);
     }
 }
 
 fn front(page: &mut Families, hub: &Hub) {
-    let figures = hub.feed.figures();
+    let figures = hub.front_figures();
     page.family("gilkeeper_queue_length", "gauge", "Requests that wait for a worker.");
     for (group, queued) in &figures.status.queued {
         page.line(&[("process_group", group)], *queued as f64);
@@ -299,26 +295,25 @@ fn front(page: &mut Families, hub: &Hub) {
         );
         page.line(&[], seconds);
     }
-    if let Some(counts) = &hub.sent.datagrams {
+    if let Some(deliveries) = &hub.exports().datagrams {
         let name = "gilkeeper_telemetry_datagrams_total";
         page.family(name, "counter", "mod_wsgi's telemetry datagrams, by what became of them.");
-        page.line(&[("outcome", "sent")], counts.sent.load(Relaxed) as f64);
-        page.line(&[("outcome", "dropped")], counts.dropped.load(Relaxed) as f64);
+        page.line(&[("outcome", "sent")], deliveries.sent() as f64);
+        page.line(&[("outcome", "dropped")], deliveries.lost() as f64);
     }
-    if let Some(pushes) = &hub.sent.otlp {
+    if let Some(deliveries) = &hub.exports().otlp {
         let name = "gilkeeper_otlp_pushes_total";
         page.family(name, "counter", "Pushes of metrics by OTLP, by what became of them.");
-        page.line(&[("outcome", "sent")], pushes.sent.load(Relaxed) as f64);
-        page.line(&[("outcome", "failed")], pushes.failed.load(Relaxed) as f64);
+        page.line(&[("outcome", "sent")], deliveries.sent() as f64);
+        page.line(&[("outcome", "failed")], deliveries.lost() as f64);
     }
-    if let Some(packets) = &hub.sent.statsd {
+    if let Some(deliveries) = &hub.exports().statsd {
         let name = "gilkeeper_statsd_packets_total";
         page.family(name, "counter", "Packets for statsd, by what became of them.");
-        page.line(&[("outcome", "sent")], packets.sent.load(Relaxed) as f64);
-        page.line(&[("outcome", "failed")], packets.failed.load(Relaxed) as f64);
+        page.line(&[("outcome", "sent")], deliveries.sent() as f64);
+        page.line(&[("outcome", "failed")], deliveries.lost() as f64);
     }
-    if hub.listens {
-        let intake = &hub.fleet.intake;
+    if let Some(intake) = hub.intake() {
         let name = "gilkeeper_received_datagrams_total";
         page.family(name, "counter", "Telemetry datagrams of other servers, by what became of them.");
         for (outcome, count) in

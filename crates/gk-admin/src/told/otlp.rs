@@ -1,6 +1,7 @@
-//! `GilkeeperOTLP`: the metrics of `/metrics` pushed to an OpenTelemetry collector, as OTLP over HTTP in protobuf form. What
-//! cannot be pushed is counted and forgotten: the next push has all counters again.
+//! `GilkeeperOTLP`: pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form. A push that
+//! fails is counted and dropped: the next one contains all counters again.
 
+use crate::kept::deliveries::Deliveries;
 use crate::note;
 use crate::told::families::{EDGES, Families, Form, Value};
 use bytes::Bytes;
@@ -22,33 +23,22 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// How long one push may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of an answer that are read.
+/// Longest duration of a push.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Most bytes of an answer that are read.
 const ANSWER: usize = 64 * 1024;
 
-/// How many pushes arrived and how many did not.
-#[derive(Debug, Default)]
-pub struct Pushes {
-    /// Taken by the receiver.
-    pub sent: AtomicU64,
-    /// Refused, or nobody was there.
-    pub failed: AtomicU64,
-    failing: AtomicBool,
-}
-
-/// Who pushes.
+/// Identity of this server in its pushes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct ServerIdentity {
     /// `host.name`.
     pub host: String,
-    /// `service.instance.id`: the server root, of which there is one for each server on a host.
+    /// `service.instance.id`: the server root, which is unique on a host.
     pub instance: String,
-    /// Epoch nanoseconds: counting began.
+    /// Start of the counters, epoch nanoseconds.
     pub started: u64,
 }
 
@@ -58,7 +48,7 @@ fn text(key: &str, value: &str) -> KeyValue {
 }
 
 /// The families as an OTLP message. `now`: epoch nanoseconds.
-pub fn message(families: &Families, identity: &Identity, now: u64) -> ExportMetricsServiceRequest {
+pub fn message(families: &Families, identity: &ServerIdentity, now: u64) -> ExportMetricsServiceRequest {
     let metrics = families.0.iter().filter(|family| !family.points.is_empty()).map(|family| {
         let cumulative = AggregationTemporality::Cumulative as i32;
         let data = match family.form {
@@ -145,7 +135,7 @@ fn histograms(family: &crate::told::families::Family, started: u64, now: u64) ->
     family.points.iter().filter_map(point).collect()
 }
 
-/// Counts between the edges: unlike Prometheus' they do not add up from bucket to bucket.
+/// Counts between the edges. Unlike in Prometheus' form, a bucket does not include the ones below it.
 fn bucket_counts(histogram: &Histogram) -> Vec<u64> {
     let mut below = 0;
     let mut counts: Vec<u64> = EDGES
@@ -160,25 +150,25 @@ fn bucket_counts(histogram: &Histogram) -> Vec<u64> {
 }
 
 /// Pushes once.
-pub async fn push(wanted: &Otlp, message: &ExportMetricsServiceRequest, pushes: &Pushes) {
+pub async fn push(wanted: &Otlp, message: &ExportMetricsServiceRequest, deliveries: &Deliveries) {
     let body = Bytes::from(message.encode_to_vec());
-    let outcome = tokio::time::timeout(PATIENCE, post(wanted, body)).await;
-    let outcome = outcome.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+    let outcome = tokio::time::timeout(TIMEOUT, post(wanted, body)).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
     match outcome {
         Ok(()) => {
-            pushes.sent.fetch_add(1, Relaxed);
-            if pushes.failing.swap(false, Relaxed) {
+            deliveries.count_sent();
+            if deliveries.end_failing() {
                 note(
                     Level::Notice,
-                    &format!("http://{}{} takes metrics again", wanted.authority, wanted.path),
+                    &format!("http://{}{} accepts metrics again", wanted.authority, wanted.path),
                 );
             }
         }
         Err(why) => {
-            pushes.failed.fetch_add(1, Relaxed);
-            if !pushes.failing.swap(true, Relaxed) {
+            deliveries.count_lost();
+            if deliveries.begin_failing() {
                 let text = format!(
-                    "metrics cannot be pushed to http://{}{}: {why}; this is tried again at each interval",
+                    "metrics cannot be pushed to http://{}{}: {why}; each interval tries again",
                     wanted.authority, wanted.path
                 );
                 note(Level::Warn, &text);
@@ -204,7 +194,7 @@ async fn post(wanted: &Otlp, body: Bytes) -> Result<(), String> {
     let request = request.body(Full::new(body)).map_err(|why| why.to_string())?;
     let answer = sender.send_request(request).await.map_err(|why| why.to_string())?;
     let status = answer.status();
-    // What a refusal says of its reason is worth a log line.
+    // The body of a refusal says why, and goes into the log.
     let said = Limited::new(answer.into_body(), ANSWER).collect().await;
     connection.abort();
     if status.is_success() {

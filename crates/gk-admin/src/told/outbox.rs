@@ -1,108 +1,102 @@
-//! Datagrams on their way to a socket of another process, which may be slow, absent, or started again. They wait here, at most
-//! [`ROOM`] of them; what finds no room, and what nobody takes, is dropped and counted.
+//! A queue of datagrams for the socket of another process, which may be slow, absent or restarting. At most [`LENGTH`] datagrams
+//! wait; further ones, and those that nobody receives, are dropped and counted.
 
+use crate::kept::deliveries::Deliveries;
 use crate::note;
 use gk_wire::log::Level;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Datagrams that may wait.
-const ROOM: usize = 2048;
-/// After so long without room at the receiver it is looked at again in any case.
-const LOOK: Duration = Duration::from_millis(250);
+const LENGTH: usize = 2048;
+/// Longest wait for room at the receiver before the next attempt.
+const RETRY: Duration = Duration::from_millis(250);
 
-/// How many went and how many did not.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Taken by the receiver's socket.
-    pub sent: AtomicU64,
-    /// Lost.
-    pub dropped: AtomicU64,
-    waiting: AtomicU64,
-    failing: AtomicBool,
-}
-
-impl Counts {
-    /// One is lost. Why is said once, until the receiver has taken everything again.
-    fn lost(&self, why: impl FnOnce() -> String) {
-        self.dropped.fetch_add(1, Relaxed);
-        if !self.failing.swap(true, Relaxed) {
-            note(Level::Warn, &format!("{}; datagrams are dropped and counted", why()));
-        }
-    }
-}
-
-/// Where datagrams are put.
+/// The queue.
 #[derive(Clone)]
 pub struct Outbox {
     sender: Sender<Vec<u8>>,
-    counts: Arc<Counts>,
+    waiting: Arc<AtomicU64>,
+    deliveries: Arc<Deliveries>,
     path: Arc<Path>,
 }
 
 impl Outbox {
-    /// Sends to the socket of that path, by a task of the calling runtime.
+    /// Sends to the socket at `path`, by a task of the calling runtime.
     pub fn open(path: &Path) -> Self {
-        let (sender, receiver) = channel(ROOM);
-        let counts = Arc::new(Counts::default());
-        tokio::spawn(carry(path.to_owned(), receiver, Arc::clone(&counts)));
-        Self { sender, counts, path: path.into() }
+        let (sender, receiver) = channel(LENGTH);
+        let (waiting, deliveries): (Arc<AtomicU64>, Arc<Deliveries>) = Default::default();
+        tokio::spawn(carry(path.to_owned(), receiver, Arc::clone(&waiting), Arc::clone(&deliveries)));
+        Self { sender, waiting, deliveries, path: path.into() }
     }
 
-    /// Puts one in; never waits.
+    /// Adds a datagram; never waits.
     pub fn put(&self, datagram: Vec<u8>) {
-        self.counts.waiting.fetch_add(1, Relaxed);
+        self.waiting.fetch_add(1, Relaxed);
         if self.sender.try_send(datagram).is_err() {
-            self.counts.waiting.fetch_sub(1, Relaxed);
-            let why = || format!("{} does not keep up with telemetry", self.path.display());
-            self.counts.lost(why);
+            self.waiting.fetch_sub(1, Relaxed);
+            lose(&self.deliveries, || format!("{} does not keep up with telemetry", self.path.display()));
         }
     }
 
-    /// How many went and how many did not.
-    pub fn counts(&self) -> Arc<Counts> {
-        Arc::clone(&self.counts)
+    /// Counters of sent and dropped datagrams.
+    pub fn deliveries(&self) -> Arc<Deliveries> {
+        Arc::clone(&self.deliveries)
     }
 
-    /// Waits until all have gone, but not for long.
-    pub async fn empty(&self, most: Duration) {
-        let gone = async {
-            while self.counts.waiting.load(Relaxed) > 0 {
+    /// Waits until no datagram waits any more, at most `longest`.
+    pub async fn empty(&self, longest: Duration) {
+        let empty = async {
+            while self.waiting.load(Relaxed) > 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let _ = tokio::time::timeout(most, gone).await;
+        let _ = tokio::time::timeout(longest, empty).await;
     }
 }
 
-async fn carry(path: PathBuf, mut datagrams: Receiver<Vec<u8>>, counts: Arc<Counts>) {
+/// Counts a lost datagram. The reason is logged once, until the receiver has caught up.
+fn lose(deliveries: &Deliveries, why: impl FnOnce() -> String) {
+    deliveries.count_lost();
+    if deliveries.begin_failing() {
+        note(Level::Warn, &format!("{}; datagrams are dropped and counted", why()));
+    }
+}
+
+/// Sends the datagrams of the queue one after the other.
+async fn carry(
+    path: PathBuf,
+    mut datagrams: Receiver<Vec<u8>>,
+    waiting: Arc<AtomicU64>,
+    deliveries: Arc<Deliveries>,
+) {
     let mut socket = None;
     while let Some(datagram) = datagrams.recv().await {
         match deliver(&path, &mut socket, &datagram).await {
             Ok(()) => {
-                counts.sent.fetch_add(1, Relaxed);
-                // One that is only slow takes some now and then; it is well when nothing waits for it any more.
-                if counts.waiting.load(Relaxed) <= 1 && counts.failing.swap(false, Relaxed) {
-                    let lost = counts.dropped.load(Relaxed);
+                deliveries.count_sent();
+                // A slow receiver takes a datagram now and then; it has caught up once no other one waits.
+                if waiting.load(Relaxed) <= 1 && deliveries.end_failing() {
+                    let lost = deliveries.lost();
                     let text =
                         format!("{} receives telemetry again; {lost} datagrams were lost", path.display());
                     note(Level::Notice, &text);
                 }
             }
             Err(why) => {
-                counts.lost(|| format!("nobody receives telemetry at {} ({why})", path.display()));
+                lose(&deliveries, || format!("nobody receives telemetry at {} ({why})", path.display()));
             }
         }
-        counts.waiting.fetch_sub(1, Relaxed);
+        waiting.fetch_sub(1, Relaxed);
     }
 }
 
-/// Sends one; waits for room at the receiver, since all others wait here.
+/// Sends one datagram, and waits for room at the receiver.
 async fn deliver(path: &Path, socket: &mut Option<UnixDatagram>, datagram: &[u8]) -> std::io::Result<()> {
     let mut renewed = false;
     loop {
@@ -115,9 +109,9 @@ async fn deliver(path: &Path, socket: &mut Option<UnixDatagram>, datagram: &[u8]
         match open.try_send(datagram) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let _ = tokio::time::timeout(LOOK, open.writable()).await;
+                let _ = tokio::time::timeout(RETRY, open.writable()).await;
             }
-            // The receiver may have been started again on the same path.
+            // The receiver may have restarted on the same path.
             Err(error) => {
                 *socket = None;
                 if renewed {
@@ -133,23 +127,23 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_receiver_that_hangs_is_told_of_once_until_it_has_taken_everything() {
+    async fn a_slow_receiver_is_logged_once_until_it_has_caught_up() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("telemetry.sock");
         let receiver = UnixDatagram::bind(&path).unwrap();
         let outbox = Outbox::open(&path);
-        let counts = outbox.counts();
-        let failing = || counts.failing.load(Relaxed);
-        (0..ROOM).for_each(|_| outbox.put(vec![1]));
+        let deliveries = outbox.deliveries();
+        let failing = || deliveries.is_failing();
+        (0..LENGTH).for_each(|_| outbox.put(vec![1]));
         assert!(!failing());
         (0..10).for_each(|_| outbox.put(vec![1]));
-        assert_eq!((failing(), counts.dropped.load(Relaxed)), (true, 10));
-        // It takes some, and is still behind.
-        for taken in 0..ROOM {
-            assert!(taken > ROOM - 512 || failing(), "{taken}");
+        assert_eq!((failing(), deliveries.lost()), (true, 10));
+        // It reads some, and is still behind.
+        for taken in 0..LENGTH {
+            assert!(taken > LENGTH - 512 || failing(), "{taken}");
             receiver.recv(&mut [0; 8]).await.unwrap();
         }
         outbox.empty(Duration::from_secs(10)).await;
-        assert_eq!((failing(), counts.sent.load(Relaxed)), (false, ROOM as u64));
+        assert_eq!((failing(), deliveries.sent()), (false, LENGTH as u64));
     }
 }

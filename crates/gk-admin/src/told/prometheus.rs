@@ -1,17 +1,17 @@
-//! `/metrics`: Prometheus' text form, or OpenMetrics where it is asked for. What there is to write is `families`'.
+//! `/metrics`: the families in Prometheus' text form, or in OpenMetrics' form for a client that accepts it.
 
 use crate::kept::hub::Hub;
 use crate::told::families::{EDGES, Families, Form, Value};
 use gk_telemetry::Histogram;
 use std::fmt::Write as _;
 
-/// The page being written.
-struct Page {
+/// The page while it is written. `open`: OpenMetrics.
+struct TextPage {
     text: String,
     open: bool,
 }
 
-impl Page {
+impl TextPage {
     fn family(&mut self, name: &str, form: Form, help: &str) {
         let kind = match form {
             Form::Counter => "counter",
@@ -66,7 +66,7 @@ impl Page {
 
 /// Writes the page. `open`: OpenMetrics.
 pub fn page(hub: &Hub, open: bool) -> String {
-    let mut page = Page { text: String::with_capacity(32 * 1024), open };
+    let mut page = TextPage { text: String::with_capacity(32 * 1024), open };
     for family in Families::of(hub).0 {
         page.family(family.name, family.form, family.help);
         for point in &family.points {

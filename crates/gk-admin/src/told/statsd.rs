@@ -1,9 +1,10 @@
-//! `GilkeeperStatsd`: the metrics of `/metrics` as statsd's lines, by UDP. Labels become parts of the name; processes of a group
-//! are added up, since a name for each process id would never be used again.
+//! `GilkeeperStatsd`: the metrics of `/metrics` as statsd lines over UDP. Labels become parts of the name. The processes of a group
+//! are added up, since no process id is used for long.
 //!
-//! Counters are sent as what came on top, gauges as they are, histograms as the interval's count and its mean and
-//! percentiles in milliseconds.
+//! Counters are sent as their growth, gauges as they are, histograms as the interval's count with its mean and percentiles in
+//! milliseconds.
 
+use crate::kept::deliveries::Deliveries;
 use crate::note;
 use crate::told::families::{Families, Form, Value};
 use gk_config::measurements::Statsd;
@@ -11,25 +12,14 @@ use gk_telemetry::Histogram;
 use gk_wire::log::Level;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use tokio::net::UdpSocket;
 
-/// Bytes of a packet: what passes every network in one piece.
+/// Most bytes of a packet: small enough for every network to carry it in one piece.
 const PACKET: usize = 1400;
 
-/// How many packets went and how many did not.
+/// Values of the packets sent so far.
 #[derive(Debug, Default)]
-pub struct Packets {
-    /// Given to the network.
-    pub sent: AtomicU64,
-    /// Not even that.
-    pub failed: AtomicU64,
-    failing: AtomicBool,
-}
-
-/// What was sent before.
-#[derive(Debug, Default)]
-pub struct Before {
+pub struct LastValues {
     counters: BTreeMap<String, f64>,
     histograms: BTreeMap<String, Histogram>,
 }
@@ -83,8 +73,8 @@ fn summed(families: &Families) -> BTreeMap<String, Summed> {
     all
 }
 
-impl Before {
-    /// The packets of an interval. The first one tells no counters: what came before it belongs to no interval.
+impl LastValues {
+    /// The packets of an interval. The first interval has no counters, since there is no value to compare them with.
     pub fn packets(&mut self, families: &Families, prefix: &str, first: bool) -> Vec<String> {
         let mut lines = Vec::new();
         for (name, value) in summed(families) {
@@ -93,7 +83,7 @@ impl Before {
                 Summed::Gauge(value) => lines.push(format!("{name}:{value}|g")),
                 Summed::Counter(value) => {
                     let before = self.counters.insert(name.clone(), value).unwrap_or(0.0);
-                    // A process that ended takes its counters along.
+                    // A sum gets smaller when a process ends whose counters are gone.
                     let more = if value >= before { value - before } else { 0.0 };
                     if !first && more > 0.0 {
                         lines.push(format!("{name}:{}|c", rounded(more)));
@@ -136,10 +126,10 @@ fn spread(lines: &mut Vec<String>, name: &str, interval: &Histogram) {
 }
 
 /// Sends the packets of an interval.
-pub async fn send(wanted: &Statsd, all: &[String], packets: &Packets) {
+pub async fn send(wanted: &Statsd, all: &[String], deliveries: &Deliveries) {
     let outcome = async {
         let address = tokio::net::lookup_host(&wanted.address).await?.next();
-        let address = address.ok_or_else(|| std::io::Error::other("it has no address"))?;
+        let address = address.ok_or_else(|| std::io::Error::other("the name has no address"))?;
         let own: std::net::SocketAddr = if address.is_ipv4() {
             (std::net::Ipv4Addr::UNSPECIFIED, 0).into()
         } else {
@@ -148,15 +138,15 @@ pub async fn send(wanted: &Statsd, all: &[String], packets: &Packets) {
         let socket = UdpSocket::bind(own).await?;
         for packet in all {
             socket.send_to(packet.as_bytes(), address).await?;
-            packets.sent.fetch_add(1, Relaxed);
+            deliveries.count_sent();
         }
         Ok::<(), std::io::Error>(())
     };
     match outcome.await {
-        Ok(()) => packets.failing.store(false, Relaxed),
+        Ok(()) => drop(deliveries.end_failing()),
         Err(why) => {
-            packets.failed.fetch_add(1, Relaxed);
-            if !packets.failing.swap(true, Relaxed) {
+            deliveries.count_lost();
+            if deliveries.begin_failing() {
                 note(Level::Warn, &format!("metrics cannot be sent to statsd at {}: {why}", wanted.address));
             }
         }
@@ -204,8 +194,8 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_told_as_differences_and_processes_added_up() {
-        let mut before = Before::default();
+    fn counters_are_sent_as_differences_and_processes_added_up() {
+        let mut before = LastValues::default();
         let first = before.packets(&families(10.0, [1.0, 2.0]), "gk", true);
         assert_eq!(first, ["gk.process_resident_memory_bytes.my_shop:3|g"]);
         let [packet] = &before.packets(&families(14.0, [5.0, 2.0]), "gk", false)[..] else {
@@ -229,7 +219,7 @@ mod tests {
         });
         let family =
             Family { name: "gilkeeper_queue_length", form: Form::Gauge, help: "", points: lines.collect() };
-        let packets = Before::default().packets(&Families(vec![family]), "gk", false);
+        let packets = LastValues::default().packets(&Families(vec![family]), "gk", false);
         assert!(packets.len() > 5 && packets.iter().all(|packet| packet.len() <= PACKET));
         assert_eq!(packets.iter().map(|packet| packet.lines().count()).sum::<usize>(), 300);
     }

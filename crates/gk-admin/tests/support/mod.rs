@@ -1,14 +1,13 @@
 //! A hub with one worker, whose scoreboard the test writes in the worker's place.
 
-use gk_admin::Feed;
-use gk_admin::kept::hub::Hub;
+use gk_admin::kept::hub::{Front, Hub, Second};
 use gk_sys::memory::SharedWords;
 use gk_telemetry::State;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
-use gk_wire::feed::LinkFigures;
+use gk_wire::feed::{LinkFigures, ToAdmin};
 use std::os::fd::OwnedFd;
 
-/// A scoreboard of that worker, started so many seconds ago; and the time in epoch seconds.
+/// A scoreboard of the worker, which started `ago` seconds before; and the time in epoch seconds.
 pub fn scoreboard(ago: f64, slow: u64) -> (OwnedFd, Board<SharedWords>, f64) {
     let fd = SharedWords::create("test", Layout::new(2).words()).unwrap();
     let now = gk_sys::clock::epoch_seconds();
@@ -30,29 +29,38 @@ pub fn scoreboard(ago: f64, slow: u64) -> (OwnedFd, Board<SharedWords>, f64) {
 /// The worker: number 4 of process group `site`, with two threads, as this process.
 pub struct Worker {
     pub hub: Hub,
-    pub feed: Feed,
     pub board: Board<SharedWords>,
     /// Epoch seconds.
     pub now: f64,
 }
 
 impl Worker {
-    /// `slow`: nanoseconds from which a request is slow, 0: none is.
+    /// `slow`: duration in nanoseconds from which a request counts as slow on the scoreboard; 0: none does.
     pub fn new(slow: u64) -> Self {
-        Self::since(0.0, slow)
+        Self::in_hub(Hub::of_this_server(Front::default(), 0.0), 0.0, slow)
     }
 
-    /// One that started so many seconds ago.
-    pub fn since(ago: f64, slow: u64) -> Self {
-        let (feed, news) = Feed::new();
+    /// In that hub, `ago` seconds after the worker's start.
+    pub fn in_hub(mut hub: Hub, ago: f64, slow: u64) -> Self {
         let (fd, board, now) = scoreboard(ago, slow);
         let link =
             LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
-        feed.introduce(link, Some(fd));
-        Self { hub: Hub::new(feed.clone(), news), feed, board, now }
+        hub.receive(ToAdmin::Worker(link), Some(fd), now);
+        Self { hub, board, now }
     }
 
-    /// A request began `ago` seconds before now, as the front's number `request`, after `queue` ns in the queue.
+    /// Gives the hub a message of the front.
+    pub fn receive(&mut self, message: ToAdmin) {
+        self.hub.receive(message, None, self.now);
+    }
+
+    /// The next second.
+    pub fn second(&mut self) -> Second {
+        self.now += 1.0;
+        self.hub.advance(self.now)
+    }
+
+    /// Begins a request `ago` seconds before now, with the front's number `request`, after `queue` ns in the queue.
     pub fn begin(&self, slot: usize, path: &str, request: u64, ago: f64, queue: u64) {
         let begin = Begin {
             request,

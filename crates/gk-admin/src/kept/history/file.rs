@@ -1,5 +1,4 @@
-//! The database's file: how it is opened, and what becomes of one that cannot be read. What stands in it is the store's
-//! business.
+//! Opens the database file, and sets aside one that cannot be read. Its tables are the store's business.
 
 use crate::note;
 use gk_wire::log::Level;
@@ -7,7 +6,7 @@ use rusqlite::{Connection, Error, ErrorCode};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Bytes to which the write-ahead log is cut down when it is written anew.
+/// Size in bytes to which the write-ahead log is truncated when it restarts.
 const LOG: i64 = 4 << 20;
 
 const SCHEMA: &str = "
@@ -18,44 +17,44 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS events_t ON events(t);
     PRAGMA user_version = 1;";
 
-/// What can be done about an error.
+/// Remedy for an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remedy {
-    /// Another process has the file: wait for it.
+    /// Another process locks the file: wait for it.
     Wait,
-    /// The file is damaged, or was never a database: begin another one.
-    Anew,
-    /// Keep the past in memory.
+    /// The file is damaged, or was never a database: start another one.
+    NewFile,
+    /// Keep the history in memory.
     Memory,
 }
 
-/// Of that error.
+/// The remedy for an error.
 pub(super) fn remedy(error: &Error) -> Remedy {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Remedy::Wait,
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Remedy::Anew,
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Remedy::NewFile,
         _ => Remedy::Memory,
     }
 }
 
-/// Opens the file; one that is no database, or a damaged one, is put aside.
+/// Opens the file. A damaged file, or one that is not a database, is set aside.
 pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     match prepared(path) {
-        Err(error) if remedy(&error) == Remedy::Anew => {
-            put_aside(path, &error);
+        Err(error) if remedy(&error) == Remedy::NewFile => {
+            set_aside(path, &error);
             prepared(path)
         }
         other => other,
     }
 }
 
-/// Gives the file another name, and its log with it: a log that stays would be taken for the next file's.
-pub(super) fn put_aside(path: &Path, why: &Error) {
+/// Renames the file and its log. A log that stayed would be taken for the next file's.
+pub(super) fn set_aside(path: &Path, why: &Error) {
     let aside = format!("{}.unreadable", path.display());
     for ending in ["", "-wal", "-shm"] {
         let (from, to) = (format!("{}{ending}", path.display()), format!("{aside}{ending}"));
         let (from, to) = (PathBuf::from(from), PathBuf::from(to));
-        // What an earlier file left there belongs to nothing any more.
+        // A file that was set aside earlier is not needed any more.
         let _ = std::fs::remove_file(&to);
         let _ = std::fs::rename(from, to);
     }
@@ -64,7 +63,7 @@ pub(super) fn put_aside(path: &Path, why: &Error) {
 
 fn prepared(path: &Path) -> rusqlite::Result<Connection> {
     let database = Connection::open(path)?;
-    // Paths of requests stand in it. The files beside it take over its mode.
+    // It contains paths of requests. SQLite creates the files beside it with its mode.
     let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
     database.busy_timeout(std::time::Duration::from_secs(2))?;
     database.pragma_update(None, "journal_mode", "WAL")?;

@@ -1,9 +1,9 @@
-//! The past in SQLite: one second for an hour, coarser for longer, at most 30 days and 256 MB. What cannot be written is kept
-//! in memory, with one warning. The file itself is looked after by its neighbour.
+//! The history's tables in SQLite: rows of one second for an hour, coarser rows for longer, at most 30 days and 256 MB. If the
+//! file cannot be used, the history is in memory, with one warning.
 
 use super::file::{self, Remedy};
-use super::{Order, Past, Question};
-use crate::kept::events::Event;
+use super::query::{HistoryQuery, Past};
+use crate::heard::event::Event;
 use crate::kept::tick::Tick;
 use crate::note;
 use gk_telemetry::Portion;
@@ -11,25 +11,27 @@ use gk_wire::log::Level;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 
-/// Seconds of a row, and seconds for which such rows are kept.
+/// Length of a row in seconds, and seconds after which such rows are deleted.
 pub(super) const TIERS: [(i64, i64); 4] = [(1, 3_600), (10, 6 * 3_600), (60, 3 * 86_400), (600, 30 * 86_400)];
-/// Bytes of the file beyond which the past is shortened.
+/// Size of the file in bytes above which old rows are deleted sooner.
 const LONGEST: i64 = 256 << 20;
-/// Events kept.
+/// Events in the table.
 const EVENTS: i64 = 10_000;
-/// Rows of an answer that is one row: an edge that lies within a row is off by no more than a part of so many.
+/// Fewest rows per range: a range that starts within a row is off by at most this fraction of its length.
 const FINE: i64 = 60;
-/// Rows that wait while another process has the file; with more of them it counts as lost.
+/// Rows that wait while another process locks the file; with more of them the file counts as unusable.
 const OVERDUE: usize = 600;
-/// Seconds after which rows that are under way are written as they are, and old ones are deleted.
+/// Seconds between two rounds, which write the unfinished rows and delete old ones.
 const ROUND: i64 = 60;
 
-/// What happened in a row's time, by process group.
+/// Figures of a row by process group.
 type Groups = BTreeMap<String, Portion>;
 
-/// A row of each process group.
+/// A row: the figures of all process groups from `t` to `t + step`.
 #[derive(Default)]
 struct Row {
     step: i64,
@@ -37,20 +39,29 @@ struct Row {
     groups: Groups,
 }
 
-/// The database and the rows under way.
+/// Work for the thread.
+pub(super) enum Order {
+    Tick(Arc<Tick>),
+    Event(Box<Event>),
+    Query(HistoryQuery, oneshot::Sender<Past>),
+    /// Writes the unfinished rows.
+    Write(oneshot::Sender<()>),
+}
+
+/// The database and the unfinished rows.
 pub(super) struct Store {
     path: PathBuf,
     pub(super) database: Connection,
-    /// It is in memory: the file could not be used.
+    /// The database is in memory, because the file could not be used.
     pub(super) memory: bool,
-    /// Rows that are not over, the finest first.
+    /// Unfinished rows, the finest first.
     open: Vec<Row>,
-    /// Rows that are over and not written.
+    /// Finished rows that are not written yet.
     over: Vec<Row>,
-    /// When all was written.
+    /// Epoch seconds of the last round.
     round: i64,
-    /// Doubles with each time the file was too long, and halves when it has become short.
-    pub(super) patience: i64,
+    /// Divides the time for which rows are kept. Doubles each time the file is too large, halves when it is small again.
+    pub(super) shortening: i64,
 }
 
 impl Store {
@@ -63,22 +74,22 @@ impl Store {
         });
         let open = TIERS.iter().map(|(step, _)| Row { step: *step, t: i64::MIN, groups: Groups::new() });
         let (open, path) = (open.collect(), path.to_owned());
-        let mut store = Self { path, database, memory, open, over: Vec::new(), round: 0, patience: 1 };
+        let mut store = Self { path, database, memory, open, over: Vec::new(), round: 0, shortening: 1 };
         if let Some(why) = trouble {
             store.warn(&why.to_string());
         }
         let made = store.catch_up(gk_sys::clock::epoch_seconds() as i64);
-        store.heed(made);
+        store.recover(made);
         store
     }
 
-    /// Does what it is told until nobody can tell it anything any more.
+    /// Carries out orders until the last sender is gone.
     pub(super) fn run(&mut self, orders: &Receiver<Order>) {
         while let Ok(order) = orders.recv() {
             let done = match order {
                 Order::Tick(tick) => self.add(&tick),
                 Order::Event(event) => self.add_event(&event),
-                Order::Ask(question, answer) => match self.answer(&question) {
+                Order::Query(query, answer) => match self.answer(&query) {
                     Ok(past) => {
                         let _ = answer.send(past);
                         Ok(())
@@ -91,28 +102,28 @@ impl Store {
                     written
                 }
             };
-            self.heed(done);
+            self.recover(done);
         }
         let _ = self.write_all();
     }
 
-    /// Does something about an error.
-    pub(super) fn heed(&mut self, done: rusqlite::Result<()>) {
+    /// Recovers from an error.
+    pub(super) fn recover(&mut self, done: rusqlite::Result<()>) {
         let Err(why) = done else { return };
         let mut remedy = file::remedy(&why);
         if self.memory || (remedy == Remedy::Wait && self.over.len() <= OVERDUE) {
             return;
         }
-        if remedy == Remedy::Anew {
-            // The connection lets go of the file before that gets another name.
+        if remedy == Remedy::NewFile {
+            // The connection must close before its file is renamed.
             self.database = file::in_memory();
-            file::put_aside(&self.path, &why);
+            file::set_aside(&self.path, &why);
             match file::open(&self.path) {
                 Ok(database) => self.database = database,
                 Err(_) => remedy = Remedy::Memory,
             }
         }
-        if remedy != Remedy::Anew {
+        if remedy != Remedy::NewFile {
             self.warn(&why.to_string());
             self.memory = true;
             self.database = file::in_memory();
@@ -125,7 +136,7 @@ impl Store {
         note(Level::Warn, &format!("the history is kept in memory until the next start: {shown}: {why}"));
     }
 
-    /// Makes the coarse rows that a predecessor did not come to write, out of finer ones.
+    /// Makes coarse rows that a previous process did not write, from finer ones.
     fn catch_up(&mut self, now: i64) -> rusqlite::Result<()> {
         for pair in TIERS.windows(2) {
             let &[(finer, _), (step, _)] = pair else { continue };
@@ -137,7 +148,7 @@ impl Store {
                 let groups = made.entry(t - t.rem_euclid(step)).or_default();
                 groups.entry(group).or_default().append(&portion);
             }
-            // The last one may stand for finer rows that have been deleted since.
+            // The last coarse row may include finer rows that have been deleted since; then it stays.
             for (t, group, portion) in self.rows(step, from, from + 1, None)? {
                 let Some(groups) = made.get_mut(&t) else { continue };
                 if groups.get(&group).is_some_and(|made| made.span <= portion.span) {
@@ -174,7 +185,7 @@ impl Store {
         Ok(())
     }
 
-    /// The row that begins at `t`. There may be one: of a predecessor, or from before the clock was put back.
+    /// The row that starts at `t`. It may exist already: from a previous process, or from before the clock was set back.
     fn begin(&mut self, step: i64, t: i64) -> Row {
         let same = |row: &Row| (row.step, row.t) == (step, t);
         if let Some(at) = self.over.iter().position(same) {
@@ -184,14 +195,14 @@ impl Store {
         Row { step, t, groups: there.into_iter().map(|(_, group, portion)| (group, portion)).collect() }
     }
 
-    /// Writes the rows that are over.
+    /// Writes the finished rows.
     fn write_over(&mut self) -> rusqlite::Result<()> {
         write(&mut self.database, &self.over)?;
         self.over.clear();
         Ok(())
     }
 
-    /// Writes those under way as well, as they are now.
+    /// Writes all rows, the unfinished ones as they are now.
     fn write_all(&mut self) -> rusqlite::Result<()> {
         self.write_over()?;
         write(&mut self.database, &self.open)
@@ -210,13 +221,13 @@ impl Store {
         let used = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
         let longest = if self.memory { LONGEST / 16 } else { LONGEST };
         if used > longest {
-            self.patience *= 2;
-        } else if used < longest / 4 && self.patience > 1 {
-            // Twice as much of the past is well below the limit.
-            self.patience /= 2;
+            self.shortening *= 2;
+        } else if used < longest / 4 && self.shortening > 1 {
+            // A history twice as long is still well below the limit.
+            self.shortening /= 2;
         }
         for (step, kept) in TIERS {
-            let oldest = now - kept / self.patience;
+            let oldest = now - kept / self.shortening;
             self.database.execute("DELETE FROM portions WHERE step = ? AND t < ?", params![step, oldest])?;
         }
         self.database.execute(
@@ -240,28 +251,28 @@ impl Store {
         let rows = statement.query_map(params![step, from, to, group], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))
         })?;
-        // A row of another version is not an error, it is only not shown.
+        // A row that another version wrote is skipped.
         let read = |row: (i64, String, String)| Some((row.0, row.1, serde_json::from_str(&row.2).ok()?));
         rows.filter_map(|row| row.map(read).transpose()).collect()
     }
 
-    pub(super) fn answer(&mut self, question: &Question) -> rusqlite::Result<Past> {
-        // What cannot be written now is not shown yet; the next second does something about it.
+    pub(super) fn answer(&mut self, query: &HistoryQuery) -> rusqlite::Result<Past> {
+        // Rows that cannot be written now are missing in the answer; the next second recovers from the error.
         let _ = self.write_all();
-        let step = question.step.max(1.0) as i64;
-        let (from, to) = (question.from as i64, question.to.ceil() as i64);
-        // Rows much coarser than the range would bring in what happened before it.
+        let step = query.step.max(1.0) as i64;
+        let (from, to) = (query.from as i64, query.to.ceil() as i64);
+        // Rows much coarser than the range would include figures from before it.
         let fine = step.min(((to - from) / FINE).max(1));
-        let reaches = |kept: i64| from >= question.now as i64 - kept / self.patience - 30;
+        let reaches = |kept: i64| from >= query.now as i64 - kept / self.shortening - 30;
         let fitting = TIERS.iter().rev().find(|(tier, kept)| *tier <= fine && reaches(*kept));
         let fitting = fitting.or_else(|| TIERS.iter().find(|(_, kept)| reaches(*kept)));
         let tier = fitting.map_or(TIERS[3].0, |(tier, _)| *tier);
         let step = step.max(tier);
         let first = from - from.rem_euclid(tier);
         let mut ticks: Vec<Tick> = Vec::new();
-        for (t, group, portion) in self.rows(tier, first, to, question.group.as_deref())? {
-            // Rows are laid out from `from` on, so that one row can hold the whole range; what began just before it belongs
-            // to the first.
+        for (t, group, portion) in self.rows(tier, first, to, query.group.as_deref())? {
+            // The answer's rows start at `from`, so that one row can hold the whole range. A stored row that starts just
+            // before it belongs to the first.
             let t = (from + (t - from).div_euclid(step).max(0) * step) as f64;
             if ticks.last().is_none_or(|last| last.t != t) {
                 ticks.push(Tick { t, groups: Groups::new() });
@@ -274,7 +285,7 @@ impl Store {
             .database
             .prepare_cached("SELECT data FROM events WHERE t >= ? AND t <= ? ORDER BY t DESC LIMIT 500")?;
         let texts = statement
-            .query_map(params![question.from, question.to], |row| row.get::<_, String>(0))?
+            .query_map(params![query.from, query.to], |row| row.get::<_, String>(0))?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         let mut events: Vec<Event> =
             texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();

@@ -1,4 +1,4 @@
-//! Tests of the past: what is written is read, coarser and coarser, after a kill too, and without a disk.
+//! Tests of the history: every tier, the range of a query, a kill, a full or damaged file, a clock that is set back.
 
 use super::store::TIERS;
 use super::*;
@@ -16,8 +16,8 @@ fn tick(t: f64, ns: u64) -> Tick {
     Tick { t, groups: BTreeMap::from([("site".to_owned(), portion)]) }
 }
 
-fn question(from: f64, to: f64, step: f64) -> Question {
-    Question { from, to, step, group: None, now: to }
+fn query(from: f64, to: f64, step: f64) -> HistoryQuery {
+    HistoryQuery { from, to, step, group: None, now: to }
 }
 
 fn count(past: &Past) -> u64 {
@@ -39,11 +39,11 @@ fn every_tier_holds_every_request() {
         store.add(&tick(t0 + f64::from(second) + 0.3, 1_000_000)).unwrap();
     }
     for (step, rows) in [(1.0, 300), (10.0, 30), (60.0, 5), (300.0, 1)] {
-        let past = store.answer(&question(t0, t0 + 300.0, step)).unwrap();
+        let past = store.answer(&query(t0, t0 + 300.0, step)).unwrap();
         assert_eq!((past.ticks.len(), count(&past)), (rows, 600), "step {step}");
         assert_eq!(past.ticks[0].t, t0);
     }
-    let other = Question { group: Some("other".into()), ..question(t0, t0 + 300.0, 1.0) };
+    let other = HistoryQuery { group: Some("other".into()), ..query(t0, t0 + 300.0, 1.0) };
     assert_eq!(store.answer(&other).unwrap(), Past::default());
 }
 
@@ -65,7 +65,7 @@ fn a_killed_process_loses_the_present_second_only() {
     // Nothing is closed or flushed, as after SIGKILL.
     std::mem::forget(store);
     let mut store = Store::open(&path);
-    let past = store.answer(&question(t0, t0 + 60.0, 1.0)).unwrap();
+    let past = store.answer(&query(t0, t0 + 60.0, 1.0)).unwrap();
     assert_eq!((count(&past), past.events.len()), (48, 1));
 }
 
@@ -92,7 +92,7 @@ fn without_a_disk_there_is_memory() {
     assert!(store.memory);
     let t0 = start();
     store.add(&tick(t0, 1_000_000)).unwrap();
-    assert_eq!(count(&store.answer(&question(t0, t0 + 1.0, 1.0)).unwrap()), 2);
+    assert_eq!(count(&store.answer(&query(t0, t0 + 1.0, 1.0)).unwrap()), 2);
 }
 
 #[test]
@@ -122,13 +122,13 @@ fn figures_per_second_are_of_the_seconds_they_are_of() {
     }
     // Beginning, length, greatest step of the rows it may be made of.
     for (from, length, finest) in [(298.0, 60.0, 1.0), (117.0, 300.0, 5.0), (133.0, 1100.0, 10.0)] {
-        let question = question(t0 + from, t0 + from + length, length + 1.0);
-        let past = store.answer(&question).unwrap();
-        let all = crate::pages::api::whole(&past);
+        let query = query(t0 + from, t0 + from + length, length + 1.0);
+        let past = store.answer(&query).unwrap();
+        let all = past.portion();
         let per_second = all.total().requests as f64 / all.span;
         assert!((1.99..2.01).contains(&per_second), "{per_second} a second from {from} on");
         assert!((all.span - length).abs() <= 2.0 * finest, "{} s of {length}", all.span);
-        assert!(past.ticks.iter().all(|tick| tick.t >= question.from), "nothing stands before the range");
+        assert!(past.ticks.iter().all(|tick| tick.t >= query.from), "nothing stands before the range");
     }
 }
 
@@ -188,7 +188,7 @@ fn a_clock_that_goes_back_overwrites_nothing() {
     for second in (0..1200).chain(590..593).chain(1200..1260) {
         store.add(&tick(t0 + f64::from(second), 1_000_000)).unwrap();
     }
-    let past = store.answer(&question(t0, t0 + 1800.0, 600.0)).unwrap();
+    let past = store.answer(&query(t0, t0 + 1800.0, 600.0)).unwrap();
     assert_eq!(count(&past), 2 * (1200 + 3 + 60));
     let first = &rows_of(&store, 600)[0];
     assert_eq!(*first, (t0 as i64, 2 * 603));
@@ -216,7 +216,7 @@ fn a_damaged_file_is_put_aside() {
     let mut store = Store::open(&path);
     store.run(&receiver);
     assert!(!store.memory && root.path().join("gilkeeper.db.unreadable").exists());
-    assert_eq!(count(&store.answer(&question(t0, t0 + 10.0, 1.0)).unwrap()), 6);
+    assert_eq!(count(&store.answer(&query(t0, t0 + 10.0, 1.0)).unwrap()), 6);
 }
 
 #[test]
@@ -230,12 +230,12 @@ fn a_busy_file_costs_no_row() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     for second in 0..5 {
         let written = store.add(&tick(t0 + f64::from(second), 1_000_000));
-        store.heed(written);
+        store.recover(written);
     }
     assert_eq!(rows_of(&store, 1), []);
     other.execute_batch("ROLLBACK").unwrap();
     let written = store.add(&tick(t0 + 5.0, 1_000_000));
-    store.heed(written);
+    store.recover(written);
     assert!(!store.memory);
     assert_eq!(rows_of(&store, 1).len(), 5);
 }
@@ -244,12 +244,12 @@ fn a_busy_file_costs_no_row() {
 fn after_a_peak_the_past_grows_again() {
     let root = tempfile::tempdir().unwrap();
     let mut store = Store::open(&root.path().join(FILE));
-    store.patience = 8;
+    store.shortening = 8;
     let t0 = start();
     for minute in 0..4 {
         store.add(&tick(t0 + 60.0 * f64::from(minute), 1_000_000)).unwrap();
     }
-    assert_eq!(store.patience, 1);
+    assert_eq!(store.shortening, 1);
     let limit: i64 = store.database.pragma_query_value(None, "journal_size_limit", |row| row.get(0)).unwrap();
     assert!(limit > 0, "the log beside the database is bounded");
 }

@@ -1,0 +1,117 @@
+//! The exports that are configured: a task for each, which sends at its interval.
+
+use crate::kept::deliveries::{Deliveries, ExportCounters};
+use crate::kept::hub::{Second, SharedHub};
+use crate::told::emitter::Emitter;
+use crate::told::families::Families;
+use crate::told::otlp::{self, ServerIdentity};
+use crate::told::outbox::Outbox;
+use crate::told::statsd;
+use gk_config::measurements::{Measurements, Otlp, Statsd};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+/// The exports.
+#[derive(Clone, Default)]
+pub(crate) struct Exports {
+    datagrams: Option<(Arc<Mutex<Emitter>>, Outbox)>,
+}
+
+impl Exports {
+    /// Starts the tasks. `supervisor`: the process id that stands for the server in datagrams.
+    pub(crate) fn start(
+        measurements: &Measurements,
+        server_root: &Path,
+        supervisor: u32,
+        hub: &SharedHub,
+    ) -> Self {
+        let mut exports = Self::default();
+        let mut counters = ExportCounters::default();
+        if let Some(export) = &measurements.export.datagrams {
+            let outbox = Outbox::open(&export.socket);
+            counters.datagrams = Some(outbox.deliveries());
+            let processes = (supervisor, hub.lock().front());
+            let emitter = Emitter::new(export, measurements.slow_requests, processes, outbox.clone());
+            let emitter = Arc::new(Mutex::new(emitter));
+            tokio::spawn(send_datagrams(Arc::clone(&emitter), hub.clone(), export.interval));
+            exports.datagrams = Some((emitter, outbox));
+        }
+        if let Some(export) = &measurements.export.otlp {
+            let deliveries = counters.otlp.insert(Arc::default());
+            let identity = ServerIdentity {
+                host: crate::hostname(),
+                instance: server_root.display().to_string(),
+                started: gk_sys::clock::epoch_micros() * 1000,
+            };
+            tokio::spawn(push_otlp(export.clone(), identity, Arc::clone(deliveries), hub.clone()));
+        }
+        if let Some(export) = &measurements.export.statsd {
+            let deliveries = counters.statsd.insert(Arc::default());
+            tokio::spawn(send_statsd(export.clone(), Arc::clone(deliveries), hub.clone()));
+        }
+        hub.lock().set_exports(counters);
+        exports
+    }
+
+    /// After each second: reports workers that have started or ended.
+    pub(crate) fn follow(&self, hub: &SharedHub, second: &Second, now: f64) {
+        if let Some((emitter, _)) = &self.datagrams {
+            locked(emitter).follow(&hub.lock(), second, now);
+        }
+    }
+
+    /// The server ends: sends the last datagrams, within `longest`.
+    pub(crate) async fn finish(&self, hub: &SharedHub, now: f64, longest: Duration) {
+        if let Some((emitter, outbox)) = &self.datagrams {
+            locked(emitter).finish(&hub.lock(), now);
+            outbox.empty(longest).await;
+        }
+    }
+}
+
+fn locked(emitter: &Mutex<Emitter>) -> MutexGuard<'_, Emitter> {
+    emitter.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An interval whose first tick is due at once.
+fn every(seconds: f64) -> Interval {
+    let mut interval = interval(Duration::from_secs_f64(seconds.clamp(0.1, 86_400.0)));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Sends mod_wsgi's datagrams.
+async fn send_datagrams(emitter: Arc<Mutex<Emitter>>, hub: SharedHub, seconds: f64) {
+    let mut interval = every(seconds);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        locked(&emitter).report(&hub.lock(), gk_sys::clock::epoch_seconds());
+    }
+}
+
+/// Pushes metrics by OTLP.
+async fn push_otlp(export: Otlp, identity: ServerIdentity, deliveries: Arc<Deliveries>, hub: SharedHub) {
+    let mut interval = every(export.interval);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        let families = Families::of(&hub.lock());
+        let message = otlp::message(&families, &identity, gk_sys::clock::epoch_micros() * 1000);
+        otlp::push(&export, &message, &deliveries).await;
+    }
+}
+
+/// Sends metrics to statsd.
+async fn send_statsd(export: Statsd, deliveries: Arc<Deliveries>, hub: SharedHub) {
+    let mut interval = every(export.interval);
+    let mut last = statsd::LastValues::default();
+    for first in std::iter::once(true).chain(std::iter::repeat(false)) {
+        interval.tick().await;
+        let families = Families::of(&hub.lock());
+        let packets = last.packets(&families, &export.prefix, first);
+        statsd::send(&export, &packets, &deliveries).await;
+    }
+}
