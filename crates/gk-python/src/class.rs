@@ -5,6 +5,7 @@ use crate::attached::Attached;
 use crate::balance::Held;
 use crate::entry::{arguments, guard};
 use crate::error::{Builtin, PyError};
+use crate::kept::Kept;
 use crate::object::Object;
 use pyo3_ffi as ffi;
 use std::ffi::{CStr, c_int, c_void};
@@ -61,6 +62,65 @@ pub const MOST_METHODS: usize = 12;
 pub struct Type<'p, T> {
     object: Object<'p>,
     _class: PhantomData<T>,
+}
+
+/// The Python type of a class, kept without an attachment. It remembers the class, so that an instance of one class is never
+/// read as another.
+///
+/// ```no_run
+/// use gk_python::{Class, KeptType, Method, Object, Type, class::MethodResult};
+/// struct Number(i64);
+/// impl Class for Number {
+///     const NAME: &'static std::ffi::CStr = c"doc.Number";
+///     const METHODS: &'static [Method] = &[];
+///     fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
+///         Ok(this.clone())
+///     }
+/// }
+/// # gk_python::entry::embed(|py| {
+/// let kept: KeptType<Number> = Type::new(py).unwrap().keep();
+/// let numbers: Type<'_, Number> = kept.bind(py);
+/// let three = numbers.instance(Number(3)).unwrap();
+/// assert_eq!(numbers.value(&three).map(|n| n.0), Some(3));
+/// # });
+/// ```
+///
+/// ```compile_fail,E0308
+/// use gk_python::{Class, KeptType, Method, Object, Type, class::MethodResult};
+/// # struct Number(i64);
+/// # impl Class for Number {
+/// #     const NAME: &'static std::ffi::CStr = c"doc.Number";
+/// #     const METHODS: &'static [Method] = &[];
+/// #     fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
+/// #         Ok(this.clone())
+/// #     }
+/// # }
+/// struct Text(String);
+/// # impl Class for Text {
+/// #     const NAME: &'static std::ffi::CStr = c"doc.Text";
+/// #     const METHODS: &'static [Method] = &[];
+/// #     fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
+/// #         Ok(this.clone())
+/// #     }
+/// # }
+/// # gk_python::entry::embed(|py| {
+/// let kept: KeptType<Number> = Type::new(py).unwrap().keep();
+/// let texts: Type<'_, Text> = kept.bind(py); // Another class: mismatched types.
+/// # });
+/// ```
+pub struct KeptType<T> {
+    kept: Kept,
+    _class: PhantomData<T>,
+}
+
+impl<T: Class> KeptType<T> {
+    /// The type under an attachment to its own interpreter.
+    ///
+    /// # Panics
+    /// When attached to another interpreter.
+    pub fn bind<'p>(&self, py: Attached<'p>) -> Type<'p, T> {
+        Type { object: self.kept.bind(py), _class: PhantomData }
+    }
 }
 
 #[repr(C)]
@@ -125,14 +185,9 @@ impl<'p, T: Class> Type<'p, T> {
         Ok(Self { object, _class: PhantomData })
     }
 
-    /// The type object.
-    pub fn object(&self) -> &Object<'p> {
-        &self.object
-    }
-
-    /// The same type again from its kept object.
-    pub fn from_object(object: Object<'p>) -> Self {
-        Self { object, _class: PhantomData }
+    /// The same type without an attachment.
+    pub fn keep(self) -> KeptType<T> {
+        KeptType { kept: self.object.keep(), _class: PhantomData }
     }
 
     /// A new instance that carries `value`.

@@ -33,7 +33,7 @@ pub mod thread_state;
 pub mod version;
 
 pub use attached::Attached;
-pub use class::{Class, Method, Type};
+pub use class::{Class, KeptType, Method, Type};
 pub use error::PyError;
 pub use interpreter::{Gil, Interpreter};
 pub use kept::Kept;

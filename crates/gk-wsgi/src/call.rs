@@ -15,7 +15,7 @@ use crate::interpreter::application::{Application, NumberedProfile, Target};
 use crate::interpreter::connection_templates::Connections;
 use crate::log::{CurrentRequest, log};
 use gk_python::error::Builtin;
-use gk_python::{Attached, Object, PyError, Type};
+use gk_python::{Attached, Object, PyError};
 use gk_sys::clock::Moment;
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
@@ -130,8 +130,7 @@ fn converse<'p>(
     let environ = environ::build(py, app, target, &call.request, conversation, &here)?;
     let start_response =
         StartResponse { conversation: Arc::clone(conversation), write_type: Arc::clone(&app.write) };
-    let start_response =
-        Type::<StartResponse>::from_object(app.start_response.bind(py)).instance(start_response)?;
+    let start_response = app.start_response.bind(py).instance(start_response)?;
     if !conversation.watched() {
         return run(py, app, callable, &environ, &start_response, conversation, |_| ());
     }

@@ -4,7 +4,7 @@ use crate::conversation::Conversation;
 use crate::conversation::input::Input;
 use crate::interpreter::application::{Application, NumberedProfile, Target, mod_wsgi_version};
 use crate::interpreter::connection_templates::Found;
-use gk_python::{Attached, Object, PyError, Type};
+use gk_python::{Attached, Object, PyError};
 use gk_wire::request::RequestView;
 use std::sync::Arc;
 
@@ -58,8 +58,7 @@ pub(crate) fn build<'p>(
     moment(&names.queue_start, numbers.queue_start, Some((numbers.request_start, &request_start)))?;
     let daemon_start = moment(&names.daemon_start, here.daemon_start, None)?;
     moment(&names.application_start, here.application_start, Some((here.daemon_start, &daemon_start)))?;
-    let input =
-        Type::<Input>::from_object(app.input.bind(py)).instance(Input::new(Arc::clone(conversation)))?;
+    let input = app.input.bind(py).instance(Input::new(Arc::clone(conversation)))?;
     set(&names.input, &input)?;
     Ok(environ)
 }

@@ -3,7 +3,7 @@
 use crate::conversation::{Conversation, Pending, Progress};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
-use gk_python::{Attached, Class, Method, Object, PyError, Type};
+use gk_python::{Attached, Class, KeptType, Method, Object, PyError};
 use gk_wire::response::{Headers, MAX_HEADERS};
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(crate) struct StartResponse {
     pub(crate) conversation: Arc<Conversation>,
     /// The type of the write callable in the same interpreter.
-    pub(crate) write_type: Arc<gk_python::Kept>,
+    pub(crate) write_type: Arc<KeptType<Write>>,
 }
 
 impl Class for StartResponse {
@@ -48,7 +48,7 @@ impl Class for StartResponse {
         let pending = parse(&status, &headers)?;
         self.conversation.set_pending(pending);
         let write = Write { conversation: Arc::clone(&self.conversation) };
-        Type::<Write>::from_object(self.write_type.bind(py)).instance(write)
+        self.write_type.bind(py).instance(write)
     }
 }
 

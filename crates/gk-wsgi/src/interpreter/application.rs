@@ -10,7 +10,7 @@ use crate::interpreter::host::Host;
 use crate::interpreter::imported_files::Imports;
 use crate::interpreter::runtime::Runtime;
 use crate::interpreter::script::{LoadFailure, Scripts, Watched};
-use gk_python::{Attached, Kept, Object, PyError, Type};
+use gk_python::{Attached, Kept, KeptType, Object, PyError, Type};
 use gk_wire::control::SourceFile;
 use gk_wire::request::Profile;
 use std::collections::HashMap;
@@ -39,9 +39,9 @@ pub const MOD_WSGI_VERSION: [i64; 3] = [6, 1, 1];
 /// One interpreter, prepared for serving.
 pub struct Application {
     pub(crate) facts: Facts,
-    pub(crate) start_response: Kept,
-    pub(crate) write: Arc<Kept>,
-    pub(crate) input: Kept,
+    pub(crate) start_response: KeptType<StartResponse>,
+    pub(crate) write: Arc<KeptType<Write>>,
+    pub(crate) input: KeptType<Input>,
     pub(crate) names: Names,
     pub(crate) close: Kept,
     pub(crate) runtime: Runtime,
@@ -107,9 +107,9 @@ impl Application {
         let host = Type::<Host>::new(py)?.instance(Host { tracking: Arc::clone(&tracking) })?;
         let runtime = Runtime::load(py, host, python_facts(py, &facts)?)?;
         Ok(Self {
-            start_response: Type::<StartResponse>::new(py)?.object().clone().keep(),
-            write: Arc::new(Type::<Write>::new(py)?.object().clone().keep()),
-            input: Type::<Input>::new(py)?.object().clone().keep(),
+            start_response: Type::new(py)?.keep(),
+            write: Arc::new(Type::new(py)?.keep()),
+            input: Type::new(py)?.keep(),
             names: Names::new(py)?,
             close: py.interned(c"close")?.keep(),
             runtime,
