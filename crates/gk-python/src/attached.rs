@@ -11,7 +11,8 @@ use std::ptr::NonNull;
 /// Proof that this thread is attached to an interpreter. Not `Send`: it never leaves its thread.
 #[derive(Clone, Copy)]
 pub struct Attached<'p> {
-    interpreter: *mut ffi::PyInterpreterState,
+    /// CPython's number of the interpreter.
+    interpreter: i64,
     _not_send: PhantomData<(&'p (), *mut ())>,
 }
 
@@ -22,12 +23,29 @@ impl<'p> Attached<'p> {
     /// The calling thread must be attached to an interpreter for all of `'p`.
     pub(crate) unsafe fn assume() -> Self {
         // SAFETY: attached by the contract, so there is a current interpreter.
-        let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+        let current = unsafe { ffi::PyInterpreterState_Get() };
+        // SAFETY: the current interpreter lives.
+        let interpreter = unsafe { ffi::PyInterpreterState_GetID(current) };
         Self { interpreter, _not_send: PhantomData }
     }
 
-    pub(crate) fn interpreter(self) -> *mut ffi::PyInterpreterState {
+    /// The same where the interpreter's number is known.
+    ///
+    /// # Safety
+    /// The calling thread must be attached to the interpreter of that number for all of `'p`.
+    pub(crate) unsafe fn assume_to(interpreter: i64) -> Self {
+        Self { interpreter, _not_send: PhantomData }
+    }
+
+    /// CPython's number of the interpreter that this thread is attached to; 0 is the main one.
+    pub fn interpreter_id(self) -> i64 {
         self.interpreter
+    }
+
+    /// The interpreter's address, good while the thread is attached.
+    pub(crate) fn interpreter(self) -> *mut ffi::PyInterpreterState {
+        // SAFETY: attached, so there is a current interpreter.
+        unsafe { ffi::PyInterpreterState_Get() }
     }
 
     /// Takes an owned reference, or the raised exception when the pointer is null.
@@ -209,7 +227,7 @@ impl<'p> Attached<'p> {
             return found;
         }
         // SAFETY: attached to this interpreter.
-        let mut state = unsafe { ffi::PyInterpreterState_ThreadHead(self.interpreter) };
+        let mut state = unsafe { ffi::PyInterpreterState_ThreadHead(self.interpreter()) };
         while !state.is_null() {
             // SAFETY: a live state of this interpreter: threads give theirs up while they hold the GIL, which this one has
             // without a break, as nothing in this loop runs Python code.

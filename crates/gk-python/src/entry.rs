@@ -131,15 +131,49 @@ pub fn init(name: &'static CStr, version: &'static CStr, functions: Vec<Entry>) 
 /// and for embedding; a worker is started by Python itself.
 ///
 /// # Panics
-/// When Python was started in this process before: CPython starts once per process.
-pub fn embed<R>(f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
+/// When Python was started in this process before: CPython starts once per process. When an owner of the main interpreter
+/// ([`Interpreter`](crate::Interpreter)) is left after `f`: it would point to an ended one.
+///
+/// `f` is `Send` so that a thread's [`ThreadStates`](crate::ThreadStates) do not get in, where they would attach once more:
+///
+/// ```compile_fail,E0277
+/// # use gk_python::{Interpreter, ThreadStates, entry};
+/// # fn nested(states: &mut ThreadStates) {
+/// // `*mut ()` cannot be sent between threads safely
+/// entry::embed(|py| states.attach(&Interpreter::main(py), |_| ()));
+/// # }
+/// ```
+///
+/// ```no_run
+/// # use gk_python::{Interpreter, ThreadStates, entry};
+/// entry::embed(|py| {
+///     let main = Interpreter::main(py);
+///     ThreadStates::lead(py, |states| states.attach(&main, |_| ()));
+/// });
+/// ```
+pub fn embed<R>(f: impl for<'p> FnOnce(Attached<'p>) -> R + Send) -> R {
+    /// Detaches when `f` panics: what runs later on this thread must find it so.
+    struct Detach;
+    impl Drop for Detach {
+        fn drop(&mut self) {
+            // SAFETY: attached since initialisation, and not finalised.
+            unsafe { ffi::PyEval_SaveThread() };
+        }
+    }
     // SAFETY: no arguments.
     let before = unsafe { ffi::Py_IsInitialized() };
     assert!(before == 0, "Python was started in this process before");
     // SAFETY: 0 leaves the signal handlers alone.
     unsafe { ffi::Py_InitializeEx(0) };
-    // SAFETY: this thread is attached after initialisation, until finalisation below.
+    // This thread is attached after initialisation, until finalisation below.
+    let detach = Detach;
+    // SAFETY: as said.
     let result = f(unsafe { Attached::assume() });
+    assert!(
+        !crate::interpreter::main_is_owned(),
+        "the main interpreter has an owner at its end: this is a bug"
+    );
+    std::mem::forget(detach);
     // SAFETY: attached to the main interpreter, on the thread that initialised it.
     unsafe { ffi::Py_FinalizeEx() };
     result

@@ -15,7 +15,8 @@ mod probe;
 pub use holder::Holder;
 pub(crate) use hook::in_own_acquire;
 pub use hook::{Wait, Waited, listen, take_longest, waited};
-pub use probe::{forget, recognise};
+pub(crate) use probe::forget;
+pub use probe::recognise;
 
 use crate::attached::Attached;
 use gk_sys::interpose::Object;

@@ -3,6 +3,7 @@
 
 use crate::attached::Attached;
 use pyo3_ffi as ffi;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Whose GIL a new sub-interpreter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,27 +18,97 @@ pub enum Gil {
 /// Whether this CPython can give an interpreter a GIL of its own.
 pub const OWN_GIL: bool = cfg!(Py_3_12);
 
-/// One interpreter. Sub-interpreters are ended by [`crate::ThreadStates::end`], never by dropping this value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Interpreter {
+/// An owner of one interpreter. While any owner exists the interpreter lives, so attaching through one cannot fail. Owners
+/// are cloned like an `Arc`; [`crate::ThreadStates::end`] wants the last one. Dropping the last owner of a sub-interpreter
+/// leaves the interpreter as it is, and out of reach.
+#[derive(Debug, Clone)]
+pub struct Interpreter(pub(crate) Arc<Living>);
+
+/// A handle that does not keep its interpreter alive.
+#[derive(Debug, Clone)]
+pub struct InterpreterHandle(Weak<Living>);
+
+/// An interpreter that has not been ended.
+#[derive(Debug)]
+pub(crate) struct Living {
     pub(crate) raw: *mut ffi::PyInterpreterState,
+    pub(crate) id: i64,
 }
 
-// SAFETY: an address that is only handed to CPython functions made for use from any thread.
-unsafe impl Send for Interpreter {}
+// SAFETY: the address is only handed to CPython functions made for use from any thread, while an owner exists.
+unsafe impl Send for Living {}
 // SAFETY: as above.
-unsafe impl Sync for Interpreter {}
+unsafe impl Sync for Living {}
+
+/// The interpreter could not be ended: another owner or another thread's state of it is left. It is given back.
+#[derive(Debug)]
+pub struct StillUsed(pub Interpreter);
+
+/// CPython's number of the main interpreter.
+pub const MAIN: i64 = 0;
+
+/// The main interpreter's owners, if there are any.
+static OWNERS_OF_MAIN: Mutex<Weak<Living>> = Mutex::new(Weak::new());
+
+fn owners_of_main() -> MutexGuard<'static, Weak<Living>> {
+    OWNERS_OF_MAIN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether anybody owns the main interpreter.
+pub(crate) fn main_is_owned() -> bool {
+    owners_of_main().strong_count() > 0
+}
 
 impl Interpreter {
-    /// The interpreter this thread is attached to.
-    pub fn current(py: Attached<'_>) -> Self {
-        Self { raw: py.interpreter() }
+    /// An owner of the main interpreter. Python finalises that one when its main thread returns from this library, so every
+    /// owner must be gone by then.
+    ///
+    /// # Panics
+    /// When the thread is attached to another interpreter.
+    pub fn main(py: Attached<'_>) -> Self {
+        assert!(py.interpreter_id() == MAIN, "asked for the main interpreter in another one: this is a bug");
+        let mut owners = owners_of_main();
+        if let Some(living) = owners.upgrade() {
+            return Self(living);
+        }
+        // SAFETY: attached, so there is a current interpreter.
+        let raw = unsafe { ffi::PyInterpreterState_Get() };
+        let living = Arc::new(Living { raw, id: MAIN });
+        *owners = Arc::downgrade(&living);
+        Self(living)
     }
 
-    /// CPython's number of it: 0 is the main interpreter.
-    pub fn id(self) -> i64 {
-        // SAFETY: interpreters live until the process's end sequence, after all users are gone.
-        unsafe { ffi::PyInterpreterState_GetID(self.raw) }
+    /// The owner of a new sub-interpreter.
+    ///
+    /// # Safety
+    /// The calling thread must be attached to an interpreter that nobody owns.
+    pub(crate) unsafe fn adopt() -> Self {
+        // SAFETY: attached by the contract.
+        let raw = unsafe { ffi::PyInterpreterState_Get() };
+        // SAFETY: the current interpreter lives.
+        let id = unsafe { ffi::PyInterpreterState_GetID(raw) };
+        Self(Arc::new(Living { raw, id }))
+    }
+
+    /// CPython's number of it: 0 is the main interpreter. Numbers never come back.
+    pub fn id(&self) -> i64 {
+        self.0.id
+    }
+
+    /// A handle that does not keep it alive.
+    pub fn handle(&self) -> InterpreterHandle {
+        InterpreterHandle(Arc::downgrade(&self.0))
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl InterpreterHandle {
+    /// An owner; `None` when the interpreter was ended.
+    pub fn upgrade(&self) -> Option<Interpreter> {
+        self.0.upgrade().map(Interpreter)
     }
 }
 

@@ -10,7 +10,8 @@ use std::ptr::NonNull;
 /// interpreter; one that is merely dropped leaks its object (safe, and counted nowhere: use it for long-lived things).
 pub struct Kept {
     pub(crate) raw: NonNull<ffi::PyObject>,
-    pub(crate) interpreter: *mut ffi::PyInterpreterState,
+    /// CPython's number of the interpreter it belongs to. Addresses come back, numbers do not.
+    pub(crate) interpreter: i64,
 }
 
 // SAFETY: without an attachment nothing can be done with the pointer; `bind` checks the interpreter.
@@ -25,7 +26,7 @@ impl Kept {
     /// When attached to another interpreter.
     pub(crate) fn belongs(&self, py: Attached<'_>) {
         assert!(
-            py.interpreter() == self.interpreter,
+            py.interpreter_id() == self.interpreter,
             "an object was used in another interpreter: this is a bug"
         );
     }
@@ -44,10 +45,7 @@ impl Kept {
     /// The length of a `list`, 0 for anything else, without touching its reference count: several threads may ask at once
     /// for the same list.
     pub fn list_len(&self, py: Attached<'_>) -> usize {
-        assert!(
-            py.interpreter() == self.interpreter,
-            "an object was used in another interpreter: this is a bug"
-        );
+        self.belongs(py);
         // SAFETY: a live object.
         if unsafe { ffi::PyList_Check(self.raw.as_ptr()) } == 0 {
             return 0;

@@ -35,7 +35,7 @@ pub mod version;
 pub use attached::Attached;
 pub use class::{Class, KeptType, Method, Type};
 pub use error::PyError;
-pub use interpreter::{Gil, Interpreter};
+pub use interpreter::{Gil, Interpreter, InterpreterHandle, StillUsed};
 pub use kept::Kept;
 pub use object::Object;
 pub use thread_state::ThreadStates;

@@ -16,6 +16,40 @@ pub struct Object<'p> {
     pub(crate) py: Attached<'p>,
 }
 
+/// An iterator: what `iter()` of a Python object gave. Only this can be asked for its next item, because CPython calls a null
+/// pointer when it asks something that is no iterator.
+///
+/// ```no_run
+/// # gk_python::entry::embed(|py| {
+/// let list = py.list(&[py.none()]).unwrap();
+/// let items = list.iter().unwrap();
+/// assert!(items.next().unwrap().is_some());
+/// # });
+/// ```
+///
+/// ```compile_fail,E0599
+/// # gk_python::entry::embed(|py| {
+/// let list = py.list(&[py.none()]).unwrap();
+/// assert!(list.next().unwrap().is_some()); // A list is no iterator: no method named `next`.
+/// # });
+/// ```
+pub struct Iter<'p>(Object<'p>);
+
+// === impl Iter ===
+
+impl<'p> Iter<'p> {
+    /// `next(self)`; `None` at its end.
+    pub fn next(&self) -> Result<Option<Object<'p>>, PyError<'p>> {
+        let Object { raw, py } = &self.0;
+        // SAFETY: live, and PyObject_GetIter gives iterators only.
+        let item = unsafe { ffi::PyIter_Next(raw.as_ptr()) };
+        match NonNull::new(item) {
+            Some(item) => Ok(Some(Object::new(item, *py))),
+            None => PyError::pending(*py).map_or(Ok(None), Err),
+        }
+    }
+}
+
 // === impl Object ===
 
 impl Drop for Object<'_> {
@@ -61,7 +95,7 @@ impl<'p> Object<'p> {
     pub fn keep(self) -> Kept {
         Held::Object.given_back();
         Held::Kept.taken();
-        let interpreter = self.py.interpreter();
+        let interpreter = self.py.interpreter_id();
         let raw = self.raw;
         std::mem::forget(self);
         Kept { raw, interpreter }
@@ -247,19 +281,9 @@ impl<'p> Object<'p> {
     }
 
     /// `iter(self)`.
-    pub fn iter(&self) -> Result<Object<'p>, PyError<'p>> {
+    pub fn iter(&self) -> Result<Iter<'p>, PyError<'p>> {
         // SAFETY: live.
-        self.py.owned(unsafe { ffi::PyObject_GetIter(self.raw()) })
-    }
-
-    /// `next(self)` of an iterator; `None` at its end.
-    pub fn next(&self) -> Result<Option<Object<'p>>, PyError<'p>> {
-        // SAFETY: live; something that is no iterator cannot come here through `iter`.
-        let raw = unsafe { ffi::PyIter_Next(self.raw()) };
-        match NonNull::new(raw) {
-            Some(raw) => Ok(Some(Object::new(raw, self.py))),
-            None => PyError::pending(self.py).map_or(Ok(None), Err),
-        }
+        self.py.owned(unsafe { ffi::PyObject_GetIter(self.raw()) }).map(Iter)
     }
 
     /// The contents of `bytes`.

@@ -1,27 +1,111 @@
-//! One OS thread's thread states, one per interpreter, kept for the thread's life so that thread-locals survive between
+//! The thread states of one OS thread, one per interpreter, kept for the thread's life so that thread-locals survive between
 //! requests (as mod_wsgi does). `&mut self` is the check: a thread is attached to one interpreter at a time.
 
 use crate::attached::Attached;
 use crate::gil;
-use crate::interpreter::{Gil, Interpreter};
+use crate::interpreter::{Gil, Interpreter, MAIN, StillUsed};
 use pyo3_ffi as ffi;
+use std::io;
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 
-/// The states of the calling thread. Not `Send`.
+/// The states of the calling thread. Not `Send`. A thread has at most one such value: it comes from [`ThreadStates::spawn`] or
+/// [`ThreadStates::lead`], where the thread is detached, and nothing else makes one.
+///
+/// ```no_run
+/// use gk_python::{Gil, Interpreter, ThreadStates};
+/// # gk_python::entry::embed(|py| {
+/// let main = Interpreter::main(py);
+/// ThreadStates::lead(py, |states| {
+///     let other = states.create(&main, Gil::Shared).unwrap();
+///     let one = states.attach(&other, |py| py.int(1).unwrap().index().unwrap());
+///     assert_eq!(states.attach(&main, |py| py.int(one).unwrap().index().unwrap()), 1);
+///     states.end(&main, other).unwrap();
+/// });
+/// # });
+/// ```
+///
+/// An interpreter that was ended cannot be attached to: its owner was moved.
+///
+/// ```compile_fail,E0382
+/// # use gk_python::{Gil, Interpreter, ThreadStates};
+/// # gk_python::entry::embed(|py| {
+/// # let main = Interpreter::main(py);
+/// # ThreadStates::lead(py, |states| {
+/// let other = states.create(&main, Gil::Shared).unwrap();
+/// states.end(&main, other).unwrap();
+/// states.attach(&other, |_| ()); // borrow of moved value: `other`
+/// # });
+/// # });
+/// ```
+///
+/// Attachments do not nest, neither through the same states nor through others.
+///
+/// ```compile_fail,E0499
+/// # use gk_python::{Gil, Interpreter, ThreadStates};
+/// # fn nested(states: &mut ThreadStates, main: &Interpreter, other: &Interpreter) {
+/// states.attach(main, |_| states.attach(other, |_| ())); // cannot borrow `*states` as mutable more than once
+/// # }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use gk_python::{Gil, Interpreter, ThreadStates};
+/// # fn nested(states: &mut ThreadStates, main: &Interpreter, other: &Interpreter) {
+/// states.attach(main, |_| ThreadStates::new().attach(other, |_| ())); // no function named `new`
+/// # }
+/// ```
+///
+/// Objects stay inside their attachment.
+///
+/// ```compile_fail
+/// # use gk_python::{Gil, Interpreter, ThreadStates};
+/// # fn escape(states: &mut ThreadStates, main: &Interpreter) {
+/// let none = states.attach(main, |py| py.none()); // lifetime may not live long enough
+/// # }
+/// ```
 pub struct ThreadStates {
     states: Vec<(Interpreter, *mut ffi::PyThreadState)>,
     _not_send: PhantomData<*mut ()>,
 }
 
 impl ThreadStates {
-    /// No states yet; each is made at the first attach.
-    #[allow(clippy::new_without_default, reason = "a default would hide that it belongs to one thread")]
-    pub fn new() -> Self {
-        Self { states: Vec::new(), _not_send: PhantomData }
+    fn of(states: Vec<(Interpreter, *mut ffi::PyThreadState)>) -> Self {
+        Self { states, _not_send: PhantomData }
     }
 
-    /// Attaches to an interpreter for the length of `f`. The thread must be detached.
-    pub fn attach<R>(&mut self, interpreter: Interpreter, f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
+    /// Starts a thread that can attach. Its states are made at the first attach to each interpreter and deleted after `f`.
+    pub fn spawn<R: Send + 'static>(
+        builder: Builder,
+        f: impl FnOnce(&mut ThreadStates) -> R + Send + 'static,
+    ) -> io::Result<JoinHandle<R>> {
+        /// Gives the states up also when `f` panics.
+        struct GiveUp(ThreadStates);
+        impl Drop for GiveUp {
+            fn drop(&mut self) {
+                self.0.give_up();
+            }
+        }
+        builder.spawn(move || f(&mut GiveUp(Self::of(Vec::new())).0))
+    }
+
+    /// For a thread that Python started, in the main interpreter: runs `f` detached, with the states of this thread, the present
+    /// one among them.
+    ///
+    /// # Panics
+    /// When attached to another interpreter than the main one.
+    pub fn lead<R: Send>(py: Attached<'_>, f: impl FnOnce(&mut ThreadStates) -> R + Send) -> R {
+        let main = Interpreter::main(py);
+        // SAFETY: attached, so there is a current thread state.
+        let own = unsafe { ffi::PyThreadState_Get() };
+        gil::adopt(own);
+        // An address only, so that the closure below may be `Send`; it runs on this very thread.
+        let own = own as usize;
+        py.detach(move || f(&mut Self::of(vec![(main, own as *mut ffi::PyThreadState)])))
+    }
+
+    /// Attaches to an interpreter for the length of `f`.
+    pub fn attach<R>(&mut self, interpreter: &Interpreter, f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
         /// Detaches also when `f` panics.
         struct Detach;
         impl Drop for Detach {
@@ -35,11 +119,14 @@ impl ThreadStates {
         gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
         let _detach = Detach;
         // SAFETY: attached until `_detach` drops, after `f`; `for<'p>` keeps objects from escaping.
-        f(unsafe { Attached::assume() })
+        f(unsafe { Attached::assume_to(interpreter.id()) })
     }
 
-    /// Creates a sub-interpreter. The thread must be detached. The sentence says why it was not possible.
-    pub fn create(&mut self, main: Interpreter, gil: Gil) -> Result<Interpreter, String> {
+    /// Creates a sub-interpreter and gives its owner. The sentence says why it was not possible.
+    pub fn create(&mut self, main: &Interpreter, gil: Gil) -> Result<Interpreter, String> {
+        if main.id() != MAIN {
+            return Err("sub-interpreters are created from the main interpreter only".to_owned());
+        }
         let state = self.state_of(main);
         // SAFETY: a state of this thread and not current anywhere (`&mut self`).
         unsafe { ffi::PyEval_RestoreThread(state) };
@@ -55,52 +142,72 @@ impl ThreadStates {
             }
         };
         // SAFETY: the current state is the new interpreter's.
-        let interpreter = Interpreter { raw: unsafe { ffi::PyInterpreterState_Get() } };
+        let interpreter = unsafe { Interpreter::adopt() };
         gil::adopt(new);
-        self.states.push((interpreter, new));
+        self.states.push((interpreter.clone(), new));
         // SAFETY: attached through `new`; it stays in the list (3.12 wants the creating thread's state kept).
         unsafe { ffi::PyEval_SaveThread() };
         Ok(interpreter)
     }
 
-    /// Whether no thread but this one has a state in that interpreter: CPython ends the process when an interpreter is
-    /// ended while another one has. The thread must be detached.
-    pub fn alone(&mut self, interpreter: Interpreter) -> bool {
+    /// Whether no thread but this one has a state in that interpreter. CPython ends the process when an interpreter is ended
+    /// while another thread has one.
+    pub fn alone(&mut self, interpreter: &Interpreter) -> bool {
         let own = self.state_of(interpreter);
-        self.attach(interpreter, |_| {
-            // SAFETY: attached to that interpreter.
-            let head = unsafe { ffi::PyInterpreterState_ThreadHead(interpreter.raw) };
+        self.attach(interpreter, |py| {
+            // SAFETY: attached to that interpreter, whose list has at least this thread's state.
+            let head = unsafe { ffi::PyInterpreterState_ThreadHead(py.interpreter()) };
             // SAFETY: this thread's own state, which lives.
             head == own && unsafe { ffi::PyThreadState_Next(own) }.is_null()
         })
     }
 
-    /// Ends a sub-interpreter: joins its non-daemon threads, runs its atexit functions. The thread must be detached, and
-    /// every other thread must have given up its state there ([`ThreadStates::give_up`]).
-    pub fn end(&mut self, main: Interpreter, interpreter: Interpreter) {
-        let state = self.state_of(interpreter);
+    /// Ends a sub-interpreter: joins its non-daemon threads, runs its atexit functions. `last` must be its last owner, and no
+    /// other thread may have a state in it; otherwise, and for the main interpreter, `last` comes back.
+    pub fn end(&mut self, main: &Interpreter, last: Interpreter) -> Result<(), StillUsed> {
+        if last.id() == MAIN || !self.alone(&last) {
+            return Err(StillUsed(last));
+        }
         let main = self.state_of(main);
-        self.states.retain(|(i, _)| *i != interpreter);
+        let state = self.state_of(&last);
+        self.states.retain(|(interpreter, _)| !interpreter.is(&last));
+        // From here on no handle gives an owner, so that no thread of this library can make a state there.
+        let living = match Arc::try_unwrap(last.0) {
+            Ok(living) => living,
+            Err(shared) => {
+                let shared = Interpreter(shared);
+                self.states.push((shared.clone(), state));
+                return Err(StillUsed(shared));
+            }
+        };
+        let last = Interpreter(Arc::new(living));
+        self.states.push((last.clone(), state));
+        // A thread that dropped its owner just now may have left a state behind.
+        if !self.alone(&last) {
+            return Err(StillUsed(last));
+        }
+        self.states.retain(|(interpreter, _)| !interpreter.is(&last));
         gil::abandon(state);
-        gil::forget(interpreter);
+        gil::forget(last.id());
         // SAFETY: a state of this thread and not current anywhere.
         unsafe { ffi::PyEval_RestoreThread(state) };
-        // SAFETY: current, and the last state of that interpreter by this function's contract.
+        // SAFETY: current, and the last state of an interpreter that only `last` still owns, which ends here.
         unsafe { ffi::Py_EndInterpreter(state) };
         // Up to 3.11 the GIL is then held with no current state; from 3.12 on it is released.
         if cfg!(Py_3_12) {
-            return;
+            return Ok(());
         }
         // SAFETY: the GIL is held and there is no current state; a state of this thread becomes it.
         unsafe { ffi::PyThreadState_Swap(main) };
         // SAFETY: attached through `main`.
         unsafe { ffi::PyEval_SaveThread() };
+        Ok(())
     }
 
-    /// Deletes this thread's states, for a thread that ends. The thread must be detached.
-    pub fn give_up(&mut self) {
-        for (_, state) in self.states.drain(..) {
-            // SAFETY: a state of this thread and not current anywhere.
+    /// Deletes this thread's states. It may wait for each interpreter's GIL.
+    fn give_up(&mut self) {
+        for (_interpreter, state) in self.states.drain(..) {
+            // SAFETY: a state of this thread and not current anywhere, of an interpreter that is owned here.
             unsafe { ffi::PyEval_RestoreThread(state) };
             gil::abandon(state);
             // SAFETY: current; clearing may run destructors.
@@ -110,30 +217,15 @@ impl ThreadStates {
         }
     }
 
-    /// For a thread that Python started: runs `f` detached, with the states of this thread, the present one among them.
-    pub fn lead<R: Send>(py: Attached<'_>, f: impl FnOnce(&mut ThreadStates) -> R + Send) -> R {
-        // SAFETY: attached, so there is a current thread state.
-        let own = unsafe { ffi::PyThreadState_Get() };
-        let interpreter = Interpreter::current(py);
-        // Addresses only, so that the closure below may be `Send`; it runs on this very thread.
-        gil::adopt(own);
-        let own = own as usize;
-        py.detach(move || {
-            let mut states =
-                Self { states: vec![(interpreter, own as *mut ffi::PyThreadState)], _not_send: PhantomData };
-            f(&mut states)
-        })
-    }
-
-    fn state_of(&mut self, interpreter: Interpreter) -> *mut ffi::PyThreadState {
-        if let Some((_, state)) = self.states.iter().find(|(i, _)| *i == interpreter) {
+    fn state_of(&mut self, interpreter: &Interpreter) -> *mut ffi::PyThreadState {
+        if let Some((_, state)) = self.states.iter().find(|(known, _)| known.is(interpreter)) {
             return *state;
         }
-        // SAFETY: may be called without an attachment; the interpreter lives until the end sequence.
-        let state = unsafe { ffi::PyThreadState_New(interpreter.raw) };
+        // SAFETY: may be called without an attachment; the interpreter lives, as the caller has an owner.
+        let state = unsafe { ffi::PyThreadState_New(interpreter.0.raw) };
         assert!(!state.is_null(), "CPython could not make a thread state: out of memory");
         gil::adopt(state);
-        self.states.push((interpreter, state));
+        self.states.push((interpreter.clone(), state));
         state
     }
 }

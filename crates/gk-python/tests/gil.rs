@@ -24,7 +24,7 @@ def hold(seconds):
 
 /// Starts Python with its GIL on, also on a free-threaded build.
 #[allow(clippy::disallowed_methods, reason = "CPython reads it in this process, which has one thread yet")]
-fn with_gil<R>(f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
+fn with_gil<R>(f: impl for<'p> FnOnce(Attached<'p>) -> R + Send) -> R {
     if version::FREE_THREADED_BUILD {
         // SAFETY: this test process has one thread yet.
         unsafe { std::env::set_var("PYTHON_GIL", "1") };
@@ -61,13 +61,13 @@ impl Split {
 
 /// Runs `f` on a new thread that is attached to the interpreter before the measurement begins.
 fn measured(
-    interpreter: Interpreter,
+    interpreter: &Interpreter,
     f: impl for<'p> FnOnce(Attached<'p>) + Send + 'static,
 ) -> std::thread::JoinHandle<Split> {
-    std::thread::spawn(move || {
+    let interpreter = interpreter.clone();
+    let run = move |states: &mut ThreadStates| {
         let watch = ThreadWatch::new();
-        let mut states = ThreadStates::new();
-        let split = states.attach(interpreter, |py| {
+        states.attach(&interpreter, |py| {
             let (waited, delay) = (gil::waited(), watch.run_delay().unwrap());
             let changes = watch.changes();
             let (wall, cpu) = (monotonic_nanos(), thread_cpu_nanos());
@@ -83,10 +83,9 @@ fn measured(
             };
             let runnable = (watch.run_delay().unwrap() - delay).saturating_sub(waited.delay);
             Split { wall, cpu, waited, runnable }
-        });
-        states.give_up();
-        split
-    })
+        })
+    };
+    ThreadStates::spawn(std::thread::Builder::new(), run).unwrap()
 }
 
 /// Nanoseconds that a hypervisor has taken from all CPUs together.
@@ -99,13 +98,13 @@ fn stolen() -> u64 {
 fn two_threads_that_compute_are_explained() {
     with_gil(|py| {
         assert_eq!(gil::measure(py), Exactness::Exact);
-        let main = Interpreter::current(py);
+        let main = Interpreter::main(py);
         // What a hypervisor takes away is in none of a thread's clocks, and the kernel knows it of all CPUs together only: so the
         // best of several, less that.
         let best = (0..12).map(|_| {
             let before = stolen();
             let splits = py.detach(|| {
-                let threads = [0, 1].map(|_| measured(main, |py| call(py, "spin", 0.5)));
+                let threads = [0, 1].map(|_| measured(&main, |py| call(py, "spin", 0.5)));
                 threads.map(|thread| thread.join().unwrap())
             });
             for split in &splits {
@@ -156,10 +155,10 @@ with tempfile.TemporaryDirectory() as folder:
 ";
     with_gil(|py| {
         assert_eq!(gil::measure(py), Exactness::Exact);
-        let main = Interpreter::current(py);
+        let main = Interpreter::main(py);
         let split = py.detach(|| {
             let run = |py: Attached<'_>| drop(py.run(SOURCE, c"<blocking>", &[]).unwrap());
-            measured(main, run).join().unwrap()
+            measured(&main, run).join().unwrap()
         });
         println!("{split:?}");
         assert!(split.waiting() < 0.01, "{split:?}");
@@ -191,9 +190,9 @@ fn the_holder_is_named() {
     with_gil(|py| {
         assert_eq!(gil::measure(py), Exactness::Exact);
         gil::listen(book);
-        let main = Interpreter::current(py);
-        let light = move || {
-            measured(main, |py| {
+        let main = Interpreter::main(py);
+        let light = || {
+            measured(&main, |py| {
                 gil::set_work(2);
                 for _ in 0..40 {
                     py.detach(|| std::thread::sleep(std::time::Duration::from_millis(2)));
@@ -202,7 +201,7 @@ fn the_holder_is_named() {
         };
         // Against a thread of this server.
         py.detach(|| {
-            let heavy = measured(main, |py| {
+            let heavy = measured(&main, |py| {
                 gil::set_work(1);
                 call(py, "hold", 0.4);
             });
@@ -216,7 +215,7 @@ fn the_holder_is_named() {
         assert!(work as f64 >= 0.9 * (work + thread + other + unknown) as f64);
         // Against a thread of the application's own.
         py.detach(|| {
-            let heavy = measured(main, |py| {
+            let heavy = measured(&main, |py| {
                 let namespace = py.run(SPIN, c"<spin>", &[]).unwrap();
                 let threading = py.import("threading").unwrap();
                 let hold = namespace.item(&py.str("hold").unwrap()).unwrap();
@@ -239,12 +238,12 @@ fn the_holder_is_named() {
 fn interpreters_that_share_a_gil_are_recognised_as_such() {
     with_gil(|py| {
         assert_eq!(gil::measure(py), Exactness::Exact);
-        let main = Interpreter::current(py);
+        let main = Interpreter::main(py);
         ThreadStates::lead(py, |states| {
-            let other = states.create(main, Gil::Shared).unwrap();
-            states.attach(other, |py| assert_eq!(gil::recognise(py), Exactness::Exact));
-            states.end(main, other);
-            states.attach(main, |py| assert_eq!(gil::recognise(py), Exactness::Exact));
+            let other = states.create(&main, Gil::Shared).unwrap();
+            states.attach(&other, |py| assert_eq!(gil::recognise(py), Exactness::Exact));
+            states.end(&main, other).unwrap();
+            states.attach(&main, |py| assert_eq!(gil::recognise(py), Exactness::Exact));
         });
     });
 }
@@ -256,9 +255,9 @@ fn without_a_gil_there_is_nothing_to_wait_for() {
     }
     entry::embed(|py| {
         assert_eq!(gil::measure(py), Exactness::NoGil);
-        let main = Interpreter::current(py);
+        let main = Interpreter::main(py);
         let splits = py.detach(|| {
-            let threads = [0, 1].map(|_| measured(main, |py| call(py, "spin", 0.1)));
+            let threads = [0, 1].map(|_| measured(&main, |py| call(py, "spin", 0.1)));
             threads.map(|thread| thread.join().unwrap())
         });
         for split in splits {
@@ -277,19 +276,18 @@ fn where_the_server_takes_the_gil_itself_is_counted_apart() {
         assert_eq!(after.own_times, before.own_times + 1);
         assert!(after.own > before.own);
         assert_eq!(gil::measure(py), Exactness::Exact);
-        let main = Interpreter::current(py);
+        let main = Interpreter::main(py);
         // The thread that holds on makes the attach of the other one wait: inside the server, not inside the application.
         py.detach(|| {
-            let heavy = measured(main, |py| call(py, "hold", 0.1));
-            let light = std::thread::spawn(move || {
-                let mut states = ThreadStates::new();
+            let heavy = measured(&main, |py| call(py, "hold", 0.1));
+            let light = move |states: &mut ThreadStates| {
                 for _ in 0..20 {
                     std::thread::sleep(std::time::Duration::from_millis(2));
-                    states.attach(main, |_| ());
+                    states.attach(&main, |_| ());
                 }
-                states.give_up();
                 gil::waited()
-            });
+            };
+            let light = ThreadStates::spawn(std::thread::Builder::new(), light).unwrap();
             let light = light.join().unwrap();
             heavy.join().unwrap();
             assert!(light.nanos > 5_000_000 && light.inside_own == light.nanos, "{light:?}");

@@ -16,7 +16,7 @@ mod worker;
 use crate::measure;
 use crate::serve::engine::Engine;
 use crate::serve::groups::Groups;
-use gk_python::{Attached, ThreadStates};
+use gk_python::{Attached, Interpreter, ThreadStates};
 use gk_sys::descriptors;
 use gk_sys::log::plain;
 use gk_wire::log::Level;
@@ -56,16 +56,19 @@ pub fn run_measured(
     {
         plain(Level::Warn, "wsgi", None, &format!("Nothing is measured: the scoreboard: {why}"));
     }
-    let groups = Groups::new(py, &setup, gk_wsgi::gil::enabled(py));
+    let main = Interpreter::main(py);
+    let groups = Groups::new(&main, &setup, gk_wsgi::gil::enabled(py));
     ThreadStates::lead(py, move |states| {
         let engine = Arc::new(Engine::new(setup, groups));
         let ended = match engine.setup.threads {
             0 => service::run(&engine, control, python, states),
-            _ => Worker::start(engine, control, python, states).map(|mut worker| {
+            _ => Worker::start(Arc::clone(&engine), control, python, states).map(|mut worker| {
                 let reason = worker.serve();
                 worker.stop(states, &reason)
             }),
         };
+        // Python ends the main interpreter next: no owner may be left.
+        drop(engine.groups.take_all());
         ended.unwrap_or_else(|why| {
             plain(Level::Crit, "wsgi", Some("WSGI0022"), &why);
             1

@@ -20,10 +20,10 @@ const SWITCH: usize = size_of::<libc::pthread_cond_t>() + size_of::<libc::pthrea
 /// Longest time for the helper thread to get to its wait.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Interpreters whose GIL is known, with its condition variable; several may share one.
-static INTERPRETERS: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+/// CPython's numbers of the interpreters with a known GIL, and that GIL's condition variable; several may share one.
+static INTERPRETERS: Mutex<Vec<(i64, usize)>> = Mutex::new(Vec::new());
 
-fn interpreters() -> MutexGuard<'static, Vec<(usize, usize)>> {
+fn interpreters() -> MutexGuard<'static, Vec<(i64, usize)>> {
     INTERPRETERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -31,13 +31,13 @@ fn interpreters() -> MutexGuard<'static, Vec<(usize, usize)>> {
 /// a thread's start. To be called once for each interpreter with a GIL of its own, and again when a GIL came back.
 /// [`super::install`] comes first.
 pub fn recognise(py: Attached<'_>) -> Exactness {
-    let interpreter = py.interpreter() as usize;
-    if interpreters().iter().any(|(known, _)| *known == interpreter) {
+    let id = py.interpreter_id();
+    if interpreters().iter().any(|(known, _)| *known == id) {
         return Exactness::Exact;
     }
-    match provoke(py, interpreter) {
+    match provoke(py) {
         Ok(Some(condition)) => {
-            interpreters().push((interpreter, condition));
+            interpreters().push((id, condition));
             Exactness::Exact
         }
         Ok(None) => Exactness::NoGil,
@@ -46,9 +46,9 @@ pub fn recognise(py: Attached<'_>) -> Exactness {
 }
 
 /// An interpreter is about to end: its GIL is no longer known, unless another interpreter has the same one.
-pub fn forget(interpreter: crate::Interpreter) {
+pub(crate) fn forget(interpreter: i64) {
     let mut known = interpreters();
-    let Some(at) = known.iter().position(|(i, _)| *i == interpreter.raw as usize) else { return };
+    let Some(at) = known.iter().position(|(known, _)| *known == interpreter) else { return };
     let (_, condition) = known.swap_remove(at);
     if known.iter().all(|(_, other)| *other != condition) {
         hook::unknow(condition);
@@ -56,7 +56,8 @@ pub fn forget(interpreter: crate::Interpreter) {
 }
 
 /// The condition variable of this interpreter's GIL, known to the hook afterwards; `None` when there is no GIL.
-fn provoke(py: Attached<'_>, interpreter: usize) -> Result<Option<usize>, String> {
+fn provoke(py: Attached<'_>) -> Result<Option<usize>, String> {
+    let interpreter = py.interpreter() as usize;
     let interval = switch_interval(py);
     let seen = Arc::new(AtomicUsize::new(0));
     let helper = {

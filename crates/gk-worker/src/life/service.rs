@@ -64,7 +64,7 @@ fn serve(
             Arc::clone(&each.ok_or_else(|| format!("Application group '{name}' could not be created"))?[0])
         }
     };
-    Ok(states.attach(group.interpreter, |py| {
+    Ok(states.attach(&group.interpreter, |py| {
         group.application.heed_signals(py);
         group.application.serve(py, &import.script, import.module)
     }))
@@ -77,7 +77,7 @@ fn end(engine: &Engine, states: &mut ThreadStates, status: i32) {
     // The main interpreter last.
     all.sort_by_key(|(name, _)| name.is_empty());
     for (_, group) in &all {
-        states.attach(group.interpreter, |py| group.application.end_service(py));
+        states.attach(&group.interpreter, |py| group.application.end_service(py));
     }
     let whole = matches!(&all[..], [(_, only)] if alone(states, only));
     if !whole || !engine.setup.destroy_interpreter {

@@ -37,12 +37,12 @@ impl Worker {
         let main = main_group(&engine, states)?;
         let mut failed = import_all(&engine, states);
         if setup.without_gil {
-            failed.extend(states.attach(main.interpreter, |py| gil_returned(py, setup)));
+            failed.extend(states.attach(&main.interpreter, |py| gil_returned(py, setup)));
         }
         if let Some(measure) = crate::measure::get() {
             measure.imported();
         }
-        states.attach(main.interpreter, |py| main.ask_switch_interval(py));
+        states.attach(&main.interpreter, |py| main.ask_switch_interval(py));
         set_title(setup);
         let signals = Signals::new().map_err(|e| format!("Signals cannot be caught: {e}"))?;
         let told = control.try_clone().map_err(|e| format!("No descriptor is left: {e}"))?;
@@ -76,8 +76,7 @@ impl Worker {
                 // CPython's own default for threads is the platform's 8 MiB; deep recursion needs it.
                 builder = builder.stack_size(8 << 20);
             }
-            let thread = builder
-                .spawn(move || thread::run(&engine, index))
+            let thread = ThreadStates::spawn(builder, move |states| thread::run(states, &engine, index))
                 .map_err(|e| format!("Request thread {} cannot be started: {e}", index + 1))?;
             worker.threads.push(thread);
         }
@@ -121,7 +120,7 @@ pub(crate) fn main_group(engine: &Engine, states: &mut ThreadStates) -> Result<A
     let each = engine.groups.each(states, "").ok_or("Python could not be prepared")?;
     let main = Arc::clone(&each[0]);
     if let Some(locale) = &engine.setup.locale {
-        let set = states.attach(main.interpreter, |py| {
+        let set = states.attach(&main.interpreter, |py| {
             main.application.locale(py, locale).map_err(|error| error.summary())
         });
         if let Err(why) = set {
@@ -183,7 +182,7 @@ fn gil_returned(py: Attached<'_>, setup: &WorkerSetup) -> Option<ImportFailure> 
 /// Imports a script in one interpreter; the traceback if that fails.
 fn preload(states: &mut ThreadStates, group: &Group, import: &Import) -> Option<String> {
     group.measured(|| {
-        states.attach(group.interpreter, |py| {
+        states.attach(&group.interpreter, |py| {
             let callable = import.callable.as_deref();
             let loaded = group.application.preload(py, &import.script, import.module, callable);
             loaded.err().map(|failure| failure.traceback)

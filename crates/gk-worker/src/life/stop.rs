@@ -33,7 +33,7 @@ impl Worker {
         }
         for (name, group) in self.engine.groups.all() {
             self.ending.enter(Step::Subscribers(name));
-            states.attach(group.interpreter, |py| group.application.stopping(py, reason));
+            states.attach(&group.interpreter, |py| group.application.stopping(py, reason));
         }
         self.ending.leave();
         if self.engine.busy() > 0 {
@@ -63,21 +63,25 @@ impl Worker {
         all.sort_by_key(|(name, _)| name.is_empty());
         for (name, group) in &all {
             self.ending.enter(Step::Threads(name.clone(), Arc::clone(group)));
-            states.attach(group.interpreter, |py| group.application.end(py));
+            states.attach(&group.interpreter, |py| group.application.end(py));
         }
         self.ending.leave();
         if let Some(thread) = self.python_thread.take() {
             thread.end();
         }
-        let mut whole = true;
-        for (name, group) in &all {
-            if !alone(states, group) {
+        let (mut whole, main) = (true, self.engine.groups.main());
+        drop(all);
+        let mut all = self.engine.groups.take_all();
+        all.sort_by_key(|(name, _)| name.is_empty());
+        for (name, group) in all {
+            if !alone(states, &group) {
                 whole = false;
-                let names = states.attach(group.interpreter, |py| group.application.daemon_threads(py));
-                let text = format!("{}: threads still run at its end: {names}", describe(name));
+                let names = states.attach(&group.interpreter, |py| group.application.daemon_threads(py));
+                let text = format!("{}: threads still run at its end: {names}", describe(&name));
                 plain(Level::Info, "wsgi", None, &text);
             } else if !name.is_empty() {
-                states.end(self.engine.groups.main(), group.interpreter);
+                let group = Arc::into_inner(group);
+                whole &= group.is_some_and(|group| states.end(&main, group.interpreter).is_ok());
             }
         }
         if !whole {
@@ -89,7 +93,7 @@ impl Worker {
 /// Whether no other thread is left in the interpreter.
 pub(crate) fn alone(states: &mut ThreadStates, group: &Group) -> bool {
     let deadline = Instant::now() + LINGERING;
-    while !states.alone(group.interpreter) {
+    while !states.alone(&group.interpreter) {
         if Instant::now() > deadline {
             return false;
         }

@@ -5,8 +5,9 @@
 
 use super::metrics::MetricsWindow;
 use super::threads::Threads;
+use gk_python::Attached;
 use gk_python::gil::{self, Exactness, Holder};
-use gk_python::{Attached, Interpreter};
+use gk_python::interpreter::MAIN;
 use gk_sys::clock::{self, Moment};
 use gk_sys::memory::SharedWords;
 use gk_telemetry::sample::Collection;
@@ -117,7 +118,7 @@ impl Measure {
             _ => GilMode::Shared,
         };
         let interval = interval.map(|seconds| (seconds * 1e9) as u64);
-        let main = Interpreter::current(py).id() == 0;
+        let main = py.interpreter_id() == MAIN;
         if main {
             self.board.set_gil(mode, interval);
         }

@@ -2,7 +2,7 @@
 //! several that `interpreters=N` asks for; created at first use by the thread that needs it.
 
 use crate::serve::group_options::Effective;
-use gk_python::{Attached, Gil, Interpreter, PyError, ThreadStates};
+use gk_python::{Attached, Gil, Interpreter, InterpreterHandle, PyError, ThreadStates};
 use gk_sys::log::plain;
 use gk_wire::control::InterpreterFigures;
 use gk_wire::log::Level;
@@ -14,7 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The interpreters of this process.
 pub(crate) struct Groups {
-    main: Interpreter,
+    /// No owner: Python itself ends it, while threads that only end with the process still know these groups.
+    main: InterpreterHandle,
     facts: Facts,
     setup: WorkerSetup,
     table: Mutex<Table>,
@@ -115,8 +116,8 @@ impl Group {
 }
 
 impl Groups {
-    /// For a thread attached to the main interpreter. `gil`: the process has a GIL.
-    pub(crate) fn new(py: Attached<'_>, setup: &WorkerSetup, gil: bool) -> Self {
+    /// `gil`: the process has a GIL.
+    pub(crate) fn new(main: &Interpreter, setup: &WorkerSetup, gil: bool) -> Self {
         let facts = Facts {
             process_group: setup.process_group.clone(),
             application_group: String::new(),
@@ -130,7 +131,7 @@ impl Groups {
             restrict_signal: setup.threads != 0,
         };
         Self {
-            main: Interpreter::current(py),
+            main: main.handle(),
             facts,
             setup: setup.clone(),
             table: Mutex::default(),
@@ -143,8 +144,9 @@ impl Groups {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The main interpreter, which the main thread owns until the worker has ended.
     pub(crate) fn main(&self) -> Interpreter {
-        self.main
+        self.main.upgrade().expect("the main thread owns the main interpreter")
     }
 
     /// Whether threads run in parallel; changes once, when a second GIL comes into use.
@@ -173,6 +175,13 @@ impl Groups {
             table.groups.iter().flat_map(|(name, each)| each.iter().map(|g| (name.clone(), Arc::clone(g))));
         let mut all: Vec<_> = each.collect();
         all.sort_by(|a, b| (&a.0, a.1.index).cmp(&(&b.0, b.1.index)));
+        all
+    }
+
+    /// The same, for their end: nothing is left here, so that the caller has the last owners.
+    pub(crate) fn take_all(&self) -> Vec<(String, Arc<Group>)> {
+        let all = self.all();
+        self.table().groups.clear();
         all
     }
 
@@ -256,10 +265,11 @@ impl Groups {
     ) -> Option<Arc<Group>> {
         let before = resident();
         let gil = if options.own_gils > 0 { Gil::Own } else { Gil::Shared };
+        let main = self.main();
         let interpreter = if name.is_empty() {
-            self.main
+            main.clone()
         } else {
-            match states.create(self.main, gil) {
+            match states.create(&main, gil) {
                 Ok(interpreter) => interpreter,
                 Err(why) => {
                     plain(
@@ -283,7 +293,7 @@ impl Groups {
         let gil_mode = facts.gil_mode;
         // The GIL's first user sets its interval: of the process here, of each GIL of its own below.
         let interval = if name.is_empty() { self.setup.switch_interval } else { options.switch_interval };
-        let prepared = states.attach(interpreter, |py| {
+        let prepared = states.attach(&interpreter, |py| {
             if gil_mode != "free-threading"
                 && let Some(seconds) = interval
                 && let Err(error) = set_switch_interval(py, seconds)
@@ -313,14 +323,16 @@ impl Groups {
             Some(application)
         });
         let Some(application) = prepared else {
-            if !name.is_empty() {
-                states.end(self.main, interpreter);
+            if !name.is_empty() && states.end(&main, interpreter).is_err() {
+                let text =
+                    format!("The interpreter of application group '{name}' is left: threads run in it");
+                plain(Level::Error, "wsgi", None, &text);
             }
             return None;
         };
         let mut group = Group {
             board: 0,
-            interpreter,
+            interpreter: interpreter.clone(),
             application,
             created: gil_mode,
             index,
@@ -329,7 +341,7 @@ impl Groups {
             switch_interval: AtomicU64::new(0),
             memory: AtomicI64::new(0),
         };
-        states.attach(interpreter, |py| {
+        states.attach(&interpreter, |py| {
             group.ask_switch_interval(py);
             if let Some(measure) = crate::measure::get() {
                 group.board = measure.interpreter(py, name, gil_mode, group.switch_interval());

@@ -20,15 +20,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// Serves until the worker stops.
-pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
-    let mut states = ThreadStates::new();
+pub(crate) fn run(states: &mut ThreadStates, engine: &Arc<Engine>, index: usize) {
     let mut measured = measure::get().and_then(|measure| ThreadMeasure::new(measure, index));
     let mut wall = WallClock::default();
     let mut link: Option<Arc<Link>> = None;
     while let Some(present) = engine.next_link(link.as_ref()) {
         while let Some(job) = present.next() {
             engine.ticker.arm();
-            let Some(seat) = engine.groups.get(&mut states, &job.profile.profile.application_group) else {
+            let Some(seat) = engine.groups.get(states, &job.profile.profile.application_group) else {
                 refuse(&present, &job);
                 continue;
             };
@@ -41,11 +40,10 @@ pub(crate) fn run(engine: &Arc<Engine>, index: usize) {
                 measured: &mut measured,
                 wall: &mut wall,
             };
-            batch.serve(&mut states, job);
+            batch.serve(states, job);
         }
         link = Some(present);
     }
-    states.give_up();
 }
 
 /// A request and those behind it of the same application group, and all that they have in common.
@@ -71,7 +69,7 @@ impl Batch<'_> {
             .as_mut()
             .zip(request.as_ref())
             .map(|(measured, request)| measured.begin(request, group.board, Moment::now(), true));
-        states.attach(group.interpreter, |py| {
+        states.attach(&group.interpreter, |py| {
             self.slot.ident.store(py.thread_ident(), Ordering::Relaxed);
             self.slot.state.store(py.state_id(), Ordering::Relaxed);
             self.slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);

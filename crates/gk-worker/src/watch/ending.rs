@@ -50,7 +50,7 @@ impl Ending {
                 plain(Level::Warn, "wsgi", Some("GK0003"), &text);
             }
             Some(Step::Threads(name, group)) => {
-                let held = states.attach(group.interpreter, |py| group.application.held_up(py));
+                let held = states.attach(&group.interpreter, |py| group.application.held_up(py));
                 if let Some(held) = held {
                     let text = format!(
                         "{}: the worker's end waits for threads that are no daemons: {held}. Functions registered with \
@@ -69,7 +69,7 @@ impl Ending {
     pub(crate) fn end_functions(&self, states: &mut ThreadStates) {
         let step = self.step().clone();
         if let Some(Step::Threads(_, group)) = step {
-            states.attach(group.interpreter, |py| group.application.end_functions(py));
+            states.attach(&group.interpreter, |py| group.application.end_functions(py));
         }
     }
 }

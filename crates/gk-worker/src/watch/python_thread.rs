@@ -62,9 +62,10 @@ impl PythonThread {
         let (orders, inbox) = channel();
         let stamp = Arc::new(AtomicU64::new(engine.now()));
         let (engine, stamped) = (Arc::clone(engine), Arc::clone(&stamp));
-        let thread = std::thread::Builder::new()
-            .name("gk-python".to_owned())
-            .spawn(move || run(&engine, &ending, &control, &inbox, &stamped))?;
+        let builder = std::thread::Builder::new().name("gk-python".to_owned());
+        let thread = ThreadStates::spawn(builder, move |states| {
+            run(states, &engine, &ending, &control, &inbox, &stamped);
+        })?;
         Ok(Self { orders, thread, stamp })
     }
 
@@ -97,26 +98,32 @@ impl PythonThread {
     }
 }
 
-fn run(engine: &Engine, ending: &Ending, control: &OwnedFd, inbox: &Receiver<Order>, stamp: &AtomicU64) {
-    let mut states = ThreadStates::new();
+fn run(
+    states: &mut ThreadStates,
+    engine: &Engine,
+    ending: &Ending,
+    control: &OwnedFd,
+    inbox: &Receiver<Order>,
+    stamp: &AtomicU64,
+) {
     for order in inbox {
         match order {
-            Order::Ping => states.attach(engine.groups.main(), |_| ()),
-            Order::Interrupt { slot, since } => interrupt(engine, &mut states, slot, since),
+            Order::Ping => states.attach(&engine.groups.main(), |_| ()),
+            Order::Interrupt { slot, since } => interrupt(engine, states, slot, since),
             Order::Signal { number, name } => {
                 for (_, group) in engine.groups.all() {
-                    states.attach(group.interpreter, |py| group.application.signalled(py, &name, number));
+                    states.attach(&group.interpreter, |py| group.application.signalled(py, &name, number));
                 }
             }
             Order::Refresh(done) => {
-                refresh(engine, &mut states);
+                refresh(engine, states);
                 let _ = done.send(());
             }
             Order::Imported(told) => {
-                let _ = told.send(imported(engine, &mut states));
+                let _ = told.send(imported(engine, states));
             }
             Order::Stack { slot, since, slow } => {
-                if let Some(stack) = slow_requests::stack(engine, &mut states, slot, since, slow) {
+                if let Some(stack) = slow_requests::stack(engine, states, slot, since, slow) {
                     if slow {
                         slow_requests::log(&stack);
                     }
@@ -125,18 +132,17 @@ fn run(engine: &Engine, ending: &Ending, control: &OwnedFd, inbox: &Receiver<Ord
             }
             Order::GilReturned => {
                 if let (Some(measure), Some(module)) = (crate::measure::get(), gk_wsgi::gil::returned()) {
-                    states.attach(engine.groups.main(), |py| measure.gil_returned(py, module));
+                    states.attach(&engine.groups.main(), |py| measure.gil_returned(py, module));
                 }
             }
-            Order::NameThreads => name_threads(engine, &mut states),
-            Order::Stacks(sentence) => stacks(engine, &mut states, &sentence),
-            Order::HeldUp => ending.report(&mut states),
-            Order::EndFunctions => ending.end_functions(&mut states),
+            Order::NameThreads => name_threads(engine, states),
+            Order::Stacks(sentence) => stacks(engine, states, &sentence),
+            Order::HeldUp => ending.report(states),
+            Order::EndFunctions => ending.end_functions(states),
             Order::End => break,
         }
         stamp.store(engine.now(), Ordering::Relaxed);
     }
-    states.give_up();
 }
 
 /// An interpreter that serves keeps what it answered before: its GIL may be a long time coming.
@@ -144,7 +150,7 @@ fn refresh(engine: &Engine, states: &mut ThreadStates) {
     let busy = engine.busy_interpreters();
     for (_, group) in engine.groups.all() {
         if !busy.contains(&group.interpreter.id()) {
-            states.attach(group.interpreter, |py| group.ask_switch_interval(py));
+            states.attach(&group.interpreter, |py| group.ask_switch_interval(py));
         }
     }
 }
@@ -154,7 +160,7 @@ pub(crate) fn imported(engine: &Engine, states: &mut ThreadStates) -> Vec<Source
     let mut files = Vec::new();
     for (name, group) in engine.groups.all() {
         let found = states
-            .attach(group.interpreter, |py| group.application.imported(py).map_err(|error| error.summary()));
+            .attach(&group.interpreter, |py| group.application.imported(py).map_err(|error| error.summary()));
         match found {
             Ok(found) => files.extend(found),
             Err(why) => {
@@ -173,7 +179,7 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize, since: u6
     let Some((_, group)) = engine.groups.all().into_iter().find(|(_, g)| g.interpreter.id() == serves) else {
         return;
     };
-    states.attach(group.interpreter, |py| {
+    states.attach(&group.interpreter, |py| {
         // Without a GIL the request thread ends its request under this lock.
         let _still = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // It may have gone on to another request meanwhile, perhaps in another interpreter.
@@ -189,7 +195,7 @@ fn name_threads(engine: &Engine, states: &mut ThreadStates) {
     let Some(measure) = crate::measure::get() else { return };
     let mut named = Vec::new();
     for (_, group) in engine.groups.all() {
-        named.extend(states.attach(group.interpreter, |py| group.application.thread_names(py)));
+        named.extend(states.attach(&group.interpreter, |py| group.application.thread_names(py)));
     }
     measure.name_threads(&named);
 }
@@ -215,7 +221,7 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
             continue;
         }
         for (ident, stack) in
-            states.attach(group.interpreter, |py| group.application.stacks(py, &threads, several_gils))
+            states.attach(&group.interpreter, |py| group.application.stacks(py, &threads, several_gils))
         {
             let what = busy.iter().find(|((i, _), ..)| *i == ident).map_or("", |(.., what)| what);
             text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));
