@@ -2,7 +2,7 @@
 //!
 //! * [`life`]: start, serve, stop; also the worker that runs a service script.
 //! * [`serve`]: request threads, the link to the front, interpreters.
-//! * [`watch`]: limits, slow requests, changed files: everything that looks at the process from beside the requests.
+//! * [`watch`]: limits, slow requests, changed files: checks that run beside the requests.
 //! * [`measure`]: what requests took, on the worker's scoreboard.
 //!
 //! Knows no HTTP, no TLS, no configuration language.

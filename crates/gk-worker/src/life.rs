@@ -25,7 +25,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use worker::Worker;
 
-/// Runs a worker to its end with what the supervisor left at the agreed descriptors; the exit status. Called on Python's
+/// Runs a worker to its end, with the descriptors that the supervisor left open; returns the exit status. Called on Python's
 /// main thread.
 pub fn run(py: Attached<'_>) -> i32 {
     match take_over() {
@@ -37,12 +37,12 @@ pub fn run(py: Attached<'_>) -> i32 {
     }
 }
 
-/// The same with the parts given, and without measurements.
+/// [`run`] with the control socket and setup given, without measurements.
 pub fn run_with(py: Attached<'_>, control: OwnedFd, setup: WorkerSetup) -> i32 {
     run_measured(py, control, setup, None)
 }
 
-/// The same with the parts given. `scoreboard`: the memory file to measure into.
+/// [`run`] with everything given. `scoreboard`: memory file that measurements are written to.
 pub fn run_measured(
     py: Attached<'_>,
     control: OwnedFd,

@@ -1,7 +1,7 @@
 //! The worker's measurements on its scoreboard.
 //!
-//! * [`measurements`]: the scoreboard itself, what is exact about it, and waits for a GIL as they happen.
-//! * [`request`]: what one request took, split into CPU, GIL, run queue and the rest.
+//! * [`measurements`]: the scoreboard, its exactness, and waits for a GIL as they happen.
+//! * [`request`]: the time of one request, split into CPU, GIL, run queue and the rest.
 //! * [`metrics`]: the same for the application, under mod_wsgi's names.
 //! * [`threads`]: the application's own threads, as causes of waits.
 
@@ -11,4 +11,4 @@ mod request;
 mod threads;
 
 pub(crate) use measurements::{begin, get};
-pub(crate) use request::{Begun, ThreadMeasure};
+pub(crate) use request::{MeasuredRequest, ThreadMeasure};

@@ -4,9 +4,9 @@
 //! * [`link`]: the stream to the front that all request threads share; [`outbox`]: its sending half.
 //! * [`streams`]: one request's body and response on that stream; [`exchange`]: the same, as the application's conversation
 //!   sees it.
-//! * [`groups`]: application group to interpreters; [`group_options`]: what the configuration says of them.
+//! * [`groups`]: application group to interpreters; [`group_options`]: their options in the configuration.
 //! * [`profiles`]: profiles that the front sent.
-//! * [`engine`]: what the threads of the process share; [`ticker`]: when the link is looked at from outside.
+//! * [`engine`]: values shared by all threads of the process; [`ticker`]: when the link is checked from outside.
 
 pub(crate) mod engine;
 pub(crate) mod exchange;

@@ -1,10 +1,10 @@
-//! What is looked at beside the requests.
+//! Checks that run beside the requests.
 //!
 //! * [`watchdog`]: timers and limits.
-//! * [`slow_requests`]: requests that take long, and the stack of a running one.
-//! * [`script_changes`]: scripts that change on disk; [`module_changes`]: the same of imported modules.
-//! * [`python_thread`]: the thread that calls Python for all of them, so that a wedged GIL never stops the main thread.
-//! * [`ending`]: what the end of the worker waits for.
+//! * [`slow_requests`]: slow requests, and the stack of a running request.
+//! * [`script_changes`]: changed script files; [`module_changes`]: changed files of imported modules.
+//! * [`python_thread`]: the thread that calls Python for all of these, so that a blocked GIL never stops the main thread.
+//! * [`ending`]: the step that the end of the worker waits for.
 
 pub(crate) mod ending;
 pub(crate) mod module_changes;

@@ -1,18 +1,18 @@
-//! One request, top to bottom: the callable, its environ, the call, the iterable, `close()`. What each failure gives the
-//! client and the log is decided here and nowhere else.
+//! One request, top to bottom: the callable, its environ, the call, the iterable, `close()`. This file alone decides what each failure
+//! gives the client and the log.
 
 pub(crate) mod environ;
 pub(crate) mod events;
 
-use crate::call::environ::Here;
-use crate::call::events::Watched;
+use crate::call::environ::WorkerEntries;
+use crate::call::events::WatchedRequest;
 use crate::conversation::outcome::Outcome;
 use crate::conversation::start_response::StartResponse;
-use crate::conversation::{Conversation, Ending, Unsent};
+use crate::conversation::{Conversation, ResponseEnd, Unsent};
 use crate::exchange::Exchange;
-use crate::interpreter::active_requests::Running;
+use crate::interpreter::active_requests::ActiveRequest;
 use crate::interpreter::application::{Application, NumberedProfile, Target};
-use crate::interpreter::connection_templates::Connections;
+use crate::interpreter::connection_templates::ConnectionTemplates;
 use crate::log::{CurrentRequest, log};
 use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError};
@@ -21,7 +21,7 @@ use gk_wire::log::Level;
 use gk_wire::request::RequestView;
 use std::sync::Arc;
 
-/// A request as the worker hands it in.
+/// A request as the worker passes it in.
 pub struct Call<'a> {
     /// Script, callable, fixed environ.
     pub profile: &'a NumberedProfile,
@@ -29,20 +29,20 @@ pub struct Call<'a> {
     pub request: RequestView<'a>,
     /// Number of the request thread, from 1.
     pub thread_id: i64,
-    /// A request thread took the request.
+    /// Time at which a request thread took the request.
     pub taken: Moment,
-    /// The same in epoch seconds.
+    /// `taken` in epoch seconds.
     pub daemon_start: f64,
 }
 
-/// Serves one request. Every ending is told to the exchange; `close()` of the iterable is called in every case.
+/// Serves one request. The exchange hears of every outcome, and `close()` of the iterable is always called.
 pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc<dyn Exchange>) -> Outcome {
     let texts = &call.request.texts;
     let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
     let watched = events::wanted(py, app);
     let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD", call.taken, watched));
     let requests = || app.runtime.active_requests.bind(py);
-    let running = Running::begin(&app.tracking, call.request.numbers.request_id, requests);
+    let running = ActiveRequest::begin(&app.tracking, call.request.numbers.request_id, requests);
     let mut application_start = None;
     match app.target(call.profile) {
         Some(target) => {
@@ -60,7 +60,7 @@ pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc
     Outcome { application_start, ..outcome }
 }
 
-/// The first request of a profile: loads the script. `None`: it could not be loaded, and the client has been answered.
+/// Loads the script at the first request of a profile. Returns `None` if that fails; the client has been answered then.
 fn first(
     py: Attached<'_>,
     app: &Application,
@@ -81,7 +81,7 @@ fn first(
             module: module.keep(),
             callable: callable.keep(),
             environ,
-            connections: Connections::default(),
+            connections: ConnectionTemplates::default(),
         })
     });
     match made {
@@ -109,7 +109,7 @@ fn answer(
             log(Level::Error, Some("WSGI0089"), &text);
             return conversation.fail(500, &text);
         }
-        // A module's own `__getattr__`, or an interrupt that came just here.
+        // Raised by the module's own `__getattr__`, or by an interrupt.
         Err(error) => return failed(py, app, conversation, &error),
     };
     if let Err(error) = converse(py, app, call, target, &callable, conversation, application_start) {
@@ -126,7 +126,8 @@ fn converse<'p>(
     conversation: &Arc<Conversation>,
     application_start: f64,
 ) -> Result<(), PyError<'p>> {
-    let here = Here { thread_id: call.thread_id, daemon_start: call.daemon_start, application_start };
+    let here =
+        WorkerEntries { thread_id: call.thread_id, daemon_start: call.daemon_start, application_start };
     let environ = environ::build(py, app, target, &call.request, conversation, &here)?;
     let start_response =
         StartResponse { conversation: Arc::clone(conversation), write_type: Arc::clone(&app.write) };
@@ -134,20 +135,20 @@ fn converse<'p>(
     if !conversation.watched() {
         return run(py, app, callable, &environ, &start_response, conversation, |_| ());
     }
-    let watched = Watched::start(py, app, &environ, callable, &start_response)?;
+    let watched = WatchedRequest::start(py, app, &environ, callable, &start_response)?;
     let failed = |error: &PyError<'p>| watched.failed(error);
     let outcome = watched.application().and_then(|callable| {
         run(py, app, &callable, &environ, watched.start_response(), conversation, failed)
     });
     if let Err(error) = &outcome {
-        // Also the error page is part of what is told.
+        // Before `finished`, so that the event has the status of the error page.
         self::failed(py, app, conversation, error);
     }
     watched.finished(conversation);
     Ok(())
 }
 
-/// The call, the iterable, `close()`. `on_error` hears of what the application raised, before `close()` is called.
+/// The call, the iterable, `close()`. `on_error` gets the application's exception before `close()` is called.
 fn run<'p>(
     py: Attached<'p>,
     app: &Application,
@@ -159,7 +160,7 @@ fn run<'p>(
 ) -> Result<(), PyError<'p>> {
     let iterable = callable.call(&[environ, start_response]).inspect_err(&on_error)?;
     let sent = send(py, app, &iterable, conversation).inspect_err(&on_error);
-    // Whatever happened, the application gets to close; its own error comes first in the log.
+    // `close()` is called in any case; the application's own error comes first in the log.
     let closed = close(app, &iterable);
     match (sent, closed) {
         (Err(error), Err(at_close)) => {
@@ -213,16 +214,16 @@ fn send<'p>(
         }
     }
     match conversation.finish() {
-        Ending::Complete => Ok(()),
-        Ending::Short(missing) => {
+        ResponseEnd::Complete => Ok(()),
+        ResponseEnd::Short(missing) => {
             log(Level::Info, None, &format!("The response ended {missing} bytes before its Content-Length"));
             Ok(())
         }
-        Ending::NoHead => Err(not_started(py)),
+        ResponseEnd::NoHead => Err(not_started(py)),
     }
 }
 
-/// `false`: the client is gone, nothing more is wanted.
+/// Sends a block. Returns `false` if the client is gone.
 fn send_block<'p>(block: &Object<'p>, conversation: &Conversation, last: bool) -> Result<bool, PyError<'p>> {
     let Some(bytes) = block.as_bytes() else {
         let text = format!("the response iterable must yield bytes, not {}", block.type_name());
@@ -243,7 +244,7 @@ fn not_started(py: Attached<'_>) -> PyError<'_> {
     )
 }
 
-/// Hands a wrapped regular file to the exchange; `false`: it has to be read block by block.
+/// Hands a wrapped regular file to the exchange. Returns `false` if it has to be read block by block.
 fn send_file<'p>(
     py: Attached<'p>,
     app: &Application,

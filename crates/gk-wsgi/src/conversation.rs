@@ -1,6 +1,5 @@
-//! The state of one response while the application produces it: head pending, head sent, bytes counted, ended. Shared by
-//! `start_response`, the write callable, `wsgi.input` and the iteration; each takes the lock for a moment only and never
-//! while Python runs.
+//! The state of one response while the application produces it: head pending, head sent, bytes counted, ended. `start_response`, the
+//! write callable, `wsgi.input` and the iteration share it; each takes the lock for a moment only and never while Python runs.
 
 pub(crate) mod input;
 pub(crate) mod outcome;
@@ -18,14 +17,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Conversation {
     pub(crate) exchange: Arc<dyn Exchange>,
     started: Moment,
-    /// The application subscribed to events: what is read and written is counted.
+    /// The application subscribed to events: every read and write is timed.
     watched: bool,
-    state: Mutex<State>,
+    state: Mutex<ResponseState>,
 }
 
-struct State {
+/// How far the response is.
+struct ResponseState {
     /// Set by `start_response`, taken when the head goes out.
-    pending: Option<Pending>,
+    pending: Option<PendingHead>,
     head_sent: bool,
     length: Option<u64>,
     written: u64,
@@ -35,12 +35,12 @@ struct State {
     /// The request is over: `close()` was called.
     closed: bool,
     gone: bool,
-    /// The figures so far.
+    /// Figures so far.
     outcome: Outcome,
 }
 
-/// What `start_response` was given.
-pub(crate) struct Pending {
+/// Arguments of `start_response`, checked.
+pub(crate) struct PendingHead {
     pub(crate) status: u16,
     pub(crate) reason: SmallVec<[u8; 32]>,
     pub(crate) headers: Headers,
@@ -50,29 +50,29 @@ pub(crate) struct Pending {
 /// Why a block was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unsent {
-    /// Nobody wants the response any more.
+    /// The client is gone.
     Gone,
     /// `start_response` was not called.
     NoHead,
 }
 
-/// How far a response is.
+/// Stage of a response, for `start_response`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Its head has not gone out, and may still be changed.
+    /// The head is not sent and may still be changed.
     Open,
-    /// Its head has gone out.
+    /// The head is sent.
     HeadSent,
-    /// It is over.
+    /// The response is over.
     Ended,
 }
 
 /// How a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// As its head promised.
+pub(crate) enum ResponseEnd {
+    /// As long as the head said.
     Complete,
-    /// Shorter than its Content-Length: so many bytes are missing.
+    /// This many bytes shorter than its Content-Length.
     Short(u64),
     /// `start_response` was never called.
     NoHead,
@@ -85,7 +85,7 @@ impl Conversation {
         started: Moment,
         watched: bool,
     ) -> Self {
-        let state = State {
+        let state = ResponseState {
             pending: None,
             head_sent: false,
             length: None,
@@ -99,7 +99,7 @@ impl Conversation {
         Self { exchange, started, watched, state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ResponseState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,12 +107,12 @@ impl Conversation {
         self.watched
     }
 
-    /// The figures so far.
+    /// Figures so far.
     pub(crate) fn outcome(&self) -> Outcome {
         self.state().outcome
     }
 
-    /// A read of the request body that began then gave so many bytes.
+    /// Counts a read of the request body that began at `begun` and gave `bytes` bytes.
     pub(crate) fn count_read(&self, begun: Moment, bytes: usize) {
         let outcome = &mut self.state().outcome;
         outcome.reads += 1;
@@ -124,7 +124,7 @@ impl Conversation {
         self.state().outcome.output += begun.elapsed();
     }
 
-    /// Whether the request is over: `wsgi.input` that the application kept does nothing any more.
+    /// Returns true if the request is over: a `wsgi.input` that the application kept may not be used any more.
     pub(crate) fn input_closed(&self) -> bool {
         self.state().closed
     }
@@ -138,26 +138,26 @@ impl Conversation {
         }
     }
 
-    /// Whether a block would come after the end. What exceeds a Content-Length that is reached is dropped instead.
+    /// Returns true if a block would come after the end. Bytes beyond a Content-Length that is reached are dropped instead.
     pub(crate) fn takes_no_more(&self) -> bool {
         let state = self.state();
         state.ended && state.length != Some(state.written)
     }
 
-    /// Whether `start_response` was called and the head has not gone out yet.
+    /// Returns true if `start_response` was called and the head is not sent yet.
     pub(crate) fn head_waits(&self) -> bool {
         self.state().pending.is_some()
     }
 
-    /// The status the application gave, 0 before it gave one.
-    pub(crate) fn set_pending(&self, pending: Pending) {
+    /// Sets the head to send with the first block.
+    pub(crate) fn set_pending(&self, pending: PendingHead) {
         self.state().pending = Some(pending);
     }
 
     /// Gives the response a Content-Length if it has none yet (a body of one block).
     pub(crate) fn fill_length(&self, length: u64) {
         let mut state = self.state();
-        // Of a HEAD request an empty block says nothing about what GET would give.
+        // An empty block of a HEAD request says nothing about the length of GET.
         let known = state.body_allowed || length > 0;
         if let Some(pending) = &mut state.pending
             && known
@@ -171,9 +171,9 @@ impl Conversation {
         }
     }
 
-    /// Sends a block, the head before it if need be; an empty one changes nothing, and what exceeds the Content-Length is
-    /// dropped. `last`: the application will give no more. Of the answer to HEAD only the head goes out, when it would for
-    /// GET; as no data notices then that nobody wants the rest, it is asked for.
+    /// Sends a block, after the head if that is still pending. An empty block changes nothing, and bytes beyond the Content-Length are
+    /// dropped. `last`: the application gives no more. For HEAD only the head is sent, at the time it would be for GET; as no data
+    /// is sent that would notice it, the exchange is asked if the client is gone.
     pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Unsent> {
         let end = {
             let mut state = self.state();
@@ -186,7 +186,7 @@ impl Conversation {
             if state.gone {
                 return Err(Unsent::Gone);
             }
-            // Nothing may follow the response's last frame: the front would take the link for broken.
+            // Nothing may follow the last frame of the response: the front would treat the link as broken.
             if state.ended {
                 return Ok(());
             }
@@ -205,14 +205,14 @@ impl Conversation {
             state.outcome.writes += 1;
             state.outcome.bytes_out += data.len() as u64;
             let end = state.length.map_or(last, |length| length == state.written);
-            // Nothing that another thread gives may come behind what is sent below.
+            // A block of another thread must not follow the last frame, which is sent below.
             state.ended |= end && !data.is_empty();
             end
         };
         if data.is_empty() {
             return Ok(());
         }
-        // Two looks at the clock would be felt by a small response; unless somebody listens, only waiting is timed.
+        // Two clock reads are noticeable in a small response, so only waiting is timed unless somebody subscribed.
         let begun = self.watched.then(Moment::now);
         loop {
             match self.exchange.data(data, end) {
@@ -237,7 +237,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Hands a file over as the whole body, when nothing was sent yet. `len`: bytes from `offset` to its end.
+    /// Hands a file over as the whole body, if nothing was sent yet. `len`: bytes from `offset` to the end of the file.
     pub(crate) fn file(&self, py: Attached<'_>, file: std::os::fd::OwnedFd, offset: u64, len: u64) -> bool {
         let mut state = self.state();
         if state.head_sent {
@@ -264,23 +264,23 @@ impl Conversation {
         state.outcome.bytes_out += len;
         state.ended = true;
         drop(state);
-        // It may have to wait for room in the link.
+        // This may wait for room in the link.
         py.detach(|| self.exchange.file(file, offset, len));
         true
     }
 
-    /// The iterable is exhausted.
-    pub(crate) fn finish(&self) -> Ending {
+    /// Ends the response after the iterable is exhausted.
+    pub(crate) fn finish(&self) -> ResponseEnd {
         let mut state = self.state();
         if state.ended || state.gone {
-            return Ending::Complete;
+            return ResponseEnd::Complete;
         }
         if !state.head_sent {
             if state.pending.is_none() {
-                return Ending::NoHead;
+                return ResponseEnd::NoHead;
             }
             let missing = match (&state.pending, state.body_allowed) {
-                (Some(Pending { length: Some(length), status, .. }), true) if *status != 304 => *length,
+                (Some(PendingHead { length: Some(length), status, .. }), true) if *status != 304 => *length,
                 _ => 0,
             };
             self.send_head(&mut state, missing == 0);
@@ -291,7 +291,7 @@ impl Conversation {
         let missing = state.length.map_or(0, |length| length - state.written);
         if !state.body_allowed {
             let _ = self.exchange.data(&[], true);
-            return Ending::Complete;
+            return ResponseEnd::Complete;
         }
         if missing == 0 {
             let _ = self.exchange.data(&[], true);
@@ -299,16 +299,16 @@ impl Conversation {
         self.end_short(missing)
     }
 
-    fn end_short(&self, missing: u64) -> Ending {
+    fn end_short(&self, missing: u64) -> ResponseEnd {
         if missing == 0 {
-            return Ending::Complete;
+            return ResponseEnd::Complete;
         }
         self.exchange.abort("the application gave fewer bytes than its Content-Length said");
-        Ending::Short(missing)
+        ResponseEnd::Short(missing)
     }
 
-    /// The application failed. Before the head went out the client gets an error page of this status, afterwards the
-    /// response is cut so that it does not look complete.
+    /// Ends the response after a failure of the application. Before the head is sent the client gets an error page of this status;
+    /// afterwards the response is cut so that it does not look complete.
     pub(crate) fn fail(&self, status: u16, reason: &str) {
         let mut state = self.state();
         state.outcome.error = true;
@@ -334,7 +334,7 @@ impl Conversation {
         });
     }
 
-    /// Marks the end for objects the application kept; what the request came to.
+    /// Ends the request for objects that the application kept; returns its figures.
     pub(crate) fn close(&self) -> Outcome {
         let mut state = self.state();
         state.ended = true;
@@ -342,7 +342,7 @@ impl Conversation {
         state.outcome
     }
 
-    fn send_head(&self, state: &mut State, end: bool) {
+    fn send_head(&self, state: &mut ResponseState, end: bool) {
         let Some(pending) = state.pending.take() else { return };
         state.head_sent = true;
         state.length = pending.length;

@@ -1,8 +1,8 @@
 //! The PEP 3333 conversation with one application: environ, `start_response`, `wsgi.input`, the iterable, `close()`.
 //!
 //! * [`call`]: one request, top to bottom.
-//! * `conversation`: the state of one response, and the objects that an application reads and answers with.
-//! * [`interpreter`]: what one interpreter keeps between requests.
+//! * `conversation`: the state of one response, and the objects that the application uses for its request.
+//! * [`interpreter`]: objects of one interpreter that live longer than a request.
 //! * [`exchange`]: the seam towards the link; [`metrics`]: the seam towards the measurements.
 //!
 //! Knows no sockets, frames or threads.
@@ -18,6 +18,6 @@ pub mod metrics;
 
 pub use conversation::outcome::Outcome;
 pub use exchange::{Body, Exchange, Head, Sent};
-pub use interpreter::application::{Application, Facts};
+pub use interpreter::application::{Application, InterpreterSettings};
 pub use interpreter::{application, gil, script};
 pub use log::CurrentRequest;

@@ -4,10 +4,10 @@ use gk_sys::log::{Context, write};
 use gk_wire::log::Level;
 use std::cell::Cell;
 
-/// Longest text of an address: an IPv6 address with a zone, a Unix path is cut.
+/// Most bytes of an address: an IPv6 address with a zone fits, a Unix path is cut.
 const LONGEST: usize = 64;
 
-/// The client of the request a thread serves. Made into text only when something is logged.
+/// Client of the request that a thread serves. Formatted only when something is logged.
 struct Client {
     address: Cell<[u8; LONGEST]>,
     /// Bytes of the address; 0 while no request is served.
@@ -20,7 +20,7 @@ thread_local! {
         const { Client { address: Cell::new([0; LONGEST]), len: Cell::new(0), port: Cell::new(0) } };
 }
 
-/// While it lives, log lines of this thread name the client of its request.
+/// Guard: while it lives, log lines of this thread name the client of its request.
 pub struct CurrentRequest(());
 
 impl CurrentRequest {
@@ -44,7 +44,7 @@ impl Drop for CurrentRequest {
     }
 }
 
-/// Writes a record of module `wsgi`, with the client of this thread's request if it serves one.
+/// Writes a record of module `wsgi`, with the client if this thread serves a request.
 pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
     let (address, len, port) =
         CLIENT.with(|client| (client.address.get(), client.len.get(), client.port.get()));

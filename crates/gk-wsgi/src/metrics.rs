@@ -1,11 +1,11 @@
-//! The seam to whoever measures: what the application asks for by `request_metrics()` and its relatives.
+//! The seam to the measurements: questions of the application (`request_metrics()` and its relatives), and garbage collections.
 
 use std::sync::OnceLock;
 
-/// What is asked.
+/// A question of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// `start_recording_metrics()`: a window begins.
+    /// `start_recording_metrics()`: start a window.
     Start,
     /// `request_metrics()`.
     Requests,
@@ -13,29 +13,29 @@ pub enum Question {
     Process,
 }
 
-/// Answers with JSON; `None`: there is nothing to say.
-pub type Provider = fn(Question) -> Option<String>;
+/// Answers with JSON, or `None` if nothing is recorded.
+pub type MetricsProvider = fn(Question) -> Option<String>;
 
-/// Is told of a garbage collection: number of the application group, generation, nanoseconds, objects collected, objects that
-/// could not be.
-pub type Collected = fn(u16, u8, u64, u64, u64);
+/// Called after a garbage collection: number of the application group, generation, nanoseconds, collected objects, uncollectable
+/// objects.
+pub type CollectionListener = fn(u16, u8, u64, u64, u64);
 
-static COLLECTED: OnceLock<Collected> = OnceLock::new();
-static PROVIDER: OnceLock<Provider> = OnceLock::new();
+static LISTENER: OnceLock<CollectionListener> = OnceLock::new();
+static PROVIDER: OnceLock<MetricsProvider> = OnceLock::new();
 
-/// Sets who answers, once per process. Without one every answer is `None`.
-pub fn provide(provider: Provider) {
+/// Sets the provider, once per process. Without one every answer is `None`.
+pub fn provide(provider: MetricsProvider) {
     let _ = PROVIDER.set(provider);
 }
 
-/// Sets who is told of garbage collections, once per process.
-pub fn provide_collected(collected: Collected) {
-    let _ = COLLECTED.set(collected);
+/// Sets the listener for garbage collections, once per process.
+pub fn provide_collected(collected: CollectionListener) {
+    let _ = LISTENER.set(collected);
 }
 
 pub(crate) fn collected(group: u16, generation: u8, pause: u64, collected: u64, uncollectable: u64) {
-    if let Some(told) = COLLECTED.get() {
-        told(group, generation, pause, collected, uncollectable);
+    if let Some(listener) = LISTENER.get() {
+        listener(group, generation, pause, collected, uncollectable);
     }
 }
 

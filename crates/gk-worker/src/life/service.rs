@@ -1,10 +1,10 @@
-//! A worker without request threads: its main thread runs the group's service script, and the process ends with it. No link,
-//! no timers, no measurements; the supervisor's questions are answered by a thread that needs no Python.
+//! A worker without request threads: its main thread runs the group's service script, and the process ends with the script. It has
+//! no link, no timers and no measurements; a thread that needs no Python answers the supervisor.
 
 use crate::life::start;
 use crate::life::stop::alone;
 use crate::serve::engine::Engine;
-use crate::serve::groups::Group;
+use crate::serve::groups::GroupInterpreter;
 use gk_python::ThreadStates;
 use gk_sys::descriptors;
 use gk_sys::log::plain;
@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Runs the group's service scripts, one after the other, until one fails or the last one ends; the exit status.
+/// Runs the group's service scripts, one after the other, until one fails or the last one ends. Returns the exit status.
 pub(crate) fn run(
     engine: &Arc<Engine>,
     control: OwnedFd,
@@ -32,7 +32,7 @@ pub(crate) fn run(
         switch_interval: main.switch_interval(),
         failed: Vec::new(),
     };
-    // The script is expected never to return: it has begun, that is all that can be waited for.
+    // The script is not expected to return, so `Ready` means that it is about to start.
     tell(&control, &ready);
     let answers = Arc::clone(engine);
     std::thread::Builder::new()
@@ -50,11 +50,11 @@ pub(crate) fn run(
     Ok(0)
 }
 
-/// One script, in the first interpreter of its application group. `None`: it came to its last line.
+/// Runs one script in the first interpreter of its application group. Returns `None` if it reached its last line.
 fn serve(
     engine: &Engine,
     states: &mut ThreadStates,
-    main: &Arc<Group>,
+    main: &Arc<GroupInterpreter>,
     import: &Import,
 ) -> Result<Option<i32>, String> {
     let group = match &*import.application_group {
@@ -70,8 +70,7 @@ fn serve(
     }))
 }
 
-/// Returns where Python itself can finalise the one interpreter; ends the process here where threads or other interpreters
-/// stand in the way.
+/// Returns if Python itself can finalise the one interpreter. If threads or other interpreters are left, the process ends here.
 fn end(engine: &Engine, states: &mut ThreadStates, status: i32) {
     let mut all = engine.groups.all();
     // The main interpreter last.
@@ -85,7 +84,7 @@ fn end(engine: &Engine, states: &mut ThreadStates, status: i32) {
     }
 }
 
-/// Answers the supervisor until the process ends. Without a supervisor the script is told to end.
+/// Answers the supervisor until the process ends. Tells the script to end when the supervisor is gone.
 fn answer(engine: &Engine, control: &OwnedFd) {
     let mut packet = vec![0; control::MAX_PACKET];
     loop {
@@ -119,6 +118,6 @@ fn figures(engine: &Engine) -> WorkerFigures {
 }
 
 fn tell(control: &OwnedFd, message: &FromWorker) {
-    // A supervisor that is gone is noticed by `answer`.
+    // `answer` notices when the supervisor is gone.
     let _ = descriptors::send(control, &control::encode(message), &[]);
 }

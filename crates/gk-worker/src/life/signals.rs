@@ -1,16 +1,16 @@
-//! Signals sent to the worker itself, by an operator or by the application: which one asks for what. How they arrive is
-//! `gk_sys::signal::handler`'s.
+//! Signals sent to the worker itself, by an operator or by the application, and the action each asks for. They arrive through
+//! `gk_sys::signal::handler`.
 
 use gk_sys::signal::handler::Caught;
 use gk_sys::signal::{self, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use gk_wire::setup::Timers;
 
-/// What a signal asks for.
+/// The action that a signal asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Wish {
-    /// Leave gracefully, within so many seconds (0: as long as it takes).
+pub(crate) enum SignalAction {
+    /// Leave gracefully, within this many seconds (0: no limit).
     Leave(&'static str, f64),
-    /// Tell the application, which may have subscribed.
+    /// Pass the signal on to the application's subscribers.
     Tell(i32),
 }
 
@@ -18,29 +18,31 @@ pub(crate) enum Wish {
 pub(crate) struct Signals(pub(crate) Caught);
 
 impl Signals {
-    /// From now on; before that they end the process, as a worker deep in an import must be.
+    /// Catches the signals from now on. Until then they end the process, so that a worker deep in an import can be ended.
     pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self(Caught::new(&[SIGTERM, SIGINT, SIGUSR1, SIGXCPU, SIGHUP, SIGUSR2])?))
     }
 
-    /// What has been asked for since the last time.
-    pub(crate) fn take(&self, timers: &Timers) -> Vec<Wish> {
-        self.0.take().into_iter().filter_map(|signal| wish(signal, timers)).collect()
+    /// Actions for the signals that have come since the last call.
+    pub(crate) fn take(&self, timers: &Timers) -> Vec<SignalAction> {
+        self.0.take().into_iter().filter_map(|signal| action(signal, timers)).collect()
     }
 }
 
-fn wish(signal: i32, timers: &Timers) -> Option<Wish> {
+fn action(signal: i32, timers: &Timers) -> Option<SignalAction> {
     Some(match signal {
-        SIGTERM | SIGINT => Wish::Leave("shutdown_signal", timers.shutdown_timeout),
-        SIGUSR1 if timers.eviction_timeout > 0.0 => Wish::Leave("eviction_signal", timers.eviction_timeout),
-        SIGUSR1 => Wish::Leave("graceful_signal", timers.graceful_timeout),
-        SIGXCPU => Wish::Leave("cpu_time_limit", timers.graceful_timeout),
-        SIGHUP | SIGUSR2 => Wish::Tell(signal),
+        SIGTERM | SIGINT => SignalAction::Leave("shutdown_signal", timers.shutdown_timeout),
+        SIGUSR1 if timers.eviction_timeout > 0.0 => {
+            SignalAction::Leave("eviction_signal", timers.eviction_timeout)
+        }
+        SIGUSR1 => SignalAction::Leave("graceful_signal", timers.graceful_timeout),
+        SIGXCPU => SignalAction::Leave("cpu_time_limit", timers.graceful_timeout),
+        SIGHUP | SIGUSR2 => SignalAction::Tell(signal),
         _ => return None,
     })
 }
 
-/// A signal's name as applications know it.
+/// Name of a signal as applications know it, such as `SIGHUP`.
 pub(crate) fn name(number: i32) -> String {
     signal::name(number).map_or_else(|| number.to_string(), |name| format!("SIG{name}"))
 }
@@ -50,15 +52,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_each_signal_asks_for() {
+    fn each_signal_has_its_action() {
         let timers = Timers { shutdown_timeout: 5.0, graceful_timeout: 15.0, ..Timers::default() };
-        assert_eq!(wish(SIGTERM, &timers), Some(Wish::Leave("shutdown_signal", 5.0)));
-        assert_eq!(wish(SIGINT, &timers), Some(Wish::Leave("shutdown_signal", 5.0)));
-        assert_eq!(wish(SIGUSR1, &timers), Some(Wish::Leave("graceful_signal", 15.0)));
-        assert_eq!(wish(SIGXCPU, &timers), Some(Wish::Leave("cpu_time_limit", 15.0)));
-        assert_eq!(wish(SIGUSR2, &timers), Some(Wish::Tell(SIGUSR2)));
+        assert_eq!(action(SIGTERM, &timers), Some(SignalAction::Leave("shutdown_signal", 5.0)));
+        assert_eq!(action(SIGINT, &timers), Some(SignalAction::Leave("shutdown_signal", 5.0)));
+        assert_eq!(action(SIGUSR1, &timers), Some(SignalAction::Leave("graceful_signal", 15.0)));
+        assert_eq!(action(SIGXCPU, &timers), Some(SignalAction::Leave("cpu_time_limit", 15.0)));
+        assert_eq!(action(SIGUSR2, &timers), Some(SignalAction::Tell(SIGUSR2)));
         let evicted = Timers { eviction_timeout: 3.0, ..timers };
-        assert_eq!(wish(SIGUSR1, &evicted), Some(Wish::Leave("eviction_signal", 3.0)));
+        assert_eq!(action(SIGUSR1, &evicted), Some(SignalAction::Leave("eviction_signal", 3.0)));
         assert_eq!(name(SIGHUP), "SIGHUP");
     }
 }

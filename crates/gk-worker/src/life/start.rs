@@ -1,15 +1,15 @@
-//! The beginning of a worker: Python's settings, the imports, the threads, `Ready`. Serving and the end are `worker`'s.
+//! The start of a worker: Python's settings, imports, threads, `Ready`.
 
 use crate::life::signals::Signals;
 use crate::life::worker::Worker;
 use crate::serve::engine::Engine;
-use crate::serve::groups::Group;
+use crate::serve::groups::GroupInterpreter;
 use crate::serve::thread;
 use crate::watch::ending::Ending;
 use crate::watch::module_changes;
 use crate::watch::python_thread::{self, PythonThread};
-use crate::watch::script_changes::Watched;
-use crate::watch::slow_requests::Slow;
+use crate::watch::script_changes::ScriptChanges;
+use crate::watch::slow_requests::SlowRequests;
 use crate::watch::watchdog::Watchdog;
 use gk_python::{Attached, ThreadStates};
 use gk_sys::log::plain;
@@ -22,7 +22,7 @@ use std::time::Instant;
 
 /// Longest traceback sent to the supervisor, in bytes.
 const MOST_TRACEBACK: usize = 16 * 1024;
-/// Bytes of all tracebacks together: `Ready` is one packet, and JSON makes it longer.
+/// Most bytes of all tracebacks together: `Ready` is one packet, and JSON escapes make it longer.
 const ALL_TRACEBACKS: usize = 48 * 1024;
 
 impl Worker {
@@ -57,12 +57,12 @@ impl Worker {
                     .map_err(|e| format!("A thread cannot be started: {e}"))?,
             ),
             watchdog: Watchdog::new(setup.timers.clone(), setup.threads),
-            watched: Watched::new(&engine),
+            watched: ScriptChanges::new(&engine),
             more_to_watch: None,
             gil_told: false,
             last_ping: Instant::now(),
             broken: None,
-            slow: Slow::new(setup.slow_requests, setup.threads as usize),
+            slow: SlowRequests::new(setup.slow_requests, setup.threads as usize),
             leaving: None,
             engine: Arc::clone(&engine),
             ending,
@@ -95,13 +95,13 @@ impl Worker {
         }
         worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed });
         if let Some(files) = imported {
-            // After `Ready`: the supervisor hears of no change before.
+            // After `Ready`, so that the supervisor gets no change before it.
             worker.watch_imported(files);
         }
         Ok(worker)
     }
 
-    /// `reload-on-changes`: from now on these files are watched, and those imported later.
+    /// `reload-on-changes`: watches these files from now on, and files imported later.
     fn watch_imported(&mut self, files: Vec<SourceFile>) {
         let Some(thread) = &self.python_thread else { return };
         let control = self.control.try_clone();
@@ -115,8 +115,11 @@ impl Worker {
     }
 }
 
-/// The main interpreter, prepared, with the group's locale.
-pub(crate) fn main_group(engine: &Engine, states: &mut ThreadStates) -> Result<Arc<Group>, String> {
+/// Prepares the main interpreter and sets the group's locale.
+pub(crate) fn main_group(
+    engine: &Engine,
+    states: &mut ThreadStates,
+) -> Result<Arc<GroupInterpreter>, String> {
     let each = engine.groups.each(states, "").ok_or("Python could not be prepared")?;
     let main = Arc::clone(&each[0]);
     if let Some(locale) = &engine.setup.locale {
@@ -130,7 +133,7 @@ pub(crate) fn main_group(engine: &Engine, states: &mut ThreadStates) -> Result<A
     Ok(main)
 }
 
-/// `display-name`: what `ps` shows.
+/// `display-name`: sets the process title that `ps` shows.
 pub(crate) fn set_title(setup: &WorkerSetup) {
     let Some(name) = &setup.display_name else { return };
     let title = name.replace("%{GROUP}", &format!("(wsgi:{})", setup.process_group));
@@ -148,7 +151,7 @@ fn import_all(engine: &Engine, states: &mut ThreadStates) -> Vec<ImportFailure> 
             Some(each) => each.iter().find_map(|group| preload(states, group, import)),
         };
         if let Some(mut traceback) = traceback {
-            // What many scripts fail of is often the same; the first ones tell it best.
+            // Scripts often fail for the same reason, so the first tracebacks get the most room.
             let most = MOST_TRACEBACK.min(left / 2);
             if traceback.len() > most {
                 let cut = traceback.ceil_char_boundary(traceback.len() - most);
@@ -165,10 +168,10 @@ fn import_all(engine: &Engine, states: &mut ThreadStates) -> Vec<ImportFailure> 
     failed
 }
 
-/// Looks whether the GIL came back on during the start. Where the configuration refuses that, it is like a failed import.
+/// Checks if the GIL came back on during the start. If the configuration refuses that, it counts as a failed import.
 fn gil_returned(py: Attached<'_>, setup: &WorkerSetup) -> Option<ImportFailure> {
     if gk_wsgi::gil::enabled(py) {
-        // Named already, unless it was imported before the worker began, by a .pth file for one.
+        // The module is already named, unless it was imported before the worker started (by a .pth file, for example).
         gk_wsgi::gil::came_back("something imported at Python's own start");
     }
     let module = gk_wsgi::gil::returned().filter(|_| setup.gil_refused)?;
@@ -179,8 +182,8 @@ fn gil_returned(py: Attached<'_>, setup: &WorkerSetup) -> Option<ImportFailure> 
     })
 }
 
-/// Imports a script in one interpreter; the traceback if that fails.
-fn preload(states: &mut ThreadStates, group: &Group, import: &Import) -> Option<String> {
+/// Imports a script in one interpreter; returns the traceback if that fails.
+fn preload(states: &mut ThreadStates, group: &GroupInterpreter, import: &Import) -> Option<String> {
     group.measured(|| {
         states.attach(&group.interpreter, |py| {
             let callable = import.callable.as_deref();

@@ -1,9 +1,9 @@
-//! The end of a worker: callbacks, request threads, interpreters, and the thread that ends the process when that takes
-//! too long. Deciding to stop is `worker`'s.
+//! The end of a worker: callbacks, request threads, interpreters, and the thread that ends the process if that takes too long.
+//! The decision to stop is made in `worker`.
 
 use crate::life::worker::Worker;
-use crate::serve::groups::Group;
-use crate::watch::ending::{Step, describe};
+use crate::serve::groups::GroupInterpreter;
+use crate::watch::ending::{EndStep, describe};
 use crate::watch::python_thread::Order;
 use gk_python::ThreadStates;
 use gk_sys::log::plain;
@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-/// How long a thread state may outlive the thread that Python has already joined.
+/// Longest time that a thread state may outlive a thread that Python has already joined.
 const LINGERING: Duration = Duration::from_millis(500);
 
 impl Worker {
     /// Stops: subscribers, request threads, the application's threads, its atexit functions, interpreters; by force when
-    /// shutdown-timeout is over. The exit status.
+    /// shutdown-timeout is over. Returns the exit status.
     pub(crate) fn stop(&mut self, states: &mut ThreadStates, reason: &str) -> i32 {
         self.tell(&FromWorker::Stopping { reason: reason.to_owned() });
         plain(Level::Info, "wsgi", None, &format!("This worker is stopping: {reason}"));
@@ -32,7 +32,7 @@ impl Worker {
             );
         }
         for (name, group) in self.engine.groups.all() {
-            self.ending.enter(Step::Subscribers(name));
+            self.ending.enter(EndStep::Subscribers(name));
             states.attach(&group.interpreter, |py| group.application.stopping(py, reason));
         }
         self.ending.leave();
@@ -54,15 +54,15 @@ impl Worker {
         0
     }
 
-    /// Returns with only the main interpreter left, for Python itself to finalise. Where a daemon thread stands in the way
-    /// of that, the process ends here: CPython aborts when it finds one in a sub-interpreter, and ends or hangs it at any
-    /// place of its code in the main one.
+    /// Ends the sub-interpreters and returns, so that Python itself finalises the main one. If a daemon thread still runs, the
+    /// process ends here: CPython aborts if it finds one in a sub-interpreter, and in the main interpreter it ends or hangs the
+    /// thread anywhere in its code.
     fn end_interpreters(&mut self, states: &mut ThreadStates) {
         let mut all = self.engine.groups.all();
         // The main interpreter last.
         all.sort_by_key(|(name, _)| name.is_empty());
         for (name, group) in &all {
-            self.ending.enter(Step::Threads(name.clone(), Arc::clone(group)));
+            self.ending.enter(EndStep::Threads(name.clone(), Arc::clone(group)));
             states.attach(&group.interpreter, |py| group.application.end(py));
         }
         self.ending.leave();
@@ -90,8 +90,8 @@ impl Worker {
     }
 }
 
-/// Whether no other thread is left in the interpreter.
-pub(crate) fn alone(states: &mut ThreadStates, group: &Group) -> bool {
+/// Returns true when no other thread is left in the interpreter, false if one is after `LINGERING`.
+pub(crate) fn alone(states: &mut ThreadStates, group: &GroupInterpreter) -> bool {
     let deadline = Instant::now() + LINGERING;
     while !states.alone(&group.interpreter) {
         if Instant::now() > deadline {
@@ -102,8 +102,9 @@ pub(crate) fn alone(states: &mut ThreadStates, group: &Group) -> bool {
     true
 }
 
-/// Says what the shutdown waits for when half its time is over, calls the atexit functions when most of it is, and then ends
-/// the process. `timeout`: seconds, 0 without end. No thread is inside finalisation at that time: it has not begun.
+/// Starts the thread that bounds the shutdown. At half the time it logs what the shutdown waits for, at four fifths it calls the
+/// atexit functions, at the end it ends the process. `timeout`: seconds, 0 for no limit. Finalisation has not begun at any of
+/// these times, so no thread is inside it.
 fn reaper(timeout: f64, orders: Option<Sender<Order>>) -> std::io::Result<()> {
     const PATIENCE: f64 = 10.0;
     let run = move || {

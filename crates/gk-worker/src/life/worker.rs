@@ -1,15 +1,15 @@
 //! The main thread of a worker while request threads serve: messages of the supervisor, signals, timers, and leaving.
 
-use crate::life::signals::{self, Signals, Wish};
+use crate::life::signals::{self, SignalAction, Signals};
 use crate::measure;
 use crate::serve::engine::Engine;
 use crate::serve::link::Link;
 use crate::serve::thread;
 use crate::watch::ending::Ending;
 use crate::watch::python_thread::{Order, PythonThread};
-use crate::watch::script_changes::Watched;
-use crate::watch::slow_requests::{self, Slow};
-use crate::watch::watchdog::{Act, Seen, Watchdog};
+use crate::watch::script_changes::ScriptChanges;
+use crate::watch::slow_requests::{self, SlowRequests};
+use crate::watch::watchdog::{Action, Observation, Watchdog};
 use gk_sys::descriptors;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile, ToWorker, WorkerFigures};
@@ -22,11 +22,11 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often timers and script times are looked at.
+/// Interval at which timers and script files are checked.
 const TICK: Duration = Duration::from_millis(250);
-/// How long a question for the status may wait for the interpreters' own answers.
+/// Longest wait for the interpreters' own figures when the supervisor asks for the status.
 const REFRESH: Duration = Duration::from_millis(100);
-/// How long a worker waits for another link after its own broke.
+/// Time that a worker waits for a new link after its own broke.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Worker {
@@ -38,34 +38,34 @@ pub(crate) struct Worker {
     pub(crate) threads: Vec<JoinHandle<()>>,
     pub(crate) python_thread: Option<PythonThread>,
     pub(crate) watchdog: Watchdog,
-    pub(crate) watched: Watched,
-    /// To the thread that watches imported modules.
+    pub(crate) watched: ScriptChanges,
+    /// Channel to the thread that watches imported modules.
     pub(crate) more_to_watch: Option<Sender<Vec<SourceFile>>>,
     /// The supervisor knows that the GIL is back on.
     pub(crate) gil_told: bool,
     pub(crate) last_ping: Instant,
-    /// Since when the link is broken.
+    /// Time at which the link broke.
     pub(crate) broken: Option<Instant>,
-    pub(crate) slow: Slow,
-    /// Leaving: the reason, and when to stop anyway.
+    pub(crate) slow: SlowRequests,
+    /// While leaving: the reason, and the time at which it stops anyway.
     pub(crate) leaving: Option<(String, Option<Instant>)>,
 }
 
-/// What ends serving.
-enum End {
+/// Why serving ends.
+enum ServingEnd {
     Stop(String),
     SupervisorGone,
 }
 
 impl Worker {
-    /// Serves until the end, and gives its reason.
+    /// Serves until the worker has to stop; returns the reason.
     pub(crate) fn serve(&mut self) -> String {
         let end = loop {
             let timeout = if self.leaving.is_some() { TICK / 10 } else { TICK.min(self.slow.every()) };
             if let Some(end) = self.listen(timeout) {
                 break end;
             }
-            self.heed_signals();
+            self.handle_signals();
             self.tell_of_gil();
             for script in self.watched.changed(&self.engine) {
                 plain(Level::Info, "wsgi", None, &format!("Script '{script}' has changed"));
@@ -77,19 +77,19 @@ impl Worker {
             for (slot, since) in self.slow.crossed(&self.engine) {
                 self.order(Order::Stack { slot, since, slow: true });
             }
-            if let Some(end) = self.look() {
+            if let Some(end) = self.check() {
                 break end;
             }
         };
         match end {
-            End::Stop(reason) => reason,
-            // Without a supervisor nobody would ever end this process.
-            End::SupervisorGone => "shutdown_signal".to_owned(),
+            ServingEnd::Stop(reason) => reason,
+            // Nobody else would ever end a process without a supervisor.
+            ServingEnd::SupervisorGone => "shutdown_signal".to_owned(),
         }
     }
 
-    /// Waits for messages of the supervisor, at most that long, and handles them.
-    fn listen(&mut self, timeout: Duration) -> Option<End> {
+    /// Handles messages of the supervisor; waits at most `timeout` for the first one.
+    fn listen(&mut self, timeout: Duration) -> Option<ServingEnd> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
         let mut polled =
@@ -100,10 +100,10 @@ impl Worker {
         let mut packet = vec![0; control::MAX_PACKET];
         loop {
             let received = match descriptors::receive(&self.control, &mut packet, false) {
-                Ok(received) if received.bytes == 0 => return Some(End::SupervisorGone),
+                Ok(received) if received.bytes == 0 => return Some(ServingEnd::SupervisorGone),
                 Ok(received) => received,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
-                Err(_) => return Some(End::SupervisorGone),
+                Err(_) => return Some(ServingEnd::SupervisorGone),
             };
             match control::decode::<ToWorker>(&packet[..received.bytes]) {
                 Ok(message) => {
@@ -136,19 +136,21 @@ impl Worker {
         }
     }
 
-    fn heed_signals(&mut self) {
-        for wish in self.signals.take(&self.engine.setup.timers) {
-            match wish {
-                Wish::Leave(reason, timeout) => {
+    fn handle_signals(&mut self) {
+        for action in self.signals.take(&self.engine.setup.timers) {
+            match action {
+                SignalAction::Leave(reason, timeout) => {
                     self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
                     self.leave(reason, timeout);
                 }
-                Wish::Tell(number) => self.order(Order::Signal { number, name: signals::name(number) }),
+                SignalAction::Tell(number) => {
+                    self.order(Order::Signal { number, name: signals::name(number) })
+                }
             }
         }
     }
 
-    fn handle(&mut self, message: ToWorker, fds: Vec<OwnedFd>) -> Option<End> {
+    fn handle(&mut self, message: ToWorker, fds: Vec<OwnedFd>) -> Option<ServingEnd> {
         match message {
             ToWorker::Link => {
                 if let Err(why) = self.take_link(fds) {
@@ -156,7 +158,7 @@ impl Worker {
                 }
             }
             ToWorker::Leave { reason, timeout } => self.leave(&reason, timeout),
-            ToWorker::Stop { reason } => return Some(End::Stop(reason)),
+            ToWorker::Stop { reason } => return Some(ServingEnd::Stop(reason)),
             ToWorker::DumpStacks => {
                 self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
             }
@@ -212,11 +214,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Begins to leave: the front is told, serves what it sent, and is done when it says `Drain`.
+    /// Starts to leave: tells the front, serves the requests it has sent, and is done when the front says `Drain`.
     fn leave(&mut self, reason: &str, timeout: f64) {
         let deadline = (timeout > 0.0).then(|| Instant::now() + Duration::from_secs_f64(timeout));
         if let Some((_, before)) = &mut self.leaving {
-            // The first reason stays; a nearer end counts.
+            // The first reason stays; the earlier deadline counts.
             *before = [*before, deadline].into_iter().flatten().min();
             return;
         }
@@ -227,14 +229,14 @@ impl Worker {
         }
     }
 
-    /// Timers and the end of a drain.
-    fn look(&mut self) -> Option<End> {
+    /// Checks timers and whether the drain is over.
+    fn check(&mut self) -> Option<ServingEnd> {
         if let Some((reason, deadline)) = &self.leaving {
             let link = self.engine.link();
             let done = link.as_ref().is_none_or(|link| link.finished());
             let only_stale = link.is_some_and(|l| l.drained()) && self.all_stale();
             if done || only_stale || deadline.is_some_and(|d| Instant::now() > d) {
-                return Some(End::Stop(reason.clone()));
+                return Some(ServingEnd::Stop(reason.clone()));
             }
         }
         if let Some(reason) = self.link_lost() {
@@ -242,35 +244,35 @@ impl Worker {
             self.leave(reason, self.engine.setup.timers.graceful_timeout);
         }
         let deadlock = self.engine.setup.timers.deadlock_timeout;
-        // Often enough that the last sign of life of a healthy process is never as old as that.
+        // Often enough that a healthy process always answers well within the timeout.
         if deadlock > 0.0 && self.last_ping.elapsed().as_secs_f64() > (deadlock / 4.0).min(1.0) {
             self.last_ping = Instant::now();
             self.order(Order::Ping);
         }
-        let seen = self.seen();
+        let seen = self.observe();
         for act in self.watchdog.tick(&seen) {
             match act {
-                Act::Interrupt { slot, since } => {
-                    // Back to what the slot says of it: see `seen`.
+                Action::Interrupt { slot, since } => {
+                    // The inverse of `observe`: the value that the slot holds.
                     let since = (since * 1e6).round() as u64 + 1;
                     self.order(Order::Interrupt { slot, since });
                 }
-                Act::Stacks(sentence) => self.order(Order::Stacks(sentence)),
-                Act::Leave(reason, timeout) => {
+                Action::Stacks(sentence) => self.order(Order::Stacks(sentence)),
+                Action::Leave(reason, timeout) => {
                     self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
                     self.leave(reason, timeout);
                 }
-                Act::Stop(reason) => {
+                Action::Stop(reason) => {
                     self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
-                    return Some(End::Stop(reason.to_owned()));
+                    return Some(ServingEnd::Stop(reason.to_owned()));
                 }
             }
         }
         None
     }
 
-    /// Whether the link broke and no other came: no request would reach this process again. After a crash of the front the
-    /// next one's link comes at once.
+    /// Returns a reason if the link broke and no new one came: no request would reach this process again. After a crash of the
+    /// front, the new front's link comes at once.
     fn link_lost(&mut self) -> Option<&'static str> {
         let broken = self.leaving.is_none() && self.engine.link().is_some_and(|link| link.broken());
         if !broken {
@@ -281,11 +283,11 @@ impl Worker {
         (since.elapsed() > PATIENCE).then_some("link_lost")
     }
 
-    fn seen(&self) -> Seen {
+    fn observe(&self) -> Observation {
         let seconds = |micros: u64| (micros as f64 - 1.0) / 1e6;
         let at = |micros: u64| (micros != 0).then(|| seconds(micros));
         let counters = &self.engine.counters;
-        Seen {
+        Observation {
             now: seconds(self.engine.now()),
             busy_since: self.engine.slots.iter().map(|s| at(s.since.load(Ordering::Acquire))).collect(),
             started: counters.started.load(Ordering::Relaxed),
@@ -297,7 +299,7 @@ impl Worker {
     }
 
     fn all_stale(&self) -> bool {
-        let seen = self.seen();
+        let seen = self.observe();
         seen.busy_since.iter().flatten().all(|since| self.watchdog.stale(*since, seen.now))
     }
 
@@ -308,7 +310,7 @@ impl Worker {
     }
 
     pub(crate) fn tell(&self, message: &FromWorker) {
-        // A supervisor that is gone is noticed by `listen`.
+        // `listen` notices when the supervisor is gone.
         let _ = descriptors::send(&self.control, &control::encode(message), &[]);
     }
 }

@@ -1,10 +1,10 @@
 //! The scoreboard of this process, and the waits for a GIL that are booked on it as they happen.
 //!
-//! There is one per process, in a static: the listener for waits is called on threads that have nothing else in hand, while
-//! CPython holds a mutex. So nothing on that path locks, allocates or can panic.
+//! There is one per process, in a static, as the listener for waits is called without an argument, while CPython holds a mutex. So
+//! nothing on its path locks, allocates or can panic.
 
 use super::metrics::MetricsWindow;
-use super::threads::Threads;
+use super::threads::ThreadRoutes;
 use gk_python::Attached;
 use gk_python::gil::{self, Exactness, Holder};
 use gk_python::interpreter::MAIN;
@@ -18,25 +18,25 @@ use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-static MEASURE: OnceLock<Measure> = OnceLock::new();
+static MEASURE: OnceLock<Measurements> = OnceLock::new();
 
 /// The measurements of this process.
-pub(crate) struct Measure {
+pub(crate) struct Measurements {
     pub(super) board: Board<SharedWords>,
-    threads: Threads,
+    threads: ThreadRoutes,
     window: MetricsWindow,
-    /// Whose waits are caused by threads of the server that serve no request.
+    /// Culprit of waits that are caused by the server's own threads.
     server: Route,
     exact: AtomicBool,
     begun: Moment,
 }
 
-/// The measurements, where they are on.
-pub(crate) fn get() -> Option<&'static Measure> {
+/// The measurements, if they are on.
+pub(crate) fn get() -> Option<&'static Measurements> {
     MEASURE.get()
 }
 
-/// Takes over the scoreboard that the supervisor made. The sentence says why there are no measurements.
+/// Maps the scoreboard that the supervisor made and starts measuring. The text of an error says why nothing is measured.
 pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<(), String> {
     let words = SharedWords::map(&file).map_err(|e| format!("it cannot be mapped: {e}"))?;
     let identity = Identity {
@@ -50,10 +50,10 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
         unread: setup.unread,
     };
     let board = Board::create(words, &identity).map_err(|e| e.to_string())?;
-    let measure = Measure {
+    let measure = Measurements {
         server: board.thread(b"(server)"),
         board,
-        threads: Threads::new(),
+        threads: ThreadRoutes::new(),
         window: MetricsWindow::default(),
         exact: AtomicBool::new(false),
         begun: Moment::now(),
@@ -66,7 +66,7 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
     Ok(())
 }
 
-/// The listener for waits. See the head of this file for what it must not do.
+/// Listener for waits. The head of this file says what it must not do.
 fn waited(wait: &gil::Wait) {
     let Some(measure) = MEASURE.get() else { return };
     let (slot, group) = unpack(wait.work);
@@ -79,7 +79,7 @@ fn waited(wait: &gil::Wait) {
     measure.board.waited(&Wait { slot, group, ns: wait.nanos, whole: wait.whole, server: wait.own, culprit });
 }
 
-/// What the application asks for.
+/// Answers a question of the application.
 fn answer(question: Question) -> Option<String> {
     let measure = MEASURE.get()?;
     match question {
@@ -92,14 +92,14 @@ fn answer(question: Question) -> Option<String> {
     }
 }
 
-/// A garbage collection is over.
+/// Records a garbage collection.
 fn collected(group: u16, generation: u8, pause: u64, collected: u64, uncollectable: u64) {
     let Some(measure) = MEASURE.get() else { return };
     let start = (clock::epoch_micros() * 1000).saturating_sub(pause);
     measure.board.collected(group, &Collection { start, pause, generation, collected, uncollectable });
 }
 
-/// What a request thread works on, as the word that waits are told of: its slot and its application group.
+/// Slot and application group of a request thread, packed into the word that comes with each of its waits.
 pub(super) fn pack(slot: usize, group: u16) -> u64 {
     (slot as u64 + 1) | u64::from(group) << 32
 }
@@ -108,9 +108,9 @@ fn unpack(work: u64) -> (Option<usize>, u16) {
     (((work & 0xffff_ffff) as usize).checked_sub(1), (work >> 32) as u16)
 }
 
-impl Measure {
-    /// An interpreter was made ready: its GIL is looked for, and what is known of it goes onto the scoreboard. Gives the number
-    /// of its application group there.
+impl Measurements {
+    /// Measures the GIL of a new interpreter and writes its mode and interval onto the scoreboard. Returns the number of its
+    /// application group there.
     pub(crate) fn interpreter(&self, py: Attached<'_>, name: &str, mode: &str, interval: Option<f64>) -> u16 {
         let mode = match mode {
             "own" => GilMode::Own,
@@ -126,7 +126,7 @@ impl Measure {
             Exactness::Exact if main => self.set_exact(true, ""),
             Exactness::NoGil if main => self.set_exact(true, "no GIL"),
             Exactness::Exact | Exactness::NoGil => {}
-            // One GIL that is not measured makes the process's sums a lower bound.
+            // A single GIL that cannot be measured makes the sums of the process a lower bound.
             Exactness::LowerBound(why) => self.set_exact(false, &why),
         }
         let group = self.board.group(name);
@@ -134,7 +134,7 @@ impl Measure {
         group
     }
 
-    /// The GIL of a free-threaded Python came back: `module` brought it, as `the module 'x'`.
+    /// Records that the GIL of a free-threaded Python came back. `module`: its cause, as `the module 'x'`.
     pub(crate) fn gil_returned(&self, py: Attached<'_>, module: &str) {
         self.board.set_gil_returned(module);
         if let Exactness::LowerBound(why) = gil::measure(py) {
@@ -151,22 +151,22 @@ impl Measure {
         }
     }
 
-    /// Whether waits are exact, or there is no GIL.
+    /// Returns true if waits are exact, or there is no GIL.
     pub(super) fn is_exact(&self) -> bool {
         self.exact.load(Ordering::Relaxed)
     }
 
-    /// The imports at start are done.
+    /// Records that the imports at start are done.
     pub(crate) fn imported(&self) {
         self.board.set_import(self.begun.elapsed());
     }
 
-    /// Whether threads of the application's own were seen whose names are not known.
+    /// Returns true if a thread of the application has caused a wait and has no name yet.
     pub(crate) fn unnamed(&self) -> bool {
         self.threads.unnamed()
     }
 
-    /// Names threads of the application's own: the kernel's id and the name of each living thread of one or more interpreters.
+    /// Names the application's own threads. `named`: kernel id and name of the living threads of one or more interpreters.
     pub(crate) fn name_threads(&self, named: &[(u32, String)]) {
         self.threads.name(named, |name| self.board.thread(name.as_bytes()));
     }

@@ -1,4 +1,4 @@
-//! `request_metrics()` and `process_metrics()` of the application, with mod_wsgi's keys: what the scoreboard says, as JSON.
+//! `request_metrics()` and `process_metrics()` of the application: the scoreboard's figures as JSON with mod_wsgi's keys.
 
 use gk_sys::memory::SharedWords;
 use gk_sys::{clock, usage};
@@ -8,10 +8,11 @@ use gk_telemetry::sample::{Figures, SlotSample, WorkerSample};
 use serde_json::{Map, Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Where the window of `request_metrics` began; `None` before `start_recording_metrics()`.
+/// Start of the window of `request_metrics`; `None` before `start_recording_metrics()`.
 #[derive(Default)]
 pub(super) struct MetricsWindow(Mutex<Option<Snapshot>>);
 
+/// Figures at one moment.
 struct Snapshot {
     sample: WorkerSample,
     /// Monotonic nanoseconds.
@@ -23,7 +24,7 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    /// What the scoreboard says now. `last`: the newest request that is known already.
+    /// Reads the scoreboard. `last`: number of the newest request that is known already.
     fn now(board: &Board<SharedWords>, last: u64) -> Self {
         let sample = board.sample(last);
         let threads = sample.slots.iter().map(|slot| usage::thread_cpu(slot.tid).unwrap_or(0)).collect();
@@ -98,7 +99,7 @@ fn between(before: &Snapshot, now: &Snapshot) -> Value {
     let mut current = Vec::new();
     let mut longest = Vec::new();
     for (index, (slot, old)) in now.sample.slots.iter().zip(&before.sample.slots).enumerate() {
-        // What runs now has been running in this window but for what was counted at its beginning.
+        // A running request counts from the start of the window if it began before.
         let here = (slot.busy + elapsed(now, slot)).saturating_sub(old.busy + elapsed(before, old));
         busy.push(seconds(here));
         cpu.push(seconds(now.threads[index].saturating_sub(before.threads[index])));

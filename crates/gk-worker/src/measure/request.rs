@@ -1,13 +1,13 @@
-//! What one request took. The wall time is known exactly; it is split into time on CPU, time waiting for a GIL, time on the
-//! run queue outside those waits, and the rest, in which the thread was blocked.
+//! The time of one request. The wall time is exact; it is split into time on CPU, time waiting for a GIL, time on the run queue
+//! outside those waits, and the rest, in which the thread was blocked.
 //!
-//! Clocks cost: a thread's CPU clock is a system call of some 300 ns, its run-queue delay one of 600 ns, and a small request
-//! takes a few µs in all. So the CPU clock is carried on from a reading: it stands still between two batches of requests, in
-//! which the thread sleeps, and goes with the wall clock within one, but for waits for a GIL. Requests that take long are
-//! always read at both ends, and what lies between two of a batch counts as work only when it is short; [`CPU_EVERY`] and
-//! [`OLD`] bound what the reading costs, and also the error.
+//! Clocks cost: reading a thread's CPU clock is a system call of some 300 ns, its run-queue delay one of 600 ns, and a small request
+//! takes a few µs in all. So the CPU clock is extrapolated from its last reading: it stands still between two batches of requests,
+//! while the thread sleeps, and goes with the wall clock within a batch, except for waits for a GIL. Long requests are read at both
+//! ends. The gap between two requests of a batch counts as CPU time only below [`MOMENT`]. [`CPU_EVERY`] and [`OLD`] bound the cost of
+//! reading and the error.
 
-use super::measurements::{Measure, pack};
+use super::measurements::{Measurements, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
 use gk_sys::clock::{self, Moment};
 use gk_sys::memory::SharedWords;
@@ -15,53 +15,53 @@ use gk_telemetry::{Begin, Plain, Record, Route, SlotWriter, State, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::Outcome;
 
-/// Nanoseconds from which on a request, or what lies between two of a batch, may have been off CPU.
+/// Nanoseconds above which a request, or the gap between two requests of a batch, may have been off CPU.
 const MOMENT: u64 = 50_000;
-/// Mean nanoseconds of a request from which on the next one is taken for one that is read at both ends.
+/// Mean nanoseconds of a request above which the next one is read at both ends.
 const LONG: u64 = 200_000;
-/// Nanoseconds of work in moments, not of sleep, after which the CPU clock is read again.
+/// Nanoseconds of extrapolated work after which the CPU clock is read again.
 const CPU_EVERY: u64 = 2_000_000;
-/// Nanoseconds from which on a request's run-queue delay is read.
+/// Nanoseconds of a request above which its run-queue delay is read.
 const DELAY_FROM: u64 = 1_000_000;
-/// Nanoseconds after which everything that is looked at now and then is too old: the reading that a run-queue delay is
-/// compared with; the wall clock, which goes otherwise only when it is set; what the reader wants, who comes once a second.
+/// Nanoseconds after which occasional readings are repeated: the run-queue delay to compare with; the wall clock, which drifts only
+/// when it is set; the request of the scoreboard's reader, who comes once a second.
 const OLD: u64 = 10_000_000;
 
 /// A request thread's measurements.
 pub(crate) struct ThreadMeasure {
-    measure: &'static Measure,
+    measure: &'static Measurements,
     writer: SlotWriter<'static, SharedWords>,
     watch: ThreadWatch,
-    /// What this thread has waited so far, and [`ThreadWatch::changes`] then.
+    /// Waits of this thread so far, and [`ThreadWatch::changes`] at that time.
     waited: Waited,
     changes: u64,
-    /// The CPU clock: when, and what it says, carried on since the last reading over so many nanoseconds of work. While a
-    /// request runs, when it was taken and what the clock said then.
+    /// The CPU clock: (monotonic time, CPU time), extrapolated since the last reading over `carried` nanoseconds of work. While a
+    /// request runs: the values when it was taken.
     cpu: (u64, u64),
     carried: u64,
-    /// When to look again at what is looked at now and then; 0: at every request.
+    /// Time of the next occasional readings; 0: at every request.
     due: u64,
-    /// The run-queue delay at the last reading.
+    /// Run-queue delay at the last reading.
     delay: u64,
-    /// What the monotonic clock lacks to be the wall clock, in nanoseconds, and when it was looked at.
+    /// Wall clock minus monotonic clock in nanoseconds, and the time of that reading.
     ahead: u64,
     looked: u64,
-    /// The application group that waits are told of.
+    /// The application group that waits of this thread carry.
     told: Option<u16>,
-    /// Mean nanoseconds of a request here (exponential).
+    /// Mean nanoseconds of a request in this thread (exponential).
     mean: u64,
-    /// Nanoseconds of the present request before the queue, and in it.
+    /// Nanoseconds of the current request before the queue, and in it.
     server: u64,
     queue: u64,
 }
 
-/// A request of a thread was begun: there is what [`ThreadMeasure::end`] ends.
+/// Proof that [`ThreadMeasure::begin`] was called, for [`ThreadMeasure::end`].
 #[derive(Debug)]
-pub(crate) struct Begun(());
+pub(crate) struct MeasuredRequest(());
 
 impl ThreadMeasure {
-    /// For the calling thread, which serves requests in that slot. `None`: the scoreboard has no such slot.
-    pub(crate) fn new(measure: &'static Measure, slot: usize) -> Option<Self> {
+    /// For the calling thread, which serves requests in that slot. `None` if the scoreboard has no such slot.
+    pub(crate) fn new(measure: &'static Measurements, slot: usize) -> Option<Self> {
         let writer = measure.board.writer(slot)?;
         measure.board.set_tid(slot, clock::thread_id());
         let watch = ThreadWatch::new();
@@ -85,8 +85,8 @@ impl ThreadMeasure {
         })
     }
 
-    /// A request was taken at that moment. `slept`: the thread had nothing to do before, and is not attached yet; otherwise it
-    /// enters the application at once.
+    /// Begins a request that was taken at `taken`. `slept`: the thread was idle before and is not attached yet; otherwise it enters
+    /// the application at once.
     #[inline]
     pub(crate) fn begin(
         &mut self,
@@ -94,10 +94,10 @@ impl ThreadMeasure {
         group: u16,
         taken: Moment,
         slept: bool,
-    ) -> Begun {
+    ) -> MeasuredRequest {
         let now = taken.nanos();
         let between = now.saturating_sub(self.cpu.0);
-        // Taking the next request is a microsecond's work: what is more than a moment was spent off CPU.
+        // Taking the next request takes a microsecond: a longer gap was spent off CPU.
         let worked = if slept || between > MOMENT { 0 } else { between };
         self.cpu = (now, self.cpu.1 + worked);
         self.carried += worked;
@@ -107,7 +107,7 @@ impl ThreadMeasure {
         self.waits();
         let numbers = &request.numbers;
         let arrived = nanos(numbers.request_start);
-        // The front that gives both the same is the usual one.
+        // Mostly the front gives both the same value.
         let same = numbers.queue_start.to_bits() == numbers.request_start.to_bits();
         let queued = if same { arrived } else { other_nanos(numbers.queue_start) };
         self.server = queued.saturating_sub(arrived);
@@ -127,19 +127,19 @@ impl ThreadMeasure {
         if self.told != Some(group) {
             self.tell_group(group);
         }
-        Begun(())
+        MeasuredRequest(())
     }
 
-    /// The thread is attached, the application's part begins.
+    /// The thread is attached; the application's part begins.
     pub(crate) fn entered(&self) {
         self.writer.set_state(State::Application);
     }
 
-    /// The request is over.
+    /// Ends the request.
     #[inline]
     pub(crate) fn end(
         &mut self,
-        _begun: &Begun,
+        _begun: &MeasuredRequest,
         entered: Moment,
         ended: Moment,
         outcome: &Outcome,
@@ -153,7 +153,7 @@ impl ThreadMeasure {
         if moment && waits.is_none() && self.server == 0 && is_plain(outcome) {
             self.carried += wall;
             self.cpu = (ended.nanos(), self.cpu.1 + wall);
-            // No longer than a moment, both.
+            // Both are below `MOMENT`, so they fit.
             let daemon = entered.nanos().saturating_sub(taken).min(wall);
             return self.writer.finish_plain(Plain {
                 queue: self.queue,
@@ -165,7 +165,7 @@ impl ThreadMeasure {
         self.end_otherwise(entered, ended, outcome, group, waits);
     }
 
-    /// The thread has nothing more to serve for now.
+    /// Ends a batch: the thread has no further request for now.
     pub(crate) fn end_batch(&mut self) {
         self.writer.end_batch();
     }
@@ -193,7 +193,7 @@ impl ThreadMeasure {
             }
         };
         let most = wall.saturating_sub(gil_wait_server + gil_wait_app);
-        // Without a reading all of so short a request counts as on CPU.
+        // Without a reading, all of such a short request counts as on CPU.
         let mut on_cpu = most;
         self.carried += most;
         self.cpu = (ended, cpu + most);
@@ -234,7 +234,7 @@ impl ThreadMeasure {
         });
     }
 
-    /// What this thread has waited since this was last asked; `None`: nothing, as most of the time.
+    /// Waits of this thread since the last call; `None` if there were none, as mostly.
     #[inline]
     fn waits(&mut self) -> Option<Waits> {
         (self.watch.changes() != self.changes).then(|| self.new_waits())
@@ -247,7 +247,7 @@ impl ThreadMeasure {
         Waits::between(&before, &self.waited)
     }
 
-    /// Waits that nobody else tells the scoreboard of, since they are measured from outside.
+    /// Books waits that were measured from outside, which nobody else writes onto the scoreboard.
     #[cold]
     fn tell(&self, waits: &Waits, group: u16) {
         if waits.own == 0 {
@@ -270,7 +270,7 @@ impl ThreadMeasure {
         gil::set_work(pack(self.writer.index(), group));
     }
 
-    /// Looks at what is looked at now and then, as far as it is time.
+    /// Makes the occasional readings that are due.
     #[cold]
     fn look(&mut self, now: u64) {
         let long = self.mean > LONG;
@@ -300,7 +300,7 @@ impl ThreadMeasure {
     }
 }
 
-/// Whether this is what [`Plain`] says of the response and the body.
+/// Returns true if [`Plain`] says everything about the response and the body.
 #[inline]
 fn is_plain(outcome: &Outcome) -> bool {
     let Outcome { status, error, application_start, bytes_in, reads, input, bytes_out: _, writes, output } =
@@ -312,7 +312,7 @@ fn is_plain(outcome: &Outcome) -> bool {
         && bytes_in | reads | input | output == 0
 }
 
-/// What a thread waited between two moments.
+/// Waits of a thread between two moments.
 #[derive(Clone, Copy)]
 struct Waits {
     nanos: u64,
@@ -338,11 +338,11 @@ impl Waits {
 
 /// Epoch seconds as nanoseconds.
 fn nanos(seconds: f64) -> u64 {
-    // By way of the signed number, which the processor knows how to make.
+    // Through a signed integer, which the processor converts in one instruction.
     ((seconds * 1e9) as i64).max(0) as u64
 }
 
-/// The same where it is seldom asked for, off the way of every request.
+/// [`nanos`] for the rare case, kept out of the common path.
 #[cold]
 #[inline(never)]
 fn other_nanos(seconds: f64) -> u64 {

@@ -1,27 +1,26 @@
-//! The application's own threads as causes of waits: from the kernel's id to an entry of the scoreboard. A thread that is
-//! seen for the first time is unknown until the main thread has asked Python for its name; waits until then are booked to
-//! nobody.
+//! The application's own threads as causes of waits: a table from the kernel's id to an entry of the scoreboard. A new thread is unknown
+//! until the Python thread has asked for its name; waits until then have no culprit.
 
 use gk_telemetry::Route;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Threads known at a time.
+/// Capacity of the table.
 const PLACES: usize = 256;
-/// How far from its place an entry may stand.
+/// Most places to probe for an entry.
 const PROBES: usize = 16;
 
-/// The table. Each word: the route's number above, the thread's id below; 0: free.
-pub(super) struct Threads {
+/// The table. Each word has the route's number in its upper half and the thread's id in its lower half; 0 is free.
+pub(super) struct ThreadRoutes {
     places: Box<[AtomicU64]>,
     unnamed: AtomicBool,
 }
 
-impl Threads {
+impl ThreadRoutes {
     pub(super) fn new() -> Self {
         Self { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(), unnamed: AtomicBool::new(false) }
     }
 
-    /// The entry of a thread. Takes a place for one that is new; no lock, no allocation.
+    /// Returns the entry of a thread, and takes a place for a new one. No lock, no allocation.
     pub(super) fn route(&self, id: u32) -> Route {
         let first = (id as usize).wrapping_mul(0x9e37_79b1) >> 8;
         for step in 0..PROBES {
@@ -47,7 +46,7 @@ impl Threads {
         self.unnamed.load(Ordering::Relaxed)
     }
 
-    /// Gives the places their entries, and frees those of threads that have ended.
+    /// Sets the entries of named threads and frees the places of ended ones.
     pub(super) fn name(&self, named: &[(u32, String)], entry: impl Fn(&str) -> Route) {
         self.unnamed.store(false, Ordering::Relaxed);
         for place in &self.places {
@@ -60,7 +59,7 @@ impl Threads {
             let route = match known.or_else(|| system_name(id)) {
                 Some(name) => entry(&name),
                 None => {
-                    // It has ended; what it caused stays booked.
+                    // The thread has ended; its waits stay booked.
                     place.store(0, Ordering::Relaxed);
                     continue;
                 }
@@ -70,7 +69,7 @@ impl Threads {
     }
 }
 
-/// What the kernel calls a thread of this process that Python does not know; `None` when it has ended.
+/// The kernel's name of a thread that Python does not know; `None` if it has ended.
 fn system_name(id: u32) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/self/task/{id}/comm")).ok()?;
     Some(format!("thread {}", name.trim_end()))
@@ -82,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_thread_is_unknown_until_it_is_named_and_free_after_its_end() {
-        let threads = Threads::new();
+        let threads = ThreadRoutes::new();
         let own = gk_sys::clock::thread_id();
         assert_eq!(threads.route(own), Route::UNKNOWN);
         assert_eq!(threads.route(u32::MAX), Route::UNKNOWN);
@@ -101,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_full_table_says_others() {
-        let threads = Threads::new();
+        let threads = ThreadRoutes::new();
         let others = (1..10_000).filter(|id| threads.route(*id) == Route::OTHERS).count();
         assert!(others >= 10_000 - 1 - PLACES, "{others}");
     }

@@ -1,5 +1,5 @@
-//! What all threads of the process share: the setup, the present link, the interpreters, counters for the timers, the slots
-//! that say which thread serves what.
+//! Values shared by all threads of the process: the setup, the current link, the interpreters, counters for the timers, and a slot
+//! per request thread that shows the request it serves.
 
 use crate::serve::groups::Groups;
 use crate::serve::link::Link;
@@ -14,26 +14,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Engine {
     pub(crate) setup: WorkerSetup,
     pub(crate) groups: Groups,
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: Vec<RequestSlot>,
     pub(crate) counters: Counters,
     pub(crate) started: Moment,
-    link: Mutex<Present>,
+    link: Mutex<CurrentLink>,
     link_changed: Condvar,
     /// Armed while requests run.
     pub(crate) ticker: Ticker,
 }
 
-struct Present {
+struct CurrentLink {
     link: Option<Arc<Link>>,
     stopping: bool,
 }
 
-/// A request's frame and its profile.
-pub(crate) type AtHand = (Arc<[u8]>, Arc<NumberedProfile>);
+/// Frame of a request, and its profile.
+pub(crate) type SlotRequest = (Arc<[u8]>, Arc<NumberedProfile>);
 
-/// What one request thread does.
+/// The request that one request thread serves now.
 #[derive(Default)]
-pub(crate) struct Slot {
+pub(crate) struct RequestSlot {
     /// Microseconds since `Engine::started` at which it took its request, plus one; 0 when idle.
     pub(crate) since: AtomicU64,
     /// CPython's number of the thread's state in the interpreter it serves in.
@@ -42,10 +42,10 @@ pub(crate) struct Slot {
     pub(crate) interpreter: AtomicI64,
     /// `threading.get_ident()` of the thread.
     pub(crate) ident: AtomicU64,
-    /// `RequestTimeout` was raised in it; what is left of that must not hit its next request.
+    /// `RequestTimeout` was raised in the thread. A pending one is withdrawn before the next request.
     pub(crate) interrupted: AtomicBool,
-    /// The request it serves.
-    pub(crate) request: Mutex<Option<AtHand>>,
+    /// Frame and profile of the request.
+    pub(crate) request: Mutex<Option<SlotRequest>>,
 }
 
 /// Figures for timers and status.
@@ -57,40 +57,40 @@ pub(crate) struct Counters {
     pub(crate) started: AtomicU64,
     /// Microseconds since `Engine::started` of the last activity, plus one; 0 before the first request.
     pub(crate) last_activity: AtomicU64,
-    /// A request was served by its application.
+    /// An application has served a request.
     pub(crate) loaded: AtomicBool,
 }
 
 impl Engine {
     pub(crate) fn new(setup: WorkerSetup, groups: Groups) -> Self {
-        let slots = (0..setup.threads).map(|_| Slot::default()).collect();
+        let slots = (0..setup.threads).map(|_| RequestSlot::default()).collect();
         Self {
             setup,
             groups,
             slots,
             counters: Counters::default(),
             started: Moment::now(),
-            link: Mutex::new(Present { link: None, stopping: false }),
+            link: Mutex::new(CurrentLink { link: None, stopping: false }),
             link_changed: Condvar::new(),
             ticker: Ticker::new(),
         }
     }
 
-    /// Microseconds since the start, plus one (0 means "never").
+    /// Microseconds since `started`, plus one: 0 means "never".
     pub(crate) fn now(&self) -> u64 {
         self.at(Moment::now())
     }
 
-    /// The same of another moment.
+    /// [`Engine::now`] for another moment.
     pub(crate) fn at(&self, moment: Moment) -> u64 {
         moment.since(self.started) / 1000 + 1
     }
 
-    fn present(&self) -> MutexGuard<'_, Present> {
+    fn present(&self) -> MutexGuard<'_, CurrentLink> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a link other than `old`; `None` when the worker stops.
+    /// Waits for a link other than `old`; returns `None` when the worker stops.
     pub(crate) fn next_link(&self, old: Option<&Arc<Link>>) -> Option<Arc<Link>> {
         let mut present = self.present();
         loop {
@@ -104,12 +104,12 @@ impl Engine {
         }
     }
 
-    /// The link there is.
+    /// The current link.
     pub(crate) fn link(&self) -> Option<Arc<Link>> {
         self.present().link.clone()
     }
 
-    /// A new link, after the front was started anew.
+    /// Replaces the link, after a restart of the front.
     pub(crate) fn set_link(&self, link: Arc<Link>) {
         let old = self.present().link.replace(link);
         if let Some(old) = old {
@@ -118,7 +118,7 @@ impl Engine {
         self.link_changed.notify_all();
     }
 
-    /// No new request is taken any more; idle request threads end.
+    /// Stops taking requests; idle request threads end.
     pub(crate) fn stop(&self) {
         let link = {
             let mut present = self.present();
@@ -131,21 +131,21 @@ impl Engine {
         self.link_changed.notify_all();
     }
 
-    /// Busy request threads.
+    /// Number of request threads that serve a request.
     pub(crate) fn busy(&self) -> u32 {
         self.slots.iter().filter(|slot| slot.since.load(Ordering::Relaxed) != 0).count() as u32
     }
 
-    /// The interpreter that each busy request thread serves in.
+    /// CPython's number of the interpreter of each busy request thread.
     pub(crate) fn busy_interpreters(&self) -> Vec<i64> {
         let busy = self.slots.iter().filter(|slot| slot.since.load(Ordering::Acquire) != 0);
         busy.map(|slot| slot.interpreter.load(Ordering::Relaxed)).collect()
     }
 
-    /// The ticker's thread: sleeps while nothing runs, else looks at the link each millisecond. Ends with the process.
+    /// The ticker's thread: checks the link each millisecond while requests run, else sleeps. Ends with the process.
     pub(crate) fn tick_forever(&self) {
         const TICK: std::time::Duration = std::time::Duration::from_millis(1);
-        /// Ticks without a request after which it sleeps.
+        /// Ticks without a request before the ticker sleeps.
         const QUIET: u32 = 50;
         let mut last = 0;
         loop {

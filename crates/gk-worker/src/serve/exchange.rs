@@ -15,11 +15,11 @@ pub(crate) struct LinkExchange {
 }
 
 impl LinkExchange {
-    /// Waits until `ready`, or until it can never be: the request was cancelled, or the link is closed.
+    /// Waits until `ready`, or until the request is cancelled or the link closed.
     fn wait_for(&self, ready: impl Fn(&Flow) -> bool) {
         self.link.wait_for(|| ready(&self.streams.flow()) || self.streams.is_gone());
         if !ready(&self.streams.flow()) {
-            // Who closed the link may have told nobody; asking again would never end.
+            // The link may have been closed without cancelling; the caller would ask again without end.
             self.streams.cancelled();
         }
     }

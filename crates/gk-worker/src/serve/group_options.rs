@@ -1,22 +1,22 @@
-//! The interpreter options of one application group, from the blocks that the configuration has for this process.
+//! Interpreter options of one application group, from the configuration's blocks for this process.
 
 use gk_wire::setup::{InterpreterSetup, WorkerSetup};
 
-/// The options, each resolved on its own: the most specific block that sets it wins, a later one among equals.
+/// Options, each resolved on its own: the most specific block that sets it wins, a later one among equals.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Effective {
+pub(crate) struct GroupOptions {
     pub(crate) restrict_stdin: bool,
     pub(crate) restrict_stdout: bool,
     pub(crate) restrict_signal: bool,
     pub(crate) python_path: Vec<String>,
-    /// Interpreters with a GIL of their own behind the group; 0: one that shares the GIL.
+    /// Number of interpreters with their own GIL; 0: one that shares the GIL.
     pub(crate) own_gils: u32,
-    /// Seconds to be set in each of these; `None` leaves CPython's default.
+    /// Switch interval of each of these in seconds; `None` leaves CPython's default.
     pub(crate) switch_interval: Option<f64>,
 }
 
-impl Effective {
-    /// `can`: this process can give an interpreter a GIL of its own.
+impl GroupOptions {
+    /// `can`: this process can give an interpreter its own GIL.
     pub(crate) fn of(setup: &WorkerSetup, name: &str, can: bool) -> Self {
         let blocks = setup.interpreters.iter();
         let mut matching: Vec<&InterpreterSetup> =
@@ -31,7 +31,7 @@ impl Effective {
         let own = can && !name.is_empty() && (several || last(|b| b.per_interpreter_gil, false));
         let set = matching.iter().rev().find_map(|b| Some((b.specificity, b.switch_interval?)));
         let switch_interval = match set {
-            // What interpreters=N makes belongs to the process group, whose option beats the top level there.
+            // The interpreters of interpreters=N belong to the process group, so its option beats the top level.
             Some((0, top)) if several => Some(setup.group_switch_interval.unwrap_or(top)),
             None if several => setup.group_switch_interval,
             set => set.map(|(_, seconds)| seconds),
@@ -72,10 +72,10 @@ mod tests {
             block(Some("b"), 1, None, Some(true), "/b"),
         ];
         let setup = setup(1, blocks);
-        let a = Effective::of(&setup, "a", true);
+        let a = GroupOptions::of(&setup, "a", true);
         assert_eq!((a.restrict_stdin, a.restrict_signal), (true, false));
         assert_eq!(a.python_path, ["/0", "/1", "/2"]);
-        let b = Effective::of(&setup, "b", true);
+        let b = GroupOptions::of(&setup, "b", true);
         assert_eq!((b.restrict_stdin, b.restrict_signal), (false, true));
     }
 
@@ -88,7 +88,7 @@ mod tests {
             per_interpreter_gil: Some(false),
             ..InterpreterSetup::default()
         };
-        let gils = |setup: &WorkerSetup, name, can| Effective::of(setup, name, can).own_gils;
+        let gils = |setup: &WorkerSetup, name, can| GroupOptions::of(setup, name, can).own_gils;
         let one = setup(1, vec![on(), off.clone()]);
         assert_eq!([gils(&one, "", true), gils(&one, "a", true), gils(&one, "b", true)], [0, 0, 1]);
         assert_eq!(gils(&one, "b", false), 0);
@@ -108,7 +108,7 @@ mod tests {
         let blocks = vec![block(None, 0, 0.1), block(Some("a"), 1, 0.2)];
         let mut one = setup(1, blocks);
         one.group_switch_interval = Some(0.3);
-        let of = |setup: &WorkerSetup, name, can| Effective::of(setup, name, can).switch_interval;
+        let of = |setup: &WorkerSetup, name, can| GroupOptions::of(setup, name, can).switch_interval;
         assert_eq!([of(&one, "a", true), of(&one, "b", true)], [Some(0.2), Some(0.1)]);
         assert_eq!([of(&one, "a", false), of(&one, "", true)], [None, None]);
         one.group_interpreters = 2;

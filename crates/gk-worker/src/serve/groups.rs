@@ -1,37 +1,37 @@
-//! Application group to interpreters: the main interpreter for "", a named sub-interpreter for every other group, or the
-//! several that `interpreters=N` asks for; created at first use by the thread that needs it.
+//! Interpreters of each application group: the main interpreter for "", one sub-interpreter for every other group, or several with
+//! `interpreters=N`. The thread that needs one first creates it.
 
-use crate::serve::group_options::Effective;
+use crate::serve::group_options::GroupOptions;
 use gk_python::{Attached, Gil, Interpreter, InterpreterHandle, PyError, ThreadStates};
 use gk_sys::log::plain;
 use gk_wire::control::InterpreterFigures;
 use gk_wire::log::Level;
 use gk_wire::setup::WorkerSetup;
-use gk_wsgi::{Application, Facts};
+use gk_wsgi::{Application, InterpreterSettings};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The interpreters of this process.
 pub(crate) struct Groups {
-    /// No owner: Python itself ends it, while threads that only end with the process still know these groups.
+    /// Not an owner: Python itself ends it, while threads that end only with the process still hold these groups.
     main: InterpreterHandle,
-    facts: Facts,
+    facts: InterpreterSettings,
     setup: WorkerSetup,
-    table: Mutex<Table>,
+    table: Mutex<GroupTable>,
     creation_ended: Condvar,
     /// Threads run in parallel: there is no GIL, or requests are served under more than one.
     parallel: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
-struct Table {
-    groups: HashMap<String, Arc<[Arc<Group>]>>,
+struct GroupTable {
+    groups: HashMap<String, Arc<[Arc<GroupInterpreter>]>>,
     creating: bool,
 }
 
 /// One interpreter of an application group.
-pub(crate) struct Group {
+pub(crate) struct GroupInterpreter {
     pub(crate) interpreter: Interpreter,
     pub(crate) application: Application,
     /// Its GIL mode when it was created.
@@ -40,25 +40,25 @@ pub(crate) struct Group {
     pub(crate) board: u16,
     /// Its position among the interpreters of its application group, from 0.
     index: usize,
-    /// Request threads that serve in it. Counted where an application group has several interpreters.
+    /// Number of request threads in it, counted if the application group has several interpreters.
     load: AtomicU32,
-    /// A request was served in it.
+    /// It has served a request.
     used: AtomicBool,
-    /// What it answered last when asked for its switch interval: the bits of an `f64`, 0 without a GIL.
+    /// Its switch interval when last asked: the bits of an `f64`, 0 without a GIL.
     switch_interval: AtomicU64,
-    /// Bytes of resident memory that its creation and its imports at start added.
+    /// Bytes of resident memory added by its creation and its imports at start.
     memory: AtomicI64,
 }
 
 /// A request thread's place in an interpreter.
 pub(crate) struct Seat {
-    group: Arc<Group>,
+    group: Arc<GroupInterpreter>,
     /// All interpreters of the application group, where there are several.
-    others: Option<Arc<[Arc<Group>]>>,
+    others: Option<Arc<[Arc<GroupInterpreter>]>>,
 }
 
 impl Seat {
-    /// Whether a thread that looked for a place now would find none less busy.
+    /// Returns true if no other interpreter of the group is less busy.
     pub(crate) fn stays(&self) -> bool {
         let Some(others) = &self.others else { return true };
         let own = self.group.load.load(Ordering::Relaxed);
@@ -67,9 +67,9 @@ impl Seat {
 }
 
 impl std::ops::Deref for Seat {
-    type Target = Group;
+    type Target = GroupInterpreter;
 
-    fn deref(&self) -> &Group {
+    fn deref(&self) -> &GroupInterpreter {
         &self.group
     }
 }
@@ -82,7 +82,7 @@ impl Drop for Seat {
     }
 }
 
-impl Group {
+impl GroupInterpreter {
     /// `shared`, `own` or `free-threading`.
     pub(crate) fn gil_mode(&self) -> &'static str {
         match self.created {
@@ -106,7 +106,7 @@ impl Group {
         }
     }
 
-    /// Runs `f`, which loads something in it, and books the memory it took.
+    /// Runs `f`, which loads something in it, and adds the memory that took.
     pub(crate) fn measured<R>(&self, f: impl FnOnce() -> R) -> R {
         let before = resident();
         let result = f();
@@ -118,7 +118,7 @@ impl Group {
 impl Groups {
     /// `gil`: the process has a GIL.
     pub(crate) fn new(main: &Interpreter, setup: &WorkerSetup, gil: bool) -> Self {
-        let facts = Facts {
+        let facts = InterpreterSettings {
             process_group: setup.process_group.clone(),
             application_group: String::new(),
             processes: setup.processes,
@@ -140,7 +140,7 @@ impl Groups {
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, GroupTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,7 +149,7 @@ impl Groups {
         self.main.upgrade().expect("the main thread owns the main interpreter")
     }
 
-    /// Whether threads run in parallel; changes once, when a second GIL comes into use.
+    /// True if threads run in parallel; changes once, when a second GIL comes into use.
     pub(crate) fn parallel(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.parallel)
     }
@@ -159,7 +159,7 @@ impl Groups {
         self.parallel.store(false, Ordering::Relaxed);
     }
 
-    /// `shared`, `own` where some interpreter has its own GIL, or `free-threading`.
+    /// `shared`, `own` if some interpreter has its own GIL, or `free-threading`.
     pub(crate) fn gil_mode(&self) -> &'static str {
         if gk_wsgi::gil::returned().is_some() {
             return "shared";
@@ -169,7 +169,7 @@ impl Groups {
     }
 
     /// All interpreters, with the names of their application groups.
-    pub(crate) fn all(&self) -> Vec<(String, Arc<Group>)> {
+    pub(crate) fn all(&self) -> Vec<(String, Arc<GroupInterpreter>)> {
         let table = self.table();
         let each =
             table.groups.iter().flat_map(|(name, each)| each.iter().map(|g| (name.clone(), Arc::clone(g))));
@@ -178,16 +178,16 @@ impl Groups {
         all
     }
 
-    /// The same, for their end: nothing is left here, so that the caller has the last owners.
-    pub(crate) fn take_all(&self) -> Vec<(String, Arc<Group>)> {
+    /// [`Groups::all`] for their end: removes them here, so that the caller has the last owners.
+    pub(crate) fn take_all(&self) -> Vec<(String, Arc<GroupInterpreter>)> {
         let all = self.all();
         self.table().groups.clear();
         all
     }
 
-    /// The interpreters as `status` shows them. `busy`: the interpreters' numbers that request threads are in.
+    /// Interpreters as `status` shows them. `busy`: interpreter number of each busy request thread.
     pub(crate) fn figures(&self, busy: &[i64]) -> Vec<InterpreterFigures> {
-        let figures = |(name, group): (String, Arc<Group>)| InterpreterFigures {
+        let figures = |(name, group): (String, Arc<GroupInterpreter>)| InterpreterFigures {
             application_group: name,
             gil_mode: group.gil_mode().to_owned(),
             switch_interval: group.switch_interval(),
@@ -197,8 +197,8 @@ impl Groups {
         self.all().into_iter().map(figures).collect()
     }
 
-    /// A place in the least busy interpreter of that group, which is created if need be. The thread must be detached.
-    /// `None`: it could not be created (logged); the next request tries again.
+    /// Takes a seat in the least busy interpreter of the group and creates the group's interpreters if there are none. The thread
+    /// must be detached. Returns `None` if they cannot be created (logged); the next request tries again.
     pub(crate) fn get(&self, states: &mut ThreadStates, name: &str) -> Option<Seat> {
         let each = self.each(states, name)?;
         let seat = match &each[..] {
@@ -211,8 +211,8 @@ impl Groups {
         Some(seat)
     }
 
-    /// All interpreters of the group of that name, created if need be, as with [`Groups::get`].
-    pub(crate) fn each(&self, states: &mut ThreadStates, name: &str) -> Option<Arc<[Arc<Group>]>> {
+    /// All interpreters of the group, created if there are none, as in [`Groups::get`].
+    pub(crate) fn each(&self, states: &mut ThreadStates, name: &str) -> Option<Arc<[Arc<GroupInterpreter>]>> {
         {
             let mut table = self.table();
             loop {
@@ -236,9 +236,9 @@ impl Groups {
         created
     }
 
-    /// Threads run in parallel as soon as requests are served under a second GIL.
+    /// Sets `parallel` once requests are served under a second GIL.
     fn count_gils(&self) {
-        let used = |(_, group): &(String, Arc<Group>)| group.used.load(Ordering::Relaxed);
+        let used = |(_, group): &(String, Arc<GroupInterpreter>)| group.used.load(Ordering::Relaxed);
         let used: Vec<_> = self.all().into_iter().filter(used).collect();
         let own = used.iter().filter(|(_, group)| group.gil_mode() == "own").count();
         if own + usize::from(own < used.len()) > 1 {
@@ -246,10 +246,10 @@ impl Groups {
         }
     }
 
-    /// The first interpreter must be there; without one of the others the group works, too.
-    fn create(&self, states: &mut ThreadStates, name: &str) -> Option<Arc<[Arc<Group>]>> {
+    /// Creates the interpreters of a group. The first one must succeed; a group works without the others.
+    fn create(&self, states: &mut ThreadStates, name: &str) -> Option<Arc<[Arc<GroupInterpreter>]>> {
         let can = self.facts.gil_mode == "shared" && gk_python::interpreter::OWN_GIL;
-        let options = Effective::of(&self.setup, name, can);
+        let options = GroupOptions::of(&self.setup, name, can);
         let first = self.create_one(states, name, &options, 0)?;
         let rest =
             (1..options.own_gils).map_while(|index| self.create_one(states, name, &options, index as usize));
@@ -260,9 +260,9 @@ impl Groups {
         &self,
         states: &mut ThreadStates,
         name: &str,
-        options: &Effective,
+        options: &GroupOptions,
         index: usize,
-    ) -> Option<Arc<Group>> {
+    ) -> Option<Arc<GroupInterpreter>> {
         let before = resident();
         let gil = if options.own_gils > 0 { Gil::Own } else { Gil::Shared };
         let main = self.main();
@@ -282,7 +282,7 @@ impl Groups {
                 }
             }
         };
-        let facts = Facts {
+        let facts = InterpreterSettings {
             application_group: name.to_owned(),
             gil_mode: if gil == Gil::Own { "own" } else { self.facts.gil_mode },
             restrict_stdin: options.restrict_stdin,
@@ -291,7 +291,7 @@ impl Groups {
             ..self.facts.clone()
         };
         let gil_mode = facts.gil_mode;
-        // The GIL's first user sets its interval: of the process here, of each GIL of its own below.
+        // The first user of a GIL sets its interval: the main interpreter for the process, each other one for its own GIL.
         let interval = if name.is_empty() { self.setup.switch_interval } else { options.switch_interval };
         let prepared = states.attach(&interpreter, |py| {
             if gil_mode != "free-threading"
@@ -330,7 +330,7 @@ impl Groups {
             }
             return None;
         };
-        let mut group = Group {
+        let mut group = GroupInterpreter {
             board: 0,
             interpreter: interpreter.clone(),
             application,
@@ -360,13 +360,13 @@ impl Groups {
     }
 }
 
-/// A place in the interpreter with the fewest threads in it, the first one among equals.
-fn least_busy(each: &Arc<[Arc<Group>]>) -> Seat {
+/// Takes a seat in the interpreter with the fewest threads, the first one among equals.
+fn least_busy(each: &Arc<[Arc<GroupInterpreter>]>) -> Seat {
     loop {
-        let load = |group: &&Arc<Group>| group.load.load(Ordering::Relaxed);
+        let load = |group: &&Arc<GroupInterpreter>| group.load.load(Ordering::Relaxed);
         let least = each.iter().min_by_key(load).expect("a group has at least one interpreter");
         let seen = load(&least);
-        // Another thread may have taken the place meanwhile: look again.
+        // Another thread took a seat meanwhile: look again.
         if least.load.compare_exchange(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return Seat { group: Arc::clone(least), others: Some(Arc::clone(each)) };
         }

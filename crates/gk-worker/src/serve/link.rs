@@ -4,10 +4,10 @@
 //! and serves it (leader and followers), so an idle worker costs one wake-up per request. Responses are put together in
 //! one buffer; the front is woken when a batch is done.
 //!
-//! How others are woken depends on how long requests have been taking. Slow applications (they wait, or compute long):
-//! whoever takes a request wakes the next idle thread at once. Fast ones: nobody is woken; [`Link::tick`], called each
-//! millisecond while requests run, wakes a thread when the queue has stood still. Waking eagerly there costs a quarter of
-//! the throughput, because each woken thread then waits for the GIL.
+//! How others are woken depends on the service time of requests. With slow applications (they wait, or compute long), the thread
+//! that takes a request wakes the next idle thread at once. With fast ones nobody is woken; [`Link::tick`], called each
+//! millisecond while requests run, wakes a thread if the queue stands still. Waking at once would cost a quarter of the
+//! throughput there, because each woken thread then waits for the GIL.
 //!
 //! Locks, in the order they may be taken: `buffer` (only by the reader), `roles` (queue, tables, roles), one request's streams.
 //! The outbox has its own, taken alone. None is held while Python runs or while a thread waits for the other side.
@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stream::Stream;
 
-/// Requests that take longer than this on average are "slow".
+/// Mean service time above which an application counts as slow.
 const SLOW: Duration = Duration::from_micros(150);
 
 /// The worker's end of one link.
@@ -46,11 +46,12 @@ pub(crate) struct Link {
     watch: Watch,
     roles: Roles<Stream>,
     buffer: Mutex<ReadBuffer>,
+    /// Requests are slow or run in parallel: wake the next thread at once.
     slow: AtomicBool,
-    /// Requests taken off the queue: what [`Link::tick`] compares.
+    /// Number of requests taken off the queue, compared by [`Link::tick`].
     taken: AtomicU64,
     still: StillTicks,
-    /// Whether threads run in parallel (more than one GIL, or none): then waking eagerly always pays.
+    /// Threads run in parallel (more than one GIL, or none), so waking at once always pays.
     parallel: Arc<AtomicBool>,
 }
 
@@ -79,20 +80,20 @@ impl Link {
         Ok(Arc::new(link))
     }
 
-    /// What goes to the front.
+    /// The sending half.
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
     // === taking requests ===
 
-    /// The next request; `None` when the link is drained or its other end is gone. Blocks: call it detached.
+    /// Returns the next request, `None` when the link is drained or its other end is gone. Blocks: call it detached.
     pub(crate) fn next(self: &Arc<Self>) -> Option<Job> {
         self.outbox.flush();
         self.roles.next(|held| self.take(held), Stream::ended, |held| self.read(held, true))
     }
 
-    /// Another request that is there already and that `wanted` accepts. Never blocks.
+    /// Takes the first request in the queue if `wanted` accepts it. Never blocks.
     pub(crate) fn try_next(&self, wanted: impl Fn(&NumberedProfile) -> bool) -> Option<Job> {
         let mut held = self.roles.lock();
         if !held.stream.queue.front().is_some_and(|job| wanted(&job.profile)) {
@@ -112,7 +113,7 @@ impl Link {
         Some(job)
     }
 
-    /// A request is done: its response is in the buffer. It was served from `started` to `ended`.
+    /// Ends a request that was served from `started` to `ended`; its response is in the outbox.
     pub(crate) fn done(&self, id: u32, started: Moment, ended: Moment) {
         let (slow, idle) = {
             let stream = &mut self.roles.lock().stream;
@@ -131,8 +132,8 @@ impl Link {
         }
     }
 
-    /// Called each millisecond while requests run: finds what stands still. Gives whether anything runs or waits.
-    /// `last`: what the previous call gave as count of taken requests.
+    /// Called each millisecond while requests run: wakes a thread, gives requests back and flushes responses if nothing moves.
+    /// Returns true if a request runs or waits. `last`: number of taken requests at the previous call.
     pub(crate) fn tick(&self, last: &mut u64) -> bool {
         let taken = self.taken.load(Ordering::Relaxed);
         let still = taken == *last;
@@ -154,23 +155,23 @@ impl Link {
         busy
     }
 
-    /// Whether a request runs or waits.
+    /// Returns true if a request runs or waits.
     pub(crate) fn busy(&self) -> bool {
         self.roles.lock().stream.busy()
     }
 
-    /// Whether every request was served and nothing more can come.
+    /// Returns true if every request was served and no other can come.
     pub(crate) fn finished(&self) -> bool {
         let stream = &self.roles.lock().stream;
         stream.ended() && !stream.busy()
     }
 
-    /// Whether the front said that nothing follows.
+    /// Returns true if the front said that no request follows.
     pub(crate) fn drained(&self) -> bool {
         self.roles.lock().stream.drained
     }
 
-    /// Whether it ended without the front's saying so.
+    /// Returns true if the link ended before the front drained it.
     pub(crate) fn broken(&self) -> bool {
         let stream = &self.roles.lock().stream;
         stream.closed && !stream.drained

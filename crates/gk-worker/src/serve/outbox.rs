@@ -1,6 +1,5 @@
-//! What the request threads send to the front: frames put together in one buffer, which goes into the link's ring response by
-//! response; the front is woken when a batch of responses is due. When that is, is decided here and in `link`; what is in
-//! them, in `exchange`.
+//! Frames of the request threads to the front: collected in one buffer, pushed into the link's ring response by response. This file
+//! and `link` decide when a batch is due and the front is woken; `exchange` fills the frames.
 
 use bytes::{Buf, BytesMut};
 use gk_sys::clock::Moment;
@@ -9,40 +8,40 @@ use gk_wire::frame::ToFrontFrame;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes that are put together before they are written in any case.
+/// Bytes in the buffer above which it is written at once.
 const FLUSH_AT: usize = 32 * 1024;
-/// After so many finished responses a front that sleeps is woken: more would leave it idle meanwhile, fewer cost more calls.
+/// Finished responses before a sleeping front is woken: more would leave it idle, fewer cost more system calls.
 const FLUSH_EVERY: u32 = 8;
-/// Nanoseconds that a finished response waits at most for others of its batch.
+/// Longest wait of a finished response for others of its batch, in nanoseconds.
 const LINGER: u64 = 200_000;
 
 /// The sending half of a link.
 pub(crate) struct Outbox {
-    out: Mutex<Out>,
+    out: Mutex<OutBuffer>,
     room: Room,
 }
 
-struct Out {
+struct OutBuffer {
     sender: Sender,
     buffer: BytesMut,
-    /// Since when the front has not been told of the oldest frame.
+    /// Time of the oldest frame that the front has not been woken for.
     since: Option<Moment>,
-    /// Responses that ended since then.
+    /// Number of responses that ended since then.
     responses: u32,
 }
 
 impl Outbox {
     pub(crate) fn new(sender: Sender) -> Self {
         let room = sender.room();
-        let out = Out { sender, buffer: BytesMut::with_capacity(FLUSH_AT), since: None, responses: 0 };
+        let out = OutBuffer { sender, buffer: BytesMut::with_capacity(FLUSH_AT), since: None, responses: 0 };
         Self { out: Mutex::new(out), room }
     }
 
-    fn out(&self) -> MutexGuard<'_, Out> {
+    fn out(&self) -> MutexGuard<'_, OutBuffer> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends whatever `write` puts into the buffer.
+    /// Lets `write` append to the buffer.
     pub(crate) fn put(&self, write: impl FnOnce(&mut BytesMut)) {
         let mut out = self.out();
         write(&mut out.buffer);
@@ -54,8 +53,7 @@ impl Outbox {
         self.put(|buffer| frame.encode(buffer));
     }
 
-    /// Counts a response that ended in the buffer at `ended`, and lets a front that is awake have it; whether it is time to
-    /// wake one that sleeps.
+    /// Counts a response that ended at `ended` and pushes it; returns true if a sleeping front should be woken.
     pub(crate) fn response_ended(&self, ended: Moment) -> bool {
         let mut out = self.out();
         out.responses += 1;
@@ -63,24 +61,25 @@ impl Outbox {
         out.responses >= FLUSH_EVERY || out.buffer.len() > FLUSH_AT || out.overdue(ended)
     }
 
-    /// Whether something has waited too long.
+    /// Returns true if a frame has waited longer than `LINGER`.
     pub(crate) fn overdue(&self, now: Moment) -> bool {
         self.out().overdue(now)
     }
 
-    /// Writes everything; waits for the front if need be, without the lock. A dead front is noticed by the reader.
+    /// Writes everything; waits for the front without the lock if the ring is full. The reader notices a dead front.
     pub(crate) fn flush(&self) {
         while !self.try_flush() {
             self.room.wait();
         }
     }
 
-    /// Writes what the ring takes, and wakes the front; whether that was all.
+    /// Writes as much as the ring takes and wakes the front; returns true if that was everything.
     pub(crate) fn try_flush(&self) -> bool {
         self.write(&mut self.out())
     }
 
-    /// Sends a frame with a descriptor, behind all that waits; blocks while there is no room. Whether the descriptor went out.
+    /// Sends a frame with a descriptor after everything in the buffer; blocks while the ring is full. Returns true if the
+    /// descriptor was sent.
     pub(crate) fn send_with(&self, frame: &ToFrontFrame<'_>, file: &OwnedFd) -> bool {
         loop {
             let mut out = self.out();
@@ -97,7 +96,7 @@ impl Outbox {
         }
     }
 
-    fn write(&self, out: &mut Out) -> bool {
+    fn write(&self, out: &mut OutBuffer) -> bool {
         out.push();
         out.sender.wake();
         if !out.buffer.is_empty() {
@@ -112,13 +111,13 @@ impl Outbox {
     }
 }
 
-impl Out {
-    /// Puts into the ring what it takes.
+impl OutBuffer {
+    /// Moves as much as the ring takes from the buffer into it.
     fn push(&mut self) {
         match self.sender.push(&self.buffer) {
             Ok(count) if count == self.buffer.len() => self.buffer.clear(),
             Ok(count) => self.buffer.advance(count),
-            // The front has spoilt the ring; its reader ends the link.
+            // The front has damaged the ring; the reader ends the link.
             Err(_) => self.buffer.clear(),
         }
     }

@@ -1,4 +1,4 @@
-//! Profiles that the front sent, each with its number in this process.
+//! Profiles that fronts have sent, each with its number in this process.
 
 use gk_wire::request::Profile;
 use gk_wsgi::application::NumberedProfile;
@@ -10,7 +10,7 @@ fn profiles() -> MutexGuard<'static, HashMap<Profile, Arc<NumberedProfile>>> {
     KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The scripts that some profile wants reloaded when they change.
+/// Scripts that some profile wants reloaded when they change.
 pub(crate) fn reloading_scripts() -> HashSet<String> {
     profiles()
         .keys()
@@ -19,7 +19,7 @@ pub(crate) fn reloading_scripts() -> HashSet<String> {
         .collect()
 }
 
-/// Gives a profile its number in this process; the same content has the same number on every link.
+/// Numbers a profile; the same content has the same number on every link.
 pub(crate) fn number_profile(profile: Profile) -> Arc<NumberedProfile> {
     let mut known = profiles();
     let number = known.len() as u64;

@@ -1,5 +1,5 @@
-//! The two streams of one request on the link: the body that came, the room that its response has, and whether anybody still
-//! wants it. The link's reader writes here, the request's thread reads.
+//! The two streams of one request on the link: the body received so far, the bytes that the response may still send, and whether
+//! the request was cancelled. The link's reader writes, the request's thread reads.
 
 use bytes::Bytes;
 use gk_wire::frame;
@@ -10,16 +10,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Flow of one request's two streams.
 pub(crate) struct RequestStreams {
     pub(crate) id: u32,
-    /// Nobody wants the response any more. Written under the link's lock, under which it is waited for.
+    /// The request was cancelled. Written under the link's lock, which a waiting thread holds when it checks.
     gone: AtomicBool,
     flow: Mutex<Flow>,
 }
 
+/// Body and window of one request.
 pub(super) struct Flow {
     pub(super) pieces: VecDeque<Bytes>,
     pub(super) body_ended: bool,
+    /// Bytes that the response may send before the next credit.
     pub(super) room: u32,
-    /// Body bytes taken by the application that the front has not been told of.
+    /// Body bytes that the application has read and that the front has no credit for yet.
     pub(super) owed: u32,
 }
 
@@ -46,12 +48,12 @@ impl RequestStreams {
         flow.room = flow.room.saturating_add(bytes);
     }
 
-    /// The front cancelled it, or is gone.
+    /// The front cancelled the request, or is gone.
     pub(crate) fn cancelled(&self) {
         self.gone.store(true, Ordering::Release);
     }
 
-    /// Whether nobody wants the response any more.
+    /// Returns true if the request was cancelled or the front is gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }

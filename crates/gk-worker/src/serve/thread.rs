@@ -1,11 +1,11 @@
-//! A request thread: takes requests off the link and serves them, attached to the interpreter of their application group.
-//! It stays attached over consecutive requests of the same group, so that a batch costs one attach; where a group has
-//! several interpreters, only as long as no other one of them is less busy.
+//! A request thread: takes requests off the link and serves them, attached to the interpreter of their application group. It stays
+//! attached for consecutive requests of the same group, so that a batch costs one attach; if the group has several interpreters,
+//! only while no other one is less busy.
 
-use crate::measure::{self, Begun, ThreadMeasure};
-use crate::serve::engine::{Engine, Slot};
+use crate::measure::{self, MeasuredRequest, ThreadMeasure};
+use crate::serve::engine::{Engine, RequestSlot};
 use crate::serve::exchange::LinkExchange;
-use crate::serve::groups::{Group, Seat};
+use crate::serve::groups::{GroupInterpreter, Seat};
 use crate::serve::link::{Job, Link};
 use gk_python::version::FREE_THREADED_BUILD;
 use gk_python::{Attached, ThreadStates};
@@ -46,10 +46,10 @@ pub(crate) fn run(states: &mut ThreadStates, engine: &Arc<Engine>, index: usize)
     }
 }
 
-/// A request and those behind it of the same application group, and all that they have in common.
+/// A request and the following ones of the same application group, with everything they share.
 struct Batch<'b> {
     engine: &'b Engine,
-    slot: &'b Slot,
+    slot: &'b RequestSlot,
     index: usize,
     link: &'b Arc<Link>,
     seat: &'b Seat,
@@ -59,11 +59,11 @@ struct Batch<'b> {
 
 impl Batch<'_> {
     fn serve(mut self, states: &mut ThreadStates, job: Job) {
-        let group: &Group = self.seat;
+        let group: &GroupInterpreter = self.seat;
         let name = job.profile.profile.application_group.clone();
         let head = Arc::clone(&job.payload);
         let request = RequestView::decode(&head).ok();
-        // What attaching takes belongs to the first request.
+        // The time to attach counts for the first request.
         let begun = self
             .measured
             .as_mut()
@@ -87,11 +87,11 @@ impl Batch<'_> {
         }
     }
 
-    /// `request`: what is in `job`, unless it is malformed.
+    /// `request`: the decoded frame of `job`, `None` if it is malformed.
     fn serve_one(
         &mut self,
         py: Attached<'_>,
-        begun: Option<Begun>,
+        begun: Option<MeasuredRequest>,
         job: &Job,
         request: Option<RequestView<'_>>,
     ) {
@@ -115,11 +115,11 @@ impl Batch<'_> {
         }
         let outbox = self.link.outbox();
         if job.streams.is_gone() {
-            // The conversation of a cancelled request stops without a word; the front counts this thread as busy until the
-            // request's last frame, and takes no notice of a second last frame.
+            // The conversation of a cancelled request stops without a last frame. The front counts this thread as busy until one
+            // comes, and ignores a second one.
             outbox.send(&ToFrontFrame::Abort { id: job.streams.id, reason: "cancelled" });
         }
-        // With a GIL the interrupting thread cannot come in between: it holds the same one.
+        // With a GIL the interrupting thread cannot run in between, as it holds the same GIL.
         let alone = FREE_THREADED_BUILD.then(|| slot.request.lock().unwrap_or_else(PoisonError::into_inner));
         slot.since.store(0, Ordering::Release);
         // An interrupt that came too late must not hit the next request.
@@ -133,22 +133,22 @@ impl Batch<'_> {
         }
         let finished = engine.counters.finished.fetch_add(1, Ordering::Relaxed) + 1;
         if finished == engine.setup.timers.maximum_requests {
-            // At once, so that the front sends no more; the main thread does the rest.
+            // Sent at once, so that the front sends no more requests; the main thread does the rest.
             outbox.send(&ToFrontFrame::Leaving { reason: "maximum_requests" });
             outbox.try_flush();
         }
         self.link.done(job.streams.id, started, ended);
     }
 
-    /// Has the application answer. A request that was cancelled while it waited is not begun.
+    /// Lets the application answer. A request that was cancelled while it waited is not started.
     fn answer(
         &mut self,
         py: Attached<'_>,
-        begun: Option<Begun>,
+        begun: Option<MeasuredRequest>,
         job: &Job,
         request: Option<RequestView<'_>>,
         started: Moment,
-    ) -> (Outcome, Option<Begun>) {
+    ) -> (Outcome, Option<MeasuredRequest>) {
         if job.streams.is_gone() {
             return (Outcome::default(), begun);
         }
@@ -177,7 +177,7 @@ impl Batch<'_> {
     }
 }
 
-/// The application group has no interpreter: 500, and the next request tries again.
+/// Answers 500, as the application group has no interpreter. The next request tries again.
 fn refuse(link: &Arc<Link>, job: &Job) {
     gk_sys::log::plain(
         gk_wire::log::Level::Error,

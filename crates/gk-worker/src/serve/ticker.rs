@@ -1,5 +1,5 @@
-//! When the ticker runs: request threads arm it, and it disarms itself when nothing has run for a while. What a tick does is the
-//! engine's.
+//! When the ticker runs: request threads arm it, and it disarms itself after a while without requests. The engine decides what a
+//! tick does.
 
 use crate::serve::sync::{AtomicBool, Condvar, Mutex, Ordering};
 use std::sync::PoisonError;
@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 /// Armed while requests run.
 pub(crate) struct Ticker {
     armed: AtomicBool,
-    /// Held by whoever arms it while it sleeps.
+    /// Held while a thread arms the sleeping ticker.
     sleep: Mutex<()>,
     woken: Condvar,
 }
@@ -17,7 +17,7 @@ impl Ticker {
         Self { armed: AtomicBool::new(false), sleep: Mutex::new(()), woken: Condvar::new() }
     }
 
-    /// Makes sure that a request is seen that this thread has just taken. One load where it is armed already.
+    /// Makes sure that the ticker sees the request that this thread has just taken. One relaxed load if it is armed already.
     pub(crate) fn arm(&self) {
         if !self.armed.load(Ordering::Relaxed) {
             self.wake();
@@ -31,7 +31,7 @@ impl Ticker {
         self.woken.notify_one();
     }
 
-    /// The ticker's own thread: sleeps until it is armed.
+    /// Sleeps until armed. Called by the ticker's thread.
     pub(crate) fn wait(&self) {
         let mut sleep = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
         while !self.armed.load(Ordering::Relaxed) {
@@ -39,11 +39,11 @@ impl Ticker {
         }
     }
 
-    /// The ticker's own thread: disarms, unless `busy` says that something runs.
+    /// Disarms, unless `busy` returns true. Called by the ticker's thread.
     ///
-    /// A request thread may find the ticker armed just before this. `busy` is asked afterwards, under the lock under which
-    /// requests are taken: a request taken before that is seen here, and a thread that takes one later sees the ticker
-    /// disarmed, since it had the lock after this thread.
+    /// A request thread may find the ticker armed just before this. So `busy` looks again afterwards, with the lock that threads
+    /// hold to take a request: it sees a request taken before, and a thread that takes one later had the lock after this thread,
+    /// so it sees the ticker disarmed.
     pub(crate) fn disarm_unless(&self, busy: impl FnOnce() -> bool) {
         self.armed.store(false, Ordering::Relaxed);
         if busy() {

@@ -1,47 +1,47 @@
-//! What the end of a worker waits for at this moment, and what is said about it when it waits too long. The order of
-//! the end is `stop`'s; the clock is its reaper.
+//! The step that the end of a worker waits for, and the log message when that takes too long. `stop` has the order of the steps and
+//! the clock.
 
-use crate::serve::groups::Group;
+use crate::serve::groups::GroupInterpreter;
 use gk_python::ThreadStates;
 use gk_sys::log::plain;
 use gk_wire::log::Level;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The step of the end that runs.
+/// The current step, if the worker ends.
 #[derive(Default)]
 pub(crate) struct Ending {
-    step: Mutex<Option<Step>>,
+    step: Mutex<Option<EndStep>>,
 }
 
-/// Where Python code of the application runs while the worker ends.
+/// A step in which Python code of the application runs.
 #[derive(Clone)]
-pub(crate) enum Step {
-    /// The functions given to `subscribe_shutdown` and `subscribe_events`, of this application group.
+pub(crate) enum EndStep {
+    /// Functions given to `subscribe_shutdown` and `subscribe_events` in this application group.
     Subscribers(String),
-    /// The threads of this application group are joined.
-    Threads(String, Arc<Group>),
+    /// Joining the threads of this application group.
+    Threads(String, Arc<GroupInterpreter>),
 }
 
 impl Ending {
-    fn step(&self) -> MutexGuard<'_, Option<Step>> {
+    fn step(&self) -> MutexGuard<'_, Option<EndStep>> {
         self.step.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on that is waited for.
-    pub(crate) fn enter(&self, step: Step) {
+    /// Starts a step.
+    pub(crate) fn enter(&self, step: EndStep) {
         *self.step() = Some(step);
     }
 
-    /// Nothing is waited for any more.
+    /// Ends the last step.
     pub(crate) fn leave(&self) {
         *self.step() = None;
     }
 
-    /// Says in the log what the end waits for.
+    /// Logs the step that the end waits for.
     pub(crate) fn report(&self, states: &mut ThreadStates) {
         let step = self.step().clone();
         match step {
-            Some(Step::Subscribers(name)) => {
+            Some(EndStep::Subscribers(name)) => {
                 let text = format!(
                     "{}: a function given to subscribe_shutdown or subscribe_events has not returned; the worker's \
                      end waits for it, at most until shutdown-timeout is over",
@@ -49,7 +49,7 @@ impl Ending {
                 );
                 plain(Level::Warn, "wsgi", Some("GK0003"), &text);
             }
-            Some(Step::Threads(name, group)) => {
+            Some(EndStep::Threads(name, group)) => {
                 let held = states.attach(&group.interpreter, |py| group.application.held_up(py));
                 if let Some(held) = held {
                     let text = format!(
@@ -65,16 +65,16 @@ impl Ending {
         }
     }
 
-    /// Calls what the application registered with `atexit`, for it is now or never: the process is about to be ended.
+    /// Calls the functions registered with `atexit`: the last chance before the process is ended.
     pub(crate) fn end_functions(&self, states: &mut ThreadStates) {
         let step = self.step().clone();
-        if let Some(Step::Threads(_, group)) = step {
+        if let Some(EndStep::Threads(_, group)) = step {
             states.attach(&group.interpreter, |py| group.application.end_functions(py));
         }
     }
 }
 
-/// An application group in a sentence's beginning.
+/// Name of an application group, to start a sentence with.
 pub(crate) fn describe(name: &str) -> String {
     if name.is_empty() { "The main interpreter".to_owned() } else { format!("Application group '{name}'") }
 }

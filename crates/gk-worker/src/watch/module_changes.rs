@@ -1,5 +1,5 @@
-//! Which source files of imported modules have changed on disk (`reload-on-changes`). A thread looks once a second, and
-//! never calls Python: the names come from the thread that does. What follows from a change is the supervisor's.
+//! Changes on disk of imported modules' source files (`reload-on-changes`). A thread checks once a second and never calls Python: the
+//! Python thread sends the names. The supervisor decides what follows.
 
 use crate::serve::engine::Engine;
 use crate::watch::python_thread::Order;
@@ -17,17 +17,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime};
 
-/// Most files told of a worker whose imports failed, and the most bytes of their names: the culprit was read late.
+/// Most files reported by a worker with failed imports, and most bytes of their names. The file at fault is among the last ones read.
 const MOST_TOLD: usize = 200;
 const MOST_BYTES: usize = control::MAX_PACKET / 4;
 
-/// Files with the modification time last seen, `None` for one that was not there.
+/// Files with the modification time last seen, `None` for a missing file.
 #[derive(Default)]
-struct Files(HashMap<PathBuf, Option<SystemTime>>);
+struct ModuleFiles(HashMap<PathBuf, Option<SystemTime>>);
 
-impl Files {
-    /// Watches these, too. Of a file that several interpreters read, the first reading counts: when the second one found
-    /// another time, the first interpreter is out of date.
+impl ModuleFiles {
+    /// Adds files to watch. If several interpreters read a file, the first reading counts: if the second one found another time,
+    /// the first interpreter is out of date.
     fn add(&mut self, imported: Vec<SourceFile>, now: impl Fn(&Path) -> Option<SystemTime>) {
         for file in imported {
             let read = file.read.map(|nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos));
@@ -38,12 +38,12 @@ impl Files {
         }
     }
 
-    /// The files with another modification time than when last seen, in order; each change once.
+    /// Files with another modification time than when last seen, sorted; each change once.
     fn changed(&mut self, now: impl Fn(&Path) -> Option<SystemTime>) -> Vec<PathBuf> {
         let mut changed = Vec::new();
         for (file, seen) in &mut self.0 {
             let now = now(file);
-            // A file that is gone for a moment (an editor, a deploy) is no change; the one that comes back is.
+            // A file that is missing for a moment (an editor, a deploy) is no change; its return is.
             if now.is_some() && now != *seen {
                 *seen = now;
                 changed.push(file.clone());
@@ -54,7 +54,7 @@ impl Files {
     }
 }
 
-/// The files that were read last, each with the time it was of.
+/// The files read last, each with its modification time when read.
 pub(crate) fn read_last(imported: &[SourceFile]) -> Vec<SourceFile> {
     let mut bytes = 0;
     let read = imported.iter().rev().filter(|file| file.read.is_some());
@@ -65,8 +65,8 @@ pub(crate) fn read_last(imported: &[SourceFile]) -> Vec<SourceFile> {
     last.cloned().collect()
 }
 
-/// Starts the thread, with these files to begin with, and gives the way to tell it of more. It ends with the one that takes
-/// `orders`. `control`: another descriptor of the socket to the supervisor.
+/// Starts the thread with these files; returns a sender for further ones. It ends with the thread that receives `orders`.
+/// `control`: a second descriptor of the socket to the supervisor.
 pub(crate) fn watch(
     engine: &Arc<Engine>,
     orders: Sender<Order>,
@@ -76,7 +76,7 @@ pub(crate) fn watch(
     let engine = Arc::clone(engine);
     let (told, more) = channel();
     let run = move || {
-        let mut files = Files::default();
+        let mut files = ModuleFiles::default();
         files.add(imported, modified);
         run(&engine, files, &more, &orders, &control);
     };
@@ -86,12 +86,12 @@ pub(crate) fn watch(
 
 fn run(
     engine: &Engine,
-    mut files: Files,
+    mut files: ModuleFiles,
     more: &Receiver<Vec<SourceFile>>,
     orders: &Sender<Order>,
     control: &OwnedFd,
 ) {
-    // One question at a time: an interpreter may be long in answering.
+    // One question at a time: an interpreter may take long to answer.
     let mut asked: Option<Receiver<Vec<SourceFile>>> = None;
     loop {
         let answer = match asked.take() {
@@ -126,7 +126,7 @@ fn run(
     }
 }
 
-/// The processes of a group look at the same moment, so that one change is one reload, also when that is refused.
+/// The processes of a group check at the same moment, so that one change is one reload, also one that is refused.
 fn to_the_next_second() -> Duration {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into())
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn each_change_is_told_once_and_a_missing_file_is_none() {
-        let mut files = Files::default();
+        let mut files = ModuleFiles::default();
         files.add(vec![file("/a.py", None), file("/b.py", Some(5))], |_| at(1));
         let a = |time: Option<SystemTime>| {
             move |file: &Path| if file == Path::new("/a.py") { time } else { at(5) }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_change_between_reading_and_the_first_look_counts() {
-        let mut files = Files::default();
+        let mut files = ModuleFiles::default();
         files.add(vec![file("/read.py", Some(1)), file("/found.py", None)], |_| at(2));
         // Read again by another interpreter, after the change.
         files.add(vec![file("/read.py", Some(2))], |_| at(2));
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_not_there_at_first_counts_when_it_comes() {
-        let mut files = Files::default();
+        let mut files = ModuleFiles::default();
         files.add(vec![file("/late.py", None)], |_| None);
         assert!(files.changed(|_| None).is_empty());
         assert_eq!(files.changed(|_| at(1)), [Path::new("/late.py")]);

@@ -1,5 +1,5 @@
-//! The thread that calls Python on behalf of the watchdog: it proves that the GIL can be had, raises `RequestTimeout`, reads
-//! stacks. If Python is wedged this thread hangs, and the watchdog sees that its stamp grows old.
+//! The thread that calls Python for the main thread: it proves that the GIL can be taken, raises `RequestTimeout`, reads stacks. If
+//! Python is blocked this thread hangs, and the watchdog sees its time stamp grow old.
 
 use crate::serve::engine::Engine;
 use crate::watch::ending::Ending;
@@ -17,35 +17,35 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What the thread is asked to do.
+/// A task for the thread.
 pub(crate) enum Order {
     /// Take the main interpreter's GIL once.
     Ping,
-    /// Ask the interpreters what `status` shows of them, then say so.
+    /// Ask the interpreters for the figures that `status` shows, then send.
     Refresh(Sender<()>),
-    /// Tell the source files that were imported since the last time.
+    /// Send the source files imported since the last time.
     Imported(Sender<Vec<SourceFile>>),
     /// Raise `RequestTimeout` in the request that this slot took at `since`.
     Interrupt { slot: usize, since: u64 },
-    /// Tell the application's subscribers of this signal.
+    /// Pass this signal to the application's subscribers.
     Signal { number: i32, name: String },
     /// Log the stacks of the busy request threads, after this sentence.
     Stacks(String),
-    /// Report what the request that this slot took at `since` does.
+    /// Report the stack of the request that this slot took at `since`.
     Stack { slot: usize, since: u64, slow: bool },
     /// The GIL is back on: measure it.
     GilReturned,
-    /// Tell the measurements what the application's own threads are called.
+    /// Give the measurements the names of the application's own threads.
     NameThreads,
-    /// Log what holds up the end of the worker.
+    /// Log the step that the end of the worker waits for.
     HeldUp,
-    /// Call what was registered with `atexit`, as the threads before it do not end.
+    /// Call the functions registered with `atexit`, although threads still run.
     EndFunctions,
     /// No more orders.
     End,
 }
 
-/// The way to it.
+/// Handle to the thread.
 pub(crate) struct PythonThread {
     orders: Sender<Order>,
     thread: JoinHandle<()>,
@@ -53,7 +53,7 @@ pub(crate) struct PythonThread {
 }
 
 impl PythonThread {
-    /// `control`: another descriptor of the socket to the supervisor; whole packets from two threads do not mix.
+    /// `control`: a second descriptor of the socket to the supervisor; packets of two threads do not mix.
     pub(crate) fn start(
         engine: &Arc<Engine>,
         ending: Arc<Ending>,
@@ -74,25 +74,25 @@ impl PythonThread {
         let _ = self.orders.send(order);
     }
 
-    /// Has it look at the interpreters anew; waits for that, at most that long.
+    /// Updates the interpreters' figures; waits at most `patience` for that.
     pub(crate) fn refresh(&self, patience: Duration) {
         let (done, seen) = channel();
         self.send(Order::Refresh(done));
         let _ = seen.recv_timeout(patience);
     }
 
-    /// Microseconds (as `Engine::now`) of its last sign of life.
+    /// Time at which it last finished a task, in microseconds as `Engine::now`.
     pub(crate) fn stamp(&self) -> u64 {
         self.stamp.load(Ordering::Relaxed)
     }
 
-    /// Ends it after the orders given so far. Blocks as long as Python blocks it.
+    /// Ends it after the orders sent so far. Blocks as long as Python blocks it.
     pub(crate) fn end(self) {
         self.send(Order::End);
         let _ = self.thread.join();
     }
 
-    /// A way to it for another thread.
+    /// A sender for another thread.
     pub(crate) fn orders(&self) -> Sender<Order> {
         self.orders.clone()
     }
@@ -145,7 +145,7 @@ fn run(
     }
 }
 
-/// An interpreter that serves keeps what it answered before: its GIL may be a long time coming.
+/// Skips interpreters that serve: it may take long to get their GIL, and they keep their previous figures.
 fn refresh(engine: &Engine, states: &mut ThreadStates) {
     let busy = engine.busy_interpreters();
     for (_, group) in engine.groups.all() {
@@ -155,7 +155,7 @@ fn refresh(engine: &Engine, states: &mut ThreadStates) {
     }
 }
 
-/// The source files that were imported since the last time, in all interpreters.
+/// Source files imported in any interpreter since the last call.
 pub(crate) fn imported(engine: &Engine, states: &mut ThreadStates) -> Vec<SourceFile> {
     let mut files = Vec::new();
     for (name, group) in engine.groups.all() {
@@ -182,7 +182,7 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize, since: u6
     states.attach(&group.interpreter, |py| {
         // Without a GIL the request thread ends its request under this lock.
         let _still = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // It may have gone on to another request meanwhile, perhaps in another interpreter.
+        // The thread may serve another request by now, perhaps in another interpreter.
         let here = || slot.interpreter.load(Ordering::Relaxed) == serves;
         if slot.since.load(Ordering::Acquire) == since && here() {
             slot.interrupted.store(true, Ordering::Release);
@@ -201,7 +201,7 @@ fn name_threads(engine: &Engine, states: &mut ThreadStates) {
 }
 
 fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
-    // The thread and its state, the interpreter, what it serves.
+    // Thread and thread state, interpreter, request line.
     let busy: Vec<((u64, u64), i64, String)> = engine
         .slots
         .iter()
@@ -230,7 +230,7 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
     plain(Level::Notice, "wsgi", None, &text);
 }
 
-fn describe(engine: &Engine, slot: &crate::serve::engine::Slot) -> String {
+fn describe(engine: &Engine, slot: &crate::serve::engine::RequestSlot) -> String {
     let seconds = engine.now().saturating_sub(slot.since.load(Ordering::Relaxed)) as f64 / 1e6;
     let request = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let line = request.and_then(|(payload, _)| {

@@ -1,4 +1,4 @@
-//! Which loaded scripts have changed on disk, where reloading is on. What follows from a change is the supervisor's.
+//! Changes on disk of loaded scripts with reloading on. The supervisor decides what follows.
 
 use crate::serve::engine::Engine;
 use crate::serve::profiles::reloading_scripts;
@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Whether a change of this file is reported as that of a script.
+/// Returns true if a change of this file is reported as a change of a script.
 pub(crate) fn is_watched_script(engine: &Engine, file: &Path) -> bool {
     let reloading = reloading_scripts();
     let from_start =
@@ -17,25 +17,25 @@ pub(crate) fn is_watched_script(engine: &Engine, file: &Path) -> bool {
     })
 }
 
-/// The scripts loaded so far, with the modification time last seen.
-pub(crate) struct Watched {
+/// Scripts loaded so far, with the modification time last seen.
+pub(crate) struct ScriptChanges {
     seen: HashMap<PathBuf, Option<SystemTime>>,
     /// Scripts that are watched before a request asks for them.
     from_start: HashSet<String>,
 }
 
-impl Watched {
+impl ScriptChanges {
     pub(crate) fn new(engine: &Engine) -> Self {
         let from_start = engine.setup.imports.iter().filter(|i| i.reloading).map(|i| i.script.clone());
         Self { from_start: from_start.collect(), seen: HashMap::new() }
     }
 
-    /// Whether anything was loaded.
+    /// Returns true if a script was loaded.
     pub(crate) fn any(&self) -> bool {
         !self.seen.is_empty()
     }
 
-    /// The files whose modification time is another one than when they were loaded, older ones included; each change once.
+    /// Files with another modification time than when last seen, also an older one; each change once.
     pub(crate) fn changed(&mut self, engine: &Engine) -> Vec<String> {
         let mut changed = Vec::new();
         let reloading = reloading_scripts();
@@ -46,7 +46,7 @@ impl Watched {
                     continue;
                 }
                 let now = gk_wsgi::script::modified(&file);
-                // A file that is gone for a moment (an editor, a deploy) is no change; the one that comes back is.
+                // A file that is missing for a moment (an editor, a deploy) is no change; its return is.
                 if now.is_some() && now != *seen {
                     *seen = now;
                     changed.push(file.display().to_string());

@@ -1,7 +1,7 @@
-//! Requests that take long: each is reported once with its Python stack while it runs, and a stack of any running request
-//! can be asked for. Which requests are kept after their end is the scoreboard's.
+//! Slow requests: each is reported once with its Python stack while it runs. Also the stack of any running request on demand. The
+//! scoreboard decides which requests are kept after their end.
 
-use crate::serve::engine::{Engine, Slot};
+use crate::serve::engine::{Engine, RequestSlot};
 use gk_python::ThreadStates;
 use gk_sys::log::plain;
 use gk_wire::control::RequestStack;
@@ -14,27 +14,27 @@ use std::time::Duration;
 /// Longest stack sent to the supervisor, in bytes; the innermost frames are at its end and stay.
 const MOST_STACK: usize = 16 * 1024;
 
-/// Which requests have been reported.
-pub(crate) struct Slow {
+/// Slow requests reported so far.
+pub(crate) struct SlowRequests {
     /// Microseconds; `None`: off.
     threshold: Option<u64>,
-    /// By slot: `Slot::since` of the request reported last.
+    /// `RequestSlot::since` of the last reported request, by slot.
     told: Vec<u64>,
 }
 
-impl Slow {
+impl SlowRequests {
     /// `threshold` in seconds, 0: off.
     pub(crate) fn new(threshold: f64, slots: usize) -> Self {
         Self { threshold: (threshold > 0.0).then_some((threshold * 1e6) as u64), told: vec![0; slots] }
     }
 
-    /// How often to look, at least.
+    /// Longest interval between two calls of [`SlowRequests::crossed`].
     pub(crate) fn every(&self) -> Duration {
         self.threshold
             .map_or(Duration::MAX, |micros| Duration::from_micros(micros / 2).max(Duration::from_millis(10)))
     }
 
-    /// The requests that have become slow since the last look: slot, and when it took the request.
+    /// Requests that became slow since the last call: slot, and the time it took the request.
     pub(crate) fn crossed(&mut self, engine: &Engine) -> Vec<(usize, u64)> {
         let Some(threshold) = self.threshold else { return Vec::new() };
         let now = engine.now();
@@ -50,15 +50,15 @@ impl Slow {
     }
 }
 
-/// The slot that serves this request of the front's numbering, and when it took it.
+/// Slot that serves the request with the front's number `request`, and the time it took it.
 pub(crate) fn find(engine: &Engine, request: u64) -> Option<(usize, u64)> {
-    let serves = |slot: &Slot| described(slot).is_some_and(|told| told.request == request);
+    let serves = |slot: &RequestSlot| described(slot).is_some_and(|told| told.request == request);
     let index = engine.slots.iter().position(serves)?;
     let since = engine.slots[index].since.load(Ordering::Acquire);
     (since != 0).then_some((index, since))
 }
 
-/// The stack of the request that this slot took then, if it still runs. Called on the thread that may call Python.
+/// Stack of the request that this slot took at `since`, if it still runs. Called on the thread that may call Python.
 pub(crate) fn stack(
     engine: &Engine,
     states: &mut ThreadStates,
@@ -95,8 +95,8 @@ pub(crate) fn log(told: &RequestStack) {
     plain(Level::Notice, "wsgi", None, &text);
 }
 
-/// Method, path and number of what a slot serves.
-fn described(slot: &Slot) -> Option<RequestStack> {
+/// Method, path and number of the request in a slot.
+fn described(slot: &RequestSlot) -> Option<RequestStack> {
     let request = slot.request.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let (payload, _) = request?;
     let view = RequestView::decode(&payload).ok()?;

@@ -1,47 +1,47 @@
-//! Timers and limits of a worker, as a pure function of time: what it sees in, what is to be done out. Nothing here reads a
-//! clock, calls Python or stops anything.
+//! Timers and limits of a worker, as a pure function: an observation in, actions out. Nothing here reads a clock, calls Python or
+//! stops anything.
 
 use gk_wire::setup::Timers;
 
-/// What the watchdog sees at a tick. Times are seconds since the worker's start.
+/// Input of a tick. Times are seconds since the worker's start.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct Observation {
     pub(crate) now: f64,
-    /// For each request thread: since when it serves its request.
+    /// Start of its current request, for each request thread.
     pub(crate) busy_since: Vec<Option<f64>>,
     pub(crate) started: u64,
     pub(crate) finished: u64,
-    /// Last activity, if there was a request.
+    /// Time of the last activity, if there was a request.
     pub(crate) last_activity: Option<f64>,
     /// A script was loaded.
     pub(crate) loaded: bool,
-    /// Last sign of life of the thread that takes the GIL.
+    /// Time at which the Python thread last finished a task.
     pub(crate) python_alive: f64,
 }
 
-/// What is to be done.
+/// An action for the main thread.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Act {
-    /// Raise `RequestTimeout` in the request that this thread serves since then.
+pub(crate) enum Action {
+    /// Raise `RequestTimeout` in the request that this thread serves since `since`.
     Interrupt { slot: usize, since: f64 },
-    /// Log the stacks with this sentence.
+    /// Log the stacks after this sentence.
     Stacks(String),
-    /// Leave gracefully within so many seconds (0: as long as it takes).
+    /// Leave gracefully within this many seconds (0: no limit).
     Leave(&'static str, f64),
     /// Stop at once.
     Stop(&'static str),
 }
 
-/// The memory of the watchdog.
+/// State between ticks.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     timers: Timers,
     threads: u32,
-    /// For each request thread: the request (by its start) it was interrupted in, and when.
+    /// Start of the interrupted request and time of the interrupt, for each request thread.
     interrupted: Vec<Option<(f64, f64)>>,
     first_request: Option<f64>,
     over: bool,
-    /// The deadlock was told.
+    /// The deadlock was reported.
     locked: bool,
 }
 
@@ -57,36 +57,36 @@ impl Watchdog {
         }
     }
 
-    /// The base limit is stretched with the number of threads, as mod_wsgi does: one slow request is worth less there.
+    /// The limit grows with the number of threads, as in mod_wsgi: one slow request matters less with many threads.
     fn fires_after(&self) -> f64 {
         self.timers.request_timeout * (1.0 + f64::from(self.threads.max(1)).ln())
     }
 
-    /// Requests that do not count as active any more: longer than request-timeout and interrupt-timeout together.
+    /// Returns true if a request has run longer than request-timeout and interrupt-timeout together: it no longer counts as active.
     pub(crate) fn stale(&self, since: f64, now: f64) -> bool {
         let limit = self.timers.request_timeout + self.timers.interrupt_timeout;
         self.timers.request_timeout > 0.0 && now - since > limit
     }
 
-    /// One look. After a `Leave` or `Stop` only request timeouts and the deadlock are still looked at.
-    pub(crate) fn tick(&mut self, seen: &Seen) -> Vec<Act> {
+    /// Checks everything once. After a `Leave` or `Stop` only request timeouts and the deadlock are still checked.
+    pub(crate) fn tick(&mut self, seen: &Observation) -> Vec<Action> {
         let mut acts = Vec::new();
         self.requests(seen, &mut acts);
         let deadlock = self.timers.deadlock_timeout;
         if deadlock > 0.0 && seen.now - seen.python_alive > deadlock && !self.locked {
-            // Also of one that is leaving: without the GIL it never would.
-            acts.push(Act::Stop("deadlock_timeout"));
+            // Also while leaving: without the GIL the worker would never end.
+            acts.push(Action::Stop("deadlock_timeout"));
             (self.locked, self.over) = (true, true);
         } else if !self.over {
             if let Some(act) = self.process(seen) {
                 acts.push(act);
             }
-            self.over = acts.iter().any(|act| matches!(act, Act::Leave(..) | Act::Stop(_)));
+            self.over = acts.iter().any(|act| matches!(act, Action::Leave(..) | Action::Stop(_)));
         }
         acts
     }
 
-    fn requests(&mut self, seen: &Seen, acts: &mut Vec<Act>) {
+    fn requests(&mut self, seen: &Observation, acts: &mut Vec<Action>) {
         if self.timers.request_timeout <= 0.0 {
             return;
         }
@@ -102,19 +102,19 @@ impl Watchdog {
                 _ if elapsed <= fires => {}
                 None => {
                     self.interrupted[index] = Some((since, seen.now));
-                    acts.push(Act::Stacks(format!(
+                    acts.push(Action::Stacks(format!(
                         "A request has run {elapsed:.1} s, longer than request-timeout allows ({fires:.1} s with {} threads)",
                         self.threads
                     )));
                     if self.timers.interrupt_timeout > 0.0 {
-                        acts.push(Act::Interrupt { slot: index, since });
+                        acts.push(Action::Interrupt { slot: index, since });
                     } else {
                         self.recycle(seen, acts);
                     }
                 }
                 Some((_, at)) if self.timers.interrupt_timeout > 0.0 => {
                     if seen.now - at > self.timers.interrupt_timeout && !self.over {
-                        acts.push(Act::Stacks(
+                        acts.push(Action::Stacks(
                             "The interrupted request did not end within interrupt-timeout".to_owned(),
                         ));
                         self.recycle(seen, acts);
@@ -125,20 +125,20 @@ impl Watchdog {
         }
     }
 
-    /// Requests that can still be saved are drained; with none there is nothing to wait for.
-    fn recycle(&mut self, seen: &Seen, acts: &mut Vec<Act>) {
-        if self.over || acts.iter().any(|act| matches!(act, Act::Leave(..) | Act::Stop(_))) {
+    /// Leaves if some request can still end in time, else stops.
+    fn recycle(&mut self, seen: &Observation, acts: &mut Vec<Action>) {
+        if self.over || acts.iter().any(|act| matches!(act, Action::Leave(..) | Action::Stop(_))) {
             return;
         }
         let savable = seen.busy_since.iter().flatten().any(|since| !self.stale(*since, seen.now));
         acts.push(if savable {
-            Act::Leave("request_timeout", self.timers.graceful_timeout)
+            Action::Leave("request_timeout", self.timers.graceful_timeout)
         } else {
-            Act::Stop("request_timeout")
+            Action::Stop("request_timeout")
         });
     }
 
-    fn process(&mut self, seen: &Seen) -> Option<Act> {
+    fn process(&mut self, seen: &Observation) -> Option<Action> {
         let t = &self.timers;
         if seen.started > 0 {
             self.first_request.get_or_insert(seen.now);
@@ -148,13 +148,13 @@ impl Watchdog {
             && !seen.loaded
             && seen.now - first > t.startup_timeout
         {
-            return Some(Act::Stop("startup_timeout"));
+            return Some(Action::Stop("startup_timeout"));
         }
         if t.maximum_requests > 0 && seen.finished >= t.maximum_requests {
-            return Some(Act::Leave("maximum_requests", t.graceful_timeout));
+            return Some(Action::Leave("maximum_requests", t.graceful_timeout));
         }
         if t.restart_interval > 0.0 && seen.now > t.restart_interval {
-            return Some(Act::Leave("restart_interval", t.graceful_timeout));
+            return Some(Action::Leave("restart_interval", t.graceful_timeout));
         }
         let live = seen.busy_since.iter().flatten().any(|since| !self.stale(*since, seen.now));
         if let Some(last) = seen.last_activity
@@ -162,7 +162,7 @@ impl Watchdog {
             && !live
             && seen.now - last > t.inactivity_timeout
         {
-            return Some(Act::Leave("inactivity_timeout", t.graceful_timeout));
+            return Some(Action::Leave("inactivity_timeout", t.graceful_timeout));
         }
         None
     }
@@ -172,8 +172,8 @@ impl Watchdog {
 mod tests {
     use super::*;
 
-    fn seen(now: f64, busy_since: Vec<Option<f64>>) -> Seen {
-        Seen { now, busy_since, loaded: true, python_alive: now, ..Seen::default() }
+    fn seen(now: f64, busy_since: Vec<Option<f64>>) -> Observation {
+        Observation { now, busy_since, loaded: true, python_alive: now, ..Observation::default() }
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         let mut dog = Watchdog::new(timers, 1);
         assert_eq!(dog.tick(&seen(10.0, vec![Some(0.0)])), []);
         let acts = dog.tick(&seen(10.5, vec![Some(0.0)]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Stop("request_timeout")]), "{acts:?}");
+        assert!(matches!(acts[..], [Action::Stacks(_), Action::Stop("request_timeout")]), "{acts:?}");
         assert_eq!(dog.tick(&seen(11.0, vec![Some(0.0)])), []);
     }
 
@@ -193,7 +193,7 @@ mod tests {
         // 10 × (1 + ln 5) = 26.09
         assert_eq!(dog.tick(&seen(26.0, vec![Some(0.0), None, None, None, None])), []);
         let acts = dog.tick(&seen(26.2, vec![Some(0.0), Some(26.0), None, None, None]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Leave("request_timeout", 15.0)]), "{acts:?}");
+        assert!(matches!(acts[..], [Action::Stacks(_), Action::Leave("request_timeout", 15.0)]), "{acts:?}");
     }
 
     #[test]
@@ -206,50 +206,50 @@ mod tests {
         };
         let mut dog = Watchdog::new(timers, 1);
         let acts = dog.tick(&seen(1.5, vec![Some(0.0)]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt { slot: 0, .. }]), "{acts:?}");
+        assert!(matches!(acts[..], [Action::Stacks(_), Action::Interrupt { slot: 0, .. }]), "{acts:?}");
         assert_eq!(dog.tick(&seen(3.0, vec![Some(0.0)])), []);
         // The thread took another request: it starts anew.
         assert_eq!(dog.tick(&seen(4.0, vec![Some(3.5)])), []);
         let acts = dog.tick(&seen(5.0, vec![Some(3.5)]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Interrupt { slot: 0, .. }]), "{acts:?}");
+        assert!(matches!(acts[..], [Action::Stacks(_), Action::Interrupt { slot: 0, .. }]), "{acts:?}");
         let acts = dog.tick(&seen(7.5, vec![Some(3.5)]));
-        assert!(matches!(acts[..], [Act::Stacks(_), Act::Stop("request_timeout")]), "{acts:?}");
+        assert!(matches!(acts[..], [Action::Stacks(_), Action::Stop("request_timeout")]), "{acts:?}");
     }
 
     #[test]
     fn process_timers() {
         let base = Timers { graceful_timeout: 15.0, ..Timers::default() };
-        let cases: Vec<(Timers, Seen, Option<Act>)> = vec![
+        let cases: Vec<(Timers, Observation, Option<Action>)> = vec![
             (
                 Timers { maximum_requests: 3, ..base.clone() },
-                Seen { finished: 3, ..seen(1.0, vec![None]) },
-                Some(Act::Leave("maximum_requests", 15.0)),
+                Observation { finished: 3, ..seen(1.0, vec![None]) },
+                Some(Action::Leave("maximum_requests", 15.0)),
             ),
             (
                 Timers { maximum_requests: 3, ..base.clone() },
-                Seen { finished: 2, ..seen(1.0, vec![None]) },
+                Observation { finished: 2, ..seen(1.0, vec![None]) },
                 None,
             ),
             (
                 Timers { restart_interval: 60.0, ..base.clone() },
                 seen(60.1, vec![None]),
-                Some(Act::Leave("restart_interval", 15.0)),
+                Some(Action::Leave("restart_interval", 15.0)),
             ),
             (
                 Timers { inactivity_timeout: 5.0, ..base.clone() },
-                Seen { last_activity: Some(1.0), ..seen(6.1, vec![None]) },
-                Some(Act::Leave("inactivity_timeout", 15.0)),
+                Observation { last_activity: Some(1.0), ..seen(6.1, vec![None]) },
+                Some(Action::Leave("inactivity_timeout", 15.0)),
             ),
             (Timers { inactivity_timeout: 5.0, ..base.clone() }, seen(99.0, vec![None]), None),
             (
                 Timers { inactivity_timeout: 5.0, ..base.clone() },
-                Seen { last_activity: Some(1.0), ..seen(9.0, vec![Some(1.0)]) },
+                Observation { last_activity: Some(1.0), ..seen(9.0, vec![Some(1.0)]) },
                 None,
             ),
             (
                 Timers { deadlock_timeout: 5.0, ..base.clone() },
-                Seen { python_alive: 1.0, ..seen(6.5, vec![None]) },
-                Some(Act::Stop("deadlock_timeout")),
+                Observation { python_alive: 1.0, ..seen(6.5, vec![None]) },
+                Some(Action::Stop("deadlock_timeout")),
             ),
         ];
         for (timers, seen, expected) in cases {
@@ -263,9 +263,9 @@ mod tests {
     fn startup_timeout_counts_from_the_first_request() {
         let timers = Timers { startup_timeout: 5.0, ..Timers::default() };
         let mut dog = Watchdog::new(timers, 1);
-        let at = |now, started| Seen { started, loaded: false, ..seen(now, vec![None]) };
+        let at = |now, started| Observation { started, loaded: false, ..seen(now, vec![None]) };
         assert_eq!(dog.tick(&at(100.0, 0)), []);
         assert_eq!(dog.tick(&at(101.0, 1)), []);
-        assert_eq!(dog.tick(&at(106.5, 1)), [Act::Stop("startup_timeout")]);
+        assert_eq!(dog.tick(&at(106.5, 1)), [Action::Stop("startup_timeout")]);
     }
 }

@@ -1,18 +1,18 @@
-//! The environ: a template per profile (what never changes), copied and completed for each request.
+//! The environ: a template per profile with the constant entries, copied and completed for each request.
 
 use crate::conversation::Conversation;
 use crate::conversation::input::Input;
 use crate::interpreter::application::{Application, NumberedProfile, Target, mod_wsgi_version};
-use crate::interpreter::connection_templates::Found;
+use crate::interpreter::connection_templates::Lookup;
 use gk_python::{Attached, Object, PyError};
 use gk_wire::request::RequestView;
 use std::sync::Arc;
 
-/// The request thread whose number stands in the template.
+/// Number of the request thread that the template has.
 const FIRST_THREAD: i64 = 1;
 
-/// Times and ids that only this worker knows.
-pub(crate) struct Here {
+/// Entries that only this worker knows.
+pub(crate) struct WorkerEntries {
     /// Number of the request thread.
     pub(crate) thread_id: i64,
     /// Epoch seconds: a request thread took the request. The application is called at once, so this is also
@@ -28,7 +28,7 @@ pub(crate) fn build<'p>(
     target: &Target,
     request: &RequestView<'_>,
     conversation: &Arc<Conversation>,
-    here: &Here,
+    here: &WorkerEntries,
 ) -> Result<Object<'p>, PyError<'p>> {
     let environ = of_connection(py, app, target, request)?;
     let (names, texts, numbers) = (&app.names, &request.texts, &request.numbers);
@@ -38,7 +38,7 @@ pub(crate) fn build<'p>(
     let path_info = py.latin1(texts.path_info)?;
     set(&names.own_path_info, &path_info)?;
     set(&names.path_info, &path_info)?;
-    // What the template says already is not said again: setting an entry costs as much as copying ten.
+    // Entries that the template has are not set again: setting one costs as much as copying ten.
     if !texts.query.is_empty() {
         set(&names.query, &py.latin1(texts.query)?)?;
     }
@@ -46,7 +46,7 @@ pub(crate) fn build<'p>(
     if here.thread_id != FIRST_THREAD {
         set(&names.thread_id, &py.int(here.thread_id)?)?;
     }
-    // Two moments that are the same one share their object.
+    // Equal moments share their object.
     let moment = |key: &gk_python::Kept, at: f64, before: Option<(f64, &Object<'p>)>| {
         let value = match before {
             Some((same, object)) if same == at => object.clone(),
@@ -63,8 +63,8 @@ pub(crate) fn build<'p>(
     Ok(environ)
 }
 
-/// A fresh environ with what the requests of this connection share. Setting an entry costs ten times what copying it with
-/// its neighbours does, and a client's requests have the same headers more often than not.
+/// A new environ with the entries that requests of this connection share. Setting an entry costs ten times as much as copying it with
+/// its neighbours, and a client's requests mostly have the same headers.
 fn of_connection<'p>(
     py: Attached<'p>,
     app: &Application,
@@ -72,11 +72,11 @@ fn of_connection<'p>(
     request: &RequestView<'_>,
 ) -> Result<Object<'p>, PyError<'p>> {
     match target.connections.find(py, request) {
-        Found::Template(template) => template.copy_dict(),
+        Lookup::Template(template) => template.copy_dict(),
         found => {
             let environ = target.environ.bind(py).copy_dict()?;
             complete(py, app, request, &environ)?;
-            if matches!(found, Found::Again) {
+            if matches!(found, Lookup::Again) {
                 target.connections.keep(py, request, environ.copy_dict()?);
             }
             Ok(environ)
@@ -84,7 +84,7 @@ fn of_connection<'p>(
     }
 }
 
-/// The entries that the requests of one connection mostly share.
+/// Sets the entries that requests of one connection mostly share.
 fn complete<'p>(
     py: Attached<'p>,
     app: &Application,
@@ -117,14 +117,14 @@ fn complete<'p>(
     set(&names.url_scheme, scheme)
 }
 
-/// What every request of the profile has.
+/// Entries of every request of the profile.
 pub(crate) fn template<'p>(
     py: Attached<'p>,
     app: &Application,
     profile: &NumberedProfile,
 ) -> Result<Object<'p>, PyError<'p>> {
     let environ = py.dict()?;
-    // Keys that every request sets are there from the start, so that a copy has room for them and need not grow.
+    // Has all keys that every request sets, so that a copy need not grow.
     for name in app.names.each() {
         environ.set_item(&name.bind(py), &py.none())?;
     }

@@ -1,25 +1,25 @@
-//! Request events for applications that subscribed to them. A request of any other application passes through here with
-//! one look at the length of a list.
+//! Request events for applications that subscribed to them. For other applications the cost is one read of a list's length per
+//! request.
 
 use crate::conversation::Conversation;
 use crate::interpreter::application::Application;
 use gk_python::{Attached, Object, PyError};
 use gk_wire::log::Level;
 
-/// Whether the application of this interpreter subscribed to events.
+/// Returns true if the application of this interpreter subscribed to events.
 pub(crate) fn wanted(py: Attached<'_>, app: &Application) -> bool {
     app.runtime.event_callbacks.list_len(py) > 0
 }
 
-/// A watched request.
-pub(crate) struct Watched<'p> {
+/// A request of an application with subscribers.
+pub(crate) struct WatchedRequest<'p> {
     request: Object<'p>,
-    /// CPU seconds of the thread before it: user, system.
+    /// CPU seconds of the thread before the request: user, system.
     cpu: Option<(f64, f64)>,
 }
 
-impl<'p> Watched<'p> {
-    /// Tells that the request starts.
+impl<'p> WatchedRequest<'p> {
+    /// Publishes `request_started`.
     pub(crate) fn start(
         py: Attached<'p>,
         app: &Application,
@@ -32,22 +32,22 @@ impl<'p> Watched<'p> {
         Ok(Self { request, cpu })
     }
 
-    /// The application, or what a subscriber put in its place.
+    /// The application, or the object that a subscriber put in its place.
     pub(crate) fn application(&self) -> Result<Object<'p>, PyError<'p>> {
         self.request.attr("application")
     }
 
-    /// What the application is given as `start_response`.
+    /// The `start_response` for the application.
     pub(crate) fn start_response(&self) -> &Object<'p> {
         &self.request
     }
 
-    /// Tells that the application or its iterable raised this.
+    /// Publishes `request_exception`: the application or its iterable raised `error`.
     pub(crate) fn failed(&self, error: &PyError<'p>) {
         report(self.request.call_method("failed", &[error.value()]));
     }
 
-    /// Tells that the request is over: the response is sent, `close()` was called.
+    /// Publishes `request_finished`, after the response was sent and `close()` called.
     pub(crate) fn finished(self, conversation: &Conversation) {
         report(
             self.measured(conversation)
@@ -78,7 +78,7 @@ impl<'p> Watched<'p> {
     }
 }
 
-/// Subscribers' own failures are caught in Python; this is for what can go wrong around them.
+/// Logs a failure around the subscribers; their own exceptions are caught in Python.
 fn report(told: Result<Object<'_>, PyError<'_>>) {
     if let Err(error) = told {
         crate::log::log(Level::Error, Some("WSGI0112"), &error.traceback());

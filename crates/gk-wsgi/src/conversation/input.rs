@@ -1,5 +1,5 @@
-//! `wsgi.input`: `read`, `readline`, `readlines`, iteration and `close` of every argument, over a body that comes in
-//! pieces. What the application left unread is dropped when the request ends.
+//! `wsgi.input`: `read`, `readline`, `readlines`, iteration and `close` with every argument, over a body that comes in pieces. Unread
+//! bytes are dropped when the request ends.
 
 use crate::conversation::Conversation;
 use crate::exchange::Body;
@@ -11,18 +11,18 @@ use gk_sys::clock::Moment;
 use std::ffi::CStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Largest piece taken from the exchange at once.
+/// Largest piece taken from the exchange at once, in bytes.
 const PIECE: usize = 256 * 1024;
 
-/// The object.
+/// The `wsgi.input` object.
 pub(crate) struct Input {
     conversation: Arc<Conversation>,
-    buffer: Mutex<Buffer>,
+    buffer: Mutex<InputBuffer>,
 }
 
 #[derive(Default)]
-struct Buffer {
-    /// Bytes that came in and were not read yet.
+struct InputBuffer {
+    /// Bytes received and not read yet.
     left: BytesMut,
     ended: bool,
     /// `left[..searched]` holds no newline.
@@ -34,11 +34,11 @@ impl Input {
         Self { conversation, buffer: Mutex::default() }
     }
 
-    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+    fn buffer(&self) -> MutexGuard<'_, InputBuffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings one more piece into the buffer; `false` at the end of the body. The lock is not held while waiting.
+    /// Adds a piece to the buffer; returns `false` at the end of the body. The lock is not held while waiting.
     fn more<'p>(&self, py: Attached<'p>) -> Result<bool, PyError<'p>> {
         if self.buffer().ended {
             return Ok(false);
@@ -68,7 +68,7 @@ impl Input {
         self.take(py, most)
     }
 
-    /// The next line with its newline, cut at `most` bytes; empty at the end.
+    /// Returns the next line with its newline, cut at `most` bytes; empty at the end.
     fn readline<'p>(&self, py: Attached<'p>, most: Option<usize>) -> MethodResult<'p> {
         let most = most.unwrap_or(usize::MAX);
         loop {
@@ -149,7 +149,7 @@ impl Class for Input {
     }
 }
 
-/// Bytes of the body in what a method gave.
+/// Bytes of the body in the result of a method.
 fn length(index: usize, got: &Object<'_>) -> usize {
     match index {
         7 => got.index().map_or(0, |len| len as usize),
@@ -206,7 +206,7 @@ impl Input {
     }
 }
 
-/// The optional size argument: `None` for none, `None` itself and negative numbers.
+/// The optional size argument: `None` if it is absent, `None` or negative.
 fn size<'p>(py: Attached<'p>, args: &[Object<'p>]) -> Result<Option<usize>, PyError<'p>> {
     match args {
         [] => Ok(None),

@@ -2,25 +2,25 @@
 
 use gk_sys::clock::Moment;
 
-/// What a request came to.
+/// Figures of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Outcome {
-    /// The status that went out; 0: none did.
+    /// Status sent; 0 if none was.
     pub status: u16,
     /// The application failed, or there was none.
     pub error: bool,
-    /// The application's part began, where that was later than the request was taken: a script was loaded first.
+    /// Start of the application's part, if it was later than the request was taken because a script was loaded first.
     pub application_start: Option<Moment>,
-    /// Bytes of the request body that the application read.
+    /// Bytes of the request body read by the application.
     pub bytes_in: u64,
-    /// Reads of it.
+    /// Number of reads.
     pub reads: u64,
-    /// Nanoseconds inside the reads.
+    /// Nanoseconds in reads.
     pub input: u64,
     /// Bytes of the response body.
     pub bytes_out: u64,
-    /// Blocks of it.
+    /// Blocks of the response body.
     pub writes: u64,
-    /// Nanoseconds in which sending them waited for the front.
+    /// Nanoseconds that sending waited for the front; with subscribers to events, nanoseconds of sending.
     pub output: u64,
 }

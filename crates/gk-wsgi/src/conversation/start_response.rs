@@ -1,6 +1,6 @@
-//! `start_response` and the write callable: what PEP 3333 lets an application say about its response, checked.
+//! `start_response` and the write callable, with the checks that PEP 3333 asks for.
 
-use crate::conversation::{Conversation, Pending, Progress};
+use crate::conversation::{Conversation, PendingHead, Progress};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Attached, Class, KeptType, Method, Object, PyError};
@@ -8,10 +8,10 @@ use gk_wire::response::{Headers, MAX_HEADERS};
 use std::ffi::CStr;
 use std::sync::Arc;
 
-/// The callable given to the application.
+/// The `start_response` object.
 pub(crate) struct StartResponse {
     pub(crate) conversation: Arc<Conversation>,
-    /// The type of the write callable in the same interpreter.
+    /// Type of the write callable in the same interpreter.
     pub(crate) write_type: Arc<KeptType<Write>>,
 }
 
@@ -77,7 +77,7 @@ fn arguments<'p>(
     }
 }
 
-/// The application reports an error after its headers went out: its own exception goes on.
+/// The application reports an error after its headers were sent: its own exception is raised again.
 fn raise_again<'p>(info: &Object<'p>) -> Result<PyError<'p>, PyError<'p>> {
     if !info.is_tuple() || info.size()? != 3 {
         return Err(PyError::new(
@@ -87,7 +87,7 @@ fn raise_again<'p>(info: &Object<'p>) -> Result<PyError<'p>, PyError<'p>> {
         ));
     }
     let (value, trace) = (info.tuple_item(1)?, info.tuple_item(2)?);
-    // `(None, None, None)` is what `sys.exc_info()` gives where no exception is handled.
+    // `sys.exc_info()` gives `(None, None, None)` if no exception is handled.
     let error = PyError::from_value(value.clone());
     if !trace.is_none() && error.value().is(&value) {
         value.call_method("with_traceback", &[&trace])?;
@@ -95,7 +95,7 @@ fn raise_again<'p>(info: &Object<'p>) -> Result<PyError<'p>, PyError<'p>> {
     Ok(error)
 }
 
-fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyError<'p>> {
+fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<PendingHead, PyError<'p>> {
     let py = status.py();
     if !status.is_str() {
         let text = format!("status must be a str, not {}", status.type_name());
@@ -109,8 +109,8 @@ fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyErr
         return Err(PyError::new(py, Builtin::TypeError, &text));
     }
     let mut pending =
-        Pending { status: number, reason: reason.into(), headers: Headers::with_room(), length: None };
-    let fit = |pending: &Pending| {
+        PendingHead { status: number, reason: reason.into(), headers: Headers::with_room(), length: None };
+    let fit = |pending: &PendingHead| {
         if pending.headers.fit(reason.len()) {
             return Ok(());
         }
@@ -126,7 +126,7 @@ fn parse<'p>(status: &Object<'p>, headers: &Object<'p>) -> Result<Pending, PyErr
     Ok(pending)
 }
 
-fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p>> {
+fn header<'p>(pending: &mut PendingHead, item: &Object<'p>) -> Result<(), PyError<'p>> {
     let py = item.py();
     let wrong = |kind| PyError::new(py, kind, "each response header must be a tuple (name, value)");
     if !item.is_tuple() {
@@ -144,7 +144,7 @@ fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p
     let (Some(name_bytes), Some(value_bytes)) = (name.as_latin1(), value.as_latin1()) else {
         return Err(bad(format!("response header '{}' has characters outside latin-1", shown())));
     };
-    // Without a way out in the middle: both loops are short, and quicker so.
+    // Without an early exit: both loops are short, and faster this way.
     if name_bytes.is_empty() || !name_bytes.iter().fold(true, |legal, b| legal & TOKEN[usize::from(*b)]) {
         return Err(bad(format!("'{}' is not a legal response header name", shown())));
     }
@@ -166,7 +166,7 @@ fn header<'p>(pending: &mut Pending, item: &Object<'p>) -> Result<(), PyError<'p
     Ok(())
 }
 
-/// Digits, perhaps with white space around them.
+/// Parses digits with optional white space around them.
 fn parse_length(value: &[u8]) -> Option<u64> {
     let digits = value.trim_ascii();
     let number = digits.iter().try_fold(0u64, |number, digit| {
@@ -176,7 +176,7 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     (!digits.is_empty()).then_some(number)
 }
 
-/// Three digits, then nothing or a space and a reason without control characters.
+/// Parses three digits, then nothing or a space and a reason without control characters.
 fn parse_status(line: &[u8]) -> Result<(u16, &[u8]), &'static str> {
     let (digits, rest) = line.split_at_checked(3).ok_or("status must begin with three digits")?;
     if !digits.iter().all(u8::is_ascii_digit) {

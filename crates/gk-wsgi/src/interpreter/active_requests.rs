@@ -1,76 +1,76 @@
-//! Which requests run in an interpreter: `active_requests` and `request_data()` of the application. Nothing is written into
-//! Python objects until the application asks for one of them; from then on each request has its dict.
+//! Running requests of an interpreter, for the application's `active_requests` and `request_data()`. No Python object is written until the
+//! application asks for one of them; from then on each request has its dict.
 
 use gk_python::class::MethodResult;
 use gk_python::{Attached, Object, PyError};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Whether the application of one interpreter wants to know its running requests.
+/// On if the application of one interpreter asked for its running requests.
 #[derive(Default)]
 pub(crate) struct Tracking {
     on: AtomicBool,
 }
 
-/// What one request thread serves at this moment.
+/// The request that one request thread serves now.
 #[derive(Default)]
-struct Place {
+struct ThreadRequest {
     /// Address of the [`Tracking`] of the interpreter, 0 between requests.
     interpreter: AtomicUsize,
     request: AtomicU64,
 }
 
-static PLACES: Mutex<Vec<Arc<Place>>> = Mutex::new(Vec::new());
+static THREADS: Mutex<Vec<Arc<ThreadRequest>>> = Mutex::new(Vec::new());
 
 thread_local! {
-    static PLACE: Arc<Place> = {
-        let place = Arc::new(Place::default());
-        PLACES.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&place));
-        place
+    static THREAD: Arc<ThreadRequest> = {
+        let thread = Arc::new(ThreadRequest::default());
+        THREADS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&thread));
+        thread
     };
 }
 
-/// The id of the request this thread serves in that interpreter, `None` otherwise.
+/// Id of the request that this thread serves in that interpreter, or `None`.
 pub(crate) fn request_id<'p>(py: Attached<'p>, tracking: &Tracking) -> MethodResult<'p> {
-    match PLACE.with(|place| place.serves(tracking)) {
+    match THREAD.with(|thread| thread.serves(tracking)) {
         Some(request) => py.str(&request.to_string()),
         None => Ok(py.none()),
     }
 }
 
-/// One request runs in this thread. To be ended with [`Running::end`].
-pub(crate) struct Running<'a> {
+/// A request that runs in this thread. Ended with [`ActiveRequest::end`].
+pub(crate) struct ActiveRequest<'a> {
     tracking: &'a Tracking,
     request: u64,
 }
 
-impl<'a> Running<'a> {
+impl<'a> ActiveRequest<'a> {
     pub(crate) fn begin<'p>(
         tracking: &'a Tracking,
         request: u64,
         requests: impl FnOnce() -> Object<'p>,
     ) -> Self {
-        PLACE.with(|place| {
-            place.request.store(request, Ordering::Relaxed);
-            // Before the look at `on`: whoever switches it on either is seen here or sees this request.
-            place.interpreter.store(tracking.key(), Ordering::SeqCst);
+        THREAD.with(|thread| {
+            thread.request.store(request, Ordering::Relaxed);
+            // Before the load of `on`: a thread that switches it on either is seen here or sees this request.
+            thread.interpreter.store(tracking.key(), Ordering::SeqCst);
         });
         if tracking.on.load(Ordering::SeqCst) {
-            // Without memory for a dict the request goes on without one.
+            // Out of memory: the request goes on without a dict.
             let _ = put(&requests(), request);
         }
         Self { tracking, request }
     }
 
     pub(crate) fn end<'p>(self, requests: impl FnOnce() -> Object<'p>) {
-        PLACE.with(|place| place.interpreter.store(0, Ordering::SeqCst));
+        THREAD.with(|thread| thread.interpreter.store(0, Ordering::SeqCst));
         if self.tracking.on.load(Ordering::SeqCst) {
             take(&requests(), self.request);
         }
     }
 }
 
-impl Place {
+impl ThreadRequest {
     fn serves(&self, tracking: &Tracking) -> Option<u64> {
         let here = self.interpreter.load(Ordering::SeqCst) == tracking.key();
         here.then(|| self.request.load(Ordering::Relaxed))
@@ -82,17 +82,17 @@ impl Tracking {
         std::ptr::from_ref(self).addr()
     }
 
-    /// From now on, requests have a dict in `requests`; those that run already get theirs.
+    /// Gives each request a dict in `requests` from now on, running ones included.
     pub(crate) fn begin<'p>(&self, requests: &Object<'p>) -> Result<(), PyError<'p>> {
         if self.on.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let places = PLACES.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for place in places {
-            let Some(request) = place.serves(self) else { continue };
+        let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for thread in threads {
+            let Some(request) = thread.serves(self) else { continue };
             put(requests, request)?;
-            if place.serves(self) != Some(request) {
-                // It ended meanwhile and found nothing to take away.
+            if thread.serves(self) != Some(request) {
+                // The request ended meanwhile and found no dict to remove.
                 take(requests, request);
             }
         }

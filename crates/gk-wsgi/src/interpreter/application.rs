@@ -1,25 +1,25 @@
-//! What one interpreter keeps between requests: its types, its interned names, its loaded scripts, an environ template for
-//! each profile. Everything here is [`Kept`]; it is bound again in its own interpreter for each request.
+//! Objects of one interpreter between requests: its types, interned names, loaded scripts, and an environ template for each profile.
+//! All are [`Kept`] and bound again in their interpreter for each request.
 
 use crate::conversation::input::Input;
 use crate::conversation::start_response::{StartResponse, Write};
 use crate::hash::Quick;
 use crate::interpreter::active_requests::Tracking;
-use crate::interpreter::connection_templates::Connections;
+use crate::interpreter::connection_templates::ConnectionTemplates;
 use crate::interpreter::host::Host;
-use crate::interpreter::imported_files::Imports;
+use crate::interpreter::imported_files::ImportedFiles;
 use crate::interpreter::runtime::Runtime;
-use crate::interpreter::script::{LoadFailure, Scripts, Watched};
+use crate::interpreter::script::{LoadFailure, Scripts, LoadedFile};
 use gk_python::{Attached, Kept, KeptType, Object, PyError, Type};
 use gk_wire::control::SourceFile;
 use gk_wire::request::Profile;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Facts of the process and the interpreter that applications see.
+/// Settings of the process and the interpreter that applications see.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the names are those of `WorkerSetup` and `InterpreterSetup`")]
-pub struct Facts {
+pub struct InterpreterSettings {
     pub process_group: String,
     pub application_group: String,
     pub processes: u32,
@@ -38,7 +38,7 @@ pub const MOD_WSGI_VERSION: [i64; 3] = [6, 1, 1];
 
 /// One interpreter, prepared for serving.
 pub struct Application {
-    pub(crate) facts: Facts,
+    pub(crate) facts: InterpreterSettings,
     pub(crate) start_response: KeptType<StartResponse>,
     pub(crate) write: Arc<KeptType<Write>>,
     pub(crate) input: KeptType<Input>,
@@ -46,23 +46,23 @@ pub struct Application {
     pub(crate) close: Kept,
     pub(crate) runtime: Runtime,
     pub(crate) scripts: Scripts,
-    pub(crate) imports: Imports,
+    pub(crate) imports: ImportedFiles,
     pub(crate) tracking: Arc<Tracking>,
     targets: Mutex<HashMap<u64, Arc<Target>, Quick>>,
     header_names: Mutex<HashMap<Box<[u8]>, Kept, Quick>>,
 }
 
-/// What all requests of a profile share: the loaded script and the environ entries that never change.
+/// Objects shared by all requests of a profile: the loaded script and the constant environ entries.
 pub(crate) struct Target {
     pub(crate) module: Kept,
     pub(crate) callable: Kept,
-    /// What every request has.
+    /// Entries of every request.
     pub(crate) environ: Kept,
-    /// The same, completed with what requests of one connection share.
-    pub(crate) connections: Connections,
+    /// The same, completed with entries that requests of one connection share.
+    pub(crate) connections: ConnectionTemplates,
 }
 
-/// A profile with the number this process gave it (never used for another).
+/// A profile with its number in this process, which no other profile gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberedProfile {
     /// Unique in this process.
@@ -101,8 +101,8 @@ names! {
 }
 
 impl Application {
-    /// Prepares the interpreter this thread is attached to.
-    pub fn prepare<'p>(py: Attached<'p>, facts: Facts) -> Result<Self, PyError<'p>> {
+    /// Prepares the interpreter that this thread is attached to.
+    pub fn prepare<'p>(py: Attached<'p>, facts: InterpreterSettings) -> Result<Self, PyError<'p>> {
         let tracking = Arc::new(Tracking::default());
         let host = Type::<Host>::new(py)?.instance(Host { tracking: Arc::clone(&tracking) })?;
         let runtime = Runtime::load(py, host, python_facts(py, &facts)?)?;
@@ -114,7 +114,7 @@ impl Application {
             close: py.interned(c"close")?.keep(),
             runtime,
             scripts: Scripts::default(),
-            imports: Imports::default(),
+            imports: ImportedFiles::default(),
             tracking,
             targets: Mutex::default(),
             header_names: Mutex::default(),
@@ -122,7 +122,7 @@ impl Application {
         })
     }
 
-    /// Puts `home` first on `sys.path`, adds site directories, sets the locale. Errors are the caller's to log.
+    /// Adds site directories to `sys.path` and puts `home` first. The caller logs errors.
     pub fn paths<'p>(
         &self,
         py: Attached<'p>,
@@ -144,7 +144,7 @@ impl Application {
         self.runtime.set_locale.bind(py).call(&[&py.str(name)?]).map(drop)
     }
 
-    /// Imports a script at process start and looks for its callable.
+    /// Imports a script at process start and checks that it has its callable.
     pub fn preload(
         &self,
         py: Attached<'_>,
@@ -155,28 +155,27 @@ impl Application {
         self.scripts.preload(py, &self.runtime, script, is_module, callable)
     }
 
-    /// The scripts loaded here with their files, for watching.
-    pub fn watched(&self) -> Vec<(String, Watched)> {
+    /// Loaded scripts with their files, for watching.
+    pub fn watched(&self) -> Vec<(String, LoadedFile)> {
         self.scripts.watched()
     }
 
-    /// From now on, imports are noted for [`Application::imported`].
+    /// Records imports from now on, for [`Application::imported`].
     pub fn note_imports<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
         self.imports.note(py)
     }
 
-    /// The source files imported since the last call, those of the standard library left out. One thread at a time. After
-    /// an error there is nothing any more.
+    /// Source files imported since the last call, without those of the standard library. One thread at a time. Empty after an error.
     pub fn imported<'p>(&self, py: Attached<'p>) -> Result<Vec<SourceFile>, PyError<'p>> {
         self.imports.read(py)
     }
 
-    /// From now on, garbage collections are told of ([`crate::metrics::provide_collected`]), under that number.
+    /// Reports garbage collections from now on ([`crate::metrics::provide_collected`]), with this number.
     pub fn watch_collections<'p>(&self, py: Attached<'p>, group: u16) -> Result<(), PyError<'p>> {
         self.runtime.watch_collections.bind(py).call(&[&py.int(i64::from(group))?]).map(drop)
     }
 
-    /// Tells the application's shutdown subscribers that the process ends.
+    /// Calls the application's shutdown subscribers.
     pub fn stopping(&self, py: Attached<'_>, reason: &str) {
         let told = py.str(reason).and_then(|reason| self.runtime.stopping.bind(py).call(&[&reason]));
         if let Err(error) = told {
@@ -184,7 +183,7 @@ impl Application {
         }
     }
 
-    /// Tells the application's signal subscribers of a signal this process was sent.
+    /// Calls the application's signal subscribers.
     pub fn signalled(&self, py: Attached<'_>, name: &str, number: i32) {
         let told = py
             .str(name)
@@ -194,8 +193,8 @@ impl Application {
         }
     }
 
-    /// Joins the interpreter's threads that are not daemons, then calls what was registered with `atexit`. No request
-    /// thread may serve in it any more.
+    /// Joins the interpreter's non-daemon threads, then calls functions registered with `atexit`. No request thread may serve in it
+    /// any more.
     pub fn end(&self, py: Attached<'_>) {
         for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
             if let Err(error) = step.bind(py).call(&[]) {
@@ -204,26 +203,26 @@ impl Application {
         }
     }
 
-    /// Calls what was registered with `atexit` now, although threads still run.
+    /// Calls functions registered with `atexit`, although threads still run.
     pub fn end_functions(&self, py: Attached<'_>) {
         if let Err(error) = self.runtime.end_functions.bind(py).call(&[]) {
             crate::log::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
         }
     }
 
-    /// What the end of the interpreter waits for; `None` when it waits for no thread.
+    /// Threads that the end of the interpreter waits for, as text; `None` if there are none.
     pub fn held_up(&self, py: Attached<'_>) -> Option<String> {
         let text = self.runtime.held_up.bind(py).call(&[]).ok()?.as_utf8()?.to_owned();
         (!text.is_empty()).then_some(text)
     }
 
-    /// The names of the daemon threads that still run.
+    /// Names of the daemon threads that still run.
     pub fn daemon_threads(&self, py: Attached<'_>) -> String {
         let names = self.runtime.living_threads.bind(py).call(&[&py.bool(true)]);
         names.map_or_else(|error| error.summary(), |names| names.display())
     }
 
-    /// The living threads that `threading` knows in this interpreter: the kernel's id and the name.
+    /// Kernel id and name of the living threads that `threading` knows in this interpreter.
     pub fn thread_names(&self, py: Attached<'_>) -> Vec<(u32, String)> {
         let read = || -> Result<Vec<(u32, String)>, PyError<'_>> {
             let rows = self.runtime.thread_names.bind(py).call(&[])?.to_tuple()?;
@@ -236,8 +235,8 @@ impl Application {
         read().unwrap_or_default()
     }
 
-    /// The Python stacks of threads in this interpreter, each given by its `threading.get_ident()` and the number of its
-    /// thread state. `several_gils`: another interpreter of the process has another GIL.
+    /// Python stacks of threads in this interpreter. `threads`: `threading.get_ident()` and number of the thread state.
+    /// `several_gils`: another interpreter of the process has another GIL.
     pub fn stacks(&self, py: Attached<'_>, threads: &[(u64, u64)], several_gils: bool) -> Vec<(u64, String)> {
         let read = || -> Result<Vec<(u64, String)>, PyError<'_>> {
             let pair = |(i, s): &(u64, u64)| py.tuple(&[py.int(*i as i64)?, py.int(*s as i64)?]);
@@ -262,23 +261,23 @@ impl Application {
         })
     }
 
-    /// Raises `RequestTimeout` in the thread with this `threading.get_ident()`; whether there was one.
+    /// Raises `RequestTimeout` in the thread with this `threading.get_ident()`; returns true if there is one.
     pub fn interrupt(&self, py: Attached<'_>, ident: u64) -> bool {
         py.raise_in_thread(ident, Some(&self.runtime.request_timeout.bind(py))) == 1
     }
 
-    /// The target of a profile, if a request of it was served here before.
+    /// Target of a profile, if a request of it was served here before.
     pub(crate) fn target(&self, profile: &NumberedProfile) -> Option<Arc<Target>> {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(&profile.number).cloned()
     }
 
-    /// Keeps the target of a profile. Another thread may have made the same one: the first one stays.
+    /// Keeps the target of a profile. If another thread has kept one meanwhile, that one stays.
     pub(crate) fn keep_target(&self, profile: &NumberedProfile, target: Target) -> Arc<Target> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(targets.entry(profile.number).or_insert_with(|| Arc::new(target)))
     }
 
-    /// The interned environ key of a header.
+    /// Environ key of a header, kept for the next request.
     pub(crate) fn header_name<'p>(&self, py: Attached<'p>, name: &[u8]) -> Result<Object<'p>, PyError<'p>> {
         const MOST: usize = 512;
         let mut known = self.header_names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -293,7 +292,7 @@ impl Application {
     }
 }
 
-fn python_facts<'p>(py: Attached<'p>, facts: &Facts) -> Result<Object<'p>, PyError<'p>> {
+fn python_facts<'p>(py: Attached<'p>, facts: &InterpreterSettings) -> Result<Object<'p>, PyError<'p>> {
     let dict = py.dict()?;
     let put = |name: &str, value: Object<'p>| dict.set_item(&py.str(name)?, &value);
     put("process_group", py.str(&facts.process_group)?)?;

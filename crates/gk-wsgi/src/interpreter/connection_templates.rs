@@ -1,22 +1,22 @@
-//! What the requests of one connection share, kept as an environ template. A bounded table by the connection's number: a
-//! client that keeps its connection finds its own template again; many clients drive each other out and lose little.
+//! Environ templates with the entries that requests of one connection share. A bounded table by connection number: a client that keeps its
+//! connection finds its template again; many clients replace each other's and lose little.
 
 use gk_python::{Attached, Kept, Object};
 use gk_wire::request::{Numbers, RequestView};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Places of the table. A template takes about 3 KB.
+/// Size of the table. A template takes about 3 KB.
 const PLACES: usize = 64;
 
-/// The templates of one target.
+/// Templates of one target.
 #[derive(Default)]
-pub(crate) struct Connections {
-    places: Mutex<Vec<Place>>,
+pub(crate) struct ConnectionTemplates {
+    places: Mutex<Vec<Entry>>,
 }
 
 #[derive(Default)]
-struct Place {
-    /// Number of the connection that came here last.
+struct Entry {
+    /// Number of the last connection with this entry.
     last: u64,
     kept: Option<Template>,
 }
@@ -27,34 +27,34 @@ struct Template {
     environ: Kept,
 }
 
-/// What is known of a request's connection.
-pub(crate) enum Found<'p> {
-    /// This holds all that [`RequestView::alike`] and the connection's numbers say; copy it.
+/// Result of looking up a request's connection.
+pub(crate) enum Lookup<'p> {
+    /// A template with all entries that come from [`RequestView::alike`] and the connection's numbers, to be copied.
     Template(Object<'p>),
-    /// It came before, so a template will be of use.
+    /// Second request of the connection: a template will be useful.
     Again,
-    /// It is new here.
+    /// First request of the connection.
     New,
 }
 
-impl Connections {
-    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
+impl ConnectionTemplates {
+    fn places(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks for the request's connection.
-    pub(crate) fn find<'p>(&self, py: Attached<'p>, request: &RequestView<'_>) -> Found<'p> {
+    /// Looks up the request's connection.
+    pub(crate) fn find<'p>(&self, py: Attached<'p>, request: &RequestView<'_>) -> Lookup<'p> {
         let mut places = self.places();
         if places.is_empty() {
-            places.resize_with(PLACES, Place::default);
+            places.resize_with(PLACES, Entry::default);
         }
         let place = &mut places[place_of(&request.numbers)];
         let again = place.last == request.numbers.connection_id;
         place.last = request.numbers.connection_id;
         match &place.kept {
-            Some(template) if template.serves(request) => Found::Template(template.environ.bind(py)),
-            _ if again => Found::Again,
-            _ => Found::New,
+            Some(template) if template.serves(request) => Lookup::Template(template.environ.bind(py)),
+            _ if again => Lookup::Again,
+            _ => Lookup::New,
         }
     }
 

@@ -1,8 +1,8 @@
-//! The GIL that comes back: in a process without one, CPython turns it on for good when an extension module is imported that
-//! does not declare that it can do without. Here that is noticed and named; what follows from it is the worker's.
+//! The return of the GIL: in a process without one, CPython turns it on for good when an extension module is imported that does not
+//! declare support for free threading. This file notices that and names the module; the worker decides what follows.
 //!
-//! CPython turns the GIL on for the length of *every* import of an extension module, so that a look at it says nothing while
-//! one is under way in another thread. So imports are counted, and the look that counts is that of the last one to end.
+//! CPython turns the GIL on during *every* import of an extension module, so its state means nothing while another thread imports one.
+//! So imports are counted, and the state counts when the last one ends.
 
 use crate::log::log;
 use gk_python::Attached;
@@ -10,21 +10,21 @@ use gk_wire::log::Level;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 static RETURNED: OnceLock<String> = OnceLock::new();
-static IMPORTS: Mutex<Imports> = Mutex::new(Imports { running: 0, suspects: Vec::new() });
+static IMPORTS: Mutex<RunningImports> = Mutex::new(RunningImports { running: 0, suspects: Vec::new() });
 
-/// The extension modules that are being imported in this process, in whichever interpreter.
-struct Imports {
+/// Extension modules that are being imported in this process, in any interpreter.
+struct RunningImports {
     running: u32,
-    /// Those that ended and left the GIL on, while others were running.
+    /// Imports that ended with the GIL on while others were running.
     suspects: Vec<String>,
 }
 
-/// The module that turned the GIL back on in this process, if one did.
+/// Module that turned the GIL back on in this process, if any.
 pub fn returned() -> Option<&'static str> {
     RETURNED.get().map(String::as_str)
 }
 
-/// Whether there is a GIL at this moment.
+/// Returns true if there is a GIL at this moment.
 pub fn enabled(py: Attached<'_>) -> bool {
     if !gk_python::version::FREE_THREADED_BUILD {
         return true;
@@ -44,7 +44,7 @@ pub fn came_back(module: &str) {
     }
 }
 
-fn imports() -> MutexGuard<'static, Imports> {
+fn imports() -> MutexGuard<'static, RunningImports> {
     IMPORTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn import_began() {
 }
 
 pub(crate) fn import_ended(py: Attached<'_>, module: &str) {
-    // Asking Python may detach this thread: never under the lock.
+    // Not under the lock, as a call of Python may detach this thread.
     let enabled = enabled(py);
     let last = {
         let mut imports = imports();
@@ -68,7 +68,7 @@ pub(crate) fn import_ended(py: Attached<'_>, module: &str) {
     if !last {
         return;
     }
-    // Looked at once more: what was seen above may have been another thread's import.
+    // Checked again, as the first check may have seen another thread's import.
     let stayed = self::enabled(py);
     let suspects = std::mem::take(&mut imports().suspects).join(" or ");
     if stayed {

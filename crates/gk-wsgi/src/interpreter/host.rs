@@ -1,4 +1,4 @@
-//! The object called `host` in each interpreter: what the server does for the Python code of `runtime/`.
+//! The object called `host` in each interpreter, through which the Python code of `runtime/` calls the server.
 
 use crate::interpreter::active_requests::{self, Tracking};
 use crate::interpreter::gil;
@@ -25,11 +25,11 @@ impl Class for Host {
         },
         Method {
             name: c"request_id",
-            doc: c"request_id()\n--\n\nOf the request this thread serves in this interpreter, else None.",
+            doc: c"request_id()\n--\n\nId of the request that this thread serves in this interpreter, or None.",
         },
         Method {
             name: c"track",
-            doc: c"track(requests, /)\n--\n\nFrom now on, each running request has a dict of its own in this dict.",
+            doc: c"track(requests, /)\n--\n\nGives each running request its own dict in this dict from now on.",
         },
         Method {
             name: c"frames",
@@ -41,19 +41,19 @@ impl Class for Host {
         },
         Method {
             name: c"import_began",
-            doc: c"import_began()\n--\n\nAn extension module is about to be loaded.",
+            doc: c"import_began()\n--\n\nCalled before an extension module is loaded.",
         },
         Method {
             name: c"import_ended",
-            doc: c"import_ended(name, /)\n--\n\nIt is loaded, or that failed: did it turn the GIL on?",
+            doc: c"import_ended(name, /)\n--\n\nCalled after loading it, also after a failure: checks if the GIL came back.",
         },
         Method {
             name: c"metrics",
-            doc: c"metrics(question, /)\n--\n\n0: a window begins; 1: requests, 2: process, as JSON or None.",
+            doc: c"metrics(question, /)\n--\n\n0: start a window; 1: requests, 2: process, as JSON or None.",
         },
         Method {
             name: c"collected",
-            doc: c"collected(group, generation, nanoseconds, collected, uncollectable, /)\n--\n\nA garbage collection is over.",
+            doc: c"collected(group, generation, nanoseconds, collected, uncollectable, /)\n--\n\nCalled after a garbage collection.",
         },
     ];
 
@@ -86,7 +86,7 @@ impl Class for Host {
                     1 => Question::Requests,
                     _ => Question::Process,
                 };
-                // It reads a page and /proc: others may run meanwhile.
+                // Detached, as it reads the scoreboard and /proc.
                 return match py.detach(|| metrics::ask(question)) {
                     Some(json) => py.str(&json),
                     None => Ok(py.none()),

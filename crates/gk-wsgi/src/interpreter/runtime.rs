@@ -1,10 +1,10 @@
-//! The Python part of an interpreter: the files of `runtime/`, and the functions and objects of theirs that Rust calls.
+//! The Python part of an interpreter: the files of `runtime/`, and their functions and objects that Rust uses.
 
 use gk_python::{Attached, Kept, Object, PyError};
 use std::ffi::CStr;
 
-/// The files, joined into one source: they share a namespace, and tracebacks name them all `<gilkeeper>`. `modules.py` is
-/// last, as it ends with the call that makes the interpreter ready.
+/// The files joined into one source: they share a namespace, and tracebacks name them all `<gilkeeper>`. `modules.py` is last, as it
+/// ends with the call that prepares the interpreter.
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(
     concat!(
         include_str!("runtime/streams.py"),

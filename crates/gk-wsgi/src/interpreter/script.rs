@@ -1,4 +1,5 @@
-//! Loading: script files as modules of their own name, packages by import; one copy per interpreter, one load at a time.
+//! Loading scripts: a script file becomes a module with a name of its own, a package is imported. One copy per interpreter, one load at
+//! a time.
 
 use crate::interpreter::runtime::Runtime;
 use crate::log::log;
@@ -11,17 +12,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// What one interpreter has loaded.
+/// Scripts that one interpreter has loaded.
 #[derive(Default)]
 pub(crate) struct Scripts {
-    loaded: Mutex<HashMap<String, Arc<Loaded>>>,
-    /// Whether a load is going on. Waited for detached, so that a thread that waits here does not hold the GIL.
+    loaded: Mutex<HashMap<String, Arc<LoadedScript>>>,
+    /// True during a load. Threads wait for its end detached, so that they do not hold the GIL.
     loading: Mutex<bool>,
     load_ended: Condvar,
 }
 
-/// The right to load; the next one has it when this is dropped.
-struct Loading<'a>(&'a Scripts);
+/// The right to load; dropping it passes it on.
+struct LoadPermit<'a>(&'a Scripts);
 
 impl Scripts {
     /// Blocks; call it detached.
@@ -34,33 +35,34 @@ impl Scripts {
     }
 }
 
-impl Drop for Loading<'_> {
+impl Drop for LoadPermit<'_> {
     fn drop(&mut self) {
         *lock(&self.0.loading) = false;
         self.0.load_ended.notify_one();
     }
 }
 
-pub(crate) struct Loaded {
+/// A loaded script.
+pub(crate) struct LoadedScript {
     module: Kept,
-    /// The file to watch and its modification time when it was read.
+    /// File to watch, with its modification time when it was read.
     file: Option<(PathBuf, Option<SystemTime>)>,
 }
 
 /// Why a script could not be loaded; the log has been written.
 pub struct LoadFailure {
-    /// What a request for it is answered: 404 for a file that is missing, 403 for a directory, else 500.
+    /// Status for a request: 404 for a missing file, 403 for a directory, else 500.
     pub status: u16,
     /// Python's traceback.
     pub traceback: String,
 }
 
-/// A file that was loaded and its modification time then (`None`: it could not be read).
-pub type Watched = (PathBuf, Option<SystemTime>);
+/// A loaded file and its modification time (`None` if that could not be read).
+pub type LoadedFile = (PathBuf, Option<SystemTime>);
 
 impl Scripts {
-    /// The module of a script, loaded if need be. Failures are logged with mod_wsgi's codes and tried again next time.
-    /// `in_request`: for the choice of the code.
+    /// Module of a script, loaded now if it is not yet. Failures are logged with mod_wsgi's codes and tried again next time.
+    /// `in_request` selects the code.
     pub(crate) fn module<'p>(
         &self,
         py: Attached<'p>,
@@ -76,14 +78,14 @@ impl Scripts {
             return Err(failure);
         }
         py.detach(|| self.begin_load());
-        let _loading = Loading(self);
+        let _loading = LoadPermit(self);
         if let Some(loaded) = lock(&self.loaded).get(script) {
             return Ok(loaded.module.bind(py));
         }
         let loaded = if is_module { import(py, runtime, script) } else { run_file(py, runtime, script) };
         match loaded {
             Ok((module, file)) => {
-                let kept = Arc::new(Loaded { module: module.clone().keep(), file });
+                let kept = Arc::new(LoadedScript { module: module.clone().keep(), file });
                 lock(&self.loaded).insert(script.to_owned(), kept);
                 Ok(module)
             }
@@ -91,7 +93,7 @@ impl Scripts {
         }
     }
 
-    /// Imports a script at process start and looks for its callable.
+    /// Imports a script at process start and checks that it has its callable.
     pub(crate) fn preload<'p>(
         &self,
         py: Attached<'p>,
@@ -111,8 +113,8 @@ impl Scripts {
         }
     }
 
-    /// The scripts loaded here with their files, for watching.
-    pub(crate) fn watched(&self) -> Vec<(String, Watched)> {
+    /// Loaded scripts with their files, for watching.
+    pub(crate) fn watched(&self) -> Vec<(String, LoadedFile)> {
         let loaded = lock(&self.loaded);
         loaded.iter().filter_map(|(script, loaded)| Some((script.clone(), loaded.file.clone()?))).collect()
     }
@@ -122,8 +124,8 @@ pub(crate) fn import<'p>(
     py: Attached<'p>,
     runtime: &Runtime,
     name: &str,
-) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
-    let ran = |error| (error, Stage::Run);
+) -> Result<(Object<'p>, Option<LoadedFile>), LoadError<'p>> {
+    let ran = |error| (error, LoadStage::Run);
     let module = py.str(name).and_then(|name| runtime.import_module.bind(py).call(&[&name])).map_err(ran)?;
     let file = py
         .str("__file__")
@@ -138,14 +140,14 @@ pub(crate) fn run_file<'p>(
     py: Attached<'p>,
     runtime: &Runtime,
     path: &str,
-) -> Result<(Object<'p>, Option<Watched>), Failure<'p>> {
+) -> Result<(Object<'p>, Option<LoadedFile>), LoadError<'p>> {
     let file = PathBuf::from(path);
-    // Read before the source: a change in between is then seen as a change.
+    // Read before the source, so that a change in between is seen.
     let mtime = modified(&file);
-    let read = |error| (error, Stage::Read);
+    let read = |error| (error, LoadStage::Read);
     let shown = py.str(path).map_err(read)?;
     let code = runtime.compile_script.bind(py).call(&[&shown]).map_err(read)?;
-    let ran = |error| (error, Stage::Run);
+    let ran = |error| (error, LoadStage::Run);
     let name = py.str(&module_name(path)).map_err(ran)?;
     let micros =
         mtime.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0, |d| d.as_micros() as i64);
@@ -154,31 +156,31 @@ pub(crate) fn run_file<'p>(
     Ok((module, Some((file, mtime))))
 }
 
-/// What was raised, and when.
-pub(crate) type Failure<'p> = (PyError<'p>, Stage);
+/// Exception of a load, and the stage that raised it.
+pub(crate) type LoadError<'p> = (PyError<'p>, LoadStage);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum LoadStage {
     Read,
     Run,
 }
 
-pub(crate) fn report(error: &PyError<'_>, stage: Stage, script: &str, in_request: bool) -> LoadFailure {
+pub(crate) fn report(error: &PyError<'_>, stage: LoadStage, script: &str, in_request: bool) -> LoadFailure {
     let traceback = error.traceback();
     let (code, text) = match (stage, error.is_system_exit(), in_request) {
-        (Stage::Read, _, true) => ("WSGI0105", "cannot be read or compiled"),
-        (Stage::Read, _, false) => ("WSGI0106", "cannot be read or compiled"),
-        (Stage::Run, true, true) => ("WSGI0107", "raised SystemExit while it was loaded; ignored"),
-        (Stage::Run, true, false) => ("WSGI0108", "raised SystemExit while it was loaded; ignored"),
-        (Stage::Run, false, true) => ("WSGI0109", "raised an exception while it was loaded"),
-        (Stage::Run, false, false) => ("WSGI0110", "raised an exception while it was loaded"),
+        (LoadStage::Read, _, true) => ("WSGI0105", "cannot be read or compiled"),
+        (LoadStage::Read, _, false) => ("WSGI0106", "cannot be read or compiled"),
+        (LoadStage::Run, true, true) => ("WSGI0107", "raised SystemExit while it was loaded; ignored"),
+        (LoadStage::Run, true, false) => ("WSGI0108", "raised SystemExit while it was loaded; ignored"),
+        (LoadStage::Run, false, true) => ("WSGI0109", "raised an exception while it was loaded"),
+        (LoadStage::Run, false, false) => ("WSGI0110", "raised an exception while it was loaded"),
     };
     log(Level::Error, Some(code), &format!("Script '{script}' {text}"));
     log(Level::Error, Some("WSGI0174"), &traceback);
     LoadFailure { status: 500, traceback }
 }
 
-/// A script that is no file, as opposed to one that cannot be read.
+/// Failure for a script that is missing or a directory, as opposed to one that cannot be read.
 pub(crate) fn no_file(path: &Path, in_request: bool) -> Option<LoadFailure> {
     let (status, code, why) = match std::fs::metadata(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -192,12 +194,12 @@ pub(crate) fn no_file(path: &Path, in_request: bool) -> Option<LoadFailure> {
     Some(LoadFailure { status, traceback: text })
 }
 
-/// The modification time, for comparing with a later one.
+/// Modification time of a file, to compare with a later one.
 pub fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|m| m.modified()).ok()
 }
 
-/// The name of a script's module: a digest, so that two files called `wsgi.py` do not meet.
+/// Module name of a script: a digest of its path, so that two files called `wsgi.py` do not collide.
 fn module_name(path: &str) -> String {
     let digest = Md5::digest(path.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,8 +1,8 @@
-//! Service scripts: a script that runs for as long as its process lives, told to end by a signal. What ends a run is turned
-//! into the status that the process exits with. Loading a script for requests is `script`'s.
+//! Service scripts: a script that runs as long as its process and is ended by a signal. The end of the script decides the exit status of
+//! the process. `script` loads scripts for requests.
 
 use crate::interpreter::application::Application;
-use crate::interpreter::script::{self, Stage, no_file, report};
+use crate::interpreter::script::{self, LoadStage, no_file, report};
 use crate::log::log;
 use gk_python::{Attached, PyError};
 use gk_wire::log::Level;
@@ -12,8 +12,8 @@ use std::path::Path;
 const FAILED: i32 = 1;
 
 impl Application {
-    /// Makes SIGTERM and SIGINT raise `SystemExit` in the main thread. Works in the main interpreter only; a failure is
-    /// logged, and these signals then end the process on the spot.
+    /// Makes SIGTERM and SIGINT raise `SystemExit` in the main thread. Works in the main interpreter only; a failure is logged, and the
+    /// signals then end the process at once.
     pub fn heed_signals(&self, py: Attached<'_>) {
         if let Err(error) = self.runtime.heed_signals.bind(py).call(&[]) {
             let text =
@@ -22,8 +22,8 @@ impl Application {
         }
     }
 
-    /// Runs a service script. The status to exit with where it was broken off, by an exception (which has been logged) or by
-    /// `SystemExit`; `None` where it came to its last line.
+    /// Runs a service script. Returns the exit status if an exception (logged) or `SystemExit` ended it, `None` if it reached its last
+    /// line.
     pub fn serve(&self, py: Attached<'_>, script: &str, is_module: bool) -> Option<i32> {
         if !is_module && no_file(Path::new(script), false).is_some() {
             return Some(FAILED);
@@ -37,11 +37,11 @@ impl Application {
         match ran {
             Ok(_) => None,
             Err((error, _)) if error.is_system_exit() => Some(status(&error)),
-            Err((error, Stage::Read)) => {
-                report(&error, Stage::Read, script, false);
+            Err((error, LoadStage::Read)) => {
+                report(&error, LoadStage::Read, script, false);
                 Some(FAILED)
             }
-            Err((error, Stage::Run)) => {
+            Err((error, LoadStage::Run)) => {
                 log(
                     Level::Error,
                     Some("WSGI0110"),
@@ -53,8 +53,8 @@ impl Application {
         }
     }
 
-    /// What a Python does behind the end of its program: joins threads that are no daemons, calls what was registered with
-    /// `atexit`. A signal that tells the script to end ends the wait for the threads.
+    /// Ends the script as Python ends a program: joins non-daemon threads, calls functions registered with `atexit`. A signal that ends
+    /// the script also ends the wait for the threads.
     pub fn end_service(&self, py: Attached<'_>) {
         for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
             match step.bind(py).call(&[]) {
@@ -67,14 +67,14 @@ impl Application {
     }
 }
 
-/// The status that Python gives a process that ends with this `SystemExit`.
+/// Exit status that Python gives a process for this `SystemExit`.
 fn status(error: &PyError<'_>) -> i32 {
     let Ok(code) = error.value().attr("code") else { return FAILED };
     if code.is_none() {
         return 0;
     }
     match code.index() {
-        // The kernel keeps as much of it.
+        // The kernel keeps the lowest eight bits.
         Ok(number) => (number & 0xff) as i32,
         Err(_) => {
             log(Level::Error, None, &code.display());

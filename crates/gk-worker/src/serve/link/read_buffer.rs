@@ -5,10 +5,10 @@ use gk_sys::memory::channel::Receiver;
 use gk_wire::frame::{self, ToWorkerFrame};
 use std::io::ErrorKind;
 
-/// Bytes of the buffer at first.
+/// Initial size in bytes.
 const ROOM: usize = 32 * 1024;
 
-/// Bytes read and not handed out yet: `bytes[..filled]`. It grows to hold the longest frame that came.
+/// Bytes read and not yet handed out: `bytes[..filled]`. Grows to hold the longest frame received.
 pub(super) struct ReadBuffer {
     receiver: Receiver,
     bytes: Vec<u8>,
@@ -20,7 +20,8 @@ impl ReadBuffer {
         Self { receiver, bytes: vec![0; ROOM], filled: 0 }
     }
 
-    /// Receives at least one byte, or without `wait` what is there. An empty sentence is the ordinary end of the stream.
+    /// Receives at least one byte, or without `wait` the bytes that are there. An empty error text is the ordinary end of the
+    /// stream.
     pub(super) fn fill(&mut self, wait: bool) -> Result<(), String> {
         match self.receiver.receive(&mut self.bytes[self.filled..], wait) {
             Ok(0) => Err(String::new()),

@@ -1,9 +1,9 @@
 //! Leader and followers: which of the threads that share a link reads it.
 //!
-//! At most one thread has the reader's role. A thread that wants a request and finds the role taken lies idle until it is woken; one
-//! that waits for something of its own request waits for progress, which the reader announces after each read. Whoever gives the
-//! role up with a request in hand leaves it free: the next thread that comes takes it, and [`Guarded::wake_one`] makes one come.
-//! When that is worth its cost is the link's decision.
+//! At most one thread has the reader's role. A thread that wants a request and finds the role taken is idle until it is woken. A
+//! thread that waits for its own request's body or window waits for progress, which the reader announces after each read. A reader
+//! that takes a request leaves the role free: the next thread that comes takes it, and [`Guarded::wake_one`] makes one come. The
+//! link decides when that is worth its cost.
 
 use crate::serve::sync::{Condvar, Mutex, MutexGuard, Thread, current, park};
 use std::sync::PoisonError;
@@ -16,13 +16,13 @@ pub(super) struct Roles<T> {
 
 /// What the lock guards.
 pub(super) struct Guarded<T> {
-    /// What the reader hands out, and threads take.
+    /// Values that the reader fills and threads take from.
     pub(super) stream: T,
     /// A thread has the reader's role.
     reading: bool,
     /// Idle threads, the most recent last.
     idle: Vec<Thread>,
-    /// Threads that wait for something of their own request.
+    /// Number of threads that wait for their own request's body or window.
     waiting: usize,
 }
 
@@ -30,17 +30,17 @@ pub(super) struct Guarded<T> {
 pub(super) type Held<'a, T> = MutexGuard<'a, Guarded<T>>;
 
 impl<T> Guarded<T> {
-    /// Whether a thread has the reader's role.
+    /// Returns true if a thread has the reader's role.
     pub(super) fn reading(&self) -> bool {
         self.reading
     }
 
-    /// Whether a thread lies idle.
+    /// Returns true if a thread is idle.
     pub(super) fn idle(&self) -> bool {
         !self.idle.is_empty()
     }
 
-    /// Wakes the thread that fell idle last, if there is one: its caches are the warmest.
+    /// Wakes the thread that became idle last, if any: its caches are the warmest.
     pub(super) fn wake_one(&mut self) {
         if let Some(thread) = self.idle.pop() {
             thread.unpark();
@@ -74,11 +74,11 @@ impl<T> Roles<T> {
                 self.wake_everyone(&mut held);
                 return None;
             }
-            held = if held.reading { self.lie_idle(held) } else { read(held) };
+            held = if held.reading { self.be_idle(held) } else { read(held) };
         }
     }
 
-    fn lie_idle<'a>(&'a self, mut held: Held<'a, T>) -> Held<'a, T> {
+    fn be_idle<'a>(&'a self, mut held: Held<'a, T>) -> Held<'a, T> {
         let me = current();
         held.idle.push(me.clone());
         drop(held);
@@ -107,7 +107,7 @@ impl<T> Roles<T> {
             }
         }
         if !held.reading {
-            // The role is free: someone else who waits, or an idle thread, must be able to take it.
+            // The role is free: another waiting thread, or an idle one, must get the chance to take it.
             if held.waiting > 0 {
                 self.progress.notify_all();
             } else {
@@ -137,7 +137,7 @@ impl<T> Roles<T> {
         held
     }
 
-    /// Has every thread look again.
+    /// Wakes every idle and waiting thread.
     pub(super) fn wake_everyone(&self, held: &mut Guarded<T>) {
         for thread in held.idle.drain(..) {
             thread.unpark();

@@ -1,5 +1,4 @@
-//! The requests of a link: those that wait, those that run, and what the front said of them. The lock around this value is the
-//! link's.
+//! Requests of a link, waiting and running, and the frames of the front that change them. The link holds the lock around it.
 
 use crate::serve::profiles::number_profile;
 use crate::serve::streams::RequestStreams;
@@ -22,16 +21,16 @@ pub(crate) struct Job {
     pub(super) ordinal: u64,
 }
 
-/// What has come by a link.
+/// Requests and profiles received on a link.
 #[derive(Default)]
 pub(super) struct Stream {
     pub(super) queue: VecDeque<Job>,
-    /// By the front's number: those in the queue and those that run.
+    /// Waiting and running requests, by the front's number.
     pub(super) requests: HashMap<u32, Arc<RequestStreams>, IdHasher>,
     profiles: HashMap<u32, Arc<NumberedProfile>, IdHasher>,
-    /// Threads that serve a request.
+    /// Number of threads that serve a request.
     pub(super) running: usize,
-    /// Requests that came: the last one's ordinal.
+    /// Number of requests received: the ordinal of the last one.
     arrived: u64,
     /// Mean service time in microseconds (exponential).
     pub(super) service: f32,
@@ -42,17 +41,17 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Whether a request runs or waits.
+    /// Returns true if a request runs or waits.
     pub(super) fn busy(&self) -> bool {
         self.running > 0 || !self.queue.is_empty()
     }
 
-    /// Whether no further request can come.
+    /// Returns true if no further request can come.
     pub(super) fn ended(&self) -> bool {
         self.drained || self.closed
     }
 
-    /// Takes in a frame of the front. The sentence of an error says why the stream cannot go on.
+    /// Applies a frame of the front. The text of an error says why the stream cannot go on.
     pub(super) fn receive(&mut self, frame: ToWorkerFrame<'_>) -> Result<(), String> {
         match frame {
             ToWorkerFrame::Request { id, end, payload } => self.enqueue(id, end, Arc::from(payload))?,
@@ -97,7 +96,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Nothing more can be read: every request is cancelled. An empty sentence is the ordinary end, which is not logged.
+    /// Closes the stream and cancels every request. An empty `why` is the ordinary end, which is not logged.
     pub(super) fn break_off(&mut self, why: &str) {
         if !self.ended() && !why.is_empty() {
             plain(Level::Error, "wsgi", None, why);
