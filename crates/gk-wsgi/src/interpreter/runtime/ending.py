@@ -4,14 +4,14 @@ ending = threading.Lock()
 
 
 def end_threads():
-    """Joins the threads that are not daemons, as CPython does at the end of an interpreter."""
+    """Joins non-daemon threads, as CPython does at the end of an interpreter."""
     threading._shutdown()
-    # CPython calls it once more; some versions may not be called twice.
+    # CPython calls it again, and some versions do not support a second call.
     threading._shutdown = lambda: None
 
 
 def end_functions():
-    """Calls what was registered with `atexit`, each of them once, and empties the standard streams."""
+    """Calls functions registered with `atexit`, each once, and flushes the standard streams."""
     import atexit
 
     def failed(unraisable):
@@ -31,7 +31,7 @@ def end_functions():
             sys.unraisablehook = before
     import gc
 
-    # What the end of the interpreter collects is no pause of anybody's.
+    # Collections at the end of the interpreter delay no request, so they are not reported.
     while collection_watchers:
         watch = collection_watchers.pop()
         if watch in gc.callbacks:
@@ -39,7 +39,7 @@ def end_functions():
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, Restricted):
-            # CPython flushes it at the end, and would take the refusal for a failure.
+            # CPython flushes it at the end and would report the OSError.
             setattr(sys, name, None)
             continue
         try:
@@ -49,7 +49,7 @@ def end_functions():
 
 
 def held_up():
-    """What the end of this interpreter waits for, as a sentence's part; empty when it waits for no thread."""
+    """Threads that the end of this interpreter waits for, as part of a sentence; empty if there are none."""
     import atexit
 
     names = ", ".join(repr(name) for name in living_threads(False))

@@ -1,11 +1,11 @@
-"""Subscriptions of the application, the requests it watches, and what it is told."""
+"""Subscriptions, the events published to them, and data of running requests."""
 
 event_callbacks, shutdown_callbacks, signal_callbacks = [], [], []
 active_requests = {}
 
 
 class RequestTimeout(BaseException):
-    """Raised in a request thread whose request ran longer than request-timeout allows."""
+    """Raised in a request thread when its request has run longer than request-timeout allows."""
 
 
 def subscribe_events(callback):
@@ -24,7 +24,7 @@ def subscribe_signals(callback):
 
 
 def publish(name, event, callbacks):
-    """Calls each callback with the event; one that raises is logged and the next one runs."""
+    """Calls each callback with the event. An exception of one is logged, and the next one is called."""
     for callback in list(callbacks):
         try:
             result = callback(name, **event)
@@ -40,7 +40,7 @@ def publish(name, event, callbacks):
 
 
 def request_data():
-    """The dict that belongs to the request of this thread, for the application to use as it likes."""
+    """The dict of this thread's request, for use by the application."""
     request_id = host.request_id()
     if request_id is None:
         raise RuntimeError("request_data() works only in a thread that serves a request of this application group")
@@ -49,19 +49,18 @@ def request_data():
 
 
 def tracked_requests():
-    """`active_requests`, filled from now on. Until somebody asks, nothing is written down."""
+    """`active_requests`, filled from the first call on."""
     host.track(active_requests)
     return active_requests
 
 
 def list_active_requests():
-    """The requests that this application group serves at this moment in this process."""
+    """Running requests of this application group in this process."""
     return [{"request_id": key, "request_data": data} for key, data in list(tracked_requests().items())]
 
 
 class WatchedRequest:
-    """A request of an application that subscribed to events: what is called in place of the application and of
-    start_response, and what is told of the rest."""
+    """A request of an application that subscribed to events. Takes the place of start_response and publishes the events."""
 
     __slots__ = ("request_id", "data", "application", "start_response", "times", "application_start")
 
@@ -92,7 +91,7 @@ class WatchedRequest:
         self.application = event["application_object"]
 
     def __call__(self, status, headers, exc_info=None):
-        """start_response, as the application is given it."""
+        """start_response for the application."""
         event = {
             "request_id": self.request_id,
             "response_status": status,
@@ -120,12 +119,12 @@ class WatchedRequest:
 
 
 def stopping(reason):
-    """Tells the application that its process ends, while its interpreter is fully alive."""
+    """Publishes the end of the process, while the interpreter still works fully."""
     event = {"shutdown_reason": reason}
     publish("process_stopping", event, event_callbacks)
     publish("process_stopping", event, shutdown_callbacks)
 
 
 def signalled(name, number):
-    """Tells the application that its process was sent a signal that it may use as it likes."""
+    """Publishes a signal to the process that is free for the application."""
     publish("process_signal", {"signame": name, "signum": number}, signal_callbacks)

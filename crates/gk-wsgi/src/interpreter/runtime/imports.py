@@ -1,4 +1,4 @@
-"""Loading scripts and modules, and the paths they are found on."""
+"""Loading of scripts and modules, and their search path."""
 
 
 def compile_script(path):
@@ -26,7 +26,7 @@ def import_module(name):
 
 
 def add_paths(paths):
-    """`site.addsitedir` for each, what is new moved to the front of `sys.path`."""
+    """Calls `site.addsitedir` for each path and moves new entries to the front of `sys.path`."""
     import site
 
     before = list(sys.path)
@@ -47,7 +47,7 @@ def set_locale(name):
 
 
 def watch_imports():
-    """Has each extension module that is loaded reported, so that one that turns the GIL back on is known by name."""
+    """Reports each extension module that is loaded, so that the server can name one that turns the GIL back on."""
     import _imp
 
     original = _imp.create_dynamic

@@ -1,8 +1,8 @@
-"""Measurements that the application asks for, and garbage collections that the server asks for."""
+"""Measurements for the application, and reports of garbage collections to the server."""
 
 
 def start_recording_metrics():
-    """Begins the window of request_metrics(); both give None before."""
+    """Starts the window of request_metrics(). Before, request_metrics() and process_metrics() return None."""
     host.metrics(0)
 
 
@@ -16,22 +16,22 @@ def metrics(question):
 
 
 def request_metrics():
-    """What was measured of requests since the last call, in this process; None where nothing is recorded."""
+    """Figures of this process's requests since the last call; None if nothing is recorded."""
     return metrics(1)
 
 
 def process_metrics():
-    """What this process has done and used since it began; None where nothing is recorded."""
+    """Figures of this process since its start; None if nothing is recorded."""
     return metrics(2)
 
 
 def server_metrics():
-    """None: there is no scoreboard of a server above the processes here."""
+    """None: this server has no scoreboard above its processes."""
     return None
 
 
 def watch_collections(group):
-    """From now on, garbage collections of this interpreter are told of, under the group's number on the scoreboard."""
+    """Reports garbage collections of this interpreter from now on, with the group's number on the scoreboard."""
     import gc
     from time import perf_counter_ns
 

@@ -1,19 +1,19 @@
-"""The modules `gilkeeper` and `mod_wsgi`, and the interpreter made ready."""
+"""The modules `gilkeeper` and `mod_wsgi`, and the preparation of the interpreter."""
 
 
 def gil_mode():
-    """`shared`, `own` or `free-threading`; shared also where a module turned the GIL back on."""
+    """`shared`, `own` or `free-threading`; also `shared` if a module turned the GIL back on."""
     mode = facts["gil_mode"]
     return "shared" if mode == "free-threading" and sys._is_gil_enabled() else mode
 
 
 def switch_interval():
-    """Effective seconds; None where there is no GIL."""
+    """Effective seconds; None without a GIL."""
     return None if gil_mode() == "free-threading" else sys.getswitchinterval()
 
 
 def compute(module, **functions):
-    """Gives a module attributes that are computed whenever they are read."""
+    """Gives a module attributes that are computed at each read."""
     before = module.__dict__.get("__getattr__")
 
     def __getattr__(name):
@@ -27,7 +27,7 @@ def compute(module, **functions):
 
 
 def lazily(name):
-    """`mod_wsgi.active_requests`: kept from the moment that somebody asks for it."""
+    """`mod_wsgi.active_requests`, filled from its first use on."""
     if name == "active_requests":
         sys.modules["mod_wsgi"].__dict__[name] = tracked_requests()
         return active_requests

@@ -1,19 +1,19 @@
-"""Signal handlers: of a service script, and of an application that may have none."""
+"""Signal handlers of service scripts, and the refusal of handlers elsewhere."""
 
 
 def heed_signals():
-    """A service script ends by SystemExit when its process is told to end."""
+    """Makes SIGTERM and SIGINT end a service script by SystemExit."""
     import signal
 
-    def told(number, frame):
+    def end(number, frame):
         raise SystemExit
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+        signal.signal(number, end)
 
 
 def restrict_signal():
-    """Makes signal.signal() a logged no-op: this process's signals belong to the server."""
+    """Makes signal.signal() a logged no-op, as the signals of this process belong to the server."""
     import _signal
     import os
 

@@ -1,8 +1,7 @@
-"""The log as text streams, the standard streams that are forbidden, and the file wrapper.
+"""Log streams, restricted standard streams, and the file wrapper.
 
-The files of this folder are run as one, in the order that `runtime.rs` lists: they share one namespace. It begins with two
-names of the server: `host` (what the server does for Python: log, request_id, ...) and `facts` (what this process and
-this interpreter are).
+The files of this folder run as one source, in the order in `runtime.rs`, and share one namespace. The server puts two names into
+it first: `host` (functions of the server: log, request_id, ...) and `facts` (settings of this process and this interpreter).
 """
 
 import sys
@@ -11,7 +10,7 @@ import types
 
 
 class LogStream:
-    """A text stream whose lines become records of the error log, each line whole."""
+    """A text stream that writes each line as a record of the error log."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -96,7 +95,7 @@ errors = LogStream("error")
 
 
 class Restricted:
-    """Stands for a standard stream that this server's configuration does not let the application use."""
+    """Replaces a standard stream that the configuration forbids: every use raises OSError."""
 
     def __init__(self, name, directive):
         self.__dict__["_message"] = f"{name} access is restricted by the configuration ({directive} On)"
@@ -114,7 +113,7 @@ class Restricted:
 
 
 class LogHandler:
-    """Replaced by a real `logging.Handler` on first use: `logging` is not imported for those who do not want it."""
+    """Creates a `logging.Handler` on first use, so that `logging` is imported only by applications that want it."""
 
     def __new__(cls, *args, **kwargs):
         import logging
@@ -160,7 +159,7 @@ def regular_file(wrapper):
     import stat
 
     filelike = wrapper.filelike
-    # Others may give other bytes than their descriptor: gzip.open() does.
+    # Other objects may give other bytes than their descriptor, as gzip.open() does.
     if type(filelike) not in (io.BufferedReader, io.BufferedRandom, io.FileIO):
         return None
     if type(getattr(filelike, "raw", filelike)) is not io.FileIO:

@@ -1,8 +1,8 @@
-"""Threads of this interpreter: their names, their stacks, and why some may not be made."""
+"""Threads of this interpreter: names, stacks, and the refusal of daemon threads."""
 
 
 def living_threads(daemons):
-    """The names of the threads that the application started and that still run: daemons, or the others."""
+    """Names of the running threads of the application: daemon threads, or the others."""
     return [
         thread.name
         for thread in threading.enumerate()
@@ -14,7 +14,7 @@ def living_threads(daemons):
 
 
 def thread_names():
-    """(the kernel's id, name) of the living threads that `threading` knows."""
+    """(kernel id, name) of the living threads that `threading` knows."""
     return [
         (thread.native_id, str(thread.name))
         for thread in threading.enumerate()
@@ -23,11 +23,11 @@ def thread_names():
 
 
 def stacks(threads, several_gils):
-    """The Python stacks of these threads (ident, number of its thread state) of this interpreter, as text by ident."""
+    """Python stacks as (ident, text). `threads`: (ident, number of the thread state) of threads in this interpreter."""
     import traceback
 
     if several_gils:
-        # sys._current_frames() would look into the interpreters beside this one, whose GILs this thread does not hold.
+        # sys._current_frames() would read frames of other interpreters, and this thread does not hold their GILs.
         by_state = dict(host.frames())
         frames = {ident: by_state[state] for ident, state in threads if state in by_state}
     else:
@@ -36,7 +36,7 @@ def stacks(threads, several_gils):
 
 
 def explain_daemon_threads():
-    """An interpreter with its own GIL can have no daemon threads: says so where one is made, with the way out."""
+    """Explains the refusal of a daemon thread in an interpreter with its own GIL, and what to do instead."""
     allowed = getattr(threading, "_daemon_threads_allowed", None)
     if allowed is None or allowed():
         return
