@@ -53,9 +53,9 @@ impl Ending {
                 let held = states.attach(&group.interpreter, |py| group.application.held_up(py));
                 if let Some(held) = held {
                     let text = format!(
-                        "{}: the worker's end waits for threads that are no daemons: {held}. Functions registered with \
-                         atexit run only after such threads have ended, and so cannot end them: use \
-                         gilkeeper.subscribe_shutdown for that",
+                        "{}: the worker's end waits for non-daemon threads: {held}. Functions registered with atexit run \
+                         only after such threads have ended, so they cannot end them: use gilkeeper.subscribe_shutdown \
+                         for that",
                         describe(&name)
                     );
                     plain(Level::Warn, "wsgi", Some("GK0002"), &text);

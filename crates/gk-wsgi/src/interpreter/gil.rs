@@ -37,8 +37,8 @@ pub fn enabled(py: Attached<'_>) -> bool {
 pub fn came_back(module: &str) {
     if RETURNED.set(module.to_owned()).is_ok() {
         let text = format!(
-            "The GIL is back on in this process, which is to run without it: {module} does not declare that it can do \
-             without the GIL"
+            "The GIL is back on in this process, which should run without it: {module} does not declare that it \
+             supports free threading"
         );
         log(Level::Error, Some("GK0011"), &text);
     }

@@ -17,7 +17,7 @@ impl Application {
     pub fn heed_signals(&self, py: Attached<'_>) {
         if let Err(error) = self.runtime.heed_signals.bind(py).call(&[]) {
             let text =
-                format!("A service script that is told to end ends on the spot\n{}", error.traceback());
+                format!("SIGTERM and SIGINT end this service script at once: their handlers cannot be set\n{}", error.traceback());
             log(Level::Error, Some("WSGI0090"), &text);
         }
     }
