@@ -385,3 +385,7 @@ fn set_switch_interval<'p>(py: Attached<'p>, seconds: f64) -> Result<(), PyError
 fn switch_interval(py: Attached<'_>) -> Result<f64, PyError<'_>> {
     py.import("sys")?.call_method("getswitchinterval", &[])?.to_f64()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic with the place")]
+mod tests;

@@ -1,0 +1,124 @@
+//! Interpreters of application groups, on a real CPython. Each test is a process of its own (nextest).
+
+use super::*;
+
+/// Runs `test` with the groups of a process with this setup, detached, as a worker's main thread.
+fn with_groups(setup: WorkerSetup, test: impl FnOnce(&Groups, &mut ThreadStates) + Send) {
+    gk_python::entry::embed(|py| {
+        let groups = Groups::new(py, &setup, gk_wsgi::gil::enabled(py));
+        ThreadStates::lead(py, |states| test(&groups, states));
+    });
+}
+
+fn one_each() -> WorkerSetup {
+    WorkerSetup { group_interpreters: 1, threads: 2, ..WorkerSetup::default() }
+}
+
+/// Application groups and numbers of their interpreters.
+fn table(groups: &Groups) -> Vec<(String, i64)> {
+    groups.all().into_iter().map(|(name, group)| (name, group.interpreter.id())).collect()
+}
+
+/// `sys.modules[name] = None`, or back: `import name` fails in between.
+fn block_import(groups: &Groups, states: &mut ThreadStates, name: &str, blocked: bool) {
+    states.attach(groups.main(), |py| {
+        let modules = py.import("sys").unwrap().attr("modules").unwrap();
+        let name = py.str(name).unwrap();
+        if blocked {
+            modules.set_item(&name, &py.none()).unwrap();
+        } else {
+            modules.call_method("pop", &[&name]).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_group_has_one_interpreter_that_is_created_at_first_use() {
+    with_groups(one_each(), |groups, states| {
+        assert_eq!(table(groups), []);
+        let main = groups.get(states, "").unwrap().interpreter.id();
+        assert_eq!((main, table(groups)), (groups.main().id(), vec![(String::new(), main)]));
+        let b = groups.get(states, "b").unwrap().interpreter.id();
+        let a = groups.get(states, "a").unwrap().interpreter.id();
+        assert!(a != b && a != main && b != main, "{main} {a} {b}");
+        for (name, id) in [("", main), ("a", a), ("b", b)] {
+            assert_eq!(groups.get(states, name).unwrap().interpreter.id(), id, "{name:?}");
+        }
+        assert_eq!(table(groups), [(String::new(), main), ("a".to_owned(), a), ("b".to_owned(), b)]);
+        let figures = groups.figures(&[a, a]);
+        let busy: Vec<_> = figures.iter().map(|f| (f.application_group.as_str(), f.busy)).collect();
+        assert_eq!(busy, [("", 0), ("a", 2), ("b", 0)]);
+    });
+}
+
+#[test]
+fn threads_that_need_the_same_group_at_once_get_the_same_interpreter() {
+    with_groups(one_each(), |groups, states| {
+        groups.get(states, "").unwrap();
+        let barrier = std::sync::Barrier::new(4);
+        let ids: Vec<i64> = std::thread::scope(|scope| {
+            let serve = || {
+                let mut states = ThreadStates::new();
+                barrier.wait();
+                let id = groups.get(&mut states, "a").unwrap().interpreter.id();
+                states.give_up();
+                id
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(serve)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+        assert_eq!(table(groups).len(), 2);
+    });
+}
+
+#[test]
+fn a_group_that_cannot_be_prepared_is_refused_and_tried_again() {
+    with_groups(one_each(), |groups, states| {
+        block_import(groups, states, "threading", true);
+        assert!(groups.get(states, "").is_none());
+        assert_eq!(table(groups), []);
+        block_import(groups, states, "threading", false);
+        assert!(groups.get(states, "").is_some());
+    });
+}
+
+#[test]
+fn several_interpreters_share_the_threads_of_their_group() {
+    if !gk_python::interpreter::OWN_GIL || gk_python::version::FREE_THREADED_BUILD {
+        return;
+    }
+    with_groups(WorkerSetup { group_interpreters: 2, ..one_each() }, |groups, states| {
+        assert_eq!(groups.each(states, "").unwrap().len(), 1, "the main interpreter is one");
+        assert_eq!((groups.each(states, "a").unwrap().len(), groups.gil_mode()), (2, "own"));
+        let parallel = groups.parallel();
+        let first = groups.get(states, "a").unwrap();
+        assert!(!parallel.load(Ordering::Relaxed), "requests are served under one GIL");
+        let second = groups.get(states, "a").unwrap();
+        assert!(parallel.load(Ordering::Relaxed), "requests are served under two GILs");
+        assert_ne!(first.interpreter.id(), second.interpreter.id());
+        let third = groups.get(states, "a").unwrap();
+        assert_eq!(third.interpreter.id(), first.interpreter.id(), "the first one among equals");
+        assert!(first.stays() && second.stays(), "two threads and one thread");
+        drop(second);
+        assert!(!first.stays(), "two threads and none");
+        drop(third);
+        assert!(first.stays(), "one thread and none");
+    });
+}
+
+#[test]
+fn sub_interpreters_end_and_the_main_one_stays() {
+    with_groups(one_each(), |groups, states| {
+        for name in ["", "a", "b"] {
+            let seat = groups.get(states, name).unwrap();
+            states.attach(seat.interpreter, |py| seat.application.end(py));
+        }
+        let all = groups.all();
+        assert!(all.iter().all(|(_, group)| states.alone(group.interpreter)));
+        for (_, group) in all.iter().filter(|(name, _)| !name.is_empty()) {
+            states.end(groups.main(), group.interpreter);
+        }
+        states.attach(groups.main(), |py| assert!(py.import("sys").is_ok()));
+    });
+}
