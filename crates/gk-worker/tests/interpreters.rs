@@ -121,3 +121,43 @@ fn several_interpreters_of_one_group_take_requests_in_parallel() {
     });
     assert_eq!(code, 0);
 }
+
+/// The server's Python is several files, joined when it is built: applications see one source, and no module of the server's but two.
+const RUNTIME: &str = r#"
+import sys, traceback
+import gilkeeper, mod_wsgi
+
+def application(environ, start_response):
+    functions = [f for f in vars(mod_wsgi).values() if hasattr(f, "__code__")]
+    assert len(functions) > 8
+    files = {f.__code__.co_filename for f in functions}
+    modules = {f.__module__ for f in functions}
+    namespaces = {id(f.__globals__) for f in functions}
+    try:
+        mod_wsgi.FileWrapper(None).__next__()
+    except AttributeError as error:
+        frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    own = sorted(name for name in sys.modules if "gilkeeper" in name or name == "mod_wsgi")
+    start_response("200 OK", [])
+    return [repr([sorted(files), sorted(modules), len(namespaces), frames[1:], own]).encode()]
+"#;
+
+#[test]
+fn the_servers_python_is_one_source_to_applications() {
+    let code = with_other_setup(
+        1,
+        RUNTIME,
+        "",
+        |_| {},
+        |front| {
+            let script = front.directory.join("app.py");
+            for (number, group) in [(1, ""), (2, "second")] {
+                front.set_profile(number, &profile(&script, group));
+                let expected =
+                    "[['<gilkeeper>'], [None], 1, ['<gilkeeper>'], ['gilkeeper', 'mod_wsgi']]";
+                assert_eq!(front.get("/").text(), expected, "{group:?}");
+            }
+        },
+    );
+    assert_eq!(code, 0);
+}

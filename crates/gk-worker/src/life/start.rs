@@ -178,7 +178,9 @@ fn gil_returned(py: Attached<'_>, setup: &WorkerSetup) -> Option<ImportFailure> 
     Some(ImportFailure {
         script: format!("free-threading=required of process group '{}'", setup.process_group),
         application_group: String::new(),
-        traceback: format!("{module} turned the GIL back on: it does not declare that it supports free threading"),
+        traceback: format!(
+            "{module} turned the GIL back on: it does not declare that it supports free threading"
+        ),
     })
 }
 

@@ -16,8 +16,10 @@ impl Application {
     /// signals then end the process at once.
     pub fn heed_signals(&self, py: Attached<'_>) {
         if let Err(error) = self.runtime.heed_signals.bind(py).call(&[]) {
-            let text =
-                format!("SIGTERM and SIGINT end this service script at once: their handlers cannot be set\n{}", error.traceback());
+            let text = format!(
+                "SIGTERM and SIGINT end this service script at once: their handlers cannot be set\n{}",
+                error.traceback()
+            );
             log(Level::Error, Some("WSGI0090"), &text);
         }
     }
