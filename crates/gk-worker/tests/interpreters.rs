@@ -153,8 +153,7 @@ fn the_servers_python_is_one_source_to_applications() {
             let script = front.directory.join("app.py");
             for (number, group) in [(1, ""), (2, "second")] {
                 front.set_profile(number, &profile(&script, group));
-                let expected =
-                    "[['<gilkeeper>'], [None], 1, ['<gilkeeper>'], ['gilkeeper', 'mod_wsgi']]";
+                let expected = "[['<gilkeeper>'], [None], 1, ['<gilkeeper>'], ['gilkeeper', 'mod_wsgi']]";
                 assert_eq!(front.get("/").text(), expected, "{group:?}");
             }
         },

@@ -9,7 +9,7 @@ use crate::interpreter::connection_templates::ConnectionTemplates;
 use crate::interpreter::host::Host;
 use crate::interpreter::imported_files::ImportedFiles;
 use crate::interpreter::runtime::Runtime;
-use crate::interpreter::script::{LoadFailure, Scripts, LoadedFile};
+use crate::interpreter::script::{LoadFailure, LoadedFile, Scripts};
 use gk_python::{Attached, Kept, KeptType, Object, PyError, Type};
 use gk_wire::control::SourceFile;
 use gk_wire::request::Profile;

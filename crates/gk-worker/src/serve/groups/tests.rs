@@ -3,10 +3,13 @@
 use super::*;
 
 /// Runs `test` with the groups of a process with this setup, detached, as a worker's main thread.
-fn with_groups(setup: WorkerSetup, test: impl FnOnce(&Groups, &mut ThreadStates) + Send) {
+fn with_groups(setup: WorkerSetup, test: impl FnOnce(&Arc<Groups>, &mut ThreadStates) + Send) {
     gk_python::entry::embed(|py| {
-        let groups = Groups::new(py, &setup, gk_wsgi::gil::enabled(py));
+        let main = Interpreter::main(py);
+        let groups = Arc::new(Groups::new(&main, &setup, gk_wsgi::gil::enabled(py)));
         ThreadStates::lead(py, |states| test(&groups, states));
+        // Python ends the main interpreter next: no owner may be left.
+        drop(groups.take_all());
     });
 }
 
@@ -21,7 +24,7 @@ fn table(groups: &Groups) -> Vec<(String, i64)> {
 
 /// `sys.modules[name] = None`, or back: `import name` fails in between.
 fn block_import(groups: &Groups, states: &mut ThreadStates, name: &str, blocked: bool) {
-    states.attach(groups.main(), |py| {
+    states.attach(&groups.main(), |py| {
         let modules = py.import("sys").unwrap().attr("modules").unwrap();
         let name = py.str(name).unwrap();
         if blocked {
@@ -55,18 +58,18 @@ fn a_group_has_one_interpreter_that_is_created_at_first_use() {
 fn threads_that_need_the_same_group_at_once_get_the_same_interpreter() {
     with_groups(one_each(), |groups, states| {
         groups.get(states, "").unwrap();
-        let barrier = std::sync::Barrier::new(4);
-        let ids: Vec<i64> = std::thread::scope(|scope| {
-            let serve = || {
-                let mut states = ThreadStates::new();
-                barrier.wait();
-                let id = groups.get(&mut states, "a").unwrap().interpreter.id();
-                states.give_up();
-                id
-            };
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(serve)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
+        let barrier = Arc::new(std::sync::Barrier::new(4));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let (groups, barrier) = (Arc::clone(groups), Arc::clone(&barrier));
+                let serve = move |states: &mut ThreadStates| {
+                    barrier.wait();
+                    groups.get(states, "a").unwrap().interpreter.id()
+                };
+                ThreadStates::spawn(std::thread::Builder::new(), serve).unwrap()
+            })
+            .collect();
+        let ids: Vec<i64> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
         assert_eq!(table(groups).len(), 2);
     });
@@ -112,13 +115,15 @@ fn sub_interpreters_end_and_the_main_one_stays() {
     with_groups(one_each(), |groups, states| {
         for name in ["", "a", "b"] {
             let seat = groups.get(states, name).unwrap();
-            states.attach(seat.interpreter, |py| seat.application.end(py));
+            states.attach(&seat.interpreter, |py| seat.application.end(py));
         }
-        let all = groups.all();
-        assert!(all.iter().all(|(_, group)| states.alone(group.interpreter)));
-        for (_, group) in all.iter().filter(|(name, _)| !name.is_empty()) {
-            states.end(groups.main(), group.interpreter);
+        let all = groups.take_all();
+        assert_eq!((all.len(), table(groups).len()), (3, 0));
+        for (name, group) in all.into_iter().filter(|(name, _)| !name.is_empty()) {
+            assert!(states.alone(&group.interpreter), "{name}");
+            let interpreter = Arc::into_inner(group).expect("the last owner of the group").interpreter;
+            assert!(states.end(&groups.main(), interpreter).is_ok(), "{name}");
         }
-        states.attach(groups.main(), |py| assert!(py.import("sys").is_ok()));
+        states.attach(&groups.main(), |py| assert!(py.import("sys").is_ok()));
     });
 }
