@@ -148,8 +148,7 @@ fn limits(rows: &[Row], cores: usize) -> Vec<String> {
     if let Some(names) = names(rows, |row| row.run_delay > WAITING) {
         let most = rows.iter().map(|row| row.run_delay).fold(0.0, f64::max);
         said.push(format!(
-            "Threads of the server waited for a core in {names}, up to {} at any moment: more processes or threads than \
-             cores.",
+            "On average up to {} threads of the server waited for a core in {names}: more processes or threads than cores.",
             three_digits(most)
         ));
     }
@@ -214,7 +213,7 @@ mod tests {
         for part in [
             "had no time left in a:",
             "All 2 cores of the machine were busy in b",
-            "up to 2.00 at any moment",
+            "up to 2.00 threads of the server waited for a core in b",
             "shared the 2 cores",
             "b: failed requests: 3 × timed out.",
             "not exact, in b.",
