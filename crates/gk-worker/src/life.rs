@@ -1,5 +1,5 @@
-//! The life of a worker process, from the setup it is given to its exit status: start, serve, stop. The main thread does all of
-//! it and is detached but for imports, shutdown callbacks and ending interpreters.
+//! The life of a worker process, from the setup it is given to its exit status: start, serve, stop. The main thread does
+//! all of it and is detached but for imports, shutdown callbacks and ending interpreters.
 //!
 //! * [`start`]: imports and threads, until `Ready`.
 //! * [`worker`]: the main thread while requests are served.

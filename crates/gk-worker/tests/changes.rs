@@ -1,4 +1,4 @@
-//! One real worker, and files that change under it: which changes it reports, and when. Each test is a process of its own
+//! Changed files under a real worker: the changes that it reports, and when. Each test is a process of its own
 //! (nextest), because CPython starts once per process.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
@@ -58,7 +58,7 @@ fn a_changed_module_is_reported_wherever_and_whenever_it_was_imported() {
         };
         std::fs::write(&later, "import nested\n").unwrap();
         let nested = front.directory.join("nested.py");
-        // What cannot be imported is watched as well: its repair is a change.
+        // A module that fails to import is watched, too: its repair is a change.
         std::fs::write(&nested, "broken(\n").unwrap();
         assert_eq!(front.get("/later").status, 500);
         // Changed before the worker can have looked for the first time.

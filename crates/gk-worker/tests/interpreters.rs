@@ -122,7 +122,8 @@ fn several_interpreters_of_one_group_take_requests_in_parallel() {
     assert_eq!(code, 0);
 }
 
-/// The server's Python is several files, joined when it is built: applications see one source, and no module of the server's but two.
+/// The server's Python is several files, joined when it is built: applications see one source, and no module of the
+/// server's but two.
 const RUNTIME: &str = r#"
 import sys, traceback
 import gilkeeper, mod_wsgi

@@ -1,4 +1,5 @@
-//! What a worker writes onto its scoreboard: where the time of requests went, who waited for whom, what runs.
+//! Figures that a worker writes onto its scoreboard: the time of requests by kind, waits with their culprits, running
+//! requests.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
 
@@ -148,7 +149,7 @@ fn computing_and_waiting_are_told_apart() {
             assert!(r.on_cpu > 195_000_000 && r.on_cpu < 230_000_000, "{r:?}");
             let wall = r.daemon + r.application;
             assert_eq!(r.on_cpu + r.gil_wait() + r.runnable + r.blocked, wall);
-            // What a hypervisor takes away is in none of the thread's clocks.
+            // Time stolen by a hypervisor is in none of the thread's clocks.
             assert!(r.blocked < wall / 20 + taken, "{r:?}, {taken} ns stolen");
             if GIL {
                 assert!(r.gil_wait() > wall / 5 && r.waits > 5, "{r:?}");

@@ -1,5 +1,6 @@
-//! One real worker with a real CPython in this process, and a front made of the codec: what applications see and what each
-//! of their failures gives. Each test is a process of its own (nextest), because CPython starts once per process.
+//! A real worker with a real CPython in this process, and a front made of the codec: the environment of applications and
+//! the answer to each of their failures. Each test is a process of its own (nextest), because CPython starts once per
+//! process.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
 
@@ -237,7 +238,7 @@ fn nothing_is_sent_after_the_end() {
         let closed = |front: &mut Front| front.get("/closed").text();
         assert_eq!(front.get("/after/chunks").text(), "x");
         assert_eq!(closed(front), "2", "it is told that this is too late");
-        // What exceeds the length is dropped, as before the end.
+        // Bytes beyond the length are dropped, as before the end.
         assert_eq!(front.get("/after/length").text(), "x");
         assert_eq!(closed(front), "3");
         assert_eq!(front.get("/after/failure").status, 500);

@@ -1,5 +1,5 @@
-//! One request, top to bottom: the callable, its environ, the call, the iterable, `close()`. This file alone decides what each failure
-//! gives the client and the log.
+//! One request, top to bottom: the callable, its environ, the call, the iterable, `close()`. This file alone decides what
+//! each failure gives the client and the log.
 
 pub(crate) mod environ;
 pub(crate) mod events;

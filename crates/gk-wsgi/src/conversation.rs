@@ -1,5 +1,6 @@
-//! The state of one response while the application produces it: head pending, head sent, bytes counted, ended. `start_response`, the
-//! write callable, `wsgi.input` and the iteration share it; each takes the lock for a moment only and never while Python runs.
+//! The state of one response while the application produces it: head pending, head sent, bytes counted, ended.
+//! `start_response`, the write callable, `wsgi.input` and the iteration share it; each takes the lock for a moment only and
+//! never while Python runs.
 
 pub(crate) mod input;
 pub(crate) mod outcome;
@@ -13,7 +14,7 @@ use gk_wire::response::Headers;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One request's conversation.
+/// The conversation of one request.
 pub(crate) struct Conversation {
     pub(crate) exchange: Arc<dyn Exchange>,
     started: Moment,
@@ -22,7 +23,7 @@ pub(crate) struct Conversation {
     state: Mutex<ResponseState>,
 }
 
-/// How far the response is.
+/// Stage and counters of the response.
 struct ResponseState {
     /// Set by `start_response`, taken when the head goes out.
     pending: Option<PendingHead>,
@@ -67,7 +68,7 @@ pub(crate) enum Progress {
     Ended,
 }
 
-/// How a response ended.
+/// The end of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResponseEnd {
     /// As long as the head said.
@@ -171,9 +172,9 @@ impl Conversation {
         }
     }
 
-    /// Sends a block, after the head if that is still pending. An empty block changes nothing, and bytes beyond the Content-Length are
-    /// dropped. `last`: the application gives no more. For HEAD only the head is sent, at the time it would be for GET; as no data
-    /// is sent that would notice it, the exchange is asked if the client is gone.
+    /// Sends a block, after the head if that is still pending. An empty block changes nothing, and bytes beyond the
+    /// Content-Length are dropped. `last`: the application gives no more. For HEAD only the head is sent, at the time it
+    /// would be for GET; as no data is sent that would notice it, the exchange is asked if the client is gone.
     pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Unsent> {
         let end = {
             let mut state = self.state();
@@ -307,8 +308,8 @@ impl Conversation {
         ResponseEnd::Short(missing)
     }
 
-    /// Ends the response after a failure of the application. Before the head is sent the client gets an error page of this status;
-    /// afterwards the response is cut so that it does not look complete.
+    /// Ends the response after a failure of the application. Before the head is sent the client gets an error page of this
+    /// status; afterwards the response is cut so that it does not look complete.
     pub(crate) fn fail(&self, status: u16, reason: &str) {
         let mut state = self.state();
         state.outcome.error = true;

@@ -1,5 +1,5 @@
-//! The seam between the PEP 3333 conversation and its transport: the request body comes in, the response goes out. The worker's link
-//! implements it; an embedded mode or a test can do so in another way. It knows no frames and no sockets.
+//! The seam between the PEP 3333 conversation and its transport: the request body comes in, the response goes out. The
+//! worker's link implements it; an embedded mode or a test can do so in another way. It knows no frames and no sockets.
 
 use bytes::Bytes;
 use gk_wire::response::Headers;

@@ -1,4 +1,5 @@
-//! The seam to the measurements: questions of the application (`request_metrics()` and its relatives), and garbage collections.
+//! The seam to the measurements: questions of the application (`request_metrics()` and its relatives), and garbage
+//! collections.
 
 use std::sync::OnceLock;
 
@@ -16,8 +17,8 @@ pub enum Question {
 /// Answers with JSON, or `None` if nothing is recorded.
 pub type MetricsProvider = fn(Question) -> Option<String>;
 
-/// Called after a garbage collection: number of the application group, generation, nanoseconds, collected objects, uncollectable
-/// objects.
+/// Called after a garbage collection: number of the application group, generation, nanoseconds, collected objects,
+/// uncollectable objects.
 pub type CollectionListener = fn(u16, u8, u64, u64, u64);
 
 static LISTENER: OnceLock<CollectionListener> = OnceLock::new();

@@ -1,5 +1,5 @@
-//! A worker without request threads: its main thread runs the group's service script, and the process ends with the script. It has
-//! no link, no timers and no measurements; a thread that needs no Python answers the supervisor.
+//! A worker without request threads: its main thread runs the group's service script, and the process ends with the script.
+//! It has no link, no timers and no measurements; a thread that needs no Python answers the supervisor.
 
 use crate::life::start;
 use crate::life::stop::alone;
@@ -70,7 +70,8 @@ fn serve(
     }))
 }
 
-/// Returns if Python itself can finalise the one interpreter. If threads or other interpreters are left, the process ends here.
+/// Returns if Python itself can finalise the one interpreter. If threads or other interpreters are left, the process ends
+/// here.
 fn end(engine: &Engine, states: &mut ThreadStates, status: i32) {
     let mut all = engine.groups.all();
     // The main interpreter last.

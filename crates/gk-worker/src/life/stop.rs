@@ -1,5 +1,5 @@
-//! The end of a worker: callbacks, request threads, interpreters, and the thread that ends the process if that takes too long.
-//! The decision to stop is made in `worker`.
+//! The end of a worker: callbacks, request threads, interpreters, and the thread that ends the process if that takes too
+//! long. The decision to stop is made in `worker`.
 
 use crate::life::worker::Worker;
 use crate::serve::groups::GroupInterpreter;
@@ -54,9 +54,9 @@ impl Worker {
         0
     }
 
-    /// Ends the sub-interpreters and returns, so that Python itself finalises the main one. If a daemon thread still runs, the
-    /// process ends here: CPython aborts if it finds one in a sub-interpreter, and in the main interpreter it ends or hangs the
-    /// thread anywhere in its code.
+    /// Ends the sub-interpreters and returns, so that Python itself finalises the main one. If a daemon thread still runs,
+    /// the process ends here: CPython aborts if it finds one in a sub-interpreter, and in the main interpreter it ends or
+    /// hangs the thread anywhere in its code.
     fn end_interpreters(&mut self, states: &mut ThreadStates) {
         let mut all = self.engine.groups.all();
         // The main interpreter last.
@@ -102,9 +102,9 @@ pub(crate) fn alone(states: &mut ThreadStates, group: &GroupInterpreter) -> bool
     true
 }
 
-/// Starts the thread that bounds the shutdown. At half the time it logs what the shutdown waits for, at four fifths it calls the
-/// atexit functions, at the end it ends the process. `timeout`: seconds, 0 for no limit. Finalisation has not begun at any of
-/// these times, so no thread is inside it.
+/// Starts the thread that bounds the shutdown. At half the time it logs what the shutdown waits for, at four fifths it
+/// calls the atexit functions, at the end it ends the process. `timeout`: seconds, 0 for no limit. Finalisation has not
+/// begun at any of these times, so no thread is inside it.
 fn reaper(timeout: f64, orders: Option<Sender<Order>>) -> std::io::Result<()> {
     const PATIENCE: f64 = 10.0;
     let run = move || {

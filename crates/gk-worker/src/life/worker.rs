@@ -271,8 +271,8 @@ impl Worker {
         None
     }
 
-    /// Returns a reason if the link broke and no new one came: no request would reach this process again. After a crash of the
-    /// front, the new front's link comes at once.
+    /// Returns a reason if the link broke and no new one came: no request would reach this process again. After a crash of
+    /// the front, the new front's link comes at once.
     fn link_lost(&mut self) -> Option<&'static str> {
         let broken = self.leaving.is_none() && self.engine.link().is_some_and(|link| link.broken());
         if !broken {

@@ -1,7 +1,7 @@
 //! The scoreboard of this process, and the waits for a GIL that are booked on it as they happen.
 //!
-//! There is one per process, in a static, as the listener for waits is called without an argument, while CPython holds a mutex. So
-//! nothing on its path locks, allocates or can panic.
+//! There is one per process, in a static, as the listener for waits is called without an argument, while CPython holds a
+//! mutex. So nothing on its path locks, allocates or can panic.
 
 use super::metrics::MetricsWindow;
 use super::threads::ThreadRoutes;

@@ -1,11 +1,11 @@
-//! The time of one request. The wall time is exact; it is split into time on CPU, time waiting for a GIL, time on the run queue
-//! outside those waits, and the rest, in which the thread was blocked.
+//! The time of one request. The wall time is exact; it is split into time on CPU, time waiting for a GIL, time on the run
+//! queue outside those waits, and the rest, in which the thread was blocked.
 //!
-//! Clocks cost: reading a thread's CPU clock is a system call of some 300 ns, its run-queue delay one of 600 ns, and a small request
-//! takes a few µs in all. So the CPU clock is extrapolated from its last reading: it stands still between two batches of requests,
-//! while the thread sleeps, and goes with the wall clock within a batch, except for waits for a GIL. Long requests are read at both
-//! ends. The gap between two requests of a batch counts as CPU time only below [`MOMENT`]. [`CPU_EVERY`] and [`OLD`] bound the cost of
-//! reading and the error.
+//! Clocks cost: reading a thread's CPU clock is a system call of some 300 ns, its run-queue delay one of 600 ns, and a
+//! small request takes a few µs in all. So the CPU clock is extrapolated from its last reading: it stands still between two
+//! batches of requests, while the thread sleeps, and goes with the wall clock within a batch, except for waits for a GIL.
+//! Long requests are read at both ends. The gap between two requests of a batch counts as CPU time only below [`MOMENT`].
+//! [`CPU_EVERY`] and [`OLD`] bound the cost of reading and the error.
 
 use super::measurements::{Measurements, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
@@ -23,8 +23,8 @@ const LONG: u64 = 200_000;
 const CPU_EVERY: u64 = 2_000_000;
 /// Nanoseconds of a request above which its run-queue delay is read.
 const DELAY_FROM: u64 = 1_000_000;
-/// Nanoseconds after which occasional readings are repeated: the run-queue delay to compare with; the wall clock, which drifts only
-/// when it is set; the request of the scoreboard's reader, who comes once a second.
+/// Nanoseconds after which occasional readings are repeated: the run-queue delay to compare with; the wall clock, which
+/// drifts only when it is set; the request of the scoreboard's reader, who comes once a second.
 const OLD: u64 = 10_000_000;
 
 /// A request thread's measurements.
@@ -35,8 +35,8 @@ pub(crate) struct ThreadMeasure {
     /// Waits of this thread so far, and [`ThreadWatch::changes`] at that time.
     waited: Waited,
     changes: u64,
-    /// The CPU clock: (monotonic time, CPU time), extrapolated since the last reading over `carried` nanoseconds of work. While a
-    /// request runs: the values when it was taken.
+    /// The CPU clock: (monotonic time, CPU time), extrapolated since the last reading over `carried` nanoseconds of work.
+    /// While a request runs: the values when it was taken.
     cpu: (u64, u64),
     carried: u64,
     /// Time of the next occasional readings; 0: at every request.
@@ -85,8 +85,8 @@ impl ThreadMeasure {
         })
     }
 
-    /// Begins a request that was taken at `taken`. `slept`: the thread was idle before and is not attached yet; otherwise it enters
-    /// the application at once.
+    /// Begins a request that was taken at `taken`. `slept`: the thread was idle before and is not attached yet; otherwise
+    /// it enters the application at once.
     #[inline]
     pub(crate) fn begin(
         &mut self,

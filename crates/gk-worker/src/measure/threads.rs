@@ -1,5 +1,5 @@
-//! The application's own threads as causes of waits: a table from the kernel's id to an entry of the scoreboard. A new thread is unknown
-//! until the Python thread has asked for its name; waits until then have no culprit.
+//! The application's own threads as causes of waits: a table from the kernel's id to an entry of the scoreboard. A new
+//! thread is unknown until the Python thread has asked for its name; waits until then have no culprit.
 
 use gk_telemetry::Route;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! Values shared by all threads of the process: the setup, the current link, the interpreters, counters for the timers, and a slot
-//! per request thread that shows the request it serves.
+//! Values shared by all threads of the process: the setup, the current link, the interpreters, counters for the timers, and
+//! a slot per request thread that shows the request it serves.
 
 use crate::serve::groups::Groups;
 use crate::serve::link::Link;

@@ -1,4 +1,4 @@
-//! One request on the link, as the application's conversation sees it.
+//! The exchange of one request: the link's side of the seam to the application's conversation.
 
 use crate::serve::link::Link;
 use crate::serve::streams::{Flow, RequestStreams};

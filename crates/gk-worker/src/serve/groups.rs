@@ -1,5 +1,5 @@
-//! Interpreters of each application group: the main interpreter for "", one sub-interpreter for every other group, or several with
-//! `interpreters=N`. The thread that needs one first creates it.
+//! Interpreters of each application group: the main interpreter for "", one sub-interpreter for every other group, or
+//! several with `interpreters=N`. The thread that needs one first creates it.
 
 use crate::serve::group_options::GroupOptions;
 use gk_python::{Attached, Gil, Interpreter, InterpreterHandle, PyError, ThreadStates};
@@ -30,7 +30,7 @@ struct GroupTable {
     creating: bool,
 }
 
-/// One interpreter of an application group.
+/// An interpreter of an application group.
 pub(crate) struct GroupInterpreter {
     pub(crate) interpreter: Interpreter,
     pub(crate) application: Application,
@@ -197,8 +197,8 @@ impl Groups {
         self.all().into_iter().map(figures).collect()
     }
 
-    /// Takes a seat in the least busy interpreter of the group and creates the group's interpreters if there are none. The thread
-    /// must be detached. Returns `None` if they cannot be created (logged); the next request tries again.
+    /// Takes a seat in the least busy interpreter of the group and creates the group's interpreters if there are none. The
+    /// thread must be detached. Returns `None` if they cannot be created (logged); the next request tries again.
     pub(crate) fn get(&self, states: &mut ThreadStates, name: &str) -> Option<Seat> {
         let each = self.each(states, name)?;
         let seat = match &each[..] {

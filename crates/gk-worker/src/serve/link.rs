@@ -4,13 +4,13 @@
 //! and serves it (leader and followers), so an idle worker costs one wake-up per request. Responses are put together in
 //! one buffer; the front is woken when a batch is done.
 //!
-//! How others are woken depends on the service time of requests. With slow applications (they wait, or compute long), the thread
-//! that takes a request wakes the next idle thread at once. With fast ones nobody is woken; [`Link::tick`], called each
-//! millisecond while requests run, wakes a thread if the queue stands still. Waking at once would cost a quarter of the
-//! throughput there, because each woken thread then waits for the GIL.
+//! How others are woken depends on the service time of requests. With slow applications (they wait, or compute long), the
+//! thread that takes a request wakes the next idle thread at once. With fast ones nobody is woken; [`Link::tick`], called
+//! each millisecond while requests run, wakes a thread if the queue stands still. Waking at once would cost a quarter of
+//! the throughput there, because each woken thread then waits for the GIL.
 //!
-//! Locks, in the order they may be taken: `buffer` (only by the reader), `roles` (queue, tables, roles), one request's streams.
-//! The outbox has its own, taken alone. None is held while Python runs or while a thread waits for the other side.
+//! Locks, in the order they may be taken: `buffer` (only by the reader), `roles` (queue, tables, roles), one request's
+//! streams. The outbox has its own, taken alone. None is held while Python runs or while a thread waits for the other side.
 
 mod give_back;
 mod read_buffer;
@@ -132,8 +132,8 @@ impl Link {
         }
     }
 
-    /// Called each millisecond while requests run: wakes a thread, gives requests back and flushes responses if nothing moves.
-    /// Returns true if a request runs or waits. `last`: number of taken requests at the previous call.
+    /// Called each millisecond while requests run: wakes a thread, gives requests back and flushes responses if nothing
+    /// moves. Returns true if a request runs or waits. `last`: number of taken requests at the previous call.
     pub(crate) fn tick(&self, last: &mut u64) -> bool {
         let taken = self.taken.load(Ordering::Relaxed);
         let still = taken == *last;
@@ -194,7 +194,7 @@ impl Link {
         self.roles.wait_for(ready, |stream| stream.closed, |held| self.read(held, true));
     }
 
-    /// One read in the reader's role: blocks without the lock if `wait`, then hands out what came.
+    /// Reads once in the reader's role: without the lock, blocking if `wait`; then hands out the frames.
     fn read<'a>(&'a self, held: Held<'a, Stream>, wait: bool) -> Held<'a, Stream> {
         let receive = || {
             let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);

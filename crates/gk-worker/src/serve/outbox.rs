@@ -1,5 +1,5 @@
-//! Frames of the request threads to the front: collected in one buffer, pushed into the link's ring response by response. This file
-//! and `link` decide when a batch is due and the front is woken; `exchange` fills the frames.
+//! Frames of the request threads to the front: collected in one buffer, pushed into the link's ring response by response.
+//! This file and `link` decide when a batch is due and the front is woken; `exchange` fills the frames.
 
 use bytes::{Buf, BytesMut};
 use gk_sys::clock::Moment;

@@ -1,5 +1,5 @@
-//! The two streams of one request on the link: the body received so far, the bytes that the response may still send, and whether
-//! the request was cancelled. The link's reader writes, the request's thread reads.
+//! The two streams of one request on the link: the body received so far, the bytes that the response may still send, and
+//! whether the request was cancelled. The link's reader writes, the request's thread reads.
 
 use bytes::Bytes;
 use gk_wire::frame;

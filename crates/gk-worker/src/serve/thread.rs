@@ -1,6 +1,6 @@
-//! A request thread: takes requests off the link and serves them, attached to the interpreter of their application group. It stays
-//! attached for consecutive requests of the same group, so that a batch costs one attach; if the group has several interpreters,
-//! only while no other one is less busy.
+//! A request thread: takes requests off the link and serves them, attached to the interpreter of their application group.
+//! It stays attached for consecutive requests of the same group, so that a batch costs one attach; if the group has several
+//! interpreters, only while no other one is less busy.
 
 use crate::measure::{self, MeasuredRequest, ThreadMeasure};
 use crate::serve::engine::{Engine, RequestSlot};
@@ -115,8 +115,8 @@ impl Batch<'_> {
         }
         let outbox = self.link.outbox();
         if job.streams.is_gone() {
-            // The conversation of a cancelled request stops without a last frame. The front counts this thread as busy until one
-            // comes, and ignores a second one.
+            // The conversation of a cancelled request stops without a last frame. The front counts this thread as busy
+            // until one comes, and ignores a second one.
             outbox.send(&ToFrontFrame::Abort { id: job.streams.id, reason: "cancelled" });
         }
         // With a GIL the interrupting thread cannot run in between, as it holds the same GIL.

@@ -1,5 +1,5 @@
-//! When the ticker runs: request threads arm it, and it disarms itself after a while without requests. The engine decides what a
-//! tick does.
+//! When the ticker runs: request threads arm it, and it disarms itself after a while without requests. The engine decides
+//! what a tick does.
 
 use crate::serve::sync::{AtomicBool, Condvar, Mutex, Ordering};
 use std::sync::PoisonError;
@@ -41,9 +41,9 @@ impl Ticker {
 
     /// Disarms, unless `busy` returns true. Called by the ticker's thread.
     ///
-    /// A request thread may find the ticker armed just before this. So `busy` looks again afterwards, with the lock that threads
-    /// hold to take a request: it sees a request taken before, and a thread that takes one later had the lock after this thread,
-    /// so it sees the ticker disarmed.
+    /// A request thread may find the ticker armed just before this. So `busy` looks again afterwards, with the lock that
+    /// threads hold to take a request: it sees a request taken before, and a thread that takes one later had the lock after
+    /// this thread, so it sees the ticker disarmed.
     pub(crate) fn disarm_unless(&self, busy: impl FnOnce() -> bool) {
         self.armed.store(false, Ordering::Relaxed);
         if busy() {
@@ -64,8 +64,9 @@ mod model {
         seen: bool,
     }
 
-    /// Reported from reading the code: between the ticker's look at the link and its disarming, a request thread armed it in vain,
-    /// and a request that stood still in the ring waited for the next one. Requests end here only after they were seen.
+    /// Reported from reading the code: between the ticker's look at the link and its disarming, a request thread armed it
+    /// in vain, and a request that stood still in the ring waited for the next one. Requests end here only after they were
+    /// seen.
     #[test]
     fn every_request_is_seen_by_the_ticker() {
         loom::model(|| {

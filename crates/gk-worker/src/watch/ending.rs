@@ -1,5 +1,5 @@
-//! The step that the end of a worker waits for, and the log message when that takes too long. `stop` has the order of the steps and
-//! the clock.
+//! The step that the end of a worker waits for, and the log message when that takes too long. `stop` has the order of the
+//! steps and the clock.
 
 use crate::serve::groups::GroupInterpreter;
 use gk_python::ThreadStates;

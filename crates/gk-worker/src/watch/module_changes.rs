@@ -1,5 +1,5 @@
-//! Changes on disk of imported modules' source files (`reload-on-changes`). A thread checks once a second and never calls Python: the
-//! Python thread sends the names. The supervisor decides what follows.
+//! Changes on disk of imported modules' source files (`reload-on-changes`). A thread checks once a second and never calls
+//! Python: the Python thread sends the names. The supervisor decides what follows.
 
 use crate::serve::engine::Engine;
 use crate::watch::python_thread::Order;
@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime};
 
-/// Most files reported by a worker with failed imports, and most bytes of their names. The file at fault is among the last ones read.
+/// Most files reported by a worker with failed imports, and most bytes of their names. The file at fault is among the last
+/// ones read.
 const MOST_TOLD: usize = 200;
 const MOST_BYTES: usize = control::MAX_PACKET / 4;
 
@@ -26,8 +27,8 @@ const MOST_BYTES: usize = control::MAX_PACKET / 4;
 struct ModuleFiles(HashMap<PathBuf, Option<SystemTime>>);
 
 impl ModuleFiles {
-    /// Adds files to watch. If several interpreters read a file, the first reading counts: if the second one found another time,
-    /// the first interpreter is out of date.
+    /// Adds files to watch. If several interpreters read a file, the first reading counts: if the second one found another
+    /// time, the first interpreter is out of date.
     fn add(&mut self, imported: Vec<SourceFile>, now: impl Fn(&Path) -> Option<SystemTime>) {
         for file in imported {
             let read = file.read.map(|nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos));

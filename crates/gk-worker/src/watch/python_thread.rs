@@ -1,5 +1,5 @@
-//! The thread that calls Python for the main thread: it proves that the GIL can be taken, raises `RequestTimeout`, reads stacks. If
-//! Python is blocked this thread hangs, and the watchdog sees its time stamp grow old.
+//! The thread that calls Python for the main thread: it proves that the GIL can be taken, raises `RequestTimeout`, reads
+//! stacks. If Python is blocked this thread hangs, and the watchdog sees its time stamp grow old.
 
 use crate::serve::engine::Engine;
 use crate::watch::ending::Ending;

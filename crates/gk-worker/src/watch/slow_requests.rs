@@ -1,5 +1,5 @@
-//! Slow requests: each is reported once with its Python stack while it runs. Also the stack of any running request on demand. The
-//! scoreboard decides which requests are kept after their end.
+//! Slow requests: each is reported once with its Python stack while it runs. Also the stack of any running request on
+//! demand. The scoreboard decides which requests are kept after their end.
 
 use crate::serve::engine::{Engine, RequestSlot};
 use gk_python::ThreadStates;

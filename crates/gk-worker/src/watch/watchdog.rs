@@ -1,5 +1,5 @@
-//! Timers and limits of a worker, as a pure function: an observation in, actions out. Nothing here reads a clock, calls Python or
-//! stops anything.
+//! Timers and limits of a worker, as a pure function: an observation in, actions out. Nothing here reads a clock, calls
+//! Python or stops anything.
 
 use gk_wire::setup::Timers;
 
@@ -62,7 +62,8 @@ impl Watchdog {
         self.timers.request_timeout * (1.0 + f64::from(self.threads.max(1)).ln())
     }
 
-    /// Returns true if a request has run longer than request-timeout and interrupt-timeout together: it no longer counts as active.
+    /// Returns true if a request has run longer than request-timeout and interrupt-timeout together: it no longer counts as
+    /// active.
     pub(crate) fn stale(&self, since: f64, now: f64) -> bool {
         let limit = self.timers.request_timeout + self.timers.interrupt_timeout;
         self.timers.request_timeout > 0.0 && now - since > limit
@@ -208,7 +209,7 @@ mod tests {
         let acts = dog.tick(&seen(1.5, vec![Some(0.0)]));
         assert!(matches!(acts[..], [Action::Stacks(_), Action::Interrupt { slot: 0, .. }]), "{acts:?}");
         assert_eq!(dog.tick(&seen(3.0, vec![Some(0.0)])), []);
-        // The thread took another request: it starts anew.
+        // The thread took another request: its time starts again.
         assert_eq!(dog.tick(&seen(4.0, vec![Some(3.5)])), []);
         let acts = dog.tick(&seen(5.0, vec![Some(3.5)]));
         assert!(matches!(acts[..], [Action::Stacks(_), Action::Interrupt { slot: 0, .. }]), "{acts:?}");

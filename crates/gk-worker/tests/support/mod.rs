@@ -165,8 +165,8 @@ impl Front {
         }
     }
 
-    /// Sends these at once and waits for all answers; what is in them is not looked at. A worker whose threads the machine has not
-    /// yet let run gives a request back: it is asked again, as a front would.
+    /// Sends requests at once, waits for all answers and ignores their content. A worker with threads that have not run yet
+    /// gives a request back: it is sent again, as a front would.
     pub fn all(&mut self, paths: &[&str]) {
         let mut out = BytesMut::new();
         let open = paths.iter().map(|path| (self.request(path, "GET", b"", &mut out), *path)).collect();
@@ -174,7 +174,7 @@ impl Front {
         self.await_all(open);
     }
 
-    /// The same of requests that were sent.
+    /// [`Front::all`] for requests that were sent.
     pub fn await_all(&mut self, mut open: Vec<(u32, &str)>) {
         while !open.is_empty() {
             while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
@@ -228,7 +228,7 @@ impl Front {
             let id = self.request(path, "GET", b"", &mut out);
             self.send(&out);
             let answer = self.answer(id);
-            // A worker whose threads the machine has not yet let run gives a request back; a front asks again.
+            // A worker with threads that have not run yet gives a request back; a front sends it again.
             if answer.status != 0 || answer.aborted {
                 return answer;
             }

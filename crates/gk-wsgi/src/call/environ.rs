@@ -63,8 +63,8 @@ pub(crate) fn build<'p>(
     Ok(environ)
 }
 
-/// A new environ with the entries that requests of this connection share. Setting an entry costs ten times as much as copying it with
-/// its neighbours, and a client's requests mostly have the same headers.
+/// A new environ with the entries that requests of this connection share. Setting an entry costs ten times as much as
+/// copying it with its neighbours, and a client's requests mostly have the same headers.
 fn of_connection<'p>(
     py: Attached<'p>,
     app: &Application,

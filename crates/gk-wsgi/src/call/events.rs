@@ -1,5 +1,5 @@
-//! Request events for applications that subscribed to them. For other applications the cost is one read of a list's length per
-//! request.
+//! Request events for applications that subscribed to them. For other applications the cost is one read of a list's length
+//! per request.
 
 use crate::conversation::Conversation;
 use crate::interpreter::application::Application;

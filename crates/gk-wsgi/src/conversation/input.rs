@@ -1,5 +1,5 @@
-//! `wsgi.input`: `read`, `readline`, `readlines`, iteration and `close` with every argument, over a body that comes in pieces. Unread
-//! bytes are dropped when the request ends.
+//! `wsgi.input`: `read`, `readline`, `readlines`, iteration and `close` with every argument, over a body that comes in
+//! pieces. Unread bytes are dropped when the request ends.
 
 use crate::conversation::Conversation;
 use crate::exchange::Body;

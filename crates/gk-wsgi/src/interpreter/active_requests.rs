@@ -1,5 +1,5 @@
-//! Running requests of an interpreter, for the application's `active_requests` and `request_data()`. No Python object is written until the
-//! application asks for one of them; from then on each request has its dict.
+//! Running requests of an interpreter, for the application's `active_requests` and `request_data()`. No Python object is
+//! written until the application asks for one of them; from then on each request has its dict.
 
 use gk_python::class::MethodResult;
 use gk_python::{Attached, Object, PyError};

@@ -1,5 +1,5 @@
-//! Objects of one interpreter between requests: its types, interned names, loaded scripts, and an environ template for each profile.
-//! All are [`Kept`] and bound again in their interpreter for each request.
+//! Objects of one interpreter between requests: its types, interned names, loaded scripts, and an environ template for each
+//! profile. All are [`Kept`] and bound again in their interpreter for each request.
 
 use crate::conversation::input::Input;
 use crate::conversation::start_response::{StartResponse, Write};
@@ -33,10 +33,10 @@ pub struct InterpreterSettings {
     pub restrict_signal: bool,
 }
 
-/// The version of mod_wsgi whose behaviour applications are shown in `mod_wsgi.version`.
+/// Value of `mod_wsgi.version`: the version of mod_wsgi that this server behaves like.
 pub const MOD_WSGI_VERSION: [i64; 3] = [6, 1, 1];
 
-/// One interpreter, prepared for serving.
+/// An interpreter that is ready to serve.
 pub struct Application {
     pub(crate) facts: InterpreterSettings,
     pub(crate) start_response: KeptType<StartResponse>,
@@ -58,7 +58,7 @@ pub(crate) struct Target {
     pub(crate) callable: Kept,
     /// Entries of every request.
     pub(crate) environ: Kept,
-    /// The same, completed with entries that requests of one connection share.
+    /// `environ` with the entries that requests of one connection share.
     pub(crate) connections: ConnectionTemplates,
 }
 
@@ -165,7 +165,8 @@ impl Application {
         self.imports.note(py)
     }
 
-    /// Source files imported since the last call, without those of the standard library. One thread at a time. Empty after an error.
+    /// Source files imported since the last call, without those of the standard library. One thread at a time. Empty after
+    /// an error.
     pub fn imported<'p>(&self, py: Attached<'p>) -> Result<Vec<SourceFile>, PyError<'p>> {
         self.imports.read(py)
     }
@@ -193,8 +194,8 @@ impl Application {
         }
     }
 
-    /// Joins the interpreter's non-daemon threads, then calls functions registered with `atexit`. No request thread may serve in it
-    /// any more.
+    /// Joins the interpreter's non-daemon threads, then calls functions registered with `atexit`. No request thread may
+    /// serve in it any more.
     pub fn end(&self, py: Attached<'_>) {
         for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
             if let Err(error) = step.bind(py).call(&[]) {

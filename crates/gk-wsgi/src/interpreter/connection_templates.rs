@@ -1,5 +1,5 @@
-//! Environ templates with the entries that requests of one connection share. A bounded table by connection number: a client that keeps its
-//! connection finds its template again; many clients replace each other's and lose little.
+//! Environ templates with the entries that requests of one connection share. A bounded table by connection number: a client
+//! that keeps its connection finds its template again; many clients replace each other's and lose little.
 
 use gk_python::{Attached, Kept, Object};
 use gk_wire::request::{Numbers, RequestView};

@@ -1,8 +1,9 @@
-//! The return of the GIL: in a process without one, CPython turns it on for good when an extension module is imported that does not
-//! declare support for free threading. This file notices that and names the module; the worker decides what follows.
+//! The return of the GIL: in a process without one, CPython turns it on for good when an extension module is imported that
+//! does not declare support for free threading. This file notices that and names the module; the worker decides what
+//! follows.
 //!
-//! CPython turns the GIL on during *every* import of an extension module, so its state means nothing while another thread imports one.
-//! So imports are counted, and the state counts when the last one ends.
+//! CPython turns the GIL on during *every* import of an extension module, so its state means nothing while another thread
+//! imports one. So imports are counted, and the state counts when the last one ends.
 
 use crate::log::log;
 use gk_python::Attached;

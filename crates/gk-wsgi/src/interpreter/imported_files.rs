@@ -1,4 +1,5 @@
-//! Source files that an interpreter has imported, if they are watched. The worker decides when to ask and what follows from a change.
+//! Source files that an interpreter has imported, if they are watched. The worker decides when to ask and what follows from
+//! a change.
 
 use gk_python::{Attached, Kept, PyError};
 use gk_wire::control::SourceFile;
@@ -24,7 +25,8 @@ impl ImportedFiles {
         Ok(())
     }
 
-    /// Source files imported since the last call, without those of the standard library. One thread at a time. Empty after an error.
+    /// Source files imported since the last call, without those of the standard library. One thread at a time. Empty after
+    /// an error.
     pub(crate) fn read<'p>(&self, py: Attached<'p>) -> Result<Vec<SourceFile>, PyError<'p>> {
         // Not locked while Python runs: it may let another thread have the GIL.
         let Some(told) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {

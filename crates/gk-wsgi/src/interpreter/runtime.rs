@@ -3,8 +3,8 @@
 use gk_python::{Attached, Kept, Object, PyError};
 use std::ffi::CStr;
 
-/// The files joined into one source: they share a namespace, and tracebacks name them all `<gilkeeper>`. `modules.py` is last, as it
-/// ends with the call that prepares the interpreter.
+/// The files joined into one source: they share a namespace, and tracebacks name them all `<gilkeeper>`. `modules.py` is
+/// last, as it ends with the call that prepares the interpreter.
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(
     concat!(
         include_str!("runtime/streams.py"),

@@ -1,5 +1,5 @@
-//! Loading scripts: a script file becomes a module with a name of its own, a package is imported. One copy per interpreter, one load at
-//! a time.
+//! Loading scripts: a script file becomes a module with a name of its own, a package is imported. One copy per interpreter,
+//! one load at a time.
 
 use crate::interpreter::runtime::Runtime;
 use crate::log::log;

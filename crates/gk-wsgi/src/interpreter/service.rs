@@ -1,5 +1,5 @@
-//! Service scripts: a script that runs as long as its process and is ended by a signal. The end of the script decides the exit status of
-//! the process. `script` loads scripts for requests.
+//! Service scripts: a script that runs as long as its process and is ended by a signal. The end of the script decides the
+//! exit status of the process. `script` loads scripts for requests.
 
 use crate::interpreter::application::Application;
 use crate::interpreter::script::{self, LoadStage, no_file, report};
@@ -12,8 +12,8 @@ use std::path::Path;
 const FAILED: i32 = 1;
 
 impl Application {
-    /// Makes SIGTERM and SIGINT raise `SystemExit` in the main thread. Works in the main interpreter only; a failure is logged, and the
-    /// signals then end the process at once.
+    /// Makes SIGTERM and SIGINT raise `SystemExit` in the main thread. Works in the main interpreter only; a failure is
+    /// logged, and the signals then end the process at once.
     pub fn heed_signals(&self, py: Attached<'_>) {
         if let Err(error) = self.runtime.heed_signals.bind(py).call(&[]) {
             let text = format!(
@@ -24,8 +24,8 @@ impl Application {
         }
     }
 
-    /// Runs a service script. Returns the exit status if an exception (logged) or `SystemExit` ended it, `None` if it reached its last
-    /// line.
+    /// Runs a service script. Returns the exit status if an exception (logged) or `SystemExit` ended it, `None` if it
+    /// reached its last line.
     pub fn serve(&self, py: Attached<'_>, script: &str, is_module: bool) -> Option<i32> {
         if !is_module && no_file(Path::new(script), false).is_some() {
             return Some(FAILED);
@@ -55,8 +55,8 @@ impl Application {
         }
     }
 
-    /// Ends the script as Python ends a program: joins non-daemon threads, calls functions registered with `atexit`. A signal that ends
-    /// the script also ends the wait for the threads.
+    /// Ends the script as Python ends a program: joins non-daemon threads, calls functions registered with `atexit`. A
+    /// signal that ends the script also ends the wait for the threads.
     pub fn end_service(&self, py: Attached<'_>) {
         for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
             match step.bind(py).call(&[]) {

@@ -1,15 +1,17 @@
 //! When requests that wait behind slow ones are given back.
 //!
-//! The front sends a fast worker more requests than it has threads, so that the worker need not sleep between them. If each thread
-//! then gets a slow request, the ones behind would wait although another worker may be free, and `queue-timeout` would not apply
-//! to them. So a worker that stands still returns the requests that no thread has started: the front queues them again.
+//! The front sends a fast worker more requests than it has threads, so that the worker need not sleep between them. If each
+//! thread then gets a slow request, the ones behind would wait although another worker may be free, and `queue-timeout`
+//! would not apply to them. So a worker that stands still returns the requests that no thread has started: the front queues
+//! them again.
 //!
-//! The same read of the ring finds the `Cancel` of a response in progress, which nobody would read while all threads are busy and
-//! none waits for room.
+//! The same read of the ring finds the `Cancel` of a response in progress, which nobody would read while all threads are
+//! busy and none waits for room.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Ticks (milliseconds) without progress before requests are given back; then again at each doubling, up to every `EACH` ticks.
+/// Ticks (milliseconds) without progress before requests are given back; then again at each doubling, up to every `EACH`
+/// ticks.
 const AFTER: u32 = 4;
 /// Most ticks between two reads of the ring.
 const EACH: u32 = 512;

@@ -1,9 +1,9 @@
 //! Leader and followers: which of the threads that share a link reads it.
 //!
-//! At most one thread has the reader's role. A thread that wants a request and finds the role taken is idle until it is woken. A
-//! thread that waits for its own request's body or window waits for progress, which the reader announces after each read. A reader
-//! that takes a request leaves the role free: the next thread that comes takes it, and [`Guarded::wake_one`] makes one come. The
-//! link decides when that is worth its cost.
+//! At most one thread has the reader's role. A thread that wants a request and finds the role taken is idle until it is
+//! woken. A thread that waits for its own request's body or window waits for progress, which the reader announces after
+//! each read. A reader that takes a request leaves the role free: the next thread that comes takes it, and
+//! [`Guarded::wake_one`] makes one come. The link decides when that is worth its cost.
 
 use crate::serve::sync::{Condvar, Mutex, MutexGuard, Thread, current, park};
 use std::sync::PoisonError;
@@ -14,7 +14,7 @@ pub(super) struct Roles<T> {
     progress: Condvar,
 }
 
-/// What the lock guards.
+/// Values under the lock.
 pub(super) struct Guarded<T> {
     /// Values that the reader fills and threads take from.
     pub(super) stream: T,
@@ -116,7 +116,8 @@ impl<T> Roles<T> {
         }
     }
 
-    /// One read in the reader's role: `receive` without the lock, then `hand_out` with it, which says whether the stream goes on.
+    /// Reads once in the reader's role: calls `receive` without the lock, then `hand_out` with it, which returns false at
+    /// the end of the stream.
     pub(super) fn read<'a, R>(
         &'a self,
         mut held: Held<'a, T>,

@@ -1,14 +1,14 @@
 //! A loom model of the roles: every interleaving of two request threads on one link.
 //!
-//! It leaves out bytes and frames (a lock and a condition stand for the ring), the outbox, giving back, a link that breaks, and
-//! time: a tick may come at any moment. It has both ways of waking: at each taken request, as with slow applications, and by the
-//! ticker alone, as with fast ones. A thread that nobody wakes is a deadlock, which loom reports.
+//! It leaves out bytes and frames (a lock and a condition stand for the ring), the outbox, giving back, a link that breaks,
+//! and time: a tick may come at any moment. It has both ways of waking: at each taken request, as with slow applications,
+//! and by the ticker alone, as with fast ones. A thread that nobody wakes is a deadlock, which loom reports.
 
 use super::roles::{Guarded, Held, Roles};
 use loom::sync::{Arc, Condvar, Mutex};
 use std::collections::VecDeque;
 
-/// What the front sends.
+/// A frame of the front.
 #[derive(Clone, Copy)]
 enum Frame {
     Request,
@@ -17,7 +17,7 @@ enum Frame {
     Drain,
 }
 
-/// What the first request waits for while it runs.
+/// Events that the first request waits for while it runs.
 #[derive(Clone, Copy, Default)]
 struct First {
     /// Its body.
@@ -79,7 +79,7 @@ impl Link {
         Some(())
     }
 
-    /// As `Link::tick` of a link that stands still.
+    /// As `Link::tick` of a link without progress.
     fn tick(&self) {
         let mut held = self.roles.lock();
         let busy = held.stream.running > 0 || held.stream.queued > 0;
