@@ -1,4 +1,5 @@
-//! Locks, atomics and parking of the protocols in this room: the standard library's, or loom's in a build with `--cfg loom`.
+//! Locks, atomics and parking of the protocols in this room: the standard library's, or loom's in a build for the models:
+//! `CARGO_TARGET_DIR=target/loom RUSTFLAGS="--cfg loom" scripts/with-python 3.14 cargo test -p gk-worker --lib model`.
 
 #[cfg(all(test, loom))]
 pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
