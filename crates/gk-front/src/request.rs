@@ -1,7 +1,6 @@
 //! A request until its application is found and its body is there: limits, path, route, trusted proxies, spooling. Knows
 //! neither sockets nor workers.
 
-pub mod hash;
 pub mod limits;
 pub mod owner;
 pub mod path;

@@ -11,7 +11,6 @@
 pub mod call;
 mod conversation;
 pub mod exchange;
-pub mod hash;
 pub mod interpreter;
 mod log;
 pub mod metrics;

@@ -1,10 +1,9 @@
 //! Routes by the bytes that clients sent, so that an address is routed once. Clients choose the keys, so their number and
 //! length are bounded.
 
+use foldhash::fast::RandomState;
 use std::cell::RefCell;
 use std::collections::HashMap;
-
-use crate::request::hash::BuildQuick;
 
 /// Capacity; the cache is cleared when full.
 const CAPACITY: usize = 4096;
@@ -13,7 +12,8 @@ const LONGEST_KEY: usize = 512;
 
 /// The cache. One thread only.
 pub struct RouteCache<V> {
-    entries: RefCell<HashMap<Box<[u8]>, V, BuildQuick>>,
+    /// Hashed from a random start, so that clients cannot choose keys that collide.
+    entries: RefCell<HashMap<Box<[u8]>, V, RandomState>>,
 }
 
 impl<V> Default for RouteCache<V> {

@@ -3,13 +3,13 @@
 
 use crate::conversation::input::Input;
 use crate::conversation::start_response::{StartResponse, Write};
-use crate::hash::Quick;
 use crate::interpreter::active_requests::Tracking;
 use crate::interpreter::connection_templates::ConnectionTemplates;
 use crate::interpreter::host::Host;
 use crate::interpreter::imported_files::ImportedFiles;
 use crate::interpreter::runtime::Runtime;
 use crate::interpreter::script::{LoadFailure, LoadedFile, Scripts};
+use foldhash::fast::RandomState;
 use gk_python::{Attached, Kept, KeptType, Object, PyError, Type};
 use gk_wire::control::SourceFile;
 use gk_wire::request::Profile;
@@ -48,8 +48,8 @@ pub struct Application {
     pub(crate) scripts: Scripts,
     pub(crate) imports: ImportedFiles,
     pub(crate) tracking: Arc<Tracking>,
-    targets: Mutex<HashMap<u64, Arc<Target>, Quick>>,
-    header_names: Mutex<HashMap<Box<[u8]>, Kept, Quick>>,
+    targets: Mutex<HashMap<u64, Arc<Target>, RandomState>>,
+    header_names: Mutex<HashMap<Box<[u8]>, Kept, RandomState>>,
 }
 
 /// Objects shared by all requests of a profile: the loaded script and the constant environ entries.

@@ -3,12 +3,12 @@
 use crate::serve::profiles::number_profile;
 use crate::serve::streams::RequestStreams;
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use gk_sys::log::plain;
 use gk_wire::frame::{self, Hello, ToWorkerFrame};
 use gk_wire::log::Level;
 use gk_wire::request::Profile;
 use gk_wsgi::application::NumberedProfile;
-use gk_wsgi::hash::Quick as IdHasher;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ pub(crate) struct Job {
 pub(super) struct Stream {
     pub(super) queue: VecDeque<Job>,
     /// Waiting and running requests, by the front's number.
-    pub(super) requests: HashMap<u32, Arc<RequestStreams>, IdHasher>,
-    profiles: HashMap<u32, Arc<NumberedProfile>, IdHasher>,
+    pub(super) requests: HashMap<u32, Arc<RequestStreams>, RandomState>,
+    profiles: HashMap<u32, Arc<NumberedProfile>, RandomState>,
     /// Number of threads that serve a request.
     pub(super) running: usize,
     /// Number of requests received: the ordinal of the last one.
