@@ -397,3 +397,7 @@ impl Link {
 const EARLY: u32 = 8;
 /// Capacity of the out-buffer at first, in bytes.
 const OUT: usize = 64 * 1024;
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

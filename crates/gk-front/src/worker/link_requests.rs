@@ -287,51 +287,5 @@ impl LinkRequests {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_old_id_does_not_find_the_next_user_of_its_place() {
-        let mut requests = LinkRequests::default();
-        let (first, request) = requests.add();
-        (request.ended, request.released) = (true, true);
-        requests.settle(first);
-        let (second, _) = requests.add();
-        assert_ne!(first, second);
-        assert!(requests.get(first).is_none());
-        assert!(requests.get(second).is_some());
-    }
-
-    #[test]
-    fn a_request_stays_until_both_sides_are_done() {
-        let mut requests = LinkRequests::default();
-        let (id, request) = requests.add();
-        request.ended = true;
-        requests.settle(id);
-        requests.get(id).unwrap().released = true;
-        requests.settle(id);
-        assert!(requests.get(id).is_none());
-        assert_eq!(requests.each().count(), 0);
-    }
-
-    #[test]
-    fn a_frame_ends_a_timeout_that_nobody_has_seen() {
-        let mut request = LinkRequest { failure: Some(Failure::TimedOut), ..LinkRequest::default() };
-        request.touch(7);
-        assert_eq!((request.since, request.failure.clone()), (7, None));
-        request.failure = Some(Failure::Died);
-        request.touch(8);
-        assert_eq!((request.since, request.failure), (8, Some(Failure::Died)));
-    }
-
-    #[test]
-    fn ids_are_never_zero_and_survive_the_generation_counter() {
-        let mut requests = LinkRequests::default();
-        for _ in 0..10_000 {
-            let (id, request) = requests.add();
-            assert_ne!(id, 0);
-            (request.ended, request.released) = (true, true);
-            requests.settle(id);
-        }
-    }
-}
+#[path = "link_requests_tests.rs"]
+mod tests;
