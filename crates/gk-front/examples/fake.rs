@@ -1,4 +1,4 @@
-//! For measurements: a front with workers that answer `hello` without Python, and hyper alone for comparison.
+//! For measurements: a front with workers that answer `Hello, world!` without Python, or hyper alone.
 //! `fake [front|hyper] [PORT]`.
 
 fn main() {

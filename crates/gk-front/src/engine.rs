@@ -1,5 +1,5 @@
-//! The seam between the front and an *engine*, which runs applications. The workers ([`crate::worker`]) are the engine there
-//! is: a process group's queue and its links. An engine answers a request through [`Exchange`] and asks about its client through
+//! The seam between the front and an *engine*, which runs applications. The workers ([`crate::worker`]) are the one engine so far: a
+//! queue and links per process group. An engine answers a request through [`Exchange`] and asks about its client through
 //! [`Client`]; it knows no sockets of clients, and [`crate::answer`] knows no workers. Generic code, so the seam costs a request
 //! nothing.
 

@@ -1,4 +1,4 @@
-//! Workers that die, leave, hang or talk nonsense, and clients that go away.
+//! Workers that die, leave, hang or break the protocol, and clients that go away.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
@@ -8,8 +8,8 @@ use gk_wire::control::{FromFront, ToFront};
 use gk_wire::frame::ToFrontFrame;
 use support::{Client, FakeWorker, Frame, Running};
 
-/// A front, its only worker, and a client whose request, of this number, that worker has.
-fn asked(change: impl FnOnce(&mut gk_config::site::Site)) -> (Running, FakeWorker, Client, u32) {
+/// A front, its only worker, a client, and the id of the client's request at the worker.
+fn with_request(change: impl FnOnce(&mut gk_config::site::Site)) -> (Running, FakeWorker, Client, u32) {
     let mut front = Running::start(change);
     let mut worker = front.worker(1);
     worker.welcome();
@@ -74,7 +74,7 @@ fn a_response_that_is_cut_never_looks_complete() {
 
 #[test]
 fn an_abort_before_the_head_is_a_500_without_details() {
-    let (_front, worker, mut client, id) = asked(|_| {});
+    let (_front, worker, mut client, id) = with_request(|_| {});
     worker.send(&ToFrontFrame::Abort { id, reason: "secret" });
     let answer = client.answer();
     assert_eq!(answer.status, 500);
@@ -82,9 +82,9 @@ fn an_abort_before_the_head_is_a_500_without_details() {
 }
 
 #[test]
-fn a_worker_error_page_is_ours() {
+fn the_page_for_a_worker_error_is_the_fronts_own() {
     use gk_wire::frame::{END, WORKER_ERROR};
-    let (_front, worker, mut client, id) = asked(|_| {});
+    let (_front, worker, mut client, id) = with_request(|_| {});
     let mut out = bytes::BytesMut::new();
     gk_wire::response::HeadWriter::begin(&mut out, id, END | WORKER_ERROR, 500, b"", 0.0).finish();
     worker.send_bytes(&out);
@@ -94,11 +94,11 @@ fn a_worker_error_page_is_ours() {
 }
 
 #[test]
-fn no_head_within_socket_timeout_is_a_504_and_the_worker_is_told() {
-    let (front, mut worker, mut client, id) = asked(|site| site.groups[0].socket_timeout = 0.3);
+fn no_head_within_socket_timeout_is_a_504_and_the_request_is_cancelled() {
+    let (front, mut worker, mut client, id) = with_request(|site| site.groups[0].socket_timeout = 0.3);
     assert_eq!(client.answer().status, 504);
     assert_eq!(worker.next(), Some(Frame::Cancel { id }));
-    // The thread is busy until the worker says that it is done; then it serves again.
+    // The thread is busy until the worker ends the request; then it serves again.
     client.get("/next");
     front.until(|status| status.queued["g"] == 1);
     worker.send(&ToFrontFrame::Abort { id, reason: "cancelled" });
@@ -109,7 +109,7 @@ fn no_head_within_socket_timeout_is_a_504_and_the_worker_is_told() {
 
 #[test]
 fn a_client_that_resets_is_cancelled() {
-    let (front, mut worker, client, id) = asked(|_| {});
+    let (front, mut worker, client, id) = with_request(|_| {});
     let mut queued = front.client();
     queued.get("/queued");
     front.until(|status| status.queued["g"] == 1);
@@ -119,7 +119,7 @@ fn a_client_that_resets_is_cancelled() {
     }
     assert_eq!(worker.next(), Some(Frame::Cancel { id }));
     front.until(|status| status.queued["g"] == 0 && status.connections == 0);
-    // What the worker still sends of it is dropped, and the next one is served.
+    // The rest of its response is dropped, and the next request is served.
     worker.hello(id);
     let mut client = front.client();
     client.get("/");
@@ -130,7 +130,7 @@ fn a_client_that_resets_is_cancelled() {
 }
 
 #[test]
-fn a_leaving_worker_serves_what_it_has_and_is_drained() {
+fn a_leaving_worker_completes_its_requests_and_is_drained() {
     let mut front = Running::start(|_| {});
     let mut worker = front.worker(2);
     worker.welcome();
@@ -150,7 +150,7 @@ fn a_leaving_worker_serves_what_it_has_and_is_drained() {
     assert_eq!(front.hear(), FromFront::Drained { worker: 1 });
     assert_eq!(client.answer().text(), "hello");
     drop(worker);
-    // The supervisor asks for the second one.
+    // The supervisor drains the second one.
     front.say(&ToFront::DrainWorker { worker: 2, reason: "reload".into() });
     assert_eq!(second.next(), Some(Frame::Drain));
     assert_eq!(front.hear(), FromFront::Drained { worker: 2 });
@@ -170,7 +170,7 @@ fn a_worker_of_another_version_is_refused() {
 }
 
 #[test]
-fn a_worker_that_talks_nonsense_loses_its_link_and_nothing_else() {
+fn a_worker_that_breaks_the_protocol_loses_only_its_link() {
     let mut front = Running::start(|_| {});
     let mut bad = front.worker(1);
     bad.welcome();
@@ -187,18 +187,22 @@ fn a_worker_that_talks_nonsense_loses_its_link_and_nothing_else() {
     assert_eq!(client.answer().status, 200);
 }
 
+/// Reported: a request whose worker sent a body before its head was never answered.
+/// Met with a worker that breaks the protocol.
 #[test]
 fn a_body_without_a_head_ends_the_link() {
     for end in [false, true] {
-        let (_front, worker, mut client, id) = asked(|_| {});
+        let (_front, worker, mut client, id) = with_request(|_| {});
         worker.send(&ToFrontFrame::Data { id, end, data: b"body" });
         assert_eq!(client.answer().status, 502);
     }
 }
 
+/// Reported: a response with tens of thousands of headers was a panic in the front.
+/// Met with an application that sets a header per row of a result.
 #[test]
 fn a_head_with_too_many_headers_is_a_500() {
-    let (front, worker, mut client, id) = asked(|_| {});
+    let (front, worker, mut client, id) = with_request(|_| {});
     let names: Vec<_> = (0..30_000).map(|n| format!("X-{n}")).collect();
     let headers: Vec<_> = names.iter().map(|name| (&**name, "1")).collect();
     worker.respond(id, 200, &headers, b"body", true);
@@ -206,8 +210,10 @@ fn a_head_with_too_many_headers_is_a_500() {
     front.until(|status| status.in_flight.values().sum::<u64>() == 0);
 }
 
+/// Reported: HEAD of a response without an end kept its request thread for ever.
+/// Met with event streams behind a monitor that sends HEAD.
 #[test]
-fn a_response_that_nobody_wants_is_not_taken_for_ever() {
+fn an_unwanted_response_without_an_end_is_cancelled() {
     use gk_wire::frame::{INITIAL_WINDOW, WORKER_ERROR};
     for (method, flags, status) in [("HEAD", 0, 200), ("GET", 0, 204), ("GET", WORKER_ERROR, 500)] {
         let mut front = Running::start(|_| {});
@@ -233,11 +239,13 @@ fn a_response_that_nobody_wants_is_not_taken_for_ever() {
                 Some(Frame::Cancel { .. }) => break,
                 other => panic!("{method} {status}: {other:?}"),
             }
-            assert!(sent < 100 << 20, "{method} {status}: it is still taken");
+            assert!(sent < 100 << 20, "{method} {status}: the front still takes it");
         }
     }
 }
 
+/// Reported: a response of HTTP/1.0 that a stop cut off looked complete.
+/// Met behind proxies that speak HTTP/1.0.
 #[test]
 fn a_stop_that_cuts_a_response_off_does_not_make_it_look_whole() {
     let mut front = Running::start(|_| {});
@@ -299,8 +307,10 @@ fn requests_prefer_the_worker_with_a_free_thread() {
     assert_eq!(first.answer().status, 200);
 }
 
+/// Reported: a request that no frame holds ended the link, and every other request on the worker with it.
+/// Met with limits on request lines and fields near 1 MiB.
 #[test]
-fn a_request_that_no_frame_holds_is_refused_and_disturbs_no_other() {
+fn a_request_longer_than_a_frame_is_a_431_and_disturbs_no_other() {
     let mut front = Running::start(|site| {
         (site.http.limit_request_line, site.http.limit_request_field_size) = (1 << 20, 1 << 20);
     });

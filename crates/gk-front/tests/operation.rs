@@ -1,4 +1,4 @@
-//! What an operator sees: access log, admin pages, status, reload.
+//! The front as an operator sees it: access log, status, reload.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
@@ -8,7 +8,8 @@ use gk_config::site::{AccessLog, Mount, MountTarget};
 use gk_wire::frame::ToFrontFrame;
 use support::{Frame, Running};
 
-fn logged(json: bool, format: &str) -> (Running, std::path::PathBuf) {
+/// A front with one access log, and the path of the log.
+fn with_log(json: bool, format: &str) -> (Running, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap().keep();
     let path = folder.join("access.log");
     let log = AccessLog { path: Some(path.clone()), format: format.into(), json };
@@ -18,7 +19,7 @@ fn logged(json: bool, format: &str) -> (Running, std::path::PathBuf) {
 #[test]
 fn the_access_log_has_a_line_per_request() {
     let (mut front, path) =
-        logged(false, "%a \"%r\" %>s %b %I %O %X %{X-In}i %{Content-Type}o %{process_group}g %{worker}g");
+        with_log(false, "%a \"%r\" %>s %b %I %O %X %{X-In}i %{Content-Type}o %{process_group}g %{worker}g");
     let mut worker = front.worker(1);
     worker.welcome();
     let mut client = front.client();
@@ -47,9 +48,11 @@ fn the_access_log_has_a_line_per_request() {
     assert!(lines[2].contains(" X - "), "{text}");
 }
 
+/// Reported: the access log had no line of a response that was under way at a reload.
+/// Met with downloads and deploys.
 #[test]
 fn a_response_under_way_at_a_reload_or_a_stop_is_logged() {
-    let (mut front, path) = logged(false, "%U %>s %X");
+    let (mut front, path) = with_log(false, "%U %>s %X");
     let mut worker = front.worker(2);
     worker.welcome();
     let (mut over, mut cut) = (front.client(), front.client());
@@ -85,8 +88,10 @@ fn a_response_under_way_at_a_reload_or_a_stop_is_logged() {
     assert_eq!(lines, ["/cut 200 X", "/over 200 +", "/waiting 499 X"]);
 }
 
+/// Reported: a download that the client broke off was logged as complete.
+/// Met with static files of several megabytes.
 #[test]
-fn a_file_that_was_not_taken_whole_is_logged_as_that() {
+fn a_download_that_is_broken_off_is_logged_as_broken_off() {
     let tree = tempfile::tempdir().unwrap();
     std::fs::File::create(tree.path().join("large")).unwrap().set_len(64 << 20).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -105,7 +110,7 @@ fn a_file_that_was_not_taken_whole_is_logged_as_that() {
 
 #[test]
 fn json_lines_are_objects() {
-    let (mut front, path) = logged(true, "");
+    let (mut front, path) = with_log(true, "");
     let _worker = front.hello_worker();
     front.client().get("/").answer();
     front.stop(1.0).unwrap();
@@ -115,7 +120,7 @@ fn json_lines_are_objects() {
 }
 
 #[test]
-fn another_site_takes_over_between_requests() {
+fn a_reload_takes_effect_between_requests() {
     let mut front = Running::start(|_| {});
     let mut worker = front.worker(2);
     worker.welcome();
@@ -139,8 +144,10 @@ fn another_site_takes_over_between_requests() {
     assert_eq!(client.get("/").answer().status, 404);
 }
 
+/// Reported: the front kept a pool for every process group that any reload had named.
+/// Met where deploys rename their groups.
 #[test]
-fn a_group_that_a_reload_removed_is_forgotten_when_its_worker_is_gone() {
+fn the_pool_of_a_removed_group_goes_with_its_last_worker() {
     let mut front = Running::start(|_| {});
     let mut worker = front.worker(1);
     worker.welcome();

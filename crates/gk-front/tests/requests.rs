@@ -1,4 +1,4 @@
-//! A front between raw-socket clients and fake workers: what goes to the worker, what comes back.
+//! A front between clients on raw sockets and fake workers: requests on their way to the worker, responses on their way back.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
@@ -9,6 +9,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use support::{FakeWorker, Frame, Running};
 
+/// A front and its worker with two request threads.
 fn with_worker() -> (Running, FakeWorker) {
     let mut front = Running::start(|_| {});
     let mut worker = front.worker(2);
@@ -121,7 +122,7 @@ fn a_worker_may_answer_before_it_has_the_body() {
 }
 
 #[test]
-fn the_continue_is_sent_when_the_body_is_wanted_only() {
+fn a_100_continue_is_sent_only_for_a_body_that_will_be_read() {
     let (front, mut worker) = with_worker();
     let mut client = front.client();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
@@ -144,7 +145,7 @@ fn head_keeps_the_length_and_drops_the_body() {
     worker.hello(request.id());
     let head = client.head();
     assert_eq!((head.status, head.header("content-length")), (200, Some("5")));
-    // One without a length does not get a wrong one, and its body is used up for the worker.
+    // A response without a length gets none, and its body is taken from the worker.
     client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     let id = worker.request().id();
     worker.respond(id, 200, &[], b"part", false);
@@ -157,7 +158,7 @@ fn head_keeps_the_length_and_drops_the_body() {
 }
 
 #[test]
-fn http_1_0_is_spoken_to_who_speaks_it() {
+fn a_client_with_http_1_0_gets_http_1_0() {
     let (front, mut worker) = with_worker();
     let mut client = front.client();
     client.send("GET / HTTP/1.0\r\n\r\n");
@@ -192,7 +193,7 @@ fn a_streamed_response_is_chunked_and_paced_by_the_client() {
     let id = worker.request().id();
     worker.respond(id, 200, &[("Content-Type", "text/plain")], b"first", false);
     assert_eq!(client.head().header("transfer-encoding"), Some("chunked"));
-    // A whole window, which the front passes on as the client reads; its credit comes back.
+    // A whole window: the front sends it as the client reads, and returns the credit.
     for _ in 0..4 {
         worker.send(&ToFrontFrame::Data { id, end: false, data: &vec![b'x'; 64 * 1024] });
     }
@@ -235,7 +236,7 @@ fn a_file_is_sent_from_its_descriptor() {
 }
 
 #[test]
-fn another_reason_and_repeated_headers_come_through() {
+fn an_unusual_reason_and_repeated_headers_reach_the_client() {
     let (front, mut worker) = with_worker();
     let mut client = front.client();
     client.get("/");
@@ -285,7 +286,7 @@ fn a_body_shorter_or_longer_than_its_length_never_looks_like_another_response() 
 
 #[test]
 fn a_connection_that_slept_is_served_again() {
-    // It stays idle until another one is closed for saying nothing, a second later.
+    // It is idle until another connection is closed for its silence, a second later.
     let mut front = Running::start(|site| site.http.header_timeout = 1.0);
     let _worker = front.hello_worker();
     let (mut client, mut silent) = (front.client(), front.client());

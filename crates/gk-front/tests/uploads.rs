@@ -1,4 +1,4 @@
-//! Request bodies: those that are there long before the answer, that are wanted piece by piece, that nobody wants.
+//! Request bodies: received long before the answer, sent piece by piece, or read and dropped.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
@@ -9,16 +9,18 @@ use gk_wire::frame::{INITIAL_WINDOW, ToFrontFrame};
 use std::io::Write;
 use support::{Client, Frame, Running};
 
-/// Waits until this front has closed another client's connection for a head that never came whole, `header_timeout` after
-/// it was begun: the event for a time that has gone by.
-fn a_head_times_out(front: &Running) {
+/// Waits until the front has answered another client's unfinished head with 408, `header_timeout` after its start: the event
+/// that tells that this time has passed.
+fn pass_header_timeout(front: &Running) {
     let mut slow = front.client();
     slow.send("GET / HTTP/1.1\r\nHo");
     assert_eq!(slow.answer().status, 408);
 }
 
+/// Reported: a request with a small body was answered with 408 while the application worked on it.
+/// Met where the application took longer than the `body=` of RequestReadTimeout.
 #[test]
-fn a_body_that_arrived_is_not_waited_for_again() {
+fn the_timeout_of_a_body_ends_with_its_last_byte() {
     let mut front = Running::start(|site| {
         site.http.body_timeout = 0.2;
         site.http.header_timeout = 0.6;
@@ -30,10 +32,10 @@ fn a_body_that_arrived_is_not_waited_for_again() {
     // Before the head, and between two pieces.
     client.send(post);
     let id = worker.request().id();
-    a_head_times_out(&front);
+    pass_header_timeout(&front);
     worker.respond(id, 200, &[("Content-Length", "8")], b"half", false);
     assert_eq!(client.head().status, 200);
-    a_head_times_out(&front);
+    pass_header_timeout(&front);
     worker.send(&ToFrontFrame::Data { id, end: true, data: b"full" });
     client.get("/next");
     let id = worker.request().id();
@@ -46,6 +48,8 @@ fn a_body_that_arrived_is_not_waited_for_again() {
     assert!(all.starts_with("halffullHTTP/1.1 200 OK\r\n"), "{all}");
 }
 
+/// Reported: the request of a client that went away after a small body ran on.
+/// Met because the connection still counted as receiving its body.
 #[test]
 fn a_client_that_resets_after_a_small_body_is_cancelled() {
     let mut front = Running::start(|site| site.http.body_timeout = 0.0);
@@ -60,6 +64,8 @@ fn a_client_that_resets_after_a_small_body_is_cancelled() {
     assert_eq!(worker.next(), Some(Frame::Cancel { id }));
 }
 
+/// Reported: an application that answers while it reads waited for ever, because the rest of the body was dropped.
+/// Met with streaming echoes and proxies.
 #[test]
 fn the_rest_of_a_body_is_sent_while_the_response_is_under_way() {
     let mut front = Running::start(|_| {});
@@ -119,22 +125,24 @@ fn an_upload_ends_with_its_client() {
 }
 
 /// Sends the whole of a large body before it reads anything.
-fn sent_whole(front: &Running, path: &str) -> Client {
+fn send_whole(front: &Running, path: &str) -> Client {
     let mut client = front.client();
     client.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n"));
     client.send(vec![b'x'; 10_000_000]);
     client
 }
 
+/// Reported: an upload to an address that answers 404, 405 or 503 ended in a reset instead of the answer.
+/// Met with clients that send the whole body before they read.
 #[test]
-fn whoever_sends_a_body_that_nobody_wants_reads_the_answer() {
+fn a_client_that_sends_a_refused_body_reads_the_answer() {
     let mut front = Running::start(|site| {
         site.http.limit_request_line = 1000;
         site.hosts[0].base.limit_request_body = 0;
     });
     let _worker = front.hello_worker();
     for (path, status) in [("/a%2fb", 404), ("/..", 400)] {
-        let answer = sent_whole(&front, path).answer();
+        let answer = send_whole(&front, path).answer();
         assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{path}");
         assert!(answer.text().ends_with("</html>\n"), "{path}");
     }
@@ -142,21 +150,23 @@ fn whoever_sends_a_body_that_nobody_wants_reads_the_answer() {
     client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
     let answer = client.answer();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    // Without a body there is nothing to be read away.
+    // Without a body there is nothing to read and drop.
     assert_eq!(front.client().get("/a%2fb").answer().header("connection"), None);
 }
 
 #[test]
-fn a_body_that_cannot_be_kept_is_a_503_that_can_be_read() {
+fn a_body_that_cannot_be_stored_is_a_503() {
     let front = Running::start(|site| {
         site.hosts[0].base.limit_request_body = 0;
         site.server_root = site.server_root.join("gone");
     });
-    assert_eq!(sent_whole(&front, "/").answer().status, 503);
+    assert_eq!(send_whole(&front, "/").answer().status, 503);
 }
 
+/// Reported: a client that reset its connection within a body was taken for a malformed request, and the line of a timed-out
+/// body did not say 408. Met with clients whose network fails.
 #[test]
-fn a_body_that_was_cut_by_a_reset_or_came_too_slowly_is_logged_as_that() {
+fn a_reset_within_a_body_is_logged_as_499_and_a_slow_body_as_408() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
     let log = AccessLog { path: Some(path.clone()), format: "%m %>s %X".into(), json: false };

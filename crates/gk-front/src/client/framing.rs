@@ -1,10 +1,10 @@
-//! A look at the raw bytes of a request head for the one thing that hyper does not tell: whether both
-//! `Content-Length` and `Transfer-Encoding` stood in it (hyper drops the first). Pure; no parsing beyond line starts.
+//! A scan of the raw bytes of a request head for both `Content-Length` and `Transfer-Encoding`: hyper drops the first and does
+//! not report it. Pure; reads only the starts of lines.
 
-/// Longest line start that is of interest, in bytes.
+/// Longest line start that is compared, in bytes.
 const PREFIX: usize = 18;
 
-/// Watches the lines of one head go by.
+/// Scans the lines of one head.
 #[derive(Debug, Default)]
 pub struct HeadScan {
     /// A line that is not empty was seen: empty ones before the request line do not count (RFC 9112, 2.2).
@@ -12,7 +12,7 @@ pub struct HeadScan {
     length: bool,
     encoding: bool,
     ended: bool,
-    /// Start of the current line, as far as it went in the bytes seen so far.
+    /// Start of the current line, in the bytes seen so far.
     line: [u8; PREFIX],
     filled: usize,
 }

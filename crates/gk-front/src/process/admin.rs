@@ -1,6 +1,6 @@
 //! The admin process as the front sees it: started, sent figures and events, restarted when it ends. It is a process and no
-//! thread because a second thread makes each request of the first one dearer: with two threads the kernel and the C library
-//! count and lock. The process itself is `gk-admin`.
+//! thread because a second thread makes each request of the first one dearer: the kernel and the C library count and lock
+//! everything that two threads share. The process itself is `gk-admin`.
 
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::child::spawn::{Spawn, spawn};

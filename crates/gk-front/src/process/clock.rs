@@ -15,9 +15,8 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        // The coarse clock starts above zero, so that "never" can be zero.
         let epoch = gk_sys::clock::epoch_seconds();
-        Self { base: Instant::now(), coarse: Rc::new(Cell::new(1)), epoch: Rc::new(Cell::new(epoch)) }
+        Self { base: Instant::now(), coarse: Rc::default(), epoch: Rc::new(Cell::new(epoch)) }
     }
 }
 
@@ -45,7 +44,7 @@ impl Clock {
     /// Sets the coarse clock to the present and follows changes of the wall clock.
     pub fn advance(&self) {
         let micros = self.micros();
-        self.coarse.set(1 + micros / 1_000);
+        self.coarse.set(micros / 1_000);
         self.epoch.set(gk_sys::clock::epoch_seconds() - micros as f64 / 1e6);
     }
 }

@@ -15,7 +15,7 @@ pub fn raise() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
-/// The limit, read anew because it may be changed from outside.
+/// The limit; read each time, because it may be changed from outside.
 pub fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

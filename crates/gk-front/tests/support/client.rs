@@ -10,7 +10,7 @@ pub struct Client {
     rest: Vec<u8>,
 }
 
-/// A response as it stood on the wire.
+/// A response as it was on the wire.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -103,7 +103,7 @@ impl Client {
         answer
     }
 
-    /// Everything until the end of the connection; `true`: it ended properly and not with a reset.
+    /// Everything until the end of the connection; `false`: it ended with a reset.
     pub fn rest(&mut self) -> (Vec<u8>, bool) {
         let mut all = std::mem::take(&mut self.rest);
         let proper = self.stream.read_to_end(&mut all).is_ok();

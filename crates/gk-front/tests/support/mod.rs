@@ -1,4 +1,4 @@
-//! A front on a free port with a supervisor and workers played by the test: threads that speak gk-wire.
+//! A front on a free port; the test plays the supervisor and the workers.
 
 #![allow(
     dead_code,
@@ -25,7 +25,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Longest that a test waits for anything.
+/// Longest wait of a test for an event.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A site with one group `g` and a mount at the root.
@@ -123,7 +123,7 @@ impl Running {
         self.control.as_ref().expect("not abandoned")
     }
 
-    /// Asks for the figures until they are as wanted.
+    /// Asks for the status until it is as wanted.
     pub fn until(&self, wanted: impl Fn(&FrontStatus) -> bool) {
         eventually(|| {
             self.say(&ToFront::Status { token: 5 });
@@ -208,7 +208,7 @@ impl Running {
 pub fn eventually(mut condition: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + PATIENCE;
     while !condition() {
-        assert!(std::time::Instant::now() < deadline, "it did not come true in time");
+        assert!(std::time::Instant::now() < deadline, "the condition did not come true in time");
         std::thread::yield_now();
     }
 }

@@ -85,7 +85,7 @@ impl FakeWorker {
         }
     }
 
-    /// The next request, marked as started; other frames are passed over.
+    /// The next request, marked as started; other frames are skipped.
     pub fn request(&mut self) -> Frame {
         loop {
             if let frame @ Frame::Request { .. } = self.next().expect("the link ended") {
