@@ -82,7 +82,7 @@ fn a_workers_life_is_reported_in_order() {
             status: 503,
             application: 900_000_000,
             daemon: 2_000_000,
-            on_cpu: 300_000_000,
+            cpu: 300_000_000,
             ..Record::default()
         };
         world.worker.board.finish(0, &slow);

@@ -255,6 +255,6 @@ fn the_number_of_processes_and_their_figures_are_bounded() {
     }
     hub.advance(101.0);
     let second = hub.advance(102.0);
-    assert!(second.tick.groups["web/app"].point().requests.is_finite());
+    assert!(second.tick.groups["web/app"].point().rates.requests.is_finite());
     let _ = api::status(&hub, 102.0);
 }

@@ -61,8 +61,8 @@ impl World {
             status,
             response: 8_000_000,
             application: 8_000_000,
-            on_cpu: 3_000_000,
-            gil_wait_app: 4_000_000,
+            cpu: 3_000_000,
+            gil_application: 4_000_000,
             ..Record::default()
         };
         self.board.finish(0, &record);

@@ -9,6 +9,7 @@ use gk_admin::kept::history::{HistoryQuery, Past};
 use gk_admin::kept::totals;
 use gk_admin::pages::api;
 use gk_admin::told::prometheus;
+use gk_telemetry::figures::{FIGURES, Shown, Unit, Value as Sum};
 use gk_telemetry::sample::Collection;
 use gk_telemetry::{Record, Wait};
 use gk_wire::feed::{FrontFigures, ToAdmin};
@@ -26,6 +27,7 @@ fn served() -> Worker {
     for (status, server, ns) in [(200, false, 4_000_000), (0, true, 2_000_000)] {
         worker.begin(0, "/light/7", 9, 2.0, 70_000);
         worker.board.waited(&Wait { slot: Some(0), group, ns, whole: Some(ns), server, culprit });
+        #[allow(clippy::needless_update, reason = "a figure that is added later is 0 here")]
         let record = Record {
             status,
             error: status == 0,
@@ -34,9 +36,9 @@ fn served() -> Worker {
             queue: 70_000,
             daemon: 2_500_000,
             application: 17_000_000,
-            on_cpu: 3_000_000,
-            gil_wait_app: 4_000_000,
-            gil_wait_server: 2_000_000,
+            cpu: 3_000_000,
+            gil_application: 4_000_000,
+            gil_server: 2_000_000,
             waits: 3,
             runnable: 500_000,
             blocked: 7_500_000,
@@ -46,6 +48,7 @@ fn served() -> Worker {
             writes: 19,
             input: 1_700_000,
             output: 1_900_000,
+            ..Record::default()
         };
         worker.board.finish(0, &record);
     }
@@ -166,4 +169,69 @@ fn columns_of_the_history() {
     let worker = served();
     let portion = &worker.hub.last_minute().last().unwrap().groups["site"];
     insta::assert_snapshot!("columns", lines(&serde_json::to_value(portion).unwrap()));
+}
+
+#[test]
+fn the_reference_page_has_every_figure() {
+    let page = include_str!("../../../docs/reference/metrics.md");
+    for row in &FIGURES {
+        let Some(metric) = row.metric else { continue };
+        let kind = if matches!(row.value, Sum::Durations { .. }) { "histogram" } else { "counter" };
+        let label = metric.label.map_or(String::new(), |(label, _)| format!(" and `{label}`"));
+        let help = row.help.trim_end_matches('.');
+        // "On CPU" and "Requests" begin a line of the page with a small letter.
+        let help = help[..1].to_lowercase() + &help[1..];
+        let head = format!("| `{}` | {kind} | ", metric.name);
+        let line = page.lines().find(|line| line.starts_with(&head));
+        let said = line.and_then(|line| line.strip_suffix(" |")?.rsplit_once(" | "));
+        assert!(
+            said.is_some_and(|(_, said)| said.starts_with(&help)),
+            "docs/reference/metrics.md lacks: {head}same{label} | {help} |"
+        );
+    }
+}
+
+/// Each row reaches every place that is made of the rows, also one that is added later.
+#[test]
+fn every_figure_is_everywhere() {
+    let worker = Worker::new(1_000_000);
+    let record = Record::of_words(|word| word as u64 + 1_000_000);
+    worker.board.group("");
+    worker.begin(0, "/", 9, 2.0, 0);
+    worker.board.finish(0, &record);
+    let mut worker = worker;
+    worker.now += 1.0;
+    worker.hub.advance(worker.now);
+    let page = prometheus::page(&worker.hub, false);
+    let kept = serde_json::to_value(&worker.hub.last_minute().last().unwrap().groups["site"]).unwrap();
+    let requests = api::requests(&worker.hub, worker.now, None);
+    let totals = serde_json::to_value(totals::read(&mut worker.hub)).unwrap();
+    assert_eq!(requests["slowest"][0]["status"], record.status);
+    let counters = worker.hub.counters();
+    let (_, _, figures) = counters.iter().next().unwrap();
+    for row in &FIGURES {
+        for sums in [&kept["applications"][""], &totals["figures"]] {
+            assert!(!sums[row.name].is_null(), "{} in {sums}", row.name);
+        }
+        if let Some(name) = row.request {
+            let shown = match (row.of_request.unwrap()(&record), row.unit) {
+                (Shown::Flag(flag), _) => Value::from(flag),
+                (Shown::Number(ns), Unit::Nanoseconds) => (ns as f64 / 1e9).into(),
+                (Shown::Number(count), _) => count.into(),
+            };
+            assert_eq!(requests["slowest"][0][name], shown, "{name}");
+        }
+        if let Some(metric) = row.metric {
+            let label = metric.label.map_or(String::new(), |(label, value)| format!(",{label}=\"{value}\""));
+            let suffix = if matches!(row.value, Sum::Durations { .. }) { "_sum" } else { "" };
+            let line =
+                format!("{}{suffix}{{process_group=\"site\",application_group=\"\"{label}}} ", metric.name);
+            let value = page.lines().find_map(|at| at.strip_prefix(&line)?.parse::<f64>().ok());
+            let sum = match &row.value {
+                Sum::Counter { get, .. } => get(figures),
+                Sum::Durations { get, .. } => get(figures).sum,
+            };
+            assert_eq!(value, Some(row.unit.shown(sum as f64)), "{line}");
+        }
+    }
 }

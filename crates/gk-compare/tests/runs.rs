@@ -8,7 +8,7 @@ use gk_compare::runner::{Progress, RunEnd, Runner, server_command};
 use gk_compare::saved::{ResultsHeader, Saved};
 use gk_compare::table;
 use gk_compare::trial::server::{RunningServer, ServerCommand, ServerStarter};
-use gk_telemetry::sample::Figures;
+use gk_telemetry::Figures;
 use gk_telemetry::totals::{Process, Totals, Worker};
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -184,6 +184,26 @@ impl Histogram {
     }
 }
 
+/// Mean and percentiles in seconds; all absent when nothing was counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Spread {
+    pub mean: Option<f64>,
+    pub p50: Option<f64>,
+    pub p95: Option<f64>,
+    pub p99: Option<f64>,
+}
+
+impl Spread {
+    /// Of a histogram.
+    pub fn of(histogram: &Histogram) -> Self {
+        let quantile = |q| histogram.quantile(q).map(|ns| ns / 1e9);
+        let mean = (histogram.count() > 0).then(|| histogram.mean() / 1e9);
+        Self { mean, p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

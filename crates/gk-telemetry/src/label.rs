@@ -2,7 +2,7 @@
 //! to try. Pure: a portion and a few facts in, words out.
 
 use crate::portion::Portion;
-use crate::scoreboard::board::GilMode;
+use crate::sample::GilMode;
 use serde::{Deserialize, Serialize};
 
 /// What limits a group.
@@ -56,19 +56,19 @@ pub struct About {
 pub fn label(portion: &Portion, about: &About) -> Label {
     let point = portion.point();
     let busy = if portion.capacity > 0.0 { portion.busy / portion.capacity } else { 0.0 };
-    if point.requests < 0.1 && busy < 0.02 {
+    if point.rates.requests < 0.1 && busy < 0.02 {
         return Label {
             kind: Kind::Idle,
             why: "Fewer than six requests a minute.".into(),
             advice: String::new(),
         };
     }
-    let parts = [point.on_cpu, point.gil_wait, point.runnable, point.blocked];
+    let parts = [point.rates.on_cpu, point.gil_wait, point.rates.runnable, point.rates.blocked];
     let sum: f64 = parts.iter().sum();
     let share = |part: f64| if sum > 0.0 { part / sum } else { 0.0 };
     let [cpu, gil, runnable, blocked] = parts.map(share);
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
-    let queue = point.queue.mean.unwrap_or(0.0);
+    let queue = point.rates.queue.mean.unwrap_or(0.0);
     let split = format!(
         "requests spend {} of their time on CPU, {} waiting for the GIL, {} runnable but not running, {} blocked",
         percent(cpu),
@@ -87,7 +87,9 @@ pub fn label(portion: &Portion, about: &About) -> Label {
         return Label { kind: Kind::Saturated, why, advice: for_saturated(dominant, about, point.cpu) };
     }
     let why = match dominant {
-        Kind::GilBound => format!("{}{bound}; {:.0} waits a second.", capitalised(&split), point.gil_waits),
+        Kind::GilBound => {
+            format!("{}{bound}; {:.0} waits a second.", capitalised(&split), point.rates.gil_waits)
+        }
         _ => format!("{}{bound}.", capitalised(&split)),
     };
     let advice = match dominant {
@@ -169,7 +171,7 @@ fn capitalised(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Figures;
+    use crate::figures::Figures;
     use std::collections::BTreeMap;
 
     const ABOUT: About = About {

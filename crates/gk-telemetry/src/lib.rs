@@ -1,6 +1,6 @@
 //! What is measured, as values: no IO, no clock, no thread. Times are arguments.
 //!
-//! * [`record`]: what a finished request took.
+//! * [`figures`]: every figure that is measured of a request, one row each.
 //! * [`scoreboard`]: a worker's page of shared memory, its writers and its reader.
 //! * [`sample`]: what a reading gives, differences of two readings, sums over workers.
 //! * [`portion`]: what happened in a span of time in a process group, what charts show of it; [`label`]: what limits it.
@@ -18,20 +18,21 @@
 #![forbid(unsafe_code)]
 
 pub mod datagram;
+pub mod figures;
 pub mod histogram;
 pub mod label;
 pub mod mod_wsgi_buckets;
 pub mod portion;
-pub mod record;
 pub mod route;
 pub mod sample;
 pub mod scoreboard;
 pub mod totals;
 
+pub use figures::{Figures, Record};
 pub use histogram::Histogram;
 pub use portion::Portion;
-pub use record::{Plain, Record};
-pub use sample::WorkerSample;
-pub use scoreboard::board::{Board, BoardError, GilMode, Identity, Route, State, Wait};
+pub use sample::{GilMode, State, WorkerSample};
+pub use scoreboard::board::{Board, BoardError, Identity, Route, Wait};
 pub use scoreboard::layout::Layout;
+pub use scoreboard::plain::Plain;
 pub use scoreboard::writer::{Begin, SlotWriter};

@@ -1,8 +1,9 @@
 //! What happened in a span of time in one process group: the unit that is shown, stored, and added up over time and over groups.
 //! Adding is exact, percentiles included, since histograms are kept.
 
-use crate::histogram::Histogram;
-use crate::sample::{Figures, WorkerSample};
+use crate::figures::routes::RouteSums;
+use crate::figures::{Figures, Rates};
+use crate::sample::WorkerSample;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -64,22 +65,6 @@ pub struct WorkerPortion {
     pub resident: u64,
     /// GIL wait of its requests, seconds.
     pub gil_wait: f64,
-}
-
-/// One route, or one thread of the application's own. Seconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[allow(missing_docs, reason = "the fields are those of `RouteSample`")]
-pub struct RouteSums {
-    pub thread: bool,
-    pub requests: u64,
-    pub errors: u64,
-    pub response: f64,
-    pub cpu: f64,
-    pub gil_wait: f64,
-    pub blocked: f64,
-    pub suffered: f64,
-    pub caused: f64,
 }
 
 /// How long one route waited for another.
@@ -243,23 +228,9 @@ impl Portion {
             let codes = figures.statuses.range(class * 100..class * 100 + 100);
             codes.map(|(_, count)| *count).sum::<u64>() as f64 / span
         };
-        let gil = figures.gil_application + figures.gil_server;
         Point {
-            requests: per(figures.requests),
-            errors: per(figures.errors),
             statuses: [class(1), class(2), class(3), class(4), class(5)],
-            response: Spread::of(&figures.response),
-            queue: Spread::of(&figures.queue),
-            application: Spread::of(&figures.application_time),
-            cpu_per_request: figures.cpu.mean() / NS,
-            gil_per_request: figures.gil_wait.mean() / NS,
-            single_wait: Spread::of(&figures.single_wait),
-            on_cpu: per(figures.cpu.sum) / NS,
-            gil_wait: per(gil) / NS,
-            gil_wait_server: per(figures.gil_server) / NS,
-            runnable: per(figures.runnable) / NS,
-            blocked: per(figures.blocked.sum) / NS,
-            gil_waits: per(figures.waits),
+            gil_wait: per(figures.gil_application + figures.gil_server) / NS,
             other_wait: self.other_wait / span,
             busy: self.busy / span,
             threads: self.capacity / span,
@@ -269,8 +240,7 @@ impl Portion {
             run_delay: self.run_delay / span,
             queued: self.queued,
             gc_pause: self.gc_pause / span,
-            bytes_in: per(figures.bytes_in),
-            bytes_out: per(figures.bytes_out),
+            rates: Rates::of(&figures, span),
         }
     }
 }
@@ -279,36 +249,13 @@ impl Portion {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Point {
-    /// Requests.
-    pub requests: f64,
-    /// Requests whose application failed.
-    pub errors: f64,
+    /// The figures of requests.
+    #[serde(flatten)]
+    pub rates: Rates,
     /// Responses by class, 1xx to 5xx.
     pub statuses: [f64; 5],
-    /// Front had the head → application done.
-    pub response: Spread,
-    /// In the queue.
-    pub queue: Spread,
-    /// Inside the application.
-    pub application: Spread,
-    /// Mean CPU seconds of a request.
-    pub cpu_per_request: f64,
-    /// Mean GIL wait of a request.
-    pub gil_per_request: f64,
-    /// Single GIL waits.
-    pub single_wait: Spread,
-    /// Of finished requests: thread-seconds on CPU in each second.
-    pub on_cpu: f64,
     /// Thread-seconds waiting for the GIL, both sites.
     pub gil_wait: f64,
-    /// Of it at the server's own acquire points.
-    pub gil_wait_server: f64,
-    /// Thread-seconds runnable without running, outside the waits.
-    pub runnable: f64,
-    /// Thread-seconds blocked.
-    pub blocked: f64,
-    /// GIL waits.
-    pub gil_waits: f64,
     /// GIL waits of threads without a request, thread-seconds.
     pub other_wait: f64,
     /// Busy request threads, on average.
@@ -327,30 +274,6 @@ pub struct Point {
     pub queued: u64,
     /// Share of the time in garbage collection pauses, interpreters added up.
     pub gc_pause: f64,
-    /// Body bytes read.
-    pub bytes_in: f64,
-    /// Body bytes given.
-    pub bytes_out: f64,
-}
-
-/// Mean and percentiles in seconds; all absent when nothing was counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Spread {
-    pub mean: Option<f64>,
-    pub p50: Option<f64>,
-    pub p95: Option<f64>,
-    pub p99: Option<f64>,
-}
-
-impl Spread {
-    /// Of a histogram.
-    pub fn of(histogram: &Histogram) -> Self {
-        let quantile = |q| histogram.quantile(q).map(|ns| ns / NS);
-        let mean = (histogram.count() > 0).then(|| histogram.mean() / NS);
-        Self { mean, p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) }
-    }
 }
 
 impl WorkerPortion {
@@ -361,37 +284,6 @@ impl WorkerPortion {
         self.busy += other.busy;
         self.cpu += other.cpu;
         self.gil_wait += other.gil_wait;
-    }
-}
-
-impl RouteSums {
-    fn add(&mut self, other: &Self) {
-        self.thread |= other.thread;
-        self.requests += other.requests;
-        self.errors += other.errors;
-        self.response += other.response;
-        self.cpu += other.cpu;
-        self.gil_wait += other.gil_wait;
-        self.blocked += other.blocked;
-        self.suffered += other.suffered;
-        self.caused += other.caused;
-    }
-}
-
-impl From<&crate::sample::RouteSample> for RouteSums {
-    fn from(route: &crate::sample::RouteSample) -> Self {
-        let seconds = |ns: u64| ns as f64 / NS;
-        Self {
-            thread: route.thread,
-            requests: route.requests,
-            errors: route.errors,
-            response: seconds(route.response),
-            cpu: seconds(route.cpu),
-            gil_wait: seconds(route.gil_wait),
-            blocked: seconds(route.blocked),
-            suffered: seconds(route.suffered),
-            caused: seconds(route.caused),
-        }
     }
 }
 
@@ -417,16 +309,16 @@ mod tests {
         let mut after = a.clone();
         after.append(&b);
         assert_eq!(
-            (after.span, after.resident, after.point().requests, after.point().threads),
+            (after.span, after.resident, after.point().rates.requests, after.point().threads),
             (2.0, 10, 3.0, 1.0)
         );
         let mut beside = a.clone();
         beside.join(&b);
         assert_eq!(
-            (beside.span, beside.resident, beside.point().requests, beside.point().threads),
+            (beside.span, beside.resident, beside.point().rates.requests, beside.point().threads),
             (1.0, 20, 6.0, 2.0)
         );
-        assert_eq!(beside.point().response, after.point().response);
+        assert_eq!(beside.point().rates.response, after.point().rates.response);
         let json = serde_json::to_string(&beside).unwrap();
         assert_eq!(serde_json::from_str::<Portion>(&json).unwrap(), beside);
     }

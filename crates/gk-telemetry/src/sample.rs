@@ -1,12 +1,57 @@
 //! What a reading of a scoreboard gives: plain values. Counters and histograms grow from the worker's start; the difference of two
 //! readings is what happened between them, and differences of many workers add up.
 
-use crate::histogram::Histogram;
-use crate::record::Record;
-use crate::scoreboard::board::{GilMode, State};
-use crate::scoreboard::layout;
+use crate::figures::routes::RouteSample;
+use crate::figures::{Figures, Record};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+
+/// How Python code of one interpreter excludes other Python code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u64)]
+pub enum GilMode {
+    /// One GIL for all interpreters of the process.
+    #[default]
+    Shared = 0,
+    /// A GIL of the interpreter's own.
+    Own = 1,
+    /// None.
+    FreeThreading = 2,
+}
+
+impl GilMode {
+    pub(crate) fn from_word(word: u64) -> Self {
+        match word {
+            1 => Self::Own,
+            2 => Self::FreeThreading,
+            _ => Self::Shared,
+        }
+    }
+}
+
+/// Where a request thread is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u64)]
+pub enum State {
+    /// No request.
+    #[default]
+    Idle = 0,
+    /// It has a request and enters the interpreter.
+    Starting = 1,
+    /// Inside the application.
+    Application = 2,
+}
+
+impl State {
+    pub(crate) fn from_word(word: u64) -> Self {
+        match word {
+            1 => Self::Starting,
+            2 => Self::Application,
+            _ => Self::Idle,
+        }
+    }
+}
 
 /// A worker at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -104,40 +149,6 @@ pub struct Collection {
     pub uncollectable: u64,
 }
 
-/// Counters and histograms. Times are nanoseconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the fields are those of `Record`")]
-pub struct Figures {
-    pub requests: u64,
-    pub errors: u64,
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-    pub reads: u64,
-    pub writes: u64,
-    pub input: u64,
-    pub output: u64,
-    pub server: u64,
-    pub daemon: u64,
-    pub runnable: u64,
-    pub gil_application: u64,
-    pub gil_server: u64,
-    pub waits: u64,
-    /// Requests by status code, 0: none.
-    pub statuses: BTreeMap<u16, u64>,
-    pub response: Histogram,
-    pub queue: Histogram,
-    pub application_time: Histogram,
-    pub cpu: Histogram,
-    pub gil_wait: Histogram,
-    pub blocked: Histogram,
-    /// Single waits, those of threads without a request included.
-    pub single_wait: Histogram,
-    /// Requests by mod_wsgi's buckets of phases that have no histogram: server, daemon, input, output, 64 each, without
-    /// the first bucket; empty when all are zero. Not kept in the history.
-    #[serde(skip)]
-    pub long: Vec<u64>,
-}
-
 /// A request thread.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotSample {
@@ -191,33 +202,6 @@ pub struct InFlight {
     pub path: String,
 }
 
-/// A route, or a thread of the application's own. Times are nanoseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteSample {
-    /// Number on this scoreboard.
-    pub number: u16,
-    /// Name.
-    pub name: String,
-    /// It is a thread of the application's own.
-    pub thread: bool,
-    /// Requests finished.
-    pub requests: u64,
-    /// Of them with an error.
-    pub errors: u64,
-    /// Sum of responses.
-    pub response: u64,
-    /// Sum on CPU.
-    pub cpu: u64,
-    /// Sum of GIL waits of finished requests.
-    pub gil_wait: u64,
-    /// Sum blocked.
-    pub blocked: u64,
-    /// Waited for others' sake.
-    pub suffered: u64,
-    /// Others waited for its sake.
-    pub caused: u64,
-}
-
 /// How long one route waited for another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairSample {
@@ -256,104 +240,6 @@ pub struct Finished {
     pub culprit: String,
     /// What it took.
     pub record: Record,
-}
-
-impl Figures {
-    fn counters(&mut self) -> [&mut u64; 14] {
-        [
-            &mut self.requests,
-            &mut self.errors,
-            &mut self.bytes_in,
-            &mut self.bytes_out,
-            &mut self.reads,
-            &mut self.writes,
-            &mut self.input,
-            &mut self.output,
-            &mut self.server,
-            &mut self.daemon,
-            &mut self.runnable,
-            &mut self.gil_application,
-            &mut self.gil_server,
-            &mut self.waits,
-        ]
-    }
-
-    /// In the order of [`crate::scoreboard::layout::Timed`].
-    fn histograms(&mut self) -> [&mut Histogram; 7] {
-        [
-            &mut self.application_time,
-            &mut self.cpu,
-            &mut self.response,
-            &mut self.queue,
-            &mut self.gil_wait,
-            &mut self.blocked,
-            &mut self.single_wait,
-        ]
-    }
-
-    pub(crate) fn set_counter(&mut self, index: usize, value: u64) {
-        if let Some(counter) = self.counters().into_iter().nth(index) {
-            *counter += value;
-        }
-    }
-
-    pub(crate) fn histogram_mut(&mut self, index: usize) -> &mut Histogram {
-        self.histograms().into_iter().nth(index).expect("there are as many as the layout has")
-    }
-
-    /// Adds another one's.
-    pub fn merge(&mut self, other: &Self) {
-        let mut other = other.clone();
-        self.counters()
-            .into_iter()
-            .zip(other.counters())
-            .for_each(|(mine, theirs)| *mine = mine.saturating_add(*theirs));
-        self.histograms().into_iter().zip(other.histograms()).for_each(|(mine, theirs)| mine.merge(theirs));
-        for (status, count) in other.statuses {
-            let mine = self.statuses.entry(status).or_default();
-            *mine = mine.saturating_add(count);
-        }
-        for (index, count) in other.long.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-            self.add_long(index, count);
-        }
-    }
-
-    /// A share of it, 0 to 1, every count cut to a whole number.
-    #[must_use]
-    pub fn scaled(mut self, share: f64) -> Self {
-        let part = |count: u64| if share >= 1.0 { count } else { (count as f64 * share) as u64 };
-        self.counters().into_iter().for_each(|count| *count = part(*count));
-        self.histograms().into_iter().for_each(|histogram| *histogram = histogram.scaled(part));
-        self.statuses.values_mut().for_each(|count| *count = part(*count));
-        self.long.iter_mut().for_each(|count| *count = part(*count));
-        self
-    }
-
-    pub(crate) fn add_long(&mut self, index: usize, count: u64) {
-        if self.long.is_empty() {
-            self.long = vec![0; layout::PHASES * layout::LONG];
-        }
-        self.long[index] += count;
-    }
-
-    /// What came on top since an earlier reading.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        let (mut now, mut earlier) = (self.clone(), earlier.clone());
-        let counters = now.counters().into_iter().zip(earlier.counters());
-        counters.for_each(|(mine, before)| *mine = mine.saturating_sub(*before));
-        let histograms = now.histograms().into_iter().zip(earlier.histograms());
-        histograms.for_each(|(mine, before)| *mine = mine.since(before));
-        for (status, count) in &mut now.statuses {
-            *count = count.saturating_sub(earlier.statuses.get(status).copied().unwrap_or(0));
-        }
-        now.statuses.retain(|_, count| *count > 0);
-        now.long
-            .iter_mut()
-            .zip(&earlier.long)
-            .for_each(|(mine, before)| *mine = mine.saturating_sub(*before));
-        now
-    }
 }
 
 impl WorkerSample {
@@ -417,22 +303,6 @@ impl GcSample {
             collections: [a.saturating_sub(x), b.saturating_sub(y), c.saturating_sub(z)],
             collected: self.collected.saturating_sub(earlier.collected),
             uncollectable: self.uncollectable.saturating_sub(earlier.uncollectable),
-        }
-    }
-}
-
-impl RouteSample {
-    fn since(&self, earlier: &Self) -> Self {
-        Self {
-            requests: self.requests.saturating_sub(earlier.requests),
-            errors: self.errors.saturating_sub(earlier.errors),
-            response: self.response.saturating_sub(earlier.response),
-            cpu: self.cpu.saturating_sub(earlier.cpu),
-            gil_wait: self.gil_wait.saturating_sub(earlier.gil_wait),
-            blocked: self.blocked.saturating_sub(earlier.blocked),
-            suffered: self.suffered.saturating_sub(earlier.suffered),
-            caused: self.caused.saturating_sub(earlier.caused),
-            ..self.clone()
         }
     }
 }

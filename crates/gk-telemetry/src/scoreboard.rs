@@ -3,6 +3,7 @@
 //! * [`layout`]: word offsets; `words`: access to words.
 //! * [`board`]: a scoreboard is made, opened and told what concerns the whole worker: [`board::Board::waited`].
 //! * `entries`: application groups, routes and pairs, which several threads fill.
+//! * [`plain`]: the short form of a request like most.
 //! * `cell`: the counters and histograms of an application group; [`writer`]: a request thread adds to them.
 //! * [`ring`]: the last slow requests and garbage collections.
 //! * [`reader`]: all of it as a [`crate::WorkerSample`].
@@ -11,6 +12,7 @@ pub mod board;
 mod cell;
 mod entries;
 pub mod layout;
+pub mod plain;
 pub mod reader;
 pub mod ring;
 mod words;

@@ -1,8 +1,8 @@
 //! A whole server at one moment: counters that grow from its start. The difference of two is what happened exactly between
 //! them, whatever the second in which the pages are turned. What `compare` asks for.
 
-use crate::sample::Figures;
-use crate::scoreboard::board::GilMode;
+use crate::figures::Figures;
+use crate::sample::GilMode;
 use serde::{Deserialize, Serialize};
 
 /// A server at one moment.

@@ -4,8 +4,9 @@
 
 mod support;
 
+use gk_telemetry::figures::routes::RouteSample;
+use gk_telemetry::figures::{FIGURES, Figures, Shown, Value};
 use gk_telemetry::mod_wsgi_buckets;
-use gk_telemetry::sample::{Figures, RouteSample};
 use gk_telemetry::{Board, BoardError, GilMode, Route, State, Wait};
 use gk_telemetry::{Plain, Record, SlotWriter};
 use proptest::prelude::*;
@@ -40,7 +41,7 @@ fn a_request_is_seen_in_flight_and_then_counted() {
         &Record {
             status: 200,
             response: 9_000_000,
-            gil_wait_app: 5_000_000,
+            gil_application: 5_000_000,
             bytes_out: 12,
             ..Record::default()
         },
@@ -151,7 +152,7 @@ fn threads_write_at_once_and_a_reader_sees_whole_slots() {
                             &Record {
                                 status: 200,
                                 response: 3_000,
-                                gil_wait_app: 2_000,
+                                gil_application: 2_000,
                                 ..Record::default()
                             },
                         );
@@ -242,31 +243,12 @@ fn a_reader_loses_nothing_of_routes_that_take_turns() {
 /// Of requests: the slot, the application group, the path, what was recorded; the same as a plain one, where it is one; and
 /// whether its batch ends with it.
 fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record, Option<Plain>, bool)>> {
-    let time = || prop_oneof![Just(0u64), 0u64..5_000, 0u64..1 << 42];
-    let few = || prop_oneof![Just(0u64), 0u64..9];
+    let number = prop_oneof![Just(0u64), 0u64..5_000, 0u64..1 << 42];
     let status = prop_oneof![Just(200u16), 0u16..700];
-    let times = [time(), time(), time(), time(), time(), time(), time(), time(), time(), time(), time()];
-    let counts = [few(), few(), few(), few(), few()];
-    let record = (status, any::<bool>(), times, counts).prop_map(|(status, error, t, n)| Record {
-        status,
-        error,
-        response: t[0],
-        server: t[1],
-        queue: t[2],
-        daemon: t[3],
-        application: t[4],
-        on_cpu: t[5],
-        gil_wait_app: t[6],
-        gil_wait_server: t[7],
-        waits: n[0],
-        runnable: t[8],
-        blocked: t[9],
-        bytes_in: n[1],
-        bytes_out: n[2],
-        reads: n[3],
-        writes: n[4],
-        input: t[10],
-        output: t[10] / 2,
+    let words = prop::collection::vec(number, Record::WORDS);
+    let record = (status, words).prop_map(|(status, words)| {
+        let record = Record::of_words(|word| words[word]);
+        Record { status, error: words[1] % 2 == 1, ..record }
     });
     let plain = (0u64..1 << 42, prop_oneof![Just(0), 0u32..1_000_000], any::<u32>(), 0u64..9)
         .prop_map(|(queue, daemon, application, bytes_out)| Plain { queue, daemon, application, bytes_out });
@@ -279,31 +261,29 @@ fn requests() -> impl Strategy<Value = Vec<(usize, u16, usize, Record, Option<Pl
     prop::collection::vec(one, 0..60)
 }
 
-/// What such requests come to, counted plainly. Waits are told apart from their requests.
+/// Counters to which waits add, and not the requests that repeat them.
+const OF_WAITS: [&str; 3] = ["gil_application", "gil_server", "waits"];
+
+/// Adds a request to the sums, row by row.
 fn count(figures: &mut Figures, r: &Record) {
-    figures.requests += 1;
-    figures.errors += u64::from(r.error);
-    figures.bytes_in += r.bytes_in;
-    figures.bytes_out += r.bytes_out;
-    figures.reads += r.reads;
-    figures.writes += r.writes;
-    figures.input += r.input;
-    figures.output += r.output;
-    figures.server += r.server;
-    figures.daemon += r.daemon;
-    figures.runnable += r.runnable;
+    for row in FIGURES.iter().filter(|row| !OF_WAITS.contains(&row.name)) {
+        let value = row.of_request.map(|of| match of(r) {
+            Shown::Flag(flag) => u64::from(flag),
+            Shown::Number(number) => number,
+        });
+        match (&row.value, value) {
+            (Value::Counter { get_mut, .. }, value) => *get_mut(figures) += value.unwrap_or(1),
+            (Value::Durations { get_mut, .. }, Some(ns)) => get_mut(figures).record(ns),
+            (Value::Durations { .. }, None) => assert_eq!(row.name, "single_wait"),
+        }
+    }
     let status = if (100..600).contains(&r.status) { r.status } else { 0 };
     *figures.statuses.entry(status).or_default() += 1;
-    figures.response.record(r.response);
-    figures.queue.record(r.queue);
-    figures.application_time.record(r.application);
-    figures.cpu.record(r.on_cpu);
-    figures.gil_wait.record(r.gil_wait());
-    figures.blocked.record(r.blocked);
     for (phase, ns) in [r.server, r.daemon, r.input, r.output].into_iter().enumerate() {
         if ns >= mod_wsgi_buckets::FIRST {
             figures.long.resize(4 * (mod_wsgi_buckets::BUCKETS - 1), 0);
-            figures.long[phase * (mod_wsgi_buckets::BUCKETS - 1) + mod_wsgi_buckets::bucket_of(ns) - 1] += 1;
+            let bucket = mod_wsgi_buckets::bucket_of(ns);
+            figures.long[phase * (mod_wsgi_buckets::BUCKETS - 1) + bucket - 1] += 1;
         }
     }
 }
@@ -336,7 +316,7 @@ proptest! {
             route.requests += 1;
             route.errors += u64::from(record.error);
             route.response += record.response;
-            route.cpu += record.on_cpu;
+            route.cpu += record.cpu;
             route.gil_wait += record.gil_wait();
             route.blocked += record.blocked;
             slots[*slot].0 += 1;
@@ -365,7 +345,7 @@ proptest! {
         let run = |board: &Board<Words>, requests: &[(usize, u16, u64, u16)]| {
             for (slot, group, ns, status) in requests {
                 board.begin(*slot, &begin(*group, if *group == 0 { "/a" } else { "/b" }));
-                board.finish(*slot, &Record { status: *status, response: *ns, on_cpu: ns / 2, ..Record::default() });
+                board.finish(*slot, &Record { status: *status, response: *ns, cpu: ns / 2, ..Record::default() });
             }
         };
         let (both, only) = (board(3), board(3));

@@ -146,9 +146,9 @@ fn computing_and_waiting_are_told_apart() {
         for spin in of(&sample, "/spin") {
             let r = &spin.record;
             println!("{r:?}");
-            assert!(r.on_cpu > 195_000_000 && r.on_cpu < 230_000_000, "{r:?}");
+            assert!(r.cpu > 195_000_000 && r.cpu < 230_000_000, "{r:?}");
             let wall = r.daemon + r.application;
-            assert_eq!(r.on_cpu + r.gil_wait() + r.runnable + r.blocked, wall);
+            assert_eq!(r.cpu + r.gil_wait() + r.runnable + r.blocked, wall);
             // Time stolen by a hypervisor is in none of the thread's clocks.
             assert!(r.blocked < wall / 20 + taken, "{r:?}, {taken} ns stolen");
             if GIL {
@@ -225,8 +225,9 @@ fn threads_of_the_application_are_named() {
         loop {
             front.all(&["/light/2"]);
             let sample = sample(front);
-            let named =
-                |route: &&gk_telemetry::sample::RouteSample| route.name == "reporting" && route.caused > 0;
+            let named = |route: &&gk_telemetry::figures::routes::RouteSample| {
+                route.name == "reporting" && route.caused > 0
+            };
             if sample.routes.iter().any(|route| named(&route)) {
                 break;
             }

@@ -2,8 +2,9 @@
 //! a process group are skipped.
 
 use crate::heard::pushes::{GroupPush, PushedFigures};
+use gk_telemetry::figures::{FIGURES, Figure, Figures, Metric, Unit, Value as Sum};
 use gk_telemetry::histogram::{Histogram, bucket_of};
-use gk_telemetry::sample::{Figures, GroupSample};
+use gk_telemetry::sample::GroupSample;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -71,7 +72,7 @@ impl Group {
         let mut pushed = self.pushed;
         pushed.exact = !self.inexact;
         pushed.groups = self.applications.into_values().collect();
-        pushed.busy = pushed.groups.iter().map(|group| group.figures.application_time.sum as f64 / 1e9).sum();
+        pushed.busy = pushed.groups.iter().map(|group| group.figures.application.sum as f64 / 1e9).sum();
         pushed
     }
 }
@@ -128,36 +129,32 @@ fn number(groups: &mut BTreeMap<String, Group>, name: &str, point: &NumberDataPo
             *codes = codes.saturating_add(count);
             figures.requests = figures.requests.saturating_add(count);
         }
-        "request_errors_total" => figures.errors = count,
-        "gil_waits_total" => figures.waits = count,
-        "gil_wait_seconds_total" => match text(&point.attributes, "site") {
-            Some("server") => figures.gil_server = ns(value.min(1e9)),
-            _ => figures.gil_application = ns(value.min(1e9)),
-        },
-        "request_runnable_seconds_total" => figures.runnable = ns(value.min(1e9)),
-        "request_body_bytes_total" => figures.bytes_in = count,
-        "response_body_bytes_total" => figures.bytes_out = count,
         "gc_pause_seconds_total" => sample.gc.pause = sample.gc.pause.saturating_add(ns(value.min(1e9))),
-        _ => {}
+        _ => {
+            let Some(row) = figure(name, &point.attributes) else { return };
+            if let Sum::Counter { get_mut, .. } = row.value {
+                *get_mut(figures) = if row.unit == Unit::Nanoseconds { ns(value.min(1e9)) } else { count };
+            }
+        }
     }
+}
+
+/// The figure with this name in `/metrics`, by its label where figures share the name; the first of them when no label tells.
+fn figure(name: &str, attributes: &[KeyValue]) -> Option<&'static Figure> {
+    let named = |metric: Metric| metric.name.strip_prefix("gilkeeper_") == Some(name);
+    let labelled =
+        |metric: Metric| metric.label.is_some_and(|(label, value)| text(attributes, label) == Some(value));
+    let family = || FIGURES.iter().filter(|row| row.metric.is_some_and(named));
+    family().find(|row| row.metric.is_some_and(labelled)).or_else(|| family().next())
 }
 
 fn histogram(groups: &mut BTreeMap<String, Group>, name: &str, point: &HistogramDataPoint) {
     let Some(group) = group(groups, &point.attributes) else { return };
     let application = text(&point.attributes, "application_group").unwrap_or("");
     let Some(sample) = group.application(application) else { return };
-    let figures = &mut sample.figures;
-    let to = match name {
-        "request_seconds" => &mut figures.response,
-        "queue_seconds" => &mut figures.queue,
-        "application_seconds" => &mut figures.application_time,
-        "request_cpu_seconds" => &mut figures.cpu,
-        "request_gil_wait_seconds" => &mut figures.gil_wait,
-        "request_blocked_seconds" => &mut figures.blocked,
-        "gil_single_wait_seconds" => &mut figures.single_wait,
-        _ => return,
-    };
-    to.merge(&spread(point));
+    if let Some(Sum::Durations { get_mut, .. }) = figure(name, &point.attributes).map(|row| &row.value) {
+        get_mut(&mut sample.figures).merge(&spread(point));
+    }
 }
 
 /// An OTLP histogram as one of ours: each count goes to the middle of its bucket.

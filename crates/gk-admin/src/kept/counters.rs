@@ -1,7 +1,7 @@
 //! Counters by process group and application group, with those of workers that have ended.
 
 use crate::heard::worker::TrackedWorker;
-use gk_telemetry::sample::Figures;
+use gk_telemetry::Figures;
 use std::collections::BTreeMap;
 
 /// Most pairs of groups that are counted separately.

@@ -6,6 +6,7 @@ use crate::heard::worker::TrackedWorker;
 use crate::kept::history::{HistoryQuery, Past};
 use crate::kept::hub::Hub;
 use crate::kept::tick::{Tick, together};
+use gk_telemetry::figures::{FIGURES, Figure, Shown, Unit};
 use gk_telemetry::histogram::edges;
 use gk_telemetry::{Histogram, Portion};
 use serde_json::{Value, json};
@@ -186,21 +187,24 @@ pub fn requests(hub: &Hub, now: f64, group: Option<&str>) -> Value {
 }
 
 fn finished(request: &FinishedRequest) -> Value {
-    let (finished, r) = (&request.finished, &request.finished.record);
-    json!({
+    let (finished, record) = (&request.finished, &request.finished.record);
+    let mut value = json!({
         "request": finished.request, "thread": finished.thread, "pid": request.pid, "process_group": request.process_group,
         "application_group": finished.application_group, "route": finished.route,
-        "method": finished.method, "path": finished.path, "status": r.status, "error": r.error,
+        "method": finished.method, "path": finished.path, "status": record.status,
         "start": seconds(finished.start),
-        "response": seconds(r.response), "server": seconds(r.server), "queue": seconds(r.queue),
-        "daemon": seconds(r.daemon), "application": seconds(r.application),
-        "cpu": seconds(r.on_cpu), "gil_wait": seconds(r.gil_wait()), "gil_waits": r.waits,
-        "gil_wait_server": seconds(r.gil_wait_server),
         "longest_gil_wait": seconds(finished.longest_wait),
         "culprit": (finished.longest_wait > 0).then_some(&finished.culprit),
-        "runnable": seconds(r.runnable), "blocked": seconds(r.blocked),
-        "bytes_in": r.bytes_in, "bytes_out": r.bytes_out, "input": seconds(r.input), "output": seconds(r.output),
-    })
+    });
+    let shown = |row: &Figure| match (row.of_request?(record), row.unit) {
+        (Shown::Flag(flag), _) => Some(Value::from(flag)),
+        (Shown::Number(ns), Unit::Nanoseconds) => Some(seconds(ns).into()),
+        (Shown::Number(count), _) => Some(count.into()),
+    };
+    for (row, name) in FIGURES.iter().filter_map(|row| Some((row, row.request?))) {
+        value[name] = shown(row).into();
+    }
+    value
 }
 
 /// `/api/v1/events`, newest first.

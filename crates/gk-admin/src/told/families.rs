@@ -1,8 +1,9 @@
 //! The metrics of all exports in one form: families of counters, gauges and histograms with labels. Their names are a contract:
-//! docs/reference/metrics.md.
+//! docs/reference/metrics.md. Names of requests' figures are in gk-telemetry's rows.
 
 use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
+use gk_telemetry::figures::{FIGURES, Figure, Metric, Value as Sum};
 use gk_telemetry::sample::WorkerSample;
 
 /// Upper edges of the histograms: as text, and in seconds.
@@ -82,12 +83,7 @@ impl Families {
         all
     }
 
-    fn family(&mut self, name: &'static str, form: &str, help: &'static str) {
-        let form = match form {
-            "counter" => Form::Counter,
-            "gauge" => Form::Gauge,
-            _ => Form::Histogram,
-        };
+    fn family(&mut self, name: &'static str, form: Form, help: &'static str) {
         self.0.push(Family { name, form, help, points: Vec::new() });
     }
 
@@ -110,7 +106,7 @@ impl Families {
 
 fn requests(page: &mut Families, hub: &Hub) {
     let counters = hub.counters();
-    page.family("gilkeeper_requests_total", "counter", "Requests finished by a worker, by status code.");
+    page.family("gilkeeper_requests_total", Form::Counter, "Requests finished by a worker, by status code.");
     for (process_group, application_group, figures) in counters.iter() {
         for (code, count) in &figures.statuses {
             let code = if *code == 0 { "none".to_owned() } else { code.to_string() };
@@ -122,56 +118,24 @@ fn requests(page: &mut Families, hub: &Hub) {
             page.line(&labels, *count as f64);
         }
     }
-    type Get = fn(&gk_telemetry::sample::Figures) -> &Histogram;
-    let histograms: [(&str, &str, Get); 7] = [
-        ("gilkeeper_request_seconds", "From the request's arrival to the end of the application.", |f| {
-            &f.response
-        }),
-        ("gilkeeper_queue_seconds", "In the process group's queue.", |f| &f.queue),
-        ("gilkeeper_application_seconds", "Inside the application.", |f| &f.application_time),
-        ("gilkeeper_request_cpu_seconds", "On CPU, by the request thread's clock.", |f| &f.cpu),
-        (
-            "gilkeeper_request_gil_wait_seconds",
-            "Waiting for the GIL, all waits of a request together.",
-            |f| &f.gil_wait,
-        ),
-        ("gilkeeper_request_blocked_seconds", "Neither on CPU nor waiting for GIL or CPU.", |f| &f.blocked),
-        ("gilkeeper_gil_single_wait_seconds", "One wait for the GIL.", |f| &f.single_wait),
-    ];
-    for (name, help, get) in histograms {
-        page.family(name, "histogram", help);
+    let rows: Vec<(&Figure, Metric)> = FIGURES.iter().filter_map(|row| Some((row, row.metric?))).collect();
+    for family in rows.chunk_by(|(_, a), (_, b)| a.name == b.name) {
+        let [(first, metric), ..] = family else { continue };
+        let form = match first.value {
+            Sum::Counter { .. } => Form::Counter,
+            Sum::Durations { .. } => Form::Histogram,
+        };
+        page.family(metric.name, form, first.help);
         for (process_group, application_group, figures) in counters.iter() {
-            let labels = [("process_group", process_group), ("application_group", application_group)];
-            page.histogram(&labels, get(figures));
-        }
-    }
-    page.family(
-        "gilkeeper_gil_wait_seconds_total",
-        "counter",
-        "Request threads' waiting for the GIL, by where they waited.",
-    );
-    for (process_group, application_group, figures) in counters.iter() {
-        for (site, ns) in [("application", figures.gil_application), ("server", figures.gil_server)] {
-            let labels =
-                [("process_group", process_group), ("application_group", application_group), ("site", site)];
-            page.line(&labels, ns as f64 / 1e9);
-        }
-    }
-    type Count = fn(&gk_telemetry::sample::Figures) -> f64;
-    let sums: [(&str, &str, Count); 5] = [
-        ("gilkeeper_gil_waits_total", "Request threads' waits for the GIL.", |f| f.waits as f64),
-        ("gilkeeper_request_errors_total", "Requests whose application failed.", |f| f.errors as f64),
-        ("gilkeeper_request_runnable_seconds_total", "Runnable without running, outside the waits.", |f| {
-            f.runnable as f64 / 1e9
-        }),
-        ("gilkeeper_request_body_bytes_total", "Body bytes that applications read.", |f| f.bytes_in as f64),
-        ("gilkeeper_response_body_bytes_total", "Body bytes that applications gave.", |f| f.bytes_out as f64),
-    ];
-    for (name, help, get) in sums {
-        page.family(name, "counter", help);
-        for (process_group, application_group, figures) in counters.iter() {
-            let labels = [("process_group", process_group), ("application_group", application_group)];
-            page.line(&labels, get(figures));
+            for (row, metric) in family {
+                let mut labels =
+                    vec![("process_group", process_group), ("application_group", application_group)];
+                labels.extend(metric.label);
+                match &row.value {
+                    Sum::Counter { get, .. } => page.line(&labels, row.unit.shown(get(figures) as f64)),
+                    Sum::Durations { get, .. } => page.histogram(&labels, get(figures)),
+                }
+            }
         }
     }
 }
@@ -179,28 +143,31 @@ fn requests(page: &mut Families, hub: &Hub) {
 fn processes(page: &mut Families, hub: &Hub) {
     let living: Vec<_> = hub.living().collect();
     type Used = fn(&gk_sys::usage::accounts::Used) -> f64;
-    let of_process: [(&str, &str, &str, Used); 4] = [
-        ("gilkeeper_process_cpu_seconds_total", "counter", "User and system CPU time of a worker.", |u| {
-            u.cpu
-        }),
-        ("gilkeeper_process_resident_memory_bytes", "gauge", "Resident memory of a worker.", |u| {
+    let of_process: [(&str, Form, &str, Used); 4] = [
+        (
+            "gilkeeper_process_cpu_seconds_total",
+            Form::Counter,
+            "User and system CPU time of a worker.",
+            |u| u.cpu,
+        ),
+        ("gilkeeper_process_resident_memory_bytes", Form::Gauge, "Resident memory of a worker.", |u| {
             u.resident as f64
         }),
         (
             "gilkeeper_process_context_switches_total",
-            "counter",
+            Form::Counter,
             "Context switches of a worker's threads.",
             |u| u.switches as f64,
         ),
         (
             "gilkeeper_process_run_delay_seconds_total",
-            "counter",
+            Form::Counter,
             "Time a worker's threads were runnable without running.",
             |u| u.run_delay,
         ),
     ];
-    for (name, kind, help, get) in of_process {
-        page.family(name, kind, help);
+    for (name, form, help, get) in of_process {
+        page.family(name, form, help);
         for worker in &living {
             let pid = worker.name.clone();
             let labels = [("process_group", worker.link.process_group.as_str()), ("pid", &pid)];
@@ -232,7 +199,7 @@ fn processes(page: &mut Families, hub: &Hub) {
         }),
     ];
     for (name, help, get) in gauges {
-        page.family(name, "gauge", help);
+        page.family(name, Form::Gauge, help);
         for worker in &living {
             let Some(sample) = &worker.sample else { continue };
             let pid = worker.name.clone();
@@ -242,7 +209,7 @@ fn processes(page: &mut Families, hub: &Hub) {
             }
         }
     }
-    page.family("gilkeeper_gc_pause_seconds_total", "counter", "Garbage collection pauses.");
+    page.family("gilkeeper_gc_pause_seconds_total", Form::Counter, "Garbage collection pauses.");
     for worker in &living {
         let pid = worker.name.clone();
         for group in worker.sample.iter().flat_map(|sample| &sample.groups) {
@@ -254,7 +221,7 @@ fn processes(page: &mut Families, hub: &Hub) {
             page.line(&labels, group.gc.pause as f64 / 1e9);
         }
     }
-    page.family("gilkeeper_worker_restarts_total", "counter", "Ends of worker processes, by reason.");
+    page.family("gilkeeper_worker_restarts_total", Form::Counter, "Ends of worker processes, by reason.");
     for ((group, reason), count) in hub.events().restarts() {
         let labels = [("process_group", group.as_str()), ("reason", reason)];
         page.line(&labels, *count as f64);
@@ -263,70 +230,74 @@ fn processes(page: &mut Families, hub: &Hub) {
 
 fn front(page: &mut Families, hub: &Hub) {
     let figures = hub.front_figures();
-    page.family("gilkeeper_queue_length", "gauge", "Requests that wait for a worker.");
+    page.family("gilkeeper_queue_length", Form::Gauge, "Requests that wait for a worker.");
     for (group, queued) in &figures.status.queued {
         page.line(&[("process_group", group)], *queued as f64);
     }
-    page.family("gilkeeper_connections", "gauge", "Open client connections.");
+    page.family("gilkeeper_connections", Form::Gauge, "Open client connections.");
     page.line(&[], figures.status.connections as f64);
     page.family(
         "gilkeeper_front_requests_total",
-        "counter",
+        Form::Counter,
         "Requests answered by the front, its own answers included.",
     );
     page.line(&[], figures.status.requests as f64);
-    page.family("gilkeeper_ready", "gauge", "1 when every process group has a worker that takes requests.");
+    page.family(
+        "gilkeeper_ready",
+        Form::Gauge,
+        "1 when every process group has a worker that takes requests.",
+    );
     page.line(&[], f64::from(u8::from(figures.ready)));
-    page.family("gilkeeper_generation", "gauge", "Counts up with each reload.");
+    page.family("gilkeeper_generation", Form::Gauge, "Counts up with each reload.");
     page.line(&[], figures.generation as f64);
-    page.family("gilkeeper_cpus", "gauge", "CPUs that may be used.");
+    page.family("gilkeeper_cpus", Form::Gauge, "CPUs that may be used.");
     page.line(&[], hub.limits().cpus);
     if let Some((count, seconds)) = hub.limits().throttled {
         page.family(
             "gilkeeper_throttled_periods_total",
-            "counter",
+            Form::Counter,
             "Periods in which the control group was held back.",
         );
         page.line(&[], count as f64);
         page.family(
             "gilkeeper_throttled_seconds_total",
-            "counter",
+            Form::Counter,
             "Time for which the control group was held back.",
         );
         page.line(&[], seconds);
     }
     if let Some(deliveries) = &hub.exports().datagrams {
         let name = "gilkeeper_telemetry_datagrams_total";
-        page.family(name, "counter", "mod_wsgi's telemetry datagrams, by what became of them.");
+        page.family(name, Form::Counter, "mod_wsgi's telemetry datagrams, by what became of them.");
         page.line(&[("outcome", "sent")], deliveries.sent() as f64);
         page.line(&[("outcome", "dropped")], deliveries.lost() as f64);
     }
     if let Some(deliveries) = &hub.exports().otlp {
         let name = "gilkeeper_otlp_pushes_total";
-        page.family(name, "counter", "Pushes of metrics by OTLP, by what became of them.");
+        page.family(name, Form::Counter, "Pushes of metrics by OTLP, by what became of them.");
         page.line(&[("outcome", "sent")], deliveries.sent() as f64);
         page.line(&[("outcome", "failed")], deliveries.lost() as f64);
     }
     if let Some(deliveries) = &hub.exports().statsd {
         let name = "gilkeeper_statsd_packets_total";
-        page.family(name, "counter", "Packets for statsd, by what became of them.");
+        page.family(name, Form::Counter, "Packets for statsd, by what became of them.");
         page.line(&[("outcome", "sent")], deliveries.sent() as f64);
         page.line(&[("outcome", "failed")], deliveries.lost() as f64);
     }
     if let Some(intake) = hub.intake() {
         let name = "gilkeeper_received_datagrams_total";
-        page.family(name, "counter", "Telemetry datagrams of other servers, by what became of them.");
+        page.family(name, Form::Counter, "Telemetry datagrams of other servers, by what became of them.");
         for (outcome, count) in
             [("read", intake.datagrams), ("refused", intake.refused), ("lost", intake.lost)]
         {
             page.line(&[("outcome", outcome)], count as f64);
         }
         let name = "gilkeeper_received_pushes_total";
-        page.family(name, "counter", "OTLP requests of other servers, by what became of them.");
+        page.family(name, Form::Counter, "OTLP requests of other servers, by what became of them.");
         for (outcome, count) in [("read", intake.pushes), ("refused", intake.pushes_refused)] {
             page.line(&[("outcome", outcome)], count as f64);
         }
     }
-    page.family("gilkeeper_build_info", "gauge", "Always 1; the version is a label.");
+    page.family("gilkeeper_build_info", Form::Gauge, "Always 1; the version is a label.");
     page.line(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
 }

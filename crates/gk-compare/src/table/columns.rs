@@ -40,7 +40,7 @@ pub const COLUMNS: [Column; 12] = [
         id: "application_mean_ms",
         head: "app ms",
         about: "time inside the application, mean",
-        of: |s| counted(s).map(|_| s.server.figures.application_time.mean() / NS * 1e3),
+        of: |s| counted(s).map(|_| s.server.figures.application.mean() / NS * 1e3),
     },
     Column {
         id: "cpu_per_request_ms",

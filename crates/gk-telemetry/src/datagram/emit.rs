@@ -4,7 +4,8 @@
 //! collector. mod_wsgi-telemetry 1.1.0 cannot serve its pages any more once it has received one of either.
 
 use super::{Datagram, Kind, Value, fields, phases};
-use crate::sample::{Collection, Figures, Finished, InFlight, WorkerSample};
+use crate::figures::Figures;
+use crate::sample::{Collection, Finished, InFlight, WorkerSample};
 
 /// Request threads whose figures have a place in a record.
 const THREADS: usize = 128;
@@ -130,7 +131,7 @@ pub fn request_metrics(sender: &Sender, interval: &Interval, stamp: f64) -> Data
 
 /// The eight phases: mean, least, greatest, buckets. They stand in the same order in each block of fields.
 fn put_phases(out: &mut Datagram, figures: &Figures) {
-    for (index, phase) in (0u16..).zip(phases::of(figures)) {
+    for (index, (_, phase)) in (0u16..).zip(phases::of(figures)) {
         let mean = seconds(phase.sum) / figures.requests.max(1) as f64;
         out.number(fields::SERVER_TIME + index, if figures.requests == 0 { 0.0 } else { mean });
         if figures.requests > 0 {
@@ -209,7 +210,7 @@ pub fn slow_completed(sender: &Sender, pid: u32, one: &Finished, stamp: f64) -> 
     out.count(fields::SLOW_INPUT_READS, r.reads);
     out.count(fields::SLOW_OUTPUT_BYTES, r.bytes_out);
     out.count(fields::SLOW_OUTPUT_WRITES, r.writes);
-    out.number(fields::SLOW_CPU_USER_TIME, seconds(r.on_cpu));
+    out.number(fields::SLOW_CPU_USER_TIME, seconds(r.cpu));
     out.number(fields::SLOW_CPU_SYSTEM_TIME, 0.0);
     out.number(fields::SLOW_SERVER_TIME, seconds(r.server));
     out.number(fields::SLOW_QUEUE_TIME, seconds(r.queue));

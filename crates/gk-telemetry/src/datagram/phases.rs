@@ -1,35 +1,27 @@
 //! The eight phases that mod_wsgi measures of a request, out of our figures.
 
+use crate::figures::{Figures, Long};
 use crate::histogram::{self, Histogram};
 use crate::mod_wsgi_buckets;
-use crate::sample::Figures;
-use crate::scoreboard::layout::LONG;
 
-/// Their names, in the order in which they stand everywhere.
-pub const NAMES: [&str; 8] = [
-    "server_time",
-    "queue_time",
-    "daemon_time",
-    "application_time",
-    "request_time",
-    "gil_wait_time",
-    "input_read_time",
-    "output_write_time",
+type OfFigures = fn(&Figures) -> Phase;
+
+/// The phases with their names, in the order of mod_wsgi's fields.
+const PHASES: [(&str, OfFigures); 8] = [
+    ("server_time", |f| Phase::of_long(f, Long::Server)),
+    ("queue_time", |f| Phase::of_histogram(&f.queue)),
+    ("daemon_time", |f| Phase::of_long(f, Long::Daemon)),
+    ("application_time", |f| Phase::of_histogram(&f.application)),
+    ("request_time", |f| Phase::of_histogram(&f.response)),
+    // Of finished requests, as all of these: the counters of waits hold those of running ones, too.
+    ("gil_wait_time", |f| Phase::of_histogram(&f.gil_wait)),
+    ("input_read_time", |f| Phase::of_long(f, Long::Input)),
+    ("output_write_time", |f| Phase::of_long(f, Long::Output)),
 ];
 
-/// The phases.
-pub fn of(figures: &Figures) -> [Phase; 8] {
-    [
-        Phase::of_long(figures, 0, figures.server),
-        Phase::of_histogram(&figures.queue),
-        Phase::of_long(figures, 1, figures.daemon),
-        Phase::of_histogram(&figures.application_time),
-        Phase::of_histogram(&figures.response),
-        // Of finished requests, as all of these: the counters of waits hold those of running ones, too.
-        Phase::of_histogram(&figures.gil_wait),
-        Phase::of_long(figures, 2, figures.input),
-        Phase::of_long(figures, 3, figures.output),
-    ]
+/// The phases of these figures with their names.
+pub fn of(figures: &Figures) -> [(&'static str, Phase); 8] {
+    PHASES.map(|(name, phase)| (name, phase(figures)))
 }
 
 /// A phase in an interval. Nanoseconds.
@@ -57,10 +49,10 @@ impl Phase {
         }
     }
 
-    /// Of a phase without a histogram: `which` of those in `Figures::long`.
-    fn of_long(figures: &Figures, which: usize, sum: u64) -> Self {
+    fn of_long(figures: &Figures, which: Long) -> Self {
+        let sum = which.sum(figures);
         let mut phase = Self { sum, least: 0, greatest: 0, buckets: [0; mod_wsgi_buckets::BUCKETS] };
-        let long = figures.long.get(which * LONG..(which + 1) * LONG).unwrap_or(&[]);
+        let long = which.buckets(figures);
         phase.buckets[1..=long.len()].copy_from_slice(long);
         phase.buckets[0] = figures.requests.saturating_sub(long.iter().sum());
         if let Some(first) = phase.buckets.iter().position(|count| *count > 0) {

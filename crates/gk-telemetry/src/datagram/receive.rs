@@ -5,11 +5,10 @@
 //! left out, or put where its sum is right: CPU and blocked time of single requests are known as means only.
 
 use super::{Datagram, Kind, fields};
+use crate::figures::{Figures, Record};
 use crate::histogram::{self, Histogram};
 use crate::mod_wsgi_buckets;
-use crate::record::Record;
-use crate::sample::{Figures, Finished, GroupSample, InFlight, SlotSample, WorkerSample};
-use crate::scoreboard::board::State;
+use crate::sample::{Finished, GroupSample, InFlight, SlotSample, State, WorkerSample};
 use std::collections::BTreeMap;
 
 /// Interpreters whose garbage collectors are told apart.
@@ -267,7 +266,7 @@ impl Process {
         self.slow.remove(&thread);
         self.ordinal += 1;
         let (daemon, application) = (time(fields::SLOW_DAEMON_TIME), time(fields::SLOW_APPLICATION_TIME));
-        let on_cpu = time(fields::SLOW_CPU_USER_TIME) + time(fields::SLOW_CPU_SYSTEM_TIME);
+        let cpu = time(fields::SLOW_CPU_USER_TIME) + time(fields::SLOW_CPU_SYSTEM_TIME);
         let gil = time(fields::SLOW_GIL_WAIT_TIME);
         let record = Record {
             status: count(fields::SLOW_STATUS) as u16,
@@ -276,10 +275,10 @@ impl Process {
             queue,
             daemon,
             application,
-            on_cpu,
-            gil_wait_server: gil,
+            cpu,
+            gil_server: gil,
             waits: count(fields::SLOW_GIL_WAIT_COUNT),
-            blocked: lasted.saturating_sub(on_cpu).saturating_sub(gil),
+            blocked: lasted.saturating_sub(cpu).saturating_sub(gil),
             bytes_in: count(fields::SLOW_INPUT_BYTES),
             bytes_out: count(fields::SLOW_OUTPUT_BYTES),
             reads: count(fields::SLOW_INPUT_READS),
@@ -365,10 +364,7 @@ fn figures(datagram: &Datagram, cpu: f64) -> Figures {
     // Means are over the requests that came as far as the record.
     let means_of = if recorded > 0.0 { recorded } else { requests as f64 };
     let sum = |id| ns((datagram.get_number(id).unwrap_or(0.0) * means_of).min(1e9));
-    let histogram = |offset: u16| {
-        let buckets = row(fields::SERVER_TIME_BUCKETS + offset);
-        mod_wsgi_buckets::to_histogram(&buckets, sum(fields::SERVER_TIME + offset))
-    };
+    let histogram = |buckets, mean| mod_wsgi_buckets::to_histogram(&row(buckets), sum(mean));
     let class = |class: u16| (class * 100, count(fields::STATUS_1XX + class - 1));
     let gil = sum(fields::GIL_WAIT_TIME);
     let inside = sum(fields::APPLICATION_TIME) + sum(fields::DAEMON_TIME);
@@ -385,10 +381,10 @@ fn figures(datagram: &Datagram, cpu: f64) -> Figures {
         daemon: sum(fields::DAEMON_TIME),
         gil_server: gil,
         statuses: (1..=5).map(class).filter(|(_, count)| *count > 0).collect(),
-        response: histogram(4),
-        queue: histogram(1),
-        application_time: histogram(3),
-        gil_wait: histogram(5),
+        response: histogram(fields::REQUEST_TIME_BUCKETS, fields::REQUEST_TIME),
+        queue: histogram(fields::QUEUE_TIME_BUCKETS, fields::QUEUE_TIME),
+        application: histogram(fields::APPLICATION_TIME_BUCKETS, fields::APPLICATION_TIME),
+        gil_wait: histogram(fields::GIL_WAIT_TIME_BUCKETS, fields::GIL_WAIT_TIME),
         cpu: alike(requests, on_cpu),
         blocked: alike(requests, inside.saturating_sub(on_cpu).saturating_sub(gil)),
         ..Figures::default()

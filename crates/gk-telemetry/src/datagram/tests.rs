@@ -121,7 +121,10 @@ fn short_requests_are_put_where_their_sum_says() {
 
 #[test]
 fn no_mean_is_above_its_greatest_value() {
-    use crate::sample::{Figures, GroupSample, WorkerSample};
+    use crate::{
+        figures::Figures,
+        sample::{GroupSample, WorkerSample},
+    };
     // One request has finished; another one, which still runs, has waited much longer.
     let mut figures = Figures { requests: 1, ..Figures::default() };
     (figures.gil_application, figures.gil_server) = (900_000_000, 2_000_000);
@@ -286,10 +289,10 @@ fn a_crowd_of_slow_threads_keeps_nobody_from_the_next_request() {
 
 #[test]
 fn what_is_sent_is_what_is_received() {
-    let mut figures = crate::sample::Figures { requests: 50, server: 7_000_000_000, ..Default::default() };
+    let mut figures = crate::Figures { requests: 50, server: 7_000_000_000, ..Default::default() };
     figures.statuses = [(0, 1), (200, 40), (503, 9)].into();
     (0..50).for_each(|n| figures.response.record(n * 100_000));
-    (0..50).for_each(|n| figures.application_time.record(n * 90_000));
+    (0..50).for_each(|n| figures.application.record(n * 90_000));
     figures.long = vec![0; 256];
     figures.long[20] = 7;
     let group = crate::sample::GroupSample { figures, ..Default::default() };

@@ -1,10 +1,11 @@
 //! The scoreboard as its writer sees it. A worker makes it once and then writes it from its request threads, without lock
 //! and without allocation. Beginning and end of a request are `writer`'s, reading is `reader`'s.
 
+use crate::figures::{Timed, counter};
+use crate::sample::{GilMode, State};
 use crate::scoreboard::cell::{Cell, record};
-use crate::scoreboard::layout::{self, Layout, SLOT, Timed, counter, header, slot};
+use crate::scoreboard::layout::{self, Layout, SLOT, header, slot};
 use crate::scoreboard::words::{self, Words, add_shared};
-use serde::{Deserialize, Serialize};
 use std::ops::{Deref, Range};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -23,54 +24,6 @@ pub enum BoardError {
         /// Words there should be.
         wanted: usize,
     },
-}
-
-/// How Python code of one interpreter excludes other Python code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[repr(u64)]
-pub enum GilMode {
-    /// One GIL for all interpreters of the process.
-    #[default]
-    Shared = 0,
-    /// A GIL of the interpreter's own.
-    Own = 1,
-    /// None.
-    FreeThreading = 2,
-}
-
-impl GilMode {
-    pub(crate) fn from_word(word: u64) -> Self {
-        match word {
-            1 => Self::Own,
-            2 => Self::FreeThreading,
-            _ => Self::Shared,
-        }
-    }
-}
-
-/// Where a request thread is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[repr(u64)]
-pub enum State {
-    /// No request.
-    #[default]
-    Idle = 0,
-    /// It has a request and enters the interpreter.
-    Starting = 1,
-    /// Inside the application.
-    Application = 2,
-}
-
-impl State {
-    pub(crate) fn from_word(word: u64) -> Self {
-        match word {
-            1 => Self::Starting,
-            2 => Self::Application,
-            _ => Self::Idle,
-        }
-    }
 }
 
 /// What does not change in a worker's life.

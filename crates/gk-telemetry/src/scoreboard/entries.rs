@@ -1,7 +1,9 @@
 //! The tables several threads fill: application groups, routes, and who waited for whom. An entry is taken by exchanging
 //! its first word, so nobody waits; a full table counts into its entry for all others.
 
-use crate::scoreboard::board::{Board, GilMode, Route};
+use crate::figures::routes;
+use crate::sample::GilMode;
+use crate::scoreboard::board::{Board, Route};
 use crate::scoreboard::layout::{self, Layout, group, header, pair, route};
 use crate::scoreboard::words::{self, Words, add_shared};
 use std::ops::Deref;
@@ -73,8 +75,8 @@ impl<W: Deref<Target = Words>> Board<W> {
 
     /// Books a wait to the one who suffered it and the one who caused it.
     pub(crate) fn book(&self, culprit: Route, victim: Route, ns: u64) {
-        add_shared(&self.route_words(culprit.0.into())[route::CAUSED], ns);
-        add_shared(&self.route_words(victim.0.into())[route::SUFFERED], ns);
+        add_shared(&self.route_words(culprit.0.into())[routes::CAUSED], ns);
+        add_shared(&self.route_words(victim.0.into())[routes::SUFFERED], ns);
         let key = 1 << 32 | u64::from(culprit.0) << 16 | u64::from(victim.0);
         let start = words::hash(&key.to_le_bytes()) as usize;
         for step in 0..PROBES {

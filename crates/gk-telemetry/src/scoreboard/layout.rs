@@ -1,11 +1,11 @@
 //! Where what stands on a worker's scoreboard: a header, the application groups, the routes, who waited for whom, the last
 //! slow requests, a slot per request thread and the cells with counters and histograms. Word numbers only.
 
+use crate::figures::{FIGURES_END, Long, Record, Timed};
 use crate::histogram::BUCKETS;
-use crate::mod_wsgi_buckets;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x06");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x07");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -29,7 +29,7 @@ pub(crate) const ROUTE: usize = 24;
 /// Words of a pair.
 pub(crate) const PAIR: usize = 4;
 /// Words of a finished request.
-pub(crate) const ENTRY: usize = 64;
+pub(crate) const ENTRY: usize = entry::PATH.end.next_multiple_of(8);
 /// Words of a garbage collection.
 pub(crate) const COLLECTION: usize = 6;
 /// Words of a slot.
@@ -41,20 +41,18 @@ const PAGE: usize = 512;
 pub(crate) const HISTOGRAM: usize = 968;
 /// Words of two of them.
 pub(crate) const TWO_HISTOGRAMS: usize = 2 * HISTOGRAM;
-/// Words of a cell's head: counters, sums, bitmaps.
-pub(crate) const COUNTERS: usize = 32;
-/// Status codes counted: 0 (none or outside) and 100 to 599, by `code - 99`.
+/// First word of the bitmaps in a cell's head: which doublings of each histogram are in use. Counters and sums come before.
+pub(crate) const BITMAPS: usize = FIGURES_END;
+/// Words of a cell's head.
+pub(crate) const HEAD: usize = (BITMAPS + Timed::COUNT).next_multiple_of(8);
+/// Status codes counted: 0 (none or outside) and 100 to 599, by `code - 99`; 200 has a counter of its own.
 pub(crate) const STATUSES: usize = 504;
-/// Where they begin in a cell.
-pub(crate) const STATUSES_AT: usize = COUNTERS + HISTOGRAMS.div_ceil(2) * TWO_HISTOGRAMS;
-/// Phases without a histogram: what lasts long in them is counted in mod_wsgi's buckets but for the first one.
-pub(crate) const PHASES: usize = 4;
-/// Words of one of them.
-pub(crate) const LONG: usize = mod_wsgi_buckets::BUCKETS - 1;
-/// Where they begin in a cell.
+/// First word of the status codes in a cell.
+pub(crate) const STATUSES_AT: usize = HEAD + Timed::COUNT.div_ceil(2) * TWO_HISTOGRAMS;
+/// First word of the long phases in a cell.
 pub(crate) const LONG_AT: usize = STATUSES_AT + STATUSES;
 /// Words of a cell.
-pub(crate) const CELL: usize = LONG_AT + PHASES * LONG;
+pub(crate) const CELL: usize = LONG_AT + Long::ALL.len() * Long::BUCKETS;
 /// Words of a slot and the cell of its thread's own. A worker's pages of memory are strange to the processor whenever it
 /// comes to run, so what a short request writes of it stands in two of them: slot, head and short times at the beginning, and
 /// a page of longer times.
@@ -109,20 +107,12 @@ pub(crate) mod group {
     pub(crate) const NAME: Range<usize> = 16..40;
 }
 
-/// Words of a route.
+/// Words of a route. Those from 3 on hold its figures: [`crate::figures::routes`].
 pub(crate) mod route {
     use std::ops::Range;
     pub(crate) const HASH: usize = 0;
     pub(crate) const READY: usize = 1;
     pub(crate) const KIND: usize = 2;
-    pub(crate) const REQUESTS: usize = 3;
-    pub(crate) const ERRORS: usize = 4;
-    pub(crate) const RESPONSE: usize = 5;
-    pub(crate) const CPU: usize = 6;
-    pub(crate) const GIL: usize = 7;
-    pub(crate) const BLOCKED: usize = 8;
-    pub(crate) const SUFFERED: usize = 9;
-    pub(crate) const CAUSED: usize = 10;
     pub(crate) const NAME: Range<usize> = 12..24;
 }
 
@@ -135,6 +125,7 @@ pub(crate) mod pair {
 
 /// Words of a finished request.
 pub(crate) mod entry {
+    use super::Record;
     use std::ops::Range;
     pub(crate) const GUARD: usize = 0;
     pub(crate) const ORDINAL: usize = 1;
@@ -142,11 +133,11 @@ pub(crate) mod entry {
     pub(crate) const START: usize = 3;
     pub(crate) const PLACE: usize = 4;
     pub(crate) const THREAD: usize = 5;
-    pub(crate) const RECORD: Range<usize> = 8..32;
-    pub(crate) const METHOD: Range<usize> = 32..34;
-    pub(crate) const PATH: Range<usize> = 34..52;
-    pub(crate) const LONGEST_WAIT: usize = 52;
-    pub(crate) const CULPRIT: usize = 53;
+    pub(crate) const LONGEST_WAIT: usize = 6;
+    pub(crate) const CULPRIT: usize = 7;
+    pub(crate) const RECORD: Range<usize> = 8..8 + Record::WORDS;
+    pub(crate) const METHOD: Range<usize> = RECORD.end..RECORD.end + 2;
+    pub(crate) const PATH: Range<usize> = METHOD.end..METHOD.end + 18;
 }
 
 /// Words of a garbage collection.
@@ -201,93 +192,15 @@ pub(crate) mod slot {
     pub(crate) const WAITED: u64 = 1 << 32;
 }
 
-/// Words of a cell's head. A plain request writes the first cache line, every other one some of the second, too.
-pub(crate) mod counter {
-    pub(crate) const REQUESTS: usize = 0;
-    pub(crate) const RESPONSE: usize = 1;
-    pub(crate) const QUEUE: usize = 2;
-    pub(crate) const DAEMON: usize = 3;
-    pub(crate) const APPLICATION: usize = 4;
-    pub(crate) const CPU: usize = 5;
-    pub(crate) const BYTES_OUT: usize = 6;
-    /// Plain requests: each is one more in [`REQUESTS`], [`WRITES`], [`OK`], [`NO_WAIT`] and [`NOT_BLOCKED`].
-    pub(crate) const PLAIN: usize = 7;
-    /// Requests with the status 200.
-    pub(crate) const OK: usize = 8;
-    /// Requests that did not wait for a GIL: the value 0 of that histogram.
-    pub(crate) const NO_WAIT: usize = 9;
-    /// Requests that did not block: the value 0 of that histogram.
-    pub(crate) const NOT_BLOCKED: usize = 10;
-    pub(crate) const SERVER: usize = 11;
-    pub(crate) const GIL_WAIT: usize = 12;
-    pub(crate) const BLOCKED: usize = 13;
-    pub(crate) const ERRORS: usize = 14;
-    pub(crate) const RUNNABLE: usize = 15;
-    pub(crate) const BYTES_IN: usize = 16;
-    pub(crate) const READS: usize = 17;
-    pub(crate) const INPUT: usize = 18;
-    pub(crate) const OUTPUT: usize = 19;
-    pub(crate) const GIL_APPLICATION: usize = 20;
-    pub(crate) const GIL_SERVER: usize = 21;
-    pub(crate) const WAITS: usize = 22;
-    pub(crate) const SINGLE_WAIT: usize = 23;
-    /// Which doublings of a histogram are in use, one word each.
-    pub(crate) const BITMAPS: usize = 24;
-    pub(crate) const WRITES: usize = 31;
-}
-
-/// Histograms of a cell, in order: two by two they lie together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Timed {
-    /// Inside the application.
-    Application,
-    /// On CPU, by the thread's own clock.
-    Cpu,
-    /// From the request's arrival at the front to its end in the application.
-    Response,
-    /// From the queue's entry to the request thread.
-    Queue,
-    /// Waiting for the GIL, summed over one request.
-    GilWait,
-    /// Neither on CPU nor waiting for the GIL nor runnable: database, network, locks, sleep.
-    Blocked,
-    /// One wait for the GIL.
-    SingleWait,
-}
-
 impl Timed {
-    pub(crate) const ALL: [Self; HISTOGRAMS] = [
-        Self::Application,
-        Self::Cpu,
-        Self::Response,
-        Self::Queue,
-        Self::GilWait,
-        Self::Blocked,
-        Self::SingleWait,
-    ];
-
-    /// The word of a cell's head with the sum of the values.
-    pub(crate) const fn sum(self) -> usize {
-        match self {
-            Self::Response => counter::RESPONSE,
-            Self::Queue => counter::QUEUE,
-            Self::Application => counter::APPLICATION,
-            Self::Cpu => counter::CPU,
-            Self::GilWait => counter::GIL_WAIT,
-            Self::Blocked => counter::BLOCKED,
-            Self::SingleWait => counter::SINGLE_WAIT,
-        }
-    }
-
     /// The word of a cell's head with the bitmap of the doublings in use.
     pub(crate) const fn bitmap(self) -> usize {
-        counter::BITMAPS + self as usize
+        BITMAPS + self as usize
     }
 
-    /// Where its buckets and its neighbour's begin in a cell.
+    /// First word of this histogram's buckets, between which its neighbour's lie, in a cell.
     pub(crate) const fn at(self) -> usize {
-        COUNTERS + self as usize / 2 * TWO_HISTOGRAMS
+        HEAD + self as usize / 2 * TWO_HISTOGRAMS
     }
 
     /// The word of one of its buckets from there on.
@@ -295,19 +208,7 @@ impl Timed {
     pub(crate) const fn word(self, bucket: usize) -> usize {
         2 * bucket + self as usize % 2
     }
-
-    /// The word of a cell's head that counts the value 0, where that is what nearly every request has.
-    pub(crate) const fn zeros(self) -> Option<usize> {
-        match self {
-            Self::GilWait => Some(counter::NO_WAIT),
-            Self::Blocked => Some(counter::NOT_BLOCKED),
-            _ => None,
-        }
-    }
 }
-
-/// Number of histograms of a cell.
-pub(crate) const HISTOGRAMS: usize = 7;
 
 /// The places on a scoreboard for so many request threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

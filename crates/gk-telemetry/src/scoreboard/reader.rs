@@ -1,19 +1,17 @@
 //! Reading a scoreboard while its worker writes it, or after the worker's death. Nothing on the page is trusted: indexes are
 //! bounded and texts repaired, since the process that wrote it may have been killed in the middle of a word's row.
 
+use crate::figures::routes::{self, RouteSample};
+use crate::figures::{COUNTER_WORDS, Figures, Record, Timed, counter};
 use crate::histogram;
-use crate::record::{Plain, PlainSums};
 use crate::sample::{
-    Figures, Finished, GcSample, GroupSample, InFlight, PairSample, RouteSample, SlotSample, WorkerSample,
+    Finished, GcSample, GilMode, GroupSample, InFlight, PairSample, SlotSample, State, WorkerSample,
 };
-use crate::scoreboard::board::{Board, GilMode, State};
+use crate::scoreboard::board::Board;
 use crate::scoreboard::cell::{Cell, counted};
-use crate::scoreboard::layout::{
-    self, Layout, SLOT, Timed, counter, entry, group, header, pair, route, slot,
-};
-use crate::scoreboard::ring;
+use crate::scoreboard::layout::{self, Layout, SLOT, entry, group, header, pair, route, slot};
+use crate::scoreboard::plain::{Plain, PlainSums};
 use crate::scoreboard::words::{self, Words};
-use crate::scoreboard::writer::ROUTED;
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicU64, fence};
@@ -118,35 +116,16 @@ impl<W: Deref<Target = Words>> Board<W> {
             if words[route::READY].load(Acquire) == 0 {
                 return None;
             }
-            let at = |index: usize| words[index].load(Relaxed);
-            Some(RouteSample {
-                number: index as u16,
-                name: words::text(&words[route::NAME]),
-                thread: at(route::KIND) == 1,
-                requests: at(route::REQUESTS),
-                errors: at(route::ERRORS),
-                response: at(route::RESPONSE),
-                cpu: at(route::CPU),
-                gil_wait: at(route::GIL),
-                blocked: at(route::BLOCKED),
-                suffered: at(route::SUFFERED),
-                caused: at(route::CAUSED),
-            })
+            let name = words::text(&words[route::NAME]);
+            let thread = words[route::KIND].load(Relaxed) == 1;
+            Some(RouteSample::read(index as u16, name, thread, |at| words[at].load(Relaxed)))
         };
         let mut routes: Vec<RouteSample> = (0..layout::ROUTES).filter_map(read).collect();
         for index in 0..self.layout.private() {
             let Some((_, own)) = self.home(index) else { continue };
             let (number, unsettled) = own.unsettled();
             let Some(route) = routes.iter_mut().find(|route| route.number == number) else { continue };
-            for ((_, to), more) in ROUTED.into_iter().zip(unsettled) {
-                let sum = match to {
-                    route::REQUESTS => &mut route.requests,
-                    route::ERRORS => &mut route.errors,
-                    route::RESPONSE => &mut route.response,
-                    route::CPU => &mut route.cpu,
-                    route::GIL => &mut route.gil_wait,
-                    _ => &mut route.blocked,
-                };
+            for (sum, more) in route.counted_mut().into_iter().zip(unsettled) {
                 *sum = sum.wrapping_add(more);
             }
         }
@@ -188,7 +167,7 @@ impl<W: Deref<Target = Words>> Board<W> {
                 path: words::text(&words[entry::PATH]),
                 longest_wait: load(entry::LONGEST_WAIT),
                 culprit: name_of(routes, load(entry::CULPRIT) as u16),
-                record: ring::record_of(&words[entry::RECORD]),
+                record: Record::of_words(|word| load(entry::RECORD.start + word)),
             };
             fence(Acquire);
             let whole = guard & 1 == 0 && words[entry::GUARD].load(Relaxed) == guard;
@@ -202,24 +181,6 @@ fn name_of(routes: &[RouteSample], number: u16) -> String {
     routes.iter().find(|route| route.number == number).map_or_else(|| "(unknown)".into(), |r| r.name.clone())
 }
 
-/// The counters of a cell in the order of [`Figures`].
-const COUNTERS: [usize; 14] = [
-    counter::REQUESTS,
-    counter::ERRORS,
-    counter::BYTES_IN,
-    counter::BYTES_OUT,
-    counter::READS,
-    counter::WRITES,
-    counter::INPUT,
-    counter::OUTPUT,
-    counter::SERVER,
-    counter::DAEMON,
-    counter::RUNNABLE,
-    counter::GIL_APPLICATION,
-    counter::GIL_SERVER,
-    counter::WAITS,
-];
-
 /// Adds a cell's counters and histograms, and the plain requests that are to come to it. Doublings that are not in use are
 /// not looked at, so that reading does not make the kernel provide memory for them.
 fn read_cell(cell: &Cell, later: &[Plain], figures: &mut Figures) {
@@ -229,8 +190,8 @@ fn read_cell(cell: &Cell, later: &[Plain], figures: &mut Figures) {
     if counted(counter::REQUESTS) == 0 && load(Timed::SingleWait.bitmap()) == 0 {
         return;
     }
-    for (index, at) in COUNTERS.into_iter().enumerate() {
-        figures.set_counter(index, counted(at));
+    for (at, sum) in COUNTER_WORDS.into_iter().zip(figures.counters_mut()) {
+        *sum += counted(at);
     }
     let mut add_status = |status: u16, count: u64| {
         if count > 0 {
@@ -248,8 +209,7 @@ fn read_cell(cell: &Cell, later: &[Plain], figures: &mut Figures) {
             figures.add_long(index, count);
         }
     }
-    for (index, which) in Timed::ALL.into_iter().enumerate() {
-        let histogram = figures.histogram_mut(index);
+    for (which, histogram) in Timed::ALL.into_iter().zip(figures.histograms_mut()) {
         histogram.sum = histogram.sum.saturating_add(counted(which.sum()));
         if let Some(zeros) = which.zeros() {
             histogram.add_to(histogram::bucket_of(0), counted(zeros));
@@ -305,15 +265,17 @@ impl Own<'_> {
     }
 
     /// What no route has been given yet, and for which route that is.
-    fn unsettled(&self) -> (u16, [u64; ROUTED.len()]) {
+    fn unsettled(&self) -> (u16, [u64; routes::COUNTED.len()]) {
         self.read(|later| {
             let load = |at: usize| self.slot[at].load(Relaxed);
-            let settled: [u64; ROUTED.len()] = std::array::from_fn(|index| load(slot::SETTLED.start + index));
+            let settled: [u64; routes::COUNTED.len()] =
+                std::array::from_fn(|index| load(slot::SETTLED.start + index));
             let (route, sums) = (load(slot::ROUTE) as u16, sums(later));
             // The cell is read later than what was settled of it, so it holds at least as much.
             fence(Acquire);
-            let unsettled =
-                |index: usize| counted(self.cell, &sums, ROUTED[index].0).saturating_sub(settled[index]);
+            let unsettled = |index: usize| {
+                counted(self.cell, &sums, routes::COUNTED[index].0).saturating_sub(settled[index])
+            };
             (route, std::array::from_fn(unsettled))
         })
     }
@@ -379,7 +341,7 @@ fn read_slot(
         request.whole = whole;
     }
     // What its own cell counts is not counted twice.
-    let own = own.map(|own| own.counters([counter::REQUESTS, counter::DAEMON, counter::APPLICATION]));
+    let own = own.map(|own| own.counters([counter::REQUESTS, counter::DAEMON, Timed::Application.sum()]));
     let [requests, daemon, application] = own.unwrap_or_default();
     let sum = |parts: &[u64]| parts.iter().fold(0u64, |sum, part| sum.saturating_add(*part));
     SlotSample {

@@ -1,14 +1,14 @@
 //! The last slow (or sampled) requests of a worker, and its last garbage collections: bounded rings, the oldest overwritten.
 //! A writer takes an entry by its guard; where another still writes there, the request is dropped and counted.
 
-use crate::record::Record;
+use crate::figures::Record;
 use crate::sample::Collection;
 use crate::scoreboard::board::Board;
 use crate::scoreboard::layout::{self, Layout, collection, entry, header, slot};
 use crate::scoreboard::words::{Words, add_shared};
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU64, fence};
+use std::sync::atomic::fence;
 
 /// Keeps a finished request.
 pub(crate) fn keep<W: Deref<Target = Words>>(board: &Board<W>, index: usize, slot: &Words, r: &Record) {
@@ -38,7 +38,7 @@ pub(crate) fn keep<W: Deref<Target = Words>>(board: &Board<W>, index: usize, slo
             to.store(from.load(Relaxed), Relaxed);
         }
     }
-    for (word, value) in words[entry::RECORD].iter().zip(values(r)) {
+    for (word, value) in words[entry::RECORD].iter().zip(r.words()) {
         word.store(value, Relaxed);
     }
     words[entry::GUARD].store(guard + 2, Release);
@@ -91,56 +91,5 @@ impl<W: Deref<Target = Words>> Board<W> {
     fn collection(&self, ordinal: u64) -> &Words {
         let at = Layout::collection(ordinal as usize % layout::COLLECTIONS);
         self.range(at..at + layout::COLLECTION)
-    }
-}
-
-/// A record as words.
-fn values(r: &Record) -> [u64; 19] {
-    [
-        r.status.into(),
-        r.error.into(),
-        r.response,
-        r.server,
-        r.queue,
-        r.daemon,
-        r.application,
-        r.on_cpu,
-        r.gil_wait_app,
-        r.gil_wait_server,
-        r.waits,
-        r.runnable,
-        r.blocked,
-        r.bytes_in,
-        r.bytes_out,
-        r.reads,
-        r.writes,
-        r.input,
-        r.output,
-    ]
-}
-
-/// The record in such words.
-pub(crate) fn record_of(words: &[AtomicU64]) -> Record {
-    let at = |index: usize| words[index].load(Relaxed);
-    Record {
-        status: at(0) as u16,
-        error: at(1) != 0,
-        response: at(2),
-        server: at(3),
-        queue: at(4),
-        daemon: at(5),
-        application: at(6),
-        on_cpu: at(7),
-        gil_wait_app: at(8),
-        gil_wait_server: at(9),
-        waits: at(10),
-        runnable: at(11),
-        blocked: at(12),
-        bytes_in: at(13),
-        bytes_out: at(14),
-        reads: at(15),
-        writes: at(16),
-        input: at(17),
-        output: at(18),
     }
 }

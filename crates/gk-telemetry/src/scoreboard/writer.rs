@@ -1,11 +1,13 @@
 //! A request thread's own way to its slot: a request begins, enters the application, ends. This is what the measurements
 //! cost each request, so everything that can be found once is kept here: slot, cell, and where the last request went.
 
-use crate::record::{Plain, PlainSums, Record};
+use crate::figures::{Record, routes};
 use crate::route as naming;
-use crate::scoreboard::board::{Board, State};
+use crate::sample::State;
+use crate::scoreboard::board::Board;
 use crate::scoreboard::cell::{Cell, count, count_plain, counted};
-use crate::scoreboard::layout::{SLOT, counter, header, route, slot};
+use crate::scoreboard::layout::{SLOT, header, slot};
+use crate::scoreboard::plain::{Plain, PlainSums};
 use crate::scoreboard::ring;
 use crate::scoreboard::words::{self, Words, add_alone, add_shared};
 use std::ops::Deref;
@@ -36,16 +38,6 @@ pub struct Begin<'a> {
     /// Where it is: before the application, or in it already.
     pub state: State,
 }
-
-/// Which figures of a cell a route has, too: there, and in the route's entry.
-pub(crate) const ROUTED: [(usize, usize); 6] = [
-    (counter::REQUESTS, route::REQUESTS),
-    (counter::ERRORS, route::ERRORS),
-    (counter::RESPONSE, route::RESPONSE),
-    (counter::CPU, route::CPU),
-    (counter::GIL_WAIT, route::GIL),
-    (counter::BLOCKED, route::BLOCKED),
-];
 
 /// The writer of one slot. Only the slot's thread has it, and only one of it writes at a time; made anew it goes on where
 /// the last one was.
@@ -253,7 +245,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         let entry = self.board.route_words(self.settling.into());
         let slot = self.slot;
         words::guarded(&slot[slot::SETTLING], || {
-            for ((from, to), settled) in ROUTED.into_iter().zip(&slot[slot::SETTLED]) {
+            for ((from, to), settled) in routes::COUNTED.into_iter().zip(&slot[slot::SETTLED]) {
                 let now = counted(cell, &PlainSums::default(), from);
                 add_shared(&entry[to], now.wrapping_sub(settled.load(Relaxed)));
                 settled.store(now, Relaxed);
@@ -270,15 +262,8 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
     fn finish_elsewhere(&self, r: Record) {
         count::<false>(self.board.shared_cell(self.group), &r);
         let entry = self.board.route_words(self.route.into());
-        for (to, by) in [
-            (route::REQUESTS, 1),
-            (route::ERRORS, u64::from(r.error)),
-            (route::RESPONSE, r.response),
-            (route::CPU, r.on_cpu),
-            (route::GIL, r.gil_wait()),
-            (route::BLOCKED, r.blocked),
-        ] {
-            add_shared(&entry[to], by);
+        for (cell, to) in routes::COUNTED {
+            add_shared(&entry[to], r.adds(cell));
         }
         add_alone(&self.slot[slot::COMPLETED], 1);
         add_alone(&self.slot[slot::BUSY], r.daemon + r.application);

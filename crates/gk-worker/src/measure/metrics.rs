@@ -3,8 +3,9 @@
 use gk_sys::memory::SharedWords;
 use gk_sys::{clock, usage};
 use gk_telemetry::Board;
+use gk_telemetry::Figures;
 use gk_telemetry::datagram::phases;
-use gk_telemetry::sample::{Figures, SlotSample, WorkerSample};
+use gk_telemetry::sample::{SlotSample, WorkerSample};
 use serde_json::{Map, Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -159,7 +160,7 @@ fn between(before: &Snapshot, now: &Snapshot) -> Value {
 /// The eight phases: mean, least, greatest, buckets.
 fn put_phases(keys: &mut Map<String, Value>, figures: &Figures) {
     let n = figures.requests;
-    for (name, phase) in phases::NAMES.into_iter().zip(phases::of(figures)) {
+    for (name, phase) in phases::of(figures) {
         let micros = |ns: u64| (n > 0).then_some(ns / 1000);
         keys.insert(name.to_owned(), mean(phase.sum, n).into());
         keys.insert(format!("{name}_min_us"), micros(phase.least).into());

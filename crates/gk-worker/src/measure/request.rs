@@ -182,7 +182,7 @@ impl ThreadMeasure {
         let (entered, ended) = (outcome.application_start.unwrap_or(entered).nanos(), ended.nanos());
         let ((taken, cpu), delay) = (self.cpu, self.delay);
         let wall = ended.saturating_sub(taken);
-        let (gil_wait_server, gil_wait_app, times) = match waits {
+        let (gil_server, gil_application, times) = match waits {
             None => (0, 0, 0),
             Some(waits) if self.measure.is_exact() => {
                 (waits.inside_own, waits.nanos - waits.inside_own, waits.count)
@@ -192,7 +192,7 @@ impl ThreadMeasure {
                 (waits.own, 0, waits.own_times)
             }
         };
-        let most = wall.saturating_sub(gil_wait_server + gil_wait_app);
+        let most = wall.saturating_sub(gil_server + gil_application);
         // Without a reading, all of such a short request counts as on CPU.
         let mut on_cpu = most;
         self.carried += most;
@@ -219,9 +219,9 @@ impl ThreadMeasure {
             queue: self.queue,
             daemon,
             application,
-            on_cpu,
-            gil_wait_app,
-            gil_wait_server,
+            cpu: on_cpu,
+            gil_application,
+            gil_server,
             waits: times,
             runnable,
             blocked: most - on_cpu - runnable,

@@ -2,8 +2,8 @@
 
 use super::store::TIERS;
 use super::*;
+use gk_telemetry::Figures;
 use gk_telemetry::Portion;
-use gk_telemetry::sample::Figures;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
