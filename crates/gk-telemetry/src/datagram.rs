@@ -20,11 +20,11 @@ const VERSION: u8 = 1;
 /// Bytes of the header.
 const HEADER: usize = 24;
 
-/// What a datagram is about.
+/// Subject of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// What a process did in an interval.
+    /// The figures of a process in an interval.
     RequestMetrics = 2,
     /// A request above the threshold, running or finished.
     SlowRequest = 4,
@@ -96,7 +96,7 @@ impl Value {
 /// One record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Datagram {
-    /// What it is about.
+    /// Its subject.
     pub kind: Kind,
     /// The process it is about.
     pub pid: u32,
@@ -148,7 +148,7 @@ impl Datagram {
         Self { kind, pid, seq: 0, stamp, fields: Vec::new() }
     }
 
-    /// Adds a value; what is not finite, which the pages of mod_wsgi-telemetry cannot read, and what is empty stays away.
+    /// Adds a value. Empty texts are left out, and numbers that are not finite, which mod_wsgi-telemetry's pages cannot read.
     pub fn put(&mut self, id: u16, value: Value) {
         let empty = matches!(&value, Value::Bytes(bytes) if bytes.is_empty());
         if value.is_finite() && !empty {
@@ -179,7 +179,7 @@ impl Datagram {
         self.put(id, Value::Bytes(cut.into_bytes()));
     }
 
-    /// A field's value; the last one where it stands twice.
+    /// A field's value; the last one when the field is there twice.
     pub fn get(&self, id: u16) -> Option<&Value> {
         self.fields.iter().rev().find(|(field, _)| *field == id).map(|(_, value)| value)
     }
@@ -256,8 +256,7 @@ impl Datagram {
         out
     }
 
-    /// From bytes. Fields that are not in the table are kept; what is known must have the form it should have, so that nobody
-    /// behind this has to doubt it.
+    /// From bytes. Unknown fields are kept; known fields must have their form, so that no later code has to check it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let header: &[u8; HEADER] = bytes.first_chunk().ok_or(DecodeError::Short(bytes.len()))?;
         if header[..4] != MAGIC {
@@ -292,7 +291,7 @@ impl Datagram {
     }
 }
 
-/// What is left to decode.
+/// Bytes left to decode.
 struct Bytes<'b> {
     bytes: &'b [u8],
     field: u16,

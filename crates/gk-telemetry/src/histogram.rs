@@ -1,5 +1,5 @@
 //! Log-linear histograms: 32 buckets in each doubling from 1 µs (1024 ns) to 1100 s, so a value read back is at most 1.6 % off.
-//! One bucket lies below, one above. Merging is addition.
+//! There is one bucket for shorter times and one for longer ones. Merging is addition.
 
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +96,7 @@ impl Histogram {
         self.add_to(bucket_of(ns), 1);
     }
 
-    /// Adds to a bucket; one that does not exist is the last one.
+    /// Adds to a bucket; a number beyond the last bucket means the last.
     pub fn add_to(&mut self, bucket: usize, count: u64) {
         if count == 0 {
             return;
@@ -132,7 +132,7 @@ impl Histogram {
         }
     }
 
-    /// What came on top since an earlier reading of the same histogram.
+    /// The difference to an earlier reading of the same histogram.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut counts: Vec<u64> = self.counts.clone();
@@ -166,7 +166,7 @@ impl Histogram {
         None
     }
 
-    /// With every count (and the sum) passed through `part`.
+    /// The histogram with every count and the sum passed through `part`.
     #[must_use]
     pub(crate) fn scaled(&self, part: impl Fn(u64) -> u64) -> Self {
         let mut counts: Vec<u64> = self.counts.iter().map(|count| part(*count)).collect();
@@ -174,7 +174,7 @@ impl Histogram {
         Self { sum: part(self.sum), counts }
     }
 
-    /// How many values are at most so many nanoseconds, by the middle of their bucket.
+    /// Number of values up to `ns` nanoseconds, by the middle of their bucket.
     pub fn at_most(&self, ns: u64) -> u64 {
         let inside = |bucket: usize| {
             let (low, high) = edges(bucket);

@@ -1,11 +1,10 @@
-//! What limits a process group, derived from the split of its requests' time, with the sentence that says why and what
-//! to try. Pure: a portion and a few facts in, words out.
+//! Labels: the limit of a process group, from the split of its requests' time, with a sentence of reasons and one of advice.
 
 use crate::portion::Portion;
 use crate::sample::GilMode;
 use serde::{Deserialize, Serialize};
 
-/// What limits a group.
+/// The limit of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -27,15 +26,15 @@ pub enum Kind {
 /// A label with its reasons.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
-    /// What limits it.
+    /// The limit.
     pub kind: Kind,
-    /// Why this label, with figures.
+    /// Reasons, with figures.
     pub why: String,
-    /// What to try; empty when nothing needs trying.
+    /// Advice; empty when nothing needs a change.
     pub advice: String,
 }
 
-/// What is known about a group beside its figures.
+/// Facts about a group beside its figures.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct About {
     /// GIL mode of its interpreters.
@@ -52,7 +51,7 @@ pub struct About {
     pub cpus: f64,
 }
 
-/// Names what limited the group in this portion.
+/// The label of a group in this portion.
 pub fn label(portion: &Portion, about: &About) -> Label {
     let point = portion.point();
     let busy = if portion.capacity > 0.0 { portion.busy / portion.capacity } else { 0.0 };

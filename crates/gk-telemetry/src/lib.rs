@@ -1,9 +1,9 @@
-//! What is measured, as values: no IO, no clock, no thread. Times are arguments.
+//! Measurements as values: no IO, no clock, no thread. Times are arguments.
 //!
 //! * [`figures`]: every figure that is measured of a request, one row each.
 //! * [`scoreboard`]: a worker's page of shared memory, its writers and its reader.
-//! * [`sample`]: what a reading gives, differences of two readings, sums over workers.
-//! * [`portion`]: what happened in a span of time in a process group, what charts show of it; [`label`]: what limits it.
+//! * [`sample`]: a reading of a scoreboard, differences of two readings, sums over workers.
+//! * [`portion`]: one process group in a span of time, and the points of charts; [`label`]: its limit, in words.
 //! * [`totals`]: a whole server at one moment, for differences of any length.
 //! * [`histogram`]: mergeable log-linear histograms; [`mod_wsgi_buckets`]: mod_wsgi's wider buckets.
 //! * [`datagram`]: mod_wsgi's telemetry format.
@@ -11,10 +11,10 @@
 //!
 //! ## Who writes what
 //!
-//! Every request thread owns one slot and writes it alone, with plain stores; what several threads write (a second
-//! application group in a thread, the table of routes, the ring of slow requests) is added atomically. Everything is
-//! `Relaxed` but the two stores that guard a slot. A reader therefore sees numbers that are a few nanoseconds apart, and never
-//! slows a writer.
+//! Every request thread owns one slot and writes it alone, with plain stores. Words that several threads write (cells of a second
+//! application group in a thread, routes, the ring of slow requests) get atomic additions. All accesses are `Relaxed` but those
+//! to guards and to words that announce others. So a reader sees numbers that are a few nanoseconds apart, and never slows a
+//! writer. For each word: [`scoreboard::layout`].
 #![forbid(unsafe_code)]
 
 pub mod datagram;

@@ -29,7 +29,7 @@ pub fn edges(bucket: usize) -> (u64, u64) {
     (if bucket == 0 { 0 } else { low + step * width }, low + (step + 1) * width)
 }
 
-/// One of our histograms in these buckets; each of its own, narrower ones goes where its middle lies.
+/// One of our histograms in these buckets; each narrower bucket goes where its middle lies.
 pub fn of_histogram(histogram: &Histogram) -> [u64; BUCKETS] {
     let mut buckets = [0; BUCKETS];
     for (bucket, count) in histogram.filled() {

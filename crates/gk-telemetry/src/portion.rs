@@ -1,5 +1,5 @@
-//! What happened in a span of time in one process group: the unit that is shown, stored, and added up over time and over groups.
-//! Adding is exact, percentiles included, since histograms are kept.
+//! A portion: one process group in one span of time. Portions are shown, stored, and added up over time and over groups; the sum
+//! is exact, percentiles included, since histograms are kept.
 
 use crate::figures::routes::RouteSums;
 use crate::figures::{Figures, Rates};
@@ -7,7 +7,7 @@ use crate::sample::WorkerSample;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Routes (and pairs of routes) kept in a portion; what is smaller is left out.
+/// Routes, and pairs of routes, kept in a portion; smaller ones are left out.
 const ROUTES: usize = 24;
 const NS: f64 = 1e9;
 
@@ -21,7 +21,7 @@ pub struct Portion {
     pub applications: BTreeMap<String, Figures>,
     /// Thread-seconds busy.
     pub busy: f64,
-    /// Thread-seconds there were.
+    /// Thread-seconds that could have been busy.
     pub capacity: f64,
     /// CPU seconds of the processes.
     pub cpu: f64,
@@ -43,7 +43,7 @@ pub struct Portion {
     pub workers: BTreeMap<String, WorkerPortion>,
     /// The busiest routes, by name.
     pub routes: BTreeMap<String, RouteSums>,
-    /// Who made whom wait longest.
+    /// Pairs of routes with the longest waits.
     pub pairs: Vec<PairSums>,
 }
 
@@ -80,7 +80,7 @@ pub struct PairSums {
     pub waits: u64,
 }
 
-/// What the operating system says about a process in a span of time.
+/// The operating system's figures of a process in a span of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessUse {
     /// CPU seconds.
@@ -146,7 +146,7 @@ impl Portion {
         portion
     }
 
-    /// Adds what happened afterwards in the same group.
+    /// Adds a later span of the same group.
     pub fn append(&mut self, later: &Self) {
         self.span += later.span;
         self.resident = self.resident.max(later.resident);
@@ -159,7 +159,7 @@ impl Portion {
         self.add(later);
     }
 
-    /// Adds what happened at the same time in another worker or group.
+    /// Adds another worker or group in the same span.
     pub fn join(&mut self, beside: &Self) {
         self.span = self.span.max(beside.span);
         self.resident += beside.resident;
@@ -219,7 +219,7 @@ impl Portion {
         total
     }
 
-    /// What a chart shows of it.
+    /// The portion as a point of a chart.
     pub fn point(&self) -> Point {
         let figures = self.total();
         let span = if self.span > 0.0 { self.span } else { 1.0 };

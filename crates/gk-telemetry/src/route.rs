@@ -1,5 +1,5 @@
-//! Which route a request belongs to, when the application does not say: its path with what looks like an identifier
-//! replaced, at most three segments. So `/user/1234/orders/9` and `/user/77/orders/1` are one route.
+//! The route of a request: its path with identifiers replaced by `:id`, at most three segments. `/user/1234/orders/9` and
+//! `/user/77/orders/1` are one route.
 
 /// Longest route in bytes.
 pub const LONGEST: usize = 72;

@@ -1,5 +1,5 @@
-//! What a reading of a scoreboard gives: plain values. Counters and histograms grow from the worker's start; the difference of two
-//! readings is what happened between them, and differences of many workers add up.
+//! A reading of a scoreboard as plain values. Counters and histograms grow from the worker's start; the difference of two
+//! readings is the time between them, and the differences of many workers add up.
 
 use crate::figures::routes::RouteSample;
 use crate::figures::{Figures, Record};
@@ -86,7 +86,7 @@ pub struct WorkerSample {
     pub other_wait: u64,
     /// How many these were.
     pub other_waits: u64,
-    /// What the scoreboard had no room for.
+    /// Requests and pairs of routes without a place on the scoreboard.
     pub lost: u64,
     /// Application groups.
     pub groups: Vec<GroupSample>,
@@ -94,7 +94,7 @@ pub struct WorkerSample {
     pub slots: Vec<SlotSample>,
     /// Routes and the application's own threads.
     pub routes: Vec<RouteSample>,
-    /// Who waited for whom, by index into `routes`' numbers.
+    /// Pairs of routes: one waited for the other.
     pub pairs: Vec<PairSample>,
     /// Slow and sampled requests that finished since the last reading.
     pub finished: Vec<Finished>,
@@ -167,7 +167,7 @@ pub struct SlotSample {
 }
 
 impl SlotSample {
-    /// It serves a request; which one is not always told.
+    /// True while it serves a request; other servers do not always tell which.
     pub fn serves(&self) -> bool {
         self.state != State::Idle
     }
@@ -176,7 +176,7 @@ impl SlotSample {
 /// A request in flight.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
-    /// Its fields belong together. Otherwise the thread stands (or its process died) in the middle of writing them.
+    /// All fields are of this request; false when its thread stopped, or its process died, while it wrote them.
     pub whole: bool,
     /// The front's number.
     pub request: u64,
@@ -238,7 +238,7 @@ pub struct Finished {
     pub longest_wait: u64,
     /// Who held it then.
     pub culprit: String,
-    /// What it took.
+    /// Its figures.
     pub record: Record,
 }
 
@@ -250,8 +250,7 @@ impl WorkerSample {
         total
     }
 
-    /// What came on top since an earlier reading of the same worker: counters and histograms become differences, all else
-    /// is the present.
+    /// The difference to an earlier reading of the same worker: counters and histograms become differences, all else stays.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut now = self.clone();

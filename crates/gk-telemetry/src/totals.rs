@@ -1,5 +1,5 @@
-//! A whole server at one moment: counters that grow from its start. The difference of two is what happened exactly between
-//! them, whatever the second in which the pages are turned. What `compare` asks for.
+//! A whole server at one moment: counters that grow from its start. The difference of two is exact for the time between them,
+//! unlike the seconds of the history. `compare` asks for these.
 
 use crate::figures::Figures;
 use crate::sample::GilMode;
@@ -15,11 +15,11 @@ pub struct Totals {
     pub front: Process,
     /// The workers that live.
     pub workers: Vec<Worker>,
-    /// Everything that ever ran, in workers that are gone, too.
+    /// All requests since the start, those of workers that are gone included.
     pub figures: Figures,
 }
 
-/// What a process has used since it began.
+/// CPU time, memory and delay of a process since it began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Process {
@@ -37,7 +37,7 @@ pub struct Process {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Worker {
-    /// What it has used.
+    /// CPU time, memory and delay.
     pub process: Process,
     /// Process group.
     pub process_group: String,
@@ -57,7 +57,7 @@ pub struct Worker {
     pub switch_interval: u64,
 }
 
-/// What happened between two moments.
+/// The difference of two moments.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Span {
@@ -69,12 +69,12 @@ pub struct Span {
     pub workers: Vec<Worker>,
     /// Workers that came or went meanwhile.
     pub changed: usize,
-    /// What ran.
+    /// Requests finished in this time.
     pub figures: Figures,
 }
 
 impl Totals {
-    /// What came on top since an earlier moment.
+    /// The difference to an earlier moment.
     pub fn since(&self, earlier: &Self) -> Span {
         let process = |now: &Process, before: &Process| Process {
             cpu: (now.cpu - before.cpu).max(0.0),
@@ -83,7 +83,7 @@ impl Totals {
         };
         let both = |now: &Worker| earlier.workers.iter().find(|one| one.process.pid == now.process.pid);
         let stayed = self.workers.iter().filter(|now| both(now).is_some()).count();
-        // One that came meanwhile has used everything meanwhile.
+        // A worker that came meanwhile used everything in this time.
         let used =
             |now: &Worker| both(now).map_or(now.process, |before| process(&now.process, &before.process));
         let workers: Vec<Worker> =

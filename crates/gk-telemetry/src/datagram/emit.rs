@@ -1,4 +1,4 @@
-//! What a worker did in an interval, as the datagrams of a process of mod_wsgi, by mod_wsgi's definitions of the phases.
+//! The figures of a worker in an interval as datagrams of a process of mod_wsgi, by mod_wsgi's definitions of the phases.
 //!
 //! Two things are left out although the format has them: NaN and infinity, and the interpreter's name in records of the garbage
 //! collector. mod_wsgi-telemetry 1.1.0 cannot serve its pages any more once it has received one of either.
@@ -7,7 +7,7 @@ use super::{Datagram, Kind, Value, fields, phases};
 use crate::figures::Figures;
 use crate::sample::{Collection, Finished, InFlight, WorkerSample};
 
-/// Request threads whose figures have a place in a record.
+/// Most request threads with figures in a record.
 const THREADS: usize = 128;
 /// Longest name of a host.
 const HOST: usize = 127;
@@ -34,7 +34,7 @@ pub struct Sender {
 /// A worker in an interval.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Interval {
-    /// What came on top since the interval's beginning.
+    /// The difference to the interval's beginning.
     pub change: WorkerSample,
     /// Its length in seconds.
     pub period: f64,
@@ -65,13 +65,13 @@ fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }
 
-/// Host and process group: what the records of a process have in common.
+/// Host and process group, which all records of a process have.
 fn identity(datagram: &mut Datagram, sender: &Sender, sample: &WorkerSample) {
     datagram.text(fields::HOSTNAME, &sender.hostname, HOST);
     datagram.text(fields::PROCESS_GROUP, &sample.process_group, GROUP);
 }
 
-/// Versions and the parent, for the records that hold the whole identity.
+/// The whole identity: versions and the parent as well.
 fn full_identity(datagram: &mut Datagram, sender: &Sender, sample: &WorkerSample) {
     datagram.text(fields::MOD_WSGI_VERSION, &sender.version, GROUP);
     datagram.text(fields::PYTHON_VERSION, &sample.python, GROUP);
@@ -82,7 +82,7 @@ fn full_identity(datagram: &mut Datagram, sender: &Sender, sample: &WorkerSample
     }
 }
 
-/// What the process did in the interval. `stamp`: epoch seconds of its end.
+/// The figures of the process in the interval. `stamp`: epoch seconds of its end.
 pub fn request_metrics(sender: &Sender, interval: &Interval, stamp: f64) -> Datagram {
     let change = &interval.change;
     let figures = change.total();
@@ -129,7 +129,7 @@ pub fn request_metrics(sender: &Sender, interval: &Interval, stamp: f64) -> Data
     out
 }
 
-/// The eight phases: mean, least, greatest, buckets. They stand in the same order in each block of fields.
+/// The eight phases: mean, least, greatest, buckets. Each block of fields has them in the same order.
 fn put_phases(out: &mut Datagram, figures: &Figures) {
     for (index, (_, phase)) in (0u16..).zip(phases::of(figures)) {
         let mean = seconds(phase.sum) / figures.requests.max(1) as f64;
@@ -151,7 +151,7 @@ pub fn process_started(sender: &Sender, sample: &WorkerSample) -> Datagram {
     out
 }
 
-/// What both datagrams of a process's end begin with.
+/// The fields that both datagrams of a process's end begin with.
 fn end(kind: Kind, sender: &Sender, sample: &WorkerSample, reason: &str, stamp: f64) -> Datagram {
     let mut out = Datagram::new(kind, sample.pid, stamp);
     identity(&mut out, sender, sample);
@@ -188,7 +188,7 @@ pub fn process_stopped(
     out
 }
 
-/// The reason as mod_wsgi has it, whose pages colour by it.
+/// The reason in mod_wsgi's word for it; mod_wsgi-telemetry's pages colour by it.
 pub fn reason(ours: &str) -> &str {
     match ours {
         "reload" | "script_changed" | "script_reload" => "script_reload",

@@ -1,8 +1,8 @@
-//! A process of mod_wsgi as its datagrams tell of it: readings like those of a scoreboard, as far as the format goes.
+//! A process of mod_wsgi from its datagrams: readings like those of a scoreboard, as far as the format goes.
 //!
-//! A record sums up an interval that is over. [`Process::reading`] hands it out over the following interval, so that a process
-//! which reports every five seconds does not look as if it worked in one second of five. What the format has no word for is
-//! left out, or put where its sum is right: CPU and blocked time of single requests are known as means only.
+//! A record sums up an interval that is over. [`Process::reading`] hands it out over the following interval; otherwise a process
+//! that reports every five seconds would seem to work in one second of five. Figures without a field in the format are left out,
+//! or put where their sum is right: CPU and blocked time of single requests are known as means only.
 
 use super::{Datagram, Kind, fields};
 use crate::figures::{Figures, Record};
@@ -11,12 +11,12 @@ use crate::mod_wsgi_buckets;
 use crate::sample::{Finished, GroupSample, InFlight, SlotSample, State, WorkerSample};
 use std::collections::BTreeMap;
 
-/// Interpreters whose garbage collectors are told apart.
+/// Most interpreters with garbage collectors of their own.
 const INTERPRETERS: usize = 64;
 /// Most request threads that are believed.
 const THREADS: usize = 1024;
 
-/// What a datagram said beside figures.
+/// News from a datagram beside its figures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
     /// The process began to serve.
@@ -61,9 +61,9 @@ pub struct Process {
     pub lost: u64,
     /// It has said that it ended.
     pub ended: bool,
-    /// It is another Gilkeeper's.
+    /// It belongs to another Gilkeeper.
     ours: bool,
-    /// Who it is, and what is no counter.
+    /// Its identity, and all values that are no counters.
     facts: WorkerSample,
     resident: u64,
     before: Counters,
@@ -80,7 +80,7 @@ pub struct Process {
     ordinal: u64,
 }
 
-/// What there is to read of a process now.
+/// A reading of a process.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
     /// As of a scoreboard; counters since the process was first heard of.

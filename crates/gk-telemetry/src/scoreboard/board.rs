@@ -1,5 +1,5 @@
-//! The scoreboard as its writer sees it. A worker makes it once and then writes it from its request threads, without lock
-//! and without allocation. Beginning and end of a request are `writer`'s, reading is `reader`'s.
+//! A scoreboard: made by its worker, opened by its reader, told of the interpreters' GILs and of waits for them. Writing needs
+//! no lock and no allocation. Requests are in `writer`, reading is in `reader`.
 
 use crate::figures::{Timed, counter};
 use crate::sample::{GilMode, State};
@@ -10,13 +10,13 @@ use std::ops::{Deref, Range};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// A page that is no scoreboard of ours.
+/// Why a page cannot be opened as a scoreboard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BoardError {
-    /// Not this version's first word: not written yet, or another version's.
+    /// Another first word than this version's: not written yet, or written by another version.
     #[error("the page is no scoreboard of this version")]
     Foreign,
-    /// Its length does not fit its number of threads.
+    /// A length that does not fit the number of threads.
     #[error("the scoreboard has {got} words, not {wanted}")]
     Length {
         /// Words there are.
@@ -26,7 +26,7 @@ pub enum BoardError {
     },
 }
 
-/// What does not change in a worker's life.
+/// The constants of a worker's life.
 #[derive(Debug, Clone, Default)]
 pub struct Identity<'a> {
     /// Process id.
@@ -41,28 +41,28 @@ pub struct Identity<'a> {
     pub python: &'a str,
     /// Nanoseconds since the epoch: the process began.
     pub started: u64,
-    /// Requests whose application takes longer are kept; nanoseconds, 0: none for that reason.
+    /// Application time from which on a request is kept, nanoseconds; 0: none is kept for its time.
     pub slow: u64,
-    /// There is no reader who wants samples; one that comes nevertheless sets a floor.
+    /// No reader wants samples. A reader that comes nevertheless sets a floor.
     pub unread: bool,
 }
 
-/// A route on one scoreboard: an index into its table.
+/// A route on one scoreboard: the index of its entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Route(pub(crate) u16);
 
 impl Route {
-    /// Nobody known.
+    /// The holder is not known.
     pub const UNKNOWN: Self = Self(0);
-    /// One of those the table has no room for.
+    /// All routes without an entry of their own.
     pub const OTHERS: Self = Self(1);
 
-    /// Its place in the table, to be kept in a word.
+    /// The index of its entry, to be kept in a word.
     pub fn number(self) -> u16 {
         self.0
     }
 
-    /// The route at that place of the same scoreboard.
+    /// The route with this index on the same scoreboard.
     pub fn from_number(number: u16) -> Self {
         Self(number)
     }
@@ -71,21 +71,21 @@ impl Route {
 /// A wait for a GIL, or a part of one: the holder may change meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
-    /// The request thread that waited, called on that thread; `None` for a thread that serves no request.
+    /// Slot of the request thread that waited, which is the calling thread; `None`: a thread without a request.
     pub slot: Option<usize>,
-    /// The application group whose interpreter was waited for.
+    /// Application group of the interpreter that was waited for.
     pub group: u16,
     /// Nanoseconds of this part.
     pub ns: u64,
-    /// Nanoseconds of the whole wait, when this part ended it.
+    /// Nanoseconds of the whole wait, with its last part only.
     pub whole: Option<u64>,
     /// At one of the server's own acquire points; otherwise inside the application.
     pub server: bool,
-    /// Whose request or thread held it.
+    /// Route of the request, or thread, that held the GIL.
     pub culprit: Route,
 }
 
-/// A scoreboard. `W` gives the words: a mapped page, or a vector in a test.
+/// A scoreboard in the words `W`: a mapped page, or a vector in a test.
 pub struct Board<W> {
     words: W,
     pub(crate) layout: Layout,
@@ -136,13 +136,13 @@ impl<W: Deref<Target = Words>> Board<W> {
         self.word(header::GIL_ENABLED).store(u64::from(mode != GilMode::FreeThreading), Relaxed);
     }
 
-    /// A GIL that was off is on: `module` is what turned it on.
+    /// Notes that `module` turned the GIL on again.
     pub fn set_gil_returned(&self, module: &str) {
         words::put_text(self.range(header::GIL_MODULE), module.as_bytes());
         self.word(header::GIL_ENABLED).store(1, Release);
     }
 
-    /// Whether the GIL waits are exact; otherwise they are a lower bound, and `why` says the reason.
+    /// Notes that the GIL waits are exact, or a lower bound for the reason `why`.
     pub fn set_exact(&self, exact: bool, why: &str) {
         words::put_text(self.range(header::WHY), why.as_bytes());
         self.word(header::EXACT).store(u64::from(exact), Release);
@@ -153,7 +153,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         self.word(header::IMPORT).store(ns, Relaxed);
     }
 
-    /// The operating system's number of a request thread, on whose CPU time the front looks.
+    /// The operating system's number of a request thread; the reader looks up its CPU time.
     pub fn set_tid(&self, index: usize, tid: u32) {
         if let Some(slot) = self.slot(index) {
             slot[slot::TID].store(tid.into(), Relaxed);
@@ -169,8 +169,8 @@ impl<W: Deref<Target = Words>> Board<W> {
         Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16)
     }
 
-    /// A part of a wait for a GIL is over. Adds to the totals at once, so that a request which runs for a minute is not invisible
-    /// for a minute; [`crate::Record`] repeats the request's sum for its histogram. Nothing here waits or allocates.
+    /// A part of a wait for a GIL is over. Adds to the totals at once, so that the waits of a long request are visible before it
+    /// ends; [`crate::Record`] repeats the request's sum for its histogram. Nothing here waits or allocates.
     pub fn waited(&self, wait: &Wait) {
         let ended = u64::from(wait.whole.is_some());
         let victim = match wait.slot.and_then(|index| self.slot(index)) {
@@ -206,8 +206,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         self.book(wait.culprit, victim.unwrap_or(Route::UNKNOWN), wait.ns);
     }
 
-    /// Requests whose response takes at least this many nanoseconds are kept as samples; the reader sets it so that a few
-    /// each second are.
+    /// Sets the response time in nanoseconds from which on requests are kept as samples; the reader aims at a few each second.
     pub fn set_floor(&self, ns: u64) {
         self.word(header::FLOOR).store(ns, Relaxed);
     }
@@ -226,17 +225,17 @@ impl<W: Deref<Target = Words>> Board<W> {
         (index < self.layout.threads()).then(|| words::row(&self.words, Layout::slot(index)))
     }
 
-    /// The cell that a slot's thread alone writes, for the group that is its home.
+    /// The cell that only the slot's thread writes, for its home group.
     pub(crate) fn own_cell(&self, index: usize) -> Option<&Cell> {
         (index < self.layout.private()).then(|| words::row(&self.words, Layout::own_cell(index)))
     }
 
-    /// The cell that every thread may write for a group.
+    /// The cell of a group that every thread may write.
     pub(crate) fn shared_cell(&self, group: u16) -> &Cell {
         words::row(&self.words, Layout::group_cell(usize::from(group).min(layout::GROUPS - 1)))
     }
 
-    /// The cell a slot writes for a group, and whether it is the only writer.
+    /// The cell that a slot's thread writes for a group, and true when no other thread writes it.
     fn cell_of(&self, index: usize, group: u16) -> (&Cell, bool) {
         let home = self.slot(index).map_or(0, |slot| slot[slot::HOME].load(Relaxed));
         match self.own_cell(index).filter(|_| home == u64::from(group) + 1) {

@@ -1,5 +1,5 @@
-//! The tables several threads fill: application groups, routes, and who waited for whom. An entry is taken by exchanging
-//! its first word, so nobody waits; a full table counts into its entry for all others.
+//! Entries for application groups, routes and pairs of routes, taken by any thread. A thread takes an entry by exchanging its
+//! first word, so no thread waits. When all entries are taken, the last one (for routes: the second) counts for all others.
 
 use crate::figures::routes;
 use crate::sample::GilMode;
@@ -9,13 +9,13 @@ use crate::scoreboard::words::{self, Words, add_shared};
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-/// Places tried before a table counts as full.
+/// Entries tried before a route or a pair counts for "(others)" or is lost.
 const PROBES: usize = 16;
-/// Entry for the application groups that have none.
+/// Entry of the application groups without one of their own.
 const OTHER_GROUPS: usize = layout::GROUPS - 1;
 
 impl<W: Deref<Target = Words>> Board<W> {
-    /// Index of an application group; a new one gets an entry. For start-up and new interpreters, not for each request.
+    /// Index of an application group's entry; takes one for a new group. For new interpreters, not for each request.
     pub fn group(&self, name: &str) -> u16 {
         let hash = words::hash(name.as_bytes());
         for index in 0..OTHER_GROUPS {
@@ -44,12 +44,12 @@ impl<W: Deref<Target = Words>> Board<W> {
         entry[group::IMPORT].store(import_ns, Relaxed);
     }
 
-    /// The route of a name, e.g. a path's. Takes an entry when it is new.
+    /// The route of that name; takes an entry for a new one.
     pub fn route(&self, name: &[u8]) -> Route {
         self.named(name, 0)
     }
 
-    /// A thread of the application's own, which waits and makes others wait like a route does.
+    /// A thread of the application's own; it waits and makes others wait like a route.
     pub fn thread(&self, name: &[u8]) -> Route {
         self.named(name, 1)
     }
@@ -73,7 +73,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         Route::OTHERS
     }
 
-    /// Books a wait to the one who suffered it and the one who caused it.
+    /// Adds a wait to the route that waited, to the one that held the GIL, and to the pair.
     pub(crate) fn book(&self, culprit: Route, victim: Route, ns: u64) {
         add_shared(&self.route_words(culprit.0.into())[routes::CAUSED], ns);
         add_shared(&self.route_words(victim.0.into())[routes::SUFFERED], ns);
@@ -97,7 +97,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         add_shared(self.word(header::LOST), 1);
     }
 
-    /// Writes the entries that are always there.
+    /// Writes the entries that are there from the beginning.
     pub(crate) fn name_first_entries(&self) {
         for (index, name) in [(Route::UNKNOWN, "(unknown)"), (Route::OTHERS, "(others)")] {
             let entry = self.route_words(index.0.into());

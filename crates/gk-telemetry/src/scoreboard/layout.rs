@@ -1,6 +1,12 @@
-//! Where what stands on a worker's scoreboard: a header, the application groups, the routes, who waited for whom, the last
-//! slow requests, a slot per request thread and the cells with counters and histograms. Word numbers only.
+//! Word offsets of a worker's scoreboard: a header, the application groups, the routes, the pairs of routes, the last slow
+//! requests and garbage collections, a slot per request thread, and the cells with counters and histograms.
+//!
+//! Writers: *main* is the worker's main thread, at its start; *maker* is the thread that makes an interpreter; *any* is every
+//! thread of the worker, by atomic additions; *reader* is the admin process. A slot is written by its thread alone. A word is valid as
+//! soon as [`MAGIC`] is there, unless its line says otherwise. All times are nanoseconds; *epoch* counts from 1970, *monotonic*
+//! by the machine's own clock.
 
+use crate::figures::routes::COUNTED;
 use crate::figures::{FIGURES_END, Long, Record, Timed};
 use crate::histogram::BUCKETS;
 
@@ -11,13 +17,13 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x07");
 pub const GROUPS: usize = 16;
 /// Routes, the first two being "(unknown)" and "(others)".
 pub const ROUTES: usize = 128;
-/// Pairs of routes, one having waited for the other.
+/// Pairs of routes: one waited for the other.
 pub const PAIRS: usize = 256;
 /// Finished requests kept.
 pub const RING: usize = 64;
 /// Garbage collections kept.
 pub const COLLECTIONS: usize = 64;
-/// Most request threads whose figures are kept apart; further ones add to the cells of the groups.
+/// Most request threads with a cell of their own; further threads add to the cells of the groups.
 pub const PRIVATE: usize = 64;
 
 /// Words of the header.
@@ -35,11 +41,11 @@ pub(crate) const COLLECTION: usize = 6;
 /// Words of a slot.
 pub(crate) const SLOT: usize = 104;
 /// Words of a page of memory.
-const PAGE: usize = 512;
-/// Words of a histogram: its buckets. Its sum stands with the counters. Two histograms lie bucket beside bucket: those whose
+const MEMORY_PAGE: usize = 512;
+/// Words of a histogram: its buckets. Its sum is in the cell's head. The buckets of two histograms alternate: of two whose
 /// values are near each other, so that a request writes the same cache line for both.
 pub(crate) const HISTOGRAM: usize = 968;
-/// Words of two of them.
+/// Words of two histograms.
 pub(crate) const TWO_HISTOGRAMS: usize = 2 * HISTOGRAM;
 /// First word of the bitmaps in a cell's head: which doublings of each histogram are in use. Counters and sums come before.
 pub(crate) const BITMAPS: usize = FIGURES_END;
@@ -53,142 +59,224 @@ pub(crate) const STATUSES_AT: usize = HEAD + Timed::COUNT.div_ceil(2) * TWO_HIST
 pub(crate) const LONG_AT: usize = STATUSES_AT + STATUSES;
 /// Words of a cell.
 pub(crate) const CELL: usize = LONG_AT + Long::ALL.len() * Long::BUCKETS;
-/// Words of a slot and the cell of its thread's own. A worker's pages of memory are strange to the processor whenever it
-/// comes to run, so what a short request writes of it stands in two of them: slot, head and short times at the beginning, and
-/// a page of longer times.
-const OWN: usize = (SLOT + CELL).next_multiple_of(PAGE);
+/// Words of a slot and its thread's own cell. When a worker's thread gets the processor, none of the worker's memory is in its
+/// caches. So a short request writes to two pages of memory only: one with slot, head and short times, one with longer times.
+const OWN: usize = (SLOT + CELL).next_multiple_of(MEMORY_PAGE);
 
 const _: () = assert!(HISTOGRAM >= BUCKETS, "a histogram has room for its buckets");
-// What every request writes stands in as few cache lines of 64 bytes as can be; a page begins with one.
+const _: () = assert!(slot::SETTLED.end <= slot::LATER, "a slot has room for the figures of its route");
+const _: () = {
+    let mut row = 0;
+    while row < COUNTED.len() {
+        assert!(COUNTED[row].1 < route::NAME.start, "a route's figures lie before its name");
+        row += 1;
+    }
+};
+// What every request writes lies in as few cache lines of 64 bytes as can be; a page begins with one.
 const _: () = assert!(
-    Layout::slot(0).is_multiple_of(PAGE) && SLOT.is_multiple_of(8) && CELL.is_multiple_of(8),
+    Layout::slot(0).is_multiple_of(MEMORY_PAGE) && SLOT.is_multiple_of(8) && CELL.is_multiple_of(8),
     "slots and cells begin with a cache line"
 );
 
 /// Words of the header.
 pub(crate) mod header {
     use std::ops::Range;
+    /// Main, as the last word: all others are there.
     pub(crate) const MAGIC: usize = 0;
+    /// Main, once: number of request threads; the page's length follows from it.
     pub(crate) const THREADS: usize = 1;
+    /// Main, once: process id.
     pub(crate) const PID: usize = 2;
+    /// Main, once: the worker's number.
     pub(crate) const WORKER: usize = 3;
+    /// Maker of the main interpreter: GIL mode.
     pub(crate) const GIL_MODE: usize = 4;
+    /// Maker: 1 when the GIL waits are exact. Written after [`WHY`].
     pub(crate) const EXACT: usize = 5;
+    /// Maker of the main interpreter: switch interval; 0 without a GIL.
     pub(crate) const SWITCH_INTERVAL: usize = 6;
+    /// Main, once: epoch time of the process's start.
     pub(crate) const STARTED: usize = 7;
+    /// Main, once: time from the start until the imports were done; 0 before.
     pub(crate) const IMPORT: usize = 8;
+    /// Main, once: application time from which on a request is kept; the greatest number: none is.
     pub(crate) const SLOW: usize = 9;
+    /// Reader, each second: response time from which on a request is kept as a sample.
     pub(crate) const FLOOR: usize = 10;
+    /// Any: ordinal of the last request that was kept; 0: none yet.
     pub(crate) const RING_HEAD: usize = 11;
+    /// Any: requests and pairs without a place.
     pub(crate) const LOST: usize = 12;
+    /// Maker: 1 while a GIL is in force. Written after [`GIL_MODULE`].
     pub(crate) const GIL_ENABLED: usize = 13;
+    /// Any: time that threads without a request waited for a GIL.
     pub(crate) const OTHER_WAIT: usize = 14;
+    /// Any: number of these waits.
     pub(crate) const OTHER_WAITS: usize = 15;
+    /// Main, once: name of the process group.
     pub(crate) const PROCESS_GROUP: Range<usize> = 16..32;
+    /// Main, once: Python's version.
     pub(crate) const PYTHON: Range<usize> = 32..40;
+    /// Maker: why the GIL waits are not exact.
     pub(crate) const WHY: Range<usize> = 40..64;
+    /// Maker: module that turned the GIL on again; empty when none did.
     pub(crate) const GIL_MODULE: Range<usize> = 64..80;
+    /// Any: ordinal of the last garbage collection; 0: none yet.
     pub(crate) const COLLECTIONS_HEAD: usize = 80;
 }
 
-/// Words of a group.
+/// Words of an application group. All but `HASH` and `READY` are valid once `READY` is 1.
 pub(crate) mod group {
     use std::ops::Range;
+    /// Maker: hash of the name; 0: the entry is free. Exchanged against 0, so that an entry is taken once.
     pub(crate) const HASH: usize = 0;
+    /// Maker, after the words of the entry.
     pub(crate) const READY: usize = 1;
+    /// Maker: GIL mode of the group's interpreter.
     pub(crate) const GIL_MODE: usize = 2;
+    /// Maker: switch interval; 0 without a GIL.
     pub(crate) const SWITCH_INTERVAL: usize = 3;
+    /// Maker: time its imports took.
     pub(crate) const IMPORT: usize = 4;
+    /// Any: sum of garbage collection pauses.
     pub(crate) const GC_PAUSE: usize = 5;
+    /// Any: longest pause.
     pub(crate) const GC_LONGEST: usize = 6;
+    /// Any: collections by generation.
     pub(crate) const COLLECTIONS: Range<usize> = 7..10;
+    /// Any: objects collected.
     pub(crate) const COLLECTED: usize = 10;
+    /// Any: objects that could not be collected.
     pub(crate) const UNCOLLECTABLE: usize = 11;
+    /// Maker, once: name.
     pub(crate) const NAME: Range<usize> = 16..40;
 }
 
-/// Words of a route. Those from 3 on hold its figures: [`crate::figures::routes`].
+/// Words of a route, or of a thread of the application's own. All but `HASH` and `READY` are valid once `READY` is 1. Those from
+/// 3 on are its figures, to which any thread adds: [`crate::figures::routes`].
 pub(crate) mod route {
     use std::ops::Range;
+    /// Any: hash of the name; 0: the entry is free. Exchanged against 0, so that an entry is taken once.
     pub(crate) const HASH: usize = 0;
+    /// The thread that took the entry, after name and kind.
     pub(crate) const READY: usize = 1;
+    /// The thread that took the entry: 0 for a route, 1 for a thread.
     pub(crate) const KIND: usize = 2;
+    /// The thread that took the entry, once: name.
     pub(crate) const NAME: Range<usize> = 12..24;
 }
 
-/// Words of a pair.
+/// Words of a pair of routes.
 pub(crate) mod pair {
+    /// Any: who made wait and who waited, and a bit above both; 0: the entry is free. Exchanged against 0.
     pub(crate) const KEY: usize = 0;
+    /// Any: time waited.
     pub(crate) const NS: usize = 1;
+    /// Any: waits.
     pub(crate) const WAITS: usize = 2;
 }
 
-/// Words of a finished request.
+/// Words of a finished request. The thread whose request is kept writes all of them while `GUARD` is odd; they are valid while
+/// `GUARD` is even and `ORDINAL` is the one that was looked for.
 pub(crate) mod entry {
     use super::Record;
     use std::ops::Range;
+    /// Odd while the entry is being written. Exchanged, so that one thread writes.
     pub(crate) const GUARD: usize = 0;
+    /// Counts the requests that were kept, from 1.
     pub(crate) const ORDINAL: usize = 1;
+    /// As in the slot: the front's number.
     pub(crate) const REQUEST: usize = 2;
+    /// As in the slot: epoch time of its arrival.
     pub(crate) const START: usize = 3;
+    /// As in the slot: application group and route.
     pub(crate) const PLACE: usize = 4;
+    /// Request thread, from 1.
     pub(crate) const THREAD: usize = 5;
+    /// As in the slot.
     pub(crate) const LONGEST_WAIT: usize = 6;
+    /// As in the slot.
     pub(crate) const CULPRIT: usize = 7;
+    /// [`Record::words`].
     pub(crate) const RECORD: Range<usize> = 8..8 + Record::WORDS;
+    /// As in the slot.
     pub(crate) const METHOD: Range<usize> = RECORD.end..RECORD.end + 2;
+    /// As in the slot.
     pub(crate) const PATH: Range<usize> = METHOD.end..METHOD.end + 18;
 }
 
-/// Words of a garbage collection.
+/// Words of a garbage collection. The thread that collected writes them; they are valid while `ORDINAL` is the one that was
+/// looked for.
 pub(crate) mod collection {
+    /// 0 while the entry is being written.
     pub(crate) const ORDINAL: usize = 0;
+    /// Epoch time of its beginning.
     pub(crate) const START: usize = 1;
+    /// Time it took.
     pub(crate) const PAUSE: usize = 2;
     /// Application group, and from bit 16 on the generation.
     pub(crate) const PLACE: usize = 3;
+    /// Objects collected.
     pub(crate) const COLLECTED: usize = 4;
+    /// Objects that could not be collected.
     pub(crate) const UNCOLLECTABLE: usize = 5;
 }
 
-/// Words of a slot. The first cache line is written at every request's beginning, some words from `LATER` on at every plain
-/// one's end, the others seldom. Those from `GUARD` to `PATH` are read together.
+/// Words of a slot. Only its thread writes it. The first cache line is written at the beginning of every request, some words
+/// from `LATER` on at the end of every plain one, the others seldom. Words from `GUARD` to `PATH` are read together.
 pub(crate) mod slot {
+    use super::COUNTED;
     use std::ops::Range;
+    /// Odd while a request begins, that is while the words up to `PATH` are being written.
     pub(crate) const GUARD: usize = 0;
+    /// [`crate::State`]; the words of the request are valid while it is not idle.
     pub(crate) const STATE: usize = 1;
+    /// The front's number of the request.
     pub(crate) const REQUEST: usize = 2;
+    /// Epoch time at which the front had the request's head.
     pub(crate) const START: usize = 3;
+    /// Monotonic time at which the thread took it.
     pub(crate) const BEGUN: usize = 4;
     /// Application group, from bit 16 on the route, and [`WAITED`].
     pub(crate) const PLACE: usize = 5;
+    /// Time in the queue.
     pub(crate) const QUEUE: usize = 6;
+    /// The thread's CPU clock at `BEGUN`; 0 when it was not read.
     pub(crate) const CPU_BEGUN: usize = 7;
+    /// Method; kept as it is when the next request has the same.
     pub(crate) const METHOD: Range<usize> = 8..10;
+    /// Path without query string; kept as it is when the next request has the same.
     pub(crate) const PATH: Range<usize> = 10..28;
-    /// Of the present request, growing.
+    /// Time the request has waited for a GIL so far; valid with [`WAITED`], as the next three.
     pub(crate) const GIL: usize = 28;
+    /// Waits so far.
     pub(crate) const WAITS: usize = 29;
+    /// Its longest wait.
     pub(crate) const LONGEST_WAIT: usize = 30;
+    /// Route that held the GIL in the longest wait.
     pub(crate) const CULPRIT: usize = 31;
-    /// Of the thread, for its whole life.
+    /// Once: the operating system's number of the thread.
     pub(crate) const TID: usize = 32;
-    /// What it finished outside its own cell.
+    /// Requests that the thread finished outside its own cell.
     pub(crate) const COMPLETED: usize = 33;
+    /// Time it was busy with them.
     pub(crate) const BUSY: usize = 34;
-    /// One more than the application group of its own cell.
+    /// Once, at its first request: one more than the application group of its own cell; 0 before.
     pub(crate) const HOME: usize = 35;
-    /// Odd while the words from `ROUTE` to `SETTLED` are written, or plain requests go from here to its own cell.
+    /// Odd while the words from `ROUTE` to `SETTLED` are written, or plain requests move from here to the own cell.
     pub(crate) const SETTLING: usize = 40;
-    /// The route of what its own cell has counted since it held `SETTLED`.
+    /// The route of what the own cell has counted since it held `SETTLED`.
     pub(crate) const ROUTE: usize = 41;
-    pub(crate) const SETTLED: Range<usize> = 42..48;
-    /// How many plain requests are not in its own cell yet, and they: [`PLAIN_WORDS`] words each.
+    /// What the own cell held when its figures were last given to a route, in the order of [`COUNTED`].
+    pub(crate) const SETTLED: Range<usize> = 42..42 + COUNTED.len();
+    /// Number of plain requests in `PLAIN`. Written after them.
     pub(crate) const LATER: usize = 55;
+    /// Plain requests that are not in the own cell yet: [`PLAIN_WORDS`] words each.
     pub(crate) const PLAIN: Range<usize> = 56..104;
+    /// Words of a plain request.
     pub(crate) const PLAIN_WORDS: usize = 3;
 
-    /// In `PLACE`: the request has waited for a GIL, the words from `GIL` to `CULPRIT` are in use.
+    /// In `PLACE`: the request has waited for a GIL; the words from `GIL` to `CULPRIT` are in use.
     pub(crate) const WAITED: u64 = 1 << 32;
 }
 
@@ -203,21 +291,21 @@ impl Timed {
         HEAD + self as usize / 2 * TWO_HISTOGRAMS
     }
 
-    /// The word of one of its buckets from there on.
+    /// Offset of one of its buckets from [`Timed::at`].
     #[inline]
     pub(crate) const fn word(self, bucket: usize) -> usize {
         2 * bucket + self as usize % 2
     }
 }
 
-/// The places on a scoreboard for so many request threads.
+/// The offsets for a number of request threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     threads: usize,
 }
 
 impl Layout {
-    /// For a worker with so many request threads.
+    /// For a worker with `threads` request threads.
     pub fn new(threads: u32) -> Self {
         Self { threads: threads as usize }
     }
@@ -261,19 +349,19 @@ impl Layout {
         Self::entry(RING) + index * COLLECTION
     }
 
-    /// A request thread's slot: with its cell, or behind all that have one.
+    /// A request thread's slot: before the thread's own cell, or behind all slots with cells.
     pub(crate) const fn slot(index: usize) -> usize {
         let own = if index < PRIVATE { index } else { PRIVATE };
-        Self::group_cell(GROUPS).next_multiple_of(PAGE) + own * OWN + (index - own) * SLOT
+        Self::group_cell(GROUPS).next_multiple_of(MEMORY_PAGE) + own * OWN + (index - own) * SLOT
     }
 
-    /// The cell of a request thread's own, for one of the first [`PRIVATE`].
+    /// The own cell of a request thread, one of the first [`PRIVATE`].
     pub(crate) const fn own_cell(index: usize) -> usize {
         Self::slot(index) + SLOT
     }
 
     /// The cell of an application group.
     pub(crate) const fn group_cell(index: usize) -> usize {
-        Self::collection(COLLECTIONS).next_multiple_of(PAGE) + index * CELL
+        Self::collection(COLLECTIONS).next_multiple_of(MEMORY_PAGE) + index * CELL
     }
 }

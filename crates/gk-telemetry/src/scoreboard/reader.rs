@@ -1,5 +1,5 @@
-//! Reading a scoreboard while its worker writes it, or after the worker's death. Nothing on the page is trusted: indexes are
-//! bounded and texts repaired, since the process that wrote it may have been killed in the middle of a word's row.
+//! Reading a scoreboard while its worker writes it, or after the worker's death. The reader trusts nothing on the page: it bounds
+//! indexes and repairs texts, since the worker may have been killed while it wrote.
 
 use crate::figures::routes::{self, RouteSample};
 use crate::figures::{COUNTER_WORDS, Figures, Record, Timed, counter};
@@ -17,13 +17,13 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicU64, fence};
 use std::time::{Duration, Instant};
 
-/// Attempts at reading what is being written before others get the processor, its writer among them.
+/// Attempts to read words that are being written, before the processor is left to the writer.
 const ATTEMPTS: usize = 64;
-/// How long it is tried; after that it is taken as it is: its writer may be dead.
+/// Time after which the words are taken as they are: their writer may be dead.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 impl<W: Deref<Target = Words>> Board<W> {
-    /// The worker now. `after`: ordinal of the last finished request that was read before.
+    /// Reads everything. `after`: ordinal of the last finished request that was read before.
     pub fn sample(&self, after: u64) -> WorkerSample {
         let at = |index: usize| self.word(index).load(Relaxed);
         let mut groups = self.read_groups();
@@ -34,7 +34,7 @@ impl<W: Deref<Target = Words>> Board<W> {
                 group.figures.merge(&own.figures());
             }
         }
-        // The entry for all others is shown only once it is used.
+        // The entry of all other groups is left out until it is used.
         groups.retain(|(index, group)| index + 1 < layout::GROUPS || group.figures != Figures::default());
         let routes = self.read_routes();
         let finished = self.read_ring(after, &routes);
@@ -71,7 +71,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         }
     }
 
-    /// The application group of a thread's own cell, and what it counts there; `None` before it serves.
+    /// Application group and counts of a thread's own cell; `None` before its first request.
     fn home(&self, index: usize) -> Option<(usize, Own<'_>)> {
         let slot = self.slot(index)?;
         let home = slot[slot::HOME].load(Relaxed) as usize;
@@ -108,8 +108,8 @@ impl<W: Deref<Target = Words>> Board<W> {
         (0..layout::GROUPS).filter_map(read).collect()
     }
 
-    /// Routes with what their slots have not given them yet. A slot that gives it between the two looks is missed in this
-    /// reading: a few requests of one route then count one reading later, which is seen as none now and too many then.
+    /// Routes, with the counts that slots have not given them yet. When a slot gives its counts between the two looks, this
+    /// reading misses them and the next one has them: too few requests of one route now, too many then.
     fn read_routes(&self) -> Vec<RouteSample> {
         let read = |index: usize| {
             let words = self.route_words(index);
@@ -181,8 +181,8 @@ fn name_of(routes: &[RouteSample], number: u16) -> String {
     routes.iter().find(|route| route.number == number).map_or_else(|| "(unknown)".into(), |r| r.name.clone())
 }
 
-/// Adds a cell's counters and histograms, and the plain requests that are to come to it. Doublings that are not in use are
-/// not looked at, so that reading does not make the kernel provide memory for them.
+/// Adds a cell's counters and histograms, and the plain requests `later` that are not in it yet. Unused doublings are skipped,
+/// so that reading does not make the kernel provide memory for them.
 fn read_cell(cell: &Cell, later: &[Plain], figures: &mut Figures) {
     let load = |at: usize| cell[at].load(Relaxed);
     let sums = sums(later);
@@ -226,14 +226,14 @@ fn read_cell(cell: &Cell, later: &[Plain], figures: &mut Figures) {
     }
 }
 
-/// What a thread counts apart from all others: its own cell, and in its slot what is still to come to that.
+/// The counts of one thread: its own cell, and the plain requests in its slot that are not in the cell yet.
 struct Own<'a> {
     slot: &'a [AtomicU64; SLOT],
     cell: &'a Cell,
 }
 
 impl Own<'_> {
-    /// What `read` makes of the cell and the plain requests to come, while none of them is on its way.
+    /// Calls `read` with the plain requests in the slot, until it ran while none of them moved to the cell.
     fn read<T>(&self, read: impl Fn(&[Plain]) -> T) -> T {
         let once = || {
             let guard = self.slot[slot::SETTLING].load(Acquire);
@@ -250,7 +250,7 @@ impl Own<'_> {
         whole(once).1
     }
 
-    /// All of it.
+    /// All counts.
     fn figures(&self) -> Figures {
         self.read(|later| {
             let mut figures = Figures::default();
@@ -259,19 +259,19 @@ impl Own<'_> {
         })
     }
 
-    /// These counters.
+    /// Some words of the cell's head.
     fn counters<const COUNT: usize>(&self, which: [usize; COUNT]) -> [u64; COUNT] {
         self.read(|later| which.map(|at| counted(self.cell, &sums(later), at)))
     }
 
-    /// What no route has been given yet, and for which route that is.
+    /// The counts that no route has been given yet, and their route.
     fn unsettled(&self) -> (u16, [u64; routes::COUNTED.len()]) {
         self.read(|later| {
             let load = |at: usize| self.slot[at].load(Relaxed);
             let settled: [u64; routes::COUNTED.len()] =
                 std::array::from_fn(|index| load(slot::SETTLED.start + index));
             let (route, sums) = (load(slot::ROUTE) as u16, sums(later));
-            // The cell is read later than what was settled of it, so it holds at least as much.
+            // The cell is read after `SETTLED`, so it holds at least as much.
             fence(Acquire);
             let unsettled = |index: usize| {
                 counted(self.cell, &sums, routes::COUNTED[index].0).saturating_sub(settled[index])
@@ -287,7 +287,7 @@ fn sums(requests: &[Plain]) -> PlainSums {
     sums
 }
 
-/// Tries again while what is read is being written.
+/// Reads again while the words are being written; `once` returns false for words that were.
 fn whole<T>(once: impl Fn() -> (bool, T)) -> (bool, T) {
     for _ in 0..ATTEMPTS {
         let read = once();
@@ -340,7 +340,7 @@ fn read_slot(
     if let Some(request) = &mut request {
         request.whole = whole;
     }
-    // What its own cell counts is not counted twice.
+    // Requests in the own cell are not in `COMPLETED` and `BUSY`.
     let own = own.map(|own| own.counters([counter::REQUESTS, counter::DAEMON, Timed::Application.sum()]));
     let [requests, daemon, application] = own.unwrap_or_default();
     let sum = |parts: &[u64]| parts.iter().fold(0u64, |sum, part| sum.saturating_add(*part));

@@ -1,5 +1,5 @@
-//! The last slow (or sampled) requests of a worker, and its last garbage collections: bounded rings, the oldest overwritten.
-//! A writer takes an entry by its guard; where another still writes there, the request is dropped and counted.
+//! The last slow or sampled requests of a worker and its last garbage collections: rings that overwrite the oldest entry. A
+//! writer takes an entry by its guard; while another thread still writes it, the request is dropped and counted.
 
 use crate::figures::Record;
 use crate::sample::Collection;
@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::fence;
 
-/// Keeps a finished request.
+/// Copies a finished request from its slot and record into the ring.
 pub(crate) fn keep<W: Deref<Target = Words>>(board: &Board<W>, index: usize, slot: &Words, r: &Record) {
     let ordinal = board.word(header::RING_HEAD).fetch_add(1, Relaxed) + 1;
     let at = Layout::entry(ordinal as usize % layout::RING);
@@ -67,7 +67,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         words[collection::ORDINAL].store(ordinal, Release);
     }
 
-    /// The garbage collections after that ordinal, as far as they are still there, and the ordinal of the last one.
+    /// The garbage collections after that ordinal that are still in the ring, and the ordinal of the last one.
     pub fn collections(&self, after: u64) -> (Vec<Collection>, u64) {
         let head = self.word(header::COLLECTIONS_HEAD).load(Relaxed);
         let first = (after + 1).max(head.saturating_sub(layout::COLLECTIONS as u64 - 1));

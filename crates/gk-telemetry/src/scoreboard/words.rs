@@ -1,5 +1,5 @@
-//! Access to the page's words: plain additions where one thread writes, atomic ones where several do, and short texts in
-//! words. Which word means what is `layout`'s.
+//! Access to a page's words: plain additions where one thread writes, atomic ones where several do, guards, short texts, and
+//! hashes of texts. What a word means is in `layout`.
 
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU64, fence};
 /// The words of a page.
 pub(crate) type Words = [AtomicU64];
 
-/// So many words from that place on. Their number being known, an access to one of them needs no check.
+/// `COUNT` words starting at `at`; the constant length removes bounds checks.
 #[inline]
 pub(crate) fn row<const COUNT: usize>(words: &Words, at: usize) -> &[AtomicU64; COUNT] {
     words[at..].first_chunk().expect("the layout was compared with the page's length")
 }
 
-/// Adds where only the calling thread writes.
+/// Adds to a word that only the calling thread writes.
 #[inline]
 pub(crate) fn add_alone(word: &AtomicU64, by: u64) {
     word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
 }
 
-/// Adds where several threads write.
+/// Adds to a word that several threads write.
 #[inline]
 pub(crate) fn add_shared(word: &AtomicU64, by: u64) {
     if by != 0 {
@@ -27,7 +27,7 @@ pub(crate) fn add_shared(word: &AtomicU64, by: u64) {
     }
 }
 
-/// Runs `write` between two stores of a guard: odd while what it guards is being written. One thread writes it.
+/// Runs `write` with an odd guard, and makes the guard even afterwards. For a guard that one thread writes.
 #[inline]
 pub(crate) fn guarded(guard: &AtomicU64, write: impl FnOnce()) {
     let odd = guard.load(Relaxed) | 1;
@@ -37,13 +37,13 @@ pub(crate) fn guarded(guard: &AtomicU64, write: impl FnOnce()) {
     guard.store(odd.wrapping_add(1), Release);
 }
 
-/// Adds; `alone`: only the calling thread writes there.
+/// Adds to a word. `alone`: only the calling thread writes it.
 #[inline]
 pub(crate) fn add(word: &AtomicU64, by: u64, alone: bool) {
     if alone { add_alone(word, by) } else { add_shared(word, by) }
 }
 
-/// Writes a text into words, its length in the first byte; what does not fit is cut at a character's border.
+/// Writes a text into words, its length in the first byte. A text that does not fit is cut between two characters.
 pub(crate) fn put_text(words: &Words, text: &[u8]) {
     let room = (words.len() * 8 - 1).min(255);
     let mut length = text.len().min(room);
@@ -63,7 +63,7 @@ pub(crate) fn put_text(words: &Words, text: &[u8]) {
     }
 }
 
-/// Reads a text back. What is not UTF-8 is replaced.
+/// Reads a text. Bytes that are not UTF-8 are replaced.
 pub(crate) fn text(words: &Words) -> String {
     let mut bytes = Vec::with_capacity(words.len() * 8);
     let first = words[0].load(Relaxed).to_le_bytes();
@@ -79,18 +79,18 @@ pub(crate) fn text(words: &Words) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A number for a text: equal texts, equal numbers; never 0.
+/// Hash of a text; never 0, which marks a free entry.
 #[inline]
 pub(crate) fn hash(text: &[u8]) -> u64 {
     hash_on(0x9e37_79b9_7f4a_7c15, text)
 }
 
-/// The same for a text behind others; `before` is their number.
+/// Hash of a text that continues others; `before` is their hash.
 #[inline]
 pub(crate) fn hash_on(before: u64, text: &[u8]) -> u64 {
     let state = before ^ text.len() as u64;
     let state = match (text.first_chunk::<8>(), text.last_chunk::<8>(), text.len()) {
-        // Most are of one of these lengths. Words may overlap: with the length known no two texts give the same ones.
+        // Most texts have one of these lengths. The words may overlap: with the length in the hash they are still unambiguous.
         (Some(first), Some(last), ..=16) => {
             mix(mix(state, u64::from_le_bytes(*first)), u64::from_le_bytes(*last))
         }
@@ -110,18 +110,18 @@ fn mix(state: u64, word: u64) -> u64 {
     (state.rotate_left(23) ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd)
 }
 
-/// Short texts, and long ones.
+/// Texts of fewer than 8 and more than 32 bytes.
 #[inline(never)]
 fn others(mut state: u64, text: &[u8]) -> u64 {
     let Some(last) = text.last_chunk::<8>() else { return mix(state, short(text)) };
-    // The last eight may be mixed in twice in part.
+    // The last eight bytes may overlap the chunk before.
     for chunk in text[..text.len() - 1].as_chunks::<8>().0 {
         state = mix(state, u64::from_le_bytes(*chunk));
     }
     mix(state, u64::from_le_bytes(*last))
 }
 
-/// Fewer than eight bytes as a word; with their number no two texts give the same one.
+/// Fewer than eight bytes as a word; unambiguous together with their number.
 fn short(text: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
@@ -157,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn other_texts_have_other_numbers(a in "[ab]{0,40}", b in "[ab]{0,40}", c in "[ab]{0,9}") {
+        fn different_texts_have_different_hashes(a in "[ab]{0,40}", b in "[ab]{0,40}", c in "[ab]{0,9}") {
             prop_assert_eq!(a == b, hash(a.as_bytes()) == hash(b.as_bytes()));
             let on = |first: &str, second: &str| hash_on(hash(first.as_bytes()), second.as_bytes());
             prop_assert_eq!(on(&a, &c) == on(&b, &c), a == b);

@@ -1,5 +1,5 @@
-//! A request thread's own way to its slot: a request begins, enters the application, ends. This is what the measurements
-//! cost each request, so everything that can be found once is kept here: slot, cell, and where the last request went.
+//! The writer of a request thread's slot: a request begins, enters the application, ends. Every request pays for this code, so
+//! it keeps what can be looked up once: slot, cell, and route of the last request.
 
 use crate::figures::{Record, routes};
 use crate::route as naming;
@@ -25,7 +25,7 @@ pub struct Begin<'a> {
     pub now: u64,
     /// The thread's CPU clock now, nanoseconds; 0 when it was not read.
     pub cpu: u64,
-    /// Nanoseconds it stood in the queue.
+    /// Nanoseconds in the queue.
     pub queue: u64,
     /// The application group's index: [`Board::group`].
     pub group: u16,
@@ -33,37 +33,36 @@ pub struct Begin<'a> {
     pub method: &'a [u8],
     /// Path, with or without query string: that is never written.
     pub uri: &'a [u8],
-    /// What is the same for the same method and URI, and else not.
+    /// Bytes that are equal for equal method and URI, and only then.
     pub target: &'a [u8],
-    /// Where it is: before the application, or in it already.
+    /// Stage of the request: before the application, or in it already.
     pub state: State,
 }
 
-/// The writer of one slot. Only the slot's thread has it, and only one of it writes at a time; made anew it goes on where
-/// the last one was.
+/// One writer per slot, for the slot's thread. A new writer continues from the state in the slot.
 pub struct SlotWriter<'a, W> {
     board: &'a Board<W>,
     index: usize,
     slot: &'a [AtomicU64; SLOT],
-    /// The application group whose figures go to a cell of this thread's own, and that cell.
+    /// Application group of the thread's own cell, and that cell.
     home: Option<(u16, &'a Cell)>,
-    /// Numbers of [`Begin::target`] and of method with path: of the last request.
+    /// Hashes of [`Begin::target`] and of method with path, of the last request.
     target: u64,
     named: u64,
     group: u16,
     route: u16,
-    /// The route of what the own cell has counted since its figures were last given to a route.
+    /// Route of what the own cell has counted since its figures were last given to a route.
     settling: u16,
-    /// Nanoseconds in the application from which on a request is kept.
+    /// Application time from which on a request is kept, nanoseconds.
     slow: u64,
-    /// The same for its response. The reader sets it: what it was when [`SlotWriter::look`] last looked.
+    /// Response time from which on it is kept, nanoseconds; set by the reader, as [`SlotWriter::look`] last saw it.
     floor: u64,
-    /// How many plain requests stand in the slot that are not in the own cell yet. They went to the route `settling`.
+    /// Number of plain requests in the slot that are not in the own cell yet. Their route is `settling`.
     later: usize,
 }
 
 impl<W: Deref<Target = Words>> Board<W> {
-    /// The writer of a slot, for the slot's thread. `None`: there is no such slot.
+    /// The writer of a slot, for the slot's thread. `None`: no such slot.
     pub fn writer(&self, index: usize) -> Option<SlotWriter<'_, W>> {
         let slot = self.slot(index)?;
         let place = slot[slot::PLACE].load(Relaxed);
@@ -86,21 +85,21 @@ impl<W: Deref<Target = Words>> Board<W> {
         Some(writer)
     }
 
-    /// [`SlotWriter::begin`], where it is called seldom.
+    /// [`SlotWriter::begin`] without a writer at hand.
     pub fn begin(&self, index: usize, begin: &Begin<'_>) {
         if let Some(mut writer) = self.writer(index) {
             writer.begin(begin);
         }
     }
 
-    /// [`SlotWriter::set_state`], where it is called seldom.
+    /// [`SlotWriter::set_state`] without a writer at hand.
     pub fn set_state(&self, index: usize, state: State) {
         if let Some(writer) = self.writer(index) {
             writer.set_state(state);
         }
     }
 
-    /// [`SlotWriter::finish`], where it is called seldom.
+    /// [`SlotWriter::finish`] without a writer at hand.
     pub fn finish(&self, index: usize, r: &Record) {
         if let Some(mut writer) = self.writer(index) {
             writer.finish(r);
@@ -117,7 +116,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
     /// A request begins.
     #[inline]
     pub fn begin(&mut self, begin: &Begin<'_>) {
-        // The request before went to the same place most of the time; then its texts stand there already, too.
+        // Mostly the request before had the same target; then its texts are in the slot already.
         let target = words::hash(begin.target);
         let same = self.target == target || self.is_named(begin.method, begin.uri, begin.group, target);
         self.group = begin.group;
@@ -140,12 +139,12 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         });
     }
 
-    /// Looks at what the reader wants kept; to be called now and then.
+    /// Reads the floor that the reader has set; to be called now and then.
     pub fn look(&mut self) {
         self.floor = self.board.word(header::FLOOR).load(Relaxed);
     }
 
-    /// Where the request is now.
+    /// Sets the stage of the request.
     #[inline]
     pub fn set_state(&self, state: State) {
         self.slot[slot::STATE].store(state as u64, Relaxed);
@@ -166,12 +165,12 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         if r.application >= self.slow || r.response >= self.floor || r.error {
             self.keep(*r);
         }
-        // Nothing else of the request changes here, so no guard is needed.
+        // No other word of the request changes here, so no guard is needed.
         self.set_state(State::Idle);
     }
 
-    /// [`SlotWriter::finish`] of a plain request. It stands in the slot until the batch ends: many at once are counted faster
-    /// than each in between of other code, which comes with its own memory.
+    /// [`SlotWriter::finish`] of a plain request. It waits in the slot until the batch ends: counting many at once is faster than
+    /// counting each between other code, which replaces the caches' content.
     #[inline]
     pub fn finish_plain(&mut self, r: Plain) {
         let usual = self.home.is_some_and(|(group, _)| group == self.group)
@@ -190,7 +189,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         self.set_state(State::Idle);
     }
 
-    /// Counts the plain requests that stand in the slot; to be called before the thread waits for its next request.
+    /// Counts the plain requests that wait in the slot; to be called before the thread waits for its next request.
     pub fn end_batch(&mut self) {
         let Some((_, cell)) = self.home.filter(|_| self.later > 0) else { return };
         let slot = self.slot;
@@ -206,14 +205,14 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         self.later = 0;
     }
 
-    /// One that is not counted in the own cell, or for another route, or kept; or there is no place left.
+    /// A plain request that has another group or route, or is kept, or finds no place left.
     #[cold]
     fn finish_unusual(&mut self, r: Plain) {
         self.end_batch();
         self.finish(&r.into());
     }
 
-    /// Another URI than the last one. Whether method and path are the same nevertheless; otherwise its route is looked for.
+    /// For a target other than the last: true when method and path are the same nevertheless; otherwise finds the route.
     #[cold]
     fn is_named(&mut self, method: &[u8], uri: &[u8], group: u16, target: u64) -> bool {
         self.target = target;
@@ -238,7 +237,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         self.home = group.map(|group| group as u16).zip(self.board.own_cell(self.index));
     }
 
-    /// Gives what the own cell has counted since the last time to its route; what comes belongs to the present one.
+    /// Gives what the own cell has counted since the last time to its route; later requests count for the present route.
     #[cold]
     fn settle(&mut self, cell: &Cell) {
         self.end_batch();
@@ -275,8 +274,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
     }
 }
 
-// What is seldom stands apart, so that what every request runs through lies close together: after each sleep of a thread its
-// code comes from afar, too.
+// Rare code is kept apart, so that the code of every request lies close together: after a thread's sleep it is out of the caches.
 
 #[cold]
 #[inline(never)]
