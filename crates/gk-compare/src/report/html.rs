@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Shape, bars, distributions, escaped};
 use super::text::{cells, heads};
-use crate::table::columns::{COLUMNS, three_digits};
+use crate::table::columns::{COLUMNS, PARTS, Part, three_digits};
 use crate::table::row::Row;
 use crate::table::{Comparison, Table};
 use gk_telemetry::histogram::edges;
@@ -29,13 +29,6 @@ svg .unit { text-anchor: end; fill: var(--soft); } svg .word { fill: var(--soft)
 .key.cpu { background: var(--cpu); } .key.gil { background: var(--gil); } .key.runnable { background: var(--runnable); }
 .key.blocked { background: var(--blocked); }
 ";
-
-const PARTS: [(&str, &str); 4] = [
-    ("cpu", "on CPU"),
-    ("gil", "waiting for the GIL"),
-    ("runnable", "runnable, no core free"),
-    ("blocked", "blocked"),
-];
 
 /// The page.
 pub fn page(comparison: &Comparison) -> String {
@@ -179,11 +172,11 @@ fn split(out: &mut String, table: &Table) {
         return;
     }
     out.push_str("<h3>Where a request's time goes</h3>\n<p class=\"soft\">Mean request, from a thread that takes it to the end.");
-    for (class, words) in PARTS {
-        let _ = write!(out, "<span class=\"key {class}\"></span>{words}");
+    for Part { class, title, .. } in PARTS {
+        let _ = write!(out, "<span class=\"key {class}\"></span>{title}");
     }
     out.push_str("</p>\n");
-    let classes: Vec<&str> = PARTS.iter().map(|(class, _)| *class).collect();
+    let classes: Vec<&str> = PARTS.iter().map(|part| part.class).collect();
     out.push_str(&bars(&rows, &classes, most, "ms", "Time of a mean request in its parts"));
 }
 

@@ -2,7 +2,7 @@
 //! milliseconds.
 
 use crate::table::Comparison;
-use crate::table::columns::COLUMNS;
+use crate::table::columns::{COLUMNS, PARTS};
 use crate::table::row::Row;
 use gk_telemetry::histogram::edges;
 use serde_json::{Map, Value, json};
@@ -51,8 +51,8 @@ fn row(row: &Row) -> Value {
         "figures": columns,
         "errors": row.errors,
         "failures": row.failures,
-        "split": row.split.map(|[cpu, gil, runnable, blocked]| {
-            json!({"on_cpu": cpu, "gil_wait": gil, "runnable": runnable, "blocked": blocked})
+        "split": row.split.map(|split| {
+            PARTS.iter().zip(split).map(|(part, s)| (part.id.to_owned(), s.into())).collect::<Map<_, _>>()
         }),
         "workers_cpu": row.workers,
         "gil_mode": row.gil_mode,

@@ -1,6 +1,7 @@
 //! The columns of the table, each with its meaning and its value in a trial; medians with their spread. Pure.
 
 use crate::trial::sample::Sample;
+use gk_telemetry::Figures;
 use gk_telemetry::totals::Process;
 
 const NS: f64 = 1e9;
@@ -114,12 +115,34 @@ pub fn run_delay(sample: &Sample) -> f64 {
     all / sample.server.seconds.max(1e-9)
 }
 
-/// Seconds of a mean request: on CPU, waiting for the GIL, runnable, blocked.
-pub fn split(sample: &Sample) -> Option<[f64; 4]> {
-    let figures = &sample.server.figures;
+/// A part of a request's time.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// In JSON.
+    pub id: &'static str,
+    /// Class in the HTML report's style.
+    pub class: &'static str,
+    /// Its words beside the bars.
+    pub title: &'static str,
+    /// Nanoseconds of all requests.
+    of: fn(&Figures) -> u64,
+}
+
+/// The parts, in the order of the bars.
+pub const PARTS: [Part; 4] = [
+    Part { id: "on_cpu", class: "cpu", title: "on CPU", of: |f| f.cpu.sum },
+    Part { id: "gil_wait", class: "gil", title: "waiting for the GIL", of: |f| f.gil_wait.sum },
+    Part { id: "runnable", class: "runnable", title: "runnable, no core free", of: |f| f.runnable },
+    Part { id: "blocked", class: "blocked", title: "blocked", of: |f| f.blocked.sum },
+];
+
+/// Seconds of a mean request in each of [`PARTS`].
+pub type Split = [f64; PARTS.len()];
+
+/// Splits the mean request of a trial.
+pub fn split(sample: &Sample) -> Option<Split> {
     let requests = counted(sample)? as f64;
-    let per = |ns: u64| ns as f64 / NS / requests;
-    Some([per(figures.cpu.sum), per(figures.gil_wait.sum), per(figures.runnable), per(figures.blocked.sum)])
+    Some(PARTS.map(|part| (part.of)(&sample.server.figures) as f64 / NS / requests))
 }
 
 /// Median and range of the rounds.

@@ -1,6 +1,6 @@
 //! One row of a table: all trials of one variant in one form, put together. Pure.
 
-use super::columns::{COLUMNS, MedianRange, run_delay, split};
+use super::columns::{COLUMNS, MedianRange, Split, run_delay, split};
 use crate::trial::sample::Sample;
 use gk_load::Failure;
 use gk_telemetry::{GilMode, Histogram};
@@ -19,8 +19,8 @@ pub struct Row {
     pub requests: u64,
     /// How they failed.
     pub failures: BTreeMap<String, u64>,
-    /// Seconds of a mean request: on CPU, waiting for the GIL, runnable, blocked.
-    pub split: Option<[f64; 4]>,
+    /// Seconds of a mean request by part.
+    pub split: Option<Split>,
     /// Cores each worker used, mean over the rounds, the busiest first.
     pub workers: Vec<f64>,
     /// Single waits for the GIL, all rounds.
@@ -64,7 +64,7 @@ impl Row {
         let mut row =
             Self { variant: variant.into(), values: values.collect(), exact: true, ..Self::default() };
         let mut latency: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut split_sum = [0.0; 4];
+        let mut split_sum = Split::default();
         for sample in samples {
             let report = sample.load.report();
             row.errors += report.failed() + report.unsent;
