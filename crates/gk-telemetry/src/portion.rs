@@ -11,60 +11,101 @@ use std::collections::BTreeMap;
 const ROUTES: usize = 24;
 const NS: f64 = 1e9;
 
-/// One process group in one span of time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Portion {
-    /// Length in seconds.
-    pub span: f64,
-    /// By application group.
-    pub applications: BTreeMap<String, Figures>,
-    /// Thread-seconds busy.
-    pub busy: f64,
-    /// Thread-seconds that could have been busy.
-    pub capacity: f64,
-    /// CPU seconds of the processes.
-    pub cpu: f64,
-    /// Resident bytes of the processes, the most at one time.
-    pub resident: u64,
-    /// Context switches.
-    pub switches: u64,
-    /// Seconds threads were runnable without running.
-    pub run_delay: f64,
-    /// Most requests in the queue at one time.
-    pub queued: u64,
-    /// Seconds of garbage collection pauses.
-    pub gc_pause: f64,
-    /// Garbage collections.
-    pub collections: u64,
-    /// GIL waits in threads that serve no request, seconds.
-    pub other_wait: f64,
-    /// By process id (unlike worker numbers, these differ over a restart of the server); of another server by host and process id.
-    pub workers: BTreeMap<String, WorkerPortion>,
-    /// The busiest routes, by name.
-    pub routes: BTreeMap<String, RouteSums>,
-    /// Pairs of routes with the longest waits.
-    pub pairs: Vec<PairSums>,
+/// Declares numbers of a portion and how they add up: a `sum` grows over time and over groups; of a `level` the most at one time
+/// counts, and groups beside each other add up.
+macro_rules! numbers {
+    (
+        $(#[$attribute:meta])*
+        pub struct $Name:ident {
+            $($(#[$own_attribute:meta])* pub $own:ident: $own_type:ty,)*
+        }
+        $($(#[doc = $help:literal])* $how:ident $name:ident: $type:ty,)*
+    ) => {
+        $(#[$attribute])*
+        pub struct $Name {
+            $($(#[$own_attribute])* pub $own: $own_type,)*
+            $($(#[doc = $help])* pub $name: $type,)*
+        }
+
+        impl $Name {
+            /// Adds the numbers of a later span.
+            fn append_numbers(&mut self, later: &Self) {
+                $(numbers!(@append $how self.$name, later.$name);)*
+            }
+
+            /// Adds the numbers of another worker or group in the same span.
+            fn join_numbers(&mut self, beside: &Self) {
+                $(self.$name += beside.$name;)*
+            }
+        }
+    };
+    (@append sum $mine:expr, $later:expr) => {
+        $mine += $later
+    };
+    (@append level $mine:expr, $later:expr) => {
+        $mine = $mine.max($later)
+    };
 }
 
-/// One worker in one span of time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct WorkerPortion {
-    /// Its number.
-    pub worker: u64,
-    /// Requests finished.
-    pub requests: u64,
+numbers! {
+    /// One process group in one span of time.
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Portion {
+        /// Length in seconds.
+        pub span: f64,
+        /// By application group.
+        pub applications: BTreeMap<String, Figures>,
+        /// By process id (unlike worker numbers, these differ over a restart of the server); of another server by host and
+        /// process id.
+        pub workers: BTreeMap<String, WorkerPortion>,
+        /// The busiest routes, by name.
+        pub routes: BTreeMap<String, RouteSums>,
+        /// Pairs of routes with the longest waits.
+        pub pairs: Vec<PairSums>,
+    }
     /// Thread-seconds busy.
-    pub busy: f64,
-    /// Request threads.
-    pub threads: u32,
+    sum busy: f64,
+    /// Thread-seconds that could have been busy.
+    sum capacity: f64,
+    /// CPU seconds of the processes.
+    sum cpu: f64,
+    /// Resident bytes of the processes, the most at one time.
+    level resident: u64,
+    /// Context switches.
+    sum switches: u64,
+    /// Seconds threads were runnable without running.
+    sum run_delay: f64,
+    /// Most requests in the queue at one time.
+    level queued: u64,
+    /// Seconds of garbage collection pauses.
+    sum gc_pause: f64,
+    /// Garbage collections.
+    sum collections: u64,
+    /// GIL waits in threads that serve no request, seconds.
+    sum other_wait: f64,
+}
+
+numbers! {
+    /// One worker in one span of time.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct WorkerPortion {
+        /// Its number.
+        pub worker: u64,
+        /// Request threads.
+        pub threads: u32,
+    }
+    /// Requests finished.
+    sum requests: u64,
+    /// Thread-seconds busy.
+    sum busy: f64,
     /// CPU seconds.
-    pub cpu: f64,
+    sum cpu: f64,
     /// Resident bytes.
-    pub resident: u64,
+    level resident: u64,
     /// GIL wait of its requests, seconds.
-    pub gil_wait: f64,
+    sum gil_wait: f64,
 }
 
 /// How long one route waited for another.
@@ -149,41 +190,26 @@ impl Portion {
     /// Adds a later span of the same group.
     pub fn append(&mut self, later: &Self) {
         self.span += later.span;
-        self.resident = self.resident.max(later.resident);
-        self.queued = self.queued.max(later.queued);
-        for (name, worker) in &later.workers {
-            let mine = self.workers.entry(name.clone()).or_default();
-            mine.resident = mine.resident.max(worker.resident);
-            mine.add(worker);
-        }
-        self.add(later);
+        self.append_numbers(later);
+        self.add(later, WorkerPortion::append_numbers);
     }
 
     /// Adds another worker or group in the same span.
     pub fn join(&mut self, beside: &Self) {
         self.span = self.span.max(beside.span);
-        self.resident += beside.resident;
-        self.queued += beside.queued;
-        for (name, worker) in &beside.workers {
-            let mine = self.workers.entry(name.clone()).or_default();
-            mine.resident += worker.resident;
-            mine.add(worker);
-        }
-        self.add(beside);
+        self.join_numbers(beside);
+        self.add(beside, WorkerPortion::join_numbers);
     }
 
-    fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self, add_worker: impl Fn(&mut WorkerPortion, &WorkerPortion)) {
         for (name, figures) in &other.applications {
             self.applications.entry(name.clone()).or_default().merge(figures);
         }
-        self.busy += other.busy;
-        self.capacity += other.capacity;
-        self.cpu += other.cpu;
-        self.switches += other.switches;
-        self.run_delay += other.run_delay;
-        self.gc_pause += other.gc_pause;
-        self.collections += other.collections;
-        self.other_wait += other.other_wait;
+        for (name, worker) in &other.workers {
+            let mine = self.workers.entry(name.clone()).or_default();
+            (mine.worker, mine.threads) = (worker.worker, worker.threads);
+            add_worker(mine, worker);
+        }
         for (name, sums) in &other.routes {
             self.routes.entry(name.clone()).or_default().add(sums);
         }
@@ -274,17 +300,6 @@ pub struct Point {
     pub queued: u64,
     /// Share of the time in garbage collection pauses, interpreters added up.
     pub gc_pause: f64,
-}
-
-impl WorkerPortion {
-    fn add(&mut self, other: &Self) {
-        self.worker = other.worker;
-        self.threads = other.threads;
-        self.requests += other.requests;
-        self.busy += other.busy;
-        self.cpu += other.cpu;
-        self.gil_wait += other.gil_wait;
-    }
 }
 
 #[cfg(test)]
