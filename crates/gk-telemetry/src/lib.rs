@@ -31,7 +31,7 @@ pub mod totals;
 pub use figures::{Figures, Record};
 pub use histogram::Histogram;
 pub use portion::Portion;
-pub use sample::{GilMode, State, WorkerSample};
+pub use sample::{GilMode, ThreadStage, WorkerSample};
 pub use scoreboard::board::{Board, BoardError, Identity, Route, Wait};
 pub use scoreboard::layout::Layout;
 pub use scoreboard::plain::Plain;

@@ -29,11 +29,11 @@ impl GilMode {
     }
 }
 
-/// Where a request thread is.
+/// How far a request thread is with its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u64)]
-pub enum State {
+pub enum ThreadStage {
     /// No request.
     #[default]
     Idle = 0,
@@ -43,7 +43,7 @@ pub enum State {
     Application = 2,
 }
 
-impl State {
+impl ThreadStage {
     pub(crate) fn from_word(word: u64) -> Self {
         match word {
             1 => Self::Starting,
@@ -157,7 +157,7 @@ pub struct SlotSample {
     /// The operating system's number.
     pub tid: u32,
     /// Where it is.
-    pub state: State,
+    pub state: ThreadStage,
     /// Requests finished.
     pub completed: u64,
     /// Nanoseconds busy with finished requests.
@@ -169,7 +169,7 @@ pub struct SlotSample {
 impl SlotSample {
     /// True while it serves a request; other servers do not always tell which.
     pub fn serves(&self) -> bool {
-        self.state != State::Idle
+        self.state != ThreadStage::Idle
     }
 }
 

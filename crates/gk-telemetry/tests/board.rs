@@ -7,7 +7,7 @@ mod support;
 use gk_telemetry::figures::routes::RouteSample;
 use gk_telemetry::figures::{FIGURES, Figures, Shown, Value};
 use gk_telemetry::mod_wsgi_buckets;
-use gk_telemetry::{Board, BoardError, GilMode, Route, State, Wait};
+use gk_telemetry::{Board, BoardError, GilMode, Route, ThreadStage, Wait};
 use gk_telemetry::{Plain, Record, SlotWriter};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ fn a_request_is_seen_in_flight_and_then_counted() {
     board.set_gil(GilMode::Shared, Some(5_000_000));
     let group = board.group("");
     board.begin(1, &begin(group, "/user/12"));
-    board.set_state(1, State::Application);
+    board.set_state(1, ThreadStage::Application);
     let sample = board.sample(0);
     assert_eq!((sample.pid, sample.worker, sample.process_group.as_str()), (7, 3, "site"));
     let request = sample.slots[1].request.clone().unwrap();

@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_telemetry::{Board, State};
+use gk_telemetry::{Board, ThreadStage};
 use gk_telemetry::{Plain, WorkerSample};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ fn a_request_counts_before_its_batch_ends() {
         serve(if n % 20 < 18 { "/a" } else { "/b" }, false);
         let sample = board.sample(0);
         assert_eq!((counts(&sample), served(&sample)), ([n; 8], [n; 3]));
-        assert_eq!(sample.slots[0].state, State::Idle);
+        assert_eq!(sample.slots[0].state, ThreadStage::Idle);
     }
     drop(serve);
     assert_eq!(counts(&board.sample(0)), [39; 8]);

@@ -2,7 +2,7 @@
 
 use gk_telemetry::datagram::receive::Reading;
 use gk_telemetry::sample::{GroupSample, SlotSample, WorkerSample};
-use gk_telemetry::{GilMode, State};
+use gk_telemetry::{GilMode, ThreadStage};
 
 /// One push, of one process group.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +108,7 @@ impl PushingGroup {
         let (threads, busy) = after.threads;
         let gil = after.gil_enabled.unwrap_or(true);
         let slot = |index: u32| {
-            let state = if index < busy { State::Application } else { State::Idle };
+            let state = if index < busy { ThreadStage::Application } else { ThreadStage::Idle };
             SlotSample { thread: index + 1, state, ..SlotSample::default() }
         };
         let sample = WorkerSample {

@@ -2,7 +2,7 @@
 
 use gk_admin::kept::hub::{Front, Hub, Second};
 use gk_sys::memory::SharedWords;
-use gk_telemetry::State;
+use gk_telemetry::ThreadStage;
 use gk_telemetry::{Begin, Board, GilMode, Identity, Layout};
 use gk_wire::feed::{LinkFigures, ToAdmin};
 use std::os::fd::OwnedFd;
@@ -72,7 +72,7 @@ impl Worker {
             method: b"GET",
             uri: path.as_bytes(),
             target: path.as_bytes(),
-            state: State::Starting,
+            state: ThreadStage::Starting,
         };
         self.board.begin(slot, &begin);
     }

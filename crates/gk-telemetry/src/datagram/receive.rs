@@ -8,7 +8,7 @@ use super::{Datagram, Kind, fields};
 use crate::figures::{Figures, Record};
 use crate::histogram::{self, Histogram};
 use crate::mod_wsgi_buckets;
-use crate::sample::{Finished, GroupSample, InFlight, SlotSample, State, WorkerSample};
+use crate::sample::{Finished, GroupSample, InFlight, SlotSample, ThreadStage, WorkerSample};
 use std::collections::BTreeMap;
 
 /// Most interpreters with garbage collectors of their own.
@@ -330,7 +330,7 @@ impl Process {
                 Some((taken, slow)) if now - taken <= since + 2.0 * self.period + 1.0 => slow.clone(),
                 _ => InFlight { start: ns(now - since), route: "(unknown)".into(), ..InFlight::default() },
             });
-            let state = if request.is_some() { State::Application } else { State::Idle };
+            let state = if request.is_some() { ThreadStage::Application } else { ThreadStage::Idle };
             let completed = after.completed.get(index).copied().unwrap_or(0);
             SlotSample { thread, state, completed, request, ..SlotSample::default() }
         };

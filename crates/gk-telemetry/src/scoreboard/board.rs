@@ -2,7 +2,7 @@
 //! no lock and no allocation. Requests are in `writer`, reading is in `reader`.
 
 use crate::figures::{Timed, counter};
-use crate::sample::{GilMode, State};
+use crate::sample::{GilMode, ThreadStage};
 use crate::scoreboard::cell::{Cell, record};
 use crate::scoreboard::layout::{self, Layout, SLOT, header, slot};
 use crate::scoreboard::words::{self, Words, add_shared};
@@ -163,7 +163,7 @@ impl<W: Deref<Target = Words>> Board<W> {
     /// The route of the request that a slot's thread serves; [`Route::UNKNOWN`] when it serves none.
     pub fn route_of_slot(&self, index: usize) -> Route {
         let Some(slot) = self.slot(index) else { return Route::UNKNOWN };
-        if slot[slot::STATE].load(Relaxed) == State::Idle as u64 {
+        if slot[slot::STATE].load(Relaxed) == ThreadStage::Idle as u64 {
             return Route::UNKNOWN;
         }
         Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16)

@@ -229,7 +229,7 @@ pub(crate) mod slot {
     use std::ops::Range;
     /// Odd while a request begins, that is while the words up to `PATH` are being written.
     pub(crate) const GUARD: usize = 0;
-    /// [`crate::State`]; the words of the request are valid while it is not idle.
+    /// [`crate::ThreadStage`]; the words of the request are valid while it is not idle.
     pub(crate) const STATE: usize = 1;
     /// The front's number of the request.
     pub(crate) const REQUEST: usize = 2;

@@ -5,7 +5,7 @@ use crate::figures::routes::{self, RouteSample};
 use crate::figures::{COUNTER_WORDS, Figures, Record, Timed, counter};
 use crate::histogram;
 use crate::sample::{
-    Finished, GcSample, GilMode, GroupSample, InFlight, PairSample, SlotSample, State, WorkerSample,
+    Finished, GcSample, GilMode, GroupSample, InFlight, PairSample, SlotSample, ThreadStage, WorkerSample,
 };
 use crate::scoreboard::board::Board;
 use crate::scoreboard::cell::{Cell, counted};
@@ -316,10 +316,10 @@ fn read_slot(
     let load = |index: usize| words[index].load(Relaxed);
     let once = || {
         let guard = words[slot::GUARD].load(Acquire);
-        let state = State::from_word(load(slot::STATE));
+        let state = ThreadStage::from_word(load(slot::STATE));
         let place = load(slot::PLACE);
         let group = groups.iter().find(|(number, _)| *number == usize::from(place as u16));
-        let request = (state != State::Idle).then(|| InFlight {
+        let request = (state != ThreadStage::Idle).then(|| InFlight {
             whole: false,
             request: load(slot::REQUEST),
             start: load(slot::START),

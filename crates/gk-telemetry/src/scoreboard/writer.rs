@@ -3,7 +3,7 @@
 
 use crate::figures::{Record, routes};
 use crate::route as naming;
-use crate::sample::State;
+use crate::sample::ThreadStage;
 use crate::scoreboard::board::Board;
 use crate::scoreboard::cell::{Cell, count, count_plain, counted};
 use crate::scoreboard::layout::{SLOT, header, slot};
@@ -36,7 +36,7 @@ pub struct Begin<'a> {
     /// Bytes that are equal for equal method and URI, and only then.
     pub target: &'a [u8],
     /// Stage of the request: before the application, or in it already.
-    pub state: State,
+    pub state: ThreadStage,
 }
 
 /// One writer per slot, for the slot's thread. A new writer continues from the state in the slot.
@@ -93,7 +93,7 @@ impl<W: Deref<Target = Words>> Board<W> {
     }
 
     /// [`SlotWriter::set_state`] without a writer at hand.
-    pub fn set_state(&self, index: usize, state: State) {
+    pub fn set_state(&self, index: usize, state: ThreadStage) {
         if let Some(writer) = self.writer(index) {
             writer.set_state(state);
         }
@@ -146,7 +146,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
 
     /// Sets the stage of the request.
     #[inline]
-    pub fn set_state(&self, state: State) {
+    pub fn set_state(&self, state: ThreadStage) {
         self.slot[slot::STATE].store(state as u64, Relaxed);
     }
 
@@ -166,7 +166,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
             self.keep(*r);
         }
         // No other word of the request changes here, so no guard is needed.
-        self.set_state(State::Idle);
+        self.set_state(ThreadStage::Idle);
     }
 
     /// [`SlotWriter::finish`] of a plain request. It waits in the slot until the batch ends: counting many at once is faster than
@@ -186,7 +186,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         }
         self.later += 1;
         self.slot[slot::LATER].store(self.later as u64, Release);
-        self.set_state(State::Idle);
+        self.set_state(ThreadStage::Idle);
     }
 
     /// Counts the plain requests that wait in the slot; to be called before the thread waits for its next request.

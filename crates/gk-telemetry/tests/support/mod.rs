@@ -7,7 +7,7 @@
 )]
 
 use gk_telemetry::{Begin, Layout};
-use gk_telemetry::{Board, Identity, State};
+use gk_telemetry::{Board, Identity, ThreadStage};
 use std::sync::atomic::AtomicU64;
 
 pub type Page = Vec<AtomicU64>;
@@ -52,6 +52,6 @@ pub fn begin(group: u16, path: &str) -> Begin<'_> {
         method: b"GET",
         uri: path.as_bytes(),
         target: path.as_bytes(),
-        state: State::Starting,
+        state: ThreadStage::Starting,
     }
 }

@@ -11,7 +11,7 @@ use super::measurements::{Measurements, pack};
 use gk_python::gil::{self, ThreadWatch, Waited};
 use gk_sys::clock::{self, Moment};
 use gk_sys::memory::SharedWords;
-use gk_telemetry::{Begin, Plain, Record, Route, SlotWriter, State, Wait};
+use gk_telemetry::{Begin, Plain, Record, Route, SlotWriter, ThreadStage, Wait};
 use gk_wire::request::RequestView;
 use gk_wsgi::Outcome;
 
@@ -122,7 +122,7 @@ impl ThreadMeasure {
             method: request.texts.method,
             uri: request.texts.uri,
             target: request.target,
-            state: if slept { State::Starting } else { State::Application },
+            state: if slept { ThreadStage::Starting } else { ThreadStage::Application },
         });
         if self.told != Some(group) {
             self.tell_group(group);
@@ -132,7 +132,7 @@ impl ThreadMeasure {
 
     /// The thread is attached; the application's part begins.
     pub(crate) fn entered(&self) {
-        self.writer.set_state(State::Application);
+        self.writer.set_state(ThreadStage::Application);
     }
 
     /// Ends the request.
