@@ -1,8 +1,8 @@
 //! The scoreboard of one worker: a page of shared memory that its request threads write and the admin process reads.
 //!
 //! * [`layout`]: word offsets; `words`: access to words.
-//! * [`board`]: a scoreboard is made, opened and told what concerns the whole worker: [`board::Board::waited`].
-//! * `entries`: application groups, routes and pairs, which several threads fill.
+//! * [`board`]: a scoreboard is made and opened; [`waits`]: waits for a GIL are added to it.
+//! * `entries`: application groups and routes, which several threads fill.
 //! * [`plain`]: the short form of a request like most.
 //! * `cell`: the counters and histograms of an application group; [`writer`]: a request thread adds to them.
 //! * [`ring`]: the last slow requests and garbage collections.
@@ -15,5 +15,6 @@ pub mod layout;
 pub mod plain;
 pub mod reader;
 pub mod ring;
+pub mod waits;
 mod words;
 pub mod writer;

@@ -1,11 +1,10 @@
-//! A scoreboard: made by its worker, opened by its reader, told of the interpreters' GILs and of waits for them. Writing needs
-//! no lock and no allocation. Requests are in `writer`, reading is in `reader`.
+//! A scoreboard: made by its worker, opened by its reader; the worker's own words, and access to all others. Writing needs no
+//! lock and no allocation.
 
-use crate::figures::{Timed, counter};
 use crate::sample::{GilMode, ThreadStage};
-use crate::scoreboard::cell::{Cell, record};
-use crate::scoreboard::layout::{self, Layout, SLOT, header, slot};
-use crate::scoreboard::words::{self, Words, add_shared};
+use crate::scoreboard::cell::Cell;
+use crate::scoreboard::layout::{self, Layout, SLOT, group, header, route, slot};
+use crate::scoreboard::words::{self, Words};
 use std::ops::{Deref, Range};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -68,28 +67,14 @@ impl Route {
     }
 }
 
-/// A wait for a GIL, or a part of one: the holder may change meanwhile.
-#[derive(Debug, Clone, Copy)]
-pub struct Wait {
-    /// Slot of the request thread that waited, which is the calling thread; `None`: a thread without a request.
-    pub slot: Option<usize>,
-    /// Application group of the interpreter that was waited for.
-    pub group: u16,
-    /// Nanoseconds of this part.
-    pub ns: u64,
-    /// Nanoseconds of the whole wait, with its last part only.
-    pub whole: Option<u64>,
-    /// At one of the server's own acquire points; otherwise inside the application.
-    pub server: bool,
-    /// Route of the request, or thread, that held the GIL.
-    pub culprit: Route,
-}
-
 /// A scoreboard in the words `W`: a mapped page, or a vector in a test.
 pub struct Board<W> {
     words: W,
     pub(crate) layout: Layout,
 }
+
+/// Entry of the application groups without one of their own.
+pub(crate) const OTHER_GROUPS: usize = layout::GROUPS - 1;
 
 impl<W: Deref<Target = Words>> Board<W> {
     /// Writes a new scoreboard into a page of zeros with [`Layout::words`] words.
@@ -169,43 +154,6 @@ impl<W: Deref<Target = Words>> Board<W> {
         Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16)
     }
 
-    /// A part of a wait for a GIL is over. Adds to the totals at once, so that the waits of a long request are visible before it
-    /// ends; [`crate::Record`] repeats the request's sum for its histogram. Nothing here waits or allocates.
-    pub fn waited(&self, wait: &Wait) {
-        let ended = u64::from(wait.whole.is_some());
-        let victim = match wait.slot.and_then(|index| self.slot(index)) {
-            Some(slot) => {
-                let place = slot[slot::PLACE].load(Relaxed);
-                slot[slot::PLACE].store(place | slot::WAITED, Relaxed);
-                words::add_alone(&slot[slot::GIL], wait.ns);
-                words::add_alone(&slot[slot::WAITS], ended);
-                if let Some(whole) = wait.whole.filter(|ns| *ns > slot[slot::LONGEST_WAIT].load(Relaxed)) {
-                    slot[slot::LONGEST_WAIT].store(whole, Relaxed);
-                    slot[slot::CULPRIT].store(wait.culprit.0.into(), Relaxed);
-                }
-                Some(Route((place >> 16) as u16))
-            }
-            None => {
-                add_shared(self.word(header::OTHER_WAIT), wait.ns);
-                add_shared(self.word(header::OTHER_WAITS), ended);
-                None
-            }
-        };
-        let (cell, alone) = match wait.slot {
-            Some(index) => self.cell_of(index, wait.group),
-            None => (self.shared_cell(wait.group), false),
-        };
-        let site = if wait.server { counter::GIL_SERVER } else { counter::GIL_APPLICATION };
-        if victim.is_some() {
-            words::add(&cell[site], wait.ns, alone);
-            words::add(&cell[counter::WAITS], ended, alone);
-        }
-        if let Some(whole) = wait.whole {
-            record(cell, Timed::SingleWait, whole, alone);
-        }
-        self.book(wait.culprit, victim.unwrap_or(Route::UNKNOWN), wait.ns);
-    }
-
     /// Sets the response time in nanoseconds from which on requests are kept as samples; the reader aims at a few each second.
     pub fn set_floor(&self, ns: u64) {
         self.word(header::FLOOR).store(ns, Relaxed);
@@ -235,12 +183,27 @@ impl<W: Deref<Target = Words>> Board<W> {
         words::row(&self.words, Layout::group_cell(usize::from(group).min(layout::GROUPS - 1)))
     }
 
-    /// The cell that a slot's thread writes for a group, and true when no other thread writes it.
-    fn cell_of(&self, index: usize, group: u16) -> (&Cell, bool) {
-        let home = self.slot(index).map_or(0, |slot| slot[slot::HOME].load(Relaxed));
-        match self.own_cell(index).filter(|_| home == u64::from(group) + 1) {
-            Some(cell) => (cell, true),
-            None => (self.shared_cell(group), false),
+    /// Writes the entries that are there from the beginning.
+    pub(crate) fn name_first_entries(&self) {
+        for (index, name) in [(Route::UNKNOWN, "(unknown)"), (Route::OTHERS, "(others)")] {
+            let entry = self.route_words(index.0.into());
+            words::put_text(&entry[route::NAME], name.as_bytes());
+            entry[route::HASH].store(u64::MAX, Relaxed);
+            entry[route::READY].store(1, Relaxed);
         }
+        let entry = self.group_words(OTHER_GROUPS as u16);
+        words::put_text(&entry[group::NAME], b"(others)");
+        entry[group::HASH].store(u64::MAX, Relaxed);
+        entry[group::READY].store(1, Relaxed);
+    }
+
+    pub(crate) fn group_words(&self, index: u16) -> &Words {
+        let at = Layout::group(usize::from(index).min(OTHER_GROUPS));
+        self.range(at..at + layout::GROUP)
+    }
+
+    pub(crate) fn route_words(&self, index: usize) -> &Words {
+        let at = Layout::route(index.min(layout::ROUTES - 1));
+        self.range(at..at + layout::ROUTE)
     }
 }

@@ -1,18 +1,15 @@
-//! Entries for application groups, routes and pairs of routes, taken by any thread. A thread takes an entry by exchanging its
-//! first word, so no thread waits. When all entries are taken, the last one (for routes: the second) counts for all others.
+//! Entries for application groups and routes, taken by any thread. A thread takes an entry by exchanging its first word, so no
+//! thread waits. When all entries are taken, the last one (for routes: the second) counts for all others.
 
-use crate::figures::routes;
 use crate::sample::GilMode;
-use crate::scoreboard::board::{Board, Route};
-use crate::scoreboard::layout::{self, Layout, group, header, pair, route};
-use crate::scoreboard::words::{self, Words, add_shared};
+use crate::scoreboard::board::{Board, OTHER_GROUPS, Route};
+use crate::scoreboard::layout::{self, group, header, route};
+use crate::scoreboard::words::{self, Words};
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Entries tried before a route or a pair counts for "(others)" or is lost.
-const PROBES: usize = 16;
-/// Entry of the application groups without one of their own.
-const OTHER_GROUPS: usize = layout::GROUPS - 1;
+pub(crate) const PROBES: usize = 16;
 
 impl<W: Deref<Target = Words>> Board<W> {
     /// Index of an application group's entry; takes one for a new group. For new interpreters, not for each request.
@@ -71,53 +68,5 @@ impl<W: Deref<Target = Words>> Board<W> {
             }
         }
         Route::OTHERS
-    }
-
-    /// Adds a wait to the route that waited, to the one that held the GIL, and to the pair.
-    pub(crate) fn book(&self, culprit: Route, victim: Route, ns: u64) {
-        add_shared(&self.route_words(culprit.0.into())[routes::CAUSED], ns);
-        add_shared(&self.route_words(victim.0.into())[routes::SUFFERED], ns);
-        let key = 1 << 32 | u64::from(culprit.0) << 16 | u64::from(victim.0);
-        let start = words::hash(&key.to_le_bytes()) as usize;
-        for step in 0..PROBES {
-            let at = Layout::pair(start.wrapping_add(step) % layout::PAIRS);
-            let entry = self.range(at..at + layout::PAIR);
-            let there = match entry[pair::KEY].load(Relaxed) {
-                0 => entry[pair::KEY]
-                    .compare_exchange(0, key, Relaxed, Relaxed)
-                    .map_or_else(|now| now, |_| key),
-                there => there,
-            };
-            if there == key {
-                add_shared(&entry[pair::NS], ns);
-                add_shared(&entry[pair::WAITS], 1);
-                return;
-            }
-        }
-        add_shared(self.word(header::LOST), 1);
-    }
-
-    /// Writes the entries that are there from the beginning.
-    pub(crate) fn name_first_entries(&self) {
-        for (index, name) in [(Route::UNKNOWN, "(unknown)"), (Route::OTHERS, "(others)")] {
-            let entry = self.route_words(index.0.into());
-            words::put_text(&entry[route::NAME], name.as_bytes());
-            entry[route::HASH].store(u64::MAX, Relaxed);
-            entry[route::READY].store(1, Relaxed);
-        }
-        let entry = self.group_words(OTHER_GROUPS as u16);
-        words::put_text(&entry[group::NAME], b"(others)");
-        entry[group::HASH].store(u64::MAX, Relaxed);
-        entry[group::READY].store(1, Relaxed);
-    }
-
-    pub(crate) fn group_words(&self, index: u16) -> &Words {
-        let at = Layout::group(usize::from(index).min(OTHER_GROUPS));
-        self.range(at..at + layout::GROUP)
-    }
-
-    pub(crate) fn route_words(&self, index: usize) -> &Words {
-        let at = Layout::route(index.min(layout::ROUTES - 1));
-        self.range(at..at + layout::ROUTE)
     }
 }
