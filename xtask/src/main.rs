@@ -2,8 +2,11 @@
 //! check. Building and testing belong to the Makefile.
 #![forbid(unsafe_code)]
 
+mod circles;
+mod modules;
 mod reference;
 mod tidy;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

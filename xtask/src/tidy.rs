@@ -1,5 +1,7 @@
-//! House rules a machine can check: the floors of crates, and how a source file looks.
+//! House rules a machine can check: the floors of crates, the order of files inside them, and how a source file looks.
 
+use crate::circles::circles;
+use crate::modules::{Modules, Use};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,6 +10,17 @@ use std::process::Command;
 
 /// Longest source file, in lines.
 const LONGEST: usize = 450;
+/// Circles that may stay: the crate, and the files among which uses do not count. Each with its reason.
+const ALLOWED_CIRCLES: &[(&str, &[&str])] = &[
+    // An `Object` needs an `Attached`, and attaching gives objects: one thing in four files.
+    ("gk-python", &["attached", "error", "kept", "object"]),
+];
+/// Most source files in one folder of a crate.
+const MOST_FILES: usize = 16;
+/// Folders with Python and JavaScript files of ours.
+const SCRIPTS: &[&str] = &["apps", "bench", "compat", "crates", "python", "scripts", "tests"];
+/// Folders that hold files of others, or built ones.
+const NOT_OURS: &[&str] = &["vendor", "node_modules", "target", "__pycache__"];
 /// Crates without IO: what they may not depend on.
 const VALUES: &[&str] = &["gk-wire", "gk-config", "gk-telemetry"];
 const NOT_IN_VALUES: &[&str] = &["tokio", "libc", "rustix", "hyper", "socket2", "pyo3-ffi"];
@@ -33,7 +46,12 @@ pub fn check(root: &Path) -> Result<Vec<String>, String> {
             let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
             problems.extend(file(&shown, &text, name));
         }
+        let shown = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        problems.extend(flat_folders(&folder.join("src"), &shown));
+        let allowed = ALLOWED_CIRCLES.iter().filter(|(of, _)| of == name).map(|(_, files)| *files);
+        problems.extend(files_in_circles(&folder.join("src"), &shown, &allowed.collect::<Vec<_>>())?);
     }
+    problems.extend(long_scripts(root));
     problems.sort();
     Ok(problems)
 }
@@ -94,7 +112,7 @@ fn floor(name: &str) -> Option<usize> {
 fn file(shown: &str, text: &str, package: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if !text.starts_with("//!") {
-        problems.push(format!("{shown}: opens without a `//!` that says what lives here"));
+        problems.push(format!("{shown}: opens without a `//!` about its contents"));
     }
     let lines = text.lines().count();
     if lines > LONGEST {
@@ -127,17 +145,104 @@ fn file(shown: &str, text: &str, package: &str) -> Vec<String> {
     problems
 }
 
+/// Folders of a crate in which nobody finds a file any more.
+fn flat_folders(src: &Path, shown: &impl Fn(&Path) -> String) -> Vec<String> {
+    let mut files: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for inside in product_files(src, &["rs", "py", "js"]) {
+        *files.entry(src.join(inside).parent().unwrap_or(src).to_owned()).or_default() += 1;
+    }
+    let too_many = files.iter().filter(|(_, count)| **count > MOST_FILES);
+    let told = |(folder, count): (&PathBuf, &usize)| {
+        format!(
+            "{}: {count} source files in one folder, more than {MOST_FILES}: give them rooms",
+            shown(folder)
+        )
+    };
+    too_many.map(told).collect()
+}
+
+/// Circles of files inside a crate, apart from the allowed ones; and those of them that are no circles any more.
+fn files_in_circles(
+    src: &Path,
+    shown: &impl Fn(&Path) -> String,
+    allowed: &[&[&str]],
+) -> Result<Vec<String>, String> {
+    let mut modules = Modules::default();
+    // A binary is a crate of its own.
+    for inside in product_files(src, &["rs"]).iter().filter(|inside| !inside.starts_with("bin")) {
+        let path = src.join(inside);
+        let text = fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+        modules.add(&inside.display().to_string(), &text);
+    }
+    // The files of an allowed circle count as one.
+    let one_name = |file: &str| {
+        let files = allowed.iter().find(|files| files.contains(&file));
+        files.map_or(file.to_owned(), |files| files.join("+"))
+    };
+    let uses = modules.uses();
+    let counted =
+        uses.iter().map(|one| Use { from: one_name(&one.from), to: one_name(&one.to), ..one.clone() });
+    let counted: Vec<Use> = counted.filter(|one| one.from != one.to).collect();
+    let step = |one: &Use| format!("{} uses `{}` of {} (line {})", one.from, one.item, one.to, one.line);
+    let told = |circle: &Vec<Use>| {
+        let steps: Vec<String> = circle.iter().map(step).collect();
+        let advice = "move what both need into a file that uses neither (a file may use its own parent)";
+        format!("{}: a circle of files: {}: {advice}", shown(src), steps.join(", "))
+    };
+    let mut problems: Vec<String> = circles(&counted).iter().map(told).collect();
+    for files in allowed {
+        let is_among = |one: &&Use| [&one.from, &one.to].iter().all(|end| files.contains(&end.as_str()));
+        let among: Vec<Use> = uses.iter().filter(is_among).cloned().collect();
+        if circles(&among).is_empty() {
+            let files = files.join(", ");
+            problems
+                .push(format!("{}: {files}: no circle any more, strike it in xtask/src/tidy.rs", shown(src)));
+        }
+    }
+    Ok(problems)
+}
+
+/// Files below `src`, as paths inside it, without those that only hold unit tests.
+fn product_files(src: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let is_test = |inside: &Path| {
+        let of_tests = |part: &str| part == "tests" || part == "tests.rs" || part.ends_with("_tests.rs");
+        inside.iter().any(|part| of_tests(&part.to_string_lossy()))
+    };
+    let all = below(vec![src.to_owned()], extensions);
+    let inside = all.iter().filter_map(|path| path.strip_prefix(src).ok());
+    inside.filter(|inside| !is_test(inside)).map(Path::to_owned).collect()
+}
+
+/// Python and JavaScript files that are too long.
+fn long_scripts(root: &Path) -> Vec<String> {
+    let folders = SCRIPTS.iter().map(|name| root.join(name)).collect();
+    let mut problems = Vec::new();
+    for path in below(folders, &["py", "js"]) {
+        let lines = fs::read_to_string(&path).map_or(0, |text| text.lines().count());
+        if lines > LONGEST {
+            let shown = path.strip_prefix(root).unwrap_or(&path).display();
+            problems.push(format!("{shown}: {lines} lines, more than {LONGEST}: split it by noun"));
+        }
+    }
+    problems
+}
+
 /// The Rust files of a crate.
 pub fn sources(folder: &Path) -> Vec<PathBuf> {
+    below(["src", "tests", "examples", "benches"].map(|name| folder.join(name)).into(), &["rs"])
+}
+
+/// Our files below the folders, with one of the extensions.
+fn below(mut folders: Vec<PathBuf>, extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> =
-        ["src", "tests", "examples", "benches"].map(|name| folder.join(name)).into();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
             if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                if !name.starts_with('.') && !NOT_OURS.contains(&name.as_str()) {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|one| extensions.iter().any(|wanted| one == *wanted)) {
                 found.push(path);
             }
         }
@@ -165,6 +270,77 @@ mod tests {
         assert!(floors(&crates("gk-wsgi", "pyo3-ffi"))[0].contains("behind gk-python"));
         assert!(floors(&crates("gk-worker", "gk-wsgi")).is_empty());
         assert!(floors(&crates("gk-new", "libc"))[0].contains("no floor"));
+    }
+
+    /// A folder `src` with these files, each as its path and text.
+    fn planted(files: &[(String, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join("src").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_planted_circle_is_found() {
+        let file = |path: &str, text: &'static str| (path.to_owned(), text);
+        let mut files = vec![
+            file("lib.rs", "mod a; mod b; mod room;"),
+            file("a.rs", "use crate::b::B;"),
+            file("b.rs", "fn f() { crate::room::c::g() }"),
+            file("room.rs", "pub mod c;"),
+            file("room/c.rs", "use super::Room;\n#[cfg(test)] mod tests { use crate::a::A; }"),
+            file("a_tests.rs", "use crate::a::A;"),
+            file("bin/tool.rs", "use crate::a::A;"),
+        ];
+        let but = |files: &[(String, &str)], allowed: &[&[&str]]| {
+            files_in_circles(&planted(files).path().join("src"), &|_| "crates/x/src".to_owned(), allowed)
+                .unwrap()
+        };
+        let told = |files: &[(String, &str)]| but(files, &[]);
+        assert_eq!(told(&files), [""; 0]);
+        assert!(but(&files, &[&["a", "b", "room::c"]])[0].contains("a, b, room::c: no circle any more"));
+        files[4].1 = "\nuse crate::a::A;";
+        let [problem] = &told(&files)[..] else { panic!("one circle") };
+        let circle =
+            "a uses `B` of b (line 1), b uses `g` of room::c (line 1), room::c uses `A` of a (line 2)";
+        assert!(problem.starts_with(&format!("crates/x/src: a circle of files: {circle}: ")), "{problem}");
+        assert_eq!(but(&files, &[&["a", "b", "room::c"]]), [""; 0]);
+        let [circle, no_circle] = &but(&files, &[&["a", "b"]])[..] else { panic!("two problems") };
+        assert!(
+            circle.contains("a+b uses `g` of room::c") && no_circle.contains("a, b: no circle"),
+            "{circle}"
+        );
+    }
+
+    #[test]
+    fn a_planted_flat_folder_is_found() {
+        let mut files: Vec<(String, &str)> =
+            (0..MOST_FILES).map(|number| (format!("room/f{number}.rs"), "")).collect();
+        files.extend([
+            ("room/f1_tests.rs".to_owned(), ""),
+            ("room/tests/f2.rs".to_owned(), ""),
+            ("lib.rs".to_owned(), ""),
+        ]);
+        let told = |files: &[(String, &str)]| {
+            let folder = planted(files);
+            let shown = |path: &Path| path.strip_prefix(folder.path()).unwrap().display().to_string();
+            flat_folders(&folder.path().join("src"), &shown)
+        };
+        assert_eq!(told(&files), [""; 0]);
+        files.push(("room/one_more.py".to_owned(), ""));
+        assert_eq!(told(&files), ["src/room: 17 source files in one folder, more than 16: give them rooms"]);
+    }
+
+    #[test]
+    fn a_planted_long_script_is_found() {
+        let long = "x = 1\n".repeat(LONGEST + 1);
+        let files = ["room/long.py", "room/page.js", "vendor/chart.js", ".venv/lib/long.py"];
+        let folder = planted(&files.map(|path| (format!("../apps/{path}"), long.as_str())));
+        let wanted = |path: &str| format!("apps/{path}: 451 lines, more than 450: split it by noun");
+        assert_eq!(long_scripts(folder.path()), [wanted("room/long.py"), wanted("room/page.js")]);
     }
 
     #[test]
