@@ -16,7 +16,7 @@ impl Token {
     }
 }
 
-/// The tokens of a file, without the items under `#[cfg(test)]`.
+/// The tokens of a file, without the items for tests.
 pub fn product_code(text: &str) -> Vec<Token> {
     without_tests(tokens(text))
 }
@@ -111,16 +111,19 @@ fn character(rest: &[char]) -> usize {
     rest.iter().skip(escape).position(|c| *c == '\'').map_or(rest.len(), |end| escape + end + 1)
 }
 
-/// Leaves out each item under `#[cfg(test)]`, up to its `;` or the end of its braces.
+/// Leaves out each item under `#[cfg(test)]` and `#[cfg(all(test, …))]`, up to its `;` or the end of its braces.
 fn without_tests(all: Vec<Token>) -> Vec<Token> {
-    const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
-    let is_mark = |rest: &[Token]| {
-        rest.len() >= MARK.len() && rest.iter().zip(MARK).all(|(token, wanted)| token.text == wanted)
+    const MARKS: [&[&str]; 2] =
+        [&["#", "[", "cfg", "(", "test", ")", "]"], &["#", "[", "cfg", "(", "all", "(", "test"]];
+    let begins = |rest: &[Token], mark: &[&str]| {
+        rest.len() >= mark.len() && rest.iter().zip(mark).all(|(token, wanted)| token.text == *wanted)
     };
     let (mut kept, mut at) = (Vec::new(), 0);
     while at < all.len() {
-        if is_mark(&all[at..]) {
-            at += MARK.len() + item(&all[at + MARK.len()..]);
+        if MARKS.iter().any(|mark| begins(&all[at..], mark)) {
+            // The attribute ends with the bracket before the item.
+            let attribute = all[at..].iter().position(|token| token.text == "]").unwrap_or(0) + 1;
+            at += attribute + item(&all[at + attribute..]);
         } else {
             kept.push(all[at].clone());
             at += 1;
@@ -178,6 +181,7 @@ mod tests {
             ("#[cfg(test)]\n#[path = \"x.rs\"]\nmod tests; b", "b"),
             ("#[cfg(test)] fn f(x: [u8; 2]) -> u8 { 1 } b", "b"),
             ("struct S { #[cfg(test)] seen: Vec<u8>, b: u8 }", "struct S { b : u8 }"),
+            ("#[cfg(all(test, loom))] use loom::sync::Arc; b", "b"),
             ("#[cfg(not(test))] b", "# [ cfg ( not ( test ) ) ] b"),
         ] {
             assert_eq!(words(text), wanted, "{text}");
