@@ -77,7 +77,8 @@ class SideBySide:
     def run(self) -> dict[str, Result]:
         """Returns when every job is over; raises KeyboardInterrupt when it was interrupted, all processes ended."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Also where a shell has started this in the background, with SIGINT ignored; the jobs would inherit that.
+        before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             with self.changed:
                 while len(self.results) < len(self.jobs):
@@ -87,7 +88,8 @@ class SideBySide:
             self.end()
             raise
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
         return self.results
 
     def begin_next(self) -> bool:
