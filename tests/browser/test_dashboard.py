@@ -116,10 +116,10 @@ def test_a_range_can_be_chosen_and_zoomed(page: Page) -> None:
 
 def test_the_heavy_route_is_named_and_an_attack_stays_text(page: Page) -> None:
     open_page(page, "gil")
-    pairs = page.locator("section[aria-label='Who makes whom wait'] tbody tr")
+    pairs = page.locator("section[aria-label='GIL waits by cause'] tbody tr")
     expect(pairs.filter(has_text="/report").filter(has_text="/checkout").first).to_be_visible()
     # The name of one of the application's own threads.
-    expect(page.locator("section[aria-label='Routes: caused and suffered']")).to_contain_text(ATTACK)
+    expect(page.locator("section[aria-label='GIL waits by route']")).to_contain_text(ATTACK)
     open_page(page, "requests")
     expect(page.get_by_text("%3Cimg%20src=x").first).to_be_visible()
 
@@ -155,7 +155,7 @@ def test_a_killed_worker_is_an_event_with_its_request(page: Page, server: Watche
     open_page(page, "events")
     crash = page.locator("tbody tr", has_text="worker crashed")
     expect(crash).to_contain_text(str(pid))
-    expect(crash).to_contain_text("was running GET /stuck")
+    expect(crash).to_contain_text("request in flight: GET /stuck")
     asking.join(20)
     server.wait_workers(2)
 

@@ -86,7 +86,7 @@ def test_other_servers_are_on_the_pages(gathered: Gatherer, chromium: Any) -> No
     expect(table.get_by_role("row")).to_have_count(4)
     expect(table).to_contain_text(f"far{ATTACK}")
     expect(table).to_contain_text("mod_wsgi")
-    expect(page.locator("main")).to_contain_text("Not understood: 1 and 0.")
+    expect(page.locator("main")).to_contain_text("Unreadable: 1 of the datagrams, 0 of the requests.")
     expect(page.locator("main")).to_contain_text("own acquire points")
     picture(page, "gathered")
     for name in ("gil", "requests", "events"):

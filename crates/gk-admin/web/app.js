@@ -1,5 +1,5 @@
-// The dashboard: state, the stream of present figures, the past, routing. What a page shows is in pages.js, how a chart looks in
-// charts.js. Every text that comes from a request is set as text, never as markup.
+// The dashboard: state, the stream of present figures, the history, routing. The pages are in pages.js, the charts in charts.js.
+// Text from requests is always set as text, never as markup.
 import { pages } from "/pages.js";
 import { clock } from "/charts.js";
 
@@ -7,8 +7,8 @@ const byId = (id) => document.getElementById(id);
 
 export const state = {
   group: "",
-  seconds: 300, // how far back while live
-  zoom: null, // {from, to} when not live
+  seconds: 300, // length of the range while live
+  zoom: null, // {from, to} of a past range
   paused: false,
   status: null,
   requests: null,
@@ -19,7 +19,7 @@ export const state = {
 };
 
 let page = null;
-let asked = 0;
+let loads = 0;
 
 const api = async (path) => {
   const response = await fetch(path, { headers: { Accept: "application/json" } });
@@ -29,7 +29,7 @@ const api = async (path) => {
 
 const groupQuery = () => (state.group ? `&process_group=${encodeURIComponent(state.group)}` : "");
 
-// Where nothing was recorded there is a gap, not a line from one side to the other.
+// Adds an empty row where nothing was recorded, so that the lines have a gap there.
 function withGaps(rows, step) {
   const whole = [];
   for (const row of rows) {
@@ -46,25 +46,25 @@ export function range() {
   return { from: to - state.seconds, to };
 }
 
-// === the past ===
+// === history ===
 
 export async function load() {
-  const mine = ++asked;
+  const mine = ++loads;
   const { from, to } = range();
   try {
     const past = await api(`/api/v1/history?from=${from}&to=${to}&step=${Math.max(1, (to - from) / 600)}${groupQuery()}`);
-    if (mine !== asked) return;
+    if (mine !== loads) return;
     state.step = past.step;
     state.rows = withGaps(past.points, past.step);
     state.events = past.events;
   } catch (error) {
-    if (mine === asked) say(`history: ${error.message}`, true);
+    if (mine === loads) say(`history: ${error.message}`, true);
   }
   await loadMore();
   draw();
 }
 
-// What only one page needs.
+// Loads the figures that only the present page needs.
 async function loadMore() {
   const { from, to } = range();
   const needs = page?.needs ?? [];
@@ -79,7 +79,7 @@ async function loadMore() {
   await Promise.allSettled(wanted);
 }
 
-// === the present ===
+// === live figures ===
 
 function take(status) {
   if (state.paused) return;
@@ -123,7 +123,7 @@ function connect() {
   stream.addEventListener("open", () => say("live"));
   stream.addEventListener("error", () => say("no connection", true));
   stream.addEventListener("tick", (message) => {
-    if (!state.paused) say(state.zoom ? "live (a past range is shown)" : "live");
+    if (!state.paused) say(state.zoom ? "live, showing a past range" : "live");
     take(JSON.parse(message.data));
   });
   stream.addEventListener("happened", (message) => {
@@ -178,7 +178,7 @@ byId("back").addEventListener("click", () => zoom(null, null));
 byId("pause").addEventListener("click", (event) => {
   state.paused = !state.paused;
   event.target.setAttribute("aria-pressed", String(state.paused));
-  event.target.textContent = state.paused ? "Go on" : "Pause";
+  event.target.textContent = state.paused ? "Continue" : "Pause";
   if (state.paused) say(`paused at ${clock(state.status?.t)}`);
   else load();
 });

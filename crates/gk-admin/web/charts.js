@@ -1,5 +1,5 @@
-// Charts over time and the distribution of waits, by uPlot: axes with units, values on hover, zoom by dragging, event
-// markers, keyboard. Data is given in seconds and bytes; how it is written is decided here.
+// Charts over time and the distribution of waits, drawn by uPlot: axes with units, values on hover, zoom by dragging, event
+// markers, keyboard access. Data comes in seconds and bytes; `units` formats it.
 import uPlot from "/uplot.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -34,7 +34,7 @@ export const clock = (t) => (t == null ? "" : new Date(t * 1000).toLocaleString(
 
 const two = (number) => String(number).padStart(2, "0");
 
-// A tick on the time axis, as fine as the ticks are apart.
+// A label of the time axis. `step`: seconds between two labels.
 function hour(t, step) {
   const at = new Date(t * 1000);
   if (step >= 86_400) return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
@@ -85,7 +85,7 @@ function markers(events, near) {
 
 // === charts over time ===
 
-// `series`: [{label, values(point, row) | key of workers, unit}]; `stacked` lays them on top of each other.
+// `options.series(rows)` gives [{label, get(row)}]; `stacked` draws them on top of each other.
 export class TimeChart {
   constructor(place, options) {
     this.options = options;
@@ -106,7 +106,7 @@ export class TimeChart {
     return { width: Math.max(this.holder.clientWidth, 200), height: 210 };
   }
 
-  // Points as {t, point, workers}; from and to bound the axis.
+  // `rows`: {t, point, workers}; the axis goes from `from` to `to`.
   show(rows, from, to) {
     const series = this.options.series(rows);
     const raw = series.map((one) => rows.map(one.get));
@@ -164,7 +164,7 @@ export class TimeChart {
     this.plot.root.dataset.title = title;
   }
 
-  // Arrow keys walk through the values and say them.
+  // Arrow keys step through the values; a screen reader reads them.
   key(event) {
     if (!this.rows?.length || !["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key)) return;
     event.preventDefault();
@@ -197,7 +197,7 @@ function stack(raw) {
 
 // === the distribution of waits ===
 
-// Log-linear buckets [low, high, count] onto a linear axis: what a bucket holds is spread evenly over its width.
+// Log-linear buckets [low, high, count] on a linear axis: the count of a bucket is spread evenly over its width.
 export function linear(buckets, width, bins) {
   const counts = new Array(bins).fill(0);
   let beyond = 0;
@@ -290,7 +290,7 @@ export class Distribution {
     );
     const most = `${shape.count} waits, half below ${units.seconds(shape.p50)}, 99 % below ${units.seconds(shape.p99)}`;
     const marked = interval ? `; multiples of the switch interval of ${units.seconds(interval)} are marked` : "";
-    this.holder.setAttribute("aria-label", `Distribution of GIL waits: ${most}${marked}; ${round(beyond, 0)} lie beyond the axis`);
+    this.holder.setAttribute("aria-label", `Distribution of GIL waits: ${most}${marked}; ${round(beyond, 0)} are beyond the axis`);
   }
 
   destroy() {

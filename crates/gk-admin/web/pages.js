@@ -1,7 +1,7 @@
-// What each page shows. A page is a function of its place and the app; it gives {update, close, restyle, needs}.
+// The pages. A page is a function of its element and the app that returns {update, close, restyle, needs}.
 import { Distribution, TimeChart, clock, units } from "/charts.js";
 
-// Makes an element; strings become text, so nothing from a request can become markup.
+// Creates an element. Strings become text, so nothing from a request can become markup.
 function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -28,7 +28,7 @@ function table(columns, rows, empty, label) {
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label ?? "table" }, whole);
 }
 
-// Puts new contents in place of old ones, but not under somebody's selection.
+// Replaces the contents, unless the user has selected text in them.
 function fill(place, ...nodes) {
   const selection = document.getSelection();
   if (selection && !selection.isCollapsed && place.contains(selection.anchorNode)) return;
@@ -65,14 +65,14 @@ const NAME = { idle: "idle", saturated: "saturated", "gil-bound": "GIL-bound", "
 function exactness(state) {
   const inexact = workersOf(state).filter((worker) => worker.gil_wait_exact === false);
   const free = workersOf(state).filter((worker) => worker.gil_enabled === false);
-  if (free.length && free.length === workersOf(state).length) return el("p", { class: "good" }, "No GIL: free-threaded.");
-  if (!inexact.length) return el("p", { class: "soft" }, "GIL waits are exact: every wait of every request thread is timed.");
-  return el("p", { class: "warn" }, `GIL waits are a lower bound: ${inexact[0].gil_wait_why ?? "they cannot be measured exactly here"}.`);
+  if (free.length && free.length === workersOf(state).length) return el("p", { class: "good" }, "No GIL: the processes are free-threaded.");
+  if (!inexact.length) return el("p", { class: "soft" }, "GIL waits are exact: every wait of every request thread is measured.");
+  return el("p", { class: "warn" }, `GIL waits are a lower bound: ${inexact[0].gil_wait_why ?? "exact measurement is not possible here"}.`);
 }
 
 function returned(state) {
   const bad = workersOf(state).filter((worker) => worker.gil_returned);
-  return bad.map((worker) => el("p", { class: "bad" }, `The GIL is on again in pid ${worker.pid}: ${worker.gil_returned} turned it on.`));
+  return bad.map((worker) => el("p", { class: "bad" }, `The GIL is on again in process ${worker.pid}: ${worker.gil_returned} turned it on.`));
 }
 
 // === charts ===
@@ -95,13 +95,13 @@ function charts(place, app, list) {
 
 const lines = (pairs) => () => pairs.map(([label, get]) => ({ label, get: (row) => (row.point ? get(row.point) : null) }));
 
-// One line for each process that was there.
+// One line per process.
 const perWorker = (key) => (rows) => {
   const sums = new Map();
   for (const row of rows) {
     for (const [pid, worker] of Object.entries(row.workers)) sums.set(pid, (sums.get(pid) ?? 0) + (worker[key] ?? 0));
   }
-  // A chart of very many lines shows nothing: those that have most of it in this range, in the order in which they came.
+  // At most 16 lines, or the chart is unreadable: the processes with the largest sums, in the order of their first appearance.
   const most = new Set([...sums].sort((a, b) => b[1] - a[1]).slice(0, 16).map(([pid]) => pid));
   return [...sums.keys()].filter((pid) => most.has(pid)).map((pid) => ({ label: /^\d+$/.test(pid) ? `pid ${pid}` : pid, get: (row) => row.workers[pid]?.[key] ?? null }));
 };
@@ -114,12 +114,12 @@ function overview(place, app) {
   const drawn = charts(place, app, [
     { title: "Throughput", unit: units.rate, series: lines([["requests", (p) => p.requests], ["errors", (p) => p.errors], ["4xx", (p) => p.statuses[3]], ["5xx", (p) => p.statuses[4]]]) },
     { title: "Response time", unit: seconds, series: lines([["p50", (p) => p.response.p50], ["p95", (p) => p.response.p95], ["p99", (p) => p.response.p99], ["mean", (p) => p.response.mean]]) },
-    { title: "Where requests spend their time (threads)", unit: units.count, stacked: true, series: lines([["on CPU", (p) => p.on_cpu], ["GIL wait", (p) => p.gil_wait], ["runnable", (p) => p.runnable], ["blocked", (p) => p.blocked]]) },
-    { title: "Request threads", unit: units.count, series: lines([["busy", (p) => p.busy], ["there are", (p) => p.threads], ["queued requests", (p) => p.queued]]) },
+    { title: "Where requests spend their time (average threads)", unit: units.count, stacked: true, series: lines([["on CPU", (p) => p.on_cpu], ["GIL wait", (p) => p.gil_wait], ["runnable", (p) => p.runnable], ["blocked", (p) => p.blocked]]) },
+    { title: "Request threads", unit: units.count, series: lines([["busy", (p) => p.busy], ["capacity", (p) => p.threads], ["queued requests", (p) => p.queued]]) },
     { title: "CPU by process (cores)", unit: units.count, series: perWorker("cpu") },
     { title: "Memory by process", unit: units.bytes, series: perWorker("resident") },
     { title: "Time in the queue", unit: seconds, series: lines([["p50", (p) => p.queue.p50], ["p95", (p) => p.queue.p95], ["p99", (p) => p.queue.p99]]) },
-    { title: "CPU and GIL wait of one request", unit: seconds, series: lines([["CPU", (p) => p.cpu_per_request], ["GIL wait", (p) => p.gil_per_request]]) },
+    { title: "CPU and GIL wait per request", unit: seconds, series: lines([["CPU", (p) => p.cpu_per_request], ["GIL wait", (p) => p.gil_per_request]]) },
   ]);
   return {
     ...drawn,
@@ -149,21 +149,21 @@ function overview(place, app) {
 function gil(place, app) {
   const box = card(place, "Distribution of GIL waits", true);
   const note = el("div");
-  const which = el("select", {}, el("option", { value: "single_wait" }, "single waits"), el("option", { value: "gil_wait" }, "all waits of a request together"));
+  const which = el("select", {}, el("option", { value: "single_wait" }, "single waits"), el("option", { value: "gil_wait" }, "sum of a request's waits"));
   const interpreter = el("select", {}, el("option", { value: "*" }, "all"));
   const numbers = el("div");
   box.append(note, el("p", {}, el("label", {}, "Show ", which), "  ", el("label", {}, "Application group ", interpreter)), numbers);
   const drawing = new Distribution(box);
-  const table1 = card(place, "Who makes whom wait");
-  const table2 = card(place, "Routes: caused and suffered");
+  const table1 = card(place, "GIL waits by cause");
+  const table2 = card(place, "GIL waits by route");
   const [pairs, routes] = [el("div"), el("div")];
   table1.append(pairs);
   table2.append(routes);
   const drawn = charts(place, app, [
-    { title: "Threads waiting for the GIL", unit: units.count, series: lines([["application", (p) => p.gil_wait - p.gil_wait_server], ["server", (p) => p.gil_wait_server], ["other threads", (p) => p.other_wait]]) },
+    { title: "Threads waiting for the GIL (average)", unit: units.count, series: lines([["application", (p) => p.gil_wait - p.gil_wait_server], ["server", (p) => p.gil_wait_server], ["other threads", (p) => p.other_wait]]) },
     { title: "GIL waits per second", unit: units.rate, series: lines([["waits", (p) => p.gil_waits]]) },
-    { title: "One wait", unit: seconds, series: lines([["p50", (p) => p.single_wait.p50], ["p95", (p) => p.single_wait.p95], ["p99", (p) => p.single_wait.p99]]) },
-    { title: "GIL wait by process (threads)", unit: units.count, series: perWorker("gil_wait") },
+    { title: "Length of a GIL wait", unit: seconds, series: lines([["p50", (p) => p.single_wait.p50], ["p95", (p) => p.single_wait.p95], ["p99", (p) => p.single_wait.p99]]) },
+    { title: "GIL wait by process (average threads)", unit: units.count, series: perWorker("gil_wait") },
   ]);
   let shown = "";
   which.addEventListener("change", () => { shown = ""; app.load(); });
@@ -191,7 +191,7 @@ function gil(place, app) {
       fill(numbers, figures([
         ["waits", units.count(shape.count)], ["p50", seconds(shape.p50)], ["p90", seconds(shape.p90)], ["p95", seconds(shape.p95)],
         ["p99", seconds(shape.p99)], ["longest", seconds(shape.max)], ["switch interval", interval == null ? "–" : seconds(interval)],
-        ["waited, of each second", seconds(past.span ? past.gil_wait_seconds / past.span : 0)], ["requests", units.count(past.requests)],
+        ["GIL wait per second", seconds(past.span ? past.gil_wait_seconds / past.span : 0)], ["requests", units.count(past.requests)],
       ]));
       const key = JSON.stringify([shape.count, shape.p50, interval, which.value, document.documentElement.dataset.theme]);
       if (key !== shown) {
@@ -201,16 +201,16 @@ function gil(place, app) {
       const per = (value) => `${seconds(past.span ? value / past.span : 0)}/s`;
       const waits = past.pairs.filter((pair) => pair.seconds > 0).slice(0, 15);
       fill(pairs, table([
-        ["made wait", (p) => p.culprit, "text"], ["who waited", (p) => p.victim, "text"],
-        ["waited", (p) => per(p.seconds), "number"], ["times", (p) => p.waits, "number"],
-      ], waits, "Nobody waited for anybody.", "Who makes whom wait"));
+        ["holder", (p) => p.culprit, "text"], ["waiter", (p) => p.victim, "text"],
+        ["GIL wait", (p) => per(p.seconds), "number"], ["waits", (p) => p.waits, "number"],
+      ], waits, "No GIL waits in this range.", "GIL waits by cause"));
       const named = Object.entries(past.routes).map(([name, sums]) => ({ name, ...sums }));
       named.sort((a, b) => b.caused - a.caused);
       fill(routes, table([
         ["route or thread", (r) => (r.thread ? `thread ${r.name}` : r.name), "text"], ["caused", (r) => per(r.caused), "number"],
         ["suffered", (r) => per(r.suffered), "number"], ["requests", (r) => r.requests, "number"],
-        ["CPU each", (r) => seconds(r.requests ? r.cpu / r.requests : null), "number"],
-      ], named.slice(0, 20), "No routes in this range.", "Routes: caused and suffered"));
+        ["CPU / request", (r) => seconds(r.requests ? r.cpu / r.requests : null), "number"],
+      ], named.slice(0, 20), "No routes in this range.", "GIL waits by route"));
     },
   };
 }
@@ -223,9 +223,9 @@ function processes(place, app) {
   card(place, "Interpreters (application groups)", true).append(two);
   const drawn = charts(place, app, [
     { title: "Requests by process", unit: units.rate, series: perWorker("requests") },
-    { title: "Busy threads by process", unit: units.count, series: perWorker("busy") },
+    { title: "Busy threads by process (average)", unit: units.count, series: perWorker("busy") },
     { title: "Context switches", unit: units.rate, series: lines([["switches", (p) => p.switches]]) },
-    { title: "Runnable without a CPU (threads)", unit: units.count, series: lines([["all threads", (p) => p.run_delay], ["requests, outside GIL waits", (p) => p.runnable]]) },
+    { title: "Waiting for a CPU (average threads)", unit: units.count, series: lines([["all threads", (p) => p.run_delay], ["requests, without GIL waits", (p) => p.runnable]]) },
   ]);
   const slots = (worker) => {
     const serves = (slot) => slot.state !== "idle";
@@ -238,45 +238,45 @@ function processes(place, app) {
     ...drawn,
     update(state) {
       const limits = state.status.limits;
-      const throttled = limits.throttled_seconds ? ` Throttled for ${seconds(limits.throttled_seconds)} so far.` : "";
+      const throttled = limits.throttled_seconds ? ` The control group was throttled for ${seconds(limits.throttled_seconds)} so far.` : "";
       const memory = limits.memory ? `, ${units.bytes(limits.memory)} of memory` : "";
       const intake = state.status.intake;
       if (intake) {
         const missing = intake.refused || intake.lost || intake.pushes_refused || intake.crowded;
-        const text = `Received ${intake.datagrams} datagrams and ${intake.pushes} OTLP requests. Not understood: ${intake.refused} and ${intake.pushes_refused}. Lost on the way: ${intake.lost}.`;
+        const text = `Received ${intake.datagrams} datagrams and ${intake.pushes} OTLP requests. Unreadable: ${intake.refused} of the datagrams, ${intake.pushes_refused} of the requests. Lost on the way: ${intake.lost} datagrams.`;
         fill(notes, el("p", { class: missing ? "warn" : "soft" }, text), exactness(state));
       } else fill(notes, el("p", { class: limits.throttled_seconds ? "warn" : "soft" }, `This server may use ${units.count(limits.cpus)} CPUs${memory}.${throttled}`), exactness(state), ...returned(state));
       const workers = workersOf(state);
       fill(one, table([
-        ...(workers.some((w) => w.host) ? [["host", (w) => w.host ?? "–", "text"], ["instance", (w) => w.instance || "–", "text"], ["told by", (w) => w.source]] : []),
+        ...(workers.some((w) => w.host) ? [["host", (w) => w.host ?? "–", "text"], ["instance", (w) => w.instance || "–", "text"], ["source", (w) => w.source]] : []),
         ["pid", (w) => w.pid || "–", "number"], ["group", (w) => w.process_group], ["Python", (w) => w.python ?? "–"],
-        ["GIL", (w) => (w.gil_enabled === false ? "none" : w.gil_mode ?? "–")], ["interval", (w) => (w.switch_interval == null ? "–" : seconds(w.switch_interval)), "number"],
+        ["GIL", (w) => (w.gil_enabled === false ? "none" : w.gil_mode ?? "–")], ["switch interval", (w) => (w.switch_interval == null ? "–" : seconds(w.switch_interval)), "number"],
         ["threads", slots], ["in flight", (w) => w.in_flight, "number"], ["requests", (w) => units.rate(w.requests_now), "number"],
         ["CPU", (w) => units.count(w.cpu_now), "number"], ["memory", (w) => units.bytes(w.resident), "number"],
-        ["GIL wait", (w) => units.count(w.gil_wait_now), "number"], ["served", (w) => w.requests, "number"],
-        ["up", (w) => seconds(w.uptime), "number"], ["import", (w) => seconds(w.import_seconds), "number"],
-      ], workers, "No process is there.", "Processes"));
+        ["GIL wait", (w) => units.count(w.gil_wait_now), "number"], ["requests, total", (w) => w.requests, "number"],
+        ["uptime", (w) => seconds(w.uptime), "number"], ["import", (w) => seconds(w.import_seconds), "number"],
+      ], workers, "No processes.", "Processes"));
       const rows = workers.flatMap((worker) => (worker.applications ?? []).map((one) => ({ pid: worker.pid, ...one })));
       fill(two, table([
         ["application group", (a) => application(a.application_group), "text"], ["pid", (a) => a.pid, "number"], ["GIL", (a) => a.gil_mode],
-        ["interval", (a) => (a.switch_interval == null ? "–" : seconds(a.switch_interval)), "number"],
+        ["switch interval", (a) => (a.switch_interval == null ? "–" : seconds(a.switch_interval)), "number"],
         ["requests", (a) => units.rate(a.requests_now), "number"], ["CPU", (a) => units.count(a.cpu_now), "number"],
-        ["GIL wait", (a) => units.count(a.gil_wait_now), "number"], ["served", (a) => a.requests, "number"],
+        ["GIL wait", (a) => units.count(a.gil_wait_now), "number"], ["requests, total", (a) => a.requests, "number"],
         ["collections", (a) => a.gc.collections.join(" / "), "number"], ["GC pauses", (a) => seconds(a.gc.pause_seconds), "number"],
-        ["longest", (a) => seconds(a.gc.longest_seconds), "number"], ["import", (a) => seconds(a.import_seconds), "number"],
-      ], rows, "No interpreter is there.", "Interpreters"));
+        ["longest pause", (a) => seconds(a.gc.longest_seconds), "number"], ["import", (a) => seconds(a.import_seconds), "number"],
+      ], rows, "No interpreters.", "Interpreters"));
       drawn.show(state);
     },
   };
 }
 
 function requests(place, app) {
-  const [flying, slow, routes] = [el("div"), el("div"), el("div")];
+  const [running, slow, routes] = [el("div"), el("div"), el("div")];
   const shown = el("pre", { class: "stack", tabindex: "0", role: "status" });
-  card(place, "In flight", true).append(flying, shown);
-  const slowest = card(place, "Slowest, of those that were kept", true);
+  card(place, "In flight", true).append(running, shown);
+  const slowest = card(place, "Slowest requests kept", true);
   slowest.append(splitKey(), slow);
-  card(place, "Routes, the last minute", true).append(routes);
+  card(place, "Routes in the last minute", true).append(routes);
   const mine = (state) => (row) => !state.group || row.process_group === state.group;
   return {
     needs: ["requests"],
@@ -284,19 +284,19 @@ function requests(place, app) {
       const now = state.requests;
       if (!now) return;
       const longest = now.in_flight.filter(mine(state)).sort((a, b) => b.seconds - a.seconds).slice(0, 200);
-      fill(flying, table([
-        ["since", (r) => seconds(r.seconds), "number"], ["request", (r) => `${r.method} ${r.path}`, "text"], ["application group", (r) => application(r.application_group)],
+      fill(running, table([
+        ["running for", (r) => seconds(r.seconds), "number"], ["request", (r) => `${r.method} ${r.path}`, "text"], ["application group", (r) => application(r.application_group)],
         ["pid", (r) => r.pid, "number"], ["thread", (r) => r.thread, "number"], ["CPU", (r) => seconds(r.cpu), "number"],
         ["GIL wait", (r) => seconds(r.gil_wait), "number"], ["waits", (r) => r.gil_waits, "number"], ["queue", (r) => seconds(r.queue), "number"],
         ["Python stack", (r) => stackButton(r, shown)],
-      ], longest, "No request is being served.", "Requests in flight"));
+      ], longest, "No requests in flight.", "Requests in flight"));
       fill(slow, table([
         ["response", (r) => seconds(r.response), "number"], ["request", (r) => `${r.method} ${r.path}`, "text"], ["status", (r) => r.status || "–", "number"],
-        ["split", split], ["CPU", (r) => seconds(r.cpu), "number"], ["GIL wait", (r) => seconds(r.gil_wait), "number"],
+        ["parts", split], ["CPU", (r) => seconds(r.cpu), "number"], ["GIL wait", (r) => seconds(r.gil_wait), "number"],
         ["blocked", (r) => seconds(r.blocked), "number"], ["queue", (r) => seconds(r.queue), "number"],
-        ["longest wait", (r) => (r.culprit ? `${seconds(r.longest_gil_wait)} for ${r.culprit}` : "–"), "text"],
-        ["pid", (r) => r.pid, "number"], ["thread", (r) => r.thread, "number"], ["at", (r) => clock(r.start)],
-      ], now.slowest.filter(mine(state)).slice(0, 50), "No request has been kept yet.", "Slowest requests"));
+        ["longest GIL wait", (r) => (r.culprit ? `${seconds(r.longest_gil_wait)}, held by ${r.culprit}` : "–"), "text"],
+        ["pid", (r) => r.pid, "number"], ["thread", (r) => r.thread, "number"], ["time", (r) => clock(r.start)],
+      ], now.slowest.filter(mine(state)).slice(0, 50), "No requests yet.", "Slowest requests"));
       const rows = Object.entries(now.routes).filter(([, sums]) => sums.requests).map(([name, sums]) => ({ name, ...sums }));
       rows.sort((a, b) => b.response - a.response);
       const each = (value, row) => seconds(row.requests ? value / row.requests : null);
@@ -304,26 +304,26 @@ function requests(place, app) {
         ["route", (r) => r.name, "text"], ["requests", (r) => units.rate(now.window ? r.requests / now.window : 0), "number"],
         ["errors", (r) => r.errors, "number"], ["response", (r) => each(r.response, r), "number"], ["CPU", (r) => each(r.cpu, r), "number"],
         ["GIL wait", (r) => each(r.gil_wait, r), "number"], ["blocked", (r) => each(r.blocked, r), "number"],
-        ["made others wait", (r) => seconds(now.window ? r.caused / now.window : 0) + "/s", "number"],
-      ], rows, "No request in the last minute.", "Routes"));
+        ["GIL wait caused", (r) => seconds(now.window ? r.caused / now.window : 0) + "/s", "number"],
+      ], rows, "No requests in the last minute.", "Routes"));
     },
   };
 }
 
-// What the request does now, as text below the table.
+// A button that shows the present Python stack of a request below the table.
 function stackButton(request, shown) {
   const button = el("button", { type: "button", "aria-label": `Python stack of ${request.method} ${request.path}` }, "show");
   button.addEventListener("click", async () => {
     const response = await fetch(`/api/v1/stack?worker=${request.worker}&request=${request.request}`);
-    const told = response.ok ? (await response.json()).stack : await response.text();
-    shown.textContent = `${request.method} ${request.path}\n${told}`;
+    const stack = response.ok ? (await response.json()).stack : await response.text();
+    shown.textContent = `${request.method} ${request.path}\n${stack}`;
   });
   return button;
 }
 
 function events(place, app) {
   const list = el("div");
-  card(place, "What happened", true).append(list);
+  card(place, "Events", true).append(list);
   const BAD = ["worker_crashed", "worker_gone", "worker_failed", "reload_refused", "gil_returned"];
   return {
     needs: ["events"],
@@ -338,14 +338,14 @@ function events(place, app) {
       const text = (event) => {
         const parts = [el("div", { class: BAD.includes(event.what) ? "bad" : "" }, event.text)];
         for (const request of event.requests ?? []) {
-          parts.push(el("div", {}, `was running ${request.method} ${request.path} for ${seconds(request.seconds)} in thread ${request.thread}`));
+          parts.push(el("div", {}, `request in flight: ${request.method} ${request.path} for ${seconds(request.seconds)} in thread ${request.thread}`));
         }
         return el("div", {}, ...parts);
       };
       fill(list, table([
-        ["at", (e) => clock(e.at)], ["what", (e) => e.what.replaceAll("_", " ")], ["group", (e) => e.process_group ?? "–"],
-        ["pid", (e) => e.pid ?? "–", "number"], ["reason", (e) => (e.reason ?? "–").replaceAll("_", " ")], ["", text, "text"],
-      ], fresh.slice(0, 300), "Nothing has happened yet.", "Events"));
+        ["time", (e) => clock(e.at)], ["event", (e) => e.what.replaceAll("_", " ")], ["group", (e) => e.process_group ?? "–"],
+        ["pid", (e) => e.pid ?? "–", "number"], ["reason", (e) => (e.reason ?? "–").replaceAll("_", " ")], ["details", text, "text"],
+      ], fresh.slice(0, 300), "No events yet.", "Events"));
     },
   };
 }
