@@ -9,6 +9,7 @@ mod support;
 use gk_admin::{Parts, serve};
 use gk_config::measurements::{AdminTls, Measurements};
 use gk_sys::descriptors;
+use gk_telemetry::Record;
 use gk_wire::control::{FrontStatus, MAX_PACKET, RequestStack, decode, encode};
 use gk_wire::feed::{FromAdmin, FrontFigures, LinkFigures, ToAdmin};
 use gk_wire::setup::{AdminSetup, LogSetup};
@@ -32,6 +33,11 @@ impl Front {
     }
 
     fn start_with(server_root: &Path, measurements: Measurements) -> Self {
+        Self::start_since(server_root, measurements, gk_sys::clock::epoch_seconds())
+    }
+
+    /// As the front that started at `started`, in epoch seconds.
+    fn start_since(server_root: &Path, measurements: Measurements, started: f64) -> Self {
         let (socket, theirs) = descriptors::packet_pair().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let pages = listener.local_addr().unwrap();
@@ -41,6 +47,7 @@ impl Front {
             measurements: serde_json::to_value(measurements).unwrap(),
             log: LogSetup::default(),
             front: std::process::id(),
+            front_started: started,
             supervisor: std::process::id(),
         };
         let parts = Parts { setup, front: theirs, pages: Some(listener.into()) };
@@ -112,6 +119,33 @@ fn the_pages_show_the_messages_of_the_front() {
     front.send(&ToAdmin::End, None);
     assert_eq!(front.receive(), Some(FromAdmin::Said));
     assert_eq!(front.end(), Ok(()));
+}
+
+/// Reported: a test of the whole product failed when its workers were more than five seconds old. Met by everybody whose admin
+/// process ended and was started again: the counters in `/metrics` fell to zero, since the new process took its own start for
+/// the front's.
+#[test]
+fn counters_go_on_in_a_new_admin_process_of_the_same_front() {
+    // Seconds since the start of the front and of the worker; how many of the worker's 40 requests count.
+    for (front, worker, counted) in [(3_600.0, 600.0, 40), (600.0, 600.0, 40), (600.0, 3_600.0, 0)] {
+        let root = tempfile::tempdir().unwrap();
+        let started = gk_sys::clock::epoch_seconds() - front;
+        let process = Front::start_since(root.path(), Measurements::default(), started);
+        assert_eq!(process.receive(), Some(FromAdmin::Ready));
+        let (made, board, now) = support::scoreboard(worker, 0);
+        board.group("");
+        for request in 0..40 {
+            support::begin(&board, (now, 0.0), 0, "/", request, 0);
+            board.finish(0, &Record { status: 200, ..Record::default() });
+        }
+        process.send(&self::worker(), Some(&made));
+        process.until("/metrics", |_, page| page.contains("gilkeeper_threads{"));
+        let page = process.get("/metrics").1;
+        let line = page.lines().find(|line| line.starts_with("gilkeeper_requests_total{"));
+        let count = line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap());
+        assert_eq!(count, counted, "a front of {front} s and a worker of {worker} s");
+        assert_eq!(process.end(), Ok(()));
+    }
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct AdminSetup {
     pub log: LogSetup,
     /// The front's process id.
     pub front: u32,
+    /// The front's start, in epoch seconds.
+    pub front_started: f64,
     /// The supervisor's.
     pub supervisor: u32,
 }

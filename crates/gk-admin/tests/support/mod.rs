@@ -62,18 +62,31 @@ impl Worker {
 
     /// Begins a request `ago` seconds before now, with the front's number `request`, after `queue` ns in the queue.
     pub fn begin(&self, slot: usize, path: &str, request: u64, ago: f64, queue: u64) {
-        let begin = Begin {
-            request,
-            start: ((self.now - ago) * 1e9) as u64,
-            now: gk_sys::clock::monotonic_nanos() - (ago * 1e9) as u64,
-            cpu: 0,
-            queue,
-            group: 0,
-            method: b"GET",
-            uri: path.as_bytes(),
-            target: path.as_bytes(),
-            state: ThreadStage::Starting,
-        };
-        self.board.begin(slot, &begin);
+        begin(&self.board, (self.now - ago, ago), slot, path, request, queue);
     }
+}
+
+/// Begins a request with its start in epoch seconds, how many seconds ago that is, the front's number `request`, and `queue` ns in the
+/// queue.
+pub fn begin(
+    board: &Board<SharedWords>,
+    (start, ago): (f64, f64),
+    slot: usize,
+    path: &str,
+    request: u64,
+    queue: u64,
+) {
+    let begin = Begin {
+        request,
+        start: (start * 1e9) as u64,
+        now: gk_sys::clock::monotonic_nanos() - (ago * 1e9) as u64,
+        cpu: 0,
+        queue,
+        group: 0,
+        method: b"GET",
+        uri: path.as_bytes(),
+        target: path.as_bytes(),
+        state: ThreadStage::Starting,
+    };
+    board.begin(slot, &begin);
 }

@@ -101,6 +101,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
                 .map_err(|error| format!("the measurements cannot be passed on: {error}"))?,
             log,
             front: std::process::id(),
+            front_started: gk_sys::clock::epoch_seconds(),
             supervisor: std::os::unix::process::parent_id(),
         };
         let start = AdminStart { command: admin_command, setup, pages: admin, supervisor };
