@@ -3,10 +3,11 @@
 
 use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use http::{HeaderMap, Uri};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use subtle::ConstantTimeEq;
 
 /// File of the token, in the server root.
 pub const TOKEN_FILE: &str = "admin.token";
@@ -88,10 +89,9 @@ impl Guard {
     }
 }
 
-/// Compares without telling by the time where they differ.
+/// Compares in a time that does not depend on where the two differ.
 fn same(given: &str, token: &str) -> bool {
-    let different = given.bytes().zip(token.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-    given.len() == token.len() && different == 0
+    given.as_bytes().ct_eq(token.as_bytes()).into()
 }
 
 /// Whether `host` or `host:port` names this machine only.
@@ -112,7 +112,7 @@ fn token(server_root: &Path) -> io::Result<String> {
         return Ok(text.trim().to_owned());
     }
     let mut random = [0; 24];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
     let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut file =
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
