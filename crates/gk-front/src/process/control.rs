@@ -15,9 +15,9 @@ use crate::client::drain;
 use crate::front::Front;
 use crate::process::{descriptor_limit, readiness, setup};
 use crate::worker::info::WorkerInfo;
-use crate::worker::link::{Link, LinkState};
-use crate::worker::link_reader::{self, LinkEnd, LinkEvent};
-use crate::worker::{link_writer, sleep};
+use crate::worker::link::reader::{self, LinkEnd, LinkEvent};
+use crate::worker::link::{Link, LinkState, writer};
+use crate::worker::sleep;
 
 /// The control socket.
 pub struct Control {
@@ -166,7 +166,7 @@ impl Control {
             .map_err(|error| format!("the link's socket is unusable: {error}"))?;
         sleep::watch(&link);
         front.links.borrow_mut().insert(worker, Rc::clone(&link));
-        tokio::task::spawn_local(link_writer::write(Rc::clone(&link)));
+        tokio::task::spawn_local(writer::write(Rc::clone(&link)));
         tokio::task::spawn_local(tend(Rc::clone(front), link, Rc::clone(&self.socket)));
         Ok(())
     }
@@ -185,7 +185,7 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
             send(&FromFront::Drained { worker });
         }
     };
-    let reading = link_reader::read(Rc::clone(&link), |event| match event {
+    let reading = reader::read(Rc::clone(&link), |event| match event {
         LinkEvent::Open => match &pool {
             Some(pool) if link.state() == LinkState::Open => pool.add(Rc::clone(&link)),
             Some(_) => {}

@@ -1,5 +1,9 @@
 //! One link to one worker: its outgoing frames, its requests, and its end. The tasks of connections put frames into the ring;
-//! `link_writer` wakes the worker once per turn of the event loop; `link_reader` reads. `pool` chooses the link of a request.
+//! `writer` wakes the worker once per turn of the event loop; `reader` reads. `pool` chooses the link of a request.
+
+pub mod reader;
+pub mod requests;
+pub mod writer;
 
 use bytes::{Buf, BytesMut};
 use gk_sys::memory::SharedPage;
@@ -18,7 +22,7 @@ use tokio::sync::Notify;
 use crate::process::clock::Clock;
 use crate::worker::balance::Balance;
 use crate::worker::info::WorkerInfo;
-use crate::worker::link_requests::LinkRequests;
+use crate::worker::link::requests::LinkRequests;
 use crate::worker::profiles::NumberedProfile;
 
 /// The stages of a link, in their order.

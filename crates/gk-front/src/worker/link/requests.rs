@@ -287,5 +287,5 @@ impl LinkRequests {
 }
 
 #[cfg(test)]
-#[path = "link_requests_tests.rs"]
+#[path = "requests_tests.rs"]
 mod tests;

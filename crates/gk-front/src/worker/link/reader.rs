@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::process::readiness::watch_readable;
 use crate::worker::link::Link;
-use crate::worker::link_requests::BadFrame;
+use crate::worker::link::requests::BadFrame;
 
 /// Smallest read buffer in bytes. It grows to hold a longest frame.
 const BUFFER: usize = 256 * 1024;
@@ -187,5 +187,5 @@ fn welcome(json: &[u8]) -> Result<(), LinkEnd> {
 }
 
 #[cfg(test)]
-#[path = "link_reader_tests.rs"]
+#[path = "reader_tests.rs"]
 mod tests;
