@@ -24,6 +24,8 @@ ELSEWHERE = (
     "test_start_and_stop.py",
 )
 MODES = ("test_own_gil.py", "test_free_threading.py")
+# Who yields to whom: compiling to everything, cases that wait to the Rust tests, of which some judge a share of time.
+COMPILES, CASES = 10, 5
 
 
 @dataclass
@@ -37,7 +39,8 @@ class Ring(Job):
 
 
 def step(name: str, *command: object, needs: tuple[Job, ...] = (), lane: Lane = Lane.WAITS, **environment: str) -> Job:
-    return Job(name, [str(word) for word in command], ROOT, environment, list(needs), lane)
+    nice = COMPILES if lane is Lane.BUILDS else 0
+    return Job(name, [str(word) for word in command], ROOT, environment, list(needs), lane, nice)
 
 
 def packages(*names: str) -> Job:
@@ -80,7 +83,7 @@ def cargo(name: str, *arguments: str) -> list[str]:
 def nextest(name: str, *arguments: str) -> list[str]:
     profile = ["--profile", "ci"] if os.environ.get("CI") else []
     # Always the workspace: with some of its packages chosen, features differ and dependencies are built again.
-    return cargo(name, "nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=fail", *profile, *arguments)
+    return cargo(name, "nextest", "run", "--workspace", *profile, *arguments)
 
 
 def pytest(folder: Path, *arguments: str) -> list[str]:
@@ -98,16 +101,16 @@ def of_gilkeeper(name: str, **more: str) -> dict[str, str]:
 
 
 def rust(name: str) -> Ring:
-    if name == "3.14":
-        return Ring("rust", nextest(name), ROOT, lane=Lane.BUILDS)
-    return Ring(f"rust-{name}", nextest(name, "-E", OF_PYTHON), ROOT, lane=Lane.BUILDS)
+    told, chosen = ("rust", []) if name == "3.14" else (f"rust-{name}", ["-E", OF_PYTHON])
+    build = step(f"build {told}", *nextest(name, "--no-run"), lane=Lane.BUILDS)
+    return Ring(told, nextest(name, "--no-fail-fast", "--no-tests=fail", *chosen), ROOT, needs=[build], lane=Lane.BUILDS)
 
 
 def compat(under_test: str) -> Ring:
     command = pytest(COMPAT, *beside("loadfile"))
     if under_test == "ours":
-        return Ring("compat", command, COMPAT, of_gilkeeper("3.14"), [venv(COMPAT), wheel("3.14")])
-    return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers()])
+        return Ring("compat", command, COMPAT, of_gilkeeper("3.14"), [venv(COMPAT), wheel("3.14")], nice=CASES)
+    return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers()], nice=CASES)
 
 
 def whole(name: str, kind: str = "whole") -> Ring:
@@ -123,17 +126,17 @@ def whole(name: str, kind: str = "whole") -> Ring:
         files += MODES
         needs.append(applications("3.14"))
     if kind == "whole":
-        chosen, lane = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *files], Lane.WAITS
+        chosen, lane, nice = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *files], Lane.WAITS, CASES
     else:
-        chosen, lane = ["-m", kind], Lane.ALONE
-    return Ring(f"{kind}-{name}", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper(name, **more), needs, lane)
+        chosen, lane, nice = ["-m", kind], Lane.ALONE, 0
+    return Ring(f"{kind}-{name}", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper(name, **more), needs, lane, nice)
 
 
 def browser(kind: str = "browser") -> Ring:
     """tests/browser: the cases without a mark ("browser"), or those with the mark `kind`."""
     needs = [venv(BROWSER), wheel("3.14"), packages("chromium")]
     if kind == "browser":
-        return Ring(kind, pytest(BROWSER, "-m", "not alone"), BROWSER, of_gilkeeper("3.14"), needs)
+        return Ring(kind, pytest(BROWSER, "-m", "not alone"), BROWSER, of_gilkeeper("3.14"), needs, nice=CASES)
     return Ring(f"{kind}-browser", pytest(BROWSER, "-m", kind), BROWSER, of_gilkeeper("3.14"), needs, Lane.ALONE)
 
 
@@ -143,7 +146,7 @@ def rings() -> list[Ring]:
     By CPython: another one builds the crates again that depend on it.
     """
     doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
-    lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, one=True)
+    lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, lint, whole("3.14", "alone"), browser("alone")]

@@ -33,7 +33,7 @@ class Lane(Enum):
 
 @dataclass
 class Job:
-    """One command. `needs`: the jobs that must have succeeded before."""
+    """One command. `needs`: the jobs that must have succeeded before. `nice`: by how much it yields to the others."""
 
     name: str
     command: list[str]
@@ -41,6 +41,7 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     needs: list[Job] = field(default_factory=list)
     lane: Lane = Lane.WAITS
+    nice: int = 0
 
     def everything_needed(self) -> list[Job]:
         """The jobs that it needs, directly or not, and itself last; each once."""
@@ -124,7 +125,7 @@ class SideBySide:
         with open(self.log_of(job), "wb") as log:
             try:
                 process = subprocess.Popen(
-                    job.command,
+                    ["nice", "-n", str(job.nice), *job.command] if job.nice else job.command,
                     cwd=job.folder,
                     env=environment,
                     stdin=subprocess.DEVNULL,
