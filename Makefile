@@ -1,6 +1,6 @@
 # The menu. Each recipe is one line; whatever needs an `if` lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help serve test build pythons peers bench compare lint doc compat soak fuzz clean
+.PHONY: help serve test build pythons peers bench compare lint doc compat soak fuzz proofs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,5 +30,7 @@ soak: ## the soak's tests, then 200,000 requests and 1,000 starts of workers in 
 	@scripts/soak $(ARGS)
 fuzz: ## a minute of each fuzz target
 	@scripts/fuzz
+proofs: ## loom models of our synchronisation, miri on the value crates
+	@scripts/proofs
 clean: ## remove what was built in the tree
 	@rm -rf target .venv .venv-* compat/.venv bench-results compare-results fuzz/target

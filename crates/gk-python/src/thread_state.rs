@@ -42,10 +42,10 @@ use std::thread::{Builder, JoinHandle};
 ///
 /// Attachments do not nest, neither through the same states nor through others.
 ///
-/// ```compile_fail,E0499
+/// ```compile_fail,E0501
 /// # use gk_python::{Gil, Interpreter, ThreadStates};
 /// # fn nested(states: &mut ThreadStates, main: &Interpreter, other: &Interpreter) {
-/// states.attach(main, |_| states.attach(other, |_| ())); // cannot borrow `*states` as mutable more than once
+/// states.attach(main, |_| states.attach(other, |_| ())); // cannot borrow: the closure needs it alone
 /// # }
 /// ```
 ///

@@ -2,24 +2,30 @@
 //! carry the frames; the socket carries a byte to whoever sleeps, descriptors, and the news that the other end is gone.
 //! What the bytes mean is `gk-wire`'s, when to wake the other end the caller's.
 //!
-//! Each ring has one writer and one reader. `written` and `read` count bytes from the start and never wrap; the bytes between
-//! them are the reader's, all others the writer's. A side that will sleep says so in `asleep` and looks once more; a side that
-//! has moved bytes looks at the other's flag afterwards; a full fence between the two steps on both sides makes it impossible
-//! that both miss each other.
+//! The words of a ring, who writes them and how a sleeping side is woken are described in `channel/handshake.rs`.
 //!
 //! The other process is trusted not to be malicious, but may die anywhere: counters that make no sense end the link.
 
 use crate::descriptors::{self, Received};
 use crate::memory::page::{RING, SharedPage};
+use handshake::Handshake;
 use rustix::event::{PollFd, PollFlags};
 use rustix::thread::futex;
 use rustix::time::Timespec;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+
+mod handshake;
+#[cfg(all(test, loom))]
+mod model;
+
+/// The atomics of `handshake`: the model has loom's in their place.
+mod atomics {
+    pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+}
 
 /// Which end of a link this process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,25 +39,12 @@ pub enum End {
 /// How long a writer sleeps at most before it looks whether the other end still lives.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Bytes in a ring up to which a writer that waited for room goes on.
-const ROOMY: u64 = RING as u64 / 2;
-
 /// What both halves share.
 #[derive(Debug, Clone)]
 struct Shared {
     page: Arc<SharedPage>,
     socket: Arc<OwnedFd>,
     end: End,
-}
-
-/// The words of one ring.
-struct Words<'a> {
-    written: &'a AtomicU64,
-    read: &'a AtomicU64,
-    /// The reader sleeps, or is about to.
-    asleep: &'a AtomicU64,
-    /// The writer waits for room.
-    cramped: &'a AtomicU32,
 }
 
 /// The writing half.
@@ -95,14 +88,15 @@ impl Shared {
         usize::from(reads == (self.end == End::Front))
     }
 
-    fn words(&self, ring: usize) -> Words<'_> {
-        // A cache line for each word.
+    fn words(&self, ring: usize) -> Handshake<'_> {
+        // After the first 64 words, which are `gk_wire::page`'s: a cache line for each.
         let first = 64 + ring * 32;
-        Words {
+        Handshake {
             written: self.page.word(first),
             read: self.page.word(first + 8),
             asleep: self.page.word(first + 16),
             cramped: self.page.half(first + 24),
+            capacity: RING as u64,
         }
     }
 
@@ -130,24 +124,18 @@ impl Sender {
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let ring = self.0.ring(false);
         let words = self.0.words(ring);
-        let (written, read) = (words.written.load(Relaxed), words.read.load(Acquire));
-        let used = written.wrapping_sub(read);
-        if used > RING as u64 {
-            return Err(nonsense());
-        }
-        let count = bytes.len().min(RING - used as usize);
+        let free = words.free().ok_or_else(nonsense)?;
+        let count = bytes.len().min(free.len as usize);
         if count > 0 {
-            self.0.page.put(ring, written as usize % RING, &bytes[..count]);
-            words.written.store(written + count as u64, Release);
+            self.0.page.put(ring, free.start as usize % RING, &bytes[..count]);
+            words.fill(free, count as u64);
         }
         Ok(count)
     }
 
     /// Wakes the other end, if it sleeps.
     pub fn wake(&self) {
-        let words = self.0.words(self.0.ring(false));
-        fence(SeqCst);
-        if words.asleep.load(Relaxed) != 0 && words.asleep.swap(0, Relaxed) != 0 {
+        if self.0.words(self.0.ring(false)).takes_sleeper() {
             self.0.ring_bell();
         }
     }
@@ -183,10 +171,7 @@ impl Sender {
 impl Room {
     /// Says that this end waits until half of the ring is free. `true`: it is.
     pub fn want(&self) -> bool {
-        let words = self.0.words(self.0.ring(false));
-        words.cramped.store(1, Relaxed);
-        fence(SeqCst);
-        words.written.load(Relaxed).wrapping_sub(words.read.load(Acquire)) <= ROOMY
+        self.0.words(self.0.ring(false)).has_space()
     }
 
     /// Waits until there is room, or the other end is gone. Blocks.
@@ -221,22 +206,13 @@ impl Receiver {
     pub fn pull(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let ring = self.shared.ring(true);
         let words = self.shared.words(ring);
-        let (written, read) = (words.written.load(Acquire), words.read.load(Relaxed));
-        let there = written.wrapping_sub(read);
-        if there > RING as u64 {
-            return Err(nonsense());
-        }
-        let count = buffer.len().min(there as usize);
+        let filled = words.filled().ok_or_else(nonsense)?;
+        let count = buffer.len().min(filled.len as usize);
         if count == 0 {
             return Ok(0);
         }
-        self.shared.page.take(ring, read as usize % RING, &mut buffer[..count]);
-        words.read.store(read + count as u64, Release);
-        if there - count as u64 > ROOMY {
-            return Ok(count);
-        }
-        fence(SeqCst);
-        if words.cramped.load(Relaxed) != 0 && words.cramped.swap(0, Relaxed) != 0 {
+        self.shared.page.take(ring, filled.start as usize % RING, &mut buffer[..count]);
+        if words.free_and_takes_waiter(filled, count as u64) {
             // A thread that waits in `Room::wait`; another one may be reading its socket.
             let _ = futex::wake(words.cramped, futex::Flags::empty(), u32::MAX);
             if self.shared.end == End::Worker {
@@ -295,7 +271,7 @@ impl Receiver {
             if self.ended {
                 return self.pull(buffer);
             }
-            if wait && !self.watch_words().sleep() {
+            if wait && !self.watch_words().may_sleep() {
                 continue;
             }
             let heard = self.listen(wait);
@@ -304,39 +280,20 @@ impl Receiver {
         }
     }
 
-    fn watch_words(&self) -> Words<'_> {
+    fn watch_words(&self) -> Handshake<'_> {
         self.shared.words(self.shared.ring(true))
-    }
-}
-
-impl Words<'_> {
-    fn sleep(&self) -> bool {
-        self.asleep.store(1, Relaxed);
-        fence(SeqCst);
-        let empty = self.written.load(Acquire) == self.read.load(Relaxed);
-        if !empty {
-            self.asleep.store(0, Relaxed);
-        }
-        empty
-    }
-
-    fn awake(&self) {
-        if self.asleep.load(Relaxed) != 0 {
-            self.asleep.store(0, Relaxed);
-        }
     }
 }
 
 impl Watch {
     /// Whether there are bytes to read.
     pub fn has_bytes(&self) -> bool {
-        let words = self.0.words(self.0.ring(true));
-        words.written.load(Acquire) != words.read.load(Relaxed)
+        self.0.words(self.0.ring(true)).has_bytes()
     }
 
     /// Says that this process will sleep until its socket is readable. `false`: it must not, there are bytes.
     pub fn sleep(&self) -> bool {
-        self.0.words(self.0.ring(true)).sleep()
+        self.0.words(self.0.ring(true)).may_sleep()
     }
 
     /// Says that it does not sleep any more: nobody need ring.

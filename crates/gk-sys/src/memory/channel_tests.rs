@@ -1,6 +1,7 @@
 //! Both ends of a link in one process.
 
 use super::*;
+use std::sync::atomic::Ordering::Relaxed;
 
 fn pair() -> ((Sender, Receiver), (Sender, Receiver)) {
     let (a, b) = descriptors::stream_pair().unwrap();
