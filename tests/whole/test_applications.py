@@ -8,7 +8,7 @@ import urllib.parse
 from collections.abc import Callable
 
 import client
-from harness import APPS
+from harness import APPS, until
 from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
@@ -63,6 +63,8 @@ WSGIDaemonProcess notes processes=2 threads=3
 WSGIScriptAlias / ${APP}/wsgi.py process-group=notes application-group=%{GLOBAL}
 """
     server = gilkeeper([APPS / "django_site"], conf)
+    # Beside other work the first import of Django takes longer than a request waits for a worker.
+    until(lambda: len(server.workers()) == 2, "both workers have imported Django", 60)
     login = server.ask("/admin/login/?next=/admin/")
     assert login.status == 200
     style = re.search(rb'href="(/static/admin/css/base[^"]*\.css)"', login.body)
