@@ -2,6 +2,7 @@
 
 use crate::attached::Attached;
 use crate::balance::Held;
+use crate::error::PyError;
 use crate::object::Object;
 use pyo3_ffi as ffi;
 use std::ptr::NonNull;
@@ -60,5 +61,27 @@ impl Kept {
         Held::Kept.given_back();
         // SAFETY: this value owned one reference; it is not used again.
         unsafe { ffi::Py_DECREF(self.raw.as_ptr()) };
+    }
+}
+
+impl<'p> Object<'p> {
+    /// A reference that may outlive the attachment.
+    pub fn keep(self) -> Kept {
+        Held::Object.given_back();
+        Held::Kept.taken();
+        let interpreter = self.py.interpreter_id();
+        let raw = self.raw;
+        std::mem::forget(self);
+        Kept { raw, interpreter }
+    }
+
+    /// `self[key] = value` of a `dict`, with a key that is kept for this purpose.
+    ///
+    /// # Panics
+    /// When attached to another interpreter than the key's.
+    pub fn set_kept(&self, key: &Kept, value: &Object<'p>) -> Result<(), PyError<'p>> {
+        key.belongs(self.py);
+        // SAFETY: all live, the key by its own reference; on something that is no dict it raises SystemError.
+        self.py.check(unsafe { ffi::PyDict_SetItem(self.raw(), key.raw.as_ptr(), value.raw()) })
     }
 }

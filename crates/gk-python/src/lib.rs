@@ -29,7 +29,9 @@ pub mod gil;
 pub mod interpreter;
 pub mod kept;
 pub mod object;
+mod operations;
 pub mod thread_state;
+mod values;
 pub mod version;
 
 pub use attached::Attached;
@@ -38,4 +40,5 @@ pub use error::PyError;
 pub use interpreter::{Gil, Interpreter, InterpreterHandle, StillUsed};
 pub use kept::Kept;
 pub use object::Object;
+pub use operations::Iter;
 pub use thread_state::ThreadStates;
