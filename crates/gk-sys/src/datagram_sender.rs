@@ -1,4 +1,4 @@
-//! Datagrams with who sent them. The kernel's word for the sender is read by hand: `rustix` takes its process id for one that
+//! Datagrams with their sender. The kernel's message about the sender is read by hand: `rustix` takes its process id for one that
 //! is never zero, and it is zero where the sender's process namespace cannot be seen from here.
 
 use std::io;
@@ -14,22 +14,22 @@ struct Control([u8; ROOM]);
 
 /// A datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct Datagram {
     /// Bytes written to the buffer.
     pub bytes: usize,
-    /// It was longer than the buffer.
+    /// The datagram was longer than the buffer.
     pub cut: bool,
     /// The sender's process id as it is seen from here; `None` where it is not.
     pub sender: Option<u32>,
 }
 
-/// Has the kernel say of each datagram who sent it.
+/// Asks the kernel to name the sender of each datagram.
 pub fn want_senders(socket: impl AsFd) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_socket_passcred(socket, true)?)
 }
 
 /// Takes a datagram without waiting; `WouldBlock` says there is none.
-pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Told> {
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Datagram> {
     let mut control = Control([0; ROOM]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: numbers and pointers, for all of which zero is a value.
@@ -43,7 +43,7 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Told> {
     let got = unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut header, flags) };
     let bytes = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
     let filled = (header.msg_controllen as usize).min(ROOM);
-    Ok(Told { bytes, cut: header.msg_flags & libc::MSG_TRUNC != 0, sender: sender(&control.0[..filled]) })
+    Ok(Datagram { bytes, cut: header.msg_flags & libc::MSG_TRUNC != 0, sender: sender(&control.0[..filled]) })
 }
 
 /// The process id in a control message with credentials: length, level, type, then process, user and group id.
@@ -72,17 +72,17 @@ mod tests {
         assert_eq!(receive(&ours, &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         theirs.send(b"first").unwrap();
         let sender = Some(std::process::id());
-        assert_eq!(receive(&ours, &mut buffer).unwrap(), Told { bytes: 5, cut: false, sender });
+        assert_eq!(receive(&ours, &mut buffer).unwrap(), Datagram { bytes: 5, cut: false, sender });
         assert_eq!(&buffer[..5], b"first");
         theirs.send(b"longer than eight").unwrap();
-        assert_eq!(receive(&ours, &mut buffer).unwrap(), Told { bytes: 8, cut: true, sender });
+        assert_eq!(receive(&ours, &mut buffer).unwrap(), Datagram { bytes: 8, cut: true, sender });
     }
 
     #[test]
     fn without_being_asked_the_kernel_names_nobody() {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         theirs.send(b"x").unwrap();
-        assert_eq!(receive(&ours, &mut [0; 8]).unwrap(), Told { bytes: 1, cut: false, sender: None });
+        assert_eq!(receive(&ours, &mut [0; 8]).unwrap(), Datagram { bytes: 1, cut: false, sender: None });
     }
 
     #[test]

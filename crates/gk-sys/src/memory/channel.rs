@@ -36,10 +36,10 @@ pub enum End {
     Worker,
 }
 
-/// How long a writer sleeps at most before it looks whether the other end still lives.
+/// Longest sleep of a writer before it checks that the other end still lives.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What both halves share.
+/// Shared by both halves.
 #[derive(Debug, Clone)]
 struct Shared {
     page: Arc<SharedPage>,
@@ -63,7 +63,7 @@ pub struct Receiver {
     files: Vec<Carried>,
 }
 
-/// What became of a descriptor that the other end sent.
+/// A descriptor that the other end sent, or its loss.
 #[derive(Debug)]
 pub enum Carried {
     /// It came.
@@ -72,7 +72,7 @@ pub enum Carried {
     Lost,
 }
 
-/// For whoever decides when this process sleeps.
+/// The reading side for the code that decides when this process sleeps.
 #[derive(Debug, Clone)]
 pub struct Watch(Shared);
 
@@ -100,7 +100,7 @@ impl Shared {
         }
     }
 
-    /// What can be said of the socket now.
+    /// The poll flags of the socket at this moment.
     fn state(&self, asked: PollFlags) -> PollFlags {
         let mut poll = [PollFd::new(&*self.socket, asked)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -120,7 +120,7 @@ fn nonsense() -> io::Error {
 }
 
 impl Sender {
-    /// Puts as many bytes into the ring as it takes; how many. Wakes nobody.
+    /// Copies as many bytes into the ring as fit and returns their number. Wakes nobody.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let ring = self.0.ring(false);
         let words = self.0.words(ring);
@@ -145,7 +145,7 @@ impl Sender {
         descriptors::send(&*self.0.socket, &[1], files).map(|_| ())
     }
 
-    /// For waiting without this half.
+    /// A handle for waiting until the ring has space, without this half.
     pub fn room(&self) -> Room {
         Room(self.0.clone())
     }
@@ -159,7 +159,7 @@ impl Sender {
             if !bytes.is_empty() {
                 let room = self.room();
                 room.wait();
-                if room.is_alone() {
+                if room.peer_closed() {
                     return Err(io::ErrorKind::BrokenPipe.into());
                 }
             }
@@ -177,15 +177,15 @@ impl Room {
     /// Waits until there is room, or the other end is gone. Blocks.
     pub fn wait(&self) {
         let words = self.0.words(self.0.ring(false));
-        while !self.want() && !self.is_alone() {
+        while !self.want() && !self.peer_closed() {
             let timeout = Timespec { tv_sec: 0, tv_nsec: LOOK.as_nanos() as i64 };
             // Whatever ends the wait, the next turn looks.
             let _ = futex::wait(words.cramped, futex::Flags::empty(), 1, Some(&timeout));
         }
     }
 
-    /// Whether the other end is closed.
-    pub fn is_alone(&self) -> bool {
+    /// True once the other end is closed.
+    pub fn peer_closed(&self) -> bool {
         let gone = PollFlags::HUP | PollFlags::ERR;
         self.0.state(PollFlags::empty()).intersects(gone)
     }
@@ -202,7 +202,7 @@ impl Receiver {
         Watch(self.shared.clone())
     }
 
-    /// Takes bytes out of the ring, without waiting; how many.
+    /// Copies bytes out of the ring without waiting and returns their number.
     pub fn pull(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let ring = self.shared.ring(true);
         let words = self.shared.words(ring);
@@ -296,7 +296,7 @@ impl Watch {
         self.0.words(self.0.ring(true)).may_sleep()
     }
 
-    /// Says that it does not sleep any more: nobody need ring.
+    /// The reader is awake again: the writer need not ring.
     pub fn awake(&self) {
         self.0.words(self.0.ring(true)).awake();
     }

@@ -1,4 +1,4 @@
-//! Signals met by a handler, for a process whose signals cannot be blocked: what an application starts would inherit a
+//! Signals taken by a handler, for a process whose signals cannot be blocked: what an application starts would inherit a
 //! blocked mask, while handlers end at exec. The handler only notes the number and wakes a descriptor. Descriptors for
 //! processes that run nothing foreign are in [`crate::signal`].
 
@@ -18,11 +18,11 @@ static KEPT: OnceLock<OwnedFd> = OnceLock::new();
 
 /// The signals of this process that a handler takes.
 #[derive(Debug)]
-pub struct Caught {
+pub struct SignalHandler {
     wake: &'static OwnedFd,
 }
 
-impl Caught {
+impl SignalHandler {
     /// Installs the handler for these signals. System calls of the application are restarted, not interrupted.
     ///
     /// A fork that runs on without exec (`multiprocessing`) meets these signals as if they had no handler. An interrupt
@@ -54,7 +54,7 @@ impl Caught {
     }
 }
 
-impl AsFd for Caught {
+impl AsFd for SignalHandler {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn signals_arrive_wake_and_leave_children_alone() {
-        let caught = Caught::new(&[libc::SIGUSR2, libc::SIGTERM]).unwrap();
+        let caught = SignalHandler::new(&[libc::SIGUSR2, libc::SIGTERM]).unwrap();
         assert!(caught.take().is_empty());
         // SAFETY: sends a signal that has a handler to the calling thread.
         assert_eq!(unsafe { libc::raise(libc::SIGUSR2) }, 0);
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_fork_without_exec_ends_by_its_signals() {
-        let caught = Caught::new(&[libc::SIGTERM]).unwrap();
+        let caught = SignalHandler::new(&[libc::SIGTERM]).unwrap();
         // SAFETY: the child makes async-signal-safe calls only.
         let child = unsafe { libc::fork() };
         assert!(child >= 0);

@@ -1,7 +1,7 @@
 //! Signals sent to the worker itself, by an operator or by the application, and the action each asks for. They arrive through
 //! `gk_sys::signal::handler`.
 
-use gk_sys::signal::handler::Caught;
+use gk_sys::signal::handler::SignalHandler;
 use gk_sys::signal::{self, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use gk_wire::setup::Timers;
 
@@ -15,12 +15,12 @@ pub(crate) enum SignalAction {
 }
 
 /// The signals of this worker.
-pub(crate) struct Signals(pub(crate) Caught);
+pub(crate) struct Signals(pub(crate) SignalHandler);
 
 impl Signals {
     /// Catches the signals from now on. Until then they end the process, so that a worker deep in an import can be ended.
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self(Caught::new(&[SIGTERM, SIGINT, SIGUSR1, SIGXCPU, SIGHUP, SIGUSR2])?))
+        Ok(Self(SignalHandler::new(&[SIGTERM, SIGINT, SIGUSR1, SIGXCPU, SIGHUP, SIGUSR2])?))
     }
 
     /// Actions for the signals that have come since the last call.

@@ -100,7 +100,7 @@ impl Outbox {
         out.push();
         out.sender.wake();
         if !out.buffer.is_empty() {
-            if !self.room.is_alone() {
+            if !self.room.peer_closed() {
                 return false;
             }
             out.buffer.clear();
