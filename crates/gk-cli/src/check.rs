@@ -9,7 +9,8 @@ use gk_supervisor::PythonRuntime;
 use std::path::PathBuf;
 
 pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
-    let surroundings = surroundings(given, given.get_one::<String>("server-root"), python)?;
+    let surroundings =
+        surroundings(given, given.get_one::<String>("server-root").map(String::as_str), python)?;
     let path = given.get_one::<PathBuf>("config").expect("clap requires it");
     if !surroundings.directory.join(path).is_file() {
         return Err(Failure::Input(format!("there is no configuration file {}", path.display())));

@@ -62,7 +62,7 @@ fn collect(path: PathBuf, files: &mut Vec<PathBuf>) {
 /// The surroundings of a configuration: working directory, environment, defines, Pythons.
 pub fn surroundings(
     given: &ArgMatches,
-    server_root: Option<&String>,
+    server_root: Option<&str>,
     python: &PythonRuntime,
 ) -> Result<Surroundings, Failure> {
     let directory = std::env::current_dir()
@@ -70,7 +70,8 @@ pub fn surroundings(
     let environment: std::collections::BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let server_root = server_root.or_else(|| environment.get("GILKEEPER_ROOT").filter(|v| !v.is_empty()));
+    let server_root = server_root
+        .or_else(|| environment.get("GILKEEPER_ROOT").map(String::as_str).filter(|v| !v.is_empty()));
     let defines = given.get_many::<String>("define").into_iter().flatten().map(|text| {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         (name.to_owned(), value.to_owned())
@@ -103,7 +104,7 @@ enum Origin {
 /// The loader for `serve`.
 pub fn loader(given: &ArgMatches, python: &PythonRuntime) -> Result<Loader, Failure> {
     let options = options::options(given);
-    let surroundings = surroundings(given, options.server_root.as_ref(), python)?;
+    let surroundings = surroundings(given, options.one("server-root"), python)?;
     let origin = match given.get_one::<PathBuf>("config") {
         Some(path) => {
             if let Some(name) = options::not_with_file(given) {

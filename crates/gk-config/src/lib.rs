@@ -8,7 +8,6 @@
 #![forbid(unsafe_code)]
 
 pub mod codes;
-pub mod daemon;
 pub mod diagnostic;
 pub mod directives;
 pub mod express;

@@ -1,19 +1,20 @@
 //! The reference pages, made from the tables. Nothing is written here; `cargo xtask reference` does that.
 
 use crate::codes;
-use crate::daemon::OPTIONS;
 use crate::directive::{Directive, Status};
 use crate::directives::{AREAS, Area, usage};
+use crate::express::options;
+use gk_options::{Kind, OPTIONS};
 use std::fmt::Write as _;
 
-const NOTE: &str =
-    "<!-- Made by `cargo xtask reference` from the tables in crates/gk-config. Do not edit. -->\n\n";
+const NOTE: &str = "<!-- Made by `cargo xtask reference` from the tables in crates/gk-config and crates/gk-options. Do not edit. -->\n\n";
 
 /// Every page: its path below `docs/reference/`, and its text.
 pub fn pages() -> Vec<(String, String)> {
     let mut pages = vec![("directives/README.md".to_owned(), index())];
     pages.extend(AREAS.iter().map(|area| (format!("directives/{}.md", area.slug), area_page(area))));
     pages.push(("daemon-process-options.md".to_owned(), options_page()));
+    pages.push(("serve-options.md".to_owned(), serve_page()));
     pages.push(("codes.md".to_owned(), codes_page()));
     pages
 }
@@ -61,19 +62,44 @@ fn area_page(area: &Area) -> String {
 fn options_page() -> String {
     let mut out = format!(
         "{NOTE}# Options of WSGIDaemonProcess\n\n```apache\nWSGIDaemonProcess NAME option=value option=\"value with blanks\"\n```\n\n\
-         Numbers are plain: no unit suffixes, and nothing behind the digits. Seconds may have decimals. \
-         An option that is not known is an error.\n\n\
-         | option | value | default | what it does |\n|---|---|---|---|\n"
+         Numbers are plain, without unit suffixes. Seconds may have decimals; the longest time is {} s (31 years), \
+         the greatest number {}. An unknown option is an error.\n\n\
+         | option | value | default | what it does |\n|---|---|---|---|\n",
+        Kind::LONGEST,
+        Kind::MOST,
     );
     for row in OPTIONS {
-        let mut doc = row.doc.to_owned();
+        let mut doc = row.help().to_owned();
+        if !row.zero.is_empty() && !row.default().is_some_and(|value| value.is_zero()) {
+            let _ = write!(doc, " 0: {}.", row.zero);
+        }
         if row.ours {
             doc.push_str(" An addition of Gilkeeper.");
         }
         if row.status != Status::Honoured {
             let _ = write!(doc, " **{}.**", capital(&row.status.words()));
         }
-        let _ = writeln!(out, "| `{}=` | {} | {} | {doc} |", row.name, row.value, row.default);
+        let _ = writeln!(out, "| `{}=` | {} | {} | {doc} |", row.name, row.kind.words(), row.default_words());
+    }
+    out
+}
+
+fn serve_page() -> String {
+    let mut out = format!(
+        "{NOTE}# Options of `gilkeeper serve`\n\n`gilkeeper serve SCRIPT [OPTION …]` serves a file (`wsgi.py`, `site.wsgi`) or \
+         `package.module[:callable]`; `gilkeeper serve -c FILE` serves a configuration. The same texts are in \
+         `gilkeeper serve --help` and `gilkeeper man serve`. Options marked with * go together with `-c` and beat the file.\n"
+    );
+    for heading in options::HEADINGS {
+        let _ =
+            write!(out, "\n## {heading}\n\n| option | what it does | default and range |\n|---|---|---|\n");
+        for option in options::all().filter(|option| option.heading == heading) {
+            let values: Vec<String> = option.placeholders().iter().map(|name| format!(" {name}")).collect();
+            let star = if option.with_file { " *" } else { "" };
+            let values = values.concat().replace('|', "\\|");
+            let _ =
+                writeln!(out, "| `--{}{values}`{star} | {} | {} |", option.name, option.help, option.facts());
+        }
     }
     out
 }

@@ -9,13 +9,11 @@ mod tls;
 
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::raw::{GroupUse, Raw};
-use crate::site::{Listen, ProcessGroup, PythonOptions, Site};
+use crate::site::{ADMIN, Listen, ProcessGroup, PythonOptions, Site};
 use crate::token::Word;
 use crate::{PythonBuild, Surroundings};
 use std::collections::BTreeMap;
 
-/// Where the admin pages are without a word about them.
-pub const ADMIN: &str = "127.0.0.1:8001";
 /// The port without a `Listen`.
 const PORT: u16 = 8000;
 

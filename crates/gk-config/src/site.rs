@@ -7,10 +7,16 @@ mod defaults;
 pub mod measurements;
 mod merge;
 mod settings;
+pub use gk_options::ProcessGroup;
 pub use settings::{ClientRules, Settings, SettingsPatch};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// Address of the admin pages without an option or directive.
+pub(crate) const ADMIN: &str = "127.0.0.1:8001";
+/// Longest request body in bytes without `LimitRequestBody`.
+pub(crate) const LIMIT_REQUEST_BODY: u64 = 1 << 30;
 
 /// One configuration, completely resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,106 +137,6 @@ pub struct PythonOptions {
     pub dont_write_bytecode: bool,
     /// `WSGIDestroyInterpreter` (default true).
     pub destroy_interpreter: bool,
-}
-
-/// `WSGIDaemonProcess`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProcessGroup {
-    /// Name; unique.
-    pub name: String,
-    /// Number of processes.
-    pub processes: u32,
-    /// `processes=` was given, whatever its value: `wsgi.multiprocess`.
-    pub multiprocess: bool,
-    /// Request threads per process (0 = service script).
-    pub threads: u32,
-    /// Index of the host that declared it (`None`: the main server, visible to all).
-    pub host: Option<usize>,
-    /// Run as this user (name or `#id`).
-    pub user: Option<String>,
-    /// Run as this group (name or `#id`).
-    pub group: Option<String>,
-    /// Replaces the user's supplementary groups.
-    pub supplementary_groups: Option<Vec<String>>,
-    /// Process umask.
-    pub umask: Option<u32>,
-    /// `chroot=`.
-    pub chroot: Option<PathBuf>,
-    /// `home=`: working directory and first entry of `sys.path`.
-    pub home: Option<PathBuf>,
-    /// `python=`: the interpreter's executable.
-    pub python: Option<PathBuf>,
-    /// `python-home=`: prefix or virtual environment.
-    pub python_home: Option<PathBuf>,
-    /// `python-path=` entries.
-    pub python_path: Vec<PathBuf>,
-    /// `python-eggs=`.
-    pub python_eggs: Option<PathBuf>,
-    /// `lang=`.
-    pub lang: Option<String>,
-    /// `locale=`.
-    pub locale: Option<String>,
-    /// Process title with `%{GROUP}` already expanded.
-    pub display_name: Option<String>,
-    /// Thread stack size in bytes.
-    pub stack_size: Option<u64>,
-    /// Nice value.
-    pub cpu_priority: i32,
-    /// Seconds of CPU, 0 = off.
-    pub cpu_time_limit: u64,
-    /// `RLIMIT_DATA` in bytes, 0 = off.
-    pub memory_limit: u64,
-    /// `RLIMIT_AS` in bytes, 0 = off.
-    pub virtual_memory_limit: u64,
-    /// `switch-interval=` in seconds.
-    pub switch_interval: Option<f64>,
-    /// `free-threading=on|off|required` of ours; `WSGIFreeThreading` lives in `InterpreterOptions`.
-    pub free_threading: Option<String>,
-    /// `interpreters=N` of ours.
-    pub interpreters: u32,
-    /// Restart after that many requests, 0 = off.
-    pub maximum_requests: u64,
-    /// Up to that many requests are added at random to `maximum_requests` in each process (ours).
-    pub maximum_requests_jitter: u64,
-    /// Seconds of life, 0 = off.
-    pub restart_interval: f64,
-    /// Seconds for the first successful load, counted from the first request, 0 = off.
-    pub startup_timeout: f64,
-    /// Seconds from the start of the shutdown to the forced exit (default 5), 0 = never forced.
-    pub shutdown_timeout: f64,
-    /// Drain window in seconds (default 15).
-    pub graceful_timeout: f64,
-    /// Drain window of SIGUSR1 in seconds, 0 = `graceful_timeout`.
-    pub eviction_timeout: f64,
-    /// Seconds without the main interpreter's GIL (default 300), 0 = off.
-    pub deadlock_timeout: f64,
-    /// Idle seconds after at least one request, 0 = off.
-    pub inactivity_timeout: f64,
-    /// Base limit of one request in seconds, 0 = off.
-    pub request_timeout: f64,
-    /// Grace in seconds after `RequestTimeout` was raised in the offending thread, 0 = off.
-    pub interrupt_timeout: f64,
-    /// Seconds a request waits for any worker of the group to exist (default 15).
-    pub connect_timeout: f64,
-    /// Seconds the front waits for response headers and between body blocks, 0 = `HttpLimits::timeout`.
-    pub socket_timeout: f64,
-    /// Seconds a request may stand in the queue, 0 = off.
-    pub queue_timeout: f64,
-    /// Bound of the queue (requests that stand in front of busy workers).
-    pub listen_backlog: u32,
-    /// Seconds without progress when writing to the client, 0 = `socket_timeout`.
-    pub response_socket_timeout: f64,
-    /// Longest response header line in bytes.
-    pub header_buffer_size: u64,
-    /// `script-user=`.
-    pub script_user: Option<String>,
-    /// `script-group=`.
-    pub script_group: Option<String>,
-    /// `server-metrics=`.
-    pub server_metrics: bool,
-    /// `reload-on-changes=` of ours: restart gracefully when any imported source file changes.
-    #[serde(default)]
-    pub reload_on_changes: bool,
 }
 
 /// One interpreter-options block.

@@ -87,14 +87,11 @@ proptest! {
 
     #[test]
     fn serve_options_are_read_back(value in "[^\n\r\0]{1,30}", home in "[^\n\r\0:]{1,20}", threads in 1u32..99) {
-        let options = ServeOptions {
-            script: "wsgi.py".into(),
-            setenv: vec![("NAME".into(), value.clone())],
-            python_path: vec![home.clone()],
-            lang: Some(value.clone()),
-            threads: Some(threads.to_string()),
-            ..ServeOptions::default()
-        };
+        let options = ServeOptions::new("wsgi.py")
+            .with("setenv", ["NAME", &value])
+            .with("python-path", [&home])
+            .with("lang", [&value])
+            .with("threads", [threads.to_string()]);
         let (site, said) = express::load(&options, &surroundings()).map_err(TestCaseError::fail)?;
         prop_assert!(said.is_empty());
         prop_assert_eq!(&site.hosts[0].base.env["NAME"], &value);

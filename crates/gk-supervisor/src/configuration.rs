@@ -5,7 +5,7 @@ pub mod identity;
 pub mod python;
 
 use crate::StartError;
-use crate::plan::event::{ConfigurationOutline, GroupSpec};
+use crate::plan::event::ConfigurationOutline;
 use gk_config::FreeThreading;
 use gk_config::site::{ProcessGroup, Site};
 use gk_sys::child::identity::Identity;
@@ -112,18 +112,9 @@ impl Configuration {
 
     /// The part that the plan needs.
     pub fn outline(&self) -> ConfigurationOutline {
-        let spec = |g: &ProcessGroup| GroupSpec {
-            name: g.name.clone(),
-            processes: g.processes,
-            threads: g.threads,
-            startup_timeout: g.startup_timeout,
-            graceful_timeout: g.graceful_timeout,
-            eviction_timeout: g.eviction_timeout,
-            shutdown_timeout: g.shutdown_timeout,
-        };
         ConfigurationOutline {
             configuration: self.number,
-            groups: self.site.groups.iter().map(spec).collect(),
+            groups: self.site.groups.clone(),
             remarks: self.remarks.clone(),
         }
     }

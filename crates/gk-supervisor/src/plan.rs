@@ -14,8 +14,9 @@ pub mod workers;
 
 use action::Action;
 use backoff::Backoff;
-use event::{ConfigurationOutline, Event, GroupSpec};
+use event::{ConfigurationOutline, Event};
 use front::FrontHandle;
+use gk_config::site::ProcessGroup;
 use gk_wire::control::{Happened, What};
 use gk_wire::log::Level;
 use std::collections::BTreeMap;
@@ -48,7 +49,7 @@ pub struct Plan {
 /// A process group with its slots.
 #[derive(Debug)]
 struct Group {
-    spec: GroupSpec,
+    spec: ProcessGroup,
     slots: Vec<ProcessSlot>,
     /// One of its workers has been ready.
     proven: bool,
@@ -64,7 +65,7 @@ struct ProcessSlot {
 }
 
 impl Group {
-    fn new(spec: GroupSpec) -> Self {
+    fn new(spec: ProcessGroup) -> Self {
         let slots = (0..spec.processes).map(|_| ProcessSlot::default()).collect();
         Self { spec, slots, proven: false }
     }

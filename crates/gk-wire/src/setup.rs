@@ -1,5 +1,6 @@
-//! What a child process is told when it starts: the JSON in the memory file at descriptor 4. The supervisor writes it.
+//! Setup of a child process: the JSON in the memory file at descriptor 4. The supervisor writes it.
 
+pub use gk_options::ProcessGroup;
 use serde::{Deserialize, Serialize};
 
 /// Descriptor of the control socket in a child.
@@ -75,30 +76,14 @@ pub struct LogSetup {
 pub struct WorkerSetup {
     /// Number of this worker, never used twice in a supervisor's life.
     pub worker: u64,
-    /// Process group's name.
-    pub process_group: String,
-    /// Processes of the group (`maximum_processes`).
-    pub processes: u32,
-    /// `wsgi.multiprocess`.
-    pub multiprocess: bool,
-    /// Request threads.
-    pub threads: u32,
-    /// Stack size of a request thread in bytes.
-    pub stack_size: Option<u64>,
+    /// The process group with all its options; a random number up to `maximum_requests_jitter` is in `maximum_requests`.
+    pub group: ProcessGroup,
     /// Log threshold and form.
     pub log: LogSetup,
-    /// Process title, `None` keeps the command line.
-    pub display_name: Option<String>,
-    /// Put at `sys.path[0]`.
-    pub home: Option<String>,
-    /// `site.addsitedir` each, new entries to the front.
+    /// `python-path=`, else `WSGIPythonPath`: `site.addsitedir` each, new entries to the front.
     pub python_path: Vec<String>,
     /// Of the main interpreter and all that share its GIL, in seconds.
     pub switch_interval: Option<f64>,
-    /// `switch-interval=` itself, in seconds.
-    pub group_switch_interval: Option<f64>,
-    /// `interpreters=`: interpreters with their own GIL behind each named application group; 1: as the options say.
-    pub group_interpreters: u32,
     /// The process was started without a GIL.
     pub without_gil: bool,
     /// Then it is not ready when a module turns the GIL back on (`free-threading=required`).
@@ -109,18 +94,9 @@ pub struct WorkerSetup {
     pub interpreters: Vec<InterpreterSetup>,
     /// `WSGIDestroyInterpreter`.
     pub destroy_interpreter: bool,
-    /// Timers and limits.
-    pub timers: Timers,
-    /// Set `LC_ALL` and call `setlocale` with it.
-    pub locale: Option<String>,
     /// `WSGISlowRequests`: requests whose application takes longer are kept, with a stack; seconds, 0: none.
     #[serde(default)]
     pub slow_requests: f64,
-    /// `reload-on-changes=`: a change of any imported source file is reported as [`ScriptChanged`].
-    ///
-    /// [`ScriptChanged`]: crate::control::FromWorker::ScriptChanged
-    #[serde(default)]
-    pub reload_on_changes: bool,
     /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard. Without one nothing is measured.
     #[serde(default)]
     pub scoreboard: bool,
@@ -163,22 +139,4 @@ pub struct InterpreterSetup {
     pub restrict_stdout: Option<bool>,
     /// `WSGIRestrictSignal`.
     pub restrict_signal: Option<bool>,
-}
-
-/// Seconds unless said otherwise; 0 is "off" except where said.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is the option of WSGIDaemonProcess with the same name")]
-pub struct Timers {
-    /// Requests, jitter already added.
-    pub maximum_requests: u64,
-    pub restart_interval: f64,
-    pub startup_timeout: f64,
-    /// 0: never forced.
-    pub shutdown_timeout: f64,
-    pub graceful_timeout: f64,
-    pub eviction_timeout: f64,
-    pub deadlock_timeout: f64,
-    pub inactivity_timeout: f64,
-    pub request_timeout: f64,
-    pub interrupt_timeout: f64,
 }

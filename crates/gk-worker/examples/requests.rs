@@ -12,7 +12,7 @@ use gk_wire::control::{self, ToWorker};
 use gk_wire::frame::{self, ToWorkerFrame};
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
-use gk_wire::setup::{LogSetup, Timers, WorkerSetup};
+use gk_wire::setup::{LogSetup, ProcessGroup, WorkerSetup};
 use std::os::fd::AsFd;
 
 const BATCH: u32 = 32;
@@ -93,27 +93,22 @@ fn main() {
     });
     let setup = WorkerSetup {
         worker: 1,
-        process_group: "app".to_owned(),
-        processes: 1,
-        multiprocess: false,
-        threads,
-        stack_size: None,
+        group: ProcessGroup {
+            threads,
+            shutdown_timeout: 60.0,
+            graceful_timeout: 0.0,
+            deadlock_timeout: 0.0,
+            ..ProcessGroup::named("app")
+        },
         log: LogSetup { level: Level::Warn, json: false },
-        display_name: None,
-        home: None,
         python_path: vec![],
         switch_interval: None,
-        group_switch_interval: None,
-        group_interpreters: 1,
         without_gil: false,
         gil_refused: false,
         imports: vec![],
         interpreters: vec![],
         destroy_interpreter: true,
-        timers: Timers { shutdown_timeout: 60.0, ..Timers::default() },
-        locale: None,
         slow_requests: 0.0,
-        reload_on_changes: false,
         scoreboard: false,
         unread: false,
     };

@@ -60,7 +60,7 @@ pub fn run_measured(
     let groups = Groups::new(&main, &setup, gk_wsgi::gil::enabled(py));
     ThreadStates::lead(py, move |states| {
         let engine = Arc::new(Engine::new(setup, groups));
-        let ended = match engine.setup.threads {
+        let ended = match engine.setup.group.threads {
             0 => service::run(&engine, control, python, states),
             _ => Worker::start(Arc::clone(&engine), control, python, states).map(|mut worker| {
                 let reason = worker.serve();

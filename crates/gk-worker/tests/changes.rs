@@ -42,8 +42,9 @@ fn a_change_is_reported_where_reloading_is_on_and_nowhere_else() {
 #[test]
 fn a_changed_module_is_reported_wherever_and_whenever_it_was_imported() {
     let on = |setup: &mut WorkerSetup| {
-        setup.reload_on_changes = true;
-        setup.home = std::path::Path::new(&setup.imports[0].script).parent().map(|d| d.display().to_string());
+        setup.group.reload_on_changes = true;
+        setup.group.home =
+            std::path::Path::new(&setup.imports[0].script).parent().map(std::path::Path::to_owned);
     };
     with_other_setup(1, APP, "", on, |front| {
         let (script, later) = (front.directory.join("app.py"), front.directory.join("later.py"));

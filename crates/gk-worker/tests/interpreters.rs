@@ -97,8 +97,8 @@ fn several_interpreters_of_one_group_take_requests_in_parallel() {
         return;
     }
     let three = |setup: &mut WorkerSetup| {
-        setup.group_interpreters = 3;
-        setup.group_switch_interval = Some(FOREVER);
+        setup.group.interpreters = 3;
+        setup.group.switch_interval = Some(FOREVER);
         setup.imports[0].application_group = "many".to_owned();
     };
     let code = with_other_setup(4, APPS, "many", three, |front| {

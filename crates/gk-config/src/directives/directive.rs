@@ -6,7 +6,7 @@ use crate::Surroundings;
 use crate::diagnostic::Complaint;
 use crate::site::{InterpreterOptions, SettingsPatch};
 use crate::token::{Split, Word};
-use serde::Serialize;
+pub use gk_options::Status;
 use std::path::{Path, PathBuf};
 
 /// Where a directive may stand; a set, joined with [`Contexts::or`].
@@ -53,32 +53,6 @@ impl Contexts {
             words.push("<WSGIInterpreterOptions>");
         }
         words.join(", ")
-    }
-}
-
-/// What becomes of a directive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// It does what it says.
-    Honoured,
-    /// It is read and changes nothing, for the reason given.
-    WithoutEffect(&'static str),
-    /// It is read; the part of the server it concerns does not exist yet.
-    NotBuiltYet(&'static str),
-    /// mod_wsgi 6 has removed it: an error, with what to write in its place.
-    Removed(&'static str),
-}
-
-impl Status {
-    /// The status in a few words.
-    pub fn words(self) -> String {
-        match self {
-            Self::Honoured => "honoured".to_owned(),
-            Self::WithoutEffect(why) => format!("accepted without effect: {why}"),
-            Self::NotBuiltYet(area) => format!("not built yet: {area}"),
-            Self::Removed(why) => format!("removed: {why}"),
-        }
     }
 }
 

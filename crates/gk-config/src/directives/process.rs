@@ -1,14 +1,14 @@
 //! Process groups: declaring them, selecting one, and the interpreter within it.
 
+use super::daemon_process;
 use super::raw::GroupUse;
-use crate::daemon;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::directives::mapping::group_name;
 use crate::token::Word;
 
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
-    Directive::honoured("WSGIDaemonProcess", "name [option=value …]", Contexts::SERVER, Arity::options(1), daemon::declare)
+    Directive::honoured("WSGIDaemonProcess", "name [option=value …]", Contexts::SERVER, Arity::options(1), daemon_process::declare)
         .doc("Declares a process group: P processes with T request threads each. The options have a page of their own \
               (`daemon-process-options.md`). A group declared in a virtual host serves only hosts of that server name; \
               one declared outside serves all. Without any declaration there is one group named `default`, \

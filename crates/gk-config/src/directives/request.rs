@@ -4,6 +4,7 @@ use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::token::Word;
 use crate::values;
+use gk_options::Kind;
 use std::net::IpAddr;
 
 const ANY: Contexts = Contexts::ANY.or(Contexts::HTACCESS);
@@ -147,7 +148,7 @@ fn is_network(text: &str) -> bool {
 }
 
 fn limit_request_body(scope: &mut Scope, words: &[Word]) -> Applied {
-    let bytes = values::whole(scope.name, &words[0], &words[0].text, 0..=i64::MAX as u64, "bytes")?;
+    let bytes = values::whole(scope.name, &words[0], &words[0].text, 0..=Kind::MOST, "bytes")?;
     scope.settings().limit_request_body = Some(bytes);
     Ok(())
 }

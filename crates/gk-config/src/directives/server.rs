@@ -6,6 +6,7 @@ use crate::measurements::AdminTls;
 use crate::site::Listen;
 use crate::token::Word;
 use crate::values;
+use gk_options::Kind;
 use std::net::IpAddr;
 
 const GLOBAL: Contexts = Contexts::GLOBAL;
@@ -201,7 +202,7 @@ fn keep_alive_timeout(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 fn max_keep_alive_requests(scope: &mut Scope, words: &[Word]) -> Applied {
-    let number = values::whole(scope.name, &words[0], &words[0].text, 0..=u64::MAX, "requests")?;
+    let number = values::whole(scope.name, &words[0], &words[0].text, 0..=Kind::MOST, "requests")?;
     if only_main(scope) {
         scope.raw.http.max_keep_alive_requests = number;
     }
@@ -261,7 +262,7 @@ fn request_read_timeout(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn listen_backlog(scope: &mut Scope, words: &[Word]) -> Applied {
     let number = values::whole(scope.name, &words[0], &words[0].text, 1..=65535, "connections")?;
-    scope.raw.http.listen_backlog = u32::try_from(number).unwrap_or(511);
+    scope.raw.http.listen_backlog = u32::try_from(number).unwrap_or(u32::MAX);
     Ok(())
 }
 

@@ -1,29 +1,22 @@
-//! `--service-script`: a process group without request threads for each, which has the application's Python and paths.
+//! `--service-script`: for each a process group without request threads, with the application's Python and paths.
 
 use super::ServeOptions;
 use crate::express::writer::Text;
 
+/// Options of `serve` that the groups of services have from the application.
+const SHARED: [&str; 5] = ["python", "lang", "locale", "umask", "shutdown-timeout"];
+
 /// The groups and their scripts. `home` and `python_path` are those of the application.
-pub fn daemons(text: &mut Text, o: &ServeOptions, home: &str, python_path: &str) {
-    for (name, path) in &o.service_script {
-        let group = text.word(&format!("service:{name}"));
-        text.out.push_str(&format!("WSGIDaemonProcess {group} threads=0"));
-        let options = [
-            ("home", Some(home)),
-            ("python", o.python.as_deref()),
-            ("python-path", Some(python_path).filter(|p| !p.is_empty())),
-            ("lang", o.lang.as_deref()),
-            ("locale", o.locale.as_deref()),
-            ("umask", o.umask.as_deref()),
-            ("shutdown-timeout", o.shutdown_timeout.as_deref()),
-        ];
-        for (key, value) in options.into_iter().filter_map(|(key, value)| Some((key, value?))) {
-            let value = text.word(value);
-            text.out.push_str(&format!(" {key}={value}"));
-        }
-        let path = text.word(path);
+pub fn daemons(text: &mut Text, given: &ServeOptions, home: &str, python_path: &str) {
+    for (name, path) in given.pairs("service-script") {
+        let mut options = vec![("threads", "0".to_owned()), ("home", home.to_owned())];
+        options.extend(Some(("python-path", python_path.to_owned())).filter(|(_, path)| !path.is_empty()));
+        options.extend(SHARED.into_iter().filter_map(|key| Some((key, given.one(key)?.to_owned()))));
+        let name = format!("service:{name}");
+        text.process_group(&name, &options);
+        let (path, group) = (text.word(path), text.word(&name));
         text.out.push_str(&format!(
-            "\nWSGIImportScript {path} process-group={group} application-group=%{{GLOBAL}}\n"
+            "WSGIImportScript {path} process-group={group} application-group=%{{GLOBAL}}\n"
         ));
     }
 }
@@ -36,13 +29,10 @@ mod tests {
 
     #[test]
     fn a_service_has_a_group_of_its_own_with_the_applications_python() {
-        let options = ServeOptions {
-            script: "/srv/site/wsgi.py".into(),
-            python_path: vec!["/srv/lib".into()],
-            umask: Some("0027".into()),
-            service_script: vec![("of tasks".into(), "/srv/site/my tasks.py".into())],
-            ..ServeOptions::default()
-        };
+        let options = ServeOptions::new("/srv/site/wsgi.py")
+            .with("python-path", ["/srv/lib"])
+            .with("umask", ["0027"])
+            .with("service-script", ["of tasks", "/srv/site/my tasks.py"]);
         let surroundings = crate::Surroundings { directory: "/srv/site".into(), ..Default::default() };
         let (site, said) = crate::express::load(&options, &surroundings).unwrap();
         let service = site.groups.iter().find(|group| group.service()).unwrap();

@@ -31,6 +31,17 @@ impl Text {
         }
     }
 
+    /// A process group and its options.
+    pub fn process_group(&mut self, name: &str, options: &[(&str, String)]) {
+        let mut line = format!("WSGIDaemonProcess {}", self.word(name));
+        for (key, value) in options {
+            let value = self.word(value);
+            line.push_str(&format!(" {key}={value}"));
+        }
+        self.out.push_str(&line);
+        self.out.push('\n');
+    }
+
     /// Quotes a word and keeps `${` from being replaced.
     pub fn word(&mut self, word: &str) -> String {
         if word.contains(['\n', '\r', '\0']) {

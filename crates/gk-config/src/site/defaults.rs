@@ -1,26 +1,31 @@
-//! The defaults of every value a directive can set: the one place they are written in Rust.
+//! The defaults of the values that directives set. Those of WSGIDaemonProcess's options are in gk_options.
 
 use crate::site::{
-    ErrorLog, HttpLimits, InterpreterOptions, Mount, MountTarget, ProcessGroup, PythonOptions, Settings,
+    ErrorLog, HttpLimits, InterpreterOptions, LIMIT_REQUEST_BODY, Mount, MountTarget, PythonOptions, Settings,
 };
 use std::collections::BTreeMap;
 
+impl HttpLimits {
+    /// The limits without any directive.
+    pub const STANDARD: Self = Self {
+        timeout: 60.0,
+        header_timeout: 40.0,
+        body_timeout: 20.0,
+        keep_alive: true,
+        keep_alive_timeout: 5.0,
+        max_keep_alive_requests: 100,
+        limit_request_line: 8190,
+        limit_request_fields: 100,
+        limit_request_field_size: 8190,
+        max_connections: 0,
+        body_buffer_size: 128 * 1024,
+        listen_backlog: 511,
+    };
+}
+
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self {
-            timeout: 60.0,
-            header_timeout: 40.0,
-            body_timeout: 20.0,
-            keep_alive: true,
-            keep_alive_timeout: 5.0,
-            max_keep_alive_requests: 100,
-            limit_request_line: 8190,
-            limit_request_fields: 100,
-            limit_request_field_size: 8190,
-            max_connections: 0,
-            body_buffer_size: 128 * 1024,
-            listen_backlog: 511,
-        }
+        Self::STANDARD
     }
 }
 
@@ -50,67 +55,7 @@ impl Default for Settings {
             require: true,
             clients: true,
             closed: false,
-            limit_request_body: 1 << 30,
-        }
-    }
-}
-
-impl ProcessGroup {
-    /// Whether it runs a service script and takes no requests.
-    pub fn service(&self) -> bool {
-        self.threads == 0
-    }
-
-    /// A group with every option at its default.
-    pub fn named(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            processes: 1,
-            multiprocess: false,
-            threads: 15,
-            host: None,
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-            chroot: None,
-            home: None,
-            python: None,
-            python_home: None,
-            python_path: Vec::new(),
-            python_eggs: None,
-            lang: None,
-            locale: None,
-            display_name: None,
-            stack_size: None,
-            cpu_priority: 0,
-            cpu_time_limit: 0,
-            memory_limit: 0,
-            virtual_memory_limit: 0,
-            switch_interval: None,
-            free_threading: None,
-            interpreters: 1,
-            maximum_requests: 0,
-            maximum_requests_jitter: 0,
-            restart_interval: 0.0,
-            startup_timeout: 0.0,
-            shutdown_timeout: 5.0,
-            graceful_timeout: 15.0,
-            eviction_timeout: 0.0,
-            deadlock_timeout: 300.0,
-            inactivity_timeout: 0.0,
-            request_timeout: 0.0,
-            interrupt_timeout: 0.0,
-            connect_timeout: 15.0,
-            socket_timeout: 0.0,
-            queue_timeout: 0.0,
-            listen_backlog: 100,
-            response_socket_timeout: 0.0,
-            header_buffer_size: 32768,
-            script_user: None,
-            script_group: None,
-            server_metrics: false,
-            reload_on_changes: false,
+            limit_request_body: LIMIT_REQUEST_BODY,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::configuration::python::PythonRuntime;
 use crate::sockets::Listeners;
 use gk_config::FreeThreading;
 use gk_config::site::{InterpreterOptions, MountTarget, ProcessGroup, Site};
-use gk_wire::setup::{FrontSetup, Import, InterpreterSetup, Timers, WorkerSetup};
+use gk_wire::setup::{FrontSetup, Import, InterpreterSetup, WorkerSetup};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -34,27 +34,16 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
     let own = site.interpreters.iter().filter(|b| b.process_group.as_deref().is_none_or(|g| g == group.name));
     WorkerSetup {
         worker,
-        process_group: group.name.clone(),
-        processes: group.processes,
-        multiprocess: group.multiprocess,
-        threads: group.threads,
-        stack_size: group.stack_size,
+        group: ProcessGroup { maximum_requests: with_jitter(group), ..group.clone() },
         log: configuration.log(),
-        display_name: group.display_name.clone(),
-        home: group.home.as_deref().map(text),
         python_path: python_path(site, group),
         switch_interval: site.switch_interval(&group.name),
-        group_switch_interval: group.switch_interval,
-        group_interpreters: group.interpreters,
         without_gil: !configuration.about(&group.name).gil,
         gil_refused: site.free_threading(&group.name) == FreeThreading::Required,
         imports: imports(site, group),
         interpreters: own.map(interpreter).collect(),
         destroy_interpreter: site.python.destroy_interpreter,
-        timers: timers(group),
-        locale: group.locale.clone(),
         slow_requests: site.measurements.slow_requests,
-        reload_on_changes: group.reload_on_changes,
         scoreboard: site.measurements.on && group.threads > 0,
         unread: site.admin.is_none() && !site.measurements.export.any(),
     }
@@ -99,21 +88,11 @@ fn interpreter(block: &InterpreterOptions) -> InterpreterSetup {
     }
 }
 
-fn timers(group: &ProcessGroup) -> Timers {
-    Timers {
-        maximum_requests: match group.maximum_requests {
-            0 => 0,
-            requests => requests + jitter(group.maximum_requests_jitter),
-        },
-        restart_interval: group.restart_interval,
-        startup_timeout: group.startup_timeout,
-        shutdown_timeout: group.shutdown_timeout,
-        graceful_timeout: group.graceful_timeout,
-        eviction_timeout: group.eviction_timeout,
-        deadlock_timeout: group.deadlock_timeout,
-        inactivity_timeout: group.inactivity_timeout,
-        request_timeout: group.request_timeout,
-        interrupt_timeout: group.interrupt_timeout,
+/// `maximum-requests=` of one worker.
+fn with_jitter(group: &ProcessGroup) -> u64 {
+    match group.maximum_requests {
+        0 => 0,
+        requests => requests + jitter(group.maximum_requests_jitter),
     }
 }
 

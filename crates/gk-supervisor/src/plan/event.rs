@@ -1,5 +1,6 @@
 //! Events of the supervisor, as values. `supervisor.rs` makes them from signals, sockets and clocks.
 
+use gk_config::site::ProcessGroup;
 use gk_wire::control::{FromFront, FromWorker};
 
 /// An event.
@@ -92,33 +93,7 @@ pub struct ConfigurationOutline {
     /// Number of the configuration, used in actions.
     pub configuration: u64,
     /// Process groups in order.
-    pub groups: Vec<GroupSpec>,
+    pub groups: Vec<ProcessGroup>,
     /// Remarks for the user, one sentence each.
     pub remarks: Vec<String>,
-}
-
-/// The part of a process group that the plan needs. Timeouts are seconds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GroupSpec {
-    /// Name.
-    pub name: String,
-    /// Number of processes.
-    pub processes: u32,
-    /// Request threads of each; 0 is a service script, which gets no link.
-    pub threads: u32,
-    /// Longest time from process start to readiness; 0: without bound.
-    pub startup_timeout: f64,
-    /// Drain window.
-    pub graceful_timeout: f64,
-    /// Drain window of the signal USR1; 0: `graceful_timeout`.
-    pub eviction_timeout: f64,
-    /// Time from the order to stop until the kill; 0: never killed.
-    pub shutdown_timeout: f64,
-}
-
-impl GroupSpec {
-    /// Whether it runs a service script and takes no requests.
-    pub fn service(&self) -> bool {
-        self.threads == 0
-    }
 }

@@ -19,15 +19,15 @@ struct Table {
     pids: u32,
 }
 
-fn group(name: &str, processes: u32) -> GroupSpec {
-    GroupSpec {
-        name: name.into(),
+fn group(name: &str, processes: u32) -> ProcessGroup {
+    ProcessGroup {
         processes,
         threads: 5,
         startup_timeout: 20.0,
         graceful_timeout: 15.0,
         eviction_timeout: 3.0,
         shutdown_timeout: 5.0,
+        ..ProcessGroup::named(name)
     }
 }
 

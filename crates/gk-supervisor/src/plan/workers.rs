@@ -2,9 +2,10 @@
 //! (`reload.rs`).
 
 use super::action::Action;
-use super::event::{GroupSpec, ProcessEnd};
+use super::event::ProcessEnd;
 use super::worker::{ReadyReport, WorkerHandle, WorkerState};
 use super::{Plan, seconds};
+use gk_config::site::ProcessGroup;
 use gk_sys::signal::{SIGKILL, SIGTERM};
 use gk_wire::control::{FromWorker, ToFront, ToWorker, What};
 use gk_wire::log::Level;
@@ -29,7 +30,7 @@ impl Plan {
 
     pub(super) fn spawn(
         &mut self,
-        spec: &GroupSpec,
+        spec: &ProcessGroup,
         configuration: u64,
         generation: u64,
         now: Duration,

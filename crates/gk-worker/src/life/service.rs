@@ -99,7 +99,7 @@ fn answer(engine: &Engine, control: &OwnedFd) {
             _ => break,
         }
     }
-    let timeout = engine.setup.timers.shutdown_timeout;
+    let timeout = engine.setup.group.shutdown_timeout;
     plain(Level::Info, "wsgi", None, "The supervisor is gone; the service script is told to end");
     let told = gk_sys::child::reap::signal(std::process::id(), SIGTERM);
     if timeout > 0.0 || told.is_err() {

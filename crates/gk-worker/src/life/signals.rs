@@ -3,7 +3,7 @@
 
 use gk_sys::signal::handler::SignalHandler;
 use gk_sys::signal::{self, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
-use gk_wire::setup::Timers;
+use gk_wire::setup::ProcessGroup;
 
 /// The action that a signal asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,19 +24,19 @@ impl Signals {
     }
 
     /// Actions for the signals that have come since the last call.
-    pub(crate) fn take(&self, timers: &Timers) -> Vec<SignalAction> {
-        self.0.take().into_iter().filter_map(|signal| action(signal, timers)).collect()
+    pub(crate) fn take(&self, options: &ProcessGroup) -> Vec<SignalAction> {
+        self.0.take().into_iter().filter_map(|signal| action(signal, options)).collect()
     }
 }
 
-fn action(signal: i32, timers: &Timers) -> Option<SignalAction> {
+fn action(signal: i32, options: &ProcessGroup) -> Option<SignalAction> {
     Some(match signal {
-        SIGTERM | SIGINT => SignalAction::Leave("shutdown_signal", timers.shutdown_timeout),
-        SIGUSR1 if timers.eviction_timeout > 0.0 => {
-            SignalAction::Leave("eviction_signal", timers.eviction_timeout)
+        SIGTERM | SIGINT => SignalAction::Leave("shutdown_signal", options.shutdown_timeout),
+        SIGUSR1 if options.eviction_timeout > 0.0 => {
+            SignalAction::Leave("eviction_signal", options.eviction_timeout)
         }
-        SIGUSR1 => SignalAction::Leave("graceful_signal", timers.graceful_timeout),
-        SIGXCPU => SignalAction::Leave("cpu_time_limit", timers.graceful_timeout),
+        SIGUSR1 => SignalAction::Leave("graceful_signal", options.graceful_timeout),
+        SIGXCPU => SignalAction::Leave("cpu_time_limit", options.graceful_timeout),
         SIGHUP | SIGUSR2 => SignalAction::Tell(signal),
         _ => return None,
     })
@@ -53,13 +53,14 @@ mod tests {
 
     #[test]
     fn each_signal_has_its_action() {
-        let timers = Timers { shutdown_timeout: 5.0, graceful_timeout: 15.0, ..Timers::default() };
-        assert_eq!(action(SIGTERM, &timers), Some(SignalAction::Leave("shutdown_signal", 5.0)));
-        assert_eq!(action(SIGINT, &timers), Some(SignalAction::Leave("shutdown_signal", 5.0)));
-        assert_eq!(action(SIGUSR1, &timers), Some(SignalAction::Leave("graceful_signal", 15.0)));
-        assert_eq!(action(SIGXCPU, &timers), Some(SignalAction::Leave("cpu_time_limit", 15.0)));
-        assert_eq!(action(SIGUSR2, &timers), Some(SignalAction::Tell(SIGUSR2)));
-        let evicted = Timers { eviction_timeout: 3.0, ..timers };
+        let options =
+            ProcessGroup { shutdown_timeout: 5.0, graceful_timeout: 15.0, ..ProcessGroup::default() };
+        assert_eq!(action(SIGTERM, &options), Some(SignalAction::Leave("shutdown_signal", 5.0)));
+        assert_eq!(action(SIGINT, &options), Some(SignalAction::Leave("shutdown_signal", 5.0)));
+        assert_eq!(action(SIGUSR1, &options), Some(SignalAction::Leave("graceful_signal", 15.0)));
+        assert_eq!(action(SIGXCPU, &options), Some(SignalAction::Leave("cpu_time_limit", 15.0)));
+        assert_eq!(action(SIGUSR2, &options), Some(SignalAction::Tell(SIGUSR2)));
+        let evicted = ProcessGroup { eviction_timeout: 3.0, ..options };
         assert_eq!(action(SIGUSR1, &evicted), Some(SignalAction::Leave("eviction_signal", 3.0)));
         assert_eq!(name(SIGHUP), "SIGHUP");
     }

@@ -56,21 +56,21 @@ impl Worker {
                 PythonThread::start(&engine, Arc::clone(&ending), told)
                     .map_err(|e| format!("A thread cannot be started: {e}"))?,
             ),
-            watchdog: Watchdog::new(setup.timers.clone(), setup.threads),
+            watchdog: Watchdog::new(setup.group.clone()),
             watched: ScriptChanges::new(&engine),
             more_to_watch: None,
             gil_told: false,
             last_ping: Instant::now(),
             broken: None,
-            slow: SlowRequests::new(setup.slow_requests, setup.threads as usize),
+            slow: SlowRequests::new(setup.slow_requests, setup.group.threads as usize),
             leaving: None,
             engine: Arc::clone(&engine),
             ending,
         };
-        for index in 0..setup.threads as usize {
+        for index in 0..setup.group.threads as usize {
             let engine = Arc::clone(&engine);
             let mut builder = std::thread::Builder::new().name(format!("request-{}", index + 1));
-            if let Some(bytes) = engine.setup.stack_size {
+            if let Some(bytes) = engine.setup.group.stack_size {
                 builder = builder.stack_size(bytes as usize);
             } else {
                 // CPython's own default for threads is the platform's 8 MiB; deep recursion needs it.
@@ -89,7 +89,7 @@ impl Worker {
         worker.tell_of_gil();
         let gil_mode = engine.groups.gil_mode().to_owned();
         let switch_interval = main.switch_interval();
-        let imported = setup.reload_on_changes.then(|| python_thread::imported(&engine, states));
+        let imported = setup.group.reload_on_changes.then(|| python_thread::imported(&engine, states));
         if let Some(files) = imported.as_ref().filter(|_| !failed.is_empty()) {
             worker.tell(&FromWorker::Tried { files: module_changes::read_last(files) });
         }
@@ -122,7 +122,7 @@ pub(crate) fn main_group(
 ) -> Result<Arc<GroupInterpreter>, String> {
     let each = engine.groups.each(states, "").ok_or("Python could not be prepared")?;
     let main = Arc::clone(&each[0]);
-    if let Some(locale) = &engine.setup.locale {
+    if let Some(locale) = &engine.setup.group.locale {
         let set = states.attach(&main.interpreter, |py| {
             main.application.locale(py, locale).map_err(|error| error.summary())
         });
@@ -135,8 +135,8 @@ pub(crate) fn main_group(
 
 /// `display-name`: sets the process title that `ps` shows.
 pub(crate) fn set_title(setup: &WorkerSetup) {
-    let Some(name) = &setup.display_name else { return };
-    let title = name.replace("%{GROUP}", &format!("(wsgi:{})", setup.process_group));
+    let Some(name) = &setup.group.display_name else { return };
+    let title = name.replace("%{GROUP}", &format!("(wsgi:{})", setup.group.name));
     if let Err(error) = gk_sys::own_process::set_title(&title) {
         plain(Level::Info, "wsgi", None, &format!("display-name: the process title cannot be set: {error}"));
     }
@@ -176,7 +176,7 @@ fn gil_returned(py: Attached<'_>, setup: &WorkerSetup) -> Option<ImportFailure> 
     }
     let module = gk_wsgi::gil::returned().filter(|_| setup.gil_refused)?;
     Some(ImportFailure {
-        script: format!("free-threading=required of process group '{}'", setup.process_group),
+        script: format!("free-threading=required of process group '{}'", setup.group.name),
         application_group: String::new(),
         traceback: format!(
             "{module} turned the GIL back on: it does not declare that it supports free threading"

@@ -22,7 +22,7 @@ impl Worker {
     pub(crate) fn stop(&mut self, states: &mut ThreadStates, reason: &str) -> i32 {
         self.tell(&FromWorker::Stopping { reason: reason.to_owned() });
         plain(Level::Info, "wsgi", None, &format!("This worker is stopping: {reason}"));
-        let timeout = self.engine.setup.timers.shutdown_timeout;
+        let timeout = self.engine.setup.group.shutdown_timeout;
         if reaper(timeout, self.python_thread.as_ref().map(|thread| thread.orders())).is_err() {
             plain(
                 Level::Warn,

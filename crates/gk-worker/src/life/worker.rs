@@ -137,7 +137,7 @@ impl Worker {
     }
 
     fn handle_signals(&mut self) {
-        for action in self.signals.take(&self.engine.setup.timers) {
+        for action in self.signals.take(&self.engine.setup.group) {
             match action {
                 SignalAction::Leave(reason, timeout) => {
                     self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
@@ -202,8 +202,8 @@ impl Worker {
             python: self.python.clone(),
             gil_mode: self.engine.groups.gil_mode().to_owned(),
             pid: std::process::id(),
-            threads: self.engine.setup.threads,
-            process_group: self.engine.setup.process_group.clone(),
+            threads: self.engine.setup.group.threads,
+            process_group: self.engine.setup.group.name.clone(),
         };
         let link = Link::open(socket, &page, &welcome, self.engine.groups.parallel())
             .map_err(|e| format!("A link cannot be opened: {e}"))?;
@@ -241,9 +241,9 @@ impl Worker {
         }
         if let Some(reason) = self.link_lost() {
             self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
-            self.leave(reason, self.engine.setup.timers.graceful_timeout);
+            self.leave(reason, self.engine.setup.group.graceful_timeout);
         }
-        let deadlock = self.engine.setup.timers.deadlock_timeout;
+        let deadlock = self.engine.setup.group.deadlock_timeout;
         // Often enough that a healthy process always answers well within the timeout.
         if deadlock > 0.0 && self.last_ping.elapsed().as_secs_f64() > (deadlock / 4.0).min(1.0) {
             self.last_ping = Instant::now();

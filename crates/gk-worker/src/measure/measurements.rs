@@ -42,8 +42,8 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
     let identity = Identity {
         pid: std::process::id(),
         worker: setup.worker,
-        process_group: &setup.process_group,
-        threads: setup.threads,
+        process_group: &setup.group.name,
+        threads: setup.group.threads,
         python,
         started: clock::epoch_micros() * 1000,
         slow: (setup.slow_requests * 1e9) as u64,

@@ -63,7 +63,7 @@ pub(crate) struct Counters {
 
 impl Engine {
     pub(crate) fn new(setup: WorkerSetup, groups: Groups) -> Self {
-        let slots = (0..setup.threads).map(|_| RequestSlot::default()).collect();
+        let slots = (0..setup.group.threads).map(|_| RequestSlot::default()).collect();
         Self {
             setup,
             groups,

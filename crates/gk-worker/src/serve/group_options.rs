@@ -26,14 +26,14 @@ impl GroupOptions {
         let last = |get: fn(&InterpreterSetup) -> Option<bool>, default: bool| {
             matching.iter().rev().find_map(|b| get(b)).unwrap_or(default)
         };
-        let several = setup.group_interpreters > 1;
+        let several = setup.group.interpreters > 1;
         // The main interpreter's GIL is the process's.
         let own = can && !name.is_empty() && (several || last(|b| b.per_interpreter_gil, false));
         let set = matching.iter().rev().find_map(|b| Some((b.specificity, b.switch_interval?)));
         let switch_interval = match set {
             // The interpreters of interpreters=N belong to the process group, so its option beats the top level.
-            Some((0, top)) if several => Some(setup.group_switch_interval.unwrap_or(top)),
-            None if several => setup.group_switch_interval,
+            Some((0, top)) if several => Some(setup.group.switch_interval.unwrap_or(top)),
+            None if several => setup.group.switch_interval,
             set => set.map(|(_, seconds)| seconds),
         };
         Self {
@@ -41,7 +41,7 @@ impl GroupOptions {
             restrict_stdout: last(|b| b.restrict_stdout, false),
             restrict_signal: last(|b| b.restrict_signal, true),
             python_path: matching.iter().flat_map(|b| b.python_path.iter().cloned()).collect(),
-            own_gils: if own { setup.group_interpreters.max(1) } else { 0 },
+            own_gils: if own { setup.group.interpreters.max(1) } else { 0 },
             switch_interval: switch_interval.filter(|_| own),
         }
     }
@@ -50,9 +50,11 @@ impl GroupOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gk_wire::setup::ProcessGroup;
 
-    fn setup(group_interpreters: u32, blocks: Vec<InterpreterSetup>) -> WorkerSetup {
-        WorkerSetup { group_interpreters, interpreters: blocks, ..WorkerSetup::default() }
+    fn setup(interpreters: u32, blocks: Vec<InterpreterSetup>) -> WorkerSetup {
+        let group = ProcessGroup { interpreters, ..ProcessGroup::default() };
+        WorkerSetup { group, interpreters: blocks, ..WorkerSetup::default() }
     }
 
     #[test]
@@ -107,11 +109,11 @@ mod tests {
         };
         let blocks = vec![block(None, 0, 0.1), block(Some("a"), 1, 0.2)];
         let mut one = setup(1, blocks);
-        one.group_switch_interval = Some(0.3);
+        one.group.switch_interval = Some(0.3);
         let of = |setup: &WorkerSetup, name, can| GroupOptions::of(setup, name, can).switch_interval;
         assert_eq!([of(&one, "a", true), of(&one, "b", true)], [Some(0.2), Some(0.1)]);
         assert_eq!([of(&one, "a", false), of(&one, "", true)], [None, None]);
-        one.group_interpreters = 2;
+        one.group.interpreters = 2;
         assert_eq!([of(&one, "a", true), of(&one, "b", true)], [Some(0.2), Some(0.3)]);
         one.interpreters.clear();
         assert_eq!(of(&one, "b", true), Some(0.3));

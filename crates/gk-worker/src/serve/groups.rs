@@ -119,16 +119,16 @@ impl Groups {
     /// `gil`: the process has a GIL.
     pub(crate) fn new(main: &Interpreter, setup: &WorkerSetup, gil: bool) -> Self {
         let facts = InterpreterSettings {
-            process_group: setup.process_group.clone(),
+            process_group: setup.group.name.clone(),
             application_group: String::new(),
-            processes: setup.processes,
-            threads: setup.threads,
-            multiprocess: setup.multiprocess,
-            run_once: setup.threads == 1 && setup.timers.maximum_requests == 1,
+            processes: setup.group.processes,
+            threads: setup.group.threads,
+            multiprocess: setup.group.multiprocess,
+            run_once: setup.group.threads == 1 && setup.group.maximum_requests == 1,
             gil_mode: if gil { "shared" } else { "free-threading" },
             restrict_stdin: false,
             restrict_stdout: false,
-            restrict_signal: setup.threads != 0,
+            restrict_signal: setup.group.threads != 0,
         };
         Self {
             main: main.handle(),
@@ -311,10 +311,11 @@ impl Groups {
             };
             let dirs: Vec<String> =
                 self.setup.python_path.iter().chain(&options.python_path).cloned().collect();
-            if let Err(error) = application.paths(py, self.setup.home.as_deref(), &dirs) {
+            let home = self.setup.group.home.as_ref().map(|home| home.to_string_lossy());
+            if let Err(error) = application.paths(py, home.as_deref(), &dirs) {
                 plain(Level::Error, "wsgi", Some("WSGI0091"), &error.traceback());
             }
-            if self.setup.reload_on_changes
+            if self.setup.group.reload_on_changes
                 && let Err(error) = application.note_imports(py)
             {
                 let text = format!("Imported modules of application group '{name}' are not watched: ");

@@ -132,7 +132,7 @@ impl Batch<'_> {
             engine.counters.last_activity.store(engine.at(ended), Ordering::Relaxed);
         }
         let finished = engine.counters.finished.fetch_add(1, Ordering::Relaxed) + 1;
-        if finished == engine.setup.timers.maximum_requests {
+        if finished == engine.setup.group.maximum_requests {
             // Sent at once, so that the front sends no more requests; the main thread does the rest.
             outbox.send(&ToFrontFrame::Leaving { reason: "maximum_requests" });
             outbox.try_flush();

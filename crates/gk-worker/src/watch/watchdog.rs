@@ -1,7 +1,7 @@
 //! Timers and limits of a worker, as a pure function: an observation in, actions out. Nothing here reads a clock, calls
 //! Python or stops anything.
 
-use gk_wire::setup::Timers;
+use gk_wire::setup::ProcessGroup;
 
 /// Input of a tick. Times are seconds since the worker's start.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,8 +35,8 @@ pub(crate) enum Action {
 /// State between ticks.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
-    timers: Timers,
-    threads: u32,
+    /// The options of the process group.
+    options: ProcessGroup,
     /// Start of the interrupted request and time of the interrupt, for each request thread.
     interrupted: Vec<Option<(f64, f64)>>,
     first_request: Option<f64>,
@@ -46,11 +46,10 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    pub(crate) fn new(timers: Timers, threads: u32) -> Self {
+    pub(crate) fn new(options: ProcessGroup) -> Self {
         Self {
-            timers,
-            threads,
-            interrupted: vec![None; threads as usize],
+            interrupted: vec![None; options.threads as usize],
+            options,
             first_request: None,
             over: false,
             locked: false,
@@ -59,21 +58,21 @@ impl Watchdog {
 
     /// The limit grows with the number of threads, as in mod_wsgi: one slow request matters less with many threads.
     fn fires_after(&self) -> f64 {
-        self.timers.request_timeout * (1.0 + f64::from(self.threads.max(1)).ln())
+        self.options.request_timeout * (1.0 + f64::from(self.options.threads.max(1)).ln())
     }
 
     /// Returns true if a request has run longer than request-timeout and interrupt-timeout together: it no longer counts as
     /// active.
     pub(crate) fn stale(&self, since: f64, now: f64) -> bool {
-        let limit = self.timers.request_timeout + self.timers.interrupt_timeout;
-        self.timers.request_timeout > 0.0 && now - since > limit
+        let limit = self.options.request_timeout + self.options.interrupt_timeout;
+        self.options.request_timeout > 0.0 && now - since > limit
     }
 
     /// Checks everything once. After a `Leave` or `Stop` only request timeouts and the deadlock are still checked.
     pub(crate) fn tick(&mut self, seen: &Observation) -> Vec<Action> {
         let mut acts = Vec::new();
         self.requests(seen, &mut acts);
-        let deadlock = self.timers.deadlock_timeout;
+        let deadlock = self.options.deadlock_timeout;
         if deadlock > 0.0 && seen.now - seen.python_alive > deadlock && !self.locked {
             // Also while leaving: without the GIL the worker would never end.
             acts.push(Action::Stop("deadlock_timeout"));
@@ -88,7 +87,7 @@ impl Watchdog {
     }
 
     fn requests(&mut self, seen: &Observation, acts: &mut Vec<Action>) {
-        if self.timers.request_timeout <= 0.0 {
+        if self.options.request_timeout <= 0.0 {
             return;
         }
         let fires = self.fires_after();
@@ -105,16 +104,16 @@ impl Watchdog {
                     self.interrupted[index] = Some((since, seen.now));
                     acts.push(Action::Stacks(format!(
                         "A request has run {elapsed:.1} s, longer than request-timeout allows ({fires:.1} s with {} threads)",
-                        self.threads
+                        self.options.threads
                     )));
-                    if self.timers.interrupt_timeout > 0.0 {
+                    if self.options.interrupt_timeout > 0.0 {
                         acts.push(Action::Interrupt { slot: index, since });
                     } else {
                         self.recycle(seen, acts);
                     }
                 }
-                Some((_, at)) if self.timers.interrupt_timeout > 0.0 => {
-                    if seen.now - at > self.timers.interrupt_timeout && !self.over {
+                Some((_, at)) if self.options.interrupt_timeout > 0.0 => {
+                    if seen.now - at > self.options.interrupt_timeout && !self.over {
                         acts.push(Action::Stacks(
                             "The interrupted request did not end within interrupt-timeout".to_owned(),
                         ));
@@ -133,14 +132,14 @@ impl Watchdog {
         }
         let savable = seen.busy_since.iter().flatten().any(|since| !self.stale(*since, seen.now));
         acts.push(if savable {
-            Action::Leave("request_timeout", self.timers.graceful_timeout)
+            Action::Leave("request_timeout", self.options.graceful_timeout)
         } else {
             Action::Stop("request_timeout")
         });
     }
 
     fn process(&mut self, seen: &Observation) -> Option<Action> {
-        let t = &self.timers;
+        let t = &self.options;
         if seen.started > 0 {
             self.first_request.get_or_insert(seen.now);
         }
@@ -173,14 +172,19 @@ impl Watchdog {
 mod tests {
     use super::*;
 
+    /// The defaults, with one thread.
+    fn options() -> ProcessGroup {
+        ProcessGroup { threads: 1, graceful_timeout: 15.0, ..ProcessGroup::default() }
+    }
+
     fn seen(now: f64, busy_since: Vec<Option<f64>>) -> Observation {
         Observation { now, busy_since, loaded: true, python_alive: now, ..Observation::default() }
     }
 
     #[test]
     fn request_timeout_without_interruption_recycles_the_worker_once() {
-        let timers = Timers { request_timeout: 10.0, graceful_timeout: 15.0, ..Timers::default() };
-        let mut dog = Watchdog::new(timers, 1);
+        let options = ProcessGroup { request_timeout: 10.0, ..options() };
+        let mut dog = Watchdog::new(options);
         assert_eq!(dog.tick(&seen(10.0, vec![Some(0.0)])), []);
         let acts = dog.tick(&seen(10.5, vec![Some(0.0)]));
         assert!(matches!(acts[..], [Action::Stacks(_), Action::Stop("request_timeout")]), "{acts:?}");
@@ -189,8 +193,8 @@ mod tests {
 
     #[test]
     fn with_threads_the_limit_is_stretched_and_other_requests_are_drained() {
-        let timers = Timers { request_timeout: 10.0, graceful_timeout: 15.0, ..Timers::default() };
-        let mut dog = Watchdog::new(timers, 5);
+        let options = ProcessGroup { threads: 5, request_timeout: 10.0, ..options() };
+        let mut dog = Watchdog::new(options);
         // 10 × (1 + ln 5) = 26.09
         assert_eq!(dog.tick(&seen(26.0, vec![Some(0.0), None, None, None, None])), []);
         let acts = dog.tick(&seen(26.2, vec![Some(0.0), Some(26.0), None, None, None]));
@@ -199,13 +203,9 @@ mod tests {
 
     #[test]
     fn interruption_comes_first_and_is_given_its_time() {
-        let timers = Timers {
-            request_timeout: 1.0,
-            interrupt_timeout: 2.0,
-            graceful_timeout: 3.0,
-            ..Timers::default()
-        };
-        let mut dog = Watchdog::new(timers, 1);
+        let options =
+            ProcessGroup { request_timeout: 1.0, interrupt_timeout: 2.0, graceful_timeout: 3.0, ..options() };
+        let mut dog = Watchdog::new(options);
         let acts = dog.tick(&seen(1.5, vec![Some(0.0)]));
         assert!(matches!(acts[..], [Action::Stacks(_), Action::Interrupt { slot: 0, .. }]), "{acts:?}");
         assert_eq!(dog.tick(&seen(3.0, vec![Some(0.0)])), []);
@@ -219,51 +219,51 @@ mod tests {
 
     #[test]
     fn process_timers() {
-        let base = Timers { graceful_timeout: 15.0, ..Timers::default() };
-        let cases: Vec<(Timers, Observation, Option<Action>)> = vec![
+        let base = options();
+        let cases: Vec<(ProcessGroup, Observation, Option<Action>)> = vec![
             (
-                Timers { maximum_requests: 3, ..base.clone() },
+                ProcessGroup { maximum_requests: 3, ..base.clone() },
                 Observation { finished: 3, ..seen(1.0, vec![None]) },
                 Some(Action::Leave("maximum_requests", 15.0)),
             ),
             (
-                Timers { maximum_requests: 3, ..base.clone() },
+                ProcessGroup { maximum_requests: 3, ..base.clone() },
                 Observation { finished: 2, ..seen(1.0, vec![None]) },
                 None,
             ),
             (
-                Timers { restart_interval: 60.0, ..base.clone() },
+                ProcessGroup { restart_interval: 60.0, ..base.clone() },
                 seen(60.1, vec![None]),
                 Some(Action::Leave("restart_interval", 15.0)),
             ),
             (
-                Timers { inactivity_timeout: 5.0, ..base.clone() },
+                ProcessGroup { inactivity_timeout: 5.0, ..base.clone() },
                 Observation { last_activity: Some(1.0), ..seen(6.1, vec![None]) },
                 Some(Action::Leave("inactivity_timeout", 15.0)),
             ),
-            (Timers { inactivity_timeout: 5.0, ..base.clone() }, seen(99.0, vec![None]), None),
+            (ProcessGroup { inactivity_timeout: 5.0, ..base.clone() }, seen(99.0, vec![None]), None),
             (
-                Timers { inactivity_timeout: 5.0, ..base.clone() },
+                ProcessGroup { inactivity_timeout: 5.0, ..base.clone() },
                 Observation { last_activity: Some(1.0), ..seen(9.0, vec![Some(1.0)]) },
                 None,
             ),
             (
-                Timers { deadlock_timeout: 5.0, ..base.clone() },
+                ProcessGroup { deadlock_timeout: 5.0, ..base.clone() },
                 Observation { python_alive: 1.0, ..seen(6.5, vec![None]) },
                 Some(Action::Stop("deadlock_timeout")),
             ),
         ];
-        for (timers, seen, expected) in cases {
-            let mut dog = Watchdog::new(timers.clone(), 1);
-            assert_eq!(dog.tick(&seen), expected.into_iter().collect::<Vec<_>>(), "{timers:?} {seen:?}");
+        for (options, seen, expected) in cases {
+            let mut dog = Watchdog::new(options.clone());
+            assert_eq!(dog.tick(&seen), expected.into_iter().collect::<Vec<_>>(), "{options:?} {seen:?}");
             assert_eq!(dog.tick(&seen), [], "only once");
         }
     }
 
     #[test]
     fn startup_timeout_counts_from_the_first_request() {
-        let timers = Timers { startup_timeout: 5.0, ..Timers::default() };
-        let mut dog = Watchdog::new(timers, 1);
+        let options = ProcessGroup { startup_timeout: 5.0, ..options() };
+        let mut dog = Watchdog::new(options);
         let at = |now, started| Observation { started, loaded: false, ..seen(now, vec![None]) };
         assert_eq!(dog.tick(&at(100.0, 0)), []);
         assert_eq!(dog.tick(&at(101.0, 1)), []);

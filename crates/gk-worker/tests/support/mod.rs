@@ -12,7 +12,7 @@ use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
 use gk_wire::response::HeadView;
-use gk_wire::setup::{Import, LogSetup, Timers, WorkerSetup};
+use gk_wire::setup::{Import, LogSetup, ProcessGroup, WorkerSetup};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -255,18 +255,17 @@ impl Front {
 pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
     WorkerSetup {
         worker: 1,
-        process_group: "app".to_owned(),
-        processes: 1,
-        multiprocess: false,
-        threads,
-        stack_size: None,
+        // Only the timers that a test sets run.
+        group: ProcessGroup {
+            threads,
+            shutdown_timeout: 5.0,
+            graceful_timeout: 0.0,
+            deadlock_timeout: 0.0,
+            ..ProcessGroup::named("app")
+        },
         log: LogSetup { level: Level::Warn, json: false },
-        display_name: None,
-        home: None,
         python_path: vec![],
         switch_interval: None,
-        group_switch_interval: None,
-        group_interpreters: 1,
         without_gil: false,
         gil_refused: false,
         imports: vec![Import {
@@ -278,10 +277,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         }],
         interpreters: vec![],
         destroy_interpreter: true,
-        timers: Timers { shutdown_timeout: 5.0, ..Timers::default() },
-        locale: None,
         slow_requests: 0.0,
-        reload_on_changes: false,
         scoreboard: false,
         unread: false,
     }

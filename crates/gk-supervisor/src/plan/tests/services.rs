@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn service(name: &str, processes: u32) -> GroupSpec {
-    GroupSpec { threads: 0, ..group(name, processes) }
+fn service(name: &str, processes: u32) -> ProcessGroup {
+    ProcessGroup { threads: 0, ..group(name, processes) }
 }
 
-fn with(configuration: u64, groups: Vec<GroupSpec>) -> ConfigurationOutline {
+fn with(configuration: u64, groups: Vec<ProcessGroup>) -> ConfigurationOutline {
     ConfigurationOutline { configuration, groups, remarks: Vec::new() }
 }
 

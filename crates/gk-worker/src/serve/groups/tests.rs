@@ -1,6 +1,7 @@
 //! Interpreters of application groups, on a real CPython. Each test is a process of its own (nextest).
 
 use super::*;
+use gk_wire::setup::ProcessGroup;
 
 /// Runs `test` with the groups of a process with this setup, detached, as a worker's main thread.
 fn with_groups(setup: WorkerSetup, test: impl FnOnce(&Arc<Groups>, &mut ThreadStates) + Send) {
@@ -24,7 +25,7 @@ fn end_all(groups: &Groups, states: &mut ThreadStates) {
 }
 
 fn one_each() -> WorkerSetup {
-    WorkerSetup { group_interpreters: 1, threads: 2, ..WorkerSetup::default() }
+    WorkerSetup { group: ProcessGroup { threads: 2, ..ProcessGroup::default() }, ..WorkerSetup::default() }
 }
 
 /// Application groups and numbers of their interpreters.
@@ -109,23 +110,26 @@ fn several_interpreters_share_the_threads_of_their_group() {
     if !gk_python::interpreter::OWN_GIL || gk_python::version::FREE_THREADED_BUILD {
         return;
     }
-    with_groups(WorkerSetup { group_interpreters: 2, ..one_each() }, |groups, states| {
-        assert_eq!(groups.each(states, "").unwrap().len(), 1, "the main interpreter is one");
-        assert_eq!((groups.each(states, "a").unwrap().len(), groups.gil_mode()), (2, "own"));
-        let parallel = groups.parallel();
-        let first = groups.get(states, "a").unwrap();
-        assert!(!parallel.load(Ordering::Relaxed), "requests are served under one GIL");
-        let second = groups.get(states, "a").unwrap();
-        assert!(parallel.load(Ordering::Relaxed), "requests are served under two GILs");
-        assert_ne!(first.interpreter.id(), second.interpreter.id());
-        let third = groups.get(states, "a").unwrap();
-        assert_eq!(third.interpreter.id(), first.interpreter.id(), "the first one among equals");
-        assert!(first.stays() && second.stays(), "two threads and one thread");
-        drop(second);
-        assert!(!first.stays(), "two threads and none");
-        drop(third);
-        assert!(first.stays(), "one thread and none");
-    });
+    with_groups(
+        WorkerSetup { group: ProcessGroup { interpreters: 2, ..one_each().group }, ..one_each() },
+        |groups, states| {
+            assert_eq!(groups.each(states, "").unwrap().len(), 1, "the main interpreter is one");
+            assert_eq!((groups.each(states, "a").unwrap().len(), groups.gil_mode()), (2, "own"));
+            let parallel = groups.parallel();
+            let first = groups.get(states, "a").unwrap();
+            assert!(!parallel.load(Ordering::Relaxed), "requests are served under one GIL");
+            let second = groups.get(states, "a").unwrap();
+            assert!(parallel.load(Ordering::Relaxed), "requests are served under two GILs");
+            assert_ne!(first.interpreter.id(), second.interpreter.id());
+            let third = groups.get(states, "a").unwrap();
+            assert_eq!(third.interpreter.id(), first.interpreter.id(), "the first one among equals");
+            assert!(first.stays() && second.stays(), "two threads and one thread");
+            drop(second);
+            assert!(!first.stays(), "two threads and none");
+            drop(third);
+            assert!(first.stays(), "one thread and none");
+        },
+    );
 }
 
 #[test]

@@ -1,69 +1,12 @@
-//! The options of WSGIDaemonProcess: one row each, as [`crate::directives`] has one row for each directive.
+//! WSGIDaemonProcess: reads its options by their rows in gk_options, and checks what must hold between them.
 
-mod identity;
-mod numbers;
-mod options;
-mod timers;
-
+use super::directive::{Applied, Scope, Status};
 use crate::diagnostic::Complaint;
-use crate::directive::{Applied, Scope, Status};
 use crate::nearest;
 use crate::site::ProcessGroup;
 use crate::token::{Word, key_value};
-pub use options::OPTIONS;
-use std::path::{Path, PathBuf};
-
-/// One option of WSGIDaemonProcess.
-#[derive(Debug, Clone, Copy)]
-pub struct DaemonOption {
-    /// Key, lower case.
-    pub name: &'static str,
-    /// What the value is, with its unit.
-    pub value: &'static str,
-    /// What holds without it.
-    pub default: &'static str,
-    /// What becomes of it.
-    pub status: Status,
-    /// What it does, in Markdown.
-    pub doc: &'static str,
-    /// An option of ours that mod_wsgi does not have.
-    pub ours: bool,
-    /// Checks the value and writes it into the group.
-    pub apply: fn(&mut ProcessGroup, &Given) -> Applied,
-}
-
-/// The value of an option with what is needed to judge it.
-pub struct Given<'a> {
-    /// `key=`, for messages.
-    pub what: String,
-    /// The word it stands in.
-    pub word: &'a Word,
-    /// The value.
-    pub text: &'a str,
-    /// Directory relative paths start at.
-    base: &'a Path,
-}
-
-impl Given<'_> {
-    /// An absolute path.
-    pub fn path(&self) -> PathBuf {
-        self.base.join(self.text)
-    }
-
-    /// A path that must be written absolute.
-    pub fn absolute(&self) -> Result<PathBuf, Complaint> {
-        if self.text.starts_with('/') {
-            return Ok(PathBuf::from(self.text));
-        }
-        let message = format!("{} takes an absolute path, not `{}`", self.what, self.text);
-        Err(Complaint::error(message).at(self.word))
-    }
-
-    /// Colon-separated paths.
-    pub fn paths(&self) -> Vec<PathBuf> {
-        self.text.split(':').filter(|part| !part.is_empty()).map(|part| self.base.join(part)).collect()
-    }
-}
+use crate::values;
+use gk_options::{Kind, OPTIONS};
 
 /// Applies WSGIDaemonProcess.
 pub fn declare(scope: &mut Scope, words: &[Word]) -> Applied {
@@ -74,7 +17,7 @@ pub fn declare(scope: &mut Scope, words: &[Word]) -> Applied {
         return Err(Complaint::error(message).at(word).hint("WSGIDaemonProcess NAME [option=value …]"));
     }
     if let Some((_, first)) = scope.raw.groups.iter().find(|(group, _)| group.name == name) {
-        let hint = format!("it was declared on line {}", first.place.line);
+        let hint = format!("its first declaration is on line {}", first.place.line);
         let message = format!("the process group `{name}` is declared twice");
         return Err(Complaint::error(message).at(word).hint(hint));
     }
@@ -116,13 +59,31 @@ fn option(scope: &mut Scope, group: &mut ProcessGroup, word: &Word) -> Applied {
         }
         Status::Honoured | Status::Removed(_) => {}
     }
-    (row.apply)(group, &Given { what: format!("{key}="), word, text, base: scope.base })
+    if let Kind::Choice(words) = row.kind {
+        // Its complaint also names the nearest word.
+        values::one_of(&format!("{key}="), word, text, words)?;
+    }
+    let value = row.kind.read(&format!("{key}="), text, scope.base).map_err(values::at(word))?;
+    let other = match row.name {
+        "script-user" => group.script_group.is_some(),
+        "script-group" => group.script_user.is_some(),
+        _ => false,
+    };
+    if other {
+        return Err(Complaint::error("script-user= and script-group= exclude each other").at(word));
+    }
+    (row.set)(group, value);
+    group.multiprocess |= row.name == "processes";
+    Ok(())
 }
 
-/// What must hold between options.
+/// Checks and completes the options that depend on each other.
 fn check(group: &mut ProcessGroup, word: &Word) -> Applied {
     if let Some(title) = &group.display_name {
         group.display_name = Some(title.replace("%{GROUP}", &format!("(wsgi:{})", group.name)));
+    }
+    if group.header_buffer_size == 0 {
+        group.header_buffer_size = ProcessGroup::default().header_buffer_size;
     }
     if group.maximum_requests_jitter > 0 && group.maximum_requests == 0 {
         let message = "maximum-requests-jitter= needs maximum-requests=";
@@ -137,6 +98,7 @@ mod tests {
     use crate::diagnostic::Severity;
     use crate::source::Memory;
     use crate::{Surroundings, load_text};
+    use std::path::PathBuf;
 
     fn group(options: &str) -> Result<ProcessGroup, String> {
         let surroundings = Surroundings { directory: "/srv".into(), ..Surroundings::default() };
@@ -147,27 +109,41 @@ mod tests {
         }
     }
 
+    /// The group as `check --format json` shows it.
+    fn shown(options: &str) -> serde_json::Value {
+        let group = group(options).unwrap_or_else(|e| panic!("{options}: {e}"));
+        let mut shown = serde_json::to_value(group).unwrap();
+        // `processes=` given at all says more than its value.
+        shown.as_object_mut().unwrap().remove("multiprocess");
+        shown
+    }
+
     #[test]
-    fn every_option_refuses_nonsense_or_takes_text() {
+    fn giving_the_default_of_an_option_changes_nothing() {
+        let absent = shown("");
         for row in OPTIONS {
-            let good = match row.name {
-                "free-threading" => "required",
-                "umask" => "022",
-                "server-metrics" | "reload-on-changes" => "On",
-                _ if row.value.contains("directory") || row.value.contains("path") => "/x",
-                _ if row.value.contains("bytes") => "8388608",
-                _ => "7",
+            let field = row.name.replace('-', "_");
+            let Some(default) = row.default() else {
+                let empty = absent[&field].is_null() || absent[&field] == serde_json::json!([]);
+                assert!(empty, "{}: {}", row.name, absent[&field]);
+                continue;
             };
-            // The jitter alone is an error of its own.
-            let with = if row.name.ends_with("-jitter") { "maximum-requests=10 " } else { "" };
-            group(&format!("{with}{}={good}", row.name)).unwrap_or_else(|e| panic!("{}: {e}", row.name));
-            let number = row.value.starts_with("number")
-                || row.value.starts_with("seconds")
-                || row.value.starts_with("bytes");
-            if number {
-                let error = group(&format!("{}=12q", row.name)).unwrap_err();
-                assert!(error.contains("not `12q`"), "{}: {error}", row.name);
-            }
+            let number = absent[&field].as_f64().map(|number| number.to_string());
+            let text = number.unwrap_or_else(|| if absent[&field] == true { "On" } else { "Off" }.to_owned());
+            assert_eq!(default.spelled(), text, "{}", row.name);
+            assert!(row.default_words().starts_with(&text), "{}: {}", row.name, row.default_words());
+            assert_eq!(shown(&format!("{}={text}", row.name)), absent, "{}", row.name);
+        }
+    }
+
+    /// Reported: `graceful-timeout=9999999999999999999` was accepted and a process panicked on it.
+    #[test]
+    fn numbers_too_big_are_refused_and_never_become_another_number() {
+        for row in
+            OPTIONS.iter().filter(|row| row.default().is_some_and(|v| v.spelled().parse::<f64>().is_ok()))
+        {
+            let error = group(&format!("{}=9999999999999999999", row.name)).unwrap_err();
+            assert!(error.contains("not `9999999999999999999`"), "{}: {error}", row.name);
         }
     }
 

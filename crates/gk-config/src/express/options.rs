@@ -1,0 +1,324 @@
+//! Every option of `serve`: one row each. Options of the process group come from gk_options' table, the rest is here.
+//!
+//! A row says what it takes, what its default is and what becomes of it: a line with a directive, an option of
+//! WSGIDaemonProcess, or code in [`super::text`]. `--help`, completion, manual page and reference are made of the rows.
+
+use crate::site::{ADMIN, HttpLimits, LIMIT_REQUEST_BODY};
+use gk_options::rows::headings::{LIMITS, PROCESSES, PYTHON, RELOADING};
+use gk_options::{Kind, OPTIONS, ProcessOption, Value};
+
+const LISTENING: &str = "Listening";
+const TELEMETRY: &str = "Telemetry";
+const APPLICATION: &str = "Application";
+const PROXIES: &str = "Proxies";
+const LOGS: &str = "Logs and files";
+
+/// Headings of `--help` in their order.
+pub const HEADINGS: [&str; 9] =
+    [LISTENING, APPLICATION, PROCESSES, PYTHON, RELOADING, LIMITS, PROXIES, LOGS, TELEMETRY];
+
+/// How many values an option takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Takes {
+    /// None: it is given or not.
+    Nothing,
+    /// One; given again, the last one counts.
+    One,
+    /// One each time it is given.
+    Many,
+    /// Two each time it is given; the first one's name in usage lines.
+    Pairs(&'static str),
+}
+
+/// Value of an option that is not given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Standard {
+    /// Nothing to say.
+    None,
+    /// What holds instead of a value.
+    Words(&'static str),
+    /// A number of the row's kind.
+    Number(f64),
+    /// A text.
+    Text(&'static str),
+}
+
+/// What becomes of an option.
+#[derive(Debug, Clone, Copy)]
+pub enum Use {
+    /// A line with this directive and the values.
+    Directive(&'static str),
+    /// A line with this directive, and the value behind this prefix.
+    Prefixed(&'static str, &'static str),
+    /// A line with this directive and this word.
+    Switch(&'static str, &'static str),
+    /// An option of WSGIDaemonProcess.
+    Process(&'static ProcessOption),
+    /// Code in [`super::text`].
+    Code,
+}
+
+/// One option of `serve`.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeOption {
+    /// Name without the dashes.
+    pub name: &'static str,
+    /// Heading of `--help`.
+    pub heading: &'static str,
+    /// How many values.
+    pub takes: Takes,
+    /// Accepted values (of a pair: the second one).
+    pub kind: Kind,
+    /// What it does: whole sentences.
+    pub help: &'static str,
+    /// Value without the option.
+    pub standard: Standard,
+    /// What 0 means, where it has a meaning of its own.
+    pub zero: &'static str,
+    /// Place of the value in the JSON of `check`, as a JSON pointer; empty where there is none.
+    pub pointer: &'static str,
+    /// What becomes of it.
+    pub used: Use,
+    /// It goes together with a configuration file, and beats it.
+    pub with_file: bool,
+}
+
+impl ServeOption {
+    const fn new(
+        heading: &'static str,
+        name: &'static str,
+        takes: Takes,
+        kind: Kind,
+        help: &'static str,
+    ) -> Self {
+        let (standard, zero, pointer, used) = (Standard::None, "", "", Use::Code);
+        Self { name, heading, takes, kind, help, standard, zero, pointer, used, with_file: false }
+    }
+
+    const fn directive(self, name: &'static str) -> Self {
+        Self { used: Use::Directive(name), ..self }
+    }
+
+    /// The default, and its place in the JSON of `check`.
+    const fn standard(self, standard: Standard, pointer: &'static str) -> Self {
+        Self { standard, pointer, ..self }
+    }
+
+    const fn words(self, words: &'static str) -> Self {
+        self.standard(Standard::Words(words), "")
+    }
+
+    const fn zero(self, zero: &'static str) -> Self {
+        Self { zero, ..self }
+    }
+
+    const fn with_file(self) -> Self {
+        Self { with_file: true, ..self }
+    }
+
+    /// The option of `serve` that sets an option of the process group, if there is one.
+    fn of_process(row: &'static ProcessOption) -> Option<Self> {
+        let serve = row.serve?;
+        let kind = serve.kind.unwrap_or(row.kind);
+        let takes = match kind {
+            Kind::Switch => Takes::Nothing,
+            Kind::Directories => Takes::Many,
+            _ => Takes::One,
+        };
+        let help = serve.help.unwrap_or(row.help());
+        let option = Self::new(serve.heading, serve.name.unwrap_or(row.name), takes, kind, help);
+        Some(Self {
+            used: Use::Process(row),
+            zero: row.zero,
+            standard: Standard::Words(row.absent),
+            ..option
+        })
+    }
+
+    /// The default, where it is a value.
+    pub fn default(&self) -> Option<Value> {
+        match (self.used, self.standard) {
+            (Use::Process(row), _) => {
+                row.serve.and_then(|serve| serve.default(self.kind)).or_else(|| row.default())
+            }
+            (_, Standard::Text(text)) => Some(Value::Text(text.to_owned())),
+            (_, Standard::Number(number)) => Some(match self.kind {
+                Kind::Seconds | Kind::PositiveSeconds => Value::Seconds(number),
+                _ => Value::Whole(number as u64),
+            }),
+            _ => None,
+        }
+    }
+
+    /// What the user may rely on, in brackets behind the help: default with unit, meaning of 0, range.
+    pub fn facts(&self) -> String {
+        let mut facts = Vec::new();
+        let default = self.default().filter(|_| self.takes != Takes::Nothing);
+        let zero = default.as_ref().is_some_and(Value::is_zero) && !self.zero.is_empty();
+        match (default, self.standard) {
+            (Some(_), _) if zero => facts.push(format!("default: 0, {}", self.zero)),
+            (Some(value), _) => facts.push(format!("default: {}{}", value.spelled(), self.kind.unit())),
+            (None, Standard::Words(words)) if words != "none" => facts.push(format!("default: {words}")),
+            _ => {}
+        }
+        if !zero && !self.zero.is_empty() {
+            facts.push(format!("0: {}", self.zero));
+        }
+        facts.extend(self.kind.range());
+        facts.join("; ")
+    }
+
+    /// The whole help text.
+    pub fn about(&self) -> String {
+        match self.facts() {
+            facts if facts.is_empty() => self.help.to_owned(),
+            facts => format!("{} [{facts}]", self.help),
+        }
+    }
+
+    /// The names of its values in usage lines.
+    pub fn placeholders(&self) -> Vec<&'static str> {
+        match self.takes {
+            Takes::Nothing => Vec::new(),
+            Takes::Pairs(first) => vec![first, self.kind.placeholder()],
+            Takes::One | Takes::Many => vec![self.kind.placeholder()],
+        }
+    }
+}
+
+/// Every option, by heading in the order of `--help`.
+pub fn all() -> impl Iterator<Item = ServeOption> {
+    let every = || OPTIONS.iter().filter_map(ServeOption::of_process).chain(ROWS.iter().copied());
+    HEADINGS.into_iter().flat_map(move |heading| every().filter(move |option| option.heading == heading))
+}
+
+/// The option with this name.
+pub fn find(name: &str) -> Option<ServeOption> {
+    all().find(|option| option.name == name)
+}
+
+const FILE: Kind = Kind::Path("FILE");
+const DIR: Kind = Kind::Path("DIR");
+const PATH: Kind = Kind::Path("PATH");
+const SECONDS: Kind = Kind::Seconds;
+
+const fn whole(least: u64, most: u64, unit: &'static str) -> Kind {
+    Kind::Whole { least, most, unit }
+}
+
+const fn text(name: &'static str) -> Kind {
+    Kind::Text(name)
+}
+
+const fn one(heading: &'static str, name: &'static str, kind: Kind, help: &'static str) -> ServeOption {
+    ServeOption::new(heading, name, Takes::One, kind, help)
+}
+
+const fn many(heading: &'static str, name: &'static str, kind: Kind, help: &'static str) -> ServeOption {
+    ServeOption::new(heading, name, Takes::Many, kind, help)
+}
+
+const fn flag(heading: &'static str, name: &'static str, help: &'static str) -> ServeOption {
+    ServeOption::new(heading, name, Takes::Nothing, Kind::Switch, help)
+}
+
+/// A flag that stands for a directive with this word.
+const fn switch(
+    heading: &'static str,
+    name: &'static str,
+    directive: &'static str,
+    word: &'static str,
+    help: &'static str,
+) -> ServeOption {
+    ServeOption { used: Use::Switch(directive, word), ..flag(heading, name, help) }
+}
+
+const fn pairs(
+    heading: &'static str,
+    name: &'static str,
+    first: &'static str,
+    kind: Kind,
+    help: &'static str,
+) -> ServeOption {
+    ServeOption::new(heading, name, Takes::Pairs(first), kind, help)
+}
+
+const HTTP: HttpLimits = HttpLimits::STANDARD;
+use Standard::{Number, Text};
+
+/// The options that are none of the process group.
+#[rustfmt::skip]
+const ROWS: &[ServeOption] = &[
+    one(LISTENING, "host", text("IP"), "Numeric address to listen on, or `localhost`.").words("all interfaces"),
+    one(LISTENING, "port", whole(0, 65535, ""), "Port to listen on; 0 takes any free one.").standard(Number(8000.0), "/listen/0/tcp/port"),
+    one(LISTENING, "socket", PATH, "Listen on a socket file instead, or beside `--host` or `--port`."),
+    one(LISTENING, "https-port", whole(0, 65535, ""), "Refused: TLS for applications is not built yet."),
+    one(LISTENING, "ssl-certificate-file", FILE, "Certificate for HTTPS.").directive("SSLCertificateFile"),
+    one(LISTENING, "ssl-certificate-key-file", FILE, "Private key of the certificate.").directive("SSLCertificateKeyFile"),
+    one(LISTENING, "server-name", text("HOST"), "Name of the site.").directive("ServerName"),
+    many(LISTENING, "server-alias", text("HOST"), "Another name of the site; wildcards are allowed.").directive("ServerAlias"),
+    one(LISTENING, "server-backlog", whole(1, 65535, "connections"), "Connections that may wait to be accepted.")
+        .directive("ListenBacklog").standard(Number(HTTP.listen_backlog as f64), "/http/listen_backlog"),
+    one(LISTENING, "admin", text("HOST:PORT"), "Address of the admin pages, or `off`.")
+        .directive("GilkeeperAdmin").standard(Text(ADMIN), "/admin").with_file(),
+
+    one(TELEMETRY, "telemetry-service", text("unix:PATH"), "Send mod_wsgi's telemetry datagrams to this socket."),
+    one(TELEMETRY, "telemetry-interval", SECONDS, "Time between two telemetry datagrams.").standard(Number(1.0), ""),
+    one(TELEMETRY, "slow-requests", SECONDS, "Keep requests that take longer than this, with a stack.")
+        .directive("WSGISlowRequests").standard(Number(0.0), "/measurements/slow_requests").zero("off"),
+
+    one(APPLICATION, "mount-point", text("URL"), "URL path where the application is mounted.").standard(Text("/"), ""),
+    one(APPLICATION, "callable-object", text("NAME"), "Name of the callable in the script.")
+        .standard(Text("application"), "/hosts/0/base/callable_object"),
+    one(APPLICATION, "process-group", text("NAME"), "Name of the process group.").standard(Text("default"), "/groups/0/name"),
+    one(APPLICATION, "application-group", text("NAME"), "Interpreter that runs the application.")
+        .words("%{GLOBAL}, with own GILs the process group's name"),
+    pairs(APPLICATION, "url-alias", "URL", PATH, "Serve a file or directory under a URL path."),
+    one(APPLICATION, "document-root", DIR, "Directory of files that are tried before the application.").directive("DocumentRoot"),
+    pairs(APPLICATION, "setenv", "NAME", text("VALUE"), "Set a variable of the WSGI environ.").directive("SetEnv"),
+    many(APPLICATION, "passenv", text("NAME"), "Pass a variable of the process to the WSGI environ.").directive("PassEnv"),
+    switch(APPLICATION, "error-override", "WSGIErrorOverride", "On", "Answer errors of the application with the server's own pages."),
+    switch(APPLICATION, "enable-sendfile", "WSGIEnableSendfile", "On", "Use sendfile for `wsgi.file_wrapper`."),
+    pairs(APPLICATION, "service-script", "NAME", PATH, "Keep a script running beside the application, in a process of its own."),
+
+    switch(PROCESSES, "per-interpreter-gil", "WSGIPerInterpreterGIL", "On", "Give each sub-interpreter a GIL of its own (CPython 3.12 and later)."),
+    switch(PROCESSES, "free-threading", "WSGIFreeThreading", "On", "Run without the GIL on a free-threaded build."),
+    one(PROCESSES, "user", Kind::Identity, "User that front and workers run as; needs a server started by root.").directive("User").with_file(),
+    one(PROCESSES, "group", Kind::Identity, "Group that front and workers run as; needs a server started by root.").directive("Group").with_file(),
+
+    one(PYTHON, "python-home", DIR, "Virtual environment or prefix of the workers' Python.").directive("WSGIPythonHome"),
+    many(PYTHON, "python-warnings", text("SPEC"), "Warning filter, as of `python -W`.").directive("WSGIPythonWarnings"),
+    one(PYTHON, "working-directory", DIR, "Working directory of the workers and first entry of `sys.path`.").words("the current directory"),
+    switch(PYTHON, "orphan-interpreter", "WSGIDestroyInterpreter", "Off", "Leave interpreters as they are when a process ends."),
+    flag(PYTHON, "debug-mode", "Run one process with one thread."),
+
+    switch(RELOADING, "disable-reloading", "WSGIScriptReloading", "Off", "Never reload because a script or module changed."),
+
+    ServeOption { used: Use::Prefixed("RequestReadTimeout", "header="), ..one(LIMITS, "header-timeout", SECONDS, "Time for a client to send the complete request head.") }
+        .standard(Number(HTTP.header_timeout), "/http/header_timeout").zero("off"),
+    ServeOption { used: Use::Prefixed("RequestReadTimeout", "body="), ..one(LIMITS, "body-timeout", SECONDS, "Time that a request body may stall.") }
+        .standard(Number(HTTP.body_timeout), "/http/body_timeout").zero("off"),
+    one(LIMITS, "keep-alive-timeout", SECONDS, "Time that a connection may wait for its next request.")
+        .directive("KeepAliveTimeout").standard(Number(HTTP.keep_alive_timeout), "/http/keep_alive_timeout"),
+    many(LIMITS, "ignore-activity", text("URL"), "URL path of requests that do not count as activity for `--inactivity-timeout`."),
+    one(LIMITS, "max-clients", whole(0, u32::MAX as u64, "connections"), "Most connections at once.")
+        .directive("GilkeeperMaxConnections").standard(Number(HTTP.max_connections as f64), "/http/max_connections").zero("as many as descriptors allow"),
+    one(LIMITS, "limit-request-body", whole(0, Kind::MOST, "bytes"), "Longest request body; a longer one is answered 413.")
+        .directive("LimitRequestBody").standard(Number(LIMIT_REQUEST_BODY as f64), "/hosts/0/base/limit_request_body").zero("without limit"),
+
+    many(PROXIES, "trust-proxy-header", text("NAME"), "Header that a trusted proxy sets.").directive("WSGITrustedProxyHeaders"),
+    many(PROXIES, "trust-proxy", text("IP"), "Address or network of a trusted proxy.").directive("WSGITrustedProxies"),
+
+    flag(LOGS, "access-log", "Log each request."),
+    one(LOGS, "access-log-format", text("FORMAT"), "Format of the access log: common, combined or a LogFormat; turns the log on.").words("combined"),
+    one(LOGS, "access-log-name", text("FILE"), "File name of the access log.").standard(Text("access_log"), ""),
+    one(LOGS, "error-log-name", text("FILE"), "File name of the error log.").standard(Text("error_log"), ""),
+    one(LOGS, "error-log-format", text("FORMAT"), "Format of the error log: apache or json.").directive("ErrorLogFormat").words("apache"),
+    one(LOGS, "log-directory", DIR, "Directory of the logs.").words("the logs go to the terminal"),
+    flag(LOGS, "log-to-terminal", "Write the logs to the terminal even with `--log-directory`."),
+    one(LOGS, "log-level", text("LEVEL"), "Lowest level that is logged: emerg, alert, crit, error, warn, notice, info, debug or trace.")
+        .directive("LogLevel").standard(Text("warn"), "/error_log/level").with_file(),
+    one(LOGS, "server-root", DIR, "Directory of the control socket, the pid file and other state.").directive("ServerRoot").words("./gilkeeper-root").with_file(),
+    one(LOGS, "pid-file", FILE, "File that the process id is written to.").directive("PidFile").words("gilkeeper.pid in the server root").with_file(),
+    many(LOGS, "set", text("DIRECTIVE"), "Any directive as one argument, 'Name arguments'; repeat the option for more.").with_file(),
+];
