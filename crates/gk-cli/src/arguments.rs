@@ -17,7 +17,7 @@ pub fn script() -> Arg {
     Arg::new("script")
         .value_name("SCRIPT")
         .required(true)
-        .help("A file (wsgi.py, site.wsgi) or package.module[:callable]")
+        .help("A file (wsgi.py, site.wsgi) or package.module[:callable].")
 }
 
 /// `--NAME`, without a value.

@@ -1,4 +1,4 @@
-//! The commands and what they take, as `clap` sees them; its complaints in one sentence.
+//! The commands and their arguments, as `clap` sees them; its complaints in one sentence.
 
 use crate::arguments::{flag, many, option, script};
 use crate::trials::{compare, load_generator, tune};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// The whole command line.
 pub fn command() -> Command {
-    let config = Arg::new("config").short('c').long("config").value_name("FILE").help("Configuration file");
+    let config = Arg::new("config").short('c').long("config").value_name("FILE").help("Configuration file.");
     let path = |arg: Arg| arg.value_parser(clap::value_parser!(PathBuf));
     let format = |first| {
         Arg::new("format")
@@ -21,7 +21,7 @@ pub fn command() -> Command {
     let root = || {
         path(Arg::new("server-root").long("server-root").value_name("DIR"))
             .env("GILKEEPER_ROOT")
-            .help("Directory of the running server's control socket [default: ./gilkeeper-root]")
+            .help("Directory of the running server's control socket [default: $GILKEEPER_ROOT, else ./gilkeeper-root].")
             .hide_env(true)
     };
     Command::new("gilkeeper")
@@ -42,8 +42,8 @@ pub fn command() -> Command {
                 .about("Read a configuration and say what it means and what is wrong with it")
                 .args(reading())
                 .arg(path(config).required(true))
-                .arg(format("text").help("How to print the resolved site"))
-                .arg(flag("strict").help("Exit with 1 when there are warnings"))
+                .arg(format("text").help("How to print the resolved site."))
+                .arg(flag("strict").help("Exit with status 1 when there are warnings."))
                 .arg(
                     Arg::new("server-root")
                         .long("server-root")
@@ -56,13 +56,13 @@ pub fn command() -> Command {
             Command::new("status")
                 .about("Show what a running server does")
                 .arg(root())
-                .arg(format("text").help("How to print it")),
+                .arg(format("text").help("How to print the status.")),
         )
         .subcommand(
             Command::new("top")
                 .about("Show a running server's figures in the terminal, once a second")
                 .arg(root())
-                .arg(flag("once").help("Print them once and end")),
+                .arg(flag("once").help("Print the figures once and end.")),
         )
         .subcommand(
             Command::new("reload")
@@ -71,42 +71,75 @@ pub fn command() -> Command {
                 .arg(
                     Arg::new("group")
                         .value_name("PROCESS-GROUP")
-                        .help("Replace this process group's workers only"),
+                        .help("Replace only the workers of this process group."),
                 ),
         )
         .subcommand(
             Command::new("stop")
                 .about("End a running server")
                 .arg(root())
-                .arg(flag("now").help("Do not wait for requests")),
+                .arg(flag("now").help("End at once, without waiting for running requests.")),
         )
         .subcommand(compare::command())
         .subcommand(tune::command())
         .subcommand(load_generator::command())
-        .subcommand(doctor().arg(format("text").help("How to print the report")))
+        .subcommand(doctor().arg(format("text").help("How to print the report.")))
         .subcommand(telemetry())
         .subcommand(
             Command::new("explain")
                 .about("Explain a message code")
-                .arg(Arg::new("code").value_name("WSGInnnn").required(true)),
+                .arg(Arg::new("code").value_name("WSGInnnn").required(true).help("Code as the log has it.")),
+        )
+        .subcommand(
+            Command::new("completion")
+                .about("Print the completion script of a shell")
+                .after_help("For bash: gilkeeper completion bash > ~/.local/share/bash-completion/completions/gilkeeper")
+                .arg(
+                    Arg::new("shell")
+                        .value_name("SHELL")
+                        .required(true)
+                        .value_parser(clap::value_parser!(clap_complete::Shell))
+                        .help("Shell that reads the script."),
+                ),
+        )
+        .subcommand(
+            Command::new("man")
+                .about("Print the manual page of gilkeeper or of one command")
+                .after_help("To read it: gilkeeper man serve | man -l -")
+                .arg(Arg::new("command").value_name("COMMAND").num_args(0..).help("Command, as `serve` or `telemetry serve` [default: the page of gilkeeper].")),
         )
 }
 
 fn telemetry() -> Command {
-    let directory =
-        option("directory", "DIR", "History and token are kept there [default: ./gilkeeper-telemetry]");
+    let directory = option(
+        "directory",
+        "DIR",
+        "Directory of the history and the token [default: ./gilkeeper-telemetry].",
+    );
     let serve = Command::new("serve")
-        .about("Show what other servers tell: mod_wsgi by datagrams, Gilkeepers also by OTLP")
-        .arg(option("listen-datagrams", "unix:PATH", "Socket for WSGITelemetryService [default: in DIR]"))
-        .arg(option("socket-mode", "OCTAL", "Who may send there [default: 0660]"))
-        .arg(option("listen", "IP:PORT", "Address of the pages [default: 127.0.0.1:8002]"))
-        .arg(option("otlp", "IP:PORT", "Take OTLP over HTTP there"))
-        .arg(option("certificate", "FILE", "The pages speak TLS with this certificate"))
-        .arg(option("key", "FILE", "Its private key"))
-        .arg(option("client-ca", "FILE", "Whose client certificates stand for the token"))
+        .about("Show the figures of other servers: mod_wsgi sends datagrams, Gilkeeper also OTLP")
+        .arg(option(
+            "listen-datagrams",
+            "unix:PATH",
+            "Socket that WSGITelemetryService of the other servers names [default: telemetry.sock in DIR].",
+        ))
+        .arg(option(
+            "socket-mode",
+            "OCTAL",
+            "File mode of the socket, which decides who may send [default: 0660].",
+        ))
+        .arg(option("listen", "IP:PORT", "Address of the pages [default: 127.0.0.1:8002]."))
+        .arg(option("otlp", "IP:PORT", "Address to receive OTLP over HTTP on [default: none]."))
+        .arg(option("certificate", "FILE", "Certificate of the pages in PEM form; they speak TLS then."))
+        .arg(option("key", "FILE", "Private key of the certificate."))
+        .arg(option(
+            "client-ca",
+            "FILE",
+            "Authorities in PEM form; a client with a certificate of theirs needs no token.",
+        ))
         .arg(directory.value_parser(clap::value_parser!(PathBuf)));
     Command::new("telemetry")
-        .about("Telemetry of other servers")
+        .about("Receive telemetry of other servers")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -115,18 +148,18 @@ fn telemetry() -> Command {
 
 fn doctor() -> Command {
     Command::new("doctor")
-        .about("Import an application in every kind of interpreter and say what does not work there")
+        .about("Import an application in every kind of interpreter and report what fails there")
         .arg(script())
         .arg(
-            many(option("for", "MODE", "The mode that must be safe for exit status 0 [default: all it has]"))
+            many(option("for", "MODE", "Mode that must be safe for exit status 0; repeat the option for more [default: all modes of the Python]."))
                 .value_parser(["sub-interpreter", "own-gil", "free-threading"]),
         )
-        .arg(option("python", "PATH", "Python executable to examine it with [default: this one]"))
-        .arg(many(option("python-path", "DIR", "Directory put on sys.path")))
-        .arg(option("working-directory", "DIR", "Working directory, first on sys.path"))
-        .arg(option("callable-object", "NAME", "The callable it must have").alias("callable"))
-        .arg(many(option("import", "MODULE", "Import this one, too, as a request would")))
-        .arg(option("time-limit", "SECONDS", "For the import in one child [default: 60]"))
+        .arg(option("python", "PATH", "Python executable that imports it [default: the Python that runs this command]."))
+        .arg(many(option("python-path", "DIR", "Directory put on sys.path; repeat the option for more.")))
+        .arg(option("working-directory", "DIR", "Working directory and first entry of sys.path [default: the current directory]."))
+        .arg(option("callable-object", "NAME", "Callable that the script must have [default: application].").alias("callable"))
+        .arg(many(option("import", "MODULE", "Also import this module, as a request would; repeat the option for more.")))
+        .arg(option("time-limit", "SECONDS", "Time limit of the import in one child [default: 60 s]."))
 }
 
 /// What commands that read a configuration have in common.
@@ -136,8 +169,8 @@ fn reading() -> [Arg; 2] {
             .short('D')
             .value_name("NAME[=VALUE]")
             .action(ArgAction::Append)
-            .help("Define a name for <IfDefine> and ${NAME}"),
-        flag("ignore-unknown").help("Unknown directives are warnings"),
+            .help("Define a name for <IfDefine> and ${NAME}; repeat the option for more."),
+        flag("ignore-unknown").help("Report unknown directives as warnings instead of errors."),
     ]
 }
 

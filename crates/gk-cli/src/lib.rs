@@ -6,6 +6,7 @@
 mod arguments;
 mod check;
 mod command_line;
+mod completion;
 mod control;
 mod doctor;
 mod explain;
@@ -65,6 +66,8 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("tune", given)) => tune::run(given, &python),
         Some(("load", given)) => load_generator::run(given),
         Some(("explain", given)) => explain::run(given),
+        Some(("completion", given)) => completion::completion(given),
+        Some(("man", given)) => completion::man(given),
         _ => Err(Failure::Input("name a command; `gilkeeper --help` lists them".into())),
     };
     match done {

@@ -23,17 +23,17 @@ pub fn command() -> Command {
     };
     Command::new("compare")
         .about("Run one workload over many configurations and print the table")
-        .arg(Arg::new("plan").value_name("PLAN").required(true).help("The plan, a TOML file"))
-        .arg(flag("short", "The plan's short form"))
-        .arg(option("rounds", "N", "Trials of each variant [default: what the plan says]"))
+        .arg(Arg::new("plan").value_name("PLAN").required(true).help("Plan, a TOML file."))
+        .arg(flag("short", "Run the short form of the plan."))
+        .arg(option("rounds", "N", "Trials of each variant [default: as in the plan]."))
         .arg(python_option())
-        .arg(option("out", "FILE", "Where results are kept [default: PLAN with .results.jsonl]"))
-        .arg(flag("again", "Measure anew; otherwise what is kept there is taken up"))
-        .arg(option("markdown", "FILE", "Write the tables as Markdown, too"))
-        .arg(option("json", "FILE", "Write everything as JSON, too"))
-        .arg(option("html", "FILE", "Write one page with tables and pictures, too"))
+        .arg(option("out", "FILE", "File of the results [default: PLAN with .results.jsonl]."))
+        .arg(flag("again", "Measure again instead of continuing from the results in that file."))
+        .arg(option("markdown", "FILE", "Also write the tables as Markdown."))
+        .arg(option("json", "FILE", "Also write everything as JSON."))
+        .arg(option("html", "FILE", "Also write one page with tables and pictures."))
         .arg(
-            option("format", "FORMAT", "How to print the tables")
+            option("format", "FORMAT", "How to print the tables.")
                 .value_parser(["text", "markdown", "json", "html"])
                 .default_value("text"),
         )
@@ -45,7 +45,7 @@ pub fn python_option() -> Arg {
         .long("python")
         .value_name("NAME=PATH")
         .action(ArgAction::Append)
-        .help("Where a Python is that is asked for by name")
+        .help("Path of a Python that the plan names; repeat the option for more.")
 }
 
 /// What `--python` said.
@@ -93,7 +93,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let out = given.get_one::<String>("out").map_or_else(|| beside(Path::new(&name)), PathBuf::from);
     let mut saved = Saved::open(&out, header, given.get_flag("again")).map_err(Failure::Input)?;
     if !saved.samples.is_empty() {
-        say(&format!("{} trials are there already; --again measures anew", saved.samples.len()));
+        say(&format!("{} trials are in the results already; --again measures again", saved.samples.len()));
     }
     let mut signals = Signals::new(&[SIGINT, SIGTERM])
         .map_err(|e| Failure::Failed(format!("signals cannot be caught: {e}")))?;

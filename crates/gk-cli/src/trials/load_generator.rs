@@ -18,41 +18,41 @@ pub fn command() -> Command {
     };
     Command::new("load")
         .about("Put a server under load and measure its latency")
-        .arg(Arg::new("url").value_name("URL").required(true).help("http://HOST[:PORT][/PATH]"))
-        .arg(option("connections", "N", "Connections [default: 10]").short('c'))
-        .arg(option("duration", "SECONDS", "Measured time [default: 10]").short('d'))
-        .arg(option("warm-up", "SECONDS", "Load before that [default: 0]"))
+        .arg(Arg::new("url").value_name("URL").required(true).help("http://HOST[:PORT][/PATH]."))
+        .arg(option("connections", "N", "Number of connections [default: 10].").short('c'))
+        .arg(option("duration", "SECONDS", "Measured time [default: 10 s].").short('d'))
+        .arg(option("warm-up", "SECONDS", "Time of load before the measured time [default: 0 s]."))
         .arg(
-            option("rate", "N", "Open loop: so many requests a second, latency from the moment each is due")
+            option("rate", "N", "Requests a second in an open loop; latency counts from the moment each is due [default: closed loop].")
                 .short('R'),
         )
-        .arg(option("threads", "N", "Generator threads [default: 1]").short('t'))
-        .arg(option("timeout", "SECONDS", "For one request [default: 10]"))
-        .arg(flag("no-keep-alive", "A connection for each request"))
-        .arg(flag("no-pin", "Do not keep the generator on cores of its own"))
-        .arg(option("method", "NAME", "Method [default: GET, with a body POST]").short('X'))
-        .arg(many(option("path", "PATH[=WEIGHT]", "Another path in place of the URL's; several make a mix")))
-        .arg(many(option("header", "NAME: VALUE", "A header").short('H')))
-        .arg(option("headers-file", "FILE", "Headers, one a line"))
-        .arg(option("body", "TEXT", "The body").conflicts_with("body-file"))
-        .arg(option("body-file", "FILE", "The body out of a file"))
-        .arg(many(option("cookie", "NAME=VALUE", "A cookie")))
-        .arg(flag("keep-cookies", "Send the cookies that responses set, each connection its own"))
-        .arg(option("replay", "FILE", "Ask what an access log says, in its time").conflicts_with_all([
+        .arg(option("threads", "N", "Threads of the generator [default: 1].").short('t'))
+        .arg(option("timeout", "SECONDS", "Time limit of one request [default: 10 s]."))
+        .arg(flag("no-keep-alive", "Open a connection for each request."))
+        .arg(flag("no-pin", "Do not keep the generator on cores of its own."))
+        .arg(option("method", "NAME", "Method of the requests [default: GET, with a body POST].").short('X'))
+        .arg(many(option("path", "PATH[=WEIGHT]", "Path instead of the URL's; several make a mix by weight.")))
+        .arg(many(option("header", "NAME: VALUE", "Header of each request; repeat the option for more.").short('H')))
+        .arg(option("headers-file", "FILE", "File of headers, one a line."))
+        .arg(option("body", "TEXT", "Body of each request.").conflicts_with("body-file"))
+        .arg(option("body-file", "FILE", "File with the body of each request."))
+        .arg(many(option("cookie", "NAME=VALUE", "Cookie of each request; repeat the option for more.")))
+        .arg(flag("keep-cookies", "Send the cookies that responses set, on each connection its own."))
+        .arg(option("replay", "FILE", "Replay the requests of an access log at their times.").conflicts_with_all([
             "rate",
             "path",
             "method",
             "body",
             "body-file",
         ]))
-        .arg(option("replay-speed", "FACTOR", "So many times faster [default: 1]").requires("replay"))
+        .arg(option("replay-speed", "FACTOR", "Replay this many times faster [default: 1].").requires("replay"))
         .arg(
             Arg::new("format")
                 .long("format")
                 .value_name("FORMAT")
                 .value_parser(["text", "json"])
                 .default_value("text")
-                .help("How to print the result"),
+                .help("How to print the result."),
         )
 }
 

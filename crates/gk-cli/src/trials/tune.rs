@@ -27,30 +27,47 @@ pub fn command() -> Command {
     Command::new("tune")
         .about("Search for the best processes, threads, switch interval and GIL mode of an application")
         .arg(script())
-        .arg(many(option("path", "PATH[=WEIGHT]", "A path of the load; several make a mix [default: /]")))
+        .arg(many(option(
+            "path",
+            "PATH[=WEIGHT]",
+            "Path of the load; several make a mix by weight [default: /].",
+        )))
         .arg(
-            option("requests", "FILE", "The mix as [[request]] tables of a TOML file").conflicts_with("path"),
+            option("requests", "FILE", "TOML file with the mix as [[request]] tables.")
+                .conflicts_with("path"),
         )
-        .arg(option("connections", "N", "Connections of the load [default: 16]"))
-        .arg(option("rate", "N", "Load of so many requests a second, in place of as many as there can be"))
-        .arg(option("target", "WHAT", "What is to be best [default: throughput]").value_parser([
+        .arg(option("connections", "N", "Connections of the load [default: 16]."))
+        .arg(option("rate", "N", "Requests a second [default: as many as the server answers]."))
+        .arg(option("target", "WHAT", "Goal of the search [default: throughput].").value_parser([
             "throughput",
             "p99",
             "memory",
         ]))
-        .arg(option("budget", "SECONDS", "Time for the search [default: 180]"))
-        .arg(option("memory", "MB", "Memory that the server may use, in millions of bytes"))
-        .arg(option("cores", "N", "Cores that the server is kept to [default: all there are]"))
-        .arg(option("processes", "N", "Processes it runs with now [default: 1]"))
-        .arg(option("threads", "N", "Threads it runs with now [default: 5]"))
-        .arg(option("free-threaded", "PATH", "A free-threaded Python with Gilkeeper, to try that, too"))
-        .arg(many(option("python-path", "DIR", "Directory put on sys.path")))
-        .arg(option("working-directory", "DIR", "Working directory, first on sys.path"))
+        .arg(option("budget", "SECONDS", "Time for the search [default: 180 s]."))
+        .arg(option(
+            "memory",
+            "MB",
+            "Memory that the server may use, in millions of bytes [default: without limit].",
+        ))
+        .arg(option("cores", "N", "Cores that the server is kept to [default: all]."))
+        .arg(option("processes", "N", "Processes that the server runs with now [default: 1]."))
+        .arg(option("threads", "N", "Threads that the server runs with now [default: 5]."))
+        .arg(option(
+            "free-threaded",
+            "PATH",
+            "Free-threaded Python with Gilkeeper, to try free-threading, too.",
+        ))
+        .arg(many(option("python-path", "DIR", "Directory put on sys.path; repeat the option for more.")))
+        .arg(option(
+            "working-directory",
+            "DIR",
+            "Working directory and first entry of sys.path [default: the current directory].",
+        ))
         .arg(Arg::new("grid").long("grid").action(ArgAction::SetTrue).help(
-            "Measure everything there is to try, too, and say how near the recommended one comes to the best",
+            "Also measure every combination, and report how near the recommended one comes to the best.",
         ))
         .arg(
-            option("format", "FORMAT", "How to print the result")
+            option("format", "FORMAT", "How to print the result.")
                 .value_parser(["text", "json"])
                 .default_value("text"),
         )
@@ -110,7 +127,7 @@ fn rejected(
     let ask = |python: Option<&Path>, mode| {
         verdicts::ask(&gilkeeper, script, python, &options, folder, mode).map_err(Failure::Input)
     };
-    say("asking the doctor which GIL modes the application bears");
+    say("asking the doctor which GIL modes the application supports");
     let mut rejected = Vec::new();
     rejected.extend(ask(None, "own-gil")?);
     if let Some(free) = free {

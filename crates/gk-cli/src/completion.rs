@@ -1,0 +1,70 @@
+//! `gilkeeper completion SHELL` and `gilkeeper man [COMMAND]`, made of the definition of the command line.
+
+use crate::command_line;
+use crate::{Failure, print};
+use clap::{ArgMatches, Command};
+use clap_complete::Shell;
+
+/// Prints the completion script of a shell.
+pub fn completion(given: &ArgMatches) -> Result<i32, Failure> {
+    let shell = *given.get_one::<Shell>("shell").expect("clap requires it");
+    print(&script(shell));
+    Ok(0)
+}
+
+fn script(shell: Shell) -> String {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut command_line::command(), "gilkeeper", &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Prints the manual page of `gilkeeper` or of one command, for `man -l -` or a package.
+pub fn man(given: &ArgMatches) -> Result<i32, Failure> {
+    let words: Vec<&String> = given.get_many("command").into_iter().flatten().collect();
+    let mut command = command_line::command();
+    command.build();
+    for word in words {
+        let unknown =
+            || Failure::Input(format!("there is no command `{word}`; `gilkeeper --help` lists them"));
+        command = command.find_subcommand(word).cloned().ok_or_else(unknown)?;
+    }
+    print(&page(command)?);
+    Ok(0)
+}
+
+fn page(command: Command) -> Result<String, Failure> {
+    let mut out = Vec::new();
+    let failed = |why: std::io::Error| Failure::Failed(format!("the page cannot be made: {why}"));
+    clap_mangen::Man::new(command).render(&mut out).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gk_config::express::options;
+
+    /// Letters only: the shells and troff escape and break lines each in their own way.
+    fn letters(text: &str) -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).collect()
+    }
+
+    #[test]
+    fn help_completion_and_manual_know_every_option_of_serve_with_its_default() {
+        let mut command = command_line::command();
+        command.build();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        let help = letters(&serve.render_help().to_string());
+        let Ok(manual) = page(serve.clone()) else { panic!("no page") };
+        let manual = letters(&manual.replace("\\-", "-"));
+        let scripts = [Shell::Bash, Shell::Zsh, Shell::Fish].map(script);
+        for option in options::all() {
+            let about = letters(&format!("{}{}", option.placeholders().concat(), option.about()));
+            assert!(help.contains(&about), "--help lacks --{}: {}", option.name, option.about());
+            assert!(manual.contains(&letters(&option.about())), "the manual lacks --{}", option.name);
+            for script in &scripts {
+                assert!(script.contains(option.name), "a completion lacks --{}:\n{script}", option.name);
+            }
+        }
+    }
+}
