@@ -7,6 +7,7 @@ use crate::diagnostic::{Severity, render_all};
 use crate::directive::Status;
 use crate::site::{Listen, ProcessGroup, Scope, Settings, SettingsPatch, Site};
 use crate::{FreeThreading, Loaded, PythonBuild, Used};
+use gk_options::OPTIONS;
 use lines::{Lines, fields};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -160,7 +161,9 @@ fn groups(out: &mut Lines, loaded: &Loaded, site: &Site) {
         out.head(&format!("Process group {}", group.name));
         out.line(1, "(* differs from the default)");
         let standard = fields(&ProcessGroup::named(&group.name));
-        out.fields(1, &fields(group), Some(&standard));
+        let mut values = fields(group);
+        values.retain(|(name, _)| !without_effect(name));
+        out.fields(1, &values, Some(&standard));
         if let Some(build) = loaded.builds.get(&group.name) {
             out.pair(1, "python build", &build.to_string());
         }
@@ -189,6 +192,12 @@ fn groups(out: &mut Lines, loaded: &Loaded, site: &Site) {
             );
         }
     }
+}
+
+/// The option of this name is accepted and changes nothing; a note at its line says so.
+fn without_effect(name: &str) -> bool {
+    let row = OPTIONS.iter().find(|row| row.name == name);
+    row.is_some_and(|row| matches!(row.status, Status::WithoutEffect(_)))
 }
 
 fn interpreters(out: &mut Lines, site: &Site) {

@@ -8,13 +8,13 @@
 
 mod field;
 pub mod kind;
-mod process_option;
+mod row;
 pub mod rows;
 mod status;
 mod value;
 
 pub use kind::{Kind, Refusal};
-pub use process_option::{ProcessOption, Serve};
-pub use rows::{OPTIONS, ProcessGroup};
+pub use row::{Row, Serve};
+pub use rows::{OPTIONS, ProcessGroup, ProcessOption};
 pub use status::Status;
 pub use value::Value;

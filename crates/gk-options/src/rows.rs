@@ -5,9 +5,12 @@
 
 use crate::field::Field;
 use crate::kind::Kind;
-use crate::process_option::ProcessOption;
+use crate::row::Row;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// One option of WSGIDaemonProcess.
+pub type ProcessOption = Row<ProcessGroup>;
 
 /// Headings of `serve --help` that rows of this table stand under.
 pub mod headings {
@@ -45,7 +48,7 @@ macro_rules! process_group {
         }
 
         /// Every option.
-        pub const OPTIONS: &[ProcessOption] = &[$(ProcessOption {
+        pub const OPTIONS: &[ProcessOption] = &[$(Row {
             name: $name,
             help: concat!($($help),+),
             set: |group, value| group.$field = Field::of(value),
@@ -226,7 +229,7 @@ const OWN_FLOW_CONTROL: &str =
     "front and workers share a socket pair made by the supervisor, with flow control of its own";
 
 const fn row(kind: Kind) -> ProcessOption {
-    ProcessOption::new(kind)
+    Row::new(kind)
 }
 
 const fn whole(least: u64, most: u64, unit: &'static str) -> ProcessOption {

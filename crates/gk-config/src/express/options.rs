@@ -269,7 +269,7 @@ const ROWS: &[ServeOption] = &[
 
     one(APPLICATION, "mount-point", text("URL"), "URL path where the application is mounted.").standard(Text("/"), ""),
     one(APPLICATION, "callable-object", text("NAME"), "Name of the callable in the script.")
-        .standard(Text("application"), "/hosts/0/base/callable_object"),
+        .words("the one that SCRIPT names, else application"),
     one(APPLICATION, "process-group", text("NAME"), "Name of the process group.").standard(Text("default"), "/groups/0/name"),
     one(APPLICATION, "application-group", text("NAME"), "Interpreter that runs the application.")
         .words("%{GLOBAL}, with own GILs the process group's name"),

@@ -1,13 +1,13 @@
-//! One row of the table of options, and the words that help and reference print of it.
+//! One row of a table of options, and the words that help and reference print of it. `Group` is the struct that holds
+//! the values.
 
 use crate::kind::Kind;
-use crate::rows::ProcessGroup;
 use crate::status::Status;
 use crate::value::Value;
 
-/// One option of WSGIDaemonProcess.
-#[derive(Debug, Clone, Copy)]
-pub struct ProcessOption {
+/// One option.
+#[derive(Debug)]
+pub struct Row<Group> {
     /// Key, lower case.
     pub name: &'static str,
     /// What the option does: whole sentences in Markdown.
@@ -25,9 +25,9 @@ pub struct ProcessOption {
     /// The option of `serve` that sets it, if there is one.
     pub serve: Option<Serve>,
     /// Writes a value of the row's kind into a group.
-    pub set: fn(&mut ProcessGroup, Value),
-    /// Reads the value of a group; see [`ProcessOption::value`].
-    pub get: fn(&ProcessGroup) -> Option<Value>,
+    pub set: fn(&mut Group, Value),
+    /// Reads the value of a group; see [`Row::value`].
+    pub get: fn(&Group) -> Option<Value>,
 }
 
 /// The option of `serve` that sets an option of WSGIDaemonProcess.
@@ -45,7 +45,7 @@ pub struct Serve {
     pub help: Option<&'static str>,
 }
 
-impl ProcessOption {
+impl<Group: Default> Row<Group> {
     /// A row that is honoured, without name, help and access to the field: the table adds these.
     pub(crate) const fn new(kind: Kind) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl ProcessOption {
     }
 
     /// Reads the value of a group: of the row's kind, `None` when it was not given and has no default value.
-    pub fn value(&self, group: &ProcessGroup) -> Option<Value> {
+    pub fn value(&self, group: &Group) -> Option<Value> {
         match ((self.get)(group)?, self.kind) {
             (Value::Whole(mode), Kind::Octal) => Some(Value::Octal(mode as u32)),
             (value, _) => Some(value),
@@ -97,7 +97,7 @@ impl ProcessOption {
 
     /// The value that holds without the option.
     pub fn default(&self) -> Option<Value> {
-        self.value(&ProcessGroup::named(""))
+        self.value(&Group::default())
     }
 
     /// The default in words: the value with its unit, the meaning of 0, or what holds instead.
@@ -127,7 +127,7 @@ impl ProcessOption {
 /// Changes the `serve` option of a row.
 macro_rules! serve_with {
     ($($(#[$doc:meta])* $name:ident($field:ident: $type:ty);)+) => {
-        impl ProcessOption {
+        impl<Group> Row<Group> {
             $($(#[$doc])*
             pub(crate) const fn $name(self, value: $type) -> Self {
                 match self.serve {
