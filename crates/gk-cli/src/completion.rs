@@ -56,7 +56,7 @@ mod tests {
         let serve = command.find_subcommand_mut("serve").unwrap();
         let help = letters(&serve.render_help().to_string());
         let Ok(manual) = page(serve.clone()) else { panic!("no page") };
-        let manual = letters(&manual.replace("\\-", "-"));
+        let manual = letters(&manual.replace("\\*(Aq", "'"));
         let scripts = [Shell::Bash, Shell::Zsh, Shell::Fish].map(script);
         for option in options::all() {
             let about = letters(&format!("{}{}", option.placeholders().concat(), option.about()));

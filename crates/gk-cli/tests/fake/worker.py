@@ -15,7 +15,7 @@ from child import control, hear, say, setup, trace
 
 with open(os.environ["FAKE_BEHAVIOUR"]) as file:
     behaviour = file.read().split()
-number, group = setup["worker"], setup["process_group"]
+number, group = setup["worker"], setup["group"]["name"]
 trace(f"worker {number} of {group} starts")
 if behaviour[0] == "exit":
     sys.exit(int(behaviour[1]))
