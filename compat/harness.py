@@ -81,6 +81,7 @@ class Server:
         self.root.chmod(0o755)
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.logged_before = 0  # characters of the error log at this start
         self.extra_environment: dict[str, str] = {}
         app = self.root / "app"
         app.mkdir()
@@ -147,6 +148,7 @@ PidFile {self.root}/httpd.pid
             **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
             **self.extra_environment,
         }
+        self.logged_before = len(self.log())
         with open(self.root / "console.log", "ab") as console:
             self.process = subprocess.Popen(
                 self.command(),
@@ -173,7 +175,7 @@ PidFile {self.root}/httpd.pid
         except OSError:
             return False
         # Apache listens before it knows whether it can start.
-        return self.under_test == "ours" or "resuming normal operations" in self.log()
+        return self.under_test == "ours" or "resuming normal operations" in self.log()[self.logged_before :]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends the server and returns its exit status; fails when a process of it is left."""
