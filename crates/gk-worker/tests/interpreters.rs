@@ -24,11 +24,12 @@ shared = mmap.mmap(file.fileno(), 16)
 def application(environ, start_response):
     start_response("200 OK", [])
     if environ["PATH_INFO"] == "/spin":
-        shared[1] += 1
+        # A place for each request: interpreters that run in parallel would lose a count in one that they share.
+        shared[int(environ["QUERY_STRING"])] = 1
         while not shared[0]:
             pass
     if environ["PATH_INFO"] == "/spinning":
-        return [str(shared[1]).encode()]
+        return [str(sum(shared[1:])).encode()]
     if environ["PATH_INFO"] == "/set":
         shared[0] = 1
     return [f"{gilkeeper.gil_mode} {sys.getswitchinterval():g} {environ['mod_wsgi.application_group']}".encode()]
@@ -74,7 +75,7 @@ fn groups_with_their_own_gils_run_in_parallel() {
             return;
         }
         assert_eq!(alone, "own 1000 two");
-        let spin = begin(front, 1, "/spin");
+        let spin = begin(front, 1, "/spin?1");
         front.profile = 2;
         while front.get("/spinning").text() != "1" {
             std::thread::yield_now();
@@ -91,6 +92,7 @@ fn groups_with_their_own_gils_run_in_parallel() {
     assert_eq!(code, 0);
 }
 
+/// Reported: hung once in some thirty runs of the whole suite, since two interpreters counted in one byte.
 #[test]
 fn several_interpreters_of_one_group_take_requests_in_parallel() {
     if !gk_python::interpreter::OWN_GIL {
@@ -106,7 +108,7 @@ fn several_interpreters_of_one_group_take_requests_in_parallel() {
         if front.get("/").text().starts_with("free-threading") {
             return;
         }
-        let spins = [begin(front, 1, "/spin"), begin(front, 1, "/spin")];
+        let spins = [begin(front, 1, "/spin?1"), begin(front, 1, "/spin?2")];
         while front.get("/spinning").text() != "2" {
             std::thread::yield_now();
         }
