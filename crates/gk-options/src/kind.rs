@@ -13,7 +13,7 @@ pub enum Kind {
         least: u64,
         /// Greatest number; [`Kind::MOST`] where nothing else bounds it.
         most: u64,
-        /// What the number counts.
+        /// Things counted.
         unit: &'static str,
     },
     /// Bytes: 0, or at least so many.
@@ -59,9 +59,9 @@ pub enum Kind {
 /// Why a value is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was expected and what was given.
+    /// Expected and given value, in a sentence.
     pub message: String,
-    /// What to write instead, if that is known.
+    /// Remedy, if one is known.
     pub hint: Option<String>,
 }
 

@@ -77,7 +77,7 @@ fn count(given: &ArgMatches, name: &str, otherwise: u32) -> Result<u32, Failure>
     number(given, name, f64::from(otherwise), 1.0..=60_000.0).map(|number| number as u32)
 }
 
-/// What the search puts the application under.
+/// The load of the search.
 fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
     let mut requests: Vec<RequestSpec> = Vec::new();
     for text in given.get_many::<String>("path").into_iter().flatten() {

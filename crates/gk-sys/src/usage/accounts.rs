@@ -1,15 +1,15 @@
-//! What a process and a control group have used, as the kernel counts it: CPU, memory, context switches, waiting for a CPU,
-//! throttling. Read from `/proc` and `/sys/fs/cgroup`; what the kernel does not say is absent.
+//! The use of a process and of a control group, as the kernel counts it: CPU, memory, context switches, waiting for a CPU,
+//! throttling. Read from `/proc` and `/sys/fs/cgroup`; values that the kernel does not give are absent.
 
 use crate::usage::text;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Threads of one process that are looked at, at most: more would make the look itself a load.
+/// Most threads of a process that are read: reading more would be a load itself.
 const THREADS: usize = 256;
 
-/// What a process has used since it began.
+/// The use of a process since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Used {
     /// User and system CPU seconds.
@@ -30,7 +30,7 @@ struct Counts {
     run_delay: u64,
 }
 
-/// One process, looked at again and again: what a thread had used when it was last seen still counts after its end.
+/// A process that is read repeatedly: a thread's last reading still counts after its end.
 #[derive(Debug, Clone, Default)]
 pub struct Accounts {
     /// By thread id.

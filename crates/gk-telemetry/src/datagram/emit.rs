@@ -159,7 +159,7 @@ fn end(kind: Kind, sender: &Sender, sample: &WorkerSample, reason: &str, stamp: 
     out
 }
 
-/// A process takes no more requests. `active`: those that it has.
+/// A process takes no more requests. `active`: number of its running requests.
 pub fn process_stopping(
     sender: &Sender,
     sample: &WorkerSample,
