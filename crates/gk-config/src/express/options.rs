@@ -22,7 +22,7 @@ pub const HEADINGS: [&str; 9] =
 pub enum Takes {
     /// None: it is given or not.
     Nothing,
-    /// One; given again, the last one counts.
+    /// One.
     One,
     /// One each time it is given.
     Many,
