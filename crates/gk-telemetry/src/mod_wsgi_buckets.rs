@@ -3,7 +3,7 @@
 
 use crate::histogram::{self, Histogram};
 
-/// How many there are.
+/// Number of buckets.
 pub const BUCKETS: usize = 65;
 const MS: u64 = 1_000_000;
 /// The upper edge of the first one, in nanoseconds: what is shorter needs no bucket to be looked for.

@@ -139,7 +139,7 @@ fn rejected(
 pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let named = given.get_one::<String>("script").cloned().unwrap_or_default();
     let folder = std::env::current_dir()
-        .map_err(|why| Failure::Input(format!("the working directory cannot be told: {why}")))?;
+        .map_err(|why| Failure::Input(format!("the working directory cannot be determined: {why}")))?;
     let free = given.get_one::<String>("free-threaded").map(|path| folder.join(path));
     if let Some(missing) = free.as_ref().filter(|path| !path.is_file()) {
         return Err(Failure::Input(format!("--free-threaded: there is no {}", missing.display())));

@@ -20,7 +20,7 @@ pub struct Identity {
     pub home: Option<PathBuf>,
 }
 
-/// What the user database says about one user.
+/// A user's entry in the user database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// User id.

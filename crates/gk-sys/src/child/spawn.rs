@@ -33,7 +33,7 @@ pub struct Spawn<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Becomes descriptor 2.
     pub stderr: BorrowedFd<'a>,
-    /// Whom to become; needs root.
+    /// User and groups of the child; needs root.
     pub identity: Option<&'a Identity>,
     /// Root directory; needs root.
     pub chroot: Option<&'a Path>,

@@ -75,7 +75,7 @@ mod elf {
         next: u32,
     }
 
-    /// What is read of an object once; addresses are those of this process.
+    /// The parts of an object that are read once; addresses are those of this process.
     #[derive(Debug, Default)]
     pub(in super::super) struct Loaded {
         pub(in super::super) path: String,

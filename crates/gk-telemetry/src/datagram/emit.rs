@@ -14,7 +14,7 @@ const HOST: usize = 127;
 /// Longest name of a process group.
 const GROUP: usize = 63;
 
-/// Who sends.
+/// The sender.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sender {
     /// `gilkeeper 1.0`.

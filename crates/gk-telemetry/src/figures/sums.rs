@@ -92,7 +92,7 @@ impl Figures {
         self.long[index] += count;
     }
 
-    /// What was added since an earlier reading.
+    /// The difference to an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut now = self.clone();

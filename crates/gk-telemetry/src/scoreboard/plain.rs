@@ -89,7 +89,7 @@ impl PlainSums {
         ]
     }
 
-    /// What these requests add to one word.
+    /// The addition of these requests to one word.
     #[inline]
     pub(crate) fn of(&self, at: usize) -> u64 {
         self.words().into_iter().find(|(word, _)| *word == at).map_or(0, |(_, by)| by)
