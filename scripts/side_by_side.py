@@ -136,6 +136,7 @@ class SideBySide:
                 )
             except OSError as problem:
                 log.write(f"{job.name} does not start: {problem}\n".encode())
+                log.flush()  # `finish` reads it.
                 self.finish(Result(job, self.log_of(job), status=127))
                 return
         self.running[job.name] = process
@@ -145,9 +146,10 @@ class SideBySide:
         status = process.wait()
         with self.changed:
             del self.running[job.name]
+            # Before `finish`: if that cannot print, `run` must not wait for ever.
+            self.changed.notify()
             if not self.is_ending:
                 self.finish(Result(job, self.log_of(job), status, time.monotonic() - begun))
-            self.changed.notify()
 
     def finish(self, result: Result) -> None:
         self.results[result.job.name] = result

@@ -1,4 +1,4 @@
-//! What every HTTP listener of the admin process needs: the connection limit, the access rule, TLS and response bodies.
+//! The common parts of the admin process's HTTP listeners: the connection limit, the access rule, TLS and response bodies.
 
 pub mod body;
 pub mod guard;

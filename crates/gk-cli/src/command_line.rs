@@ -162,7 +162,7 @@ fn doctor() -> Command {
         .arg(option("time-limit", "SECONDS", "Time limit of the import in one child [default: 60 s]."))
 }
 
-/// What commands that read a configuration have in common.
+/// Arguments of all commands that read a configuration.
 fn reading() -> [Arg; 2] {
     [
         Arg::new("define")

@@ -120,7 +120,7 @@ struct ExaminedApplication {
 impl ExaminedApplication {
     fn new(given: &ArgMatches, runtime: &PythonRuntime) -> Result<Self, Failure> {
         let here = std::env::current_dir()
-            .map_err(|e| Failure::Input(format!("the working directory cannot be told: {e}")))?;
+            .map_err(|e| Failure::Input(format!("the working directory cannot be determined: {e}")))?;
         let one = |name: &str| given.get_one::<String>(name).cloned();
         let many = |name: &str| given.get_many::<String>(name).into_iter().flatten().cloned();
         let shown = one("script").expect("clap requires it");

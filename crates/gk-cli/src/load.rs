@@ -66,7 +66,7 @@ pub fn surroundings(
     python: &PythonRuntime,
 ) -> Result<Surroundings, Failure> {
     let directory = std::env::current_dir()
-        .map_err(|e| Failure::Input(format!("the working directory cannot be told: {e}")))?;
+        .map_err(|e| Failure::Input(format!("the working directory cannot be determined: {e}")))?;
     let environment: std::collections::BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();

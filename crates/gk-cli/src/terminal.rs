@@ -1,4 +1,4 @@
-//! What every command writes to the terminal, and why a command can end without its result.
+//! Output of commands to the terminal, and the reasons for which a command ends without its result.
 
 use std::io::Write;
 

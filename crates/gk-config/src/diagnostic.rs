@@ -1,11 +1,10 @@
-//! What is said about a configuration: where, how grave, what was expected, what would help. Rendering is here;
-//! deciding what to say is not.
+//! Diagnostics of a configuration: place, severity, message, hint. Rendered here, decided elsewhere.
 
 use crate::token::{Place, Word};
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// How grave a diagnostic is; `Error` sorts first.
+/// Severity of a diagnostic; `Error` sorts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -31,7 +30,7 @@ impl Severity {
 /// One diagnostic, complete in itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// How grave.
+    /// Severity.
     pub severity: Severity,
     /// `WSGInnnn` where mod_wsgi has a code for it, `GKnnnn` for codes of ours.
     pub code: Option<&'static str>,
@@ -47,7 +46,7 @@ pub struct Diagnostic {
     pub width: u32,
     /// The source line.
     pub source: String,
-    /// What would help.
+    /// Remedy.
     pub hint: Option<String>,
 }
 
@@ -108,18 +107,18 @@ fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
-/// What a directive or the parser complains about, before the place is turned into file and line.
+/// A complaint of a directive or the parser, before the place is turned into file and line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// How grave.
+    /// Severity.
     pub severity: Severity,
     /// Code, if there is one.
     pub code: Option<&'static str>,
     /// One sentence without full stop.
     pub message: String,
-    /// What would help.
+    /// Remedy.
     pub hint: Option<String>,
-    /// Where and how wide; `None`: the directive's name.
+    /// Place and width; `None`: the directive's name.
     pub at: Option<(Place, u32)>,
 }
 

@@ -1,6 +1,5 @@
-//! What a request asks of a finished site: which host, which script, which settings, which group names. Everything
-//! that can be prepared is prepared once in [`Compiled`]; nothing here opens a file, what must be known of the file
-//! system comes through [`Files`].
+//! The answers of a finished site to a request: host, script, settings, group names. Everything that can be prepared
+//! is prepared once in [`Compiled`]. Nothing here opens a file: facts about the file system come through [`Files`].
 //!
 //! Paths are URL paths after percent-decoding, as bytes, with slashes collapsed by [`collapse`] and without `.` and
 //! `..` components (the front answers those before).
@@ -54,7 +53,7 @@ impl Compiled {
         hosts::select(&self.site.hosts, local, header)
     }
 
-    /// What serves a URL path of a host: the first alias that matches.
+    /// The target of a URL path of a host: the first alias that matches.
     pub fn find(&self, host: usize, url: &[u8]) -> Found {
         let (Some(compiled), Some(host)) = (self.hosts.get(host), self.site.hosts.get(host)) else {
             return Found::Nothing;

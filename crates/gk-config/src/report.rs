@@ -1,4 +1,4 @@
-//! What `gilkeeper check` prints: the resolved site, what became of each directive, and the diagnostics, as text for
+//! The output of `gilkeeper check`: the resolved site, the status of each directive, and the diagnostics, as text for
 //! people or JSON for programs. The JSON's `site` is the very value the server works from.
 
 mod lines;
@@ -83,7 +83,7 @@ fn free_threading(site: &Site, group: &ProcessGroup) -> &'static str {
     }
 }
 
-/// What becomes of one application group that is known before any request.
+/// The GIL mode of an application group that is known before any request.
 #[derive(Serialize)]
 struct Mode {
     application_group: String,

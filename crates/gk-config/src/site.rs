@@ -47,7 +47,7 @@ pub struct Site {
     pub interpreters: Vec<InterpreterOptions>,
     /// Where `HOST:PORT` of the admin pages is, `None` for off.
     pub admin: Option<String>,
-    /// What is measured.
+    /// Measurements.
     pub measurements: crate::measurements::Measurements,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What a configuration is read against: the values a process would otherwise look up by itself.
+/// Facts outside of a configuration that its meaning depends on; a process would look them up by itself.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     /// Absolute working directory; relative paths on the command line start here.
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Pythons {
     }
 }
 
-/// What of a Python build a configuration depends on.
+/// The facts about a Python build that a configuration depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PythonBuild {
     /// Minor version of Python 3.

@@ -13,7 +13,7 @@ pub enum Kind {
         least: u64,
         /// Greatest number; [`Kind::MOST`] where nothing else bounds it.
         most: u64,
-        /// What the number counts.
+        /// Things counted.
         unit: &'static str,
     },
     /// Bytes: 0, or at least so many.
@@ -59,9 +59,9 @@ pub enum Kind {
 /// Why a value is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was expected and what was given.
+    /// Expected and given value, in a sentence.
     pub message: String,
-    /// What to write instead, if that is known.
+    /// Remedy, if one is known.
     pub hint: Option<String>,
 }
 
@@ -102,7 +102,7 @@ impl Kind {
             }
             Self::Switch => switch(what, text).map(Value::Switch),
             Self::Choice(words) => one_of(what, text, words).map(Value::Text),
-            Self::NotRoot if text == "root" || text == "#0" => {
+            Self::NotRoot if text == "root" || is_number_of_root(text) => {
                 Err(Refusal::new(format!("{what} may not be root"))
                     .hint("name the user the application belongs to"))
             }
@@ -296,6 +296,11 @@ pub fn one_of(what: &str, text: &str, choices: &[&str]) -> Result<String, Refusa
         return Ok(lower);
     }
     Err(Refusal::new(format!("{what} takes one of {}, not `{text}`", choices.join(", "))))
+}
+
+/// `#0`, also with further zeros.
+fn is_number_of_root(text: &str) -> bool {
+    text.strip_prefix('#').is_some_and(|id| id.parse::<u32>() == Ok(0))
 }
 
 /// A user or group: a name or `#id`.

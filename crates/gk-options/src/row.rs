@@ -10,13 +10,13 @@ use crate::value::Value;
 pub struct Row<Group> {
     /// Key, lower case.
     pub name: &'static str,
-    /// What the option does: whole sentences in Markdown.
+    /// Help: whole sentences in Markdown.
     pub help: &'static str,
     /// Accepted values.
     pub kind: Kind,
-    /// What holds without the option, where that is not a value.
+    /// Words for the behaviour without the option, if its default is no value.
     pub absent: &'static str,
-    /// What 0 means, where it has a meaning of its own.
+    /// Meaning of 0, if it has one of its own.
     pub zero: &'static str,
     /// Effect.
     pub status: Status,
@@ -62,7 +62,7 @@ impl<Group: Default> Row<Group> {
         }
     }
 
-    /// Adds what holds without the option.
+    /// Adds the words for the behaviour without the option.
     pub(crate) const fn absent(self, absent: &'static str) -> Self {
         Self { absent, ..self }
     }

@@ -288,7 +288,7 @@ mod tests {
             Kind::Octal => (text(&["0", "0777"]), text(&["1000", "-1", "8", huge])),
             Kind::Switch => (text(&["On", "off"]), text(&["1", ""])),
             Kind::Choice(words) => (text(words), text(&["", "other"])),
-            Kind::NotRoot => (text(&["www", "#33"]), text(&["root", "#0", "", "#-1"])),
+            Kind::NotRoot => (text(&["www", "#33"]), text(&["root", "#0", "#00", "", "#-1"])),
             Kind::Identity => (text(&["www", "#33", "root"]), text(&["", "#-1", "a b"])),
             Kind::AbsoluteDirectory => (text(&["/srv"]), text(&["srv"])),
             Kind::Identities | Kind::Text(_) | Kind::Path(_) | Kind::Program | Kind::Directories => {

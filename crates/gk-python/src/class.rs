@@ -11,7 +11,7 @@ use pyo3_ffi as ffi;
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 
-/// What a method returns.
+/// Result of a method.
 pub type MethodResult<'p> = Result<Object<'p>, PyError<'p>>;
 
 /// A Rust type that instances of a Python type carry. `Sync`: several threads may call methods of one instance at once.
@@ -126,7 +126,7 @@ impl<T: Class> KeptType<T> {
 #[repr(C)]
 struct Instance<T> {
     head: ffi::PyObject,
-    /// Where a call of the instance goes; the type tells CPython its place.
+    /// Function for calls of the instance; the type gives CPython its offset.
     entry: ffi::vectorcallfunc,
     value: T,
 }

@@ -6,7 +6,7 @@
 //! (`hook`) time the waits on condition variables that are known to be a GIL's. Which ones those are is found by provoking
 //! one known wait per GIL ([`recognise`], `probe`). What stands beside the condition variable is verified in the same moment.
 //!
-//! What is done with the figures is decided above; docs/design/gil-measurement.md has mechanism, limits and figures.
+//! Callers decide the use of the figures; docs/design/gil-measurement.md has mechanism, limits and figures.
 
 mod holder;
 mod hook;
@@ -25,7 +25,7 @@ use pyo3_ffi as ffi;
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-/// What the figures of a GIL are worth.
+/// Exactness of a GIL's figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exactness {
     /// Every wait is timed.
@@ -88,8 +88,8 @@ impl ThreadWatch {
         Self { delay, cells: hook::cells() }
     }
 
-    /// A number that is another one after [`waited`] would give something else. It costs a look, so that a request without
-    /// a wait need not ask for more.
+    /// A number that changes whenever the result of [`waited`] does. It is cheap to read, so a request without a wait need not
+    /// call [`waited`].
     #[inline]
     pub fn changes(&self) -> u64 {
         // SAFETY: the calling thread's thread-local value, which has no destructor and lives as long as the thread; `new`
@@ -109,7 +109,7 @@ impl Drop for ThreadWatch {
     }
 }
 
-/// What the calling thread works on from now on: what waits that it causes are booked to. 0 is nothing.
+/// Sets the work of the calling thread, to which waits are booked that it causes. 0 is no work.
 pub fn set_work(work: u64) {
     holder::set_work(work);
 }

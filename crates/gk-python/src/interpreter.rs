@@ -5,7 +5,7 @@ use crate::attached::Attached;
 use pyo3_ffi as ffi;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Whose GIL a new sub-interpreter takes.
+/// The GIL of a new sub-interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gil {
     /// The main interpreter's.

@@ -6,7 +6,7 @@
 //! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
 //! * [`error`]: a raised exception as a value.
 //! * [`class`]: Python types whose instances carry a Rust value.
-//! * [`gil`]: how long threads wait for a GIL, and for whom.
+//! * [`gil`]: the time that threads wait for a GIL, and the threads that hold it meanwhile.
 //! * [`balance`]: how many references are held, for tests.
 //! * [`entry`]: the doors from Python into this library, where panics stop.
 //!

@@ -1,5 +1,5 @@
-//! [`Object`]: a reference that borrows the proof of attachment ([`Attached`]) and so cannot outlive it. What is done with one
-//! is in `operations`.
+//! [`Object`]: a reference that borrows the proof of attachment ([`Attached`]) and so cannot outlive it. Operations
+//! on objects are in `operations`.
 
 use crate::attached::Attached;
 use crate::balance::Held;

@@ -1,4 +1,4 @@
-//! What is done with an [`Object`]: kinds, attributes, calls, items, iteration, contents.
+//! Operations on an [`Object`]: kinds, attributes, calls, items, iteration, contents.
 
 use crate::error::PyError;
 use crate::object::Object;

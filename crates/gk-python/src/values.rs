@@ -1,5 +1,5 @@
-//! What an attachment makes and asks: results of CPython as objects or errors, new objects, modules, threads of the
-//! interpreter. What is done with an object is in `operations`.
+//! Operations of an attachment: results of CPython as objects or errors, new objects, modules, threads of the
+//! interpreter. Operations on an object are in `operations`.
 
 use crate::attached::Attached;
 use crate::error::PyError;

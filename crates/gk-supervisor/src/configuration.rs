@@ -35,7 +35,7 @@ pub struct Configuration {
     pub number: u64,
     /// The site.
     pub site: Site,
-    /// What was resolved for each process group.
+    /// Python, GIL mode and user of each process group.
     groups: BTreeMap<String, ResolvedGroup>,
     /// User and groups of the front; `None`: ours.
     pub front_identity: Option<Identity>,
@@ -86,7 +86,7 @@ impl Configuration {
         Ok(Self { number, site, groups, front_identity, remarks: warnings })
     }
 
-    /// What was resolved for a group.
+    /// Python, GIL mode and user of a group.
     ///
     /// # Panics
     /// When the site has no such group.

@@ -346,7 +346,7 @@ fn flags(waits: bool) -> PollFlags {
     if waits { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
 }
 
-/// How a child has ended, `None` while it runs. A process that is no longer our child gets status -1.
+/// The exit of a child, `None` while it runs. A process that is no longer our child gets status -1.
 fn ended(pid: u32) -> Option<Exit> {
     reap::ended(pid).unwrap_or(Some(Exit::Status(-1)))
 }

@@ -57,8 +57,8 @@ impl Moment {
     }
 }
 
-/// The wall clock as one thread tells it from the monotonic one, for who asks for both all the time. That it was set is seen
-/// after [`WallClock::LOOK`].
+/// The wall clock derived from the monotonic clock, for a thread that needs both all the time. A change of the wall clock is
+/// noticed within [`WallClock::LOOK`].
 #[derive(Debug, Default)]
 pub struct WallClock {
     /// Nanoseconds of the monotonic clock at the last look; 0: never.

@@ -49,15 +49,14 @@ pub fn try_send(socket: impl AsFd, data: &[u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::net::send(&socket, data, SendFlags::NOSIGNAL | SendFlags::DONTWAIT))?)
 }
 
-/// What [`receive`] found.
+/// Result of [`receive`].
 #[derive(Debug, Default)]
 pub struct Received {
     /// Bytes written to the buffer; 0 is the end of the stream.
     pub bytes: usize,
     /// Descriptors that rode along, close-on-exec.
     pub fds: Vec<OwnedFd>,
-    /// Others rode along that this process could not take: it has as many open as it may, or they were more than
-    /// [`MAX_FDS`].
+    /// Descriptors were lost: this process is at its limit of open files, or more than [`MAX_FDS`] came.
     pub cut: bool,
 }
 

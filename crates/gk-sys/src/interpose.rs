@@ -1,7 +1,7 @@
 //! Redirecting what one loaded object imports: its own table entries for a function are made to point to another function.
 //! Nothing else in the process is touched, no library is preloaded, and a program started from here inherits nothing.
 //!
-//! How an ELF object reads is in `object`. Which functions, and why, is decided by the callers.
+//! `object` reads ELF objects. Callers decide which functions are replaced, and why.
 
 mod object;
 

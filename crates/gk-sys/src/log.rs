@@ -10,7 +10,7 @@ static LEVEL: AtomicU8 = AtomicU8::new(Level::Warn as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
 static PAST: Mutex<Past> = Mutex::new(Past { lost: 0, cut: false });
 
-/// What became of the lines before.
+/// Fate of the lines before.
 #[derive(Debug, Default)]
 struct Past {
     /// Lines that were lost and not told of.

@@ -1,4 +1,4 @@
-//! What the kernel says about processes, threads and the machine: resident memory, CPU time, kills for want of memory.
+//! The kernel's figures of processes, threads and the machine: resident memory, CPU time, kills for want of memory.
 //! `None` where it does not say.
 
 pub mod accounts;
@@ -8,7 +8,7 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-/// What a file of `/proc` says. Their size is not known before; the standard library would find it with a dozen small reads.
+/// The text of a file of `/proc`. Its size is not known before; the standard library would find it with a dozen small reads.
 pub(crate) fn text(path: impl AsRef<Path>) -> Option<String> {
     let mut file = fs::File::open(path).ok()?;
     let (mut bytes, mut length) = (vec![0; 4096], 0);
@@ -63,13 +63,13 @@ pub fn thread_cpu_seconds() -> Option<(f64, f64)> {
     (status == 0).then(|| (seconds(usage.ru_utime), seconds(usage.ru_stime)))
 }
 
-/// How many processes the kernel has killed for want of memory since boot, on the whole machine.
+/// Number of processes that the kernel has killed for want of memory since boot, on the whole machine.
 pub fn out_of_memory_kills() -> Option<u64> {
     let text = fs::read_to_string("/proc/vmstat").ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
-/// What the calling process has used.
+/// The use of the calling process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
     /// CPU seconds in user mode.

@@ -3,13 +3,13 @@
 
 use crate::histogram::{self, Histogram};
 
-/// How many there are.
+/// Number of buckets.
 pub const BUCKETS: usize = 65;
 const MS: u64 = 1_000_000;
 /// The upper edge of the first one, in nanoseconds: what is shorter needs no bucket to be looked for.
 pub const FIRST: u64 = MS + MS / 4;
 
-/// The bucket of so many nanoseconds.
+/// The bucket of a duration in nanoseconds.
 pub fn bucket_of(ns: u64) -> usize {
     let Some(octave) = (ns / MS).checked_ilog2() else { return 0 };
     if octave >= 16 {
@@ -39,8 +39,8 @@ pub fn of_histogram(histogram: &Histogram) -> [u64; BUCKETS] {
     buckets
 }
 
-/// These buckets as one of our histograms whose sum is `sum` nanoseconds. Values count in the middle of their bucket; those
-/// of the first one, which spans three orders of magnitude, where the sum leaves them.
+/// These buckets as one of our histograms whose sum is `sum` nanoseconds. A value counts in the middle of its bucket. Values of
+/// the first bucket, which spans three orders of magnitude, share what the others leave of the sum.
 pub fn to_histogram(buckets: &[f64], sum: u64) -> Histogram {
     let mut histogram = Histogram::default();
     let mut rest = sum as f64;

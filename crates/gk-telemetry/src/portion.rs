@@ -108,12 +108,12 @@ numbers! {
     sum gil_wait: f64,
 }
 
-/// How long one route waited for another.
+/// Time that one route waited for another.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PairSums {
-    /// Who held the GIL.
+    /// Route that held the GIL.
     pub culprit: String,
-    /// Who waited.
+    /// Route that waited.
     pub victim: String,
     /// Seconds.
     pub seconds: f64,

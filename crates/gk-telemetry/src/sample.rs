@@ -5,7 +5,7 @@ use crate::figures::routes::RouteSample;
 use crate::figures::{Figures, Record};
 use serde::{Deserialize, Serialize};
 
-/// How Python code of one interpreter excludes other Python code.
+/// Exclusion of other Python code by Python code of an interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u64)]
@@ -29,7 +29,7 @@ impl GilMode {
     }
 }
 
-/// How far a request thread is with its request.
+/// Stage of a request thread in its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u64)]
@@ -202,12 +202,12 @@ pub struct InFlight {
     pub path: String,
 }
 
-/// How long one route waited for another.
+/// Time that one route waited for another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairSample {
-    /// Who held the GIL.
+    /// Route that held the GIL.
     pub culprit: u16,
-    /// Who waited.
+    /// Route that waited.
     pub victim: u16,
     /// Nanoseconds.
     pub ns: u64,

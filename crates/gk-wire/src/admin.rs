@@ -1,4 +1,4 @@
-//! What `gilkeeper status`, `reload` and `stop` say to a running server over `SERVER_ROOT/control.sock`: one JSON line
+//! Messages of `gilkeeper status`, `reload` and `stop` to a running server over `SERVER_ROOT/control.sock`: one JSON line
 //! up, JSON lines down; the last one has `done`.
 
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub enum Answer {
     },
 }
 
-/// What runs. `gilkeeper status --format json` prints it.
+/// State of a running server. `gilkeeper status --format json` prints it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Package version.
@@ -58,7 +58,7 @@ pub struct Status {
     pub uptime: f64,
     /// Counts up with each reload.
     pub generation: u64,
-    /// Where clients connect.
+    /// Addresses for clients.
     pub listen: Vec<String>,
     /// Address of the admin pages.
     pub admin: Option<String>,
@@ -75,7 +75,7 @@ pub struct Front {
     pub pid: u32,
     /// `starting`, `ready`, `stopping`.
     pub state: String,
-    /// Times it was started anew after a crash.
+    /// Number of restarts after a crash.
     pub restarts: u64,
     /// Its figures.
     #[serde(flatten)]
@@ -95,7 +95,7 @@ pub struct Worker {
     pub state: String,
     /// `shared`, `own` (an interpreter has its own GIL) or `free-threading`.
     pub gil_mode: String,
-    /// What turned the GIL back on in a worker that is to run without it: `the module 'x'`.
+    /// Module that turned the GIL back on in a worker that is to run without it: `the module 'x'`.
     pub gil_returned: Option<String>,
     /// Python's version.
     pub python: String,

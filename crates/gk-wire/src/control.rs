@@ -88,7 +88,7 @@ pub struct Happened {
     pub text: String,
 }
 
-/// What can happen.
+/// Kinds of events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -356,7 +356,7 @@ pub struct InterpreterFigures {
     pub application_group: String,
     /// `shared`, `own` or `free-threading`.
     pub gil_mode: String,
-    /// What it answered when it was asked, in seconds; `None` without a GIL.
+    /// Its last reading, in seconds; `None` without a GIL.
     pub switch_interval: Option<f64>,
     /// Request threads busy in it.
     pub busy: u32,

@@ -1,4 +1,4 @@
-//! What the front and the admin process say to each other: JSON, one message per packet, as in [`crate::control`]. The front
+//! Messages between the front and the admin process: JSON, one message per packet, as in [`crate::control`]. The front
 //! never waits for an answer but the first one.
 
 use crate::control::{FrontStatus, Happened, RequestStack};

@@ -30,7 +30,7 @@ pub enum WireError {
     /// A kind this direction does not have.
     #[error("frame kind {0} does not exist in this direction: the other side is another version")]
     UnknownKind(u8),
-    /// The payload ends before its fields do, or goes on after them.
+    /// The payload is shorter or longer than its fields.
     #[error("the payload of a {0} frame is malformed")]
     Malformed(&'static str),
     /// The other side speaks another protocol version.

@@ -8,7 +8,7 @@ use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
 /// Everything about a request that depends on the configuration and the place in URL space, not on the client.
-/// Sent once per link; a number may be given anew to another profile.
+/// Sent once per link; a number may be used again for another profile.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Profile {
     /// Script file, or `package.module` when `module` is set.

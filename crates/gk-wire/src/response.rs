@@ -26,7 +26,7 @@ impl Headers {
         (&self.bytes, self.count)
     }
 
-    /// Whether a `Head` frame holds them, a reason phrase of so many bytes, and one more header that the server adds.
+    /// Returns true if a `Head` frame has space for them, a reason phrase of `reason` bytes, and one header of the server.
     pub fn fit(&self, reason: usize) -> bool {
         const REST: usize = 256;
         self.count <= MAX_HEADERS && self.bytes.len() + reason + REST <= frame::MAX_PAYLOAD

@@ -27,7 +27,7 @@ pub struct FrontSetup {
     pub listeners: Vec<ListenerSetup>,
     /// The admin page's socket is the last listener.
     pub admin: bool,
-    /// How the admin process is started: a program and its arguments.
+    /// Command of the admin process: a program and its arguments.
     #[serde(default)]
     pub admin_command: Vec<String>,
     /// Counts up with each reload.
@@ -56,7 +56,7 @@ pub struct AdminSetup {
 /// One listening socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenerSetup {
-    /// Where it really listens: `127.0.0.1:8000`, `[::]:8000` or `unix:/path`.
+    /// Its address after binding: `127.0.0.1:8000`, `[::]:8000` or `unix:/path`.
     pub address: String,
     /// TLS is spoken on it.
     pub tls: bool,
@@ -125,7 +125,7 @@ pub struct Import {
 pub struct InterpreterSetup {
     /// Selector; `None` matches every application group.
     pub application_group: Option<String>,
-    /// How many selectors the block had: more beat fewer, later beats earlier.
+    /// Number of the block's selectors: more beat fewer, later beats earlier.
     pub specificity: u8,
     /// `WSGIPerInterpreterGIL`.
     pub per_interpreter_gil: Option<bool>,

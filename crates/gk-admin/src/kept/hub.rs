@@ -56,7 +56,7 @@ pub struct Hub {
     exports: ExportCounters,
 }
 
-/// What [`Hub::advance`] found.
+/// Result of [`Hub::advance`].
 pub struct Second {
     /// Figures.
     pub tick: Arc<Tick>,

@@ -41,7 +41,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// hub.
 pub(crate) type StackRequest = Box<dyn Fn(u64, u64) + Send + Sync>;
 
-/// What the pages read.
+/// Sources of the pages.
 pub(crate) struct Pages {
     pub(crate) hub: SharedHub,
     pub(crate) history: History,

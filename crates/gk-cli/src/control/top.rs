@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Seconds drawn above the tables.
 const DRAWN: usize = 240;
 
-/// What the screen shows.
+/// Contents of the screen.
 struct Screen {
     view: View,
     paused: bool,

@@ -1,4 +1,4 @@
-//! What `gilkeeper top` shows, as headings and rows of text. Pure: the API's JSON in, text out.
+//! The output of `gilkeeper top`: headings and rows of text. Pure: the API's JSON in, text out.
 
 use serde_json::Value;
 

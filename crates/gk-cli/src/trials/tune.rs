@@ -77,7 +77,7 @@ fn count(given: &ArgMatches, name: &str, otherwise: u32) -> Result<u32, Failure>
     number(given, name, f64::from(otherwise), 1.0..=60_000.0).map(|number| number as u32)
 }
 
-/// What the search puts the application under.
+/// The load of the search.
 fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
     let mut requests: Vec<RequestSpec> = Vec::new();
     for text in given.get_many::<String>("path").into_iter().flatten() {
@@ -139,7 +139,7 @@ fn rejected(
 pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let named = given.get_one::<String>("script").cloned().unwrap_or_default();
     let folder = std::env::current_dir()
-        .map_err(|why| Failure::Input(format!("the working directory cannot be told: {why}")))?;
+        .map_err(|why| Failure::Input(format!("the working directory cannot be determined: {why}")))?;
     let free = given.get_one::<String>("free-threaded").map(|path| folder.join(path));
     if let Some(missing) = free.as_ref().filter(|path| !path.is_file()) {
         return Err(Failure::Input(format!("--free-threaded: there is no {}", missing.display())));

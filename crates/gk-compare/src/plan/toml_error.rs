@@ -1,8 +1,8 @@
-//! What `toml` finds wrong in a plan or in a file of requests, as one sentence. Pure.
+//! Errors of `toml` in a plan or in a file of requests, as one sentence. Pure.
 
 use gk_config::nearest::nearest;
 
-/// What `toml` found wrong, as one sentence with the line and the nearest name. `name`: the file.
+/// An error of `toml` as one sentence with the line and the nearest name. `name`: the file.
 pub(super) fn sentence(error: &toml::de::Error, text: &str, name: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let line = text[..at.min(text.len())].matches('\n').count() + 1;

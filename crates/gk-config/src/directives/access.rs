@@ -1,4 +1,4 @@
-//! Who may ask. `Require all granted|denied` and Apache 2.2's `from all` are honoured. Every other rule is known, not built
+//! Access rules. `Require all granted|denied` and Apache 2.2's `from all` are honoured. Every other rule is known, not built
 //! yet, and until then *closes* the scope it stands in: what a configuration protects is never served open. A rule of
 //! `Require` is one of several and may be replaced in an inner scope, as with Apache; hooks decide beside it, so what
 //! closes in their place is never undone.
@@ -50,7 +50,7 @@ pub const ROWS: &[Directive] = &[
               clients close the scope (403) with a warning."),
 ];
 
-/// Whether a directive may keep somebody out.
+/// Returns true if a directive may refuse a client.
 pub fn protects(name: &str) -> bool {
     let found = ROWS.iter().find(|row| row.name.trim_matches(['<', '>']).eq_ignore_ascii_case(name));
     found.is_some_and(|row| !matches!(row.status, Status::WithoutEffect(_)))
@@ -113,7 +113,7 @@ fn close(scope: &mut Scope, _: &[Word]) -> Applied {
     Ok(())
 }
 
-/// What the directives of Apache 2.2 add up to in this scope so far.
+/// The sum of this scope's Apache 2.2 directives so far.
 fn clients<'a>(scope: &'a mut Scope) -> &'a mut ClientRules {
     scope.settings().clients.get_or_insert_default()
 }

@@ -1,4 +1,4 @@
-//! What a directive is: one row that names it, says where it may stand and what becomes of it, and applies it. The
+//! The form of a directive's row: name, contexts, arguments, documentation, status, and the function that applies it. The
 //! rows themselves are in [`crate::directives`]; documentation and `check` are made from the same rows.
 
 use super::raw::{Raw, RawHost};
@@ -9,7 +9,7 @@ use crate::token::{Split, Word};
 pub use gk_options::Status;
 use std::path::{Path, PathBuf};
 
-/// Where a directive may stand; a set, joined with [`Contexts::or`].
+/// Contexts that a directive is allowed in; a set, joined with [`Contexts::or`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contexts(u8);
 
@@ -56,7 +56,7 @@ impl Contexts {
     }
 }
 
-/// How many words a directive takes and how they are cut.
+/// Number of words that a directive takes, and how they are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arity {
     /// Fewest words.
@@ -109,15 +109,15 @@ pub struct Directive {
     pub name: &'static str,
     /// Arguments as the reference shows them.
     pub syntax: &'static str,
-    /// What holds when it is not given.
+    /// Default.
     pub default: &'static str,
-    /// Where it may stand.
+    /// Contexts that it is allowed in.
     pub contexts: Contexts,
-    /// What becomes of it.
+    /// Status: honoured, without effect, not built yet, removed.
     pub status: Status,
-    /// How many words it takes.
+    /// Number of words.
     pub arity: Arity,
-    /// What it does, in Markdown.
+    /// Documentation, in Markdown.
     pub doc: &'static str,
     /// A directive of ours that mod_wsgi and Apache do not have.
     pub ours: bool,

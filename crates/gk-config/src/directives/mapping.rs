@@ -93,7 +93,7 @@ pub fn group_name(text: &str) -> String {
     if text == "%{GLOBAL}" { String::new() } else { text.to_owned() }
 }
 
-/// What a script path means: `module:…`, a directory, a file.
+/// The meaning of a script path: `module:…`, a directory, a file.
 fn target(scope: &Scope, word: &Word) -> Result<MountTarget, Complaint> {
     if let Some(module) = word.text.strip_prefix("module:") {
         let dotted = |part: &str| {

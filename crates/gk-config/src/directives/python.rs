@@ -1,4 +1,4 @@
-//! Python as a whole: where it is, what it finds, how it is started.
+//! Python as a whole: its place, its search path, its start.
 
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};

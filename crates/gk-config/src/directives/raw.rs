@@ -32,7 +32,7 @@ pub struct Raw {
     pub http: HttpLimits,
     /// `WSGIPython*`.
     pub python: PythonOptions,
-    /// What is measured.
+    /// Measurements.
     pub measurements: crate::measurements::Measurements,
     /// Daemon process groups with the word that names each.
     pub groups: Vec<(ProcessGroup, Word)>,

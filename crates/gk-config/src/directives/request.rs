@@ -1,4 +1,4 @@
-//! What a request may bring and how its response is treated; the variables an application sees.
+//! Limits of requests, treatment of responses, and the variables that an application sees.
 
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};

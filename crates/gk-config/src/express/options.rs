@@ -1,6 +1,6 @@
 //! Every option of `serve`: one row each. Options of the process group come from gk_options' table, the rest is here.
 //!
-//! A row says what it takes, what its default is and what becomes of it: a line with a directive, an option of
+//! A row says what it takes, its default and its effect: a line with a directive, an option of
 //! WSGIDaemonProcess, or code in [`super::text`]. `--help`, completion, manual page and reference are made of the rows.
 
 use crate::site::{ADMIN, HttpLimits, LIMIT_REQUEST_BODY};
@@ -17,12 +17,12 @@ const LOGS: &str = "Logs and files";
 pub const HEADINGS: [&str; 9] =
     [LISTENING, APPLICATION, PROCESSES, PYTHON, RELOADING, LIMITS, PROXIES, LOGS, TELEMETRY];
 
-/// How many values an option takes.
+/// Number of values that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Takes {
     /// None: it is given or not.
     Nothing,
-    /// One; given again, the last one counts.
+    /// One.
     One,
     /// One each time it is given.
     Many,
@@ -35,7 +35,7 @@ pub enum Takes {
 pub enum Standard {
     /// Nothing to say.
     None,
-    /// What holds instead of a value.
+    /// Words for the behaviour without the option.
     Words(&'static str),
     /// A number of the row's kind.
     Number(f64),
@@ -43,7 +43,7 @@ pub enum Standard {
     Text(&'static str),
 }
 
-/// What becomes of an option.
+/// Effect of an option.
 #[derive(Debug, Clone, Copy)]
 pub enum Use {
     /// A line with this directive and the values.
@@ -65,19 +65,19 @@ pub struct ServeOption {
     pub name: &'static str,
     /// Heading of `--help`.
     pub heading: &'static str,
-    /// How many values.
+    /// Number of values.
     pub takes: Takes,
     /// Accepted values (of a pair: the second one).
     pub kind: Kind,
-    /// What it does: whole sentences.
+    /// Help: whole sentences.
     pub help: &'static str,
     /// Value without the option.
     pub standard: Standard,
-    /// What 0 means, where it has a meaning of its own.
+    /// Meaning of 0, if it has one of its own.
     pub zero: &'static str,
     /// Place of the value in the JSON of `check`, as a JSON pointer; empty where there is none.
     pub pointer: &'static str,
-    /// What becomes of it.
+    /// Effect.
     pub used: Use,
     /// It goes together with a configuration file, and beats it.
     pub with_file: bool,
@@ -150,7 +150,7 @@ impl ServeOption {
         }
     }
 
-    /// What the user may rely on, in brackets behind the help: default with unit, meaning of 0, range.
+    /// The facts in brackets behind the help: default with unit, meaning of 0, range.
     pub fn facts(&self) -> String {
         let mut facts = Vec::new();
         let default = self.default().filter(|_| self.takes != Takes::Nothing);

@@ -24,8 +24,8 @@ const MODULES: &[(&str, &str)] = &[
 /// The Apache version we stand for in `<IfVersion>`.
 const VERSION: [u32; 3] = [2, 4, 62];
 
-/// Whether a module is there, by either of its names. All that guard access are: a rule that is not built yet closes its scope,
-/// while one that is skipped would leave it open.
+/// Returns true if a module counts as loaded, by either of its names. All modules that guard access do: a rule that is not
+/// built yet closes its scope, while a rule that is skipped would leave it open.
 fn has_module(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let bare = lower.strip_prefix("mod_").unwrap_or(&lower);

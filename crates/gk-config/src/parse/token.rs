@@ -1,6 +1,6 @@
 //! Characters to words: physical lines are joined to logical ones, words are cut by Apache's quoting rules. Every
-//! character keeps the place it came from, so that a message can point at it after joining and expanding. What the
-//! words mean is not known here.
+//! character keeps the place it came from, so that a message can point at it after joining and expanding. The
+//! meaning of the words is not known here.
 
 /// A place in one of the files of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -23,7 +23,7 @@ pub struct Word {
     pub text: String,
     /// Where it begins.
     pub place: Place,
-    /// How many columns it takes, at least 1.
+    /// Columns that it takes, at least 1.
     pub width: u32,
 }
 
@@ -32,11 +32,11 @@ pub struct Word {
 pub struct BadWord {
     /// Where it begins.
     pub place: Place,
-    /// What is wrong, as a sentence without full stop.
+    /// The problem, as a sentence without full stop.
     pub message: String,
 }
 
-/// How words are cut.
+/// How words are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// A quote counts at the start of a word.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What of a request the names are made from.
+/// The parts of a request that names are made from.
 pub struct Asked<'a> {
     /// The host's `ServerName`, else what the server calls itself. Never what the client says.
     pub server_name: &'a str,

@@ -7,13 +7,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What the file system has to say.
+/// Facts about the file system.
 pub trait Files {
-    /// What stands at a path.
+    /// Kind of the entry at a path.
     fn kind(&self, path: &Path) -> Kind;
 }
 
-/// What stands at a path.
+/// Kind of an entry of the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -24,7 +24,7 @@ pub enum Kind {
     Missing,
 }
 
-/// What serves a URL path.
+/// The target of a URL path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A script that is known at once.
@@ -47,7 +47,7 @@ pub enum Found {
 pub struct Hit {
     /// Index in `Host::mounts`.
     pub mount: usize,
-    /// What runs.
+    /// Script or module to run.
     pub script: Script,
     /// `url[..split]` is SCRIPT_NAME, `url[split..]` is PATH_INFO.
     pub split: usize,
@@ -77,15 +77,15 @@ impl Script {
 pub struct Candidate {
     /// Index in `Host::mounts`.
     pub mount: usize,
-    /// Where to begin: the directory of scripts, or the file a pattern gave.
+    /// Start of the search: the directory of scripts, or the file that a pattern gave.
     path: PathBuf,
-    /// Where the mount's part of the URL path ends.
+    /// End of the mount's part of the URL path.
     end: usize,
     /// The rest of the URL path names components below `path`.
     descend: bool,
 }
 
-/// What the file system said of a candidate.
+/// The file system's answer about a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// A script.

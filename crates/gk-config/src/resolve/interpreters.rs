@@ -1,4 +1,4 @@
-//! Which interpreter options hold for one interpreter. What is said of those that cannot is in `modes`.
+//! The interpreter options in force for one interpreter. `modes` reports those that cannot be.
 
 use crate::site::{InterpreterOptions, ProcessGroup, Site};
 use std::path::PathBuf;
@@ -98,7 +98,7 @@ impl Site {
     }
 }
 
-/// What a group wants of a free-threaded build.
+/// Use of a free-threaded build by a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FreeThreading {
     /// The GIL is on.

@@ -1,5 +1,5 @@
-//! What is said of GIL modes and switch intervals that a group's Python cannot give, or that its mode leaves no room for.
-//! One message for each place in the configuration, with the process groups it concerns.
+//! Messages about GIL modes and switch intervals that a group's Python does not support, or that have no effect in its
+//! mode. One message for each place in the configuration, with the process groups it concerns.
 
 use super::interpreters::FreeThreading;
 use crate::diagnostic::{Complaint, Journal};
@@ -16,7 +16,7 @@ pub fn builds(raw: &Raw, surroundings: &Surroundings) -> BTreeMap<String, Python
     raw.groups.iter().filter_map(build).collect()
 }
 
-/// One process group with what it asks for and what it can have.
+/// A process group with the mode it requests and the modes its Python supports.
 struct Group<'a> {
     group: &'a ProcessGroup,
     word: &'a Word,

@@ -1,4 +1,4 @@
-//! What is measured and where the figures are sent, as the directives ask for it.
+//! Measurements and exports, as the directives request them.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ pub struct Statsd {
     pub address: String,
     /// Seconds.
     pub interval: f64,
-    /// What the names begin with.
+    /// Prefix of the names.
     pub prefix: String,
 }
 

@@ -1,5 +1,5 @@
 //! Laying a scope's settings over those around it. A list that a scope sets replaces the inherited one; variables
-//! are merged by name. What closes a scope closes all within it.
+//! are merged by name. A rule that closes a scope closes all scopes within it.
 
 use crate::site::{ClientRules, Settings, SettingsPatch};
 

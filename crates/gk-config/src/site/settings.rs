@@ -1,4 +1,4 @@
-//! The settings of a place, and what a section changes of them. How they are laid over one another is in `merge.rs`.
+//! The settings of a place, and a section's changes to them. `merge.rs` puts them together.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// `Require all granted` (true) or `denied`.
     pub require: bool,
-    /// What `Order`, `Allow` and `Deny` say of every client.
+    /// The rule of `Order`, `Allow` and `Deny` for all clients.
     pub clients: bool,
     /// A rule that is not built yet stands here or around: nobody is served.
     pub closed: bool,

@@ -14,7 +14,7 @@ const THREADS: usize = 1024;
 /// A state that was deleted.
 const GONE: usize = 1;
 
-/// Who held the GIL.
+/// Holder of the GIL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
     /// It cannot be told.
@@ -32,7 +32,7 @@ struct Entry {
 
 static TABLE: [Entry; STATES] =
     [const { Entry { state: AtomicUsize::new(0), thread: AtomicU32::new(0) } }; STATES];
-/// What each thread works on; place 0 is nobody's.
+/// The work of each thread; place 0 is nobody's.
 static WORK: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
 static NEXT_THREAD: AtomicU32 = AtomicU32::new(1);
 /// Bytes from the start of a thread state to the kernel's thread id; 0: not known.
@@ -89,13 +89,13 @@ pub(super) fn set_work(work: u64) {
     }
 }
 
-/// What the calling thread works on itself.
+/// The work of the calling thread.
 pub(super) fn own_work() -> u64 {
     let thread = THREAD.with(Cell::get);
     if thread == 0 { 0 } else { WORK[thread as usize % THREADS].load(Ordering::Relaxed) }
 }
 
-/// Whose this thread state is. It may be a dangling pointer: nothing is read through it directly.
+/// The thread that owns this thread state. The state may be gone: nothing is read through its address.
 pub(super) fn of_state(state: usize) -> Holder {
     if state == 0 {
         return Holder::Unknown;

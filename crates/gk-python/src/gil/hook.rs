@@ -45,7 +45,7 @@ impl Known {
     }
 }
 
-/// One finished part of a wait, as the listener is told. It is called on the waiting thread, while a mutex of CPython is held:
+/// A finished part of a wait, for the listener. The listener is called on the waiting thread, while a mutex of CPython is held:
 /// it must not allocate, lock, panic or call Python.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
@@ -53,9 +53,9 @@ pub struct Wait {
     pub nanos: u64,
     /// Nanoseconds of the whole wait, when this part ended it: the thread has the GIL now.
     pub whole: Option<u64>,
-    /// Who held the GIL when this part began.
+    /// Holder of the GIL when this part began.
     pub holder: Holder,
-    /// What the waiting thread works on ([`super::set_work`]), 0 for nothing or a thread of the application's own.
+    /// Work of the waiting thread ([`super::set_work`]), 0 for nothing or a thread of the application's own.
     pub work: u64,
     /// This server itself takes the GIL; otherwise the application's code waits to go on.
     pub own: bool,
@@ -73,7 +73,7 @@ pub struct Waited {
     /// Nanoseconds that taking the GIL took where this server does it itself, measured from outside: mod_wsgi's definition.
     /// Counted while no GIL is known; afterwards `inside_own` says it better.
     pub own: u64,
-    /// How often that was.
+    /// Number of these waits.
     pub own_times: u64,
     /// Nanoseconds of run-queue delay inside the waits.
     pub delay: u64,
@@ -81,7 +81,7 @@ pub struct Waited {
 
 pub(super) struct Cells {
     figures: Cell<Waited>,
-    /// How often the figures have changed.
+    /// Number of changes of the figures.
     changes: Cell<u64>,
     /// Nanoseconds of the wait that goes on.
     current: Cell<u64>,

@@ -78,7 +78,7 @@ pub enum Event {
     },
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessEnd {
     /// `exit status 1`, `signal 9 (KILL)`, with the reason if it is known.

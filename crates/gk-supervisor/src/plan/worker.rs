@@ -116,7 +116,7 @@ impl WorkerHandle {
         matches!(self.state, WorkerState::Leaving | WorkerState::Stopping)
     }
 
-    /// How long it has been ready, if it ever was.
+    /// Time since it became ready, if it ever did.
     pub fn served(&self, now: Duration) -> Option<Duration> {
         self.ready.map(|ready| now.saturating_sub(ready))
     }

@@ -1,5 +1,5 @@
-//! Who a process runs as: names and `#id` to numbers, resolved in the parent (after `fork` the name service must not be
-//! asked). Applying them is [`crate::child::spawn`]'s work; who may run as whom is decided by the callers.
+//! The user and groups of a process: names and `#id` to numbers, resolved in the parent, since the name service must not be
+//! used after `fork`. [`crate::child::spawn`] applies them; callers decide which ones are allowed.
 
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStringExt;
@@ -20,7 +20,7 @@ pub struct Identity {
     pub home: Option<PathBuf>,
 }
 
-/// What the user database says about one user.
+/// A user's entry in the user database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// User id.

@@ -1,5 +1,5 @@
-//! Starting a child: descriptors at fixed numbers, identity, limits, a clean signal state, death with its parent. What to
-//! start and as whom is decided by the callers.
+//! Starting a child: descriptors at fixed numbers, identity, limits, a clean signal state, death with its parent. Callers
+//! decide the program and the user.
 //!
 //! Every step between `fork` and `exec` is one system call on values prepared beforehand: no allocation, no lock. The
 //! standard library brings a failing step's error number back to the parent; the step's own number rides in its upper
@@ -33,7 +33,7 @@ pub struct Spawn<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Becomes descriptor 2.
     pub stderr: BorrowedFd<'a>,
-    /// Whom to become; needs root.
+    /// User and groups of the child; needs root.
     pub identity: Option<&'a Identity>,
     /// Root directory; needs root.
     pub chroot: Option<&'a Path>,

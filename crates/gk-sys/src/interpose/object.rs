@@ -1,6 +1,6 @@
-//! Reading a loaded ELF object: where it lies, which entries of its tables are filled with which imported function, which of
-//! them the dynamic linker has made read-only, and which version of a symbol it asked for. Linux with glibc, 64 bits; on
-//! other systems every question is answered with one sentence.
+//! Reading a loaded ELF object: its addresses, the entries of its tables with their imported functions, the entries that the
+//! dynamic linker has made read-only, and the versions of its symbols. Linux with glibc, 64 bits; on other systems every
+//! function returns an error.
 
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 pub(super) use elf::{Loaded, protect, resolve};
@@ -75,7 +75,7 @@ mod elf {
         next: u32,
     }
 
-    /// What is read of an object once; addresses are those of this process.
+    /// The parts of an object that are read once; addresses are those of this process.
     #[derive(Debug, Default)]
     pub(in super::super) struct Loaded {
         pub(in super::super) path: String,

@@ -1,6 +1,6 @@
 //! One end of a link's transport: two rings of bytes in memory that both processes map, and a socket beside them. The rings
 //! carry the frames; the socket carries a byte to whoever sleeps, descriptors, and the news that the other end is gone.
-//! What the bytes mean is `gk-wire`'s, when to wake the other end the caller's.
+//! `gk-wire` gives the bytes a meaning; callers decide when to wake the other end.
 //!
 //! The words of a ring, who writes them and how a sleeping side is woken are described in `channel/handshake.rs`.
 //!

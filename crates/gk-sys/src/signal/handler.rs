@@ -1,5 +1,5 @@
-//! Signals taken by a handler, for a process whose signals cannot be blocked: what an application starts would inherit a
-//! blocked mask, while handlers end at exec. The handler only notes the number and wakes a descriptor. Descriptors for
+//! Signals taken by a handler, for a process that must not block signals: programs that an application starts would inherit
+//! the mask, while handlers end at exec. The handler only notes the number and wakes a descriptor. Descriptors for
 //! processes that run nothing foreign are in [`crate::signal`].
 
 use std::io;

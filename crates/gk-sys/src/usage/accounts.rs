@@ -1,15 +1,15 @@
-//! What a process and a control group have used, as the kernel counts it: CPU, memory, context switches, waiting for a CPU,
-//! throttling. Read from `/proc` and `/sys/fs/cgroup`; what the kernel does not say is absent.
+//! The use of a process and of a control group, as the kernel counts it: CPU, memory, context switches, waiting for a CPU,
+//! throttling. Read from `/proc` and `/sys/fs/cgroup`; values that the kernel does not give are absent.
 
 use crate::usage::text;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Threads of one process that are looked at, at most: more would make the look itself a load.
+/// Most threads of a process that are read: reading more would be a load itself.
 const THREADS: usize = 256;
 
-/// What a process has used since it began.
+/// The use of a process since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Used {
     /// User and system CPU seconds.
@@ -30,7 +30,7 @@ struct Counts {
     run_delay: u64,
 }
 
-/// One process, looked at again and again: what a thread had used when it was last seen still counts after its end.
+/// A process that is read repeatedly: a thread's last reading still counts after its end.
 #[derive(Debug, Clone, Default)]
 pub struct Accounts {
     /// By thread id.
@@ -39,7 +39,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// What the process has used; `None` when there is no such process.
+    /// The use of the process; `None` if it does not exist.
     pub fn read(&mut self, pid: u32) -> Option<Used> {
         let (cpu, resident) = (crate::usage::cpu_seconds(pid)?, crate::usage::resident(pid)?);
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().take(THREADS);
@@ -65,12 +65,12 @@ impl Accounts {
     }
 }
 
-/// What a process has used, of switches and delays those of the threads it has now; `None` when there is no such process.
+/// The use of a process, with switches and delays of its present threads only; `None` if it does not exist.
 pub fn of_process(pid: u32) -> Option<Used> {
     Accounts::default().read(pid)
 }
 
-/// How often a thread was given a CPU is how often it was switched to; `status`, which says the same, is ten times as long.
+/// A thread was switched to each time it was given a CPU. `status` has the same number, and is ten times as long.
 fn counts(task: &Path) -> Counts {
     let times = schedstat(&task.join("schedstat")).unwrap_or_default();
     Counts { switches: times.switches, run_delay: times.run_delay }
@@ -81,7 +81,7 @@ pub fn of_thread(pid: u32, tid: u32) -> Option<u64> {
     schedstat(&PathBuf::from(format!("/proc/{pid}/task/{tid}/schedstat"))).map(|times| times.cpu)
 }
 
-/// What the scheduler says of a thread.
+/// The scheduler's figures of a thread.
 #[derive(Default)]
 struct Times {
     /// Nanoseconds on a CPU.
@@ -99,7 +99,7 @@ fn schedstat(path: &Path) -> Option<Times> {
     Some(Times { cpu: next()?, run_delay: next()?, switches: next()? })
 }
 
-/// What this process's control group may use, and how often it was held back.
+/// Limits of this process's control group, and the times it was held back.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Limits {
     /// CPUs that may be used: of the control group, or of the machine.

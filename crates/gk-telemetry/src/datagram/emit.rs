@@ -14,7 +14,7 @@ const HOST: usize = 127;
 /// Longest name of a process group.
 const GROUP: usize = 63;
 
-/// Who sends.
+/// The sender.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sender {
     /// `gilkeeper 1.0`.
@@ -159,7 +159,7 @@ fn end(kind: Kind, sender: &Sender, sample: &WorkerSample, reason: &str, stamp: 
     out
 }
 
-/// A process takes no more requests. `active`: those that it has.
+/// A process takes no more requests. `active`: number of its running requests.
 pub fn process_stopping(
     sender: &Sender,
     sample: &WorkerSample,

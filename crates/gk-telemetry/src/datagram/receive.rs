@@ -391,7 +391,7 @@ fn figures(datagram: &Datagram, cpu: f64) -> Figures {
     }
 }
 
-/// So many requests with the same share of a sum.
+/// A histogram of `requests` requests, each with the same share of `sum`.
 fn alike(requests: u64, sum: u64) -> Histogram {
     let mut histogram = Histogram::default();
     histogram.add_to(histogram::bucket_of(sum / requests.max(1)), requests);

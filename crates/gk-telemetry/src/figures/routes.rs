@@ -51,7 +51,7 @@ macro_rules! describe_routes {
                 [$(&mut self.$name),*]
             }
 
-            /// What was added since an earlier reading.
+            /// The difference to an earlier reading.
             pub(crate) fn since(&self, earlier: &Self) -> Self {
                 Self {
                     $($name: self.$name.saturating_sub(earlier.$name),)*

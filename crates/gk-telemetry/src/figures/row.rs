@@ -167,7 +167,7 @@ macro_rules! describe {
         use serde::{Deserialize, Serialize};
         use std::collections::BTreeMap;
 
-        /// What a finished request took. All times are nanoseconds.
+        /// The figures of a finished request. All times are nanoseconds.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default)]
         pub struct Record {
@@ -251,7 +251,7 @@ macro_rules! describe {
                 )*
             }
 
-            /// What this request adds to a word of a cell's head: to a counter, or to the sum of a histogram.
+            /// The addition of this request to a word of a cell's head: to a counter, or to the sum of a histogram.
             pub(crate) fn adds(&self, word: usize) -> u64 {
                 let mut sum = 0;
                 let mut add = |at, by| {

@@ -1,4 +1,4 @@
-//! Adding up figures, differences of two sums, shares of one, and what is counted of phases that have no histogram.
+//! Arithmetic of figures: sums, differences and shares; and the counts of phases without a histogram.
 
 use super::{Figures, Record};
 use crate::mod_wsgi_buckets;
@@ -92,7 +92,7 @@ impl Figures {
         self.long[index] += count;
     }
 
-    /// What was added since an earlier reading.
+    /// The difference to an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut now = self.clone();

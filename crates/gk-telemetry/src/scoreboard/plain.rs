@@ -1,4 +1,4 @@
-//! A plain request: the few numbers of a request like most, in which it differs from others like it.
+//! A plain request: the few numbers in which it differs from other plain requests.
 
 use crate::figures::{Record, Timed, counter};
 use crate::scoreboard::layout::slot;
@@ -53,7 +53,7 @@ impl Plain {
     }
 }
 
-/// What plain requests add to the counters of a cell.
+/// Sums of plain requests for the counters of a cell.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlainSums {
     requests: u64,
@@ -89,7 +89,7 @@ impl PlainSums {
         ]
     }
 
-    /// What these requests add to one word.
+    /// The addition of these requests to one word.
     #[inline]
     pub(crate) fn of(&self, at: usize) -> u64 {
         self.words().into_iter().find(|(word, _)| *word == at).map_or(0, |(_, by)| by)
