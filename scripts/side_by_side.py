@@ -131,8 +131,8 @@ class SideBySide:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    # A group of its own: an interrupt reaches it once, by `end`.
-                    process_group=0,
+                    # A session of its own: an interrupt reaches it once, by `end`. (`process_group` needs Python 3.11.)
+                    start_new_session=True,
                 )
             except OSError as problem:
                 log.write(f"{job.name} does not start: {problem}\n".encode())
