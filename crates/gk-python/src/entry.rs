@@ -131,7 +131,7 @@ pub fn init(name: &'static CStr, version: &'static CStr, functions: Vec<Entry>) 
 /// and for embedding; a worker is started by Python itself.
 ///
 /// # Panics
-/// When Python was started in this process before: CPython starts once per process. When an owner of the main interpreter
+/// When Python was started in this process before: CPython starts once per process. When an owner of any interpreter
 /// ([`Interpreter`](crate::Interpreter)) is left after `f`: it would point to an ended one.
 ///
 /// `f` is `Send` so that a thread's [`ThreadStates`](crate::ThreadStates) do not get in, where they would attach once more:
@@ -169,10 +169,7 @@ pub fn embed<R>(f: impl for<'p> FnOnce(Attached<'p>) -> R + Send) -> R {
     let detach = Detach;
     // SAFETY: as said.
     let result = f(unsafe { Attached::assume() });
-    assert!(
-        !crate::interpreter::main_is_owned(),
-        "the main interpreter has an owner at its end: this is a bug"
-    );
+    crate::interpreter::finalising();
     std::mem::forget(detach);
     // SAFETY: attached to the main interpreter, on the thread that initialised it.
     unsafe { ffi::Py_FinalizeEx() };

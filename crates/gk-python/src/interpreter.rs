@@ -3,6 +3,7 @@
 
 use crate::attached::Attached;
 use pyo3_ffi as ffi;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The GIL of a new sub-interpreter.
@@ -35,6 +36,19 @@ pub(crate) struct Living {
     pub(crate) id: i64,
 }
 
+impl Living {
+    fn new(raw: *mut ffi::PyInterpreterState, id: i64) -> Arc<Self> {
+        OWNED.fetch_add(1, Ordering::AcqRel);
+        Arc::new(Self { raw, id })
+    }
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        OWNED.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 // SAFETY: the address is only handed to CPython functions made for use from any thread, while an owner exists.
 unsafe impl Send for Living {}
 // SAFETY: as above.
@@ -54,9 +68,22 @@ fn owners_of_main() -> MutexGuard<'static, Weak<Living>> {
     OWNERS_OF_MAIN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether anybody owns the main interpreter.
-pub(crate) fn main_is_owned() -> bool {
-    owners_of_main().strong_count() > 0
+/// Interpreters that have an owner.
+static OWNED: AtomicUsize = AtomicUsize::new(0);
+
+/// Python is being finalised: the main interpreter gets no owner any more.
+static FINALISING: AtomicBool = AtomicBool::new(false);
+
+/// To be called before Python is finalised, which ends every interpreter.
+///
+/// # Panics
+/// When an interpreter has an owner: that one would point to an ended interpreter.
+pub(crate) fn finalising() {
+    // Under the lock that `main` takes: an owner is counted before, or refused after.
+    let _owners = owners_of_main();
+    let owned = OWNED.load(Ordering::Acquire);
+    assert!(owned == 0, "{owned} interpreters have an owner at Python's end: this is a bug");
+    FINALISING.store(true, Ordering::Release);
 }
 
 impl Interpreter {
@@ -64,16 +91,21 @@ impl Interpreter {
     /// owner must be gone by then.
     ///
     /// # Panics
-    /// When the thread is attached to another interpreter.
+    /// When the thread is attached to another interpreter, or [`embed`](crate::entry::embed) finalises Python: what runs then
+    /// (destructors, `atexit`) could keep the owner beyond it.
     pub fn main(py: Attached<'_>) -> Self {
         assert!(py.interpreter_id() == MAIN, "asked for the main interpreter in another one: this is a bug");
         let mut owners = owners_of_main();
+        assert!(
+            !FINALISING.load(Ordering::Acquire),
+            "asked for the main interpreter at its end: this is a bug"
+        );
         if let Some(living) = owners.upgrade() {
             return Self(living);
         }
         // SAFETY: attached, so there is a current interpreter.
         let raw = unsafe { ffi::PyInterpreterState_Get() };
-        let living = Arc::new(Living { raw, id: MAIN });
+        let living = Living::new(raw, MAIN);
         *owners = Arc::downgrade(&living);
         Self(living)
     }
@@ -87,7 +119,7 @@ impl Interpreter {
         let raw = unsafe { ffi::PyInterpreterState_Get() };
         // SAFETY: the current interpreter lives.
         let id = unsafe { ffi::PyInterpreterState_GetID(raw) };
-        Self(Arc::new(Living { raw, id }))
+        Self(Living::new(raw, id))
     }
 
     /// CPython's number of it: 0 is the main interpreter. Numbers never come back.

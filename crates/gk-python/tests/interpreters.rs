@@ -109,6 +109,25 @@ fn python_is_not_finalised_while_the_main_interpreter_has_an_owner() {
     assert_eq!(id.unwrap().join().unwrap(), gk_python::interpreter::MAIN);
 }
 
+#[test]
+fn python_is_not_finalised_while_a_sub_interpreter_has_an_owner() {
+    let (owner, left) = std::sync::mpsc::channel();
+    let embedded = catch_unwind(AssertUnwindSafe(|| {
+        entry::embed(move |py| {
+            let main = Interpreter::main(py);
+            ThreadStates::lead(py, move |states| {
+                owner.send(states.create(&main, Gil::Shared).unwrap()).unwrap();
+            });
+        });
+    }));
+    assert!(embedded.is_err());
+    let left = left.recv().unwrap();
+    let expected = left.id();
+    let id =
+        ThreadStates::spawn(Builder::new(), move |states| states.attach(&left, |py| py.interpreter_id()));
+    assert_eq!(id.unwrap().join().unwrap(), expected);
+}
+
 /// A later interpreter often gets the address of an ended one.
 #[test]
 fn a_kept_object_is_refused_by_a_later_interpreter_at_the_same_address() {
