@@ -153,13 +153,13 @@ def test_a_run_that_was_ended_goes_on(plan: Path, signalled: signal.Signals) -> 
     harness.until(lambda: not servers(run), "no server stays behind", ENDS)
     kept = results.read_text().count('"sample"')
     told = compare(plan)
-    assert told.returncode == 0 and f"{kept} trials are there already" in told.stderr, told.stderr
+    assert told.returncode == 0 and f"{kept} trials are in the results already" in told.stderr, told.stderr
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     trials = [(line["sample"]["round"], line["sample"]["form"]) for line in lines if "sample" in line]
     assert trials[:4] == [(1, "wall"), (1, "cpu"), (2, "wall"), (2, "cpu")] and len(trials) == max(kept, 4)
     # Everything is there: the table comes without another trial.
     told = compare(plan)
-    assert told.returncode == 0 and "trials are there already" in told.stderr and "round" not in told.stderr, told.stderr
+    assert told.returncode == 0 and "trials are in the results already" in told.stderr and "round" not in told.stderr, told.stderr
     plan.write_text(PLAN.replace("/wall", "/cpu", 1))
     told = compare(plan)
     assert told.returncode == 2 and "results of another plan" in told.stderr

@@ -179,7 +179,7 @@ def test_refusals_are_one_sentence(gatherer: Callable[..., Gatherer], tmp_path: 
 
     assert "another process listens on" in refused("--listen-datagrams", f"unix:{ours.socket}")
     (tmp_path / "file").write_text("x")
-    assert "is no socket" in refused("--listen-datagrams", f"unix:{tmp_path}/file")
+    assert "is not a socket" in refused("--listen-datagrams", f"unix:{tmp_path}/file")
     assert "takes unix:/path" in refused("--listen-datagrams", "tcp:9")
     assert "takes an octal number" in refused("--socket-mode", "rw")
     assert "--otlp takes IP:PORT" in refused("--otlp", "here")

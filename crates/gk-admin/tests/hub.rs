@@ -313,6 +313,19 @@ fn a_gil_that_came_back_is_marked() {
     );
 }
 
+/// Reported: a scrape within a second of the admin process's restart found workers and none of their counters
+/// (test_admin_process.py, once in some ten runs).
+#[test]
+fn a_worker_is_shown_together_with_its_counters() {
+    let mut hub = Hub::of_this_server(Front::default(), 0.0);
+    let link = LinkFigures { worker: 1, pid: std::process::id(), process_group: "g".into(), threads: 3 };
+    let now = gk_sys::clock::epoch_seconds();
+    hub.receive(ToAdmin::Worker(link), None, now);
+    assert_eq!(api::status(&hub, now)["workers"], serde_json::json!([]));
+    hub.advance(now);
+    assert_eq!(api::status(&hub, now)["workers"][0]["threads"], 3);
+}
+
 #[test]
 fn a_worker_without_a_scoreboard_is_shown() {
     let mut hub = Hub::of_this_server(Front::default(), 0.0);

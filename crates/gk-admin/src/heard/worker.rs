@@ -193,6 +193,11 @@ impl TrackedWorker {
         self.gone.is_none()
     }
 
+    /// [`read`](Self::read) has been called, so its counters are known.
+    pub fn has_been_read(&self) -> bool {
+        self.sample.is_some()
+    }
+
     /// Reason why it takes no more requests.
     pub fn leaving(&self) -> Option<&str> {
         self.leaving.as_deref()

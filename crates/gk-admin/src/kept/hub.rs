@@ -238,9 +238,9 @@ impl Hub {
         &self.workers
     }
 
-    /// Workers that have not ended.
+    /// Workers that have not ended, from their first reading on: who sees one also finds its counters.
     pub fn living(&self) -> impl Iterator<Item = &TrackedWorker> {
-        self.workers.values().filter(|worker| worker.is_alive())
+        self.workers.values().filter(|worker| worker.is_alive() && worker.has_been_read())
     }
 
     /// The last minute.
