@@ -21,17 +21,18 @@ pub mod request;
 pub mod service;
 pub mod worker;
 
+use gk_wire::printable::line;
 pub use process::start::{Parts, run, serve};
 
 /// Value of `SERVER_SOFTWARE` and of the `Server` header.
 pub const SOFTWARE: &str = concat!("gilkeeper/", env!("CARGO_PKG_VERSION"));
 
-/// Writes a line to the error log, without a code.
+/// Writes a line to the error log, without a code. It is one line whatever a request or a worker put in it.
 pub(crate) fn note(level: gk_wire::log::Level, client: Option<&str>, text: &str) {
-    gk_sys::log::write(level, "front", gk_sys::log::Context { code: None, client }, text);
+    gk_sys::log::write(level, "front", gk_sys::log::Context { code: None, client }, &line(text));
 }
 
-/// Writes a line to the error log, with its code.
+/// Writes a line to the error log, with its code; one line as well.
 pub(crate) fn note_code(level: gk_wire::log::Level, code: &str, client: Option<&str>, text: &str) {
-    gk_sys::log::write(level, "wsgi", gk_sys::log::Context { code: Some(code), client }, text);
+    gk_sys::log::write(level, "wsgi", gk_sys::log::Context { code: Some(code), client }, &line(text));
 }

@@ -7,6 +7,7 @@
 //! * [`admin`]: what the command line asks a running server.
 //! * [`page`]: the layout of the one page of memory a link's two ends share.
 //! * [`log`]: one log record and its two written forms.
+//! * [`printable`]: text from elsewhere, as a terminal or a log may get it.
 //!
 //! ## A request on a link
 //!
@@ -38,6 +39,7 @@ mod fields;
 pub mod frame;
 pub mod log;
 pub mod page;
+pub mod printable;
 pub mod request;
 pub mod response;
 pub mod setup;

@@ -1,6 +1,7 @@
 //! One log record and its two written forms: Apache's error-log line (as mod_wsgi writes it) and one JSON object.
 //! Pure: the caller gives the time and writes the line, whole, with one `write`.
 
+use crate::printable;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -65,7 +66,8 @@ pub struct Record<'a> {
     pub code: Option<&'a str>,
     /// `address:port` of the client.
     pub client: Option<&'a str>,
-    /// One line of text; line breaks are written as `\n` escapes only in JSON, else the text is split in lines.
+    /// The text. Line breaks are escapes in JSON, else they begin lines of their own; below the first line of a message of the
+    /// server itself these are indented, since what stands there (a traceback) is mostly text of an application.
     pub text: &'a str,
 }
 
@@ -77,7 +79,7 @@ impl Record<'_> {
 
     fn write_apache(&self, out: &mut String) {
         let text = self.text.strip_suffix('\n').unwrap_or(self.text);
-        for line in text.split('\n') {
+        for (number, line) in text.split('\n').enumerate() {
             let t = Civil::from_micros(self.epoch_micros, self.utc_offset);
             let _ = write!(
                 out,
@@ -99,21 +101,18 @@ impl Record<'_> {
             }
             out.push(']');
             if let Some(client) = self.client {
-                let _ = write!(out, " [client {client}]");
+                out.push_str(" [client ");
+                printable::push(out, client);
+                out.push(']');
             }
             out.push(' ');
             if let Some(code) = self.code {
                 let _ = write!(out, "{code}: ");
             }
-            for c in line.chars() {
-                match c {
-                    '\t' => out.push('\t'),
-                    c if c.is_control() => {
-                        let _ = write!(out, "\\x{:02x}", c as u32);
-                    }
-                    c => out.push(c),
-                }
+            if number > 0 && self.module != APPLICATION {
+                out.push_str("    ");
             }
+            printable::push(out, line);
             out.push('\n');
         }
     }
@@ -139,10 +138,12 @@ impl Record<'_> {
             map.insert("client".into(), client.into());
         }
         map.insert("message".into(), self.text.into());
-        let _ = writeln!(out, "{}", serde_json::Value::Object(map));
+        let _ = writeln!(out, "{}", printable::page(&serde_json::Value::Object(map).to_string()));
     }
 }
 
+/// The module in whose name applications write.
+const APPLICATION: &str = "wsgi";
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -157,6 +157,30 @@ fn the_two_forms_of_a_log_record() {
     insta::assert_snapshot!(json, @r#"{"client":"10.0.0.1:5000","code":"WSGI0109","level":"error","message":"first\nsecond \u001b[31m","module":"wsgi","pid":12,"tid":34,"time":"2026-11-21T09:59:53.000123Z"}"#);
 }
 
+/// Reported: the text of an exception wrote lines into the error log that looked like the supervisor's own. Met by everybody whose
+/// application fails while it is imported.
+#[test]
+fn text_of_an_application_begins_no_line_of_the_servers_own() {
+    let record = Record {
+        epoch_micros: 1_795_255_193_000_123,
+        utc_offset: 0,
+        level: Level::Error,
+        module: "supervisor",
+        pid: 12,
+        tid: 0,
+        code: None,
+        client: Some("a]\n[b"),
+        text: "the import failed\nworker 3 ended\r\u{202e}",
+    };
+    let (mut text, mut json) = (String::new(), String::new());
+    record.write(false, &mut text);
+    record.write(true, &mut json);
+    let messages: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once("[client a]\\n[b] ")).map(|l| l.1).collect();
+    assert_eq!(messages, ["the import failed", "    worker 3 ended\\r\\u202e"], "{text}");
+    assert!(json.ends_with("\"}\n") && json.contains("\\r\\u202e") && json.lines().count() == 1, "{json}");
+}
+
 #[test]
 fn a_front_status_is_read_back_as_written() {
     use crate::control::{FromFront, FrontStatus, decode, encode};

@@ -2,6 +2,7 @@
 //! (`%h %l %u %t %r %s %b …`) and four of our own: `%{process_group}g %{application_group}g %{worker}g %{queue_ms}g`.
 
 use gk_wire::log::Civil;
+use gk_wire::printable;
 use http::HeaderName;
 use std::fmt::Write as _;
 
@@ -221,7 +222,7 @@ impl Format {
             let value = lookup.response_header(index).map(|v| String::from_utf8_lossy(v).into_owned());
             put(&format!("response.{name}"), value.into());
         }
-        let _ = writeln!(out, "{}", serde_json::Value::Object(map));
+        let _ = writeln!(out, "{}", printable::page(&serde_json::Value::Object(map).to_string()));
     }
 }
 
