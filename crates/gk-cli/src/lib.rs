@@ -21,7 +21,7 @@ use control::{client, top};
 use gk_supervisor::PythonRuntime;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-pub(crate) use terminal::{Failure, print, say};
+pub(crate) use terminal::{Failure, print, say, show};
 use trials::{compare, load_generator, tune};
 
 /// Runs one command. `argv` is complete, the program's name first. Gives the exit code; never panics.

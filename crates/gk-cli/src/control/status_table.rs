@@ -1,6 +1,7 @@
 //! A status as text for a terminal. Pure.
 
 use gk_wire::admin::{Status, Worker};
+use gk_wire::printable;
 use std::fmt::Write as _;
 
 const COLUMNS: [&str; 10] =
@@ -73,8 +74,9 @@ pub fn status(status: &Status) -> String {
         if let Some(module) = &worker.gil_returned {
             let _ = writeln!(
                 out,
-                "worker {}: it is to run without a GIL, but {module} turned it on again",
-                worker.worker
+                "worker {}: it is to run without a GIL, but {} turned it on again",
+                worker.worker,
+                printable::line(module)
             );
         }
     }
@@ -86,11 +88,12 @@ fn of_requests(worker: &Worker, number: u64) -> String {
     if worker.threads == 0 { "-".to_owned() } else { number.to_string() }
 }
 
-/// Rows as columns that line up.
+/// Rows as columns that line up. No cell begins a row of its own: names and states come from configurations and workers.
 fn lines<const N: usize>(out: &mut String, rows: &[[String; N]]) {
+    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| printable::line(cell))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
-    for row in rows {
+    for row in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
@@ -123,11 +126,11 @@ mod tests {
             busy: 1,
             memory,
         };
-        let interpreters = vec![interpreter("", Some(0.0005), 2_000_000), interpreter("x", None, 0)];
+        let interpreters = vec![interpreter("", Some(0.0005), 2_000_000), interpreter("x\n\u{9b}", None, 0)];
         let worker = Worker {
             worker: 3,
             interpreters,
-            gil_returned: Some("the module 'm'".into()),
+            gil_returned: Some("the module 'm'\n\u{1b}[2J".into()),
             ..Worker::default()
         };
         let text = status(&Status { workers: vec![worker], ..Status::default() });
@@ -137,8 +140,8 @@ mod tests {
             [
                 "worker  application group  gil mode  switch interval  busy  memory added",
                 "3       %{GLOBAL}          own       0.500 ms         1     2.0 MB",
-                "3       x                  own       -                1     0.0 MB",
-                "worker 3: it is to run without a GIL, but the module 'm' turned it on again",
+                "3       x\\n\\u009b          own       -                1     0.0 MB",
+                "worker 3: it is to run without a GIL, but the module 'm'\\n\\x1b[2J turned it on again",
             ]
         );
     }

@@ -134,7 +134,7 @@ impl Screen {
         frame.render_widget(Table::new(rows, widths).header(head).column_spacing(2), parts[3]);
         frame.render_widget(Paragraph::new(table.notes.join("\n")).wrap(Wrap { trim: true }), parts[4]);
         let foot = match &self.trouble {
-            Some(why) => why.clone(),
+            Some(why) => top_view::text(why),
             None if self.paused => "paused; space goes on, q leaves".into(),
             None => "1-4 or arrows: page, space: pause, q: leave".into(),
         };

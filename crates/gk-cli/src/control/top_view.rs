@@ -1,5 +1,6 @@
 //! The output of `gilkeeper top`: headings and rows of text. Pure: the API's JSON in, text out.
 
+use gk_wire::printable;
 use serde_json::Value;
 
 /// The pages of `top`, in the order of their keys.
@@ -136,7 +137,7 @@ fn processes(status: &Value) -> Rows {
             count(&worker["pid"]),
             text(worker["process_group"].as_str().unwrap_or("")),
             text(worker["python"].as_str().unwrap_or("")),
-            gil.to_owned(),
+            text(gil),
             time(&worker["switch_interval"]),
             count(&worker["threads"]),
             count(&worker["busy"]),
@@ -234,9 +235,9 @@ pub fn plain(status: &Value, requests: &Value) -> String {
     out
 }
 
-/// No control character of a request reaches the terminal.
-fn text(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+/// Text of an application, a worker or a request, for one line.
+pub fn text(text: &str) -> String {
+    printable::line(text).into_owned()
 }
 
 fn number(value: &Value) -> f64 {
@@ -294,7 +295,7 @@ mod tests {
             text.contains("gil-bound") && text.contains("lower bound") && text.contains("20.0 ms"),
             "{text}"
         );
-        assert!(text.contains("GET /\u{fffd}[2J") && !text.contains('\u{1b}'));
+        assert!(text.contains("GET /\\x1b[2J") && !text.contains('\u{1b}'));
         assert!(plain(&Value::Null, &Value::Null).contains("NOT READY"));
     }
 }

@@ -1,7 +1,7 @@
 //! `gilkeeper compare PLAN.toml`: reads the plan, shows the progress, prints the tables.
 
 use crate::arguments::option;
-use crate::{Failure, print, say};
+use crate::{Failure, print, say, show};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_compare::plan::Plan;
 use gk_compare::runner::{Progress, RunEnd, Runner};
@@ -11,9 +11,10 @@ use gk_compare::trial::server::Gilkeeper;
 use gk_compare::{report, table};
 use gk_supervisor::PythonRuntime;
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
+use gk_wire::printable;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// The command and what it takes.
@@ -108,7 +109,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let ended = runner.run().map_err(Failure::Input)?;
     line.clear();
     for problem in &saved.problems {
-        say(&format!("gilkeeper: {}: {}", problem.variant, problem.why));
+        say(&printable::line(&format!("gilkeeper: {}: {}", problem.variant, problem.why)));
     }
     let comparison = table::comparison(&plan, &saved);
     write(given, &comparison)?;
@@ -179,15 +180,14 @@ impl Line {
         let now = seconds as u64;
         if begins || self.shown != Some(now) {
             self.shown = Some(now);
-            let _ = write!(std::io::stderr(), "\r\x1b[K{what}, {now} s; {left} left");
-            let _ = std::io::stderr().flush();
+            show(&format!("{what}, {now} s; {left} left"));
         }
     }
 
     /// Takes the line away.
     pub fn clear(&mut self) {
         if self.terminal && self.shown.take().is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            show("");
         }
     }
 }

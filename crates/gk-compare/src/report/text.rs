@@ -3,6 +3,7 @@
 use crate::table::columns::{COLUMNS, MedianRange, three_digits};
 use crate::table::row::Row;
 use crate::table::{Comparison, Table};
+use gk_wire::printable;
 use std::fmt::Write as _;
 
 /// Spreads below this share are not shown.
@@ -25,7 +26,11 @@ pub(super) fn heads() -> Vec<&'static str> {
 
 pub(super) fn cells(row: &Row) -> Vec<String> {
     let values = row.values.iter().map(|middle| cell(middle.as_ref()));
-    [row.variant.clone()].into_iter().chain(values).chain([row.errors.to_string()]).collect()
+    [printable::line(&row.variant).into_owned()]
+        .into_iter()
+        .chain(values)
+        .chain([row.errors.to_string()])
+        .collect()
 }
 
 fn about(comparison: &Comparison) -> String {
@@ -48,7 +53,9 @@ pub fn terminal(comparison: &Comparison) -> String {
         }
     }
     for problem in &comparison.problems {
-        let _ = writeln!(out, "\nnot measured: {}: {}", problem.variant, problem.why);
+        // What a server said when it did not start is text of its application.
+        let (variant, why) = (printable::line(&problem.variant), printable::page(&problem.why));
+        let _ = writeln!(out, "\nnot measured: {variant}: {why}");
     }
     out
 }
