@@ -41,17 +41,17 @@ pub(crate) type Take = Box<dyn Fn(Pushed) + Send + Sync>;
 
 /// Accepts connections.
 pub(crate) async fn serve(listener: std::net::TcpListener, guard: Guard, take: Take) {
-    let Ok(listener) = LimitedListener::new(listener, CONNECTIONS) else { return };
+    let Ok(mut listener) = LimitedListener::new(listener, CONNECTIONS, 0) else { return };
     let (guard, take) = (Arc::new(guard), Arc::new(take));
     loop {
-        let (stream, permit) = listener.accept().await;
+        let (stream, place) = listener.accept().await;
         let (guard, take) = (Arc::clone(&guard), Arc::clone(&take));
         let service = service_fn(move |request: Request<Incoming>| {
             let (guard, take) = (Arc::clone(&guard), Arc::clone(&take));
             async move { Ok::<_, Infallible>(answer(request, &guard, &take).await) }
         });
         tokio::spawn(async move {
-            let _permit = permit;
+            let _place = place;
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60));
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
@@ -106,7 +106,8 @@ async fn answer(request: Request<Incoming>, guard: &Guard, take: &Take) -> Respo
     }
 }
 
-fn message(
+/// Reads a body with its `Content-Type` and `Content-Encoding`; the error is the answer to it.
+pub fn message(
     body: &[u8],
     kind: &str,
     encoding: &str,

@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::door::body::PageBody;
 use crate::door::guard::{Guard, Verdict};
 use crate::door::listener::LimitedListener;
+use crate::door::patience::Patience;
 use crate::kept::history::{History, HistoryQuery};
 use crate::kept::hub::SharedHub;
 use crate::kept::totals;
@@ -26,11 +27,17 @@ use crate::pages::stream::Stream;
 use crate::pages::{api, assets};
 use crate::told::prometheus;
 use gk_wire::feed::FrontFigures;
+use gk_wire::printable;
 
 /// Most connections at a time.
 const CONNECTIONS: usize = 256;
-/// Time limit of a client's TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Places for health checks beyond these.
+const RESERVE: usize = 32;
+/// Time limit of a client's TLS handshake, of a request head from the moment when it may come, and of a write of which the client
+/// takes nothing: a connection that is idle for longer ends.
+const IDLE: Duration = Duration::from_secs(5);
+/// Time limit of a whole connection in a place for health checks.
+const HEALTH: Duration = Duration::from_secs(2);
 /// Time limit of a worker's answer with a stack, and the pause between two looks for it.
 const STACK: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(10));
 /// The pages load nothing from anywhere else.
@@ -53,43 +60,66 @@ pub(crate) struct Pages {
 
 /// Accepts connections.
 pub(crate) async fn serve(listener: std::net::TcpListener, tls: Option<Arc<ServerConfig>>, pages: Pages) {
-    let Ok(listener) = LimitedListener::new(listener, CONNECTIONS) else { return };
+    let Ok(mut listener) = LimitedListener::new(listener, CONNECTIONS, RESERVE) else { return };
     let (tls, pages) = (tls.map(TlsAcceptor::from), Arc::new(pages));
     loop {
-        let (stream, permit) = listener.accept().await;
+        let (stream, mut place) = listener.accept().await;
         let (pages, tls) = (Arc::clone(&pages), tls.clone());
+        let stream = Patience::new(stream, IDLE);
         tokio::spawn(async move {
-            let _permit = permit;
-            let Some(tls) = tls else { return converse(stream, false, pages).await };
-            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else { return };
-            let known = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
-            converse(stream, known, pages).await;
+            let health_only = place.is_reserved();
+            let conversation = async {
+                let Some(tls) = tls else { return converse(stream, false, health_only, pages).await };
+                let Ok(Ok(stream)) = tokio::time::timeout(IDLE, tls.accept(stream)).await else { return };
+                let known = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+                converse(stream, known, health_only, pages).await;
+            };
+            let limit = async {
+                if health_only { tokio::time::sleep(HEALTH).await } else { std::future::pending().await }
+            };
+            tokio::select! {
+                () = conversation => {}
+                () = place.displaced() => {}
+                () = limit => {}
+            }
         });
     }
 }
 
-/// Serves one connection. `known`: the client has a certificate of the configured authorities.
-async fn converse<S>(stream: S, known: bool, pages: Arc<Pages>)
+/// Serves one connection. `known`: the client has a certificate of the configured authorities; `health_only`: all other places are
+/// taken.
+async fn converse<S>(stream: S, known: bool, health_only: bool, pages: Arc<Pages>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let pages = Arc::clone(&pages);
-        async move { Ok::<_, Infallible>(guarded(&request, known, &pages).await) }
+        async move { Ok::<_, Infallible>(guarded(&request, known, health_only, &pages).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    builder.timer(TokioTimer::new()).header_read_timeout(IDLE).keep_alive(!health_only);
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// Answers health checks from everybody, and all else as the guard decides.
-async fn guarded(request: &Request<Incoming>, known: bool, pages: &Pages) -> Response<PageBody> {
+async fn guarded(
+    request: &Request<Incoming>,
+    known: bool,
+    health_only: bool,
+    pages: &Pages,
+) -> Response<PageBody> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
     }
     match request.uri().path() {
         "/healthz" => return text(StatusCode::OK, "ok\n"),
         "/readyz" => return readiness(pages.hub.lock().front_figures()),
+        _ if health_only => {
+            let why = format!(
+                "{CONNECTIONS} connections are open; until one ends, only health checks are answered\n"
+            );
+            return text(StatusCode::SERVICE_UNAVAILABLE, &why);
+        }
         _ => {}
     }
     match pages.guard.judge(request.uri(), request.headers()) {
@@ -119,7 +149,7 @@ fn readiness(figures: &FrontFigures) -> Response<PageBody> {
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
     let mut lines = vec![word.to_owned()];
-    lines.extend(figures.remarks.iter().cloned());
+    lines.extend(figures.remarks.iter().map(|remark| printable::line(remark).into_owned()));
     text(status, &(lines.join("\n") + "\n"))
 }
 
@@ -199,7 +229,9 @@ fn stream(pages: &Pages, now: f64) -> Response<PageBody> {
 }
 
 fn json(value: &Value) -> Response<PageBody> {
-    page(StatusCode::OK, "application/json", format!("{value}\n").into())
+    // For those who look at it in a terminal.
+    let text = value.to_string();
+    page(StatusCode::OK, "application/json", format!("{}\n", printable::page(&text)).into())
 }
 
 fn text(status: StatusCode, text: &str) -> Response<PageBody> {
