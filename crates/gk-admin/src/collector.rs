@@ -120,7 +120,7 @@ fn listener(
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let shown = listener.local_addr().map_err(failed)?.to_string();
-    let guard = Guard::new(&shown, directory, tls).map_err(failed)?;
+    let guard = Guard::new(&shown, directory, tls, false).map_err(failed)?;
     if matches!(guard, Guard::Token { .. }) {
         let text = format!("{shown} asks for the token in {}", directory.join(TOKEN_FILE).display());
         note(Level::Notice, &text);

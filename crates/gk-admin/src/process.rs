@@ -102,7 +102,8 @@ impl Prepared {
         let this_front = Front { pid: setup.front, started: setup.front_started };
         let hub = SharedHub::new(Hub::of_this_server(this_front, measurements.slow_requests));
         let tls = measurements.admin_tls.as_ref().map(tls::configuration).transpose()?;
-        let listening = socket.map(|socket| listen(socket, tls, &setup, &hub, front)).transpose();
+        let always = measurements.admin_token;
+        let listening = socket.map(|socket| listen(socket, tls, always, &setup, &hub, front)).transpose();
         let listening = listening.map_err(|error| format!("the admin pages cannot be served: {error}"))?;
         Ok(Self { setup, measurements, hub, listening })
     }
@@ -130,10 +131,11 @@ impl Prepared {
     }
 }
 
-/// Prepares the pages.
+/// Prepares the pages. `always`: a loopback address asks for the token, too.
 fn listen(
     socket: OwnedFd,
     tls: Option<Arc<rustls::ServerConfig>>,
+    always: bool,
     setup: &AdminSetup,
     hub: &SharedHub,
     front: &FrontSocket,
@@ -141,7 +143,7 @@ fn listen(
     rustix::io::ioctl_fionbio(&socket, true)?;
     let listener = TcpListener::from(socket);
     let address = listener.local_addr()?.to_string();
-    let guard = Guard::new(&address, &setup.server_root, tls.is_some())?;
+    let guard = Guard::new(&address, &setup.server_root, tls.is_some(), always)?;
     if matches!(guard, Guard::Token { .. }) {
         let file = setup.server_root.join(TOKEN_FILE);
         let text = format!("the admin pages on {address} ask for the token in {}", file.display());

@@ -177,3 +177,48 @@ fn the_front_learns_why_the_process_cannot_serve() {
     assert_eq!(front.receive(), None);
     assert_eq!(front.end(), Err(why));
 }
+
+/// Reported: a client that opened every connection of the admin port shut the health checks out, and a supervisor or load balancer
+/// took the server for dead. Met where something on the machine leaks connections, or means to.
+#[test]
+fn a_client_with_all_connections_shuts_no_health_check_out() {
+    let root = tempfile::tempdir().unwrap();
+    let front = Front::start(root.path());
+    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    let status = FrontStatus::default();
+    front.send(&ToAdmin::Figures(FrontFigures { ready: true, status, ..FrontFigures::default() }), None);
+    front.until("/readyz", |status, _| status == 200);
+    // More than there are places of either kind.
+    let begun = Instant::now();
+    let mut idle: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(front.pages).unwrap()).collect();
+    for path in ["/healthz", "/readyz", "/healthz"] {
+        assert_eq!(front.get(path).0, 200, "{path}");
+    }
+    if begun.elapsed() < Duration::from_secs(4) {
+        assert_eq!(front.get("/api/v1/status").0, 503);
+    }
+    // Idle connections end in seconds, and with them the shortage.
+    front.until("/api/v1/status", |status, _| status == 200);
+    for stream in &mut idle {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut byte = [0];
+        assert!(matches!(stream.read(&mut byte), Ok(0) | Err(_)));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert_eq!(front.end(), Ok(()));
+}
+
+#[test]
+fn with_token_always_a_loopback_address_asks_for_it() {
+    let root = tempfile::tempdir().unwrap();
+    let front = Front::start_with(root.path(), Measurements { admin_token: true, ..Measurements::default() });
+    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    for (path, status) in
+        [("/", 401), ("/metrics", 401), ("/api/v1/status", 401), ("/healthz", 200), ("/readyz", 503)]
+    {
+        assert_eq!(front.get(path).0, status, "{path}");
+    }
+    let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
+    assert_eq!(front.get(&format!("/?token={}", token.trim())).0, 303);
+    assert_eq!(front.end(), Ok(()));
+}

@@ -125,6 +125,7 @@ impl Configuration {
         let changed = [
             ("Listen", new.listen != old.listen),
             ("the admin address", new.admin != old.admin),
+            ("token= of GilkeeperAdmin", new.measurements.admin_token != old.measurements.admin_token),
             ("where figures are sent", new.measurements.export != old.measurements.export),
             ("GilkeeperAdminTLS", new.measurements.admin_tls != old.measurements.admin_tls),
             ("ServerRoot", new.server_root != old.server_root),
@@ -183,6 +184,7 @@ mod tests {
             ("Timeout 3", None),
             ("Listen 8001", Some("Listen changed")),
             ("GilkeeperAdmin 127.0.0.1:9000", Some("the admin address changed")),
+            ("GilkeeperAdmin 127.0.0.1:8001 token=always", Some("token= of GilkeeperAdmin changed")),
             ("PidFile other.pid", Some("PidFile changed")),
             ("ErrorLog other.log", Some("ErrorLog changed")),
             ("User nobody", Some("User or Group changed")),

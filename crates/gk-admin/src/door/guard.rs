@@ -1,5 +1,6 @@
-//! Access to the admin pages. On a loopback address every process of the machine has it, but no page of another site in a browser,
-//! so `Host` must name this machine. On any other address a request needs the token. Health checks need neither.
+//! Access to the admin pages. On a loopback address every process of the machine has it, unless the configuration asks for the
+//! token there, too; no page of another site in a browser has it, so `Host` must name this machine. On any other address a request
+//! needs the token. Health checks need neither.
 
 use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use http::{HeaderMap, Uri};
@@ -19,12 +20,14 @@ pub const COOKIE_NAME: &str = "gilkeeper_token";
 pub enum Guard {
     /// A loopback address: no token.
     Loopback,
-    /// Any other address: every request needs the token.
+    /// Any other address, or `token=always`: every request needs the token.
     Token {
         /// The token.
         token: String,
         /// The listener uses TLS, so the cookie is marked for TLS only.
         tls: bool,
+        /// A loopback address: `Host` must name this machine.
+        loopback: bool,
     },
 }
 
@@ -42,12 +45,12 @@ pub enum Verdict {
 }
 
 impl Guard {
-    /// For a listening address (`127.0.0.1:8001`). An address that is not a loopback one gets its token on first use. `tls`: the
-    /// listener uses TLS.
-    pub fn new(address: &str, server_root: &Path, tls: bool) -> io::Result<Self> {
+    /// For a listening address (`127.0.0.1:8001`). An address that is not a loopback one gets its token on first use; `always`: so
+    /// does a loopback one. `tls`: the listener uses TLS.
+    pub fn new(address: &str, server_root: &Path, tls: bool, always: bool) -> io::Result<Self> {
         match is_loopback(address) {
-            true => Ok(Self::Loopback),
-            false => Ok(Self::Token { token: token(server_root)?, tls }),
+            true if !always => Ok(Self::Loopback),
+            loopback => Ok(Self::Token { token: token(server_root)?, tls, loopback }),
         }
     }
 
@@ -60,13 +63,13 @@ impl Guard {
                 return Verdict::Refused("the request comes from a page of another site (Origin)");
             }
         }
+        let local = matches!(self, Self::Loopback | Self::Token { loopback: true, .. });
+        if local && host.is_some_and(|host| !is_loopback(host)) {
+            return Verdict::Refused("Host must be localhost, 127.0.0.1 or [::1]");
+        }
         match self {
-            Self::Loopback => match host {
-                None => Verdict::Welcome,
-                Some(host) if is_loopback(host) => Verdict::Welcome,
-                Some(_) => Verdict::Refused("Host must be localhost, 127.0.0.1 or [::1]"),
-            },
-            Self::Token { token, tls } => {
+            Self::Loopback => Verdict::Welcome,
+            Self::Token { token, tls, .. } => {
                 let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
                 let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
                 let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_loopback_address_serves_its_own_names_only() {
-        let guard = Guard::new("127.0.0.1:8001", Path::new("/nowhere"), true).unwrap();
+        let guard = Guard::new("127.0.0.1:8001", Path::new("/nowhere"), true, false).unwrap();
         for host in ["localhost:8001", "127.0.0.1:9", "[::1]:8001", "LOCALHOST"] {
             assert_eq!(judged(&guard, "/", &[("host", host)]), Verdict::Welcome, "{host}");
         }
@@ -153,14 +156,14 @@ mod tests {
     #[test]
     fn another_address_needs_the_token() {
         let root = tempfile::tempdir().unwrap();
-        let guard = Guard::new("0.0.0.0:8001", root.path(), false).unwrap();
+        let guard = Guard::new("0.0.0.0:8001", root.path(), false, false).unwrap();
         let token = std::fs::read_to_string(root.path().join(TOKEN_FILE)).unwrap().trim().to_owned();
         let host = ("host", "10.0.0.1:8001");
         assert_eq!(judged(&guard, "/", &[host]), Verdict::TokenNeeded);
         assert_eq!(judged(&guard, "/?token=x", &[host]), Verdict::TokenNeeded);
         let bearer = format!("Bearer {token}");
         assert_eq!(judged(&guard, "/metrics", &[host, ("authorization", &bearer)]), Verdict::Welcome);
-        let over_tls = Guard::new("0.0.0.0:8001", root.path(), true).unwrap();
+        let over_tls = Guard::new("0.0.0.0:8001", root.path(), true, false).unwrap();
         for (guard, secure) in [(&guard, false), (&over_tls, true)] {
             let with_cookie = judged(guard, &format!("/?token={token}"), &[host]);
             let Verdict::WelcomeWithCookie(cookie) = with_cookie else { panic!("{with_cookie:?}") };
@@ -169,7 +172,29 @@ mod tests {
         }
         let cookie = format!("a=b; {COOKIE_NAME}={token}");
         assert_eq!(judged(&guard, "/", &[host, ("cookie", &cookie)]), Verdict::Welcome);
-        let again = Guard::new("0.0.0.0:1", root.path(), false).unwrap();
+        let again = Guard::new("0.0.0.0:1", root.path(), false, false).unwrap();
         assert!(matches!(again, Guard::Token { token: again, .. } if again == token));
+    }
+    /// Reported: every user of the machine could read the dashboard, and with it the addresses and stacks of all requests. Met on
+    /// machines that several people share.
+    #[test]
+    fn a_loopback_address_asks_for_the_token_where_the_configuration_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        let guard = Guard::new("127.0.0.1:8001", root.path(), false, true).unwrap();
+        let token = std::fs::read_to_string(root.path().join(TOKEN_FILE)).unwrap().trim().to_owned();
+        let bearer = format!("Bearer {token}");
+        let here = ("host", "localhost:8001");
+        let table: [(&[(&'static str, &str)], Verdict); 4] = [
+            (&[here], Verdict::TokenNeeded),
+            (&[here, ("authorization", "Bearer x")], Verdict::TokenNeeded),
+            (&[here, ("authorization", &bearer)], Verdict::Welcome),
+            (
+                &[("host", "evil.example"), ("authorization", &bearer)],
+                Verdict::Refused("Host must be localhost, 127.0.0.1 or [::1]"),
+            ),
+        ];
+        for (pairs, want) in table {
+            assert_eq!(judged(&guard, "/", pairs), want, "{pairs:?}");
+        }
     }
 }

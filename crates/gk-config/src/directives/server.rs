@@ -54,11 +54,14 @@ pub const ROWS: &[Directive] = &[
         .doc("How long a request head may take in all, and how long a body may stall. `MinRate` is read and not used."),
     Directive::honoured("ListenBacklog", "number", GLOBAL, ONE, listen_backlog)
         .default("511").doc("How many connections may wait in the kernel."),
-    Directive::honoured("GilkeeperAdmin", "host:port|off", GLOBAL, ONE, admin)
-        .default("127.0.0.1:8001").ours().doc("Where the dashboard, the metrics and the health checks are."),
+    Directive::honoured("GilkeeperAdmin", "host:port|off [token=auto|always]", GLOBAL, Arity::between(1, 2), admin)
+        .default("127.0.0.1:8001 token=auto").ours()
+        .doc("Where the dashboard, the metrics and the health checks are. Everything but the health checks asks for the token in the \
+              file `admin.token` of the server root, on a loopback address only with `token=always`: without it every user of the \
+              machine reads the addresses and stacks of requests."),
     Directive::honoured("GilkeeperAdminTLS", "certificate=file key=file [client-ca=file]", GLOBAL, Arity::options(2), admin_tls)
         .ours().doc("Speaks TLS there. Files are in PEM form. With `client-ca`, who shows a certificate of these authorities needs no \
-            token; on a loopback address nobody does."),
+            token; on a loopback address nobody does, unless `GilkeeperAdmin` says `token=always`."),
     Directive::honoured("GilkeeperMaxConnections", "number", GLOBAL, ONE, max_connections)
         .default("0").ours().doc("Most connections at once; 0 is as many as the front may have descriptors for."),
     Directive::honoured("GilkeeperBodyBufferSize", "bytes", GLOBAL, ONE, body_buffer_size)
@@ -280,6 +283,15 @@ fn admin(scope: &mut Scope, words: &[Word]) -> Applied {
         Some(text.clone())
     };
     scope.raw.admin = Some(place);
+    // The address alone, as `--admin` gives it after the file, leaves the token as it is.
+    if let Some(word) = words.get(1) {
+        let Some((_, value)) = word.text.split_once('=').filter(|(name, _)| *name == "token") else {
+            let message = format!("GilkeeperAdmin takes token=auto or token=always, not `{}`", word.text);
+            return Err(Complaint::error(message).at(word));
+        };
+        let value = values::one_of("token= of GilkeeperAdmin", word, value, &["auto", "always"])?;
+        scope.raw.measurements.admin_token = value == "always";
+    }
     Ok(())
 }
 

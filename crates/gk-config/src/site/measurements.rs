@@ -16,11 +16,14 @@ pub struct Measurements {
     /// `GilkeeperAdminTLS`: the admin pages speak TLS.
     #[serde(default)]
     pub admin_tls: Option<AdminTls>,
+    /// `GilkeeperAdmin … token=always`: a loopback address asks for the token, too.
+    #[serde(default)]
+    pub admin_token: bool,
 }
 
 impl Default for Measurements {
     fn default() -> Self {
-        Self { on: true, slow_requests: 0.0, export: Export::default(), admin_tls: None }
+        Self { on: true, slow_requests: 0.0, export: Export::default(), admin_tls: None, admin_token: false }
     }
 }
 
