@@ -116,3 +116,8 @@ def test_originals_are_kept(server: Server) -> None:
     values = server.ask("//late//environ").json["values"]
     assert (values["SCRIPT_NAME"], values["PATH_INFO"], values["REQUEST_URI"]) == ("/late", "/environ", "//late//environ")
     assert (values["mod_wsgi.script_name"], values["mod_wsgi.path_info"]) == ("/late", "/environ")
+
+
+@pytest.mark.parametrize("target", ["/static/.env", "/sources/one.py"])
+def test_secrets_and_sources_are_no_files(server: Server, target: str) -> None:
+    assert server.ask(target).status == differs("Secrets and scripts as files", ours=403, mod_wsgi=200)

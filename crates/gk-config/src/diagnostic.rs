@@ -183,6 +183,11 @@ impl Journal {
         self.files.len()
     }
 
+    /// Names of the files read.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(name, _)| &**name)
+    }
+
     /// Notes a complaint.
     pub fn say(&mut self, complaint: Complaint) {
         self.said.push(complaint);

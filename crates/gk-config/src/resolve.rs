@@ -13,6 +13,7 @@ use crate::site::{ADMIN, Listen, ProcessGroup, PythonOptions, Site};
 use crate::token::Word;
 use crate::{PythonBuild, Surroundings};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The port without a `Listen`.
 const PORT: u16 = 8000;
@@ -58,6 +59,8 @@ pub fn resolve(
         imports,
         interpreters: raw.interpreters,
         admin: raw.admin.unwrap_or_else(|| Some(ADMIN.to_owned())),
+        // A text without a file has a name that is no path.
+        files: journal.files().map(PathBuf::from).filter(|name| name.is_absolute()).collect(),
     };
     (site, builds)
 }

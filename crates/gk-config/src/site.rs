@@ -49,6 +49,9 @@ pub struct Site {
     pub admin: Option<String>,
     /// Measurements.
     pub measurements: crate::measurements::Measurements,
+    /// The files of the configuration itself.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
 }
 
 /// One listening address.

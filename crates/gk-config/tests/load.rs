@@ -346,6 +346,30 @@ fn defaults_that_differ() {
 }
 
 #[test]
+fn the_admin_pages_ask_for_a_token_where_the_line_says_so() {
+    let always = |text: &str| site(text).measurements.admin_token;
+    assert!(!always("GilkeeperAdmin 127.0.0.1:8001") && !always("GilkeeperAdmin off"));
+    assert!(!always("GilkeeperAdmin 127.0.0.1:8001 token=auto"));
+    assert!(always("GilkeeperAdmin 127.0.0.1:8001 token=always"));
+    // `--admin` names another address and nothing else.
+    assert!(always("GilkeeperAdmin 127.0.0.1:8001 token=always\nGilkeeperAdmin 127.0.0.1:9001"));
+    for line in ["GilkeeperAdmin 127.0.0.1:8001 token=never", "GilkeeperAdmin 127.0.0.1:8001 always"] {
+        assert!(read(line).site.is_none(), "{line}");
+    }
+}
+
+#[test]
+fn the_site_knows_the_files_it_was_read_from() {
+    let files = Memory::new().with("/srv/site.conf", "Include more.conf\n").with("/srv/more.conf", "");
+    let around = Surroundings { directory: "/srv".into(), ..Surroundings::default() };
+    let site = gk_config::load(std::path::Path::new("site.conf"), &files, &around).site.unwrap();
+    assert_eq!(site.files, ["/srv/site.conf", "/srv/more.conf"].map(std::path::PathBuf::from));
+    let site =
+        gk_config::load_text("command line", "Include /srv/more.conf\n", &files, &around).site.unwrap();
+    assert_eq!(site.files, ["/srv/more.conf"].map(std::path::PathBuf::from));
+}
+
+#[test]
 fn lines_that_can_do_nothing() {
     let first = |text: &str| {
         read(text).diagnostics.into_iter().find(|d| d.severity == Severity::Error).map(|d| d.message)

@@ -115,6 +115,7 @@ fn front(port: u16) {
         interpreters: Vec::new(),
         admin: None,
         measurements: gk_config::measurements::Measurements::default(),
+        files: Vec::new(),
     };
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     let address = listener.local_addr().expect("bound");

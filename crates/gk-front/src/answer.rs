@@ -4,3 +4,4 @@ pub mod body;
 pub mod files;
 pub mod reply;
 pub mod response;
+pub mod withheld;

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
+use crate::answer::withheld::Withheld;
 use crate::client::connection::Conn;
 use crate::log::access_log::AccessLogs;
 use crate::log::rate_limited::RateLimited;
@@ -38,7 +39,17 @@ pub struct CurrentSite {
     pub generation: u64,
     /// Access logs by host.
     pub logs: AccessLogs,
+    /// Files that are not served.
+    pub withheld: Arc<Withheld>,
     routes: RouteCache<Rc<RoutedRequest>>,
+}
+
+impl CurrentSite {
+    fn new(site: Site, generation: u64) -> Result<Self, String> {
+        let (logs, withheld) = (AccessLogs::open(&site)?, Arc::new(Withheld::of(&site)));
+        let compiled = Compiled::new(Arc::new(site))?;
+        Ok(Self { compiled, generation, logs, withheld, routes: RouteCache::default() })
+    }
 }
 
 /// The result of routing, with the pool, profile and owner that this front has for it.
@@ -101,9 +112,7 @@ impl Front {
     /// For a site and its listeners.
     pub fn new(site: Site, generation: u64, listeners: Vec<ListenerSetup>) -> Result<Rc<Self>, String> {
         let clock = Clock::default();
-        let logs = AccessLogs::open(&site)?;
-        let compiled = Compiled::new(Arc::new(site))?;
-        let current = CurrentSite { compiled, generation, logs, routes: RouteCache::default() };
+        let current = CurrentSite::new(site, generation)?;
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),
@@ -132,11 +141,9 @@ impl Front {
 
     /// Puts another site in force. Requests under way keep theirs.
     pub fn replace(&self, site: Site, generation: u64) -> Result<(), String> {
-        let logs = AccessLogs::open(&site)?;
-        let compiled = Compiled::new(Arc::new(site))?;
+        let current = CurrentSite::new(site, generation)?;
         self.current().logs.flush();
-        *self.current.borrow_mut() =
-            Rc::new(CurrentSite { compiled, generation, logs, routes: RouteCache::default() });
+        *self.current.borrow_mut() = Rc::new(current);
         self.update_pools();
         Ok(())
     }

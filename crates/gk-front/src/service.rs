@@ -141,9 +141,10 @@ impl Serving<'_> {
             limits::body(self.parts, &target.settings)?;
         }
         match (&target.destination, &routed.app) {
-            (Destination::File { path }, _) => {
+            (Destination::File { path, tree }, _) => {
                 let client = &self.conn.endpoints.client;
-                Box::pin(files::serve(client, self.parts, path, &routed.path)).await.map(own)
+                let place = files::Place { path, tree, url: &routed.path, withheld: &self.current.withheld };
+                Box::pin(files::serve(client, self.parts, place)).await.map(own)
             }
             (Destination::App(app), Some(_)) => {
                 if let Some((code, text)) =

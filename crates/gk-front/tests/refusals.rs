@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_config::site::{Settings, StaticAlias};
+use gk_config::site::{Mount, MountTarget, Settings, StaticAlias};
 use support::{Client, Running};
 
 /// The status of one raw request on a new connection.
@@ -305,4 +305,110 @@ fn static_files() {
     assert_eq!((head.status, head.header("content-length")), (200, Some("10")));
     client.send("POST /static/a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(client.answer().status, 405);
+}
+
+/// Reported: a document root that is a checkout handed out `.git`, `.env`, `.htpasswd`, the WSGI script's source and the token of
+/// the admin pages. Met by everybody who serves files from the folder of the application.
+#[test]
+fn secrets_and_scripts_are_never_served_as_files() {
+    let tree = tempfile::tempdir().unwrap();
+    let put = |name: &str| {
+        let path = tree.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "text").unwrap();
+    };
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, tree.path().join(name)).unwrap();
+    for name in [
+        ".htaccess",
+        ".git/config",
+        ".env",
+        ".svn/entries",
+        "app/.hg/hgrc",
+        "app/app.py",
+        "other.wsgi",
+        "scripts/one.py",
+        "scripts/one.css",
+        "site.conf",
+        "own/admin.token",
+        ".well-known/security.txt",
+        ".gitignore",
+        "page.html",
+        "module.py",
+    ] {
+        put(name);
+    }
+    link(".git", "history");
+    link("app/app.py", "download.txt");
+    link(".env", "settings.txt");
+    link("page.html", "link.html");
+    std::fs::hard_link(tree.path().join("app/app.py"), tree.path().join("hard.txt")).unwrap();
+    let front = Running::start(|site| {
+        site.server_root = tree.path().join("own");
+        site.files = vec![tree.path().join("site.conf")];
+        let host = &mut site.hosts[0];
+        host.mounts = vec![
+            Mount::new("/app", MountTarget::File(tree.path().join("app/app.py"))),
+            Mount::new("/run", MountTarget::Directory(tree.path().join("scripts"))),
+        ];
+        host.document_root = Some(tree.path().to_owned());
+        // What an alias names itself is meant.
+        host.statics = [("/source.txt", "app/app.py"), ("/hooks", ".git"), ("/files", "")]
+            .map(|(url, path)| StaticAlias { url: url.into(), path: tree.path().join(path), order: 0 })
+            .into();
+    });
+    let table: &[(u16, &[&str])] = &[
+        (
+            403,
+            &[
+                "/.htaccess",
+                "/.HTACCESS",
+                "/%2ehtaccess",
+                "/.ht%61ccess",
+                "/.htnothing",
+                "/.git/config",
+                "/.git",
+                "/.git/",
+                "/.GIT/config",
+                "/x/../.git/config",
+                "//.git//config",
+                "/.env",
+                "/.env/",
+                "/.env.local",
+                "/.svn/entries",
+                "/.hg",
+                "/history/config",
+                "/settings.txt",
+                "/download.txt",
+                "/hard.txt",
+                "/other.wsgi",
+                "/scripts/one.py",
+                "/site.conf",
+                "/own/admin.token",
+                "/files/app/app.py",
+                "/files/.git/config",
+            ],
+        ),
+        (
+            200,
+            &[
+                "/.well-known/security.txt",
+                "/.gitignore",
+                "/page.html",
+                "/link.html",
+                "/module.py",
+                "/scripts/one.css",
+                "/source.txt",
+                "/hooks/config",
+                "/files/page.html",
+            ],
+        ),
+        (404, &["/none.wsgi", "/none.py", "/history/none"]),
+    ];
+    for (status, paths) in table {
+        for path in *paths {
+            let mut client = front.client();
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            assert_eq!(client.answer().status, *status, "{path}");
+        }
+    }
 }

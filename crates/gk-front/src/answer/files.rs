@@ -1,6 +1,6 @@
 //! Static files of `Alias` and `DocumentRoot`: GET and HEAD, `Content-Type` by extension, `Last-Modified`, one range.
 //! Directories give their `index.html` or 403; a path without its slash is redirected. Symbolic links are followed, as
-//! Apache does by default (`FollowSymLinks`): whoever may write the tree decides what is served.
+//! Apache does by default (`FollowSymLinks`): whoever may write the tree decides what is served, but for what is [`withheld`].
 
 use gk_wire::log::Level;
 use http::header::{
@@ -13,9 +13,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::answer::body::Body;
+use crate::answer::withheld::{self, Withheld};
 use crate::engine::FileSlice;
 use crate::process::descriptor_limit;
 use crate::request::path;
@@ -24,15 +26,23 @@ use crate::request::refusal::Refusal;
 enum Opened {
     File { file: File, len: u64, modified: Option<SystemTime>, path: PathBuf },
     NeedsSlash,
+    Withheld,
 }
 
-/// Answers with a file. `url` is the decoded, normalised path, for the redirect of a directory; `client` is for log lines.
-pub async fn serve<X>(
-    client: &str,
-    parts: &Parts,
-    file: &Path,
-    url: &[u8],
-) -> Result<Response<Body<X>>, Refusal> {
+/// The place of a file in the configuration.
+pub struct Place<'a> {
+    /// The file asked for.
+    pub path: &'a Path,
+    /// The served tree that it lies in.
+    pub tree: &'a Path,
+    /// Decoded, normalised path of the URL, for the redirect of a directory.
+    pub url: &'a [u8],
+    /// Files that are not served.
+    pub withheld: &'a Arc<Withheld>,
+}
+
+/// Answers with a file. `client` is for log lines.
+pub async fn serve<X>(client: &str, parts: &Parts, place: Place<'_>) -> Result<Response<Body<X>>, Refusal> {
     const ALLOWED: &str = "GET, HEAD, OPTIONS";
     if parts.method == Method::OPTIONS {
         let mut response = Response::new(Body::empty());
@@ -42,10 +52,17 @@ pub async fn serve<X>(
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(Refusal::Method(ALLOWED));
     }
-    let (named, file, slash) = (file, file.to_owned(), url.ends_with(b"/"));
-    let opened =
-        tokio::task::spawn_blocking(move || open(&file, slash)).await.map_err(|_| Refusal::Internal)?;
+    let Place { path: named, tree, url, withheld } = place;
+    // By its name without a look at the file system: the answer says nothing about what is there.
+    if withheld::is_hidden(withheld::below(named, tree)) {
+        return Err(refused(named, client));
+    }
+    let slash = url.ends_with(b"/");
+    let (file, tree, withheld) = (named.to_owned(), tree.to_owned(), Arc::clone(withheld));
+    let opened = tokio::task::spawn_blocking(move || open(&file, slash, &tree, &withheld));
+    let opened = opened.await.map_err(|_| Refusal::Internal)?;
     let (file, len, modified, path) = match opened.map_err(|error| refusal(&error, named, client))? {
+        Opened::Withheld => return Err(refused(named, client)),
         Opened::NeedsSlash => {
             let query = parts.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
             // Made from the normalised path: the raw one, `//host/..`, would lead to another host.
@@ -90,11 +107,18 @@ fn assemble<X>(status: StatusCode, headers: HeaderMap, body: Body<X>) -> Respons
     response
 }
 
-fn open(path: &Path, slash: bool) -> io::Result<Opened> {
+/// A line for the error log, as Apache has it, and 403.
+fn refused(file: &Path, client: &str) -> Refusal {
+    let text = format!("client denied by server configuration: {} is never served", file.display());
+    crate::note_code(Level::Error, "AH01630", Some(client), &text);
+    Refusal::Forbidden
+}
+
+fn open(path: &Path, slash: bool, tree: &Path, withheld: &Withheld) -> io::Result<Opened> {
     let meta = std::fs::metadata(path)?;
     if meta.is_dir() {
         return if slash {
-            open(&path.join("index.html"), false).map_err(directory)
+            open(&path.join("index.html"), false, tree, withheld).map_err(directory)
         } else {
             Ok(Opened::NeedsSlash)
         };
@@ -104,6 +128,9 @@ fn open(path: &Path, slash: bool) -> io::Result<Opened> {
     }
     let file = File::open(path)?;
     let meta = file.metadata()?;
+    if withheld.holds(&file, &meta, path, tree)? {
+        return Ok(Opened::Withheld);
+    }
     Ok(Opened::File { file, len: meta.len(), modified: meta.modified().ok(), path: path.to_owned() })
 }
 

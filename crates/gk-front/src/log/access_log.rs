@@ -220,7 +220,7 @@ impl Entry {
         });
         let file = target.and_then(|t| match &t.destination {
             Destination::App(app) => Some(app.script.clone()),
-            Destination::File { path } => Some(path.to_string_lossy().into_owned()),
+            Destination::File { path, .. } => Some(path.to_string_lossy().into_owned()),
             Destination::Refused(..) => None,
         });
         let (received, sent) = self.connection.take_bytes();

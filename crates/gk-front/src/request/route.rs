@@ -50,10 +50,12 @@ pub struct Target {
 pub enum Destination {
     /// A script.
     App(Box<App>),
-    /// A file, in a tree that it must not leave.
+    /// A file of a served tree.
     File {
         /// The file asked for.
         path: PathBuf,
+        /// The tree: the target of the alias, or the document root.
+        tree: PathBuf,
     },
     /// A refusal, and the line for the error log.
     Refused(Refusal, Option<(&'static str, String)>),
@@ -96,15 +98,16 @@ pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) ->
                 }
             }
         }
-        Found::Static { path, .. } => {
+        Found::Static { path, alias } => {
             file = Some(path.clone());
-            Err(Destination::File { path })
+            let tree = compiled.site().hosts[host].statics[alias].path.clone();
+            Err(Destination::File { path, tree })
         }
         Found::Nothing => match &compiled.site().hosts[host].document_root {
             Some(root) => {
                 let path = below_root(root, query.path);
                 file = Some(path.clone());
-                Err(Destination::File { path })
+                Err(Destination::File { path, tree: root.clone() })
             }
             None => Err(Destination::Refused(Refusal::NotFound, None)),
         },

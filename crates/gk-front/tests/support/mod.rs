@@ -61,6 +61,7 @@ pub fn site(root: &Path) -> Site {
         interpreters: Vec::new(),
         admin: None,
         measurements: gk_config::measurements::Measurements::default(),
+        files: Vec::new(),
     }
 }
 
