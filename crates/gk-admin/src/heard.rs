@@ -5,7 +5,7 @@ pub(crate) mod datagram_socket;
 pub mod event;
 pub mod fleet;
 pub(crate) mod front_socket;
-pub(crate) mod otlp_intake;
+pub mod otlp_intake;
 pub mod otlp_message;
 pub mod pushes;
 pub mod reports;

@@ -1,0 +1,63 @@
+//! Any text as a `LogFormat`, and any texts as what a request puts into its line: parsed or refused without a panic. What comes from
+//! a request begins no line and moves no cursor; the JSON form is JSON.
+#![no_main]
+
+use gk_front::log::format::{Format, Line, Lookup};
+use libfuzzer_sys::fuzz_target;
+
+struct From<'a>(&'a str);
+
+impl Lookup for From<'_> {
+    fn request_header(&self, index: usize) -> Option<&[u8]> {
+        (index % 2 == 0).then_some(self.0.as_bytes())
+    }
+    fn response_header(&self, index: usize) -> Option<&[u8]> {
+        (index % 2 == 1).then_some(self.0.as_bytes())
+    }
+    fn variable(&self, name: &str) -> Option<&str> {
+        (name.len() < 4).then_some(self.0)
+    }
+}
+
+fuzz_target!(|input: (&str, &str, u64, i16)| {
+    let (format, text, number, offset) = input;
+    let line = Line {
+        client: text,
+        peer: text,
+        method: text,
+        target: text,
+        path: text,
+        query: Some(text),
+        protocol: text,
+        server_name: text,
+        canonical_name: text,
+        file: text,
+        process_group: text,
+        application_group: text,
+        status: number as u16,
+        body_bytes: number,
+        // Until the year 9999.
+        began_micros: number % 253_402_300_800_000_000,
+        took_micros: number >> 16,
+        utc_offset: i32::from(offset),
+        connection: '+',
+        queue_micros: number,
+        ..Line::default()
+    };
+    for json in [false, true] {
+        let Ok(parsed) = Format::parse(format, json) else { return };
+        let mut out = String::new();
+        parsed.write(&line, &From(text), &mut out);
+        let written = out.strip_suffix('\n').expect("a line ends");
+        // The format itself may ask for both: `\n`, `%{%n}t`.
+        let own = format.chars().any(|c| c.is_control() || c == '\\')
+            || format.contains("%n")
+            || format.contains("%t");
+        if !own || json {
+            assert!(!written.contains(char::is_control), "{written:?}");
+        }
+        if json {
+            serde_json::from_str::<serde_json::Value>(written).expect("JSON");
+        }
+    }
+});
