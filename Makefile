@@ -1,6 +1,6 @@
 # The menu. Each recipe is one line; whatever needs an `if` lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help serve test build pythons peers bench compare lint doc compat soak fuzz proofs clean
+.PHONY: help serve test build pythons peers bench faults compare lint doc compat soak fuzz proofs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,8 @@ peers: ## provide the servers that Gilkeeper is measured against
 bench: ## the tests that compare speeds, then requests/s, CPU and memory beside the peers, ratios last; ARGS=--quick for the short form
 	@scripts/test speed-3.14
 	@scripts/bench $(ARGS)
+faults: ## faults and overload beside the peers: failed requests, p50/p99 of bystanders, memory; ARGS=--quick for the short form
+	@scripts/faults $(ARGS)
 compare: ## the switch-interval table in both forms of the workload, under five minutes; PLAN=plans/… for another
 	@scripts/compare $(ARGS)
 lint: ## formatting, clippy, the house rules, licences

@@ -6,6 +6,7 @@ same CPython. No measuring here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -55,6 +56,7 @@ Listen 127.0.0.1:{job.port}
 LogLevel warn
 ErrorLog {job.folder}/error.log
 MaxKeepAliveRequests 0
+KeepAliveTimeout 30
 WSGIDaemonProcess bench processes={job.processes} threads={job.threads} {options}
 {directives}
 """)
@@ -175,6 +177,20 @@ FORMS: dict[str, Callable[[Job], list[str] | None]] = {
 }
 
 
+def loud(name: str, command: list[str], job: Job) -> list[str]:
+    """The same with its error log and an access log on the terminal."""
+    if name == "gilkeeper":
+        conf = job.folder / "gilkeeper.conf"
+        quiet = f"LogLevel warn\nErrorLog {job.folder}/error.log\n"
+        conf.write_text(conf.read_text().replace(quiet, "LogLevel info\nCustomLog - combined\n"))
+        return command
+    more = {"granian": ["--access-log", "--log-level", "info"], "gunicorn-gthread": ["--access-logfile", "-", "--log-level", "info"]}
+    if name not in more:
+        raise NoSuchForm
+    # The application stays last.
+    return [*command[:-1], *more[name], command[-1]]
+
+
 class NoSuchForm(Exception):
     """The server has no such combination of processes and threads."""
 
@@ -182,7 +198,8 @@ class NoSuchForm(Exception):
 class Running:
     """A server while it runs; ends it by pid, and whatever it started."""
 
-    def __init__(self, name: str, script: Path, processes: int, threads: int) -> None:
+    def __init__(self, name: str, script: Path, processes: int, threads: int, console: int | None = None) -> None:
+        """`console`: a descriptor that gets all logs and the output, in place of files."""
         self.name, self.run = name, uuid.uuid4().hex
         # A space in a path would have to be quoted in every server's configuration.
         self.folder = Path(tempfile.mkdtemp(prefix="gilkeeper-bench-" + re.sub(r"[^\w-]+", "-", name)))
@@ -193,10 +210,13 @@ class Running:
         data.mkdir()
         data.chmod(0o777)
         self.port = harness.free_port()
-        command = {**SERVERS, **FORMS}[name](Job(Path(app) / script.name, processes, threads, self.port, self.folder))
+        job = Job(Path(app) / script.name, processes, threads, self.port, self.folder)
+        command = {**SERVERS, **FORMS}[name](job)
         if command is None:
             shutil.rmtree(self.folder)
             raise NoSuchForm
+        if console is not None:
+            command = loud(name, command, job)
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
@@ -204,9 +224,10 @@ class Running:
             "READING_ROOM_DB": str(data / "reading-room.db"),
             harness.MARK: self.run,
         }
-        with open(self.folder / "console.log", "wb") as console:
+        with open(self.folder / "console.log", "wb") as file:
+            output = file.fileno() if console is None else console
             self.process = subprocess.Popen(
-                command, cwd=data, env=environment, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+                command, cwd=data, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
 
     def __enter__(self) -> Running:
@@ -225,6 +246,15 @@ class Running:
             for pid in harness.processes_of(self.run):
                 os.kill(pid, signal.SIGKILL)
             self.process.wait(15)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """Ends it at once: for one that a fault has left in no state to end by itself."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(15)
+        harness.until(lambda: not self.pids(), "the server has ended", 10)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def words(self) -> str:
