@@ -59,7 +59,13 @@ pub fn not_with_file(given: &ArgMatches) -> Option<&'static str> {
 /// Options given beside a configuration file, as lines of it. The server root is read elsewhere.
 pub fn beside_file(given: &ArgMatches) -> Vec<String> {
     let directive = |option: ServeOption| {
-        let Use::Directive(directive) = option.used else { return None };
+        let directive = match option.used {
+            Use::Switch(directive, word) => {
+                return given.get_flag(option.name).then(|| format!("{directive} {word}"));
+            }
+            Use::Directive(directive) => directive,
+            _ => return None,
+        };
         let value = given.get_one::<String>(option.name)?;
         Some(format!("{directive} {}", gk_config::token::quote(value)))
     };

@@ -54,6 +54,7 @@ pub fn resolve(
         http: raw.http,
         python: raw.python,
         measurements: raw.measurements,
+        supervision: raw.supervision,
         groups: raw.groups.into_iter().map(|(group, _)| group).collect(),
         hosts,
         imports,

@@ -52,6 +52,17 @@ pub struct Site {
     /// The files of the configuration itself.
     #[serde(default)]
     pub files: Vec<PathBuf>,
+    /// How the supervisor watches over the processes.
+    pub supervision: Supervision,
+}
+
+/// How the supervisor watches over the processes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Supervision {
+    /// `GilkeeperFrontTimeout`: seconds without a sign of life after which the front is replaced (0 = off).
+    pub front_timeout: f64,
+    /// `GilkeeperKeepTrying`: a server whose first workers cannot import their applications goes on.
+    pub keep_trying: bool,
 }
 
 /// One listening address.

@@ -3,7 +3,7 @@
 
 use crate::site::{
     ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen, Mount, ProcessGroup,
-    PythonOptions, Section, SettingsPatch, StaticAlias,
+    PythonOptions, Section, SettingsPatch, StaticAlias, Supervision,
 };
 use crate::token::Word;
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub struct Raw {
     pub python: PythonOptions,
     /// Measurements.
     pub measurements: crate::measurements::Measurements,
+    /// `GilkeeperFrontTimeout`, `GilkeeperKeepTrying`.
+    pub supervision: Supervision,
     /// Daemon process groups with the word that names each.
     pub groups: Vec<(ProcessGroup, Word)>,
     /// Main server first.

@@ -64,6 +64,12 @@ pub const ROWS: &[Directive] = &[
             token; on a loopback address nobody does, unless `GilkeeperAdmin` says `token=always`."),
     Directive::honoured("GilkeeperMaxConnections", "number", GLOBAL, ONE, max_connections)
         .default("0").ours().doc("Most connections at once; 0 is as many as the front may have descriptors for."),
+    Directive::honoured("GilkeeperFrontTimeout", "seconds", GLOBAL, ONE, front_timeout)
+        .default("15").ours().doc("How long the front, and its admin process, may give no sign of life before they are replaced; 0 is for ever. \
+            A front in a debugger is left alone."),
+    Directive::honoured("GilkeeperKeepTrying", "On|Off", GLOBAL, ONE, keep_trying)
+        .default("Off").ours().doc("Whether the server goes on when no process of a group could import its applications at the start. \
+            Off: it prints why and ends with exit code 3."),
     Directive::honoured("GilkeeperBodyBufferSize", "bytes", GLOBAL, ONE, body_buffer_size)
         .default("131072").ours().doc("How much of a request body is kept in memory before a temporary file in the server root is used."),
 ];
@@ -320,6 +326,16 @@ fn max_connections(scope: &mut Scope, words: &[Word]) -> Applied {
     if let Some(number) = limit(scope, words, 0, "connections")? {
         scope.raw.http.max_connections = number;
     }
+    Ok(())
+}
+
+fn front_timeout(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.supervision.front_timeout = values::seconds(scope.name, &words[0], &words[0].text)?;
+    Ok(())
+}
+
+fn keep_trying(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.supervision.keep_trying = values::switch(scope.name, &words[0], &words[0].text)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! A row says what it takes, its default and its effect: a line with a directive, an option of
 //! WSGIDaemonProcess, or code in [`super::text`]. `--help`, completion, manual page and reference are made of the rows.
 
-use crate::site::{ADMIN, HttpLimits, LIMIT_REQUEST_BODY};
+use crate::site::{ADMIN, HttpLimits, LIMIT_REQUEST_BODY, Supervision};
 use gk_options::rows::headings::{LIMITS, PROCESSES, PYTHON, RELOADING};
 use gk_options::{Kind, OPTIONS, ProcessOption, Value};
 
@@ -291,6 +291,12 @@ const ROWS: &[ServeOption] = &[
     one(PYTHON, "working-directory", DIR, "Working directory of the workers and first entry of `sys.path`.").words("the current directory"),
     switch(PYTHON, "orphan-interpreter", "WSGIDestroyInterpreter", "Off", "Leave interpreters as they are when a process ends."),
     flag(PYTHON, "debug-mode", "Run one process with one thread."),
+
+    switch(PROCESSES, "keep-trying", "GilkeeperKeepTrying", "On", "Go on and try again when the application cannot be imported at the start, instead of exit code 3.")
+        .with_file(),
+    one(PROCESSES, "front-timeout", SECONDS, "Time without a sign of life after which the front is replaced.")
+        .directive("GilkeeperFrontTimeout").standard(Number(Supervision::STANDARD.front_timeout), "/supervision/front_timeout")
+        .zero("off").with_file(),
 
     switch(RELOADING, "disable-reloading", "WSGIScriptReloading", "Off", "Never reload because a script or module changed."),
 

@@ -1,7 +1,8 @@
 //! The defaults of the values that directives set. Those of WSGIDaemonProcess's options are in gk_options.
 
 use crate::site::{
-    ErrorLog, HttpLimits, InterpreterOptions, LIMIT_REQUEST_BODY, Mount, MountTarget, PythonOptions, Settings,
+    ErrorLog, HttpLimits, InterpreterOptions, LIMIT_REQUEST_BODY, Mount, MountTarget, PythonOptions,
+    Settings, Supervision,
 };
 use std::collections::BTreeMap;
 
@@ -24,6 +25,17 @@ impl HttpLimits {
 }
 
 impl Default for HttpLimits {
+    fn default() -> Self {
+        Self::STANDARD
+    }
+}
+
+impl Supervision {
+    /// The values without any directive.
+    pub const STANDARD: Self = Self { front_timeout: 15.0, keep_trying: false };
+}
+
+impl Default for Supervision {
     fn default() -> Self {
         Self::STANDARD
     }

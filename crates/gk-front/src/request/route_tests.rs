@@ -35,6 +35,7 @@ fn site() -> Site {
         }],
         "imports": [], "interpreters": [], "admin": null,
         "measurements": gk_config::measurements::Measurements::default(),
+        "supervision": gk_config::site::Supervision::default(),
     });
     serde_json::from_value(json).unwrap()
 }
