@@ -116,6 +116,7 @@ fn front(port: u16) {
         admin: None,
         measurements: gk_config::measurements::Measurements::default(),
         files: Vec::new(),
+        supervision: gk_config::site::Supervision::default(),
     };
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     let address = listener.local_addr().expect("bound");
@@ -123,7 +124,8 @@ fn front(port: u16) {
     let (control, theirs) = descriptors::packet_pair().expect("a socket pair");
     let (mine, link) = descriptors::stream_pair().expect("a socket pair");
     let page = gk_sys::memory::SharedPage::create().expect("a page");
-    let message = ToFront::Worker { worker: 1, process_group: "g".into(), pid: 1, threads: 1 };
+    let message =
+        ToFront::Worker { worker: 1, process_group: "g".into(), pid: 1, threads: 1, imported: true };
     descriptors::send(&control, &encode(&message), &[link.as_fd(), page.as_fd()]).expect("sent");
     drop(link);
     std::thread::Builder::new()

@@ -21,12 +21,14 @@ use crate::log::access_log::AccessLogs;
 use crate::log::rate_limited::RateLimited;
 use crate::process::admin::Admin;
 use crate::process::clock::Clock;
+use crate::process::life::Life;
 use crate::request::limits;
 use crate::request::owner::RequiredOwner;
 use crate::request::refusal::Refusal;
 use crate::request::route::{self, Destination, RouteQuery, Target};
 use crate::request::route_cache::RouteCache;
 use crate::worker::dispatcher::PoolLimits;
+use crate::worker::info::WorkerInfo;
 use crate::worker::link::Link;
 use crate::worker::pool::Pool;
 use crate::worker::profiles::{NumberedProfile, Profiles};
@@ -98,6 +100,8 @@ pub struct Front {
     pub conn_ended: Notify,
     /// Notified when a connection begins.
     pub conn_began: Notify,
+    /// Signs of life of the supervisor and the workers.
+    pub life: Life,
     /// The admin process, if there is one.
     pub admin: OnceCell<Rc<Admin>>,
     /// [`Front::is_ready`] as last sent to the admin process.
@@ -129,6 +133,7 @@ impl Front {
             stop: Notify::new(),
             conn_ended: Notify::new(),
             conn_began: Notify::new(),
+            life: Life::default(),
             admin: OnceCell::new(),
             sent_ready: Cell::new(false),
             profiles: Profiles::default(),
@@ -260,6 +265,7 @@ impl Front {
             requests: self.finished.get(),
             queued: pools.iter().map(|(name, pool)| (name.clone(), pool.queued() as u64)).collect(),
             in_flight: links.iter().map(|(worker, link)| (*worker, u64::from(link.in_flight()))).collect(),
+            admin: self.admin.get().and_then(|admin| admin.life()),
         }
     }
 
@@ -268,14 +274,25 @@ impl Front {
         let Some(admin) = self.admin.get() else { return };
         let current = self.current();
         let links = self.links.borrow();
-        let ready = self.is_ready();
+        let waiting = self.waiting();
+        let ready = waiting.is_empty() && !self.stopping.get();
         self.sent_ready.set(ready);
+        let name = |worker: u64| match links.get(&worker) {
+            Some(link) => {
+                let WorkerInfo { pid, process_group, .. } = &link.info;
+                format!("worker {worker} (pid {pid}) of process group '{process_group}'")
+            }
+            None => format!("worker {worker}"),
+        };
         admin.tell_figures(&ToAdmin::Figures(FrontFigures {
             ready,
             generation: current.generation,
             status: self.status(),
             lost_log_lines: current.logs.lost(),
             remarks: links.values().filter_map(|link| link.remark()).collect(),
+            waiting,
+            silent: self.life.lines(name),
+            supervisor_silent: self.life.supervisor_silent(),
         }));
     }
 
@@ -291,11 +308,18 @@ impl Front {
         }
     }
 
-    /// Whether every process group for requests has a worker that takes them, in the required GIL mode.
+    /// Whether every process group for requests has a worker that imported its applications and takes requests, in the required
+    /// GIL mode.
     pub fn is_ready(&self) -> bool {
+        !self.stopping.get() && self.waiting().is_empty()
+    }
+
+    /// The process groups for requests without such a worker.
+    fn waiting(&self) -> Vec<String> {
         let current = self.current();
-        let mut groups = current.compiled.site().groups.iter().filter(|g| !g.service());
-        !self.stopping.get() && groups.all(|g| self.pool(&g.name).is_some_and(|p| p.has_ready_worker()))
+        let groups = current.compiled.site().groups.iter().filter(|g| !g.service());
+        let waits = |name: &str| !self.pool(name).is_some_and(|pool| pool.has_ready_worker());
+        groups.filter(|g| waits(&g.name)).map(|g| g.name.clone()).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_wire::control::{FromFront, ToFront};
+use gk_wire::control::{FromFront, LinkFault, ToFront};
 use gk_wire::frame::ToFrontFrame;
 use support::{Client, FakeWorker, Frame, Running};
 
@@ -156,6 +156,59 @@ fn a_leaving_worker_completes_its_requests_and_is_drained() {
     assert_eq!(front.hear(), FromFront::Drained { worker: 2 });
     front.say(&ToFront::DrainWorker { worker: 77, reason: String::new() });
     assert_eq!(front.hear(), FromFront::Drained { worker: 77 });
+}
+
+/// Reported: after a protocol error on its link a worker stayed ready for ever, and its group answered 503. Met with
+/// applications that write to descriptors they do not own.
+#[test]
+fn the_supervisor_hears_how_each_link_ended_and_the_worker_sees_its_end() {
+    type Deed = fn(FakeWorker) -> Option<FakeWorker>;
+    let table: [(Deed, LinkFault); 3] = [
+        // No kind of frame.
+        (
+            |worker| {
+                worker.send_bytes(&[0xff; 64]);
+                Some(worker)
+            },
+            LinkFault::Broken,
+        ),
+        // A frame that makes no sense here.
+        (
+            |worker| {
+                worker.send(&ToFrontFrame::Data { id: 7, end: true, data: b"" });
+                Some(worker)
+            },
+            LinkFault::Broken,
+        ),
+        (
+            |worker| {
+                drop(worker);
+                None
+            },
+            LinkFault::Closed,
+        ),
+    ];
+    for (deed, expected) in table {
+        let mut front = Running::start(|_| {});
+        let (mut first, mut second) = (front.worker(1), front.worker(1));
+        first.welcome();
+        second.welcome();
+        front.until(|status| status.in_flight.len() == 2);
+        let mut left = deed(first);
+        let FromFront::LinkEnded { worker: 1, fault, why } = front.hear() else { panic!("it did not end") };
+        assert_eq!(fault, expected, "{why}");
+        if let Some(worker) = &mut left {
+            assert_eq!(worker.next(), None, "the front keeps its end open");
+        }
+        // The other worker gets all requests.
+        for _ in 0..2 {
+            let mut client = front.client();
+            client.get("/");
+            let id = second.request().id();
+            second.hello(id);
+            assert_eq!(client.answer().status, 200);
+        }
+    }
 }
 
 #[test]

@@ -115,6 +115,8 @@ impl Configuration {
         ConfigurationOutline {
             configuration: self.number,
             groups: self.site.groups.clone(),
+            keep_trying: self.site.supervision.keep_trying,
+            front_timeout: self.site.supervision.front_timeout,
             remarks: self.remarks.clone(),
         }
     }

@@ -47,8 +47,8 @@ pub struct World {
     pub clients: Clients,
     /// Events that result from actions.
     pub events: VecDeque<Event>,
-    /// Set by `Action::Exit`.
-    pub exit: Option<i32>,
+    /// Set by `Action::Exit`: the code, and why the server gave up.
+    pub exit: Option<(i32, Option<String>)>,
     /// A configuration is being read.
     pub reading: bool,
     read: (Sender<Reading>, Receiver<Reading>),
@@ -149,8 +149,8 @@ impl World {
                 };
                 self.events.push_back(event);
             }
-            Action::Link { worker, group, threads } => {
-                if let Err(e) = self.link(worker, group, threads) {
+            Action::Link { worker, group, threads, imported } => {
+                if let Err(e) = self.link(worker, group, threads, imported) {
                     log(
                         Level::Error,
                         None,
@@ -171,6 +171,11 @@ impl World {
                     let _ = gk_sys::child::reap::signal(child.pid, signal);
                 }
             }
+            Action::LookForDebugger { worker } => {
+                let child = worker.map_or(self.front.as_ref(), |worker| self.workers.get(&worker));
+                let found = child.is_some_and(|child| is_traced(child.pid));
+                self.events.push_back(Event::LookedForDebugger { worker, found });
+            }
             Action::ReadConfiguration => self.read_configuration(),
             Action::Adopt { configuration } => self.adopt(configuration),
             Action::Forget { configuration } => {
@@ -188,7 +193,7 @@ impl World {
                 }
             }
             Action::Announce => self.announce(),
-            Action::Exit { code } => self.exit = Some(code),
+            Action::Exit { code, why } => self.exit = Some((code, why)),
         }
     }
 
@@ -231,14 +236,14 @@ impl World {
         Ok(pid)
     }
 
-    fn link(&mut self, worker: u64, process_group: String, threads: u32) -> io::Result<()> {
+    fn link(&mut self, worker: u64, process_group: String, threads: u32, imported: bool) -> io::Result<()> {
         let (Some(front), Some(child)) = (&mut self.front, self.workers.get_mut(&worker)) else {
             return Ok(());
         };
         let (front_end, worker_end) = descriptors::stream_pair()?;
         let page = SharedPage::create()?;
         child.send(&ToWorker::Link, vec![worker_end, page.try_clone()?]);
-        let message = ToFront::Worker { worker, process_group, pid: child.pid, threads };
+        let message = ToFront::Worker { worker, process_group, pid: child.pid, threads, imported };
         let board = child.scoreboard.as_ref().map(OwnedFd::try_clone).transpose()?;
         front.send(&message, [front_end, page].into_iter().chain(board).collect());
         Ok(())
@@ -361,6 +366,13 @@ fn read(
     }
     configuration.remarks.extend(configuration.needs_restart(before));
     Ok(configuration)
+}
+
+/// Whether a debugger holds a process.
+fn is_traced(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.is_some_and(|tracer| tracer.trim() != "0")
 }
 
 /// The error log for appending, or our own standard error.

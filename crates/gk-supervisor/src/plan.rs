@@ -1,13 +1,19 @@
 //! The plan: `handle(event, now)` changes the state and returns actions. Pure: no clock, no process, no socket. `now` is the time
-//! since the supervisor started. Split by noun: [`workers`], `service`, [`front`], [`reload`], [`stop`].
+//! since the supervisor started. Split by noun: [`workers`], `slots`, `imports`, `fault`, [`liveness`], `service`, [`front`],
+//! [`reload`], [`stop`].
 
 pub mod action;
 mod backoff;
 pub mod event;
+mod fault;
 pub mod front;
 mod gil;
+mod imports;
+pub mod liveness;
 pub mod reload;
 mod service;
+pub mod signs;
+mod slots;
 pub mod stop;
 pub mod worker;
 pub mod workers;
@@ -37,6 +43,11 @@ pub struct Plan {
     reload: Option<reload::Reload>,
     /// The reload that follows the running one.
     queued: Option<reload::ReloadRequest>,
+    /// A first generation that cannot be imported is tried again.
+    keep_trying: bool,
+    /// Seconds; 0: never.
+    front_timeout: f64,
+    questions: liveness::Questions,
     /// Process groups with a changed script, and when to reload them.
     changed: BTreeMap<String, Duration>,
     stop: stop::Stop,
@@ -51,7 +62,7 @@ pub struct Plan {
 struct Group {
     spec: ProcessGroup,
     slots: Vec<ProcessSlot>,
-    /// One of its workers has been ready.
+    /// One of its workers has imported its applications.
     proven: bool,
 }
 
@@ -61,6 +72,10 @@ struct ProcessSlot {
     worker: Option<u64>,
     /// When an empty slot is filled.
     due: Option<Duration>,
+    /// Its worker could not import: when another one tries.
+    retry: Option<Duration>,
+    /// A process of it never came to serve.
+    failed: bool,
     backoff: Backoff,
 }
 
@@ -83,6 +98,9 @@ impl Plan {
             front: FrontHandle::default(),
             reload: None,
             queued: None,
+            keep_trying: outline.keep_trying,
+            front_timeout: outline.front_timeout,
+            questions: liveness::Questions::default(),
             changed: BTreeMap::new(),
             stop: stop::Stop::default(),
             announced: false,
@@ -93,6 +111,7 @@ impl Plan {
 
     /// Takes an event and returns the actions, in order.
     pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
+        self.notice_own_sleep(now);
         match event {
             Event::Start => self.start(now),
             Event::Tick => {}
@@ -104,6 +123,8 @@ impl Plan {
             Event::WorkerNotStarted { worker, code, why } => self.worker_not_started(worker, code, &why, now),
             Event::WorkerExited { worker, ended } => self.worker_exited(worker, &ended, now),
             Event::FromWorker { worker, message } => self.heard_from_worker(worker, message, now),
+            Event::WorkerFault { worker, fault, why } => self.worker_fault(worker, fault, &why, now),
+            Event::LookedForDebugger { worker, found } => self.looked_for_debugger(worker, found, now),
             Event::Configured(result) => self.configured(result, now),
             Event::Hangup => self.ask_reload(reload::ReloadRequest::hangup(), now),
             Event::Evict => self.ask_reload(reload::ReloadRequest::evict(), now),
@@ -125,8 +146,9 @@ impl Plan {
 
     /// Latest time for the next `Event::Tick`.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let slots = self.groups.iter().flat_map(|g| &g.slots).filter_map(|s| s.due);
-        let workers = self.workers.values().filter_map(|w| w.deadline);
+        let slots = self.groups.iter().flat_map(|g| &g.slots).flat_map(|s| [s.due, s.retry]).flatten();
+        let cut = |w: &WorkerHandle| w.cut.as_ref().map(|(at, _)| *at);
+        let workers = self.workers.values().flat_map(|w| [w.deadline, cut(w)]).flatten();
         let changed = if self.reload.is_none() { self.changed.values().copied().min() } else { None };
         let reload = self.reload.as_ref().and_then(reload::Reload::deadline);
         slots
@@ -135,6 +157,7 @@ impl Plan {
             .chain(reload)
             .chain(self.front.deadline)
             .chain(self.front.due)
+            .chain(self.questions_due())
             .min()
     }
 
@@ -164,22 +187,31 @@ impl Plan {
 
     fn tick(&mut self, now: Duration) {
         self.tick_front(now);
+        self.tick_faults(now);
+        self.tick_liveness(now);
         self.tick_workers(now);
         self.tick_reload(now);
         self.tick_stop(now);
     }
 
-    /// Announces once, when the front accepts connections and the worker of every slot serves. Service scripts do not count.
+    /// Announces once, when the front accepts connections, every process group has a worker that imported its applications,
+    /// and the others have at least tried. Service scripts do not count.
     fn announce(&mut self) {
-        let serves = |slot: &ProcessSlot| {
-            slot.worker.is_some_and(|w| self.workers.get(&w).is_some_and(WorkerHandle::serves))
+        let imported = |slot: &ProcessSlot| {
+            self.worker_of(slot).is_some_and(|worker| worker.serves() && worker.imported())
         };
-        let mut awaited = self.groups.iter().filter(|g| !g.spec.service()).flat_map(|g| &g.slots);
-        let mut ready = || self.front.accepts() && awaited.all(serves);
+        let serves = |group: &Group| {
+            group.slots.iter().any(imported) && group.slots.iter().all(|slot| slot.failed || imported(slot))
+        };
+        let ready = || self.front.accepts() && self.groups.iter().filter(|g| !g.spec.service()).all(serves);
         if !self.announced && !self.stop.begun() && ready() {
             self.announced = true;
             self.out.push(Action::Announce);
         }
+    }
+
+    fn worker_of(&self, slot: &ProcessSlot) -> Option<&WorkerHandle> {
+        slot.worker.and_then(|worker| self.workers.get(&worker))
     }
 
     fn note(&mut self, what: What, text: impl Into<String>) {

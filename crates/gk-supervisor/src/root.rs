@@ -2,17 +2,13 @@
 
 use crate::StartError;
 use crate::sockets::bind_unix;
-use gk_wire::admin::CONTROL_SOCKET;
+use gk_wire::admin::{CONTROL_SOCKET, LOCK_FILE};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-
-/// Lock file of the server root, with the process id of its server. It stays when the server ends, because removing a lock file is
-/// a race.
-const LOCK: &str = "server.lock";
 
 /// A server root in use by this server, until dropped.
 #[derive(Debug)]
@@ -33,9 +29,10 @@ impl Root {
             let made = DirBuilder::new().recursive(true).mode(mode).create(path);
             made.map_err(|e| shown("cannot be made; choose another with --server-root", &e))?;
         }
+        // It stays when the server ends, because removing a lock file is a race.
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(path.join(LOCK)).map_err(|e| shown("cannot be written to", &e))?;
+        let mut lock = options.open(path.join(LOCK_FILE)).map_err(|e| shown("cannot be written to", &e))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut pid = String::new();
             let _ = lock.read_to_string(&mut pid);

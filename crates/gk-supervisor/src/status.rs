@@ -71,6 +71,7 @@ impl StatusQuery {
             pid,
             state: handle.state.word().to_owned(),
             restarts: handle.restarts,
+            silent: silence(handle.signs.silence(now), self.front_waited),
             figures: self.front.clone().unwrap_or_default(),
         });
         let workers = plan.workers().filter_map(|w| {
@@ -96,6 +97,7 @@ impl StatusQuery {
                 busy: figures.busy,
                 requests: figures.requests,
                 uptime: now.saturating_sub(w.started).as_secs_f64(),
+                silent: silence(w.signs.silence(now), self.waited.contains(&w.worker)),
                 generation: w.generation,
                 application_groups: figures.application_groups,
                 interpreters: figures.interpreters,
@@ -112,6 +114,13 @@ impl StatusQuery {
             workers: workers.collect(),
         }
     }
+}
+
+/// Seconds of silence. `unanswered`: this question has no answer either.
+fn silence(known: Duration, unanswered: bool) -> f64 {
+    let least = if unanswered { PATIENCE } else { Duration::ZERO };
+    // A question that was asked a moment ago is no silence.
+    if known < PATIENCE && !unanswered { 0.0 } else { known.max(least).as_secs_f64() }
 }
 
 #[cfg(test)]

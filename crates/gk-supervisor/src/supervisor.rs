@@ -15,7 +15,7 @@ use gk_sys::child::reap::{self, Exit};
 use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, Signals};
 use gk_sys::usage;
 use gk_wire::admin::{Answer, Command};
-use gk_wire::control::{FromFront, FromWorker, MAX_PACKET, ToFront, ToWorker};
+use gk_wire::control::{FromFront, FromWorker, LinkFault, MAX_PACKET, ToFront, ToWorker};
 use gk_wire::log::Level;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
@@ -59,9 +59,13 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
         memory_kills: usage::out_of_memory_kills(),
         buffer: vec![0; MAX_PACKET],
     };
-    let code = supervisor.run();
-    if let (true, Some(path), Ok(terminal)) = (code != 0, log_file, terminal) {
-        let told = format!("gilkeeper: the server gave up; the error log {} says why\n", path.display());
+    let (code, why) = supervisor.run();
+    if let (Some(why), Ok(terminal)) = (why, terminal) {
+        let seen = log_file.map(|path| format!(" (the error log {} says more)", path.display()));
+        let told = format!("gilkeeper: the server ends{}: {why}\n", seen.unwrap_or_default());
+        // The traceback is the application's own text.
+        let told: String =
+            told.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '?' } else { c }).collect();
         let _ = rustix::io::write(terminal, told.as_bytes());
     }
     supervisor.world.listeners.remove_files();
@@ -93,12 +97,13 @@ enum Polled {
 }
 
 impl Supervisor {
-    fn run(&mut self) -> i32 {
+    /// Returns the exit code, and why the server gave up.
+    fn run(&mut self) -> (i32, Option<String>) {
         self.happened(Event::Start);
         loop {
-            if let Some(code) = self.world.exit {
+            if let Some(end) = self.world.exit.take() {
                 self.farewell();
-                return code;
+                return end;
             }
             for source in self.wait() {
                 self.look(source);
@@ -176,7 +181,7 @@ impl Supervisor {
                 }
             }
             Polled::Front => self.read_front(),
-            Polled::Worker(worker) => self.read_worker(worker),
+            Polled::Worker(worker) => self.read_worker(worker, true),
             Polled::Client(client) => {
                 self.world.clients.write(client);
                 if let Some(command) = self.world.clients.read(client) {
@@ -202,8 +207,8 @@ impl Supervisor {
         let workers: Vec<(u64, u32)> = self.world.workers.iter().map(|(w, c)| (*w, c.pid)).collect();
         for (worker, pid) in workers {
             if let Some(exit) = ended(pid) {
-                // Its last messages come before its end.
-                self.read_worker(worker);
+                // Its last messages come before its end, which says more than the end of its socket.
+                self.read_worker(worker, false);
                 self.world.workers.remove(&worker);
                 self.gathers.iter_mut().for_each(|g| g.lost(Some(worker)));
                 let ended = self.describe(exit);
@@ -260,13 +265,19 @@ impl Supervisor {
         }
     }
 
-    fn read_worker(&mut self, worker: u64) {
+    /// `alive`: the process has not ended as far as is known.
+    fn read_worker(&mut self, worker: u64, alive: bool) {
         if let Some(child) = self.world.workers.get_mut(&worker) {
             child.flush();
         }
         loop {
             let child = self.world.workers.get_mut(&worker);
             match child.and_then(|child| child.receive::<FromWorker>(&mut self.buffer)) {
+                None if alive && self.world.workers.get(&worker).is_some_and(|child| !child.open()) => {
+                    // No longer polled, so this comes once.
+                    let (fault, why) = (LinkFault::Closed, "its control socket was closed".to_owned());
+                    return self.happened(Event::WorkerFault { worker, fault, why });
+                }
                 None => return,
                 Some(Ok(FromWorker::Status { token, status })) => {
                     let asked = self.gathers.iter_mut().filter(|g| g.token == token);

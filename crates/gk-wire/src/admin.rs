@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// File name of the control socket inside the server root.
 pub const CONTROL_SOCKET: &str = "control.sock";
 
+/// Lock file inside the server root. It holds the supervisor's process id.
+pub const LOCK_FILE: &str = "server.lock";
+
 /// A command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -77,6 +80,8 @@ pub struct Front {
     pub state: String,
     /// Number of restarts after a crash.
     pub restarts: u64,
+    /// Seconds without a sign of life.
+    pub silent: f64,
     /// Its figures.
     #[serde(flatten)]
     pub figures: crate::control::FrontStatus,
@@ -109,6 +114,8 @@ pub struct Worker {
     pub requests: u64,
     /// Seconds since it started.
     pub uptime: f64,
+    /// Seconds without a sign of life.
+    pub silent: f64,
     /// Generation it belongs to.
     pub generation: u64,
     /// Application groups that have an interpreter.

@@ -20,6 +20,8 @@ pub enum ToFront {
         pid: u32,
         /// Its request threads.
         threads: u32,
+        /// It imported its applications.
+        imported: bool,
     },
     /// Dispatch nothing more to this worker and send `Drain` on its link.
     DrainWorker {
@@ -47,6 +49,11 @@ pub enum ToFront {
     Status {
         /// Returned in the answer.
         token: u64,
+    },
+    /// Answer with `FromFront::Alive`. Sent once a second, unless an answer is missing.
+    Ping {
+        /// Workers without a sign of life.
+        silent: Vec<Silence>,
     },
     /// Something happened that the pages show.
     Happened(Happened),
@@ -116,6 +123,8 @@ pub enum What {
     GilReturned,
     /// A request takes long.
     SlowRequest,
+    /// A process gives no sign of life.
+    ProcessSilent,
     /// Of another version.
     #[default]
     #[serde(other)]
@@ -139,8 +148,18 @@ impl What {
             Self::ReloadRefused => "reload_refused",
             Self::GilReturned => "gil_returned",
             Self::SlowRequest => "slow_request",
+            Self::ProcessSilent => "process_silent",
         }
     }
+}
+
+/// A worker that gives no sign of life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Its number.
+    pub worker: u64,
+    /// Seconds since the oldest question without an answer.
+    pub seconds: f64,
 }
 
 /// Front to supervisor.
@@ -149,10 +168,21 @@ impl What {
 pub enum FromFront {
     /// It accepts connections.
     Ready,
+    /// Answer to `ToFront::Ping`.
+    Alive,
     /// The link handshake with a worker failed.
     LinkRefused {
         /// The worker.
         worker: u64,
+        /// One sentence.
+        why: String,
+    },
+    /// The link with a worker has ended before its process was reported to have ended. The front has dropped its end.
+    LinkEnded {
+        /// The worker.
+        worker: u64,
+        /// How.
+        fault: LinkFault,
         /// One sentence.
         why: String,
     },
@@ -177,6 +207,18 @@ pub enum FromFront {
     },
 }
 
+/// How a worker's socket ended while its process may still live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkFault {
+    /// The worker closed it, or died.
+    Closed,
+    /// The worker sent what is no message, damaged the shared memory, or the socket failed.
+    Broken,
+    /// The worker sent more than any worker has reason to: it is killed.
+    Abused,
+}
+
 /// The front's own figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FrontStatus {
@@ -189,6 +231,18 @@ pub struct FrontStatus {
     /// Requests in flight by worker number.
     #[serde(deserialize_with = "numbered")]
     pub in_flight: std::collections::BTreeMap<u64, u64>,
+    /// The admin process, if there is one.
+    #[serde(default)]
+    pub admin: Option<AdminProcess>,
+}
+
+/// The admin process of a front.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdminProcess {
+    /// Process id.
+    pub pid: u32,
+    /// Seconds without a sign of life.
+    pub silent: u32,
 }
 
 /// Reads a map whose keys are numbers: as JSON they are strings, and inside a tagged message serde leaves them so.
@@ -226,6 +280,8 @@ pub enum ToWorker {
         /// The front's number of the request.
         request: u64,
     },
+    /// Answer with `FromWorker::Alive`. Sent once a second, unless an answer is missing.
+    Ping,
     /// Answer with `FromWorker::Status`.
     Status {
         /// Returned in the answer.
@@ -261,7 +317,12 @@ pub enum FromWorker {
         switch_interval: Option<f64>,
         /// The imports that failed.
         failed: Vec<ImportFailure>,
+        /// Number of imports that succeeded.
+        #[serde(default)]
+        imported: u32,
     },
+    /// Answer to `ToWorker::Ping`.
+    Alive,
     /// Before a `Ready` with failures, where changes are watched: what its imports read last. A change of these may be the
     /// repair.
     Tried {

@@ -46,6 +46,8 @@ pub enum ToAdmin {
 pub enum FromAdmin {
     /// It takes connections: the first message.
     Ready,
+    /// Answer to [`ToAdmin::Figures`].
+    Alive,
     /// It cannot: the first message and the last.
     Refused {
         /// One sentence.
@@ -65,7 +67,7 @@ pub enum FromAdmin {
 /// The front's own figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FrontFigures {
-    /// Every process group has a worker that takes requests.
+    /// Every process group has a worker that imported its applications and takes requests.
     pub ready: bool,
     /// Counts up with each reload.
     pub generation: u64,
@@ -75,6 +77,12 @@ pub struct FrontFigures {
     pub lost_log_lines: u64,
     /// A line for each worker that has a GIL although it is to run without.
     pub remarks: Vec<String>,
+    /// Process groups without a worker that imported its applications and takes requests.
+    pub waiting: Vec<String>,
+    /// A line for each worker without a sign of life.
+    pub silent: Vec<String>,
+    /// Seconds since the supervisor gave a sign of life.
+    pub supervisor_silent: u32,
 }
 
 /// A link to a worker.

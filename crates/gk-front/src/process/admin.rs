@@ -5,7 +5,7 @@
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::child::spawn::{Spawn, spawn};
 use gk_sys::{descriptors, signal};
-use gk_wire::control::{FromFront, MAX_PACKET, decode, encode};
+use gk_wire::control::{AdminProcess, FromFront, MAX_PACKET, decode, encode};
 use gk_wire::feed::{FromAdmin, LinkFigures, ToAdmin};
 use gk_wire::log::Level;
 use gk_wire::setup::AdminSetup;
@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
@@ -24,9 +24,9 @@ use crate::process::readiness;
 
 /// Messages kept while the process does not read.
 const OUTBOX: usize = 1024;
-/// Before the first restart. Doubles with each failure.
+/// Before the first restart. Doubles with each process that cannot start.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause before a restart. A process that has lived longer starts again from the first pause.
+/// Longest pause before a restart.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Between two checks of whether the process has ended, or reads again.
 const CHECK: Duration = Duration::from_millis(20);
@@ -41,6 +41,8 @@ pub struct AdminStart {
     pub pages: Option<OwnedFd>,
     /// The supervisor's socket, for requests for stacks.
     pub supervisor: OwnedFd,
+    /// Seconds without a sign of life after which the process is replaced; 0: never.
+    pub longest_silence: u32,
 }
 
 /// The admin process.
@@ -53,6 +55,8 @@ pub struct Admin {
     unsent: Notify,
     /// The last exports went out, or never will.
     exported: Notify,
+    /// Seconds since its last sign of life, as far as this process ran itself.
+    silent: Cell<u32>,
     /// The server ends: no restart.
     stopping: Cell<bool>,
     /// The present workers, for a process that was restarted.
@@ -72,6 +76,7 @@ impl Admin {
             outbox: RefCell::default(),
             unsent: Notify::new(),
             exported: Notify::new(),
+            silent: Cell::new(0),
             stopping: Cell::new(false),
             workers: RefCell::default(),
         });
@@ -185,7 +190,6 @@ impl Admin {
     /// Talks to the process and restarts it when it ends, as long as the server runs.
     async fn tend(self: Rc<Self>) {
         let mut pause = FIRST_PAUSE;
-        let mut started = Instant::now();
         let mut pid = self.pid.get();
         loop {
             let socket = self.socket.borrow().clone();
@@ -200,15 +204,13 @@ impl Admin {
             if self.stopping.get() {
                 return;
             }
-            if started.elapsed() > LONGEST_PAUSE {
-                pause = FIRST_PAUSE;
-            }
             if let Some(why) = failed {
+                // It had answered, so another one will.
+                pause = FIRST_PAUSE;
                 log_failure(&why, pause);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            started = Instant::now();
             if let Err(why) = self.begin().await {
                 log_failure(&why, pause);
             }
@@ -216,12 +218,39 @@ impl Admin {
         }
     }
 
-    /// Exchanges messages until the process closes its end.
+    /// The process and its silence, while it runs.
+    pub fn life(&self) -> Option<AdminProcess> {
+        let runs = self.socket.borrow().is_some();
+        runs.then(|| AdminProcess { pid: self.pid.get(), silent: self.silent.get() })
+    }
+
+    /// Counts the seconds of silence until there are too many.
+    async fn outlast(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let silent = self.silent.get() + 1;
+            self.silent.set(silent);
+            let longest = self.start.longest_silence;
+            if longest > 0 && silent >= longest && !self.stopping.get() {
+                let pid = self.pid.get();
+                let text = format!(
+                    "the admin process (pid {pid}) gives no sign of life for {silent} s and is replaced"
+                );
+                return crate::note(Level::Error, None, &text);
+            }
+        }
+    }
+
+    /// Exchanges messages until the process closes its end, or gives no sign of life any more.
     async fn converse(&self, socket: &AsyncFd<OwnedFd>) {
         let mut buffer = vec![0; MAX_PACKET];
+        self.silent.set(0);
+        let mut outlasted = std::pin::pin!(self.outlast());
         loop {
             tokio::select! {
+                () = &mut outlasted => return,
                 received = receive(socket, &mut buffer) => match received {
+                    Some(FromAdmin::Alive) => self.silent.set(0),
                     Some(FromAdmin::WantStack { worker, request }) => {
                         let message = encode(&FromFront::WantStack { worker, request });
                         // `control` notices a supervisor that is gone.

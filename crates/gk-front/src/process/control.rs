@@ -1,7 +1,9 @@
 //! The supervisor's messages: workers come and go, another site, stop, status. When the supervisor is gone, the front stops.
 
 use gk_sys::descriptors;
-use gk_wire::control::{FromFront, Happened, MAX_PACKET, RequestStack, ToFront, What, decode, encode};
+use gk_wire::control::{
+    FromFront, Happened, LinkFault, MAX_PACKET, RequestStack, ToFront, What, decode, encode,
+};
 use gk_wire::feed::ToAdmin;
 use gk_wire::log::Level;
 use std::cell::Cell;
@@ -33,6 +35,8 @@ impl Control {
     /// Sends `Ready`, then acts on messages until the front has stopped.
     pub async fn serve(&self, front: &Rc<Front>) {
         self.send(&FromFront::Ready);
+        let counted = Rc::clone(front);
+        tokio::task::spawn_local(async move { counted.life.count().await });
         let mut buffer = vec![0; MAX_PACKET];
         loop {
             let Some((message, fds)) = self.next(&mut buffer).await else {
@@ -92,8 +96,8 @@ impl Control {
     /// Acts on a message.
     fn act(&self, front: &Rc<Front>, message: ToFront, fds: Vec<OwnedFd>) {
         match message {
-            ToFront::Worker { worker, process_group, pid, threads } => {
-                let info = WorkerInfo { worker, process_group, pid, threads };
+            ToFront::Worker { worker, process_group, pid, threads, imported } => {
+                let info = WorkerInfo { worker, process_group, pid, threads, imported };
                 if let Err(why) = self.connect(front, info, fds) {
                     self.send(&FromFront::LinkRefused { worker, why });
                 }
@@ -138,6 +142,10 @@ impl Control {
                 if let Some(link) = front.links.borrow().get(&worker) {
                     let _ = link.gil_returned.set((module, refused));
                 }
+            }
+            ToFront::Ping { silent } => {
+                front.life.heard(silent.into_iter().map(|one| (one.worker, one.seconds)).collect());
+                self.send(&FromFront::Alive);
             }
             ToFront::Happened(happened) => front.tell(&ToAdmin::Happened(happened)),
             ToFront::Stack { worker, stack } if stack.slow => {
@@ -210,14 +218,22 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
     };
     let refused = link.state() == LinkState::Greeting;
     report_drained();
+    let was_drained = link.state() == LinkState::Drained;
     let lost = link.died();
     if let Some(pool) = &pool {
         pool.remove(&link);
     }
-    let closed = matches!(ending, LinkEnd::Closed);
-    if refused {
+    // The worker sees the end, too, whatever it does now.
+    link.watch.end();
+    let fault = fault(&ending);
+    let closed = fault == LinkFault::Closed;
+    if refused && !closed {
         send(&FromFront::LinkRefused { worker, why: ending.to_string() });
-    } else if !closed || lost > 0 {
+    } else if !(link.is_exit_known() || closed && was_drained) {
+        // Nobody else knows whether the process ends, too.
+        send(&FromFront::LinkEnded { worker, fault, why: ending.to_string() });
+    }
+    if !refused && (!closed || lost > 0) {
         let text = format!(
             "the link to worker {} of process group '{}' ended with {lost} requests being served: {ending}",
             link.info.pid, link.info.process_group
@@ -227,6 +243,14 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
     // Without the exit the link stays: the supervisor may still report it to requests that wait for it.
     if link.is_exit_known() {
         front.links.borrow_mut().remove(&worker);
+    }
+}
+
+/// The meaning of a link's end for the supervisor.
+fn fault(ending: &LinkEnd) -> LinkFault {
+    match ending {
+        LinkEnd::Closed => LinkFault::Closed,
+        LinkEnd::Io(_) | LinkEnd::Wire(_) | LinkEnd::Protocol(_) => LinkFault::Broken,
     }
 }
 

@@ -88,6 +88,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
     let Parts { site, generation, listeners, admin, admin_command, log, control } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
+    let longest_silence = site.supervision.front_timeout.ceil() as u32;
     let front = Front::new(site, generation, described)?;
     let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =
@@ -104,7 +105,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
             front_started: gk_sys::clock::epoch_seconds(),
             supervisor: std::os::unix::process::parent_id(),
         };
-        let start = AdminStart { command: admin_command, setup, pages: admin, supervisor };
+        let start = AdminStart { command: admin_command, setup, pages: admin, supervisor, longest_silence };
         let _ = front.admin.set(Admin::start(start).await?);
     }
     tokio::task::spawn_local(timeouts::tick(Rc::clone(&front)));

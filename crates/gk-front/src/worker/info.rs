@@ -11,6 +11,8 @@ pub struct WorkerInfo {
     pub pid: u32,
     /// Request threads.
     pub threads: u32,
+    /// It imported its applications.
+    pub imported: bool,
 }
 
 impl From<&WorkerInfo> for gk_wire::feed::LinkFigures {

@@ -11,7 +11,7 @@ fn link() -> (Rc<Link>, Sender, Receiver) {
     let (ours, theirs) = descriptors::stream_pair().unwrap();
     let page = SharedPage::create().unwrap();
     let (sender, receiver) = channel::open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
-    let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 2 };
+    let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 2, imported: true };
     (Link::new(info, ours, page, Clock::default()).unwrap(), sender, receiver)
 }
 

@@ -103,10 +103,11 @@ impl Pool {
         self.dispatcher.borrow_mut().check_workers(self.clock.coarse());
     }
 
-    /// Whether a worker takes requests in the GIL mode that the configuration requires.
+    /// Whether a worker that imported its applications takes requests in the GIL mode that the configuration requires.
     pub fn has_ready_worker(&self) -> bool {
         let forbidden = |link: &Link| link.gil_returned.get().is_some_and(|(_, forbidden)| *forbidden);
-        self.dispatcher.borrow().workers().iter().any(|link| link.is_open() && !forbidden(link))
+        let ready = |link: &Rc<Link>| link.is_open() && link.info.imported && !forbidden(link);
+        self.dispatcher.borrow().workers().iter().any(ready)
     }
 
     /// Precise time, in microseconds.

@@ -62,6 +62,7 @@ pub fn site(root: &Path) -> Site {
         admin: None,
         measurements: gk_config::measurements::Measurements::default(),
         files: Vec::new(),
+        supervision: Supervision::default(),
     }
 }
 
@@ -128,7 +129,13 @@ impl Running {
     pub fn until(&self, wanted: impl Fn(&FrontStatus) -> bool) {
         eventually(|| {
             self.say(&ToFront::Status { token: 5 });
-            let FromFront::Status { token: 5, status } = self.hear() else { panic!("no status") };
+            let status = loop {
+                match self.hear() {
+                    FromFront::Status { token: 5, status } => break status,
+                    FromFront::LinkEnded { .. } => {}
+                    other => panic!("no status: {other:?}"),
+                }
+            };
             wanted(&status)
         });
     }
@@ -173,6 +180,7 @@ impl Running {
             process_group: "g".into(),
             pid: 1000 + self.workers as u32,
             threads,
+            imported: true,
         };
         descriptors::send(self.control(), &encode(&message), &[theirs.as_fd(), page_fd.as_fd()]).unwrap();
         FakeWorker::new(self.workers, ours, page)

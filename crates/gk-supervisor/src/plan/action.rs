@@ -27,6 +27,8 @@ pub enum Action {
         group: String,
         /// Its request threads.
         threads: u32,
+        /// It imported its applications.
+        imported: bool,
     },
     /// Send the front a message.
     ToFront(ToFront),
@@ -50,6 +52,11 @@ pub enum Action {
         worker: u64,
         /// The signal.
         signal: i32,
+    },
+    /// Look whether a debugger holds a process that gives no sign of life; an `Event::LookedForDebugger` follows.
+    LookForDebugger {
+        /// `None`: the front.
+        worker: Option<u64>,
     },
     /// Read the configuration again; an `Event::Configured` follows.
     ReadConfiguration,
@@ -94,6 +101,8 @@ pub enum Action {
     Exit {
         /// Exit code.
         code: i32,
+        /// Why the server gave up, the last words on standard error.
+        why: Option<String>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! Events of the supervisor, as values. `supervisor.rs` makes them from signals, sockets and clocks.
 
 use gk_config::site::ProcessGroup;
-use gk_wire::control::{FromFront, FromWorker};
+use gk_wire::control::{FromFront, FromWorker, LinkFault};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,22 @@ pub enum Event {
         /// The message.
         message: FromWorker,
     },
+    /// A worker's control socket has ended or was misused, while its process may live.
+    WorkerFault {
+        /// Its number.
+        worker: u64,
+        /// How.
+        fault: LinkFault,
+        /// Half a sentence: `its control socket was closed`.
+        why: String,
+    },
+    /// Answer to `Action::LookForDebugger`.
+    LookedForDebugger {
+        /// `None`: the front.
+        worker: Option<u64>,
+        /// A debugger holds the process.
+        found: bool,
+    },
     /// The configuration has been read again.
     Configured(Result<ConfigurationOutline, String>),
     /// The signal HUP.
@@ -94,6 +110,10 @@ pub struct ConfigurationOutline {
     pub configuration: u64,
     /// Process groups in order.
     pub groups: Vec<ProcessGroup>,
+    /// A first generation that cannot be imported is tried again; otherwise the server ends.
+    pub keep_trying: bool,
+    /// Seconds without a sign of life after which the front is replaced (0: never).
+    pub front_timeout: f64,
     /// Remarks for the user, one sentence each.
     pub remarks: Vec<String>,
 }

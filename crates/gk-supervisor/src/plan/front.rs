@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::backoff::Backoff;
 use super::event::ProcessEnd;
+use super::signs::Signs;
 use super::{Plan, worker::WorkerState};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{FromFront, ToWorker, What};
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// Deaths of the front after which the server ends, if none ever accepted connections.
 const HOPELESS: u64 = 3;
+
+/// Time that a front has to accept connections.
+const START: Duration = Duration::from_secs(60);
 
 /// State of the front.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +55,12 @@ pub struct FrontHandle {
     pub(super) deadline: Option<Duration>,
     /// When the next one is started.
     pub(super) due: Option<Duration>,
+    /// Its signs of life.
+    pub signs: Signs,
+    /// It was killed because it gave none.
+    pub(super) hung: bool,
+    /// When its process was started.
+    started: Duration,
     ready: Option<Duration>,
     proven: bool,
     backoff: Backoff,
@@ -69,22 +79,28 @@ impl FrontHandle {
 }
 
 impl Plan {
-    pub(super) fn start_front(&mut self, _now: Duration) {
+    pub(super) fn start_front(&mut self, now: Duration) {
         self.front.state = FrontState::Starting;
         self.front.due = None;
         self.front.ready = None;
+        self.front.started = now;
+        self.front.signs = Signs::default();
+        self.front.hung = false;
+        self.front.deadline = (self.front_timeout > 0.0).then(|| now + START);
         self.out.push(Action::SpawnFront);
         self.link_all();
     }
 
     /// Links the front with every worker that serves and is not linked.
     fn link_all(&mut self) {
-        let workers: Vec<u64> = self.workers.values().filter(|w| w.serves()).map(|w| w.worker).collect();
+        let workers: Vec<u64> =
+            self.workers.values().filter(|w| w.serves() && w.imported()).map(|w| w.worker).collect();
         for worker in workers {
             if !self.is_new_in_reload(worker) {
                 self.link(worker);
             }
         }
+        (0..self.groups.len()).for_each(|group| self.link_failed(group));
     }
 
     pub(super) fn front_not_started(&mut self, why: &str, now: Duration) {
@@ -116,7 +132,11 @@ impl Plan {
             let code = if status == 2 { 2 } else { 1 };
             return self.give_up("the front cannot be started", code, now);
         }
-        let delay = self.front.backoff.failed(served);
+        let age = now.saturating_sub(self.front.started);
+        let delay = match served {
+            Some(served) => self.front.backoff.died(age, served, true),
+            None => self.front.backoff.never_served(),
+        };
         self.front.due = Some(now + delay);
         if !delay.is_zero() {
             self.log(Level::Error, format!("the front is started again in {} s", delay.as_secs_f64()));
@@ -124,9 +144,12 @@ impl Plan {
     }
 
     pub(super) fn heard_from_front(&mut self, message: FromFront, now: Duration) {
+        self.front_lives(now);
         match message {
+            FromFront::Alive => {}
             FromFront::Ready => {
                 if self.front.state == FrontState::Starting {
+                    self.front.deadline = None;
                     self.front.state = FrontState::Ready;
                     self.front.ready = Some(now);
                     self.front.proven = true;
@@ -140,6 +163,9 @@ impl Plan {
                 }
             }
             FromFront::LinkRefused { worker, why } => self.link_refused(worker, &why, now),
+            FromFront::LinkEnded { worker, fault, why } => {
+                self.worker_fault(worker, fault, &format!("its link ended: {why}"), now);
+            }
             FromFront::Drained { worker } => {
                 self.log(Level::Debug, format!("the front gives nothing more to worker {worker}"));
             }
@@ -157,8 +183,9 @@ impl Plan {
         let serves = handle.serves() || handle.state == WorkerState::Starting;
         self.log(Level::Error, format!("the link with {name} was refused: {why}"));
         if serves {
-            // As good as a crash: it can never get a request.
-            self.vacate_after_failure(worker, now);
+            // It can never get a request, and the next one may be refused as well.
+            let text = format!("the link with {name} was refused: {why}");
+            self.vacate_before_service(worker, &text, now);
             self.stop_worker(worker, "link refused", now);
         }
     }
@@ -169,7 +196,8 @@ impl Plan {
         }
         if self.front.deadline.is_some_and(|deadline| deadline <= now) {
             self.front.deadline = None;
-            self.log(Level::Error, "the front did not stop in time and is killed");
+            let what = if self.front.state == FrontState::Starting { "start" } else { "stop" };
+            self.log(Level::Error, format!("the front did not {what} in time and is killed"));
             self.out.push(Action::SignalFront(SIGKILL));
         }
     }

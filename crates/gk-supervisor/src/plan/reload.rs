@@ -256,6 +256,8 @@ impl Plan {
         let mut old = Vec::new();
         if let Some(outline) = outline {
             self.configuration = outline.configuration;
+            self.keep_trying = outline.keep_trying;
+            self.front_timeout = outline.front_timeout;
             self.out.push(Action::Adopt { configuration: outline.configuration });
             if self.front.listens() {
                 self.out.push(Action::SendSite { generation: self.generation });
@@ -284,9 +286,8 @@ impl Plan {
         for group in &mut self.groups {
             let Some(workers) = new.remove(&group.spec.name) else { continue };
             for (slot, worker) in group.slots.iter_mut().zip(workers) {
-                old.extend(slot.worker.replace(worker));
-                slot.due = None;
-                slot.backoff = super::backoff::Backoff::default();
+                old.extend(slot.worker);
+                *slot = ProcessSlot { worker: Some(worker), ..ProcessSlot::default() };
             }
         }
         old

@@ -40,6 +40,8 @@ pub struct Stop {
     workers: bool,
     done: bool,
     code: i32,
+    /// Why the server gave up.
+    why: Option<String>,
     clients: Vec<u64>,
 }
 
@@ -76,6 +78,7 @@ impl Plan {
         if !self.stop.begun() {
             self.log(Level::Emerg, format!("giving up: {why}"));
             self.stop.code = code;
+            self.stop.why = Some(why.to_owned());
         }
         self.raise(Urgency::Now, now);
     }
@@ -90,6 +93,7 @@ impl Plan {
             self.log(Level::Notice, "the server stops");
             self.cancel_reloads(now);
             self.forget_due_services();
+            self.forget_retries();
             self.front.due = None;
         }
         match urgency {
@@ -160,7 +164,8 @@ impl Plan {
             let (clients, text) = (std::mem::take(&mut self.stop.clients), "stopped".to_owned());
             self.log(Level::Notice, "the server has stopped");
             self.out.push(Action::Answer { clients, ok: true, text });
-            self.out.push(Action::Exit { code: self.stop.code });
+            let why = self.stop.why.take();
+            self.out.push(Action::Exit { code: self.stop.code, why });
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Table tests of the plan: events in, actions out, with the clock as an argument.
 
+mod faults;
+mod imports;
+mod liveness;
 mod promises;
 mod reloads;
 mod running;
@@ -17,6 +20,10 @@ struct Table {
     /// Actions since the last `said`, a few words each.
     said: Vec<String>,
     pids: u32,
+    /// Workers that do not answer; 0 is the front.
+    mute: Vec<u64>,
+    /// A debugger holds those that do not answer.
+    debugged: bool,
 }
 
 fn group(name: &str, processes: u32) -> ProcessGroup {
@@ -31,16 +38,30 @@ fn group(name: &str, processes: u32) -> ProcessGroup {
     }
 }
 
+fn outline_of(configuration: u64, groups: Vec<ProcessGroup>) -> ConfigurationOutline {
+    ConfigurationOutline {
+        configuration,
+        groups,
+        keep_trying: true,
+        front_timeout: 15.0,
+        remarks: Vec::new(),
+    }
+}
+
 fn outline(configuration: u64, groups: &[(&str, u32)]) -> ConfigurationOutline {
     let groups = groups.iter().map(|(name, processes)| group(name, *processes)).collect();
-    ConfigurationOutline { configuration, groups, remarks: Vec::new() }
+    outline_of(configuration, groups)
 }
 
 impl Table {
     /// Started, everything spawned, nothing ready.
     fn new(groups: &[(&str, u32)]) -> Self {
-        let plan = Plan::new(outline(1, groups));
-        let mut table = Self { plan, now: Duration::from_secs(100), said: Vec::new(), pids: 1000 };
+        Self::start(outline(1, groups), Duration::from_secs(100))
+    }
+
+    fn start(outline: ConfigurationOutline, now: Duration) -> Self {
+        let (plan, said, mute) = (Plan::new(outline), Vec::new(), Vec::new());
+        let mut table = Self { plan, now, said, pids: 1000, mute, debugged: false };
         table.event(Event::Start);
         table
     }
@@ -55,7 +76,7 @@ impl Table {
         table
     }
 
-    /// Handles an event; spawned processes start at once.
+    /// Handles an event; spawned processes start at once, and questions for a sign of life are answered.
     fn event(&mut self, event: Event) {
         let mut next = vec![event];
         while let Some(event) = next.pop() {
@@ -66,6 +87,15 @@ impl Table {
                     Action::SpawnFront => next.push(Event::FrontStarted { pid }),
                     Action::SpawnWorker { worker, .. } => {
                         next.push(Event::WorkerStarted { worker: *worker, pid })
+                    }
+                    Action::ToFront(ToFront::Ping { .. }) if !self.mute.contains(&0) => {
+                        next.push(Event::FromFront(FromFront::Alive));
+                    }
+                    Action::ToWorker { worker, message: ToWorker::Ping } if !self.mute.contains(worker) => {
+                        next.push(Event::FromWorker { worker: *worker, message: FromWorker::Alive });
+                    }
+                    Action::LookForDebugger { worker } => {
+                        next.push(Event::LookedForDebugger { worker: *worker, found: self.debugged });
                     }
                     _ => {}
                 }
@@ -161,6 +191,7 @@ fn ready(failed: &[&str]) -> FromWorker {
         gil_mode: "shared".into(),
         switch_interval: None,
         failed: failed.iter().map(failure).collect(),
+        imported: 0,
     }
 }
 
@@ -171,12 +202,20 @@ fn words(action: &Action) -> Option<String> {
         Action::SpawnWorker { worker, group, configuration, generation } => {
             format!("spawn {worker} {group} c{configuration} g{generation}")
         }
-        Action::Link { worker, .. } => format!("link {worker}"),
+        Action::Link { worker, imported: true, .. } => format!("link {worker}"),
+        Action::Link { worker, .. } => format!("link failed {worker}"),
         Action::ToFront(ToFront::DrainWorker { worker, .. }) => format!("drain {worker}"),
         Action::ToFront(ToFront::WorkerExited { worker, .. }) => format!("gone {worker}"),
         Action::ToFront(ToFront::Stop { timeout }) => format!("front stop {timeout}"),
+        Action::ToFront(ToFront::Ping { silent }) if silent.is_empty() => return None,
+        Action::ToFront(ToFront::Ping { silent }) => {
+            let silent: Vec<String> =
+                silent.iter().map(|s| format!("{} for {:.0} s", s.worker, s.seconds)).collect();
+            format!("silent {}", silent.join(", "))
+        }
         Action::ToFront(other) => format!("front {other:?}"),
         Action::SendSite { generation } => format!("site g{generation}"),
+        Action::ToWorker { message: ToWorker::Ping, .. } | Action::LookForDebugger { .. } => return None,
         Action::ToWorker { worker, message: ToWorker::Leave { reason, timeout } } => {
             format!("leave {worker} {reason} {timeout}")
         }
@@ -196,6 +235,7 @@ fn words(action: &Action) -> Option<String> {
         Action::Answer { clients, ok, .. } if clients.is_empty() => return ok.then(|| "done".into()),
         Action::Answer { clients, ok, .. } => format!("answer {clients:?} {ok}"),
         Action::Announce => "announce".into(),
-        Action::Exit { code } => format!("exit {code}"),
+        Action::Exit { code, why: None } => format!("exit {code}"),
+        Action::Exit { code, why: Some(why) } => format!("exit {code} ({why})"),
     })
 }

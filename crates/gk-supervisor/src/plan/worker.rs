@@ -16,6 +16,7 @@
 //! `Failed` serves too (each request tries the import again and gets its 500), but a reload never accepts it. A worker whose
 //! GIL came back although the configuration refuses that is `Failed`, too.
 
+use super::signs::Signs;
 use gk_wire::control::ImportFailure;
 use std::time::Duration;
 
@@ -81,16 +82,24 @@ pub struct WorkerHandle {
     pub about: Option<ReadyReport>,
     /// The imports that failed.
     pub failed: Vec<ImportFailure>,
+    /// Others succeeded.
+    pub partly: bool,
     /// When the next, harder step is due; the state says which.
     pub deadline: Option<Duration>,
     /// The front knows it.
     pub linked: bool,
     /// Seconds, of its process group.
     pub shutdown_timeout: f64,
+    /// Its signs of life.
+    pub signs: Signs,
+    /// Silence after which it is replaced; `None`: never.
+    pub longest_silence: Option<Duration>,
     /// The module that turned its GIL back on against the configuration, and whether free threading is required.
     pub gil_returned: Option<(String, bool)>,
     /// Why it leaves or stops; the first reason counts.
     pub reason: Option<String>,
+    /// A socket of it was closed: when it is replaced if its process does not end before, and why.
+    pub cut: Option<(Duration, String)>,
     /// We killed it: its end needs no explanation.
     pub killed: bool,
 }
@@ -99,6 +108,17 @@ impl WorkerHandle {
     /// Whether it can be given requests.
     pub fn serves(&self) -> bool {
         matches!(self.state, WorkerState::Ready | WorkerState::Failed)
+    }
+
+    /// Whether it does what it is there for.
+    pub fn is_useful(&self) -> bool {
+        self.serves() && self.imported() && self.cut.is_none()
+    }
+
+    /// Whether its main thread waits for messages: not while it starts or ends, and a service script never does.
+    pub fn reads_messages(&self) -> bool {
+        let running = matches!(self.state, WorkerState::Ready | WorkerState::Failed | WorkerState::Leaving);
+        running && !self.service() && !self.killed
     }
 
     /// Whether it runs a service script and takes no requests.
@@ -116,9 +136,15 @@ impl WorkerHandle {
         matches!(self.state, WorkerState::Leaving | WorkerState::Stopping)
     }
 
-    /// Time since it became ready, if it ever did.
+    /// Whether it reported and imported everything.
+    pub fn imported(&self) -> bool {
+        self.ready.is_some() && self.failed.is_empty()
+    }
+
+    /// Time for which it served; `None`: never, or only errors.
     pub fn served(&self, now: Duration) -> Option<Duration> {
-        self.ready.map(|ready| now.saturating_sub(ready))
+        let serves = self.failed.is_empty() || self.service();
+        self.ready.filter(|_| serves).map(|ready| now.saturating_sub(ready))
     }
 
     /// `worker 7 (pid 4711) of process group 'x'`.

@@ -1,13 +1,14 @@
-//! The workers in the plan: slots are filled, emptied and filled again. New workers of a reload get their slots when it succeeds
-//! (`reload.rs`).
+//! The workers in the plan: started, heard, told to leave or to stop. `slots.rs` decides when the next one starts.
 
 use super::action::Action;
 use super::event::ProcessEnd;
+use super::liveness;
+use super::signs::Signs;
 use super::worker::{ReadyReport, WorkerHandle, WorkerState};
 use super::{Plan, seconds};
 use gk_config::site::ProcessGroup;
 use gk_sys::signal::{SIGKILL, SIGTERM};
-use gk_wire::control::{FromWorker, ToFront, ToWorker, What};
+use gk_wire::control::{FromWorker, ImportFailure, ToFront, ToWorker, What};
 use gk_wire::log::Level;
 use std::time::Duration;
 
@@ -18,16 +19,6 @@ const SLACK: Duration = Duration::from_millis(500);
 pub const EXIT_NO_PACKAGE: i32 = 78;
 
 impl Plan {
-    /// Starts a worker for an empty slot.
-    pub(super) fn fill(&mut self, group: usize, slot: usize, now: Duration) {
-        let spec = self.groups[group].spec.clone();
-        let (configuration, generation) = (self.configuration, self.generation);
-        let worker = self.spawn(&spec, configuration, generation, now);
-        let slot = &mut self.groups[group].slots[slot];
-        slot.worker = Some(worker);
-        slot.due = None;
-    }
-
     pub(super) fn spawn(
         &mut self,
         spec: &ProcessGroup,
@@ -48,11 +39,16 @@ impl Plan {
             ready: None,
             about: None,
             failed: Vec::new(),
+            partly: false,
             deadline: (spec.startup_timeout > 0.0).then(|| now + seconds(spec.startup_timeout)),
             linked: false,
             shutdown_timeout: spec.shutdown_timeout,
+            signs: Signs::default(),
+            longest_silence: (spec.deadlock_timeout > 0.0)
+                .then(|| seconds(spec.deadlock_timeout) + liveness::SLACK),
             gil_returned: None,
             reason: None,
+            cut: None,
             killed: false,
         };
         self.workers.insert(worker, handle);
@@ -115,68 +111,30 @@ impl Plan {
         }
         let proven = self.groups.iter().any(|g| g.spec.name == handle.group && g.proven);
         if hopeless && !proven && self.generation == 1 && !self.stop.begun() {
-            return self.give_up("a process group cannot be started", 2, now);
+            return self.give_up(&format!("a process group cannot be started: {text}"), 2, now);
         }
         if handle.service() && handle.departs() {
             return self.vacate(handle.worker, now);
         }
-        if let Some((group, slot)) = self.slot_of(handle.worker) {
-            self.schedule(group, slot, handle.served(now), now);
+        if let Some(place) = self.slot_of(handle.worker) {
+            let age = now.saturating_sub(handle.started);
+            self.schedule(place, age, handle.served(now), text, now);
         }
-    }
-
-    /// Empties a slot whose process failed; the next one starts after the back-off.
-    fn schedule(&mut self, group: usize, slot: usize, served: Option<Duration>, now: Duration) {
-        let name = self.groups[group].spec.name.clone();
-        let over = self.stop.workers_stop() || (self.stop.begun() && self.groups[group].spec.service());
-        let slot = &mut self.groups[group].slots[slot];
-        slot.worker = None;
-        if over {
-            return;
-        }
-        let delay = slot.backoff.failed(served);
-        slot.due = Some(now + delay);
-        let failures = slot.backoff.failures();
-        if !delay.is_zero() {
-            let text = format!(
-                "process group '{name}': failure {failures} in a row, the next process starts in {} s",
-                delay.as_secs_f64()
-            );
-            self.log(Level::Warn, text);
-        }
-    }
-
-    pub(super) fn vacate_after_failure(&mut self, worker: u64, now: Duration) {
-        let served = self.workers.get(&worker).and_then(|h| h.served(now));
-        if let Some((group, slot)) = self.slot_of(worker) {
-            self.schedule(group, slot, served, now);
-        }
-    }
-
-    /// Empties the slot of a worker that leaves in order; the next one starts at once.
-    fn vacate(&mut self, worker: u64, now: Duration) {
-        if let Some((group, slot)) = self.slot_of(worker) {
-            let over = self.stop.workers_stop() || (self.stop.begun() && self.groups[group].spec.service());
-            let slot = &mut self.groups[group].slots[slot];
-            slot.worker = None;
-            slot.due = (!over).then_some(now);
-        }
-    }
-
-    fn slot_of(&self, worker: u64) -> Option<(usize, usize)> {
-        self.groups.iter().enumerate().find_map(|(g, group)| {
-            group.slots.iter().position(|s| s.worker == Some(worker)).map(|slot| (g, slot))
-        })
     }
 
     pub(super) fn heard_from_worker(&mut self, worker: u64, message: FromWorker, now: Duration) {
+        self.worker_lives(worker, now);
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         match message {
-            FromWorker::Ready { python, gil_mode, switch_interval, failed } => {
+            FromWorker::Alive => {}
+            FromWorker::Ready { python, gil_mode, switch_interval, failed, imported } => {
                 if handle.state != WorkerState::Starting {
                     return;
                 }
-                handle.state = if failed.is_empty() { WorkerState::Ready } else { WorkerState::Failed };
+                let refused = handle.gil_returned.as_ref().is_some_and(|(_, refused)| *refused);
+                let good = failed.is_empty() && !refused;
+                handle.state = if good { WorkerState::Ready } else { WorkerState::Failed };
+                handle.partly = !failed.is_empty() && imported > 0;
                 handle.ready = Some(now);
                 handle.deadline = None;
                 handle.about = Some(ReadyReport { python, gil_mode, switch_interval });
@@ -223,7 +181,7 @@ impl Plan {
         let Some(handle) = self.workers.get(&worker) else { return };
         let (name, serves_all) = (handle.name(), handle.state == WorkerState::Ready);
         if let Some(group) = self.groups.iter_mut().find(|g| g.spec.name == handle.group) {
-            group.proven = true;
+            group.proven |= handle.imported();
         }
         let (what, level, text) = if serves_all {
             (What::WorkerReady, Level::Info, format!("{name} is ready"))
@@ -232,7 +190,7 @@ impl Plan {
                 Some((_, true)) => {
                     format!("{name} serves, but with a GIL, which free-threading=required refuses")
                 }
-                _ => format!("{name} serves, but an import failed: requests for it will get errors"),
+                _ => format!("{name} could not import {}", scripts(&handle.failed)),
             };
             (What::WorkerFailed, Level::Error, text)
         };
@@ -241,8 +199,10 @@ impl Plan {
         self.log(level, text);
         if self.is_new_in_reload(worker) {
             self.reload_worker_ready(worker, now);
-        } else {
+        } else if handle.imported() {
             self.link(worker);
+        } else {
+            self.import_failed(worker, now);
         }
     }
 
@@ -250,8 +210,8 @@ impl Plan {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         if self.front.listens() && handle.threads > 0 && !handle.linked {
             handle.linked = true;
-            let (group, threads) = (handle.group.clone(), handle.threads);
-            self.out.push(Action::Link { worker, group, threads });
+            let (group, threads, imported) = (handle.group.clone(), handle.threads, handle.imported());
+            self.out.push(Action::Link { worker, group, threads, imported });
             self.tell_front_of_gil(worker);
         }
     }
@@ -282,7 +242,9 @@ impl Plan {
             _ if self.is_new_in_reload(worker) => {
                 return self.refuse_reload(&format!("{name} stopped: {reason}"), &[], now);
             }
-            WorkerState::Starting => self.vacate_after_failure(worker, now),
+            WorkerState::Starting => {
+                self.vacate_after_failure(worker, &format!("{name} stopped: {reason}"), now);
+            }
             _ => self.vacate(worker, now),
         }
         self.expect_end(worker, now);
@@ -353,10 +315,11 @@ impl Plan {
                         Level::Error,
                         format!("{name} was not ready within startup-timeout and is stopped"),
                     );
+                    let text = format!("{name} was not ready within startup-timeout");
                     if self.is_new_in_reload(worker) {
-                        self.refuse_reload(&format!("{name} was not ready within startup-timeout"), &[], now);
+                        self.refuse_reload(&text, &[], now);
                     } else {
-                        self.vacate_after_failure(worker, now);
+                        self.vacate_after_failure(worker, &text, now);
                         self.stop_worker(worker, "startup_timeout", now);
                     }
                 }
@@ -389,14 +352,9 @@ impl Plan {
         }
         self.out.push(Action::SignalWorker { worker, signal: SIGKILL });
     }
+}
 
-    fn fill_due(&mut self, now: Duration) {
-        for group in 0..self.groups.len() {
-            for slot in 0..self.groups[group].slots.len() {
-                if self.groups[group].slots[slot].due.is_some_and(|due| due <= now) {
-                    self.fill(group, slot, now);
-                }
-            }
-        }
-    }
+/// The scripts of failed imports, with commas.
+fn scripts(failed: &[ImportFailure]) -> String {
+    failed.iter().map(|failure| &*failure.script).collect::<Vec<_>>().join(", ")
 }

@@ -306,6 +306,11 @@ impl Watch {
         let _ = rustix::net::shutdown(self.0.socket.as_fd(), rustix::net::Shutdown::Read);
     }
 
+    /// Ends the socket in both directions: the other end sees it as closed.
+    pub fn end(&self) {
+        let _ = rustix::net::shutdown(self.0.socket.as_fd(), rustix::net::Shutdown::Both);
+    }
+
     /// A word of the shared page.
     ///
     /// # Panics

@@ -31,6 +31,7 @@ pub(crate) fn run(
         gil_mode: engine.groups.gil_mode().to_owned(),
         switch_interval: main.switch_interval(),
         failed: Vec::new(),
+        imported: 0,
     };
     // The script is not expected to return, so `Ready` means that it is about to start.
     tell(&control, &ready);

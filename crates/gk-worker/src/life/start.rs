@@ -89,12 +89,13 @@ impl Worker {
         worker.tell_of_gil();
         let gil_mode = engine.groups.gil_mode().to_owned();
         let switch_interval = main.switch_interval();
-        let imported = setup.group.reload_on_changes.then(|| python_thread::imported(&engine, states));
-        if let Some(files) = imported.as_ref().filter(|_| !failed.is_empty()) {
+        let sources = setup.group.reload_on_changes.then(|| python_thread::imported(&engine, states));
+        if let Some(files) = sources.as_ref().filter(|_| !failed.is_empty()) {
             worker.tell(&FromWorker::Tried { files: module_changes::read_last(files) });
         }
-        worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed });
-        if let Some(files) = imported {
+        let imported = setup.imports.len().saturating_sub(failed.len()) as u32;
+        worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed, imported });
+        if let Some(files) = sources {
             // After `Ready`, so that the supervisor gets no change before it.
             worker.watch_imported(files);
         }

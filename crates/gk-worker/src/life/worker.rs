@@ -172,6 +172,7 @@ impl Worker {
                     self.order(Order::Stack { slot, since, slow: false });
                 }
             }
+            ToWorker::Ping => self.tell(&FromWorker::Alive),
             ToWorker::Status { token } => {
                 if let Some(thread) = &self.python_thread {
                     thread.refresh(REFRESH);

@@ -2,6 +2,7 @@
 //! is gone, every configuration is adopted or forgotten, and a stopped server exits.
 
 use super::*;
+use gk_wire::control::LinkFault;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -24,12 +25,12 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(keep_trying: bool) -> Self {
         let mut service = group("service", 1);
         service.threads = 0;
         let groups = vec![group("a", 2), group("b", 1), service];
         let mut world = Self {
-            plan: Plan::new(ConfigurationOutline { configuration: 1, groups, remarks: Vec::new() }),
+            plan: Plan::new(ConfigurationOutline { keep_trying, ..outline_of(1, groups) }),
             now: Duration::ZERO,
             front: false,
             workers: BTreeSet::new(),
@@ -87,7 +88,10 @@ impl World {
             Action::Announce => {
                 assert!(!std::mem::replace(&mut self.announced, true), "a second announcement")
             }
-            Action::Exit { code } => self.exit = Some(*code),
+            Action::Exit { code, .. } => self.exit = Some(*code),
+            Action::LookForDebugger { worker } => {
+                return Some(Event::LookedForDebugger { worker: *worker, found: false });
+            }
             Action::Log { .. } => {}
         }
         None
@@ -157,7 +161,12 @@ impl World {
             19 => worker
                 .map(|worker| Event::FromFront(FromFront::LinkRefused { worker, why: "version 2".into() }))
                 .filter(|_| self.front),
-            20 => Some(Event::Stop { client: self.client(), now: choice % 2 == 0 }),
+            20 => worker.map(|worker| {
+                let faults = [LinkFault::Closed, LinkFault::Broken, LinkFault::Abused];
+                let (fault, why) = (faults[usize::from(choice / 16) % 3], "as chosen".into());
+                Event::WorkerFault { worker, fault, why }
+            }),
+            21 => Some(Event::Stop { client: self.client(), now: choice % 2 == 0 }),
             _ => Some(Event::Terminate),
         };
         event.into_iter().for_each(|event| self.event(event));
@@ -182,8 +191,11 @@ impl World {
 
 proptest! {
     #[test]
-    fn over_any_order_of_events(steps in proptest::collection::vec((0u8..22, any::<u8>()), 0..80)) {
-        let mut world = World::new();
+    fn over_any_order_of_events(
+        steps in proptest::collection::vec((0u8..23, any::<u8>()), 0..80),
+        keep_trying in any::<bool>(),
+    ) {
+        let mut world = World::new(keep_trying);
         for step in steps {
             if world.exit.is_some() {
                 break;

@@ -198,6 +198,6 @@ fn a_reload_without_a_front_links_when_it_is_back() {
     t.event(asked(1));
     t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.ready(2);
-    t.pass(0.1);
+    t.pass(0.25);
     assert!(t.said().ends_with("leave 1 reload 15, answer [1] true, front, link 2"));
 }

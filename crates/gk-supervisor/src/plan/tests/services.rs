@@ -7,14 +7,12 @@ fn service(name: &str, processes: u32) -> ProcessGroup {
 }
 
 fn with(configuration: u64, groups: Vec<ProcessGroup>) -> ConfigurationOutline {
-    ConfigurationOutline { configuration, groups, remarks: Vec::new() }
+    outline_of(configuration, groups)
 }
 
 /// A site (worker 1) and a service script (worker 2), both ready.
 fn beside_a_site() -> Table {
-    let plan = Plan::new(with(1, vec![group("a", 1), service("s", 1)]));
-    let mut t = Table { plan, now: Duration::from_secs(100), said: Vec::new(), pids: 1000 };
-    t.event(Event::Start);
+    let mut t = Table::start(with(1, vec![group("a", 1), service("s", 1)]), Duration::from_secs(100));
     t.front_ready();
     t.ready(1);
     t.ready(2);
@@ -24,9 +22,7 @@ fn beside_a_site() -> Table {
 
 #[test]
 fn announcements_and_reloads_do_not_wait_for_service_scripts() {
-    let plan = Plan::new(with(1, vec![service("s", 1), group("a", 1)]));
-    let mut t = Table { plan, now: Duration::ZERO, said: Vec::new(), pids: 1 };
-    t.event(Event::Start);
+    let mut t = Table::start(with(1, vec![service("s", 1), group("a", 1)]), Duration::ZERO);
     t.front_ready();
     t.ready(2);
     assert_eq!(t.said(), "front, spawn 1 s c1 g1, spawn 2 a c1 g1, link 2, announce");

@@ -99,9 +99,7 @@ fn a_configuration_read_too_late_is_forgotten() {
 fn without_shutdown_timeout_nothing_is_killed_until_asked() {
     let mut spec = group("a", 1);
     spec.shutdown_timeout = 0.0;
-    let plan = Plan::new(ConfigurationOutline { configuration: 1, groups: vec![spec], remarks: Vec::new() });
-    let mut t = Table { plan, now: Duration::ZERO, said: Vec::new(), pids: 1 };
-    t.event(Event::Start);
+    let mut t = Table::start(outline_of(1, vec![spec]), Duration::ZERO);
     t.front_ready();
     t.ready(1);
     t.event(Event::Terminate);
