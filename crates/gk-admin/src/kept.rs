@@ -4,6 +4,7 @@
 pub mod counters;
 pub mod deliveries;
 pub mod events;
+pub mod health;
 pub mod history;
 pub mod hub;
 pub mod requests;

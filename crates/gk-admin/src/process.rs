@@ -125,7 +125,13 @@ impl Prepared {
             match message {
                 ToAdmin::Log(log) => gk_sys::log::configure(log.level, log.json),
                 ToAdmin::End => drop(tokio::spawn(end(sender.clone(), front.clone()))),
-                message => hub.lock().receive(message, scoreboard, clock::epoch_seconds()),
+                message => {
+                    let asks = matches!(message, ToAdmin::Figures(_));
+                    hub.lock().receive(message, scoreboard, clock::epoch_seconds());
+                    if asks {
+                        front.send(&FromAdmin::Alive);
+                    }
+                }
             }
         }
     }

@@ -108,6 +108,7 @@ fn the_pages_show_the_messages_of_the_front() {
     let status = FrontStatus { connections: 7, ..FrontStatus::default() };
     front.send(&ToAdmin::Figures(FrontFigures { ready: true, status, ..FrontFigures::default() }), None);
     front.until("/readyz", |status, _| status == 200);
+    assert_eq!(front.receive(), Some(FromAdmin::Alive));
     let (made, board, _) = support::scoreboard(0.0, 0);
     board.set_exact(true, "");
     front.send(&worker(), Some(&made));
@@ -118,6 +119,24 @@ fn the_pages_show_the_messages_of_the_front() {
     assert_eq!(front.get("/none").0, 404);
     front.send(&ToAdmin::End, None);
     assert_eq!(front.receive(), Some(FromAdmin::Said));
+    assert_eq!(front.end(), Ok(()));
+}
+
+/// Reported: the front was stopped for 18 s, and the health checks answered 200.
+#[test]
+fn a_silent_front_is_no_health_until_it_speaks_again() {
+    let root = tempfile::tempdir().unwrap();
+    let front = Front::start(root.path());
+    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    let figures = ToAdmin::Figures(FrontFigures { ready: true, ..FrontFigures::default() });
+    front.send(&figures, None);
+    front.until("/readyz", |status, _| status == 200);
+    front.until("/healthz", |status, text| status == 503 && text.contains("the front (pid "));
+    let (status, text) = front.get("/readyz");
+    assert!(status == 503 && text.contains("gives no sign of life for"), "{text}");
+    assert!(front.get("/metrics").1.contains("gilkeeper_ready 0"));
+    front.send(&figures, None);
+    front.until("/healthz", |status, _| status == 200);
     assert_eq!(front.end(), Ok(()));
 }
 

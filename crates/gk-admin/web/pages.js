@@ -139,7 +139,9 @@ function overview(place, app) {
             ["switch interval", group.gil_enabled === false ? "no GIL" : group.switch_interval == null ? "–" : seconds(group.switch_interval)],
           ]));
       });
-      const ready = status.ready ? [] : [el("p", { class: "bad" }, "Not ready: a process group has no worker that takes requests.")];
+      const bad = (text) => el("p", { class: "bad" }, text);
+      const waiting = status.waiting?.length ? status.waiting : ["a process group has no worker that takes requests"];
+      const ready = [...(status.ready ? [] : waiting.map((line) => bad(`Not ready: ${line}.`))), ...(status.silent ?? []).map((line) => bad(`${line}.`))];
       fill(top, ...ready, ...returned(state), ...cards);
       drawn.show(state);
     },
@@ -324,7 +326,7 @@ function stackButton(request, shown) {
 function events(place, app) {
   const list = el("div");
   card(place, "Events", true).append(list);
-  const BAD = ["worker_crashed", "worker_gone", "worker_failed", "reload_refused", "gil_returned"];
+  const BAD = ["worker_crashed", "worker_gone", "worker_failed", "reload_refused", "gil_returned", "process_silent"];
   return {
     needs: ["events"],
     update(state) {

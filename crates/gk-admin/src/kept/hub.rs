@@ -9,6 +9,7 @@ use crate::heard::worker::{TrackedWorker, Workers};
 use crate::kept::counters::Counters;
 use crate::kept::deliveries::ExportCounters;
 use crate::kept::events::Events;
+use crate::kept::health::Health;
 use crate::kept::requests::FinishedRequests;
 use crate::kept::tick::{LastMinute, Tick};
 use gk_sys::usage::accounts::{self, Limits};
@@ -39,6 +40,8 @@ pub struct Front {
 pub struct Hub {
     front: Front,
     front_figures: FrontFigures,
+    /// Seconds since the last figures of the front, as far as this process ran itself.
+    front_silent: u32,
     workers: Workers,
     /// Processes of other servers; `None` where there are workers of this server.
     fleet: Option<Fleet>,
@@ -84,6 +87,7 @@ impl Hub {
         Self {
             front,
             front_figures: FrontFigures::default(),
+            front_silent: 0,
             workers: Workers::new(),
             fleet,
             last_minute: LastMinute::default(),
@@ -100,7 +104,10 @@ impl Hub {
     /// Takes in a message of the front with the scoreboard that came with it; `now` in epoch seconds.
     pub fn receive(&mut self, message: ToAdmin, scoreboard: Option<OwnedFd>, now: f64) {
         match message {
-            ToAdmin::Figures(figures) => self.front_figures = figures,
+            ToAdmin::Figures(figures) => {
+                self.front_figures = figures;
+                self.front_silent = 0;
+            }
             ToAdmin::Worker(link) => {
                 let mut worker = TrackedWorker::new(link, scoreboard, self.front.started);
                 worker.open_scoreboard();
@@ -166,6 +173,9 @@ impl Hub {
 
     /// Reads all workers, once a second; `now` in epoch seconds.
     pub fn advance(&mut self, now: f64) -> Second {
+        if self.fleet.is_none() {
+            self.front_silent = self.front_silent.saturating_add(1);
+        }
         let mut events = std::mem::take(&mut self.new_events);
         if let Some(fleet) = &mut self.fleet {
             events.extend(fleet.advance(&mut self.workers, now));
@@ -231,6 +241,11 @@ impl Hub {
     /// The front's last figures.
     pub fn front_figures(&self) -> &FrontFigures {
         &self.front_figures
+    }
+
+    /// Readiness, and who gives no sign of life.
+    pub fn health(&self) -> Health {
+        Health::new(&self.front_figures, self.front.pid, self.front_silent)
     }
 
     /// Workers by number, with those that ended a moment ago.

@@ -25,14 +25,16 @@ fn interval(ns: u64) -> Option<f64> {
 
 /// `/api/v1/status`, and each message of `/api/v1/stream`.
 pub fn status(hub: &Hub, now: f64) -> Value {
-    let front = hub.front_figures();
+    let (front, health) = (hub.front_figures(), hub.health());
     let empty = Tick::default();
     let last = hub.last_minute().last().map_or(&empty, |tick| tick);
     let workers: Vec<Value> = hub.living().map(|worker| self::worker(hub, worker, last, now)).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "t": now,
-        "ready": front.ready,
+        "ready": health.ready,
+        "waiting": health.waiting,
+        "silent": health.silent,
         "generation": front.generation,
         "connections": front.status.connections,
         "requests": front.status.requests,

@@ -19,6 +19,7 @@ use crate::door::body::PageBody;
 use crate::door::guard::{Guard, Verdict};
 use crate::door::listener::LimitedListener;
 use crate::door::patience::Patience;
+use crate::kept::health::Health;
 use crate::kept::history::{History, HistoryQuery};
 use crate::kept::hub::SharedHub;
 use crate::kept::totals;
@@ -26,7 +27,6 @@ use crate::pages::query::QueryString;
 use crate::pages::stream::Stream;
 use crate::pages::{api, assets};
 use crate::told::prometheus;
-use gk_wire::feed::FrontFigures;
 use gk_wire::printable;
 
 /// Most connections at a time.
@@ -112,8 +112,8 @@ async fn guarded(
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
     }
     match request.uri().path() {
-        "/healthz" => return text(StatusCode::OK, "ok\n"),
-        "/readyz" => return readiness(pages.hub.lock().front_figures()),
+        "/healthz" => return liveness(&pages.hub.lock().health()),
+        "/readyz" => return readiness(&pages.hub.lock().health()),
         _ if health_only => {
             let why = format!(
                 "{CONNECTIONS} connections are open; until one ends, only health checks are answered\n"
@@ -142,15 +142,23 @@ async fn guarded(
     }
 }
 
-/// One word, and a line for each worker that has a GIL although it should run without one.
-fn readiness(figures: &FrontFigures) -> Response<PageBody> {
-    let (status, word) = match figures.ready {
-        true => (StatusCode::OK, "ready"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-    };
-    let mut lines = vec![word.to_owned()];
-    lines.extend(figures.remarks.iter().map(|remark| printable::line(remark).into_owned()));
-    text(status, &(lines.join("\n") + "\n"))
+/// One word, and a line for each process without a sign of life.
+fn liveness(health: &Health) -> Response<PageBody> {
+    let word = if health.alive { "ok" } else { "not ok" };
+    verdict(health.alive, word, &[&health.silent])
+}
+
+/// One word, and a line for each process group that is not ready and each process that is not as it should be.
+fn readiness(health: &Health) -> Response<PageBody> {
+    let word = if health.ready { "ready" } else { "not ready" };
+    verdict(health.ready, word, &[&health.waiting, &health.silent, &health.remarks])
+}
+
+fn verdict(good: bool, word: &str, lines: &[&Vec<String>]) -> Response<PageBody> {
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let lines = lines.iter().flat_map(|lines| lines.iter().map(|line| printable::line(line)));
+    let all: Vec<_> = std::iter::once(word.into()).chain(lines).collect();
+    text(status, &(all.join("\n") + "\n"))
 }
 
 /// The present Python stack of a running request.

@@ -245,9 +245,9 @@ fn front(page: &mut Families, hub: &Hub) {
     page.family(
         "gilkeeper_ready",
         Form::Gauge,
-        "1 when every process group has a worker that takes requests.",
+        "1 when every process group has a worker that imported its applications and takes requests.",
     );
-    page.line(&[], f64::from(u8::from(figures.ready)));
+    page.line(&[], f64::from(u8::from(hub.health().ready)));
     page.family("gilkeeper_generation", Form::Gauge, "Counts up with each reload.");
     page.line(&[], figures.generation as f64);
     page.family("gilkeeper_cpus", Form::Gauge, "CPUs that may be used.");
