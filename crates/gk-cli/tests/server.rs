@@ -236,6 +236,93 @@ fn a_worker_python_without_gilkeeper_ends_the_start_with_2() {
     assert!(server.read("log").contains("giving up: a process group cannot be started"));
 }
 
+/// Reported: a server whose application could not be imported said that it serves. Met with every container whose image has a
+/// mistake: it ran, and nobody was told.
+#[test]
+fn an_application_that_cannot_be_imported_ends_the_start_with_3_and_its_traceback() {
+    for (log, more) in [(true, &[][..]), (false, &["--log-directory", "logs"][..])] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("wsgi.py"), "").unwrap();
+        fs::write(dir.path().join("behaviour"), "broken").unwrap();
+        fs::create_dir(dir.path().join("logs")).unwrap();
+        let args = ["serve", "wsgi.py", "--port", "0", "--admin", "off", "--processes", "2"];
+        let output = command(dir.path(), &[&args[..], more].concat()).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(3), ""), "{said}");
+        let last = said.lines().rev().take(2).collect::<Vec<_>>();
+        assert!(last[0].starts_with("SyntaxError: as asked") && last[1] == "site.wsgi:", "{said}");
+        assert_eq!(said.lines().count() > 4, log, "{said}");
+    }
+}
+
+#[test]
+fn a_server_that_keeps_trying_serves_when_the_application_can_be_imported() {
+    let mut server = Server::start("broken", &["--keep-trying"]);
+    server.until("log", "the import is tried again in 0.4 s");
+    fs::write(server.path("behaviour"), "fine").unwrap();
+    server.serving();
+    assert_eq!(server.run(&["stop"]).status.code(), Some(0));
+    assert_eq!(server.end(), Some(0));
+}
+
+/// Reported: a worker that closed its sockets stayed ready for ever. Met with `os.closerange` in applications.
+#[test]
+fn a_worker_that_closes_its_control_socket_is_replaced() {
+    let mut server = Server::start("hangs-up", &[]);
+    server.until("log", "its control socket was closed; it is stopped and replaced");
+    fs::write(server.path("behaviour"), "fine").unwrap();
+    server.until("trace", "hello from");
+    assert_eq!(server.run(&["stop"]).status.code(), Some(0));
+    assert_eq!(server.end(), Some(0));
+}
+
+/// Reported: `status` waited for ever for a supervisor that a signal had stopped, and said nothing of other silent processes.
+#[test]
+fn status_never_waits_for_a_silent_process() {
+    use rustix::process::Signal;
+    let mut server = Server::start("fine", &[]);
+    server.serving();
+    let [worker, front] = server.pids()[..] else { panic!("more processes") };
+    let signal = |pid: i32, signal| {
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+    };
+    for (pid, line) in [(worker, "worker 1 (pid "), (front, "the front gives no sign of life for ")] {
+        signal(pid, Signal::STOP);
+        let begun = Instant::now();
+        let said = text(&server.run(&["status"]).stdout);
+        assert!(said.contains(line) && said.contains("gives no sign of life for "), "{said}");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        signal(pid, Signal::CONT);
+    }
+    server.signal(Signal::STOP);
+    let begun = Instant::now();
+    let output = server.run(&["status"]);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("the supervisor (pid "), "{said}");
+    server.signal(Signal::CONT);
+    assert_eq!(server.run(&["stop"]).status.code(), Some(0));
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_front_without_a_sign_of_life_is_replaced() {
+    let mut server = Server::start("fine", &["--front-timeout", "1"]);
+    server.serving();
+    let front = *server.pids().last().unwrap();
+    let pid = rustix::process::Pid::from_raw(front).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    server.until("log", "the front gives no sign of life for");
+    server.until("log", &format!("the front (pid {front}) ended: signal 9 (KILL)"));
+    let end = Instant::now() + PATIENCE;
+    while server.read("trace").matches("has worker 1 of default").count() < 2 {
+        assert!(Instant::now() < end, "no new front");
+        std::thread::yield_now();
+    }
+    assert_eq!(server.run(&["stop"]).status.code(), Some(0));
+    assert_eq!(server.end(), Some(0));
+}
+
 #[test]
 fn a_changed_script_reloads_its_group() {
     let mut server = Server::start("script", &[]);

@@ -15,6 +15,7 @@ const LONGEST: u64 = 64 << 20;
 pub struct Pages {
     address: String,
     token: Option<String>,
+    patience: Duration,
 }
 
 impl Pages {
@@ -24,7 +25,12 @@ impl Pages {
         // All addresses of the machine include this one.
         let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
         let token = std::fs::read_to_string(server_root.join("admin.token")).ok();
-        Self { address, token: token.map(|token| token.trim().to_owned()) }
+        Self { address, token: token.map(|token| token.trim().to_owned()), patience: PATIENCE }
+    }
+
+    /// With another longest wait.
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Reads a page of JSON.
@@ -34,8 +40,8 @@ impl Pages {
         let addresses = self.address.to_socket_addrs().map_err(failed)?;
         let none = std::io::Error::other("no such address");
         let address = addresses.into_iter().next().ok_or(none).map_err(failed)?;
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        let mut stream = TcpStream::connect_timeout(&address, self.patience).map_err(failed)?;
+        stream.set_read_timeout(Some(self.patience)).map_err(failed)?;
         let token = self.token.as_ref().map(|token| format!("Authorization: Bearer {token}\r\n"));
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}\r\n",

@@ -4,10 +4,16 @@ use super::admin_pages::Pages;
 use super::status_table;
 use crate::{Failure, print, say};
 use clap::ArgMatches;
-use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, Status};
+use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, LOCK_FILE, Status};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest wait for a status.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+/// Longest wait for each step of reading the admin pages' figures.
+const TELEMETRY: Duration = Duration::from_millis(400);
 
 /// What a server said in the end.
 struct Outcome {
@@ -25,7 +31,8 @@ pub fn status(given: &ArgMatches) -> Result<i32, Failure> {
             serde_json::to_value(&status).expect("a status holds only strings, numbers and lists");
         // The figures of the admin pages, where there are any.
         if let Some(url) = status.admin.as_ref().filter(|url| url.starts_with("http:")) {
-            whole["telemetry"] = Pages::new(url, &root(given)).read("/api/v1/status").unwrap_or_default();
+            let pages = Pages::new(url, &root(given)).within(TELEMETRY);
+            whole["telemetry"] = pages.read("/api/v1/status").unwrap_or_default();
         }
         format!("{whole:#}")
     } else {
@@ -74,6 +81,17 @@ fn finish(outcome: Outcome) -> Result<i32, Failure> {
     }
 }
 
+/// The supervisor hangs or was stopped.
+fn silent(root: &Path) -> Failure {
+    let pid = std::fs::read_to_string(root.join(LOCK_FILE)).unwrap_or_default();
+    let pid = pid.trim();
+    let named = if pid.is_empty() { String::new() } else { format!(" (pid {pid})") };
+    Failure::Failed(format!(
+        "the supervisor{named} gives no sign of life for {} s: it hangs, or a signal has stopped it",
+        PATIENCE.as_secs_f64()
+    ))
+}
+
 /// Asks and shows how it goes.
 fn ask(given: &ArgMatches, command: &Command) -> Result<Outcome, Failure> {
     let root = root(given);
@@ -90,7 +108,14 @@ fn ask(given: &ArgMatches, command: &Command) -> Result<Outcome, Failure> {
             _ => format!("{} cannot be reached: {e}", path.display()),
         })
     })?;
-    let gone = |e: std::io::Error| Failure::Failed(format!("the server does not answer any more: {e}"));
+    if *command == Command::Status {
+        // The supervisor itself waits half a second for the other processes.
+        let _ = stream.set_read_timeout(Some(PATIENCE));
+    }
+    let gone = |e: std::io::Error| match e.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(&root),
+        _ => Failure::Failed(format!("the server does not answer any more: {e}")),
+    };
     let mut line = serde_json::to_vec(command).expect("commands hold only strings");
     line.push(b'\n');
     (&stream).write_all(&line).map_err(gone)?;

@@ -10,6 +10,9 @@ const COLUMNS: [&str; 10] =
 const INTERPRETERS: [&str; 6] =
     ["worker", "application group", "gil mode", "switch interval", "busy", "memory added"];
 
+/// Seconds of silence of the admin process that are shown: it is asked once a second.
+const SILENT: u32 = 3;
+
 /// The status on a page.
 pub fn status(status: &Status) -> String {
     let mut out = String::new();
@@ -34,6 +37,9 @@ pub fn status(status: &Status) -> String {
                 "front: pid {}, {}, {} connections, {} requests, {queued} queued, {} restarts",
                 front.pid, front.state, front.figures.connections, front.figures.requests, front.restarts
             );
+            if front.silent > 0.0 {
+                let _ = writeln!(out, "the front gives no sign of life for {:.1} s", front.silent);
+            }
         }
     }
     let mut rows = vec![COLUMNS.map(str::to_owned)];
@@ -70,7 +76,23 @@ pub fn status(status: &Status) -> String {
         out.push('\n');
         lines(&mut out, &rows);
     }
+    if let Some(admin) = status.front.as_ref().and_then(|front| front.figures.admin.as_ref())
+        && admin.silent >= SILENT
+    {
+        let _ = writeln!(
+            out,
+            "the admin process (pid {}) gives no sign of life for {} s",
+            admin.pid, admin.silent
+        );
+    }
     for worker in &status.workers {
+        if worker.silent > 0.0 {
+            let _ = writeln!(
+                out,
+                "worker {} (pid {}) gives no sign of life for {:.1} s",
+                worker.worker, worker.pid, worker.silent
+            );
+        }
         if let Some(module) = &worker.gil_returned {
             let _ = writeln!(
                 out,

@@ -30,6 +30,8 @@ while True:
         trace(f"front hears that {message['worker']} ended: {message['how']}")
     elif kind == "site":
         trace(f"front has generation of descriptors {len(fds)}")
+    elif kind == "ping":
+        say({"type": "alive"})
     elif kind == "status":
         say({"type": "status", "token": message["token"],
              "status": {"connections": 3, "requests": 7, "queued": {"default": 2}, "in_flight": {}}})

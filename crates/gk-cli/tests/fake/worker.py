@@ -1,7 +1,7 @@
 """A fake worker: ready at once (or as `FAKE_BEHAVIOUR` says, read anew from its file), greets each link, leaves when drained.
 
 Behaviours, one line of the file for all: `fine`, `broken` (an import fails), `exit N`, `hang` (never ready), `stubborn`
-(stays when told to stop), `script` (its script changes once).
+(stays when told to stop), `script` (its script changes once), `hangs-up` (closes its control socket while it serves).
 """
 
 import os
@@ -27,6 +27,9 @@ if behaviour[0] == "broken":
 say({"type": "ready", "python": "3.99.0", "gil_mode": "shared", "switch_interval": 0.005, "failed": failed})
 if behaviour[0] == "script":
     say({"type": "script_changed", "script": "site.wsgi"})
+if behaviour[0] == "hangs-up":
+    control.close()
+    signal.pause()
 links = []
 served = left = False
 while not (served and left):
@@ -53,6 +56,8 @@ while not (served and left):
     elif message["type"] == "stop" and behaviour[0] != "stubborn":
         trace(f"worker {number} stops: {message['reason']}")
         sys.exit(0)
+    elif message["type"] == "ping":
+        say({"type": "alive"})
     elif message["type"] == "status":
         say({"type": "status", "token": message["token"],
              "status": {"requests": 5, "busy": 1, "application_groups": [""]}})
