@@ -83,6 +83,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.logged_before = 0  # characters of the error log at this start
         self.extra_environment: dict[str, str] = {}
+        self.keep_trying = True  # as Apache does, when a script cannot be imported
         app = self.root / "app"
         app.mkdir()
         for source in files:
@@ -134,7 +135,8 @@ PidFile {self.root}/httpd.pid
     def command(self) -> list[str]:
         file = str(self.root / "server.conf")
         if self.under_test == "ours":
-            return [gilkeeper(), "serve", "-c", file, "--server-root", str(self.root / "server-root"), "--admin", "off"]
+            command = [gilkeeper(), "serve", "-c", file, "--server-root", str(self.root / "server-root"), "--admin", "off"]
+            return [*command, "--keep-trying"] if self.keep_trying else command
         return [apache(), "-DFOREGROUND", "-f", file]
 
     def start(self) -> Server:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from harness import Server
+from differs import differs
+from harness import Server, Unusable
 
 BROKEN = {
     "/syntax": ("WSGI0105", "SyntaxError"),
@@ -40,6 +41,24 @@ def test_a_class_is_an_application(server: Server) -> None:
 def test_a_failed_preload_is_logged_at_the_start(server: Server) -> None:
     assert "WSGI0110" in server.log() or "WSGI0109" in server.log()
     assert "preload_fails.py failed, as it was told to" in server.log()
+
+
+def test_a_start_without_its_applications(own_server: Server) -> None:
+    own_server.stop()
+    own_server.keep_trying = False
+    expected = differs("Scripts that cannot be imported at the start", ours=3, mod_wsgi=None)
+    try:
+        own_server.start()
+    except Unusable:
+        assert expected is not None
+    assert own_server.process is not None
+    if expected is None:
+        assert own_server.process.poll() is None
+        return
+    assert own_server.process.wait(20) == expected
+    assert "SyntaxError" in own_server.console() and "--keep-trying" in own_server.console()
+    own_server.keep_trying = True
+    own_server.start()
 
 
 def test_the_others_are_served(server: Server) -> None:

@@ -1,0 +1,146 @@
+"""The supervisor's promises: broken links have an owner, crash storms end at once, hung processes are seen, readiness is true."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import client
+import harness
+import pytest
+from harness import until
+from running import Gilkeeper
+
+Start = Callable[..., Gilkeeper]
+SCRIPT = '''
+import os
+import re
+import socket
+import stat
+
+
+def application(environ, start_response):
+    deed = environ["PATH_INFO"]
+    if deed == "/crash":
+        os.abort()
+    if deed == "/shut":
+        for number in range(3, 64):
+            shut(number)
+    if deed == "/damage":
+        damage()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+
+
+def shut(number):
+    """Ends a link as an application does that closes descriptors which are not its own."""
+    try:
+        if stat.S_ISSOCK(os.fstat(number).st_mode):
+            with socket.socket(fileno=os.dup(number)) as one:
+                if one.family == socket.AF_UNIX and one.type == socket.SOCK_STREAM:
+                    one.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+def damage():
+    """Writes over the counters of the link's rings, as a stray pointer of an extension module may."""
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "r+b", buffering=0) as memory:
+        for line in maps:
+            if found := re.match(r"([0-9a-f]+)-\\S+ rw-s .*memfd:gilkeeper-link", line):
+                memory.seek(int(found[1], 16) + 512)
+                memory.write(bytes(range(256)) * 2)
+'''
+
+
+def served(gilkeeper: Start, folder: Path, *arguments: str, admin: int | None = None) -> Gilkeeper:
+    (folder / "deeds.py").write_text(SCRIPT)
+    server = gilkeeper([folder], arguments=["{app}/deeds.py", *arguments], admin=admin)
+    until(lambda: "Serving" in server.console(), "it serves")
+    return server
+
+
+def answered(server: Gilkeeper) -> str | None:
+    try:
+        answer = server.ask("/", timeout=5)
+    except (OSError, client.Broken):
+        return None
+    return answer.body.decode() if answer.status == 200 else None
+
+
+@pytest.mark.parametrize("deed", ["/shut", "/damage"])
+def test_a_worker_with_a_broken_link_is_replaced(gilkeeper: Start, tmp_path: Path, deed: str) -> None:
+    """Reported: after a protocol error its worker stayed ready, and the group answered 503 for ever."""
+    server = served(gilkeeper, tmp_path)
+    before = answered(server)
+    try:
+        server.ask(deed, "POST", timeout=5)
+    except (OSError, client.Broken):
+        pass
+    until(lambda: answered(server) not in (None, before), "another worker answers", 10)
+    assert "replaced" in server.console(), server.console()
+    until(lambda: before not in map(str, server.pids()), "the old worker has ended", 15)
+
+
+def test_a_crash_storm_ends_with_its_last_crash(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: a crash each 0.5 s for 15 s, and the first good answer 40 s after the last one."""
+    server = served(gilkeeper, tmp_path, "--processes", "2")
+    for _ in range(16):
+        try:
+            server.ask("/crash", "POST", timeout=5)
+        except (OSError, client.Broken):
+            pass
+        time.sleep(0.25)
+    last = time.monotonic()
+    until(lambda: answered(server), "a good answer", 10)
+    assert time.monotonic() - last < 2.5, server.console()
+    assert server.console().count("ended: signal 6") >= 8, server.console()
+
+
+def test_a_front_that_hangs_is_seen_and_replaced(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: the front was stopped for 18 s, and its health stayed 200."""
+    server = served(gilkeeper, tmp_path, "--front-timeout", "8", admin=0)
+    admin = int(server.status()["admin"].rstrip("/").rsplit(":", 1)[1])
+
+    def page(path: str) -> tuple[int, str]:
+        try:
+            answer = client.ask(admin, path, timeout=5)
+        except (OSError, client.Broken):
+            return 0, ""
+        return answer.status, answer.body.decode()
+
+    until(lambda: page("/healthz") == (200, "ok\n") and page("/readyz")[0] == 200, "it is healthy")
+    front = server.front()
+    os.kill(front, signal.SIGSTOP)
+    begun = time.monotonic()
+    told = server.tell("status")
+    assert time.monotonic() - begun < 2 and "the front gives no sign of life for" in told.stdout, told
+    sick = until(lambda: (now := page("/healthz"))[0] == 503 and now[1], "its health is bad", 9)
+    assert f"the front (pid {front}) gives no sign of life for" in sick
+    until(lambda: page("/healthz")[0] == 200 and page("/readyz")[0] == 200, "another front is healthy", 15)
+    assert answered(server) and server.front() != front
+
+
+def test_an_application_that_cannot_be_imported_is_not_served(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: `/readyz` was 200 and the server said that it serves while no worker could import the application."""
+    script = tmp_path / "deeds.py"
+    script.write_text("def broken(:\n")
+    command = [harness.gilkeeper(), "serve", str(script), "--port", "0", "--host", "127.0.0.1", "--admin", "off"]
+    ended = subprocess.run([*command, "--server-root", str(tmp_path / "root")], capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout) == (3, ""), ended
+    assert "SyntaxError: invalid syntax" in ended.stderr.splitlines()[-1], ended.stderr
+    server = gilkeeper([script], arguments=["{app}/deeds.py", "--keep-trying"], admin=0)
+    until(lambda: server.ask("/").status == 500, "it answers")
+    admin = int(server.status()["admin"].rstrip("/").rsplit(":", 1)[1])
+    answer = client.ask(admin, "/readyz")
+    assert answer.status == 503 and b"process group 'default' has no worker" in answer.body
+    assert client.ask(admin, "/healthz").status == 200 and b"gilkeeper_ready 0" in client.ask(admin, "/metrics").body
+    assert "Serving" not in server.console()
+    (server.root / "app" / "deeds.py").write_text(SCRIPT)
+    until(lambda: "Serving" in server.console(), "it serves")
+    until(lambda: client.ask(admin, "/readyz").status == 200, "it is ready")
+    assert answered(server)
