@@ -64,9 +64,7 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
         let seen = log_file.map(|path| format!(" (the error log {} says more)", path.display()));
         let told = format!("gilkeeper: the server ends{}: {why}\n", seen.unwrap_or_default());
         // The traceback is the application's own text.
-        let told: String =
-            told.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '?' } else { c }).collect();
-        let _ = rustix::io::write(terminal, told.as_bytes());
+        let _ = rustix::io::write(terminal, gk_wire::printable::page(&told).as_bytes());
     }
     supervisor.world.listeners.remove_files();
     drop(root);
