@@ -75,6 +75,20 @@ function returned(state) {
   return bad.map((worker) => el("p", { class: "bad" }, `The GIL is on again in process ${worker.pid}: ${worker.gil_returned} turned it on.`));
 }
 
+// Requests that were refused lately, and routes that workers die of.
+function troubles(state) {
+  const queues = Object.entries(state.status.queues ?? {}).filter(([name]) => !state.group || name === state.group);
+  const refused = ["full", "timed_out", "no_place"];
+  return queues.flatMap(([name, queue]) => {
+    const lines = queue.deadly.map(({ route, deaths }) => `Workers of ${name} die again and again while they serve ${route}: ${deaths} lately.`);
+    if (queue.overloaded) {
+      const count = refused.reduce((sum, key) => sum + queue[key], 0);
+      lines.unshift(`${name} is overloaded: requests are answered 503, ${count} since the start. ${units.bytes(queue.held)} are held by requests that wait.`);
+    }
+    return lines.map((line) => el("p", { class: "bad" }, line));
+  });
+}
+
 // === charts ===
 
 function charts(place, app, list) {
@@ -129,7 +143,8 @@ function overview(place, app) {
         const point = group.point;
         const label = group.label ?? { kind: "idle", why: "", advice: "" };
         return el("section", { class: "card", "aria-label": `process group ${name}` },
-          el("h2", {}, `${name} `, el("span", { class: `badge ${KIND[label.kind]}` }, NAME[label.kind] ?? label.kind)),
+          el("h2", {}, `${name} `, el("span", { class: `badge ${KIND[label.kind]}` }, NAME[label.kind] ?? label.kind),
+            ...(status.queues?.[name]?.overloaded ? [" ", el("span", { class: "badge bad" }, "overloaded")] : [])),
           el("p", {}, label.why), label.advice ? el("p", { class: "soft" }, label.advice) : null,
           figures([
             ["requests", units.rate(point.requests)], ["p50", seconds(point.response.p50)], ["p99", seconds(point.response.p99)],
@@ -142,7 +157,7 @@ function overview(place, app) {
       const bad = (text) => el("p", { class: "bad" }, text);
       const waiting = status.waiting?.length ? status.waiting : ["a process group has no worker that takes requests"];
       const ready = [...(status.ready ? [] : waiting.map((line) => bad(`Not ready: ${line}.`))), ...(status.silent ?? []).map((line) => bad(`${line}.`))];
-      fill(top, ...ready, ...returned(state), ...cards);
+      fill(top, ...ready, ...returned(state), ...troubles(state), ...cards);
       drawn.show(state);
     },
   };
@@ -326,7 +341,7 @@ function stackButton(request, shown) {
 function events(place, app) {
   const list = el("div");
   card(place, "Events", true).append(list);
-  const BAD = ["worker_crashed", "worker_gone", "worker_failed", "reload_refused", "gil_returned", "process_silent"];
+  const BAD = ["worker_crashed", "worker_gone", "worker_failed", "reload_refused", "gil_returned", "process_silent", "deadly_route"];
   return {
     needs: ["events"],
     update(state) {

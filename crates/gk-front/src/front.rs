@@ -264,6 +264,7 @@ impl Front {
             connections: self.conns.borrow().len() as u64,
             requests: self.finished.get(),
             queued: pools.iter().map(|(name, pool)| (name.clone(), pool.queued() as u64)).collect(),
+            queues: pools.iter().map(|(name, pool)| (name.clone(), pool.figures())).collect(),
             in_flight: links.iter().map(|(worker, link)| (*worker, u64::from(link.in_flight()))).collect(),
             admin: self.admin.get().and_then(|admin| admin.life()),
         }

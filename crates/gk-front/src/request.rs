@@ -2,6 +2,7 @@
 //! neither sockets nor workers.
 
 pub mod limits;
+pub mod memory;
 pub mod owner;
 pub mod path;
 pub mod proxy_trust;

@@ -1,6 +1,8 @@
 //! The path of one request, top to bottom: limits → route → access → body → worker → response. Each step is a call into the
 //! module that does it. A step that fails gives a `Refusal`, which is answered in one place.
 
+pub mod failure;
+
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
@@ -21,11 +23,12 @@ use crate::log::access_log::Entry;
 use crate::request::refusal::{LONG_HEAD, Refusal};
 use crate::request::route::{App, Destination};
 use crate::request::spool::{self, SpooledBody};
-use crate::request::{limits, proxy_trust};
-use crate::worker::dispatcher::QueueRefusal;
+use crate::request::{limits, memory, proxy_trust};
+use crate::service::failure::FailedRequest;
+use crate::worker::dispatcher::Arrival;
 use crate::worker::exchange::Exchange;
 use crate::worker::head::{RequestExtras, version_number};
-use crate::worker::pool::{BeginError, Pool};
+use crate::worker::pool::BeginError;
 
 /// A response body from the workers or the front itself.
 type Body = body::Body<Exchange>;
@@ -173,7 +176,7 @@ impl Serving<'_> {
     }
 
     /// Lets a worker serve the request, up to the response head. If a worker ends before it has begun the request, another one
-    /// gets it.
+    /// gets it; if it dies of it, another one may, once.
     async fn run(
         &self,
         routed: &RoutedRequest,
@@ -191,7 +194,8 @@ impl Serving<'_> {
         }
         let request_id = self.front.last_request.get() + 1;
         self.front.last_request.set(request_id);
-        let (mut again, since) = (false, pool.now());
+        let (mut again, mut retried, mut since) = (false, false, pool.now());
+        let mut turn = None;
         self.conn.write_limit.set(pool.limits().write_timeout);
         let mut now = if body.is_empty() { self.now } else { pool.micros() };
         loop {
@@ -199,9 +203,11 @@ impl Serving<'_> {
                 Some(permit) => permit,
                 None => {
                     let client: Rc<Conn> = Rc::clone(self.conn);
-                    Box::pin(pool.acquire(request_id, client, again, since))
+                    let bytes = memory::held(self.parts, body);
+                    let arrival = Arrival { request: request_id, since, bytes, again };
+                    Box::pin(pool.acquire(arrival, client))
                         .await
-                        .map_err(|why| self.refused(pool, why))?
+                        .map_err(|why| failure::refused(pool, why, &self.conn.endpoints.client))?
                 }
             };
             if let Some(entry) = entry {
@@ -241,10 +247,23 @@ impl Serving<'_> {
                 exchange.upload(body.clone());
             }
             match exchange.head().await {
-                Ok(()) => return Ok(exchange),
+                Ok(()) => {
+                    drop(turn);
+                    pool.suspects.answered(&self.parts.method, self.parts.uri.path());
+                    return Ok(exchange);
+                }
                 Err(Failure::NotStarted) => (again, now) = (true, pool.micros()),
                 Err(failure) => {
-                    return Err(Box::pin(self.failed(failure, &exchange, app)).await);
+                    let failed = FailedRequest {
+                        front: self.front,
+                        pool,
+                        client: &self.conn.endpoints.client,
+                        parts: self.parts,
+                        worker: Rc::clone(exchange.link()),
+                        repeatable: body.is_empty() && !retried,
+                    };
+                    turn = Box::pin(failed.end(failure)).await?;
+                    (again, retried, now, since) = (true, true, pool.micros(), pool.now());
                 }
             }
         }
@@ -271,54 +290,6 @@ impl Serving<'_> {
                 .unwrap_or(routed.target.server_name.as_bytes()),
             server_addr: ends.local.as_bytes(),
             remote_addr: overlay.and_then(|o| o.remote_addr.as_deref()).unwrap_or(&ends.peer).as_bytes(),
-        }
-    }
-
-    /// The refusal of a request that no worker took.
-    fn refused(&self, pool: &Pool, why: QueueRefusal) -> Refusal {
-        let name = &pool.name;
-        let (code, text) = match why {
-            QueueRefusal::Full => ("GK0501", format!("the queue of process group '{name}' is full")),
-            QueueRefusal::TimedOut => (
-                "WSGI0084",
-                format!("a request waited in the queue of process group '{name}' for queue-timeout"),
-            ),
-            QueueRefusal::NoWorker => {
-                ("WSGI0116", format!("process group '{name}' had no worker for connect-timeout"))
-            }
-        };
-        crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), &text);
-        Refusal::Busy
-    }
-
-    /// The refusal of a request for which its worker gave no head.
-    async fn failed(&self, failure: Failure, exchange: &Exchange, app: &App) -> Refusal {
-        let (method, path) = (&self.parts.method, self.parts.uri.path());
-        let link = exchange.link();
-        let pid = link.info.pid;
-        let client = Some(&*self.conn.endpoints.client);
-        let group = &app.group;
-        match failure {
-            Failure::TimedOut => {
-                let text = format!(
-                    "no response head within socket-timeout from worker {pid} of process group '{group}' for {method} {path}; the application may still be running it"
-                );
-                crate::note_code(Level::Error, "WSGI0145", client, &text);
-                Refusal::TimedOut
-            }
-            Failure::Died | Failure::NotStarted => {
-                let exit = link.exit().await.unwrap_or_else(|| "cause unknown".into());
-                let text = format!(
-                    "worker {pid} of process group '{group}' ended ({exit}) before the response head of {method} {path}"
-                );
-                crate::note_code(Level::Error, "WSGI0146", client, &text);
-                Refusal::WorkerDied
-            }
-            Failure::Aborted(reason) => {
-                let text = format!("worker {pid} gave no response for {method} {path}: {reason}");
-                crate::note(Level::Error, client, &text);
-                Refusal::Internal
-            }
         }
     }
 

@@ -14,4 +14,6 @@ pub mod link;
 pub mod pool;
 pub mod profiles;
 pub mod sleep;
+pub mod suspects;
+pub mod tally;
 pub mod upload;

@@ -25,12 +25,11 @@ fn a_request_that_was_not_begun_goes_to_another_worker() {
     let mut first = front.worker(2);
     first.welcome();
     let (mut a, mut b) = (front.client(), front.client());
-    a.get("/begun");
+    a.send("POST /begun HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     let _begun = first.request();
     b.send("POST /waiting HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
     assert!(matches!(first.next(), Some(Frame::Request { .. })));
-    front.say(&ToFront::WorkerExited { worker: first.number, how: "signal 9 (KILL)".into() });
-    drop(first);
+    front.ended(first, true);
     assert_eq!(a.answer().status, 502);
     let mut second = front.worker(2);
     second.welcome();

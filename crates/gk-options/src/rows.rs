@@ -184,7 +184,7 @@ process_group! {
     /// Raises `mod_wsgi.RequestTimeout` in a thread over its limit, and restarts the process only this much later.
     interrupt_timeout: f64 = 0.0, "interrupt-timeout", seconds().zero("off").serve(LIMITS);
 
-    /// Time that a request waits for any process of the group to exist.
+    /// Time that a request waits for any process of the group to exist, and behind `listen-backlog` others.
     connect_timeout: f64 = 15.0, "connect-timeout", seconds().serve(LIMITS);
 
     /// Time that the front waits for the response head and between blocks of the body.
@@ -194,8 +194,18 @@ process_group! {
     /// Time that a request may wait for a free request thread; then it is answered 503 with Retry-After.
     queue_timeout: f64 = 0.0, "queue-timeout", seconds().zero("off").serve(LIMITS).serve_default(45.0);
 
-    /// Number of requests that may wait for a free request thread.
-    listen_backlog: u32 = 100, "listen-backlog", whole(1, 1_000_000, "requests").serve(LIMITS).serve_name("daemon-backlog");
+    /// Bytes of memory that requests may hold while they wait for a free request thread: their heads, bodies that are not in a
+    /// temporary file, and their connections. Above that the newest is answered 503 with Retry-After.
+    queue_memory: u64 = 256 << 20, "queue-memory", row(Kind::Size { least: 1 << 20 }).zero("without limit").ours().serve(LIMITS);
+
+    /// Number of waiting requests behind which others wait at most `connect-timeout`, as for the full socket of a mod_wsgi
+    /// daemon.
+    listen_backlog: Option<u32> = None, "listen-backlog",
+        whole(1, 1_000_000, "requests").absent("any number").serve(LIMITS).serve_name("daemon-backlog");
+
+    /// Tries a request again, once, when its process died before the head of the response came. `safe`: GET, HEAD and OPTIONS
+    /// without a body.
+    retry: String = "safe".to_owned(), "retry", row(Kind::Choice(&["safe", "off"])).ours().serve(LIMITS);
 
     /// Send buffer of the socket between front and workers.
     send_buffer_size: u64 = 0, "send-buffer-size", row(Kind::Size { least: 512 }).inert(OWN_FLOW_CONTROL);

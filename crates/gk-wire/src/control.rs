@@ -1,6 +1,7 @@
 //! Messages between the supervisor and its children: one JSON object per packet of a `SOCK_SEQPACKET` socket, with
 //! descriptors riding along where a variant says so. A packet is at most [`MAX_PACKET`] bytes.
 
+use crate::queue::QueueFigures;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Longest packet in bytes; longer texts (tracebacks) are cut by the sender.
@@ -37,6 +38,9 @@ pub enum ToFront {
         worker: u64,
         /// `exit status 1`, `signal 9 (KILL)` …, for the log.
         how: String,
+        /// It died: neither it nor the supervisor had decided on its end.
+        #[serde(default)]
+        died: bool,
     },
     /// A new configuration (after a reload). Descriptor: [memory file with `FrontSetup`].
     Site,
@@ -125,6 +129,8 @@ pub enum What {
     SlowRequest,
     /// A process gives no sign of life.
     ProcessSilent,
+    /// Workers die of a route's requests again and again.
+    DeadlyRoute,
     /// Of another version.
     #[default]
     #[serde(other)]
@@ -149,6 +155,7 @@ impl What {
             Self::GilReturned => "gil_returned",
             Self::SlowRequest => "slow_request",
             Self::ProcessSilent => "process_silent",
+            Self::DeadlyRoute => "deadly_route",
         }
     }
 }
@@ -231,6 +238,9 @@ pub struct FrontStatus {
     /// Requests in flight by worker number.
     #[serde(deserialize_with = "numbered")]
     pub in_flight: std::collections::BTreeMap<u64, u64>,
+    /// More about the queues, by group.
+    #[serde(default)]
+    pub queues: std::collections::BTreeMap<String, QueueFigures>,
     /// The admin process, if there is one.
     #[serde(default)]
     pub admin: Option<AdminProcess>,

@@ -3,6 +3,7 @@
 //! * [`frame`], [`request`], [`response`]: the **link** between the front and one worker, many requests at once.
 //! * [`control`]: JSON messages between the supervisor and a child, one per packet.
 //! * [`feed`]: the same between the front and the admin process.
+//! * [`queue`]: the figures of a process group's queue.
 //! * [`setup`]: what a child is told when it starts.
 //! * [`admin`]: what the command line asks a running server.
 //! * [`page`]: the layout of the one page of memory a link's two ends share.
@@ -40,6 +41,7 @@ pub mod frame;
 pub mod log;
 pub mod page;
 pub mod printable;
+pub mod queue;
 pub mod request;
 pub mod response;
 pub mod setup;

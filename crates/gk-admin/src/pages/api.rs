@@ -39,6 +39,7 @@ pub fn status(hub: &Hub, now: f64) -> Value {
         "connections": front.status.connections,
         "requests": front.status.requests,
         "queued": front.status.queued,
+        "queues": front.status.queues,
         "lost_log_lines": front.lost_log_lines,
         "limits": {
             "cpus": hub.limits().cpus,

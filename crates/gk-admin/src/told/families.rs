@@ -5,6 +5,8 @@ use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
 use gk_telemetry::figures::{FIGURES, Figure, Metric, Value as Sum};
 use gk_telemetry::sample::WorkerSample;
+use gk_wire::queue::QueueFigures;
+use std::collections::BTreeMap;
 
 /// Upper edges of the histograms: as text, and in seconds.
 pub const EDGES: [(&str, f64); 18] = [
@@ -228,12 +230,58 @@ fn processes(page: &mut Families, hub: &Hub) {
     }
 }
 
+fn queues(page: &mut Families, queues: &BTreeMap<String, QueueFigures>) {
+    type Gauge = fn(&QueueFigures) -> u64;
+    let gauges: [(&str, &str, Gauge); 3] = [
+        ("gilkeeper_queue_bytes", "Memory that the waiting requests hold.", |queue| queue.held),
+        (
+            "gilkeeper_overloaded",
+            "1 while requests are refused for want of capacity, and ten seconds longer.",
+            |queue| u64::from(queue.overloaded),
+        ),
+        ("gilkeeper_deadly_routes", "Routes whose requests workers die of again and again.", |queue| {
+            queue.deadly.len() as u64
+        }),
+    ];
+    for (name, help, get) in gauges {
+        page.family(name, Form::Gauge, help);
+        for (group, queue) in queues {
+            page.line(&[("process_group", group)], get(queue) as f64);
+        }
+    }
+    page.family(
+        "gilkeeper_refused_requests_total",
+        Form::Counter,
+        "Requests that no worker took, by reason.",
+    );
+    for (group, queue) in queues {
+        let reasons = [
+            ("queue_memory", queue.full),
+            ("queue_timeout", queue.timed_out),
+            ("no_worker", queue.no_worker),
+            ("listen_backlog", queue.no_place),
+        ];
+        for (reason, count) in reasons {
+            page.line(&[("process_group", group), ("reason", reason)], count as f64);
+        }
+    }
+    page.family(
+        "gilkeeper_retried_requests_total",
+        Form::Counter,
+        "Requests tried again because their worker died.",
+    );
+    for (group, queue) in queues {
+        page.line(&[("process_group", group)], queue.retried as f64);
+    }
+}
+
 fn front(page: &mut Families, hub: &Hub) {
     let figures = hub.front_figures();
     page.family("gilkeeper_queue_length", Form::Gauge, "Requests that wait for a worker.");
     for (group, queued) in &figures.status.queued {
         page.line(&[("process_group", group)], *queued as f64);
     }
+    queues(page, &figures.status.queues);
     page.family("gilkeeper_connections", Form::Gauge, "Open client connections.");
     page.line(&[], figures.status.connections as f64);
     page.family(

@@ -2,6 +2,7 @@
 
 use gk_wire::admin::{Status, Worker};
 use gk_wire::printable;
+use gk_wire::queue::DeadlyRoute;
 use std::fmt::Write as _;
 
 const COLUMNS: [&str; 10] =
@@ -40,6 +41,23 @@ pub fn status(status: &Status) -> String {
             if front.silent > 0.0 {
                 let _ = writeln!(out, "the front gives no sign of life for {:.1} s", front.silent);
             }
+        }
+    }
+    for (group, queue) in status.front.iter().flat_map(|front| &front.figures.queues) {
+        let group = printable::line(group);
+        if queue.overloaded {
+            let _ = writeln!(
+                out,
+                "process group '{group}' is overloaded: {} requests were answered 503 since the front started",
+                queue.full + queue.timed_out + queue.no_place
+            );
+        }
+        for DeadlyRoute { route, deaths } in &queue.deadly {
+            let _ = writeln!(
+                out,
+                "process group '{group}': workers die again and again while they serve {} ({deaths} lately)",
+                printable::line(route)
+            );
         }
     }
     let mut rows = vec![COLUMNS.map(str::to_owned)];
@@ -137,7 +155,9 @@ fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gk_wire::admin::Front;
     use gk_wire::control::InterpreterFigures;
+    use gk_wire::queue::QueueFigures;
 
     #[test]
     fn interpreters_follow_with_what_they_have_for_themselves() {
@@ -165,6 +185,21 @@ mod tests {
                 "3       x\\n\\u009b          own       -                1     0.0 MB",
                 "worker 3: it is to run without a GIL, but the module 'm'\\n\\x1b[2J turned it on again",
             ]
+        );
+    }
+
+    #[test]
+    fn an_overloaded_group_and_a_deadly_route_are_named() {
+        let deadly = vec![DeadlyRoute { route: "GET /crash".into(), deaths: 4 }];
+        let queue =
+            QueueFigures { overloaded: true, full: 2, timed_out: 1, deadly, ..QueueFigures::default() };
+        let mut front = Front::default();
+        front.figures.queues.insert("site".into(), queue);
+        let text = status(&Status { front: Some(front), ..Status::default() });
+        assert!(text.contains("'site' is overloaded: 3 requests were answered 503"), "{text}");
+        assert!(
+            text.contains("'site': workers die again and again while they serve GET /crash (4 lately)"),
+            "{text}"
         );
     }
 

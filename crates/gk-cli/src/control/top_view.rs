@@ -104,6 +104,9 @@ fn groups(status: &Value) -> Rows {
             count(&point["queued"]),
         ]);
         let exact = if group["gil_wait_exact"] == false { " GIL waits are a lower bound." } else { "" };
+        if status["queues"][name]["overloaded"] == true {
+            rows.notes.push(text(&format!("{name} is overloaded: requests are answered 503.")));
+        }
         let say = |key: &str| label[key].as_str().unwrap_or("").to_owned();
         rows.notes.push(text(&format!("{name}: {} {}{exact}", say("why"), say("advice"))));
     }

@@ -94,4 +94,25 @@ pub const CODES: &[Code] = &[
         "requests are served; until it is back there are no admin pages, no exports and no new history; counters go on, but for those of workers that had ended",
         "look for the reason in the message and before it; a signal 9 that nobody sent is want of memory",
     )),
+    own(code(
+        30,
+        Error,
+        "the requests that wait in a process group's queue hold as much memory as queue-memory= allows",
+        "the newest get 503 with Retry-After until others have been served; at most one line a minute",
+        "more processes or threads, faster requests, a queue-timeout= that gives up earlier, or a greater queue-memory=",
+    )),
+    own(code(
+        31,
+        Warn,
+        "a worker died before the response head of a request that is safe to repeat (GET, HEAD or OPTIONS without a body)",
+        "another worker gets the request, once; retry=off turns that off",
+        "look for what the worker logged before, and at the kernel's log for a kill",
+    )),
+    own(code(
+        32,
+        Error,
+        "workers die again and again while they serve requests of one route, which is hardly ever answered",
+        "its requests are not tried again until it is answered again or ten minutes have passed; workers are replaced as ever",
+        "look at what this route runs: an extension module that crashes, memory without bound, os._exit",
+    )),
 ];

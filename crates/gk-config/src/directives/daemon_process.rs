@@ -128,8 +128,11 @@ mod tests {
                 assert!(empty, "{}: {}", row.name, absent[&field]);
                 continue;
             };
-            let number = absent[&field].as_f64().map(|number| number.to_string());
-            let text = number.unwrap_or_else(|| if absent[&field] == true { "On" } else { "Off" }.to_owned());
+            let text = match &absent[&field] {
+                serde_json::Value::String(word) => word.clone(),
+                serde_json::Value::Bool(on) => if *on { "On" } else { "Off" }.to_owned(),
+                value => value.as_f64().expect("a number").to_string(),
+            };
             assert_eq!(default.spelled(), text, "{}", row.name);
             assert!(row.default_words().starts_with(&text), "{}: {}", row.name, row.default_words());
             assert_eq!(shown(&format!("{}={text}", row.name)), absent, "{}", row.name);

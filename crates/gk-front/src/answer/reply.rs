@@ -15,7 +15,10 @@ pub fn page(refusal: &Refusal) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, html());
     match refusal {
-        Refusal::Busy | Refusal::NoSpace => {
+        Refusal::Busy(seconds) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+        }
+        Refusal::NoSpace => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         Refusal::Method(allowed) => {

@@ -2,9 +2,9 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A client's socket.
@@ -32,13 +32,16 @@ impl Stream {
         }
     }
 
-    /// Whether the other end is gone for good: reset, or closed in both directions.
+    /// Whether the other end is gone for good: reset, or closed in both directions. The event loop knows: thousands of requests may
+    /// wait, and a system call for each, several times a second, would be dear.
     pub fn is_gone(&self) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let mut fds = [PollFd::new(self, PollFlags::empty())];
-        let gone = PollFlags::HUP | PollFlags::ERR;
-        matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
-            && fds[0].revents().intersects(gone)
+        let mut cx = Context::from_waker(Waker::noop());
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
+        let ready = match self {
+            Self::Tcp(s) => pin!(s.ready(interest)).poll(&mut cx),
+            Self::Unix(s) => pin!(s.ready(interest)).poll(&mut cx),
+        };
+        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_write_closed() || ready.is_error())
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 use crate::client::drain;
 use crate::front::Front;
 use crate::process::{descriptor_limit, readiness, setup};
-use crate::worker::info::WorkerInfo;
+use crate::worker::info::{WorkerExit, WorkerInfo};
 use crate::worker::link::reader::{self, LinkEnd, LinkEvent};
 use crate::worker::link::{Link, LinkState, writer};
 use crate::worker::sleep;
@@ -110,11 +110,11 @@ impl Control {
                     None => self.send(&FromFront::Drained { worker }),
                 }
             }
-            ToFront::WorkerExited { worker, how } => {
+            ToFront::WorkerExited { worker, how, died } => {
                 front.tell(&ToAdmin::Exited { worker });
                 let mut links = front.links.borrow_mut();
                 if let Some(link) = links.get(&worker) {
-                    link.set_exit(how);
+                    link.set_exit(WorkerExit { how, died });
                     if link.state() == LinkState::Dead {
                         links.remove(&worker);
                     } else {

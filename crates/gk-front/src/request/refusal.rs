@@ -47,8 +47,8 @@ pub enum Refusal {
     Coding,
     /// 502: the worker died while it served the request.
     WorkerDied,
-    /// 503: no worker took the request.
-    Busy,
+    /// 503: no worker took the request, with the seconds after which one may.
+    Busy(u32),
     /// 503: no room for the request body, or no descriptor for a file.
     NoSpace,
     /// 504: no response head in time.
@@ -75,7 +75,7 @@ impl Refusal {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::WorkerDied => StatusCode::BAD_GATEWAY,
-            Self::Busy | Self::NoSpace => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::NoSpace => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -97,7 +97,7 @@ impl Refusal {
             Self::Internal => "The server met an error and could not answer the request.",
             Self::Coding => "This transfer coding is not supported.",
             Self::WorkerDied => "The application process ended while it was serving the request.",
-            Self::Busy | Self::NoSpace => "The server is busy. Please try again in a moment.",
+            Self::Busy(_) | Self::NoSpace => "The server is busy. Please try again in a moment.",
             Self::TimedOut => "The application did not answer in time.",
         }
     }

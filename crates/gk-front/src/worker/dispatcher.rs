@@ -2,24 +2,28 @@
 //! come through [`Candidate`], times are numbers, decisions are return values. The waiting itself is in `pool`.
 
 use gk_config::site::ProcessGroup;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// Why no worker takes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueRefusal {
-    /// The queue is full.
+    /// The requests in the queue hold as much memory as they may.
     Full,
     /// The request waited in the queue for `queue-timeout`.
     TimedOut,
     /// There was no worker for `connect-timeout`.
     NoWorker,
+    /// The request stood behind `listen-backlog` others for `connect-timeout`.
+    NoPlace,
 }
 
 /// The options of `WSGIDaemonProcess` that the front applies. Times in milliseconds; 0 is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolLimits {
-    /// Capacity of the queue.
-    pub queue: usize,
+    /// `queue-memory`, in bytes.
+    pub queue: u64,
+    /// `listen-backlog`: places in the queue that are waited in without `connect-timeout`.
+    pub backlog: usize,
     /// `queue-timeout`.
     pub queue_timeout: u64,
     /// `connect-timeout`.
@@ -30,6 +34,8 @@ pub struct PoolLimits {
     pub write_timeout: u64,
     /// `header-buffer-size`, in bytes.
     pub header_line: usize,
+    /// `retry=safe`.
+    pub retry: bool,
 }
 
 impl PoolLimits {
@@ -39,14 +45,29 @@ impl PoolLimits {
         let or = |value: u64, other: u64| if value == 0 { other } else { value };
         let socket_timeout = or(millis(group.socket_timeout), millis(timeout));
         Self {
-            queue: group.listen_backlog as usize,
+            queue: or(group.queue_memory, u64::MAX),
+            backlog: group.listen_backlog.map_or(usize::MAX, |places| places as usize),
             queue_timeout: millis(group.queue_timeout),
             connect_timeout: millis(group.connect_timeout).max(1),
             socket_timeout,
             write_timeout: or(millis(group.response_socket_timeout), socket_timeout),
             header_line: or(group.header_buffer_size, 32_768) as usize,
+            retry: group.retry == "safe",
         }
     }
+}
+
+/// A request that waits for a worker, as far as the decisions depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number. Requests leave the queue in the order of their numbers.
+    pub request: u64,
+    /// Coarse time in milliseconds from which its wait counts.
+    pub since: u64,
+    /// Bytes of memory that it holds while it waits.
+    pub bytes: u64,
+    /// It was at a worker before, and no bound of the queue refuses it.
+    pub again: bool,
 }
 
 /// A worker, as far as the choice depends on it.
@@ -65,17 +86,21 @@ pub trait Candidate: Clone {
 
 /// A request in the queue.
 struct Queued<T> {
-    /// Requests leave the queue in the order of their numbers.
-    request: u64,
-    since: u64,
+    arrival: Arrival,
     ticket: T,
 }
 
 /// The workers `W` and the queue of one process group. A ticket `T` stands for a request that waits.
+///
+/// Thousands may wait, so whatever happens to one request takes logarithmic time; only [`Dispatcher::expire`], which the clock
+/// calls, looks at all.
 pub struct Dispatcher<W, T> {
     limits: PoolLimits,
     workers: Vec<W>,
-    queue: VecDeque<Queued<T>>,
+    /// By the numbers of the requests.
+    queue: BTreeMap<u64, Queued<T>>,
+    /// Bytes that the requests in the queue hold.
+    held: u64,
     /// Milliseconds since when no worker takes requests; `None` while one does.
     no_worker_since: Option<u64>,
 }
@@ -84,7 +109,7 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
     /// Without workers yet.
     pub fn new(limits: PoolLimits, now_millis: u64) -> Self {
         let no_worker_since = Some(now_millis);
-        Self { limits, workers: Vec::new(), queue: VecDeque::new(), no_worker_since }
+        Self { limits, workers: Vec::new(), queue: BTreeMap::new(), held: 0, no_worker_since }
     }
 
     /// The limits in force.
@@ -92,7 +117,7 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
         self.limits
     }
 
-    /// Other limits, after a reload. Requests in the queue stay, even beyond its new capacity.
+    /// Other limits, after a reload. Requests in the queue stay, even beyond its new bounds.
     pub fn set_limits(&mut self, limits: PoolLimits) {
         self.limits = limits;
     }
@@ -128,9 +153,19 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
         self.queue.len()
     }
 
+    /// Bytes that the requests in the queue hold.
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Milliseconds that the first request of the queue has waited.
+    pub fn longest_wait(&self, now_millis: u64) -> u64 {
+        self.queue.values().next().map_or(0, |first| now_millis.saturating_sub(first.arrival.since))
+    }
+
     /// The tickets in the queue.
     pub fn tickets(&self) -> impl Iterator<Item = &T> {
-        self.queue.iter().map(|queued| &queued.ticket)
+        self.queue.values().map(|queued| &queued.ticket)
     }
 
     /// Reserves a place for a new request, unless others wait already; `again`: also past those that wait.
@@ -138,19 +173,23 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
         if self.queue.is_empty() || again { self.reserve(now_micros) } else { None }
     }
 
-    /// Puts a request into the queue, at the place of its number. The capacity does not bind a request that comes `again`.
-    pub fn enqueue(&mut self, request: u64, since: u64, again: bool, ticket: T) -> Result<(), QueueRefusal> {
-        if !again && self.queue.len() >= self.limits.queue {
+    /// Puts a request into the queue, at the place of its number. The newest is refused when the queue holds too much; a request
+    /// alone may hold any amount, or it would never be served.
+    pub fn enqueue(&mut self, arrival: Arrival, ticket: T) -> Result<(), QueueRefusal> {
+        let held = self.held.saturating_add(arrival.bytes);
+        if !arrival.again && held > self.limits.queue && !self.queue.is_empty() {
             return Err(QueueRefusal::Full);
         }
-        let behind = self.queue.iter().rev().take_while(|queued| queued.request > request).count();
-        self.queue.insert(self.queue.len() - behind, Queued { request, since, ticket });
+        self.held = held;
+        self.queue.insert(arrival.request, Queued { arrival, ticket });
         Ok(())
     }
 
     /// Takes a request out of the queue.
-    pub fn leave(&mut self, is: impl Fn(&T) -> bool) {
-        self.queue.retain(|queued| !is(&queued.ticket));
+    pub fn leave(&mut self, request: u64) {
+        if let Some(queued) = self.queue.remove(&request) {
+            self.held -= queued.arrival.bytes;
+        }
     }
 
     /// The first request of the queue with a place at a worker, if a worker has room.
@@ -159,28 +198,36 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
             return None;
         }
         let worker = self.reserve(now_micros)?;
-        let queued = self.queue.pop_front()?;
+        let (_, queued) = self.queue.pop_first()?;
+        self.held -= queued.arrival.bytes;
         Some((queued.ticket, worker))
     }
 
     /// Takes the requests out of the queue that have waited too long.
     pub fn expire(&mut self, now_millis: u64) -> Vec<(T, QueueRefusal)> {
-        let PoolLimits { connect_timeout, queue_timeout, .. } = self.limits;
+        let PoolLimits { connect_timeout, queue_timeout, backlog, .. } = self.limits;
         let no_worker =
             self.no_worker_since.is_some_and(|since| now_millis.saturating_sub(since) >= connect_timeout);
-        let mut refused = Vec::new();
-        self.queue.retain(|queued| {
-            let waited = now_millis.saturating_sub(queued.since);
-            let why = if no_worker && waited >= connect_timeout {
+        let (mut refused, mut freed, mut places) = (Vec::new(), 0, 0);
+        self.queue.retain(|_, Queued { arrival, ticket }| {
+            let waited = now_millis.saturating_sub(arrival.since);
+            let late = waited >= connect_timeout;
+            let why = if no_worker && late {
                 QueueRefusal::NoWorker
             } else if queue_timeout != 0 && waited >= queue_timeout {
                 QueueRefusal::TimedOut
+            } else if late && places >= backlog && !arrival.again {
+                QueueRefusal::NoPlace
             } else {
+                // One that comes again took its place before the others and pushes none out.
+                places += usize::from(!arrival.again);
                 return true;
             };
-            refused.push((queued.ticket.clone(), why));
+            freed += arrival.bytes;
+            refused.push((ticket.clone(), why));
             false
         });
+        self.held -= freed;
         refused
     }
 

@@ -42,12 +42,14 @@ fn worker(name: &'static str, threads: u32, in_flight: u32) -> Rc<FakeWorker> {
 }
 
 const LIMITS: PoolLimits = PoolLimits {
-    queue: 3,
+    queue: 300,
+    backlog: usize::MAX,
     queue_timeout: 500,
     connect_timeout: 200,
     socket_timeout: 0,
     write_timeout: 0,
     header_line: 0,
+    retry: true,
 };
 
 /// Without workers since the time 1000; tickets are the numbers of the requests.
@@ -55,9 +57,14 @@ fn dispatcher(limits: PoolLimits) -> Dispatcher<Rc<FakeWorker>, u64> {
     Dispatcher::new(limits, 1_000)
 }
 
+/// A request of 100 bytes.
+fn arrival(request: u64, since: u64, again: bool) -> Arrival {
+    Arrival { request, since, bytes: 100, again }
+}
+
 fn enqueue(dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>, requests: &[u64]) {
     for request in requests {
-        dispatcher.enqueue(*request, 1_000, false, *request).unwrap();
+        dispatcher.enqueue(arrival(*request, 1_000, false), *request).unwrap();
     }
 }
 
@@ -105,24 +112,71 @@ fn the_queue_is_served_in_the_order_of_request_numbers() {
     let mut dispatcher = dispatcher(LIMITS);
     enqueue(&mut dispatcher, &[4, 7, 5]);
     // Request 2 was at a worker that died before it began the request; the queue is full.
-    dispatcher.enqueue(2, 1_000, true, 2).unwrap();
+    dispatcher.enqueue(arrival(2, 1_000, true), 2).unwrap();
     dispatcher.add(worker("w", 3, 0));
     assert_eq!(grants(&mut dispatcher), [(2, "w"), (4, "w"), (5, "w")]);
     assert_eq!((dispatcher.queued(), dispatcher.tickets().collect::<Vec<_>>()), (1, vec![&7]));
 }
 
 #[test]
-fn a_full_queue_refuses_new_requests_only() {
+fn a_queue_that_holds_too_much_refuses_new_requests_only() {
     let mut dispatcher = dispatcher(LIMITS);
     enqueue(&mut dispatcher, &[1, 2, 3]);
-    assert_eq!(dispatcher.enqueue(4, 1_000, false, 4), Err(QueueRefusal::Full));
-    assert_eq!(dispatcher.enqueue(4, 1_000, true, 4), Ok(()));
-    dispatcher.leave(|ticket| *ticket == 2);
-    assert_eq!(dispatcher.tickets().collect::<Vec<_>>(), [&1, &3, &4]);
-    let none = PoolLimits { queue: 0, ..LIMITS };
-    dispatcher.set_limits(none);
-    assert_eq!(dispatcher.enqueue(5, 1_000, false, 5), Err(QueueRefusal::Full));
+    assert_eq!(dispatcher.held(), 300);
+    assert_eq!(dispatcher.enqueue(arrival(4, 1_000, false), 4), Err(QueueRefusal::Full));
+    assert_eq!(dispatcher.enqueue(arrival(4, 1_000, true), 4), Ok(()));
+    dispatcher.leave(2);
+    dispatcher.leave(2);
+    assert_eq!((dispatcher.tickets().collect::<Vec<_>>(), dispatcher.held()), (vec![&1, &3, &4], 300));
+    dispatcher.set_limits(PoolLimits { queue: 50, ..LIMITS });
+    assert_eq!(dispatcher.enqueue(arrival(5, 1_000, false), 5), Err(QueueRefusal::Full));
     assert_eq!(dispatcher.queued(), 3, "after a reload, those that wait stay");
+    dispatcher.add(worker("w", 3, 0));
+    assert_eq!(grants(&mut dispatcher).len(), 3);
+    assert_eq!(dispatcher.held(), 0);
+    assert_eq!(dispatcher.enqueue(arrival(6, 1_000, false), 6), Ok(()), "one alone may hold more");
+    assert_eq!(dispatcher.expire(1_500), [(6, QueueRefusal::TimedOut)]);
+    assert_eq!(dispatcher.held(), 0);
+}
+
+/// Reported: a queue had 100 places, and a burst of 128 clients met 503.
+#[test]
+fn any_number_of_requests_may_wait() {
+    let mut dispatcher = dispatcher(PoolLimits { queue: u64::MAX, queue_timeout: 0, ..LIMITS });
+    dispatcher.add(worker("busy", 1, 1));
+    for request in 0..100_000 {
+        assert_eq!(dispatcher.enqueue(arrival(request, 1_000, false), request), Ok(()));
+    }
+    assert_eq!(dispatcher.expire(1_000_000), []);
+    for request in (0..100_000).rev() {
+        dispatcher.leave(request);
+    }
+    assert_eq!((dispatcher.queued(), dispatcher.held()), (0, 0));
+}
+
+#[test]
+fn behind_the_backlog_a_request_waits_for_connect_timeout() {
+    let mut dispatcher = dispatcher(PoolLimits { backlog: 2, queue: u64::MAX, queue_timeout: 0, ..LIMITS });
+    dispatcher.add(worker("busy", 1, 1));
+    enqueue(&mut dispatcher, &[11, 12, 13, 14]);
+    dispatcher.enqueue(arrival(15, 1_100, false), 15).unwrap();
+    // It was at a worker already, and pushes nobody out.
+    dispatcher.enqueue(arrival(5, 1_000, true), 5).unwrap();
+    assert_eq!(dispatcher.expire(1_199), []);
+    dispatcher.leave(11);
+    assert_eq!(dispatcher.expire(1_200), [(14, QueueRefusal::NoPlace)]);
+    assert_eq!(dispatcher.expire(1_300), [(15, QueueRefusal::NoPlace)]);
+    assert_eq!(dispatcher.expire(1_000_000), [], "those with a place wait on");
+    assert_eq!(dispatcher.tickets().collect::<Vec<_>>(), [&5, &12, &13]);
+}
+
+#[test]
+fn the_longest_wait_is_that_of_the_first() {
+    let mut dispatcher = dispatcher(LIMITS);
+    assert_eq!(dispatcher.longest_wait(9_000), 0);
+    dispatcher.enqueue(arrival(7, 1_300, false), 7).unwrap();
+    dispatcher.enqueue(arrival(6, 1_200, true), 6).unwrap();
+    assert_eq!(dispatcher.longest_wait(1_500), 300);
 }
 
 #[test]
@@ -161,13 +215,13 @@ fn connect_timeout_counts_from_the_death_of_the_last_worker_and_for_each_request
     let (first, second) = (worker("first", 1, 1), worker("second", 1, 1));
     dispatcher.add(Rc::clone(&first));
     dispatcher.add(Rc::clone(&second));
-    dispatcher.enqueue(1, 1_000, false, 1).unwrap();
+    dispatcher.enqueue(arrival(1, 1_000, false), 1).unwrap();
     dispatcher.remove(|worker| Rc::ptr_eq(worker, &first), 5_000);
     assert_eq!(dispatcher.expire(9_000), [], "the other worker takes requests");
     dispatcher.remove(|worker| Rc::ptr_eq(worker, &second), 10_000);
     // A second report of the same state does not restart the time.
     dispatcher.check_workers(10_150);
-    dispatcher.enqueue(2, 10_100, false, 2).unwrap();
+    dispatcher.enqueue(arrival(2, 10_100, false), 2).unwrap();
     assert_eq!(dispatcher.expire(10_199), []);
     assert_eq!(dispatcher.expire(10_200), [(1, QueueRefusal::NoWorker)]);
     assert_eq!(dispatcher.expire(10_300), [(2, QueueRefusal::NoWorker)]);
@@ -183,12 +237,12 @@ fn workers_that_drain_get_nothing_and_their_successors_serve_the_queue() {
     old.open.set(false);
     dispatcher.check_workers(2_000);
     assert!(dispatcher.try_reserve(false, 0).is_none());
-    dispatcher.enqueue(9, 2_000, false, 9).unwrap();
+    dispatcher.enqueue(arrival(9, 2_000, false), 9).unwrap();
     assert_eq!(grants(&mut dispatcher), []);
     dispatcher.add(worker("new", 1, 0));
     assert_eq!(grants(&mut dispatcher), [(9, "new")]);
     dispatcher.remove(|worker| Rc::ptr_eq(worker, &old), 3_000);
-    dispatcher.enqueue(10, 3_000, false, 10).unwrap();
+    dispatcher.enqueue(arrival(10, 3_000, false), 10).unwrap();
     assert_eq!(dispatcher.expire(1_000_000), [], "the new worker takes requests");
 }
 

@@ -1,4 +1,4 @@
-//! The supervisor's description of a worker.
+//! The supervisor's description of a worker and of its end.
 
 /// Number, group and size of a worker.
 #[derive(Debug, Clone)]
@@ -13,6 +13,15 @@ pub struct WorkerInfo {
     pub threads: u32,
     /// It imported its applications.
     pub imported: bool,
+}
+
+/// The end of a worker's process.
+#[derive(Debug, Clone)]
+pub struct WorkerExit {
+    /// `signal 9 (KILL)` …, for the log.
+    pub how: String,
+    /// Nobody had decided on it.
+    pub died: bool,
 }
 
 impl From<&WorkerInfo> for gk_wire::feed::LinkFigures {

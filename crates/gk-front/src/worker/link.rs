@@ -17,11 +17,12 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::process::clock::Clock;
 use crate::worker::balance::Balance;
-use crate::worker::info::WorkerInfo;
+use crate::worker::info::{WorkerExit, WorkerInfo};
 use crate::worker::link::requests::LinkRequests;
 use crate::worker::profiles::NumberedProfile;
 
@@ -73,13 +74,16 @@ pub struct Link {
     /// By profile number: whether the worker has the profile.
     profiles: RefCell<Vec<bool>>,
     /// How the process ended, once the supervisor has reported it.
-    exit: RefCell<Option<String>>,
+    exit: RefCell<Option<WorkerExit>>,
     exit_known: Notify,
     /// The module that turned the GIL back on in a free-threaded worker, and whether the configuration forbids that.
     pub(crate) gil_returned: OnceCell<(String, bool)>,
     /// Notified when `Drain` was queued.
     pub(crate) drained: Notify,
 }
+
+/// Longest wait for the supervisor's report of a process's end, which comes within milliseconds of the link's.
+const REPORT: Duration = Duration::from_secs(1);
 
 /// Bytes in the out-buffer above which request bodies wait.
 const SPACE: usize = 1 << 20;
@@ -330,7 +334,7 @@ impl Link {
     }
 
     /// The supervisor reports how the process ended.
-    pub fn set_exit(&self, exit: String) {
+    pub fn set_exit(&self, exit: WorkerExit) {
         *self.exit.borrow_mut() = Some(exit);
         self.exit_known.notify_waiters();
     }
@@ -341,10 +345,9 @@ impl Link {
     }
 
     /// How the process ended; waits a moment for the supervisor's report.
-    pub async fn exit(&self) -> Option<String> {
+    pub async fn exit(&self) -> Option<WorkerExit> {
         if self.exit.borrow().is_none() {
-            let _ =
-                tokio::time::timeout(std::time::Duration::from_millis(250), self.exit_known.notified()).await;
+            let _ = tokio::time::timeout(REPORT, self.exit_known.notified()).await;
         }
         self.exit.borrow().clone()
     }

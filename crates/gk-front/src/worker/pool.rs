@@ -1,19 +1,30 @@
 //! A process group's workers and the queue in front of them. A request holds a [`Permit`] from the choice of a worker until its
 //! frame is written. The decisions are made in `dispatcher`; here tasks wait for them.
 
+use gk_wire::queue::QueueFigures;
 use http::request::Parts;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::engine::Client;
 use crate::process::clock::Clock;
-use crate::worker::dispatcher::{Candidate, Dispatcher, PoolLimits, QueueRefusal};
+use crate::worker::dispatcher::{Arrival, Candidate, Dispatcher, PoolLimits, QueueRefusal};
 use crate::worker::exchange::Exchange;
 use crate::worker::head::{self, RequestExtras};
 use crate::worker::link::{Link, LinkState};
 use crate::worker::profiles::NumberedProfile;
+use crate::worker::suspects::Suspects;
+use crate::worker::tally::Tally;
+
+/// Longest wait of a request for its second attempt.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Longest time in seconds that a refused client is told to stay away.
+const LONGEST_RETRY: u64 = 60;
 
 /// A process group's workers and queue.
 pub struct Pool {
@@ -21,10 +32,16 @@ pub struct Pool {
     pub name: String,
     clock: Clock,
     dispatcher: RefCell<Dispatcher<Rc<Link>, Rc<Waiting>>>,
+    /// Requests that were refused or tried again.
+    pub tally: Tally,
+    /// Routes whose requests workers died of.
+    pub suspects: Suspects,
+    second_attempts: Semaphore,
 }
 
 /// A request that waits in the queue.
 struct Waiting {
+    request: u64,
     state: RefCell<WaitState>,
     waker: RefCell<Option<Waker>>,
     client: Rc<dyn Client>,
@@ -73,7 +90,14 @@ impl Pool {
     /// For a group; without workers yet.
     pub fn new(name: &str, limits: PoolLimits, clock: Clock) -> Rc<Self> {
         let dispatcher = RefCell::new(Dispatcher::new(limits, clock.coarse()));
-        Rc::new(Self { name: name.to_owned(), clock, dispatcher })
+        Rc::new(Self {
+            name: name.to_owned(),
+            clock,
+            dispatcher,
+            tally: Tally::default(),
+            suspects: Suspects::default(),
+            second_attempts: Semaphore::new(1),
+        })
     }
 
     /// The limits in force.
@@ -125,6 +149,22 @@ impl Pool {
         self.dispatcher.borrow().queued()
     }
 
+    /// The figures of the queue.
+    pub fn figures(&self) -> QueueFigures {
+        let now = self.now();
+        QueueFigures {
+            held: self.dispatcher.borrow().held(),
+            deadly: self.suspects.convicted(now),
+            ..self.tally.figures(now)
+        }
+    }
+
+    /// Seconds after which a refused client may find a place: the queue is as long as its first request has waited.
+    pub fn retry_after(&self) -> u32 {
+        let wait = self.dispatcher.borrow().longest_wait(self.now());
+        wait.div_ceil(1_000).clamp(1, LONGEST_RETRY) as u32
+    }
+
     /// Times out the requests on the links that wait too long for a frame of their worker.
     pub fn expire(&self) {
         let bound = self.limits().socket_timeout;
@@ -139,19 +179,12 @@ impl Pool {
         Some(Permit { link: Some(link) })
     }
 
-    /// Waits for a permit after [`Pool::try_acquire`] gave none; the wait counts from the coarse time `since`. `again`: the
-    /// request was at a worker that ended before it began the request, or returned it. It goes back to its place in the
+    /// Waits for a permit after [`Pool::try_acquire`] gave none. A request that was at a worker before goes back to its place in the
     /// queue, even if the queue is full.
-    pub async fn acquire(
-        &self,
-        request: u64,
-        client: Rc<dyn Client>,
-        again: bool,
-        since: u64,
-    ) -> Result<Permit, QueueRefusal> {
+    pub async fn acquire(&self, arrival: Arrival, client: Rc<dyn Client>) -> Result<Permit, QueueRefusal> {
         let state = RefCell::new(WaitState::Queued);
-        let waiting = Rc::new(Waiting { state, waker: RefCell::new(None), client });
-        self.dispatcher.borrow_mut().enqueue(request, since, again, Rc::clone(&waiting))?;
+        let waiting = Rc::new(Waiting { request: arrival.request, state, waker: RefCell::new(None), client });
+        self.dispatcher.borrow_mut().enqueue(arrival, Rc::clone(&waiting))?;
         let place = QueuePlace { pool: self, waiting };
         poll_fn(|cx| {
             let mut state = place.waiting.state.borrow_mut();
@@ -166,6 +199,12 @@ impl Pool {
             }
         })
         .await
+    }
+
+    /// The turn of a request whose worker died. One of those that the worker had may be what killed it, and would take the others
+    /// with it for good if they were all at the next worker. So they go there one after the other, but none waits long for that.
+    pub async fn second_attempt(&self) -> Option<SemaphorePermit<'_>> {
+        tokio::time::timeout(TURN, self.second_attempts.acquire()).await.ok()?.ok()
     }
 
     /// Gives the places that workers have free to the queue.
@@ -203,7 +242,7 @@ impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         match std::mem::replace(&mut *self.waiting.state.borrow_mut(), WaitState::Done) {
             WaitState::Queued => {
-                self.pool.dispatcher.borrow_mut().leave(|w| Rc::ptr_eq(w, &self.waiting));
+                self.pool.dispatcher.borrow_mut().leave(self.waiting.request);
             }
             WaitState::Granted(link) => {
                 link.unreserve();

@@ -201,6 +201,13 @@ impl Running {
         })
     }
 
+    /// A worker's process ends; `died`: nobody had decided on it.
+    pub fn ended(&self, worker: FakeWorker, died: bool) {
+        let how = "signal 9 (KILL)".into();
+        self.say(&ToFront::WorkerExited { worker: worker.number, how, died });
+        drop(worker);
+    }
+
     /// A client.
     pub fn client(&self) -> Client {
         Client::connect(self.address)

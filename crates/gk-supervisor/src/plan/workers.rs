@@ -99,7 +99,8 @@ impl Plan {
         let what = if departed || through { What::WorkerLeft } else { What::WorkerCrashed };
         self.note_worker(what, &handle, text.clone());
         if handle.linked {
-            self.out.push(Action::ToFront(ToFront::WorkerExited { worker, how: ended.how.clone() }));
+            let died = level == Level::Error;
+            self.out.push(Action::ToFront(ToFront::WorkerExited { worker, how: ended.how.clone(), died }));
         }
         self.after_death(&handle, &text, ended.status == Some(EXIT_NO_PACKAGE), now);
     }
