@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import client
@@ -107,6 +108,19 @@ def test_a_request_that_waited_too_long(server: Server) -> None:
         answer = second.response()
         assert answer.status == differs("queue-timeout", ours=503, mod_wsgi=504)
         assert (answer.get("Retry-After") is not None) is differs("queue-timeout", ours=True, mod_wsgi=False)
+
+
+def test_behind_the_backlog_a_request_waits_for_connect_timeout(server: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        first, *others = [stack.enter_context(server.connect()) for _ in range(6)]
+        first.send(client.message("GET", "/crowded/sleep?seconds=4&tell=the-place-is-taken"))
+        server.wait_log("the-place-is-taken")
+        for connection in others:
+            connection.send(client.message("GET", "/crowded/single"))
+        # Apache's socket has a place or two; whoever finds none is refused while the thread is still busy.
+        answers = [connection.response() for connection in others]
+        assert {answer.status for answer in answers} == {200, 503}
+        assert first.response().body == b"slept"
 
 
 def test_python_options(server: Server) -> None:
