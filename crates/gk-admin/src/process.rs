@@ -149,13 +149,13 @@ fn listen(
     rustix::io::ioctl_fionbio(&socket, true)?;
     let listener = TcpListener::from(socket);
     let address = listener.local_addr()?.to_string();
-    let guard = Guard::new(&address, &setup.server_root, tls.is_some(), always)?;
+    let guard = Guard::new(&address, &setup.folder, tls.is_some(), always)?;
     if matches!(guard, Guard::Token { .. }) {
-        let file = setup.server_root.join(TOKEN_FILE);
+        let file = setup.folder.join(TOKEN_FILE);
         let text = format!("the admin pages on {address} ask for the token in {}", file.display());
         note(Level::Notice, &text);
     }
-    let history = History::start(&setup.server_root)?;
+    let history = History::start(&setup.folder)?;
     let front = front.clone();
     let pages = Pages {
         hub: hub.clone(),

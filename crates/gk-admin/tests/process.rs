@@ -44,6 +44,7 @@ impl Front {
         let setup = AdminSetup {
             pages: true,
             server_root: server_root.to_owned(),
+            folder: server_root.to_owned(),
             measurements: serde_json::to_value(measurements).unwrap(),
             log: LogSetup::default(),
             front: std::process::id(),

@@ -142,6 +142,7 @@ fn front(port: u16) {
         admin_command: Vec::new(),
         log: gk_wire::setup::LogSetup::default(),
         control: theirs,
+        folder: std::env::temp_dir(),
     };
     gk_front::serve(parts).expect("serves");
     drop(control);

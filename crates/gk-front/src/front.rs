@@ -10,7 +10,7 @@ use http::request::Parts;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -76,6 +76,8 @@ pub struct Front {
     pub current: RefCell<Rc<CurrentSite>>,
     /// The listeners' addresses.
     pub listeners: Vec<ListenerSetup>,
+    /// Folder of the temporary files.
+    pub folder: PathBuf,
     /// Pools by name of the process group.
     pub pools: RefCell<BTreeMap<String, Rc<Pool>>>,
     /// Links by worker number, from their handshake to their end.
@@ -113,14 +115,20 @@ pub struct Front {
 }
 
 impl Front {
-    /// For a site and its listeners.
-    pub fn new(site: Site, generation: u64, listeners: Vec<ListenerSetup>) -> Result<Rc<Self>, String> {
+    /// For a site, its listeners and the folder of temporary files.
+    pub fn new(
+        site: Site,
+        generation: u64,
+        listeners: Vec<ListenerSetup>,
+        folder: PathBuf,
+    ) -> Result<Rc<Self>, String> {
         let clock = Clock::default();
         let current = CurrentSite::new(site, generation)?;
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),
             listeners,
+            folder,
             pools: RefCell::default(),
             links: RefCell::default(),
             conns: RefCell::default(),

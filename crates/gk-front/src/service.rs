@@ -159,7 +159,7 @@ impl Serving<'_> {
                 let bounds = spool::SpoolLimits {
                     max: target.settings.limit_request_body,
                     memory: site.http.body_buffer_size,
-                    directory: &site.server_root,
+                    directory: &self.front.folder,
                 };
                 // Boxed, as few requests have a body: futures are moved whole, for every request.
                 let body = if incoming.is_end_stream() {

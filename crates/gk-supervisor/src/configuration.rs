@@ -104,6 +104,24 @@ impl Configuration {
         self.front_identity.is_some() || self.groups.values().any(|a| a.identity.is_some())
     }
 
+    /// A warning when processes run as root.
+    pub fn as_root(&self) -> Option<String> {
+        if gk_sys::child::identity::effective_uid() != 0 {
+            return None;
+        }
+        let front = self.front_identity.is_none().then(|| "the front".to_owned());
+        let groups = self.groups.iter().filter(|(_, about)| about.identity.is_none());
+        let who: Vec<String> =
+            front.into_iter().chain(groups.map(|(name, _)| format!("process group '{name}'"))).collect();
+        (!who.is_empty()).then(|| {
+            format!(
+                "running as root: {}; a hole in the application opens the whole machine, so name a user with User or serve --user, \
+                 or with user= of the process group",
+                who.join(", ")
+            )
+        })
+    }
+
     /// Log threshold and form.
     pub fn log(&self) -> LogSetup {
         let log = &self.site.error_log;

@@ -8,18 +8,19 @@ use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
 use crate::plan::action::Action;
 use crate::plan::event::{ConfigurationOutline, Event};
+use crate::root;
 use crate::sockets::Listeners;
 use gk_config::site::ProcessGroup;
 use gk_sys::child::spawn::SpawnError;
 use gk_sys::descriptors;
 use gk_sys::memory::{SharedPage, SharedWords};
-use gk_wire::admin::Answer;
+use gk_wire::admin::{Answer, FRONT_FOLDER};
 use gk_wire::control::{Happened, ToFront, ToWorker};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -199,7 +200,13 @@ impl World {
 
     fn spawn_front(&mut self) -> Result<u32, SpawnError> {
         let configuration = self.configuration();
-        let setup = setup::front(&configuration, &self.listeners, &self.runtime, self.generation);
+        let setup = setup::front(
+            &configuration,
+            &self.listeners,
+            &self.runtime,
+            self.generation,
+            front_folder(&configuration),
+        );
         let line = command::front(&configuration, &self.runtime);
         let stdout = io::stdout();
         let listeners: Vec<BorrowedFd<'_>> = self.listeners.fds().collect();
@@ -275,7 +282,9 @@ impl World {
 
     fn send_site(&mut self, generation: u64) {
         self.generation = generation;
-        let setup = setup::front(&self.configuration(), &self.listeners, &self.runtime, generation);
+        let configuration = self.configuration();
+        let folder = front_folder(&configuration);
+        let setup = setup::front(&configuration, &self.listeners, &self.runtime, generation, folder);
         match descriptors::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup)) {
             Ok(file) => self.tell_front(&ToFront::Site, vec![file.into()]),
             Err(e) => {
@@ -373,6 +382,16 @@ fn is_traced(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
     tracer.is_some_and(|tracer| tracer.trim() != "0")
+}
+
+/// The folder for the front's files. When it cannot be made, the log says so, and the front serves what needs no file.
+fn front_folder(configuration: &Configuration) -> PathBuf {
+    let server_root = &configuration.site.server_root;
+    root::front_folder(server_root, configuration.front_identity.as_ref()).unwrap_or_else(|e| {
+        let text = format!("the front's folder in {} cannot be made: {e}", server_root.display());
+        log(Level::Error, None, &text);
+        server_root.join(FRONT_FOLDER)
+    })
 }
 
 /// The error log for appending, or our own standard error.

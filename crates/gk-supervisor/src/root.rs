@@ -1,13 +1,15 @@
-//! The server root on disk: created, locked against a second server, cleaned up. `clients.rs` serves the control socket in it.
+//! The server root on disk: created, locked against a second server, cleaned up; and in it the folder of a front that runs as
+//! another user. `clients.rs` serves the control socket in it.
 
 use crate::StartError;
 use crate::sockets::bind_unix;
-use gk_wire::admin::{CONTROL_SOCKET, LOCK_FILE};
+use gk_sys::child::identity::{Identity, effective_uid};
+use gk_wire::admin::{CONTROL_SOCKET, FRONT_FOLDER, LOCK_FILE};
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 /// A server root in use by this server, until dropped.
@@ -28,6 +30,8 @@ impl Root {
             let mode = if shared { 0o711 } else { 0o700 };
             let made = DirBuilder::new().recursive(true).mode(mode).create(path);
             made.map_err(|e| shown("cannot be made; choose another with --server-root", &e))?;
+        } else if shared {
+            let_enter(path).map_err(|e| shown("cannot be opened to other users", &e))?;
         }
         // It stays when the server ends, because removing a lock file is a race.
         let mut options = OpenOptions::new();
@@ -60,6 +64,62 @@ impl Root {
     }
 }
 
+/// Lets every user enter a folder of ours, without seeing what is in it.
+fn let_enter(folder: &Path) -> io::Result<()> {
+    let found = fs::metadata(folder)?;
+    let mode = found.mode() & 0o7777;
+    if found.uid() != effective_uid() || mode & 0o011 == 0o011 {
+        return Ok(());
+    }
+    fs::set_permissions(folder, Permissions::from_mode(mode | 0o011))
+}
+
+/// The folder for the front's files. A front that runs as another user has one of its own, which nobody else may enter, as
+/// the server root belongs to us.
+pub fn front_folder(server_root: &Path, user: Option<&Identity>) -> io::Result<PathBuf> {
+    let Some(user) = user.filter(|user| user.uid != effective_uid()) else {
+        return Ok(server_root.to_owned());
+    };
+    let folder = server_root.join(FRONT_FOLDER);
+    let of_former = |uid: u32| server_root.join(format!("{FRONT_FOLDER}-{uid}"));
+    if let Ok(found) = fs::symlink_metadata(&folder) {
+        if found.is_dir() && found.uid() == user.uid {
+            return Ok(folder);
+        }
+        // The user was changed. To give the new one the files of the former would follow links that the former made.
+        fs::rename(&folder, of_former(found.uid()))?;
+    }
+    if fs::rename(of_former(user.uid), &folder).is_err() {
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        lchown(&folder, Some(user.uid), Some(user.gid))?;
+    }
+    Ok(folder)
+}
+
+/// A warning for the user when the front may not reach its folder.
+pub fn unreachable(server_root: &Path, user: Option<&Identity>) -> Option<String> {
+    let user = user.filter(|user| user.uid != effective_uid())?;
+    let real = fs::canonicalize(server_root).ok()?;
+    let closed = |folder: &&Path| fs::metadata(folder).is_ok_and(|found| !may_enter(&found, user));
+    let closed = real.ancestors().filter(closed).last()?;
+    let name = user.name.clone().unwrap_or_else(|| format!("#{}", user.uid));
+    Some(format!(
+        "user {name} may not enter {}, so the front cannot write below the server root {}: uploads that do not fit into memory are \
+         answered 503 and there is no history; put the server root elsewhere with ServerRoot or --server-root",
+        closed.display(),
+        server_root.display()
+    ))
+}
+
+fn may_enter(folder: &Metadata, user: &Identity) -> bool {
+    let bit = match folder {
+        folder if folder.uid() == user.uid => 0o100,
+        folder if folder.gid() == user.gid || user.groups.contains(&folder.gid()) => 0o010,
+        _ => 0o001,
+    };
+    folder.mode() & bit != 0
+}
+
 impl Drop for Root {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(self.path.join(CONTROL_SOCKET));
@@ -88,5 +148,65 @@ mod tests {
         drop((root, control));
         assert!(!path.join(CONTROL_SOCKET).exists() && !pid_file.exists());
         Root::take(&path, None, false).unwrap();
+    }
+
+    fn user(uid: u32) -> Identity {
+        Identity { uid, gid: 77, groups: vec![78], name: Some(format!("u{uid}")), home: None }
+    }
+
+    /// Reported: with `User daemon` every upload that did not fit into memory was answered 503, and the history was lost. Met by
+    /// servers that root starts.
+    #[test]
+    fn a_front_of_another_user_has_a_folder_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = effective_uid();
+        assert_eq!(front_folder(dir.path(), None).unwrap(), dir.path());
+        assert_eq!(front_folder(dir.path(), Some(&user(ours))).unwrap(), dir.path());
+        if ours != 0 {
+            // Only root can give a folder away.
+            assert!(front_folder(dir.path(), Some(&user(4242))).is_err());
+            return;
+        }
+        for uid in [4242, 4243, 4242, 4243] {
+            let folder = front_folder(dir.path(), Some(&user(uid))).unwrap();
+            assert_eq!(folder, dir.path().join(FRONT_FOLDER));
+            let found = fs::symlink_metadata(&folder).unwrap();
+            assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (uid, 77, 0o700));
+            // The files of a user are there again when it is.
+            fs::write(folder.join(uid.to_string()), "").unwrap();
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+            assert_eq!(front_folder(dir.path(), Some(&user(uid))).unwrap(), folder);
+        }
+    }
+
+    #[test]
+    fn a_server_root_that_the_front_cannot_reach_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let (closed, root) = (dir.path().join("closed"), dir.path().join("closed/root"));
+        drop(Root::take(&root, None, false).unwrap());
+        let mode = |path: &Path, mode: u32| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        mode(dir.path(), 0o755);
+        mode(&closed, 0o755);
+        mode(&root, 0o700);
+        let other = user(effective_uid() + 1);
+        let told = unreachable(&root, Some(&other)).unwrap();
+        assert!(
+            told.starts_with(&format!(
+                "user {} may not enter {}, so",
+                other.name.clone().unwrap(),
+                root.display()
+            )),
+            "{told}"
+        );
+        // What is ours is opened, and nothing else.
+        drop(Root::take(&root, None, true).unwrap());
+        assert_eq!(fs::metadata(&root).unwrap().mode() & 0o777, 0o711);
+        assert_eq!(unreachable(&root, Some(&other)), None);
+        mode(&closed, 0o750);
+        assert!(unreachable(&root, Some(&other)).unwrap().contains(&format!("enter {},", closed.display())));
+        assert_eq!(
+            (unreachable(&root, None), unreachable(&root, Some(&user(effective_uid())))),
+            (None, None)
+        );
     }
 }

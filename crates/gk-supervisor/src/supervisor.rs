@@ -8,7 +8,7 @@ use crate::perform::{World, log};
 use crate::plan::Plan;
 use crate::plan::action::Action;
 use crate::plan::event::{Event, ProcessEnd};
-use crate::root::Root;
+use crate::root::{self, Root};
 use crate::sockets::{self, Listeners};
 use crate::status::StatusQuery;
 use gk_sys::child::reap::{self, Exit};
@@ -37,7 +37,9 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
     let listeners = Listeners::bind(site, sockets::given()?)?;
     let clients = Clients::new(root.control()?);
     let log_file = site.error_log.path.clone();
-    let outline = first.outline();
+    let mut outline = first.outline();
+    outline.remarks.extend(first.as_root());
+    outline.remarks.extend(root::unreachable(&site.server_root, first.front_identity.as_ref()));
     let world = World::new(runtime, loader, pythons, first, listeners, clients)?;
     let terminal = std::io::stderr().as_fd().try_clone_to_owned();
     if log_file.is_some() {

@@ -9,6 +9,10 @@ pub const CONTROL_SOCKET: &str = "control.sock";
 /// Lock file inside the server root. It holds the supervisor's process id.
 pub const LOCK_FILE: &str = "server.lock";
 
+/// Folder inside the server root with the files of a front that runs as another user than the supervisor: history, token,
+/// bodies of requests. The front of the supervisor's own user has these in the server root.
+pub const FRONT_FOLDER: &str = "front";
+
 /// A command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]

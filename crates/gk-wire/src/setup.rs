@@ -32,6 +32,8 @@ pub struct FrontSetup {
     pub admin_command: Vec<String>,
     /// Counts up with each reload.
     pub generation: u64,
+    /// Folder that the front's user may write in: bodies of requests, history, token.
+    pub folder: std::path::PathBuf,
 }
 
 /// For the admin process, from the front. `measurements` is a `gk_config::measurements::Measurements` as JSON.
@@ -39,8 +41,10 @@ pub struct FrontSetup {
 pub struct AdminSetup {
     /// Descriptor [`PAGES_FD`] is the pages' listening socket; without one there are none, and figures are sent only.
     pub pages: bool,
-    /// Directory of the history and the token.
+    /// Directory that names this server.
     pub server_root: std::path::PathBuf,
+    /// Directory of the history and the token.
+    pub folder: std::path::PathBuf,
     /// Where figures are sent, and the pages' TLS.
     pub measurements: serde_json::Value,
     /// Log threshold and form.

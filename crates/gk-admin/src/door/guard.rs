@@ -47,10 +47,10 @@ pub enum Verdict {
 impl Guard {
     /// For a listening address (`127.0.0.1:8001`). An address that is not a loopback one gets its token on first use; `always`: so
     /// does a loopback one. `tls`: the listener uses TLS.
-    pub fn new(address: &str, server_root: &Path, tls: bool, always: bool) -> io::Result<Self> {
+    pub fn new(address: &str, folder: &Path, tls: bool, always: bool) -> io::Result<Self> {
         match is_loopback(address) {
             true if !always => Ok(Self::Loopback),
-            loopback => Ok(Self::Token { token: token(server_root)?, tls, loopback }),
+            loopback => Ok(Self::Token { token: token(folder)?, tls, loopback }),
         }
     }
 
@@ -106,9 +106,9 @@ fn is_loopback(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The token in the server root. A missing one is created, readable by its owner only.
-fn token(server_root: &Path) -> io::Result<String> {
-    let path = server_root.join(TOKEN_FILE);
+/// The token in this folder. A missing one is created, readable by its owner only.
+fn token(folder: &Path) -> io::Result<String> {
+    let path = folder.join(TOKEN_FILE);
     if let Ok(text) = std::fs::read_to_string(&path)
         && text.trim().len() >= 16
     {

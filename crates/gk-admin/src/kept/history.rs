@@ -15,7 +15,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use store::{Order, Store};
 use tokio::sync::oneshot;
 
-/// File in the server root.
+/// File in the folder of the front.
 pub const FILE: &str = "gilkeeper.db";
 /// Orders that may wait; further ones are dropped and counted.
 const WAITING: usize = 256;
@@ -27,10 +27,10 @@ pub struct History {
 }
 
 impl History {
-    /// Starts the thread with the database in the server root.
-    pub fn start(server_root: &Path) -> std::io::Result<Self> {
+    /// Starts the thread with the database in this folder.
+    pub fn start(folder: &Path) -> std::io::Result<Self> {
         let (orders, receiver) = sync_channel(WAITING);
-        let path = server_root.join(FILE);
+        let path = folder.join(FILE);
         let body = move || Store::open(&path).run(&receiver);
         std::thread::Builder::new().name("history".into()).spawn(body)?;
         Ok(Self { orders })

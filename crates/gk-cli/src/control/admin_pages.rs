@@ -1,5 +1,6 @@
 //! The admin pages of a running server, read as any other client would. One request, one answer, no library.
 
+use gk_wire::admin::FRONT_FOLDER;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -19,12 +20,15 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// `url`: as the server's status has it. The token stands in the server root where one is needed.
+    /// `url`: as the server's status has it. The token stands in the server root where one is needed, or in the folder of a front
+    /// that runs as another user.
     pub fn new(url: &str, server_root: &Path) -> Self {
         let address = url.trim_start_matches("http://").trim_end_matches('/');
         // All addresses of the machine include this one.
         let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
-        let token = std::fs::read_to_string(server_root.join("admin.token")).ok();
+        let folders = [server_root.to_owned(), server_root.join(FRONT_FOLDER)];
+        let token =
+            folders.iter().find_map(|folder| std::fs::read_to_string(folder.join("admin.token")).ok());
         Self { address, token: token.map(|token| token.trim().to_owned()), patience: PATIENCE }
     }
 

@@ -8,6 +8,7 @@ use gk_wire::setup::{
     AdminSetup, CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, LogSetup, SETUP_FD,
 };
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Parts {
     pub log: LogSetup,
     /// The supervisor's socket.
     pub control: OwnedFd,
+    /// Folder that this user may write in: bodies of requests, history, token.
+    pub folder: PathBuf,
 }
 
 /// The front process's main function: takes the inherited descriptors and serves until told to stop. Returns the exit
@@ -62,9 +65,9 @@ fn inherit() -> Result<Parts, String> {
         listeners.push((listener, descriptors::taken(number)?));
     }
     let admin = if setup.admin { listeners.pop().map(|(_, fd)| fd) } else { None };
-    let FrontSetup { site, generation, admin_command, log, .. } = setup;
+    let FrontSetup { site, generation, admin_command, log, folder, .. } = setup;
     let site = setup::site(site)?;
-    Ok(Parts { site, generation, listeners, admin, admin_command, log, control })
+    Ok(Parts { site, generation, listeners, admin, admin_command, log, control, folder })
 }
 
 /// Serves until told to stop, on the calling thread.
@@ -85,11 +88,11 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 }
 
 async fn serve_here(parts: Parts) -> Result<(), String> {
-    let Parts { site, generation, listeners, admin, admin_command, log, control } = parts;
+    let Parts { site, generation, listeners, admin, admin_command, log, control, folder } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let longest_silence = site.supervision.front_timeout.ceil() as u32;
-    let front = Front::new(site, generation, described)?;
+    let front = Front::new(site, generation, described, folder.clone())?;
     let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
@@ -98,6 +101,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
         let setup = AdminSetup {
             pages: admin.is_some(),
             server_root,
+            folder,
             measurements: serde_json::to_value(&measurements)
                 .map_err(|error| format!("the measurements cannot be passed on: {error}"))?,
             log,

@@ -100,6 +100,7 @@ impl Running {
             listeners.push((ListenerSetup { address: format!("unix:{path}"), tls: false }, unix.into()));
         }
         let parts = gk_front::Parts {
+            folder: site.server_root.clone(),
             site,
             generation: 1,
             listeners,
@@ -149,6 +150,7 @@ impl Running {
             admin: false,
             admin_command: Vec::new(),
             generation: 2,
+            folder: self.root.path().to_owned(),
         };
         let file = descriptors::memory_file("setup", &serde_json::to_vec(&setup).unwrap()).unwrap();
         descriptors::send(self.control(), &encode(&ToFront::Site), &[file.as_fd()]).unwrap();

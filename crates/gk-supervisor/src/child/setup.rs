@@ -16,6 +16,7 @@ pub fn front(
     listeners: &Listeners,
     runtime: &PythonRuntime,
     generation: u64,
+    folder: PathBuf,
 ) -> FrontSetup {
     FrontSetup {
         site: serde_json::to_value(&configuration.site)
@@ -25,6 +26,7 @@ pub fn front(
         admin: listeners.admin().is_some(),
         admin_command: command::admin(runtime),
         generation,
+        folder,
     }
 }
 
