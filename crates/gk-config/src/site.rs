@@ -11,7 +11,7 @@ pub use gk_options::ProcessGroup;
 pub use settings::{ClientRules, Settings, SettingsPatch};
 
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Address of the admin pages without an option or directive.
 pub(crate) const ADMIN: &str = "127.0.0.1:8001";
@@ -63,6 +63,21 @@ pub struct Supervision {
     pub front_timeout: f64,
     /// `GilkeeperKeepTrying`: a server whose first workers cannot import their applications goes on.
     pub keep_trying: bool,
+}
+
+impl Site {
+    /// The files of all access logs, each once, in the order of their first mention; `None`: standard output. The front gets
+    /// descriptors for them in this order.
+    pub fn access_log_files(&self) -> Vec<Option<&Path>> {
+        let mut files = Vec::new();
+        for log in self.hosts.iter().flat_map(|host| &host.access_logs) {
+            let path = log.path.as_deref();
+            if !files.contains(&path) {
+                files.push(path);
+            }
+        }
+        files
+    }
 }
 
 /// One listening address.

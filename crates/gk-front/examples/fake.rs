@@ -118,6 +118,10 @@ fn front(port: u16) {
         files: Vec::new(),
         supervision: gk_config::site::Supervision::default(),
     };
+    let open = |path: &std::path::Path| std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let files = site.access_log_files().into_iter().flatten();
+    let access = files.map(|path| open(path).expect("the access log can be written").into()).collect();
+    let logs = gk_front::Logs { access, lost: None };
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     let address = listener.local_addr().expect("bound");
     println!("http://{address}/");
@@ -143,6 +147,7 @@ fn front(port: u16) {
         log: gk_wire::setup::LogSetup::default(),
         control: theirs,
         folder: std::env::temp_dir(),
+        logs,
     };
     gk_front::serve(parts).expect("serves");
     drop(control);

@@ -2,17 +2,20 @@
 
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
+use gk_sys::memory::SharedWords;
 use gk_wire::control::FrontStatus;
 use gk_wire::feed::{FrontFigures, ToAdmin};
 use gk_wire::response::Headers;
-use gk_wire::setup::ListenerSetup;
+use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES, ListenerSetup};
 use http::request::Parts;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::Notify;
 
 use crate::answer::withheld::Withheld;
@@ -47,8 +50,8 @@ pub struct CurrentSite {
 }
 
 impl CurrentSite {
-    fn new(site: Site, generation: u64) -> Result<Self, String> {
-        let (logs, withheld) = (AccessLogs::open(&site)?, Arc::new(Withheld::of(&site)));
+    fn new(site: Site, generation: u64, logs: Vec<OwnedFd>) -> Result<Self, String> {
+        let (logs, withheld) = (AccessLogs::open(&site, logs)?, Arc::new(Withheld::of(&site)));
         let compiled = Compiled::new(Arc::new(site))?;
         Ok(Self { compiled, generation, logs, withheld, routes: RouteCache::default() })
     }
@@ -68,6 +71,15 @@ pub struct RoutedRequest {
     pub owner: Option<RequiredOwner>,
 }
 
+/// What the front gets for its logs.
+#[derive(Default)]
+pub struct Logs {
+    /// The access logs' files, in the order of [`Site::access_log_files`].
+    pub access: Vec<OwnedFd>,
+    /// The supervisor's counts of lines that it could not write.
+    pub lost: Option<OwnedFd>,
+}
+
 /// The front's shared state.
 pub struct Front {
     /// Clocks.
@@ -78,6 +90,10 @@ pub struct Front {
     pub listeners: Vec<ListenerSetup>,
     /// Folder of the temporary files.
     pub folder: PathBuf,
+    /// The supervisor's counts of log lines that it could not write.
+    lost_lines: Option<SharedWords>,
+    /// Lines that the access logs of earlier sites lost.
+    lost_before: Cell<u64>,
     /// Pools by name of the process group.
     pub pools: RefCell<BTreeMap<String, Rc<Pool>>>,
     /// Links by worker number, from their handshake to their end.
@@ -115,20 +131,25 @@ pub struct Front {
 }
 
 impl Front {
-    /// For a site, its listeners and the folder of temporary files.
+    /// For a site, its listeners, the folder of temporary files, and the logs.
     pub fn new(
         site: Site,
         generation: u64,
         listeners: Vec<ListenerSetup>,
         folder: PathBuf,
+        logs: Logs,
     ) -> Result<Rc<Self>, String> {
         let clock = Clock::default();
-        let current = CurrentSite::new(site, generation)?;
+        let lost_lines = logs.lost.map(SharedWords::map).transpose();
+        let lost_lines = lost_lines.map_err(|e| format!("the counts of lost lines cannot be read: {e}"))?;
+        let current = CurrentSite::new(site, generation, logs.access)?;
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),
             listeners,
             folder,
+            lost_lines,
+            lost_before: Cell::new(0),
             pools: RefCell::default(),
             links: RefCell::default(),
             conns: RefCell::default(),
@@ -153,9 +174,11 @@ impl Front {
     }
 
     /// Puts another site in force. Requests under way keep theirs.
-    pub fn replace(&self, site: Site, generation: u64) -> Result<(), String> {
-        let current = CurrentSite::new(site, generation)?;
-        self.current().logs.flush();
+    pub fn replace(&self, site: Site, generation: u64, logs: Vec<OwnedFd>) -> Result<(), String> {
+        let current = CurrentSite::new(site, generation, logs)?;
+        let before = self.current();
+        before.logs.flush();
+        self.lost_before.set(self.lost_before.get() + before.logs.lost());
         *self.current.borrow_mut() = Rc::new(current);
         self.update_pools();
         Ok(())
@@ -297,12 +320,17 @@ impl Front {
             ready,
             generation: current.generation,
             status: self.status(),
-            lost_log_lines: current.logs.lost(),
+            lost_log_lines: current.logs.lost() + self.lost_before.get() + self.lost_lines(LOST_ACCESS_LINES),
+            lost_error_lines: self.lost_lines(LOST_ERROR_LINES),
             remarks: links.values().filter_map(|link| link.remark()).collect(),
             waiting,
             silent: self.life.lines(name),
             supervisor_silent: self.life.supervisor_silent(),
         }));
+    }
+
+    fn lost_lines(&self, word: usize) -> u64 {
+        self.lost_lines.as_ref().and_then(|words| words.get(word)).map_or(0, |w| w.load(Ordering::Relaxed))
     }
 
     /// Whether readiness has changed since the last figures.

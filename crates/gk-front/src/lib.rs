@@ -21,6 +21,7 @@ pub mod request;
 pub mod service;
 pub mod worker;
 
+pub use front::Logs;
 use gk_wire::printable::line;
 pub use process::start::{Parts, run, serve};
 

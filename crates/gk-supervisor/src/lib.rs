@@ -5,12 +5,13 @@
 //! signals, control sockets, clients, deadlines ─▶ supervisor ─▶ Event ─▶ plan ─▶ Action* ─▶ perform ─▶ the world
 //! ```
 //!
-//! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts.
+//! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts. Only the [`logs`] have threads.
 #![forbid(unsafe_code)]
 
 pub mod child;
 pub mod clients;
 pub mod configuration;
+pub mod logs;
 pub mod perform;
 pub mod plan;
 pub mod root;

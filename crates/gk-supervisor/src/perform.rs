@@ -6,6 +6,7 @@ use crate::child::{Child, command, setup, start};
 use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
+use crate::logs::{self, Logs};
 use crate::plan::action::Action;
 use crate::plan::event::{ConfigurationOutline, Event};
 use crate::root;
@@ -18,9 +19,9 @@ use gk_wire::admin::{Answer, FRONT_FOLDER};
 use gk_wire::control::{Happened, ToFront, ToWorker};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,8 +39,8 @@ pub struct World {
     generation: u64,
     /// The sockets.
     pub listeners: Listeners,
-    /// The error log, standard error of the children.
-    error_log: OwnedFd,
+    /// The logs.
+    pub logs: Logs,
     /// The front, if there is one.
     pub front: Option<Child>,
     /// The workers by number.
@@ -73,8 +74,8 @@ impl World {
         first: Configuration,
         listeners: Listeners,
         clients: Clients,
+        logs: Logs,
     ) -> Result<Self, StartError> {
-        let error_log = open_error_log(first.site.error_log.path.as_deref())?;
         let wake = descriptors::stream_pair().map_err(|e| StartError(format!("no socket pair: {e}")))?;
         for end in [&wake.0, &wake.1] {
             rustix::io::ioctl_fionbio(end, true).map_err(|e| StartError(format!("no socket pair: {e}")))?;
@@ -89,7 +90,7 @@ impl World {
             last: current,
             generation: 1,
             listeners,
-            error_log,
+            logs,
             front: None,
             workers: BTreeMap::new(),
             clients,
@@ -125,11 +126,6 @@ impl World {
     /// Becomes readable when a configuration has been read.
     pub fn wake_fd(&self) -> BorrowedFd<'_> {
         self.wake.0.as_fd()
-    }
-
-    /// The error log.
-    pub fn error_log(&self) -> BorrowedFd<'_> {
-        self.error_log.as_fd()
     }
 
     /// Carries out an action.
@@ -208,16 +204,12 @@ impl World {
             front_folder(&configuration),
         );
         let line = command::front(&configuration, &self.runtime);
-        let stdout = io::stdout();
-        let listeners: Vec<BorrowedFd<'_>> = self.listeners.fds().collect();
-        // The access log may go to our standard output.
-        let child = start::spawn(
-            &line,
-            &gk_wire::control::encode(&setup),
-            &listeners,
-            stdout.as_fd(),
-            self.error_log.as_fd(),
-        )?;
+        let told = self.logs.error_pipe().map_err(start::start_error)?;
+        let access = self.logs.access_pipes(&configuration.site).map_err(start::start_error)?;
+        let mut given: Vec<BorrowedFd<'_>> = self.listeners.fds().collect();
+        given.extend(access.iter().map(AsFd::as_fd));
+        given.push(self.logs.lost());
+        let child = start::spawn(&line, &gk_wire::control::encode(&setup), &given, told.as_fd())?;
         let pid = child.pid;
         self.front = Some(child);
         Ok(pid)
@@ -230,13 +222,13 @@ impl World {
         };
         let line = command::worker(configuration, group, &self.runtime);
         let setup = setup::worker(configuration, group, worker);
-        let log = self.error_log.as_fd();
+        let told = self.logs.error_pipe().map_err(start::start_error)?;
         let words = gk_telemetry::Layout::new(group.threads).words();
         let make = || SharedWords::create("gilkeeper-scoreboard", words).map_err(start::start_error);
         let board = setup.scoreboard.then(make).transpose()?;
         let setup = gk_wire::control::encode(&setup);
         let more: Vec<BorrowedFd<'_>> = board.iter().map(AsFd::as_fd).collect();
-        let mut child = start::spawn(&line, &setup, &more, log, log)?;
+        let mut child = start::spawn(&line, &setup, &more, told.as_fd())?;
         child.scoreboard = board;
         let pid = child.pid;
         self.workers.insert(worker, child);
@@ -285,6 +277,16 @@ impl World {
         let configuration = self.configuration();
         let folder = front_folder(&configuration);
         let setup = setup::front(&configuration, &self.listeners, &self.runtime, generation, folder);
+        match self.logs.access_pipes(&configuration.site) {
+            Ok(mut pipes) => {
+                while !pipes.is_empty() {
+                    let rest = pipes.split_off(pipes.len().min(descriptors::MAX_FDS));
+                    self.tell_front(&ToFront::AccessLogs, std::mem::replace(&mut pipes, rest));
+                }
+            }
+            // The front finds that they are missing, and keeps the old configuration.
+            Err(e) => log(Level::Error, None, &format!("the access logs cannot be passed on: {e}")),
+        }
         match descriptors::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup)) {
             Ok(file) => self.tell_front(&ToFront::Site, vec![file.into()]),
             Err(e) => {
@@ -335,9 +337,10 @@ impl World {
         self.configurations.retain(|number, _| *number == configuration);
         let current = self.configuration();
         gk_sys::log::configure(current.log().level, current.log().json);
+        self.logs.follow(&current.site);
     }
 
-    fn announce(&self) {
+    fn announce(&mut self) {
         let configuration = self.configuration();
         let groups = &configuration.site.groups;
         let count = |n: u32, what: &str| {
@@ -355,8 +358,7 @@ impl World {
         if let Some(admin) = self.listeners.admin() {
             line.push_str(&format!("; admin {admin}"));
         }
-        // A closed standard output is no reason to stop serving.
-        let _ = writeln!(io::stdout(), "{line}");
+        self.logs.say(&line);
     }
 }
 
@@ -370,6 +372,7 @@ fn read(
     let loaded = loader()?;
     let mut known = pythons.lock().map_or_else(|e| e.into_inner().clone(), |known| known.clone());
     let mut configuration = Configuration::new(number, loaded, runtime, &mut known).map_err(|e| e.0)?;
+    logs::check(&configuration.site)?;
     if let Ok(mut pythons) = pythons.lock() {
         *pythons = known;
     }
@@ -392,16 +395,6 @@ fn front_folder(configuration: &Configuration) -> PathBuf {
         log(Level::Error, None, &text);
         server_root.join(FRONT_FOLDER)
     })
-}
-
-/// The error log for appending, or our own standard error.
-fn open_error_log(path: Option<&Path>) -> Result<OwnedFd, StartError> {
-    let opened = match path {
-        Some(path) => std::fs::OpenOptions::new().append(true).create(true).open(path).map(OwnedFd::from),
-        None => io::stderr().as_fd().try_clone_to_owned(),
-    };
-    let shown = path.unwrap_or(Path::new("standard error")).display();
-    opened.map_err(|e| StartError(format!("the error log {shown} cannot be opened: {e}")))
 }
 
 /// Writes a line to the error log.

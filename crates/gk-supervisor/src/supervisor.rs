@@ -4,6 +4,7 @@ use crate::StartError;
 use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
+use crate::logs::Logs;
 use crate::perform::{World, log};
 use crate::plan::Plan;
 use crate::plan::action::Action;
@@ -12,7 +13,7 @@ use crate::root::{self, Root};
 use crate::sockets::{self, Listeners};
 use crate::status::StatusQuery;
 use gk_sys::child::reap::{self, Exit};
-use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, Signals};
+use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2, Signals};
 use gk_sys::usage;
 use gk_wire::admin::{Answer, Command};
 use gk_wire::control::{FromFront, FromWorker, LinkFault, MAX_PACKET, ToFront, ToWorker};
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
     let start = Instant::now();
     // First: a signal that arrives while sockets are being made must not leave their files behind.
-    let signals = Signals::new(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD]);
+    let signals = Signals::new(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD]);
     let signals = signals.map_err(|e| StartError(format!("signals cannot be received: {e}")))?;
     signal::ignore(SIGPIPE);
     let loaded = loader().map_err(StartError)?;
@@ -40,13 +41,9 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
     let mut outline = first.outline();
     outline.remarks.extend(first.as_root());
     outline.remarks.extend(root::unreachable(&site.server_root, first.front_identity.as_ref()));
-    let world = World::new(runtime, loader, pythons, first, listeners, clients)?;
-    let terminal = std::io::stderr().as_fd().try_clone_to_owned();
-    if log_file.is_some() {
-        // From here on our own lines go where the children's go.
-        rustix::stdio::dup2_stderr(world.error_log())
-            .map_err(|e| StartError(format!("the error log: {e}")))?;
-    }
+    // From here on our own lines go where the children's go.
+    let logs = Logs::start(site)?;
+    let world = World::new(runtime, loader, pythons, first, listeners, clients, logs)?;
     for remark in &outline.remarks {
         log(Level::Warn, None, remark);
     }
@@ -62,15 +59,28 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
         buffer: vec![0; MAX_PACKET],
     };
     let (code, why) = supervisor.run();
-    if let (Some(why), Ok(terminal)) = (why, terminal) {
+    supervisor.world.logs.finish();
+    if let Some(why) = why {
         let seen = log_file.map(|path| format!(" (the error log {} says more)", path.display()));
         let told = format!("gilkeeper: the server ends{}: {why}\n", seen.unwrap_or_default());
         // The traceback is the application's own text.
-        let _ = rustix::io::write(terminal, gk_wire::printable::page(&told).as_bytes());
+        say(&gk_wire::printable::page(&told));
     }
     supervisor.world.listeners.remove_files();
     drop(root);
     Ok(code)
+}
+
+/// Writes to the terminal, unless it takes nothing.
+fn say(text: &str) {
+    let terminal = std::io::stderr();
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // As much as a pipe surely takes at once.
+    for piece in text.as_bytes().chunks(4096) {
+        if poll(&mut [PollFd::new(&terminal, PollFlags::OUT)], Some(&now)) == Ok(1) {
+            let _ = rustix::io::write(&terminal, piece);
+        }
+    }
 }
 
 struct Supervisor {
@@ -193,6 +203,10 @@ impl Supervisor {
 
     fn take_signals(&mut self) {
         for arrived in self.signals.take().unwrap_or_default() {
+            if matches!(arrived, SIGHUP | SIGUSR1 | SIGUSR2) {
+                // `logrotate` has renamed them, and sends the signal. USR2 asks for nothing else.
+                self.world.logs.reopen();
+            }
             match arrived {
                 SIGTERM | SIGINT => self.happened(Event::Terminate),
                 SIGHUP => self.happened(Event::Hangup),
@@ -295,7 +309,10 @@ impl Supervisor {
     fn command(&mut self, client: u64, command: Command) {
         match command {
             Command::Status => self.gather(client),
-            Command::Reload { process_group: group } => self.happened(Event::Reload { client, group }),
+            Command::Reload { process_group: group } => {
+                self.world.logs.reopen();
+                self.happened(Event::Reload { client, group });
+            }
             Command::Stop { now } => self.happened(Event::Stop { client, now }),
         }
     }

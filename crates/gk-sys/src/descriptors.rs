@@ -10,6 +10,8 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+/// Least number of a descriptor [`out_of_the_way`].
+const HIGH: RawFd = 256;
 /// Most descriptors that one message carries.
 pub const MAX_FDS: usize = 4;
 
@@ -115,6 +117,13 @@ pub fn taken(number: RawFd) -> Result<OwnedFd, String> {
             "descriptor {number} is not open ({error}); this process is started by `gilkeeper serve` only"
         )
     })
+}
+
+/// The same descriptor under a high number. A thread that closes it never frees one that [`crate::child::spawn`] gives out
+/// meanwhile.
+pub fn out_of_the_way(fd: OwnedFd) -> OwnedFd {
+    // Where the limit does not allow it, the old number must do.
+    rustix::io::fcntl_dupfd_cloexec(&fd, HIGH).unwrap_or(fd)
 }
 
 /// A second descriptor for what the process has open under a number (an application's `fileno()`).

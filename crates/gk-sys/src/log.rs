@@ -1,28 +1,28 @@
-//! The process's error log: a threshold, a form, and whole lines to descriptor 2. The record's form is `gk_wire::log`'s.
+//! The process's error log: a threshold, a form, and whole lines to descriptor 2 or to a place that the process names. The
+//! record's form is `gk_wire::log`'s.
 
 use gk_wire::log::{Level, Record};
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Warn as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
-static PAST: Mutex<Past> = Mutex::new(Past { lost: 0, cut: false });
+static TO_STDERR: Mutex<WholeLines> = Mutex::new(WholeLines { lost: 0, cut: false });
+static PLACE: OnceLock<Box<Place>> = OnceLock::new();
 
-/// Fate of the lines before.
-#[derive(Debug, Default)]
-struct Past {
-    /// Lines that were lost and not told of.
-    lost: usize,
-    /// The last that was written is half a line.
-    cut: bool,
-}
+type Place = dyn Fn(&str) + Send + Sync;
 
 /// Sets the threshold and the form for this process.
 pub fn configure(level: Level, json: bool) {
     LEVEL.store(level as u8, Ordering::Relaxed);
     JSON.store(json, Ordering::Relaxed);
+}
+
+/// From now on this process's lines go to `place` and no longer to descriptor 2. Once per process.
+pub fn divert(place: impl Fn(&str) + Send + Sync + 'static) {
+    let _ = PLACE.set(Box::new(place));
 }
 
 /// Whether a record of that level is written.
@@ -39,20 +39,27 @@ pub struct Context<'a> {
     pub client: Option<&'a str>,
 }
 
-/// Writes one record, in the calling thread. A full disk loses the line and nothing else, and before the next that can be
-/// written stands how many were lost; a pipe or a terminal that nobody reads makes the caller wait, as descriptor 2 is one
-/// with all processes' and cannot be made not to.
+/// Writes one record, in the calling thread. A child's descriptor 2 is a pipe that the supervisor empties whatever becomes of the
+/// log, so this does not wait for a disk or a terminal.
 pub fn write(level: Level, module: &str, context: Context<'_>, text: &str) {
     if !enabled(level) {
         return;
     }
     let mut line = String::with_capacity(text.len() + 160);
     compose(level, module, context, text, &mut line);
-    let mut past = PAST.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    past.put(&mut io::stderr(), &line, |lost, line| {
-        let text = format!("{lost} lines of the error log could not be written; is its disk full?");
-        compose(Level::Warn, module, Context { code: Some("GK0016"), client: None }, &text, line);
-    });
+    if let Some(place) = PLACE.get() {
+        return place(&line);
+    }
+    let mut lines = TO_STDERR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _ = lines.put(&mut io::stderr(), line.as_bytes(), |lost, told| tell_lost(module, lost, told));
+}
+
+/// Appends the record that says how many lines of the error log were lost.
+pub fn tell_lost(module: &str, lost: u64, line: &mut String) {
+    let text = format!(
+        "{lost} lines of the error log could not be written; is its disk full, or does nobody read it?"
+    );
+    compose(Level::Warn, module, Context { code: Some("GK0016"), client: None }, &text, line);
 }
 
 fn compose(level: Level, module: &str, context: Context<'_>, text: &str, line: &mut String) {
@@ -71,9 +78,24 @@ fn compose(level: Level, module: &str, context: Context<'_>, text: &str, line: &
     record.write(JSON.load(Ordering::Relaxed), line);
 }
 
-impl Past {
-    /// Writes whole lines in one piece; before them, what `tell` says of lines that were lost.
-    fn put(&mut self, log: &mut dyn Write, lines: &str, tell: impl FnOnce(usize, &mut String)) {
+/// Writes whole lines to something that may have no room for them, such as a file on a full disk.
+#[derive(Debug, Default)]
+pub struct WholeLines {
+    /// Lines that were lost and not told of.
+    lost: u64,
+    /// The last that was written is half a line.
+    cut: bool,
+}
+
+impl WholeLines {
+    /// Writes lines in one piece; before them, what `tell` says of lines that were lost. Returns how many of these were lost, and
+    /// why.
+    pub fn put(
+        &mut self,
+        log: &mut dyn Write,
+        lines: &[u8],
+        tell: impl FnOnce(u64, &mut String),
+    ) -> (u64, io::Result<()>) {
         let mut before = String::new();
         if self.cut {
             before.push('\n');
@@ -82,18 +104,38 @@ impl Past {
             tell(self.lost, &mut before);
         }
         let told = before.len();
-        let all = if told == 0 { Cow::Borrowed(lines) } else { Cow::Owned(before + lines) };
-        let bytes = all.as_bytes();
-        let (written, _) = write_most(log, bytes);
-        if let Some(last) = bytes[..written].last() {
+        let all = match told {
+            0 => Cow::Borrowed(lines),
+            _ => Cow::Owned([before.as_bytes(), lines].concat()),
+        };
+        let (written, outcome) = write_most(log, &all);
+        if let Some(last) = all[..written].last() {
             self.cut = *last != b'\n';
         }
         if written >= told {
             self.lost = 0;
         }
         // A line that was cut off has its end among the rest.
-        self.lost += bytes[written.max(told)..].iter().filter(|byte| **byte == b'\n').count();
+        let lost = count(&all[written.max(told)..]);
+        self.lost += lost;
+        (lost, outcome)
     }
+
+    /// The same losses, before the first byte of another file.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self { lost: self.lost, cut: false }
+    }
+
+    /// Lines were lost before they came here.
+    pub fn lose(&mut self, lines: u64) {
+        self.lost += lines;
+    }
+}
+
+/// Number of lines.
+pub fn count(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// Writes as much as there is room for; returns how many bytes that is, and why not all.
@@ -143,20 +185,21 @@ mod tests {
 
     #[test]
     fn lines_that_a_full_disk_lost_are_told_of_when_there_is_room() {
-        let (mut past, mut disk) = (Past::default(), Disk { room: 10, holds: Vec::new() });
-        let tell = |lost: usize, line: &mut String| line.push_str(&format!("{lost} lost\n"));
-        past.put(&mut disk, "whole\n", tell);
+        let (mut lines, mut disk) = (WholeLines::default(), Disk { room: 10, holds: Vec::new() });
+        let tell = |lost: u64, line: &mut String| line.push_str(&format!("{lost} lost\n"));
+        let mut put = |disk: &mut Disk, text: &str| lines.put(disk, text.as_bytes(), tell).0;
+        assert_eq!(put(&mut disk, "whole\n"), 0);
         // Cut off inside a character.
-        past.put(&mut disk, "hal\u{fe}f\n", tell);
-        past.put(&mut disk, "two\nmore\n", tell);
+        assert_eq!(put(&mut disk, "hal\u{fe}f\n"), 1);
+        assert_eq!(put(&mut disk, "two\nmore\n"), 2);
         disk.room = 3;
-        past.put(&mut disk, "nor\nthese\n", tell);
+        assert_eq!(put(&mut disk, "nor\nthese\n"), 2);
         disk.room = 10;
         // Room for the end of the half line, for what is told and for a part of the line.
-        past.put(&mut disk, "but\n", tell);
+        assert_eq!(put(&mut disk, "but\n"), 1);
         disk.room = 100;
-        past.put(&mut disk, "now\n", tell);
-        past.put(&mut disk, "again\n", tell);
+        assert_eq!(put(&mut disk, "now\n"), 0);
+        assert_eq!(put(&mut disk, "again\n"), 0);
         let text = String::from_utf8_lossy(&disk.holds).into_owned();
         assert_eq!(text, "whole\nhal\u{fffd}\n3 \n5 lost\nbu\n1 lost\nnow\nagain\n");
     }

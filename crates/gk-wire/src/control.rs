@@ -42,6 +42,8 @@ pub enum ToFront {
         #[serde(default)]
         died: bool,
     },
+    /// Before `Site`: descriptors of its access logs, at most four in one message, in the order of the site's files.
+    AccessLogs,
     /// A new configuration (after a reload). Descriptor: [memory file with `FrontSetup`].
     Site,
     /// Stop: close the listeners, finish what is there within so many seconds, then exit.

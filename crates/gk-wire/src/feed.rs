@@ -75,6 +75,9 @@ pub struct FrontFigures {
     pub status: FrontStatus,
     /// Access-log lines that were lost.
     pub lost_log_lines: u64,
+    /// Error-log lines that were lost.
+    #[serde(default)]
+    pub lost_error_lines: u64,
     /// A line for each worker that has a GIL although it is to run without.
     pub remarks: Vec<String>,
     /// Process groups without a worker that imported its applications and takes requests.

@@ -13,6 +13,13 @@ pub const SCOREBOARD_FD: i32 = 5;
 /// First listening socket in the front.
 pub const FIRST_LISTENER_FD: i32 = 5;
 
+/// Words of the memory file of lost log lines: the front's descriptor after the listening sockets and the access logs.
+pub const LOST_LINES: usize = 2;
+/// Number of the word that counts lost lines of the error log.
+pub const LOST_ERROR_LINES: usize = 0;
+/// Number of the word that counts lost lines of the access logs.
+pub const LOST_ACCESS_LINES: usize = 1;
+
 /// The admin pages' listening socket in the admin process, when [`AdminSetup::pages`] is set.
 pub const PAGES_FD: i32 = 5;
 

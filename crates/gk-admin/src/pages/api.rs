@@ -41,6 +41,7 @@ pub fn status(hub: &Hub, now: f64) -> Value {
         "queued": front.status.queued,
         "queues": front.status.queues,
         "lost_log_lines": front.lost_log_lines,
+        "lost_error_lines": front.lost_error_lines,
         "limits": {
             "cpus": hub.limits().cpus,
             "memory": hub.limits().memory,

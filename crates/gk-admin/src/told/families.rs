@@ -298,6 +298,9 @@ fn front(page: &mut Families, hub: &Hub) {
     page.line(&[], f64::from(u8::from(hub.health().ready)));
     page.family("gilkeeper_generation", Form::Gauge, "Counts up with each reload.");
     page.line(&[], figures.generation as f64);
+    page.family("gilkeeper_lost_log_lines_total", Form::Counter, "Log lines that could not be written.");
+    page.line(&[("log", "access")], figures.lost_log_lines as f64);
+    page.line(&[("log", "error")], figures.lost_error_lines as f64);
     page.family("gilkeeper_cpus", Form::Gauge, "CPUs that may be used.");
     page.line(&[], hub.limits().cpus);
     if let Some((count, seconds)) = hub.limits().throttled {

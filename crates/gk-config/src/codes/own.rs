@@ -78,14 +78,14 @@ pub const CODES: &[Code] = &[
         Error,
         "an access log cannot be written",
         "requests are served, their lines are lost and counted; another line says so when it can be written again",
-        "make room on that disk",
+        "make room on that disk, or see that the program behind the terminal or pipe reads",
     )),
     own(code(
         16,
         Warn,
         "lines of the error log could not be written, and now it can be written again",
-        "the lines are lost; each process tells of its own",
-        "make room on that disk before it is full",
+        "the lines are lost, and requests were served meanwhile",
+        "make room on that disk before it is full, or see that the program behind the terminal or pipe reads",
     )),
     own(code(
         17,

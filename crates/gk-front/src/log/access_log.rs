@@ -5,14 +5,16 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, Uri, Version};
 use std::cell::Cell;
-use std::fs::{File, OpenOptions};
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
 use crate::client::endpoints::Endpoints;
 use crate::log::format::{Format, Line, Lookup};
 use crate::log::writer::LogWriter;
+use crate::process::descriptor_limit;
 use crate::request::route::{Destination, Target};
 
 /// The connection of a request, for its line.
@@ -37,6 +39,8 @@ struct OpenLogs {
     /// Indices into `logs` by host.
     hosts: Vec<Vec<usize>>,
     logs: Vec<Log>,
+    /// By number in [`Site::access_log_files`].
+    writers: Vec<Rc<LogWriter>>,
     /// `ServerName` by host.
     names: Vec<String>,
     /// Request headers that any format asks for.
@@ -50,7 +54,7 @@ struct OpenLogs {
 /// A format and the file for its lines.
 struct Log {
     format: Format,
-    writer: LogWriter,
+    writer: Rc<LogWriter>,
     /// Places of the format's request headers in `OpenLogs::requests`.
     request_at: Vec<usize>,
     /// Places of the format's response headers in `OpenLogs::responses`.
@@ -58,11 +62,24 @@ struct Log {
 }
 
 impl AccessLogs {
-    /// Opens the files of a site. A file that cannot be opened is an error that names it.
-    pub fn open(site: &Site) -> Result<Self, String> {
+    /// For a site and its files, open, in the order of [`Site::access_log_files`].
+    pub fn open(site: &Site, files: Vec<OwnedFd>) -> Result<Self, String> {
+        let paths = site.access_log_files();
+        if files.len() != paths.len() {
+            // The kernel drops descriptors that would exceed the limit.
+            let (came, limit) = (files.len(), descriptor_limit::limit());
+            return Err(format!(
+                "of its {} access logs {came} arrived; are as many as {limit} descriptors open?",
+                paths.len()
+            ));
+        }
+        let shown =
+            |path: &Option<&Path>| path.map_or("on standard output".into(), |p| p.display().to_string());
+        let writers = paths.iter().zip(files).map(|(path, fd)| LogWriter::new(File::from(fd), shown(path)));
         let mut open = OpenLogs {
             hosts: Vec::new(),
             logs: Vec::new(),
+            writers: writers.map(Rc::new).collect(),
             names: site.hosts.iter().map(|h| h.server_name.clone().unwrap_or_default()).collect(),
             requests: Vec::new(),
             responses: Vec::new(),
@@ -77,22 +94,12 @@ impl AccessLogs {
                     continue;
                 }
                 let format = Format::parse(&log.format, log.json)?;
-                let file = match &log.path {
-                    Some(path) => {
-                        OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
-                            format!("the access log {} cannot be opened: {error}", path.display())
-                        })?
-                    }
-                    None => {
-                        let fd = std::io::stdout().as_fd().try_clone_to_owned();
-                        File::from(fd.map_err(|error| format!("standard output is not open: {error}"))?)
-                    }
-                };
+                let file = paths.iter().position(|path| *path == log.path.as_deref());
+                let file = file.ok_or("an access log has no file")?;
+                let writer = Rc::clone(&open.writers[file]);
                 let request_at = common(&mut open.requests, &format.request_headers);
                 let response_at = common(&mut open.responses, &format.response_headers);
-                let shown =
-                    log.path.as_ref().map_or("on standard output".into(), |p| p.display().to_string());
-                open.logs.push(Log { format, writer: LogWriter::new(file, shown), request_at, response_at });
+                open.logs.push(Log { format, writer, request_at, response_at });
                 opened.push((log.clone(), open.logs.len() - 1));
                 of_host.push(open.logs.len() - 1);
             }
@@ -136,14 +143,23 @@ impl AccessLogs {
 
     /// Writes the collected lines.
     pub fn flush(&self) {
-        for log in self.open.iter().flat_map(|open| &open.logs) {
-            log.writer.flush();
-        }
+        self.writers().for_each(|writer| {
+            writer.flush();
+        });
+    }
+
+    /// Writes the collected lines, and waits a little where there is no room for them.
+    pub fn finish(&self) {
+        self.writers().for_each(|writer| writer.finish());
     }
 
     /// Lines that could not be written so far.
     pub fn lost(&self) -> u64 {
-        self.open.iter().flat_map(|open| &open.logs).map(|log| log.writer.lost()).sum()
+        self.writers().map(|writer| writer.lost()).sum()
+    }
+
+    fn writers(&self) -> impl Iterator<Item = &Rc<LogWriter>> {
+        self.open.iter().flat_map(|open| &open.writers)
     }
 }
 

@@ -6,7 +6,7 @@ use gk_wire::control::{
 };
 use gk_wire::feed::ToAdmin;
 use gk_wire::log::Level;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -24,12 +24,14 @@ use crate::worker::sleep;
 /// The control socket.
 pub struct Control {
     socket: Rc<AsyncFd<OwnedFd>>,
+    /// Access logs of the next site.
+    logs: RefCell<Vec<OwnedFd>>,
 }
 
 impl Control {
     /// Takes the socket.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self { socket: Rc::new(readiness::watch_readable(socket)?) })
+        Ok(Self { socket: Rc::new(readiness::watch_readable(socket)?), logs: RefCell::default() })
     }
 
     /// Sends `Ready`, then acts on messages until the front has stopped.
@@ -123,13 +125,15 @@ impl Control {
                     }
                 }
             }
+            ToFront::AccessLogs => self.logs.borrow_mut().extend(fds),
             ToFront::Site => {
+                let logs = self.logs.take();
                 let replaced =
                     fds.into_iter().next().ok_or_else(|| "without a setup file".to_owned()).and_then(|fd| {
                         let new = setup::read(fd)?;
                         gk_sys::log::configure(new.log.level, new.log.json);
                         front.tell(&ToAdmin::Log(new.log));
-                        front.replace(setup::site(new.site)?, new.generation)
+                        front.replace(setup::site(new.site)?, new.generation, logs)
                     });
                 if let Err(why) = replaced {
                     crate::note(Level::Error, None, &format!("the new configuration is not in force: {why}"));

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::client::{accept, timeouts};
-use crate::front::Front;
+use crate::front::{Front, Logs};
 use crate::process::admin::{Admin, AdminStart};
 use crate::process::control::Control;
 use crate::process::descriptor_limit;
@@ -38,6 +38,8 @@ pub struct Parts {
     pub log: LogSetup,
     /// The supervisor's socket.
     pub control: OwnedFd,
+    /// The logs.
+    pub logs: Logs,
     /// Folder that this user may write in: bodies of requests, history, token.
     pub folder: PathBuf,
 }
@@ -61,13 +63,18 @@ fn inherit() -> Result<Parts, String> {
     gk_sys::log::configure(setup.log.level, setup.log.json);
     descriptor_limit::raise();
     let mut listeners = Vec::new();
-    for (number, listener) in (FIRST_LISTENER_FD..).zip(std::mem::take(&mut setup.listeners)) {
-        listeners.push((listener, descriptors::taken(number)?));
+    let mut numbers = FIRST_LISTENER_FD..;
+    let mut next =
+        || numbers.next().ok_or_else(|| "no descriptor is left".to_owned()).and_then(descriptors::taken);
+    for listener in std::mem::take(&mut setup.listeners) {
+        listeners.push((listener, next()?));
     }
     let admin = if setup.admin { listeners.pop().map(|(_, fd)| fd) } else { None };
     let FrontSetup { site, generation, admin_command, log, folder, .. } = setup;
     let site = setup::site(site)?;
-    Ok(Parts { site, generation, listeners, admin, admin_command, log, control, folder })
+    let access = site.access_log_files().iter().map(|_| next()).collect::<Result<_, _>>()?;
+    let logs = Logs { access, lost: Some(next()?) };
+    Ok(Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs })
 }
 
 /// Serves until told to stop, on the calling thread.
@@ -88,11 +95,11 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 }
 
 async fn serve_here(parts: Parts) -> Result<(), String> {
-    let Parts { site, generation, listeners, admin, admin_command, log, control, folder } = parts;
+    let Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let longest_silence = site.supervision.front_timeout.ceil() as u32;
-    let front = Front::new(site, generation, described, folder.clone())?;
+    let front = Front::new(site, generation, described, folder.clone(), logs)?;
     let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
@@ -114,7 +121,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
     }
     tokio::task::spawn_local(timeouts::tick(Rc::clone(&front)));
     control.serve(&front).await;
-    front.current().logs.flush();
+    front.current().logs.finish();
     if let Some(admin) = front.admin.get() {
         admin.end(LAST_EXPORT).await;
     }

@@ -66,6 +66,15 @@ pub fn site(root: &Path) -> Site {
     }
 }
 
+/// The files of a site's access logs.
+fn open_logs(site: &Site) -> Vec<OwnedFd> {
+    let open = |path: Option<&Path>| {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path.expect("a file"));
+        OwnedFd::from(file.unwrap())
+    };
+    site.access_log_files().into_iter().map(open).collect()
+}
+
 /// The supervisor's side of a running front.
 pub struct Running {
     pub address: SocketAddr,
@@ -101,6 +110,7 @@ impl Running {
         }
         let parts = gk_front::Parts {
             folder: site.server_root.clone(),
+            logs: gk_front::Logs { access: open_logs(&site), lost: None },
             site,
             generation: 1,
             listeners,
@@ -152,6 +162,10 @@ impl Running {
             generation: 2,
             folder: self.root.path().to_owned(),
         };
+        for logs in open_logs(site).chunks(descriptors::MAX_FDS) {
+            let logs: Vec<_> = logs.iter().map(AsFd::as_fd).collect();
+            descriptors::send(self.control(), &encode(&ToFront::AccessLogs), &logs).unwrap();
+        }
         let file = descriptors::memory_file("setup", &serde_json::to_vec(&setup).unwrap()).unwrap();
         descriptors::send(self.control(), &encode(&ToFront::Site), &[file.as_fd()]).unwrap();
     }

@@ -9,13 +9,12 @@ use gk_sys::descriptors;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Starts a child with a control socket, its setup and `more` descriptors.
+/// Starts a child with a control socket, its setup and `more` descriptors. `told`: its standard output and standard error.
 pub fn spawn(
     line: &CommandLine,
     setup: &[u8],
     more: &[BorrowedFd<'_>],
-    stdout: BorrowedFd<'_>,
-    stderr: BorrowedFd<'_>,
+    told: BorrowedFd<'_>,
 ) -> Result<Child, SpawnError> {
     let (ours, theirs) = descriptors::packet_pair().map_err(start_error)?;
     let setup = descriptors::memory_file("gilkeeper-setup", setup).map_err(start_error)?;
@@ -26,8 +25,8 @@ pub fn spawn(
         args: &line.args,
         env: &line.env,
         fds: &given,
-        stdout,
-        stderr,
+        stdout: told,
+        stderr: told,
         identity: line.identity.as_ref(),
         chroot: line.chroot.as_deref(),
         directory: line.directory.as_deref(),

@@ -1,0 +1,274 @@
+//! One log: a bounded queue of lines, and a thread that writes them. The thread alone waits when the log takes nothing.
+
+use super::place::{Place, one_file};
+use gk_sys::log::{WholeLines, count, plain, tell_lost};
+use gk_sys::memory::SharedWords;
+use gk_wire::log::Level;
+use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES};
+use rustix::event::{PollFd, PollFlags, poll};
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Most bytes that wait for a log.
+pub(super) const MOST: usize = 1 << 20;
+/// Stack of a thread that writes.
+const STACK: usize = 128 << 10;
+
+/// What a log is for. It decides where the loss of lines is told of.
+#[derive(Debug, Clone)]
+pub(super) enum Role {
+    /// The error log, which tells of its own losses.
+    Error,
+    /// An access log with this name in messages of the error log.
+    Access(String),
+}
+
+/// A log. Its thread ends when this is dropped and everything is written.
+pub(super) struct Sink {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    role: Role,
+    lost: Arc<SharedWords>,
+    queue: Mutex<Queue>,
+    /// There is something to do.
+    changed: Condvar,
+    /// Nothing is left to do.
+    done: Condvar,
+    /// The error log knows that lines are being lost.
+    told: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<u8>,
+    /// Lines that found no place.
+    refused: u64,
+    reopen: bool,
+    /// Another place from now on.
+    moved: Option<Place>,
+    /// The thread writes, and perhaps waits.
+    busy: bool,
+    closing: bool,
+}
+
+impl Sink {
+    pub(super) fn start(place: Place, role: Role, lost: Arc<SharedWords>) -> io::Result<Self> {
+        let queue = Mutex::new(Queue { reopen: true, ..Queue::default() });
+        let (changed, done, told) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { role, lost, queue, changed, done, told });
+        let (file, lines) = (None, WholeLines::default());
+        let writer = Writer { shared: Arc::clone(&shared), place, file, lines, lost: 0 };
+        let thread = std::thread::Builder::new().name("log".into()).stack_size(STACK);
+        thread.spawn(move || writer.run())?;
+        Ok(Self { shared })
+    }
+
+    /// Takes whole lines, or counts them as lost. Never waits for the log.
+    pub(super) fn push(&self, lines: &[u8]) {
+        let mut queue = self.shared.lock();
+        if queue.waiting.len() + lines.len() > MOST && !queue.waiting.is_empty() {
+            let lost = count(lines);
+            queue.refused += lost;
+            drop(queue);
+            self.shared.count(lost);
+            return self.shared.tell_of_loss("nobody takes them; look at the program that should read it");
+        }
+        queue.waiting.extend_from_slice(lines);
+        drop(queue);
+        self.shared.changed.notify_one();
+    }
+
+    /// Has the file opened anew, before anything else is written.
+    pub(super) fn reopen(&self) {
+        self.shared.lock().reopen = true;
+        self.shared.changed.notify_one();
+    }
+
+    /// Writes elsewhere from now on.
+    pub(super) fn move_to(&self, place: Place) {
+        let mut queue = self.shared.lock();
+        (queue.moved, queue.reopen) = (Some(place), true);
+        drop(queue);
+        self.shared.changed.notify_one();
+    }
+
+    /// Waits until everything is written, at most until `end`.
+    pub(super) fn finish(&self, end: Instant) {
+        let mut queue = self.shared.lock();
+        while queue.busy || !queue.waiting.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            queue = self.shared.done.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.shared.lock().closing = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+/// Work for the thread beside a batch of lines.
+struct Turn {
+    reopen: bool,
+    moved: Option<Place>,
+    refused: u64,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for work and puts the waiting lines into `batch`, which is empty. `None`: the log is not needed any more.
+    fn next(&self, batch: &mut Vec<u8>) -> Option<Turn> {
+        let mut queue = self.lock();
+        queue.busy = false;
+        self.done.notify_all();
+        while queue.waiting.is_empty() && !queue.reopen && queue.refused == 0 {
+            if queue.closing {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.busy = true;
+        std::mem::swap(&mut queue.waiting, batch);
+        let reopen = std::mem::take(&mut queue.reopen);
+        Some(Turn { reopen, moved: queue.moved.take(), refused: std::mem::take(&mut queue.refused) })
+    }
+
+    /// Adds to the figures of lost lines.
+    fn count(&self, lost: u64) {
+        let word = if matches!(self.role, Role::Error) { LOST_ERROR_LINES } else { LOST_ACCESS_LINES };
+        self.lost[word].fetch_add(lost, Ordering::Relaxed);
+    }
+
+    /// Says once in the error log that an access log loses lines.
+    fn tell_of_loss(&self, why: &str) {
+        let Role::Access(name) = &self.role else { return };
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let text = format!(
+                "the access log {name} cannot be written, so its lines are lost: {why}. Requests are served as before"
+            );
+            plain(Level::Error, "supervisor", Some("GK0015"), &text);
+        }
+    }
+}
+
+/// The thread of a log.
+struct Writer {
+    shared: Arc<Shared>,
+    place: Place,
+    /// `None`: it could not be opened yet.
+    file: Option<File>,
+    lines: WholeLines,
+    /// Lines of an access log that were lost since the error log was told.
+    lost: u64,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        while let Some(Turn { reopen, moved, refused }) = self.shared.next(&mut batch) {
+            if let Some(place) = moved {
+                self.place = place;
+            }
+            if reopen || self.file.is_none() {
+                self.open();
+            }
+            self.write(&batch, refused);
+            batch.clear();
+            // After a flood the memory goes back.
+            batch.shrink_to(MOST / 16);
+        }
+    }
+
+    fn open(&mut self) {
+        match self.place.open() {
+            Ok(file) => {
+                if !self.file.as_ref().is_some_and(|old| one_file(old, &file)) {
+                    self.lines = self.lines.elsewhere();
+                }
+                self.file = Some(file);
+            }
+            Err(why) if self.file.is_some() => {
+                let text = format!(
+                    "the log {} cannot be opened, so it goes on in the file that was open: {why}",
+                    self.place
+                );
+                plain(Level::Error, "supervisor", None, &text);
+            }
+            // An error log without a file has nowhere to say so.
+            Err(why) => self.shared.tell_of_loss(&format!("it cannot be opened: {why}")),
+        }
+    }
+
+    fn write(&mut self, batch: &[u8], refused: u64) {
+        let Self { shared, file, lines, lost: untold, .. } = self;
+        let own = matches!(shared.role, Role::Error);
+        let tell = |lost: u64, line: &mut String| {
+            if own {
+                tell_lost("supervisor", lost, line);
+            }
+        };
+        let (lost, outcome) = match file {
+            Some(file) => lines.put(&mut Patient(file), batch, tell),
+            None => {
+                lines.lose(count(batch));
+                (count(batch), Err(io::ErrorKind::NotFound.into()))
+            }
+        };
+        shared.count(lost);
+        match (outcome, file) {
+            (Ok(()), Some(file)) if own && refused > 0 => {
+                // They would have come after these.
+                lines.lose(refused);
+                let _ = lines.put(&mut Patient(file), b"", tell);
+            }
+            _ if own => lines.lose(refused),
+            (Err(why), _) => {
+                *untold += lost + refused;
+                shared.tell_of_loss(&format!("{why}; make room there"));
+            }
+            (Ok(()), _) => {
+                *untold += refused;
+                if !batch.is_empty() && *untold > 0 {
+                    let Role::Access(name) = &shared.role else { return };
+                    shared.told.store(false, Ordering::Relaxed);
+                    let text = format!("the access log {name} is written again; {untold} lines were lost");
+                    plain(Level::Warn, "supervisor", None, &text);
+                    *untold = 0;
+                }
+            }
+        }
+    }
+}
+
+/// A file that is waited for, also where another program has made the terminal or pipe that it shares with us refuse to wait.
+struct Patient<'a>(&'a File);
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    let _ = poll(&mut [PollFd::new(self.0, PollFlags::OUT)], None);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+"""The logs: one that nobody reads, and files that are renamed under the server."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+
+import harness
+import pytest
+from harness import APPS, until
+from running import Gilkeeper
+
+Start = Callable[..., Gilkeeper]
+CONF = """
+WSGIDaemonProcess one threads=2
+WSGIScriptAlias / ${APP}/probes.py process-group=one application-group=%{GLOBAL}
+"""
+
+
+class IntoPipe(Gilkeeper):
+    """Its standard output and standard error are a named pipe."""
+
+    def command(self) -> list[str]:
+        return ["sh", "-c", f'exec "$0" "$@" >{self.root}/pipe 2>&1', *super().command()]
+
+
+def test_a_pipe_that_nobody_reads_stops_nothing() -> None:
+    """Reported: with standard output in a pipe that nobody reads, every request timed out. Met with `gilkeeper serve 2>&1 | sleep 1000`,
+    and with a service manager or terminal that hangs."""
+    conf = f"ErrorLog -\nCustomLog - common\n{CONF}"
+    server = IntoPipe([APPS / "probes.py"], conf, admin=harness.free_port())
+    os.mkfifo(server.root / "pipe")
+    # Held open on both sides, and not read.
+    pipe = os.open(server.root / "pipe", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        server.start()
+        for number in range(400):
+            assert server.ask(f"/errors?text={number}{'x' * 3000}").body == b"logged"
+        assert server.ask("/raise").status == 500
+        # A new worker starts, and says so to nobody.
+        pid = server.ask("/where").json["pid"]
+        assert server.tell("reload").returncode == 0
+        assert server.ask("/where").json["pid"] != pid
+        pages = server.admin
+        assert pages
+
+        def lost() -> int:
+            text = harness.client.ask(pages, "/metrics", headers={"Host": "localhost"}).body.decode()
+            (line,) = [line for line in text.splitlines() if line.startswith('gilkeeper_lost_log_lines_total{log="error"}')]
+            return int(float(line.split()[-1]))
+
+        until(lambda: lost() > 100, "lost lines among the metrics")
+        # The lines that were kept come when somebody reads, and how many are missing.
+        text = b""
+
+        def told() -> bool:
+            nonlocal text
+            try:
+                text += os.read(pipe, 1 << 16)
+            except BlockingIOError:
+                pass
+            return b"lines of the error log could not be written" in text
+
+        until(told, "what was lost is told", 20)
+        assert server.stop() == 0
+    finally:
+        os.close(pipe)
+        server.kill()
+    assert b"Serving http" in text and b"stderr: 0" in text
+    server.clean()
+
+
+@pytest.mark.parametrize("how", ["HUP", "USR1", "USR2", "reload", "logrotate"])
+def test_renamed_logs_are_opened_again(gilkeeper: Start, how: str) -> None:
+    """Reported: after a rotation the access log went on in the new file and the error log in the old one."""
+    server = gilkeeper([APPS / "probes.py"], CONF)
+    assert server.ask("/errors?text=before").body == b"logged"
+    until(lambda: server.access() and "stderr: before" in server.log(), "both logs have lines")
+    process = server.process
+    assert process
+    if how == "logrotate":
+        rotate(server)
+    else:
+        for log in (server.error_log, server.access_log):
+            log.rename(f"{log}.1")
+        if how == "reload":
+            assert server.tell("reload").returncode == 0
+        else:
+            process.send_signal(getattr(signal, f"SIG{how}"))
+    until(lambda: server.error_log.exists() and server.access_log.exists(), "both logs are there again")
+    assert server.ask("/errors?text=after").body == b"logged"
+    until(lambda: "stderr: after" in server.log() and "/errors?text=after" in "".join(server.access()), "the new files have the new lines")
+    old = server.error_log.with_name("error.log.1").read_text()
+    assert "stderr: before" in old and "stderr: after" not in old
+    if how == "logrotate":
+        assert server.error_log.stat().st_mode & 0o777 == 0o640
+
+
+def rotate(server: Gilkeeper) -> None:
+    """The recipe of docs/guide/logging.md."""
+    if not shutil.which("logrotate"):
+        pytest.skip("logrotate is not installed")
+    guide = (harness.REPOSITORY / "docs" / "guide" / "logging.md").read_text()
+    recipe = guide.split("```logrotate\n")[1].split("```")[0]
+    owner = f"{pwd.getpwuid(os.getuid()).pw_name} {grp.getgrgid(os.getgid()).gr_name}"
+    changes = {"/var/log/site": str(server.root), "/run/site": str(server.server_root), "root adm": owner}
+    for old, new in changes.items():
+        assert old in recipe
+        recipe = recipe.replace(old, new)
+    (server.root / "rotate.conf").write_text(recipe)
+    (server.root / "rotate.conf").chmod(0o644)
+    command = ["logrotate", "--force", "--state", str(server.root / "rotated"), str(server.root / "rotate.conf")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
