@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,3 +44,69 @@ def test_a_server_that_runs_as_root_says_so_once(gilkeeper: Start) -> None:
     assert server.tell("reload").returncode == 0
     said = [line for line in server.log().splitlines() if "running as root" in line]
     assert len(said) == 1 and "the front, process group 'one'" in said[0] and "--user" in said[0], server.log()
+
+
+class Started(Gilkeeper):
+    """From a folder of its own, as a shell starts it: `$PWD` is the name that was typed."""
+
+    folder = Path("/")
+    file: str | None = None
+
+    def command(self) -> list[str]:
+        if self.file:
+            options = ["--set", f"Listen 127.0.0.1:{self.port}", "--server-root", str(self.server_root), "--admin", "off"]
+            command = [harness.gilkeeper(), "serve", "-c", self.file, *options]
+            return ["sh", "-c", f'cd "{self.folder}" && exec "$0" "$@"', *command]
+        return ["sh", "-c", f'cd "{self.folder}" && exec "$0" "$@"', *super().command()]
+
+
+@pytest.mark.parametrize("form", ["script", "module", "file"])
+def test_a_switched_link_serves_the_new_release(form: str, tmp_path: Path) -> None:
+    """Reported: after the link `current` was switched, `gilkeeper reload` served the old release. Met with deploys by link."""
+    for release in ("one", "two"):
+        (tmp_path / release).mkdir()
+        body = f"def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'{release}']\n"
+        (tmp_path / release / "site_wsgi.py").write_text(body)
+        mount = "WSGIDaemonProcess one\nWSGIScriptAlias / site_wsgi.py process-group=one\n"
+        (tmp_path / release / "site.conf").write_text(mount)
+    current = tmp_path / "current"
+    current.symlink_to(tmp_path / "one")
+    arguments = {"script": ["site_wsgi.py"], "module": ["site_wsgi"], "file": []}[form]
+    server = Started([], arguments=arguments)
+    server.file = "site.conf" if form == "file" else None
+    server.folder = current
+    try:
+        server.start()
+        assert server.ask("/").body == b"one"
+        (tmp_path / "next").symlink_to(tmp_path / "two")
+        (tmp_path / "next").rename(current)
+        told = server.tell("reload")
+        assert told.returncode == 0, told.stderr
+        assert server.ask("/").body == b"two"
+        assert server.stop() == 0
+    finally:
+        server.kill()
+    server.clean()
+
+
+def test_a_removed_start_folder_does_not_stop_workers(tmp_path: Path) -> None:
+    """Reported: after the folder that the server was started in was removed, no worker started any more. Met with deploys that remove old
+    releases."""
+    start = tmp_path / "start"
+    start.mkdir()
+    server = Started([APPS / "probes.py"], arguments=["{app}/probes.py"])
+    server.folder = start
+    try:
+        server.start()
+        pid = server.ask("/where").json["pid"]
+        start.rmdir()
+        os.kill(pid, signal.SIGKILL)
+        seen = until(lambda: (answer := server.ask("/where")).status == 200 and answer.json, "another worker answers")
+        assert (seen["pid"] != pid, seen["cwd"]) == (True, "/")
+        assert server.tell("reload").returncode == 0
+        assert server.ask("/where").json["cwd"] == "/"
+        assert "is gone: process group 'default' works in / instead" in server.console()
+        assert server.stop() == 0
+    finally:
+        server.kill()
+    server.clean()

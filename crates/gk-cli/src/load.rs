@@ -8,6 +8,8 @@ use gk_config::site::{MountTarget, Site};
 use gk_config::source::{Source, names};
 use gk_config::{PythonBuild, Pythons, Surroundings, load, load_text};
 use gk_supervisor::{Loaded, Loader, PythonRuntime, build_of};
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,6 +69,7 @@ pub fn surroundings(
 ) -> Result<Surroundings, Failure> {
     let directory = std::env::current_dir()
         .map_err(|e| Failure::Input(format!("the working directory cannot be determined: {e}")))?;
+    let directory = as_named(directory, std::env::var_os("PWD").as_deref());
     let environment: std::collections::BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -84,6 +87,17 @@ pub fn surroundings(
         environment,
         pythons: pythons(python),
     })
+}
+
+/// The working directory by the name that the shell has for it (`$PWD`), when that is the same folder: a link in it, such as
+/// `current`, leads elsewhere when it has been switched, and a reload goes there.
+fn as_named(directory: PathBuf, named: Option<&OsStr>) -> PathBuf {
+    let folder = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let plain = |path: &PathBuf| {
+        path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+    };
+    let named = named.map(PathBuf::from).filter(|path| path.is_absolute() && plain(path));
+    named.filter(|path| folder(path).is_some() && folder(path) == folder(&directory)).unwrap_or(directory)
 }
 
 /// Finds the build of a group's Python: ours, or the answer of its executable, asked once.
@@ -133,7 +147,7 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
             let (site, said) = express::load(options, surroundings)?;
             scripts_exist(&site)?;
             usable_tls(&site)?;
-            return Ok(loaded((site, said)));
+            return Ok(loaded((site, said), surroundings));
         }
         Origin::File { path, set } if set.is_empty() => load(path, &Disk, surroundings),
         Origin::File { path, set } => {
@@ -145,7 +159,7 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
     };
     let read = read.into_result().map_err(|said| render_all(&said))?;
     usable_tls(&read.0)?;
-    Ok(loaded(read))
+    Ok(loaded(read, surroundings))
 }
 
 /// Refuses a missing script of `serve SCRIPT`. A configuration file may name scripts that are created later.
@@ -170,14 +184,36 @@ fn usable_tls(site: &Site) -> Result<(), String> {
         .map_or(Ok(()), |files| gk_admin::door::tls::configuration(files).map(drop))
 }
 
-fn loaded((site, said): (Site, Vec<Diagnostic>)) -> Loaded {
+fn loaded((site, said): (Site, Vec<Diagnostic>), surroundings: &Surroundings) -> Loaded {
     let warnings = said.iter().filter(|d| d.severity == Severity::Warning).map(Diagnostic::line).collect();
-    Loaded { site, warnings }
+    Loaded { site, warnings, directory: surroundings.directory.clone() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reported: after the link `current` was switched, a reload served the old release. Met with deploys by link.
+    #[test]
+    fn the_working_directory_has_the_name_that_the_shell_has_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("release"), dir.path().join("current"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let cases = [
+            (Some(link.clone()), &link),
+            (Some(real.clone()), &real),
+            (Some(dir.path().to_owned()), &real),
+            (Some(dir.path().join("gone")), &real),
+            (Some(dir.path().join("current/../current")), &real),
+            (Some("current".into()), &real),
+            (None, &real),
+        ];
+        for (named, wanted) in cases {
+            let named = named.map(PathBuf::into_os_string);
+            assert_eq!(&as_named(real.clone(), named.as_deref()), wanted, "{named:?}");
+        }
+    }
 
     #[test]
     fn include_patterns_name_files_and_directories() {

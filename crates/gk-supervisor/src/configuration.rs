@@ -13,7 +13,7 @@ use gk_wire::log::Level;
 use gk_wire::setup::LogSetup;
 use python::{PythonBuild, PythonRuntime, Pythons};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A configuration as loaded.
@@ -23,6 +23,8 @@ pub struct Loaded {
     pub site: Site,
     /// Warnings, one line each.
     pub warnings: Vec<String>,
+    /// The folder that the server was started in, by the name it had then. It may lead elsewhere by now, or be gone.
+    pub directory: PathBuf,
 }
 
 /// Reads the configuration; called again at each reload. The error is one text for the user.
@@ -33,8 +35,12 @@ pub type Loader = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
 pub struct Configuration {
     /// Its number, used by the plan.
     pub number: u64,
-    /// The site.
+    /// The site. Its server root is the real folder, which stays when a link on the way is switched.
     pub site: Site,
+    /// The server root as the configuration has it.
+    server_root: PathBuf,
+    /// The folder that the server was started in.
+    pub directory: PathBuf,
     /// Python, GIL mode and user of each process group.
     groups: BTreeMap<String, ResolvedGroup>,
     /// User and groups of the front; `None`: ours.
@@ -64,7 +70,7 @@ impl Configuration {
         runtime: &PythonRuntime,
         pythons: &mut Pythons,
     ) -> Result<Self, StartError> {
-        let Loaded { site, warnings } = loaded;
+        let Loaded { site, warnings, directory } = loaded;
         if site.groups.is_empty() {
             return Err(StartError::new(
                 "the configuration has no WSGIDaemonProcess, so nothing would run the application",
@@ -83,7 +89,20 @@ impl Configuration {
         }
         let front_identity =
             identity::resolve("User/Group", site.user.as_deref(), site.group.as_deref(), None)?;
-        Ok(Self { number, site, groups, front_identity, remarks: warnings })
+        let server_root = site.server_root.clone();
+        Ok(Self { number, site, server_root, directory, groups, front_identity, remarks: warnings })
+    }
+
+    /// The server root of the running server is there.
+    pub fn settle(&mut self, server_root: &Path) {
+        self.site.server_root = server_root.to_owned();
+    }
+
+    /// Keeps the server root of the configuration before, unless this one has another.
+    pub fn settle_like(&mut self, before: &Self) {
+        if self.server_root == before.server_root {
+            self.settle(&before.site.server_root);
+        }
     }
 
     /// Python, GIL mode and user of a group.
@@ -148,7 +167,7 @@ impl Configuration {
             ("token= of GilkeeperAdmin", new.measurements.admin_token != old.measurements.admin_token),
             ("where figures are sent", new.measurements.export != old.measurements.export),
             ("GilkeeperAdminTLS", new.measurements.admin_tls != old.measurements.admin_tls),
-            ("ServerRoot", new.server_root != old.server_root),
+            ("ServerRoot", self.server_root != before.server_root),
             ("PidFile", new.pid_file != old.pid_file),
         ];
         let said = changed.into_iter().filter(|(_, changed)| *changed);
@@ -193,7 +212,9 @@ mod tests {
 
     fn configuration(text: &str) -> Configuration {
         let site = site(text);
-        Configuration { number: 1, site, groups: BTreeMap::new(), front_identity: None, remarks: Vec::new() }
+        let (server_root, directory) = (site.server_root.clone(), PathBuf::from("/"));
+        let (groups, front_identity, remarks) = (BTreeMap::new(), None, Vec::new());
+        Configuration { number: 1, site, server_root, directory, groups, front_identity, remarks }
     }
 
     #[test]

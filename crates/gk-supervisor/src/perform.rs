@@ -113,7 +113,7 @@ impl World {
     /// Why a worker of that group did not start, with a hint for the user.
     fn why(&self, error: &SpawnError, configuration: u64, group: &str) -> String {
         match (self.configurations.get(&configuration), self.options(configuration, group)) {
-            (Some(known), Some(options)) => start::why(error, options, known.about(group)),
+            (Some(known), Some(options)) => start::why(error, options, known.about(group), &known.directory),
             _ => error.to_string(),
         }
     }
@@ -221,6 +221,9 @@ impl World {
             return Err(start::start_error(io::Error::other("its configuration is gone")));
         };
         let line = command::worker(configuration, group, &self.runtime);
+        if let Some(remark) = &line.remark {
+            log(Level::Warn, None, remark);
+        }
         let setup = setup::worker(configuration, group, worker);
         let told = self.logs.error_pipe().map_err(start::start_error)?;
         let words = gk_telemetry::Layout::new(group.threads).words();
@@ -372,6 +375,7 @@ fn read(
     let loaded = loader()?;
     let mut known = pythons.lock().map_or_else(|e| e.into_inner().clone(), |known| known.clone());
     let mut configuration = Configuration::new(number, loaded, runtime, &mut known).map_err(|e| e.0)?;
+    configuration.settle_like(before);
     logs::check(&configuration.site)?;
     if let Ok(mut pythons) = pythons.lock() {
         *pythons = known;

@@ -33,6 +33,9 @@ impl Root {
         } else if shared {
             let_enter(path).map_err(|e| shown("cannot be opened to other users", &e))?;
         }
+        // The real one: a link on the way may be switched while the server runs.
+        let given = path;
+        let path = &fs::canonicalize(path).map_err(|e| shown("cannot be found", &e))?;
         // It stays when the server ends, because removing a lock file is a race.
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -49,13 +52,19 @@ impl Root {
         }
         let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         written.map_err(|e| shown("cannot be written to", &e))?;
-        let pid_file = pid_file.map(Path::to_owned);
+        let within = |file: &Path| file.strip_prefix(given).map_or(file.to_owned(), |name| path.join(name));
+        let pid_file = pid_file.map(within);
         if let Some(file) = &pid_file {
             let written = std::fs::write(file, format!("{}\n", std::process::id()));
             written
                 .map_err(|e| StartError(format!("the pid file {} cannot be written: {e}", file.display())))?;
         }
-        Ok(Self { path: path.to_owned(), pid_file, _lock: lock })
+        Ok(Self { path: path.clone(), pid_file, _lock: lock })
+    }
+
+    /// Its real path.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The listening control socket.

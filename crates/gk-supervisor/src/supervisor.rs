@@ -31,10 +31,12 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
     signal::ignore(SIGPIPE);
     let loaded = loader().map_err(StartError)?;
     let mut pythons = Pythons::new(&runtime);
-    let first = Configuration::new(1, loaded, &runtime, &mut pythons)?;
+    let mut first = Configuration::new(1, loaded, &runtime, &mut pythons)?;
     gk_sys::log::configure(first.log().level, first.log().json);
+    let shared = first.has_other_users();
+    let root = Root::take(&first.site.server_root, first.site.pid_file.as_deref(), shared)?;
+    first.settle(root.path());
     let site = &first.site;
-    let root = Root::take(&site.server_root, site.pid_file.as_deref(), first.has_other_users())?;
     let listeners = Listeners::bind(site, sockets::given()?)?;
     let clients = Clients::new(root.control()?);
     let log_file = site.error_log.path.clone();

@@ -30,6 +30,8 @@ pub struct CommandLine {
     pub limits: Vec<(Limit, u64, u64)>,
     /// Added to the nice value.
     pub nice: i32,
+    /// A warning for the user.
+    pub remark: Option<String>,
 }
 
 /// Environment variables for the supervisor only.
@@ -50,6 +52,7 @@ pub fn front(configuration: &Configuration, runtime: &PythonRuntime) -> CommandL
         umask: None,
         limits: Vec::new(),
         nice: 0,
+        remark: None,
     }
 }
 
@@ -86,16 +89,30 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
         // The configuration decides. The operator may still keep the GIL off at any price, with PYTHON_GIL=0.
         env.retain(|(name, value)| name != "PYTHON_GIL" || value == "0");
     }
+    let mut directory = directory(group, identity.as_ref(), &configuration.directory);
+    let start = &configuration.directory;
+    let gone = directory.as_ref() == Some(start) && group.chroot.is_none() && !start.is_dir();
+    if gone {
+        directory = Some("/".into());
+    }
+    let remark = || {
+        format!(
+            "the folder {}, in which the server was started, is gone: process group '{}' works in / instead",
+            start.display(),
+            group.name
+        )
+    };
     CommandLine {
         program: about.executable.clone(),
         args: arguments(site, about.build, about.gil, &runtime.package_dir),
         env,
-        directory: directory(group, identity.as_ref()),
+        directory,
         identity,
         chroot: group.chroot.clone(),
         umask: group.umask,
         limits: limits(group),
         nice: group.cpu_priority,
+        remark: gone.then(remark),
     }
 }
 
@@ -118,21 +135,32 @@ fn arguments(site: &Site, build: PythonBuild, gil: bool, package_dir: &Path) -> 
     args
 }
 
-/// The working directory: `home=`, else the home of its user, else ours.
-fn directory(group: &ProcessGroup, identity: Option<&Identity>) -> Option<PathBuf> {
-    let differs = |i: &&Identity| i.uid != identity::effective_uid();
-    group.home.clone().or_else(|| identity.filter(differs).and_then(|i| i.home.clone()))
+/// The working directory: `home=`, else the home of its user, else the folder that the server was started in, by its name:
+/// what it leads to may have been switched. `None`: our own, for another user who may not be able to reach it.
+fn directory(group: &ProcessGroup, identity: Option<&Identity>, start: &Path) -> Option<PathBuf> {
+    let another = identity.filter(|i| i.uid != identity::effective_uid());
+    let own = || (another.is_none() && group.chroot.is_none()).then(|| start.to_owned());
+    group.home.clone().or_else(|| another.and_then(|i| i.home.clone())).or_else(own)
 }
 
 /// Why the working directory could not be entered, with a remedy.
-pub fn why_not_entered(group: &ProcessGroup, identity: Option<&Identity>, error: &std::io::Error) -> String {
-    let shown = directory(group, identity).unwrap_or_default();
+pub fn why_not_entered(
+    group: &ProcessGroup,
+    identity: Option<&Identity>,
+    start: &Path,
+    error: &std::io::Error,
+) -> String {
+    let shown = directory(group, identity, start).unwrap_or_default();
+    let ours = shown == start;
     let shown = shown.display();
-    match (&group.home, identity.and_then(|i| i.name.as_ref())) {
+    match (&group.home, identity.and_then(|i| i.name.as_ref()).filter(|_| !ours)) {
         (Some(_), _) => format!("its home= directory '{shown}' could not be entered: {error}"),
         (None, Some(name)) => format!(
             "'{shown}', the home of user {name} and so its working directory, could not be entered: {error}; \
              give a directory with home="
+        ),
+        (None, None) if ours => format!(
+            "'{shown}', in which the server was started, could not be entered: {error}; give a directory with home="
         ),
         (None, None) => format!("its working directory '{shown}' could not be entered: {error}"),
     }
@@ -193,11 +221,14 @@ mod tests {
         };
         let gone = std::io::Error::from_raw_os_error(2);
         let mut group = ProcessGroup::named("one");
-        let told = why_not_entered(&group, Some(&nobody), &gone);
+        let start = Path::new("/srv/site");
+        let told = why_not_entered(&group, Some(&nobody), start, &gone);
         assert!(told.starts_with("'/nonexistent', the home of user nobody"), "{told}");
         assert!(told.ends_with("give a directory with home="), "{told}");
+        assert!(why_not_entered(&group, None, start, &gone).starts_with("'/srv/site', in which the server"));
         group.home = Some("/nowhere".into());
-        assert!(why_not_entered(&group, Some(&nobody), &gone).starts_with("its home= directory '/nowhere'"));
+        let told = why_not_entered(&group, Some(&nobody), start, &gone);
+        assert!(told.starts_with("its home= directory '/nowhere'"), "{told}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use gk_sys::child::spawn::{Limit, Spawn, SpawnError, Step};
 use gk_sys::descriptors;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 /// Starts a child with a control socket, its setup and `more` descriptors. `told`: its standard output and standard error.
 pub fn spawn(
@@ -42,10 +43,10 @@ pub fn start_error(error: io::Error) -> SpawnError {
     SpawnError { step: Step::Start, error }
 }
 
-/// Why a worker of this group did not start, with a hint for the user.
-pub fn why(error: &SpawnError, options: &ProcessGroup, about: &ResolvedGroup) -> String {
+/// Why a worker of this group did not start, with a hint for the user. `start`: the folder that the server was started in.
+pub fn why(error: &SpawnError, options: &ProcessGroup, about: &ResolvedGroup, start: &Path) -> String {
     if error.step == Step::Directory {
-        return command::why_not_entered(options, about.identity.as_ref(), &error.error);
+        return command::why_not_entered(options, about.identity.as_ref(), start, &error.error);
     }
     if error.step != Step::Start {
         return error.to_string();
