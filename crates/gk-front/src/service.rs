@@ -5,7 +5,7 @@ pub mod failure;
 
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -78,6 +78,9 @@ pub async fn serve(
     let headers = response.headers_mut();
     if last || conn.linger.get() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(date) = front.clock.date().filter(|_| !headers.contains_key(DATE)) {
+        headers.insert(DATE, date);
     }
     let delimited = parts.version == Version::HTTP_10 && !headers.contains_key(CONTENT_LENGTH);
     front.finished.set(front.finished.get() + 1);

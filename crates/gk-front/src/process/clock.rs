@@ -1,8 +1,14 @@
-//! The front's two clocks: a precise one in microseconds and a coarse one in milliseconds that the ticker advances.
+//! The front's two clocks: a precise one in microseconds and a coarse one in milliseconds that the ticker advances. And the date of
+//! responses while the wall clock has been set back.
 
-use std::cell::Cell;
+use http::header::HeaderValue;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+/// Seconds that hyper's date may be ahead of the last [`Clock::advance`]: the longest time between two of them, and the second for
+/// which hyper keeps a date.
+const AHEAD: f64 = 3.0;
 
 /// Both clocks, counted from the start of the front.
 #[derive(Clone)]
@@ -11,12 +17,18 @@ pub struct Clock {
     coarse: Rc<Cell<u64>>,
     /// Epoch seconds at `base`, by the wall clock of the last [`Clock::advance`].
     epoch: Rc<Cell<f64>>,
+    /// The latest time that the wall clock has had, in epoch seconds.
+    latest: Rc<Cell<f64>>,
+    /// See [`Clock::date`].
+    date: Rc<RefCell<Option<HeaderValue>>>,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         let epoch = gk_sys::clock::epoch_seconds();
-        Self { base: Instant::now(), coarse: Rc::default(), epoch: Rc::new(Cell::new(epoch)) }
+        let (coarse, date) = (Rc::default(), Rc::default());
+        let (epoch, latest) = (Rc::new(Cell::new(epoch)), Rc::new(Cell::new(epoch)));
+        Self { base: Instant::now(), coarse, epoch, latest, date }
     }
 }
 
@@ -41,10 +53,60 @@ impl Clock {
         Rc::clone(&self.coarse)
     }
 
+    /// The `Date` of responses, after the wall clock was set back: hyper repeats the date that it wrote last until the clock has passed
+    /// it. `None` all other times, when hyper writes it.
+    pub fn date(&self) -> Option<HeaderValue> {
+        self.date.borrow().clone()
+    }
+
     /// Sets the coarse clock to the present and follows changes of the wall clock.
     pub fn advance(&self) {
-        let micros = self.micros();
+        self.follow(gk_sys::clock::epoch_seconds(), self.micros());
+    }
+
+    /// The wall clock has `wall` epoch seconds at a time of [`Clock::micros`].
+    fn follow(&self, wall: f64, micros: u64) {
         self.coarse.set(micros / 1_000);
-        self.epoch.set(gk_sys::clock::epoch_seconds() - micros as f64 / 1e6);
+        self.epoch.set(wall - micros as f64 / 1e6);
+        let set_back = self.date.borrow().is_some();
+        if wall >= self.latest.get() + if set_back { AHEAD } else { 0.0 } {
+            self.latest.set(wall);
+            if set_back {
+                *self.date.borrow_mut() = None;
+            }
+            return;
+        }
+        let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(wall as u64));
+        *self.date.borrow_mut() = HeaderValue::from_str(&date).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: after the clock was set back by an hour, `Date` stood still for an hour.
+    #[test]
+    fn the_date_follows_a_clock_that_is_set_back() {
+        let clock = Clock::default();
+        let now = 1_700_000_000.0;
+        clock.latest.set(now);
+        let at = |wall: f64| {
+            clock.follow(wall, 0);
+            clock.date().map(|date| date.to_str().unwrap().to_owned())
+        };
+        let cases = [
+            (now + 0.1, None),
+            (now + 1.2, None),
+            (now - 3600.0, Some("Tue, 14 Nov 2023 21:13:20 GMT")),
+            (now - 3599.0, Some("Tue, 14 Nov 2023 21:13:21 GMT")),
+            // hyper's date may still be ahead.
+            (now + 2.0, Some("Tue, 14 Nov 2023 22:13:22 GMT")),
+            (now + 4.3, None),
+            (now + 4.4, None),
+        ];
+        for (wall, date) in cases {
+            assert_eq!(at(wall).as_deref(), date, "{wall}");
+        }
     }
 }
