@@ -12,6 +12,7 @@ use crate::kept::tick::Tick;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 use store::{Order, Store};
 use tokio::sync::oneshot;
 
@@ -19,6 +20,9 @@ use tokio::sync::oneshot;
 pub const FILE: &str = "gilkeeper.db";
 /// Orders that may wait; further ones are dropped and counted.
 const WAITING: usize = 256;
+
+/// Longest wait for an answer: the file may be locked by another process, or its disk be slow.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Access to the thread.
 #[derive(Clone)]
@@ -46,13 +50,11 @@ impl History {
         let _ = self.orders.try_send(Order::Event(Box::new(event)));
     }
 
-    /// Answers a query. The answer is empty if the thread is overloaded or gone.
-    pub async fn query(&self, query: HistoryQuery) -> Past {
+    /// Answers a query. `None`: the thread is overloaded or gone, or its file does not answer in time.
+    pub async fn query(&self, query: HistoryQuery) -> Option<Past> {
         let (sender, receiver) = oneshot::channel();
-        if self.orders.try_send(Order::Query(query, sender)).is_err() {
-            return Past::default();
-        }
-        receiver.await.unwrap_or_default()
+        self.orders.try_send(Order::Query(query, sender)).ok()?;
+        tokio::time::timeout(PATIENCE, receiver).await.ok()?.ok()
     }
 
     /// Writes the unfinished rows before the server ends.

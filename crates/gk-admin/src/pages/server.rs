@@ -209,13 +209,16 @@ async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<PageBody
         "/api/v1/stack" => stack(pages, &query).await,
         "/api/v1/stream" => stream(pages, now),
         "/api/v1/history" => match query.history(now) {
-            Ok(query) => json(&api::history(&pages.history.query(query.clone()).await, &query)),
+            Ok(query) => match pages.history.query(query.clone()).await {
+                Some(past) => json(&api::history(&past, &query)),
+                None => no_history(),
+            },
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },
         "/api/v1/distribution" => match query.history(now) {
             Ok(range) => {
                 let whole = HistoryQuery { step: (range.to - range.from).ceil() + 1.0, ..range };
-                let past = pages.history.query(whole.clone()).await;
+                let Some(past) = pages.history.query(whole.clone()).await else { return no_history() };
                 json(&api::distribution(&past, &whole, query.text("application_group").as_deref()))
             }
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
@@ -225,6 +228,12 @@ async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<PageBody
             None => text(StatusCode::NOT_FOUND, "no such page\n"),
         },
     }
+}
+
+/// The answer while the history's file is locked by another process, or its disk does not answer.
+fn no_history() -> Response<PageBody> {
+    let why = "the history cannot be read now: another process locks its file, or the disk does not answer\n";
+    text(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 /// Adds a reader of the stream.

@@ -5,9 +5,13 @@ use gk_wire::log::Level;
 use rusqlite::{Connection, Error, ErrorCode};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Size in bytes to which the write-ahead log is truncated when it restarts.
 const LOG: i64 = 4 << 20;
+
+/// Wait for another process that locks the file, as a backup does for a moment.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS portions(
@@ -65,7 +69,7 @@ fn prepared(path: &Path) -> rusqlite::Result<Connection> {
     let database = Connection::open(path)?;
     // It contains paths of requests. SQLite creates the files beside it with its mode.
     let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
-    database.busy_timeout(std::time::Duration::from_secs(2))?;
+    database.busy_timeout(PATIENCE)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "journal_size_limit", LOG)?;
     database.pragma_update(None, "synchronous", "NORMAL")?;

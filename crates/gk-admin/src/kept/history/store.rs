@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Length of a row in seconds, and seconds after which such rows are deleted.
@@ -54,6 +55,8 @@ pub(super) struct Store {
     pub(super) database: Connection,
     /// The database is in memory, because the file could not be used.
     pub(super) memory: bool,
+    /// The file was locked for longer than is waited for; now nothing waits until it is free.
+    locked: bool,
     /// Unfinished rows, the finest first.
     open: Vec<Row>,
     /// Finished rows that are not written yet.
@@ -74,7 +77,8 @@ impl Store {
         });
         let open = TIERS.iter().map(|(step, _)| Row { step: *step, t: i64::MIN, groups: Groups::new() });
         let (open, path) = (open.collect(), path.to_owned());
-        let mut store = Self { path, database, memory, open, over: Vec::new(), round: 0, shortening: 1 };
+        let mut store =
+            Self { path, database, memory, locked: false, open, over: Vec::new(), round: 0, shortening: 1 };
         if let Some(why) = trouble {
             store.warn(&why.to_string());
         }
@@ -109,14 +113,15 @@ impl Store {
 
     /// Recovers from an error.
     pub(super) fn recover(&mut self, done: rusqlite::Result<()>) {
-        let Err(why) = done else { return };
+        let Err(why) = done else { return self.set_locked(false) };
         let mut remedy = file::remedy(&why);
+        self.set_locked(remedy == Remedy::Wait);
         if self.memory || (remedy == Remedy::Wait && self.over.len() <= OVERDUE) {
             return;
         }
         if remedy == Remedy::NewFile {
             // The connection must close before its file is renamed.
-            self.database = file::in_memory();
+            (self.database, self.locked) = (file::in_memory(), false);
             file::set_aside(&self.path, &why);
             match file::open(&self.path) {
                 Ok(database) => self.database = database,
@@ -129,6 +134,14 @@ impl Store {
             self.database = file::in_memory();
         }
         let _ = self.write_all();
+    }
+
+    /// Waits for a locked file once and then no more, so that the orders behind do not pile up.
+    fn set_locked(&mut self, locked: bool) {
+        if std::mem::replace(&mut self.locked, locked) != locked {
+            // It only sets a number of the connection.
+            let _ = self.database.busy_timeout(if locked { Duration::ZERO } else { file::PATIENCE });
+        }
     }
 
     fn warn(&self, why: &str) {

@@ -253,3 +253,25 @@ fn after_a_peak_the_past_grows_again() {
     let limit: i64 = store.database.pragma_query_value(None, "journal_size_limit", |row| row.get(0)).unwrap();
     assert!(limit > 0, "the log beside the database is bounded");
 }
+
+/// Reported: while another process locked the file, a query waited for minutes. Met with a browser of databases left open.
+#[tokio::test]
+async fn a_query_does_not_wait_for_a_locked_file() {
+    let root = tempfile::tempdir().unwrap();
+    let history = History::start(root.path()).unwrap();
+    let t0 = start();
+    history.push(Arc::new(tick(t0, 1_000_000)));
+    history.write().await;
+    let other = Connection::open(root.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // With two seconds for each of them the query's turn would come after minutes.
+    for second in 1..200 {
+        history.push(Arc::new(tick(t0 + f64::from(second), 1_000_000)));
+    }
+    let past = history.query(query(t0, t0 + 300.0, 1.0)).await.unwrap();
+    assert_eq!(count(&past), 2, "what was written before can be read");
+    other.execute_batch("ROLLBACK").unwrap();
+    // Nothing is lost.
+    let past = history.query(query(t0, t0 + 300.0, 1.0)).await.unwrap();
+    assert_eq!(count(&past), 400);
+}
