@@ -169,3 +169,18 @@ WSGIScriptAlias / ${APP}/dies.py process-group=dies application-group=%{GLOBAL}
     finally:
         server.stop()
         server.clean()
+
+
+def test_an_import_that_does_not_end_is_shown(gilkeeper: Start) -> None:
+    """Reported: `startup-timeout` ended a worker without a word about its import."""
+    conf = "WSGIDaemonProcess one startup-timeout=2\nWSGIScriptAlias / ${APP}/stuck.py process-group=one\nWSGIImportScript ${APP}/stuck.py process-group=one application-group=%{GLOBAL}\n"
+    server = Gilkeeper([], conf)
+    (server.root / "app" / "stuck.py").write_text("import threading\ndef waits_here():\n    threading.Event().wait(60)\nwaits_here()\n")
+    try:
+        server.start()
+        server.wait_log(r"not ready after 1\.6 s, and is stopped when it is not after 2 s \(startup-timeout\): it imports .*/stuck\.py")
+        server.wait_log(r'(?s)The stack of the import of .*stuck\.py", line 3, in waits_here')
+        server.wait_log(r"was not ready within 2 s \(startup-timeout\)")
+    finally:
+        server.kill()
+    server.clean()

@@ -3,6 +3,7 @@
 use crate::value::Value;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 /// Kind of value that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -248,6 +249,13 @@ pub fn seconds(what: &str, text: &str) -> Result<f64, Refusal> {
     }
 }
 
+/// Seconds as a duration that no clock overflows: the longest one for a number that is too big, zero for one that is negative or
+/// none. The one way from a number of seconds to a duration.
+pub fn duration(seconds: f64) -> Duration {
+    // What is no number stays none.
+    Duration::try_from_secs_f64(seconds.clamp(0.0, Kind::LONGEST)).unwrap_or_default()
+}
+
 /// Seconds greater than 0.
 pub fn positive_seconds(what: &str, text: &str) -> Result<f64, Refusal> {
     match decimal(text) {
@@ -311,4 +319,29 @@ pub fn identity(what: &str, text: &str) -> Result<String, Refusal> {
     };
     let message = || format!("{what} takes a name or a number written `#1000`, not `{text}`");
     if ok { Ok(text.to_owned()) } else { Err(Refusal::new(message())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: `graceful-timeout=9999999999999999999` panicked, and elsewhere a duration that was too big became 0.
+    #[test]
+    fn no_number_of_seconds_is_too_big_for_a_clock_or_becomes_none() {
+        let longest = Duration::from_secs(1_000_000_000);
+        let cases = [
+            (1.5, Duration::from_millis(1500)),
+            (0.0, Duration::ZERO),
+            (-1.0, Duration::ZERO),
+            (f64::NAN, Duration::ZERO),
+            (1e9, longest),
+            (9_999_999_999_999_999_999.0, longest),
+            (f64::INFINITY, longest),
+        ];
+        for (seconds, wanted) in cases {
+            assert_eq!(duration(seconds), wanted, "{seconds}");
+        }
+        // Also beside the longest wait of another clock.
+        assert!(std::time::Instant::now().checked_add(longest + longest).is_some());
+    }
 }

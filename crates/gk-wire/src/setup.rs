@@ -1,6 +1,7 @@
 //! Setup of a child process: the JSON in the memory file at descriptor 4. The supervisor writes it.
 
 pub use gk_options::ProcessGroup;
+pub use gk_options::kind::duration;
 use serde::{Deserialize, Serialize};
 
 /// Descriptor of the control socket in a child.

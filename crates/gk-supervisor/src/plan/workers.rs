@@ -312,11 +312,8 @@ impl Plan {
         for (worker, state, name) in late {
             match state {
                 WorkerState::Starting => {
-                    self.log(
-                        Level::Error,
-                        format!("{name} was not ready within startup-timeout and is stopped"),
-                    );
-                    let text = format!("{name} was not ready within startup-timeout");
+                    let text = self.not_ready(worker, &name);
+                    self.log(Level::Error, format!("{text}; it is stopped"));
                     if self.is_new_in_reload(worker) {
                         self.refuse_reload(&text, &[], now);
                     } else {
@@ -335,6 +332,17 @@ impl Plan {
         if !self.stop.workers_stop() {
             self.fill_due(now);
         }
+    }
+
+    /// Why a worker that starts is late.
+    fn not_ready(&self, worker: u64, name: &str) -> String {
+        let handle = self.workers.get(&worker);
+        let limit = handle.and_then(|h| h.deadline?.checked_sub(h.started)).unwrap_or_default();
+        format!(
+            "{name} was not ready within {} s (startup-timeout); the error log shows before this where its import was. Raise \
+             startup-timeout= if the import needs longer",
+            limit.as_secs_f64()
+        )
     }
 
     fn clear_deadline(&mut self, worker: u64) {

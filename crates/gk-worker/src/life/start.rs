@@ -10,6 +10,7 @@ use crate::watch::module_changes;
 use crate::watch::python_thread::{self, PythonThread};
 use crate::watch::script_changes::ScriptChanges;
 use crate::watch::slow_requests::SlowRequests;
+use crate::watch::startup::Startup;
 use crate::watch::watchdog::Watchdog;
 use gk_python::{Attached, ThreadStates};
 use gk_sys::log::plain;
@@ -34,8 +35,10 @@ impl Worker {
         states: &mut ThreadStates,
     ) -> Result<Self, String> {
         let setup = &engine.setup;
+        let startup = Startup::watch(&engine);
         let main = main_group(&engine, states)?;
-        let mut failed = import_all(&engine, states);
+        let mut failed = import_all(&engine, &startup, states);
+        drop(startup);
         if setup.without_gil {
             failed.extend(states.attach(&main.interpreter, |py| gil_returned(py, setup)));
         }
@@ -144,12 +147,12 @@ pub(crate) fn set_title(setup: &WorkerSetup) {
 }
 
 /// Imports every script in every interpreter of its application group; of several failures in one group, the first counts.
-fn import_all(engine: &Engine, states: &mut ThreadStates) -> Vec<ImportFailure> {
+fn import_all(engine: &Engine, startup: &Startup, states: &mut ThreadStates) -> Vec<ImportFailure> {
     let (mut failed, mut left) = (Vec::new(), ALL_TRACEBACKS);
     for import in &engine.setup.imports {
         let traceback = match engine.groups.each(states, &import.application_group) {
             None => Some("the interpreter could not be created; see the error log".to_owned()),
-            Some(each) => each.iter().find_map(|group| preload(states, group, import)),
+            Some(each) => each.iter().find_map(|group| preload(states, startup, group, import)),
         };
         if let Some(mut traceback) = traceback {
             // Scripts often fail for the same reason, so the first tracebacks get the most room.
@@ -186,11 +189,17 @@ fn gil_returned(py: Attached<'_>, setup: &WorkerSetup) -> Option<ImportFailure> 
 }
 
 /// Imports a script in one interpreter; returns the traceback if that fails.
-fn preload(states: &mut ThreadStates, group: &GroupInterpreter, import: &Import) -> Option<String> {
+fn preload(
+    states: &mut ThreadStates,
+    startup: &Startup,
+    group: &Arc<GroupInterpreter>,
+    import: &Import,
+) -> Option<String> {
     group.measured(|| {
         states.attach(&group.interpreter, |py| {
             let callable = import.callable.as_deref();
-            let loaded = group.application.preload(py, &import.script, import.module, callable);
+            let load = || group.application.preload(py, &import.script, import.module, callable);
+            let loaded = startup.import(py, group, &import.script, load);
             loaded.err().map(|failure| failure.traceback)
         })
     })

@@ -79,6 +79,12 @@ impl Watchdog {
             (self.locked, self.over) = (true, true);
         } else if !self.over {
             if let Some(act) = self.process(seen) {
+                if act == Action::Stop("startup_timeout") {
+                    acts.push(Action::Stacks(format!(
+                        "No script was loaded within {} s of the first request (startup-timeout)",
+                        self.options.startup_timeout
+                    )));
+                }
                 acts.push(act);
             }
             self.over = acts.iter().any(|act| matches!(act, Action::Leave(..) | Action::Stop(_)));
@@ -267,6 +273,7 @@ mod tests {
         let at = |now, started| Observation { started, loaded: false, ..seen(now, vec![None]) };
         assert_eq!(dog.tick(&at(100.0, 0)), []);
         assert_eq!(dog.tick(&at(101.0, 1)), []);
-        assert_eq!(dog.tick(&at(106.5, 1)), [Action::Stop("startup_timeout")]);
+        let said = "No script was loaded within 5 s of the first request (startup-timeout)".to_owned();
+        assert_eq!(dog.tick(&at(106.5, 1)), [Action::Stacks(said), Action::Stop("startup_timeout")]);
     }
 }
