@@ -52,6 +52,37 @@ fn patch() -> impl Strategy<Value = SettingsPatch> {
     )
 }
 
+/// Numbers of a site, wherever they are in it.
+fn numbers(value: &serde_json::Value, into: &mut Vec<f64>) {
+    match value {
+        serde_json::Value::Number(number) => into.extend(number.as_f64()),
+        serde_json::Value::Array(all) => all.iter().for_each(|value| numbers(value, into)),
+        serde_json::Value::Object(all) => all.values().for_each(|value| numbers(value, into)),
+        _ => {}
+    }
+}
+
+/// Reported: a number that was too big panicked or became 0. One parser bounds them all, so that no sum of two overflows.
+#[test]
+fn no_directive_lets_a_number_through_that_is_too_big() {
+    let bad = ["9007199254740993", "18446744073709551616", "99999999999999999999999", "-1", "1e400", "inf"];
+    for row in directives::all().filter(|row| !row.name.starts_with('<')) {
+        for number in bad {
+            for words in [number.to_owned(), format!("header={number} body={number}"), format!("{number}ms")]
+            {
+                let text = format!("WSGIDaemonProcess one\n{} {words}\n", row.name);
+                let Some(site) = load_text("t", &text, &Memory::new(), &surroundings()).site else {
+                    continue;
+                };
+                let mut all = Vec::new();
+                numbers(&serde_json::to_value(&site).unwrap(), &mut all);
+                let most = (1u64 << 53) as f64;
+                assert!(all.iter().all(|number| (0.0..=most).contains(number)), "{text}: {all:?}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 

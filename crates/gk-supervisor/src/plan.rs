@@ -25,6 +25,7 @@ use front::FrontHandle;
 use gk_config::site::ProcessGroup;
 use gk_wire::control::{Happened, What};
 use gk_wire::log::Level;
+use gk_wire::setup::duration as seconds;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use worker::WorkerHandle;
@@ -232,11 +233,6 @@ impl Plan {
     fn log(&mut self, level: Level, text: impl Into<String>) {
         self.out.push(Action::log(level, text));
     }
-}
-
-/// Seconds as a duration; zero for a number that is none.
-fn seconds(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::told::otlp::{self, ServerIdentity};
 use crate::told::outbox::Outbox;
 use crate::told::statsd;
 use gk_config::measurements::{Measurements, Otlp, Statsd};
+use gk_wire::setup::duration;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -77,7 +78,7 @@ fn locked(emitter: &Mutex<Emitter>) -> MutexGuard<'_, Emitter> {
 
 /// An interval whose first tick is due at once.
 fn every(seconds: f64) -> Interval {
-    let mut interval = interval(Duration::from_secs_f64(seconds.clamp(0.1, 86_400.0)));
+    let mut interval = interval(duration(seconds.clamp(0.1, 86_400.0)));
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }

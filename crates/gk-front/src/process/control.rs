@@ -6,6 +6,7 @@ use gk_wire::control::{
 };
 use gk_wire::feed::ToAdmin;
 use gk_wire::log::Level;
+use gk_wire::setup::duration;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,7 +50,7 @@ impl Control {
             match message {
                 ToFront::Stop { timeout } => {
                     // Listens while it waits: the supervisor may ask for the status or shorten the wait.
-                    let timeout = Duration::from_secs_f64(timeout.clamp(0.0, 1e9));
+                    let timeout = duration(timeout);
                     for worker in front.links.borrow().keys() {
                         front.tell(&ToAdmin::Leaving { worker: *worker, reason: "shutdown_signal".into() });
                     }

@@ -11,10 +11,9 @@ use gk_sys::log::plain;
 use gk_sys::signal::SIGTERM;
 use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
 use gk_wire::log::Level;
-use gk_wire::setup::Import;
+use gk_wire::setup::{Import, duration};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Runs the group's service scripts, one after the other, until one fails or the last one ends. Returns the exit status.
 pub(crate) fn run(
@@ -104,7 +103,7 @@ fn answer(engine: &Engine, control: &OwnedFd) {
     plain(Level::Info, "wsgi", None, "The supervisor is gone; the service script is told to end");
     let told = gk_sys::child::reap::signal(std::process::id(), SIGTERM);
     if timeout > 0.0 || told.is_err() {
-        std::thread::sleep(Duration::from_secs_f64(timeout));
+        std::thread::sleep(duration(timeout));
         gk_sys::own_process::exit_now(1);
     }
 }

@@ -9,6 +9,7 @@ use gk_python::ThreadStates;
 use gk_sys::log::plain;
 use gk_wire::control::FromWorker;
 use gk_wire::log::Level;
+use gk_wire::setup::duration;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -108,7 +109,7 @@ pub(crate) fn alone(states: &mut ThreadStates, group: &GroupInterpreter) -> bool
 fn reaper(timeout: f64, orders: Option<Sender<Order>>) -> std::io::Result<()> {
     const PATIENCE: f64 = 10.0;
     let run = move || {
-        let wait = |seconds: f64| std::thread::sleep(Duration::from_secs_f64(seconds));
+        let wait = |seconds: f64| std::thread::sleep(duration(seconds));
         let order = |order| orders.as_ref().map(|orders| orders.send(order));
         if timeout <= 0.0 {
             wait(PATIENCE);

@@ -15,6 +15,7 @@ use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
+use gk_wire::setup::duration;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -217,7 +218,7 @@ impl Worker {
 
     /// Starts to leave: tells the front, serves the requests it has sent, and is done when the front says `Drain`.
     fn leave(&mut self, reason: &str, timeout: f64) {
-        let deadline = (timeout > 0.0).then(|| Instant::now() + Duration::from_secs_f64(timeout));
+        let deadline = (timeout > 0.0).then(|| Instant::now() + duration(timeout));
         if let Some((_, before)) = &mut self.leaving {
             // The first reason stays; the earlier deadline counts.
             *before = [*before, deadline].into_iter().flatten().min();
