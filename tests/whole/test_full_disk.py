@@ -82,6 +82,7 @@ def test_a_body_that_finds_no_room(disk: Disk, gilkeeper: Start, kind: str) -> N
     # What stays in memory needs no disk.
     assert server.ask("/count", "POST", body=b"s" * 1000).json["length"] == 1000
     assert server.ask("/single").status == 200
+    server.wait_log("GK0013")
     (said,) = lines(server, "GK0013")
     assert str(disk.folder) in said and "No space left on device" in said and "make room" in said
     assert "[client 127.0.0.1:" in said
@@ -90,7 +91,7 @@ def test_a_body_that_finds_no_room(disk: Disk, gilkeeper: Start, kind: str) -> N
     for _ in range(3):
         assert upload(MEGABYTE // 2).json["length"] == MEGABYTE // 2
         assert upload(4 * MEGABYTE).status == 503
-    assert len(lines(server, "GK0013")) == 4
+    until(lambda: len(lines(server, "GK0013")) == 4, "a line for each that failed")
     subprocess.run(["mount", "-o", "remount,size=16m", disk.folder], check=True)
     assert upload(4 * MEGABYTE).json["length"] == 4 * MEGABYTE
 

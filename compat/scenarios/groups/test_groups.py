@@ -131,7 +131,7 @@ def test_maximum_requests_replaces_the_process(server: Server) -> None:
 
 def test_import_script(server: Server) -> None:
     assert server.ask("/preloaded").body == b"True"
-    assert "preload.py was imported" in server.log()
+    server.wait_log(r"preload\.py was imported")
 
 
 def test_the_script_is_a_module_with_a_file(server: Server) -> None:

@@ -205,6 +205,9 @@ impl World {
         );
         let line = command::front(&configuration, &self.runtime);
         let told = self.logs.error_pipe().map_err(start::start_error)?;
+        // The front has one thread. It counts the lines that its pipe has no room for; a worker's pipe also serves programs
+        // that do not expect to be refused.
+        rustix::io::ioctl_fionbio(&told, true).map_err(|e| start::start_error(e.into()))?;
         let access = self.logs.access_pipes(&configuration.site).map_err(start::start_error)?;
         let mut given: Vec<BorrowedFd<'_>> = self.listeners.fds().collect();
         given.extend(access.iter().map(AsFd::as_fd));
