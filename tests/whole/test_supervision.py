@@ -72,6 +72,20 @@ def answered(server: Gilkeeper) -> str | None:
     return answer.body.decode() if answer.status == 200 else None
 
 
+def pages(server: Gilkeeper) -> Callable[[str], tuple[int, str]]:
+    """Reads an admin page: its status and text, `(0, "")` when nobody answers."""
+    admin = int(server.status()["admin"].rstrip("/").rsplit(":", 1)[1])
+
+    def page(path: str) -> tuple[int, str]:
+        try:
+            answer = client.ask(admin, path, timeout=5)
+        except (OSError, client.Broken):
+            return 0, ""
+        return answer.status, answer.body.decode()
+
+    return page
+
+
 @pytest.mark.parametrize("deed", ["/shut", "/damage"])
 def test_a_worker_with_a_broken_link_is_replaced(gilkeeper: Start, tmp_path: Path, deed: str) -> None:
     """Reported: after a protocol error its worker stayed ready, and the group answered 503 for ever."""
@@ -104,15 +118,7 @@ def test_a_crash_storm_ends_with_its_last_crash(gilkeeper: Start, tmp_path: Path
 def test_a_front_that_hangs_is_seen_and_replaced(gilkeeper: Start, tmp_path: Path) -> None:
     """Reported: the front was stopped for 18 s, and its health stayed 200."""
     server = served(gilkeeper, tmp_path, "--front-timeout", "8", admin=0)
-    admin = int(server.status()["admin"].rstrip("/").rsplit(":", 1)[1])
-
-    def page(path: str) -> tuple[int, str]:
-        try:
-            answer = client.ask(admin, path, timeout=5)
-        except (OSError, client.Broken):
-            return 0, ""
-        return answer.status, answer.body.decode()
-
+    page = pages(server)
     until(lambda: page("/healthz") == (200, "ok\n") and page("/readyz")[0] == 200, "it is healthy")
     front = server.front()
     os.kill(front, signal.SIGSTOP)
@@ -125,6 +131,22 @@ def test_a_front_that_hangs_is_seen_and_replaced(gilkeeper: Start, tmp_path: Pat
     assert answered(server) and server.front() != front
 
 
+def test_a_stopped_worker_is_seen(gilkeeper: Start, tmp_path: Path) -> None:
+    server = served(gilkeeper, tmp_path, admin=0)
+    page = pages(server)
+    [worker] = server.wait_workers(1)
+    until(lambda: page("/readyz") == (200, "ready\n"), "it is ready")
+    os.kill(worker, signal.SIGSTOP)
+    line = f"worker 1 (pid {worker}) of process group 'default' gives no sign of life for"
+    told = until(lambda: (now := page("/readyz"))[0] == 503 and now[1], "it is not ready", 12)
+    assert line in told and page("/healthz")[0] == 200
+    assert f"worker 1 (pid {worker}) gives no sign of life for" in server.tell("status").stdout
+    assert line in page("/api/v1/status")[1]
+    os.kill(worker, signal.SIGCONT)
+    until(lambda: page("/readyz") == (200, "ready\n"), "it is ready again")
+    assert answered(server) == str(worker)
+
+
 def test_an_application_that_cannot_be_imported_is_not_served(gilkeeper: Start, tmp_path: Path) -> None:
     """Reported: `/readyz` was 200 and the server said that it serves while no worker could import the application."""
     script = tmp_path / "deeds.py"
@@ -135,12 +157,12 @@ def test_an_application_that_cannot_be_imported_is_not_served(gilkeeper: Start, 
     assert "SyntaxError: invalid syntax" in ended.stderr.splitlines()[-1], ended.stderr
     server = gilkeeper([script], arguments=["{app}/deeds.py", "--keep-trying"], admin=0)
     until(lambda: server.ask("/").status == 500, "it answers")
-    admin = int(server.status()["admin"].rstrip("/").rsplit(":", 1)[1])
-    answer = client.ask(admin, "/readyz")
-    assert answer.status == 503 and b"process group 'default' has no worker" in answer.body
-    assert client.ask(admin, "/healthz").status == 200 and b"gilkeeper_ready 0" in client.ask(admin, "/metrics").body
+    page = pages(server)
+    line = "process group 'default' has no worker"
+    until(lambda: (now := page("/readyz"))[0] == 503 and line in now[1], "it is not ready")
+    assert page("/healthz")[0] == 200 and "gilkeeper_ready 0" in page("/metrics")[1]
     assert "Serving" not in server.console()
     (server.root / "app" / "deeds.py").write_text(SCRIPT)
     until(lambda: "Serving" in server.console(), "it serves")
-    until(lambda: client.ask(admin, "/readyz").status == 200, "it is ready")
+    until(lambda: page("/readyz")[0] == 200, "it is ready")
     assert answered(server)

@@ -355,7 +355,9 @@ impl Front {
     fn waiting(&self) -> Vec<String> {
         let current = self.current();
         let groups = current.compiled.site().groups.iter().filter(|g| !g.service());
-        let waits = |name: &str| !self.pool(name).is_some_and(|pool| pool.has_ready_worker());
+        let waits = |name: &str| {
+            !self.pool(name).is_some_and(|pool| pool.has_ready_worker(|worker| self.life.is_silent(worker)))
+        };
         groups.filter(|g| waits(&g.name)).map(|g| g.name.clone()).collect()
     }
 }

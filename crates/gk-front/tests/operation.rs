@@ -5,6 +5,7 @@
 mod support;
 
 use gk_config::site::{AccessLog, Mount, MountTarget};
+use gk_wire::control::{FromFront, Silence, ToFront};
 use gk_wire::frame::ToFrontFrame;
 use support::{Frame, Running};
 
@@ -142,6 +143,15 @@ fn a_reload_takes_effect_between_requests() {
     worker.hello(request.id());
     assert_eq!(client.answer().status, 200);
     assert_eq!(client.get("/").answer().status, 404);
+}
+
+#[test]
+fn the_front_gives_a_sign_of_life_when_it_is_asked() {
+    let front = Running::start(|_| {});
+    for silent in [vec![], vec![Silence { worker: 3, seconds: 7.5 }]] {
+        front.say(&ToFront::Ping { silent });
+        assert_eq!(front.hear(), FromFront::Alive);
+    }
 }
 
 /// Reported: the front kept a pool for every process group that any reload had named.

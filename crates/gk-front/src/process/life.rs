@@ -26,6 +26,11 @@ impl Life {
         self.supervisor.get()
     }
 
+    /// Whether a worker gives no sign of life.
+    pub fn is_silent(&self, worker: u64) -> bool {
+        self.workers.borrow().contains_key(&worker)
+    }
+
     /// A line for each silent worker. `name`: of a worker by its number.
     pub fn lines(&self, name: impl Fn(u64) -> String) -> Vec<String> {
         let line = |(worker, seconds): (&u64, &f64)| {

@@ -128,9 +128,11 @@ impl Pool {
     }
 
     /// Whether a worker that imported its applications takes requests in the GIL mode that the configuration requires.
-    pub fn has_ready_worker(&self) -> bool {
+    /// `silent`: whether the worker of that number gives no sign of life.
+    pub fn has_ready_worker(&self, silent: impl Fn(u64) -> bool) -> bool {
         let forbidden = |link: &Link| link.gil_returned.get().is_some_and(|(_, forbidden)| *forbidden);
-        let ready = |link: &Rc<Link>| link.is_open() && link.info.imported && !forbidden(link);
+        let fit = |link: &Link| link.info.imported && !forbidden(link) && !silent(link.info.worker);
+        let ready = |link: &Rc<Link>| link.is_open() && fit(link);
         self.dispatcher.borrow().workers().iter().any(ready)
     }
 

@@ -239,14 +239,16 @@ impl Plan {
             return;
         }
         self.log(Level::Info, format!("{name} stops: {reason}"));
+        if self.is_new_in_reload(worker) {
+            return self.refuse_reload(&format!("{name} stopped: {reason}"), &[], now);
+        }
         match state {
-            _ if self.is_new_in_reload(worker) => {
-                return self.refuse_reload(&format!("{name} stopped: {reason}"), &[], now);
-            }
             WorkerState::Starting => {
                 self.vacate_after_failure(worker, &format!("{name} stopped: {reason}"), now);
             }
-            _ => self.vacate(worker, now),
+            WorkerState::Ready | WorkerState::Failed => self.vacate(worker, now),
+            // Its slot has another one already.
+            WorkerState::Leaving | WorkerState::Stopping => {}
         }
         self.expect_end(worker, now);
     }
