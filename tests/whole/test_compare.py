@@ -117,7 +117,7 @@ config = "broken.conf"
     assert len(said) == 4, told.stderr
     for line, words in zip(
         said,
-        ["no such python: python 9.9: there is no python9.9", "taken: cannot listen on 127.0.0.1", "no such option: unexpected argument", "does not import: the server ends: process group 'x' cannot serve"],
+        ["no such python: python 9.9: there is no python9.9", "taken: cannot listen on 127.0.0.1", "no such option: unexpected argument", "does not import: not one request was answered as it should be ("],
         strict=True,
     ):
         assert words in line, line

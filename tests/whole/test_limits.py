@@ -156,6 +156,7 @@ WSGIScriptAlias / ${APP}/sleep5.py process-group=one application-group=%{GLOBAL}
 def test_a_crash_loop_backs_off(gilkeeper: Start) -> None:
     """A worker that dies at once is not started thousands of times, and the front answers 503 or 502 meanwhile."""
     conf = """
+GilkeeperKeepTrying On
 WSGIDaemonProcess dies threads=1
 WSGIImportScript ${APP}/dies.py process-group=dies application-group=%{GLOBAL}
 WSGIScriptAlias / ${APP}/dies.py process-group=dies application-group=%{GLOBAL}
