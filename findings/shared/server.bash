@@ -1,5 +1,5 @@
 # Sourced by findings that put requests to a server of another project: shared/venv.bash, a free port and the server's end.
-# `app.py` and `ask.py` are the finding's own; `ask.py` imports `ask` from `client`.
+# `app.py` and `ask.py` are the finding's own; `ask.py` imports `ask` from `client` and runs in `venv`, or by `$python`.
 
 . "$(dirname "${BASH_SOURCE[0]}")/venv.bash"
 server=
@@ -17,7 +17,7 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 observe() {
     "$@" >server.log 2>&1 &
     server=$!
-    PYTHONPATH=. venv/bin/python ask.py "$port" || { cat server.log >&2; exit 1; }
+    PYTHONPATH=. "${python:-venv/bin/python}" ask.py "$port" || { cat server.log >&2; exit 1; }
 }
 
 cat >client.py <<'PY'
