@@ -86,8 +86,8 @@ def test_down(gilkeeper: Start, target: str) -> None:
     watched.check(2 * 8 * MEGABYTE if "block" in target else 0)
 
 
-def test_a_reader_that_stands_still_holds_back_the_application(gilkeeper: Start) -> None:
-    """A client that stops reading costs neither front nor worker memory, and the other threads none of their time."""
+def test_a_reader_that_stands_still_costs_no_memory(gilkeeper: Start) -> None:
+    """A client that stops reading costs neither front nor worker memory, and the others none of their time."""
     server = gilkeeper([APPS / "probes.py"], CONF.replace("threads=1", "threads=3"))
     watched = Watched(server)
     with server.connect(120) as connection:

@@ -145,6 +145,10 @@ pub struct HttpLimits {
     pub max_connections: usize,
     /// Body bytes kept in memory before a temporary file is used.
     pub body_buffer_size: usize,
+    /// Bytes in memory that all responses to slow clients may hold.
+    pub response_memory: u64,
+    /// Bytes on disk that they may hold.
+    pub response_spool: u64,
     /// `ListenBacklog` of the TCP sockets.
     pub listen_backlog: u32,
 }

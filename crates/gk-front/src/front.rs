@@ -35,6 +35,7 @@ use crate::worker::info::WorkerInfo;
 use crate::worker::link::Link;
 use crate::worker::pool::Pool;
 use crate::worker::profiles::{NumberedProfile, Profiles};
+use crate::worker::share::{Bounds, Share, Space};
 
 /// The site in force; a reload replaces it whole.
 pub struct CurrentSite {
@@ -122,6 +123,8 @@ pub struct Front {
     pub life: Life,
     /// The admin process, if there is one.
     pub admin: OnceCell<Rc<Admin>>,
+    /// Memory and disk for responses of slow clients.
+    space: Rc<Space>,
     /// [`Front::is_ready`] as last sent to the admin process.
     sent_ready: Cell<bool>,
     profiles: Profiles,
@@ -164,6 +167,7 @@ impl Front {
             conn_began: Notify::new(),
             life: Life::default(),
             admin: OnceCell::new(),
+            space: Rc::default(),
             sent_ready: Cell::new(false),
             profiles: Profiles::default(),
             pid: std::process::id(),
@@ -193,15 +197,31 @@ impl Front {
     fn update_pools(&self) {
         let current = self.current();
         let site = current.compiled.site();
+        self.space.set(&site.http, &site.server_root);
         let mut pools = self.pools.borrow_mut();
         for group in site.groups.iter().filter(|g| !g.service()) {
             let limits = PoolLimits::of(group, site.http.timeout);
+            let bounds = Bounds::of(group);
             match pools.get(&group.name) {
-                Some(pool) => pool.set_limits(limits),
+                Some(pool) => {
+                    pool.set_limits(limits);
+                    pool.share.set_bounds(bounds);
+                }
                 None => {
-                    pools.insert(group.name.clone(), Pool::new(&group.name, limits, self.clock.clone()));
+                    let share = Share::new(Rc::clone(&self.space), bounds);
+                    let pool = Pool::new(&group.name, limits, self.clock.clone(), share);
+                    pools.insert(group.name.clone(), pool);
                 }
             }
+        }
+    }
+
+    /// The share that a group's responses have of memory and disk.
+    pub fn share(&self, group: &str) -> Rc<Share> {
+        match self.pool(group) {
+            Some(pool) => Rc::clone(&pool.share),
+            // Its links are drained at once.
+            None => Rc::default(),
         }
     }
 

@@ -195,6 +195,11 @@ impl Serving<'_> {
         {
             entry.remote_addr = Some(addr.clone());
         }
+        // Behind a trusted proxy the proxy's own address says nothing about the client.
+        let client = match overlay.as_ref().and_then(|o| o.remote_addr.as_ref()) {
+            Some(addr) => addr.parse().ok(),
+            None => self.conn.endpoints.address,
+        };
         let request_id = self.front.last_request.get() + 1;
         self.front.last_request.set(request_id);
         let (mut again, mut retried, mut since) = (false, false, pool.now());
@@ -237,6 +242,7 @@ impl Serving<'_> {
                 end: body.is_empty(),
                 overlay: overlay.as_ref(),
                 place: &routed.extra,
+                client,
             };
             let exchange = match permit.begin(profile, self.parts, &extras) {
                 Ok(exchange) => exchange,

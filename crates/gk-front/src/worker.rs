@@ -13,6 +13,7 @@ pub mod info;
 pub mod link;
 pub mod pool;
 pub mod profiles;
+pub mod share;
 pub mod sleep;
 pub mod suspects;
 pub mod tally;

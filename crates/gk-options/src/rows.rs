@@ -216,9 +216,13 @@ process_group! {
     /// Longest line of a response head; 0 stands for the default.
     header_buffer_size: u64 = 32_768, "header-buffer-size", row(Kind::Size { least: 8192 });
 
-    /// Bytes of a response that are held before they are flushed.
-    response_buffer_size: u64 = 0, "response-buffer-size",
-        row(Kind::Size { least: 65_536 }).inert("flow control bounds what is held per request");
+    /// Bytes of a response that wait in memory for a client that reads slowly, 256 KiB or more; later ones go to a file without a
+    /// name, and the request thread is free. 0 stands for the default.
+    response_buffer_size: u64 = 1_048_576, "response-buffer-size", row(Kind::Size { least: 65_536 });
+
+    /// Bytes of a response that wait in a file for a client that reads slowly. Above it the request thread waits for the client.
+    /// 0 is no file.
+    response_spool_size: u64 = 268_435_456, "response-spool-size", row(Kind::Size { least: 65_536 }).ours();
 
     /// Time without progress when writing to the client.
     response_socket_timeout: f64 = 0.0, "response-socket-timeout", seconds().zero("socket-timeout").serve(LIMITS);

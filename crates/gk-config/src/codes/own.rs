@@ -95,6 +95,21 @@ pub const CODES: &[Code] = &[
         "look for the reason in the message and before it; a signal 9 that nobody sent is want of memory",
     )),
     own(code(
+        24,
+        Error,
+        "bytes of responses to slow clients cannot be written to a temporary file in the server root",
+        "nothing is lost; a response that does not fit into memory holds its request thread until its client has read on; at most one line a minute",
+        "make room on that disk, or put the server root (--server-root) on another one",
+    )),
+    own(code(
+        25,
+        Error,
+        "a client address held every request thread of a process group with responses that it did not read, and requests of others waited",
+        "one of its responses is cut off, and its further requests wait in the queue while it holds all threads but one",
+        "nothing, when it is an attack; a larger response-spool-size= for a reader that is only slow; behind a proxy, \
+         WSGITrustedProxies and WSGITrustedProxyHeaders, so that its clients have addresses of their own",
+    )),
+    own(code(
         30,
         Error,
         "the requests that wait in a process group's queue hold as much memory as queue-memory= allows",

@@ -85,6 +85,9 @@ fn check(group: &mut ProcessGroup, word: &Word) -> Applied {
     if group.header_buffer_size == 0 {
         group.header_buffer_size = ProcessGroup::default().header_buffer_size;
     }
+    if group.response_buffer_size == 0 {
+        group.response_buffer_size = ProcessGroup::default().response_buffer_size;
+    }
     if group.maximum_requests_jitter > 0 && group.maximum_requests == 0 {
         let message = "maximum-requests-jitter= needs maximum-requests=";
         return Err(Complaint::error(message).at(word));

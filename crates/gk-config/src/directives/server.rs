@@ -72,6 +72,12 @@ pub const ROWS: &[Directive] = &[
             Off: it prints why and ends with exit code 3."),
     Directive::honoured("GilkeeperBodyBufferSize", "bytes", GLOBAL, ONE, body_buffer_size)
         .default("131072").ours().doc("How much of a request body is kept in memory before a temporary file in the server root is used."),
+    Directive::honoured("GilkeeperResponseMemory", "bytes", GLOBAL, ONE, response_memory)
+        .default("67108864").ours().doc("How much memory all responses that wait for slow clients may hold. Above it their bytes go to files \
+            earlier than `response-buffer-size` says."),
+    Directive::honoured("GilkeeperResponseSpool", "bytes", GLOBAL, ONE, response_spool)
+        .default("1073741824").ours().doc("How many bytes of all responses that wait for slow clients may be in temporary files in the server root, \
+            and never more than half of the space that is free there. Above it request threads wait for their clients."),
 ];
 
 /// `address:port`, with IPv6 addresses in brackets: host and port.
@@ -342,6 +348,20 @@ fn keep_trying(scope: &mut Scope, words: &[Word]) -> Applied {
 fn body_buffer_size(scope: &mut Scope, words: &[Word]) -> Applied {
     if let Some(number) = limit(scope, words, 0, "bytes")? {
         scope.raw.http.body_buffer_size = number;
+    }
+    Ok(())
+}
+
+fn response_memory(scope: &mut Scope, words: &[Word]) -> Applied {
+    if let Some(number) = limit(scope, words, 0, "bytes")? {
+        scope.raw.http.response_memory = number as u64;
+    }
+    Ok(())
+}
+
+fn response_spool(scope: &mut Scope, words: &[Word]) -> Applied {
+    if let Some(number) = limit(scope, words, 0, "bytes")? {
+        scope.raw.http.response_spool = number as u64;
     }
     Ok(())
 }

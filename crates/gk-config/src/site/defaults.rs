@@ -20,6 +20,8 @@ impl HttpLimits {
         limit_request_field_size: 8190,
         max_connections: 0,
         body_buffer_size: 128 * 1024,
+        response_memory: 64 << 20,
+        response_spool: 1 << 30,
         listen_backlog: 511,
     };
 }

@@ -1,12 +1,14 @@
 //! The addresses at both ends of a connection.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Addresses as texts, made once per connection.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
     /// Client's address without port; empty on a Unix socket.
     pub peer: String,
+    /// The same as a number; `None` on a Unix socket.
+    pub address: Option<IpAddr>,
     /// Client's port, 0 on a Unix socket.
     pub peer_port: u16,
     /// Our address without port; empty on a Unix socket.
@@ -28,6 +30,7 @@ impl Endpoints {
         Self {
             client: SocketAddr::new(peer_ip, peer.port()).to_string(),
             peer: peer_ip.to_string(),
+            address: Some(peer_ip),
             peer_port: peer.port(),
             local: local_ip.to_string(),
             local_port: local.port(),

@@ -175,7 +175,8 @@ impl Control {
         if let Some(admin) = front.admin.get() {
             admin.tell_worker((&info).into(), fds.next());
         }
-        let link = Link::new(info, socket, page, front.clock.clone())
+        let share = front.share(&info.process_group);
+        let link = Link::new(info, socket, page, front.clock.clone(), share)
             .map_err(|error| format!("the link's socket is unusable: {error}"))?;
         sleep::watch(&link);
         front.links.borrow_mut().insert(worker, Rc::clone(&link));

@@ -149,7 +149,7 @@ async fn off_thread<T: Send + 'static>(
 static NAMES: AtomicU64 = AtomicU64::new(0);
 
 /// A file without a name, or one that loses its name at once.
-fn nameless(directory: &Path) -> io::Result<File> {
+pub fn nameless(directory: &Path) -> io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat, unlink};
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     match openat(CWD, directory, flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR) {

@@ -1,6 +1,6 @@
 //! One request on one link, from the client's side: the worker's [`engine::Exchange`].
 
-use gk_wire::frame::{INITIAL_WINDOW, ToWorkerFrame};
+use gk_wire::frame::ToWorkerFrame;
 use http::HeaderMap;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -85,8 +85,8 @@ impl engine::Exchange for Exchange {
             .expect("the reader of the link decoded it before");
         let body = if let Some(file) = request.file.take() {
             BodyStart::File(file)
-        } else if request.ended && request.failure.is_none() && request.chunks.len() <= 1 {
-            BodyStart::Whole(request.chunks.pop_front().unwrap_or_default())
+        } else if request.ended && request.failure.is_none() && request.backlog.is_single() {
+            BodyStart::Whole(request.backlog.take(&self.link.share).unwrap_or_default())
         } else {
             BodyStart::Streamed
         };
@@ -97,17 +97,19 @@ impl engine::Exchange for Exchange {
         self.poll_upload(cx);
         let mut requests = self.link.requests.borrow_mut();
         let request = requests.get(self.id).expect(LIVES);
-        if let Some(chunk) = request.chunks.pop_front() {
-            request.buffered -= chunk.len();
-            request.taken += chunk.len() as u32;
+        if let Some(chunk) = request.backlog.take(&self.link.share) {
             request.since = self.link.now();
-            let credit = (!request.ended && request.taken >= INITIAL_WINDOW / 4)
-                .then(|| std::mem::take(&mut request.taken));
+            let credit = request.credit(&self.link.share);
             drop(requests);
             if let Some(bytes) = credit {
                 self.link.queue(ToWorkerFrame::Credit { id: self.id, bytes });
             }
             return Poll::Ready(Some(Ok(Piece::Data(chunk))));
+        }
+        if !request.backlog.is_empty() {
+            // They are on their way back from the disk.
+            request.waker = Some(cx.waker().clone());
+            return Poll::Pending;
         }
         if let Some(file) = request.file.take() {
             return Poll::Ready(Some(Ok(Piece::File(file))));
@@ -125,7 +127,7 @@ impl engine::Exchange for Exchange {
     fn is_finished(&self) -> bool {
         let mut requests = self.link.requests.borrow_mut();
         requests.get(self.id).is_none_or(|request| {
-            request.ended && request.chunks.is_empty() && request.file.is_none() && request.failure.is_none()
+            request.ended && request.backlog.is_empty() && request.file.is_none() && request.failure.is_none()
         })
     }
 }

@@ -7,6 +7,7 @@ use gk_wire::request::{Numbers, RequestWriter, Texts};
 use gk_wire::response::{HeadView, Headers};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 use http::{StatusCode, Version, request::Parts};
+use std::net::IpAddr;
 
 use crate::engine::ResponseHead;
 use crate::request::limits::parse_length;
@@ -105,6 +106,8 @@ pub struct RequestExtras<'a> {
     pub overlay: Option<&'a Overlay>,
     /// Environ entries that all requests for this place have.
     pub place: &'a Headers,
+    /// Address of the client, if it has one.
+    pub client: Option<IpAddr>,
 }
 
 /// Writes the `Request` frame.
@@ -362,6 +365,7 @@ mod tests {
             end: true,
             overlay: None,
             place: &place,
+            client: None,
         };
         encode(&mut out, 9, &parts, &extras);
         let (_, payload, _) = split(&out).unwrap().unwrap();

@@ -1,8 +1,10 @@
 //! One link to one worker: its outgoing frames, its requests, and its end. The tasks of connections put frames into the ring;
 //! `writer` wakes the worker once per turn of the event loop; `reader` reads. `pool` chooses the link of a request.
 
+pub mod backlog;
 pub mod reader;
 pub mod requests;
+pub mod spooler;
 pub mod writer;
 
 use bytes::{Buf, BytesMut};
@@ -13,6 +15,7 @@ use gk_wire::page::{SERVICE, STARTED};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -25,6 +28,7 @@ use crate::worker::balance::Balance;
 use crate::worker::info::{WorkerExit, WorkerInfo};
 use crate::worker::link::requests::LinkRequests;
 use crate::worker::profiles::NumberedProfile;
+use crate::worker::share::Share;
 
 /// The stages of a link, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub struct Link {
     /// Notified when the out-buffer has space for body bytes again.
     has_space: Notify,
     pub(crate) requests: RefCell<LinkRequests>,
+    /// Memory and disk for responses of slow clients.
+    pub(crate) share: Rc<Share>,
     state: Cell<LinkState>,
     /// Ordinal of the last request that was begun.
     ordinal: Cell<u64>,
@@ -90,7 +96,13 @@ const SPACE: usize = 1 << 20;
 
 impl Link {
     /// Takes over a link's socket and page; queues `Hello`.
-    pub fn new(info: WorkerInfo, socket: OwnedFd, page: OwnedFd, clock: Clock) -> io::Result<Rc<Self>> {
+    pub fn new(
+        info: WorkerInfo,
+        socket: OwnedFd,
+        page: OwnedFd,
+        clock: Clock,
+        share: Rc<Share>,
+    ) -> io::Result<Rc<Self>> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Front);
         let threads = info.threads;
@@ -108,7 +120,8 @@ impl Link {
             poked: Cell::new(true),
             reader: RefCell::default(),
             has_space: Notify::new(),
-            requests: RefCell::default(),
+            requests: RefCell::new(LinkRequests::new(Rc::clone(&share))),
+            share,
             state: Cell::new(LinkState::Greeting),
             ordinal: Cell::new(0),
             batch: Cell::new(0),
@@ -201,7 +214,12 @@ impl Link {
 
     /// Begins a reserved request: gives it an id, sends the profile if the worker does not have it, and lets `write` put the
     /// `Request` frame into the out-buffer. `None`: the frame is too long, and nothing was sent.
-    pub fn begin(&self, profile: &NumberedProfile, write: impl FnOnce(&mut BytesMut, u32)) -> Option<u32> {
+    pub fn begin(
+        &self,
+        profile: &NumberedProfile,
+        client: Option<IpAddr>,
+        write: impl FnOnce(&mut BytesMut, u32),
+    ) -> Option<u32> {
         let mut out = self.out.borrow_mut();
         if !self.profiles.borrow().get(profile.number as usize).is_some_and(|known| *known) {
             self.introduce(profile, &mut out);
@@ -219,6 +237,7 @@ impl Link {
         let ordinal = self.ordinal.get() + 1;
         self.ordinal.set(ordinal);
         request.ordinal = ordinal;
+        request.client = client;
         request.since = self.clock.coarse();
         request.upload_credit = u64::from(INITIAL_WINDOW);
         drop(out);
@@ -294,7 +313,7 @@ impl Link {
         let mut requests = self.requests.borrow_mut();
         let Some(request) = requests.get(id) else { return };
         request.released = true;
-        request.chunks.clear();
+        request.backlog.clear(&self.share);
         request.waker = None;
         let cancel = !request.ended;
         requests.settle(id);

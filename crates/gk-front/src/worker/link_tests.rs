@@ -12,7 +12,7 @@ fn link() -> (Rc<Link>, Sender, Receiver) {
     let page = SharedPage::create().unwrap();
     let (sender, receiver) = channel::open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
     let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 2, imported: true };
-    (Link::new(info, ours, page, Clock::default()).unwrap(), sender, receiver)
+    (Link::new(info, ours, page, Clock::default(), Rc::default()).unwrap(), sender, receiver)
 }
 
 /// Names of the frames that are in the ring now.
@@ -68,7 +68,7 @@ fn begin(link: &Link, profile: &NumberedProfile, bytes: usize) -> Option<u32> {
     link.reserve(0);
     let target = vec![b'/'; bytes];
     let texts = Texts { uri: &target, ..Texts::default() };
-    link.begin(profile, |out: &mut BytesMut, id| {
+    link.begin(profile, None, |out: &mut BytesMut, id| {
         RequestWriter::begin(out, id, true, &NUMBERS, &texts).finish();
     })
 }

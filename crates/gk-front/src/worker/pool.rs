@@ -17,6 +17,7 @@ use crate::worker::exchange::Exchange;
 use crate::worker::head::{self, RequestExtras};
 use crate::worker::link::{Link, LinkState};
 use crate::worker::profiles::NumberedProfile;
+use crate::worker::share::Share;
 use crate::worker::suspects::Suspects;
 use crate::worker::tally::Tally;
 
@@ -37,6 +38,8 @@ pub struct Pool {
     /// Routes whose requests workers died of.
     pub suspects: Suspects,
     second_attempts: Semaphore,
+    /// Memory and disk for responses of slow clients.
+    pub share: Rc<Share>,
 }
 
 /// A request that waits in the queue.
@@ -88,7 +91,7 @@ impl Candidate for Rc<Link> {
 
 impl Pool {
     /// For a group; without workers yet.
-    pub fn new(name: &str, limits: PoolLimits, clock: Clock) -> Rc<Self> {
+    pub fn new(name: &str, limits: PoolLimits, clock: Clock, share: Share) -> Rc<Self> {
         let dispatcher = RefCell::new(Dispatcher::new(limits, clock.coarse()));
         Rc::new(Self {
             name: name.to_owned(),
@@ -97,6 +100,7 @@ impl Pool {
             tally: Tally::default(),
             suspects: Suspects::default(),
             second_attempts: Semaphore::new(1),
+            share: Rc::new(share),
         })
     }
 
@@ -286,8 +290,9 @@ impl Permit {
         if !matches!(link.state(), LinkState::Open | LinkState::Draining) {
             return Err(BeginError::LinkEnded);
         }
-        let id =
-            link.begin(profile, |out, id| head::encode(out, id, parts, extras)).ok_or(BeginError::TooLong)?;
+        let id = link
+            .begin(profile, extras.client, |out, id| head::encode(out, id, parts, extras))
+            .ok_or(BeginError::TooLong)?;
         let link = self.link.take().ok_or(BeginError::LinkEnded)?;
         Ok(Exchange::new(link, id))
     }

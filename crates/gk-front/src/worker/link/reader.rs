@@ -1,7 +1,7 @@
 //! The reading half of a link: takes frames from the ring, applies them to their requests, and notices the worker's end.
 
 use gk_sys::memory::channel::Receiver;
-use gk_wire::frame::{self, ToFrontFrame, Welcome, WireError, check_version, to_front};
+use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame, Welcome, WireError, check_version, to_front};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,6 +13,7 @@ use tokio::io::unix::AsyncFd;
 use crate::process::readiness::watch_readable;
 use crate::worker::link::Link;
 use crate::worker::link::requests::BadFrame;
+use crate::worker::link::spooler;
 
 /// Smallest read buffer in bytes. It grows to hold a longest frame.
 const BUFFER: usize = 256 * 1024;
@@ -110,7 +111,7 @@ impl Reader {
     }
 
     /// Waits for bytes, takes them, and handles every complete frame.
-    async fn turn(&mut self, link: &Link, on: &mut impl FnMut(LinkEvent)) -> Result<(), LinkEnd> {
+    async fn turn(&mut self, link: &Rc<Link>, on: &mut impl FnMut(LinkEvent)) -> Result<(), LinkEnd> {
         self.wait(link).await?;
         let got = self.receiver.pull(&mut self.buffer[self.filled..])?;
         if got == 0 {
@@ -141,9 +142,17 @@ impl Reader {
                             returned += u32::from(link.requests.borrow_mut().give_back(id))
                         }
                         frame => {
-                            let mut requests = link.requests.borrow_mut();
                             let receiver = &mut self.receiver;
-                            ended += u32::from(requests.apply(frame, link.now(), || receiver.file())?);
+                            let mut requests = link.requests.borrow_mut();
+                            let applied = requests.apply(frame, link.now(), || receiver.file())?;
+                            drop(requests);
+                            ended += u32::from(applied.ended);
+                            if let Some(bytes) = applied.credit {
+                                link.queue(ToWorkerFrame::Credit { id: header.id, bytes });
+                            }
+                            if applied.lags {
+                                spooler::start(link, header.id);
+                            }
                         }
                     }
                     at += used;

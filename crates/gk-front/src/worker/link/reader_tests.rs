@@ -21,7 +21,7 @@ fn pair_of(ours: OwnedFd, theirs: OwnedFd) -> (Rc<Link>, (Sender, Receiver)) {
     let page = SharedPage::create().unwrap();
     let worker = open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
     let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 1, imported: true };
-    (Link::new(info, ours, page, Clock::default()).unwrap(), worker)
+    (Link::new(info, ours, page, Clock::default(), Rc::default()).unwrap(), worker)
 }
 
 fn welcome(sender: &mut Sender) {

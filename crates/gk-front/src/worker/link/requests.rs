@@ -3,12 +3,15 @@
 
 use bytes::Bytes;
 use gk_sys::memory::channel::Carried;
-use gk_wire::frame::{END, INITIAL_WINDOW, ToFrontFrame, WireError};
+use gk_wire::frame::{END, ToFrontFrame, WireError};
 use gk_wire::response::HeadView;
-use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::task::Waker;
 
 use crate::engine::{Failure, FileSlice};
+use crate::worker::link::backlog::Backlog;
+use crate::worker::share::Share;
 
 /// Bits of a request id that are the index in the slab; the other bits count the uses of that place.
 const INDEX_BITS: u32 = 20;
@@ -38,6 +41,8 @@ pub struct LinkRequest {
     used: bool,
     /// Position of its `Request` frame among those of the link, from 1.
     pub ordinal: u64,
+    /// Address of the client, if it has one.
+    pub client: Option<IpAddr>,
     /// The task that waits for this request.
     pub waker: Option<Waker>,
     /// Payload of the `Head` frame. The memory is kept for the next request in this place.
@@ -48,12 +53,8 @@ pub struct LinkRequest {
     pub has_head: bool,
     /// A head came.
     pub headed: bool,
-    /// Body pieces not taken yet.
-    pub chunks: VecDeque<Bytes>,
-    /// Bytes in `chunks`.
-    pub buffered: usize,
-    /// Bytes taken and not credited to the worker yet.
-    pub taken: u32,
+    /// Bytes of the body that were not taken yet.
+    pub backlog: Backlog,
     /// The body as a file.
     pub file: Option<FileSlice>,
     /// The worker sent its last frame of this request.
@@ -75,28 +76,33 @@ impl LinkRequest {
         self.failure.take_if(|failure| *failure == Failure::TimedOut);
     }
 
-    /// Wakes the task that waits for this request.
+    /// Wakes the tasks that wait for this request.
     pub fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+        self.backlog.poke();
+    }
+
+    /// The credit that is due to the worker after bytes were taken or stored.
+    pub fn credit(&mut self, share: &Share) -> Option<u32> {
+        if self.ended { None } else { self.backlog.credit(share) }
     }
 
     /// Restores the state before the first use, but for the generation and some memory.
-    fn clear(&mut self) {
+    fn clear(&mut self, share: &Share) {
         // Every field is named, so that the compiler reports a new one. Most are empty already.
         let Self {
             generation: _,
             used,
             ordinal,
+            client,
             waker,
             head,
             head_flags,
             has_head,
             headed,
-            chunks,
-            buffered,
-            taken,
+            backlog,
             file,
             ended,
             released,
@@ -105,16 +111,13 @@ impl LinkRequest {
             since,
         } = self;
         (*used, *ordinal, *head_flags, *has_head, *headed) = (false, 0, 0, false, false);
-        *waker = None;
+        (*waker, *client) = (None, None);
         head.clear();
         if head.capacity() > KEPT {
             *head = Vec::new();
         }
-        chunks.clear();
-        if chunks.capacity() > 16 {
-            chunks.shrink_to(16);
-        }
-        (*buffered, *taken, *ended, *released, *upload_credit, *since) = (0, 0, false, false, 0, 0);
+        backlog.clear(share);
+        (*ended, *released, *upload_credit, *since) = (false, false, 0, 0);
         *file = None;
         *failure = None;
     }
@@ -125,9 +128,26 @@ impl LinkRequest {
 pub struct LinkRequests {
     places: Vec<LinkRequest>,
     free: Vec<u32>,
+    share: Rc<Share>,
+}
+
+/// What follows from a frame.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// It was the last frame of its request.
+    pub ended: bool,
+    /// Credit that is due to the worker.
+    pub credit: Option<u32>,
+    /// The client has fallen behind: a spooler should look after it.
+    pub lags: bool,
 }
 
 impl LinkRequests {
+    /// For a link whose responses take part in a share.
+    pub fn new(share: Rc<Share>) -> Self {
+        Self { share, ..Self::default() }
+    }
+
     /// Adds a request; the id is never 0.
     pub fn add(&mut self) -> (u32, &mut LinkRequest) {
         let index = self.free.pop().unwrap_or_else(|| {
@@ -142,17 +162,16 @@ impl LinkRequests {
 
     /// The request of an id, if it is still here.
     pub fn get(&mut self, id: u32) -> Option<&mut LinkRequest> {
-        let request = self.places.get_mut((id & ((1 << INDEX_BITS) - 1)) as usize)?;
-        (request.used && request.generation == id >> INDEX_BITS).then_some(request)
+        find(&mut self.places, id)
     }
 
     /// Frees the place of a request when both sides are done with it.
     pub fn settle(&mut self, id: u32) {
-        let Some(request) = self.get(id) else { return };
+        let Some(request) = find(&mut self.places, id) else { return };
         if !(request.ended && request.released) {
             return;
         }
-        request.clear();
+        request.clear(&self.share);
         self.free.push(id & ((1 << INDEX_BITS) - 1));
     }
 
@@ -176,13 +195,13 @@ impl LinkRequests {
     }
 
     /// Applies a frame of one request, at the coarse time `now`. `file` gives the descriptor that came before a `File` frame.
-    /// `true`: it was the last frame of its request.
     pub fn apply(
         &mut self,
         frame: ToFrontFrame<'_>,
         now: u64,
         file: impl FnOnce() -> Option<Carried>,
-    ) -> Result<bool, BadFrame> {
+    ) -> Result<Applied, BadFrame> {
+        let nothing = Applied::default();
         let id = match frame {
             ToFrontFrame::Head { id, .. }
             | ToFrontFrame::Data { id, .. }
@@ -190,17 +209,19 @@ impl LinkRequests {
             | ToFrontFrame::Credit { id, .. }
             | ToFrontFrame::Abort { id, .. } => id,
             ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {
-                return Ok(false);
+                return Ok(nothing);
             }
         };
-        let Some(request) = self.get(id).filter(|request| !request.ended) else {
+        let share = &*self.share;
+        let Some(request) = find(&mut self.places, id).filter(|request| !request.ended) else {
             // A worker may send credit for a request that ended early, and may end a request twice.
             return match frame {
-                ToFrontFrame::Credit { .. } | ToFrontFrame::Abort { .. } => Ok(false),
+                ToFrontFrame::Credit { .. } | ToFrontFrame::Abort { .. } => Ok(nothing),
                 _ => Err(BadFrame::Protocol(format!("a frame for request {id}, which is not in flight"))),
             };
         };
         request.touch(now);
+        let mut applied = nothing;
         match frame {
             ToFrontFrame::Data { .. } | ToFrontFrame::File { .. } if !request.headed => {
                 return Err(BadFrame::Protocol(format!("a body without a head for request {id}")));
@@ -217,12 +238,14 @@ impl LinkRequests {
             }
             ToFrontFrame::Data { end, data, .. } => {
                 request.ended = end;
-                if !request.released && !data.is_empty() {
-                    request.buffered += data.len();
-                    if request.buffered > 2 * INITIAL_WINDOW as usize {
+                // Nothing may follow what was lost.
+                let wanted = !request.released && request.failure.is_none();
+                if wanted && !data.is_empty() {
+                    if request.backlog.push(Bytes::copy_from_slice(data), share).is_err() {
                         return Err(BadFrame::Protocol(format!("request {id} exceeds its window")));
                     }
-                    request.chunks.push_back(Bytes::copy_from_slice(data));
+                    applied.credit = if end { None } else { request.backlog.credit_fresh(share) };
+                    applied.lags = request.backlog.lags(end, share);
                 }
             }
             ToFrontFrame::File { offset, len, .. } => {
@@ -241,17 +264,17 @@ impl LinkRequests {
             }
             ToFrontFrame::Credit { bytes, .. } => request.upload_credit += u64::from(bytes),
             ToFrontFrame::Abort { reason, .. } => {
-                request.failure = Some(Failure::Aborted(reason.to_owned()));
+                request.failure.get_or_insert_with(|| Failure::Aborted(reason.to_owned()));
                 request.ended = true;
             }
             ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {}
         }
         request.wake();
-        let ended = request.ended;
-        if ended {
+        applied.ended = request.ended;
+        if applied.ended {
             self.settle(id);
         }
-        Ok(ended)
+        Ok(applied)
     }
 
     /// The link is dead: settles every request. `started` is the ordinal of the last request that a thread began; later ones may
@@ -276,14 +299,22 @@ impl LinkRequests {
     /// Times out the requests of which no frame came for more than `bound` milliseconds and whose client waits for one.
     pub fn expire(&mut self, now: u64, bound: u64) {
         for (_, request) in self.each() {
-            let waits =
-                !request.ended && !request.released && request.chunks.is_empty() && request.failure.is_none();
+            let waits = !request.ended
+                && !request.released
+                && request.backlog.is_empty()
+                && request.failure.is_none();
             if waits && now.saturating_sub(request.since) > bound {
                 request.failure = Some(Failure::TimedOut);
                 request.wake();
             }
         }
     }
+}
+
+/// The request of an id, if it is still there.
+fn find(places: &mut [LinkRequest], id: u32) -> Option<&mut LinkRequest> {
+    let request = places.get_mut((id & ((1 << INDEX_BITS) - 1)) as usize)?;
+    (request.used && request.generation == id >> INDEX_BITS).then_some(request)
 }
 
 #[cfg(test)]

@@ -96,14 +96,14 @@ fn apply(requests: &mut LinkRequests, id: u32, sent: &Sent) -> Result<bool, Stri
         Sent::LostFile => Some(Carried::Lost),
         _ => None,
     };
-    requests.apply(frame, 50, file).map_err(|bad| bad.to_string())
+    requests.apply(frame, 50, file).map(|applied| applied.ended).map_err(|bad| bad.to_string())
 }
 
 /// The head is there, body bytes, a file is there, ended, the failure.
 type State = (bool, usize, bool, bool, Option<Failure>);
 
 fn state(request: &LinkRequest) -> State {
-    (request.has_head, request.buffered, request.file.is_some(), request.ended, request.failure.clone())
+    (request.has_head, request.backlog.held(), request.file.is_some(), request.ended, request.failure.clone())
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_released_request_takes_no_more_bytes() {
     for _ in 0..3 {
         assert_eq!(apply(&mut requests, id, &Sent::Data { bytes: 600 * 1024, end: false }), Ok(false));
     }
-    assert_eq!(requests.get(id).unwrap().buffered, 0);
+    assert_eq!(requests.get(id).unwrap().backlog.held(), 0);
     assert_eq!(apply(&mut requests, id, &Sent::Data { bytes: 0, end: true }), Ok(true));
     assert!(requests.get(id).is_none(), "both sides are done");
 }
@@ -234,19 +234,23 @@ fn the_death_of_a_worker_settles_each_request_by_how_far_it_was() {
 
 #[test]
 fn socket_timeout_ends_the_wait_for_a_frame_and_no_other() {
-    let bytes = || VecDeque::from([Bytes::from_static(b"x")]);
+    let bytes = || {
+        let mut backlog = Backlog::default();
+        backlog.push(Bytes::from_static(b"x"), &Share::default()).unwrap();
+        backlog
+    };
     let cases = [
         ("it waits", LinkRequest { since: 100, ..LinkRequest::default() }, true),
         ("a frame came in time", LinkRequest { since: 101, ..LinkRequest::default() }, false),
         ("its last frame came", LinkRequest { ended: true, ..LinkRequest::default() }, false),
         ("its client is gone", LinkRequest { released: true, ..LinkRequest::default() }, false),
-        ("its client reads slowly", LinkRequest { chunks: bytes(), ..LinkRequest::default() }, false),
+        ("its client reads slowly", LinkRequest { backlog: bytes(), ..LinkRequest::default() }, false),
     ];
     for (what, given, times_out) in cases {
         let mut requests = LinkRequests::default();
         let (id, request) = requests.add();
-        let LinkRequest { since, ended, released, chunks, .. } = given;
-        (request.since, request.ended, request.released, request.chunks) = (since, ended, released, chunks);
+        let LinkRequest { since, ended, released, backlog, .. } = given;
+        (request.since, request.ended, request.released, request.backlog) = (since, ended, released, backlog);
         requests.expire(601, 500);
         let failure = requests.get(id).unwrap().failure.clone();
         assert_eq!(failure, times_out.then_some(Failure::TimedOut), "{what}");

@@ -1,0 +1,123 @@
+//! A front between clients that read slowly, or nothing, and fake workers.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use gk_config::site::Site;
+use gk_wire::frame::{CHUNK, INITIAL_WINDOW, ToFrontFrame};
+use std::thread::JoinHandle;
+use support::{Client, FakeWorker, Frame, Running};
+
+/// More than the kernel keeps for a client that reads nothing.
+const SIZE: usize = 16 << 20;
+
+/// A front, its worker with two request threads, and a client that has asked and reads nothing.
+fn asked(change: impl FnOnce(&mut Site)) -> (Running, FakeWorker, Client, u32) {
+    let mut front = Running::start(change);
+    let mut worker = front.worker(2);
+    worker.welcome();
+    let mut client = front.client();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&client.stream, 64 * 1024).unwrap();
+    client.get("/");
+    let id = worker.request().id();
+    (front, worker, client, id)
+}
+
+fn body() -> Vec<u8> {
+    (0..SIZE).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+/// Sends a body within the credit, in a thread. Returns the worker, and whether it came to the end; not if it was cancelled.
+fn send(mut worker: FakeWorker, id: u32) -> JoinHandle<(FakeWorker, bool)> {
+    std::thread::spawn(move || {
+        let body = body();
+        worker.respond(id, 200, &[("Content-Length", &SIZE.to_string())], b"", false);
+        let (mut sent, mut credit) = (0, INITIAL_WINDOW as usize);
+        while sent < SIZE {
+            let len = CHUNK.min(credit).min(SIZE - sent);
+            if len > 0 {
+                let end = sent + len == SIZE;
+                worker.send(&ToFrontFrame::Data { id, end, data: &body[sent..sent + len] });
+                (sent, credit) = (sent + len, credit - len);
+                continue;
+            }
+            match worker.next() {
+                Some(Frame::Credit { bytes, .. }) => credit += bytes as usize,
+                Some(Frame::Cancel { .. }) => {
+                    worker.send(&ToFrontFrame::Abort { id, reason: "cancelled" });
+                    return (worker, false);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        (worker, true)
+    })
+}
+
+/// Reported: sixteen clients that asked for 4 MB and read nothing stopped a site of two processes with four threads.
+/// Met with slow links and with clients that stop reading on purpose.
+#[test]
+fn a_client_that_reads_nothing_holds_no_request_thread() {
+    let (front, worker, mut client, id) = asked(|_| {});
+    let (mut worker, whole) = send(worker, id).join().unwrap();
+    assert!(whole, "the worker has sent everything while the client read nothing");
+    front.until(|status| status.in_flight.values().sum::<u64>() == 0);
+    let names: Vec<_> =
+        std::fs::read_dir(front.root.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| name.to_string_lossy().starts_with("gilkeeper.db")), "{names:?}");
+    // Requests behind it on the same connection wait for their turn, on others they do not.
+    client.get("/behind");
+    let mut other = front.client();
+    other.get("/");
+    let next = worker.request();
+    worker.hello(next.id());
+    assert_eq!(other.answer().text(), "hello");
+    assert!(client.answer().body == body(), "every byte, in order");
+    let behind = worker.request();
+    worker.hello(behind.id());
+    assert_eq!(client.answer().text(), "hello");
+}
+
+#[test]
+fn beyond_the_bounds_the_worker_is_paced_and_nothing_is_lost() {
+    type Change = fn(&mut Site);
+    let cases: [(&str, Change); 5] = [
+        ("a small file", |site| {
+            site.groups[0].response_buffer_size = 512 * 1024;
+            site.groups[0].response_spool_size = 1 << 20;
+        }),
+        ("least of all", |site| {
+            site.groups[0].response_buffer_size = 64 * 1024;
+            site.groups[0].response_spool_size = 64 * 1024;
+        }),
+        ("no file", |site| site.groups[0].response_spool_size = 0),
+        ("no memory", |site| site.http.response_memory = 0),
+        ("no folder for the file", |site| site.server_root = site.server_root.join("gone")),
+    ];
+    for (what, change) in cases {
+        let (_front, worker, mut client, id) = asked(change);
+        let sending = send(worker, id);
+        assert!(client.answer().body == body(), "{what}: every byte, in order");
+        assert!(sending.join().unwrap().1, "{what}");
+    }
+}
+
+#[test]
+fn a_client_that_goes_away_frees_its_request_thread() {
+    let (front, worker, client, id) = asked(|site| site.groups[0].response_spool_size = 1 << 20);
+    let sending = send(worker, id);
+    drop(client);
+    let (_worker, whole) = sending.join().unwrap();
+    assert!(!whole, "the request was cancelled");
+    front.until(|status| status.in_flight.values().sum::<u64>() == 0 && status.connections == 0);
+}
+
+#[test]
+fn response_socket_timeout_ends_a_client_that_reads_nothing() {
+    let (front, worker, mut client, id) = asked(|site| site.groups[0].response_socket_timeout = 0.3);
+    assert!(send(worker, id).join().unwrap().1);
+    front.until(|status| status.connections == 0);
+    let (bytes, proper) = client.rest();
+    assert!(!proper && bytes.len() < SIZE, "the response was cut off");
+}

@@ -1,0 +1,112 @@
+"""Clients that ask for much and read little, or nothing: the others are served, and every byte arrives in the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import client
+import pytest
+from harness import until
+from running import MEGABYTE, Gilkeeper, memory
+
+Start = Callable[..., Gilkeeper]
+APPLICATION = '''
+import hashlib, itertools
+
+BLOCKS = [hashlib.shake_128(b"%d" % n).digest(65536) for n in range(64)]
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    path = environ["PATH_INFO"]
+    return BLOCKS if path == "/large" else itertools.cycle(BLOCKS) if path == "/endless" else [b"quick"]
+'''
+LARGE = b"".join(hashlib.shake_128(b"%d" % number).digest(65536) for number in range(64))
+CONF = """
+WSGIDaemonProcess slow processes=2 threads=4 %s
+WSGIScriptAlias / ${APP}/slow.py process-group=slow application-group=%%{GLOBAL}
+"""
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Path:
+    file = tmp_path / "slow.py"
+    file.write_text(APPLICATION)
+    return file
+
+
+class Reader(client.Connection):
+    """A client for which the kernel keeps few bytes."""
+
+    def __init__(self, port: int, target: str, address: str = "127.0.0.1") -> None:
+        self.socket, self.buffer = socket.socket(), b""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.settimeout(60)
+        self.socket.bind((address, 0))
+        self.socket.connect(("127.0.0.1", port))
+        self.send(client.message("GET", target))
+
+
+@pytest.fixture
+def readers() -> Iterator[Callable[..., list[Reader]]]:
+    made: list[Reader] = []
+
+    def make(number: int, server: Gilkeeper, target: str, address: str = "127.0.0.1") -> list[Reader]:
+        fresh = [Reader(server.port, target, address) for _ in range(number)]
+        made.extend(fresh)
+        return fresh
+
+    yield make
+    for reader in made:
+        reader.close()
+
+
+def spooled(pid: int) -> int:
+    """Bytes on disk of files without a name that the process has open."""
+    found = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            # Memory files have no blocks of a disk and are deleted, too.
+            if os.readlink(link).endswith(" (deleted)") and "memfd:" not in os.readlink(link):
+                found += os.stat(link).st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def test_clients_that_read_nothing_hold_no_request_thread(gilkeeper: Start, application: Path, readers: Callable[..., list[Reader]]) -> None:
+    """Reported: sixteen clients that asked for 4 MB and read nothing stopped a site of two processes with four threads.
+
+    Met with slow links and with clients that stop reading on purpose.
+    """
+    server = gilkeeper([application], CONF % "")
+    slow = readers(16, server, "/large")
+    for _ in range(50):
+        assert server.ask("/", timeout=5.0).body == b"quick"
+    until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 0, "no response holds a request thread")
+    for reader in slow:
+        answer = reader.response()
+        assert answer.complete and answer.body == LARGE
+    until(lambda: spooled(server.front()) == 0, "the disk's space is given back")
+
+
+def test_responses_without_an_end_are_paced(gilkeeper: Start, application: Path, readers: Callable[..., list[Reader]]) -> None:
+    """They hold their request threads, and no more memory and disk than they may."""
+    server = gilkeeper([application], CONF % f"response-buffer-size={MEGABYTE} response-spool-size={4 * MEGABYTE}")
+    front, workers = server.front(), server.workers()
+    before = {pid: memory(pid) for pid in (front, *workers)}
+    slow = readers(6, server, "/endless")
+    until(lambda: spooled(front) >= 6 * 4 * MEGABYTE, "six files are full")
+    for _ in range(50):
+        assert server.ask("/", timeout=5.0).body == b"quick"
+    assert spooled(front) <= 6 * 5 * MEGABYTE
+    grown = {pid: memory(pid) - size for pid, size in before.items()}
+    assert all(size <= 24 * MEGABYTE for size in grown.values()), grown
+    for reader in slow:
+        reader.reset()
+    until(lambda: spooled(front) == 0, "the disk's space is given back")
+    until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 0, "the requests were cancelled")
