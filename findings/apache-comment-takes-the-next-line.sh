@@ -23,7 +23,8 @@ from client import ask
 head = ask(b"GET /page.html HTTP/1.0\r\nHost: site.example\r\n\r\n").partition(b"\r\n\r\n")[0].decode()
 print(", ".join(line.split(":")[0] for line in head.split("\r\n") if line.startswith("X-")))
 PY
-apache=$(observe "$httpd" -X -f "$work/httpd.conf")
+observe "$httpd" -X -f "$work/httpd.conf" >apache.txt
+apache=$(cat apache.txt)
 reader=$(venv/bin/python -c "import apacheconfig; print(', '.join(line.split()[1] for line in apacheconfig.make_loader().__enter__().load('headers.conf')['Header']))")
 echo "Apache: $apache    apacheconfig: $reader"
 [ "$apache" = "X-Second" ] && [ "$reader" = "X-First, X-Second" ]

@@ -3,18 +3,24 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/venv.bash"
 server=
-finish() {
+stop() {
     if [ -n "$server" ]; then
         kill "$server" 2>/dev/null || true
         wait "$server" 2>/dev/null || true
+        server=
     fi
+}
+finish() {
+    stop
     rm -rf "$work"
 }
 trap finish EXIT
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 
-# observe COMMAND...: starts the server, lets ask.py look at it, ends with ask.py's status.
+# observe COMMAND...: starts the server in place of the one before, lets ask.py look at it, ends with ask.py's status. Not in a
+# subshell: `$(observe ...)` would leave the server behind.
 observe() {
+    stop
     "$@" >server.log 2>&1 &
     server=$!
     PYTHONPATH=. "${python:-venv/bin/python}" ask.py "$port" || { cat server.log >&2; exit 1; }
