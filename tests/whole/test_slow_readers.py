@@ -110,3 +110,19 @@ def test_responses_without_an_end_are_paced(gilkeeper: Start, application: Path,
         reader.reset()
     until(lambda: spooled(front) == 0, "the disk's space is given back")
     until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 0, "the requests were cancelled")
+
+
+def test_one_address_never_holds_all_request_threads(gilkeeper: Start, application: Path, readers: Callable[..., list[Reader]]) -> None:
+    """Sixteen responses without an end at once, eight threads: a client of another address is served, those of the slow one wait."""
+    server = gilkeeper([application], CONF % f"response-spool-size={MEGABYTE}")
+    slow = readers(16, server, "/endless")
+    for reader in slow[:2]:
+        assert reader.head().status == 200
+    for _ in range(20):
+        (other,) = readers(1, server, "/", "127.0.0.2")
+        other.socket.settimeout(5)
+        assert other.response().body == b"quick"
+        other.close()
+    for reader in slow:
+        reader.reset()
+    until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 0, "the requests were cancelled")

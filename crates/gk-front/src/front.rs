@@ -197,7 +197,7 @@ impl Front {
     fn update_pools(&self) {
         let current = self.current();
         let site = current.compiled.site();
-        self.space.set(&site.http, &site.server_root);
+        self.space.set(&site.http, &self.folder);
         let mut pools = self.pools.borrow_mut();
         for group in site.groups.iter().filter(|g| !g.service()) {
             let limits = PoolLimits::of(group, site.http.timeout);

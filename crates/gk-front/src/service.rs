@@ -207,12 +207,12 @@ impl Serving<'_> {
         self.conn.write_limit.set(pool.limits().write_timeout);
         let mut now = if body.is_empty() { self.now } else { pool.micros() };
         loop {
-            let permit = match pool.try_acquire(again, now) {
+            let permit = match pool.try_acquire(again, now, client) {
                 Some(permit) => permit,
                 None => {
-                    let client: Rc<Conn> = Rc::clone(self.conn);
                     let bytes = memory::held(self.parts, body);
-                    let arrival = Arrival { request: request_id, since, bytes, again };
+                    let arrival = Arrival { request: request_id, since, bytes, again, client };
+                    let client: Rc<Conn> = Rc::clone(self.conn);
                     Box::pin(pool.acquire(arrival, client))
                         .await
                         .map_err(|why| failure::refused(pool, why, &self.conn.endpoints.client))?

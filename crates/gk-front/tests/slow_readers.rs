@@ -6,8 +6,10 @@ mod support;
 
 use gk_config::site::Site;
 use gk_wire::frame::{CHUNK, INITIAL_WINDOW, ToFrontFrame};
+use std::net::SocketAddr;
 use std::thread::JoinHandle;
-use support::{Client, FakeWorker, Frame, Running};
+use std::time::Instant;
+use support::{Client, FakeWorker, Frame, PATIENCE, Running};
 
 /// More than the kernel keeps for a client that reads nothing.
 const SIZE: usize = 16 << 20;
@@ -100,6 +102,67 @@ fn beyond_the_bounds_the_worker_is_paced_and_nothing_is_lost() {
         let sending = send(worker, id);
         assert!(client.answer().body == body(), "{what}: every byte, in order");
         assert!(sending.join().unwrap().1, "{what}");
+    }
+}
+
+/// A client with an address of its own.
+fn from(address: [u8; 4], front: &Running) -> Client {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddr::from((address, 0))).unwrap();
+    connect(&socket, &front.address).unwrap();
+    Client::of(socket.into())
+}
+
+#[test]
+fn responses_of_one_address_never_hold_the_last_thread() {
+    let (front, worker, mut slow, id) = asked(|site| site.groups[0].response_spool_size = 1 << 20);
+    let (told, served) = std::sync::mpsc::channel();
+    let serving = std::thread::spawn(move || serve(worker, id, |path| told.send(path).unwrap()));
+    let (mut again, mut other) = (front.client(), from([127, 0, 0, 2], &front));
+    again.get("/again");
+    // The first ones may find a front that does not know yet how slow the client is.
+    let (mut passed, deadline) = (0, Instant::now() + PATIENCE);
+    while passed < 20 {
+        assert!(Instant::now() < deadline, "the request of the slow address does not wait");
+        other.get("/other");
+        assert_eq!(other.answer().text(), "hello");
+        passed += 1;
+        if served.try_iter().any(|path| path == "/again") {
+            assert_eq!(again.answer().text(), "hello");
+            again.get("/again");
+            passed = 0;
+        }
+    }
+    assert!(slow.answer().body == body());
+    assert_eq!(again.answer().text(), "hello");
+    drop(front);
+    serving.join().unwrap();
+}
+
+/// A worker that sends a body within the credit, and meanwhile answers other requests, of which it tells the path.
+fn serve(mut worker: FakeWorker, id: u32, tell: impl Fn(String)) {
+    let body = body();
+    worker.respond(id, 200, &[("Content-Length", &SIZE.to_string())], b"", false);
+    let (mut sent, mut credit) = (0, INITIAL_WINDOW as usize);
+    loop {
+        while credit > 0 && sent < SIZE {
+            let len = CHUNK.min(credit).min(SIZE - sent);
+            let end = sent + len == SIZE;
+            worker.send(&ToFrontFrame::Data { id, end, data: &body[sent..sent + len] });
+            (sent, credit) = (sent + len, credit - len);
+        }
+        match worker.next() {
+            Some(Frame::Credit { bytes, .. }) => credit += bytes as usize,
+            Some(Frame::Request { id, path, .. }) => {
+                worker.start();
+                tell(path);
+                worker.hello(id);
+            }
+            Some(Frame::Cancel { .. }) => panic!("the response was given up"),
+            Some(_) => {}
+            None => return,
+        }
     }
 }
 

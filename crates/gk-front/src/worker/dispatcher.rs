@@ -3,6 +3,7 @@
 
 use gk_config::site::ProcessGroup;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Why no worker takes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct Arrival {
     pub bytes: u64,
     /// It was at a worker before, and no bound of the queue refuses it.
     pub again: bool,
+    /// Address of its client, if it has one.
+    pub client: Option<IpAddr>,
 }
 
 /// A worker, as far as the choice depends on it.
@@ -192,13 +195,21 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
         }
     }
 
-    /// The first request of the queue with a place at a worker, if a worker has room.
-    pub fn next_grant(&mut self, now_micros: u64) -> Option<(T, W)> {
-        if self.queue.is_empty() {
-            return None;
-        }
+    /// Request threads of the workers that take requests.
+    pub fn threads(&self) -> u32 {
+        self.workers.iter().filter(|worker| worker.is_open()).map(W::threads).sum()
+    }
+
+    /// Number of the first request of the queue whose client is not `barred`.
+    pub fn first(&self, barred: impl Fn(Option<IpAddr>) -> bool) -> Option<u64> {
+        self.queue.values().map(|queued| &queued.arrival).find(|a| !barred(a.client)).map(|a| a.request)
+    }
+
+    /// The first request of the queue whose client is not `barred`, with a place at a worker, if a worker has room.
+    pub fn next_grant(&mut self, now_micros: u64, barred: impl Fn(Option<IpAddr>) -> bool) -> Option<(T, W)> {
+        let request = self.first(barred)?;
         let worker = self.reserve(now_micros)?;
-        let (_, queued) = self.queue.pop_first()?;
+        let queued = self.queue.remove(&request)?;
         self.held -= queued.arrival.bytes;
         Some((queued.ticket, worker))
     }

@@ -59,7 +59,7 @@ fn dispatcher(limits: PoolLimits) -> Dispatcher<Rc<FakeWorker>, u64> {
 
 /// A request of 100 bytes.
 fn arrival(request: u64, since: u64, again: bool) -> Arrival {
-    Arrival { request, since, bytes: 100, again }
+    Arrival { request, since, bytes: 100, again, client: None }
 }
 
 fn enqueue(dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>, requests: &[u64]) {
@@ -70,7 +70,9 @@ fn enqueue(dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>, requests: &[u64]) {
 
 /// Grants until no worker has room: tickets and workers in order.
 fn grants(dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>) -> Vec<(u64, &'static str)> {
-    std::iter::from_fn(|| dispatcher.next_grant(0)).map(|(ticket, worker)| (ticket, worker.name)).collect()
+    std::iter::from_fn(|| dispatcher.next_grant(0, |_| false))
+        .map(|(ticket, worker)| (ticket, worker.name))
+        .collect()
 }
 
 #[test]
@@ -260,5 +262,27 @@ fn limits_come_from_the_process_group() {
         (limits.socket_timeout, limits.write_timeout),
         (2_500, 2_500),
         "and socket-timeout that of writes"
+    );
+}
+
+#[test]
+fn others_pass_the_requests_of_a_barred_client() {
+    let mut dispatcher = dispatcher(LIMITS);
+    let worker = worker("a", 4, 1);
+    dispatcher.add(Rc::clone(&worker));
+    let (slow, other): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
+    for (request, client) in [(1, Some(slow)), (2, Some(slow)), (3, Some(other)), (4, None)] {
+        let arrival = Arrival { client, ..arrival(request, 1_000, true) };
+        dispatcher.enqueue(arrival, request).unwrap();
+    }
+    let barred = |client| client == Some(slow);
+    assert_eq!(dispatcher.first(barred), Some(3));
+    let granted: Vec<_> =
+        std::iter::from_fn(|| dispatcher.next_grant(0, barred)).map(|(ticket, _)| ticket).collect();
+    assert_eq!((granted, dispatcher.first(barred)), (vec![3, 4], None));
+    assert_eq!(
+        dispatcher.next_grant(0, |_| false).map(|(ticket, _)| ticket),
+        Some(1),
+        "a thread was left for it"
     );
 }

@@ -5,6 +5,7 @@ use gk_wire::queue::QueueFigures;
 use http::request::Parts;
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -179,8 +180,11 @@ impl Pool {
         }
     }
 
-    /// A permit, if the request need not wait. `again`: see [`Pool::acquire`]; `now`: of [`Clock::micros`].
-    pub fn try_acquire(&self, again: bool, now: u64) -> Option<Permit> {
+    /// A permit, if the request need not wait. `again`: see [`Pool::acquire`]; `now`: of [`Clock::micros`]; `client`: its address.
+    pub fn try_acquire(&self, again: bool, now: u64, client: Option<IpAddr>) -> Option<Permit> {
+        if self.share.holds_any() && self.share.is_barred(client, self.dispatcher.borrow().threads()) {
+            return None;
+        }
         let link = self.dispatcher.borrow().try_reserve(again, now)?;
         Some(Permit { link: Some(link) })
     }
@@ -192,6 +196,10 @@ impl Pool {
         let waiting = Rc::new(Waiting { request: arrival.request, state, waker: RefCell::new(None), client });
         self.dispatcher.borrow_mut().enqueue(arrival, Rc::clone(&waiting))?;
         let place = QueuePlace { pool: self, waiting };
+        if self.share.holds_any() {
+            // Those that wait may be barred, and workers have room.
+            self.pump();
+        }
         poll_fn(|cx| {
             let mut state = place.waiting.state.borrow_mut();
             match std::mem::replace(&mut *state, WaitState::Done) {
@@ -216,9 +224,20 @@ impl Pool {
     /// Gives the places that workers have free to the queue.
     pub fn pump(&self) {
         while self.queued() > 0 {
-            let grant = self.dispatcher.borrow_mut().next_grant(self.clock.micros());
+            let threads = self.dispatcher.borrow().threads();
+            let barred = |client| self.share.is_barred(client, threads);
+            let grant = self.dispatcher.borrow_mut().next_grant(self.clock.micros(), barred);
             let Some((waiting, link)) = grant else { return };
             waiting.settle(WaitState::Granted(link));
+        }
+    }
+
+    /// Has a response cut off, if those of one address hold all request threads and a request of another one waits.
+    fn relieve(&self) {
+        let dispatcher = self.dispatcher.borrow();
+        let threads = dispatcher.threads();
+        if dispatcher.first(|client| self.share.is_barred(client, threads)).is_some() {
+            self.share.relieve(threads);
         }
     }
 
@@ -226,6 +245,9 @@ impl Pool {
     pub fn tick(&self) {
         // A worker in which no request ends loses its room, and gets it back, by the clock and not by an event.
         self.pump();
+        if self.share.holds_any() {
+            self.relieve();
+        }
         let refused = self.dispatcher.borrow_mut().expire(self.clock.coarse());
         for (waiting, why) in refused {
             waiting.settle(WaitState::Refused(why));
