@@ -119,7 +119,12 @@ impl ThreadStates {
         gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
         let _detach = Detach;
         // SAFETY: attached until `_detach` drops, after `f`; `for<'p>` keeps objects from escaping.
-        f(unsafe { Attached::assume_to(interpreter.id()) })
+        let result = f(unsafe { Attached::assume_to(interpreter.id()) });
+        if gk_sys::fork::is_child() {
+            // What follows is the server's and not the child's. Whoever calls applications ends their children before, and says so.
+            gk_sys::own_process::exit_now(0);
+        }
+        result
     }
 
     /// Creates a sub-interpreter and gives its owner. The sentence says why it was not possible.

@@ -7,12 +7,13 @@
 //! * [`usage`]: CPU time, memory and limits as the kernel counts them.
 //! * [`interpose`]: exchanging a function of a loaded library.
 //! * Alone: [`descriptors`] and the messages that carry them, the [`datagram_sender`], the [`clock`], the calling process
-//!   ([`own_process`]), the [`log`].
+//!   ([`own_process`]) and its forks ([`fork`]), the [`log`].
 
 pub mod child;
 pub mod clock;
 pub mod datagram_sender;
 pub mod descriptors;
+pub mod fork;
 pub mod interpose;
 pub mod log;
 pub mod memory;

@@ -47,6 +47,9 @@ pub fn write(level: Level, module: &str, context: Context<'_>, text: &str) {
     }
     let mut line = String::with_capacity(text.len() + 160);
     compose(level, module, context, text, &mut line);
+    if crate::fork::is_child() {
+        return write_unlocked(line.as_bytes());
+    }
     if let Some(place) = PLACE.get() {
         return place(&line);
     }
@@ -60,6 +63,17 @@ pub fn tell_lost(module: &str, lost: u64, line: &mut String) {
         "{lost} lines of the error log could not be written; is its disk full, or does nobody read it?"
     );
     compose(Level::Warn, module, Context { code: Some("GK0016"), client: None }, &text, line);
+}
+
+/// Writes to descriptor 2 in a forked child, where locks may be held by threads that it does not have.
+fn write_unlocked(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match rustix::io::write(rustix::stdio::stderr(), bytes) {
+            Ok(written) if written > 0 => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return,
+        }
+    }
 }
 
 fn compose(level: Level, module: &str, context: Context<'_>, text: &str, line: &mut String) {

@@ -17,8 +17,8 @@ use crate::measure;
 use crate::serve::engine::Engine;
 use crate::serve::groups::Groups;
 use gk_python::{Attached, Interpreter, ThreadStates};
-use gk_sys::descriptors;
 use gk_sys::log::plain;
+use gk_sys::{descriptors, fork};
 use gk_wire::log::Level;
 use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
 use std::os::fd::OwnedFd;
@@ -50,6 +50,10 @@ pub fn run_measured(
     scoreboard: Option<OwnedFd>,
 ) -> i32 {
     gk_sys::log::configure(setup.log.level, setup.log.json);
+    if let Err(why) = fork::watch() {
+        let text = format!("Children that the application forks may disturb this worker: {why}");
+        plain(Level::Warn, "wsgi", None, &text);
+    }
     let python = gk_python::version::text(py);
     if let Some(file) = scoreboard
         && let Err(why) = measure::begin(file, &setup, &python)

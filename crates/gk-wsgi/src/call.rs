@@ -10,6 +10,7 @@ use crate::conversation::outcome::Outcome;
 use crate::conversation::start_response::StartResponse;
 use crate::conversation::{Conversation, ResponseEnd, Unsent};
 use crate::exchange::Exchange;
+use crate::forked::{Called, stop_child};
 use crate::interpreter::active_requests::ActiveRequest;
 use crate::interpreter::application::{Application, NumberedProfile, Target};
 use crate::interpreter::connection_templates::ConnectionTemplates;
@@ -55,6 +56,8 @@ pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc
             }
         }
     }
+    // Subscribers, for example, may have forked.
+    stop_child(py, &app.runtime, called(call), None);
     let outcome = conversation.close();
     running.end(requests);
     Outcome { application_start, ..outcome }
@@ -87,10 +90,15 @@ fn first(
     match made {
         Ok(target) => Some(app.keep_target(call.profile, target)),
         Err(error) => {
-            failed(py, app, conversation, &error);
+            failed(py, app, call, conversation, &error);
             None
         }
     }
+}
+
+/// The code that a request calls.
+fn called<'a>(call: &'a Call<'_>) -> Called<'a> {
+    Called::Application(&call.profile.profile.script)
 }
 
 fn answer(
@@ -110,10 +118,10 @@ fn answer(
             return conversation.fail(500, &text);
         }
         // Raised by the module's own `__getattr__`, or by an interrupt.
-        Err(error) => return failed(py, app, conversation, &error),
+        Err(error) => return failed(py, app, call, conversation, &error),
     };
     if let Err(error) = converse(py, app, call, target, &callable, conversation, application_start) {
-        failed(py, app, conversation, &error);
+        failed(py, app, call, conversation, &error);
     }
 }
 
@@ -133,35 +141,42 @@ fn converse<'p>(
         StartResponse { conversation: Arc::clone(conversation), write_type: Arc::clone(&app.write) };
     let start_response = app.start_response.bind(py).instance(start_response)?;
     if !conversation.watched() {
-        return run(py, app, callable, &environ, &start_response, conversation, |_| ());
+        return run(app, call, callable, &environ, &start_response, conversation, |_| ());
     }
     let watched = WatchedRequest::start(py, app, &environ, callable, &start_response)?;
     let failed = |error: &PyError<'p>| watched.failed(error);
     let outcome = watched.application().and_then(|callable| {
-        run(py, app, &callable, &environ, watched.start_response(), conversation, failed)
+        run(app, call, &callable, &environ, watched.start_response(), conversation, failed)
     });
     if let Err(error) = &outcome {
         // Before `finished`, so that the event has the status of the error page.
-        self::failed(py, app, conversation, error);
+        self::failed(py, app, call, conversation, error);
     }
     watched.finished(conversation);
     Ok(())
 }
 
-/// The call, the iterable, `close()`. `on_error` gets the application's exception before `close()` is called.
+/// The call, the iterable, `close()`. `on_error` gets the application's exception before `close()` is called. A child that was
+/// forked meanwhile ends where its code gives control back: `close()` is its parent's.
 fn run<'p>(
-    py: Attached<'p>,
     app: &Application,
+    call: &Call<'_>,
     callable: &Object<'p>,
     environ: &Object<'p>,
     start_response: &Object<'p>,
     conversation: &Arc<Conversation>,
     on_error: impl Fn(&PyError<'p>),
 ) -> Result<(), PyError<'p>> {
-    let iterable = callable.call(&[environ, start_response]).inspect_err(&on_error)?;
-    let sent = send(py, app, &iterable, conversation).inspect_err(&on_error);
+    let py = callable.py();
+    let iterable = callable.call(&[environ, start_response]);
+    stop_child(py, &app.runtime, called(call), iterable.as_ref().err());
+    let iterable = iterable.inspect_err(&on_error)?;
+    let sent = send(py, app, call, &iterable, conversation);
+    stop_child(py, &app.runtime, called(call), sent.as_ref().err());
+    let sent = sent.inspect_err(&on_error);
     // `close()` is called in any case; the application's own error comes first in the log.
     let closed = close(app, &iterable);
+    stop_child(py, &app.runtime, called(call), closed.as_ref().err());
     match (sent, closed) {
         (Err(error), Err(at_close)) => {
             log(Level::Error, Some("WSGI0174"), &at_close.traceback());
@@ -175,6 +190,7 @@ fn run<'p>(
 fn send<'p>(
     py: Attached<'p>,
     app: &Application,
+    call: &Call<'_>,
     iterable: &Object<'p>,
     conversation: &Conversation,
 ) -> Result<(), PyError<'p>> {
@@ -207,6 +223,7 @@ fn send<'p>(
     } else {
         let iterator = iterable.iter()?;
         while let Some(block) = iterator.next()? {
+            stop_child(py, &app.runtime, called(call), None);
             if !send_block(&block, conversation, false)? {
                 return Ok(());
             }
@@ -279,7 +296,14 @@ fn close<'p>(app: &Application, iterable: &Object<'p>) -> Result<(), PyError<'p>
     }
 }
 
-fn failed<'p>(py: Attached<'p>, app: &Application, conversation: &Conversation, error: &PyError<'p>) {
+fn failed<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    call: &Call<'_>,
+    conversation: &Conversation,
+    error: &PyError<'p>,
+) {
+    stop_child(py, &app.runtime, called(call), Some(error));
     let timeout = error.is_a(&app.runtime.request_timeout.bind(py));
     if timeout {
         log(

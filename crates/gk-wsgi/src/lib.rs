@@ -2,6 +2,7 @@
 //!
 //! * [`call`]: one request, top to bottom.
 //! * `conversation`: the state of one response, and the objects that the application uses for its request.
+//! * `forked`: the end of a child that the application forked.
 //! * [`interpreter`]: objects of one interpreter that live longer than a request.
 //! * [`exchange`]: the seam towards the link; [`metrics`]: the seam towards the measurements.
 //!
@@ -11,6 +12,7 @@
 pub mod call;
 mod conversation;
 pub mod exchange;
+mod forked;
 pub mod interpreter;
 mod log;
 pub mod metrics;

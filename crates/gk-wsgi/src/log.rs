@@ -44,8 +44,11 @@ impl Drop for CurrentRequest {
     }
 }
 
-/// Writes a record of module `wsgi`, with the client if this thread serves a request.
+/// Writes a record of module `wsgi`, with the client if this thread serves a request. A forked child serves none.
 pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
+    if gk_sys::fork::is_child() {
+        return write(level, "wsgi", Context { code, client: None }, text);
+    }
     let (address, len, port) =
         CLIENT.with(|client| (client.address.get(), client.len.get(), client.port.get()));
     let mut client: String = address[..usize::from(len)].iter().map(|b| char::from(*b)).collect();

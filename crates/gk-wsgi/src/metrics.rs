@@ -35,11 +35,15 @@ pub fn provide_collected(collected: CollectionListener) {
 }
 
 pub(crate) fn collected(group: u16, generation: u8, pause: u64, collected: u64, uncollectable: u64) {
-    if let Some(listener) = LISTENER.get() {
+    // The figures of a forked child are not its parent's.
+    if let Some(listener) = LISTENER.get()
+        && !gk_sys::fork::is_child()
+    {
         listener(group, generation, pause, collected, uncollectable);
     }
 }
 
 pub(crate) fn ask(question: Question) -> Option<String> {
-    PROVIDER.get()?(question)
+    let provider = PROVIDER.get()?;
+    if gk_sys::fork::is_child() { None } else { provider(question) }
 }

@@ -130,4 +130,11 @@ pub const CODES: &[Code] = &[
         "its requests are not tried again until it is answered again or ten minutes have passed; workers are replaced as ever",
         "look at what this route runs: an extension module that crashes, memory without bound, os._exit",
     )),
+    own(code(
+        40,
+        Warn,
+        "a child that the application forked came out of the code that the server had called",
+        "the child ends, nothing of its response is sent; the worker goes on",
+        "end forked children with os._exit(), or run the work in a program of its own",
+    )),
 ];

@@ -218,6 +218,11 @@ pub(super) unsafe extern "C-unwind" fn timed_wait(
 ) -> c_int {
     // SAFETY: `keep_originals` stored the address of this very function type before the first redirection.
     let original: TimedWait = unsafe { std::mem::transmute(TIMED_WAIT.load(Ordering::Relaxed)) };
+    if gk_sys::fork::is_child() {
+        // Its waits are nobody's.
+        // SAFETY: the caller's own arguments.
+        return unsafe { original(condition, mutex, until) };
+    }
     let address = condition as usize;
     let seen = CELLS.with(|cells| cells.probing.get());
     if !seen.is_null() {
@@ -242,7 +247,7 @@ pub(super) unsafe extern "C-unwind" fn timed_wait(
 pub(super) unsafe extern "C-unwind" fn wait(condition: *mut c_void, mutex: *mut c_void) -> c_int {
     // SAFETY: as in `timed_wait`.
     let original: UntimedWait = unsafe { std::mem::transmute(WAIT.load(Ordering::Relaxed)) };
-    let address = condition as usize;
+    let address = if gk_sys::fork::is_child() { 0 } else { condition as usize };
     let Some(known) = find(|known| &known.switch, address).filter(|_| address != 0) else {
         // SAFETY: the caller's own arguments.
         return unsafe { original(condition, mutex) };

@@ -1,6 +1,7 @@
 //! The memory that both ends of a link see: a page of words and two rings of bytes. What the first words mean is
 //! `gk_wire::page`'s, the protocol of the rings `channel`'s; here it is mapped, read and written.
 
+use crate::fork::Withheld;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,6 +53,11 @@ impl SharedPage {
         }?;
         let words = NonNull::new(address.cast()).expect("mmap gives no null address without MAP_FIXED");
         Ok(Self { words })
+    }
+
+    /// Keeps it from forked children. To be dropped before the page.
+    pub(crate) fn withhold(&self) -> Withheld {
+        Withheld::mapping(self.words.as_ptr().cast(), LEN)
     }
 
     /// One 64-bit word.

@@ -1,5 +1,6 @@
 //! A shared memory page of any number of 64-bit words: a worker's scoreboard. What the words mean is `gk-telemetry`'s.
 
+use crate::fork::Withheld;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::io;
 use std::ops::Deref;
@@ -43,6 +44,11 @@ impl SharedWords {
         let address = unsafe { mmap(std::ptr::null_mut(), count * 8, protection, MapFlags::SHARED, &fd, 0) }?;
         let address = NonNull::new(address.cast()).expect("mmap gives no null address without MAP_FIXED");
         Ok(Self { address, count })
+    }
+
+    /// Keeps them from forked children. To be dropped before the words.
+    pub fn withhold(&self) -> Withheld {
+        Withheld::mapping(self.address.as_ptr().cast(), self.count * 8)
     }
 }
 

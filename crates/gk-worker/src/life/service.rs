@@ -7,6 +7,7 @@ use crate::serve::engine::Engine;
 use crate::serve::groups::GroupInterpreter;
 use gk_python::ThreadStates;
 use gk_sys::descriptors;
+use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
 use gk_sys::signal::SIGTERM;
 use gk_wire::control::{self, FromWorker, ToWorker, WorkerFigures};
@@ -22,6 +23,7 @@ pub(crate) fn run(
     python: String,
     states: &mut ThreadStates,
 ) -> Result<i32, String> {
+    let withheld = Withheld::descriptor(&control);
     let setup = &engine.setup;
     let main = start::main_group(engine, states)?;
     start::set_title(setup);
@@ -38,7 +40,11 @@ pub(crate) fn run(
     std::thread::Builder::new()
         .name("gk-control".to_owned())
         .stack_size(256 << 10)
-        .spawn(move || answer(&answers, &control))
+        .spawn(move || {
+            // Dropped before the socket.
+            let _withheld = withheld;
+            answer(&answers, &control);
+        })
         .map_err(|e| format!("A thread cannot be started: {e}"))?;
     for import in &setup.imports {
         if let Some(status) = serve(engine, states, &main, import)? {

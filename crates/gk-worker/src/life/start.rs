@@ -13,6 +13,7 @@ use crate::watch::slow_requests::SlowRequests;
 use crate::watch::startup::Startup;
 use crate::watch::watchdog::Watchdog;
 use gk_python::{Attached, ThreadStates};
+use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
 use gk_wire::control::{FromWorker, ImportFailure, SourceFile};
 use gk_wire::log::Level;
@@ -34,6 +35,8 @@ impl Worker {
         python: String,
         states: &mut ThreadStates,
     ) -> Result<Self, String> {
+        // Before the imports, which may fork.
+        let withheld = Withheld::descriptor(&control);
         let setup = &engine.setup;
         let startup = Startup::watch(&engine);
         let main = main_group(&engine, states)?;
@@ -51,6 +54,7 @@ impl Worker {
         let told = control.try_clone().map_err(|e| format!("No descriptor is left: {e}"))?;
         let ending = Arc::new(Ending::default());
         let mut worker = Self {
+            _withheld: withheld,
             control,
             signals,
             python: python.clone(),

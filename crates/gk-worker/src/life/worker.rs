@@ -11,6 +11,7 @@ use crate::watch::script_changes::ScriptChanges;
 use crate::watch::slow_requests::{self, SlowRequests};
 use crate::watch::watchdog::{Action, Observation, Watchdog};
 use gk_sys::descriptors;
+use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
@@ -33,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
     pub(crate) ending: Arc<Ending>,
+    /// Children that the application forks do not get `control`. Dropped before it.
+    pub(crate) _withheld: Withheld,
     pub(crate) control: OwnedFd,
     pub(crate) signals: Signals,
     pub(crate) python: String,

@@ -9,6 +9,7 @@ use gk_python::Attached;
 use gk_python::gil::{self, Exactness, Holder};
 use gk_python::interpreter::MAIN;
 use gk_sys::clock::{self, Moment};
+use gk_sys::fork::Withheld;
 use gk_sys::memory::SharedWords;
 use gk_telemetry::sample::Collection;
 use gk_telemetry::{Board, GilMode, Identity, Route, Wait};
@@ -22,6 +23,8 @@ static MEASURE: OnceLock<Measurements> = OnceLock::new();
 
 /// The measurements of this process.
 pub(crate) struct Measurements {
+    /// Children that the application forks do not write onto the scoreboard. Dropped before it.
+    _withheld: Withheld,
     pub(super) board: Board<SharedWords>,
     threads: ThreadRoutes,
     window: MetricsWindow,
@@ -39,6 +42,7 @@ pub(crate) fn get() -> Option<&'static Measurements> {
 /// Maps the scoreboard that the supervisor made and starts measuring. The text of an error says why nothing is measured.
 pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<(), String> {
     let words = SharedWords::map(&file).map_err(|e| format!("it cannot be mapped: {e}"))?;
+    let withheld = words.withhold();
     let identity = Identity {
         pid: std::process::id(),
         worker: setup.worker,
@@ -51,6 +55,7 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
     };
     let board = Board::create(words, &identity).map_err(|e| e.to_string())?;
     let measure = Measurements {
+        _withheld: withheld,
         server: board.thread(b"(server)"),
         board,
         threads: ThreadRoutes::new(),

@@ -1,7 +1,9 @@
-//! The exchange of one request: the link's side of the seam to the application's conversation.
+//! The exchange of one request: the link's side of the seam to the application's conversation. In a child that the application
+//! forked it takes everything and sends nothing, without a lock: the request is its parent's.
 
 use crate::serve::link::Link;
 use crate::serve::streams::{Flow, RequestStreams};
+use gk_sys::fork;
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::response::HeadWriter;
 use gk_wsgi::{Body, Exchange, Head, Sent};
@@ -27,6 +29,9 @@ impl LinkExchange {
 
 impl Exchange for LinkExchange {
     fn body(&self, most: usize) -> Body {
+        if fork::is_child() {
+            return Body::Failed("the rest of the body stays with the process that was forked".to_owned());
+        }
         let mut flow = self.streams.flow();
         let Some(mut piece) = flow.pieces.pop_front() else {
             return match (flow.body_ended, self.streams.is_gone()) {
@@ -78,6 +83,9 @@ impl Exchange for LinkExchange {
     }
 
     fn data(&self, data: &[u8], end: bool) -> Sent {
+        if fork::is_child() {
+            return Sent::Took(data.len());
+        }
         let len = {
             if self.streams.is_gone() {
                 return Sent::Gone;
@@ -104,6 +112,9 @@ impl Exchange for LinkExchange {
     }
 
     fn file(&self, file: OwnedFd, offset: u64, len: u64) {
+        if fork::is_child() {
+            return;
+        }
         if !self.link.outbox().send_with(&ToFrontFrame::File { id: self.streams.id, offset, len }, &file) {
             self.abort("the file could not be handed to the front");
         }

@@ -1,8 +1,10 @@
 //! Frames of the request threads to the front: collected in one buffer, pushed into the link's ring response by response.
-//! This file and `link` decide when a batch is due and the front is woken; `exchange` fills the frames.
+//! This file and `link` decide when a batch is due and the front is woken; `exchange` fills the frames. A child that the
+//! application forked has a copy of it and sends nothing: the ring is its parent's.
 
 use bytes::{Buf, BytesMut};
 use gk_sys::clock::Moment;
+use gk_sys::fork;
 use gk_sys::memory::channel::{Room, Sender};
 use gk_wire::frame::ToFrontFrame;
 use std::os::fd::{AsFd, OwnedFd};
@@ -43,6 +45,9 @@ impl Outbox {
 
     /// Lets `write` append to the buffer.
     pub(crate) fn put(&self, write: impl FnOnce(&mut BytesMut)) {
+        if fork::is_child() {
+            return;
+        }
         let mut out = self.out();
         write(&mut out.buffer);
         out.since.get_or_insert_with(Moment::now);
@@ -75,7 +80,8 @@ impl Outbox {
 
     /// Writes as much as the ring takes and wakes the front; returns true if that was everything.
     pub(crate) fn try_flush(&self) -> bool {
-        self.write(&mut self.out())
+        // In a forked child the lock may be held for ever.
+        fork::is_child() || self.write(&mut self.out())
     }
 
     /// Sends a frame with a descriptor after everything in the buffer; blocks while the ring is full. Returns true if the

@@ -5,6 +5,7 @@ use crate::serve::engine::Engine;
 use crate::watch::python_thread::Order;
 use crate::watch::script_changes;
 use gk_sys::descriptors;
+use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile};
 use gk_wire::log::Level;
@@ -79,6 +80,7 @@ pub(crate) fn watch(
     let run = move || {
         let mut files = ModuleFiles::default();
         files.add(imported, modified);
+        let _withheld = Withheld::descriptor(&control);
         run(&engine, files, &more, &orders, &control);
     };
     let builder = std::thread::Builder::new().name("gk-changes".to_owned()).stack_size(256 << 10);

@@ -6,6 +6,7 @@ use crate::watch::ending::Ending;
 use crate::watch::slow_requests;
 use gk_python::ThreadStates;
 use gk_sys::descriptors;
+use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile};
 use gk_wire::log::Level;
@@ -64,6 +65,7 @@ impl PythonThread {
         let (engine, stamped) = (Arc::clone(engine), Arc::clone(&stamp));
         let builder = std::thread::Builder::new().name("gk-python".to_owned());
         let thread = ThreadStates::spawn(builder, move |states| {
+            let _withheld = Withheld::descriptor(&control);
             run(states, &engine, &ending, &control, &inbox, &stamped);
         })?;
         Ok(Self { orders, thread, stamp })

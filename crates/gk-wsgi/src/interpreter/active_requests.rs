@@ -84,7 +84,8 @@ impl Tracking {
 
     /// Gives each request a dict in `requests` from now on, running ones included.
     pub(crate) fn begin<'p>(&self, requests: &Object<'p>) -> Result<(), PyError<'p>> {
-        if self.on.swap(true, Ordering::SeqCst) {
+        // A forked child has one thread, and that one's request is there; the lock may be held for ever.
+        if self.on.swap(true, Ordering::SeqCst) || gk_sys::fork::is_child() {
             return Ok(());
         }
         let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner).clone();

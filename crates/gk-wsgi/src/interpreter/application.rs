@@ -3,6 +3,7 @@
 
 use crate::conversation::input::Input;
 use crate::conversation::start_response::{StartResponse, Write};
+use crate::forked::{Called, stop_child};
 use crate::interpreter::active_requests::Tracking;
 use crate::interpreter::connection_templates::ConnectionTemplates;
 use crate::interpreter::host::Host;
@@ -179,6 +180,7 @@ impl Application {
     /// Calls the application's shutdown subscribers.
     pub fn stopping(&self, py: Attached<'_>, reason: &str) {
         let told = py.str(reason).and_then(|reason| self.runtime.stopping.bind(py).call(&[&reason]));
+        stop_child(py, &self.runtime, Called::Function, told.as_ref().err());
         if let Err(error) = told {
             crate::log::log(gk_wire::log::Level::Error, Some("WSGI0112"), &error.traceback());
         }
@@ -189,6 +191,7 @@ impl Application {
         let told = py
             .str(name)
             .and_then(|name| self.runtime.signalled.bind(py).call(&[&name, &py.int(i64::from(number))?]));
+        stop_child(py, &self.runtime, Called::Function, told.as_ref().err());
         if let Err(error) = told {
             crate::log::log(gk_wire::log::Level::Error, Some("WSGI0209"), &error.traceback());
         }
@@ -198,17 +201,21 @@ impl Application {
     /// serve in it any more.
     pub fn end(&self, py: Attached<'_>) {
         for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
-            if let Err(error) = step.bind(py).call(&[]) {
-                crate::log::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
-            }
+            self.call_ending(py, step);
+        }
+    }
+
+    fn call_ending(&self, py: Attached<'_>, step: &Kept) {
+        let ended = step.bind(py).call(&[]);
+        stop_child(py, &self.runtime, Called::Function, ended.as_ref().err());
+        if let Err(error) = ended {
+            crate::log::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
         }
     }
 
     /// Calls functions registered with `atexit`, although threads still run.
     pub fn end_functions(&self, py: Attached<'_>) {
-        if let Err(error) = self.runtime.end_functions.bind(py).call(&[]) {
-            crate::log::log(gk_wire::log::Level::Error, Some("WSGI0098"), &error.traceback());
-        }
+        self.call_ending(py, &self.runtime.end_functions);
     }
 
     /// Threads that the end of the interpreter waits for, as text; `None` if there are none.

@@ -50,10 +50,16 @@ fn imports() -> MutexGuard<'static, RunningImports> {
 }
 
 pub(crate) fn import_began() {
-    imports().running += 1;
+    // In a forked child another thread's lock may be held for ever, and nobody asks.
+    if !gk_sys::fork::is_child() {
+        imports().running += 1;
+    }
 }
 
 pub(crate) fn import_ended(py: Attached<'_>, module: &str) {
+    if gk_sys::fork::is_child() {
+        return;
+    }
     // Not under the lock, as a call of Python may detach this thread.
     let enabled = enabled(py);
     let last = {

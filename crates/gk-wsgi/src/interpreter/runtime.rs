@@ -51,4 +51,5 @@ runtime! {
     watch_collections = "watch_collections", heed_signals = "heed_signals",
     living_threads = "living_threads", thread_names = "thread_names", stacks = "stacks",
     end_threads = "end_threads", end_functions = "end_functions", held_up = "held_up",
+    flush_streams = "flush_streams",
 }

@@ -1,6 +1,7 @@
 //! Loading scripts: a script file becomes a module with a name of its own, a package is imported. One copy per interpreter,
 //! one load at a time.
 
+use crate::forked::{Called, stop_child};
 use crate::interpreter::runtime::Runtime;
 use crate::log::log;
 use gk_python::{Attached, Kept, Object, PyError};
@@ -126,7 +127,9 @@ pub(crate) fn import<'p>(
     name: &str,
 ) -> Result<(Object<'p>, Option<LoadedFile>), LoadError<'p>> {
     let ran = |error| (error, LoadStage::Run);
-    let module = py.str(name).and_then(|name| runtime.import_module.bind(py).call(&[&name])).map_err(ran)?;
+    let module = py.str(name).and_then(|name| runtime.import_module.bind(py).call(&[&name]));
+    stop_child(py, runtime, Called::Script(name), module.as_ref().err());
+    let module = module.map_err(ran)?;
     let file = py
         .str("__file__")
         .and_then(|name| module.attr_if_there(&name))
@@ -152,7 +155,9 @@ pub(crate) fn run_file<'p>(
     let micros =
         mtime.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0, |d| d.as_micros() as i64);
     let micros = py.int(micros).map_err(ran)?;
-    let module = runtime.run_script.bind(py).call(&[&code, &shown, &name, &micros]).map_err(ran)?;
+    let module = runtime.run_script.bind(py).call(&[&code, &shown, &name, &micros]);
+    stop_child(py, runtime, Called::Script(path), module.as_ref().err());
+    let module = module.map_err(ran)?;
     Ok((module, Some((file, mtime))))
 }
 

@@ -1,15 +1,13 @@
 //! Service scripts: a script that runs as long as its process and is ended by a signal. The end of the script decides the
 //! exit status of the process. `script` loads scripts for requests.
 
+use crate::forked::{Called, FAILED, exit_status, stop_child};
 use crate::interpreter::application::Application;
 use crate::interpreter::script::{self, LoadStage, no_file, report};
 use crate::log::log;
-use gk_python::{Attached, PyError};
+use gk_python::Attached;
 use gk_wire::log::Level;
 use std::path::Path;
-
-/// Exit status after an exception.
-const FAILED: i32 = 1;
 
 impl Application {
     /// Makes SIGTERM and SIGINT raise `SystemExit` in the main thread. Works in the main interpreter only; a failure is
@@ -38,7 +36,7 @@ impl Application {
         };
         match ran {
             Ok(_) => None,
-            Err((error, _)) if error.is_system_exit() => Some(status(&error)),
+            Err((error, _)) if error.is_system_exit() => Some(exit_status(&error)),
             Err((error, LoadStage::Read)) => {
                 report(&error, LoadStage::Read, script, false);
                 Some(FAILED)
@@ -59,28 +57,14 @@ impl Application {
     /// signal that ends the script also ends the wait for the threads.
     pub fn end_service(&self, py: Attached<'_>) {
         for step in [&self.runtime.end_threads, &self.runtime.end_functions] {
-            match step.bind(py).call(&[]) {
+            let ended = step.bind(py).call(&[]);
+            stop_child(py, &self.runtime, Called::Function, ended.as_ref().err());
+            match ended {
                 Err(error) if !error.is_system_exit() => {
                     log(Level::Error, Some("WSGI0098"), &error.traceback());
                 }
                 _ => {}
             }
-        }
-    }
-}
-
-/// Exit status that Python gives a process for this `SystemExit`.
-fn status(error: &PyError<'_>) -> i32 {
-    let Ok(code) = error.value().attr("code") else { return FAILED };
-    if code.is_none() {
-        return 0;
-    }
-    match code.index() {
-        // The kernel keeps the lowest eight bits.
-        Ok(number) => (number & 0xff) as i32,
-        Err(_) => {
-            log(Level::Error, None, &code.display());
-            FAILED
         }
     }
 }

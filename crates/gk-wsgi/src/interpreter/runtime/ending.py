@@ -36,6 +36,11 @@ def end_functions():
         watch = collection_watchers.pop()
         if watch in gc.callbacks:
             gc.callbacks.remove(watch)
+    flush_streams()
+
+
+def flush_streams():
+    """Flushes the standard streams, for the end of the process."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, Restricted):

@@ -1,0 +1,43 @@
+"""Requests that fork: the child ends where it comes back to the server, in each GIL mode that this Python has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from running import Gilkeeper
+
+Start = Callable[..., Gilkeeper]
+FILES = [Path(__file__).parent / "forks.py"]
+
+GROUPS = """
+WSGIDaemonProcess one threads=4
+<WSGIInterpreterOptions process-group=one application-group=own>
+    WSGIPerInterpreterGIL On
+</WSGIInterpreterOptions>
+WSGIScriptAlias /main ${APP}/forks.py process-group=one application-group=%{GLOBAL}
+WSGIScriptAlias /sub ${APP}/forks.py process-group=one application-group=sub
+WSGIScriptAlias /own ${APP}/forks.py process-group=one application-group=own
+"""
+
+
+def test_a_child_that_comes_back_ends_and_the_worker_goes_on(gilkeeper: Start) -> None:
+    """Reported: a child that returned, raised or called sys.exit served on as a second worker and outlived the server."""
+    server = gilkeeper(FILES, GROUPS)
+    pid = server.ask("/main/pid").body
+    for way, status in (("return", b"0"), ("raise", b"1"), ("exit", b"3")):
+        # More than there are threads: each has forked.
+        for _ in range(8):
+            assert server.ask(f"/main/{way}").body == status
+    for interpreter in ("sub", "own"):
+        # It is CPython that refuses, or ends the child.
+        first = server.ask(f"/{interpreter}/return").body
+        assert first not in (b"", b"of a child"), interpreter
+        assert server.ask(f"/{interpreter}/return").body == first
+    assert server.ask("/main/pid").body == pid
+    # Of each thread: a request thread has forked.
+    children = "".join(file.read_text() for file in Path(f"/proc/{int(pid)}/task").glob("*/children"))
+    assert children == ""
+    worker = next(one for one in server.status()["workers"] if one["pid"] == int(pid))
+    assert worker["requests"] == 2 + 3 * 8 + 2 * 2
+    assert server.log().count("its child returned from the WSGI call") >= 8
