@@ -143,12 +143,20 @@ struct FileReader {
     file: Arc<File>,
     at: u64,
     left: u64,
+    /// It is known to be a regular file.
+    regular: bool,
     job: Option<JoinHandle<io::Result<Vec<u8>>>>,
 }
 
 impl FileReader {
     fn new(slice: FileSlice) -> Self {
-        Self { file: Arc::new(File::from(slice.file)), at: slice.offset, left: slice.len, job: None }
+        Self {
+            file: Arc::new(File::from(slice.file)),
+            at: slice.offset,
+            left: slice.len,
+            regular: false,
+            job: None,
+        }
     }
 
     fn is_finished(&self) -> bool {
@@ -160,8 +168,13 @@ impl FileReader {
             return Poll::Ready(Ok(None));
         }
         let (file, at, want) = (Arc::clone(&self.file), self.at, self.left.min(STEP) as usize);
+        let checked = std::mem::replace(&mut self.regular, true);
         let job = self.job.get_or_insert_with(|| {
             tokio::task::spawn_blocking(move || {
+                // Reading anything else may never return, and this thread serves all groups.
+                if !checked && !file.metadata()?.is_file() {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+                }
                 let mut piece = vec![0; want];
                 let got = file.read_at(&mut piece, at)?;
                 piece.truncate(got);

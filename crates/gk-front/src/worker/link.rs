@@ -86,6 +86,8 @@ pub struct Link {
     pub(crate) gil_returned: OnceCell<(String, bool)>,
     /// Notified when `Drain` was queued.
     pub(crate) drained: Notify,
+    /// The worker has damaged the ring that this process writes.
+    damaged: Cell<bool>,
 }
 
 /// Longest wait for the supervisor's report of a process's end, which comes within milliseconds of the link's.
@@ -132,6 +134,7 @@ impl Link {
             exit_known: Notify::new(),
             gil_returned: OnceCell::new(),
             drained: Notify::new(),
+            damaged: Cell::new(false),
         });
         let hello =
             Hello { protocol: PROTOCOL_VERSION, package: PACKAGE_VERSION.into(), pid: std::process::id() };
@@ -266,7 +269,7 @@ impl Link {
     /// Moves frames into the ring, as many bytes as fit. `Err`: the worker has damaged the ring.
     pub(crate) fn push(&self) -> io::Result<()> {
         let mut out = self.out.borrow_mut();
-        let count = self.sender.borrow_mut().push(&out)?;
+        let count = self.sender.borrow_mut().push(&out).inspect_err(|_| self.damaged.set(true))?;
         if count < out.len() {
             out.advance(count);
         } else if out.capacity() > 4 * SPACE {
@@ -279,6 +282,11 @@ impl Link {
             self.has_space.notify_waiters();
         }
         Ok(())
+    }
+
+    /// Whether the worker has damaged the ring: nothing reaches it any more.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.get()
     }
 
     /// Wakes a worker that sleeps.

@@ -44,6 +44,7 @@ impl Frame {
 /// The worker's end of a link.
 pub struct FakeWorker {
     pub number: u64,
+    socket: OwnedFd,
     sender: RefCell<Sender>,
     receiver: Receiver,
     buffer: BytesMut,
@@ -52,8 +53,16 @@ pub struct FakeWorker {
 
 impl FakeWorker {
     pub fn new(number: u64, socket: OwnedFd, page: SharedPage) -> Self {
+        let raw = socket.try_clone().unwrap();
         let (sender, receiver) = channel::open(socket, page, End::Worker);
-        Self { number, sender: RefCell::new(sender), receiver, buffer: BytesMut::new(), started: 0 }
+        Self {
+            number,
+            socket: raw,
+            sender: RefCell::new(sender),
+            receiver,
+            buffer: BytesMut::new(),
+            started: 0,
+        }
     }
 
     /// The handshake.
@@ -150,6 +159,11 @@ impl FakeWorker {
     /// Sends a descriptor, which the next frame speaks of.
     pub fn attach(&self, file: BorrowedFd<'_>) {
         self.sender.borrow().attach(&[file]).unwrap();
+    }
+
+    /// Writes to the socket beside the rings, with a descriptor or without. `false`: the front is gone.
+    pub fn write_beside(&self, bytes: &[u8], file: Option<BorrowedFd<'_>>) -> bool {
+        gk_sys::descriptors::send(&self.socket, bytes, file.as_slice()).is_ok()
     }
 
     /// Sends a head and, in the same write, a first piece of the body.

@@ -4,18 +4,21 @@
 //!
 //! The words of a ring, who writes them and how a sleeping side is woken are described in `channel/handshake.rs`.
 //!
-//! The other process is trusted not to be malicious, but may die anywhere: counters that make no sense end the link.
+//! The other process may die anywhere, and a worker may be in the hands of somebody else: counters that make no sense end the
+//! link, and so do bells that this end never asked for.
 
 use crate::descriptors::{self, Received};
+use crate::fork::Withheld;
 use crate::memory::page::{RING, SharedPage};
 use handshake::Handshake;
 use rustix::event::{PollFd, PollFlags};
 use rustix::thread::futex;
 use rustix::time::Timespec;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 mod handshake;
@@ -39,12 +42,21 @@ pub enum End {
 /// Longest sleep of a writer before it checks that the other end still lives.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Calls of the kernel that one [`Receiver::listen`] makes at most: a peer that writes without pause must not keep it.
+const LISTENS: usize = 16;
+/// Bells without being asked that are overlooked.
+const UNASKED: u64 = 256;
+
 /// Shared by both halves.
 #[derive(Debug, Clone)]
 struct Shared {
+    /// At the worker's end: children that its application forks get neither page nor socket. Dropped before both.
+    _withheld: Option<Arc<[Withheld; 2]>>,
     page: Arc<SharedPage>,
     socket: Arc<OwnedFd>,
     end: End,
+    /// Times this end has asked for a bell: one is due for each.
+    asked: Arc<AtomicU64>,
 }
 
 /// The writing half.
@@ -60,7 +72,11 @@ pub struct Room(Shared);
 pub struct Receiver {
     shared: Shared,
     ended: bool,
-    files: Vec<Carried>,
+    files: VecDeque<Carried>,
+    /// Bytes that came through the socket without a descriptor.
+    bells: u64,
+    /// More may lie in the socket than the last [`Receiver::listen`] took.
+    more: bool,
 }
 
 /// A descriptor that the other end sent, or its loss.
@@ -78,8 +94,12 @@ pub struct Watch(Shared);
 
 /// Takes over one end of a link.
 pub fn open(socket: OwnedFd, page: SharedPage, end: End) -> (Sender, Receiver) {
-    let shared = Shared { page: Arc::new(page), socket: Arc::new(socket), end };
-    (Sender(shared.clone()), Receiver { shared, ended: false, files: Vec::new() })
+    let withheld = (end == End::Worker).then(|| Arc::new([page.withhold(), Withheld::descriptor(&socket)]));
+    let (page, socket) = (Arc::new(page), Arc::new(socket));
+    let shared = Shared { _withheld: withheld, page, socket, end, asked: Arc::default() };
+    let receiver =
+        Receiver { shared: shared.clone(), ended: false, files: VecDeque::new(), bells: 0, more: false };
+    (Sender(shared), receiver)
 }
 
 impl Shared {
@@ -107,6 +127,11 @@ impl Shared {
         // A call that fails tells nothing; whoever asks looks again.
         let _ = rustix::event::poll(&mut poll, Some(&now));
         poll[0].revents()
+    }
+
+    /// This end is about to ask for a bell.
+    fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
     }
 
     fn ring_bell(&self) {
@@ -171,6 +196,7 @@ impl Sender {
 impl Room {
     /// Says that this end waits until half of the ring is free. `true`: it is.
     pub fn want(&self) -> bool {
+        self.0.ask();
         self.0.words(self.0.ring(false)).has_space()
     }
 
@@ -223,10 +249,11 @@ impl Receiver {
         Ok(count)
     }
 
-    /// Takes all that lies in the socket: descriptors and bells. `wait`: blocks until there is something; `WouldBlock` says
-    /// that there is nothing. Gives whether the other end is gone.
+    /// Takes what lies in the socket: descriptors and bells. `wait`: blocks until there is something; `WouldBlock` says
+    /// that there is nothing. Gives whether the other end is gone. [`Receiver::has_more`] says whether that was all of it.
     pub fn listen(&mut self, mut wait: bool) -> io::Result<bool> {
-        loop {
+        self.more = false;
+        for _ in 0..LISTENS {
             let mut bells = [0; 64];
             let received = match descriptors::receive(&*self.shared.socket, &mut bells, wait) {
                 // The other end is closed, and has not heard our last bell.
@@ -235,19 +262,40 @@ impl Receiver {
             };
             let Received { bytes, fds, cut } = received;
             self.ended |= bytes == 0;
+            // The message that brings descriptors has one byte.
+            let with_files = u64::from(cut || !fds.is_empty());
+            self.bells = self.bells.saturating_add((bytes as u64).saturating_sub(with_files));
+            if self.bells > self.shared.asked.load(Ordering::Relaxed).saturating_add(UNASKED) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the other end rings without being asked",
+                ));
+            }
             // Descriptors end a message early: there may be more.
             if self.ended || (fds.is_empty() && !cut && bytes < bells.len()) {
                 return Ok(self.ended);
             }
             self.files.extend(fds.into_iter().map(Carried::File));
             if cut {
-                self.files.push(Carried::Lost);
+                self.files.push_back(Carried::Lost);
             }
             if !self.shared.state(PollFlags::IN).contains(PollFlags::IN) {
                 return Ok(self.ended);
             }
             wait = false;
         }
+        self.more = true;
+        Ok(self.ended)
+    }
+
+    /// Whether more may lie in the socket than the last [`Receiver::listen`] took.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// The descriptors that came and that nobody has asked for yet.
+    pub fn held(&self) -> usize {
+        self.files.len()
     }
 
     /// The descriptor that came first.
@@ -256,7 +304,7 @@ impl Receiver {
             // It was sent before the bytes that speak of it; only the order in which this end reads may be another.
             let _ = self.listen(false);
         }
-        if self.files.is_empty() { None } else { Some(self.files.remove(0)) }
+        self.files.pop_front()
     }
 
     /// Takes bytes; 0 is the end of the stream. `wait`: blocks until there are some; otherwise `WouldBlock` says that there
@@ -271,6 +319,7 @@ impl Receiver {
             if self.ended {
                 return self.pull(buffer);
             }
+            self.shared.ask();
             if wait && !self.watch_words().may_sleep() {
                 continue;
             }
@@ -293,6 +342,7 @@ impl Watch {
 
     /// Says that this process will sleep until its socket is readable. `false`: it must not, there are bytes.
     pub fn sleep(&self) -> bool {
+        self.0.ask();
         self.0.words(self.0.ring(true)).may_sleep()
     }
 

@@ -107,6 +107,43 @@ fn only_a_sleeper_is_woken() {
     assert_eq!(descriptors::receive(&**from_front.socket(), &mut bells, false).unwrap().bytes, 1);
 }
 
+/// Reported: a worker that had been taken over wrote bells without pause, and the front read them without end.
+#[test]
+fn bells_that_nobody_asked_for_end_the_link() {
+    let ((_to_worker, mut from_worker), (to_front, mut from_front)) = pair();
+    for _ in 0..3 * UNASKED {
+        assert!(from_worker.watch().sleep());
+        to_front.wake();
+        assert!(!from_worker.listen(false).unwrap());
+    }
+    descriptors::send(&*to_front.0.socket, &[1; UNASKED as usize + 1], &[]).unwrap();
+    assert_eq!(from_worker.listen(false).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    // The front rings for each request that the worker waits for.
+    assert_eq!(from_front.listen(false).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
+/// Reported: a worker that had been taken over sent descriptors, and the front took as many as there were.
+#[test]
+fn what_one_call_takes_has_a_bound() {
+    let ((_to_worker, mut from_worker), (to_front, _from_front)) = pair();
+    let file = descriptors::memory_file("many", b"").unwrap();
+    let mut sent = 0;
+    while sent < 3 * LISTENS {
+        to_front.attach(&[file.as_fd()]).unwrap();
+        sent += 1;
+    }
+    let mut calls = 0;
+    loop {
+        calls += 1;
+        assert!(!from_worker.listen(false).unwrap());
+        assert!(from_worker.held() <= calls * LISTENS);
+        if !from_worker.has_more() || from_worker.held() == sent {
+            break;
+        }
+    }
+    assert_eq!((from_worker.held(), calls), (sent, 3));
+}
+
 #[test]
 fn counters_that_make_no_sense_are_an_error() {
     let ((mut to_worker, _from_worker), (_to_front, mut from_front)) = pair();

@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::process::readiness::watch_readable;
 use crate::worker::link::Link;
-use crate::worker::link::requests::BadFrame;
+use crate::worker::link::requests::{BadFrame, words};
 use crate::worker::link::spooler;
 
 /// Smallest read buffer in bytes. It grows to hold a longest frame.
@@ -45,6 +45,12 @@ pub enum LinkEnd {
     /// It sent frames in a wrong order.
     #[error("{0}")]
     Protocol(String),
+    /// It sent descriptors without the frames that they belong to.
+    #[error("the worker sent more descriptors than it has responses to send")]
+    Descriptors,
+    /// It has changed the counters of the ring that this process writes.
+    #[error("the worker damaged the ring of its requests")]
+    Damaged,
 }
 
 /// Reads until the link ends.
@@ -102,7 +108,11 @@ impl Reader {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
-            ready.clear_ready();
+            if self.receiver.has_more() {
+                ready.retain_ready();
+            } else {
+                ready.clear_ready();
+            }
             // The bell may mean that there is room in the other ring.
             link.room_came.notify_one();
             Poll::Ready(Ok(()))
@@ -113,6 +123,10 @@ impl Reader {
     /// Waits for bytes, takes them, and handles every complete frame.
     async fn turn(&mut self, link: &Rc<Link>, on: &mut impl FnMut(LinkEvent)) -> Result<(), LinkEnd> {
         self.wait(link).await?;
+        if link.is_damaged() {
+            return Err(LinkEnd::Damaged);
+        }
+        self.check_descriptors(link)?;
         let got = self.receiver.pull(&mut self.buffer[self.filled..])?;
         if got == 0 {
             return if self.ended { Err(LinkEnd::Closed) } else { Ok(()) };
@@ -137,9 +151,9 @@ impl Reader {
                             link.open();
                             on(LinkEvent::Open);
                         }
-                        ToFrontFrame::Leaving { reason } => leaving = Some(reason.to_owned()),
+                        ToFrontFrame::Leaving { reason } => leaving = Some(words(reason).to_owned()),
                         ToFrontFrame::Return { id } => {
-                            returned += u32::from(link.requests.borrow_mut().give_back(id))
+                            returned += u32::from(link.requests.borrow_mut().give_back(id)?)
                         }
                         frame => {
                             let receiver = &mut self.receiver;
@@ -173,7 +187,12 @@ impl Reader {
         if let Some(reason) = leaving {
             on(LinkEvent::Leaving(reason));
         }
-        outcome
+        outcome.and_then(|()| self.check_descriptors(link))
+    }
+
+    /// Each response that has not ended may have one descriptor whose frame is still to come.
+    fn check_descriptors(&self, link: &Link) -> Result<(), LinkEnd> {
+        if self.receiver.held() > link.in_flight() as usize { Err(LinkEnd::Descriptors) } else { Ok(()) }
     }
 
     /// Moves an incomplete frame to the start of the buffer and makes room for its rest.

@@ -75,6 +75,7 @@ fn a_descriptor_that_was_lost_fails_its_own_request() {
     let socket = theirs.try_clone().unwrap();
     let (link, (mut sender, receiver)) = pair_of(ours, theirs);
     let id = link.requests.borrow_mut().add().0;
+    (0..8).for_each(|_| link.reserve(0));
     welcome(&mut sender);
     // More descriptors than the front takes at once look like a limit that is reached.
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
@@ -95,4 +96,41 @@ fn a_descriptor_that_was_lost_fails_its_own_request() {
     let lost: Vec<_> = requests.each().filter(|(_, request)| request.failure.is_some()).collect();
     assert_eq!(lost.len(), 1, "{ending}");
     assert!(matches!(&lost[0].1.failure, Some(Failure::Aborted(why)) if why.contains("ulimit -n")));
+}
+
+/// Reported: a worker that had been taken over sent descriptors without end, and the front, which held them all, had none left
+/// for the clients of other groups.
+#[test]
+fn descriptors_without_their_frames_end_the_link() {
+    let file = std::fs::File::open("/dev/null").unwrap();
+    for (responses, sent, ended) in [(0, 1, true), (2, 2, false), (2, 3, true)] {
+        let (link, (mut sender, receiver)) = pair();
+        (0..responses).for_each(|_| link.reserve(0));
+        welcome(&mut sender);
+        for _ in 0..sent {
+            sender.attach(&[file.as_fd()]).unwrap();
+        }
+        drop((sender, receiver));
+        let (ending, _) = ending(&link);
+        let why = if ended { "more descriptors than it has responses" } else { "the worker closed the link" };
+        assert!(ending.contains(why), "{sent} for {responses} responses: {ending}");
+    }
+}
+
+/// A worker that changed the counters of the ring that it reads was asked for more requests, and they waited for ever.
+#[test]
+fn a_ring_that_the_worker_damaged_ends_the_link() {
+    let (ours, theirs) = descriptors::stream_pair().unwrap();
+    let page = SharedPage::create().unwrap();
+    let words = SharedPage::map(&page).unwrap();
+    let (mut sender, _receiver) = open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
+    let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 1 };
+    let link = Link::new(info, ours, page, Clock::default()).unwrap();
+    welcome(&mut sender);
+    // How far the worker has read the first ring.
+    words.word(64 + 8).store(u64::MAX / 2, std::sync::atomic::Ordering::Relaxed);
+    assert!(link.push().is_err());
+    link.wake_reader();
+    let (ending, _) = ending(&link);
+    assert!(ending.contains("damaged the ring"), "{ending}");
 }

@@ -19,6 +19,11 @@ const INDEX_BITS: u32 = 20;
 /// Largest capacity, in bytes, that an unused place keeps for the next head.
 const KEPT: usize = 2048;
 
+/// Bytes of a worker's own words that are kept.
+const MOST_WORDS: usize = 300;
+/// Frames for requests that are not in flight which a worker may send: so many, and so many for each request it was given.
+const STRAYS: (u64, u64) = (64, 8);
+
 /// The failure of a response that is a file which could not be taken over.
 const NO_DESCRIPTOR: &str = "its file could not be handed over, as the front has as many descriptors open as its limit allows \
                              (raise the limit on open files, ulimit -n, or turn WSGIEnableSendfile off)";
@@ -129,6 +134,10 @@ pub struct LinkRequests {
     places: Vec<LinkRequest>,
     free: Vec<u32>,
     share: Rc<Share>,
+    /// Requests added so far.
+    added: u64,
+    /// Frames for requests that were not in flight.
+    strays: u64,
 }
 
 /// What follows from a frame.
@@ -154,6 +163,7 @@ impl LinkRequests {
             self.places.push(LinkRequest::default());
             (self.places.len() - 1) as u32
         });
+        self.added += 1;
         let request = &mut self.places[index as usize];
         request.generation = (request.generation % ((1 << (32 - INDEX_BITS)) - 1)) + 1;
         request.used = true;
@@ -184,14 +194,28 @@ impl LinkRequests {
             .map(|(index, request)| (request.generation << INDEX_BITS | index as u32, request))
     }
 
+    /// A frame for a request that is not in flight. A worker may send credit for a request that ended early, and may end a
+    /// request twice; more of them than that is no mistake.
+    fn stray(&mut self) -> Result<bool, BadFrame> {
+        self.strays += 1;
+        let most = STRAYS.0.saturating_add(self.added.saturating_mul(STRAYS.1));
+        if self.strays <= most {
+            return Ok(false);
+        }
+        Err(BadFrame::Protocol("too many frames for requests that are not in flight".into()))
+    }
+
     /// The worker returns a request that no thread began. `true`: it counted as in flight until now.
-    pub fn give_back(&mut self, id: u32) -> bool {
-        let Some(request) = self.get(id).filter(|request| !request.ended) else { return false };
+    pub fn give_back(&mut self, id: u32) -> Result<bool, BadFrame> {
+        let Some(request) = self.get(id).filter(|request| !request.ended) else { return self.stray() };
+        if request.headed {
+            return Err(BadFrame::Protocol(format!("request {id} was returned after its head")));
+        }
         request.ended = true;
         request.failure.get_or_insert(Failure::NotStarted);
         request.wake();
         self.settle(id);
-        true
+        Ok(true)
     }
 
     /// Applies a frame of one request, at the coarse time `now`. `file` gives the descriptor that came before a `File` frame.
@@ -214,9 +238,8 @@ impl LinkRequests {
         };
         let share = &*self.share;
         let Some(request) = find(&mut self.places, id).filter(|request| !request.ended) else {
-            // A worker may send credit for a request that ended early, and may end a request twice.
             return match frame {
-                ToFrontFrame::Credit { .. } | ToFrontFrame::Abort { .. } => Ok(nothing),
+                ToFrontFrame::Credit { .. } | ToFrontFrame::Abort { .. } => self.stray().map(|_| nothing),
                 _ => Err(BadFrame::Protocol(format!("a frame for request {id}, which is not in flight"))),
             };
         };
@@ -262,9 +285,11 @@ impl LinkRequests {
                 }
                 request.ended = true;
             }
-            ToFrontFrame::Credit { bytes, .. } => request.upload_credit += u64::from(bytes),
+            ToFrontFrame::Credit { bytes, .. } => {
+                request.upload_credit = request.upload_credit.saturating_add(u64::from(bytes));
+            }
             ToFrontFrame::Abort { reason, .. } => {
-                request.failure.get_or_insert_with(|| Failure::Aborted(reason.to_owned()));
+                request.failure.get_or_insert_with(|| Failure::Aborted(words(reason).to_owned()));
                 request.ended = true;
             }
             ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {}
@@ -315,6 +340,11 @@ impl LinkRequests {
 fn find(places: &mut [LinkRequest], id: u32) -> Option<&mut LinkRequest> {
     let request = places.get_mut((id & ((1 << INDEX_BITS) - 1)) as usize)?;
     (request.used && request.generation == id >> INDEX_BITS).then_some(request)
+}
+
+/// The beginning of what a worker says for the log.
+pub(super) fn words(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MOST_WORDS)]
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn apply(requests: &mut LinkRequests, id: u32, sent: &Sent) -> Result<bool, Stri
         }
         Sent::Credit => ToFrontFrame::Credit { id, bytes: 10 }.encode(&mut out),
         Sent::Abort => ToFrontFrame::Abort { id, reason: "why" }.encode(&mut out),
-        Sent::Return => return Ok(requests.give_back(id)),
+        Sent::Return => return requests.give_back(id).map_err(|bad| bad.to_string()),
     }
     let (header, payload, _) = split(&out).unwrap().unwrap();
     let frame = ToFrontFrame::decode(header, payload).unwrap();
@@ -152,13 +152,14 @@ fn frames_fill_their_request() {
 #[test]
 fn frames_out_of_order_end_the_link() {
     use Sent::{BareFile, Data, File, Head, LostFile, Return};
-    let cases: [(&[Sent], &str); 6] = [
+    let cases: [(&[Sent], &str); 7] = [
         (&[Data { bytes: 1, end: false }], "a body without a head for request"),
         (&[File], "a body without a head for request"),
         (&[LostFile], "a body without a head for request"),
         (&[Head { end: false }, Head { end: false }], "a second head for request"),
         (&[Head { end: false }, BareFile], "a File frame without its descriptor"),
         (&[Head { end: false }, Data { bytes: 600 * 1024, end: false }], "exceeds its window"),
+        (&[Head { end: false }, Return], "was returned after its head"),
     ];
     for (frames, want) in cases {
         let mut requests = LinkRequests::default();
@@ -186,6 +187,27 @@ fn frames_out_of_order_end_the_link() {
         assert_eq!(outcome.is_err(), refused, "{outcome:?}");
         assert!(!outcome.unwrap_or(false), "a request ends once");
     }
+}
+
+/// A worker that was taken over could keep the front busy with frames that mean nothing.
+#[test]
+fn frames_for_no_request_have_a_bound() {
+    for stray in [Sent::Credit, Sent::Abort, Sent::Return] {
+        let mut requests = LinkRequests::default();
+        let (id, _) = requests.add();
+        apply(&mut requests, id, &Sent::Head { end: true }).unwrap();
+        for _ in 0..STRAYS.0 + STRAYS.1 {
+            assert_eq!(apply(&mut requests, id, &stray), Ok(false));
+        }
+        let why = apply(&mut requests, id, &stray).unwrap_err();
+        assert!(why.contains("not in flight"), "{why}");
+    }
+}
+
+#[test]
+fn a_workers_words_are_cut() {
+    let long = "ä".repeat(MOST_WORDS);
+    assert_eq!((words("why"), words(&long).len()), ("why", MOST_WORDS));
 }
 
 #[test]

@@ -46,7 +46,8 @@ impl Handshake<'_> {
 
     /// The first `count` bytes of `free` are filled: they are the reader's now.
     pub(super) fn fill(&self, free: Stretch, count: u64) {
-        self.written.store(free.start + count, Release);
+        // Wrapping: the other process may have written anything there.
+        self.written.store(free.start.wrapping_add(count), Release);
     }
 
     /// Whether the reader sleeps and must be rung for, by the caller and by nobody else. Comes after [`Self::fill`].
@@ -74,7 +75,7 @@ impl Handshake<'_> {
     /// The first `count` bytes of `filled` were read: they are the writer's now. Whether the writer waits for them and must be
     /// woken, by the caller and by nobody else.
     pub(super) fn free_and_takes_waiter(&self, filled: Stretch, count: u64) -> bool {
-        self.read.store(filled.start + count, Release);
+        self.read.store(filled.start.wrapping_add(count), Release);
         if filled.len - count > self.capacity / 2 {
             return false;
         }
