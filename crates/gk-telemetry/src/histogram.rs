@@ -1,6 +1,7 @@
 //! Log-linear histograms: 32 buckets in each doubling from 1 µs (1024 ns) to 1100 s, so a value read back is at most 1.6 % off.
 //! There is one bucket for shorter times and one for longer ones. Merging is addition.
 
+use crate::saturating::saturating_sum;
 use serde::{Deserialize, Serialize};
 
 /// Buckets per doubling, as a power of two.
@@ -115,7 +116,7 @@ impl Histogram {
 
     /// Values counted.
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
+        saturating_sum(self.counts.iter().copied())
     }
 
     /// Mean in nanoseconds; 0 when empty.
@@ -180,7 +181,7 @@ impl Histogram {
             let (low, high) = edges(bucket);
             high != u64::MAX && low / 2 + high / 2 <= ns
         };
-        self.filled().take_while(|(bucket, _)| inside(*bucket)).map(|(_, count)| count).sum()
+        saturating_sum(self.filled().take_while(|(bucket, _)| inside(*bucket)).map(|(_, count)| count))
     }
 }
 

@@ -7,7 +7,7 @@
 //! * [`totals`]: a whole server at one moment, for differences of any length.
 //! * [`histogram`]: mergeable log-linear histograms; [`mod_wsgi_buckets`]: mod_wsgi's wider buckets.
 //! * [`datagram`]: mod_wsgi's telemetry format.
-//! * [`route`]: the route of a request path.
+//! * [`route`]: the route of a request path; `saturating`: additions of untrusted numbers.
 //!
 //! ## Who writes what
 //!
@@ -25,6 +25,7 @@ pub mod mod_wsgi_buckets;
 pub mod portion;
 pub mod route;
 pub mod sample;
+mod saturating;
 pub mod scoreboard;
 pub mod totals;
 

@@ -4,6 +4,7 @@
 use crate::figures::routes::RouteSums;
 use crate::figures::{Figures, Rates};
 use crate::sample::WorkerSample;
+use crate::saturating::{Plus, saturating_sum};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,12 +36,12 @@ macro_rules! numbers {
 
             /// Adds the numbers of another worker or group in the same span.
             fn join_numbers(&mut self, beside: &Self) {
-                $(self.$name += beside.$name;)*
+                $(self.$name = self.$name.plus(beside.$name);)*
             }
         }
     };
     (@append sum $mine:expr, $later:expr) => {
-        $mine += $later
+        $mine = $mine.plus($later)
     };
     (@append level $mine:expr, $later:expr) => {
         $mine = $mine.max($later)
@@ -148,7 +149,7 @@ impl Portion {
             threads: change.threads,
             cpu: process.cpu,
             resident: process.resident,
-            gil_wait: (total.gil_application + total.gil_server) as f64 / NS,
+            gil_wait: total.gil_application.saturating_add(total.gil_server) as f64 / NS,
         };
         let route = |number: u16| change.route_name(number).to_owned();
         let mut portion = Self {
@@ -161,8 +162,8 @@ impl Portion {
             switches: process.switches,
             run_delay: process.run_delay,
             queued: 0,
-            gc_pause: change.groups.iter().map(|group| group.gc.pause).sum::<u64>() as f64 / NS,
-            collections: change.groups.iter().flat_map(|group| group.gc.collections).sum(),
+            gc_pause: change.groups.iter().map(|group| group.gc.pause as f64).sum::<f64>() / NS,
+            collections: saturating_sum(change.groups.iter().flat_map(|group| group.gc.collections)),
             other_wait: change.other_wait as f64 / NS,
             workers: BTreeMap::from([(name.to_owned(), worker)]),
             routes: change
@@ -218,7 +219,7 @@ impl Portion {
             match self.pairs.iter_mut().find(same) {
                 Some(mine) => {
                     mine.seconds += pair.seconds;
-                    mine.waits += pair.waits;
+                    mine.waits = mine.waits.saturating_add(pair.waits);
                 }
                 None => self.pairs.push(pair.clone()),
             }
@@ -252,11 +253,11 @@ impl Portion {
         let per = |count: u64| count as f64 / span;
         let class = |class: u16| {
             let codes = figures.statuses.range(class * 100..class * 100 + 100);
-            codes.map(|(_, count)| *count).sum::<u64>() as f64 / span
+            codes.map(|(_, count)| *count as f64).sum::<f64>() / span
         };
         Point {
             statuses: [class(1), class(2), class(3), class(4), class(5)],
-            gil_wait: per(figures.gil_application + figures.gil_server) / NS,
+            gil_wait: per(figures.gil_application.saturating_add(figures.gil_server)) / NS,
             other_wait: self.other_wait / span,
             busy: self.busy / span,
             threads: self.capacity / span,

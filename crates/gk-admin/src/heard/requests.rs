@@ -46,6 +46,6 @@ pub struct FinishedRequest {
 impl FinishedRequest {
     /// Seconds in its process, which are compared with `WSGISlowRequests`.
     pub fn seconds(&self) -> f64 {
-        (self.finished.record.daemon + self.finished.record.application) as f64 / 1e9
+        self.finished.record.daemon.saturating_add(self.finished.record.application) as f64 / 1e9
     }
 }

@@ -283,7 +283,7 @@ fn busy(now: &WorkerSample, before: &WorkerSample, span: f64) -> f64 {
     let monotonic = gk_sys::clock::monotonic_nanos();
     let so_far = |slot: &SlotSample, at: u64| {
         let running = slot.request.as_ref().map_or(0, |request| at.saturating_sub(request.begun));
-        (slot.busy + running) as f64 / 1e9
+        slot.busy.saturating_add(running) as f64 / 1e9
     };
     let earlier = monotonic.saturating_sub((span * 1e9) as u64);
     let one = |slot: &SlotSample| {

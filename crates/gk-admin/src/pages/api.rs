@@ -101,7 +101,7 @@ fn worker(hub: &Hub, worker: &TrackedWorker, last: &Tick, now: f64) -> Value {
                 "import_seconds": seconds(all.import),
                 "requests": all.figures.requests,
                 "requests_now": change.figures.requests as f64 / span,
-                "gil_wait_now": seconds(change.figures.gil_application + change.figures.gil_server) / span,
+                "gil_wait_now": seconds(change.figures.gil_application.saturating_add(change.figures.gil_server)) / span,
                 "gil_waits_now": change.figures.waits as f64 / span,
                 "cpu_now": seconds(change.figures.cpu.sum) / span,
                 "gc": {
@@ -258,7 +258,7 @@ pub fn distribution(past: &Past, query: &HistoryQuery, application: Option<&str>
         "span": all.span,
         "application_groups": names,
         "requests": figures.requests,
-        "gil_wait_seconds": seconds(figures.gil_application + figures.gil_server),
+        "gil_wait_seconds": seconds(figures.gil_application.saturating_add(figures.gil_server)),
         "gil_waits": figures.waits,
         "single_wait": shape(&figures.single_wait),
         "gil_wait": shape(&figures.gil_wait),

@@ -6,6 +6,7 @@
 use super::{Datagram, Kind, Value, fields, phases};
 use crate::figures::Figures;
 use crate::sample::{Collection, Finished, InFlight, WorkerSample};
+use crate::saturating::saturating_sum;
 
 /// Most request threads with figures in a record.
 const THREADS: usize = 128;
@@ -115,7 +116,8 @@ pub fn request_metrics(sender: &Sender, interval: &Interval, stamp: f64) -> Data
     for class in 1..=5u16 {
         // Without a status the application failed, which is a 5xx.
         let within = |status: u16| if status == 0 { class == 5 } else { status / 100 == class };
-        let count = figures.statuses.iter().filter(|(status, _)| within(**status)).map(|(_, n)| n).sum();
+        let counts = figures.statuses.iter().filter(|(status, _)| within(**status)).map(|(_, n)| *n);
+        let count = saturating_sum(counts);
         out.count(fields::STATUS_1XX + class - 1, count);
     }
     let threads = &interval.threads[..interval.threads.len().min(THREADS)];
@@ -264,7 +266,8 @@ fn named(out: &mut Datagram, request: u64, method: &str, path: &str) {
 pub fn gc_snapshot(sample: &WorkerSample, stamp: f64) -> Datagram {
     let mut out = Datagram::new(Kind::GcSnapshot, sample.pid, stamp);
     for generation in 0..3u16 {
-        let sum = sample.groups.iter().map(|group| group.gc.collections[usize::from(generation)]).sum();
+        let each = sample.groups.iter().map(|group| group.gc.collections[usize::from(generation)]);
+        let sum = saturating_sum(each);
         out.count(fields::GC_COLLECTIONS0 + generation, sum);
     }
     out

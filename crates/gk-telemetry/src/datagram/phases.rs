@@ -3,6 +3,7 @@
 use crate::figures::{Figures, Long};
 use crate::histogram::{self, Histogram};
 use crate::mod_wsgi_buckets;
+use crate::saturating::saturating_sum;
 
 type OfFigures = fn(&Figures) -> Phase;
 
@@ -54,7 +55,7 @@ impl Phase {
         let mut phase = Self { sum, least: 0, greatest: 0, buckets: [0; mod_wsgi_buckets::BUCKETS] };
         let long = which.buckets(figures);
         phase.buckets[1..=long.len()].copy_from_slice(long);
-        phase.buckets[0] = figures.requests.saturating_sub(long.iter().sum());
+        phase.buckets[0] = figures.requests.saturating_sub(saturating_sum(long.iter().copied()));
         if let Some(first) = phase.buckets.iter().position(|count| *count > 0) {
             phase.least = mod_wsgi_buckets::edges(first).0;
         }

@@ -2,6 +2,7 @@
 //! entry, [`RouteSample`] as the reader gives it, and [`RouteSums`] as charts and the history have it.
 
 use super::{Timed, counter};
+use crate::saturating::Plus;
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds or a number of things, as a field of [`RouteSums`].
@@ -75,8 +76,8 @@ macro_rules! describe_routes {
             /// Adds another one's.
             pub(crate) fn add(&mut self, other: &Self) {
                 self.thread |= other.thread;
-                $(self.$name += other.$name;)*
-                $(self.$b_name += other.$b_name;)*
+                $(self.$name = self.$name.plus(other.$name);)*
+                $(self.$b_name = self.$b_name.plus(other.$b_name);)*
             }
         }
 

@@ -89,7 +89,7 @@ impl Figures {
         if self.long.is_empty() {
             self.long = vec![0; Long::ALL.len() * Long::BUCKETS];
         }
-        self.long[index] += count;
+        self.long[index] = self.long[index].saturating_add(count);
     }
 
     /// The difference to an earlier reading.

@@ -20,7 +20,7 @@ impl Plain {
     /// [`Record::response`]: the front put it into the queue at once.
     #[inline]
     pub(crate) fn response(&self) -> u64 {
-        self.queue + self.cpu()
+        self.queue.wrapping_add(self.cpu())
     }
 
     /// [`Record::cpu`].

@@ -19,16 +19,22 @@ use std::time::{Duration, Instant};
 
 /// Attempts to read words that are being written, before the processor is left to the writer.
 const ATTEMPTS: usize = 64;
-/// Time after which the words are taken as they are: their writer may be dead.
+/// Time after which the words are taken as they are: their writer may be dead, or never meant to finish. For one reading of a
+/// whole scoreboard.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Time that a reading has waited for words that are being written.
+#[derive(Default)]
+struct Waited(std::cell::Cell<Duration>);
 
 impl<W: Deref<Target = Words>> Board<W> {
     /// Reads everything. `after`: ordinal of the last finished request that was read before.
     pub fn sample(&self, after: u64) -> WorkerSample {
         let at = |index: usize| self.word(index).load(Relaxed);
+        let waited = Waited::default();
         let mut groups = self.read_groups();
         for index in 0..self.layout.private() {
-            if let Some((home, own)) = self.home(index)
+            if let Some((home, own)) = self.home(index, &waited)
                 && let Some((_, group)) = groups.iter_mut().find(|(number, _)| *number == home)
             {
                 group.figures.merge(&own.figures());
@@ -36,7 +42,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         }
         // The entry of all other groups is left out until it is used.
         groups.retain(|(index, group)| index + 1 < layout::GROUPS || group.figures != Figures::default());
-        let routes = self.read_routes();
+        let routes = self.read_routes(&waited);
         let finished = self.read_ring(after, &routes);
         let last = finished.last().map_or(after, |entry| entry.ordinal);
         let names: Vec<(usize, String)> = groups.iter().map(|(n, g)| (*n, g.name.clone())).collect();
@@ -59,8 +65,8 @@ impl<W: Deref<Target = Words>> Board<W> {
             lost: at(header::LOST),
             slots: (0..self.layout.threads())
                 .filter_map(|index| {
-                    let own = self.home(index).map(|(_, own)| own);
-                    Some(read_slot(self.slot(index)?, own, index, &names, &routes))
+                    let own = self.home(index, &waited).map(|(_, own)| own);
+                    Some(read_slot(self.slot(index)?, own, index, (&names, &routes), &waited))
                 })
                 .collect(),
             groups: groups.into_iter().map(|(_, group)| group).collect(),
@@ -72,10 +78,10 @@ impl<W: Deref<Target = Words>> Board<W> {
     }
 
     /// Application group and counts of a thread's own cell; `None` before its first request.
-    fn home(&self, index: usize) -> Option<(usize, Own<'_>)> {
+    fn home<'a>(&'a self, index: usize, waited: &'a Waited) -> Option<(usize, Own<'a>)> {
         let slot = self.slot(index)?;
         let home = slot[slot::HOME].load(Relaxed) as usize;
-        Some((home.checked_sub(1)?, Own { slot, cell: self.own_cell(index)? }))
+        Some((home.checked_sub(1)?, Own { slot, cell: self.own_cell(index)?, waited }))
     }
 
     fn read_groups(&self) -> Vec<(usize, GroupSample)> {
@@ -110,7 +116,7 @@ impl<W: Deref<Target = Words>> Board<W> {
 
     /// Routes, with the counts that slots have not given them yet. When a slot gives its counts between the two looks, this
     /// reading misses them and the next one has them: too few requests of one route now, too many then.
-    fn read_routes(&self) -> Vec<RouteSample> {
+    fn read_routes(&self, waited: &Waited) -> Vec<RouteSample> {
         let read = |index: usize| {
             let words = self.route_words(index);
             if words[route::READY].load(Acquire) == 0 {
@@ -122,7 +128,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         };
         let mut routes: Vec<RouteSample> = (0..layout::ROUTES).filter_map(read).collect();
         for index in 0..self.layout.private() {
-            let Some((_, own)) = self.home(index) else { continue };
+            let Some((_, own)) = self.home(index, waited) else { continue };
             let (number, unsettled) = own.unsettled();
             let Some(route) = routes.iter_mut().find(|route| route.number == number) else { continue };
             for (sum, more) in route.counted_mut().into_iter().zip(unsettled) {
@@ -149,7 +155,7 @@ impl<W: Deref<Target = Words>> Board<W> {
 
     fn read_ring(&self, after: u64, routes: &[RouteSample]) -> Vec<Finished> {
         let head = self.word(header::RING_HEAD).load(Relaxed);
-        let first = (after + 1).max(head.saturating_sub(layout::RING as u64 - 1));
+        let first = after.saturating_add(1).max(head.saturating_sub(layout::RING as u64 - 1));
         let read = |ordinal: u64| {
             let at = Layout::entry(ordinal as usize % layout::RING);
             let words = self.range(at..at + layout::ENTRY);
@@ -230,6 +236,7 @@ fn read_cell(cell: &Cell, later: &[Plain], figures: &mut Figures) {
 struct Own<'a> {
     slot: &'a [AtomicU64; SLOT],
     cell: &'a Cell,
+    waited: &'a Waited,
 }
 
 impl Own<'_> {
@@ -247,7 +254,7 @@ impl Own<'_> {
             fence(Acquire);
             (guard & 1 == 0 && self.slot[slot::SETTLING].load(Relaxed) == guard, made)
         };
-        whole(once).1
+        whole(once, self.waited).1
     }
 
     /// All counts.
@@ -288,20 +295,22 @@ fn sums(requests: &[Plain]) -> PlainSums {
 }
 
 /// Reads again while the words are being written; `once` returns false for words that were.
-fn whole<T>(once: impl Fn() -> (bool, T)) -> (bool, T) {
-    for _ in 0..ATTEMPTS {
+fn whole<T>(once: impl Fn() -> (bool, T), waited: &Waited) -> (bool, T) {
+    let (since, before) = (Instant::now(), waited.0.get());
+    let mut attempts = 0;
+    loop {
         let read = once();
-        if read.0 {
+        if attempts > 0 || !read.0 {
+            waited.0.set(before + since.elapsed());
+        }
+        if read.0 || waited.0.get() > PATIENCE {
             return read;
         }
-        std::hint::spin_loop();
-    }
-    let since = Instant::now();
-    loop {
-        std::thread::yield_now();
-        let read = once();
-        if read.0 || since.elapsed() > PATIENCE {
-            return read;
+        attempts += 1;
+        if attempts < ATTEMPTS {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
         }
     }
 }
@@ -310,8 +319,8 @@ fn read_slot(
     words: &Words,
     own: Option<Own<'_>>,
     index: usize,
-    groups: &[(usize, String)],
-    routes: &[RouteSample],
+    (groups, routes): (&[(usize, String)], &[RouteSample]),
+    waited: &Waited,
 ) -> SlotSample {
     let load = |index: usize| words[index].load(Relaxed);
     let once = || {
@@ -336,7 +345,7 @@ fn read_slot(
         fence(Acquire);
         (guard & 1 == 0 && words[slot::GUARD].load(Relaxed) == guard, (state, request))
     };
-    let (whole, (state, mut request)) = whole(once);
+    let (whole, (state, mut request)) = whole(once, waited);
     if let Some(request) = &mut request {
         request.whole = whole;
     }

@@ -70,7 +70,7 @@ impl<W: Deref<Target = Words>> Board<W> {
     /// The garbage collections after that ordinal that are still in the ring, and the ordinal of the last one.
     pub fn collections(&self, after: u64) -> (Vec<Collection>, u64) {
         let head = self.word(header::COLLECTIONS_HEAD).load(Relaxed);
-        let first = (after + 1).max(head.saturating_sub(layout::COLLECTIONS as u64 - 1));
+        let first = after.saturating_add(1).max(head.saturating_sub(layout::COLLECTIONS as u64 - 1));
         let read = |ordinal: u64| {
             let words = self.collection(ordinal);
             let load = |index: usize| words[index].load(Relaxed);
