@@ -2,17 +2,32 @@
 //! never blocks the supervisor. The plan decides about children.
 
 pub mod command;
+pub mod conduct;
 pub mod setup;
 pub mod start;
 
+use conduct::Conduct;
 use gk_sys::descriptors;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// Most packets kept for a child that does not read.
 const OUTBOX: usize = 1024;
+/// Bytes of a description of a malformed packet that are kept: it quotes the packet.
+const MOST_WORDS: usize = 200;
+
+/// A packet that is no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadPacket {
+    /// It cannot be decoded.
+    Malformed(String),
+    /// It is more than any child has reason to send; nothing more is read.
+    Abuse(String),
+}
 
 /// A running child.
 #[derive(Debug)]
@@ -25,13 +40,15 @@ pub struct Child {
     outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     /// The child has closed its end.
     closed: bool,
+    /// Kept of a worker.
+    pub conduct: Option<Conduct>,
 }
 
 impl Child {
     /// A child that holds the other end of `control`.
     pub fn new(pid: u32, control: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&control, true)?;
-        Ok(Self { pid, scoreboard: None, control, outbox: VecDeque::new(), closed: false })
+        Ok(Self { pid, scoreboard: None, control, outbox: VecDeque::new(), closed: false, conduct: None })
     }
 
     /// Sends a message with descriptors, now or as soon as there is room.
@@ -66,22 +83,46 @@ impl Child {
         !self.closed
     }
 
-    /// The next message, `None` when there is none now. Undecodable packets are errors.
-    pub fn receive<T: DeserializeOwned>(&mut self, buffer: &mut [u8]) -> Option<Result<T, String>> {
+    /// The next message, `None` when there is none now.
+    pub fn receive<T: DeserializeOwned>(
+        &mut self,
+        buffer: &mut [u8],
+        now: Duration,
+    ) -> Option<Result<T, BadPacket>> {
         if self.closed {
             return None;
         }
-        match descriptors::receive(&self.control, buffer, false) {
+        match descriptors::receive_bytes(&self.control, buffer) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => None,
             Err(_) => {
                 self.closed = true;
                 None
             }
-            Ok(got) if got.bytes == 0 => {
+            Ok(0) => {
                 self.closed = true;
                 None
             }
-            Ok(got) => Some(gk_wire::control::decode(&buffer[..got.bytes]).map_err(|e| e.to_string())),
+            Ok(bytes) => {
+                let message = gk_wire::control::decode::<T>(&buffer[..bytes]);
+                let conduct = self.conduct.as_mut();
+                if let Some(why) = conduct.and_then(|conduct| conduct.packet(bytes, message.is_ok(), now)) {
+                    self.closed = true;
+                    return Some(Err(BadPacket::Abuse(why)));
+                }
+                Some(message.map_err(|error| {
+                    let mut text = error.to_string();
+                    text.truncate(text.floor_char_boundary(MOST_WORDS));
+                    BadPacket::Malformed(text)
+                }))
+            }
+        }
+    }
+}
+
+impl fmt::Display for BadPacket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(why) | Self::Abuse(why) => f.write_str(why),
         }
     }
 }
@@ -123,14 +164,37 @@ mod tests {
         let (ours, theirs) = descriptors::packet_pair().unwrap();
         let mut child = Child::new(1, ours).unwrap();
         let mut buffer = [0; 64];
-        assert!(child.receive::<u32>(&mut buffer).is_none() && child.open());
+        let now = Duration::ZERO;
+        assert!(child.receive::<u32>(&mut buffer, now).is_none() && child.open());
         descriptors::send(&theirs, &gk_wire::control::encode(&7u32), &[]).unwrap();
         descriptors::send(&theirs, b"from another version", &[]).unwrap();
         drop(theirs);
         child.send(&0u32, Vec::new());
         assert!(!child.waits());
-        assert_eq!(child.receive::<u32>(&mut buffer), Some(Ok(7)));
-        assert!(matches!(child.receive::<u32>(&mut buffer), Some(Err(_))));
-        assert!(child.receive::<u32>(&mut buffer).is_none() && !child.open());
+        assert_eq!(child.receive::<u32>(&mut buffer, now), Some(Ok(7)));
+        assert!(matches!(child.receive::<u32>(&mut buffer, now), Some(Err(BadPacket::Malformed(_)))));
+        assert!(child.receive::<u32>(&mut buffer, now).is_none() && !child.open());
+    }
+
+    #[test]
+    fn nothing_more_is_read_of_a_child_that_abuses_its_socket() {
+        let (ours, theirs) = descriptors::packet_pair().unwrap();
+        let mut child = Child::new(1, ours).unwrap();
+        child.conduct = Some(Conduct::default());
+        let mut buffer = [0; 1024];
+        let mut malformed = 0;
+        loop {
+            descriptors::send(&theirs, &[b'x'; 1000], &[]).unwrap();
+            match child.receive::<u32>(&mut buffer, Duration::ZERO) {
+                Some(Err(BadPacket::Malformed(why))) => {
+                    malformed += 1;
+                    assert!(why.len() <= MOST_WORDS);
+                }
+                Some(Err(BadPacket::Abuse(why))) => break assert!(why.contains("messages that are none")),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(malformed > 0 && !child.open());
+        assert!(child.receive::<u32>(&mut buffer, Duration::ZERO).is_none());
     }
 }

@@ -2,6 +2,7 @@
 //! result comes back as an event.
 
 use crate::StartError;
+use crate::child::conduct::Conduct;
 use crate::child::{Child, command, setup, start};
 use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
@@ -236,6 +237,7 @@ impl World {
         let more: Vec<BorrowedFd<'_>> = board.iter().map(AsFd::as_fd).collect();
         let mut child = start::spawn(&line, &setup, &more, told.as_fd())?;
         child.scoreboard = board;
+        child.conduct = Some(Conduct::default());
         let pid = child.pid;
         self.workers.insert(worker, child);
         Ok(pid)

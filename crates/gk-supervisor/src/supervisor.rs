@@ -1,6 +1,7 @@
 //! The loop: wait for signals, children, clients and deadlines; turn them into events; let the plan decide; act.
 
 use crate::StartError;
+use crate::child::BadPacket;
 use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
@@ -72,6 +73,9 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
     drop(root);
     Ok(code)
 }
+
+/// Packets of one worker that are read before others get their turn: as many as its socket holds.
+const TURN: usize = 300;
 
 /// Writes to the terminal, unless it takes nothing.
 fn say(text: &str) {
@@ -265,8 +269,9 @@ impl Supervisor {
         if let Some(front) = &mut self.world.front {
             front.flush();
         }
+        let now = self.now();
         while let Some(message) =
-            self.world.front.as_mut().and_then(|f| f.receive::<FromFront>(&mut self.buffer))
+            self.world.front.as_mut().and_then(|f| f.receive::<FromFront>(&mut self.buffer, now))
         {
             match message {
                 Ok(FromFront::Status { token, status }) => {
@@ -286,9 +291,10 @@ impl Supervisor {
         if let Some(child) = self.world.workers.get_mut(&worker) {
             child.flush();
         }
-        loop {
+        let now = self.now();
+        for _ in 0..TURN {
             let child = self.world.workers.get_mut(&worker);
-            match child.and_then(|child| child.receive::<FromWorker>(&mut self.buffer)) {
+            match child.and_then(|child| child.receive::<FromWorker>(&mut self.buffer, now)) {
                 None if alive && self.world.workers.get(&worker).is_some_and(|child| !child.open()) => {
                     // No longer polled, so this comes once.
                     let (fault, why) = (LinkFault::Closed, "its control socket was closed".to_owned());
@@ -300,6 +306,10 @@ impl Supervisor {
                     asked.for_each(|g| g.worker(worker, status.clone()));
                 }
                 Some(Ok(message)) => self.happened(Event::FromWorker { worker, message }),
+                Some(Err(BadPacket::Abuse(why))) => {
+                    let fault = LinkFault::Abused;
+                    return self.happened(Event::WorkerFault { worker, fault, why });
+                }
                 Some(Err(e)) => {
                     let text = format!("a message of worker {worker} was not understood: {e}");
                     log(Level::Error, None, &text);

@@ -83,6 +83,15 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], wait: bool) -> io::Result<R
     Ok(Received { bytes: got.bytes, fds, cut: got.flags.contains(ReturnFlags::CTRUNC) })
 }
 
+/// Receives bytes without waiting; `WouldBlock` says there are none. Descriptors that somebody sends along are never opened in
+/// this process.
+pub fn receive_bytes(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut slices = [IoSliceMut::new(buffer)];
+    let mut none = RecvAncillaryBuffer::default();
+    let got = retry_on_intr(|| recvmsg(&socket, &mut slices, &mut none, RecvFlags::DONTWAIT))?;
+    Ok(got.bytes)
+}
+
 /// A file in memory with these contents, read position at the start.
 pub fn memory_file(name: &str, contents: &[u8]) -> io::Result<File> {
     let fd = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?;
@@ -156,6 +165,19 @@ mod tests {
         assert_eq!(receive(&b, &mut buffer, false).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(a);
         assert_eq!(receive(&b, &mut buffer, true).unwrap().bytes, 0);
+    }
+
+    #[test]
+    fn bytes_are_received_without_the_descriptors_that_came_along() {
+        let (a, b) = packet_pair().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut buffer = [0; 64];
+        assert_eq!(receive_bytes(&b, &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        send(&a, b"x", &[writer.as_fd()]).unwrap();
+        drop(writer);
+        assert_eq!(receive_bytes(&b, &mut buffer).unwrap(), 1);
+        // The end of the pipe: nobody holds its other end.
+        assert_eq!((&reader).read(&mut buffer).unwrap(), 0);
     }
 
     #[test]

@@ -11,6 +11,10 @@ impl Plan {
     /// The worker has already logged it.
     pub(super) fn gil_returned(&mut self, worker: u64, module: String, refused: bool, now: Duration) {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
+        // It comes back once, whatever else the worker says.
+        if handle.gil_returned.is_some() {
+            return;
+        }
         let text = format!("{} has a GIL again: {module} turned it on", handle.name());
         handle.gil_returned = Some((module, refused));
         if let Some(about) = &mut handle.about {
