@@ -49,6 +49,12 @@ def test_user(gilkeeper: Start) -> None:
     assert (seen["uid"], seen["gid"]) == (nobody.pw_uid, nobody.pw_gid)
     status = Path(f"/proc/{seen['pid']}/status").read_text()
     assert re.search(r"^Uid:\s+(\d+)\s+\1\s+\1\s+\1$", status, re.M), "no way back to root"
+    assert re.search(r"^NoNewPrivs:\s+1$", status, re.M), "nor by a setuid program"
+
+
+def test_no_new_privileges(gilkeeper: Start) -> None:
+    pid = one(gilkeeper, "threads=1 no-new-privileges=On").ask("/where").json["pid"]
+    assert re.search(r"^NoNewPrivs:\s+1$", Path(f"/proc/{pid}/status").read_text(), re.M)
 
 
 def test_a_group_that_cannot_start_ends_the_server_with_a_sentence(gilkeeper: Start) -> None:

@@ -76,6 +76,11 @@ process_group! {
     /// Replaces the supplementary groups of the user.
     supplementary_groups: Option<Vec<String>> = None, "supplementary-groups", row(Kind::Identities).absent("the user's");
 
+    /// Forbids the processes to gain privileges by a program that they start: `sudo`, other setuid programs and file
+    /// capabilities give none (`PR_SET_NO_NEW_PRIVS`).
+    no_new_privileges: Option<bool> = None, "no-new-privileges",
+        row(Kind::Switch).absent("On with user=, else Off").ours();
+
     /// Permissions that new files of the processes never get.
     umask: Option<u32> = None, "umask", row(Kind::Octal).absent("inherited").serve(PROCESSES);
 

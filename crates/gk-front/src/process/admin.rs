@@ -179,6 +179,7 @@ impl Admin {
             identity: None,
             chroot: None,
             directory: None,
+            no_new_privileges: false,
             umask: None,
             limits: &[],
             nice: 0,

@@ -24,6 +24,8 @@ pub struct CommandLine {
     pub chroot: Option<PathBuf>,
     /// Working directory.
     pub directory: Option<PathBuf>,
+    /// It renounces privileges that programs could give it.
+    pub no_new_privileges: bool,
     /// File mode mask.
     pub umask: Option<u32>,
     /// Resource limits: which, soft, hard.
@@ -49,6 +51,7 @@ pub fn front(configuration: &Configuration, runtime: &PythonRuntime) -> CommandL
         identity,
         chroot: None,
         directory: None,
+        no_new_privileges: false,
         umask: None,
         limits: Vec::new(),
         nice: 0,
@@ -109,6 +112,8 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
         directory,
         identity,
         chroot: group.chroot.clone(),
+        // A user of its own is to keep the group apart from the rest of the machine.
+        no_new_privileges: group.no_new_privileges.unwrap_or(group.user.is_some()),
         umask: group.umask,
         limits: limits(group),
         nice: group.cpu_priority,

@@ -32,6 +32,7 @@ pub fn spawn(
         chroot: line.chroot.as_deref(),
         directory: line.directory.as_deref(),
         umask: line.umask,
+        no_new_privileges: line.no_new_privileges,
         limits: &line.limits,
         nice: line.nice,
     })?;
@@ -71,6 +72,6 @@ pub fn code_of(error: &SpawnError, options: Option<&ProcessGroup>) -> Option<&'s
         Step::Limit(Limit::Cpu) => "WSGI0076",
         Step::Limit(Limit::Data) => "WSGI0077",
         Step::Limit(Limit::AddressSpace) => "WSGI0078",
-        Step::Descriptors | Step::Parent => return None,
+        Step::Descriptors | Step::Privileges | Step::Parent => return None,
     })
 }

@@ -39,6 +39,8 @@ pub struct Spawn<'a> {
     pub chroot: Option<&'a Path>,
     /// Working directory (inside `chroot`).
     pub directory: Option<&'a Path>,
+    /// No program that it executes gives it privileges.
+    pub no_new_privileges: bool,
     /// File mode mask.
     pub umask: Option<u32>,
     /// Resource limits: which, soft, hard.
@@ -77,6 +79,8 @@ pub enum Step {
     Gid,
     /// The user id.
     Uid,
+    /// The renunciation of new privileges.
+    Privileges,
     /// The working directory.
     Directory,
     /// The parent was gone already.
@@ -105,6 +109,7 @@ impl fmt::Display for SpawnError {
             Step::Groups => "its supplementary groups could not be set",
             Step::Gid => "its group could not be set",
             Step::Uid => "its user could not be set",
+            Step::Privileges => "new privileges could not be renounced",
             Step::Directory => "its working directory could not be entered",
             Step::Parent => "its parent ended meanwhile",
         };
@@ -114,7 +119,7 @@ impl fmt::Display for SpawnError {
 
 impl std::error::Error for SpawnError {}
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step::Start,
     Step::Descriptors,
     Step::Chroot,
@@ -125,6 +130,7 @@ const STEPS: [Step; 12] = [
     Step::Groups,
     Step::Gid,
     Step::Uid,
+    Step::Privileges,
     Step::Directory,
     Step::Parent,
 ];
@@ -195,6 +201,7 @@ struct Prepared {
     chroot: Option<CString>,
     directory: Option<CString>,
     umask: Option<u32>,
+    no_new_privileges: bool,
     limits: Vec<(Limit, u64, u64)>,
     nice: i32,
     identity: Option<(u32, u32, Vec<u32>)>,
@@ -211,6 +218,7 @@ impl Prepared {
             chroot: what.chroot.map(|p| c_path(p.as_os_str())).transpose()?,
             directory: what.directory.map(|p| c_path(p.as_os_str())).transpose()?,
             umask: what.umask,
+            no_new_privileges: what.no_new_privileges,
             limits: what.limits.to_vec(),
             nice: what.nice,
             identity: what.identity.map(|i| (i.uid, i.gid, i.groups.clone())),
@@ -248,6 +256,10 @@ impl Prepared {
             check(Step::Gid, unsafe { libc::setgid(*gid) })?;
             // SAFETY: no pointer involved.
             check(Step::Uid, unsafe { libc::setuid(*uid) })?;
+        }
+        if self.no_new_privileges {
+            // SAFETY: no pointer involved; the unused arguments must be 0.
+            check(Step::Privileges, unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
         }
         if let Some(directory) = &self.directory {
             // SAFETY: a terminated string that lives in `self`.

@@ -17,6 +17,7 @@ fn shell<'a>(args: &'a [OsString], fds: &'a [BorrowedFd<'a>], out: &'a File) -> 
         chroot: None,
         directory: None,
         umask: None,
+        no_new_privileges: false,
         limits: &[],
         nice: 0,
     }
@@ -45,6 +46,21 @@ fn descriptors_arrive_at_their_numbers_and_no_others() {
     let text = String::from_utf8(read_memory_file(&mut out).unwrap()).unwrap();
     // Not through a pipe: the shell itself might still have its ends. 10 is where it reads the script from.
     assert_eq!(text.replace("10\n", ""), "secondfirst0\n1\n2\n3\n4\neof\n");
+}
+
+#[test]
+fn new_privileges_are_renounced_when_asked() {
+    for (asked, expected) in [(false, "NoNewPrivs:\t0\n"), (true, "NoNewPrivs:\t1\n")] {
+        let mut out = memory_file("out", b"").unwrap();
+        let args = script("grep NoNewPrivs /proc/$$/status");
+        let what = Spawn { no_new_privileges: asked, ..shell(&args, &[], &out) };
+        let pid = spawn(&what).unwrap();
+        assert_eq!(wait(pid), Exit::Status(0));
+        let text = String::from_utf8(read_memory_file(&mut out).unwrap()).unwrap();
+        // Whoever runs the tests may have renounced them already.
+        let inherited = std::fs::read_to_string("/proc/self/status").unwrap().contains("NoNewPrivs:\t1");
+        assert!(text == expected || inherited, "{asked}: {text}");
+    }
 }
 
 #[test]
