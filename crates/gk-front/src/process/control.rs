@@ -257,6 +257,7 @@ fn fault(ending: &LinkEnd) -> LinkFault {
     match ending {
         LinkEnd::Closed => LinkFault::Closed,
         LinkEnd::Io(_) | LinkEnd::Wire(_) | LinkEnd::Protocol(_) => LinkFault::Broken,
+        LinkEnd::Descriptors | LinkEnd::Damaged => LinkFault::Abused,
     }
 }
 
