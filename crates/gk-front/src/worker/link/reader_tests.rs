@@ -125,7 +125,7 @@ fn a_ring_that_the_worker_damaged_ends_the_link() {
     let words = SharedPage::map(&page).unwrap();
     let (mut sender, _receiver) = open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
     let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 1, imported: true };
-    let link = Link::new(info, ours, page, Clock::default()).unwrap();
+    let link = Link::new(info, ours, page, Clock::default(), Rc::default()).unwrap();
     welcome(&mut sender);
     // How far the worker has read the first ring.
     words.word(64 + 8).store(u64::MAX / 2, std::sync::atomic::Ordering::Relaxed);
