@@ -53,6 +53,11 @@ impl Compiled {
         hosts::select(&self.site.hosts, local, header)
     }
 
+    /// Index of the host of a connection before it has named one: the first of those whose addresses fit best.
+    pub fn first_host(&self, local: Option<SocketAddr>) -> usize {
+        hosts::first(&self.site.hosts, local)
+    }
+
     /// The target of a URL path of a host: the first alias that matches.
     pub fn find(&self, host: usize, url: &[u8]) -> Found {
         let (Some(compiled), Some(host)) = (self.hosts.get(host), self.site.hosts.get(host)) else {

@@ -6,8 +6,10 @@
 mod defaults;
 pub mod measurements;
 mod merge;
+mod read_timeouts;
 mod settings;
 pub use gk_options::ProcessGroup;
+pub use read_timeouts::{ReadTimeout, ReadTimeouts};
 pub use settings::{ClientRules, Settings, SettingsPatch};
 
 use serde::{Deserialize, Serialize};
@@ -125,10 +127,6 @@ pub struct AccessLog {
 pub struct HttpLimits {
     /// `Timeout`: seconds a read or write of the client may stall.
     pub timeout: f64,
-    /// Seconds for the complete request head (0 = off).
-    pub header_timeout: f64,
-    /// Seconds for a body that stalls (0 = off).
-    pub body_timeout: f64,
     /// `KeepAlive`.
     pub keep_alive: bool,
     /// `KeepAliveTimeout`, seconds.
@@ -143,6 +141,8 @@ pub struct HttpLimits {
     pub limit_request_field_size: usize,
     /// Most connections at once (0 = without bound).
     pub max_connections: usize,
+    /// Most connections at once of one client address (0 = without bound).
+    pub max_connections_per_address: usize,
     /// Body bytes kept in memory before a temporary file is used.
     pub body_buffer_size: usize,
     /// Bytes in memory that all responses to slow clients may hold.
@@ -220,6 +220,9 @@ pub struct Host {
     pub sections: Vec<Section>,
     /// Access logs.
     pub access_logs: Vec<AccessLog>,
+    /// `RequestReadTimeout`.
+    #[serde(default)]
+    pub read_timeouts: ReadTimeouts,
     /// `SSLEngine On`: no socket may be served for it, because TLS is not built yet.
     #[serde(default)]
     pub tls: bool,

@@ -108,6 +108,7 @@ fn front(port: u16) {
             statics: Vec::new(),
             base: settings,
             sections: Vec::new(),
+            read_timeouts: ReadTimeouts::default(),
             access_logs,
             tls: false,
         }],

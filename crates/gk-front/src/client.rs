@@ -2,11 +2,14 @@
 //! protocols; which application answers is decided in [`crate::request`].
 
 pub mod accept;
+pub mod addresses;
+pub mod chunks;
 pub mod connection;
 pub mod drain;
 pub mod endpoints;
 pub mod framing;
 pub mod http1;
+pub mod idle;
 pub mod io;
 pub mod outgoing;
 pub mod stream;

@@ -10,7 +10,6 @@ use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES, ListenerSetup};
 use http::request::Parts;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -19,11 +18,15 @@ use std::sync::atomic::Ordering;
 use tokio::sync::Notify;
 
 use crate::answer::withheld::Withheld;
+use crate::client::addresses::Addresses;
 use crate::client::connection::Conn;
+use crate::client::idle::IdleQueue;
 use crate::log::access_log::AccessLogs;
 use crate::log::rate_limited::RateLimited;
 use crate::process::admin::Admin;
 use crate::process::clock::Clock;
+use crate::process::descriptor_limit::DescriptorRoom;
+use crate::process::leftovers::Leftovers;
 use crate::process::life::Life;
 use crate::request::limits;
 use crate::request::owner::RequiredOwner;
@@ -109,10 +112,22 @@ pub struct Front {
     pub last_connection: Cell<u64>,
     /// The listeners are closed or closing.
     pub stopping: Cell<bool>,
-    /// A connection took one of the last descriptors; cleared when a connection ends.
-    pub descriptors_short: Cell<bool>,
+    /// Connections that descriptors allow.
+    pub room: DescriptorRoom,
     /// Limits the log lines about it.
     pub descriptors_noted: RateLimited,
+    /// Idle connections that give way.
+    pub idle: IdleQueue,
+    /// Connections by client address.
+    pub addresses: Rc<Addresses>,
+    /// Connections closed because their address had as many as it may.
+    pub refused_connections: Cell<u64>,
+    /// Limits the log lines about them.
+    pub crowds_noted: RateLimited,
+    /// Requests refused before they were read to the end of their head.
+    pub malformed: Cell<u64>,
+    /// The memory that ended connections leave behind.
+    pub leftovers: Leftovers,
     /// Notified when `stopping` is set.
     pub stop: Notify,
     /// Notified when a connection ends.
@@ -160,8 +175,14 @@ impl Front {
             last_request: Cell::new(0),
             last_connection: Cell::new(0),
             stopping: Cell::new(false),
-            descriptors_short: Cell::new(false),
+            room: DescriptorRoom::default(),
             descriptors_noted: RateLimited::default(),
+            idle: IdleQueue::default(),
+            addresses: Rc::default(),
+            refused_connections: Cell::new(0),
+            crowds_noted: RateLimited::default(),
+            malformed: Cell::new(0),
+            leftovers: Leftovers::default(),
             stop: Notify::new(),
             conn_ended: Notify::new(),
             conn_began: Notify::new(),
@@ -266,12 +287,7 @@ impl Front {
         limits::host(host)?;
         let path = &limits::path(parts)?;
         let query = RouteQuery {
-            local: conn
-                .endpoints
-                .local
-                .parse::<IpAddr>()
-                .ok()
-                .map(|ip| (ip, conn.endpoints.local_port).into()),
+            local: conn.endpoints.local_address(),
             host,
             path,
             https: conn.endpoints.https,
@@ -342,6 +358,8 @@ impl Front {
             status: self.status(),
             lost_log_lines: current.logs.lost() + self.lost_before.get() + self.lost_lines(LOST_ACCESS_LINES),
             lost_error_lines: self.lost_lines(LOST_ERROR_LINES),
+            malformed_requests: self.malformed.get(),
+            refused_connections: self.refused_connections.get(),
             remarks: links.values().filter_map(|link| link.remark()).collect(),
             waiting,
             silent: self.life.lines(name),

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod clock;
 pub mod control;
 pub mod descriptor_limit;
+pub mod leftovers;
 pub mod life;
 pub mod readiness;
 pub mod setup;

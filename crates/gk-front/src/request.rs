@@ -10,3 +10,4 @@ pub mod refusal;
 pub mod route;
 pub mod route_cache;
 pub mod spool;
+pub mod target;

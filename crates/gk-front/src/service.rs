@@ -20,10 +20,11 @@ use crate::client::outgoing::OutgoingBody;
 use crate::engine::Failure;
 use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
+use crate::process::leftovers;
 use crate::request::refusal::{LONG_HEAD, Refusal};
 use crate::request::route::{App, Destination};
 use crate::request::spool::{self, SpooledBody};
-use crate::request::{limits, memory, proxy_trust};
+use crate::request::{limits, memory, proxy_trust, target};
 use crate::service::failure::FailedRequest;
 use crate::worker::dispatcher::Arrival;
 use crate::worker::exchange::Exchange;
@@ -89,6 +90,14 @@ pub async fn serve(
     }
     conn.begin_response();
     Ok(response.map(|body| OutgoingBody::new(&conn, body, entry, delimited)))
+}
+
+/// The query as the client sent it.
+fn query(parts: &Parts) -> &[u8] {
+    match target::raw(parts) {
+        Some(raw) => raw.query().unwrap_or_default(),
+        None => parts.uri.query().unwrap_or_default().as_bytes(),
+    }
 }
 
 /// The origin of the response. Small, because it is moved through several futures.
@@ -168,8 +177,11 @@ impl Serving<'_> {
                 let body = if incoming.is_end_stream() {
                     SpooledBody::Empty
                 } else {
+                    self.conn.body_host.set(target.host as u32);
                     let receiving = spool::receive(incoming, &bounds, &self.conn.endpoints.client);
-                    Box::pin(self.conn.receive(receiving)).await?
+                    let body = Box::pin(self.conn.receive(receiving)).await?;
+                    self.front.leftovers.add(body.len().min(leftovers::BODY));
+                    body
                 };
                 let exchange = self.run(&routed, app, &body, entry).await?;
                 Ok(Answer::Worker(exchange, routed))
@@ -293,7 +305,7 @@ impl Serving<'_> {
             uri: b"",
             script_name: overlay.and_then(|o| o.script_name.as_deref()).unwrap_or(&app.script_name),
             path_info: &app.path_info,
-            query: self.parts.uri.query().unwrap_or("").as_bytes(),
+            query: query(self.parts),
             server_name: overlay
                 .and_then(|o| o.server_name.as_deref())
                 .unwrap_or(routed.target.server_name.as_bytes()),

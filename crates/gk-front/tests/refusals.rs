@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_config::site::{Mount, MountTarget, Settings, StaticAlias};
+use gk_config::site::{Mount, MountTarget, ReadTimeout, Settings, StaticAlias};
 use support::{Client, Running};
 
 /// The status of one raw request on a new connection.
@@ -61,6 +61,14 @@ fn malformed_requests() {
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\t\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", 400),
+        ("GET http://a:x/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET http://a<b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n", 413),
     ];
     for (request, want) in table {
@@ -222,8 +230,8 @@ fn a_full_queue_refuses_and_a_request_leaves_it_after_queue_timeout() {
 #[test]
 fn slow_clients_are_timed_out() {
     let front = Running::start(|site| {
-        site.http.header_timeout = 0.2;
-        site.http.body_timeout = 0.2;
+        site.hosts[0].read_timeouts.header = ReadTimeout::fixed(0.2);
+        site.hosts[0].read_timeouts.body = ReadTimeout::fixed(0.2);
         site.http.keep_alive_timeout = 0.2;
         site.hosts[0].base.require = true;
     });

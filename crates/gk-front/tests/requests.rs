@@ -4,6 +4,7 @@
 
 mod support;
 
+use gk_config::site::ReadTimeout;
 use gk_wire::frame::{INITIAL_WINDOW, ToFrontFrame};
 use std::io::Write;
 use std::net::Shutdown;
@@ -287,7 +288,7 @@ fn a_body_shorter_or_longer_than_its_length_never_looks_like_another_response() 
 #[test]
 fn a_connection_that_slept_is_served_again() {
     // It is idle until another connection is closed for its silence, a second later.
-    let mut front = Running::start(|site| site.http.header_timeout = 1.0);
+    let mut front = Running::start(|site| site.hosts[0].read_timeouts.header = ReadTimeout::fixed(1.0));
     let _worker = front.hello_worker();
     let (mut client, mut silent) = (front.client(), front.client());
     client.get("/").answer();

@@ -4,12 +4,12 @@
 
 mod support;
 
-use gk_config::site::AccessLog;
+use gk_config::site::{AccessLog, ReadTimeout};
 use gk_wire::frame::{INITIAL_WINDOW, ToFrontFrame};
 use std::io::Write;
 use support::{Client, Frame, Running};
 
-/// Waits until the front has answered another client's unfinished head with 408, `header_timeout` after its start: the event
+/// Waits until the front has answered another client's unfinished head with 408, the time for a head after its start: the event
 /// that tells that this time has passed.
 fn pass_header_timeout(front: &Running) {
     let mut slow = front.client();
@@ -22,8 +22,8 @@ fn pass_header_timeout(front: &Running) {
 #[test]
 fn the_timeout_of_a_body_ends_with_its_last_byte() {
     let mut front = Running::start(|site| {
-        site.http.body_timeout = 0.2;
-        site.http.header_timeout = 0.6;
+        site.hosts[0].read_timeouts.body = ReadTimeout::fixed(0.2);
+        site.hosts[0].read_timeouts.header = ReadTimeout::fixed(0.6);
     });
     let mut worker = front.worker(2);
     worker.welcome();
@@ -52,7 +52,7 @@ fn the_timeout_of_a_body_ends_with_its_last_byte() {
 /// Met because the connection still counted as receiving its body.
 #[test]
 fn a_client_that_resets_after_a_small_body_is_cancelled() {
-    let mut front = Running::start(|site| site.http.body_timeout = 0.0);
+    let mut front = Running::start(|site| site.hosts[0].read_timeouts.body = ReadTimeout::fixed(0.0));
     let mut worker = front.worker(1);
     worker.welcome();
     let mut client = front.client();
@@ -172,7 +172,7 @@ fn a_reset_within_a_body_is_logged_as_499_and_a_slow_body_as_408() {
     let log = AccessLog { path: Some(path.clone()), format: "%m %>s %X".into(), json: false };
     let front = Running::start(|site| {
         site.hosts[0].access_logs = vec![log];
-        site.http.body_timeout = 0.5;
+        site.hosts[0].read_timeouts.body = ReadTimeout::fixed(0.5);
     });
     let mut slow = front.client();
     slow.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");

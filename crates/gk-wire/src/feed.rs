@@ -78,6 +78,12 @@ pub struct FrontFigures {
     /// Error-log lines that were lost.
     #[serde(default)]
     pub lost_error_lines: u64,
+    /// Requests refused before their head was understood.
+    #[serde(default)]
+    pub malformed_requests: u64,
+    /// Connections closed because their address had as many as it may.
+    #[serde(default)]
+    pub refused_connections: u64,
     /// A line for each worker that has a GIL although it is to run without.
     pub remarks: Vec<String>,
     /// Process groups without a worker that imported its applications and takes requests.

@@ -291,6 +291,18 @@ fn front(page: &mut Families, hub: &Hub) {
     );
     page.line(&[], figures.status.requests as f64);
     page.family(
+        "gilkeeper_malformed_requests_total",
+        Form::Counter,
+        "Requests that were refused before their head was understood: malformed, too long or too late.",
+    );
+    page.line(&[], figures.malformed_requests as f64);
+    page.family(
+        "gilkeeper_refused_connections_total",
+        Form::Counter,
+        "Connections closed at once because their address had as many as it may.",
+    );
+    page.line(&[], figures.refused_connections as f64);
+    page.family(
         "gilkeeper_ready",
         Form::Gauge,
         "1 when every process group has a worker that imported its applications and takes requests.",

@@ -70,7 +70,7 @@ pub const CODES: &[Code] = &[
         14,
         Error,
         "the front has as many descriptors open as its limit leaves for connections, or the system has no more of them",
-        "connections that are open go on, new ones wait until one closes; at most one line a minute",
+        "connections with a request go on; idle ones give way to new ones, the longest idle first; without one, new ones wait until one closes; at most one line a minute",
         "raise the limit (LimitNOFILE= of the systemd unit, ulimit -Hn), or bound the connections with GilkeeperMaxConnections",
     )),
     own(code(
@@ -129,6 +129,13 @@ pub const CODES: &[Code] = &[
         "workers die again and again while they serve requests of one route, which is hardly ever answered",
         "its requests are not tried again until it is answered again or ten minutes have passed; workers are replaced as ever",
         "look at what this route runs: an extension module that crashes, memory without bound, os._exit",
+    )),
+    own(code(
+        33,
+        Warn,
+        "a client address has as many connections as GilkeeperMaxConnectionsPerAddress allows, and came with a further one",
+        "the further one is closed at once and counted; at most one line a minute",
+        "raise the number if the address is a proxy or a network of many users, or name the proxy in WSGITrustedProxies",
     )),
     own(code(
         40,

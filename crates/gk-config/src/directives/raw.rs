@@ -3,7 +3,7 @@
 
 use crate::site::{
     ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen, Mount, ProcessGroup,
-    PythonOptions, Section, SettingsPatch, StaticAlias, Supervision,
+    PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias, Supervision,
 };
 use crate::token::Word;
 use std::collections::BTreeMap;
@@ -117,6 +117,10 @@ pub struct RawHost {
     pub sections: Vec<RawSection>,
     /// `CustomLog`.
     pub access_logs: Vec<RawLog>,
+    /// `RequestReadTimeout header=`.
+    pub header_timeout: Option<ReadTimeout>,
+    /// `RequestReadTimeout body=`.
+    pub body_timeout: Option<ReadTimeout>,
     /// `LogFormat` nicknames.
     pub formats: BTreeMap<String, String>,
     /// The next alias's position.

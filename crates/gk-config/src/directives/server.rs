@@ -3,7 +3,7 @@
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::measurements::AdminTls;
-use crate::site::Listen;
+use crate::site::{Listen, ReadTimeout};
 use crate::token::Word;
 use crate::values;
 use gk_options::Kind;
@@ -49,9 +49,12 @@ pub const ROWS: &[Directive] = &[
         .default("100").doc("Most header fields; more are answered 431. 0 is without bound."),
     Directive::honoured("LimitRequestFieldSize", "bytes", SERVER, ONE, limit_request_field_size)
         .default("8190").doc("Longest header field; a longer one is answered 431, and so is a request whose head is about 1 MiB in all."),
-    Directive::honoured("RequestReadTimeout", "[header=seconds[-seconds]] [body=seconds[-seconds]]", SERVER, Arity::at_least(1), request_read_timeout)
-        .default("header=20-40 body=20")
-        .doc("How long a request head may take in all, and how long a body may stall. `MinRate` is read and not used."),
+    Directive::honoured("RequestReadTimeout", "[handshake=time] [header=time] [body=time], each seconds[[-longest],MinRate=bytes]", SERVER, Arity::at_least(1), request_read_timeout)
+        .default("handshake=0 header=20-40,MinRate=500 body=20,MinRate=500")
+        .doc("How long a request head and a request body may take in all; each `MinRate` bytes that come give a second more, up to \
+              `longest`. 0 is without bound. A client that is too slow gets a 408. The time of a head is that of the first virtual host \
+              of the address, the time of a body that of the request's. `handshake` is read and not used: TLS for applications is \
+              not built yet."),
     Directive::honoured("ListenBacklog", "number", GLOBAL, ONE, listen_backlog)
         .default("511").doc("How many connections may wait in the kernel."),
     Directive::honoured("GilkeeperAdmin", "host:port|off [token=auto|always]", GLOBAL, Arity::between(1, 2), admin)
@@ -63,7 +66,12 @@ pub const ROWS: &[Directive] = &[
         .ours().doc("Speaks TLS there. Files are in PEM form. With `client-ca`, who shows a certificate of these authorities needs no \
             token; on a loopback address nobody does, unless `GilkeeperAdmin` says `token=always`."),
     Directive::honoured("GilkeeperMaxConnections", "number", GLOBAL, ONE, max_connections)
-        .default("0").ours().doc("Most connections at once; 0 is as many as the front may have descriptors for."),
+        .default("0").ours().doc("Most connections at once; 0 is as many as the front may have descriptors for. In both cases the connection that has been idle \
+              longest gives way to a new one."),
+    Directive::honoured("GilkeeperMaxConnectionsPerAddress", "number", GLOBAL, ONE, max_connections_per_address)
+        .default("0").ours().doc("Most connections at once from one client address; further ones are closed as they come. Addresses of \
+              IPv6 count by /64. What counts is the other end of the connection; that of a trusted proxy (`WSGITrustedProxies`) and \
+              Unix sockets are without bound. 0 is without bound for all."),
     Directive::honoured("GilkeeperFrontTimeout", "seconds", GLOBAL, ONE, front_timeout)
         .default("15").ours().doc("How long the front, and its admin process, may give no sign of life before they are replaced; 0 is for ever. \
             A front in a debugger is left alone."),
@@ -253,23 +261,43 @@ fn limit_request_field_size(scope: &mut Scope, words: &[Word]) -> Applied {
 fn request_read_timeout(scope: &mut Scope, words: &[Word]) -> Applied {
     for word in words {
         let lower = word.text.to_ascii_lowercase();
-        let wrong = || {
-            let message = format!(
-                "RequestReadTimeout takes header=20-40,MinRate=500 or body=20,MinRate=500, not `{}`",
-                word.text
-            );
-            Complaint::error(message).at(word)
+        let wrong = |why: &str| {
+            let message = format!("RequestReadTimeout cannot take `{}`: {why}", word.text);
+            Complaint::error(message).at(word).hint("it takes header=20-40,MinRate=500 body=20,MinRate=500")
         };
-        let (stage, value) = lower.split_once('=').ok_or_else(wrong)?;
-        let range = value.split(',').next().unwrap_or("");
-        let longest = range.rsplit('-').next().unwrap_or("");
-        let seconds = values::seconds("RequestReadTimeout", word, longest)?;
-        let main = only_main(scope);
+        let (stage, value) = lower.split_once('=').ok_or_else(|| wrong("it has no `=`"))?;
+        if !matches!(stage, "handshake" | "header" | "body") {
+            return Err(wrong("the stages are handshake, header and body"));
+        }
+        let (range, rate) = match value.split_once(",minrate=") {
+            Some((range, rate)) => (range, Some(rate)),
+            None => (value, None),
+        };
+        let (first, longest) = match range.split_once('-') {
+            Some((first, longest)) => (first, Some(longest)),
+            None => (range, None),
+        };
+        if longest.is_some() && rate.is_none() {
+            return Err(wrong("a range needs a MinRate"));
+        }
+        let seconds = |text: &str| values::seconds("RequestReadTimeout", word, text);
+        let time = ReadTimeout {
+            seconds: seconds(first)?,
+            longest: longest.map_or(Ok(0.0), seconds)?,
+            min_rate: match rate {
+                Some(rate) => {
+                    values::whole("MinRate", word, rate, 1..=u64::from(u32::MAX), "bytes per second")?
+                }
+                None => 0,
+            },
+        };
+        if time.longest > 0.0 && time.seconds >= time.longest {
+            return Err(wrong("the longest time has to be greater than the first"));
+        }
         match stage {
-            "header" if main => scope.raw.http.header_timeout = seconds,
-            "body" if main => scope.raw.http.body_timeout = seconds,
-            "header" | "body" | "handshake" => {}
-            _ => return Err(wrong()),
+            "header" => scope.host().header_timeout = Some(time),
+            "body" => scope.host().body_timeout = Some(time),
+            _ => {}
         }
     }
     Ok(())
@@ -342,6 +370,13 @@ fn front_timeout(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn keep_trying(scope: &mut Scope, words: &[Word]) -> Applied {
     scope.raw.supervision.keep_trying = values::switch(scope.name, &words[0], &words[0].text)?;
+    Ok(())
+}
+
+fn max_connections_per_address(scope: &mut Scope, words: &[Word]) -> Applied {
+    if let Some(number) = limit(scope, words, 0, "connections")? {
+        scope.raw.http.max_connections_per_address = number;
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! A row says what it takes, its default and its effect: a line with a directive, an option of
 //! WSGIDaemonProcess, or code in [`super::text`]. `--help`, completion, manual page and reference are made of the rows.
 
-use crate::site::{ADMIN, HttpLimits, LIMIT_REQUEST_BODY, Supervision};
+use crate::site::{ADMIN, HttpLimits, LIMIT_REQUEST_BODY, ReadTimeouts, Supervision};
 use gk_options::rows::headings::{LIMITS, PROCESSES, PYTHON, RELOADING};
 use gk_options::{Kind, OPTIONS, ProcessOption, Value};
 
@@ -48,8 +48,8 @@ pub enum Standard {
 pub enum Use {
     /// A line with this directive and the values.
     Directive(&'static str),
-    /// A line with this directive, and the value behind this prefix.
-    Prefixed(&'static str, &'static str),
+    /// A line with this directive, and the value between these two texts.
+    Enclosed(&'static str, &'static str, &'static str),
     /// A line with this directive and this word.
     Switch(&'static str, &'static str),
     /// An option of WSGIDaemonProcess.
@@ -244,6 +244,7 @@ const fn pairs(
 }
 
 const HTTP: HttpLimits = HttpLimits::STANDARD;
+const READ: ReadTimeouts = ReadTimeouts::STANDARD;
 use Standard::{Number, Text};
 
 /// The options that are none of the process group.
@@ -300,10 +301,10 @@ const ROWS: &[ServeOption] = &[
 
     switch(RELOADING, "disable-reloading", "WSGIScriptReloading", "Off", "Never reload because a script or module changed."),
 
-    ServeOption { used: Use::Prefixed("RequestReadTimeout", "header="), ..one(LIMITS, "header-timeout", SECONDS, "Time for a client to send the complete request head.") }
-        .standard(Number(HTTP.header_timeout), "/http/header_timeout").zero("off"),
-    ServeOption { used: Use::Prefixed("RequestReadTimeout", "body="), ..one(LIMITS, "body-timeout", SECONDS, "Time that a request body may stall.") }
-        .standard(Number(HTTP.body_timeout), "/http/body_timeout").zero("off"),
+    ServeOption { used: Use::Enclosed("RequestReadTimeout", "header=", ",MinRate=500"), ..one(LIMITS, "header-timeout", SECONDS, "Time for a client to send a request head, and a second more for each 500 bytes.") }
+        .words("20, at most 40").zero("off"),
+    ServeOption { used: Use::Enclosed("RequestReadTimeout", "body=", ",MinRate=500"), ..one(LIMITS, "body-timeout", SECONDS, "Time for a client to send a request body, and a second more for each 500 bytes.") }
+        .standard(Number(READ.body.seconds), "/hosts/0/read_timeouts/body/seconds").zero("off"),
     one(LIMITS, "keep-alive-timeout", SECONDS, "Time that a connection may wait for its next request.")
         .directive("KeepAliveTimeout").standard(Number(HTTP.keep_alive_timeout), "/http/keep_alive_timeout"),
     many(LIMITS, "ignore-activity", text("URL"), "URL path of requests that do not count as activity for `--inactivity-timeout`."),

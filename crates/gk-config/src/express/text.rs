@@ -155,8 +155,9 @@ fn directives(text: &mut Text, given: &ServeOptions) {
                 given.many(name).iter().for_each(|value| text.line(directive, &[value]));
             }
             (Use::Directive(directive), _) => text.given(directive, given.one(name)),
-            (Use::Prefixed(directive, prefix), _) => {
-                text.given(directive, given.one(name).map(|value| format!("{prefix}{value}")).as_deref());
+            (Use::Enclosed(directive, before, after), _) => {
+                let value = given.one(name).map(|value| format!("{before}{value}{after}"));
+                text.given(directive, value.as_deref());
             }
             (Use::Switch(directive, word), _) if given.flag(name) => text.line(directive, &[word]),
             _ => {}

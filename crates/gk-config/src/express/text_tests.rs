@@ -154,7 +154,7 @@ fn rows_are_unique_and_described() {
     for option in options::all() {
         assert!(names.insert(option.name), "--{} is there twice", option.name);
         assert!(option.help.ends_with('.'), "--{}: {}", option.name, option.help);
-        if let Use::Directive(name) | Use::Prefixed(name, _) | Use::Switch(name, _) = option.used {
+        if let Use::Directive(name) | Use::Enclosed(name, ..) | Use::Switch(name, _) = option.used {
             assert!(crate::directives::find(name).is_some(), "--{} writes {name}", option.name);
         }
     }

@@ -10,15 +10,24 @@ pub fn select(hosts: &[Host], local: Option<SocketAddr>, header: Option<&[u8]>) 
     if hosts.len() < 2 {
         return 0;
     }
-    let fits = |host: &Host| host.addresses.iter().filter_map(|address| fit(address, local)).max();
-    let Some(best) = hosts.iter().skip(1).filter_map(fits).max() else { return 0 };
-    let candidates = || hosts.iter().enumerate().skip(1).filter(|(_, host)| fits(host) == Some(best));
     let name = header.map(bare_name).unwrap_or_default();
-    let named = candidates().find(|(_, host)| {
+    let named = candidates(hosts, local).find(|(_, host)| {
         host.server_name.as_deref() == Some(name.as_str())
             || host.aliases.iter().any(|alias| glob::matches(alias.as_bytes(), name.as_bytes()))
     });
-    named.or_else(|| candidates().next()).map_or(0, |(index, _)| index)
+    named.map_or_else(|| first(hosts, local), |(index, _)| index)
+}
+
+/// Index of the first host whose addresses fit best; the main server if no address fits.
+pub fn first(hosts: &[Host], local: Option<SocketAddr>) -> usize {
+    candidates(hosts, local).next().map_or(0, |(index, _)| index)
+}
+
+/// The virtual hosts whose addresses fit best.
+fn candidates(hosts: &[Host], local: Option<SocketAddr>) -> impl Iterator<Item = (usize, &Host)> {
+    let fits = move |host: &Host| host.addresses.iter().filter_map(|address| fit(address, local)).max();
+    let best = hosts.iter().skip(1).filter_map(fits).max();
+    hosts.iter().enumerate().skip(1).filter(move |(_, host)| best.is_some() && fits(host) == best)
 }
 
 /// How well an address fits a connection: a numeric address counts more than a port.

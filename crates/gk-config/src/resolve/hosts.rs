@@ -3,7 +3,9 @@
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::NICKNAMES;
 use crate::directives::raw::{Raw, RawHost, RawLog};
-use crate::site::{AccessLog, Host, Mount, Scope, Section, Settings, SettingsPatch, StaticAlias};
+use crate::site::{
+    AccessLog, Host, Mount, ReadTimeouts, Scope, Section, Settings, SettingsPatch, StaticAlias,
+};
 use std::collections::BTreeMap;
 
 /// Puts the first group where the embedded process is named, which does not exist here.
@@ -65,6 +67,10 @@ fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &
         statics,
         base: settings,
         sections: ordered(&layers),
+        read_timeouts: ReadTimeouts {
+            header: host.header_timeout.or(main.header_timeout).unwrap_or(ReadTimeouts::STANDARD.header),
+            body: host.body_timeout.or(main.body_timeout).unwrap_or(ReadTimeouts::STANDARD.body),
+        },
         access_logs: logs.iter().map(|log| access_log(log, &formats, journal)).collect(),
         tls: host.tls.as_ref().or(main.tls.as_ref()).is_some_and(|(on, _)| *on),
     }

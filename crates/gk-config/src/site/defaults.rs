@@ -10,8 +10,6 @@ impl HttpLimits {
     /// The limits without any directive.
     pub const STANDARD: Self = Self {
         timeout: 60.0,
-        header_timeout: 40.0,
-        body_timeout: 20.0,
         keep_alive: true,
         keep_alive_timeout: 5.0,
         max_keep_alive_requests: 100,
@@ -19,6 +17,7 @@ impl HttpLimits {
         limit_request_fields: 100,
         limit_request_field_size: 8190,
         max_connections: 0,
+        max_connections_per_address: 0,
         body_buffer_size: 128 * 1024,
         response_memory: 64 << 20,
         response_spool: 1 << 30,

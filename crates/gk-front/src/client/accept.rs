@@ -2,12 +2,14 @@
 
 use gk_wire::log::Level;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 
+use crate::client::addresses::AddressPlace;
 use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
 use crate::client::http1;
@@ -15,9 +17,12 @@ use crate::client::stream::Stream;
 use crate::front::Front;
 use crate::log::rate_limited::RateLimited;
 use crate::process::descriptor_limit;
+use crate::request::proxy_trust;
 
 /// After a failed `accept` for lack of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks for a connection that has become idle, while a new one waits.
+const LOOK: Duration = Duration::from_millis(100);
 
 enum Listener {
     Tcp(TcpListener),
@@ -44,41 +49,38 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
 async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
     let https = front.listeners[number].tls;
     let unaccepted = RateLimited::default();
-    loop {
-        let bound = front.current().compiled.site().http.max_connections;
-        let full = || {
-            let open = front.conns.borrow().len();
-            (bound != 0 && open >= bound) || (front.descriptors_short.get() && open > 0)
-        };
-        while full() && !front.stopping.get() {
-            tokio::select! {
-                () = front.conn_ended.notified() => {}
-                () = front.stop.notified() => {}
-            }
-        }
-        if front.stopping.get() {
-            return;
-        }
+    while !front.stopping.get() {
         let accepted = tokio::select! {
             biased;
             () = front.stop.notified() => return,
             accepted = next(&listener) => accepted,
         };
         match accepted {
-            Ok((stream, mut endpoints)) => {
+            Ok((stream, mut endpoints, peer)) => {
+                let Ok(place) = place(&front, peer) else { continue };
                 endpoints.listener = number;
                 endpoints.https = https;
-                front.descriptors_short.set(descriptor_limit::is_reserved(&stream));
-                open(&front, stream, endpoints);
-                if front.descriptors_short.get() {
+                if descriptor_limit::is_reserved(&stream) {
+                    front.room.note_shortage(front.conns.borrow().len());
                     note_shortage(&front, "the last descriptors are kept for files and workers");
                 }
+                // It is accepted, because otherwise nobody would know that an idle one has to give way. No other one is meanwhile.
+                while is_full(&front) {
+                    give_way(&front);
+                    tokio::select! {
+                        () = front.conn_ended.notified() => {}
+                        () = tokio::time::sleep(LOOK) => {}
+                        () = front.stop.notified() => return,
+                    }
+                }
+                open(&front, stream, endpoints, place);
             }
             // The client gave up before it was accepted.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
             Err(error) if descriptor_limit::are_exhausted(&error) => {
                 note_shortage(&front, &error.to_string());
+                give_way(&front);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
             Err(error) => {
@@ -91,13 +93,25 @@ async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
     }
 }
 
+/// Ends the connection that has been idle longest, at its next turn.
+fn give_way(front: &Front) {
+    front.idle.give_way(&front.conns.borrow(), front.clock.coarse());
+}
+
+/// Whether a new connection has to wait until another one ends.
+fn is_full(front: &Front) -> bool {
+    let bound = front.current().compiled.site().http.max_connections;
+    let open = front.conns.borrow().len();
+    (bound != 0 && open >= bound) || front.room.is_full(open)
+}
+
 /// Logs that new connections have to wait until others close.
 fn note_shortage(front: &Front, why: &str) {
     if !front.descriptors_noted.is_due() {
         return;
     }
     let text = format!(
-        "new connections have to wait until one of {} closes, with a limit of {} descriptors: {why}; raise the limit \
+        "new connections take the place of idle ones, or have to wait until one of {} closes, with a limit of {} descriptors: {why}; raise the limit \
          (LimitNOFILE= of the systemd unit, ulimit -Hn), or bound the connections with GilkeeperMaxConnections",
         front.conns.borrow().len(),
         descriptor_limit::limit()
@@ -106,23 +120,46 @@ fn note_shortage(front: &Front, why: &str) {
 }
 
 /// The next connection.
-async fn next(listener: &Listener) -> io::Result<(Stream, Endpoints)> {
+async fn next(listener: &Listener) -> io::Result<(Stream, Endpoints, Option<IpAddr>)> {
     match listener {
         Listener::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
             let _ = stream.set_nodelay(true);
             let local = stream.local_addr()?;
-            Ok((Stream::Tcp(stream), Endpoints::tcp(peer, local)))
+            Ok((Stream::Tcp(stream), Endpoints::tcp(peer, local), Some(peer.ip())))
         }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            Ok((Stream::Unix(stream), Endpoints::unix()))
+            Ok((Stream::Unix(stream), Endpoints::unix(), None))
         }
     }
 }
 
+/// The place of a connection among those of its address; `Err`: the address has as many as it may.
+fn place(front: &Front, peer: Option<IpAddr>) -> Result<Option<AddressPlace>, ()> {
+    let current = front.current();
+    let site = current.compiled.site();
+    let most = site.http.max_connections_per_address;
+    let Some(peer) = peer.filter(|peer| most != 0 && !proxy_trust::is_proxy(site, *peer)) else {
+        return Ok(None);
+    };
+    let place = front.addresses.place(peer, most);
+    if place.is_none() {
+        front.refused_connections.set(front.refused_connections.get() + 1);
+        if front.crowds_noted.is_due() {
+            let text = format!(
+                "{peer} has as many connections as GilkeeperMaxConnectionsPerAddress allows, {most}: a further one was closed; \
+                 {} were so far",
+                front.refused_connections.get()
+            );
+            crate::note_code(Level::Warn, "GK0033", None, &text);
+        }
+    }
+    place.map(Some).ok_or(())
+}
+
 /// Starts the task of an accepted connection.
-fn open(front: &Rc<Front>, stream: Stream, endpoints: Endpoints) {
+fn open(front: &Rc<Front>, stream: Stream, endpoints: Endpoints, place: Option<AddressPlace>) {
     // Without connections the ticker sleeps, and the coarse clock stands still.
     if front.conns.borrow().is_empty() {
         front.clock.advance();
@@ -132,5 +169,5 @@ fn open(front: &Rc<Front>, stream: Stream, endpoints: Endpoints) {
     let conn = Conn::new(id, endpoints, stream, front.clock.coarse_cell());
     front.conns.borrow_mut().insert(id, Rc::clone(&conn));
     front.conn_began.notify_one();
-    spawn_local(http1::tend(Rc::clone(front), conn));
+    spawn_local(http1::tend(Rc::clone(front), conn, place));
 }

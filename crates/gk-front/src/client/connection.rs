@@ -5,13 +5,14 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::client::endpoints::Endpoints;
-use crate::client::framing::HeadScan;
 use crate::client::stream::Stream;
 use crate::engine;
 use crate::log::access_log::{self, Entry};
+use crate::request::target::RawTarget;
 
 /// The party that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,18 @@ pub struct Conn {
     waker: RefCell<Option<Waker>>,
     /// Access-log entry of a response whose last bytes hyper has not written yet.
     entry: RefCell<Option<Box<Entry>>>,
-    scan: RefCell<HeadScan>,
+    /// Coarse time at which the present stage of the request began, in milliseconds.
+    stage_began: Cell<u64>,
+    /// Bytes received of the present head.
+    head_bytes: Cell<u64>,
+    /// Bytes received of the present body, those that came with the head among them.
+    body_bytes: Cell<u64>,
+    /// Index of the host of the request whose body is received.
+    pub body_host: Cell<u32>,
+    /// [`Conn::ambiguous_framing`].
+    ambiguous: Cell<bool>,
+    /// The target of the request that hyper reads, where hyper gets another.
+    raw_target: Cell<Option<Arc<RawTarget>>>,
 }
 
 impl Conn {
@@ -82,7 +94,6 @@ impl Conn {
             stream: RefCell::new(stream),
             phase: Cell::new(Phase::Idle),
             since: Cell::new(now.get()),
-            now,
             stalled: Cell::new(false),
             write_limit: Cell::new(0),
             requests: Cell::new(0),
@@ -95,17 +106,32 @@ impl Conn {
             answering: Cell::new(false),
             waker: RefCell::new(None),
             entry: RefCell::new(None),
-            scan: RefCell::new(HeadScan::default()),
+            stage_began: Cell::new(now.get()),
+            head_bytes: Cell::new(0),
+            body_bytes: Cell::new(0),
+            body_host: Cell::new(0),
+            ambiguous: Cell::new(false),
+            raw_target: Cell::new(None),
+            now,
         })
     }
 
     /// Enters a phase and restarts the waiting time.
     pub fn enter(&self, phase: Phase) {
         self.phase.set(phase);
-        self.since.set(self.now.get());
-        if phase == Phase::Idle {
-            self.scan.borrow_mut().restart();
+        let now = self.now.get();
+        self.since.set(now);
+        // The time of the first head of a connection counts from the start of the connection.
+        if phase == Phase::Body || (phase == Phase::Head && self.requests.get() > 0) {
+            self.stage_began.set(now);
+            self.head_bytes.set(0);
         }
+    }
+
+    /// Milliseconds since the present head or body began, and the bytes that came of it.
+    pub fn stage(&self) -> (u64, u64) {
+        let bytes = if self.phase.get() == Phase::Head { &self.head_bytes } else { &self.body_bytes };
+        (self.now.get().saturating_sub(self.stage_began.get()), bytes.get())
     }
 
     /// A response head goes to hyper.
@@ -140,9 +166,35 @@ impl Conn {
         (self.phase.get(), self.stalled.get(), self.now.get().saturating_sub(self.since.get()))
     }
 
-    /// Whether the head being served carried both `Content-Length` and `Transfer-Encoding`.
+    /// Whether the head being served carried both `Content-Length` and `Transfer-Encoding`, or a length that cannot be followed.
     pub fn ambiguous_framing(&self) -> bool {
-        self.scan.borrow().ambiguous()
+        self.ambiguous.get()
+    }
+
+    /// Tells of the request that hyper gets: [`Conn::ambiguous_framing`], and how much of its body has come.
+    pub(crate) fn note_scan(&self, ambiguous: bool, body_bytes: u64) {
+        self.ambiguous.set(ambiguous);
+        self.body_bytes.set(body_bytes);
+    }
+
+    /// Keeps the target of the request that hyper gets with another.
+    pub(crate) fn set_raw_target(&self, target: RawTarget) {
+        self.raw_target.set(Some(Arc::new(target)));
+    }
+
+    /// The target of the request that hyper has just read, if hyper got another.
+    pub fn take_raw_target(&self) -> Option<Arc<RawTarget>> {
+        self.raw_target.take()
+    }
+
+    /// Whether the client did not send the whole of a request head in time.
+    pub fn is_late_head(&self) -> bool {
+        self.timed_out.get() && self.phase.get() == Phase::Head
+    }
+
+    /// Whether a request head has begun and is not complete.
+    pub fn is_in_head(&self) -> bool {
+        self.phase.get() == Phase::Head
     }
 
     /// Ends the connection's task at its next poll, without another word to the client.
@@ -200,6 +252,11 @@ impl Conn {
         self.stream.borrow().poll_readable(cx)
     }
 
+    /// Whether bytes wait in the socket, or its end.
+    pub fn has_bytes(&self) -> bool {
+        self.stream.borrow().has_bytes()
+    }
+
     /// Keeps an access-log entry until the last byte of its response is sent.
     pub fn park_entry(&self, entry: Box<Entry>) {
         *self.entry.borrow_mut() = Some(entry);
@@ -243,26 +300,20 @@ impl Conn {
         self.stream.borrow_mut()
     }
 
-    /// Bytes came from the socket.
-    pub(crate) fn note_read(&self, fresh: &[u8]) {
-        if fresh.is_empty() {
-            return;
-        }
-        self.received.set(self.received.get() + fresh.len() as u64);
+    /// So many bytes came from the socket.
+    pub(crate) fn note_read(&self, fresh: usize) {
+        self.received.set(self.received.get() + fresh as u64);
         self.see(fresh);
     }
 
-    /// Bytes go to hyper.
-    pub(crate) fn see(&self, fresh: &[u8]) {
+    /// So many bytes go to hyper.
+    pub(crate) fn see(&self, fresh: usize) {
         match self.phase.get() {
-            Phase::Idle => {
-                self.enter(Phase::Head);
-                self.scan.borrow_mut().feed(fresh);
-            }
-            Phase::Head => self.scan.borrow_mut().feed(fresh),
-            Phase::Body => self.progress(),
-            Phase::Serving | Phase::Ending => {}
+            Phase::Idle => self.enter(Phase::Head),
+            Phase::Head | Phase::Body => self.progress(),
+            Phase::Serving | Phase::Ending => return,
         }
+        self.head_bytes.set(self.head_bytes.get() + fresh as u64);
     }
 
     /// A write to the socket succeeded, or has to wait.

@@ -38,6 +38,11 @@ impl Endpoints {
         }
     }
 
+    /// Our address with port; `None` on a Unix socket.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.local.parse::<IpAddr>().ok().map(|ip| (ip, self.local_port).into())
+    }
+
     /// A Unix socket, which has no addresses.
     pub fn unix() -> Self {
         Self { client: "unix".into(), ..Self::default() }

@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 use gk_config::site::HttpLimits;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -13,9 +15,11 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 
+use crate::client::addresses::AddressPlace;
 use crate::client::connection::{Conn, Phase};
 use crate::client::io::ClientIo;
 use crate::front::Front;
+use crate::process::leftovers;
 use crate::service;
 
 /// Idle limit while the rest of a refused request is read and dropped.
@@ -23,12 +27,13 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Limit in all for reading it.
 const LINGER_IN_ALL: Duration = Duration::from_secs(30);
 
-/// Serves a connection from its first byte to its last.
-pub async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
-    let counted = Counted { front: &front, conn: &conn };
+/// Serves a connection from its first byte to its last. `place`: its place among those of its address.
+pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>) {
+    let counted = Counted { front: &front, conn: &conn, _place: place };
     let mut before = Bytes::new();
     // Boxed, so that a sleeping connection does not hold the memory of it.
     while let Some(rest) = Box::pin(speak(&front, &conn, before)).await {
+        front.leftovers.add(leftovers::BUFFERS);
         before = rest;
         if before.is_empty() && !sleep(&front, &conn).await {
             break;
@@ -37,7 +42,7 @@ pub async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
     conn.finish_entry();
     if conn.linger.get() {
         conn.enter(Phase::Ending);
-        linger(&front, &conn).await;
+        Box::pin(linger(&front, &conn)).await;
     }
     drop(counted);
 }
@@ -46,13 +51,14 @@ pub async fn tend(front: Rc<Front>, conn: Rc<Conn>) {
 struct Counted<'t> {
     front: &'t Front,
     conn: &'t Conn,
+    _place: Option<AddressPlace>,
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.conn.finish_entry();
         self.front.conns.borrow_mut().remove(&self.conn.id);
-        self.front.descriptors_short.set(false);
+        self.front.leftovers.add(leftovers::BUFFERS + self.conn.stage().1.min(leftovers::BODY));
         self.front.conn_ended.notify_waiters();
     }
 }
@@ -63,7 +69,12 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
     let builder = builder(&front.current().compiled.site().http);
     let service = {
         let (front, conn) = (Rc::clone(front), Rc::clone(conn));
-        service_fn(move |request| service::serve(Rc::clone(&front), Rc::clone(&conn), request))
+        service_fn(move |mut request: Request<Incoming>| {
+            if let Some(target) = conn.take_raw_target() {
+                request.extensions_mut().insert(target);
+            }
+            service::serve(Rc::clone(&front), Rc::clone(&conn), request)
+        })
     };
     let mut http = builder.serve_connection(TokioIo::new(ClientIo::new(conn, before)), service);
     let mut ending = false;
@@ -80,7 +91,23 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
         }
     })
     .await;
-    sleeps.then(|| http.into_parts().read_buf)
+    let parts = http.into_parts();
+    if sleeps {
+        return Some(parts.read_buf);
+    }
+    note_refusal(front, conn, &parts.io.into_inner());
+    None
+}
+
+/// Counts and logs a request that was refused before its head was complete: hyper did not understand it, or it came too slowly.
+fn note_refusal(front: &Front, conn: &Rc<Conn>, io: &ClientIo) {
+    let Some(status) = io.refused().or(conn.is_late_head().then_some(408)) else { return };
+    // Otherwise the client would meet a reset before it has read the answer.
+    conn.linger.set(true);
+    front.malformed.set(front.malformed.get() + 1);
+    let current = front.current();
+    let host = current.compiled.first_host(conn.endpoints.local_address());
+    current.logs.refused(&**conn, host, front.clock.epoch(front.clock.micros()), status, io.shown());
 }
 
 /// Waits for the next byte of an idle connection. `false`: there will be none.
@@ -98,7 +125,7 @@ async fn sleep(front: &Front, conn: &Conn) -> bool {
 
 /// Reads and drops the rest of a refused request, so that the client can read the answer (RFC 9112, 9.6).
 async fn linger(front: &Front, conn: &Rc<Conn>) {
-    let mut io = ClientIo::new(conn, Bytes::new());
+    let mut io = ClientIo::to_drop(conn);
     let mut sink = vec![0; 16 * 1024];
     let began = Instant::now();
     while matches!(tokio::time::timeout(LINGER, io.read(&mut sink)).await, Ok(Ok(n)) if n > 0) {
@@ -109,6 +136,7 @@ async fn linger(front: &Front, conn: &Rc<Conn>) {
     }
 }
 
+/// hyper's settings.
 fn builder(http: &HttpLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // hyper applies no timeout: the ticker does (`timeouts`).

@@ -1,48 +1,194 @@
-//! A connection as hyper reads and writes it: the socket, with a note of every byte in the connection's state.
+//! A connection as hyper reads and writes it: the socket, with a note of every byte in the connection's state. hyper gets one
+//! request at a time, so that the state of a connection is always about one, and a request line without bytes that it
+//! does not take ([`crate::request::target`]).
 
 use bytes::Bytes;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::client::connection::Conn;
+use crate::client::framing::{Found, RequestScan};
+use crate::request::target;
 
 /// Reads and writes a connection.
 pub struct ClientIo {
     conn: Rc<Conn>,
-    /// Bytes to be read before those of the socket.
-    before: Bytes,
+    scan: RequestScan,
+    /// Bytes of the next requests. They came with the end of the request before, and were counted then.
+    next: Bytes,
+    /// Start of a request line of which the end has not come.
+    line: Vec<u8>,
+    /// Bytes for hyper that are not those of the socket, from `given` on.
+    changed: Vec<u8>,
+    given: usize,
+    /// The body went wrong behind `changed`.
+    malformed: bool,
+    /// Status with which hyper refused a request by itself.
+    refused: Option<u16>,
 }
 
 impl ClientIo {
-    /// `before`: bytes that were already read from the socket.
-    pub fn new(conn: &Rc<Conn>, before: Bytes) -> Self {
-        Self { conn: Rc::clone(conn), before }
+    /// `next`: bytes that were already read from the socket.
+    pub fn new(conn: &Rc<Conn>, next: Bytes) -> Self {
+        Self {
+            conn: Rc::clone(conn),
+            scan: RequestScan::default(),
+            next,
+            line: Vec::new(),
+            changed: Vec::new(),
+            given: 0,
+            malformed: false,
+            refused: None,
+        }
+    }
+
+    /// To read and drop what comes: nothing of it is a request.
+    pub fn to_drop(conn: &Rc<Conn>) -> Self {
+        let mut io = Self::new(conn, Bytes::new());
+        io.scan.lose(&[]);
+        io
+    }
+
+    /// Status with which hyper refused a request by itself.
+    pub fn refused(&self) -> Option<u16> {
+        self.refused
+    }
+
+    /// The first bytes of the last request line, or of what there is of it.
+    pub fn shown(&self) -> &[u8] {
+        if self.line.is_empty() { self.scan.shown() } else { &self.line }
+    }
+
+    /// Sorts bytes that are not all for hyper as they are. `found` is the scan's finding in `bytes`.
+    fn sort(&mut self, bytes: Bytes, found: Found) {
+        self.changed.clear();
+        self.given = 0;
+        let (mut rest, mut found) = (bytes, found);
+        loop {
+            match found {
+                Found::Nothing => return self.changed.extend_from_slice(&rest),
+                Found::End(end) => {
+                    self.changed.extend_from_slice(&rest[..end]);
+                    self.next = rest.slice(end..);
+                    return;
+                }
+                Found::Malformed(at) => {
+                    self.changed.extend_from_slice(&rest[..at]);
+                    self.malformed = true;
+                    return;
+                }
+                Found::PartLine(start) => {
+                    self.changed.extend_from_slice(&rest[..start]);
+                    self.line = rest[start..].to_vec();
+                    return;
+                }
+                Found::OddLine(start, end) => {
+                    self.changed.extend_from_slice(&rest[..start]);
+                    let line = &rest[start..end];
+                    match target::encode(line) {
+                        Some((encoded, raw)) => {
+                            self.changed.extend_from_slice(&encoded);
+                            self.conn.set_raw_target(raw);
+                        }
+                        None => self.changed.extend_from_slice(line),
+                    }
+                    self.changed.push(b'\n');
+                    self.scan.pass_line(line);
+                    rest = rest.slice(end + 1..);
+                    found = self.scan.feed(&rest);
+                }
+            }
+        }
+    }
+
+    /// Scans the bytes of `buf` from `before` on. What hyper must not get is taken out.
+    fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let fresh = &buf.filled()[before..];
+        let (bytes, found) = if self.line.is_empty() {
+            match self.scan.feed(fresh) {
+                Found::Nothing => return,
+                Found::End(end) => {
+                    self.next = Bytes::copy_from_slice(&fresh[end..]);
+                    buf.set_filled(before + end);
+                    return;
+                }
+                found => (Bytes::copy_from_slice(fresh), found),
+            }
+        } else {
+            let mut line = std::mem::take(&mut self.line);
+            line.extend_from_slice(fresh);
+            let found = self.scan.feed(&line);
+            (Bytes::from(line), found)
+        };
+        buf.set_filled(before);
+        self.sort(bytes, found);
     }
 }
 
 impl AsyncRead for ClientIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.before.is_empty() {
-            let most = self.before.len().min(buf.remaining());
-            let this = self.get_mut();
-            let bytes = this.before.split_to(most);
-            // They were counted when they came, but as part of the request before.
-            this.conn.see(&bytes);
-            buf.put_slice(&bytes);
-            return Poll::Ready(Ok(()));
-        }
+        let this = self.get_mut();
         let before = buf.filled().len();
-        let result = Pin::new(&mut *self.conn.stream()).poll_read(cx, buf);
-        self.conn.note_read(&buf.filled()[before..]);
-        result
+        loop {
+            let changed = &this.changed[this.given..];
+            if !changed.is_empty() {
+                let most = changed.len().min(buf.remaining());
+                buf.put_slice(&changed[..most]);
+                this.given += most;
+                return Poll::Ready(Ok(()));
+            }
+            if this.malformed {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a malformed chunk")));
+            }
+            if this.next.is_empty() {
+                ready!(Pin::new(&mut *this.conn.stream()).poll_read(cx, buf))?;
+                let fresh = buf.filled().len() - before;
+                if fresh == 0 {
+                    // The end. hyper gets what there is.
+                    this.changed = std::mem::take(&mut this.line);
+                    this.given = 0;
+                    if this.changed.is_empty() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    this.scan.lose(&this.changed);
+                    continue;
+                }
+                this.conn.note_read(fresh);
+                this.look(buf, before);
+            } else {
+                let bytes = std::mem::take(&mut this.next);
+                this.conn.see(bytes.len());
+                let found = this.scan.feed(&bytes);
+                match found {
+                    Found::Nothing if bytes.len() <= buf.remaining() => buf.put_slice(&bytes),
+                    Found::End(end) if end <= buf.remaining() => {
+                        buf.put_slice(&bytes[..end]);
+                        this.next = bytes.slice(end..);
+                    }
+                    found => this.sort(bytes, found),
+                }
+            }
+            this.conn.note_scan(this.scan.is_ambiguous(), this.scan.body_bytes());
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
 impl AsyncWrite for ClientIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.conn.is_in_head() {
+            // No request is served: hyper answers by itself.
+            let this = self.get_mut();
+            this.refused = this.refused.or_else(|| status(buf));
+            let result = Pin::new(&mut *this.conn.stream()).poll_write(cx, buf);
+            this.conn.note_write(&result);
+            return result;
+        }
         let result = Pin::new(&mut *self.conn.stream()).poll_write(cx, buf);
         self.conn.note_write(&result);
         result
@@ -71,4 +217,10 @@ impl AsyncWrite for ClientIo {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.conn.stream()).poll_shutdown(cx)
     }
+}
+
+/// The status of a response head.
+fn status(head: &[u8]) -> Option<u16> {
+    let digits = head.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -1,5 +1,6 @@
 //! A client's socket: TCP or Unix.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::{Pin, pin};
@@ -42,6 +43,12 @@ impl Stream {
             Self::Unix(s) => pin!(s.ready(interest)).poll(&mut cx),
         };
         matches!(ready, Poll::Ready(Ok(ready)) if ready.is_write_closed() || ready.is_error())
+    }
+
+    /// Whether bytes can be read, or the end; asks the system.
+    pub fn has_bytes(&self) -> bool {
+        let mut fds = [PollFd::new(self, PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
     }
 }
 

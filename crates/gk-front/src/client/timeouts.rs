@@ -1,6 +1,7 @@
 //! The ticker: looks at every timeout of clients and workers a few times a second.
 
-use gk_config::site::HttpLimits;
+use gk_config::place::Compiled;
+use gk_config::site::ReadTimeout;
 use gk_wire::log::Level;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub async fn tick(front: Rc<Front>) {
         if front.conns.borrow().is_empty() {
             front.current().logs.flush();
             front.tell_figures();
+            front.leftovers.tick(front.finished.get());
             // A second, so that the admin page stays current.
             let _ = tokio::time::timeout(Duration::from_secs(1), front.conn_began.notified()).await;
         }
@@ -34,11 +36,11 @@ pub async fn tick(front: Rc<Front>) {
             pool.tick();
             pool.expire();
         }
-        let http = &current.compiled.site().http;
         let conns: Vec<_> = front.conns.borrow().values().map(Rc::clone).collect();
         for conn in conns {
-            apply(&conn, http, count.is_multiple_of(5));
+            apply(&conn, &current.compiled, count.is_multiple_of(5));
         }
+        front.leftovers.tick(front.finished.get());
         if count.is_multiple_of(10) || front.readiness_changed() {
             front.tell_figures();
         }
@@ -46,11 +48,12 @@ pub async fn tick(front: Rc<Front>) {
 }
 
 /// Applies the timeouts to one connection.
-fn apply(conn: &Conn, http: &HttpLimits, check_client: bool) {
+fn apply(conn: &Conn, compiled: &Compiled, check_client: bool) {
     if conn.is_killed() {
         // Its task and the log know already.
         return;
     }
+    let http = &compiled.site().http;
     let (phase, stalled, waited) = conn.waiting();
     let over = |seconds: f64| seconds > 0.0 && waited as f64 > seconds * 1_000.0;
     if stalled {
@@ -64,18 +67,18 @@ fn apply(conn: &Conn, http: &HttpLimits, check_client: bool) {
         return;
     }
     match phase {
-        Phase::Idle => {
-            let first = conn.requests.get() == 0;
-            let late = over(http.header_timeout) || over(http.timeout);
-            if if first { late } else { over(http.keep_alive_timeout) } {
+        Phase::Idle if conn.requests.get() == 0 => {
+            if is_late(conn, header_timeout(conn, compiled)) || over(http.timeout) {
                 conn.kill();
             } else if waited >= SLEEP_AFTER {
                 conn.send_to_sleep();
             }
         }
-        // There is no request yet, so there is no log line either.
-        Phase::Head if over(http.header_timeout) => conn.time_out(),
-        Phase::Body if over(http.body_timeout) => {
+        Phase::Idle if over(http.keep_alive_timeout) => conn.kill(),
+        Phase::Idle if waited >= SLEEP_AFTER => conn.send_to_sleep(),
+        // There is no request yet; the access log gets a line of its own.
+        Phase::Head if is_late(conn, header_timeout(conn, compiled)) || over(http.timeout) => conn.time_out(),
+        Phase::Body if is_late(conn, body_timeout(conn, compiled)) || over(http.timeout) => {
             let text = "the client did not send the request body in time";
             crate::note_code(Level::Error, "WSGI0126", Some(&conn.endpoints.client), text);
             conn.time_out();
@@ -84,4 +87,23 @@ fn apply(conn: &Conn, http: &HttpLimits, check_client: bool) {
         Phase::Serving if check_client && conn.is_gone() => conn.kill(),
         _ => {}
     }
+}
+
+/// Whether a head or a body has taken longer than it may.
+fn is_late(conn: &Conn, timeout: ReadTimeout) -> bool {
+    let (took, bytes) = conn.stage();
+    timeout.allowed(bytes).is_some_and(|seconds| took as f64 > seconds * 1_000.0)
+}
+
+/// The time for a head: that of the first host of the address, because no host is named yet.
+fn header_timeout(conn: &Conn, compiled: &Compiled) -> ReadTimeout {
+    let hosts = &compiled.site().hosts;
+    let host = if hosts.len() > 1 { compiled.first_host(conn.endpoints.local_address()) } else { 0 };
+    hosts[host].read_timeouts.header
+}
+
+/// The time for a body: that of the request's host. A reload may have changed their number.
+fn body_timeout(conn: &Conn, compiled: &Compiled) -> ReadTimeout {
+    let hosts = &compiled.site().hosts;
+    hosts.get(conn.body_host.get() as usize).unwrap_or(&hosts[0]).read_timeouts.body
 }

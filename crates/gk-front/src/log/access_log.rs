@@ -9,6 +9,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::endpoints::Endpoints;
@@ -16,6 +17,7 @@ use crate::log::format::{Format, Line, Lookup};
 use crate::log::writer::LogWriter;
 use crate::process::descriptor_limit;
 use crate::request::route::{Destination, Target};
+use crate::request::target::{self, RawTarget};
 
 /// The connection of a request, for its line.
 pub trait Connection {
@@ -124,6 +126,7 @@ impl AccessLogs {
             began_micros: (arrived * 1e6) as u64,
             method: parts.method.clone(),
             uri: parts.uri.clone(),
+            raw: target::raw(parts).map(Arc::clone),
             version: parts.version,
             requests: pick(&logs.requests, &parts.headers),
             responses: Vec::new(),
@@ -139,6 +142,40 @@ impl AccessLogs {
             body_bytes: 0,
             aborted: false,
         }))
+    }
+
+    /// Writes the line of a request that has no head: refused with this status before it was understood, or too late. `shown` are its
+    /// first bytes, `host` is the first host of its address.
+    pub fn refused(&self, connection: &dyn Connection, host: usize, arrived: f64, status: u16, shown: &[u8]) {
+        let Some(open) = &self.open else { return };
+        let ends = connection.endpoints();
+        let (received, sent) = connection.take_bytes();
+        let began_micros = (arrived * 1e6) as u64;
+        let name = open.names.get(host).map_or("", |name| name);
+        let line = Line {
+            client: &ends.peer,
+            peer: &ends.peer,
+            peer_port: ends.peer_port,
+            local: &ends.local,
+            local_port: ends.local_port,
+            shown: Some(shown),
+            status,
+            received,
+            sent,
+            began_micros,
+            utc_offset: open.utc_offset((began_micros / 1_000_000) as i64),
+            connection: '-',
+            kept_alive: connection.requests(),
+            server_name: name,
+            canonical_name: name,
+            server_port: ends.local_port,
+            pid: std::process::id(),
+            ..Line::default()
+        };
+        for index in open.hosts.get(host).into_iter().flatten() {
+            let log = &open.logs[*index];
+            log.writer.append(|out| log.format.write(&line, &NoHeaders, out));
+        }
     }
 
     /// Writes the collected lines.
@@ -186,6 +223,8 @@ pub struct Entry {
     began_micros: u64,
     method: Method,
     uri: Uri,
+    /// The target as sent, where it is another.
+    raw: Option<Arc<RawTarget>>,
     version: Version,
     requests: Vec<Option<HeaderValue>>,
     responses: Vec<Option<HeaderValue>>,
@@ -242,6 +281,8 @@ impl Entry {
         let (received, sent) = self.connection.take_bytes();
         let ends = self.connection.endpoints();
         let text = self.uri.to_string();
+        let raw = self.raw.as_deref();
+        let query = self.uri.query().map(str::as_bytes);
         let line = Line {
             client: self.remote_addr.as_deref().unwrap_or(&ends.peer),
             peer: &ends.peer,
@@ -249,9 +290,10 @@ impl Entry {
             local: &ends.local,
             local_port: ends.local_port,
             method: self.method.as_str(),
-            target: &text,
-            path: self.uri.path(),
-            query: self.uri.query(),
+            target: raw.map_or(text.as_bytes(), RawTarget::bytes),
+            path: raw.map_or(self.uri.path().as_bytes(), RawTarget::path),
+            query: raw.map_or(query, RawTarget::query),
+            shown: None,
             protocol: if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
             status: match self.status {
                 0 if self.connection.timed_out() => 408,
@@ -298,6 +340,23 @@ impl OpenLogs {
         let offset = gk_sys::clock::utc_offset(seconds);
         self.offset.set((seconds / 60, offset));
         offset
+    }
+}
+
+/// The headers of a request that was not understood.
+struct NoHeaders;
+
+impl Lookup for NoHeaders {
+    fn request_header(&self, _: usize) -> Option<&[u8]> {
+        None
+    }
+
+    fn response_header(&self, _: usize) -> Option<&[u8]> {
+        None
+    }
+
+    fn variable(&self, _: &str) -> Option<&str> {
+        None
     }
 }
 

@@ -43,11 +43,13 @@ pub struct Line<'a> {
     /// Request method.
     pub method: &'a str,
     /// Raw target.
-    pub target: &'a str,
+    pub target: &'a [u8],
     /// Raw path.
-    pub path: &'a str,
+    pub path: &'a [u8],
     /// Raw query without `?`.
-    pub query: Option<&'a str>,
+    pub query: Option<&'a [u8]>,
+    /// First bytes of a request that was not understood; it has no method, target and protocol.
+    pub shown: Option<&'a [u8]>,
     /// `HTTP/1.1`.
     pub protocol: &'a str,
     /// Status.
@@ -203,7 +205,7 @@ impl Format {
         put("time", time.into());
         put("client", line.client.into());
         put("method", line.method.into());
-        put("target", line.target.into());
+        put("target", String::from_utf8_lossy(line.shown.unwrap_or(line.target)).into());
         put("protocol", line.protocol.into());
         put("status", line.status.into());
         put("body_bytes", line.body_bytes.into());
@@ -234,10 +236,14 @@ fn field(letter: char, argument: Option<&str>, line: &Line<'_>, lookup: &dyn Loo
         ('A', _) => text_or_dash(line.local, out),
         ('l' | 'u' | 'n' | 'C' | 'S', _) => text_or_dash("", out),
         ('t', argument) => time(argument, line, out),
+        ('r', _) if line.shown.is_some() => {
+            escaped_or_dash(line.shown, out);
+            Ok(())
+        }
         ('r', _) => {
             escape(line.method.as_bytes(), out);
             out.push(' ');
-            escape(line.target.as_bytes(), out);
+            escape(line.target, out);
             out.push(' ');
             text_or_dash(line.protocol, out)
         }
@@ -257,11 +263,15 @@ fn field(letter: char, argument: Option<&str>, line: &Line<'_>, lookup: &dyn Loo
             Ok(())
         }
         ('m', _) => text_or_dash(line.method, out),
-        ('U', _) => text_or_dash(line.path, out),
+        ('U', _) => {
+            escaped_or_dash(Some(line.path), out);
+            Ok(())
+        }
         ('q', _) => match line.query {
             Some(query) => {
                 out.push('?');
-                text_or_dash(query, out)
+                escaped_or_dash(Some(query), out);
+                Ok(())
             }
             None => Ok(()),
         },

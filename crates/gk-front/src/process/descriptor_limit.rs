@@ -2,6 +2,7 @@
 //! workers. Connections wait for a descriptor in `client/accept.rs`.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -20,6 +21,31 @@ pub fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// The number of connections that the last shortage of descriptors showed to be possible. The number of a new descriptor alone does
+/// not tell: while one connection keeps a descriptor of the reserve, others get lower ones.
+#[derive(Debug, Default)]
+pub struct DescriptorRoom {
+    most: Cell<Option<usize>>,
+}
+
+impl DescriptorRoom {
+    /// A descriptor of the reserve was taken, with so many connections open before.
+    pub fn note_shortage(&self, open: usize) {
+        self.most.set(Some(self.most.get().map_or(open, |most| most.min(open))));
+    }
+
+    /// Whether there is no room for one more. With a quarter of them gone the shortage is over; without a connection nobody would make
+    /// room.
+    pub fn is_full(&self, open: usize) -> bool {
+        let Some(most) = self.most.get() else { return false };
+        if open == 0 || open < most - most / 4 {
+            self.most.set(None);
+            return false;
+        }
+        open >= most
+    }
+}
+
 /// Whether a connection just accepted took a descriptor of the reserve. The kernel gives the lowest free number, so all below
 /// it are open.
 pub fn is_reserved(connection: impl AsFd) -> bool {
@@ -32,4 +58,24 @@ pub fn are_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let code = Errno::from_io_error(error);
     matches!(code, Some(Errno::MFILE | Errno::NFILE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_that_a_shortage_showed_holds_until_it_is_over() {
+        let room = DescriptorRoom::default();
+        assert!(!room.is_full(1_000_000));
+        room.note_shortage(100);
+        assert!(room.is_full(100) && !room.is_full(99) && room.is_full(100));
+        // Files took more of the descriptors.
+        room.note_shortage(90);
+        room.note_shortage(95);
+        assert!(room.is_full(90) && !room.is_full(80));
+        assert!(!room.is_full(60) && !room.is_full(100));
+        room.note_shortage(0);
+        assert!(!room.is_full(0) && !room.is_full(1));
+    }
 }

@@ -8,6 +8,7 @@ use http::{Method, Version};
 
 use crate::request::path::{self, BadPath};
 use crate::request::refusal::{BAD_LENGTH, BOTH_FRAMINGS, METHODS, Refusal};
+use crate::request::target;
 
 /// The results of [`check`] that later steps need.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +43,7 @@ pub fn check<'p>(
         return Err(Refusal::LongHead("A header field of the request is longer than allowed."));
     }
     if ambiguous_framing {
-        return Err(Refusal::Bad(BOTH_FRAMINGS));
+        return Err(Refusal::Bad(if fields.codings > 0 { BOTH_FRAMINGS } else { BAD_LENGTH }));
     }
     if fields.other_coding {
         return Err(Refusal::Coding);
@@ -103,30 +104,33 @@ fn authority<'p>(parts: &'p Parts, fields: &Fields<'p>) -> Result<Option<&'p [u8
 
 /// Checks the bytes of the authority. Called before routing, not for a cached route.
 pub fn host(name: Option<&[u8]>) -> Result<(), Refusal> {
-    if name.unwrap_or_default().iter().all(|byte| HOST_BYTES[usize::from(*byte)]) {
+    if is_host(name.unwrap_or_default()) {
         return Ok(());
     }
     Err(Refusal::Bad("The Host header is malformed."))
 }
 
-/// Bytes allowed in a host name, an address or a port.
-const HOST_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let others = b"-._:[]~%!$&'()*+,;=";
-    let mut at = 0;
-    while at < others.len() {
-        table[others[at] as usize] = true;
-        at += 1;
-    }
-    table
-};
+/// Whether this is a name or an address, with a port or without. As strict as Apache: with a comma it could be two headers, joined
+/// by a proxy that reads the other one.
+fn is_host(text: &[u8]) -> bool {
+    let (name, port) = match text.iter().rposition(|byte| matches!(byte, b':' | b']')) {
+        Some(colon) if text[colon] == b':' => (&text[..colon], &text[colon + 1..]),
+        _ => (text, &[][..]),
+    };
+    let named = match name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
+        Some(v6) => v6.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
+        None => {
+            name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+                && !name.windows(2).any(|two| two == b"..")
+        }
+    };
+    named && port.iter().all(u8::is_ascii_digit)
+}
 
 fn target_len(parts: &Parts) -> usize {
+    if let Some(raw) = target::raw(parts) {
+        return raw.bytes().len();
+    }
     let uri = &parts.uri;
     let before =
         uri.scheme_str().map_or(0, |s| s.len() + 3) + uri.authority().map_or(0, |a| a.as_str().len());
@@ -223,6 +227,19 @@ mod tests {
         assert_eq!(checked(get().uri("/a%2Fb")), Err(Refusal::NotFound));
         assert_eq!(checked(get().header("expect", "100-Continue").uri("/")), Ok(()));
         assert_eq!(checked(get().header("expect", "miracles").uri("/")), Err(Refusal::Expectation));
+    }
+
+    #[test]
+    fn hosts() {
+        for good in ["", "a", "a.b-c_d.", "a:80", "a:", "127.0.0.1:8000", "[::1]", "[2001:db8::1]:8000"] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "a,b", "a:x", "a:1:2", "a b", "a/b", "a..b", "a@b", "[::1", "::1", "[::1]x", "[x]", "a*",
+            "\u{e9}",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Pure. Only listed headers act; all synonyms of a listed category are removed from an untrusted peer's
 //! request, and all but the winner from a trusted one's.
 
-use gk_config::site::Settings;
+use gk_config::site::{Settings, Site};
 use http::HeaderMap;
 use std::net::IpAddr;
 
@@ -114,6 +114,12 @@ impl Overlay {
         let mount = self.script_name.as_deref().map(|s| (&b"mod_wsgi.mount_point"[..], s));
         host.into_iter().chain(mount)
     }
+}
+
+/// Whether some place of the site trusts this peer as a proxy.
+pub fn is_proxy(site: &Site, peer: IpAddr) -> bool {
+    let trusted = site.hosts.iter().flat_map(|host| &host.base.trusted_proxies);
+    trusted.filter_map(|text| Network::parse(text)).any(|network| network.contains(peer))
 }
 
 /// Evaluates one request. `None`: the settings list no header, so nothing changes.

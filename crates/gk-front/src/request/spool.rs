@@ -1,7 +1,7 @@
 //! The request body, received whole before any worker sees the request: in memory up to a limit, then in a file without a
 //! name. It can be read from the start as often as needed. Slow clients cost time only here.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gk_wire::log::Level;
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -17,8 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::process::descriptor_limit;
 use crate::request::refusal::Refusal;
 
-/// Bytes moved per step between file and memory.
-const STEP: usize = 256 * 1024;
+/// Bytes written to the file at once.
+const WRITE: usize = 128 * 1024;
+/// Bytes read from the file at once.
+const READ: usize = 256 * 1024;
 
 /// Bounds of one body, and the place for its file.
 pub struct SpoolLimits<'a> {
@@ -41,32 +43,32 @@ pub enum SpooledBody {
     File(Arc<File>, u64),
 }
 
-/// Receives the body. `client` is for log lines.
+/// Receives the body. `client` is for log lines. Memory is taken as bytes come, not by the length that the client promises.
 pub async fn receive(
     mut body: Incoming,
     limits: &SpoolLimits<'_>,
     client: &str,
 ) -> Result<SpooledBody, Refusal> {
-    let expected = body.size_hint().exact().unwrap_or(0) as usize;
-    let mut memory = BytesMut::new();
+    let expected = body.size_hint().exact().map_or(usize::MAX, |length| length as usize);
+    let mut memory = Vec::new();
     let mut file: Option<Arc<File>> = None;
     let failed = |error| no_space(&error, limits.directory, client);
     let (mut length, mut written) = (0u64, 0u64);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let Ok(data) = frame.map_err(|error| refusal(&error))?.into_data() else { continue };
+        let Ok(mut data) = frame.map_err(|error| refusal(&error))?.into_data() else { continue };
         length += data.len() as u64;
         if limits.max != 0 && length > limits.max {
             return Err(Refusal::TooLarge);
         }
-        if file.is_none() && memory.is_empty() && body.is_end_stream() {
+        if file.is_none() && memory.is_empty() && body.is_end_stream() && data.len() <= limits.memory {
             return Ok(SpooledBody::Memory(data));
         }
-        if memory.is_empty() && file.is_none() {
-            memory.reserve(expected.min(limits.memory).max(data.len()));
-        }
-        memory.extend_from_slice(&data);
-        let bound = if file.is_some() { STEP } else { limits.memory.max(1) };
-        if memory.len() > bound {
+        while !data.is_empty() {
+            let room = if file.is_some() { WRITE } else { limits.memory.max(1) };
+            if memory.len() < room {
+                fill(&mut memory, &mut data, room.min(expected));
+                continue;
+            }
             let open = match &file {
                 Some(file) => Arc::clone(file),
                 None => create(limits.directory, failed).await?,
@@ -76,12 +78,23 @@ pub async fn receive(
             file = Some(open);
         }
     }
-    let Some(file) = file else { return Ok(SpooledBody::Memory(memory.freeze())) };
+    let Some(file) = file else { return Ok(SpooledBody::Memory(memory.into())) };
     if !memory.is_empty() {
         written += memory.len() as u64;
         store(Arc::clone(&file), memory, failed).await?;
     }
     Ok(SpooledBody::File(file, written))
+}
+
+/// Moves bytes to `memory` until it holds `room`. It grows in doubles, and never beyond that.
+fn fill(memory: &mut Vec<u8>, data: &mut Bytes, room: usize) {
+    let take = data.len().min(room.saturating_sub(memory.len()).max(1));
+    let needed = memory.len() + take;
+    if memory.capacity() < needed {
+        let capacity = (2 * memory.capacity()).min(room).max(needed);
+        memory.reserve_exact(capacity - memory.len());
+    }
+    memory.extend_from_slice(&data.split_to(take));
 }
 
 /// The refusal for a failed read of the client.
@@ -123,9 +136,9 @@ async fn create(directory: &Path, failed: impl FnOnce(io::Error) -> Refusal) -> 
 /// Appends to the temporary file; returns the emptied buffer.
 async fn store(
     file: Arc<File>,
-    mut bytes: BytesMut,
+    mut bytes: Vec<u8>,
     failed: impl FnOnce(io::Error) -> Refusal,
-) -> Result<BytesMut, Refusal> {
+) -> Result<Vec<u8>, Refusal> {
     let call = move || {
         (&*file).write_all(&bytes)?;
         bytes.clear();
@@ -192,7 +205,7 @@ impl SpooledBody {
             Self::Empty => Ok(Bytes::new()),
             Self::Memory(bytes) => Ok(bytes.slice(at as usize..)),
             Self::File(file, length) => {
-                read(Arc::clone(file), at, STEP.min((length - at) as usize)).await.map(Bytes::from)
+                read(Arc::clone(file), at, READ.min((length - at) as usize)).await.map(Bytes::from)
             }
         }
     }
@@ -211,4 +224,29 @@ async fn read(file: Arc<File>, at: u64, want: usize) -> Result<Vec<u8>, Refusal>
         Refusal::NoSpace
     };
     off_thread(call, failed).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_grows_with_the_bytes_that_come_and_not_beyond_its_room() {
+        let mut memory = Vec::new();
+        let mut most = 0;
+        while memory.len() < 100_000 {
+            let mut data = Bytes::from(vec![b'x'; 7_000]);
+            while !data.is_empty() && memory.len() < 100_000 {
+                fill(&mut memory, &mut data, 100_000);
+            }
+            most = most.max(memory.capacity());
+            assert!(
+                memory.capacity() <= 7_000.max(2 * memory.len()),
+                "{} for {}",
+                memory.capacity(),
+                memory.len()
+            );
+        }
+        assert_eq!((memory.len(), most), (100_000, 100_000));
+    }
 }

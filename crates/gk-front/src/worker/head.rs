@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use crate::engine::ResponseHead;
 use crate::request::limits::parse_length;
 use crate::request::proxy_trust::Overlay;
+use crate::request::target;
 
 /// Limit on the headers of a response. The map that holds them panics above some twenty thousand.
 const MAX_HEADERS: usize = 10_000;
@@ -112,15 +113,16 @@ pub struct RequestExtras<'a> {
 
 /// Writes the `Request` frame.
 pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, extras: &RequestExtras<'_>) {
-    let target;
-    let uri = match (parts.uri.scheme(), parts.uri.path_and_query()) {
-        (None, Some(path)) => path.as_str(),
+    let text;
+    let uri = match (target::raw(parts), parts.uri.scheme(), parts.uri.path_and_query()) {
+        (Some(raw), ..) => raw.bytes(),
+        (None, None, Some(path)) => path.as_str().as_bytes(),
         _ => {
-            target = parts.uri.to_string();
-            &target
+            text = parts.uri.to_string();
+            text.as_bytes()
         }
     };
-    let texts = Texts { uri: uri.as_bytes(), ..extras.texts };
+    let texts = Texts { uri, ..extras.texts };
     let mut writer = RequestWriter::begin(out, id, extras.end, &extras.numbers, &texts);
     let mut key = CgiName::new();
     let mut headers = parts.headers.iter().peekable();

@@ -54,6 +54,7 @@ pub fn site(root: &Path) -> Site {
             statics: Vec::new(),
             base: settings,
             sections: Vec::new(),
+            read_timeouts: ReadTimeouts::default(),
             access_logs: Vec::new(),
             tls: false,
         }],

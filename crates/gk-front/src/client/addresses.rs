@@ -1,0 +1,74 @@
+//! The number of connections of each client address, for `GilkeeperMaxConnectionsPerAddress`. Nothing is counted while that is
+//! off; a connection that came before it was switched on is not counted.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// Connections by address. One thread only.
+#[derive(Debug, Default)]
+pub struct Addresses {
+    open: RefCell<HashMap<u128, usize>>,
+}
+
+/// The place of one connection; dropped when it closes.
+#[derive(Debug)]
+pub struct AddressPlace {
+    addresses: Rc<Addresses>,
+    key: u128,
+}
+
+impl Addresses {
+    /// A place for one more connection of this address, unless it has as many as `most`.
+    pub fn place(self: &Rc<Self>, peer: IpAddr, most: usize) -> Option<AddressPlace> {
+        let key = key(peer);
+        let mut open = self.open.borrow_mut();
+        let count = open.entry(key).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(AddressPlace { addresses: Rc::clone(self), key })
+    }
+}
+
+impl Drop for AddressPlace {
+    fn drop(&mut self) {
+        let mut open = self.addresses.open.borrow_mut();
+        if let Some(count) = open.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// An address of IPv4, or the network of an address of IPv6: who has one of a /64 mostly has all of them.
+fn key(peer: IpAddr) -> u128 {
+    match peer.to_canonical() {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        // No network of IPv6 in use has the number of an IPv4 address.
+        IpAddr::V6(v6) => u128::from(v6) & (u128::MAX << 64) | 1 << 63,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_counts_with_its_network() {
+        let addresses = Rc::new(Addresses::default());
+        let place = |text: &str| addresses.place(text.parse().unwrap(), 2);
+        let held =
+            [place("10.0.0.1"), place("::ffff:10.0.0.1"), place("2001:db8::1"), place("2001:db8::ffff")];
+        assert!(held.iter().all(Option::is_some));
+        assert!(place("10.0.0.1").is_none() && place("2001:db8::2").is_none());
+        assert!(place("10.0.0.2").is_some() && place("2001:db8:0:1::1").is_some());
+        drop(held);
+        assert!(place("10.0.0.1").is_some());
+        assert!(addresses.open.borrow().is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! Idle connections that give way to new ones when descriptors run short, the one that has been idle longest first. Nothing is
+//! kept for this while there are enough: one look over all connections, in the moment of need, serves many new ones.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::client::connection::{Conn, Phase};
+
+/// Share of the connections that one look finds, as a divisor: so a new connection costs a look at so many others.
+const SHARE: usize = 16;
+/// Milliseconds for which a new connection may be silent before it gives way: its request may be on its way.
+const GRACE: u64 = 1_000;
+
+/// The open connections by id.
+type Connections = HashMap<u64, Rc<Conn>>;
+
+/// Connections found idle by the last look.
+#[derive(Default)]
+pub struct IdleQueue {
+    /// Their ids, the longest idle last. Ids, because who holds a connection keeps its descriptor open.
+    found: RefCell<Vec<u64>>,
+    /// Coarse time of the last look that found none, in milliseconds.
+    in_vain: Cell<Option<u64>>,
+}
+
+impl IdleQueue {
+    /// Closes the connection that has been idle longest. `now`: coarse time in milliseconds. `false`: none is idle.
+    pub fn give_way(&self, conns: &Connections, now: u64) -> bool {
+        loop {
+            let oldest = self.found.borrow_mut().pop();
+            match oldest.map(|id| conns.get(&id)) {
+                Some(Some(conn)) if may_go(conn) && !conn.has_bytes() => {
+                    conn.kill();
+                    return true;
+                }
+                Some(_) => {}
+                None if self.look(conns, now) => {}
+                None => return false,
+            }
+        }
+    }
+
+    /// Looks for idle connections; in vain at most once per tick.
+    fn look(&self, conns: &Connections, now: u64) -> bool {
+        if self.in_vain.get() == Some(now) {
+            return false;
+        }
+        let idle = conns.values().filter(|conn| may_go(conn)).map(|conn| (conn.waiting().2, conn.id));
+        let found = longest(idle.collect(), (conns.len() / SHARE).max(1));
+        self.in_vain.set(found.is_empty().then_some(now));
+        let any = !found.is_empty();
+        *self.found.borrow_mut() = found;
+        any
+    }
+}
+
+/// The ids of those that have waited longest, the longest last.
+fn longest(mut idle: Vec<(u64, u64)>, most: usize) -> Vec<u64> {
+    if idle.len() > most {
+        idle.select_nth_unstable_by_key(most, |(waited, id)| (Reverse(*waited), *id));
+        idle.truncate(most);
+    }
+    idle.sort_unstable_by_key(|(waited, id)| (*waited, Reverse(*id)));
+    idle.into_iter().map(|(_, id)| id).collect()
+}
+
+/// Whether a connection waits for its next request, or has been silent from its start for a while.
+fn may_go(conn: &Conn) -> bool {
+    let (phase, stalled, waited) = conn.waiting();
+    let waits = phase == Phase::Idle && !stalled && !conn.is_killed();
+    waits && (conn.requests.get() > 0 || waited >= GRACE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_idle_come_first_and_of_equals_the_first_that_came() {
+        let idle = || vec![(5, 1), (9, 2), (0, 3), (9, 4), (7, 5)];
+        assert_eq!(longest(idle(), 3), [5, 4, 2]);
+        assert_eq!(longest(idle(), 5), [3, 1, 5, 4, 2]);
+        assert!(longest(Vec::new(), 5).is_empty());
+    }
+}
