@@ -57,6 +57,8 @@ REFUSED: dict[str, bytes] = {
     "two hosts": b"GET /single HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + HIDDEN,
     "a host with a space": b"GET /single HTTP/1.1\r\nHost: a b\r\n\r\n" + HIDDEN,
     "a host with a slash": b"GET /single HTTP/1.1\r\nHost: a/b\r\n\r\n" + HIDDEN,
+    "a host with a port of letters": b"GET /single HTTP/1.1\r\nHost: a:x\r\n\r\n" + HIDDEN,
+    "a host with a comma": b"GET /single HTTP/1.1\r\nHost: a,b\r\n\r\n" + HIDDEN,
     "a relative target": b"GET single HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
     "a TLS greeting": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64 + b"\r\n\r\n",
 }
@@ -77,6 +79,19 @@ def test_length_and_chunked_together(server: Server) -> None:
     seen = client.statuses(data)
     assert 299 not in seen
     assert seen == differs("Content-Length and chunked together", ours=[400], mod_wsgi=[200])
+
+
+LENIENT = {
+    "a blank behind a size": (b"3 \r\nabc\r\n" + END, [200]),
+    "a bare LF behind the last chunk": (b"3\r\nabc\r\n0\r\n\n", [500]),
+}
+
+
+@pytest.mark.parametrize("name", LENIENT)
+def test_a_chunked_body_with(server: Server, name: str) -> None:
+    body, theirs = LENIENT[name]
+    seen = client.statuses(server.raw(post(CHUNKED, body=body + HIDDEN), half_close=True))
+    assert seen == differs("Chunked bodies with blanks or bare line feeds", ours=[400], mod_wsgi=theirs)
 
 
 def test_chunked_in_http_1_0(server: Server) -> None:
