@@ -230,6 +230,10 @@ impl Plan {
         self.happened.push(Happened { at: 0.0, what, process_group, worker, pid, reason, text: text.into() });
     }
 
+    fn log_code(&mut self, level: Level, code: &'static str, text: impl Into<String>) {
+        self.out.push(Action::Log { level, code: Some(code), text: text.into() });
+    }
+
     fn log(&mut self, level: Level, text: impl Into<String>) {
         self.out.push(Action::log(level, text));
     }

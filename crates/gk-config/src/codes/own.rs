@@ -1,7 +1,7 @@
 //! Codes of ours: what mod_wsgi has no message for.
 
 use super::Code;
-use super::Level::{Error, Warn};
+use super::Level::{Alert, Error, Warn};
 use super::code;
 
 const fn own(code: Code) -> Code {
@@ -143,5 +143,26 @@ pub const CODES: &[Code] = &[
         "a child that the application forked came out of the code that the server had called",
         "the child ends, nothing of its response is sent; the worker goes on",
         "end forked children with os._exit(), or run the work in a program of its own",
+    )),
+    own(code(
+        50,
+        Error,
+        "a socket of a worker ended or was misused while its process lived: its link with the front, or its control socket",
+        "the worker is stopped or killed, another one starts at once; requests that it had begun get 502",
+        "look for code that closes or writes to descriptors which are not its own, such as os.closerange, or that damages memory",
+    )),
+    own(code(
+        51,
+        Warn,
+        "a process gives no sign of life for 5 seconds: it hangs, or a signal has stopped it",
+        "the health checks, status and the dashboard say so; the front is replaced after GilkeeperFrontTimeout, a worker after deadlock-timeout=",
+        "look at what the process waits for (py-spy, gdb, /proc/PID/stack); a disk or a file server that does not answer is a common reason",
+    )),
+    own(code(
+        52,
+        Alert,
+        "no process of a process group came to serve since the server started: its applications cannot be imported",
+        "the server ends with exit code 3 and prints the reason last on standard error",
+        "repair what the traceback names; --keep-trying or GilkeeperKeepTrying On goes on and tries again",
     )),
 ];

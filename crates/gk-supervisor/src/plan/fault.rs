@@ -14,6 +14,9 @@ use std::time::Duration;
 /// A socket that was closed mostly means that the process has just died: its end is waited for this long.
 pub const CLOSED: Duration = Duration::from_secs(1);
 
+/// Of the log line about a worker that is replaced for a fault.
+const CODE: &str = "GK0050";
+
 /// The plan's answer to a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultAnswer {
@@ -47,8 +50,8 @@ impl Plan {
             FaultAnswer::AwaitEnd => {
                 handle.cut.get_or_insert_with(|| (now + CLOSED, why.to_owned()));
             }
-            FaultAnswer::Replace => self.replace(worker, why, false, now),
-            FaultAnswer::Kill => self.replace(worker, why, true, now),
+            FaultAnswer::Replace => self.replace(worker, CODE, why, false, now),
+            FaultAnswer::Kill => self.replace(worker, CODE, why, true, now),
             FaultAnswer::Ends => {}
         }
     }
@@ -60,20 +63,27 @@ impl Plan {
         for worker in late {
             let cut = self.workers.get_mut(&worker).and_then(|handle| handle.cut.take());
             if let Some((_, why)) = cut {
-                self.replace(worker, &why, false, now);
+                self.replace(worker, CODE, &why, false, now);
             }
         }
     }
 
-    /// Ends a worker that is of no use any more, and fills its slot.
-    pub(super) fn replace(&mut self, worker: u64, why: &str, at_once: bool, now: Duration) {
+    /// Ends a worker that is of no use any more, and fills its slot. `code`: of the log line.
+    pub(super) fn replace(
+        &mut self,
+        worker: u64,
+        code: &'static str,
+        why: &str,
+        at_once: bool,
+        now: Duration,
+    ) {
         let Some(handle) = self.workers.get_mut(&worker).filter(|handle| !handle.killed) else { return };
         handle.cut = None;
         handle.killed = at_once;
         let (name, departs, serves) = (handle.name(), handle.departs(), handle.serves());
         let done = if at_once { "it is killed" } else { "it is stopped" };
         let text = format!("{name}: {why}; {done} and replaced");
-        self.log(Level::Error, text.clone());
+        self.log_code(Level::Error, code, text.clone());
         if self.is_new_in_reload(worker) {
             // This stops it, too.
             self.refuse_reload(&text, &[], now);

@@ -74,7 +74,7 @@ impl Plan {
         if self.front.signs.tells(now) {
             let pid = self.front.pid.unwrap_or(0);
             let text = format!("the front (pid {pid}) gives no sign of life for {} s", silence.as_secs());
-            self.log(Level::Warn, text.clone());
+            self.log_code(Level::Warn, "GK0051", text.clone());
             self.note(What::ProcessSilent, text);
         }
         if self.front_timeout > 0.0 && silence >= seconds(self.front_timeout) {
@@ -91,7 +91,7 @@ impl Plan {
             let handle = handle.clone();
             if told {
                 let text = format!("{} gives no sign of life for {} s", handle.name(), silence.as_secs());
-                self.log(Level::Warn, text.clone());
+                self.log_code(Level::Warn, "GK0051", text.clone());
                 self.note_worker(What::ProcessSilent, &handle, text);
             }
             if handle.longest_silence.is_some_and(|longest| silence >= longest) {
@@ -117,14 +117,15 @@ impl Plan {
         }
         match worker {
             Some(worker) => {
-                self.replace(worker, &format!("it gives no sign of life for {silence} s"), true, now);
+                let why = format!("it gives no sign of life for {silence} s");
+                self.replace(worker, "GK0051", &why, true, now);
             }
             None if self.front.state == FrontState::Ready => {
                 self.front.hung = true;
                 let text = format!(
                     "the front gives no sign of life for {silence} s (GilkeeperFrontTimeout): it is killed and replaced"
                 );
-                self.log(Level::Crit, text);
+                self.log_code(Level::Crit, "GK0051", text);
                 self.out.push(Action::SignalFront(SIGKILL));
             }
             None => {}

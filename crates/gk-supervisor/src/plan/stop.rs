@@ -9,6 +9,7 @@
 
 use super::action::Action;
 use super::front::FrontState;
+use super::imports::EXIT_NOT_IMPORTED;
 use super::{Plan, seconds};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::ToFront;
@@ -76,7 +77,11 @@ impl Plan {
     /// Ends a server that cannot work at all.
     pub(super) fn give_up(&mut self, why: &str, code: i32, now: Duration) {
         if !self.stop.begun() {
-            self.log(Level::Emerg, format!("giving up: {why}"));
+            let text = format!("giving up: {why}");
+            match code {
+                EXIT_NOT_IMPORTED => self.log_code(Level::Alert, "GK0052", text),
+                _ => self.log(Level::Emerg, text),
+            }
             self.stop.code = code;
             self.stop.why = Some(why.to_owned());
         }
