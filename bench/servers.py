@@ -111,6 +111,8 @@ MaxSpareThreads {job.processes * threads}"""
 def granian(job: Job) -> list[str]:
     command = [peer("granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(job.port), "--no-ws", "--log-level", "error"]
     command += ["--workers", str(job.processes), "--blocking-threads", str(job.threads), "--runtime-threads", "1"]
+    # Without it the server ends with its first worker.
+    command += ["--respawn-failed-workers"]
     return [*command, "--working-dir", str(job.script.parent), f"{job.module}:application"]
 
 
