@@ -35,10 +35,12 @@ class Size:
     heads: int
     storm: float
     reloads: int
+    # Seconds after which the answer to one request of many is late.
+    patience: float
 
 
-WHOLE = Size(seconds=3.0, many=10_000, bodies=1_000, heads=2_000, storm=15.0, reloads=3)
-QUICK = Size(seconds=1.5, many=2_000, bodies=300, heads=500, storm=4.0, reloads=1)
+WHOLE = Size(seconds=3.0, many=10_000, bodies=1_000, heads=2_000, storm=15.0, reloads=3, patience=20.0)
+QUICK = Size(seconds=1.5, many=2_000, bodies=300, heads=500, storm=4.0, reloads=1, patience=6.0)
 
 
 @dataclass
@@ -86,7 +88,7 @@ def burst(count: int) -> Callable[[Running, Size], Outcome]:
 
 
 def ask_once(server: Running, size: Size) -> Outcome:
-    with Crowd(server.port, bounded(size.many), "/sleep", again=False) as crowd:
+    with Crowd(server.port, bounded(size.many), "/sleep", again=False, patience=size.patience) as crowd:
         return of(server, crowd.run(60.0))
 
 
@@ -150,7 +152,7 @@ def slow_heads(server: Running, size: Size) -> Outcome:
 def idle(server: Running, size: Size) -> Outcome:
     """The figure is KiB for each connection that is kept open; memory is what is left three seconds after they were closed."""
     before = pss_megabytes(server.pids())
-    crowd = Crowd(server.port, bounded(size.many), "/fast", again=False)
+    crowd = Crowd(server.port, bounded(size.many), "/fast", again=False, patience=size.patience)
     try:
         tally = crowd.run(60.0)
         held, during = crowd.open(), pss_megabytes(server.pids())
