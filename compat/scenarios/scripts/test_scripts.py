@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from differs import differs
-from harness import Server, Unusable
+from harness import Server, Unusable, until
 
 BROKEN = {
     "/syntax": ("WSGI0105", "SyntaxError"),
@@ -39,8 +39,8 @@ def test_a_class_is_an_application(server: Server) -> None:
 
 
 def test_a_failed_preload_is_logged_at_the_start(server: Server) -> None:
-    server.wait_log("WSGI0110|WSGI0109")
-    server.wait_log(r"preload_fails\.py failed, as it was told to")
+    until(lambda: "WSGI0110" in server.log() or "WSGI0109" in server.log(), "the code of a failed import")
+    until(lambda: "preload_fails.py failed, as it was told to" in server.log(), "its traceback")
 
 
 def test_a_start_without_its_applications(own_server: Server) -> None:
