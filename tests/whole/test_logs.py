@@ -22,18 +22,21 @@ WSGIScriptAlias / ${APP}/probes.py process-group=one application-group=%{GLOBAL}
 """
 
 
-class IntoPipe(Gilkeeper):
-    """Its standard output and standard error are a named pipe."""
+class Into(Gilkeeper):
+    """Its standard output and standard error are a file of ours, such as a named pipe."""
+
+    target = "/dev/null"
 
     def command(self) -> list[str]:
-        return ["sh", "-c", f'exec "$0" "$@" >{self.root}/pipe 2>&1', *super().command()]
+        return ["sh", "-c", f'exec "$0" "$@" >{self.target} 2>&1', *super().command()]
 
 
 def test_a_pipe_that_nobody_reads_stops_nothing() -> None:
     """Reported: with standard output in a pipe that nobody reads, every request timed out. Met with `gilkeeper serve 2>&1 | sleep 1000`,
     and with a service manager or terminal that hangs."""
     conf = f"ErrorLog -\nCustomLog - common\n{CONF}"
-    server = IntoPipe([APPS / "probes.py"], conf, admin=harness.free_port())
+    server = Into([APPS / "probes.py"], conf, admin=harness.free_port())
+    server.target = f"{server.root}/pipe"
     os.mkfifo(server.root / "pipe")
     # Held open on both sides, and not read.
     pipe = os.open(server.root / "pipe", os.O_RDWR | os.O_NONBLOCK)
@@ -72,6 +75,39 @@ def test_a_pipe_that_nobody_reads_stops_nothing() -> None:
         os.close(pipe)
         server.kill()
     assert b"Serving http" in text and b"stderr: 0" in text
+    server.clean()
+
+
+def test_what_an_application_writes_does_nothing_to_a_terminal() -> None:
+    """Reported: bytes that an application writes past Python's streams reach the terminal of whoever runs the server. In a file they stay."""
+    conf = "ErrorLog -\nWSGIDaemonProcess one\nWSGIScriptAlias / ${APP}/writes.py process-group=one\n"
+    server = Into([], conf)
+    raw = "\\x1b]0;title\\x07\\x1b[2Jraw\\n"
+    app = f"import os\ndef application(environ, start_response):\n    os.write(2, b'{raw}')\n    start_response('200 OK', [])\n    return [b'']\n"
+    (server.root / "app" / "writes.py").write_text(app)
+    ours, theirs = os.openpty()
+    server.target = os.ttyname(theirs)
+    os.set_blocking(ours, False)
+    text = b""
+
+    def seen() -> bool:
+        nonlocal text
+        try:
+            text += os.read(ours, 1 << 16)
+        except BlockingIOError:
+            pass
+        return b"raw" in text
+
+    try:
+        server.start()
+        assert server.ask("/").status == 200
+        until(seen, "the line on the terminal")
+        assert b"\x1b" not in text and b"\\x1b]0;title\\x07\\x1b[2Jraw" in text
+        assert server.stop() == 0
+    finally:
+        server.kill()
+        os.close(ours)
+        os.close(theirs)
     server.clean()
 
 

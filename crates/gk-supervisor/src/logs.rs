@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes that the pipe of an access log should hold; a kernel that refuses gives less.
 const ACCESS_PIPE: usize = 1 << 20;
+/// Number of this process among the sources of lines.
+const OWN: u64 = 0;
 /// Longest wait for a log that takes nothing when the server ends.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -53,7 +55,7 @@ impl Logs {
         let error = Sink::start(error_place.clone(), Role::Error, Arc::clone(&lost)).map_err(failed)?;
         let error = Arc::new(error);
         let own = Arc::clone(&error);
-        gk_sys::log::divert(move |line| own.push(line.as_bytes()));
+        gk_sys::log::divert(move |line| own.push(OWN, line.as_bytes()));
         let reader = Reader::start().map_err(failed)?;
         Ok(Self { error, error_place, access: BTreeMap::new(), reader, lost: (fd, lost) })
     }
@@ -86,7 +88,7 @@ impl Logs {
     pub fn say(&mut self, line: &str) {
         // A closed standard output is no reason to stop serving.
         if let Ok(sink) = self.sink(Place::of_access_log(None)) {
-            sink.push(format!("{line}\n").as_bytes());
+            sink.push(OWN, format!("{line}\n").as_bytes());
         }
     }
 

@@ -6,6 +6,7 @@ use gk_sys::descriptors::out_of_the_way;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -25,12 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The thread.
 pub(super) struct Reader {
     sources: Sender<Source>,
+    /// Sources so far.
+    count: Cell<u64>,
     wake: OwnedFd,
     thread: JoinHandle<()>,
 }
 
 /// A process's pipe.
 struct Source {
+    /// From 1.
+    number: u64,
     pipe: OwnedFd,
     sink: Arc<Sink>,
     /// The beginning of a line.
@@ -46,7 +51,7 @@ impl Reader {
         let (sources, new) = channel();
         let thread = std::thread::Builder::new().name("logs".into()).stack_size(256 << 10);
         let thread = thread.spawn(move || run(&new, &woken))?;
-        Ok(Self { sources, wake, thread })
+        Ok(Self { sources, count: Cell::new(0), wake, thread })
     }
 
     /// A new pipe into a log: its writing end. It is read until every copy of that is closed.
@@ -54,7 +59,9 @@ impl Reader {
         let (pipe, end) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&pipe, true)?;
         let (pipe, rest) = (out_of_the_way(pipe), Vec::new());
-        let source = Source { pipe, sink: Arc::clone(sink), rest, since: Instant::now() };
+        let number = self.count.get() + 1;
+        self.count.set(number);
+        let source = Source { number, pipe, sink: Arc::clone(sink), rest, since: Instant::now() };
         self.sources.send(source).map_err(|_| io::Error::other("the thread of the logs is gone"))?;
         self.wake();
         Ok(end)
@@ -145,10 +152,10 @@ impl Source {
         };
         let (lines, rest) = bytes.split_at(end + 1);
         if self.rest.is_empty() {
-            self.sink.push(lines);
+            self.sink.push(self.number, lines);
         } else {
             self.rest.extend_from_slice(lines);
-            self.sink.push(&self.rest);
+            self.sink.push(self.number, &self.rest);
             self.rest.clear();
         }
         self.keep(rest);
@@ -169,7 +176,7 @@ impl Source {
     fn end_line(&mut self) {
         if !self.rest.is_empty() {
             self.rest.push(b'\n');
-            self.sink.push(&self.rest);
+            self.sink.push(self.number, &self.rest);
             self.rest.clear();
         }
     }

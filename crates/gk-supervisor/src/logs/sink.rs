@@ -4,10 +4,11 @@ use super::place::{Place, one_file};
 use gk_sys::log::{WholeLines, count, plain, tell_lost};
 use gk_sys::memory::SharedWords;
 use gk_wire::log::Level;
+use gk_wire::printable::page;
 use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -46,6 +47,8 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     waiting: Vec<u8>,
+    /// Bytes of each source among them.
+    shares: Vec<(u64, usize)>,
     /// Lines that found no place.
     refused: u64,
     reopen: bool,
@@ -56,22 +59,41 @@ struct Queue {
     closing: bool,
 }
 
+impl Queue {
+    /// Whether lines of a source find a place, and books them. One that floods leaves a half to the others.
+    fn takes(&mut self, source: u64, bytes: usize) -> bool {
+        let total = self.waiting.len() + bytes;
+        let at = self.shares.iter().position(|(of, _)| *of == source).unwrap_or(self.shares.len());
+        if at == self.shares.len() {
+            self.shares.push((source, 0));
+        }
+        let share = &mut self.shares[at].1;
+        let flood = total > MOST / 2 && *share + bytes > MOST / 4;
+        let takes = self.waiting.is_empty() || (total <= MOST && !flood);
+        if takes {
+            *share += bytes;
+        }
+        takes
+    }
+}
+
 impl Sink {
     pub(super) fn start(place: Place, role: Role, lost: Arc<SharedWords>) -> io::Result<Self> {
         let queue = Mutex::new(Queue { reopen: true, ..Queue::default() });
         let (changed, done, told) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
         let shared = Arc::new(Shared { role, lost, queue, changed, done, told });
         let (file, lines) = (None, WholeLines::default());
-        let writer = Writer { shared: Arc::clone(&shared), place, file, lines, lost: 0 };
+        let (terminal, lost) = (false, 0);
+        let writer = Writer { shared: Arc::clone(&shared), place, file, terminal, lines, lost };
         let thread = std::thread::Builder::new().name("log".into()).stack_size(STACK);
         thread.spawn(move || writer.run())?;
         Ok(Self { shared })
     }
 
-    /// Takes whole lines, or counts them as lost. Never waits for the log.
-    pub(super) fn push(&self, lines: &[u8]) {
+    /// Takes whole lines of a source, or counts them as lost. Never waits for the log.
+    pub(super) fn push(&self, source: u64, lines: &[u8]) {
         let mut queue = self.shared.lock();
-        if queue.waiting.len() + lines.len() > MOST && !queue.waiting.is_empty() {
+        if !queue.takes(source, lines.len()) {
             let lost = count(lines);
             queue.refused += lost;
             drop(queue);
@@ -142,6 +164,7 @@ impl Shared {
         }
         queue.busy = true;
         std::mem::swap(&mut queue.waiting, batch);
+        queue.shares.clear();
         let reopen = std::mem::take(&mut queue.reopen);
         Some(Turn { reopen, moved: queue.moved.take(), refused: std::mem::take(&mut queue.refused) })
     }
@@ -170,6 +193,8 @@ struct Writer {
     place: Place,
     /// `None`: it could not be opened yet.
     file: Option<File>,
+    /// It is a terminal, to which text of applications must do nothing.
+    terminal: bool,
     lines: WholeLines,
     /// Lines of an access log that were lost since the error log was told.
     lost: u64,
@@ -185,6 +210,9 @@ impl Writer {
             if reopen || self.file.is_none() {
                 self.open();
             }
+            if self.terminal {
+                batch = page(&String::from_utf8_lossy(&batch)).as_bytes().to_vec();
+            }
             self.write(&batch, refused);
             batch.clear();
             // After a flood the memory goes back.
@@ -198,6 +226,7 @@ impl Writer {
                 if !self.file.as_ref().is_some_and(|old| one_file(old, &file)) {
                     self.lines = self.lines.elsewhere();
                 }
+                self.terminal = file.is_terminal();
                 self.file = Some(file);
             }
             Err(why) if self.file.is_some() => {

@@ -156,14 +156,34 @@ fn an_access_log_without_room_loses_lines_and_nothing_else() {
     let kept = Kept::new();
     let full = Place::File("/dev/full".into());
     let sink = Sink::start(full, Role::Access("of the test".into()), Arc::clone(&kept.lost)).unwrap();
-    sink.push(b"one\ntwo\n");
+    sink.push(1, b"one\ntwo\n");
     let lost = || kept.lost[gk_wire::setup::LOST_ACCESS_LINES].load(Ordering::Relaxed);
     until(|| lost() == 2);
     sink.move_to(Place::File(kept.folder.path().join("access.log")));
-    sink.push(b"three\n");
+    sink.push(1, b"three\n");
     sink.finish(Instant::now() + PATIENCE);
     let text = std::fs::read_to_string(kept.folder.path().join("access.log")).unwrap();
     assert_eq!((text.as_str(), lost()), ("three\n", 2));
+}
+
+/// Reported: a worker that was taken over filled the log. It loses its own lines, and those of the others come.
+#[test]
+fn a_process_that_floods_leaves_room_to_the_others() {
+    let kept = Kept::new();
+    let fifo = kept.folder.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let sink = kept.other("fifo", Role::Error);
+    let mut floods = File::from(kept.reader.pipe(&sink).unwrap());
+    for _ in 0..4 * sink::MOST / 1024 {
+        floods.write_all(&[b'x'; 1023]).unwrap();
+        floods.write_all(b"\n").unwrap();
+    }
+    let lost = || kept.lost[gk_wire::setup::LOST_ERROR_LINES].load(Ordering::Relaxed);
+    until(|| lost() > 1000);
+    let mut another = File::from(kept.reader.pipe(&sink).unwrap());
+    another.write_all(b"of another process\n").unwrap();
+    let mut lines = BufReader::new(File::open(&fifo).unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "of another process"));
 }
 
 #[test]
