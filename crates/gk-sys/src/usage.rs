@@ -46,6 +46,15 @@ pub fn cpu_times(pid: u32) -> Option<(f64, f64)> {
     Some((seconds(field(14)?), seconds(field(15)?)))
 }
 
+/// Seconds since the start of this process.
+pub fn own_age() -> Option<f64> {
+    let stat = text("/proc/self/stat")?;
+    let start = stat.rsplit_once(") ")?.1.split(' ').nth(22 - 3)?.parse::<u64>().ok()?;
+    let start = start as f64 / rustix::param::clock_ticks_per_second() as f64;
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Some((now.tv_sec as f64 + now.tv_nsec as f64 / 1e9 - start).max(0.0))
+}
+
 /// The most resident memory a process ever had, in bytes.
 pub fn most_resident(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

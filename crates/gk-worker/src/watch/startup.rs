@@ -10,7 +10,7 @@ use gk_wire::setup::duration;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Part of startup-timeout after which the stack is logged. The supervisor's clock started earlier, with the process.
+/// Part of startup-timeout after which the stack is logged, counted from the start of the process as the supervisor counts.
 const SHARE: f64 = 0.8;
 
 /// The start of a worker, until this is dropped.
@@ -88,7 +88,8 @@ impl Shared {
 }
 
 fn run(states: &mut ThreadStates, engine: &Engine, shared: &Shared, timeout: f64) {
-    let wait = duration(timeout * SHARE);
+    let age = || gk_sys::usage::own_age().unwrap_or_default();
+    let wait = duration(timeout * SHARE - age());
     let waited = shared.changed.wait_timeout_while(shared.lock(), wait, |state| !state.over);
     let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
     if state.over {
@@ -100,8 +101,8 @@ fn run(states: &mut ThreadStates, engine: &Engine, shared: &Shared, timeout: f64
         .as_ref()
         .map_or("it prepares Python".to_owned(), |import| format!("it imports {}", import.script));
     let text = format!(
-        "This process is not ready after {:.1} s, and is stopped when it is not after {timeout} s (startup-timeout): {what}",
-        wait.as_secs_f64()
+        "This process is not ready {:.1} s after its start, and is stopped when it is not after {timeout} s (startup-timeout): {what}",
+        age()
     );
     // Before the stack: code that never gives the GIL back has none to show.
     plain(Level::Warn, "wsgi", None, &text);
