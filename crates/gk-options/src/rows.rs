@@ -264,6 +264,11 @@ impl ProcessGroup {
     pub fn service(&self) -> bool {
         self.threads == 0
     }
+
+    /// Its processes renounce new privileges: by default where a user of its own keeps it apart from the rest of the machine.
+    pub fn renounces_privileges(&self) -> bool {
+        self.no_new_privileges.unwrap_or(self.user.is_some())
+    }
 }
 
 impl Default for ProcessGroup {

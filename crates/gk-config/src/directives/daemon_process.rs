@@ -167,6 +167,18 @@ mod tests {
     }
 
     #[test]
+    fn new_privileges_are_renounced_with_a_user_unless_the_option_says_otherwise() {
+        for (options, renounces) in [
+            ("", false),
+            ("user=site", true),
+            ("no-new-privileges=On", true),
+            ("user=site no-new-privileges=Off", false),
+        ] {
+            assert_eq!(group(options).unwrap().renounces_privileges(), renounces, "{options}");
+        }
+    }
+
+    #[test]
     fn processes_given_at_all_means_multiprocess() {
         assert!(group("processes=1").unwrap().multiprocess);
         assert!(!group("").unwrap().multiprocess);

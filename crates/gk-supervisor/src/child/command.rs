@@ -112,8 +112,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
         directory,
         identity,
         chroot: group.chroot.clone(),
-        // A user of its own is to keep the group apart from the rest of the machine.
-        no_new_privileges: group.no_new_privileges.unwrap_or(group.user.is_some()),
+        no_new_privileges: group.renounces_privileges(),
         umask: group.umask,
         limits: limits(group),
         nice: group.cpu_priority,
