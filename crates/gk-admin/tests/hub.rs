@@ -7,7 +7,6 @@ mod support;
 use gk_admin::kept::hub::{Front, Hub};
 use gk_admin::pages::api;
 use gk_admin::told::prometheus;
-use gk_sys::memory::SharedWords;
 use gk_telemetry::{GilMode, Record, Wait};
 use gk_wire::control::{Happened, What};
 use gk_wire::feed::{FrontFigures, LinkFigures, ToAdmin};
@@ -349,44 +348,4 @@ fn a_worker_without_a_scoreboard_is_shown() {
         "{text}"
     );
     assert_eq!(lines("gilkeeper_threads"), 1, "{text}");
-}
-
-/// A worker in the hands of somebody else writes any words onto its scoreboard.
-#[test]
-fn any_words_on_a_scoreboard_are_shown() {
-    let (file, board, now) = support::scoreboard(1.0, 0);
-    drop(board);
-    let words = SharedWords::map(&file).unwrap();
-    let mut hub = Hub::of_this_server(Front::default(), 0.0);
-    let link = LinkFigures { worker: 4, pid: std::process::id(), process_group: "site".into(), threads: 2 };
-    hub.receive(ToAdmin::Worker(link), Some(file), now);
-    fn scrambled(index: u64) -> u64 {
-        (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
-    }
-    /// Name, and the word at an index.
-    type Pattern = (&'static str, fn(u64) -> u64);
-    let patterns: [Pattern; 5] = [
-        ("all bits", |_| u64::MAX),
-        ("nothing", |_| 0),
-        ("odd and scrambled", |index| scrambled(index) | 1),
-        ("scrambled", scrambled),
-        ("the sign", |_| 1 << 63),
-    ];
-    for (second, (what, pattern)) in patterns.into_iter().enumerate() {
-        // The magic word and the number of threads say that it is a scoreboard.
-        for (index, word) in words.iter().enumerate().skip(2) {
-            word.store(pattern(index as u64), std::sync::atomic::Ordering::Relaxed);
-        }
-        let now = now + 1.0 + second as f64;
-        let second = hub.advance(now);
-        serde_json::to_string(&second.tick.groups).unwrap();
-        let status = api::status(&hub, now);
-        assert_eq!(status["workers"][0]["worker"], 4, "{what}");
-        assert_eq!(status["workers"][0]["pid"], std::process::id(), "{what}");
-        api::requests(&hub, now, None);
-        for open in [false, true] {
-            let text = prometheus::page(&hub, open);
-            assert!(!text.contains("NaN"), "{what}: {text}");
-        }
-    }
 }

@@ -134,7 +134,7 @@ row::describe! {
 impl Record {
     /// All waiting for the GIL.
     pub fn gil_wait(&self) -> u64 {
-        self.gil_application + self.gil_server
+        self.gil_application.saturating_add(self.gil_server)
     }
 }
 
