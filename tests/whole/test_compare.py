@@ -53,7 +53,15 @@ def compare(plan: Path, *more: str) -> subprocess.CompletedProcess[str]:
 
 def servers(mark: str) -> list[int]:
     """Living processes with the mark in their environment."""
-    return [pid for pid in harness.processes_of(mark) if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = []
+    for pid in harness.processes_of(mark):
+        try:
+            if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+        except OSError:
+            # It has ended since.
+            continue
+    return found
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 //! Lines to a tree of directives and sections. Everything that Apache does while reading happens here, in order:
 //! `Define` and `${VAR}`, `Include`, `ServerRoot` for relative paths, and the conditional sections, whose content
-//! takes their place. What a directive means, and whether it may stand where it stands, is not known here.
+//! takes their place. The meaning of directives and their contexts are checked later.
 
 mod condition;
 mod expand;

@@ -50,7 +50,7 @@ fn area_page(area: &Area) -> String {
         if row.default != "none" {
             let _ = writeln!(out, "- Default: {}", row.default);
         }
-        let _ = writeln!(out, "- May stand in: {}", row.contexts.words());
+        let _ = writeln!(out, "- Context: {}", row.contexts.words());
         let _ = writeln!(out, "- Status: {}", row.status.words());
         if row.ours {
             let _ = writeln!(out, "- An addition of Gilkeeper");

@@ -94,7 +94,7 @@ fn check_group_uses(raw: &Raw, journal: &mut Journal) {
     for GroupUse { host, word, name, requests } in &raw.group_uses {
         if name.is_empty() {
             let first = raw.first_group();
-            let message = "there is no embedded mode: %{GLOBAL} stands for the first process group";
+            let message = "there is no embedded mode: %{GLOBAL} means the first process group";
             let complaint = Complaint::warning(format!("{message}, `{first}`")).code("GK0001");
             journal.say(complaint.at(word));
             continue;

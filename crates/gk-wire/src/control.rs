@@ -117,7 +117,7 @@ pub enum What {
     WorkerLeft,
     /// A worker ended although nobody wanted it to.
     WorkerCrashed,
-    /// A process of another server is not heard of any more.
+    /// A process of another server has stopped reporting.
     WorkerGone,
     /// A reload began.
     ReloadBegun,

@@ -295,13 +295,13 @@ impl Fleet {
     }
 }
 
-/// Ends a process that is not heard of any more, unless it has ended already.
+/// Ends a process that has stopped reporting, unless it has ended already.
 fn lose(worker: &mut TrackedWorker, now: f64) -> Option<Event> {
     if !worker.is_alive() {
         return None;
     }
     worker.end(now);
-    let mut event = event(worker, What::WorkerGone, Some("gone"), "is not heard of any more", now);
+    let mut event = event(worker, What::WorkerGone, Some("gone"), "has stopped reporting", now);
     event.requests = worker.running(now);
     Some(event)
 }

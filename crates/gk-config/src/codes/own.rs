@@ -41,7 +41,7 @@ pub const CODES: &[Code] = &[
     own(code(
         10,
         Warn,
-        "interpreters=N stands where there cannot be several interpreters with their own GIL",
+        "interpreters=N has no effect: there cannot be several interpreters with their own GIL here",
         "each application group of the process has one interpreter, as without the option",
         "do what the message says: leave it out, use Python 3.12 or later, or name an application group",
     )),

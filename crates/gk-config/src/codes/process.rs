@@ -114,7 +114,7 @@ pub const CODES: &[Code] = &[
         "the process stops and is replaced",
         "report it with the log around it",
     ),
-    code(19, Crit, "the lock for accepting was not given back", "the group may stand still", NO_LOCK),
+    code(19, Crit, "the lock for accepting was not given back", "the group may stop serving", NO_LOCK),
     code(20, Alert, "a worker could not prepare its threads (condition variable)", SLOW_RESTART, THREADS),
     code(21, Alert, "a worker could not prepare its threads (lock)", SLOW_RESTART, THREADS),
     code(22, Alert, "a request thread could not be started", SLOW_RESTART, THREADS),

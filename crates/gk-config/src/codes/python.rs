@@ -220,16 +220,16 @@ pub const CODES: &[Code] = &[
     code(
         200,
         Warn,
-        "WSGIFreeThreading is On and Python is no free-threaded build",
+        "WSGIFreeThreading is On, but this Python is not a free-threaded build",
         "the GIL stays on",
         "name a free-threaded Python with python=, or take the directive out",
     ),
     code(
         201,
         Warn,
-        "WSGIFreeThreading stands in a block that selects an application group",
+        "WSGIFreeThreading is in a block that selects an application group",
         "it is ignored there",
-        "it concerns whole processes: select with process-group= only",
+        "it applies to whole processes: select with process-group= only",
     ),
     code(
         202,

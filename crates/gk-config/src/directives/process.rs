@@ -16,7 +16,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIProcessGroup", "name", Contexts::ANY, Arity::exactly(1), process_group)
         .default("the first group that was declared")
         .doc("Which process group serves the requests of this scope. `%{ENV:name}` takes the name from the request's \
-              variables. `%{GLOBAL}`, embedded mode with mod_wsgi, stands for the first group."),
+              variables. `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group."),
     Directive::honoured("WSGIApplicationGroup", "name", Contexts::ANY, Arity::exactly(1), application_group)
         .default("%{RESOURCE}")
         .doc("Which interpreter of the process runs the application. `%{GLOBAL}` is the main interpreter; `%{SERVER}` is \

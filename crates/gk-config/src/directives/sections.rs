@@ -122,7 +122,7 @@ fn within(scope: &mut Scope) -> Result<Option<String>, Complaint> {
     match &scope.host().sections[index].section {
         Section { scope: Place::Directory(path), .. } => Ok(Some(path.clone())),
         _ => {
-            let message = format!("{name} may stand inside of <Directory>, but of no other section");
+            let message = format!("{name} is allowed inside <Directory> and inside no other section");
             Err(Complaint::error(message))
         }
     }

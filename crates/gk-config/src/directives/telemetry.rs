@@ -29,7 +29,7 @@ pub const ROWS: &[Directive] = &[
         .default("Off").unbuilt(AREA).doc("Makes `mod_wsgi.server_metrics()` give data."),
     Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
         .ours().doc("Pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form, every `interval` \
-            seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may stand several times."),
+            seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may be repeated."),
     Directive::honoured("GilkeeperStatsd", "host:port [interval=seconds] [prefix=name]", GLOBAL, Arity::options(1), statsd)
         .ours().doc("Sends counters and gauges to a statsd by UDP, every `interval` seconds (default 10, at least 1). Names \
             begin with `prefix` (default `gilkeeper`)."),

@@ -138,7 +138,7 @@ impl Walk<'_> {
         Some(words)
     }
 
-    /// Says that a directive stands where it may not; true if it must not be applied.
+    /// Reports a directive in the wrong context; true if it must not be applied.
     fn wrong_context(&mut self, row: &'static Directive, node: &Node, at: At) -> bool {
         let here = match at.context() {
             Contexts::INTERPRETER => "inside <WSGIInterpreterOptions>",
@@ -146,9 +146,9 @@ impl Walk<'_> {
             Contexts::SERVER => "inside a virtual host",
             _ => "outside of a section",
         };
-        let message = format!("{} may not stand {here}", row.name);
+        let message = format!("{} is not allowed {here}", row.name);
         let complaint = Complaint::error(message).at(&node.name);
-        self.journal.say(complaint.hint(format!("it may stand in: {}", row.contexts.words())));
+        self.journal.say(complaint.hint(format!("it is allowed in: {}", row.contexts.words())));
         true
     }
 
@@ -217,13 +217,13 @@ impl Walk<'_> {
         let complaint = match (protecting(children), at.section) {
             (Some(rule), Some(section)) if self.surroundings.ignore_unknown => {
                 self.raw.hosts[at.host].sections[section].section.set.closed = true;
-                let consequence =
-                    "and until it is known every request in the section around it is answered 403";
-                complaint.hint(format!("{} stands in it, {consequence}", rule.text))
+                let consequence = "so every request in the enclosing section is answered 403";
+                complaint.hint(format!("it contains {}, {consequence}", rule.text))
             }
             (Some(rule), None) if self.surroundings.ignore_unknown => {
                 let message = format!("`{}` is not known here and cannot be ignored", node.name.text);
-                let hint = format!("{} stands in it: ignoring it could serve what it protects", rule.text);
+                let hint =
+                    format!("it contains {}: ignoring the section could serve what it protects", rule.text);
                 Complaint::error(message).at(&node.name).hint(hint)
             }
             _ => complaint,

@@ -87,7 +87,7 @@ fn bad_values_name_their_option() {
         ("umask", vec!["9"], "--umask takes an octal number"),
         ("python-path", vec!["a:b"], "--python-path takes one directory at a time"),
         ("set", vec!["<Location /x>"], "--set"),
-        ("setenv", vec!["A", "x\nUser root"], "a value must stand on one line"),
+        ("setenv", vec!["A", "x\nUser root"], "a value must be one line"),
         ("switch-interval", vec!["0"], "--switch-interval"),
         ("mount-point", vec!["x"], "--mount-point"),
         ("url-alias", vec!["x", "y"], "--url-alias"),

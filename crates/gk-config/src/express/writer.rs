@@ -45,9 +45,8 @@ impl Text {
     /// Quotes a word and keeps `${` from being replaced.
     pub fn word(&mut self, word: &str) -> String {
         if word.contains(['\n', '\r', '\0']) {
-            self.bad.get_or_insert_with(|| {
-                format!("a value must stand on one line, not `{}`", word.escape_debug())
-            });
+            self.bad
+                .get_or_insert_with(|| format!("a value must be one line, not `{}`", word.escape_debug()));
         }
         let quoted = quote(word);
         if !quoted.contains("${") {

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Different sums of sections that are remembered. Beyond that they are made anew each time.
+/// Most sums of sections kept in the cache; further ones are computed for each request.
 const REMEMBERED: usize = 4096;
 
 /// Compiles a pattern of the configuration.

@@ -106,7 +106,7 @@ fn answer(engine: &Engine, control: &OwnedFd) {
         }
     }
     let timeout = engine.setup.group.shutdown_timeout;
-    plain(Level::Info, "wsgi", None, "The supervisor is gone; the service script is told to end");
+    plain(Level::Info, "wsgi", None, "The supervisor has ended; the service script gets SIGTERM");
     let told = gk_sys::child::reap::signal(std::process::id(), SIGTERM);
     if timeout > 0.0 || told.is_err() {
         std::thread::sleep(duration(timeout));
