@@ -162,7 +162,7 @@ impl Portion {
             switches: process.switches,
             run_delay: process.run_delay,
             queued: 0,
-            gc_pause: change.groups.iter().map(|group| group.gc.pause as f64).sum::<f64>() / NS,
+            gc_pause: saturating_sum(change.groups.iter().map(|group| group.gc.pause)) as f64 / NS,
             collections: saturating_sum(change.groups.iter().flat_map(|group| group.gc.collections)),
             other_wait: change.other_wait as f64 / NS,
             workers: BTreeMap::from([(name.to_owned(), worker)]),
@@ -253,7 +253,7 @@ impl Portion {
         let per = |count: u64| count as f64 / span;
         let class = |class: u16| {
             let codes = figures.statuses.range(class * 100..class * 100 + 100);
-            codes.map(|(_, count)| *count as f64).sum::<f64>() / span
+            saturating_sum(codes.map(|(_, count)| *count)) as f64 / span
         };
         Point {
             statuses: [class(1), class(2), class(3), class(4), class(5)],
