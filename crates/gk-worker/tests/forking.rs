@@ -50,7 +50,8 @@ def in_multiprocessing():
     process.start()
     assert queue.get() == process.pid
     process.join()
-    return process.exitcode
+    # In CPython 3.11 the end of threading fails in the child of a thread that threading did not start.
+    return process.exitcode - int(sys.version_info < (3, 12))
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
