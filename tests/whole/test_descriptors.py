@@ -90,7 +90,7 @@ def test_connections_beyond_the_limit_wait(gilkeeper: Start, closing: Closing) -
     # A new worker takes the place of one that dies.
     worker = ended(clients[3], "/where").json["pid"]
     os.kill(worker, signal.SIGKILL)
-    inside = iter(clients[4:100])
+    inside = iter(clients[4:50])
 
     def replaced() -> bool:
         answer = ended(next(inside), "/where")
@@ -98,7 +98,7 @@ def test_connections_beyond_the_limit_wait(gilkeeper: Start, closing: Closing) -
 
     until(replaced, "a new worker serves")
     # Who leaves makes room.
-    for connection in clients[100:200]:
+    for connection in clients[50:200]:
         connection.close()
     assert last.response().status == 200
     for connection in clients[200:299]:
@@ -133,6 +133,8 @@ def test_a_limit_that_is_reached_within(gilkeeper: Start, closing: Closing) -> N
     """
     server = gilkeeper([APPS / "probes.py"], CONF)
     front = server.front()
+    # The worker has its link before the limit comes.
+    assert server.ask("/single").status == 200
     inside = [begun(closing(server.connect(60)), method) for method in ("GET", "GET", "POST")]
     until(lambda: server.status()["front"]["connections"] == 3, "all are in")
     before = resource.prlimit(front, resource.RLIMIT_NOFILE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import client
 import pytest
-from harness import Server
+from harness import Server, until
 
 # Raw target, and PATH_INFO below /target; both in latin-1, as in environ.
 SERVED: dict[str, tuple[str, str]] = {
@@ -36,8 +36,12 @@ def test_is_served_as_it_was_sent(server: Server, name: str) -> None:
 
 def test_the_log_has_the_target_as_it_was_sent(server: Server) -> None:
     assert asked(server, "/single?<logged>\xe9").status == 200
-    lines = [line for line in server.access() if "logged" in line]
-    assert lines == ["GET /single?<logged>\\xe9 200 17"]
+
+    def logged() -> list[str]:
+        return [line for line in server.access() if "logged" in line]
+
+    until(logged, "the line is written")
+    assert logged() == ["GET /single?<logged>\\xe9 200 17"]
 
 
 def test_an_absolute_target(server: Server) -> None:
