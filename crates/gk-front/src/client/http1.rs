@@ -93,7 +93,8 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
     .await;
     let parts = http.into_parts();
     if sleeps {
-        return Some(parts.read_buf);
+        // Without bytes in it, the buffer would still be kept, for as long as the connection sleeps.
+        return Some(if parts.read_buf.is_empty() { Bytes::new() } else { parts.read_buf });
     }
     note_refusal(front, conn, &parts.io.into_inner());
     None
