@@ -155,14 +155,16 @@ def test_a_killed_worker_is_an_event_with_its_request(page: Page, server: Watche
     open_page(page, "events")
     crash = page.locator("tbody tr", has_text="worker crashed")
     expect(crash).to_contain_text(str(pid))
-    expect(crash).to_contain_text("request in flight: GET /stuck")
+    expect(crash).to_contain_text("request in flight: POST /stuck")
     asking.join(20)
     server.wait_workers(2)
 
 
 def ask_and_lose(server: Watched) -> None:
+    # A POST: a GET would be tried again on the other worker.
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}/stuck", data=b"", method="POST")
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/stuck", timeout=60)
+        urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
         error.close()
     except OSError:
