@@ -33,7 +33,7 @@ def test_ctrl_c(gilkeeper: Start) -> None:
     """The terminal sends SIGINT to every process of the foreground group at once."""
     server = gilkeeper([APPS / "site"], arguments=["{app}/wsgi.py", "--processes", "2", "--threads", "5"])
     assert server.ask("/").status == 200
-    assert f"http://127.0.0.1:{server.port}" in until(server.console, "the URL is printed")
+    until(lambda: f"http://127.0.0.1:{server.port}" in server.console(), "the URL is printed")
     assert server.process is not None
     os.killpg(server.process.pid, signal.SIGINT)
     assert ended(server) == 0
