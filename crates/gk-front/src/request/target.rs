@@ -63,8 +63,10 @@ pub fn encode(line: &[u8]) -> Option<(Vec<u8>, RawTarget)> {
         }
     }
     encoded.extend_from_slice(&line[end..]);
-    let query = memchr::memchr(b'?', target).map(|at| at + 1);
-    Some((encoded, RawTarget { bytes: target.to_vec(), query }))
+    // hyper leaves a fragment away.
+    let sent = &target[..memchr::memchr(b'#', target).unwrap_or(target.len())];
+    let query = memchr::memchr(b'?', sent).map(|at| at + 1);
+    Some((encoded, RawTarget { bytes: sent.to_vec(), query }))
 }
 
 /// The start of the path: at once, or behind scheme and host.
@@ -94,6 +96,7 @@ mod tests {
             (b"GET /<a>?\"b\" HTTP/1.1", Some(("GET /%3Ca%3E?%22b%22 HTTP/1.1", b"\"b\""))),
             (b"GET /`\xff%3c? HTTP/1.1\r", Some(("GET /%60%FF%3c? HTTP/1.1\r", b""))),
             (b"GET http://a:1/\xc3\xa9?x HTTP/1.1", Some(("GET http://a:1/%C3%A9?x HTTP/1.1", b"x"))),
+            (b"GET /a?b#<c?d HTTP/1.1", Some(("GET /a?b#%3Cc?d HTTP/1.1", b"b"))),
             (b"GET http://a<b/x HTTP/1.1", None),
             (b"GET http://a<b HTTP/1.1", None),
             (b"GET <x> HTTP/1.1", None),

@@ -207,6 +207,10 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
 
     /// The first request of the queue whose client is not `barred`, with a place at a worker, if a worker has room.
     pub fn next_grant(&mut self, now_micros: u64, barred: impl Fn(Option<IpAddr>) -> bool) -> Option<(T, W)> {
+        // Asked first: behind thousands of barred requests the search for the first other one is long.
+        if !self.workers.iter().any(|worker| worker.has_room(now_micros)) {
+            return None;
+        }
         let request = self.first(barred)?;
         let worker = self.reserve(now_micros)?;
         let queued = self.queue.remove(&request)?;
