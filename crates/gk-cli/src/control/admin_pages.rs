@@ -1,9 +1,12 @@
 //! The admin pages of a running server, read as any other client would. One request, one answer, no library.
 
 use gk_wire::admin::FRONT_FOLDER;
+use rustix::fs::OFlags;
 use serde_json::Value;
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +14,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Longest answer in bytes.
 const LONGEST: u64 = 64 << 20;
+/// Longest file of a token in bytes.
+const LONGEST_TOKEN: u64 = 256;
 
 /// Where the pages are, and what opens them.
 pub struct Pages {
@@ -27,9 +32,8 @@ impl Pages {
         // All addresses of the machine include this one.
         let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
         let folders = [server_root.to_owned(), server_root.join(FRONT_FOLDER)];
-        let token =
-            folders.iter().find_map(|folder| std::fs::read_to_string(folder.join("admin.token")).ok());
-        Self { address, token: token.map(|token| token.trim().to_owned()), patience: PATIENCE }
+        let token = folders.iter().find_map(|folder| token(&folder.join("admin.token")));
+        Self { address, token, patience: PATIENCE }
     }
 
     /// With another longest wait.
@@ -59,6 +63,21 @@ impl Pages {
     }
 }
 
+/// The token in a file. The folder may belong to the front's user, and the reader may be root: a link, a pipe or anything that is
+/// no token is not read, so that it is sent to nobody and nobody waits for it.
+fn token(file: &Path) -> Option<String> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(file).ok()?;
+    let found = file.metadata().ok()?;
+    if !found.is_file() || found.nlink() != 1 {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(LONGEST_TOKEN).read_to_string(&mut text).ok()?;
+    let token = text.trim();
+    (!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())).then(|| token.to_owned())
+}
+
 /// The JSON in an answer.
 fn body(answer: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(answer);
@@ -82,5 +101,23 @@ mod tests {
             "`HTTP/1.1 401 Unauthorized`: a token is needed"
         );
         assert!(body(b"").is_err());
+    }
+
+    /// Reported: `status` by root sent any file to the front's user, who had put a link in the place of the token, and waited for
+    /// ever at a pipe. Met where the front was taken over.
+    #[test]
+    fn only_a_file_that_holds_a_token_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("token"), "0123abcdef\n").unwrap();
+        assert_eq!(token(&at("token")).unwrap(), "0123abcdef");
+        std::fs::write(at("secret"), "root:$6$x:1:0\nbin:*:1:0\n").unwrap();
+        std::os::unix::fs::symlink(at("token"), at("link")).unwrap();
+        std::fs::write(at("two"), "0123abcdef").unwrap();
+        std::fs::hard_link(at("two"), at("names")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RUSR).unwrap();
+        for name in ["secret", "link", "names", "pipe", "absent"] {
+            assert_eq!(token(&at(name)), None, "{name}");
+        }
     }
 }
