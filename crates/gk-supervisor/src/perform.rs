@@ -17,7 +17,7 @@ use gk_sys::child::spawn::SpawnError;
 use gk_sys::descriptors;
 use gk_sys::memory::{SharedPage, SharedWords};
 use gk_wire::admin::{Answer, FRONT_FOLDER};
-use gk_wire::control::{Happened, ToFront, ToWorker};
+use gk_wire::control::{Happened, LinkFault, ToFront, ToWorker};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -149,11 +149,9 @@ impl World {
             }
             Action::Link { worker, group, threads, imported } => {
                 if let Err(e) = self.link(worker, group, threads, imported) {
-                    log(
-                        Level::Error,
-                        None,
-                        &format!("worker {worker} could not be linked with the front: {e}"),
-                    );
+                    let (fault, why) =
+                        (LinkFault::Broken, format!("it could not be linked with the front: {e}"));
+                    self.events.push_back(Event::WorkerFault { worker, fault, why });
                 }
             }
             Action::ToFront(message) => self.tell_front(&message, Vec::new()),
@@ -283,8 +281,8 @@ impl World {
     fn send_site(&mut self, generation: u64) {
         self.generation = generation;
         let configuration = self.configuration();
-        let folder = front_folder(&configuration);
-        let setup = setup::front(&configuration, &self.listeners, &self.runtime, generation, folder);
+        // The running front keeps its user and its folder, whatever the configuration now says.
+        let setup = setup::front(&configuration, &self.listeners, &self.runtime, generation, PathBuf::new());
         match self.logs.access_pipes(&configuration.site) {
             Ok(mut pipes) => {
                 while !pipes.is_empty() {

@@ -9,7 +9,7 @@ use super::action::Action;
 use super::front::FrontState;
 use super::seconds;
 use super::signs::TOLD;
-use super::worker::WorkerHandle;
+use super::worker::{WorkerHandle, WorkerState};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{Silence, ToFront, ToWorker, What};
 use gk_wire::log::Level;
@@ -33,16 +33,31 @@ impl Plan {
     /// Any event: notices that the supervisor itself did not run.
     pub(super) fn notice_own_sleep(&mut self, now: Duration) {
         let gap = now.saturating_sub(std::mem::replace(&mut self.questions.last_event, now));
-        if gap > ASLEEP {
-            self.front.signs.forgive(gap);
-            self.workers.values_mut().for_each(|w| w.signs.forgive(gap));
+        if gap <= ASLEEP {
+            return;
+        }
+        // What the others said meanwhile is not read yet, so nobody is late before that.
+        self.front.signs.forgive(gap);
+        let later = |at: &mut Duration| *at += gap;
+        self.front.deadline.as_mut().map(later);
+        for worker in self.workers.values_mut() {
+            worker.signs.forgive(gap);
+            worker.deadline.as_mut().map(later);
+            worker.cut.as_mut().map(|(at, _)| later(at));
+            if worker.state == WorkerState::Starting {
+                later(&mut worker.started);
+            }
+        }
+        if let Some(reload) = &mut self.reload {
+            reload.forgive(gap);
         }
     }
 
     /// When the next questions are due, if there is anybody to ask.
     pub(super) fn questions_due(&self) -> Option<Duration> {
-        let worker = self.workers.values().any(|w| w.reads_messages());
-        (worker || self.front.state == FrontState::Ready).then_some(self.questions.due)
+        // Those that start have nothing to answer, but without a look every second nobody would know a gap from a quiet time.
+        let anybody = !self.workers.is_empty() || self.front.state == FrontState::Ready;
+        anybody.then_some(self.questions.due)
     }
 
     pub(super) fn tick_liveness(&mut self, now: Duration) {

@@ -96,6 +96,11 @@ impl Reload {
         self.deadline
     }
 
+    /// Time in which the supervisor did not run does not count.
+    pub(super) fn forgive(&mut self, gap: Duration) {
+        self.deadline = self.deadline.map(|at| at + gap);
+    }
+
     fn workers(&self) -> Vec<u64> {
         self.new.iter().flat_map(|new| new.values().flatten()).copied().collect()
     }

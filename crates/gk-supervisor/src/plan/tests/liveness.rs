@@ -74,6 +74,30 @@ fn time_in_which_the_supervisor_was_stopped_itself_does_not_count() {
     assert_eq!(t.said(), "signal front 9");
 }
 
+/// Reported: a supervisor that was stopped while its workers imported stopped them when it went on, and ended with exit code 3,
+/// although they had been ready. Met with Ctrl-Z, and with containers that are paused.
+#[test]
+fn workers_have_their_time_to_start_although_the_supervisor_was_stopped() {
+    let mut t = Table::new(&[("a", 1)]);
+    t.front_ready();
+    t.pass(1.5);
+    t.said();
+    t.now += Duration::from_secs(30);
+    t.event(Event::Tick);
+    assert_eq!(t.said(), "");
+    t.ready(1);
+    assert_eq!(t.states(), "1:ready");
+    let mut t = Table::new(&[("a", 1)]);
+    t.front_ready();
+    t.pass(1.5);
+    t.now += Duration::from_secs(30);
+    t.pass(18.0);
+    assert_eq!(t.states(), "1:starting");
+    t.pass(2.0);
+    assert_ne!(t.states(), "1:starting", "its own time is over");
+    assert!(t.logged().contains("was not ready within 20 s"));
+}
+
 #[test]
 fn a_silent_worker_is_told_and_replaced_when_its_own_watchdog_is_silent_as_well() {
     let mut spec = group("a", 2);
