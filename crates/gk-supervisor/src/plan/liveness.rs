@@ -38,14 +38,16 @@ impl Plan {
         }
         // What the others said meanwhile is not read yet, so nobody is late before that.
         self.front.signs.forgive(gap);
-        let later = |at: &mut Duration| *at += gap;
-        self.front.deadline.as_mut().map(later);
+        let later = |at: Option<Duration>| at.map(|at| at + gap);
+        self.front.deadline = later(self.front.deadline);
         for worker in self.workers.values_mut() {
             worker.signs.forgive(gap);
-            worker.deadline.as_mut().map(later);
-            worker.cut.as_mut().map(|(at, _)| later(at));
+            worker.deadline = later(worker.deadline);
+            if let Some((at, _)) = &mut worker.cut {
+                *at += gap;
+            }
             if worker.state == WorkerState::Starting {
-                later(&mut worker.started);
+                worker.started += gap;
             }
         }
         if let Some(reload) = &mut self.reload {
