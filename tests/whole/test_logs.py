@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -139,8 +138,6 @@ def test_renamed_logs_are_opened_again(gilkeeper: Start, how: str) -> None:
 
 def rotate(server: Gilkeeper) -> None:
     """The recipe of docs/guide/logging.md."""
-    if not shutil.which("logrotate"):
-        pytest.skip("logrotate is not installed")
     guide = (harness.REPOSITORY / "docs" / "guide" / "logging.md").read_text()
     recipe = guide.split("```logrotate\n")[1].split("```")[0]
     owner = f"{pwd.getpwuid(os.getuid()).pw_name} {grp.getgrgid(os.getgid()).gr_name}"

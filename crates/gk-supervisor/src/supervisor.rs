@@ -38,8 +38,9 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
     let root = Root::take(&first.site.server_root, first.site.pid_file.as_deref(), shared)?;
     first.settle(root.path());
     let site = &first.site;
-    let listeners = Listeners::bind(site, sockets::given()?)?;
+    // The control socket first: whoever can connect to the site can ask for its status.
     let clients = Clients::new(root.control()?);
+    let listeners = Listeners::bind(site, sockets::given()?)?;
     let log_file = site.error_log.path.clone();
     let mut outline = first.outline();
     outline.remarks.extend(first.as_root());
