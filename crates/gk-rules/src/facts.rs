@@ -1,0 +1,67 @@
+//! What rules may ask of a request.
+
+use crate::Env;
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+/// A request as rules see it. Paths are decoded and normalised, the rest is as the client sent it.
+pub trait Facts {
+    /// The method, as sent.
+    fn method(&self) -> &str;
+    /// The target, as sent.
+    fn target(&self) -> &[u8];
+    /// The path after decoding and normalising; after a rewrite, the new one.
+    fn path(&self) -> &[u8];
+    /// The query without `?`; after a rewrite, the new one.
+    fn query(&self) -> &[u8];
+    /// `HTTP/1.1`.
+    fn protocol(&self) -> &str;
+    /// A request header by name without regard to case; several of one name are joined by `, `.
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+    /// The names of the request headers.
+    fn header_names(&self) -> Vec<&str>;
+    /// The client: behind a trusted proxy the address that it names. `None` on a Unix socket.
+    fn client(&self) -> Option<IpAddr>;
+    /// The client's port.
+    fn client_port(&self) -> Option<u16>;
+    /// The server's end of the connection. `None` on a Unix socket.
+    fn local(&self) -> Option<SocketAddr>;
+    /// `SERVER_NAME`.
+    fn server_name(&self) -> &str;
+    /// `SERVER_PORT`.
+    fn server_port(&self) -> u16;
+    /// `ServerAdmin` and `DocumentRoot` of the host.
+    fn server_admin(&self) -> &str;
+    /// See `server_admin`.
+    fn document_root(&self) -> &Path;
+    /// Whether the client speaks TLS, or a trusted proxy says so.
+    fn https(&self) -> bool;
+    /// The user that was authenticated.
+    fn user(&self) -> Option<&str>;
+    /// `SCRIPT_FILENAME`: the script or file that the path leads to, as soon as it is known.
+    fn file(&self) -> Option<&Path>;
+    /// The name of the handler, as soon as it is known (`wsgi-script`).
+    fn handler(&self) -> Option<&str>;
+    /// The variables.
+    fn env(&self) -> &Env;
+    /// Kind of the entry at a path of the file system, links followed.
+    fn kind(&self, path: &Path) -> Kind;
+    /// Size of the file at a path of the file system; 0 where there is none.
+    fn size(&self, path: &Path) -> u64;
+    /// Seconds since the epoch.
+    fn now(&self) -> f64;
+}
+
+/// Kind of an entry of the file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link that leads nowhere, a device, a socket.
+    Other,
+    /// Nothing.
+    Missing,
+}
