@@ -150,11 +150,14 @@ def slow_heads(server: Running, size: Size) -> Outcome:
 
 
 def idle(server: Running, size: Size) -> Outcome:
-    """The figure is KiB for each connection that is kept open; memory is what is left three seconds after they were closed."""
+    """The figure is KiB for each connection that is kept open, five seconds after the last answer; memory is what is left three
+    seconds after they were closed."""
     before = pss_megabytes(server.pids())
     crowd = Crowd(server.port, bounded(size.many), "/fast", again=False, patience=size.patience)
     try:
         tally = crowd.run(60.0)
+        # Servers give back what the rush has taken when it is over, not at once.
+        time.sleep(5.0)
         held, during = crowd.open(), pss_megabytes(server.pids())
     finally:
         crowd.end()

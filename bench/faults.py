@@ -85,8 +85,8 @@ def worse(cells: dict[str, Cell], ours: str = "gilkeeper") -> list[str]:
                 continue
             less = own.row.less or what != own.row.figure
             high, low = (mine, other) if less else (other, mine)
-            # Of those that failed nobody knows how long they would have taken.
-            fair = what not in ("p50", "p99") or peer.share <= own.share + 0.01
+            # Of those that failed nobody knows how long they would have taken, nor what it takes to hold them.
+            fair = what not in ("p50", "p99", "memory") or peer.share <= own.share + 0.01
             if fair and high > low * FACTOR and high > low + (SLACK if what in ("p50", "p99", "memory") else 0.5):
                 found.append(f"{what}: {shown(mine)}, {name} {shown(other)}")
     return found
