@@ -31,7 +31,7 @@ MARK = "GILKEEPER_TEST_RUN"
 HANDED_ON = ("GILKEEPER_JOBS",)
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
-MODULES = "mpm_event unixd authz_core alias env setenvif log_config rewrite"
+MODULES = "mpm_event unixd authz_core alias env setenvif log_config rewrite mime dir autoindex"
 
 
 class Unusable(Exception):
@@ -72,6 +72,8 @@ def processes_of(run: str) -> list[int]:
 
 class Server:
     """One running server on a folder of its own: `root` holds app/ (the scenario's files), logs and sockets."""
+
+    modules = MODULES
 
     def __init__(self, files: list[Path], conf: str | Path, name: str = "scenario", under_test: str = UNDER_TEST) -> None:
         self.under_test = under_test
@@ -116,21 +118,24 @@ LogFormat "%m %U%q %>s %b" compat
 CustomLog {self.access_log} compat
 Include {self.root}/site.conf
 """
-        if self.under_test == "ours":
-            return common
+        return common if self.under_test == "ours" else self.apache_head() + common
+
+    def apache_head(self) -> str:
+        """What Apache needs before a site: the modules, where its state is, and that files are not closed."""
         modules = "".join(
-            f"LoadModule {name}_module {modules_folder()}/mod_{name}.so\n" for name in MODULES.split() if module_exists(name)
+            f"LoadModule {name}_module {modules_folder()}/mod_{name}.so\n" for name in self.modules.split() if module_exists(name)
         )
         user = "User www-data\nGroup www-data\n" if os.geteuid() == 0 else ""
         return f"""
 ServerRoot {self.root}
 PidFile {self.root}/httpd.pid
 {modules}{mod_wsgi_configuration()}
+TypesConfig /etc/mime.types
 {user}WSGISocketPrefix {self.root}/run-wsgi
 <Directory />
     Require all granted
 </Directory>
-{common}"""
+"""
 
     def command(self) -> list[str]:
         file = str(self.root / "server.conf")

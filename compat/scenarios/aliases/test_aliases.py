@@ -75,7 +75,8 @@ def test_the_script_in_the_folder_that_is_missing(server: Server) -> None:
 
 def test_the_folder_without_a_slash(server: Server) -> None:
     server.mark_log()
-    assert server.ask("/folder").status == 403
+    assert server.ask("/folder").status == 301
+    assert server.ask("/folder/").status == 403
     server.wait_log("WSGI0136")
 
 

@@ -4,6 +4,7 @@ use crate::{Failure, options};
 use clap::ArgMatches;
 use gk_config::diagnostic::{Diagnostic, Severity, render_all};
 use gk_config::express::{self, ServeOptions};
+use gk_config::report;
 use gk_config::site::{MountTarget, Site};
 use gk_config::source::{Source, names};
 use gk_config::{PythonBuild, Pythons, Surroundings, load, load_text};
@@ -23,6 +24,10 @@ impl Source for Disk {
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        path.is_file()
     }
 
     fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
@@ -130,7 +135,9 @@ pub fn loader(given: &ArgMatches, python: &PythonRuntime) -> Result<Loader, Fail
             if !surroundings.directory.join(path).is_file() {
                 return Err(Failure::Input(format!("there is no configuration file {}", path.display())));
             }
-            Origin::File { path: path.clone(), set: options::beside_file(given) }
+            let listeners = express::listeners(&options, &surroundings.directory).map_err(Failure::Input)?;
+            let set = listeners.lines().map(str::to_owned).chain(options::beside_file(given)).collect();
+            Origin::File { path: path.clone(), set }
         }
         None if options.script.is_empty() => {
             let text = "name what to serve: a file, package.module[:callable], or -c FILE";
@@ -185,7 +192,11 @@ fn usable_tls(site: &Site) -> Result<(), String> {
 }
 
 fn loaded((site, said): (Site, Vec<Diagnostic>), surroundings: &Surroundings) -> Loaded {
-    let warnings = said.iter().filter(|d| d.severity == Severity::Warning).map(Diagnostic::line).collect();
+    let mut warnings: Vec<String> =
+        said.iter().filter(|d| d.severity == Severity::Warning).map(Diagnostic::line).collect();
+    if site.mounts_nothing() {
+        warnings.push(report::MOUNTS_NOTHING.to_owned());
+    }
     Loaded { site, warnings, directory: surroundings.directory.clone() }
 }
 

@@ -37,6 +37,7 @@ pub struct Area {
 /// All areas, in the order of the reference.
 pub const AREAS: &[Area] = &[
     Area { slug: "mapping", title: "Scripts and URLs", rows: mapping::ROWS },
+    Area { slug: "handlers", title: "Files and handlers", rows: mapping::handlers::ROWS },
     Area { slug: "process", title: "Process groups", rows: process::ROWS },
     Area { slug: "interpreter", title: "Interpreters and the GIL", rows: interpreter::ROWS },
     Area { slug: "python", title: "Python", rows: python::ROWS },

@@ -14,7 +14,7 @@ use crate::source::Memory;
 use crate::{Surroundings, load_text};
 pub use script::script;
 use std::collections::BTreeMap;
-pub use text::generate;
+pub use text::{generate, listeners};
 
 /// The options of `serve` as they were typed, by name; see [`options::all`].
 #[derive(Debug, Clone, Default, PartialEq)]

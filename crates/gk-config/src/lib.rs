@@ -65,18 +65,18 @@ impl Loaded {
 /// Reads the configuration file `path` (and what it includes) through `source`.
 pub fn load(path: &Path, source: &dyn Source, surroundings: &Surroundings) -> Loaded {
     let path = surroundings.directory.join(path);
-    finish(parse::parse_file(&path, source, surroundings), surroundings)
+    finish(parse::parse_file(&path, source, surroundings), source, surroundings)
 }
 
 /// Reads a configuration given as text; `name` stands in diagnostics, relative paths start at
 /// `surroundings.directory`.
 pub fn load_text(name: &str, text: &str, source: &dyn Source, surroundings: &Surroundings) -> Loaded {
-    finish(parse::parse_text(name, text, source, surroundings), surroundings)
+    finish(parse::parse_text(name, text, source, surroundings), source, surroundings)
 }
 
-fn finish(parsed: parse::Parsed, surroundings: &Surroundings) -> Loaded {
+fn finish(parsed: parse::Parsed, source: &dyn Source, surroundings: &Surroundings) -> Loaded {
     let (raw, used, mut journal) = directives::walk::walk(parsed, surroundings);
-    let (site, builds) = resolve::resolve(raw, surroundings, &mut journal);
+    let (site, builds) = resolve::resolve(raw, source, surroundings, &mut journal);
     let diagnostics = journal.finish();
     let broken = diagnostics.iter().any(|d| d.severity == Severity::Error);
     Loaded { site: (!broken).then_some(site), diagnostics, used, builds }

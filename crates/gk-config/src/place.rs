@@ -5,12 +5,14 @@
 //! `..` components (the front answers those before).
 
 mod expand;
+pub mod handlers;
 mod hosts;
 mod scripts;
 mod sections;
 
 pub use expand::{Asked, callable_name, group_name, server_and_port};
-pub use scripts::{Candidate, Files, Found, Hit, Kind, Outcome, Script};
+pub use handlers::Handler;
+pub use scripts::{Files, Found, FoundPath, Hit, Kind, NoFiles, Origin, Script, Walked, script_name_end};
 pub(crate) use sections::matches as section_matches;
 
 use crate::site::{Settings, Site};
@@ -30,14 +32,20 @@ pub struct Compiled {
 struct CompiledHost {
     scripts: scripts::Table,
     sections: sections::Table,
+    by_file: bool,
 }
 
 impl Compiled {
     /// Compiles a site. A pattern that does not compile is an error that quotes it; a site that came out of
-    /// [`crate::load`] has none.
-    pub fn new(site: Arc<Site>) -> Result<Self, String> {
+    /// [`crate::load`] has none. `files` tell which targets are the scripts themselves, so that it need not be asked for each
+    /// request.
+    pub fn new(site: Arc<Site>, files: &dyn Files) -> Result<Self, String> {
         let hosts = site.hosts.iter().map(|host| {
-            Ok(CompiledHost { scripts: scripts::Table::new(host)?, sections: sections::Table::new(host)? })
+            Ok(CompiledHost {
+                scripts: scripts::Table::new(host, files)?,
+                sections: sections::Table::new(host)?,
+                by_file: handlers::depend_on_files(host),
+            })
         });
         let hosts = hosts.collect::<Result<_, String>>()?;
         Ok(Self { hosts, site })
@@ -64,6 +72,19 @@ impl Compiled {
             return Found::Nothing;
         };
         compiled.scripts.find(host, url)
+    }
+
+    /// Whether handlers or names of index files decide about the files of a host, so that the file system must be asked first.
+    pub fn by_file(&self, host: usize) -> bool {
+        self.hosts.get(host).is_some_and(|host| host.by_file)
+    }
+
+    /// The settings for a URL path that leads to a directory.
+    pub fn settings_of_folder(&self, host: usize, url: &[u8], folder: &Path) -> Arc<Settings> {
+        match self.hosts.get(host) {
+            Some(compiled) => compiled.sections.settings_of_folder(url, folder),
+            None => Arc::new(Settings::default()),
+        }
     }
 
     /// The settings for a URL path and the script or file behind it. The same sections give the same `Arc`, so its

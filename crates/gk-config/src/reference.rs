@@ -88,7 +88,7 @@ fn serve_page() -> String {
     let mut out = format!(
         "{NOTE}# Options of `gilkeeper serve`\n\n`gilkeeper serve SCRIPT [OPTION …]` serves a file (`wsgi.py`, `site.wsgi`) or \
          `package.module[:callable]`; `gilkeeper serve -c FILE` serves a configuration. The same texts are in \
-         `gilkeeper serve --help` and `gilkeeper man serve`. Options marked with * go together with `-c` and beat the file.\n"
+         `gilkeeper serve --help` and `gilkeeper man serve`. Options marked with * go together with `-c` and beat the file; an address to listen on is one more.\n"
     );
     for heading in options::HEADINGS {
         let _ =

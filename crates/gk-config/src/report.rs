@@ -12,6 +12,9 @@ use lines::{Lines, fields};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+/// Said of a site that mounts nothing.
+pub const MOUNTS_NOTHING: &str = "the configuration mounts nothing, so every request is answered 404; `WSGIScriptAlias / FILE` mounts a script";
+
 /// The report as text.
 pub fn text(loaded: &Loaded) -> String {
     let mut out = Lines::default();
@@ -25,7 +28,10 @@ pub fn text(loaded: &Loaded) -> String {
         None => out.head("The configuration has errors and is not used."),
     }
     used(&mut out, &loaded.used);
-    let said = render_all(&loaded.diagnostics);
+    let mut said = render_all(&loaded.diagnostics);
+    if loaded.site.as_ref().is_some_and(Site::mounts_nothing) {
+        said.push_str(&format!("warning: {MOUNTS_NOTHING}\n"));
+    }
     if !said.is_empty() {
         out.head("Messages");
         out.raw("\n");
@@ -53,6 +59,7 @@ pub fn json(loaded: &Loaded) -> String {
         "ok": loaded.site.is_some(),
         "errors": count(loaded, Severity::Error),
         "warnings": count(loaded, Severity::Warning),
+        "mounts_nothing": loaded.site.as_ref().map(Site::mounts_nothing),
         "site": loaded.site,
         "effective": effective,
         "directives": directives,
@@ -260,7 +267,12 @@ fn hosts(out: &mut Lines, site: &Site) {
         }
         for alias in &host.statics {
             let url = if alias.url.is_empty() { "/" } else { &alias.url };
-            aliases.push((alias.order, format!("files {url} -> {}", alias.path.display())));
+            let kind = match (alias.program, alias.regex) {
+                (true, _) => "closed",
+                (false, true) => "files matching",
+                (false, false) => "files",
+            };
+            aliases.push((alias.order, format!("{kind} {url} -> {}", alias.path.display())));
         }
         aliases.sort();
         for (_, text) in &aliases {

@@ -1,34 +1,34 @@
 //! Raw to [`Site`]: hosts inherit from the main server, sections take Apache's merge order, group names and log
 //! formats are looked up, and the scripts to import at start are found.
 
+mod handlers;
 mod hosts;
 mod imports;
 pub mod interpreters;
+mod listeners;
 mod modes;
 mod tls;
 
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::raw::{GroupUse, Raw};
-use crate::site::{ADMIN, Listen, ProcessGroup, PythonOptions, Site};
+use crate::site::{ADMIN, ProcessGroup, PythonOptions, Site};
+use crate::source::Source;
 use crate::token::Word;
 use crate::{PythonBuild, Surroundings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The port without a `Listen`.
-const PORT: u16 = 8000;
-
 /// Resolves the configuration and asks for the groups' Pythons. What is wrong is said in the journal; the site is complete
 /// in any case.
 pub fn resolve(
     mut raw: Raw,
+    source: &dyn Source,
     surroundings: &Surroundings,
     journal: &mut Journal,
 ) -> (Site, BTreeMap<String, PythonBuild>) {
-    if raw.listen.is_empty() {
-        raw.listen.push(Listen::Tcp { host: None, port: PORT });
-    }
+    listeners::resolve(&mut raw, journal);
     tls::refuse(&raw, journal);
+    handlers::check(&raw, surroundings.ignore_unknown, journal);
     if raw.groups.iter().all(|(group, _)| group.service()) {
         raw.groups.push((ProcessGroup::named("default"), Word::default()));
     }
@@ -40,7 +40,7 @@ pub fn resolve(
     hosts::name_embedded(&mut raw);
     let builds = modes::builds(&raw, surroundings);
     let hosts = hosts::resolve(&raw, journal);
-    let imports = imports::resolve(&raw, &hosts, journal);
+    let imports = imports::resolve(&raw, &hosts, source, journal);
     modes::check(&raw, &imports, &builds, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);
     let server_root = surroundings.directory.join(server_root.unwrap_or_else(|| "gilkeeper-root".into()));

@@ -10,7 +10,7 @@ mod read_timeouts;
 mod settings;
 pub use gk_options::ProcessGroup;
 pub use read_timeouts::{ReadTimeout, ReadTimeouts};
-pub use settings::{ClientRules, Settings, SettingsPatch};
+pub use settings::{ClientRules, NO_HANDLER, Settings, SettingsPatch};
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -243,7 +243,7 @@ pub struct HostAddress {
 pub enum MountTarget {
     /// A script file.
     File(PathBuf),
-    /// A directory of scripts (target with a trailing slash).
+    /// A directory of scripts, or a script with an empty rest (target with a trailing slash).
     Directory(PathBuf),
     /// `WSGIScriptAliasMatch`: the pattern of the file with `$N`.
     Pattern(String),
@@ -254,7 +254,7 @@ pub enum MountTarget {
 /// `WSGIScriptAlias` or `WSGIScriptAliasMatch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mount {
-    /// URL path without trailing slash (`""` for the root), or the regular expression of a match.
+    /// URL path (`""` for the root; a slash at its end counts), or the regular expression of a match.
     pub url: String,
     /// `url` is a regular expression.
     pub regex: bool,
@@ -273,14 +273,20 @@ pub struct Mount {
 }
 
 /// `Alias URL PATH` or `--url-alias`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticAlias {
-    /// URL path.
+    /// URL path (a slash at its end counts), or the regular expression of `AliasMatch`.
     pub url: String,
-    /// File or directory.
+    /// File or directory; what the URL has more goes on behind it. The whole path with `$N` for `AliasMatch`.
     pub path: PathBuf,
     /// Position among all aliases of the host.
     pub order: usize,
+    /// `url` is a regular expression.
+    #[serde(default)]
+    pub regex: bool,
+    /// `ScriptAlias`: its files are CGI programs, which are not run here.
+    #[serde(default)]
+    pub program: bool,
 }
 
 /// Which requests a section is about.

@@ -1,8 +1,8 @@
 //! Whole configurations, from text to site and diagnostics.
 
 use gk_config::diagnostic::Severity;
-use gk_config::place::Compiled;
-use gk_config::site::{Scope, Site};
+use gk_config::place::{Compiled, NoFiles};
+use gk_config::site::{Listen, Scope, Site};
 use gk_config::source::Memory;
 use gk_config::{Loaded, PythonBuild, Pythons, Surroundings, load, load_text};
 use std::path::Path;
@@ -66,7 +66,7 @@ fn includes_defines_and_conditions() {
     assert!(said.is_empty(), "{said:#?}");
     assert_eq!((site.http.timeout, site.http.keep_alive), (7.0, false));
     assert_eq!((site.groups[0].name.as_str(), site.groups[0].threads), ("shop", 3));
-    assert!(matches!(site.listen[0], gk_config::site::Listen::Tcp { port: 9000, .. }));
+    assert!(matches!(site.listen[0], Listen::Tcp { port: 9000, .. }));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn granted(text: &str, ignore_unknown: bool) -> bool {
     let around = Surroundings { ignore_unknown, ..surroundings() };
     let loaded = load_text("site.conf", text, &Memory::new(), &around);
     let site = loaded.into_result().unwrap_or_else(|said| panic!("{text}: {said:#?}")).0;
-    Compiled::new(Arc::new(site)).expect("its patterns compile").settings(0, b"/x", None).granted()
+    Compiled::new(Arc::new(site), &NoFiles).expect("its patterns compile").settings(0, b"/x", None).granted()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Properties: no input makes the parser panic; what `serve` writes is read back as it was; the innermost layer wins.
 
 use gk_config::express::{self, ServeOptions};
-use gk_config::place::{Compiled, collapse};
+use gk_config::place::{Compiled, NoFiles, collapse};
 use gk_config::site::{Settings, SettingsPatch};
 use gk_config::source::Memory;
 use gk_config::token::{Split, logical_lines, quote, words};
@@ -101,7 +101,7 @@ proptest! {
             let _ = said.render();
         }
         if let Some(site) = loaded.site {
-            let compiled = Compiled::new(Arc::new(site)).map_err(TestCaseError::fail)?;
+            let compiled = Compiled::new(Arc::new(site), &NoFiles).map_err(TestCaseError::fail)?;
             let _ = compiled.find(0, b"/a/b");
             let _ = compiled.settings(0, b"/a", None);
         }

@@ -1,7 +1,7 @@
 //! `RequestReadTimeout` in whole configurations.
 
 use gk_config::diagnostic::Severity;
-use gk_config::place::Compiled;
+use gk_config::place::{Compiled, NoFiles};
 use gk_config::site::Site;
 use gk_config::source::Memory;
 use gk_config::{Loaded, Surroundings, load_text};
@@ -51,7 +51,7 @@ fn a_virtual_host_takes_the_stages_that_it_does_not_set() {
     assert_eq!((own.header.seconds, own.header.longest, own.body), (9.0, 0.0, main.body));
     assert_eq!(other, main);
     // Before a name is known, the first host of the address counts, whatever the others' names match.
-    let compiled = Compiled::new(Arc::new(site)).unwrap();
+    let compiled = Compiled::new(Arc::new(site), &NoFiles).unwrap();
     assert_eq!(compiled.first_host(Some(([127, 0, 0, 1], 80).into())), 1);
     assert_eq!(compiled.first_host(Some(([127, 0, 0, 1], 81).into())), 0);
 }

@@ -43,7 +43,7 @@ use crate::worker::share::{Bounds, Share, Space};
 /// The site in force; a reload replaces it whole.
 pub struct CurrentSite {
     /// The site, prepared.
-    pub compiled: Compiled,
+    pub compiled: Arc<Compiled>,
     /// Counts up with each reload.
     pub generation: u64,
     /// Access logs by host.
@@ -55,8 +55,9 @@ pub struct CurrentSite {
 
 impl CurrentSite {
     fn new(site: Site, generation: u64, logs: Vec<OwnedFd>) -> Result<Self, String> {
-        let (logs, withheld) = (AccessLogs::open(&site, logs)?, Arc::new(Withheld::of(&site)));
-        let compiled = Compiled::new(Arc::new(site))?;
+        let logs = AccessLogs::open(&site, logs)?;
+        let compiled = Arc::new(Compiled::new(Arc::new(site), &FileSystem)?);
+        let withheld = Arc::new(Withheld::of(&compiled));
         Ok(Self { compiled, generation, logs, withheld, routes: RouteCache::default() })
     }
 }

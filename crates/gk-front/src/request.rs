@@ -7,6 +7,7 @@ pub mod owner;
 pub mod path;
 pub mod proxy_trust;
 pub mod refusal;
+pub mod resource;
 pub mod route;
 pub mod route_cache;
 pub mod spool;

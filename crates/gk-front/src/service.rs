@@ -137,12 +137,6 @@ impl Serving<'_> {
         if let Some(entry) = entry {
             entry.routed(target);
         }
-        if let Destination::Refused(refusal, note) = &target.destination {
-            if let Some((code, text)) = note {
-                crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), text);
-            }
-            return Err(refusal.clone());
-        }
         if !target.settings.granted() {
             crate::note_code(
                 Level::Error,
@@ -152,6 +146,13 @@ impl Serving<'_> {
             );
             return Err(Refusal::Forbidden);
         }
+        // After access: nobody learns what is there in a place that is closed.
+        if let Destination::Refused(refusal, note) = &target.destination {
+            if let Some((code, text)) = note {
+                crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), text);
+            }
+            return Err(refusal.clone());
+        }
         if head.framed {
             limits::body(self.parts, &target.settings)?;
         }
@@ -159,7 +160,16 @@ impl Serving<'_> {
             (Destination::File { path, tree }, _) => {
                 let client = &self.conn.endpoints.client;
                 let place = files::Place { path, tree, url: &routed.path, withheld: &self.current.withheld };
-                Box::pin(files::serve(client, self.parts, place)).await.map(own)
+                let served = Box::pin(files::serve(client, self.parts, place)).await;
+                // It was routed as a file and is a directory, which may be closed itself.
+                let closed = || {
+                    let compiled = &self.current.compiled;
+                    !compiled.settings_of_folder(target.host, &routed.path, path).granted()
+                };
+                match served {
+                    Err(Refusal::Slash(_)) if closed() => Err(Refusal::Forbidden),
+                    served => served.map(own),
+                }
             }
             (Destination::App(app), Some(_)) => {
                 if let Some((code, text)) =

@@ -26,7 +26,8 @@ impl Listeners {
     pub fn bind(site: &Site, given: Vec<OwnedFd>) -> Result<Self, StartError> {
         let mut listeners = Self { sockets: Vec::new(), admin: false, files: Vec::new() };
         let backlog = i32::try_from(site.http.listen_backlog).unwrap_or(i32::MAX).max(1);
-        if given.is_empty() {
+        let were_given = !given.is_empty();
+        if !were_given {
             for listen in &site.listen {
                 listeners.bind_one(listen, backlog)?;
             }
@@ -40,6 +41,11 @@ impl Listeners {
                 )));
             }
             listeners.sockets.push((socket, ListenerSetup { address, tls: false }));
+        }
+        if let Some(host) = listeners.unreached(site).filter(|_| were_given) {
+            return Err(StartError(format!(
+                "no socket that was given is for {host}, so no request reaches that virtual host; give one, or take the host out"
+            )));
         }
         if listeners.sockets.is_empty() {
             return Err(StartError::new(
@@ -57,6 +63,17 @@ impl Listeners {
             listeners.admin = true;
         }
         Ok(listeners)
+    }
+
+    /// The address of a virtual host that no request reaches over the sockets so far.
+    fn unreached(&self, site: &Site) -> Option<String> {
+        let listen = |(_, setup): &(OwnedFd, ListenerSetup)| match setup.address.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_unspecified() => Listen::Tcp { host: None, port: address.port() },
+            Ok(address) => Listen::Tcp { host: Some(address.ip().to_string()), port: address.port() },
+            Err(_) => Listen::Unix { path: PathBuf::from(setup.address.trim_start_matches("unix:")) },
+        };
+        let given: Vec<Listen> = self.sockets.iter().map(listen).collect();
+        site.unreached(&given)
     }
 
     fn bind_one(&mut self, listen: &Listen, backlog: i32) -> Result<(), StartError> {

@@ -30,7 +30,7 @@ fn a_socket_that_is_given_for_a_tls_host_is_refused() {
     let bind = |socket: OwnedFd, engine: &str| {
         let address: SocketAddr = address_of(&socket).unwrap().parse().unwrap();
         let text = format!(
-            "GilkeeperAdmin off\nListen 80\n<VirtualHost *:{}>\nSSLEngine {engine}\n</VirtualHost>\n",
+            "GilkeeperAdmin off\n<VirtualHost *:{}>\nSSLEngine {engine}\n</VirtualHost>\n",
             address.port()
         );
         let around = gk_config::Surroundings { directory: "/".into(), ..gk_config::Surroundings::default() };
@@ -39,6 +39,19 @@ fn a_socket_that_is_given_for_a_tls_host_is_refused() {
     };
     assert!(bind(given(), "On").err().unwrap().0.contains("TLS for applications is not built yet"));
     assert!(bind(given(), "Off").unwrap().urls()[0].starts_with("http://127.0.0.1:"));
+}
+
+#[test]
+fn a_virtual_host_that_no_given_socket_reaches_is_an_error() {
+    let bind = |address: &str| {
+        let text = format!("GilkeeperAdmin off\n<VirtualHost {address}>\nServerName a\n</VirtualHost>\n");
+        let around = gk_config::Surroundings { directory: "/".into(), ..gk_config::Surroundings::default() };
+        let loaded = gk_config::load_text("site.conf", &text, &gk_config::source::Memory::new(), &around);
+        let given = bind_tcp(Some("127.0.0.1"), 0, 5).unwrap();
+        Listeners::bind(&loaded.site.unwrap(), vec![given]).map(drop).map_err(|refused| refused.0)
+    };
+    assert!(bind("*:1").unwrap_err().contains("no socket that was given is for port 1"));
+    assert_eq!(bind("*"), Ok(()));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Which script serves which URL: script aliases, imports, the callable, handler and dispatch scripts.
 
+pub mod handlers;
+
 use super::raw::{GroupUse, RawMount};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
@@ -12,25 +14,32 @@ const SERVER: Contexts = Contexts::SERVER;
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIScriptAlias", "url-path file-or-directory [option=value …]", SERVER, Arity::options(2), script_alias)
-        .doc("Mounts a script at a URL path. With a trailing slash on the target, every script in that directory. \
-              `module:package.module` in place of a file mounts an importable module (ours).\n\n\
+        .doc("Mounts a script at a URL path. What the URL has more goes on behind the target, and the first file on that path is the \
+              script: with a directory as target, every file in it is one. What follows the script is PATH_INFO, so \
+              `WSGIScriptAlias /sub /p/a.wsgi/prefix` gives `/prefix/x` for `/sub/x`. A URL path that ends with a slash is not about \
+              the path without. `module:package.module` in place of a file mounts an importable module (ours).\n\n\
               Options: `process-group=`, `application-group=`, `callable-object=`, `pass-authorization=On|Off`. The first \
               alias in the file that matches wins, so specific paths come first; a virtual host's aliases are tried \
               before those of the main server."),
     Directive::honoured("WSGIScriptAliasMatch", "regex file-pattern [option=value …]", SERVER, Arity::options(2), script_alias_match)
-        .doc("Like WSGIScriptAlias with a regular expression over the URL path; `$1` … `$9` in the file pattern are its groups."),
+        .doc("Like WSGIScriptAlias with a regular expression over the URL path; `$1` … `$9` in the file pattern are its groups. \
+              What the URL has behind the match goes on behind the pattern."),
     Directive::honoured("WSGIImportScript", "path process-group=name application-group=name", SERVER, Arity::options(1), import_script)
         .doc("Imports a script in every process of a group when it starts. Both options are required. In a group with `threads=0` the script is a service: it runs on the main thread, and again whenever it ends."),
     Directive::honoured("WSGICallableObject", "name", Contexts::ANY.or(Contexts::HTACCESS), Arity::exactly(1), callable_object)
         .default("application")
         .doc("Name of the callable in the script. `%{ENV:name}` takes it from the request's variables."),
     Directive::honoured("Alias", "url-path path", SERVER, Arity::exactly(2), alias)
-        .doc("Serves a file or the files of a directory at a URL path, without the application."),
+        .doc("Serves a file or the files of a directory at a URL path, without the application. What the URL has more goes on behind \
+              the path as it is, so `Alias /static/` needs a slash at the end of its path, too. A URL path that ends with a slash is not \
+              about the path without."),
     Directive::honoured("DocumentRoot", "directory", SERVER, Arity::exactly(1), document_root)
         .doc("Directory whose files are served where no alias matches."),
-    Directive::honoured("AliasMatch", "regex path", SERVER, Arity::exactly(2), first_is_pattern)
-        .unbuilt("static files by regular expression")
-        .doc("Serves files at the URL paths a regular expression matches."),
+    Directive::honoured("AliasMatch", "regex path", SERVER, Arity::exactly(2), alias_match)
+        .doc("Serves files at the URL paths a regular expression matches; `$1` … `$9` in the path are its groups."),
+    Directive::honoured("ScriptAlias", "url-path path", SERVER, Arity::exactly(2), program_alias)
+        .doc("CGI programs are not run here: everything at and below the URL path is answered 403, with a warning. Keep a server that \
+              runs them, and let a proxy in front choose by path."),
     Directive::honoured("WSGIDispatchScript", "path [application-group=name]", Contexts::ANY, Arity::options(1), crate::directive::nothing)
         .unbuilt("hook scripts need Python in the front; WSGIProcessGroup and WSGIApplicationGroup per section cover fixed rules")
         .doc("A script that picks process group, application group and callable for each request."),
@@ -113,7 +122,7 @@ fn target(scope: &Scope, word: &Word) -> Result<MountTarget, Complaint> {
     Ok(if word.text.ends_with('/') { MountTarget::Directory(path) } else { MountTarget::File(path) })
 }
 
-/// A URL path without its trailing slash.
+/// A URL path. A slash at its end counts.
 fn url_path(scope: &Scope, word: &Word) -> Result<String, Complaint> {
     if !word.text.starts_with('/') {
         let message =
@@ -121,8 +130,7 @@ fn url_path(scope: &Scope, word: &Word) -> Result<String, Complaint> {
         return Err(Complaint::error(message).at(word));
     }
     let collapsed = crate::place::collapse(word.text.as_bytes());
-    let text = String::from_utf8_lossy(&collapsed);
-    Ok(text.trim_end_matches('/').to_owned())
+    Ok(String::from_utf8_lossy(&collapsed).into_owned())
 }
 
 fn add_mount(scope: &mut Scope, mut mount: Mount, word: &Word, given: Options) -> Applied {
@@ -139,7 +147,8 @@ fn add_mount(scope: &mut Scope, mut mount: Mount, word: &Word, given: Options) -
 }
 
 fn script_alias(scope: &mut Scope, words: &[Word]) -> Applied {
-    let mount = Mount::new(url_path(scope, &words[0])?, target(scope, &words[1])?);
+    let url = url_path(scope, &words[0])?;
+    let mount = Mount::new(if url == "/" { String::new() } else { url }, target(scope, &words[1])?);
     let given = options(scope, &words[2..], ALIAS_KEYS)?;
     add_mount(scope, mount, &words[0], given)
 }
@@ -187,13 +196,40 @@ fn callable_object(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 fn alias(scope: &mut Scope, words: &[Word]) -> Applied {
-    let url = url_path(scope, &words[0])?;
-    let text = words[1].text.trim_end_matches('/');
-    let path = scope.path(if text.is_empty() { "/" } else { text });
+    let (url, path) = (url_path(scope, &words[0])?, scope.path(&words[1].text));
+    if url.ends_with('/') && !words[1].text.ends_with('/') {
+        let message = format!(
+            "`{url}` ends with a slash and `{0}` does not: {url}x is served from {0}x",
+            words[1].text
+        );
+        scope.say(
+            Complaint::warning(message)
+                .at(&words[1])
+                .hint(format!("write {} {url} {}/", scope.name, words[1].text)),
+        );
+    }
+    add_static(scope, StaticAlias { url, path, ..StaticAlias::default() })
+}
+
+fn alias_match(scope: &mut Scope, words: &[Word]) -> Applied {
+    let url = values::pattern(scope.name, &words[0], &words[0].text)?;
+    let path = scope.path(&words[1].text);
+    add_static(scope, StaticAlias { url, path, regex: true, ..StaticAlias::default() })
+}
+
+fn program_alias(scope: &mut Scope, words: &[Word]) -> Applied {
+    let (url, path) = (url_path(scope, &words[0])?, scope.path(&words[1].text));
+    let message = format!("CGI programs are not run here: everything below {url} is answered 403");
+    let hint = "keep a server that runs them, and let a proxy in front choose by path";
+    scope.say(Complaint::warning(message).at(&words[0]).hint(hint));
+    add_static(scope, StaticAlias { url, path, program: true, ..StaticAlias::default() })
+}
+
+fn add_static(scope: &mut Scope, alias: StaticAlias) -> Applied {
     let host = scope.host();
     let order = host.next_order;
     host.next_order += 1;
-    host.statics.push(StaticAlias { url, path, order });
+    host.statics.push(StaticAlias { order, ..alias });
     Ok(())
 }
 
@@ -201,8 +237,4 @@ fn document_root(scope: &mut Scope, words: &[Word]) -> Applied {
     let path = scope.path(&words[0].text);
     scope.host().document_root = Some(path);
     Ok(())
-}
-
-fn first_is_pattern(scope: &mut Scope, words: &[Word]) -> Applied {
-    values::pattern(scope.name, &words[0], &words[0].text).map(|_| ())
 }

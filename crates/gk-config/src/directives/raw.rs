@@ -56,6 +56,19 @@ pub struct Raw {
     pub admin: Option<Option<String>>,
     /// Uses of process group names, for checking them.
     pub group_uses: Vec<GroupUse>,
+    /// Uses of handler names, for checking them.
+    pub handler_uses: Vec<HandlerUse>,
+}
+
+/// A place that names a handler.
+#[derive(Debug)]
+pub struct HandlerUse {
+    /// The word.
+    pub word: Word,
+    /// The name, in lower case.
+    pub name: String,
+    /// `SetHandler`: it is about all files of its scope.
+    pub all_files: bool,
 }
 
 /// A place that names a process group.
@@ -101,6 +114,8 @@ pub struct RawHost {
     pub aliases: Vec<String>,
     /// Addresses of `<VirtualHost>`.
     pub addresses: Vec<HostAddress>,
+    /// The first of them.
+    pub word: Word,
     /// `ServerAdmin`.
     pub server_admin: Option<String>,
     /// `DocumentRoot`.

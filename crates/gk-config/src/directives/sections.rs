@@ -34,7 +34,7 @@ fn virtual_host(scope: &mut Scope, words: &[Word]) -> Applied {
     for word in words {
         addresses.push(address(word)?);
     }
-    scope.raw.hosts.push(RawHost { addresses, ..RawHost::default() });
+    scope.raw.hosts.push(RawHost { addresses, word: words[0].clone(), ..RawHost::default() });
     Ok(())
 }
 

@@ -16,9 +16,9 @@ const ONE: Arity = Arity::exactly(1);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("Listen", "[address:]port [http|https] | unix:/path", GLOBAL, Arity::between(1, 2), listen)
-        .default("8000")
+        .default("the ports of the virtual hosts, else 8000")
         .doc("An address to accept connections on; may be repeated. Port 0 takes any free port. `https` is refused: TLS \
-              for applications is not built yet."),
+              for applications is not built yet. A virtual host whose port nobody listens on is an error."),
     Directive::honoured("ServerName", "[scheme://]name[:port]", SERVER, ONE, server_name)
         .doc("The name of the server: selects virtual hosts, and is `SERVER_NAME`."),
     Directive::honoured("ServerAlias", "name …", SERVER, Arity::at_least(1), server_alias)

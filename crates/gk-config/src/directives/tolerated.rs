@@ -7,8 +7,6 @@ const GLOBAL: Contexts = Contexts::GLOBAL;
 const MPM: &str =
     "the front serves any number of connections in one process; GilkeeperMaxConnections bounds them";
 const NO_HTACCESS: &str = "no .htaccess files are read";
-const STATIC: &str =
-    "files are served as they are: no listings, no index files, no links of the file system to follow";
 
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
@@ -50,15 +48,10 @@ pub const ROWS: &[Directive] = &[
     Directive::inert("NameVirtualHost", "address", GLOBAL, "every address may have several hosts"),
     Directive::inert("AllowOverride", "types", ANY, NO_HTACCESS),
     Directive::inert("AccessFileName", "name …", ANY, NO_HTACCESS),
-    Directive::inert("Options", "[+|-]option …", ANY, STATIC),
-    Directive::inert("DirectoryIndex", "name …", ANY, STATIC),
     Directive::inert("EnableSendfile", "On|Off", ANY, "the front chooses how it sends a file"),
     Directive::inert("EnableMMAP", "On|Off", ANY, "the front chooses how it sends a file"),
     Directive::inert("FileETag", "component …", ANY, "entity tags are made of size and time of change"),
     Directive::inert("TypesConfig", "path", GLOBAL, "media types are built in"),
     Directive::inert("AddType", "type extension …", ANY, "media types are built in"),
     Directive::inert("AddDefaultCharset", "On|Off|charset", ANY, "the application names its charset"),
-    Directive::inert("AcceptPathInfo", "On|Off|Default", ANY, "applications always get their PATH_INFO"),
-    Directive::inert("SetHandler", "name", ANY, "scripts are mounted with WSGIScriptAlias"),
-    Directive::inert("AddHandler", "name extension …", ANY, "scripts are mounted with WSGIScriptAlias"),
 ];

@@ -250,9 +250,9 @@ use Standard::{Number, Text};
 /// The options that are none of the process group.
 #[rustfmt::skip]
 const ROWS: &[ServeOption] = &[
-    one(LISTENING, "host", text("IP"), "Numeric address to listen on, or `localhost`.").words("all interfaces"),
-    one(LISTENING, "port", whole(0, 65535, ""), "Port to listen on; 0 takes any free one.").standard(Number(8000.0), "/listen/0/tcp/port"),
-    one(LISTENING, "socket", PATH, "Listen on a socket file instead, or beside `--host` or `--port`."),
+    one(LISTENING, "host", text("IP"), "Numeric address to listen on, or `localhost`.").words("all interfaces").with_file(),
+    one(LISTENING, "port", whole(0, 65535, ""), "Port to listen on; 0 takes any free one.").standard(Number(8000.0), "/listen/0/tcp/port").with_file(),
+    one(LISTENING, "socket", PATH, "Listen on a socket file instead, or beside `--host` or `--port`.").with_file(),
     one(LISTENING, "https-port", whole(0, 65535, ""), "Refused: TLS for applications is not built yet."),
     one(LISTENING, "ssl-certificate-file", FILE, "Certificate for HTTPS.").directive("SSLCertificateFile"),
     one(LISTENING, "ssl-certificate-key-file", FILE, "Private key of the certificate.").directive("SSLCertificateKeyFile"),

@@ -117,6 +117,17 @@ fn at_working_directory(given: &ServeOptions, directory: &Path) -> ServeOptions 
     options
 }
 
+/// The `Listen` lines that options beside a configuration file stand for.
+pub fn listeners(given: &ServeOptions, directory: &Path) -> Result<String, String> {
+    let mut text = Text::default();
+    let asked = ["host", "port", "socket"].iter().any(|name| given.one(name).is_some());
+    if asked {
+        listen(&mut text, &at_working_directory(given, directory))?;
+    }
+    text.bad.take().map_or(Ok(()), Err)?;
+    Ok(text.finish())
+}
+
 fn listen(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
     let socket = given.one("socket");
     if let Some(path) = socket {
@@ -215,7 +226,13 @@ fn daemon(text: &mut Text, given: &ServeOptions, home: &str) {
 }
 
 fn mount(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
-    given.pairs("url-alias").for_each(|(url, path)| text.line("Alias", &[url, path]));
+    for (url, path) in given.pairs("url-alias") {
+        // A slash at the end changes nothing here, unlike in the directive.
+        match url.trim_end_matches('/') {
+            "" => text.line("Alias", &["/", &format!("{}/", path.trim_end_matches('/'))]),
+            bare => text.line("Alias", &[bare, path]),
+        }
+    }
     let (target, callable) = script(&given.script)?;
     let group = or_default(given, "process-group");
     // The main interpreter never has a GIL of its own: who asks for one means a named interpreter.

@@ -18,6 +18,8 @@ const MODULES: &[(&str, &str)] = &[
     ("alias_module", "mod_alias.c"),
     ("env_module", "mod_env.c"),
     ("authz_core_module", "mod_authz_core.c"),
+    ("dir_module", "mod_dir.c"),
+    ("mime_module", "mod_mime.c"),
     ("reqtimeout_module", "mod_reqtimeout.c"),
 ];
 

@@ -12,6 +12,9 @@ pub trait Source {
     /// Whether there is a file or a directory of this path.
     fn exists(&self, path: &Path) -> bool;
 
+    /// Whether there is a regular file of this path.
+    fn is_file(&self, path: &Path) -> bool;
+
     /// The files an `Include` names, sorted: the path itself if it is a file; every file below it if it is a
     /// directory; every match (directories again expanded) if its components hold `*`, `?` or `[`. Nothing found is
     /// an empty list.
@@ -44,6 +47,10 @@ impl Source for Memory {
 
     fn exists(&self, path: &Path) -> bool {
         self.files.keys().any(|file| file.starts_with(path))
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
     }
 
     fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {

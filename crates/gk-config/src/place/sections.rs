@@ -53,9 +53,18 @@ impl Table {
 
     /// The settings for a place. Without a section that matches, no work beyond the matching is done.
     pub fn settings(&self, url: &[u8], file: Option<&Path>) -> Arc<Settings> {
+        self.at(url, file.map_or(Spot::Url, Spot::File))
+    }
+
+    /// The settings for a place that is a directory.
+    pub fn settings_of_folder(&self, url: &[u8], folder: &Path) -> Arc<Settings> {
+        self.at(url, Spot::Folder(folder))
+    }
+
+    fn at(&self, url: &[u8], spot: Spot) -> Arc<Settings> {
         let mut hits: Vec<u16> = Vec::new();
         for (index, (matcher, within, _)) in self.sections.iter().enumerate() {
-            if matcher.matches(url, file) && is_within(within.as_deref(), file) {
+            if matcher.matches(url, spot) && is_within(within.as_deref(), spot) {
                 hits.push(u16::try_from(index).unwrap_or(u16::MAX));
             }
         }
@@ -94,44 +103,70 @@ impl Matcher {
         })
     }
 
-    fn matches(&self, url: &[u8], file: Option<&Path>) -> bool {
+    fn matches(&self, url: &[u8], spot: Spot) -> bool {
         match self {
             // `<Location /x/>` is about what lies below `/x`, not about `/x` itself.
             Self::Url(prefix) if prefix.ends_with('/') => url.starts_with(prefix.as_bytes()),
             Self::Url(prefix) => below(url, prefix.as_bytes()),
             Self::UrlGlob(pattern) => glob::matches(pattern.as_bytes(), url),
             Self::UrlRegex(regex) => regex.is_match(url),
-            Self::Directory(prefix) => directory(file).is_some_and(|dir| below(dir, prefix.as_bytes())),
+            Self::Directory(prefix) => spot.directory().is_some_and(|dir| below(dir, prefix.as_bytes())),
             Self::DirectoryGlob(pattern) => {
-                let above = file.into_iter().flat_map(|f| f.ancestors().skip(1));
-                above.into_iter().any(|dir| glob::matches(pattern.as_bytes(), dir.as_os_str().as_bytes()))
+                spot.directories().any(|dir| glob::matches(pattern.as_bytes(), dir.as_os_str().as_bytes()))
             }
-            Self::DirectoryRegex(regex) => directory(file)
+            Self::DirectoryRegex(regex) => spot
+                .directory()
                 .is_some_and(|dir| regex.is_match(dir) || regex.is_match(&[dir, b"/"].concat())),
-            Self::Name(pattern) => name(file).is_some_and(|name| glob::matches(pattern.as_bytes(), name)),
-            Self::NameRegex(regex) => name(file).is_some_and(|name| regex.is_match(name)),
+            Self::Name(pattern) => spot.name().is_some_and(|name| glob::matches(pattern.as_bytes(), name)),
+            Self::NameRegex(regex) => spot.name().is_some_and(|name| regex.is_match(name)),
         }
     }
 }
 
-fn directory(file: Option<&Path>) -> Option<&[u8]> {
-    Some(file?.parent()?.as_os_str().as_bytes())
+/// The place in the file system that a URL path leads to.
+#[derive(Debug, Clone, Copy)]
+enum Spot<'p> {
+    /// None: a module, or nothing.
+    Url,
+    File(&'p Path),
+    Folder(&'p Path),
 }
 
-fn name(file: Option<&Path>) -> Option<&[u8]> {
-    Some(file?.file_name()?.as_bytes())
+impl<'p> Spot<'p> {
+    /// The innermost directory, without a slash at its end.
+    fn directory(self) -> Option<&'p [u8]> {
+        let bytes = self.directories().next()?.as_os_str().as_bytes();
+        Some(if bytes.len() > 1 { bytes.strip_suffix(b"/").unwrap_or(bytes) } else { bytes })
+    }
+
+    fn directories(self) -> impl Iterator<Item = &'p Path> {
+        let (path, skipped) = match self {
+            Self::Url => (None, 0),
+            Self::File(path) => (Some(path), 1),
+            Self::Folder(path) => (Some(path), 0),
+        };
+        path.into_iter().flat_map(move |path| path.ancestors().skip(skipped))
+    }
+
+    fn name(self) -> Option<&'p [u8]> {
+        match self {
+            Self::File(path) => Some(path.file_name()?.as_bytes()),
+            _ => None,
+        }
+    }
 }
 
-fn is_within(within: Option<&str>, file: Option<&Path>) -> bool {
+fn is_within(within: Option<&str>, spot: Spot) -> bool {
     let Some(within) = within else { return true };
     if glob::is_pattern(within) {
-        return Matcher::DirectoryGlob(within.to_owned()).matches(b"", file);
+        return Matcher::DirectoryGlob(within.to_owned()).matches(b"", spot);
     }
-    directory(file).is_some_and(|dir| below(dir, within.as_bytes()))
+    spot.directory().is_some_and(|dir| below(dir, within.as_bytes()))
 }
 
 /// Whether a section matches, compiling on the way: for resolving, where each is asked once.
 pub(crate) fn matches(section: &Section, url: &[u8], file: Option<&Path>) -> bool {
-    Matcher::new(&section.scope).is_ok_and(|m| m.matches(url, file))
-        && is_within(section.within.as_deref(), file)
+    let spot = file.map_or(Spot::Url, Spot::File);
+    Matcher::new(&section.scope).is_ok_and(|m| m.matches(url, spot))
+        && is_within(section.within.as_deref(), spot)
 }

@@ -5,11 +5,14 @@
 use super::{accessible, depends_on_request};
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::raw::{Raw, RawMount};
+use crate::place::handlers::{Handler, WSGI};
+use crate::place::script_name_end;
 use crate::site::{Host, ImportScript, Listen, MountTarget, Settings};
+use crate::source::Source;
 use std::path::Path;
 
 /// All imports, without doubles.
-pub fn resolve(raw: &Raw, hosts: &[Host], journal: &mut Journal) -> Vec<ImportScript> {
+pub fn resolve(raw: &Raw, hosts: &[Host], source: &dyn Source, journal: &mut Journal) -> Vec<ImportScript> {
     let mut imports = Vec::new();
     for (script, host, word) in &raw.imports {
         let mut script = script.clone();
@@ -30,7 +33,7 @@ pub fn resolve(raw: &Raw, hosts: &[Host], journal: &mut Journal) -> Vec<ImportSc
     for (index, host) in raw.hosts.iter().enumerate() {
         for mount in &host.mounts {
             check_order(raw, mount, journal);
-            push_mount(raw, &hosts[index], index, mount, &mut imports);
+            push_mount(raw, &hosts[index], index, mount, source, &mut imports);
         }
     }
     imports
@@ -66,22 +69,52 @@ fn check_order(raw: &Raw, mount: &RawMount, journal: &mut Journal) {
     }
 }
 
-fn push_mount(raw: &Raw, host: &Host, index: usize, mount: &RawMount, imports: &mut Vec<ImportScript>) {
-    let mount = &mount.mount;
-    let file = match &mount.target {
-        MountTarget::File(path) => Some(path.as_path()),
-        MountTarget::Module(_) => None,
-        MountTarget::Directory(_) | MountTarget::Pattern(_) => return,
+/// The script of a mount: the first file on the path of its target, and the rest of that path.
+fn script(target: &MountTarget, source: &dyn Source) -> Option<(MountTarget, String)> {
+    let (MountTarget::File(path) | MountTarget::Directory(path)) = target else {
+        return matches!(target, MountTarget::Module(_)).then(|| (target.clone(), String::new()));
     };
-    if mount.regex {
-        return;
+    let text = path.to_str()?;
+    let is_file = |end: &usize| source.is_file(Path::new(&text[..*end]));
+    let slashes = text.match_indices('/').map(|(at, _)| at).skip(1);
+    match slashes.chain([text.len()]).find(is_file) {
+        Some(end) => Some((MountTarget::File(text[..end].into()), text[end..].to_owned())),
+        // It may come later.
+        None if matches!(target, MountTarget::File(_)) && !source.exists(path) => {
+            Some((target.clone(), String::new()))
+        }
+        None => None,
     }
+}
+
+fn push_mount(
+    raw: &Raw,
+    host: &Host,
+    index: usize,
+    mount: &RawMount,
+    source: &dyn Source,
+    imports: &mut Vec<ImportScript>,
+) {
+    let mount = &mount.mount;
+    let Some((target, rest)) = script(&mount.target, source) else { return };
+    let file = match &target {
+        MountTarget::File(path) => Some(path.as_path()),
+        _ => None,
+    };
     let url = if mount.url.is_empty() { "/" } else { &mount.url };
     let settings = settings_at(host, url, file);
+    if Handler::of(&settings, file, Some(WSGI)) != Handler::Script {
+        return;
+    }
+    // That of every request: what a URL has more goes on behind the rest.
+    let script_name = match rest.as_str() {
+        "" => mount.url.as_str(),
+        rest => &url[..script_name_end(url.as_bytes(), rest.as_bytes())],
+    };
     let group = mount.process_group.clone().or(settings.process_group);
     let group = group.unwrap_or_else(|| raw.first_group().to_owned());
     let wanted = mount.application_group.clone().or(settings.application_group);
-    let Some(application) = application_group(raw, host, index, &mount.url, wanted.as_deref()) else {
+    let Some(application) = application_group(raw, host, index, script_name, wanted.as_deref()) else {
         return;
     };
     let callable = mount.callable_object.clone().unwrap_or(settings.callable_object);
@@ -91,7 +124,7 @@ fn push_mount(raw: &Raw, host: &Host, index: usize, mount: &RawMount, imports: &
         push(
             imports,
             ImportScript {
-                target: mount.target.clone(),
+                target,
                 process_group: group,
                 application_group: application,
                 callable_object: Some(callable),

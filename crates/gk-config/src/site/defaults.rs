@@ -69,6 +69,11 @@ impl Default for Settings {
             clients: true,
             closed: false,
             limit_request_body: LIMIT_REQUEST_BODY,
+            handler: None,
+            handlers: BTreeMap::new(),
+            exec_cgi: false,
+            directory_index: vec!["index.html".to_owned()],
+            accept_path_info: true,
         }
     }
 }

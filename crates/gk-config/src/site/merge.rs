@@ -1,7 +1,7 @@
 //! Laying a scope's settings over those around it. A list that a scope sets replaces the inherited one; variables
 //! are merged by name. A rule that closes a scope closes all scopes within it.
 
-use crate::site::{ClientRules, Settings, SettingsPatch};
+use crate::site::{ClientRules, NO_HANDLER, Settings, SettingsPatch};
 
 impl Settings {
     /// These settings with a scope's own laid over them.
@@ -41,11 +41,30 @@ impl Settings {
         set(&mut self.clients, &patch.clients.map(ClientRules::admit));
         self.closed |= patch.closed;
         set(&mut self.limit_request_body, &patch.limit_request_body);
+        self.apply_handlers(patch);
         for name in patch.unset_env.iter().flatten() {
             self.env.remove(name);
         }
         for (name, value) in patch.env.iter().flatten() {
             self.env.insert(name.clone(), value.clone());
+        }
+    }
+
+    /// Handlers by extension are merged; what is removed in a scope is removed whatever stands beside it.
+    fn apply_handlers(&mut self, patch: &SettingsPatch) {
+        if let Some(name) = &patch.handler {
+            self.handler = Some(name.clone()).filter(|name| name != NO_HANDLER);
+        }
+        for (extension, name) in patch.add_handlers.iter().flatten() {
+            self.handlers.insert(extension.clone(), name.clone());
+        }
+        for extension in patch.remove_handlers.iter().flatten() {
+            self.handlers.remove(extension);
+        }
+        self.exec_cgi = patch.exec_cgi.unwrap_or(self.exec_cgi);
+        self.accept_path_info = patch.accept_path_info.unwrap_or(self.accept_path_info);
+        if let Some(names) = &patch.directory_index {
+            self.directory_index.clone_from(names);
         }
     }
 }

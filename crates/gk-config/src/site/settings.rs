@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Takes an inherited handler away, where `SetHandler` names it.
+pub const NO_HANDLER: &str = "none";
+
 /// Settings of a place in the URL or file space, after merging.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -42,6 +45,16 @@ pub struct Settings {
     pub closed: bool,
     /// `LimitRequestBody`, bytes, 0 = without bound.
     pub limit_request_body: u64,
+    /// `SetHandler`; `None`: by extension, else the alias's own.
+    pub handler: Option<String>,
+    /// `AddHandler`: handlers by extension, lower case and without dot.
+    pub handlers: BTreeMap<String, String>,
+    /// `Options ExecCGI`: files of the handler `wsgi-script` may run.
+    pub exec_cgi: bool,
+    /// `DirectoryIndex`.
+    pub directory_index: Vec<String>,
+    /// `AcceptPathInfo`; `Off`: a URL path that goes on behind a script is answered 404.
+    pub accept_path_info: bool,
 }
 
 impl Settings {
@@ -103,4 +116,12 @@ pub struct SettingsPatch {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
     pub limit_request_body: Option<u64>,
+    /// `none` takes an inherited one away.
+    pub handler: Option<String>,
+    pub add_handlers: Option<BTreeMap<String, String>>,
+    /// `RemoveHandler`: extensions taken out of what is inherited and set here.
+    pub remove_handlers: Option<Vec<String>>,
+    pub exec_cgi: Option<bool>,
+    pub directory_index: Option<Vec<String>>,
+    pub accept_path_info: Option<bool>,
 }

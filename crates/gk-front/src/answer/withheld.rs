@@ -1,8 +1,9 @@
-//! Files that are never served although they lie in a served tree: names that hold passwords or a history, the scripts that are
-//! mounted, the configuration, what the server keeps for itself. An `Alias` that names such a file or folder itself serves it:
-//! that was meant.
+//! Files that are never served although they lie in a served tree: scripts, names that hold passwords or a history, the
+//! configuration, what the server keeps for itself. An `Alias` that names such a file or folder itself serves it, for that was
+//! meant, but for scripts: a file that is a script under any name or host is no file under another.
 
-use gk_config::site::{MountTarget, Site};
+use gk_config::place::{Compiled, Handler};
+use gk_config::site::{Host, MountTarget};
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
@@ -10,6 +11,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// Folders and files that are withheld under this name, with everything below.
 const NAMES: [&[u8]; 6] = [b".git", b".svn", b".hg", b".bzr", b".env", b".envrc"];
@@ -20,26 +22,36 @@ const BEGINNINGS: [&[u8]; 2] = [b".ht", b".env."];
 const OWN: [&str; 4] = ["admin.token", "gilkeeper.db", "gilkeeper.db-wal", "gilkeeper.db-shm"];
 
 /// What is withheld of a site.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Withheld {
-    /// Scripts, the configuration, a private key, what the server root holds.
+    /// The configuration, a private key, what the server root holds.
     files: Vec<PathBuf>,
-    /// Folders of scripts: their Python files.
+    /// Targets of mounts: scripts, and folders whose Python files are scripts.
     scripts: Vec<PathBuf>,
+    /// Begins of patterns that become scripts: a script, else the folder that is there counts.
+    patterns: Vec<PathBuf>,
+    compiled: Arc<Compiled>,
 }
 
 impl Withheld {
     /// Of this site.
-    pub fn of(site: &Site) -> Self {
-        let mut withheld = Self::default();
+    pub fn of(compiled: &Arc<Compiled>) -> Self {
+        let (files, scripts, patterns) = (Vec::new(), Vec::new(), Vec::new());
+        let mut withheld = Self { files, scripts, patterns, compiled: Arc::clone(compiled) };
+        let site = compiled.site();
         let targets = site.hosts.iter().flat_map(|host| &host.mounts).map(|mount| &mount.target);
         for target in targets.chain(site.imports.iter().map(|import| &import.target)) {
             match target {
-                MountTarget::File(path) => withheld.files.push(path.clone()),
-                MountTarget::Directory(path) => withheld.scripts.push(path.clone()),
-                MountTarget::Module(_) | MountTarget::Pattern(_) => {}
+                MountTarget::File(path) | MountTarget::Directory(path) => withheld.scripts.push(bare(path)),
+                MountTarget::Pattern(pattern) => {
+                    let fixed = pattern.split('$').next().unwrap_or_default();
+                    withheld.patterns.push(bare(Path::new(fixed)));
+                }
+                MountTarget::Module(_) => {}
             }
         }
+        withheld.scripts.sort();
+        withheld.scripts.dedup();
         withheld.files.extend(site.files.iter().cloned());
         withheld.files.extend(OWN.iter().map(|name| site.server_root.join(name)));
         withheld.files.extend(site.measurements.admin_tls.iter().map(|tls| tls.key.clone()));
@@ -51,29 +63,79 @@ impl Withheld {
     /// Whether an open file is withheld: by what it is, however it was asked for. `path` was opened, below `tree`; `meta` is the
     /// file's.
     pub fn holds(&self, file: &File, meta: &Metadata, path: &Path, tree: &Path) -> io::Result<bool> {
-        if path == tree {
-            return Ok(false);
-        }
         // Where the file is after all symbolic links. Without /proc it is looked up, which races with those who change them.
         let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let real = real.or_else(|_| path.canonicalize())?;
+        if self.is_script(meta, path, &real) {
+            return Ok(true);
+        }
+        if path == tree {
+            return Ok(false);
+        }
         if real != path && is_hidden(below(&real, &tree.canonicalize()?)) {
             return Ok(true);
         }
-        if [path, &*real].iter().any(|path| extension(path).eq_ignore_ascii_case("wsgi")) {
-            return Ok(true);
-        }
-        let is_script = extension(&real).eq_ignore_ascii_case("py")
-            && self
-                .scripts
-                .iter()
-                .any(|folder| folder.canonicalize().is_ok_and(|folder| real.starts_with(folder)));
-        // The same file under any name, and whatever its link leads to by now.
-        let same = |other: &PathBuf| {
-            std::fs::metadata(other).is_ok_and(|other| (other.dev(), other.ino()) == (meta.dev(), meta.ino()))
-        };
-        Ok(is_script || self.files.iter().any(same))
+        Ok(self.files.iter().any(|other| std::fs::metadata(other).is_ok_and(|other| same(&other, meta))))
     }
+
+    /// Whether the file is a script anywhere: by the target of a mount, or by a handler.
+    fn is_script(&self, meta: &Metadata, path: &Path, real: &Path) -> bool {
+        let is_python = extension(real).eq_ignore_ascii_case("py");
+        let in_folder =
+            |folder: &Path| is_python && folder.canonicalize().is_ok_and(|folder| real.starts_with(folder));
+        // The same file under any name, and whatever its link leads to by now.
+        let mounted = |target: &PathBuf| match first_entry(target) {
+            Some((_, found)) if found.is_file() => same(&found, meta),
+            Some((folder, _)) => folder == target.as_path() && in_folder(folder),
+            None => false,
+        };
+        let by_pattern = |begin: &PathBuf| match first_entry(begin) {
+            Some((_, found)) if found.is_file() => same(&found, meta),
+            Some((folder, _)) => in_folder(folder),
+            None => false,
+        };
+        [path, real].iter().any(|path| extension(path).eq_ignore_ascii_case("wsgi"))
+            || self.scripts.iter().any(mounted)
+            || self.patterns.iter().any(by_pattern)
+            || [path, real].iter().any(|path| self.has_handler(path))
+    }
+
+    /// Whether a host has the file under a URL path where it is a script.
+    fn has_handler(&self, file: &Path) -> bool {
+        let hosts = self.compiled.site().hosts.iter().enumerate();
+        hosts.filter(|(index, _)| self.compiled.by_file(*index)).any(|(index, host)| {
+            urls(host, file).any(|url| {
+                let settings = self.compiled.settings(index, &url, Some(file));
+                Handler::of(&settings, Some(file), None) == Handler::Script
+            })
+        })
+    }
+}
+
+/// The URL paths of a file in the trees of a host.
+fn urls<'h>(host: &'h Host, file: &'h Path) -> impl Iterator<Item = Vec<u8>> + 'h {
+    let aliases = host.statics.iter().filter(|alias| !alias.regex);
+    let trees = aliases.map(|alias| (alias.url.as_str(), &alias.path));
+    let root = host.document_root.iter().map(|root| ("/", root));
+    trees.chain(root).filter_map(move |(url, tree)| {
+        let rest = file.strip_prefix(tree).ok()?.as_os_str().as_bytes();
+        let slash: &[u8] = if url.ends_with('/') || rest.is_empty() { b"" } else { b"/" };
+        Some([url.as_bytes(), slash, rest].concat())
+    })
+}
+
+/// A path without a slash at its end, behind which a file would not be found.
+fn bare(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+/// The entry at a path, else the one above it that is there: what follows a script in a target is no part of its file.
+fn first_entry(path: &Path) -> Option<(&Path, Metadata)> {
+    path.ancestors().find_map(|path| Some((path, std::fs::metadata(path).ok()?)))
+}
+
+fn same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Whether a path below a served tree is withheld by its names.

@@ -1,16 +1,16 @@
-//! Routing: from host and path to a script in a process group, a file, or a refusal. Pure, but for the check whether a file
-//! exists, which comes through `gk_config::place::Files`. The worker is chosen later, by the engine.
+//! Routing: from host and path to a script in a process group, a file, or a refusal. Which file a path leads to is found in
+//! `resource`. Pure, but for facts about files, which come through `gk_config::place::Files`. The worker is chosen later, by the
+//! engine.
 
-use gk_config::place::{Asked, Compiled, Files, Found, Outcome, Script, callable_name, group_name};
+use gk_config::place::{Asked, Compiled, Files, Script, callable_name, group_name};
 use gk_config::site::{Host, Settings};
 use gk_wire::request::Profile;
-use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::request::refusal::Refusal;
+use crate::request::resource::{Located, Resource, RunnableScript, locate};
 
 /// The parts of a request that routing depends on.
 pub struct RouteQuery<'a> {
@@ -82,58 +82,13 @@ pub struct App {
 pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) -> Target {
     let host = compiled.host(query.local, query.host);
     let (server_name, server_port) = authority(&compiled.site().hosts[host], query);
-    let found = compiled.find(host, query.path);
-    let (mut uncacheable, mut file) = (false, None);
-    let outcome = match found {
-        Found::Script(hit) => Ok(hit),
-        Found::Candidate(candidate) => {
-            uncacheable = true;
-            match candidate.finish(query.path, files) {
-                Outcome::Script(hit) => Ok(hit),
-                Outcome::Missing(path) => {
-                    Err(refused(Refusal::NotFound, "WSGI0135", &path, "does not exist"))
-                }
-                Outcome::Directory(path) => {
-                    Err(refused(Refusal::Forbidden, "WSGI0136", &path, "is a directory"))
-                }
-            }
-        }
-        Found::Static { path, alias } => {
-            file = Some(path.clone());
-            let tree = compiled.site().hosts[host].statics[alias].path.clone();
-            Err(Destination::File { path, tree })
-        }
-        Found::Nothing => match &compiled.site().hosts[host].document_root {
-            Some(root) => {
-                let path = below_root(root, query.path);
-                file = Some(path.clone());
-                Err(Destination::File { path, tree: root.clone() })
-            }
-            None => Err(Destination::Refused(Refusal::NotFound, None)),
-        },
-    };
-    if let Ok(hit) = &outcome {
-        file = hit.script.file().map(Path::to_owned);
-    }
-    let settings = compiled.settings(host, query.path, file.as_deref());
-    let destination = match outcome {
-        Err(destination) => destination,
-        Ok(hit) => {
-            let place = Place { compiled, host, query, settings: &settings };
-            place.app(hit.mount, hit.script, hit.split)
-        }
+    let Located { resource, settings, uncacheable } = locate(compiled, host, query.path, files);
+    let destination = match resource {
+        Resource::Script(run) => Place { compiled, host, query, settings: &settings }.app(run),
+        Resource::File { path, tree } => Destination::File { path, tree },
+        Resource::Refused(refusal, note) => Destination::Refused(refusal, note),
     };
     Target { host, settings, server_name, server_port, destination, uncacheable }
-}
-
-fn refused(refusal: Refusal, code: &'static str, path: &Path, why: &str) -> Destination {
-    Destination::Refused(refusal, Some((code, format!("the script {} {why}", path.display()))))
-}
-
-fn below_root(root: &Path, url: &[u8]) -> PathBuf {
-    let mut path = root.to_owned();
-    path.extend(url.split(|b| *b == b'/').filter(|part| !part.is_empty()).map(OsStr::from_bytes));
-    path
 }
 
 /// `SERVER_NAME` and `SERVER_PORT`: those that the client asked for, else the configured ones, else the listener's.
@@ -173,13 +128,13 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn app(&self, mount: usize, script: Script, split: usize) -> Destination {
+    fn app(&self, run: RunnableScript) -> Destination {
+        let RunnableScript { mount, script, script_name, path_info } = run;
         let site = self.compiled.site();
         let host = &site.hosts[self.host];
-        let mount = &host.mounts[mount];
+        let mount = mount.map(|index| &host.mounts[index]);
         let settings = self.settings;
-        let (script_name, path_info) = self.query.path.split_at(split);
-        let script_text = String::from_utf8_lossy(script_name);
+        let script_text = String::from_utf8_lossy(&script_name);
         let variable = |name: &str| settings.env.get(name).cloned().or_else(|| std::env::var(name).ok());
         let host_header = self.query.host.map(String::from_utf8_lossy);
         let (server_name, port) = own_authority(host, self.query);
@@ -190,7 +145,8 @@ impl Place<'_> {
             script_name: &script_text,
             variable: &variable,
         };
-        let group = match mount.process_group.as_ref().or(settings.process_group.as_ref()) {
+        let own = mount.and_then(|mount| mount.process_group.as_ref());
+        let group = match own.or(settings.process_group.as_ref()) {
             Some(name) => group_name(name, &asked).into_owned(),
             None => match site.groups.iter().find(|group| !group.service()) {
                 Some(group) => group.name.clone(),
@@ -201,11 +157,11 @@ impl Place<'_> {
             return fault;
         }
         let application_group = mount
-            .application_group
-            .as_ref()
+            .and_then(|mount| mount.application_group.as_ref())
             .or(settings.application_group.as_ref())
             .map_or("%{RESOURCE}", |g| g);
-        let callable = mount.callable_object.as_ref().unwrap_or(&settings.callable_object);
+        let callable =
+            mount.and_then(|mount| mount.callable_object.as_ref()).unwrap_or(&settings.callable_object);
         let (module, script) = match script {
             Script::File(path) => (false, path.to_string_lossy().into_owned()),
             Script::Module(name) => (true, name),
@@ -222,9 +178,11 @@ impl Place<'_> {
                 script: script.clone(),
             },
             group,
-            script_name: script_name.to_vec(),
-            path_info: path_info.to_vec(),
-            pass_authorization: mount.pass_authorization.unwrap_or(settings.pass_authorization),
+            script_name,
+            path_info,
+            pass_authorization: mount
+                .and_then(|mount| mount.pass_authorization)
+                .unwrap_or(settings.pass_authorization),
             script,
         }))
     }

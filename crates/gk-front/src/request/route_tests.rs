@@ -2,15 +2,29 @@
 
 use super::*;
 use gk_config::place::Kind;
+use gk_config::site::StaticAlias;
 use gk_config::site::{Mount, MountTarget, ProcessGroup, Scope, Section, SettingsPatch, Site};
+use std::path::Path;
 
-struct NoFiles;
+/// A file system of scripts and pages.
+struct Tree;
 
-impl Files for NoFiles {
+impl Files for Tree {
     fn kind(&self, path: &Path) -> Kind {
-        match path.to_str() {
-            Some("/scripts/a.py") => Kind::File,
-            Some("/scripts") => Kind::Directory,
+        const FILES: [&str; 7] = [
+            "/scripts/a.py",
+            "/srv/app.wsgi",
+            "/www/x.py",
+            "/www/dir/index.py",
+            "/www/page.html",
+            "/www/both/index.html",
+            "/www/both/index.py",
+        ];
+        const FOLDERS: [&str; 7] = ["", "/scripts", "/srv", "/www", "/www/dir", "/www/both", "/www/none"];
+        let path = path.to_str().unwrap();
+        match path.trim_end_matches('/') {
+            _ if FILES.contains(&path) => Kind::File,
+            bare if FOLDERS.contains(&bare) => Kind::Directory,
             _ => Kind::Missing,
         }
     }
@@ -53,7 +67,7 @@ fn at_listener(site: Site, listener: &str, host: Option<&str>, path: &str) -> Ta
         listener,
         pid: 7,
     };
-    target(&Compiled::new(Arc::new(site)).unwrap(), &question, &NoFiles)
+    target(&Compiled::new(Arc::new(site), &Tree).unwrap(), &question, &Tree)
 }
 
 fn app(target: Target) -> App {
@@ -180,4 +194,80 @@ fn fixed_entries_name_the_listener() {
     assert_eq!(get("mod_wsgi.listener_port"), Some("8000"));
     assert_eq!(get("mod_wsgi.server_pid"), Some("7"));
     assert_eq!(get("SCRIPT_FILENAME"), Some("/srv/app.wsgi"));
+}
+
+/// Reported: `AddHandler wsgi-script .py` and `SetHandler wsgi-script` served the source of scripts.
+#[test]
+fn handlers_make_scripts_of_files() {
+    let with = |change: &dyn Fn(&mut Settings)| {
+        let mut site = site();
+        let host = &mut site.hosts[0];
+        host.document_root = Some("/www".into());
+        host.statics = vec![
+            StaticAlias { url: "/koji".into(), path: "/www/x.py".into(), order: 9, ..StaticAlias::default() },
+            StaticAlias {
+                url: "/cgi/".into(),
+                path: "/www/".into(),
+                order: 9,
+                program: true,
+                ..StaticAlias::default()
+            },
+        ];
+        host.base.handlers = [("py".to_owned(), "wsgi-script".to_owned())].into();
+        host.base.directory_index = vec!["index.html".into(), "index.py".into()];
+        host.base.exec_cgi = true;
+        change(&mut host.base);
+        site
+    };
+    let answer = |site: &Site, path: &str| match at(site.clone(), Some("h"), path).destination {
+        Destination::App(app) => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            format!("{} {} {}", app.script, text(&app.script_name), text(&app.path_info))
+        }
+        Destination::File { path, .. } => format!("file {}", path.display()),
+        Destination::Refused(refusal, note) => {
+            format!("{} {}", refusal.status().as_u16(), note.map_or("", |(code, _)| code))
+        }
+    };
+    let site = with(&|_| {});
+    let table = [
+        ("/x.py", "/www/x.py /x.py "),
+        ("/x.py/a/b", "/www/x.py /x.py /a/b"),
+        ("/koji", "/www/x.py /koji "),
+        ("/koji/x", "/www/x.py /koji /x"),
+        ("/dir/", "/www/dir/index.py /dir/index.py "),
+        ("/dir", "file /www/dir"),
+        ("/both/", "file /www/both/index.html"),
+        ("/none/", "403 AH01276"),
+        ("/none.py", "404 WSGI0135"),
+        ("/page.html", "file /www/page.html"),
+        ("/page.html/x", "file /www/page.html/x"),
+        ("/none/x.html", "file /www/none/x.html"),
+        ("/app/x", "/srv/app.wsgi /app /x"),
+        ("/cgi/page.html", "403 AH01630"),
+        ("/cgi/nothing", "404 "),
+    ];
+    for (path, want) in table {
+        assert_eq!(answer(&site, path), want, "{path}");
+    }
+    let closed = with(&|base| base.exec_cgi = false);
+    let open = with(&|base| base.handler = Some("default-handler".into()));
+    let other = with(&|base| base.handler = Some("php".into()));
+    let strict = with(&|base| base.accept_path_info = false);
+    let table = [
+        (&closed, "/x.py", "403 WSGI0134"),
+        (&closed, "/none.py", "403 WSGI0134"),
+        (&closed, "/app", "/srv/app.wsgi /app "),
+        (&open, "/x.py", "file /www/x.py"),
+        (&open, "/app", "403 AH01630"),
+        (&open, "/scripts/a.py", "403 AH01630"),
+        (&other, "/page.html", "403 AH01630"),
+        (&other, "/app", "403 AH01630"),
+        (&strict, "/app/x", "404 WSGI0137"),
+        (&strict, "/x.py/a", "404 WSGI0137"),
+        (&strict, "/x.py", "/www/x.py /x.py "),
+    ];
+    for (site, path, want) in table {
+        assert_eq!(answer(site, path), want, "{path}");
+    }
 }

@@ -1,0 +1,120 @@
+//! Where the server listens, and whether every virtual host is reached there.
+
+use crate::diagnostic::{Complaint, Journal};
+use crate::directives::raw::{Raw, RawHost};
+use crate::site::{HostAddress, Listen, Site};
+use std::net::IpAddr;
+
+/// The port when neither a `Listen` nor a virtual host names one.
+const PORT: u16 = 8000;
+
+/// Without a `Listen`, the virtual hosts' own ports are listened on: distributions keep the line in another file. With one, each
+/// host must be reached.
+pub fn resolve(raw: &mut Raw, journal: &mut Journal) {
+    if raw.listen.is_empty() {
+        raw.listen = implied(&raw.hosts);
+        return;
+    }
+    for host in raw.hosts.iter().skip(1).filter(|host| !is_reached(&host.addresses, &raw.listen)) {
+        journal.say(unreached(host, &raw.listen));
+    }
+}
+
+/// The addresses that virtual hosts name with a port; every interface where one of them says so. Hosts that speak TLS wait
+/// for it.
+fn implied(hosts: &[RawHost]) -> Vec<Listen> {
+    let plain = hosts.iter().filter(|host| !speaks_tls(host));
+    let named: Vec<(Option<&str>, u16)> = plain
+        .flat_map(|host| &host.addresses)
+        .filter_map(|address| Some((address.host.as_deref(), address.port?)))
+        .collect();
+    let mut listen = Vec::new();
+    for &(host, port) in &named {
+        let host = if named.contains(&(None, port)) { None } else { host.map(str::to_owned) };
+        let one = Listen::Tcp { host, port };
+        if !listen.contains(&one) {
+            listen.push(one);
+        }
+    }
+    if listen.is_empty() {
+        listen.push(Listen::Tcp { host: None, port: PORT });
+    }
+    listen
+}
+
+fn speaks_tls(host: &RawHost) -> bool {
+    host.tls.as_ref().is_some_and(|(on, _)| *on)
+}
+
+/// Whether requests of one of these listeners may come to a host of these addresses.
+fn is_reached(addresses: &[HostAddress], listen: &[Listen]) -> bool {
+    addresses.iter().any(|address| listen.iter().any(|listen| reaches(listen, address)))
+}
+
+fn reaches(listen: &Listen, address: &HostAddress) -> bool {
+    match listen {
+        Listen::Tcp { host, port } => {
+            let by_port = address.port.is_none_or(|wanted| wanted == *port);
+            let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<IpAddr>().ok());
+            let by_host = match (number(host), number(&address.host)) {
+                (Some(ours), Some(wanted)) => {
+                    ours.is_unspecified() || ours.to_canonical() == wanted.to_canonical()
+                }
+                _ => true,
+            };
+            by_port && by_host
+        }
+        Listen::Unix { .. } => address.port.is_none() && address.host.is_none(),
+    }
+}
+
+fn unreached(host: &RawHost, listen: &[Listen]) -> Complaint {
+    let wanted =
+        host.addresses.iter().find_map(|address| Some(place(address.host.as_deref(), address.port?)));
+    let wanted = wanted.unwrap_or_else(|| host.word.text.clone());
+    let ours: Vec<String> = listen.iter().map(spelt).collect();
+    let message = format!(
+        "nobody listens on {wanted}, so no request reaches this virtual host (listened on: {})",
+        ours.join(", ")
+    );
+    if speaks_tls(host) {
+        let hint = "TLS for applications is not built yet: end it in a proxy in front";
+        return Complaint::warning(message).at(&host.word).hint(hint);
+    }
+    let port = wanted.trim_start_matches("port ");
+    let hint = format!("add `Listen {port}`, or give the virtual host a port that is listened on");
+    Complaint::error(message).at(&host.word).hint(hint)
+}
+
+fn place(host: Option<&str>, port: u16) -> String {
+    match host {
+        None => format!("port {port}"),
+        Some(host) if host.contains(':') => format!("[{host}]:{port}"),
+        Some(host) => format!("{host}:{port}"),
+    }
+}
+
+fn spelt(listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp { host, port } => place(host.as_deref(), *port),
+        Listen::Unix { path } => format!("unix:{}", path.display()),
+    }
+}
+
+impl Site {
+    /// The first virtual host, as its address is written, that no request reaches over sockets with these addresses, which were
+    /// given in place of `Listen`. Hosts that speak TLS are left out.
+    pub fn unreached(&self, sockets: &[Listen]) -> Option<String> {
+        let host =
+            self.hosts.iter().skip(1).find(|host| !host.tls && !is_reached(&host.addresses, sockets))?;
+        host.addresses.iter().find_map(|address| Some(place(address.host.as_deref(), address.port?)))
+    }
+
+    /// Whether nothing is mounted: no script, no file, no service.
+    pub fn mounts_nothing(&self) -> bool {
+        let empty = |host: &crate::site::Host| {
+            host.mounts.is_empty() && host.statics.is_empty() && host.document_root.is_none()
+        };
+        self.imports.is_empty() && self.hosts.iter().all(empty)
+    }
+}

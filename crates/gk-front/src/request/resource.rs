@@ -1,0 +1,256 @@
+//! The file that a URL path leads to, and its handler: a script to run, a file to serve, or a refusal. Most sites need no file
+//! system for it: a mount names its script, and other files are looked at when they are opened. Where handlers or names of index
+//! files are configured, the file comes first, as with Apache.
+
+use gk_config::place::handlers::{DEFAULT, Handler, WSGI};
+use gk_config::place::{Compiled, Files, Found, FoundPath, Kind, Origin, Script, Walked, script_name_end};
+use gk_config::site::{Host, Settings};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::request::refusal::Refusal;
+
+/// The handler of what `ScriptAlias` names.
+const CGI: &str = "cgi-script";
+
+/// The end of a search.
+#[derive(Debug)]
+pub struct Located {
+    /// What answers.
+    pub resource: Resource,
+    /// The settings there.
+    pub settings: Arc<Settings>,
+    /// It depends on the files that exist, so it holds for this request only.
+    pub uncacheable: bool,
+}
+
+/// The script, file or refusal that a path leads to.
+#[derive(Debug)]
+pub enum Resource {
+    /// A script.
+    Script(RunnableScript),
+    /// A file of a served tree.
+    File {
+        /// The file asked for.
+        path: PathBuf,
+        /// The tree: the target of the alias, or the document root.
+        tree: PathBuf,
+    },
+    /// A refusal, and the line for the error log.
+    Refused(Refusal, Option<(&'static str, String)>),
+}
+
+/// A script, and how the URL path splits at it.
+#[derive(Debug)]
+pub struct RunnableScript {
+    /// Index in `Host::mounts`; `None`: its handler made it a script.
+    pub mount: Option<usize>,
+    /// Script or module.
+    pub script: Script,
+    /// `SCRIPT_NAME`.
+    pub script_name: Vec<u8>,
+    /// `PATH_INFO`.
+    pub path_info: Vec<u8>,
+}
+
+/// Finds what a URL path of a host leads to.
+pub fn locate(compiled: &Compiled, host: usize, url: &[u8], files: &dyn Files) -> Located {
+    let search = Search { compiled, host, files };
+    match compiled.find(host, url) {
+        Found::Script(hit) => {
+            let settings = compiled.settings(host, url, hit.script.file());
+            let (script_name, path_info) = url.split_at(hit.split);
+            let script = FoundScript { mount: Some(hit.mount), script: hit.script, script_name, path_info };
+            let resource =
+                script.by_handler(&settings, Handler::of(&settings, script.script.file(), Some(WSGI)));
+            Located { resource, settings, uncacheable: false }
+        }
+        Found::Path(found) if needs_files(compiled, host, found.origin) => search.by_file(url, &found),
+        Found::Path(found) => search.unseen(url, &found),
+        Found::Nothing => Located {
+            resource: Resource::Refused(Refusal::NotFound, None),
+            settings: compiled.settings(host, url, None),
+            uncacheable: false,
+        },
+    }
+}
+
+fn needs_files(compiled: &Compiled, host: usize, origin: Origin) -> bool {
+    matches!(origin, Origin::Mount(_)) || compiled.by_file(host)
+}
+
+struct Search<'a> {
+    compiled: &'a Compiled,
+    host: usize,
+    files: &'a dyn Files,
+}
+
+impl Search<'_> {
+    fn configured(&self) -> &Host {
+        &self.compiled.site().hosts[self.host]
+    }
+
+    /// A file of a host without handlers: it is looked at when it is opened.
+    fn unseen(&self, url: &[u8], found: &FoundPath) -> Located {
+        let path = found.path();
+        let settings = match url.ends_with(b"/") {
+            // It can only be a directory, and what is served is its index.
+            true => self.compiled.settings(self.host, url, Some(&path.join("index.html"))),
+            false => self.compiled.settings(self.host, url, Some(path)),
+        };
+        let resource = Resource::File { path: path.to_owned(), tree: self.tree(found.origin) };
+        Located { resource, settings, uncacheable: false }
+    }
+
+    /// A file whose handler decides.
+    fn by_file(&self, url: &[u8], found: &FoundPath) -> Located {
+        let walked = found.walk(self.files);
+        if walked.kind != Kind::Directory {
+            let settings = self.compiled.settings(self.host, url, Some(&walked.file));
+            return self.handled(url, found, walked, settings);
+        }
+        let settings = self.compiled.settings_of_folder(self.host, url, &walked.file);
+        if !url.ends_with(b"/") {
+            // Redirected to the path with its slash, whatever the handler.
+            let resource = match settings.granted() {
+                true => Resource::File { path: walked.file, tree: self.tree(found.origin) },
+                false => Resource::Refused(Refusal::Forbidden, Some(("AH01630", denied(&walked.file)))),
+            };
+            return Located { resource, settings, uncacheable: true };
+        }
+        match self.index(url, &settings) {
+            Some(located) => located,
+            None => self.handled(url, found, walked, settings),
+        }
+    }
+
+    /// The first index file of a directory that is a file, as a request for its own URL path.
+    fn index(&self, url: &[u8], settings: &Settings) -> Option<Located> {
+        settings.directory_index.iter().find_map(|name| {
+            let url = if name.starts_with('/') {
+                name.as_bytes().to_vec()
+            } else {
+                [url, name.as_bytes()].concat()
+            };
+            match self.compiled.find(self.host, &url) {
+                Found::Script(hit) => {
+                    // The mount answers for the name, too, if its script is there.
+                    let file = hit.script.file()?;
+                    let there = self.files.kind(file) == Kind::File;
+                    there
+                        .then(|| locate(self.compiled, self.host, &url, self.files))
+                        .map(|located| Located { uncacheable: true, ..located })
+                }
+                Found::Path(found) => {
+                    let walked = found.walk(self.files);
+                    (walked.kind == Kind::File).then(|| {
+                        let settings = self.compiled.settings(self.host, &url, Some(&walked.file));
+                        self.handled(&url, &found, walked, settings)
+                    })
+                }
+                Found::Nothing => None,
+            }
+        })
+    }
+
+    /// The answer of a file's handler.
+    fn handled(&self, url: &[u8], found: &FoundPath, walked: Walked, settings: Arc<Settings>) -> Located {
+        let Walked { file, kind, rest } = walked;
+        let mount = match found.origin {
+            Origin::Mount(index) => Some(index),
+            _ => None,
+        };
+        let own = match found.origin {
+            Origin::Mount(_) => Some(WSGI),
+            Origin::Alias(index) if self.configured().statics[index].program => Some(CGI),
+            _ => None,
+        };
+        let name = (kind != Kind::Directory).then_some(file.as_path());
+        let resource = match Handler::of(&settings, name, own) {
+            Handler::File if mount.is_none() && kind == Kind::Directory => no_index(&file),
+            Handler::File if mount.is_none() => {
+                Resource::File { path: found.path().to_owned(), tree: self.tree(found.origin) }
+            }
+            Handler::Unbuilt(_) if kind == Kind::Missing => Resource::Refused(Refusal::NotFound, None),
+            Handler::Script if mount.is_none() && !settings.exec_cgi => {
+                let text = format!("the script {} is not run: Options ExecCGI is off here", file.display());
+                Resource::Refused(Refusal::Forbidden, Some(("WSGI0134", text)))
+            }
+            Handler::Script if kind == Kind::Missing => {
+                refused(Refusal::NotFound, "WSGI0135", &file, "does not exist")
+            }
+            Handler::Script if kind == Kind::Directory => {
+                refused(Refusal::Forbidden, "WSGI0136", &file, "is a directory")
+            }
+            handler => {
+                let script_name = &url[..script_name_end(url, &rest)];
+                let script = Script::File(file);
+                FoundScript { mount, script, script_name, path_info: &rest }.by_handler(&settings, handler)
+            }
+        };
+        Located { resource, settings, uncacheable: true }
+    }
+
+    fn tree(&self, origin: Origin) -> PathBuf {
+        let host = self.configured();
+        match origin {
+            Origin::Mount(_) => PathBuf::new(),
+            Origin::Alias(index) => host.statics[index].path.clone(),
+            Origin::Root => host.document_root.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// A script that was found, before its handler has decided.
+struct FoundScript<'u> {
+    mount: Option<usize>,
+    script: Script,
+    script_name: &'u [u8],
+    path_info: &'u [u8],
+}
+
+impl FoundScript<'_> {
+    /// Runs it, unless its handler is another: what is mounted is never served as a file.
+    fn by_handler(&self, settings: &Settings, handler: Handler<'_>) -> Resource {
+        let name = match &self.script {
+            Script::File(path) => path.display().to_string(),
+            Script::Module(name) => name.clone(),
+        };
+        let set = match handler {
+            Handler::Script if !settings.accept_path_info && !self.path_info.is_empty() => {
+                let text =
+                    format!("the script {name} takes no path behind its own: AcceptPathInfo is Off here");
+                return Resource::Refused(Refusal::NotFound, Some(("WSGI0137", text)));
+            }
+            Handler::Script => {
+                return Resource::Script(RunnableScript {
+                    mount: self.mount,
+                    script: self.script.clone(),
+                    script_name: self.script_name.to_vec(),
+                    path_info: self.path_info.to_vec(),
+                });
+            }
+            Handler::File => DEFAULT,
+            Handler::Unbuilt(set) => set,
+        };
+        let text = match self.mount {
+            Some(_) => format!("the script {name} is not served: the handler here is {set}"),
+            None => format!("{name} is not served: the handler {set} is not built here"),
+        };
+        Resource::Refused(Refusal::Forbidden, Some(("AH01630", text)))
+    }
+}
+
+fn denied(file: &Path) -> String {
+    format!("client denied by server configuration: {}", file.display())
+}
+
+fn no_index(folder: &Path) -> Resource {
+    let text =
+        format!("the directory {} has no index file, and directories are not listed", folder.display());
+    Resource::Refused(Refusal::Forbidden, Some(("AH01276", text)))
+}
+
+fn refused(refusal: Refusal, code: &'static str, path: &Path, why: &str) -> Resource {
+    Resource::Refused(refusal, Some((code, format!("the script {} {why}", path.display()))))
+}

@@ -1,0 +1,219 @@
+//! Files of `Alias` and `DocumentRoot`, and those that are never served.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use gk_config::site::{Mount, MountTarget, Scope, Section, SettingsPatch, StaticAlias};
+use support::{Client, Running};
+
+#[test]
+fn static_files() {
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::write(tree.path().join("a.txt"), "0123456789").unwrap();
+    std::fs::create_dir(tree.path().join("dir")).unwrap();
+    std::fs::create_dir(tree.path().join("with")).unwrap();
+    std::fs::create_dir(tree.path().join("sp \u{e9}\\")).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    std::fs::File::open(tree.path().join("a.txt")).unwrap().set_modified(old).unwrap();
+    std::fs::write(tree.path().join("with/index.html"), "<p>").unwrap();
+    let front = Running::start(|site| {
+        site.hosts[0].mounts[0].order = 1;
+        let alias =
+            StaticAlias { url: "/static".into(), path: tree.path().to_owned(), ..StaticAlias::default() };
+        site.hosts[0].statics = vec![alias];
+    });
+    let mut client = front.client();
+    let answer = client.get("/static/a.txt").answer();
+    assert_eq!((answer.status, answer.text()), (200, "0123456789".into()));
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    let modified = answer.header("last-modified").unwrap().to_owned();
+    let get = |client: &mut Client, path: &str, header: &str| {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{header}\r\n"));
+        client.answer()
+    };
+    assert_eq!(get(&mut client, "/static/a.txt", &format!("If-Modified-Since: {modified}\r\n")).status, 304);
+    let part = get(&mut client, "/static/a.txt", "Range: bytes=2-4\r\n");
+    assert_eq!(
+        (part.status, part.text(), part.header("content-range")),
+        (206, "234".into(), Some("bytes 2-4/10"))
+    );
+    for (condition, status) in [
+        (modified.as_str(), 206),
+        ("Sat, 21 Nov 2009 00:00:00 GMT", 200),
+        ("Sat, 21 Nov 2099 00:00:00 GMT", 200),
+        ("\"tag\"", 200),
+    ] {
+        let header = format!("Range: bytes=2-4\r\nIf-Range: {condition}\r\n");
+        let answer = get(&mut client, "/static/a.txt", &header);
+        assert_eq!(answer.status, status, "{condition}");
+        assert_eq!(answer.text(), if status == 206 { "234" } else { "0123456789" }, "{condition}");
+    }
+    let beyond = get(&mut client, "/static/a.txt", "Range: bytes=20-\r\n");
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */10")));
+    assert_eq!(get(&mut client, "/static/none", "").status, 404);
+    assert_eq!(get(&mut client, "/static/dir/", "").status, 403);
+    let moved = get(&mut client, "/static/dir?q", "");
+    assert_eq!((moved.status, moved.header("location")), (301, Some("/static/dir/?q")));
+    for (path, to) in [
+        ("//static/dir", "/static/dir/"),
+        ("//evil.example/../static/dir?a=//b", "/static/dir/?a=//b"),
+        ("/static//dir", "/static/dir/"),
+        ("/static/sp%20%c3%a9%5c", "/static/sp%20%C3%A9%5C/"),
+    ] {
+        let moved = get(&mut client, path, "");
+        assert_eq!((moved.status, moved.header("location")), (301, Some(to)), "{path}");
+    }
+    assert_eq!(get(&mut client, "/static/with/", "").text(), "<p>");
+    assert_eq!(get(&mut client, "/static/a.txt/", "").status, 404);
+    client.send("HEAD /static/a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=2-4\r\n\r\n");
+    let head = client.head();
+    assert_eq!((head.status, head.header("content-length")), (200, Some("10")));
+    client.send("POST /static/a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.answer().status, 405);
+}
+
+/// Reported: a document root that is a checkout handed out `.git`, `.env`, `.htpasswd`, the WSGI script's source and the token of
+/// the admin pages. Met by everybody who serves files from the folder of the application.
+#[test]
+fn secrets_and_scripts_are_never_served_as_files() {
+    let tree = tempfile::tempdir().unwrap();
+    let put = |name: &str| {
+        let path = tree.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "text").unwrap();
+    };
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, tree.path().join(name)).unwrap();
+    for name in [
+        ".htaccess",
+        ".git/config",
+        ".env",
+        ".svn/entries",
+        "app/.hg/hgrc",
+        "app/app.py",
+        "other.wsgi",
+        "scripts/one.py",
+        "scripts/one.css",
+        "deep.py",
+        "patterns/one.py",
+        "site.conf",
+        "own/admin.token",
+        ".well-known/security.txt",
+        ".gitignore",
+        "page.html",
+        "module.py",
+    ] {
+        put(name);
+    }
+    link(".git", "history");
+    link("app/app.py", "download.txt");
+    link(".env", "settings.txt");
+    link("page.html", "link.html");
+    std::fs::hard_link(tree.path().join("app/app.py"), tree.path().join("hard.txt")).unwrap();
+    let front = Running::start(|site| {
+        site.server_root = tree.path().join("own");
+        site.files = vec![tree.path().join("site.conf")];
+        let host = &mut site.hosts[0];
+        host.mounts = vec![
+            Mount::new("/app", MountTarget::File(tree.path().join("app/app.py"))),
+            Mount::new("/run", MountTarget::Directory(tree.path().join("scripts"))),
+            Mount::new("/deep", MountTarget::File(tree.path().join("deep.py/prefix"))),
+            Mount {
+                regex: true,
+                ..Mount::new(
+                    "^/p/(.*)",
+                    MountTarget::Pattern(format!("{}/patterns/$1.py", tree.path().display())),
+                )
+            },
+        ];
+        host.document_root = Some(tree.path().to_owned());
+        // What an alias names itself is meant, but for scripts.
+        let alias = |(url, path): (&str, &str)| StaticAlias {
+            url: url.into(),
+            path: tree.path().join(path),
+            ..StaticAlias::default()
+        };
+        host.statics = [("/source.txt", "app/app.py"), ("/hooks", ".git"), ("/files", "")].map(alias).into();
+    });
+    let table: &[(u16, &[&str])] = &[
+        (
+            403,
+            &[
+                "/.htaccess",
+                "/.HTACCESS",
+                "/%2ehtaccess",
+                "/.ht%61ccess",
+                "/.htnothing",
+                "/.git/config",
+                "/.git",
+                "/.git/",
+                "/.GIT/config",
+                "/x/../.git/config",
+                "//.git//config",
+                "/.env",
+                "/.env/",
+                "/.env.local",
+                "/.svn/entries",
+                "/.hg",
+                "/history/config",
+                "/settings.txt",
+                "/download.txt",
+                "/hard.txt",
+                "/other.wsgi",
+                "/scripts/one.py",
+                "/site.conf",
+                "/own/admin.token",
+                "/files/app/app.py",
+                "/files/.git/config",
+                "/source.txt",
+                "/deep.py",
+                "/patterns/one.py",
+            ],
+        ),
+        (
+            200,
+            &[
+                "/.well-known/security.txt",
+                "/.gitignore",
+                "/page.html",
+                "/link.html",
+                "/module.py",
+                "/scripts/one.css",
+                "/hooks/config",
+                "/files/page.html",
+            ],
+        ),
+        (404, &["/none.wsgi", "/none.py", "/history/none"]),
+    ];
+    for (status, paths) in table {
+        for path in *paths {
+            let mut client = front.client();
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            assert_eq!(client.answer().status, *status, "{path}");
+        }
+    }
+}
+
+/// Reported: `<Directory /srv/www/private>` closed the files of a directory but not its index at `/private/`, and told that it is
+/// there. Met wherever a folder of a `DocumentRoot` is closed.
+#[test]
+fn a_closed_directory_is_closed_itself() {
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::create_dir(tree.path().join("private")).unwrap();
+    std::fs::write(tree.path().join("private/index.html"), "text").unwrap();
+    let front = Running::start(|site| {
+        let host = &mut site.hosts[0];
+        host.mounts.clear();
+        host.document_root = Some(tree.path().to_owned());
+        let set = SettingsPatch { require: Some(false), ..Default::default() };
+        let scope = Scope::Directory(tree.path().join("private").display().to_string());
+        host.sections = vec![Section { scope, within: None, set }];
+    });
+    for (path, status) in
+        [("/private", 403), ("/private/", 403), ("/private/index.html", 403), ("/other/", 404)]
+    {
+        let mut client = front.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(client.answer().status, status, "{path}");
+    }
+}
