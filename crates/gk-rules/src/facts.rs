@@ -41,12 +41,24 @@ pub trait Facts {
     fn user(&self) -> Option<&str>;
     /// `SCRIPT_FILENAME`: the script or file that the path leads to, as soon as it is known.
     fn file(&self) -> Option<&Path>;
+    /// `PATH_INFO`: what of the path lies behind that script or file, as soon as it is known.
+    fn path_info(&self) -> &[u8] {
+        b""
+    }
     /// The name of the handler, as soon as it is known (`wsgi-script`).
     fn handler(&self) -> Option<&str>;
     /// The variables.
     fn env(&self) -> &Env;
     /// Kind of the entry at a path of the file system, links followed.
     fn kind(&self, path: &Path) -> Kind;
+    /// Whether the entry at a path of the file system is itself a symbolic link.
+    fn is_link(&self, _path: &Path) -> bool {
+        false
+    }
+    /// Whether the file at a path of the file system may be executed by anybody.
+    fn is_executable(&self, _path: &Path) -> bool {
+        false
+    }
     /// Size of the file at a path of the file system; 0 where there is none.
     fn size(&self, path: &Path) -> u64;
     /// Seconds since the epoch.

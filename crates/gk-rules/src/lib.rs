@@ -5,10 +5,20 @@
 //! gk-config reads the directives and keeps the rules of each place; gk-front asks them, in the order of Apache's phases.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod asked;
 mod env;
+mod escape;
+pub mod expr;
 mod facts;
+mod glob;
 mod mistake;
+mod network;
+mod regexp;
+pub mod rewrite;
+mod server_variables;
 
 pub use env::Env;
 pub use facts::{Facts, Kind};
 pub use mistake::Mistake;
+pub use regexp::{Regexp, TooLong};

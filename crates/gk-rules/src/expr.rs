@@ -1,0 +1,125 @@
+//! Apache's expression language (`ap_expr`), as `<If>`, `RewriteCond expr` and the `expr=` of other directives hold it. An
+//! expression is read once, into a tree; what is not built is a mistake that names it. Nesting is bounded, and no part of it loops,
+//! so that an answer takes time in proportion to its text and the request's.
+
+mod eval;
+mod parse;
+mod tree;
+
+use crate::regexp::TooLong;
+use crate::server_variables::View;
+use crate::{Facts, Mistake};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use eval::{Answer, number};
+
+/// A condition.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Expression {
+    text: String,
+    tree: Arc<tree::Condition>,
+}
+
+impl Expression {
+    /// Reads a condition.
+    pub fn new(text: &str) -> Result<Self, Mistake> {
+        let tree = parse::condition(text).map_err(|why| mistake(text, &why))?;
+        Ok(Self { text: text.to_owned(), tree: Arc::new(tree) })
+    }
+
+    /// The condition as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is true for a request.
+    pub fn holds(&self, facts: &dyn Facts) -> Result<bool, TooLong> {
+        self.answer(View::of(facts)).map(|answer| answer.holds)
+    }
+
+    /// Whether it is true for a request that leads to a file; `rest` is what of the path lies behind it.
+    pub fn holds_at(&self, facts: &dyn Facts, file: &[u8], rest: &[u8]) -> Result<bool, TooLong> {
+        self.answer(View { filename: file, path_info: rest, ..View::of(facts) }).map(|answer| answer.holds)
+    }
+
+    /// Whether it is true for a view of a request, and the groups of its last match.
+    pub(crate) fn answer(&self, view: View<'_>) -> Result<Answer, TooLong> {
+        eval::answer(&self.tree, view)
+    }
+}
+
+/// A text with variables: `%{HTTP_HOST}/x`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Text {
+    text: String,
+    tree: Arc<tree::Word>,
+}
+
+impl Text {
+    /// Reads a text.
+    pub fn new(text: &str) -> Result<Self, Mistake> {
+        let tree = parse::text(text).map_err(|why| mistake(text, &why))?;
+        Ok(Self { text: text.to_owned(), tree: Arc::new(tree) })
+    }
+
+    /// The text as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its value for a request.
+    pub fn value(&self, facts: &dyn Facts) -> Vec<u8> {
+        eval::value(&self.tree, View::of(facts))
+    }
+}
+
+fn mistake(text: &str, why: &parse::Why) -> Mistake {
+    let mistake = Mistake::new(format!("the expression `{text}` is not understood: {}", why.message));
+    match why.hint {
+        Some(hint) => mistake.hint(hint),
+        None => mistake,
+    }
+}
+
+macro_rules! as_text {
+    ($type:ident) => {
+        impl fmt::Debug for $type {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.text, to)
+            }
+        }
+
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                self.text == other.text
+            }
+        }
+
+        impl Eq for $type {}
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.text
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                Self::new(&text).map_err(|mistake| mistake.message)
+            }
+        }
+    };
+}
+
+as_text!(Expression);
+as_text!(Text);
+
+#[cfg(test)]
+#[path = "expr/tests.rs"]
+mod tests;
