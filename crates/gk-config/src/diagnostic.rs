@@ -2,6 +2,7 @@
 
 use crate::token::{Place, Word};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Severity of a diagnostic; `Error` sorts first.
@@ -163,10 +164,22 @@ impl Complaint {
     }
 }
 
+/// One use of a macro: its lines are at the places where they stand in the macro, and have come from another place.
+#[derive(Debug)]
+struct MacroUse {
+    name: String,
+    /// Number of the file, or of the use, that holds the macro.
+    file: u32,
+    /// The line that uses it.
+    at: Place,
+}
+
 /// The files read so far and everything said about them.
 #[derive(Debug, Default)]
 pub struct Journal {
     files: Vec<(String, Vec<String>)>,
+    /// Uses of macros, by the number that stands in the places of their lines.
+    uses: BTreeMap<u32, MacroUse>,
     said: Vec<Complaint>,
 }
 
@@ -178,14 +191,30 @@ impl Journal {
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// Adds a use of a macro that stands in `file`; the number is what [`Place::file`] of its lines holds.
+    pub fn macro_use(&mut self, name: &str, file: u32, at: Place) -> u32 {
+        let number = self.file("", "");
+        self.uses.insert(number, MacroUse { name: name.to_owned(), file, at });
+        number
+    }
+
     /// Number of files read.
     pub fn file_count(&self) -> usize {
-        self.files.len()
+        self.files.len() - self.uses.len()
+    }
+
+    /// The file that a number stands for: that of the macro where it is a use.
+    fn real(&self, mut file: u32) -> usize {
+        // A macro stands in an earlier file or use.
+        while let Some(used) = self.uses.get(&file).filter(|used| used.file < file) {
+            file = used.file;
+        }
+        file as usize
     }
 
     /// Names of the files read.
     pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(|(name, _)| &**name)
+        self.files.iter().map(|(name, _)| &**name).filter(|name| !name.is_empty())
     }
 
     /// Notes a complaint.
@@ -195,7 +224,7 @@ impl Journal {
 
     /// Name of a file.
     pub fn name(&self, file: u32) -> &str {
-        self.files.get(file as usize).map_or("", |f| &f.0)
+        self.files.get(self.real(file)).map_or("", |f| &f.0)
     }
 
     /// The diagnostics, by file and line.
@@ -208,12 +237,19 @@ impl Journal {
 
     fn place(&self, complaint: Complaint) -> Diagnostic {
         let (place, width) = complaint.at.unwrap_or((Place { file: 0, line: 1, column: 1 }, 1));
-        let lines = self.files.get(place.file as usize).map(|f| &f.1);
+        let message = match self.uses.get(&place.file) {
+            Some(MacroUse { name, at, .. }) => {
+                let from = self.name(at.file);
+                format!("{} (in the macro `{name}`, used at {from}:{})", complaint.message, at.line)
+            }
+            None => complaint.message,
+        };
+        let lines = self.files.get(self.real(place.file)).map(|f| &f.1);
         let source = lines.and_then(|l| l.get((place.line as usize).saturating_sub(1))).cloned();
         Diagnostic {
             severity: complaint.severity,
             code: complaint.code,
-            message: complaint.message,
+            message,
             file: self.name(place.file).to_owned(),
             line: place.line,
             column: place.column,

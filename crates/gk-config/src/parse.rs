@@ -1,11 +1,12 @@
 //! Lines to a tree of directives and sections. Everything that Apache does while reading happens here, in order:
-//! `Define` and `${VAR}`, `Include`, `ServerRoot` for relative paths, and the conditional sections, whose content
+//! `Define` and `${VAR}`, `Include`, macros, `ServerRoot` for relative paths, and the conditional sections, whose content
 //! takes their place. The meaning of directives and their contexts are checked later.
 
 mod condition;
 mod expand;
 pub(crate) mod glob;
 mod include;
+mod macros;
 pub mod source;
 pub mod token;
 
@@ -79,12 +80,28 @@ struct Parser<'a> {
     base: PathBuf,
     /// Files being read, outermost first.
     chain: Vec<PathBuf>,
+    /// Macros by name in lower case.
+    macros: BTreeMap<String, macros::Macro>,
+    /// Macros being used, outermost first.
+    using: Vec<String>,
+    /// Lines that uses of macros have given.
+    used_lines: usize,
 }
 
 impl<'a> Parser<'a> {
     fn new(source: &'a dyn Source, surroundings: &'a Surroundings, base: PathBuf) -> Self {
         let defines = surroundings.defines.clone();
-        Self { source, surroundings, journal: Journal::default(), defines, base, chain: Vec::new() }
+        Self {
+            source,
+            surroundings,
+            journal: Journal::default(),
+            defines,
+            base,
+            chain: Vec::new(),
+            macros: BTreeMap::new(),
+            using: Vec::new(),
+            used_lines: 0,
+        }
     }
 
     fn whole(mut self, name: &str, text: &str) -> Parsed {
@@ -178,6 +195,9 @@ impl<'a> Parser<'a> {
             self.skip(lines, &name);
             return;
         }
+        if name.text.eq_ignore_ascii_case("macro") {
+            return self.define_macro(&name, &arguments, lines);
+        }
         match self.condition(&name, &arguments) {
             Some(true) => self.block(lines, Some(&name), into, depth + 1),
             Some(false) => self.skip(lines, &name),
@@ -218,6 +238,8 @@ impl<'a> Parser<'a> {
             "include" => self.include(&name, rest, false, into, depth),
             "includeoptional" => self.include(&name, rest, true, into, depth),
             "define" => self.define(&name, rest),
+            "use" => self.use_macro(&name, rest, into, depth),
+            "undefmacro" => self.forget_macro(&name, rest),
             "undefine" => {
                 if let Some([variable]) = self.cut(rest).as_deref() {
                     self.defines.remove(&variable.text);

@@ -1,7 +1,8 @@
-//! `<IfModule>`, `<IfDefine>`, `<IfVersion>`, `<IfFile>`: decided while reading.
+//! `<IfModule>`, `<IfDefine>`, `<IfVersion>`, `<IfFile>`, `<IfDirective>`, `<IfSection>`: decided while reading.
 
 use super::Parser;
 use crate::diagnostic::Complaint;
+use crate::directives;
 use crate::token::{Glyph, Word};
 use std::cmp::Ordering;
 
@@ -20,6 +21,7 @@ const MODULES: &[(&str, &str)] = &[
     ("authz_core_module", "mod_authz_core.c"),
     ("dir_module", "mod_dir.c"),
     ("mime_module", "mod_mime.c"),
+    ("macro_module", "mod_macro.c"),
     ("reqtimeout_module", "mod_reqtimeout.c"),
 ];
 
@@ -41,7 +43,10 @@ impl Parser<'_> {
     /// Whether the content of a conditional section counts; `None`: the section is no condition.
     pub(super) fn condition(&mut self, name: &Word, arguments: &[Glyph]) -> Option<bool> {
         let lower = name.text.to_ascii_lowercase();
-        if !matches!(lower.as_str(), "ifmodule" | "ifdefine" | "ifversion" | "iffile") {
+        if !matches!(
+            lower.as_str(),
+            "ifmodule" | "ifdefine" | "ifversion" | "iffile" | "ifdirective" | "ifsection"
+        ) {
             return None;
         }
         let words = self.cut(arguments)?;
@@ -55,6 +60,8 @@ impl Parser<'_> {
             ("ifversion", [operator, version]) => compare(operator, version),
             ("ifmodule", [_]) => Some(has_module(bare) != not),
             ("ifdefine", [_]) => Some(self.defines.contains_key(bare) != not),
+            ("ifdirective", [_]) => Some(directives::find(bare).is_some() != not),
+            ("ifsection", [_]) => Some(directives::find(&format!("<{bare}>")).is_some() != not),
             ("iffile", [_]) => Some(self.source.exists(&self.base.join(bare)) != not),
             _ => None,
         };
@@ -63,6 +70,10 @@ impl Parser<'_> {
                 "ifversion" => "<IfVersion> takes a comparison such as `>= 2.4`",
                 "ifmodule" => "<IfModule> takes one module name, with `!` in front for its absence",
                 "ifdefine" => "<IfDefine> takes one name, with `!` in front for its absence",
+                "ifdirective" => {
+                    "<IfDirective> takes the name of a directive, with `!` in front for its absence"
+                }
+                "ifsection" => "<IfSection> takes the name of a section, with `!` in front for its absence",
                 _ => "<IfFile> takes one path, with `!` in front for its absence",
             };
             let place = words.first().unwrap_or(name);
@@ -117,6 +128,6 @@ mod tests {
     #[test]
     fn modules_go_by_both_names() {
         assert!(has_module("mod_wsgi.c") && has_module("WSGI_module"));
-        assert!(!has_module("rewrite_module"));
+        assert!(has_module("mod_macro.c") && !has_module("php5_module"));
     }
 }

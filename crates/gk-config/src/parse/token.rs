@@ -43,6 +43,9 @@ pub enum Split {
     Words,
     /// A quote counts at the start of a word and after its first `=` (`home="/a b"`).
     Options,
+    /// A quote counts at the start of a word; a backslash is a character like others, and keeps a blank behind it in the word
+    /// (`RewriteRule`).
+    Raw,
 }
 
 /// The logical lines of a text: a backslash at the end of a line joins the next one; comments and empty lines are
@@ -86,7 +89,10 @@ pub fn words(glyphs: &[Glyph], split: Split) -> Result<Vec<Word>, BadWord> {
     let mut words = Vec::new();
     let mut rest = trim(glyphs);
     while !rest.is_empty() {
-        let (word, used) = one_word(rest, split)?;
+        let (word, used) = match split {
+            Split::Raw => raw_word(rest)?,
+            _ => one_word(rest, split)?,
+        };
         words.push(word);
         rest = trim(&rest[used..]);
     }
@@ -153,6 +159,33 @@ fn one_word(glyphs: &[Glyph], split: Split) -> Result<(Word, usize), BadWord> {
     Ok((Word { text, place, width }, at))
 }
 
+/// Reads the word at the start of `glyphs` as it stands there.
+fn raw_word(glyphs: &[Glyph]) -> Result<(Word, usize), BadWord> {
+    let place = glyphs[0].1;
+    let quote = glyphs[0].0;
+    let quoted = is_quote(quote);
+    let first = usize::from(quoted);
+    let mut at = first;
+    while let Some(&(c, _)) = glyphs.get(at) {
+        let blank_next = glyphs.get(at + 1).is_some_and(|glyph| glyph.0.is_whitespace());
+        match c {
+            '\\' if blank_next => at += 1,
+            c if quoted && c == quote => break,
+            c if !quoted && c.is_whitespace() => break,
+            _ => {}
+        }
+        at += 1;
+    }
+    let end = at.min(glyphs.len());
+    if quoted && glyphs.get(end).is_none() {
+        return Err(BadWord { place, message: format!("the quote {quote} is not closed on this line") });
+    }
+    let text = glyphs[first..end].iter().map(|glyph| glyph.0).collect();
+    let used = end + first;
+    let width = u32::try_from(used).unwrap_or(u32::MAX).max(1);
+    Ok((Word { text, place, width }, used))
+}
+
 fn is_quote(c: char) -> bool {
     c == '"' || c == '\''
 }
@@ -189,6 +222,15 @@ mod tests {
         assert_eq!(cut(r#"A "x \"y\" \\ \n" """#, Split::Words), ["A", "x \"y\" \\ \\n", ""]);
         assert_eq!(cut(r#"A home="/a b" x=y=z"#, Split::Options), ["A", "home=/a b", "x=y=z"]);
         assert_eq!(cut(r#"A x="y"#, Split::Words), ["A", "x=\"y"]);
+    }
+
+    #[test]
+    fn raw_words_stand_as_they_are() {
+        let cut = |line| cut(line, Split::Raw);
+        assert_eq!(cut(r#"A ^/a\.b\.c "x y" [R,L]"#), ["A", r"^/a\.b\.c", "x y", "[R,L]"]);
+        assert_eq!(cut(r#"A a\ b 'c"d' "" e"#), ["A", r"a\ b", "c\"d", "", "e"]);
+        let lines = logical_lines("A \"b c", 0);
+        assert_eq!(words(&lines[0], Split::Raw).unwrap_err().place.column, 3);
     }
 
     #[test]
