@@ -11,6 +11,7 @@ from side_by_side import Job, Lane
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 COMPAT, WHOLE, BROWSER = ROOT / "compat", ROOT / "tests/whole", ROOT / "tests/browser"
+APPLICATIONS = ROOT / "tests/applications"
 PYTHONS = ("3.11", "3.14", "3.14t")
 # What depends on the CPython that it is built with, or runs one; the rest is tested once.
 OF_PYTHON = "package(gk-python) + package(gk-wsgi) + package(gk-worker) + (package(gk-cli) & binary(doctor))"
@@ -55,6 +56,12 @@ def venv(folder: Path) -> Job:
     """The environment that a folder's tests run in."""
     make = 'python=$("$0/python-of" 3.14) && "$0/venv" "$1" "$python" "$2"'
     return step(f"venv {folder.name}", "bash", "-c", make, SCRIPTS, folder / ".venv", folder / "requirements.txt")
+
+
+def applications_of_others() -> Job:
+    """The environment of the ring `applications`, with what it runs; outside the tree, since it takes long to install."""
+    make = 'python=$("$0/python-of" 3.14) && cache=$("$0/cache-dir") && "$0/venv" "$cache/applications" "$python" "$1"'
+    return step("venv applications", "bash", "-c", make, SCRIPTS, APPLICATIONS / "requirements.txt")
 
 
 def wheel(name: str) -> Job:
@@ -132,6 +139,12 @@ def whole(name: str, kind: str = "whole") -> Ring:
     return Ring(f"{kind}-{name}", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper(name, **more), needs, lane, nice)
 
 
+def applications_ring() -> Ring:
+    """tests/applications: other projects' applications, with what their clients do on waitress for a reference."""
+    needs = [venv(COMPAT), applications_of_others(), wheel("3.14"), packages("curl", "git")]
+    return Ring("applications", pytest(COMPAT, *beside("load")), APPLICATIONS, of_gilkeeper("3.14"), needs, nice=CASES)
+
+
 def browser(kind: str = "browser") -> Ring:
     """tests/browser: the cases without a mark ("browser"), or those with the mark `kind`."""
     needs = [venv(BROWSER), wheel("3.14"), packages("chromium")]
@@ -147,7 +160,7 @@ def rings() -> list[Ring]:
     """
     doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
-    of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), browser(), rust("3.14"), doc]
+    of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), applications_ring(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, lint, whole("3.14", "alone"), browser("alone")]
 

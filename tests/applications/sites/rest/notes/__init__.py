@@ -1,0 +1,1 @@
+"""Notes and files through Django REST framework, without a database."""

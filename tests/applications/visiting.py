@@ -1,0 +1,105 @@
+"""One client's visit to one server: requests and programs, and a transcript of what came back, to be compared with another's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import client
+import harness
+
+# Each server's own business.
+OF_THE_SERVER = {"connection", "date", "keep-alive", "server", "transfer-encoding", "via"}
+LONGEST_SHOWN = 20_000
+
+
+class Visitor:
+    """What a client does on one server. `lines` is the transcript; ports, folders and what `varies` was told are hidden in it."""
+
+    def __init__(self, server: harness.Server, url: str, home: Path, folder: Path) -> None:
+        self.server, self.home, self.folder = server, home, folder
+        self.prefix = url.rstrip("/")
+        self.url = f"http://127.0.0.1:{server.port}{self.prefix}"
+        self.lines: list[str] = []
+        self.hidden: list[tuple[str, str]] = [(rf":{server.port}\b", ":PORT"), (re.escape(str(folder)), "FOLDER")]
+
+    def varies(self, pattern: str, word: str) -> None:
+        """From here on, what fits `pattern` is different each time and stands as `word` in the transcript."""
+        self.hidden.append((pattern, word))
+
+    # === asking ===
+
+    def ask(self, target: str, method: str = "GET", **given: Any) -> client.Response:
+        """One request below the site's URL, on a connection of its own."""
+        # The port's name stays the same, so that absolute links can be compared.
+        answer = client.ask(self.server.port, self.prefix + target, method, **given)
+        self.note(f"{method} {target}", answer)
+        return answer
+
+    def curl(self, target: str, *arguments: str) -> client.Response:
+        """One request by curl, with its own way of sending a body."""
+        head, body = self.folder / "curl.head", self.folder / "curl.body"
+        command = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "60", "-D", str(head), "-o", str(body)]
+        body.unlink(missing_ok=True)
+        subprocess.run([*command, *arguments, self.url + target], check=True, timeout=90, env=self.environment(), stdin=subprocess.DEVNULL)
+        # The last head is that of the answer; those before it are interim.
+        *_, last = head.read_bytes().decode("latin-1").strip().split("\r\n\r\n")
+        status, *fields = last.split("\r\n")
+        version, number, *reason = status.split(" ", 2)
+        headers = [(name, value.strip()) for name, _, value in (field.partition(":") for field in fields)]
+        answer = client.Response(version, int(number), " ".join(reason), headers, body.read_bytes() if body.exists() else b"")
+        self.note(f"curl {' '.join(arguments)} {target}", answer)
+        return answer
+
+    def note(self, what: str, answer: client.Response) -> None:
+        assert answer.complete, f"{what}: the answer broke off"
+        headers = {name.lower(): value for name, value in answer.headers}
+        if headers.get("content-length") == str(len(answer.body)):
+            # The body is compared itself, and may hold what differs each time.
+            headers["content-length"] = "that of the body"
+        told = sorted(f"{name}: {value}" for name, value in headers.items() if name not in OF_THE_SERVER)
+        self.write(f"> {what}", f"{answer.status} {answer.reason}", *told, "", *shown(answer.body))
+
+    # === programs ===
+
+    def environment(self) -> dict[str, str]:
+        """A home folder that is empty, so that nobody's settings count."""
+        return {
+            "PATH": f"{self.home / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            **{name: os.environ[name] for name in harness.HANDED_ON if name in os.environ},
+        }
+
+    def run(self, *command: str | Path, where: Path | None = None) -> str:
+        """A program that must succeed; its output goes into the transcript."""
+        words = [str(word) for word in command]
+        done = subprocess.run(
+            words, cwd=where or self.folder, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, f"{' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        self.write(f"> {' '.join(words)}", *done.stdout.splitlines())
+        return done.stdout
+
+    # === the transcript ===
+
+    def write(self, *lines: str) -> None:
+        for line in lines:
+            for pattern, word in self.hidden:
+                line = re.sub(pattern, word, line)
+            self.lines.append(line)
+
+
+def shown(body: bytes) -> list[str]:
+    """A body as lines; a long or binary one as its size and digest."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if len(body) <= LONGEST_SHOWN and (text or not body):
+        return text.splitlines()
+    return [f"{len(body)} bytes, {hashlib.sha256(body).hexdigest()}"]
