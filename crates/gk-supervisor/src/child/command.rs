@@ -94,16 +94,20 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
     }
     let mut directory = directory(group, identity.as_ref(), &configuration.directory);
     let start = &configuration.directory;
-    let gone = directory.as_ref() == Some(start) && group.chroot.is_none() && !start.is_dir();
-    if gone {
+    let gone = directory.clone().filter(|folder| {
+        // What `home=` names is meant; the home of a system's user often does not exist in a container.
+        group.home.is_none() && group.chroot.is_none() && !folder.is_dir()
+    });
+    if gone.is_some() {
         directory = Some("/".into());
     }
-    let remark = || {
-        format!(
-            "the folder {}, in which the server was started, is gone: process group '{}' works in / instead",
-            start.display(),
-            group.name
-        )
+    let remark = |folder: PathBuf| {
+        let what = if folder == *start {
+            format!("the folder {}, in which the server was started, is gone", folder.display())
+        } else {
+            format!("the home of its user, {}, is not there", folder.display())
+        };
+        format!("{what}: process group '{}' works in / instead", group.name)
     };
     CommandLine {
         program: about.executable.clone(),
@@ -116,7 +120,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
         umask: group.umask,
         limits: limits(group),
         nice: group.cpu_priority,
-        remark: gone.then(remark),
+        remark: gone.map(remark),
     }
 }
 
