@@ -212,7 +212,7 @@ pub struct Host {
     pub document_root: Option<PathBuf>,
     /// Script aliases of this host in order; the main server's come after a virtual host's own (already appended).
     pub mounts: Vec<Mount>,
-    /// Static `Alias`es, in order, tried before the script aliases where they stand earlier in the file (`order`).
+    /// Static `Alias`es, in order, tried before the script aliases.
     pub statics: Vec<StaticAlias>,
     /// The settings that hold where no section matches.
     pub base: Settings,
@@ -260,7 +260,7 @@ pub struct Mount {
     pub regex: bool,
     /// What it serves.
     pub target: MountTarget,
-    /// Position among all aliases of the host (static ones included): the first that matches wins.
+    /// Position among all aliases of the host: the first mount that matches wins.
     pub order: usize,
     /// `process-group=`.
     pub process_group: Option<String>,

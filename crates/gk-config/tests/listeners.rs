@@ -46,6 +46,9 @@ fn virtual_hosts_are_listened_on_and_reached() {
     for (text, want) in table {
         assert_eq!(listen(&text), want, "{text}");
     }
+    let tls = "<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n";
+    let warned = read(tls).diagnostics.into_iter().filter(|d| d.severity == Severity::Warning && d.line == 1);
+    assert_eq!(warned.count(), 1);
     let refused = |text: &str| {
         let said = read(text).diagnostics;
         let errors = said.into_iter().filter(|d| d.severity == Severity::Error);

@@ -81,12 +81,12 @@ fn the_first_alias_that_matches_wins() {
 }
 
 /// Reported: `Alias /static/` redirected `/static`, which Apache gives to the application; and the reverse. Met with Django's
-/// documented configuration.
+/// documented configuration. And an `Alias` below `WSGIScriptAlias /` was never reached, as Graphite's configuration has it.
 #[test]
-fn static_aliases_stand_in_the_same_order() {
+fn static_aliases_come_before_scripts() {
     let site = compiled(
         "Alias /static/ files/\nAlias /plain files\nAlias /odd/ files\nAlias /icon files/i.png\nAliasMatch ^/~([a-z]+)(/.*)? \
-         home/$1$2\nWSGIScriptAlias / a.wsgi\nAlias /late late\n",
+         home/$1$2\nWSGIScriptAlias / a.wsgi\nWSGIScriptAlias /late b.wsgi\nAlias /late late\n",
     );
     let table = [
         ("/static/a/b", Some("/srv/files/a/b")),
@@ -99,7 +99,7 @@ fn static_aliases_stand_in_the_same_order() {
         ("/icon", Some("/srv/files/i.png")),
         ("/~ann", Some("/srv/home/ann")),
         ("/~ann/x", Some("/srv/home/ann/x")),
-        ("/late/x", None),
+        ("/late/x", Some("/srv/late/x")),
     ];
     for (url, file) in table {
         match (site.find(0, url.as_bytes()), file) {

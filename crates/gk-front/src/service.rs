@@ -157,9 +157,15 @@ impl Serving<'_> {
             limits::body(self.parts, &target.settings)?;
         }
         match (&target.destination, &routed.app) {
-            (Destination::File { path, tree }, _) => {
+            (Destination::File { path, tree, index }, _) => {
                 let client = &self.conn.endpoints.client;
-                let place = files::Place { path, tree, url: &routed.path, withheld: &self.current.withheld };
+                let place = files::Place {
+                    path,
+                    tree,
+                    url: &routed.path,
+                    index: *index,
+                    withheld: &self.current.withheld,
+                };
                 let served = Box::pin(files::serve(client, self.parts, place)).await;
                 // It was routed as a file and is a directory, which may be closed itself.
                 let closed = || {

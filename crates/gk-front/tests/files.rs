@@ -217,3 +217,26 @@ fn a_closed_directory_is_closed_itself() {
         assert_eq!(client.answer().status, status, "{path}");
     }
 }
+
+#[test]
+fn the_first_index_file_stands_for_a_directory() {
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::create_dir(tree.path().join("sub")).unwrap();
+    std::fs::write(tree.path().join("home.txt"), "home").unwrap();
+    std::fs::write(tree.path().join("sub/index.html"), "sub").unwrap();
+    let front = Running::start(|site| {
+        let host = &mut site.hosts[0];
+        host.mounts.clear();
+        host.document_root = Some(tree.path().to_owned());
+        host.base.directory_index = vec!["home.txt".into(), "index.html".into()];
+    });
+    for (path, status, body) in
+        [("/", 200, "home"), ("/sub/", 200, "sub"), ("/sub", 301, ""), ("/home.txt/", 404, "")]
+    {
+        let mut client = front.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let answer = client.answer();
+        assert_eq!(answer.status, status, "{path}");
+        assert!(body.is_empty() || answer.body == body.as_bytes(), "{path}");
+    }
+}

@@ -20,7 +20,7 @@ pub const ROWS: &[Directive] = &[
               the path without. `module:package.module` in place of a file mounts an importable module (ours).\n\n\
               Options: `process-group=`, `application-group=`, `callable-object=`, `pass-authorization=On|Off`. The first \
               alias in the file that matches wins, so specific paths come first; a virtual host's aliases are tried \
-              before those of the main server."),
+              before those of the main server, and `Alias` before all of them, wherever it stands."),
     Directive::honoured("WSGIScriptAliasMatch", "regex file-pattern [option=value …]", SERVER, Arity::options(2), script_alias_match)
         .doc("Like WSGIScriptAlias with a regular expression over the URL path; `$1` … `$9` in the file pattern are its groups. \
               What the URL has behind the match goes on behind the pattern."),

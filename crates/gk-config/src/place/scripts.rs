@@ -158,7 +158,8 @@ pub fn script_name_end(url: &[u8], path_info: &[u8]) -> usize {
     url[at - 1..].iter().position(|&b| b == b'/').map_or(url.len(), |n| at - 1 + n)
 }
 
-/// The aliases of a host in the order they are tried, and its document root.
+/// The aliases of a host in the order they are tried, and its document root. Static ones come first, as mod_alias does before
+/// mod_wsgi.
 #[derive(Debug)]
 pub struct Table {
     entries: Vec<Entry>,
@@ -176,7 +177,7 @@ enum Entry {
 }
 
 impl Table {
-    /// Puts mounts and static aliases in one order. A target counts as the script itself unless `files` know better.
+    /// Puts static aliases and mounts in their order. A target counts as the script itself unless `files` know better.
     pub fn new(host: &Host, files: &dyn Files) -> Result<Self, String> {
         let text = |path: &Path| path.as_os_str().as_bytes().to_vec();
         let mut entries = Vec::new();
@@ -187,14 +188,15 @@ impl Table {
                 MountTarget::File(path) | MountTarget::Directory(path) => Entry::Mount(index, text(path)),
                 MountTarget::Module(_) | MountTarget::Pattern(_) => Entry::Plain(index, Vec::new()),
             };
-            entries.push((mount.order, entry));
+            // Static aliases are tried before all of these, wherever they stand.
+            entries.push(((true, mount.order), entry));
         }
         for (index, alias) in host.statics.iter().enumerate() {
             let entry = match alias.regex {
                 true => Entry::StaticMatch(index, super::sections::compile(&alias.url)?),
                 false => Entry::Static(index, text(&alias.path)),
             };
-            entries.push((alias.order, entry));
+            entries.push(((false, alias.order), entry));
         }
         entries.sort_by_key(|(order, _)| *order);
         let root = host.document_root.as_deref().map(text);

@@ -13,7 +13,6 @@ const PORT: u16 = 8000;
 pub fn resolve(raw: &mut Raw, journal: &mut Journal) {
     if raw.listen.is_empty() {
         raw.listen = implied(&raw.hosts);
-        return;
     }
     for host in raw.hosts.iter().skip(1).filter(|host| !is_reached(&host.addresses, &raw.listen)) {
         journal.say(unreached(host, &raw.listen));

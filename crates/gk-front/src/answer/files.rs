@@ -37,6 +37,8 @@ pub struct Place<'a> {
     pub tree: &'a Path,
     /// Decoded, normalised path of the URL, for the redirect of a directory.
     pub url: &'a [u8],
+    /// It is the index of the directory that the URL path names.
+    pub index: bool,
     /// Files that are not served.
     pub withheld: &'a Arc<Withheld>,
 }
@@ -52,12 +54,12 @@ pub async fn serve<X>(client: &str, parts: &Parts, place: Place<'_>) -> Result<R
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(Refusal::Method(ALLOWED));
     }
-    let Place { path: named, tree, url, withheld } = place;
+    let Place { path: named, tree, url, index, withheld } = place;
     // By its name without a look at the file system: the answer says nothing about what is there.
     if withheld::is_hidden(withheld::below(named, tree)) {
         return Err(refused(named, client));
     }
-    let slash = url.ends_with(b"/");
+    let slash = url.ends_with(b"/") && !index;
     let (file, tree, withheld) = (named.to_owned(), tree.to_owned(), Arc::clone(withheld));
     let opened = tokio::task::spawn_blocking(move || open(&file, slash, &tree, &withheld));
     let opened = opened.await.map_err(|_| Refusal::Internal)?;

@@ -35,6 +35,8 @@ pub enum Resource {
         path: PathBuf,
         /// The tree: the target of the alias, or the document root.
         tree: PathBuf,
+        /// It was seen and is a file: the index of a directory whose URL path ends with a slash.
+        index: bool,
     },
     /// A refusal, and the line for the error log.
     Refused(Refusal, Option<(&'static str, String)>),
@@ -98,7 +100,7 @@ impl Search<'_> {
             true => self.compiled.settings(self.host, url, Some(&path.join("index.html"))),
             false => self.compiled.settings(self.host, url, Some(path)),
         };
-        let resource = Resource::File { path: path.to_owned(), tree: self.tree(found.origin) };
+        let resource = Resource::File { path: path.to_owned(), tree: self.tree(found.origin), index: false };
         Located { resource, settings, uncacheable: false }
     }
 
@@ -113,7 +115,7 @@ impl Search<'_> {
         if !url.ends_with(b"/") {
             // Redirected to the path with its slash, whatever the handler.
             let resource = match settings.granted() {
-                true => Resource::File { path: walked.file, tree: self.tree(found.origin) },
+                true => Resource::File { path: walked.file, tree: self.tree(found.origin), index: false },
                 false => Resource::Refused(Refusal::Forbidden, Some(("AH01630", denied(&walked.file)))),
             };
             return Located { resource, settings, uncacheable: true };
@@ -145,7 +147,11 @@ impl Search<'_> {
                     let walked = found.walk(self.files);
                     (walked.kind == Kind::File).then(|| {
                         let settings = self.compiled.settings(self.host, &url, Some(&walked.file));
-                        self.handled(&url, &found, walked, settings)
+                        let mut located = self.handled(&url, &found, walked, settings);
+                        if let Resource::File { index, .. } = &mut located.resource {
+                            *index = true;
+                        }
+                        located
                     })
                 }
                 Found::Nothing => None,
@@ -169,7 +175,7 @@ impl Search<'_> {
         let resource = match Handler::of(&settings, name, own) {
             Handler::File if mount.is_none() && kind == Kind::Directory => no_index(&file),
             Handler::File if mount.is_none() => {
-                Resource::File { path: found.path().to_owned(), tree: self.tree(found.origin) }
+                Resource::File { path: found.path().to_owned(), tree: self.tree(found.origin), index: false }
             }
             Handler::Unbuilt(_) if kind == Kind::Missing => Resource::Refused(Refusal::NotFound, None),
             Handler::Script if mount.is_none() && !settings.exec_cgi => {
@@ -212,14 +218,14 @@ struct FoundScript<'u> {
 impl FoundScript<'_> {
     /// Runs it, unless its handler is another: what is mounted is never served as a file.
     fn by_handler(&self, settings: &Settings, handler: Handler<'_>) -> Resource {
-        let name = match &self.script {
+        let name = || match &self.script {
             Script::File(path) => path.display().to_string(),
             Script::Module(name) => name.clone(),
         };
         let set = match handler {
             Handler::Script if !settings.accept_path_info && !self.path_info.is_empty() => {
                 let text =
-                    format!("the script {name} takes no path behind its own: AcceptPathInfo is Off here");
+                    format!("the script {} takes no path behind its own: AcceptPathInfo is Off here", name());
                 return Resource::Refused(Refusal::NotFound, Some(("WSGI0137", text)));
             }
             Handler::Script => {
@@ -234,8 +240,8 @@ impl FoundScript<'_> {
             Handler::Unbuilt(set) => set,
         };
         let text = match self.mount {
-            Some(_) => format!("the script {name} is not served: the handler here is {set}"),
-            None => format!("{name} is not served: the handler {set} is not built here"),
+            Some(_) => format!("the script {} is not served: the handler here is {set}", name()),
+            None => format!("{} is not served: the handler {set} is not built here", name()),
         };
         Resource::Refused(Refusal::Forbidden, Some(("AH01630", text)))
     }

@@ -56,6 +56,8 @@ pub enum Destination {
         path: PathBuf,
         /// The tree: the target of the alias, or the document root.
         tree: PathBuf,
+        /// It is the index of a directory whose URL path ends with a slash.
+        index: bool,
     },
     /// A refusal, and the line for the error log.
     Refused(Refusal, Option<(&'static str, String)>),
@@ -85,7 +87,7 @@ pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) ->
     let Located { resource, settings, uncacheable } = locate(compiled, host, query.path, files);
     let destination = match resource {
         Resource::Script(run) => Place { compiled, host, query, settings: &settings }.app(run),
-        Resource::File { path, tree } => Destination::File { path, tree },
+        Resource::File { path, tree, index } => Destination::File { path, tree, index },
         Resource::Refused(refusal, note) => Destination::Refused(refusal, note),
     };
     Target { host, settings, server_name, server_port, destination, uncacheable }
