@@ -10,11 +10,16 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 /// which hyper keeps a date.
 const AHEAD: f64 = 3.0;
 
+/// Milliseconds between two calls of [`Clock::advance`] from which this process did not run: it was stopped, or the whole machine was.
+const ASLEEP: u64 = 3_000;
+
 /// Both clocks, counted from the start of the front.
 #[derive(Clone)]
 pub struct Clock {
     base: Instant,
     coarse: Rc<Cell<u64>>,
+    /// Milliseconds in which this process did not run. The coarse clock stood still, so that no timeout counts them.
+    asleep: Rc<Cell<u64>>,
     /// Epoch seconds at `base`, by the wall clock of the last [`Clock::advance`].
     epoch: Rc<Cell<f64>>,
     /// The latest time that the wall clock has had, in epoch seconds.
@@ -26,9 +31,9 @@ pub struct Clock {
 impl Default for Clock {
     fn default() -> Self {
         let epoch = gk_sys::clock::epoch_seconds();
-        let (coarse, date) = (Rc::default(), Rc::default());
+        let (coarse, asleep, date) = (Rc::default(), Rc::default(), Rc::default());
         let (epoch, latest) = (Rc::new(Cell::new(epoch)), Rc::new(Cell::new(epoch)));
-        Self { base: Instant::now(), coarse, epoch, latest, date }
+        Self { base: Instant::now(), coarse, asleep, epoch, latest, date }
     }
 }
 
@@ -43,7 +48,7 @@ impl Clock {
         self.epoch.get() + micros as f64 / 1e6
     }
 
-    /// Milliseconds as of the last [`Clock::advance`].
+    /// Milliseconds as of the last [`Clock::advance`], without those in which this process did not run.
     pub fn coarse(&self) -> u64 {
         self.coarse.get()
     }
@@ -66,7 +71,12 @@ impl Clock {
 
     /// The wall clock has `wall` epoch seconds at a time of [`Clock::micros`].
     fn follow(&self, wall: f64, micros: u64) {
-        self.coarse.set(micros / 1_000);
+        let gap = (micros / 1_000).saturating_sub(self.asleep.get() + self.coarse.get());
+        if gap >= ASLEEP {
+            self.asleep.set(self.asleep.get() + gap);
+        } else {
+            self.coarse.set(self.coarse.get() + gap);
+        }
         self.epoch.set(wall - micros as f64 / 1e6);
         let set_back = self.date.borrow().is_some();
         if wall >= self.latest.get() + if set_back { AHEAD } else { 0.0 } {
@@ -84,6 +94,22 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reported: after a machine was suspended, every request that waited got a 503 and every one that ran a 504. Met with paused
+    /// containers and machines that are moved.
+    #[test]
+    fn the_coarse_clock_stands_still_while_the_process_does() {
+        let clock = Clock::default();
+        let at = |millis: u64| {
+            clock.follow(0.0, millis * 1_000);
+            clock.coarse()
+        };
+        let cases =
+            [(100, 100), (1_200, 1_200), (1_100, 1_200), (61_200, 1_200), (61_300, 1_300), (64_200, 4_200)];
+        for (millis, coarse) in cases {
+            assert_eq!(at(millis), coarse, "{millis}");
+        }
+    }
 
     /// Reported: after the clock was set back by an hour, `Date` stood still for an hour.
     #[test]

@@ -236,10 +236,14 @@ impl Worker {
 
     /// Checks timers and whether the drain is over.
     fn check(&mut self) -> Option<ServingEnd> {
+        let seen = self.observe();
+        if let Some(frozen) = self.watchdog.notice_freeze(&seen) {
+            self.forgive(duration(frozen));
+        }
         if let Some((reason, deadline)) = &self.leaving {
             let link = self.engine.link();
             let done = link.as_ref().is_none_or(|link| link.finished());
-            let only_stale = link.is_some_and(|l| l.drained()) && self.all_stale();
+            let only_stale = link.is_some_and(|l| l.drained()) && self.watchdog.all_stale(&seen);
             if done || only_stale || deadline.is_some_and(|d| Instant::now() > d) {
                 return Some(ServingEnd::Stop(reason.clone()));
             }
@@ -254,7 +258,6 @@ impl Worker {
             self.last_ping = Instant::now();
             self.order(Order::Ping);
         }
-        let seen = self.observe();
         for act in self.watchdog.tick(&seen) {
             match act {
                 Action::Interrupt { slot, since } => {
@@ -274,6 +277,17 @@ impl Worker {
             }
         }
         None
+    }
+
+    /// Nobody could do anything in that time: what is due is due later.
+    fn forgive(&mut self, time: Duration) {
+        let text =
+            format!("This process did not run for {:.0} s: its timers do not count them", time.as_secs_f64());
+        plain(Level::Notice, "wsgi", None, &text);
+        if let Some((_, Some(deadline))) = &mut self.leaving {
+            *deadline += time;
+        }
+        self.broken = None;
     }
 
     /// Returns a reason if the link broke and no new one came: no request would reach this process again. After a crash of
@@ -301,11 +315,6 @@ impl Worker {
             loaded: self.watched.any() || counters.loaded.load(Ordering::Relaxed),
             python_alive: self.python_thread.as_ref().map_or(f64::MAX, |p| seconds(p.stamp())),
         }
-    }
-
-    fn all_stale(&self) -> bool {
-        let seen = self.observe();
-        seen.busy_since.iter().flatten().all(|since| self.watchdog.stale(*since, seen.now))
     }
 
     pub(crate) fn order(&self, order: Order) {

@@ -1,6 +1,7 @@
 //! Timers and limits of a worker, as a pure function: an observation in, actions out. Nothing here reads a clock, calls
 //! Python or stops anything.
 
+use crate::watch::freezes::Freezes;
 use gk_wire::setup::ProcessGroup;
 
 /// Input of a tick. Times are seconds since the worker's start.
@@ -43,6 +44,7 @@ pub(crate) struct Watchdog {
     over: bool,
     /// The deadlock was reported.
     locked: bool,
+    freezes: Freezes,
 }
 
 impl Watchdog {
@@ -53,6 +55,7 @@ impl Watchdog {
             first_request: None,
             over: false,
             locked: false,
+            freezes: Freezes::default(),
         }
     }
 
@@ -61,11 +64,26 @@ impl Watchdog {
         self.options.request_timeout * (1.0 + f64::from(self.options.threads.max(1)).ln())
     }
 
-    /// Returns true if a request has run longer than request-timeout and interrupt-timeout together: it no longer counts as
-    /// active.
-    pub(crate) fn stale(&self, since: f64, now: f64) -> bool {
+    /// Looks for a freeze of this process, which the timers do not count; returns its seconds. Comes before [`Watchdog::tick`].
+    pub(crate) fn notice_freeze(&mut self, seen: &Observation) -> Option<f64> {
+        let frozen = self.freezes.tick(seen.now, &seen.busy_since)?;
+        self.first_request = self.first_request.map(|first| first + frozen);
+        for (_, at) in self.interrupted.iter_mut().flatten() {
+            *at += frozen;
+        }
+        Some(frozen)
+    }
+
+    /// Returns true if every request has run longer than request-timeout and interrupt-timeout together: none counts as active any
+    /// more.
+    pub(crate) fn all_stale(&self, seen: &Observation) -> bool {
         let limit = self.options.request_timeout + self.options.interrupt_timeout;
-        self.options.request_timeout > 0.0 && now - since > limit
+        let mut ages = seen
+            .busy_since
+            .iter()
+            .enumerate()
+            .filter_map(|(thread, since)| since.map(|since| self.freezes.age(thread, since, seen.now)));
+        ages.all(|age| self.options.request_timeout > 0.0 && age > limit)
     }
 
     /// Checks everything once. After a `Leave` or `Stop` only request timeouts and the deadlock are still checked.
@@ -73,7 +91,8 @@ impl Watchdog {
         let mut acts = Vec::new();
         self.requests(seen, &mut acts);
         let deadlock = self.options.deadlock_timeout;
-        if deadlock > 0.0 && seen.now - seen.python_alive > deadlock && !self.locked {
+        let alive = seen.python_alive.max(self.freezes.awake_since());
+        if deadlock > 0.0 && seen.now - alive > deadlock && !self.locked {
             // Also while leaving: without the GIL the worker would never end.
             acts.push(Action::Stop("deadlock_timeout"));
             (self.locked, self.over) = (true, true);
@@ -102,7 +121,7 @@ impl Watchdog {
                 self.interrupted[index] = None;
                 continue;
             };
-            let elapsed = seen.now - since;
+            let elapsed = self.freezes.age(index, since, seen.now);
             let before = self.interrupted[index].filter(|(of, _)| *of == since);
             match before {
                 _ if elapsed <= fires => {}
@@ -136,11 +155,10 @@ impl Watchdog {
         if self.over || acts.iter().any(|act| matches!(act, Action::Leave(..) | Action::Stop(_))) {
             return;
         }
-        let savable = seen.busy_since.iter().flatten().any(|since| !self.stale(*since, seen.now));
-        acts.push(if savable {
-            Action::Leave("request_timeout", self.options.graceful_timeout)
-        } else {
+        acts.push(if self.all_stale(seen) {
             Action::Stop("request_timeout")
+        } else {
+            Action::Leave("request_timeout", self.options.graceful_timeout)
         });
     }
 
@@ -162,10 +180,9 @@ impl Watchdog {
         if t.restart_interval > 0.0 && seen.now > t.restart_interval {
             return Some(Action::Leave("restart_interval", t.graceful_timeout));
         }
-        let live = seen.busy_since.iter().flatten().any(|since| !self.stale(*since, seen.now));
-        if let Some(last) = seen.last_activity
+        if let Some(last) = seen.last_activity.map(|last| last.max(self.freezes.awake_since()))
             && t.inactivity_timeout > 0.0
-            && !live
+            && self.all_stale(seen)
             && seen.now - last > t.inactivity_timeout
         {
             return Some(Action::Leave("inactivity_timeout", t.graceful_timeout));
@@ -264,6 +281,78 @@ mod tests {
             assert_eq!(dog.tick(&seen), expected.into_iter().collect::<Vec<_>>(), "{options:?} {seen:?}");
             assert_eq!(dog.tick(&seen), [], "only once");
         }
+    }
+
+    /// Reported: after a machine was suspended for longer than deadlock-timeout every worker stopped itself, and requests were
+    /// interrupted that had run for a moment. Met with laptops, paused containers and machines that are moved.
+    #[test]
+    fn time_in_which_the_process_did_not_run_counts_for_no_timer() {
+        let options = ProcessGroup {
+            request_timeout: 10.0,
+            interrupt_timeout: 2.0,
+            deadlock_timeout: 5.0,
+            inactivity_timeout: 5.0,
+            startup_timeout: 5.0,
+            ..options()
+        };
+        let at = |now: f64, since: Option<f64>, python_alive: f64| Observation {
+            python_alive,
+            loaded: false,
+            started: 1,
+            last_activity: Some(9.0),
+            ..seen(now, vec![since])
+        };
+        let mut dog = Watchdog::new(options);
+        let mut tick = |seen: Observation| {
+            let frozen = dog.notice_freeze(&seen);
+            (frozen, dog.tick(&seen))
+        };
+        assert_eq!(tick(at(10.0, Some(9.0), 9.9)), (None, vec![]));
+        assert_eq!(tick(at(10.25, Some(9.0), 9.9)), (None, vec![]));
+        assert_eq!(tick(at(3610.25, Some(9.0), 9.9)), (Some(3600.0), vec![]));
+        // The timers go on from where they were.
+        for half in 1..=9 {
+            let now = 3610.25 + f64::from(half) / 2.0;
+            assert_eq!(tick(at(now, Some(9.0), now)), (None, vec![]), "{now}");
+        }
+        let (_, acts) = tick(at(3615.25, Some(9.0), 3615.0));
+        assert!(matches!(acts[..], [Action::Stacks(_), Action::Stop("startup_timeout")]), "{acts:?}");
+    }
+
+    #[test]
+    fn a_request_and_a_deadlock_have_their_whole_time_beside_a_freeze() {
+        let options = ProcessGroup { request_timeout: 10.0, deadlock_timeout: 5.0, ..options() };
+        let mut dog = Watchdog::new(options);
+        let mut now = 9.0;
+        let mut acts = |until: f64, python_alive: f64| {
+            let mut acts = Vec::new();
+            while now < until {
+                now += 0.5;
+                let seen = Observation { python_alive, ..seen(now, vec![Some(9.0)]) };
+                dog.notice_freeze(&seen);
+                acts.extend(dog.tick(&seen));
+            }
+            // The next tick comes an hour later.
+            now += 3600.0;
+            acts
+        };
+        assert_eq!(acts(12.0, 12.0), [], "3 s");
+        assert_eq!(acts(3616.5, 3615.0), [], "and 4 s more");
+        let late = acts(7223.5, 7223.0);
+        assert!(matches!(late[..], [Action::Stacks(_), Action::Stop("request_timeout")]), "{late:?}");
+        let mut dog = Watchdog::new(ProcessGroup { deadlock_timeout: 5.0, ..ProcessGroup::named("") });
+        let seen = |now: f64| Observation { python_alive: 1.0, ..seen(now, vec![None]) };
+        let mut tick = |now: f64| {
+            dog.notice_freeze(&seen(now));
+            dog.tick(&seen(now))
+        };
+        assert_eq!(tick(3.0), []);
+        assert_eq!(tick(3603.0), []);
+        let mut found = Vec::new();
+        for step in 1..=11 {
+            found.extend(tick(3603.0 + f64::from(step) * 0.5));
+        }
+        assert_eq!(found, [Action::Stop("deadlock_timeout")]);
     }
 
     #[test]
