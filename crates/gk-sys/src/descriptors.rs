@@ -1,10 +1,11 @@
-//! Sockets that carry file descriptors, and memory files. The messages themselves are `gk-wire`'s.
+//! Sockets that carry file descriptors, memory files, and the limit on descriptors. The messages themselves are `gk-wire`'s.
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::mem::MaybeUninit;
@@ -14,6 +15,14 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 const HIGH: RawFd = 256;
 /// Most descriptors that one message carries.
 pub const MAX_FDS: usize = 4;
+
+/// Raises the soft limit on open descriptors to the hard one. Returns both as they were; `u64::MAX` is none.
+pub fn raise_limit() -> (u64, u64) {
+    let limit = getrlimit(Resource::Nofile);
+    // Up to the hard limit this cannot fail; if it does, the old limit stays.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
+}
 
 /// A connected pair for control messages: packets keep their borders, descriptors may ride along.
 pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {

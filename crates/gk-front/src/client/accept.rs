@@ -61,11 +61,11 @@ async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
                 endpoints.listener = number;
                 endpoints.https = https;
                 if descriptor_limit::is_reserved(&stream) {
-                    front.room.note_shortage(front.conns.borrow().len());
+                    front.room.note_shortage(front.conns.borrow().len(), front.clock.coarse());
                     note_shortage(&front, "the last descriptors are kept for files and workers");
                 }
                 // It is accepted, because otherwise nobody would know that an idle one has to give way. No other one is meanwhile.
-                while is_full(&front) {
+                while is_full(&front, &stream) {
                     give_way(&front);
                     tokio::select! {
                         () = front.conn_ended.notified() => {}
@@ -99,10 +99,11 @@ fn give_way(front: &Front) {
 }
 
 /// Whether a new connection has to wait until another one ends.
-fn is_full(front: &Front) -> bool {
+fn is_full(front: &Front, stream: &Stream) -> bool {
     let bound = front.current().compiled.site().http.max_connections;
     let open = front.conns.borrow().len();
-    (bound != 0 && open >= bound) || front.room.is_full(open)
+    let free = || descriptor_limit::is_free(stream);
+    (bound != 0 && open >= bound) || front.room.is_full(open, front.clock.coarse(), free)
 }
 
 /// Logs that new connections have to wait until others close.
