@@ -96,12 +96,15 @@ struct Queued<T> {
 /// The workers `W` and the queue of one process group. A ticket `T` stands for a request that waits.
 ///
 /// Thousands may wait, so whatever happens to one request takes logarithmic time; only [`Dispatcher::expire`], which the clock
-/// calls, looks at all.
+/// calls, looks at all. Requests of a barred client that a search for the next one meets are put aside until then, so that no search
+/// meets them again.
 pub struct Dispatcher<W, T> {
     limits: PoolLimits,
     workers: Vec<W>,
     /// By the numbers of the requests.
     queue: BTreeMap<u64, Queued<T>>,
+    /// Those that were put aside, by client.
+    aside: BTreeMap<Option<IpAddr>, BTreeMap<u64, Queued<T>>>,
     /// Bytes that the requests in the queue hold.
     held: u64,
     /// Milliseconds since when no worker takes requests; `None` while one does.
@@ -112,7 +115,8 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
     /// Without workers yet.
     pub fn new(limits: PoolLimits, now_millis: u64) -> Self {
         let no_worker_since = Some(now_millis);
-        Self { limits, workers: Vec::new(), queue: BTreeMap::new(), held: 0, no_worker_since }
+        let (queue, aside) = (BTreeMap::new(), BTreeMap::new());
+        Self { limits, workers: Vec::new(), queue, aside, held: 0, no_worker_since }
     }
 
     /// The limits in force.
@@ -153,7 +157,12 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
 
     /// Requests in the queue.
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.aside.values().map(BTreeMap::len).sum::<usize>()
+    }
+
+    /// Whether no request is in the queue.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.aside.is_empty()
     }
 
     /// Bytes that the requests in the queue hold.
@@ -163,24 +172,27 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
 
     /// Milliseconds that the first request of the queue has waited.
     pub fn longest_wait(&self, now_millis: u64) -> u64 {
-        self.queue.values().next().map_or(0, |first| now_millis.saturating_sub(first.arrival.since))
+        let aside = self.aside.values().filter_map(|some| some.values().next());
+        let since =
+            self.queue.values().next().into_iter().chain(aside).map(|first| first.arrival.since).min();
+        since.map_or(0, |since| now_millis.saturating_sub(since))
     }
 
     /// The tickets in the queue.
     pub fn tickets(&self) -> impl Iterator<Item = &T> {
-        self.queue.values().map(|queued| &queued.ticket)
+        self.aside.values().flat_map(BTreeMap::values).chain(self.queue.values()).map(|queued| &queued.ticket)
     }
 
     /// Reserves a place for a new request, unless others wait already; `again`: also past those that wait.
     pub fn try_reserve(&self, again: bool, now_micros: u64) -> Option<W> {
-        if self.queue.is_empty() || again { self.reserve(now_micros) } else { None }
+        if self.is_empty() || again { self.reserve(now_micros) } else { None }
     }
 
     /// Puts a request into the queue, at the place of its number. The newest is refused when the queue holds too much; a request
     /// alone may hold any amount, or it would never be served.
     pub fn enqueue(&mut self, arrival: Arrival, ticket: T) -> Result<(), QueueRefusal> {
         let held = self.held.saturating_add(arrival.bytes);
-        if !arrival.again && held > self.limits.queue && !self.queue.is_empty() {
+        if !arrival.again && held > self.limits.queue && !self.is_empty() {
             return Err(QueueRefusal::Full);
         }
         self.held = held;
@@ -190,9 +202,15 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
 
     /// Takes a request out of the queue.
     pub fn leave(&mut self, request: u64) {
-        if let Some(queued) = self.queue.remove(&request) {
-            self.held -= queued.arrival.bytes;
-        }
+        self.take(request);
+    }
+
+    fn take(&mut self, request: u64) -> Option<Queued<T>> {
+        let found = self.queue.remove(&request);
+        let queued = found.or_else(|| self.aside.values_mut().find_map(|some| some.remove(&request)))?;
+        self.aside.retain(|_, some| !some.is_empty());
+        self.held -= queued.arrival.bytes;
+        Some(queued)
     }
 
     /// Request threads of the workers that take requests.
@@ -200,22 +218,28 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
         self.workers.iter().filter(|worker| worker.is_open()).map(W::threads).sum()
     }
 
-    /// Number of the first request of the queue whose client is not `barred`.
-    pub fn first(&self, barred: impl Fn(Option<IpAddr>) -> bool) -> Option<u64> {
-        self.queue.values().map(|queued| &queued.arrival).find(|a| !barred(a.client)).map(|a| a.request)
+    /// Number of the first request of the queue whose client is not `barred`. Clients are barred while they hold almost all threads of a
+    /// group, so there are few of them.
+    pub fn first(&mut self, barred: impl Fn(Option<IpAddr>) -> bool) -> Option<u64> {
+        while let Some(first) = self.queue.first_entry()
+            && barred(first.get().arrival.client)
+        {
+            let (request, queued) = first.remove_entry();
+            self.aside.entry(queued.arrival.client).or_default().insert(request, queued);
+        }
+        let aside = self.aside.iter().filter(|(client, _)| !barred(**client));
+        let aside = aside.filter_map(|(_, some)| some.keys().next());
+        self.queue.keys().next().into_iter().chain(aside).min().copied()
     }
 
     /// The first request of the queue whose client is not `barred`, with a place at a worker, if a worker has room.
     pub fn next_grant(&mut self, now_micros: u64, barred: impl Fn(Option<IpAddr>) -> bool) -> Option<(T, W)> {
-        // Asked first: behind thousands of barred requests the search for the first other one is long.
         if !self.workers.iter().any(|worker| worker.has_room(now_micros)) {
             return None;
         }
         let request = self.first(barred)?;
         let worker = self.reserve(now_micros)?;
-        let queued = self.queue.remove(&request)?;
-        self.held -= queued.arrival.bytes;
-        Some((queued.ticket, worker))
+        Some((self.take(request)?.ticket, worker))
     }
 
     /// Takes the requests out of the queue that have waited too long.
@@ -224,6 +248,9 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
         let no_worker =
             self.no_worker_since.is_some_and(|since| now_millis.saturating_sub(since) >= connect_timeout);
         let (mut refused, mut freed, mut places) = (Vec::new(), 0, 0);
+        for mut some in std::mem::take(&mut self.aside).into_values() {
+            self.queue.append(&mut some);
+        }
         self.queue.retain(|_, Queued { arrival, ticket }| {
             let waited = now_millis.saturating_sub(arrival.since);
             let late = waited >= connect_timeout;

@@ -286,3 +286,41 @@ fn others_pass_the_requests_of_a_barred_client() {
         "a thread was left for it"
     );
 }
+
+/// Reported: with thousands of requests of a barred client at the head of the queue, every request of another one searched all of
+/// them. Met with a client that reads its responses slowly and goes on asking.
+#[test]
+fn a_search_meets_a_barred_request_once() {
+    let mut dispatcher = dispatcher(PoolLimits { queue: u64::MAX, ..LIMITS });
+    let (slow, other): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
+    let enqueue = |dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>, request: u64, client: IpAddr| {
+        let arrival = Arrival { client: Some(client), ..arrival(request, 900 + request, false) };
+        dispatcher.enqueue(arrival, request).unwrap();
+    };
+    (1..=1_000).for_each(|request| enqueue(&mut dispatcher, request, slow));
+    let worker = worker("a", 4, 3);
+    dispatcher.add(Rc::clone(&worker));
+    let looks = Cell::new(0);
+    for request in 1_001..=1_100 {
+        enqueue(&mut dispatcher, request, other);
+        let barred = |client| {
+            looks.set(looks.get() + 1);
+            client == Some(slow)
+        };
+        let granted = dispatcher.next_grant(0, barred).map(|(ticket, _)| ticket);
+        assert_eq!(granted, Some(request));
+        worker.in_flight.set(3);
+    }
+    assert!(looks.get() < 2_000, "{} looks", looks.get());
+    // They are in the queue as before.
+    assert_eq!((dispatcher.queued(), dispatcher.held()), (1_000, 100_000));
+    assert_eq!((dispatcher.is_empty(), dispatcher.tickets().count()), (false, 1_000));
+    assert_eq!(dispatcher.longest_wait(1_001), 100);
+    assert!(dispatcher.try_reserve(false, 0).is_none());
+    dispatcher.leave(1);
+    enqueue(&mut dispatcher, 2_000, other);
+    assert_eq!(dispatcher.next_grant(0, |_| false).map(|(ticket, _)| ticket), Some(2));
+    let late = dispatcher.expire(1_500);
+    assert_eq!(late.len(), 98, "those that came by 1000 have waited for 500 ms");
+    assert_eq!((dispatcher.queued(), dispatcher.first(|client| client == Some(slow))), (901, Some(2_000)));
+}

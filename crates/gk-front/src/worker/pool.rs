@@ -223,7 +223,7 @@ impl Pool {
 
     /// Gives the places that workers have free to the queue.
     pub fn pump(&self) {
-        while self.queued() > 0 {
+        while !self.dispatcher.borrow().is_empty() {
             let threads = self.dispatcher.borrow().threads();
             let barred = |client| self.share.is_barred(client, threads);
             let grant = self.dispatcher.borrow_mut().next_grant(self.clock.micros(), barred);
@@ -234,7 +234,7 @@ impl Pool {
 
     /// Has a response cut off, if those of one address hold all request threads and a request of another one waits.
     fn relieve(&self) {
-        let dispatcher = self.dispatcher.borrow();
+        let mut dispatcher = self.dispatcher.borrow_mut();
         let threads = dispatcher.threads();
         if dispatcher.first(|client| self.share.is_barred(client, threads)).is_some() {
             self.share.relieve(threads);
