@@ -25,10 +25,16 @@ const CREDIT_TAKEN: usize = WINDOW / 4;
 const CREDIT_FRESH: usize = WINDOW / 2;
 /// Bytes in `pieces` below which the file is read on.
 const LOW: usize = 64 * 1024;
-/// Fewest bytes per write.
+/// Fewest bytes per write, and the same while the memory is needed.
 const LEAST_WRITE: usize = 64 * 1024;
+const LEAST_PRESSED: usize = 16 * 1024;
 /// Most bytes per read or write.
 const STEP: usize = 256 * 1024;
+/// Pieces from which on small ones are put together where there are many, bytes below which they are small on average, and bytes of
+/// those that come of it. Each piece costs some eighty bytes beside its own.
+const MANY: usize = 128;
+const SMALL: usize = 1024;
+const BLOCK: usize = 16 * 1024;
 /// Bytes that a client takes in a pause of the spooler if it is not slow.
 const QUICK: usize = 256 * 1024;
 
@@ -143,10 +149,10 @@ impl Backlog {
         match &mut self.overflow {
             Some(overflow) if overflow.engaged => {
                 overflow.tail_bytes += bytes.len();
-                overflow.tail.push_back(bytes);
+                append(&mut overflow.tail, bytes, overflow.tail_bytes);
                 overflow.poke();
             }
-            _ => self.pieces.push_back(bytes),
+            _ => append(&mut self.pieces, bytes, self.held),
         }
         self.count(share);
         Ok(())
@@ -208,7 +214,7 @@ impl Backlog {
 
     /// The worker's request thread waits, or the memory is needed.
     fn is_behind(&self, ended: bool, share: &Share) -> bool {
-        (!ended && self.debt >= LAG) || (self.held >= 2 * UNCOUNTED && share.space.is_pressed())
+        (!ended && self.debt >= LAG) || (self.held >= UNCOUNTED + LEAST_PRESSED && share.space.is_pressed())
     }
 
     /// A spooler looks after the client from now on.
@@ -272,10 +278,11 @@ impl Backlog {
                 return Step::Moved;
             }
         }
+        let pressed = share.space.is_pressed();
         // A response that has ended holds no request thread, and what is in memory may stay there.
-        if overflow.tail_bytes >= LEAST_WRITE
+        if overflow.tail_bytes >= (if pressed { LEAST_PRESSED } else { LEAST_WRITE })
             && writable
-            && (!ended || share.space.is_pressed())
+            && (!ended || pressed)
             && let Some(write) = overflow.write(share)
         {
             return Step::Write(write);
@@ -360,6 +367,33 @@ impl Backlog {
             self.counted = now;
         }
     }
+}
+
+/// Adds a piece. `bytes`: of all pieces, this one among them, and perhaps of others.
+fn append(pieces: &mut VecDeque<Bytes>, piece: Bytes, bytes: usize) {
+    pieces.push_back(piece);
+    if pieces.len() >= MANY && pieces.len().is_multiple_of(MANY) && bytes < pieces.len() * SMALL {
+        put_together(pieces);
+    }
+}
+
+/// Copies small pieces that follow each other into larger ones.
+#[cold]
+fn put_together(pieces: &mut VecDeque<Bytes>) {
+    let mut block = Vec::with_capacity(BLOCK);
+    let close = |block: &mut Vec<u8>, pieces: &mut VecDeque<Bytes>| {
+        if !block.is_empty() {
+            pieces.push_back(Bytes::copy_from_slice(block));
+            block.clear();
+        }
+    };
+    for piece in std::mem::take(pieces) {
+        if piece.len() >= BLOCK / 4 || block.len() + piece.len() > BLOCK {
+            close(&mut block, pieces);
+        }
+        if piece.len() >= BLOCK / 4 { pieces.push_back(piece) } else { block.extend_from_slice(&piece) }
+    }
+    close(&mut block, pieces);
 }
 
 impl Overflow {
