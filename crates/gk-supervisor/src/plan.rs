@@ -23,7 +23,7 @@ use backoff::Backoff;
 use event::{ConfigurationOutline, Event};
 use front::FrontHandle;
 use gk_config::site::ProcessGroup;
-use gk_wire::control::{Happened, What};
+use gk_wire::control::{Happened, LinkFault, What};
 use gk_wire::log::Level;
 use gk_wire::setup::duration as seconds;
 use std::collections::BTreeMap;
@@ -124,7 +124,12 @@ impl Plan {
             Event::WorkerNotStarted { worker, code, why } => self.worker_not_started(worker, code, &why, now),
             Event::WorkerExited { worker, ended } => self.worker_exited(worker, &ended, now),
             Event::FromWorker { worker, message } => self.heard_from_worker(worker, message, now),
-            Event::WorkerFault { worker, fault, why } => self.worker_fault(worker, fault, &why, now),
+            Event::WorkerFault { worker, fault, why } => {
+                self.worker_fault(worker, fault, &why, now);
+                if fault == LinkFault::Closed {
+                    self.control_closed(worker, now);
+                }
+            }
             Event::LookedForDebugger { worker, found } => self.looked_for_debugger(worker, found, now),
             Event::Configured(result) => self.configured(result, now),
             Event::Hangup => self.ask_reload(reload::ReloadRequest::hangup(), now),

@@ -14,6 +14,10 @@ use std::time::Duration;
 /// A socket that was closed mostly means that the process has just died: its end is waited for this long.
 pub const CLOSED: Duration = Duration::from_secs(1);
 
+/// Time to end for a worker that can be told nothing, where shutdown-timeout sets no bound: without its descriptors it may not even see
+/// a signal.
+pub(super) const END: Duration = Duration::from_secs(30);
+
 /// Of the log line about a worker that is replaced for a fault.
 const CODE: &str = "GK0050";
 
@@ -53,6 +57,15 @@ impl Plan {
             FaultAnswer::Replace => self.replace(worker, CODE, why, false, now),
             FaultAnswer::Kill => self.replace(worker, CODE, why, true, now),
             FaultAnswer::Ends => {}
+        }
+    }
+
+    /// The control socket of a worker was closed. That stays so until its process ends, so it has to.
+    pub(super) fn control_closed(&mut self, worker: u64, now: Duration) {
+        let Some(handle) = self.workers.get_mut(&worker) else { return };
+        handle.deaf = true;
+        if handle.departs() {
+            handle.deadline.get_or_insert(now + END);
         }
     }
 
@@ -96,6 +109,9 @@ impl Plan {
         } else if serves {
             // The message may not reach it.
             self.out.push(Action::SignalWorker { worker, signal: SIGTERM });
+        }
+        if let Some(handle) = self.workers.get_mut(&worker).filter(|handle| !handle.killed) {
+            handle.deadline.get_or_insert(now + END);
         }
     }
 }

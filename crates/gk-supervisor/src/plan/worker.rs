@@ -100,6 +100,8 @@ pub struct WorkerHandle {
     pub reason: Option<String>,
     /// A socket of it was closed: when it is replaced if its process does not end before, and why.
     pub cut: Option<(Duration, String)>,
+    /// Its control socket was closed: it can be told nothing.
+    pub deaf: bool,
     /// We killed it: its end needs no explanation.
     pub killed: bool,
 }

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::event::ProcessEnd;
+use super::fault;
 use super::liveness;
 use super::signs::Signs;
 use super::worker::{ReadyReport, WorkerHandle, WorkerState};
@@ -49,6 +50,7 @@ impl Plan {
             gil_returned: None,
             reason: None,
             cut: None,
+            deaf: false,
             killed: false,
         };
         self.workers.insert(worker, handle);
@@ -227,6 +229,7 @@ impl Plan {
         self.vacate(worker, now);
         if let Some(handle) = self.workers.get_mut(&worker) {
             handle.state = WorkerState::Leaving;
+            handle.cut = None;
             handle.deadline = window.map(|w| now + w + SLACK);
         }
     }
@@ -303,8 +306,13 @@ impl Plan {
     fn expect_end(&mut self, worker: u64, now: Duration) {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         handle.state = WorkerState::Stopping;
+        // It ends in order, so that a socket which was closed before needs no other answer.
+        handle.cut = None;
         let timeout = handle.shutdown_timeout;
-        handle.deadline = (timeout > 0.0).then(|| now + seconds(timeout) + SLACK);
+        handle.deadline = match timeout > 0.0 {
+            true => Some(now + seconds(timeout) + SLACK),
+            false => handle.deaf.then_some(now + fault::END),
+        };
     }
 
     pub(super) fn tick_workers(&mut self, now: Duration) {

@@ -83,3 +83,66 @@ fn a_new_worker_of_a_reload_with_a_broken_socket_refuses_the_reload() {
     assert_eq!(t.said(), "stop 2 reload refused, signal 2 15, forget c2, answer [7] false");
     assert_eq!(t.states(), "1:ready 2:stopping");
 }
+
+/// Reported: a worker that had closed all its descriptors was never ended with shutdown-timeout=0, and the server did not stop. Met with
+/// applications that daemonise, or close every descriptor before they run a program.
+#[test]
+fn a_worker_that_can_be_told_nothing_is_killed_also_without_a_shutdown_timeout() {
+    let mut spec = group("a", 1);
+    (spec.shutdown_timeout, spec.graceful_timeout) = (0.0, 0.0);
+    let serving = || {
+        let mut t = Table::start(outline_of(1, vec![spec.clone()]), Duration::from_secs(100));
+        t.front_ready();
+        t.ready(1);
+        t.said();
+        t
+    };
+    let mut t = serving();
+    t.event(control_ended(1, LinkFault::Closed));
+    t.pass(1.1);
+    assert_eq!(t.said(), "stop 1 link_lost, signal 1 15, spawn 2 a c1 g1");
+    t.ready(2);
+    t.pass(29.0);
+    assert_eq!(t.said(), "link 2");
+    t.pass(1.5);
+    assert_eq!(t.said(), "signal 1 9");
+    // It was leaving already.
+    let mut t = serving();
+    t.worker(1, FromWorker::Leaving { reason: "maximum_requests".into() });
+    t.event(control_ended(1, LinkFault::Closed));
+    t.said();
+    t.pass(31.0);
+    assert_eq!(t.states().split(' ').next(), Some("1:stopping"));
+    t.said();
+    t.pass(31.0);
+    assert!(t.said().contains("signal 1 9"));
+    // One that is asked to end by its user has the time that it was promised.
+    let mut t = serving();
+    t.event(Event::Terminate);
+    t.front_exit("exit status 0");
+    t.event(link_ended(1, LinkFault::Closed));
+    t.said();
+    t.pass(3_600.0);
+    assert_eq!(t.said(), "");
+    t.event(control_ended(1, LinkFault::Closed));
+    t.pass(31.0);
+    assert_eq!(t.said(), "signal 1 9");
+}
+
+/// Reported: the log said that a worker was stopped and replaced which had ended in order. Met where its link closes before its last
+/// words are read.
+#[test]
+fn a_worker_that_ends_in_order_after_its_socket_closed_is_not_called_lost() {
+    for last in [
+        FromWorker::Leaving { reason: "maximum_requests".into() },
+        FromWorker::Stopping { reason: "restart_interval".into() },
+    ] {
+        let mut t = Table::serving(&[("a", 1)]);
+        t.event(link_ended(1, LinkFault::Closed));
+        t.worker(1, last);
+        t.ready(2);
+        t.pass(2.0);
+        let log = t.logged();
+        assert!(!log.contains("error") && !log.contains("replaced"), "{log}");
+    }
+}
