@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// Most packets kept for a child that does not read.
+/// Packets that wait for a child that does not read, above which it gets only those that it cannot do without.
 const OUTBOX: usize = 1024;
 /// Bytes of a description of a malformed packet that are kept: it quotes the packet.
 const MOST_WORDS: usize = 200;
@@ -51,11 +51,18 @@ impl Child {
         Ok(Self { pid, scoreboard: None, control, outbox: VecDeque::new(), closed: false, conduct: None })
     }
 
-    /// Sends a message with descriptors, now or as soon as there is room.
+    /// Sends a message with descriptors, now or as soon as there is room. It is never lost while the child lives.
     pub fn send<T: Serialize>(&mut self, message: &T, fds: Vec<OwnedFd>) {
-        if !self.closed && self.outbox.len() < OUTBOX {
+        if !self.closed {
             self.outbox.push_back((gk_wire::control::encode(message), fds));
             self.flush();
+        }
+    }
+
+    /// Sends a message that the child can do without, unless many wait.
+    pub fn mention<T: Serialize>(&mut self, message: &T) {
+        if self.outbox.len() < OUTBOX {
+            self.send(message, Vec::new());
         }
     }
 
@@ -153,10 +160,21 @@ mod tests {
             child.flush();
         }
         assert!(!child.waits());
-        for _ in 0..2 * OUTBOX {
-            child.send(&0u32, Vec::new());
+    }
+
+    /// Reported: a front that did not read for a while never heard of the workers that were started meanwhile. Met after its process
+    /// was stopped.
+    #[test]
+    fn a_child_that_does_not_read_loses_only_what_it_can_do_without() {
+        let (ours, _theirs) = descriptors::packet_pair().unwrap();
+        let mut child = Child::new(1, ours).unwrap();
+        while child.outbox.len() < OUTBOX {
+            child.mention(&0u32);
         }
+        child.mention(&0u32);
         assert_eq!(child.outbox.len(), OUTBOX);
+        child.send(&0u32, Vec::new());
+        assert_eq!(child.outbox.len(), OUTBOX + 1);
     }
 
     #[test]

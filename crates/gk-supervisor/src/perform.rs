@@ -13,7 +13,7 @@ use crate::plan::event::{ConfigurationOutline, Event};
 use crate::root;
 use crate::sockets::Listeners;
 use gk_config::site::ProcessGroup;
-use gk_sys::child::spawn::SpawnError;
+use gk_sys::child::spawn::{Limit, SpawnError};
 use gk_sys::descriptors;
 use gk_sys::memory::{SharedPage, SharedWords};
 use gk_wire::admin::{Answer, FRONT_FOLDER};
@@ -48,6 +48,8 @@ pub struct World {
     pub workers: BTreeMap<u64, Child>,
     /// The control socket's clients.
     pub clients: Clients,
+    /// The limits on open descriptors that this process was started with: workers get the same.
+    pub descriptors: (u64, u64),
     /// Events that result from actions.
     pub events: VecDeque<Event>,
     /// Set by `Action::Exit`: the code, and why the server gave up.
@@ -95,6 +97,7 @@ impl World {
             front: None,
             workers: BTreeMap::new(),
             clients,
+            descriptors: descriptors::raise_limit(),
             events: VecDeque::new(),
             exit: None,
             reading: false,
@@ -156,7 +159,7 @@ impl World {
             }
             Action::ToFront(message) => self.tell_front(&message, Vec::new()),
             Action::SendSite { generation } => self.send_site(generation),
-            Action::ToWorker { worker, message } => self.tell_worker(worker, &message, Vec::new()),
+            Action::ToWorker { worker, message } => self.tell_worker(worker, &message),
             Action::SignalFront(signal) => {
                 if let Some(front) = &self.front {
                     let _ = gk_sys::child::reap::signal(front.pid, signal);
@@ -222,7 +225,8 @@ impl World {
         let Some((configuration, group)) = found.and_then(|c| Some((c, c.group(group)?))) else {
             return Err(start::start_error(io::Error::other("its configuration is gone")));
         };
-        let line = command::worker(configuration, group, &self.runtime);
+        let mut line = command::worker(configuration, group, &self.runtime);
+        line.limits.push((Limit::Descriptors, self.descriptors.0, self.descriptors.1));
         if let Some(remark) = &line.remark {
             log(Level::Warn, None, remark);
         }
@@ -267,14 +271,18 @@ impl World {
     }
 
     fn tell_front(&mut self, message: &ToFront, fds: Vec<OwnedFd>) {
-        if let Some(front) = &mut self.front {
-            front.send(message, fds);
+        let Some(front) = &mut self.front else { return };
+        match message {
+            ToFront::Happened(_) | ToFront::Stack { .. } => front.mention(message),
+            _ => front.send(message, fds),
         }
     }
 
-    fn tell_worker(&mut self, worker: u64, message: &ToWorker, fds: Vec<OwnedFd>) {
-        if let Some(child) = self.workers.get_mut(&worker) {
-            child.send(message, fds);
+    fn tell_worker(&mut self, worker: u64, message: &ToWorker) {
+        let Some(child) = self.workers.get_mut(&worker) else { return };
+        match message {
+            ToWorker::Stack { .. } | ToWorker::DumpStacks => child.mention(message),
+            _ => child.send(message, Vec::new()),
         }
     }
 

@@ -335,13 +335,13 @@ impl Supervisor {
         let token = self.tokens;
         let front = self.plan.front().accepts() && self.world.front.is_some();
         if let Some(child) = self.world.front.as_mut().filter(|_| front) {
-            child.send(&ToFront::Status { token }, Vec::new());
+            child.mention(&ToFront::Status { token });
         }
         let answering = self.plan.workers().filter(|w| w.ready.is_some()).map(|w| w.worker);
         let answering = answering.filter(|w| self.world.workers.contains_key(w)).collect();
         for worker in &answering {
             if let Some(child) = self.world.workers.get_mut(worker) {
-                child.send(&ToWorker::Status { token }, Vec::new());
+                child.mention(&ToWorker::Status { token });
             }
         }
         self.gathers.push(StatusQuery::new(client, token, self.now(), front, answering));

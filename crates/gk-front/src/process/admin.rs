@@ -43,6 +43,8 @@ pub struct AdminStart {
     pub supervisor: OwnedFd,
     /// Seconds without a sign of life after which the process is replaced; 0: never.
     pub longest_silence: u32,
+    /// Longest time until its first message.
+    pub longest_start: Duration,
 }
 
 /// The admin process.
@@ -135,8 +137,14 @@ impl Admin {
             self.spawn().map_err(|why| format!("the admin process cannot be started: {why}"))?;
         self.pid.set(pid);
         let mut buffer = vec![0; MAX_PACKET];
-        let why = match receive(&socket, &mut buffer).await {
-            Some(FromAdmin::Ready) => {
+        let longest = self.start.longest_start;
+        let first = tokio::time::timeout(longest, receive(&socket, &mut buffer)).await;
+        let why = match first {
+            Err(_) => {
+                let seconds = longest.as_secs_f64();
+                format!("the admin process (pid {pid}) was not ready within {seconds} s and is ended")
+            }
+            Ok(Some(FromAdmin::Ready)) => {
                 let workers = self.workers.borrow();
                 let known =
                     workers.values().map(|(link, scoreboard)| introduction(link, scoreboard.as_ref()));
@@ -145,8 +153,8 @@ impl Admin {
                 self.unsent.notify_one();
                 return Ok(());
             }
-            Some(FromAdmin::Refused { why }) => why,
-            _ => {
+            Ok(Some(FromAdmin::Refused { why })) => why,
+            Ok(_) => {
                 let exit = self.exit().await;
                 return Err(format!("the admin process (pid {pid}) ended at once: {exit}"));
             }
@@ -332,4 +340,37 @@ fn log_failure(why: &str, pause: Duration) {
         pause.as_secs()
     );
     crate::note_code(Level::Error, "GK0017", None, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: a front whose admin process hung in its start waited for it for ever, and no other one was started. Met where the
+    /// folder of the history is on a file system that does not answer.
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_admin_process_that_never_says_anything_is_ended() {
+        let (supervisor, _theirs) = descriptors::packet_pair().unwrap();
+        let setup = AdminSetup {
+            pages: false,
+            server_root: "/".into(),
+            folder: "/".into(),
+            measurements: serde_json::Value::Null,
+            log: gk_wire::setup::LogSetup::default(),
+            front: 1,
+            front_started: 0.0,
+            supervisor: 1,
+        };
+        let start = AdminStart {
+            command: ["/bin/sleep", "1000"].map(str::to_owned).to_vec(),
+            setup,
+            pages: None,
+            supervisor,
+            longest_silence: 0,
+            longest_start: Duration::from_millis(50),
+        };
+        let refused = tokio::time::timeout(Duration::from_secs(30), Admin::start(start)).await.unwrap();
+        let why = refused.err().unwrap();
+        assert!(why.ends_with("was not ready within 0.05 s and is ended"), "{why}");
+    }
 }

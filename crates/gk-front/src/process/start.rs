@@ -21,6 +21,8 @@ use crate::process::setup;
 
 /// Time for the exports to report that the server ends.
 const LAST_EXPORT: Duration = Duration::from_millis(600);
+/// Longest time that the admin process has until it answers; the front has one minute itself.
+const ADMIN_START: Duration = Duration::from_secs(20);
 
 /// Everything that a front starts from.
 pub struct Parts {
@@ -116,7 +118,8 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
             front_started: gk_sys::clock::epoch_seconds(),
             supervisor: std::os::unix::process::parent_id(),
         };
-        let start = AdminStart { command: admin_command, setup, pages: admin, supervisor, longest_silence };
+        let (command, longest_start) = (admin_command, ADMIN_START);
+        let start = AdminStart { command, setup, pages: admin, supervisor, longest_silence, longest_start };
         let _ = front.admin.set(Admin::start(start).await?);
     }
     tokio::task::spawn_local(timeouts::tick(Rc::clone(&front)));

@@ -72,6 +72,6 @@ pub fn code_of(error: &SpawnError, options: Option<&ProcessGroup>) -> Option<&'s
         Step::Limit(Limit::Cpu) => "WSGI0076",
         Step::Limit(Limit::Data) => "WSGI0077",
         Step::Limit(Limit::AddressSpace) => "WSGI0078",
-        Step::Descriptors | Step::Privileges | Step::Parent => return None,
+        Step::Limit(Limit::Descriptors) | Step::Descriptors | Step::Privileges | Step::Parent => return None,
     })
 }

@@ -58,6 +58,8 @@ pub enum Limit {
     Data,
     /// Bytes of address space.
     AddressSpace,
+    /// Open descriptors.
+    Descriptors,
 }
 
 /// The step at which a start failed.
@@ -105,6 +107,7 @@ impl fmt::Display for SpawnError {
             Step::Limit(Limit::Cpu) => "its CPU time limit was refused",
             Step::Limit(Limit::Data) => "its memory limit was refused",
             Step::Limit(Limit::AddressSpace) => "its virtual memory limit was refused",
+            Step::Limit(Limit::Descriptors) => "its limit of open files was refused",
             Step::Nice => "its priority was refused",
             Step::Groups => "its supplementary groups could not be set",
             Step::Gid => "its group could not be set",
@@ -119,13 +122,14 @@ impl fmt::Display for SpawnError {
 
 impl std::error::Error for SpawnError {}
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step::Start,
     Step::Descriptors,
     Step::Chroot,
     Step::Limit(Limit::Cpu),
     Step::Limit(Limit::Data),
     Step::Limit(Limit::AddressSpace),
+    Step::Limit(Limit::Descriptors),
     Step::Nice,
     Step::Groups,
     Step::Gid,
@@ -295,6 +299,7 @@ impl Limit {
             Self::Cpu => libc::RLIMIT_CPU,
             Self::Data => libc::RLIMIT_DATA,
             Self::AddressSpace => libc::RLIMIT_AS,
+            Self::Descriptors => libc::RLIMIT_NOFILE,
         }
     }
 }
