@@ -11,6 +11,7 @@
 pub mod child;
 pub mod clients;
 pub mod configuration;
+pub mod links;
 pub mod logs;
 pub mod perform;
 pub mod plan;

@@ -2,15 +2,20 @@
 //! another user. `clients.rs` serves the control socket in it.
 
 use crate::StartError;
+use crate::links;
 use crate::sockets::bind_unix;
 use gk_sys::child::identity::{Identity, effective_uid};
 use gk_wire::admin::{CONTROL_SOCKET, FRONT_FOLDER, LOCK_FILE};
-use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
+
+/// Of the files that are made.
+const MADE: OFlags = OFlags::CREATE.union(OFlags::CLOEXEC);
+const MODE: Mode = Mode::from_raw_mode(0o666);
 
 /// A server root in use by this server, until dropped.
 #[derive(Debug)]
@@ -37,9 +42,8 @@ impl Root {
         let given = path;
         let path = &fs::canonicalize(path).map_err(|e| shown("cannot be found", &e))?;
         // It stays when the server ends, because removing a lock file is a race.
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(path.join(LOCK_FILE)).map_err(|e| shown("cannot be written to", &e))?;
+        let lock = links::open(&path.join(LOCK_FILE), OFlags::RDWR | MADE, MODE);
+        let mut lock = File::from(lock.map_err(|e| shown("cannot be written to", &e))?);
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut pid = String::new();
             let _ = lock.read_to_string(&mut pid);
@@ -55,7 +59,8 @@ impl Root {
         let within = |file: &Path| file.strip_prefix(given).map_or(file.to_owned(), |name| path.join(name));
         let pid_file = pid_file.map(within);
         if let Some(file) = &pid_file {
-            let written = std::fs::write(file, format!("{}\n", std::process::id()));
+            let opened = links::open(file, OFlags::WRONLY | OFlags::TRUNC | MADE, MODE).map(File::from);
+            let written = opened.and_then(|mut file| writeln!(file, "{}", std::process::id()));
             written
                 .map_err(|e| StartError(format!("the pid file {} cannot be written: {e}", file.display())))?;
         }

@@ -1,6 +1,7 @@
 //! The place of a log: one of this process's own streams, or a file.
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use crate::links;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fmt;
 use std::fs::File;
@@ -48,9 +49,11 @@ impl Place {
 fn open(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let mode = Mode::from_raw_mode(0o666);
-    let fd = match openat(CWD, path, flags | OFlags::WRONLY, mode) {
+    let fd = match links::open(path, flags | OFlags::WRONLY, mode) {
         // A named pipe without a reader. As its own reader it keeps what it can hold until there is another.
-        Err(Errno::NXIO) => openat(CWD, path, flags | OFlags::RDWR, mode)?,
+        Err(e) if Errno::from_io_error(&e) == Some(Errno::NXIO) => {
+            links::open(path, flags | OFlags::RDWR, mode)?
+        }
         other => other?,
     };
     rustix::io::ioctl_fionbio(&fd, false)?;
