@@ -5,13 +5,15 @@ use super::status_table;
 use crate::{Failure, print, say};
 use clap::ArgMatches;
 use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, LOCK_FILE, Status};
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest wait for a status.
 const PATIENCE: Duration = Duration::from_millis(1_500);
+/// Time without a word of `reload` or `stop` after which the supervisor is asked for a sign of life.
+const QUIET: Duration = Duration::from_secs(5);
 /// Longest wait for each step of reading the admin pages' figures.
 const TELEMETRY: Duration = Duration::from_millis(400);
 
@@ -108,20 +110,53 @@ fn ask(given: &ArgMatches, command: &Command) -> Result<Outcome, Failure> {
             _ => format!("{} cannot be reached: {e}", path.display()),
         })
     })?;
-    if *command == Command::Status {
-        // The supervisor itself waits half a second for the other processes.
-        let _ = stream.set_read_timeout(Some(PATIENCE));
-    }
-    let gone = |e: std::io::Error| match e.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(&root),
-        _ => Failure::Failed(format!("the server does not answer any more: {e}")),
+    // The supervisor itself waits half a second for the other processes.
+    let quiet = if *command == Command::Status { PATIENCE } else { QUIET };
+    converse(&root, &stream, command, quiet)
+}
+
+/// Whether the supervisor says anything at all: one that was stopped accepts connections, too, and a reload may take long.
+fn answers(root: &Path) -> bool {
+    let ask = || {
+        let mut stream = UnixStream::connect(root.join(CONTROL_SOCKET))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&line(&Command::Status))?;
+        stream.read_exact(&mut [0])
     };
+    ask().is_ok()
+}
+
+fn line(command: &Command) -> Vec<u8> {
     let mut line = serde_json::to_vec(command).expect("commands hold only strings");
     line.push(b'\n');
-    (&stream).write_all(&line).map_err(gone)?;
+    line
+}
+
+/// Asks on a connection and shows how it goes. `quiet`: time without a word.
+fn converse(
+    root: &Path,
+    stream: &UnixStream,
+    command: &Command,
+    quiet: Duration,
+) -> Result<Outcome, Failure> {
+    let _ = stream.set_read_timeout(Some(quiet));
+    let gone = |e: std::io::Error| match e.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(root),
+        _ => Failure::Failed(format!("the server does not answer any more: {e}")),
+    };
     let mut status = None;
-    for line in BufReader::new(&stream).lines() {
-        match serde_json::from_str(&line.map_err(gone)?) {
+    (&*stream).write_all(&line(command)).map_err(gone)?;
+    let (mut reader, mut said) = (BufReader::new(stream), Vec::new());
+    loop {
+        match reader.read_until(b'\n', &mut said) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock && *command != Command::Status && answers(root) => {
+                continue;
+            }
+            Err(e) => return Err(gone(e)),
+        }
+        match serde_json::from_slice(&said) {
             Ok(Answer::Progress { text }) => say(&text),
             Ok(Answer::Status { status: given }) => status = Some(given),
             Ok(Answer::Done { ok, text }) => return Ok(Outcome { ok, text, status }),
@@ -130,10 +165,60 @@ fn ask(given: &ArgMatches, command: &Command) -> Result<Outcome, Failure> {
                 return Err(Failure::Failed(text));
             }
         }
+        said.clear();
     }
     // A server that was asked to stop may be gone before its last line.
     match command {
         Command::Stop { .. } => Ok(Outcome { ok: true, text: "stopped".into(), status: None }),
         _ => Err(Failure::Failed("the server ended before it answered".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    const STOP: Command = Command::Stop { now: false };
+
+    fn outcome(folder: &Path) -> Result<String, String> {
+        let stream = UnixStream::connect(folder.join(CONTROL_SOCKET)).unwrap();
+        match converse(folder, &stream, &STOP, Duration::from_millis(50)) {
+            Ok(outcome) => Ok(outcome.text),
+            Err(Failure::Failed(text)) => Err(text),
+            Err(_) => Err(String::new()),
+        }
+    }
+
+    /// Reported: `reload` and `stop` waited for ever for a supervisor that was stopped. Met after Ctrl-Z, and in containers that are paused.
+    #[test]
+    fn a_supervisor_that_says_nothing_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let _listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
+        let why = outcome(folder.path()).unwrap_err();
+        assert!(why.contains("gives no sign of life"), "{why}");
+    }
+
+    #[test]
+    fn a_supervisor_that_lives_may_take_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut slow, _) = listener.accept().unwrap();
+            let text = "still".to_owned();
+            let said = serde_json::to_vec(&Answer::Progress { text }).unwrap();
+            let (first, rest) = said.split_at(5);
+            slow.write_all(first).unwrap();
+            // Asked twice whether it lives, while a line of it is half sent.
+            for _ in 0..2 {
+                let (mut asks, _) = listener.accept().unwrap();
+                BufReader::new(&asks).read_line(&mut String::new()).unwrap();
+                asks.write_all(b"{").unwrap();
+            }
+            slow.write_all(rest).unwrap();
+            slow.write_all(b"\n{\"type\":\"done\",\"ok\":true,\"text\":\"stopped\"}\n").unwrap();
+        });
+        assert_eq!(outcome(folder.path()), Ok("stopped".to_owned()));
+        server.join().unwrap();
     }
 }
