@@ -139,13 +139,13 @@ fn what_is_no_request_has_a_line_in_the_access_log() {
     });
     let many: String = (0..200).map(|n| format!("X{n}: 1\r\n")).collect();
     let table: &[(&[u8], u16, &str)] = &[
-        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400, "GET / HTTP/3.0"),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "GET / HTTP/3.0"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400, "\\x16\\x03\\x01\\x02\\x00\\x01\\x00\\x01\\xfc"),
         (b"hello \"you\"\r\n\r\n", 400, "hello \\\"you\\\""),
         (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400, "GET /a b HTTP/1.1"),
         (b"GET /late HTTP/1.1\r\nHo", 408, "GET /late HTTP/1.1"),
         (b"GET /la", 408, "GET /la"),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "PRI * HTTP/2.0"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "PRI * HTTP/2.0"),
         (many.as_bytes(), 400, "X0: 1"),
     ];
     let mut wanted = String::new();
@@ -275,4 +275,45 @@ fn the_longest_idle_connection_gives_way_to_a_new_one() {
     assert_eq!(newer.answer().status, 200);
     worker.hello(held);
     assert_eq!(busy.answer().status, 200);
+}
+
+/// Reported: a client that sends its head byte by byte held 15 KiB, most of it empty buffers. Now its connection sleeps in between, and
+/// nothing of the request may be lost by that.
+#[test]
+fn a_head_that_comes_slowly_is_put_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = AccessLog { path: Some(path.clone()), format: "%r %>s %I".into(), json: false };
+    let mut front = Running::start(|site| {
+        site.http.keep_alive_timeout = 0.5;
+        site.hosts[0].access_logs = vec![log];
+    });
+    let mut worker = front.worker(4);
+    worker.welcome();
+    let request = "POST /\u{e9}?<a> HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+    let cuts = [1, 8, 22, 26, 40, 52];
+    let mut clients: Vec<_> = cuts.iter().map(|_| front.client()).collect();
+    for (client, cut) in clients.iter_mut().zip(cuts) {
+        client.send(&request.as_bytes()[..cut]);
+    }
+    // An idle connection ends only after they have fallen asleep.
+    let mut idle = front.client();
+    idle.get("/idle");
+    let id = worker.request().id();
+    worker.hello(id);
+    idle.answer();
+    assert!(idle.rest().0.is_empty());
+    for (client, cut) in clients.iter_mut().zip(cuts) {
+        client.send(&request.as_bytes()[cut..]);
+        let first = worker.request();
+        assert_eq!(first.get("QUERY_STRING"), Some("<a>"), "cut at {cut}");
+        worker.hello(first.id());
+        assert_eq!(client.answer().text(), "hello");
+        let next = worker.request();
+        worker.hello(next.id());
+        assert_eq!(client.answer().text(), "hello");
+    }
+    front.stop(1.0).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains("/next HTTP/1.1 200")).count(), cuts.len(), "{text}");
 }

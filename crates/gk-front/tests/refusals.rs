@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_config::site::{ReadTimeout, Settings};
+use gk_config::site::{AccessLog, ReadTimeout, Settings};
 use support::Running;
 
 /// The status of one raw request on a new connection.
@@ -24,7 +24,12 @@ fn malformed_requests() {
         ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
         ("GET /\r\n\r\n", 400),
-        ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        ("PRI * HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        ("GET / HTTP/3\r\nHost: a\r\n\r\n", 400),
+        ("GET / http/2.0\r\nHost: a\r\n\r\n", 400),
+        (PADDED_TRACE, 400),
         ("G\x01T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n", 400),
@@ -78,6 +83,62 @@ fn malformed_requests() {
     assert_eq!(status(&front, &format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n")), 431);
     let many: String = (0..100).map(|n| format!("X{n}: 1\r\n")).collect();
     assert_eq!(status(&front, &format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")), 431);
+}
+
+/// A length of which the scan keeps only the start.
+const PADDED_TRACE: &str = "TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length:                                                              0\r\n\r\n";
+
+/// Reported: behind a TRACE or CONNECT with a padded length, requests of one connection were no longer told apart. Met with request
+/// smuggling through a proxy.
+#[test]
+fn a_length_that_cannot_be_followed_ends_the_connection_for_every_method() {
+    let front = Running::start(|_| {});
+    for method in ["TRACE /", "CONNECT a:1", "GET /", "OPTIONS *"] {
+        let mut client = front.client();
+        client.send(PADDED_TRACE.replace("TRACE /", method));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (400, Some("close")), "{method}");
+        assert!(client.rest().0.is_empty());
+    }
+}
+
+/// Reported: an empty line behind a body was logged as a request that came too late, 20 s afterwards. Met with old clients, which send
+/// one.
+#[test]
+fn empty_lines_between_requests_begin_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = AccessLog { path: Some(path.clone()), format: "%>s %r".into(), json: false };
+    let mut front = Running::start(|site| {
+        site.http.keep_alive_timeout = 1.0;
+        site.hosts[0].read_timeouts.header = ReadTimeout::fixed(0.5);
+        site.hosts[0].access_logs = vec![log];
+    });
+    let _worker = front.hello_worker();
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    let mut clients = vec![front.client()];
+    clients[0].send("\r\n");
+    // With the body, after it, and as the start of the next request.
+    for parts in [&[request, "\r\n"][..], &["\r\n\r\n", request, "\n", request], &[request, "\r\n", request]]
+    {
+        let together = parts.concat();
+        for sent in [vec![together.as_str()], parts.to_vec()] {
+            let mut client = front.client();
+            for part in sent {
+                client.send(part);
+            }
+            for _ in 0..together.matches("POST").count() {
+                assert_eq!(client.answer().status, 200, "{parts:?}");
+            }
+            clients.push(client);
+        }
+    }
+    for mut client in clients {
+        assert!(client.rest().0.is_empty(), "its time is over without a word");
+    }
+    front.stop(1.0).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.lines().count() == 10 && text.lines().all(|line| line == "200 POST / HTTP/1.1"), "{text}");
 }
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";

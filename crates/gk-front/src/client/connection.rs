@@ -29,7 +29,7 @@ pub enum Phase {
     Ending,
 }
 
-/// Whether an idle connection holds hyper's buffers. A sleeping one holds its socket only.
+/// Whether a connection that waits for a head holds hyper's buffers. A sleeping one holds its socket, and what there is of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sleep {
     Awake,
@@ -232,14 +232,19 @@ impl Conn {
         }
     }
 
-    /// Whether sleep was requested and the connection is still idle with everything written.
+    /// Whether sleep was requested, the connection still waits for a head, and everything is written.
     pub fn may_sleep(&self) -> bool {
         if self.sleep.get() != Sleep::Requested {
             return false;
         }
-        let may = self.phase.get() == Phase::Idle && !self.stalled.get();
+        let may = matches!(self.phase.get(), Phase::Idle | Phase::Head) && !self.stalled.get();
         self.sleep.set(if may { Sleep::Asleep } else { Sleep::Awake });
         may
+    }
+
+    /// The bytes of the present head go to hyper once more.
+    pub fn begin_again(&self) {
+        self.head_bytes.set(0);
     }
 
     /// Ends the sleep.
@@ -300,10 +305,25 @@ impl Conn {
         self.stream.borrow_mut()
     }
 
+    /// Whether no byte of the next request has come.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase.get() == Phase::Idle
+    }
+
+    /// Whether a request body is being received.
+    pub(crate) fn is_in_body(&self) -> bool {
+        self.phase.get() == Phase::Body
+    }
+
     /// So many bytes came from the socket.
     pub(crate) fn note_read(&self, fresh: usize) {
-        self.received.set(self.received.get() + fresh as u64);
+        self.note_received(fresh);
         self.see(fresh);
+    }
+
+    /// So many bytes came from the socket, which may be none of a request.
+    pub(crate) fn note_received(&self, fresh: usize) {
+        self.received.set(self.received.get() + fresh as u64);
     }
 
     /// So many bytes go to hyper.

@@ -10,7 +10,9 @@ const PREFIX: usize = 48;
 /// Longest request line that is waited for; of a longer one hyper gets the bytes as they come.
 const LONGEST_LINE: usize = 16 * 1024;
 /// Bytes of a request line that are kept for the log.
-const SHOWN: usize = 256;
+pub const SHOWN: usize = 256;
+/// Bytes of `HTTP/1.1`.
+const VERSION: usize = 8;
 
 /// The finding in some bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct RequestScan {
     filled: usize,
     shown: [u8; SHOWN],
     shown_bytes: usize,
+    /// The end of the request line.
+    version: [u8; VERSION],
 }
 
 impl Default for RequestScan {
@@ -72,6 +76,7 @@ impl Default for RequestScan {
             filled: 0,
             shown: [0; SHOWN],
             shown_bytes: 0,
+            version: [0; VERSION],
         }
     }
 }
@@ -91,6 +96,11 @@ impl RequestScan {
     /// The first bytes of the request line.
     pub fn shown(&self) -> &[u8] {
         &self.shown[..self.shown_bytes]
+    }
+
+    /// Whether the request line is of another major version of HTTP, which is none of HTTP/1.
+    pub fn is_of_other_version(&self) -> bool {
+        matches!(self.version, [b'H', b'T', b'T', b'P', b'/', b'2'..=b'9', b'.', b'0'..=b'9'])
     }
 
     /// The request line is given to hyper as it is now; the next bytes are those behind its newline.
@@ -251,6 +261,7 @@ impl RequestScan {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.shown_bytes = line.len().min(SHOWN);
         self.shown[..self.shown_bytes].copy_from_slice(&line[..self.shown_bytes]);
+        self.version = line.last_chunk().copied().unwrap_or_default();
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::client::addresses::AddressPlace;
 use crate::client::connection::{Conn, Phase};
+use crate::client::framing::SHOWN;
 use crate::client::io::ClientIo;
 use crate::front::Front;
 use crate::process::leftovers;
@@ -33,11 +34,15 @@ pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>)
     let mut before = Bytes::new();
     // Boxed, so that a sleeping connection does not hold the memory of it.
     while let Some(rest) = Box::pin(speak(&front, &conn, before)).await {
-        front.leftovers.add(leftovers::BUFFERS);
+        if !conn.is_in_head() {
+            front.leftovers.add(leftovers::BUFFERS);
+        }
         before = rest;
-        if before.is_empty() && !sleep(&front, &conn).await {
+        if (before.is_empty() || conn.is_in_head()) && !sleep(&front, &conn).await {
+            note_refusal(&front, &conn, None, first_line(&before));
             break;
         }
+        conn.begin_again();
     }
     conn.finish_entry();
     if conn.linger.get() {
@@ -63,8 +68,8 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Speaks HTTP until the connection ends (`None`) or has been idle for a while; then returns the bytes that hyper has read
-/// and not used.
+/// Speaks HTTP until the connection ends (`None`) or its client has sent nothing for a while, between requests or within a head; then
+/// returns the bytes that were read and not used.
 async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Bytes> {
     let builder = builder(&front.current().compiled.site().http);
     let service = {
@@ -92,30 +97,46 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
     })
     .await;
     let parts = http.into_parts();
+    let io = parts.io.into_inner();
     if sleeps {
-        // Without bytes in it, the buffer would still be kept, for as long as the connection sleeps.
-        return Some(if parts.read_buf.is_empty() { Bytes::new() } else { parts.read_buf });
+        let pending = io.pending();
+        // Without bytes in it, the buffer would still be kept, for as long as the connection sleeps. Those of a head are few.
+        return Some(match parts.read_buf.is_empty() && pending.is_empty() {
+            true => Bytes::new(),
+            false => [parts.read_buf, pending].concat().into(),
+        });
     }
-    note_refusal(front, conn, &parts.io.into_inner());
+    note_refusal(front, conn, io.refused(), io.shown());
     None
 }
 
+/// The request line in the bytes of a head, or what there is of it.
+fn first_line(head: &[u8]) -> &[u8] {
+    let line = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).find(|line| !line.is_empty());
+    let line = line.unwrap_or_default();
+    &line[..line.len().min(SHOWN)]
+}
+
 /// Counts and logs a request that was refused before its head was complete: hyper did not understand it, or it came too slowly.
-fn note_refusal(front: &Front, conn: &Rc<Conn>, io: &ClientIo) {
-    let Some(status) = io.refused().or(conn.is_late_head().then_some(408)) else { return };
+fn note_refusal(front: &Front, conn: &Rc<Conn>, refused: Option<u16>, shown: &[u8]) {
+    let Some(status) = refused.or(conn.is_late_head().then_some(408)) else { return };
     // Otherwise the client would meet a reset before it has read the answer.
     conn.linger.set(true);
     front.malformed.set(front.malformed.get() + 1);
     let current = front.current();
     let host = current.compiled.first_host(conn.endpoints.local_address());
-    current.logs.refused(&**conn, host, front.clock.epoch(front.clock.micros()), status, io.shown());
+    current.logs.refused(&**conn, host, front.clock.epoch(front.clock.micros()), status, shown);
 }
 
-/// Waits for the next byte of an idle connection. `false`: there will be none.
+/// Waits for the next byte of a sleeping connection. `false`: there will be none.
 async fn sleep(front: &Front, conn: &Conn) -> bool {
     let woken = poll_fn(|cx| {
-        if conn.poll_killed(cx) || front.stopping.get() {
+        if conn.poll_killed(cx) {
             return Poll::Ready(false);
+        }
+        if front.stopping.get() {
+            // A request that has begun is waited for.
+            return Poll::Ready(conn.is_in_head());
         }
         conn.poll_readable(cx).map(|()| true)
     })

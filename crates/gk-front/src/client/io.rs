@@ -13,6 +13,13 @@ use crate::client::connection::Conn;
 use crate::client::framing::{Found, RequestScan};
 use crate::request::target;
 
+/// The answer to a request of another major version of HTTP. hyper has a 400 for it.
+const OTHER_VERSION: &[u8] =
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// Most bytes of a body that are read at once.
+const PIECE: usize = 16 * 1024;
+
 /// Reads and writes a connection.
 pub struct ClientIo {
     conn: Rc<Conn>,
@@ -26,7 +33,7 @@ pub struct ClientIo {
     given: usize,
     /// The body went wrong behind `changed`.
     malformed: bool,
-    /// Status with which hyper refused a request by itself.
+    /// Status with which a request was refused before its head was complete.
     refused: Option<u16>,
 }
 
@@ -52,9 +59,34 @@ impl ClientIo {
         io
     }
 
-    /// Status with which hyper refused a request by itself.
+    /// Status with which a request was refused before its head was complete.
     pub fn refused(&self) -> Option<u16> {
         self.refused
+    }
+
+    fn refuse_version(&mut self) {
+        self.refused = Some(505);
+        // A socket that takes nothing belongs to a client that reads nothing.
+        let written = self.conn.stream().try_write(OTHER_VERSION);
+        self.conn.note_write(&Poll::Ready(written));
+    }
+
+    /// Takes empty lines off bytes that come between requests (RFC 9112, 2.2): they begin no request, for which the client would be
+    /// late. `None`: there is something else.
+    fn without_blank_lines(&self, bytes: &Bytes) -> Option<Bytes> {
+        let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        (blank > 0 && self.conn.is_idle()).then(|| bytes.slice(blank..))
+    }
+
+    /// Bytes that were read and that hyper has not got.
+    pub fn pending(&self) -> Bytes {
+        match (self.given < self.changed.len(), self.line.is_empty(), self.next.is_empty()) {
+            (false, true, true) => Bytes::new(),
+            _ => {
+                let parts: [&[u8]; 3] = [&self.changed[self.given..], &self.line, &self.next];
+                parts.concat().into()
+            }
+        }
     }
 
     /// The first bytes of the last request line, or of what there is of it.
@@ -104,6 +136,20 @@ impl ClientIo {
         }
     }
 
+    /// Reads from the socket. hyper doubles its buffer whenever a read fills it, and keeps that for as long as a body takes: so a body
+    /// comes in moderate pieces.
+    fn poll_socket(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut stream = self.conn.stream();
+        if buf.remaining() <= PIECE || !self.conn.is_in_body() {
+            return Pin::new(&mut *stream).poll_read(cx, buf);
+        }
+        let mut piece = ReadBuf::new(buf.initialize_unfilled_to(PIECE));
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut piece))?;
+        let got = piece.filled().len();
+        buf.advance(got);
+        Poll::Ready(Ok(()))
+    }
+
     /// Scans the bytes of `buf` from `before` on. What hyper must not get is taken out.
     fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
         let fresh = &buf.filled()[before..];
@@ -144,7 +190,7 @@ impl AsyncRead for ClientIo {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a malformed chunk")));
             }
             if this.next.is_empty() {
-                ready!(Pin::new(&mut *this.conn.stream()).poll_read(cx, buf))?;
+                ready!(this.poll_socket(cx, buf))?;
                 let fresh = buf.filled().len() - before;
                 if fresh == 0 {
                     // The end. hyper gets what there is.
@@ -156,10 +202,20 @@ impl AsyncRead for ClientIo {
                     this.scan.lose(&this.changed);
                     continue;
                 }
+                if matches!(buf.filled()[before], b'\r' | b'\n') && this.conn.is_idle() {
+                    this.next = Bytes::copy_from_slice(&buf.filled()[before..]);
+                    this.conn.note_received(fresh);
+                    buf.set_filled(before);
+                    continue;
+                }
                 this.conn.note_read(fresh);
                 this.look(buf, before);
             } else {
                 let bytes = std::mem::take(&mut this.next);
+                if let Some(rest) = this.without_blank_lines(&bytes) {
+                    this.next = rest;
+                    continue;
+                }
                 this.conn.see(bytes.len());
                 let found = this.scan.feed(&bytes);
                 match found {
@@ -184,7 +240,12 @@ impl AsyncWrite for ClientIo {
         if self.conn.is_in_head() {
             // No request is served: hyper answers by itself.
             let this = self.get_mut();
-            this.refused = this.refused.or_else(|| status(buf));
+            let status = status(buf);
+            if this.refused.is_none() && status == Some(400) && this.scan.is_of_other_version() {
+                this.refuse_version();
+                return Poll::Ready(Ok(buf.len()));
+            }
+            this.refused = this.refused.or(status);
             let result = Pin::new(&mut *this.conn.stream()).poll_write(cx, buf);
             this.conn.note_write(&result);
             return result;

@@ -12,7 +12,8 @@ use crate::front::Front;
 
 /// Between two looks at the timeouts.
 const TICK: Duration = Duration::from_millis(100);
-/// Idle milliseconds after which a connection keeps only its socket. Making hyper's part again costs a microsecond.
+/// Milliseconds without a byte after which a connection keeps only its socket, and what there is of a head. Making hyper's part again
+/// costs a microsecond.
 const SLEEP_AFTER: u64 = 200;
 
 /// Looks at every timeout a few times a second, while there is a connection.
@@ -78,6 +79,7 @@ fn apply(conn: &Conn, compiled: &Compiled, check_client: bool) {
         Phase::Idle if waited >= SLEEP_AFTER => conn.send_to_sleep(),
         // There is no request yet; the access log gets a line of its own.
         Phase::Head if is_late(conn, header_timeout(conn, compiled)) || over(http.timeout) => conn.time_out(),
+        Phase::Head if waited >= SLEEP_AFTER => conn.send_to_sleep(),
         Phase::Body if is_late(conn, body_timeout(conn, compiled)) || over(http.timeout) => {
             let text = "the client did not send the request body in time";
             crate::note_code(Level::Error, "WSGI0126", Some(&conn.endpoints.client), text);

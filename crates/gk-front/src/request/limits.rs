@@ -25,6 +25,11 @@ pub fn check<'p>(
     http: &HttpLimits,
     ambiguous_framing: bool,
 ) -> Result<CheckedHead<'p>, Refusal> {
+    // First of all: the next request cannot be found behind it, so any other answer would have to close the connection as well.
+    if ambiguous_framing {
+        let both = parts.headers.contains_key(TRANSFER_ENCODING);
+        return Err(Refusal::Bad(if both { BOTH_FRAMINGS } else { BAD_LENGTH }));
+    }
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Refusal::Method(METHODS));
     }
@@ -41,9 +46,6 @@ pub fn check<'p>(
     }
     if http.limit_request_field_size != 0 && fields.longest > http.limit_request_field_size {
         return Err(Refusal::LongHead("A header field of the request is longer than allowed."));
-    }
-    if ambiguous_framing {
-        return Err(Refusal::Bad(if fields.codings > 0 { BOTH_FRAMINGS } else { BAD_LENGTH }));
     }
     if fields.other_coding {
         return Err(Refusal::Coding);

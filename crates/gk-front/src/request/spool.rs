@@ -86,12 +86,15 @@ pub async fn receive(
     Ok(SpooledBody::File(file, written))
 }
 
-/// Moves bytes to `memory` until it holds `room`. It grows in doubles, and never beyond that.
+/// Most bytes by which the memory of a body grows at once: a slow body holds little more than what has come.
+const GROWTH: usize = 32 * 1024;
+
+/// Moves bytes to `memory` until it holds `room`. It grows in doubles at first, and never beyond that.
 fn fill(memory: &mut Vec<u8>, data: &mut Bytes, room: usize) {
     let take = data.len().min(room.saturating_sub(memory.len()).max(1));
     let needed = memory.len() + take;
     if memory.capacity() < needed {
-        let capacity = (2 * memory.capacity()).min(room).max(needed);
+        let capacity = (memory.capacity() + memory.capacity().min(GROWTH)).min(room).max(needed);
         memory.reserve_exact(capacity - memory.len());
     }
     memory.extend_from_slice(&data.split_to(take));
@@ -241,7 +244,7 @@ mod tests {
             }
             most = most.max(memory.capacity());
             assert!(
-                memory.capacity() <= 7_000.max(2 * memory.len()),
+                memory.capacity() <= 7_000.max((2 * memory.len()).min(memory.len() + GROWTH)),
                 "{} for {}",
                 memory.capacity(),
                 memory.len()
