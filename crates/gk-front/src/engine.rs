@@ -92,6 +92,8 @@ pub enum Failure {
     NotStarted,
     /// The process ended while it served the request.
     Died,
+    /// The process that serves the request does not run at the moment. Said once; the head may still come.
+    Silent,
     /// Nothing came for `socket-timeout`.
     TimedOut,
     /// The process says that the response cannot be completed.

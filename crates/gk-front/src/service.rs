@@ -283,25 +283,32 @@ impl Serving<'_> {
             if !body.is_empty() {
                 exchange.upload(body.clone());
             }
-            match exchange.head().await {
-                Ok(()) => {
-                    drop(turn);
-                    pool.suspects.answered(&self.parts.method, self.parts.uri.path());
-                    return Ok(exchange);
+            loop {
+                match exchange.head().await {
+                    Ok(()) => {
+                        drop(turn);
+                        pool.suspects.answered(&self.parts.method, self.parts.uri.path());
+                        return Ok(exchange);
+                    }
+                    Err(Failure::NotStarted) => (again, now) = (true, pool.micros()),
+                    Err(failure) => {
+                        let failed = FailedRequest {
+                            front: self.front,
+                            pool,
+                            client: &self.conn.endpoints.client,
+                            parts: self.parts,
+                            worker: Rc::clone(exchange.link()),
+                            repeatable: body.is_empty() && !retried,
+                        };
+                        if failure == Failure::Silent && !failed.is_safe() {
+                            // It waits for its worker.
+                            continue;
+                        }
+                        turn = Box::pin(failed.end(failure)).await?;
+                        (again, retried, now, since) = (true, true, pool.micros(), pool.now());
+                    }
                 }
-                Err(Failure::NotStarted) => (again, now) = (true, pool.micros()),
-                Err(failure) => {
-                    let failed = FailedRequest {
-                        front: self.front,
-                        pool,
-                        client: &self.conn.endpoints.client,
-                        parts: self.parts,
-                        worker: Rc::clone(exchange.link()),
-                        repeatable: body.is_empty() && !retried,
-                    };
-                    turn = Box::pin(failed.end(failure)).await?;
-                    (again, retried, now, since) = (true, true, pool.micros(), pool.now());
-                }
+                break;
             }
         }
     }

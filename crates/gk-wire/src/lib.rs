@@ -47,7 +47,7 @@ pub mod response;
 pub mod setup;
 
 /// Version of everything in this crate; both ends of a link must have the same.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// Version of the package, compared in the handshake to say which side to upgrade.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");

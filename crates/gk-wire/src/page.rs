@@ -11,3 +11,14 @@ pub const STARTED: usize = 0;
 /// Index of `service`: smoothed nanoseconds that one request keeps a request thread, 0 before the first one. Written by the
 /// worker after each request; the front reads it to decide how many requests the worker may hold ahead.
 pub const SERVICE: usize = 1;
+
+/// The highest bit of `started`, which the front sets by exchange with the word that it has read, and the worker takes off: since then no
+/// thread can begin what came before, because the worker begins a request by exchange, too. See [`VOID`].
+pub const TAKEN_BACK: u64 = 1 << 63;
+
+/// Index of `void`: ordinal of the last request that the front took back, written by the front before it sets [`TAKEN_BACK`]. The worker
+/// reads it when it meets that bit, and begins no request of an ordinal up to it that it has not begun before.
+pub const VOID: usize = 2;
+
+/// Index of `beat`: counts up each millisecond or so while the worker has a request, whatever Python does; 0 before the first one.
+pub const BEAT: usize = 3;

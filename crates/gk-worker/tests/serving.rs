@@ -395,3 +395,28 @@ fn a_head_that_no_frame_holds_is_an_error_of_its_own_request() {
     });
     assert_eq!(code, 0);
 }
+
+/// Reported: what a stopped worker had been given waited until it went on. Now the front takes it back, and it must not be run twice.
+#[test]
+fn a_request_that_the_front_took_back_is_not_begun() {
+    use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+    let code = with_worker(1, APPS, "", |front| {
+        front.message();
+        assert_eq!(front.get("/pieces").status, 200);
+        let closed = front.get("/closed").text();
+        let begun = front.page.word(page::STARTED).load(Acquire);
+        front.page.word(page::VOID).store(begun + 2, Release);
+        let mark = begun | page::TAKEN_BACK;
+        front.page.word(page::STARTED).compare_exchange(begun, mark, AcqRel, Acquire).unwrap();
+        let mut out = BytesMut::new();
+        for body in [&b""[..], b"sent again elsewhere"] {
+            front.request("/pieces", "POST", body, &mut out);
+        }
+        front.send(&out);
+        assert_eq!(front.post("/echo", b"new").text(), "new");
+        assert_eq!(front.get("/closed").text(), closed, "neither was run");
+        assert_eq!(front.page.word(page::STARTED).load(Acquire), u64::from(front.next));
+        assert!(front.page.word(page::BEAT).load(Acquire) > 0);
+    });
+    assert_eq!(code, 0);
+}

@@ -119,7 +119,7 @@ pub const CODES: &[Code] = &[
     own(code(
         31,
         Warn,
-        "a worker died before the response head of a request that is safe to repeat (GET, HEAD or OPTIONS without a body)",
+        "a worker died, or was stopped, before the response head of a request that is safe to repeat (GET, HEAD or OPTIONS without a body)",
         "another worker gets the request, once; retry=off turns that off",
         "look for what the worker logged before, and at the kernel's log for a kill",
     )),
@@ -136,6 +136,13 @@ pub const CODES: &[Code] = &[
         "a client address has as many connections as GilkeeperMaxConnectionsPerAddress allows, and came with a further one",
         "the further one is closed at once and counted; at most one line a minute",
         "raise the number if the address is a proxy or a network of many users, or name the proxy in WSGITrustedProxies",
+    )),
+    own(code(
+        34,
+        Warn,
+        "a worker begins no request that the front has given it, and returns none, as if its process was stopped",
+        "its requests that no thread has begun go to other workers, and it gets none until it goes on; at most one line a minute",
+        "look for a debugger, a SIGSTOP, swapping, or a CPU limit that holds the process for long",
     )),
     own(code(
         40,

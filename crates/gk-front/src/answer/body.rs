@@ -130,7 +130,7 @@ impl<X: Exchange> http_body::Body for Body<X> {
 /// Why an engine's response was cut off.
 fn sentence(failure: &Failure) -> String {
     match failure {
-        Failure::Died | Failure::NotStarted => {
+        Failure::Died | Failure::NotStarted | Failure::Silent => {
             "the worker ended in the middle of a response; the response was cut off".into()
         }
         Failure::TimedOut => "no more of the response came within socket-timeout; it was cut off".into(),

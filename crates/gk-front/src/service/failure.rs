@@ -53,6 +53,14 @@ impl<'a> FailedRequest<'a> {
                 crate::note_code(Level::Error, "WSGI0145", client, &text);
                 Err(Refusal::TimedOut)
             }
+            Failure::Silent => {
+                let text = format!(
+                    "worker {pid} of process group '{group}' does not run, as if it was stopped, and has no response head for {method} {path} yet; the request is tried again on another worker"
+                );
+                crate::note_code(Level::Warn, "GK0031", client, &text);
+                self.pool.tally.retried();
+                Ok(None)
+            }
             Failure::Died | Failure::NotStarted => {
                 let exit = self.worker.exit().await;
                 let died = exit.as_ref().is_some_and(|exit| exit.died);
@@ -77,6 +85,12 @@ impl<'a> FailedRequest<'a> {
         }
     }
 
+    /// Whether it may be served twice.
+    pub fn is_safe(&self) -> bool {
+        let safe = matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        self.pool.limits().retry && self.repeatable && safe
+    }
+
     /// Its worker died. Whether another worker gets it: not a request that may change something, and none of a route that workers
     /// die of again and again.
     fn may_repeat(&self) -> bool {
@@ -84,8 +98,7 @@ impl<'a> FailedRequest<'a> {
         if let Some(deaths) = self.pool.suspects.died(&route, self.pool.now()) {
             self.accuse(&route, deaths);
         }
-        let safe = matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        self.pool.limits().retry && self.repeatable && safe && !self.pool.suspects.is_deadly(&route)
+        self.is_safe() && !self.pool.suspects.is_deadly(&route)
     }
 
     /// Names a route that workers die of.

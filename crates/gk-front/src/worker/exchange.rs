@@ -73,6 +73,10 @@ impl engine::Exchange for Exchange {
         if let Some(failure) = &request.failure {
             return Poll::Ready(Err(failure.clone()));
         }
+        if request.silence == Some(true) {
+            request.silence = Some(false);
+            return Poll::Ready(Err(Failure::Silent));
+        }
         request.waker = Some(cx.waker().clone());
         Poll::Pending
     }

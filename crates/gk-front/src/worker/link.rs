@@ -2,6 +2,7 @@
 //! `writer` wakes the worker once per turn of the event loop; `reader` reads. `pool` chooses the link of a request.
 
 pub mod backlog;
+pub mod pulse;
 pub mod reader;
 pub mod requests;
 pub mod spooler;
@@ -11,7 +12,7 @@ use bytes::{Buf, BytesMut};
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{self, End, Receiver, Room, Sender, Watch};
 use gk_wire::frame::{HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame};
-use gk_wire::page::{SERVICE, STARTED};
+use gk_wire::page::{SERVICE, STARTED, TAKEN_BACK};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -26,6 +27,7 @@ use tokio::sync::Notify;
 use crate::process::clock::Clock;
 use crate::worker::balance::Balance;
 use crate::worker::info::{WorkerExit, WorkerInfo};
+use crate::worker::link::pulse::Pulse;
 use crate::worker::link::requests::LinkRequests;
 use crate::worker::profiles::NumberedProfile;
 use crate::worker::share::Share;
@@ -77,6 +79,7 @@ pub struct Link {
     /// Requests that the worker has not ended, with the permits that are not used yet.
     in_flight: Cell<u32>,
     balance: RefCell<Balance>,
+    pulse: Cell<Pulse>,
     /// By profile number: whether the worker has the profile.
     profiles: RefCell<Vec<bool>>,
     /// How the process ended, once the supervisor has reported it.
@@ -129,6 +132,7 @@ impl Link {
             batch: Cell::new(0),
             in_flight: Cell::new(0),
             balance: RefCell::new(Balance::new(threads)),
+            pulse: Cell::default(),
             profiles: RefCell::default(),
             exit: RefCell::default(),
             exit_known: Notify::new(),
@@ -176,7 +180,9 @@ impl Link {
 
     /// Whether another request may go here now.
     pub fn has_room(&self, now_micros: u64) -> bool {
-        self.state.get() == LinkState::Open && self.in_flight.get() < self.limit(now_micros)
+        self.state.get() == LinkState::Open
+            && !self.is_away()
+            && self.in_flight.get() < self.limit(now_micros)
     }
 
     fn limit(&self, now_micros: u64) -> u32 {
@@ -350,7 +356,7 @@ impl Link {
     /// The stream ended or broke: settles every request. Returns the number that was lost while being served.
     pub(crate) fn died(&self) -> usize {
         self.state.set(LinkState::Dead);
-        let started = self.watch.word(STARTED).load(Ordering::Acquire);
+        let started = self.watch.word(STARTED).load(Ordering::Acquire) & !TAKEN_BACK;
         let lost = self.requests.borrow_mut().fail_all(started);
         self.in_flight.set(0);
         self.out.borrow_mut().clear();

@@ -1,6 +1,7 @@
 //! A process group's workers and the queue in front of them. A request holds a [`Permit`] from the choice of a worker until its
 //! frame is written. The decisions are made in `dispatcher`; here tasks wait for them.
 
+use gk_wire::log::Level;
 use gk_wire::queue::QueueFigures;
 use http::request::Parts;
 use std::cell::RefCell;
@@ -12,10 +13,12 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::engine::Client;
+use crate::log::rate_limited::RateLimited;
 use crate::process::clock::Clock;
 use crate::worker::dispatcher::{Arrival, Candidate, Dispatcher, PoolLimits, QueueRefusal};
 use crate::worker::exchange::Exchange;
 use crate::worker::head::{self, RequestExtras};
+use crate::worker::link::pulse::Sign;
 use crate::worker::link::{Link, LinkState};
 use crate::worker::profiles::NumberedProfile;
 use crate::worker::share::Share;
@@ -39,6 +42,8 @@ pub struct Pool {
     /// Routes whose requests workers died of.
     pub suspects: Suspects,
     second_attempts: Semaphore,
+    /// Limits the log lines about workers that do not run.
+    stops_noted: RateLimited,
     /// Memory and disk for responses of slow clients.
     pub share: Rc<Share>,
 }
@@ -101,6 +106,7 @@ impl Pool {
             tally: Tally::default(),
             suspects: Suspects::default(),
             second_attempts: Semaphore::new(1),
+            stops_noted: RateLimited::default(),
             share: Rc::new(share),
         })
     }
@@ -241,8 +247,35 @@ impl Pool {
         }
     }
 
+    /// Takes requests away from workers that do not run, while another one does.
+    fn look_at_workers(&self) {
+        let dispatcher = self.dispatcher.borrow();
+        let signs: Vec<(&Rc<Link>, Sign)> =
+            dispatcher.workers().iter().map(|link| (link, link.look())).collect();
+        let lives =
+            |(link, sign): &(&Rc<Link>, Sign)| *sign == Sign::Lives && link.is_open() && !link.is_away();
+        if signs.iter().all(lives) || !signs.iter().any(lives) {
+            return;
+        }
+        for (link, sign) in signs.into_iter().filter(|(_, sign)| *sign != Sign::Lives) {
+            let count = link.take_back();
+            if count > 0 && self.stops_noted.is_due() {
+                let (group, pid) = (&self.name, link.info.pid);
+                let text = format!(
+                    "worker {pid} of process group '{group}' begins no request, as if it was stopped: {count} of its requests go to \
+                     others, and it gets none until it goes on"
+                );
+                crate::note_code(Level::Warn, "GK0034", None, &text);
+            }
+            if sign == Sign::Silent {
+                link.requests.borrow_mut().tell_silence();
+            }
+        }
+    }
+
     /// Refuses requests that waited too long, and ends those whose client is gone. Called a few times a second.
     pub fn tick(&self) {
+        self.look_at_workers();
         // A worker in which no request ends loses its room, and gets it back, by the clock and not by an event.
         self.pump();
         if self.share.holds_any() {
@@ -284,7 +317,7 @@ impl Drop for QueuePlace<'_> {
 /// Why a request was not written to the worker that was chosen for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BeginError {
-    /// The worker's link has ended meanwhile; another worker may take the request.
+    /// The worker's link has ended meanwhile, or it does not run; another worker may take the request.
     LinkEnded,
     /// The request is longer than any link carries.
     TooLong,
@@ -309,7 +342,7 @@ impl Permit {
         extras: &RequestExtras<'_>,
     ) -> Result<Exchange, BeginError> {
         let link = self.link.as_ref().ok_or(BeginError::LinkEnded)?;
-        if !matches!(link.state(), LinkState::Open | LinkState::Draining) {
+        if !matches!(link.state(), LinkState::Open | LinkState::Draining) || link.is_away() {
             return Err(BeginError::LinkEnded);
         }
         let id = link

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{self, End, Receiver, Sender};
 use gk_wire::frame::{self, Header, ToFrontFrame, ToWorkerFrame, Welcome};
-use gk_wire::page::STARTED;
+use gk_wire::page::{BEAT, STARTED, VOID};
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
 use std::cell::RefCell;
@@ -48,7 +48,10 @@ pub struct FakeWorker {
     sender: RefCell<Sender>,
     receiver: Receiver,
     buffer: BytesMut,
+    /// Requests that were looked at, the last one that was begun, and the last one that the front took back.
+    seen: u64,
     started: u64,
+    void: u64,
 }
 
 impl FakeWorker {
@@ -61,7 +64,9 @@ impl FakeWorker {
             sender: RefCell::new(sender),
             receiver,
             buffer: BytesMut::new(),
+            seen: 0,
             started: 0,
+            void: 0,
         }
     }
 
@@ -94,20 +99,35 @@ impl FakeWorker {
         }
     }
 
-    /// The next request, marked as started; other frames are skipped.
+    /// The next request that was not taken back, marked as started; other frames are skipped.
     pub fn request(&mut self) -> Frame {
         loop {
-            if let frame @ Frame::Request { .. } = self.next().expect("the link ended") {
-                self.start();
+            let frame = self.next().expect("the link ended");
+            if matches!(frame, Frame::Request { .. }) && self.start() {
                 return frame;
             }
         }
     }
 
-    /// A request thread begins the next request.
-    pub fn start(&mut self) {
-        self.started += 1;
-        self.receiver.watch().word(STARTED).store(self.started, Ordering::Release);
+    /// A request thread begins the next request. `false`: the front has taken it back.
+    pub fn start(&mut self) -> bool {
+        self.seen += 1;
+        let watch = self.receiver.watch();
+        let word = watch.word(STARTED);
+        while self.seen > self.void {
+            if word.compare_exchange(self.started, self.seen, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                self.started = self.seen;
+                return true;
+            }
+            self.void = watch.word(VOID).load(Ordering::Acquire);
+            word.store(self.started, Ordering::Release);
+        }
+        false
+    }
+
+    /// A sign of life of a worker with requests.
+    pub fn beat(&self) {
+        self.receiver.watch().word(BEAT).fetch_add(1, Ordering::Relaxed);
     }
 
     fn frame(header: Header, payload: &[u8]) -> Frame {

@@ -90,27 +90,52 @@ impl Link {
     /// Returns the next request, `None` when the link is drained or its other end is gone. Blocks: call it detached.
     pub(crate) fn next(self: &Arc<Self>) -> Option<Job> {
         self.outbox.flush();
-        self.roles.next(|held| self.take(held), Stream::ended, |held| self.read(held, true))
+        self.roles.next(|held| self.take(held, |_| true), Stream::ended, |held| self.read(held, true))
     }
 
     /// Takes the first request in the queue if `wanted` accepts it. Never blocks.
     pub(crate) fn try_next(&self, wanted: impl Fn(&NumberedProfile) -> bool) -> Option<Job> {
-        let mut held = self.roles.lock();
-        if !held.stream.queue.front().is_some_and(|job| wanted(&job.profile)) {
-            return None;
-        }
-        self.take(&mut held)
+        self.take(&mut self.roles.lock(), wanted)
     }
 
-    fn take(&self, held: &mut Guarded<Stream>) -> Option<Job> {
-        let job = held.stream.queue.pop_front()?;
+    fn take(&self, held: &mut Guarded<Stream>, wanted: impl Fn(&NumberedProfile) -> bool) -> Option<Job> {
+        let job = loop {
+            held.stream.queue.front().filter(|job| wanted(&job.profile))?;
+            let job = held.stream.queue.pop_front()?;
+            if self.begins(&mut held.stream, job.ordinal) {
+                break job;
+            }
+            held.stream.requests.remove(&job.streams.id);
+        };
         held.stream.running += 1;
-        self.watch.word(page::STARTED).store(job.ordinal, Ordering::Release);
         self.taken.fetch_add(1, Ordering::Relaxed);
         if self.slow.load(Ordering::Relaxed) && (!held.reading() || !held.stream.queue.is_empty()) {
             held.wake_one();
         }
         Some(job)
+    }
+
+    /// Says on the page that a thread begins a request. `false`: the front has taken it back, as this process did not run for a while,
+    /// and another worker has it.
+    fn begins(&self, stream: &mut Stream, ordinal: u64) -> bool {
+        let started = self.watch.word(page::STARTED);
+        while ordinal > stream.void {
+            if started.compare_exchange(stream.begun, ordinal, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                stream.begun = ordinal;
+                return true;
+            }
+            self.heed(stream);
+        }
+        false
+    }
+
+    /// Looks whether the front has taken requests back. It gives this worker new ones once it sees its mark gone.
+    fn heed(&self, stream: &mut Stream) {
+        let started = self.watch.word(page::STARTED);
+        if started.load(Ordering::Acquire) != stream.begun {
+            stream.void = self.watch.word(page::VOID).load(Ordering::Acquire);
+            started.store(stream.begun, Ordering::Release);
+        }
     }
 
     /// Ends a request that was served from `started` to `ended`; its response is in the outbox.
@@ -135,6 +160,7 @@ impl Link {
     /// Called each millisecond while requests run: wakes a thread, gives requests back and flushes responses if nothing
     /// moves. Returns true if a request runs or waits. `last`: number of taken requests at the previous call.
     pub(crate) fn tick(&self, last: &mut u64) -> bool {
+        self.watch.word(page::BEAT).fetch_add(1, Ordering::Relaxed);
         let taken = self.taken.load(Ordering::Relaxed);
         let still = taken == *last;
         *last = taken;
@@ -227,6 +253,7 @@ impl Link {
                 return held.wake_one();
             }
         }
+        self.heed(&mut held.stream);
         let returned: Vec<u32> = held.stream.queue.drain(..).map(|job| job.streams.id).collect();
         for id in &returned {
             held.stream.requests.remove(id);

@@ -68,6 +68,8 @@ pub struct LinkRequest {
     pub released: bool,
     /// Why the request cannot be completed.
     pub failure: Option<Failure>,
+    /// Its worker is silent, which its task has not seen (`Some(true)`) or has.
+    pub silence: Option<bool>,
     /// Body bytes that may still be sent to the worker.
     pub upload_credit: u64,
     /// Coarse time of the last frame, or of the dispatch, in milliseconds.
@@ -78,6 +80,7 @@ impl LinkRequest {
     /// A frame came at this coarse time. That ends a timeout that nobody has seen yet.
     pub fn touch(&mut self, now: u64) {
         self.since = now;
+        self.silence = None;
         self.failure.take_if(|failure| *failure == Failure::TimedOut);
     }
 
@@ -87,6 +90,11 @@ impl LinkRequest {
             waker.wake();
         }
         self.backlog.poke();
+    }
+
+    /// Whether the worker has it and no thread began it. `begun`: ordinal of the last one that was.
+    fn is_unbegun(&self, begun: u64) -> bool {
+        !self.ended && !self.headed && self.ordinal > begun
     }
 
     /// The credit that is due to the worker after bytes were taken or stored.
@@ -112,6 +120,7 @@ impl LinkRequest {
             ended,
             released,
             failure,
+            silence,
             upload_credit,
             since,
         } = self;
@@ -124,7 +133,7 @@ impl LinkRequest {
         backlog.clear(share);
         (*ended, *released, *upload_credit, *since) = (false, false, 0, 0);
         *file = None;
-        *failure = None;
+        (*failure, *silence) = (None, None);
     }
 }
 
@@ -319,6 +328,34 @@ impl LinkRequests {
         }
         settled.into_iter().for_each(|id| self.settle(id));
         lost
+    }
+
+    /// Whether a request waits in the worker that no thread has begun. `begun`: ordinal of the last one that was.
+    pub fn has_unbegun(&mut self, begun: u64) -> bool {
+        self.each().any(|(_, request)| request.is_unbegun(begun))
+    }
+
+    /// Takes back the requests that no thread of the worker has begun. Returns their number.
+    pub fn take_back(&mut self, begun: u64) -> u32 {
+        let mut settled = Vec::new();
+        for (id, request) in self.each().filter(|(_, request)| request.is_unbegun(begun)) {
+            request.ended = true;
+            request.failure.get_or_insert(Failure::NotStarted);
+            request.wake();
+            settled.push(id);
+        }
+        settled.iter().for_each(|id| self.settle(*id));
+        settled.len() as u32
+    }
+
+    /// The worker is silent: tells those that wait for a head, once.
+    pub fn tell_silence(&mut self) {
+        for (_, request) in self.each() {
+            if !request.ended && !request.released && !request.headed && request.silence.is_none() {
+                request.silence = Some(true);
+                request.wake();
+            }
+        }
     }
 
     /// Times out the requests of which no frame came for more than `bound` milliseconds and whose client waits for one.

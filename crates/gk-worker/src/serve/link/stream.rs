@@ -32,6 +32,10 @@ pub(super) struct Stream {
     pub(super) running: usize,
     /// Number of requests received: the ordinal of the last one.
     arrived: u64,
+    /// Ordinal of the last request that a thread began, as the page has it.
+    pub(super) begun: u64,
+    /// Ordinal of the last request that the front has taken back: those up to it are not begun any more.
+    pub(super) void: u64,
     /// Mean service time in microseconds (exponential).
     pub(super) service: f32,
     /// The front said that no request follows.
