@@ -40,10 +40,11 @@ fn the_resolved_site_is_printed_as_text_and_as_json() {
         "  processes: 2 *",
         "  threads: 5 *",
         "  effective free-threading: on",
-        "  effective mode of application group %{GLOBAL}: no GIL",
+        "  effective mode of the main interpreter (%{GLOBAL}): no GIL",
         "Interpreters process-group=my-app application-group=cpu-heavy",
         "  section <Location /suburl>",
-        "    application-group: sub-interp-1",
+        "    application-group: the sub-interpreter `sub-interp-1`",
+        "8 directives: 8 honoured",
     ] {
         assert!(said.lines().any(|l| l == line), "{line:?} is not in\n{said}");
     }

@@ -28,6 +28,18 @@ impl Severity {
     }
 }
 
+/// How much of a directive a diagnostic takes back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ignores {
+    /// Nothing: it has the effect that its row says.
+    #[default]
+    Nothing,
+    /// A part: the rest has effect.
+    Part,
+    /// The whole line has no effect.
+    Whole,
+}
+
 /// One diagnostic, complete in itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -49,6 +61,9 @@ pub struct Diagnostic {
     pub source: String,
     /// Remedy.
     pub hint: Option<String>,
+    /// How much of its directive has no effect.
+    #[serde(skip)]
+    pub ignores: Ignores,
 }
 
 impl Diagnostic {
@@ -121,12 +136,15 @@ pub struct Complaint {
     pub hint: Option<String>,
     /// Place and width; `None`: the directive's name.
     pub at: Option<(Place, u32)>,
+    /// How much of its directive has no effect.
+    pub ignores: Ignores,
 }
 
 impl Complaint {
     /// An error.
     pub fn error(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code: None, message: message.into(), hint: None, at: None }
+        let (message, ignores) = (message.into(), Ignores::Nothing);
+        Self { severity: Severity::Error, code: None, message, hint: None, at: None, ignores }
     }
 
     /// A warning.
@@ -149,6 +167,16 @@ impl Complaint {
     pub fn or_at(mut self, place: Place, width: u32) -> Self {
         self.at = self.at.or(Some((place, width)));
         self
+    }
+
+    /// Says that the whole line has no effect.
+    pub fn ignored(self) -> Self {
+        Self { ignores: Ignores::Whole, ..self }
+    }
+
+    /// Says that a part of the line has no effect.
+    pub fn partly(self) -> Self {
+        Self { ignores: Ignores::Part, ..self }
     }
 
     /// Adds what would help.
@@ -256,6 +284,7 @@ impl Journal {
             width,
             source: source.unwrap_or_default(),
             hint: complaint.hint,
+            ignores: complaint.ignores,
         }
     }
 }

@@ -18,7 +18,7 @@ mod tls;
 mod tolerated;
 pub(crate) mod walk;
 
-use crate::directive::Directive;
+use crate::directive::{Directive, Status};
 pub use logging::NICKNAMES;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -49,6 +49,17 @@ pub const AREAS: &[Area] = &[
     Area { slug: "tls", title: "TLS", rows: tls::ROWS },
     Area { slug: "telemetry", title: "Metrics and telemetry", rows: telemetry::ROWS },
     Area { slug: "tolerated", title: "Apache directives that are tolerated", rows: tolerated::ROWS },
+    Area {
+        slug: "modules",
+        title: "Directives of Apache's modules that are tolerated",
+        rows: tolerated::modules::ROWS,
+    },
+    Area {
+        slug: "protective",
+        title: "Directives that protect and close their scope",
+        rows: tolerated::protective::ROWS,
+    },
+    Area { slug: "proxied", title: "Directives for a web server in front", rows: tolerated::proxied::ROWS },
 ];
 
 /// All rows.
@@ -56,11 +67,37 @@ pub fn all() -> impl Iterator<Item = &'static Directive> {
     AREAS.iter().flat_map(|area| area.rows.iter())
 }
 
-/// The row of a name, without regard to case; sections are found as `<name>`.
+/// The names of all rows that stand for one directive.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|row| row.name).filter(|name| !name.ends_with('*'))
+}
+
+/// The row of a name, without regard to case; sections are found as `<name>`. A row whose name ends with `*` stands for the
+/// names that begin so and have no row of their own; among several the longest counts.
 pub fn find(name: &str) -> Option<&'static Directive> {
     static INDEX: OnceLock<HashMap<String, &'static Directive>> = OnceLock::new();
     let index = INDEX.get_or_init(|| all().map(|row| (row.name.to_ascii_lowercase(), row)).collect());
-    index.get(&name.to_ascii_lowercase()).copied()
+    let lower = name.to_ascii_lowercase();
+    let family = || {
+        let begins = |end: usize| index.get(&format!("{}*", lower.get(..end)?)).copied();
+        (1..lower.len()).rev().find_map(begins)
+    };
+    index.get(&lower).copied().or_else(family)
+}
+
+/// The name to show of a directive: the row's spelling, or the file's where the row stands for several.
+pub fn shown<'n>(row: &'static Directive, written: &'n str) -> &'n str {
+    if row.name.ends_with('*') { written } else { row.name }
+}
+
+/// Whether a directive may refuse a client.
+pub fn protects(name: &str) -> bool {
+    access::protects(name) || closes(name)
+}
+
+/// Whether a directive protects its scope and is not honoured, so that it closes it.
+pub fn closes(name: &str) -> bool {
+    find(name).is_some_and(|row| matches!(row.status, Status::Closes(_)))
 }
 
 /// The syntax line of a row.
@@ -74,7 +111,6 @@ pub fn usage(row: &Directive) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directive::Status;
 
     #[test]
     fn names_are_unique_and_documented() {
@@ -82,7 +118,7 @@ mod tests {
         for row in all() {
             assert!(seen.insert(row.name.to_ascii_lowercase()), "{} stands twice", row.name);
             let explained =
-                !row.doc.is_empty() || matches!(row.status, Status::WithoutEffect(_) | Status::Removed(_));
+                !row.doc.is_empty() || !matches!(row.status, Status::Honoured | Status::NotBuiltYet(_));
             assert!(explained, "{} has no description", row.name);
             assert!(row.arity.least <= row.arity.most, "{}", row.name);
         }

@@ -10,8 +10,8 @@ mod macros;
 pub mod source;
 pub mod token;
 
-use crate::Surroundings;
 use crate::diagnostic::{Complaint, Journal};
+use crate::{Surroundings, directives};
 use source::Source;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -192,7 +192,7 @@ impl<'a> Parser<'a> {
         if depth >= DEPTH {
             let complaint = Complaint::error(format!("sections are nested deeper than {DEPTH} levels"));
             self.journal.say(complaint.at(&name));
-            self.skip(lines, &name);
+            let _ = self.skip(lines, &name);
             return;
         }
         if name.text.eq_ignore_ascii_case("macro") {
@@ -200,7 +200,12 @@ impl<'a> Parser<'a> {
         }
         match self.condition(&name, &arguments) {
             Some(true) => self.block(lines, Some(&name), into, depth + 1),
-            Some(false) => self.skip(lines, &name),
+            Some(false) => {
+                let mut passed = self.skip(lines, &name);
+                if condition::asks_for_module(&name, &arguments) {
+                    self.guards(&mut passed, &name, into, depth);
+                }
+            }
             None => {
                 let mut children = Vec::new();
                 self.block(lines, Some(&name), &mut children, depth + 1);
@@ -209,12 +214,54 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Passes over the content of a section whose condition is false.
-    fn skip(&mut self, lines: &mut Lines, open: &Word) {
-        let mut level = 0usize;
+    /// Passes over the content of an `<IfModule>` of a module that is not here, but for what protects: with the module it kept
+    /// somebody out, so it closes its scope. Sections about places stay around it; a virtual host is not there at all.
+    fn guards(&mut self, lines: &mut Lines, open: &Word, into: &mut Vec<Node>, depth: usize) {
+        while let Some(line) = lines.pop_front() {
+            if line[0].0 != '<' {
+                let (name, rest) = head(&line, line[0]);
+                if directives::closes(&name.text) {
+                    into.push(Node { name, arguments: rest.to_vec(), children: None });
+                }
+                continue;
+            }
+            let (name, rest) = head(&line[1..], line[0]);
+            let text = name.text.trim_end_matches('>').to_owned();
+            if let Some(closed) = text.strip_prefix('/') {
+                if closed.eq_ignore_ascii_case(&open.text) {
+                    return;
+                }
+                continue;
+            }
+            let name = Word { text, ..name };
+            let mut inside = Vec::new();
+            if depth < DEPTH {
+                self.guards(lines, &name, &mut inside, depth + 1);
+            }
+            match name.text.to_ascii_lowercase().as_str() {
+                "location" | "locationmatch" | "directory" | "directorymatch" | "files" | "filesmatch" => {
+                    let arguments = match rest.split_last() {
+                        Some((&('>', _), arguments)) => token::trim(arguments),
+                        _ => rest,
+                    };
+                    if !inside.is_empty() {
+                        let arguments = self.expand(arguments).unwrap_or_default();
+                        into.push(Node { name, arguments, children: Some(inside) });
+                    }
+                }
+                "virtualhost" => {}
+                _ => into.extend(inside),
+            }
+        }
+    }
+
+    /// Passes over the content of a section whose condition is false, and gives it.
+    fn skip(&mut self, lines: &mut Lines, open: &Word) -> Lines {
+        let (mut level, mut passed) = (0usize, Lines::new());
         let wanted = open.text.to_ascii_lowercase();
         while let Some(line) = lines.pop_front() {
             let text: String = line.iter().map(|g| g.0).collect::<String>().to_ascii_lowercase();
+            passed.push_back(line);
             let Some(inside) = text.strip_prefix('<') else { continue };
             let (closing, name) = match inside.strip_prefix('/') {
                 Some(name) => (true, name),
@@ -222,7 +269,7 @@ impl<'a> Parser<'a> {
             };
             let name = name.split(|c: char| c.is_whitespace() || c == '>').next().unwrap_or("");
             match (name == wanted, closing, level) {
-                (true, true, 0) => return,
+                (true, true, 0) => return passed,
                 (true, true, _) => level -= 1,
                 (true, false, _) => level += 1,
                 _ => {}
@@ -230,6 +277,7 @@ impl<'a> Parser<'a> {
         }
         let message = format!("the section <{}> is never closed in this file", open.text);
         self.journal.say(Complaint::error(message).at(open));
+        passed
     }
 
     fn directive(&mut self, line: &[Glyph], into: &mut Vec<Node>, depth: usize) {

@@ -33,7 +33,11 @@ fn index() -> String {
             Status::Honoured => "honoured",
             Status::WithoutEffect(_) => "accepted without effect",
             Status::NotBuiltYet(_) => "not built yet",
-            Status::Removed(_) => "removed",
+            Status::Closes(_) => "closes its scope (403)",
+            Status::ToProxy(_) => "an error: to move to a proxy",
+            Status::InProxy(_) => "to move to a proxy",
+            Status::Otherwise(_) => "an error: to write otherwise",
+            Status::Removed(_) => "removed, without effect",
         };
         let _ = writeln!(out, "| [`{}`]({}.md) | {status} |", row.name, area.slug);
     }
@@ -42,7 +46,16 @@ fn index() -> String {
 
 fn area_page(area: &Area) -> String {
     let mut out = format!("{NOTE}# {}\n", area.title);
-    for row in area.rows {
+    let alike = |a: &Directive, b: &Directive| {
+        a.doc.is_empty() && b.doc.is_empty() && (a.status, a.contexts) == (b.status, b.contexts)
+    };
+    for rows in area.rows.chunk_by(alike) {
+        let [row] = rows else {
+            let _ = write!(out, "\n## {}\n\n", capital(&rows[0].status.words()));
+            let names: Vec<String> = rows.iter().map(|row| format!("`{}`", row.name)).collect();
+            let _ = writeln!(out, "{}\n\n- Context: {}", names.join(", "), rows[0].contexts.words());
+            continue;
+        };
         let _ = write!(out, "\n## `{}`\n\n```apache\n{}\n```\n\n", row.name, usage(row));
         if !row.doc.is_empty() {
             let _ = write!(out, "{}\n\n", row.doc);

@@ -1,23 +1,32 @@
-//! The output of `gilkeeper check`: the resolved site, the status of each directive, and the diagnostics, as text for
-//! people or JSON for programs. The JSON's `site` is the very value the server works from.
+//! The output of `gilkeeper check`: the diagnostics, a summary of what becomes of the directives, and the resolved site, as text
+//! for people or JSON for programs. The JSON's `site` is the very value the server works from.
 
 mod lines;
+mod mounts;
+mod uses;
 
-use crate::diagnostic::{Severity, render_all};
+pub use mounts::{MountUse, mounts};
+
+use crate::diagnostic::{Diagnostic, Severity, render_all};
 use crate::directive::Status;
 use crate::site::{Listen, ProcessGroup, Scope, Settings, SettingsPatch, Site};
-use crate::{FreeThreading, Loaded, PythonBuild, Used};
+use crate::{FreeThreading, Loaded, PythonBuild};
 use gk_options::OPTIONS;
 use lines::{Lines, fields};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Said of a site that mounts nothing.
 pub const MOUNTS_NOTHING: &str = "the configuration mounts nothing, so every request is answered 404; `WSGIScriptAlias / FILE` mounts a script";
 
-/// The report as text.
+/// The report as text: messages, summary, site.
 pub fn text(loaded: &Loaded) -> String {
     let mut out = Lines::default();
+    messages(&mut out, &loaded.diagnostics);
+    if loaded.site.as_ref().is_some_and(Site::mounts_nothing) {
+        out.line(0, &format!("warning: {MOUNTS_NOTHING}"));
+    }
+    out.head(&uses::summary(loaded));
     match &loaded.site {
         Some(site) => {
             server(&mut out, site);
@@ -27,22 +36,25 @@ pub fn text(loaded: &Loaded) -> String {
         }
         None => out.head("The configuration has errors and is not used."),
     }
-    used(&mut out, &loaded.used);
-    let mut said = render_all(&loaded.diagnostics);
-    if loaded.site.as_ref().is_some_and(Site::mounts_nothing) {
-        said.push_str(&format!("warning: {MOUNTS_NOTHING}\n"));
-    }
-    if !said.is_empty() {
-        out.head("Messages");
-        out.raw("\n");
-        out.raw(&said);
-    }
+    uses::listed(&mut out, loaded);
     out.finish()
+}
+
+/// Errors and warnings with their source, notes on a line each.
+fn messages(out: &mut Lines, said: &[Diagnostic]) {
+    let grave: Vec<Diagnostic> = said.iter().filter(|d| d.severity < Severity::Note).cloned().collect();
+    out.raw(&render_all(&grave));
+    let notes: Vec<&Diagnostic> = said.iter().filter(|d| d.severity == Severity::Note).collect();
+    if !notes.is_empty() && !grave.is_empty() {
+        out.raw("\n");
+    }
+    for note in notes {
+        out.line(0, &note.line());
+    }
 }
 
 /// The report as JSON.
 pub fn json(loaded: &Loaded) -> String {
-    let directives: Vec<Value> = loaded.used.iter().map(directive).collect();
     let effective = loaded.site.as_ref().map(|site| {
         let groups = site.groups.iter().map(|group| {
             json!({
@@ -62,7 +74,8 @@ pub fn json(loaded: &Loaded) -> String {
         "mounts_nothing": loaded.site.as_ref().map(Site::mounts_nothing),
         "site": loaded.site,
         "effective": effective,
-        "directives": directives,
+        "summary": uses::summary(loaded),
+        "directives": uses::json(loaded),
         "diagnostics": loaded.diagnostics,
     });
     serde_json::to_string_pretty(&value).expect("values of a site have string keys and finite numbers")
@@ -70,16 +83,6 @@ pub fn json(loaded: &Loaded) -> String {
 
 fn count(loaded: &Loaded, severity: Severity) -> usize {
     loaded.diagnostics.iter().filter(|d| d.severity == severity).count()
-}
-
-fn directive(used: &Used) -> Value {
-    let (status, why) = match used.status {
-        Status::Honoured => ("honoured", None),
-        Status::WithoutEffect(why) => ("accepted_without_effect", Some(why)),
-        Status::NotBuiltYet(area) => ("not_built_yet", Some(area)),
-        Status::Removed(why) => ("removed", Some(why)),
-    };
-    json!({ "name": used.name, "status": status, "why": why, "file": used.file, "line": used.line })
 }
 
 fn free_threading(site: &Site, group: &ProcessGroup) -> &'static str {
@@ -184,19 +187,15 @@ fn groups(out: &mut Lines, loaded: &Loaded, site: &Site) {
                 }
                 _ => format!("the process's GIL, switch interval {interval}"),
             };
-            let name = lines::group(&mode.application_group);
-            out.pair(1, &format!("effective mode of application group {name}"), &text);
+            let name = lines::interpreter(&mode.application_group);
+            out.pair(1, &format!("effective mode of {name}"), &text);
         }
         for import in site.imports.iter().filter(|import| import.process_group == group.name) {
             let callable =
                 import.callable_object.as_deref().map(|c| format!(", callable {c}")).unwrap_or_default();
             let script = lines::target(&import.target);
-            let application = lines::group(&import.application_group);
-            out.pair(
-                1,
-                "imports at start",
-                &format!("{script} in application group {application}{callable}"),
-            );
+            let application = lines::interpreter(&import.application_group);
+            out.pair(1, "imports at start", &format!("{script} in {application}{callable}"));
         }
     }
 }
@@ -254,15 +253,12 @@ fn hosts(out: &mut Lines, site: &Site) {
             let url = if mount.url.is_empty() { "/" } else { &mount.url };
             let kind = if mount.regex { "match" } else { "mount" };
             let mut text = format!("{kind} {url} -> {}", lines::target(&mount.target));
-            for (key, value) in [
-                ("process-group", &mount.process_group),
-                ("application-group", &mount.application_group),
-                ("callable-object", &mount.callable_object),
-            ] {
-                if let Some(value) = value {
-                    text.push_str(&format!(" {key}={}", lines::group(value)));
-                }
+            if let Some(callable) = &mount.callable_object {
+                text.push_str(&format!(" callable-object={callable}"));
             }
+            let (process, application) = mounts::groups(site, host, mount);
+            let served = format!("process group {process}, {}", lines::interpreter(&application));
+            text.push_str(&format!("\n    served by {served}"));
             aliases.push((mount.order, text));
         }
         for alias in &host.statics {
@@ -305,15 +301,5 @@ fn scope(scope: &Scope) -> String {
         Scope::DirectoryMatch(regex) => format!("<DirectoryMatch {regex}>"),
         Scope::Files(name) => format!("<Files {name}>"),
         Scope::FilesMatch(regex) => format!("<FilesMatch {regex}>"),
-    }
-}
-
-fn used(out: &mut Lines, used: &[Used]) {
-    if used.is_empty() {
-        return;
-    }
-    out.head("Directives");
-    for used in used {
-        out.line(1, &format!("{}:{} {}: {}", used.file, used.line, used.name, used.status.words()));
     }
 }

@@ -281,7 +281,7 @@ fn check_report_of_the_contract() {
 #[test]
 fn unknown_directives_can_be_warnings() {
     let around = Surroundings { ignore_unknown: true, ..surroundings() };
-    let loaded = load_text("s", "RewriteEngine On\n<Proxy *>\nX\n</Proxy>\n", &Memory::new(), &around);
+    let loaded = load_text("s", "RewriteEngine On\n<Nowhere *>\nX\n</Nowhere>\n", &Memory::new(), &around);
     assert!(loaded.site.is_some());
     assert_eq!(loaded.diagnostics.len(), 2);
 }

@@ -52,12 +52,12 @@ fn option(scope: &mut Scope, group: &mut ProcessGroup, word: &Word) -> Applied {
     };
     match row.status {
         Status::WithoutEffect(why) => {
-            scope.say(Complaint::note(format!("{key}= has no effect here: {why}")).at(word));
+            scope.say(Complaint::note(format!("{key}= has no effect here: {why}")).partly().at(word));
         }
         Status::NotBuiltYet(area) => {
             scope.say(Complaint::warning(format!("{key}= is not built yet: {area}")).at(word));
         }
-        Status::Honoured | Status::Removed(_) => {}
+        _ => {}
     }
     if let Kind::Choice(words) = row.kind {
         // Its complaint also names the nearest word.

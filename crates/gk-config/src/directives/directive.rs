@@ -113,7 +113,7 @@ pub struct Directive {
     pub default: &'static str,
     /// Contexts that it is allowed in.
     pub contexts: Contexts,
-    /// Status: honoured, without effect, not built yet, removed.
+    /// What becomes of it.
     pub status: Status,
     /// Number of words.
     pub arity: Arity,
@@ -155,9 +155,36 @@ impl Directive {
         Self { status: Status::Removed(why), ..row }
     }
 
+    /// A directive that protects its scope and is not honoured: the scope is closed. `apply` may find that it protects nothing.
+    pub const fn closing(name: &'static str, contexts: Contexts, remedy: &'static str) -> Self {
+        let row = Self::honoured(name, "…", contexts, Arity::at_least(0), nothing);
+        Self { status: Status::Closes(remedy), ..row }
+    }
+
+    /// A directive of a web server in front. `apply` may find that it asks for nothing.
+    pub const fn to_proxy(name: &'static str, remedy: &'static str) -> Self {
+        let row = Self::honoured(name, "…", Contexts::ANY, Arity::at_least(0), nothing);
+        Self { status: Status::ToProxy(remedy), ..row }
+    }
+
+    /// A directive in whose place another one is written here.
+    pub const fn otherwise(name: &'static str, remedy: &'static str) -> Self {
+        Self { status: Status::Otherwise(remedy), ..Self::to_proxy(name, remedy) }
+    }
+
+    /// The same row with a function that looks at the words.
+    pub const fn judged(self, apply: fn(&mut Scope, &[Word]) -> Applied) -> Self {
+        Self { apply, ..self }
+    }
+
     /// Marks the row as not built yet; `apply` still checks the words.
     pub const fn unbuilt(self, area: &'static str) -> Self {
         Self { status: Status::NotBuiltYet(area), ..self }
+    }
+
+    /// Marks the row as done by a proxy in front; `apply` still checks the words.
+    pub const fn in_proxy(self, why: &'static str) -> Self {
+        Self { status: Status::InProxy(why), ..self }
     }
 
     /// Adds the default.
@@ -199,6 +226,8 @@ pub struct Scope<'a> {
     pub name: &'static str,
     /// The name's word in the file.
     pub word: &'a Word,
+    /// What becomes of this use: the row's status, unless its words say otherwise.
+    pub status: Status,
     /// What is said beside the outcome.
     pub said: Vec<Complaint>,
 }

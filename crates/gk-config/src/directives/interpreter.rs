@@ -98,6 +98,7 @@ fn free_threading(scope: &mut Scope, words: &[Word]) -> Applied {
         scope.say(
             Complaint::warning("WSGIFreeThreading concerns whole processes and is ignored in a block with application-group=")
                 .code("WSGI0201")
+                .ignored()
                 .hint("select the process only: <WSGIInterpreterOptions process-group=NAME>"),
         );
         return Ok(());

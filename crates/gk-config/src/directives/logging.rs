@@ -58,7 +58,7 @@ fn error_log(scope: &mut Scope, words: &[Word]) -> Applied {
         scope.raw.error_log.path = path;
     } else {
         let message = "there is one error log; the one of a virtual host is ignored";
-        scope.say(Complaint::warning(message).hint("records name the virtual host they are about"));
+        scope.say(Complaint::warning(message).ignored().hint("records name the virtual host they are about"));
     }
     Ok(())
 }
@@ -78,14 +78,14 @@ fn log_level(scope: &mut Scope, words: &[Word]) -> Applied {
                     let message = format!(
                         "LogLevel of the module {module} has no effect: there is no such module here"
                     );
-                    scope.say(Complaint::note(message).at(word));
+                    scope.say(Complaint::note(message).partly().at(word));
                 }
             }
         }
     }
     if !scope.is_main() {
         let message = "LogLevel holds for the whole server; the one of a virtual host or section is ignored";
-        scope.say(Complaint::warning(message));
+        scope.say(Complaint::warning(message).ignored());
         return Ok(());
     }
     if let Some(level) = ours.or(general) {
@@ -98,9 +98,10 @@ fn error_log_format(scope: &mut Scope, words: &[Word]) -> Applied {
     if words.len() == 1 && words[0].text.eq_ignore_ascii_case("json") {
         scope.raw.error_log.json = true;
     } else {
-        scope.say(Complaint::warning(
-            "format strings of the error log are not used; `json` is the only one known",
-        ));
+        scope.say(
+            Complaint::warning("format strings of the error log are not used; `json` is the only one known")
+                .ignored(),
+        );
     }
     Ok(())
 }
@@ -112,7 +113,7 @@ fn custom_log(scope: &mut Scope, words: &[Word]) -> Applied {
             "the condition `{}` of CustomLog is not supported: every request is logged",
             condition.text
         );
-        scope.say(Complaint::warning(message).at(condition));
+        scope.say(Complaint::warning(message).partly().at(condition));
     }
     let log = RawLog { path, format: words[1].text.clone(), word: words[1].clone() };
     scope.host().access_logs.push(log);

@@ -54,6 +54,8 @@ pub struct Raw {
     pub gil_words: BTreeMap<usize, Word>,
     /// `GilkeeperAdmin`; the outer `None`: not given.
     pub admin: Option<Option<String>>,
+    /// `SecRuleEngine` of the main server is Off or DetectionOnly.
+    pub firewall_off: bool,
     /// Uses of process group names, for checking them.
     pub group_uses: Vec<GroupUse>,
     /// Uses of handler names, for checking them.

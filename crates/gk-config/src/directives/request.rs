@@ -110,7 +110,7 @@ fn trusted_proxy_headers(scope: &mut Scope, words: &[Word]) -> Applied {
                 PROXY_HEADERS.iter().map(|h| h["HTTP_".len()..].replace('_', "-")).collect::<Vec<_>>();
             let near = crate::nearest::nearest(&word.text, names.iter().map(String::as_str));
             let complaint =
-                Complaint::warning(format!("the header {} has no meaning here", word.text)).at(word);
+                Complaint::warning(format!("the header {} has no meaning here", word.text)).partly().at(word);
             let complaint = match near {
                 Some(near) => complaint.hint(format!("did you mean `{near}`?")),
                 None => complaint,

@@ -193,7 +193,7 @@ fn only_main(scope: &mut Scope) -> bool {
     }
     let message =
         format!("{} holds for the whole server; the value of a virtual host is ignored", scope.name);
-    scope.say(Complaint::warning(message).hint("move it out of the virtual host"));
+    scope.say(Complaint::warning(message).ignored().hint("move it out of the virtual host"));
     false
 }
 

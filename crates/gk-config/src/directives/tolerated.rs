@@ -1,57 +1,82 @@
-//! Directives of Apache that stand in many a configuration and have nothing to do here. Each says why.
+//! Directives of Apache's core and processing modules that stand in many a configuration and have nothing to do here. Each
+//! says why. Those of its other modules are in `tolerated/`: harmless ones, ones that protect, ones for a web server in front.
+
+pub mod modules;
+pub mod protective;
+pub mod proxied;
 
 use crate::directive::{Contexts, Directive};
 
+/// Rows that share everything but the name: `row => "Name" "Name"; …`.
+macro_rules! rows {
+    ($($like:expr => $($name:literal)+;)+) => {
+        &[$($(Directive { name: $name, ..$like },)+)+]
+    };
+}
+pub(crate) use rows;
+
 const ANY: Contexts = Contexts::ANY;
-const GLOBAL: Contexts = Contexts::GLOBAL;
+const SERVER: Contexts = Contexts::SERVER;
 const MPM: &str =
     "the front serves any number of connections in one process; GilkeeperMaxConnections bounds them";
+const FRONT: &str = "the front is one long-lived process; maximum-requests= is for workers";
 const NO_HTACCESS: &str = "no .htaccess files are read";
+const STATIC: &str = "folders are answered as by the defaults of mod_dir";
+const SOCKETS: &str = "the front sets up its sockets itself; ListenBacklog is the one setting of them";
+const FILES: &str = "the front chooses how it sends a file";
+const PROTOCOLS: &str = "HTTP/1.1 is spoken; HTTP/2 ends in a proxy in front";
+const CHILDREN: &str =
+    "no CGI programs run here; memory-limit=, cpu-time-limit= and their like bound workers";
+const OLD: &str = "it belongs to an older Apache";
+
+/// A row without effect.
+const fn inert(contexts: Contexts, why: &'static str) -> Directive {
+    Directive::inert("", "…", contexts, why)
+}
 
 /// Rows of this area.
-pub const ROWS: &[Directive] = &[
-    Directive::inert("LoadModule", "name path", GLOBAL, "there are no modules to load"),
-    Directive::inert("ServerTokens", "level", GLOBAL, "the Server header names the product only"),
-    Directive::inert("ServerSignature", "On|Off", ANY, "error pages carry no signature"),
-    Directive::inert("ServerLimit", "number", GLOBAL, MPM),
-    Directive::inert("StartServers", "number", GLOBAL, MPM),
-    Directive::inert("MaxRequestWorkers", "number", GLOBAL, MPM),
-    Directive::inert("MaxClients", "number", GLOBAL, MPM),
-    Directive::inert("ThreadsPerChild", "number", GLOBAL, MPM),
-    Directive::inert("ThreadLimit", "number", GLOBAL, MPM),
-    Directive::inert("MinSpareThreads", "number", GLOBAL, MPM),
-    Directive::inert("MaxSpareThreads", "number", GLOBAL, MPM),
-    Directive::inert("MinSpareServers", "number", GLOBAL, MPM),
-    Directive::inert("MaxSpareServers", "number", GLOBAL, MPM),
-    Directive::inert("AsyncRequestWorkerFactor", "factor", GLOBAL, MPM),
-    Directive::inert(
-        "MaxConnectionsPerChild",
-        "number",
-        GLOBAL,
-        "the front is one long-lived process; maximum-requests= is for workers",
-    ),
-    Directive::inert(
-        "MaxRequestsPerChild",
-        "number",
-        GLOBAL,
-        "the front is one long-lived process; maximum-requests= is for workers",
-    ),
-    Directive::inert(
-        "GracefulShutdownTimeout",
-        "seconds",
-        GLOBAL,
-        "graceful-timeout= of each group bounds its drain",
-    ),
-    Directive::inert("Mutex", "mechanism …", GLOBAL, "nothing is locked between processes"),
-    Directive::inert("HostnameLookups", "On|Off|Double", ANY, "names of clients are never looked up"),
-    Directive::inert("UseCanonicalName", "On|Off|DNS", ANY, "SERVER_NAME is the configured name"),
-    Directive::inert("NameVirtualHost", "address", GLOBAL, "every address may have several hosts"),
-    Directive::inert("AllowOverride", "types", ANY, NO_HTACCESS),
-    Directive::inert("AccessFileName", "name …", ANY, NO_HTACCESS),
-    Directive::inert("EnableSendfile", "On|Off", ANY, "the front chooses how it sends a file"),
-    Directive::inert("EnableMMAP", "On|Off", ANY, "the front chooses how it sends a file"),
-    Directive::inert("FileETag", "component …", ANY, "entity tags are made of size and time of change"),
-    Directive::inert("TypesConfig", "path", GLOBAL, "media types are built in"),
-    Directive::inert("AddType", "type extension …", ANY, "media types are built in"),
-    Directive::inert("AddDefaultCharset", "On|Off|charset", ANY, "the application names its charset"),
-];
+#[rustfmt::skip]
+pub const ROWS: &[Directive] = rows! {
+    inert(SERVER, "there are no modules to load") => "LoadModule" "LoadFile" "ClearModuleList" "AddModule";
+    inert(SERVER, "the Server header names the product only") => "ServerTokens";
+    inert(ANY, "error pages carry no signature") => "ServerSignature";
+    inert(SERVER, MPM) => "ServerLimit" "StartServers" "MaxRequestWorkers" "MaxClients" "ThreadsPerChild" "ThreadLimit"
+        "MinSpareThreads" "MaxSpareThreads" "MinSpareServers" "MaxSpareServers" "AsyncRequestWorkerFactor"
+        "ListenCoresBucketsRatio" "MaxThreads" "StartThreads" "NumServers";
+    inert(SERVER, FRONT) => "MaxConnectionsPerChild" "MaxRequestsPerChild" "MaxRequestsPerThread";
+    inert(SERVER, "graceful-timeout= of each group bounds its drain") => "GracefulShutdownTimeout";
+    inert(SERVER, "nothing is locked between processes") => "Mutex" "AcceptMutex" "LockFile" "SSLMutex" "RewriteLock";
+    inert(SERVER, SOCKETS) => "AcceptFilter" "SendBufferSize" "ReceiveBufferSize" "ListenTCPDeferAccept";
+    inert(SERVER, "processes keep no files of their own outside of the server root")
+        => "DefaultRuntimeDir" "ScoreBoardFile" "CoreDumpDirectory";
+    inert(SERVER, "the system decides about memory, stacks and core files of processes")
+        => "MaxMemFree" "ThreadStackSize" "EnableExceptionHook";
+    inert(SERVER, "`gilkeeper status`, `gilkeeper top` and the admin pages show what runs")
+        => "ExtendedStatus" "SeeRequestTail" "ProxyStatus" "AddModuleInfo" "CoreDumpInfo" "LogIOTrackTTFB" "WatchdogInterval";
+    inert(ANY, "names of clients are never looked up") => "HostnameLookups" "IdentityCheck" "IdentityCheckTimeout";
+    inert(ANY, "SERVER_NAME is the configured name") => "UseCanonicalName" "UseCanonicalPhysicalPort";
+    inert(SERVER, "every address may have several hosts") => "NameVirtualHost";
+    inert(ANY, NO_HTACCESS) => "AllowOverride" "AllowOverrideList" "AccessFileName";
+    inert(ANY, STATIC) => "DirectorySlash" "DirectoryIndexRedirect" "DirectoryCheckHandler";
+    inert(ANY, FILES) => "EnableSendfile" "EnableMMAP" "ReadBufferSize" "FlushMaxThreshold" "FlushMaxPipelined" "MaxRanges"
+        "MaxRangeOverlaps" "MaxRangeReversals" "CacheFile" "MMapFile";
+    inert(ANY, "entity tags are made of size and time of change") => "FileETag";
+    inert(ANY, "responses carry no checksum of their content") => "ContentDigest";
+    inert(SERVER, "media types are built in") => "TypesConfig";
+    inert(ANY, "media types are built in") => "AddType";
+    inert(ANY, "the application names its charset") => "AddDefaultCharset";
+    inert(SERVER, PROTOCOLS) => "Protocols" "Protocol" "ProtocolsHonorOrder" "ProtocolEcho";
+    inert(SERVER, "requests are read strictly, as HttpProtocolOptions Strict does")
+        => "HttpProtocolOptions" "RegisterHttpMethod" "MergeTrailers" "StrictHostCheck";
+    inert(SERVER, "slashes in a row count as one") => "MergeSlashes";
+    inert(ANY, "a path with %2F reaches the application, which decides") => "AllowEncodedSlashes";
+    inert(ANY, "there are no internal redirects that could go on without end") => "LimitInternalRecursion" "QualifyRedirectURL";
+    inert(ANY, "no request body is parsed as XML") => "LimitXMLRequestBody";
+    inert(ANY, CHILDREN) => "RLimitCPU" "RLimitMEM" "RLimitNPROC";
+    inert(ANY, "no CGI programs run here") => "CGIPassAuth" "CGIVar" "ScriptLog" "ScriptLogLength" "ScriptLogBuffer"
+        "ScriptSock" "CGIScriptTimeout" "CGIDScriptTimeout" "Suexec" "SuexecUserGroup";
+    inert(SERVER, "regular expressions have the options that they name themselves") => "RegexDefaultOptions";
+    inert(SERVER, OLD) => "Port" "ServerType" "ServerPath" "BindAddress" "ResourceConfig" "AccessConfig" "KeptBodySize"
+        "LogFormatVersion" "AgentLog" "RefererLog" "CookieLog";
+    inert(ANY, OLD) => "DefaultType" "DefaultMode";
+};

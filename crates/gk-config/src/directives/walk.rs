@@ -21,10 +21,12 @@ pub fn walk(parsed: Parsed, surroundings: &Surroundings) -> (Raw, Vec<Used>, Jou
 /// One use of a directive, for the report of `gilkeeper check`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Used {
-    /// Name as the table spells it.
-    pub name: &'static str,
-    /// What becomes of it.
-    pub status: Status,
+    /// Name as the table spells it; of an unknown one, as the file does.
+    pub name: String,
+    /// What becomes of it; `None`: it is not known.
+    pub status: Option<Status>,
+    /// Index of the host it stands in; 0 is the main server.
+    pub host: usize,
     /// File.
     pub file: String,
     /// Line, from 1.
@@ -54,6 +56,17 @@ impl At {
     }
 }
 
+impl At {
+    /// What it means that this scope is closed.
+    fn closed(self) -> &'static str {
+        match self {
+            Self { section: Some(_), .. } => "every request in this section is answered 403",
+            Self { host: 0, .. } => "every request of the whole server is answered 403",
+            _ => "every request of this virtual host is answered 403",
+        }
+    }
+}
+
 struct Walk<'a> {
     raw: Raw,
     journal: Journal,
@@ -74,10 +87,11 @@ impl Walk<'_> {
 
     fn directive(&mut self, node: &Node, at: At) {
         let Some(row) = directives::find(&node.name.text) else {
-            let complaint = self.unknown(node, directives::all().map(|d| d.name), "directive");
+            let complaint = self.unknown(node, directives::names(), "directive");
+            let complaint = self.close_for_like(complaint, node, at);
             return self.journal.say(complaint);
         };
-        self.note_use(row, node);
+        self.note_use(directives::shown(row, &node.name.text), Some(row.status), node, at);
         if let Some(words) = self.words(row, node, at) {
             self.apply(row, node, at, &words);
         }
@@ -87,16 +101,22 @@ impl Walk<'_> {
         let lower = node.name.text.to_ascii_lowercase();
         let wanted = format!("<{lower}>");
         let Some(row) = directives::find(&wanted) else {
-            let names = directives::all().map(|d| d.name).filter(|n| n.starts_with('<'));
+            let names = directives::names().filter(|n| n.starts_with('<'));
+            self.note_use(&wanted, None, node, at);
             let complaint = self.unknown(node, names.map(|n| n.trim_matches(['<', '>'])), "section");
             return self.pass_over(complaint, node, children, at);
         };
-        self.note_use(row, node);
+        self.note_use(row.name, Some(row.status), node, at);
         let Some(words) = self.words(row, node, at) else { return };
         let (hosts, blocks) = (self.raw.hosts.len(), self.raw.interpreters.len());
         let sections = self.raw.hosts[at.host].sections.len();
         if !self.apply(row, node, at, &words) {
             return;
+        }
+        match row.status {
+            Status::WithoutEffect(why) => return self.inert(children, why, at),
+            Status::Closes(_) => return,
+            _ => {}
         }
         let inner = match lower.as_str() {
             "virtualhost" => At { host: hosts, ..at },
@@ -109,11 +129,6 @@ impl Walk<'_> {
 
     /// Cuts the words and checks context and number.
     fn words(&mut self, row: &'static Directive, node: &Node, at: At) -> Option<Vec<Word>> {
-        if let Status::Removed(why) = row.status {
-            let message = format!("{} was removed in mod_wsgi 6", row.name);
-            self.journal.say(Complaint::error(message).at(&node.name).hint(why));
-            return None;
-        }
         let words = match token::words(&node.arguments, row.arity.split) {
             Ok(words) => words,
             Err(bad) => {
@@ -163,13 +178,20 @@ impl Walk<'_> {
             surroundings: self.surroundings,
             name: row.name,
             word: &node.name,
+            status: row.status,
             said: Vec::new(),
         };
         let outcome = match (at.require, row.name) {
             (true, "Require") => directives::access::require_in_group(&mut scope, words),
             _ => (row.apply)(&mut scope, words),
         };
-        let mut said = scope.said;
+        if let Status::Closes(_) = scope.status {
+            scope.settings().closed = true;
+        }
+        let (mut said, status) = (scope.said, scope.status);
+        if let Some(used) = self.used.last_mut() {
+            used.status = Some(status);
+        }
         let failed = match outcome {
             Ok(()) => false,
             Err(complaint) => {
@@ -182,19 +204,77 @@ impl Walk<'_> {
             self.journal.say(complaint.or_at(node.name.place, node.name.width));
         }
         if !failed {
-            self.say_status(row, node);
+            self.say_status(directives::shown(row, &node.name.text), status, node, at);
         }
-        !failed
+        !failed && !matches!(status, Status::ToProxy(_) | Status::Otherwise(_))
     }
 
     /// Says what the status of a directive means for the reader.
-    fn say_status(&mut self, row: &'static Directive, node: &Node) {
-        let complaint = match row.status {
-            Status::WithoutEffect(why) => Complaint::note(format!("{} has no effect here: {why}", row.name)),
-            Status::NotBuiltYet(area) => Complaint::warning(format!("{} is not built yet: {area}", row.name)),
-            Status::Honoured | Status::Removed(_) => return,
+    fn say_status(&mut self, name: &str, status: Status, node: &Node, at: At) {
+        let complaint = match status {
+            Status::Honoured => return,
+            Status::WithoutEffect(why) => Complaint::note(format!("{name} has no effect here: {why}")),
+            Status::NotBuiltYet(area) => Complaint::warning(format!("{name} is not built yet: {area}")),
+            Status::Closes(remedy) => {
+                let message = format!("{name} cannot be honoured here: {}", at.closed());
+                Complaint::warning(message).hint(remedy)
+            }
+            Status::ToProxy(remedy) => {
+                Complaint::error(format!("{name} belongs to a web server in front")).hint(remedy)
+            }
+            Status::InProxy(why) => Complaint::warning(format!("{name} belongs to a proxy in front: {why}")),
+            Status::Otherwise(remedy) => {
+                Complaint::error(format!("{name} is written otherwise here")).hint(remedy)
+            }
+            Status::Removed(why) => {
+                let message = format!("{name} was removed in mod_wsgi 6 and has no effect");
+                Complaint::warning(message).hint(why)
+            }
         };
         self.journal.say(complaint.at(&node.name));
+    }
+
+    /// The content of a section about something that does not exist here, such as proxied requests. What belongs to a
+    /// web server in front is still said, and so is what is not known.
+    fn inert(&mut self, children: &[Node], why: &'static str, at: At) {
+        for node in children {
+            let name = match node.children {
+                Some(_) => format!("<{}>", node.name.text),
+                None => node.name.text.clone(),
+            };
+            let Some(row) = directives::find(&name) else {
+                let complaint = self.unknown(node, directives::names(), "directive");
+                self.journal.say(complaint);
+                continue;
+            };
+            let status = match row.status {
+                Status::ToProxy(_) | Status::Otherwise(_) => row.status,
+                _ => Status::WithoutEffect(why),
+            };
+            let shown = directives::shown(row, &node.name.text);
+            self.note_use(shown, Some(status), node, at);
+            if status == row.status {
+                self.say_status(shown, status, node, at);
+            }
+            self.inert(node.children.as_deref().unwrap_or_default(), why, at);
+        }
+    }
+
+    /// Closes the scope of an unknown directive that is passed over, if it is probably a misspelt one that protects.
+    fn close_for_like(&mut self, complaint: Complaint, node: &Node, at: At) -> Complaint {
+        self.note_use(&node.name.text, None, node, at);
+        let near = nearest::nearest(&node.name.text, directives::names());
+        let Some(near) = near.filter(|near| self.surroundings.ignore_unknown && directives::protects(near))
+        else {
+            return complaint;
+        };
+        let host = &mut self.raw.hosts[at.host];
+        let set = match at.section {
+            Some(section) => &mut host.sections[section].section.set,
+            None => &mut host.base,
+        };
+        set.closed = true;
+        complaint.hint(format!("did you mean `{near}`? it protects, so {}", at.closed()))
     }
 
     fn unknown<'n>(&self, node: &Node, names: impl Iterator<Item = &'n str>, kind: &str) -> Complaint {
@@ -231,16 +311,17 @@ impl Walk<'_> {
         self.journal.say(complaint);
     }
 
-    fn note_use(&mut self, row: &'static Directive, node: &Node) {
+    fn note_use(&mut self, name: &str, status: Option<Status>, node: &Node, at: At) {
         let place = node.name.place;
         let file = self.journal.name(place.file).to_owned();
-        self.used.push(Used { name: row.name, status: row.status, file, line: place.line });
+        let (name, host) = (name.to_owned(), at.host);
+        self.used.push(Used { name, status, host, file, line: place.line });
     }
 }
 
 /// The first directive in a section, or in one within, that may keep somebody out.
 fn protecting(children: &[Node]) -> Option<&Word> {
-    children.iter().find_map(|node| match directives::access::protects(&node.name.text) {
+    children.iter().find_map(|node| match directives::protects(&node.name.text) {
         true => Some(&node.name),
         false => protecting(node.children.as_deref().unwrap_or_default()),
     })

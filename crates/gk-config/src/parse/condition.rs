@@ -39,6 +39,11 @@ fn has_module(name: &str) -> bool {
     MODULES.iter().any(|(a, b)| name.eq_ignore_ascii_case(a) || name.eq_ignore_ascii_case(b))
 }
 
+/// Whether a conditional section asks for a module to be there.
+pub(super) fn asks_for_module(name: &Word, arguments: &[Glyph]) -> bool {
+    name.text.eq_ignore_ascii_case("ifmodule") && arguments.first().is_some_and(|glyph| glyph.0 != '!')
+}
+
 impl Parser<'_> {
     /// Whether the content of a conditional section counts; `None`: the section is no condition.
     pub(super) fn condition(&mut self, name: &Word, arguments: &[Glyph]) -> Option<bool> {

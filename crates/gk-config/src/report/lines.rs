@@ -67,6 +67,7 @@ pub fn fields(value: &impl Serialize) -> Vec<(String, String)> {
             Value::Number(n) => {
                 n.as_f64().filter(|f| f.fract() == 0.0).map_or(n.to_string(), |f| format!("{f}"))
             }
+            Value::String(text) if name == "application_group" => interpreter(&text),
             Value::String(text) if text.is_empty() => "%{GLOBAL}".to_owned(),
             Value::String(text) => text,
             Value::Array(items) if items.is_empty() => return None,
@@ -97,4 +98,16 @@ pub fn target(target: &MountTarget) -> String {
 /// A group's name, with the empty one spelt out.
 pub fn group(name: &str) -> &str {
     if name.is_empty() { "%{GLOBAL}" } else { name }
+}
+
+/// The interpreter of an application group, in words.
+pub fn interpreter(group: &str) -> String {
+    match group {
+        "" | "%{GLOBAL}" => "the main interpreter (%{GLOBAL})".to_owned(),
+        "%{RESOURCE}" => "a sub-interpreter for each host, port and mount point (%{RESOURCE})".to_owned(),
+        "%{SERVER}" => "a sub-interpreter for each host and port (%{SERVER})".to_owned(),
+        "%{HOST}" => "a sub-interpreter for each host name that clients ask for (%{HOST})".to_owned(),
+        name if name.contains("%{") => format!("a sub-interpreter that the request names ({name})"),
+        name => format!("the sub-interpreter `{name}`"),
+    }
 }

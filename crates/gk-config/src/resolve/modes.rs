@@ -80,13 +80,13 @@ pub fn check(
                 "WSGIPerInterpreterGIL needs Python 3.12 or later and has no effect in {}",
                 names(&old)
             );
-            journal.say(Complaint::warning(message).code("WSGI0198").at(word));
+            journal.say(Complaint::warning(message).code("WSGI0198").partly().at(word));
         }
         let free = selected(&groups, block, |g| g.free());
         if !free.is_empty() {
             let message =
                 format!("an own GIL means nothing without a GIL and is skipped in {}", names(&free));
-            journal.say(Complaint::warning(message).code("WSGI0202").at(word));
+            journal.say(Complaint::warning(message).code("WSGI0202").partly().at(word));
         }
     }
     for (index, word) in &raw.switch_words {
@@ -96,7 +96,7 @@ pub fn check(
             let message =
                 format!("a switch interval means nothing without a GIL and is skipped in {}", names(&free));
             let code = if *index == 0 { "WSGI0203" } else { "WSGI0205" };
-            journal.say(Complaint::warning(message).code(code).at(word));
+            journal.say(Complaint::warning(message).code(code).partly().at(word));
         }
         let Some(application) = block.application_group.as_deref().filter(|name| !name.is_empty()) else {
             continue;
@@ -135,7 +135,7 @@ fn of_group(group: &Group, imports: &[ImportScript], journal: &mut Journal) {
     if group.free() && group.group.switch_interval.is_some() {
         let message =
             format!("switch-interval= means nothing without a GIL and is skipped in {}", names(&[group]));
-        journal.say(Complaint::warning(message).code("WSGI0204").at(word));
+        journal.say(Complaint::warning(message).code("WSGI0204").partly().at(word));
     }
     if group.group.interpreters > 1 {
         let main = imports.iter().any(|i| i.process_group == *name && i.application_group.is_empty());
@@ -165,7 +165,7 @@ fn of_group(group: &Group, imports: &[ImportScript], journal: &mut Journal) {
 }
 
 fn say(journal: &mut Journal, code: &'static str, message: String, word: &Word, hint: &str) {
-    journal.say(Complaint::warning(message).code(code).at(word).hint(hint));
+    journal.say(Complaint::warning(message).code(code).partly().at(word).hint(hint));
 }
 
 /// The groups that a block's selector leaves and `concerned` wants.

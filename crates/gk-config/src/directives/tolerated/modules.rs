@@ -1,0 +1,132 @@
+//! Directives of Apache's modules that change nothing a WSGI site depends on, with the reason of each group.
+
+use super::{inert, rows};
+use crate::directive::{Applied, Contexts, Directive, Scope, Status};
+use crate::token::Word;
+
+const ANY: Contexts = Contexts::ANY;
+const SERVER: Contexts = Contexts::SERVER;
+const LISTINGS: &str = "folders are not listed";
+const NEGOTIATION: &str = "a file is served by its own name; no variant is chosen for the client";
+const TLS: &str = "TLS ends in a proxy in front; its certificates, protocols and caches are set there";
+const NO_CERTIFICATES: &str =
+    "no client certificates are asked for; SSLVerifyClient decides what that means for a scope";
+const STAPLING: &str = "stapling belongs to the proxy in front that speaks TLS";
+const TO_BACKENDS: &str = "nothing is proxied, so there is no TLS to a backend";
+const NOT_PROXIED: &str = "nothing is proxied here";
+const PROXIED_REQUESTS: &str = "it concerns requests to be proxied, and nothing is proxied here";
+const CACHE: &str = "nothing is cached here; a cache belongs into a proxy in front";
+const SPELLING: &str = "paths are taken as they are written";
+const INCLUDES: &str = "no server-side includes are processed";
+const TRACKING: &str = "clients are not tracked by cookies";
+const DATABASE: &str = "no part of the server uses a database";
+const HTTP2: &str = "HTTP/1.1 is spoken; HTTP/2 ends in a proxy in front";
+const CERTIFICATES: &str = "certificates are got by the proxy in front that speaks TLS";
+const COMPRESSION: &str = "compression has fixed levels and windows";
+const PHP: &str = "no PHP runs here";
+const CLUSTER: &str = "this server reports to no cluster of Apache's";
+const BUFFERS: &str = "bodies of requests and responses are buffered always, see GilkeeperBodyBufferSize";
+const DEBUGGING: &str = "LogLevel debug tells what happens to requests";
+const LIMITERS: &str = "GilkeeperMaxConnectionsPerAddress and RequestReadTimeout bound clients here; finer limits belong into a proxy in front";
+const PAGESPEED: &str = "responses are sent as the application made them";
+
+/// Rows of this area.
+#[rustfmt::skip]
+pub const ROWS: &[Directive] = rows! {
+    // mod_autoindex
+    inert(ANY, LISTINGS) => "AddIcon" "AddIconByType" "AddIconByEncoding" "AddAlt" "AddAltByType" "AddAltByEncoding"
+        "IndexOptions" "IndexOrderDefault" "IndexIgnore" "IndexIgnoreReset" "AddDescription" "HeaderName" "ReadmeName"
+        "FancyIndexing" "DefaultIcon" "IndexStyleSheet" "IndexHeadInsert";
+    // mod_negotiation, mod_mime_magic, mod_speling, mod_cern_meta, mod_imagemap, mod_userdir
+    inert(ANY, NEGOTIATION) => "MultiviewsMatch" "LanguagePriority" "ForceLanguagePriority" "CacheNegotiatedDocs";
+    inert(ANY, SPELLING) => "CheckSpelling" "CheckCaseOnly" "CheckBasenameMatch";
+    inert(SERVER, "media types are told by a file's name") => "MimeMagicFile";
+    inert(ANY, "no headers are read from files beside a file") => "MetaFiles" "MetaDir" "MetaSuffix";
+    inert(ANY, "there are no image maps") => "ImapMenu" "ImapDefault" "ImapBase";
+    inert(SERVER, "folders of users are not served") => "UserDir";
+    // mod_include, mod_usertrack, mod_dbd, mod_session's stores
+    inert(ANY, INCLUDES) => "XBitHack" "SSIErrorMsg" "SSITimeFormat" "SSIStartTag" "SSIEndTag" "SSIUndefinedEcho"
+        "SSILegacyExprParser" "SSILastModified" "SSIEtag";
+    inert(ANY, TRACKING) => "CookieExpires" "CookieDomain" "CookieStyle" "CookieTracking" "CookieName" "CookieSameSite"
+        "CookieSecure" "CookieHttpOnly" "CookiePrefix";
+    inert(SERVER, DATABASE) => "DBDriver" "DBDParams" "DBDPersist" "DBDPrepareSQL" "DBDInitSQL" "DBDMin" "DBDKeep"
+        "DBDMax" "DBDExptime" "MemcacheConnTTL" "RedisConnPoolTTL" "RedisTimeout";
+    // mod_ssl, for listeners
+    inert(ANY, TLS) => "SSLPassPhraseDialog" "SSLSessionCache" "SSLSessionCacheTimeout" "SSLCryptoDevice" "SSLRandomSeed"
+        "SSLVHostSNIPolicy" "SSLFIPS" "SSLSessionTicketKeyFile" "SSLSessionTickets" "SSLCompression"
+        "SSLInsecureRenegotiation" "SSLRenegBufferSize" "SSLStrictSNIVHostCheck" "SSLSRPVerifierFile"
+        "SSLSRPUnknownUserSeed" "SSLOpenSSLConfCmd" "SSLPolicy" "SSLLog" "SSLLogLevel" "SSLECDHCurve" "SSLDHParametersFile";
+    inert(ANY, NO_CERTIFICATES) => "SSLVerifyDepth" "SSLUserName" "SSLCACertificatePath" "SSLCADNRequestPath"
+        "SSLCADNRequestFile" "SSLCARevocationPath" "SSLCARevocationFile" "SSLCARevocationCheck" "SSLOCSPEnable"
+        "SSLOCSPDefaultResponder" "SSLOCSPOverrideResponder" "SSLOCSPResponseTimeSkew" "SSLOCSPResponseMaxAge"
+        "SSLOCSPResponderTimeout" "SSLOCSPUseRequestNonce" "SSLOCSPProxyURL" "SSLOCSPNoVerify"
+        "SSLOCSPResponderCertificateFile";
+    inert(SERVER, STAPLING) => "SSLUseStapling" "SSLStaplingCache" "SSLStaplingResponseTimeSkew"
+        "SSLStaplingResponderTimeout" "SSLStaplingResponseMaxAge" "SSLStaplingStandardCacheTimeout"
+        "SSLStaplingReturnResponderErrors" "SSLStaplingFakeTryLater" "SSLStaplingErrorCacheTimeout" "SSLStaplingForceURL";
+    inert(ANY, TO_BACKENDS) => "SSLProxyEngine" "SSLProxyProtocol" "SSLProxyCipherSuite" "SSLProxyVerify"
+        "SSLProxyVerifyDepth" "SSLProxyCACertificateFile" "SSLProxyCACertificatePath" "SSLProxyCARevocationPath"
+        "SSLProxyCARevocationFile" "SSLProxyCARevocationCheck" "SSLProxyMachineCertificateFile"
+        "SSLProxyMachineCertificatePath" "SSLProxyMachineCertificateChainFile" "SSLProxyCheckPeerExpire"
+        "SSLProxyCheckPeerCN" "SSLProxyCheckPeerName";
+    // mod_md
+    inert(ANY, CERTIFICATES) => "MDCertificateAuthority" "MDCertificateAgreement" "MDCAChallenges" "MDCertificateProtocol"
+        "MDContactEmail" "MDDriveMode" "MDRenewMode" "MDomain" "MDMember" "MDMembers" "MDMustStaple" "MDPortMap"
+        "MDPrivateKeys" "MDHttpProxy" "MDStoreDir" "MDRenewWindow" "MDNotifyCmd" "MDBaseServer" "MDChallengeDns01"
+        "MDChallengeDns01Version" "MDCertificateFile" "MDCertificateKeyFile" "MDServerStatus" "MDCertificateStatus"
+        "MDWarnWindow" "MDMessageCmd" "MDStapling" "MDStapleOthers" "MDStaplingKeepResponse" "MDStaplingRenewWindow"
+        "MDCertificateCheck" "MDActivationDelay" "MDCACertificateFile" "MDHttpProxyCACertificateFile"
+        "MDExternalAccountBinding" "MDRetryDelay" "MDRetryFailover" "MDStoreLocks" "MDMatchNames" "MDInitialDelay"
+        "MDCheckInterval" "MDProfile" "MDProfileMandatory" "MDRenewViaARI" "<MDomain>" "<MDomainSet>";
+    // mod_proxy, as far as it only tunes what is proxied
+    inert(ANY, NOT_PROXIED) => "ProxyPreserveHost" "ProxyTimeout" "ProxyVia" "ProxyErrorOverride" "ProxyAddHeaders"
+        "ProxyMaxForwards" "ProxyIOBufferSize" "ProxyReceiveBufferSize" "ProxyBadHeader" "ProxyDomain" "NoProxy" "ProxyBlock"
+        "ProxyPassInterpolateEnv" "ProxyPassInherit" "ProxySourceAddress" "Proxy100Continue" "BalancerGrowth"
+        "BalancerPersist" "BalancerInherit" "AllowCONNECT" "ProxyFtpListOnWildcard" "ProxyFtpEscapeWildcards"
+        "ProxyFtpDirCharset" "ProxyHCTemplate" "ProxyHCExpr" "ProxyHCTPsize" "ProxySCGISendfile"
+        "ProxySCGIInternalRedirect" "ProxyWebsocketFallbackToProxyHttp" "ProxyFCGIBackendType" "ProxyFCGISetEnvIf"
+        "ProxyExpressDBMFile" "ProxyExpressDBMType";
+    inert(ANY, PROXIED_REQUESTS) => "<Proxy>" "<ProxyMatch>";
+    // mod_cache and its stores
+    inert(ANY, CACHE) => "CacheEnable" "CacheDisable" "CacheMaxExpire" "CacheMinExpire" "CacheDefaultExpire"
+        "CacheQuickHandler" "CacheIgnoreNoLastMod" "CacheIgnoreCacheControl" "CacheStoreExpired" "CacheStorePrivate"
+        "CacheStoreNoStore" "CacheIgnoreHeaders" "CacheIgnoreQueryString" "CacheIgnoreURLSessionIdentifiers"
+        "CacheLastModifiedFactor" "CacheLock" "CacheLockPath" "CacheLockMaxAge" "CacheHeader" "CacheDetailHeader"
+        "CacheKeyBaseURL" "CacheStaleOnError" "CacheRoot" "CacheDirLevels" "CacheDirLength" "CacheMinFileSize"
+        "CacheMaxFileSize" "CacheReadSize" "CacheReadTime" "CacheSocache" "CacheSocacheMaxTime" "CacheSocacheMinTime"
+        "CacheSocacheMaxSize" "CacheSocacheReadSize" "CacheSocacheReadTime";
+    // mod_http2
+    inert(ANY, HTTP2) => "H2*";
+    // mod_deflate and mod_brotli, beside what turns them on
+    inert(ANY, COMPRESSION) => "BrotliFilterNote" "BrotliCompressionQuality" "BrotliCompressionWindow"
+        "BrotliCompressionMaxInputBlock" "BrotliAlterETag" "DeflateFilterNote" "DeflateWindowSize" "DeflateBufferSize"
+        "DeflateMemLevel" "DeflateCompressionLevel" "DeflateInflateLimitRequestBody" "DeflateInflateRatioLimit"
+        "DeflateInflateRatioBurst" "DeflateAlterEtag";
+    // mod_buffer, mod_dialup, mod_log_debug, mod_dumpio, mod_log_forensic, mod_log_config, mod_heartbeat, mod_charset_lite
+    inert(ANY, BUFFERS) => "BufferSize" "BufferedLogs";
+    inert(ANY, DEBUGGING) => "LogMessage" "DumpIOInput" "DumpIOOutput" "DumpIOLogLevel" "ForensicLog" "FilterTrace";
+    inert(SERVER, CLUSTER) => "HeartbeatAddress" "HeartbeatListen" "HeartbeatStorage" "HeartbeatMaxServers";
+    inert(ANY, PAGESPEED) => "ModPagespeed*" "CaseFilter" "CaseFilterIn" "ModemStandard";
+    // mod_php
+    inert(ANY, PHP) => "php_value" "php_flag" "php_admin_value" "php_admin_flag" "PHPINIDir" "PHPIniDirectory" "suPHP_*";
+    // mod_evasive, mod_qos, mod_limitipconn, mod_bw
+    inert(ANY, LIMITERS) => "DOS*" "QS_*" "MaxConnPerIP" "NoIPLimit" "OnlyIPLimit" "BandWidth" "BandWidthModule" "MinBandWidth"
+        "LargeFileLimit" "BandWidthError" "MaxConnection";
+    // NSS in place of OpenSSL; what of it protects has rows of its own.
+    inert(ANY, TLS) => "NSSEngine" "NSSCertificateDatabase" "NSSNickname" "NSSProtocol" "NSSCipherSuite" "NSSPassPhraseDialog"
+        "NSSPassPhraseHelper" "NSSSessionCacheSize" "NSSSessionCacheTimeout" "NSSSession3CacheTimeout" "NSSRandomSeed"
+        "NSSRenegotiation" "NSSRequireSafeNegotiation" "NSSOptions" "NSSEnforceValidCerts" "NSSUserName" "NSSOCSP"
+        "NSSSkipPermissionCheck" "NSSSessionTickets" "NSSProxyEngine" "NSSProxyProtocol" "NSSProxyCipherSuite"
+        "NSSProxyNickname" "NSSProxyCheckPeerCN";
+    // Words that turn a thing off.
+    Directive::to_proxy("", "let the web server in front proxy; nothing else is proxied here").judged(unless_off)
+        => "ProxyRequests" "ProxyExpressEnable";
+};
+
+/// `Off`: nothing is asked for.
+pub(super) fn unless_off(scope: &mut Scope, words: &[Word]) -> Applied {
+    if words.iter().all(|word| word.text.eq_ignore_ascii_case("off")) {
+        scope.status = Status::WithoutEffect("it is off here always");
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Directives of parts that belong into a web server in front: an error that says what to put there.
+
+use super::modules::unless_off;
+use super::rows;
+use crate::directive::{Applied, Directive, Scope, Status};
+use crate::token::Word;
+
+const PROXY: &str = "put nginx, HAProxy or Apache in front, move the line there, and let it pass the other URLs on to this server";
+const DAV: &str = "serve WebDAV by a WSGI application such as WsgiDAV, or by a web server in front";
+const SESSION: &str = "keep sessions in the application, or in a web server in front";
+const CGI: &str = "run CGI programs in a web server in front, or mount a WSGI application in their place";
+const LANGUAGES: &str = "run code in other languages in a server of its own behind a web server in front";
+const FILTER: &str = "change bodies in the application, in WSGI middleware, or in a web server in front";
+const HOSTS: &str = "name each host: <VirtualHost> with ServerName, DocumentRoot and its aliases";
+const REMOTE: &str = "name the proxies in WSGITrustedProxies and the header in WSGITrustedProxyHeaders: \
+                      WSGITrustedProxyHeaders X-Forwarded-For";
+const IDENTITY: &str = "give the process group a user: user= and group= of WSGIDaemonProcess";
+const CHROOT: &str = "give the process group a root folder: chroot= of WSGIDaemonProcess";
+const FALLBACK: &str =
+    "mount the application: WSGIScriptAlias / FILE, with an Alias above it for each folder of files";
+const SENDFILE: &str =
+    "return a file from the application with wsgi.file_wrapper, under WSGIEnableSendfile On";
+const COUNTRY: &str = "let the web server in front send the country in a header, and ask that with SetEnvIf";
+const HTTPS_ONLY: &str = "let the web server in front redirect to https";
+
+/// Rows of this area.
+#[rustfmt::skip]
+pub const ROWS: &[Directive] = rows! {
+    Directive::to_proxy("", PROXY).judged(unless_excluded) => "ProxyPass" "ProxyPassMatch";
+    Directive::to_proxy("", PROXY) => "ProxyPassReverse" "ProxyPassReverseCookiePath" "ProxyPassReverseCookieDomain"
+        "ProxyRemote" "ProxyRemoteMatch" "ProxySet" "BalancerMember" "ProxyHTMLEnable" "ProxyHTMLURLMap" "ProxyHTML*"
+        "Jk*" "JKMount" "WeblogicHost" "WLCookieName" "SCGIMount" "uWSGI*" "H2ProxyRequests";
+    Directive::to_proxy("", DAV).judged(unless_off) => "DAV";
+    Directive::to_proxy("", DAV) => "DAVLockDB" "DAVGenericLockDB" "DAVBasePath" "DAVMinTimeout" "DAVDepthInfinity"
+        "DAVLockDiscovery" "SVN*";
+    Directive::to_proxy("", SESSION).judged(unless_off) => "Session";
+    Directive::to_proxy("", SESSION) => "SessionMaxAge" "SessionHeader" "SessionEnv" "SessionInclude" "SessionExclude"
+        "SessionExpiryUpdateInterval" "SessionCookieName" "SessionCookieName2" "SessionCookieRemove"
+        "SessionCryptoPassphrase" "SessionCryptoPassphraseFile" "SessionCryptoCipher" "SessionCryptoDriver"
+        "SessionDBDSelectLabel" "SessionDBDInsertLabel" "SessionDBDUpdateLabel" "SessionDBDDeleteLabel"
+        "SessionDBDPerUser" "SessionDBDCookieRemove" "SessionDBDCookieName" "SessionDBDCookieName2";
+    Directive::to_proxy("", CGI) => "Action" "Script" "Fcgid*" "FastCgi*";
+    Directive::to_proxy("", LANGUAGES) => "Lua*" "Perl*" "<Perl>" "Python*" "Passenger*" "Rails*" "Rack*" "CFML*" "Mono*";
+    Directive::to_proxy("", FILTER) => "Substitute" "SubstituteMaxLineLength" "SubstituteInheritBefore" "OutputSed"
+        "InputSed" "ExtFilterDefine" "ExtFilterOptions" "CharsetSourceEnc" "CharsetDefault" "CharsetOptions" "ReflectorHeader"
+        "xml2EncDefault" "xml2EncAlias" "xml2StartParse" "Layout*";
+    Directive::to_proxy("", COUNTRY) => "GeoIP*" "MaxMindDB*";
+    Directive::to_proxy("", HTTPS_ONLY).judged(unless_off) => "MDRequireHttps";
+    Directive::otherwise("", HOSTS) => "VirtualDocumentRoot" "VirtualDocumentRootIP" "VirtualScriptAlias" "VirtualScriptAliasIP";
+    Directive::otherwise("", REMOTE) => "RemoteIPHeader" "RemoteIPProxiesHeader" "RemoteIPTrustedProxy"
+        "RemoteIPInternalProxy" "RemoteIPTrustedProxyList" "RemoteIPInternalProxyList" "RemoteIPProxyProtocolExceptions" "RPAF*";
+    Directive::otherwise("", REMOTE).judged(unless_off) => "RemoteIPProxyProtocol" "RPAFenable" "RPAF_Enable";
+    Directive::otherwise("", IDENTITY) => "AssignUserID" "ChildPerUserID" "RUidGid" "RMode" "RDefaultUidGid";
+    Directive::otherwise("", CHROOT) => "ChrootDir" "SecChrootDir";
+    Directive::otherwise("", FALLBACK).judged(unless_disabled) => "FallbackResource";
+    Directive::otherwise("", SENDFILE).judged(unless_off) => "XSendFile";
+    Directive::otherwise("", SENDFILE) => "XSendFilePath" "XSendFileIgnoreEtag" "XSendFileIgnoreLastModified"
+        "XSendFileUnescape" "XSendFileAllowAbove";
+};
+
+/// `ProxyPass /path !` takes a path out of what is proxied.
+fn unless_excluded(scope: &mut Scope, words: &[Word]) -> Applied {
+    if words.iter().any(|word| word.text == "!") {
+        scope.status = Status::WithoutEffect("what it takes out of the proxy is served here anyway");
+    }
+    Ok(())
+}
+
+fn unless_disabled(scope: &mut Scope, words: &[Word]) -> Applied {
+    if words.iter().all(|word| word.text.eq_ignore_ascii_case("disabled")) {
+        scope.status = Status::WithoutEffect("there is no other resource to fall back to");
+    }
+    Ok(())
+}
