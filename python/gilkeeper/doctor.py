@@ -5,8 +5,9 @@ crashes or hangs, the last lines show where. Needs nothing of the package but `d
 it runs by path: any CPython from 3.11 on runs both.
 
 Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import,
-extension), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an extension `name` and
-`file`; `home`, `python_path`, `describe`, `end`.
+extension, unloaded, environment), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an
+extension `name` and `file`; for extension modules that the application has not loaded `names`; for the installed packages
+`without` (those to leave out); `home`, `python_path`, `describe`, `end`.
 """
 
 import sys
@@ -267,6 +268,10 @@ def application(job):
         exec(code, module.__dict__)
     if job["callable"] and not hasattr(module, job["callable"]):
         raise AttributeError(f"'{script}' has no callable named '{job['callable']}'")
+    if not callable(getattr(module, job["callable"] or "application", None)):
+        usual = ("application", "app", "wsgi", "wsgi_app", "wsgi_application")
+        others = [name for name in usual if callable(getattr(module, name, None))]
+        tell("no-application", name=job["callable"] or "application", others=others)
     for name in job["also"]:
         importlib.import_module(name)
 
@@ -283,13 +288,56 @@ def extension(job):
     loader.exec_module(module)
 
 
-def describe(watch):
-    """Reports file, distribution and declarations of each extension module. Not by an import, which the application could see."""
+def try_each(names):
+    """Imports one after the other; what fails does not keep the next one from being tried."""
+    import importlib
+
+    for name in names:
+        tell("trying", name=name)
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            tell("failed", name=name, error=one_line(error))
+
+
+def environment(job):
+    """Imports each installed package that has extension modules."""
+    found = [one for one in beside()["packages"]() if one["name"] not in job["without"]]
+    for values in found:
+        tell("package", **values)
+    try_each([one["name"] for one in found])
+
+
+def beside():
+    """The names of `doctor_modules.py`. Not by an import, which the application could see."""
     namespace = {"__name__": "gilkeeper_doctor_modules", "__file__": MODULES}
     with open(MODULES, "rb") as file:
         exec(compile(file.read(), MODULES, "exec"), namespace)
-    for values in namespace["described"](watch.modules, watch.places.kind, gil()):
+    return namespace
+
+
+def describe(watch, job):
+    """Reports file, distribution and declarations of each extension module, and those of its packages that were not loaded."""
+    names = beside()
+    imported = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    for values in names["described"](watch.modules, watch.places.kind, gil()):
         tell("described", **values)
+    if job["what"] == "application":
+        for values in names["unloaded"]([file for file in imported if file and watch.places.kind(file) == "installed"]):
+            tell("unloaded", **values)
+
+
+def content(name):
+    """How many names a module holds, beside those that every module has."""
+    return sum(not key.startswith("__") for key in getattr(sys.modules[name], "__dict__", ()))
+
+
+def extensions():
+    """Extension modules that are loaded in this interpreter."""
+    from importlib.machinery import ExtensionFileLoader
+
+    modules = list(sys.modules.items())
+    return {name for name, one in modules if isinstance(getattr(getattr(one, "__spec__", None), "loader", None), ExtensionFileLoader)}
 
 
 def trial(job, number):
@@ -308,15 +356,17 @@ def trial(job, number):
     paths(job)
     sys.argv = ["mod_wsgi"]
     acts = {"application": application, "import": lambda job: importlib.import_module(job["name"]), "extension": extension}
+    acts |= {"unloaded": lambda job: try_each(job["names"]), "environment": environment}
     error, text = None, None
     try:
         acts[job["what"]](job)
     except BaseException as problem:
         error, text = one_line(problem), traceback.format_exc()
     present = [name for name in watch.modules if name in sys.modules]
-    tell("imported", error=error, traceback=text, present=present, threads=watch.running(), gil=gil())
+    filled = {name: content(name) for name in present}
+    tell("imported", error=error, traceback=text, present=present, filled=filled, threads=watch.running(), gil=gil())
     if job["describe"]:
-        describe(watch)
+        describe(watch, job)
     return watch.shutdown
 
 
@@ -340,7 +390,9 @@ def in_another(job):
     own = job["interpreter"] == "own"
     # Up to 3.12 an interpreter with other threads cannot be entered again: the last one runs its end in the same call.
     entered_once = sys.version_info < (3, 13)
-    made = []
+    # Modules of one phase are initialised in the main interpreter and import there, so it finds what a worker's does.
+    paths(job)
+    made, before = [], extensions()
     for number in range(1, job["interpreters"] + 1):
         made.append(interpreters.create(isolated=own) if entered_once else interpreters.create("isolated" if own else "legacy"))
         text = (
@@ -351,6 +403,8 @@ def in_another(job):
         if entered_once and job["end"] and number == job["interpreters"]:
             text += "namespace['tell']('ending')\nnamespace['stop'](callbacks)\nimport threading\nthreading._shutdown()\n"
         interpreters.run_string(made[-1], text)
+        # CPython initialises modules of one phase in the main interpreter, and what they import by themselves stays there.
+        tell("in-main", present=sorted(extensions() - before))
     if job["end"]:
         if entered_once:
             interpreters.destroy(made[-1])

@@ -1,4 +1,4 @@
-"""File, distribution and declarations of extension modules. `doctor.py` runs this file by its path.
+"""File, distribution and declarations of extension modules, and which ones are installed. `doctor.py` runs this file by its path.
 
 Reads module definitions through ctypes, and the lists of installed files. Runs no code of the application.
 """
@@ -89,3 +89,54 @@ def owners(wanted):
             if path.endswith(".so") and (real := os.path.realpath(distribution.locate_file(path))) in wanted:
                 found[real] = (distribution.metadata["Name"], distribution.version)
     return found
+
+
+def installed():
+    """For each distribution with extension modules: itself, its files, and its extension modules as (name, path)."""
+    from importlib import machinery, metadata
+
+    suffixes = sorted(machinery.EXTENSION_SUFFIXES, key=len, reverse=True)
+    for distribution in metadata.distributions():
+        text = distribution.read_text("RECORD") or ""
+        if ".so" not in text:
+            continue
+        files = [line.split(",", 1)[0].strip('"') for line in text.splitlines()]
+        modules = []
+        for path in files:
+            suffix = next((end for end in suffixes if path.endswith(end)), None)
+            parts = path[: -len(suffix)].split("/") if suffix else []
+            if parts and all(part.isidentifier() for part in parts) and not any(for_tests(part) for part in parts):
+                modules.append((".".join(parts), path))
+        if modules:
+            yield distribution, files, modules
+
+
+def for_tests(part):
+    return part in ("test", "tests", "testing") or part.startswith("_test") or part.endswith(("_test", "_tests"))
+
+
+def unloaded(imported):
+    """The extension modules of the distributions that own an imported file, as far as they are not loaded themselves."""
+    import os
+
+    loaded = {os.path.realpath(file) for file in imported}
+    for distribution, files, modules in installed():
+        real = {path: os.path.realpath(distribution.locate_file(path)) for path in files if path.endswith((".py", ".so"))}
+        if loaded.isdisjoint(real.values()):
+            continue
+        for name, path in modules:
+            if real[path] not in loaded and name not in sys.modules:
+                yield {"name": name, "file": real[path], "distribution": distribution.metadata["Name"], "version": distribution.version}
+
+
+def packages():
+    """The package to import of each distribution that has extension modules: all of them, with name and version."""
+    found = {}
+    for distribution, _, modules in installed():
+        told = (distribution.read_text("top_level.txt") or "").split()
+        tops = [name for name in told if name.isidentifier()] or [name.partition(".")[0] for name, _ in modules]
+        # A top-level extension module that starts with an underscore is loaded by the package beside it.
+        shown = [name for name in tops if not name.startswith("_")] or tops
+        for name in shown:
+            found.setdefault(name, {"name": name, "distribution": distribution.metadata["Name"], "version": distribution.version})
+    return [found[name] for name in sorted(found)]

@@ -45,6 +45,12 @@ pub fn command() -> Command {
                 .arg(format("text").help("How to print the resolved site."))
                 .arg(flag("strict").help("Exit with status 1 when there are warnings."))
                 .arg(
+                    option("python", "PATH", "Also import the installed packages that have extension modules, in child processes, and warn of \
+                            those that refuse the sub-interpreters of the site [default: the Python of each process group].")
+                        .num_args(0..=1)
+                        .default_missing_value(""),
+                )
+                .arg(
                     Arg::new("server-root")
                         .long("server-root")
                         .value_name("DIR")

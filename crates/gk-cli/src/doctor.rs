@@ -6,8 +6,10 @@
 
 mod advice;
 mod application_findings;
+pub mod environment;
 mod event;
 mod module_findings;
+mod progress;
 mod report;
 mod study;
 #[cfg(test)]
@@ -23,6 +25,7 @@ use event::Trial;
 use gk_supervisor::PythonRuntime;
 use gk_supervisor::python::{self, PythonBuild, Pythons};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
+use progress::Progress;
 use report::{Mode, Verdict};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -55,13 +58,13 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
     // Ctrl-C reaches only this process; Python's own handler would not run before it has ended.
     let signals = Signals::new(&[SIGINT, SIGTERM])
         .map_err(|e| Failure::Failed(format!("signals cannot be caught: {e}")))?;
-    let mut trials = Trials::new();
+    let (mut trials, progress) = (Trials::new(), Progress::new());
     loop {
         let jobs = study::next(&trials, &settings);
         if jobs.is_empty() {
             break;
         }
-        patient.examine(jobs, &mut trials, &signals)?;
+        patient.examine(jobs, &mut trials, &signals, &progress)?;
     }
     patient.imports(&trials)?;
     let question = Examination {
@@ -174,11 +177,18 @@ impl ExaminedApplication {
     }
 
     /// Runs these trials, as many at once as there are processors.
-    fn examine(&self, jobs: Vec<Job>, trials: &mut Trials, signals: &Signals) -> Result<(), Failure> {
+    fn examine(
+        &self,
+        jobs: Vec<Job>,
+        trials: &mut Trials,
+        signals: &Signals,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let files: BTreeMap<String, String> =
+            study::modules(trials).into_iter().map(|d| (d.name.clone(), d.file.clone())).collect();
         let reference = trials.get(&(Setting::Main, ImportTarget::Application));
-        let files: BTreeMap<String, String> = reference
-            .map(|t| t.described.iter().map(|d| (d.name.clone(), d.file.clone())).collect())
-            .unwrap_or_default();
+        let unloaded: Vec<String> =
+            reference.into_iter().flat_map(|t| &t.unloaded).map(|one| one.name.clone()).collect();
         let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
         let (jobs, done) = (Mutex::new(jobs), Mutex::new(Vec::new()));
         let take = || jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
@@ -186,7 +196,9 @@ impl ExaminedApplication {
             for _ in 0..at_once {
                 scope.spawn(|| {
                     while let Some(job) = take() {
-                        let result = trial::run(&self.child(&job, &files), signals);
+                        let result = trial::run(&self.child(&job, &files, &unloaded), signals);
+                        let left = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len();
+                        progress.done(&job, left);
                         let stop = !matches!(result, Ok(Some(_)));
                         done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((job, result));
                         if stop {
@@ -207,7 +219,12 @@ impl ExaminedApplication {
         Ok(())
     }
 
-    fn child(&self, (setting, what): &Job, files: &BTreeMap<String, String>) -> trial::ChildCommand<'_> {
+    fn child(
+        &self,
+        (setting, what): &Job,
+        files: &BTreeMap<String, String>,
+        unloaded: &[String],
+    ) -> trial::ChildCommand<'_> {
         let (interpreter, mode, gil) = match setting {
             Setting::Main => ("main", "shared-gil", Some("gil=1")),
             Setting::Shared => ("shared", "shared-gil", Some("gil=1")),
@@ -220,6 +237,7 @@ impl ExaminedApplication {
             ImportTarget::Application => ("application", None),
             ImportTarget::Import(name) => ("import", Some(name)),
             ImportTarget::Extension(name) => ("extension", Some(name)),
+            ImportTarget::Unloaded => ("unloaded", None),
         };
         let job = json!({
             "interpreter": interpreter,
@@ -227,6 +245,7 @@ impl ExaminedApplication {
             "mode": mode,
             "what": what,
             "name": name,
+            "names": unloaded,
             "file": name.and_then(|name| files.get(name)),
             "script": self.script,
             "module": self.module,

@@ -66,24 +66,35 @@ impl Site {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// A package whose C part is optional, installed as a distribution.
-    fn package_with_fallback(&self) {
-        self.extension("pack/_speed", &[]);
+    /// A package with an extension module `_speed`, installed as a distribution; `text` is its `__init__.py`.
+    fn package(&self, name: &str, flags: &[&str], text: &str) {
+        self.extension(&format!("{name}/_speed"), flags);
         let write = |name: &str, text: &str| {
             let path = self.installed().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
+        write(&format!("{name}/__init__.py"), text);
+        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: 2.5\n");
+        write(&format!("{name}-2.5.dist-info/METADATA"), &metadata);
+        let record = format!("{name}/__init__.py,,\n{name}/_speed{},,\n", self.build.suffix);
+        write(&format!("{name}-2.5.dist-info/RECORD"), &record);
+    }
+
+    /// A package whose C part is optional.
+    fn package_with_fallback(&self) {
         let text = "try:\n    from . import _speed\nexcept ImportError:\n    _speed = None\n";
-        write("pack/__init__.py", text);
-        write("pack-2.5.dist-info/METADATA", "Metadata-Version: 2.1\nName: pack\nVersion: 2.5\n");
-        write("pack-2.5.dist-info/RECORD", &format!("pack/_speed{},,\n", self.build.suffix));
+        self.package("pack", &[], text);
     }
 
     fn doctor(&self, more: &[&str]) -> Output {
+        self.ask(&[&["--format", "json"], more].concat())
+    }
+
+    fn ask(&self, more: &[&str]) -> Output {
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper");
         let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
-        command.args(["doctor", "wsgi.py", "--python-path", "site-packages", "--format", "json"]).args(more);
+        command.args(["doctor", "wsgi.py", "--python-path", "site-packages"]).args(more);
         command
             .current_dir(self.dir.path())
             .env("GILKEEPER_PYTHON", python())
@@ -127,7 +138,7 @@ fn findings(report: &Value) -> Vec<(String, String)> {
 
 #[test]
 fn each_kind_of_module_in_each_kind_of_interpreter() {
-    let script = "print('the application prints')\nimport good, alone, plain, single, once, pack\n";
+    let script = "print('the application prints')\nimport good, alone, plain, single, once, pack\ndef application(*_): ...\n";
     let site = Site::new(script);
     site.extension("good", &["OWN"]);
     site.extension("alone", &["NONE"]);
@@ -268,6 +279,101 @@ fn threads_atexit_and_signals_are_seen() {
         assert_eq!(status, Some(1));
         assert!(findings(&report).contains(&("own-gil".into(), "daemon-thread".into())), "{report}");
     }
+}
+
+/// Reported: argon2-cffi was called unsafe in sub-interpreters and works there, coverage's tracer was called safe and is empty in
+/// the second one, and cffi and websockets, which load their C part later, were not looked at.
+#[test]
+fn modules_that_are_kept_elsewhere_or_empty_or_loaded_later() {
+    let site = Site::new("import needing, filled, later\ndef application(environ, start_response): ...\n");
+    site.extension("needed", &["SINGLE"]);
+    site.extension("needing", &["SINGLE", "NEEDS=needed"]);
+    site.extension("filled", &["SINGLE", "FILLED"]);
+    site.package("later", &[], "");
+    let (report, status) = site.report(&[]);
+    let Build { minor, free_threaded, .. } = site.build;
+    let outcome = |name: &str, place: &str| outcome(&report, name, place);
+    if !free_threaded {
+        for name in ["needing", "needed"] {
+            for place in ["sub-interpreter", "second-sub-interpreter"] {
+                assert_eq!(outcome(name, place), "loads", "{name} {place}");
+            }
+        }
+        assert_eq!(outcome("filled", "sub-interpreter"), "loads");
+        let second = outcome("filled", "second-sub-interpreter");
+        assert!(second == "empty" || minor < 14, "{second}");
+        assert_eq!(status, Some(1));
+    }
+    let later = module(&report, "later._speed");
+    assert_eq!((&later["loaded"], &later["distribution"]), (&Value::Bool(false), &"later".into()));
+    if minor >= 12 {
+        let refuses = format!("refuses: ImportError: module later._speed {REFUSAL}");
+        assert_eq!(outcome("later._speed", "own-gil"), refuses);
+        let found =
+            report["findings"].as_array().unwrap().iter().find(|f| f["subject"] == "later 2.5").unwrap();
+        assert_eq!((&found["level"], &found["what"]), (&"caution".into(), &"refuses".into()), "{found}");
+    }
+}
+
+/// Reported: "Nothing to change" was said of a script that has no application.
+#[test]
+fn a_script_without_an_application_is_a_finding() {
+    for (script, remedy) in
+        [("x = 1\n", "--callable-object"), ("def app(e, s): ...\n", "--callable-object app")]
+    {
+        let site = Site::new(script);
+        let (report, status) = site.report(&["--for", "sub-interpreter"]);
+        assert_eq!((status, findings(&report)), (Some(0), vec![("-".into(), "no-application".into())]));
+        assert!(report["findings"][0]["remedy"].as_str().unwrap().contains(remedy), "{report}");
+        let output = site.ask(&["--for", "sub-interpreter"]);
+        assert!(!text(&output.stdout).contains("Nothing to change"));
+    }
+}
+
+/// Reported: nothing said that psycopg2 and bcrypt refuse the sub-interpreter that mod_wsgi's defaults choose.
+#[test]
+fn check_looks_at_the_installed_packages() {
+    let site = Site::new("");
+    site.package("never", &["REFUSE"], "from . import _speed\n");
+    site.package("crasher", &["CRASH"], "from . import _speed\n");
+    site.package("once", &["ONCE"], "from . import _speed\n");
+    site.package("fine", &[], "from . import _speed\n");
+    site.package("broken", &[], "import there_is_no_such_module\n");
+    let warnings = |conf: &str| {
+        fs::write(site.dir.path().join("site.conf"), conf).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
+        command.args(["check", "-c", "site.conf", "--format", "json", "--strict", "--python"]).arg(python());
+        command
+            .current_dir(site.dir.path())
+            .env("GILKEEPER_PYTHON", python())
+            .env("PYTHONPATH", site.installed());
+        command
+            .env("GILKEEPER_PACKAGE", Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper"));
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr)));
+        let said = report["diagnostics"].as_array().unwrap().clone();
+        let said: Vec<(u64, String)> = said
+            .iter()
+            .filter(|d| d["severity"] == "warning")
+            .map(|d| (d["line"].as_u64().unwrap(), d["message"].as_str().unwrap().to_owned()))
+            .collect();
+        assert_eq!(output.status.code(), Some(i32::from(!said.is_empty())));
+        said
+    };
+    let main = "WSGIScriptAlias / wsgi.py application-group=%{GLOBAL}\n";
+    assert_eq!(warnings(main), []);
+    let one = warnings(&format!("ServerName x\nWSGIScriptAlias /a wsgi.py\n{main}"));
+    let [(2, message)] = one.as_slice() else { panic!("{one:?}") };
+    if site.build.free_threaded {
+        // Its sub-interpreters ask every module for the declaration.
+        return assert!(message.contains("never 2.5") && message.contains("fine 2.5"), "{message}");
+    }
+    let wanted = "no sub-interpreter imports these installed packages: crasher 2.5, never 2.5";
+    assert!(message.ends_with(wanted), "{message}");
+    let two = warnings("WSGIScriptAlias /a wsgi.py\nWSGIScriptAlias /b wsgi.py\n");
+    let second = "imports these installed packages: once 2.5";
+    assert!(two.len() == 2 && two[1].1.ends_with(second), "{two:?}");
 }
 
 #[test]

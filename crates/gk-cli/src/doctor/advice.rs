@@ -104,6 +104,17 @@ pub fn import_fails(mode: Mode, error: &str) -> String {
     }
 }
 
+/// For a script without the callable that is asked for.
+pub fn no_application(others: &[String]) -> String {
+    match others.first() {
+        Some(other) => format!(
+            "It has `{other}`: say --callable-object {other}, and WSGICallableObject {other} in a configuration."
+        ),
+        None => "Name the file or package.module that makes the WSGI application, or its callable with --callable-object."
+            .to_owned(),
+    }
+}
+
 /// For modules that could not be tried without a GIL.
 pub fn undeclared(owners: &[&str]) -> String {
     let known: String = owners.iter().map(|owner| wheels(owner)).collect();

@@ -92,7 +92,7 @@ fn import(
             Some(ModuleOutcome::Refuses { .. } | ModuleOutcome::Crashes { .. } | ModuleOutcome::Hangs { .. })
         )
     };
-    if modules.iter().any(explains) || error.contains(NO_DAEMONS) {
+    if modules.iter().filter(|m| m.loaded).any(explains) || error.contains(NO_DAEMONS) {
         return None;
     }
     let text =
@@ -179,7 +179,8 @@ fn unexplained(trials: &Trials, modules: &[ModuleReport]) -> Option<Finding> {
     let (_, run) = application(trials, InterpreterKind::FreeThreading)?;
     let back = run.imported.as_ref()?.gil == Some(true);
     let blamed = |m: &ModuleReport| {
-        matches!(m.outcomes.get(&InterpreterKind::FreeThreading), Some(ModuleOutcome::GilBack { .. }))
+        m.loaded
+            && matches!(m.outcomes.get(&InterpreterKind::FreeThreading), Some(ModuleOutcome::GilBack { .. }))
     };
     if !back || modules.iter().any(blamed) {
         return None;
@@ -231,5 +232,19 @@ pub fn everywhere(run: &InterpreterRun) -> Vec<Finding> {
     };
     note("atexit", &run.atexit, "Functions registered with atexit", advice::ATEXIT);
     note("signal", &run.signals, "Handlers installed with signal.signal", advice::SIGNAL);
+    found.extend(run.no_application.as_ref().map(|(name, others)| no_application(name, others)));
     found
+}
+
+/// A script that no server can serve as it is.
+fn no_application(name: &str, others: &[String]) -> Finding {
+    Finding {
+        mode: None,
+        level: FindingLevel::Caution,
+        what: "no-application",
+        subject: "the application".to_owned(),
+        modules: Vec::new(),
+        text: format!("The script has no callable named `{name}`: requests would be answered 500"),
+        remedy: advice::no_application(others),
+    }
 }

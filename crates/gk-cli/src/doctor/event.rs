@@ -75,6 +75,24 @@ pub struct Described {
     pub declares: Option<Declares>,
 }
 
+/// An extension module of an imported distribution that the application has not loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Unloaded {
+    /// Full name.
+    pub name: String,
+}
+
+/// A package to import, with the distribution that installed it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Package {
+    /// Name to import.
+    pub name: String,
+    /// The distribution.
+    pub distribution: String,
+    /// Its version.
+    pub version: String,
+}
+
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -111,10 +129,28 @@ enum Event {
         error: Option<String>,
         traceback: Option<String>,
         present: Vec<String>,
+        #[serde(default)]
+        filled: BTreeMap<String, u32>,
         threads: Vec<Registration>,
         gil: Option<bool>,
     },
+    InMain {
+        present: BTreeSet<String>,
+    },
+    Trying {
+        name: String,
+    },
+    Failed {
+        name: String,
+        error: String,
+    },
+    NoApplication {
+        name: String,
+        others: Vec<String>,
+    },
     Described(Described),
+    Unloaded(Unloaded),
+    Package(Package),
     Ending,
     Ended,
     #[serde(other)]
@@ -142,6 +178,14 @@ pub struct InterpreterRun {
     pub signals: Vec<Registration>,
     /// Calls of subscribe_shutdown and subscribe_events.
     pub subscribed: Vec<Registration>,
+    /// Extension modules that CPython keeps in the main interpreter for this one.
+    pub in_main: BTreeSet<String>,
+    /// The import that was begun last, of several that are tried one after the other.
+    pub trying: Option<String>,
+    /// Those of them that raised, with the exception.
+    pub failed: BTreeMap<String, String>,
+    /// The name of the callable that the script does not have, and those that it has.
+    pub no_application: Option<(String, Vec<String>)>,
     /// How the import ended; `None`: it did not.
     pub imported: Option<Imported>,
 }
@@ -155,6 +199,8 @@ pub struct Imported {
     pub traceback: Option<String>,
     /// Extension modules in `sys.modules`.
     pub present: BTreeSet<String>,
+    /// How many names each of them holds.
+    pub filled: BTreeMap<String, u32>,
     /// Threads started.
     pub threads: Vec<Registration>,
     /// Whether the GIL was on; `None`: this Python cannot tell.
@@ -167,9 +213,15 @@ impl InterpreterRun {
         self.imported.as_ref().is_some_and(|i| i.error.is_none())
     }
 
-    /// Whether this extension module was loaded at the end.
+    /// Whether this extension module was loaded at the end, in this interpreter or for it in the main one.
     pub fn has(&self, name: &str) -> bool {
-        self.imported.as_ref().is_some_and(|i| i.present.contains(name))
+        let kept = || self.in_main.contains(name) && !self.refused.contains_key(name);
+        self.imported.as_ref().is_some_and(|i| i.present.contains(name) || kept())
+    }
+
+    /// How many names this module holds; `None`: it is not in `sys.modules`.
+    pub fn filled(&self, name: &str) -> Option<u32> {
+        self.imported.as_ref()?.filled.get(name).copied()
     }
 
     fn take(&mut self, event: Event) {
@@ -189,12 +241,16 @@ impl InterpreterRun {
             Event::Atexit(asked) => self.atexit.push(asked),
             Event::Signal(asked) => self.signals.push(asked),
             Event::Subscribed(asked) => self.subscribed.push(asked),
-            Event::Imported { error, traceback, present, threads, gil } => {
+            Event::Imported { error, traceback, present, filled, threads, gil } => {
                 let present = present.into_iter().collect();
-                self.imported = Some(Imported { error, traceback, present, threads, gil });
+                self.imported = Some(Imported { error, traceback, present, filled, threads, gil });
             }
+            Event::InMain { present } => self.in_main = present,
+            Event::Trying { name } => self.trying = Some(name),
+            Event::Failed { name, error } => drop(self.failed.insert(name, error)),
+            Event::NoApplication { name, others } => self.no_application = Some((name, others)),
             Event::Python { .. } | Event::Begin {} | Event::Described(_) => {}
-            Event::Ending | Event::Ended | Event::Other => {}
+            Event::Unloaded(_) | Event::Package(_) | Event::Ending | Event::Ended | Event::Other => {}
         }
     }
 }
@@ -219,6 +275,10 @@ pub struct Trial {
     pub runs: Vec<InterpreterRun>,
     /// The extension modules, if the job asked for descriptions.
     pub described: Vec<Described>,
+    /// The extension modules of imported distributions that were not loaded, from the same job.
+    pub unloaded: Vec<Unloaded>,
+    /// The packages of the environment, if the job was to import them.
+    pub packages: Vec<Package>,
     /// Whether it had started to end the interpreters, or Python.
     pub ending: bool,
     /// How the process ended.
@@ -230,15 +290,24 @@ pub struct Trial {
 impl Trial {
     /// From the lines of its report. Unknown events and an incomplete last line are skipped.
     pub fn new(report: &str, end: ChildEnd, output: String) -> Self {
-        let none = Vec::new;
-        let mut trial =
-            Self { version: None, runs: none(), described: Vec::new(), ending: false, end, output };
+        let mut trial = Self {
+            version: None,
+            runs: Vec::new(),
+            described: Vec::new(),
+            unloaded: Vec::new(),
+            packages: Vec::new(),
+            ending: false,
+            end,
+            output,
+        };
         for line in report.lines() {
             let Ok(event) = serde_json::from_str::<Event>(line) else { continue };
             match event {
                 Event::Python { version } => trial.version = Some(version),
                 Event::Begin {} => trial.runs.push(InterpreterRun::default()),
                 Event::Described(described) => trial.described.push(described),
+                Event::Unloaded(unloaded) => trial.unloaded.push(unloaded),
+                Event::Package(package) => trial.packages.push(package),
                 Event::Ending => trial.ending = true,
                 event => trial.runs.last_mut().into_iter().for_each(|p| p.take(event.clone())),
             }

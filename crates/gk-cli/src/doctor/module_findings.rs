@@ -4,7 +4,7 @@
 use super::advice;
 use super::event::CodeOrigin;
 use super::report::{Finding, FindingLevel, Mode, ModuleReport};
-use super::study::{ImportTarget, InterpreterKind, ModuleOutcome, Trials, modules, outcome};
+use super::study::{ImportTarget, InterpreterKind, ModuleOutcome, Trials, loaded, modules, outcome};
 use super::wording::listed;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,7 @@ pub fn described(trials: &Trials) -> Vec<ModuleReport> {
             kind: m.kind,
             distribution: m.distribution.clone(),
             version: m.version.clone(),
+            loaded: loaded(trials, &m.name),
             declares: m.declares.clone(),
             outcomes: places.iter().map(|place| (*place, outcome(trials, *place, m))).collect(),
         })
@@ -34,21 +35,23 @@ type Members<'r> = Vec<(&'r ModuleReport, &'r ModuleOutcome)>;
 
 /// One finding for the modules of a distribution with the same kind of outcome.
 pub fn of_modules(mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
-    let mut groups: BTreeMap<(String, &'static str, InterpreterKind), Members<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, &'static str, InterpreterKind, bool), Members<'_>> = BTreeMap::new();
     for module in modules {
         let found = mode.places().iter().find_map(|place| {
             let outcome = module.outcomes.get(place)?;
             Some((*place, outcome)).filter(|(_, outcome)| outcome.speaks_against())
         });
         let Some((place, outcome)) = found else { continue };
-        groups.entry((module.owner(), outcome.word(), place)).or_default().push((module, outcome));
+        let key = (module.owner(), outcome.word(), place, module.loaded);
+        groups.entry(key).or_default().push((module, outcome));
     }
     let of = |owner: &str| modules.iter().filter(|m| m.owner() == owner).count();
     groups
         .into_iter()
-        .map(|((owner, what, place), members)| {
+        .map(|((owner, what, place, loaded), members)| {
             let standard = members.iter().all(|(m, _)| m.kind == CodeOrigin::Standard);
             let level = match what {
+                _ if !loaded => FindingLevel::Caution,
                 "not-reached" => FindingLevel::Caution,
                 "lost" if standard => FindingLevel::Caution,
                 _ => FindingLevel::Unsafe,
@@ -60,7 +63,10 @@ pub fn of_modules(mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
                 1 if owner == first.name => owner.clone(),
                 all => format!("{owner} ({})", listed(&names, all)),
             };
-            let text = format!("{shown} {}{}", happens(outcome, place), reasons(&members));
+            let mut text = format!("{shown} {}{}", happens(outcome, place), reasons(&members));
+            if !loaded {
+                text.push_str(". The import of the application does not load it; a request may");
+            }
             let remedy = advice::of_module(mode, place, outcome, first);
             Finding { mode: Some(mode), level, what, subject: owner, modules: names, text, remedy }
         })
@@ -110,6 +116,9 @@ fn happens(outcome: &ModuleOutcome, place: InterpreterKind) -> String {
         }
         ModuleOutcome::GilBack { seen: false } => {
             "does not declare that it runs without the GIL, which turns it back on".to_owned()
+        }
+        ModuleOutcome::Empty => {
+            format!("loads without its content {place}: its functions and classes are missing")
         }
         ModuleOutcome::NotReached => {
             format!(

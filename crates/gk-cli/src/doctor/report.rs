@@ -111,6 +111,8 @@ pub struct ModuleReport {
     pub distribution: Option<String>,
     /// That distribution's version.
     pub version: Option<String>,
+    /// Whether the import of the application loads it.
+    pub loaded: bool,
     /// What it declares; `None`: it could not be read.
     pub declares: Option<Declares>,
     /// Its outcome in each kind of interpreter that was tried.

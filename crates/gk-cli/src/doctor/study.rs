@@ -2,7 +2,8 @@
 //!
 //! The application is imported once in each setting. A module that the main interpreter has and another one lacks is then tried
 //! again: first the package that imports it, then the file of the extension module alone. So modules after the first refusal get an
-//! outcome, too.
+//! outcome, too. Extension modules of imported distributions that the application has not loaded, as those that are imported when
+//! they are needed, are imported by themselves, all in one trial of each setting.
 
 use super::event::{CodeOrigin, Described, InterpreterRun, Trial};
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub enum ImportTarget {
     Import(String),
     /// One extension module, from its file.
     Extension(String),
+    /// Those that the application has not loaded, one after the other.
+    Unloaded,
 }
 
 /// Setting and import of a trial.
@@ -101,6 +104,8 @@ pub enum ModuleOutcome {
         /// Observed in a trial; otherwise concluded from the module's declaration.
         seen: bool,
     },
+    /// It loads and has nothing in it, or less than half of what the main interpreter's has.
+    Empty,
     /// A module of Python's own library that nothing imports there.
     Unused,
     /// No trial reached this module.
@@ -122,6 +127,7 @@ impl ModuleOutcome {
             Self::Crashes { .. } => "crashes",
             Self::Hangs { .. } => "hangs",
             Self::GilBack { .. } => "gil-back",
+            Self::Empty => "empty",
             Self::Unused => "unused",
             Self::NotReached => "not-reached",
         }
@@ -136,13 +142,23 @@ pub fn next(trials: &Trials, settings: &[Setting]) -> Vec<Job> {
         return Vec::new();
     }
     let missing = |what: ImportTarget| {
-        settings.iter().map(move |s| (*s, what.clone())).filter(|j| !trials.contains_key(j)).collect()
+        settings.iter().map(move |s| (*s, what.clone())).filter(|j| !trials.contains_key(j))
     };
-    let applications: Vec<Job> = missing(ImportTarget::Application);
+    let mut applications: Vec<Job> = missing(ImportTarget::Application).collect();
     if !applications.is_empty() {
+        let unloaded = (!reference.unloaded.is_empty()).then_some((Setting::Main, ImportTarget::Unloaded));
+        applications.extend(unloaded);
         return applications;
     }
     let mut jobs = BTreeSet::new();
+    if modules(trials).iter().any(|module| !loaded(trials, &module.name)) {
+        let unloaded: Vec<Job> =
+            missing(ImportTarget::Unloaded).filter(|(setting, _)| *setting != Setting::Forced).collect();
+        // They decide most of these modules: the others are tried when it is done.
+        if !unloaded.is_empty() {
+            return unloaded;
+        }
+    }
     for place in InterpreterKind::ALL {
         let (setting, _) = place.tried();
         if !settings.contains(&setting) {
@@ -164,11 +180,23 @@ pub fn next(trials: &Trials, settings: &[Setting]) -> Vec<Job> {
     jobs.into_iter().filter(|job| !trials.contains_key(job)).collect()
 }
 
-/// The extension modules of the application in the main interpreter.
+/// The extension modules of the application in the main interpreter, then those that it has not loaded and that load there.
 pub fn modules(trials: &Trials) -> Vec<&Described> {
-    let Some(reference) = trials.get(&(Setting::Main, ImportTarget::Application)) else { return Vec::new() };
-    let there = |m: &&Described| reference.runs.first().is_some_and(|p| p.has(&m.name));
-    reference.described.iter().filter(there).collect()
+    let of = |what: ImportTarget| trials.get(&(Setting::Main, what));
+    let Some(reference) = of(ImportTarget::Application) else { return Vec::new() };
+    let there = |trial: &Trial, m: &Described| trial.runs.first().is_some_and(|p| p.has(&m.name));
+    let mut found: Vec<&Described> = reference.described.iter().filter(|m| there(reference, m)).collect();
+    if let Some(trial) = of(ImportTarget::Unloaded) {
+        let wanted = |m: &&Described| reference.unloaded.iter().any(|unloaded| unloaded.name == m.name);
+        found.extend(trial.described.iter().filter(wanted).filter(|m| there(trial, m)));
+    }
+    found
+}
+
+/// Whether the import of the application loads this module.
+pub fn loaded(trials: &Trials, name: &str) -> bool {
+    let reference = trials.get(&(Setting::Main, ImportTarget::Application));
+    reference.and_then(|trial| trial.runs.first()).is_some_and(|run| run.has(name))
 }
 
 /// The trial of the whole application in one kind of interpreter.
@@ -260,16 +288,25 @@ fn decided(trials: &Trials, place: InterpreterKind, name: &str) -> Option<Module
             return Some(first);
         }
     }
+    if !loaded(trials, name) {
+        let trial = trials.get(&(setting, ImportTarget::Unloaded))?;
+        if let Some(found) = told_by_itself(trials, trial, index, name) {
+            return Some(found);
+        }
+    }
     let application = trials.get(&(setting, ImportTarget::Application))?;
-    if let Some(found) = told(application, index, name, true) {
+    if let Some(found) = told(trials, application, index, name, loaded(trials, name)) {
         return Some(found);
     }
     let imports = imports(trials, place, name);
     for (position, job) in imports.iter().enumerate() {
         let nearest = position + 1 == imports.len();
-        if let Some(found) = trials.get(job).and_then(|trial| told(trial, index, name, nearest)) {
+        if let Some(found) = trials.get(job).and_then(|trial| told(trials, trial, index, name, nearest)) {
             return Some(found);
         }
+    }
+    if let Some(found) = imports.last().and_then(|job| blocked(trials.get(job)?, index, name)) {
+        return Some(found);
     }
     // No import went on without it, so the exception counts; that of the nearest import first.
     let error = |trial: &Trial| trial.runs.get(index)?.refused.get(name).cloned();
@@ -278,11 +315,40 @@ fn decided(trials: &Trials, place: InterpreterKind, name: &str) -> Option<Module
     error.map(|error| ModuleOutcome::Refuses { error })
 }
 
+/// The outcome of a module that was imported by its own name among others.
+fn told_by_itself(trials: &Trials, trial: &Trial, index: usize, name: &str) -> Option<ModuleOutcome> {
+    let run = trial.runs.get(index)?;
+    let raised = || run.refused.get(name).or_else(|| run.failed.get(name));
+    match (run.has(name), raised()) {
+        (true, _) => Some(found(trials, run, name)),
+        (false, Some(error)) => Some(ModuleOutcome::Refuses { error: error.clone() }),
+        (false, None) => died(trial, run, name),
+    }
+}
+
+/// The outcome of a module that is there: it may be without its content.
+fn found(trials: &Trials, run: &InterpreterRun, name: &str) -> ModuleOutcome {
+    let of = |what: ImportTarget| trials.get(&(Setting::Main, what))?.runs.first()?.filled(name);
+    let whole = of(ImportTarget::Application).or_else(|| of(ImportTarget::Unloaded));
+    match (run.filled(name), whole) {
+        (Some(here), Some(whole)) if here * 2 < whole => ModuleOutcome::Empty,
+        _ => ModuleOutcome::Loads,
+    }
+}
+
+/// A module whose package does not import because a module of another package refuses: no trial of its own is needed.
+fn blocked(trial: &Trial, index: usize, name: &str) -> Option<ModuleOutcome> {
+    let package = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let run = trial.runs.get(index).filter(|run| !run.fine())?;
+    let (other, error) = run.refused.iter().find(|(other, _)| package(other) != package(name))?;
+    Some(ModuleOutcome::Refuses { error: format!("needs {other}, which refuses ({error})") })
+}
+
 /// The outcome that one trial proves. `nearest`: no other import by name is nearer to the module.
-fn told(trial: &Trial, index: usize, name: &str, nearest: bool) -> Option<ModuleOutcome> {
+fn told(trials: &Trials, trial: &Trial, index: usize, name: &str, nearest: bool) -> Option<ModuleOutcome> {
     let run = trial.runs.get(index)?;
     if run.has(name) {
-        return Some(ModuleOutcome::Loads);
+        return Some(found(trials, run, name));
     }
     if run.fine() && (nearest || run.refused.contains_key(name)) {
         return Some(ModuleOutcome::Lost { error: run.refused.get(name).cloned() });
@@ -315,7 +381,7 @@ fn alone(trials: &Trials, place: InterpreterKind, name: &str) -> ModuleOutcome {
     };
     let Some(run) = trial.runs.get(index) else { return ModuleOutcome::NotReached };
     if run.has(name) && run.fine() {
-        return ModuleOutcome::Loads;
+        return found(trials, run, name);
     }
     if let Some(died) = died(trial, run, name) {
         return died;

@@ -355,6 +355,28 @@ fn threads_and_the_end_are_findings() {
     );
 }
 
+/// Reported: pandas took 51 s, because each of its modules was tried alone although NumPy had refused before.
+#[test]
+fn modules_behind_the_refusal_of_another_package_are_not_tried_alone() {
+    let chain = json!([["_mod_wsgi_script", "application"], ["frames", "installed"]]);
+    let mut main = loads(&[("numbers.c", None), ("frames.one", None), ("frames.two", None)], None);
+    for at in [1, 3, 5] {
+        main[at]["chain"] = chain.clone();
+    }
+    main.extend(["numbers.c", "frames.one", "frames.two"].map(|name| described(name, UNDECLARED)));
+    let refused = || fine(vec![loads(&[("numbers.c", Some(NO))], Some(NO))]);
+    let mut trials = Trials::from([
+        ((Setting::Main, APPLICATION), fine(vec![main])),
+        ((Setting::Own, APPLICATION), refused()),
+    ]);
+    assert_eq!(next(&trials, &[Setting::Own]), [import(Setting::Own, "frames")]);
+    trials.insert(import(Setting::Own, "frames"), refused());
+    assert_eq!(next(&trials, &[Setting::Own]), []);
+    let needs = || ModuleOutcome::Refuses { error: format!("needs numbers.c, which refuses ({NO})") };
+    let own = outcomes(&trials, InterpreterKind::OwnGil);
+    assert_eq!(own, [ModuleOutcome::Refuses { error: NO.to_owned() }, needs(), needs()]);
+}
+
 #[test]
 fn the_page() {
     insta::assert_snapshot!(page(&judge(&finished(), &[], &no_free_threading())));

@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 /// Width of the text.
 const WIDTH: usize = 100;
 
+/// Behind the name of a module that the import of the application does not load.
+const NOT_LOADED: &str = " (not loaded)";
+
 /// The report as text.
 pub fn page(report: &Report) -> String {
     let mut out = String::new();
@@ -67,7 +70,8 @@ fn modules(out: &mut String, report: &Report) {
         let mut more: Vec<usize> = Vec::new();
         for row in listed.iter().map(|m| row(m, &places)) {
             // Modules of one distribution that share everything but the name share a line.
-            match rows.iter().position(|r| r[0] != "-" && r[0] == row[0] && r[2..] == row[2..]) {
+            let same = |r: &Vec<String>| r[1].ends_with(NOT_LOADED) == row[1].ends_with(NOT_LOADED);
+            match rows.iter().position(|r| r[0] != "-" && r[0] == row[0] && r[2..] == row[2..] && same(r)) {
                 Some(at) => more[at] += 1,
                 None => {
                     rows.push(row);
@@ -113,7 +117,7 @@ fn row(module: &ModuleReport, places: &[InterpreterKind]) -> Vec<String> {
     let declares = module.declares.as_ref();
     let mut row = vec![
         module.distribution.as_ref().map_or_else(|| "-".to_owned(), |_| module.owner()),
-        module.name.clone(),
+        if module.loaded { module.name.clone() } else { format!("{}{NOT_LOADED}", module.name) },
         declares
             .map_or_else(|| "?".to_owned(), |d| format!("{}-phase", d.phases).replace("unknown-phase", "?")),
         declares.map_or_else(|| "?".to_owned(), |d| declared(&d.interpreters, &d.gil)),

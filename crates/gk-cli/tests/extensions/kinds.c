@@ -1,6 +1,7 @@
 /* Small extension modules for `doctor`'s tests: compiled once for each name with -DNAME=..., and one of
    SINGLE (single-phase), OWN (says that it takes every mode), NONE (says that it takes one interpreter only), or nothing
-   (says nothing). CRASH, HANG and ONCE are done by its start. */
+   (says nothing). CRASH, HANG, REFUSE and ONCE are done by its start. A single-phase one imports NEEDS, as modules made by cffi do, and
+   has content with FILLED. */
 #include <Python.h>
 #include <signal.h>
 #include <unistd.h>
@@ -22,6 +23,12 @@ static int begin(PyObject *module)
 #endif
     }
 #endif
+#ifdef REFUSE
+    if (PyInterpreterState_GetID(PyInterpreterState_Get()) != 0) {
+        PyErr_SetString(PyExc_ImportError, "no sub-interpreter may load this");
+        return -1;
+    }
+#endif
 #ifdef ONCE
     static int begun = 0;
     if (begun++) {
@@ -39,6 +46,16 @@ PyMODINIT_FUNC INIT(NAME)(void)
 {
     PyObject *module = PyModule_Create(&definition);
     if (module && begin(module) < 0) Py_CLEAR(module);
+#ifdef NEEDS
+    if (module) {
+        PyObject *other = PyImport_ImportModule(QUOTED(NEEDS));
+        if (!other) Py_CLEAR(module);
+        Py_XDECREF(other);
+    }
+#endif
+#ifdef FILLED
+    if (module && (PyModule_AddIntConstant(module, "one", 1) < 0 || PyModule_AddIntConstant(module, "two", 2) < 0)) Py_CLEAR(module);
+#endif
     return module;
 }
 #else
