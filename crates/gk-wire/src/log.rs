@@ -62,7 +62,7 @@ pub struct Record<'a> {
     pub pid: u32,
     /// Thread id, 0 for none.
     pub tid: u32,
-    /// `WSGInnnn` or `GKnnnn`.
+    /// `WSGInnnn` or `GKnnnn`; before the first line of the text only.
     pub code: Option<&'a str>,
     /// `address:port` of the client.
     pub client: Option<&'a str>,
@@ -106,7 +106,7 @@ impl Record<'_> {
                 out.push(']');
             }
             out.push(' ');
-            if let Some(code) = self.code {
+            if let Some(code) = self.code.filter(|_| number == 0) {
                 let _ = write!(out, "{code}: ");
             }
             if number > 0 && self.module != APPLICATION {

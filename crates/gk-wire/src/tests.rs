@@ -152,7 +152,7 @@ fn the_two_forms_of_a_log_record() {
     record.write(true, &mut json);
     insta::assert_snapshot!(text, @r"
     [Sat Nov 21 09:59:53.000123 2026] [wsgi:error] [pid 12:tid 34] [client 10.0.0.1:5000] WSGI0109: first
-    [Sat Nov 21 09:59:53.000123 2026] [wsgi:error] [pid 12:tid 34] [client 10.0.0.1:5000] WSGI0109: second \x1b[31m
+    [Sat Nov 21 09:59:53.000123 2026] [wsgi:error] [pid 12:tid 34] [client 10.0.0.1:5000] second \x1b[31m
     ");
     insta::assert_snapshot!(json, @r#"{"client":"10.0.0.1:5000","code":"WSGI0109","level":"error","message":"first\nsecond \u001b[31m","module":"wsgi","pid":12,"tid":34,"time":"2026-11-21T09:59:53.000123Z"}"#);
 }

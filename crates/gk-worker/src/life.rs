@@ -49,6 +49,7 @@ pub fn run_measured(
     setup: WorkerSetup,
     scoreboard: Option<OwnedFd>,
 ) -> i32 {
+    gk_sys::clock::keep_zone();
     gk_sys::log::configure(setup.log.level, setup.log.json);
     if let Err(why) = fork::watch() {
         let text = format!("Children that the application forks may disturb this worker: {why}");
