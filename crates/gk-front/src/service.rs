@@ -225,7 +225,7 @@ impl Serving<'_> {
         }
         // Behind a trusted proxy the proxy's own address says nothing about the client.
         let client = match overlay.as_ref().and_then(|o| o.remote_addr.as_ref()) {
-            Some(addr) => addr.parse().ok(),
+            Some(addr) => proxy_trust::address(addr),
             None => self.conn.endpoints.address,
         };
         let request_id = self.front.last_request.get() + 1;

@@ -30,7 +30,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGITrustedProxyHeaders", "name …", ANY, Arity::at_least(1), trusted_proxy_headers)
         .doc("Headers of a proxy in front that set the client's address, scheme, host, port or mount point. Only listed \
               headers count; in one category the last one listed that is present wins."),
-    Directive::honoured("WSGITrustedProxies", "address|network …", ANY, Arity::at_least(1), trusted_proxies)
+    Directive::honoured("WSGITrustedProxies", "address|network|unix: …", ANY, Arity::at_least(1), trusted_proxies)
         .default("every peer").doc("Peers whose WSGITrustedProxyHeaders count, as IPv4 or IPv6 addresses or networks."),
     Directive::honoured("LimitRequestBody", "bytes", ANY, ONE, limit_request_body)
         .default("1073741824").doc("Longest request body; a longer one is answered 413. 0 is without bound."),
@@ -124,9 +124,9 @@ fn trusted_proxy_headers(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn trusted_proxies(scope: &mut Scope, words: &[Word]) -> Applied {
     for word in words {
-        if !is_network(&word.text) {
+        if !is_network(&word.text) && word.text != "unix:" {
             let message = format!(
-                "WSGITrustedProxies takes addresses such as 10.0.0.1 or 10.0.0.0/8, not `{}`",
+                "WSGITrustedProxies takes addresses such as 10.0.0.1 or 10.0.0.0/8, and unix:, not `{}`",
                 word.text
             );
             return Err(Complaint::error(message).at(word));

@@ -1,10 +1,14 @@
 //! `WSGITrustedProxies` and `WSGITrustedProxyHeaders`: the forwarding headers that are believed, and the changes they make.
 //! Pure. Only listed headers act; all synonyms of a listed category are removed from an untrusted peer's
-//! request, and all but the winner from a trusted one's.
+//! request, and all but the winner from a trusted one's. Values are taken as they are, ports and lists included, as mod_wsgi
+//! takes them; empty entries of X-Forwarded-For are none.
 
 use gk_config::site::{Settings, Site};
 use http::HeaderMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+/// The word of `WSGITrustedProxies` for peers on Unix sockets.
+const UNIX_SOCKETS: &str = "unix:";
 
 /// The subject of a forwarding header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +120,12 @@ impl Overlay {
     }
 }
 
+/// The address in a forwarding header's value, without the port that some proxies add.
+pub fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse().ok().map(|with_port: SocketAddr| with_port.ip()))
+}
+
 /// Whether some place of the site trusts this peer as a proxy.
 pub fn is_proxy(site: &Site, peer: IpAddr) -> bool {
     let trusted = site.hosts.iter().flat_map(|host| &host.base.trusted_proxies);
@@ -131,8 +141,10 @@ pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Ove
     let trusts = |text: &str| {
         text.trim().parse::<IpAddr>().is_ok_and(|ip| networks.iter().any(|network| network.contains(ip)))
     };
-    // A peer without an address came over a Unix socket; the permissions of the socket's file admitted it.
-    let trusted = settings.trusted_proxies.is_empty() || peer.is_empty() || trusts(peer);
+    let everyone = settings.trusted_proxies.is_empty();
+    // A peer without an address came over a Unix socket.
+    let over_socket = || peer.is_empty() && settings.trusted_proxies.iter().any(|t| t == UNIX_SOCKETS);
+    let trusted = everyone || over_socket() || trusts(peer);
     let mut overlay = Overlay { host_seen: headers.contains_key("host"), ..Overlay::default() };
     let mut handled = Vec::new();
     for listed in settings.trusted_proxy_headers.iter().rev() {
@@ -144,7 +156,7 @@ pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Ove
         let value = trusted.then(|| combined(headers, listed)).flatten();
         let Some(value) = value else { continue };
         handled.push(*category);
-        overlay.believe(*category, listed, &value, &networks, trusts);
+        overlay.believe(*category, listed, &value, everyone, trusts);
         let losers = KNOWN.iter().filter(|(name, c)| c == category && name != listed);
         overlay.dropped.extend(losers.map(|(name, _)| *name));
     }
@@ -171,18 +183,19 @@ impl Overlay {
         category: Category,
         name: &str,
         value: &[u8],
-        networks: &[Network],
+        everyone: bool,
         trusts: impl Fn(&str) -> bool,
     ) {
         let text = String::from_utf8_lossy(value).trim().to_owned();
         match category {
             Category::Client if name == "HTTP_X_FORWARDED_FOR" => {
-                let elements: Vec<&str> = text.split(',').map(str::trim).collect();
-                if networks.is_empty() {
-                    self.remote_addr = elements.iter().find(|e| !e.is_empty()).map(|e| (*e).to_owned());
+                let elements: Vec<&str> =
+                    text.split(',').map(str::trim).filter(|element| !element.is_empty()).collect();
+                let Some(last) = elements.len().checked_sub(1) else { return };
+                if everyone {
+                    self.remote_addr = Some(elements[0].to_owned());
                     return;
                 }
-                let last = elements.len() - 1;
                 let run = elements.iter().rev().take_while(|e| trusts(e)).count();
                 let at = last.saturating_sub(run);
                 self.remote_addr = Some(elements[at].to_owned());

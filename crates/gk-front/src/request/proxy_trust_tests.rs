@@ -30,7 +30,18 @@ fn the_client_in_a_chain_of_proxies() {
         ("10.0.0.1, 10.0.0.2", "10.0.0.1", "10.0.0.1, 10.0.0.2"),
         ("10.0.0.9, 1.1.1.1", "1.1.1.1", "1.1.1.1"),
     ];
-    for (value, address, left) in table {
+    let empty_entries: &[(&str, &str, &str)] = &[
+        ("1.1.1.1,", "1.1.1.1", "1.1.1.1"),
+        (", 1.1.1.1", "1.1.1.1", "1.1.1.1"),
+        ("1.1.1.1,, 10.0.0.1", "1.1.1.1", "1.1.1.1, 10.0.0.1"),
+        ("1.1.1.1, 10.0.0.1, ,", "1.1.1.1", "1.1.1.1, 10.0.0.1"),
+        // What is no plain address is no trusted proxy, and is taken as it is.
+        ("1.1.1.1:1234", "1.1.1.1:1234", "1.1.1.1:1234"),
+        ("1.1.1.1, 10.0.0.1:99", "10.0.0.1:99", "10.0.0.1:99"),
+        ("[2001:db8::1]:80, 10.0.0.1", "[2001:db8::1]:80", "[2001:db8::1]:80, 10.0.0.1"),
+        ("1.1.1.1, unknown, 10.0.0.1", "unknown", "unknown, 10.0.0.1"),
+    ];
+    for (value, address, left) in table.iter().chain(empty_entries) {
         let overlay =
             apply(&settings(&[FOR], &["10.0.0.0/8"]), "10.1.1.1", &headers(&[("x-forwarded-for", value)]))
                 .unwrap();
@@ -41,6 +52,50 @@ fn the_client_in_a_chain_of_proxies() {
     let overlay =
         apply(&settings(&[FOR], &[]), "8.8.8.8", &headers(&[("x-forwarded-for", ", 1.1.1.1, 2.2.2.2")]));
     assert_eq!(overlay.unwrap().remote_addr.as_deref(), Some("1.1.1.1"));
+    for value in ["", " , ,", ","] {
+        for proxies in [&[][..], &["10.0.0.0/8"]] {
+            let given = headers(&[("x-forwarded-for", value)]);
+            let overlay = apply(&settings(&[FOR], proxies), "10.1.1.1", &given).unwrap();
+            assert_eq!(
+                (overlay.remote_addr.as_deref(), overlay.value(FOR.as_bytes())),
+                (None, None),
+                "{value:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_peer_on_a_unix_socket_is_trusted_only_when_it_is_listed() {
+    let given = headers(&[("x-forwarded-for", "1.1.1.1")]);
+    let table: &[(&[&str], Option<&str>)] = &[
+        (&[], Some("1.1.1.1")),
+        (&["10.0.0.1"], None),
+        (&["unix:"], Some("1.1.1.1")),
+        (&["10.0.0.1", "unix:"], Some("1.1.1.1")),
+    ];
+    for (proxies, address) in table {
+        let overlay = apply(&settings(&[FOR], proxies), "", &given).unwrap();
+        assert_eq!(overlay.remote_addr.as_deref(), *address, "{proxies:?}");
+    }
+    let overlay = apply(&settings(&[FOR], &["unix:"]), "8.8.8.8", &given).unwrap();
+    assert_eq!(overlay.remote_addr, None, "the word trusts no address");
+}
+
+#[test]
+fn addresses_with_ports() {
+    let table = [
+        ("1.1.1.1", Some("1.1.1.1")),
+        ("1.1.1.1:80", Some("1.1.1.1")),
+        ("2001:db8::1", Some("2001:db8::1")),
+        ("[2001:db8::1]", Some("2001:db8::1")),
+        ("[2001:db8::1]:80", Some("2001:db8::1")),
+        ("unknown", None),
+        ("", None),
+    ];
+    for (text, want) in table {
+        assert_eq!(address(text), want.map(|ip| ip.parse().unwrap()), "{text}");
+    }
 }
 
 #[test]
