@@ -143,7 +143,13 @@ fn server(out: &mut Lines, site: &Site) {
                 let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
                 format!("{host}:{port}")
             }
-            Listen::Unix { path } => format!("unix:{}", path.display()),
+            Listen::Unix { path, mode, owner, group } => {
+                let mut text = format!("unix:{}", path.display());
+                text.extend(mode.map(|mode| format!(" mode={mode:03o}")));
+                text.extend(owner.as_ref().map(|owner| format!(" owner={owner}")));
+                text.extend(group.as_ref().map(|group| format!(" group={group}")));
+                text
+            }
         };
         out.pair(1, "listen", &text);
     }

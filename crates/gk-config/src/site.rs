@@ -97,6 +97,15 @@ pub enum Listen {
     Unix {
         /// Path of the socket file.
         path: PathBuf,
+        /// Its permissions; `None`: everybody may connect.
+        #[serde(default)]
+        mode: Option<u32>,
+        /// Its owner, a name or `#id`; `None`: the user that starts the server.
+        #[serde(default)]
+        owner: Option<String>,
+        /// Its group.
+        #[serde(default)]
+        group: Option<String>,
     },
 }
 

@@ -54,6 +54,11 @@ pub fn one_of(what: &str, word: &Word, text: &str, choices: &[&str]) -> Value<St
     })
 }
 
+/// File mode bits in octal.
+pub fn file_mode(what: &str, word: &Word, text: &str) -> Value<u32> {
+    kind::file_mode(what, text).map_err(at(word))
+}
+
 /// A user or group: a name or `#id`.
 pub fn identity(what: &str, word: &Word, text: &str) -> Value<String> {
     kind::identity(what, text).map_err(at(word))

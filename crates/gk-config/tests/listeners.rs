@@ -25,7 +25,7 @@ fn virtual_hosts_are_listened_on_and_reached() {
         let site = site(text);
         let spelt = site.listen.iter().map(|listen| match listen {
             Listen::Tcp { host, port } => format!("{}:{port}", host.as_deref().unwrap_or("*")),
-            Listen::Unix { path } => path.display().to_string(),
+            Listen::Unix { path, .. } => path.display().to_string(),
         });
         spelt.collect::<Vec<_>>().join(" ")
     };

@@ -95,12 +95,7 @@ impl Kind {
             }
             Self::Seconds => seconds(what, text).map(Value::Seconds),
             Self::PositiveSeconds => positive_seconds(what, text).map(Value::Seconds),
-            Self::Octal => {
-                let digits = !text.is_empty() && text.chars().all(|c| c.is_digit(8));
-                let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777);
-                let message = || format!("{what} takes an octal number from 0 to 0777, not `{text}`");
-                mode.map(Value::Octal).ok_or_else(|| Refusal::new(message()))
-            }
+            Self::Octal => file_mode(what, text).map(Value::Octal),
             Self::Switch => switch(what, text).map(Value::Switch),
             Self::Choice(words) => one_of(what, text, words).map(Value::Text),
             Self::NotRoot if text == "root" || is_number_of_root(text) => {
@@ -198,6 +193,13 @@ impl Kind {
         };
         self.range().map_or_else(|| noun.to_owned(), |range| format!("{noun}: {range}"))
     }
+}
+
+/// File mode bits, an octal number.
+pub fn file_mode(what: &str, text: &str) -> Result<u32, Refusal> {
+    let digits = !text.is_empty() && text.chars().all(|c| c.is_digit(8));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777);
+    mode.ok_or_else(|| Refusal::new(format!("{what} takes an octal number from 0 to 0777, not `{text}`")))
 }
 
 /// `On` or `Off`, in any case.

@@ -3,7 +3,7 @@
 
 use crate::StartError;
 use crate::links;
-use crate::sockets::bind_unix;
+use crate::sockets::{SocketOwner, bind_unix};
 use gk_sys::child::identity::{Identity, effective_uid};
 use gk_wire::admin::{CONTROL_SOCKET, FRONT_FOLDER, LOCK_FILE};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
@@ -74,7 +74,7 @@ impl Root {
 
     /// The listening control socket.
     pub fn control(&self) -> Result<OwnedFd, StartError> {
-        bind_unix(&self.path.join(CONTROL_SOCKET), 64, 0o600)
+        bind_unix(&self.path.join(CONTROL_SOCKET), 64, 0o600, SocketOwner::default())
     }
 }
 

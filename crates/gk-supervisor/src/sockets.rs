@@ -2,8 +2,9 @@
 
 use crate::StartError;
 use gk_config::site::{Listen, Site};
+use gk_sys::child::identity;
 use gk_wire::setup::ListenerSetup;
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, fstat, openat};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -70,7 +71,10 @@ impl Listeners {
         let listen = |(_, setup): &(OwnedFd, ListenerSetup)| match setup.address.parse::<SocketAddr>() {
             Ok(address) if address.ip().is_unspecified() => Listen::Tcp { host: None, port: address.port() },
             Ok(address) => Listen::Tcp { host: Some(address.ip().to_string()), port: address.port() },
-            Err(_) => Listen::Unix { path: PathBuf::from(setup.address.trim_start_matches("unix:")) },
+            Err(_) => {
+                let path = PathBuf::from(setup.address.trim_start_matches("unix:"));
+                Listen::Unix { path, mode: None, owner: None, group: None }
+            }
         };
         let given: Vec<Listen> = self.sockets.iter().map(listen).collect();
         site.unreached(&given)
@@ -82,9 +86,10 @@ impl Listeners {
                 let socket = bind_tcp(host.as_deref(), *port, backlog)?;
                 self.add(socket, false)
             }
-            Listen::Unix { path } => {
+            Listen::Unix { path, mode, owner, group } => {
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-                let socket = bind_unix(&path, backlog, 0o666)?;
+                let owner = SocketOwner::find(&path, owner.as_deref(), group.as_deref())?;
+                let socket = bind_unix(&path, backlog, mode.unwrap_or(0o666), owner)?;
                 self.files.push(path);
                 self.add(socket, false)
             }
@@ -189,9 +194,56 @@ fn bind_address(address: SocketAddr, backlog: i32) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
+/// Owner and group for a socket's file; `None`: those of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SocketOwner {
+    user: Option<u32>,
+    group: Option<u32>,
+}
+
+impl SocketOwner {
+    /// Names or `#id`.
+    fn find(path: &Path, user: Option<&str>, group: Option<&str>) -> Result<Self, StartError> {
+        let unknown = |what, name: &str| refused(path, &format!("there is no {what} '{name}'"));
+        // A user needs no entry in the user database.
+        let number = |name: &str| name.strip_prefix('#').and_then(|number| number.parse().ok());
+        let user = user.map(|name| {
+            let found = number(name).or_else(|| identity::user(name).map(|user| user.uid));
+            found.ok_or_else(|| unknown("user", name))
+        });
+        let group = group.map(|name| identity::group(name).ok_or_else(|| unknown("group", name)));
+        Ok(Self { user: user.transpose()?, group: group.transpose()? })
+    }
+
+    /// Gives the file away. Not by its path, where somebody else's file may be by now.
+    fn take(self, path: &Path) -> Result<(), StartError> {
+        if self.user.is_none() && self.group.is_none() {
+            return Ok(());
+        }
+        let told = |error: Errno| match error {
+            Errno::PERM => refused(
+                path,
+                "its owner and group can be set by root only, and its group by a member; start as root, or leave owner= and group= out",
+            ),
+            error => refused(path, &std::io::Error::from(error).to_string()),
+        };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(CWD, path, flags, Mode::empty()).map_err(told)?;
+        if FileType::from_raw_mode(fstat(&file).map_err(told)?.st_mode) != FileType::Socket {
+            return Err(refused(path, "somebody else has replaced the socket"));
+        }
+        chownat(&file, "", self.user.map(Uid::from_raw), self.group.map(Gid::from_raw), AtFlags::EMPTY_PATH)
+            .map_err(told)
+    }
+}
+
+fn refused(path: &Path, why: &str) -> StartError {
+    StartError(format!("cannot listen on {}: {why}", path.display()))
+}
+
 /// A socket file. A stale one, on which nobody answers, is replaced.
-pub fn bind_unix(path: &Path, backlog: i32, mode: u32) -> Result<OwnedFd, StartError> {
-    let shown = |why: &str| StartError(format!("cannot listen on {}: {why}", path.display()));
+pub fn bind_unix(path: &Path, backlog: i32, mode: u32, owner: SocketOwner) -> Result<OwnedFd, StartError> {
+    let shown = |why: &str| refused(path, why);
     let error = |e: Errno| shown(&std::io::Error::from(e).to_string());
     let address =
         SocketAddrUnix::new(path).map_err(|_| shown("the path is too long for a socket (107 bytes)"))?;
@@ -212,6 +264,8 @@ pub fn bind_unix(path: &Path, backlog: i32, mode: u32) -> Result<OwnedFd, StartE
     let bound = net::bind(&socket, &address);
     rustix::process::umask(before);
     bound.map_err(error)?;
+    // Before anybody can connect.
+    owner.take(path)?;
     net::listen(&socket, backlog).map_err(error)?;
     Ok(socket)
 }

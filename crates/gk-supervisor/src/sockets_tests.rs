@@ -66,13 +66,44 @@ fn a_name_that_is_no_address_is_refused() {
 fn a_stale_socket_file_is_replaced_and_a_living_one_respected() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.sock");
-    let first = bind_unix(&path, 5, 0o600).unwrap();
+    let first = bind_unix(&path, 5, 0o600, SocketOwner::default()).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(bind_unix(&path, 5, 0o600).unwrap_err().0.contains("another program answers there"));
+    assert!(
+        bind_unix(&path, 5, 0o600, SocketOwner::default())
+            .unwrap_err()
+            .0
+            .contains("another program answers there")
+    );
     drop(first);
-    bind_unix(&path, 5, 0o666).unwrap();
+    bind_unix(&path, 5, 0o666, SocketOwner::default()).unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    assert!(bind_unix(&file, 5, 0o600).unwrap_err().0.contains("no socket; remove it"));
+    assert!(
+        bind_unix(&file, 5, 0o600, SocketOwner::default()).unwrap_err().0.contains("no socket; remove it")
+    );
     assert_eq!(std::fs::read(&file).unwrap(), b"x");
+}
+
+#[test]
+fn a_socket_file_has_the_mode_and_owner_that_listen_says() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.sock");
+    let meta = std::fs::metadata(dir.path()).unwrap();
+    let (uid, gid) = (format!("#{}", meta.uid()), format!("#{}", meta.gid()));
+    let owner = SocketOwner::find(&path, Some(&uid), Some(&gid)).unwrap();
+    let _socket = bind_unix(&path, 5, 0o660, owner).unwrap();
+    let made = std::fs::metadata(&path).unwrap();
+    assert_eq!((made.permissions().mode() & 0o777, made.uid(), made.gid()), (0o660, meta.uid(), meta.gid()));
+    let unknown = SocketOwner::find(&path, Some("nobody-has-this-name"), None).unwrap_err().0;
+    assert!(unknown.contains("there is no user 'nobody-has-this-name'"), "{unknown}");
+    let unknown = SocketOwner::find(&path, None, Some("nobody-has-this-name")).unwrap_err().0;
+    assert!(unknown.contains("there is no group 'nobody-has-this-name'"), "{unknown}");
+    if meta.uid() == 0 {
+        let other = dir.path().join("other.sock");
+        let owner = SocketOwner::find(&other, Some("#65534"), Some("#65533")).unwrap();
+        let _socket = bind_unix(&other, 5, 0o600, owner).unwrap();
+        let made = std::fs::metadata(&other).unwrap();
+        assert_eq!((made.uid(), made.gid()), (65534, 65533));
+    }
 }

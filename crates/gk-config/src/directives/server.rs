@@ -8,6 +8,7 @@ use crate::token::Word;
 use crate::values;
 use gk_options::Kind;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 const GLOBAL: Contexts = Contexts::GLOBAL;
 const SERVER: Contexts = Contexts::SERVER;
@@ -15,10 +16,11 @@ const ONE: Arity = Arity::exactly(1);
 
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
-    Directive::honoured("Listen", "[address:]port [http|https] | unix:/path", GLOBAL, Arity::between(1, 2), listen)
+    Directive::honoured("Listen", "[address:]port [http|https] | unix:/path [mode=octal] [owner=user] [group=group]", GLOBAL, Arity::options(1), listen)
         .default("the ports of the virtual hosts, else 8000")
         .doc("An address to accept connections on; may be repeated. Port 0 takes any free port. `https` is refused: TLS \
-              for applications is not built yet. A virtual host whose port nobody listens on is an error."),
+              for applications is not built yet. A virtual host whose port nobody listens on is an error. `mode`, `owner` and \
+              `group` are those of the socket's file; without them everybody may connect to it (0666)."),
     Directive::honoured("ServerName", "[scheme://]name[:port]", SERVER, ONE, server_name)
         .doc("The name of the server: selects virtual hosts, and is `SERVER_NAME`."),
     Directive::honoured("ServerAlias", "name …", SERVER, Arity::at_least(1), server_alias)
@@ -103,18 +105,22 @@ fn host_port(text: &str) -> Option<(Option<String>, u16)> {
 }
 
 fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
-    let word = &words[0];
-    if let Some(protocol) = words.get(1)
-        && values::one_of("the protocol of Listen", protocol, &protocol.text, &["http", "https"])? == "https"
-    {
-        scope.raw.https.push(protocol.clone());
-    }
+    let (word, more) = (&words[0], &words[1..]);
     let listen = if let Some(path) = word.text.strip_prefix("unix:") {
         if path.is_empty() {
             return Err(Complaint::error("Listen unix: needs the path of the socket").at(word));
         }
-        Listen::Unix { path: scope.path(path) }
+        listen_unix(scope.path(path), more)?
     } else {
+        if let Some(extra) = more.get(1) {
+            return Err(Complaint::error("Listen takes an address and at most a protocol").at(extra));
+        }
+        if let Some(protocol) = more.first()
+            && values::one_of("the protocol of Listen", protocol, &protocol.text, &["http", "https"])?
+                == "https"
+        {
+            scope.raw.https.push(protocol.clone());
+        }
         let (host, port) = host_port(&word.text).ok_or_else(|| {
             let message = format!("Listen takes a port, address:port or unix:/path, not `{}`", word.text);
             Complaint::error(message)
@@ -123,12 +129,33 @@ fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
         })?;
         Listen::Tcp { host, port }
     };
+    let same = |other: &Listen| match (other, &listen) {
+        (Listen::Unix { path: one, .. }, Listen::Unix { path: two, .. }) => one == two,
+        (one, two) => one == two,
+    };
     let any_port = matches!(listen, Listen::Tcp { port: 0, .. });
-    if scope.raw.listen.contains(&listen) && !any_port {
+    if scope.raw.listen.iter().any(same) && !any_port {
         return Err(Complaint::error(format!("Listen {} is given twice", word.text)).at(word));
     }
     scope.raw.listen.push(listen);
     Ok(())
+}
+
+/// The options of a Unix socket.
+fn listen_unix(path: PathBuf, words: &[Word]) -> Result<Listen, Complaint> {
+    let (mut mode, mut owner, mut group) = (None, None, None);
+    for word in words {
+        match word.text.split_once('=') {
+            Some(("mode", text)) => mode = Some(values::file_mode("mode=", word, text)?),
+            Some(("owner", text)) => owner = Some(values::identity("owner=", word, text)?),
+            Some(("group", text)) => group = Some(values::identity("group=", word, text)?),
+            _ => {
+                let message = format!("Listen unix: takes mode=, owner= and group=, not `{}`", word.text);
+                return Err(Complaint::error(message).at(word));
+            }
+        }
+    }
+    Ok(Listen::Unix { path, mode, owner, group })
 }
 
 fn server_name(scope: &mut Scope, words: &[Word]) -> Applied {

@@ -96,7 +96,7 @@ fn place(host: Option<&str>, port: u16) -> String {
 fn spelt(listen: &Listen) -> String {
     match listen {
         Listen::Tcp { host, port } => place(host.as_deref(), *port),
-        Listen::Unix { path } => format!("unix:{}", path.display()),
+        Listen::Unix { path, .. } => format!("unix:{}", path.display()),
     }
 }
 
