@@ -5,7 +5,7 @@ pub mod failure;
 
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -228,6 +228,11 @@ impl Serving<'_> {
             Some(addr) => proxy_trust::address(addr),
             None => self.conn.endpoints.address,
         };
+        // The body is there, so its length is known.
+        let chunked = match body {
+            SpooledBody::Empty => None,
+            body => self.parts.headers.contains_key(TRANSFER_ENCODING).then(|| body.len()),
+        };
         let request_id = self.front.last_request.get() + 1;
         self.front.last_request.set(request_id);
         let (mut again, mut retried, mut since) = (false, false, pool.now());
@@ -268,6 +273,7 @@ impl Serving<'_> {
                 texts: self.texts(routed, app, overlay.as_ref()),
                 pass_authorization: app.pass_authorization,
                 end: body.is_empty(),
+                chunked,
                 overlay: overlay.as_ref(),
                 place: &routed.extra,
                 client,

@@ -36,6 +36,7 @@ pub fn response(payload: &[u8], flags: u8, headers: &mut HeaderMap) -> Result<Re
     if !view.reason.is_empty() && head.status.canonical_reason().map(str::as_bytes) != Some(view.reason) {
         head.reason = Some(view.reason.to_vec());
     }
+    let mut repeated = false;
     for (name, value) in view.headers() {
         head.longest = head.longest.max(name.len() + value.len() + ": ".len());
         let Ok(name) = header_name(name) else {
@@ -70,14 +71,41 @@ pub fn response(payload: &[u8], flags: u8, headers: &mut HeaderMap) -> Result<Re
                 head.server |= name == header::SERVER;
                 // A full map would panic; the front's own headers have to fit in too.
                 if headers.len() < MAX_HEADERS {
-                    headers.append(name, value);
+                    let alone = name == header::SET_COOKIE || name == header::WWW_AUTHENTICATE;
+                    repeated |= headers.append(name, value) && !alone;
                 } else {
                     head.bad = Some("more headers than any client takes");
                 }
             }
         }
     }
+    if repeated {
+        join(headers, &mut head);
+    }
     Ok(head)
+}
+
+/// Makes one header of each repeated one, as Apache does: the values are joined, and where only one makes sense the last counts.
+#[cold]
+fn join(headers: &mut HeaderMap, head: &mut ResponseHead) {
+    let alone = [header::SET_COOKIE, header::WWW_AUTHENTICATE];
+    let several =
+        |name: &&HeaderName| !alone.contains(name) && headers.get_all(*name).iter().nth(1).is_some();
+    let names: Vec<HeaderName> = headers.keys().filter(several).cloned().collect();
+    for name in names {
+        let values: Vec<&[u8]> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+        let value = match name {
+            header::CONTENT_TYPE | header::LAST_MODIFIED => {
+                values.last().copied().unwrap_or_default().to_vec()
+            }
+            _ => values.join(&b", "[..]),
+        };
+        head.longest = head.longest.max(name.as_str().len() + value.len() + ": ".len());
+        match HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
+            Ok(value) => drop(headers.insert(name, value)),
+            Err(_) => head.bad = Some("a header that HTTP does not allow"),
+        }
+    }
 }
 
 /// Parses a header's name; the most frequent ones by a comparison with their usual spelling.
@@ -103,6 +131,8 @@ pub struct RequestExtras<'a> {
     pub pass_authorization: bool,
     /// The request has no body.
     pub end: bool,
+    /// Length of a body that came chunked: the application sees it as if the client had said it.
+    pub chunked: Option<u64>,
     /// Changes by trusted proxies.
     pub overlay: Option<&'a Overlay>,
     /// Environ entries that all requests for this place have.
@@ -130,6 +160,12 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, extras: &RequestExtras
     let mut joined = Vec::new();
     let repeated = parts.headers.keys_len() < parts.headers.len();
     while let Some((name, value)) = headers.next() {
+        // Of the framing on the way here nothing is left; trailers were dropped with it.
+        if extras.chunked.is_some()
+            && matches!(*name, header::TRANSFER_ENCODING | header::TRAILER | header::CONTENT_LENGTH)
+        {
+            continue;
+        }
         let mut value = value.as_bytes();
         // The values of a repeated header are joined.
         if repeated && headers.peek().is_some_and(|(next, _)| *next == name) {
@@ -156,6 +192,9 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, extras: &RequestExtras
             Some(overlay) if overlay.drops(key) => {}
             Some(overlay) => writer.pair(key, overlay.value(key).unwrap_or(value)),
         }
+    }
+    if let Some(length) = extras.chunked {
+        writer.pair(b"CONTENT_LENGTH", length.to_string().as_bytes());
     }
     if let Some(overlay) = extras.overlay {
         for (name, value) in overlay.added() {
@@ -282,6 +321,34 @@ mod tests {
         assert!(h.bad.is_none());
     }
 
+    /// Reported: mod_wsgi sends one header where an application gives several of one name, and caches compare whole headers.
+    #[test]
+    fn repeated_headers_are_joined_but_for_those_that_cannot_be() {
+        let given: &[(&[u8], &[u8])] = &[
+            (b"X-A", b"1"),
+            (b"Set-Cookie", b"a=1"),
+            (b"x-a", b"2"),
+            (b"Set-Cookie", b"b=2"),
+            (b"Content-Type", b"text/plain"),
+            (b"WWW-Authenticate", b"Basic"),
+            (b"Content-Type", b"text/html"),
+            (b"WWW-Authenticate", b"Digest"),
+            (b"X-Empty", b""),
+            (b"X-Empty", b""),
+        ];
+        let (h, headers) = head(200, b"", given);
+        let all = |name: &str| headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(all("x-a"), ["1, 2"]);
+        assert_eq!(all("set-cookie"), ["a=1", "b=2"]);
+        assert_eq!(all("www-authenticate"), ["Basic", "Digest"]);
+        assert_eq!(all("content-type"), ["text/html"]);
+        assert_eq!(all("x-empty"), [", "]);
+        assert!(h.bad.is_none());
+        let long = "x".repeat(5000);
+        let parts = vec![(&b"X-Long"[..], long.as_bytes()); 3];
+        assert_eq!(head(200, b"", &parts).0.longest, "X-Long: ".len() + 3 * 5000 + 4);
+    }
+
     #[test]
     fn unusable_heads_are_named() {
         assert!(head(100, b"", &[]).0.bad.is_some());
@@ -365,6 +432,7 @@ mod tests {
             texts: Texts::default(),
             pass_authorization: false,
             end: true,
+            chunked: None,
             overlay: None,
             place: &place,
             client: None,
