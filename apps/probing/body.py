@@ -209,3 +209,23 @@ def file_inside(environ: Environ, start: Start) -> Any:
     """The wrapper used as an ordinary iterable."""
     start("200 OK", [("Content-Type", "application/octet-stream")])
     return [b"<", *environ["wsgi.file_wrapper"](Opened("", b"0123456789"), 4), b">"]
+
+
+@probe("/file-range")
+def file_range(environ: Environ, start: Start) -> Iterable[bytes]:
+    """A range as Werkzeug reads it: it seeks in the wrapper and reads only as much as it sends."""
+    content = tempfile.TemporaryFile()
+    content.write(bytes(range(256)) * 4)
+    wrapper = environ["wsgi.file_wrapper"](content, 10)
+    try:
+        seen = [wrapper.seekable(), wrapper.seek(300), wrapper.tell(), next(iter(wrapper)).hex()]
+    except AttributeError:
+        return answer(start, "AttributeError")
+    return answer(start, seen)
+
+
+@probe("/file-of-kernel")
+def file_of_kernel(environ: Environ, start: Start) -> Any:
+    """A file whose size is only known when it was read."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    return environ["wsgi.file_wrapper"](open(query(environ)["path"], "rb"))

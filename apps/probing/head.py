@@ -119,6 +119,36 @@ def exc_info_after(environ: Environ, start: Start) -> Iterable[bytes]:
     yield b"not raised"
 
 
+BAD_EXC_INFO: dict[str, Any] = {
+    "list": [ValueError, ValueError("in a list"), None],
+    "str": "ValueError",
+    "number": 3,
+    "false": False,
+    "two": (ValueError, ValueError("without a traceback")),
+    "none": (),
+}
+
+
+@probe("/bad-exc-info")
+def bad_exc_info(environ: Environ, start: Start) -> Iterable[bytes]:
+    """An exc_info that sys.exc_info() never gives, before any output."""
+    try:
+        start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "8")], BAD_EXC_INFO[query(environ)["kind"]])
+    except Exception as problem:
+        return text(start, type(problem).__name__.encode())
+    return [b"accepted"]
+
+
+@probe("/repeated")
+def repeated(environ: Environ, start: Start) -> Iterable[bytes]:
+    """Headers that come more than once."""
+    names = ["Set-Cookie", "WWW-Authenticate", "X-Twice", "Cache-Control", "Link", "ETag", "Content-Language", "Content-Type"]
+    twice = [(name, f"{number}-{name.lower()}") for number in ("one", "two") for name in names]
+    # The name in another case is the same header.
+    start("200 OK", [*twice, ("x-tWICE", "three"), ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Last-Modified", "Sun, 06 Nov 1994 08:49:38 GMT")])
+    return [b"repeated"]
+
+
 @probe("/second-after-output")
 def second_after_output(environ: Environ, start: Start) -> Iterable[bytes]:
     start("200 OK", [("Content-Type", "text/plain")])

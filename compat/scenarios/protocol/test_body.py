@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import client
 import pytest
 from differs import differs
@@ -129,6 +132,26 @@ def test_a_file_like_object(server: Server) -> None:
 
 def test_a_wrapper_used_as_an_iterable(server: Server) -> None:
     assert server.ask("/file-inside").body == b"<0123456789>"
+
+
+def test_a_range_in_a_wrapper(server: Server) -> None:
+    """Reported: ten bytes of a file of 1 GiB cost Flask seven seconds, as it had to read up to them."""
+    seen = server.ask("/file-range").json
+    ours = [True, 300, 300, bytes(range(44, 54)).hex()]
+    assert seen == differs("seek() and tell() of wsgi.file_wrapper", ours=ours, mod_wsgi="AttributeError")
+
+
+@pytest.mark.parametrize("path", ["/proc/version", "/proc/filesystems", "/proc/kallsyms", "/sys/kernel/mm/transparent_hugepage/enabled"])
+def test_files_without_a_size(server: Server, path: str) -> None:
+    """Reported: /proc and files of FUSE systems gave an empty 200."""
+    if not os.access(path, os.R_OK):
+        pytest.skip(f"there is no {path} here")
+    answer = server.ask(f"/file-of-kernel?path={path}")
+    content = Path(path).read_bytes()
+    whole = answer.complete and answer.body == content and answer.status == 200
+    assert whole == differs("Files without a size", ours=True, mod_wsgi=False)
+    if whole and len(content) < 60_000:
+        assert answer.get("Content-Length") == str(len(content))
 
 
 @pytest.mark.parametrize("probe", ["/str", "/bytearray", "/none", "/not-iterable"])

@@ -80,6 +80,30 @@ def test_headers_go_out_as_given(server: Server) -> None:
     assert answer.get("X-Twice") == "one, two"
 
 
+def test_repeated_headers_are_one(server: Server) -> None:
+    answer = server.ask("/repeated")
+    assert answer.all("Set-Cookie") == ["one-set-cookie", "two-set-cookie"]
+    assert answer.all("WWW-Authenticate") == ["one-www-authenticate", "two-www-authenticate"]
+    assert answer.all("X-Twice") == ["one-x-twice, two-x-twice, three"]
+    for name in ("Cache-Control", "Link", "ETag", "Content-Language"):
+        assert answer.all(name) == [f"one-{name.lower()}, two-{name.lower()}"]
+    # Where only one makes sense, the last counts.
+    assert answer.all("Content-Type") == ["two-content-type"]
+    assert answer.all("Last-Modified") == ["Sun, 06 Nov 1994 08:49:38 GMT"]
+
+
+@pytest.mark.parametrize("kind", ["list", "str", "number", "false"])
+def test_an_exc_info_that_is_no_tuple(server: Server, kind: str) -> None:
+    """Reported: it was taken without a word."""
+    assert server.ask(f"/bad-exc-info?kind={kind}").body == b"RuntimeError"
+
+
+@pytest.mark.parametrize("kind", ["two", "none"])
+def test_an_exc_info_of_another_length(server: Server, kind: str) -> None:
+    seen = server.ask(f"/bad-exc-info?kind={kind}").body
+    assert seen == differs("exc_info of another length", ours=b"TypeError", mod_wsgi=b"accepted")
+
+
 def test_a_second_call_before_output(server: Server) -> None:
     answer = server.ask("/twice")
     assert (answer.status, answer.body) == (201, b"second accepted")

@@ -24,9 +24,13 @@ def test_a_request_that_takes_too_long_costs_the_process(server: Server) -> None
 
 
 def test_an_interruptible_request_is_ended_and_the_process_lives(server: Server) -> None:
+    """Reported: the log had a traceback, as if the application had failed."""
     pid = pid_of(server, "interrupted")
+    server.mark_log()
     answer = server.ask("/interrupted/spin?seconds=20")
     assert answer.status == 504
+    server.wait_log(r"\[wsgi:info\][^\n]*interrupted by RequestTimeout")
+    assert "Traceback" not in server.log()[server.read_from :]
     assert pid_of(server, "interrupted") == pid
 
 

@@ -194,11 +194,25 @@ fn send<'p>(
     iterable: &Object<'p>,
     conversation: &Conversation,
 ) -> Result<(), PyError<'p>> {
-    if iterable.is_exactly(&app.runtime.file_wrapper.bind(py)) && send_file(py, app, iterable, conversation)?
-    {
-        return Ok(());
+    let mut whole = false;
+    if iterable.is_exactly(&app.runtime.file_wrapper.bind(py)) {
+        match send_file(py, app, iterable, conversation)? {
+            FileStart::HandedOver => return Ok(()),
+            FileStart::Read { content, all } => {
+                if let Some(bytes) = content.as_bytes().filter(|_| all) {
+                    conversation.fill_length(bytes.len() as u64);
+                }
+                if !send_block(&content, conversation, all)? {
+                    return Ok(());
+                }
+                whole = all;
+            }
+            FileStart::Nothing => {}
+        }
     }
-    if iterable.is_list() && iterable.list_len() == 1 {
+    if whole {
+        // Nothing is left to ask for.
+    } else if iterable.is_list() && iterable.list_len() == 1 {
         let block = iterable.list_item(0)?;
         if let Some(bytes) = block.as_bytes() {
             conversation.fill_length(bytes.len() as u64);
@@ -261,24 +275,38 @@ fn not_started(py: Attached<'_>) -> PyError<'_> {
     )
 }
 
-/// Hands a wrapped regular file to the exchange. Returns `false` if it has to be read block by block.
+/// The first step with a wrapped file.
+enum FileStart<'p> {
+    /// The exchange has it.
+    HandedOver,
+    /// It has no size, so its first bytes were read; `all`: nothing follows them.
+    Read { content: Object<'p>, all: bool },
+    /// It has to be read block by block.
+    Nothing,
+}
+
+/// Hands a wrapped regular file to the exchange, if it is one.
 fn send_file<'p>(
     py: Attached<'p>,
     app: &Application,
     wrapper: &Object<'p>,
     conversation: &Conversation,
-) -> Result<bool, PyError<'p>> {
+) -> Result<FileStart<'p>, PyError<'p>> {
     if !conversation.head_waits() {
-        return Ok(false);
+        return Ok(FileStart::Nothing);
+    }
+    if found.size()? == 2 {
+        return Ok(FileStart::Read { content: found.tuple_item(0)?, all: found.tuple_item(1)?.truth()? });
     }
     let found = app.runtime.regular_file.bind(py).call(&[wrapper])?;
     if found.is_none() {
-        return Ok(false);
+        return Ok(FileStart::Nothing);
     }
     let number = |i| found.tuple_item(i).and_then(|n| n.index());
     let (descriptor, offset, size) = (number(0)?, number(1)?.max(0) as u64, number(2)?.max(0) as u64);
-    let Ok(file) = gk_sys::descriptors::duplicate(descriptor as i32) else { return Ok(false) };
-    Ok(conversation.file(py, file, offset, size.saturating_sub(offset)))
+    let Ok(file) = gk_sys::descriptors::duplicate(descriptor as i32) else { return Ok(FileStart::Nothing) };
+    let taken = conversation.file(py, file, offset, size.saturating_sub(offset));
+    Ok(if taken { FileStart::HandedOver } else { FileStart::Nothing })
 }
 
 fn close<'p>(app: &Application, iterable: &Object<'p>) -> Result<(), PyError<'p>> {
@@ -306,11 +334,8 @@ fn failed<'p>(
     stop_child(py, &app.runtime, called(call), Some(error));
     let timeout = error.is_a(&app.runtime.request_timeout.bind(py));
     if timeout {
-        log(
-            Level::Info,
-            None,
-            &format!("A request was interrupted by request-timeout\n{}", error.traceback()),
-        );
+        // The stack was logged before RequestTimeout was raised.
+        log(Level::Info, None, "The request was interrupted by RequestTimeout; its thread goes on");
     } else if error.is_system_exit() {
         log(Level::Error, Some("WSGI0175"), "SystemExit raised by the application was ignored");
     } else {

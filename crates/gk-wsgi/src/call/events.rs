@@ -3,6 +3,7 @@
 
 use crate::conversation::Conversation;
 use crate::interpreter::application::Application;
+use gk_python::gil::Waited;
 use gk_python::{Attached, Object, PyError};
 use gk_wire::log::Level;
 
@@ -16,6 +17,8 @@ pub(crate) struct WatchedRequest<'p> {
     request: Object<'p>,
     /// CPU seconds of the thread before the request: user, system.
     cpu: Option<(f64, f64)>,
+    /// The thread's waits for a GIL before the request.
+    waited: Waited,
 }
 
 impl<'p> WatchedRequest<'p> {
@@ -27,9 +30,9 @@ impl<'p> WatchedRequest<'p> {
         application: &Object<'p>,
         start_response: &Object<'p>,
     ) -> Result<Self, PyError<'p>> {
-        let cpu = gk_sys::usage::thread_cpu_seconds();
+        let (cpu, waited) = (gk_sys::usage::thread_cpu_seconds(), gk_python::gil::waited());
         let request = app.runtime.watched_request.bind(py).call(&[environ, application, start_response])?;
-        Ok(Self { request, cpu })
+        Ok(Self { request, cpu, waited })
     }
 
     /// The application, or the object that a subscriber put in its place.
@@ -73,6 +76,14 @@ impl<'p> WatchedRequest<'p> {
             seconds("cpu_system_time", system)?;
             seconds("cpu_time", user + system)?;
         }
+        // Where waits are not exact, those for which the server itself takes the GIL stand for all.
+        let waited = gk_python::gil::waited();
+        let gil = (waited.nanos - self.waited.nanos) + (waited.own - self.waited.own);
+        seconds("gil_wait_time", gil as f64 / 1e9)?;
+        number(
+            "gil_wait_count",
+            (waited.waits - self.waited.waits) + (waited.own_times - self.waited.own_times),
+        )?;
         number("status", u64::from(outcome.status))?;
         Ok(dict)
     }

@@ -71,21 +71,29 @@ fn arguments<'p>(
         exc_info = Some(keywords.item(&py.str("exc_info")?).map_err(|_| wrong())?);
     }
     let exc_info = exc_info.filter(|info| !info.is_none());
+    if let Some(info) = &exc_info {
+        check_exc_info(info)?;
+    }
     match args {
         [status, headers] | [status, headers, _] => Ok((status.clone(), headers.clone(), exc_info)),
         _ => Err(wrong()),
     }
 }
 
+/// Refuses what is no result of `sys.exc_info()`, before anything of the call has effect. The kinds are mod_wsgi's.
+fn check_exc_info<'p>(info: &Object<'p>) -> Result<(), PyError<'p>> {
+    let wrong = |kind| {
+        let text = "start_response() argument 'exc_info' must be a 3-tuple or None";
+        Err(PyError::new(info.py(), kind, text))
+    };
+    if !info.is_tuple() {
+        return wrong(Builtin::RuntimeError);
+    }
+    if info.size()? == 3 { Ok(()) } else { wrong(Builtin::TypeError) }
+}
+
 /// The application reports an error after its headers were sent: its own exception is raised again.
 fn raise_again<'p>(info: &Object<'p>) -> Result<PyError<'p>, PyError<'p>> {
-    if !info.is_tuple() || info.size()? != 3 {
-        return Err(PyError::new(
-            info.py(),
-            Builtin::TypeError,
-            "exc_info must be a tuple (type, value, traceback)",
-        ));
-    }
     let (value, trace) = (info.tuple_item(1)?, info.tuple_item(2)?);
     // `sys.exc_info()` gives `(None, None, None)` if no exception is handled.
     let error = PyError::from_value(value.clone());

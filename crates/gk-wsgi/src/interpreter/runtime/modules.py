@@ -37,7 +37,7 @@ def lazily(name):
 def prepare():
     explain_daemon_threads()
     sys.stderr = LogStream("error")
-    sys.stdout = Restricted("sys.stdout", "WSGIRestrictStdout") if facts["restrict_stdout"] else LogStream("error")
+    sys.stdout = Restricted("sys.stdout", "WSGIRestrictStdout") if facts["restrict_stdout"] else LogStream("error", 1)
     if facts["restrict_stdin"]:
         sys.stdin = Restricted("sys.stdin", "WSGIRestrictStdin")
     if facts["restrict_signal"]:

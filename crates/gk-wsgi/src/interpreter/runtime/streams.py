@@ -18,8 +18,9 @@ class LogStream:
     closed = False
     _most = 8192
 
-    def __init__(self, level):
+    def __init__(self, level, descriptor=2):
         self.level = level
+        self._descriptor = descriptor
         self.mode = "w"
         self.name = "<gilkeeper log>"
         self.buffer = LogBuffer(self)
@@ -52,9 +53,8 @@ class LogStream:
         self.flush()
 
     def fileno(self):
-        import io
-
-        raise io.UnsupportedOperation("the log stream has no file descriptor")
+        """The process's own descriptor, for programs that it starts and for faulthandler: it leads to the error log, too."""
+        return self._descriptor
 
     def isatty(self):
         return False
@@ -78,17 +78,44 @@ class LogStream:
 class LogBuffer:
     """The binary side of a `LogStream`."""
 
+    closed = False
+
     def __init__(self, stream):
         self.raw = self
+        self.name = stream.name
+        self.mode = "wb"
         self._stream = stream
 
     def write(self, data):
-        data = bytes(data)
+        # Not `bytes(data)`, which would make three NULs of 3. Text is taken, as by mod_wsgi.
+        data = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else memoryview(data).tobytes()
         self._stream.write(data.decode("utf-8", "backslashreplace"))
         return len(data)
 
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
     def flush(self):
         self._stream.flush()
+
+    def close(self):
+        self._stream.flush()
+
+    def fileno(self):
+        return self._stream.fileno()
+
+    def isatty(self):
+        return False
+
+    def readable(self):
+        return False
+
+    def writable(self):
+        return True
+
+    def seekable(self):
+        return False
 
 
 errors = LogStream("error")
@@ -139,8 +166,15 @@ class FileWrapper:
     def __init__(self, filelike, blksize=8192):
         self.filelike = filelike
         self.blksize = blksize
-        if hasattr(filelike, "close"):
-            self.close = filelike.close
+        # Werkzeug's range responses seek in the wrapper, and read only what was asked for.
+        for name in ("close", "seek", "tell"):
+            if hasattr(filelike, name):
+                setattr(self, name, getattr(filelike, name))
+
+    def seekable(self):
+        if hasattr(self.filelike, "seekable"):
+            return self.filelike.seekable()
+        return hasattr(self.filelike, "seek")
 
     def __iter__(self):
         return self
@@ -152,8 +186,15 @@ class FileWrapper:
         raise StopIteration
 
 
+# Files of the kernel and of some FUSE systems (/proc, /sys) have no blocks; as size they give 0, or that of a page.
+PAGE = 65536
+
+
 def regular_file(wrapper):
-    """(descriptor, offset, size) when the wrapped object is a regular file with a position, else None."""
+    """How the wrapped object is sent without asking it block by block; None if it is no regular file with a position.
+
+    (descriptor, offset, size), or (bytes, whether that is all) where only reading tells how much there is.
+    """
     import io
     import os
     import stat
@@ -172,4 +213,13 @@ def regular_file(wrapper):
         return None
     if not stat.S_ISREG(status.st_mode) or not isinstance(offset, int):
         return None
+    if status.st_size == 0 or (status.st_blocks == 0 and status.st_size <= PAGE):
+        parts, length = [], 0
+        while length <= PAGE:
+            part = filelike.read(PAGE)
+            if not part:
+                return (b"".join(parts), True)
+            parts.append(part)
+            length += len(part)
+        return (b"".join(parts), False)
     return (descriptor, offset, status.st_size)
