@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -82,6 +85,27 @@ def input_(environ: Environ, start: Start) -> Iterable[bytes]:
     return answer(start, seen)
 
 
+@probe("/input-file")
+def input_file(environ: Environ, start: Start) -> Iterable[bytes]:
+    """wsgi.input as a binary file: its size, the readers of `io` over it, and the body a second time."""
+    stream = environ["wsgi.input"]
+
+    def outcome(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except Exception as problem:
+            return type(problem).__name__
+
+    calls: dict[str, Callable[[], Any]] = {
+        "size": lambda: (stream.seek(0, 2), stream.tell(), stream.seek(0))[1],
+        "closed": lambda: stream.closed,
+        "buffered": lambda: io.BufferedReader(stream).read().decode("latin-1"),
+        "text": lambda: (stream.seek(0), io.TextIOWrapper(stream, "latin-1", newline="").read())[1],
+        "again": lambda: (stream.seek(0), stream.read().decode("latin-1"))[1],
+    }
+    return answer(start, {name: outcome(call) for name, call in calls.items()})
+
+
 @probe("/count")
 def count(environ: Environ, start: Start) -> Iterable[bytes]:
     """Reads the body in pieces of 64 KiB and tells its length, and a checksum of its bytes."""
@@ -104,6 +128,51 @@ def errors(environ: Environ, start: Start) -> Iterable[bytes]:
     stream.flush()
     print(f"stdout: {given}", flush=True)
     print(f"stderr: {given}", file=sys.stderr, flush=True)
+    return text(start, b"logged")
+
+
+@probe("/errors-buffer")
+def errors_buffer(environ: Environ, start: Start) -> Iterable[bytes]:
+    """The binary side of wsgi.errors takes what bytes can be, in each way, and nothing else."""
+    buffer = environ["wsgi.errors"].buffer
+    given = query(environ).get("text", "a line").encode()
+    buffer.writelines([b"bytes ", bytearray(b"bytearray "), memoryview(b"memoryview "), given + b"\n"])
+    buffer.write(bytearray(b"written: ") + given + b"\n")
+    refused = []
+    for wrong in (3, None, [1, 2]):
+        for call in (buffer.write, lambda value: buffer.writelines([value])):
+            try:
+                call(wrong)
+            except TypeError:
+                refused.append(repr(wrong))
+    return answer(start, refused)
+
+
+@probe("/errors-fileno")
+def errors_fileno(environ: Environ, start: Start) -> Iterable[bytes]:
+    """The descriptors of the log's streams, as faulthandler and subprocess want them."""
+    seen: dict[str, Any] = {}
+    for name, stream in {"errors": environ["wsgi.errors"], "stderr": sys.stderr, "stdout": sys.stdout}.items():
+        try:
+            seen[name] = stream.fileno()
+            os.write(seen[name], f"past {name}: {query(environ)['text']}\n".encode())
+        except OSError as problem:
+            seen[name] = type(problem).__name__
+    return answer(start, seen)
+
+
+@probe("/zone")
+def zone(environ: Environ, start: Start) -> Iterable[bytes]:
+    """Changes this process's time zone and logs a line."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = query(environ)["tz"]
+    time.tzset()
+    print(query(environ)["text"], file=sys.stderr, flush=True)
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
     return text(start, b"logged")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import client
@@ -108,6 +109,32 @@ def test_chunk_extensions_and_trailers(server: Server) -> None:
     assert run(server, "read", body, headers={"Transfer-Encoding": "chunked"}) == ["abcde"]
 
 
+@pytest.mark.parametrize(("blocks", "length"), [((b"abc", b"defg"), "7"), ((), "0")])
+def test_the_length_of_a_chunked_body(server: Server, blocks: tuple[bytes, ...], length: str) -> None:
+    """Reported: Django, Falcon and others read nothing of a chunked body; `git push` above 1 MiB failed."""
+    body = client.chunked(*blocks)[:-2] + b"X-T: 1\r\n\r\n"
+    headers = {"Transfer-Encoding": "chunked", "Trailer": "X-T"}
+    seen = server.ask("/environ", "POST", headers=headers, body=body).json["values"]
+    keys = ["CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_TRAILER"]
+    theirs = [None, "chunked", "X-T"]
+    assert [seen.get(key) for key in keys] == differs("CONTENT_LENGTH of a chunked body", ours=[length, None, None], mod_wsgi=theirs)
+    assert "HTTP_X_T" not in seen and seen["wsgi.input_terminated"] is True
+
+
+@pytest.mark.parametrize("size", [len(LINES), 400_000])
+@pytest.mark.parametrize("kind", ["length", "chunked"])
+def test_as_a_file(server: Server, size: int, kind: str) -> None:
+    """Reported: Zope's PUT was a 500. It asks for the size with seek() and tell(), and then reads."""
+    body = (LINES * (size // len(LINES) + 1))[:size]
+    if kind == "chunked":
+        seen = server.ask("/input-file", "POST", headers={"Transfer-Encoding": "chunked"}, body=client.chunked(body)).json
+    else:
+        seen = server.ask("/input-file", "POST", body=body).json
+    text = body.decode("latin-1")
+    ours = {"size": size, "closed": False, "buffered": text, "text": text, "again": text}
+    assert seen == differs("wsgi.input as a file", ours=ours, mod_wsgi=dict.fromkeys(ours, "AttributeError"))
+
+
 def test_hexadecimal_chunk_sizes(server: Server) -> None:
     body = b"A\r\n0123456789\r\n00b\r\n0123456789a\r\n0\r\n\r\n"
     assert run(server, "read", body, headers={"Transfer-Encoding": "chunked"}) == ["01234567890123456789a"]
@@ -159,6 +186,37 @@ def test_a_body_that_never_comes_whole_is_no_whole_body(server: Server) -> None:
     assert json.dumps({"length": 9}) not in answer.decode("latin-1")
     assert client.statuses(answer) in ([], [400], [408], [500])
     assert server.ask("/single").status == 200
+
+
+def test_the_binary_side_of_wsgi_errors(server: Server) -> None:
+    """Reported: writelines() was missing."""
+    server.mark_log()
+    assert server.ask("/errors-buffer?text=to-the-buffer").json == ["3", "3", "None", "None", "[1, 2]", "[1, 2]"]
+    server.wait_log("bytes bytearray memoryview to-the-buffer")
+    server.wait_log("written: to-the-buffer")
+
+
+def test_descriptors_of_the_log(server: Server) -> None:
+    """Reported: faulthandler.enable() and subprocess.run(stderr=sys.stderr) failed."""
+    server.mark_log()
+    seen = server.ask("/errors-fileno?text=a-descriptor").json
+    ours = {"errors": 2, "stderr": 2, "stdout": 1}
+    assert seen == differs("fileno() of the log's streams", ours=ours, mod_wsgi=dict.fromkeys(ours, "OSError"))
+    if seen == ours:
+        for name in ours:
+            server.wait_log(f"past {name}: a-descriptor")
+
+
+def test_the_log_is_in_one_time_zone(server: Server) -> None:
+    """Reported: an application that sets TZ moved the times of its process's lines."""
+    server.mark_log()
+    server.ask("/zone?tz=UTC-9:15&text=far-east")
+    server.ask("/zone?tz=UTC9:15&text=far-west")
+    stamps = []
+    for words in ("far-east", "far-west"):
+        found = server.wait_log(rf"\[\w+ (\w+ \d+ [\d:]+)\.\d+ (\d+)\][^\n]*{words}")
+        stamps.append(time.mktime(time.strptime(f"{found[1]} {found[2]}", "%b %d %H:%M:%S %Y")))
+    assert max(abs(stamp - time.time()) for stamp in stamps) < 600
 
 
 def test_ended_requests_are_ended(server: Server) -> None:

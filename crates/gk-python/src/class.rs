@@ -25,6 +25,12 @@ pub trait Class: Sized + Send + Sync + 'static {
     /// Whether instances are iterators.
     const ITERATOR: bool = false;
 
+    /// Attributes that all instances share.
+    fn attributes(py: Attached<'_>) -> Vec<(&'static str, Object<'_>)> {
+        let _ = py;
+        Vec::new()
+    }
+
     /// Calls method number `index` of [`Class::METHODS`].
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p>;
 
@@ -182,6 +188,9 @@ impl<'p, T: Class> Type<'p, T> {
         };
         // SAFETY: the spec and its slots live through the call; what CPython keeps (name, methods) is static.
         let object = py.owned(unsafe { ffi::PyType_FromSpec(&mut spec) })?;
+        for (name, value) in T::attributes(py) {
+            object.set_attr(name, &value)?;
+        }
         Ok(Self { object, _class: PhantomData })
     }
 

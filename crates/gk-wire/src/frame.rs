@@ -139,8 +139,10 @@ pub mod to_front {
     pub const ABORT: u8 = 69;
     /// The worker wants to leave (UTF-8 reason).
     pub const LEAVING: u8 = 70;
-    /// The worker gives a request back that no request thread has begun: it may go to another worker.
+    /// The worker gives a request back that was not given to the application: it may go to another worker.
     pub const RETURN: u8 = 71;
+    /// The application reads the request body again, from its beginning. The worker has received all of it.
+    pub const REWIND: u8 = 72;
 }
 
 /// A frame that the front sends.
@@ -199,6 +201,7 @@ pub enum ToFrontFrame<'a> {
     Abort { id: u32, reason: &'a str },
     Leaving { reason: &'a str },
     Return { id: u32 },
+    Rewind { id: u32 },
 }
 
 impl<'a> ToFrontFrame<'a> {
@@ -220,6 +223,7 @@ impl<'a> ToFrontFrame<'a> {
             to_front::ABORT => Self::Abort { id, reason: text(payload, "Abort")? },
             to_front::LEAVING => Self::Leaving { reason: text(payload, "Leaving")? },
             to_front::RETURN => Self::Return { id },
+            to_front::REWIND => Self::Rewind { id },
             other => return Err(WireError::UnknownKind(other)),
         })
     }
@@ -240,6 +244,7 @@ impl<'a> ToFrontFrame<'a> {
             Self::Abort { id, reason } => put(out, kind::ABORT, 0, id, reason.as_bytes()),
             Self::Leaving { reason } => put(out, kind::LEAVING, 0, 0, reason.as_bytes()),
             Self::Return { id } => put(out, kind::RETURN, 0, id, &[]),
+            Self::Rewind { id } => put(out, kind::REWIND, 0, id, &[]),
         }
     }
 }

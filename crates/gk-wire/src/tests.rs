@@ -91,7 +91,7 @@ proptest! {
             ToFrontFrame::Welcome(&data), ToFrontFrame::Data { id, end, data: &data },
             ToFrontFrame::File { id, offset: off.0, len: off.1 }, ToFrontFrame::Credit { id, bytes: n },
             ToFrontFrame::Abort { id, reason: &s }, ToFrontFrame::Leaving { reason: &s },
-            ToFrontFrame::Return { id },
+            ToFrontFrame::Return { id }, ToFrontFrame::Rewind { id },
         ];
         for frame in to_front {
             let mut out = BytesMut::new();
@@ -131,7 +131,7 @@ fn half_a_header_and_half_a_payload_wait() {
 #[test]
 fn another_protocol_version_is_refused_with_the_remedy() {
     let error = check_version(99, "9.9.9").unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"protocol version 99 of package 9.9.9 does not match 1: install the same gilkeeper version on both sides");
+    insta::assert_snapshot!(error, @"protocol version 99 of package 9.9.9 does not match 2: install the same gilkeeper version on both sides");
 }
 
 #[test]

@@ -54,6 +54,10 @@ pub trait Exchange: Send + Sync {
     fn body(&self, most: usize) -> Body;
     /// Blocks until [`Exchange::body`] no longer returns [`Body::Wait`].
     fn wait_body(&self);
+    /// Length of the request body in bytes; `None` if it is not known.
+    fn body_length(&self) -> Option<u64>;
+    /// After [`Body::End`]: the body begins again.
+    fn rewind(&self);
     /// Sends the head. Once, before any data.
     fn head(&self, head: &Head<'_>);
     /// Sends body bytes. `end`: they are the last ones, if all of them are taken.

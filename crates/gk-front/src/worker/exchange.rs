@@ -21,6 +21,8 @@ pub struct Exchange {
     id: u32,
     /// Sends the rest of the request body; goes on while the response comes.
     upload: RefCell<Option<Uploading>>,
+    /// The request body, which the application may want to read again.
+    body: RefCell<Option<SpooledBody>>,
 }
 
 /// The future that sends a request body.
@@ -29,16 +31,28 @@ type Uploading = Pin<Box<dyn Future<Output = Result<(), Refusal>>>>;
 impl Exchange {
     /// For a request just begun on a link.
     pub fn new(link: Rc<Link>, id: u32) -> Self {
-        Self { link, id, upload: RefCell::new(None) }
+        Self { link, id, upload: RefCell::new(None), body: RefCell::new(None) }
     }
 
     /// Sends a request body, bit by bit, whenever the exchange is polled.
     pub fn upload(&self, body: SpooledBody) {
+        *self.body.borrow_mut() = Some(body.clone());
         let upload = Upload::new(Rc::clone(&self.link), self.id);
         *self.upload.borrow_mut() = Some(Box::pin(upload.send(body)));
     }
 
+    /// The body, if the worker asked for it once more.
+    fn rewound(&self) -> Option<SpooledBody> {
+        let body = self.body.borrow();
+        let body = body.as_ref()?;
+        let mut requests = self.link.requests.borrow_mut();
+        std::mem::take(&mut requests.get(self.id)?.rewound).then(|| body.clone())
+    }
+
     fn poll_upload(&self, cx: &mut Context<'_>) {
+        if let Some(body) = self.rewound() {
+            self.upload(body);
+        }
         let mut upload = self.upload.borrow_mut();
         let Some(Poll::Ready(sent)) = upload.as_mut().map(|upload| upload.as_mut().poll(cx)) else { return };
         *upload = None;

@@ -5,6 +5,7 @@ use crate::serve::link::Link;
 use crate::serve::streams::{Flow, RequestStreams};
 use gk_sys::fork;
 use gk_wire::frame::{self, ToFrontFrame};
+use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
 use gk_wsgi::{Body, Exchange, Head, Sent};
 use std::os::fd::OwnedFd;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct LinkExchange {
     pub(crate) link: Arc<Link>,
     pub(crate) streams: Arc<RequestStreams>,
+    /// Payload of the request's frame.
+    pub(crate) payload: Arc<[u8]>,
 }
 
 impl LinkExchange {
@@ -57,6 +60,25 @@ impl Exchange for LinkExchange {
 
     fn wait_body(&self) {
         self.wait_for(|flow| !flow.pieces.is_empty() || flow.body_ended);
+    }
+
+    fn body_length(&self) -> Option<u64> {
+        let request = RequestView::decode(&self.payload).ok()?;
+        let text =
+            request.get(b"CONTENT_LENGTH").map_or(Some("0"), |value| std::str::from_utf8(value).ok())?;
+        text.trim().parse().ok()
+    }
+
+    fn rewind(&self) {
+        if fork::is_child() {
+            return;
+        }
+        {
+            let mut flow = self.streams.flow();
+            (flow.body_ended, flow.owed) = (false, 0);
+        }
+        self.link.outbox().send(&ToFrontFrame::Rewind { id: self.streams.id });
+        self.link.outbox().try_flush();
     }
 
     fn head(&self, head: &Head<'_>) {

@@ -172,8 +172,31 @@ impl Batch<'_> {
             taken: started,
             daemon_start: self.wall.seconds(started),
         };
-        let served = LinkExchange { link: Arc::clone(self.link), streams: Arc::clone(&job.streams) };
-        (serve(py, &self.seat.application, &call, Arc::new(served)), begun)
+        let application = &self.seat.application;
+        let refused = self.engine.reloads.refused();
+        let prepared = Prepared::find(application, &call);
+        if prepared.outdated(py, application, &call) && self.new_code_answers(py, job, refused) {
+            if let Some(measured) = &*self.measured {
+                measured.forget();
+            }
+            return None;
+        }
+        let served = LinkExchange {
+            link: Arc::clone(self.link),
+            streams: Arc::clone(&job.streams),
+            payload: Arc::clone(&job.payload),
+        };
+        Some((serve(py, application, &call, prepared, Arc::new(served)), begun))
+    }
+
+    /// Waits for the reload that follows from a changed script. Meanwhile the thread counts as idle, for request-timeout.
+    #[cold]
+    fn new_code_answers(&self, py: Attached<'_>, job: &Job, refused: u64) -> bool {
+        let (engine, slot) = (self.engine, self.slot);
+        slot.since.store(0, Ordering::Release);
+        let leaves = py.detach(|| engine.reloads.wait(refused, || job.streams.is_gone()));
+        slot.since.store(engine.now(), Ordering::Release);
+        leaves && !job.streams.is_gone()
     }
 }
 

@@ -14,7 +14,7 @@ use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
 use gk_wire::response::HeadView;
 use gk_wire::setup::{Import, LogSetup, ProcessGroup, WorkerSetup};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -50,6 +50,15 @@ pub struct Front {
     pub directory: PathBuf,
     /// The worker's scoreboard, where the setup has one.
     pub scoreboard: Option<OwnedFd>,
+    /// Bodies of requests, for a worker that wants them again.
+    pub bodies: HashMap<u32, Vec<u8>>,
+}
+
+fn put_body(id: u32, body: &[u8], out: &mut BytesMut) {
+    for (index, piece) in body.chunks(frame::CHUNK).enumerate() {
+        let end = (index + 1) * frame::CHUNK >= body.len();
+        ToWorkerFrame::Body { id, end, data: piece }.encode(out);
+    }
 }
 
 impl Front {
@@ -93,11 +102,12 @@ impl Front {
         };
         let mut writer = RequestWriter::begin(out, self.next, body.is_empty(), &numbers, &texts);
         writer.pair(b"HTTP_HOST", b"localhost:8000");
-        writer.finish();
-        for (index, piece) in body.chunks(frame::CHUNK).enumerate() {
-            let end = (index + 1) * frame::CHUNK >= body.len();
-            ToWorkerFrame::Body { id: self.next, end, data: piece }.encode(out);
+        if !body.is_empty() {
+            writer.pair(b"CONTENT_LENGTH", body.len().to_string().as_bytes());
+            self.bodies.insert(self.next, body.to_vec());
         }
+        writer.finish();
+        put_body(self.next, body, out);
         self.next
     }
 
@@ -146,6 +156,11 @@ impl Front {
                         over = true;
                     }
                     ToFrontFrame::Return { id: of } if of == id => over = true,
+                    ToFrontFrame::Rewind { id: of } => {
+                        let mut out = BytesMut::new();
+                        put_body(of, &self.bodies[&of], &mut out);
+                        self.sender.borrow_mut().send(&out).unwrap();
+                    }
                     _ => {}
                 }
                 let _ = self.buffer.split_to(used);
@@ -340,6 +355,7 @@ pub fn with_other_setup(
             profile: 1,
             directory: home,
             scoreboard,
+            bodies: HashMap::new(),
         };
         descriptors::send(&front.control, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
             .unwrap();

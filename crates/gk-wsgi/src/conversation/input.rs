@@ -1,7 +1,7 @@
-//! `wsgi.input`: `read`, `readline`, `readlines`, iteration and `close` with every argument, over a body that comes in
-//! pieces. Unread bytes are dropped when the request ends.
+//! `wsgi.input`: a binary file to read, over a body that comes in pieces. `seek` only notes the position; the next read goes
+//! there, and lets the front send the body again if it lies before what was read. Unread bytes are dropped when the request ends.
 
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, Progress};
 use crate::exchange::Body;
 use bytes::{Buf, BytesMut};
 use gk_python::class::MethodResult;
@@ -27,6 +27,36 @@ struct InputBuffer {
     ended: bool,
     /// `left[..searched]` holds no newline.
     searched: usize,
+    /// Position of `left[0]` in the body.
+    at: u64,
+    /// Position for the next read, if it is another; may lie behind the end.
+    target: Option<u64>,
+}
+
+impl InputBuffer {
+    fn position(&self) -> u64 {
+        self.target.unwrap_or(self.at)
+    }
+
+    fn drop_front(&mut self, len: usize) {
+        self.left.advance(len);
+        self.at += len as u64;
+        self.searched = 0;
+    }
+}
+
+/// Positions in [`Input::METHODS`].
+mod method {
+    pub(super) const READ: usize = 0;
+    pub(super) const READLINE: usize = 1;
+    pub(super) const READLINES: usize = 2;
+    pub(super) const READABLE: usize = 4;
+    pub(super) const SEEKABLE: usize = 5;
+    pub(super) const WRITABLE: usize = 6;
+    pub(super) const READINTO: usize = 7;
+    pub(super) const SEEK: usize = 8;
+    pub(super) const TELL: usize = 9;
+    pub(super) const READ1: usize = 11;
 }
 
 impl Input {
@@ -62,15 +92,104 @@ impl Input {
         }
     }
 
+    /// Goes to the position that `seek` noted.
+    fn go<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
+        loop {
+            let (target, at) = {
+                let buffer = self.buffer();
+                let Some(target) = buffer.target else { return Ok(()) };
+                (target, buffer.at)
+            };
+            if target < at {
+                self.rewind(py)?;
+                continue;
+            }
+            {
+                let mut buffer = self.buffer();
+                let skip = buffer.left.len().min(usize::try_from(target - at).unwrap_or(usize::MAX));
+                buffer.drop_front(skip);
+                if buffer.at == target {
+                    buffer.target = None;
+                    return Ok(());
+                }
+            }
+            // Behind the end there is nothing to read, and `tell` still gives the position.
+            if !self.more(py)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Begins the body again. The front sends it a second time when it has sent all of it once.
+    fn rewind<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
+        if self.conversation.progress() == Progress::Ended {
+            let text = "wsgi.input cannot go back any more: the response has ended";
+            return Err(PyError::new(py, Builtin::OSError, text));
+        }
+        self.skip_all(py)?;
+        self.conversation.exchange.rewind();
+        let mut buffer = self.buffer();
+        (buffer.at, buffer.ended) = (0, false);
+        Ok(())
+    }
+
+    /// Drops everything up to the end of the body.
+    fn skip_all<'p>(&self, py: Attached<'p>) -> Result<(), PyError<'p>> {
+        loop {
+            {
+                let mut buffer = self.buffer();
+                let len = buffer.left.len();
+                buffer.drop_front(len);
+            }
+            if !self.more(py)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn seek<'p>(&self, py: Attached<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
+        let (offset, from) = match args {
+            [offset] => (offset.index()?, 0),
+            [offset, from] => (offset.index()?, from.index()?),
+            _ => return Err(PyError::new(py, Builtin::TypeError, "seek() takes an offset and a whence")),
+        };
+        let base = match from {
+            0 => 0,
+            1 => self.buffer().position(),
+            2 => match self.conversation.exchange.body_length() {
+                Some(length) => length,
+                None => {
+                    self.skip_all(py)?;
+                    self.buffer().at
+                }
+            },
+            _ => return Err(PyError::new(py, Builtin::ValueError, "whence must be 0, 1 or 2")),
+        };
+        let Some(position) = base.checked_add_signed(offset) else {
+            return Err(PyError::new(py, Builtin::ValueError, "a position before the beginning"));
+        };
+        self.buffer().target = Some(position);
+        py.int(position as i64)
+    }
+
     fn read<'p>(&self, py: Attached<'p>, most: Option<usize>) -> MethodResult<'p> {
         let most = most.unwrap_or(usize::MAX);
+        self.go(py)?;
         while self.buffer().left.len() < most && self.more(py)? {}
         self.take(py, most)
+    }
+
+    /// What has arrived, at most `most` bytes of it; waits only where that would be nothing.
+    fn read1<'p>(&self, py: Attached<'p>, most: Option<usize>) -> MethodResult<'p> {
+        self.go(py)?;
+        while self.buffer().left.is_empty() && most != Some(0) && self.more(py)? {}
+        self.take(py, most.unwrap_or(usize::MAX))
     }
 
     /// Returns the next line with its newline, cut at `most` bytes; empty at the end.
     fn readline<'p>(&self, py: Attached<'p>, most: Option<usize>) -> MethodResult<'p> {
         let most = most.unwrap_or(usize::MAX);
+        self.go(py)?;
         loop {
             {
                 let mut buffer = self.buffer();
@@ -93,8 +212,7 @@ impl Input {
         let mut buffer = self.buffer();
         let len = buffer.left.len().min(most);
         let bytes = py.bytes(&buffer.left[..len])?;
-        buffer.left.advance(len);
-        buffer.searched = 0;
+        buffer.drop_front(len);
         Ok(bytes)
     }
 }
@@ -116,21 +234,39 @@ impl Class for Input {
         },
         Method { name: c"close", doc: c"close()\n--\n\nDoes nothing: the server closes the body." },
         Method { name: c"readable", doc: c"readable()\n--\n\nTrue." },
-        Method { name: c"seekable", doc: c"seekable()\n--\n\nFalse." },
+        Method { name: c"seekable", doc: c"seekable()\n--\n\nTrue." },
         Method { name: c"writable", doc: c"writable()\n--\n\nFalse." },
         Method {
             name: c"readinto",
             doc: c"readinto(buffer, /)\n--\n\nFills a writable buffer, gives the count.",
         },
+        Method {
+            name: c"seek",
+            doc: c"seek(offset, whence=0, /)\n--\n\nSets the position for the next read, gives it.",
+        },
+        Method { name: c"tell", doc: c"tell()\n--\n\nThe position in the body." },
+        Method { name: c"flush", doc: c"flush()\n--\n\nDoes nothing." },
+        Method {
+            name: c"read1",
+            doc: c"read1(size=-1, /)\n--\n\nWhat has arrived, at most size bytes of it.",
+        },
     ];
     const ITERATOR: bool = true;
 
+    fn attributes(py: Attached<'_>) -> Vec<(&'static str, Object<'_>)> {
+        vec![("closed", py.bool(false))]
+    }
+
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
         let py = this.py();
-        if index < 3 || index == 7 {
+        let reads = matches!(
+            index,
+            method::READ | method::READLINE | method::READLINES | method::READINTO | method::READ1
+        );
+        if reads || matches!(index, method::SEEK | method::TELL) {
             self.still_open(py)?;
         }
-        let begun = (index < 3 || index == 7).then(Moment::now);
+        let begun = reads.then(Moment::now);
         let outcome = self.serve(py, index, args);
         if let Some(begun) = begun {
             let bytes = outcome.as_ref().map_or(0, |got| length(index, got));
@@ -152,8 +288,8 @@ impl Class for Input {
 /// Bytes of the body in the result of a method.
 fn length(index: usize, got: &Object<'_>) -> usize {
     match index {
-        7 => got.index().map_or(0, |len| len as usize),
-        2 => {
+        method::READINTO => got.index().map_or(0, |len| len as usize),
+        method::READLINES => {
             let lines = got.to_tuple();
             let line = |lines: &Object<'_>, i| lines.tuple_item(i).ok()?.as_bytes().map(<[u8]>::len);
             lines.map_or(0, |lines| (0..lines.size().unwrap_or(0)).filter_map(|i| line(&lines, i)).sum())
@@ -165,9 +301,12 @@ fn length(index: usize, got: &Object<'_>) -> usize {
 impl Input {
     fn serve<'p>(&self, py: Attached<'p>, index: usize, args: &[Object<'p>]) -> MethodResult<'p> {
         match index {
-            0 => self.read(py, size(py, args)?),
-            1 => self.readline(py, size(py, args)?),
-            2 => {
+            method::READ => self.read(py, size(py, args)?),
+            method::READLINE => self.readline(py, size(py, args)?),
+            method::READ1 => self.read1(py, size(py, args)?),
+            method::SEEK => self.seek(py, args),
+            method::TELL => py.int(self.buffer().position() as i64),
+            method::READLINES => {
                 let hint = size(py, args)?.filter(|hint| *hint > 0).unwrap_or(usize::MAX);
                 let (mut lines, mut total) = (Vec::new(), 0);
                 while total < hint {
@@ -180,9 +319,9 @@ impl Input {
                 }
                 py.list(&lines)
             }
-            4 => Ok(py.bool(true)),
-            5 | 6 => Ok(py.bool(false)),
-            7 => {
+            method::READABLE | method::SEEKABLE => Ok(py.bool(true)),
+            method::WRITABLE => Ok(py.bool(false)),
+            method::READINTO => {
                 let [target] = args else {
                     return Err(PyError::new(py, Builtin::TypeError, "readinto() takes one argument"));
                 };

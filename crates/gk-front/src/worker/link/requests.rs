@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use gk_sys::memory::channel::Carried;
-use gk_wire::frame::{END, ToFrontFrame, WireError};
+use gk_wire::frame::{END, INITIAL_WINDOW, ToFrontFrame, WireError};
 use gk_wire::response::HeadView;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -72,6 +72,8 @@ pub struct LinkRequest {
     pub silence: Option<bool>,
     /// Body bytes that may still be sent to the worker.
     pub upload_credit: u64,
+    /// The worker wants the body once more.
+    pub rewound: bool,
     /// Coarse time of the last frame, or of the dispatch, in milliseconds.
     pub since: u64,
 }
@@ -122,6 +124,7 @@ impl LinkRequest {
             failure,
             silence,
             upload_credit,
+            rewound,
             since,
         } = self;
         (*used, *ordinal, *head_flags, *has_head, *headed) = (false, 0, 0, false, false);
@@ -131,7 +134,7 @@ impl LinkRequest {
             *head = Vec::new();
         }
         backlog.clear(share);
-        (*ended, *released, *upload_credit, *since) = (false, false, 0, 0);
+        (*ended, *released, *rewound, *upload_credit, *since) = (false, false, false, 0, 0);
         *file = None;
         (*failure, *silence) = (None, None);
     }
@@ -214,7 +217,7 @@ impl LinkRequests {
         Err(BadFrame::Protocol("too many frames for requests that are not in flight".into()))
     }
 
-    /// The worker returns a request that no thread began. `true`: it counted as in flight until now.
+    /// The worker returns a request that the application was not called for. `true`: it counted as in flight until now.
     pub fn give_back(&mut self, id: u32) -> Result<bool, BadFrame> {
         let Some(request) = self.get(id).filter(|request| !request.ended) else { return self.stray() };
         if request.headed {
@@ -240,6 +243,7 @@ impl LinkRequests {
             | ToFrontFrame::Data { id, .. }
             | ToFrontFrame::File { id, .. }
             | ToFrontFrame::Credit { id, .. }
+            | ToFrontFrame::Rewind { id }
             | ToFrontFrame::Abort { id, .. } => id,
             ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {
                 return Ok(nothing);
@@ -248,7 +252,9 @@ impl LinkRequests {
         let share = &*self.share;
         let Some(request) = find(&mut self.places, id).filter(|request| !request.ended) else {
             return match frame {
-                ToFrontFrame::Credit { .. } | ToFrontFrame::Abort { .. } => self.stray().map(|_| nothing),
+                ToFrontFrame::Credit { .. } | ToFrontFrame::Rewind { .. } | ToFrontFrame::Abort { .. } => {
+                    self.stray().map(|_| nothing)
+                }
                 _ => Err(BadFrame::Protocol(format!("a frame for request {id}, which is not in flight"))),
             };
         };
@@ -296,6 +302,9 @@ impl LinkRequests {
             }
             ToFrontFrame::Credit { bytes, .. } => {
                 request.upload_credit = request.upload_credit.saturating_add(u64::from(bytes));
+            }
+            ToFrontFrame::Rewind { .. } => {
+                (request.rewound, request.upload_credit) = (true, u64::from(INITIAL_WINDOW));
             }
             ToFrontFrame::Abort { reason, .. } => {
                 request.failure.get_or_insert_with(|| Failure::Aborted(words(reason).to_owned()));
