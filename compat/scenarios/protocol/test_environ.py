@@ -127,11 +127,6 @@ def test_content_headers_have_no_http_name(server: Server) -> None:
     assert "HTTP_CONTENT_TYPE" not in seen and "HTTP_CONTENT_LENGTH" not in seen
 
 
-def test_a_chunked_body_has_no_length(server: Server) -> None:
-    seen = environ(server, method="POST", headers={"Transfer-Encoding": "chunked"}, body=client.chunked(b"abc"))
-    assert "CONTENT_LENGTH" not in seen
-
-
 def test_a_header_becomes_a_variable(server: Server) -> None:
     seen = environ(server, headers={"X-Some-Thing": "  spaced value  "})
     assert seen["HTTP_X_SOME_THING"] == "spaced value"

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 
+from differs import differs
 from harness import Server, until
 
 
@@ -31,6 +32,81 @@ def test_a_newer_script_is_loaded_in_a_new_process(own_server: Server) -> None:
     change(own_server, "two", 5)
     seen = until(lambda: (found := says(own_server, "/reloads"))[0] == "two" and found, "the new version answers")
     assert version == "one" and seen[1] != pid
+
+
+def test_the_request_after_a_change_is_answered_by_new_code(own_server: Server) -> None:
+    """Reported: it was still answered by the old code."""
+    for version, seconds in (("two", 5), ("three", 5), ("older", -5000)):
+        says(own_server, "/reloads")
+        change(own_server, version, seconds)
+        assert says(own_server, "/reloads")[0] == version
+
+
+def test_a_touched_script_is_loaded_anew_before_the_next_request(own_server: Server) -> None:
+    _, pid = says(own_server, "/reloads")
+    own_server.mark_log()
+    os.utime(own_server.root / "app" / "changing.py")
+    assert says(own_server, "/reloads")[1] != pid
+    own_server.wait_log(r"\[wsgi:info\][^\n]*Loading WSGI script '[^']*changing\.py'")
+
+
+def hook(server: Server, target: str = "/hooked") -> tuple[int, int]:
+    """The process, and how often it was asked."""
+    answer = server.ask(target)
+    assert answer.status == 200, answer.body
+    pid, asked, same = answer.body.decode().split("|")
+    assert same == "True", "it is asked with the path of the script"
+    return int(pid), int(asked)
+
+
+def say(server: Server, word: str) -> None:
+    folder = server.root / "app"
+    # The script removes the file.
+    folder.chmod(0o777)
+    (folder / "word").write_text(word)
+
+
+def test_a_script_is_asked_before_each_request(own_server: Server) -> None:
+    """Reported: `reload_required` was never called."""
+    assert [hook(own_server)[1] for _ in range(3)] == [1, 2, 3]
+    assert hook(own_server, "/unasked")[1] == 0
+
+
+def test_a_script_that_asks_for_its_reload_is_loaded_before_the_request(own_server: Server) -> None:
+    pid, _ = hook(own_server)
+    say(own_server, "once")
+    assert hook(own_server)[0] != pid
+
+
+def test_a_script_that_always_asks(own_server: Server) -> None:
+    pid, _ = hook(own_server)
+    say(own_server, "always")
+    assert own_server.ask("/hooked").status == differs("reload_required that is always true", ours=200, mod_wsgi=503)
+    (own_server.root / "app" / "word").unlink()
+    assert hook(own_server)[0] != pid
+
+
+def test_a_change_that_cannot_be_imported(own_server: Server) -> None:
+    assert says(own_server, "/reloads")[0] == "one"
+    script = own_server.root / "app" / "changing.py"
+    good = script.read_text()
+    script.write_text("broken(\n")
+    os.utime(script, (1, 1))
+    expected = differs("A changed script that cannot be imported", ours=200, mod_wsgi=500)
+    assert [own_server.ask("/reloads").status for _ in range(2)] == [expected, expected]
+    own_server.wait_log("SyntaxError")
+    script.write_text(good.replace("one", "repaired"))
+    os.utime(script, (2, 2))
+    assert says(own_server, "/reloads")[0] == "repaired"
+
+
+def test_a_failure_to_ask_is_logged_and_means_no(own_server: Server) -> None:
+    pid, _ = hook(own_server)
+    own_server.mark_log()
+    say(own_server, "raise")
+    assert hook(own_server)[0] == pid
+    own_server.wait_log("WSGI0174")
+    own_server.wait_log("LookupError: reload_required raises, as it was told to")
 
 
 def test_an_older_script_counts_too(own_server: Server) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from differs import differs
 from harness import Server, Unusable, until
@@ -32,6 +34,26 @@ def test_a_failed_import_is_tried_again_with_each_request(server: Server) -> Non
     assert server.ask("/second").status == 500
     (server.root / "app" / "ready").touch()
     assert server.ask("/second").body == b"ready"
+
+
+def test_each_load_is_a_line_of_level_info(server: Server) -> None:
+    """Reported: the log did not tell when code was loaded."""
+    server.ask("/class")
+    server.ask("/probes/single")
+    for name in ("a_class", "probes", "preload_fails"):
+        pattern = rf"\[wsgi:info\][^\n]*Loading WSGI script '[^']*/{name}\.py' into main interpreter of [^\n]* 'main'"
+        assert re.search(pattern, server.log()), name
+
+
+def test_a_traceback_has_its_code_once(server: Server) -> None:
+    """Reported: each line of a traceback began with the code of its message again."""
+    server.mark_log()
+    assert server.ask("/import").status == 500
+    server.wait_log("ModuleNotFoundError")
+    lines = [line for line in server.log()[server.read_from :].splitlines() if "[wsgi:error]" in line]
+    assert sum("WSGI0174" in line for line in lines) == 1
+    assert any("Traceback" in line for line in lines)
+    assert all(line.count("[wsgi:error]") == 1 for line in lines)
 
 
 def test_a_class_is_an_application(server: Server) -> None:

@@ -285,6 +285,8 @@ pub enum ToWorker {
         /// For log and status.
         reason: String,
     },
+    /// The reload that followed from its last `FromWorker::ScriptChanged` was refused: it serves on, with the code it has.
+    ReloadRefused,
     /// Write the Python stacks of the busy request threads to the log.
     DumpStacks,
     /// Answer with `FromWorker::Stack`, if this request still runs.

@@ -6,6 +6,7 @@
 //!   sees it.
 //! * [`groups`]: application group to interpreters; [`group_options`]: their options in the configuration.
 //! * [`profiles`]: profiles that the front sent.
+//! * [`reload_gate`]: requests that wait for new code.
 //! * [`engine`]: values shared by all threads of the process; [`ticker`]: when the link is checked from outside.
 
 pub(crate) mod engine;
@@ -15,6 +16,7 @@ pub(crate) mod groups;
 pub(crate) mod link;
 pub(crate) mod outbox;
 pub(crate) mod profiles;
+pub(crate) mod reload_gate;
 pub(crate) mod streams;
 mod sync;
 pub(crate) mod thread;

@@ -5,6 +5,7 @@
 
 mod support;
 
+use bytes::BytesMut;
 use gk_wire::control::{FromWorker, ToWorker};
 use gk_wire::request::Profile;
 use gk_wire::setup::WorkerSetup;
@@ -77,4 +78,90 @@ fn a_changed_module_is_reported_wherever_and_whenever_it_was_imported() {
         change(&later, 2_000_000);
         assert_eq!(next(front), later.display().to_string());
     });
+}
+
+/// The script of a worker that has answered one request, changed; and a request after the change.
+fn ask_after_a_change(front: &mut Front) -> u32 {
+    assert_eq!(front.get("/").text(), "Hello");
+    let script = front.directory.join("app.py");
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+    std::fs::File::options().append(true).open(&script).unwrap().set_modified(long_ago).unwrap();
+    let mut out = BytesMut::new();
+    let id = front.request("/", "GET", b"", &mut out);
+    front.send(&out);
+    front.messages_until(|m| matches!(m, FromWorker::ScriptChanged { .. }));
+    id
+}
+
+/// Reported: the request after a touched script was still answered by the old code.
+/// Met wherever a deploy ends with `touch site.wsgi` and a check.
+#[test]
+fn a_request_after_a_change_goes_back_to_the_front_for_a_new_worker() {
+    with_other_setup(
+        1,
+        APP,
+        "",
+        |_| {},
+        |front| {
+            let id = ask_after_a_change(front);
+            front.tell(&ToWorker::Leave { reason: "reload".to_owned(), timeout: 0.0 });
+            let back = front.answer(id);
+            assert_eq!((back.status, back.aborted), (0, false), "it was returned");
+        },
+    );
+}
+
+#[test]
+fn a_request_after_a_change_is_answered_by_the_loaded_code_if_the_reload_is_refused() {
+    with_other_setup(
+        1,
+        APP,
+        "",
+        |_| {},
+        |front| {
+            let id = ask_after_a_change(front);
+            front.tell(&ToWorker::ReloadRefused);
+            assert_eq!(front.answer(id).text(), "Hello");
+            assert_eq!(front.get("/").text(), "Hello", "and the requests after it");
+        },
+    );
+}
+
+/// Reported: a script's own `reload_required` was never asked.
+#[test]
+fn a_script_is_asked_whether_it_has_to_be_reloaded() {
+    const HOOKED: &str = r#"
+import os, sys
+WORD = os.path.join(os.path.dirname(__file__), "word")
+
+def reload_required(path):
+    word = open(WORD).read() if os.path.exists(WORD) else ""
+    if word == "raise":
+        raise LookupError(path)
+    return word == path
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"Hello"]
+"#;
+    with_other_setup(
+        1,
+        HOOKED,
+        "",
+        |_| {},
+        |front| {
+            let (script, word) = (front.directory.join("app.py"), front.directory.join("word"));
+            std::fs::write(&word, script.display().to_string()).unwrap();
+            assert_eq!(front.get("/").text(), "Hello", "a script that was just loaded cannot be newer");
+            std::fs::write(&word, "raise").unwrap();
+            assert_eq!(front.get("/").text(), "Hello", "an exception is logged, and means no");
+            std::fs::write(&word, script.display().to_string()).unwrap();
+            let mut out = BytesMut::new();
+            let id = front.request("/", "GET", b"", &mut out);
+            front.send(&out);
+            front.messages_until(|m| matches!(m, FromWorker::ScriptChanged { script: of } if *of == script.display().to_string()));
+            front.tell(&ToWorker::ReloadRefused);
+            assert_eq!(front.answer(id).text(), "Hello");
+        },
+    );
 }

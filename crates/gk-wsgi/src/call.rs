@@ -3,9 +3,11 @@
 
 pub(crate) mod environ;
 pub(crate) mod events;
+pub mod prepared;
 
 use crate::call::environ::WorkerEntries;
 use crate::call::events::WatchedRequest;
+use crate::call::prepared::Prepared;
 use crate::conversation::outcome::Outcome;
 use crate::conversation::start_response::StartResponse;
 use crate::conversation::{Conversation, ResponseEnd, Unsent};
@@ -37,7 +39,13 @@ pub struct Call<'a> {
 }
 
 /// Serves one request. The exchange hears of every outcome, and `close()` of the iterable is always called.
-pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc<dyn Exchange>) -> Outcome {
+pub fn serve(
+    py: Attached<'_>,
+    app: &Application,
+    call: &Call<'_>,
+    prepared: Prepared,
+    exchange: Arc<dyn Exchange>,
+) -> Outcome {
     let texts = &call.request.texts;
     let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
     let watched = events::wanted(py, app);
@@ -45,7 +53,7 @@ pub fn serve(py: Attached<'_>, app: &Application, call: &Call<'_>, exchange: Arc
     let requests = || app.runtime.active_requests.bind(py);
     let running = ActiveRequest::begin(&app.tracking, call.request.numbers.request_id, requests);
     let mut application_start = None;
-    match app.target(call.profile) {
+    match prepared.0 {
         Some(target) => {
             answer(py, app, call, &target, &conversation, call.daemon_start);
         }
@@ -71,8 +79,8 @@ fn first(
     conversation: &Conversation,
 ) -> Option<Arc<Target>> {
     let profile = &call.profile.profile;
-    let module = match app.scripts.module(py, &app.runtime, &profile.script, profile.module, true) {
-        Ok(module) => module,
+    let script = match app.scripts.load(py, &app.runtime, &profile.script, profile.module, true) {
+        Ok(script) => script,
         Err(failure) => {
             conversation.fail(failure.status, "the script could not be loaded");
             return None;
@@ -80,12 +88,7 @@ fn first(
     };
     let made = py.str(&profile.callable).and_then(|callable| {
         let environ = environ::template(py, app, call.profile)?.keep();
-        Ok(Target {
-            module: module.keep(),
-            callable: callable.keep(),
-            environ,
-            connections: ConnectionTemplates::default(),
-        })
+        Ok(Target { script, callable: callable.keep(), environ, connections: ConnectionTemplates::default() })
     });
     match made {
         Ok(target) => Some(app.keep_target(call.profile, target)),
@@ -109,7 +112,8 @@ fn answer(
     conversation: &Arc<Conversation>,
     application_start: f64,
 ) {
-    let callable = match target.module.bind(py).getattr(&target.callable.bind(py)) {
+    target.script.mark_used();
+    let callable = match target.script.module.bind(py).getattr(&target.callable.bind(py)) {
         Ok(callable) => callable,
         Err(error) if error.is_attribute_error() => {
             let profile = &call.profile.profile;
@@ -179,7 +183,7 @@ fn run<'p>(
     stop_child(py, &app.runtime, called(call), closed.as_ref().err());
     match (sent, closed) {
         (Err(error), Err(at_close)) => {
-            log(Level::Error, Some("WSGI0174"), &at_close.traceback());
+            log_exception(call, &at_close);
             Err(error)
         }
         (Err(error), Ok(())) => Err(error),
@@ -295,12 +299,12 @@ fn send_file<'p>(
     if !conversation.head_waits() {
         return Ok(FileStart::Nothing);
     }
-    if found.size()? == 2 {
-        return Ok(FileStart::Read { content: found.tuple_item(0)?, all: found.tuple_item(1)?.truth()? });
-    }
     let found = app.runtime.regular_file.bind(py).call(&[wrapper])?;
     if found.is_none() {
         return Ok(FileStart::Nothing);
+    }
+    if found.size()? == 2 {
+        return Ok(FileStart::Read { content: found.tuple_item(0)?, all: found.tuple_item(1)?.truth()? });
     }
     let number = |i| found.tuple_item(i).and_then(|n| n.index());
     let (descriptor, offset, size) = (number(0)?, number(1)?.max(0) as u64, number(2)?.max(0) as u64);
@@ -339,7 +343,14 @@ fn failed<'p>(
     } else if error.is_system_exit() {
         log(Level::Error, Some("WSGI0175"), "SystemExit raised by the application was ignored");
     } else {
-        log(Level::Error, Some("WSGI0174"), &error.traceback());
+        log_exception(call, error);
     }
     conversation.fail(if timeout { 504 } else { 500 }, "the application failed");
+}
+
+/// The first line is mod_wsgi's, for whoever searches for a code and a script.
+fn log_exception(call: &Call<'_>, error: &PyError<'_>) {
+    let (kind, script) = (error.value().type_name(), &call.profile.profile.script);
+    let text = format!("{kind} exception raised processing WSGI script '{script}'\n{}", error.traceback());
+    log(Level::Error, Some("WSGI0174"), &text);
 }

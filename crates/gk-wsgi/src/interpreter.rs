@@ -2,7 +2,7 @@
 //!
 //! * [`application`]: its types, names, functions and loaded scripts.
 //! * `runtime`: the part that is written in Python.
-//! * [`script`]: loading scripts and modules; `service`: running a service script.
+//! * [`script`]: loading scripts and modules; [`watched_file`]: changes of their files; `service`: running a service script.
 //! * `host`: the object through which Python calls the server.
 //! * `imported_files`: source files that were imported.
 //! * [`gil`]: the return of the GIL in a free-threaded Python.
@@ -17,3 +17,4 @@ mod imported_files;
 pub(crate) mod runtime;
 pub mod script;
 mod service;
+pub mod watched_file;

@@ -20,5 +20,5 @@ pub mod metrics;
 pub use conversation::outcome::Outcome;
 pub use exchange::{Body, Exchange, Head, Sent};
 pub use interpreter::application::{Application, InterpreterSettings};
-pub use interpreter::{application, gil, script};
+pub use interpreter::{application, gil, script, watched_file};
 pub use log::CurrentRequest;

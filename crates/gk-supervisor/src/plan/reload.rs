@@ -5,9 +5,9 @@
 
 use super::action::Action;
 use super::event::ConfigurationOutline;
-use super::worker::WorkerState;
+use super::worker::{WorkerHandle, WorkerState};
 use super::{Group, Plan, ProcessSlot, seconds};
-use gk_wire::control::{ImportFailure, What};
+use gk_wire::control::{ImportFailure, ToWorker, What};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -307,6 +307,7 @@ impl Plan {
         if let Some(outline) = &reload.outline {
             self.out.push(Action::Forget { configuration: outline.configuration });
         }
+        self.tell_of_refusal(&reload);
         let mut text = format!("reload refused, the old workers stay: {why}");
         self.note(What::ReloadRefused, text.clone());
         for failure in failed {
@@ -319,6 +320,24 @@ impl Plan {
             self.changed.entry(group).or_insert(now + SETTLE);
         }
         self.next_reload(now);
+    }
+
+    /// Requests wait in the old workers for the end of the reload, if a script has changed. With another change during the reload
+    /// they wait for the next one.
+    fn tell_of_refusal(&mut self, reload: &Reload) {
+        let new = reload.workers();
+        let waits = |w: &&WorkerHandle| {
+            let group = &w.group;
+            reload.request.takes(group)
+                && !reload.again.contains(group)
+                && w.serves()
+                && !w.service()
+                && !new.contains(&w.worker)
+        };
+        let told: Vec<u64> = self.workers.values().filter(waits).map(|w| w.worker).collect();
+        for worker in told {
+            self.out.push(Action::ToWorker { worker, message: ToWorker::ReloadRefused });
+        }
     }
 
     fn next_reload(&mut self, now: Duration) {

@@ -224,6 +224,7 @@ fn words(action: &Action) -> Option<String> {
             let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
             format!("watch {worker} {}", paths.join(" "))
         }
+        Action::ToWorker { worker, message: ToWorker::ReloadRefused } => format!("keep {worker}"),
         Action::ToWorker { worker, message } => format!("worker {worker} {message:?}"),
         Action::SignalFront(signal) => format!("signal front {signal}"),
         Action::SignalWorker { worker, signal } => format!("signal {worker} {signal}"),

@@ -3,6 +3,7 @@
 
 use crate::life::worker::Worker;
 use crate::serve::groups::GroupInterpreter;
+use crate::serve::thread;
 use crate::watch::ending::{EndStep, describe};
 use crate::watch::python_thread::Order;
 use gk_python::ThreadStates;
@@ -37,6 +38,7 @@ impl Worker {
             states.attach(&group.interpreter, |py| group.application.stopping(py, reason));
         }
         self.ending.leave();
+        self.give_waiting_back(reason);
         if self.engine.busy() > 0 {
             self.order(Order::Stacks(format!(
                 "Requests are still running while this worker stops ({reason})"
@@ -53,6 +55,16 @@ impl Worker {
         }
         self.end_interpreters(states);
         0
+    }
+
+    /// Requests that wait for new code go back to the front, which is told first, so that it does not send them here again.
+    fn give_waiting_back(&self, reason: &str) {
+        if self.leaving.is_none()
+            && let Some(link) = self.engine.link()
+        {
+            thread::announce(&link, reason);
+        }
+        self.engine.reloads.leave();
     }
 
     /// Ends the sub-interpreters and returns, so that Python itself finalises the main one. If a daemon thread still runs,

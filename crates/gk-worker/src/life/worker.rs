@@ -72,7 +72,12 @@ impl Worker {
             self.handle_signals();
             self.tell_of_gil();
             for script in self.watched.changed(&self.engine) {
-                plain(Level::Info, "wsgi", None, &format!("Script '{script}' has changed"));
+                plain(
+                    Level::Info,
+                    "wsgi",
+                    None,
+                    &format!("Reloading WSGI script '{script}': it has changed"),
+                );
                 self.tell(&FromWorker::ScriptChanged { script });
             }
             if measure::get().is_some_and(|measure| measure.unnamed()) {
@@ -163,6 +168,10 @@ impl Worker {
             }
             ToWorker::Leave { reason, timeout } => self.leave(&reason, timeout),
             ToWorker::Stop { reason } => return Some(ServingEnd::Stop(reason)),
+            ToWorker::ReloadRefused => {
+                ScriptChanges::keep(&self.engine);
+                self.engine.reloads.refuse();
+            }
             ToWorker::DumpStacks => {
                 self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
             }
@@ -232,6 +241,8 @@ impl Worker {
         if let Some(link) = self.engine.link() {
             thread::announce(&link, reason);
         }
+        // Afterwards, so that the front does not send the requests that come back here again.
+        self.engine.reloads.leave();
     }
 
     /// Checks timers and whether the drain is over.

@@ -135,6 +135,11 @@ impl ThreadMeasure {
         self.writer.set_state(ThreadStage::Application);
     }
 
+    /// The request goes back to the front: it counts where it is answered.
+    pub(crate) fn forget(&self) {
+        self.writer.set_state(ThreadStage::Idle);
+    }
+
     /// Ends the request.
     #[inline]
     pub(crate) fn end(

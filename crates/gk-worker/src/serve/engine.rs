@@ -3,6 +3,7 @@
 
 use crate::serve::groups::Groups;
 use crate::serve::link::Link;
+use crate::serve::reload_gate::ReloadGate;
 use crate::serve::ticker::Ticker;
 use gk_sys::clock::Moment;
 use gk_wire::setup::WorkerSetup;
@@ -17,6 +18,7 @@ pub(crate) struct Engine {
     pub(crate) slots: Vec<RequestSlot>,
     pub(crate) counters: Counters,
     pub(crate) started: Moment,
+    pub(crate) reloads: ReloadGate,
     link: Mutex<CurrentLink>,
     link_changed: Condvar,
     /// Armed while requests run.
@@ -70,6 +72,7 @@ impl Engine {
             slots,
             counters: Counters::default(),
             started: Moment::now(),
+            reloads: ReloadGate::default(),
             link: Mutex::new(CurrentLink { link: None, stopping: false }),
             link_changed: Condvar::new(),
             ticker: Ticker::new(),

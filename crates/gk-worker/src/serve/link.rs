@@ -157,6 +157,17 @@ impl Link {
         }
     }
 
+    /// Gives back a request that a thread took and did not begin; its time does not count.
+    pub(crate) fn put_back(&self, id: u32) {
+        {
+            let stream = &mut self.roles.lock().stream;
+            stream.requests.remove(&id);
+            stream.running -= 1;
+        }
+        self.outbox.send(&ToFrontFrame::Return { id });
+        self.outbox.try_flush();
+    }
+
     /// Called each millisecond while requests run: wakes a thread, gives requests back and flushes responses if nothing
     /// moves. Returns true if a request runs or waits. `last`: number of taken requests at the previous call.
     pub(crate) fn tick(&self, last: &mut u64) -> bool {

@@ -15,6 +15,7 @@ use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
 use gk_wsgi::Outcome;
 use gk_wsgi::application::NumberedProfile;
+use gk_wsgi::call::prepared::Prepared;
 use gk_wsgi::call::{Call, serve};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -105,7 +106,11 @@ impl Batch<'_> {
         if !job.profile.profile.ignore_activity {
             engine.counters.last_activity.store(now, Ordering::Relaxed);
         }
-        let (outcome, begun) = self.answer(py, begun, job, request, started);
+        let Some((outcome, begun)) = self.answer(py, begun, job, request, started) else {
+            slot.since.store(0, Ordering::Release);
+            engine.counters.started.fetch_sub(1, Ordering::Relaxed);
+            return self.link.put_back(job.streams.id);
+        };
         let ended = Moment::now();
         if outcome.status != 0 && !outcome.error && !engine.counters.loaded.load(Ordering::Relaxed) {
             engine.counters.loaded.store(true, Ordering::Relaxed);
@@ -140,7 +145,8 @@ impl Batch<'_> {
         self.link.done(job.streams.id, started, ended);
     }
 
-    /// Lets the application answer. A request that was cancelled while it waited is not started.
+    /// Lets the application answer. A request that was cancelled while it waited is not started. `None`: a new worker is to
+    /// answer, with new code.
     fn answer(
         &mut self,
         py: Attached<'_>,
@@ -148,15 +154,15 @@ impl Batch<'_> {
         job: &Job,
         request: Option<RequestView<'_>>,
         started: Moment,
-    ) -> (Outcome, Option<MeasuredRequest>) {
+    ) -> Option<(Outcome, Option<MeasuredRequest>)> {
         if job.streams.is_gone() {
-            return (Outcome::default(), begun);
+            return Some((Outcome::default(), begun));
         }
         let Some(request) = request else {
             self.link
                 .outbox()
                 .send(&ToFrontFrame::Abort { id: job.streams.id, reason: "a malformed request frame" });
-            return (Outcome::default(), begun);
+            return Some((Outcome::default(), begun));
         };
         let begun = self.measured.as_mut().map(|measured| match begun {
             Some(begun) => {

@@ -9,7 +9,7 @@ use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
 use gk_wire::control::{self, FromWorker, SourceFile};
 use gk_wire::log::Level;
-use gk_wsgi::script::modified;
+use gk_wsgi::watched_file::modified;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::os::fd::OwnedFd;

@@ -9,7 +9,8 @@ use crate::interpreter::connection_templates::ConnectionTemplates;
 use crate::interpreter::host::Host;
 use crate::interpreter::imported_files::ImportedFiles;
 use crate::interpreter::runtime::Runtime;
-use crate::interpreter::script::{LoadFailure, LoadedFile, Scripts};
+use crate::interpreter::script::{LoadFailure, LoadedScript, Scripts};
+use crate::interpreter::watched_file::WatchedFile;
 use foldhash::fast::RandomState;
 use gk_python::{Attached, Kept, KeptType, Object, PyError, Type};
 use gk_wire::control::SourceFile;
@@ -34,6 +35,17 @@ pub struct InterpreterSettings {
     pub restrict_signal: bool,
 }
 
+impl InterpreterSettings {
+    /// The interpreter in log lines.
+    fn place(&self) -> String {
+        let interpreter = match self.application_group.as_str() {
+            "" => "main interpreter".to_owned(),
+            name => format!("interpreter '{name}'"),
+        };
+        format!("{interpreter} of process group '{}'", self.process_group)
+    }
+}
+
 /// Value of `mod_wsgi.version`: the version of mod_wsgi that this server behaves like.
 pub const MOD_WSGI_VERSION: [i64; 3] = [6, 1, 1];
 
@@ -55,7 +67,7 @@ pub struct Application {
 
 /// Objects shared by all requests of a profile: the loaded script and the constant environ entries.
 pub(crate) struct Target {
-    pub(crate) module: Kept,
+    pub(crate) script: Arc<LoadedScript>,
     pub(crate) callable: Kept,
     /// Entries of every request.
     pub(crate) environ: Kept,
@@ -114,7 +126,7 @@ impl Application {
             names: Names::new(py)?,
             close: py.interned(c"close")?.keep(),
             runtime,
-            scripts: Scripts::default(),
+            scripts: Scripts::new(facts.place()),
             imports: ImportedFiles::default(),
             tracking,
             targets: Mutex::default(),
@@ -157,7 +169,7 @@ impl Application {
     }
 
     /// Loaded scripts with their files, for watching.
-    pub fn watched(&self) -> Vec<(String, LoadedFile)> {
+    pub fn watched(&self) -> Vec<(String, Arc<WatchedFile>)> {
         self.scripts.watched()
     }
 

@@ -1,21 +1,28 @@
 //! Loading scripts: a script file becomes a module with a name of its own, a package is imported. One copy per interpreter,
-//! one load at a time.
+//! one load at a time. Changes of loaded files: `watched_file`.
 
 use crate::forked::{Called, stop_child};
 use crate::interpreter::runtime::Runtime;
+use crate::interpreter::watched_file::{WatchedFile, modified};
 use crate::log::log;
 use gk_python::{Attached, Kept, Object, PyError};
+use gk_sys::clock::Moment;
 use gk_wire::log::Level;
 use md5::{Digest, Md5};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+/// Name of the function by which a script asks for its reload.
+const HOOK: &str = "reload_required";
+
 /// Scripts that one interpreter has loaded.
-#[derive(Default)]
 pub(crate) struct Scripts {
+    /// The interpreter, for the log.
+    place: String,
     loaded: Mutex<HashMap<String, Arc<LoadedScript>>>,
     /// True during a load. Threads wait for its end detached, so that they do not hold the GIL.
     loading: Mutex<bool>,
@@ -45,9 +52,38 @@ impl Drop for LoadPermit<'_> {
 
 /// A loaded script.
 pub(crate) struct LoadedScript {
-    module: Kept,
-    /// File to watch, with its modification time when it was read.
-    file: Option<(PathBuf, Option<SystemTime>)>,
+    pub(crate) module: Kept,
+    /// File to watch.
+    pub(crate) file: Option<Arc<WatchedFile>>,
+    /// It has a function `reload_required`.
+    pub(crate) has_hook: bool,
+    /// Time of the load.
+    pub(crate) loaded: Moment,
+    /// It has answered a request.
+    pub(crate) used: AtomicBool,
+}
+
+impl LoadedScript {
+    fn new(module: &Object<'_>, file: Option<LoadedFile>) -> Self {
+        Self {
+            module: module.clone().keep(),
+            file: file.map(|(path, read)| Arc::new(WatchedFile::new(path, read))),
+            has_hook: module.attr(HOOK).is_ok_and(|hook| hook.callable()),
+            loaded: Moment::now(),
+            used: AtomicBool::new(false),
+        }
+    }
+
+    /// Calls the script's `reload_required` for the script at `path`.
+    pub(crate) fn asks_for_reload<'p>(&self, py: Attached<'p>, path: &str) -> Result<bool, PyError<'p>> {
+        self.module.bind(py).call_method(HOOK, &[&py.str(path)?])?.truth()
+    }
+
+    pub(crate) fn mark_used(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Why a script could not be loaded; the log has been written.
@@ -59,36 +95,47 @@ pub struct LoadFailure {
 }
 
 /// A loaded file and its modification time (`None` if that could not be read).
-pub type LoadedFile = (PathBuf, Option<SystemTime>);
+pub(crate) type LoadedFile = (PathBuf, Option<SystemTime>);
 
 impl Scripts {
-    /// Module of a script, loaded now if it is not yet. Failures are logged with mod_wsgi's codes and tried again next time.
+    /// For an interpreter, named as in log lines.
+    pub(crate) fn new(place: String) -> Self {
+        Self { place, loaded: Mutex::default(), loading: Mutex::default(), load_ended: Condvar::new() }
+    }
+
+    /// A script that is loaded.
+    pub(crate) fn loaded(&self, script: &str) -> Option<Arc<LoadedScript>> {
+        lock(&self.loaded).get(script).cloned()
+    }
+
+    /// A script, loaded now if it is not yet. Failures are logged with mod_wsgi's codes and tried again next time.
     /// `in_request` selects the code.
-    pub(crate) fn module<'p>(
+    pub(crate) fn load(
         &self,
-        py: Attached<'p>,
+        py: Attached<'_>,
         runtime: &Runtime,
         script: &str,
         is_module: bool,
         in_request: bool,
-    ) -> Result<Object<'p>, LoadFailure> {
-        if let Some(loaded) = lock(&self.loaded).get(script) {
-            return Ok(loaded.module.bind(py));
+    ) -> Result<Arc<LoadedScript>, LoadFailure> {
+        if let Some(loaded) = self.loaded(script) {
+            return Ok(loaded);
         }
         if !is_module && let Some(failure) = no_file(Path::new(script), in_request) {
             return Err(failure);
         }
         py.detach(|| self.begin_load());
         let _loading = LoadPermit(self);
-        if let Some(loaded) = lock(&self.loaded).get(script) {
-            return Ok(loaded.module.bind(py));
+        if let Some(loaded) = self.loaded(script) {
+            return Ok(loaded);
         }
+        log(Level::Info, None, &format!("Loading WSGI script '{script}' into {}", self.place));
         let loaded = if is_module { import(py, runtime, script) } else { run_file(py, runtime, script) };
         match loaded {
             Ok((module, file)) => {
-                let kept = Arc::new(LoadedScript { module: module.clone().keep(), file });
-                lock(&self.loaded).insert(script.to_owned(), kept);
-                Ok(module)
+                let kept = Arc::new(LoadedScript::new(&module, file));
+                lock(&self.loaded).insert(script.to_owned(), Arc::clone(&kept));
+                Ok(kept)
             }
             Err((error, stage)) => Err(report(&error, stage, script, in_request)),
         }
@@ -103,9 +150,9 @@ impl Scripts {
         is_module: bool,
         callable: Option<&str>,
     ) -> Result<(), LoadFailure> {
-        let module = self.module(py, runtime, script, is_module, false)?;
+        let loaded = self.load(py, runtime, script, is_module, false)?;
         match callable {
-            Some(name) if module.attr(name).is_err() => {
+            Some(name) if loaded.module.bind(py).attr(name).is_err() => {
                 let text = format!("'{script}' has no callable named '{name}'");
                 log(Level::Error, Some("WSGI0089"), &text);
                 Err(LoadFailure { status: 500, traceback: text })
@@ -115,9 +162,12 @@ impl Scripts {
     }
 
     /// Loaded scripts with their files, for watching.
-    pub(crate) fn watched(&self) -> Vec<(String, LoadedFile)> {
+    pub(crate) fn watched(&self) -> Vec<(String, Arc<WatchedFile>)> {
         let loaded = lock(&self.loaded);
-        loaded.iter().filter_map(|(script, loaded)| Some((script.clone(), loaded.file.clone()?))).collect()
+        let file = |(script, loaded): (&String, &Arc<LoadedScript>)| {
+            Some((script.clone(), Arc::clone(loaded.file.as_ref()?)))
+        };
+        loaded.iter().filter_map(file).collect()
     }
 }
 
@@ -197,11 +247,6 @@ pub(crate) fn no_file(path: &Path, in_request: bool) -> Option<LoadFailure> {
     let text = format!("the script {} {why}", path.display());
     log(Level::Error, Some(if in_request { code } else { "WSGI0106" }), &text);
     Some(LoadFailure { status, traceback: text })
-}
-
-/// Modification time of a file, to compare with a later one.
-pub fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|m| m.modified()).ok()
 }
 
 /// Module name of a script: a digest of its path, so that two files called `wsgi.py` do not collide.

@@ -80,7 +80,7 @@ fn a_new_worker_of_a_reload_with_a_broken_socket_refuses_the_reload() {
     t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.event(control_ended(2, LinkFault::Broken));
-    assert_eq!(t.said(), "stop 2 reload refused, signal 2 15, forget c2, answer [7] false");
+    assert_eq!(t.said(), "stop 2 reload refused, signal 2 15, forget c2, keep 1, answer [7] false");
     assert_eq!(t.states(), "1:ready 2:stopping");
 }
 

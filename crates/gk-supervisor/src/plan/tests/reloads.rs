@@ -52,7 +52,10 @@ fn an_import_failure_refuses_the_reload_and_the_old_stay() {
     t.broken(4);
     let log = t.said.iter().find(|s| s.starts_with("log error: reload refused")).unwrap().clone();
     assert!(log.contains("SyntaxError: oh"), "{log}");
-    assert_eq!(t.said(), "stop 3 reload refused, stop 4 reload refused, forget c2, answer [1] false");
+    assert_eq!(
+        t.said(),
+        "stop 3 reload refused, stop 4 reload refused, forget c2, keep 1, keep 2, answer [1] false"
+    );
     assert_eq!(t.states(), "1:ready 2:ready 3:stopping 4:stopping");
     t.exit(3, "exit status 0");
     t.exit(4, "exit status 0");
@@ -67,7 +70,7 @@ fn a_new_worker_that_dies_refuses_the_reload() {
     t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.exit(2, "signal 9 (KILL)");
-    assert_eq!((t.said().as_str(), t.states().as_str()), ("forget c2, answer [1] false", "1:ready"));
+    assert_eq!((t.said().as_str(), t.states().as_str()), ("forget c2, keep 1, answer [1] false", "1:ready"));
 }
 
 #[test]
@@ -174,7 +177,7 @@ fn the_old_workers_watch_what_the_refused_ones_read() {
     t.broken(4);
     assert_eq!(
         t.said(),
-        "watch 1 /new.py, watch 2 /new.py, stop 4 reload refused, stop 5 reload refused, signal 5 15"
+        "watch 1 /new.py, watch 2 /new.py, stop 4 reload refused, stop 5 reload refused, signal 5 15, keep 1, keep 2"
     );
 }
 
@@ -184,7 +187,7 @@ fn new_workers_that_hang_end_the_reload() {
     t.event(Event::Reload { client: 1, group: Some("a".into()) });
     t.said();
     t.pass(20.1);
-    assert_eq!(t.said(), "stop 2 reload refused, signal 2 15, answer [1] false");
+    assert_eq!(t.said(), "stop 2 reload refused, signal 2 15, keep 1, answer [1] false");
     assert_eq!(t.states(), "1:ready 2:stopping");
 }
 

@@ -224,7 +224,7 @@ fn a_reload_is_refused_when_the_gil_comes_back_against_the_configuration() {
     t.worker(3, FromWorker::GilReturned { module: "the module 'x'".into(), refused: true });
     assert_eq!(
         t.said(),
-        "stop 3 reload refused, stop 4 reload refused, signal 4 15, forget c2, answer [1] false"
+        "stop 3 reload refused, stop 4 reload refused, signal 4 15, forget c2, keep 1, keep 2, answer [1] false"
     );
     assert_eq!(t.states(), "1:ready 2:ready 3:stopping 4:stopping");
 }

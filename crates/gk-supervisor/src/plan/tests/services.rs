@@ -77,7 +77,7 @@ fn a_refused_reload_does_not_touch_service_scripts() {
     t.event(Event::Hangup);
     t.event(Event::Configured(Ok(with(2, vec![group("a", 1), service("s", 1)]))));
     t.broken(3);
-    assert_eq!(t.said(), "read, spawn 3 a c2 g2, stop 3 reload refused, forget c2");
+    assert_eq!(t.said(), "read, spawn 3 a c2 g2, stop 3 reload refused, forget c2, keep 1");
     assert_eq!(t.states(), "1:ready 2:ready 3:stopping");
 }
 

@@ -74,8 +74,7 @@ fn a_stop_during_a_reload_takes_the_new_workers_too() {
     t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.event(Event::Terminate);
-    let said =
-        "stop 2 reload refused, signal 2 15, forget c2, answer [1] false, answer [2] false, front stop 15";
+    let said = "stop 2 reload refused, signal 2 15, forget c2, keep 1, answer [1] false, answer [2] false, front stop 15";
     assert_eq!(t.said(), said);
     t.event(Event::Reload { client: 3, group: None });
     assert_eq!(t.said(), "answer [3] false");
