@@ -23,6 +23,14 @@ impl Env {
         self.0.remove(name);
     }
 
+    /// Sets a variable or, without a value, takes it out.
+    pub fn change(&mut self, name: &str, value: Option<Vec<u8>>) {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self.unset(name),
+        }
+    }
+
     /// Whether no variable is set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

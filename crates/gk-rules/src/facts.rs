@@ -77,3 +77,111 @@ pub enum Kind {
     /// Nothing.
     Missing,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A request of 192.0.2.7 to `example.org`, for tests of the families.
+    pub(crate) struct Plain {
+        pub(crate) method: String,
+        pub(crate) target: String,
+        pub(crate) path: String,
+        pub(crate) headers: Vec<(String, String)>,
+        pub(crate) https: bool,
+        pub(crate) user: Option<String>,
+        pub(crate) file: Option<std::path::PathBuf>,
+        pub(crate) env: Env,
+    }
+
+    impl Plain {
+        pub(crate) fn new(method: &str, target: &str) -> Self {
+            let path = target.split('?').next().unwrap_or("").replace("%20", " ");
+            Self {
+                method: method.to_owned(),
+                target: target.to_owned(),
+                path,
+                headers: Vec::new(),
+                https: false,
+                user: None,
+                file: None,
+                env: Env::default(),
+            }
+        }
+
+        pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+            self.headers.push((name.to_owned(), value.to_owned()));
+            self
+        }
+    }
+
+    impl Facts for Plain {
+        fn method(&self) -> &str {
+            &self.method
+        }
+        fn target(&self) -> &[u8] {
+            self.target.as_bytes()
+        }
+        fn path(&self) -> &[u8] {
+            self.path.as_bytes()
+        }
+        fn query(&self) -> &[u8] {
+            self.target.split_once('?').map_or(b"", |(_, query)| query.as_bytes())
+        }
+        fn protocol(&self) -> &str {
+            "HTTP/1.1"
+        }
+        fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+            let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.as_bytes().into())
+        }
+        fn header_names(&self) -> Vec<&str> {
+            self.headers.iter().map(|(name, _)| name.as_str()).collect()
+        }
+        fn client(&self) -> Option<IpAddr> {
+            Some([192, 0, 2, 7].into())
+        }
+        fn client_port(&self) -> Option<u16> {
+            Some(4711)
+        }
+        fn local(&self) -> Option<SocketAddr> {
+            Some(([198, 51, 100, 1], 8000).into())
+        }
+        fn server_name(&self) -> &str {
+            "example.org"
+        }
+        fn server_port(&self) -> u16 {
+            8000
+        }
+        fn server_admin(&self) -> &str {
+            "admin@example.org"
+        }
+        fn document_root(&self) -> &Path {
+            Path::new("/srv/www")
+        }
+        fn https(&self) -> bool {
+            self.https
+        }
+        fn user(&self) -> Option<&str> {
+            self.user.as_deref()
+        }
+        fn file(&self) -> Option<&Path> {
+            self.file.as_deref()
+        }
+        fn handler(&self) -> Option<&str> {
+            None
+        }
+        fn env(&self) -> &Env {
+            &self.env
+        }
+        fn kind(&self, _: &Path) -> Kind {
+            Kind::Missing
+        }
+        fn size(&self, _: &Path) -> u64 {
+            0
+        }
+        fn now(&self) -> f64 {
+            1_000_000_000.0
+        }
+    }
+}

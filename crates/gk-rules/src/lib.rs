@@ -2,9 +2,10 @@
 //! module: it reads a directive's words, holds the rule as plain data, and answers for a request. What a rule asks of a request it
 //! asks through [`Facts`]; the variables that rules set for each other are in [`Env`]. Nothing here opens a file or a socket.
 //!
-//! gk-config reads the directives and keeps the rules of each place; gk-front asks them, in the order of Apache's phases.
+//! gk-config reads the directives and keeps the [`Rules`] of each place; gk-front asks them, in the order of Apache's phases.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 #[cfg(test)]
 mod asked;
 mod env;
@@ -12,13 +13,20 @@ mod escape;
 pub mod expr;
 mod facts;
 mod glob;
+pub mod headers;
 mod mistake;
 mod network;
+mod pattern;
+pub mod redirects;
 mod regexp;
 pub mod rewrite;
+mod rules;
 mod server_variables;
+pub mod variables;
 
 pub use env::Env;
 pub use facts::{Facts, Kind};
 pub use mistake::Mistake;
+pub use pattern::{Groups, Pattern};
 pub use regexp::{Regexp, TooLong};
+pub use rules::Rules;
