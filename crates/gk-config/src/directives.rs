@@ -9,8 +9,8 @@ mod logging;
 pub(crate) mod mapping;
 mod process;
 mod python;
-pub(crate) mod raw;
 mod request;
+mod rules;
 mod sections;
 mod server;
 mod telemetry;
@@ -19,6 +19,7 @@ mod tolerated;
 pub(crate) mod walk;
 
 use crate::directive::{Directive, Status};
+pub(crate) use crate::raw;
 pub use logging::NICKNAMES;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -46,6 +47,10 @@ pub const AREAS: &[Area] = &[
     Area { slug: "sections", title: "Sections", rows: sections::ROWS },
     Area { slug: "logging", title: "Logs", rows: logging::ROWS },
     Area { slug: "access", title: "Access control", rows: access::ROWS },
+    Area { slug: "variables", title: "Variables that depend on the request", rows: rules::variables::ROWS },
+    Area { slug: "redirects", title: "Redirections", rows: rules::redirects::ROWS },
+    Area { slug: "headers", title: "Header fields", rows: rules::headers::ROWS },
+    Area { slug: "answers", title: "Error documents", rows: rules::answers::ROWS },
     Area { slug: "tls", title: "TLS", rows: tls::ROWS },
     Area { slug: "telemetry", title: "Metrics and telemetry", rows: telemetry::ROWS },
     Area { slug: "tolerated", title: "Apache directives that are tolerated", rows: tolerated::ROWS },

@@ -14,6 +14,7 @@ pub mod express;
 pub mod nearest;
 pub mod parse;
 pub mod place;
+pub(crate) mod raw;
 pub mod reference;
 pub mod report;
 mod resolve;

@@ -26,6 +26,8 @@ use std::sync::Arc;
 pub struct Compiled {
     site: Arc<Site>,
     hosts: Vec<CompiledHost>,
+    /// Some host has rules.
+    ruled: bool,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,8 @@ struct CompiledHost {
     scripts: scripts::Table,
     sections: sections::Table,
     by_file: bool,
+    /// It has rules, itself or in a section.
+    ruled: bool,
 }
 
 impl Compiled {
@@ -41,19 +45,37 @@ impl Compiled {
     /// request.
     pub fn new(site: Arc<Site>, files: &dyn Files) -> Result<Self, String> {
         let hosts = site.hosts.iter().map(|host| {
+            let ruled = !host.base.rules.is_empty() || host.sections.iter().any(|s| !s.set.rules.is_empty());
             Ok(CompiledHost {
                 scripts: scripts::Table::new(host, files)?,
                 sections: sections::Table::new(host)?,
                 by_file: handlers::depend_on_files(host),
+                ruled,
             })
         });
-        let hosts = hosts.collect::<Result<_, String>>()?;
-        Ok(Self { hosts, site })
+        let hosts = hosts.collect::<Result<Vec<_>, String>>()?;
+        let ruled = hosts.iter().any(|host| host.ruled);
+        Ok(Self { hosts, site, ruled })
     }
 
     /// The site it was made from.
     pub fn site(&self) -> &Arc<Site> {
         &self.site
+    }
+
+    /// Whether any host has rules (`SetEnvIf` and the like): the one question that requests of other sites pay for.
+    pub fn has_rules(&self) -> bool {
+        self.ruled
+    }
+
+    /// Whether this host has rules, itself or in a section.
+    pub fn host_has_rules(&self, host: usize) -> bool {
+        self.hosts.get(host).is_some_and(|host| host.ruled)
+    }
+
+    /// The settings of a host that hold where no section matches.
+    pub fn base_settings(&self, host: usize) -> Arc<Settings> {
+        self.hosts.get(host).map_or_else(Arc::default, |compiled| compiled.sections.base())
     }
 
     /// Index of the host for a connection to `local` (`None`: a Unix socket) and the value of the Host header.

@@ -23,6 +23,8 @@ const MODULES: &[(&str, &str)] = &[
     ("mime_module", "mod_mime.c"),
     ("macro_module", "mod_macro.c"),
     ("reqtimeout_module", "mod_reqtimeout.c"),
+    ("setenvif_module", "mod_setenvif.c"),
+    ("headers_module", "mod_headers.c"),
 ];
 
 /// The Apache version we stand for in `<IfVersion>`.

@@ -51,6 +51,11 @@ impl Table {
         })
     }
 
+    /// The settings where no section matches.
+    pub fn base(&self) -> Arc<Settings> {
+        Arc::clone(&self.base)
+    }
+
     /// The settings for a place. Without a section that matches, no work beyond the matching is done.
     pub fn settings(&self, url: &[u8], file: Option<&Path>) -> Arc<Settings> {
         self.at(url, file.map_or(Spot::Url, Spot::File))

@@ -80,7 +80,8 @@ pub fn fields(value: &impl Serialize) -> Vec<(String, String)> {
                 pairs.collect::<Vec<_>>().join(" ")
             }
         };
-        (name != "name" && name != "host").then(|| (name.replace('_', "-"), text))
+        // Rules are no pairs of name and value; their directives are listed by themselves.
+        (name != "name" && name != "host" && name != "rules").then(|| (name.replace('_', "-"), text))
     });
     pairs.collect()
 }

@@ -74,6 +74,7 @@ impl Default for Settings {
             exec_cgi: false,
             directory_index: vec!["index.html".to_owned()],
             accept_path_info: true,
+            rules: gk_rules::Rules::default(),
         }
     }
 }

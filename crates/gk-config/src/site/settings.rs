@@ -1,5 +1,6 @@
 //! The settings of a place, and a section's changes to them. `merge.rs` puts them together.
 
+use gk_rules::Rules;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -55,6 +56,9 @@ pub struct Settings {
     pub directory_index: Vec<String>,
     /// `AcceptPathInfo`; `Off`: a URL path that goes on behind a script is answered 404.
     pub accept_path_info: bool,
+    /// The rules of Apache's modules.
+    #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    pub rules: Rules,
 }
 
 impl Settings {
@@ -124,4 +128,7 @@ pub struct SettingsPatch {
     pub exec_cgi: Option<bool>,
     pub directory_index: Option<Vec<String>>,
     pub accept_path_info: Option<bool>,
+    /// The rules of Apache's modules that stand in this scope.
+    #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    pub rules: Rules,
 }
