@@ -1,6 +1,7 @@
 //! Responses: made of a worker's head and body, of a file, or a page of the front's own.
 
 pub mod body;
+pub mod decoration;
 pub mod files;
 pub mod reply;
 pub mod response;

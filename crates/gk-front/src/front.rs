@@ -2,6 +2,7 @@
 
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
+use gk_rules::Env;
 use gk_sys::memory::SharedWords;
 use gk_wire::control::FrontStatus;
 use gk_wire::feed::{FrontFigures, ToAdmin};
@@ -31,7 +32,7 @@ use crate::process::life::Life;
 use crate::request::limits;
 use crate::request::owner::RequiredOwner;
 use crate::request::refusal::Refusal;
-use crate::request::route::{self, Destination, RouteQuery, Target};
+use crate::request::route::{self, Destination, RouteQuery, RuledPath, Target};
 use crate::request::route_cache::RouteCache;
 use crate::worker::dispatcher::PoolLimits;
 use crate::worker::info::WorkerInfo;
@@ -262,14 +263,18 @@ impl Front {
     }
 
     /// Routes a request; cached by its raw target, so that an address is routed once. `parts` has passed `limits::check`, which
-    /// gave `host`.
+    /// gave `host`. `ruled`: the path as the rules left it.
     pub fn route(
         &self,
         current: &CurrentSite,
         conn: &Conn,
         host: Option<&[u8]>,
         parts: &Parts,
+        ruled: Option<RuledPath<'_>>,
     ) -> Result<Rc<RoutedRequest>, Refusal> {
+        if let Some(ruled) = ruled.filter(|ruled| !ruled.as_sent) {
+            return Ok(Rc::new(self.fresh(current, conn, host, ruled.path.to_vec(), Some(ruled.variables))));
+        }
         let mut key = self.key.borrow_mut();
         key.clear();
         key.extend_from_slice(&conn.endpoints.listener.to_ne_bytes());
@@ -286,11 +291,28 @@ impl Front {
             return Ok(routed);
         }
         limits::host(host)?;
-        let path = &limits::path(parts)?;
+        let path = limits::path(parts)?;
+        let routed = Rc::new(self.fresh(current, conn, host, path, ruled.map(|ruled| ruled.variables)));
+        if !routed.target.uncacheable {
+            current.routes.insert(&key, &routed);
+        }
+        Ok(routed)
+    }
+
+    /// Routes a path.
+    fn fresh(
+        &self,
+        current: &CurrentSite,
+        conn: &Conn,
+        host: Option<&[u8]>,
+        path: Vec<u8>,
+        variables: Option<&Env>,
+    ) -> RoutedRequest {
         let query = RouteQuery {
             local: conn.endpoints.local_address(),
             host,
-            path,
+            path: &path,
+            variables,
             https: conn.endpoints.https,
             listener: self.listeners.get(conn.endpoints.listener).map_or("", |l| &l.address),
             pid: self.pid,
@@ -315,13 +337,7 @@ impl Front {
             extra.push(b"mod_wsgi.script_name", &app.script_name);
             extra.push(b"mod_wsgi.path_info", &app.path_info);
         }
-        let uncacheable = target.uncacheable;
-        let target = Rc::new(target);
-        let routed = Rc::new(RoutedRequest { target, app, extra, owner, path: path.clone() });
-        if !uncacheable {
-            current.routes.insert(&key, &routed);
-        }
-        Ok(routed)
+        RoutedRequest { target: Rc::new(target), app, extra, owner, path }
     }
 
     /// The figures for the supervisor and the admin page.

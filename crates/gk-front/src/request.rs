@@ -1,6 +1,7 @@
 //! A request until its application is found and its body is there: limits, path, route, trusted proxies, spooling. Knows
 //! neither sockets nor workers.
 
+pub mod fields;
 pub mod limits;
 pub mod memory;
 pub mod owner;
@@ -10,5 +11,6 @@ pub mod refusal;
 pub mod resource;
 pub mod route;
 pub mod route_cache;
+pub mod rules;
 pub mod spool;
 pub mod target;

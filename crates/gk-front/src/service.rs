@@ -2,6 +2,7 @@
 //! module that does it. A step that fails gives a `Refusal`, which is answered in one place.
 
 pub mod failure;
+pub mod ruled;
 
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
@@ -10,6 +11,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use std::cell::OnceCell;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -23,9 +25,11 @@ use crate::log::access_log::Entry;
 use crate::process::leftovers;
 use crate::request::refusal::{LONG_HEAD, Refusal};
 use crate::request::route::{App, Destination};
+use crate::request::rules::Asked;
 use crate::request::spool::{self, SpooledBody};
 use crate::request::{limits, memory, proxy_trust, target};
 use crate::service::failure::FailedRequest;
+use crate::service::ruled::Again;
 use crate::worker::dispatcher::Arrival;
 use crate::worker::exchange::Exchange;
 use crate::worker::head::{RequestExtras, version_number};
@@ -53,29 +57,16 @@ pub async fn serve(
     let (mut parts, incoming) = request.into_parts();
     conn.linger.set(!incoming.is_end_stream());
     let mut entry = current.logs.begin(&conn, &parts, arrived);
-    let serving = Serving { front: &front, conn: &conn, current: &current, parts: &parts, arrived, now };
+    let asked = OnceCell::new();
+    let (front, conn, current) = (&front, &conn, &current);
+    let serving = Serving { front, conn, current, parts: &parts, asked: &asked, arrived, now };
     let answer = serving.answer(incoming, &mut entry).await;
     let last = serving.is_last();
-    let mut response = match answer {
-        Ok(Answer::Worker(exchange, routed)) => {
-            let rules = ResponseRules {
-                client: &conn.endpoints.client,
-                longest_header: routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line),
-                error_override: routed.target.settings.error_override,
-                logged: entry.is_some(),
-            };
-            respond(&mut parts, exchange, &rules)
-        }
-        Ok(Answer::Own(response)) => *response,
-        Err(Refusal::ClientGone) => return Err(Hangup),
-        Err(refusal) => {
-            if let Some((code, text)) = refusal.note() {
-                crate::note_code(Level::Error, code, Some(&conn.endpoints.client), text);
-            }
-            conn.linger.set(conn.linger.get() || refusal.closes());
-            page(&refusal)
-        }
-    };
+    let mut response = made(answer, conn, &mut parts, entry.is_some())?;
+    if let Some(asked) = asked.into_inner() {
+        let again = Again { front, conn, current, arrived, now };
+        response = Box::pin(again.finish(asked, response, &mut entry)).await;
+    }
     let headers = response.headers_mut();
     if last || conn.linger.get() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -89,15 +80,36 @@ pub async fn serve(
         entry.answered(&response, parts.method == Method::HEAD);
     }
     conn.begin_response();
-    Ok(response.map(|body| OutgoingBody::new(&conn, body, entry, delimited)))
+    Ok(response.map(|body| OutgoingBody::new(conn, body, entry, delimited)))
 }
 
-/// The query as the client sent it.
-fn query(parts: &Parts) -> &[u8] {
-    match target::raw(parts) {
-        Some(raw) => raw.query().unwrap_or_default(),
-        None => parts.uri.query().unwrap_or_default().as_bytes(),
-    }
+/// The response to a request's answer. `parts`: its header map becomes the response's. `logged`: there is an access log.
+fn made(
+    answer: Result<Answer, Refusal>,
+    conn: &Conn,
+    parts: &mut Parts,
+    logged: bool,
+) -> Result<Response<Body>, Hangup> {
+    Ok(match answer {
+        Ok(Answer::Worker(exchange, routed)) => {
+            let rules = ResponseRules {
+                client: &conn.endpoints.client,
+                longest_header: routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line),
+                error_override: routed.target.settings.error_override,
+                logged,
+            };
+            respond(parts, exchange, &rules)
+        }
+        Ok(Answer::Own(response)) => *response,
+        Err(Refusal::ClientGone) => return Err(Hangup),
+        Err(refusal) => {
+            if let Some((code, text)) = refusal.note() {
+                crate::note_code(Level::Error, code, Some(&conn.endpoints.client), text);
+            }
+            conn.linger.set(conn.linger.get() || refusal.closes());
+            page(&refusal)
+        }
+    })
 }
 
 /// The origin of the response. Small, because it is moved through several futures.
@@ -112,8 +124,11 @@ enum Answer {
 struct Serving<'a> {
     front: &'a Rc<Front>,
     conn: &'a Rc<Conn>,
-    current: &'a CurrentSite,
+    current: &'a Rc<CurrentSite>,
+    /// The request as the client sent it; [`Serving::parts`] is as the rules left it.
     parts: &'a Parts,
+    /// The request as the rules have it, on a site that has rules.
+    asked: &'a OnceCell<Box<Asked>>,
     /// Seconds since the epoch.
     arrived: f64,
     /// The same moment on the front's clock, in microseconds.
@@ -132,58 +147,20 @@ impl Serving<'_> {
             limits::path(self.parts)?;
             return Ok(own(reply::options().map(|text| Body::whole(text, true))));
         }
-        let routed = self.front.route(self.current, self.conn, head.host, self.parts)?;
+        let routed = if self.current.compiled.has_rules() {
+            self.ask_rules(head.host)?
+        } else {
+            self.front.route(self.current, self.conn, head.host, self.parts, None)?
+        };
+        self.admit(&routed, entry)?;
         let target = &routed.target;
-        if let Some(entry) = entry {
-            entry.routed(target);
-        }
-        if !target.settings.granted() {
-            crate::note_code(
-                Level::Error,
-                "AH01630",
-                Some(&self.conn.endpoints.client),
-                "denied by configuration",
-            );
-            return Err(Refusal::Forbidden);
-        }
-        // After access: nobody learns what is there in a place that is closed.
-        if let Destination::Refused(refusal, note) = &target.destination {
-            if let Some((code, text)) = note {
-                crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), text);
-            }
-            return Err(refusal.clone());
-        }
         if head.framed {
             limits::body(self.parts, &target.settings)?;
         }
         match (&target.destination, &routed.app) {
-            (Destination::File { path, tree, index }, _) => {
-                let client = &self.conn.endpoints.client;
-                let place = files::Place {
-                    path,
-                    tree,
-                    url: &routed.path,
-                    index: *index,
-                    withheld: &self.current.withheld,
-                };
-                let served = Box::pin(files::serve(client, self.parts, place)).await;
-                // It was routed as a file and is a directory, which may be closed itself.
-                let closed = || {
-                    let compiled = &self.current.compiled;
-                    !compiled.settings_of_folder(target.host, &routed.path, path).granted()
-                };
-                match served {
-                    Err(Refusal::Slash(_)) if closed() => Err(Refusal::Forbidden),
-                    served => served.map(own),
-                }
-            }
+            (Destination::File { path, tree, index }, _) => self.file(&routed, path, tree, *index).await,
             (Destination::App(app), Some(_)) => {
-                if let Some((code, text)) =
-                    routed.owner.as_ref().and_then(|owner| owner.objection(Path::new(&app.script)))
-                {
-                    crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), &text);
-                    return Err(Refusal::Forbidden);
-                }
+                self.check_owner(&routed, app)?;
                 let bounds = spool::SpoolLimits {
                     max: target.settings.limit_request_body,
                     memory: site.http.body_buffer_size,
@@ -206,6 +183,62 @@ impl Serving<'_> {
         }
     }
 
+    /// The request's head: as the client sent it, or as the rules left it.
+    fn parts(&self) -> &Parts {
+        self.asked.get().map_or(self.parts, |asked| &asked.parts)
+    }
+
+    /// Whether the place that a request was routed to admits it.
+    fn admit(&self, routed: &RoutedRequest, entry: &mut Option<Box<Entry>>) -> Result<(), Refusal> {
+        let target = &routed.target;
+        if let Some(entry) = entry {
+            entry.routed(target);
+        }
+        let client = Some(&*self.conn.endpoints.client);
+        if !target.settings.granted() {
+            crate::note_code(Level::Error, "AH01630", client, "denied by configuration");
+            return Err(Refusal::Forbidden);
+        }
+        // After access: nobody learns what is there in a place that is closed.
+        if let Destination::Refused(refusal, note) = &target.destination {
+            if let Some((code, text)) = note {
+                crate::note_code(Level::Error, code, client, text);
+            }
+            return Err(refusal.clone());
+        }
+        Ok(())
+    }
+
+    /// Answers with a file.
+    async fn file(
+        &self,
+        routed: &RoutedRequest,
+        path: &Path,
+        tree: &Path,
+        index: bool,
+    ) -> Result<Answer, Refusal> {
+        let (url, withheld) = (&*routed.path, &self.current.withheld);
+        let place = files::Place { path, tree, url, index, withheld };
+        let served = Box::pin(files::serve(&self.conn.endpoints.client, self.parts(), place)).await;
+        // It was routed as a file and is a directory, which may be closed itself.
+        let closed = || {
+            let compiled = &self.current.compiled;
+            !compiled.settings_of_folder(routed.target.host, &routed.path, path).granted()
+        };
+        match served {
+            Err(Refusal::Slash(_)) if closed() => Err(Refusal::Forbidden),
+            served => Ok(Answer::Own(Box::new(named(served?)))),
+        }
+    }
+
+    /// Refuses a script whose owner is not the one that its group asks for.
+    fn check_owner(&self, routed: &RoutedRequest, app: &App) -> Result<(), Refusal> {
+        let objection = routed.owner.as_ref().and_then(|owner| owner.objection(Path::new(&app.script)));
+        let Some((code, text)) = objection else { return Ok(()) };
+        crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), &text);
+        Err(Refusal::Forbidden)
+    }
+
     /// Lets a worker serve the request, up to the response head. If a worker ends before it has begun the request, another one
     /// gets it; if it dies of it, another one may, once.
     async fn run(
@@ -217,7 +250,7 @@ impl Serving<'_> {
     ) -> Result<Exchange, Refusal> {
         let Some((pool, profile)) = &routed.app else { return Err(Refusal::Internal) };
         let overlay =
-            proxy_trust::apply(&routed.target.settings, &self.conn.endpoints.peer, &self.parts.headers);
+            proxy_trust::apply(&routed.target.settings, &self.conn.endpoints.peer, &self.parts().headers);
         if let (Some(entry), Some(addr)) =
             (&mut *entry, overlay.as_ref().and_then(|o| o.remote_addr.as_ref()))
         {
@@ -243,7 +276,7 @@ impl Serving<'_> {
             let permit = match pool.try_acquire(again, now, client) {
                 Some(permit) => permit,
                 None => {
-                    let bytes = memory::held(self.parts, body);
+                    let bytes = memory::held(self.parts(), body);
                     let arrival = Arrival { request: request_id, since, bytes, again, client };
                     let client: Rc<Conn> = Rc::clone(self.conn);
                     Box::pin(pool.acquire(arrival, client))
@@ -255,11 +288,12 @@ impl Serving<'_> {
                 entry.dispatched(permit.worker_pid(), request_id);
             }
             let https = overlay.as_ref().and_then(|o| o.https).unwrap_or(self.conn.endpoints.https);
+            let asked = self.asked.get();
             let extras = RequestExtras {
                 numbers: Numbers {
                     profile: profile.number,
                     version: version_number(self.parts.version),
-                    https,
+                    https: asked.and_then(|asked| asked.shown_https()).unwrap_or(https),
                     server_port: overlay
                         .as_ref()
                         .and_then(|o| o.server_port)
@@ -275,10 +309,10 @@ impl Serving<'_> {
                 end: body.is_empty(),
                 chunked,
                 overlay: overlay.as_ref(),
-                place: &routed.extra,
+                place: asked.map_or(&routed.extra, |asked| &asked.extra),
                 client,
             };
-            let exchange = match permit.begin(profile, self.parts, &extras) {
+            let exchange = match permit.begin(profile, self.parts(), &extras) {
                 Ok(exchange) => exchange,
                 Err(BeginError::TooLong) => return Err(Refusal::LongHead(LONG_HEAD)),
                 Err(BeginError::LinkEnded) => {
@@ -302,7 +336,7 @@ impl Serving<'_> {
                             front: self.front,
                             pool,
                             client: &self.conn.endpoints.client,
-                            parts: self.parts,
+                            parts: self.parts(),
                             worker: Rc::clone(exchange.link()),
                             repeatable: body.is_empty() && !retried,
                         };
@@ -327,14 +361,17 @@ impl Serving<'_> {
         overlay: Option<&'t proxy_trust::Overlay>,
     ) -> Texts<'t> {
         let ends = &self.conn.endpoints;
-        let method = &self.parts.method;
-        let shown_as_get = *method == Method::HEAD && routed.target.settings.map_head_to_get == "on";
+        let parts = self.parts();
+        let (method, asked) = (&parts.method, self.asked.get());
+        let shown_as_get = *method == Method::HEAD
+            && (routed.target.settings.map_head_to_get == "on"
+                || asked.is_some_and(|asked| asked.shown_as_get));
         Texts {
             method: if shown_as_get { b"GET" } else { method.as_str().as_bytes() },
             uri: b"",
             script_name: overlay.and_then(|o| o.script_name.as_deref()).unwrap_or(&app.script_name),
             path_info: &app.path_info,
-            query: query(self.parts),
+            query: asked.map_or_else(|| target::query(parts), |asked| &asked.query),
             server_name: overlay
                 .and_then(|o| o.server_name.as_deref())
                 .unwrap_or(routed.target.server_name.as_bytes()),

@@ -29,6 +29,9 @@ pub fn page(refusal: &Refusal) -> Response<Bytes> {
                 headers.insert(LOCATION, to);
             }
         }
+        Refusal::Moved(_, to) => {
+            headers.insert(LOCATION, to.clone());
+        }
         Refusal::Range(size) => {
             if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
                 headers.insert(CONTENT_RANGE, value);
@@ -62,7 +65,8 @@ pub fn plain(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-fn html() -> HeaderValue {
+/// Media type of the pages.
+pub fn html() -> HeaderValue {
     HeaderValue::from_static("text/html; charset=iso-8859-1")
 }
 

@@ -57,7 +57,7 @@ pub fn respond<X: Exchange + 'static>(
         if let Some(retry) = parts.headers.remove(RETRY_AFTER) {
             page.headers_mut().insert(RETRY_AFTER, retry);
         }
-        return named(page);
+        return own(page);
     }
     let bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
     let mut hyper_writes_length = false;
@@ -100,7 +100,21 @@ pub fn respond<X: Exchange + 'static>(
 
 /// The page for a refusal.
 pub fn page<X>(refusal: &Refusal) -> Response<Body<X>> {
-    named(reply::page(refusal).map(|text| Body::whole(text, true)))
+    own(reply::page(refusal).map(|text| Body::whole(text, true)))
+}
+
+/// A page that the front has written itself, in a response's extensions.
+#[derive(Clone)]
+struct OwnPage;
+
+fn own<X>(mut page: Response<Body<X>>) -> Response<Body<X>> {
+    page.extensions_mut().insert(OwnPage);
+    named(page)
+}
+
+/// Whether the front has written the page itself: an error or a redirection.
+pub fn is_own_page<B>(response: &Response<B>) -> bool {
+    response.extensions().get::<OwnPage>().is_some()
 }
 
 /// Adds the `Server` header.

@@ -1,6 +1,7 @@
 //! Access logs: an [`Entry`] goes with each request and becomes a line once the last byte of the response is sent.
 
 use gk_config::site::Site;
+use gk_rules::Env;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, Uri, Version};
@@ -139,6 +140,7 @@ impl AccessLogs {
             request_id: 0,
             queue_micros: 0,
             remote_addr: None,
+            variables: Env::default(),
             body_bytes: 0,
             aborted: false,
         }))
@@ -238,6 +240,8 @@ pub struct Entry {
     queue_micros: u64,
     /// Address of the client as trusted proxies report it.
     pub remote_addr: Option<String>,
+    /// The variables that rules set.
+    pub variables: Env,
     /// Body bytes handed to hyper.
     pub body_bytes: u64,
     /// The response was not completed.
@@ -355,7 +359,7 @@ impl Lookup for NoHeaders {
         None
     }
 
-    fn variable(&self, _: &str) -> Option<&str> {
+    fn variable(&self, _: &str) -> Option<&[u8]> {
         None
     }
 }
@@ -375,9 +379,9 @@ impl Lookup for EntryHeaders<'_> {
         Some(self.entry.responses.get(*self.log.response_at.get(index)?)?.as_ref()?.as_bytes())
     }
 
-    fn variable(&self, name: &str) -> Option<&str> {
-        let target = self.entry.target.as_ref()?;
-        target.settings.env.get(name).map(String::as_str)
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        let set = self.entry.target.as_ref().and_then(|target| target.settings.env.get(name));
+        set.map(String::as_bytes).or_else(|| self.entry.variables.get(name))
     }
 }
 

@@ -98,8 +98,8 @@ pub trait Lookup {
     fn request_header(&self, index: usize) -> Option<&[u8]>;
     /// A response header by its index in `Format::response_headers`.
     fn response_header(&self, index: usize) -> Option<&[u8]>;
-    /// A variable (`SetEnv`).
-    fn variable(&self, name: &str) -> Option<&str>;
+    /// A variable (`SetEnv`, `SetEnvIf`).
+    fn variable(&self, name: &str) -> Option<&[u8]>;
 }
 
 impl Format {
@@ -259,7 +259,7 @@ fn field(letter: char, argument: Option<&str>, line: &Line<'_>, lookup: &dyn Loo
         ('T', Some("ms")) => write!(out, "{}", line.took_micros / 1_000),
         ('T', _) => write!(out, "{}", line.took_micros / 1_000_000),
         ('e', Some(name)) => {
-            escaped_or_dash(lookup.variable(name).map(str::as_bytes), out);
+            escaped_or_dash(lookup.variable(name), out);
             Ok(())
         }
         ('m', _) => text_or_dash(line.method, out),

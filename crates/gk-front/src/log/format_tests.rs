@@ -11,8 +11,8 @@ impl Lookup for Some2 {
     fn response_header(&self, _: usize) -> Option<&[u8]> {
         Some(b"text/html")
     }
-    fn variable(&self, name: &str) -> Option<&str> {
-        (name == "A").then_some("1")
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        (name == "A").then_some(b"1")
     }
 }
 

@@ -2,6 +2,7 @@
 //! log. The page around the sentence is made in `answer/reply.rs`.
 
 use http::StatusCode;
+use http::header::HeaderValue;
 
 /// The methods that are passed to applications, as `Allow` lists them.
 pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -27,6 +28,10 @@ pub enum Refusal {
     NotFound,
     /// 301 to the same path with a slash.
     Slash(String),
+    /// Another address, by a rule.
+    Moved(StatusCode, HeaderValue),
+    /// An error, by a rule.
+    Status(StatusCode),
     /// 405, with the methods that are allowed.
     Method(&'static str),
     /// 411: a chunked body where `WSGIChunkedRequest` is off.
@@ -65,6 +70,7 @@ impl Refusal {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Slash(_) => StatusCode::MOVED_PERMANENTLY,
+            Self::Moved(status, _) | Self::Status(status) => *status,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -87,7 +93,11 @@ impl Refusal {
             Self::ClientGone => "The client closed the connection.",
             Self::Forbidden => "You are not allowed to see this page.",
             Self::NotFound => "There is nothing at this address.",
-            Self::Slash(_) => "The page has moved.",
+            Self::Slash(_) | Self::Moved(..) => "The page has moved.",
+            Self::Status(StatusCode::NOT_FOUND) => Self::NotFound.sentence(),
+            Self::Status(StatusCode::FORBIDDEN) => Self::Forbidden.sentence(),
+            Self::Status(StatusCode::GONE) => "There is nothing at this address any more.",
+            Self::Status(_) => "The request could not be answered.",
             Self::Method(_) => "This method is not allowed here.",
             Self::LengthRequired => "A request body needs a Content-Length here.",
             Self::TooLarge => "The request body is larger than allowed here.",

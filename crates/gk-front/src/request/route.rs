@@ -4,7 +4,9 @@
 
 use gk_config::place::{Asked, Compiled, Files, Script, callable_name, group_name};
 use gk_config::site::{Host, Settings};
+use gk_rules::Env;
 use gk_wire::request::Profile;
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,19 @@ pub struct RouteQuery<'a> {
     pub listener: &'a str,
     /// Process id of the front.
     pub pid: u32,
+    /// The request's variables, on a site that has rules.
+    pub variables: Option<&'a Env>,
+}
+
+/// The path of a request as the rules left it.
+#[derive(Clone, Copy)]
+pub struct RuledPath<'a> {
+    /// Decoded, normalised path.
+    pub path: &'a [u8],
+    /// It is the path that the client sent.
+    pub as_sent: bool,
+    /// The request's variables.
+    pub variables: &'a Env,
 }
 
 /// The place of a request in the configuration.
@@ -41,8 +56,10 @@ pub struct Target {
     pub server_port: u16,
     /// The script, file or refusal that answers.
     pub destination: Destination,
-    /// The result depends on the files that exist, so it holds for this request only.
+    /// The result depends on the files that exist or on the request's variables, so it holds for this request only.
     pub uncacheable: bool,
+    /// The names of its groups or of its callable hold a variable.
+    pub named_by_variable: bool,
 }
 
 /// The script, file or refusal that answers a request.
@@ -83,27 +100,30 @@ pub struct App {
 /// Routes a request.
 pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) -> Target {
     let host = compiled.host(query.local, query.host);
-    let (server_name, server_port) = authority(&compiled.site().hosts[host], query);
-    let Located { resource, settings, uncacheable } = locate(compiled, host, query.path, files);
+    let (server_name, server_port) =
+        authority(&compiled.site().hosts[host], query.host, query.local, query.https);
+    let Located { resource, settings, mut uncacheable } = locate(compiled, host, query.path, files);
+    let place = Place { compiled, host, query, settings: &settings, named_by_variable: Cell::new(false) };
     let destination = match resource {
-        Resource::Script(run) => Place { compiled, host, query, settings: &settings }.app(run),
+        Resource::Script(run) => place.app(run),
         Resource::File { path, tree, index } => Destination::File { path, tree, index },
         Resource::Refused(refusal, note) => Destination::Refused(refusal, note),
     };
-    Target { host, settings, server_name, server_port, destination, uncacheable }
+    let named_by_variable = place.named_by_variable.get();
+    uncacheable |= named_by_variable && query.variables.is_some();
+    Target { host, settings, server_name, server_port, destination, uncacheable, named_by_variable }
 }
 
 /// `SERVER_NAME` and `SERVER_PORT`: those that the client asked for, else the configured ones, else the listener's.
-fn authority(host: &Host, query: &RouteQuery<'_>) -> (String, u16) {
-    let default_port = if query.https { 443 } else { 80 };
-    let requested = query.host.map(String::from_utf8_lossy).unwrap_or_default();
+pub fn authority(host: &Host, asked: Option<&[u8]>, local: Option<SocketAddr>, https: bool) -> (String, u16) {
+    let default_port = if https { 443 } else { 80 };
+    let requested = asked.map(String::from_utf8_lossy).unwrap_or_default();
     let (name, port) = match requested.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
         _ => (&*requested, None),
     };
     let configured = host.server_name.clone();
     if name.is_empty() {
-        let local = query.local;
         let name = configured.or_else(|| Some(local?.ip().to_string())).unwrap_or_else(|| "localhost".into());
         return (name, host.server_port.or(local.map(|l| l.port())).unwrap_or(default_port));
     }
@@ -127,6 +147,8 @@ struct Place<'a> {
     host: usize,
     query: &'a RouteQuery<'a>,
     settings: &'a Settings,
+    /// A name that was made holds a variable.
+    named_by_variable: Cell<bool>,
 }
 
 impl Place<'_> {
@@ -137,7 +159,11 @@ impl Place<'_> {
         let mount = mount.map(|index| &host.mounts[index]);
         let settings = self.settings;
         let script_text = String::from_utf8_lossy(&script_name);
-        let variable = |name: &str| settings.env.get(name).cloned().or_else(|| std::env::var(name).ok());
+        let variable = |name: &str| {
+            self.named_by_variable.set(true);
+            let ruled = || self.query.variables?.get(name).map(|v| String::from_utf8_lossy(v).into_owned());
+            settings.env.get(name).cloned().or_else(ruled).or_else(|| std::env::var(name).ok())
+        };
         let host_header = self.query.host.map(String::from_utf8_lossy);
         let (server_name, port) = own_authority(host, self.query);
         let asked = Asked {

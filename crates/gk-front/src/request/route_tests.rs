@@ -66,6 +66,7 @@ fn at_listener(site: Site, listener: &str, host: Option<&str>, path: &str) -> Ta
         https: false,
         listener,
         pid: 7,
+        variables: None,
     };
     target(&Compiled::new(Arc::new(site), &Tree).unwrap(), &question, &Tree)
 }

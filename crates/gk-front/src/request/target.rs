@@ -35,6 +35,21 @@ pub fn raw(parts: &Parts) -> Option<&Arc<RawTarget>> {
     parts.extensions.get()
 }
 
+/// The query as the client sent it.
+pub fn query(parts: &Parts) -> &[u8] {
+    match raw(parts) {
+        Some(raw) => raw.query().unwrap_or_default(),
+        None => parts.uri.query().unwrap_or_default().as_bytes(),
+    }
+}
+
+/// The path as the client sent it, without scheme and host.
+pub fn path(parts: &Parts) -> &[u8] {
+    let Some(raw) = raw(parts) else { return parts.uri.path().as_bytes() };
+    let path = raw.path();
+    path_start(path).map_or(path, |start| &path[start..])
+}
+
 /// Whether a request line holds a byte that has to be encoded.
 pub fn is_odd(line: &[u8]) -> bool {
     !line.is_ascii()

@@ -1,0 +1,333 @@
+//! A request as the rules of Apache's modules see and change it: its facts, its variables, its path. The phases are here in the
+//! order of Apache; the rules themselves are in `gk_rules`. Only requests of a host with rules have one of these.
+
+mod facts;
+
+use gk_config::site::{Host, Settings};
+use gk_rules::headers::{HeaderRule, Moment};
+use gk_rules::redirects::Redirect;
+use gk_rules::variables::Condition;
+use gk_rules::{Env, Facts};
+use gk_wire::response::Headers;
+use http::header::{
+    CONTENT_LENGTH, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
+};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::client::connection::Conn;
+use crate::front::{CurrentSite, RoutedRequest};
+use crate::request::fields::MapFields;
+use crate::request::proxy_trust::{self, Overlay};
+use crate::request::refusal::Refusal;
+use crate::request::route::{self, Destination, RuledPath};
+use crate::request::{limits, path, target};
+
+/// Entries of environ that the request itself gives: a variable of the same name does not replace them.
+const OWN_NAMES: &[&str] = &[
+    "GATEWAY_INTERFACE",
+    "PATH_INFO",
+    "PATH_TRANSLATED",
+    "QUERY_STRING",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "REQUEST_METHOD",
+    "REQUEST_SCHEME",
+    "REQUEST_URI",
+    "SCRIPT_FILENAME",
+    "SCRIPT_NAME",
+    "SERVER_ADDR",
+    "SERVER_ADMIN",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "SERVER_SOFTWARE",
+    "DOCUMENT_ROOT",
+    "CONTEXT_PREFIX",
+    "CONTEXT_DOCUMENT_ROOT",
+    "CONTENT_TYPE",
+    "CONTENT_LENGTH",
+];
+
+/// Fields of a request that say nothing about the document for its error.
+const UNWANTED: [HeaderName; 8] = [
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+    RANGE,
+];
+
+/// One request with its rules.
+pub struct Asked {
+    current: Rc<CurrentSite>,
+    /// Index of its host.
+    pub host: usize,
+    /// Its head, with the headers as the rules left them.
+    pub parts: Parts,
+    /// The `Host` header, or the authority of an absolute target.
+    authority: Option<Vec<u8>>,
+    /// Path as it was sent.
+    url: Vec<u8>,
+    /// Decoded, normalised path; after a rewrite, the new one.
+    pub path: Vec<u8>,
+    /// The path is the one that the client sent.
+    as_sent: bool,
+    /// Query; after a rewrite, the new one.
+    pub query: Vec<u8>,
+    /// Its variables.
+    pub env: Env,
+    /// The settings of its place; before routing, those of its host.
+    pub settings: Arc<Settings>,
+    /// For environ: the entries of the place, and the variables.
+    pub extra: Headers,
+    /// A page about an error is asked for by GET, whatever the method was.
+    pub shown_as_get: bool,
+    server_name: String,
+    server_port: u16,
+    peer: String,
+    address: Option<IpAddr>,
+    port: u16,
+    local: Option<SocketAddr>,
+    tls: bool,
+    overlay: Option<Overlay>,
+    /// The user that was authenticated.
+    pub user: Option<String>,
+    file: Option<PathBuf>,
+    handler: Option<&'static str>,
+    arrived: f64,
+}
+
+impl Asked {
+    /// For a request whose head was checked. `None`: its host has no rules.
+    pub fn new(
+        current: &Rc<CurrentSite>,
+        conn: &Conn,
+        parts: &Parts,
+        host: Option<&[u8]>,
+        arrived: f64,
+    ) -> Result<Option<Self>, Refusal> {
+        limits::host(host)?;
+        let ends = &conn.endpoints;
+        let local = ends.local_address();
+        let index = current.compiled.host(local, host);
+        if !current.compiled.host_has_rules(index) {
+            return Ok(None);
+        }
+        let base = &current.compiled.site().hosts[index];
+        let (server_name, server_port) = route::authority(base, host, local, ends.https);
+        Ok(Some(Self {
+            host: index,
+            parts: parts.clone(),
+            authority: host.map(<[u8]>::to_vec),
+            url: target::path(parts).to_vec(),
+            path: limits::path(parts)?,
+            as_sent: true,
+            query: target::query(parts).to_vec(),
+            env: Env::default(),
+            settings: current.compiled.base_settings(index),
+            extra: Headers::default(),
+            shown_as_get: false,
+            server_name,
+            server_port,
+            peer: ends.peer.clone(),
+            address: ends.address,
+            port: ends.peer_port,
+            local,
+            tls: ends.https,
+            overlay: proxy_trust::apply(&base.base, &ends.peer, &parts.headers),
+            user: None,
+            file: None,
+            handler: None,
+            arrived,
+            current: Rc::clone(current),
+        }))
+    }
+
+    fn site_host(&self) -> &Host {
+        &self.current.compiled.site().hosts[self.host]
+    }
+
+    /// The path and variables for routing.
+    pub fn route(&self) -> RuledPath<'_> {
+        RuledPath { path: &self.path, as_sent: self.as_sent, variables: &self.env }
+    }
+
+    /// The phase before routing: the rules of the host that stand outside of sections.
+    pub fn before_routing(&mut self) -> Result<(), Refusal> {
+        let settings = Arc::clone(&self.settings);
+        self.change_fields(&settings.rules.headers.request, true);
+        let url = self.url.clone();
+        self.set_variables(&settings.rules.variables.server, &url);
+        self.redirect(&settings.rules.redirects.server)
+    }
+
+    /// The request was routed: its place is known.
+    pub fn routed(&mut self, routed: &RoutedRequest) {
+        let target = &routed.target;
+        self.settings = Arc::clone(&target.settings);
+        self.overlay = proxy_trust::apply(&self.settings, &self.peer, &self.parts.headers);
+        self.server_name.clone_from(&target.server_name);
+        self.server_port = target.server_port;
+        (self.file, self.handler) = match &target.destination {
+            Destination::App(app) if !app.profile.module => {
+                (Some(app.script.clone().into()), Some("wsgi-script"))
+            }
+            Destination::App(_) => (None, Some("wsgi-script")),
+            Destination::File { path, .. } => (Some(path.clone()), None),
+            Destination::Refused(..) => (None, None),
+        };
+    }
+
+    /// The phase of the place, up to its handler.
+    pub fn in_place(&mut self) -> Result<(), Refusal> {
+        let settings = Arc::clone(&self.settings);
+        let url = self.path.clone();
+        self.set_variables(&settings.rules.variables.place, &url);
+        self.redirect(&settings.rules.redirects.place)?;
+        self.change_fields(&settings.rules.headers.request, false);
+        Ok(())
+    }
+
+    /// The refusal of the first redirection that is about the path.
+    fn redirect(&self, rules: &[Redirect]) -> Result<(), Refusal> {
+        let Some(moved) = rules.iter().find_map(|rule| rule.answer(&self.path, &self.query)) else {
+            return Ok(());
+        };
+        let status = StatusCode::from_u16(moved.status).map_err(|_| Refusal::Internal)?;
+        let Some(to) = moved.to else { return Err(Refusal::Status(status)) };
+        Err(self.moved(status, &to).unwrap_or(Refusal::Internal))
+    }
+
+    /// The redirection to an address, or to a path of this server.
+    pub fn moved(&self, status: StatusCode, to: &[u8]) -> Option<Refusal> {
+        let to = match to.first() {
+            Some(b'/') => [self.origin().as_bytes(), to].concat(),
+            _ => to.to_vec(),
+        };
+        Some(Refusal::Moved(status, HeaderValue::from_bytes(&to).ok()?))
+    }
+
+    /// Scheme, name and port of this server, as the client asked for it.
+    fn origin(&self) -> String {
+        let (scheme, usual) =
+            if self.shown_https().unwrap_or(self.https()) { ("https", 443) } else { ("http", 80) };
+        match self.server_port {
+            port if port == usual => format!("{scheme}://{}", self.server_name),
+            port => format!("{scheme}://{}:{port}", self.server_name),
+        }
+    }
+
+    /// `RequestHeader`.
+    fn change_fields(&mut self, rules: &[HeaderRule], early: bool) {
+        let mut rules = rules.iter().filter(|rule| rule.early == early).peekable();
+        if rules.peek().is_none() {
+            return;
+        }
+        let mut fields = self.parts.headers.clone();
+        let variable = |name: &str| self.environ(name);
+        let moment = Moment {
+            facts: &*self,
+            variable: &variable,
+            began_micros: (self.arrived * 1e6) as u64,
+            took_micros: 0,
+        };
+        for rule in rules {
+            rule.apply(&mut MapFields(&mut fields), &moment);
+        }
+        self.parts.headers = fields;
+    }
+
+    /// The request within the server for the document about an error: a GET for another path, with the variables of the first request
+    /// under names that begin with `REDIRECT_`. `None`: the path is malformed.
+    pub fn for_document(&self, document: &str, status: StatusCode) -> Option<Self> {
+        let (url, query) = document.split_once('?').unwrap_or((document, ""));
+        let base = self.site_host();
+        let mut parts = self.parts.clone();
+        for name in UNWANTED {
+            parts.headers.remove(name);
+        }
+        if parts.method != Method::HEAD {
+            parts.method = Method::GET;
+        }
+        let mut env = Env::default();
+        for (name, value) in self.env.iter() {
+            env.set(format!("REDIRECT_{name}"), value);
+        }
+        env.set("REDIRECT_STATUS", status.as_str());
+        env.set("REDIRECT_URL", &*self.path);
+        env.set("REDIRECT_REQUEST_METHOD", self.method());
+        if !self.query.is_empty() {
+            env.set("REDIRECT_QUERY_STRING", &*self.query);
+        }
+        let (server_name, server_port) =
+            route::authority(base, self.authority.as_deref(), self.local, self.tls);
+        Some(Self {
+            current: Rc::clone(&self.current),
+            host: self.host,
+            overlay: proxy_trust::apply(&base.base, &self.peer, &parts.headers),
+            parts,
+            authority: self.authority.clone(),
+            url: url.as_bytes().to_vec(),
+            path: path::normalise(url.as_bytes()).ok()?,
+            as_sent: false,
+            query: query.as_bytes().to_vec(),
+            env,
+            settings: self.current.compiled.base_settings(self.host),
+            extra: Headers::default(),
+            shown_as_get: true,
+            server_name,
+            server_port,
+            peer: self.peer.clone(),
+            address: self.address,
+            port: self.port,
+            local: self.local,
+            tls: self.tls,
+            user: None,
+            file: None,
+            handler: None,
+            arrived: self.arrived,
+        })
+    }
+
+    /// The `Host` header, or the authority of an absolute target.
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.authority.as_deref()
+    }
+
+    fn set_variables(&mut self, rules: &[Condition], url: &[u8]) {
+        for rule in rules {
+            for (name, value) in rule.changes(self, url) {
+                self.env.change(name, value);
+            }
+        }
+    }
+
+    /// All phases are over: puts the variables into environ. Those that `SetEnv` sets in the same place win, as it comes last.
+    pub fn complete(&mut self, routed: &RoutedRequest) {
+        self.extra.clone_from(&routed.extra);
+        for (name, value) in self.env.iter() {
+            let own = OWN_NAMES.contains(&name) || name.starts_with("wsgi.") || name.starts_with("mod_wsgi.");
+            let header = || {
+                name.strip_prefix("HTTP_").is_some_and(|rest| self.header(&rest.replace('_', "-")).is_some())
+            };
+            if !own && name != "HTTPS" && !self.settings.env.contains_key(name) && !header() {
+                self.extra.push(name.as_bytes(), value);
+            }
+        }
+    }
+
+    /// The scheme that the variable `HTTPS` says, as mod_wsgi takes it.
+    pub fn shown_https(&self) -> Option<bool> {
+        let value = self.env.get("HTTPS")?;
+        Some(value.eq_ignore_ascii_case(b"on") || value == b"1")
+    }
+}

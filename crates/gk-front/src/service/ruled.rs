@@ -1,0 +1,165 @@
+//! Requests of hosts with rules: the phases around routing, the document for an error, and what rules make of a response.
+
+use gk_rules::answers::Document;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Response, StatusCode};
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use crate::answer::decoration::{self, OF_ERROR};
+use crate::answer::reply;
+use crate::answer::response::{is_own_page, page};
+use crate::client::connection::Conn;
+use crate::front::{CurrentSite, Front, RoutedRequest};
+use crate::log::access_log::Entry;
+use crate::request::refusal::Refusal;
+use crate::request::route::Destination;
+use crate::request::rules::Asked;
+use crate::request::spool::SpooledBody;
+use crate::service::{Answer, Body, Serving, made};
+
+impl Serving<'_> {
+    /// Routes a request of a site with rules, and asks the rules before and after.
+    pub(super) fn ask_rules(&self, host: Option<&[u8]>) -> Result<Rc<RoutedRequest>, Refusal> {
+        let Some(mut asked) = Asked::new(self.current, self.conn, self.parts, host, self.arrived)? else {
+            return self.front.route(self.current, self.conn, host, self.parts, None);
+        };
+        let routed = self.phases(&mut asked);
+        // A refusal, too, gets what rules have for responses.
+        let _ = self.asked.set(Box::new(asked));
+        routed
+    }
+
+    /// The phases up to the handler, in the order of Apache.
+    fn phases(&self, asked: &mut Asked) -> Result<Rc<RoutedRequest>, Refusal> {
+        let route = |asked: &Asked| {
+            self.front.route(self.current, self.conn, asked.authority(), self.parts, Some(asked.route()))
+        };
+        asked.before_routing()?;
+        let mut routed = route(asked)?;
+        asked.routed(&routed);
+        asked.in_place()?;
+        if routed.target.named_by_variable {
+            // The place may have set the variable that names the group.
+            routed = route(asked)?;
+        }
+        asked.complete(&routed);
+        Ok(routed)
+    }
+
+    /// Answers the request for the document about an error. It has no body.
+    async fn document(
+        &self,
+        routed: Result<Rc<RoutedRequest>, Refusal>,
+        entry: &mut Option<Box<Entry>>,
+    ) -> Result<Answer, Refusal> {
+        let routed = routed?;
+        self.admit(&routed, entry)?;
+        match (&routed.target.destination, &routed.app) {
+            (Destination::File { path, tree, index }, _) => self.file(&routed, path, tree, *index).await,
+            (Destination::App(app), Some(_)) => {
+                self.check_owner(&routed, app)?;
+                let exchange = self.run(&routed, app, &SpooledBody::Empty, entry).await?;
+                Ok(Answer::Worker(exchange, routed))
+            }
+            _ => Err(Refusal::Internal),
+        }
+    }
+}
+
+/// The parts of [`Serving`] that outlive the request's head.
+pub(super) struct Again<'a> {
+    pub(super) front: &'a Rc<Front>,
+    pub(super) conn: &'a Rc<Conn>,
+    pub(super) current: &'a Rc<CurrentSite>,
+    pub(super) arrived: f64,
+    pub(super) now: u64,
+}
+
+impl Again<'_> {
+    /// Lets the rules change a response.
+    pub(super) async fn finish(
+        &self,
+        asked: Box<Asked>,
+        response: Response<Body>,
+        entry: &mut Option<Box<Entry>>,
+    ) -> Response<Body> {
+        let (asked, mut response) = self.error_document(asked, response, entry).await;
+        let took = self.front.clock.micros().saturating_sub(self.now);
+        decoration::decorate(&asked, &mut response, took);
+        if let Some(entry) = entry {
+            entry.variables = asked.env;
+        }
+        response
+    }
+
+    /// Puts the `ErrorDocument` in place of the front's own page, if there is one for its status.
+    async fn error_document(
+        &self,
+        asked: Box<Asked>,
+        mut response: Response<Body>,
+        entry: &mut Option<Box<Entry>>,
+    ) -> (Box<Asked>, Response<Body>) {
+        let status = response.status();
+        if !is_error(&response) {
+            return (asked, response);
+        }
+        match asked.settings.rules.documents.get(&status.as_u16()).cloned() {
+            None | Some(Document::Standard) => {}
+            Some(Document::Text(text)) => {
+                response.headers_mut().insert(CONTENT_TYPE, reply::html());
+                response.headers_mut().remove(CONTENT_LENGTH);
+                *response.body_mut() = Body::whole(text.into(), true);
+            }
+            Some(Document::Elsewhere(to)) => {
+                if let Some(moved) = asked.moved(StatusCode::FOUND, to.as_bytes()) {
+                    response = page(&moved);
+                }
+            }
+            Some(Document::Local(to)) => {
+                if let Some((asked, mut document)) = self.ask_document(&asked, &to, status, entry).await {
+                    for name in OF_ERROR {
+                        if let Some(value) = response.headers_mut().remove(&name) {
+                            document.headers_mut().insert(name, value);
+                        }
+                    }
+                    return (asked, document);
+                }
+            }
+        }
+        (asked, response)
+    }
+
+    /// Asks for a document within the server. `None`: that failed, too, so the first page stays. A document of a document is never
+    /// asked for.
+    async fn ask_document(
+        &self,
+        asked: &Asked,
+        to: &str,
+        status: StatusCode,
+        entry: &mut Option<Box<Entry>>,
+    ) -> Option<(Box<Asked>, Response<Body>)> {
+        let mut again = asked.for_document(to, status)?;
+        let mut parts = again.parts.clone();
+        let cell = OnceCell::new();
+        let Self { front, conn, current, arrived, now } = *self;
+        let serving = Serving { front, conn, current, parts: &parts, asked: &cell, arrived, now };
+        let routed = serving.phases(&mut again);
+        let _ = cell.set(Box::new(again));
+        let answer = serving.document(routed, entry).await;
+        let is_file = matches!(answer, Ok(Answer::Own(_)));
+        let mut response = made(answer, conn, &mut parts, entry.is_some()).ok()?;
+        if is_error(&response) {
+            return None;
+        }
+        if is_file {
+            *response.status_mut() = status;
+        }
+        Some((cell.into_inner()?, response))
+    }
+}
+
+/// Whether the front has written a page for an error.
+fn is_error(response: &Response<Body>) -> bool {
+    response.status().as_u16() >= 400 && is_own_page(response)
+}
