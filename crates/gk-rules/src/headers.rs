@@ -212,9 +212,10 @@ fn echo(names: &Pattern, fields: &mut dyn Fields, moment: &Moment<'_>) {
             continue;
         }
         if let Some(value) = moment.facts.header(name) {
-            let mut values = fields.values(name);
+            let name = name.to_ascii_lowercase();
+            let mut values = fields.values(&name);
             values.push(value.into_owned());
-            fields.replace(name, values);
+            fields.replace(&name, values);
         }
     }
 }
