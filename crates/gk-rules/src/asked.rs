@@ -48,6 +48,12 @@ impl Asked {
             now: 0.0,
         }
     }
+
+    /// With another header field.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
 }
 
 impl Facts for Asked {

@@ -5,28 +5,24 @@
 //! gk-config reads the directives and keeps the [`Rules`] of each place; gk-front asks them, in the order of Apache's phases.
 #![forbid(unsafe_code)]
 
-pub mod answers;
 #[cfg(test)]
 mod asked;
 mod env;
-mod escape;
 pub mod expr;
 mod facts;
-mod glob;
-pub mod headers;
 mod mistake;
-mod network;
-mod pattern;
 pub mod redirects;
-mod regexp;
+mod response;
 pub mod rewrite;
 mod rules;
 mod server_variables;
+mod text;
 pub mod variables;
 
 pub use env::Env;
 pub use facts::{Facts, Kind};
 pub use mistake::Mistake;
-pub use pattern::{Groups, Pattern};
-pub use regexp::{Regexp, TooLong};
+pub use response::{answers, headers};
 pub use rules::Rules;
+pub use text::regexp::{Groups, Regexp, TooLong};
+pub(crate) use text::{escape, glob, network, regexp};

@@ -1,9 +1,9 @@
 //! `Redirect`, `RedirectMatch` and their relatives: paths that are answered with another address, or are gone. Those outside of
 //! sections are asked before the request is routed, those of a place after it.
 
-use crate::{Mistake, Pattern};
+use crate::escape::escape_path;
+use crate::{Mistake, Regexp};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 
 /// The rules of a scope, in the order in which they are tried.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct Redirect {
 enum From {
     /// A path and what lies below it.
     Path(String),
-    Match(Pattern),
+    Match(Regexp),
     /// The whole place that the rule stands in.
     Everything,
 }
@@ -103,11 +103,11 @@ impl Redirect {
         let to = match (&self.from, &self.to) {
             (From::Path(from), to) => {
                 let rest = &path[prefix(path, from.as_bytes())?..];
-                to.as_ref().map(|to| [to.as_bytes(), escaped(rest).as_bytes()].concat())
+                to.as_ref().map(|to| [to.as_bytes(), &escape_path(rest)[..]].concat())
             }
             (From::Everything, to) => to.as_ref().map(|to| to.clone().into_bytes()),
             (From::Match(pattern), to) => {
-                let groups = pattern.groups(path)?;
+                let groups = pattern.found(path)?;
                 to.as_ref().map(|to| escaped_target(&groups.fill(to)))
             }
         };
@@ -141,7 +141,7 @@ fn status_of(word: &str) -> Result<Option<u16>, Mistake> {
 }
 
 fn from_of(word: &str, regex: bool) -> Result<From, Mistake> {
-    if regex { Pattern::new(word, false).map(From::Match) } else { Ok(From::Path(word.to_owned())) }
+    if regex { Regexp::new(word, false).map(From::Match) } else { Ok(From::Path(word.to_owned())) }
 }
 
 /// Bytes of `path` that a prefix takes, if it ends on a border: runs of slashes count as one.
@@ -172,27 +172,13 @@ pub fn is_url(text: &[u8]) -> bool {
     scheme > 0 && text[scheme..].starts_with(b":")
 }
 
-/// A decoded path as it stands in a URL, with Apache's choice of bytes.
-pub fn escaped(path: &[u8]) -> String {
-    let mut out = String::with_capacity(path.len());
-    for &byte in path {
-        if byte.is_ascii_alphanumeric() || b"$-_.+!*'(),:@&=/~;".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02x}");
-        }
-    }
-    out
-}
-
 /// A filled target: its path is escaped, its query and fragment are not, but for what would break the line.
 fn escaped_target(target: &[u8]) -> Vec<u8> {
     let begin =
         if is_url(target) { target.windows(3).position(|w| w == b"://").map_or(0, |at| at + 3) } else { 0 };
     let path = target.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(target.len()).max(begin);
     let mut out = target[..begin].to_vec();
-    out.extend_from_slice(escaped(&target[begin..path]).as_bytes());
+    out.extend_from_slice(&escape_path(&target[begin..path]));
     for &byte in &target[path..] {
         match byte {
             0..=b' ' | 127 => out.extend_from_slice(format!("%{byte:02x}").as_bytes()),
@@ -257,12 +243,12 @@ mod tests {
             ("RedirectMatch ^/amp/(.*)$ /x?a&b=$1", "/amp/q&", "u=1", Some((302, "/x?a&b=q&"))),
             ("RedirectMatch 307 ^/sp/(.*)$ /a/$1", "/sp/c d", "x", Some((307, "/a/c%20d?x"))),
             (
-                "RedirectMatch (?s)^/s/(.*)$ https://o.example/$1",
+                "RedirectMatch ^/s/(.*)$ https://o.example/$1",
                 "/s/\n",
                 "",
                 Some((302, "https://o.example/%0a")),
             ),
-            ("RedirectMatch (?s)^/q/(.*)$ /x?$1", "/q/a\r\nb", "", Some((302, "/x?a%0d%0ab"))),
+            ("RedirectMatch ^/q/(.*)$ /x?$1", "/q/a\r\nb", "", Some((302, "/x?a%0d%0ab"))),
             ("RedirectMatch gone ^/gm", "/gmx", "", Some((410, ""))),
             ("RedirectMatch ^/(.*)$ $1", "/evil", "", Some((500, ""))),
             ("InPlace permanent https://o.example/", "/any", "", Some((301, "https://o.example/"))),

@@ -1,7 +1,7 @@
 //! `SetEnvIf`, `SetEnvIfNoCase`, `BrowserMatch`, `BrowserMatchNoCase`: variables that depend on the request. Those outside of
 //! sections are set before the request is routed, those of a place after it.
 
-use crate::{Facts, Mistake, Pattern};
+use crate::{Facts, Mistake, Regexp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ impl Variables {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     part: Part,
-    pattern: Pattern,
+    pattern: Regexp,
     changes: Vec<Change>,
 }
 
@@ -50,7 +50,7 @@ enum Part {
     /// The header of the name, else the variable of the name.
     Named(String),
     /// The first header whose name matches.
-    Headers(Pattern),
+    Headers(Regexp),
 }
 
 /// Sets or, without a value, unsets a variable.
@@ -71,7 +71,7 @@ impl Condition {
         let [pattern, names @ ..] = rest else {
             return Err(Mistake::new("the regular expression is missing"));
         };
-        let pattern = Pattern::new(pattern, no_case).map_err(|mistake| mistake.at(at))?;
+        let pattern = Regexp::new(pattern, no_case).map_err(|mistake| mistake.at(at))?;
         let changes =
             names.iter().enumerate().map(|(n, word)| Change::parse(word).map_err(|m| m.at(at + 1 + n)));
         let changes = changes.collect::<Result<Vec<_>, _>>()?;
@@ -102,11 +102,12 @@ impl Condition {
                 facts.header(name).unwrap_or_else(|| facts.env().get(name).unwrap_or_default().into())
             }
             Part::Headers(names) => {
-                let found = facts.header_names().into_iter().find(|name| names.is_match(name.as_bytes()));
+                let found =
+                    facts.header_names().into_iter().find(|name| names.is_match(name.as_bytes()) == Ok(true));
                 found.and_then(|name| facts.header(name)).unwrap_or_default()
             }
         };
-        let Some(groups) = self.pattern.groups(&value) else { return Vec::new() };
+        let Some(groups) = self.pattern.found(&value) else { return Vec::new() };
         let filled = |value: &String| match self.pattern.is_plain() {
             // Apache fills nothing in where the pattern is a plain text.
             true => value.as_bytes().to_vec(),
@@ -129,7 +130,7 @@ impl Part {
             name if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
                 Self::Named(word.to_owned())
             }
-            _ => Self::Headers(Pattern::new(word, true).map_err(|mistake| mistake.at(0))?),
+            _ => Self::Headers(Regexp::new(word, true).map_err(|mistake| mistake.at(0))?),
         })
     }
 }
@@ -153,10 +154,10 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::tests::Plain;
+    use crate::asked::Asked;
 
     fn after(rules: &[&str]) -> Vec<String> {
-        let mut facts = Plain::new("GET", "/a%20b?x=1")
+        let mut facts = Asked::get("/a%20b?x=1")
             .with("User-Agent", "Mozilla/4.0 (compatible; MSIE 6.0)")
             .with("X-Forwarded-Proto", "https")
             .with("Accept-Language", "de");

@@ -102,6 +102,7 @@ pub struct Asked {
     /// The user that was authenticated.
     pub user: Option<String>,
     file: Option<PathBuf>,
+    path_info: Vec<u8>,
     handler: Option<&'static str>,
     arrived: f64,
 }
@@ -146,6 +147,7 @@ impl Asked {
             overlay: proxy_trust::apply(&base.base, &ends.peer, &parts.headers),
             user: None,
             file: None,
+            path_info: Vec::new(),
             handler: None,
             arrived,
             current: Rc::clone(current),
@@ -177,6 +179,10 @@ impl Asked {
         self.overlay = proxy_trust::apply(&self.settings, &self.peer, &self.parts.headers);
         self.server_name.clone_from(&target.server_name);
         self.server_port = target.server_port;
+        self.path_info = match &target.destination {
+            Destination::App(app) => app.path_info.clone(),
+            _ => Vec::new(),
+        };
         (self.file, self.handler) = match &target.destination {
             Destination::App(app) if !app.profile.module => {
                 (Some(app.script.clone().into()), Some("wsgi-script"))
@@ -293,6 +299,7 @@ impl Asked {
             tls: self.tls,
             user: None,
             file: None,
+            path_info: Vec::new(),
             handler: None,
             arrived: self.arrived,
         })

@@ -5,6 +5,7 @@ use http::Version;
 use http::header::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::Asked;
@@ -142,6 +143,18 @@ impl Facts for Asked {
             Err(_) if std::fs::symlink_metadata(path).is_ok() => Kind::Other,
             Err(_) => Kind::Missing,
         }
+    }
+
+    fn path_info(&self) -> &[u8] {
+        &self.path_info
+    }
+
+    fn is_link(&self, path: &Path) -> bool {
+        std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink())
+    }
+
+    fn is_executable(&self, path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0)
     }
 
     fn size(&self, path: &Path) -> u64 {

@@ -51,6 +51,31 @@ impl Groups {
             _ => b"",
         }
     }
+
+    /// Begin and end of the whole match.
+    pub fn span(&self) -> (usize, usize) {
+        self.spans.first().copied().flatten().unwrap_or_default()
+    }
+
+    /// A text with `$0` to `$9` replaced by the groups; a backslash before a character takes its meaning away.
+    pub fn fill(&self, template: &str) -> Vec<u8> {
+        let mut out = Vec::with_capacity(template.len());
+        let mut bytes = template.bytes().peekable();
+        while let Some(byte) = bytes.next() {
+            match (byte, bytes.peek().copied()) {
+                (b'$', Some(digit @ b'0'..=b'9')) => {
+                    bytes.next();
+                    out.extend_from_slice(self.get(usize::from(digit - b'0')));
+                }
+                (b'\\', Some(plain)) => {
+                    bytes.next();
+                    out.push(plain);
+                }
+                _ => out.push(byte),
+            }
+        }
+        out
+    }
 }
 
 impl Regexp {
@@ -72,6 +97,16 @@ impl Regexp {
     /// The pattern as written.
     pub fn text(&self) -> &str {
         &self.written.text
+    }
+
+    /// Whether it has no character with a meaning of its own, so that it matches its own text only.
+    pub fn is_plain(&self) -> bool {
+        !self.text().contains(['.', '^', '$', '*', '?', '+', '(', ')', '[', ']', '{', '}', '|', '\\'])
+    }
+
+    /// The groups of the first match; a match that takes too long is none. For rules that protect nothing.
+    pub fn found(&self, text: &[u8]) -> Option<Groups> {
+        self.groups(text).ok().flatten()
     }
 
     /// Number of groups beside the whole match.
@@ -280,6 +315,15 @@ mod tests {
             assert_eq!(matches(pattern, text), *wanted, "{pattern} {text:?}");
         }
         assert!(Regexp::new("HTTPS", true).unwrap().is_match(b"https").unwrap());
+    }
+
+    #[test]
+    fn groups_fill_a_text() {
+        let pattern = Regexp::new("^/(A+)(b)?/(.*)$", true).unwrap();
+        let groups = pattern.found(b"/aa/\xff").unwrap();
+        assert_eq!(groups.fill(r"$1-$2-$3-$4-\$1-\\-$"), b"aa--\xff--$1-\\-$");
+        assert_eq!((groups.span(), pattern.is_plain()), ((0, 5), false));
+        assert!(Regexp::new("MSIE", false).unwrap().is_plain());
     }
 
     #[test]

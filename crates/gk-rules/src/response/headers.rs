@@ -5,7 +5,7 @@ mod template;
 
 pub use template::Moment;
 
-use crate::{Mistake, Pattern};
+use crate::{Mistake, Regexp};
 use serde::{Deserialize, Serialize};
 use template::Template;
 
@@ -78,9 +78,9 @@ enum Action {
     Add,
     Unset,
     /// The first match, or all.
-    Edit(Pattern, bool),
+    Edit(Regexp, bool),
     /// Copies the request's fields whose names match.
-    Echo(Pattern),
+    Echo(Regexp),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,8 +137,8 @@ impl HeaderRule {
             "merge" => Action::Merge,
             "add" => Action::Add,
             "unset" => Action::Unset,
-            "echo" => Action::Echo(Pattern::new(name, true).map_err(at(1))?),
-            _ => Action::Edit(Pattern::new(rest[0], false).map_err(at(2))?, lower.ends_with('*')),
+            "echo" => Action::Echo(Regexp::new(name, true).map_err(at(1))?),
+            _ => Action::Edit(Regexp::new(rest[0], false).map_err(at(2))?, lower.ends_with('*')),
         };
         let value = match takes {
             0 => Template::default(),
@@ -206,8 +206,10 @@ impl HeaderRule {
 }
 
 /// Copies the request's fields.
-fn echo(names: &Pattern, fields: &mut dyn Fields, moment: &Moment<'_>) {
-    for name in moment.facts.header_names().into_iter().filter(|name| names.is_match(name.as_bytes())) {
+fn echo(names: &Regexp, fields: &mut dyn Fields, moment: &Moment<'_>) {
+    for name in
+        moment.facts.header_names().into_iter().filter(|name| names.is_match(name.as_bytes()) == Ok(true))
+    {
         if FRAMING.contains(&name) {
             continue;
         }
@@ -231,19 +233,20 @@ fn lists(list: &[u8], element: &[u8]) -> bool {
 }
 
 /// A value with its first match, or every one, replaced.
-fn edited(value: &[u8], pattern: &Pattern, replacement: &str, all: bool) -> Vec<u8> {
+fn edited(value: &[u8], pattern: &Regexp, replacement: &str, all: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
-    let mut done = 0;
-    for groups in pattern.every(value) {
+    let mut rest = value;
+    while let Some(groups) = pattern.found(rest) {
         let (begin, end) = groups.span();
-        out.extend_from_slice(&value[done..begin]);
+        out.extend_from_slice(&rest[..begin]);
         out.extend(template::one_line(groups.fill(replacement)));
-        done = end;
-        if !all {
+        rest = &rest[end..];
+        // An empty match would be found for ever.
+        if !all || begin == end {
             break;
         }
     }
-    out.extend_from_slice(&value[done..]);
+    out.extend_from_slice(rest);
     out
 }
 
@@ -270,7 +273,7 @@ impl When {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::tests::Plain;
+    use crate::asked::Asked;
     use std::collections::BTreeMap;
 
     #[derive(Default)]
@@ -290,7 +293,7 @@ mod tests {
 
     /// The fields of `start` (`name=value`) after the rules.
     fn after(start: &[&str], rules: &[&[&str]]) -> Vec<String> {
-        let facts = Plain::new("GET", "/").with("X-Echo", "e").with("Connection", "close");
+        let facts = Asked::get("/").with("X-Echo", "e").with("Connection", "close");
         let variable = |name: &str| match name {
             "v" => Some(b"val".to_vec()),
             "evil" => Some(b"a\r\nX-B: b\0".to_vec()),

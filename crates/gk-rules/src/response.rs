@@ -1,0 +1,4 @@
+//! What rules make of responses.
+
+pub mod answers;
+pub mod headers;
