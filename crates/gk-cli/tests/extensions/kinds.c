@@ -1,7 +1,7 @@
 /* Small extension modules for `doctor`'s tests: compiled once for each name with -DNAME=..., and one of
    SINGLE (single-phase), OWN (says that it takes every mode), NONE (says that it takes one interpreter only), or nothing
-   (says nothing). CRASH, HANG, REFUSE and ONCE are done by its start. A single-phase one imports NEEDS, as modules made by cffi do, and
-   has content with FILLED. */
+   (says nothing). CRASH, HANG, REFUSE and ONCE are done by its start. FILLED has content only the first
+   time, as coverage's tracer. A single-phase one imports NEEDS, as modules made by cffi do. */
 #include <Python.h>
 #include <signal.h>
 #include <unistd.h>
@@ -29,6 +29,10 @@ static int begin(PyObject *module)
         return -1;
     }
 #endif
+#ifdef FILLED
+    static int filled = 0;
+    if (!filled++ && PyModule_AddIntConstant(module, "one", 1) < 0) return -1;
+#endif
 #ifdef ONCE
     static int begun = 0;
     if (begun++) {
@@ -52,9 +56,6 @@ PyMODINIT_FUNC INIT(NAME)(void)
         if (!other) Py_CLEAR(module);
         Py_XDECREF(other);
     }
-#endif
-#ifdef FILLED
-    if (module && (PyModule_AddIntConstant(module, "one", 1) < 0 || PyModule_AddIntConstant(module, "two", 2) < 0)) Py_CLEAR(module);
 #endif
     return module;
 }
