@@ -54,6 +54,8 @@ pub struct Raw {
     pub gil_words: BTreeMap<usize, Word>,
     /// `GilkeeperAdmin`; the outer `None`: not given.
     pub admin: Option<Option<String>>,
+    /// Places that only clients with a certificate may enter.
+    pub certificates: Vec<CertificateUse>,
     /// `SecRuleEngine` of the main server is Off or DetectionOnly.
     pub firewall_off: bool,
     /// Uses of process group names, for checking them.
@@ -71,6 +73,17 @@ pub struct HandlerUse {
     pub name: String,
     /// `SetHandler`: it is about all files of its scope.
     pub all_files: bool,
+}
+
+/// `SSLVerifyClient require`.
+#[derive(Debug)]
+pub struct CertificateUse {
+    /// The host it stands in.
+    pub host: usize,
+    /// The section of it.
+    pub section: Option<usize>,
+    /// The directive's word.
+    pub word: Word,
 }
 
 /// A place that names a process group.

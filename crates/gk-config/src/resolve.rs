@@ -28,6 +28,7 @@ pub fn resolve(
 ) -> (Site, BTreeMap<String, PythonBuild>) {
     listeners::resolve(&mut raw, journal);
     tls::refuse(&raw, journal);
+    tls::close(&mut raw, journal);
     handlers::check(&raw, surroundings.ignore_unknown, journal);
     if raw.groups.iter().all(|(group, _)| group.service()) {
         raw.groups.push((ProcessGroup::named("default"), Word::default()));

@@ -48,6 +48,7 @@ fn harmless_directives_are_notes() {
         "ProxyPass /static !",
         "ProxyPreserveHost On",
         "SSLUseStapling on",
+        "AllowEncodedSlashes Off",
         "SSLVerifyClient optional",
         "SSLVerifyDepth 3",
         "SecRuleEngine Off",
@@ -86,7 +87,6 @@ fn what_protects_closes_its_scope() {
         "SSLRequireSSL",
         "NSSRequireSSL",
         "SSLRequire %{SSL_CIPHER_USEKEYSIZE} >= 128",
-        "SSLVerifyClient require",
         "AuthLDAPURL ldap://ldap.example.org/o=Example",
         "AuthLDAPBindDN cn=x",
         "GssapiUseSessions On",
@@ -111,7 +111,7 @@ fn what_protects_closes_its_scope() {
         }
     }
     // A virtual host and the whole server are scopes, too.
-    assert!(!open("SSLVerifyClient require\n", false));
+    assert!(!open("SecRuleEngine On\n", false));
     assert!(!open("<IfModule mod_ssl.c>\n<Location /x>\nSSLRequireSSL\n</Location>\n</IfModule>\n", false));
     assert!(open("<IfModule mod_ssl.c>\n<Location /y>\nSSLRequireSSL\n</Location>\n</IfModule>\n", false));
     assert!(open(
@@ -120,6 +120,17 @@ fn what_protects_closes_its_scope() {
     ));
     let text = "<IfModule mod_ssl.c>\n<VirtualHost *:443>\nSSLRequireSSL\n</VirtualHost>\n</IfModule>\n";
     assert!(open(text, false), "a host that is not there closes nothing");
+}
+
+/// On a listener without TLS, Apache asks for no certificate; where the configuration speaks TLS, the rule is meant.
+#[test]
+fn a_required_client_certificate_closes_its_scope_where_tls_is_spoken() {
+    let text = "<Location /x>\nSSLVerifyClient require\n</Location>\n";
+    assert!(open(text, false) && read(text).has(Severity::Warning));
+    let tls = "Listen 80\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n";
+    assert!(!open(&format!("{text}{tls}"), false) && !open(&format!("{tls}{text}"), false));
+    assert!(!open(&format!("SSLVerifyClient require\n{tls}"), false));
+    assert!(open(&format!("SSLVerifyClient optional\n{tls}"), false));
 }
 
 #[test]

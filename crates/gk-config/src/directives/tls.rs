@@ -1,11 +1,13 @@
 //! TLS: known from the start, built later. What is refused until then is in `resolve::tls`.
 
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope, Status, nothing};
+use crate::raw::CertificateUse;
 use crate::token::Word;
 use crate::values;
 
 const SERVER: Contexts = Contexts::SERVER;
 const TLS: &str = "TLS for applications is not built yet, and a listener that asks for it is refused";
+const CERTIFICATES: &str = "let it ask for the client's certificate, as without TLS this keeps nobody out; listen where only the proxy can connect";
 const SUITES: &str = "the proxy in front that speaks TLS chooses its suites";
 const ONE: Arity = Arity::exactly(1);
 
@@ -30,6 +32,13 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("SSLProtocol", "[+|-]protocol …", SERVER, Arity::at_least(1), nothing)
         .in_proxy(TLS)
         .doc("The versions of TLS that are spoken."),
+    Directive::honoured("SSLVerifyClient", "none|optional|optional_no_ca|require", Contexts::ANY, ONE, verify_client)
+        .in_proxy(CERTIFICATES)
+        .doc("Whether clients must show a certificate. With `require`, where the host or another of the configuration has \
+              `SSLEngine On`, the scope is closed (403); without TLS it keeps nobody out, as with Apache."),
+    Directive::honoured("NSSVerifyClient", "none|optional|require", Contexts::ANY, ONE, verify_client)
+        .in_proxy(CERTIFICATES)
+        .doc("As SSLVerifyClient."),
     Directive::inert("SSLCipherSuite", "[protocol] suites", Contexts::ANY, SUITES),
     Directive::inert("SSLHonorCipherOrder", "On|Off", SERVER, SUITES),
     Directive::inert("SSLOptions", "option …", Contexts::ANY, "SSL_* variables are not exported"),
@@ -45,5 +54,16 @@ fn engine(scope: &mut Scope, words: &[Word]) -> Applied {
         scope.status = Status::WithoutEffect("plain HTTP is spoken here always");
     }
     scope.host().tls = Some((on, words[0].clone()));
+    Ok(())
+}
+
+fn verify_client(scope: &mut Scope, words: &[Word]) -> Applied {
+    if ["none", "optional", "optional_no_ca"].iter().any(|level| words[0].text.eq_ignore_ascii_case(level)) {
+        scope.status =
+            Status::WithoutEffect("no client certificate is asked for, so the application sees none");
+        return Ok(());
+    }
+    let asked = CertificateUse { host: scope.host, section: scope.section, word: scope.word.clone() };
+    scope.raw.certificates.push(asked);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! TLS is not built yet: a listener that asks for it is refused, because it would speak plain HTTP.
 
 use crate::diagnostic::{Complaint, Journal};
-use crate::directives::raw::Raw;
+use crate::raw::{CertificateUse, Raw};
 use crate::site::{HostAddress, Listen, Site};
 
 const REMEDY: &str = "end TLS in a proxy in front, and take WSGITrustedProxies and `WSGITrustedProxyHeaders X-Forwarded-Proto` for \
@@ -23,6 +23,28 @@ pub fn refuse(raw: &Raw, journal: &mut Journal) {
                 format!("TLS for applications is not built yet: this host would speak plain HTTP{port}");
             journal.say(Complaint::error(message).at(word).hint(REMEDY));
         }
+    }
+}
+
+/// Closes what only clients with a certificate may enter, where a host speaks TLS: there Apache asks for one. A host that speaks
+/// none has its rules from the main server as well, and the proxy that ends TLS may send its requests to either.
+pub fn close(raw: &mut Raw, journal: &mut Journal) {
+    let tls =
+        raw.hosts.iter().any(|host| host.tls.as_ref().is_some_and(|(on, _)| *on)) || !raw.https.is_empty();
+    if !tls {
+        return;
+    }
+    for CertificateUse { host, section, word } in &raw.certificates {
+        let host = &mut raw.hosts[*host];
+        match section {
+            Some(section) => host.sections[*section].section.set.closed = true,
+            None => host.base.closed = true,
+        }
+        let message =
+            "no client certificate can be asked for here, so every request in this scope is answered 403";
+        let hint =
+            "let the proxy in front ask for it, listen where only the proxy can connect, and delete the line";
+        journal.say(Complaint::warning(message).at(word).hint(hint));
     }
 }
 

@@ -18,7 +18,6 @@ const SUBVERSION: &str = "serve the repository by Apache or svnserve, and delete
 pub const ROWS: &[Directive] = rows! {
     Directive::closing("", ANY, TLS_ONLY) => "SSLRequireSSL" "NSSRequireSSL";
     Directive::closing("", ANY, CERTIFICATES) => "SSLRequire" "NSSRequire";
-    Directive::closing("", ANY, CERTIFICATES).judged(unless_optional) => "SSLVerifyClient" "NSSVerifyClient";
     // mod_security: the rules count where the engine is on.
     Directive::closing("", ANY, FIREWALL).judged(unless_engine_off) => "SecRuleEngine" "SecFilterEngine";
     Directive::closing("", ANY, FIREWALL).judged(unless_only_detected) => "SecRule" "SecAction" "SecFilter"
@@ -52,16 +51,6 @@ pub const ROWS: &[Directive] = rows! {
         "LDAPReferralHopLimit" "LDAPLibraryDebug" "LDAPTimeout" "LDAPConnectionPoolTTL" "LDAPRetries" "LDAPRetryDelay"
         "LDAPTrustedCA" "LDAPTrustedCAType";
 };
-
-/// A certificate that need not be there keeps nobody out.
-fn unless_optional(scope: &mut Scope, words: &[Word]) -> Applied {
-    let lenient = ["none", "optional", "optional_no_ca"];
-    if words.iter().all(|word| lenient.iter().any(|level| word.text.eq_ignore_ascii_case(level))) {
-        scope.status =
-            Status::WithoutEffect("no client certificate is asked for, so the application sees none");
-    }
-    Ok(())
-}
 
 fn unless_engine_off(scope: &mut Scope, words: &[Word]) -> Applied {
     if words.iter().all(|word| ["off", "detectiononly"].contains(&word.text.to_ascii_lowercase().as_str())) {
