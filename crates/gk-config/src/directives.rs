@@ -51,6 +51,8 @@ pub const AREAS: &[Area] = &[
     Area { slug: "redirects", title: "Redirections", rows: rules::redirects::ROWS },
     Area { slug: "headers", title: "Header fields", rows: rules::headers::ROWS },
     Area { slug: "answers", title: "Error documents", rows: rules::answers::ROWS },
+    Area { slug: "types", title: "Media types, files and expiry", rows: rules::types::ROWS },
+    Area { slug: "compression", title: "Compression", rows: rules::compression::ROWS },
     Area { slug: "tls", title: "TLS", rows: tls::ROWS },
     Area { slug: "telemetry", title: "Metrics and telemetry", rows: telemetry::ROWS },
     Area { slug: "tolerated", title: "Apache directives that are tolerated", rows: tolerated::ROWS },

@@ -1,6 +1,7 @@
 //! All families of rules of one place.
 
 use crate::answers::Documents;
+use crate::content::Content;
 use crate::headers::Headers;
 use crate::redirects::Redirects;
 use crate::variables::Variables;
@@ -22,13 +23,20 @@ pub struct Rules {
     /// `ErrorDocument`, by status.
     #[serde(skip_serializing_if = "Documents::is_empty")]
     pub documents: Documents,
+    /// Types, indexes, expiry, charset, compression.
+    #[serde(skip_serializing_if = "Content::is_empty")]
+    pub content: Content,
 }
 
 impl Rules {
     /// Whether there is no rule of any family: a request of such a place pays nothing.
     pub fn is_empty(&self) -> bool {
-        let Self { variables, redirects, headers, documents } = self;
-        variables.is_empty() && redirects.is_empty() && headers.is_empty() && documents.is_empty()
+        let Self { variables, redirects, headers, documents, content } = self;
+        variables.is_empty()
+            && redirects.is_empty()
+            && headers.is_empty()
+            && documents.is_empty()
+            && content.is_empty()
     }
 
     /// Lays the rules of an inner scope over these, each family in its own way.
@@ -37,5 +45,6 @@ impl Rules {
         self.redirects.lay(&inner.redirects);
         self.headers.lay(&inner.headers);
         self.documents.extend(inner.documents.iter().map(|(status, document)| (*status, document.clone())));
+        self.content.lay(&inner.content);
     }
 }

@@ -2,8 +2,10 @@
 //! puts the rule into the scope.
 
 pub mod answers;
+pub mod compression;
 pub mod headers;
 pub mod redirects;
+pub mod types;
 pub mod variables;
 
 use crate::diagnostic::Complaint;
