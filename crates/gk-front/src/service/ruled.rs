@@ -39,6 +39,11 @@ impl Serving<'_> {
         let mut routed = route(asked)?;
         asked.routed(&routed);
         asked.in_place()?;
+        if asked.fall_back(&routed) {
+            routed = route(asked)?;
+            asked.routed(&routed);
+            asked.in_place()?;
+        }
         if routed.target.named_by_variable {
             // The place may have set the variable that names the group.
             routed = route(asked)?;
