@@ -4,6 +4,7 @@
 //! Paths are URL paths after percent-decoding, as bytes, with slashes collapsed by [`collapse`] and without `.` and
 //! `..` components (the front answers those before).
 
+mod branches;
 mod expand;
 pub mod handlers;
 mod hosts;
@@ -15,7 +16,7 @@ pub use handlers::Handler;
 pub use scripts::{Files, Found, FoundPath, Hit, Kind, NoFiles, Origin, Script, Walked, script_name_end};
 pub(crate) use sections::matches as section_matches;
 
-use crate::site::{Settings, Site};
+use crate::site::{Branch, Settings, Site};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -34,8 +35,9 @@ pub struct Compiled {
 struct CompiledHost {
     scripts: scripts::Table,
     sections: sections::Table,
+    branches: branches::Table,
     by_file: bool,
-    /// It has rules, itself or in a section.
+    /// It has rules, itself or in a section, or conditional sections.
     ruled: bool,
 }
 
@@ -45,10 +47,13 @@ impl Compiled {
     /// request.
     pub fn new(site: Arc<Site>, files: &dyn Files) -> Result<Self, String> {
         let hosts = site.hosts.iter().map(|host| {
-            let ruled = !host.base.rules.is_empty() || host.sections.iter().any(|s| !s.set.rules.is_empty());
+            let branches = branches::Table::new(host)?;
+            let in_section = || host.sections.iter().any(|section| !section.set.rules.is_empty());
+            let ruled = !branches.is_empty() || !host.base.rules.is_empty() || in_section();
             Ok(CompiledHost {
                 scripts: scripts::Table::new(host, files)?,
                 sections: sections::Table::new(host)?,
+                branches,
                 by_file: handlers::depend_on_files(host),
                 ruled,
             })
@@ -94,6 +99,45 @@ impl Compiled {
             return Found::Nothing;
         };
         compiled.scripts.find(host, url)
+    }
+
+    /// The document root of a host alone, past its aliases and scripts.
+    pub fn find_below_root(&self, host: usize, url: &[u8]) -> Found {
+        self.hosts.get(host).map_or(Found::Nothing, |compiled| compiled.scripts.below_root(url))
+    }
+
+    /// URL and target of the alias that a path came from.
+    pub fn alias(&self, host: usize, origin: Origin) -> Option<(&str, &Path)> {
+        let Origin::Alias(index) = origin else { return None };
+        let alias = self.site.hosts.get(host)?.statics.get(index).filter(|alias| !alias.regex)?;
+        Some((&alias.url, &alias.path))
+    }
+
+    /// Whether a host has conditional sections.
+    pub fn has_branches(&self, host: usize) -> bool {
+        self.hosts.get(host).is_some_and(|host| !host.branches.is_empty())
+    }
+
+    /// Numbers of the conditional sections of a host that hold for a URL path and the script or file behind it; `holds` answers
+    /// for a condition.
+    pub fn branches<E>(
+        &self,
+        host: usize,
+        url: &[u8],
+        file: Option<&Path>,
+        holds: &mut dyn FnMut(&Branch) -> Result<bool, E>,
+    ) -> Result<Vec<usize>, E> {
+        match self.hosts.get(host) {
+            Some(compiled) => compiled.branches.holding(url, file, holds),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Lays the conditional sections of these numbers over settings.
+    pub fn apply_branches(&self, host: usize, settings: &mut Settings, branches: &[usize]) {
+        if let Some(compiled) = self.hosts.get(host) {
+            compiled.branches.apply(settings, branches);
+        }
     }
 
     /// Whether handlers or names of index files decide about the files of a host, so that the file system must be asked first.

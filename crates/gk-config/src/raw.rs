@@ -6,6 +6,7 @@ use crate::site::{
     PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias, Supervision,
 };
 use crate::token::Word;
+use gk_rules::expr::Expression;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -58,6 +59,8 @@ pub struct Raw {
     pub certificates: Vec<CertificateUse>,
     /// `SecRuleEngine` of the main server is Off or DetectionOnly.
     pub firewall_off: bool,
+    /// Expressions of the conditional sections that an `<ElseIf>` or `<Else>` may go on with, by host and section around.
+    pub branches: BTreeMap<(usize, Option<usize>), Vec<Expression>>,
     /// Uses of process group names, for checking them.
     pub group_uses: Vec<GroupUse>,
     /// Uses of handler names, for checking them.

@@ -9,7 +9,7 @@ pub use mounts::{MountUse, mounts};
 
 use crate::diagnostic::{Diagnostic, Severity, render_all};
 use crate::directive::Status;
-use crate::site::{Listen, ProcessGroup, Scope, Settings, SettingsPatch, Site};
+use crate::site::{Branch, Listen, ProcessGroup, Scope, Settings, SettingsPatch, Site};
 use crate::{FreeThreading, Loaded, PythonBuild};
 use gk_options::OPTIONS;
 use lines::{Lines, fields};
@@ -288,7 +288,10 @@ fn hosts(out: &mut Lines, site: &Site) {
         out.line(1, "settings (* differs from the default)");
         out.fields(2, &fields(&host.base), Some(&fields(&Settings::default())));
         for section in &host.sections {
-            let within = section.within.as_deref().map(|w| format!(" within {w}")).unwrap_or_default();
+            let mut within = section.within.as_deref().map(|w| format!(" within {w}")).unwrap_or_default();
+            for (around, _) in section.around.iter().rev() {
+                within.push_str(&format!(" within {}", scope(around)));
+            }
             out.line(1, &format!("section {}{within}", scope(&section.scope)));
             out.fields(2, &changed(&section.set), None);
         }
@@ -307,5 +310,10 @@ fn scope(scope: &Scope) -> String {
         Scope::DirectoryMatch(regex) => format!("<DirectoryMatch {regex}>"),
         Scope::Files(name) => format!("<Files {name}>"),
         Scope::FilesMatch(regex) => format!("<FilesMatch {regex}>"),
+        Scope::If(Branch { not, is: Some(expression) }) if not.is_empty() => {
+            format!("<If \"{}\">", expression.text())
+        }
+        Scope::If(Branch { is: Some(expression), .. }) => format!("<ElseIf \"{}\">", expression.text()),
+        Scope::If(Branch { is: None, .. }) => "<Else>".to_owned(),
     }
 }

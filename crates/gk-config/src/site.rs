@@ -12,6 +12,7 @@ pub use gk_options::ProcessGroup;
 pub use read_timeouts::{ReadTimeout, ReadTimeouts};
 pub use settings::{ClientRules, NO_HANDLER, Settings, SettingsPatch};
 
+use gk_rules::expr::Expression;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -314,16 +315,30 @@ pub enum Scope {
     Files(String),
     /// `<FilesMatch re>`.
     FilesMatch(String),
+    /// `<If>`, `<ElseIf>`, `<Else>`.
+    If(Branch),
+}
+
+/// When a conditional section holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// The expressions of the sections before it: all are false.
+    pub not: Vec<Expression>,
+    /// Its own expression is true; `None`: `<Else>`.
+    pub is: Option<Expression>,
 }
 
 /// One section with the settings it changes. Sections stand in Apache's merge order:
-/// Directory (shortest first), DirectoryMatch, Files, then Location in file order.
+/// Directory (shortest first), DirectoryMatch, Files, then Location in file order, then If.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// Which requests.
     pub scope: Scope,
     /// For `<Files>` inside a `<Directory>`: the directory it is limited to.
     pub within: Option<String>,
+    /// For `<If>` inside of other sections: those, outermost first, each with its directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<(Scope, Option<String>)>,
     /// What it sets; `None` fields are inherited.
     pub set: SettingsPatch,
 }

@@ -103,6 +103,39 @@ fn sections_ask_for_directives_and_sections() {
             && asks("IfSection", "!Nothing")
             && !asks("IfSection", "<VirtualHost>")
     );
-    assert!(asks("IfModule", "mod_macro.c") && asks("IfModule", "macro_module"));
+    assert!(asks("IfModule", "mod_rewrite.c") && asks("IfModule", "macro_module"));
     assert!(asks("IfFile", "a.conf") && !asks("IfFile", "b.conf"));
+}
+
+#[test]
+fn conditional_sections_are_read() {
+    let text = "<Location /x>\n<If \"%{HTTPS} == 'on'\">\nSetEnv a 1\n</If>\n<Else>\nSetEnv a 2\n</Else>\n</Location>\n<If \"true\">\nSetEnv b 1\n</If>";
+    let (site, _) = read(text).unwrap();
+    let shown: Vec<_> = site.hosts[0]
+        .sections
+        .iter()
+        .map(|section| (section.around.len(), section.set.env.is_some()))
+        .collect();
+    assert_eq!(shown, [(0, false), (0, true), (1, true), (1, true)]);
+    let table: &[(&str, &str)] = &[
+        (
+            "<If \"%{HTTPS} = \">\n</If>",
+            "1:5 the expression `%{HTTPS} = ` is not understood: it ends where a word is expected",
+        ),
+        ("<Else>\n</Else>", "1:2 <Else> has no <If> above it in the same scope"),
+        (
+            "<If \"true\">\n</If>\n<Else>\n</Else>\n<ElseIf \"true\">\n</ElseIf>",
+            "5:2 <ElseIf> has no <If> above it in the same scope",
+        ),
+        (
+            "<If \"true\">\n<Location /x>\n</Location>\n</If>",
+            "2:2 <Location> is not allowed inside a directory, files or location section",
+        ),
+        ("RewriteEngine On\nRewriteRule ^/a /b [R,XYZ]", "2:20 RewriteRule has no flag `XYZ`"),
+        ("RewriteRule ^/(.*) /${low:$1}", "1:20 no RewriteMap `low` is defined above this line"),
+        ("RewriteBase /x", "1:1 RewriteBase is not allowed outside of a section"),
+    ];
+    for (text, wanted) in table {
+        assert_eq!(mistake(text), *wanted, "{text}");
+    }
 }

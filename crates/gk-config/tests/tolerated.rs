@@ -140,7 +140,7 @@ fn a_misspelt_directive_that_protects_is_not_passed_over() {
         assert!(read(&text).site.is_none(), "{line}");
         assert_eq!(open(&text, true), served, "{line}");
     }
-    assert!(!open("<Location /x>\n<If \"true\">\nSSLRequireSSL\n</If>\n</Location>\n", true));
+    assert!(!open("<Location /x>\n<Strange>\nSSLRequireSSL\n</Strange>\n</Location>\n", true));
 }
 
 #[test]
@@ -170,6 +170,7 @@ fn what_belongs_into_a_proxy_is_an_error_that_says_so() {
         ("RemoteIPHeader X-Forwarded-For", "WSGITrustedProxies"),
         ("ChrootDir /srv", "chroot="),
         ("AssignUserID www www", "user="),
+        ("FallbackResource /index.py", "WSGIScriptAlias"),
         ("VirtualDocumentRoot /srv/%0", "ServerName"),
     ] {
         let loaded = read(&format!("{line}\n"));

@@ -2,7 +2,6 @@
 
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
-use gk_rules::Env;
 use gk_sys::memory::SharedWords;
 use gk_wire::control::FrontStatus;
 use gk_wire::feed::{FrontFigures, ToAdmin};
@@ -273,7 +272,7 @@ impl Front {
         ruled: Option<RuledPath<'_>>,
     ) -> Result<Rc<RoutedRequest>, Refusal> {
         if let Some(ruled) = ruled.filter(|ruled| !ruled.as_sent) {
-            return Ok(Rc::new(self.fresh(current, conn, host, ruled.path.to_vec(), Some(ruled.variables))));
+            return Ok(Rc::new(self.fresh(current, conn, host, ruled.path.to_vec(), Some(ruled))));
         }
         let mut key = self.key.borrow_mut();
         key.clear();
@@ -292,7 +291,7 @@ impl Front {
         }
         limits::host(host)?;
         let path = limits::path(parts)?;
-        let routed = Rc::new(self.fresh(current, conn, host, path, ruled.map(|ruled| ruled.variables)));
+        let routed = Rc::new(self.fresh(current, conn, host, path, ruled));
         if !routed.target.uncacheable {
             current.routes.insert(&key, &routed);
         }
@@ -306,13 +305,14 @@ impl Front {
         conn: &Conn,
         host: Option<&[u8]>,
         path: Vec<u8>,
-        variables: Option<&Env>,
+        ruled: Option<RuledPath<'_>>,
     ) -> RoutedRequest {
         let query = RouteQuery {
             local: conn.endpoints.local_address(),
             host,
             path: &path,
-            variables,
+            variables: ruled.map(|ruled| ruled.variables),
+            decided: ruled.map(|ruled| ruled.decided).unwrap_or_default(),
             https: conn.endpoints.https,
             listener: self.listeners.get(conn.endpoints.listener).map_or("", |l| &l.address),
             pid: self.pid,
@@ -418,7 +418,7 @@ impl Front {
 }
 
 /// Files on disk.
-struct FileSystem;
+pub struct FileSystem;
 
 impl Files for FileSystem {
     fn kind(&self, path: &Path) -> Kind {

@@ -6,7 +6,7 @@ pub mod ruled;
 
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -218,8 +218,7 @@ impl Serving<'_> {
         index: bool,
     ) -> Result<Answer, Refusal> {
         let (url, withheld) = (&*routed.path, &self.current.withheld);
-        let rules = &routed.target.settings.rules.content;
-        let place = files::Place { path, tree, url, index, withheld, rules };
+        let place = files::Place { path, tree, url, index, withheld };
         let served = Box::pin(files::serve(&self.conn.endpoints.client, self.parts(), place)).await;
         // It was routed as a file and is a directory, which may be closed itself.
         let closed = || {
@@ -228,7 +227,14 @@ impl Serving<'_> {
         };
         match served {
             Err(Refusal::Slash(_)) if closed() => Err(Refusal::Forbidden),
-            served => Ok(Answer::Own(Box::new(named(served?)))),
+            served => {
+                let mut response = named(served?);
+                let forced = self.asked.get().and_then(|asked| asked.rewriting.media_type.as_ref());
+                if let Some(media_type) = forced.filter(|_| response.status().is_success()) {
+                    response.headers_mut().insert(CONTENT_TYPE, media_type.clone());
+                }
+                Ok(Answer::Own(Box::new(response)))
+            }
         }
     }
 

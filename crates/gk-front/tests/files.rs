@@ -207,7 +207,7 @@ fn a_closed_directory_is_closed_itself() {
         host.document_root = Some(tree.path().to_owned());
         let set = SettingsPatch { require: Some(false), ..Default::default() };
         let scope = Scope::Directory(tree.path().join("private").display().to_string());
-        host.sections = vec![Section { scope, within: None, set }];
+        host.sections = vec![Section { scope, within: None, around: Vec::new(), set }];
     });
     for (path, status) in
         [("/private", 403), ("/private/", 403), ("/private/index.html", 403), ("/other/", 404)]

@@ -10,6 +10,7 @@ use crate::regexp::TooLong;
 use crate::server_variables::View;
 use crate::{Facts, Mistake};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,9 +41,17 @@ impl Expression {
         self.answer(View::of(facts)).map(|answer| answer.holds)
     }
 
-    /// Whether it is true for a request that leads to a file; `rest` is what of the path lies behind it.
-    pub fn holds_at(&self, facts: &dyn Facts, file: &[u8], rest: &[u8]) -> Result<bool, TooLong> {
-        self.answer(View { filename: file, path_info: rest, ..View::of(facts) }).map(|answer| answer.holds)
+    /// Whether it is true for a request that leads to a file; `rest` is what of the path lies behind it. Names of headers that
+    /// were asked for are added to `vary`.
+    pub fn holds_at(
+        &self,
+        facts: &dyn Facts,
+        file: &[u8],
+        rest: &[u8],
+        vary: &RefCell<Vec<String>>,
+    ) -> Result<bool, TooLong> {
+        let view = View { filename: file, path_info: rest, vary: Some(vary), ..View::of(facts) };
+        self.answer(view).map(|answer| answer.holds)
     }
 
     /// Whether it is true for a view of a request, and the groups of its last match.

@@ -1,5 +1,4 @@
 //! What rules make of responses.
 
 pub mod answers;
-pub mod content;
 pub mod headers;

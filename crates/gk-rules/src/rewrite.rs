@@ -35,7 +35,7 @@ pub struct Rewrite {
     /// The prefix of a section's paths, with its slash at the end; `None` outside of sections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
-    /// The main server or the host has a directive of its own outside of sections.
+    /// The main server or the host has a directive of its own, be it in a section.
     pub own: bool,
     /// Rules in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,9 +1,9 @@
 //! All families of rules of one place.
 
 use crate::answers::Documents;
-use crate::content::Content;
 use crate::headers::Headers;
 use crate::redirects::Redirects;
+use crate::rewrite::Rewrite;
 use crate::variables::Variables;
 use serde::{Deserialize, Serialize};
 
@@ -23,20 +23,20 @@ pub struct Rules {
     /// `ErrorDocument`, by status.
     #[serde(skip_serializing_if = "Documents::is_empty")]
     pub documents: Documents,
-    /// Types, indexes, expiry, charset, compression.
-    #[serde(skip_serializing_if = "Content::is_empty")]
-    pub content: Content,
+    /// `RewriteRule` and its relatives.
+    #[serde(skip_serializing_if = "Rewrite::is_empty")]
+    pub rewrite: Rewrite,
 }
 
 impl Rules {
     /// Whether there is no rule of any family: a request of such a place pays nothing.
     pub fn is_empty(&self) -> bool {
-        let Self { variables, redirects, headers, documents, content } = self;
+        let Self { variables, redirects, headers, documents, rewrite } = self;
         variables.is_empty()
             && redirects.is_empty()
             && headers.is_empty()
             && documents.is_empty()
-            && content.is_empty()
+            && rewrite.is_empty()
     }
 
     /// Lays the rules of an inner scope over these, each family in its own way.
@@ -44,7 +44,7 @@ impl Rules {
         self.variables.lay(&inner.variables);
         self.redirects.lay(&inner.redirects);
         self.headers.lay(&inner.headers);
+        self.rewrite.lay(&inner.rewrite);
         self.documents.extend(inner.documents.iter().map(|(status, document)| (*status, document.clone())));
-        self.content.lay(&inner.content);
     }
 }

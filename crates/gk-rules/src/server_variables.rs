@@ -2,6 +2,7 @@
 
 use crate::{Env, Facts};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -74,17 +75,24 @@ pub(crate) struct View<'a> {
     pub(crate) query: &'a [u8],
     pub(crate) filename: &'a [u8],
     pub(crate) path_info: &'a [u8],
+    /// Names of the headers that were asked for, so that caches can be told.
+    pub(crate) vary: Option<&'a RefCell<Vec<String>>>,
 }
 
 impl<'a> View<'a> {
     /// The request as it is.
     pub(crate) fn of(facts: &'a dyn Facts) -> Self {
         let filename = facts.file().map_or(facts.path(), |file| file.as_os_str().as_bytes());
-        Self { facts, env: facts.env(), query: facts.query(), filename, path_info: facts.path_info() }
+        let path_info = facts.path_info();
+        Self { facts, env: facts.env(), query: facts.query(), filename, path_info, vary: None }
     }
 
     /// A request header; empty where there is none.
     pub(crate) fn header(&self, name: &str) -> Cow<'a, [u8]> {
+        // Caches tell hosts apart anyway.
+        if let Some(vary) = self.vary.filter(|_| !name.eq_ignore_ascii_case("Host")) {
+            vary.borrow_mut().push(name.to_owned());
+        }
         self.facts.header(name).unwrap_or_default()
     }
 

@@ -2,10 +2,9 @@
 //! puts the rule into the scope.
 
 pub mod answers;
-pub mod compression;
 pub mod headers;
 pub mod redirects;
-pub mod types;
+pub mod rewrite;
 pub mod variables;
 
 use crate::diagnostic::Complaint;

@@ -1,5 +1,7 @@
 //! The sections of Apache: virtual hosts and the three kinds of places.
 
+pub mod branches;
+
 use super::raw::{RawHost, RawSection};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
@@ -66,7 +68,7 @@ fn address(word: &Word) -> Result<HostAddress, Complaint> {
 }
 
 fn open(scope: &mut Scope, place: Place, within: Option<String>) -> Applied {
-    let section = Section { scope: place, within, set: SettingsPatch::default() };
+    let section = Section { scope: place, within, around: Vec::new(), set: SettingsPatch::default() };
     scope.host().sections.push(RawSection { section });
     Ok(())
 }

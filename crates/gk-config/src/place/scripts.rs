@@ -86,6 +86,8 @@ pub enum Origin {
     Alias(usize),
     /// `DocumentRoot`.
     Root,
+    /// None: RewriteRule has named the file.
+    Rewritten,
 }
 
 /// The path in the file system that an alias and a URL path give together.
@@ -119,6 +121,11 @@ impl FoundPath {
             true => Found::Nothing,
             false => Found::Path(Self::new(origin, target, rest)),
         }
+    }
+
+    /// A file that RewriteRule has named.
+    pub fn rewritten(path: &[u8]) -> Found {
+        Self::found(Origin::Rewritten, b"", path)
     }
 
     /// All of it.
@@ -219,6 +226,11 @@ impl Table {
                 return found;
             }
         }
+        self.below_root(url)
+    }
+
+    /// The document root alone.
+    pub fn below_root(&self, url: &[u8]) -> Found {
         match &self.root {
             Some(root) => FoundPath::found(Origin::Root, root, url),
             None => Found::Nothing,

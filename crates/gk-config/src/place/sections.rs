@@ -25,8 +25,9 @@ pub struct Table {
     sums: RwLock<HashMap<Vec<u16>, Arc<Settings>>>,
 }
 
+/// What a section is about.
 #[derive(Debug)]
-enum Matcher {
+pub(super) enum Matcher {
     Url(String),
     UrlGlob(String),
     UrlRegex(Regex),
@@ -35,6 +36,8 @@ enum Matcher {
     DirectoryRegex(Regex),
     Name(String),
     NameRegex(Regex),
+    /// A conditional section: `branches.rs` knows.
+    Never,
 }
 
 impl Table {
@@ -95,7 +98,8 @@ impl Table {
 }
 
 impl Matcher {
-    fn new(scope: &Scope) -> Result<Self, String> {
+    /// Compiles a scope.
+    pub(super) fn new(scope: &Scope) -> Result<Self, String> {
         Ok(match scope {
             Scope::Location(path) if glob::is_pattern(path) => Self::UrlGlob(path.clone()),
             Scope::Location(path) => Self::Url(path.clone()),
@@ -105,10 +109,12 @@ impl Matcher {
             Scope::DirectoryMatch(regex) => Self::DirectoryRegex(compile(regex)?),
             Scope::Files(name) => Self::Name(name.clone()),
             Scope::FilesMatch(regex) => Self::NameRegex(compile(regex)?),
+            Scope::If(_) => Self::Never,
         })
     }
 
-    fn matches(&self, url: &[u8], spot: Spot) -> bool {
+    /// Whether it is about a place.
+    pub(super) fn matches(&self, url: &[u8], spot: Spot) -> bool {
         match self {
             // `<Location /x/>` is about what lies below `/x`, not about `/x` itself.
             Self::Url(prefix) if prefix.ends_with('/') => url.starts_with(prefix.as_bytes()),
@@ -124,13 +130,14 @@ impl Matcher {
                 .is_some_and(|dir| regex.is_match(dir) || regex.is_match(&[dir, b"/"].concat())),
             Self::Name(pattern) => spot.name().is_some_and(|name| glob::matches(pattern.as_bytes(), name)),
             Self::NameRegex(regex) => spot.name().is_some_and(|name| regex.is_match(name)),
+            Self::Never => false,
         }
     }
 }
 
 /// The place in the file system that a URL path leads to.
 #[derive(Debug, Clone, Copy)]
-enum Spot<'p> {
+pub(super) enum Spot<'p> {
     /// None: a module, or nothing.
     Url,
     File(&'p Path),
@@ -161,7 +168,8 @@ impl<'p> Spot<'p> {
     }
 }
 
-fn is_within(within: Option<&str>, spot: Spot) -> bool {
+/// Whether a place is below the directory that a section is limited to.
+pub(super) fn is_within(within: Option<&str>, spot: Spot) -> bool {
     let Some(within) = within else { return true };
     if glob::is_pattern(within) {
         return Matcher::DirectoryGlob(within.to_owned()).matches(b"", spot);

@@ -6,6 +6,7 @@ use crate::directives::raw::{Raw, RawHost, RawLog};
 use crate::site::{
     AccessLog, Host, Mount, ReadTimeouts, Scope, Section, Settings, SettingsPatch, StaticAlias,
 };
+use gk_rules::rewrite::Rewrite;
 use std::collections::BTreeMap;
 
 /// Puts the first group where the embedded process is named, which does not exist here.
@@ -46,10 +47,13 @@ fn replace_empty(name: &mut Option<String>, first: &str) {
 }
 
 fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &mut Journal) -> Host {
-    let (settings, layers) = match index {
+    let (mut settings, layers) = match index {
         0 => (base.clone(), vec![host]),
         _ => (base.patched(&host.base), vec![main, host]),
     };
+    if index > 0 {
+        settings.rules.rewrite = Rewrite::of_host(&main.base.rules.rewrite, &host.base.rules.rewrite);
+    }
     let (mounts, statics) = aliases(host, (index > 0).then_some(main));
     let mut formats: BTreeMap<&str, &str> = NICKNAMES.iter().copied().collect();
     for layer in &layers {
@@ -94,12 +98,22 @@ fn ordered(layers: &[&RawHost]) -> Vec<Section> {
     let mut sections: Vec<Section> =
         layers.iter().flat_map(|layer| layer.sections.iter().map(|s| s.section.clone())).collect();
     sections.sort_by_key(|section| match &section.scope {
+        // Those outside of other sections first, then in the order of the sections around them.
+        Scope::If(_) => (4, section.around.first().map(|(scope, _)| rank(scope))),
+        scope => (rank(scope).0, Some(rank(scope))),
+    });
+    sections
+}
+
+/// The place of a kind of section in the merge order.
+fn rank(scope: &Scope) -> (usize, usize) {
+    match scope {
         Scope::Directory(path) => (0, path.split('/').filter(|part| !part.is_empty()).count()),
         Scope::DirectoryMatch(_) => (1, 0),
         Scope::Files(_) | Scope::FilesMatch(_) => (2, 0),
         Scope::Location(_) | Scope::LocationMatch(_) => (3, 0),
-    });
-    sections
+        Scope::If(_) => (4, 0),
+    }
 }
 
 fn access_log(log: &RawLog, formats: &BTreeMap<&str, &str>, journal: &mut Journal) -> AccessLog {

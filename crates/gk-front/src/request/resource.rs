@@ -5,6 +5,7 @@
 use gk_config::place::handlers::{DEFAULT, Handler, WSGI};
 use gk_config::place::{Compiled, Files, Found, FoundPath, Kind, Origin, Script, Walked, script_name_end};
 use gk_config::site::{Host, Settings};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,39 +56,112 @@ pub struct RunnableScript {
     pub path_info: Vec<u8>,
 }
 
+/// What rules have decided about the place of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Decided<'a> {
+    /// Numbers of the conditional sections that hold.
+    pub branches: &'a [usize],
+    /// The handler that RewriteRule forces.
+    pub handler: Option<&'a str>,
+    /// The file that RewriteRule has put in place of aliases and scripts.
+    pub file: Option<&'a RewrittenFile>,
+}
+
+/// A file that RewriteRule names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RewrittenFile {
+    /// Below the document root.
+    BelowRoot(Vec<u8>),
+    /// Of the whole file system.
+    Absolute(Vec<u8>),
+}
+
+impl Decided<'_> {
+    /// Whether the place is as it is configured.
+    pub fn is_nothing(self) -> bool {
+        self.branches.is_empty() && self.handler.is_none() && self.file.is_none()
+    }
+}
+
+impl RewrittenFile {
+    /// The path in the file system.
+    pub fn found(&self, compiled: &Compiled, host: usize) -> Found {
+        match self {
+            Self::BelowRoot(path) => compiled.find_below_root(host, path),
+            Self::Absolute(path) => FoundPath::rewritten(path),
+        }
+    }
+}
+
 /// Finds what a URL path of a host leads to.
-pub fn locate(compiled: &Compiled, host: usize, url: &[u8], files: &dyn Files) -> Located {
-    let search = Search { compiled, host, files };
-    match compiled.find(host, url) {
+pub fn locate(
+    compiled: &Compiled,
+    host: usize,
+    url: &[u8],
+    files: &dyn Files,
+    decided: Decided<'_>,
+) -> Located {
+    let search = Search { compiled, host, files, decided };
+    let found = match decided.file {
+        None => compiled.find(host, url),
+        Some(file) => file.found(compiled, host),
+    };
+    match found {
         Found::Script(hit) => {
-            let settings = compiled.settings(host, url, hit.script.file());
+            let settings = search.settings(url, hit.script.file());
             let (script_name, path_info) = url.split_at(hit.split);
             let script = FoundScript { mount: Some(hit.mount), script: hit.script, script_name, path_info };
             let resource =
                 script.by_handler(&settings, Handler::of(&settings, script.script.file(), Some(WSGI)));
             Located { resource, settings, uncacheable: false }
         }
-        Found::Path(found) if needs_files(compiled, host, found.origin) => search.by_file(url, &found),
+        Found::Path(found) if search.needs_files(found.origin) => search.by_file(url, &found),
         Found::Path(found) => search.unseen(url, &found),
         Found::Nothing => Located {
             resource: Resource::Refused(Refusal::NotFound, None),
-            settings: compiled.settings(host, url, None),
+            settings: search.settings(url, None),
             uncacheable: false,
         },
     }
-}
-
-fn needs_files(compiled: &Compiled, host: usize, origin: Origin) -> bool {
-    matches!(origin, Origin::Mount(_)) || compiled.by_file(host)
 }
 
 struct Search<'a> {
     compiled: &'a Compiled,
     host: usize,
     files: &'a dyn Files,
+    decided: Decided<'a>,
 }
 
 impl Search<'_> {
+    fn needs_files(&self, origin: Origin) -> bool {
+        matches!(origin, Origin::Mount(_))
+            || self.decided.handler.is_some()
+            || self.compiled.by_file(self.host)
+    }
+
+    /// Whether RewriteRule has named the file, so that a slash at the end of the URL says nothing about it.
+    fn is_named(&self, found: &FoundPath) -> bool {
+        self.decided.file.is_some() && !found.path().as_os_str().as_bytes().ends_with(b"/")
+    }
+
+    fn settings(&self, url: &[u8], file: Option<&Path>) -> Arc<Settings> {
+        self.decided(self.compiled.settings(self.host, url, file))
+    }
+
+    /// Settings with what rules have decided.
+    fn decided(&self, settings: Arc<Settings>) -> Arc<Settings> {
+        let Decided { branches, handler, .. } = self.decided;
+        if branches.is_empty() && handler.is_none() {
+            return settings;
+        }
+        let mut changed = (*settings).clone();
+        self.compiled.apply_branches(self.host, &mut changed, branches);
+        if let Some(handler) = handler {
+            changed.handler = Some(handler.to_owned());
+        }
+        Arc::new(changed)
+    }
+
     fn configured(&self) -> &Host {
         &self.compiled.site().hosts[self.host]
     }
@@ -95,12 +169,17 @@ impl Search<'_> {
     /// A file of a host without handlers: it is looked at when it is opened.
     fn unseen(&self, url: &[u8], found: &FoundPath) -> Located {
         let path = found.path();
-        let settings = match url.ends_with(b"/") {
+        let named = self.is_named(found);
+        let settings = match url.ends_with(b"/") && !named {
             // It can only be a directory, and what is served is its index.
-            true => self.compiled.settings(self.host, url, Some(&path.join("index.html"))),
-            false => self.compiled.settings(self.host, url, Some(path)),
+            true => self.settings(url, Some(&path.join("index.html"))),
+            false => self.settings(url, Some(path)),
         };
-        let resource = Resource::File { path: path.to_owned(), tree: self.tree(found.origin), index: false };
+        let resource = Resource::File {
+            path: path.to_owned(),
+            tree: self.tree(found.origin, found.path()),
+            index: named,
+        };
         Located { resource, settings, uncacheable: false }
     }
 
@@ -108,14 +187,18 @@ impl Search<'_> {
     fn by_file(&self, url: &[u8], found: &FoundPath) -> Located {
         let walked = found.walk(self.files);
         if walked.kind != Kind::Directory {
-            let settings = self.compiled.settings(self.host, url, Some(&walked.file));
+            let settings = self.settings(url, Some(&walked.file));
             return self.handled(url, found, walked, settings);
         }
-        let settings = self.compiled.settings_of_folder(self.host, url, &walked.file);
+        let settings = self.decided(self.compiled.settings_of_folder(self.host, url, &walked.file));
         if !url.ends_with(b"/") {
             // Redirected to the path with its slash, whatever the handler.
             let resource = match settings.granted() {
-                true => Resource::File { path: walked.file, tree: self.tree(found.origin), index: false },
+                true => Resource::File {
+                    path: walked.file,
+                    tree: self.tree(found.origin, found.path()),
+                    index: false,
+                },
                 false => Resource::Refused(Refusal::Forbidden, Some(("AH01630", denied(&walked.file)))),
             };
             return Located { resource, settings, uncacheable: true };
@@ -140,13 +223,21 @@ impl Search<'_> {
                     let file = hit.script.file()?;
                     let there = self.files.kind(file) == Kind::File;
                     there
-                        .then(|| locate(self.compiled, self.host, &url, self.files))
+                        .then(|| {
+                            locate(
+                                self.compiled,
+                                self.host,
+                                &url,
+                                self.files,
+                                Decided { file: None, ..self.decided },
+                            )
+                        })
                         .map(|located| Located { uncacheable: true, ..located })
                 }
                 Found::Path(found) => {
                     let walked = found.walk(self.files);
                     (walked.kind == Kind::File).then(|| {
-                        let settings = self.compiled.settings(self.host, &url, Some(&walked.file));
+                        let settings = self.settings(&url, Some(&walked.file));
                         let mut located = self.handled(&url, &found, walked, settings);
                         if let Resource::File { index, .. } = &mut located.resource {
                             *index = true;
@@ -175,7 +266,8 @@ impl Search<'_> {
         let resource = match Handler::of(&settings, name, own) {
             Handler::File if mount.is_none() && kind == Kind::Directory => no_index(&file),
             Handler::File if mount.is_none() => {
-                Resource::File { path: found.path().to_owned(), tree: self.tree(found.origin), index: false }
+                let (path, tree) = (found.path().to_owned(), self.tree(found.origin, found.path()));
+                Resource::File { path, tree, index: self.is_named(found) }
             }
             Handler::Unbuilt(_) if kind == Kind::Missing => Resource::Refused(Refusal::NotFound, None),
             Handler::Script if mount.is_none() && !settings.exec_cgi => {
@@ -197,12 +289,14 @@ impl Search<'_> {
         Located { resource, settings, uncacheable: true }
     }
 
-    fn tree(&self, origin: Origin) -> PathBuf {
+    fn tree(&self, origin: Origin, file: &Path) -> PathBuf {
         let host = self.configured();
         match origin {
             Origin::Mount(_) => PathBuf::new(),
             Origin::Alias(index) => host.statics[index].path.clone(),
             Origin::Root => host.document_root.clone().unwrap_or_default(),
+            // The directory that holds it: what a link leads out of it to is not served.
+            Origin::Rewritten => file.parent().unwrap_or(Path::new("/")).to_owned(),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::request::refusal::Refusal;
-use crate::request::resource::{Located, Resource, RunnableScript, locate};
+use crate::request::resource::{Decided, Located, Resource, RunnableScript, locate};
 
 /// The parts of a request that routing depends on.
 pub struct RouteQuery<'a> {
@@ -30,6 +30,8 @@ pub struct RouteQuery<'a> {
     pub pid: u32,
     /// The request's variables, on a site that has rules.
     pub variables: Option<&'a Env>,
+    /// What rules have decided.
+    pub decided: Decided<'a>,
 }
 
 /// The path of a request as the rules left it.
@@ -37,8 +39,10 @@ pub struct RouteQuery<'a> {
 pub struct RuledPath<'a> {
     /// Decoded, normalised path.
     pub path: &'a [u8],
-    /// It is the path that the client sent.
+    /// It is the path that the client sent, and rules have decided nothing about its place.
     pub as_sent: bool,
+    /// What rules have decided.
+    pub decided: Decided<'a>,
     /// The request's variables.
     pub variables: &'a Env,
 }
@@ -102,7 +106,8 @@ pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) ->
     let host = compiled.host(query.local, query.host);
     let (server_name, server_port) =
         authority(&compiled.site().hosts[host], query.host, query.local, query.https);
-    let Located { resource, settings, mut uncacheable } = locate(compiled, host, query.path, files);
+    let Located { resource, settings, mut uncacheable } =
+        locate(compiled, host, query.path, files, query.decided);
     let place = Place { compiled, host, query, settings: &settings, named_by_variable: Cell::new(false) };
     let destination = match resource {
         Resource::Script(run) => place.app(run),

@@ -60,6 +60,7 @@ fn at(site: Site, host: Option<&str>, path: &str) -> Target {
 
 fn at_listener(site: Site, listener: &str, host: Option<&str>, path: &str) -> Target {
     let question = RouteQuery {
+        decided: Decided::default(),
         local: Some("127.0.0.1:8000".parse().unwrap()),
         host: host.map(str::as_bytes),
         path: path.as_bytes(),
@@ -148,6 +149,7 @@ fn groups_follow_alias_then_section_then_the_first() {
     with.hosts[0].sections = vec![Section {
         scope: Scope::Location("/app/two".into()),
         within: None,
+        around: Vec::new(),
         set: SettingsPatch {
             process_group: Some("second".into()),
             application_group: Some("%{GLOBAL}".into()),

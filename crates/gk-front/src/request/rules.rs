@@ -2,13 +2,13 @@
 //! order of Apache; the rules themselves are in `gk_rules`. Only requests of a host with rules have one of these.
 
 mod facts;
+pub mod rewriting;
 
 use gk_config::site::{Host, Settings};
-use gk_rules::content::compression::untagged;
 use gk_rules::headers::{HeaderRule, Moment};
 use gk_rules::redirects::Redirect;
 use gk_rules::variables::Condition;
-use gk_rules::{Env, Facts, Kind};
+use gk_rules::{Env, Facts};
 use gk_wire::response::Headers;
 use http::header::{
     CONTENT_LENGTH, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -16,6 +16,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{Method, StatusCode};
+use rewriting::{Rewriting, Step};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -106,6 +107,10 @@ pub struct Asked {
     path_info: Vec<u8>,
     handler: Option<&'static str>,
     arrived: f64,
+    /// What RewriteRule and conditional sections have left.
+    pub rewriting: Rewriting,
+    /// The client, for the error log.
+    client_text: Arc<str>,
 }
 
 impl Asked {
@@ -151,6 +156,8 @@ impl Asked {
             path_info: Vec::new(),
             handler: None,
             arrived,
+            rewriting: Rewriting::default(),
+            client_text: ends.client.as_str().into(),
             current: Rc::clone(current),
         }))
     }
@@ -161,7 +168,9 @@ impl Asked {
 
     /// The path and variables for routing.
     pub fn route(&self) -> RuledPath<'_> {
-        RuledPath { path: &self.path, as_sent: self.as_sent, variables: &self.env }
+        let decided = self.rewriting.decided();
+        let as_sent = self.as_sent && decided.is_nothing();
+        RuledPath { path: &self.path, as_sent, decided, variables: &self.env }
     }
 
     /// The phase before routing: the rules of the host that stand outside of sections.
@@ -170,6 +179,7 @@ impl Asked {
         self.change_fields(&settings.rules.headers.request, true);
         let url = self.url.clone();
         self.set_variables(&settings.rules.variables.server, &url);
+        self.rewrite_on_server()?;
         self.redirect(&settings.rules.redirects.server)
     }
 
@@ -195,44 +205,16 @@ impl Asked {
     }
 
     /// The phase of the place, up to its handler.
-    pub fn in_place(&mut self) -> Result<(), Refusal> {
+    pub fn in_place(&mut self) -> Result<Step, Refusal> {
         let settings = Arc::clone(&self.settings);
         let url = self.path.clone();
         self.set_variables(&settings.rules.variables.place, &url);
-        self.redirect(&settings.rules.redirects.place)?;
-        self.change_fields(&settings.rules.headers.request, false);
-        if !settings.rules.content.compression.is_empty() {
-            self.strip_codings();
+        let step = self.rewrite_in_place()?;
+        if step != Step::Again {
+            self.redirect(&settings.rules.redirects.place)?;
+            self.change_fields(&settings.rules.headers.request, false);
         }
-        Ok(())
-    }
-
-    /// Adds to the entity tags that the client has those that the application gave: a compressed response has another.
-    fn strip_codings(&mut self) {
-        let Some(list) = self.parts.headers.get(IF_NONE_MATCH).and_then(|list| list.to_str().ok()) else {
-            return;
-        };
-        if let Some(list) = untagged(list).and_then(|list| HeaderValue::try_from(list).ok()) {
-            self.parts.headers.insert(IF_NONE_MATCH, list);
-        }
-    }
-
-    /// `FallbackResource`: where a file is missing, the request is for another path. True if so.
-    pub fn fall_back(&mut self, routed: &RoutedRequest) -> bool {
-        let Some(to) = self.settings.rules.content.files.fallback.as_ref().filter(|to| !to.is_empty()) else {
-            return false;
-        };
-        let there = match &routed.target.destination {
-            Destination::File { path, .. } => self.kind(path) == Kind::File,
-            Destination::Refused(refusal, _) => *refusal != Refusal::NotFound,
-            Destination::App(_) => true,
-        };
-        let Ok(path) = path::normalise(to.split('?').next().unwrap_or(to).as_bytes()) else { return false };
-        if there || path == self.path || !self.settings.granted() {
-            return false;
-        }
-        (self.path, self.as_sent) = (path, false);
-        true
+        Ok(step)
     }
 
     /// The refusal of the first redirection that is about the path.
@@ -334,6 +316,8 @@ impl Asked {
             path_info: Vec::new(),
             handler: None,
             arrived: self.arrived,
+            rewriting: Rewriting::default(),
+            client_text: Arc::clone(&self.client_text),
         })
     }
 
@@ -356,7 +340,11 @@ impl Asked {
         for (name, value) in self.env.iter() {
             let own = OWN_NAMES.contains(&name) || name.starts_with("wsgi.") || name.starts_with("mod_wsgi.");
             let header = || {
-                name.strip_prefix("HTTP_").is_some_and(|rest| self.header(&rest.replace('_', "-")).is_some())
+                // Apache leaves this one to the application's own server, so a rule may set it.
+                name != "HTTP_AUTHORIZATION"
+                    && name
+                        .strip_prefix("HTTP_")
+                        .is_some_and(|rest| self.header(&rest.replace('_', "-")).is_some())
             };
             if !own && name != "HTTPS" && !self.settings.env.contains_key(name) && !header() {
                 self.extra.push(name.as_bytes(), value);

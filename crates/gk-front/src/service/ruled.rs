@@ -15,8 +15,12 @@ use crate::log::access_log::Entry;
 use crate::request::refusal::Refusal;
 use crate::request::route::Destination;
 use crate::request::rules::Asked;
+use crate::request::rules::rewriting::Step;
 use crate::request::spool::SpooledBody;
 use crate::service::{Answer, Body, Serving, made};
+
+/// Requests within the server that the rules of a place may begin for one of a client.
+const INTERNAL_REDIRECTS: usize = 10;
 
 impl Serving<'_> {
     /// Routes a request of a site with rules, and asks the rules before and after.
@@ -35,21 +39,28 @@ impl Serving<'_> {
         let route = |asked: &Asked| {
             self.front.route(self.current, self.conn, asked.authority(), self.parts, Some(asked.route()))
         };
-        asked.before_routing()?;
-        let mut routed = route(asked)?;
-        asked.routed(&routed);
-        asked.in_place()?;
-        if asked.fall_back(&routed) {
-            routed = route(asked)?;
+        for _ in 0..=INTERNAL_REDIRECTS {
+            asked.before_routing()?;
+            let mut routed = route(asked)?;
             asked.routed(&routed);
-            asked.in_place()?;
+            if asked.choose_branches()? {
+                routed = route(asked)?;
+                asked.routed(&routed);
+            }
+            let step = asked.in_place()?;
+            if step == Step::Again {
+                continue;
+            }
+            if routed.target.named_by_variable || step == Step::Rerouted {
+                // The place may have set the variable that names the group.
+                routed = route(asked)?;
+                asked.routed(&routed);
+            }
+            asked.complete(&routed);
+            return Ok(routed);
         }
-        if routed.target.named_by_variable {
-            // The place may have set the variable that names the group.
-            routed = route(asked)?;
-        }
-        asked.complete(&routed);
-        Ok(routed)
+        asked.say("the rules of RewriteRule began more than 10 requests within the server");
+        Err(Refusal::Internal)
     }
 
     /// Answers the request for the document about an error. It has no body.

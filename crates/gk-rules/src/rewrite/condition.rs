@@ -22,6 +22,9 @@ pub struct Condition {
     /// `OR`: it is enough if this or the next one is true.
     #[serde(default)]
     pub(super) or: bool,
+    /// `NV`: caches are not told of the headers that it asks for.
+    #[serde(default)]
+    no_vary: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,12 +69,12 @@ impl Condition {
         let [text, pattern, rest @ ..] = words else {
             return Err(Mistake::new("RewriteCond takes a text and a pattern"));
         };
-        let (mut nocase, mut or) = (false, false);
+        let (mut nocase, mut or, mut no_vary) = (false, false, false);
         for (name, _) in flags::split(rest).map_err(|mistake| mistake.at(2))? {
             match name.to_ascii_lowercase().as_str() {
                 "nc" | "nocase" => nocase = true,
                 "or" | "ornext" => or = true,
-                "nv" | "novary" => {}
+                "nv" | "novary" => no_vary = true,
                 _ => return Err(Mistake::new(format!("RewriteCond has no flag `{name}`")).at(2)),
             }
         }
@@ -89,12 +92,13 @@ impl Condition {
                 check
             }
         };
-        Ok(Self { text: (*text).to_owned(), not, check, or })
+        Ok(Self { text: (*text).to_owned(), not, check, or, no_vary })
     }
 
     /// Whether it is true; the groups of a pattern that matched are left in the state.
     pub(super) fn holds(&self, state: &mut State<'_>) -> Result<bool, TooLong> {
         let facts = state.facts;
+        let told = state.asked_for.borrow().len();
         let text = match &self.check {
             Check::Expression(_) => Vec::new(),
             _ => template::expand(&self.text, state, None),
@@ -127,7 +131,11 @@ impl Condition {
         {
             state.condition_groups = groups;
         }
-        Ok(holds != self.not)
+        let holds = holds != self.not;
+        if self.no_vary || (self.or && !holds) {
+            state.asked_for.borrow_mut().truncate(told);
+        }
+        Ok(holds)
     }
 }
 

@@ -101,9 +101,12 @@ fn one(rule: &Rule, state: &mut State<'_>) -> Result<Applied, TooLong> {
     }
     state.rule_groups = groups.unwrap_or_default();
     state.condition_groups = Groups::default();
+    state.asked_for.borrow_mut().clear();
     if !conditions_hold(rule, state)? {
         return Ok(Applied::No);
     }
+    let asked_for = state.asked_for.take();
+    state.vary.extend(asked_for);
     let flags = &rule.flags;
     let substituted =
         rule.substitution.as_ref().map(|text| template::expand(text, state, Some(&flags.escape)));

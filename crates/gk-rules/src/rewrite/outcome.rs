@@ -21,6 +21,8 @@ pub struct Outcome {
     pub env: Env,
     /// Values of `Set-Cookie` for the response.
     pub cookies: Vec<String>,
+    /// Names of the headers that decided, for `Vary`.
+    pub vary: Vec<String>,
     /// The handler that `H` forces.
     pub handler: Option<String>,
     /// The media type that `T` forces.
@@ -162,6 +164,7 @@ fn finish(
         query: state.query,
         env: state.env,
         cookies: state.cookies,
+        vary: state.vary,
         handler: state.handler,
         media_type: state.media_type,
         ended: state.ended,

@@ -5,6 +5,7 @@ use crate::regexp::Groups;
 use crate::server_variables::View;
 use crate::{Env, Facts};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// What the rules so far have made of a request.
@@ -29,6 +30,10 @@ pub(super) struct State<'a> {
     pub(super) media_type: Option<String>,
     /// `END` was met.
     pub(super) ended: bool,
+    /// Names of the headers that the conditions of this rule have asked for.
+    pub(super) asked_for: RefCell<Vec<String>>,
+    /// The same of all rules that apply.
+    pub(super) vary: Vec<String>,
     /// The path is looked for below the document root only, as it begins with what the client sent.
     pub(super) below_root: bool,
 }
@@ -55,6 +60,8 @@ impl<'a> State<'a> {
             handler: None,
             media_type: None,
             ended: false,
+            asked_for: RefCell::default(),
+            vary: Vec::new(),
             below_root: false,
         }
     }
@@ -67,6 +74,7 @@ impl<'a> State<'a> {
             query: &self.query,
             filename: &self.filename,
             path_info: &self.path_info,
+            vary: Some(&self.asked_for),
         }
     }
 }

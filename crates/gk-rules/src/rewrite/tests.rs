@@ -198,6 +198,15 @@ fn rules_set_variables_cookies_and_the_handler() {
     assert_eq!(again.get("REDIRECT_flag"), Some(&b""[..]));
     assert_eq!((again.get("flag"), again.get("REDIRECT_URL")), (None, Some(&b"/a"[..])));
     assert!(server(&rules("Rule ^ /b [END]"), &request).ended);
+    let vary = |text| server(&rules(text), &request).vary.join(",");
+    assert_eq!(vary("Cond %{HTTP:Authorization} .\nCond %{HTTP_HOST} .\nRule ^ -"), "Authorization");
+    assert_eq!(
+        vary(
+            "Cond %{HTTP:Authorization} . [NV]\nCond %{HTTP:X-None} . [OR]\nCond %{HTTP_COOKIE} ^$\nRule ^ -"
+        ),
+        "Cookie"
+    );
+    assert_eq!(vary("Cond %{HTTP:Authorization} .\nRule ^/none -"), "");
 }
 
 #[test]
