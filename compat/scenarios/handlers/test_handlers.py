@@ -133,3 +133,26 @@ def test_what_is_a_script_somewhere_is_no_file(server: Server, target: str) -> N
 
 def test_a_handler_that_is_not_there(server: Server) -> None:
     assert server.ask("/x.cgi").status == differs("Handlers that are not built", ours=403, mod_wsgi=200)
+
+
+HANDLED = {
+    "/pages/a.bob": "/pages/a.bob||{app}/pages/a.bob|Basic YTpi|handlers||handle_request|bob",
+    "/pages/a.bob/x": "/pages/a.bob|/x|{app}/pages/a.bob|Basic YTpi|handlers||handle_request|bob",
+    "/pages/none.bob": "/pages/none.bob||{app}/pages/none.bob|Basic YTpi|handlers||handle_request|bob",
+    "/pages/none.bob/y": "/pages/none.bob|/y|{app}/pages/none.bob|Basic YTpi|handlers||handle_request|bob",
+    "/pages/sub/": "/pages/sub/||{app}/pages/sub/|-|main|ann|handle_request|ann",
+    "/pages/sub/c.html": "/pages/sub/c.html||{app}/pages/sub/c.html|-|main|ann|handle_request|ann",
+    "/virtual/x": "/virtual|/x|{app}/www/virtual|Basic YTpi|handlers||handle_request|bob",
+}
+
+
+@pytest.mark.parametrize("target", HANDLED)
+def test_a_script_answers_for_a_kind_of_files(server: Server, target: str) -> None:
+    answer = server.ask(target, headers={"Authorization": "Basic YTpi"})
+    app = f"{server.root}/app"
+    assert (answer.status, answer.body.decode()) == (200, HANDLED[target].format(app=app) + f"|{app}/handler.py")
+
+
+def test_files_beside_those_of_a_handler(server: Server) -> None:
+    assert server.ask("/pages/b.txt").body == b"text\n"
+    assert server.ask("/pages/sub").status == 301

@@ -100,6 +100,11 @@ fn handlers_that_are_not_built_are_said() {
     ] {
         assert_eq!(said(text, false), [], "{text}");
     }
+    for text in
+        ["WSGIHandlerScript Bob /x.py\nSetHandler bob", "AddHandler bob .b\nWSGIHandlerScript bob /x.py"]
+    {
+        assert_eq!(said(text, false), [], "{text}");
+    }
     assert_eq!(said("ScriptAlias /cgi-bin/ /x/", false), [(Severity::Warning, 1)]);
     assert_eq!(said("Alias /a/ /x", false), [(Severity::Warning, 1)]);
 }

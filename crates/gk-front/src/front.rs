@@ -336,6 +336,9 @@ impl Front {
         if let Destination::App(app) = &target.destination {
             extra.push(b"mod_wsgi.script_name", &app.script_name);
             extra.push(b"mod_wsgi.path_info", &app.path_info);
+            if let Some(file) = &app.filename {
+                extra.push(b"SCRIPT_FILENAME", file.as_bytes());
+            }
         }
         RoutedRequest { target: Rc::new(target), app, extra, owner, path }
     }

@@ -5,7 +5,7 @@ pub mod handlers;
 use super::raw::{GroupUse, RawMount};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::site::{ImportScript, Mount, MountTarget, StaticAlias};
+use crate::site::{HandlerScript, ImportScript, Mount, MountTarget, StaticAlias};
 use crate::token::{Word, key_value};
 use crate::{nearest, values};
 
@@ -43,9 +43,10 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIDispatchScript", "path [application-group=name]", Contexts::ANY, Arity::options(1), crate::directive::nothing)
         .unbuilt("hook scripts need Python in the front; WSGIProcessGroup and WSGIApplicationGroup per section cover fixed rules")
         .doc("A script that picks process group, application group and callable for each request."),
-    Directive::honoured("WSGIHandlerScript", "name path [option=value …]", Contexts::ANY, Arity::options(2), crate::directive::nothing)
-        .unbuilt("handlers by file type")
-        .doc("A script that handles the files tied to a handler name."),
+    Directive::honoured("WSGIHandlerScript", "name path [option=value …]", Contexts::ANY, Arity::options(2), handler_script)
+        .doc("A script that answers for the files whose handler has this name (`SetHandler`, `AddHandler`), also for those that do \
+              not exist. Its callable is `handle_request`; `SCRIPT_FILENAME` is the file. Options: `process-group=`, \
+              `application-group=`, `pass-authorization=On|Off`."),
     Directive::inert("WSGICaseSensitivity", "On|Off", Contexts::GLOBAL,
         "script paths are compared as the file system gives them"),
 ];
@@ -60,6 +61,7 @@ struct Options {
 }
 
 const ALIAS_KEYS: &[&str] = &["process-group", "application-group", "callable-object", "pass-authorization"];
+const HANDLER_KEYS: &[&str] = &["process-group", "application-group", "pass-authorization"];
 const IMPORT_KEYS: &[&str] = &["process-group", "application-group"];
 
 fn options(scope: &mut Scope, words: &[Word], keys: &[&'static str]) -> Result<Options, Complaint> {
@@ -187,6 +189,19 @@ fn import_script(scope: &mut Scope, words: &[Word]) -> Applied {
     }
     let host = scope.host;
     scope.raw.imports.push((script, host, words[0].clone()));
+    Ok(())
+}
+
+fn handler_script(scope: &mut Scope, words: &[Word]) -> Applied {
+    let given = options(scope, &words[2..], HANDLER_KEYS)?;
+    let script = HandlerScript {
+        path: scope.path(&words[1].text),
+        process_group: given.process_group,
+        application_group: given.application_group,
+        pass_authorization: given.pass_authorization,
+    };
+    let name = words[0].text.to_ascii_lowercase();
+    scope.settings().handler_scripts.get_or_insert_default().insert(name, script);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The handler that answers for a file: `SetHandler`, else `AddHandler` by the extensions of its name, else that of its alias.
 
-use crate::site::{Host, Settings};
+use crate::site::{HandlerScript, Host, Settings};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -18,6 +18,8 @@ pub enum Handler<'s> {
     Script,
     /// It is served as it is.
     File,
+    /// A script of `WSGIHandlerScript` answers for it, by this name.
+    By(&'s str, &'s HandlerScript),
     /// A handler of this name, which does not exist here.
     Unbuilt(&'s str),
 }
@@ -27,12 +29,22 @@ impl<'s> Handler<'s> {
     pub fn of(settings: &'s Settings, file: Option<&Path>, own: Option<&'static str>) -> Self {
         let by_name = || by_extensions(settings, file?.file_name()?.as_bytes());
         match settings.handler.as_deref().or_else(by_name).or(own) {
-            Some(name) => Self::named(name),
+            Some(name) => Self::in_place(settings, name),
             None => Self::File,
         }
     }
 
-    /// The handler of a name.
+    fn in_place(settings: &'s Settings, name: &'s str) -> Self {
+        match Self::named(name) {
+            Self::Unbuilt(name) => match settings.handler_scripts.get(name) {
+                Some(script) => Self::By(name, script),
+                None => Self::Unbuilt(name),
+            },
+            built => built,
+        }
+    }
+
+    /// The handler of a name, where no script has it.
     pub fn named(name: &'s str) -> Self {
         match name {
             name if name.eq_ignore_ascii_case(WSGI) || name.eq_ignore_ascii_case(WSGI_TYPE) => Self::Script,

@@ -76,7 +76,9 @@ pub fn fields(value: &impl Serialize) -> Vec<(String, String)> {
             }
             Value::Object(map) if map.is_empty() => return None,
             Value::Object(map) => {
-                let pairs = map.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or("")));
+                let pairs = map.iter().map(|(k, v)| {
+                    format!("{k}={}", v.as_str().or_else(|| v.get("path")?.as_str()).unwrap_or(""))
+                });
                 pairs.collect::<Vec<_>>().join(" ")
             }
         };

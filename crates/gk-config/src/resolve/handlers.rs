@@ -7,8 +7,19 @@ use crate::place::Handler;
 /// Says of every name that there is no such handler. One that is set for a whole scope is an error; one for an extension is a
 /// warning, since there may be no such file.
 pub fn check(raw: &Raw, ignore_unknown: bool, journal: &mut Journal) {
+    let patches = raw
+        .hosts
+        .iter()
+        .flat_map(|host| host.sections.iter().map(|section| &section.section.set).chain([&host.base]));
+    let scripts: Vec<&String> = patches
+        .filter_map(|patch| patch.handler_scripts.as_ref())
+        .flat_map(|scripts| scripts.keys())
+        .collect();
     for HandlerUse { word, name, all_files } in &raw.handler_uses {
-        let Handler::Unbuilt(name) = Handler::named(name) else { continue };
+        let Handler::Unbuilt(bare) = Handler::named(name) else { continue };
+        if scripts.contains(&name) {
+            continue;
+        }
         let complaint = match all_files {
             true => {
                 let message = format!("the handler `{}` is not built here", word.text);
@@ -24,7 +35,7 @@ pub fn check(raw: &Raw, ignore_unknown: bool, journal: &mut Journal) {
                 word.text
             )),
         };
-        journal.say(complaint.at(word).hint(remedy(name)));
+        journal.say(complaint.at(word).hint(remedy(bare)));
     }
 }
 

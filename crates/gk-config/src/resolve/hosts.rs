@@ -35,6 +35,9 @@ pub fn resolve(raw: &Raw, journal: &mut Journal) -> Vec<Host> {
 
 fn replace_embedded(patch: &mut SettingsPatch, first: &str) {
     replace_empty(&mut patch.process_group, first);
+    for script in patch.handler_scripts.iter_mut().flat_map(|scripts| scripts.values_mut()) {
+        replace_empty(&mut script.process_group, first);
+    }
     for name in patch.restrict_process.iter_mut().flatten().filter(|name| name.is_empty()) {
         *name = first.to_owned();
     }

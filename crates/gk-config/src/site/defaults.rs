@@ -71,6 +71,7 @@ impl Default for Settings {
             limit_request_body: LIMIT_REQUEST_BODY,
             handler: None,
             handlers: BTreeMap::new(),
+            handler_scripts: BTreeMap::new(),
             exec_cgi: false,
             directory_index: vec!["index.html".to_owned()],
             accept_path_info: true,

@@ -62,6 +62,9 @@ impl Settings {
         for extension in patch.remove_handlers.iter().flatten() {
             self.handlers.remove(extension);
         }
+        for (name, script) in patch.handler_scripts.iter().flatten() {
+            self.handler_scripts.insert(name.clone(), script.clone());
+        }
         self.exec_cgi = patch.exec_cgi.unwrap_or(self.exec_cgi);
         self.accept_path_info = patch.accept_path_info.unwrap_or(self.accept_path_info);
         if let Some(names) = &patch.directory_index {

@@ -3,6 +3,7 @@
 use gk_rules::Rules;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Takes an inherited handler away, where `SetHandler` names it.
 pub const NO_HANDLER: &str = "none";
@@ -50,6 +51,9 @@ pub struct Settings {
     pub handler: Option<String>,
     /// `AddHandler`: handlers by extension, lower case and without dot.
     pub handlers: BTreeMap<String, String>,
+    /// `WSGIHandlerScript`: scripts by the name of the handler that they are, in lower case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub handler_scripts: BTreeMap<String, HandlerScript>,
     /// `Options ExecCGI`: files of the handler `wsgi-script` may run.
     pub exec_cgi: bool,
     /// `DirectoryIndex`.
@@ -66,6 +70,19 @@ impl Settings {
     pub fn granted(&self) -> bool {
         self.require && self.clients && !self.closed
     }
+}
+
+/// `WSGIHandlerScript`: a script that is the handler of files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandlerScript {
+    /// The script.
+    pub path: PathBuf,
+    /// `process-group=`.
+    pub process_group: Option<String>,
+    /// `application-group=`.
+    pub application_group: Option<String>,
+    /// `pass-authorization=`.
+    pub pass_authorization: Option<bool>,
 }
 
 /// `Order`, `Allow` and `Deny` of one scope, as far as they are understood. Those of an inner scope replace them whole.
@@ -125,6 +142,8 @@ pub struct SettingsPatch {
     pub add_handlers: Option<BTreeMap<String, String>>,
     /// `RemoveHandler`: extensions taken out of what is inherited and set here.
     pub remove_handlers: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler_scripts: Option<BTreeMap<String, HandlerScript>>,
     pub exec_cgi: Option<bool>,
     pub directory_index: Option<Vec<String>>,
     pub accept_path_info: Option<bool>,

@@ -50,6 +50,11 @@ impl Withheld {
                 MountTarget::Module(_) => {}
             }
         }
+        let sections = site.hosts.iter().flat_map(|host| &host.sections);
+        let by_section = sections.filter_map(|section| section.set.handler_scripts.as_ref());
+        let by_host = site.hosts.iter().map(|host| &host.base.handler_scripts);
+        let scripts = by_section.chain(by_host).flat_map(|scripts| scripts.values());
+        withheld.scripts.extend(scripts.map(|script| bare(&script.path)));
         withheld.scripts.sort();
         withheld.scripts.dedup();
         withheld.files.extend(site.files.iter().cloned());

@@ -4,7 +4,7 @@
 
 use gk_config::place::handlers::{DEFAULT, Handler, WSGI};
 use gk_config::place::{Compiled, Files, Found, FoundPath, Kind, Origin, Script, Walked, script_name_end};
-use gk_config::site::{Host, Settings};
+use gk_config::site::{HandlerScript, Host, Settings};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,7 +48,9 @@ pub enum Resource {
 pub struct RunnableScript {
     /// Index in `Host::mounts`; `None`: its handler made it a script.
     pub mount: Option<usize>,
-    /// Script or module.
+    /// The script of `WSGIHandlerScript` that answers for it, by the name of the handler.
+    pub handler: Option<(String, HandlerScript)>,
+    /// Script or module; with `handler` the file asked for.
     pub script: Script,
     /// `SCRIPT_NAME`.
     pub script_name: Vec<u8>,
@@ -117,11 +119,15 @@ pub fn locate(
         }
         Found::Path(found) if search.needs_files(found.origin) => search.by_file(url, &found),
         Found::Path(found) => search.unseen(url, &found),
-        Found::Nothing => Located {
-            resource: Resource::Refused(Refusal::NotFound, None),
-            settings: search.settings(url, None),
-            uncacheable: false,
-        },
+        Found::Nothing => {
+            let settings = search.settings(url, None);
+            let handler = Handler::of(&settings, None, None);
+            let resource = match handler {
+                Handler::By(..) => FoundScript::nowhere(url).by_handler(&settings, handler),
+                _ => Resource::Refused(Refusal::NotFound, None),
+            };
+            Located { resource, settings, uncacheable: false }
+        }
     }
 }
 
@@ -309,7 +315,14 @@ struct FoundScript<'u> {
     path_info: &'u [u8],
 }
 
-impl FoundScript<'_> {
+impl<'u> FoundScript<'u> {
+    /// A URL path that leads to no file: its first part is SCRIPT_NAME, as below a document root that has nothing.
+    fn nowhere(url: &'u [u8]) -> Self {
+        let end = url.iter().skip(1).position(|&b| b == b'/').map_or(url.len(), |n| n + 1);
+        let (script_name, path_info) = url.split_at(end);
+        Self { mount: None, script: Script::File(PathBuf::new()), script_name, path_info }
+    }
+
     /// Runs it, unless its handler is another: what is mounted is never served as a file.
     fn by_handler(&self, settings: &Settings, handler: Handler<'_>) -> Resource {
         let name = || match &self.script {
@@ -317,14 +330,19 @@ impl FoundScript<'_> {
             Script::Module(name) => name.clone(),
         };
         let set = match handler {
-            Handler::Script if !settings.accept_path_info && !self.path_info.is_empty() => {
+            Handler::Script | Handler::By(..) if !settings.accept_path_info && !self.path_info.is_empty() => {
                 let text =
                     format!("the script {} takes no path behind its own: AcceptPathInfo is Off here", name());
                 return Resource::Refused(Refusal::NotFound, Some(("WSGI0137", text)));
             }
-            Handler::Script => {
+            Handler::Script | Handler::By(..) => {
+                let by = match handler {
+                    Handler::By(name, script) => Some((name.to_owned(), script.clone())),
+                    _ => None,
+                };
                 return Resource::Script(RunnableScript {
                     mount: self.mount,
+                    handler: by,
                     script: self.script.clone(),
                     script_name: self.script_name.to_vec(),
                     path_info: self.path_info.to_vec(),

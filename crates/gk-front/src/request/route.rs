@@ -3,7 +3,7 @@
 //! engine.
 
 use gk_config::place::{Asked, Compiled, Files, Script, callable_name, group_name};
-use gk_config::site::{Host, Settings};
+use gk_config::site::{HandlerScript, Host, Mount, Settings};
 use gk_rules::Env;
 use gk_wire::request::Profile;
 use std::cell::Cell;
@@ -99,6 +99,37 @@ pub struct App {
     pub pass_authorization: bool,
     /// File of the script, for the access log.
     pub script: String,
+    /// The file asked for, where the script of a handler answers for it.
+    pub filename: Option<String>,
+}
+
+/// The options on the line of a mount or of a handler's script.
+#[derive(Default)]
+struct OwnOptions<'a> {
+    process_group: Option<&'a String>,
+    application_group: Option<&'a String>,
+    callable: Option<&'a str>,
+    pass_authorization: Option<bool>,
+}
+
+impl<'a> OwnOptions<'a> {
+    fn of_mount(mount: &'a Mount) -> Self {
+        Self {
+            process_group: mount.process_group.as_ref(),
+            application_group: mount.application_group.as_ref(),
+            callable: mount.callable_object.as_deref(),
+            pass_authorization: mount.pass_authorization,
+        }
+    }
+
+    fn of_handler(script: &'a HandlerScript) -> Self {
+        Self {
+            process_group: script.process_group.as_ref(),
+            application_group: script.application_group.as_ref(),
+            callable: Some("handle_request"),
+            pass_authorization: script.pass_authorization,
+        }
+    }
 }
 
 /// Routes a request.
@@ -158,10 +189,14 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn app(&self, run: RunnableScript) -> Destination {
-        let RunnableScript { mount, script, script_name, path_info } = run;
+        let RunnableScript { mount, handler, script, script_name, path_info } = run;
         let site = self.compiled.site();
         let host = &site.hosts[self.host];
-        let mount = mount.map(|index| &host.mounts[index]);
+        let own = match (&handler, mount) {
+            (Some((_, script)), _) => OwnOptions::of_handler(script),
+            (None, Some(index)) => OwnOptions::of_mount(&host.mounts[index]),
+            (None, None) => OwnOptions::default(),
+        };
         let settings = self.settings;
         let script_text = String::from_utf8_lossy(&script_name);
         let variable = |name: &str| {
@@ -178,8 +213,7 @@ impl Place<'_> {
             script_name: &script_text,
             variable: &variable,
         };
-        let own = mount.and_then(|mount| mount.process_group.as_ref());
-        let group = match own.or(settings.process_group.as_ref()) {
+        let group = match own.process_group.or(settings.process_group.as_ref()) {
             Some(name) => group_name(name, &asked).into_owned(),
             None => match site.groups.iter().find(|group| !group.service()) {
                 Some(group) => group.name.clone(),
@@ -189,16 +223,28 @@ impl Place<'_> {
         if let Some(fault) = self.group_fault(&group) {
             return fault;
         }
-        let application_group = mount
-            .and_then(|mount| mount.application_group.as_ref())
-            .or(settings.application_group.as_ref())
-            .map_or("%{RESOURCE}", |g| g);
-        let callable =
-            mount.and_then(|mount| mount.callable_object.as_ref()).unwrap_or(&settings.callable_object);
-        let (module, script) = match script {
+        let application_group =
+            own.application_group.or(settings.application_group.as_ref()).map_or("%{RESOURCE}", |g| g);
+        let callable = own.callable.unwrap_or(&settings.callable_object);
+        let (module, asked_for) = match script {
             Script::File(path) => (false, path.to_string_lossy().into_owned()),
             Script::Module(name) => (true, name),
         };
+        let mut environ = self.environ(host);
+        // The file asked for is the client's choice, so with a handler's script it is no part of the profile.
+        let (module, script, filename) = match &handler {
+            Some((name, script)) => {
+                let script = script.path.to_string_lossy().into_owned();
+                environ.push(("mod_wsgi.request_handler".into(), name.clone()));
+                environ.push(("mod_wsgi.handler_script".into(), script.clone()));
+                (false, script, Some(asked_for))
+            }
+            None => {
+                environ.push(("SCRIPT_FILENAME".into(), asked_for.clone()));
+                (module, asked_for, None)
+            }
+        };
+        environ.extend(settings.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         Destination::App(Box::new(App {
             profile: Profile {
                 module,
@@ -207,16 +253,15 @@ impl Place<'_> {
                 script_reloading: settings.script_reloading,
                 ignore_activity: settings.ignore_activity,
                 sendfile: settings.enable_sendfile,
-                environ: self.environ(host, &script),
+                environ,
                 script: script.clone(),
             },
             group,
             script_name,
             path_info,
-            pass_authorization: mount
-                .and_then(|mount| mount.pass_authorization)
-                .unwrap_or(settings.pass_authorization),
+            pass_authorization: own.pass_authorization.unwrap_or(settings.pass_authorization),
             script,
+            filename,
         }))
     }
 
@@ -251,7 +296,7 @@ impl Place<'_> {
     }
 
     /// The environ entries that depend on the place only.
-    fn environ(&self, host: &Host, script: &str) -> Vec<(String, String)> {
+    fn environ(&self, host: &Host) -> Vec<(String, String)> {
         let root = host.document_root.as_ref().map(|r| r.to_string_lossy().into_owned()).unwrap_or_default();
         let (listener_host, listener_port) = match self.query.listener.rsplit_once(':') {
             Some((address, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
@@ -261,19 +306,17 @@ impl Place<'_> {
             _ => ("", ""),
         };
         let admin = host.server_admin.clone().unwrap_or_else(|| "[no address given]".into());
-        let fixed: [(&str, String); 9] = [
+        let fixed: [(&str, String); 8] = [
             ("SERVER_SOFTWARE", crate::SOFTWARE.into()),
             ("SERVER_ADMIN", admin),
             ("DOCUMENT_ROOT", root.clone()),
             ("CONTEXT_PREFIX", String::new()),
             ("CONTEXT_DOCUMENT_ROOT", root),
-            ("SCRIPT_FILENAME", script.to_owned()),
             ("mod_wsgi.listener_host", listener_host.into()),
             ("mod_wsgi.listener_port", listener_port.into()),
             ("mod_wsgi.server_pid", self.query.pid.to_string()),
         ];
-        let own = self.settings.env.iter().map(|(name, value)| (name.clone(), value.clone()));
-        fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(own).collect()
+        fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

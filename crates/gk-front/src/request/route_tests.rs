@@ -257,6 +257,16 @@ fn handlers_make_scripts_of_files() {
     let open = with(&|base| base.handler = Some("default-handler".into()));
     let other = with(&|base| base.handler = Some("php".into()));
     let strict = with(&|base| base.accept_path_info = false);
+    let script = gk_config::site::HandlerScript {
+        path: "/srv/handler.py".into(),
+        process_group: Some("second".into()),
+        application_group: Some(String::new()),
+        pass_authorization: Some(true),
+    };
+    let by_script = with(&|base| {
+        base.handlers = [("html".to_owned(), "bob".to_owned())].into();
+        base.handler_scripts = [("bob".to_owned(), script.clone())].into();
+    });
     let table = [
         (&closed, "/x.py", "403 WSGI0134"),
         (&closed, "/none.py", "403 WSGI0134"),
@@ -269,8 +279,14 @@ fn handlers_make_scripts_of_files() {
         (&strict, "/app/x", "404 WSGI0137"),
         (&strict, "/x.py/a", "404 WSGI0137"),
         (&strict, "/x.py", "/www/x.py /x.py "),
+        (&by_script, "/page.html/x", "/srv/handler.py /page.html /x"),
+        (&by_script, "/gone.html", "/srv/handler.py /gone.html "),
+        (&by_script, "/x.py", "file /www/x.py"),
     ];
     for (site, path, want) in table {
         assert_eq!(answer(site, path), want, "{path}");
     }
+    let handled = app(at(by_script, Some("h"), "/page.html"));
+    assert_eq!((&*handled.group, &*handled.profile.callable), ("second", "handle_request"));
+    assert_eq!((handled.filename.as_deref(), handled.pass_authorization), (Some("/www/page.html"), true));
 }
