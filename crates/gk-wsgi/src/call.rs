@@ -34,6 +34,8 @@ pub struct Call<'a> {
     pub thread_id: i64,
     /// Time at which a request thread took the request.
     pub taken: Moment,
+    /// Its thread took it right after another one, without a pause.
+    pub in_a_row: bool,
     /// `taken` in epoch seconds.
     pub daemon_start: f64,
 }

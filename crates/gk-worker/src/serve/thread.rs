@@ -39,6 +39,7 @@ pub(crate) fn run(states: &mut ThreadStates, engine: &Arc<Engine>, index: usize)
                 link: &present,
                 seat: &seat,
                 measured: &mut measured,
+                begun: false,
                 wall: &mut wall,
             };
             batch.serve(states, job);
@@ -55,6 +56,8 @@ struct Batch<'b> {
     link: &'b Arc<Link>,
     seat: &'b Seat,
     measured: &'b mut Option<ThreadMeasure>,
+    /// A request of it was served.
+    begun: bool,
     wall: &'b mut WallClock,
 }
 
@@ -176,6 +179,7 @@ impl Batch<'_> {
             request,
             thread_id: self.index as i64 + 1,
             taken: started,
+            in_a_row: std::mem::replace(&mut self.begun, true),
             daemon_start: self.wall.seconds(started),
         };
         let application = &self.seat.application;

@@ -41,7 +41,7 @@ impl Prepared {
 #[inline]
 fn is_outdated(py: Attached<'_>, app: &Application, call: &Call<'_>, script: &LoadedScript) -> bool {
     let Some(file) = &script.file else { return false };
-    file.outdated(call.taken) || (script.has_hook && asks(py, app, call, script))
+    file.outdated(call.taken, call.in_a_row) || (script.has_hook && asks(py, app, call, script))
 }
 
 /// For the first request of a profile: its script may have been loaded at the start, or by another profile.

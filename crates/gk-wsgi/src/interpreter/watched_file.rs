@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
-/// Nanoseconds between two looks of requests: a look is a system call, and many requests may come in a millisecond.
+/// Nanoseconds between two looks of requests: a look is a system call of more than a microsecond.
 const LOOK: u64 = 250_000;
+/// The same for requests that follow each other without a pause: no client can have waited for an answer between them.
+const LOOK_IN_A_ROW: u64 = 2_000_000;
 
 /// A file, and the versions of it that matter, as modification times in nanoseconds since 1970 (0: unknown).
 pub struct WatchedFile {
@@ -40,12 +42,13 @@ impl WatchedFile {
         &self.path
     }
 
-    /// Whether another version is on the disk than the one that serves, for a request taken at `now`. A file that is missing
-    /// for a moment (an editor, a deploy) is no other version.
+    /// Whether another version is on the disk than the one that serves, for a request taken at `now`, `in_a_row` with the one
+    /// before it. A file that is missing for a moment (an editor, a deploy) is no other version.
     #[inline]
-    pub(crate) fn outdated(&self, now: Moment) -> bool {
+    pub(crate) fn outdated(&self, now: Moment, in_a_row: bool) -> bool {
         let looked = self.looked.load(Ordering::Relaxed);
-        if looked != 0 && now.nanos().saturating_sub(looked) < LOOK {
+        let bound = if in_a_row { LOOK_IN_A_ROW } else { LOOK };
+        if looked != 0 && now.nanos().saturating_sub(looked) < bound {
             return false;
         }
         self.look(now)
@@ -108,13 +111,13 @@ mod tests {
         };
         touch(100);
         let file = WatchedFile::new(path.clone(), Some(at(100)));
-        assert!(!file.outdated(Moment::now()) && !file.take_change());
+        assert!(!file.outdated(Moment::now(), false) && !file.take_change());
         touch(50);
         assert!(file.look(Moment::now()), "an older file is another version, too");
-        assert!(file.outdated(Moment::now()) && file.take_change() && !file.take_change());
-        assert!(file.outdated(Moment::now()), "also after the report");
+        assert!(file.outdated(Moment::now(), false) && file.take_change() && !file.take_change());
+        assert!(file.outdated(Moment::now(), false), "also after the report");
         file.keep();
-        assert!(!file.outdated(Moment::now()));
+        assert!(!file.outdated(Moment::now(), false));
         file.ask();
         assert!(file.take_change() && !file.take_change());
         std::fs::remove_file(&path).unwrap();
