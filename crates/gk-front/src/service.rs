@@ -258,16 +258,16 @@ impl Serving<'_> {
         let Some((pool, profile)) = &routed.app else { return Err(Refusal::Internal) };
         let overlay =
             proxy_trust::apply(&routed.target.settings, &self.conn.endpoints.peer, &self.parts().headers);
-        if let (Some(entry), Some(addr)) =
-            (&mut *entry, overlay.as_ref().and_then(|o| o.remote_addr.as_ref()))
-        {
-            entry.remote_addr = Some(addr.clone());
-        }
         // Behind a trusted proxy the proxy's own address says nothing about the client.
-        let client = match overlay.as_ref().and_then(|o| o.remote_addr.as_ref()) {
-            Some(addr) => proxy_trust::address(addr),
+        let named = overlay.as_ref().and_then(|o| o.remote_addr.as_deref());
+        let client = match named {
+            Some(text) => proxy_trust::address(text),
             None => self.conn.endpoints.address,
         };
+        // What is no address would break the fields of the line.
+        if let (Some(entry), Some(_), Some(client)) = (&mut *entry, named, client) {
+            entry.remote_addr = Some(client.to_string());
+        }
         // The body is there, so its length is known.
         let chunked = match body {
             SpooledBody::Empty => None,
