@@ -53,6 +53,8 @@ pub const AREAS: &[Area] = &[
     Area { slug: "answers", title: "Error documents", rows: rules::answers::ROWS },
     Area { slug: "rewriting", title: "Rewriting", rows: rules::rewrite::ROWS },
     Area { slug: "conditions", title: "Conditional sections", rows: sections::branches::ROWS },
+    Area { slug: "types", title: "Media types, files and expiry", rows: rules::types::ROWS },
+    Area { slug: "compression", title: "Compression", rows: rules::compression::ROWS },
     Area { slug: "tls", title: "TLS", rows: tls::ROWS },
     Area { slug: "telemetry", title: "Metrics and telemetry", rows: telemetry::ROWS },
     Area { slug: "tolerated", title: "Apache directives that are tolerated", rows: tolerated::ROWS },

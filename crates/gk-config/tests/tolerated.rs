@@ -170,7 +170,6 @@ fn what_belongs_into_a_proxy_is_an_error_that_says_so() {
         ("RemoteIPHeader X-Forwarded-For", "WSGITrustedProxies"),
         ("ChrootDir /srv", "chroot="),
         ("AssignUserID www www", "user="),
-        ("FallbackResource /index.py", "WSGIScriptAlias"),
         ("VirtualDocumentRoot /srv/%0", "ServerName"),
     ] {
         let loaded = read(&format!("{line}\n"));

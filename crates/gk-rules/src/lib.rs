@@ -22,7 +22,7 @@ pub mod variables;
 pub use env::Env;
 pub use facts::{Facts, Kind};
 pub use mistake::Mistake;
-pub use response::{answers, headers};
+pub use response::{answers, content, headers};
 pub use rules::Rules;
 pub use text::regexp::{Groups, Regexp, TooLong};
 pub(crate) use text::{escape, glob, network, regexp};

@@ -1,6 +1,7 @@
 //! All families of rules of one place.
 
 use crate::answers::Documents;
+use crate::content::Content;
 use crate::headers::Headers;
 use crate::redirects::Redirects;
 use crate::rewrite::Rewrite;
@@ -26,17 +27,21 @@ pub struct Rules {
     /// `RewriteRule` and its relatives.
     #[serde(skip_serializing_if = "Rewrite::is_empty")]
     pub rewrite: Rewrite,
+    /// Types, indexes, expiry, charset, compression.
+    #[serde(skip_serializing_if = "Content::is_empty")]
+    pub content: Content,
 }
 
 impl Rules {
     /// Whether there is no rule of any family: a request of such a place pays nothing.
     pub fn is_empty(&self) -> bool {
-        let Self { variables, redirects, headers, documents, rewrite } = self;
+        let Self { variables, redirects, headers, documents, rewrite, content } = self;
         variables.is_empty()
             && redirects.is_empty()
             && headers.is_empty()
             && documents.is_empty()
             && rewrite.is_empty()
+            && content.is_empty()
     }
 
     /// Lays the rules of an inner scope over these, each family in its own way.
@@ -46,5 +51,6 @@ impl Rules {
         self.headers.lay(&inner.headers);
         self.rewrite.lay(&inner.rewrite);
         self.documents.extend(inner.documents.iter().map(|(status, document)| (*status, document.clone())));
+        self.content.lay(&inner.content);
     }
 }

@@ -2,9 +2,11 @@
 //! puts the rule into the scope.
 
 pub mod answers;
+pub mod compression;
 pub mod headers;
 pub mod redirects;
 pub mod rewrite;
+pub mod types;
 pub mod variables;
 
 use crate::diagnostic::Complaint;

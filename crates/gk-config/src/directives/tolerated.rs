@@ -62,11 +62,8 @@ pub const ROWS: &[Directive] = rows! {
     inert(ANY, STATIC) => "DirectorySlash" "DirectoryIndexRedirect" "DirectoryCheckHandler";
     inert(ANY, FILES) => "EnableSendfile" "EnableMMAP" "ReadBufferSize" "FlushMaxThreshold" "FlushMaxPipelined" "MaxRanges"
         "MaxRangeOverlaps" "MaxRangeReversals" "CacheFile" "MMapFile";
-    inert(ANY, "entity tags are made of size and time of change") => "FileETag";
     inert(ANY, "responses carry no checksum of their content") => "ContentDigest";
     inert(SERVER, "media types are built in") => "TypesConfig";
-    inert(ANY, "media types are built in") => "AddType";
-    inert(ANY, "the application names its charset") => "AddDefaultCharset";
     inert(SERVER, PROTOCOLS) => "Protocols" "Protocol" "ProtocolsHonorOrder" "ProtocolEcho";
     inert(SERVER, "requests are read strictly, as HttpProtocolOptions Strict does")
         => "HttpProtocolOptions" "RegisterHttpMethod" "MergeTrailers" "StrictHostCheck";

@@ -26,6 +26,12 @@ const MODULES: &[(&str, &str)] = &[
     ("reqtimeout_module", "mod_reqtimeout.c"),
     ("setenvif_module", "mod_setenvif.c"),
     ("headers_module", "mod_headers.c"),
+    ("expires_module", "mod_expires.c"),
+    ("mime_module", "mod_mime.c"),
+    ("dir_module", "mod_dir.c"),
+    ("filter_module", "mod_filter.c"),
+    ("deflate_module", "mod_deflate.c"),
+    ("brotli_module", "mod_brotli.c"),
 ];
 
 /// The Apache version we stand for in `<IfVersion>`.

@@ -16,8 +16,6 @@ const REMOTE: &str = "name the proxies in WSGITrustedProxies and the header in W
                       WSGITrustedProxyHeaders X-Forwarded-For";
 const IDENTITY: &str = "give the process group a user: user= and group= of WSGIDaemonProcess";
 const CHROOT: &str = "give the process group a root folder: chroot= of WSGIDaemonProcess";
-const FALLBACK: &str =
-    "mount the application: WSGIScriptAlias / FILE, with an Alias above it for each folder of files";
 const SENDFILE: &str =
     "return a file from the application with wsgi.file_wrapper, under WSGIEnableSendfile On";
 const COUNTRY: &str = "let the web server in front send the country in a header, and ask that with SetEnvIf";
@@ -52,7 +50,6 @@ pub const ROWS: &[Directive] = rows! {
     Directive::otherwise("", REMOTE).judged(unless_off) => "RemoteIPProxyProtocol" "RPAFenable" "RPAF_Enable";
     Directive::otherwise("", IDENTITY) => "AssignUserID" "ChildPerUserID" "RUidGid" "RMode" "RDefaultUidGid";
     Directive::otherwise("", CHROOT) => "ChrootDir" "SecChrootDir";
-    Directive::otherwise("", FALLBACK).judged(unless_disabled) => "FallbackResource";
     Directive::otherwise("", SENDFILE).judged(unless_off) => "XSendFile";
     Directive::otherwise("", SENDFILE) => "XSendFilePath" "XSendFileIgnoreEtag" "XSendFileIgnoreLastModified"
         "XSendFileUnescape" "XSendFileAllowAbove";
@@ -62,13 +59,6 @@ pub const ROWS: &[Directive] = rows! {
 fn unless_excluded(scope: &mut Scope, words: &[Word]) -> Applied {
     if words.iter().any(|word| word.text == "!") {
         scope.status = Status::WithoutEffect("what it takes out of the proxy is served here anyway");
-    }
-    Ok(())
-}
-
-fn unless_disabled(scope: &mut Scope, words: &[Word]) -> Applied {
-    if words.iter().all(|word| word.text.eq_ignore_ascii_case("disabled")) {
-        scope.status = Status::WithoutEffect("there is no other resource to fall back to");
     }
     Ok(())
 }
