@@ -218,7 +218,8 @@ impl Serving<'_> {
         index: bool,
     ) -> Result<Answer, Refusal> {
         let (url, withheld) = (&*routed.path, &self.current.withheld);
-        let place = files::Place { path, tree, url, index, withheld };
+        let rules = &routed.target.settings.rules.content;
+        let place = files::Place { path, tree, url, index, withheld, rules };
         let served = Box::pin(files::serve(&self.conn.endpoints.client, self.parts(), place)).await;
         // It was routed as a file and is a directory, which may be closed itself.
         let closed = || {

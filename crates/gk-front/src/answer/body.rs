@@ -2,6 +2,7 @@
 //! error, so that the client never sees a proper end.
 
 use bytes::Bytes;
+use gk_rules::content::compression::Coding;
 use http_body::{Frame, SizeHint};
 use std::fs::File;
 use std::io;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
+use crate::answer::compressed::{self, Compressor};
 use crate::engine::{Exchange, Failure, FileSlice, Piece};
 
 /// Bytes of a file per read.
@@ -26,6 +28,15 @@ enum Source<X> {
     Whole(Bytes),
     Engine { exchange: X, yielded: bool },
     File(FileReader),
+    Compressed(Box<CompressedBody<X>>),
+}
+
+/// A body and the compressor that it goes through.
+struct CompressedBody<X> {
+    body: Body<X>,
+    compressor: Compressor,
+    /// Pieces are to reach the client as they come.
+    flush: bool,
 }
 
 /// A response body; `X` is the engine's exchange that streams it.
@@ -55,6 +66,25 @@ impl<X> Body<X> {
         Self { source: Source::Engine { exchange, yielded: false }, length: None }
     }
 
+    /// The same body, compressed. A small one that is there as a whole still has a length afterwards. An error gives the body back.
+    pub fn compressed(self, coding: Coding) -> Result<Self, (Self, io::Error)> {
+        let mut compressor = match Compressor::new(coding) {
+            Ok(compressor) => compressor,
+            Err(error) => return Err((self, error)),
+        };
+        let flush = match &self.source {
+            Source::Whole(bytes) if bytes.len() <= compressed::AT_ONCE => {
+                return match compressor.all(bytes) {
+                    Ok(out) => Ok(Self::whole(out.into(), true)),
+                    Err(error) => Err((self, error)),
+                };
+            }
+            source => matches!(source, Source::Engine { .. }),
+        };
+        let compressed = CompressedBody { body: self, compressor, flush };
+        Ok(Self { source: Source::Compressed(Box::new(compressed)), length: None })
+    }
+
     /// A part of a file.
     pub fn file(slice: FileSlice) -> Self {
         Self { source: Source::File(FileReader::new(slice)), length: None }
@@ -68,6 +98,34 @@ impl<X: Exchange> Body<X> {
             Source::Empty | Source::Whole(_) => true,
             Source::Engine { exchange, .. } => exchange.is_finished(),
             Source::File(reader) => reader.is_finished(),
+            Source::Compressed(compressed) => compressed.compressor.is_done(),
+        }
+    }
+}
+
+impl<X: Exchange> CompressedBody<X> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, CutOff>>> {
+        loop {
+            let out = if self.compressor.is_busy() {
+                ready!(self.compressor.poll_done(cx))
+            } else if self.compressor.is_done() {
+                return Poll::Ready(None);
+            } else {
+                let piece = match ready!(http_body::Body::poll_frame(Pin::new(&mut self.body), cx)) {
+                    Some(Err(cut_off)) => return Poll::Ready(Some(Err(cut_off))),
+                    Some(Ok(frame)) => Some(frame.into_data().unwrap_or_default()),
+                    None => None,
+                };
+                self.compressor.take(piece, self.flush).map(Option::unwrap_or_default)
+            };
+            match out {
+                Ok(out) if out.is_empty() => {}
+                Ok(out) => return Poll::Ready(Some(Ok(out.into()))),
+                Err(error) => {
+                    let text = format!("a response could not be compressed: {error}");
+                    return Poll::Ready(Some(Err(CutOff(text))));
+                }
+            }
         }
     }
 }
@@ -113,6 +171,9 @@ impl<X: Exchange> http_body::Body for Body<X> {
                         return Poll::Ready(Some(Err(CutOff(text))));
                     }
                 },
+                Source::Compressed(compressed) => {
+                    return compressed.poll_piece(cx).map(|piece| piece.map(|bytes| bytes.map(Frame::data)));
+                }
             };
             return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
         }

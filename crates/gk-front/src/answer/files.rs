@@ -1,22 +1,29 @@
-//! Static files of `Alias` and `DocumentRoot`: GET and HEAD, `Content-Type` by extension, `Last-Modified`, one range.
+//! Static files of `Alias` and `DocumentRoot`: GET and HEAD, `Content-Type` by extension, `Last-Modified` and `ETag` with their
+//! conditions, one range.
 //! Directories give their `index.html` or 403; a path without its slash is redirected. Symbolic links are followed, as
 //! Apache does by default (`FollowSymLinks`): whoever may write the tree decides what is served, but for what is [`withheld`].
 
+use gk_rules::content::Content;
+use gk_rules::content::compression::untagged;
+use gk_rules::content::files::names_tag;
 use gk_wire::log::Level;
 use http::header::{
-    ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue,
-    IF_MODIFIED_SINCE, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, ALLOW, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    LAST_MODIFIED, RANGE,
 };
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::answer::body::Body;
+use crate::answer::media_types;
 use crate::answer::withheld::{self, Withheld};
 use crate::engine::FileSlice;
 use crate::process::descriptor_limit;
@@ -24,7 +31,7 @@ use crate::request::path;
 use crate::request::refusal::Refusal;
 
 enum Opened {
-    File { file: File, len: u64, modified: Option<SystemTime>, path: PathBuf },
+    File { file: File, len: u64, modified: Option<SystemTime>, inode: u64, path: PathBuf },
     NeedsSlash,
     Withheld,
 }
@@ -41,6 +48,8 @@ pub struct Place<'a> {
     pub index: bool,
     /// Files that are not served.
     pub withheld: &'a Arc<Withheld>,
+    /// What the rules of the place say of files.
+    pub rules: &'a Content,
 }
 
 /// Answers with a file. `client` is for log lines.
@@ -54,7 +63,7 @@ pub async fn serve<X>(client: &str, parts: &Parts, place: Place<'_>) -> Result<R
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(Refusal::Method(ALLOWED));
     }
-    let Place { path: named, tree, url, index, withheld } = place;
+    let Place { path: named, tree, url, index, withheld, rules } = place;
     // By its name without a look at the file system: the answer says nothing about what is there.
     if withheld::is_hidden(withheld::below(named, tree)) {
         return Err(refused(named, client));
@@ -63,26 +72,41 @@ pub async fn serve<X>(client: &str, parts: &Parts, place: Place<'_>) -> Result<R
     let (file, tree, withheld) = (named.to_owned(), tree.to_owned(), Arc::clone(withheld));
     let opened = tokio::task::spawn_blocking(move || open(&file, slash, &tree, &withheld));
     let opened = opened.await.map_err(|_| Refusal::Internal)?;
-    let (file, len, modified, path) = match opened.map_err(|error| refusal(&error, named, client))? {
+    let (file, len, modified, inode, path) = match opened.map_err(|error| refusal(&error, named, client))? {
         Opened::Withheld => return Err(refused(named, client)),
         Opened::NeedsSlash => {
             let query = parts.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
             // Made from the normalised path: the raw one, `//host/..`, would lead to another host.
             return Err(Refusal::Slash(format!("{}/{query}", path::encode(url))));
         }
-        Opened::File { file, len, modified, path } => (file, len, modified, path),
+        Opened::File { file, len, modified, inode, path } => (file, len, modified, inode, path),
     };
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Some(value) = modified.and_then(|m| HeaderValue::from_str(&httpdate::fmt_http_date(m)).ok()) {
         headers.insert(LAST_MODIFIED, value);
     }
-    if not_modified(&parts.headers, modified) {
-        return Ok(assemble(StatusCode::NOT_MODIFIED, headers, Body::empty()));
+    let version = Version { tag: tag(rules, inode, len, modified), modified };
+    if let Some(tag) = version.tag.as_deref().and_then(|tag| HeaderValue::from_str(tag).ok()) {
+        headers.insert(ETAG, tag);
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(&path)));
+    match version.condition(&parts.headers) {
+        Condition::Send => {}
+        Condition::NotModified => return Ok(assemble(StatusCode::NOT_MODIFIED, headers, Body::empty())),
+        Condition::Failed => return Err(Refusal::Status(StatusCode::PRECONDITION_FAILED)),
+    }
+    let told = media_types::describe(&path, rules);
+    for (name, value) in [
+        (CONTENT_TYPE, told.media_type),
+        (CONTENT_ENCODING, told.encoding),
+        (CONTENT_LANGUAGE, told.language),
+    ] {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
     let asked = parts.headers.get(RANGE).filter(|_| parts.method == Method::GET);
-    let asked = asked.filter(|_| is_current(parts.headers.get(IF_RANGE), modified, SystemTime::now()));
+    let asked = asked.filter(|_| version.is_current(parts.headers.get(IF_RANGE), SystemTime::now()));
     let (status, offset, part) = match asked.and_then(|r| range(r.as_bytes(), len)) {
         Some(Err(())) => return Err(Refusal::Range(len)),
         Some(Ok((first, last))) => {
@@ -133,7 +157,8 @@ fn open(path: &Path, slash: bool, tree: &Path, withheld: &Withheld) -> io::Resul
     if withheld.holds(&file, &meta, path, tree)? {
         return Ok(Opened::Withheld);
     }
-    Ok(Opened::File { file, len: meta.len(), modified: meta.modified().ok(), path: path.to_owned() })
+    let (len, modified, inode) = (meta.len(), meta.modified().ok(), meta.ino());
+    Ok(Opened::File { file, len, modified, inode, path: path.to_owned() })
 }
 
 /// A directory without an index is not listed.
@@ -153,20 +178,64 @@ fn refusal(error: &io::Error, file: &Path, client: &str) -> Refusal {
     }
 }
 
-fn not_modified(headers: &HeaderMap, modified: Option<SystemTime>) -> bool {
-    let since = headers.get(IF_MODIFIED_SINCE).and_then(|v| httpdate::parse_http_date(v.to_str().ok()?).ok());
-    let (Some(since), Some(modified)) = (since, modified) else { return false };
-    let seconds = |t: SystemTime| t.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    seconds(modified) <= seconds(since)
+/// The entity tag of a file.
+fn tag(rules: &Content, inode: u64, len: u64, modified: Option<SystemTime>) -> Option<String> {
+    let parts = rules.files.tag.unwrap_or_default();
+    let modified = modified?;
+    let micros = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_micros() as u64;
+    // Within a second a file may change again and have the same time.
+    let fresh = SystemTime::now().duration_since(modified).is_ok_and(|age| age < Duration::from_secs(1));
+    parts.tag(inode, len, micros, fresh)
 }
 
-/// Whether a range may be served: the client names no version (`If-Range`), or the present one. A date names one version only
-/// after its second is over.
-fn is_current(version: Option<&HeaderValue>, modified: Option<SystemTime>, now: SystemTime) -> bool {
-    let Some(version) = version else { return true };
-    let Some(modified) = modified else { return false };
-    version.as_bytes() == httpdate::fmt_http_date(modified).as_bytes()
-        && now.duration_since(modified).is_ok_and(|age| age >= Duration::from_secs(1))
+/// The version of a file that is there.
+struct Version {
+    tag: Option<String>,
+    modified: Option<SystemTime>,
+}
+
+/// The outcome of a request's conditions.
+#[derive(Debug, PartialEq, Eq)]
+enum Condition {
+    Send,
+    NotModified,
+    Failed,
+}
+
+impl Version {
+    /// The conditions of a request, in the order of RFC 9110: a tag counts before a date.
+    fn condition(&self, headers: &HeaderMap) -> Condition {
+        let date = |name| headers.get(name).and_then(|v| httpdate::parse_http_date(v.to_str().ok()?).ok());
+        let seconds = |t: SystemTime| t.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let newer = |than: SystemTime| self.modified.is_some_and(|m| seconds(m) > seconds(than));
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let tag = self.tag.as_deref().unwrap_or("");
+        match text(IF_MATCH) {
+            Some(list) if !names_tag(list, tag) || (list.trim() != "*" && tag.starts_with("W/")) => {
+                return Condition::Failed;
+            }
+            None if date(IF_UNMODIFIED_SINCE).is_some_and(newer) => return Condition::Failed,
+            _ => {}
+        }
+        let same = match text(IF_NONE_MATCH) {
+            // A compressed response has a tag of its own, and is the same file.
+            Some(list) => names_tag(&untagged(list).unwrap_or_else(|| list.to_owned()), tag),
+            None => self.modified.is_some() && date(IF_MODIFIED_SINCE).is_some_and(|since| !newer(since)),
+        };
+        if same { Condition::NotModified } else { Condition::Send }
+    }
+
+    /// Whether a range may be served: the client names no version (`If-Range`), or the present one. A date names one version only
+    /// after its second is over, a weak tag none.
+    fn is_current(&self, version: Option<&HeaderValue>, now: SystemTime) -> bool {
+        let Some(version) = version else { return true };
+        if version.as_bytes().starts_with(b"\"") {
+            return self.tag.as_deref().is_some_and(|tag| tag.as_bytes() == version.as_bytes());
+        }
+        let Some(modified) = self.modified else { return false };
+        version.as_bytes() == httpdate::fmt_http_date(modified).as_bytes()
+            && now.duration_since(modified).is_ok_and(|age| age >= Duration::from_secs(1))
+    }
 }
 
 /// First and last byte; an error means outside of the file.
@@ -198,45 +267,10 @@ fn range(value: &[u8], len: u64) -> Option<Range> {
     }
 }
 
-/// `Content-Type` by extension; bytes for an unknown one.
-fn content_type(path: &Path) -> &'static str {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-    match &*extension {
-        "html" | "htm" => "text/html; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "txt" | "log" => "text/plain; charset=utf-8",
-        "md" => "text/markdown; charset=utf-8",
-        "csv" => "text/csv; charset=utf-8",
-        "json" | "map" => "application/json",
-        "xml" => "application/xml",
-        "webmanifest" => "application/manifest+json",
-        "wasm" => "application/wasm",
-        "pdf" => "application/pdf",
-        "zip" => "application/zip",
-        "gz" => "application/gzip",
-        "tar" => "application/x-tar",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "svg" => "image/svg+xml",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "ico" => "image/x-icon",
-        "woff" => "font/woff",
-        "woff2" => "font/woff2",
-        "ttf" => "font/ttf",
-        "otf" => "font/otf",
-        "mp3" => "audio/mpeg",
-        "mp4" => "video/mp4",
-        "webm" => "video/webm",
-        _ => "application/octet-stream",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
 
     #[test]
     fn a_range_is_served_only_of_the_version_that_the_client_has() {
@@ -251,10 +285,42 @@ mod tests {
             (Some(date), None, later, false),
             (Some("Thu, 01 Jan 1970 00:16:41 GMT"), Some(modified), later, false),
             (Some("\"tag\""), Some(modified), later, false),
+            (Some("\"b-5\""), Some(modified), modified, true),
         ];
         for (version, modified, now, want) in table {
             let version = version.map(HeaderValue::from_static);
-            assert_eq!(is_current(version.as_ref(), modified, now), want, "{version:?}");
+            let there = Version { tag: Some("\"b-5\"".into()), modified };
+            assert_eq!(there.is_current(version.as_ref(), now), want, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn conditions() {
+        let modified = Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_500));
+        let (same, later) = ("Thu, 01 Jan 1970 00:16:40 GMT", "Thu, 01 Jan 1970 00:16:39 GMT");
+        let table: &[(&[(HeaderName, &str)], Condition)] = &[
+            (&[], Condition::Send),
+            (&[(IF_NONE_MATCH, "\"a-5\"")], Condition::NotModified),
+            (&[(IF_NONE_MATCH, "W/\"a-5\"")], Condition::NotModified),
+            (&[(IF_NONE_MATCH, "\"a-5-gzip\"")], Condition::NotModified),
+            (&[(IF_NONE_MATCH, "*")], Condition::NotModified),
+            (&[(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, same)], Condition::Send),
+            (&[(IF_MODIFIED_SINCE, same)], Condition::NotModified),
+            (&[(IF_MODIFIED_SINCE, later)], Condition::Send),
+            (&[(IF_MATCH, "\"x\"")], Condition::Failed),
+            (&[(IF_MATCH, "\"x\", \"a-5\"")], Condition::Send),
+            (&[(IF_UNMODIFIED_SINCE, same)], Condition::Send),
+            (&[(IF_UNMODIFIED_SINCE, later)], Condition::Failed),
+        ];
+        for (fields, want) in table {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            let version = Version { tag: Some("\"a-5\"".into()), modified };
+            assert_eq!(
+                version.condition(&fields.clone().collect()),
+                *want,
+                "{:?}",
+                fields.collect::<Vec<_>>()
+            );
         }
     }
 

@@ -5,10 +5,11 @@ mod facts;
 pub mod rewriting;
 
 use gk_config::site::{Host, Settings};
+use gk_rules::content::compression::untagged;
 use gk_rules::headers::{HeaderRule, Moment};
 use gk_rules::redirects::Redirect;
 use gk_rules::variables::Condition;
-use gk_rules::{Env, Facts};
+use gk_rules::{Env, Facts, Kind};
 use gk_wire::response::Headers;
 use http::header::{
     CONTENT_LENGTH, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -213,8 +214,39 @@ impl Asked {
         if step != Step::Again {
             self.redirect(&settings.rules.redirects.place)?;
             self.change_fields(&settings.rules.headers.request, false);
+            if !settings.rules.content.compression.is_empty() {
+                self.strip_codings();
+            }
         }
         Ok(step)
+    }
+
+    /// Adds to the entity tags that the client has those that the application gave: a compressed response has another.
+    fn strip_codings(&mut self) {
+        let Some(list) = self.parts.headers.get(IF_NONE_MATCH).and_then(|list| list.to_str().ok()) else {
+            return;
+        };
+        if let Some(list) = untagged(list).and_then(|list| HeaderValue::try_from(list).ok()) {
+            self.parts.headers.insert(IF_NONE_MATCH, list);
+        }
+    }
+
+    /// `FallbackResource`: where a file is missing, the request is for another path. True if so.
+    pub fn fall_back(&mut self, routed: &RoutedRequest) -> bool {
+        let Some(to) = self.settings.rules.content.files.fallback.as_ref().filter(|to| !to.is_empty()) else {
+            return false;
+        };
+        let there = match &routed.target.destination {
+            Destination::File { path, .. } => self.kind(path) == Kind::File,
+            Destination::Refused(refusal, _) => *refusal != Refusal::NotFound,
+            Destination::App(_) => true,
+        };
+        let Ok(path) = path::normalise(to.split('?').next().unwrap_or(to).as_bytes()) else { return false };
+        if there || path == self.path || !self.settings.granted() {
+            return false;
+        }
+        (self.url, self.path, self.as_sent) = (path.clone(), path, false);
+        true
     }
 
     /// The refusal of the first redirection that is about the path.

@@ -48,7 +48,7 @@ impl Serving<'_> {
                 asked.routed(&routed);
             }
             let step = asked.in_place()?;
-            if step == Step::Again {
+            if step == Step::Again || asked.fall_back(&routed) {
                 continue;
             }
             if routed.target.named_by_variable || step == Step::Rerouted {
