@@ -116,8 +116,9 @@ impl Redirect {
             return Some(Moved { status: 500, to: None });
         }
         if !query.is_empty() && !to.contains(&b'?') {
-            let fragment = to.iter().position(|&b| b == b'#').unwrap_or(to.len());
-            to.splice(fragment..fragment, [b"?", query].concat());
+            // At the end, behind a fragment, too, as Apache does.
+            to.extend_from_slice(b"?");
+            to.extend_from_slice(query);
         }
         Some(Moved { status: self.status, to: Some(to) })
     }
@@ -238,7 +239,7 @@ mod tests {
                 "RedirectTemp /rp http://other.example/#f",
                 "/rp",
                 "q",
-                Some((302, "http://other.example/?q#f")),
+                Some((302, "http://other.example/#f?q")),
             ),
             ("RedirectMatch ^/amp/(.*)$ /x?a&b=$1", "/amp/q&", "u=1", Some((302, "/x?a&b=q&"))),
             ("RedirectMatch 307 ^/sp/(.*)$ /a/$1", "/sp/c d", "x", Some((307, "/a/c%20d?x"))),
