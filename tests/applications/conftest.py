@@ -24,6 +24,7 @@ def visit(server: harness.Server, site: Site, steps: Steps, folder: Path) -> lis
         status = server.stop()
         if isinstance(server, Ours):
             assert (status, server.alarms()) == (0, []), f"it ended with {status}"
+            assert "Traceback" not in server.log(), "an exception came to the server"
     except BaseException:
         print(f"--- {site.name} on {server.under_test}: the end of its logs ---\n{server.console()[-3000:]}\n{server.log()[-3000:]}")
         server.kill()
