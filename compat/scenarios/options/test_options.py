@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import time
 
 import client
@@ -108,6 +110,26 @@ def test_a_request_that_waited_too_long(server: Server) -> None:
         answer = second.response()
         assert answer.status == differs("queue-timeout", ours=503, mod_wsgi=504)
         assert (answer.get("Retry-After") is not None) is differs("queue-timeout", ours=True, mod_wsgi=False)
+
+
+def test_a_client_that_does_not_read_holds_the_thread(server: Server) -> None:
+    with server.connect() as slow:
+        slow.send(client.message("GET", "/narrow/large?size=30000000"))
+        assert slow.head().status == 200
+        try:
+            status = server.ask("/narrow/single", timeout=3).status
+        except TimeoutError:
+            status = None
+        assert status == differs("response-buffer-size", ours=200, mod_wsgi=None)
+
+
+def test_a_process_that_dies_before_it_answers(server: Server) -> None:
+    pid = server.ask("/narrow/where").json["pid"]
+    with server.connect() as connection:
+        connection.send(client.message("GET", "/narrow/sleep?seconds=1&tell=it-is-about-to-die"))
+        server.wait_log("it-is-about-to-die")
+        os.kill(pid, signal.SIGKILL)
+        assert connection.response().status == differs("retry", ours=200, mod_wsgi=502)
 
 
 def test_behind_the_backlog_a_request_waits_for_connect_timeout(server: Server) -> None:

@@ -8,6 +8,7 @@ pub mod connection;
 pub mod drain;
 pub mod endpoints;
 pub mod framing;
+pub mod heads;
 pub mod http1;
 pub mod idle;
 pub mod io;

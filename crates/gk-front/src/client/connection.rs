@@ -247,6 +247,11 @@ impl Conn {
         self.head_bytes.set(0);
     }
 
+    /// Sleeps until [`Conn::wake_up`].
+    pub fn doze(&self) {
+        self.sleep.set(Sleep::Asleep);
+    }
+
     /// Ends the sleep.
     pub fn wake_up(&self) {
         self.sleep.set(Sleep::Awake);

@@ -18,6 +18,7 @@ use tokio::io::AsyncReadExt;
 use crate::client::addresses::AddressPlace;
 use crate::client::connection::{Conn, Phase};
 use crate::client::framing::SHOWN;
+use crate::client::heads;
 use crate::client::io::ClientIo;
 use crate::front::Front;
 use crate::process::leftovers;
@@ -32,17 +33,21 @@ const LINGER_IN_ALL: Duration = Duration::from_secs(30);
 pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>) {
     let counted = Counted { front: &front, conn: &conn, _place: place };
     let mut before = Bytes::new();
-    // Boxed, so that a sleeping connection does not hold the memory of it.
-    while let Some(rest) = Box::pin(speak(&front, &conn, before)).await {
-        if !conn.is_in_head() {
-            front.leftovers.add(leftovers::BUFFERS);
+    loop {
+        if before.is_empty() || conn.is_in_head() {
+            before = match heads::receive(&front, &conn, before).await {
+                Ok(head) => head,
+                Err(part) => {
+                    note_refusal(&front, &conn, None, first_line(&part));
+                    break;
+                }
+            };
+            conn.begin_again();
         }
+        // Boxed, so that a sleeping connection does not hold the memory of it.
+        let Some(rest) = Box::pin(speak(&front, &conn, before)).await else { break };
+        front.leftovers.add(leftovers::BUFFERS);
         before = rest;
-        if (before.is_empty() || conn.is_in_head()) && !sleep(&front, &conn).await {
-            note_refusal(&front, &conn, None, first_line(&before));
-            break;
-        }
-        conn.begin_again();
     }
     conn.finish_entry();
     if conn.linger.get() {
@@ -126,23 +131,6 @@ fn note_refusal(front: &Front, conn: &Rc<Conn>, refused: Option<u16>, shown: &[u
     let current = front.current();
     let host = current.compiled.first_host(conn.endpoints.local_address());
     current.logs.refused(&**conn, host, front.clock.epoch(front.clock.micros()), status, shown);
-}
-
-/// Waits for the next byte of a sleeping connection. `false`: there will be none.
-async fn sleep(front: &Front, conn: &Conn) -> bool {
-    let woken = poll_fn(|cx| {
-        if conn.poll_killed(cx) {
-            return Poll::Ready(false);
-        }
-        if front.stopping.get() {
-            // A request that has begun is waited for.
-            return Poll::Ready(conn.is_in_head());
-        }
-        conn.poll_readable(cx).map(|()| true)
-    })
-    .await;
-    conn.wake_up();
-    woken
 }
 
 /// Reads and drops the rest of a refused request, so that the client can read the answer (RFC 9112, 9.6).

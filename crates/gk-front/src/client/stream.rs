@@ -25,6 +25,14 @@ impl Stream {
         }
     }
 
+    /// Reads what is there.
+    pub fn try_read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(s) => s.try_read(bytes),
+            Self::Unix(s) => s.try_read(bytes),
+        }
+    }
+
     /// Writes as much as the socket takes at once.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {

@@ -19,6 +19,8 @@ use crate::request::refusal::Refusal;
 
 /// Bytes written to the file at once.
 const WRITE: usize = 128 * 1024;
+/// Bytes that go to the file first, where the body is too long for memory.
+const EARLY: usize = 64 * 1024;
 /// Bytes read from the file at once.
 const READ: usize = 256 * 1024;
 
@@ -49,7 +51,13 @@ pub async fn receive(
     limits: &SpoolLimits<'_>,
     client: &str,
 ) -> Result<SpooledBody, Refusal> {
-    let expected = body.size_hint().exact().map_or(usize::MAX, |length| length as usize);
+    let promised = body.size_hint().exact();
+    let expected = promised.map_or(usize::MAX, |length| length as usize);
+    // One that will not stay in memory anyway goes to its file early: while it comes slowly it holds less.
+    let first = match promised.is_some_and(|length| length > limits.memory as u64) {
+        true => limits.memory.min(EARLY),
+        false => limits.memory,
+    };
     let mut memory = Vec::new();
     let mut file: Option<Arc<File>> = None;
     let failed = |error| no_space(&error, limits.directory, client);
@@ -64,7 +72,7 @@ pub async fn receive(
             return Ok(SpooledBody::Memory(data));
         }
         while !data.is_empty() {
-            let room = if file.is_some() { WRITE } else { limits.memory.max(1) };
+            let room = if file.is_some() { WRITE } else { first.max(1) };
             if memory.len() < room {
                 fill(&mut memory, &mut data, room.min(expected));
                 continue;
