@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -32,6 +33,9 @@ def application(environ, start_response):
             shut(number)
     if deed == "/damage":
         damage()
+    if deed == "/note":
+        with open(os.path.join(os.path.dirname(__file__), "notes"), "a") as notes:
+            notes.write(environ["QUERY_STRING"] + "\\n")
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
 
@@ -166,3 +170,38 @@ def test_an_application_that_cannot_be_imported_is_not_served(gilkeeper: Start, 
     until(lambda: "Serving" in server.console(), "it serves")
     until(lambda: page("/readyz")[0] == 200, "it is ready")
     assert answered(server)
+
+
+def test_requests_of_a_stopped_worker_are_served_by_another_and_never_twice(gilkeeper: Start, tmp_path: Path) -> None:
+    server = served(gilkeeper, tmp_path, "--processes", "2", "--threads", "3")
+    stopped, *_ = (int(worker["pid"]) for worker in server.status()["workers"])
+    noted: list[str] = []
+
+    def together(count: int, target: Callable[[int], str], method: str) -> tuple[set[str], float]:
+        """So many requests at once: what was answered, and the seconds until the last answer."""
+        begun = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            connections = [stack.enter_context(server.connect(timeout=20)) for _ in range(count)]
+            for number, connection in enumerate(connections):
+                connection.send(client.message(method, target(number), [("Content-Length", "0")]))
+            answers = [connection.response() for connection in connections]
+        assert {answer.status for answer in answers} == {200}
+        return {answer.body.decode() for answer in answers}, time.monotonic() - begun
+
+    def note(count: int) -> float:
+        """So many requests that change something."""
+        names = [f"n{len(noted) + number}" for number in range(count)]
+        noted.extend(names)
+        return together(count, lambda number: f"/note?{names[number]}", "POST")[1]
+
+    note(4)
+    for _ in range(3):
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            assert note(8) < 5
+            note(4)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        note(4)
+        until(lambda: str(stopped) in together(6, lambda _: "/", "GET")[0], "it gets requests again")
+    assert sorted((server.root / "app" / "notes").read_text().split()) == sorted(noted)
