@@ -380,6 +380,7 @@ impl Front {
             lost_error_lines: self.lost_lines(LOST_ERROR_LINES),
             malformed_requests: self.malformed.get(),
             refused_connections: self.refused_connections.get(),
+            waiting_responses: (self.space.in_memory(), self.space.on_disk()),
             remarks: links.values().filter_map(|link| link.remark()).collect(),
             waiting,
             silent: self.life.lines(name),

@@ -84,6 +84,9 @@ pub struct FrontFigures {
     /// Connections closed because their address had as many as it may.
     #[serde(default)]
     pub refused_connections: u64,
+    /// Bytes of responses that wait for slow clients, in memory and in files.
+    #[serde(default)]
+    pub waiting_responses: (u64, u64),
     /// A line for each worker that has a GIL although it is to run without.
     pub remarks: Vec<String>,
     /// Process groups without a worker that imported its applications and takes requests.

@@ -303,6 +303,14 @@ fn front(page: &mut Families, hub: &Hub) {
     );
     page.line(&[], figures.refused_connections as f64);
     page.family(
+        "gilkeeper_waiting_response_bytes",
+        Form::Gauge,
+        "Bytes of responses that wait for slow clients.",
+    );
+    let (memory, disk) = figures.waiting_responses;
+    page.line(&[("place", "memory")], memory as f64);
+    page.line(&[("place", "disk")], disk as f64);
+    page.family(
         "gilkeeper_ready",
         Form::Gauge,
         "1 when every process group has a worker that imported its applications and takes requests.",
