@@ -25,7 +25,6 @@ pub struct Pulse {
     since: Option<u64>,
     /// Requests were taken back, and the worker has not seen that.
     taken_back: bool,
-    silent: bool,
 }
 
 /// What a look tells.
@@ -46,10 +45,9 @@ impl Pulse {
             (self.begun, self.beat, self.since) = (begun, beat, None);
         }
         let still = now.saturating_sub(*self.since.get_or_insert(now));
-        // Without a first beat it has begun nothing, and nothing can be lost in it.
-        self.silent = beat != 0 && still >= SILENT;
         match still {
-            _ if self.silent => Sign::Silent,
+            // Without a first beat it has begun nothing, and nothing can be lost in it.
+            SILENT.. if beat != 0 => Sign::Silent,
             UNTAKEN.. => Sign::Idles,
             _ => Sign::Lives,
         }
@@ -57,10 +55,10 @@ impl Pulse {
 }
 
 impl Link {
-    /// Whether the worker does not run, so that nothing may be given to it.
+    /// Whether requests were taken back from the worker, and it has not gone on since: nothing is given to it. One that is silent and
+    /// has room gets the next request, which tells.
     pub(crate) fn is_away(&self) -> bool {
-        let pulse = self.pulse.get();
-        pulse.silent || (pulse.taken_back && !self.has_returned())
+        self.pulse.get().taken_back && !self.has_returned()
     }
 
     /// Whether the worker has seen that requests were taken back.
@@ -123,7 +121,6 @@ mod tests {
         ];
         for (begun, beat, has_requests, now, sign) in looks {
             assert_eq!(pulse.look(begun, beat, has_requests, now), sign, "{now}");
-            assert_eq!(pulse.silent, sign == Sign::Silent);
         }
         // One that has never beaten has nothing to lose.
         let mut pulse = Pulse::default();
