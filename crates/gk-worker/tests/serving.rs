@@ -417,6 +417,16 @@ fn a_request_that_the_front_took_back_is_not_begun() {
         assert_eq!(front.get("/closed").text(), closed, "neither was run");
         assert_eq!(front.page.word(page::STARTED).load(Acquire), u64::from(front.next));
         assert!(front.page.word(page::BEAT).load(Acquire) > 0);
+        // It had returned what was taken back, and has nothing else: it sees the mark all the same.
+        let begun = front.page.word(page::STARTED).load(Acquire);
+        let mark = begun | page::TAKEN_BACK;
+        front.page.word(page::STARTED).compare_exchange(begun, mark, AcqRel, Acquire).unwrap();
+        let mut out = BytesMut::new();
+        frame::ToWorkerFrame::Credit { id: 0, bytes: 0 }.encode(&mut out);
+        front.send(&out);
+        while front.page.word(page::STARTED).load(Acquire) != begun {
+            std::thread::yield_now();
+        }
     });
     assert_eq!(code, 0);
 }

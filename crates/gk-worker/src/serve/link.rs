@@ -100,6 +100,10 @@ impl Link {
 
     fn take(&self, held: &mut Guarded<Stream>, wanted: impl Fn(&NumberedProfile) -> bool) -> Option<Job> {
         let job = loop {
+            if held.stream.queue.is_empty() {
+                // What was taken back may have been returned, so that nothing else meets the mark.
+                self.heed(&mut held.stream);
+            }
             held.stream.queue.front().filter(|job| wanted(&job.profile))?;
             let job = held.stream.queue.pop_front()?;
             if self.begins(&mut held.stream, job.ordinal) {

@@ -5,6 +5,7 @@
 //! Requests that no thread has begun are taken back, by exchange with the word in which the worker says what it begins: so none
 //! is begun twice, whenever the worker goes on.
 
+use gk_wire::frame::ToWorkerFrame;
 use gk_wire::page::{BEAT, STARTED, TAKEN_BACK, VOID};
 use std::sync::atomic::Ordering;
 
@@ -96,6 +97,8 @@ impl Link {
         self.pulse.set(Pulse { taken_back: true, ..self.pulse.get() });
         let count = self.requests.borrow_mut().take_back(begun);
         self.returned(count);
+        // Of no request: it only makes a thread look that would otherwise sleep on.
+        self.queue(ToWorkerFrame::Credit { id: 0, bytes: 0 });
         count
     }
 }
