@@ -21,7 +21,7 @@ GilkeeperBodyBufferSize 65536
 KeepAliveTimeout 300
 RequestReadTimeout header=300 body=300
 Timeout 300
-Alias /static ${APP}/probes.py
+Alias /static ${APP}/hello.py
 WSGIDaemonProcess one threads=2
 WSGIScriptAlias / ${APP}/probes.py process-group=one application-group=%{GLOBAL}
 """
@@ -69,7 +69,7 @@ def test_connections_beyond_the_limit_wait(gilkeeper: Start, closing: Closing) -
 
     Met on a server with many kept-alive clients. The log had twenty lines a second.
     """
-    server = gilkeeper([APPS / "probes.py"], CONF, descriptors=256)
+    server = gilkeeper([APPS / "probes.py", APPS / "hello.py"], CONF, descriptors=256)
     front = server.front()
     most = resource.prlimit(front, resource.RLIMIT_NOFILE)[0]
     assert most == 256
@@ -110,7 +110,7 @@ def test_the_longest_idle_give_way_to_new_ones(gilkeeper: Start, closing: Closin
 
     Met with clients that keep their connections for minutes. Hundreds come, and each is served at once.
     """
-    server = gilkeeper([APPS / "probes.py"], CONF, descriptors=256)
+    server = gilkeeper([APPS / "probes.py", APPS / "hello.py"], CONF, descriptors=256)
     front = server.front()
     busy = begun(closing(server.connect(60)))
     used = cpu(front)
