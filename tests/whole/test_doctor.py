@@ -121,6 +121,35 @@ def test_without_gil(report: dict[str, Any]) -> None:
     assert [one["subject"].split()[0] for one in back] == ["lxml"]
 
 
+@pytest.mark.skipif(NAME != "3.14", reason="the packages are examined with 3.14")
+def test_modules_kept_elsewhere_or_empty_or_loaded_later(report: dict[str, Any]) -> None:
+    """Reported: argon2-cffi was called unsafe and works, coverage's tracer safe and is empty, websockets' C part was not looked at."""
+    for distribution in ("argon2-cffi-bindings", "cffi"):
+        assert outcome(report, distribution, "sub-interpreter") == LOADS
+        assert outcome(report, distribution, "second-sub-interpreter") == LOADS
+    assert outcome(report, "coverage", "second-sub-interpreter") == {("empty", False)}
+    later = next(one for one in report["modules"] if one["name"] == "websockets.speedups")
+    assert later["loaded"] is False and later["outcomes"]["sub-interpreter"]["outcome"] == "loads"
+
+
+@pytest.mark.skipif(NAME != "3.14", reason="the packages are examined with 3.14")
+def test_check_warns_of_packages_that_refuse_the_sites_interpreters(python: str, tmp_path: Path) -> None:
+    """Reported: nothing said that psycopg2 and bcrypt refuse the sub-interpreter that mod_wsgi's defaults choose."""
+
+    def warnings(conf: str) -> list[str]:
+        (tmp_path / "site.conf").write_text(conf)
+        command = [harness.gilkeeper(), "check", "-c", "site.conf", "--format", "json", "--python", python]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, cwd=tmp_path)
+        assert told.returncode == 0, told.stderr
+        return [one["message"] for one in json.loads(told.stdout)["diagnostics"] if one["severity"] == "warning"]
+
+    mount = f"{SITE}/wsgi.py"
+    every, second = warnings(f"WSGIScriptAlias /a {mount}\nWSGIScriptAlias /b {mount}\n")
+    assert "bcrypt 5.0.0" in every and "psycopg2-binary 2.9.13" in every and "SQLAlchemy" not in every
+    assert "SQLAlchemy 2.1.9" in second and "numpy 2.5.5" in second and "bcrypt" not in second
+    assert warnings(f"WSGIScriptAlias / {mount} application-group=%{{GLOBAL}}\n") == []
+
+
 def test_the_exit_status_and_the_page(python: str) -> None:
     told = doctor(python, "--for", "sub-interpreter")
     assert told.returncode == 1, told.stderr

@@ -1,8 +1,8 @@
-"""Imports what its requirements name, each where it is installed; the first one refuses in most interpreters."""
+"""Imports what its requirements name, each where it is installed; the first ones refuse in most interpreters."""
 
 import importlib.util
 
-for name in ("numpy", "psycopg", "yaml", "orjson", "lxml.etree"):
+for name in ("argon2", "coverage.tracer", "websockets", "numpy", "psycopg", "yaml", "orjson", "lxml.etree"):
     if importlib.util.find_spec(name.partition(".")[0]):
         importlib.import_module(name)
 

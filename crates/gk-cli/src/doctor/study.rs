@@ -305,7 +305,7 @@ fn decided(trials: &Trials, place: InterpreterKind, name: &str) -> Option<Module
             return Some(found);
         }
     }
-    if let Some(found) = imports.last().and_then(|job| blocked(trials.get(job)?, index, name)) {
+    if let Some(found) = imports.iter().rev().find_map(|job| blocked(job, trials.get(job)?, index, name)) {
         return Some(found);
     }
     // No import went on without it, so the exception counts; that of the nearest import first.
@@ -337,9 +337,10 @@ fn found(trials: &Trials, run: &InterpreterRun, name: &str) -> ModuleOutcome {
 }
 
 /// A module whose package does not import because a module of another package refuses: no trial of its own is needed.
-fn blocked(trial: &Trial, index: usize, name: &str) -> Option<ModuleOutcome> {
+fn blocked((_, what): &Job, trial: &Trial, index: usize, name: &str) -> Option<ModuleOutcome> {
     let package = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    let run = trial.runs.get(index).filter(|run| !run.fine())?;
+    let own = matches!(what, ImportTarget::Import(target) if package(target) == package(name));
+    let run = trial.runs.get(index).filter(|run| own && !run.fine())?;
     let (other, error) = run.refused.iter().find(|(other, _)| package(other) != package(name))?;
     Some(ModuleOutcome::Refuses { error: format!("needs {other}, which refuses ({error})") })
 }
