@@ -49,6 +49,7 @@ fn harmless_directives_are_notes() {
         "ProxyPreserveHost On",
         "SSLUseStapling on",
         "AllowEncodedSlashes Off",
+        "AddOutputFilter DEFLATE html",
         "SSLVerifyClient optional",
         "SSLVerifyDepth 3",
         "SecRuleEngine Off",
@@ -157,6 +158,9 @@ fn what_belongs_into_a_proxy_is_an_error_that_says_so() {
         "JkMount /app ajp13",
         "<Proxy balancer://x>\nBalancerMember http://127.0.0.1:9000\n</Proxy>",
         "LuaMapHandler /x /srv/x.lua",
+        "<LuaHookFixups>\nx = 1\n</LuaHookFixups>",
+        "ScriptAliasMatch ^/cgi/ /srv/cgi/",
+        "AddOutputFilter INCLUDES .shtml",
     ] {
         for ignore_unknown in [false, true] {
             let loaded = read_with(&format!("{line}\n"), ignore_unknown);

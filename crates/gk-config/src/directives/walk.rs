@@ -106,7 +106,7 @@ impl Walk<'_> {
             let complaint = self.unknown(node, names.map(|n| n.trim_matches(['<', '>'])), "section");
             return self.pass_over(complaint, node, children, at);
         };
-        self.note_use(row.name, Some(row.status), node, at);
+        self.note_use(directives::shown(row, &wanted), Some(row.status), node, at);
         let Some(words) = self.words(row, node, at) else { return };
         let (hosts, blocks) = (self.raw.hosts.len(), self.raw.interpreters.len());
         let sections = self.raw.hosts[at.host].sections.len();

@@ -1,7 +1,7 @@
 //! Directives of Apache's modules that change nothing a WSGI site depends on, with the reason of each group.
 
 use super::{inert, rows};
-use crate::directive::{Applied, Contexts, Directive, Scope, Status};
+use crate::directive::{Applied, Arity, Contexts, Directive, Scope, Status, nothing};
 use crate::token::Word;
 
 const ANY: Contexts = Contexts::ANY;
@@ -23,6 +23,8 @@ const DATABASE: &str = "no part of the server uses a database";
 const HTTP2: &str = "HTTP/1.1 is spoken; HTTP/2 ends in a proxy in front";
 const CERTIFICATES: &str = "certificates are got by the proxy in front that speaks TLS";
 const COMPRESSION: &str = "compression has fixed levels and windows";
+const FILTERS: &str =
+    "AddOutputFilterByType and SetOutputFilter choose the compression, and there are no other filters";
 const PHP: &str = "no PHP runs here";
 const CLUSTER: &str = "this server reports to no cluster of Apache's";
 const BUFFERS: &str = "bodies of requests and responses are buffered always, see GilkeeperBodyBufferSize";
@@ -38,7 +40,8 @@ pub const ROWS: &[Directive] = rows! {
         "IndexOptions" "IndexOrderDefault" "IndexIgnore" "IndexIgnoreReset" "AddDescription" "HeaderName" "ReadmeName"
         "FancyIndexing" "DefaultIcon" "IndexStyleSheet" "IndexHeadInsert";
     // mod_negotiation, mod_mime_magic, mod_speling, mod_cern_meta, mod_imagemap, mod_userdir
-    inert(ANY, NEGOTIATION) => "MultiviewsMatch" "LanguagePriority" "ForceLanguagePriority" "CacheNegotiatedDocs";
+    inert(ANY, NEGOTIATION) => "MultiviewsMatch" "LanguagePriority" "ForceLanguagePriority" "CacheNegotiatedDocs"
+        "DefaultLanguage" "RemoveLanguage" "ModMimeUsePathInfo";
     inert(ANY, SPELLING) => "CheckSpelling" "CheckCaseOnly" "CheckBasenameMatch";
     inert(SERVER, "media types are told by a file's name") => "MimeMagicFile";
     inert(ANY, "no headers are read from files beside a file") => "MetaFiles" "MetaDir" "MetaSuffix";
@@ -102,6 +105,12 @@ pub const ROWS: &[Directive] = rows! {
         "BrotliCompressionMaxInputBlock" "BrotliAlterETag" "DeflateFilterNote" "DeflateWindowSize" "DeflateBufferSize"
         "DeflateMemLevel" "DeflateCompressionLevel" "DeflateInflateLimitRequestBody" "DeflateInflateRatioLimit"
         "DeflateInflateRatioBurst" "DeflateAlterEtag";
+    inert(ANY, FILTERS) => "FilterDeclare" "FilterProvider" "FilterChain" "FilterProtocol" "RemoveOutputFilter" "RemoveInputFilter";
+    Directive::honoured("", "…", ANY, Arity::at_least(0), nothing).unbuilt("what the configuration added around stays")
+        .doc("Takes back what a scope around has added.") => "RemoveCharset" "RemoveEncoding";
+    Directive::honoured("", "…", ANY, Arity::at_least(0), nothing).unbuilt("CustomLog stands for each host, and in the main server for those without one")
+        .doc("A log of every host's requests.") => "GlobalLog";
+    inert(ANY, "a redirection goes to where its directive says") => "RedirectRelative" "AliasPreservePath";
     // mod_buffer, mod_dialup, mod_log_debug, mod_dumpio, mod_log_forensic, mod_log_config, mod_heartbeat, mod_charset_lite
     inert(ANY, BUFFERS) => "BufferSize" "BufferedLogs";
     inert(ANY, DEBUGGING) => "LogMessage" "DumpIOInput" "DumpIOOutput" "DumpIOLogLevel" "ForensicLog" "FilterTrace";

@@ -37,8 +37,9 @@ pub const ROWS: &[Directive] = rows! {
         "SessionCryptoPassphrase" "SessionCryptoPassphraseFile" "SessionCryptoCipher" "SessionCryptoDriver"
         "SessionDBDSelectLabel" "SessionDBDInsertLabel" "SessionDBDUpdateLabel" "SessionDBDDeleteLabel"
         "SessionDBDPerUser" "SessionDBDCookieRemove" "SessionDBDCookieName" "SessionDBDCookieName2";
-    Directive::to_proxy("", CGI) => "Action" "Script" "Fcgid*" "FastCgi*";
-    Directive::to_proxy("", LANGUAGES) => "Lua*" "Perl*" "<Perl>" "Python*" "Passenger*" "Rails*" "Rack*" "CFML*" "Mono*";
+    Directive::to_proxy("", CGI) => "ScriptAliasMatch" "Action" "Script" "Fcgid*" "FastCgi*";
+    Directive::to_proxy("", LANGUAGES) => "Lua*" "<Lua*" "Perl*" "<Perl>" "Python*" "Passenger*" "Rails*" "Rack*" "CFML*" "Mono*";
+    Directive::to_proxy("", FILTER).judged(unless_compressing) => "AddOutputFilter" "AddInputFilter" "SetInputFilter";
     Directive::to_proxy("", FILTER) => "Substitute" "SubstituteMaxLineLength" "SubstituteInheritBefore" "OutputSed"
         "InputSed" "ExtFilterDefine" "ExtFilterOptions" "CharsetSourceEnc" "CharsetDefault" "CharsetOptions" "ReflectorHeader"
         "xml2EncDefault" "xml2EncAlias" "xml2StartParse" "Layout*";
@@ -48,6 +49,7 @@ pub const ROWS: &[Directive] = rows! {
     Directive::otherwise("", REMOTE) => "RemoteIPHeader" "RemoteIPProxiesHeader" "RemoteIPTrustedProxy"
         "RemoteIPInternalProxy" "RemoteIPTrustedProxyList" "RemoteIPInternalProxyList" "RemoteIPProxyProtocolExceptions" "RPAF*";
     Directive::otherwise("", REMOTE).judged(unless_off) => "RemoteIPProxyProtocol" "RPAFenable" "RPAF_Enable";
+    Directive::otherwise("", "say it with SetEnvIf, SetEnvIfNoCase or <If>") => "SetEnvIfExpr";
     Directive::otherwise("", IDENTITY) => "AssignUserID" "ChildPerUserID" "RUidGid" "RMode" "RDefaultUidGid";
     Directive::otherwise("", CHROOT) => "ChrootDir" "SecChrootDir";
     Directive::otherwise("", SENDFILE).judged(unless_off) => "XSendFile";
@@ -59,6 +61,17 @@ pub const ROWS: &[Directive] = rows! {
 fn unless_excluded(scope: &mut Scope, words: &[Word]) -> Applied {
     if words.iter().any(|word| word.text == "!") {
         scope.status = Status::WithoutEffect("what it takes out of the proxy is served here anyway");
+    }
+    Ok(())
+}
+
+/// Compression of responses by a file's extension: it changes nothing but their size.
+fn unless_compressing(scope: &mut Scope, words: &[Word]) -> Applied {
+    let compresses =
+        |filter: &str| ["deflate", "brotli_compress"].contains(&filter.to_ascii_lowercase().as_str());
+    let filters = words.first().map_or("", |word| word.text.as_str());
+    if scope.name == "AddOutputFilter" && filters.split(';').all(compresses) {
+        scope.status = Status::WithoutEffect("AddOutputFilterByType chooses the compression, by media type");
     }
     Ok(())
 }
