@@ -2,8 +2,8 @@
 //! with the places that later complaints must point at.
 
 use crate::site::{
-    ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen, Mount, ProcessGroup,
-    PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias, Supervision,
+    ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen, LogCondition, Mount,
+    ProcessGroup, PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias, Supervision,
 };
 use crate::token::Word;
 use gk_rules::expr::Expression;
@@ -185,6 +185,8 @@ pub struct RawLog {
     pub path: Option<PathBuf>,
     /// Nickname or format.
     pub format: String,
+    /// Its condition.
+    pub when: Option<LogCondition>,
     /// Its word.
     pub word: Word,
 }

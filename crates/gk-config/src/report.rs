@@ -9,7 +9,9 @@ pub use mounts::{MountUse, mounts};
 
 use crate::diagnostic::{Diagnostic, Severity, render_all};
 use crate::directive::Status;
-use crate::site::{Branch, Listen, ProcessGroup, Scope, Settings, SettingsPatch, Site};
+use crate::site::{
+    AccessLog, Branch, Listen, LogCondition, ProcessGroup, Scope, Settings, SettingsPatch, Site,
+};
 use crate::{FreeThreading, Loaded, PythonBuild};
 use gk_options::OPTIONS;
 use lines::{Lines, fields};
@@ -283,7 +285,7 @@ fn hosts(out: &mut Lines, site: &Site) {
         for log in &host.access_logs {
             let path = log.path.as_ref().map_or("standard output".to_owned(), |p| p.display().to_string());
             let format = if log.json { "JSON" } else { &log.format };
-            out.pair(1, "access-log", &format!("{path}, {format}"));
+            out.pair(1, "access-log", &format!("{path}, {format}{}", log_condition(log)));
         }
         out.line(1, "settings (* differs from the default)");
         out.fields(2, &fields(&host.base), Some(&fields(&Settings::default())));
@@ -315,5 +317,13 @@ fn scope(scope: &Scope) -> String {
         }
         Scope::If(Branch { is: Some(expression), .. }) => format!("<ElseIf \"{}\">", expression.text()),
         Scope::If(Branch { is: None, .. }) => "<Else>".to_owned(),
+    }
+}
+
+fn log_condition(log: &AccessLog) -> String {
+    match &log.when {
+        Some(LogCondition { variable, set: true }) => format!(", where {variable} is set"),
+        Some(LogCondition { variable, set: false }) => format!(", where {variable} is not set"),
+        None => String::new(),
     }
 }

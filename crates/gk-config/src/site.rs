@@ -130,6 +130,27 @@ pub struct AccessLog {
     pub format: String,
     /// One JSON object a line.
     pub json: bool,
+    /// `env=`: which requests it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<LogCondition>,
+}
+
+/// `CustomLog … env=[!]name`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCondition {
+    /// A variable.
+    pub variable: String,
+    /// It is set, or (false) not set.
+    pub set: bool,
+}
+
+impl LogCondition {
+    /// `None`: the word is no such condition.
+    pub fn parse(word: &str) -> Option<Self> {
+        let name = word.get(..4).filter(|key| key.eq_ignore_ascii_case("env=")).map(|_| &word[4..])?;
+        let (variable, set) = name.strip_prefix('!').map_or((name, true), |bare| (bare, false));
+        (!variable.is_empty()).then(|| Self { variable: variable.to_owned(), set })
+    }
 }
 
 /// Limits and timeouts of the HTTP front.

@@ -84,6 +84,7 @@ fn front(port: u16) {
             path: Some(path.into()),
             format: "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"".into(),
             json: false,
+            when: None,
         }],
         Err(_) => Vec::new(),
     };

@@ -132,7 +132,8 @@ fn a_malformed_body_or_host_ends_the_connection() {
 fn what_is_no_request_has_a_line_in_the_access_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: "%a \"%r\" %>s %U %m".into(), json: false };
+    let log =
+        AccessLog { path: Some(path.clone()), format: "%a \"%r\" %>s %U %m".into(), json: false, when: None };
     let front = Running::start(|site| {
         site.hosts[0].access_logs = vec![log];
         site.hosts[0].read_timeouts.header = ReadTimeout::fixed(0.5);
@@ -283,7 +284,7 @@ fn the_longest_idle_connection_gives_way_to_a_new_one() {
 fn a_head_that_comes_slowly_is_put_together() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: "%r %>s %I".into(), json: false };
+    let log = AccessLog { path: Some(path.clone()), format: "%r %>s %I".into(), json: false, when: None };
     let mut front = Running::start(|site| {
         site.http.keep_alive_timeout = 0.5;
         site.hosts[0].access_logs = vec![log];

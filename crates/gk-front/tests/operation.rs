@@ -13,7 +13,7 @@ use support::{Frame, Running};
 fn with_log(json: bool, format: &str) -> (Running, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap().keep();
     let path = folder.join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: format.into(), json };
+    let log = AccessLog { path: Some(path.clone()), format: format.into(), json, when: None };
     (Running::start(|site| site.hosts[0].access_logs = vec![log]), path)
 }
 
@@ -68,7 +68,7 @@ fn a_response_under_way_at_a_reload_or_a_stop_is_logged() {
 
     let mut site = support::site(front.root.path());
     site.hosts[0].access_logs =
-        vec![AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), json: false }];
+        vec![AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), json: false, when: None }];
     front.reload(&site);
     front.until(|_| true);
     cut.get("/cut");
@@ -97,7 +97,7 @@ fn a_download_that_is_broken_off_is_logged_as_broken_off() {
     std::fs::File::create(tree.path().join("large")).unwrap().set_len(64 << 20).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), json: false };
+    let log = AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), json: false, when: None };
     let front = Running::start(|site| {
         site.hosts[0].access_logs = vec![log];
         site.hosts[0].mounts.clear();

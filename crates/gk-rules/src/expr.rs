@@ -8,7 +8,7 @@ mod tree;
 
 use crate::regexp::TooLong;
 use crate::server_variables::View;
-use crate::{Facts, Mistake};
+use crate::{Facts, Groups, Mistake};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fmt;
@@ -39,6 +39,12 @@ impl Expression {
     /// Whether it is true for a request.
     pub fn holds(&self, facts: &dyn Facts) -> Result<bool, TooLong> {
         self.answer(View::of(facts)).map(|answer| answer.holds)
+    }
+
+    /// The groups of its last match, if it is true for a request.
+    pub fn groups(&self, facts: &dyn Facts) -> Option<Groups> {
+        let answer = self.answer(View::of(facts)).ok().filter(|answer| answer.holds)?;
+        Some(answer.groups.unwrap_or_default())
     }
 
     /// Whether it is true for a request that leads to a file; `rest` is what of the path lies behind it. Names of headers that
@@ -84,6 +90,12 @@ impl Text {
     pub fn value(&self, facts: &dyn Facts) -> Vec<u8> {
         eval::value(&self.tree, View::of(facts))
     }
+}
+
+/// What follows `expr=`, as conditions of other directives write it.
+pub(crate) fn behind_key(word: &str) -> Option<&str> {
+    let key = word.get(..5)?;
+    key.eq_ignore_ascii_case("expr=").then(|| &word[5..])
 }
 
 fn mistake(text: &str, why: &parse::Why) -> Mistake {

@@ -1,6 +1,7 @@
-//! `SetEnvIf`, `SetEnvIfNoCase`, `BrowserMatch`, `BrowserMatchNoCase`: variables that depend on the request. Those outside of
-//! sections are set before the request is routed, those of a place after it.
+//! `SetEnvIf`, `SetEnvIfExpr`, `BrowserMatch` and their relatives: variables that depend on the request. Those outside of sections
+//! are set before the request is routed, those of a place after it.
 
+use crate::expr::Expression;
 use crate::{Facts, Mistake, Regexp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -51,6 +52,8 @@ enum Part {
     Named(String),
     /// The first header whose name matches.
     Headers(Regexp),
+    /// None: an expression is true or not.
+    Expression(Expression),
 }
 
 /// Sets or, without a value, unsets a variable.
@@ -72,13 +75,14 @@ impl Condition {
             return Err(Mistake::new("the regular expression is missing"));
         };
         let pattern = Regexp::new(pattern, no_case).map_err(|mistake| mistake.at(at))?;
-        let changes =
-            names.iter().enumerate().map(|(n, word)| Change::parse(word).map_err(|m| m.at(at + 1 + n)));
-        let changes = changes.collect::<Result<Vec<_>, _>>()?;
-        if changes.is_empty() {
-            return Err(Mistake::new("the name of a variable is missing"));
-        }
-        Ok(Self { part, pattern, changes })
+        Ok(Self { part, pattern, changes: changes(names, at + 1)? })
+    }
+
+    /// `SetEnvIfExpr expression [!]name[=value] …`
+    pub fn parse_expression(words: &[&str]) -> Result<Self, Mistake> {
+        let [expression, names @ ..] = words else { return Err(Mistake::new("the expression is missing")) };
+        let part = Part::Expression(Expression::new(expression).map_err(|mistake| mistake.at(0))?);
+        Ok(Self { part, pattern: Regexp::new("", false)?, changes: changes(names, 1)? })
     }
 
     /// The changes of variables, if the rule matches: names with their new values, `None` for one that is unset. `url` is the path as
@@ -86,6 +90,11 @@ impl Condition {
     pub fn changes(&self, facts: &dyn Facts, url: &[u8]) -> Vec<(&str, Option<Vec<u8>>)> {
         let address;
         let value: Cow<'_, [u8]> = match &self.part {
+            Part::Expression(expression) => {
+                let Some(groups) = expression.groups(facts) else { return Vec::new() };
+                let filled = |value: &String| groups.fill(value);
+                return self.changed(filled);
+            }
             Part::Client => {
                 address = facts.client().map(|address| address.to_string()).unwrap_or_default();
                 address.as_bytes().into()
@@ -113,7 +122,21 @@ impl Condition {
             true => value.as_bytes().to_vec(),
             false => groups.fill(value),
         };
-        self.changes.iter().map(|change| (&*change.name, change.value.as_ref().map(filled))).collect()
+        self.changed(filled)
+    }
+
+    fn changed(&self, filled: impl Fn(&String) -> Vec<u8>) -> Vec<(&str, Option<Vec<u8>>)> {
+        self.changes.iter().map(|change| (&*change.name, change.value.as_ref().map(&filled))).collect()
+    }
+}
+
+/// The changes that words name; the first of them is word number `first` of the directive.
+fn changes(words: &[&str], first: usize) -> Result<Vec<Change>, Mistake> {
+    let changes = words.iter().enumerate().map(|(n, word)| Change::parse(word).map_err(|m| m.at(first + n)));
+    let changes = changes.collect::<Result<Vec<_>, _>>()?;
+    match changes.is_empty() {
+        true => Err(Mistake::new("the name of a variable is missing")),
+        false => Ok(changes),
     }
 }
 
@@ -163,6 +186,15 @@ mod tests {
             .with("Accept-Language", "de");
         for rule in rules {
             let words: Vec<&str> = rule.split(' ').collect();
+            if words[0] == "SetEnvIfExpr" {
+                let words: Vec<_> = words.iter().map(|word| word.replace('␣', " ")).collect();
+                let words: Vec<_> = words.iter().map(String::as_str).collect();
+                let condition = Condition::parse_expression(&words[1..]).unwrap();
+                for (name, value) in condition.changes(&facts, b"") {
+                    facts.env.change(name, value);
+                }
+                continue;
+            }
             let browser = words[0].starts_with("BrowserMatch");
             let no_case = words[0].ends_with("NoCase");
             let condition = Condition::parse(&words[1..], browser, no_case).unwrap();
@@ -177,6 +209,8 @@ mod tests {
     fn variables_follow_the_request() {
         let table: &[(&[&str], &[&str])] = &[
             (&["SetEnvIf X-Forwarded-Proto ^https$ HTTPS=on"], &["HTTPS=on"]),
+            (&["SetEnvIfExpr %{req:Accept-Language}␣=~␣/(d)(e)/ a=$2$1 b"], &["a=ed", "b=1"]),
+            (&["SetEnvIfExpr %{req:Accept-Language}␣==␣'en' a"], &[]),
             (&["SetEnvIf X-Forwarded-Proto ^HTTPS$ HTTPS=on"], &[]),
             (&["SetEnvIfNoCase x-forwarded-proto ^HTTPS$ A B=2"], &["A=1", "B=2"]),
             (&["BrowserMatch MSIE\\s(\\d) ie=$1 nokeepalive"], &["ie=6", "nokeepalive=1"]),

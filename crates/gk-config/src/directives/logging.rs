@@ -3,6 +3,7 @@
 use super::raw::RawLog;
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::site::LogCondition;
 use crate::token::Word;
 use crate::values;
 use std::path::PathBuf;
@@ -20,10 +21,10 @@ pub const ROWS: &[Directive] = &[
               `wsgi:level` is stronger than the general level; other modules are read and not used."),
     Directive::honoured("ErrorLogFormat", "json | format", SERVER, Arity::at_least(1), error_log_format)
         .doc("`json` writes one JSON object a line (ours). Apache's format strings are read and not used."),
-    Directive::honoured("CustomLog", "path format-or-nickname", SERVER, Arity::between(2, 3), custom_log)
+    Directive::honoured("CustomLog", "path format-or-nickname [env=[!]variable]", SERVER, Arity::between(2, 3), custom_log)
         .doc("An access log. The format is a LogFormat string or a nickname; `common`, `combined`, `vhost_combined` and \
-              `json` are there from the start. `-` or `/dev/stdout` is standard output. A third argument `env=…` is not \
-              supported: every request is logged."),
+              `json` are there from the start. `-` or `/dev/stdout` is standard output. With `env=variable` only requests for which \
+              the variable is set are logged, with `env=!variable` the others; a condition `expr=…` is not supported."),
     Directive::honoured("TransferLog", "path", SERVER, Arity::exactly(1), transfer_log)
         .doc("An access log in the format of the last LogFormat without nickname, else `common`."),
     Directive::honoured("LogFormat", "format [nickname]", SERVER, Arity::between(1, 2), log_format)
@@ -108,14 +109,15 @@ fn error_log_format(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn custom_log(scope: &mut Scope, words: &[Word]) -> Applied {
     let path = place(scope, &words[0], "/dev/stdout")?;
-    if let Some(condition) = words.get(2) {
+    let when = words.get(2).and_then(|word| LogCondition::parse(&word.text));
+    if let Some(condition) = words.get(2).filter(|_| when.is_none()) {
         let message = format!(
             "the condition `{}` of CustomLog is not supported: every request is logged",
             condition.text
         );
         scope.say(Complaint::warning(message).partly().at(condition));
     }
-    let log = RawLog { path, format: words[1].text.clone(), word: words[1].clone() };
+    let log = RawLog { path, format: words[1].text.clone(), when, word: words[1].clone() };
     scope.host().access_logs.push(log);
     Ok(())
 }
@@ -124,7 +126,7 @@ fn transfer_log(scope: &mut Scope, words: &[Word]) -> Applied {
     let path = place(scope, &words[0], "/dev/stdout")?;
     let unnamed = scope.host().formats.contains_key(UNNAMED);
     let format = if unnamed { UNNAMED } else { "common" };
-    let log = RawLog { path, format: format.to_owned(), word: words[0].clone() };
+    let log = RawLog { path, format: format.to_owned(), when: None, word: words[0].clone() };
     scope.host().access_logs.push(log);
     Ok(())
 }

@@ -120,13 +120,13 @@ fn rank(scope: &Scope) -> (usize, usize) {
 }
 
 fn access_log(log: &RawLog, formats: &BTreeMap<&str, &str>, journal: &mut Journal) -> AccessLog {
-    let path = log.path.clone();
+    let (path, when) = (log.path.clone(), log.when.clone());
     let format = log.format.as_str();
     if let Some(found) = formats.get(format) {
-        return AccessLog { path, format: (*found).to_owned(), json: false };
+        return AccessLog { path, format: (*found).to_owned(), json: false, when };
     }
     if format.eq_ignore_ascii_case("json") {
-        return AccessLog { path, format: String::new(), json: true };
+        return AccessLog { path, format: String::new(), json: true, when };
     }
     if !format.contains('%') {
         let names = formats.keys().copied().filter(|name| name.chars().all(char::is_alphanumeric));
@@ -139,5 +139,5 @@ fn access_log(log: &RawLog, formats: &BTreeMap<&str, &str>, journal: &mut Journa
         };
         journal.say(complaint.at(&log.word));
     }
-    AccessLog { path, format: format.to_owned(), json: false }
+    AccessLog { path, format: format.to_owned(), json: false, when }
 }

@@ -1,6 +1,6 @@
 //! Access logs: an [`Entry`] goes with each request and becomes a line once the last byte of the response is sent.
 
-use gk_config::site::Site;
+use gk_config::site::{LogCondition, Site};
 use gk_rules::Env;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -58,6 +58,8 @@ struct OpenLogs {
 struct Log {
     format: Format,
     writer: Rc<LogWriter>,
+    /// Which requests it is about.
+    when: Option<LogCondition>,
     /// Places of the format's request headers in `OpenLogs::requests`.
     request_at: Vec<usize>,
     /// Places of the format's response headers in `OpenLogs::responses`.
@@ -102,7 +104,8 @@ impl AccessLogs {
                 let writer = Rc::clone(&open.writers[file]);
                 let request_at = common(&mut open.requests, &format.request_headers);
                 let response_at = common(&mut open.responses, &format.response_headers);
-                open.logs.push(Log { format, writer, request_at, response_at });
+                let when = log.when.clone();
+                open.logs.push(Log { format, writer, when, request_at, response_at });
                 opened.push((log.clone(), open.logs.len() - 1));
                 of_host.push(open.logs.len() - 1);
             }
@@ -140,6 +143,7 @@ impl AccessLogs {
             request_id: 0,
             queue_micros: 0,
             remote_addr: None,
+            host: 0,
             variables: Env::default(),
             body_bytes: 0,
             aborted: false,
@@ -176,6 +180,9 @@ impl AccessLogs {
         };
         for index in open.hosts.get(host).into_iter().flatten() {
             let log = &open.logs[*index];
+            if !log.is_about(&NoHeaders) {
+                continue;
+            }
             log.writer.append(|out| log.format.write(&line, &NoHeaders, out));
         }
     }
@@ -240,6 +247,8 @@ pub struct Entry {
     queue_micros: u64,
     /// Address of the client as trusted proxies report it.
     pub remote_addr: Option<String>,
+    /// Its host, where rules have answered it before it was routed.
+    pub host: usize,
     /// The variables that rules set.
     pub variables: Env,
     /// Body bytes handed to hyper.
@@ -271,7 +280,7 @@ impl Entry {
 
     fn write(&self) {
         let target = self.target.as_deref();
-        let host = target.map_or(0, |t| t.host);
+        let host = target.map_or(self.host, |t| t.host);
         let Some(logs) = self.logs.hosts.get(host).filter(|logs| !logs.is_empty()) else { return };
         let app = target.and_then(|t| match &t.destination {
             Destination::App(app) => Some(app),
@@ -329,8 +338,17 @@ impl Entry {
         };
         for index in logs {
             let log = &self.logs.logs[*index];
-            log.writer.append(|out| log.format.write(&line, &EntryHeaders { entry: self, log }, out));
+            let headers = EntryHeaders { entry: self, log };
+            if log.is_about(&headers) {
+                log.writer.append(|out| log.format.write(&line, &headers, out));
+            }
         }
+    }
+}
+
+impl Log {
+    fn is_about(&self, request: &dyn Lookup) -> bool {
+        self.when.as_ref().is_none_or(|when| request.variable(&when.variable).is_some() == when.set)
     }
 }
 

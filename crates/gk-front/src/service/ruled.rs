@@ -104,6 +104,7 @@ impl Again<'_> {
         let took = self.front.clock.micros().saturating_sub(self.now);
         decoration::decorate(&asked, &mut response, took);
         if let Some(entry) = entry {
+            entry.host = asked.host;
             entry.variables = asked.env;
         }
         response

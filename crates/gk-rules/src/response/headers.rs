@@ -5,6 +5,7 @@ mod template;
 
 pub use template::Moment;
 
+use crate::expr::{self, Expression};
 use crate::{Mistake, Regexp};
 use serde::{Deserialize, Serialize};
 use template::Template;
@@ -89,10 +90,11 @@ enum When {
     Always,
     Variable(String),
     NoVariable(String),
+    Expression(Expression),
 }
 
 impl HeaderRule {
-    /// `Header [always|onsuccess] action name [value [replacement]] [early|env=[!]name]`; `RequestHeader` (`request`) has no
+    /// `Header [always|onsuccess] action name [value [replacement]] [early|env=[!]name|expr=expression]`; `RequestHeader` (`request`) has no
     /// `always`.
     pub fn parse(words: &[&str], request: bool) -> Result<Self, Mistake> {
         let (always, shift) = match words.first().map(|word| word.to_ascii_lowercase()).as_deref() {
@@ -168,6 +170,7 @@ impl HeaderRule {
             When::Always => true,
             When::Variable(name) => moment.variable(name).is_some(),
             When::NoVariable(name) => moment.variable(name).is_none(),
+            When::Expression(expression) => expression.holds(moment.facts) == Ok(true),
         };
         if !holds || self.is_without_effect() {
             return;
@@ -254,8 +257,11 @@ impl When {
     fn parse(word: &str) -> Result<Self, Mistake> {
         let form = || {
             let message = format!("`{word}` is no condition");
-            Mistake::new(message).hint("a condition is written env=NAME, env=!NAME or early")
+            Mistake::new(message).hint("a condition is written env=NAME, env=!NAME, expr=EXPRESSION or early")
         };
+        if let Some(expression) = expr::behind_key(word) {
+            return Ok(Self::Expression(Expression::new(expression)?));
+        }
         let name = word
             .get(..4)
             .filter(|key| key.eq_ignore_ascii_case("env="))
@@ -336,6 +342,8 @@ mod tests {
             (&[], &["always", "set", "A", "1", "env=!none"], &["a=1"]),
             (&[], &["set", "A", "%{v}e %{none}e %{SSL}s 1%% %D %t"], &["a=val (null) (null) 1% D=7 t=5"]),
             (&[], &["set", "A", "%{evil}e"], &["a=a  X-B: b "]),
+            (&[], &["set", "A", "expr=-%{REQUEST_METHOD}", "expr=%{REQUEST_METHOD} == 'GET'"], &["a=-GET"]),
+            (&[], &["set", "A", "1", "expr=%{REQUEST_METHOD} == 'PUT'"], &[]),
             (&[], &["set", "Connection", "close"], &[]),
             (&["content-length=3"], &["unset", "Content-Length"], &["content-length=3"]),
         ];

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Kind;
 use crate::asked::Asked;
+use proptest::prelude::*;
 
 /// The rules of a text, a directive to a line. Words are split at blanks; `␣` stands for a blank within one.
 fn rules(text: &str) -> Rewrite {
@@ -319,4 +320,105 @@ fn scopes_replace_each_other_unless_they_inherit() {
     assert_eq!(patterns(&host("Rule host -")), "host");
     assert_eq!(patterns(&host("Options Inherit\nRule host -")), "host main");
     assert!(!host("Rule host -").runs_on_server(Some(false)) && host("Rule host -").runs_on_server(None));
+}
+
+/// A word of a rule: pieces of patterns, substitutions and flags, put together without sense.
+fn word() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "^",
+            "/",
+            "(.*)",
+            "(a+)+",
+            "$",
+            "$1",
+            "%1",
+            "%{REQUEST_URI}",
+            "%{HTTP:Host}",
+            "${low:",
+            "}",
+            "\\",
+            "..",
+            ".",
+            "?",
+            "?x=",
+            "http://",
+            "//",
+            "-",
+            "!",
+            "[",
+            "]",
+            "a",
+            "%0d%0a",
+            " ",
+            "(?!",
+            ")",
+            "\\1",
+            "-f",
+            "=",
+            "*If",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,3}",
+    ];
+    prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
+}
+
+fn flags() -> impl Strategy<Value = String> {
+    let flag = prop::sample::select(vec![
+        "L",
+        "R",
+        "R=301",
+        "NE",
+        "PT",
+        "N",
+        "C",
+        "S=1",
+        "QSA",
+        "QSD",
+        "B",
+        "NC",
+        "F",
+        "E=a:$1",
+        "CO=a:$1:c",
+        "DPI",
+        "END",
+        "H=$1",
+        "UnsafeAllow3F",
+        "UnsafePrefixStat",
+    ]);
+    prop::collection::vec(flag, 0..3).prop_map(|flags| format!("[{}]", flags.join(",")))
+}
+
+proptest! {
+    #[test]
+    fn no_rule_breaks_out(
+        rules in prop::collection::vec((word(), word(), flags(), prop::option::of((word(), word()))), 1..4),
+        target in "/([a-c/.?%\r\n é]|\\.\\.){0,12}",
+        section in any::<bool>(),
+    ) {
+        let mut rewrite = Rewrite { engine: Some(true), own: true, ..Rewrite::default() };
+        rewrite.maps.insert("low".into(), Map::Lower);
+        for (pattern, substitution, flags, condition) in &rules {
+            if let Some((text, pattern)) = condition {
+                let _ = rewrite.add_condition(&[text, pattern]);
+            }
+            let _ = rewrite.add_rule(&[pattern, substitution, flags]);
+        }
+        let found = if section {
+            rewrite.directory = Some("/srv/www/".into());
+            place(&rewrite, &asked(&target), &Place { filename: b"/srv/www/a", path_info: b"/b", alias: None })
+        } else {
+            server(&rewrite, &asked(&target))
+        };
+        match found.action {
+            Action::Redirect { location, .. } => prop_assert!(!location.iter().any(u8::is_ascii_control)),
+            Action::Path(path) | Action::BelowRoot(path) | Action::File(path) | Action::Again(path) => {
+                prop_assert!(path.starts_with(b"/") && !path.contains(&0));
+                prop_assert!(!path.split(|byte| *byte == b'/').any(|part| part == b".." || part == b"."));
+            }
+            Action::Go | Action::Answer(_) => {}
+        }
+        prop_assert!(!found.cookies.iter().any(|cookie| cookie.contains(['\r', '\n'])));
+    }
 }

@@ -17,12 +17,23 @@ pub const ROWS: &[Directive] = &[
               `Request_URI` is the path as it was sent."),
     Directive::honoured("SetEnvIfNoCase", "attribute regex [!]name[=value] …", ANY, Arity::at_least(3), set_env_if)
         .doc("SetEnvIf without regard to case."),
+    Directive::honoured("SetEnvIfExpr", "\"expression\" [!]name[=value] …", ANY, Arity::at_least(2), set_env_if_expr)
+        .doc("Sets variables if an expression is true; `$0` to `$9` in a value are groups of its last match. What an expression may hold is \
+              described at [`<If>`](conditions.md)."),
     Directive::honoured("BrowserMatch", "regex [!]name[=value] …", ANY, Arity::at_least(2), set_env_if)
         .doc("`SetEnvIf User-Agent`. The variables of old workarounds (`nokeepalive`, `downgrade-1.0`, `force-response-1.0`, \
               `ssl-unclean-shutdown`) change nothing here."),
     Directive::honoured("BrowserMatchNoCase", "regex [!]name[=value] …", ANY, Arity::at_least(2), set_env_if)
         .doc("BrowserMatch without regard to case."),
 ];
+
+fn set_env_if_expr(scope: &mut Scope, words: &[Word]) -> Applied {
+    let condition = Condition::parse_expression(&texts(words)).map_err(at(words))?;
+    let place = scope.section.is_some();
+    let variables = &mut rules(scope).variables;
+    if place { &mut variables.place } else { &mut variables.server }.push(condition);
+    Ok(())
+}
 
 fn set_env_if(scope: &mut Scope, words: &[Word]) -> Applied {
     let (browser, no_case) = (scope.name.starts_with("Browser"), scope.name.ends_with("NoCase"));

@@ -1,5 +1,6 @@
 //! Values of header rules: text with `%{name}e`, `%t`, `%D` and their relatives.
 
+use crate::expr;
 use crate::{Facts, Mistake};
 use serde::{Deserialize, Serialize};
 
@@ -35,13 +36,15 @@ enum Piece {
     Tls,
     Began,
     Took,
+    /// `expr=`: all of the value.
+    Expression(expr::Text),
 }
 
 impl Template {
     /// Reads a value as Apache writes it.
     pub fn parse(text: &str) -> Result<Self, Mistake> {
-        if text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("expr=")) {
-            return Err(Mistake::new("a value that is an expression (expr=…) is not supported"));
+        if let Some(text) = expr::behind_key(text) {
+            return Ok(Self(vec![Piece::Expression(expr::Text::new(text)?)]));
         }
         let mut pieces = Vec::new();
         let mut plain = String::new();
@@ -89,6 +92,7 @@ impl Template {
                 Piece::Variable(name) => {
                     out.extend(moment.variable(name).unwrap_or_else(|| b"(null)".to_vec()));
                 }
+                Piece::Expression(text) => out.extend(text.value(moment.facts)),
                 Piece::Tls => out.extend_from_slice(b"(null)"),
                 Piece::Began => out.extend_from_slice(format!("t={}", moment.began_micros).as_bytes()),
                 Piece::Took => out.extend_from_slice(format!("D={}", moment.took_micros).as_bytes()),
