@@ -6,7 +6,7 @@ What `says.py` answers is SCRIPT_NAME|PATH_INFO|QUERY_STRING|REQUEST_URI and the
 from __future__ import annotations
 
 import pytest
-from harness import Server
+from harness import Server, until
 
 REDIRECTS = {
     ("server.example", "/old/a%20b?x=1"): (301, "http://{host}/new/a%20b?x=1"),
@@ -172,3 +172,23 @@ def test_caches_are_told_of_the_headers_that_decided(server: Server) -> None:
 
     assert vary("server.example", "/kind") == "X-Kind"
     assert (vary("if.example", "/two"), vary("if.example", "/one")) == ("X-Kind", None)
+
+
+def test_variables_and_headers_by_expression(server: Server) -> None:
+    def ask(target: str) -> tuple[str, str | None]:
+        answer = server.ask(target, host=f"plain.example:{server.port}")
+        return answer.body.decode("latin-1"), answer.get("X-Expr")
+
+    assert ask("/expr/abc") == ("|/expr/abc||/expr/abc|mark=abc", "GET /expr/abc")
+    assert ask("/other") == ("|/other||/other", None)
+
+
+def test_a_variable_decides_whether_a_request_is_logged(server: Server) -> None:
+    name = f"server.example:{server.port}"
+    for target in ("/gone", "/teapot"):
+        server.ask(target, host=name)
+    logs = {path: server.root / f"{path}.log" for path in ("loud", "quiet")}
+    until(lambda: all(log.exists() and log.read_text() for log in logs.values()), "both logs have lines")
+    until(lambda: "GET /teapot" in logs["loud"].read_text(), "the request is logged")
+    assert "GET /gone" not in logs["loud"].read_text()
+    assert set(logs["quiet"].read_text().splitlines()) == {"GET /gone"}
