@@ -131,7 +131,7 @@ def test_a_limit_that_is_reached_within(gilkeeper: Start, closing: Closing) -> N
 
     Here the limit of the running front is lowered below what it has open.
     """
-    server = gilkeeper([APPS / "probes.py"], CONF)
+    server = gilkeeper([APPS / "probes.py", APPS / "hello.py"], CONF)
     front = server.front()
     # The worker has its link before the limit comes.
     assert server.ask("/single").status == 200
