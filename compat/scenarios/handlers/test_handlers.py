@@ -45,6 +45,7 @@ SAYS = {
     "/dir//y.py//q": "y.py|/dir/y.py|/q",
     "/idx/": "go.py|/idx/go.py|",
     "/noext": "noext|/noext|",
+    "/x.typed/y": "x.typed|/x.typed|/y",
     "/noext/1": "noext|/noext|/1",
     "/": "root\n",
     "/both/": "html\n",

@@ -105,6 +105,9 @@ fn handlers_that_are_not_built_are_said() {
     {
         assert_eq!(said(text, false), [], "{text}");
     }
+    assert_eq!(said("AddType application/x-httpd-wsgi .py", false), []);
+    assert_eq!(said("AddType application/x-httpd-php .php", false), [(Severity::Warning, 1)]);
+    assert_eq!(said("ForceType application/x-httpd-php", false), [(Severity::Error, 1)]);
     assert_eq!(said("ScriptAlias /cgi-bin/ /x/", false), [(Severity::Warning, 1)]);
     assert_eq!(said("Alias /a/ /x", false), [(Severity::Warning, 1)]);
 }

@@ -36,7 +36,8 @@ pub const ROWS: &[Directive] = &[
         .doc("With `Off`, a URL path that goes on behind a script is answered 404 (WSGI0137). Behind other files it always is."),
 ];
 
-fn set_handler(scope: &mut Scope, words: &[Word]) -> Applied {
+/// `SetHandler`.
+pub fn set_handler(scope: &mut Scope, words: &[Word]) -> Applied {
     let name = words[0].text.to_ascii_lowercase();
     if name != NO_HANDLER {
         note_use(scope, &words[0], &name, true);
@@ -45,7 +46,8 @@ fn set_handler(scope: &mut Scope, words: &[Word]) -> Applied {
     Ok(())
 }
 
-fn add_handler(scope: &mut Scope, words: &[Word]) -> Applied {
+/// `AddHandler`.
+pub fn add_handler(scope: &mut Scope, words: &[Word]) -> Applied {
     let name = words[0].text.to_ascii_lowercase();
     note_use(scope, &words[0], &name, false);
     let handlers = scope.settings().add_handlers.get_or_insert_default();

@@ -3,6 +3,7 @@
 use super::{at, rules, texts};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::directives::mapping::handlers::{add_handler, set_handler};
 use crate::token::Word;
 use crate::values;
 use gk_rules::content::expires::Expiry;
@@ -17,7 +18,8 @@ const PAIRS: Arity = Arity::at_least(2);
 pub const ROWS: &[Directive] = &[
     Directive::honoured("AddType", "media-type extension …", ANY, PAIRS, add_type)
         .doc("The media type of files by extension; the usual ones are built in. Every extension of a name counts, the last one most; \
-              one that is not known takes back what those before it said."),
+              one that is not known takes back what those before it said. `application/x-httpd-wsgi` and its relatives are handlers by \
+              another name."),
     Directive::honoured("RemoveType", "extension …", ANY, Arity::at_least(1), remove_type)
         .doc("Takes the media type of extensions away, built-in ones too."),
     Directive::honoured("ForceType", "media-type|none", ANY, ONE, force_type)
@@ -57,8 +59,16 @@ fn pairs(words: &[Word]) -> Result<Vec<(String, String)>, Complaint> {
 }
 
 fn add_type(scope: &mut Scope, words: &[Word]) -> Applied {
+    if is_handler(&words[0]) {
+        return add_handler(scope, words);
+    }
     files(scope).types.types.extend(pairs(words)?);
     Ok(())
+}
+
+/// Types such as `application/x-httpd-php` are no types but handlers by another name: what has one is never served as it is.
+fn is_handler(word: &Word) -> bool {
+    word.text.to_ascii_lowercase().starts_with("application/x-httpd-")
 }
 
 fn remove_type(scope: &mut Scope, words: &[Word]) -> Applied {
@@ -68,6 +78,9 @@ fn remove_type(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 fn force_type(scope: &mut Scope, words: &[Word]) -> Applied {
+    if is_handler(&words[0]) {
+        return set_handler(scope, words);
+    }
     let none = words[0].text.eq_ignore_ascii_case("none");
     files(scope).types.force = Some(if none { String::new() } else { words[0].text.clone() });
     Ok(())
