@@ -1,9 +1,11 @@
 //! Where a site listens, which handlers it may name, and whether it mounts anything.
 
 use gk_config::diagnostic::Severity;
+use gk_config::express::{ServeOptions, listeners};
 use gk_config::site::{Listen, Site};
 use gk_config::source::Memory;
 use gk_config::{Loaded, Surroundings, load_text};
+use std::path::Path;
 
 fn surroundings() -> Surroundings {
     Surroundings { directory: "/etc/site".into(), ..Surroundings::default() }
@@ -127,4 +129,20 @@ fn a_site_that_mounts_nothing_is_known() {
     ] {
         assert!(!site(text).mounts_nothing(), "{text}");
     }
+}
+
+/// Reported: `serve -c FILE --port 8080` was refused. Met by everybody who may not listen on port 80.
+#[test]
+fn addresses_beside_a_file_are_lines_of_listen() {
+    let lines = |options: &[(&'static str, &str)]| {
+        let given = options.iter().fold(ServeOptions::new(""), |all, (name, value)| all.with(name, [*value]));
+        listeners(&given, Path::new("/srv"))
+    };
+    let of = |text: &str| Ok(text.to_owned());
+    assert_eq!(lines(&[]), of(""));
+    assert_eq!(lines(&[("processes", "2")]), of(""));
+    assert_eq!(lines(&[("port", "8080")]), of("Listen 8080\n"));
+    assert_eq!(lines(&[("host", "::1"), ("port", "81")]), of("Listen [::1]:81\n"));
+    assert_eq!(lines(&[("socket", "s.sock")]), of("Listen unix:/srv/s.sock\n"));
+    assert!(lines(&[("host", "nowhere")]).is_err());
 }
