@@ -27,3 +27,6 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     same = set(ASKED) <= {environ["SCRIPT_FILENAME"]}
     return [f"{os.getpid()}|{len(ASKED)}|{same}".encode()]
+
+
+handle_request = application

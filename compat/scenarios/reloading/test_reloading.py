@@ -55,7 +55,7 @@ def hook(server: Server, target: str = "/hooked") -> tuple[int, int]:
     answer = server.ask(target)
     assert answer.status == 200, answer.body
     pid, asked, same = answer.body.decode().split("|")
-    assert same == "True", "it is asked with the path of the script"
+    assert same == "True", "it is asked with the path of the script, or of the file that it handles"
     return int(pid), int(asked)
 
 
@@ -70,6 +70,11 @@ def test_a_script_is_asked_before_each_request(own_server: Server) -> None:
     """Reported: `reload_required` was never called."""
     assert [hook(own_server)[1] for _ in range(3)] == [1, 2, 3]
     assert hook(own_server, "/unasked")[1] == 0
+
+
+def test_a_handler_is_asked_about_the_file(own_server: Server) -> None:
+    (own_server.root / "app" / "page.txt").write_text("a page")
+    assert [hook(own_server, "/pages/page.txt")[1] for _ in range(2)] == [1, 2]
 
 
 def test_a_script_that_asks_for_its_reload_is_loaded_before_the_request(own_server: Server) -> None:

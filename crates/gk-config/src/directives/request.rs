@@ -17,7 +17,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIScriptReloading", "On|Off", ANY, ONE, script_reloading)
         .default("On").doc("Restarts the group gracefully when its script file changes."),
     Directive::honoured("WSGIChunkedRequest", "On|Off", ANY, ONE, chunked_request)
-        .default("On").doc("Accepts request bodies of unknown length; Off answers them 411."),
+        .default("On").doc("Accepts chunked request bodies; Off answers them 411. The application sees their length in `CONTENT_LENGTH`."),
     Directive::honoured("WSGIErrorOverride", "On|Off", ANY, ONE, error_override)
         .default("Off").doc("Replaces the body of 4xx and 5xx responses of the application by the server's own."),
     Directive::honoured("WSGIMapHEADToGET", "Off|On|Auto", ANY, ONE, map_head_to_get)

@@ -56,7 +56,12 @@ fn first(py: Attached<'_>, app: &Application, call: &Call<'_>) -> bool {
 fn asks(py: Attached<'_>, app: &Application, call: &Call<'_>, script: &LoadedScript) -> bool {
     let texts = &call.request.texts;
     let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
-    let asked = script.asks_for_reload(py, &call.profile.profile.script);
+    // A script that handles files is asked about the file.
+    let path = match call.request.get(b"SCRIPT_FILENAME") {
+        Some(file) => String::from_utf8_lossy(file),
+        None => call.profile.profile.script.as_str().into(),
+    };
+    let asked = script.asks_for_reload(py, &path);
     stop_child(py, &app.runtime, Called::Function, asked.as_ref().err());
     match asked {
         Ok(true) => {
