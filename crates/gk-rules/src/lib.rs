@@ -5,6 +5,7 @@
 //! gk-config reads the directives and keeps the [`Rules`] of each place; gk-front asks them, in the order of Apache's phases.
 #![forbid(unsafe_code)]
 
+pub mod access;
 #[cfg(test)]
 mod asked;
 mod env;

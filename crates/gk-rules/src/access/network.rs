@@ -1,0 +1,98 @@
+//! Addresses and networks, as `Require ip` and `Allow from` write them.
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// An address or a network: `10.1.2.3`, `10.1.`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `2001:db8::/32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    base: u128,
+    mask: u128,
+    v4: bool,
+}
+
+impl Network {
+    /// Reads an address or network. `Err` says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const ADDRESS: &str = "this is no IP address";
+        let Some((address, mask)) = text.split_once('/') else {
+            return match text.parse::<IpAddr>() {
+                Ok(ip) => Ok(Self::of(ip)),
+                Err(_) => Self::partial(text).ok_or(ADDRESS),
+            };
+        };
+        let whole = Self::of(address.parse().map_err(|_| ADDRESS)?);
+        let width: u32 = if whole.v4 { 32 } else { 128 };
+        let mask = match (mask.parse::<u32>(), mask.parse::<Ipv4Addr>()) {
+            (Ok(bits), _) if (1..=width).contains(&bits) => {
+                (u128::MAX << (width - bits)) & (u128::MAX >> (128 - width))
+            }
+            (_, Ok(mask)) if whole.v4 => u128::from(u32::from(mask)),
+            _ => return Err("this network mask is invalid"),
+        };
+        Ok(Self { base: whole.base & mask, mask, v4: whole.v4 })
+    }
+
+    fn of(ip: IpAddr) -> Self {
+        let (base, v4) = number(ip);
+        Self { base, mask: if v4 { u128::from(u32::MAX) } else { u128::MAX }, v4 }
+    }
+
+    /// The first one to three numbers of an IPv4 address, also with a dot after them.
+    fn partial(text: &str) -> Option<Self> {
+        let (mut base, mut mask, mut shift) = (0u32, 0u32, 32);
+        for octet in text.strip_suffix('.').unwrap_or(text).split('.') {
+            let digits = !octet.is_empty() && octet.bytes().all(|b| b.is_ascii_digit());
+            let octet: u8 = octet.parse().ok().filter(|_| digits)?;
+            shift = u32::checked_sub(shift, 8)?;
+            base |= u32::from(octet) << shift;
+            mask |= 0xff << shift;
+        }
+        Some(Self { base: base.into(), mask: mask.into(), v4: true })
+    }
+
+    /// Whether an address lies in it. An IPv4 address in IPv6 form counts as IPv4.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let (value, v4) = number(ip);
+        self.v4 == v4 && value & self.mask == self.base
+    }
+}
+
+fn number(ip: IpAddr) -> (u128, bool) {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => (u32::from(v4).into(), true),
+        IpAddr::V6(v6) => (v6.into(), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let table = [
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.4", false),
+            ("10", "10.200.1.1", true),
+            ("10.1", "10.1.9.9", true),
+            ("10.1.", "10.1.9.9", true),
+            ("10.1.2", "10.1.3.1", false),
+            ("10.1.2.3/8", "10.9.9.9", true),
+            ("192.168.0.0/255.255.0.0", "192.168.77.1", true),
+            ("192.168.0.0/16", "192.169.0.1", false),
+            ("192.168.0.0/16", "::ffff:192.168.4.4", true),
+            ("2001:db8::/32", "2001:db8:1::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+            ("::1", "::1", true),
+            ("::/1", "10.0.0.1", false),
+        ];
+        for (network, address, holds) in table {
+            let network = Network::parse(network).expect("valid");
+            assert_eq!(network.contains(address.parse().expect("valid")), holds, "{network:?} {address}");
+        }
+        for wrong in ["300.1", "a.b", "10.1/16", "10.0.0.1/33", "10.0.0.1/0", "::1/129", "", "10..1", "+1"] {
+            assert!(Network::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
