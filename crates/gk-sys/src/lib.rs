@@ -7,10 +7,11 @@
 //! * [`usage`]: CPU time, memory and limits as the kernel counts them.
 //! * [`interpose`]: exchanging a function of a loaded library.
 //! * Alone: [`descriptors`] and the messages that carry them, the [`datagram_sender`], the [`clock`], the calling process
-//!   ([`own_process`]) and its forks ([`fork`]), the [`log`].
+//!   ([`own_process`]) and its forks ([`fork`]), the [`log`], the system's [`crypt`].
 
 pub mod child;
 pub mod clock;
+pub mod crypt;
 pub mod datagram_sender;
 pub mod descriptors;
 pub mod fork;
