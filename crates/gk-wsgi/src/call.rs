@@ -16,6 +16,7 @@ use crate::forked::{Called, stop_child};
 use crate::interpreter::active_requests::ActiveRequest;
 use crate::interpreter::application::{Application, NumberedProfile, Target};
 use crate::interpreter::connection_templates::ConnectionTemplates;
+use crate::interpreter::script::LoadedScript;
 use crate::log::{CurrentRequest, log};
 use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError};
@@ -50,7 +51,8 @@ pub fn serve(
 ) -> Outcome {
     let texts = &call.request.texts;
     let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
-    let watched = events::wanted(py, app);
+    // Subscribers hear of requests, and no password.
+    let watched = !call.profile.profile.hook && events::wanted(py, app);
     let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD", call.taken, watched));
     let requests = || app.runtime.active_requests.bind(py);
     let running = ActiveRequest::begin(&app.tracking, call.request.numbers.request_id, requests);
@@ -81,11 +83,23 @@ fn first(
     conversation: &Conversation,
 ) -> Option<Arc<Target>> {
     let profile = &call.profile.profile;
-    let script = match app.scripts.load(py, &app.runtime, &profile.script, profile.module, true) {
-        Ok(script) => script,
-        Err(failure) => {
-            conversation.fail(failure.status, "the script could not be loaded");
-            return None;
+    let script = if profile.hook {
+        // It loads its script itself, at each change.
+        let made = py.str(&profile.script).and_then(|path| app.runtime.hook_script.bind(py).call(&[&path]));
+        match made {
+            Ok(script) => Arc::new(LoadedScript::new(&script, None)),
+            Err(error) => {
+                failed(py, app, call, conversation, &error);
+                return None;
+            }
+        }
+    } else {
+        match app.scripts.load(py, &app.runtime, &profile.script, profile.module, true) {
+            Ok(script) => script,
+            Err(failure) => {
+                conversation.fail(failure.status, "the script could not be loaded");
+                return None;
+            }
         }
     };
     let made = py.str(&profile.callable).and_then(|callable| {

@@ -12,6 +12,7 @@ const SOURCE: &CStr = match CStr::from_bytes_with_nul(
         include_str!("runtime/events.py"),
         include_str!("runtime/metrics.py"),
         include_str!("runtime/signals.py"),
+        include_str!("runtime/hooks.py"),
         include_str!("runtime/threads.py"),
         include_str!("runtime/ending.py"),
         include_str!("runtime/modules.py"),
@@ -51,5 +52,5 @@ runtime! {
     watch_collections = "watch_collections", heed_signals = "heed_signals",
     living_threads = "living_threads", thread_names = "thread_names", stacks = "stacks",
     end_threads = "end_threads", end_functions = "end_functions", held_up = "held_up",
-    flush_streams = "flush_streams",
+    flush_streams = "flush_streams", hook_script = "HookScript",
 }

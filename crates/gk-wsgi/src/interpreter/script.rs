@@ -64,7 +64,8 @@ pub(crate) struct LoadedScript {
 }
 
 impl LoadedScript {
-    fn new(module: &Object<'_>, file: Option<LoadedFile>) -> Self {
+    /// For a module, and its file where that is watched.
+    pub(crate) fn new(module: &Object<'_>, file: Option<LoadedFile>) -> Self {
         Self {
             module: module.clone().keep(),
             file: file.map(|(path, read)| Arc::new(WatchedFile::new(path, read))),
