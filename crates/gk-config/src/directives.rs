@@ -51,6 +51,7 @@ pub const AREAS: &[Area] = &[
     Area { slug: "redirects", title: "Redirections", rows: rules::redirects::ROWS },
     Area { slug: "headers", title: "Header fields", rows: rules::headers::ROWS },
     Area { slug: "answers", title: "Error documents", rows: rules::answers::ROWS },
+    Area { slug: "users", title: "Users and access scripts", rows: access::users::ROWS },
     Area { slug: "rewriting", title: "Rewriting", rows: rules::rewrite::ROWS },
     Area { slug: "conditions", title: "Conditional sections", rows: sections::branches::ROWS },
     Area { slug: "types", title: "Media types, files and expiry", rows: rules::types::ROWS },

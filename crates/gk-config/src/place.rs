@@ -48,8 +48,8 @@ impl Compiled {
     pub fn new(site: Arc<Site>, files: &dyn Files) -> Result<Self, String> {
         let hosts = site.hosts.iter().map(|host| {
             let branches = branches::Table::new(host)?;
-            let in_section = || host.sections.iter().any(|section| !section.set.rules.is_empty());
-            let ruled = !branches.is_empty() || !host.base.rules.is_empty() || in_section();
+            let in_section = || host.sections.iter().any(|section| section.set.asks());
+            let ruled = !branches.is_empty() || host.base.asks() || in_section();
             Ok(CompiledHost {
                 scripts: scripts::Table::new(host, files)?,
                 sections: sections::Table::new(host)?,
@@ -68,7 +68,7 @@ impl Compiled {
         &self.site
     }
 
-    /// Whether any host has rules (`SetEnvIf` and the like): the one question that requests of other sites pay for.
+    /// Whether any host has rules (`SetEnvIf`, `Require ip` and the like): the one question that requests of other sites pay for.
     pub fn has_rules(&self) -> bool {
         self.ruled
     }

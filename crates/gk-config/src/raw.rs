@@ -6,6 +6,7 @@ use crate::site::{
     ProcessGroup, PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias, Supervision,
 };
 use crate::token::Word;
+use gk_rules::access::{Methods, Tree};
 use gk_rules::expr::Expression;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -61,6 +62,10 @@ pub struct Raw {
     pub firewall_off: bool,
     /// Expressions of the conditional sections that an `<ElseIf>` or `<Else>` may go on with, by host and section around.
     pub branches: BTreeMap<(usize, Option<usize>), Vec<Expression>>,
+    /// The open sections of `Require` around, outermost first.
+    pub require: Vec<Tree>,
+    /// The methods of the `<Limit>` around.
+    pub methods: Methods,
     /// Uses of process group names, for checking them.
     pub group_uses: Vec<GroupUse>,
     /// Uses of handler names, for checking them.

@@ -10,7 +10,7 @@ mod read_timeouts;
 mod settings;
 pub use gk_options::ProcessGroup;
 pub use read_timeouts::{ReadTimeout, ReadTimeouts};
-pub use settings::{ClientRules, HandlerScript, NO_HANDLER, Settings, SettingsPatch};
+pub use settings::{HandlerScript, NO_HANDLER, Settings, SettingsPatch};
 
 use gk_rules::expr::Expression;
 use serde::{Deserialize, Serialize};

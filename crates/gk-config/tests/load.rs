@@ -1,12 +1,10 @@
 //! Whole configurations, from text to site and diagnostics.
 
 use gk_config::diagnostic::Severity;
-use gk_config::place::{Compiled, NoFiles};
 use gk_config::site::{Listen, Scope, Site};
 use gk_config::source::Memory;
 use gk_config::{Loaded, PythonBuild, Pythons, Surroundings, load, load_text};
 use std::path::Path;
-use std::sync::Arc;
 
 fn surroundings() -> Surroundings {
     Surroundings { directory: "/etc/site".into(), ..Surroundings::default() }
@@ -162,94 +160,6 @@ fn without_a_group_there_is_one() {
     assert_eq!((site.groups.len(), site.groups[0].name.as_str(), site.groups[0].threads), (1, "default", 15));
     assert!(!site.groups[0].multiprocess);
     assert!(site.imports.is_empty(), "the name of the interpreter depends on the request");
-}
-
-#[test]
-fn what_is_protected_is_never_served_open() {
-    let table = [
-        ("Require all granted", true),
-        ("Require all denied", false),
-        ("Require valid-user", false),
-        ("<IfModule mod_authz_host.c>\nRequire ip 10.0.0.1\n</IfModule>", false),
-        ("<IfModule access_compat_module>\nDeny from all\n</IfModule>", false),
-        ("<IfModule !auth_basic_module>\nRequire all denied\n</IfModule>", true),
-        ("Require valid-user\nRequire all granted", true),
-        ("Require not ip 10.0.0.1", false),
-        ("<RequireAll>\nRequire all granted\n</RequireAll>", true),
-        ("<RequireAll>\nRequire all granted\nRequire not ip 10.0.0.1\n</RequireAll>", false),
-        ("<RequireAll>\nRequire ip 10.0.0.1\nRequire all granted\n</RequireAll>", false),
-        ("<RequireNone>\nRequire all granted\n</RequireNone>", false),
-        ("<RequireNone>\nRequire ip 10.0.0.1\n</RequireNone>\nRequire all granted", false),
-        ("WSGIAccessScript access.py", false),
-        ("WSGIAccessScript access.py\nRequire all granted", false),
-        ("Require all granted\nWSGIAccessScript access.py", false),
-        ("WSGIAccessScript access.py\nOrder deny,allow\nAllow from all", false),
-        ("WSGIAuthUserScript auth.py", false),
-        ("WSGIAuthGroupScript auth.py\nRequire all granted", false),
-        // Order, Allow and Deny of Apache 2.2.
-        ("Allow from all", true),
-        ("Order deny,allow", true),
-        ("Order deny,allow\nAllow from all", true),
-        ("Order allow,deny\nAllow from all", true),
-        ("Allow from all\nOrder Allow,Deny", true),
-        ("Order deny,allow\nDeny from all\nAllow from all", true),
-        ("Order deny,allow\nDeny from 10.0.0.1\nAllow from all", true),
-        ("Deny from all", false),
-        ("Order allow,deny", false),
-        ("Order mutual-failure", false),
-        ("Order deny,allow\nDeny from all", false),
-        ("Order deny,allow\nDeny from all\nAllow from 10.0.0.1", false),
-        ("Order deny,allow\nDeny from 10.0.0.1", false),
-        ("Order allow,deny\nDeny from all\nAllow from all", false),
-        ("Order allow,deny\nAllow from all\nDeny from 10.0.0.1", false),
-        ("Order allow,deny\nAllow from 10.0.0.1", false),
-        ("Allow from 10.0.0.1", false),
-        ("Deny from all\nRequire all granted", false),
-        ("Order allow,deny\nRequire all granted", false),
-        ("Require all denied\nAllow from all", false),
-    ];
-    for (rules, open) in table {
-        assert_eq!(granted(&format!("<Location /x>\n{rules}\n</Location>\n"), false), open, "{rules}");
-    }
-    // An inner scope: Require and the rules about clients replace their like, nothing replaces a hook.
-    for (outer, inner, open) in [
-        ("Require all denied", "Require all granted", true),
-        ("Require valid-user", "Require all granted", true),
-        ("Require all granted", "Require all denied", false),
-        ("Require all denied", "Allow from all", false),
-        ("Deny from all", "Require all granted", false),
-        ("Deny from all", "Allow from all", true),
-        ("Deny from all", "Order allow,deny\nAllow from all", true),
-        ("Order allow,deny\nAllow from all", "Order allow,deny", false),
-        ("WSGIAccessScript access.py", "Require all granted", false),
-        ("WSGIAccessScript access.py", "Order deny,allow\nAllow from all\nRequire all granted", false),
-        ("Require all granted", "WSGIAccessScript access.py", false),
-    ] {
-        let text = format!("<Location />\n{outer}\n</Location>\n<Location /x>\n{inner}\n</Location>\n");
-        assert_eq!(granted(&text, false), open, "{outer} / {inner}");
-    }
-    assert!(read("<Location /x>\nOrder allow, deny\n</Location>\n").site.is_none());
-}
-
-/// Whether `/x` is served.
-fn granted(text: &str, ignore_unknown: bool) -> bool {
-    let around = Surroundings { ignore_unknown, ..surroundings() };
-    let loaded = load_text("site.conf", text, &Memory::new(), &around);
-    let site = loaded.into_result().unwrap_or_else(|said| panic!("{text}: {said:#?}")).0;
-    Compiled::new(Arc::new(site), &NoFiles).expect("its patterns compile").settings(0, b"/x", None).granted()
-}
-
-#[test]
-fn what_an_unknown_section_protects_is_not_opened_by_ignoring_it() {
-    let inside = |text: &str| granted(&format!("<Location /x>\n{text}\n</Location>\n"), true);
-    assert!(!inside("<Limit GET POST>\nRequire valid-user\n</Limit>"));
-    assert!(!inside("<Strange \"true\">\n<Other>\nrequire all denied\n</Other>\n</Strange>"));
-    assert!(!inside("<Strange \"true\">\n<RequireAny>\nRequire ip 10.0.0.1\n</RequireAny>\n</Strange>"));
-    assert!(!inside("<LimitExcept GET>\nOrder allow,deny\n</LimitExcept>\nRequire all granted"));
-    assert!(inside("<Limit GET>\nHeader set A b\nAuthName x\n</Limit>"));
-    let around = Surroundings { ignore_unknown: true, ..surroundings() };
-    let loaded = load_text("s", "<Strange>\nRequire all denied\n</Strange>\n", &Memory::new(), &around);
-    assert!(loaded.site.is_none(), "no section around it can be closed");
 }
 
 #[test]

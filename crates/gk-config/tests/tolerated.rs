@@ -29,6 +29,7 @@ fn open(text: &str, ignore_unknown: bool) -> bool {
     let loaded = read_with(text, ignore_unknown);
     let site = loaded.into_result().unwrap_or_else(|said| panic!("{text}: {said:#?}")).0;
     Compiled::new(Arc::new(site), &NoFiles).expect("its patterns compile").settings(0, b"/x", None).granted()
+        == Some(true)
 }
 
 #[test]

@@ -5,6 +5,7 @@ use gk_config::site::Site;
 use gk_sys::memory::SharedWords;
 use gk_wire::control::FrontStatus;
 use gk_wire::feed::{FrontFigures, ToAdmin};
+use gk_wire::request::Profile;
 use gk_wire::response::Headers;
 use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES, ListenerSetup};
 use http::request::Parts;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::Notify;
 
+use crate::access::AccessMemory;
 use crate::answer::withheld::Withheld;
 use crate::client::addresses::Addresses;
 use crate::client::connection::Conn;
@@ -143,6 +145,8 @@ pub struct Front {
     space: Rc<Space>,
     /// [`Front::is_ready`] as last sent to the admin process.
     sent_ready: Cell<bool>,
+    /// What access control keeps between requests.
+    pub access: AccessMemory,
     profiles: Profiles,
     pid: u32,
     /// Buffer for the key of the route cache.
@@ -191,6 +195,7 @@ impl Front {
             admin: OnceCell::new(),
             space: Rc::default(),
             sent_ready: Cell::new(false),
+            access: AccessMemory::default(),
             profiles: Profiles::default(),
             pid: std::process::id(),
             key: RefCell::default(),
@@ -313,6 +318,7 @@ impl Front {
             path: &path,
             variables: ruled.map(|ruled| ruled.variables),
             decided: ruled.map(|ruled| ruled.decided).unwrap_or_default(),
+            chosen: ruled.and_then(|ruled| ruled.chosen),
             https: conn.endpoints.https,
             listener: self.listeners.get(conn.endpoints.listener).map_or("", |l| &l.address),
             pid: self.pid,
@@ -341,6 +347,11 @@ impl Front {
             }
         }
         RoutedRequest { target: Rc::new(target), app, extra, owner, path }
+    }
+
+    /// The numbered form of a profile.
+    pub fn number_profile(&self, profile: Profile) -> Rc<NumberedProfile> {
+        self.profiles.number(profile)
     }
 
     /// The figures for the supervisor and the admin page.

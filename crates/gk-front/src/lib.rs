@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod answer;
 pub mod client;
 pub mod engine;

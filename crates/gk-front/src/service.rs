@@ -2,6 +2,7 @@
 //! module that does it. A step that fails gives a `Refusal`, which is answered in one place.
 
 pub mod failure;
+mod guarded;
 pub mod ruled;
 
 use gk_wire::log::Level;
@@ -148,7 +149,7 @@ impl Serving<'_> {
             return Ok(own(reply::options().map(|text| Body::whole(text, true))));
         }
         let routed = if self.current.compiled.has_rules() {
-            self.ask_rules(head.host)?
+            Box::pin(self.ask_rules(head.host)).await?
         } else {
             self.front.route(self.current, self.conn, head.host, self.parts, None)?
         };
@@ -195,7 +196,11 @@ impl Serving<'_> {
             entry.routed(target);
         }
         let client = Some(&*self.conn.endpoints.client);
-        if !target.settings.granted() {
+        let admitted = match target.settings.granted() {
+            Some(granted) => granted,
+            None => self.asked.get().is_some_and(|asked| asked.admitted),
+        };
+        if !admitted {
             crate::note_code(Level::Error, "AH01630", client, "denied by configuration");
             return Err(Refusal::Forbidden);
         }
@@ -224,7 +229,12 @@ impl Serving<'_> {
         // It was routed as a file and is a directory, which may be closed itself.
         let closed = || {
             let compiled = &self.current.compiled;
-            !compiled.settings_of_folder(routed.target.host, &routed.path, path).granted()
+            let folder = compiled.settings_of_folder(routed.target.host, &routed.path, path);
+            match folder.granted() {
+                Some(granted) => !granted,
+                // The rules that admitted the request, or others that nobody has asked.
+                None => folder.access != routed.target.settings.access,
+            }
         };
         match served {
             Err(Refusal::Slash(_)) if closed() => Err(Refusal::Forbidden),

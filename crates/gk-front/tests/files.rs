@@ -5,6 +5,7 @@
 mod support;
 
 use gk_config::site::{Mount, MountTarget, Scope, Section, SettingsPatch, StaticAlias};
+use gk_rules::access::Access;
 use support::{Client, Running};
 
 #[test]
@@ -205,7 +206,7 @@ fn a_closed_directory_is_closed_itself() {
         let host = &mut site.hosts[0];
         host.mounts.clear();
         host.document_root = Some(tree.path().to_owned());
-        let set = SettingsPatch { require: Some(false), ..Default::default() };
+        let set = SettingsPatch { access: Access::denied(), ..Default::default() };
         let scope = Scope::Directory(tree.path().join("private").display().to_string());
         host.sections = vec![Section { scope, within: None, around: Vec::new(), set }];
     });

@@ -5,6 +5,7 @@
 mod support;
 
 use gk_config::site::{AccessLog, ReadTimeout, Settings};
+use gk_rules::access::Access;
 use support::Running;
 
 /// The status of one raw request on a new connection.
@@ -235,7 +236,7 @@ fn chunked_bodies_can_be_refused() {
 #[test]
 fn places_without_an_answer() {
     let front = Running::start(|site| {
-        site.hosts[0].base.require = false;
+        site.hosts[0].base.access = Access::denied();
     });
     let mut client = front.client();
     let answer = client.get("/").answer();
@@ -294,7 +295,6 @@ fn slow_clients_are_timed_out() {
         site.hosts[0].read_timeouts.header = ReadTimeout::fixed(0.2);
         site.hosts[0].read_timeouts.body = ReadTimeout::fixed(0.2);
         site.http.keep_alive_timeout = 0.2;
-        site.hosts[0].base.require = true;
     });
     assert_eq!(status(&front, "GET / HTTP/1.1\r\nHo"), 408);
     assert_eq!(status(&front, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"), 408);

@@ -172,4 +172,18 @@ pub const CODES: &[Code] = &[
         "the server ends with exit code 3 and prints the reason last on standard error",
         "repair what the traceback names; --keep-trying or GilkeeperKeepTrying On goes on and tries again",
     )),
+    own(code(
+        60,
+        Error,
+        "64 passwords wait to be checked",
+        "503 with Retry-After for further requests with a password that was not checked lately",
+        "look for a client that tries passwords; store passwords in a form that is quicker to check, or add processors",
+    )),
+    own(code(
+        61,
+        Error,
+        "the system gives no random bytes, which a request with a password needs",
+        "500",
+        "look at the kernel's log",
+    )),
 ];

@@ -1,150 +1,193 @@
-//! Access rules. `Require all granted|denied` and Apache 2.2's `from all` are honoured. Every other rule is known, not built
-//! yet, and until then *closes* the scope it stands in: what a configuration protects is never served open. A rule of
-//! `Require` is one of several and may be replaced in an inner scope, as with Apache; hooks decide beside it, so what
-//! closes in their place is never undone.
+//! Access rules: `Require` and its sections, `Order`, `Allow` and `Deny`, `Satisfy`, and the methods that they are about. The rules
+//! are read and answered in `gk_rules::access`. A rule that cannot be asked here is kept and admits nobody; the directives that
+//! ask for users are in `users.rs`.
 
+pub(super) mod users;
+
+use super::rules::{at, texts};
 use crate::diagnostic::Complaint;
-use crate::directive::{Applied, Arity, Contexts, Directive, Scope, Status, nothing};
-use crate::site::ClientRules;
+use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::token::Word;
 use crate::values;
+use gk_rules::access::{Access, Branch, Clients, Merging, Methods, Rule, Together, Tree};
 
 const AUTH: Contexts = Contexts::SECTION.or(Contexts::HTACCESS);
-const HOOKS: &str = "authentication and access hooks; until then every request in this scope is answered 403";
+const ONE: Arity = Arity::exactly(1);
+const NONE: Arity = Arity::exactly(0);
 
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
-    Directive::honoured("Require", "all granted|denied", AUTH, Arity::at_least(1), require)
+    Directive::honoured("Require", "[not] rule [argument …]", AUTH, Arity::at_least(1), require)
         .default("all granted")
-        .doc("Whether requests here are served at all. Rules other than `all granted` and `all denied` are not built yet: \
-              they close the scope (403) with a warning."),
-    Directive::honoured("<RequireAll>", "", AUTH, Arity::exactly(0), nothing)
-        .doc("Rules that must all hold. Only `Require all granted|denied` is understood inside."),
-    Directive::honoured("<RequireAny>", "", AUTH, Arity::exactly(0), nothing)
-        .doc("Rules of which one must hold. Only `Require all granted|denied` is understood inside."),
-    Directive::honoured("<RequireNone>", "", AUTH, Arity::exactly(0), close)
-        .unbuilt("rules that must not hold; until then every request in this scope is answered 403")
-        .doc("Rules of which none may hold."),
-    Directive::honoured("WSGIAccessScript", "path [application-group=name]", AUTH, Arity::options(1), close)
-        .unbuilt(HOOKS).doc("A script that decides by the client's host whether it may ask."),
-    Directive::honoured("WSGIAuthUserScript", "path [application-group=name]", AUTH, Arity::options(1), close)
-        .unbuilt(HOOKS).doc("A script that checks users and passwords."),
-    Directive::honoured("WSGIAuthGroupScript", "path [application-group=name]", AUTH, Arity::options(1), close)
-        .unbuilt(HOOKS).doc("A script that names the groups of a user."),
-    Directive::inert("WSGIGroupAuthoritative", "On|Off", AUTH, "mod_wsgi stores the value and never reads it"),
-    Directive::inert("AuthType", "type", AUTH, "it only counts together with a Require rule, which closes the scope"),
-    Directive::inert("AuthName", "name", AUTH, "it only counts together with a Require rule, which closes the scope"),
-    Directive::inert("AuthBasicProvider", "provider …", AUTH, "it only counts together with a Require rule, which closes the scope"),
-    Directive::inert("AuthDigestProvider", "provider …", AUTH, "it only counts together with a Require rule, which closes the scope"),
-    Directive::inert("AuthUserFile", "path", AUTH, "it only counts together with a Require rule, which closes the scope"),
-    Directive::inert("AuthGroupFile", "path", AUTH, "it only counts together with a Require rule, which closes the scope"),
-    Directive::honoured("Order", "allow,deny|deny,allow", AUTH, Arity::exactly(1), order)
+        .doc("A rule about who is served. Of several rules, one must hold; sections change that. Rules: `all granted`, `all denied`, \
+              `ip address …` (also a network or the first numbers of an address), `local`, `env variable …`, `method name …`, `ssl`, \
+              `valid-user`, `user name …`, `group name …` (of AuthGroupFile), `wsgi-group name …` (of WSGIAuthGroupScript). `not` \
+              turns clients away for whom the rule holds, and admits nobody. Any other rule (`host`, `expr`, `ldap-group` …) cannot be \
+              asked here: it admits nobody, with a warning. The rules of an inner scope replace those around it, unless AuthMerging \
+              says otherwise."),
+    Directive::honoured("<RequireAll>", "", AUTH, NONE, open_group)
+        .doc("Rules of which none may fail and one must hold."),
+    Directive::honoured("<RequireAny>", "", AUTH, NONE, open_group)
+        .doc("Rules of which one must hold."),
+    Directive::honoured("<RequireNone>", "", AUTH, NONE, open_group)
+        .doc("Rules of which none may hold. It admits nobody by itself, so it stands in `<RequireAll>`."),
+    Directive::honoured("AuthMerging", "Off|And|Or", AUTH, ONE, auth_merging)
+        .default("Off")
+        .doc("How the rules of Require here count with those of the scopes around: they replace them, both must be met, or one of them."),
+    Directive::honoured("<Limit>", "method …", AUTH, Arity::at_least(1), limit)
+        .doc("The directives about access within count for requests with these methods only. `GET` stands for `HEAD`, too. Other \
+              methods are not protected by them."),
+    Directive::honoured("<LimitExcept>", "method …", AUTH, Arity::at_least(1), limit)
+        .doc("The directives about access within count for requests with all methods but these."),
+    Directive::honoured("Satisfy", "any|all", AUTH, ONE, satisfy)
+        .default("all")
+        .doc("Whether Order, Allow and Deny must admit the client and the rules of Require hold, too, or one of both is enough."),
+    Directive::honoured("Order", "allow,deny|deny,allow", AUTH, ONE, order)
         .default("deny,allow")
         .doc("Which of Allow and Deny counts last. With `deny,allow`, who is neither denied nor allowed is served; with \
               `allow,deny` (also `mutual-failure`), who is not allowed or is denied is not."),
-    Directive::honoured("Allow", "from all", AUTH, Arity::at_least(2), allow)
-        .doc("Admits every client, as far as Order and Deny of the same scope let it; rules about some clients close the scope \
-              (403) with a warning. Order, Allow and Deny of an inner scope replace those around it, and Require must pass, too."),
-    Directive::honoured("Deny", "from all", AUTH, Arity::at_least(2), deny)
-        .doc("Turns every client away, unless `Order deny,allow` and `Allow from all` stand in the same scope; rules about some \
-              clients close the scope (403) with a warning."),
+    Directive::honoured("Allow", "from all|address|env=[!]variable …", AUTH, Arity::at_least(2), allow)
+        .doc("Clients that are admitted, as far as Order and Deny of the same scope let them: an address, its first numbers, a network, or \
+              requests with a variable. Order, Allow, Deny and Satisfy of an inner scope replace those around it, and Require must pass, \
+              too. Hosts' names are not looked up: nobody is admitted by one."),
+    Directive::honoured("Deny", "from all|address|env=[!]variable …", AUTH, Arity::at_least(2), deny)
+        .doc("Clients that are turned away, unless `Order deny,allow` and an Allow stand in the same scope. Hosts' names are not \
+              looked up: everybody is turned away by one."),
+    Directive::honoured("AuthzSendForbiddenOnFailure", "On|Off", AUTH, ONE, send_forbidden)
+        .default("Off")
+        .doc("A user who gave the right password and is not among those who may is answered 403 in place of 401."),
 ];
 
 /// Returns true if a directive may refuse a client.
 pub fn protects(name: &str) -> bool {
-    let found = ROWS.iter().find(|row| row.name.trim_matches(['<', '>']).eq_ignore_ascii_case(name));
-    found.is_some_and(|row| !matches!(row.status, Status::WithoutEffect(_)))
+    let refusing = ["Require", "RequireAll", "RequireAny", "RequireNone", "Order", "Allow", "Deny"];
+    let scripts = ["WSGIAccessScript", "WSGIAuthUserScript", "WSGIAuthGroupScript"];
+    refusing.iter().chain(&scripts).any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// `granted` or `denied`, if the rule is about all.
-fn about_all(words: &[Word]) -> Option<bool> {
-    let [all, what] = words else { return None };
-    match (all.text.to_ascii_lowercase().as_str(), what.text.to_ascii_lowercase().as_str()) {
-        ("all", "granted") => Some(true),
-        ("all", "denied") => Some(false),
+/// The rules of the innermost scope.
+fn access<'a>(scope: &'a mut Scope) -> &'a mut Access {
+    &mut scope.settings().access
+}
+
+/// The function that ends a section of this area.
+pub fn end(name: &str) -> Option<fn(&mut Scope, &[Word]) -> Applied> {
+    match name {
+        "<RequireAll>" | "<RequireAny>" | "<RequireNone>" => Some(close_group),
+        "<Limit>" | "<LimitExcept>" => Some(end_limit),
         _ => None,
     }
 }
 
 fn require(scope: &mut Scope, words: &[Word]) -> Applied {
-    if words[0].text.eq_ignore_ascii_case("all") && about_all(words).is_none() {
-        let word = words.get(1).unwrap_or(&words[0]);
-        let message = format!("Require all takes granted or denied, not `{}`", word.text);
-        return Err(Complaint::error(message).at(word));
+    let (negate, rule) = Rule::parse(&texts(words)).map_err(at(words))?;
+    if let Rule::Unknown(name) = &rule {
+        let message = format!("`Require {name}` cannot be asked here: it admits nobody (403)");
+        let complaint = Complaint::warning(message).at(&words[usize::from(negate)]);
+        scope.say(match name.to_ascii_lowercase().as_str() {
+            "host" | "forward-dns" => {
+                complaint.hint("names are not looked up here: use `Require ip` with addresses")
+            }
+            _ => {
+                complaint.hint("known: all, ip, local, env, method, ssl, valid-user, user, group, wsgi-group")
+            }
+        });
     }
-    match about_all(words) {
-        Some(granted) => scope.settings().require = Some(granted),
-        // Several rules side by side: one that holds is enough, so an `all granted` stays.
-        None if scope.settings().require != Some(true) => close_with_warning(scope, words),
-        None => {}
+    let methods = scope.raw.methods.clone();
+    add(scope, Branch::Rule { negate, methods, rule }).map_err(at(words))
+}
+
+/// Adds a rule or a section to the open section around it, else to the scope.
+fn add(scope: &mut Scope, branch: Branch) -> Result<(), gk_rules::Mistake> {
+    match scope.raw.require.last_mut() {
+        Some(tree) => tree.add(branch),
+        None => access(scope).require.get_or_insert_default().add(branch),
     }
+}
+
+fn open_group(scope: &mut Scope, _: &[Word]) -> Applied {
+    let together = match scope.name {
+        "<RequireAll>" => Together::All,
+        "<RequireNone>" => Together::None,
+        _ => Together::Any,
+    };
+    scope.raw.require.push(Tree::new(together));
     Ok(())
 }
 
-/// `Require` inside `<RequireAll>` and its relatives: anything but `all granted` closes the scope.
-pub fn require_in_group(scope: &mut Scope, words: &[Word]) -> Applied {
-    match about_all(words) {
-        Some(true) => {
-            scope.settings().require.get_or_insert(true);
-        }
-        Some(false) => scope.settings().require = Some(false),
-        None => close_with_warning(scope, words),
+fn close_group(scope: &mut Scope, words: &[Word]) -> Applied {
+    let Some(tree) = scope.raw.require.pop() else { return Ok(()) };
+    let branch = tree.close().map_err(at(words))?;
+    add(scope, branch).map_err(at(words))
+}
+
+fn auth_merging(scope: &mut Scope, words: &[Word]) -> Applied {
+    access(scope).merging = Some(Merging::parse(&words[0].text).map_err(at(words))?);
+    Ok(())
+}
+
+fn limit(scope: &mut Scope, words: &[Word]) -> Applied {
+    if !scope.raw.methods.are_all() {
+        return Err(Complaint::error(format!(
+            "{} is not allowed inside <Limit> or <LimitExcept>",
+            scope.name
+        )));
     }
+    let methods = Methods::parse(&texts(words), scope.name == "<LimitExcept>").map_err(at(words))?;
+    if scope.name == "<Limit>" {
+        let message = "requests with any other method pass the rules in <Limit>";
+        scope.say(Complaint::note(message).hint("<LimitExcept> protects every method but those it names"));
+    }
+    scope.raw.methods = methods;
     Ok(())
 }
 
-fn close_with_warning(scope: &mut Scope, words: &[Word]) {
-    warn(scope, words);
-    scope.settings().require = Some(false);
-}
-
-fn warn(scope: &mut Scope, words: &[Word]) {
-    let message = format!(
-        "`{} {}` is not built yet: every request in this scope is answered 403",
-        scope.name, words[0].text
-    );
-    scope.say(
-        Complaint::warning(message).at(&words[0]).hint("only all granted and all denied are understood"),
-    );
-}
-
-fn close(scope: &mut Scope, _: &[Word]) -> Applied {
-    scope.settings().closed = true;
+fn end_limit(scope: &mut Scope, _: &[Word]) -> Applied {
+    scope.raw.methods = Methods::All;
     Ok(())
 }
 
-/// The sum of this scope's Apache 2.2 directives so far.
-fn clients<'a>(scope: &'a mut Scope) -> &'a mut ClientRules {
-    scope.settings().clients.get_or_insert_default()
+/// The directives of Apache 2.2 in this scope so far, and the methods that the next one is about.
+fn clients<'a>(scope: &'a mut Scope) -> (&'a mut Clients, Methods) {
+    let methods = scope.raw.methods.clone();
+    (access(scope).clients.get_or_insert_default(), methods)
 }
 
 fn order(scope: &mut Scope, words: &[Word]) -> Applied {
-    let orders = ["deny,allow", "allow,deny", "mutual-failure"];
-    clients(scope).allow_first = values::one_of("Order", &words[0], &words[0].text, &orders)? != "deny,allow";
-    Ok(())
+    let (clients, methods) = clients(scope);
+    clients.order(methods, &words[0].text).map_err(at(words))
 }
 
-fn from_all(words: &[Word]) -> bool {
-    words.len() == 2
-        && words[0].text.eq_ignore_ascii_case("from")
-        && words[1].text.eq_ignore_ascii_case("all")
+fn satisfy(scope: &mut Scope, words: &[Word]) -> Applied {
+    let (clients, methods) = clients(scope);
+    clients.satisfy(methods, &words[0].text).map_err(at(words))
 }
 
 fn allow(scope: &mut Scope, words: &[Word]) -> Applied {
-    match from_all(words) {
-        true => clients(scope).allow_all = true,
-        false => {
-            clients(scope).allow_some = true;
-            warn(scope, words);
-        }
-    }
+    let (clients, methods) = clients(scope);
+    clients.allow(&methods, &texts(words)).map_err(at(words))?;
+    warn_of_names(scope, words, "nobody is admitted by one");
     Ok(())
 }
 
 fn deny(scope: &mut Scope, words: &[Word]) -> Applied {
-    clients(scope).deny = true;
-    if !from_all(words) {
-        warn(scope, words);
+    let (clients, methods) = clients(scope);
+    clients.deny(&methods, &texts(words)).map_err(at(words))?;
+    warn_of_names(scope, words, "everybody is turned away by one");
+    Ok(())
+}
+
+fn warn_of_names(scope: &mut Scope, words: &[Word], consequence: &str) {
+    let known = clients(scope).0.names().map(str::to_owned).collect::<Vec<_>>();
+    for word in words.iter().skip(1).filter(|word| known.contains(&word.text)) {
+        let message =
+            format!("`{}` is a host's name, and names are not looked up here: {consequence}", word.text);
+        scope.say(Complaint::warning(message).at(word).hint("use its address"));
     }
+}
+
+fn send_forbidden(scope: &mut Scope, words: &[Word]) -> Applied {
+    let on = values::switch("AuthzSendForbiddenOnFailure", &words[0], &words[0].text)?;
+    access(scope).send_forbidden = Some(on);
     Ok(())
 }

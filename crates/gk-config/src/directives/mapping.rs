@@ -40,9 +40,11 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("ScriptAlias", "url-path path", SERVER, Arity::exactly(2), program_alias)
         .doc("CGI programs are not run here: everything at and below the URL path is answered 403, with a warning. Keep a server that \
               runs them, and let a proxy in front choose by path."),
-    Directive::honoured("WSGIDispatchScript", "path [application-group=name]", Contexts::ANY, Arity::options(1), crate::directive::nothing)
-        .unbuilt("hook scripts need Python in the front; WSGIProcessGroup and WSGIApplicationGroup per section cover fixed rules")
-        .doc("A script that picks process group, application group and callable for each request."),
+    Directive::honoured("WSGIDispatchScript", "path [application-group=name]", Contexts::ANY, Arity::options(1), super::access::users::dispatch_script)
+        .doc("A script whose functions `process_group(environ)`, `application_group(environ)` and `callable_object(environ)` choose for each \
+              request; each may be missing, and `None` keeps what the configuration says. It runs in a worker of the process group that the \
+              configuration names, in the main interpreter without `application-group=`. A choice that is not allowed there, or a \
+              script that fails, is a 500."),
     Directive::honoured("WSGIHandlerScript", "name path [option=value …]", Contexts::ANY, Arity::options(2), handler_script)
         .doc("A script that answers for the files whose handler has this name (`SetHandler`, `AddHandler`), also for those that do \
               not exist. Its callable is `handle_request`; `SCRIPT_FILENAME` is the file. Options: `process-group=`, \

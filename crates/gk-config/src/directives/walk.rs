@@ -3,7 +3,7 @@
 
 use super::raw::Raw;
 use crate::diagnostic::{Complaint, Journal, Severity};
-use crate::directive::{Contexts, Directive, Scope, Status};
+use crate::directive::{Applied, Contexts, Directive, Scope, Status};
 use crate::parse::{Node, Parsed};
 use crate::token::{self, Word};
 use crate::{Surroundings, directives, nearest};
@@ -39,12 +39,10 @@ struct At {
     host: usize,
     section: Option<usize>,
     block: usize,
-    /// Inside `<RequireAny>` and its relatives.
-    require: bool,
 }
 
 impl At {
-    const MAIN: Self = Self { host: 0, section: None, block: 0, require: false };
+    const MAIN: Self = Self { host: 0, section: None, block: 0 };
 
     fn context(self) -> Contexts {
         match self {
@@ -66,6 +64,9 @@ impl At {
         }
     }
 }
+
+/// A function of a row.
+type Apply = fn(&mut Scope, &[Word]) -> Applied;
 
 struct Walk<'a> {
     raw: Raw,
@@ -121,10 +122,13 @@ impl Walk<'_> {
         let inner = match lower.as_str() {
             "virtualhost" => At { host: hosts, ..at },
             "wsgiinterpreteroptions" => At { block: blocks, ..at },
-            "requireall" | "requireany" | "requirenone" => At { require: true, ..at },
+            "requireall" | "requireany" | "requirenone" | "limit" | "limitexcept" => at,
             _ => At { section: Some(sections), ..at },
         };
         self.nodes(children, inner);
+        if let Some(end) = directives::access::end(row.name) {
+            self.run(end, row, node, at, &words);
+        }
     }
 
     /// Cuts the words and checks context and number.
@@ -169,6 +173,25 @@ impl Walk<'_> {
 
     /// Applies a row; true unless it complained with an error.
     fn apply(&mut self, row: &'static Directive, node: &Node, at: At, words: &[Word]) -> bool {
+        let (done, status) = self.run(row.apply, row, node, at, words);
+        if let Some(used) = self.used.last_mut() {
+            used.status = Some(status);
+        }
+        if done {
+            self.say_status(directives::shown(row, &node.name.text), status, node, at);
+        }
+        done && !matches!(status, Status::ToProxy(_) | Status::Otherwise(_))
+    }
+
+    /// Runs a function of a row: whether it complained of no error, and what becomes of the directive.
+    fn run(
+        &mut self,
+        f: Apply,
+        row: &'static Directive,
+        node: &Node,
+        at: At,
+        words: &[Word],
+    ) -> (bool, Status) {
         let mut scope = Scope {
             raw: &mut self.raw,
             host: at.host,
@@ -181,17 +204,11 @@ impl Walk<'_> {
             status: row.status,
             said: Vec::new(),
         };
-        let outcome = match (at.require, row.name) {
-            (true, "Require") => directives::access::require_in_group(&mut scope, words),
-            _ => (row.apply)(&mut scope, words),
-        };
+        let outcome = f(&mut scope, words);
         if let Status::Closes(_) = scope.status {
             scope.settings().closed = true;
         }
         let (mut said, status) = (scope.said, scope.status);
-        if let Some(used) = self.used.last_mut() {
-            used.status = Some(status);
-        }
         let failed = match outcome {
             Ok(()) => false,
             Err(complaint) => {
@@ -203,10 +220,7 @@ impl Walk<'_> {
         for complaint in said {
             self.journal.say(complaint.or_at(node.name.place, node.name.width));
         }
-        if !failed {
-            self.say_status(directives::shown(row, &node.name.text), status, node, at);
-        }
-        !failed && !matches!(status, Status::ToProxy(_) | Status::Otherwise(_))
+        (!failed, status)
     }
 
     /// Says what the status of a directive means for the reader.

@@ -83,7 +83,8 @@ pub fn fields(value: &impl Serialize) -> Vec<(String, String)> {
             }
         };
         // Rules are no pairs of name and value; their directives are listed by themselves.
-        (name != "name" && name != "host" && name != "rules").then(|| (name.replace('_', "-"), text))
+        (name != "name" && name != "host" && name != "rules" && name != "access")
+            .then(|| (name.replace('_', "-"), text))
     });
     pairs.collect()
 }

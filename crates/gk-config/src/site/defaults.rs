@@ -4,6 +4,7 @@ use crate::site::{
     ErrorLog, HttpLimits, InterpreterOptions, LIMIT_REQUEST_BODY, Mount, MountTarget, PythonOptions,
     Settings, Supervision,
 };
+use gk_rules::access::Access;
 use std::collections::BTreeMap;
 
 impl HttpLimits {
@@ -65,8 +66,8 @@ impl Default for Settings {
             trusted_proxy_headers: Vec::new(),
             trusted_proxies: Vec::new(),
             env: BTreeMap::new(),
-            require: true,
-            clients: true,
+            access: Access::default(),
+            dispatch: None,
             closed: false,
             limit_request_body: LIMIT_REQUEST_BODY,
             handler: None,

@@ -1,7 +1,7 @@
 //! Laying a scope's settings over those around it. A list that a scope sets replaces the inherited one; variables
 //! are merged by name. A rule that closes a scope closes all scopes within it.
 
-use crate::site::{ClientRules, NO_HANDLER, Settings, SettingsPatch};
+use crate::site::{NO_HANDLER, Settings, SettingsPatch};
 
 impl Settings {
     /// These settings with a scope's own laid over them.
@@ -37,8 +37,10 @@ impl Settings {
         set(&mut self.enable_sendfile, &patch.enable_sendfile);
         set(&mut self.trusted_proxy_headers, &patch.trusted_proxy_headers);
         set(&mut self.trusted_proxies, &patch.trusted_proxies);
-        set(&mut self.require, &patch.require);
-        set(&mut self.clients, &patch.clients.map(ClientRules::admit));
+        self.access.lay(&patch.access);
+        if patch.dispatch.is_some() {
+            self.dispatch.clone_from(&patch.dispatch);
+        }
         self.closed |= patch.closed;
         set(&mut self.limit_request_body, &patch.limit_request_body);
         self.apply_handlers(patch);

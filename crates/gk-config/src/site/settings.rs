@@ -1,6 +1,7 @@
 //! The settings of a place, and a section's changes to them. `merge.rs` puts them together.
 
 use gk_rules::Rules;
+use gk_rules::access::{Access, Script};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,10 +40,12 @@ pub struct Settings {
     pub trusted_proxies: Vec<String>,
     /// `SetEnv`.
     pub env: BTreeMap<String, String>,
-    /// `Require all granted` (true) or `denied`.
-    pub require: bool,
-    /// The rule of `Order`, `Allow` and `Deny` for all clients.
-    pub clients: bool,
+    /// Access control.
+    #[serde(default, skip_serializing_if = "Access::is_empty")]
+    pub access: Access,
+    /// `WSGIDispatchScript`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatch: Option<Script>,
     /// A rule that is not built yet stands here or around: nobody is served.
     pub closed: bool,
     /// `LimitRequestBody`, bytes, 0 = without bound.
@@ -66,9 +69,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether requests are served: every kind of rule must pass, as with Apache.
-    pub fn granted(&self) -> bool {
-        self.require && self.clients && !self.closed
+    /// Whether requests are served, where that is the same for all of them.
+    pub fn granted(&self) -> Option<bool> {
+        if self.closed { Some(false) } else { self.access.fixed() }
+    }
+
+    /// [`SettingsPatch::asks`] of the settings.
+    pub fn asks(&self) -> bool {
+        !self.rules.is_empty() || self.access.fixed().is_none() || self.dispatch.is_some()
     }
 }
 
@@ -85,26 +93,11 @@ pub struct HandlerScript {
     pub pass_authorization: Option<bool>,
 }
 
-/// `Order`, `Allow` and `Deny` of one scope, as far as they are understood. Those of an inner scope replace them whole.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientRules {
-    /// `Order allow,deny`: who is not allowed is denied, and denials win.
-    pub allow_first: bool,
-    /// `Allow from all`.
-    pub allow_all: bool,
-    /// `Allow` from some.
-    pub allow_some: bool,
-    /// `Deny` from all or some.
-    pub deny: bool,
-}
-
-impl ClientRules {
-    /// Whether every client is admitted. Where it is only some, nobody is.
-    pub fn admit(self) -> bool {
-        match self.allow_first {
-            true => self.allow_all && !self.deny,
-            false => self.allow_all || !(self.allow_some || self.deny),
-        }
+impl SettingsPatch {
+    /// Whether something here must be asked of each request: rules of Apache's modules, access rules that are not the same for all,
+    /// a dispatch script.
+    pub fn asks(&self) -> bool {
+        !self.rules.is_empty() || self.access.fixed().is_none() || self.dispatch.is_some()
     }
 }
 
@@ -132,8 +125,10 @@ pub struct SettingsPatch {
     /// `UnsetEnv`: names taken out of what is inherited.
     #[serde(default)]
     pub unset_env: Option<Vec<String>>,
-    pub require: Option<bool>,
-    pub clients: Option<ClientRules>,
+    #[serde(default, skip_serializing_if = "Access::is_empty")]
+    pub access: Access,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatch: Option<Script>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
     pub limit_request_body: Option<u64>,

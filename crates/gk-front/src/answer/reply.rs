@@ -2,7 +2,9 @@
 //! detail of what went wrong inside; that is in the error log.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{Response, StatusCode};
 
 use crate::request::refusal::{METHODS, Refusal};
@@ -23,6 +25,11 @@ pub fn page(refusal: &Refusal) -> Response<Bytes> {
         }
         Refusal::Method(allowed) => {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        Refusal::Unauthorized(challenge) => {
+            if let Ok(value) = HeaderValue::from_bytes(challenge.as_bytes()) {
+                headers.insert(WWW_AUTHENTICATE, value);
+            }
         }
         Refusal::Slash(to) => {
             if let Ok(to) = HeaderValue::from_str(to) {

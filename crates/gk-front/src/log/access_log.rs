@@ -145,6 +145,7 @@ impl AccessLogs {
             remote_addr: None,
             host: 0,
             variables: Env::default(),
+            user: None,
             body_bytes: 0,
             aborted: false,
         }))
@@ -251,6 +252,8 @@ pub struct Entry {
     pub host: usize,
     /// The variables that rules set.
     pub variables: Env,
+    /// The user that was authenticated, or whose password was wrong.
+    pub user: Option<String>,
     /// Body bytes handed to hyper.
     pub body_bytes: u64,
     /// The response was not completed.
@@ -302,6 +305,7 @@ impl Entry {
             peer_port: ends.peer_port,
             local: &ends.local,
             local_port: ends.local_port,
+            user: self.user.as_deref(),
             method: self.method.as_str(),
             target: raw.map_or(text.as_bytes(), RawTarget::bytes),
             path: raw.map_or(self.uri.path().as_bytes(), RawTarget::path),

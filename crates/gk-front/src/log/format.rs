@@ -40,6 +40,8 @@ pub struct Line<'a> {
     pub local: &'a str,
     /// Our port.
     pub local_port: u16,
+    /// The user that was authenticated, or whose password was wrong.
+    pub user: Option<&'a str>,
     /// Request method.
     pub method: &'a str,
     /// Raw target.
@@ -216,6 +218,9 @@ impl Format {
         put("application_group", line.application_group.into());
         put("worker", line.worker_pid.into());
         put("aborted", (line.connection == 'X').into());
+        if let Some(user) = line.user {
+            put("user", user.into());
+        }
         for (index, name) in self.request_headers.iter().enumerate() {
             let value = lookup.request_header(index).map(|v| String::from_utf8_lossy(v).into_owned());
             put(&format!("request.{name}"), value.into());
@@ -234,7 +239,12 @@ fn field(letter: char, argument: Option<&str>, line: &Line<'_>, lookup: &dyn Loo
         ('h', _) | ('a', None) => text_or_dash(line.client, out),
         ('a', Some(_)) => text_or_dash(line.peer, out),
         ('A', _) => text_or_dash(line.local, out),
-        ('l' | 'u' | 'n' | 'C' | 'S', _) => text_or_dash("", out),
+        ('u', _) if line.user == Some("") => write!(out, "\"\""),
+        ('u', _) => {
+            escaped_or_dash(line.user.map(str::as_bytes), out);
+            Ok(())
+        }
+        ('l' | 'n' | 'C' | 'S', _) => text_or_dash("", out),
         ('t', argument) => time(argument, line, out),
         ('r', _) if line.shown.is_some() => {
             escaped_or_dash(line.shown, out);

@@ -23,6 +23,7 @@ fn line() -> Line<'static> {
         peer_port: 5,
         local: "127.0.0.2",
         local_port: 8000,
+        user: None,
         method: "GET",
         target: b"/a\"b?x=1",
         path: b"/a\"b",
@@ -117,5 +118,16 @@ proptest::proptest! {
             format.write(&line(), &Some2, &mut out);
             proptest::prop_assert!(out.ends_with('\n'));
         }
+    }
+}
+
+#[test]
+fn users_cannot_break_a_line() {
+    for (user, expected) in
+        [(None, "-"), (Some(""), "\"\""), (Some("bob"), "bob"), (Some("a\n\"b"), "a\\n\\\"b")]
+    {
+        let mut out = String::new();
+        Format::parse("%u", false).unwrap().write(&Line { user, ..line() }, &Some2, &mut out);
+        assert_eq!(out.trim_end_matches('\n'), expected);
     }
 }

@@ -22,6 +22,8 @@ pub const BAD_LENGTH: &str = "The Content-Length is malformed.";
 pub enum Refusal {
     /// 400, with what is wrong.
     Bad(&'static str),
+    /// 401, with the challenge.
+    Unauthorized(String),
     /// 403.
     Forbidden,
     /// 404.
@@ -67,6 +69,7 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) | Self::ClientGone => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Slash(_) => StatusCode::MOVED_PERMANENTLY,
@@ -91,6 +94,7 @@ impl Refusal {
         match self {
             Self::Bad(why) | Self::LongHead(why) => why,
             Self::ClientGone => "The client closed the connection.",
+            Self::Unauthorized(_) => "This page is for users who give their name and password.",
             Self::Forbidden => "You are not allowed to see this page.",
             Self::NotFound => "There is nothing at this address.",
             Self::Slash(_) | Self::Moved(..) => "The page has moved.",

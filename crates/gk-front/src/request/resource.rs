@@ -200,12 +200,12 @@ impl Search<'_> {
         if !url.ends_with(b"/") {
             // Redirected to the path with its slash, whatever the handler.
             let resource = match settings.granted() {
-                true => Resource::File {
+                Some(true) | None => Resource::File {
                     path: walked.file,
                     tree: self.tree(found.origin, found.path()),
                     index: false,
                 },
-                false => Resource::Refused(Refusal::Forbidden, Some(("AH01630", denied(&walked.file)))),
+                Some(false) => Resource::Refused(Refusal::Forbidden, Some(("AH01630", denied(&walked.file)))),
             };
             return Located { resource, settings, uncacheable: true };
         }

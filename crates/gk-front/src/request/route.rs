@@ -32,6 +32,20 @@ pub struct RouteQuery<'a> {
     pub variables: Option<&'a Env>,
     /// What rules have decided.
     pub decided: Decided<'a>,
+    /// The dispatch script's choice.
+    pub chosen: Option<&'a Chosen>,
+}
+
+/// What a dispatch script chooses; `None`: what the configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub struct Chosen {
+    /// Process group.
+    pub process_group: Option<String>,
+    /// Application group.
+    pub application_group: Option<String>,
+    /// Callable.
+    pub callable_object: Option<String>,
 }
 
 /// The path of a request as the rules left it.
@@ -45,6 +59,8 @@ pub struct RuledPath<'a> {
     pub decided: Decided<'a>,
     /// The request's variables.
     pub variables: &'a Env,
+    /// The dispatch script's choice.
+    pub chosen: Option<&'a Chosen>,
 }
 
 /// The place of a request in the configuration.
@@ -213,19 +229,24 @@ impl Place<'_> {
             script_name: &script_text,
             variable: &variable,
         };
-        let group = match own.process_group.or(settings.process_group.as_ref()) {
-            Some(name) => group_name(name, &asked).into_owned(),
-            None => match site.groups.iter().find(|group| !group.service()) {
-                Some(group) => group.name.clone(),
-                None => return fault("WSGI0150", "no process group is defined".into()),
-            },
-        };
+        let chosen = |pick: fn(&Chosen) -> &Option<String>| self.query.chosen.and_then(|c| pick(c).as_ref());
+        let group =
+            match chosen(|c| &c.process_group).or(own.process_group).or(settings.process_group.as_ref()) {
+                Some(name) => group_name(name, &asked).into_owned(),
+                None => match site.groups.iter().find(|group| !group.service()) {
+                    Some(group) => group.name.clone(),
+                    None => return fault("WSGI0150", "no process group is defined".into()),
+                },
+            };
         if let Some(fault) = self.group_fault(&group) {
             return fault;
         }
-        let application_group =
-            own.application_group.or(settings.application_group.as_ref()).map_or("%{RESOURCE}", |g| g);
-        let callable = own.callable.unwrap_or(&settings.callable_object);
+        let application_group = chosen(|c| &c.application_group)
+            .or(own.application_group)
+            .or(settings.application_group.as_ref())
+            .map_or("%{RESOURCE}", |g| g);
+        let callable = chosen(|c| &c.callable_object).map(String::as_str).or(own.callable);
+        let callable = callable.unwrap_or(&settings.callable_object);
         let (module, asked_for) = match script {
             Script::File(path) => (false, path.to_string_lossy().into_owned()),
             Script::Module(name) => (true, name),
@@ -255,6 +276,7 @@ impl Place<'_> {
                 sendfile: settings.enable_sendfile,
                 environ,
                 script: script.clone(),
+                hook: false,
             },
             group,
             script_name,

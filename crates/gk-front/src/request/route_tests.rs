@@ -68,6 +68,7 @@ fn at_listener(site: Site, listener: &str, host: Option<&str>, path: &str) -> Ta
         listener,
         pid: 7,
         variables: None,
+        chosen: None,
     };
     target(&Compiled::new(Arc::new(site), &Tree).unwrap(), &question, &Tree)
 }

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::access::decision::Caller;
 use crate::client::connection::Conn;
 use crate::front::{CurrentSite, RoutedRequest};
 use crate::request::fields::MapFields;
@@ -33,11 +34,13 @@ use crate::request::{limits, path, target};
 
 /// Entries of environ that the request itself gives: a variable of the same name does not replace them.
 const OWN_NAMES: &[&str] = &[
+    "AUTH_TYPE",
     "GATEWAY_INTERFACE",
     "PATH_INFO",
     "PATH_TRANSLATED",
     "QUERY_STRING",
     "REMOTE_ADDR",
+    "REMOTE_USER",
     "REMOTE_PORT",
     "REQUEST_METHOD",
     "REQUEST_SCHEME",
@@ -102,8 +105,12 @@ pub struct Asked {
     local: Option<SocketAddr>,
     tls: bool,
     overlay: Option<Overlay>,
-    /// The user that was authenticated.
-    pub user: Option<String>,
+    /// The user that was authenticated and is admitted.
+    pub caller: Option<Caller>,
+    /// The user's name as the client gave it, also where it was refused.
+    pub tried: Option<String>,
+    /// The access rules of the place, where they must be asked, admitted the request.
+    pub admitted: bool,
     file: Option<PathBuf>,
     path_info: Vec<u8>,
     handler: Option<&'static str>,
@@ -152,7 +159,9 @@ impl Asked {
             local,
             tls: ends.https,
             overlay: proxy_trust::apply(&base.base, &ends.peer, &parts.headers),
-            user: None,
+            caller: None,
+            tried: None,
+            admitted: false,
             file: None,
             path_info: Vec::new(),
             handler: None,
@@ -171,7 +180,7 @@ impl Asked {
     pub fn route(&self) -> RuledPath<'_> {
         let decided = self.rewriting.decided();
         let as_sent = self.as_sent && decided.is_nothing();
-        RuledPath { path: &self.path, as_sent, decided, variables: &self.env }
+        RuledPath { path: &self.path, as_sent, decided, variables: &self.env, chosen: None }
     }
 
     /// The phase before routing: the rules of the host that stand outside of sections.
@@ -205,11 +214,16 @@ impl Asked {
         };
     }
 
-    /// The phase of the place, up to its handler.
-    pub fn in_place(&mut self) -> Result<Step, Refusal> {
+    /// The phase of the place, up to its access rules.
+    pub fn in_place(&mut self) {
         let settings = Arc::clone(&self.settings);
         let url = self.path.clone();
         self.set_variables(&settings.rules.variables.place, &url);
+    }
+
+    /// The phase of the place from its access rules to its handler.
+    pub fn after_access(&mut self) -> Result<Step, Refusal> {
+        let settings = Arc::clone(&self.settings);
         let step = self.rewrite_in_place()?;
         if step != Step::Again {
             self.redirect(&settings.rules.redirects.place)?;
@@ -242,7 +256,7 @@ impl Asked {
             Destination::App(_) => true,
         };
         let Ok(path) = path::normalise(to.split('?').next().unwrap_or(to).as_bytes()) else { return false };
-        if there || path == self.path || !self.settings.granted() {
+        if there || path == self.path || self.settings.granted() == Some(false) {
             return false;
         }
         (self.url, self.path, self.as_sent) = (path.clone(), path, false);
@@ -343,7 +357,9 @@ impl Asked {
             port: self.port,
             local: self.local,
             tls: self.tls,
-            user: None,
+            caller: None,
+            tried: None,
+            admitted: false,
             file: None,
             path_info: Vec::new(),
             handler: None,
@@ -369,6 +385,10 @@ impl Asked {
     /// All phases are over: puts the variables into environ. Those that `SetEnv` sets in the same place win, as it comes last.
     pub fn complete(&mut self, routed: &RoutedRequest) {
         self.extra.clone_from(&routed.extra);
+        if let Some(caller) = &self.caller {
+            self.extra.push(b"REMOTE_USER", caller.name.as_bytes());
+            self.extra.push(b"AUTH_TYPE", caller.auth_type.as_bytes());
+        }
         for (name, value) in self.env.iter() {
             let own = OWN_NAMES.contains(&name) || name.starts_with("wsgi.") || name.starts_with("mod_wsgi.");
             let header = || {

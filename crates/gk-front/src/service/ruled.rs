@@ -13,7 +13,7 @@ use crate::client::connection::Conn;
 use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
 use crate::request::refusal::Refusal;
-use crate::request::route::Destination;
+use crate::request::route::{Destination, RuledPath};
 use crate::request::rules::Asked;
 use crate::request::rules::rewriting::Step;
 use crate::request::spool::SpooledBody;
@@ -24,18 +24,18 @@ const INTERNAL_REDIRECTS: usize = 10;
 
 impl Serving<'_> {
     /// Routes a request of a site with rules, and asks the rules before and after.
-    pub(super) fn ask_rules(&self, host: Option<&[u8]>) -> Result<Rc<RoutedRequest>, Refusal> {
+    pub(super) async fn ask_rules(&self, host: Option<&[u8]>) -> Result<Rc<RoutedRequest>, Refusal> {
         let Some(mut asked) = Asked::new(self.current, self.conn, self.parts, host, self.arrived)? else {
             return self.front.route(self.current, self.conn, host, self.parts, None);
         };
-        let routed = self.phases(&mut asked);
+        let routed = self.phases(&mut asked).await;
         // A refusal, too, gets what rules have for responses.
         let _ = self.asked.set(Box::new(asked));
         routed
     }
 
     /// The phases up to the handler, in the order of Apache.
-    fn phases(&self, asked: &mut Asked) -> Result<Rc<RoutedRequest>, Refusal> {
+    async fn phases(&self, asked: &mut Asked) -> Result<Rc<RoutedRequest>, Refusal> {
         let route = |asked: &Asked| {
             self.front.route(self.current, self.conn, asked.authority(), self.parts, Some(asked.route()))
         };
@@ -47,14 +47,25 @@ impl Serving<'_> {
                 routed = route(asked)?;
                 asked.routed(&routed);
             }
-            let step = asked.in_place()?;
+            asked.in_place();
+            self.guard(asked, &routed).await?;
+            let step = asked.after_access()?;
             if step == Step::Again || asked.fall_back(&routed) {
                 continue;
             }
             if routed.target.named_by_variable || step == Step::Rerouted {
                 // The place may have set the variable that names the group.
+                let before = Rc::clone(&routed);
                 routed = route(asked)?;
                 asked.routed(&routed);
+                if routed.target.settings.access != before.target.settings.access {
+                    self.guard(asked, &routed).await?;
+                }
+            }
+            if let Some(chosen) = self.dispatch(asked, &routed).await? {
+                let ruled = RuledPath { as_sent: false, chosen: Some(&chosen), ..asked.route() };
+                routed =
+                    self.front.route(self.current, self.conn, asked.authority(), self.parts, Some(ruled))?;
             }
             asked.complete(&routed);
             return Ok(routed);
@@ -106,6 +117,7 @@ impl Again<'_> {
         if let Some(entry) = entry {
             entry.host = asked.host;
             entry.variables = asked.env;
+            entry.user = asked.tried;
         }
         response
     }
@@ -161,7 +173,7 @@ impl Again<'_> {
         let cell = OnceCell::new();
         let Self { front, conn, current, arrived, now } = *self;
         let serving = Serving { front, conn, current, parts: &parts, asked: &cell, arrived, now };
-        let routed = serving.phases(&mut again);
+        let routed = serving.phases(&mut again).await;
         let _ = cell.set(Box::new(again));
         let answer = serving.document(routed, entry).await;
         let is_file = matches!(answer, Ok(Answer::Own(_)));

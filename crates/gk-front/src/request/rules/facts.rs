@@ -119,7 +119,7 @@ impl Facts for Asked {
     }
 
     fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.caller.as_ref().map(|caller| caller.name.as_str())
     }
 
     fn file(&self) -> Option<&Path> {

@@ -93,7 +93,7 @@ impl Asked {
         let settings = Arc::clone(&self.settings);
         let rules = &settings.rules.rewrite;
         // Who is not admitted learns nothing from rules.
-        if !rules.runs_in_place() || self.rewriting.ended || !settings.granted() {
+        if !rules.runs_in_place() || self.rewriting.ended || settings.granted() == Some(false) {
             return Ok(Step::On);
         }
         let spot = self.spot();
