@@ -31,7 +31,10 @@ MARK = "GILKEEPER_TEST_RUN"
 HANDED_ON = ("GILKEEPER_JOBS",)
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
-MODULES = "mpm_event unixd authz_core alias env setenvif log_config rewrite macro mime dir autoindex headers expires filter deflate brotli"
+MODULES = (
+    "mpm_event unixd authz_core authz_host authz_user authz_groupfile access_compat authn_core authn_file auth_basic auth_digest"
+    " alias env setenvif log_config rewrite macro mime dir autoindex headers expires filter deflate brotli"
+)
 
 
 class Unusable(Exception):

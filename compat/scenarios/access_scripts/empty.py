@@ -1,0 +1,1 @@
+"""No function of any hook is here."""
