@@ -68,6 +68,7 @@ pub const ROWS: &[Directive] = rows! {
     inert(SERVER, "requests are read strictly, as HttpProtocolOptions Strict does")
         => "HttpProtocolOptions" "RegisterHttpMethod" "MergeTrailers" "StrictHostCheck";
     inert(SERVER, "slashes in a row count as one") => "MergeSlashes";
+    inert(SERVER, "TRACE is always answered 405") => "TraceEnable";
     inert(SERVER, ENCODED).judged(encoded_slashes) => "AllowEncodedSlashes";
     inert(ANY, "there are no internal redirects that could go on without end") => "LimitInternalRecursion" "QualifyRedirectURL";
     inert(ANY, "no request body is parsed as XML") => "LimitXMLRequestBody";
