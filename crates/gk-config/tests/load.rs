@@ -176,6 +176,21 @@ fn everything_about_logs() {
 }
 
 #[test]
+fn an_access_log_may_be_about_some_requests() {
+    let read = |line: &str| load_text("s", line, &Memory::new(), &surroundings()).into_result().expect(line);
+    for (line, variable, set) in [
+        ("CustomLog a.log common env=quiet", "quiet", true),
+        ("CustomLog a.log common env=!quiet", "quiet", false),
+    ] {
+        let when = read(line).0.hosts[0].access_logs[0].when.clone().expect(line);
+        assert_eq!((when.variable.as_str(), when.set), (variable, set), "{line}");
+    }
+    let (site, said) = read("CustomLog a.log common \"expr=%{REQUEST_URI} =~ /a/\"");
+    assert!(site.hosts[0].access_logs[0].when.is_none());
+    assert!(said.iter().any(|said| said.message.contains("every request is logged")), "{said:?}");
+}
+
+#[test]
 fn messages_of_a_bad_configuration() {
     let text = include_str!("conf/bad.conf");
     insta::assert_snapshot!("bad", gk_config::diagnostic::render_all(&read(text).diagnostics));
