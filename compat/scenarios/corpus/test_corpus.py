@@ -38,7 +38,6 @@ DIFFERENT: dict[tuple[str, str], str] = {
 }
 # Configurations whose answers need what is not built yet. The list is looked through when that comes.
 NOT_YET: dict[str, str] = {
-    "06-placement-kolla": "TraceEnable",
     "27-hgweb": "Require valid-user: it closes",
 }
 
