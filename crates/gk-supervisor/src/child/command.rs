@@ -94,10 +94,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
     }
     let mut directory = directory(group, identity.as_ref(), &configuration.directory);
     let start = &configuration.directory;
-    let gone = directory.clone().filter(|folder| {
-        // What `home=` names is meant; the home of a system's user often does not exist in a container.
-        group.home.is_none() && group.chroot.is_none() && !folder.is_dir()
-    });
+    let gone = directory.clone().filter(|folder| is_gone(group, folder, start));
     if gone.is_some() {
         directory = Some("/".into());
     }
@@ -149,6 +146,13 @@ fn directory(group: &ProcessGroup, identity: Option<&Identity>, start: &Path) ->
     let another = identity.filter(|i| i.uid != identity::effective_uid());
     let own = || (another.is_none() && group.chroot.is_none()).then(|| start.to_owned());
     group.home.clone().or_else(|| another.and_then(|i| i.home.clone())).or_else(own)
+}
+
+/// Whether a working directory that nobody chose is not there: the one that the server was started in (which `serve` gives as `home=`), or
+/// the home of a system's user, which often does not exist in a container. One that `home=` names is meant.
+fn is_gone(group: &ProcessGroup, folder: &Path, start: &Path) -> bool {
+    let is_chosen = group.home.is_some() && folder != start;
+    !is_chosen && group.chroot.is_none() && !folder.is_dir()
 }
 
 /// Why the working directory could not be entered, with a remedy.
@@ -237,6 +241,20 @@ mod tests {
         group.home = Some("/nowhere".into());
         let told = why_not_entered(&group, Some(&nobody), start, &gone);
         assert!(told.starts_with("its home= directory '/nowhere'"), "{told}");
+    }
+
+    /// Reported: after the folder that the server was started in was removed, no worker started any more. Met with deploys that remove
+    /// old releases.
+    #[test]
+    fn a_working_directory_that_nobody_chose_may_be_gone() {
+        let (start, gone) = (Path::new("/gone/start"), Path::new("/gone/home"));
+        let mut group = ProcessGroup::named("one");
+        assert!(is_gone(&group, start, start) && is_gone(&group, gone, start));
+        assert!(!is_gone(&group, Path::new("/"), start));
+        group.home = Some(start.to_owned());
+        assert!(is_gone(&group, start, start), "`serve` names it");
+        group.home = Some(gone.to_owned());
+        assert!(!is_gone(&group, gone, start));
     }
 
     #[test]
