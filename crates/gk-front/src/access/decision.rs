@@ -266,7 +266,7 @@ impl Protected<'_> {
         let lifetime = users.nonce_lifetime.unwrap_or(digest::LIFETIME);
         let worth = self.nonces()?.judge(realm, response.field("nonce"), self.facts.now() as i64, lifetime);
         if worth != Worth::Good {
-            return Err(self.challenge(users, true));
+            return Err(self.challenge(users, worth == Worth::Stale));
         }
         let mut hash = Hash::Unknown;
         for provider in users.digest.as_deref().unwrap_or(&[Provider::File]) {
