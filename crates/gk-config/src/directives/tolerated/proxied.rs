@@ -49,7 +49,6 @@ pub const ROWS: &[Directive] = rows! {
     Directive::otherwise("", REMOTE) => "RemoteIPHeader" "RemoteIPProxiesHeader" "RemoteIPTrustedProxy"
         "RemoteIPInternalProxy" "RemoteIPTrustedProxyList" "RemoteIPInternalProxyList" "RemoteIPProxyProtocolExceptions" "RPAF*";
     Directive::otherwise("", REMOTE).judged(unless_off) => "RemoteIPProxyProtocol" "RPAFenable" "RPAF_Enable";
-    Directive::otherwise("", "say it with SetEnvIf, SetEnvIfNoCase or <If>") => "SetEnvIfExpr";
     Directive::otherwise("", IDENTITY) => "AssignUserID" "ChildPerUserID" "RUidGid" "RMode" "RDefaultUidGid";
     Directive::otherwise("", CHROOT) => "ChrootDir" "SecChrootDir";
     Directive::otherwise("", SENDFILE).judged(unless_off) => "XSendFile";
