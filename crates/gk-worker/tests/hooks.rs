@@ -26,7 +26,7 @@ def allow_access(environ, host):
 #[test]
 fn an_answer_is_a_header_and_no_answer_is_an_error() {
     with_worker(1, APP, "", |front| {
-        assert_eq!(front.get("/").text(), "request_started");
+        assert!(front.get("/").text().starts_with("request_started"));
         let script = front.directory.join("hooks.py");
         let hook = |callable: &str| Profile {
             callable: callable.to_owned(),
