@@ -34,6 +34,7 @@ fn what_is_protected_is_never_served_open() {
         ("Require host example.com", false),
         ("Require ldap-group x", false),
         ("Require expr true", false),
+        ("Require expr \"%{REQUEST_METHOD} in {'GET', 'HEAD'}\"", false),
         ("<Limit GET>\nRequire all denied\n</Limit>", false),
         ("<LimitExcept GET>\nDeny from all\n</LimitExcept>", false),
         ("AuthBasicProvider ldap\nRequire all granted", false),

@@ -60,6 +60,11 @@ impl Expression {
         self.answer(view).map(|answer| answer.holds)
     }
 
+    /// Whether `%{REMOTE_USER}` is in it.
+    pub(crate) fn asks_for_user(&self) -> bool {
+        self.text.to_ascii_uppercase().contains("%{REMOTE_USER}")
+    }
+
     /// Whether it is true for a view of a request, and the groups of its last match.
     pub(crate) fn answer(&self, view: View<'_>) -> Result<Answer, TooLong> {
         eval::answer(&self.tree, view)

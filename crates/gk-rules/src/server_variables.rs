@@ -75,6 +75,7 @@ pub(crate) struct View<'a> {
     pub(crate) query: &'a [u8],
     pub(crate) filename: &'a [u8],
     pub(crate) path_info: &'a [u8],
+    pub(crate) user: Option<&'a str>,
     /// Names of the headers that were asked for, so that caches can be told.
     pub(crate) vary: Option<&'a RefCell<Vec<String>>>,
 }
@@ -84,7 +85,15 @@ impl<'a> View<'a> {
     pub(crate) fn of(facts: &'a dyn Facts) -> Self {
         let filename = facts.file().map_or(facts.path(), |file| file.as_os_str().as_bytes());
         let path_info = facts.path_info();
-        Self { facts, env: facts.env(), query: facts.query(), filename, path_info, vary: None }
+        Self {
+            facts,
+            env: facts.env(),
+            query: facts.query(),
+            filename,
+            path_info,
+            user: facts.user(),
+            vary: None,
+        }
     }
 
     /// A request header; empty where there is none.
@@ -127,7 +136,7 @@ impl<'a> View<'a> {
             }
             "REMOTE_ADDR" | "REMOTE_HOST" | "CONN_REMOTE_ADDR" => address(facts.client()),
             "REMOTE_PORT" => facts.client_port().map_or(Cow::default(), number),
-            "REMOTE_USER" => facts.user().unwrap_or_default().as_bytes().into(),
+            "REMOTE_USER" => self.user.unwrap_or_default().as_bytes().into(),
             "AUTH_TYPE" => self.env.get("AUTH_TYPE").unwrap_or_default().into(),
             "SERVER_ADDR" => address(facts.local().map(|local| local.ip())),
             "SERVER_ADMIN" => facts.server_admin().as_bytes().into(),

@@ -7,22 +7,24 @@ pub(super) mod users;
 use super::rules::{at, texts};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::token::Word;
+use crate::token::{Split, Word};
 use crate::values;
 use gk_rules::access::{Access, Branch, Clients, Merging, Methods, Rule, Together, Tree};
 
 const AUTH: Contexts = Contexts::SECTION.or(Contexts::HTACCESS);
+/// What follows `expr` is one word.
+const RULE: Arity = Arity { least: 1, most: usize::MAX, split: Split::Expression };
 const ONE: Arity = Arity::exactly(1);
 const NONE: Arity = Arity::exactly(0);
 
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
-    Directive::honoured("Require", "[not] rule [argument …]", AUTH, Arity::at_least(1), require)
+    Directive::honoured("Require", "[not] rule [argument …]", AUTH, RULE, require)
         .default("all granted")
         .doc("A rule about who is served. Of several rules, one must hold; sections change that. Rules: `all granted`, `all denied`, \
               `ip address …` (also a network or the first numbers of an address), `local`, `env variable …`, `method name …`, `ssl`, \
-              `valid-user`, `user name …`, `group name …` (of AuthGroupFile), `wsgi-group name …` (of WSGIAuthGroupScript). `not` \
-              turns clients away for whom the rule holds, and admits nobody. Any other rule (`host`, `expr`, `ldap-group` …) cannot be \
+              `expr expression` (see [conditional sections](conditions.md); it may stand in quotes), `valid-user`, `user name …`, `group name …` (of AuthGroupFile), `wsgi-group name …` (of WSGIAuthGroupScript). `not` \
+              turns clients away for whom the rule holds, and admits nobody. Any other rule (`host`, `ldap-group` …) cannot be \
               asked here: it admits nobody, with a warning. The rules of an inner scope replace those around it, unless AuthMerging \
               says otherwise."),
     Directive::honoured("<RequireAll>", "", AUTH, NONE, open_group)
@@ -88,9 +90,8 @@ fn require(scope: &mut Scope, words: &[Word]) -> Applied {
             "host" | "forward-dns" => {
                 complaint.hint("names are not looked up here: use `Require ip` with addresses")
             }
-            _ => {
-                complaint.hint("known: all, ip, local, env, method, ssl, valid-user, user, group, wsgi-group")
-            }
+            _ => complaint
+                .hint("known: all, ip, local, env, method, ssl, expr, valid-user, user, group, wsgi-group"),
         });
     }
     let methods = scope.raw.methods.clone();

@@ -46,6 +46,9 @@ pub enum Split {
     /// A quote counts at the start of a word; a backslash is a character like others, and keeps a blank behind it in the word
     /// (`RewriteRule`).
     Raw,
+    /// A quote counts at the start of a word; what stands behind the word `expr` is one word as it is written, without `"` around it
+    /// (`Require expr`).
+    Expression,
 }
 
 /// The logical lines of a text: a backslash at the end of a line joins the next one; comments and empty lines are
@@ -91,6 +94,7 @@ pub fn words(glyphs: &[Glyph], split: Split) -> Result<Vec<Word>, BadWord> {
     while !rest.is_empty() {
         let (word, used) = match split {
             Split::Raw => raw_word(rest)?,
+            Split::Expression if words.last().is_some_and(is_expr) => (whole(rest), rest.len()),
             _ => one_word(rest, split)?,
         };
         words.push(word);
@@ -121,7 +125,7 @@ fn one_word(glyphs: &[Glyph], split: Split) -> Result<(Word, usize), BadWord> {
             Some((q, _)) if c == q => {
                 quote = None;
                 at += 1;
-                if split == Split::Words || key_seen {
+                if split != Split::Options || key_seen {
                     break;
                 }
                 key_seen = true;
@@ -157,6 +161,20 @@ fn one_word(glyphs: &[Glyph], split: Split) -> Result<(Word, usize), BadWord> {
     let width =
         if last.line == place.line { (last.column + 1).saturating_sub(place.column).max(1) } else { 1 };
     Ok((Word { text, place, width }, at))
+}
+
+fn is_expr(word: &Word) -> bool {
+    word.text.eq_ignore_ascii_case("expr")
+}
+
+/// All of `glyphs` as one word, without the `"` around it.
+fn whole(glyphs: &[Glyph]) -> Word {
+    let inner = match glyphs {
+        [('"', _), inner @ .., ('"', _)] => inner,
+        all => all,
+    };
+    let text = inner.iter().map(|glyph| glyph.0).collect();
+    Word { text, place: glyphs[0].1, width: u32::try_from(glyphs.len()).unwrap_or(1) }
 }
 
 /// Reads the word at the start of `glyphs` as it stands there.
@@ -222,6 +240,12 @@ mod tests {
         assert_eq!(cut(r#"A "x \"y\" \\ \n" """#, Split::Words), ["A", "x \"y\" \\ \\n", ""]);
         assert_eq!(cut(r#"A home="/a b" x=y=z"#, Split::Options), ["A", "home=/a b", "x=y=z"]);
         assert_eq!(cut(r#"A x="y"#, Split::Words), ["A", "x=\"y"]);
+        assert_eq!(
+            cut(r#"not expr "a == 'b c' && \"x\"" "#, Split::Expression),
+            ["not", "expr", r#"a == 'b c' && \"x\""#]
+        );
+        assert_eq!(cut("expr 'a b' == 'c'", Split::Expression), ["expr", "'a b' == 'c'"]);
+        assert_eq!(cut("user 'a b' c", Split::Expression), ["user", "a b", "c"]);
     }
 
     #[test]

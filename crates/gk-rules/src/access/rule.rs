@@ -2,6 +2,8 @@
 
 use super::methods;
 use super::network::Network;
+use crate::expr::Expression;
+use crate::server_variables::View;
 use crate::{Facts, Mistake};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -22,6 +24,8 @@ pub enum Rule {
     Method(Vec<String>),
     /// `ssl`: the client speaks TLS.
     Https,
+    /// `expr`: an expression is true.
+    Expr(Expression),
     /// `valid-user`.
     ValidUser,
     /// `user`.
@@ -99,6 +103,8 @@ impl Rule {
                 Self::Method(texts())
             }
             "ssl" => Self::Https,
+            "expr" if rest.is_empty() => return Err(Mistake::new("Require expr names no expression").at(at)),
+            "expr" => Self::Expr(Expression::new(&rest.join(" ")).map_err(|mistake| mistake.at(at + 1))?),
             "valid-user" => Self::ValidUser,
             "user" => Self::User(texts()),
             "group" => Self::Group(texts()),
@@ -131,6 +137,16 @@ impl Rule {
             Self::Env(names) => names.iter().any(|name| facts.env().get(name).is_some()),
             Self::Method(list) => methods::holds(list, facts.method()),
             Self::Https => facts.https(),
+            Self::Expr(expression) => {
+                let user = asker.person.map(|person| person.name.as_str()).or_else(|| facts.user());
+                // One that cannot be evaluated is an answer that nobody knows.
+                let view = View { user, ..View::of(facts) };
+                let holds = expression.answer(view).map_or(negated, |answer| answer.holds);
+                if !holds && user.is_none() && expression.asks_for_user() {
+                    return Verdict::NoUser;
+                }
+                holds
+            }
             Self::Unknown(_) => negated,
             Self::ValidUser | Self::User(_) | Self::Group(_) | Self::ScriptGroup(_) => {
                 let Some(person) = asker.person else { return Verdict::NoUser };

@@ -246,6 +246,35 @@ fn a_peer_without_an_address_is_nowhere() {
 }
 
 #[test]
+fn expressions() {
+    // This pattern takes more steps than a pattern may.
+    let endless = format!(r"'{}!' =~ m#^(?:(a+)\1*)+$#", "a".repeat(200));
+    let table = [
+        ("Require expr %{REQUEST_URI} == '/x' && -R '10.0.0.0/8'".to_owned(), "yes"),
+        ("Require expr %{REQUEST_URI} == '/y'".to_owned(), "no"),
+        ("Require expr -n reqenv('SET')".to_owned(), "yes"),
+        ("<All>; Require all granted; Require not expr %{REQUEST_METHOD} == 'GET'; </>".to_owned(), "no"),
+        ("<All>; Require all granted; Require not expr %{REQUEST_METHOD} == 'PUT'; </>".to_owned(), "yes"),
+        ("Require expr %{REMOTE_USER} == 'bob'".to_owned(), "who"),
+        ("Require expr -z %{REMOTE_USER}".to_owned(), "yes"),
+        (format!("Require expr {endless}"), "no"),
+        (format!("Require expr !({endless})"), "no"),
+        (format!("<All>; Require all granted; Require not expr {endless}; </>"), "no"),
+        (format!("<All>; Require all granted; Require not expr !({endless}); </>"), "no"),
+    ];
+    let request = Request::of("GET", "10.9.9.9");
+    for (text, expected) in table {
+        let access = read(&text).unwrap_or_else(|mistake| panic!("{text}: {mistake:?}"));
+        assert_eq!((access.fixed(), answer(&access, &request)), (None, expected), "{text}");
+        let json = serde_json::to_string(&access).expect("plain data");
+        assert_eq!(serde_json::from_str::<Access>(&json).expect("its own form"), access);
+    }
+    for text in ["Require expr", "Require expr %{NOTHING} == 1", "Require expr a b"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn with_a_name() {
     let person = Person { name: "bob".into(), groups: vec!["ops".into()], script_groups: vec!["x".into()] };
     let request = Request::of("GET", "10.9.9.9");
@@ -259,6 +288,9 @@ fn with_a_name() {
         ("Require wsgi-group ops", false),
         ("<All>; Require valid-user; Require not user bob; </>", false),
         ("<All>; Require valid-user; Require not group staff; </>", true),
+        ("Require expr %{REMOTE_USER} == 'bob'", true),
+        ("Require expr %{REMOTE_USER} == 'al'", false),
+        ("<All>; Require valid-user; Require not expr %{REMOTE_USER} == 'bob'; </>", false),
         ("<All>; Require valid-user; Require not ldap-group staff; </>", false),
         ("<All>; Require valid-user; <None>; Require user bob; Require ip 1; </>; </>", false),
     ];

@@ -74,6 +74,7 @@ impl<'a> State<'a> {
             query: &self.query,
             filename: &self.filename,
             path_info: &self.path_info,
+            user: self.facts.user(),
             vary: Some(&self.asked_for),
         }
     }
