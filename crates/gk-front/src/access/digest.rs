@@ -111,6 +111,10 @@ impl Response {
     pub fn proves(&self, method: &str, hash: &str) -> bool {
         let asked = hex(&[method.as_bytes(), b":", self.field("uri").as_bytes()]);
         let hash = hash.to_ascii_lowercase();
+        // What is no digest, such as the `*` of a user who is locked out, is a secret that everybody can guess.
+        if hash.len() != 32 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return false;
+        }
         let field = |name| self.field(name).as_bytes();
         let expected = match self.field("qop") {
             "" => hex(&[hash.as_bytes(), b":", field("nonce"), b":", asked.as_bytes()]),
@@ -184,6 +188,18 @@ mod tests {
         assert!(
             !response.proves("HEAD", &hash) && !response.proves("GET", "") && !response.proves("GET", "x")
         );
+    }
+
+    /// A user who is locked out, with `*` or nothing as the hash, could be had with a hash of it.
+    #[test]
+    fn what_is_no_hash_proves_nothing() {
+        let all = "Digest username=a, realm=b, nonce=c, uri=/, response=";
+        let asked = hex(&[b"GET:/"]);
+        for hash in ["", "*", "!", "0123456789abcdef0123456789abcdeg"] {
+            let forged = hex(&[hash.as_bytes(), b":c:", asked.as_bytes()]);
+            let response = Response::read(format!("{all}{forged}").as_bytes()).unwrap();
+            assert!(response.is_whole() && !response.proves("GET", hash), "{hash}");
+        }
     }
 
     #[test]

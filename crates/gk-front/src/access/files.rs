@@ -54,7 +54,12 @@ impl<T> Default for Kept<T> {
 impl<T: Contents> Kept<T> {
     /// The present contents of a file.
     pub fn load(&self, path: &Path) -> io::Result<Rc<T>> {
-        let version = Version::of(&std::fs::metadata(path)?);
+        let meta = std::fs::metadata(path)?;
+        // To open a pipe could wait for ever.
+        if !meta.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        }
+        let version = Version::of(&meta);
         if let Some((known, contents)) = self.0.borrow().get(path)
             && *known == version
         {
