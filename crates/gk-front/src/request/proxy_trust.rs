@@ -92,6 +92,9 @@ pub struct Overlay {
     pub server_name: Option<Vec<u8>>,
     /// `SCRIPT_NAME` and `mod_wsgi.mount_point`.
     pub script_name: Option<Vec<u8>>,
+    /// The peer is a proxy that `WSGITrustedProxies` names. Without that directive the headers are anybody's, so that an
+    /// application sees them, and no access rule believes them.
+    pub named_proxy: bool,
     forwarded_for: Option<Vec<u8>>,
     dropped: Vec<&'static str>,
     host_seen: bool,
@@ -145,7 +148,11 @@ pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Ove
     // A peer without an address came over a Unix socket.
     let over_socket = || peer.is_empty() && settings.trusted_proxies.iter().any(|t| t == UNIX_SOCKETS);
     let trusted = everyone || over_socket() || trusts(peer);
-    let mut overlay = Overlay { host_seen: headers.contains_key("host"), ..Overlay::default() };
+    let mut overlay = Overlay {
+        host_seen: headers.contains_key("host"),
+        named_proxy: trusted && !everyone,
+        ..Overlay::default()
+    };
     let mut handled = Vec::new();
     for listed in settings.trusted_proxy_headers.iter().rev() {
         let Some((_, category)) = KNOWN.iter().find(|(name, _)| name == listed) else { continue };

@@ -284,8 +284,9 @@ impl Asked {
 
     /// Scheme, name and port of this server, as the client asked for it.
     fn origin(&self) -> String {
-        let (scheme, usual) =
-            if self.shown_https().unwrap_or(self.https()) { ("https", 443) } else { ("http", 80) };
+        let https = self.overlay.as_ref().and_then(|overlay| overlay.https).unwrap_or(self.tls);
+        let https = self.shown_https().unwrap_or(https);
+        let (scheme, usual) = if https { ("https", 443) } else { ("http", 80) };
         match self.server_port {
             port if port == usual => format!("{scheme}://{}", self.server_name),
             port => format!("{scheme}://{}:{port}", self.server_name),

@@ -9,9 +9,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::Asked;
+use crate::request::proxy_trust::Overlay;
 use crate::request::target;
 
 impl Asked {
+    /// What a proxy says whose word counts for rules.
+    fn believed(&self) -> Option<&Overlay> {
+        self.overlay.as_ref().filter(|overlay| overlay.named_proxy)
+    }
+
     /// A variable, or another entry of environ as rules may name it.
     pub fn environ(&self, name: &str) -> Option<Vec<u8>> {
         let text = |text: &str| Some(text.as_bytes().to_vec());
@@ -83,7 +89,7 @@ impl Facts for Asked {
     }
 
     fn client(&self) -> Option<IpAddr> {
-        match self.overlay.as_ref().and_then(|overlay| overlay.remote_addr.as_ref()) {
+        match self.believed().and_then(|overlay| overlay.remote_addr.as_ref()) {
             // Behind a trusted proxy the proxy's own address says nothing about the client.
             Some(named) => named.parse().ok(),
             None => self.address,
@@ -115,7 +121,7 @@ impl Facts for Asked {
     }
 
     fn https(&self) -> bool {
-        self.overlay.as_ref().and_then(|overlay| overlay.https).unwrap_or(self.tls)
+        self.believed().and_then(|overlay| overlay.https).unwrap_or(self.tls)
     }
 
     fn user(&self) -> Option<&str> {
