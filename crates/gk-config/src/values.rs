@@ -66,7 +66,7 @@ pub fn identity(what: &str, word: &Word, text: &str) -> Value<String> {
 
 /// A regular expression that compiles; PCRE features without a counterpart are refused here.
 pub fn pattern(what: &str, word: &Word, text: &str) -> Value<String> {
-    match regex::bytes::RegexBuilder::new(text).size_limit(1 << 20).build() {
+    match regex::bytes::RegexBuilder::new(text).unicode(false).size_limit(1 << 20).build() {
         Ok(_) => Ok(text.to_owned()),
         Err(why) => {
             let why = why.to_string();

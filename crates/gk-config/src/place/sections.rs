@@ -3,7 +3,7 @@
 use super::below;
 use crate::parse::glob;
 use crate::site::{Host, Scope, Section, Settings, SettingsPatch};
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -14,7 +14,8 @@ const REMEMBERED: usize = 4096;
 
 /// Compiles a pattern of the configuration.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|why| format!("the regular expression `{pattern}` is not understood: {why}"))
+    let regex = RegexBuilder::new(pattern).unicode(false).dot_matches_new_line(true).build();
+    regex.map_err(|why| format!("the regular expression `{pattern}` is not understood: {why}"))
 }
 
 /// The sections of a host.
