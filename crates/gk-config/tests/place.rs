@@ -182,6 +182,40 @@ fn hosts_by_address_then_name() {
     assert_eq!(site.host(Some("10.0.0.1:80".parse().unwrap()), None), 1);
 }
 
+/// A client passed by `<LocationMatch "^/x/.*$">` with a line break or a byte that is no UTF-8 in its path.
+#[test]
+fn a_dot_of_a_pattern_is_every_byte() {
+    let site = compiled("<LocationMatch ^/x/.*\\.txt$>\nRequire all denied\n</LocationMatch>\n");
+    for url in [&b"/x/a.txt"[..], b"/x/a\n.txt", b"/x/\n\r\0.txt", b"/x/\xff.txt", "/x/é.txt".as_bytes()] {
+        assert_eq!(site.settings(0, url, None).granted(), Some(false), "{url:?}");
+    }
+    assert_eq!(site.settings(0, b"/x/a.txt\n", None).granted(), Some(true), "no line ends before the end");
+}
+
+/// Sections of one kind are merged before they are laid over those of another: a rule of a folder was lost where two `<Location>`s
+/// added theirs.
+#[test]
+fn the_last_merging_of_a_kind_is_about_all_of_the_kind() {
+    let site = compiled(
+        "<Directory /srv>\nRequire all denied\n</Directory>\n\
+         <Location /x>\nRequire all granted\n</Location>\n\
+         <Location /x/and>\nAuthMerging And\nRequire all granted\n</Location>\n\
+         <Location /x/off>\nAuthMerging Off\nRequire all granted\n</Location>\n\
+         <Location /x/or>\nAuthMerging Or\nRequire all denied\n</Location>\n",
+    );
+    let at = |url: &str| site.settings(0, url.as_bytes(), Some(Path::new("/srv/a"))).granted();
+    for (url, granted) in [
+        ("/", false),
+        ("/x", true),
+        ("/x/and", false),
+        ("/x/off", true),
+        ("/x/or", true),
+        ("/x/and/or", false),
+    ] {
+        assert_eq!(at(url), Some(granted), "{url}");
+    }
+}
+
 #[test]
 fn sections_merge_in_apaches_order() {
     let site = compiled(

@@ -82,7 +82,8 @@ impl Access {
         *self == Self::default()
     }
 
-    /// Lays an inner scope's rules over these.
+    /// Lays an inner scope's rules over these. Of several scopes, those of one kind are put together first, as Apache does: what
+    /// the last of them says of merging counts for all.
     pub fn lay(&mut self, inner: &Self) {
         match (inner.merging, &inner.require) {
             (None, None) => {}
@@ -96,6 +97,9 @@ impl Access {
                 });
             }
             (Some(_), None) => {}
+        }
+        if inner.merging.is_some() || inner.require.is_some() {
+            self.merging = inner.merging;
         }
         if inner.clients.is_some() {
             self.clients.clone_from(&inner.clients);

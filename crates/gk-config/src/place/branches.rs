@@ -75,8 +75,7 @@ impl Table {
 
     /// Lays the sections of these numbers over settings.
     pub fn apply(&self, settings: &mut Settings, holding: &[usize]) {
-        for entry in holding.iter().filter_map(|index| self.entries.get(*index)) {
-            settings.apply(&entry.patch);
-        }
+        let entries = holding.iter().filter_map(|index| self.entries.get(*index));
+        settings.apply_all(entries.map(|entry| &entry.patch));
     }
 }

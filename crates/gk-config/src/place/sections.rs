@@ -86,8 +86,10 @@ impl Table {
 
     fn sum(&self, hits: Vec<u16>) -> Arc<Settings> {
         let mut settings = (*self.base).clone();
-        for (_, _, patch) in hits.iter().filter_map(|&index| self.sections.get(usize::from(index))) {
-            settings.apply(patch);
+        let hits_of = hits.iter().filter_map(|&index| self.sections.get(usize::from(index)));
+        let sections: Vec<_> = hits_of.collect();
+        for alike in sections.chunk_by(|a, b| a.0.kind() == b.0.kind()) {
+            settings.apply_all(alike.iter().map(|(_, _, patch)| patch));
         }
         let settings = Arc::new(settings);
         let mut sums = self.sums.write().unwrap_or_else(PoisonError::into_inner);
@@ -115,6 +117,16 @@ impl Matcher {
     }
 
     /// Whether it is about a place.
+    /// The kind of the section: all of a kind are merged with each other before they are laid over others.
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Directory(_) | Self::DirectoryGlob(_) | Self::DirectoryRegex(_) => 0,
+            Self::Name(_) | Self::NameRegex(_) => 1,
+            Self::Url(_) | Self::UrlGlob(_) | Self::UrlRegex(_) => 2,
+            Self::Never => 3,
+        }
+    }
+
     pub(super) fn matches(&self, url: &[u8], spot: Spot) -> bool {
         match self {
             // `<Location /x/>` is about what lies below `/x`, not about `/x` itself.

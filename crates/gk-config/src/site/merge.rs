@@ -2,6 +2,7 @@
 //! are merged by name. A rule that closes a scope closes all scopes within it.
 
 use crate::site::{NO_HANDLER, Settings, SettingsPatch};
+use gk_rules::access::Access;
 
 impl Settings {
     /// These settings with a scope's own laid over them.
@@ -9,6 +10,18 @@ impl Settings {
         let mut merged = self.clone();
         merged.apply(patch);
         merged
+    }
+
+    /// Lays the settings of scopes of one kind over these. Their access rules are put together before, as `AuthMerging` of the last
+    /// one is about all of them.
+    pub fn apply_all<'p>(&mut self, patches: impl Iterator<Item = &'p SettingsPatch>) {
+        let (mut access, mut own) = (self.access.clone(), Access::default());
+        for patch in patches {
+            self.apply(patch);
+            own.lay(&patch.access);
+        }
+        access.lay(&own);
+        self.access = Access { merging: None, ..access };
     }
 
     /// Lays a scope's settings over these.
