@@ -201,8 +201,7 @@ impl Serving<'_> {
             None => self.asked.get().is_some_and(|asked| asked.admitted),
         };
         if !admitted {
-            crate::note_code(Level::Error, "AH01630", client, "denied by configuration");
-            return Err(Refusal::Forbidden);
+            return Err(self.denied());
         }
         // After access: nobody learns what is there in a place that is closed.
         if let Destination::Refused(refusal, note) = &target.destination {
@@ -212,6 +211,12 @@ impl Serving<'_> {
             return Err(refusal.clone());
         }
         Ok(())
+    }
+
+    fn denied(&self) -> Refusal {
+        let client = Some(&*self.conn.endpoints.client);
+        crate::note_code(Level::Error, "AH01630", client, "denied by configuration");
+        Refusal::Forbidden
     }
 
     /// Answers with a file.

@@ -11,11 +11,14 @@ use crate::request::rules::Asked;
 use crate::service::Serving;
 
 impl Serving<'_> {
-    /// Asks the access rules of a place, where they are not the same for all requests.
+    /// Asks the access rules of a place.
     pub(super) async fn guard(&self, asked: &mut Asked, routed: &RoutedRequest) -> Result<(), Refusal> {
         asked.admitted = false;
-        if routed.target.settings.granted().is_some() {
-            return Ok(());
+        match routed.target.settings.granted() {
+            Some(true) => return Ok(()),
+            // At once: neither a redirection nor a script of the place is asked.
+            Some(false) => return Err(self.denied()),
+            None => {}
         }
         let mut tried = None;
         let protected = Protected { call: self.hook_call(asked, routed), facts: &*asked };
