@@ -42,9 +42,9 @@ impl Expression {
     }
 
     /// The groups of its last match, if it is true for a request.
-    pub fn groups(&self, facts: &dyn Facts) -> Option<Groups> {
-        let answer = self.answer(View::of(facts)).ok().filter(|answer| answer.holds)?;
-        Some(answer.groups.unwrap_or_default())
+    pub fn groups(&self, facts: &dyn Facts) -> Result<Option<Groups>, TooLong> {
+        let answer = self.answer(View::of(facts))?;
+        Ok(answer.holds.then(|| answer.groups.unwrap_or_default()))
     }
 
     /// Whether it is true for a request that leads to a file; `rest` is what of the path lies behind it. Names of headers that

@@ -2,7 +2,7 @@
 //! sections are asked before the request is routed, those of a place after it.
 
 use crate::escape::escape_path;
-use crate::{Mistake, Regexp};
+use crate::{Mistake, Regexp, TooLong};
 use serde::{Deserialize, Serialize};
 
 /// The rules of a scope, in the order in which they are tried.
@@ -99,28 +99,30 @@ impl Redirect {
     }
 
     /// The answer for a path and query, if the rule is about it.
-    pub fn answer(&self, path: &[u8], query: &[u8]) -> Option<Moved> {
+    /// A match that takes too long is an error: such a rule may hide something.
+    pub fn answer(&self, path: &[u8], query: &[u8]) -> Result<Option<Moved>, TooLong> {
         let to = match (&self.from, &self.to) {
             (From::Path(from), to) => {
-                let rest = &path[prefix(path, from.as_bytes())?..];
+                let Some(end) = prefix(path, from.as_bytes()) else { return Ok(None) };
+                let rest = &path[end..];
                 to.as_ref().map(|to| [to.as_bytes(), &escape_path(rest)[..]].concat())
             }
             (From::Everything, to) => to.as_ref().map(|to| to.clone().into_bytes()),
             (From::Match(pattern), to) => {
-                let groups = pattern.found(path)?;
+                let Some(groups) = pattern.groups(path)? else { return Ok(None) };
                 to.as_ref().map(|to| escaped_target(&groups.fill(to)))
             }
         };
-        let Some(mut to) = to else { return Some(Moved { status: self.status, to: None }) };
+        let Some(mut to) = to else { return Ok(Some(Moved { status: self.status, to: None })) };
         if !to.starts_with(b"/") && !is_url(&to) {
-            return Some(Moved { status: 500, to: None });
+            return Ok(Some(Moved { status: 500, to: None }));
         }
         if !query.is_empty() && !to.contains(&b'?') {
             // At the end, behind a fragment, too, as Apache does.
             to.extend_from_slice(b"?");
             to.extend_from_slice(query);
         }
-        Some(Moved { status: self.status, to: Some(to) })
+        Ok(Some(Moved { status: self.status, to: Some(to) }))
     }
 }
 
@@ -204,8 +206,15 @@ mod tests {
     }
 
     fn answer(line: &str, path: &str, query: &str) -> Option<(u16, String)> {
-        let moved = rule(line).unwrap().answer(path.as_bytes(), query.as_bytes())?;
+        let moved = rule(line).unwrap().answer(path.as_bytes(), query.as_bytes()).unwrap()?;
         Some((moved.status, moved.to.map(|to| String::from_utf8(to).unwrap()).unwrap_or_default()))
+    }
+
+    /// A client could keep `RedirectMatch 404` from hiding what it is about, with a path on which the pattern gives up.
+    #[test]
+    fn a_match_that_takes_too_long_is_no_answer() {
+        let path = [&b"/"[..], &[b'a'; 4000]].concat();
+        assert_eq!(rule("RedirectMatch 404 (a*)(a*)\\1b").unwrap().answer(&path, b""), Err(TooLong));
     }
 
     #[test]

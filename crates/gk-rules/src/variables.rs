@@ -2,7 +2,7 @@
 //! are set before the request is routed, those of a place after it.
 
 use crate::expr::Expression;
-use crate::{Facts, Mistake, Regexp};
+use crate::{Facts, Mistake, Regexp, TooLong};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -56,6 +56,9 @@ enum Part {
     Expression(Expression),
 }
 
+/// Names of variables with their new values; `None` for one that is unset.
+pub type Changes<'a> = Vec<(&'a str, Option<Vec<u8>>)>;
+
 /// Sets or, without a value, unsets a variable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Change {
@@ -87,13 +90,14 @@ impl Condition {
 
     /// The changes of variables, if the rule matches: names with their new values, `None` for one that is unset. `url` is the path as
     /// this phase has it: as sent before routing, decoded after it.
-    pub fn changes(&self, facts: &dyn Facts, url: &[u8]) -> Vec<(&str, Option<Vec<u8>>)> {
+    /// A match that takes too long is an error, as access rules may ask for the variable.
+    pub fn changes(&self, facts: &dyn Facts, url: &[u8]) -> Result<Changes<'_>, TooLong> {
         let address;
         let value: Cow<'_, [u8]> = match &self.part {
             Part::Expression(expression) => {
-                let Some(groups) = expression.groups(facts) else { return Vec::new() };
+                let Some(groups) = expression.groups(facts)? else { return Ok(Vec::new()) };
                 let filled = |value: &String| groups.fill(value);
-                return self.changed(filled);
+                return Ok(self.changed(filled));
             }
             Part::Client => {
                 address = facts.client().map(|address| address.to_string()).unwrap_or_default();
@@ -111,21 +115,26 @@ impl Condition {
                 facts.header(name).unwrap_or_else(|| facts.env().get(name).unwrap_or_default().into())
             }
             Part::Headers(names) => {
-                let found =
-                    facts.header_names().into_iter().find(|name| names.is_match(name.as_bytes()) == Ok(true));
+                let mut found = None;
+                for name in facts.header_names() {
+                    if names.is_match(name.as_bytes())? {
+                        found = Some(name);
+                        break;
+                    }
+                }
                 found.and_then(|name| facts.header(name)).unwrap_or_default()
             }
         };
-        let Some(groups) = self.pattern.found(&value) else { return Vec::new() };
+        let Some(groups) = self.pattern.groups(&value)? else { return Ok(Vec::new()) };
         let filled = |value: &String| match self.pattern.is_plain() {
             // Apache fills nothing in where the pattern is a plain text.
             true => value.as_bytes().to_vec(),
             false => groups.fill(value),
         };
-        self.changed(filled)
+        Ok(self.changed(filled))
     }
 
-    fn changed(&self, filled: impl Fn(&String) -> Vec<u8>) -> Vec<(&str, Option<Vec<u8>>)> {
+    fn changed(&self, filled: impl Fn(&String) -> Vec<u8>) -> Changes<'_> {
         self.changes.iter().map(|change| (&*change.name, change.value.as_ref().map(&filled))).collect()
     }
 }
@@ -190,7 +199,7 @@ mod tests {
                 let words: Vec<_> = words.iter().map(|word| word.replace('␣', " ")).collect();
                 let words: Vec<_> = words.iter().map(String::as_str).collect();
                 let condition = Condition::parse_expression(&words[1..]).unwrap();
-                for (name, value) in condition.changes(&facts, b"") {
+                for (name, value) in condition.changes(&facts, b"").unwrap() {
                     facts.env.change(name, value);
                 }
                 continue;
@@ -198,7 +207,7 @@ mod tests {
             let browser = words[0].starts_with("BrowserMatch");
             let no_case = words[0].ends_with("NoCase");
             let condition = Condition::parse(&words[1..], browser, no_case).unwrap();
-            for (name, value) in condition.changes(&facts, b"/a%20b") {
+            for (name, value) in condition.changes(&facts, b"/a%20b").unwrap() {
                 facts.env.change(name, value);
             }
         }
@@ -226,6 +235,19 @@ mod tests {
         for (rules, want) in table {
             assert_eq!(after(rules), *want, "{rules:?}");
         }
+    }
+
+    /// A client could keep a variable unset that an access rule asks for, with a header on which the pattern gives up.
+    #[test]
+    fn a_match_that_takes_too_long_is_no_answer() {
+        let facts = Asked::get("/").with("User-Agent", &"a".repeat(4000));
+        for (attribute, pattern) in [("User-Agent", "(a*)(a*)\\1b"), ("Request_URI", "(a*)(a*)\\1b")] {
+            let condition = Condition::parse(&[attribute, pattern, "bad"], false, false).unwrap();
+            assert_eq!(condition.changes(&facts, &[b'a'; 4000]), Err(TooLong), "{attribute}");
+        }
+        let condition =
+            Condition::parse_expression(&["%{HTTP_USER_AGENT} =~ /(a*)(a*)\\1b/", "bad"]).unwrap();
+        assert_eq!(condition.changes(&facts, b""), Err(TooLong));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Located {
     pub settings: Arc<Settings>,
     /// It depends on the files that exist, so it holds for this request only.
     pub uncacheable: bool,
+    /// URL path and file of the index that answers for a directory.
+    pub index: Option<(Vec<u8>, PathBuf)>,
 }
 
 /// The script, file or refusal that a path leads to.
@@ -115,7 +117,7 @@ pub fn locate(
             let script = FoundScript { mount: Some(hit.mount), script: hit.script, script_name, path_info };
             let resource =
                 script.by_handler(&settings, Handler::of(&settings, script.script.file(), Some(WSGI)));
-            Located { resource, settings, uncacheable: false }
+            Located { resource, settings, uncacheable: false, index: None }
         }
         Found::Path(found) if search.needs_files(found.origin) => search.by_file(url, &found),
         Found::Path(found) => search.unseen(url, &found),
@@ -126,7 +128,7 @@ pub fn locate(
                 Handler::By(..) => FoundScript::nowhere(url).by_handler(&settings, handler),
                 _ => Resource::Refused(Refusal::NotFound, None),
             };
-            Located { resource, settings, uncacheable: false }
+            Located { resource, settings, uncacheable: false, index: None }
         }
     }
 }
@@ -176,17 +178,21 @@ impl Search<'_> {
     fn unseen(&self, url: &[u8], found: &FoundPath) -> Located {
         let path = found.path();
         let named = self.is_named(found);
-        let settings = match url.ends_with(b"/") && !named {
+        let (settings, index) = match url.ends_with(b"/") && !named {
             // It can only be a directory, and what is served is its index.
-            true => self.settings(url, Some(&path.join("index.html"))),
-            false => self.settings(url, Some(path)),
+            true => {
+                let (name, file) = ([url, b"index.html"].concat(), path.join("index.html"));
+                let settings = for_index(&self.settings(url, Some(&file)), self.settings(&name, Some(&file)));
+                (settings, Some((name, file)).filter(|_| self.decided.file.is_none()))
+            }
+            false => (self.settings(url, Some(path)), None),
         };
         let resource = Resource::File {
             path: path.to_owned(),
             tree: self.tree(found.origin, found.path()),
             index: named,
         };
-        Located { resource, settings, uncacheable: false }
+        Located { resource, settings, uncacheable: false, index }
     }
 
     /// A file whose handler decides.
@@ -207,10 +213,10 @@ impl Search<'_> {
                 },
                 Some(false) => Resource::Refused(Refusal::Forbidden, Some(("AH01630", denied(&walked.file)))),
             };
-            return Located { resource, settings, uncacheable: true };
+            return Located { resource, settings, uncacheable: true, index: None };
         }
         match self.index(url, &settings) {
-            Some(located) => located,
+            Some(located) => Located { settings: for_index(&settings, located.settings), ..located },
             None => self.handled(url, found, walked, settings),
         }
     }
@@ -238,16 +244,22 @@ impl Search<'_> {
                                 Decided { file: None, ..self.decided },
                             )
                         })
-                        .map(|located| Located { uncacheable: true, ..located })
+                        .map(|located| Located {
+                            uncacheable: true,
+                            index: Some((url.clone(), file.to_owned())),
+                            ..located
+                        })
                 }
                 Found::Path(found) => {
                     let walked = found.walk(self.files);
                     (walked.kind == Kind::File).then(|| {
                         let settings = self.settings(&url, Some(&walked.file));
+                        let file = walked.file.clone();
                         let mut located = self.handled(&url, &found, walked, settings);
                         if let Resource::File { index, .. } = &mut located.resource {
                             *index = true;
                         }
+                        located.index = Some((url, file));
                         located
                     })
                 }
@@ -292,7 +304,7 @@ impl Search<'_> {
                 FoundScript { mount, script, script_name, path_info: &rest }.by_handler(&settings, handler)
             }
         };
-        Located { resource, settings, uncacheable: true }
+        Located { resource, settings, uncacheable: true, index: None }
     }
 
     fn tree(&self, origin: Origin, file: &Path) -> PathBuf {
@@ -357,6 +369,19 @@ impl<'u> FoundScript<'u> {
         };
         Resource::Refused(Refusal::Forbidden, Some(("AH01630", text)))
     }
+}
+
+/// The settings for a directory that is answered by its index: who may not have the directory does not get it. Where rules must
+/// be asked, those of the directory come first, and the file is another request.
+fn for_index(folder: &Settings, file: Arc<Settings>) -> Arc<Settings> {
+    if folder.granted() == Some(true) {
+        return file;
+    }
+    let mut joined = (*file).clone();
+    (joined.access, joined.closed) = (folder.access.clone(), folder.closed);
+    // The file's own rules are asked only where there are rules.
+    joined.closed |= file.granted() == Some(false);
+    Arc::new(joined)
 }
 
 fn denied(file: &Path) -> String {

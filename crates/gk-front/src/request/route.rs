@@ -80,6 +80,8 @@ pub struct Target {
     pub uncacheable: bool,
     /// The names of its groups or of its callable hold a variable.
     pub named_by_variable: bool,
+    /// URL path and file of the index that answers for a directory.
+    pub index: Option<(Vec<u8>, PathBuf)>,
 }
 
 /// The script, file or refusal that answers a request.
@@ -153,7 +155,7 @@ pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) ->
     let host = compiled.host(query.local, query.host);
     let (server_name, server_port) =
         authority(&compiled.site().hosts[host], query.host, query.local, query.https);
-    let Located { resource, settings, mut uncacheable } =
+    let Located { resource, settings, mut uncacheable, index } =
         locate(compiled, host, query.path, files, query.decided);
     let place = Place { compiled, host, query, settings: &settings, named_by_variable: Cell::new(false) };
     let destination = match resource {
@@ -163,7 +165,7 @@ pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) ->
     };
     let named_by_variable = place.named_by_variable.get();
     uncacheable |= named_by_variable && query.variables.is_some();
-    Target { host, settings, server_name, server_port, destination, uncacheable, named_by_variable }
+    Target { host, settings, server_name, server_port, destination, uncacheable, named_by_variable, index }
 }
 
 /// `SERVER_NAME` and `SERVER_PORT`: those that the client asked for, else the configured ones, else the listener's.

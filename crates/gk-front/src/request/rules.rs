@@ -9,7 +9,7 @@ use gk_rules::content::compression::untagged;
 use gk_rules::headers::{HeaderRule, Moment};
 use gk_rules::redirects::Redirect;
 use gk_rules::variables::Condition;
-use gk_rules::{Env, Facts, Kind};
+use gk_rules::{Env, Facts, Kind, TooLong};
 use gk_wire::response::Headers;
 use http::header::{
     CONTENT_LENGTH, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -188,7 +188,7 @@ impl Asked {
         let settings = Arc::clone(&self.settings);
         self.change_fields(&settings.rules.headers.request, true);
         let url = self.url.clone();
-        self.set_variables(&settings.rules.variables.server, &url);
+        self.set_variables(&settings.rules.variables.server, &url)?;
         self.rewrite_on_server()?;
         self.redirect(&settings.rules.redirects.server)
     }
@@ -215,10 +215,10 @@ impl Asked {
     }
 
     /// The phase of the place, up to its access rules.
-    pub fn in_place(&mut self) {
+    pub fn in_place(&mut self) -> Result<(), Refusal> {
         let settings = Arc::clone(&self.settings);
         let url = self.path.clone();
-        self.set_variables(&settings.rules.variables.place, &url);
+        self.set_variables(&settings.rules.variables.place, &url)
     }
 
     /// The phase of the place from its access rules to its handler.
@@ -245,6 +245,16 @@ impl Asked {
         }
     }
 
+    /// Where a directory was asked for, the request is for its index file, whose own rules count, too. True if so.
+    pub fn go_to_index(&mut self, routed: &RoutedRequest) -> bool {
+        let Some((url, file)) = &routed.target.index else { return false };
+        if self.kind(file) != Kind::File {
+            return false;
+        }
+        self.begin_again(url.clone());
+        true
+    }
+
     /// `FallbackResource`: where a file is missing, the request is for another path. True if so.
     pub fn fall_back(&mut self, routed: &RoutedRequest) -> bool {
         let Some(to) = self.settings.rules.content.files.fallback.as_ref().filter(|to| !to.is_empty()) else {
@@ -259,15 +269,28 @@ impl Asked {
         if there || path == self.path || self.settings.granted() == Some(false) {
             return false;
         }
-        (self.url, self.path, self.as_sent) = (path.clone(), path, false);
+        self.url.clone_from(&path);
+        self.begin_again(path);
         true
+    }
+
+    /// The request becomes one for another path: nothing that the rules of its place have decided counts there.
+    pub(super) fn begin_again(&mut self, path: Vec<u8>) {
+        (self.path, self.as_sent) = (path, false);
+        self.rewriting.leave_place();
+        self.settings = self.current.compiled.base_settings(self.host);
     }
 
     /// The refusal of the first redirection that is about the path.
     fn redirect(&self, rules: &[Redirect]) -> Result<(), Refusal> {
-        let Some(moved) = rules.iter().find_map(|rule| rule.answer(&self.path, &self.query)) else {
-            return Ok(());
-        };
+        let mut moved = Ok(None);
+        for rule in rules {
+            moved = rule.answer(&self.path, &self.query);
+            if moved != Ok(None) {
+                break;
+            }
+        }
+        let Some(moved) = moved.map_err(|too_long| self.gave_up(too_long))? else { return Ok(()) };
         let status = StatusCode::from_u16(moved.status).map_err(|_| Refusal::Internal)?;
         let Some(to) = moved.to else { return Err(Refusal::Status(status)) };
         Err(self.moved(status, &to).unwrap_or(Refusal::Internal))
@@ -375,12 +398,20 @@ impl Asked {
         self.authority.as_deref()
     }
 
-    fn set_variables(&mut self, rules: &[Condition], url: &[u8]) {
+    fn set_variables(&mut self, rules: &[Condition], url: &[u8]) -> Result<(), Refusal> {
         for rule in rules {
-            for (name, value) in rule.changes(self, url) {
+            let changes = rule.changes(self, url).map_err(|too_long| self.gave_up(too_long))?;
+            for (name, value) in changes {
                 self.env.change(name, value);
             }
         }
+        Ok(())
+    }
+
+    /// The refusal where a pattern gave up: what it protects stays closed.
+    fn gave_up(&self, _: TooLong) -> Refusal {
+        self.say("a pattern of SetEnvIf or RedirectMatch took too many steps");
+        Refusal::Internal
     }
 
     /// All phases are over: puts the variables into environ. Those that `SetEnv` sets in the same place win, as it comes last.

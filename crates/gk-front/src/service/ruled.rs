@@ -47,10 +47,10 @@ impl Serving<'_> {
                 routed = route(asked)?;
                 asked.routed(&routed);
             }
-            asked.in_place();
+            asked.in_place()?;
             self.guard(asked, &routed).await?;
             let step = asked.after_access()?;
-            if step == Step::Again || asked.fall_back(&routed) {
+            if step == Step::Again || asked.go_to_index(&routed) || asked.fall_back(&routed) {
                 continue;
             }
             if routed.target.named_by_variable || step == Step::Rerouted {

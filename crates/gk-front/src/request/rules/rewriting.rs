@@ -49,6 +49,12 @@ pub enum Step {
 }
 
 impl Rewriting {
+    /// Forgets what was decided about a place.
+    pub(super) fn leave_place(&mut self) {
+        (self.file, self.handler) = (None, None);
+        self.branches.clear();
+    }
+
     /// What routing has to know.
     pub(super) fn decided(&self) -> Decided<'_> {
         Decided { branches: &self.branches, handler: self.handler.as_deref(), file: self.file.as_ref() }
@@ -115,11 +121,7 @@ impl Asked {
             }
             Action::Again(path) => {
                 self.env = env;
-                (self.path, self.as_sent) = (path, false);
-                self.rewriting.file = None;
-                self.rewriting.handler = None;
-                self.rewriting.branches.clear();
-                self.settings = self.current.compiled.base_settings(self.host);
+                self.begin_again(path);
                 Ok(Step::Again)
             }
             _ if handler => Ok(Step::Rerouted),
