@@ -16,7 +16,7 @@ pub use handlers::Handler;
 pub use scripts::{Files, Found, FoundPath, Hit, Kind, NoFiles, Origin, Script, Walked, script_name_end};
 pub(crate) use sections::matches as section_matches;
 
-use crate::site::{Branch, Settings, Site};
+use crate::site::{AccessLog, Branch, LogCondition, Settings, Site};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -37,7 +37,7 @@ struct CompiledHost {
     sections: sections::Table,
     branches: branches::Table,
     by_file: bool,
-    /// It has rules, itself or in a section, or conditional sections.
+    /// It has rules, itself or in a section, or conditional sections, or a log with an expression.
     ruled: bool,
 }
 
@@ -49,7 +49,9 @@ impl Compiled {
         let hosts = site.hosts.iter().map(|host| {
             let branches = branches::Table::new(host)?;
             let in_section = || host.sections.iter().any(|section| section.set.asks());
-            let ruled = !branches.is_empty() || host.base.asks() || in_section();
+            let in_log = |log: &AccessLog| log.when.as_ref().is_some_and(LogCondition::is_expression);
+            let in_logs = || host.access_logs.iter().any(in_log);
+            let ruled = !branches.is_empty() || host.base.asks() || in_section() || in_logs();
             Ok(CompiledHost {
                 scripts: scripts::Table::new(host, files)?,
                 sections: sections::Table::new(host)?,

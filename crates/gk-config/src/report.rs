@@ -322,8 +322,9 @@ fn scope(scope: &Scope) -> String {
 
 fn log_condition(log: &AccessLog) -> String {
     match &log.when {
-        Some(LogCondition { variable, set: true }) => format!(", where {variable} is set"),
-        Some(LogCondition { variable, set: false }) => format!(", where {variable} is not set"),
+        Some(LogCondition::Variable { name, set: true }) => format!(", where {name} is set"),
+        Some(LogCondition::Variable { name, set: false }) => format!(", where {name} is not set"),
+        Some(LogCondition::Expression(expression)) => format!(", where {} is true", expression.text()),
         None => String::new(),
     }
 }

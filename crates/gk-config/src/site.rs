@@ -12,7 +12,8 @@ pub use gk_options::ProcessGroup;
 pub use read_timeouts::{ReadTimeout, ReadTimeouts};
 pub use settings::{HandlerScript, NO_HANDLER, Settings, SettingsPatch};
 
-use gk_rules::expr::Expression;
+use gk_rules::Mistake;
+use gk_rules::expr::{self, Expression};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -130,26 +131,47 @@ pub struct AccessLog {
     pub format: String,
     /// One JSON object a line.
     pub json: bool,
-    /// `env=`: which requests it is about.
+    /// Which requests it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<LogCondition>,
 }
 
-/// `CustomLog … env=[!]name`.
+/// Which requests a log is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogCondition {
-    /// A variable.
-    pub variable: String,
-    /// It is set, or (false) not set.
-    pub set: bool,
+#[serde(rename_all = "snake_case")]
+pub enum LogCondition {
+    /// `env=[!]name`.
+    Variable {
+        /// A variable.
+        name: String,
+        /// It is set, or (false) not set.
+        set: bool,
+    },
+    /// `expr=`: it is true once the response is there.
+    Expression(Expression),
 }
 
 impl LogCondition {
-    /// `None`: the word is no such condition.
-    pub fn parse(word: &str) -> Option<Self> {
-        let name = word.get(..4).filter(|key| key.eq_ignore_ascii_case("env=")).map(|_| &word[4..])?;
-        let (variable, set) = name.strip_prefix('!').map_or((name, true), |bare| (bare, false));
-        (!variable.is_empty()).then(|| Self { variable: variable.to_owned(), set })
+    /// Reads the last word of CustomLog.
+    pub fn parse(word: &str) -> Result<Self, Mistake> {
+        if let Some(expression) = expr::behind_key(word) {
+            return Expression::new(expression).map(Self::Expression);
+        }
+        let name = word.get(..4).filter(|key| key.eq_ignore_ascii_case("env=")).map(|_| &word[4..]);
+        let (name, set) = match name {
+            Some(name) => name.strip_prefix('!').map_or((name, true), |bare| (bare, false)),
+            None => ("", true),
+        };
+        if name.is_empty() {
+            let mistake = Mistake::new(format!("`{word}` is no condition of CustomLog"));
+            return Err(mistake.hint("a condition is written env=NAME, env=!NAME or expr=EXPRESSION"));
+        }
+        Ok(Self::Variable { name: name.to_owned(), set })
+    }
+
+    /// Whether it needs the facts of the request.
+    pub fn is_expression(&self) -> bool {
+        matches!(self, Self::Expression(_))
     }
 }
 

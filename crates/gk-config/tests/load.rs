@@ -1,10 +1,12 @@
 //! Whole configurations, from text to site and diagnostics.
 
 use gk_config::diagnostic::Severity;
-use gk_config::site::{Listen, Scope, Site};
+use gk_config::place::{Compiled, NoFiles};
+use gk_config::site::{Listen, LogCondition, Scope, Site};
 use gk_config::source::Memory;
 use gk_config::{Loaded, PythonBuild, Pythons, Surroundings, load, load_text};
 use std::path::Path;
+use std::sync::Arc;
 
 fn surroundings() -> Surroundings {
     Surroundings { directory: "/etc/site".into(), ..Surroundings::default() }
@@ -183,11 +185,21 @@ fn an_access_log_may_be_about_some_requests() {
         ("CustomLog a.log common env=!quiet", "quiet", false),
     ] {
         let when = read(line).0.hosts[0].access_logs[0].when.clone().expect(line);
-        assert_eq!((when.variable.as_str(), when.set), (variable, set), "{line}");
+        assert_eq!(when, LogCondition::Variable { name: variable.to_owned(), set }, "{line}");
     }
-    let (site, said) = read("CustomLog a.log common \"expr=%{REQUEST_URI} =~ /a/\"");
-    assert!(site.hosts[0].access_logs[0].when.is_none());
-    assert!(said.iter().any(|said| said.message.contains("every request is logged")), "{said:?}");
+    let (site, said) = read("CustomLog a.log common \"expr=%{REQUEST_STATUS} -ge 400\"");
+    assert!(said.is_empty(), "{said:?}");
+    let when = site.hosts[0].access_logs[0].when.clone();
+    assert!(
+        matches!(&when, Some(LogCondition::Expression(it)) if it.text() == "%{REQUEST_STATUS} -ge 400"),
+        "{when:?}"
+    );
+    assert!(Compiled::new(Arc::new(site), &NoFiles).expect("valid").host_has_rules(0));
+    for wrong in ["\"expr=resp('A') == 'b'\"", "environment", "env=!"] {
+        let (site, said) = read(&format!("CustomLog a.log common {wrong}"));
+        assert!(site.hosts[0].access_logs[0].when.is_none(), "{wrong}");
+        assert!(said.iter().any(|said| said.message.contains("every request is logged")), "{said:?}");
+    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Text {
 }
 
 /// What follows `expr=`, as conditions of other directives write it.
-pub(crate) fn behind_key(word: &str) -> Option<&str> {
+pub fn behind_key(word: &str) -> Option<&str> {
     let key = word.get(..5)?;
     key.eq_ignore_ascii_case("expr=").then(|| &word[5..])
 }

@@ -49,6 +49,10 @@ pub trait Facts {
     fn handler(&self) -> Option<&str>;
     /// The variables.
     fn env(&self) -> &Env;
+    /// The status of the response; 200 as long as there is none, as with Apache.
+    fn status(&self) -> u16 {
+        200
+    }
     /// Kind of the entry at a path of the file system, links followed.
     fn kind(&self, path: &Path) -> Kind;
     /// Whether the entry at a path of the file system is itself a symbolic link.

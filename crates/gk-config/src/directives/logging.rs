@@ -21,10 +21,12 @@ pub const ROWS: &[Directive] = &[
               `wsgi:level` is stronger than the general level; other modules are read and not used."),
     Directive::honoured("ErrorLogFormat", "json | format", SERVER, Arity::at_least(1), error_log_format)
         .doc("`json` writes one JSON object a line (ours). Apache's format strings are read and not used."),
-    Directive::honoured("CustomLog", "path format-or-nickname [env=[!]variable]", SERVER, Arity::between(2, 3), custom_log)
+    Directive::honoured("CustomLog", "path format-or-nickname [env=[!]variable|expr=expression]", SERVER, Arity::between(2, 3), custom_log)
         .doc("An access log. The format is a LogFormat string or a nickname; `common`, `combined`, `vhost_combined` and \
               `json` are there from the start. `-` or `/dev/stdout` is standard output. With `env=variable` only requests for which \
-              the variable is set are logged, with `env=!variable` the others; a condition `expr=…` is not supported."),
+              the variable is set are logged, with `env=!variable` the others; with `expr=expression` those for which an [expression](conditions.md) is true once the \
+              response is there, such as `\"expr=%{REQUEST_STATUS} -ge 400\"`. A request without a response, or that was not \
+              understood, is logged whatever the expression says."),
     Directive::honoured("TransferLog", "path", SERVER, Arity::exactly(1), transfer_log)
         .doc("An access log in the format of the last LogFormat without nickname, else `common`."),
     Directive::honoured("LogFormat", "format [nickname]", SERVER, Arity::between(1, 2), log_format)
@@ -109,14 +111,19 @@ fn error_log_format(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn custom_log(scope: &mut Scope, words: &[Word]) -> Applied {
     let path = place(scope, &words[0], "/dev/stdout")?;
-    let when = words.get(2).and_then(|word| LogCondition::parse(&word.text));
-    if let Some(condition) = words.get(2).filter(|_| when.is_none()) {
-        let message = format!(
-            "the condition `{}` of CustomLog is not supported: every request is logged",
-            condition.text
-        );
-        scope.say(Complaint::warning(message).partly().at(condition));
-    }
+    let when = match words.get(2).map(|word| (word, LogCondition::parse(&word.text))) {
+        None => None,
+        Some((_, Ok(condition))) => Some(condition),
+        Some((word, Err(mistake))) => {
+            let message = format!("{}; every request is logged", mistake.message);
+            let complaint = Complaint::warning(message).partly().at(word);
+            scope.say(match mistake.hint {
+                Some(hint) => complaint.hint(hint),
+                None => complaint,
+            });
+            None
+        }
+    };
     let log = RawLog { path, format: words[1].text.clone(), when, word: words[1].clone() };
     scope.host().access_logs.push(log);
     Ok(())

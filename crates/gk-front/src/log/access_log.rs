@@ -1,7 +1,7 @@
 //! Access logs: an [`Entry`] goes with each request and becomes a line once the last byte of the response is sent.
 
 use gk_config::site::{LogCondition, Site};
-use gk_rules::Env;
+use gk_rules::{Env, Facts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, Uri, Version};
@@ -148,6 +148,7 @@ impl AccessLogs {
             user: None,
             body_bytes: 0,
             aborted: false,
+            left_out: Vec::new(),
         }))
     }
 
@@ -258,6 +259,8 @@ pub struct Entry {
     pub body_bytes: u64,
     /// The response was not completed.
     pub aborted: bool,
+    /// Logs whose expression is false for it: indices into `OpenLogs::logs`.
+    left_out: Vec<usize>,
 }
 
 impl Entry {
@@ -271,6 +274,13 @@ impl Entry {
         self.worker_pid = worker_pid;
         self.request_id = request_id;
         self.queue_micros = self.began.elapsed().as_micros() as u64;
+    }
+
+    /// The facts and the status are known: asks the expressions of the host's logs.
+    pub fn choose(&mut self, host: usize, facts: &dyn Facts) {
+        let logs = &self.logs;
+        let of_host = logs.hosts.get(host).into_iter().flatten().copied();
+        self.left_out = of_host.filter(|index| logs.logs[*index].leaves_out(facts)).collect();
     }
 
     /// The head of the response is known.
@@ -343,7 +353,7 @@ impl Entry {
         for index in logs {
             let log = &self.logs.logs[*index];
             let headers = EntryHeaders { entry: self, log };
-            if log.is_about(&headers) {
+            if log.is_about(&headers) && !self.left_out.contains(index) {
                 log.writer.append(|out| log.format.write(&line, &headers, out));
             }
         }
@@ -352,7 +362,18 @@ impl Entry {
 
 impl Log {
     fn is_about(&self, request: &dyn Lookup) -> bool {
-        self.when.as_ref().is_none_or(|when| request.variable(&when.variable).is_some() == when.set)
+        match &self.when {
+            Some(LogCondition::Variable { name, set }) => request.variable(name).is_some() == *set,
+            Some(LogCondition::Expression(_)) | None => true,
+        }
+    }
+
+    /// Whether its expression is false. One that cannot be evaluated leaves no request out.
+    fn leaves_out(&self, facts: &dyn Facts) -> bool {
+        match &self.when {
+            Some(LogCondition::Expression(expression)) => matches!(expression.holds(facts), Ok(false)),
+            Some(LogCondition::Variable { .. }) | None => false,
+        }
     }
 }
 

@@ -115,6 +115,8 @@ pub struct Asked {
     path_info: Vec<u8>,
     handler: Option<&'static str>,
     arrived: f64,
+    /// Status of the response, as soon as there is one.
+    pub status: Option<StatusCode>,
     /// What RewriteRule and conditional sections have left.
     pub rewriting: Rewriting,
     /// The client, for the error log.
@@ -166,6 +168,7 @@ impl Asked {
             path_info: Vec::new(),
             handler: None,
             arrived,
+            status: None,
             rewriting: Rewriting::default(),
             client_text: ends.client.as_str().into(),
             current: Rc::clone(current),
@@ -388,6 +391,7 @@ impl Asked {
             path_info: Vec::new(),
             handler: None,
             arrived: self.arrived,
+            status: None,
             rewriting: Rewriting::default(),
             client_text: Arc::clone(&self.client_text),
         })

@@ -94,6 +94,14 @@ impl Serving<'_> {
     }
 }
 
+/// The status is known, also for the logs.
+fn answered(asked: &mut Asked, response: &Response<Body>, entry: &mut Option<Box<Entry>>) {
+    asked.status = Some(response.status());
+    if let Some(entry) = entry {
+        entry.choose(asked.host, asked);
+    }
+}
+
 /// The parts of [`Serving`] that outlive the request's head.
 pub(super) struct Again<'a> {
     pub(super) front: &'a Rc<Front>,
@@ -107,11 +115,14 @@ impl Again<'_> {
     /// Lets the rules change a response.
     pub(super) async fn finish(
         &self,
-        asked: Box<Asked>,
+        mut asked: Box<Asked>,
         response: Response<Body>,
         entry: &mut Option<Box<Entry>>,
     ) -> Response<Body> {
-        let (asked, mut response) = self.error_document(asked, response, entry).await;
+        // The logs are about the request of the client, not about the one for the page of its error.
+        answered(&mut asked, &response, entry);
+        let (mut asked, mut response) = self.error_document(asked, response, entry).await;
+        asked.status = Some(response.status());
         let took = self.front.clock.micros().saturating_sub(self.now);
         decoration::decorate(&asked, &mut response, took);
         if let Some(entry) = entry {
@@ -125,7 +136,7 @@ impl Again<'_> {
     /// Puts the `ErrorDocument` in place of the front's own page, if there is one for its status.
     async fn error_document(
         &self,
-        asked: Box<Asked>,
+        mut asked: Box<Asked>,
         mut response: Response<Body>,
         entry: &mut Option<Box<Entry>>,
     ) -> (Box<Asked>, Response<Body>) {
@@ -143,6 +154,7 @@ impl Again<'_> {
             Some(Document::Elsewhere(to)) => {
                 if let Some(moved) = asked.moved(StatusCode::FOUND, to.as_bytes()) {
                     response = page(&moved);
+                    answered(&mut asked, &response, entry);
                 }
             }
             Some(Document::Local(to)) => {

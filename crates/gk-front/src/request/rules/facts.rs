@@ -140,6 +140,10 @@ impl Facts for Asked {
         &self.env
     }
 
+    fn status(&self) -> u16 {
+        self.status.map_or(200, |status| status.as_u16())
+    }
+
     fn kind(&self, path: &Path) -> Kind {
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_file() => Kind::File,
