@@ -2,7 +2,8 @@
 
 Private memory counts. How many of the extension module's clean pages count as resident is decided by the kernel, which maps as
 much around a touched page as the page cache holds in one piece; they are shared by all processes of the server, and in the
-unoptimised module of the tests there are several times more of them than in a release.
+unoptimised module of the tests there are several times more of them than in a release. Neither do the pages count that the
+loader of shared objects writes: the module's table of addresses takes 0.3 MB in a release and 2 MB without optimisation.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ BARE = "import sys; sys.path.insert(0, sys.argv[1]); import hello; print('ready'
 
 
 def private(pid: int) -> int:
-    """Private bytes of a process."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(int(number) for number in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", text, re.M)) * 1024
+    """Private bytes of a process, without those of our module that are read-only."""
+    text, total = Path(f"/proc/{pid}/smaps").read_text(), 0
+    for mapping in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.M):
+        if not re.match(r"\S+ r--p .*/_native\.", mapping):
+            total += sum(int(number) for number in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", mapping, re.M))
+    return total * 1024
 
 
 def settles(pid: int, most: int) -> None:
@@ -55,7 +59,7 @@ def test_memory_after_the_first_requests(gilkeeper: Start) -> None:
         for process in bare:
             process.communicate(b"")
     workers = [private(pid) for pid in server.workers()]
-    assert max(workers) <= alone + 4 * MEGABYTE, (workers, alone)
+    assert max(workers) <= alone + 2.5 * MEGABYTE, (workers, alone)
     assert private(server.front()) <= 25 * MEGABYTE
 
 

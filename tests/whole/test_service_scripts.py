@@ -218,6 +218,6 @@ def test_a_mount_on_it_is_refused(tmp_path: Path) -> None:
     for uses in ("WSGIScriptAlias / app.wsgi process-group=s", "WSGIProcessGroup s\nWSGIScriptAlias / app.wsgi"):
         told = check(tmp_path, service + uses + "\n")
         text = told.stdout + told.stderr
-        assert told.returncode == 2 and text.count("`s` runs a service script (threads=0) and takes no requests") == 1, text
+        assert told.returncode == 2 and text.count("error[GK0012]: `s` runs a service script (threads=0) and takes no requests") == 1, text
     told = check(tmp_path, "WSGIDaemonProcess s threads=0\n")
     assert told.returncode == 2 and "no script is named" in told.stdout + told.stderr

@@ -5,7 +5,7 @@
 mod support;
 
 use gk_config::site::{Mount, MountTarget, Scope, Section, SettingsPatch, StaticAlias};
-use gk_rules::access::Access;
+use gk_rules::access::{Access, Script};
 use support::{Client, Running};
 
 #[test]
@@ -97,6 +97,11 @@ fn secrets_and_scripts_are_never_served_as_files() {
         "scripts/one.css",
         "deep.py",
         "patterns/one.py",
+        "named/one.xyz",
+        "named/one.css",
+        "users",
+        "groups",
+        "allow.script",
         "site.conf",
         "own/admin.token",
         ".well-known/security.txt",
@@ -126,7 +131,26 @@ fn secrets_and_scripts_are_never_served_as_files() {
                     MountTarget::Pattern(format!("{}/patterns/$1.py", tree.path().display())),
                 )
             },
+            Mount {
+                regex: true,
+                ..Mount::new(
+                    "^/n/([a-z]+)(.*)",
+                    MountTarget::Pattern(format!("{}/named/$1.xyz/$2", tree.path().display())),
+                )
+            },
         ];
+        let mut access = Access {
+            script: Some(Script { path: tree.path().join("allow.script"), application_group: None }),
+            ..Access::default()
+        };
+        access.users.file = Some(tree.path().join("users"));
+        access.users.groups = Some(tree.path().join("groups"));
+        host.sections.push(Section {
+            scope: Scope::Location("/members".into()),
+            within: None,
+            around: Vec::new(),
+            set: SettingsPatch { access, ..SettingsPatch::default() },
+        });
         host.document_root = Some(tree.path().to_owned());
         // What an alias names itself is meant, but for scripts.
         let alias = |(url, path): (&str, &str)| StaticAlias {
@@ -169,6 +193,10 @@ fn secrets_and_scripts_are_never_served_as_files() {
                 "/source.txt",
                 "/deep.py",
                 "/patterns/one.py",
+                "/named/one.xyz",
+                "/users",
+                "/groups",
+                "/allow.script",
             ],
         ),
         (
@@ -180,6 +208,7 @@ fn secrets_and_scripts_are_never_served_as_files() {
                 "/link.html",
                 "/module.py",
                 "/scripts/one.css",
+                "/named/one.css",
                 "/hooks/config",
                 "/files/page.html",
             ],

@@ -24,13 +24,36 @@ const OWN: [&str; 4] = ["admin.token", "gilkeeper.db", "gilkeeper.db-wal", "gilk
 /// What is withheld of a site.
 #[derive(Debug)]
 pub struct Withheld {
-    /// The configuration, a private key, what the server root holds.
+    /// The configuration, a private key, users and groups, what the server root holds.
     files: Vec<PathBuf>,
     /// Targets of mounts: scripts, and folders whose Python files are scripts.
     scripts: Vec<PathBuf>,
-    /// Begins of patterns that become scripts: a script, else the folder that is there counts.
-    patterns: Vec<PathBuf>,
+    patterns: Vec<ScriptPattern>,
     compiled: Arc<Compiled>,
+}
+
+/// The file name of a `WSGIScriptAliasMatch`: what is matched by it is a script.
+#[derive(Debug)]
+struct ScriptPattern {
+    /// What stands before the first group: a script, else the folder that is there counts.
+    begin: PathBuf,
+    /// What follows the last group of a component: `.xyz` of `/scripts/$1.xyz/more`. Files in the folder that end so are scripts.
+    endings: Vec<String>,
+}
+
+impl ScriptPattern {
+    fn new(pattern: &str) -> Self {
+        let begin = bare(Path::new(pattern.split('$').next().unwrap_or_default()));
+        let components = pattern.split('/').filter_map(|component| component.rsplit_once('$'));
+        let endings =
+            components.map(|(_, end)| end.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned());
+        Self { begin, endings: endings.filter(|end| !end.is_empty()).collect() }
+    }
+
+    fn ends(&self, file: &Path) -> bool {
+        let name = file.as_os_str().as_bytes();
+        self.endings.iter().any(|end| name.ends_with(end.as_bytes()))
+    }
 }
 
 impl Withheld {
@@ -43,10 +66,7 @@ impl Withheld {
         for target in targets.chain(site.imports.iter().map(|import| &import.target)) {
             match target {
                 MountTarget::File(path) | MountTarget::Directory(path) => withheld.scripts.push(bare(path)),
-                MountTarget::Pattern(pattern) => {
-                    let fixed = pattern.split('$').next().unwrap_or_default();
-                    withheld.patterns.push(bare(Path::new(fixed)));
-                }
+                MountTarget::Pattern(pattern) => withheld.patterns.push(ScriptPattern::new(pattern)),
                 MountTarget::Module(_) => {}
             }
         }
@@ -55,6 +75,16 @@ impl Withheld {
         let by_host = site.hosts.iter().map(|host| &host.base.handler_scripts);
         let scripts = by_section.chain(by_host).flat_map(|scripts| scripts.values());
         withheld.scripts.extend(scripts.map(|script| bare(&script.path)));
+        let places = site.hosts.iter().flat_map(|host| {
+            let sections = host.sections.iter().map(|section| (&section.set.access, &section.set.dispatch));
+            sections.chain([(&host.base.access, &host.base.dispatch)])
+        });
+        for (access, dispatch) in places {
+            let users = &access.users;
+            let scripts = [&access.script, dispatch, &users.script, &users.group_script];
+            withheld.scripts.extend(scripts.into_iter().flatten().map(|script| bare(&script.path)));
+            withheld.files.extend([&users.file, &users.groups].into_iter().flatten().cloned());
+        }
         withheld.scripts.sort();
         withheld.scripts.dedup();
         withheld.files.extend(site.files.iter().cloned());
@@ -94,9 +124,12 @@ impl Withheld {
             Some((folder, _)) => folder == target.as_path() && in_folder(folder),
             None => false,
         };
-        let by_pattern = |begin: &PathBuf| match first_entry(begin) {
+        let by_pattern = |pattern: &ScriptPattern| match first_entry(&pattern.begin) {
             Some((_, found)) if found.is_file() => same(&found, meta),
-            Some((folder, _)) => in_folder(folder),
+            Some((folder, _)) => {
+                let within = || folder.canonicalize().is_ok_and(|folder| real.starts_with(folder));
+                in_folder(folder) || ([path, real].iter().any(|path| pattern.ends(path)) && within())
+            }
             None => false,
         };
         [path, real].iter().any(|path| extension(path).eq_ignore_ascii_case("wsgi"))
