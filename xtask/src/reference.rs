@@ -57,7 +57,10 @@ mod tests {
         let root = crate::root();
         let page = std::fs::read_to_string(root.join("docs/mod_wsgi-differences-configuration.md")).unwrap();
         let mut code = String::new();
-        for path in crate::tidy::sources(&root.join("crates/gk-config")) {
+        for path in ["crates/gk-config", "crates/gk-rules"]
+            .map(|path| crate::tidy::sources(&root.join(path)))
+            .concat()
+        {
             code.push_str(&std::fs::read_to_string(path).unwrap());
         }
         let sections: Vec<&str> = page.split("\n## ").skip(1).collect();

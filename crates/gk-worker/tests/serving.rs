@@ -416,7 +416,10 @@ fn a_request_that_the_front_took_back_is_not_begun() {
         assert_eq!(front.post("/echo", b"new").text(), "new");
         assert_eq!(front.get("/closed").text(), closed, "neither was run");
         assert_eq!(front.page.word(page::STARTED).load(Acquire), u64::from(front.next));
-        assert!(front.page.word(page::BEAT).load(Acquire) > 0);
+        // The beat is counted each millisecond in which a request runs, so these short ones may all fall between two.
+        while front.page.word(page::BEAT).load(Acquire) == 0 {
+            assert_eq!(front.get("/pieces").status, 200);
+        }
         // It had returned what was taken back, and has nothing else: it sees the mark all the same.
         let begun = front.page.word(page::STARTED).load(Acquire);
         let mark = begun | page::TAKEN_BACK;
