@@ -202,6 +202,7 @@ impl<'a> Parser<'a> {
             Some(true) => self.block(lines, Some(&name), into, depth + 1),
             Some(false) => {
                 let mut passed = self.skip(lines, &name);
+                self.note_passed(&name, &arguments, &passed);
                 if condition::asks_for_module(&name, &arguments) {
                     self.guards(&mut passed, &name, into, depth);
                 }

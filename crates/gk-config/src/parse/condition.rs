@@ -5,6 +5,7 @@ use crate::diagnostic::Complaint;
 use crate::directives;
 use crate::token::{Glyph, Word};
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 /// Apache modules whose directives we stand for, as `LoadModule` and as `<IfModule>` call them.
 const MODULES: &[(&str, &str)] = &[
@@ -53,7 +54,40 @@ pub(super) fn asks_for_module(name: &Word, arguments: &[Glyph]) -> bool {
     name.text.eq_ignore_ascii_case("ifmodule") && arguments.first().is_some_and(|glyph| glyph.0 != '!')
 }
 
+/// Whether a line brings requests in, or other lines: its absence is missed.
+fn is_missed(line: &[Glyph]) -> bool {
+    let lower: String = line.iter().map(|g| g.0.to_ascii_lowercase()).take(80).collect();
+    let name = lower.split(char::is_whitespace).next().unwrap_or_default();
+    matches!(
+        name,
+        "<virtualhost"
+            | "listen"
+            | "alias"
+            | "aliasmatch"
+            | "documentroot"
+            | "include"
+            | "includeoptional"
+            | "use"
+    ) || name.starts_with("wsgi")
+}
+
 impl Parser<'_> {
+    /// Says that a conditional section was passed over, where something in it is missed.
+    pub(super) fn note_passed(&mut self, name: &Word, arguments: &[Glyph], passed: &VecDeque<Vec<Glyph>>) {
+        let Some(missed) = passed.iter().find(|line| is_missed(line)) else { return };
+        let first: String = missed.iter().map(|g| g.0).take_while(|c| !c.is_whitespace()).collect();
+        let first = first.trim_start_matches('<');
+        let of: String = arguments.iter().map(|g| g.0).collect();
+        let line = missed.first().map_or(0, |glyph| glyph.1.line);
+        let section = format!("<{} {of}>", name.text);
+        let message = format!("{section} does not hold, so it is passed over, with {first} on line {line}");
+        let complaint = Complaint::note(message).at(name);
+        self.journal.say(complaint.hint(match name.text.to_ascii_lowercase().as_str() {
+            "ifdefine" => "-D NAME on the command line defines a name".to_owned(),
+            _ => "move what counts here out of the section".to_owned(),
+        }));
+    }
+
     /// Whether the content of a conditional section counts; `None`: the section is no condition.
     pub(super) fn condition(&mut self, name: &Word, arguments: &[Glyph]) -> Option<bool> {
         let lower = name.text.to_ascii_lowercase();
