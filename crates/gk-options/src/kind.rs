@@ -199,7 +199,10 @@ impl Kind {
 pub fn file_mode(what: &str, text: &str) -> Result<u32, Refusal> {
     let digits = !text.is_empty() && text.chars().all(|c| c.is_digit(8));
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777);
-    mode.ok_or_else(|| Refusal::new(format!("{what} takes an octal number from 0 to 0777, not `{text}`")))
+    mode.ok_or_else(|| {
+        Refusal::new(format!("{what} takes an octal number from 0 to 0777, not `{text}`"))
+            .hint("its digits are those of the owner, the group and all others, as in 0660")
+    })
 }
 
 /// `On` or `Off`, in any case.

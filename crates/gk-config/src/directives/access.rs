@@ -7,6 +7,7 @@ pub(super) mod users;
 use super::rules::{at, texts};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::nearest;
 use crate::token::{Split, Word};
 use crate::values;
 use gk_rules::access::{Access, Branch, Clients, Merging, Methods, Rule, Together, Tree};
@@ -84,18 +85,38 @@ pub fn end(name: &str) -> Option<fn(&mut Scope, &[Word]) -> Applied> {
 fn require(scope: &mut Scope, words: &[Word]) -> Applied {
     let (negate, rule) = Rule::parse(&texts(words)).map_err(at(words))?;
     if let Rule::Unknown(name) = &rule {
-        let message = format!("`Require {name}` cannot be asked here: it admits nobody (403)");
-        let complaint = Complaint::warning(message).at(&words[usize::from(negate)]);
-        scope.say(match name.to_ascii_lowercase().as_str() {
-            "host" | "forward-dns" => {
-                complaint.hint("names are not looked up here: use `Require ip` with addresses")
-            }
-            _ => complaint
-                .hint("known: all, ip, local, env, method, ssl, expr, valid-user, user, group, wsgi-group"),
-        });
+        scope.say(not_asked(name).at(&words[usize::from(negate)]));
     }
     let methods = scope.raw.methods.clone();
     add(scope, Branch::Rule { negate, methods, rule }).map_err(at(words))
+}
+
+/// The rules that are asked.
+const ASKED: &str = "all, ip, local, env, method, ssl, expr, valid-user, user, group, wsgi-group";
+
+/// Says of a rule that it is one of Apache's modules and not asked here, or that nobody knows it.
+fn not_asked(name: &str) -> Complaint {
+    let lower = name.to_ascii_lowercase();
+    let apache =
+        ["host", "forward-dns", "file-owner", "file-group", "dbm-group", "dbm-file-group", "dbd-group"];
+    let known = apache.contains(&lower.as_str()) || lower.starts_with("ldap-") || lower.starts_with("dbd-");
+    let message = match known {
+        true => {
+            format!("`Require {name}` is a rule of Apache that is not asked here: it admits nobody (403)")
+        }
+        false => format!("`Require {name}` is no rule that is known here: it admits nobody (403)"),
+    };
+    let complaint = Complaint::warning(message);
+    match lower.as_str() {
+        "host" | "forward-dns" => {
+            complaint.hint("names are not looked up here: use `Require ip` with addresses")
+        }
+        _ if known => complaint.hint(format!("asked here: {ASKED}; let a proxy in front ask the others")),
+        _ => match nearest::nearest(&lower, ASKED.split(", ")) {
+            Some(near) => complaint.hint(format!("did you mean `{near}`? known: {ASKED}")),
+            None => complaint.hint(format!("known: {ASKED}")),
+        },
+    }
 }
 
 /// Adds a rule or a section to the open section around it, else to the scope.

@@ -14,11 +14,13 @@ const SERVER: Contexts = Contexts::SERVER;
 pub const ROWS: &[Directive] = &[
     Directive::honoured("ErrorLog", "path", SERVER, Arity::exactly(1), error_log)
         .default("standard error")
-        .doc("The file the error log is appended to; `-` or `/dev/stderr` is the terminal."),
+        .doc("The file the error log is appended to; `-` or `/dev/stderr` is the terminal. There is one \
+              for the whole server: that of a virtual host is ignored, with a warning."),
     Directive::honoured("LogLevel", "level [module:level …]", Contexts::ANY, Arity::at_least(1), log_level)
         .default("warn")
         .doc("Lowest level that is written: emerg, alert, crit, error, warn, notice, info, debug, trace1 … trace8. \
-              `wsgi:level` is stronger than the general level; other modules are read and not used."),
+              `wsgi:level` is stronger than the general level; other modules are read and not used. It holds for the \
+              whole server: that of a virtual host or section is ignored, with a warning."),
     Directive::honoured("ErrorLogFormat", "json | format", SERVER, Arity::at_least(1), error_log_format)
         .doc("`json` writes one JSON object a line (ours). Apache's format strings are read and not used."),
     Directive::honoured("CustomLog", "path format-or-nickname [env=[!]variable|expr=expression]", SERVER, Arity::between(2, 3), custom_log)
@@ -88,7 +90,7 @@ fn log_level(scope: &mut Scope, words: &[Word]) -> Applied {
     }
     if !scope.is_main() {
         let message = "LogLevel holds for the whole server; the one of a virtual host or section is ignored";
-        scope.say(Complaint::warning(message).ignored());
+        scope.say(Complaint::warning(message).ignored().hint("move it out of there, or delete it"));
         return Ok(());
     }
     if let Some(level) = ours.or(general) {
@@ -103,7 +105,8 @@ fn error_log_format(scope: &mut Scope, words: &[Word]) -> Applied {
     } else {
         scope.say(
             Complaint::warning("format strings of the error log are not used; `json` is the only one known")
-                .ignored(),
+                .ignored()
+                .hint("delete the line, or write `ErrorLogFormat json`"),
         );
     }
     Ok(())

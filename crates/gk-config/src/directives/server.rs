@@ -38,19 +38,19 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("Group", "name|#id", GLOBAL, ONE, group)
         .default("the user's group").doc("Which group front and workers run as when the server is started by root."),
     Directive::honoured("Timeout", "seconds", SERVER, ONE, timeout)
-        .default("60").doc("How long reading from or writing to the client may stall."),
+        .default("60").doc("How long reading from or writing to the client may stall. That of a virtual host is ignored, with a warning."),
     Directive::honoured("KeepAlive", "On|Off", SERVER, ONE, keep_alive)
-        .default("On").doc("Several requests over one connection."),
+        .default("On").doc("Several requests over one connection. That of a virtual host is ignored, with a warning."),
     Directive::honoured("KeepAliveTimeout", "seconds", SERVER, ONE, keep_alive_timeout)
-        .default("5").doc("How long a connection may wait for its next request."),
+        .default("5").doc("How long a connection may wait for its next request. That of a virtual host is ignored, with a warning."),
     Directive::honoured("MaxKeepAliveRequests", "number", SERVER, ONE, max_keep_alive_requests)
-        .default("100").doc("Requests over one connection; 0 is without bound."),
+        .default("100").doc("Requests over one connection; 0 is without bound. That of a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestLine", "bytes", SERVER, ONE, limit_request_line)
-        .default("8190").doc("Longest request line; a longer one is answered 414."),
+        .default("8190").doc("Longest request line; a longer one is answered 414. That of a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestFields", "number", SERVER, ONE, limit_request_fields)
-        .default("100").doc("Most header fields; more are answered 431. 0 is without bound."),
+        .default("100").doc("Most header fields; more are answered 431. 0 is without bound. That of a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestFieldSize", "bytes", SERVER, ONE, limit_request_field_size)
-        .default("8190").doc("Longest header field; a longer one is answered 431, and so is a request whose head is about 1 MiB in all."),
+        .default("8190").doc("Longest header field; a longer one is answered 431, and so is a request whose head is about 1 MiB in all. That of a virtual host is ignored, with a warning."),
     Directive::honoured("RequestReadTimeout", "[handshake=time] [header=time] [body=time], each seconds[[-longest],MinRate=bytes]", SERVER, Arity::at_least(1), request_read_timeout)
         .default("handshake=0 header=20-40,MinRate=500 body=20,MinRate=500")
         .doc("How long a request head and a request body may take in all; each `MinRate` bytes that come give a second more, up to \

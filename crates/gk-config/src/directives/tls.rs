@@ -6,7 +6,7 @@ use crate::token::Word;
 use crate::values;
 
 const SERVER: Contexts = Contexts::SERVER;
-const TLS: &str = "TLS for applications is not built yet, and a listener that asks for it is refused";
+const TLS: &str = "let it speak TLS, with the certificates, and delete the line";
 const CERTIFICATES: &str = "let it ask for the client's certificate, as without TLS this keeps nobody out; listen where only the proxy can connect";
 const SUITES: &str = "the proxy in front that speaks TLS chooses its suites";
 const ONE: Arity = Arity::exactly(1);

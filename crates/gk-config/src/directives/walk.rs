@@ -7,13 +7,14 @@ use crate::directive::{Applied, Contexts, Directive, Scope, Status};
 use crate::parse::{Node, Parsed};
 use crate::token::{self, Word};
 use crate::{Surroundings, directives, nearest};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Applies every directive. The journal holds what was said on the way.
 pub fn walk(parsed: Parsed, surroundings: &Surroundings) -> (Raw, Vec<Used>, Journal) {
     let Parsed { nodes, base, journal } = parsed;
     let raw = Raw::new(base.clone());
-    let mut walk = Walk { raw, journal, used: Vec::new(), surroundings, base: &base };
+    let mut walk = Walk { raw, journal, used: Vec::new(), surroundings, base: &base, told: BTreeMap::new() };
     walk.nodes(&nodes, At::MAIN);
     (walk.raw, walk.used, walk.journal)
 }
@@ -74,6 +75,8 @@ struct Walk<'a> {
     used: Vec<Used>,
     surroundings: &'a Surroundings,
     base: &'a Path,
+    /// Remedies that are said once a file, with the directive and the line that said them.
+    told: BTreeMap<(u32, &'static str), (String, u32)>,
 }
 
 impl Walk<'_> {
@@ -236,7 +239,8 @@ impl Walk<'_> {
             Status::ToProxy(remedy) => {
                 Complaint::error(format!("{name} belongs to a web server in front")).hint(remedy)
             }
-            Status::InProxy(why) => Complaint::warning(format!("{name} belongs to a proxy in front: {why}")),
+            Status::InProxy(remedy) => Complaint::warning(format!("{name} belongs to a proxy in front"))
+                .hint(self.once(name, remedy, node)),
             Status::Otherwise(remedy) => {
                 Complaint::error(format!("{name} is written otherwise here")).hint(remedy)
             }
@@ -246,6 +250,18 @@ impl Walk<'_> {
             }
         };
         self.journal.say(complaint.at(&node.name));
+    }
+
+    /// A remedy where its file has it first, else where that was.
+    fn once(&mut self, name: &str, remedy: &'static str, node: &Node) -> String {
+        let place = node.name.place;
+        match self.told.get(&(place.file, remedy)) {
+            Some((first, line)) => format!("as for {first} on line {line}"),
+            None => {
+                self.told.insert((place.file, remedy), (name.to_owned(), place.line));
+                remedy.to_owned()
+            }
+        }
     }
 
     /// The content of a section about something that does not exist here, such as proxied requests. What belongs to a

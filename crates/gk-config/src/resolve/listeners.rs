@@ -11,11 +11,12 @@ const PORT: u16 = 8000;
 /// Without a `Listen`, the virtual hosts' own ports are listened on: distributions keep the line in another file. With one, each
 /// host must be reached.
 pub fn resolve(raw: &mut Raw, journal: &mut Journal) {
-    if raw.listen.is_empty() {
+    let given = !raw.listen.is_empty();
+    if !given {
         raw.listen = implied(&raw.hosts);
     }
     for host in raw.hosts.iter().skip(1).filter(|host| !is_reached(&host.addresses, &raw.listen)) {
-        journal.say(unreached(host, &raw.listen));
+        journal.say(unreached(host, &raw.listen, given));
     }
 }
 
@@ -67,13 +68,18 @@ fn reaches(listen: &Listen, address: &HostAddress) -> bool {
     }
 }
 
-fn unreached(host: &RawHost, listen: &[Listen]) -> Complaint {
+fn unreached(host: &RawHost, listen: &[Listen], given: bool) -> Complaint {
     let wanted =
         host.addresses.iter().find_map(|address| Some(place(address.host.as_deref(), address.port?)));
     let wanted = wanted.unwrap_or_else(|| host.word.text.clone());
     let ours: Vec<String> = listen.iter().map(spelt).collect();
+    let origin = match ours.as_slice() {
+        _ if given => "",
+        [one] if *one == place(None, PORT) => ", the default without a `Listen`",
+        _ => ", which the virtual hosts name: there is no `Listen`",
+    };
     let message = format!(
-        "nobody listens on {wanted}, so no request reaches this virtual host (listened on: {})",
+        "nobody listens on {wanted}, so no request reaches this virtual host (listened on: {}{origin})",
         ours.join(", ")
     );
     if speaks_tls(host) {

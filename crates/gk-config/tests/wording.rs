@@ -1,0 +1,90 @@
+//! What is said of a line: the place, the reason, and a remedy that a reader can follow.
+
+use gk_config::diagnostic::{Diagnostic, Severity};
+use gk_config::source::Memory;
+use gk_config::{Surroundings, load_text};
+
+fn said(text: &str) -> Vec<Diagnostic> {
+    let around = Surroundings { directory: "/etc/site".into(), ..Surroundings::default() };
+    load_text("site.conf", text, &Memory::new(), &around).diagnostics
+}
+
+/// Reported: these had no remedy, or called a rule of Apache and a misspelt one the same. Met at the first `check` of a file.
+#[test]
+fn every_warning_names_its_remedy() {
+    let host = |line: &str| format!("<VirtualHost *>\n{line}\n</VirtualHost>");
+    let place = |line: &str| format!("<Location />\n{line}\n</Location>");
+    for (text, message, hint) in [
+        (
+            "SSLCertificateFile /c".to_owned(),
+            "SSLCertificateFile belongs to a proxy in front",
+            "let it speak TLS",
+        ),
+        (
+            "ErrorLogFormat \"%t %M\"".to_owned(),
+            "format strings of the error log are not used",
+            "ErrorLogFormat json",
+        ),
+        (host("LogLevel info"), "LogLevel holds for the whole server", "move it out"),
+        (host("ErrorLog /e"), "there is one error log", "records name the virtual host"),
+        ("Listen unix:/s mode=9".to_owned(), "mode= takes an octal number", "0660"),
+        ("WSGIDaemonProcess a umask=9".to_owned(), "umask= takes an octal number", "the group"),
+        (place("Require frob"), "`Require frob` is no rule that is known here", "known: all, ip"),
+        (place("Require valid-usr"), "no rule that is known here", "did you mean `valid-user`?"),
+        (place("Require host example.com"), "a rule of Apache that is not asked here", "`Require ip`"),
+        (place("Require ldap-group x"), "a rule of Apache that is not asked here", "a proxy in front"),
+        (
+            host("ServerName x").replace('*', "*:443") + "\nListen 8000",
+            "(listened on: port 8000)",
+            "Listen 443",
+        ),
+        (
+            "<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>".to_owned(),
+            "(listened on: port 8000, the default without a `Listen`)",
+            "in front",
+        ),
+    ] {
+        let said = said(&text);
+        let found = said.iter().find(|d| d.message.contains(message));
+        let found = found.unwrap_or_else(|| panic!("{message}: {said:#?}"));
+        assert!(found.severity < Severity::Note && found.line > 0, "{found:?}");
+        assert!(found.hint.as_deref().is_some_and(|said| said.contains(hint)), "{found:?}");
+    }
+}
+
+/// Reported: the sentence about TLS came five times in one file.
+#[test]
+fn a_remedy_is_said_once_a_file() {
+    let text =
+        "<VirtualHost *:443>\nSSLEngine On\nSSLCertificateFile /c\nSSLCertificateKeyFile /k\n</VirtualHost>";
+    let said = said(text);
+    let hints: Vec<&str> = said
+        .iter()
+        .filter(|d| d.message.ends_with("belongs to a proxy in front"))
+        .filter_map(|d| d.hint.as_deref())
+        .collect();
+    let first = "let it speak TLS, with the certificates, and delete the line";
+    assert_eq!(hints, [first, "as for SSLEngine on line 2", "as for SSLEngine on line 2"]);
+}
+
+/// Reported: a script alias in an `<IfModule mod_ssl.c>` gave "mounts nothing" and "0 directives", and not why.
+#[test]
+fn a_section_that_is_passed_over_is_said_where_it_is_missed() {
+    for (text, message) in [
+        (
+            "<IfModule mod_ssl.c>\n<VirtualHost *:443>\nWSGIScriptAlias / /x\n</VirtualHost>\n</IfModule>",
+            "<IfModule mod_ssl.c> does not hold, so it is passed over, with VirtualHost on line 2",
+        ),
+        (
+            "\n<IfDefine live>\nLogLevel info\nwsgiscriptalias / /x\n</IfDefine>",
+            "<IfDefine live> does not hold, so it is passed over, with wsgiscriptalias on line 4",
+        ),
+    ] {
+        let said = said(text);
+        let notes: Vec<&str> =
+            said.iter().filter(|d| d.severity == Severity::Note).map(|d| d.message.as_str()).collect();
+        assert_eq!(notes, [message]);
+    }
+    let quiet = "<IfVersion < 2.4>\nOrder allow,deny\n</IfVersion>\n<IfModule !mod_wsgi.c>\nLoadModule x y\n</IfModule>\n";
+    assert!(said(quiet).is_empty(), "{:?}", said(quiet));
+}
