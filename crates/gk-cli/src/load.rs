@@ -7,8 +7,9 @@ use gk_config::express::{self, ServeOptions};
 use gk_config::report;
 use gk_config::site::{MountTarget, Site};
 use gk_config::source::{Source, names};
-use gk_config::{PythonBuild, Pythons, Surroundings, load, load_text};
+use gk_config::{Machine, PythonBuild, Pythons, Surroundings, load, load_text};
 use gk_supervisor::{Loaded, Loader, PythonRuntime, build_of};
+use gk_sys::child::identity;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -91,6 +92,10 @@ pub fn surroundings(
         ignore_unknown: given.get_flag("ignore-unknown"),
         environment,
         pythons: pythons(python),
+        machine: Some(Machine {
+            user: |name| identity::user(name).is_some(),
+            group: |name| identity::group(name).is_some(),
+        }),
     })
 }
 

@@ -78,3 +78,27 @@ fn exit_codes_tell_clean_from_warned_from_wrong() {
     let said = text(&wrong.stdout) + &text(&wrong.stderr);
     assert!(said.contains("site.conf:1:1") && said.contains("did you mean `WSGIDaemonProcess`?"), "{said}");
 }
+
+/// Reported: `check` called these honoured, and `serve` refused the first three and answered 404 to the last. Met with a file from
+/// another machine.
+#[test]
+fn what_this_machine_does_not_have_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = "WSGIDaemonProcess a user=no-such-user-here group=no-such-group-here python-home=/nonexistent/venv\n\
+                CustomLog /nonexistent/access.log combined\nWSGIScriptAlias / /nonexistent/x.wsgi\n";
+    let checked = check(dir.path(), site, &[]);
+    let said = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    for (place, message) in [
+        ("1:21", "there is no user `no-such-user-here` on this machine"),
+        ("1:44", "there is no group `no-such-group-here` on this machine"),
+        ("1:69", "/nonexistent/venv holds no bin/python on this machine"),
+        ("2:11", "there is no folder /nonexistent on this machine for this log"),
+        ("3:19", "there is no script /nonexistent/x.wsgi on this machine"),
+    ] {
+        let place = format!("site.conf:{place}");
+        let lines: Vec<&str> = said.lines().collect();
+        let found = lines.windows(2).any(|two| two[0].contains(message) && two[1].contains(&place));
+        assert!(found, "{message} at {place} is not in\n{said}");
+    }
+}

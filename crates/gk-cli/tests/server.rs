@@ -401,7 +401,7 @@ fn a_configuration_file_is_served_and_read_again() {
     let script = dir.path().join("wsgi.py").display().to_string();
     let text_of = |processes: u32| {
         format!(
-            "Listen 127.0.0.1:0\nWSGIDaemonProcess a processes={processes} threads=2\nWSGIProcessGroup a\nWSGIScriptAlias / {}\n",
+            "Listen 127.0.0.1:0\nWSGIDaemonProcess a processes={processes} threads=2\nWSGIProcessGroup a\nWSGIScriptAlias /gone gone.wsgi\nWSGIScriptAlias / {}\n",
             script
         )
     };
@@ -412,6 +412,9 @@ fn a_configuration_file_is_served_and_read_again() {
     let out = BufReader::new(child.stdout.take().unwrap());
     let mut server = Server { dir, child, out };
     assert!(server.serving().contains("with 1 process x 2 threads"));
+    // Reported: a script that does not exist was answered 404 and never mentioned.
+    let log = server.read("log");
+    assert!(log.contains("site.conf:4:23: warning: there is no script "), "{log}");
     fs::write(&conf, text_of(3)).unwrap();
     assert_eq!(server.run(&["reload"]).status.code(), Some(0));
     server.until("trace", "front has generation");

@@ -66,10 +66,29 @@ pub struct Raw {
     pub require: Vec<Tree>,
     /// The methods of the `<Limit>` around.
     pub methods: Methods,
+    /// What the machine is expected to have, with the word that says so.
+    pub needs: Vec<(Need, Word)>,
     /// Uses of process group names, for checking them.
     pub group_uses: Vec<GroupUse>,
     /// Uses of handler names, for checking them.
     pub handler_uses: Vec<HandlerUse>,
+}
+
+/// What a configuration expects of its machine.
+#[derive(Debug)]
+pub enum Need {
+    /// The script of a mount.
+    Script(PathBuf),
+    /// A script that is imported at the start.
+    Import(PathBuf),
+    /// A log: its folder has to be there.
+    LogFile(PathBuf),
+    /// A prefix or virtual environment with a Python.
+    PythonHome(PathBuf),
+    /// A user by name.
+    User(String),
+    /// A group by name.
+    Group(String),
 }
 
 /// A place that names a handler.

@@ -6,6 +6,7 @@ mod hosts;
 mod imports;
 pub mod interpreters;
 mod listeners;
+mod machine;
 mod modes;
 mod tls;
 
@@ -43,6 +44,7 @@ pub fn resolve(
     let hosts = hosts::resolve(&raw, journal);
     let imports = imports::resolve(&raw, &hosts, source, journal);
     modes::check(&raw, &imports, &builds, journal);
+    machine::check(&raw, source, surroundings, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);
     let server_root = surroundings.directory.join(server_root.unwrap_or_else(|| "gilkeeper-root".into()));
     let site = Site {

@@ -20,6 +20,18 @@ pub struct Surroundings {
     pub ignore_unknown: bool,
     /// Knows the Python of each group: enables the checks that depend on it.
     pub pythons: Pythons,
+    /// Knows who is there on the machine that the configuration is for: enables the checks of what it expects there. Its files
+    /// are those of the [`Source`](crate::source::Source).
+    pub machine: Option<Machine>,
+}
+
+/// The users and groups of the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// Whether there is a user of this name.
+    pub user: fn(&str) -> bool,
+    /// Whether there is a group of this name.
+    pub group: fn(&str) -> bool,
 }
 
 /// Tells which build of Python runs a process group, as far as it is known.

@@ -1,12 +1,13 @@
 //! WSGIDaemonProcess: reads its options by their rows in gk_options, and checks what must hold between them.
 
 use super::directive::{Applied, Scope, Status};
+use super::raw::Need;
 use crate::diagnostic::Complaint;
 use crate::nearest;
 use crate::site::ProcessGroup;
 use crate::token::{Word, key_value};
 use crate::values;
-use gk_options::{Kind, OPTIONS};
+use gk_options::{Kind, OPTIONS, Value};
 
 /// Applies WSGIDaemonProcess.
 pub fn declare(scope: &mut Scope, words: &[Word]) -> Applied {
@@ -72,9 +73,23 @@ fn option(scope: &mut Scope, group: &mut ProcessGroup, word: &Word) -> Applied {
     if other {
         return Err(Complaint::error("script-user= and script-group= exclude each other").at(word));
     }
+    needs(scope, row.name, &value, word);
     (row.set)(group, value);
     group.multiprocess |= row.name == "processes";
     Ok(())
+}
+
+/// Notes what the machine has to have for an option.
+fn needs(scope: &mut Scope, option: &str, value: &Value, word: &Word) {
+    match (option, value) {
+        ("user", Value::Text(name)) => scope.need_identity(Need::User, name, word),
+        ("group", Value::Text(name)) => scope.need_identity(Need::Group, name, word),
+        ("supplementary-groups", Value::Texts(names)) => {
+            names.iter().for_each(|name| scope.need_identity(Need::Group, name, word));
+        }
+        ("python-home", Value::Path(home)) => scope.need(Need::PythonHome(home.clone()), word),
+        _ => {}
+    }
 }
 
 /// Checks and completes the options that depend on each other.

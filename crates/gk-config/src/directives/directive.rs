@@ -1,7 +1,7 @@
 //! The form of a directive's row: name, contexts, arguments, documentation, status, and the function that applies it. The
 //! rows themselves are in [`crate::directives`]; documentation and `check` are made from the same rows.
 
-use super::raw::{Raw, RawHost};
+use super::raw::{Need, Raw, RawHost};
 use crate::Surroundings;
 use crate::diagnostic::Complaint;
 use crate::site::{InterpreterOptions, SettingsPatch};
@@ -260,6 +260,18 @@ impl Scope<'_> {
     /// An absolute path; relative ones start at `ServerRoot`.
     pub fn path(&self, text: &str) -> PathBuf {
         self.base.join(text)
+    }
+
+    /// Notes what the machine is expected to have.
+    pub fn need(&mut self, need: Need, word: &Word) {
+        self.raw.needs.push((need, word.clone()));
+    }
+
+    /// Notes a user or a group that is expected; a number needs no name.
+    pub fn need_identity(&mut self, need: fn(String) -> Need, name: &str, word: &Word) {
+        if !name.starts_with('#') {
+            self.need(need(name.to_owned()), word);
+        }
     }
 
     /// Says something without failing.

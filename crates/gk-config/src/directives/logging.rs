@@ -1,6 +1,6 @@
 //! The error log and the access logs.
 
-use super::raw::RawLog;
+use super::raw::{Need, RawLog};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::site::LogCondition;
@@ -57,9 +57,16 @@ fn place(scope: &Scope, word: &Word, stream: &str) -> Result<Option<PathBuf>, Co
     Ok(if text == "-" || text == stream { None } else { Some(scope.path(text)) })
 }
 
+fn need(scope: &mut Scope, log: Option<&PathBuf>, word: &Word) {
+    if let Some(path) = log {
+        scope.need(Need::LogFile(path.clone()), word);
+    }
+}
+
 fn error_log(scope: &mut Scope, words: &[Word]) -> Applied {
     let path = place(scope, &words[0], "/dev/stderr")?;
     if scope.is_main() {
+        need(scope, path.as_ref(), &words[0]);
         scope.raw.error_log.path = path;
     } else {
         let message = "there is one error log; the one of a virtual host is ignored";
@@ -114,6 +121,7 @@ fn error_log_format(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn custom_log(scope: &mut Scope, words: &[Word]) -> Applied {
     let path = place(scope, &words[0], "/dev/stdout")?;
+    need(scope, path.as_ref(), &words[0]);
     let when = match words.get(2).map(|word| (word, LogCondition::parse(&word.text))) {
         None => None,
         Some((_, Ok(condition))) => Some(condition),
@@ -134,6 +142,7 @@ fn custom_log(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn transfer_log(scope: &mut Scope, words: &[Word]) -> Applied {
     let path = place(scope, &words[0], "/dev/stdout")?;
+    need(scope, path.as_ref(), &words[0]);
     let unnamed = scope.host().formats.contains_key(UNNAMED);
     let format = if unnamed { UNNAMED } else { "common" };
     let log = RawLog { path, format: format.to_owned(), when: None, word: words[0].clone() };

@@ -2,7 +2,7 @@
 
 pub mod handlers;
 
-use super::raw::{GroupUse, RawMount};
+use super::raw::{GroupUse, Need, RawMount};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::site::{HandlerScript, ImportScript, Mount, MountTarget, StaticAlias};
@@ -152,7 +152,11 @@ fn add_mount(scope: &mut Scope, mut mount: Mount, word: &Word, given: Options) -
 
 fn script_alias(scope: &mut Scope, words: &[Word]) -> Applied {
     let url = url_path(scope, &words[0])?;
-    let mount = Mount::new(if url == "/" { String::new() } else { url }, target(scope, &words[1])?);
+    let target = target(scope, &words[1])?;
+    if let MountTarget::File(path) | MountTarget::Directory(path) = &target {
+        scope.need(Need::Script(path.clone()), &words[1]);
+    }
+    let mount = Mount::new(if url == "/" { String::new() } else { url }, target);
     let given = options(scope, &words[2..], ALIAS_KEYS)?;
     add_mount(scope, mount, &words[0], given)
 }
@@ -172,6 +176,9 @@ fn script_alias_match(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn import_script(scope: &mut Scope, words: &[Word]) -> Applied {
     let target = target(scope, &words[0])?;
+    if let MountTarget::File(path) | MountTarget::Directory(path) = &target {
+        scope.need(Need::Import(path.clone()), &words[0]);
+    }
     let given = options(scope, &words[1..], IMPORT_KEYS)?;
     let missing = |key: &str| Complaint::error(format!("WSGIImportScript needs the option {key}="));
     let script = ImportScript {
@@ -202,6 +209,7 @@ fn handler_script(scope: &mut Scope, words: &[Word]) -> Applied {
         application_group: given.application_group,
         pass_authorization: given.pass_authorization,
     };
+    scope.need(Need::Script(script.path.clone()), &words[1]);
     let name = words[0].text.to_ascii_lowercase();
     scope.settings().handler_scripts.get_or_insert_default().insert(name, script);
     Ok(())

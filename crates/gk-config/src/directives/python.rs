@@ -1,5 +1,6 @@
 //! Python as a whole: its place, its search path, its start.
 
+use super::raw::Need;
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::token::Word;
@@ -37,7 +38,9 @@ pub const ROWS: &[Directive] = &[
 ];
 
 fn home(scope: &mut Scope, words: &[Word]) -> Applied {
-    scope.raw.python.home = Some(scope.path(&words[0].text));
+    let home = scope.path(&words[0].text);
+    scope.need(Need::PythonHome(home.clone()), &words[0]);
+    scope.raw.python.home = Some(home);
     Ok(())
 }
 

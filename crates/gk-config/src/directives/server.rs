@@ -1,5 +1,6 @@
 //! The HTTP server: addresses, names, limits, timeouts, identity.
 
+use super::raw::Need;
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::measurements::AdminTls;
@@ -204,12 +205,16 @@ fn pid_file(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 fn user(scope: &mut Scope, words: &[Word]) -> Applied {
-    scope.raw.user = Some(values::identity("User", &words[0], &words[0].text)?);
+    let name = values::identity("User", &words[0], &words[0].text)?;
+    scope.need_identity(Need::User, &name, &words[0]);
+    scope.raw.user = Some(name);
     Ok(())
 }
 
 fn group(scope: &mut Scope, words: &[Word]) -> Applied {
-    scope.raw.group = Some(values::identity("Group", &words[0], &words[0].text)?);
+    let name = values::identity("Group", &words[0], &words[0].text)?;
+    scope.need_identity(Need::Group, &name, &words[0]);
+    scope.raw.group = Some(name);
     Ok(())
 }
 

@@ -1,0 +1,58 @@
+//! What a configuration expects of its machine: scripts, folders of logs, Pythons, users and groups. What is not there is a
+//! warning and no error: a file may be checked on another machine.
+
+use crate::Surroundings;
+use crate::diagnostic::{Complaint, Journal};
+use crate::raw::{Need, Raw};
+use crate::source::Source;
+use std::path::Path;
+
+/// Says what is missing, where the machine is known.
+pub fn check(raw: &Raw, source: &dyn Source, surroundings: &Surroundings, journal: &mut Journal) {
+    let Some(machine) = surroundings.machine else { return };
+    for (need, word) in &raw.needs {
+        let missing = match need {
+            Need::Script(path) if !is_script(path, source) => (
+                format!("there is no script {} on this machine", path.display()),
+                "correct the path, or create the file: until then its requests are answered 404".to_owned(),
+            ),
+            Need::Import(path) if !is_script(path, source) => (
+                format!("there is no script {} on this machine", path.display()),
+                "correct the path, or create the file: until then it is not imported".to_owned(),
+            ),
+            Need::LogFile(path) => match path.parent().filter(|folder| !source.exists(folder)) {
+                Some(folder) => (
+                    format!("there is no folder {} on this machine for this log", folder.display()),
+                    format!("mkdir -p {}, or name another file: `serve` ends without it", folder.display()),
+                ),
+                None => continue,
+            },
+            Need::PythonHome(home) if !holds_python(home, source) => (
+                format!("{} holds no bin/python on this machine", home.display()),
+                format!(
+                    "make the virtual environment (python3 -m venv {}), or name another: `serve` ends without it",
+                    home.display()
+                ),
+            ),
+            Need::User(name) if !(machine.user)(name) => (
+                format!("there is no user `{name}` on this machine"),
+                format!("create it (useradd --system {name}), or name another: `serve` ends without it"),
+            ),
+            Need::Group(name) if !(machine.group)(name) => (
+                format!("there is no group `{name}` on this machine"),
+                format!("create it (groupadd --system {name}), or name another: `serve` ends without it"),
+            ),
+            _ => continue,
+        };
+        journal.say(Complaint::warning(missing.0).at(word).hint(missing.1));
+    }
+}
+
+/// Whether it is there, or a file on its path whose rest it names.
+fn is_script(path: &Path, source: &dyn Source) -> bool {
+    source.exists(path) || path.ancestors().any(|above| source.is_file(above))
+}
+
+fn holds_python(home: &Path, source: &dyn Source) -> bool {
+    ["bin/python", "bin/python3"].iter().any(|name| source.is_file(&home.join(name)))
+}
