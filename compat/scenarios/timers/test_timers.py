@@ -23,6 +23,14 @@ def test_a_request_that_takes_too_long_costs_the_process(server: Server) -> None
     server.wait_log(r"probes\.py.*sleep|in sleep|sleep")
 
 
+def test_a_request_that_ends_before_its_process_is_answered_whole(server: Server) -> None:
+    """Reported: after request-timeout it was answered with a head and no body."""
+    pid = pid_of(server, "timed")
+    answer = server.ask("/timed/sleep?seconds=2.2")
+    assert (answer.status, answer.body) == (200, b"slept")
+    until(lambda: pid_of(server, "timed") != pid, "another process answers", 15)
+
+
 def test_an_interruptible_request_is_ended_and_the_process_lives(server: Server) -> None:
     """Reported: the log had a traceback, as if the application had failed."""
     pid = pid_of(server, "interrupted")

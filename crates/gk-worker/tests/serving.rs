@@ -10,7 +10,8 @@ use bytes::BytesMut;
 use gk_wire::control::{FromWorker, ToWorker};
 use gk_wire::frame;
 use gk_wire::page;
-use support::{Front, profile, with_worker};
+use gk_wire::setup::WorkerSetup;
+use support::{Front, profile, with_other_setup, with_worker};
 
 const APPS: &str = r#"
 import sys
@@ -249,8 +250,9 @@ fn nothing_is_sent_after_the_end() {
 }
 
 #[test]
-fn a_body_or_room_that_never_comes_ends_with_the_link() {
-    let code = with_worker(1, APPS, "", |front| {
+fn a_body_or_room_that_never_comes_is_not_waited_for_at_the_end() {
+    let short = |setup: &mut WorkerSetup| setup.group.shutdown_timeout = 2.0;
+    let code = with_other_setup(1, APPS, "", short, |front| {
         front.message();
         front.get("/");
         let (mut out, flag) = (BytesMut::new(), front.directory.join("flag"));
@@ -262,7 +264,7 @@ fn a_body_or_room_that_never_comes_ends_with_the_link() {
         while front.page.word(page::STARTED).load(std::sync::atomic::Ordering::Acquire) < u64::from(held) {
             std::thread::yield_now();
         }
-        // The only thread is in Python while the link is closed: nobody reads, so nobody is told.
+        // The only thread is in Python while the worker is stopped: nobody reads, so nobody is told.
         front.tell(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
         front.messages_until(|m| matches!(m, FromWorker::Stopping { .. }));
         std::fs::write(flag, "").unwrap();

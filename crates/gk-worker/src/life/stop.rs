@@ -2,6 +2,7 @@
 //! long. The decision to stop is made in `worker`.
 
 use crate::life::worker::Worker;
+use crate::serve::engine::Engine;
 use crate::serve::groups::GroupInterpreter;
 use crate::serve::thread;
 use crate::watch::ending::{EndStep, describe};
@@ -25,7 +26,13 @@ impl Worker {
         self.tell(&FromWorker::Stopping { reason: reason.to_owned() });
         plain(Level::Info, "wsgi", None, &format!("This worker is stopping: {reason}"));
         let timeout = self.engine.setup.group.shutdown_timeout;
-        if reaper(timeout, self.python_thread.as_ref().map(|thread| thread.orders())).is_err() {
+        if reaper(
+            timeout,
+            Arc::clone(&self.engine),
+            self.python_thread.as_ref().map(|thread| thread.orders()),
+        )
+        .is_err()
+        {
             plain(
                 Level::Warn,
                 "wsgi",
@@ -115,10 +122,10 @@ pub(crate) fn alone(states: &mut ThreadStates, group: &GroupInterpreter) -> bool
     true
 }
 
-/// Starts the thread that bounds the shutdown. At half the time it logs what the shutdown waits for, at four fifths it
-/// calls the atexit functions, at the end it ends the process. `timeout`: seconds, 0 for no limit. Finalisation has not
+/// Starts the thread that bounds the shutdown. At half the time it logs what the shutdown waits for, at four fifths it breaks
+/// off responses that are sent piece by piece and calls the atexit functions, at the end it ends the process. `timeout`: seconds, 0 for no limit. Finalisation has not
 /// begun at any of these times, so no thread is inside it.
-fn reaper(timeout: f64, orders: Option<Sender<Order>>) -> std::io::Result<()> {
+fn reaper(timeout: f64, engine: Arc<Engine>, orders: Option<Sender<Order>>) -> std::io::Result<()> {
     const PATIENCE: f64 = 10.0;
     let run = move || {
         let wait = |seconds: f64| std::thread::sleep(duration(seconds));
@@ -126,11 +133,13 @@ fn reaper(timeout: f64, orders: Option<Sender<Order>>) -> std::io::Result<()> {
         if timeout <= 0.0 {
             wait(PATIENCE);
             order(Order::HeldUp);
+            engine.break_off();
             return;
         }
         wait(timeout * 0.5);
         order(Order::HeldUp);
         wait(timeout * 0.3);
+        engine.break_off();
         order(Order::EndFunctions);
         wait(timeout * 0.2);
         plain(Level::Info, "wsgi", None, "shutdown-timeout is over; this worker ends at once");

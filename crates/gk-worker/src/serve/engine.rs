@@ -121,7 +121,7 @@ impl Engine {
         self.link_changed.notify_all();
     }
 
-    /// Stops taking requests; idle request threads end.
+    /// Stops taking requests; idle request threads end, busy ones when their request has.
     pub(crate) fn stop(&self) {
         let link = {
             let mut present = self.present();
@@ -129,9 +129,21 @@ impl Engine {
             present.link.clone()
         };
         if let Some(link) = link {
-            link.shut();
+            link.stop();
         }
         self.link_changed.notify_all();
+    }
+
+    /// Whether [`Engine::stop`] was called.
+    pub(crate) fn stopping(&self) -> bool {
+        self.present().stopping
+    }
+
+    /// Breaks off the responses that are still being sent while the worker stops.
+    pub(crate) fn break_off(&self) {
+        if let Some(link) = self.link() {
+            link.break_off();
+        }
     }
 
     /// Number of request threads that serve a request.

@@ -108,7 +108,7 @@ impl Exchange for LinkExchange {
         if fork::is_child() {
             return Sent::Took(data.len());
         }
-        let len = {
+        let (len, end) = {
             if self.streams.is_gone() {
                 return Sent::Gone;
             }
@@ -118,9 +118,10 @@ impl Exchange for LinkExchange {
                 return Sent::Full;
             }
             flow.room -= len as u32;
-            len
+            let end = end && len == data.len();
+            flow.begun |= !end;
+            (len, end)
         };
-        let end = end && len == data.len();
         self.link.outbox().send(&ToFrontFrame::Data { id: self.streams.id, end, data: &data[..len] });
         Sent::Took(len)
     }

@@ -99,6 +99,10 @@ impl Link {
     }
 
     fn take(&self, held: &mut Guarded<Stream>, wanted: impl Fn(&NumberedProfile) -> bool) -> Option<Job> {
+        if held.stream.stopping {
+            // What still comes goes back to the front.
+            return None;
+        }
         let job = loop {
             if held.stream.queue.is_empty() {
                 // What was taken back may have been returned, so that nothing else meets the mark.
@@ -148,6 +152,7 @@ impl Link {
             let stream = &mut self.roles.lock().stream;
             stream.requests.remove(&id);
             stream.running -= 1;
+            self.end_if_stopped(stream);
             let micros = ended.since(started) as f32 / 1e3;
             stream.service += (micros - stream.service) * 0.1;
             self.watch.word(page::SERVICE).store((stream.service * 1e3).max(1.0) as u64, Ordering::Relaxed);
@@ -167,6 +172,7 @@ impl Link {
             let stream = &mut self.roles.lock().stream;
             stream.requests.remove(&id);
             stream.running -= 1;
+            self.end_if_stopped(stream);
         }
         self.outbox.send(&ToFrontFrame::Return { id });
         self.outbox.try_flush();
@@ -216,6 +222,33 @@ impl Link {
     pub(crate) fn broken(&self) -> bool {
         let stream = &self.roles.lock().stream;
         stream.closed && !stream.drained
+    }
+
+    /// No request begins any more, and idle threads come back from [`Link::next`]. The link is read for the running requests until the
+    /// last of them has ended.
+    pub(crate) fn stop(&self) {
+        let mut held = self.roles.lock();
+        held.stream.stopping = true;
+        self.end_if_stopped(&mut held.stream);
+        self.roles.wake_everyone(&mut held);
+    }
+
+    /// The thread that reads for others has nothing to wait for once the last request of a stopped link has ended.
+    fn end_if_stopped(&self, stream: &mut Stream) {
+        if stream.stopping && stream.running == 0 {
+            stream.close();
+            self.watch.shut();
+        }
+    }
+
+    /// The time of a stopped link is nearly over: responses that are sent piece by piece are broken off, and waiting conversations
+    /// fail. A response that has not begun can still be sent.
+    pub(crate) fn break_off(&self) {
+        let mut held = self.roles.lock();
+        held.stream.close();
+        held.stream.cancel_begun();
+        self.watch.shut();
+        self.roles.wake_everyone(&mut held);
     }
 
     /// Ends reading: idle threads come back from [`Link::next`], waiting conversations fail.

@@ -21,13 +21,16 @@ pub(super) struct Flow {
     pub(super) body_ended: bool,
     /// Bytes that the response may send before the next credit.
     pub(super) room: u32,
+    /// A piece of the response was sent that is not its last.
+    pub(super) begun: bool,
     /// Body bytes that the application has read and that the front has no credit for yet.
     pub(super) owed: u32,
 }
 
 impl RequestStreams {
     pub(crate) fn new(id: u32, body_ended: bool) -> Self {
-        let flow = Flow { pieces: VecDeque::new(), body_ended, room: frame::INITIAL_WINDOW, owed: 0 };
+        let flow =
+            Flow { pieces: VecDeque::new(), body_ended, room: frame::INITIAL_WINDOW, begun: false, owed: 0 };
         Self { id, gone: AtomicBool::new(false), flow: Mutex::new(flow) }
     }
 
@@ -46,6 +49,11 @@ impl RequestStreams {
     pub(crate) fn room_came(&self, bytes: u32) {
         let mut flow = self.flow();
         flow.room = flow.room.saturating_add(bytes);
+    }
+
+    /// Returns true if a part of the response was sent and more is to come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.flow().begun
     }
 
     /// The front cancelled the request, or is gone.

@@ -125,7 +125,8 @@ impl Batch<'_> {
         if job.streams.is_gone() {
             // The conversation of a cancelled request stops without a last frame. The front counts this thread as busy
             // until one comes, and ignores a second one.
-            outbox.send(&ToFrontFrame::Abort { id: job.streams.id, reason: "cancelled" });
+            let reason = if engine.stopping() { "the worker was stopped" } else { "cancelled" };
+            outbox.send(&ToFrontFrame::Abort { id: job.streams.id, reason });
         }
         // With a GIL the interrupting thread cannot run in between, as it holds the same GIL.
         let alone = FREE_THREADED_BUILD.then(|| slot.request.lock().unwrap_or_else(PoisonError::into_inner));

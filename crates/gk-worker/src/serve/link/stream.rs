@@ -40,8 +40,12 @@ pub(super) struct Stream {
     pub(super) service: f32,
     /// The front said that no request follows.
     pub(super) drained: bool,
+    /// No request is begun any more.
+    pub(super) stopping: bool,
     /// Nothing more can be read.
     pub(super) closed: bool,
+    /// This process has closed it, so that its end says nothing about the front.
+    own_end: bool,
 }
 
 impl Stream {
@@ -52,7 +56,7 @@ impl Stream {
 
     /// Returns true if no further request can come.
     pub(super) fn ended(&self) -> bool {
-        self.drained || self.closed
+        self.drained || self.closed || self.stopping
     }
 
     /// Applies a frame of the front. The text of an error says why the stream cannot go on.
@@ -100,13 +104,25 @@ impl Stream {
         Ok(())
     }
 
-    /// Closes the stream and cancels every request. An empty `why` is the ordinary end, which is not logged.
+    /// This process reads no more. What running requests send still reaches the front.
+    pub(super) fn close(&mut self) {
+        (self.closed, self.own_end) = (true, true);
+    }
+
+    /// Cancels the requests whose responses are sent piece by piece and have begun.
+    pub(super) fn cancel_begun(&self) {
+        self.requests.values().filter(|streams| streams.has_begun()).for_each(|streams| streams.cancelled());
+    }
+
+    /// Closes the stream and cancels every request, unless this process has closed it before. An empty `why` is the ordinary end, which is not logged.
     pub(super) fn break_off(&mut self, why: &str) {
         if !self.ended() && !why.is_empty() {
             plain(Level::Error, "wsgi", None, why);
         }
         self.closed = true;
-        self.requests.values().for_each(|streams| streams.cancelled());
+        if !self.own_end {
+            self.requests.values().for_each(|streams| streams.cancelled());
+        }
     }
 }
 
