@@ -24,11 +24,11 @@ def test_a_request_that_takes_too_long_costs_the_process(server: Server) -> None
 
 
 def test_a_request_that_ends_before_its_process_is_answered_whole(server: Server) -> None:
-    """Reported: after request-timeout it was answered with a head and no body."""
-    pid = pid_of(server, "timed")
-    answer = server.ask("/timed/sleep?seconds=2.2")
+    """Reported: after request-timeout it was answered with a head and no body, where another thread was idle."""
+    pid = pid_of(server, "roomy")
+    answer = server.ask("/roomy/sleep?seconds=2.8")
     assert (answer.status, answer.body) == (200, b"slept")
-    until(lambda: pid_of(server, "timed") != pid, "another process answers", 15)
+    until(lambda: pid_of(server, "roomy") != pid, "another process answers", 15)
 
 
 def test_an_interruptible_request_is_ended_and_the_process_lives(server: Server) -> None:
