@@ -81,6 +81,8 @@ pub enum Need {
     Script(PathBuf),
     /// A script that is imported at the start.
     Import(PathBuf),
+    /// A script that decides about requests.
+    Guard(PathBuf),
     /// A log: its folder has to be there.
     LogFile(PathBuf),
     /// A prefix or virtual environment with a Python.

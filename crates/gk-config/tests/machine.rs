@@ -25,6 +25,7 @@ fn what_is_not_there_is_a_warning_with_place_and_remedy() {
             "not imported",
         ),
         ("WSGIHandlerScript x y.wsgi", 21, "there is no script /srv/y.wsgi", "answered 404"),
+        ("WSGIDispatchScript y.wsgi", 20, "there is no script /srv/y.wsgi", "requests it decides about fail"),
         ("CustomLog /var/nolog/a.log combined", 11, "there is no folder /var/nolog", "mkdir -p /var/nolog"),
         ("TransferLog logs/a.log", 13, "there is no folder /srv/logs", "mkdir"),
         ("ErrorLog /var/nolog/e.log", 10, "there is no folder /var/nolog", "mkdir"),

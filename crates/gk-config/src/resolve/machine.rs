@@ -20,6 +20,11 @@ pub fn check(raw: &Raw, source: &dyn Source, surroundings: &Surroundings, journa
                 format!("there is no script {} on this machine", path.display()),
                 "correct the path, or create the file: until then it is not imported".to_owned(),
             ),
+            Need::Guard(path) if !is_script(path, source) => (
+                format!("there is no script {} on this machine", path.display()),
+                "correct the path, or create the file: until then the requests it decides about fail"
+                    .to_owned(),
+            ),
             Need::LogFile(path) => match path.parent().filter(|folder| !source.exists(folder)) {
                 Some(folder) => (
                     format!("there is no folder {} on this machine for this log", folder.display()),

@@ -3,6 +3,7 @@
 use super::{AUTH, access};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::directives::raw::Need;
 use crate::directives::rules::{at, texts};
 use crate::token::{Word, key_value};
 use gk_rules::access::{AuthType, Provider, Script};
@@ -129,7 +130,9 @@ fn script(scope: &mut Scope, words: &[Word]) -> Result<Script, Complaint> {
             }
         }
     }
-    Ok(Script { path: scope.path(&words[0].text), application_group })
+    let path = scope.path(&words[0].text);
+    scope.need(Need::Guard(path.clone()), &words[0]);
+    Ok(Script { path, application_group })
 }
 
 fn access_script(scope: &mut Scope, words: &[Word]) -> Applied {
