@@ -172,6 +172,13 @@ def test_an_application_that_cannot_be_imported_is_not_served(gilkeeper: Start, 
     assert answered(server)
 
 
+def stop(pid: int) -> None:
+    """Stops a process. The signal reaches one thread, and until that one runs, the others go on and may begin requests."""
+    os.kill(pid, signal.SIGSTOP)
+    stats = [Path(f"/proc/{pid}/task/{task}/stat") for task in os.listdir(f"/proc/{pid}/task")]
+    until(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in stats), "all threads are stopped")
+
+
 def test_requests_of_a_stopped_worker_are_served_by_another_and_never_twice(gilkeeper: Start, tmp_path: Path) -> None:
     server = served(gilkeeper, tmp_path, "--processes", "2", "--threads", "3")
     stopped, *_ = (int(worker["pid"]) for worker in server.status()["workers"])
@@ -196,7 +203,7 @@ def test_requests_of_a_stopped_worker_are_served_by_another_and_never_twice(gilk
 
     note(4)
     for _ in range(3):
-        os.kill(stopped, signal.SIGSTOP)
+        stop(stopped)
         try:
             assert note(8) < 5
             note(4)
