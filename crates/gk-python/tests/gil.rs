@@ -213,17 +213,20 @@ fn the_holder_is_named() {
         println!("by work 1: {work}, by a thread: {thread}, by other work: {other}, unknown: {unknown}");
         assert!(work > 20_000_000, "{work}");
         assert!(work as f64 >= 0.9 * (work + thread + other + unknown) as f64);
-        // Against a thread of the application's own.
+        // Against a thread of the application's own; what is done until it runs would count as other work.
         py.detach(|| {
-            let heavy = measured(&main, |py| {
+            let (started, runs) = std::sync::mpsc::channel();
+            let heavy = measured(&main, move |py| {
                 let namespace = py.run(SPIN, c"<spin>", &[]).unwrap();
                 let threading = py.import("threading").unwrap();
                 let hold = namespace.item(&py.str("hold").unwrap()).unwrap();
                 let args = py.tuple(&[py.float(0.4).unwrap()]).unwrap();
                 let timer = threading.call_method("Timer", &[&py.float(0.0).unwrap(), &hold, &args]).unwrap();
                 timer.call_method("start", &[]).unwrap();
+                started.send(()).unwrap();
                 timer.call_method("join", &[]).unwrap();
             });
+            runs.recv().unwrap();
             let light = light();
             light.join().unwrap();
             heavy.join().unwrap();
