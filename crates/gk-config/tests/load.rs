@@ -281,6 +281,7 @@ fn defaults_that_differ() {
     assert!(!site.hosts[0].base.pass_authorization);
     assert_eq!(site.admin.as_deref(), Some("127.0.0.1:8001"));
     assert_eq!((site.groups[0].listen_backlog, site.groups[0].queue_memory), (None, 256 << 20));
+    assert_eq!(site.http.listen_backlog, 2048);
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub const ROWS: &[Directive] = &[
               of the address, the time of a body that of the request's. `handshake` is read and not used: TLS for applications is \
               not built yet."),
     Directive::honoured("ListenBacklog", "number", GLOBAL, ONE, listen_backlog)
-        .default("511").doc("How many connections may wait in the kernel."),
+        .default("2048").doc("How many connections may wait in the kernel until they are accepted; `net.core.somaxconn` bounds it. Apache's default is 511."),
     Directive::honoured("GilkeeperAdmin", "host:port|off [token=auto|always]", GLOBAL, Arity::between(1, 2), admin)
         .default("127.0.0.1:8001 token=auto").ours()
         .doc("Where the dashboard, the metrics and the health checks are. Everything but the health checks asks for the token in the \

@@ -22,7 +22,7 @@ impl HttpLimits {
         body_buffer_size: 128 * 1024,
         response_memory: 64 << 20,
         response_spool: 1 << 30,
-        listen_backlog: 511,
+        listen_backlog: 2048,
     };
 }
 
