@@ -1,7 +1,7 @@
 //! Any text as a configuration: read, resolved, reported and compiled without a panic.
 #![no_main]
 
-use gk_config::place::Compiled;
+use gk_config::place::{Compiled, NoFiles};
 use gk_config::source::Memory;
 use gk_config::{Surroundings, load_text, report};
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     let loaded = load_text("fuzz", text, &files, &surroundings);
     let _ = report::json(&loaded);
     if let Some(site) = loaded.site {
-        let compiled = Compiled::new(Arc::new(site)).expect("a pattern that was accepted compiles");
+        let compiled = Compiled::new(Arc::new(site), &NoFiles).expect("a pattern that was accepted compiles");
         let _ = compiled.find(0, text.as_bytes());
         let _ = compiled.settings(0, text.as_bytes(), None);
     }

@@ -6,6 +6,7 @@ use gk_config::place::{Compiled, Files, Kind};
 use gk_config::source::Memory;
 use gk_config::{Surroundings, load_text};
 use gk_front::client::framing::{Found, RequestScan};
+use gk_front::request::resource::Decided;
 use gk_front::request::route::{RouteQuery, target};
 use gk_front::request::{limits, path, proxy_trust};
 use http::request::Parts;
@@ -37,7 +38,7 @@ WSGIScriptAliasMatch ^/m/([^/]+) /srv/m/$1.wsgi
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
     let around = Surroundings { directory: "/".into(), ..Surroundings::default() };
     let site = load_text("fuzz", SITE, &Memory::new(), &around).site.expect("the site is right");
-    Compiled::new(Arc::new(site)).expect("its patterns compile")
+    Compiled::new(Arc::new(site), &Some3).expect("its patterns compile")
 });
 
 /// Some files exist, by the length of their names.
@@ -131,6 +132,9 @@ fn serve(parts: &Parts, ambiguous: bool) {
         https: false,
         listener: "0.0.0.0:8000",
         pid: 1,
+        variables: None,
+        decided: Decided::default(),
+        chosen: None,
     };
     let found = target(&COMPILED, &query, &Some3);
     let _ = limits::body(parts, &found.settings);

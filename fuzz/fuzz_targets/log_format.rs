@@ -1,33 +1,36 @@
-//! Any text as a `LogFormat`, and any texts as what a request puts into its line: parsed or refused without a panic. What comes from
+//! Any text as a `LogFormat`, and any bytes as what a request puts into its line: parsed or refused without a panic. What comes from
 //! a request begins no line and moves no cursor; the JSON form is JSON.
 #![no_main]
 
 use gk_front::log::format::{Format, Line, Lookup};
 use libfuzzer_sys::fuzz_target;
 
-struct From<'a>(&'a str);
+struct From<'a>(&'a [u8]);
 
 impl Lookup for From<'_> {
     fn request_header(&self, index: usize) -> Option<&[u8]> {
-        (index % 2 == 0).then_some(self.0.as_bytes())
+        index.is_multiple_of(2).then_some(self.0)
     }
     fn response_header(&self, index: usize) -> Option<&[u8]> {
-        (index % 2 == 1).then_some(self.0.as_bytes())
+        (!index.is_multiple_of(2)).then_some(self.0)
     }
-    fn variable(&self, name: &str) -> Option<&str> {
+    fn variable(&self, name: &str) -> Option<&[u8]> {
         (name.len() < 4).then_some(self.0)
     }
 }
 
-fuzz_target!(|input: (&str, &str, u64, i16)| {
-    let (format, text, number, offset) = input;
+fuzz_target!(|input: (&str, &[u8], u64, i16)| {
+    let (format, bytes, number, offset) = input;
+    let text = std::str::from_utf8(bytes).unwrap_or("text");
     let line = Line {
         client: text,
         peer: text,
         method: text,
-        target: text,
-        path: text,
-        query: Some(text),
+        target: bytes,
+        path: bytes,
+        query: Some(bytes),
+        shown: number.is_multiple_of(5).then_some(bytes),
+        user: number.is_multiple_of(2).then_some(text),
         protocol: text,
         server_name: text,
         canonical_name: text,
@@ -47,7 +50,7 @@ fuzz_target!(|input: (&str, &str, u64, i16)| {
     for json in [false, true] {
         let Ok(parsed) = Format::parse(format, json) else { return };
         let mut out = String::new();
-        parsed.write(&line, &From(text), &mut out);
+        parsed.write(&line, &From(bytes), &mut out);
         let written = out.strip_suffix('\n').expect("a line ends");
         // The format itself may ask for both: `\n`, `%{%n}t`.
         let own = format.chars().any(|c| c.is_control() || c == '\\')
