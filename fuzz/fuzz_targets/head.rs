@@ -5,7 +5,7 @@
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::source::Memory;
 use gk_config::{Surroundings, load_text};
-use gk_front::client::framing::{Found, RequestScan};
+use gk_front::client::http1::framing::{Found, RequestScan};
 use gk_front::request::resource::Decided;
 use gk_front::request::route::{RouteQuery, target};
 use gk_front::request::{limits, path, proxy_trust};

@@ -3,15 +3,11 @@
 
 pub mod accept;
 pub mod addresses;
-pub mod chunks;
 pub mod connection;
 pub mod drain;
 pub mod endpoints;
-pub mod framing;
-pub mod heads;
 pub mod http1;
 pub mod idle;
-pub mod io;
 pub mod outgoing;
 pub mod stream;
 pub mod timeouts;

@@ -1,6 +1,11 @@
 //! HTTP/1 on one connection, from its first byte to its last. hyper parses and writes; an idle connection drops hyper and its
 //! buffers and keeps only its socket.
 
+pub mod chunks;
+pub mod framing;
+pub mod heads;
+pub mod io;
+
 use bytes::Bytes;
 use gk_config::site::HttpLimits;
 use http::Request;
@@ -17,9 +22,8 @@ use tokio::io::AsyncReadExt;
 
 use crate::client::addresses::AddressPlace;
 use crate::client::connection::{Conn, Phase};
-use crate::client::framing::SHOWN;
-use crate::client::heads;
-use crate::client::io::ClientIo;
+use crate::client::http1::framing::SHOWN;
+use crate::client::http1::io::ClientIo;
 use crate::front::Front;
 use crate::process::leftovers;
 use crate::service;

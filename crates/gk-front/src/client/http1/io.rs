@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::client::connection::Conn;
-use crate::client::framing::{Found, RequestScan};
+use crate::client::http1::framing::{Found, RequestScan};
 use crate::request::target;
 
 /// The answer to a request of another major version of HTTP. hyper has a 400 for it.

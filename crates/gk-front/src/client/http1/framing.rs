@@ -2,7 +2,7 @@
 //! `Content-Length` and `Transfer-Encoding` (hyper drops the first and does not report it), and whether the lines of a chunked
 //! body are well-formed where hyper is lenient. Pure. What hyper refuses in any case is not followed.
 
-use crate::client::chunks::{ChunkScan, Chunks};
+use crate::client::http1::chunks::{ChunkScan, Chunks};
 use crate::request::target;
 
 /// Longest start of a line that is kept while the rest of it comes: that of a Content-Length.
