@@ -8,6 +8,8 @@ pub mod drain;
 pub mod endpoints;
 pub mod http1;
 pub mod idle;
+pub mod incoming;
 pub mod outgoing;
+pub mod requester;
 pub mod stream;
 pub mod timeouts;

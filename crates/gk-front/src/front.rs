@@ -22,6 +22,7 @@ use crate::access::AccessMemory;
 use crate::answer::withheld::Withheld;
 use crate::client::addresses::Addresses;
 use crate::client::connection::Conn;
+use crate::client::endpoints::Endpoints;
 use crate::client::idle::IdleQueue;
 use crate::log::access_log::AccessLogs;
 use crate::log::rate_limited::RateLimited;
@@ -271,17 +272,17 @@ impl Front {
     pub fn route(
         &self,
         current: &CurrentSite,
-        conn: &Conn,
+        ends: &Endpoints,
         host: Option<&[u8]>,
         parts: &Parts,
         ruled: Option<RuledPath<'_>>,
     ) -> Result<Rc<RoutedRequest>, Refusal> {
         if let Some(ruled) = ruled.filter(|ruled| !ruled.as_sent) {
-            return Ok(Rc::new(self.fresh(current, conn, host, ruled.path.to_vec(), Some(ruled))));
+            return Ok(Rc::new(self.fresh(current, ends, host, ruled.path.to_vec(), Some(ruled))));
         }
         let mut key = self.key.borrow_mut();
         key.clear();
-        key.extend_from_slice(&conn.endpoints.listener.to_ne_bytes());
+        key.extend_from_slice(&ends.listener.to_ne_bytes());
         key.push(u8::from(host.is_some()));
         key.extend_from_slice(host.unwrap_or_default());
         key.push(0);
@@ -289,14 +290,14 @@ impl Front {
         // A wildcard listener has many local addresses, and address-based hosts tell them apart.
         if current.compiled.site().hosts.len() > 1 {
             key.push(0);
-            key.extend_from_slice(conn.endpoints.local.as_bytes());
+            key.extend_from_slice(ends.local.as_bytes());
         }
         if let Some(routed) = current.routes.get(&key) {
             return Ok(routed);
         }
         limits::host(host)?;
         let path = limits::path(parts)?;
-        let routed = Rc::new(self.fresh(current, conn, host, path, ruled));
+        let routed = Rc::new(self.fresh(current, ends, host, path, ruled));
         if !routed.target.uncacheable {
             current.routes.insert(&key, &routed);
         }
@@ -307,20 +308,20 @@ impl Front {
     fn fresh(
         &self,
         current: &CurrentSite,
-        conn: &Conn,
+        ends: &Endpoints,
         host: Option<&[u8]>,
         path: Vec<u8>,
         ruled: Option<RuledPath<'_>>,
     ) -> RoutedRequest {
         let query = RouteQuery {
-            local: conn.endpoints.local_address(),
+            local: ends.local_address(),
             host,
             path: &path,
             variables: ruled.map(|ruled| ruled.variables),
             decided: ruled.map(|ruled| ruled.decided).unwrap_or_default(),
             chosen: ruled.and_then(|ruled| ruled.chosen),
-            https: conn.endpoints.https,
-            listener: self.listeners.get(conn.endpoints.listener).map_or("", |l| &l.address),
+            https: ends.https,
+            listener: self.listeners.get(ends.listener).map_or("", |l| &l.address),
             pid: self.pid,
         };
         let target = route::target(&current.compiled, &query, &FileSystem);

@@ -11,15 +11,16 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, 
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use std::cell::OnceCell;
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::answer::response::{ResponseRules, named, page, respond};
 use crate::answer::{body, files, reply};
-use crate::client::connection::{Conn, Phase};
+use crate::client::endpoints::Endpoints;
+use crate::client::incoming::IncomingBody;
 use crate::client::outgoing::OutgoingBody;
+use crate::client::requester::Requester;
 use crate::engine::Failure;
 use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
@@ -47,29 +48,28 @@ pub struct Hangup;
 /// Answers one request.
 pub async fn serve(
     front: Rc<Front>,
-    conn: Rc<Conn>,
-    request: Request<Incoming>,
+    requester: Requester,
+    request: Request<IncomingBody>,
 ) -> Result<Response<OutgoingBody<Exchange>>, Hangup> {
-    conn.enter(Phase::Serving);
-    conn.requests.set(conn.requests.get() + 1);
     let current = front.current();
     let now = front.clock.micros();
     let arrived = front.clock.epoch(now);
     let (mut parts, incoming) = request.into_parts();
-    conn.linger.set(!incoming.is_end_stream());
-    let mut entry = current.logs.begin(&conn, &parts, arrived);
+    requester.begin(!incoming.is_end_stream());
+    let mut entry = current.logs.begin(|| requester.connection(), &parts, arrived);
     let asked = OnceCell::new();
-    let (front, conn, current) = (&front, &conn, &current);
-    let serving = Serving { front, conn, current, parts: &parts, asked: &asked, arrived, now };
+    let (front, requester, current) = (&front, &requester, &current);
+    let ends = requester.endpoints();
+    let serving = Serving { front, requester, ends, current, parts: &parts, asked: &asked, arrived, now };
     let answer = serving.answer(incoming, &mut entry).await;
     let last = serving.is_last();
-    let mut response = made(answer, conn, &mut parts, entry.is_some())?;
+    let mut response = made(answer, requester, ends, &mut parts, entry.is_some())?;
     if let Some(asked) = asked.into_inner() {
-        let again = Again { front, conn, current, arrived, now };
+        let again = Again { front, requester, ends, current, arrived, now };
         response = Box::pin(again.finish(asked, response, &mut entry)).await;
     }
     let headers = response.headers_mut();
-    if last || conn.linger.get() {
+    if requester.says_close(last) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(date) = front.clock.date().filter(|_| !headers.contains_key(DATE)) {
@@ -80,21 +80,22 @@ pub async fn serve(
     if let Some(entry) = &mut entry {
         entry.answered(&response, parts.method == Method::HEAD);
     }
-    conn.begin_response();
-    Ok(response.map(|body| OutgoingBody::new(conn, body, entry, delimited)))
+    requester.begin_response();
+    Ok(response.map(|body| OutgoingBody::new(requester, body, entry, delimited)))
 }
 
 /// The response to a request's answer. `parts`: its header map becomes the response's. `logged`: there is an access log.
 fn made(
     answer: Result<Answer, Refusal>,
-    conn: &Conn,
+    requester: &Requester,
+    ends: &Endpoints,
     parts: &mut Parts,
     logged: bool,
 ) -> Result<Response<Body>, Hangup> {
     Ok(match answer {
         Ok(Answer::Worker(exchange, routed)) => {
             let rules = ResponseRules {
-                client: &conn.endpoints.client,
+                client: &ends.client,
                 longest_header: routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line),
                 error_override: routed.target.settings.error_override,
                 logged,
@@ -105,9 +106,11 @@ fn made(
         Err(Refusal::ClientGone) => return Err(Hangup),
         Err(refusal) => {
             if let Some((code, text)) = refusal.note() {
-                crate::note_code(Level::Error, code, Some(&conn.endpoints.client), text);
+                crate::note_code(Level::Error, code, Some(&ends.client), text);
             }
-            conn.linger.set(conn.linger.get() || refusal.closes());
+            if refusal.closes() {
+                requester.refuse_rest();
+            }
             page(&refusal)
         }
     })
@@ -124,7 +127,9 @@ enum Answer {
 /// One request being served.
 struct Serving<'a> {
     front: &'a Rc<Front>,
-    conn: &'a Rc<Conn>,
+    requester: &'a Requester,
+    /// The addresses at both ends.
+    ends: &'a Endpoints,
     current: &'a Rc<CurrentSite>,
     /// The request as the client sent it; [`Serving::parts`] is as the rules left it.
     parts: &'a Parts,
@@ -138,10 +143,14 @@ struct Serving<'a> {
 
 impl Serving<'_> {
     /// Finds the answer, step by step.
-    async fn answer(&self, incoming: Incoming, entry: &mut Option<Box<Entry>>) -> Result<Answer, Refusal> {
+    async fn answer(
+        &self,
+        incoming: IncomingBody,
+        entry: &mut Option<Box<Entry>>,
+    ) -> Result<Answer, Refusal> {
         let own = |response| Answer::Own(Box::new(named(response)));
         let site = self.current.compiled.site();
-        let head = limits::check(self.parts, &site.http, self.conn.ambiguous_framing())?;
+        let head = limits::check(self.parts, &site.http, self.requester.ambiguous_framing())?;
         if self.parts.uri.path() == "*" {
             // The request is about the server, not about an application.
             limits::host(head.host)?;
@@ -151,7 +160,7 @@ impl Serving<'_> {
         let routed = if self.current.compiled.has_rules() {
             Box::pin(self.ask_rules(head.host)).await?
         } else {
-            self.front.route(self.current, self.conn, head.host, self.parts, None)?
+            self.front.route(self.current, self.ends, head.host, self.parts, None)?
         };
         self.admit(&routed, entry)?;
         let target = &routed.target;
@@ -171,9 +180,8 @@ impl Serving<'_> {
                 let body = if incoming.is_end_stream() {
                     SpooledBody::Empty
                 } else {
-                    self.conn.body_host.set(target.host as u32);
-                    let receiving = spool::receive(incoming, &bounds, &self.conn.endpoints.client);
-                    let body = Box::pin(self.conn.receive(receiving)).await?;
+                    let receiving = spool::receive(incoming, &bounds, &self.ends.client);
+                    let body = Box::pin(self.requester.receive(target.host, receiving)).await?;
                     self.front.leftovers.add(body.len().min(leftovers::BODY));
                     body
                 };
@@ -195,7 +203,7 @@ impl Serving<'_> {
         if let Some(entry) = entry {
             entry.routed(target);
         }
-        let client = Some(&*self.conn.endpoints.client);
+        let client = Some(&*self.ends.client);
         let admitted = match target.settings.granted() {
             Some(granted) => granted,
             None => self.asked.get().is_some_and(|asked| asked.admitted),
@@ -214,7 +222,7 @@ impl Serving<'_> {
     }
 
     fn denied(&self) -> Refusal {
-        let client = Some(&*self.conn.endpoints.client);
+        let client = Some(&*self.ends.client);
         crate::note_code(Level::Error, "AH01630", client, "denied by configuration");
         Refusal::Forbidden
     }
@@ -230,7 +238,7 @@ impl Serving<'_> {
         let (url, withheld) = (&*routed.path, &self.current.withheld);
         let rules = &routed.target.settings.rules.content;
         let place = files::Place { path, tree, url, index, withheld, rules };
-        let served = Box::pin(files::serve(&self.conn.endpoints.client, self.parts(), place)).await;
+        let served = Box::pin(files::serve(&self.ends.client, self.parts(), place)).await;
         // It was routed as a file and is a directory, which may be closed itself.
         let closed = || {
             let compiled = &self.current.compiled;
@@ -258,7 +266,7 @@ impl Serving<'_> {
     fn check_owner(&self, routed: &RoutedRequest, app: &App) -> Result<(), Refusal> {
         let objection = routed.owner.as_ref().and_then(|owner| owner.objection(Path::new(&app.script)));
         let Some((code, text)) = objection else { return Ok(()) };
-        crate::note_code(Level::Error, code, Some(&self.conn.endpoints.client), &text);
+        crate::note_code(Level::Error, code, Some(&self.ends.client), &text);
         Err(Refusal::Forbidden)
     }
 
@@ -272,13 +280,12 @@ impl Serving<'_> {
         entry: &mut Option<Box<Entry>>,
     ) -> Result<Exchange, Refusal> {
         let Some((pool, profile)) = &routed.app else { return Err(Refusal::Internal) };
-        let overlay =
-            proxy_trust::apply(&routed.target.settings, &self.conn.endpoints.peer, &self.parts().headers);
+        let overlay = proxy_trust::apply(&routed.target.settings, &self.ends.peer, &self.parts().headers);
         // Behind a trusted proxy the proxy's own address says nothing about the client.
         let named = overlay.as_ref().and_then(|o| o.remote_addr.as_deref());
         let client = match named {
             Some(text) => proxy_trust::address(text),
-            None => self.conn.endpoints.address,
+            None => self.ends.address,
         };
         // What is no address would break the fields of the line.
         if let (Some(entry), Some(_), Some(client)) = (&mut *entry, named, client) {
@@ -293,7 +300,7 @@ impl Serving<'_> {
         self.front.last_request.set(request_id);
         let (mut again, mut retried, mut since) = (false, false, pool.now());
         let mut turn = None;
-        self.conn.write_limit.set(pool.limits().write_timeout);
+        self.requester.limit_writes(pool.limits().write_timeout);
         let mut now = if body.is_empty() { self.now } else { pool.micros() };
         loop {
             let permit = match pool.try_acquire(again, now, client) {
@@ -301,16 +308,15 @@ impl Serving<'_> {
                 None => {
                     let bytes = memory::held(self.parts(), body);
                     let arrival = Arrival { request: request_id, since, bytes, again, client };
-                    let client: Rc<Conn> = Rc::clone(self.conn);
-                    Box::pin(pool.acquire(arrival, client))
+                    Box::pin(pool.acquire(arrival, self.requester.client()))
                         .await
-                        .map_err(|why| failure::refused(pool, why, &self.conn.endpoints.client))?
+                        .map_err(|why| failure::refused(pool, why, &self.ends.client))?
                 }
             };
             if let Some(entry) = entry {
                 entry.dispatched(permit.worker_pid(), request_id);
             }
-            let https = overlay.as_ref().and_then(|o| o.https).unwrap_or(self.conn.endpoints.https);
+            let https = overlay.as_ref().and_then(|o| o.https).unwrap_or(self.ends.https);
             let asked = self.asked.get();
             let extras = RequestExtras {
                 numbers: Numbers {
@@ -321,9 +327,9 @@ impl Serving<'_> {
                         .as_ref()
                         .and_then(|o| o.server_port)
                         .unwrap_or(routed.target.server_port),
-                    remote_port: self.conn.endpoints.peer_port,
+                    remote_port: self.ends.peer_port,
                     request_id,
-                    connection_id: self.conn.id,
+                    connection_id: self.requester.connection_id(),
                     request_start: self.arrived,
                     queue_start: self.arrived,
                 },
@@ -358,7 +364,7 @@ impl Serving<'_> {
                         let failed = FailedRequest {
                             front: self.front,
                             pool,
-                            client: &self.conn.endpoints.client,
+                            client: &self.ends.client,
                             parts: self.parts(),
                             worker: Rc::clone(exchange.link()),
                             repeatable: body.is_empty() && !retried,
@@ -383,7 +389,7 @@ impl Serving<'_> {
         app: &'t App,
         overlay: Option<&'t proxy_trust::Overlay>,
     ) -> Texts<'t> {
-        let ends = &self.conn.endpoints;
+        let ends = self.ends;
         let parts = self.parts();
         let (method, asked) = (&parts.method, self.asked.get());
         let shown_as_get = *method == Method::HEAD
@@ -407,6 +413,6 @@ impl Serving<'_> {
     fn is_last(&self) -> bool {
         let http = &self.current.compiled.site().http;
         let bound = http.max_keep_alive_requests;
-        (bound != 0 && self.conn.requests.get() >= bound) || self.front.stopping.get()
+        (bound != 0 && self.requester.requests() >= bound) || self.front.stopping.get()
     }
 }

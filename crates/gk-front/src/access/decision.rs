@@ -97,7 +97,7 @@ impl Protected<'_> {
     }
 
     fn note(&self, code: &'static str, text: &str) {
-        crate::note_code(Level::Error, code, Some(&self.call.conn.endpoints.client), text);
+        crate::note_code(Level::Error, code, Some(&self.call.ends.client), text);
     }
 
     fn forbidden(&self, code: &'static str, text: &str) -> Refusal {

@@ -11,7 +11,8 @@ use http::request::Parts;
 use serde_json::Value;
 use std::rc::Rc;
 
-use crate::client::connection::Conn;
+use crate::client::endpoints::Endpoints;
+use crate::client::requester::Requester;
 use crate::engine::{Exchange as _, Failure};
 use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::request::memory;
@@ -41,8 +42,10 @@ pub enum Unanswered {
 pub struct HookCall<'a> {
     /// The front.
     pub front: &'a Rc<Front>,
-    /// Its connection.
-    pub conn: &'a Rc<Conn>,
+    /// Its client.
+    pub requester: &'a Requester,
+    /// The addresses at both ends.
+    pub ends: &'a Endpoints,
     /// The site.
     pub current: &'a CurrentSite,
     /// Its head.
@@ -62,7 +65,7 @@ impl HookCall<'_> {
         given: &Headers,
         environ: Vec<(String, String)>,
     ) -> Result<Value, Unanswered> {
-        let client = Some(self.conn.endpoints.client.as_str());
+        let client = Some(self.ends.client.as_str());
         let Some(pool) = self.pool() else {
             let text = format!("no process group runs the script {}", script.path.display());
             crate::note_code(Level::Error, "WSGI0151", client, &text);
@@ -110,7 +113,7 @@ impl HookCall<'_> {
         let Some(name) = &script.application_group else { return String::new() };
         let target = &self.routed.target;
         let host = &self.current.compiled.site().hosts[target.host];
-        let ends = &self.conn.endpoints;
+        let ends = self.ends;
         // The configured name, never the client's: it could create any number of groups.
         let asked = Asked {
             server_name: host.server_name.as_deref().unwrap_or("localhost"),
@@ -128,7 +131,7 @@ impl HookCall<'_> {
         profile: Profile,
         given: &Headers,
     ) -> Result<crate::worker::exchange::Exchange, Refusal> {
-        let (target, ends) = (&self.routed.target, &self.conn.endpoints);
+        let (target, ends) = (&self.routed.target, self.ends);
         let profile = self.front.number_profile(profile);
         let overlay = proxy_trust::apply(&target.settings, &ends.peer, &self.parts.headers);
         let client = match overlay.as_ref().and_then(|o| o.remote_addr.as_ref()) {
@@ -162,8 +165,7 @@ impl HookCall<'_> {
                 None => {
                     let bytes = memory::held(self.parts, &SpooledBody::Empty);
                     let arrival = Arrival { request: request_id, since, bytes, again, client };
-                    let waiting: Rc<Conn> = Rc::clone(self.conn);
-                    pool.acquire(arrival, waiting)
+                    pool.acquire(arrival, self.requester.client())
                         .await
                         .map_err(|why| failure::refused(pool, why, &ends.client))?
                 }
@@ -176,7 +178,7 @@ impl HookCall<'_> {
                     server_port: overlay.as_ref().and_then(|o| o.server_port).unwrap_or(target.server_port),
                     remote_port: ends.peer_port,
                     request_id,
-                    connection_id: self.conn.id,
+                    connection_id: self.requester.connection_id(),
                     request_start: self.arrived,
                     queue_start: self.arrived,
                 },

@@ -24,6 +24,8 @@ use crate::client::addresses::AddressPlace;
 use crate::client::connection::{Conn, Phase};
 use crate::client::http1::framing::SHOWN;
 use crate::client::http1::io::ClientIo;
+use crate::client::incoming::IncomingBody;
+use crate::client::requester::Requester;
 use crate::front::Front;
 use crate::process::leftovers;
 use crate::service;
@@ -87,7 +89,8 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
             if let Some(target) = conn.take_raw_target() {
                 request.extensions_mut().insert(target);
             }
-            service::serve(Rc::clone(&front), Rc::clone(&conn), request)
+            let requester = Requester::Http1(Rc::clone(&conn));
+            service::serve(Rc::clone(&front), requester, request.map(IncomingBody::Http1))
         })
     };
     let mut http = builder.serve_connection(TokioIo::new(ClientIo::new(conn, before)), service);

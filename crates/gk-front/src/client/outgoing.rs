@@ -4,18 +4,17 @@ use bytes::Bytes;
 use gk_wire::log::Level;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use crate::answer::body::{Body, CutOff};
-use crate::client::connection::Conn;
+use crate::client::requester::Requester;
 use crate::engine::Exchange;
 use crate::log::access_log::Entry;
 
-/// The body of a response on one connection, as hyper takes it.
+/// The body of a response to one request, as hyper takes it.
 pub struct OutgoingBody<X: Exchange> {
     body: Body<X>,
-    conn: Rc<Conn>,
+    requester: Requester,
     entry: Option<Box<Entry>>,
     /// The end of the connection is the end of the body (HTTP/1.0 without a length).
     delimited_by_close: bool,
@@ -23,8 +22,13 @@ pub struct OutgoingBody<X: Exchange> {
 
 impl<X: Exchange> OutgoingBody<X> {
     /// `entry` is the access-log entry that ends with this body.
-    pub fn new(conn: &Rc<Conn>, body: Body<X>, entry: Option<Box<Entry>>, delimited_by_close: bool) -> Self {
-        Self { body, conn: Rc::clone(conn), entry, delimited_by_close }
+    pub fn new(
+        requester: &Requester,
+        body: Body<X>,
+        entry: Option<Box<Entry>>,
+        delimited_by_close: bool,
+    ) -> Self {
+        Self { body, requester: requester.clone(), entry, delimited_by_close }
     }
 }
 
@@ -45,9 +49,9 @@ impl<X: Exchange> http_body::Body for OutgoingBody<X> {
                 }
             }
             Some(Err(cut_off)) => {
-                crate::note(Level::Error, Some(&this.conn.endpoints.client), &cut_off.to_string());
+                crate::note(Level::Error, Some(&this.requester.endpoints().client), &cut_off.to_string());
                 if this.delimited_by_close {
-                    this.conn.reset_on_close();
+                    this.requester.break_off();
                 }
                 if let Some(entry) = &mut this.entry {
                     entry.aborted = true;
@@ -69,10 +73,10 @@ impl<X: Exchange> http_body::Body for OutgoingBody<X> {
 
 impl<X: Exchange> Drop for OutgoingBody<X> {
     fn drop(&mut self) {
-        if let Some(mut entry) = self.entry.take() {
+        let mut entry = self.entry.take();
+        if let Some(entry) = &mut entry {
             entry.aborted |= !self.body.is_complete();
-            self.conn.park_entry(entry);
         }
-        self.conn.end_response();
+        self.requester.end_response(entry);
     }
 }

@@ -116,16 +116,18 @@ impl AccessLogs {
     }
 
     /// An entry for a request; none when nothing is logged.
-    pub fn begin<C: Connection + 'static>(
+    pub fn begin(
         &self,
-        connection: &Rc<C>,
+        connection: impl FnOnce() -> Rc<dyn Connection>,
         parts: &Parts,
         arrived: f64,
     ) -> Option<Box<Entry>> {
         let logs = self.open.as_ref()?;
+        let connection = connection();
         Some(Box::new(Entry {
             logs: Rc::clone(logs),
-            connection: Rc::<C>::clone(connection),
+            kept_alive: connection.requests().saturating_sub(1),
+            connection,
             began: Instant::now(),
             began_micros: (arrived * 1e6) as u64,
             method: parts.method.clone(),
@@ -134,7 +136,6 @@ impl AccessLogs {
             version: parts.version,
             requests: pick(&logs.requests, &parts.headers),
             responses: Vec::new(),
-            kept_alive: connection.requests().saturating_sub(1),
             status: 0,
             head_only: false,
             closes: false,

@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::access::decision::Caller;
-use crate::client::connection::Conn;
+use crate::client::endpoints::Endpoints;
 use crate::front::{CurrentSite, RoutedRequest};
 use crate::request::fields::MapFields;
 use crate::request::proxy_trust::{self, Overlay};
@@ -127,13 +127,12 @@ impl Asked {
     /// For a request whose head was checked. `None`: its host has no rules.
     pub fn new(
         current: &Rc<CurrentSite>,
-        conn: &Conn,
+        ends: &Endpoints,
         parts: &Parts,
         host: Option<&[u8]>,
         arrived: f64,
     ) -> Result<Option<Self>, Refusal> {
         limits::host(host)?;
-        let ends = &conn.endpoints;
         let local = ends.local_address();
         let index = current.compiled.host(local, host);
         if !current.compiled.host_has_rules(index) {

@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use gk_wire::log::Level;
 use http_body::Body as _;
-use hyper::body::Incoming;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, Write};
@@ -14,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::client::incoming::IncomingBody;
 use crate::process::descriptor_limit;
 use crate::request::refusal::Refusal;
 
@@ -47,7 +47,7 @@ pub enum SpooledBody {
 
 /// Receives the body. `client` is for log lines. Memory is taken as bytes come, not by the length that the client promises.
 pub async fn receive(
-    mut body: Incoming,
+    mut body: IncomingBody,
     limits: &SpoolLimits<'_>,
     client: &str,
 ) -> Result<SpooledBody, Refusal> {
@@ -63,7 +63,7 @@ pub async fn receive(
     let failed = |error| no_space(&error, limits.directory, client);
     let (mut length, mut written) = (0u64, 0u64);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let Ok(mut data) = frame.map_err(|error| refusal(&error))?.into_data() else { continue };
+        let Ok(mut data) = frame?.into_data() else { continue };
         length += data.len() as u64;
         if limits.max != 0 && length > limits.max {
             return Err(Refusal::TooLarge);
@@ -106,22 +106,6 @@ fn fill(memory: &mut Vec<u8>, data: &mut Bytes, room: usize) {
         memory.reserve_exact(capacity - memory.len());
     }
     memory.extend_from_slice(&data.split_to(take));
-}
-
-/// The refusal for a failed read of the client.
-fn refusal(error: &hyper::Error) -> Refusal {
-    // hyper reports a body that is malformed or too short as an error of one of these kinds too.
-    let malformed = |error: &io::Error| {
-        use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-        matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
-    };
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
-    let broken = cause.is_some_and(|cause| !malformed(cause));
-    if broken || error.is_closed() || error.is_incomplete_message() || error.is_canceled() {
-        Refusal::ClientGone
-    } else {
-        Refusal::Bad("The request body is malformed.")
-    }
 }
 
 /// The refusal for a failed write of the temporary file, mostly for lack of space. The log says where, and the remedy.

@@ -51,7 +51,7 @@ impl Serving<'_> {
     }
 
     fn hook_call<'a>(&'a self, asked: &'a Asked, routed: &'a RoutedRequest) -> HookCall<'a> {
-        let Self { front, conn, current, arrived, .. } = *self;
-        HookCall { front, conn, current, parts: &asked.parts, routed, arrived }
+        let Self { front, requester, ends, current, arrived, .. } = *self;
+        HookCall { front, requester, ends, current, parts: &asked.parts, routed, arrived }
     }
 }

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use crate::answer::decoration::{self, OF_ERROR};
 use crate::answer::reply;
 use crate::answer::response::{is_own_page, page};
-use crate::client::connection::Conn;
+use crate::client::endpoints::Endpoints;
+use crate::client::requester::Requester;
 use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
 use crate::request::refusal::Refusal;
@@ -25,8 +26,8 @@ const INTERNAL_REDIRECTS: usize = 10;
 impl Serving<'_> {
     /// Routes a request of a site with rules, and asks the rules before and after.
     pub(super) async fn ask_rules(&self, host: Option<&[u8]>) -> Result<Rc<RoutedRequest>, Refusal> {
-        let Some(mut asked) = Asked::new(self.current, self.conn, self.parts, host, self.arrived)? else {
-            return self.front.route(self.current, self.conn, host, self.parts, None);
+        let Some(mut asked) = Asked::new(self.current, self.ends, self.parts, host, self.arrived)? else {
+            return self.front.route(self.current, self.ends, host, self.parts, None);
         };
         let routed = self.phases(&mut asked).await;
         // A refusal, too, gets what rules have for responses.
@@ -37,7 +38,7 @@ impl Serving<'_> {
     /// The phases up to the handler, in the order of Apache.
     async fn phases(&self, asked: &mut Asked) -> Result<Rc<RoutedRequest>, Refusal> {
         let route = |asked: &Asked| {
-            self.front.route(self.current, self.conn, asked.authority(), self.parts, Some(asked.route()))
+            self.front.route(self.current, self.ends, asked.authority(), self.parts, Some(asked.route()))
         };
         for _ in 0..=INTERNAL_REDIRECTS {
             asked.before_routing()?;
@@ -65,7 +66,7 @@ impl Serving<'_> {
             if let Some(chosen) = self.dispatch(asked, &routed).await? {
                 let ruled = RuledPath { as_sent: false, chosen: Some(&chosen), ..asked.route() };
                 routed =
-                    self.front.route(self.current, self.conn, asked.authority(), self.parts, Some(ruled))?;
+                    self.front.route(self.current, self.ends, asked.authority(), self.parts, Some(ruled))?;
             }
             asked.complete(&routed);
             return Ok(routed);
@@ -105,7 +106,8 @@ fn answered(asked: &mut Asked, response: &Response<Body>, entry: &mut Option<Box
 /// The parts of [`Serving`] that outlive the request's head.
 pub(super) struct Again<'a> {
     pub(super) front: &'a Rc<Front>,
-    pub(super) conn: &'a Rc<Conn>,
+    pub(super) requester: &'a Requester,
+    pub(super) ends: &'a Endpoints,
     pub(super) current: &'a Rc<CurrentSite>,
     pub(super) arrived: f64,
     pub(super) now: u64,
@@ -183,13 +185,13 @@ impl Again<'_> {
         let mut again = asked.for_document(to, status)?;
         let mut parts = again.parts.clone();
         let cell = OnceCell::new();
-        let Self { front, conn, current, arrived, now } = *self;
-        let serving = Serving { front, conn, current, parts: &parts, asked: &cell, arrived, now };
+        let Self { front, requester, ends, current, arrived, now } = *self;
+        let serving = Serving { front, requester, ends, current, parts: &parts, asked: &cell, arrived, now };
         let routed = serving.phases(&mut again).await;
         let _ = cell.set(Box::new(again));
         let answer = serving.document(routed, entry).await;
         let is_file = matches!(answer, Ok(Answer::Own(_)));
-        let mut response = made(answer, conn, &mut parts, entry.is_some()).ok()?;
+        let mut response = made(answer, requester, ends, &mut parts, entry.is_some()).ok()?;
         if is_error(&response) {
             return None;
         }
