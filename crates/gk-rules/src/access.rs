@@ -10,6 +10,7 @@ mod users;
 
 pub use clients::Clients;
 pub use methods::Methods;
+pub use network::Network;
 pub use rule::{Asker, Person, Rule, Verdict};
 pub use tree::{Branch, Together, Tree};
 pub use users::{AuthType, Provider, Script, Users};

@@ -23,6 +23,10 @@ pub trait Facts {
     fn header_names(&self) -> Vec<&str>;
     /// The client: behind a trusted proxy the address that it names. `None` on a Unix socket.
     fn client(&self) -> Option<IpAddr>;
+    /// The other end of the connection itself. `None` on a Unix socket.
+    fn peer(&self) -> Option<IpAddr> {
+        self.client()
+    }
     /// The client's port.
     fn client_port(&self) -> Option<u16>;
     /// The server's end of the connection. `None` on a Unix socket.

@@ -13,6 +13,7 @@ pub mod expr;
 mod facts;
 mod mistake;
 pub mod redirects;
+pub mod remote;
 mod response;
 pub mod rewrite;
 mod rules;

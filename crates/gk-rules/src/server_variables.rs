@@ -136,7 +136,8 @@ impl<'a> View<'a> {
                     .concat()
                     .into()
             }
-            "REMOTE_ADDR" | "REMOTE_HOST" | "CONN_REMOTE_ADDR" => address(facts.client()),
+            "REMOTE_ADDR" | "REMOTE_HOST" => address(facts.client()),
+            "CONN_REMOTE_ADDR" => address(facts.peer()),
             "REMOTE_PORT" => facts.client_port().map_or(Cow::default(), number),
             "REMOTE_USER" => self.user.unwrap_or_default().as_bytes().into(),
             "AUTH_TYPE" => self.env.get("AUTH_TYPE").unwrap_or_default().into(),
