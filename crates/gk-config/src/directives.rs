@@ -43,6 +43,7 @@ pub const AREAS: &[Area] = &[
     Area { slug: "interpreter", title: "Interpreters and the GIL", rows: interpreter::ROWS },
     Area { slug: "python", title: "Python", rows: python::ROWS },
     Area { slug: "request", title: "Requests and responses", rows: request::ROWS },
+    Area { slug: "remote", title: "The client behind a proxy", rows: request::remote::ROWS },
     Area { slug: "server", title: "The HTTP server", rows: server::ROWS },
     Area { slug: "sections", title: "Sections", rows: sections::ROWS },
     Area { slug: "logging", title: "Logs", rows: logging::ROWS },

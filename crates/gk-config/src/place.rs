@@ -29,6 +29,8 @@ pub struct Compiled {
     hosts: Vec<CompiledHost>,
     /// Some host has rules.
     ruled: bool,
+    /// Some host has `RemoteIPHeader`.
+    names_clients: bool,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,8 @@ impl Compiled {
         });
         let hosts = hosts.collect::<Result<Vec<_>, String>>()?;
         let ruled = hosts.iter().any(|host| host.ruled);
-        Ok(Self { hosts, site, ruled })
+        let names_clients = site.hosts.iter().any(|host| host.remote.header.is_some());
+        Ok(Self { hosts, site, ruled, names_clients })
     }
 
     /// The site it was made from.
@@ -73,6 +76,11 @@ impl Compiled {
     /// Whether any host has rules (`SetEnvIf`, `Require ip` and the like): the one question that requests of other sites pay for.
     pub fn has_rules(&self) -> bool {
         self.ruled
+    }
+
+    /// Whether any host takes the client from a header field (`RemoteIPHeader`).
+    pub fn names_clients(&self) -> bool {
+        self.names_clients
     }
 
     /// Whether this host has rules, itself or in a section.

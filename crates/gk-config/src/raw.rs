@@ -8,6 +8,7 @@ use crate::site::{
 use crate::token::Word;
 use gk_rules::access::{Methods, Tree};
 use gk_rules::expr::Expression;
+use gk_rules::remote::{Peers, Proxy, RemoteIp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -68,6 +69,8 @@ pub struct Raw {
     pub methods: Methods,
     /// What the machine is expected to have, with the word that says so.
     pub needs: Vec<(Need, Word)>,
+    /// `RemoteIPProxyProtocolExceptions`.
+    pub proxy_exceptions: Vec<Peers>,
     /// Uses of process group names, for checking them.
     pub group_uses: Vec<GroupUse>,
     /// Uses of handler names, for checking them.
@@ -174,6 +177,12 @@ pub struct RawHost {
     pub base: SettingsPatch,
     /// Sections in file order.
     pub sections: Vec<RawSection>,
+    /// `RemoteIPHeader`, `RemoteIPProxiesHeader`; the list is filled by `resolve`.
+    pub remote: RemoteIp,
+    /// The proxies that may say who the client is, in file order.
+    pub proxies: Vec<RawProxies>,
+    /// `RemoteIPProxyProtocol`, with its word.
+    pub proxy_protocol: Option<(bool, Word)>,
     /// `CustomLog`.
     pub access_logs: Vec<RawLog>,
     /// `RequestReadTimeout header=`.
@@ -184,6 +193,22 @@ pub struct RawHost {
     pub formats: BTreeMap<String, String>,
     /// The next alias's position.
     pub next_order: usize,
+}
+
+/// Proxies that may say who the client is.
+#[derive(Debug)]
+pub enum RawProxies {
+    /// One, or a network of them.
+    One(Proxy),
+    /// Those of a file.
+    List {
+        /// The file.
+        path: PathBuf,
+        /// They are internal ones.
+        internal: bool,
+        /// The word of the file.
+        word: Word,
+    },
 }
 
 /// A script alias.

@@ -8,6 +8,7 @@ pub mod interpreters;
 mod listeners;
 mod machine;
 mod modes;
+mod remote;
 mod tls;
 
 use crate::diagnostic::{Complaint, Journal};
@@ -31,6 +32,8 @@ pub fn resolve(
     tls::refuse(&raw, journal);
     tls::close(&mut raw, journal);
     handlers::check(&raw, surroundings.ignore_unknown, journal);
+    remote::lists(&mut raw, source, journal);
+    let proxy_protocol = remote::proxy_protocol(&raw, journal);
     if raw.groups.iter().all(|(group, _)| group.service()) {
         raw.groups.push((ProcessGroup::named("default"), Word::default()));
     }
@@ -58,6 +61,7 @@ pub fn resolve(
         python: raw.python,
         measurements: raw.measurements,
         supervision: raw.supervision,
+        proxy_protocol,
         groups: raw.groups.into_iter().map(|(group, _)| group).collect(),
         hosts,
         imports,

@@ -6,14 +6,17 @@
 mod defaults;
 pub mod measurements;
 mod merge;
+mod proxy_protocol;
 mod read_timeouts;
 mod settings;
 pub use gk_options::ProcessGroup;
+pub use proxy_protocol::ProxyProtocol;
 pub use read_timeouts::{ReadTimeout, ReadTimeouts};
 pub use settings::{HandlerScript, NO_HANDLER, Settings, SettingsPatch};
 
 use gk_rules::Mistake;
 use gk_rules::expr::{self, Expression};
+use gk_rules::remote::RemoteIp;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -58,6 +61,9 @@ pub struct Site {
     pub files: Vec<PathBuf>,
     /// How the supervisor watches over the processes.
     pub supervision: Supervision,
+    /// `RemoteIPProxyProtocol`; `None`: no connection begins with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// How the supervisor watches over the processes.
@@ -276,6 +282,9 @@ pub struct Host {
     /// `RequestReadTimeout`.
     #[serde(default)]
     pub read_timeouts: ReadTimeouts,
+    /// `RemoteIPHeader` and its relatives.
+    #[serde(default, skip_serializing_if = "RemoteIp::is_empty")]
+    pub remote: RemoteIp,
     /// `SSLEngine On`: no socket may be served for it, because TLS is not built yet.
     #[serde(default)]
     pub tls: bool,

@@ -172,7 +172,7 @@ fn what_belongs_into_a_proxy_is_an_error_that_says_so() {
         }
     }
     for (line, remedy) in [
-        ("RemoteIPHeader X-Forwarded-For", "WSGITrustedProxies"),
+        ("RPAFenable On", "RemoteIPHeader"),
         ("ChrootDir /srv", "chroot="),
         ("AssignUserID www www", "user="),
         ("VirtualDocumentRoot /srv/%0", "ServerName"),

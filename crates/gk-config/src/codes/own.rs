@@ -145,6 +145,13 @@ pub const CODES: &[Code] = &[
         "look for a debugger, a SIGSTOP, swapping, or a CPU limit that holds the process for long",
     )),
     own(code(
+        35,
+        Warn,
+        "a connection did not begin with the header of the PROXY protocol that RemoteIPProxyProtocol expects, or with a malformed one",
+        "it is closed and counted; at most one line a minute",
+        "let the proxy send it (HAProxy: send-proxy-v2, nginx: proxy_protocol on), name peers without it in RemoteIPProxyProtocolExceptions, and keep others from the port",
+    )),
+    own(code(
         40,
         Warn,
         "a child that the application forked came out of the code that the server had called",

@@ -1,5 +1,7 @@
 //! Limits of requests, treatment of responses, and the variables that an application sees.
 
+pub mod remote;
+
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::token::Word;
@@ -29,7 +31,8 @@ pub const ROWS: &[Directive] = &[
         .default("Off").doc("Hands the file of `wsgi.file_wrapper` to the front, which sends it."),
     Directive::honoured("WSGITrustedProxyHeaders", "name …", ANY, Arity::at_least(1), trusted_proxy_headers)
         .doc("Headers of a proxy in front that set the client's address, scheme, host, port or mount point. Only listed \
-              headers count; in one category the last one listed that is present wins."),
+              headers count; in one category the last one listed that is present wins. `Forwarded` (RFC 7239) is read element by \
+              element over the trusted proxies, like X-Forwarded-For, and gives the client, the scheme and the host."),
     Directive::honoured("WSGITrustedProxies", "address|network|unix: …", ANY, Arity::at_least(1), trusted_proxies)
         .default("every peer").doc("Peers whose WSGITrustedProxyHeaders count, as IPv4 or IPv6 addresses or networks."),
     Directive::honoured("LimitRequestBody", "bytes", ANY, ONE, limit_request_body)
@@ -85,6 +88,7 @@ fn map_head_to_get(scope: &mut Scope, words: &[Word]) -> Applied {
 
 /// The proxy headers that mean something, as CGI names.
 const PROXY_HEADERS: &[&str] = &[
+    "HTTP_FORWARDED",
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_CLIENT_IP",
     "HTTP_X_REAL_IP",

@@ -73,8 +73,9 @@ pub const ROWS: &[Directive] = &[
               longest gives way to a new one."),
     Directive::honoured("GilkeeperMaxConnectionsPerAddress", "number", GLOBAL, ONE, max_connections_per_address)
         .default("0").ours().doc("Most connections at once from one client address; further ones are closed as they come. Addresses of \
-              IPv6 count by /64. What counts is the other end of the connection; that of a trusted proxy (`WSGITrustedProxies`) and \
-              Unix sockets are without bound. 0 is without bound for all."),
+              IPv6 count by /64. What counts is the other end of the connection, with the PROXY protocol the client that it names; that of a \
+              trusted proxy (`WSGITrustedProxies`, `RemoteIPInternalProxy`, `RemoteIPTrustedProxy`) and Unix sockets are without \
+              bound. 0 is without bound for all."),
     Directive::honoured("GilkeeperFrontTimeout", "seconds", GLOBAL, ONE, front_timeout)
         .default("15").ours().doc("How long the front, and its admin process, may give no sign of life before they are replaced; 0 is for ever. \
             A front in a debugger is left alone."),

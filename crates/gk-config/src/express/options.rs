@@ -315,6 +315,7 @@ const ROWS: &[ServeOption] = &[
 
     many(PROXIES, "trust-proxy-header", text("NAME"), "Header that a trusted proxy sets.").directive("WSGITrustedProxyHeaders"),
     many(PROXIES, "trust-proxy", text("IP"), "Address or network of a trusted proxy.").directive("WSGITrustedProxies"),
+    switch(PROXIES, "proxy-protocol", "RemoteIPProxyProtocol", "On", "Expect the PROXY protocol, version 1 or 2, at the start of each connection."),
 
     flag(LOGS, "access-log", "Log each request."),
     one(LOGS, "access-log-format", text("FORMAT"), "Format of the access log: common, combined or a LogFormat; turns the log on.").words("combined"),

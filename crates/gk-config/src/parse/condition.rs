@@ -33,6 +33,7 @@ const MODULES: &[(&str, &str)] = &[
     ("filter_module", "mod_filter.c"),
     ("deflate_module", "mod_deflate.c"),
     ("brotli_module", "mod_brotli.c"),
+    ("remoteip_module", "mod_remoteip.c"),
 ];
 
 /// The Apache version we stand for in `<IfVersion>`.

@@ -79,6 +79,7 @@ fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &
             body: host.body_timeout.or(main.body_timeout).unwrap_or(ReadTimeouts::STANDARD.body),
         },
         access_logs: logs.iter().map(|log| access_log(log, &formats, journal)).collect(),
+        remote: host.remote.under(&main.remote),
         tls: host.tls.as_ref().or(main.tls.as_ref()).is_some_and(|(on, _)| *on),
     }
 }

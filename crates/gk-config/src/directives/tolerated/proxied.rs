@@ -12,8 +12,8 @@ const CGI: &str = "run CGI programs in a web server in front, or mount a WSGI ap
 const LANGUAGES: &str = "run code in other languages in a server of its own behind a web server in front";
 const FILTER: &str = "change bodies in the application, in WSGI middleware, or in a web server in front";
 const HOSTS: &str = "name each host: <VirtualHost> with ServerName, DocumentRoot and its aliases";
-const REMOTE: &str = "name the proxies in WSGITrustedProxies and the header in WSGITrustedProxyHeaders: \
-                      WSGITrustedProxyHeaders X-Forwarded-For";
+const REMOTE: &str = "name the proxies in RemoteIPInternalProxy and the header in RemoteIPHeader, and let WSGITrustedProxyHeaders \
+                      take X-Forwarded-Proto and X-Forwarded-Host";
 const IDENTITY: &str = "give the process group a user: user= and group= of WSGIDaemonProcess";
 const CHROOT: &str = "give the process group a root folder: chroot= of WSGIDaemonProcess";
 const SENDFILE: &str =
@@ -46,9 +46,8 @@ pub const ROWS: &[Directive] = rows! {
     Directive::to_proxy("", COUNTRY) => "GeoIP*" "MaxMindDB*";
     Directive::to_proxy("", HTTPS_ONLY).judged(unless_off) => "MDRequireHttps";
     Directive::otherwise("", HOSTS) => "VirtualDocumentRoot" "VirtualDocumentRootIP" "VirtualScriptAlias" "VirtualScriptAliasIP";
-    Directive::otherwise("", REMOTE) => "RemoteIPHeader" "RemoteIPProxiesHeader" "RemoteIPTrustedProxy"
-        "RemoteIPInternalProxy" "RemoteIPTrustedProxyList" "RemoteIPInternalProxyList" "RemoteIPProxyProtocolExceptions" "RPAF*";
-    Directive::otherwise("", REMOTE).judged(unless_off) => "RemoteIPProxyProtocol" "RPAFenable" "RPAF_Enable";
+    Directive::otherwise("", REMOTE) => "RPAF*";
+    Directive::otherwise("", REMOTE).judged(unless_off) => "RPAFenable" "RPAF_Enable";
     Directive::otherwise("", IDENTITY) => "AssignUserID" "ChildPerUserID" "RUidGid" "RMode" "RDefaultUidGid";
     Directive::otherwise("", CHROOT) => "ChrootDir" "SecChrootDir";
     Directive::otherwise("", SENDFILE).judged(unless_off) => "XSendFile";
