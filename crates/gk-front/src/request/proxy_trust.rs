@@ -1,7 +1,11 @@
 //! `WSGITrustedProxies` and `WSGITrustedProxyHeaders`: the forwarding headers that are believed, and the changes they make.
 //! Pure. Only listed headers act; all synonyms of a listed category are removed from an untrusted peer's
 //! request, and all but the winner from a trusted one's. Values are taken as they are, ports and lists included, as mod_wsgi
-//! takes them; empty entries of X-Forwarded-For are none.
+//! takes them; empty entries of X-Forwarded-For are none. `Forwarded` is read by its own rules ([`forwarded`]). The peer is the client
+//! that `RemoteIPHeader` names, where it names one ([`remote`]).
+
+pub mod forwarded;
+pub mod remote;
 
 use gk_config::site::{Settings, Site};
 use http::HeaderMap;
@@ -9,6 +13,9 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The word of `WSGITrustedProxies` for peers on Unix sockets.
 const UNIX_SOCKETS: &str = "unix:";
+
+/// `Forwarded`, which is about several subjects, by CGI name.
+const FORWARDED: &str = "HTTP_FORWARDED";
 
 /// The subject of a forwarding header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +103,7 @@ pub struct Overlay {
     /// application sees them, and no access rule believes them.
     pub named_proxy: bool,
     forwarded_for: Option<Vec<u8>>,
+    forwarded: Option<Vec<u8>>,
     dropped: Vec<&'static str>,
     host_seen: bool,
 }
@@ -111,6 +119,7 @@ impl Overlay {
         match key {
             b"HTTP_HOST" => self.host.as_deref(),
             b"HTTP_X_FORWARDED_FOR" => self.forwarded_for.as_deref(),
+            b"HTTP_FORWARDED" => self.forwarded.as_deref(),
             _ => None,
         }
     }
@@ -133,6 +142,7 @@ pub fn address(text: &str) -> Option<IpAddr> {
 pub fn is_proxy(site: &Site, peer: IpAddr) -> bool {
     let trusted = site.hosts.iter().flat_map(|host| &host.base.trusted_proxies);
     trusted.filter_map(|text| Network::parse(text)).any(|network| network.contains(peer))
+        || site.hosts.iter().any(|host| host.remote.lists(peer))
 }
 
 /// Evaluates one request. `None`: the settings list no header, so nothing changes.
@@ -155,6 +165,16 @@ pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Ove
     };
     let mut handled = Vec::new();
     for listed in settings.trusted_proxy_headers.iter().rev() {
+        if listed == FORWARDED {
+            let fields = headers.get_all(http::header::FORWARDED).iter().map(|value| value.as_bytes());
+            let believed =
+                trusted.then(|| forwarded::believe(fields, |text| everyone || trusts(text))).flatten();
+            match believed {
+                Some(believed) => overlay.believe_forwarded(believed, &mut handled),
+                None => overlay.dropped.push(FORWARDED),
+            }
+            continue;
+        }
         let Some((_, category)) = KNOWN.iter().find(|(name, _)| name == listed) else { continue };
         if handled.contains(category) {
             continue;
@@ -164,17 +184,25 @@ pub fn apply(settings: &Settings, peer: &str, headers: &HeaderMap) -> Option<Ove
         let Some(value) = value else { continue };
         handled.push(*category);
         overlay.believe(*category, listed, &value, everyone, trusts);
-        let losers = KNOWN.iter().filter(|(name, c)| c == category && name != listed);
-        overlay.dropped.extend(losers.map(|(name, _)| *name));
+        overlay.drop_synonyms(*category, listed);
     }
     for listed in &settings.trusted_proxy_headers {
-        let Some((_, category)) = KNOWN.iter().find(|(name, _)| name == listed) else { continue };
-        if !handled.contains(category) {
-            handled.push(*category);
-            overlay.dropped.extend(KNOWN.iter().filter(|(_, c)| c == category).map(|(name, _)| *name));
+        for category in categories(listed) {
+            if !handled.contains(&category) {
+                handled.push(category);
+                overlay.drop_synonyms(category, "");
+            }
         }
     }
     Some(overlay)
+}
+
+/// The subjects of a header.
+fn categories(listed: &str) -> Vec<Category> {
+    match listed {
+        FORWARDED => vec![Category::Client, Category::Scheme, Category::Host],
+        _ => KNOWN.iter().filter(|(name, _)| *name == listed).map(|(_, category)| *category).collect(),
+    }
 }
 
 /// The value of a header by its CGI name, repeated ones joined.
@@ -185,6 +213,37 @@ fn combined(headers: &HeaderMap, cgi: &str) -> Option<Vec<u8>> {
 }
 
 impl Overlay {
+    /// Drops the headers of a subject but the one that was believed.
+    fn drop_synonyms(&mut self, category: Category, believed: &str) {
+        let synonyms = KNOWN.iter().filter(|(name, of)| *of == category && *name != believed);
+        self.dropped.extend(synonyms.map(|(name, _)| *name));
+    }
+
+    /// Takes of `Forwarded` what no header that counts more has said.
+    fn believe_forwarded(&mut self, believed: forwarded::Believed, handled: &mut Vec<Category>) {
+        let forwarded::Believed { client, proto, host, kept } = believed;
+        self.forwarded = Some(kept.into_bytes());
+        let said = [
+            (Category::Client, client.is_some()),
+            (Category::Scheme, proto.is_some()),
+            (Category::Host, host.is_some()),
+        ];
+        for (category, said) in said {
+            if !said || handled.contains(&category) {
+                continue;
+            }
+            handled.push(category);
+            self.drop_synonyms(category, "");
+            match category {
+                Category::Client => self.remote_addr.clone_from(&client),
+                Category::Scheme => {
+                    self.https = proto.as_ref().map(|proto| proto.eq_ignore_ascii_case("https"))
+                }
+                _ => self.host = host.clone().map(String::into_bytes),
+            }
+        }
+    }
+
     fn believe(
         &mut self,
         category: Category,

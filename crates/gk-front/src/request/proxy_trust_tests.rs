@@ -165,3 +165,54 @@ fn networks() {
     assert_eq!(Network::parse("10.0.0.0/33"), None);
     assert_eq!(Network::parse("ten"), None);
 }
+
+#[test]
+fn forwarded_gives_client_scheme_and_host() {
+    let listed = ["HTTP_FORWARDED"];
+    let given = headers(&[
+        ("forwarded", "for=9.9.9.9;host=evil, for=\"[2001:db8::9]:4711\";proto=https;host=www.example"),
+        ("forwarded", "for=10.0.0.2;proto=http"),
+        ("x-forwarded-for", "8.8.8.8"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-host", "evil"),
+    ]);
+    let overlay = apply(&settings(&listed, &["10.0.0.0/8"]), "10.1.1.1", &given).unwrap();
+    assert_eq!((overlay.remote_addr.as_deref(), overlay.https), (Some("2001:db8::9"), Some(true)));
+    assert_eq!(overlay.host.as_deref(), Some(&b"www.example"[..]));
+    let kept = "for=\"[2001:db8::9]:4711\";proto=https;host=www.example, for=10.0.0.2;proto=http";
+    assert_eq!(overlay.value(b"HTTP_FORWARDED"), Some(kept.as_bytes()));
+    let synonyms = [&b"HTTP_X_FORWARDED_FOR"[..], b"HTTP_X_FORWARDED_PROTO", b"HTTP_X_FORWARDED_HOST"];
+    assert!(synonyms.iter().all(|key| overlay.drops(key)) && !overlay.drops(b"HTTP_FORWARDED"));
+    // Nobody is believed, and nothing of it reaches the application.
+    let overlay = apply(&settings(&listed, &["10.0.0.0/8"]), "8.8.8.8", &given).unwrap();
+    assert_eq!((overlay.remote_addr.as_deref(), overlay.https, overlay.host.as_deref()), (None, None, None));
+    assert!(synonyms.iter().chain([&&b"HTTP_FORWARDED"[..]]).all(|key| overlay.drops(key)));
+    // Without a list of proxies every peer is believed, and the first element counts.
+    let overlay = apply(&settings(&listed, &[]), "8.8.8.8", &given).unwrap();
+    assert_eq!((overlay.remote_addr.as_deref(), overlay.named_proxy), (Some("9.9.9.9"), false));
+    // The field of a site that does not list it is the application's business.
+    let overlay = apply(&settings(&[FOR], &["10.0.0.0/8"]), "8.8.8.8", &given).unwrap();
+    assert!(!overlay.drops(b"HTTP_FORWARDED") && overlay.value(b"HTTP_FORWARDED").is_none());
+}
+
+#[test]
+fn forwarded_beside_others_counts_by_its_place_in_the_list() {
+    let given = headers(&[("forwarded", "for=1.1.1.1;proto=https"), ("x-forwarded-for", "2.2.2.2")]);
+    let client = |listed: &[&str]| {
+        let overlay = apply(&settings(listed, &["10.0.0.0/8"]), "10.1.1.1", &given).unwrap();
+        (overlay.remote_addr, overlay.https)
+    };
+    assert_eq!(client(&[FOR, "HTTP_FORWARDED"]), (Some("1.1.1.1".into()), Some(true)));
+    assert_eq!(client(&["HTTP_FORWARDED", FOR]), (Some("2.2.2.2".into()), Some(true)));
+}
+
+/// An access rule must not take a client that nobody knows for the proxy.
+#[test]
+fn an_unknown_client_of_forwarded_is_no_address() {
+    for value in ["for=unknown", "for=_hidden", "for=\"x, for=1.1.1.1"] {
+        let given = headers(&[("forwarded", value)]);
+        let overlay = apply(&settings(&["HTTP_FORWARDED"], &["10.0.0.0/8"]), "10.1.1.1", &given).unwrap();
+        let named = overlay.remote_addr.expect("somebody is named");
+        assert_eq!(address(&named), None, "{value}");
+    }
+}
