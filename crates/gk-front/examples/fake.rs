@@ -111,6 +111,7 @@ fn front(port: u16) {
             sections: Vec::new(),
             read_timeouts: ReadTimeouts::default(),
             access_logs,
+            remote: gk_rules::remote::RemoteIp::default(),
             tls: false,
         }],
         imports: Vec::new(),
@@ -119,6 +120,7 @@ fn front(port: u16) {
         measurements: gk_config::measurements::Measurements::default(),
         files: Vec::new(),
         supervision: gk_config::site::Supervision::default(),
+        proxy_protocol: None,
     };
     let open = |path: &std::path::Path| std::fs::OpenOptions::new().create(true).append(true).open(path);
     let files = site.access_log_files().into_iter().flatten();

@@ -10,6 +10,7 @@ pub mod http1;
 pub mod idle;
 pub mod incoming;
 pub mod outgoing;
+pub mod proxied;
 pub mod requester;
 pub mod stream;
 pub mod timeouts;

@@ -25,7 +25,7 @@ use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
 use crate::client::idle::IdleQueue;
 use crate::log::access_log::AccessLogs;
-use crate::log::rate_limited::RateLimited;
+use crate::log::rate_limited::{RateLimited, Repeated};
 use crate::process::admin::Admin;
 use crate::process::clock::Clock;
 use crate::process::descriptor_limit::DescriptorRoom;
@@ -124,10 +124,8 @@ pub struct Front {
     pub idle: IdleQueue,
     /// Connections by client address.
     pub addresses: Rc<Addresses>,
-    /// Connections closed because their address had as many as it may.
-    pub refused_connections: Cell<u64>,
-    /// Limits the log lines about them.
-    pub crowds_noted: RateLimited,
+    /// Connections closed because they did not begin with the header of the PROXY protocol.
+    pub unproxied: Repeated,
     /// Requests refused before they were read to the end of their head.
     pub malformed: Cell<u64>,
     /// The memory that ended connections leave behind.
@@ -185,8 +183,7 @@ impl Front {
             descriptors_noted: RateLimited::default(),
             idle: IdleQueue::default(),
             addresses: Rc::default(),
-            refused_connections: Cell::new(0),
-            crowds_noted: RateLimited::default(),
+            unproxied: Repeated::default(),
             malformed: Cell::new(0),
             leftovers: Leftovers::default(),
             stop: Notify::new(),
@@ -391,7 +388,8 @@ impl Front {
             lost_log_lines: current.logs.lost() + self.lost_before.get() + self.lost_lines(LOST_ACCESS_LINES),
             lost_error_lines: self.lost_lines(LOST_ERROR_LINES),
             malformed_requests: self.malformed.get(),
-            refused_connections: self.refused_connections.get(),
+            refused_connections: self.addresses.refused.count(),
+            unproxied_connections: self.unproxied.count(),
             waiting_responses: (self.space.in_memory(), self.space.on_disk()),
             remarks: links.values().filter_map(|link| link.remark()).collect(),
             waiting,

@@ -25,6 +25,7 @@ use crate::engine::Failure;
 use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
 use crate::process::leftovers;
+use crate::request::proxy_trust::remote;
 use crate::request::refusal::{LONG_HEAD, Refusal};
 use crate::request::route::{App, Destination};
 use crate::request::rules::Asked;
@@ -55,11 +56,19 @@ pub async fn serve(
     let now = front.clock.micros();
     let arrived = front.clock.epoch(now);
     let (mut parts, incoming) = request.into_parts();
+    let named = current
+        .compiled
+        .names_clients()
+        .then(|| remote::named(&current.compiled, requester.endpoints(), &mut parts));
+    let named = named.flatten();
     requester.begin(!incoming.is_end_stream());
     let mut entry = current.logs.begin(|| requester.connection(), &parts, arrived);
+    if let (Some(entry), Some(named)) = (&mut entry, &named) {
+        entry.remote_addr = Some(named.peer.clone());
+    }
     let asked = OnceCell::new();
     let (front, requester, current) = (&front, &requester, &current);
-    let ends = requester.endpoints();
+    let ends = named.as_deref().unwrap_or(requester.endpoints());
     let serving = Serving { front, requester, ends, current, parts: &parts, asked: &asked, arrived, now };
     let answer = serving.answer(incoming, &mut entry).await;
     let last = serving.is_last();
@@ -128,7 +137,7 @@ enum Answer {
 struct Serving<'a> {
     front: &'a Rc<Front>,
     requester: &'a Requester,
-    /// The addresses at both ends.
+    /// The addresses at both ends, with the client that a proxy has named.
     ends: &'a Endpoints,
     current: &'a Rc<CurrentSite>,
     /// The request as the client sent it; [`Serving::parts`] is as the rules left it.

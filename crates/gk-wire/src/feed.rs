@@ -84,6 +84,9 @@ pub struct FrontFigures {
     /// Connections closed because their address had as many as it may.
     #[serde(default)]
     pub refused_connections: u64,
+    /// Connections closed because they did not begin with the header of the PROXY protocol.
+    #[serde(default)]
+    pub unproxied_connections: u64,
     /// Bytes of responses that wait for slow clients, in memory and in files.
     #[serde(default)]
     pub waiting_responses: (u64, u64),

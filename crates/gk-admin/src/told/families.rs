@@ -303,6 +303,12 @@ fn front(page: &mut Families, hub: &Hub) {
     );
     page.line(&[], figures.refused_connections as f64);
     page.family(
+        "gilkeeper_unproxied_connections_total",
+        Form::Counter,
+        "Connections closed because they did not begin with the header of the PROXY protocol.",
+    );
+    page.line(&[], figures.unproxied_connections as f64);
+    page.family(
         "gilkeeper_waiting_response_bytes",
         Form::Gauge,
         "Bytes of responses that wait for slow clients.",

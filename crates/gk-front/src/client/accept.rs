@@ -2,7 +2,6 @@
 
 use gk_wire::log::Level;
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,7 +16,6 @@ use crate::client::stream::Stream;
 use crate::front::Front;
 use crate::log::rate_limited::RateLimited;
 use crate::process::descriptor_limit;
-use crate::request::proxy_trust;
 
 /// After a failed `accept` for lack of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -56,10 +54,18 @@ async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
             accepted = next(&listener) => accepted,
         };
         match accepted {
-            Ok((stream, mut endpoints, peer)) => {
-                let Ok(place) = place(&front, peer) else { continue };
+            Ok((stream, mut endpoints)) => {
                 endpoints.listener = number;
                 endpoints.https = https;
+                let current = front.current();
+                let site = current.compiled.site();
+                let protocol = site.proxy_protocol.as_ref();
+                endpoints.proxied = protocol.is_some_and(|protocol| {
+                    protocol.is_expected(endpoints.local_address(), endpoints.address)
+                });
+                // The client of a proxy gets its place when it is known.
+                let peer = endpoints.address.filter(|_| !endpoints.proxied);
+                let Ok(place) = front.addresses.admit(site, peer) else { continue };
                 if descriptor_limit::is_reserved(&stream) {
                     front.room.note_shortage(front.conns.borrow().len(), front.clock.coarse());
                     note_shortage(&front, "the last descriptors are kept for files and workers");
@@ -121,42 +127,19 @@ fn note_shortage(front: &Front, why: &str) {
 }
 
 /// The next connection.
-async fn next(listener: &Listener) -> io::Result<(Stream, Endpoints, Option<IpAddr>)> {
+async fn next(listener: &Listener) -> io::Result<(Stream, Endpoints)> {
     match listener {
         Listener::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
             let _ = stream.set_nodelay(true);
             let local = stream.local_addr()?;
-            Ok((Stream::Tcp(stream), Endpoints::tcp(peer, local), Some(peer.ip())))
+            Ok((Stream::Tcp(stream), Endpoints::tcp(peer, local)))
         }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            Ok((Stream::Unix(stream), Endpoints::unix(), None))
+            Ok((Stream::Unix(stream), Endpoints::unix()))
         }
     }
-}
-
-/// The place of a connection among those of its address; `Err`: the address has as many as it may.
-fn place(front: &Front, peer: Option<IpAddr>) -> Result<Option<AddressPlace>, ()> {
-    let current = front.current();
-    let site = current.compiled.site();
-    let most = site.http.max_connections_per_address;
-    let Some(peer) = peer.filter(|peer| most != 0 && !proxy_trust::is_proxy(site, *peer)) else {
-        return Ok(None);
-    };
-    let place = front.addresses.place(peer, most);
-    if place.is_none() {
-        front.refused_connections.set(front.refused_connections.get() + 1);
-        if front.crowds_noted.is_due() {
-            let text = format!(
-                "{peer} has as many connections as GilkeeperMaxConnectionsPerAddress allows, {most}: a further one was closed; \
-                 {} were so far",
-                front.refused_connections.get()
-            );
-            crate::note_code(Level::Warn, "GK0033", None, &text);
-        }
-    }
-    place.map(Some).ok_or(())
 }
 
 /// Starts the task of an accepted connection.

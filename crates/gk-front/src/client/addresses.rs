@@ -1,16 +1,27 @@
 //! The number of connections of each client address, for `GilkeeperMaxConnectionsPerAddress`. Nothing is counted while that is
 //! off; a connection that came before it was switched on is not counted.
 
+use gk_config::site::Site;
+use gk_wire::log::Level;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use crate::log::rate_limited::Repeated;
+use crate::request::proxy_trust;
+
 /// Connections by address. One thread only.
 #[derive(Debug, Default)]
 pub struct Addresses {
     open: RefCell<HashMap<u128, usize>>,
+    /// Connections that were refused.
+    pub refused: Repeated,
 }
+
+/// An address has as many connections as it may.
+#[derive(Debug)]
+pub struct Crowded;
 
 /// The place of one connection; dropped when it closes.
 #[derive(Debug)]
@@ -20,8 +31,31 @@ pub struct AddressPlace {
 }
 
 impl Addresses {
+    /// The place of a connection among those of its address; `Ok(None)`: it needs none. A refused one is counted and logged.
+    pub fn admit(
+        self: &Rc<Self>,
+        site: &Site,
+        peer: Option<IpAddr>,
+    ) -> Result<Option<AddressPlace>, Crowded> {
+        let most = site.http.max_connections_per_address;
+        let Some(peer) = peer.filter(|peer| most != 0 && !proxy_trust::is_proxy(site, *peer)) else {
+            return Ok(None);
+        };
+        let place = self.place(peer, most);
+        if place.is_none()
+            && let Some(count) = self.refused.note()
+        {
+            let text = format!(
+                "{peer} has as many connections as GilkeeperMaxConnectionsPerAddress allows, {most}: a further one was closed; \
+                 {count} were so far"
+            );
+            crate::note_code(Level::Warn, "GK0033", None, &text);
+        }
+        place.map(Some).ok_or(Crowded)
+    }
+
     /// A place for one more connection of this address, unless it has as many as `most`.
-    pub fn place(self: &Rc<Self>, peer: IpAddr, most: usize) -> Option<AddressPlace> {
+    fn place(self: &Rc<Self>, peer: IpAddr, most: usize) -> Option<AddressPlace> {
         let key = key(peer);
         let mut open = self.open.borrow_mut();
         let count = open.entry(key).or_default();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::client::endpoints::Endpoints;
+use crate::client::endpoints::{Endpoints, ToldEndpoints};
 use crate::client::stream::Stream;
 use crate::engine;
 use crate::log::access_log::{self, Entry};
@@ -42,7 +42,7 @@ pub struct Conn {
     /// Unique in this front's life.
     pub id: u64,
     /// Addresses of both ends.
-    pub endpoints: Endpoints,
+    pub endpoints: ToldEndpoints,
     stream: RefCell<Stream>,
     phase: Cell<Phase>,
     /// Coarse time of the last change of phase or progress, in milliseconds.
@@ -90,7 +90,7 @@ impl Conn {
     pub fn new(id: u64, endpoints: Endpoints, stream: Stream, now: Rc<Cell<u64>>) -> Rc<Self> {
         Rc::new(Self {
             id,
-            endpoints,
+            endpoints: ToldEndpoints::new(endpoints),
             stream: RefCell::new(stream),
             phase: Cell::new(Phase::Idle),
             since: Cell::new(now.get()),

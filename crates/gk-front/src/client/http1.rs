@@ -25,6 +25,7 @@ use crate::client::connection::{Conn, Phase};
 use crate::client::http1::framing::SHOWN;
 use crate::client::http1::io::ClientIo;
 use crate::client::incoming::IncomingBody;
+use crate::client::proxied;
 use crate::client::requester::Requester;
 use crate::front::Front;
 use crate::process::leftovers;
@@ -37,7 +38,17 @@ const LINGER_IN_ALL: Duration = Duration::from_secs(30);
 
 /// Serves a connection from its first byte to its last. `place`: its place among those of its address.
 pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>) {
-    let counted = Counted { front: &front, conn: &conn, _place: place };
+    let mut counted = Counted { front: &front, conn: &conn, place };
+    if conn.endpoints.proxied {
+        if Box::pin(proxied::receive(&front, &conn)).await.is_err() {
+            return;
+        }
+        let current = front.current();
+        let Ok(place) = front.addresses.admit(current.compiled.site(), conn.endpoints.address) else {
+            return;
+        };
+        counted.place = place;
+    }
     let mut before = Bytes::new();
     loop {
         if before.is_empty() || conn.is_in_head() {
@@ -67,7 +78,7 @@ pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>)
 struct Counted<'t> {
     front: &'t Front,
     conn: &'t Conn,
-    _place: Option<AddressPlace>,
+    place: Option<AddressPlace>,
 }
 
 impl Drop for Counted<'_> {

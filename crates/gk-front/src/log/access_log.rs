@@ -163,7 +163,7 @@ impl AccessLogs {
         let name = open.names.get(host).map_or("", |name| name);
         let line = Line {
             client: &ends.peer,
-            peer: &ends.peer,
+            peer: ends.socket_text(),
             peer_port: ends.peer_port,
             local: &ends.local,
             local_port: ends.local_port,
@@ -312,7 +312,7 @@ impl Entry {
         let query = self.uri.query().map(str::as_bytes);
         let line = Line {
             client: self.remote_addr.as_deref().unwrap_or(&ends.peer),
-            peer: &ends.peer,
+            peer: ends.socket_text(),
             peer_port: ends.peer_port,
             local: &ends.local,
             local_port: ends.local_port,

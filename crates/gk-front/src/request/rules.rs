@@ -18,7 +18,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, StatusCode};
 use rewriting::{Rewriting, Step};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -99,11 +99,8 @@ pub struct Asked {
     pub shown_as_get: bool,
     server_name: String,
     server_port: u16,
-    peer: String,
-    address: Option<IpAddr>,
-    port: u16,
+    ends: Endpoints,
     local: Option<SocketAddr>,
-    tls: bool,
     overlay: Option<Overlay>,
     /// The user that was authenticated and is admitted.
     pub caller: Option<Caller>,
@@ -119,8 +116,6 @@ pub struct Asked {
     pub status: Option<StatusCode>,
     /// What RewriteRule and conditional sections have left.
     pub rewriting: Rewriting,
-    /// The client, for the error log.
-    client_text: Arc<str>,
 }
 
 impl Asked {
@@ -154,11 +149,8 @@ impl Asked {
             shown_as_get: false,
             server_name,
             server_port,
-            peer: ends.peer.clone(),
-            address: ends.address,
-            port: ends.peer_port,
+            ends: ends.clone(),
             local,
-            tls: ends.https,
             overlay: proxy_trust::apply(&base.base, &ends.peer, &parts.headers),
             caller: None,
             tried: None,
@@ -169,7 +161,6 @@ impl Asked {
             arrived,
             status: None,
             rewriting: Rewriting::default(),
-            client_text: ends.client.as_str().into(),
             current: Rc::clone(current),
         }))
     }
@@ -199,7 +190,7 @@ impl Asked {
     pub fn routed(&mut self, routed: &RoutedRequest) {
         let target = &routed.target;
         self.settings = Arc::clone(&target.settings);
-        self.overlay = proxy_trust::apply(&self.settings, &self.peer, &self.parts.headers);
+        self.overlay = proxy_trust::apply(&self.settings, &self.ends.peer, &self.parts.headers);
         self.server_name.clone_from(&target.server_name);
         self.server_port = target.server_port;
         self.path_info = match &target.destination {
@@ -309,7 +300,7 @@ impl Asked {
 
     /// Scheme, name and port of this server, as the client asked for it.
     fn origin(&self) -> String {
-        let https = self.overlay.as_ref().and_then(|overlay| overlay.https).unwrap_or(self.tls);
+        let https = self.overlay.as_ref().and_then(|overlay| overlay.https).unwrap_or(self.ends.https);
         let https = self.shown_https().unwrap_or(https);
         let (scheme, usual) = if https { ("https", 443) } else { ("http", 80) };
         match self.server_port {
@@ -361,11 +352,11 @@ impl Asked {
             env.set("REDIRECT_QUERY_STRING", &*self.query);
         }
         let (server_name, server_port) =
-            route::authority(base, self.authority.as_deref(), self.local, self.tls);
+            route::authority(base, self.authority.as_deref(), self.local, self.ends.https);
         Some(Self {
             current: Rc::clone(&self.current),
             host: self.host,
-            overlay: proxy_trust::apply(&base.base, &self.peer, &parts.headers),
+            overlay: proxy_trust::apply(&base.base, &self.ends.peer, &parts.headers),
             parts,
             authority: self.authority.clone(),
             url: url.as_bytes().to_vec(),
@@ -378,11 +369,8 @@ impl Asked {
             shown_as_get: true,
             server_name,
             server_port,
-            peer: self.peer.clone(),
-            address: self.address,
-            port: self.port,
+            ends: self.ends.clone(),
             local: self.local,
-            tls: self.tls,
             caller: None,
             tried: None,
             admitted: false,
@@ -392,7 +380,6 @@ impl Asked {
             arrived: self.arrived,
             status: None,
             rewriting: Rewriting::default(),
-            client_text: Arc::clone(&self.client_text),
         })
     }
 

@@ -56,6 +56,7 @@ pub fn site(root: &Path) -> Site {
             sections: Vec::new(),
             read_timeouts: ReadTimeouts::default(),
             access_logs: Vec::new(),
+            remote: gk_rules::remote::RemoteIp::default(),
             tls: false,
         }],
         imports: Vec::new(),
@@ -64,6 +65,7 @@ pub fn site(root: &Path) -> Site {
         measurements: gk_config::measurements::Measurements::default(),
         files: Vec::new(),
         supervision: Supervision::default(),
+        proxy_protocol: None,
     }
 }
 

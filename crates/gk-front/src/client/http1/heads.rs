@@ -39,7 +39,7 @@ pub async fn receive(front: &Front, conn: &Conn, before: Bytes) -> Result<Bytes,
 }
 
 /// Waits for the next byte. `false`: the connection is to end.
-async fn is_readable(front: &Front, conn: &Conn) -> bool {
+pub(in crate::client) async fn is_readable(front: &Front, conn: &Conn) -> bool {
     poll_fn(|cx| {
         if conn.poll_killed(cx) {
             return Poll::Ready(false);

@@ -92,12 +92,16 @@ impl Facts for Asked {
         match self.believed().and_then(|overlay| overlay.remote_addr.as_ref()) {
             // Behind a trusted proxy the proxy's own address says nothing about the client.
             Some(named) => named.parse().ok(),
-            None => self.address,
+            None => self.ends.address,
         }
     }
 
+    fn peer(&self) -> Option<IpAddr> {
+        self.ends.socket_address()
+    }
+
     fn client_port(&self) -> Option<u16> {
-        self.address.map(|_| self.port)
+        self.ends.address.map(|_| self.ends.peer_port)
     }
 
     fn local(&self) -> Option<SocketAddr> {
@@ -121,7 +125,7 @@ impl Facts for Asked {
     }
 
     fn https(&self) -> bool {
-        self.believed().and_then(|overlay| overlay.https).unwrap_or(self.tls)
+        self.believed().and_then(|overlay| overlay.https).unwrap_or(self.ends.https)
     }
 
     fn user(&self) -> Option<&str> {

@@ -221,6 +221,6 @@ impl Asked {
 
     /// Writes a line into the error log.
     pub fn say(&self, text: &str) {
-        crate::note_code(Level::Error, "AH00124", Some(&self.client_text), text);
+        crate::note_code(Level::Error, "AH00124", Some(&self.ends.client), text);
     }
 }
