@@ -125,8 +125,9 @@ def whole(name: str, kind: str = "whole") -> Ring:
     needs = [venv(COMPAT), applications(name), packages("wrk")]
     files, more = [] if name == "3.14" else list(ELSEWHERE), {}
     if name == "3.14":
-        # The released mod_wsgi is shown by our pages, Debian's Prometheus reads our metrics, and its logrotate turns our logs over.
-        needs += [peers(), packages("prometheus", "logrotate")]
+        # The released mod_wsgi is shown by our pages, Debian's Prometheus reads our metrics, its logrotate turns our logs over, and its
+        # proxies stand in front.
+        needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light")]
     if name == "3.14t":
         # One server with two Pythons.
         more["GILKEEPER_OTHER_PYTHON"] = str(venv_of("3.14") / "bin/python")
