@@ -51,6 +51,12 @@ pub struct CurrentSite {
     pub generation: u64,
     /// Access logs by host.
     pub logs: AccessLogs,
+    /// Error logs by host.
+    pub host_logs: HostLogs,
+    /// Application groups whose names requests have chosen.
+    chosen_groups: ChosenGroups,
+    /// Limits the log lines about patterns of rules that gave up.
+    pub patterns_noted: RateLimited,
     /// Files that are not served.
     pub withheld: Arc<Withheld>,
     routes: RouteCache<Rc<RoutedRequest>>,
@@ -61,7 +67,34 @@ impl CurrentSite {
         let logs = AccessLogs::open(&site, logs)?;
         let compiled = Arc::new(Compiled::new(Arc::new(site), &FileSystem)?);
         let withheld = Arc::new(Withheld::of(&compiled));
-        Ok(Self { compiled, generation, logs, withheld, routes: RouteCache::default() })
+        Ok(Self {
+            compiled,
+            generation,
+            logs,
+            host_logs,
+            chosen_groups: ChosenGroups::default(),
+            patterns_noted: RateLimited::default(),
+            withheld,
+            routes: RouteCache::default(),
+        })
+    }
+}
+
+impl CurrentSite {
+    /// The refusal of a request that chooses one application group too many.
+    fn too_many_groups(&self, app: &App) -> Option<Destination> {
+        let groups = &self.compiled.site().groups;
+        let most = groups.iter().find(|group| group.name == app.group)?.chosen_interpreters;
+        let name = &app.profile.application_group;
+        if self.chosen_groups.admit(&app.group, name, most as usize) {
+            return None;
+        }
+        let text = format!(
+            "application group '{name}' would be one more than chosen-interpreters={most} of process group '{}' allows",
+            app.group
+        );
+        let refusal = Refusal::Status(StatusCode::SERVICE_UNAVAILABLE);
+        Some(Destination::Refused(refusal, Some(("GK0070", text))))
     }
 }
 

@@ -13,7 +13,7 @@ mod template;
 mod url;
 
 pub use condition::Condition;
-pub use outcome::{Action, Outcome, Place, place, server};
+pub use outcome::{Action, Note, Outcome, Place, place, server};
 pub use rule::Rule;
 
 use crate::Mistake;

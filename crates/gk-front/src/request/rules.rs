@@ -400,7 +400,7 @@ impl Asked {
 
     /// The refusal where a pattern gave up: what it protects stays closed.
     fn gave_up(&self, _: TooLong) -> Refusal {
-        self.say("a pattern of SetEnvIf or RedirectMatch took too many steps");
+        self.say_too_long("SetEnvIf or RedirectMatch");
         Refusal::Internal
     }
 

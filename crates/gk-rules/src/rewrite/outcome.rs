@@ -29,8 +29,17 @@ pub struct Outcome {
     pub media_type: Option<String>,
     /// `END`: no rule is asked any more for this request.
     pub ended: bool,
-    /// A line for the error log.
-    pub note: Option<&'static str>,
+    /// What the error log is told of.
+    pub note: Option<Note>,
+}
+
+/// Why the rules of a request gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// A pattern took too much work.
+    TooLong,
+    /// A loop, or a path that is too long.
+    Loop,
 }
 
 /// What is to be done.
@@ -147,12 +156,9 @@ fn finish(
     local: impl FnOnce(&State<'_>, bool) -> Action,
 ) -> Outcome {
     let (action, note) = match verdict {
-        Err(_) => (Action::Answer(500), Some("a pattern of RewriteRule or RewriteCond took too many steps")),
+        Err(_) => (Action::Answer(500), Some(Note::TooLong)),
         Ok(Verdict::Unchanged) => (Action::Go, None),
-        Ok(Verdict::Answer(500)) => (
-            Action::Answer(500),
-            Some("the rules of RewriteRule led to a loop or to a path that is too long"),
-        ),
+        Ok(Verdict::Answer(500)) => (Action::Answer(500), Some(Note::Loop)),
         Ok(Verdict::Answer(status)) => (Action::Answer(status), None),
         Ok(Verdict::Changed { no_escape, pass_through }) => match url::absolute(&state.filename) {
             Some((scheme, _)) => (redirect(&state, scheme, no_escape), None),

@@ -3,7 +3,7 @@
 use gk_config::place::{Found, Kind, Script, Walked};
 use gk_config::site::Branch;
 use gk_rules::TooLong;
-use gk_rules::rewrite::{self, Action, Outcome, Place};
+use gk_rules::rewrite::{self, Action, Note, Outcome, Place};
 use gk_wire::log::Level;
 use http::{HeaderValue, StatusCode};
 use std::cell::RefCell;
@@ -156,7 +156,7 @@ impl Asked {
                 self.rewriting.vary.extend(vary.into_inner());
             }
             Err(TooLong) => {
-                self.say("a pattern of <If> took too many steps");
+                self.say_too_long("<If>");
                 return Err(Refusal::Internal);
             }
         }
@@ -174,8 +174,12 @@ impl Asked {
         if let Some(media_type) = media_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
             self.rewriting.media_type = Some(media_type);
         }
-        if let Some(note) = note {
-            self.say(note);
+        match note {
+            Some(Note::TooLong) => self.say_too_long("RewriteRule or RewriteCond"),
+            Some(Note::Loop) => {
+                self.say("the rules of RewriteRule led to a loop or to a path that is too long");
+            }
+            None => {}
         }
         match action {
             Action::Answer(status) => {
@@ -216,6 +220,17 @@ impl Asked {
             Found::Nothing => {
                 Spot { file: self.path.clone(), rest: Vec::new(), kind: Kind::Missing, alias: None }
             }
+        }
+    }
+
+    /// Writes a line about a pattern that gave up into the error log, at most once a minute: clients choose the text.
+    pub fn say_too_long(&self, directive: &str) {
+        if self.current.patterns_noted.is_due() {
+            let text = format!(
+                "a pattern of {directive} took too many steps, and the request is answered 500; \
+                 begin the pattern with ^, or write it without look-around and back-references"
+            );
+            self.say(&text);
         }
     }
 
