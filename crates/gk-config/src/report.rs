@@ -1,6 +1,7 @@
 //! The output of `gilkeeper check`: the diagnostics, a summary of what becomes of the directives, and the resolved site, as text
 //! for people or JSON for programs. The JSON's `site` is the very value the server works from.
 
+mod access;
 mod lines;
 mod mounts;
 mod uses;
@@ -267,6 +268,9 @@ fn hosts(out: &mut Lines, site: &Site) {
             let (process, application) = mounts::groups(site, host, mount);
             let served = format!("process group {process}, {}", lines::interpreter(&application));
             text.push_str(&format!("\n    served by {served}"));
+            if !mount.regex {
+                text.push_str(&access::below(host, url, mounts::file(&mount.target)));
+            }
             aliases.push((mount.order, text));
         }
         for alias in &host.statics {
@@ -276,7 +280,11 @@ fn hosts(out: &mut Lines, site: &Site) {
                 (false, true) => "files matching",
                 (false, false) => "files",
             };
-            aliases.push((alias.order, format!("{kind} {url} -> {}", alias.path.display())));
+            let mut text = format!("{kind} {url} -> {}", alias.path.display());
+            if !alias.program && !alias.regex {
+                text.push_str(&access::below(host, url, Some(&alias.path)));
+            }
+            aliases.push((alias.order, text));
         }
         aliases.sort();
         for (_, text) in &aliases {
@@ -289,6 +297,7 @@ fn hosts(out: &mut Lines, site: &Site) {
         }
         out.line(1, "settings (* differs from the default)");
         out.fields(2, &fields(&host.base), Some(&fields(&Settings::default())));
+        access::listed(out, host.base.closed, &host.base.access, host.base.dispatch.as_ref());
         for section in &host.sections {
             let mut within = section.within.as_deref().map(|w| format!(" within {w}")).unwrap_or_default();
             for (around, _) in section.around.iter().rev() {
@@ -296,6 +305,8 @@ fn hosts(out: &mut Lines, site: &Site) {
             }
             out.line(1, &format!("section {}{within}", scope(&section.scope)));
             out.fields(2, &changed(&section.set), None);
+            let set = &section.set;
+            access::listed(out, set.closed, &set.access, set.dispatch.as_ref());
         }
     }
 }

@@ -139,3 +139,58 @@ fn access_rules_that_apache_refuses() {
     }
     assert!(read("Require all denied\n").site.is_none());
 }
+
+/// What the report says of access below a mount.
+fn reported(lines: &str) -> Vec<String> {
+    let text = format!("WSGIScriptAlias /a /srv/a.wsgi\n<Location /a>\n{lines}\n</Location>");
+    let report = gk_config::report::text(&read(&text));
+    let below = report.lines().skip_while(|line| !line.contains("mount /a")).skip(2);
+    below.map_while(|line| line.trim_start().strip_prefix("access: ").map(str::to_owned)).collect()
+}
+
+/// Reported: the report of `check` did not say who is admitted where, so a rule could be lost without notice.
+#[test]
+fn the_report_says_who_is_served() {
+    let table: &[(&str, &[&str])] = &[
+        ("", &["everybody is served"]),
+        ("Require all granted", &["everybody is served"]),
+        ("Require all denied", &["nobody is served"]),
+        ("SSLRequire true", &["nobody is served, because a directive of this place cannot be honoured"]),
+        ("Require ip 10.1 ::1", &["served: clients at 10.1.0.0/16, ::1"]),
+        (
+            "<RequireAll>\nRequire local\n<RequireNone>\nRequire ip 127.0.0.9\n</RequireNone>\n</RequireAll>",
+            &["served: clients on this machine, and nobody of: clients at 127.0.0.9"],
+        ),
+        (
+            "AuthType Basic\nAuthName \"The realm\"\nAuthBasicProvider wsgi file\nWSGIAuthUserScript /srv/users.py\n\
+             AuthUserFile /srv/users\nAuthGroupFile /srv/groups\nRequire user ann bob\nRequire group staff",
+            &[
+                "served: the user ann or bob, or users of the group staff",
+                "users: AuthType Basic in the realm `The realm`, passwords from the script /srv/users.py, then /srv/users; \
+                 groups from /srv/groups",
+            ],
+        ),
+        (
+            "Require valid-user",
+            &[
+                "served: every user with the right password",
+                "users: no AuthType asks for them, so nobody is one",
+            ],
+        ),
+        (
+            "Order allow,deny\nAllow from 10.0.0.0/8 env=inside\nDeny from 10.0.0.1",
+            &["admitted: 10.0.0.0/8, requests with the variable inside set; not admitted even so: 10.0.0.1"],
+        ),
+        (
+            "WSGIAccessScript /srv/guard.py application-group=guards",
+            &["the access script /srv/guard.py (application group guards) admits or refuses"],
+        ),
+        (
+            "<LimitExcept GET>\nRequire method POST\n</LimitExcept>",
+            &["served: requests with the method POST [all methods but GET]"],
+        ),
+    ];
+    for (lines, words) in table {
+        assert_eq!(reported(lines), *words, "{lines}");
+    }
+}

@@ -7,6 +7,7 @@ mod network;
 mod rule;
 mod tree;
 mod users;
+mod words;
 
 pub use clients::Clients;
 pub use methods::Methods;

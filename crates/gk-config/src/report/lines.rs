@@ -83,7 +83,7 @@ pub fn fields(value: &impl Serialize) -> Vec<(String, String)> {
             }
         };
         // Rules are no pairs of name and value; their directives are listed by themselves.
-        (name != "name" && name != "host" && name != "rules" && name != "access")
+        (!["name", "host", "rules", "access", "dispatch"].contains(&name.as_str()))
             .then(|| (name.replace('_', "-"), text))
     });
     pairs.collect()

@@ -38,19 +38,18 @@ pub fn mounts(loaded: &Loaded) -> Vec<MountUse<'_>> {
     found
 }
 
-/// Process group and application group of a mount: its own options, else the settings of its place, else the defaults.
-pub fn groups(site: &Site, host: &Host, mount: &Mount) -> (String, String) {
-    let file: Option<&Path> = match &mount.target {
+/// The file of a target, where it names one.
+pub fn file(target: &MountTarget) -> Option<&Path> {
+    match target {
         MountTarget::File(path) | MountTarget::Directory(path) => Some(path),
         MountTarget::Module(_) | MountTarget::Pattern(_) => None,
-    };
-    let url = if mount.url.is_empty() { "/" } else { &mount.url };
-    let mut settings = host.base.clone();
-    for section in &host.sections {
-        if crate::place::section_matches(section, url.as_bytes(), file) {
-            settings.apply(&section.set);
-        }
     }
+}
+
+/// Process group and application group of a mount: its own options, else the settings of its place, else the defaults.
+pub fn groups(site: &Site, host: &Host, mount: &Mount) -> (String, String) {
+    let url = if mount.url.is_empty() { "/" } else { &mount.url };
+    let settings = super::access::settings(host, url, file(&mount.target));
     let first = || site.groups.iter().find(|group| !group.service()).map(|group| group.name.clone());
     let process = mount.process_group.clone().or(settings.process_group).or_else(first);
     let application = mount.application_group.clone().or(settings.application_group);

@@ -37,11 +37,11 @@ pub enum From {
 /// The directives of one scope.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clients {
-    orders: Vec<(Methods, Order)>,
-    allowed: Vec<(Methods, From)>,
-    denied: Vec<(Methods, From)>,
+    pub(super) orders: Vec<(Methods, Order)>,
+    pub(super) allowed: Vec<(Methods, From)>,
+    pub(super) denied: Vec<(Methods, From)>,
     /// `Satisfy any` (true) or `all`.
-    satisfy: Vec<(Methods, bool)>,
+    pub(super) satisfy: Vec<(Methods, bool)>,
 }
 
 impl Clients {

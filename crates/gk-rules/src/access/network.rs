@@ -1,7 +1,8 @@
 //! Addresses and networks, as `Require ip` and `Allow from` write them.
 
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address or a network: `10.1.2.3`, `10.1.`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `2001:db8::/32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,22 @@ impl Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (address, width) = match self.v4 {
+            true => (IpAddr::from(Ipv4Addr::from(self.base as u32)), 32),
+            false => (IpAddr::from(Ipv6Addr::from(self.base)), 128),
+        };
+        let bits = self.mask.count_ones();
+        let contiguous = self.mask.trailing_zeros() == width - bits;
+        match (bits, contiguous) {
+            (bits, _) if bits == width => write!(to, "{address}"),
+            (bits, true) => write!(to, "{address}/{bits}"),
+            _ => write!(to, "{address}/{}", Ipv4Addr::from(self.mask as u32)),
+        }
+    }
+}
+
 fn number(ip: IpAddr) -> (u128, bool) {
     match ip.to_canonical() {
         IpAddr::V4(v4) => (u32::from(v4).into(), true),
@@ -90,6 +107,16 @@ mod tests {
         for (network, address, holds) in table {
             let network = Network::parse(network).expect("valid");
             assert_eq!(network.contains(address.parse().expect("valid")), holds, "{network:?} {address}");
+        }
+        for (network, shown) in [
+            ("10.1.2.3", "10.1.2.3"),
+            ("10.1.", "10.1.0.0/16"),
+            ("192.168.7.7/255.255.0.0", "192.168.0.0/16"),
+            ("10.0.0.1/255.0.0.255", "10.0.0.1/255.0.0.255"),
+            ("2001:db8::1/32", "2001:db8::/32"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(Network::parse(network).expect("valid").to_string(), shown);
         }
         for wrong in ["300.1", "a.b", "10.1/16", "10.0.0.1/33", "10.0.0.1/0", "::1/129", "", "10..1", "+1"] {
             assert!(Network::parse(wrong).is_err(), "{wrong}");
