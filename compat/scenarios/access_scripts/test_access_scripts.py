@@ -138,6 +138,14 @@ def test_a_changed_script_counts_at_once(server: Server) -> None:
     assert server.ask("/access/x?true").status == 200
 
 
+def test_the_index_of_a_folder_is_not_asked_about_again(server: Server) -> None:
+    server.mark_log()
+    assert server.ask("/folder/").body == b"the index\n"
+    assert server.ask("/folder/last").status == 404
+    server.wait_log("asked about /folder/last")
+    assert len(re.findall("asked about /folder/$", server.log()[server.read_from :], re.M)) == 1
+
+
 def digest(challenge: str, target: str, user: str, password: str) -> str:
     nonce = re.search(r'nonce="([^"]*)"', challenge)[1]  # type: ignore[index]
     first, second = (hashlib.md5(text.encode()).hexdigest() for text in (f"{user}:digest:{password}", f"GET:{target}"))

@@ -131,6 +131,14 @@ impl Access {
         Some(clients && require)
     }
 
+    /// Whether the rules ask for nothing but the client, its method, and its user: neither for the URL nor for variables, which may
+    /// depend on it.
+    pub fn is_about_the_client(&self) -> bool {
+        let by_rule = |rule: &Rule| !matches!(rule, Rule::Expr(_) | Rule::Env(_));
+        self.require.iter().flat_map(Tree::rules).all(by_rule)
+            && self.clients.as_ref().is_none_or(|clients| !clients.ask_for_variables())
+    }
+
     /// Whether `Order`, `Allow` and `Deny` admit the client.
     pub fn admits(&self, facts: &dyn Facts) -> bool {
         self.clients.as_ref().is_none_or(|clients| clients.admit(facts))

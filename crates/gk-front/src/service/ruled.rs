@@ -40,6 +40,7 @@ impl Serving<'_> {
         let route = |asked: &Asked| {
             self.front.route(self.current, self.ends, asked.authority(), self.parts, Some(asked.route()))
         };
+        let mut folder: Option<Rc<RoutedRequest>> = None;
         for _ in 0..=INTERNAL_REDIRECTS {
             asked.before_routing()?;
             let mut routed = route(asked)?;
@@ -49,9 +50,19 @@ impl Serving<'_> {
                 asked.routed(&routed);
             }
             asked.in_place()?;
-            self.guard(asked, &routed).await?;
+            // The rules that have admitted a client to a folder are not asked again about its index.
+            if !folder.take().is_some_and(|folder| admits_to_index(&folder, &routed)) {
+                self.guard(asked, &routed).await?;
+            }
             let step = asked.after_access()?;
-            if step == Step::Again || asked.go_to_index(&routed) || asked.fall_back(&routed) {
+            if step == Step::Again {
+                continue;
+            }
+            if asked.go_to_index(&routed) {
+                folder = Some(routed);
+                continue;
+            }
+            if asked.fall_back(&routed) {
                 continue;
             }
             if routed.target.named_by_variable || step == Step::Rerouted {
@@ -93,6 +104,13 @@ impl Serving<'_> {
             _ => Err(Refusal::Internal),
         }
     }
+}
+
+/// Whether the rules of a folder are those of its index, and about nothing that could differ.
+fn admits_to_index(folder: &RoutedRequest, index: &RoutedRequest) -> bool {
+    let (before, now) = (&folder.target.settings, &index.target.settings);
+    let alike = folder.target.host == index.target.host && before.access == now.access;
+    alike && !before.closed && !now.closed && now.access.is_about_the_client()
 }
 
 /// The status is known, also for the logs.

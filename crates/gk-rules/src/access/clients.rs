@@ -89,6 +89,11 @@ impl Clients {
         })
     }
 
+    /// Whether a variable decides.
+    pub fn ask_for_variables(&self) -> bool {
+        self.allowed.iter().chain(&self.denied).any(|(_, from)| matches!(from, From::Env(_) | From::NoEnv(_)))
+    }
+
     /// Whether it says the same of every request, and what.
     pub fn fixed(&self) -> Option<bool> {
         let alike = |methods: &Methods, from: &From| methods.are_all() && *from == From::All;
