@@ -167,6 +167,8 @@ def test_get_realm_hash(server: Server, user: str, password: str, status: int) -
     assert answer.status == status
     if status == 200:
         assert (answer.json["REMOTE_USER"], answer.json["AUTH_TYPE"]) == (user, "Digest")
+        info = answer.get("authentication-info") or ""
+        assert re.fullmatch(r'rspauth="[0-9a-f]{32}", cnonce="abc", nc=00000001, qop=auth', info), info
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ use gk_rules::Facts;
 use gk_rules::access::{Admission, AuthType, Person, Provider, Script, Users};
 use gk_wire::log::Level;
 use gk_wire::response::Headers;
+use http::HeaderValue;
 use serde_json::Value;
 use std::io;
 use std::path::Path;
@@ -23,6 +24,8 @@ pub struct Caller {
     pub name: String,
     /// `AUTH_TYPE`.
     pub auth_type: &'static str,
+    /// `Authentication-Info` of the response.
+    pub info: Option<HeaderValue>,
 }
 
 /// A request whose place has access rules.
@@ -74,11 +77,11 @@ impl Protected<'_> {
             Admission::Forbidden => return Err(Refusal::Forbidden),
             Admission::Authenticate => {}
         }
-        let (name, auth_type) = self.authenticate(&access.users, tried).await?;
-        *tried = Some(name.clone());
-        let person = self.person(name, settings).await;
+        let caller = self.authenticate(&access.users, tried).await?;
+        *tried = Some(caller.name.clone());
+        let person = self.person(caller.name.clone(), settings).await;
         if access.after(self.facts, &person) {
-            return Ok(Some(Caller { name: person.name, auth_type }));
+            return Ok(Some(caller));
         }
         let text = format!("user {}: authorization failure for \"{}\"", person.name, self.path());
         if access.send_forbidden == Some(true) {
@@ -123,11 +126,7 @@ impl Protected<'_> {
         Ok(allowed)
     }
 
-    async fn authenticate(
-        &self,
-        users: &Users,
-        tried: &mut Option<String>,
-    ) -> Result<(String, &'static str), Refusal> {
+    async fn authenticate(&self, users: &Users, tried: &mut Option<String>) -> Result<Caller, Refusal> {
         let kind = match &users.auth_type {
             Some(kind @ (AuthType::Basic | AuthType::Digest)) => kind,
             _ => {
@@ -142,8 +141,8 @@ impl Protected<'_> {
             return Err(self.broken("AH01615", &format!("need AuthName: {}", self.path())));
         }
         match kind {
-            AuthType::Digest => Ok((self.digest(users, tried).await?, "Digest")),
-            _ => Ok((self.basic(users, tried).await?, "Basic")),
+            AuthType::Digest => self.digest(users, tried).await,
+            _ => Ok(Caller { name: self.basic(users, tried).await?, auth_type: "Basic", info: None }),
         }
     }
 
@@ -240,7 +239,7 @@ impl Protected<'_> {
 
     // === Digest ===
 
-    async fn digest(&self, users: &Users, tried: &mut Option<String>) -> Result<String, Refusal> {
+    async fn digest(&self, users: &Users, tried: &mut Option<String>) -> Result<Caller, Refusal> {
         let realm = users.realm.as_deref().unwrap_or_default();
         let header = self.facts.header("authorization");
         let Some(response) = header.as_deref().and_then(Response::read) else {
@@ -282,7 +281,10 @@ impl Protected<'_> {
             }
         }
         match hash {
-            Hash::Known(hash) if response.proves(self.call.parts.method.as_str(), &hash) => return Ok(name),
+            Hash::Known(hash) if response.proves(self.call.parts.method.as_str(), &hash) => {
+                let info = response.proof(&hash).and_then(|proof| HeaderValue::try_from(proof).ok());
+                return Ok(Caller { name, auth_type: "Digest", info });
+            }
             Hash::Known(_) => {
                 self.note("AH01794", &format!("user {name}: password mismatch: {}", self.path()))
             }

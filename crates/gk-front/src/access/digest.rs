@@ -109,14 +109,28 @@ impl Response {
 
     /// Whether the client knows the password. `hash`: MD5 of user, realm and password, as hex digits.
     pub fn proves(&self, method: &str, hash: &str) -> bool {
-        let asked = hex(&[method.as_bytes(), b":", self.field("uri").as_bytes()]);
         let hash = hash.to_ascii_lowercase();
         // What is no digest, such as the `*` of a user who is locked out, is a secret that everybody can guess.
         if hash.len() != 32 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
             return false;
         }
+        let expected = self.digest(method, &hash);
+        expected.as_bytes().ct_eq(self.field("response").to_ascii_lowercase().as_bytes()).into()
+    }
+
+    /// The value of `Authentication-Info`, by which the client sees that the server knows the password, too. `None`: it asked for
+    /// no `qop`.
+    pub fn proof(&self, hash: &str) -> Option<String> {
+        let qop = Some(self.field("qop")).filter(|qop| !qop.is_empty())?;
+        let digest = self.digest("", &hash.to_ascii_lowercase());
+        let (cnonce, nc) = (quoted(self.field("cnonce")), self.field("nc"));
+        Some(format!("rspauth=\"{digest}\", cnonce={cnonce}, nc={nc}, qop={qop}"))
+    }
+
+    fn digest(&self, method: &str, hash: &str) -> String {
+        let asked = hex(&[method.as_bytes(), b":", self.field("uri").as_bytes()]);
         let field = |name| self.field(name).as_bytes();
-        let expected = match self.field("qop") {
+        match self.field("qop") {
             "" => hex(&[hash.as_bytes(), b":", field("nonce"), b":", asked.as_bytes()]),
             qop => hex(&[
                 hash.as_bytes(),
@@ -131,8 +145,7 @@ impl Response {
                 b":",
                 asked.as_bytes(),
             ]),
-        };
-        expected.as_bytes().ct_eq(self.field("response").to_ascii_lowercase().as_bytes()).into()
+        }
     }
 }
 
@@ -188,6 +201,20 @@ mod tests {
         assert!(
             !response.proves("HEAD", &hash) && !response.proves("GET", "") && !response.proves("GET", "x")
         );
+    }
+
+    /// As Apache answers it.
+    #[test]
+    fn the_server_proves_itself() {
+        let header = br#"Digest username="u", realm="r", nonce="7ZmL5WlhBgA=29d4fba9d15661dbe0f8a9a0438e4bef808f3495",
+            uri="/index.html", qop=auth, nc=00000001, cnonce="NDliYmUzYzVmMTc2NDFjNDYxYzgzOTg3ZGQ2MmRhNDU=", response="x""#;
+        let (response, hash) = (Response::read(header).unwrap(), hex(&[b"u:r:pw"]));
+        assert_eq!(
+            response.proof(&hash).unwrap(),
+            "rspauth=\"b63a2e3c4a8c6b92030711a3f87770ce\", cnonce=\"NDliYmUzYzVmMTc2NDFjNDYxYzgzOTg3ZGQ2MmRhNDU=\", \
+             nc=00000001, qop=auth"
+        );
+        assert_eq!(Response::read(b"Digest username=u, nonce=n, uri=/").unwrap().proof(&hash), None);
     }
 
     /// A user who is locked out, with `*` or nothing as the hash, could be had with a hash of it.

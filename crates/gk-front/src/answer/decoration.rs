@@ -23,6 +23,8 @@ use crate::request::rules::rewriting::Rewriting;
 /// Fields of an error page that belong to the error, not to the page.
 pub const OF_ERROR: [HeaderName; 3] = [WWW_AUTHENTICATE, ALLOW, RETRY_AFTER];
 
+const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
+
 /// Applies the rules for responses. `took_micros`: microseconds since the request began.
 pub fn decorate<X: Exchange>(asked: &Asked, response: &mut Response<Body<X>>, took_micros: u64) {
     let own = is_own_page(response);
@@ -31,6 +33,9 @@ pub fn decorate<X: Exchange>(asked: &Asked, response: &mut Response<Body<X>>, to
         expiry(&rules.content, asked, response);
         charset(&rules.content, response.headers_mut());
         compress(&rules.content.compression, asked, response);
+    }
+    if let Some(info) = asked.caller.as_ref().and_then(|caller| caller.info.as_ref()) {
+        response.headers_mut().insert(AUTHENTICATION_INFO, info.clone());
     }
     headers(&rules.headers, asked, response.headers_mut(), own, took_micros);
     rewriting(&asked.rewriting, response.headers_mut(), own);
