@@ -1,13 +1,14 @@
 //! The state that the tasks of the data thread share: the site in force, pools, links, connections, counters. One thread only.
 
+mod figures;
+
 use gk_config::place::{Compiled, Files, Kind};
 use gk_config::site::Site;
 use gk_sys::memory::SharedWords;
-use gk_wire::control::FrontStatus;
-use gk_wire::feed::{FrontFigures, ToAdmin};
 use gk_wire::request::Profile;
 use gk_wire::response::Headers;
-use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES, ListenerSetup};
+use gk_wire::setup::ListenerSetup;
+use http::StatusCode;
 use http::request::Parts;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +16,6 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::sync::Notify;
 
 use crate::access::AccessMemory;
@@ -34,10 +34,9 @@ use crate::process::life::Life;
 use crate::request::limits;
 use crate::request::owner::RequiredOwner;
 use crate::request::refusal::Refusal;
-use crate::request::route::{self, Destination, RouteQuery, RuledPath, Target};
+use crate::request::route::{self, App, Destination, RouteQuery, RuledPath, Target};
 use crate::request::route_cache::RouteCache;
 use crate::worker::dispatcher::PoolLimits;
-use crate::worker::info::WorkerInfo;
 use crate::worker::link::Link;
 use crate::worker::pool::Pool;
 use crate::worker::profiles::{NumberedProfile, Profiles};
@@ -354,7 +353,13 @@ impl Front {
             listener: self.listeners.get(ends.listener).map_or("", |l| &l.address),
             pid: self.pid,
         };
-        let target = route::target(&current.compiled, &query, &FileSystem);
+        let mut target = route::target(&current.compiled, &query, &FileSystem);
+        if let Destination::App(app) = &target.destination
+            && app.group_is_chosen
+            && let Some(refused) = current.too_many_groups(app)
+        {
+            (target.destination, target.uncacheable) = (refused, true);
+        }
         let app = match &target.destination {
             Destination::App(app) => {
                 let pool = self.pool(&app.group);
@@ -383,84 +388,6 @@ impl Front {
     /// The numbered form of a profile.
     pub fn number_profile(&self, profile: Profile) -> Rc<NumberedProfile> {
         self.profiles.number(profile)
-    }
-
-    /// The figures for the supervisor and the admin page.
-    pub fn status(&self) -> FrontStatus {
-        let pools = self.pools.borrow();
-        let links = self.links.borrow();
-        FrontStatus {
-            connections: self.conns.borrow().len() as u64,
-            requests: self.finished.get(),
-            queued: pools.iter().map(|(name, pool)| (name.clone(), pool.queued() as u64)).collect(),
-            queues: pools.iter().map(|(name, pool)| (name.clone(), pool.figures())).collect(),
-            in_flight: links.iter().map(|(worker, link)| (*worker, u64::from(link.in_flight()))).collect(),
-            admin: self.admin.get().and_then(|admin| admin.life()),
-        }
-    }
-
-    /// Sends the present figures to the admin process.
-    pub fn tell_figures(&self) {
-        let Some(admin) = self.admin.get() else { return };
-        let current = self.current();
-        let links = self.links.borrow();
-        let waiting = self.waiting();
-        let ready = waiting.is_empty() && !self.stopping.get();
-        self.sent_ready.set(ready);
-        let name = |worker: u64| match links.get(&worker) {
-            Some(link) => {
-                let WorkerInfo { pid, process_group, .. } = &link.info;
-                format!("worker {worker} (pid {pid}) of process group '{process_group}'")
-            }
-            None => format!("worker {worker}"),
-        };
-        admin.tell_figures(&ToAdmin::Figures(FrontFigures {
-            ready,
-            generation: current.generation,
-            status: self.status(),
-            lost_log_lines: current.logs.lost() + self.lost_before.get() + self.lost_lines(LOST_ACCESS_LINES),
-            lost_error_lines: self.lost_lines(LOST_ERROR_LINES),
-            malformed_requests: self.malformed.get(),
-            refused_connections: self.addresses.refused.count(),
-            unproxied_connections: self.unproxied.count(),
-            waiting_responses: (self.space.in_memory(), self.space.on_disk()),
-            remarks: links.values().filter_map(|link| link.remark()).collect(),
-            waiting,
-            silent: self.life.lines(name),
-            supervisor_silent: self.life.supervisor_silent(),
-        }));
-    }
-
-    fn lost_lines(&self, word: usize) -> u64 {
-        self.lost_lines.as_ref().and_then(|words| words.get(word)).map_or(0, |w| w.load(Ordering::Relaxed))
-    }
-
-    /// Whether readiness has changed since the last figures.
-    pub fn readiness_changed(&self) -> bool {
-        self.admin.get().is_some() && self.sent_ready.get() != self.is_ready()
-    }
-
-    /// Sends a message to the admin process, if there is one.
-    pub fn tell(&self, message: &ToAdmin) {
-        if let Some(admin) = self.admin.get() {
-            admin.tell(message);
-        }
-    }
-
-    /// Whether every process group for requests has a worker that imported its applications and takes requests, in the required
-    /// GIL mode.
-    pub fn is_ready(&self) -> bool {
-        !self.stopping.get() && self.waiting().is_empty()
-    }
-
-    /// The process groups for requests without such a worker.
-    fn waiting(&self) -> Vec<String> {
-        let current = self.current();
-        let groups = current.compiled.site().groups.iter().filter(|g| !g.service());
-        let waits = |name: &str| {
-            !self.pool(name).is_some_and(|pool| pool.has_ready_worker(|worker| self.life.is_silent(worker)))
-        };
-        groups.filter(|g| waits(&g.name)).map(|g| g.name.clone()).collect()
     }
 }
 

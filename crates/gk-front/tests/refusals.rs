@@ -289,6 +289,18 @@ fn a_full_queue_refuses_and_a_request_leaves_it_after_queue_timeout() {
     assert_eq!(first.answer().status, 200);
 }
 
+/// Reported: with `WSGIApplicationGroup %{HOST}` each name in a Host header made an interpreter in every worker, without bound.
+#[test]
+fn clients_choose_so_many_application_groups() {
+    let mut front = Running::start(|site| {
+        site.hosts[0].base.application_group = Some("%{HOST}".into());
+        site.groups[0].chosen_interpreters = 2;
+    });
+    let _worker = front.hello_worker();
+    let mut asked = |host: &str| status(&front, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    assert_eq!(["a", "b", "c", "b", "c", "A:1"].map(&mut asked), [200, 200, 503, 200, 503, 200]);
+}
+
 #[test]
 fn slow_clients_are_timed_out() {
     let front = Running::start(|site| {

@@ -203,6 +203,10 @@ process_group! {
     /// temporary file, and their connections. Above that the newest is answered 503 with Retry-After.
     queue_memory: u64 = 256 << 20, "queue-memory", row(Kind::Size { least: 1 << 20 }).zero("without limit").ours().serve(LIMITS);
 
+    /// Most sub-interpreters of a process whose names clients choose: application groups by `%{HOST}`, by a variable of the request, or
+    /// by `%{RESOURCE}` where a pattern makes the mount point. Requests for further ones are answered 503 (GK0070).
+    chosen_interpreters: u32 = 100, "chosen-interpreters", whole(1, 1_000_000, "interpreters").ours().serve(LIMITS);
+
     /// Number of waiting requests behind which others wait at most `connect-timeout`, as for the full socket of a mod_wsgi
     /// daemon.
     listen_backlog: Option<u32> = None, "listen-backlog",

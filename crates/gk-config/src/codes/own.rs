@@ -193,4 +193,11 @@ pub const CODES: &[Code] = &[
         "500",
         "look at the kernel's log",
     )),
+    own(code(
+        70,
+        Error,
+        "requests have asked for more application groups than chosen-interpreters= allows, each with an interpreter of its own",
+        "503 for requests that name a further one, until the next reload",
+        "name the application group (WSGIApplicationGroup %{GLOBAL} or %{SERVER}), or raise chosen-interpreters=",
+    )),
 ];

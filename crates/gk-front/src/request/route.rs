@@ -115,6 +115,8 @@ pub struct App {
     pub path_info: Vec<u8>,
     /// `Authorization` is passed on.
     pub pass_authorization: bool,
+    /// The request chooses the application group's name: there may be any number of them.
+    pub group_is_chosen: bool,
     /// File of the script, for the access log.
     pub script: String,
     /// The file asked for, where the script of a handler answers for it.
@@ -243,10 +245,11 @@ impl Place<'_> {
         if let Some(fault) = self.group_fault(&group) {
             return fault;
         }
-        let application_group = chosen(|c| &c.application_group)
-            .or(own.application_group)
-            .or(settings.application_group.as_ref())
-            .map_or("%{RESOURCE}", |g| g);
+        let configured = own.application_group.or(settings.application_group.as_ref());
+        let by_script = chosen(|c| &c.application_group);
+        let application_group = by_script.or(configured).map_or("%{RESOURCE}", |g| g);
+        let group_is_chosen =
+            by_script.is_none() && self.is_chosen(application_group, mount, handler.is_some());
         let callable = chosen(|c| &c.callable_object).map(String::as_str).or(own.callable);
         let callable = callable.unwrap_or(&settings.callable_object);
         let (module, asked_for) = match script {
@@ -284,9 +287,23 @@ impl Place<'_> {
             script_name,
             path_info,
             pass_authorization: own.pass_authorization.unwrap_or(settings.pass_authorization),
+            group_is_chosen,
             script,
             filename,
         }))
+    }
+
+    /// Whether requests choose the name of an application group: by their Host, by a variable that no directive fixes, or by the
+    /// mount point where a pattern or a handler makes it of the URL.
+    fn is_chosen(&self, group: &str, mount: Option<usize>, handled: bool) -> bool {
+        let host = &self.compiled.site().hosts[self.host];
+        let variable = group.strip_prefix("%{ENV:").and_then(|rest| rest.strip_suffix('}'));
+        match (group, mount) {
+            ("%{HOST}", _) => true,
+            ("%{RESOURCE}", Some(mount)) => handled || host.mounts[mount].regex,
+            ("%{RESOURCE}", None) => handled || host.statics.iter().any(|alias| alias.regex),
+            _ => variable.is_some_and(|name| !self.settings.env.contains_key(name)),
+        }
     }
 
     fn group_fault(&self, name: &str) -> Option<Destination> {

@@ -1,8 +1,9 @@
-//! Numbers for profiles: equal profiles have the same number for the front's whole life. A profile is sent once per link.
+//! Numbers for profiles: equal profiles have the same number for the front's whole life. A profile is sent once per link. And the
+//! application groups whose names requests choose, each of which is an interpreter in every worker.
 
 use gk_wire::request::Profile;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// A profile with its number and its JSON.
@@ -34,5 +35,33 @@ impl Profiles {
         let numbered = Rc::new(NumberedProfile { number, json, profile: profile.clone() });
         known.insert(profile, Rc::clone(&numbered));
         numbered
+    }
+}
+
+/// Application groups whose names requests have chosen since the configuration came into force, by process group.
+#[derive(Default)]
+pub struct ChosenGroups {
+    names: RefCell<HashMap<String, HashSet<String>>>,
+}
+
+impl ChosenGroups {
+    /// Whether a process group may have that application group: it has it, or has less than `most`.
+    pub fn admit(&self, process_group: &str, name: &str, most: usize) -> bool {
+        let mut groups = self.names.borrow_mut();
+        let names = groups.entry(process_group.to_owned()).or_default();
+        names.contains(name) || (names.len() < most && names.insert(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_group_has_so_many_chosen_groups() {
+        let chosen = ChosenGroups::default();
+        let asked = [("a", "1"), ("a", "2"), ("a", "3"), ("a", "1"), ("b", "3")];
+        let admitted = asked.map(|(process_group, name)| chosen.admit(process_group, name, 2));
+        assert_eq!(admitted, [true, true, false, true, true]);
     }
 }
