@@ -33,5 +33,5 @@ pub(crate) fn hostname() -> String {
 
 /// Writes a line to the error log.
 pub(crate) fn note(level: gk_wire::log::Level, text: &str) {
-    gk_sys::log::write(level, "admin", gk_sys::log::Context { code: None, client: None }, text);
+    gk_sys::log::write(level, "admin", gk_sys::log::Context::default(), text);
 }

@@ -18,8 +18,11 @@ use gk_rules::Mistake;
 use gk_rules::expr::{self, Expression};
 use gk_rules::remote::RemoteIp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// Standard error, where a virtual host names it.
+pub const TERMINAL: &str = "/dev/stderr";
 /// Address of the admin pages without an option or directive.
 pub(crate) const ADMIN: &str = "127.0.0.1:8001";
 /// Longest request body in bytes without `LimitRequestBody`.
@@ -87,6 +90,16 @@ impl Site {
             }
         }
         files
+    }
+
+    /// The error logs of virtual hosts that have their own, each once.
+    pub fn host_error_logs(&self) -> BTreeSet<&Path> {
+        self.hosts.iter().filter_map(|host| host.error_log.as_deref()).collect()
+    }
+
+    /// The error log of a process group: that of the virtual host that declares it, where this has its own.
+    pub fn group_error_log(&self, group: &ProcessGroup) -> Option<&Path> {
+        self.hosts.get(group.host?)?.error_log.as_deref()
     }
 }
 

@@ -330,9 +330,11 @@ fn lines_that_can_do_nothing() {
 fn whole_server_settings_in_a_virtual_host() {
     let loaded =
         read("Timeout 5\n<VirtualHost *:80>\nTimeout 9\nErrorLog x\nLogLevel debug\n</VirtualHost>\n");
-    assert_eq!(loaded.diagnostics.len(), 3);
+    assert_eq!(loaded.diagnostics.len(), 2);
     let site = loaded.site.expect("warnings only");
     assert_eq!((site.http.timeout, site.error_log.path, site.error_log.level.as_str()), (5.0, None, "warn"));
+    let logs: Vec<_> = site.hosts.iter().map(|host| host.error_log.as_deref()).collect();
+    assert_eq!(logs, [None, Some(Path::new("/etc/site/x"))]);
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn what_is_there_or_needs_no_name_is_not_mentioned() {
     let text = "User www\nGroup web\nErrorLog /var/log/e\nCustomLog - common\nWSGIPythonHome /venv\n\
                 WSGIDaemonProcess a user=#33 group=#33 supplementary-groups=web python-home=/venv\n\
                 WSGIScriptAlias / x.wsgi/rest\nWSGIScriptAlias /d /srv/\nWSGIScriptAliasMatch ^/m/(.*) /gone/$1\n\
-                WSGIScriptAlias /m module:a.b\n<VirtualHost *>\nErrorLog /gone/e.log\n</VirtualHost>\n";
+                WSGIScriptAlias /m module:a.b\n<VirtualHost *>\nErrorLog /var/log/h\n</VirtualHost>\n";
     let said = read(text, true).diagnostics;
     let missing: Vec<_> = said.iter().filter(|d| d.message.contains("machine")).map(|d| &d.message).collect();
     assert!(missing.is_empty(), "{missing:?}");

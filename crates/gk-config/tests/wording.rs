@@ -26,7 +26,6 @@ fn every_warning_names_its_remedy() {
             "ErrorLogFormat json",
         ),
         (host("LogLevel info"), "LogLevel holds for the whole server", "move it out"),
-        (host("ErrorLog /e"), "there is one error log", "records name the virtual host"),
         ("Listen unix:/s mode=9".to_owned(), "mode= takes an octal number", "0660"),
         ("WSGIDaemonProcess a umask=9".to_owned(), "umask= takes an octal number", "the group"),
         (place("Require frob"), "`Require frob` is no rule that is known here", "known: all, ip"),

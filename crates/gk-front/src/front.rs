@@ -25,6 +25,7 @@ use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
 use crate::client::idle::IdleQueue;
 use crate::log::access_log::AccessLogs;
+use crate::log::host_log::HostLogs;
 use crate::log::rate_limited::{RateLimited, Repeated};
 use crate::process::admin::Admin;
 use crate::process::clock::Clock;
@@ -39,7 +40,7 @@ use crate::request::route_cache::RouteCache;
 use crate::worker::dispatcher::PoolLimits;
 use crate::worker::link::Link;
 use crate::worker::pool::Pool;
-use crate::worker::profiles::{NumberedProfile, Profiles};
+use crate::worker::profiles::{ChosenGroups, NumberedProfile, Profiles};
 use crate::worker::share::{Bounds, Share, Space};
 
 /// The site in force; a reload replaces it whole.
@@ -64,6 +65,7 @@ pub struct CurrentSite {
 impl CurrentSite {
     fn new(site: Site, generation: u64, logs: Vec<OwnedFd>) -> Result<Self, String> {
         let logs = AccessLogs::open(&site, logs)?;
+        let host_logs = HostLogs::of(&site);
         let compiled = Arc::new(Compiled::new(Arc::new(site), &FileSystem)?);
         let withheld = Arc::new(Withheld::of(&compiled));
         Ok(Self {
@@ -307,7 +309,9 @@ impl Front {
         ruled: Option<RuledPath<'_>>,
     ) -> Result<Rc<RoutedRequest>, Refusal> {
         if let Some(ruled) = ruled.filter(|ruled| !ruled.as_sent) {
-            return Ok(Rc::new(self.fresh(current, ends, host, ruled.path.to_vec(), Some(ruled))));
+            let routed = self.fresh(current, ends, host, ruled.path.to_vec(), Some(ruled));
+            current.host_logs.enter(Some(routed.target.host));
+            return Ok(Rc::new(routed));
         }
         let mut key = self.key.borrow_mut();
         key.clear();
@@ -322,11 +326,13 @@ impl Front {
             key.extend_from_slice(ends.local.as_bytes());
         }
         if let Some(routed) = current.routes.get(&key) {
+            current.host_logs.enter(Some(routed.target.host));
             return Ok(routed);
         }
         limits::host(host)?;
         let path = limits::path(parts)?;
         let routed = Rc::new(self.fresh(current, ends, host, path, ruled));
+        current.host_logs.enter(Some(routed.target.host));
         if !routed.target.uncacheable {
             current.routes.insert(&key, &routed);
         }

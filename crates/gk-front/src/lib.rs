@@ -31,10 +31,18 @@ pub const SOFTWARE: &str = concat!("gilkeeper/", env!("CARGO_PKG_VERSION"));
 
 /// Writes a line to the error log, without a code. It is one line whatever a request or a worker put in it.
 pub(crate) fn note(level: gk_wire::log::Level, client: Option<&str>, text: &str) {
-    gk_sys::log::write(level, "front", gk_sys::log::Context { code: None, client }, &line(text));
+    write(level, "front", None, client, text);
 }
 
 /// Writes a line to the error log, with its code; one line as well.
 pub(crate) fn note_code(level: gk_wire::log::Level, code: &str, client: Option<&str>, text: &str) {
-    gk_sys::log::write(level, "wsgi", gk_sys::log::Context { code: Some(code), client }, &line(text));
+    write(level, "wsgi", Some(code), client, text);
+}
+
+/// A line about a client goes to the log of the host that it asked.
+fn write(level: gk_wire::log::Level, module: &str, code: Option<&str>, client: Option<&str>, text: &str) {
+    log::host_log::with(|log| {
+        let log = log.filter(|_| client.is_some());
+        gk_sys::log::write(level, module, gk_sys::log::Context { code, client, log }, &line(text));
+    });
 }

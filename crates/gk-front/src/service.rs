@@ -53,6 +53,7 @@ pub async fn serve(
     request: Request<IncomingBody>,
 ) -> Result<Response<OutgoingBody<Exchange>>, Hangup> {
     let current = front.current();
+    current.host_logs.enter(None);
     let now = front.clock.micros();
     let arrived = front.clock.epoch(now);
     let (mut parts, incoming) = request.into_parts();

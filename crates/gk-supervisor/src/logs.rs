@@ -7,7 +7,10 @@
 //! front ── pipe ┼─ one thread, lines ───┤
 //! front ── pipe ┘  ([`reader`])         └ queue ─ thread ─▶ access log   ([`sink`])
 //! ```
+//!
+//! A line that is addressed to the error log of a virtual host goes there ([`hosts`]).
 
+mod hosts;
 mod place;
 mod reader;
 mod sink;
@@ -15,12 +18,14 @@ mod sink;
 use crate::StartError;
 use gk_config::site::Site;
 use gk_sys::memory::SharedWords;
+use hosts::HostLogs;
 use place::Place;
 use reader::Reader;
 use sink::{Role, Sink};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,8 +41,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 pub struct Logs {
     error: Arc<Sink>,
     error_place: Place,
-    /// By place.
-    access: BTreeMap<Place, Arc<Sink>>,
+    /// Access logs, and error logs of virtual hosts, by place.
+    others: BTreeMap<Place, Arc<Sink>>,
+    hosts: HostLogs,
     reader: Reader,
     /// Shared with the front, which passes the figures on: [`gk_wire::setup::LOST_ERROR_LINES`] and the next.
     lost: (OwnedFd, Arc<SharedWords>),
@@ -57,12 +63,27 @@ impl Logs {
         let own = Arc::clone(&error);
         gk_sys::log::divert(move |line| own.push(OWN, line.as_bytes()));
         let reader = Reader::start().map_err(failed)?;
-        Ok(Self { error, error_place, access: BTreeMap::new(), reader, lost: (fd, lost) })
+        let (others, hosts) = (BTreeMap::new(), HostLogs::default());
+        Ok(Self { error, error_place, others, hosts, reader, lost: (fd, lost) })
     }
 
     /// The writing end of a pipe to the error log: descriptors 1 and 2 of a child. One for each child, so that their lines never mix.
-    pub fn error_pipe(&self) -> io::Result<OwnedFd> {
-        self.reader.pipe(&self.error)
+    /// `own`: the log of the child's lines that are addressed to none, if it is another than the server's.
+    pub fn error_pipe(&mut self, own: Option<&Path>) -> io::Result<OwnedFd> {
+        let sink = match own {
+            Some(path) => self.host_log(path)?,
+            None => Arc::clone(&self.error),
+        };
+        self.reader.pipe(&sink, Some(&self.hosts))
+    }
+
+    /// Takes lines for the error logs of a site's virtual hosts, from before the front knows the site.
+    pub fn take_host_lines(&mut self, site: &Site) -> io::Result<()> {
+        let path = |path: &Path| path.as_os_str().as_bytes().to_vec();
+        let logs = site.host_error_logs().into_iter().map(|log| Ok((path(log), self.host_log(log)?)));
+        let logs = logs.collect::<io::Result<_>>()?;
+        self.hosts.follow(logs);
+        Ok(())
     }
 
     /// Writing ends of pipes to the access logs of a site, in the order of [`Site::access_log_files`]. They never make the front
@@ -70,8 +91,8 @@ impl Logs {
     pub fn access_pipes(&mut self, site: &Site) -> io::Result<Vec<OwnedFd>> {
         let mut pipes = Vec::new();
         for path in site.access_log_files() {
-            let sink = self.sink(Place::of_access_log(path))?;
-            let pipe = self.reader.pipe(&sink)?;
+            let sink = self.sink(Place::of_access_log(path), Role::Access)?;
+            let pipe = self.reader.pipe(&sink, None)?;
             let _ = rustix::pipe::fcntl_setpipe_size(&pipe, ACCESS_PIPE);
             rustix::io::ioctl_fionbio(&pipe, true)?;
             pipes.push(pipe);
@@ -87,7 +108,7 @@ impl Logs {
     /// Writes a line to standard output.
     pub fn say(&mut self, line: &str) {
         // A closed standard output is no reason to stop serving.
-        if let Ok(sink) = self.sink(Place::of_access_log(None)) {
+        if let Ok(sink) = self.sink(Place::of_access_log(None), Role::Access) {
             sink.push(OWN, format!("{line}\n").as_bytes());
         }
     }
@@ -95,7 +116,7 @@ impl Logs {
     /// Opens every file anew: the old ones were perhaps renamed.
     pub fn reopen(&self) {
         self.error.reopen();
-        self.access.values().for_each(|sink| sink.reopen());
+        self.others.values().for_each(|sink| sink.reopen());
     }
 
     /// Follows another configuration. Lines of responses still under way go to the logs of their time.
@@ -105,20 +126,26 @@ impl Logs {
             self.error.move_to(place.clone());
             self.error_place = place;
         }
-        let places: Vec<Place> = site.access_log_files().into_iter().map(Place::of_access_log).collect();
-        self.access.retain(|place, _| places.contains(place));
+        let access = site.access_log_files().into_iter().map(Place::of_access_log);
+        let places: Vec<Place> =
+            access.chain(site.host_error_logs().into_iter().map(Place::of_host_log)).collect();
+        self.others.retain(|place, _| places.contains(place));
     }
 
-    fn sink(&mut self, place: Place) -> io::Result<Arc<Sink>> {
+    fn host_log(&mut self, path: &Path) -> io::Result<Arc<Sink>> {
+        self.sink(Place::of_host_log(path), Role::Host)
+    }
+
+    fn sink(&mut self, place: Place, role: fn(String) -> Role) -> io::Result<Arc<Sink>> {
         if place.same(&self.error_place) {
             return Ok(Arc::clone(&self.error));
         }
-        if let Some(known) = self.access.get(&place) {
+        if let Some(known) = self.others.get(&place) {
             return Ok(Arc::clone(known));
         }
-        let sink = Sink::start(place.clone(), Role::Access(place.to_string()), Arc::clone(&self.lost.1))?;
+        let sink = Sink::start(place.clone(), role(place.to_string()), Arc::clone(&self.lost.1))?;
         let sink = Arc::new(sink);
-        self.access.insert(place, Arc::clone(&sink));
+        self.others.insert(place, Arc::clone(&sink));
         Ok(sink)
     }
 
@@ -126,7 +153,7 @@ impl Logs {
     pub fn finish(self) {
         self.reader.finish();
         let end = Instant::now() + LAST_LINES;
-        std::iter::once(&self.error).chain(self.access.values()).for_each(|sink| sink.finish(end));
+        std::iter::once(&self.error).chain(self.others.values()).for_each(|sink| sink.finish(end));
     }
 }
 
@@ -137,6 +164,7 @@ pub fn check(site: &Site) -> Result<(), String> {
         Err(e) => Err(format!("the {what} log {place} cannot be opened: {e}")),
     };
     told("error", &Place::of_error_log(site.error_log.path.as_deref()))?;
+    site.host_error_logs().into_iter().try_for_each(|path| told("error", &Place::of_host_log(path)))?;
     let files: Vec<Option<&Path>> = site.access_log_files();
     files.into_iter().try_for_each(|path| told("access", &Place::of_access_log(path)))
 }

@@ -206,7 +206,8 @@ impl World {
             front_folder(&configuration),
         );
         let line = command::front(&configuration, &self.runtime);
-        let told = self.logs.error_pipe().map_err(start::start_error)?;
+        self.logs.take_host_lines(&configuration.site).map_err(start::start_error)?;
+        let told = self.logs.error_pipe(None).map_err(start::start_error)?;
         // The front has one thread. It counts the lines that its pipe has no room for; a worker's pipe also serves programs
         // that do not expect to be refused.
         rustix::io::ioctl_fionbio(&told, true).map_err(|e| start::start_error(e.into()))?;
@@ -231,7 +232,8 @@ impl World {
             log(Level::Warn, None, remark);
         }
         let setup = setup::worker(configuration, group, worker);
-        let told = self.logs.error_pipe().map_err(start::start_error)?;
+        let own = configuration.site.group_error_log(group);
+        let told = self.logs.error_pipe(own).map_err(start::start_error)?;
         let words = gk_telemetry::Layout::new(group.threads).words();
         let make = || SharedWords::create("gilkeeper-scoreboard", words).map_err(start::start_error);
         let board = setup.scoreboard.then(make).transpose()?;
@@ -291,7 +293,8 @@ impl World {
         let configuration = self.configuration();
         // The running front keeps its user and its folder, whatever the configuration now says.
         let setup = setup::front(&configuration, &self.listeners, &self.runtime, generation, PathBuf::new());
-        match self.logs.access_pipes(&configuration.site) {
+        let taken = self.logs.take_host_lines(&configuration.site);
+        match taken.and_then(|()| self.logs.access_pipes(&configuration.site)) {
             Ok(mut pipes) => {
                 while !pipes.is_empty() {
                     let rest = pipes.split_off(pipes.len().min(descriptors::MAX_FDS));
@@ -299,7 +302,7 @@ impl World {
                 }
             }
             // The front finds that they are missing, and keeps the old configuration.
-            Err(e) => log(Level::Error, None, &format!("the access logs cannot be passed on: {e}")),
+            Err(e) => log(Level::Error, None, &format!("the logs cannot be passed on: {e}")),
         }
         match descriptors::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup)) {
             Ok(file) => self.tell_front(&ToFront::Site, vec![file.into()]),

@@ -37,6 +37,8 @@ pub struct Context<'a> {
     pub code: Option<&'a str>,
     /// `address:port` of the client.
     pub client: Option<&'a str>,
+    /// Path of the log that the line goes to, such as a virtual host's; `None`: the process's own.
+    pub log: Option<&'a str>,
 }
 
 /// Writes one record, in the calling thread. A child's descriptor 2 is a pipe that the supervisor empties whatever becomes of the
@@ -53,6 +55,9 @@ pub fn write(level: Level, module: &str, context: Context<'_>, text: &str) {
     if let Some(place) = PLACE.get() {
         return place(&line);
     }
+    if let Some(log) = context.log {
+        line = gk_wire::log::addressed(log, &line);
+    }
     let mut lines = TO_STDERR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let _ = lines.put(&mut io::stderr(), line.as_bytes(), |lost, told| tell_lost(module, lost, told));
 }
@@ -62,7 +67,7 @@ pub fn tell_lost(module: &str, lost: u64, line: &mut String) {
     let text = format!(
         "{lost} lines of the error log could not be written; is its disk full, or does nobody read it?"
     );
-    compose(Level::Warn, module, Context { code: Some("GK0016"), client: None }, &text, line);
+    compose(Level::Warn, module, Context { code: Some("GK0016"), ..Context::default() }, &text, line);
 }
 
 /// Writes to descriptor 2 in a forked child, where locks may be held by threads that it does not have.
@@ -168,7 +173,7 @@ pub fn write_most(log: &mut dyn Write, bytes: &[u8]) -> (usize, io::Result<()>) 
 
 /// Writes one record without a request.
 pub fn plain(level: Level, module: &str, code: Option<&str>, text: &str) {
-    write(level, module, Context { code, client: None }, text);
+    write(level, module, Context { code, ..Context::default() }, text);
 }
 
 #[cfg(test)]

@@ -142,6 +142,21 @@ impl Record<'_> {
     }
 }
 
+/// Stands around the address of a line that goes to another log than its process's own. No record holds it.
+pub const MARK: u8 = 0x1e;
+
+/// Lines with the path of the log that they go to before each. The supervisor takes it off.
+pub fn addressed(log: &str, lines: &str) -> String {
+    let mark = char::from(MARK);
+    lines.split_inclusive('\n').map(|line| format!("{mark}{log}{mark}{line}")).collect()
+}
+
+/// The address of a line, with the marks around it; empty: it goes to its process's own log.
+pub fn address(line: &[u8]) -> &[u8] {
+    let end = line.strip_prefix(&[MARK]).and_then(|rest| rest.iter().position(|byte| *byte == MARK));
+    end.map_or(&[], |end| &line[..end + 2])
+}
+
 /// The module in whose name applications write.
 const APPLICATION: &str = "wsgi";
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];

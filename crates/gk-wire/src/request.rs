@@ -27,6 +27,9 @@ pub struct Profile {
     pub sendfile: bool,
     /// Fixed environ entries (`SERVER_SOFTWARE`, `DOCUMENT_ROOT`, `SCRIPT_FILENAME`, `SetEnv` …).
     pub environ: Vec<(String, String)>,
+    /// Path of the host's own error log. Lines about the request go there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_log: Option<String>,
     /// `callable` is a function of an access or dispatch script, not an application: the worker asks it, and answers with the
     /// header `Gilkeeper-Hook`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

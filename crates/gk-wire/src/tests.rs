@@ -209,3 +209,18 @@ fn civil_dates() {
     assert_eq!(day(951_782_400), (2000, 2, 29, 2));
     assert_eq!(day(4_102_444_800), (2100, 1, 1, 5));
 }
+
+#[test]
+fn an_addressed_line_gives_its_address_back() {
+    let lines = crate::log::addressed("/var/log/one.log", "first\nsecond\n");
+    let cut: Vec<(&[u8], &[u8])> = lines
+        .as_bytes()
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| line.split_at(crate::log::address(line).len()))
+        .collect();
+    let mark = b"\x1e/var/log/one.log\x1e";
+    assert_eq!(cut, [(&mark[..], &b"first\n"[..]), (&mark[..], &b"second\n"[..])]);
+    for line in ["plain\n", "in \u{1e}the\u{1e} middle\n", "\u{1e}never ended\n", ""] {
+        assert_eq!(crate::log::address(line.as_bytes()), b"", "{line:?}");
+    }
+}

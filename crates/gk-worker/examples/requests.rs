@@ -44,6 +44,7 @@ fn main() {
         ignore_activity: false,
         sendfile: true,
         environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
+        error_log: None,
         hook: false,
     };
     let mut page_of_figures = scoreboard.as_ref().map(|file| file.try_clone().expect("a descriptor"));

@@ -50,7 +50,8 @@ pub fn serve(
     exchange: Arc<dyn Exchange>,
 ) -> Outcome {
     let texts = &call.request.texts;
-    let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port);
+    let log = call.profile.profile.error_log.as_deref();
+    let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port, log);
     // Subscribers hear of requests, and no password.
     let watched = !call.profile.profile.hook && events::wanted(py, app);
     let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD", call.taken, watched));

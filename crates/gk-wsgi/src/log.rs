@@ -1,8 +1,8 @@
-//! Records of the error log, with the client of the request that the writing thread serves.
+//! Records of the error log, with the client of the request that the writing thread serves, in the log of its host.
 
 use gk_sys::log::{Context, write};
 use gk_wire::log::Level;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// Most bytes of an address: an IPv6 address with a zone fits, a Unix path is cut.
 const LONGEST: usize = 64;
@@ -16,16 +16,20 @@ struct Client {
 }
 
 thread_local! {
+    /// Path of the error log of the request's host; empty: the process's own.
+    static LOG: RefCell<String> = const { RefCell::new(String::new()) };
     static CLIENT: Client =
         const { Client { address: Cell::new([0; LONGEST]), len: Cell::new(0), port: Cell::new(0) } };
 }
 
-/// Guard: while it lives, log lines of this thread name the client of its request.
-pub struct CurrentRequest(());
+/// Guard: while it lives, log lines of this thread name the client of its request, and go to the log of its host.
+pub struct CurrentRequest {
+    own_log: bool,
+}
 
 impl CurrentRequest {
-    /// `address`, `port`: of the client.
-    pub fn enter(address: &[u8], port: u16) -> Self {
+    /// `address`, `port`: of the client. `log`: the host's own error log.
+    pub fn enter(address: &[u8], port: u16, log: Option<&str>) -> Self {
         let len = address.len().min(LONGEST);
         let mut bytes = [0; LONGEST];
         bytes[..len].copy_from_slice(&address[..len]);
@@ -34,20 +38,29 @@ impl CurrentRequest {
             client.len.set(len as u8);
             client.port.set(port);
         });
-        Self(())
+        if let Some(log) = log {
+            LOG.with_borrow_mut(|current| {
+                current.clear();
+                current.push_str(log);
+            });
+        }
+        Self { own_log: log.is_some() }
     }
 }
 
 impl Drop for CurrentRequest {
     fn drop(&mut self) {
         CLIENT.with(|client| client.len.set(0));
+        if self.own_log {
+            LOG.with_borrow_mut(String::clear);
+        }
     }
 }
 
 /// Writes a record of module `wsgi`, with the client if this thread serves a request. A forked child serves none.
 pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
     if gk_sys::fork::is_child() {
-        return write(level, "wsgi", Context { code, client: None }, text);
+        return write(level, "wsgi", Context { code, ..Context::default() }, text);
     }
     let (address, len, port) =
         CLIENT.with(|client| (client.address.get(), client.len.get(), client.port.get()));
@@ -55,5 +68,9 @@ pub(crate) fn log(level: Level, code: Option<&str>, text: &str) {
     if port != 0 && len != 0 {
         client.push_str(&format!(":{port}"));
     }
-    write(level, "wsgi", Context { code, client: Some(client.as_str()).filter(|c| !c.is_empty()) }, text);
+    let client = Some(client.as_str()).filter(|client| !client.is_empty());
+    LOG.with_borrow(|log| {
+        let log = Some(log.as_str()).filter(|log| !log.is_empty());
+        write(level, "wsgi", Context { code, client, log }, text);
+    });
 }

@@ -3,7 +3,7 @@
 use super::raw::{Need, RawLog};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::site::LogCondition;
+use crate::site::{LogCondition, TERMINAL};
 use crate::token::Word;
 use crate::values;
 use std::path::PathBuf;
@@ -14,8 +14,9 @@ const SERVER: Contexts = Contexts::SERVER;
 pub const ROWS: &[Directive] = &[
     Directive::honoured("ErrorLog", "path", SERVER, Arity::exactly(1), error_log)
         .default("standard error")
-        .doc("The file the error log is appended to; `-` or `/dev/stderr` is the terminal. There is one \
-              for the whole server: that of a virtual host is ignored, with a warning."),
+        .doc("The file the error log is appended to; `-` or `/dev/stderr` is the terminal. That of a virtual host gets the \
+              lines about its requests, those of their applications and of the server itself, and all lines of the process groups \
+              that the virtual host declares."),
     Directive::honoured("LogLevel", "level [module:level …]", Contexts::ANY, Arity::at_least(1), log_level)
         .default("warn")
         .doc("Lowest level that is written: emerg, alert, crit, error, warn, notice, info, debug, trace1 … trace8. \
@@ -64,13 +65,15 @@ fn need(scope: &mut Scope, log: Option<&PathBuf>, word: &Word) {
 }
 
 fn error_log(scope: &mut Scope, words: &[Word]) -> Applied {
-    let path = place(scope, &words[0], "/dev/stderr")?;
+    let path = place(scope, &words[0], TERMINAL)?;
+    if words[0].text.contains(char::is_control) {
+        return Err(Complaint::error("the name of a log holds no control characters").at(&words[0]));
+    }
+    need(scope, path.as_ref(), &words[0]);
     if scope.is_main() {
-        need(scope, path.as_ref(), &words[0]);
         scope.raw.error_log.path = path;
     } else {
-        let message = "there is one error log; the one of a virtual host is ignored";
-        scope.say(Complaint::warning(message).ignored().hint("records name the virtual host they are about"));
+        scope.host().error_log = Some(path.unwrap_or_else(|| TERMINAL.into()));
     }
     Ok(())
 }

@@ -71,6 +71,7 @@ impl HookCall<'_> {
             crate::note_code(Level::Error, "WSGI0151", client, &text);
             return Err(Unanswered::Lost(Refusal::Internal));
         };
+        let host = &self.current.compiled.site().hosts[self.routed.target.host];
         let profile = Profile {
             script: script.path.to_string_lossy().into_owned(),
             module: false,
@@ -81,6 +82,7 @@ impl HookCall<'_> {
             ignore_activity: false,
             sendfile: false,
             environ,
+            error_log: host.error_log.as_ref().map(|log| log.to_string_lossy().into_owned()),
             hook: true,
         };
         let exchange = self.exchange(&pool, profile, given).await.map_err(Unanswered::Lost)?;

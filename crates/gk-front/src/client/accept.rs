@@ -14,6 +14,7 @@ use crate::client::endpoints::Endpoints;
 use crate::client::http1;
 use crate::client::stream::Stream;
 use crate::front::Front;
+use crate::log::host_log;
 use crate::log::rate_limited::RateLimited;
 use crate::process::descriptor_limit;
 
@@ -153,5 +154,5 @@ fn open(front: &Rc<Front>, stream: Stream, endpoints: Endpoints, place: Option<A
     let conn = Conn::new(id, endpoints, stream, front.clock.coarse_cell());
     front.conns.borrow_mut().insert(id, Rc::clone(&conn));
     front.conn_began.notify_one();
-    spawn_local(http1::tend(Rc::clone(front), conn, place));
+    spawn_local(host_log::serving(http1::tend(Rc::clone(front), conn, place)));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::client::connection::{Conn, Phase};
 use crate::engine::Client;
-use crate::front::Front;
+use crate::front::{CurrentSite, Front};
 
 /// Between two looks at the timeouts.
 const TICK: Duration = Duration::from_millis(100);
@@ -39,7 +39,7 @@ pub async fn tick(front: Rc<Front>) {
         }
         let conns: Vec<_> = front.conns.borrow().values().map(Rc::clone).collect();
         for conn in conns {
-            apply(&conn, &current.compiled, count.is_multiple_of(5));
+            apply(&conn, &current, count.is_multiple_of(5));
         }
         front.leftovers.tick(front.finished.get());
         if count.is_multiple_of(10) || front.readiness_changed() {
@@ -49,11 +49,12 @@ pub async fn tick(front: Rc<Front>) {
 }
 
 /// Applies the timeouts to one connection.
-fn apply(conn: &Conn, compiled: &Compiled, check_client: bool) {
+fn apply(conn: &Conn, current: &CurrentSite, check_client: bool) {
     if conn.is_killed() {
         // Its task and the log know already.
         return;
     }
+    let compiled = &current.compiled;
     let http = &compiled.site().http;
     let (phase, stalled, waited) = conn.waiting();
     let over = |seconds: f64| seconds > 0.0 && waited as f64 > seconds * 1_000.0;
@@ -82,7 +83,9 @@ fn apply(conn: &Conn, compiled: &Compiled, check_client: bool) {
         Phase::Head if waited >= SLEEP_AFTER => conn.send_to_sleep(),
         Phase::Body if is_late(conn, body_timeout(conn, compiled)) || over(http.timeout) => {
             let text = "the client did not send the request body in time";
-            crate::note_code(Level::Error, "WSGI0126", Some(&conn.endpoints.client), text);
+            current.host_logs.about(conn.body_host.get() as usize, || {
+                crate::note_code(Level::Error, "WSGI0126", Some(&conn.endpoints.client), text);
+            });
             conn.time_out();
         }
         // While a request is served nobody reads from the socket, so a reset is found by this check.

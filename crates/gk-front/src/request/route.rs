@@ -280,6 +280,7 @@ impl Place<'_> {
                 ignore_activity: settings.ignore_activity,
                 sendfile: settings.enable_sendfile,
                 environ,
+                error_log: host.error_log.as_ref().map(|log| log.to_string_lossy().into_owned()),
                 script: script.clone(),
                 hook: false,
             },

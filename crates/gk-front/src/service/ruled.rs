@@ -29,6 +29,7 @@ impl Serving<'_> {
         let Some(mut asked) = Asked::new(self.current, self.ends, self.parts, host, self.arrived)? else {
             return self.front.route(self.current, self.ends, host, self.parts, None);
         };
+        self.current.host_logs.enter(Some(asked.host));
         let routed = self.phases(&mut asked).await;
         // A refusal, too, gets what rules have for responses.
         let _ = self.asked.set(Box::new(asked));

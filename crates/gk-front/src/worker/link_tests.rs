@@ -47,6 +47,7 @@ fn profile(number: u32) -> NumberedProfile {
         ignore_activity: false,
         sendfile: false,
         environ: Vec::new(),
+        error_log: None,
         hook: false,
     };
     NumberedProfile { number, json: b"{}".to_vec(), profile }

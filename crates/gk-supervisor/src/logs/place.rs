@@ -1,6 +1,7 @@
 //! The place of a log: one of this process's own streams, or a file.
 
 use crate::links;
+use gk_config::site::TERMINAL;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fmt;
@@ -23,6 +24,11 @@ pub(super) enum Place {
 impl Place {
     pub(super) fn of_error_log(path: Option<&Path>) -> Self {
         path.map_or(Self::Errors, |path| Self::File(path.to_owned()))
+    }
+
+    /// Of a virtual host's own.
+    pub(super) fn of_host_log(path: &Path) -> Self {
+        Self::of_error_log(Some(path).filter(|path| *path != Path::new(TERMINAL)))
     }
 
     pub(super) fn of_access_log(path: Option<&Path>) -> Self {

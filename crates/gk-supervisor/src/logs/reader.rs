@@ -1,6 +1,7 @@
 //! The thread that empties the pipes of all processes and hands whole lines to the logs. It never waits for a log, so no process
 //! ever waits for one.
 
+use super::hosts::HostLogs;
 use super::sink::Sink;
 use gk_sys::descriptors::out_of_the_way;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -38,6 +39,8 @@ struct Source {
     number: u64,
     pipe: OwnedFd,
     sink: Arc<Sink>,
+    /// The logs that its lines may be addressed to.
+    hosts: Option<HostLogs>,
     /// The beginning of a line.
     rest: Vec<u8>,
     /// When it came.
@@ -54,14 +57,16 @@ impl Reader {
         Ok(Self { sources, count: Cell::new(0), wake, thread })
     }
 
-    /// A new pipe into a log: its writing end. It is read until every copy of that is closed.
-    pub(super) fn pipe(&self, sink: &Arc<Sink>) -> io::Result<OwnedFd> {
+    /// A new pipe into a log: its writing end. It is read until every copy of that is closed. `hosts`: the logs that lines may be
+    /// addressed to.
+    pub(super) fn pipe(&self, sink: &Arc<Sink>, hosts: Option<&HostLogs>) -> io::Result<OwnedFd> {
         let (pipe, end) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&pipe, true)?;
         let (pipe, rest) = (out_of_the_way(pipe), Vec::new());
         let number = self.count.get() + 1;
         self.count.set(number);
-        let source = Source { number, pipe, sink: Arc::clone(sink), rest, since: Instant::now() };
+        let (sink, hosts) = (Arc::clone(sink), hosts.cloned());
+        let source = Source { number, pipe, sink, hosts, rest, since: Instant::now() };
         self.sources.send(source).map_err(|_| io::Error::other("the thread of the logs is gone"))?;
         self.wake();
         Ok(end)
@@ -94,8 +99,10 @@ fn run(new: &Receiver<Source>, woken: &OwnedFd) {
         // New ones have nothing yet.
         sources.retain_mut(|source| {
             let open = !(ready.next().unwrap_or(false) || over) || source.read(&mut buffer, over);
-            if source.rest.len() > LONGEST || !open || source.is_late() {
+            if !open || source.is_late() {
                 source.end_line();
+            } else if source.rest.len() > LONGEST {
+                source.cut_line();
             }
             open
         });
@@ -152,13 +159,20 @@ impl Source {
         };
         let (lines, rest) = bytes.split_at(end + 1);
         if self.rest.is_empty() {
-            self.sink.push(self.number, lines);
+            self.push(lines);
         } else {
             self.rest.extend_from_slice(lines);
-            self.sink.push(self.number, &self.rest);
+            self.push(&self.rest);
             self.rest.clear();
         }
         self.keep(rest);
+    }
+
+    fn push(&self, lines: &[u8]) {
+        match &self.hosts {
+            Some(hosts) => hosts.push(&self.sink, self.number, lines),
+            None => self.sink.push(self.number, lines),
+        }
     }
 
     fn keep(&mut self, rest: &[u8]) {
@@ -172,11 +186,18 @@ impl Source {
         !self.rest.is_empty() && self.since.elapsed() >= PATIENCE
     }
 
+    /// Hands on the beginning of a line as a line. What is left of it goes where that went.
+    fn cut_line(&mut self) {
+        let address = gk_wire::log::address(&self.rest).to_vec();
+        self.end_line();
+        self.keep(&address);
+    }
+
     /// Hands on the beginning of a line as a line.
     fn end_line(&mut self) {
         if !self.rest.is_empty() {
             self.rest.push(b'\n');
-            self.sink.push(self.number, &self.rest);
+            self.push(&self.rest);
             self.rest.clear();
         }
     }

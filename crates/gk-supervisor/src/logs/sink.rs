@@ -23,8 +23,21 @@ const STACK: usize = 128 << 10;
 pub(super) enum Role {
     /// The error log, which tells of its own losses.
     Error,
-    /// An access log with this name in messages of the error log.
+    /// The error log of a virtual host, with this name in messages of the error log.
+    Host(String),
+    /// An access log, likewise.
     Access(String),
+}
+
+impl Role {
+    /// The log in words; `None` for the error log.
+    fn named(&self) -> Option<String> {
+        match self {
+            Self::Error => None,
+            Self::Host(name) => Some(format!("error log {name}")),
+            Self::Access(name) => Some(format!("access log {name}")),
+        }
+    }
 }
 
 /// A log. Its thread ends when this is dropped and everything is written.
@@ -93,7 +106,7 @@ impl Sink {
 
     /// Takes whole lines of a source, or counts them as lost. Never waits for the log.
     pub(super) fn push(&self, source: u64, lines: &[u8]) {
-        let is_shared = matches!(self.shared.role, Role::Error);
+        let is_shared = !matches!(self.shared.role, Role::Access(_));
         let mut queue = self.shared.lock();
         if !queue.takes(source, lines.len(), is_shared) {
             let lost = count(lines);
@@ -173,16 +186,17 @@ impl Shared {
 
     /// Adds to the figures of lost lines.
     fn count(&self, lost: u64) {
-        let word = if matches!(self.role, Role::Error) { LOST_ERROR_LINES } else { LOST_ACCESS_LINES };
+        let access = matches!(self.role, Role::Access(_));
+        let word = if access { LOST_ACCESS_LINES } else { LOST_ERROR_LINES };
         self.lost[word].fetch_add(lost, Ordering::Relaxed);
     }
 
-    /// Says once in the error log that an access log loses lines.
+    /// Says once in the error log that another log loses lines.
     fn tell_of_loss(&self, why: &str) {
-        let Role::Access(name) = &self.role else { return };
+        let Some(name) = self.role.named() else { return };
         if !self.told.swap(true, Ordering::Relaxed) {
             let text = format!(
-                "the access log {name} cannot be written, so its lines are lost: {why}. Requests are served as before"
+                "the {name} cannot be written, so its lines are lost: {why}. Requests are served as before"
             );
             plain(Level::Error, "supervisor", Some("GK0015"), &text);
         }
@@ -273,9 +287,9 @@ impl Writer {
             (Ok(()), _) => {
                 *untold += refused;
                 if !batch.is_empty() && *untold > 0 {
-                    let Role::Access(name) = &shared.role else { return };
+                    let Some(name) = shared.role.named() else { return };
                     shared.told.store(false, Ordering::Relaxed);
-                    let text = format!("the access log {name} is written again; {untold} lines were lost");
+                    let text = format!("the {name} is written again; {untold} lines were lost");
                     plain(Level::Warn, "supervisor", None, &text);
                     *untold = 0;
                 }

@@ -14,6 +14,7 @@ struct Kept {
     folder: tempfile::TempDir,
     error: Arc<Sink>,
     reader: Reader,
+    hosts: HostLogs,
     lost: Arc<SharedWords>,
 }
 
@@ -24,7 +25,7 @@ impl Kept {
         let lost = Arc::new(SharedWords::map(&fd).unwrap());
         let place = Place::File(folder.path().join("error.log"));
         let error = Arc::new(Sink::start(place, Role::Error, Arc::clone(&lost)).unwrap());
-        Self { folder, error, reader: Reader::start().unwrap(), lost }
+        Self { folder, error, reader: Reader::start().unwrap(), hosts: HostLogs::default(), lost }
     }
 
     fn path(&self) -> PathBuf {
@@ -37,7 +38,7 @@ impl Kept {
 
     /// A process that writes to the error log.
     fn process(&self) -> File {
-        File::from(self.reader.pipe(&self.error).unwrap())
+        File::from(self.reader.pipe(&self.error, Some(&self.hosts)).unwrap())
     }
 
     fn other(&self, name: &str, role: Role) -> Arc<Sink> {
@@ -98,7 +99,7 @@ fn a_log_that_nobody_reads_stops_no_process_and_tells_of_the_loss() {
     let fifo = kept.folder.path().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
     let sink = kept.other("fifo", Role::Error);
-    let mut process = File::from(kept.reader.pipe(&sink).unwrap());
+    let mut process = File::from(kept.reader.pipe(&sink, None).unwrap());
     let line = |number: usize| format!("{number:0>1023}\n");
     let lines = 3 * sink::MOST / 1024;
     for number in 0..lines {
@@ -173,14 +174,14 @@ fn a_process_that_floods_leaves_room_to_the_others() {
     let fifo = kept.folder.path().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
     let sink = kept.other("fifo", Role::Error);
-    let mut floods = File::from(kept.reader.pipe(&sink).unwrap());
+    let mut floods = File::from(kept.reader.pipe(&sink, None).unwrap());
     for _ in 0..4 * sink::MOST / 1024 {
         floods.write_all(&[b'x'; 1023]).unwrap();
         floods.write_all(b"\n").unwrap();
     }
     let lost = || kept.lost[gk_wire::setup::LOST_ERROR_LINES].load(Ordering::Relaxed);
     until(|| lost() > 1000);
-    let mut another = File::from(kept.reader.pipe(&sink).unwrap());
+    let mut another = File::from(kept.reader.pipe(&sink, None).unwrap());
     another.write_all(b"of another process\n").unwrap();
     let mut lines = BufReader::new(File::open(&fifo).unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "of another process"));
@@ -199,4 +200,28 @@ fn the_last_words_of_every_process_are_written() {
     let mut text = String::new();
     File::open(path).unwrap().read_to_string(&mut text).unwrap();
     assert_eq!((text.lines().count(), lost[0].load(Ordering::Relaxed)), (20, 0));
+}
+
+/// Reported: the lines of every virtual host stood in one log. Met by every configuration that names an ErrorLog in its hosts.
+#[test]
+fn a_line_goes_to_the_log_that_it_is_addressed_to() {
+    let kept = Kept::new();
+    let log = |name: &str| (name.as_bytes().to_vec(), kept.other(name, Role::Host(name.into())));
+    let text = |name: &str| std::fs::read_to_string(kept.folder.path().join(name)).unwrap_or_default();
+    kept.hosts.follow([log("one"), log("two")].into());
+    let addressed = gk_wire::log::addressed;
+    let mut process = kept.process();
+    let lines =
+        [&addressed("one", "a\n  b\n"), "own\n", &addressed("two", "c\n"), &addressed("three", "d\n")];
+    process.write_all(lines.concat().as_bytes()).unwrap();
+    until(|| (text("one"), text("two"), kept.text()) == ("a\n  b\n".into(), "c\n".into(), "own\nd\n".into()));
+    // A line that is cut stays in one log.
+    let long = "x".repeat(200 << 10);
+    process.write_all(addressed("two", &format!("{long}\n")).as_bytes()).unwrap();
+    until(|| text("two").bytes().filter(|byte| *byte == b'x').count() == long.len());
+    // Requests of the configuration before are still under way.
+    kept.hosts.follow([log("two")].into());
+    process.write_all(addressed("one", "late\n").as_bytes()).unwrap();
+    until(|| text("one").ends_with("late\n"));
+    assert_eq!(kept.text(), "own\nd\n");
 }

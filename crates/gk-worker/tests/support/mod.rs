@@ -318,6 +318,7 @@ pub fn profile(script: &Path, group: &str) -> Profile {
         ignore_activity: false,
         sendfile: true,
         environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
+        error_log: None,
         hook: false,
     }
 }
