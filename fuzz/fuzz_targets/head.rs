@@ -3,6 +3,7 @@
 #![no_main]
 
 use gk_config::place::{Compiled, Files, Kind};
+use gk_config::site::EncodedSlashes;
 use gk_config::source::Memory;
 use gk_config::{Surroundings, load_text};
 use gk_front::client::http1::framing::{Found, RequestScan};
@@ -117,14 +118,17 @@ fn serve(parts: &Parts, ambiguous: bool) {
     if limits::host(checked.host).is_err() {
         return;
     }
-    let Ok(path) = limits::path(parts) else { return };
-    assert!(path.starts_with(b"/") && !path.contains(&0));
-    assert!(!path.split(|byte| *byte == b'/').any(|part| part == b".." || part == b"."));
-    assert_eq!(
-        path::normalise(path::encode(&path).as_bytes()).as_deref(),
-        Ok(&*path),
-        "written and read again"
-    );
+    for slashes in [EncodedSlashes::Decoded, EncodedSlashes::Kept, EncodedSlashes::Refused] {
+        let Ok(path) = limits::path(parts, slashes) else { continue };
+        assert!(path.starts_with(b"/") && !path.contains(&0));
+        assert!(!path.split(|byte| *byte == b'/').any(|part| part == b".." || part == b"."));
+        assert_eq!(
+            path::normalise(path::encode(&path).as_bytes(), slashes).as_deref(),
+            Ok(&*path),
+            "written and read again"
+        );
+    }
+    let Ok(path) = limits::path(parts, EncodedSlashes::Refused) else { return };
     let query = RouteQuery {
         local: Some(([127, 0, 0, 1], 8000).into()),
         host: checked.host,

@@ -16,7 +16,7 @@ pub use handlers::Handler;
 pub use scripts::{Files, Found, FoundPath, Hit, Kind, NoFiles, Origin, Script, Walked, script_name_end};
 pub(crate) use sections::matches as section_matches;
 
-use crate::site::{AccessLog, Branch, LogCondition, Settings, Site};
+use crate::site::{AccessLog, Branch, EncodedSlashes, LogCondition, Settings, Site};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -31,6 +31,8 @@ pub struct Compiled {
     ruled: bool,
     /// Some host has `RemoteIPHeader`.
     names_clients: bool,
+    /// Some host takes encoded slashes.
+    slashes: bool,
 }
 
 #[derive(Debug)]
@@ -65,7 +67,8 @@ impl Compiled {
         let hosts = hosts.collect::<Result<Vec<_>, String>>()?;
         let ruled = hosts.iter().any(|host| host.ruled);
         let names_clients = site.hosts.iter().any(|host| host.remote.header.is_some());
-        Ok(Self { hosts, site, ruled, names_clients })
+        let slashes = site.hosts.iter().any(|host| !host.encoded_slashes.are_refused());
+        Ok(Self { hosts, site, ruled, names_clients, slashes })
     }
 
     /// The site it was made from.
@@ -96,6 +99,14 @@ impl Compiled {
     /// Index of the host for a connection to `local` (`None`: a Unix socket) and the value of the Host header.
     pub fn host(&self, local: Option<SocketAddr>, header: Option<&[u8]>) -> usize {
         hosts::select(&self.site.hosts, local, header)
+    }
+
+    /// What `%2F` means to the host of a request.
+    pub fn encoded_slashes(&self, local: Option<SocketAddr>, header: Option<&[u8]>) -> EncodedSlashes {
+        if !self.slashes {
+            return EncodedSlashes::Refused;
+        }
+        self.site.hosts[self.host(local, header)].encoded_slashes
     }
 
     /// Index of the host of a connection before it has named one: the first of those whose addresses fit best.

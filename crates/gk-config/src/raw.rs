@@ -2,8 +2,9 @@
 //! with the places that later complaints must point at.
 
 use crate::site::{
-    ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen, LogCondition, Mount,
-    ProcessGroup, PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias, Supervision,
+    EncodedSlashes, ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen,
+    LogCondition, Mount, ProcessGroup, PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias,
+    Supervision,
 };
 use crate::token::Word;
 use gk_rules::access::{Methods, Tree};
@@ -185,6 +186,10 @@ pub struct RawHost {
     pub proxy_protocol: Option<(bool, Word)>,
     /// `CustomLog`.
     pub access_logs: Vec<RawLog>,
+    /// `AllowEncodedSlashes`.
+    pub encoded_slashes: Option<EncodedSlashes>,
+    /// `ErrorLog` of a virtual host.
+    pub error_log: Option<PathBuf>,
     /// `RequestReadTimeout header=`.
     pub header_timeout: Option<ReadTimeout>,
     /// `RequestReadTimeout body=`.

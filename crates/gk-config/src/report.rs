@@ -11,7 +11,8 @@ pub use mounts::{MountUse, mounts};
 use crate::diagnostic::{Diagnostic, Severity, render_all};
 use crate::directive::Status;
 use crate::site::{
-    AccessLog, Branch, Listen, LogCondition, ProcessGroup, Scope, Settings, SettingsPatch, Site,
+    AccessLog, Branch, EncodedSlashes, Listen, LogCondition, ProcessGroup, Scope, Settings, SettingsPatch,
+    Site,
 };
 use crate::{FreeThreading, Loaded, PythonBuild};
 use gk_options::OPTIONS;
@@ -289,6 +290,14 @@ fn hosts(out: &mut Lines, site: &Site) {
         aliases.sort();
         for (_, text) in &aliases {
             out.line(1, text);
+        }
+        match host.encoded_slashes {
+            EncodedSlashes::Refused => {}
+            EncodedSlashes::Decoded => out.pair(1, "encoded slashes", "On"),
+            EncodedSlashes::Kept => out.pair(1, "encoded slashes", "NoDecode"),
+        }
+        if let Some(log) = &host.error_log {
+            out.pair(1, "error-log", &log.display().to_string());
         }
         for log in &host.access_logs {
             let path = log.path.as_ref().map_or("standard output".to_owned(), |p| p.display().to_string());

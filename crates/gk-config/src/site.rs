@@ -4,11 +4,13 @@
 //! Durations are seconds as `f64` where a directive takes seconds; `0.0` means "off" only where the field says so.
 
 mod defaults;
+mod encoded_slashes;
 pub mod measurements;
 mod merge;
 mod proxy_protocol;
 mod read_timeouts;
 mod settings;
+pub use encoded_slashes::EncodedSlashes;
 pub use gk_options::ProcessGroup;
 pub use proxy_protocol::ProxyProtocol;
 pub use read_timeouts::{ReadTimeout, ReadTimeouts};
@@ -292,6 +294,12 @@ pub struct Host {
     pub sections: Vec<Section>,
     /// Access logs.
     pub access_logs: Vec<AccessLog>,
+    /// `AllowEncodedSlashes`.
+    #[serde(default, skip_serializing_if = "EncodedSlashes::are_refused")]
+    pub encoded_slashes: EncodedSlashes,
+    /// `ErrorLog` of a virtual host; `None`: the server's. [`TERMINAL`] is the terminal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_log: Option<PathBuf>,
     /// `RequestReadTimeout`.
     #[serde(default)]
     pub read_timeouts: ReadTimeouts,

@@ -49,7 +49,6 @@ fn harmless_directives_are_notes() {
         "ProxyPass /static !",
         "ProxyPreserveHost On",
         "SSLUseStapling on",
-        "AllowEncodedSlashes Off",
         "AddOutputFilter DEFLATE html",
         "SSLVerifyClient optional",
         "SSLVerifyDepth 3",

@@ -112,6 +112,8 @@ fn front(port: u16) {
             read_timeouts: ReadTimeouts::default(),
             access_logs,
             remote: gk_rules::remote::RemoteIp::default(),
+            error_log: None,
+            encoded_slashes: Default::default(),
             tls: false,
         }],
         imports: Vec::new(),

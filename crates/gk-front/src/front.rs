@@ -330,7 +330,8 @@ impl Front {
             return Ok(routed);
         }
         limits::host(host)?;
-        let path = limits::path(parts)?;
+        let slashes = current.compiled.encoded_slashes(ends.local_address(), host);
+        let path = limits::path(parts, slashes)?;
         let routed = Rc::new(self.fresh(current, ends, host, path, ruled));
         current.host_logs.enter(Some(routed.target.host));
         if !routed.target.uncacheable {

@@ -5,6 +5,7 @@ pub mod failure;
 mod guarded;
 pub mod ruled;
 
+use gk_config::site::EncodedSlashes;
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, TRANSFER_ENCODING};
@@ -164,7 +165,7 @@ impl Serving<'_> {
         if self.parts.uri.path() == "*" {
             // The request is about the server, not about an application.
             limits::host(head.host)?;
-            limits::path(self.parts)?;
+            limits::path(self.parts, EncodedSlashes::Refused)?;
             return Ok(own(reply::options().map(|text| Body::whole(text, true))));
         }
         let routed = if self.current.compiled.has_rules() {

@@ -5,7 +5,7 @@ pub mod handlers;
 use super::raw::{GroupUse, Need, RawMount};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::site::{HandlerScript, ImportScript, Mount, MountTarget, StaticAlias};
+use crate::site::{EncodedSlashes, HandlerScript, ImportScript, Mount, MountTarget, StaticAlias};
 use crate::token::{Word, key_value};
 use crate::{nearest, values};
 
@@ -35,6 +35,10 @@ pub const ROWS: &[Directive] = &[
               about the path without."),
     Directive::honoured("DocumentRoot", "directory", SERVER, Arity::exactly(1), document_root)
         .doc("Directory whose files are served where no alias matches."),
+    Directive::honoured("AllowEncodedSlashes", "Off|On|NoDecode", SERVER, Arity::exactly(1), encoded_slashes)
+        .default("Off")
+        .doc("What `%2F` in the path of a URL means. `Off`: the answer is 404. `NoDecode`: it stays as it was sent, in PATH_INFO too, and \
+              is part of a name. `On`: it is a slash, also for aliases and sections. A virtual host does not inherit that of the server."),
     Directive::honoured("AliasMatch", "regex path", SERVER, Arity::exactly(2), alias_match)
         .doc("Serves files at the URL paths a regular expression matches; `$1` … `$9` in the path are its groups."),
     Directive::honoured("ScriptAlias", "url-path path", SERVER, Arity::exactly(2), program_alias)
@@ -52,6 +56,20 @@ pub const ROWS: &[Directive] = &[
     Directive::inert("WSGICaseSensitivity", "On|Off", Contexts::GLOBAL,
         "script paths are compared as the file system gives them"),
 ];
+
+fn encoded_slashes(scope: &mut Scope, words: &[Word]) -> Applied {
+    let meaning = match words[0].text.to_ascii_lowercase().as_str() {
+        "off" => EncodedSlashes::Refused,
+        "on" => EncodedSlashes::Decoded,
+        "nodecode" => EncodedSlashes::Kept,
+        _ => {
+            let message = format!("AllowEncodedSlashes takes Off, On or NoDecode, not `{}`", words[0].text);
+            return Err(Complaint::error(message).at(&words[0]));
+        }
+    };
+    scope.host().encoded_slashes = Some(meaning);
+    Ok(())
+}
 
 /// Options of an alias or an import.
 #[derive(Default)]

@@ -5,8 +5,7 @@ pub mod modules;
 pub mod protective;
 pub mod proxied;
 
-use crate::directive::{Applied, Contexts, Directive, Scope, Status};
-use crate::token::Word;
+use crate::directive::{Contexts, Directive};
 
 /// Rows that share everything but the name: `row => "Name" "Name"; …`.
 macro_rules! rows {
@@ -28,7 +27,6 @@ const FILES: &str = "the front chooses how it sends a file";
 const PROTOCOLS: &str = "HTTP/1.1 is spoken; HTTP/2 ends in a proxy in front";
 const CHILDREN: &str =
     "no CGI programs run here; memory-limit=, cpu-time-limit= and their like bound workers";
-const ENCODED: &str = "a path with %2F is answered 404, as with Off";
 const OLD: &str = "it belongs to an older Apache";
 
 /// A row without effect.
@@ -69,7 +67,6 @@ pub const ROWS: &[Directive] = rows! {
         => "HttpProtocolOptions" "RegisterHttpMethod" "MergeTrailers" "StrictHostCheck";
     inert(SERVER, "slashes in a row count as one") => "MergeSlashes";
     inert(SERVER, "TRACE is always answered 405") => "TraceEnable";
-    inert(SERVER, ENCODED).judged(encoded_slashes) => "AllowEncodedSlashes";
     inert(ANY, "there are no internal redirects that could go on without end") => "LimitInternalRecursion" "QualifyRedirectURL";
     inert(ANY, "no request body is parsed as XML") => "LimitXMLRequestBody";
     inert(ANY, CHILDREN) => "RLimitCPU" "RLimitMEM" "RLimitNPROC";
@@ -80,10 +77,3 @@ pub const ROWS: &[Directive] = rows! {
         "LogFormatVersion" "AgentLog" "RefererLog" "CookieLog";
     inert(ANY, OLD) => "DefaultType" "DefaultMode";
 };
-
-fn encoded_slashes(scope: &mut Scope, words: &[Word]) -> Applied {
-    if !words.iter().all(|word| word.text.eq_ignore_ascii_case("off")) {
-        scope.status = Status::NotBuiltYet(ENCODED);
-    }
-    Ok(())
-}

@@ -78,6 +78,9 @@ fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &
             header: host.header_timeout.or(main.header_timeout).unwrap_or(ReadTimeouts::STANDARD.header),
             body: host.body_timeout.or(main.body_timeout).unwrap_or(ReadTimeouts::STANDARD.body),
         },
+        error_log: host.error_log.clone(),
+        // As with Apache it is not inherited.
+        encoded_slashes: host.encoded_slashes.unwrap_or_default(),
         access_logs: logs.iter().map(|log| access_log(log, &formats, journal)).collect(),
         remote: host.remote.under(&main.remote),
         tls: host.tls.as_ref().or(main.tls.as_ref()).is_some_and(|(on, _)| *on),

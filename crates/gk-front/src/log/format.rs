@@ -1,10 +1,13 @@
 //! `LogFormat` strings: parsed once, written per request. Pure; the request comes as a [`Line`]. Directives are Apache's
 //! (`%h %l %u %t %r %s %b …`) and four of our own: `%{process_group}g %{application_group}g %{worker}g %{queue_ms}g`.
 
+use gk_config::site::EncodedSlashes;
 use gk_wire::log::Civil;
 use gk_wire::printable;
 use http::HeaderName;
 use std::fmt::Write as _;
+
+use crate::request::path;
 
 /// One part of a format.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,7 +277,9 @@ fn field(letter: char, argument: Option<&str>, line: &Line<'_>, lookup: &dyn Loo
         }
         ('m', _) => text_or_dash(line.method, out),
         ('U', _) => {
-            escaped_or_dash(Some(line.path), out);
+            // As Apache has it after decoding.
+            let decoded = path::normalise(line.path, EncodedSlashes::Kept).ok();
+            escaped_or_dash(Some(decoded.as_deref().unwrap_or(line.path)), out);
             Ok(())
         }
         ('q', _) => match line.query {

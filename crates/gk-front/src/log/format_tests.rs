@@ -110,6 +110,21 @@ fn json_is_one_object_a_line() {
     assert_eq!(out.matches('\n').count(), 1);
 }
 
+/// Reported: `%U` was the path as it was sent, and Apache's is the decoded one. Met by whoever moves a log format over.
+#[test]
+fn the_path_is_decoded() {
+    for (path, want) in [("/a%20b/%2e%2e/c%2Fd", "/c%2Fd"), ("/caf%C3%A9", "/caf\\xc3\\xa9"), ("/a%", "/a%")]
+    {
+        let mut out = String::new();
+        Format::parse("%U", false).unwrap().write(
+            &Line { path: path.as_bytes(), ..line() },
+            &Some2,
+            &mut out,
+        );
+        assert_eq!(out.trim_end_matches('\n'), want);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_format_parses_or_is_refused_and_writes_one_line(text in "[%a-zA-Z{}<>0-9! ]{0,30}") {

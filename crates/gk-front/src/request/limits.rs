@@ -1,7 +1,7 @@
 //! Checks of a request head before routing: target form, `Host`, limits, framing. Pure. hyper itself refuses malformed request
 //! lines and headers, and two different `Content-Length`s.
 
-use gk_config::site::{HttpLimits, Settings};
+use gk_config::site::{EncodedSlashes, HttpLimits, Settings};
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
@@ -140,7 +140,7 @@ fn target_len(parts: &Parts) -> usize {
 }
 
 /// The decoded path.
-pub fn path(parts: &Parts) -> Result<Vec<u8>, Refusal> {
+pub fn path(parts: &Parts, slashes: EncodedSlashes) -> Result<Vec<u8>, Refusal> {
     let raw = parts.uri.path();
     if raw == "*" {
         return if parts.method == Method::OPTIONS {
@@ -149,7 +149,7 @@ pub fn path(parts: &Parts) -> Result<Vec<u8>, Refusal> {
             Err(Refusal::Bad("The target * is for OPTIONS only."))
         };
     }
-    path::normalise(raw.as_bytes()).map_err(|why| match why {
+    path::normalise(raw.as_bytes(), slashes).map_err(|why| match why {
         BadPath::Malformed => Refusal::Bad("The address is malformed."),
         BadPath::Hidden => Refusal::NotFound,
     })
@@ -199,7 +199,7 @@ mod tests {
         };
         let parts = parts(request);
         host(check(&parts, &http, false)?.host)?;
-        path(&parts)?;
+        path(&parts, EncodedSlashes::Refused)?;
         Ok(())
     }
 

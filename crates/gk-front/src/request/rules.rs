@@ -4,7 +4,7 @@
 mod facts;
 pub mod rewriting;
 
-use gk_config::site::{Host, Settings};
+use gk_config::site::{EncodedSlashes, Host, Settings};
 use gk_rules::content::compression::untagged;
 use gk_rules::headers::{HeaderRule, Moment};
 use gk_rules::redirects::Redirect;
@@ -140,7 +140,7 @@ impl Asked {
             parts: parts.clone(),
             authority: host.map(<[u8]>::to_vec),
             url: target::path(parts).to_vec(),
-            path: limits::path(parts)?,
+            path: limits::path(parts, base.encoded_slashes)?,
             as_sent: true,
             query: target::query(parts).to_vec(),
             env: Env::default(),
@@ -258,7 +258,8 @@ impl Asked {
             Destination::Refused(refusal, _) => *refusal != Refusal::NotFound,
             Destination::App(_) => true,
         };
-        let Ok(path) = path::normalise(to.split('?').next().unwrap_or(to).as_bytes()) else { return false };
+        let local = to.split('?').next().unwrap_or(to);
+        let Ok(path) = path::normalise(local.as_bytes(), EncodedSlashes::Refused) else { return false };
         if there || path == self.path || self.settings.granted() == Some(false) {
             return false;
         }
@@ -360,7 +361,7 @@ impl Asked {
             parts,
             authority: self.authority.clone(),
             url: url.as_bytes().to_vec(),
-            path: path::normalise(url.as_bytes()).ok()?,
+            path: path::normalise(url.as_bytes(), EncodedSlashes::Refused).ok()?,
             as_sent: false,
             query: query.as_bytes().to_vec(),
             env,

@@ -57,6 +57,8 @@ pub fn site(root: &Path) -> Site {
             read_timeouts: ReadTimeouts::default(),
             access_logs: Vec::new(),
             remote: gk_rules::remote::RemoteIp::default(),
+            error_log: None,
+            encoded_slashes: Default::default(),
             tls: false,
         }],
         imports: Vec::new(),
