@@ -2,6 +2,7 @@
 //! that a file cannot, and `check` can show it. The rows of the options are in [`options`]; parsing the command line is
 //! the command line's.
 
+mod access;
 pub mod options;
 mod script;
 mod services;

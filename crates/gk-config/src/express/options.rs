@@ -280,6 +280,11 @@ const ROWS: &[ServeOption] = &[
     many(APPLICATION, "passenv", text("NAME"), "Pass a variable of the process to the WSGI environ.").directive("PassEnv"),
     switch(APPLICATION, "error-override", "WSGIErrorOverride", "On", "Answer errors of the application with the server's own pages."),
     switch(APPLICATION, "enable-sendfile", "WSGIEnableSendfile", "On", "Use sendfile for `wsgi.file_wrapper`."),
+    one(APPLICATION, "host-access-script", FILE, "Script whose `allow_access(environ, host)` admits or refuses every client."),
+    one(APPLICATION, "auth-user-script", FILE, "Script that knows the users; then every request needs one."),
+    one(APPLICATION, "auth-type", Kind::Choice(&["basic", "digest"]), "How users are asked for their passwords.").words("basic"),
+    one(APPLICATION, "auth-group-script", FILE, "Script that knows the groups of users."),
+    one(APPLICATION, "auth-group", text("NAME"), "Group that users must belong to, with `--auth-group-script`.").words("wsgi"),
     pairs(APPLICATION, "service-script", "NAME", PATH, "Keep a script running beside the application, in a process of its own."),
 
     switch(PROCESSES, "per-interpreter-gil", "WSGIPerInterpreterGIL", "On", "Give each sub-interpreter a GIL of its own (CPython 3.12 and later)."),

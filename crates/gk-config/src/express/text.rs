@@ -1,6 +1,7 @@
 //! The directive text that `serve` makes of its options.
 
 use super::ServeOptions;
+use super::access;
 use super::options::{self, ServeOption, Takes, Use};
 use super::script::{is_file, script};
 use super::services;
@@ -25,6 +26,7 @@ pub fn generate(given: &ServeOptions, surroundings: &Surroundings) -> Result<Str
     telemetry(&mut text, given);
     daemon(&mut text, given, &home);
     mount(&mut text, given)?;
+    access::sections(&mut text, given, &realm(given));
     for line in given.many("set") {
         text.out.push_str(line.trim());
         text.out.push('\n');
@@ -64,6 +66,7 @@ fn check(given: &ServeOptions) -> Result<(), String> {
     if name.is_empty() || name.contains('=') || name.contains("%{") {
         return Err(format!("--process-group takes a plain name, not `{name}`"));
     }
+    access::check(given)?;
     let urls = given.pairs("url-alias").map(|(url, _)| ("url-alias", url));
     for (option, url) in urls.chain([("mount-point", or_default(given, "mount-point").as_str())]) {
         if !url.starts_with('/') {
@@ -86,6 +89,11 @@ fn sentence(refusal: Refusal) -> String {
 
 fn with_hint(message: String, hint: Option<String>) -> String {
     hint.map_or_else(|| message.clone(), |hint| format!("{message} ({hint})"))
+}
+
+/// The realm of users: mod_wsgi-express calls it so.
+fn realm(given: &ServeOptions) -> String {
+    format!("{}:{}", given.one("host").unwrap_or("localhost"), or_default(given, "port"))
 }
 
 /// The value of an option, or the default in its row.
