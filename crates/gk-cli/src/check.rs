@@ -1,6 +1,8 @@
 //! `gilkeeper check`: what a configuration means and what is wrong with it; with `--python`, also which installed packages the
 //! interpreters of its applications refuse.
 
+mod forks;
+
 use crate::doctor::environment::{Refusal, refusals};
 use crate::load::{Disk, surroundings};
 use crate::{Failure, print};
@@ -22,6 +24,12 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         return Err(Failure::Input(format!("there is no configuration file {}", path.display())));
     }
     let mut loaded = gk_config::load(path, &Disk, &surroundings);
+    let groups = loaded.site.iter().flat_map(|site| &site.groups);
+    let forking: Vec<Diagnostic> = {
+        let mounts = report::mounts(&loaded);
+        groups.flat_map(|group| forks::warnings(&group.name, &mounts)).collect()
+    };
+    loaded.diagnostics.extend(forking);
     if let Some(named) = given.get_one::<String>("python") {
         examine(&mut loaded, Some(named.as_str()).filter(|name| !name.is_empty()), python)?;
     }
@@ -136,6 +144,7 @@ mod tests {
         let mount = |url, application: &str| MountUse {
             host: 0,
             url,
+            script: None,
             process_group: "site".to_owned(),
             application_group: application.to_owned(),
             used: None,

@@ -200,7 +200,7 @@ fn loaded((site, said): (Site, Vec<Diagnostic>), surroundings: &Surroundings) ->
     let mut warnings: Vec<String> =
         said.iter().filter(|d| d.severity == Severity::Warning).map(Diagnostic::line).collect();
     if site.mounts_nothing() {
-        warnings.push(report::MOUNTS_NOTHING.to_owned());
+        warnings.push(report::mounts_nothing(&said));
     }
     Loaded { site, warnings, directory: surroundings.directory.clone() }
 }

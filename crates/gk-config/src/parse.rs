@@ -10,6 +10,8 @@ mod macros;
 pub mod source;
 pub mod token;
 
+pub use condition::PASSED_OVER;
+
 use crate::diagnostic::{Complaint, Journal};
 use crate::{Surroundings, directives};
 use source::Source;

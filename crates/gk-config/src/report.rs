@@ -21,14 +21,25 @@ use serde::Serialize;
 use serde_json::json;
 
 /// Said of a site that mounts nothing.
-pub const MOUNTS_NOTHING: &str = "the configuration mounts nothing, so every request is answered 404; `WSGIScriptAlias / FILE` mounts a script";
+const MOUNTS_NOTHING: &str = "the configuration mounts nothing, so every request is answered 404; `WSGIScriptAlias / FILE` mounts a script";
+
+/// The same, with the section that perhaps holds what was meant.
+pub fn mounts_nothing(said: &[Diagnostic]) -> String {
+    let passed = said.iter().find(|said| said.message.contains(crate::parse::PASSED_OVER));
+    match passed {
+        Some(Diagnostic { file, line, message, .. }) => {
+            format!("{MOUNTS_NOTHING}. {file}:{line}: {message}")
+        }
+        None => MOUNTS_NOTHING.to_owned(),
+    }
+}
 
 /// The report as text: messages, summary, site.
 pub fn text(loaded: &Loaded) -> String {
     let mut out = Lines::default();
     messages(&mut out, &loaded.diagnostics);
     if loaded.site.as_ref().is_some_and(Site::mounts_nothing) {
-        out.line(0, &format!("warning: {MOUNTS_NOTHING}"));
+        out.line(0, &format!("warning: {}", mounts_nothing(&loaded.diagnostics)));
     }
     out.head(&uses::summary(loaded));
     match &loaded.site {

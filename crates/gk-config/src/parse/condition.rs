@@ -36,6 +36,9 @@ const MODULES: &[(&str, &str)] = &[
     ("remoteip_module", "mod_remoteip.c"),
 ];
 
+/// What a message says of a section that does not hold.
+pub const PASSED_OVER: &str = "does not hold, so it is passed over";
+
 /// The Apache version we stand for in `<IfVersion>`.
 const VERSION: [u32; 3] = [2, 4, 62];
 
@@ -81,7 +84,7 @@ impl Parser<'_> {
         let of: String = arguments.iter().map(|g| g.0).collect();
         let line = missed.first().map_or(0, |glyph| glyph.1.line);
         let section = format!("<{} {of}>", name.text);
-        let message = format!("{section} does not hold, so it is passed over, with {first} on line {line}");
+        let message = format!("{section} {PASSED_OVER}, with {first} on line {line}");
         let complaint = Complaint::note(message).at(name);
         self.journal.say(complaint.hint(match name.text.to_ascii_lowercase().as_str() {
             "ifdefine" => "-D NAME on the command line defines a name".to_owned(),

@@ -11,6 +11,8 @@ pub struct MountUse<'l> {
     pub host: usize,
     /// URL prefix or pattern.
     pub url: &'l str,
+    /// The script, or the folder of scripts, where it is a file.
+    pub script: Option<&'l Path>,
     /// Process group; it may hold an expansion.
     pub process_group: String,
     /// Application group, as written; empty: the main interpreter.
@@ -32,7 +34,9 @@ pub fn mounts(loaded: &Loaded) -> Vec<MountUse<'_>> {
         for (mount, used) in host.mounts.iter().take(own).zip(lines) {
             let (process_group, application_group) = groups(site, host, mount);
             let url = if mount.url.is_empty() { "/" } else { &mount.url };
-            found.push(MountUse { host: index, url, process_group, application_group, used: Some(used) });
+            let script = file(&mount.target);
+            let used = Some(used);
+            found.push(MountUse { host: index, url, script, process_group, application_group, used });
         }
     }
     found
