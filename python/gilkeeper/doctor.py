@@ -4,10 +4,10 @@ The only argument is the job, as JSON. Events are written to descriptor 3, one J
 crashes or hangs, the last lines show where. Needs nothing of the package but `doctor_modules.py` beside it, which
 it runs by path: any CPython from 3.11 on runs both.
 
-Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import,
-extension, unloaded, environment), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an
-extension `name` and `file`; for extension modules that the application has not loaded `names`; for the installed packages
-`without` (those to leave out); `home`, `python_path`, `describe`, `end`.
+Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import, extension,
+extensions, unloaded, environment), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an extension `name`
+and `file`, for several `files` (pairs of both); for those that the application has not loaded `names`; for the installed packages `without`
+(those to leave out); `home`, `python_path`, `describe`, `end`.
 """
 
 import sys
@@ -94,6 +94,7 @@ class Watch:
         self.modules = {}
         self.threads = []
         self.shutdown = []
+        self.refused = []
         self.warned = None
 
     def begin(self):
@@ -110,6 +111,18 @@ class Watch:
         self.atexit()
         self.signals()
 
+    def each_extension(self, job):
+        """Loads the modules of several files alone, one after the other: a process for each takes longer than most imports."""
+        for name, file in job["files"]:
+            self.refused, error = [], None
+            try:
+                if name not in sys.modules:
+                    extension({"name": name, "file": file})
+            except BaseException as problem:
+                sys.modules.pop(name, None)
+                error = one_line(problem)
+            tell("alone", name=name, error=error, other=next((one for one in self.refused if one != name), None))
+
     def loader(self, cls):
         create, execute, watch = cls.create_module, cls.exec_module, self
 
@@ -118,6 +131,7 @@ class Watch:
             try:
                 result = act()
             except BaseException as error:
+                watch.refused.append(name)
                 tell("refused", name=name, file=loader.path, stage=stage, error=one_line(error))
                 raise
             finally:
@@ -327,11 +341,6 @@ def describe(watch, job):
             tell("unloaded", **values)
 
 
-def content(name):
-    """How many names a module holds, beside those that every module has."""
-    return sum(not key.startswith("__") for key in getattr(sys.modules[name], "__dict__", ()))
-
-
 def extensions():
     """Extension modules that are loaded in this interpreter."""
     from importlib.machinery import ExtensionFileLoader
@@ -356,14 +365,15 @@ def trial(job, number):
     paths(job)
     sys.argv = ["mod_wsgi"]
     acts = {"application": application, "import": lambda job: importlib.import_module(job["name"]), "extension": extension}
-    acts |= {"unloaded": lambda job: try_each(job["names"]), "environment": environment}
+    acts |= {"unloaded": lambda job: try_each(job["names"]), "environment": environment, "extensions": watch.each_extension}
     error, text = None, None
     try:
         acts[job["what"]](job)
     except BaseException as problem:
         error, text = one_line(problem), traceback.format_exc()
     present = [name for name in watch.modules if name in sys.modules]
-    filled = {name: content(name) for name in present}
+    # How many names each holds, beside those that every module has.
+    filled = {name: sum(not key.startswith("__") for key in getattr(sys.modules[name], "__dict__", ())) for name in present}
     tell("imported", error=error, traceback=text, present=present, filled=filled, threads=watch.running(), gil=gil())
     if job["describe"]:
         describe(watch, job)

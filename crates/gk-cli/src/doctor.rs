@@ -28,7 +28,7 @@ use gk_sys::signal::{SIGINT, SIGTERM, Signals};
 use progress::Progress;
 use report::{Mode, Verdict};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -100,6 +100,16 @@ fn impossible(build: PythonBuild) -> Vec<(Mode, String)> {
         found.push((Mode::FreeThreading, why));
     }
     found
+}
+
+/// What the trials so far say of the modules.
+struct Known {
+    /// Files by name.
+    files: BTreeMap<String, String>,
+    /// Those that the application has not loaded.
+    unloaded: Vec<String>,
+    /// Those without an outcome, by setting.
+    open: BTreeSet<(Setting, String)>,
 }
 
 /// The application and the Python it is examined with.
@@ -184,11 +194,18 @@ impl ExaminedApplication {
         signals: &Signals,
         progress: &Progress,
     ) -> Result<(), Failure> {
+        let modules = study::modules(trials);
+        let open = |d: &&event::Described| study::open(trials, &d.name);
+        let open: BTreeSet<(Setting, String)> = modules
+            .iter()
+            .flat_map(|d| open(d).into_iter().map(|setting| (setting, d.name.clone())))
+            .collect();
         let files: BTreeMap<String, String> =
-            study::modules(trials).into_iter().map(|d| (d.name.clone(), d.file.clone())).collect();
+            modules.into_iter().map(|d| (d.name.clone(), d.file.clone())).collect();
         let reference = trials.get(&(Setting::Main, ImportTarget::Application));
         let unloaded: Vec<String> =
             reference.into_iter().flat_map(|t| &t.unloaded).map(|one| one.name.clone()).collect();
+        let known = Known { files, unloaded, open };
         let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
         let (jobs, done) = (Mutex::new(jobs), Mutex::new(Vec::new()));
         let take = || jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
@@ -196,7 +213,7 @@ impl ExaminedApplication {
             for _ in 0..at_once {
                 scope.spawn(|| {
                     while let Some(job) = take() {
-                        let result = trial::run(&self.child(&job, &files, &unloaded), signals);
+                        let result = trial::run(&self.child(&job, &known), signals);
                         let left = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len();
                         progress.done(&job, left);
                         let stop = !matches!(result, Ok(Some(_)));
@@ -219,12 +236,7 @@ impl ExaminedApplication {
         Ok(())
     }
 
-    fn child(
-        &self,
-        (setting, what): &Job,
-        files: &BTreeMap<String, String>,
-        unloaded: &[String],
-    ) -> trial::ChildCommand<'_> {
+    fn child(&self, (setting, what): &Job, known: &Known) -> trial::ChildCommand<'_> {
         let (interpreter, mode, gil) = match setting {
             Setting::Main => ("main", "shared-gil", Some("gil=1")),
             Setting::Shared => ("shared", "shared-gil", Some("gil=1")),
@@ -237,7 +249,15 @@ impl ExaminedApplication {
             ImportTarget::Application => ("application", None),
             ImportTarget::Import(name) => ("import", Some(name)),
             ImportTarget::Extension(name) => ("extension", Some(name)),
+            ImportTarget::Extensions => ("extensions", None),
             ImportTarget::Unloaded => ("unloaded", None),
+        };
+        let files: Vec<_> = match what {
+            "extensions" => {
+                let open = |name: &String| known.open.contains(&(*setting, name.clone()));
+                known.files.iter().filter(|(name, _)| open(name)).collect()
+            }
+            _ => Vec::new(),
         };
         let job = json!({
             "interpreter": interpreter,
@@ -245,8 +265,9 @@ impl ExaminedApplication {
             "mode": mode,
             "what": what,
             "name": name,
-            "names": unloaded,
-            "file": name.and_then(|name| files.get(name)),
+            "names": known.unloaded,
+            "file": name.and_then(|name| known.files.get(name)),
+            "files": files,
             "script": self.script,
             "module": self.module,
             "callable": self.callable,

@@ -144,6 +144,11 @@ enum Event {
         name: String,
         error: String,
     },
+    Alone {
+        name: String,
+        error: Option<String>,
+        other: Option<String>,
+    },
     NoApplication {
         name: String,
         others: Vec<String>,
@@ -184,10 +189,21 @@ pub struct InterpreterRun {
     pub trying: Option<String>,
     /// Those of them that raised, with the exception.
     pub failed: BTreeMap<String, String>,
+    /// Modules whose files were loaded alone, one after the other.
+    pub alone: BTreeMap<String, Alone>,
     /// The name of the callable that the script does not have, and those that it has.
     pub no_application: Option<(String, Vec<String>)>,
     /// How the import ended; `None`: it did not.
     pub imported: Option<Imported>,
+}
+
+/// A module whose file was loaded alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alone {
+    /// The exception, if it raised.
+    pub error: Option<String>,
+    /// Another extension module, which it needs and which raised.
+    pub other: Option<String>,
 }
 
 /// The end of an import.
@@ -248,6 +264,7 @@ impl InterpreterRun {
             Event::InMain { present } => self.in_main = present,
             Event::Trying { name } => self.trying = Some(name),
             Event::Failed { name, error } => drop(self.failed.insert(name, error)),
+            Event::Alone { name, error, other } => drop(self.alone.insert(name, Alone { error, other })),
             Event::NoApplication { name, others } => self.no_application = Some((name, others)),
             Event::Python { .. } | Event::Begin {} | Event::Described(_) => {}
             Event::Unloaded(_) | Event::Package(_) | Event::Ending | Event::Ended | Event::Other => {}

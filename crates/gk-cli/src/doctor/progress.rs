@@ -46,6 +46,7 @@ fn shown((setting, what): &Job) -> String {
     match what {
         ImportTarget::Application => format!("the application in {place}"),
         ImportTarget::Import(name) | ImportTarget::Extension(name) => format!("{name} in {place}"),
+        ImportTarget::Extensions => format!("extension modules by themselves in {place}"),
         ImportTarget::Unloaded => format!("modules that are imported later in {place}"),
     }
 }

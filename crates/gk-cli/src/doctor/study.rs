@@ -5,6 +5,8 @@
 //! outcome, too. Extension modules of imported distributions that the application has not loaded, as those that are imported when
 //! they are needed, are imported by themselves, all in one trial of each setting.
 
+mod together;
+
 use super::event::{CodeOrigin, Described, InterpreterRun, Trial};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,8 @@ pub enum ImportTarget {
     Import(String),
     /// One extension module, from its file.
     Extension(String),
+    /// Those that are to be loaded from their files, one after the other.
+    Extensions,
     /// Those that the application has not loaded, one after the other.
     Unloaded,
 }
@@ -166,8 +170,7 @@ pub fn next(trials: &Trials, settings: &[Setting]) -> Vec<Job> {
         }
         for module in modules(trials) {
             let name = &module.name;
-            let decided = decided(trials, place, name).is_some();
-            if !decided {
+            if is_open(trials, place, name) {
                 let open = imports(trials, place, name).into_iter().find(|job| !trials.contains_key(job));
                 jobs.insert(open.unwrap_or_else(|| (setting, ImportTarget::Extension(name.clone()))));
             }
@@ -177,7 +180,20 @@ pub fn next(trials: &Trials, settings: &[Setting]) -> Vec<Job> {
             }
         }
     }
-    jobs.into_iter().filter(|job| !trials.contains_key(job)).collect()
+    jobs.retain(|job| !trials.contains_key(job));
+    together::put(&mut jobs, trials);
+    jobs.into_iter().collect()
+}
+
+/// Whether no trial has decided a module's outcome in one kind of interpreter.
+fn is_open(trials: &Trials, place: InterpreterKind, name: &str) -> bool {
+    decided(trials, place, name).or_else(|| together::outcome(trials, place, name)).is_none()
+}
+
+/// The settings in which no trial has decided a module's outcome.
+pub fn open(trials: &Trials, name: &str) -> Vec<Setting> {
+    let open = InterpreterKind::ALL.into_iter().filter(|place| is_open(trials, *place, name));
+    open.map(|place| place.tried().0).collect()
 }
 
 /// The extension modules of the application in the main interpreter, then those that it has not loaded and that load there.
@@ -378,7 +394,7 @@ fn alone(trials: &Trials, place: InterpreterKind, name: &str) -> ModuleOutcome {
         }
     }
     let Some(trial) = trials.get(&(setting, ImportTarget::Extension(name.to_owned()))) else {
-        return ModuleOutcome::NotReached;
+        return together::outcome(trials, place, name).unwrap_or(ModuleOutcome::NotReached);
     };
     let Some(run) = trial.runs.get(index) else { return ModuleOutcome::NotReached };
     if run.has(name) && run.fine() {

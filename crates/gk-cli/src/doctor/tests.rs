@@ -388,3 +388,41 @@ fn the_json() {
         serde_json::to_string_pretty(&judge(&finished(), &[Mode::OwnGil], &no_free_threading())).unwrap()
     );
 }
+
+/// Reported: pandas took a minute, most of it for processes that load one extension module each.
+#[test]
+fn many_modules_are_loaded_alone_in_one_process() {
+    let names = ["a.one", "a.two", "a.three", "a.four", "a.five", "a.six"];
+    let all = names.map(|name| (name, None));
+    let mut events = loads(&all, None);
+    events.extend(names.map(|name| described(name, UNDECLARED)));
+    let refused = || fine(vec![loads(&[("a.one", Some(NO))], Some(NO))]);
+    let mut trials = Trials::from([
+        ((Setting::Main, APPLICATION), fine(vec![events])),
+        ((Setting::Own, APPLICATION), refused()),
+        (import(Setting::Own, "a"), refused()),
+    ]);
+    let own = [Setting::Own];
+    assert_eq!(next(&trials, &own), [(Setting::Own, ImportTarget::Extensions)]);
+    let alone = |name: &str, error: Option<&str>, other: Option<&str>| json!({"event": "alone", "name": name, "error": error, "other": other});
+    let mut events = loads(&[("a.five", None)], None);
+    let end = events.pop();
+    events.extend([
+        alone("a.five", None, None),
+        alone("a.four", Some("no"), Some("a.one")),
+        alone("a.three", Some(NO), None),
+        alone("a.six", Some("no"), Some("a.five")),
+    ]);
+    events.extend(end);
+    trials.insert((Setting::Own, ImportTarget::Extensions), fine(vec![events]));
+    // What that process did not come to is tried by itself, and so is what needs one that loads.
+    assert_eq!(next(&trials, &own), [extension(Setting::Own, "a.six"), extension(Setting::Own, "a.two")]);
+    let of = |name: &str| {
+        let module = modules(&trials).into_iter().find(|module| module.name == name).unwrap();
+        outcome(&trials, InterpreterKind::OwnGil, module)
+    };
+    assert_eq!(of("a.five"), ModuleOutcome::Loads);
+    assert_eq!(of("a.three"), ModuleOutcome::Refuses { error: NO.into() });
+    assert_eq!(of("a.four"), ModuleOutcome::Refuses { error: "needs a.one, which refuses (no)".into() });
+    assert_eq!(of("a.two"), ModuleOutcome::NotReached);
+}
