@@ -9,13 +9,37 @@ import threading
 import types
 
 
-class LogStream:
+class LogWriter:
+    """What the text stream and its binary side have in common."""
+
+    closed = False
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def close(self):
+        self.flush()
+
+    def isatty(self):
+        return False
+
+    def readable(self):
+        return False
+
+    def writable(self):
+        return True
+
+    def seekable(self):
+        return False
+
+
+class LogStream(LogWriter):
     """A text stream that writes each line as a record of the error log."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
     newlines = None
-    closed = False
     _most = 8192
 
     def __init__(self, level, descriptor=2):
@@ -39,34 +63,15 @@ class LogStream:
         self._parts.text = pending
         return len(text)
 
-    def writelines(self, lines):
-        for line in lines:
-            self.write(line)
-
     def flush(self):
         pending = getattr(self._parts, "text", "")
         if pending:
             self._parts.text = ""
             host.log(self.level, pending)
 
-    def close(self):
-        self.flush()
-
     def fileno(self):
         """The process's own descriptor, for programs that it starts and for faulthandler: it leads to the error log, too."""
         return self._descriptor
-
-    def isatty(self):
-        return False
-
-    def readable(self):
-        return False
-
-    def writable(self):
-        return True
-
-    def seekable(self):
-        return False
 
     def __enter__(self):
         return self
@@ -75,10 +80,8 @@ class LogStream:
         self.flush()
 
 
-class LogBuffer:
+class LogBuffer(LogWriter):
     """The binary side of a `LogStream`."""
-
-    closed = False
 
     def __init__(self, stream):
         self.raw = self
@@ -92,30 +95,11 @@ class LogBuffer:
         self._stream.write(data.decode("utf-8", "backslashreplace"))
         return len(data)
 
-    def writelines(self, lines):
-        for line in lines:
-            self.write(line)
-
     def flush(self):
-        self._stream.flush()
-
-    def close(self):
         self._stream.flush()
 
     def fileno(self):
         return self._stream.fileno()
-
-    def isatty(self):
-        return False
-
-    def readable(self):
-        return False
-
-    def writable(self):
-        return True
-
-    def seekable(self):
-        return False
 
 
 errors = LogStream("error")
