@@ -2,6 +2,7 @@
 //! `None` where it does not say.
 
 pub mod accounts;
+pub mod control_group;
 
 use std::fs;
 use std::io::Read;

@@ -12,7 +12,7 @@ use crate::kept::events::Events;
 use crate::kept::health::Health;
 use crate::kept::requests::FinishedRequests;
 use crate::kept::tick::{LastMinute, Tick};
-use gk_sys::usage::accounts::{self, Limits};
+use gk_sys::usage::control_group::{self, Limits};
 use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
 use gk_wire::control::{Happened, RequestStack, What};
@@ -297,7 +297,7 @@ impl Hub {
 
     /// The control group's limits.
     pub fn limits(&self) -> &Limits {
-        self.limits.get_or_init(accounts::limits)
+        self.limits.get_or_init(control_group::limits)
     }
 
     fn living_in(&self, group: &str) -> impl Iterator<Item = &TrackedWorker> {

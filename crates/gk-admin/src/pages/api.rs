@@ -45,6 +45,8 @@ pub fn status(hub: &Hub, now: f64) -> Value {
         "limits": {
             "cpus": hub.limits().cpus,
             "memory": hub.limits().memory,
+            "memory_used": hub.limits().memory_used,
+            "memory_kills": hub.limits().memory_kills,
             "throttled_periods": hub.limits().throttled.map(|(count, _)| count),
             "throttled_seconds": hub.limits().throttled.map(|(_, seconds)| seconds),
         },

@@ -329,7 +329,34 @@ fn front(page: &mut Families, hub: &Hub) {
     page.line(&[("log", "error")], figures.lost_error_lines as f64);
     page.family("gilkeeper_cpus", Form::Gauge, "CPUs that may be used.");
     page.line(&[], hub.limits().cpus);
-    if let Some((count, seconds)) = hub.limits().throttled {
+    let limits = hub.limits();
+    let memory: [(&str, Form, &str, Option<u64>); 3] = [
+        (
+            "gilkeeper_memory_limit_bytes",
+            Form::Gauge,
+            "Memory that the control group may use.",
+            limits.memory,
+        ),
+        (
+            "gilkeeper_memory_used_bytes",
+            Form::Gauge,
+            "Memory that the control group uses, without files that the kernel would drop first.",
+            limits.memory_used,
+        ),
+        (
+            "gilkeeper_memory_kills_total",
+            Form::Counter,
+            "Processes of the control group that the kernel killed for want of memory.",
+            limits.memory_kills,
+        ),
+    ];
+    for (name, form, help, value) in memory {
+        if let Some(value) = value {
+            page.family(name, form, help);
+            page.line(&[], value as f64);
+        }
+    }
+    if let Some((count, seconds)) = limits.throttled {
         page.family(
             "gilkeeper_throttled_periods_total",
             Form::Counter,

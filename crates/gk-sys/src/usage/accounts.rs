@@ -1,5 +1,5 @@
-//! The use of a process and of a control group, as the kernel counts it: CPU, memory, context switches, waiting for a CPU,
-//! throttling. Read from `/proc` and `/sys/fs/cgroup`; values that the kernel does not give are absent.
+//! The use of a process, as the kernel counts it: CPU, memory, context switches, waiting for a CPU. Read from `/proc`; values that the
+//! kernel does not give are absent.
 
 use crate::usage::text;
 use std::collections::BTreeMap;
@@ -99,45 +99,6 @@ fn schedstat(path: &Path) -> Option<Times> {
     Some(Times { cpu: next()?, run_delay: next()?, switches: next()? })
 }
 
-/// Limits of this process's control group, and the times it was held back.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Limits {
-    /// CPUs that may be used: of the control group, or of the machine.
-    pub cpus: f64,
-    /// Bytes; `None` without a limit.
-    pub memory: Option<u64>,
-    /// Periods in which the control group was throttled, and seconds for which.
-    pub throttled: Option<(u64, f64)>,
-}
-
-/// The limits of this process's control group (version 2).
-pub fn limits() -> Limits {
-    let machine = std::thread::available_parallelism().map_or(1.0, |cpus| cpus.get() as f64);
-    let mut limits = Limits { cpus: machine, ..Limits::default() };
-    let Some(folder) = control_group() else { return limits };
-    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
-    if let Some(text) = read("cpu.max")
-        && let Some((quota, period)) = text.trim().split_once(' ')
-        && let (Ok(quota), Ok(period)) = (quota.parse::<f64>(), period.parse::<f64>())
-        && period > 0.0
-    {
-        limits.cpus = limits.cpus.min(quota / period);
-    }
-    limits.memory = read("memory.max").and_then(|text| text.trim().parse().ok());
-    limits.throttled = read("cpu.stat").and_then(|text| {
-        let value =
-            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-        Some((value("nr_throttled ")?, value("throttled_usec ")? as f64 / 1e6))
-    });
-    limits
-}
-
-fn control_group() -> Option<PathBuf> {
-    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
-    Some(PathBuf::from(format!("/sys/fs/cgroup{}", path.trim_end_matches('/'))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +108,6 @@ mod tests {
         let used = of_process(std::process::id()).unwrap();
         assert!(used.resident > 100_000 && used.switches > 0);
         assert!(of_thread(std::process::id(), crate::clock::thread_id()).is_some());
-        assert!(limits().cpus > 0.0);
         assert_eq!(of_process(u32::MAX), None);
     }
 
