@@ -81,6 +81,22 @@ pub fn command() -> Command {
                 ),
         )
         .subcommand(
+            Command::new("drain")
+                .about("Make load balancers send their requests elsewhere, while the server serves on")
+                .after_help("/readyz answers 503, and each connection ends with its next response. A preStop hook of Kubernetes, or a \
+                             script before `stop`, calls it and waits.")
+                .arg(root())
+                .arg(
+                    Arg::new("wait")
+                        .long("wait")
+                        .value_name("SECONDS")
+                        .default_value("5")
+                        .value_parser(seconds)
+                        .help("Time until the command returns: what a load balancer needs to notice."),
+                )
+                .arg(flag("undo").conflicts_with("wait").help("Be ready again.")),
+        )
+        .subcommand(
             Command::new("stop")
                 .about("End a running server")
                 .arg(root())
@@ -114,6 +130,12 @@ pub fn command() -> Command {
                 .after_help("To read it: gilkeeper man serve | man -l -")
                 .arg(Arg::new("command").value_name("COMMAND").num_args(0..).help("Command, as `serve` or `telemetry serve` [default: the page of gilkeeper].")),
         )
+}
+
+/// Seconds, at most a day.
+fn seconds(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=86_400.0).contains(number));
+    number.ok_or_else(|| format!("takes seconds from 0 to 86400, not `{text}`"))
 }
 
 fn telemetry() -> Command {

@@ -1,4 +1,4 @@
-//! Commands about a running server: `status`, `reload` and `stop` over its control socket, `top` from its admin pages.
+//! Commands about a running server: `status`, `reload`, `drain` and `stop` over its control socket, `top` from its admin pages.
 
 mod admin_pages;
 pub mod client;

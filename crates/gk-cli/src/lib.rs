@@ -59,6 +59,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("status", given)) => client::status(given),
         Some(("top", given)) => top::run(given),
         Some(("reload", given)) => client::reload(given),
+        Some(("drain", given)) => client::drain(given),
         Some(("stop", given)) => client::stop(given),
         Some(("doctor", given)) => doctor::run(given, python),
         Some(("telemetry", given)) => telemetry::run(given),

@@ -10,6 +10,7 @@ use gk_config::source::{Source, names};
 use gk_config::{Machine, PythonBuild, Pythons, Surroundings, load, load_text};
 use gk_supervisor::{Loaded, Loader, PythonRuntime, build_of};
 use gk_sys::child::identity;
+use gk_sys::usage::control_group;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -93,6 +94,7 @@ pub fn surroundings(
         environment,
         pythons: pythons(python),
         machine: Some(Machine {
+            cpus: control_group::limits().whole_cpus(),
             user: |name| identity::user(name).is_some(),
             group: |name| identity::group(name).is_some(),
         }),

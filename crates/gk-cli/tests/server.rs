@@ -134,7 +134,7 @@ fn serves_reports_and_stops_without_a_trace() {
     assert!(!server.path("gilkeeper-root/control.sock").exists());
     let trace = server.read("trace");
     assert!(
-        trace.contains("front stops within 15") && trace.contains("worker 1 stops: shutdown_signal"),
+        trace.contains("front stops within 4") && trace.contains("worker 1 stops: shutdown_signal"),
         "{trace}"
     );
     let after = server.run(&["status"]);

@@ -44,6 +44,7 @@ pub fn resolve(
     check_services(&raw, journal);
     hosts::name_embedded(&mut raw);
     let builds = modes::builds(&raw, surroundings);
+    machine::count_processes(&mut raw, &builds, surroundings);
     let hosts = hosts::resolve(&raw, journal);
     let imports = imports::resolve(&raw, &hosts, source, journal);
     modes::check(&raw, &imports, &builds, journal);

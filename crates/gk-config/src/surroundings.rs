@@ -25,9 +25,11 @@ pub struct Surroundings {
     pub machine: Option<Machine>,
 }
 
-/// The users and groups of the machine.
+/// The users, groups and CPUs of the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine {
+    /// CPUs that the server may use, those of its control group, a part as a whole one.
+    pub cpus: u32,
     /// Whether there is a user of this name.
     pub user: fn(&str) -> bool,
     /// Whether there is a group of this name.

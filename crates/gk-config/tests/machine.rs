@@ -5,7 +5,8 @@ use gk_config::source::Memory;
 use gk_config::{Loaded, Machine, Surroundings, load_text};
 
 fn read(text: &str, machine: bool) -> Loaded {
-    let machine = machine.then_some(Machine { user: |name| name == "www", group: |name| name == "web" });
+    let machine =
+        machine.then_some(Machine { cpus: 6, user: |name| name == "www", group: |name| name == "web" });
     let around = Surroundings { directory: "/srv".into(), machine, ..Surroundings::default() };
     let files = Memory::new().with("/srv/x.wsgi", "").with("/var/log/x", "").with("/venv/bin/python3", "");
     load_text("site.conf", text, &files, &around)
@@ -57,4 +58,22 @@ fn what_is_there_or_needs_no_name_is_not_mentioned() {
     let said = read(text, true).diagnostics;
     let missing: Vec<_> = said.iter().filter(|d| d.message.contains("machine")).map(|d| &d.message).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn auto_is_a_process_for_each_cpu() {
+    for (options, known, processes) in [
+        ("processes=auto", true, 6),
+        ("processes=AUTO threads=3", true, 6),
+        ("processes=auto interpreters=4", true, 2),
+        ("processes=auto interpreters=8", true, 1),
+        ("processes=auto", false, 1),
+        ("processes=2", true, 2),
+        ("threads=5", true, 1),
+    ] {
+        let loaded = read(&format!("WSGIDaemonProcess a {options}"), known);
+        let group = &loaded.site.unwrap().groups[0];
+        assert_eq!(group.processes, processes, "{options}, known: {known}");
+        assert_eq!(group.multiprocess, options.contains("processes"), "{options}");
+    }
 }

@@ -150,6 +150,8 @@ pub struct Front {
     pub last_connection: Cell<u64>,
     /// The listeners are closed or closing.
     pub stopping: Cell<bool>,
+    /// Load balancers are to send their requests elsewhere.
+    pub draining: Cell<bool>,
     /// Connections that descriptors allow.
     pub room: DescriptorRoom,
     /// Limits the log lines about it.
@@ -213,6 +215,7 @@ impl Front {
             last_request: Cell::new(0),
             last_connection: Cell::new(0),
             stopping: Cell::new(false),
+            draining: Cell::new(false),
             room: DescriptorRoom::default(),
             descriptors_noted: RateLimited::default(),
             idle: IdleQueue::default(),

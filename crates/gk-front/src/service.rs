@@ -424,6 +424,8 @@ impl Serving<'_> {
     fn is_last(&self) -> bool {
         let http = &self.current.compiled.site().http;
         let bound = http.max_keep_alive_requests;
-        (bound != 0 && self.requester.requests() >= bound) || self.front.stopping.get()
+        (bound != 0 && self.requester.requests() >= bound)
+            || self.front.stopping.get()
+            || self.front.draining.get()
     }
 }

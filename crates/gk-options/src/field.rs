@@ -46,11 +46,13 @@ impl Field for u32 {
     fn of(value: Value) -> Self {
         match value {
             Value::Octal(mode) => mode,
+            // No range of a number that may be `auto` begins at 0.
+            Value::Auto => 0,
             value => Self::try_from(u64::of(value)).expect("the row's range fits the field"),
         }
     }
 
-    /// The kind of the row knows whether the number is written in octal.
+    /// The kind of the row knows whether the number is written in octal, and whether 0 stands for `auto`.
     fn value(&self) -> Option<Value> {
         Some(Value::Whole(u64::from(*self)))
     }

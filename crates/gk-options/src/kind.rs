@@ -17,6 +17,15 @@ pub enum Kind {
         /// Things counted.
         unit: &'static str,
     },
+    /// A whole number in a range, or `auto`.
+    WholeOrAuto {
+        /// Least number.
+        least: u64,
+        /// Greatest number.
+        most: u64,
+        /// Things counted.
+        unit: &'static str,
+    },
     /// Bytes: 0, or at least so many.
     Size {
         /// Least size other than 0.
@@ -86,6 +95,14 @@ impl Kind {
     pub fn read(self, what: &str, text: &str, base: &Path) -> Result<Value, Refusal> {
         match self {
             Self::Whole { least, most, unit } => whole(what, text, least..=most, unit).map(Value::Whole),
+            Self::WholeOrAuto { .. } if text.eq_ignore_ascii_case("auto") => Ok(Value::Auto),
+            Self::WholeOrAuto { least, most, unit } => {
+                let number = whole(what, text, least..=most, unit).map(Value::Whole);
+                number.map_err(|refusal| match refusal.hint {
+                    None => refusal.hint("`auto` is also accepted"),
+                    Some(_) => refusal,
+                })
+            }
             Self::Size { least } => size(what, text, least).map(Value::Whole),
             Self::Signed { least, most } => {
                 let number =
@@ -135,6 +152,7 @@ impl Kind {
         match self {
             Self::Whole { unit: "bytes", .. } | Self::Size { .. } => "BYTES",
             Self::Whole { .. } | Self::Signed { .. } => "N",
+            Self::WholeOrAuto { .. } => "N|auto",
             Self::Seconds | Self::PositiveSeconds => "SECONDS",
             Self::Octal => "OCTAL",
             Self::Switch => "ON|OFF",
@@ -164,6 +182,7 @@ impl Kind {
             Self::Whole { least: 0, most: Self::MOST, .. } => None,
             Self::Whole { least, most: Self::MOST, .. } => Some(format!("{least} or more")),
             Self::Whole { least, most, .. } => Some(format!("{least} to {most}")),
+            Self::WholeOrAuto { least, most, .. } => Some(format!("auto, or {least} to {most}")),
             Self::Size { least } => Some(format!("0, or {least} and more")),
             Self::Signed { least, most } => Some(format!("{least} to {most}")),
             Self::PositiveSeconds => Some("more than 0".to_owned()),
@@ -179,7 +198,7 @@ impl Kind {
             Self::Whole { unit: "bytes", .. } | Self::Size { .. } => "bytes",
             Self::Whole { unit: "seconds", .. } => "seconds, whole",
             Self::Whole { unit: "milliseconds", .. } => "milliseconds",
-            Self::Whole { .. } | Self::Signed { .. } => "number",
+            Self::Whole { .. } | Self::WholeOrAuto { .. } | Self::Signed { .. } => "number",
             Self::Octal => "octal number",
             Self::Switch => "On or Off",
             Self::Choice(words) => return words.join(", "),

@@ -91,6 +91,7 @@ impl<Group: Default> Row<Group> {
     pub fn value(&self, group: &Group) -> Option<Value> {
         match ((self.get)(group)?, self.kind) {
             (Value::Whole(mode), Kind::Octal) => Some(Value::Octal(mode as u32)),
+            (Value::Whole(0), Kind::WholeOrAuto { .. }) => Some(Value::Auto),
             (value, _) => Some(value),
         }
     }

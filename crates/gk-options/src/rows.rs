@@ -59,8 +59,9 @@ macro_rules! process_group {
 }
 
 process_group! {
-    /// Number of worker processes. Given at all, even as `1`, it makes `wsgi.multiprocess` true.
-    processes: u32 = 1, "processes", whole(1, 10_000, "processes").serve(PROCESSES);
+    /// Number of worker processes. Given at all, even as `1`, it makes `wsgi.multiprocess` true. `auto`: one for each CPU that the
+    /// container, the service or the machine may use, rounded up.
+    processes: u32 = 1, "processes", row(Kind::WholeOrAuto { least: 1, most: 10_000, unit: "processes" }).serve(PROCESSES);
 
     /// Request threads in each process. 0 runs a service script instead: the group's import script on the main thread,
     /// and no requests.
@@ -171,8 +172,10 @@ process_group! {
     /// Ends a process by force this long after its shutdown began.
     shutdown_timeout: f64 = 5.0, "shutdown-timeout", seconds().zero("never").serve(LIMITS);
 
-    /// Time for running requests to finish before a graceful restart becomes a shutdown.
-    graceful_timeout: f64 = 15.0, "graceful-timeout", seconds().zero("without limit").serve(LIMITS);
+    /// Time for running requests and open streams to finish before a graceful restart becomes a shutdown, and when the server
+    /// stops.
+    graceful_timeout: Option<f64> = None, "graceful-timeout",
+        seconds().absent("15 s; 4 s when the server stops").zero("without limit").serve(LIMITS);
 
     /// Time for running requests to finish when the process gets the signal SIGUSR1.
     eviction_timeout: f64 = 0.0, "eviction-timeout", seconds().zero("graceful-timeout").serve(LIMITS);
@@ -263,7 +266,23 @@ const fn seconds() -> ProcessOption {
     row(Kind::Seconds)
 }
 
+/// Seconds that requests have when their process is replaced: mod_wsgi's default of graceful-timeout.
+const REPLACED: f64 = 15.0;
+/// Seconds that requests have when the server stops. With shutdown-timeout after them, a stop ends within the ten seconds after
+/// which `docker stop` kills.
+const STOPPED: f64 = 4.0;
+
 impl ProcessGroup {
+    /// Seconds that running requests have when their process is replaced; 0: without limit.
+    pub fn graceful_timeout(&self) -> f64 {
+        self.graceful_timeout.unwrap_or(REPLACED)
+    }
+
+    /// Seconds that running requests have when the server stops; 0: without limit.
+    pub fn stop_timeout(&self) -> f64 {
+        self.graceful_timeout.unwrap_or(STOPPED)
+    }
+
     /// The group runs a service script and takes no requests.
     pub fn service(&self) -> bool {
         self.threads == 0
@@ -299,6 +318,10 @@ mod tests {
                     vec![below, (most + 1).to_string(), huge.to_owned()],
                 )
             }
+            Kind::WholeOrAuto { least, most, .. } => (
+                vec!["auto".to_owned(), "AUTO".to_owned(), least.to_string(), most.to_string()],
+                vec![(least - 1).to_string(), (most + 1).to_string(), "automatic".to_owned(), String::new()],
+            ),
             Kind::Size { least } => (
                 vec!["0".to_owned(), least.to_string(), Kind::MOST.to_string()],
                 vec![(least - 1).to_string(), (Kind::MOST + 1).to_string(), huge.to_owned()],
@@ -365,7 +388,8 @@ mod tests {
         let words = |name: &str| OPTIONS.iter().find(|row| row.name == name).unwrap().default_words();
         for (name, expected) in [
             ("threads", "15"),
-            ("graceful-timeout", "15 s"),
+            ("graceful-timeout", "15 s; 4 s when the server stops"),
+            ("shutdown-timeout", "5 s"),
             ("restart-interval", "0, off"),
             ("header-buffer-size", "32768 bytes"),
             ("umask", "inherited"),

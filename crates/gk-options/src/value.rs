@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub enum Value {
     /// A count or a size in bytes.
     Whole(u64),
+    /// A count that the server finds out.
+    Auto,
     /// A number that may be negative.
     Signed(i64),
     /// Seconds.
@@ -30,6 +32,7 @@ impl Value {
     pub fn spelled(&self) -> String {
         match self {
             Self::Whole(number) => number.to_string(),
+            Self::Auto => "auto".to_owned(),
             Self::Signed(number) => number.to_string(),
             Self::Seconds(seconds) => seconds.to_string(),
             Self::Octal(mode) => format!("{mode:03o}"),

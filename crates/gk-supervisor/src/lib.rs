@@ -13,6 +13,7 @@ pub mod clients;
 pub mod configuration;
 pub mod links;
 pub mod logs;
+pub mod memory;
 pub mod perform;
 pub mod plan;
 pub mod root;

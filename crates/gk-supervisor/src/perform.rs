@@ -8,6 +8,7 @@ use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
 use crate::logs::{self, Logs};
+use crate::memory;
 use crate::plan::action::Action;
 use crate::plan::event::{ConfigurationOutline, Event};
 use crate::root;
@@ -376,6 +377,9 @@ impl World {
             line.push_str(&format!("; admin {admin}"));
         }
         self.logs.say(&line);
+        if let Some(warning) = memory::after_start(self.workers.len()) {
+            log(Level::Warn, Some("GK0053"), &warning);
+        }
     }
 }
 

@@ -137,6 +137,7 @@ impl Plan {
             Event::Reload { client, group } => {
                 self.ask_reload(reload::ReloadRequest::asked(client, group), now)
             }
+            Event::Drain { client, wait, undo } => self.ask_drain(client, wait, undo, now),
             Event::Terminate => self.terminate(now),
             Event::Stop { client, now: at_once } => self.ask_stop(client, at_once, now),
         }
@@ -163,6 +164,7 @@ impl Plan {
             .chain(reload)
             .chain(self.front.deadline)
             .chain(self.front.due)
+            .chain(self.stop.deadlines())
             .chain(self.questions_due())
             .min()
     }
@@ -228,6 +230,7 @@ impl Plan {
         let process_group = Some(handle.group.clone());
         let (worker, pid) = (Some(handle.worker), handle.pid);
         let reason = match what {
+            What::WorkerCrashed if handle.out_of_memory => Some("out_of_memory".to_owned()),
             What::WorkerCrashed => Some("crash".to_owned()),
             What::WorkerLeft => handle.reason.clone(),
             _ => None,

@@ -6,6 +6,7 @@ use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
 use crate::logs::Logs;
+use crate::memory::MemoryWatch;
 use crate::perform::{World, log};
 use crate::plan::Plan;
 use crate::plan::action::Action;
@@ -15,10 +16,10 @@ use crate::sockets::{self, Listeners};
 use crate::status::StatusQuery;
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2, Signals};
-use gk_sys::usage;
 use gk_wire::admin::{Answer, Command};
 use gk_wire::control::{FromFront, FromWorker, LinkFault, MAX_PACKET, ToFront, ToWorker};
 use gk_wire::log::Level;
+use gk_wire::setup::duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
         world,
         gathers: Vec::new(),
         tokens: 0,
-        memory_kills: usage::out_of_memory_kills(),
+        memory: MemoryWatch::begin(),
         buffer: vec![0; MAX_PACKET],
     };
     let (code, why) = supervisor.run();
@@ -97,8 +98,7 @@ struct Supervisor {
     world: World,
     gathers: Vec<StatusQuery>,
     tokens: u64,
-    /// Number of processes that the kernel had killed for lack of memory at the last check.
-    memory_kills: Option<u64>,
+    memory: MemoryWatch,
     buffer: Vec<u8>,
 }
 
@@ -225,6 +225,7 @@ impl Supervisor {
     }
 
     fn reap(&mut self) {
+        self.memory.begin_turn();
         let workers: Vec<(u64, u32)> = self.world.workers.iter().map(|(w, c)| (*w, c.pid)).collect();
         for (worker, pid) in workers {
             if let Some(exit) = ended(pid) {
@@ -256,14 +257,12 @@ impl Supervisor {
             Exit::Status(status) => Some(status),
             Exit::Signal(_) => None,
         };
-        if exit == Exit::Signal(SIGKILL) {
-            let kills = usage::out_of_memory_kills();
-            if kills > self.memory_kills {
-                how.push_str(", probably because the memory ran out");
-            }
-            self.memory_kills = kills;
+        let why = (exit == Exit::Signal(SIGKILL)).then(|| self.memory.why()).flatten();
+        let out_of_memory = why.is_some();
+        if let Some(why) = why {
+            how.push_str(&format!(", {why}"));
         }
-        ProcessEnd { how, status }
+        ProcessEnd { how, status, out_of_memory }
     }
 
     fn read_front(&mut self) {
@@ -325,6 +324,9 @@ impl Supervisor {
             Command::Reload { process_group: group } => {
                 self.world.logs.reopen();
                 self.happened(Event::Reload { client, group });
+            }
+            Command::Drain { wait, undo } => {
+                self.happened(Event::Drain { client, wait: duration(wait), undo });
             }
             Command::Stop { now } => self.happened(Event::Stop { client, now }),
         }

@@ -1,4 +1,4 @@
-//! Messages of `gilkeeper status`, `reload` and `stop` to a running server over `SERVER_ROOT/control.sock`: one JSON line
+//! Messages of `gilkeeper status`, `reload`, `drain` and `stop` to a running server over `SERVER_ROOT/control.sock`: one JSON line
 //! up, JSON lines down; the last one has `done`.
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,13 @@ pub enum Command {
     Reload {
         /// `None`: all.
         process_group: Option<String>,
+    },
+    /// Say "not ready" to load balancers and let go of their connections, while requests are served.
+    Drain {
+        /// Seconds until the answer.
+        wait: f64,
+        /// Take it back.
+        undo: bool,
     },
     /// End the server.
     Stop {

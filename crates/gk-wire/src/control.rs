@@ -46,6 +46,11 @@ pub enum ToFront {
     AccessLogs,
     /// A new configuration (after a reload). Descriptor: [memory file with `FrontSetup`].
     Site,
+    /// Be not ready for load balancers and end each connection with its next response, or take that back. Requests are served.
+    Drain {
+        /// Whether it is so from now on.
+        on: bool,
+    },
     /// Stop: close the listeners, finish what is there within so many seconds, then exit.
     Stop {
         /// Seconds.
@@ -280,7 +285,13 @@ pub enum ToWorker {
         /// Seconds.
         timeout: f64,
     },
-    /// Stop now: run the shutdown callbacks and exit within shutdown-timeout.
+    /// The server stops: run the shutdown callbacks now, so that streams and threads may end by themselves, and serve what the
+    /// front sends until `Stop`.
+    Stopping {
+        /// What the callbacks are told.
+        reason: String,
+    },
+    /// Stop now: run the shutdown callbacks that have not run, and exit within shutdown-timeout.
     Stop {
         /// For log and status.
         reason: String,

@@ -69,6 +69,9 @@ pub enum FromAdmin {
 pub struct FrontFigures {
     /// Every process group has a worker that imported its applications and takes requests.
     pub ready: bool,
+    /// The server was told to be not ready, so that load balancers send their requests elsewhere.
+    #[serde(default)]
+    pub draining: bool,
     /// Counts up with each reload.
     pub generation: u64,
     /// Connections, requests, queues.

@@ -98,7 +98,7 @@ fn main() {
         group: ProcessGroup {
             threads,
             shutdown_timeout: 60.0,
-            graceful_timeout: 0.0,
+            graceful_timeout: Some(0.0),
             deadlock_timeout: 0.0,
             ..ProcessGroup::named("app")
         },

@@ -13,11 +13,26 @@ use std::sync::atomic::Ordering;
 use support::{Front, with_other_setup, with_worker};
 
 const APPS: &str = r#"
-import itertools, os, time
+import itertools, os, threading, time
+import gilkeeper
+
+ended, told = threading.Event(), []
+
+@gilkeeper.subscribe_shutdown
+def stop(name, shutdown_reason, **event):
+    told.append(shutdown_reason)
+    ended.set()
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     flag = environ["QUERY_STRING"]
+    if path == "/stream":
+        start_response("200 OK", [])
+        def events():
+            yield b"first "
+            ended.wait()
+            yield b"last " + repr(told).encode()
+        return events()
     if path == "/endless":
         start_response("200 OK", [])
         def events():
@@ -105,4 +120,32 @@ fn an_endless_response_is_broken_off_before_the_process_is_ended() {
         assert!(closed.exists(), "close() was called");
     });
     assert_eq!(code, 0, "the thread came back");
+}
+
+/// Reported: an open stream held up the stop of the server, because the application heard of it only when its requests had ended. Met
+/// with server-sent events and long polls, at every stop of a container.
+#[test]
+fn a_stream_hears_of_the_stop_while_it_runs_and_ends_by_itself() {
+    let code = with_worker(2, APPS, "", |front| {
+        front.message();
+        let mut out = BytesMut::new();
+        let id = front.request("/stream", "GET", b"", &mut out);
+        front.send(&out);
+        while front.page.word(page::STARTED).load(Ordering::Acquire) < 1 {
+            std::thread::yield_now();
+        }
+        let stopping = ToWorker::Stopping { reason: "shutdown_signal".to_owned() };
+        front.tell(&stopping);
+        front.tell(&stopping);
+        assert_eq!(front.answer(id).text(), "first last ['shutdown_signal']");
+        // Requests are served until `Stop`, and nobody is told twice.
+        let (mut out, flag) = (BytesMut::new(), front.directory.join("flag"));
+        std::fs::write(&flag, "").unwrap();
+        let id = front.request(&format!("/list?{}", flag.display()), "GET", b"", &mut out);
+        front.send(&out);
+        assert_eq!(front.answer(id).text(), "done");
+        front.tell(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        front.messages_until(|m| matches!(m, FromWorker::Stopping { .. }));
+    });
+    assert_eq!(code, 0);
 }

@@ -35,11 +35,12 @@ impl Health {
         let waits = |name: &String| {
             format!("process group '{name}' has no worker that imported its applications and takes requests")
         };
+        let drains = figures.draining.then(|| "the server was told to drain (gilkeeper drain)".to_owned());
         Self {
             ready: figures.ready && silent < TOLD,
             alive,
             silent: lines,
-            waiting: figures.waiting.iter().map(waits).collect(),
+            waiting: drains.into_iter().chain(figures.waiting.iter().map(waits)).collect(),
             remarks: figures.remarks.clone(),
         }
     }
@@ -59,6 +60,13 @@ mod tests {
             assert_eq!((health.ready, health.alive), (ready, alive), "{front} {supervisor_silent}");
             assert_eq!(health.silent.is_empty(), alive);
         }
+    }
+
+    #[test]
+    fn a_server_that_drains_is_not_ready_and_alive() {
+        let figures = FrontFigures { draining: true, ..FrontFigures::default() };
+        let health = Health::new(&figures, 7, 0);
+        assert_eq!((health.ready, health.alive, health.waiting.len()), (false, true, 1));
     }
 
     #[test]

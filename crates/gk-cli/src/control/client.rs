@@ -1,4 +1,4 @@
-//! `status`, `reload` and `stop`: a question to a running server over its control socket, and its answer on the screen.
+//! `status`, `reload`, `drain` and `stop`: a question to a running server over its control socket, and its answer on the screen.
 
 use super::admin_pages::Pages;
 use super::status_table;
@@ -67,6 +67,11 @@ fn root(given: &ArgMatches) -> PathBuf {
 pub fn reload(given: &ArgMatches) -> Result<i32, Failure> {
     let process_group = given.get_one::<String>("group").cloned();
     finish(ask(given, &Command::Reload { process_group })?)
+}
+
+pub fn drain(given: &ArgMatches) -> Result<i32, Failure> {
+    let wait = given.get_one::<f64>("wait").copied().unwrap_or_default();
+    finish(ask(given, &Command::Drain { wait, undo: given.get_flag("undo") })?)
 }
 
 pub fn stop(given: &ArgMatches) -> Result<i32, Failure> {
@@ -169,7 +174,9 @@ fn converse(
     }
     // A server that was asked to stop may be gone before its last line.
     match command {
-        Command::Stop { .. } => Ok(Outcome { ok: true, text: "stopped".into(), status: None }),
+        Command::Drain { .. } | Command::Stop { .. } => {
+            Ok(Outcome { ok: true, text: "stopped".into(), status: None })
+        }
         _ => Err(Failure::Failed("the server ended before it answered".into())),
     }
 }

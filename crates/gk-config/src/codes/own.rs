@@ -180,6 +180,13 @@ pub const CODES: &[Code] = &[
         "repair what the traceback names; --keep-trying or GilkeeperKeepTrying On goes on and tries again",
     )),
     own(code(
+        53,
+        Warn,
+        "after the start, the processes hold more than three quarters of the memory that the control group may use",
+        "none; when the memory is used up, the kernel kills one of the processes, and the log and the metrics say so",
+        "run fewer processes (processes=), or raise the limit of the container or the service",
+    )),
+    own(code(
         60,
         Error,
         "64 passwords wait to be checked",

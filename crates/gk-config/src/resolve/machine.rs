@@ -1,11 +1,29 @@
 //! What a configuration expects of its machine: scripts, folders of logs, Pythons, users and groups. What is not there is a
-//! warning and no error: a file may be checked on another machine.
+//! warning and no error: a file may be checked on another machine. And what it leaves to the machine: the number of processes.
 
-use crate::Surroundings;
+use super::interpreters::FreeThreading;
 use crate::diagnostic::{Complaint, Journal};
 use crate::raw::{Need, Raw};
 use crate::source::Source;
+use crate::{PythonBuild, Surroundings};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Replaces `processes=auto`: as many as keep the machine's CPUs busy with Python. Where the machine is not known, one.
+pub fn count_processes(raw: &mut Raw, builds: &BTreeMap<String, PythonBuild>, surroundings: &Surroundings) {
+    let cpus = surroundings.machine.map_or(1, |machine| machine.cpus).max(1);
+    for (group, _) in raw.groups.iter_mut().filter(|(group, _)| group.processes == 0) {
+        let build = builds.get(&group.name);
+        let free = FreeThreading::of(group, &raw.interpreters) != FreeThreading::Off
+            && build.is_some_and(|build| build.free_threaded);
+        group.processes = match free {
+            // Its threads run on all CPUs.
+            true => 1,
+            // Each interpreter keeps one CPU busy.
+            false => cpus.div_ceil(group.interpreters.max(1)),
+        };
+    }
+}
 
 /// Says what is missing, where the machine is known.
 pub fn check(raw: &Raw, source: &dyn Source, surroundings: &Surroundings, journal: &mut Journal) {

@@ -12,6 +12,8 @@ const CUT: Duration = Duration::from_secs(1);
 /// Closes the listeners, waits at most `timeout` for the requests under way, and cuts off the rest.
 pub async fn stop(front: &Rc<Front>, timeout: Duration) {
     front.stopping.set(true);
+    // Health checks hear of it at once.
+    front.tell_figures();
     front.stop.notify_waiters();
     let conns: Vec<_> = front.conns.borrow().values().map(Rc::clone).collect();
     for conn in conns {

@@ -29,7 +29,7 @@ impl Front {
         let current = self.current();
         let links = self.links.borrow();
         let waiting = self.waiting();
-        let ready = waiting.is_empty() && !self.stopping.get();
+        let ready = waiting.is_empty() && !self.stopping.get() && !self.draining.get();
         self.sent_ready.set(ready);
         let name = |worker: u64| match links.get(&worker) {
             Some(link) => {
@@ -40,6 +40,7 @@ impl Front {
         };
         admin.tell_figures(&ToAdmin::Figures(FrontFigures {
             ready,
+            draining: self.draining.get(),
             generation: current.generation,
             status: self.status(),
             lost_log_lines: current.logs.lost() + self.lost_before.get() + self.lost_lines(LOST_ACCESS_LINES),
@@ -74,7 +75,7 @@ impl Front {
     /// Whether every process group for requests has a worker that imported its applications and takes requests, in the required
     /// GIL mode.
     pub fn is_ready(&self) -> bool {
-        !self.stopping.get() && self.waiting().is_empty()
+        !self.stopping.get() && !self.draining.get() && self.waiting().is_empty()
     }
 
     /// The process groups for requests without such a worker.

@@ -157,6 +157,10 @@ impl Control {
                 front.tell(&ToAdmin::Happened(slow_request(worker, &stack)));
             }
             ToFront::Stack { worker, stack } => front.tell(&ToAdmin::Stack { worker, stack }),
+            ToFront::Drain { on } => {
+                front.draining.set(on);
+                front.tell_figures();
+            }
             ToFront::Stop { .. } => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use gk_config::site::ProcessGroup;
 use gk_wire::control::{FromFront, FromWorker, LinkFault};
+use std::time::Duration;
 
 /// An event.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +86,15 @@ pub enum Event {
         /// One process group, or all.
         group: Option<String>,
     },
+    /// `gilkeeper drain`.
+    Drain {
+        /// The client that asks.
+        client: u64,
+        /// Time until the answer.
+        wait: Duration,
+        /// Take it back.
+        undo: bool,
+    },
     /// `gilkeeper stop`.
     Stop {
         /// The client that asks.
@@ -101,6 +111,8 @@ pub struct ProcessEnd {
     pub how: String,
     /// The status it exited with; `None` when a signal ended it.
     pub status: Option<i32>,
+    /// The kernel killed it for want of memory.
+    pub out_of_memory: bool,
 }
 
 /// The part of a configuration that the plan needs.

@@ -153,6 +153,9 @@ impl Plan {
                     self.front.state = FrontState::Ready;
                     self.front.ready = Some(now);
                     self.front.proven = true;
+                    if self.stop.drains() {
+                        self.tell_front_of_drain();
+                    }
                     self.log(Level::Info, "the front accepts connections");
                     let pid = self.front.pid.unwrap_or(0);
                     let again = if self.front.restarts > 0 { " again" } else { "" };

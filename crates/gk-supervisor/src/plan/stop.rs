@@ -1,23 +1,28 @@
-//! The end of the server: first the front (it closes the listeners and finishes its requests), then the workers, then the
-//! supervisor.
+//! The end of the server. The applications hear of it at once and end what they can. The front closes the listeners and finishes
+//! its requests, until their time is over; then the workers stop, then the supervisor.
 //!
 //! ```text
-//!   TERM, INT, `stop`      front: Stop(window) ── gone ──▶ workers: Stop ── shutdown-timeout ──▶ KILL ──▶ exit
+//!   TERM, INT, `stop`      front: Stop(window), workers: Stopping ── front gone, or window over ──▶ workers: Stop
+//!                                                       workers: Stop ── shutdown-timeout ──▶ KILL ──▶ exit
 //!   once more, `--now`     front and workers: Stop now   ── shutdown-timeout ──▶ KILL ──▶ exit
 //!   once more              KILL ──▶ exit
 //! ```
+//!
+//! So the longest stop is the longest `graceful-timeout` and the longest `shutdown-timeout` together.
 
 use super::action::Action;
 use super::front::FrontState;
 use super::imports::EXIT_NOT_IMPORTED;
+use super::worker::WorkerHandle;
 use super::{Plan, seconds};
 use gk_sys::signal::SIGKILL;
-use gk_wire::control::ToFront;
+use gk_wire::control::{ToFront, ToWorker};
 use gk_wire::log::Level;
 use std::time::Duration;
 
-/// Extra time after the front's own window before the supervisor kills it.
-const SLACK: Duration = Duration::from_secs(1);
+/// Extra time after the front's own window before the supervisor kills it: it cuts off connections and reports to its exports
+/// meanwhile. The workers do not wait for that.
+const SLACK: Duration = Duration::from_secs(2);
 /// The window for `graceful-timeout=0`, practically without bound. A second signal ends it.
 const WITHOUT_BOUND: Duration = Duration::from_secs(1 << 29);
 
@@ -39,17 +44,37 @@ enum Urgency {
 pub struct Stop {
     urgency: Urgency,
     workers: bool,
+    /// When the workers stop although the front has not ended.
+    due: Option<Duration>,
     done: bool,
     code: i32,
     /// Why the server gave up.
     why: Option<String>,
     clients: Vec<u64>,
+    draining: bool,
+    /// Clients of `drain`, and when they are answered.
+    drained: Vec<(u64, Duration)>,
 }
 
 impl Stop {
     /// Whether it has begun.
     pub(super) fn begun(&self) -> bool {
         self.urgency > Urgency::None
+    }
+
+    /// Whether requests still have time.
+    pub(super) fn is_graceful(&self) -> bool {
+        self.urgency == Urgency::Graceful && !self.workers
+    }
+
+    /// When the workers stop at the latest, and when clients that wait for the drain are answered.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = Duration> {
+        self.due.filter(|_| !self.workers).into_iter().chain(self.drained.iter().map(|(_, due)| *due))
+    }
+
+    /// Whether load balancers are to send their requests elsewhere.
+    pub(super) fn drains(&self) -> bool {
+        self.draining
     }
 
     /// Whether the workers were told to stop.
@@ -74,6 +99,52 @@ impl Plan {
         self.raise(if at_once { Urgency::Now } else { Urgency::Graceful }, now);
     }
 
+    /// Requests are served on, and load balancers learn that they should send them elsewhere. The answer comes when they have had
+    /// the time for it.
+    pub(super) fn ask_drain(&mut self, client: u64, wait: Duration, undo: bool, now: Duration) {
+        if self.stop.begun() {
+            let text = "the server stops".to_owned();
+            return self.out.push(Action::Answer { clients: vec![client], ok: true, text });
+        }
+        self.stop.draining = !undo;
+        self.log(
+            Level::Notice,
+            if undo {
+                "the server is ready again for load balancers"
+            } else {
+                "the server drains: it is not ready for load balancers, and serves"
+            },
+        );
+        self.tell_front_of_drain();
+        if undo {
+            let waiting = std::mem::take(&mut self.stop.drained);
+            let text = "ready again".to_owned();
+            let clients = waiting.into_iter().map(|(client, _)| client).chain([client]).collect();
+            return self.out.push(Action::Answer { clients, ok: true, text });
+        }
+        self.stop.drained.push((client, now + wait));
+    }
+
+    /// A new front hears it, too.
+    pub(super) fn tell_front_of_drain(&mut self) {
+        if self.front.listens() {
+            self.out.push(Action::ToFront(ToFront::Drain { on: self.stop.draining }));
+        }
+    }
+
+    /// Answers the clients of `drain` whose time is over; all of them at a stop.
+    fn tick_drain(&mut self, now: Duration) {
+        let stops = self.stop.begun();
+        let (over, waiting) =
+            std::mem::take(&mut self.stop.drained).into_iter().partition(|(_, due)| stops || *due <= now);
+        self.stop.drained = waiting;
+        let over: Vec<(u64, Duration)> = over;
+        if !over.is_empty() {
+            let clients = over.into_iter().map(|(client, _)| client).collect();
+            self.out.push(Action::Answer { clients, ok: true, text: "drained".to_owned() });
+        }
+    }
+
     /// Ends a server that cannot work at all.
     pub(super) fn give_up(&mut self, why: &str, code: i32, now: Duration) {
         if !self.stop.begun() {
@@ -94,8 +165,10 @@ impl Plan {
         }
         let first = !self.stop.begun();
         self.stop.urgency = urgency;
+        // What is cut off, somebody has asked for.
+        let level = if urgency == Urgency::Graceful || first { Level::Notice } else { Level::Warn };
+        self.log(level, self.stop_words(urgency, first));
         if first {
-            self.log(Level::Notice, "the server stops");
             self.cancel_reloads(now);
             self.forget_due_services();
             self.forget_retries();
@@ -103,7 +176,15 @@ impl Plan {
         }
         match urgency {
             Urgency::None => {}
-            Urgency::Graceful => self.stop_front(self.longest_window(), now),
+            Urgency::Graceful => {
+                let window = self.longest_window();
+                self.stop.due = window.map(|window| now + window);
+                self.stop_front(window, now);
+                if !self.stop.workers {
+                    let all: Vec<u64> = self.workers.keys().copied().collect();
+                    all.into_iter().for_each(|worker| self.tell_of_stop(worker));
+                }
+            }
             Urgency::Now => {
                 self.stop_front(Some(Duration::ZERO), now);
                 self.stop_workers(now);
@@ -112,11 +193,46 @@ impl Plan {
         }
     }
 
-    /// The longest graceful-timeout of the groups; `None`: without bound.
+    /// What begins, with the times of the configuration.
+    fn stop_words(&self, urgency: Urgency, first: bool) -> String {
+        let longest = self.groups.iter().map(|g| g.spec.shutdown_timeout);
+        let longest = longest.map(|s| if s > 0.0 { s } else { f64::INFINITY }).fold(0.0, f64::max);
+        let end = match longest.is_finite() {
+            true => format!("the applications have {longest} s to end (shutdown-timeout)"),
+            false => "the applications have any time to end (shutdown-timeout)".to_owned(),
+        };
+        let begin = if first { "the server stops" } else { "asked again to stop" };
+        match urgency {
+            Urgency::Graceful => {
+                let requests =
+                    self.longest_window().map_or("any time".to_owned(), |w| format!("{} s", w.as_secs_f64()));
+                format!(
+                    "{begin}: running requests have {requests} (graceful-timeout), then {end}; a second signal cuts them off"
+                )
+            }
+            Urgency::None | Urgency::Now => {
+                format!(
+                    "{begin}, at once: running requests are cut off, {end}; a further signal kills every process"
+                )
+            }
+            Urgency::Kill => format!("{begin}: every process is killed"),
+        }
+    }
+
+    /// The longest time that requests of a group have; `None`: without bound.
     fn longest_window(&self) -> Option<Duration> {
         let serving = self.groups.iter().filter(|g| !g.spec.service());
-        let windows = serving.map(|g| g.spec.graceful_timeout);
+        let windows = serving.map(|g| g.spec.stop_timeout());
         windows.map(|w| (w > 0.0).then(|| seconds(w))).try_fold(Duration::ZERO, |most, w| Some(most.max(w?)))
+    }
+
+    /// Tells a worker that serves that the server stops. A service script hears it as SIGTERM, after the requests, which may need
+    /// it.
+    pub(super) fn tell_of_stop(&mut self, worker: u64) {
+        if self.workers.get(&worker).is_some_and(WorkerHandle::reads_messages) {
+            let message = ToWorker::Stopping { reason: "shutdown_signal".to_owned() };
+            self.out.push(Action::ToWorker { worker, message });
+        }
     }
 
     fn stop_front(&mut self, window: Option<Duration>, now: Duration) {
@@ -159,7 +275,12 @@ impl Plan {
         }
     }
 
-    pub(super) fn tick_stop(&mut self, _now: Duration) {
+    pub(super) fn tick_stop(&mut self, now: Duration) {
+        self.tick_drain(now);
+        if self.stop.due.is_some_and(|due| due <= now && !self.stop.workers) {
+            self.log(Level::Warn, "requests still run at the end of their time: they are cut off");
+            self.stop_workers(now);
+        }
         let gone = self.front.state == FrontState::Down && self.workers.is_empty();
         if self.stop.begun() && self.stop.workers && gone && !self.stop.done {
             self.stop.done = true;

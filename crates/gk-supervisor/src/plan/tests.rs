@@ -31,7 +31,7 @@ fn group(name: &str, processes: u32) -> ProcessGroup {
         processes,
         threads: 5,
         startup_timeout: 20.0,
-        graceful_timeout: 15.0,
+        graceful_timeout: Some(15.0),
         eviction_timeout: 3.0,
         shutdown_timeout: 5.0,
         ..ProcessGroup::named(name)
@@ -177,7 +177,7 @@ fn seconds_of(value: f64) -> Duration {
 
 fn ended(how: &str) -> crate::plan::event::ProcessEnd {
     let status = how.strip_prefix("exit status ").and_then(|n| n.parse().ok());
-    crate::plan::event::ProcessEnd { how: how.into(), status }
+    crate::plan::event::ProcessEnd { how: how.into(), status, out_of_memory: how.contains("memory ran out") }
 }
 
 fn ready(failed: &[&str]) -> FromWorker {
@@ -207,6 +207,7 @@ fn words(action: &Action) -> Option<String> {
         Action::ToFront(ToFront::DrainWorker { worker, .. }) => format!("drain {worker}"),
         Action::ToFront(ToFront::WorkerExited { worker, .. }) => format!("gone {worker}"),
         Action::ToFront(ToFront::Stop { timeout }) => format!("front stop {timeout}"),
+        Action::ToFront(ToFront::Drain { on }) => format!("front drain {on}"),
         Action::ToFront(ToFront::Ping { silent }) if silent.is_empty() => return None,
         Action::ToFront(ToFront::Ping { silent }) => {
             let silent: Vec<String> =
@@ -219,6 +220,7 @@ fn words(action: &Action) -> Option<String> {
         Action::ToWorker { worker, message: ToWorker::Leave { reason, timeout } } => {
             format!("leave {worker} {reason} {timeout}")
         }
+        Action::ToWorker { worker, message: ToWorker::Stopping { .. } } => format!("hear {worker}"),
         Action::ToWorker { worker, message: ToWorker::Stop { reason } } => format!("stop {worker} {reason}"),
         Action::ToWorker { worker, message: ToWorker::Watch { files } } => {
             let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();

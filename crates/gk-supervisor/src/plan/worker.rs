@@ -104,6 +104,8 @@ pub struct WorkerHandle {
     pub deaf: bool,
     /// We killed it: its end needs no explanation.
     pub killed: bool,
+    /// The kernel killed it for want of memory.
+    pub out_of_memory: bool,
 }
 
 impl WorkerHandle {

@@ -52,6 +52,7 @@ impl Plan {
             cut: None,
             deaf: false,
             killed: false,
+            out_of_memory: false,
         };
         self.workers.insert(worker, handle);
         self.out.push(Action::SpawnWorker { worker, group: spec.name.clone(), configuration, generation });
@@ -83,6 +84,7 @@ impl Plan {
 
     pub(super) fn worker_exited(&mut self, worker: u64, ended: &ProcessEnd, now: Duration) {
         let Some(mut handle) = self.workers.remove(&worker) else { return };
+        handle.out_of_memory = ended.out_of_memory;
         let text = format!("{} ended: {}", handle.name(), ended.how);
         // A service script that has finished is no crash.
         let through = handle.service() && handle.ready.is_some() && ended.status == Some(0);
@@ -200,6 +202,9 @@ impl Plan {
         let handle = handle.clone();
         self.note_worker(what, &handle, text.clone());
         self.log(level, text);
+        if self.stop.is_graceful() {
+            self.tell_of_stop(worker);
+        }
         if self.is_new_in_reload(worker) {
             self.reload_worker_ready(worker, now);
         } else if handle.imported() {
@@ -280,7 +285,7 @@ impl Plan {
         let handle = self.workers.get(&worker)?;
         let spec = &self.groups.iter().find(|g| g.spec.name == handle.group)?.spec;
         let eviction = if evicted { spec.eviction_timeout } else { 0.0 };
-        let window = if eviction > 0.0 { eviction } else { spec.graceful_timeout };
+        let window = if eviction > 0.0 { eviction } else { spec.graceful_timeout() };
         (window > 0.0).then(|| seconds(window))
     }
 

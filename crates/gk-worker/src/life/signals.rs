@@ -35,8 +35,8 @@ fn action(signal: i32, options: &ProcessGroup) -> Option<SignalAction> {
         SIGUSR1 if options.eviction_timeout > 0.0 => {
             SignalAction::Leave("eviction_signal", options.eviction_timeout)
         }
-        SIGUSR1 => SignalAction::Leave("graceful_signal", options.graceful_timeout),
-        SIGXCPU => SignalAction::Leave("cpu_time_limit", options.graceful_timeout),
+        SIGUSR1 => SignalAction::Leave("graceful_signal", options.graceful_timeout()),
+        SIGXCPU => SignalAction::Leave("cpu_time_limit", options.graceful_timeout()),
         SIGHUP | SIGUSR2 => SignalAction::Tell(signal),
         _ => return None,
     })
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn each_signal_has_its_action() {
         let options =
-            ProcessGroup { shutdown_timeout: 5.0, graceful_timeout: 15.0, ..ProcessGroup::default() };
+            ProcessGroup { shutdown_timeout: 5.0, graceful_timeout: Some(15.0), ..ProcessGroup::default() };
         assert_eq!(action(SIGTERM, &options), Some(SignalAction::Leave("shutdown_signal", 5.0)));
         assert_eq!(action(SIGINT, &options), Some(SignalAction::Leave("shutdown_signal", 5.0)));
         assert_eq!(action(SIGUSR1, &options), Some(SignalAction::Leave("graceful_signal", 15.0)));

@@ -71,6 +71,7 @@ impl Worker {
             broken: None,
             slow: SlowRequests::new(setup.slow_requests, setup.group.threads as usize),
             leaving: None,
+            announcing: None,
             engine: Arc::clone(&engine),
             ending,
         };

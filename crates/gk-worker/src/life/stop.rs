@@ -5,7 +5,7 @@ use crate::life::worker::Worker;
 use crate::serve::engine::Engine;
 use crate::serve::groups::GroupInterpreter;
 use crate::serve::thread;
-use crate::watch::ending::{EndStep, describe};
+use crate::watch::ending::{EndStep, Ending, describe};
 use crate::watch::python_thread::Order;
 use gk_python::ThreadStates;
 use gk_sys::log::plain;
@@ -13,6 +13,7 @@ use gk_wire::control::FromWorker;
 use gk_wire::log::Level;
 use gk_wire::setup::duration;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,27 @@ use std::time::{Duration, Instant};
 const LINGERING: Duration = Duration::from_millis(500);
 
 impl Worker {
+    /// The server stops: tells the application at once, so that its streams and threads may end by themselves. On a thread of its
+    /// own, because a subscriber may take long, and this one reads messages while requests are served.
+    pub(crate) fn announce_stop(&mut self, reason: &str) {
+        if self.announcing.is_some() {
+            return;
+        }
+        let reason = self.leaving.as_ref().map_or(reason, |(reason, _)| reason).to_owned();
+        let (engine, ending) = (Arc::clone(&self.engine), Arc::clone(&self.ending));
+        let builder = std::thread::Builder::new().name("gk-stopping".to_owned()).stack_size(8 << 20);
+        let telling =
+            ThreadStates::spawn(builder, move |states| tell_subscribers(states, &engine, &ending, &reason));
+        match telling {
+            Ok(thread) => self.announcing = Some(thread),
+            Err(error) => {
+                let text =
+                    format!("The application hears of the stop only when its requests have ended: {error}");
+                plain(Level::Warn, "wsgi", None, &text);
+            }
+        }
+    }
+
     /// Stops: subscribers, request threads, the application's threads, its atexit functions, interpreters; by force when
     /// shutdown-timeout is over. Returns the exit status.
     pub(crate) fn stop(&mut self, states: &mut ThreadStates, reason: &str) -> i32 {
@@ -40,11 +62,11 @@ impl Worker {
                 "The thread that enforces shutdown-timeout cannot be started",
             );
         }
-        for (name, group) in self.engine.groups.all() {
-            self.ending.enter(EndStep::Subscribers(name));
-            states.attach(&group.interpreter, |py| group.application.stopping(py, reason));
+        if let Some(telling) = self.announcing.take() {
+            // A panic there is in the log, and whoever was not told is told here.
+            let _ = telling.join();
         }
-        self.ending.leave();
+        tell_subscribers(states, &self.engine, &self.ending, reason);
         self.give_waiting_back(reason);
         if self.engine.busy() > 0 {
             self.order(Order::Stacks(format!(
@@ -108,6 +130,17 @@ impl Worker {
             gk_sys::own_process::exit_now(0);
         }
     }
+}
+
+/// Calls the functions given to `subscribe_shutdown` and `subscribe_events`, once in each interpreter.
+fn tell_subscribers(states: &mut ThreadStates, engine: &Engine, ending: &Ending, reason: &str) {
+    for (name, group) in engine.groups.all() {
+        if !group.told_of_end.swap(true, Ordering::Relaxed) {
+            ending.enter(EndStep::Subscribers(name));
+            states.attach(&group.interpreter, |py| group.application.stopping(py, reason));
+        }
+    }
+    ending.leave();
 }
 
 /// Returns true when no other thread is left in the interpreter, false if one is after `LINGERING`.

@@ -53,6 +53,8 @@ pub(crate) struct Worker {
     pub(crate) slow: SlowRequests,
     /// While leaving: the reason, and the time at which it stops anyway.
     pub(crate) leaving: Option<(String, Option<Instant>)>,
+    /// The thread that tells the application of the server's stop.
+    pub(crate) announcing: Option<JoinHandle<()>>,
 }
 
 /// Why serving ends.
@@ -167,6 +169,7 @@ impl Worker {
                 }
             }
             ToWorker::Leave { reason, timeout } => self.leave(&reason, timeout),
+            ToWorker::Stopping { reason } => self.announce_stop(&reason),
             ToWorker::Stop { reason } => return Some(ServingEnd::Stop(reason)),
             ToWorker::ReloadRefused => {
                 ScriptChanges::keep(&self.engine);
@@ -261,7 +264,7 @@ impl Worker {
         }
         if let Some(reason) = self.link_lost() {
             self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
-            self.leave(reason, self.engine.setup.group.graceful_timeout);
+            self.leave(reason, self.engine.setup.group.graceful_timeout());
         }
         let deadlock = self.engine.setup.group.deadlock_timeout;
         // Often enough that a healthy process always answers well within the timeout.

@@ -44,6 +44,8 @@ pub(crate) struct GroupInterpreter {
     load: AtomicU32,
     /// It has served a request.
     used: AtomicBool,
+    /// The application's subscribers have been told that the process stops, or are being told.
+    pub(crate) told_of_end: AtomicBool,
     /// Its switch interval when last asked: the bits of an `f64`, 0 without a GIL.
     switch_interval: AtomicU64,
     /// Bytes of resident memory added by its creation and its imports at start.
@@ -339,6 +341,7 @@ impl Groups {
             index,
             load: AtomicU32::new(0),
             used: AtomicBool::new(false),
+            told_of_end: AtomicBool::new(false),
             switch_interval: AtomicU64::new(0),
             memory: AtomicI64::new(0),
         };

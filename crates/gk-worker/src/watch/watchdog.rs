@@ -158,7 +158,7 @@ impl Watchdog {
         acts.push(if self.all_stale(seen) {
             Action::Stop("request_timeout")
         } else {
-            Action::Leave("request_timeout", self.options.graceful_timeout)
+            Action::Leave("request_timeout", self.options.graceful_timeout())
         });
     }
 
@@ -175,17 +175,17 @@ impl Watchdog {
             return Some(Action::Stop("startup_timeout"));
         }
         if t.maximum_requests > 0 && seen.finished >= t.maximum_requests {
-            return Some(Action::Leave("maximum_requests", t.graceful_timeout));
+            return Some(Action::Leave("maximum_requests", t.graceful_timeout()));
         }
         if t.restart_interval > 0.0 && seen.now > t.restart_interval {
-            return Some(Action::Leave("restart_interval", t.graceful_timeout));
+            return Some(Action::Leave("restart_interval", t.graceful_timeout()));
         }
         if let Some(last) = seen.last_activity.map(|last| last.max(self.freezes.awake_since()))
             && t.inactivity_timeout > 0.0
             && self.all_stale(seen)
             && seen.now - last > t.inactivity_timeout
         {
-            return Some(Action::Leave("inactivity_timeout", t.graceful_timeout));
+            return Some(Action::Leave("inactivity_timeout", t.graceful_timeout()));
         }
         None
     }
@@ -197,7 +197,7 @@ mod tests {
 
     /// The defaults, with one thread.
     fn options() -> ProcessGroup {
-        ProcessGroup { threads: 1, graceful_timeout: 15.0, ..ProcessGroup::default() }
+        ProcessGroup { threads: 1, graceful_timeout: Some(15.0), ..ProcessGroup::default() }
     }
 
     fn seen(now: f64, busy_since: Vec<Option<f64>>) -> Observation {
@@ -226,8 +226,12 @@ mod tests {
 
     #[test]
     fn interruption_comes_first_and_is_given_its_time() {
-        let options =
-            ProcessGroup { request_timeout: 1.0, interrupt_timeout: 2.0, graceful_timeout: 3.0, ..options() };
+        let options = ProcessGroup {
+            request_timeout: 1.0,
+            interrupt_timeout: 2.0,
+            graceful_timeout: Some(3.0),
+            ..options()
+        };
         let mut dog = Watchdog::new(options);
         let acts = dog.tick(&seen(1.5, vec![Some(0.0)]));
         assert!(matches!(acts[..], [Action::Stacks(_), Action::Interrupt { slot: 0, .. }]), "{acts:?}");

@@ -274,7 +274,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         group: ProcessGroup {
             threads,
             shutdown_timeout: 5.0,
-            graceful_timeout: 0.0,
+            graceful_timeout: Some(0.0),
             deadlock_timeout: 0.0,
             ..ProcessGroup::named("app")
         },

@@ -89,7 +89,7 @@ fn a_new_worker_of_a_reload_with_a_broken_socket_refuses_the_reload() {
 #[test]
 fn a_worker_that_can_be_told_nothing_is_killed_also_without_a_shutdown_timeout() {
     let mut spec = group("a", 1);
-    (spec.shutdown_timeout, spec.graceful_timeout) = (0.0, 0.0);
+    (spec.shutdown_timeout, spec.graceful_timeout) = (0.0, Some(0.0));
     let serving = || {
         let mut t = Table::start(outline_of(1, vec![spec.clone()]), Duration::from_secs(100));
         t.front_ready();

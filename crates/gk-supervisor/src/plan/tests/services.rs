@@ -108,13 +108,13 @@ fn a_stopping_server_starts_no_service_script() {
     t.said();
     t.event(Event::Terminate);
     t.pass(1.0);
-    assert_eq!(t.said(), "front stop 15");
+    assert_eq!(t.said(), "front stop 15, hear 1");
     let mut t = beside_a_site();
     t.event(Event::Terminate);
     // By the same Ctrl-C.
     t.exit(2, "exit status 0");
     t.pass(1.0);
-    assert_eq!(t.said(), "front stop 15");
+    assert_eq!(t.said(), "front stop 15, hear 1");
     t.front_exit("exit status 0");
     assert_eq!(t.said(), "stop 1 shutdown_signal");
 }
