@@ -11,7 +11,7 @@ from side_by_side import Job, Lane
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 COMPAT, WHOLE, BROWSER = ROOT / "compat", ROOT / "tests/whole", ROOT / "tests/browser"
-APPLICATIONS = ROOT / "tests/applications"
+APPLICATIONS, CONTAINERS = ROOT / "tests/applications", ROOT / "tests/containers"
 PYTHONS = ("3.11", "3.14", "3.14t")
 # What depends on the CPython that it is built with, or runs one; the rest is tested once.
 OF_PYTHON = "package(gk-python) + package(gk-wsgi) + package(gk-worker) + (package(gk-cli) & binary(doctor))"
@@ -146,6 +146,12 @@ def applications_ring() -> Ring:
     return Ring("applications", pytest(COMPAT, *beside("load")), APPLICATIONS, of_gilkeeper("3.14"), needs, nice=CASES)
 
 
+def containers() -> Ring:
+    """tests/containers: deploy/ without a container runtime or a cluster."""
+    needs = [venv(CONTAINERS), wheel("3.14"), packages("haproxy", "prometheus")]
+    return Ring("containers", pytest(CONTAINERS, *beside("loadfile")), CONTAINERS, of_gilkeeper("3.14"), needs, nice=CASES)
+
+
 def browser(kind: str = "browser") -> Ring:
     """tests/browser: the cases without a mark ("browser"), or those with the mark `kind`."""
     needs = [venv(BROWSER), wheel("3.14"), packages("chromium")]
@@ -161,7 +167,7 @@ def rings() -> list[Ring]:
     """
     doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
-    of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), applications_ring(), browser(), rust("3.14"), doc]
+    of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), applications_ring(), containers(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, lint, whole("3.14", "alone"), browser("alone")]
 
