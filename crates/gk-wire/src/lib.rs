@@ -38,6 +38,7 @@ pub mod control;
 pub mod feed;
 mod fields;
 pub mod frame;
+pub mod happened;
 pub mod log;
 pub mod page;
 pub mod printable;
