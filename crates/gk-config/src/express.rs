@@ -15,7 +15,7 @@ use crate::source::Memory;
 use crate::{Surroundings, load_text};
 pub use script::script;
 use std::collections::BTreeMap;
-pub use text::{generate, listeners};
+pub use text::{generate, listeners, names_a_listener};
 
 /// The options of `serve` as they were typed, by name; see [`options::all`].
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -85,5 +85,7 @@ pub const NAME: &str = "serve options";
 pub fn load(options: &ServeOptions, surroundings: &Surroundings) -> Result<(Site, Vec<Diagnostic>), String> {
     let text = generate(options, surroundings)?;
     let loaded = load_text(NAME, &text, &Memory::new(), surroundings);
-    loaded.into_result().map_err(|said| crate::diagnostic::render_all(&said))
+    let (mut site, said) = loaded.into_result().map_err(|said| crate::diagnostic::render_all(&said))?;
+    site.listen_implied = !names_a_listener(options);
+    Ok((site, said))
 }

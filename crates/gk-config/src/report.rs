@@ -153,11 +153,12 @@ fn server(out: &mut Lines, site: &Site) {
     out.head("Server");
     for listen in &site.listen {
         let text = match listen {
-            Listen::Tcp { host, port } => {
+            Listen::Tcp { host, port, ipv6_only } => {
                 let host = host.as_deref().unwrap_or("*");
                 let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-                format!("{host}:{port}")
+                format!("{host}:{port}{}", if *ipv6_only { " ipv6only=on" } else { "" })
             }
+            Listen::Given { name } => format!("systemd:{name}"),
             Listen::Unix { path, mode, owner, group } => {
                 let mut text = format!("unix:{}", path.display());
                 text.extend(mode.map(|mode| format!(" mode={mode:03o}")));

@@ -28,6 +28,7 @@ pub fn resolve(
     surroundings: &Surroundings,
     journal: &mut Journal,
 ) -> (Site, BTreeMap<String, PythonBuild>) {
+    let listen_implied = raw.listen.is_empty();
     listeners::resolve(&mut raw, journal);
     tls::refuse(&raw, journal);
     tls::close(&mut raw, journal);
@@ -55,6 +56,7 @@ pub fn resolve(
         pid_file: Some(raw.pid_file.unwrap_or_else(|| server_root.join("gilkeeper.pid"))),
         server_root,
         listen: raw.listen,
+        listen_implied,
         user: raw.user,
         group: raw.group,
         error_log: raw.error_log,

@@ -45,6 +45,9 @@ pub struct Site {
     pub group: Option<String>,
     /// The error log.
     pub error_log: ErrorLog,
+    /// Nobody wrote where to listen: sockets that the service manager gives are taken in place of `listen`.
+    #[serde(default)]
+    pub listen_implied: bool,
     /// HTTP limits and timeouts of the front.
     pub http: HttpLimits,
     /// Interpreter settings that concern whole processes (`WSGIPython*`).
@@ -115,6 +118,14 @@ pub enum Listen {
         host: Option<String>,
         /// Port.
         port: u16,
+        /// `ipv6only=on`: a socket for every address of IPv6 takes no client of IPv4.
+        #[serde(default)]
+        ipv6_only: bool,
+    },
+    /// `Listen systemd:NAME`: every socket that the service manager gives by this name.
+    Given {
+        /// Name (`FileDescriptorName=` of the unit).
+        name: String,
     },
     /// `Listen unix:/path` or `--socket PATH`.
     Unix {

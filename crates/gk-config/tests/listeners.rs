@@ -26,7 +26,10 @@ fn virtual_hosts_are_listened_on_and_reached() {
     let listen = |text: &str| {
         let site = site(text);
         let spelt = site.listen.iter().map(|listen| match listen {
-            Listen::Tcp { host, port } => format!("{}:{port}", host.as_deref().unwrap_or("*")),
+            Listen::Tcp { host, port, ipv6_only } => {
+                format!("{}:{port}{}", host.as_deref().unwrap_or("*"), if *ipv6_only { "!" } else { "" })
+            }
+            Listen::Given { name } => name.clone(),
             Listen::Unix { path, .. } => path.display().to_string(),
         });
         spelt.collect::<Vec<_>>().join(" ")
@@ -44,6 +47,13 @@ fn virtual_hosts_are_listened_on_and_reached() {
         ("Listen 0.0.0.0:81\n".to_owned() + &host("127.0.0.1:81"), "0.0.0.0:81"),
         ("Listen 81\nListen unix:/s\n".to_owned() + &host("*"), "*:81 /s"),
         ("Listen unix:/s\n".to_owned() + &host("*"), "/s"),
+        ("Listen systemd:web\n".to_owned() + &host("*:81"), "web"),
+        ("Listen [::]:81 ipv6only=on\n".to_owned(), ":::81!"),
+        ("Listen [::]:81 ipv6only=off\n".to_owned(), ":::81"),
+        // Both families: two sockets.
+        ("Listen 0.0.0.0:81\nListen [::]:81\n".to_owned(), "0.0.0.0:81 :::81!"),
+        ("Listen [::]:81\nListen 0.0.0.0:82\n".to_owned(), ":::81 0.0.0.0:82"),
+        ("Listen 81\nListen 0.0.0.0:81\n".to_owned(), "*:81! 0.0.0.0:81"),
     ];
     for (text, want) in table {
         assert_eq!(listen(&text), want, "{text}");

@@ -90,6 +90,7 @@ fn front(port: u16) {
     };
     let site = Site {
         server_root: std::env::temp_dir(),
+        listen_implied: false,
         listen: Vec::new(),
         pid_file: None,
         user: None,

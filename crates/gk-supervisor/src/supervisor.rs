@@ -41,7 +41,7 @@ pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
     let site = &first.site;
     // The control socket first: whoever can connect to the site can ask for its status.
     let clients = Clients::new(root.control()?);
-    let listeners = Listeners::bind(site, sockets::given()?)?;
+    let listeners = Listeners::bind(site, sockets::given::sockets()?)?;
     let log_file = site.error_log.path.clone();
     let mut outline = first.outline();
     outline.remarks.extend(first.as_root());

@@ -1,15 +1,16 @@
-//! The HTTP server: addresses, names, limits, timeouts, identity.
+//! The HTTP server: names, limits, timeouts, identity. Its addresses are [`listen`](mod@listen)'s.
+
+mod listen;
 
 use super::raw::Need;
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::measurements::AdminTls;
-use crate::site::{Listen, ReadTimeout};
+use crate::site::ReadTimeout;
 use crate::token::Word;
 use crate::values;
 use gk_options::Kind;
-use std::net::IpAddr;
-use std::path::PathBuf;
+use listen::listen;
 
 const GLOBAL: Contexts = Contexts::GLOBAL;
 const SERVER: Contexts = Contexts::SERVER;
@@ -17,11 +18,14 @@ const ONE: Arity = Arity::exactly(1);
 
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
-    Directive::honoured("Listen", "[address:]port [http|https] | unix:/path [mode=octal] [owner=user] [group=group]", GLOBAL, Arity::options(1), listen)
+    Directive::honoured("Listen", "[address:]port [http|https] [ipv6only=on|off] | unix:/path [mode=octal] [owner=user] [group=group] | systemd:name", GLOBAL, Arity::options(1), listen)
         .default("the ports of the virtual hosts, else 8000")
         .doc("An address to accept connections on; may be repeated. Port 0 takes any free port. `https` is refused: TLS \
               for applications is not built yet. A virtual host whose port nobody listens on is an error. `mode`, `owner` and \
-              `group` are those of the socket's file; without them everybody may connect to it (0666)."),
+              `group` are those of the socket's file; without them everybody may connect to it (0666). A port without an address, and \
+              `[::]`, take clients of IPv4, too, unless `ipv6only=on` is given or `0.0.0.0` is listened on at that port as well. \
+              `systemd:name` is every socket that the service manager gives by that name; one that it gives for an address that is \
+              written here is used for it."),
     Directive::honoured("ServerName", "[scheme://]name[:port]", SERVER, ONE, server_name)
         .doc("The name of the server: selects virtual hosts, and is `SERVER_NAME`."),
     Directive::honoured("ServerAlias", "name …", SERVER, Arity::at_least(1), server_alias)
@@ -91,74 +95,6 @@ pub const ROWS: &[Directive] = &[
         .default("1073741824").ours().doc("How many bytes of all responses that wait for slow clients may be in temporary files in the server root, \
             and never more than half of the space that is free there. Above it request threads wait for their clients."),
 ];
-
-/// `address:port`, with IPv6 addresses in brackets: host and port.
-fn host_port(text: &str) -> Option<(Option<String>, u16)> {
-    let (host, port) = text.rsplit_once(':').map_or((None, text), |(h, p)| (Some(h), p));
-    let port = port.parse().ok()?;
-    let host = match host {
-        None | Some("*") => None,
-        Some(host) => {
-            let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-            Some(bare.parse::<IpAddr>().ok()?.to_string())
-        }
-    };
-    Some((host, port))
-}
-
-fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
-    let (word, more) = (&words[0], &words[1..]);
-    let listen = if let Some(path) = word.text.strip_prefix("unix:") {
-        if path.is_empty() {
-            return Err(Complaint::error("Listen unix: needs the path of the socket").at(word));
-        }
-        listen_unix(scope.path(path), more)?
-    } else {
-        if let Some(extra) = more.get(1) {
-            return Err(Complaint::error("Listen takes an address and at most a protocol").at(extra));
-        }
-        if let Some(protocol) = more.first()
-            && values::one_of("the protocol of Listen", protocol, &protocol.text, &["http", "https"])?
-                == "https"
-        {
-            scope.raw.https.push(protocol.clone());
-        }
-        let (host, port) = host_port(&word.text).ok_or_else(|| {
-            let message = format!("Listen takes a port, address:port or unix:/path, not `{}`", word.text);
-            Complaint::error(message)
-                .at(word)
-                .hint("addresses are numeric; IPv6 is written [2001:db8::1]:8000")
-        })?;
-        Listen::Tcp { host, port }
-    };
-    let same = |other: &Listen| match (other, &listen) {
-        (Listen::Unix { path: one, .. }, Listen::Unix { path: two, .. }) => one == two,
-        (one, two) => one == two,
-    };
-    let any_port = matches!(listen, Listen::Tcp { port: 0, .. });
-    if scope.raw.listen.iter().any(same) && !any_port {
-        return Err(Complaint::error(format!("Listen {} is given twice", word.text)).at(word));
-    }
-    scope.raw.listen.push(listen);
-    Ok(())
-}
-
-/// The options of a Unix socket.
-fn listen_unix(path: PathBuf, words: &[Word]) -> Result<Listen, Complaint> {
-    let (mut mode, mut owner, mut group) = (None, None, None);
-    for word in words {
-        match word.text.split_once('=') {
-            Some(("mode", text)) => mode = Some(values::file_mode("mode=", word, text)?),
-            Some(("owner", text)) => owner = Some(values::identity("owner=", word, text)?),
-            Some(("group", text)) => group = Some(values::identity("group=", word, text)?),
-            _ => {
-                let message = format!("Listen unix: takes mode=, owner= and group=, not `{}`", word.text);
-                return Err(Complaint::error(message).at(word));
-            }
-        }
-    }
-    Ok(Listen::Unix { path, mode, owner, group })
-}
 
 fn server_name(scope: &mut Scope, words: &[Word]) -> Applied {
     let text = words[0].text.as_str();

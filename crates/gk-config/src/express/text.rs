@@ -125,11 +125,15 @@ fn at_working_directory(given: &ServeOptions, directory: &Path) -> ServeOptions 
     options
 }
 
+/// Whether an option says where to listen.
+pub fn names_a_listener(given: &ServeOptions) -> bool {
+    ["host", "port", "socket"].iter().any(|name| given.one(name).is_some())
+}
+
 /// The `Listen` lines that options beside a configuration file stand for.
 pub fn listeners(given: &ServeOptions, directory: &Path) -> Result<String, String> {
     let mut text = Text::default();
-    let asked = ["host", "port", "socket"].iter().any(|name| given.one(name).is_some());
-    if asked {
+    if names_a_listener(given) {
         listen(&mut text, &at_working_directory(given, directory))?;
     }
     text.bad.take().map_or(Ok(()), Err)?;

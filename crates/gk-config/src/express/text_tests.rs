@@ -101,7 +101,10 @@ fn bad_values_name_their_option() {
 #[test]
 fn localhost_is_an_address_and_the_help_says_so() {
     let (site, _) = load(&options("wsgi.py").with("host", ["localhost"]), &surroundings()).unwrap();
-    assert_eq!(site.listen, [crate::site::Listen::Tcp { host: Some("127.0.0.1".into()), port: 8000 }]);
+    assert_eq!(
+        site.listen,
+        [crate::site::Listen::Tcp { host: Some("127.0.0.1".into()), port: 8000, ipv6_only: false }]
+    );
     assert!(options::find("host").unwrap().help.contains("localhost"));
 }
 
@@ -112,6 +115,8 @@ fn shown(options: &ServeOptions) -> serde_json::Value {
     let mut shown = serde_json::to_value(site).unwrap();
     // `--processes` given at all says more than its value.
     shown["groups"][0].as_object_mut().unwrap().remove("multiprocess");
+    // So does an address to listen on.
+    shown.as_object_mut().unwrap().remove("listen_implied");
     shown
 }
 

@@ -15,6 +15,7 @@ pub fn resolve(raw: &mut Raw, journal: &mut Journal) {
     if !given {
         raw.listen = implied(&raw.hosts);
     }
+    part_families(&mut raw.listen);
     for host in raw.hosts.iter().skip(1).filter(|host| !is_reached(&host.addresses, &raw.listen)) {
         journal.say(unreached(host, &raw.listen, given));
     }
@@ -31,15 +32,32 @@ fn implied(hosts: &[RawHost]) -> Vec<Listen> {
     let mut listen = Vec::new();
     for &(host, port) in &named {
         let host = if named.contains(&(None, port)) { None } else { host.map(str::to_owned) };
-        let one = Listen::Tcp { host, port };
+        let one = Listen::Tcp { host, port, ipv6_only: false };
         if !listen.contains(&one) {
             listen.push(one);
         }
     }
     if listen.is_empty() {
-        listen.push(Listen::Tcp { host: None, port: PORT });
+        listen.push(Listen::Tcp { host: None, port: PORT, ipv6_only: false });
     }
     listen
+}
+
+/// A port that is listened on for all addresses of IPv4 and for all of IPv6 has two sockets: that of IPv6 leaves the clients of
+/// IPv4 to the other. Apache takes such lines, too, with one socket for both.
+fn part_families(listen: &mut [Listen]) {
+    let ipv4 = |listen: &Listen| match listen {
+        Listen::Tcp { host: Some(host), port, .. } if host == "0.0.0.0" => Some(*port),
+        _ => None,
+    };
+    let of_ipv4: Vec<u16> = listen.iter().filter_map(ipv4).collect();
+    for listen in listen {
+        if let Listen::Tcp { host, port, ipv6_only } = listen
+            && host.as_deref().is_none_or(|host| host == "::")
+        {
+            *ipv6_only |= *port != 0 && of_ipv4.contains(port);
+        }
+    }
 }
 
 fn speaks_tls(host: &RawHost) -> bool {
@@ -53,7 +71,7 @@ fn is_reached(addresses: &[HostAddress], listen: &[Listen]) -> bool {
 
 fn reaches(listen: &Listen, address: &HostAddress) -> bool {
     match listen {
-        Listen::Tcp { host, port } => {
+        Listen::Tcp { host, port, .. } => {
             let by_port = address.port.is_none_or(|wanted| wanted == *port);
             let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<IpAddr>().ok());
             let by_host = match (number(host), number(&address.host)) {
@@ -65,6 +83,8 @@ fn reaches(listen: &Listen, address: &HostAddress) -> bool {
             by_port && by_host
         }
         Listen::Unix { .. } => address.port.is_none() && address.host.is_none(),
+        // Its address is known when the server starts.
+        Listen::Given { .. } => true,
     }
 }
 
@@ -101,7 +121,8 @@ fn place(host: Option<&str>, port: u16) -> String {
 
 fn spelt(listen: &Listen) -> String {
     match listen {
-        Listen::Tcp { host, port } => place(host.as_deref(), *port),
+        Listen::Tcp { host, port, .. } => place(host.as_deref(), *port),
+        Listen::Given { name } => format!("systemd:{name}"),
         Listen::Unix { path, .. } => format!("unix:{}", path.display()),
     }
 }

@@ -51,7 +51,7 @@ pub fn close(raw: &mut Raw, journal: &mut Journal) {
 fn port(listen: &Listen) -> Option<u16> {
     match listen {
         Listen::Tcp { port, .. } => Some(*port),
-        Listen::Unix { .. } => None,
+        Listen::Unix { .. } | Listen::Given { .. } => None,
     }
 }
 

@@ -35,6 +35,7 @@ pub fn site(root: &Path) -> Site {
     let settings = Settings { application_group: Some("%{GLOBAL}".into()), ..Settings::default() };
     Site {
         server_root: root.to_owned(),
+        listen_implied: false,
         listen: Vec::new(),
         pid_file: None,
         user: None,
