@@ -97,6 +97,15 @@ pub fn command() -> Command {
                 .arg(flag("undo").conflicts_with("wait").help("Be ready again.")),
         )
         .subcommand(
+            Command::new("upgrade")
+                .about("Replace a running server by this package's, without losing a request")
+                .after_help(
+                    "Call it by the path of the new package: /srv/new/venv/bin/gilkeeper upgrade --server-root DIR. The new server takes over \
+                     options, sockets, server root and logs of the old one.",
+                )
+                .arg(root()),
+        )
+        .subcommand(
             Command::new("stop")
                 .about("End a running server")
                 .arg(root())

@@ -49,17 +49,19 @@ pub fn admin_main() -> i32 {
 }
 
 fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
+    let arguments: Vec<OsString> = argv.iter().skip(2).cloned().collect();
     let matches = match command_line::command().try_get_matches_from(argv) {
         Ok(matches) => matches,
         Err(error) => return command_line::complain(&error),
     };
     let done = match matches.subcommand() {
-        Some(("serve", given)) => serve::run(given, python),
+        Some(("serve", given)) => serve::run(given, python, arguments),
         Some(("check", given)) => check::run(given, &python),
         Some(("status", given)) => client::status(given),
         Some(("top", given)) => top::run(given),
         Some(("reload", given)) => client::reload(given),
         Some(("drain", given)) => client::drain(given),
+        Some(("upgrade", given)) => client::upgrade(given, &python),
         Some(("stop", given)) => client::stop(given),
         Some(("doctor", given)) => doctor::run(given, python),
         Some(("telemetry", given)) => telemetry::run(given),

@@ -3,13 +3,14 @@
 use crate::{Failure, load};
 use clap::ArgMatches;
 use gk_supervisor::PythonRuntime;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 /// Set by whoever starts a server for a while (`compare`) to its own process id: the server ends with its parent, however that
 /// ends.
 const ENDS_WITH_PARENT: &str = "GILKEEPER_ENDS_WITH_PARENT";
 
-pub fn run(given: &ArgMatches, python: PythonRuntime) -> Result<i32, Failure> {
+/// `arguments`: those after `serve`.
+pub fn run(given: &ArgMatches, python: PythonRuntime, arguments: Vec<OsString>) -> Result<i32, Failure> {
     if let Some(said) = std::env::var_os(ENDS_WITH_PARENT) {
         // Where the kernel cannot, the server runs on.
         let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
@@ -19,7 +20,7 @@ pub fn run(given: &ArgMatches, python: PythonRuntime) -> Result<i32, Failure> {
         }
     }
     let loader = load::loader(given, &python)?;
-    gk_supervisor::run(loader, python).map_err(|refused| Failure::Input(refused.0))
+    gk_supervisor::run(loader, python, arguments).map_err(|refused| Failure::Input(refused.0))
 }
 
 /// The parent is another one than was said.

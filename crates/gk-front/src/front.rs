@@ -152,6 +152,8 @@ pub struct Front {
     pub stopping: Cell<bool>,
     /// Load balancers are to send their requests elsewhere.
     pub draining: Cell<bool>,
+    /// Another server has the listeners, so nothing hurries: an idle connection may send one more request, and is closed after it.
+    pub is_patient: Cell<bool>,
     /// Connections that descriptors allow.
     pub room: DescriptorRoom,
     /// Limits the log lines about it.
@@ -216,6 +218,7 @@ impl Front {
             last_connection: Cell::new(0),
             stopping: Cell::new(false),
             draining: Cell::new(false),
+            is_patient: Cell::new(false),
             room: DescriptorRoom::default(),
             descriptors_noted: RateLimited::default(),
             idle: IdleQueue::default(),

@@ -23,6 +23,8 @@ const MOST: usize = 256;
 #[derive(Debug)]
 pub struct Clients {
     listener: UnixListener,
+    /// Another server accepts them.
+    closed: bool,
     clients: BTreeMap<u64, Client>,
     next: u64,
 }
@@ -43,7 +45,7 @@ struct Client {
 impl Clients {
     /// On a listening socket.
     pub fn new(listener: OwnedFd) -> Self {
-        Self { listener: UnixListener::from(listener), clients: BTreeMap::new(), next: 1 }
+        Self { listener: UnixListener::from(listener), closed: false, clients: BTreeMap::new(), next: 1 }
     }
 
     /// Accepts every waiting client.
@@ -69,7 +71,17 @@ impl Clients {
 
     /// Whether there is room for one more client.
     pub fn has_room(&self) -> bool {
-        self.clients.len() < MOST
+        self.clients.len() < MOST && !self.closed
+    }
+
+    /// Another server accepts clients on this socket; those that are here stay.
+    pub fn close_door(&mut self) {
+        self.closed = true;
+    }
+
+    /// This server accepts clients.
+    pub fn open_door(&mut self) {
+        self.closed = false;
     }
 
     /// Numbers of the clients, with whether something waits to be sent to them.

@@ -11,19 +11,21 @@
 pub mod child;
 pub mod clients;
 pub mod configuration;
+pub mod handover;
 pub mod links;
 pub mod logs;
 pub mod memory;
 pub mod perform;
 pub mod plan;
 pub mod root;
+pub mod service_manager;
 pub mod sockets;
 pub mod status;
 pub mod supervisor;
 
 pub use configuration::python::{self, PythonBuild, PythonRuntime, Pythons, build_of};
 pub use configuration::{Loaded, Loader};
-pub use supervisor::run;
+pub use supervisor::start::run;
 
 /// Why the server does not start: one sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

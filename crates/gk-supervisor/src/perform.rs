@@ -1,17 +1,21 @@
 //! Carries out the plan's actions: spawning, linking, sending, signalling, logging. Each is done at once and without waiting; its
 //! result comes back as an event.
 
+mod upgrade;
+
 use crate::StartError;
 use crate::child::conduct::Conduct;
 use crate::child::{Child, command, setup, start};
 use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
+use crate::handover::Handover;
 use crate::logs::{self, Logs};
 use crate::memory;
 use crate::plan::action::Action;
 use crate::plan::event::{ConfigurationOutline, Event};
 use crate::root;
+use crate::service_manager::ServiceManager;
 use crate::sockets::Listeners;
 use gk_config::site::ProcessGroup;
 use gk_sys::child::spawn::{Limit, SpawnError};
@@ -61,6 +65,10 @@ pub struct World {
     wake: (OwnedFd, OwnedFd),
     /// Happenings not yet told to a front.
     untold: VecDeque<Happened>,
+    /// The service manager, if one listens.
+    pub manager: Option<ServiceManager>,
+    /// An upgrade's processes, and what passes from one to the other.
+    pub handover: Handover,
 }
 
 /// Most happenings kept for the next front.
@@ -105,6 +113,8 @@ impl World {
             read: channel(),
             wake,
             untold: VecDeque::new(),
+            manager: None,
+            handover: Handover::default(),
         })
     }
 
@@ -192,7 +202,23 @@ impl World {
                     self.clients.finish(client, &Answer::Done { ok, text: text.clone() }, now);
                 }
             }
-            Action::Announce => self.announce(),
+            Action::Announce => {
+                let line = self.serving();
+                self.logs.say(&line);
+                if let Some(warning) = memory::after_start(self.workers.len()) {
+                    log(Level::Warn, Some("GK0053"), &warning);
+                }
+            }
+            Action::Notify(notice) => {
+                let serving = self.serving();
+                self.manager.iter_mut().for_each(|manager| manager.tell(&notice, &serving));
+            }
+            Action::SpawnSuccessor { program } => self.spawn_successor(&program),
+            Action::ToSuccessor(message) => self.handover.tell_successor(&message),
+            Action::SignalSuccessor(signal) => self.handover.signal_successor(signal),
+            Action::HandOver => self.hand_over(),
+            Action::TakeOver => self.take_over(),
+            Action::ToPredecessor(message) => self.handover.tell_predecessor(&message),
             Action::Exit { code, why } => self.exit = Some((code, why)),
         }
     }
@@ -358,7 +384,8 @@ impl World {
         self.logs.follow(&current.site);
     }
 
-    fn announce(&mut self) {
+    /// What is served where, in one line.
+    fn serving(&self) -> String {
         let configuration = self.configuration();
         let groups = &configuration.site.groups;
         let count = |n: u32, what: &str| {
@@ -376,10 +403,7 @@ impl World {
         if let Some(admin) = self.listeners.admin() {
             line.push_str(&format!("; admin {admin}"));
         }
-        self.logs.say(&line);
-        if let Some(warning) = memory::after_start(self.workers.len()) {
-            log(Level::Warn, Some("GK0053"), &warning);
-        }
+        line
     }
 }
 

@@ -1,24 +1,24 @@
 //! The plan: `handle(event, now)` changes the state and returns actions. Pure: no clock, no process, no socket. `now` is the time
 //! since the supervisor started. Split by noun: [`workers`], `slots`, `imports`, `fault`, [`liveness`], `service`, [`front`],
-//! [`reload`], [`stop`].
+//! [`reload`], [`upgrade`], [`stop`], [`notices`].
 
 pub mod action;
 mod backoff;
 pub mod event;
 mod fault;
 pub mod front;
-mod gil;
 mod imports;
 pub mod liveness;
+pub mod notices;
 pub mod reload;
 mod service;
-pub mod signs;
 mod slots;
 pub mod stop;
+pub mod upgrade;
 pub mod worker;
 pub mod workers;
 
-use action::Action;
+use action::{Action, Notice};
 use backoff::Backoff;
 use event::{ConfigurationOutline, Event};
 use front::FrontHandle;
@@ -52,6 +52,8 @@ pub struct Plan {
     /// Process groups with a changed script, and when to reload them.
     changed: BTreeMap<String, Duration>,
     stop: stop::Stop,
+    upgrade: upgrade::Upgrade,
+    notices: notices::Notices,
     announced: bool,
     out: Vec<Action>,
     /// Happenings for the admin pages. The caller adds the time.
@@ -104,6 +106,8 @@ impl Plan {
             questions: liveness::Questions::default(),
             changed: BTreeMap::new(),
             stop: stop::Stop::default(),
+            upgrade: upgrade::Upgrade::default(),
+            notices: notices::Notices::default(),
             announced: false,
             out: Vec::new(),
             happened: Vec::new(),
@@ -140,9 +144,11 @@ impl Plan {
             Event::Drain { client, wait, undo } => self.ask_drain(client, wait, undo, now),
             Event::Terminate => self.terminate(now),
             Event::Stop { client, now: at_once } => self.ask_stop(client, at_once, now),
+            Event::Succession(event) => self.succession(event, now),
         }
         self.tick(now);
         self.announce();
+        self.tick_notices(now);
         std::mem::take(&mut self.out)
     }
 
@@ -166,6 +172,8 @@ impl Plan {
             .chain(self.front.due)
             .chain(self.stop.deadlines())
             .chain(self.questions_due())
+            .chain(self.upgrade.deadline())
+            .chain(self.notices_due())
             .min()
     }
 
@@ -199,23 +207,30 @@ impl Plan {
         self.tick_liveness(now);
         self.tick_workers(now);
         self.tick_reload(now);
+        self.tick_upgrade(now);
         self.tick_stop(now);
     }
 
     /// Announces once, when the front accepts connections, every process group has a worker that imported its applications,
     /// and the others have at least tried. Service scripts do not count.
     fn announce(&mut self) {
+        if !self.announced && !self.stop.begun() && self.front.accepts() && self.has_imported() {
+            self.announced = true;
+            self.take_over();
+            self.out.push(Action::Announce);
+            self.notify(Notice::Ready);
+        }
+    }
+
+    /// Whether every process group has a worker that imported its applications, and the others have at least tried.
+    fn has_imported(&self) -> bool {
         let imported = |slot: &ProcessSlot| {
             self.worker_of(slot).is_some_and(|worker| worker.serves() && worker.imported())
         };
         let serves = |group: &Group| {
             group.slots.iter().any(imported) && group.slots.iter().all(|slot| slot.failed || imported(slot))
         };
-        let ready = || self.front.accepts() && self.groups.iter().filter(|g| !g.spec.service()).all(serves);
-        if !self.announced && !self.stop.begun() && ready() {
-            self.announced = true;
-            self.out.push(Action::Announce);
-        }
+        self.groups.iter().filter(|g| !g.spec.service()).all(serves)
     }
 
     fn worker_of(&self, slot: &ProcessSlot) -> Option<&WorkerHandle> {

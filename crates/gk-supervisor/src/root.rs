@@ -8,8 +8,8 @@ use gk_sys::child::identity::{Identity, effective_uid};
 use gk_wire::admin::{CONTROL_SOCKET, FRONT_FOLDER, LOCK_FILE};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,9 @@ const MODE: Mode = Mode::from_raw_mode(0o666);
 pub struct Root {
     path: PathBuf,
     pid_file: Option<PathBuf>,
-    _lock: File,
+    lock: File,
+    /// Control socket and pid file are this server's.
+    owned: bool,
 }
 
 impl Root {
@@ -54,17 +56,62 @@ impl Root {
                 path.display()
             )));
         }
-        let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        written.map_err(|e| shown("cannot be written to", &e))?;
-        let within = |file: &Path| file.strip_prefix(given).map_or(file.to_owned(), |name| path.join(name));
-        let pid_file = pid_file.map(within);
-        if let Some(file) = &pid_file {
+        let mut root =
+            Self { path: path.clone(), pid_file: within(given, path, pid_file), lock, owned: false };
+        root.claim()?;
+        Ok(root)
+    }
+
+    /// The root of the server that this one is to replace, with its lock. [`Self::claim`] makes it this server's.
+    pub fn inherit(path: &Path, pid_file: Option<&Path>, lock: OwnedFd) -> Result<Self, StartError> {
+        let lock = File::from(lock);
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let own = lock.metadata().ok().map(|found| (found.dev(), found.ino()));
+        let named = fs::metadata(real.join(LOCK_FILE)).ok().map(|found| (found.dev(), found.ino()));
+        if own.is_none() || own != named {
+            return Err(StartError(format!(
+                "the server root of the new server is {}, not that of the old one; an upgrade keeps the server root, so restart the \
+                 server to change it",
+                path.display()
+            )));
+        }
+        let pid_file = within(path, &real, pid_file);
+        Ok(Self { path: real, pid_file, lock, owned: false })
+    }
+
+    /// Writes this process's id into lock and pid file.
+    pub fn claim(&mut self) -> Result<(), StartError> {
+        let lock = &mut self.lock;
+        let written = lock.rewind().and_then(|()| lock.set_len(0));
+        let written = written.and_then(|()| writeln!(lock, "{}", std::process::id()));
+        let path = &self.path;
+        written.map_err(|e| {
+            StartError(format!("the server root {}: cannot be written to: {e}", path.display()))
+        })?;
+        self.owned = true;
+        if let Some(file) = &self.pid_file {
             let opened = links::open(file, OFlags::WRONLY | OFlags::TRUNC | MADE, MODE).map(File::from);
             let written = opened.and_then(|mut file| writeln!(file, "{}", std::process::id()));
             written
                 .map_err(|e| StartError(format!("the pid file {} cannot be written: {e}", file.display())))?;
         }
-        Ok(Self { path: path.clone(), pid_file, _lock: lock })
+        Ok(())
+    }
+
+    /// The lock, for the server that replaces this one.
+    pub fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
+    }
+
+    /// Another server has claimed it. A pid file under a name that only this server has goes.
+    pub fn leave(&mut self) {
+        self.owned = false;
+        let own = format!("{}\n", std::process::id());
+        if let Some(file) = self.pid_file.take()
+            && fs::read_to_string(&file).is_ok_and(|text| text == own)
+        {
+            let _ = fs::remove_file(file);
+        }
     }
 
     /// Its real path.
@@ -76,6 +123,11 @@ impl Root {
     pub fn control(&self) -> Result<OwnedFd, StartError> {
         bind_unix(&self.path.join(CONTROL_SOCKET), 64, 0o600, SocketOwner::default())
     }
+}
+
+/// The pid file by the real path of the server root, where it is in that.
+fn within(given: &Path, real: &Path, pid_file: Option<&Path>) -> Option<PathBuf> {
+    pid_file.map(|file| file.strip_prefix(given).map_or(file.to_owned(), |name| real.join(name)))
 }
 
 /// Lets every user enter a folder of ours, without seeing what is in it.
@@ -136,6 +188,9 @@ fn may_enter(folder: &Metadata, user: &Identity) -> bool {
 
 impl Drop for Root {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         let _ = std::fs::remove_file(self.path.join(CONTROL_SOCKET));
         if let Some(file) = &self.pid_file {
             let _ = std::fs::remove_file(file);
@@ -162,6 +217,29 @@ mod tests {
         drop((root, control));
         assert!(!path.join(CONTROL_SOCKET).exists() && !pid_file.exists());
         Root::take(&path, None, false).unwrap();
+    }
+
+    #[test]
+    fn a_server_root_passes_to_another_server_with_its_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, old_file, new_file) =
+            (dir.path().join("a"), dir.path().join("old"), dir.path().join("new"));
+        let mut old = Root::take(&path, Some(&old_file), false).unwrap();
+        let control = old.control().unwrap();
+        let lock = || old.lock().try_clone_to_owned().unwrap();
+        let elsewhere = Root::inherit(&dir.path().join("b"), None, lock()).unwrap_err();
+        assert!(elsewhere.0.contains("restart the server to change it"), "{elsewhere}");
+        // One that fails leaves everything as it is.
+        drop(Root::inherit(&path, Some(&new_file), lock()).unwrap());
+        assert!(path.join(CONTROL_SOCKET).exists() && old_file.exists() && !new_file.exists());
+        let mut new = Root::inherit(&path, Some(&new_file), lock()).unwrap();
+        new.claim().unwrap();
+        old.leave();
+        drop(old);
+        assert!(path.join(CONTROL_SOCKET).exists() && !old_file.exists() && new_file.exists());
+        assert!(Root::take(&path, None, false).unwrap_err().0.contains("another server"));
+        drop((new, control));
+        assert!(!path.join(CONTROL_SOCKET).exists() && !new_file.exists());
     }
 
     fn user(uid: u32) -> Identity {

@@ -1,95 +1,29 @@
 //! The loop: wait for signals, children, clients and deadlines; turn them into events; let the plan decide; act.
 
-use crate::StartError;
-use crate::child::BadPacket;
-use crate::clients::Clients;
-use crate::configuration::python::{PythonRuntime, Pythons};
-use crate::configuration::{Configuration, Loader};
-use crate::logs::Logs;
+mod relay;
+pub mod start;
+
+use crate::child::{BadPacket, Child};
 use crate::memory::MemoryWatch;
 use crate::perform::{World, log};
 use crate::plan::Plan;
 use crate::plan::action::Action;
-use crate::plan::event::{Event, ProcessEnd};
-use crate::root::{self, Root};
-use crate::sockets::{self, Listeners};
+use crate::plan::event::{Event, ProcessEnd, Succession};
+use crate::service_manager::ServiceManager;
 use crate::status::StatusQuery;
 use gk_sys::child::reap::{self, Exit};
-use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2, Signals};
+use gk_sys::signal::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, Signals};
 use gk_wire::admin::{Answer, Command};
-use gk_wire::control::{FromFront, FromWorker, LinkFault, MAX_PACKET, ToFront, ToWorker};
+use gk_wire::control::{FromFront, FromWorker, LinkFault, ToFront, ToWorker};
+use gk_wire::handover::{ToPredecessor, ToSuccessor};
 use gk_wire::log::Level;
 use gk_wire::setup::duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Runs a server until it has stopped and returns its exit code. The error: why it did not start at all.
-pub fn run(loader: Loader, runtime: PythonRuntime) -> Result<i32, StartError> {
-    let start = Instant::now();
-    // First: a signal that arrives while sockets are being made must not leave their files behind.
-    let signals = Signals::new(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD]);
-    let signals = signals.map_err(|e| StartError(format!("signals cannot be received: {e}")))?;
-    signal::ignore(SIGPIPE);
-    let loaded = loader().map_err(StartError)?;
-    let mut pythons = Pythons::new(&runtime);
-    let mut first = Configuration::new(1, loaded, &runtime, &mut pythons)?;
-    gk_sys::log::configure(first.log().level, first.log().json);
-    let shared = first.has_other_users();
-    let root = Root::take(&first.site.server_root, first.site.pid_file.as_deref(), shared)?;
-    first.settle(root.path());
-    let site = &first.site;
-    // The control socket first: whoever can connect to the site can ask for its status.
-    let clients = Clients::new(root.control()?);
-    let listeners = Listeners::bind(site, sockets::given::sockets()?)?;
-    let log_file = site.error_log.path.clone();
-    let mut outline = first.outline();
-    outline.remarks.extend(first.as_root());
-    outline.remarks.extend(root::unreachable(&site.server_root, first.front_identity.as_ref()));
-    // From here on our own lines go where the children's go.
-    let logs = Logs::start(site)?;
-    let world = World::new(runtime, loader, pythons, first, listeners, clients, logs)?;
-    for remark in &outline.remarks {
-        log(Level::Warn, None, remark);
-    }
-    let plan = Plan::new(outline);
-    let mut supervisor = Supervisor {
-        start,
-        signals,
-        plan,
-        world,
-        gathers: Vec::new(),
-        tokens: 0,
-        memory: MemoryWatch::begin(),
-        buffer: vec![0; MAX_PACKET],
-    };
-    let (code, why) = supervisor.run();
-    supervisor.world.logs.finish();
-    if let Some(why) = why {
-        let seen = log_file.map(|path| format!(" (the error log {} says more)", path.display()));
-        let told = format!("gilkeeper: the server ends{}: {why}\n", seen.unwrap_or_default());
-        // The traceback is the application's own text.
-        say(&gk_wire::printable::page(&told));
-    }
-    supervisor.world.listeners.remove_files();
-    drop(root);
-    Ok(code)
-}
-
 /// Packets of one worker that are read before others get their turn: as many as its socket holds.
 const TURN: usize = 300;
-
-/// Writes to the terminal, unless it takes nothing.
-fn say(text: &str) {
-    let terminal = std::io::stderr();
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // As much as a pipe surely takes at once.
-    for piece in text.as_bytes().chunks(4096) {
-        if poll(&mut [PollFd::new(&terminal, PollFlags::OUT)], Some(&now)) == Ok(1) {
-            let _ = rustix::io::write(&terminal, piece);
-        }
-    }
-}
 
 struct Supervisor {
     start: Instant,
@@ -111,12 +45,14 @@ enum Polled {
     Front,
     Worker(u64),
     Client(u64),
+    Successor,
+    Predecessor,
 }
 
 impl Supervisor {
     /// Returns the exit code, and why the server gave up.
-    fn run(&mut self) -> (i32, Option<String>) {
-        self.happened(Event::Start);
+    fn run(&mut self, first: Event) -> (i32, Option<String>) {
+        self.happened(first);
         loop {
             if let Some(end) = self.world.exit.take() {
                 self.farewell();
@@ -127,6 +63,7 @@ impl Supervisor {
             }
             self.happened(Event::Tick);
             self.world.clients.tick(self.now());
+            self.world.manager.iter_mut().for_each(ServiceManager::flush);
             self.answer_gathers();
         }
     }
@@ -165,7 +102,11 @@ impl Supervisor {
         }
         let front = self.world.front.iter().map(|child| (Polled::Front, child));
         let workers = self.world.workers.iter().map(|(worker, child)| (Polled::Worker(*worker), child));
-        for (source, child) in front.chain(workers).filter(|(_, child)| child.open()) {
+        let successor = self.world.handover.successor.iter().map(|child| (Polled::Successor, child));
+        let predecessor = self.world.handover.predecessor.iter().map(|child| (Polled::Predecessor, child));
+        for (source, child) in
+            front.chain(workers).chain(successor).chain(predecessor).filter(|(_, child)| child.open())
+        {
             sources.push(source);
             fds.push(PollFd::from_borrowed_fd(child.as_fd(), flags(child.waits())));
         }
@@ -198,6 +139,8 @@ impl Supervisor {
                 }
             }
             Polled::Front => self.read_front(),
+            Polled::Successor => self.read_successor(),
+            Polled::Predecessor => self.read_predecessor(),
             Polled::Worker(worker) => self.read_worker(worker, true),
             Polled::Client(client) => {
                 self.world.clients.write(client);
@@ -244,10 +187,61 @@ impl Supervisor {
             let ended = self.describe(exit);
             self.happened(Event::FrontExited(ended));
         }
+        self.world.handover.dying.retain(|pid| ended(*pid).is_none());
+        if let Some(exit) = self.world.handover.successor.as_ref().and_then(|new| ended(new.pid)) {
+            self.read_successor();
+            self.world.handover.successor = None;
+            let ended = self.describe(exit);
+            self.happened(Event::Succession(Succession::Ended(ended)));
+        }
         if std::process::id() == 1 && !self.world.reading {
-            let front = self.world.front.as_ref().map(|f| f.pid);
-            let workers: Vec<u32> = self.world.workers.values().map(|c| c.pid).collect();
-            reap::adopted(|pid| front == Some(pid) || workers.contains(&pid));
+            let single = self.world.front.iter().chain(&self.world.handover.successor);
+            let mut own: Vec<u32> =
+                single.chain(self.world.workers.values()).map(|child| child.pid).collect();
+            own.extend(&self.world.handover.dying);
+            reap::adopted(|pid| own.contains(&pid));
+        }
+    }
+
+    fn read_successor(&mut self) {
+        let now = self.now();
+        self.world.handover.successor.iter_mut().for_each(Child::flush);
+        while let Some(message) = self
+            .world
+            .handover
+            .successor
+            .as_mut()
+            .and_then(|new| new.receive::<ToPredecessor>(&mut self.buffer, now))
+        {
+            match message {
+                Ok(message) => self.happened(Event::Succession(Succession::FromSuccessor(message))),
+                Err(e) => {
+                    log(Level::Error, None, &format!("a message of the new server was not understood: {e}"))
+                }
+            }
+        }
+    }
+
+    fn read_predecessor(&mut self) {
+        let now = self.now();
+        self.world.handover.predecessor.iter_mut().for_each(Child::flush);
+        while let Some(message) = self
+            .world
+            .handover
+            .predecessor
+            .as_mut()
+            .and_then(|old| old.receive::<ToSuccessor>(&mut self.buffer, now))
+        {
+            match message {
+                Ok(message) => self.happened(Event::Succession(Succession::FromPredecessor(message))),
+                Err(e) => {
+                    log(Level::Error, None, &format!("a message of the old server was not understood: {e}"))
+                }
+            }
+        }
+        if self.world.handover.predecessor.as_ref().is_some_and(|old| !old.open()) {
+            self.world.handover.predecessor = None;
+            self.happened(Event::Succession(Succession::PredecessorGone));
         }
     }
 
@@ -327,6 +321,9 @@ impl Supervisor {
             }
             Command::Drain { wait, undo } => {
                 self.happened(Event::Drain { client, wait: duration(wait), undo });
+            }
+            Command::Upgrade { program } => {
+                self.happened(Event::Succession(Succession::Asked { client, program }));
             }
             Command::Stop { now } => self.happened(Event::Stop { client, now }),
         }

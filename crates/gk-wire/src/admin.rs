@@ -31,6 +31,11 @@ pub enum Command {
         /// Take it back.
         undo: bool,
     },
+    /// Replace the server by another one, which takes over its sockets.
+    Upgrade {
+        /// Program of the new server, and arguments before `serve`.
+        program: Vec<String>,
+    },
     /// End the server.
     Stop {
         /// Without waiting for requests.

@@ -1,5 +1,4 @@
-//! Messages between the supervisor and its children: one JSON object per packet of a `SOCK_SEQPACKET` socket, with
-//! descriptors riding along where a variant says so. A packet is at most [`MAX_PACKET`] bytes.
+//! Messages between the supervisor and its children: a JSON object per packet of at most [`MAX_PACKET`] bytes, some with descriptors.
 
 pub use crate::happened::{Happened, What};
 use crate::queue::QueueFigures;
@@ -57,6 +56,8 @@ pub enum ToFront {
         /// Seconds.
         timeout: f64,
     },
+    /// Before `Stop`: another server has taken over and has an admin process of its own, so this one's ends.
+    HandedOver,
     /// Answer with `FromFront::Status`.
     Status {
         /// Returned in the answer.
@@ -268,8 +269,7 @@ pub enum FromWorker {
     },
     /// Answer to `ToWorker::Ping`.
     Alive,
-    /// Before a `Ready` with failures, where changes are watched: what its imports read last. A change of these may be the
-    /// repair.
+    /// Before a `Ready` with failures, where changes are watched: what its imports read last; the repair may be in these.
     Tried {
         /// The files.
         files: Vec<SourceFile>,

@@ -6,6 +6,7 @@
 //! * [`queue`]: the figures of a process group's queue.
 //! * [`setup`]: what a child is told when it starts.
 //! * [`admin`]: what the command line asks a running server.
+//! * [`handover`]: an upgrade, between the old server and the new one.
 //! * [`page`]: the layout of the one page of memory a link's two ends share.
 //! * [`log`]: one log record and its two written forms.
 //! * [`printable`]: text from elsewhere, as a terminal or a log may get it.
@@ -38,6 +39,7 @@ pub mod control;
 pub mod feed;
 mod fields;
 pub mod frame;
+pub mod handover;
 pub mod happened;
 pub mod log;
 pub mod page;

@@ -9,5 +9,10 @@ fn main() {
     let python = from("GILKEEPER_PYTHON", "python3");
     let package = from("GILKEEPER_PACKAGE", "python/gilkeeper");
     let package = std::path::absolute(&package).unwrap_or_else(|_| package.into());
-    std::process::exit(gk_cli::main(std::env::args_os().collect(), PythonRuntime::new(python, package)));
+    let runtime = PythonRuntime::new(python, package);
+    let runtime = match std::env::current_exe() {
+        Ok(program) => runtime.with_program(program),
+        Err(_) => runtime,
+    };
+    std::process::exit(gk_cli::main(std::env::args_os().collect(), runtime));
 }

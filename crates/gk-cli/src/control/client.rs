@@ -4,6 +4,7 @@ use super::admin_pages::Pages;
 use super::status_table;
 use crate::{Failure, print, say};
 use clap::ArgMatches;
+use gk_supervisor::PythonRuntime;
 use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, LOCK_FILE, Status};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -72,6 +73,10 @@ pub fn reload(given: &ArgMatches) -> Result<i32, Failure> {
 pub fn drain(given: &ArgMatches) -> Result<i32, Failure> {
     let wait = given.get_one::<f64>("wait").copied().unwrap_or_default();
     finish(ask(given, &Command::Drain { wait, undo: given.get_flag("undo") })?)
+}
+
+pub fn upgrade(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
+    finish(ask(given, &Command::Upgrade { program: python.command() })?)
 }
 
 pub fn stop(given: &ArgMatches) -> Result<i32, Failure> {

@@ -105,15 +105,22 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
         })
     };
     let mut http = builder.serve_connection(TokioIo::new(ClientIo::new(conn, before)), service);
+    let must_end = || front.stopping.get() && !(front.is_patient.get() && conn.is_idle());
     let mut ending = false;
     let sleeps = poll_fn(|cx| {
         if conn.poll_killed(cx) {
             return Poll::Ready(false);
         }
-        if front.stopping.get() && !std::mem::replace(&mut ending, true) {
+        if must_end() && !std::mem::replace(&mut ending, true) {
             Pin::new(&mut http).graceful_shutdown();
         }
-        match Pin::new(&mut http).poll(cx) {
+        let mut polled = Pin::new(&mut http).poll(cx);
+        if polled.is_pending() && must_end() && !std::mem::replace(&mut ending, true) {
+            // A request has just begun: its response tells the client that the connection ends.
+            Pin::new(&mut http).graceful_shutdown();
+            polled = Pin::new(&mut http).poll(cx);
+        }
+        match polled {
             Poll::Pending if !ending && conn.may_sleep() => Poll::Ready(true),
             other => other.map(|_| false),
         }

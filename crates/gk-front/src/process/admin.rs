@@ -28,6 +28,8 @@ const OUTBOX: usize = 1024;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause before a restart.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Longest wait for the last words of a process that another server's replaces.
+const LEAVE: Duration = Duration::from_secs(1);
 /// Between two checks of whether the process has ended, or reads again.
 const CHECK: Duration = Duration::from_millis(20);
 
@@ -59,6 +61,8 @@ pub struct Admin {
     exported: Notify,
     /// Seconds since its last sign of life, as far as this process ran itself.
     silent: Cell<u32>,
+    /// The process is to end.
+    left: Notify,
     /// The server ends: no restart.
     stopping: Cell<bool>,
     /// The present workers, for a process that was restarted.
@@ -78,6 +82,7 @@ impl Admin {
             outbox: RefCell::default(),
             unsent: Notify::new(),
             exported: Notify::new(),
+            left: Notify::new(),
             silent: Cell::new(0),
             stopping: Cell::new(false),
             workers: RefCell::default(),
@@ -118,6 +123,20 @@ impl Admin {
         self.tell(&ToAdmin::End);
         // After the limit the exports are lost.
         let _ = tokio::time::timeout(limit, exported).await;
+    }
+
+    /// Another server's admin process answers from now on, and has the history: this one ends.
+    pub fn leave(self: Rc<Self>) {
+        self.stopping.set(true);
+        tokio::task::spawn_local(async move {
+            self.end(LEAVE).await;
+            self.left.notify_one();
+        });
+    }
+
+    /// Whether it ends, or has ended for good.
+    pub fn is_leaving(&self) -> bool {
+        self.stopping.get()
     }
 
     fn put(&self, message: Message) {
@@ -258,6 +277,7 @@ impl Admin {
         loop {
             tokio::select! {
                 () = &mut outlasted => return,
+                () = self.left.notified() => return,
                 received = receive(socket, &mut buffer) => match received {
                     Some(FromAdmin::Alive) => self.silent.set(0),
                     Some(FromAdmin::WantStack { worker, request }) => {

@@ -51,7 +51,8 @@ impl Control {
                 ToFront::Stop { timeout } => {
                     // Listens while it waits: the supervisor may ask for the status or shorten the wait.
                     let timeout = duration(timeout);
-                    for worker in front.links.borrow().keys() {
+                    let admin_stays = front.admin.get().is_some_and(|admin| !admin.is_leaving());
+                    for worker in front.links.borrow().keys().filter(|_| admin_stays) {
                         front.tell(&ToAdmin::Leaving { worker: *worker, reason: "shutdown_signal".into() });
                     }
                     let mut stop = std::pin::pin!(drain::stop(front, timeout));
@@ -160,6 +161,12 @@ impl Control {
             ToFront::Drain { on } => {
                 front.draining.set(on);
                 front.tell_figures();
+            }
+            ToFront::HandedOver => {
+                front.is_patient.set(true);
+                if let Some(admin) = front.admin.get() {
+                    Rc::clone(admin).leave();
+                }
             }
             ToFront::Stop { .. } => {}
         }

@@ -2,9 +2,11 @@
 
 use crate::configuration::Configuration;
 use crate::configuration::python::{PythonBuild, PythonRuntime};
+use crate::service_manager;
 use gk_config::site::{ProcessGroup, Site};
 use gk_sys::child::identity::{self, Identity};
 use gk_sys::child::spawn::Limit;
+use gk_wire::handover;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,9 +37,6 @@ pub struct CommandLine {
     /// A warning for the user.
     pub remark: Option<String>,
 }
-
-/// Environment variables for the supervisor only.
-const OWN: [&str; 5] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC"];
 
 /// The front: isolated and without `site`, because it runs no application.
 pub fn front(configuration: &Configuration, runtime: &PythonRuntime) -> CommandLine {
@@ -198,7 +197,9 @@ fn limits(group: &ProcessGroup) -> Vec<(Limit, u64, u64)> {
 /// Our environment with the changes. HOME is that of the child's user; variables with a user name are adapted.
 fn environment(identity: Option<&Identity>, changes: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    env.retain(|name, _| !OWN.iter().any(|own| name == own));
+    env.retain(|name, _| {
+        !service_manager::VARIABLES.iter().any(|own| name == own) && name != handover::VARIABLE
+    });
     let own = || identity::user_by_id(identity::effective_uid()).map(|u| (Some(u.name), Some(u.home)));
     let (name, home) = match identity {
         Some(identity) => (identity.name.clone(), identity.home.clone()),

@@ -1,6 +1,6 @@
 //! The Python of a process group, and its build. Each executable is asked once. Nothing here links Python.
 
-use crate::StartError;
+use crate::{StartError, service_manager};
 use gk_config::site::{ProcessGroup, Site};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
@@ -18,18 +18,36 @@ pub struct PythonRuntime {
     pub package_dir: PathBuf,
     /// Its build, if the entry point knows it; otherwise the executable is asked.
     pub build: Option<PythonBuild>,
+    /// The command itself, where it is a program of its own.
+    pub program: Option<PathBuf>,
 }
 
 impl PythonRuntime {
     /// With an unknown build.
     pub fn new(executable: impl Into<PathBuf>, package_dir: impl Into<PathBuf>) -> Self {
-        Self { executable: executable.into(), package_dir: package_dir.into(), build: None }
+        Self { executable: executable.into(), package_dir: package_dir.into(), build: None, program: None }
     }
 
     /// With its build, which saves a process at each start of a server.
     pub fn with_build(mut self, build: PythonBuild) -> Self {
         self.build = Some(build);
         self
+    }
+
+    /// With the command as a program of its own.
+    pub fn with_program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
+        self
+    }
+
+    /// The words that start the command `gilkeeper` of this package. The Python itself is named: a script beside it may be another
+    /// package's by now.
+    pub fn command(&self) -> Vec<String> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        match &self.program {
+            Some(program) => vec![text(program)],
+            None => [&text(&self.executable), "-P", "-m", "gilkeeper"].map(str::to_owned).to_vec(),
+        }
     }
 }
 
@@ -147,6 +165,9 @@ fn ask(executable: &Path) -> Result<PythonBuild, StartError> {
     let refuse =
         |why: String| StartError(format!("{} does not run as a Python: {why}", executable.display()));
     let mut command = Command::new(executable);
+    for name in service_manager::VARIABLES {
+        command.env_remove(name);
+    }
     command
         .args(["-I", "-S", "-c", QUESTION])
         .stdin(Stdio::null())

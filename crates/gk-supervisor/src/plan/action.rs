@@ -1,7 +1,9 @@
 //! Actions of the supervisor, as values. `perform.rs` carries them out.
 
 use gk_wire::control::{ToFront, ToWorker};
+use gk_wire::handover::{ToPredecessor, ToSuccessor};
 use gk_wire::log::Level;
+use std::time::Duration;
 
 /// An action.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +99,23 @@ pub enum Action {
     },
     /// Tell the user that everything serves (once).
     Announce,
+    /// Tell the service manager.
+    Notify(Notice),
+    /// Start the server that is to replace this one.
+    SpawnSuccessor {
+        /// Program, and arguments before `serve`.
+        program: Vec<String>,
+    },
+    /// Send it a message.
+    ToSuccessor(ToSuccessor),
+    /// Send it a signal.
+    SignalSuccessor(i32),
+    /// It serves: control socket, pid file and socket files are its own, and the service manager is told.
+    HandOver,
+    /// Take these from the server that this one replaces.
+    TakeOver,
+    /// Send that server a message.
+    ToPredecessor(ToPredecessor),
     /// End the supervisor: no child is left.
     Exit {
         /// Exit code.
@@ -104,6 +123,25 @@ pub enum Action {
         /// Why the server gave up, the last words on standard error.
         why: Option<String>,
     },
+}
+
+/// A notice for the service manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// It serves.
+    Ready,
+    /// A reload begins: half a sentence says why.
+    Reloading(String),
+    /// A reload has ended, one way or the other.
+    Reloaded(String),
+    /// It ends.
+    Stopping,
+    /// Something to read in the status of the service.
+    Status(String),
+    /// It is at work and needs so much more time.
+    Extend(Duration),
+    /// A sign of life.
+    Watchdog,
 }
 
 impl Action {

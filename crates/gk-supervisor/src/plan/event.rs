@@ -2,6 +2,7 @@
 
 use gk_config::site::ProcessGroup;
 use gk_wire::control::{FromFront, FromWorker, LinkFault};
+use gk_wire::handover::{ToPredecessor, ToSuccessor};
 use std::time::Duration;
 
 /// An event.
@@ -102,6 +103,40 @@ pub enum Event {
         /// Do not wait for requests.
         now: bool,
     },
+    /// Of an upgrade.
+    Succession(Succession),
+}
+
+/// Events of an upgrade: another server replaces this one, or this one another.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Succession {
+    /// `gilkeeper upgrade`.
+    Asked {
+        /// The client that asks.
+        client: u64,
+        /// Program of the new server, and arguments before `serve`.
+        program: Vec<String>,
+    },
+    /// The new server's process exists.
+    Started {
+        /// Its process id.
+        pid: u32,
+    },
+    /// It could not be started.
+    NotStarted {
+        /// One sentence.
+        why: String,
+    },
+    /// A message of it.
+    FromSuccessor(ToPredecessor),
+    /// Its process has ended.
+    Ended(ProcessEnd),
+    /// In place of [`Event::Start`]: this server replaces another one.
+    Inherit,
+    /// A message of the server that is replaced.
+    FromPredecessor(ToSuccessor),
+    /// That server has closed its end.
+    PredecessorGone,
 }
 
 /// The end of a process.

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::backoff::Backoff;
 use super::event::ProcessEnd;
-use super::signs::Signs;
+use super::liveness::signs::Signs;
 use super::{Plan, worker::WorkerState};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{FromFront, ToWorker, What};

@@ -5,6 +5,8 @@
 //! A process group may have several applications. A worker that imported some of them serves these, and tries the others with
 //! each request for them; it makes room only where another process has them all.
 
+mod gil;
+
 use super::Plan;
 use super::worker::{WorkerHandle, WorkerState};
 use gk_wire::log::Level;

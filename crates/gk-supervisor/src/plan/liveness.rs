@@ -4,15 +4,17 @@
 //!
 //! The supervisor itself may have been stopped, or the whole machine: then nobody could answer, and that time does not count.
 
+pub mod signs;
+
 use super::Plan;
 use super::action::Action;
 use super::front::FrontState;
 use super::seconds;
-use super::signs::TOLD;
 use super::worker::{WorkerHandle, WorkerState};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{Silence, ToFront, ToWorker, What};
 use gk_wire::log::Level;
+use signs::TOLD;
 use std::time::Duration;
 
 /// Between two questions.

@@ -3,7 +3,7 @@
 //!
 //! One reload runs at a time. Requests for further reloads are merged into one that follows.
 
-use super::action::Action;
+use super::action::{Action, Notice};
 use super::event::ConfigurationOutline;
 use super::worker::{WorkerHandle, WorkerState};
 use super::{Group, Plan, ProcessSlot, seconds};
@@ -138,6 +138,7 @@ impl Plan {
         let text = format!("reload begins: {}", request.why);
         self.note(What::ReloadBegun, text.clone());
         self.log(Level::Notice, text);
+        self.notify_of_reload(Notice::Reloading(request.why.clone()));
         let read = request.configuration;
         self.changed.retain(|group, _| !request.takes(group));
         self.reload = Some(Reload {
@@ -248,6 +249,7 @@ impl Plan {
         }
         self.log(Level::Notice, text.clone());
         self.note(What::ReloadDone, text.clone());
+        self.notify_of_reload(Notice::Reloaded(text.clone()));
         self.out.push(Action::Answer { clients: request.clients, ok: true, text });
         self.next_reload(now);
     }
@@ -310,6 +312,7 @@ impl Plan {
         self.tell_of_refusal(&reload);
         let mut text = format!("reload refused, the old workers stay: {why}");
         self.note(What::ReloadRefused, text.clone());
+        self.notify_of_reload(Notice::Reloaded(text.clone()));
         for failure in failed {
             text.push_str(&format!("\n{}:\n{}", failure.script, failure.traceback.trim_end()));
         }

@@ -13,7 +13,7 @@ impl Plan {
         reason: &str,
         now: Duration,
     ) -> usize {
-        let mut running = Vec::new();
+        let (mut running, held) = (Vec::new(), self.are_services_held());
         let mut count = 0;
         for group in self.groups.iter_mut().filter(|g| g.spec.service() && takes(&g.spec.name)) {
             for slot in &mut group.slots {
@@ -22,6 +22,7 @@ impl Plan {
                 match slot.worker {
                     // It keeps its slot until it ends; then the slot is filled again.
                     Some(worker) => running.push(worker),
+                    None if held => {}
                     None => slot.due = Some(now),
                 }
             }

@@ -10,13 +10,14 @@
 //!
 //! So the longest stop is the longest `graceful-timeout` and the longest `shutdown-timeout` together.
 
-use super::action::Action;
+use super::action::{Action, Notice};
 use super::front::FrontState;
 use super::imports::EXIT_NOT_IMPORTED;
 use super::worker::WorkerHandle;
 use super::{Plan, seconds};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{ToFront, ToWorker};
+use gk_wire::handover::ToSuccessor;
 use gk_wire::log::Level;
 use std::time::Duration;
 
@@ -77,6 +78,16 @@ impl Stop {
         self.draining
     }
 
+    /// Whether nothing is left.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The exit code.
+    pub(super) fn set_code(&mut self, code: i32) {
+        self.code = code;
+    }
+
     /// Whether the workers were told to stop.
     pub(super) fn workers_stop(&self) -> bool {
         self.workers
@@ -85,6 +96,9 @@ impl Stop {
 
 impl Plan {
     pub(super) fn terminate(&mut self, now: Duration) {
+        if self.pass_on_signal() {
+            return;
+        }
         let next = match self.stop.urgency {
             Urgency::None => Urgency::Graceful,
             Urgency::Graceful => Urgency::Now,
@@ -157,6 +171,7 @@ impl Plan {
             self.stop.why = Some(why.to_owned());
         }
         self.raise(Urgency::Now, now);
+        self.notify(Notice::Status(format!("giving up: {}", why.lines().next().unwrap_or_default())));
     }
 
     fn raise(&mut self, urgency: Urgency, now: Duration) {
@@ -169,6 +184,7 @@ impl Plan {
         let level = if urgency == Urgency::Graceful || first { Level::Notice } else { Level::Warn };
         self.log(level, self.stop_words(urgency, first));
         if first {
+            self.begin_stop(now);
             self.cancel_reloads(now);
             self.forget_due_services();
             self.forget_retries();
@@ -186,10 +202,14 @@ impl Plan {
                 }
             }
             Urgency::Now => {
+                self.leave_predecessor();
                 self.stop_front(Some(Duration::ZERO), now);
                 self.stop_workers(now);
             }
-            Urgency::Kill => self.kill_all(now),
+            Urgency::Kill => {
+                self.leave_predecessor();
+                self.kill_all(now);
+            }
         }
     }
 
@@ -201,7 +221,11 @@ impl Plan {
             true => format!("the applications have {longest} s to end (shutdown-timeout)"),
             false => "the applications have any time to end (shutdown-timeout)".to_owned(),
         };
-        let begin = if first { "the server stops" } else { "asked again to stop" };
+        let begin = match first {
+            true if self.has_handed_over() => "another server has taken over",
+            true => "the server stops",
+            false => "asked again to stop",
+        };
         match urgency {
             Urgency::Graceful => {
                 let requests =
@@ -217,6 +241,23 @@ impl Plan {
             }
             Urgency::Kill => format!("{begin}: every process is killed"),
         }
+    }
+
+    fn begin_stop(&mut self, now: Duration) {
+        if self.has_handed_over() {
+            if self.front.listens() {
+                self.out.push(Action::ToFront(ToFront::HandedOver));
+            }
+            return;
+        }
+        self.notify(Notice::Stopping);
+        self.refuse_upgrade("the server is stopping");
+        self.wait_for_predecessor(self.longest_window(), now);
+    }
+
+    /// Another server has taken over: the requests that are here are finished.
+    pub(super) fn retire(&mut self, now: Duration) {
+        self.raise(Urgency::Graceful, now);
     }
 
     /// The longest time that requests of a group have; `None`: without bound.
@@ -281,15 +322,20 @@ impl Plan {
             self.log(Level::Warn, "requests still run at the end of their time: they are cut off");
             self.stop_workers(now);
         }
-        let gone = self.front.state == FrontState::Down && self.workers.is_empty();
+        let gone =
+            self.front.state == FrontState::Down && self.workers.is_empty() && !self.waits_for_predecessor();
         if self.stop.begun() && self.stop.workers && gone && !self.stop.done {
             self.stop.done = true;
             for slot in self.groups.iter_mut().flat_map(|g| &mut g.slots) {
                 slot.due = None;
             }
             let (clients, text) = (std::mem::take(&mut self.stop.clients), "stopped".to_owned());
-            self.log(Level::Notice, "the server has stopped");
+            let server = if self.has_handed_over() { "the replaced server" } else { "the server" };
+            self.log(Level::Notice, format!("{server} has stopped"));
             self.out.push(Action::Answer { clients, ok: true, text });
+            if self.has_handed_over() {
+                self.out.push(Action::ToSuccessor(ToSuccessor::Ended));
+            }
             let why = self.stop.why.take();
             self.out.push(Action::Exit { code: self.stop.code, why });
         }

@@ -3,11 +3,13 @@
 mod faults;
 mod imports;
 mod liveness;
+mod notices;
 mod promises;
 mod reloads;
 mod running;
 mod services;
 mod stops;
+mod upgrades;
 
 use super::*;
 use gk_wire::control::{FromFront, FromWorker, ImportFailure, ToFront, ToWorker};
@@ -238,6 +240,19 @@ fn words(action: &Action) -> Option<String> {
         Action::Answer { clients, ok, .. } if clients.is_empty() => return ok.then(|| "done".into()),
         Action::Answer { clients, ok, .. } => format!("answer {clients:?} {ok}"),
         Action::Announce => "announce".into(),
+        Action::Notify(notice) => match notice {
+            Notice::Reloading(why) => format!("notify reloading {why}"),
+            Notice::Reloaded(text) => format!("notify reloaded {text}"),
+            Notice::Status(text) => format!("notify status {text}"),
+            Notice::Extend(time) => format!("notify extend {}", time.as_secs()),
+            other => format!("notify {other:?}").to_lowercase(),
+        },
+        Action::SpawnSuccessor { program } => format!("successor {}", program.join(" ")),
+        Action::ToSuccessor(message) => format!("to successor {message:?}"),
+        Action::SignalSuccessor(signal) => format!("signal successor {signal}"),
+        Action::HandOver => "hand over".into(),
+        Action::TakeOver => "take over".into(),
+        Action::ToPredecessor(message) => format!("to predecessor {message:?}"),
         Action::Exit { code, why: None } => format!("exit {code}"),
         Action::Exit { code, why: Some(why) } => format!("exit {code} ({why})"),
     })

@@ -16,7 +16,7 @@
 //! `Failed` serves too (each request tries the import again and gets its 500), but a reload never accepts it. A worker whose
 //! GIL came back although the configuration refuses that is `Failed`, too.
 
-use super::signs::Signs;
+use super::liveness::signs::Signs;
 use gk_wire::control::ImportFailure;
 use std::time::Duration;
 

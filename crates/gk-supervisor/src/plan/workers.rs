@@ -4,7 +4,7 @@ use super::action::Action;
 use super::event::ProcessEnd;
 use super::fault;
 use super::liveness;
-use super::signs::Signs;
+use super::liveness::signs::Signs;
 use super::worker::{ReadyReport, WorkerHandle, WorkerState};
 use super::{Plan, seconds};
 use gk_config::site::ProcessGroup;

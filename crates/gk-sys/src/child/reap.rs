@@ -1,7 +1,7 @@
 //! Ended children: asked for by process id, so that children of others (which a process with id 1 inherits, or which an
 //! embedding program started) are never mistaken for ours.
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait, waitpid};
 use std::fmt;
 use std::io;
 
@@ -48,6 +48,12 @@ pub fn adopted(own: impl Fn(u32) -> bool) -> usize {
         }
         taken += 1;
     }
+}
+
+/// Takes away an ended child, whichever it is; `None`: none has ended. An error: there is no child.
+pub fn any() -> io::Result<Option<(u32, Exit)>> {
+    let ended = wait(WaitOptions::NOHANG)?;
+    Ok(ended.map(|(pid, status)| (pid.as_raw_nonzero().get().unsigned_abs(), exit_of(status))))
 }
 
 /// Sends a signal to a child that has not been reaped. A process that has just ended is no error.

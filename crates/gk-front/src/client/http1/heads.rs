@@ -25,7 +25,7 @@ pub async fn receive(front: &Front, conn: &Conn, before: Bytes) -> Result<Bytes,
         }
         match read(conn, &mut head) {
             // A request that has begun is waited for, by hyper.
-            _ if front.stopping.get() => break true,
+            _ if hurries(front) => break true,
             Ok(0) => break !head.is_empty(),
             Ok(_) if is_for_hyper(&head) => break true,
             Ok(_) => {}
@@ -44,12 +44,17 @@ pub(in crate::client) async fn is_readable(front: &Front, conn: &Conn) -> bool {
         if conn.poll_killed(cx) {
             return Poll::Ready(false);
         }
-        if front.stopping.get() {
+        if hurries(front) {
             return Poll::Ready(conn.is_in_head());
         }
         conn.poll_readable(cx).map(|()| true)
     })
     .await
+}
+
+/// Whether connections without a request are to end now.
+fn hurries(front: &Front) -> bool {
+    front.stopping.get() && !front.is_patient.get()
 }
 
 /// Reads without waiting; returns the number of bytes.

@@ -2,7 +2,9 @@
 //! is gone, every configuration is adopted or forgotten, and a stopped server exits.
 
 use super::*;
+use crate::plan::event::Succession;
 use gk_wire::control::LinkFault;
+use gk_wire::handover::ToPredecessor;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -11,6 +13,7 @@ struct World {
     plan: Plan,
     now: Duration,
     front: bool,
+    successor: bool,
     workers: BTreeSet<u64>,
     /// Reads of the configuration under way.
     reads: u32,
@@ -33,6 +36,7 @@ impl World {
             plan: Plan::new(ConfigurationOutline { keep_trying, ..outline_of(1, groups) }),
             now: Duration::ZERO,
             front: false,
+            successor: false,
             workers: BTreeSet::new(),
             reads: 0,
             undecided: BTreeSet::new(),
@@ -92,7 +96,16 @@ impl World {
             Action::LookForDebugger { worker } => {
                 return Some(Event::LookedForDebugger { worker: *worker, found: false });
             }
-            Action::Log { .. } => {}
+            Action::SpawnSuccessor { .. } => {
+                assert!(!std::mem::replace(&mut self.successor, true), "a second successor");
+                return Some(Event::Succession(Succession::Started { pid: 3 }));
+            }
+            Action::SignalSuccessor(_) => {
+                assert!(std::mem::take(&mut self.successor), "{action:?} without a successor");
+            }
+            Action::HandOver => assert!(self.successor, "nobody to hand over to"),
+            Action::TakeOver | Action::ToPredecessor(_) => panic!("{action:?} without a predecessor"),
+            Action::Log { .. } | Action::Notify(_) | Action::ToSuccessor(_) => {}
         }
         None
     }
@@ -166,6 +179,15 @@ impl World {
                 let (fault, why) = (faults[usize::from(choice / 16) % 3], "as chosen".into());
                 Event::WorkerFault { worker, fault, why }
             }),
+            22 => {
+                let (client, program) = (self.client(), vec!["python".to_owned()]);
+                Some(Event::Succession(Succession::Asked { client, program }))
+            }
+            23 if choice % 2 == 0 => Some(Succession::FromSuccessor(ToPredecessor::Serving))
+                .filter(|_| self.successor)
+                .map(Event::Succession),
+            23 => Some(Event::Succession(Succession::Ended(ended("exit status 3"))))
+                .filter(|_| std::mem::take(&mut self.successor)),
             21 => Some(Event::Stop { client: self.client(), now: choice % 2 == 0 }),
             _ => Some(Event::Terminate),
         };
@@ -192,7 +214,7 @@ impl World {
 proptest! {
     #[test]
     fn over_any_order_of_events(
-        steps in proptest::collection::vec((0u8..23, any::<u8>()), 0..80),
+        steps in proptest::collection::vec((0u8..25, any::<u8>()), 0..80),
         keep_trying in any::<bool>(),
     ) {
         let mut world = World::new(keep_trying);

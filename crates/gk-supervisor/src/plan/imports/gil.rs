@@ -1,15 +1,21 @@
 //! Workers whose GIL comes back although they should run without: marked, reported to the front, and no longer ready where the
 //! configuration refuses that. They go on serving: with the GIL they are slower, not wrong.
 
-use super::Plan;
-use super::action::Action;
-use super::worker::WorkerState;
+use crate::plan::Plan;
+use crate::plan::action::Action;
+use crate::plan::worker::WorkerState;
 use gk_wire::control::{ToFront, What};
 use std::time::Duration;
 
 impl Plan {
     /// The worker has already logged it.
-    pub(super) fn gil_returned(&mut self, worker: u64, module: String, refused: bool, now: Duration) {
+    pub(in crate::plan) fn gil_returned(
+        &mut self,
+        worker: u64,
+        module: String,
+        refused: bool,
+        now: Duration,
+    ) {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         // It comes back once, whatever else the worker says.
         if handle.gil_returned.is_some() {
@@ -35,7 +41,7 @@ impl Plan {
     }
 
     /// Tells the front about a returned GIL, once it knows the worker.
-    pub(super) fn tell_front_of_gil(&mut self, worker: u64) {
+    pub(in crate::plan) fn tell_front_of_gil(&mut self, worker: u64) {
         let known = self.workers.get(&worker).and_then(|handle| handle.gil_returned.clone());
         if let Some((module, refused)) = known {
             self.out.push(Action::ToFront(ToFront::GilReturned { worker, module, refused }));

@@ -1,4 +1,4 @@
-//! The signs of life of one process: whether a question is open, and since when. `liveness.rs` asks.
+//! The signs of life of one process: whether a question is open, and since when. The parent asks.
 
 use std::time::Duration;
 
@@ -21,31 +21,31 @@ impl Signs {
     }
 
     /// Asks, unless a question is open. `true`: send it.
-    pub(super) fn ask(&mut self, now: Duration) -> bool {
+    pub(in crate::plan) fn ask(&mut self, now: Duration) -> bool {
         let new = self.asked.is_none();
         self.asked.get_or_insert(now);
         new
     }
 
     /// A sign came. Returns the silence that ends with it, if it was told.
-    pub(super) fn came(&mut self, now: Duration) -> Option<Duration> {
+    pub(in crate::plan) fn came(&mut self, now: Duration) -> Option<Duration> {
         let silence = self.silence(now);
         self.asked = None;
         std::mem::take(&mut self.told).then_some(silence)
     }
 
     /// Whether the silence is to be told now, once.
-    pub(super) fn tells(&mut self, now: Duration) -> bool {
+    pub(in crate::plan) fn tells(&mut self, now: Duration) -> bool {
         self.silence(now) >= TOLD && !std::mem::replace(&mut self.told, true)
     }
 
     /// The silence counts from now on.
-    pub(super) fn begin_again(&mut self, now: Duration) {
+    pub(in crate::plan) fn begin_again(&mut self, now: Duration) {
         self.asked = Some(now);
     }
 
     /// Time in which nobody could have answered.
-    pub(super) fn forgive(&mut self, time: Duration) {
+    pub(in crate::plan) fn forgive(&mut self, time: Duration) {
         self.asked = self.asked.map(|asked| asked + time);
     }
 }
