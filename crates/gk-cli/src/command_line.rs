@@ -5,6 +5,7 @@ use crate::trials::{compare, load_generator, tune};
 use crate::{options, print, say};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The whole command line.
@@ -111,6 +112,7 @@ pub fn command() -> Command {
                 .arg(root())
                 .arg(flag("now").help("End at once, without waiting for running requests.")),
         )
+        .subcommand(systemd_unit())
         .subcommand(compare::command())
         .subcommand(tune::command())
         .subcommand(load_generator::command())
@@ -145,6 +147,29 @@ pub fn command() -> Command {
 fn seconds(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number| (0.0..=86_400.0).contains(number));
     number.ok_or_else(|| format!("takes seconds from 0 to 86400, not `{text}`"))
+}
+
+fn systemd_unit() -> Command {
+    let words = Arg::new("words")
+        .value_name("serve …")
+        .required(true)
+        .num_args(1..)
+        .trailing_var_arg(true)
+        .allow_hyphen_values(true)
+        .value_parser(clap::value_parser!(OsString))
+        .help("The command line of the server, from `serve` on. It is read as `serve` reads it, in the current directory.");
+    Command::new("systemd-unit")
+        .about("Print a hardened systemd unit for a command line of `serve`")
+        .after_help(
+            "gilkeeper systemd-unit --name site --user www-data serve -c /srv/site/site.conf > /etc/systemd/system/site.service",
+        )
+        .arg(option("name", "NAME", "Name of the unit, and of its state directory [default: gilkeeper]."))
+        .arg(option("user", "USER[:GROUP]", "User of the service [default: User of the configuration, else one that systemd makes up]."))
+        .arg(flag("socket").help("Also make a .socket unit: systemd opens the sockets, and keeps them while the service restarts."))
+        .arg(flag("notify-reload").help("Reload by a signal (Type=notify-reload, systemd 253); without it `gilkeeper reload` is called, whose failure systemctl shows."))
+        .arg(many(option("credential", "NAME:FILE", "Pass a file as a credential, ${CREDENTIALS_DIRECTORY}/NAME in the configuration; repeat the option for more.")))
+        .arg(option("output", "DIR", "Write the units into this folder [default: print them].").value_parser(clap::value_parser!(PathBuf)))
+        .arg(words)
 }
 
 fn telemetry() -> Command {

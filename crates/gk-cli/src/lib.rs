@@ -13,6 +13,7 @@ mod explain;
 mod load;
 mod options;
 mod serve;
+mod systemd_unit;
 mod telemetry;
 mod terminal;
 mod trials;
@@ -63,6 +64,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("drain", given)) => client::drain(given),
         Some(("upgrade", given)) => client::upgrade(given, &python),
         Some(("stop", given)) => client::stop(given),
+        Some(("systemd-unit", given)) => systemd_unit::run(given, &python),
         Some(("doctor", given)) => doctor::run(given, python),
         Some(("telemetry", given)) => telemetry::run(given),
         Some(("compare", given)) => compare::run(given, &python),

@@ -129,6 +129,26 @@ enum Origin {
 
 /// The loader for `serve`.
 pub fn loader(given: &ArgMatches, python: &PythonRuntime) -> Result<Loader, Failure> {
+    let (origin, surroundings) = origin(given, python)?;
+    Ok(Arc::new(move || {
+        let loaded = read(&origin, &surroundings)?;
+        usable_tls(&loaded.site)?;
+        Ok(loaded)
+    }))
+}
+
+/// Reads the configuration of a command line of `serve` once, without the files that it names. `change`: adapts the surroundings.
+pub fn read_once(
+    given: &ArgMatches,
+    python: &PythonRuntime,
+    change: impl FnOnce(&mut Surroundings),
+) -> Result<Loaded, Failure> {
+    let (origin, mut surroundings) = origin(given, python)?;
+    change(&mut surroundings);
+    read(&origin, &surroundings).map_err(Failure::Input)
+}
+
+fn origin(given: &ArgMatches, python: &PythonRuntime) -> Result<(Origin, Surroundings), Failure> {
     let options = options::options(given);
     let surroundings = surroundings(given, options.one("server-root"), python)?;
     let origin = match given.get_one::<PathBuf>("config") {
@@ -152,7 +172,7 @@ pub fn loader(given: &ArgMatches, python: &PythonRuntime) -> Result<Loader, Fail
         }
         None => Origin::Options(Box::new(options)),
     };
-    Ok(Arc::new(move || read(&origin, &surroundings)))
+    Ok((origin, surroundings))
 }
 
 fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> {
@@ -160,7 +180,6 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
         Origin::Options(options) => {
             let (site, said) = express::load(options, surroundings)?;
             scripts_exist(&site)?;
-            usable_tls(&site)?;
             return Ok(loaded((site, said), surroundings));
         }
         Origin::File { path, set } if set.is_empty() => load(path, &Disk, surroundings),
@@ -172,7 +191,6 @@ fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> 
         }
     };
     let read = read.into_result().map_err(|said| render_all(&said))?;
-    usable_tls(&read.0)?;
     Ok(loaded(read, surroundings))
 }
 

@@ -1,6 +1,8 @@
 //! The service manager (systemd) as this process sees it: the socket for notices and the time of its watchdog, from the environment.
 //! The plan decides what is said.
 
+pub mod unit;
+
 use crate::plan::action::Notice;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
