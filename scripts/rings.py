@@ -125,9 +125,9 @@ def whole(name: str, kind: str = "whole") -> Ring:
     needs = [venv(COMPAT), applications(name), packages("wrk")]
     files, more = [] if name == "3.14" else list(ELSEWHERE), {}
     if name == "3.14":
-        # The released mod_wsgi is shown by our pages, Debian's Prometheus reads our metrics, its logrotate turns our logs over, and its
-        # proxies stand in front.
-        needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light")]
+        # The released mod_wsgi is shown by our pages, Debian's Prometheus reads our metrics, its logrotate turns our logs over, its
+        # proxies stand in front, and its systemd judges our units.
+        needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light", "systemd")]
     if name == "3.14t":
         # One server with two Pythons.
         more["GILKEEPER_OTHER_PYTHON"] = str(venv_of("3.14") / "bin/python")
