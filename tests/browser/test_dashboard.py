@@ -16,7 +16,7 @@ import pytest
 from conftest import ATTACK, Watched, picture
 from playwright.sync_api import Page, expect
 
-PAGES = {"overview": 8, "gil": 5, "processes": 4, "requests": 0, "events": 0}
+PAGES = {"overview": 10, "gil": 5, "processes": 4, "requests": 0, "events": 0}
 
 
 def drawn(page: Page) -> int:
@@ -59,14 +59,14 @@ def test_every_page_shows_live_figures(page: Page, name: str) -> None:
 
 def test_a_chart_shows_values_under_the_pointer_and_by_the_keyboard(page: Page) -> None:
     has_load(page)
-    chart = page.locator("section[aria-label='Throughput']")
+    chart = page.locator("section[aria-label='Answers to clients']")
     expect(chart.locator(".u-legend .u-value").nth(1)).to_have_text(re.compile(r"\d+(\.\d+)?/s"))
     chart.locator(".u-over").hover(position={"x": 200, "y": 50})
     expect(chart.locator(".u-legend .u-value").first).to_have_text(re.compile(r"\d+:\d+"))
     chart.locator(".chart").focus()
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("#spoken")).to_have_text(re.compile(r"requests .*/s"))
-    expect(chart.locator(".chart")).to_have_attribute("aria-label", re.compile("Throughput: requests"))
+    expect(page.locator("#spoken")).to_have_text(re.compile(r"answers .*/s"))
+    expect(chart.locator(".chart")).to_have_attribute("aria-label", re.compile("Answers to clients: answers"))
 
 
 def test_pause_stands_still_and_goes_on(page: Page) -> None:
@@ -100,7 +100,7 @@ def test_a_range_can_be_chosen_and_zoomed(page: Page) -> None:
     has_load(page)
     with page.expect_response(lambda answer: 3590 < span_of(answer.url) < 3610):
         page.locator("#range").select_option("3600")
-    over = page.locator("section[aria-label='Throughput'] .u-over")
+    over = page.locator("section[aria-label='Answers to clients'] .u-over")
     box = over.bounding_box()
     assert box
     with page.expect_response(lambda answer: 800 < span_of(answer.url) < 1000) as asked:

@@ -7,7 +7,7 @@ mod support;
 use gk_admin::kept::hub::{Front, Hub};
 use gk_admin::pages::api;
 use gk_admin::told::prometheus;
-use gk_telemetry::{GilMode, Record, Wait};
+use gk_telemetry::{Answered, GilMode, Reason, Record, Wait};
 use gk_wire::control::{Happened, What};
 use gk_wire::feed::{FrontFigures, LinkFigures, ToAdmin};
 use support::Worker;
@@ -71,6 +71,45 @@ impl World {
     fn kept(&self) -> usize {
         self.hub.requests().newest().count()
     }
+}
+
+/// What a group's clients got so far.
+fn answered(counts: &[(u16, Reason, u64)]) -> ToAdmin {
+    let mut answered = Answered::default();
+    for (code, reason, count) in counts {
+        (0..*count).for_each(|_| answered.record(*code, *reason, 1_000_000));
+    }
+    ToAdmin::Answered { process_group: "main".into(), answered }
+}
+
+/// Reported: a site whose requests were refused looked well, since no worker saw them.
+#[test]
+fn answers_that_no_worker_saw_are_figures_of_their_group() {
+    let mut hub = Hub::of_this_server(Front { pid: 1, started: 1_000.0 }, 0.0);
+    hub.receive(answered(&[(200, Reason::Application, 4)]), None, 1_000.5);
+    assert_eq!(hub.advance(1_001.0).tick.groups["main"].answered.total(), 4);
+    assert!(hub.advance(1_002.0).tick.groups.is_empty(), "nothing was answered");
+    hub.receive(answered(&[(200, Reason::Application, 4), (503, Reason::Busy, 96)]), None, 1_002.5);
+    let portion = &hub.advance(1_003.0).tick.groups["main"];
+    assert_eq!((portion.answered.total(), portion.answered.failed()), (96, 96));
+    assert_eq!((portion.point().answers, portion.point().answers_by_front), (96.0, 96.0));
+    let status = api::status(&hub, 1_003.0);
+    assert_eq!(status["groups"]["main"]["label"]["kind"], "failing");
+    let page = prometheus::page(&hub, false);
+    let line =
+        r#"gilkeeper_responses_total{process_group="main",code="503",source="front",reason="busy"} 96"#;
+    assert!(page.contains(line), "{page}");
+}
+
+/// An admin process that was started again is told of everything since the front's start.
+#[test]
+fn old_answers_are_no_new_ones() {
+    let mut hub = Hub::of_this_server(Front { pid: 1, started: 1_000.0 }, 0.0);
+    hub.advance(2_000.0);
+    hub.receive(answered(&[(200, Reason::Application, 4_000)]), None, 2_000.5);
+    assert!(hub.advance(2_001.0).tick.groups.is_empty());
+    hub.receive(answered(&[(200, Reason::Application, 4_003)]), None, 2_001.5);
+    assert_eq!(hub.advance(2_002.0).tick.groups["main"].answered.total(), 3);
 }
 
 #[test]

@@ -59,8 +59,14 @@ const workersOf = (state) => state.status.workers.filter((worker) => !state.grou
 const seconds = units.seconds;
 const application = (name) => (name === "" ? "%{GLOBAL}" : name);
 
-const KIND = { idle: "soft", saturated: "bad", "gil-bound": "warn", "cpu-bound": "warn", "io-bound": "good", mixed: "soft" };
-const NAME = { idle: "idle", saturated: "saturated", "gil-bound": "GIL-bound", "cpu-bound": "CPU-bound", "io-bound": "I/O-bound", mixed: "mixed" };
+const KIND = { idle: "soft", overloaded: "bad", failing: "bad", saturated: "bad", "gil-bound": "warn", "cpu-bound": "warn", "io-bound": "good", mixed: "soft" };
+const NAME = { idle: "idle", overloaded: "overloaded", failing: "failing", saturated: "saturated", "gil-bound": "GIL-bound", "cpu-bound": "CPU-bound", "io-bound": "I/O-bound", mixed: "mixed" };
+
+// Rate, errors and duration as clients saw them. Other servers tell only what their workers saw, and so do old rows of the history.
+function seen(point) {
+  if (point.answers) return { rate: point.answers, failed: point.answers_failed, refused: point.answers_4xx, time: point.answer_time };
+  return { rate: point.requests, failed: point.statuses[4], refused: point.statuses[3], time: point.response };
+}
 
 function exactness(state) {
   const inexact = workersOf(state).filter((worker) => worker.gil_wait_exact === false);
@@ -126,8 +132,10 @@ function overview(place, app) {
   const top = el("div", { class: "wide" });
   place.append(top);
   const drawn = charts(place, app, [
-    { title: "Throughput", unit: units.rate, series: lines([["requests", (p) => p.requests], ["errors", (p) => p.errors], ["4xx", (p) => p.statuses[3]], ["5xx", (p) => p.statuses[4]]]) },
-    { title: "Response time", unit: seconds, series: lines([["p50", (p) => p.response.p50], ["p95", (p) => p.response.p95], ["p99", (p) => p.response.p99], ["mean", (p) => p.response.mean]]) },
+    { title: "Answers to clients", unit: units.rate, series: lines([["answers", (p) => seen(p).rate], ["4xx", (p) => seen(p).refused], ["errors", (p) => seen(p).failed], ["errors of the server", (p) => p.answers_by_front ?? 0]]) },
+    { title: "Time until the answer", unit: seconds, series: lines([["p50", (p) => seen(p).time.p50], ["p95", (p) => seen(p).time.p95], ["p99", (p) => seen(p).time.p99], ["mean", (p) => seen(p).time.mean]]) },
+    { title: "Requests in workers", unit: units.rate, series: lines([["requests", (p) => p.requests], ["errors", (p) => p.errors], ["exceptions", (p) => p.exceptions ?? 0]]) },
+    { title: "Response time of workers", unit: seconds, series: lines([["p50", (p) => p.response.p50], ["p95", (p) => p.response.p95], ["p99", (p) => p.response.p99], ["mean", (p) => p.response.mean]]) },
     { title: "Where requests spend their time (average threads)", unit: units.count, stacked: true, series: lines([["on CPU", (p) => p.on_cpu], ["GIL wait", (p) => p.gil_wait], ["runnable", (p) => p.runnable], ["blocked", (p) => p.blocked]]) },
     { title: "Request threads", unit: units.count, series: lines([["busy", (p) => p.busy], ["capacity", (p) => p.threads], ["queued requests", (p) => p.queued]]) },
     { title: "CPU by process (cores)", unit: units.count, series: perWorker("cpu") },
@@ -143,11 +151,11 @@ function overview(place, app) {
         const point = group.point;
         const label = group.label ?? { kind: "idle", why: "", advice: "" };
         return el("section", { class: "card", "aria-label": `process group ${name}` },
-          el("h2", {}, `${name} `, el("span", { class: `badge ${KIND[label.kind]}` }, NAME[label.kind] ?? label.kind),
-            ...(status.queues?.[name]?.overloaded ? [" ", el("span", { class: "badge bad" }, "overloaded")] : [])),
+          el("h2", {}, `${name} `, el("span", { class: `badge ${KIND[label.kind]}` }, NAME[label.kind] ?? label.kind)),
           el("p", {}, label.why), label.advice ? el("p", { class: "soft" }, label.advice) : null,
           figures([
-            ["requests", units.rate(point.requests)], ["p50", seconds(point.response.p50)], ["p99", seconds(point.response.p99)],
+            ["answers", units.rate(seen(point).rate)], ["errors", units.share(seen(point).rate ? seen(point).failed / seen(point).rate : 0)],
+            ["p50", seconds(seen(point).time.p50)], ["p99", seconds(seen(point).time.p99)],
             ["CPU / request", seconds(point.cpu_per_request)], ["GIL wait / request", seconds(point.gil_per_request)],
             ["busy threads", `${units.count(point.busy)} of ${units.count(point.threads)}`],
             ["CPU", `${units.count(point.cpu)} of ${units.count(status.limits.cpus)}`], ["memory", units.bytes(point.resident)],

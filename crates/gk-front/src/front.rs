@@ -25,6 +25,7 @@ use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
 use crate::client::idle::IdleQueue;
 use crate::log::access_log::AccessLogs;
+use crate::log::answers::AnswerTally;
 use crate::log::host_log::HostLogs;
 use crate::log::rate_limited::{RateLimited, Repeated};
 use crate::process::admin::Admin;
@@ -182,6 +183,10 @@ pub struct Front {
     space: Rc<Space>,
     /// [`Front::is_ready`] as last sent to the admin process.
     sent_ready: Cell<bool>,
+    /// The admin process that was told of all answers.
+    told: Cell<u32>,
+    /// Answers to requests of no process group.
+    pub answers: Rc<AnswerTally>,
     /// What access control keeps between requests.
     pub access: AccessMemory,
     profiles: Profiles,
@@ -203,6 +208,7 @@ impl Front {
         let lost_lines = logs.lost.map(SharedWords::map).transpose();
         let lost_lines = lost_lines.map_err(|e| format!("the counts of lost lines cannot be read: {e}"))?;
         let current = CurrentSite::new(site, generation, logs.access)?;
+        let answers = AnswerTally::new(&clock);
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),
@@ -233,6 +239,8 @@ impl Front {
             admin: OnceCell::new(),
             space: Rc::default(),
             sent_ready: Cell::new(false),
+            told: Cell::new(0),
+            answers,
             access: AccessMemory::default(),
             profiles: Profiles::default(),
             pid: std::process::id(),

@@ -3,9 +3,11 @@
 
 pub mod failure;
 mod guarded;
+mod origin;
 pub mod ruled;
 
 use gk_config::site::EncodedSlashes;
+use gk_telemetry::Reason;
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, TRANSFER_ENCODING};
@@ -16,15 +18,16 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::answer::response::{ResponseRules, named, page, respond};
+use crate::answer::response::named;
 use crate::answer::{body, files, reply};
 use crate::client::endpoints::Endpoints;
 use crate::client::incoming::IncomingBody;
-use crate::client::outgoing::OutgoingBody;
+use crate::client::outgoing::{Ending, OutgoingBody};
 use crate::client::requester::Requester;
 use crate::engine::Failure;
 use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
+use crate::log::answers::Answering;
 use crate::process::leftovers;
 use crate::request::proxy_trust::remote;
 use crate::request::refusal::{LONG_HEAD, Refusal};
@@ -33,6 +36,7 @@ use crate::request::rules::Asked;
 use crate::request::spool::{self, SpooledBody};
 use crate::request::{limits, memory, proxy_trust, target};
 use crate::service::failure::FailedRequest;
+use crate::service::origin::{Answer, made};
 use crate::service::ruled::Again;
 use crate::worker::dispatcher::Arrival;
 use crate::worker::exchange::Exchange;
@@ -68,11 +72,24 @@ pub async fn serve(
     if let (Some(entry), Some(named)) = (&mut entry, &named) {
         entry.remote_addr = Some(named.peer.clone());
     }
-    let asked = OnceCell::new();
+    let (asked, answering) = (OnceCell::new(), Answering::new(&front.answers, now));
     let (front, requester, current) = (&front, &requester, &current);
     let ends = named.as_deref().unwrap_or(requester.endpoints());
-    let serving = Serving { front, requester, ends, current, parts: &parts, asked: &asked, arrived, now };
+    let serving = Serving {
+        front,
+        requester,
+        ends,
+        current,
+        parts: &parts,
+        asked: &asked,
+        answering: Some(&answering),
+        arrived,
+        now,
+    };
     let answer = serving.answer(incoming, &mut entry).await;
+    if let Err(refusal) = &answer {
+        answering.by(refusal.reason());
+    }
     let last = serving.is_last();
     let mut response = made(answer, requester, ends, &mut parts, entry.is_some())?;
     if let Some(asked) = asked.into_inner() {
@@ -91,48 +108,9 @@ pub async fn serve(
     if let Some(entry) = &mut entry {
         entry.answered(&response, parts.method == Method::HEAD);
     }
+    answering.answered(response.status().as_u16());
     requester.begin_response();
-    Ok(response.map(|body| OutgoingBody::new(requester, body, entry, delimited)))
-}
-
-/// The response to a request's answer. `parts`: its header map becomes the response's. `logged`: there is an access log.
-fn made(
-    answer: Result<Answer, Refusal>,
-    requester: &Requester,
-    ends: &Endpoints,
-    parts: &mut Parts,
-    logged: bool,
-) -> Result<Response<Body>, Hangup> {
-    Ok(match answer {
-        Ok(Answer::Worker(exchange, routed)) => {
-            let rules = ResponseRules {
-                client: &ends.client,
-                longest_header: routed.app.as_ref().map_or(usize::MAX, |(pool, _)| pool.limits().header_line),
-                error_override: routed.target.settings.error_override,
-                logged,
-            };
-            respond(parts, exchange, &rules)
-        }
-        Ok(Answer::Own(response)) => *response,
-        Err(Refusal::ClientGone) => return Err(Hangup),
-        Err(refusal) => {
-            if let Some((code, text)) = refusal.note() {
-                crate::note_code(Level::Error, code, Some(&ends.client), text);
-            }
-            if refusal.closes() {
-                requester.refuse_rest();
-            }
-            page(&refusal)
-        }
-    })
-}
-
-/// The origin of the response. Small, because it is moved through several futures.
-enum Answer {
-    /// A worker; the head is there.
-    Worker(Exchange, Rc<RoutedRequest>),
-    /// The front itself.
-    Own(Box<Response<Body>>),
+    Ok(response.map(|body| OutgoingBody::new(requester, body, Ending { entry, answering }, delimited)))
 }
 
 /// One request being served.
@@ -146,6 +124,8 @@ struct Serving<'a> {
     parts: &'a Parts,
     /// The request as the rules have it, on a site that has rules.
     asked: &'a OnceCell<Box<Asked>>,
+    /// What becomes of it, for the figures; `None`: the page of an error, which counts as that.
+    answering: Option<&'a Answering>,
     /// Seconds since the epoch.
     arrived: f64,
     /// The same moment on the front's clock, in microseconds.
@@ -166,6 +146,7 @@ impl Serving<'_> {
             // The request is about the server, not about an application.
             limits::host(head.host)?;
             limits::path(self.parts, EncodedSlashes::Refused)?;
+            self.is_answered_by(Reason::Server);
             return Ok(own(reply::options().map(|text| Body::whole(text, true))));
         }
         let routed = if self.current.compiled.has_rules() {
@@ -197,9 +178,16 @@ impl Serving<'_> {
                     body
                 };
                 let exchange = self.run(&routed, app, &body, entry).await?;
+                self.is_answered_by(Reason::Application);
                 Ok(Answer::Worker(exchange, routed))
             }
             _ => Err(Refusal::Internal),
+        }
+    }
+
+    fn is_answered_by(&self, reason: Reason) {
+        if let Some(answering) = self.answering {
+            answering.by(reason);
         }
     }
 
@@ -213,6 +201,9 @@ impl Serving<'_> {
         let target = &routed.target;
         if let Some(entry) = entry {
             entry.routed(target);
+        }
+        if let (Some((pool, _)), Some(answering)) = (&routed.app, self.answering) {
+            answering.belongs_to(&pool.answers);
         }
         let client = Some(&*self.ends.client);
         let admitted = match target.settings.granted() {
@@ -249,6 +240,7 @@ impl Serving<'_> {
         let (url, withheld) = (&*routed.path, &self.current.withheld);
         let rules = &routed.target.settings.rules.content;
         let place = files::Place { path, tree, url, index, withheld, rules };
+        self.is_answered_by(Reason::File);
         let served = Box::pin(files::serve(&self.ends.client, self.parts(), place)).await;
         // It was routed as a file and is a directory, which may be closed itself.
         let closed = || {

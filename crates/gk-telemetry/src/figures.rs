@@ -85,10 +85,15 @@ row::describe! {
             unit: Count, word: 22, waits: waits,
             metric: "gilkeeper_gil_waits_total", request: "gil_waits", rate: gil_waits,
         }
-        /// Requests whose application failed.
+        /// Requests that ended with a status from 500 on or with an exception.
         ERRORS errors {
             unit: Count, word: 15, flag: error,
             metric: "gilkeeper_request_errors_total", request: "error", rate: errors,
+        }
+        /// Requests in which an exception left the application.
+        EXCEPTIONS exceptions {
+            unit: Count, word: 25, flag: exception,
+            metric: "gilkeeper_request_exceptions_total", request: "exception", rate: exceptions,
         }
         /// Runnable without running, outside the waits.
         RUNNABLE runnable {
@@ -152,7 +157,8 @@ mod tests {
         let record = record();
         let words = record.words();
         assert_eq!(Record::of_words(|word| words[word]), record);
-        assert_eq!(words[2..].iter().collect::<std::collections::BTreeSet<_>>().len(), Record::WORDS - 2);
+        // Both flags are 1.
+        assert_eq!(words[2..].iter().collect::<std::collections::BTreeSet<_>>().len(), Record::WORDS - 3);
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub enum Kind {
     /// Hardly any requests.
     #[default]
     Idle,
+    /// Requests are refused for want of capacity.
+    Overloaded,
+    /// Clients get errors.
+    Failing,
     /// Requests wait for a thread.
     Saturated,
     /// Requests wait for the GIL.
@@ -49,13 +53,39 @@ pub struct About {
     pub processes: u32,
     /// CPUs this server may use.
     pub cpus: f64,
+    /// Requests are refused for want of capacity, or were a moment ago.
+    pub overloaded: bool,
 }
+
+/// Share of the answers from which on a group counts as failing.
+const FAILING: f64 = 0.05;
 
 /// The label of a group in this portion.
 pub fn label(portion: &Portion, about: &About) -> Label {
     let point = portion.point();
     let busy = if portion.capacity > 0.0 { portion.busy / portion.capacity } else { 0.0 };
-    if point.rates.requests < 0.1 && busy < 0.02 {
+    let (answers, failed) = (portion.answered.total(), portion.answered.failed());
+    if about.overloaded {
+        let refused = match failed {
+            0 => String::new(),
+            failed => format!(" {failed} of {answers} answers were errors: {}.", portion.answered.failures()),
+        };
+        return Label {
+            kind: Kind::Overloaded,
+            why: format!("More requests come than the request threads can serve; the newest are answered 503.{refused}"),
+            advice: "More request threads if the requests wait, more processes or machines if they compute; queue-timeout= and \
+                     queue-memory= say how long and how many may wait."
+                .into(),
+        };
+    }
+    if failed as f64 > answers as f64 * FAILING {
+        return Label {
+            kind: Kind::Failing,
+            why: format!("{failed} of {answers} answers were errors: {}.", portion.answered.failures()),
+            advice: "The error log has the reasons.".into(),
+        };
+    }
+    if point.rates.requests < 0.1 && point.answers < 0.1 && busy < 0.02 {
         return Label {
             kind: Kind::Idle,
             why: "Fewer than six requests a minute.".into(),
@@ -170,6 +200,7 @@ fn capitalised(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answered::Reason;
     use crate::figures::Figures;
     use std::collections::BTreeMap;
 
@@ -180,6 +211,7 @@ mod tests {
         switch_interval: 5_000_000,
         processes: 1,
         cpus: 2.0,
+        overloaded: false,
     };
 
     /// 10 s, 4 threads; seconds on CPU, waiting for the GIL, runnable, blocked.
@@ -219,6 +251,23 @@ mod tests {
         assert_eq!(kind([4.0, 2.0, 0.5, 4.5], 0), Kind::Mixed);
         assert_eq!(kind([9.0, 29.0, 0.5, 0.5], 120), Kind::Saturated);
         assert_eq!(label(&Portion::default(), &ABOUT).kind, Kind::Idle);
+    }
+
+    #[test]
+    fn what_clients_see_comes_first() {
+        let mut portion = portion([1.0, 0.0, 0.0, 20.0], 0);
+        (0..4).for_each(|_| portion.answered.record(200, Reason::Application, 5_000_000));
+        let overloaded = About { overloaded: true, ..ABOUT };
+        assert_eq!(label(&portion, &ABOUT).kind, Kind::IoBound);
+        assert_eq!(label(&portion, &overloaded).kind, Kind::Overloaded);
+        (0..96).for_each(|_| portion.answered.record(503, Reason::Busy, 1_000));
+        let failing = label(&portion, &ABOUT);
+        assert_eq!(failing.kind, Kind::Failing);
+        assert_eq!(failing.why, "96 of 100 answers were errors: 503 × 96 (no worker took the request).");
+        assert!(label(&portion, &overloaded).why.contains("503 × 96"));
+        // A group whose workers are all dead has no request of a worker.
+        let dead = Portion { span: 10.0, answered: portion.answered.clone(), ..Portion::default() };
+        assert_eq!(label(&dead, &ABOUT).kind, Kind::Failing);
     }
 
     #[test]

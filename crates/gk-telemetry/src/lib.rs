@@ -1,5 +1,6 @@
 //! Measurements as values: no IO, no clock, no thread. Times are arguments.
 //!
+//! * [`answered`]: answers as clients got them, the server's own included.
 //! * [`figures`]: every figure that is measured of a request, one row each.
 //! * [`scoreboard`]: a worker's page of shared memory, its writers and its reader.
 //! * [`sample`]: a reading of a scoreboard, differences of two readings, sums over workers.
@@ -17,6 +18,7 @@
 //! writer. For each word: [`scoreboard::layout`].
 #![forbid(unsafe_code)]
 
+pub mod answered;
 pub mod datagram;
 pub mod figures;
 pub mod histogram;
@@ -29,6 +31,7 @@ mod saturating;
 pub mod scoreboard;
 pub mod totals;
 
+pub use answered::{Answered, Reason};
 pub use figures::{Figures, Record};
 pub use histogram::Histogram;
 pub use portion::Portion;

@@ -1,8 +1,10 @@
 //! A portion: one process group in one span of time. Portions are shown, stored, and added up over time and over groups; the sum
 //! is exact, percentiles included, since histograms are kept.
 
+use crate::answered::{Answered, Answers, Reason};
 use crate::figures::routes::RouteSums;
 use crate::figures::{Figures, Rates};
+use crate::histogram::Spread;
 use crate::sample::WorkerSample;
 use crate::saturating::{Plus, saturating_sum};
 use serde::{Deserialize, Serialize};
@@ -64,6 +66,8 @@ numbers! {
         pub routes: BTreeMap<String, RouteSums>,
         /// Pairs of routes with the longest waits.
         pub pairs: Vec<PairSums>,
+        /// Answers as clients got them.
+        pub answered: Answered,
     }
     /// Thread-seconds busy.
     sum busy: f64,
@@ -165,6 +169,7 @@ impl Portion {
             gc_pause: saturating_sum(change.groups.iter().map(|group| group.gc.pause)) as f64 / NS,
             collections: saturating_sum(change.groups.iter().flat_map(|group| group.gc.collections)),
             other_wait: change.other_wait as f64 / NS,
+            answered: Answered::default(),
             workers: BTreeMap::from([(name.to_owned(), worker)]),
             routes: change
                 .routes
@@ -203,6 +208,7 @@ impl Portion {
     }
 
     fn add(&mut self, other: &Self, add_worker: impl Fn(&mut WorkerPortion, &WorkerPortion)) {
+        self.answered.merge(&other.answered);
         for (name, figures) in &other.applications {
             self.applications.entry(name.clone()).or_default().merge(figures);
         }
@@ -255,7 +261,14 @@ impl Portion {
             let codes = figures.statuses.range(class * 100..class * 100 + 100);
             saturating_sum(codes.map(|(_, count)| *count)) as f64 / span
         };
+        let answers = |of: &dyn Fn(&Answers) -> bool| per(self.answered.sum(of));
         Point {
+            answers: per(self.answered.total()),
+            answers_failed: per(self.answered.failed()),
+            answers_by_front: answers(&|a| a.failed() && a.reason.source() == "front"),
+            answers_broken: answers(&|a| a.reason == Reason::BrokenOff),
+            answers_4xx: answers(&|a| (400..499).contains(&a.code)),
+            answer_time: Spread::of(&self.answered.seconds),
             statuses: [class(1), class(2), class(3), class(4), class(5)],
             gil_wait: per(figures.gil_application.saturating_add(figures.gil_server)) / NS,
             other_wait: self.other_wait / span,
@@ -279,6 +292,18 @@ pub struct Point {
     /// The figures of requests.
     #[serde(flatten)]
     pub rates: Rates,
+    /// Answers to clients, the server's own included.
+    pub answers: f64,
+    /// Of these, those that a user saw as an error: a status from 500 on, or a part of a response.
+    pub answers_failed: f64,
+    /// Of the failed ones, the server's own.
+    pub answers_by_front: f64,
+    /// Of the failed ones, those that broke off.
+    pub answers_broken: f64,
+    /// Answers with a status from 400 to 498.
+    pub answers_4xx: f64,
+    /// From a request's head to the last byte of its answer.
+    pub answer_time: Spread,
     /// Responses by class, 1xx to 5xx.
     pub statuses: [f64; 5],
     /// Thread-seconds waiting for the GIL, both sites.

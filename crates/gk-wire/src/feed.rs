@@ -3,6 +3,7 @@
 
 use crate::control::{FrontStatus, Happened, RequestStack};
 use crate::setup::LogSetup;
+use gk_telemetry::Answered;
 use serde::{Deserialize, Serialize};
 
 /// Front to admin process.
@@ -11,6 +12,14 @@ use serde::{Deserialize, Serialize};
 pub enum ToAdmin {
     /// The present: once a second, and when [`FrontFigures::ready`] changes.
     Figures(FrontFigures),
+    /// Answers since the front's start, as clients got them. Once a second for each group that had some: all groups together might not fit
+    /// into one packet.
+    Answered {
+        /// Process group; empty: none.
+        process_group: String,
+        /// The answers.
+        answered: Answered,
+    },
     /// There is a worker. Descriptor: [scoreboard], where it has one.
     Worker(LinkFigures),
     /// A worker's process has ended.

@@ -36,6 +36,7 @@
 
 pub mod admin;
 pub mod control;
+pub mod ends;
 pub mod feed;
 mod fields;
 pub mod frame;

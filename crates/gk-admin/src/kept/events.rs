@@ -23,7 +23,8 @@ impl Events {
     pub fn push(&mut self, event: Event) {
         if matches!(event.happened.what, What::WorkerLeft | What::WorkerCrashed | What::WorkerGone) {
             let group = event.happened.process_group.clone().unwrap_or_default();
-            let reason = event.happened.reason.clone().unwrap_or_else(|| "unknown".into());
+            let unnamed = if event.happened.what == What::WorkerCrashed { "crash" } else { "unknown" };
+            let reason = event.happened.reason.clone().unwrap_or_else(|| unnamed.into());
             let mut key = (group, reason);
             if self.restarts.len() >= RESTARTS && !self.restarts.contains_key(&key) {
                 key = (OTHERS.into(), String::new());

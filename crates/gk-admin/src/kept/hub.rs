@@ -13,8 +13,8 @@ use crate::kept::health::Health;
 use crate::kept::requests::FinishedRequests;
 use crate::kept::tick::{LastMinute, Tick};
 use gk_sys::usage::control_group::{self, Limits};
-use gk_telemetry::Portion;
 use gk_telemetry::label::{About, Label, label};
+use gk_telemetry::{Answered, Portion};
 use gk_wire::control::{Happened, RequestStack, What};
 use gk_wire::feed::{FrontFigures, ToAdmin};
 use std::cell::OnceCell;
@@ -24,6 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Stacks that wait for their reader.
 const STACKS: usize = 16;
+/// Seconds in which the first figures of the front come.
+const FIRST: u32 = 3;
 /// Seconds that a label looks back.
 const LABEL: f64 = 10.0;
 
@@ -42,6 +44,11 @@ pub struct Hub {
     front_figures: FrontFigures,
     /// Seconds since the last figures of the front, as far as this process ran itself.
     front_silent: u32,
+    /// Answers to clients by process group, of this second and as of the one before.
+    answered: BTreeMap<String, Answered>,
+    answered_before: BTreeMap<String, Answered>,
+    /// Seconds that this process has read.
+    seconds: u32,
     workers: Workers,
     /// Processes of other servers; `None` where there are workers of this server.
     fleet: Option<Fleet>,
@@ -88,6 +95,9 @@ impl Hub {
             front,
             front_figures: FrontFigures::default(),
             front_silent: 0,
+            answered: BTreeMap::new(),
+            answered_before: BTreeMap::new(),
+            seconds: 0,
             workers: Workers::new(),
             fleet,
             last_minute: LastMinute::default(),
@@ -107,6 +117,9 @@ impl Hub {
             ToAdmin::Figures(figures) => {
                 self.front_figures = figures;
                 self.front_silent = 0;
+            }
+            ToAdmin::Answered { process_group, answered } => {
+                self.answered.insert(process_group, answered);
             }
             ToAdmin::Worker(link) => {
                 let mut worker = TrackedWorker::new(link, scoreboard, self.front.started);
@@ -194,6 +207,7 @@ impl Hub {
         }
         finished.iter().for_each(|request| self.requests.push(request.clone()));
         self.forget(now);
+        self.add_answered(&mut groups, now);
         for (name, queued) in &self.front_figures.status.queued {
             if let Some(portion) = groups.get_mut(name) {
                 portion.queued = *queued;
@@ -203,6 +217,35 @@ impl Hub {
         self.last_minute.push(Arc::clone(&tick));
         events.iter().for_each(|event| self.events.push(event.clone()));
         Second { tick, events, finished }
+    }
+
+    /// Adds the answers of the last second. A group without a living worker gets its portion from them.
+    fn add_answered(&mut self, groups: &mut BTreeMap<String, Portion>, now: f64) {
+        let last = self.last_minute.last();
+        let span = last.map_or(1.0, |tick| (now - tick.t).clamp(0.1, 10.0));
+        // An admin process that was started again is told of all answers since the front's start: they are none of this second.
+        self.seconds = self.seconds.saturating_add(1);
+        let is_late = self.seconds <= FIRST && now - self.front.started > f64::from(FIRST) + 1.0;
+        for (name, answered) in &self.answered {
+            let fresh = match self.answered_before.get(name) {
+                Some(before) if before == answered => continue,
+                Some(before) => answered.since(before),
+                None if is_late => Answered::default(),
+                None => answered.clone(),
+            };
+            self.answered_before.insert(name.clone(), answered.clone());
+            if fresh.is_empty() {
+                continue;
+            }
+            let portion =
+                groups.entry(name.clone()).or_insert_with(|| Portion { span, ..Portion::default() });
+            portion.answered = fresh;
+        }
+    }
+
+    /// Answers to clients by process group since the front's start; the name of those of no group is empty.
+    pub fn answered(&self) -> &BTreeMap<String, Answered> {
+        &self.answered
     }
 
     /// Removes the workers that ended a while ago; their counters stay.
@@ -306,8 +349,14 @@ impl Hub {
 
     /// Facts of a process group beside its figures.
     pub fn about(&self, group: &str) -> About {
-        let mut about =
-            About { cpus: self.limits().cpus, gil_enabled: true, exact: true, ..About::default() };
+        let queue = self.front_figures.status.queues.get(group);
+        let mut about = About {
+            cpus: self.limits().cpus,
+            gil_enabled: true,
+            exact: true,
+            overloaded: queue.is_some_and(|queue| queue.overloaded),
+            ..About::default()
+        };
         for worker in self.living_in(group) {
             about.processes += 1;
             let Some(sample) = &worker.sample else { continue };
@@ -336,7 +385,8 @@ impl Hub {
             }
             (name.clone(), label)
         };
-        window.iter().map(of).collect()
+        // What belongs to no group has no limit.
+        window.iter().filter(|(name, _)| !name.is_empty()).map(of).collect()
     }
 }
 

@@ -78,7 +78,7 @@ fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
         });
         (name.clone(), value)
     };
-    last.groups.iter().map(group).collect()
+    last.groups.iter().filter(|(name, _)| !name.is_empty()).map(group).collect()
 }
 
 fn worker(hub: &Hub, worker: &TrackedWorker, last: &Tick, now: f64) -> Value {

@@ -5,6 +5,7 @@ use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
 use gk_telemetry::figures::{FIGURES, Figure, Metric, Value as Sum};
 use gk_telemetry::sample::WorkerSample;
+use gk_wire::ends::ENDS;
 use gk_wire::queue::QueueFigures;
 use std::collections::BTreeMap;
 
@@ -224,7 +225,15 @@ fn processes(page: &mut Families, hub: &Hub) {
         }
     }
     page.family("gilkeeper_worker_restarts_total", Form::Counter, "Ends of worker processes, by reason.");
-    for ((group, reason), count) in hub.events().restarts() {
+    // From the start and at 0, so that the first end is an increase.
+    let (restarts, queued) = (hub.events().restarts(), &hub.front_figures().status.queued);
+    for group in queued.keys() {
+        for reason in ENDS.iter().filter(|reason| !restarts.contains_key(&(group.clone(), (**reason).into())))
+        {
+            page.line(&[("process_group", group), ("reason", reason)], 0.0);
+        }
+    }
+    for ((group, reason), count) in restarts {
         let labels = [("process_group", group.as_str()), ("reason", reason)];
         page.line(&labels, *count as f64);
     }
@@ -275,7 +284,37 @@ fn queues(page: &mut Families, queues: &BTreeMap<String, QueueFigures>) {
     }
 }
 
+/// Answers as clients got them.
+fn answered(page: &mut Families, hub: &Hub) {
+    page.family(
+        "gilkeeper_responses_total",
+        Form::Counter,
+        "Answers to clients, by status, by who answered and why.",
+    );
+    for (group, answered) in hub.answered() {
+        for answers in &answered.counts {
+            let code = answers.code.to_string();
+            let labels = [
+                ("process_group", group.as_str()),
+                ("code", &code),
+                ("source", answers.reason.source()),
+                ("reason", answers.reason.name()),
+            ];
+            page.line(&labels, answers.count as f64);
+        }
+    }
+    page.family(
+        "gilkeeper_response_seconds",
+        Form::Histogram,
+        "From the head of a request to the last byte of its answer.",
+    );
+    for (group, answered) in hub.answered() {
+        page.histogram(&[("process_group", group)], &answered.seconds);
+    }
+}
+
 fn front(page: &mut Families, hub: &Hub) {
+    answered(page, hub);
     let figures = hub.front_figures();
     page.family("gilkeeper_queue_length", Form::Gauge, "Requests that wait for a worker.");
     for (group, queued) in &figures.status.queued {

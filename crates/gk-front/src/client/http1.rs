@@ -8,6 +8,7 @@ pub mod io;
 
 use bytes::Bytes;
 use gk_config::site::HttpLimits;
+use gk_telemetry::Reason;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -153,6 +154,8 @@ fn note_refusal(front: &Front, conn: &Rc<Conn>, refused: Option<u16>, shown: &[u
     // Otherwise the client would meet a reset before it has read the answer.
     conn.linger.set(true);
     front.malformed.set(front.malformed.get() + 1);
+    let reason = if status == 408 { Reason::TooSlow } else { Reason::Malformed };
+    front.answers.count(status, reason, conn.stage().0 * 1000);
     let current = front.current();
     let host = current.compiled.first_host(conn.endpoints.local_address());
     current.logs.refused(&**conn, host, front.clock.epoch(front.clock.micros()), status, shown);

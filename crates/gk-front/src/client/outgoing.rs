@@ -10,25 +10,29 @@ use crate::answer::body::{Body, CutOff};
 use crate::client::requester::Requester;
 use crate::engine::Exchange;
 use crate::log::access_log::Entry;
+use crate::log::answers::Answering;
+
+/// What ends with a response.
+pub struct Ending {
+    /// Its access-log entry, if it is logged.
+    pub entry: Option<Box<Entry>>,
+    /// Its place in the figures.
+    pub answering: Answering,
+}
 
 /// The body of a response to one request, as hyper takes it.
 pub struct OutgoingBody<X: Exchange> {
     body: Body<X>,
     requester: Requester,
-    entry: Option<Box<Entry>>,
+    ending: Ending,
     /// The end of the connection is the end of the body (HTTP/1.0 without a length).
     delimited_by_close: bool,
 }
 
 impl<X: Exchange> OutgoingBody<X> {
-    /// `entry` is the access-log entry that ends with this body.
-    pub fn new(
-        requester: &Requester,
-        body: Body<X>,
-        entry: Option<Box<Entry>>,
-        delimited_by_close: bool,
-    ) -> Self {
-        Self { body, requester: requester.clone(), entry, delimited_by_close }
+    /// `ending` ends with this body.
+    pub fn new(requester: &Requester, body: Body<X>, ending: Ending, delimited_by_close: bool) -> Self {
+        Self { body, requester: requester.clone(), ending, delimited_by_close }
     }
 }
 
@@ -44,7 +48,7 @@ impl<X: Exchange> http_body::Body for OutgoingBody<X> {
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
-                if let (Some(entry), Some(bytes)) = (&mut this.entry, frame.data_ref()) {
+                if let (Some(entry), Some(bytes)) = (&mut this.ending.entry, frame.data_ref()) {
                     entry.body_bytes += bytes.len() as u64;
                 }
             }
@@ -53,7 +57,8 @@ impl<X: Exchange> http_body::Body for OutgoingBody<X> {
                 if this.delimited_by_close {
                     this.requester.break_off();
                 }
-                if let Some(entry) = &mut this.entry {
+                this.ending.answering.cut_off(true);
+                if let Some(entry) = &mut this.ending.entry {
                     entry.aborted = true;
                 }
             }
@@ -73,9 +78,13 @@ impl<X: Exchange> http_body::Body for OutgoingBody<X> {
 
 impl<X: Exchange> Drop for OutgoingBody<X> {
     fn drop(&mut self) {
-        let mut entry = self.entry.take();
+        let mut entry = self.ending.entry.take();
+        let complete = self.body.is_complete();
+        if !complete && !self.ending.answering.is_cut_off() {
+            self.ending.answering.cut_off(false);
+        }
         if let Some(entry) = &mut entry {
-            entry.aborted |= !self.body.is_complete();
+            entry.aborted |= !complete;
         }
         self.requester.end_response(entry);
     }

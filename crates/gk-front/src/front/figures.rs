@@ -6,6 +6,8 @@ use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES};
 use std::sync::atomic::Ordering;
 
 use super::Front;
+use crate::log::answers::AnswerTally;
+use crate::process::admin::Admin;
 use crate::worker::info::WorkerInfo;
 
 impl Front {
@@ -54,6 +56,23 @@ impl Front {
             silent: self.life.lines(name),
             supervisor_silent: self.life.supervisor_silent(),
         }));
+        self.tell_answers(admin);
+    }
+
+    /// Sends the answers of the groups that had some since the last time, to a new admin process those of all groups.
+    fn tell_answers(&self, admin: &Admin) {
+        let pid = admin.life().map_or(0, |admin| admin.pid);
+        if !admin.takes_figures() {
+            return;
+        }
+        let all = self.told.replace(pid) != pid;
+        let send = |process_group: &str, tally: &AnswerTally| {
+            if let Some(answered) = tally.news(all) {
+                admin.tell(&ToAdmin::Answered { process_group: process_group.to_owned(), answered });
+            }
+        };
+        send("", &self.answers);
+        self.pools.borrow().iter().for_each(|(name, pool)| send(name, &pool.answers));
     }
 
     fn lost_lines(&self, word: usize) -> u64 {

@@ -102,9 +102,14 @@ impl Admin {
 
     /// Sends the present figures, unless older messages still wait: the next figures come soon.
     pub fn tell_figures(&self, message: &ToAdmin) {
-        if self.outbox.borrow().is_empty() {
+        if self.takes_figures() {
             self.put((encode(message), None));
         }
+    }
+
+    /// Whether it runs, and no message waits for it.
+    pub fn takes_figures(&self) -> bool {
+        self.socket.borrow().is_some() && self.outbox.borrow().is_empty()
     }
 
     /// Announces a worker and hands its scoreboard over.

@@ -1,6 +1,7 @@
 //! Every reason for which the front itself answers a request: the status, the sentence for the client, the line of the error
 //! log. The page around the sentence is made in `answer/reply.rs`.
 
+use gk_telemetry::Reason;
 use http::StatusCode;
 use http::header::HeaderValue;
 
@@ -86,6 +87,30 @@ impl Refusal {
             Self::WorkerDied => StatusCode::BAD_GATEWAY,
             Self::Busy(_) | Self::NoSpace => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The reason in the figures.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Bad(_)
+            | Self::LengthRequired
+            | Self::TooLarge
+            | Self::LongLine
+            | Self::Expectation
+            | Self::LongHead(_)
+            | Self::Coding => Reason::Malformed,
+            Self::Unauthorized(_) | Self::Forbidden => Reason::Denied,
+            Self::NotFound => Reason::NotFound,
+            Self::Slash(_) | Self::Range(_) => Reason::File,
+            Self::Moved(..) | Self::Status(_) => Reason::Rule,
+            Self::Method(_) => Reason::Method,
+            Self::Internal => Reason::Internal,
+            Self::WorkerDied => Reason::WorkerDied,
+            Self::Busy(_) => Reason::Busy,
+            Self::NoSpace => Reason::NoSpace,
+            Self::TimedOut => Reason::TimedOut,
+            Self::ClientGone => Reason::ClientGone,
         }
     }
 

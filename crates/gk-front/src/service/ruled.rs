@@ -205,7 +205,17 @@ impl Again<'_> {
         let mut parts = again.parts.clone();
         let cell = OnceCell::new();
         let Self { front, requester, ends, current, arrived, now } = *self;
-        let serving = Serving { front, requester, ends, current, parts: &parts, asked: &cell, arrived, now };
+        let serving = Serving {
+            front,
+            requester,
+            ends,
+            current,
+            parts: &parts,
+            asked: &cell,
+            answering: None,
+            arrived,
+            now,
+        };
         let routed = serving.phases(&mut again).await;
         let _ = cell.set(Box::new(again));
         let answer = serving.document(routed, entry).await;

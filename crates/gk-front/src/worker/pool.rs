@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::engine::Client;
+use crate::log::answers::AnswerTally;
 use crate::log::rate_limited::RateLimited;
 use crate::process::clock::Clock;
 use crate::worker::dispatcher::{Arrival, Candidate, Dispatcher, PoolLimits, QueueRefusal};
@@ -39,6 +40,8 @@ pub struct Pool {
     dispatcher: RefCell<Dispatcher<Rc<Link>, Rc<Waiting>>>,
     /// Requests that were refused or tried again.
     pub tally: Tally,
+    /// Answers to clients.
+    pub answers: Rc<AnswerTally>,
     /// Routes whose requests workers died of.
     pub suspects: Suspects,
     second_attempts: Semaphore,
@@ -99,9 +102,11 @@ impl Pool {
     /// For a group; without workers yet.
     pub fn new(name: &str, limits: PoolLimits, clock: Clock, share: Share) -> Rc<Self> {
         let dispatcher = RefCell::new(Dispatcher::new(limits, clock.coarse()));
+        let answers = AnswerTally::new(&clock);
         Rc::new(Self {
             name: name.to_owned(),
             clock,
+            answers,
             dispatcher,
             tally: Tally::default(),
             suspects: Suspects::default(),

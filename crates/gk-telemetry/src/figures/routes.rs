@@ -102,7 +102,7 @@ describe_routes! {
     counted {
         /// Requests finished.
         requests: u64, word 3, cell counter::REQUESTS;
-        /// Requests whose application failed.
+        /// Requests that ended with a status from 500 on or with an exception.
         errors: u64, word 4, cell counter::ERRORS;
         /// Sum of response times.
         response: f64, word 5, cell Timed::Response.sum();

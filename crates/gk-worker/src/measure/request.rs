@@ -218,7 +218,8 @@ impl ThreadMeasure {
         let (daemon, application) = (entered.saturating_sub(taken), ended.saturating_sub(entered));
         self.writer.finish(&Record {
             status: outcome.status,
-            error: outcome.error,
+            error: outcome.error || outcome.status >= 500,
+            exception: outcome.error,
             response: self.server + self.queue + daemon + application,
             server: self.server,
             queue: self.queue,

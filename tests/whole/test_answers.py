@@ -1,0 +1,148 @@
+"""The figures of what clients got: the server's own answers, those of applications, and broken ones, on the admin pages."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import client
+import harness
+from running import Gilkeeper
+
+Start = Callable[..., Gilkeeper]
+SCRIPT = """
+import os
+import signal
+import time
+
+GO = os.path.join(os.path.dirname(__file__), "go")
+
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    while path == "/stay" and not os.path.exists(GO):
+        time.sleep(0.02)
+    if path == "/raise":
+        raise ValueError("on purpose")
+    if path == "/break":
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "10")])
+        return iter([b"half "])
+    start_response("500 Oops" if path == "/oops" else "200 OK", [("Content-Type", "text/plain")])
+    return [b"done"]
+"""
+CONF = """
+WSGIDaemonProcess site threads=2 queue-timeout=1
+WSGIScriptAlias / ${APP}/answers.py process-group=site application-group=%{GLOBAL}
+Alias /page.txt ${APP}/page.txt
+<Location /closed>
+    Require all denied
+</Location>
+"""
+
+
+def site(gilkeeper: Start, folder: Path) -> Gilkeeper:
+    (folder / "answers.py").write_text(SCRIPT)
+    (folder / "page.txt").write_text("a page\n")
+    server = gilkeeper([folder / "answers.py", folder / "page.txt"], CONF, admin=harness.free_port())
+    server.wait_workers(1)
+    return server
+
+
+def page(server: Gilkeeper, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.admin}{path}", timeout=20) as answer:
+        return answer.read().decode()
+
+
+def samples(server: Gilkeeper, name: str) -> dict[tuple[str, ...], float]:
+    """The values of a family by the values of its labels, in the order of the labels' names."""
+    found = {}
+    for labels, value in re.findall(rf"^{name}\{{(.*)\}} (\S+)$", page(server, "/metrics"), re.M):
+        pairs = sorted(re.findall(r'(\w+)="([^"]*)"', labels))
+        found[tuple(text for _, text in pairs)] = float(value)
+    return found
+
+
+def responses(server: Gilkeeper) -> dict[tuple[str, ...], float]:
+    """By code, process group, reason, source."""
+    return samples(server, "gilkeeper_responses_total")
+
+
+def label(server: Gilkeeper) -> dict[str, Any]:
+    group = json.loads(page(server, "/api/v1/status"))["groups"].get("site", {})
+    return group.get("label") or {}
+
+
+def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: 502 and 503 were in no figure, and errors were 0 for every framework that answers an exception with a 500."""
+    server = site(gilkeeper, tmp_path)
+    restarts = samples(server, "gilkeeper_worker_restarts_total")
+    assert restarts["site", "crash"] == 0 and restarts["site", "maximum_requests"] == 0, "from the start, and at 0"
+    for path in ("/", "/", "/oops", "/raise", "/page.txt", "/closed/x"):
+        server.ask(path)
+    try:
+        server.ask("/break")
+    except client.Broken:
+        pass
+    # A request that may change something is not tried again.
+    assert server.ask("/die", method="POST", body=b"x").status == 502
+    wanted = {
+        ("200", "site", "", "application"): 2,
+        ("500", "site", "", "application"): 2,
+        ("200", "site", "broken_off", "application"): 1,
+        ("502", "site", "worker_died", "front"): 1,
+        ("200", "", "file", "front"): 1,
+        ("403", "site", "denied", "front"): 1,
+    }
+    harness.until(lambda: responses(server) == wanted, "all answers are counted", 20)
+    assert samples(server, "gilkeeper_response_seconds_count") == {("site",): 7, ("",): 1}
+    harness.until(lambda: samples(server, "gilkeeper_worker_restarts_total")["site", "crash"] == 1, "the crash is counted", 20)
+    errors = samples(server, "gilkeeper_request_errors_total")
+    exceptions = samples(server, "gilkeeper_request_exceptions_total")
+    assert (sum(errors.values()), sum(exceptions.values())) == (2, 1), (errors, exceptions)
+    harness.until(lambda: label(server).get("kind") == "failing", "the group is failing", 20)
+    assert "(the worker died)" in label(server)["why"] or "500 × 2" in label(server)["why"]
+
+
+def test_a_site_that_refuses_its_clients_does_not_look_well(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: 96 of 100 requests got a 503; the metrics said 4 times 200 and no error, the dashboard a green label."""
+    server = site(gilkeeper, tmp_path)
+    seen: Counter[int] = Counter()
+    lock = threading.Lock()
+
+    def ask(path: str) -> None:
+        try:
+            status = server.ask(path, timeout=60.0).status
+        except (OSError, client.Broken):
+            # The server's end.
+            return
+        with lock:
+            seen[status] += 1
+
+    stuck = [threading.Thread(target=ask, args=("/stay",)) for _ in range(2)]
+    for thread in stuck:
+        thread.start()
+    harness.until(lambda: sum(samples(server, "gilkeeper_threads_busy").values()) == 2, "both request threads are busy", 20)
+    others = [threading.Thread(target=ask, args=("/",)) for _ in range(20)]
+    for thread in others:
+        thread.start()
+    for thread in others:
+        thread.join()
+    assert seen == {503: 20}
+    harness.until(lambda: responses(server).get(("503", "site", "busy", "front")) == 20, "the refusals are counted", 20)
+
+    def overloaded() -> bool:
+        now = label(server)
+        return now.get("kind") == "overloaded" and "503 × 20 (no worker took the request)" in now["why"]
+
+    harness.until(overloaded, "the group is overloaded and says of what", 20)
+    (server.root / "app/go").touch()
+    for thread in stuck:
+        thread.join()
