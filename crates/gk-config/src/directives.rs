@@ -56,6 +56,7 @@ pub const AREAS: &[Area] = &[
     Area { slug: "rewriting", title: "Rewriting", rows: rules::rewrite::ROWS },
     Area { slug: "conditions", title: "Conditional sections", rows: sections::branches::ROWS },
     Area { slug: "types", title: "Media types, files and expiry", rows: rules::types::ROWS },
+    Area { slug: "files", title: "How files are served", rows: rules::served::ROWS },
     Area { slug: "compression", title: "Compression", rows: rules::compression::ROWS },
     Area { slug: "tls", title: "TLS", rows: tls::ROWS },
     Area { slug: "telemetry", title: "Metrics and telemetry", rows: telemetry::ROWS },

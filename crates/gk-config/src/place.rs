@@ -16,7 +16,8 @@ pub use handlers::Handler;
 pub use scripts::{Files, Found, FoundPath, Hit, Kind, NoFiles, Origin, Script, Walked, script_name_end};
 pub(crate) use sections::matches as section_matches;
 
-use crate::site::{AccessLog, Branch, EncodedSlashes, LogCondition, Settings, Site};
+use crate::site::{AccessLog, Branch, EncodedSlashes, LogCondition, Scope, Section, Settings, Site};
+use gk_rules::content::served::Links;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -41,6 +42,7 @@ struct CompiledHost {
     sections: sections::Table,
     branches: branches::Table,
     by_file: bool,
+    refuses_links: bool,
     /// It has rules, itself or in a section, or conditional sections, or a log with an expression.
     ruled: bool,
 }
@@ -56,9 +58,11 @@ impl Compiled {
             let in_log = |log: &AccessLog| log.when.as_ref().is_some_and(LogCondition::is_expression);
             let in_logs = || host.access_logs.iter().any(in_log);
             let ruled = !branches.is_empty() || host.base.asks() || in_section() || in_logs();
+            let sections = sections::Table::new(host)?;
             Ok(CompiledHost {
                 scripts: scripts::Table::new(host, files)?,
-                sections: sections::Table::new(host)?,
+                refuses_links: sections.refuse_links(),
+                sections,
                 branches,
                 by_file: handlers::depend_on_files(host),
                 ruled,
@@ -164,6 +168,24 @@ impl Compiled {
     /// Whether handlers or names of index files decide about the files of a host, so that the file system must be asked first.
     pub fn by_file(&self, host: usize) -> bool {
         self.hosts.get(host).is_some_and(|host| host.by_file)
+    }
+
+    /// Whether there are symbolic links that a host does not follow.
+    pub fn refuses_links(&self, host: usize) -> bool {
+        self.hosts.get(host).is_some_and(|host| host.refuses_links)
+    }
+
+    /// The symbolic links that are followed out of a folder.
+    pub fn links(&self, host: usize, folder: &Path) -> Links {
+        self.hosts.get(host).map_or(Links::Refuse, |host| host.sections.links(folder))
+    }
+
+    /// Whether conditional sections of a host decide about access: what they close is known for a request only.
+    pub fn may_close_by_condition(&self, host: usize) -> bool {
+        let closes = |section: &Section| {
+            matches!(section.scope, Scope::If(_)) && (section.set.closed || !section.set.access.is_empty())
+        };
+        self.site.hosts.get(host).is_some_and(|host| host.sections.iter().any(closes))
     }
 
     /// The settings for a URL path that leads to a directory.

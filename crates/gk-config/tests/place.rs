@@ -3,6 +3,7 @@
 use gk_config::place::{Compiled, Files, Found, Hit, Kind, Script, collapse, script_name_end};
 use gk_config::source::Memory;
 use gk_config::{Surroundings, load_text};
+use gk_rules::content::served::Links;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -289,4 +290,40 @@ fn handlers_and_exec_cgi_merge_as_with_apache() {
     assert_eq!(runs.map(|file| at("/", file).exec_cgi), [false, true, true, false, false]);
     assert_eq!(at("/", "/srv/a/x").directory_index, ["index.html", "index.py"]);
     assert_eq!(at("/", "/srv/a/minus/x").directory_index, [""; 0]);
+}
+
+#[test]
+fn options_decide_about_links_and_lists() {
+    let site = compiled(
+        "DocumentRoot /srv\n\
+         <Directory /srv/a>\nOptions Indexes\n</Directory>\n\
+         <Directory /srv/a/own>\nOptions +SymLinksIfOwnerMatch -Indexes\n</Directory>\n\
+         <Directory /srv/a/all>\nOptions All\n</Directory>\n\
+         <Location /a/place>\nOptions +FollowSymLinks +Indexes\n</Location>\n",
+    );
+    assert!(site.refuses_links(0));
+    let table = [
+        ("/", Links::Follow),
+        ("/srv", Links::Follow),
+        ("/srv/a", Links::Refuse),
+        ("/srv/a/place", Links::Refuse),
+        ("/srv/a/own/x", Links::OfOwner),
+        ("/srv/a/all", Links::Follow),
+    ];
+    for (folder, links) in table {
+        assert_eq!(site.links(0, Path::new(folder)), links, "{folder}");
+    }
+    let listed = |folder: &str| {
+        let url = format!("{}/", folder.strip_prefix("/srv").unwrap_or(folder));
+        site.settings_of_folder(0, url.as_bytes(), Path::new(folder)).served.indexes
+    };
+    assert_eq!(listed("/srv"), None);
+    assert_eq!(listed("/srv/a/own"), Some(false));
+    assert_eq!(listed("/srv/a/all"), Some(true));
+    assert_eq!(listed("/srv/a/place"), Some(true));
+    assert!(
+        !compiled("DocumentRoot /srv\n<Directory /srv>\nOptions FollowSymLinks Indexes\n</Directory>\n")
+            .refuses_links(0)
+    );
+    assert!(!site.has_rules());
 }

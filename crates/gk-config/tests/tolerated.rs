@@ -35,7 +35,7 @@ fn open(text: &str, ignore_unknown: bool) -> bool {
 #[test]
 fn harmless_directives_are_notes() {
     for line in [
-        "IndexOptions FancyIndexing",
+        "AddIcon /icons/text.gif .txt",
         "MultiviewsMatch Handlers",
         "SSLInsecureRenegotiation on",
         "SSLRenegBufferSize 1048576",

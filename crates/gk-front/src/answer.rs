@@ -3,6 +3,7 @@
 pub mod body;
 pub mod compressed;
 pub mod decoration;
+pub mod file_reader;
 pub mod files;
 pub mod media_types;
 pub mod reply;

@@ -2,7 +2,7 @@
 
 mod figures;
 
-use gk_config::place::{Compiled, Files, Kind};
+use gk_config::place::Compiled;
 use gk_config::site::Site;
 use gk_sys::memory::SharedWords;
 use gk_wire::request::Profile;
@@ -13,12 +13,14 @@ use http::request::Parts;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::access::AccessMemory;
+use crate::answer::files::disk::FileSystem;
+use crate::answer::files::recent::RecentFiles;
 use crate::answer::withheld::Withheld;
 use crate::client::addresses::Addresses;
 use crate::client::connection::Conn;
@@ -60,6 +62,8 @@ pub struct CurrentSite {
     pub patterns_noted: RateLimited,
     /// Files that are not served.
     pub withheld: Arc<Withheld>,
+    /// Files that were served a moment ago.
+    pub recent: RecentFiles,
     routes: RouteCache<Rc<RoutedRequest>>,
 }
 
@@ -77,6 +81,7 @@ impl CurrentSite {
             chosen_groups: ChosenGroups::default(),
             patterns_noted: RateLimited::default(),
             withheld,
+            recent: RecentFiles::default(),
             routes: RouteCache::default(),
         })
     }
@@ -409,18 +414,5 @@ impl Front {
     /// The numbered form of a profile.
     pub fn number_profile(&self, profile: Profile) -> Rc<NumberedProfile> {
         self.profiles.number(profile)
-    }
-}
-
-/// Files on disk.
-pub struct FileSystem;
-
-impl Files for FileSystem {
-    fn kind(&self, path: &Path) -> Kind {
-        match std::fs::metadata(path) {
-            Ok(meta) if meta.is_file() => Kind::File,
-            Ok(meta) if meta.is_dir() => Kind::Directory,
-            _ => Kind::Missing,
-        }
     }
 }

@@ -2,6 +2,7 @@
 //! module that does it. A step that fails gives a `Refusal`, which is answered in one place.
 
 pub mod failure;
+mod file;
 mod guarded;
 mod origin;
 pub mod ruled;
@@ -10,7 +11,7 @@ use gk_config::site::EncodedSlashes;
 use gk_telemetry::Reason;
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -19,7 +20,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::answer::response::named;
-use crate::answer::{body, files, reply};
+use crate::answer::{body, reply};
 use crate::client::endpoints::Endpoints;
 use crate::client::incoming::IncomingBody;
 use crate::client::outgoing::{Ending, OutgoingBody};
@@ -160,7 +161,7 @@ impl Serving<'_> {
             limits::body(self.parts, &target.settings)?;
         }
         match (&target.destination, &routed.app) {
-            (Destination::File { path, tree, index }, _) => self.file(&routed, path, tree, *index).await,
+            (Destination::File { path, tree, role }, _) => self.file(&routed, path, tree, *role).await,
             (Destination::App(app), Some(_)) => {
                 self.check_owner(&routed, app)?;
                 let bounds = spool::SpoolLimits {
@@ -227,42 +228,6 @@ impl Serving<'_> {
         let client = Some(&*self.ends.client);
         crate::note_code(Level::Error, "AH01630", client, "denied by configuration");
         Refusal::Forbidden
-    }
-
-    /// Answers with a file.
-    async fn file(
-        &self,
-        routed: &RoutedRequest,
-        path: &Path,
-        tree: &Path,
-        index: bool,
-    ) -> Result<Answer, Refusal> {
-        let (url, withheld) = (&*routed.path, &self.current.withheld);
-        let rules = &routed.target.settings.rules.content;
-        let place = files::Place { path, tree, url, index, withheld, rules };
-        self.is_answered_by(Reason::File);
-        let served = Box::pin(files::serve(&self.ends.client, self.parts(), place)).await;
-        // It was routed as a file and is a directory, which may be closed itself.
-        let closed = || {
-            let compiled = &self.current.compiled;
-            let folder = compiled.settings_of_folder(routed.target.host, &routed.path, path);
-            match folder.granted() {
-                Some(granted) => !granted,
-                // The rules that admitted the request, or others that nobody has asked.
-                None => folder.access != routed.target.settings.access,
-            }
-        };
-        match served {
-            Err(Refusal::Slash(_)) if closed() => Err(Refusal::Forbidden),
-            served => {
-                let mut response = named(served?);
-                let forced = self.asked.get().and_then(|asked| asked.rewriting.media_type.as_ref());
-                if let Some(media_type) = forced.filter(|_| response.status().is_success()) {
-                    response.headers_mut().insert(CONTENT_TYPE, media_type.clone());
-                }
-                Ok(Answer::Own(Box::new(response)))
-            }
-        }
     }
 
     /// Refuses a script whose owner is not the one that its group asks for.

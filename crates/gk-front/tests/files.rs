@@ -270,3 +270,144 @@ fn the_first_index_file_stands_for_a_directory() {
         assert!(body.is_empty() || answer.body == body.as_bytes(), "{path}");
     }
 }
+
+/// Bytes, ranges and lengths of a body of several parts.
+#[test]
+fn several_parts_of_a_file() {
+    let tree = tempfile::tempdir().unwrap();
+    let long: Vec<u8> = (0..400_000u32).map(|n| (n % 251) as u8).collect();
+    std::fs::write(tree.path().join("long.bin"), &long).unwrap();
+    std::fs::write(tree.path().join("ten.txt"), "0123456789").unwrap();
+    let front = Running::start(|site| {
+        site.hosts[0].mounts.clear();
+        site.hosts[0].document_root = Some(tree.path().to_owned());
+    });
+    let mut client = front.client();
+    for (path, ranges, parts) in [
+        ("/ten.txt", "0-1,4-5,8-", vec![(0, 1), (4, 5), (8, 9)]),
+        ("/long.bin", "0-299999,399990-", vec![(0, 299_999), (399_990, 399_999)]),
+    ] {
+        let whole = if path == "/ten.txt" { b"0123456789".to_vec() } else { long.clone() };
+        // The second answer comes from a file that was served a moment ago.
+        for _ in 0..2 {
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\nRange: bytes={ranges}\r\n\r\n"));
+            let answer = client.answer();
+            assert_eq!(answer.status, 206);
+            let media_type = answer.header("content-type").unwrap().to_owned();
+            let boundary = media_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+            let mut want = Vec::new();
+            for (first, last) in &parts {
+                let kind =
+                    if path == "/ten.txt" { "text/plain; charset=utf-8" } else { "application/octet-stream" };
+                let head = format!(
+                    "\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: bytes {first}-{last}/{}\r\n\r\n",
+                    whole.len()
+                );
+                want.extend_from_slice(head.as_bytes());
+                want.extend_from_slice(&whole[*first..=*last]);
+            }
+            want.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+            assert_eq!(answer.header("content-length"), Some(&*want.len().to_string()));
+            assert!(answer.body == want, "{path}");
+        }
+    }
+    client.send("GET /long.bin HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(client.answer().body == long);
+}
+
+/// A file that is served again and again is looked at again and again.
+#[test]
+fn a_file_that_changes_is_served_as_it_is() {
+    let tree = tempfile::tempdir().unwrap();
+    let path = tree.path().join("a.txt");
+    let front = Running::start(|site| {
+        site.hosts[0].mounts.clear();
+        site.hosts[0].document_root = Some(tree.path().to_owned());
+    });
+    let mut client = front.client();
+    let mut get = |status: u16, want: &str| {
+        client.send("GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = client.answer();
+        assert_eq!(answer.status, status);
+        assert!(status != 200 || answer.text() == want, "{want}");
+    };
+    get(404, "");
+    for n in 0..20 {
+        let text = format!("text {n}");
+        // In place, and another file under the name.
+        if n % 2 == 0 {
+            std::fs::write(&path, &text).unwrap();
+        } else {
+            std::fs::write(tree.path().join("new"), &text).unwrap();
+            std::fs::rename(tree.path().join("new"), &path).unwrap();
+        }
+        get(200, &text);
+        get(200, &text);
+    }
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("none", &path).unwrap();
+    get(403, "");
+    std::fs::remove_file(&path).unwrap();
+    get(404, "");
+}
+
+/// Reported: `style.css.gz` beside `style.css` was not used. Met by everybody who compresses files when the site is built.
+#[test]
+fn compressed_neighbours() {
+    let tree = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str, age: u64| {
+        let path = tree.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+        std::fs::File::open(&path).unwrap().set_modified(then).unwrap();
+    };
+    for (name, age) in
+        [("a.css", 60), ("a.css.br", 60), ("a.css.gz", 50), ("old.css", 60), ("old.css.gz", 90)]
+    {
+        put(name, name, age);
+    }
+    put("none.css", "none.css", 60);
+    put("shut.css", "shut.css", 60);
+    put("shut.css.gz", "shut.css.gz", 60);
+    let front = Running::start(|site| {
+        let host = &mut site.hosts[0];
+        host.mounts.clear();
+        host.document_root = Some(tree.path().to_owned());
+        host.base.served.add_precompressed(&["br", "gzip"]).unwrap();
+        let set = SettingsPatch { access: Access::denied(), ..SettingsPatch::default() };
+        let scope = Scope::Files("shut.css.gz".into());
+        host.sections = vec![Section { scope, within: None, around: Vec::new(), set }];
+    });
+    let mut client = front.client();
+    for (path, accept, body, encoding, varies) in [
+        ("/a.css", "", "a.css", None, true),
+        ("/a.css", "gzip, deflate, br", "a.css.br", Some("br"), true),
+        ("/a.css", "gzip", "a.css.gz", Some("gzip"), true),
+        ("/a.css", "br;q=0.1, gzip", "a.css.gz", Some("gzip"), true),
+        ("/a.css", "br;q=0, identity", "a.css", None, true),
+        ("/old.css", "gzip", "old.css", None, false),
+        ("/none.css", "gzip", "none.css", None, false),
+        ("/shut.css", "gzip", "shut.css", None, false),
+    ] {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accept}\r\n\r\n"));
+        let answer = client.answer();
+        let seen = (answer.status, answer.text(), answer.header("content-encoding"));
+        assert_eq!(seen, (200, body.to_owned(), encoding), "{path} {accept}");
+        assert_eq!(answer.header("content-type"), Some("text/css; charset=utf-8"));
+        assert_eq!(answer.header("vary").is_some(), varies, "{path} {accept}");
+        let tag = answer.header("etag").unwrap().to_owned();
+        let suffix = format!("-{}\"", encoding.unwrap_or("none"));
+        assert_eq!(tag.ends_with(&suffix), encoding.is_some(), "{tag}");
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accept}\r\nIf-None-Match: {tag}\r\n\r\n"
+        ));
+        let again = client.answer();
+        assert_eq!((again.status, again.header("vary").is_some()), (304, varies), "{path} {accept}");
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accept}\r\nRange: bytes=0-0\r\nIf-Range: {tag}\r\n\r\n"
+        ));
+        let part = client.answer();
+        assert_eq!((part.status, part.text()), (206, body[..1].to_owned()), "{path} {accept}");
+        assert_eq!(part.header("content-encoding"), encoding);
+    }
+}

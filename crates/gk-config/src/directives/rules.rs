@@ -6,6 +6,7 @@ pub mod compression;
 pub mod headers;
 pub mod redirects;
 pub mod rewrite;
+pub mod served;
 pub mod types;
 pub mod variables;
 

@@ -58,8 +58,8 @@ pub const ROWS: &[Directive] = rows! {
     inert(SERVER, "every address may have several hosts") => "NameVirtualHost";
     inert(ANY, NO_HTACCESS) => "AllowOverride" "AllowOverrideList" "AccessFileName";
     inert(ANY, STATIC) => "DirectorySlash" "DirectoryIndexRedirect" "DirectoryCheckHandler";
-    inert(ANY, FILES) => "EnableSendfile" "EnableMMAP" "ReadBufferSize" "FlushMaxThreshold" "FlushMaxPipelined" "MaxRanges"
-        "MaxRangeOverlaps" "MaxRangeReversals" "CacheFile" "MMapFile";
+    inert(ANY, FILES) => "EnableSendfile" "EnableMMAP" "ReadBufferSize" "FlushMaxThreshold" "FlushMaxPipelined"
+        "CacheFile" "MMapFile";
     inert(ANY, "responses carry no checksum of their content") => "ContentDigest";
     inert(SERVER, "media types are built in") => "TypesConfig";
     inert(SERVER, PROTOCOLS) => "Protocols" "Protocol" "ProtocolsHonorOrder" "ProtocolEcho";

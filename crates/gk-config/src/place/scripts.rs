@@ -5,6 +5,7 @@
 
 use super::collapse;
 use crate::site::{Host, MountTarget};
+use gk_rules::content::served::Links;
 use regex::bytes::Regex;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +15,11 @@ use std::path::{Path, PathBuf};
 pub trait Files {
     /// Kind of the entry at a path.
     fn kind(&self, path: &Path) -> Kind;
+
+    /// Whether a symbolic link on the way to a path may not be followed; `links` says what holds in a folder.
+    fn refuses_link(&self, _path: &Path, _links: &dyn Fn(&Path) -> Links) -> bool {
+        false
+    }
 }
 
 /// A file system that nobody has looked at: every target counts as the script itself.

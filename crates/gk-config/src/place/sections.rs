@@ -3,6 +3,7 @@
 use super::below;
 use crate::parse::glob;
 use crate::site::{Host, Scope, Section, Settings, SettingsPatch};
+use gk_rules::content::served::{Links, Served};
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
@@ -70,6 +71,25 @@ impl Table {
         self.at(url, Spot::Folder(folder))
     }
 
+    /// The links that are followed out of a folder. As with Apache, sections about folders decide alone.
+    pub fn links(&self, folder: &Path) -> Links {
+        let mut served = self.base.served.clone();
+        for (matcher, within, patch) in &self.sections {
+            let speaks = matcher.kind() == 0 && patch.served.names_links();
+            let spot = Spot::Folder(folder);
+            if speaks && matcher.matches(b"", spot) && is_within(within.as_deref(), spot) {
+                served.lay(&patch.served);
+            }
+        }
+        served.links()
+    }
+
+    /// Whether some link may not be followed.
+    pub fn refuse_links(&self) -> bool {
+        let refuses = |served: &Served| served.links() != Links::Follow;
+        refuses(&self.base.served) || self.sections.iter().any(|(_, _, patch)| refuses(&patch.served))
+    }
+
     fn at(&self, url: &[u8], spot: Spot) -> Arc<Settings> {
         let mut hits: Vec<u16> = Vec::new();
         for (index, (matcher, within, _)) in self.sections.iter().enumerate() {
@@ -116,7 +136,6 @@ impl Matcher {
         })
     }
 
-    /// Whether it is about a place.
     /// The kind of the section: all of a kind are merged with each other before they are laid over others.
     fn kind(&self) -> u8 {
         match self {
@@ -127,6 +146,7 @@ impl Matcher {
         }
     }
 
+    /// Whether it is about a place.
     pub(super) fn matches(&self, url: &[u8], spot: Spot) -> bool {
         match self {
             // `<Location /x/>` is about what lies below `/x`, not about `/x` itself.

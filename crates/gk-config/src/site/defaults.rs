@@ -5,6 +5,7 @@ use crate::site::{
     Settings, Supervision,
 };
 use gk_rules::access::Access;
+use gk_rules::content::served::Served;
 use std::collections::BTreeMap;
 
 impl HttpLimits {
@@ -76,6 +77,7 @@ impl Default for Settings {
             exec_cgi: false,
             directory_index: vec!["index.html".to_owned()],
             accept_path_info: true,
+            served: Served::default(),
             rules: gk_rules::Rules::default(),
         }
     }

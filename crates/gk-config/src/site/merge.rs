@@ -57,6 +57,7 @@ impl Settings {
         self.closed |= patch.closed;
         set(&mut self.limit_request_body, &patch.limit_request_body);
         self.apply_handlers(patch);
+        self.served.lay(&patch.served);
         self.rules.lay(&patch.rules);
         for name in patch.unset_env.iter().flatten() {
             self.env.remove(name);

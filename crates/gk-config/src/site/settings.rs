@@ -2,6 +2,7 @@
 
 use gk_rules::Rules;
 use gk_rules::access::{Access, Script};
+use gk_rules::content::served::Served;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -63,6 +64,10 @@ pub struct Settings {
     pub directory_index: Vec<String>,
     /// `AcceptPathInfo`; `Off`: a URL path that goes on behind a script is answered 404.
     pub accept_path_info: bool,
+    /// How files are served: links, listings, ranges, compressed neighbours. No rule of a request, so that a site that has these
+    /// alone asks no rules.
+    #[serde(default, skip_serializing_if = "Served::is_empty")]
+    pub served: Served,
     /// The rules of Apache's modules.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
     pub rules: Rules,
@@ -142,6 +147,8 @@ pub struct SettingsPatch {
     pub exec_cgi: Option<bool>,
     pub directory_index: Option<Vec<String>>,
     pub accept_path_info: Option<bool>,
+    #[serde(default, skip_serializing_if = "Served::is_empty")]
+    pub served: Served,
     /// The rules of Apache's modules that stand in this scope.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
     pub rules: Rules,

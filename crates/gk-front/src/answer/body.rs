@@ -4,19 +4,15 @@
 use bytes::Bytes;
 use gk_rules::content::compression::Coding;
 use http_body::{Frame, SizeHint};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::task::JoinHandle;
 
 use crate::answer::compressed::{self, Compressor};
+use crate::answer::file_reader::FileReader;
+pub use crate::answer::file_reader::Segment;
 use crate::engine::{Exchange, Failure, FileSlice, Piece};
-
-/// Bytes of a file per read.
-const STEP: u64 = 128 * 1024;
 
 /// The body was not completed; the sentence is for the error log.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +84,11 @@ impl<X> Body<X> {
     /// A part of a file.
     pub fn file(slice: FileSlice) -> Self {
         Self { source: Source::File(FileReader::new(slice)), length: None }
+    }
+
+    /// Parts of a file that is known to be a regular one, and what stands between them.
+    pub fn known_file(file: OwnedFd, segments: Vec<Segment>) -> Self {
+        Self { source: Source::File(FileReader::of_known(file, segments)), length: None }
     }
 }
 
@@ -196,60 +197,5 @@ fn sentence(failure: &Failure) -> String {
         }
         Failure::TimedOut => "no more of the response came within socket-timeout; it was cut off".into(),
         Failure::Aborted(reason) => format!("the response was cut off: {reason}"),
-    }
-}
-
-/// Reads a file in steps, off the event loop.
-struct FileReader {
-    file: Arc<File>,
-    at: u64,
-    left: u64,
-    /// It is known to be a regular file.
-    regular: bool,
-    job: Option<JoinHandle<io::Result<Vec<u8>>>>,
-}
-
-impl FileReader {
-    fn new(slice: FileSlice) -> Self {
-        Self {
-            file: Arc::new(File::from(slice.file)),
-            at: slice.offset,
-            left: slice.len,
-            regular: false,
-            job: None,
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        self.left == 0 && self.job.is_none()
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        if self.is_finished() {
-            return Poll::Ready(Ok(None));
-        }
-        let (file, at, want) = (Arc::clone(&self.file), self.at, self.left.min(STEP) as usize);
-        let checked = std::mem::replace(&mut self.regular, true);
-        let job = self.job.get_or_insert_with(|| {
-            tokio::task::spawn_blocking(move || {
-                // Reading anything else may never return, and this thread serves all groups.
-                if !checked && !file.metadata()?.is_file() {
-                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-                }
-                let mut piece = vec![0; want];
-                let got = file.read_at(&mut piece, at)?;
-                piece.truncate(got);
-                Ok(piece)
-            })
-        });
-        let result = ready!(Pin::new(job).poll(cx));
-        self.job = None;
-        let piece = result.map_err(io::Error::other)??;
-        if piece.is_empty() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter")));
-        }
-        self.at += piece.len() as u64;
-        self.left -= piece.len() as u64;
-        Poll::Ready(Ok(Some(piece.into())))
     }
 }

@@ -29,8 +29,11 @@ const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-
 pub fn decorate<X: Exchange>(asked: &Asked, response: &mut Response<Body<X>>, took_micros: u64) {
     let own = is_own_page(response);
     let rules = &asked.settings.rules;
-    if !own && !rules.content.is_empty() {
+    // A redirection of the front's own expires as well.
+    if !rules.content.is_empty() && (!own || response.status().is_redirection()) {
         expiry(&rules.content, asked, response);
+    }
+    if !own && !rules.content.is_empty() {
         charset(&rules.content, response.headers_mut());
         compress(&rules.content.compression, asked, response);
     }
@@ -109,11 +112,11 @@ fn compress<X: Exchange>(rules: &Compression, asked: &Asked, response: &mut Resp
     let media_type = text(CONTENT_TYPE);
     let codings = rules.of(media_type);
     // A part of a file is a part of what the file's own tag names.
-    let whole = !matches!(response.status().as_u16(), 204 | 206 | 304) && !fields.contains_key(CONTENT_RANGE);
+    let part = response.status().as_u16() == 206 || fields.contains_key(CONTENT_RANGE);
     let set = |name: &str| asked.environ(name).is_some();
     let html_only = set("gzip-only-text/html") && !media_type.starts_with("text/html");
     if codings.is_empty()
-        || !whole
+        || matches!(response.status().as_u16(), 204 | 304)
         || html_only
         || set("no-gzip")
         || fields.contains_key(CONTENT_ENCODING)
@@ -133,7 +136,7 @@ fn compress<X: Exchange>(rules: &Compression, asked: &Asked, response: &mut Resp
     if !listed {
         add_to_list(response.headers_mut(), VARY, "Accept-Encoding");
     }
-    let Some(coding) = coding else { return };
+    let Some(coding) = coding.filter(|_| !part) else { return };
     // The answer to HEAD has no body, and the fields of the answer to GET.
     if asked.parts.method != Method::HEAD {
         let body = std::mem::replace(response.body_mut(), Body::empty());

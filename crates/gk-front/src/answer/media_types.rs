@@ -51,7 +51,7 @@ fn standard(extension: &str) -> Option<&'static str> {
         "svg" => "image/svg+xml",
         "webp" => "image/webp",
         "avif" => "image/avif",
-        "ico" => "image/x-icon",
+        "ico" => "image/vnd.microsoft.icon",
         "woff" => "font/woff",
         "woff2" => "font/woff2",
         "ttf" => "font/ttf",

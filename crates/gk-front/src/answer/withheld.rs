@@ -5,9 +5,9 @@
 use gk_config::place::{Compiled, Handler};
 use gk_config::site::{Host, MountTarget};
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -95,13 +95,13 @@ impl Withheld {
         withheld
     }
 
-    /// Whether an open file is withheld: by what it is, however it was asked for. `path` was opened, below `tree`; `meta` is the
+    /// Whether an open file or folder is withheld: by what it is, however it was asked for. `path` was opened, below `tree`; `id` is the
     /// file's.
-    pub fn holds(&self, file: &File, meta: &Metadata, path: &Path, tree: &Path) -> io::Result<bool> {
+    pub fn holds(&self, file: BorrowedFd<'_>, id: FileId, path: &Path, tree: &Path) -> io::Result<bool> {
         // Where the file is after all symbolic links. Without /proc it is looked up, which races with those who change them.
         let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let real = real.or_else(|_| path.canonicalize())?;
-        if self.is_script(meta, path, &real) {
+        if self.is_script(id, path, &real) {
             return Ok(true);
         }
         if path == tree {
@@ -110,22 +110,22 @@ impl Withheld {
         if real != path && is_hidden(below(&real, &tree.canonicalize()?)) {
             return Ok(true);
         }
-        Ok(self.files.iter().any(|other| std::fs::metadata(other).is_ok_and(|other| same(&other, meta))))
+        Ok(self.files.iter().any(|other| std::fs::metadata(other).is_ok_and(|other| identity(&other) == id)))
     }
 
     /// Whether the file is a script anywhere: by the target of a mount, or by a handler.
-    fn is_script(&self, meta: &Metadata, path: &Path, real: &Path) -> bool {
+    fn is_script(&self, id: FileId, path: &Path, real: &Path) -> bool {
         let is_python = extension(real).eq_ignore_ascii_case("py");
         let in_folder =
             |folder: &Path| is_python && folder.canonicalize().is_ok_and(|folder| real.starts_with(folder));
         // The same file under any name, and whatever its link leads to by now.
         let mounted = |target: &PathBuf| match first_entry(target) {
-            Some((_, found)) if found.is_file() => same(&found, meta),
+            Some((_, found)) if found.is_file() => identity(&found) == id,
             Some((folder, _)) => folder == target.as_path() && in_folder(folder),
             None => false,
         };
         let by_pattern = |pattern: &ScriptPattern| match first_entry(&pattern.begin) {
-            Some((_, found)) if found.is_file() => same(&found, meta),
+            Some((_, found)) if found.is_file() => identity(&found) == id,
             Some((folder, _)) => {
                 let within = || folder.canonicalize().is_ok_and(|folder| real.starts_with(folder));
                 in_folder(folder) || ([path, real].iter().any(|path| pattern.ends(path)) && within())
@@ -172,8 +172,12 @@ fn first_entry(path: &Path) -> Option<(&Path, Metadata)> {
     path.ancestors().find_map(|path| Some((path, std::fs::metadata(path).ok()?)))
 }
 
-fn same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
+/// Device and inode: what tells a file from others.
+pub type FileId = (u64, u64);
+
+/// The file's own.
+pub fn identity(meta: &Metadata) -> FileId {
+    (meta.dev(), meta.ino())
 }
 
 /// Whether a path below a served tree is withheld by its names.

@@ -38,11 +38,22 @@ pub enum Resource {
         path: PathBuf,
         /// The tree: the target of the alias, or the document root.
         tree: PathBuf,
-        /// It was seen and is a file: the index of a directory whose URL path ends with a slash.
-        index: bool,
+        /// What it stands for.
+        role: FileRole,
     },
     /// A refusal, and the line for the error log.
     Refused(Refusal, Option<(&'static str, String)>),
+}
+
+/// What a file of a served tree stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileRole {
+    /// What the URL path names; nobody has looked at it.
+    Named,
+    /// It was seen and is a file: the index of a folder whose URL path ends with a slash, or named by a rule.
+    Index,
+    /// It was seen and is a folder without an index, which is listed.
+    Folder,
 }
 
 /// A script, and how the URL path splits at it.
@@ -190,7 +201,7 @@ impl Search<'_> {
         let resource = Resource::File {
             path: path.to_owned(),
             tree: self.tree(found.origin, found.path()),
-            index: named,
+            role: if named { FileRole::Index } else { FileRole::Named },
         };
         Located { resource, settings, uncacheable: false, index }
     }
@@ -209,7 +220,7 @@ impl Search<'_> {
                 Some(true) | None => Resource::File {
                     path: walked.file,
                     tree: self.tree(found.origin, found.path()),
-                    index: false,
+                    role: FileRole::Named,
                 },
                 Some(false) => Resource::Refused(Refusal::Forbidden, Some(("AH01630", denied(&walked.file)))),
             };
@@ -256,8 +267,8 @@ impl Search<'_> {
                         let settings = self.settings(&url, Some(&walked.file));
                         let file = walked.file.clone();
                         let mut located = self.handled(&url, &found, walked, settings);
-                        if let Resource::File { index, .. } = &mut located.resource {
-                            *index = true;
+                        if let Resource::File { role, .. } = &mut located.resource {
+                            *role = FileRole::Index;
                         }
                         located.index = Some((url, file));
                         located
@@ -282,16 +293,26 @@ impl Search<'_> {
         };
         let name = (kind != Kind::Directory).then_some(file.as_path());
         let resource = match Handler::of(&settings, name, own) {
-            Handler::File if mount.is_none() && kind == Kind::Directory => no_index(&file),
             Handler::File if mount.is_none() => {
+                let role = match kind {
+                    Kind::Directory => FileRole::Folder,
+                    _ if self.is_named(found) => FileRole::Index,
+                    _ => FileRole::Named,
+                };
                 let (path, tree) = (found.path().to_owned(), self.tree(found.origin, found.path()));
-                Resource::File { path, tree, index: self.is_named(found) }
+                Resource::File { path, tree, role }
             }
             Handler::Unbuilt(_) if kind == Kind::Missing => Resource::Refused(Refusal::NotFound, None),
             Handler::Script if mount.is_none() && !settings.exec_cgi => {
                 let text = format!("the script {} is not run: Options ExecCGI is off here", file.display());
                 Resource::Refused(Refusal::Forbidden, Some(("WSGI0134", text)))
             }
+            Handler::Script | Handler::By(..) if mount.is_none() && self.refuses_link(found) => refused(
+                Refusal::Forbidden,
+                "AH00037",
+                &file,
+                "lies behind a symbolic link that is not followed",
+            ),
             Handler::Script if kind == Kind::Missing => {
                 refused(Refusal::NotFound, "WSGI0135", &file, "does not exist")
             }
@@ -305,6 +326,12 @@ impl Search<'_> {
             }
         };
         Located { resource, settings, uncacheable: true, index: None }
+    }
+
+    /// Whether a link on the way to a file may not be followed.
+    fn refuses_link(&self, found: &FoundPath) -> bool {
+        let follows = |folder: &Path| self.compiled.links(self.host, folder);
+        self.compiled.refuses_links(self.host) && self.files.refuses_link(found.path(), &follows)
     }
 
     fn tree(&self, origin: Origin, file: &Path) -> PathBuf {
@@ -386,12 +413,6 @@ fn for_index(folder: &Settings, file: Arc<Settings>) -> Arc<Settings> {
 
 fn denied(file: &Path) -> String {
     format!("client denied by server configuration: {}", file.display())
-}
-
-fn no_index(folder: &Path) -> Resource {
-    let text =
-        format!("the directory {} has no index file, and directories are not listed", folder.display());
-    Resource::Refused(Refusal::Forbidden, Some(("AH01276", text)))
 }
 
 fn refused(refusal: Refusal, code: &'static str, path: &Path, why: &str) -> Resource {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::request::refusal::Refusal;
-use crate::request::resource::{Decided, Located, Resource, RunnableScript, locate};
+use crate::request::resource::{Decided, FileRole, Located, Resource, RunnableScript, locate};
 
 /// The parts of a request that routing depends on.
 pub struct RouteQuery<'a> {
@@ -95,8 +95,8 @@ pub enum Destination {
         path: PathBuf,
         /// The tree: the target of the alias, or the document root.
         tree: PathBuf,
-        /// It is the index of a directory whose URL path ends with a slash.
-        index: bool,
+        /// What it stands for.
+        role: FileRole,
     },
     /// A refusal, and the line for the error log.
     Refused(Refusal, Option<(&'static str, String)>),
@@ -162,7 +162,7 @@ pub fn target(compiled: &Compiled, query: &RouteQuery<'_>, files: &dyn Files) ->
     let place = Place { compiled, host, query, settings: &settings, named_by_variable: Cell::new(false) };
     let destination = match resource {
         Resource::Script(run) => place.app(run),
-        Resource::File { path, tree, index } => Destination::File { path, tree, index },
+        Resource::File { path, tree, role } => Destination::File { path, tree, role },
         Resource::Refused(refusal, note) => Destination::Refused(refusal, note),
     };
     let named_by_variable = place.named_by_variable.get();

@@ -242,7 +242,7 @@ fn handlers_make_scripts_of_files() {
         ("/dir/", "/www/dir/index.py /dir/index.py "),
         ("/dir", "file /www/dir"),
         ("/both/", "file /www/both/index.html"),
-        ("/none/", "403 AH01276"),
+        ("/none/", "file /www/none/"),
         ("/none.py", "404 WSGI0135"),
         ("/page.html", "file /www/page.html"),
         ("/page.html/x", "file /www/page.html/x"),

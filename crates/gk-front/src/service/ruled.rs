@@ -96,7 +96,7 @@ impl Serving<'_> {
         let routed = routed?;
         self.admit(&routed, entry)?;
         match (&routed.target.destination, &routed.app) {
-            (Destination::File { path, tree, index }, _) => self.file(&routed, path, tree, *index).await,
+            (Destination::File { path, tree, role }, _) => self.file(&routed, path, tree, *role).await,
             (Destination::App(app), Some(_)) => {
                 self.check_owner(&routed, app)?;
                 let exchange = self.run(&routed, app, &SpooledBody::Empty, entry).await?;

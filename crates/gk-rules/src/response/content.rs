@@ -1,8 +1,10 @@
-//! What responses are: media types and entity tags of files; expiry and charset of every response; compression.
+//! What responses are: media types and entity tags of files, and how files are served; expiry and charset of every response;
+//! compression.
 
 pub mod compression;
 pub mod expires;
 pub mod files;
+pub mod served;
 pub mod types;
 
 use crate::content::compression::Compression;

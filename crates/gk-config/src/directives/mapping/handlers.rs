@@ -24,10 +24,12 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("RemoveHandler", "extension …", ANY, Arity::at_least(1), remove_handler)
         .doc("Takes the handlers of these extensions away, those of the same scope, too."),
     Directive::honoured("Options", "[+|-]option …", ANY, Arity::at_least(1), options)
-        .default("without ExecCGI")
+        .default("FollowSymLinks")
         .doc("`ExecCGI` lets files of the handler `wsgi-script` run; elsewhere they are answered 403 (WSGI0134). Scripts of \
-              `WSGIScriptAlias` run without it. Options with `+` and `-` change what is inherited, options without replace it. The \
-              other options are read and change nothing: no directory is listed, links of the file system are followed."),
+              `WSGIScriptAlias` run without it. `Indexes` lists a folder that has no index file (IndexOptions). `FollowSymLinks` follows \
+              the symbolic links on the way to a file, `SymLinksIfOwnerMatch` those whose owner also owns what they lead to, and without \
+              both a link is answered 403; about links the options of `<Directory>` count, at the folder that holds the link. Options \
+              with `+` and `-` change what is inherited, options without replace it. The other options are read and change nothing."),
     Directive::honoured("DirectoryIndex", "name … | disabled", ANY, Arity::at_least(1), directory_index)
         .default("index.html")
         .doc("The files that stand for a directory, in the order in which they are tried. One may be a script."),
@@ -86,12 +88,21 @@ const OPTIONS: [&str; 10] = [
     "RunScripts",
 ];
 
+/// Options that change something, each with those that imply it: scripts run, folders are listed, links are followed, or by owner.
+const SWITCHES: [&[&str]; 4] = [
+    &["execcgi", "all", "runscripts"],
+    &["indexes", "all"],
+    &["followsymlinks", "all"],
+    &["symlinksifownermatch"],
+];
+
 fn options(scope: &mut Scope, words: &[Word]) -> Applied {
     let signed = |word: &Word| word.text.starts_with(['+', '-']);
     let absolute = !signed(&words[0]);
     // `Options All -Indexes` is allowed.
     let all_or_none = ["all", "none"].iter().any(|name| words[0].text.eq_ignore_ascii_case(name));
-    let mut exec = absolute.then_some(false);
+    // What an absolute line does not name is off.
+    let mut switches = [absolute.then_some(false); SWITCHES.len()];
     for (index, word) in words.iter().enumerate() {
         if signed(word) == absolute && !(all_or_none && index > 0) {
             let message = "either all options of a line begin with + or -, or none does";
@@ -105,13 +116,20 @@ fn options(scope: &mut Scope, words: &[Word]) -> Applied {
                 None => complaint.hint(format!("known: {}", OPTIONS.join(", "))),
             });
         }
-        if ["execcgi", "all", "runscripts"].iter().any(|runs| name.eq_ignore_ascii_case(runs)) {
-            exec = Some(!word.text.starts_with('-'));
+        let on = !word.text.starts_with('-');
+        for (switch, names) in switches.iter_mut().zip(SWITCHES) {
+            if names.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+                *switch = Some(on);
+            }
         }
     }
-    if exec.is_some() {
-        scope.settings().exec_cgi = exec;
-    }
+    let [exec, indexes, follow, follow_own] = switches;
+    let settings = scope.settings();
+    settings.exec_cgi = exec.or(settings.exec_cgi);
+    let served = &mut settings.served;
+    served.indexes = indexes.or(served.indexes);
+    served.follow_links = follow.or(served.follow_links);
+    served.follow_own_links = follow_own.or(served.follow_own_links);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::token::Word;
 
 const ANY: Contexts = Contexts::ANY;
 const SERVER: Contexts = Contexts::SERVER;
-const LISTINGS: &str = "folders are not listed";
+const LISTINGS: &str = "listings have neither icons nor descriptions";
 const NEGOTIATION: &str = "a file is served by its own name; no variant is chosen for the client";
 const TLS: &str = "TLS ends in a proxy in front; its certificates, protocols and caches are set there";
 const NO_CERTIFICATES: &str =
@@ -37,8 +37,8 @@ const PAGESPEED: &str = "responses are sent as the application made them";
 pub const ROWS: &[Directive] = rows! {
     // mod_autoindex
     inert(ANY, LISTINGS) => "AddIcon" "AddIconByType" "AddIconByEncoding" "AddAlt" "AddAltByType" "AddAltByEncoding"
-        "IndexOptions" "IndexOrderDefault" "IndexIgnore" "IndexIgnoreReset" "AddDescription" "HeaderName" "ReadmeName"
-        "FancyIndexing" "DefaultIcon" "IndexStyleSheet" "IndexHeadInsert";
+        "AddDescription" "DefaultIcon";
+    inert(ANY, "it is written IndexOptions FancyIndexing") => "FancyIndexing";
     // mod_negotiation, mod_mime_magic, mod_speling, mod_cern_meta, mod_imagemap, mod_userdir
     inert(ANY, NEGOTIATION) => "MultiviewsMatch" "LanguagePriority" "ForceLanguagePriority" "CacheNegotiatedDocs"
         "DefaultLanguage" "RemoveLanguage" "ModMimeUsePathInfo";

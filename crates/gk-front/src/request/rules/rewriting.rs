@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Asked;
-use crate::front::FileSystem;
+use crate::answer::files::disk::FileSystem;
 use crate::request::refusal::Refusal;
 use crate::request::resource::{Decided, RewrittenFile};
 use crate::request::{path, target};

@@ -25,6 +25,25 @@ impl Coding {
             Self::Zstd => "zstd",
         }
     }
+
+    /// The coding of a word of the configuration.
+    pub fn named(word: &str) -> Option<Self> {
+        Some(match &*word.to_ascii_lowercase() {
+            "gzip" => Self::Gzip,
+            "br" | "brotli" => Self::Brotli,
+            "zstd" => Self::Zstd,
+            _ => return None,
+        })
+    }
+
+    /// The extension of files that are encoded so.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Gzip => "gz",
+            Self::Brotli => "br",
+            Self::Zstd => "zst",
+        }
+    }
 }
 
 /// Media types that `GilkeeperCompress` is about where it names none.
@@ -94,17 +113,10 @@ impl Compression {
         while let [word, more @ ..] = rest
             && !word.contains('/')
         {
-            codings.push(match &*word.to_ascii_lowercase() {
-                "gzip" => Coding::Gzip,
-                "br" | "brotli" => Coding::Brotli,
-                "zstd" => Coding::Zstd,
-                _ => {
-                    let message = format!("`{word}` is no coding");
-                    return Err(Mistake::new(message)
-                        .at(words.len() - rest.len())
-                        .hint("known: gzip, br, zstd, Off"));
-                }
-            });
+            codings.push(Coding::named(word).ok_or_else(|| {
+                let message = format!("`{word}` is no coding");
+                Mistake::new(message).at(words.len() - rest.len()).hint("known: gzip, br, zstd, Off")
+            })?);
             rest = more;
         }
         if codings.is_empty() {
