@@ -275,6 +275,7 @@ const ROWS: &[ServeOption] = &[
     one(APPLICATION, "application-group", text("NAME"), "Interpreter that runs the application.")
         .words("%{GLOBAL}, with own GILs the process group's name"),
     pairs(APPLICATION, "url-alias", "URL", PATH, "Serve a file or directory under a URL path."),
+    pairs(APPLICATION, "static", "URL", PATH, "Serve files under a URL path, and their neighbours `.br` and `.gz` to clients that take them."),
     one(APPLICATION, "document-root", DIR, "Directory of files that are tried before the application.").directive("DocumentRoot"),
     pairs(APPLICATION, "setenv", "NAME", text("VALUE"), "Set a variable of the WSGI environ.").directive("SetEnv"),
     many(APPLICATION, "passenv", text("NAME"), "Pass a variable of the process to the WSGI environ.").directive("PassEnv"),

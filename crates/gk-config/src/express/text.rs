@@ -67,7 +67,8 @@ fn check(given: &ServeOptions) -> Result<(), String> {
         return Err(format!("--process-group takes a plain name, not `{name}`"));
     }
     access::check(given)?;
-    let urls = given.pairs("url-alias").map(|(url, _)| ("url-alias", url));
+    let urls = |option| given.pairs(option).map(move |(url, _)| (option, url));
+    let urls = urls("static").chain(urls("url-alias"));
     for (option, url) in urls.chain([("mount-point", or_default(given, "mount-point").as_str())]) {
         if !url.starts_with('/') {
             return Err(format!("--{option} takes a URL path that begins with a slash, not `{url}`"));
@@ -237,13 +238,23 @@ fn daemon(text: &mut Text, given: &ServeOptions, home: &str) {
     services::daemons(text, given, home, &python_path);
 }
 
+/// An `Alias` line. A slash at the end changes nothing here, unlike in the directive.
+fn alias(text: &mut Text, url: &str, path: &str) {
+    match url.trim_end_matches('/') {
+        "" => text.line("Alias", &["/", &format!("{}/", path.trim_end_matches('/'))]),
+        bare => text.line("Alias", &[bare, path]),
+    }
+}
+
 fn mount(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
+    for (url, path) in given.pairs("static") {
+        alias(text, url, path);
+        let url =
+            text.word(if url.trim_end_matches('/').is_empty() { "/" } else { url.trim_end_matches('/') });
+        text.out.push_str(&format!("<Location {url}>\nGilkeeperPrecompressed br gzip\n</Location>\n"));
+    }
     for (url, path) in given.pairs("url-alias") {
-        // A slash at the end changes nothing here, unlike in the directive.
-        match url.trim_end_matches('/') {
-            "" => text.line("Alias", &["/", &format!("{}/", path.trim_end_matches('/'))]),
-            bare => text.line("Alias", &[bare, path]),
-        }
+        alias(text, url, path);
     }
     let (target, callable) = script(&given.script)?;
     let group = or_default(given, "process-group");

@@ -30,6 +30,18 @@ fn make_serve() {
 }
 
 #[test]
+fn static_files_stand_beside_the_application() {
+    let options = options("wsgi.py").with("static", ["/static/", "public", "/", "top"]);
+    let (site, said) = load(&options, &surroundings()).unwrap();
+    assert!(said.is_empty(), "{said:?}");
+    let statics = site.hosts[0].statics.iter().map(|alias| (alias.url.as_str(), alias.path.as_path()));
+    let wanted = [("/static", Path::new("/srv/my site/public")), ("/", Path::new("/srv/my site/top/"))];
+    assert_eq!(statics.collect::<Vec<_>>(), wanted);
+    assert!(site.hosts[0].sections.iter().all(|section| section.set.served.precompressed.is_some()));
+    assert!(!site.hosts[0].base.asks());
+}
+
+#[test]
 fn paths_are_seen_from_the_working_directory() {
     let options = options("hello.py:app")
         .with("server-root", ["state"])
@@ -91,6 +103,7 @@ fn bad_values_name_their_option() {
         ("switch-interval", vec!["0"], "--switch-interval"),
         ("mount-point", vec!["x"], "--mount-point"),
         ("url-alias", vec!["x", "y"], "--url-alias"),
+        ("static", vec!["x", "y"], "--static"),
     ] {
         let error = generate(&options("wsgi.py").with(option, values), &surroundings()).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
