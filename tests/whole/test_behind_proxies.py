@@ -23,6 +23,7 @@ CLIENT = "127.0.0.9"
 
 CONF = """
 WSGIDaemonProcess main threads=2
+WSGIScriptAlias /restricted ${APP}/probes.py process-group=main application-group=%{GLOBAL}
 WSGIScriptAlias / ${APP}/probes.py process-group=main application-group=%{GLOBAL}
 LogFormat "%{Host}i %m %a %{c}a %>s" seen
 CustomLog ${ROOT}/seen.log seen
