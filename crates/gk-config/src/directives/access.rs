@@ -52,7 +52,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("Allow", "from all|address|env=[!]variable …", AUTH, Arity::at_least(2), allow)
         .doc("Clients that are admitted, as far as Order and Deny of the same scope let them: an address, its first numbers, a network, or \
               requests with a variable. Order, Allow, Deny and Satisfy of an inner scope replace those around it, and Require must pass, \
-              too. Hosts' names are not looked up: nobody is admitted by one."),
+              too. Hosts' names but `localhost` are not looked up: nobody is admitted by one."),
     Directive::honoured("Deny", "from all|address|env=[!]variable …", AUTH, Arity::at_least(2), deny)
         .doc("Clients that are turned away, unless `Order deny,allow` and an Allow stand in the same scope. Hosts' names are not \
               looked up: everybody is turned away by one."),
@@ -109,7 +109,7 @@ fn not_asked(name: &str) -> Complaint {
     let complaint = Complaint::warning(message);
     match lower.as_str() {
         "host" | "forward-dns" => {
-            complaint.hint("names are not looked up here: use `Require ip` with addresses")
+            complaint.hint("names but localhost are not looked up here: use `Require ip` with addresses")
         }
         _ if known => complaint.hint(format!("asked here: {ASKED}; let a proxy in front ask the others")),
         _ => match nearest::nearest(&lower, ASKED.split(", ")) {

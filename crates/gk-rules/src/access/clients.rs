@@ -2,7 +2,7 @@
 //! whole.
 
 use super::methods::Methods;
-use super::network::Network;
+use super::network::{Network, is_localhost, localhost};
 use super::rule::networks;
 use crate::{Facts, Mistake};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub enum From {
     Env(String),
     /// `env=!NAME`.
     NoEnv(String),
-    /// A host's name. Names are not looked up: who is allowed by one is not, and who is denied by one is.
+    /// A host's name but `localhost`. Names are not looked up: who is allowed by one is not, and who is denied by one is.
     Name(String),
 }
 
@@ -162,5 +162,12 @@ fn from(words: &[&str]) -> Result<Vec<From>, Mistake> {
         }
         Ok(From::Name(word.to_owned()))
     };
-    words.iter().enumerate().skip(1).map(one).collect()
+    let mut clients = Vec::new();
+    for (at, word) in words.iter().enumerate().skip(1) {
+        match is_localhost(word) {
+            true => clients.extend(localhost().map(From::Network)),
+            false => clients.push(one((at, word))?),
+        }
+    }
+    Ok(clients)
 }

@@ -75,6 +75,16 @@ impl fmt::Display for Network {
     }
 }
 
+/// Whether a host's name is the one whose addresses need no look-up (RFC 6761, 6.3).
+pub(super) fn is_localhost(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost")
+}
+
+/// The addresses of `localhost`.
+pub(super) fn localhost() -> [Network; 2] {
+    [Network::of(Ipv4Addr::LOCALHOST.into()), Network::of(Ipv6Addr::LOCALHOST.into())]
+}
+
 fn number(ip: IpAddr) -> (u128, bool) {
     match ip.to_canonical() {
         IpAddr::V4(v4) => (u32::from(v4).into(), true),

@@ -1,7 +1,7 @@
 //! One rule of `Require`: its words, and what it says about a request.
 
 use super::methods;
-use super::network::Network;
+use super::network::{Network, is_localhost, localhost};
 use crate::expr::Expression;
 use crate::server_variables::View;
 use crate::{Facts, Mistake};
@@ -93,6 +93,9 @@ impl Rule {
             "ip" if rest.is_empty() => return Err(Mistake::new("Require ip names no address").at(at)),
             "ip" => Self::Ip(networks(rest, at + 1)?),
             "local" => Self::Local,
+            "host" | "forward-dns" if !rest.is_empty() && rest.iter().all(|word| is_localhost(word)) => {
+                Self::Ip(localhost().to_vec())
+            }
             "env" => Self::Env(texts()),
             "method" => {
                 if let Some(word) = rest.iter().position(|word| word.bytes().any(|b| !b.is_ascii_uppercase()))

@@ -245,6 +245,30 @@ fn a_peer_without_an_address_is_nowhere() {
     }
 }
 
+/// Reported: `Allow from localhost`, as configurations of the time of Apache 2.2 have it, admitted nobody.
+/// Met with the pages for the site's own administrator.
+#[test]
+fn localhost_needs_no_look_up() {
+    let table = [
+        ("Require host localhost", "yes", "no"),
+        ("Require forward-dns LocalHost", "yes", "no"),
+        ("Require host localhost example.com", "no", "no"),
+        ("<All>; Require all granted; Require not host localhost; </>", "no", "yes"),
+        ("<All>; Require all granted; Require not host localhost example.com; </>", "no", "no"),
+        ("Order deny,allow; Deny from all; Allow from localhost", "yes", "no"),
+        ("Order deny,allow; Deny from all; Allow from example.com localhost", "yes", "no"),
+        ("Order allow,deny; Allow from all; Deny from localhost", "no", "yes"),
+    ];
+    for (text, local, other) in table {
+        let access = read(text).expect("valid");
+        for (client, expected) in
+            [("127.0.0.1", local), ("::1", local), ("127.0.0.2", other), ("10.9.9.9", other)]
+        {
+            assert_eq!(answer(&access, &Request::of("GET", client)), expected, "{text}: {client}");
+        }
+    }
+}
+
 #[test]
 fn expressions() {
     // This pattern takes more steps than a pattern may.
