@@ -180,6 +180,8 @@ pub struct RawHost {
     pub sections: Vec<RawSection>,
     /// `RemoteIPHeader`, `RemoteIPProxiesHeader`; the list is filled by `resolve`.
     pub remote: RemoteIp,
+    /// The word of `RemoteIPHeader`.
+    pub remote_word: Option<Word>,
     /// The proxies that may say who the client is, in file order.
     pub proxies: Vec<RawProxies>,
     /// `RemoteIPProxyProtocol`, with its word.

@@ -34,6 +34,7 @@ pub fn resolve(
     tls::close(&mut raw, journal);
     handlers::check(&raw, surroundings.ignore_unknown, journal);
     remote::lists(&mut raw, source, journal);
+    remote::check_both(&raw, journal);
     let proxy_protocol = remote::proxy_protocol(&raw, journal);
     if raw.groups.iter().all(|(group, _)| group.service()) {
         raw.groups.push((ProcessGroup::named("default"), Word::default()));

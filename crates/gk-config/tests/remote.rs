@@ -82,3 +82,23 @@ fn what_is_no_proxy_says_why() {
     let loaded = read("RemoteIPHeader Forwarded\n");
     assert!(loaded.site.is_some() && loaded.diagnostics[0].message.contains("Forwarded"));
 }
+
+/// mod_remoteip comes first, so that the second list would be asked about clients.
+#[test]
+fn a_proxy_in_both_lists_is_said() {
+    let warnings = |text: &str| {
+        let loaded = read(text);
+        assert!(loaded.site.is_some(), "{text}");
+        loaded.diagnostics.iter().filter(|d| d.message.contains("stands in WSGITrustedProxies, too")).count()
+    };
+    let remote = "RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy 10.0.0.0/8\n";
+    let trusted = "WSGITrustedProxyHeaders X-Forwarded-Proto\nWSGITrustedProxies 10.1.0.0/16\n";
+    let host = |text: &str| format!("<VirtualHost *:8000>\nServerName a\n{text}</VirtualHost>\n");
+    assert_eq!(warnings(&format!("{remote}{trusted}")), 1);
+    assert_eq!(warnings(&host(&format!("{remote}{trusted}"))), 1);
+    assert_eq!(warnings(&format!("{remote}{}", host(trusted))), 1);
+    assert_eq!(warnings(&format!("{remote}{trusted}{}", host(""))), 1, "once, where it stands");
+    assert_eq!(warnings(&format!("{remote}WSGITrustedProxies 203.0.113.1\n")), 0);
+    assert_eq!(warnings(&format!("{remote}WSGITrustedProxyHeaders X-Forwarded-Proto\n")), 0);
+    assert_eq!(warnings(trusted), 0);
+}

@@ -32,6 +32,29 @@ pub fn lists(raw: &mut Raw, source: &dyn Source, journal: &mut Journal) {
     }
 }
 
+/// Says where a proxy that names the client in `RemoteIPHeader` is one of `WSGITrustedProxies`, too: the client is then the peer that
+/// the second is asked about, so that what it sets is believed from nobody.
+pub fn check_both(raw: &Raw, journal: &mut Journal) {
+    let main = &raw.hosts[0];
+    for host in &raw.hosts {
+        let (remote, trusted) = (host.remote.under(&main.remote), host.base.trusted_proxies.as_ref());
+        let Some(word) = host.remote_word.as_ref().or(main.remote_word.as_ref()) else { continue };
+        let own = host.remote_word.is_some() || trusted.is_some();
+        let trusted = trusted.or(main.base.trusted_proxies.as_ref()).filter(|_| own);
+        let named = |text: &&String| {
+            let address = text.split('/').next().and_then(|address| address.parse().ok());
+            address.is_some_and(|address| remote.lists(address))
+        };
+        let Some(proxy) = trusted.into_iter().flatten().find(named) else { continue };
+        let message = format!(
+            "the proxy {proxy} stands in WSGITrustedProxies, too, which is asked about the client that RemoteIPHeader names: its other \
+             headers are believed from nobody"
+        );
+        let hint = "let WSGITrustedProxyHeaders take X-Forwarded-For as well, in place of RemoteIPHeader";
+        journal.say(Complaint::warning(message).at(word).hint(hint));
+    }
+}
+
 /// The proxies of a list's text.
 fn listed(text: &[u8], internal: bool) -> Result<Vec<Proxy>, String> {
     let mut proxies = Vec::new();

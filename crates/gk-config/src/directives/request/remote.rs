@@ -65,6 +65,7 @@ fn field(scope: &Scope, word: &Word) -> Result<Option<String>, Complaint> {
 
 fn header(scope: &mut Scope, words: &[Word]) -> Applied {
     scope.host().remote.header = field(scope, &words[0])?;
+    scope.host().remote_word = Some(words[0].clone());
     if words[0].text.eq_ignore_ascii_case("forwarded") {
         let complaint = Complaint::warning(
             "entries of Forwarded are no plain addresses, so RemoteIPHeader finds no client in it",
