@@ -46,7 +46,7 @@ function hour(t, step) {
 // === markers ===
 
 const MARKED = {
-  worker_crashed: "--bad", reload_refused: "--bad", gil_returned: "--bad", worker_failed: "--bad", process_silent: "--bad", deadly_route: "--bad",
+  worker_crashed: "--bad", reload_refused: "--bad", gil_returned: "--bad", worker_failed: "--bad", process_silent: "--bad", deadly_route: "--bad", certificates_refused: "--bad", certificate_expires: "--bad",
   reload_done: "--good", front_started: "--warn", worker_left: "--soft",
 };
 

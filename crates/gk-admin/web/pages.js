@@ -95,6 +95,17 @@ function troubles(state) {
   });
 }
 
+// The certificates of hosts that speak TLS, the next to expire first.
+function certificates(state) {
+  const all = [...(state.status.certificates ?? [])].sort((a, b) => a.seconds_left - b.seconds_left);
+  return all.slice(0, 8).map((one) => {
+    const days = Math.floor(one.seconds_left / 86400);
+    const when = days < 0 ? "has expired" : days === 0 ? "expires within a day" : `expires in ${days} day${days === 1 ? "" : "s"}`;
+    const kind = days < 3 ? "bad" : days < 14 ? "warn" : "soft";
+    return el("p", { class: kind }, `Certificate for ${one.names.join(", ") || one.host}: ${when} (${one.file}).`);
+  });
+}
+
 // === charts ===
 
 function charts(place, app, list) {
@@ -165,7 +176,7 @@ function overview(place, app) {
       const bad = (text) => el("p", { class: "bad" }, text);
       const waiting = status.waiting?.length ? status.waiting : ["a process group has no worker that takes requests"];
       const ready = [...(status.ready ? [] : waiting.map((line) => bad(`Not ready: ${line}.`))), ...(status.silent ?? []).map((line) => bad(`${line}.`))];
-      fill(top, ...ready, ...returned(state), ...troubles(state), ...cards);
+      fill(top, ...ready, ...returned(state), ...troubles(state), ...cards, ...certificates(state));
       drawn.show(state);
     },
   };
@@ -349,7 +360,7 @@ function stackButton(request, shown) {
 function events(place, app) {
   const list = el("div");
   card(place, "Events", true).append(list);
-  const BAD = ["worker_crashed", "worker_gone", "worker_failed", "reload_refused", "gil_returned", "process_silent", "deadly_route"];
+  const BAD = ["worker_crashed", "worker_gone", "worker_failed", "reload_refused", "gil_returned", "process_silent", "deadly_route", "certificates_refused", "certificate_expires"];
   return {
     needs: ["events"],
     update(state) {

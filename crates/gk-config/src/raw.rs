@@ -1,6 +1,9 @@
 //! The configuration as the directives leave it: every scope by itself, nothing merged, names not yet looked up,
 //! with the places that later complaints must point at.
 
+mod tls;
+pub use tls::{PlaceVerify, RawTls};
+
 use crate::site::{
     EncodedSlashes, ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen,
     LogCondition, Mount, ProcessGroup, PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias,
@@ -22,8 +25,8 @@ pub struct Raw {
     pub server_root: Option<PathBuf>,
     /// Addresses in order.
     pub listen: Vec<Listen>,
-    /// The word `https` of each `Listen`.
-    pub https: Vec<Word>,
+    /// Each `Listen` with the word `https`, and that word.
+    pub https: Vec<(Listen, Word)>,
     /// `PidFile`.
     pub pid_file: Option<PathBuf>,
     /// `User`.
@@ -58,8 +61,10 @@ pub struct Raw {
     pub gil_words: BTreeMap<usize, Word>,
     /// `GilkeeperAdmin`; the outer `None`: not given.
     pub admin: Option<Option<String>>,
-    /// Places that only clients with a certificate may enter.
+    /// Places that only clients with a certificate of an NSS database may enter.
     pub certificates: Vec<CertificateUse>,
+    /// Sections that have an `SSLVerifyClient` of their own.
+    pub verified: Vec<PlaceVerify>,
     /// `SecRuleEngine` of the main server is Off or DetectionOnly.
     pub firewall_off: bool,
     /// Expressions of the conditional sections that an `<ElseIf>` or `<Else>` may go on with, by host and section around.
@@ -87,6 +92,8 @@ pub enum Need {
     Import(PathBuf),
     /// A script that decides about requests.
     Guard(PathBuf),
+    /// A file or directory that TLS needs.
+    Certificate(PathBuf),
     /// A log: its folder has to be there.
     LogFile(PathBuf),
     /// A prefix or virtual environment with a Python.
@@ -108,7 +115,7 @@ pub struct HandlerUse {
     pub all_files: bool,
 }
 
-/// `SSLVerifyClient require`.
+/// `NSSVerifyClient require`.
 #[derive(Debug)]
 pub struct CertificateUse {
     /// The host it stands in.
@@ -168,8 +175,8 @@ pub struct RawHost {
     pub server_admin: Option<String>,
     /// `DocumentRoot`.
     pub document_root: Option<PathBuf>,
-    /// `SSLEngine`, with its word.
-    pub tls: Option<(bool, Word)>,
+    /// `SSLEngine`, and what belongs to it.
+    pub tls: RawTls,
     /// Script aliases with what `resolve` must check.
     pub mounts: Vec<RawMount>,
     /// Static aliases.

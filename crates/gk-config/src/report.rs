@@ -4,6 +4,7 @@
 mod access;
 mod lines;
 mod mounts;
+mod tls;
 mod uses;
 
 pub use mounts::{MountUse, mounts};
@@ -12,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Severity, render_all};
 use crate::directive::Status;
 use crate::site::{
     AccessLog, Branch, EncodedSlashes, Listen, LogCondition, ProcessGroup, Scope, Settings, SettingsPatch,
-    Site,
+    Site, SslSettings,
 };
 use crate::{FreeThreading, Loaded, PythonBuild};
 use gk_options::OPTIONS;
@@ -267,6 +268,9 @@ fn hosts(out: &mut Lines, site: &Site) {
         for alias in &host.aliases {
             out.pair(1, "server-alias", alias);
         }
+        if site.has_tls() {
+            tls::of(out, host);
+        }
         if let Some(root) = &host.document_root {
             out.pair(1, "document-root", &root.display().to_string());
         }
@@ -319,6 +323,7 @@ fn hosts(out: &mut Lines, site: &Site) {
         out.line(1, "settings (* differs from the default)");
         out.fields(2, &fields(&host.base), Some(&fields(&Settings::default())));
         access::listed(out, host.base.closed, &host.base.access, host.base.dispatch.as_ref());
+        tls::of_place(out, &host.base.ssl);
         for section in &host.sections {
             let mut within = section.within.as_deref().map(|w| format!(" within {w}")).unwrap_or_default();
             for (around, _) in section.around.iter().rev() {
@@ -328,6 +333,9 @@ fn hosts(out: &mut Lines, site: &Site) {
             out.fields(2, &changed(&section.set), None);
             let set = &section.set;
             access::listed(out, set.closed, &set.access, set.dispatch.as_ref());
+            let mut ssl = SslSettings::default();
+            ssl.lay(&section.set.ssl);
+            tls::of_place(out, &ssl);
         }
     }
 }

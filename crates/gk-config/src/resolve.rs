@@ -30,7 +30,7 @@ pub fn resolve(
 ) -> (Site, BTreeMap<String, PythonBuild>) {
     let listen_implied = raw.listen.is_empty();
     listeners::resolve(&mut raw, journal);
-    tls::refuse(&raw, journal);
+    tls::check(&raw, journal);
     tls::close(&mut raw, journal);
     handlers::check(&raw, surroundings.ignore_unknown, journal);
     remote::lists(&mut raw, source, journal);

@@ -10,11 +10,16 @@ mod merge;
 mod proxy_protocol;
 mod read_timeouts;
 mod settings;
+mod tls;
 pub use encoded_slashes::EncodedSlashes;
 pub use gk_options::ProcessGroup;
 pub use proxy_protocol::ProxyProtocol;
 pub use read_timeouts::{ReadTimeout, ReadTimeouts};
 pub use settings::{HandlerScript, NO_HANDLER, Settings, SettingsPatch};
+pub use tls::{
+    CertificateFiles, ClientCertificates, HostTls, RevocationCheck, SslPatch, SslSettings, TlsVersions,
+    VerifyClient,
+};
 
 use gk_rules::Mistake;
 use gk_rules::expr::{self, Expression};
@@ -317,9 +322,9 @@ pub struct Host {
     /// `RemoteIPHeader` and its relatives.
     #[serde(default, skip_serializing_if = "RemoteIp::is_empty")]
     pub remote: RemoteIp,
-    /// `SSLEngine On`: no socket may be served for it, because TLS is not built yet.
+    /// `SSLEngine On`, and what belongs to it.
     #[serde(default)]
-    pub tls: bool,
+    pub tls: Option<HostTls>,
 }
 
 /// One address of `<VirtualHost>`.

@@ -336,34 +336,3 @@ fn whole_server_settings_in_a_virtual_host() {
     let logs: Vec<_> = site.hosts.iter().map(|host| host.error_log.as_deref()).collect();
     assert_eq!(logs, [None, Some(Path::new("/etc/site/x"))]);
 }
-
-#[test]
-fn a_listener_that_asks_for_tls_is_refused() {
-    let said = |text: &str| {
-        let loaded = read(text);
-        let errors = loaded.diagnostics.into_iter().filter(|d| d.severity == Severity::Error);
-        errors.map(|d| (d.line, d.column, d.message)).collect::<Vec<_>>()
-    };
-    for (text, line, column) in [
-        ("Listen 8443 https\n", 1, 13),
-        ("Listen 443\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n", 3, 11),
-        ("Listen 8000\n<VirtualHost *>\nSSLEngine On\n</VirtualHost>\n", 3, 11),
-        ("Listen 80\nListen 443\n<VirtualHost *:80 *:443>\nSSLEngine On\n</VirtualHost>\n", 4, 11),
-        ("<VirtualHost *:8000>\nSSLEngine On\n</VirtualHost>\n", 2, 11),
-        ("SSLEngine On\n", 1, 11),
-    ] {
-        let said = said(text);
-        assert_eq!(said.iter().map(|s| (s.0, s.1)).collect::<Vec<_>>(), [(line, column)], "{text}: {said:?}");
-        assert!(said[0].2.starts_with("TLS for applications is not built yet"), "{said:?}");
-    }
-    for text in [
-        "Listen 80\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n",
-        "Listen unix:/x\nSSLEngine On\n",
-        "Listen 443\nSSLEngine On\nSSLEngine Off\n",
-        "Listen 443 http\nSSLCertificateFile x\n",
-    ] {
-        assert_eq!(said(text), [], "{text}");
-    }
-    let host = site("Listen 80\n<VirtualHost *:443>\nSSLEngine On\n</VirtualHost>\n");
-    assert_eq!([80, 443].map(|port| host.asks_for_tls(port)), [false, true]);
-}

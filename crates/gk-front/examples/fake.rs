@@ -115,7 +115,7 @@ fn front(port: u16) {
             remote: gk_rules::remote::RemoteIp::default(),
             error_log: None,
             encoded_slashes: Default::default(),
-            tls: false,
+            tls: None,
         }],
         imports: Vec::new(),
         interpreters: Vec::new(),
@@ -155,6 +155,7 @@ fn front(port: u16) {
         control: theirs,
         folder: std::env::temp_dir(),
         logs,
+        certificates: Default::default(),
     };
     gk_front::serve(parts).expect("serves");
     drop(control);

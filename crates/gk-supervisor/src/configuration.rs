@@ -5,6 +5,7 @@ pub mod identity;
 pub mod python;
 
 use crate::StartError;
+use crate::certificates::{self, Reading};
 use crate::plan::event::ConfigurationOutline;
 use gk_config::FreeThreading;
 use gk_config::site::{ProcessGroup, Site};
@@ -45,6 +46,8 @@ pub struct Configuration {
     groups: BTreeMap<String, ResolvedGroup>,
     /// User and groups of the front; `None`: ours.
     pub front_identity: Option<Identity>,
+    /// The certificates as they were when it was read.
+    pub certificates: Arc<Reading>,
     /// Remarks for the user, one sentence each.
     pub remarks: Vec<String>,
 }
@@ -90,7 +93,11 @@ impl Configuration {
         let front_identity =
             identity::resolve("User/Group", site.user.as_deref(), site.group.as_deref(), None)?;
         let server_root = site.server_root.clone();
-        Ok(Self { number, site, server_root, directory, groups, front_identity, remarks: warnings })
+        let now = gk_sys::clock::epoch_seconds() as i64;
+        let certificates = certificates::read(&site, now).map_err(|bad| certificates::refusal(&bad))?;
+        let remarks = warnings.into_iter().chain(certificates.remarks.iter().cloned()).collect();
+        let certificates = Arc::new(certificates);
+        Ok(Self { number, site, server_root, directory, groups, front_identity, certificates, remarks })
     }
 
     /// The server root of the running server is there.
@@ -214,7 +221,17 @@ mod tests {
         let site = site(text);
         let (server_root, directory) = (site.server_root.clone(), PathBuf::from("/"));
         let (groups, front_identity, remarks) = (BTreeMap::new(), None, Vec::new());
-        Configuration { number: 1, site, server_root, directory, groups, front_identity, remarks }
+        let certificates = Arc::default();
+        Configuration {
+            number: 1,
+            site,
+            server_root,
+            directory,
+            groups,
+            front_identity,
+            certificates,
+            remarks,
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts. Only the [`logs`] have threads.
 #![forbid(unsafe_code)]
 
+pub mod certificates;
 pub mod child;
 pub mod clients;
 pub mod configuration;

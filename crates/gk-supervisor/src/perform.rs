@@ -1,9 +1,12 @@
 //! Carries out the plan's actions: spawning, linking, sending, signalling, logging. Each is done at once and without waiting; its
 //! result comes back as an event.
 
+mod certificates;
 mod upgrade;
 
 use crate::StartError;
+use crate::certificates::facts;
+use crate::certificates::kept::Kept;
 use crate::child::conduct::Conduct;
 use crate::child::{Child, command, setup, start};
 use crate::clients::Clients;
@@ -22,6 +25,7 @@ use gk_sys::child::spawn::{Limit, SpawnError};
 use gk_sys::descriptors;
 use gk_sys::memory::{SharedPage, SharedWords};
 use gk_wire::admin::{Answer, FRONT_FOLDER};
+use gk_wire::certificates::CertificateFacts;
 use gk_wire::control::{Happened, LinkFault, ToFront, ToWorker};
 use gk_wire::log::Level;
 use std::collections::{BTreeMap, VecDeque};
@@ -47,6 +51,8 @@ pub struct World {
     pub listeners: Listeners,
     /// The logs.
     pub logs: Logs,
+    /// The certificates in force.
+    pub certificates: Kept,
     /// The front, if there is one.
     pub front: Option<Child>,
     /// The workers by number.
@@ -93,8 +99,12 @@ impl World {
             rustix::io::ioctl_fionbio(end, true).map_err(|e| StartError(format!("no socket pair: {e}")))?;
         }
         let current = first.number;
+        let mut certificates = Kept::new(&first);
+        // Its remarks say so.
+        certificates.warned_at_start(gk_sys::clock::epoch_seconds() as i64);
         Ok(Self {
             runtime,
+            certificates,
             loader,
             pythons: Arc::new(Mutex::new(pythons)),
             configurations: BTreeMap::from([(current, Arc::new(first))]),
@@ -187,7 +197,7 @@ impl World {
                 self.events.push_back(Event::LookedForDebugger { worker, found });
             }
             Action::ReadConfiguration => self.read_configuration(),
-            Action::Adopt { configuration } => self.adopt(configuration),
+            Action::Adopt { configuration } => self.adopt(configuration, now),
             Action::Forget { configuration } => {
                 self.configurations.retain(|number, _| *number != configuration || *number == self.current);
             }
@@ -231,6 +241,7 @@ impl World {
             &self.runtime,
             self.generation,
             front_folder(&configuration),
+            self.certificates.message(),
         );
         let line = command::front(&configuration, &self.runtime);
         self.logs.take_host_lines(&configuration.site).map_err(start::start_error)?;
@@ -319,7 +330,10 @@ impl World {
         self.generation = generation;
         let configuration = self.configuration();
         // The running front keeps its user and its folder, whatever the configuration now says.
-        let setup = setup::front(&configuration, &self.listeners, &self.runtime, generation, PathBuf::new());
+        let certificates = self.certificates.message();
+        let (listeners, runtime) = (&self.listeners, &self.runtime);
+        let setup =
+            setup::front(&configuration, listeners, runtime, generation, PathBuf::new(), certificates);
         let taken = self.logs.take_host_lines(&configuration.site);
         match taken.and_then(|()| self.logs.access_pipes(&configuration.site)) {
             Ok(mut pipes) => {
@@ -345,10 +359,11 @@ impl World {
         let number = self.last;
         let (loader, runtime) = (Arc::clone(&self.loader), self.runtime.clone());
         let (pythons, before) = (Arc::clone(&self.pythons), self.configuration());
+        let facts = self.certificates.facts().to_vec();
         let sender = self.read.0.clone();
         let wake = self.wake.1.try_clone();
         let work = move || {
-            let _ = sender.send(read(number, &loader, &runtime, &pythons, &before));
+            let _ = sender.send(read(number, &loader, &runtime, &pythons, &before, &facts));
             // The byte only wakes the loop; the configuration is in the channel.
             let _ = wake.map(|fd| rustix::io::write(&fd, b"."));
         };
@@ -373,7 +388,7 @@ impl World {
         }
     }
 
-    fn adopt(&mut self, configuration: u64) {
+    fn adopt(&mut self, configuration: u64, now: Duration) {
         if !self.configurations.contains_key(&configuration) {
             return;
         }
@@ -382,6 +397,7 @@ impl World {
         let current = self.configuration();
         gk_sys::log::configure(current.log().level, current.log().json);
         self.logs.follow(&current.site);
+        self.certificates.adopt(&current, now);
     }
 
     /// What is served where, in one line.
@@ -399,7 +415,8 @@ impl World {
                 if groups.len() > 1 { format!("{}: {text}", g.name) } else { text }
             })
             .collect();
-        let mut line = format!("Serving {} with {}", self.listeners.urls().join(" and "), each.join(", "));
+        let urls = self.listeners.urls(&configuration.site).join(" and ");
+        let mut line = format!("Serving {urls} with {}", each.join(", "));
         if let Some(admin) = self.listeners.admin() {
             line.push_str(&format!("; admin {admin}"));
         }
@@ -413,10 +430,13 @@ fn read(
     runtime: &PythonRuntime,
     pythons: &Mutex<Pythons>,
     before: &Configuration,
+    valid: &[CertificateFacts],
 ) -> Reading {
     let loaded = loader()?;
     let mut known = pythons.lock().map_or_else(|e| e.into_inner().clone(), |known| known.clone());
     let mut configuration = Configuration::new(number, loaded, runtime, &mut known).map_err(|e| e.0)?;
+    let now = gk_sys::clock::epoch_seconds() as i64;
+    facts::worse(valid, &configuration.certificates.facts, now).map_or(Ok(()), Err)?;
     configuration.settle_like(before);
     logs::check(&configuration.site)?;
     if let Ok(mut pythons) = pythons.lock() {

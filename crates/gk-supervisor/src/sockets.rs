@@ -122,15 +122,6 @@ impl Listeners {
             };
             let address = offer.address.to_string();
             let is_admin = matches!(purpose, Purpose::Admin(_));
-            if let Address::Tcp(tcp) = offer.address
-                && !is_admin
-                && site.asks_for_tls(tcp.port())
-            {
-                return Err(StartError(format!(
-                    "the socket {address} was given for a host with SSLEngine On, but TLS for applications is not built yet; end \
-                     TLS in a proxy in front and take SSLEngine out"
-                )));
-            }
             let tls = is_admin && site.measurements.admin_tls.is_some();
             let setup = ListenerSetup { address: address.clone(), tls };
             let listener = Listener { socket: one.socket, setup, purpose, file: one.file, owns_file: false };
@@ -204,15 +195,17 @@ impl Listeners {
         self.sockets.iter().map(|one| one.setup.clone()).collect()
     }
 
-    /// URLs for clients.
-    pub fn urls(&self) -> Vec<String> {
+    /// URLs for clients; the site says where TLS is spoken.
+    pub fn urls(&self, site: &Site) -> Vec<String> {
         let clients = self.sockets.iter().filter(|one| matches!(one.purpose, Purpose::Clients(_)));
-        clients.map(|one| url(&one.setup)).collect()
+        let tls = |setup: &ListenerSetup| site.speaks_tls(setup.address.parse().ok());
+        clients.map(|one| url(&one.setup, tls(&one.setup))).collect()
     }
 
     /// URL of the admin pages.
     pub fn admin(&self) -> Option<String> {
-        self.sockets.iter().find(|one| matches!(one.purpose, Purpose::Admin(_))).map(|one| url(&one.setup))
+        let admin = self.sockets.iter().find(|one| matches!(one.purpose, Purpose::Admin(_)));
+        admin.map(|one| url(&one.setup, one.setup.tls))
     }
 
     /// Each socket with its purpose and the file that its last owner removes, for the server that replaces this one.
@@ -241,11 +234,11 @@ impl Listeners {
 }
 
 /// `http://127.0.0.1:8000/` (also for a socket on all interfaces), `https://…` or `unix:/path`.
-fn url(setup: &ListenerSetup) -> String {
+fn url(setup: &ListenerSetup, tls: bool) -> String {
     if setup.address.starts_with("unix:") {
         return setup.address.clone();
     }
-    let scheme = if setup.tls { "https" } else { "http" };
+    let scheme = if tls { "https" } else { "http" };
     match setup.address.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}/", address.port()),
         _ => format!("{scheme}://{}/", setup.address),

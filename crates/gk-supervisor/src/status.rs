@@ -1,7 +1,9 @@
 //! Answers to `gilkeeper status`: the plan's own knowledge, and the figures of the children that answer within a deadline.
 
+use crate::certificates::facts;
 use crate::plan::Plan;
-use gk_wire::admin::{Front, Status, Worker};
+use gk_wire::admin::{Certificate, Front, Status, Worker};
+use gk_wire::certificates::CertificateFacts;
 use gk_wire::control::{FrontStatus, WorkerFigures};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -112,8 +114,17 @@ impl StatusQuery {
             admin,
             front,
             workers: workers.collect(),
+            certificates: Vec::new(),
         }
     }
+}
+
+/// The certificates, with the days that they are good for.
+pub fn certificates(facts: &[CertificateFacts]) -> Vec<Certificate> {
+    let now = gk_sys::clock::epoch_seconds() as i64;
+    let each =
+        facts.iter().map(|one| Certificate { facts: one.clone(), days_left: facts::days_left(one, now) });
+    each.collect()
 }
 
 /// Seconds of silence. `unanswered`: this question has no answer either.

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::plan::action::Action;
 use crate::plan::event::{Event, ProcessEnd, Succession};
 use crate::service_manager::ServiceManager;
-use crate::status::StatusQuery;
+use crate::status::{self, StatusQuery};
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::signal::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, Signals};
 use gk_wire::admin::{Answer, Command};
@@ -64,6 +64,7 @@ impl Supervisor {
             self.happened(Event::Tick);
             self.world.clients.tick(self.now());
             self.world.manager.iter_mut().for_each(ServiceManager::flush);
+            self.world.tend_certificates(self.now());
             self.answer_gathers();
         }
     }
@@ -114,7 +115,8 @@ impl Supervisor {
             sources.push(Polled::Client(client));
             fds.push(PollFd::from_borrowed_fd(fd, flags(waits)));
         }
-        let deadlines = [self.plan.next_deadline(), self.world.clients.next_deadline()];
+        let certificates = self.world.certificates.due();
+        let deadlines = [self.plan.next_deadline(), self.world.clients.next_deadline(), certificates];
         let gathers = self.gathers.iter().map(|g| g.deadline).min();
         let timeout = deadlines.into_iter().flatten().chain(gathers).min().map(|deadline| {
             // Rather a little late than a little early and a second time.
@@ -134,6 +136,7 @@ impl Supervisor {
             Polled::Door => self.world.clients.accept(self.now()),
             Polled::Wake => {
                 self.world.take_readings();
+                self.world.take_certificates();
                 while let Some(event) = self.world.events.pop_front() {
                     self.happened(event);
                 }
@@ -274,6 +277,9 @@ impl Supervisor {
                         .filter(|g| g.token == token)
                         .for_each(|g| g.front(status.clone()));
                 }
+                Ok(FromFront::Certificates { number, refused }) => {
+                    self.world.certificates_answered(number, refused.as_deref());
+                }
                 Ok(message) => self.happened(Event::FromFront(message)),
                 Err(e) => log(Level::Error, None, &format!("a message of the front was not understood: {e}")),
             }
@@ -353,8 +359,12 @@ impl Supervisor {
         self.gathers = waiting;
         let complete: Vec<StatusQuery> = complete;
         for gather in complete {
-            let (listen, admin) = (self.world.listeners.urls(), self.world.listeners.admin());
-            let status = Box::new(gather.status(&self.plan, listen, admin, now));
+            let configuration = self.world.configuration();
+            let listeners = &self.world.listeners;
+            let (listen, admin) = (listeners.urls(&configuration.site), listeners.admin());
+            let mut status = gather.status(&self.plan, listen, admin, now);
+            status.certificates = status::certificates(self.world.certificates.facts());
+            let status = Box::new(status);
             self.world.clients.send(gather.client, &Answer::Status { status });
             self.world.clients.finish(gather.client, &Answer::Done { ok: true, text: String::new() }, now);
         }

@@ -1,6 +1,7 @@
 //! Messages of `gilkeeper status`, `reload`, `drain` and `stop` to a running server over `SERVER_ROOT/control.sock`: one JSON line
 //! up, JSON lines down; the last one has `done`.
 
+use crate::certificates::CertificateFacts;
 use serde::{Deserialize, Serialize};
 
 /// File name of the control socket inside the server root.
@@ -85,6 +86,19 @@ pub struct Status {
     pub front: Option<Front>,
     /// The workers.
     pub workers: Vec<Worker>,
+    /// The certificates of hosts that speak TLS.
+    #[serde(default)]
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate in a status.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// What is told of it.
+    #[serde(flatten)]
+    pub facts: CertificateFacts,
+    /// Whole days until it expires; negative once it has.
+    pub days_left: i64,
 }
 
 /// The front in a status.

@@ -44,13 +44,17 @@ pub enum ToFront {
     },
     /// Before `Site`: descriptors of its access logs, at most four in one message, in the order of the site's files.
     AccessLogs,
-    /// A new configuration (after a reload). Descriptor: [memory file with `FrontSetup`].
+    /// A new configuration (after a reload). Descriptor: [memory file with `FrontSetup`]. Where it has certificates, the answer is
+    /// `FromFront::Certificates`.
     Site,
     /// Be not ready for load balancers and end each connection with its next response, or take that back. Requests are served.
     Drain {
         /// Whether it is so from now on.
         on: bool,
     },
+    /// Other certificates, revocation lists or ticket keys for the same configuration. Descriptor: [memory file with
+    /// `certificates::Certificates`]. The answer is `FromFront::Certificates`.
+    Certificates,
     /// Stop: close the listeners, finish what is there within so many seconds, then exit.
     Stop {
         /// Seconds.
@@ -105,6 +109,13 @@ pub enum FromFront {
     Ready,
     /// Answer to `ToFront::Ping`.
     Alive,
+    /// Answer to `ToFront::Certificates`.
+    Certificates {
+        /// Their number.
+        number: u64,
+        /// Why they are not in force, one sentence; those before them stay.
+        refused: Option<String>,
+    },
     /// The link handshake with a worker failed.
     LinkRefused {
         /// The worker.

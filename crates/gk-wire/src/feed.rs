@@ -1,6 +1,7 @@
 //! Messages between the front and the admin process: JSON, one message per packet, as in [`crate::control`]. The front
 //! never waits for an answer but the first one.
 
+use crate::certificates::CertificateFacts;
 use crate::control::{FrontStatus, Happened, RequestStack};
 use crate::setup::LogSetup;
 use gk_telemetry::Answered;
@@ -42,6 +43,11 @@ pub enum ToAdmin {
         worker: u64,
         /// What it does.
         stack: RequestStack,
+    },
+    /// The certificates of hosts that speak TLS, at the start and when they change.
+    Certificates {
+        /// What is told of each.
+        facts: Vec<CertificateFacts>,
     },
     /// Log threshold and form after a reload.
     Log(LogSetup),

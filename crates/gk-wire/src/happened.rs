@@ -54,6 +54,12 @@ pub enum What {
     ProcessSilent,
     /// Workers die of a route's requests again and again.
     DeadlyRoute,
+    /// Certificates were replaced.
+    CertificatesReplaced,
+    /// New certificates cannot be used; the old ones stay.
+    CertificatesRefused,
+    /// A certificate is about to expire, or has.
+    CertificateExpires,
     /// Of another version.
     #[default]
     #[serde(other)]
@@ -79,6 +85,9 @@ impl What {
             Self::SlowRequest => "slow_request",
             Self::ProcessSilent => "process_silent",
             Self::DeadlyRoute => "deadly_route",
+            Self::CertificatesReplaced => "certificates_replaced",
+            Self::CertificatesRefused => "certificates_refused",
+            Self::CertificateExpires => "certificate_expires",
         }
     }
 }

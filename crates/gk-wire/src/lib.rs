@@ -2,6 +2,8 @@
 //!
 //! * [`frame`], [`request`], [`response`]: the **link** between the front and one worker, many requests at once.
 //! * [`control`]: JSON messages between the supervisor and a child, one per packet.
+//! * [`happened`]: what happens to a server, for its pages.
+//! * [`certificates`]: certificates and keys for the front.
 //! * [`feed`]: the same between the front and the admin process.
 //! * [`queue`]: the figures of a process group's queue.
 //! * [`setup`]: what a child is told when it starts.
@@ -49,6 +51,7 @@ pub mod queue;
 pub mod request;
 pub mod response;
 pub mod setup;
+pub use setup::certificates;
 
 /// Version of everything in this crate; both ends of a link must have the same.
 pub const PROTOCOL_VERSION: u16 = 2;

@@ -1,5 +1,8 @@
 //! Setup of a child process: the JSON in the memory file at descriptor 4. The supervisor writes it.
 
+pub mod certificates;
+
+use certificates::Certificates;
 pub use gk_options::ProcessGroup;
 pub use gk_options::kind::duration;
 use serde::{Deserialize, Serialize};
@@ -42,6 +45,9 @@ pub struct FrontSetup {
     pub generation: u64,
     /// Folder that the front's user may write in: bodies of requests, history, token.
     pub folder: std::path::PathBuf,
+    /// Of the hosts that speak TLS.
+    #[serde(default)]
+    pub certificates: Certificates,
 }
 
 /// For the admin process, from the front. `measurements` is a `gk_config::measurements::Measurements` as JSON.
@@ -70,7 +76,7 @@ pub struct AdminSetup {
 pub struct ListenerSetup {
     /// Its address after binding: `127.0.0.1:8000`, `[::]:8000` or `unix:/path`.
     pub address: String,
-    /// TLS is spoken on it.
+    /// The admin pages speak TLS on it. Of the others the site says it.
     pub tls: bool,
 }
 

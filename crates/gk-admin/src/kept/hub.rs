@@ -15,6 +15,7 @@ use crate::kept::tick::{LastMinute, Tick};
 use gk_sys::usage::control_group::{self, Limits};
 use gk_telemetry::label::{About, Label, label};
 use gk_telemetry::{Answered, Portion};
+use gk_wire::certificates::CertificateFacts;
 use gk_wire::control::{Happened, RequestStack, What};
 use gk_wire::feed::{FrontFigures, ToAdmin};
 use std::cell::OnceCell;
@@ -64,6 +65,8 @@ pub struct Hub {
     /// The control group's limits, if they have been read in this second.
     limits: OnceCell<Limits>,
     exports: ExportCounters,
+    /// Of hosts that speak TLS.
+    certificates: Vec<CertificateFacts>,
 }
 
 /// Result of [`Hub::advance`].
@@ -108,6 +111,7 @@ impl Hub {
             stacks: VecDeque::new(),
             limits: OnceCell::new(),
             exports: ExportCounters::default(),
+            certificates: Vec::new(),
         }
     }
 
@@ -143,6 +147,7 @@ impl Hub {
                 }
             }
             ToAdmin::Happened(happened) => self.happened(happened, now),
+            ToAdmin::Certificates { facts } => self.certificates = facts,
             // These concern the process.
             ToAdmin::Log(_) | ToAdmin::End => {}
         }
@@ -284,6 +289,11 @@ impl Hub {
     /// The front's last figures.
     pub fn front_figures(&self) -> &FrontFigures {
         &self.front_figures
+    }
+
+    /// The certificates of hosts that speak TLS.
+    pub fn certificates(&self) -> &[CertificateFacts] {
+        &self.certificates
     }
 
     /// Readiness, and who gives no sign of life.

@@ -57,6 +57,10 @@ pub fn status(hub: &Hub, now: f64) -> Value {
             "datagrams": intake.datagrams, "refused": intake.refused, "lost": intake.lost,
             "pushes": intake.pushes, "pushes_refused": intake.pushes_refused, "crowded": intake.crowded,
         })),
+        "certificates": hub.certificates().iter().map(|one| json!({
+            "file": one.file, "host": one.host, "names": one.names, "not_before": one.not_before, "not_after": one.not_after,
+            "seconds_left": (one.not_after as f64 - now).floor(),
+        })).collect::<Vec<_>>(),
         "total": together(last.groups.values()).point(),
         "groups": groups(hub, last),
         "workers": workers,

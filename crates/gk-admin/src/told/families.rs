@@ -1,6 +1,8 @@
 //! The metrics of all exports in one form: families of counters, gauges and histograms with labels. Their names are a contract:
 //! docs/reference/metrics.md. Names of requests' figures are in gk-telemetry's rows.
 
+mod certificates;
+
 use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
 use gk_telemetry::figures::{FIGURES, Figure, Metric, Value as Sum};
@@ -355,6 +357,7 @@ fn front(page: &mut Families, hub: &Hub) {
     let (memory, disk) = figures.waiting_responses;
     page.line(&[("place", "memory")], memory as f64);
     page.line(&[("place", "disk")], disk as f64);
+    certificates::add(page, hub);
     page.family(
         "gilkeeper_ready",
         Form::Gauge,

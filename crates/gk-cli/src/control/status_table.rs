@@ -1,6 +1,6 @@
 //! A status as text for a terminal. Pure.
 
-use gk_wire::admin::{Status, Worker};
+use gk_wire::admin::{Certificate, Status, Worker};
 use gk_wire::printable;
 use gk_wire::queue::DeadlyRoute;
 use std::fmt::Write as _;
@@ -59,6 +59,17 @@ pub fn status(status: &Status) -> String {
                 printable::line(route)
             );
         }
+    }
+    for Certificate { facts, days_left } in &status.certificates {
+        let names = if facts.names.is_empty() { &facts.host } else { &facts.names.join(" ") };
+        let when = match days_left {
+            ..0 => "has expired".to_owned(),
+            0 => "expires within a day".to_owned(),
+            1 => "expires in 1 day".to_owned(),
+            days => format!("expires in {days} days"),
+        };
+        let (file, names) = (printable::line(&facts.file), printable::line(names));
+        let _ = writeln!(out, "certificate {file} ({names}) {when}");
     }
     let mut rows = vec![COLUMNS.map(str::to_owned)];
     rows.extend(status.workers.iter().map(|w| {

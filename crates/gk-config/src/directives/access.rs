@@ -65,7 +65,8 @@ pub const ROWS: &[Directive] = &[
 pub fn protects(name: &str) -> bool {
     let refusing = ["Require", "RequireAll", "RequireAny", "RequireNone", "Order", "Allow", "Deny"];
     let scripts = ["WSGIAccessScript", "WSGIAuthUserScript", "WSGIAuthGroupScript"];
-    refusing.iter().chain(&scripts).any(|known| known.eq_ignore_ascii_case(name))
+    let tls = ["SSLRequireSSL", "NSSRequireSSL", "SSLVerifyClient", "NSSVerifyClient"];
+    refusing.iter().chain(&scripts).chain(&tls).any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// The rules of the innermost scope.

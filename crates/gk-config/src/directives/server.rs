@@ -20,8 +20,8 @@ const ONE: Arity = Arity::exactly(1);
 pub const ROWS: &[Directive] = &[
     Directive::honoured("Listen", "[address:]port [http|https] [ipv6only=on|off] | unix:/path [mode=octal] [owner=user] [group=group] | systemd:name", GLOBAL, Arity::options(1), listen)
         .default("the ports of the virtual hosts, else 8000")
-        .doc("An address to accept connections on; may be repeated. Port 0 takes any free port. `https` is refused: TLS \
-              for applications is not built yet. A virtual host whose port nobody listens on is an error. `mode`, `owner` and \
+        .doc("An address to accept connections on; may be repeated. Port 0 takes any free port. `https` says that TLS is \
+              spoken there, which a host of the port decides with `SSLEngine On`: without one it is an error. A virtual host whose port nobody listens on is an error. `mode`, `owner` and \
               `group` are those of the socket's file; without them everybody may connect to it (0666). A port without an address, and \
               `[::]`, take clients of IPv4, too, unless `ipv6only=on` is given or `0.0.0.0` is listened on at that port as well. \
               `systemd:name` is every socket that the service manager gives by that name; one that it gives for an address that is \
@@ -60,8 +60,7 @@ pub const ROWS: &[Directive] = &[
         .default("handshake=0 header=20-40,MinRate=500 body=20,MinRate=500")
         .doc("How long a request head and a request body may take in all; each `MinRate` bytes that come give a second more, up to \
               `longest`. 0 is without bound. A client that is too slow gets a 408. The time of a head is that of the first virtual host \
-              of the address, the time of a body that of the request's. `handshake` is read and not used: TLS for applications is \
-              not built yet."),
+              of the address, the time of a body that of the request's. `handshake` is that of TLS."),
     Directive::honoured("ListenBacklog", "number", GLOBAL, ONE, listen_backlog)
         .default("2048").doc("How many connections may wait in the kernel until they are accepted; `net.core.somaxconn` bounds it. Apache's default is 511."),
     Directive::honoured("GilkeeperAdmin", "host:port|off [token=auto|always]", GLOBAL, Arity::between(1, 2), admin)

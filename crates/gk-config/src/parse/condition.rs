@@ -34,6 +34,7 @@ const MODULES: &[(&str, &str)] = &[
     ("deflate_module", "mod_deflate.c"),
     ("brotli_module", "mod_brotli.c"),
     ("remoteip_module", "mod_remoteip.c"),
+    ("ssl_module", "mod_ssl.c"),
 ];
 
 /// What a message says of a section that does not hold.

@@ -1,7 +1,7 @@
-//! Which virtual host: first by address, then by name.
+//! Which virtual host: first by address, then by name. And which addresses speak TLS.
 
 use crate::parse::glob;
-use crate::site::{Host, HostAddress};
+use crate::site::{Host, HostAddress, Site};
 use std::net::SocketAddr;
 
 /// Index of the host. Among the hosts whose addresses fit best, the first whose name or alias is asked for, else the
@@ -59,4 +59,28 @@ pub fn bare_name(header: &[u8]) -> String {
         None => text.split(':').next().unwrap_or(""),
     };
     name.trim().trim_end_matches('.').to_ascii_lowercase()
+}
+
+impl Site {
+    /// Whether some host speaks TLS.
+    pub fn has_tls(&self) -> bool {
+        self.hosts.iter().any(|host| host.tls.is_some())
+    }
+
+    /// Whether connections to this address speak TLS (`None`: a Unix socket). Of the address of every interface: whether those to
+    /// some address of its port do.
+    pub fn speaks_tls(&self, local: Option<SocketAddr>) -> bool {
+        if !self.has_tls() {
+            return false;
+        }
+        let Some(every) = local.filter(|address| address.ip().is_unspecified()) else {
+            return self.hosts[first(&self.hosts, local)].tls.is_some();
+        };
+        let of_port = |address: &HostAddress| address.port.is_none_or(|port| port == every.port());
+        let own = || self.hosts.iter().skip(1).filter(|host| host.addresses.iter().any(of_port));
+        match own().next() {
+            Some(_) => own().any(|host| host.tls.is_some()),
+            None => self.hosts[0].tls.is_some(),
+        }
+    }
 }

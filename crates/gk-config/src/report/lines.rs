@@ -82,8 +82,8 @@ pub fn fields(value: &impl Serialize) -> Vec<(String, String)> {
                 pairs.collect::<Vec<_>>().join(" ")
             }
         };
-        // Rules are no pairs of name and value; their directives are listed by themselves.
-        (!["name", "host", "rules", "access", "dispatch"].contains(&name.as_str()))
+        // Rules are no pairs of name and value; their directives are listed by themselves, and so is what is asked of TLS.
+        (!["name", "host", "rules", "access", "dispatch", "ssl"].contains(&name.as_str()))
             .then(|| (name.replace('_', "-"), text))
     });
     pairs.collect()

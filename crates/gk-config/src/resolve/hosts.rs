@@ -3,6 +3,7 @@
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::NICKNAMES;
 use crate::directives::raw::{Raw, RawHost, RawLog};
+use crate::resolve::tls;
 use crate::site::{
     AccessLog, Host, Mount, ReadTimeouts, Scope, Section, Settings, SettingsPatch, StaticAlias,
 };
@@ -83,7 +84,7 @@ fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &
         encoded_slashes: host.encoded_slashes.unwrap_or_default(),
         access_logs: logs.iter().map(|log| access_log(log, &formats, journal)).collect(),
         remote: host.remote.under(&main.remote),
-        tls: host.tls.as_ref().or(main.tls.as_ref()).is_some_and(|(on, _)| *on),
+        tls: tls::host(&host.tls, &main.tls),
     }
 }
 

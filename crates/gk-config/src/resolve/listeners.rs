@@ -21,11 +21,10 @@ pub fn resolve(raw: &mut Raw, journal: &mut Journal) {
     }
 }
 
-/// The addresses that virtual hosts name with a port; every interface where one of them says so. Hosts that speak TLS wait
-/// for it.
+/// The addresses that virtual hosts name with a port; every interface where one of them says so.
 fn implied(hosts: &[RawHost]) -> Vec<Listen> {
-    let plain = hosts.iter().filter(|host| !speaks_tls(host));
-    let named: Vec<(Option<&str>, u16)> = plain
+    let named: Vec<(Option<&str>, u16)> = hosts
+        .iter()
         .flat_map(|host| &host.addresses)
         .filter_map(|address| Some((address.host.as_deref(), address.port?)))
         .collect();
@@ -60,12 +59,8 @@ fn part_families(listen: &mut [Listen]) {
     }
 }
 
-fn speaks_tls(host: &RawHost) -> bool {
-    host.tls.as_ref().is_some_and(|(on, _)| *on)
-}
-
 /// Whether requests of one of these listeners may come to a host of these addresses.
-fn is_reached(addresses: &[HostAddress], listen: &[Listen]) -> bool {
+pub(super) fn is_reached(addresses: &[HostAddress], listen: &[Listen]) -> bool {
     addresses.iter().any(|address| listen.iter().any(|listen| reaches(listen, address)))
 }
 
@@ -102,10 +97,6 @@ fn unreached(host: &RawHost, listen: &[Listen], given: bool) -> Complaint {
         "nobody listens on {wanted}, so no request reaches this virtual host (listened on: {}{origin})",
         ours.join(", ")
     );
-    if speaks_tls(host) {
-        let hint = "TLS for applications is not built yet: end it in a proxy in front";
-        return Complaint::warning(message).at(&host.word).hint(hint);
-    }
     let port = wanted.trim_start_matches("port ");
     let hint = format!("add `Listen {port}`, or give the virtual host a port that is listened on");
     Complaint::error(message).at(&host.word).hint(hint)
@@ -129,10 +120,9 @@ fn spelt(listen: &Listen) -> String {
 
 impl Site {
     /// The first virtual host, as its address is written, that no request reaches over sockets with these addresses, which were
-    /// given in place of `Listen`. Hosts that speak TLS are left out.
+    /// given in place of `Listen`.
     pub fn unreached(&self, sockets: &[Listen]) -> Option<String> {
-        let host =
-            self.hosts.iter().skip(1).find(|host| !host.tls && !is_reached(&host.addresses, sockets))?;
+        let host = self.hosts.iter().skip(1).find(|host| !is_reached(&host.addresses, sockets))?;
         host.addresses.iter().find_map(|address| Some(place(address.host.as_deref(), address.port?)))
     }
 

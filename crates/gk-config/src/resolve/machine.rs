@@ -43,6 +43,10 @@ pub fn check(raw: &Raw, source: &dyn Source, surroundings: &Surroundings, journa
                 "correct the path, or create the file: until then the requests it decides about fail"
                     .to_owned(),
             ),
+            Need::Certificate(path) if !source.exists(path) => (
+                format!("there is no {} on this machine", path.display()),
+                "correct the path, or create the file: `serve` ends without it".to_owned(),
+            ),
             Need::LogFile(path) => match path.parent().filter(|folder| !source.exists(folder)) {
                 Some(folder) => (
                     format!("there is no folder {} on this machine for this log", folder.display()),

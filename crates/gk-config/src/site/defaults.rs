@@ -79,6 +79,7 @@ impl Default for Settings {
             accept_path_info: true,
             served: Served::default(),
             rules: gk_rules::Rules::default(),
+            ssl: crate::site::SslSettings::default(),
         }
     }
 }

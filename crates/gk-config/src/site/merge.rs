@@ -59,6 +59,7 @@ impl Settings {
         self.apply_handlers(patch);
         self.served.lay(&patch.served);
         self.rules.lay(&patch.rules);
+        self.ssl.lay(&patch.ssl);
         for name in patch.unset_env.iter().flatten() {
             self.env.remove(name);
         }

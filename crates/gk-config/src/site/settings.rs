@@ -1,5 +1,6 @@
 //! The settings of a place, and a section's changes to them. `merge.rs` puts them together.
 
+use crate::site::tls::{SslPatch, SslSettings};
 use gk_rules::Rules;
 use gk_rules::access::{Access, Script};
 use gk_rules::content::served::Served;
@@ -71,6 +72,9 @@ pub struct Settings {
     /// The rules of Apache's modules.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
     pub rules: Rules,
+    /// What is asked of TLS, and told of it.
+    #[serde(default, skip_serializing_if = "SslSettings::is_empty")]
+    pub ssl: SslSettings,
 }
 
 impl Settings {
@@ -152,4 +156,6 @@ pub struct SettingsPatch {
     /// The rules of Apache's modules that stand in this scope.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
     pub rules: Rules,
+    #[serde(default, skip_serializing_if = "SslPatch::is_empty")]
+    pub ssl: SslPatch,
 }

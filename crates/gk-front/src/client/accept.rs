@@ -60,6 +60,10 @@ async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
                 endpoints.https = https;
                 let current = front.current();
                 let site = current.compiled.site();
+                if site.speaks_tls(endpoints.local_address()) {
+                    // Never in the clear: the handshake is not here yet.
+                    continue;
+                }
                 let protocol = site.proxy_protocol.as_ref();
                 endpoints.proxied = protocol.is_some_and(|protocol| {
                     protocol.is_expected(endpoints.local_address(), endpoints.address)

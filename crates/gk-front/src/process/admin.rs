@@ -5,6 +5,7 @@
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::child::spawn::{Spawn, spawn};
 use gk_sys::{descriptors, signal};
+use gk_wire::certificates::CertificateFacts;
 use gk_wire::control::{AdminProcess, FromFront, MAX_PACKET, decode, encode};
 use gk_wire::feed::{FromAdmin, LinkFigures, ToAdmin};
 use gk_wire::log::Level;
@@ -67,6 +68,8 @@ pub struct Admin {
     stopping: Cell<bool>,
     /// The present workers, for a process that was restarted.
     workers: RefCell<BTreeMap<u64, (LinkFigures, Option<OwnedFd>)>>,
+    /// The present certificates, for the same.
+    certificates: RefCell<Vec<CertificateFacts>>,
 }
 
 /// A packet and the descriptor that goes with it.
@@ -86,6 +89,7 @@ impl Admin {
             silent: Cell::new(0),
             stopping: Cell::new(false),
             workers: RefCell::default(),
+            certificates: RefCell::default(),
         });
         admin.begin().await?;
         tokio::task::spawn_local(Rc::clone(&admin).tend());
@@ -116,6 +120,14 @@ impl Admin {
     pub fn tell_worker(&self, link: LinkFigures, scoreboard: Option<OwnedFd>) {
         self.put(introduction(&link, scoreboard.as_ref()));
         self.workers.borrow_mut().insert(link.worker, (link, scoreboard));
+    }
+
+    /// Tells of the certificates.
+    pub fn tell_certificates(&self, facts: Vec<CertificateFacts>) {
+        let before = self.certificates.replace(facts.clone());
+        if before != facts {
+            self.put((encode(&ToAdmin::Certificates { facts }), None));
+        }
     }
 
     /// The server ends: waits at most `limit` for the last exports.
@@ -172,7 +184,10 @@ impl Admin {
                 let workers = self.workers.borrow();
                 let known =
                     workers.values().map(|(link, scoreboard)| introduction(link, scoreboard.as_ref()));
-                *self.outbox.borrow_mut() = known.collect();
+                let facts = self.certificates.borrow().clone();
+                let certificates =
+                    (!facts.is_empty()).then(|| (encode(&ToAdmin::Certificates { facts }), None));
+                *self.outbox.borrow_mut() = known.chain(certificates).collect();
                 *self.socket.borrow_mut() = Some(Rc::new(socket));
                 self.unsent.notify_one();
                 return Ok(());

@@ -135,10 +135,26 @@ impl Control {
                         let new = setup::read(fd)?;
                         gk_sys::log::configure(new.log.level, new.log.json);
                         front.tell(&ToAdmin::Log(new.log));
+                        if let Some(admin) = front.admin.get() {
+                            admin.tell_certificates(new.certificates.facts);
+                        }
                         front.replace(setup::site(new.site)?, new.generation, logs)
                     });
                 if let Err(why) = replaced {
                     crate::note(Level::Error, None, &format!("the new configuration is not in force: {why}"));
+                }
+            }
+            ToFront::Certificates => {
+                let read = fds.into_iter().next().ok_or_else(|| "without their file".to_owned());
+                match read.and_then(setup::certificates) {
+                    Ok(new) => {
+                        let number = new.number;
+                        if let Some(admin) = front.admin.get() {
+                            admin.tell_certificates(new.facts);
+                        }
+                        self.send(&FromFront::Certificates { number, refused: None });
+                    }
+                    Err(why) => self.send(&FromFront::Certificates { number: 0, refused: Some(why) }),
                 }
             }
             ToFront::Status { token } => {

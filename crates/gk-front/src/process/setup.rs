@@ -1,7 +1,8 @@
-//! The setup that the supervisor hands over in a memory file.
+//! The setup that the supervisor hands over in a memory file, and certificates that come later.
 
 use gk_config::site::Site;
 use gk_sys::descriptors;
+use gk_wire::certificates::Certificates;
 use gk_wire::setup::FrontSetup;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -11,6 +12,13 @@ pub fn read(fd: OwnedFd) -> Result<FrontSetup, String> {
     let json = descriptors::read_memory_file(&mut File::from(fd))
         .map_err(|error| format!("the setup cannot be read: {error}"))?;
     serde_json::from_slice(&json).map_err(|error| format!("the setup is not understood: {error}"))
+}
+
+/// Reads a file of certificates.
+pub fn certificates(fd: OwnedFd) -> Result<Certificates, String> {
+    let json = descriptors::read_memory_file(&mut File::from(fd))
+        .map_err(|error| format!("the certificates cannot be read: {error}"))?;
+    serde_json::from_slice(&json).map_err(|error| format!("the certificates are not understood: {error}"))
 }
 
 /// The site in a setup.

@@ -3,6 +3,7 @@
 
 use gk_config::site::Site;
 use gk_sys::descriptors;
+use gk_wire::certificates::Certificates;
 use gk_wire::log::Level;
 use gk_wire::setup::{
     AdminSetup, CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, LogSetup, SETUP_FD,
@@ -44,6 +45,8 @@ pub struct Parts {
     pub logs: Logs,
     /// Folder that this user may write in: bodies of requests, history, token.
     pub folder: PathBuf,
+    /// Of the hosts that speak TLS.
+    pub certificates: Certificates,
 }
 
 /// The front process's main function: takes the inherited descriptors and serves until told to stop. Returns the exit
@@ -72,11 +75,11 @@ fn inherit() -> Result<Parts, String> {
         listeners.push((listener, next()?));
     }
     let admin = if setup.admin { listeners.pop().map(|(_, fd)| fd) } else { None };
-    let FrontSetup { site, generation, admin_command, log, folder, .. } = setup;
+    let FrontSetup { site, generation, admin_command, log, folder, certificates, .. } = setup;
     let site = setup::site(site)?;
     let access = site.access_log_files().iter().map(|_| next()).collect::<Result<_, _>>()?;
     let logs = Logs { access, lost: Some(next()?) };
-    Ok(Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs })
+    Ok(Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs, certificates })
 }
 
 /// Serves until told to stop, on the calling thread.
@@ -97,7 +100,8 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 }
 
 async fn serve_here(parts: Parts) -> Result<(), String> {
-    let Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs } = parts;
+    let Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs, certificates } =
+        parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let longest_silence = site.supervision.front_timeout.ceil() as u32;
@@ -120,7 +124,9 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
         };
         let (command, longest_start) = (admin_command, ADMIN_START);
         let start = AdminStart { command, setup, pages: admin, supervisor, longest_silence, longest_start };
-        let _ = front.admin.set(Admin::start(start).await?);
+        let started = Admin::start(start).await?;
+        started.tell_certificates(certificates.facts);
+        let _ = front.admin.set(started);
     }
     tokio::task::spawn_local(timeouts::tick(Rc::clone(&front)));
     control.serve(&front).await;

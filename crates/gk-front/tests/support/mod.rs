@@ -60,7 +60,7 @@ pub fn site(root: &Path) -> Site {
             remote: gk_rules::remote::RemoteIp::default(),
             error_log: None,
             encoded_slashes: Default::default(),
-            tls: false,
+            tls: None,
         }],
         imports: Vec::new(),
         interpreters: Vec::new(),
@@ -124,6 +124,7 @@ impl Running {
             admin_command: Vec::new(),
             log: LogSetup::default(),
             control: theirs,
+            certificates: Default::default(),
         };
         let front = std::thread::spawn(move || gk_front::serve(parts));
         let running = Self { address, root, control: Some(control), front: Some(front), workers: 0 };
@@ -167,6 +168,7 @@ impl Running {
             admin_command: Vec::new(),
             generation: 2,
             folder: self.root.path().to_owned(),
+            certificates: Default::default(),
         };
         for logs in open_logs(site).chunks(descriptors::MAX_FDS) {
             let logs: Vec<_> = logs.iter().map(AsFd::as_fd).collect();

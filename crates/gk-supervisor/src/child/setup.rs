@@ -6,6 +6,7 @@ use crate::configuration::python::PythonRuntime;
 use crate::sockets::Listeners;
 use gk_config::FreeThreading;
 use gk_config::site::{InterpreterOptions, MountTarget, ProcessGroup, Site};
+use gk_wire::certificates::Certificates;
 use gk_wire::setup::{FrontSetup, Import, InterpreterSetup, WorkerSetup};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub fn front(
     runtime: &PythonRuntime,
     generation: u64,
     folder: PathBuf,
+    certificates: Certificates,
 ) -> FrontSetup {
     FrontSetup {
         site: serde_json::to_value(&configuration.site)
@@ -27,6 +29,7 @@ pub fn front(
         admin_command: command::admin(runtime),
         generation,
         folder,
+        certificates,
     }
 }
 

@@ -175,8 +175,8 @@ impl Plan {
             FromFront::WantStack { worker, request } => {
                 self.out.push(Action::ToWorker { worker, message: ToWorker::Stack { request } });
             }
-            // Handled by `status.rs`, which asked for it.
-            FromFront::Status { .. } => {}
+            // Handled by those who asked for it, and had the certificates sent.
+            FromFront::Status { .. } | FromFront::Certificates { .. } => {}
         }
     }
 

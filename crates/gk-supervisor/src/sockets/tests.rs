@@ -37,22 +37,20 @@ fn no_host_takes_ipv4_clients_too() {
     let address = tcp_address(&socket);
     std::net::TcpStream::connect(("127.0.0.1", address.port())).unwrap();
     let setup = ListenerSetup { address: address.to_string(), tls: false };
-    assert_eq!(url(&setup), format!("http://127.0.0.1:{}/", address.port()));
+    assert_eq!(url(&setup, false), format!("http://127.0.0.1:{}/", address.port()));
 }
 
 #[test]
-fn a_socket_that_is_given_for_a_tls_host_is_refused() {
-    let given = || tcp::bind(Some("127.0.0.1"), 0, false, 5).unwrap();
-    let bind = |socket: OwnedFd, engine: &str| {
-        let address = tcp_address(&socket);
-        let text = format!(
-            "GilkeeperAdmin off\n<VirtualHost *:{}>\nSSLEngine {engine}\n</VirtualHost>\n",
-            address.port()
-        );
-        Listeners::bind(&site(&text), vec![offered(socket, "")])
-    };
-    assert!(bind(given(), "On").err().unwrap().0.contains("TLS for applications is not built yet"));
-    assert!(bind(given(), "Off").unwrap().urls()[0].starts_with("http://127.0.0.1:"));
+fn a_socket_is_https_where_its_host_speaks_tls() {
+    for (engine, scheme) in [("On\nSSLCertificateFile /c", "https"), ("Off", "http")] {
+        let socket = tcp::bind(Some("127.0.0.1"), 0, false, 5).unwrap();
+        let port = tcp_address(&socket).port();
+        let text =
+            format!("GilkeeperAdmin off\n<VirtualHost *:{port}>\nSSLEngine {engine}\n</VirtualHost>\n");
+        let site = site(&text);
+        let urls = Listeners::bind(&site, vec![offered(socket, "")]).unwrap().urls(&site);
+        assert_eq!(urls, [format!("{scheme}://127.0.0.1:{port}/")]);
+    }
 }
 
 #[test]
@@ -132,8 +130,9 @@ fn given_sockets_stand_for_their_listen_lines_and_the_rest_is_bound() {
     let (first, second) = (tcp_address(&web), tcp_address(&other));
     let text = format!("Listen {second}\nListen unix:{}\nListen systemd:web\n", own.display());
     let offers = vec![offered(web, "web"), offered(other, ""), offered(admin, "admin")];
-    let listeners = Listeners::bind(&site(&text), offers).unwrap();
-    let urls = listeners.urls();
+    let site = site(&text);
+    let listeners = Listeners::bind(&site, offers).unwrap();
+    let urls = listeners.urls(&site);
     assert_eq!(
         urls,
         [format!("http://{second}/"), format!("unix:{}", own.display()), format!("http://{first}/")]
@@ -188,7 +187,8 @@ fn sockets_of_the_former_server_are_taken_over_with_their_files() {
     new.take_files();
     old.leave_files();
     old.remove_files();
-    assert_eq!((new.urls()[0].clone(), new.admin()), (old.urls()[0].clone(), old.admin()));
+    let plain = lines(&[]);
+    assert_eq!((new.urls(&plain)[0].clone(), new.admin()), (old.urls(&plain)[0].clone(), old.admin()));
     assert!(kept.exists() && !left.exists());
     new.remove_files();
     assert!(!kept.exists());

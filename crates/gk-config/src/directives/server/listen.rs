@@ -25,6 +25,7 @@ fn host_port(text: &str) -> Option<(Option<String>, u16)> {
 /// The directive.
 pub(super) fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
     let (word, more) = (&words[0], &words[1..]);
+    let mut https = None;
     let listen = if let Some(path) = word.text.strip_prefix("unix:") {
         if path.is_empty() {
             return Err(Complaint::error("Listen unix: needs the path of the socket").at(word));
@@ -53,7 +54,7 @@ pub(super) fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
             && values::one_of("the protocol of Listen", protocol, &protocol.text, &["http", "https"])?
                 == "https"
         {
-            scope.raw.https.push((*protocol).clone());
+            https = Some((*protocol).clone());
         }
         let (host, port) = host_port(&word.text).ok_or_else(|| {
             let message = format!("Listen takes a port, address:port or unix:/path, not `{}`", word.text);
@@ -75,6 +76,7 @@ pub(super) fn listen(scope: &mut Scope, words: &[Word]) -> Applied {
     if scope.raw.listen.iter().any(same) && !any_port {
         return Err(Complaint::error(format!("Listen {} is given twice", word.text)).at(word));
     }
+    scope.raw.https.extend(https.map(|protocol| (listen.clone(), protocol)));
     scope.raw.listen.push(listen);
     Ok(())
 }

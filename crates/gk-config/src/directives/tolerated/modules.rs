@@ -8,10 +8,17 @@ const ANY: Contexts = Contexts::ANY;
 const SERVER: Contexts = Contexts::SERVER;
 const LISTINGS: &str = "listings have neither icons nor descriptions";
 const NEGOTIATION: &str = "a file is served by its own name; no variant is chosen for the client";
-const TLS: &str = "TLS ends in a proxy in front; its certificates, protocols and caches are set there";
-const NO_CERTIFICATES: &str =
-    "no client certificates are asked for; SSLVerifyClient decides what that means for a scope";
-const STAPLING: &str = "stapling belongs to the proxy in front that speaks TLS";
+const SESSIONS: &str = "sessions are kept in the front's memory and in tickets of the clients";
+const PHRASES: &str = "keys have no pass phrase: an encrypted one is refused at the start";
+const OPENSSL: &str =
+    "it sets OpenSSL up; rustls speaks TLS here, and is set up by SSLProtocol and SSLCipherSuite";
+const RENEGOTIATION: &str = "no connection is negotiated again";
+const COMPRESSED: &str = "TLS is never compressed here";
+const ASKED_NAMES: &str = "clients are told the names of the authorities in SSLCACertificateFile";
+const RESPONDERS: &str = "no responder is asked about client certificates; SSLCARevocationFile names lists";
+const STAPLING: &str = "no responder is asked; GilkeeperStaplingFile names a response to staple";
+const NSS: &str = "certificates of an NSS database are not read; SSLEngine, SSLCertificateFile and their like speak TLS here";
+const NSS_ON: &str = "export the certificate and its key in PEM form, and write SSLEngine On, SSLCertificateFile and SSLCertificateKeyFile";
 const TO_BACKENDS: &str = "nothing is proxied, so there is no TLS to a backend";
 const NOT_PROXIED: &str = "nothing is proxied here";
 const PROXIED_REQUESTS: &str = "it concerns requests to be proxied, and nothing is proxied here";
@@ -21,7 +28,7 @@ const INCLUDES: &str = "no server-side includes are processed";
 const TRACKING: &str = "clients are not tracked by cookies";
 const DATABASE: &str = "no part of the server uses a database";
 const HTTP2: &str = "HTTP/1.1 is spoken; HTTP/2 ends in a proxy in front";
-const CERTIFICATES: &str = "certificates are got by the proxy in front that speaks TLS";
+const CERTIFICATES: &str = "certificates are got by a program such as certbot; SSLCertificateFile names them, and they are read again when they change";
 const COMPRESSION: &str = "compression has fixed levels and windows";
 const FILTERS: &str =
     "AddOutputFilterByType and SetOutputFilter choose the compression, and there are no other filters";
@@ -54,17 +61,19 @@ pub const ROWS: &[Directive] = rows! {
         "CookieSecure" "CookieHttpOnly" "CookiePrefix";
     inert(SERVER, DATABASE) => "DBDriver" "DBDParams" "DBDPersist" "DBDPrepareSQL" "DBDInitSQL" "DBDMin" "DBDKeep"
         "DBDMax" "DBDExptime" "MemcacheConnTTL" "RedisConnPoolTTL" "RedisTimeout";
-    // mod_ssl, for listeners
-    inert(ANY, TLS) => "SSLPassPhraseDialog" "SSLSessionCache" "SSLSessionCacheTimeout" "SSLCryptoDevice" "SSLRandomSeed"
-        "SSLVHostSNIPolicy" "SSLFIPS" "SSLSessionTicketKeyFile" "SSLSessionTickets" "SSLCompression"
-        "SSLInsecureRenegotiation" "SSLRenegBufferSize" "SSLStrictSNIVHostCheck" "SSLSRPVerifierFile"
-        "SSLSRPUnknownUserSeed" "SSLOpenSSLConfCmd" "SSLPolicy" "SSLLog" "SSLLogLevel" "SSLECDHCurve" "SSLDHParametersFile";
-    inert(ANY, NO_CERTIFICATES) => "SSLVerifyDepth" "SSLUserName" "SSLCACertificatePath" "SSLCADNRequestPath"
-        "SSLCADNRequestFile" "SSLCARevocationPath" "SSLCARevocationFile" "SSLCARevocationCheck" "SSLOCSPEnable"
-        "SSLOCSPDefaultResponder" "SSLOCSPOverrideResponder" "SSLOCSPResponseTimeSkew" "SSLOCSPResponseMaxAge"
-        "SSLOCSPResponderTimeout" "SSLOCSPUseRequestNonce" "SSLOCSPProxyURL" "SSLOCSPNoVerify"
+    // mod_ssl, beside what directives/tls.rs honours
+    inert(ANY, SESSIONS) => "SSLSessionCache" "SSLSessionCacheTimeout";
+    inert(ANY, PHRASES) => "SSLPassPhraseDialog";
+    inert(ANY, OPENSSL) => "SSLCryptoDevice" "SSLRandomSeed" "SSLOpenSSLConfCmd" "SSLPolicy" "SSLECDHCurve" "SSLDHParametersFile"
+        "SSLSRPVerifierFile" "SSLSRPUnknownUserSeed" "SSLLog" "SSLLogLevel";
+    inert(ANY, RENEGOTIATION) => "SSLInsecureRenegotiation" "SSLRenegBufferSize";
+    inert(ANY, COMPRESSED) => "SSLCompression";
+    inert(ANY, "a request for a host of another TLS configuration than the connection's is answered 421") => "SSLVHostSNIPolicy";
+    inert(ANY, ASKED_NAMES) => "SSLCADNRequestPath" "SSLCADNRequestFile";
+    inert(ANY, RESPONDERS) => "SSLOCSPDefaultResponder" "SSLOCSPOverrideResponder" "SSLOCSPResponseTimeSkew"
+        "SSLOCSPResponseMaxAge" "SSLOCSPResponderTimeout" "SSLOCSPUseRequestNonce" "SSLOCSPProxyURL" "SSLOCSPNoVerify"
         "SSLOCSPResponderCertificateFile";
-    inert(SERVER, STAPLING) => "SSLUseStapling" "SSLStaplingCache" "SSLStaplingResponseTimeSkew"
+    inert(SERVER, STAPLING) => "SSLStaplingCache" "SSLStaplingResponseTimeSkew"
         "SSLStaplingResponderTimeout" "SSLStaplingResponseMaxAge" "SSLStaplingStandardCacheTimeout"
         "SSLStaplingReturnResponderErrors" "SSLStaplingFakeTryLater" "SSLStaplingErrorCacheTimeout" "SSLStaplingForceURL";
     inert(ANY, TO_BACKENDS) => "SSLProxyEngine" "SSLProxyProtocol" "SSLProxyCipherSuite" "SSLProxyVerify"
@@ -122,7 +131,8 @@ pub const ROWS: &[Directive] = rows! {
     inert(ANY, LIMITERS) => "DOS*" "QS_*" "MaxConnPerIP" "NoIPLimit" "OnlyIPLimit" "BandWidth" "BandWidthModule" "MinBandWidth"
         "LargeFileLimit" "BandWidthError" "MaxConnection";
     // NSS in place of OpenSSL; what of it protects has rows of its own.
-    inert(ANY, TLS) => "NSSEngine" "NSSCertificateDatabase" "NSSNickname" "NSSProtocol" "NSSCipherSuite" "NSSPassPhraseDialog"
+    Directive::otherwise("", NSS_ON).judged(unless_off) => "NSSEngine";
+    inert(ANY, NSS) => "NSSCertificateDatabase" "NSSNickname" "NSSProtocol" "NSSCipherSuite" "NSSPassPhraseDialog"
         "NSSPassPhraseHelper" "NSSSessionCacheSize" "NSSSessionCacheTimeout" "NSSSession3CacheTimeout" "NSSRandomSeed"
         "NSSRenegotiation" "NSSRequireSafeNegotiation" "NSSOptions" "NSSEnforceValidCerts" "NSSUserName" "NSSOCSP"
         "NSSSkipPermissionCheck" "NSSSessionTickets" "NSSProxyEngine" "NSSProxyProtocol" "NSSProxyCipherSuite"
@@ -133,7 +143,7 @@ pub const ROWS: &[Directive] = rows! {
 };
 
 /// `Off`: nothing is asked for.
-pub(super) fn unless_off(scope: &mut Scope, words: &[Word]) -> Applied {
+pub(in crate::directives) fn unless_off(scope: &mut Scope, words: &[Word]) -> Applied {
     if words.iter().all(|word| word.text.eq_ignore_ascii_case("off")) {
         scope.status = Status::WithoutEffect("it is off here always");
     }

@@ -6,8 +6,8 @@ use crate::directive::{Applied, Contexts, Directive, Scope, Status};
 use crate::token::Word;
 
 const ANY: Contexts = Contexts::ANY;
-const TLS_ONLY: &str = "let the proxy in front refuse plain HTTP for these URLs, listen where only the proxy can connect, and delete the line";
-const CERTIFICATES: &str = "let the proxy in front ask for the client's certificate, listen where only the proxy can connect, and delete the line";
+const CERTIFICATES: &str =
+    "write it as Require expr, whose variables SSL_* are those of this connection, and delete the line";
 const FIREWALL: &str = "run ModSecurity in the proxy in front, and delete the line";
 const SIGN_ON: &str = "let the application, a WSGIAuthUserScript or the proxy in front find out who the user is, and delete the line";
 const METHODS: &str = "say it with <LimitExcept METHOD …> and Require all denied";
@@ -16,7 +16,6 @@ const SUBVERSION: &str = "serve the repository by Apache or svnserve, and delete
 /// Rows of this area.
 #[rustfmt::skip]
 pub const ROWS: &[Directive] = rows! {
-    Directive::closing("", ANY, TLS_ONLY) => "SSLRequireSSL" "NSSRequireSSL";
     Directive::closing("", ANY, CERTIFICATES) => "SSLRequire" "NSSRequire";
     // mod_security: the rules count where the engine is on.
     Directive::closing("", ANY, FIREWALL).judged(unless_engine_off) => "SecRuleEngine" "SecFilterEngine";

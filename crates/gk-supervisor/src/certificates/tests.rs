@@ -1,0 +1,313 @@
+//! Tests of [`super`]: files that OpenSSL makes, read as the supervisor reads them.
+
+use super::*;
+use gk_config::source::Memory;
+use gk_config::{Surroundings, load_text};
+use gk_wire::certificates::KeyForm;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+const DAY: i64 = 86_400;
+
+/// A folder with an authority, a server's certificate in two kinds, and what can go wrong with them.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=authority -days 30 -keyout ca.key -out ca.pem");
+        folder.run(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=a.example -addext subjectAltName=DNS:a.example,DNS:*.b.example \
+             -keyout e.key -out e.csr",
+        );
+        folder.run("x509 -req -in e.csr -CA ca.pem -CAkey ca.key -days 20 -copy_extensions copy -out e.crt");
+        folder.put("e.pem", &(folder.get("e.crt") + &folder.get("ca.pem")));
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn get(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// `openssl`, in the folder.
+    fn run(&self, arguments: &str) {
+        let done = Command::new("openssl")
+            .args(arguments.split_whitespace())
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// A site with these lines in a host that speaks TLS.
+    fn site(&self, lines: &str) -> Site {
+        let text =
+            format!("<VirtualHost *:443>\nServerName a.example\nSSLEngine on\n{lines}\n</VirtualHost>\n");
+        let around = Surroundings { directory: self.0.path().to_owned(), ..Surroundings::default() };
+        load_text("site.conf", &text, &Memory::new(), &around).site.unwrap()
+    }
+
+    fn read(&self, lines: &str) -> Result<Reading, String> {
+        self.read_at(lines, now())
+    }
+
+    fn read_at(&self, lines: &str, now: i64) -> Result<Reading, String> {
+        read(&self.site(lines), now)
+            .map_err(|bad| refusal(&bad).0.replace(&format!("{}/", self.0.path().display()), ""))
+    }
+}
+
+fn now() -> i64 {
+    gk_sys::clock::epoch_seconds() as i64
+}
+
+fn files(certificate: &str, key: &str) -> String {
+    format!("SSLCertificateFile {certificate}\nSSLCertificateKeyFile {key}")
+}
+
+#[test]
+fn keys_in_every_form_are_taken() {
+    let folder = Folder::new();
+    folder.run("ec -in e.key -out sec1.key");
+    folder.run("req -x509 -newkey rsa:2048 -nodes -subj /CN=a.example -days 30 -keyout r.key -out r.crt");
+    folder.run("rsa -in r.key -traditional -out pkcs1.key");
+    folder.run("req -x509 -newkey ed25519 -nodes -subj /CN=a.example -days 30 -keyout d.key -out d.crt");
+    folder.put("all.pem", &(folder.get("sec1.key") + &folder.get("e.pem")));
+    for (lines, form, length) in [
+        (files("e.pem", "e.key"), KeyForm::Pkcs8, 2),
+        (files("e.pem", "sec1.key"), KeyForm::Sec1, 2),
+        (files("r.crt", "r.key"), KeyForm::Pkcs8, 1),
+        (files("r.crt", "pkcs1.key"), KeyForm::Pkcs1, 1),
+        (files("d.crt", "d.key"), KeyForm::Pkcs8, 1),
+        ("SSLCertificateFile all.pem".to_owned(), KeyForm::Sec1, 2),
+        (files("e.crt", "e.key") + "\nSSLCertificateChainFile ca.pem", KeyForm::Pkcs8, 2),
+    ] {
+        let reading = folder.read(&lines).unwrap();
+        let keyed = &reading.hosts[1].keyed[0];
+        assert_eq!((keyed.form, keyed.chain.len()), (form, length), "{lines}");
+        assert!(reading.hosts[0].keyed.is_empty());
+    }
+    let both = folder.read(&format!("{}\n{}", files("e.pem", "e.key"), files("r.crt", "r.key"))).unwrap();
+    assert_eq!((both.hosts[1].keyed.len(), both.facts.len()), (2, 2));
+}
+
+#[test]
+fn facts_are_names_and_dates() {
+    let folder = Folder::new();
+    let facts = &folder.read(&files("e.pem", "e.key")).unwrap().facts[0];
+    assert_eq!(facts.names, ["a.example", "*.b.example"]);
+    assert_eq!(facts.host, "a.example");
+    assert!((19..=20).contains(&facts::days_left(facts, now())), "{facts:?}");
+    assert!(facts.file.ends_with("/e.pem"));
+}
+
+#[test]
+fn each_kind_of_bad_file_is_one_sentence() {
+    let folder = Folder::new();
+    folder.run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out other.key");
+    folder.run("pkey -in e.key -aes128 -passout pass:x -out locked.key");
+    folder.run("genrsa -aes128 -passout pass:x -traditional -out locked1.key 2048");
+    folder.run("x509 -in e.crt -outform DER -out e.der");
+    folder.run("x509 -in e.crt -trustout -out trusted.pem");
+    folder.run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp256k1 -out odd.key");
+    folder.run("ocsp -issuer ca.pem -cert e.crt -reqout request.der");
+    folder.put("empty.pem", "");
+    folder.put("blank.pem", "\n");
+    folder.put("text.pem", "no certificate\n");
+    folder.put("cut.pem", &folder.get("e.crt")[..300]);
+    folder.put("reversed.pem", &(folder.get("ca.pem") + &folder.get("e.crt")));
+    folder.put("ssh.key", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n");
+    folder.put("short.key", "47 bytes");
+    std::fs::create_dir(folder.path("folder")).unwrap();
+    let fine = files("e.pem", "e.key");
+    let clients = |lines: &str| format!("{fine}\nSSLVerifyClient require\n{lines}");
+    for (lines, want) in [
+        (files("none.pem", "e.key"), "the certificate none.pem is not there"),
+        (files("e.pem", "none.key"), "the private key none.key is not there"),
+        (files("folder", "e.key"), "the certificate folder cannot be read: it is no regular file"),
+        (files("empty.pem", "e.key"), "the certificate empty.pem is empty"),
+        (files("blank.pem", "e.key"), "the certificate blank.pem is empty"),
+        (
+            files("text.pem", "e.key"),
+            "the certificate text.pem is not in PEM form: it has no line -----BEGIN CERTIFICATE-----",
+        ),
+        (files("cut.pem", "e.key"), "the certificate cut.pem is damaged"),
+        (files("e.der", "e.key"), "the certificate e.der is in DER or PKCS #12 form"),
+        (files("e.csr", "e.key"), "e.csr holds a request for a certificate"),
+        (files("trusted.pem", "e.key"), "trusted.pem holds a certificate in OpenSSL's own form"),
+        (
+            files("e.key", "e.pem"),
+            "e.key holds a private key and no certificate: are the two files exchanged?",
+        ),
+        (
+            files("e.pem", "ca.pem"),
+            "ca.pem holds a certificate and no private key: are the two files exchanged?",
+        ),
+        (files("e.pem", "other.key"), "the private key other.key does not belong to the certificate e.pem"),
+        (files("reversed.pem", "e.key"), "the private key e.key belongs to certificate 2 of reversed.pem"),
+        (files("e.pem", "locked.key"), "the private key locked.key is encrypted"),
+        (files("e.pem", "locked1.key"), "the private key locked1.key is encrypted"),
+        (files("e.pem", "odd.key"), "the private key odd.key is of a kind that cannot be used"),
+        (files("e.pem", "ssh.key"), "the private key ssh.key is in the form OPENSSH"),
+        (
+            "SSLCertificateFile e.pem".to_owned(),
+            "e.pem holds no private key, and SSLCertificateKeyFile names no other file",
+        ),
+        (
+            format!("{}\nSSLCertificateChainFile text.pem", files("e.crt", "e.key")),
+            "the certificate chain text.pem is not in PEM form",
+        ),
+        (clients("SSLCACertificateFile e.key"), "e.key holds a private key and no certificate"),
+        (clients("SSLCACertificatePath folder"), "folder has no file that is named by a hash (HASH.0)"),
+        (
+            clients("SSLCACertificateFile ca.pem\nSSLCARevocationFile e.pem\nSSLCARevocationCheck leaf"),
+            "the revocation list e.pem is not in PEM form: it has no line -----BEGIN X509 CRL-----",
+        ),
+        (format!("{fine}\nGilkeeperStaplingFile e.der"), "e.der is no OCSP response in DER form"),
+        (
+            format!("{fine}\nSSLSessionTicketKeyFile short.key"),
+            "the ticket key short.key has 8 bytes and needs 48",
+        ),
+    ] {
+        let found = folder.read(&lines).expect_err(&lines);
+        assert!(found.starts_with(want), "{lines}: {found}");
+    }
+}
+
+#[test]
+fn dates_are_remarks_from_two_weeks_on() {
+    let folder = Folder::new();
+    let lines = files("e.pem", "e.key");
+    let last = folder.read(&lines).unwrap().facts[0].not_after;
+    for (left, want) in [
+        (30 * DAY, Some("is not valid before")),
+        (19 * DAY, None),
+        // A third of its life of 20 days.
+        (7 * DAY, None),
+        (5 * DAY + 10, Some("expires in 5 days, on ")),
+        (DAY + 1, Some("expires in 1 day, on ")),
+        (1, Some("expires within a day, on ")),
+        (0, Some("has expired on ")),
+        (-DAY, Some("has expired on ")),
+    ] {
+        let remarks = folder.read_at(&lines, last - left).unwrap().remarks;
+        assert_eq!(
+            remarks.iter().any(|said| want.is_some_and(|want| said.contains(want))),
+            want.is_some(),
+            "{left}: {remarks:?}"
+        );
+        assert!(want.is_some() || remarks.is_empty(), "{left}: {remarks:?}");
+    }
+    let facts = |left: i64| {
+        let one = CertificateFacts {
+            host: "a".into(),
+            file: "f".into(),
+            not_before: 0,
+            not_after: left,
+            ..CertificateFacts::default()
+        };
+        vec![one]
+    };
+    // A certificate that clients refuse takes no place of one that they accept.
+    assert!(facts::worse(&facts(100), &facts(10), 50).is_some_and(|why| why.contains("has expired")));
+    assert_eq!(facts::worse(&facts(10), &facts(20), 50), None);
+    assert_eq!(facts::worse(&facts(100), &facts(70), 50), None);
+}
+
+#[test]
+fn names_and_modes_are_remarks() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    folder.run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=other -days 30 -keyout o.key -out o.crt");
+    std::fs::set_permissions(folder.path("o.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let remarks = folder.read(&files("o.crt", "o.key")).unwrap().remarks;
+    assert_eq!(remarks.len(), 2, "{remarks:?}");
+    assert!(remarks[0].contains("everybody on this machine can read the private key"), "{remarks:?}");
+    assert!(remarks[1].ends_with("o.crt is made out to other, and not to a.example"), "{remarks:?}");
+}
+
+#[test]
+fn authorities_and_lists_come_from_files_and_folders() {
+    let folder = Folder::new();
+    folder.put("index.txt", "");
+    folder.put("crlnumber", "01\n");
+    folder.put(
+        "ca.conf",
+        "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ncrlnumber=crlnumber\ndefault_md=sha256\ndefault_crl_days=5\n",
+    );
+    folder.run("ca -config ca.conf -cert ca.pem -keyfile ca.key -gencrl -out list.pem");
+    std::fs::create_dir(folder.path("hashed")).unwrap();
+    std::fs::copy(folder.path("ca.pem"), folder.path("hashed/0a1b2c3d.0")).unwrap();
+    std::fs::copy(folder.path("list.pem"), folder.path("hashed/0a1b2c3d.r0")).unwrap();
+    folder.put("hashed/README", "no certificate");
+    let fine = files("e.pem", "e.key");
+    let lines = |place: &str, list: &str| {
+        format!("{fine}\nSSLVerifyClient require\n{place}\n{list}\nSSLCARevocationCheck chain")
+    };
+    for lines in [
+        lines("SSLCACertificateFile ca.pem", "SSLCARevocationFile list.pem"),
+        lines("SSLCACertificatePath hashed", "SSLCARevocationPath hashed"),
+    ] {
+        let host = folder.read(&lines).unwrap().hosts.remove(1);
+        assert_eq!((host.authorities.len(), host.revocation.len()), (1, 1), "{lines}");
+    }
+    // Without crlnumber, OpenSSL writes version 1.
+    folder.put("old.conf", &folder.get("ca.conf").replace("crlnumber=crlnumber\n", ""));
+    folder.run("ca -config old.conf -cert ca.pem -keyfile ca.key -gencrl -out old.pem");
+    let old = folder.read(&lines("SSLCACertificateFile ca.pem", "SSLCARevocationFile old.pem")).unwrap_err();
+    assert!(old.starts_with("the revocation list old.pem is of version 1"), "{old}");
+    let late = folder
+        .read_at(&lines("SSLCACertificateFile ca.pem", "SSLCARevocationFile list.pem"), now() + 6 * DAY);
+    let remarks = late.unwrap().remarks;
+    assert!(remarks.iter().any(|said| said.contains("list.pem is out of date since")), "{remarks:?}");
+    // Nobody is asked for a certificate, so nothing of this is read.
+    let quiet = folder.read(&format!("{fine}\nSSLCACertificateFile none.pem")).unwrap();
+    assert!(quiet.hosts[1].authorities.is_empty());
+}
+
+#[test]
+fn a_change_is_seen_by_its_stamp() {
+    let folder = Folder::new();
+    let site = folder.site(&files("live.pem", "e.key"));
+    let before = Stamps::of(&site);
+    std::os::unix::fs::symlink("e.pem", folder.path("live.pem")).unwrap();
+    let linked = Stamps::of(&site);
+    assert!(before != linked && linked == Stamps::of(&site));
+    // As certbot does it: the link leads elsewhere.
+    std::fs::remove_file(folder.path("live.pem")).unwrap();
+    std::os::unix::fs::symlink("e.crt", folder.path("live.pem")).unwrap();
+    assert_ne!(linked, Stamps::of(&site));
+}
+
+#[test]
+fn hosts_that_share_files_read_them_once() {
+    let folder = Folder::new();
+    let host = |name: &str| {
+        let lines = files("e.pem", "e.key");
+        format!("<VirtualHost *:443>\nServerName {name}\nSSLEngine on\n{lines}\n</VirtualHost>\n")
+    };
+    let around = Surroundings { directory: folder.0.path().to_owned(), ..Surroundings::default() };
+    let text = host("a.example") + &host("x.b.example");
+    let site = load_text("site.conf", &text, &Memory::new(), &around).site.unwrap();
+    let reading = read(&site, now()).unwrap();
+    assert_eq!((reading.hosts.len(), reading.facts.len()), (3, 1));
+    assert_eq!(reading.remarks, Vec::<String>::new());
+    assert_eq!(read(&Site { hosts: Vec::new(), ..site }, 0).unwrap(), Reading::default());
+    assert!(
+        refusal(&[
+            files::BadFile::new(Path::new("/x"), "one".into()),
+            files::BadFile::new(Path::new("/y"), "two".into())
+        ])
+        .0
+        .ends_with("one (and 1 more such file)")
+    );
+}
