@@ -3,6 +3,7 @@
 //! the command line's.
 
 mod access;
+mod https;
 pub mod options;
 mod script;
 mod services;

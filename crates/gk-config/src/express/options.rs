@@ -253,9 +253,18 @@ const ROWS: &[ServeOption] = &[
     one(LISTENING, "host", text("IP"), "Numeric address to listen on, or `localhost`.").words("all interfaces").with_file(),
     one(LISTENING, "port", whole(0, 65535, ""), "Port to listen on; 0 takes any free one.").standard(Number(8000.0), "/listen/0/tcp/port").with_file(),
     one(LISTENING, "socket", PATH, "Listen on a socket file instead, or beside `--host` or `--port`.").with_file(),
-    one(LISTENING, "https-port", whole(0, 65535, ""), "Refused: TLS for applications is not built yet."),
-    one(LISTENING, "ssl-certificate-file", FILE, "Certificate for HTTPS.").directive("SSLCertificateFile"),
-    one(LISTENING, "ssl-certificate-key-file", FILE, "Private key of the certificate.").directive("SSLCertificateKeyFile"),
+    one(LISTENING, "https-port", whole(1, 65535, ""), "Port to speak TLS on, beside `--port`; needs a certificate."),
+    one(LISTENING, "ssl-certificate-file", FILE, "Certificate for `--https-port` in PEM form, its chain behind it."),
+    one(LISTENING, "ssl-certificate-key-file", FILE, "Private key of the certificate in PEM form, without a pass phrase.")
+        .words("in the certificate's file"),
+    one(LISTENING, "ssl-certificate", PATH, "Certificate and key in one: PATH.crt and PATH.key."),
+    one(LISTENING, "ssl-certificate-chain-file", FILE, "More certificates between the server's and the root."),
+    one(LISTENING, "ssl-ca-certificate-file", FILE, "Authorities of client certificates: only clients with a certificate of theirs are served, on the whole site \
+        or below the URLs of `--ssl-verify-client`."),
+    many(LISTENING, "ssl-verify-client", text("URL"), "URL path below which a client certificate is required, instead of on the whole site."),
+    flag(LISTENING, "ssl-environment", "Give the application the variables `SSL_*`."),
+    flag(LISTENING, "https-only", "Redirect plain HTTP to `--https-port`."),
+    one(LISTENING, "hsts-policy", text("POLICY"), "Strict-Transport-Security of responses with `--https-only`, such as 'max-age=31536000'."),
     one(LISTENING, "server-name", text("HOST"), "Name of the site.").directive("ServerName"),
     many(LISTENING, "server-alias", text("HOST"), "Another name of the site; wildcards are allowed.").directive("ServerAlias"),
     one(LISTENING, "server-backlog", whole(1, 65535, "connections"), "Connections that may wait to be accepted.")

@@ -2,6 +2,7 @@
 
 use super::ServeOptions;
 use super::access;
+use super::https;
 use super::options::{self, ServeOption, Takes, Use};
 use super::script::{is_file, script};
 use super::services;
@@ -27,6 +28,7 @@ pub fn generate(given: &ServeOptions, surroundings: &Surroundings) -> Result<Str
     daemon(&mut text, given, &home);
     mount(&mut text, given)?;
     access::sections(&mut text, given, &realm(given));
+    https::host(&mut text, given);
     for line in given.many("set") {
         text.out.push_str(line.trim());
         text.out.push('\n');
@@ -45,11 +47,7 @@ fn check(given: &ServeOptions) -> Result<(), String> {
             option.kind.read(&format!("--{}", option.name), value, Path::new("/")).map_err(sentence)?;
         }
     }
-    if given.one("https-port").is_some() {
-        return Err("--https-port is refused: TLS for applications is not built yet, it would speak plain HTTP; end TLS in a \
-                    proxy in front (--trust-proxy, --trust-proxy-header X-Forwarded-Proto)"
-            .to_owned());
-    }
+    https::check(given)?;
     if let Some(level) = given.one("log-level") {
         let complaint = |complaint: Complaint| with_hint(complaint.message, complaint.hint);
         values::level("--log-level", &Word::default(), level).map_err(complaint)?;
@@ -148,6 +146,9 @@ fn listen(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
     }
     if socket.is_none() || given.one("port").is_some() || given.one("host").is_some() {
         text.line("Listen", &[&address(given.one("host"), &or_default(given, "port"))?]);
+    }
+    if let Some(port) = given.one("https-port") {
+        text.line("Listen", &[&address(given.one("host"), port)?, "https"]);
     }
     Ok(())
 }

@@ -92,7 +92,9 @@ fn bad_values_name_their_option() {
             "--graceful-timeout takes at most 1000000000 seconds",
         ),
         ("port", vec!["80000"], "--port takes a whole number from 0 to 65535, not `80000`"),
-        ("https-port", vec!["8443"], "--https-port is refused"),
+        ("https-port", vec!["8443"], "--https-port needs a certificate"),
+        ("ssl-certificate-file", vec!["c.pem"], "--ssl-certificate-file needs --https-port"),
+        ("https-only", vec![], "--https-only needs --https-port"),
         ("host", vec!["nowhere"], "--host takes a numeric address such as 127.0.0.1 or ::1, or localhost"),
         ("log-level", vec!["loud"], "--log-level"),
         ("admin", vec!["x"], "--admin"),
@@ -188,4 +190,55 @@ fn no_value_escapes_its_quotes() {
     let (site, said) = load(&options, &surroundings).unwrap();
     assert!(said.is_empty());
     assert_eq!(site.hosts[0].base.env["A"], odd);
+}
+
+#[test]
+fn https_is_a_host_of_its_own() {
+    use crate::site::{Listen, VerifyClient};
+    let of = |more: &[(&'static str, &str)]| {
+        let all = options("wsgi.py").with("https-port", ["8443"]).with("ssl-certificate", ["tls/site"]);
+        more.iter().fold(all, |all, (name, value)| match *value {
+            "" => all.with(name, Vec::<String>::new()),
+            value => all.with(name, [value]),
+        })
+    };
+    let site = |more: &[(&'static str, &str)]| {
+        let (site, said) = load(&of(more), &surroundings()).unwrap_or_else(|why| panic!("{why}"));
+        assert!(said.is_empty(), "{said:?}");
+        site
+    };
+    let plain = site(&[]);
+    let ports = plain.listen.iter().map(|one| matches!(one, Listen::Tcp { port: 8000 | 8443, .. }));
+    assert_eq!(ports.collect::<Vec<_>>(), [true, true]);
+    let tls = plain.hosts[1].tls.as_ref().unwrap();
+    let shown = format!("{:?}", tls.certificates[0]);
+    assert!(shown.contains("tls/site.crt") && shown.contains("tls/site.key"), "{shown}");
+    assert!(plain.hosts[0].tls.is_none() && plain.hosts[1].mounts.len() == plain.hosts[0].mounts.len());
+    assert!(
+        !plain.hosts[1].base.ssl.std_env_vars
+            && site(&[("ssl-environment", "")]).hosts[1].base.ssl.std_env_vars
+    );
+    // The whole site, or places; never open without TLS.
+    let everywhere = site(&[("ssl-ca-certificate-file", "ca.pem")]);
+    assert_eq!(everywhere.hosts[1].tls.as_ref().unwrap().clients.verify, VerifyClient::Require);
+    assert!(everywhere.hosts[0].sections.iter().any(|section| section.set.ssl.require_tls));
+    let place = site(&[("ssl-ca-certificate-file", "ca.pem"), ("ssl-verify-client", "/admin")]);
+    assert_eq!(place.hosts[1].tls.as_ref().unwrap().clients.verify, VerifyClient::Optional);
+    let set = &place.hosts[1].sections[0].set.ssl;
+    assert!(set.require_tls && set.verify == Some(VerifyClient::Require));
+    let text = generate(
+        &of(&[("https-only", ""), ("hsts-policy", "max-age=9"), ("server-name", "a.example")]),
+        &surroundings(),
+    );
+    let text = text.unwrap();
+    assert!(text.contains("https://a.example:8443%{REQUEST_URI}") && text.contains("max-age=9"), "{text}");
+    for (more, want) in [
+        (("ssl-certificate-file", "c.pem"), "--ssl-certificate stands for"),
+        (("ssl-verify-client", "/x"), "--ssl-verify-client needs --ssl-ca-certificate-file"),
+        (("hsts-policy", "x"), "--hsts-policy needs --https-only"),
+        (("port", "8443"), "--port and --https-port are both 8443"),
+    ] {
+        let refused = generate(&of(&[more]), &surroundings()).unwrap_err();
+        assert!(refused.starts_with(want), "{refused}");
+    }
 }
