@@ -117,7 +117,7 @@ fn figures_reach_every_page() {
     let mut world = world();
     world.board.group("");
     (0..50).for_each(|_| world.serve("/light/7", 200));
-    world.begin(1, "/stays");
+    world.worker.begin(1, "/stays", 9, 0.01, 0);
     let second = world.second();
     assert_eq!(second.tick.groups["site"].total().requests, 50);
     let status = api::status(&world.hub, world.now);

@@ -147,7 +147,7 @@ function overview(place, app) {
     { title: "Time until the answer", unit: seconds, series: lines([["p50", (p) => seen(p).time.p50], ["p95", (p) => seen(p).time.p95], ["p99", (p) => seen(p).time.p99], ["mean", (p) => seen(p).time.mean]]) },
     { title: "Requests in workers", unit: units.rate, series: lines([["requests", (p) => p.requests], ["errors", (p) => p.errors], ["exceptions", (p) => p.exceptions ?? 0]]) },
     { title: "Response time of workers", unit: seconds, series: lines([["p50", (p) => p.response.p50], ["p95", (p) => p.response.p95], ["p99", (p) => p.response.p99], ["mean", (p) => p.response.mean]]) },
-    { title: "Where requests spend their time (average threads)", unit: units.count, stacked: true, series: lines([["on CPU", (p) => p.on_cpu], ["GIL wait", (p) => p.gil_wait], ["runnable", (p) => p.runnable], ["blocked", (p) => p.blocked]]) },
+    { title: "Where requests spend their time (average threads)", unit: units.count, stacked: true, series: lines([["on CPU", (p) => p.spent_on_cpu ?? p.on_cpu], ["GIL wait", (p) => p.spent_gil_wait ?? p.gil_wait], ["runnable", (p) => p.spent_runnable ?? p.runnable], ["blocked", (p) => p.spent_blocked ?? p.blocked]]) },
     { title: "Request threads", unit: units.count, series: lines([["busy", (p) => p.busy], ["capacity", (p) => p.threads], ["queued requests", (p) => p.queued]]) },
     { title: "CPU by process (cores)", unit: units.count, series: perWorker("cpu") },
     { title: "Memory by process", unit: units.bytes, series: perWorker("resident") },

@@ -92,7 +92,10 @@ pub fn label(portion: &Portion, about: &About) -> Label {
             advice: String::new(),
         };
     }
-    let parts = [point.rates.on_cpu, point.gil_wait, point.rates.runnable, point.rates.blocked];
+    // Requests that are in flight for long count, too. Old rows of the history have none of that.
+    let spent = [point.spent_on_cpu, point.spent_gil_wait, point.spent_runnable, point.spent_blocked];
+    let ended = [point.rates.on_cpu, point.gil_wait, point.rates.runnable, point.rates.blocked];
+    let parts = if spent.iter().sum::<f64>() > 0.0 { spent } else { ended };
     let sum: f64 = parts.iter().sum();
     let share = |part: f64| if sum > 0.0 { part / sum } else { 0.0 };
     let [cpu, gil, runnable, blocked] = parts.map(share);

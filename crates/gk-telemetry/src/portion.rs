@@ -89,6 +89,14 @@ numbers! {
     sum collections: u64,
     /// GIL waits in threads that serve no request, seconds.
     sum other_wait: f64,
+    /// Thread-seconds of requests on CPU, as they passed: those of requests in flight included.
+    sum spent_on_cpu: f64,
+    /// The same, waiting for the GIL.
+    sum spent_gil_wait: f64,
+    /// The same, runnable without running; known when a request ends, and counted as blocked before.
+    sum spent_runnable: f64,
+    /// The same, blocked.
+    sum spent_blocked: f64,
 }
 
 numbers! {
@@ -169,6 +177,10 @@ impl Portion {
             gc_pause: saturating_sum(change.groups.iter().map(|group| group.gc.pause)) as f64 / NS,
             collections: saturating_sum(change.groups.iter().flat_map(|group| group.gc.collections)),
             other_wait: change.other_wait as f64 / NS,
+            spent_on_cpu: 0.0,
+            spent_gil_wait: 0.0,
+            spent_runnable: 0.0,
+            spent_blocked: 0.0,
             answered: Answered::default(),
             workers: BTreeMap::from([(name.to_owned(), worker)]),
             routes: change
@@ -190,7 +202,34 @@ impl Portion {
                 .collect(),
         };
         portion.trim();
+        let gil_wait = total.gil_application.saturating_add(total.gil_server);
+        let ended = [total.cpu.sum, gil_wait, total.runnable, total.blocked.sum];
+        portion.set_spent(ended.map(|ns| ns as f64 / NS));
         portion
+    }
+
+    /// Books the thread-seconds of requests in flight as they passed: on CPU, waiting for the GIL, runnable, blocked. `change`: those of
+    /// the requests in flight at the end of this span, less those at its beginning, which are in the sums of requests that ended. All
+    /// together are never more than the busy threads: what was runnable, and is known only now, may have passed in earlier spans.
+    pub fn spend_in_flight(&mut self, change: [f64; 4]) {
+        let mut spent = self.spent();
+        for (spent, change) in spent.iter_mut().zip(change) {
+            *spent = (*spent + change).max(0.0);
+        }
+        let over = (spent.iter().sum::<f64>() - self.busy).max(0.0);
+        spent[2] -= over.min(spent[2]);
+        let sum: f64 = spent.iter().sum();
+        let share = if sum > self.busy { self.busy / sum } else { 1.0 };
+        self.set_spent(spent.map(|spent| spent * share));
+    }
+
+    fn spent(&self) -> [f64; 4] {
+        [self.spent_on_cpu, self.spent_gil_wait, self.spent_runnable, self.spent_blocked]
+    }
+
+    fn set_spent(&mut self, [on_cpu, gil_wait, runnable, blocked]: [f64; 4]) {
+        (self.spent_on_cpu, self.spent_gil_wait) = (on_cpu, gil_wait);
+        (self.spent_runnable, self.spent_blocked) = (runnable, blocked);
     }
 
     /// Adds a later span of the same group.
@@ -272,6 +311,10 @@ impl Portion {
             statuses: [class(1), class(2), class(3), class(4), class(5)],
             gil_wait: per(figures.gil_application.saturating_add(figures.gil_server)) / NS,
             other_wait: self.other_wait / span,
+            spent_on_cpu: self.spent_on_cpu / span,
+            spent_gil_wait: self.spent_gil_wait / span,
+            spent_runnable: self.spent_runnable / span,
+            spent_blocked: self.spent_blocked / span,
             busy: self.busy / span,
             threads: self.capacity / span,
             cpu: self.cpu / span,
@@ -310,6 +353,14 @@ pub struct Point {
     pub gil_wait: f64,
     /// GIL waits of threads without a request, thread-seconds.
     pub other_wait: f64,
+    /// Request threads on CPU, on average; requests in flight included, as in the next three.
+    pub spent_on_cpu: f64,
+    /// Waiting for the GIL.
+    pub spent_gil_wait: f64,
+    /// Runnable without running; known when a request ends, and counted as blocked before.
+    pub spent_runnable: f64,
+    /// Blocked.
+    pub spent_blocked: f64,
     /// Busy request threads, on average.
     pub busy: f64,
     /// Request threads.
@@ -362,6 +413,22 @@ mod tests {
         assert_eq!(beside.point().rates.response, after.point().rates.response);
         let json = serde_json::to_string(&beside).unwrap();
         assert_eq!(serde_json::from_str::<Portion>(&json).unwrap(), beside);
+    }
+
+    #[test]
+    fn time_is_booked_as_it_passes() {
+        // Ten threads are stuck for three seconds: nothing ended, and each second shows ten.
+        let mut stuck = Portion { span: 1.0, busy: 10.0, ..Portion::default() };
+        stuck.spend_in_flight([1.0, 0.5, 0.0, 8.5]);
+        assert_eq!(stuck.spent(), [1.0, 0.5, 0.0, 8.5]);
+        // In the last second they end: 30 s in all, of which 20 were booked; 6 s turn out to have been on the run queue.
+        let mut last = Portion { span: 1.0, busy: 10.0, ..Portion::default() };
+        last.set_spent([3.0, 1.5, 6.0, 19.5]);
+        last.spend_in_flight([-2.0, -1.0, 0.0, -17.0]);
+        let [on_cpu, gil_wait, runnable, blocked] = last.spent();
+        assert_eq!((on_cpu, gil_wait, runnable, blocked), (1.0, 0.5, 6.0, 2.5));
+        last.spend_in_flight([0.0, 0.0, 0.0, 3.0]);
+        assert!(last.spent().iter().sum::<f64>() <= 10.0, "{:?}", last.spent());
     }
 
     #[test]

@@ -18,6 +18,8 @@ use std::os::fd::OwnedFd;
 pub const REMEMBERED: f64 = 5.0;
 /// Age in seconds below which everything a worker has done counts as new. Workers may also start this long before their front.
 const YOUNG: f64 = 5.0;
+/// Seconds below which a request in flight is not asked for its CPU time.
+const MOMENT: f64 = 0.01;
 /// Approximate number of requests that a worker keeps as samples per second.
 const SAMPLES: f64 = 8.0;
 
@@ -40,6 +42,8 @@ pub struct TrackedWorker {
     pub(super) reported: f64,
     /// Busy thread-seconds in the last reading of the reports.
     busy: f64,
+    /// Thread-seconds of the requests that were in flight at the last reading: [`TrackedWorker::in_flight`].
+    in_flight: [f64; 4],
     scoreboard: Option<OwnedFd>,
     board: Option<Board<SharedWords>>,
     /// The last reading.
@@ -71,6 +75,7 @@ impl TrackedWorker {
             reports: None,
             reported: 0.0,
             busy: 0.0,
+            in_flight: [0.0; 4],
             scoreboard,
             board: None,
             sample: None,
@@ -147,8 +152,32 @@ impl TrackedWorker {
             run_delay: (used.run_delay - before.run_delay).max(0.0),
         };
         self.limit_samples();
+        let open = self.in_flight(&sample);
+        let before = std::mem::replace(&mut self.in_flight, open);
         self.sample = Some(sample);
-        known.then(|| Portion::of_worker(&self.name, &self.change, process, busy, span))
+        known.then(|| {
+            let mut portion = Portion::of_worker(&self.name, &self.change, process, busy, span);
+            portion.spend_in_flight(std::array::from_fn(|part| open[part] - before[part]));
+            portion
+        })
+    }
+
+    /// Thread-seconds of the requests in flight so far: on CPU, waiting for the GIL, runnable (not known yet), blocked.
+    fn in_flight(&self, sample: &WorkerSample) -> [f64; 4] {
+        let now = gk_sys::clock::monotonic_nanos();
+        let mut all = [0.0; 4];
+        for slot in sample.slots.iter().filter(|_| self.is_alive()) {
+            let Some(request) = &slot.request else { continue };
+            let elapsed = now.saturating_sub(request.begun) as f64 / 1e9;
+            // A request that has just begun tells nothing, and asking would cost a system call.
+            let on_cpu =
+                if elapsed < MOMENT { 0.0 } else { self.cpu_so_far(slot).unwrap_or(0.0).min(elapsed) };
+            let gil_wait = (request.gil_wait as f64 / 1e9).min(elapsed - on_cpu);
+            all[0] += on_cpu;
+            all[1] += gil_wait;
+            all[3] += elapsed - on_cpu - gil_wait;
+        }
+        all
     }
 
     /// Takes over a reading of the reports.
