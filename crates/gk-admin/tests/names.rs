@@ -61,7 +61,8 @@ fn served() -> Worker {
 }
 
 /// Ends of paths whose values are those of this machine and moment.
-const PASSING: [&str; 30] = [
+const PASSING: [&str; 31] = [
+    "spent_blocked",
     "t",
     "at",
     "now",
