@@ -33,7 +33,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 MODULES = (
     "mpm_event unixd authz_core authz_host authz_user authz_groupfile access_compat authn_core authn_file auth_basic auth_digest"
-    " alias env setenvif log_config remoteip rewrite macro mime dir autoindex headers expires filter deflate brotli"
+    " alias env setenvif log_config remoteip rewrite macro mime dir autoindex headers expires filter deflate brotli http2"
 )
 
 

@@ -116,8 +116,8 @@ def rust(name: str) -> Ring:
 def compat(under_test: str) -> Ring:
     command = pytest(COMPAT, *beside("loadfile"))
     if under_test == "ours":
-        return Ring("compat", command, COMPAT, of_gilkeeper("3.14"), [venv(COMPAT), wheel("3.14")], nice=CASES)
-    return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers()], nice=CASES)
+        return Ring("compat", command, COMPAT, of_gilkeeper("3.14"), [venv(COMPAT), wheel("3.14"), packages("curl")], nice=CASES)
+    return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers(), packages("curl")], nice=CASES)
 
 
 def whole(name: str, kind: str = "whole") -> Ring:
@@ -126,8 +126,8 @@ def whole(name: str, kind: str = "whole") -> Ring:
     files, more = [] if name == "3.14" else list(ELSEWHERE), {}
     if name == "3.14":
         # The released mod_wsgi is shown by our pages, Debian's Prometheus reads our metrics, its logrotate turns our logs over, its
-        # proxies stand in front, and its systemd judges our units.
-        needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light", "systemd")]
+        # proxies stand in front, its systemd judges our units, and nghttp2's clients speak HTTP/2.
+        needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light", "systemd", "curl", "nghttp2-client")]
     if name == "3.14t":
         # One server with two Pythons.
         more["GILKEEPER_OTHER_PYTHON"] = str(venv_of("3.14") / "bin/python")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from visiting import Visitor
 Steps = Callable[[Visitor], None]
 
 
-def visit(server: harness.Server, site: Site, steps: Steps, folder: Path) -> list[str]:
+def visit(server: harness.Server, site: Site, steps: Steps, folder: Path, http2: bool = False) -> list[str]:
     """The transcript of the steps on one server, which is ended and looked over afterwards."""
     folder.mkdir()
     try:
         server.start()
-        visitor = Visitor(server, site.url, home(), folder)
+        visitor = Visitor(server, site.url, home(), folder, http2)
         steps(visitor)
         status = server.stop()
         if isinstance(server, Ours):
@@ -34,11 +35,19 @@ def visit(server: harness.Server, site: Site, steps: Steps, folder: Path) -> lis
 
 
 @pytest.fixture
-def compare(tmp_path: Path) -> Callable[[Site, Steps], None]:
-    def both(site: Site, steps: Steps) -> None:
+def compare(tmp_path: Path) -> Callable[..., None]:
+    """With `http2` the steps are taken on Gilkeeper once more, over HTTP/2."""
+
+    def differences(theirs: list[str], ours: list[str]) -> list[str]:
+        return list(difflib.unified_diff(theirs, ours, "waitress", "gilkeeper", n=6, lineterm=""))
+
+    def both(site: Site, steps: Steps, http2: bool = False) -> None:
         theirs = visit(Waitress(site), site, steps, tmp_path / "waitress")
         ours = visit(Ours(site), site, steps, tmp_path / "ours")
-        different = list(difflib.unified_diff(theirs, ours, "waitress", "gilkeeper", n=6, lineterm=""))
+        different = differences(theirs, ours)
+        if http2 and not different:
+            over = visit(Ours(site), site, steps, tmp_path / "http2", http2=True)
+            different = differences(*([re.sub(r"^(\d{3}) .*$", r"\1", line).strip() for line in lines] for lines in (theirs, over)))
         if different:
             pytest.fail("the answers differ:\n" + "\n".join(different), pytrace=False)
 

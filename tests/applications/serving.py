@@ -42,7 +42,7 @@ class Ours(Gilkeeper):
         self.site, self.keep_trying = site, False
 
     def configuration(self) -> str:
-        return f"Define APPLICATIONS {home()}\n" + super().configuration()
+        return f"Define APPLICATIONS {home()}\nProtocols h2c http/1.1\n" + super().configuration()
 
     def start(self) -> Ours:
         super().start()

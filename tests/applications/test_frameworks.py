@@ -57,7 +57,7 @@ def test_django_rest_framework(compare: Compare, tmp_path: Path, sent: Path) -> 
         assert visitor.ask("/notes/").status == 405
         assert visitor.ask("/notes/", "OPTIONS").status == 200
 
-    compare(Site("rest"), steps)
+    compare(Site("rest"), steps, http2=True)
 
 
 def test_flask(compare: Compare, tmp_path: Path, sent: Path) -> None:
@@ -111,7 +111,7 @@ def test_flask(compare: Compare, tmp_path: Path, sent: Path) -> None:
             assert scan.json == {"note": "two pages", "name": "sent.bin", "sha256": digest(sent)}
         assert visitor.ask("/nothing").status == 404
 
-    compare(Site("flask", made), steps)
+    compare(Site("flask", made), steps, http2=True)
 
 
 def test_falcon(compare: Compare, tmp_path: Path, sent: Path) -> None:
@@ -128,7 +128,7 @@ def test_falcon(compare: Compare, tmp_path: Path, sent: Path) -> None:
         assert visitor.ask("/", "DELETE").status == 405
         assert visitor.ask("/nothing").status == 404
 
-    compare(Site("falcon"), steps)
+    compare(Site("falcon"), steps, http2=True)
 
 
 def test_fastapi(compare: Compare, tmp_path: Path, sent: Path) -> None:
@@ -148,4 +148,4 @@ def test_fastapi(compare: Compare, tmp_path: Path, sent: Path) -> None:
         assert visitor.ask("/orders").status == 405
         assert visitor.ask("/nothing").status == 404
 
-    compare(Site("fastapi"), steps)
+    compare(Site("fastapi"), steps, http2=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import client
 import harness
+from http2_wire import Wire
 
 # Each server's own business.
 OF_THE_SERVER = {"connection", "date", "keep-alive", "server", "transfer-encoding", "via"}
@@ -20,8 +21,8 @@ LONGEST_SHOWN = 200_000
 class Visitor:
     """What a client does on one server. `lines` is the transcript; ports, folders and what `varies` was told are hidden in it."""
 
-    def __init__(self, server: harness.Server, url: str, home: Path, folder: Path) -> None:
-        self.server, self.home, self.folder = server, home, folder
+    def __init__(self, server: harness.Server, url: str, home: Path, folder: Path, http2: bool = False) -> None:
+        self.server, self.home, self.folder, self.http2 = server, home, folder, http2
         self.prefix = url.rstrip("/")
         self.url = f"http://127.0.0.1:{server.port}{self.prefix}"
         self.lines: list[str] = []
@@ -36,14 +37,29 @@ class Visitor:
     def ask(self, target: str, method: str = "GET", **given: Any) -> client.Response:
         """One request below the site's URL, on a connection of its own."""
         # The port's name stays the same, so that absolute links can be compared.
-        answer = client.ask(self.server.port, self.prefix + target, method, **given)
+        ask = self.ask_http2 if self.http2 else client.ask
+        answer = ask(self.server.port, self.prefix + target, method, **given)
         self.note(f"{method} {target}", answer)
         return answer
+
+    @staticmethod
+    def ask_http2(port: int, target: str, method: str = "GET", headers: Any = (), body: bytes | None = None) -> client.Response:
+        """The same over HTTP/2, which has no reasons."""
+        given = dict(headers)
+        host = next((value for name, value in given.items() if name.lower() == "host"), "localhost")
+        fields = [(":method", method), (":scheme", "http"), (":authority", host), (":path", target)]
+        fields += [(name.lower(), value) for name, value in given.items() if name.lower() not in ("host", "connection")]
+        if body is not None:
+            fields.append(("content-length", str(len(body))))
+        with Wire(("127.0.0.1", port)) as wire:
+            found, content = wire.exchange(1, fields, body)
+        return client.Response("HTTP/2", int(found[0][1]), "", found[1:], content)
 
     def curl(self, target: str, *arguments: str) -> client.Response:
         """One request by curl, with its own way of sending a body."""
         head, body = self.folder / "curl.head", self.folder / "curl.body"
         command = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "60", "-D", str(head), "-o", str(body)]
+        command += ["--http2-prior-knowledge"] if self.http2 else []
         body.unlink(missing_ok=True)
         subprocess.run([*command, *arguments, self.url + target], check=True, timeout=90, env=self.environment(), stdin=subprocess.DEVNULL)
         # The last head is that of the answer; those before it are interim.

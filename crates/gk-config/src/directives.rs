@@ -45,6 +45,7 @@ pub const AREAS: &[Area] = &[
     Area { slug: "request", title: "Requests and responses", rows: request::ROWS },
     Area { slug: "remote", title: "The client behind a proxy", rows: request::remote::ROWS },
     Area { slug: "server", title: "The HTTP server", rows: server::ROWS },
+    Area { slug: "http2", title: "HTTP/2", rows: server::http2::ROWS },
     Area { slug: "sections", title: "Sections", rows: sections::ROWS },
     Area { slug: "logging", title: "Logs", rows: logging::ROWS },
     Area { slug: "access", title: "Access control", rows: access::ROWS },

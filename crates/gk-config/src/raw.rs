@@ -5,9 +5,9 @@ mod tls;
 pub use tls::{PlaceVerify, RawTls};
 
 use crate::site::{
-    EncodedSlashes, ErrorLog, HostAddress, HttpLimits, ImportScript, InterpreterOptions, Listen,
-    LogCondition, Mount, ProcessGroup, PythonOptions, ReadTimeout, Section, SettingsPatch, StaticAlias,
-    Supervision,
+    EncodedSlashes, ErrorLog, HostAddress, Http2Patch, HttpLimits, ImportScript, InterpreterOptions, Listen,
+    LogCondition, Mount, ProcessGroup, Protocols, PythonOptions, ReadTimeout, Section, SettingsPatch,
+    StaticAlias, Supervision,
 };
 use crate::token::Word;
 use gk_rules::access::{Methods, Tree};
@@ -203,6 +203,10 @@ pub struct RawHost {
     pub header_timeout: Option<ReadTimeout>,
     /// `RequestReadTimeout body=`.
     pub body_timeout: Option<ReadTimeout>,
+    /// `Protocols`.
+    pub protocols: Option<Protocols>,
+    /// `H2Direct` and its relatives.
+    pub(crate) http2: Http2Patch,
     /// `LogFormat` nicknames.
     pub formats: BTreeMap<String, String>,
     /// The next alias's position.

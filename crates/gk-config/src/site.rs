@@ -3,16 +3,21 @@
 //!
 //! Durations are seconds as `f64` where a directive takes seconds; `0.0` means "off" only where the field says so.
 
+mod access_log;
 mod defaults;
 mod encoded_slashes;
 pub mod measurements;
 mod merge;
+mod protocols;
 mod proxy_protocol;
 mod read_timeouts;
 mod settings;
 mod tls;
+pub use access_log::{AccessLog, LogCondition};
 pub use encoded_slashes::EncodedSlashes;
 pub use gk_options::ProcessGroup;
+pub(crate) use protocols::Http2Patch;
+pub use protocols::{Http2, Protocols};
 pub use proxy_protocol::ProxyProtocol;
 pub use read_timeouts::{ReadTimeout, ReadTimeouts};
 pub use settings::{HandlerScript, NO_HANDLER, Settings, SettingsPatch};
@@ -21,8 +26,7 @@ pub use tls::{
     VerifyClient,
 };
 
-use gk_rules::Mistake;
-use gk_rules::expr::{self, Expression};
+use gk_rules::expr::Expression;
 use gk_rules::remote::RemoteIp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -159,59 +163,6 @@ pub struct ErrorLog {
     pub json: bool,
 }
 
-/// One access log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessLog {
-    /// File, or `None` for standard output.
-    pub path: Option<PathBuf>,
-    /// The `LogFormat` string itself (nicknames are resolved).
-    pub format: String,
-    /// One JSON object a line.
-    pub json: bool,
-    /// Which requests it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<LogCondition>,
-}
-
-/// Which requests a log is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogCondition {
-    /// `env=[!]name`.
-    Variable {
-        /// A variable.
-        name: String,
-        /// It is set, or (false) not set.
-        set: bool,
-    },
-    /// `expr=`: it is true once the response is there.
-    Expression(Expression),
-}
-
-impl LogCondition {
-    /// Reads the last word of CustomLog.
-    pub fn parse(word: &str) -> Result<Self, Mistake> {
-        if let Some(expression) = expr::behind_key(word) {
-            return Expression::new(expression).map(Self::Expression);
-        }
-        let name = word.get(..4).filter(|key| key.eq_ignore_ascii_case("env=")).map(|_| &word[4..]);
-        let (name, set) = match name {
-            Some(name) => name.strip_prefix('!').map_or((name, true), |bare| (bare, false)),
-            None => ("", true),
-        };
-        if name.is_empty() {
-            let mistake = Mistake::new(format!("`{word}` is no condition of CustomLog"));
-            return Err(mistake.hint("a condition is written env=NAME, env=!NAME or expr=EXPRESSION"));
-        }
-        Ok(Self::Variable { name: name.to_owned(), set })
-    }
-
-    /// Whether it needs the facts of the request.
-    pub fn is_expression(&self) -> bool {
-        matches!(self, Self::Expression(_))
-    }
-}
-
 /// Limits and timeouts of the HTTP front.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HttpLimits {
@@ -223,6 +174,9 @@ pub struct HttpLimits {
     pub keep_alive_timeout: f64,
     /// `MaxKeepAliveRequests`, 0 = without bound.
     pub max_keep_alive_requests: u64,
+    /// The same for HTTP/2, where the configuration says it; 0 = without bound.
+    #[serde(default)]
+    pub http2_requests: u64,
     /// `LimitRequestLine`, bytes.
     pub limit_request_line: usize,
     /// `LimitRequestFields`, number of headers.
@@ -322,6 +276,12 @@ pub struct Host {
     /// `RemoteIPHeader` and its relatives.
     #[serde(default, skip_serializing_if = "RemoteIp::is_empty")]
     pub remote: RemoteIp,
+    /// `Protocols`.
+    #[serde(default)]
+    pub protocols: Protocols,
+    /// `H2Direct` and its relatives.
+    #[serde(default)]
+    pub http2: Http2,
     /// `SSLEngine On`, and what belongs to it.
     #[serde(default)]
     pub tls: Option<HostTls>,

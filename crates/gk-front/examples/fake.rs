@@ -111,6 +111,8 @@ fn front(port: u16) {
             base: settings,
             sections: Vec::new(),
             read_timeouts: ReadTimeouts::default(),
+            protocols: Protocols::default(),
+            http2: Http2::default(),
             access_logs,
             remote: gk_rules::remote::RemoteIp::default(),
             error_log: None,

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod drain;
 pub mod endpoints;
 pub mod http1;
+pub mod http2;
 pub mod idle;
 pub mod incoming;
 pub mod outgoing;

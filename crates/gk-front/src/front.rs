@@ -25,6 +25,7 @@ use crate::answer::withheld::Withheld;
 use crate::client::addresses::Addresses;
 use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
+use crate::client::http2::streams::Http2Connections;
 use crate::client::idle::IdleQueue;
 use crate::log::access_log::AccessLogs;
 use crate::log::answers::AnswerTally;
@@ -148,6 +149,8 @@ pub struct Front {
     pub links: RefCell<BTreeMap<u64, Rc<Link>>>,
     /// Open connections.
     pub conns: RefCell<HashMap<u64, Rc<Conn>>>,
+    /// Those of them that speak HTTP/2.
+    pub http2: Http2Connections,
     /// Requests answered.
     pub finished: Cell<u64>,
     /// Last request id given.
@@ -224,6 +227,7 @@ impl Front {
             pools: RefCell::default(),
             links: RefCell::default(),
             conns: RefCell::default(),
+            http2: Http2Connections::default(),
             finished: Cell::new(0),
             last_request: Cell::new(0),
             last_connection: Cell::new(0),

@@ -11,7 +11,7 @@ use gk_config::site::EncodedSlashes;
 use gk_telemetry::Reason;
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -98,9 +98,7 @@ pub async fn serve(
         response = Box::pin(again.finish(asked, response, &mut entry)).await;
     }
     let headers = response.headers_mut();
-    if requester.says_close(last) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    requester.mark_close(last, headers);
     if let Some(date) = front.clock.date().filter(|_| !headers.contains_key(DATE)) {
         headers.insert(DATE, date);
     }
@@ -142,6 +140,9 @@ impl Serving<'_> {
     ) -> Result<Answer, Refusal> {
         let own = |response| Answer::Own(Box::new(named(response)));
         let site = self.current.compiled.site();
+        if let Some(why) = self.requester.malformed() {
+            return Err(Refusal::Bad(why));
+        }
         let head = limits::check(self.parts, &site.http, self.requester.ambiguous_framing())?;
         if self.parts.uri.path() == "*" {
             // The request is about the server, not about an application.

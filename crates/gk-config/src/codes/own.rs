@@ -152,6 +152,13 @@ pub const CODES: &[Code] = &[
         "let the proxy send it (HAProxy: send-proxy-v2, nginx: proxy_protocol on), name peers without it in RemoteIPProxyProtocolExceptions, and keep others from the port",
     )),
     own(code(
+        36,
+        Warn,
+        "an HTTP/2 client sends too many frames beside its requests (PING, SETTINGS, RST_STREAM and others), or takes back too many requests",
+        "its connection is ended with GOAWAY, and its requests with it; at most one line a minute",
+        "look at who connects from there; a proxy that does this for many clients is better spoken to in HTTP/1.1",
+    )),
+    own(code(
         40,
         Warn,
         "a child that the application forked came out of the code that the server had called",

@@ -2,6 +2,8 @@
 
 mod listen;
 
+pub mod http2;
+
 use super::raw::Need;
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
@@ -49,7 +51,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("KeepAliveTimeout", "seconds", SERVER, ONE, keep_alive_timeout)
         .default("5").doc("How long a connection may wait for its next request. That of a virtual host is ignored, with a warning."),
     Directive::honoured("MaxKeepAliveRequests", "number", SERVER, ONE, max_keep_alive_requests)
-        .default("100").doc("Requests over one connection; 0 is without bound. That of a virtual host is ignored, with a warning."),
+        .default("100, with HTTP/2 0").doc("Requests over one connection; 0 is without bound. That of a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestLine", "bytes", SERVER, ONE, limit_request_line)
         .default("8190").doc("Longest request line; a longer one is answered 414. That of a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestFields", "number", SERVER, ONE, limit_request_fields)
@@ -196,6 +198,7 @@ fn max_keep_alive_requests(scope: &mut Scope, words: &[Word]) -> Applied {
     let number = values::whole(scope.name, &words[0], &words[0].text, 0..=Kind::MOST, "requests")?;
     if only_main(scope) {
         scope.raw.http.max_keep_alive_requests = number;
+        scope.raw.http.http2_requests = number;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ const NO_HTACCESS: &str = "no .htaccess files are read";
 const STATIC: &str = "folders are answered as by the defaults of mod_dir";
 const SOCKETS: &str = "the front sets up its sockets itself; ListenBacklog is the one setting of them";
 const FILES: &str = "the front chooses how it sends a file";
-const PROTOCOLS: &str = "HTTP/1.1 is spoken; HTTP/2 ends in a proxy in front";
+const PROTOCOLS: &str = "Protocols says what is spoken, and the server chooses";
 const CHILDREN: &str =
     "no CGI programs run here; memory-limit=, cpu-time-limit= and their like bound workers";
 const OLD: &str = "it belongs to an older Apache";
@@ -62,7 +62,7 @@ pub const ROWS: &[Directive] = rows! {
         "CacheFile" "MMapFile";
     inert(ANY, "responses carry no checksum of their content") => "ContentDigest";
     inert(SERVER, "media types are built in") => "TypesConfig";
-    inert(SERVER, PROTOCOLS) => "Protocols" "Protocol" "ProtocolsHonorOrder" "ProtocolEcho";
+    inert(SERVER, PROTOCOLS) => "Protocol" "ProtocolsHonorOrder" "ProtocolEcho";
     inert(SERVER, "requests are read strictly, as HttpProtocolOptions Strict does")
         => "HttpProtocolOptions" "RegisterHttpMethod" "MergeTrailers" "StrictHostCheck";
     inert(SERVER, "slashes in a row count as one") => "MergeSlashes";

@@ -50,7 +50,7 @@ pub enum Use {
     Directive(&'static str),
     /// A line with this directive, and the value between these two texts.
     Enclosed(&'static str, &'static str, &'static str),
-    /// A line with this directive and this word.
+    /// A line with this directive and these words, with a space between two.
     Switch(&'static str, &'static str),
     /// An option of WSGIDaemonProcess.
     Process(&'static ProcessOption),
@@ -265,6 +265,7 @@ const ROWS: &[ServeOption] = &[
     flag(LISTENING, "ssl-environment", "Give the application the variables `SSL_*`."),
     flag(LISTENING, "https-only", "Redirect plain HTTP to `--https-port`."),
     one(LISTENING, "hsts-policy", text("POLICY"), "Strict-Transport-Security of responses with `--https-only`, such as 'max-age=31536000'."),
+    switch(LISTENING, "http2", "Protocols", "h2 h2c http/1.1", "Speak HTTP/2, too: over TLS by ALPN, without TLS to clients that begin with it."),
     one(LISTENING, "server-name", text("HOST"), "Name of the site.").directive("ServerName"),
     many(LISTENING, "server-alias", text("HOST"), "Another name of the site; wildcards are allowed.").directive("ServerAlias"),
     one(LISTENING, "server-backlog", whole(1, 65535, "connections"), "Connections that may wait to be accepted.")

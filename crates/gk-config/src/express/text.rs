@@ -184,7 +184,9 @@ fn directives(text: &mut Text, given: &ServeOptions) {
                 let value = given.one(name).map(|value| format!("{before}{value}{after}"));
                 text.given(directive, value.as_deref());
             }
-            (Use::Switch(directive, word), _) if given.flag(name) => text.line(directive, &[word]),
+            (Use::Switch(directive, words), _) if given.flag(name) => {
+                text.line(directive, &words.split(' ').collect::<Vec<_>>());
+            }
             _ => {}
         }
     }

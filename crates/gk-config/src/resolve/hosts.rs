@@ -82,6 +82,8 @@ fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &
         error_log: host.error_log.clone(),
         // As with Apache it is not inherited.
         encoded_slashes: host.encoded_slashes.unwrap_or_default(),
+        protocols: host.protocols.or(main.protocols).unwrap_or_default(),
+        http2: host.http2.over(&main.http2),
         access_logs: logs.iter().map(|log| access_log(log, &formats, journal)).collect(),
         remote: host.remote.under(&main.remote),
         tls: tls::host(&host.tls, &main.tls),

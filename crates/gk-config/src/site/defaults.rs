@@ -15,6 +15,7 @@ impl HttpLimits {
         keep_alive: true,
         keep_alive_timeout: 5.0,
         max_keep_alive_requests: 100,
+        http2_requests: 0,
         limit_request_line: 8190,
         limit_request_fields: 100,
         limit_request_field_size: 8190,

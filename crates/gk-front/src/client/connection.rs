@@ -23,7 +23,7 @@ pub enum Phase {
     Head,
     /// The client: the request body.
     Body,
-    /// The server: the request is being served.
+    /// The server: the request is being served, or with HTTP/2 at least one.
     Serving,
     /// Nobody: the connection ends after the response, and whatever arrives is thrown away.
     Ending,
@@ -351,6 +351,15 @@ impl Conn {
             }
             Poll::Pending if !self.stalled.replace(true) => self.progress(),
             _ => {}
+        }
+    }
+
+    /// The same for HTTP/2, of which an idle client stays idle when it gets an answer to a PING.
+    pub(crate) fn note_frames_written(&self, result: &Poll<io::Result<usize>>) {
+        let idle_since = self.is_idle().then(|| self.since.get());
+        self.note_write(result);
+        if let (Some(since), Poll::Ready(_)) = (idle_since, result) {
+            self.since.set(since);
         }
     }
 }

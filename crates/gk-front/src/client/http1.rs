@@ -25,6 +25,7 @@ use crate::client::addresses::AddressPlace;
 use crate::client::connection::{Conn, Phase};
 use crate::client::http1::framing::SHOWN;
 use crate::client::http1::io::ClientIo;
+use crate::client::http2;
 use crate::client::incoming::IncomingBody;
 use crate::client::proxied;
 use crate::client::requester::Requester;
@@ -60,6 +61,10 @@ pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>)
                     break;
                 }
             };
+            if http2::is_meant(&front, &conn, &before) {
+                Box::pin(http2::speak(&front, &conn, before)).await;
+                break;
+            }
             conn.begin_again();
         }
         // Boxed, so that a sleeping connection does not hold the memory of it.

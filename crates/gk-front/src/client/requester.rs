@@ -1,11 +1,13 @@
 //! The client's end of one request: what the path of a request asks about it, whatever HTTP is spoken. An HTTP/1 connection is its
-//! own requester, as it has one request at a time.
+//! own requester, as it has one request at a time; of an HTTP/2 connection each stream is one.
 
+use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use std::future::Future;
 use std::rc::Rc;
 
 use crate::client::connection::{Conn, Phase};
 use crate::client::endpoints::Endpoints;
+use crate::client::http2::stream::Http2Stream;
 use crate::engine;
 use crate::log::access_log::{self, Entry};
 
@@ -14,6 +16,13 @@ use crate::log::access_log::{self, Entry};
 pub enum Requester {
     /// An HTTP/1 connection.
     Http1(Rc<Conn>),
+    /// A stream of an HTTP/2 connection.
+    Http2 {
+        /// The stream.
+        stream: Rc<Http2Stream>,
+        /// Why its request is malformed, if it is.
+        malformed: Option<&'static str>,
+    },
 }
 
 impl Requester {
@@ -21,6 +30,7 @@ impl Requester {
     pub fn endpoints(&self) -> &Endpoints {
         match self {
             Self::Http1(conn) => &conn.endpoints,
+            Self::Http2 { stream, .. } => &stream.conn.endpoints,
         }
     }
 
@@ -28,6 +38,7 @@ impl Requester {
     pub fn connection_id(&self) -> u64 {
         match self {
             Self::Http1(conn) => conn.id,
+            Self::Http2 { stream, .. } => stream.conn.id,
         }
     }
 
@@ -35,6 +46,7 @@ impl Requester {
     pub fn requests(&self) -> u64 {
         match self {
             Self::Http1(conn) => conn.requests.get(),
+            Self::Http2 { stream, .. } => stream.conn.requests.get(),
         }
     }
 
@@ -46,6 +58,8 @@ impl Requester {
                 conn.requests.set(conn.requests.get() + 1);
                 conn.linger.set(has_body);
             }
+            // It was counted when its stream was accepted.
+            Self::Http2 { .. } => {}
         }
     }
 
@@ -53,6 +67,15 @@ impl Requester {
     pub fn ambiguous_framing(&self) -> bool {
         match self {
             Self::Http1(conn) => conn.ambiguous_framing(),
+            Self::Http2 { .. } => false,
+        }
+    }
+
+    /// The sentence about a request that is malformed as none of HTTP/1 can be.
+    pub fn malformed(&self) -> Option<&'static str> {
+        match self {
+            Self::Http1(_) => None,
+            Self::Http2 { malformed, .. } => *malformed,
         }
     }
 
@@ -63,6 +86,10 @@ impl Requester {
                 conn.body_host.set(host as u32);
                 conn.receive(body).await
             }
+            Self::Http2 { stream, .. } => {
+                stream.body_host.set(host as u32);
+                stream.receive(body).await
+            }
         }
     }
 
@@ -70,20 +97,27 @@ impl Requester {
     pub fn limit_writes(&self, milliseconds: u64) {
         match self {
             Self::Http1(conn) => conn.write_limit.set(milliseconds),
+            Self::Http2 { stream, .. } => stream.write_limit.set(milliseconds),
         }
     }
 
-    /// The rest of the request is not worth reading.
+    /// The rest of the request is not worth reading. HTTP/2 says so to the client, and the connection goes on.
     pub fn refuse_rest(&self) {
         match self {
             Self::Http1(conn) => conn.linger.set(true),
+            Self::Http2 { .. } => {}
         }
     }
 
-    /// Whether the response has to say that the connection closes. `last`: no further request is taken on it.
-    pub fn says_close(&self, last: bool) -> bool {
+    /// Makes a response say that the connection closes. `last`: no further request is taken on it. A response of HTTP/2 says nothing
+    /// about its connection.
+    pub fn mark_close(&self, last: bool, headers: &mut HeaderMap) {
         match self {
-            Self::Http1(conn) => last || conn.linger.get(),
+            Self::Http1(conn) if last || conn.linger.get() => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Self::Http1(_) => {}
+            Self::Http2 { .. } => drop(headers.remove(CONNECTION)),
         }
     }
 
@@ -91,6 +125,7 @@ impl Requester {
     pub fn begin_response(&self) {
         match self {
             Self::Http1(conn) => conn.begin_response(),
+            Self::Http2 { .. } => {}
         }
     }
 
@@ -103,6 +138,11 @@ impl Requester {
                 }
                 conn.end_response();
             }
+            Self::Http2 { stream, .. } => {
+                if let Some(entry) = entry {
+                    stream.park_entry(entry);
+                }
+            }
         }
     }
 
@@ -110,6 +150,8 @@ impl Requester {
     pub fn break_off(&self) {
         match self {
             Self::Http1(conn) => conn.reset_on_close(),
+            // Its stream is reset.
+            Self::Http2 { .. } => {}
         }
     }
 
@@ -117,6 +159,7 @@ impl Requester {
     pub fn client(&self) -> Rc<dyn engine::Client> {
         match self {
             Self::Http1(conn) => Rc::<Conn>::clone(conn),
+            Self::Http2 { stream, .. } => Rc::<Http2Stream>::clone(stream),
         }
     }
 
@@ -124,6 +167,7 @@ impl Requester {
     pub fn connection(&self) -> Rc<dyn access_log::Connection> {
         match self {
             Self::Http1(conn) => Rc::<Conn>::clone(conn),
+            Self::Http2 { stream, .. } => Rc::<Http2Stream>::clone(stream),
         }
     }
 }

@@ -41,6 +41,10 @@ pub async fn tick(front: Rc<Front>) {
         for conn in conns {
             apply(&conn, &current, count.is_multiple_of(5));
         }
+        let http2: Vec<_> = front.http2.open.borrow().values().map(Rc::clone).collect();
+        http2
+            .iter()
+            .for_each(|streams| streams.tick(&current.compiled, current.generation, &current.host_logs));
         front.leftovers.tick(front.finished.get());
         if count.is_multiple_of(10) || front.readiness_changed() {
             front.tell_figures();

@@ -17,6 +17,7 @@ use crate::client::endpoints::Endpoints;
 use crate::log::format::{Format, Line, Lookup};
 use crate::log::writer::LogWriter;
 use crate::process::descriptor_limit;
+use crate::request::limits;
 use crate::request::route::{Destination, Target};
 use crate::request::target::{self, RawTarget};
 
@@ -322,7 +323,7 @@ impl Entry {
             path: raw.map_or(self.uri.path().as_bytes(), RawTarget::path),
             query: raw.map_or(query, RawTarget::query),
             shown: None,
-            protocol: if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
+            protocol: limits::protocol(self.version),
             status: match self.status {
                 0 if self.connection.timed_out() => 408,
                 0 => 499,

@@ -139,6 +139,15 @@ fn target_len(parts: &Parts) -> usize {
     before + uri.path_and_query().map_or(1, |p| p.as_str().len())
 }
 
+/// The version of HTTP as texts have it.
+pub fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
 /// The decoded path.
 pub fn path(parts: &Parts, slashes: EncodedSlashes) -> Result<Vec<u8>, Refusal> {
     let raw = parts.uri.path();

@@ -37,6 +37,8 @@ pub enum Refusal {
     Status(StatusCode),
     /// 405, with the methods that are allowed.
     Method(&'static str),
+    /// 408: the body did not come in time. HTTP/1 has none of its own: its connection ends.
+    TooSlow,
     /// 411: a chunked body where `WSGIChunkedRequest` is off.
     LengthRequired,
     /// 413.
@@ -76,6 +78,7 @@ impl Refusal {
             Self::Slash(_) => StatusCode::MOVED_PERMANENTLY,
             Self::Moved(status, _) | Self::Status(status) => *status,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LongLine => StatusCode::URI_TOO_LONG,
@@ -105,6 +108,7 @@ impl Refusal {
             Self::Slash(_) | Self::Range(_) => Reason::File,
             Self::Moved(..) | Self::Status(_) => Reason::Rule,
             Self::Method(_) => Reason::Method,
+            Self::TooSlow => Reason::TooSlow,
             Self::Internal => Reason::Internal,
             Self::WorkerDied => Reason::WorkerDied,
             Self::Busy(_) => Reason::Busy,
@@ -128,6 +132,7 @@ impl Refusal {
             Self::Status(StatusCode::GONE) => "There is nothing at this address any more.",
             Self::Status(_) => "The request could not be answered.",
             Self::Method(_) => "This method is not allowed here.",
+            Self::TooSlow => "The request body did not come in time.",
             Self::LengthRequired => "A request body needs a Content-Length here.",
             Self::TooLarge => "The request body is larger than allowed here.",
             Self::Expectation => "This expectation cannot be met.",

@@ -9,6 +9,7 @@
 )]
 
 mod client;
+pub mod http2;
 mod worker;
 
 pub use client::{Answer, Client};
@@ -56,6 +57,8 @@ pub fn site(root: &Path) -> Site {
             base: settings,
             sections: Vec::new(),
             read_timeouts: ReadTimeouts::default(),
+            protocols: Protocols::default(),
+            http2: Http2::default(),
             access_logs: Vec::new(),
             remote: gk_rules::remote::RemoteIp::default(),
             error_log: None,

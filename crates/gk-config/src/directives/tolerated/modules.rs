@@ -27,7 +27,6 @@ const SPELLING: &str = "paths are taken as they are written";
 const INCLUDES: &str = "no server-side includes are processed";
 const TRACKING: &str = "clients are not tracked by cookies";
 const DATABASE: &str = "no part of the server uses a database";
-const HTTP2: &str = "HTTP/1.1 is spoken; HTTP/2 ends in a proxy in front";
 const CERTIFICATES: &str = "certificates are got by a program such as certbot; SSLCertificateFile names them, and they are read again when they change";
 const COMPRESSION: &str = "compression has fixed levels and windows";
 const FILTERS: &str =
@@ -107,8 +106,6 @@ pub const ROWS: &[Directive] = rows! {
         "CacheKeyBaseURL" "CacheStaleOnError" "CacheRoot" "CacheDirLevels" "CacheDirLength" "CacheMinFileSize"
         "CacheMaxFileSize" "CacheReadSize" "CacheReadTime" "CacheSocache" "CacheSocacheMaxTime" "CacheSocacheMinTime"
         "CacheSocacheMaxSize" "CacheSocacheReadSize" "CacheSocacheReadTime";
-    // mod_http2
-    inert(ANY, HTTP2) => "H2*";
     // mod_deflate and mod_brotli, beside what turns them on
     inert(ANY, COMPRESSION) => "BrotliFilterNote" "BrotliCompressionQuality" "BrotliCompressionWindow"
         "BrotliCompressionMaxInputBlock" "BrotliAlterETag" "DeflateFilterNote" "DeflateWindowSize" "DeflateBufferSize"

@@ -1,7 +1,6 @@
 //! The facts of a request that rules may ask for, and its entries of environ by their names.
 
 use gk_rules::{Env, Facts, Kind};
-use http::Version;
 use http::header::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +9,7 @@ use std::path::Path;
 
 use super::Asked;
 use crate::request::proxy_trust::Overlay;
-use crate::request::target;
+use crate::request::{limits, target};
 
 impl Asked {
     /// What a proxy says whose word counts for rules.
@@ -71,7 +70,7 @@ impl Facts for Asked {
     }
 
     fn protocol(&self) -> &str {
-        if self.parts.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
+        limits::protocol(self.parts.version)
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {

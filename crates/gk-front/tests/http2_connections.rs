@@ -1,0 +1,246 @@
+//! Connections of HTTP/2: how they begin and end, and what a client may ask of one.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use gk_config::site::{Protocols, ReadTimeout, Site};
+use gk_wire::frame::ToFrontFrame;
+use std::thread::JoinHandle;
+use support::http2::*;
+use support::{Frame, Running};
+
+#[test]
+fn http_2_is_spoken_where_the_configuration_says_so() {
+    type Change = fn(&mut Site);
+    let cases: [(&str, Change); 3] = [
+        ("by default", |site| site.hosts[0].protocols = Protocols::STANDARD),
+        ("over TLS only", |site| site.hosts[0].protocols = Protocols { h2: true, ..Protocols::STANDARD }),
+        ("not directly", |site| site.hosts[0].http2.direct = Some(false)),
+    ];
+    for (what, change) in cases {
+        let front = front(change);
+        let mut client = front.client();
+        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        assert_eq!(client.answer().status, 505, "{what}");
+    }
+    // The preface in pieces, and with an upgrade that is passed over.
+    let (front, worker) = served(|_| {});
+    let worker = answering(worker);
+    for cut in [1, 5, 16, 20] {
+        let mut client = RawHttp2::connect(front.address);
+        let mut pieces = RawHttp2::to(front.address);
+        for piece in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".chunks(cut) {
+            pieces.send(piece);
+        }
+        pieces.frame(SETTINGS, 0, 0, &[]);
+        for client in [&mut client, &mut pieces] {
+            client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &get_block("/"));
+            assert_eq!(client.until(HEADERS).unwrap().payload[0], 0x88, "{cut}");
+        }
+    }
+    let mut client = front.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n");
+    assert_eq!(client.answer().text(), "hello");
+    drop(front);
+    worker.join().unwrap();
+}
+
+#[test]
+fn a_head_that_does_not_come_to_its_end_ends_the_connection() {
+    let front = front(|site| site.hosts[0].read_timeouts.header = ReadTimeout::fixed(0.3));
+    let whole = frame(HEADERS, END_STREAM | END_HEADERS, 1, &get_block("/"));
+    let table = [
+        ("no preface", Vec::new()),
+        ("nothing after the preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
+        ("half of a frame", whole[..20].to_vec()),
+        ("half of a frame's head", whole[..4].to_vec()),
+        ("no end of the block", frame(HEADERS, END_STREAM, 1, &get_block("/"))),
+    ];
+    for (what, bytes) in table {
+        let mut client = match what {
+            "no preface" | "nothing after the preface" => RawHttp2::to(front.address),
+            _ => RawHttp2::connect(front.address),
+        };
+        client.send(&bytes);
+        assert!(matches!(client.goaway(), None | Some(0)), "{what}");
+    }
+}
+
+#[test]
+fn an_idle_connection_ends_with_a_goaway_however_often_it_pings() {
+    let (front, worker) = served(|site| site.http.keep_alive_timeout = 0.5);
+    let worker = answering(worker);
+    let mut client = RawHttp2::connect(front.address);
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &get_block("/"));
+    assert_eq!(client.until(HEADERS).unwrap().payload[0], 0x88);
+    let pinging = client.stream.try_clone().unwrap();
+    let pings = std::thread::spawn(move || {
+        let mut pinging = pinging;
+        while std::io::Write::write_all(&mut pinging, &frame(PING, 0, 0, b"12345678")).is_ok() {
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+    });
+    assert_eq!(client.goaway(), Some(0));
+    drop(client);
+    pings.join().unwrap();
+    drop(front);
+    worker.join().unwrap();
+}
+
+#[test]
+fn a_connection_that_is_to_end_says_so_and_completes_its_requests() {
+    type Cause = fn(&mut Running) -> Option<JoinHandle<()>>;
+    let reload: Cause = |front| {
+        let mut site = support::site(front.root.path());
+        site.hosts[0].protocols.h2c = true;
+        front.reload(&site);
+        None
+    };
+    let stop: Cause = |front| {
+        front.say(&gk_wire::control::ToFront::Stop { timeout: 20.0 });
+        None
+    };
+    let nothing: Cause = |_| None;
+    for (what, most, cause) in [("reload", 0, reload), ("stop", 0, stop), ("the most requests", 1, nothing)] {
+        let (mut front, mut worker) = served(|site| site.http.http2_requests = most);
+        let mut client = RawHttp2::connect(front.address);
+        client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &get_block("/"));
+        let id = worker_id(&mut worker);
+        cause(&mut front);
+        // The first says that there will be an end, the second where, after the answer to the PING between.
+        let first = client.until(GOAWAY).unwrap();
+        assert_eq!(first.payload, [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0], "{what}");
+        let ping = client.until(PING).unwrap();
+        client.frame(PING, 1, 0, &ping.payload);
+        assert_eq!(client.until(GOAWAY).unwrap().payload, [0, 0, 0, 1, 0, 0, 0, 0], "{what}");
+        worker.hello(id);
+        assert_eq!(client.until(HEADERS).unwrap().stream, 1, "{what}");
+        let data = client.until(DATA).unwrap();
+        assert_eq!((&*data.payload, data.flags), (&b"hello"[..], END_STREAM), "{what}");
+        assert_eq!(client.next(), None, "{what}");
+    }
+}
+
+#[test]
+fn a_client_that_answers_no_ping_does_not_hold_up_the_end() {
+    let (mut front, worker) = served(|_| {});
+    let worker = answering(worker);
+    let mut client = RawHttp2::connect(front.address);
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &get_block("/"));
+    client.until(DATA).unwrap();
+    let began = std::time::Instant::now();
+    front.stop(15.0).unwrap();
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    worker.join().unwrap();
+}
+
+/// Sends the frames that `make` gives again and again, until the server ends the connection; returns its code, if one came.
+fn flood(front: &Running, make: impl Fn(u32) -> Vec<u8>) -> Option<u32> {
+    let mut client = RawHttp2::connect(front.address);
+    let mut reading = RawHttp2::of(client.stream.try_clone().unwrap());
+    let reader = std::thread::spawn(move || reading.goaway());
+    for n in 0..1_000_000 {
+        if !client.send(&make(n)) {
+            break;
+        }
+        assert!(n < 999_999, "the connection goes on");
+    }
+    reader.join().unwrap()
+}
+
+#[test]
+fn floods_end_their_connection_and_others_are_served() {
+    let (front, worker) = served(|_| {});
+    let worker = answering(worker);
+    let request = |id: u32, flags: u8| frame(HEADERS, flags | END_HEADERS, id, &get_block("/"));
+    type Make<'a> = Box<dyn Fn(u32) -> Vec<u8> + 'a>;
+    let begun = |n: u32, bytes: Vec<u8>| if n == 0 { [request(1, 0), bytes].concat() } else { bytes };
+    let table: Vec<(&str, Make<'_>)> = vec![
+        ("PING", Box::new(|_| frame(PING, 0, 0, &[0; 8]))),
+        ("SETTINGS", Box::new(|_| frame(SETTINGS, 0, 0, &[]))),
+        ("PRIORITY", Box::new(|n| frame(PRIORITY, 0, 2 * n + 1, &[0, 0, 0, 0, 1]))),
+        ("WINDOW_UPDATE", Box::new(|_| frame(WINDOW_UPDATE, 0, 0, &1u32.to_be_bytes()))),
+        ("an unknown type", Box::new(|_| frame(0x77, 0, 0, &[]))),
+        ("empty DATA", Box::new(|n| begun(n, frame(DATA, 0, 1, &[])))),
+        (
+            "CONTINUATION",
+            Box::new(|n| match n {
+                0 => frame(HEADERS, 0, 1, &get_block("/")),
+                _ => frame(CONTINUATION, 0, 1, &block(&[("x", "y")])),
+            }),
+        ),
+        (
+            "requests taken back",
+            Box::new(|n| {
+                let id = 2 * n + 1;
+                [request(id, END_STREAM), frame(RST_STREAM, 0, id, &8u32.to_be_bytes())].concat()
+            }),
+        ),
+        ("RST_STREAM", Box::new(|n| begun(n, frame(RST_STREAM, 0, 1, &8u32.to_be_bytes())))),
+        ("malformed requests", Box::new(|n| frame(HEADERS, 5, 2 * n + 1, &block(&[(":method", "GET")])))),
+        ("requests without an end", Box::new(|n| request(2 * n + 1, 0))),
+    ];
+    for (what, make) in table {
+        let code = flood(&front, make);
+        // Who floods may meet a reset before it reads why.
+        assert!(matches!(code, None | Some(11)), "{what}: {code:?}");
+        let mut client = Http2Client::connect(front.address);
+        let response = client.get("/");
+        assert_eq!(client.answer(response).text(), "hello", "{what}");
+    }
+    drop(front);
+    worker.join().unwrap();
+}
+
+/// Requests that are taken back a moment after they were begun cost workers something, so they are bounded as well.
+#[test]
+fn requests_that_were_begun_and_are_taken_back_end_the_connection() {
+    let (front, mut worker) = served(|_| {});
+    let worker = std::thread::spawn(move || {
+        while let Some(frame) = worker.next() {
+            if let Frame::Cancel { id } = frame {
+                worker.send(&ToFrontFrame::Abort { id, reason: "cancelled" });
+            }
+        }
+    });
+    let mut client = RawHttp2::connect(front.address);
+    client.until(SETTINGS);
+    let mut ended = None;
+    for n in 0..5_000u32 {
+        let id = 2 * n + 1;
+        client.frame(HEADERS, END_STREAM | END_HEADERS, id, &get_block("/"));
+        // An answer to the PING says that the request was seen.
+        client.frame(PING, 0, 0, &[0; 8]);
+        client.frame(RST_STREAM, 0, id, &8u32.to_be_bytes());
+        if client.until(PING).is_none() {
+            ended = Some(n);
+            break;
+        }
+    }
+    assert!(ended.is_some(), "five thousand requests taken back");
+    drop(front);
+    worker.join().unwrap();
+}
+
+#[test]
+fn more_requests_at_once_than_allowed_are_refused_and_may_be_tried_again() {
+    let (front, mut worker) = served(|site| site.hosts[0].http2.max_session_streams = 2);
+    let mut client = RawHttp2::connect(front.address);
+    let settings = client.until(SETTINGS).unwrap();
+    assert!(settings.payload.chunks(6).any(|setting| setting == [0, 3, 0, 0, 0, 2]), "{settings:?}");
+    for id in [1, 3, 5] {
+        client.frame(HEADERS, END_STREAM | END_HEADERS, id, &get_block("/"));
+    }
+    let refused = client.until(RST_STREAM).unwrap();
+    assert_eq!((refused.stream, &*refused.payload), (5, &7u32.to_be_bytes()[..]));
+    for _ in 0..2 {
+        hello(&mut worker);
+    }
+    for _ in 0..2 {
+        assert_eq!(client.until(DATA).unwrap().payload, b"hello");
+    }
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 7, &get_block("/"));
+    hello(&mut worker);
+    assert_eq!(client.until(DATA).unwrap().stream, 7);
+}
