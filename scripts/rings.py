@@ -148,7 +148,7 @@ def applications_ring() -> Ring:
 
 def containers() -> Ring:
     """tests/containers: deploy/ without a container runtime or a cluster."""
-    needs = [venv(CONTAINERS), wheel("3.14"), packages("haproxy", "prometheus")]
+    needs = [venv(CONTAINERS), wheel("3.14"), packages("haproxy", "prometheus", "curl", "openssl")]
     return Ring("containers", pytest(CONTAINERS, *beside("loadfile")), CONTAINERS, of_gilkeeper("3.14"), needs, nice=CASES)
 
 

@@ -32,7 +32,7 @@ def commands() -> Iterator[list[str]]:
     for page in PAGES:
         for block in blocks(page):
             if "──" not in block:
-                for line in block.splitlines():
+                for line in filter(str.strip, block.splitlines()):
                     yield shlex.split(line, comments=True)
 
 

@@ -81,6 +81,30 @@ def test_a_stop_ends_within_ten_seconds_whatever_is_open(gilkeeper: Start) -> No
     assert "a second signal cuts them off" in server.console()
 
 
+def test_requests_that_came_before_the_stop_are_answered(gilkeeper: Start) -> None:
+    """Reported: a request on a kept connection was lost when it came just before the stop. Met under load, behind a proxy that keeps
+    connections."""
+    server = gilkeeper([APPS / "hello.py"], arguments=["{app}/hello.py", *TOLD])
+    assert server.process is not None
+    with server.connect() as kept, server.connect() as fresh:
+        until(lambda: server.status()["front"]["connections"] >= 2, "both are accepted")
+        kept.send(client.message("GET", "/"))
+        assert kept.response().status == 200
+        front = server.front()
+        os.kill(front, signal.SIGSTOP)
+        try:
+            for connection in (kept, fresh):
+                connection.send(client.message("GET", "/"))
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: "the server stops" in server.console(), "the supervisor stops")
+        finally:
+            os.kill(front, signal.SIGCONT)
+        for connection in (kept, fresh):
+            last = connection.response()
+            assert (last.status, last.get("Connection")) == (200, "close")
+    assert ended(server) == 0
+
+
 def test_a_second_signal_hurries_and_says_so(gilkeeper: Start) -> None:
     given = ["{app}/streaming.py", "--graceful-timeout", "60", *TOLD]
     server = gilkeeper([Path(__file__).with_name("streaming.py")], arguments=given)

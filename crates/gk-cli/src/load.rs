@@ -178,7 +178,7 @@ fn origin(given: &ArgMatches, python: &PythonRuntime) -> Result<(Origin, Surroun
 fn read(origin: &Origin, surroundings: &Surroundings) -> Result<Loaded, String> {
     let read = match origin {
         Origin::Options(options) => {
-            let (site, said) = express::load(options, surroundings)?;
+            let (site, said) = express::load_with(options, &Disk, surroundings)?;
             scripts_exist(&site)?;
             return Ok(loaded((site, said), surroundings));
         }

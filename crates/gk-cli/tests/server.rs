@@ -30,6 +30,8 @@ fn serves_reports_and_stops_without_a_trace() {
         trace.contains("front stops within 4") && trace.contains("worker 1 stops: shutdown_signal"),
         "{trace}"
     );
+    // Reported: each start warned that there is no such script. Met with every script that is given on the command line.
+    assert!(!server.read("log").contains("there is no script"));
     let after = server.run(&["status"]);
     assert_eq!(after.status.code(), Some(1));
     assert!(text(&after.stderr).starts_with("gilkeeper: no server runs with the server root"));

@@ -12,7 +12,7 @@ mod writer;
 
 use crate::diagnostic::Diagnostic;
 use crate::site::Site;
-use crate::source::Memory;
+use crate::source::{Memory, Source};
 use crate::{Surroundings, load_text};
 pub use script::script;
 use std::collections::BTreeMap;
@@ -84,8 +84,17 @@ pub const NAME: &str = "serve options";
 
 /// Reads `serve`'s options: the site with its warnings, or the complaint as text to print.
 pub fn load(options: &ServeOptions, surroundings: &Surroundings) -> Result<(Site, Vec<Diagnostic>), String> {
+    load_with(options, &Memory::new(), surroundings)
+}
+
+/// The same with the files of a machine, for what it looks up there.
+pub fn load_with(
+    options: &ServeOptions,
+    source: &dyn Source,
+    surroundings: &Surroundings,
+) -> Result<(Site, Vec<Diagnostic>), String> {
     let text = generate(options, surroundings)?;
-    let loaded = load_text(NAME, &text, &Memory::new(), surroundings);
+    let loaded = load_text(NAME, &text, source, surroundings);
     let (mut site, said) = loaded.into_result().map_err(|said| crate::diagnostic::render_all(&said))?;
     site.listen_implied = !names_a_listener(options);
     Ok((site, said))

@@ -1,5 +1,5 @@
-//! The memory that the server may use: processes that the kernel killed for want of it, and a warning when the start has already used
-//! most of it.
+//! The memory that the server may use: processes that the kernel killed for want of it, and a warning when the processes will not
+//! fit, or hold most of it after the start.
 
 use gk_sys::usage;
 use gk_sys::usage::control_group::{ControlGroup, Limits, limits};
@@ -16,6 +16,8 @@ pub struct MemoryWatch {
     machine_kills: Option<u64>,
     /// What was found in this turn, which may see several ends that one look explains.
     found: Option<Option<String>>,
+    /// Nothing more is said about the start.
+    started: bool,
 }
 
 impl MemoryWatch {
@@ -23,7 +25,7 @@ impl MemoryWatch {
     pub fn begin() -> Self {
         let group = ControlGroup::find(Path::new("/"));
         let (group_kills, machine_kills) = (group.memory_kills(), usage::out_of_memory_kills());
-        Self { group, group_kills, machine_kills, found: None }
+        Self { group, group_kills, machine_kills, found: None, started: false }
     }
 
     /// Ended processes are asked about from here on.
@@ -39,6 +41,26 @@ impl MemoryWatch {
             (self.group_kills, self.machine_kills, self.found) = (group, machine, Some(why));
         }
         self.found.clone().flatten()
+    }
+
+    /// A warning when workers as large as the first one that is ready will not fit. `first`: its process; `all`: those of all
+    /// workers.
+    pub fn forecast(&mut self, first: u32, all: &[u32]) -> Option<String> {
+        if self.started {
+            return None;
+        }
+        let limits = limits();
+        let held: Vec<u64> = all.iter().filter_map(|pid| usage::anonymous(*pid)).collect();
+        let others = limits.memory_used?.saturating_sub(held.iter().sum());
+        let warning = forecast(all.len() as u64, usage::anonymous(first)?, others, limits.memory?);
+        self.started = warning.is_some();
+        warning
+    }
+
+    /// A warning when the processes hold most of their memory right after the start.
+    pub fn after_start(&mut self, workers: usize) -> Option<String> {
+        let said = std::mem::replace(&mut self.started, true);
+        warning(workers, &limits()).filter(|_| !said)
     }
 }
 
@@ -56,9 +78,18 @@ fn why(in_group: bool, on_machine: bool, limits: &Limits) -> Option<String> {
     }
 }
 
-/// A warning when the processes hold most of their memory right after the start.
-pub fn after_start(workers: usize) -> Option<String> {
-    warning(workers, &limits())
+fn forecast(workers: u64, each: u64, others: u64, limit: u64) -> Option<String> {
+    let all = workers * each + others;
+    (all > limit).then(|| {
+        format!(
+            "{workers} worker processes that hold {} MiB each after their imports, as the first one does, and the server beside them need \
+             {} MiB of memory, and the control group may use {}: the kernel will kill some of them. Run fewer processes \
+             (processes=), or raise the limit",
+            mebibytes(each),
+            mebibytes(all),
+            mebibytes(limit)
+        )
+    })
 }
 
 fn warning(workers: usize, limits: &Limits) -> Option<String> {
@@ -102,6 +133,20 @@ mod tests {
             if let Some((text, said)) = warning.zip(said) {
                 assert!(text.starts_with(said) && text.contains("fewer processes"), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn workers_that_will_not_fit_are_foretold_by_the_first_of_them() {
+        for (workers, each, others, limit, said) in [
+            (4, 100, 60, 512, None),
+            (8, 100, 60, 512, Some("8 worker processes that hold 100 MiB each")),
+            (8, 57, 60, 512, Some("need 516 MiB")),
+            (1, 10, 0, 512, None),
+        ] {
+            let text = forecast(workers, each * MIB, others * MIB, limit * MIB);
+            assert_eq!(text.is_some(), said.is_some(), "{workers} x {each}");
+            assert!(text.zip(said).is_none_or(|(text, said)| text.contains(said)));
         }
     }
 

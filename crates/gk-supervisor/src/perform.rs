@@ -14,7 +14,6 @@ use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
 use crate::handover::Handover;
 use crate::logs::Logs;
-use crate::memory;
 use crate::plan::action::Action;
 use crate::plan::event::Event;
 use crate::root;
@@ -214,9 +213,6 @@ impl World {
             Action::Announce => {
                 let line = self.serving();
                 self.logs.say(&line);
-                if let Some(warning) = memory::after_start(self.workers.len()) {
-                    log(Level::Warn, Some("GK0053"), &warning);
-                }
             }
             Action::Notify(notice) => {
                 let serving = self.serving();

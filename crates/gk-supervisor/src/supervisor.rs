@@ -80,7 +80,11 @@ impl Supervisor {
             let now = self.now();
             let actions: Vec<Action> = self.plan.handle(event, now);
             for action in actions {
+                let announced = action == Action::Announce;
                 self.world.perform(action, now);
+                if announced && let Some(warning) = self.memory.after_start(self.world.workers.len()) {
+                    log(Level::Warn, Some("GK0053"), &warning);
+                }
             }
             for mut happened in self.plan.take_happened() {
                 happened.at = gk_sys::clock::epoch_seconds();
@@ -305,7 +309,12 @@ impl Supervisor {
                     let asked = self.gathers.iter_mut().filter(|g| g.token == token);
                     asked.for_each(|g| g.worker(worker, status.clone()));
                 }
-                Some(Ok(message)) => self.happened(Event::FromWorker { worker, message }),
+                Some(Ok(message)) => {
+                    if matches!(message, FromWorker::Ready { .. }) {
+                        self.forecast(worker);
+                    }
+                    self.happened(Event::FromWorker { worker, message });
+                }
                 Some(Err(BadPacket::Abuse(why))) => {
                     let fault = LinkFault::Abused;
                     return self.happened(Event::WorkerFault { worker, fault, why });
@@ -315,6 +324,15 @@ impl Supervisor {
                     log(Level::Error, None, &text);
                 }
             }
+        }
+    }
+
+    /// A worker is ready: whether all of them will fit into the memory.
+    fn forecast(&mut self, worker: u64) {
+        let all: Vec<u32> = self.world.workers.values().map(|child| child.pid).collect();
+        let first = self.world.workers.get(&worker).map(|child| child.pid);
+        if let Some(warning) = first.and_then(|first| self.memory.forecast(first, &all)) {
+            log(Level::Warn, Some("GK0053"), &warning);
         }
     }
 

@@ -33,6 +33,14 @@ pub fn resident(pid: u32) -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
+/// Resident memory of a process that no file backs, in bytes.
+pub fn anonymous(pid: u32) -> Option<u64> {
+    let statm = text(format!("/proc/{pid}/statm"))?;
+    let mut pages = statm.split(' ').skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+    Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
+}
+
 /// User and system CPU seconds a process has used.
 pub fn cpu_seconds(pid: u32) -> Option<f64> {
     cpu_times(pid).map(|(user, system)| user + system)

@@ -189,7 +189,7 @@ pub const CODES: &[Code] = &[
     own(code(
         53,
         Warn,
-        "after the start, the processes hold more than three quarters of the memory that the control group may use",
+        "the worker processes will not fit into the memory that the control group may use, or hold more than three quarters of it after the start",
         "none; when the memory is used up, the kernel kills one of the processes, and the log and the metrics say so",
         "run fewer processes (processes=), or raise the limit of the container or the service",
     )),

@@ -111,7 +111,9 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
         })
     };
     let mut http = builder.serve_connection(TokioIo::new(ClientIo::new(conn, before)), service);
-    let must_end = || front.stopping.get() && !(front.is_patient.get() && conn.is_idle());
+    // A request that waits in the socket was sent before anybody could know; it is read first, and its response is the last.
+    let may_stay = || conn.is_idle() && (front.is_patient.get() || conn.has_bytes());
+    let must_end = || front.stopping.get() && !may_stay();
     let mut ending = false;
     let sleeps = poll_fn(|cx| {
         if conn.poll_killed(cx) {

@@ -45,7 +45,8 @@ pub(in crate::client) async fn is_readable(front: &Front, conn: &Conn) -> bool {
             return Poll::Ready(false);
         }
         if hurries(front) {
-            return Poll::Ready(conn.is_in_head());
+            // What has come already was sent before anybody could know.
+            return Poll::Ready(conn.is_in_head() || conn.has_bytes());
         }
         conn.poll_readable(cx).map(|()| true)
     })
