@@ -24,6 +24,8 @@ pub struct Handover {
     pub arguments: Vec<OsString>,
     /// The server that is to replace this one.
     pub successor: Option<Child>,
+    /// Process id of the server that has replaced the successor, while this process still ends.
+    pub next: Option<u32>,
     /// New servers that were killed before they served.
     pub dying: Vec<u32>,
     /// The server that this one replaces.
@@ -41,6 +43,17 @@ impl Handover {
         self.root = Some(root);
         self.arguments = arguments;
         self.stays = std::process::id() == 1 || (!has_manager && self.keeper.is_none());
+    }
+
+    /// Takes the server that has replaced the successor for the successor, if there is one.
+    pub fn follow(&mut self) -> bool {
+        match (self.next.take(), &mut self.successor) {
+            (Some(pid), Some(successor)) => {
+                successor.pid = pid;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Sends the successor a message.

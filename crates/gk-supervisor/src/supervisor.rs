@@ -159,7 +159,13 @@ impl Supervisor {
     }
 
     fn take_signals(&mut self) {
+        // Whoever watches this process means the server.
+        let passes_on = self.world.handover.stays && self.plan.has_handed_over();
         for arrived in self.signals.take().unwrap_or_default() {
+            if passes_on && matches!(arrived, SIGHUP | SIGUSR1 | SIGUSR2) {
+                self.world.handover.signal_successor(arrived);
+                continue;
+            }
             if matches!(arrived, SIGHUP | SIGUSR1 | SIGUSR2) {
                 // `logrotate` has renamed them, and sends the signal. USR2 asks for nothing else.
                 self.world.logs.reopen();
@@ -197,9 +203,11 @@ impl Supervisor {
         self.world.handover.dying.retain(|pid| ended(*pid).is_none());
         if let Some(exit) = self.world.handover.successor.as_ref().and_then(|new| ended(new.pid)) {
             self.read_successor();
-            self.world.handover.successor = None;
-            let ended = self.describe(exit);
-            self.happened(Event::Succession(Succession::Ended(ended)));
+            if !self.world.handover.follow() {
+                self.world.handover.successor = None;
+                let ended = self.describe(exit);
+                self.happened(Event::Succession(Succession::Ended(ended)));
+            }
         }
         if std::process::id() == 1 && !self.world.reading {
             let single = self.world.front.iter().chain(&self.world.handover.successor);
@@ -221,6 +229,7 @@ impl Supervisor {
             .and_then(|new| new.receive::<ToPredecessor>(&mut self.buffer, now))
         {
             match message {
+                Ok(ToPredecessor::Successor { pid }) => self.world.handover.next = Some(pid),
                 Ok(message) => self.happened(Event::Succession(Succession::FromSuccessor(message))),
                 Err(e) => {
                     log(Level::Error, None, &format!("a message of the new server was not understood: {e}"))

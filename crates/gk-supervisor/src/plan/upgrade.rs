@@ -126,7 +126,7 @@ impl Plan {
                 }
             }
             Succession::FromSuccessor(ToPredecessor::Serving) => self.hand_over(now),
-            // Of the process that stays in front.
+            // For the process that stays in front, which follows it.
             Succession::FromSuccessor(ToPredecessor::Successor { .. }) => {}
             Succession::Ended(ended) => self.successor_ended(&ended),
             Succession::Inherit => self.inherit(now),

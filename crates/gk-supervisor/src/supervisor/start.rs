@@ -108,10 +108,10 @@ fn serve(
     };
     let (code, why) =
         supervisor.run(if is_heir { Event::Succession(Succession::Inherit) } else { Event::Start });
-    let Supervisor { plan, mut world, mut signals, .. } = supervisor;
-    world.logs.finish();
+    let Supervisor { plan, world, mut signals, .. } = supervisor;
+    let mut handover = close(world);
     if is_heir && !plan.has_taken_over() {
-        world.handover.refuse(why.as_deref().unwrap_or("the new server was told to stop"));
+        handover.refuse(why.as_deref().unwrap_or("the new server was told to stop"));
     }
     if let Some(why) = why {
         let seen = log_file.map(|path| format!(" (the error log {} says more)", path.display()));
@@ -119,14 +119,21 @@ fn serve(
         // The traceback is the application's own text.
         say(&gk_wire::printable::page(&told));
     }
-    world.listeners.remove_files();
-    let Handover { root, successor, stays, .. } = world.handover;
+    handover.follow();
+    let Handover { root, successor, stays, .. } = handover;
     drop(root);
     match successor.filter(|_| stays && plan.has_handed_over()) {
         // Everything else of this server has ended.
         Some(successor) => Ok(relay::stay(&mut signals, successor)),
         None => Ok(code),
     }
+}
+
+/// Closes everything but the other side of an upgrade: a process that stays must not keep a socket open on which nobody accepts.
+fn close(world: World) -> Handover {
+    world.logs.finish();
+    world.listeners.remove_files();
+    world.handover
 }
 
 /// Writes to the terminal, unless it takes nothing.

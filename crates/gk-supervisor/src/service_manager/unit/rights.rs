@@ -90,6 +90,10 @@ pub(super) fn harden(out: &mut Lines, places: &Places, identity: &Identity) {
     } else {
         out.line("PrivateTmp", "yes");
     }
+    if !identity.root {
+        // Processes of other users are workers where there are such.
+        out.line("ProtectProc", "invisible");
+    }
     out.lines(&[
         "PrivateDevices=yes",
         "ProtectClock=yes",
@@ -98,7 +102,6 @@ pub(super) fn harden(out: &mut Lines, places: &Places, identity: &Identity) {
         "ProtectKernelLogs=yes",
         "ProtectKernelModules=yes",
         "ProtectKernelTunables=yes",
-        "ProtectProc=invisible",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK",
         "RestrictNamespaces=yes",
         "RestrictRealtime=yes",
