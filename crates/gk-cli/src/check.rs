@@ -1,6 +1,7 @@
 //! `gilkeeper check`: what a configuration means and what is wrong with it; with `--python`, also which installed packages the
 //! interpreters of its applications refuse.
 
+mod certificates;
 mod forks;
 
 use crate::doctor::environment::{Refusal, refusals};
@@ -30,6 +31,11 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         groups.flat_map(|group| forks::warnings(&group.name, &mounts)).collect()
     };
     loaded.diagnostics.extend(forking);
+    let files = certificates::said(&loaded);
+    if files.iter().any(|said| said.severity == Severity::Error) {
+        loaded.site = None;
+    }
+    loaded.diagnostics.extend(files);
     if let Some(named) = given.get_one::<String>("python") {
         examine(&mut loaded, Some(named.as_str()).filter(|name| !name.is_empty()), python)?;
     }
