@@ -9,6 +9,7 @@ use crate::sockets::matching::Origin;
 use gk_sys::child::reap;
 use gk_sys::descriptors;
 use gk_sys::signal::SIGKILL;
+use gk_wire::certificates::TicketKey;
 use gk_wire::control::{MAX_PACKET, decode, encode};
 use gk_wire::handover::{SOCKET_FD, ToPredecessor, ToSuccessor, VARIABLE};
 use std::ffi::OsString;
@@ -34,6 +35,8 @@ pub struct Handover {
     pub keeper: Option<OwnedFd>,
     /// This process stays in front of its successor.
     pub stays: bool,
+    /// The predecessor's keys of session tickets.
+    pub ticket_keys: Vec<TicketKey>,
 }
 
 impl Handover {
@@ -126,7 +129,7 @@ impl Estate {
         };
         let socket = descriptors::inherited(SOCKET_FD).map_err(|e| broken(e.to_string()))?;
         let (mut root, mut sockets, mut buffer) = (Vec::new(), Vec::new(), vec![0; MAX_PACKET]);
-        let keeper = loop {
+        let (keeper, ticket_keys) = loop {
             let got = descriptors::receive(&socket, &mut buffer, true).map_err(|e| broken(e.to_string()))?;
             if got.bytes == 0 {
                 return Err(broken("it has ended".into()));
@@ -139,10 +142,11 @@ impl Estate {
             match message {
                 ToSuccessor::Root => root = got.fds,
                 ToSuccessor::Listener { purpose, file } => sockets.extend(offered(purpose, file, got.fds)),
-                ToSuccessor::Complete { kept: false } => break None,
+                ToSuccessor::Complete { kept: false, ticket_keys } => break (None, ticket_keys),
                 // One before the predecessor, or the predecessor itself.
-                ToSuccessor::Complete { kept: true } => {
-                    break Some(got.fds.into_iter().next().map_or_else(|| socket.try_clone(), Ok));
+                ToSuccessor::Complete { kept: true, ticket_keys } => {
+                    let keeper = got.fds.into_iter().next().map_or_else(|| socket.try_clone(), Ok);
+                    break (Some(keeper), ticket_keys);
                 }
                 ToSuccessor::Yours | ToSuccessor::ServicesEnded | ToSuccessor::Ended => {}
             }
@@ -152,7 +156,8 @@ impl Estate {
         };
         let keeper = keeper.transpose().map_err(|e| broken(e.to_string()))?;
         let predecessor = Child::new(pid, socket).map_err(|e| broken(e.to_string()))?;
-        let handover = Handover { predecessor: Some(predecessor), keeper, ..Handover::default() };
+        let handover =
+            Handover { predecessor: Some(predecessor), keeper, ticket_keys, ..Handover::default() };
         Ok(Some(Self { lock, control, sockets, handover }))
     }
 

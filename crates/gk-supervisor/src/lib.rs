@@ -5,7 +5,8 @@
 //! signals, control sockets, clients, deadlines ─▶ supervisor ─▶ Event ─▶ plan ─▶ Action* ─▶ perform ─▶ the world
 //! ```
 //!
-//! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts. Only the [`logs`] have threads.
+//! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts. Only the [`logs`] have threads, and what reads a configuration or
+//! [`certificates`] has one for as long as it reads.
 #![forbid(unsafe_code)]
 
 pub mod certificates;

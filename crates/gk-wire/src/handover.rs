@@ -1,6 +1,7 @@
 //! Messages of an upgrade, between a running server and the one that is to replace it: JSON, one message per packet, with descriptors
 //! riding along. Each side may be of another version: unknown fields are passed over, unknown messages are errors.
 
+use crate::certificates::TicketKey;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -26,6 +27,9 @@ pub enum ToSuccessor {
     Complete {
         /// A process stays in front.
         kept: bool,
+        /// The keys of session tickets: clients resume their sessions with the new server.
+        #[serde(default)]
+        ticket_keys: Vec<TicketKey>,
     },
     /// From now on it is the server.
     Yours,

@@ -1,11 +1,11 @@
-//! The certificates in force. A thread looks at their files every few seconds; changed ones are read and checked there, and take
+//! The certificates in force. A thread looks at their files every two seconds; changed ones are read and checked there, and take
 //! effect if they are good. Otherwise those before stay.
 
 use super::stamps::Stamps;
 use super::tickets::TicketKeys;
 use super::{Reading, facts, read, refusal};
 use crate::configuration::Configuration;
-use gk_wire::certificates::{CertificateFacts, Certificates};
+use gk_wire::certificates::{CertificateFacts, Certificates, TicketKey};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 /// Time between two looks.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
 /// Files that change are read when they have not changed for this long: a certificate and its key are written one after the other.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Most such waits: files that change all the time are read as they are.
@@ -82,6 +82,11 @@ impl Kept {
         self.number += 1;
         self.pending = None;
         self.turn_tickets(now);
+    }
+
+    /// Goes on with the ticket keys of the server that this one replaces.
+    pub fn inherit(&mut self, keys: Vec<TicketKey>) {
+        self.tickets.inherit(keys);
     }
 
     /// For the front.

@@ -36,6 +36,13 @@ impl TicketKeys {
         true
     }
 
+    /// Takes keys in place of its own, if there are any.
+    pub fn inherit(&mut self, keys: Vec<TicketKey>) {
+        if !keys.is_empty() {
+            self.keys = keys;
+        }
+    }
+
     /// Newest first.
     pub fn all(&self) -> &[TicketKey] {
         &self.keys

@@ -74,7 +74,8 @@ impl World {
         }
         let kept = self.handover.stays || self.handover.keeper.is_some();
         let keeper = self.handover.keeper.as_ref().map(OwnedFd::try_clone).transpose()?;
-        successor.send(&ToSuccessor::Complete { kept }, keeper.into_iter().collect());
+        let ticket_keys = self.certificates.message().ticket_keys;
+        successor.send(&ToSuccessor::Complete { kept, ticket_keys }, keeper.into_iter().collect());
         Ok(())
     }
 
