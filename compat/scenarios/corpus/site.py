@@ -35,10 +35,6 @@ def words(line: str) -> list[str]:
     return [quoted or bare for quoted, bare in WORDS.findall(line)]
 
 
-# TLS for applications is not built yet: what these serve is asked over plain HTTP, without their SSL lines.
-PLAIN = ("13-privacyidea", "27-hgweb")
-
-
 class Site(harness.Server):
     """A server on one configuration."""
 
@@ -49,8 +45,6 @@ class Site(harness.Server):
     def __init__(self, name: str) -> None:
         super().__init__([], (HERE / f"{name}.conf").read_text().replace("\\\n", " "), f"corpus-{name}")
         self.text = (self.root / "site.conf").read_text()
-        if name in PLAIN:
-            self.text = re.sub(r"(?m)^SSL(?!Options).*\n", "", self.text)
         self.ports = {wanted: harness.free_port() for wanted in self.wanted_ports()}
         self.has_listen = re.search(r"(?m)^Listen ", self.text) is not None
         if not self.ports:
@@ -61,16 +55,13 @@ class Site(harness.Server):
         self.make(moved)
 
     def wanted_ports(self) -> list[str]:
-        """The ports that are spoken plainly, in the order of their lines."""
-        found, tls = [], False
-        for line in self.text.splitlines():
-            if listen := re.match(r"Listen (?:\S*:)?(\d+)", line):
-                found.append(listen[1])
-            elif host := re.match(r"<VirtualHost \S+:(\d+)>", line):
-                found.append(host[1])
-            elif re.match(r"(?i)SSLEngine on", line):
-                tls = True
-        return [port for port in dict.fromkeys(found) if not (tls and port == "443")]
+        """The ports in the order of their lines."""
+        found = re.findall(r"(?m)^(?:Listen|<VirtualHost) (?:\S*:)?(\d+)", self.text)
+        return list(dict.fromkeys(found))
+
+    def speaks_tls(self, port: str) -> bool:
+        hosts = re.findall(r"(?ms)^<VirtualHost \S+:(\d+)>\n(.*?)^</VirtualHost>", self.text)
+        return any(port == of and re.search(r"(?mi)^SSLEngine on", lines) for of, lines in hosts)
 
     def moved(self) -> str:
         """The configuration with its paths and ports moved."""

@@ -9,11 +9,13 @@ import base64
 import importlib.util
 import json
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import client
 import harness
 import pytest
 
@@ -58,6 +60,16 @@ def running(request: pytest.FixtureRequest) -> Iterator[harness.Server]:
     server.clean()
 
 
+class Tls(client.Connection):
+    """A connection with TLS, whatever the certificate."""
+
+    def __init__(self, port: int, name: str) -> None:
+        super().__init__(port)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self.socket = context.wrap_socket(self.socket, server_hostname=name)
+
+
 def answer(server: harness.Server, asked: str) -> str:
     """The answer to one line: `[METHOD ][user@][host][:port]/path`, the port as the configuration has it."""
     match = re.fullmatch(r"(?:([A-Z]+) )?(?:(\w+)@)?([\w.]*)(?::(\d+))?(/.*)", asked)
@@ -66,7 +78,12 @@ def answer(server: harness.Server, asked: str) -> str:
     ports = server.ports  # type: ignore[attr-defined]
     server.port = ports[port] if port else next(iter(ports.values()))
     headers = {"Authorization": "Basic " + base64.b64encode(f"{user}:secret".encode()).decode()} if user else {}
-    found = server.ask(path, method or "GET", host=f"{host or 'localhost'}:{server.port}", headers=headers)
+    asked_port = port or next(iter(ports))
+    tls = server.speaks_tls(asked_port)  # type: ignore[attr-defined]
+    with Tls(server.port, host or "localhost") if tls else server.connect() as connection:
+        given = [*headers.items(), ("Connection", "close")]
+        connection.send(client.message(method or "GET", path, given, host=f"{host or 'localhost'}:{server.port}"))
+        found = connection.response(method or "GET")
     body = found.body.decode("latin-1").strip() if found.status == 200 else ""
     # To the same host it may be absolute or not.
     to = (found.get("Location") or "").removeprefix(f"http://{host or 'localhost'}:{server.port}")
