@@ -41,6 +41,10 @@ pub trait Facts {
     fn document_root(&self) -> &Path;
     /// Whether the client speaks TLS, or a trusted proxy says so.
     fn https(&self) -> bool;
+    /// A variable of mod_ssl (`SSL_PROTOCOL`), where the client speaks TLS with this server.
+    fn tls_variable(&self, _name: &str) -> Option<Cow<'_, str>> {
+        None
+    }
     /// The user that was authenticated.
     fn user(&self) -> Option<&str>;
     /// `SCRIPT_FILENAME`: the script or file that the path leads to, as soon as it is known.

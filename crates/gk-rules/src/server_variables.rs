@@ -106,6 +106,14 @@ impl<'a> View<'a> {
         self.facts.header(name).unwrap_or_default()
     }
 
+    /// A variable of mod_ssl; empty where no TLS is spoken.
+    pub(crate) fn tls(&self, name: &str) -> Cow<'a, [u8]> {
+        match self.facts.tls_variable(name).unwrap_or_default() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }
+    }
+
     /// The value of a variable.
     pub(crate) fn value(&self, variable: ServerVariable) -> Cow<'a, [u8]> {
         let facts = self.facts;

@@ -23,7 +23,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("Require", "[not] rule [argument …]", AUTH, RULE, require)
         .default("all granted")
         .doc("A rule about who is served. Of several rules, one must hold; sections change that. Rules: `all granted`, `all denied`, \
-              `ip address …` (also a network or the first numbers of an address), `local`, `env variable …`, `method name …`, `ssl`, \
+              `ip address …` (also a network or the first numbers of an address), `local`, `env variable …`, `method name …`, `ssl`, `ssl-verify-client` (with a valid certificate), \
               `expr expression` (see [conditional sections](conditions.md); it may stand in quotes), `valid-user`, `user name …`, `group name …` (of AuthGroupFile), `wsgi-group name …` (of WSGIAuthGroupScript). `not` \
               turns clients away for whom the rule holds, and admits nobody. Any other rule (`host`, `ldap-group` …) cannot be \
               asked here: it admits nobody, with a warning. The rules of an inner scope replace those around it, unless AuthMerging \
@@ -93,7 +93,7 @@ fn require(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 /// The rules that are asked.
-const ASKED: &str = "all, ip, local, env, method, ssl, expr, valid-user, user, group, wsgi-group";
+const ASKED: &str = "all, ip, local, env, method, ssl, ssl-verify-client, expr, valid-user, user, group, wsgi-group";
 
 /// Says of a rule that it is one of Apache's modules and not asked here, or that nobody knows it.
 fn not_asked(name: &str) -> Complaint {

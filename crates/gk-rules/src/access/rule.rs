@@ -24,6 +24,8 @@ pub enum Rule {
     Method(Vec<String>),
     /// `ssl`: the client speaks TLS.
     Https,
+    /// `ssl-verify-client`: the client has shown a valid certificate.
+    ClientCertificate,
     /// `expr`: an expression is true.
     Expr(Expression),
     /// `valid-user`.
@@ -106,6 +108,7 @@ impl Rule {
                 Self::Method(texts())
             }
             "ssl" => Self::Https,
+            "ssl-verify-client" => Self::ClientCertificate,
             "expr" if rest.is_empty() => return Err(Mistake::new("Require expr names no expression").at(at)),
             "expr" => Self::Expr(Expression::new(&rest.join(" ")).map_err(|mistake| mistake.at(at + 1))?),
             "valid-user" => Self::ValidUser,
@@ -140,6 +143,9 @@ impl Rule {
             Self::Env(names) => names.iter().any(|name| facts.env().get(name).is_some()),
             Self::Method(list) => methods::holds(list, facts.method()),
             Self::Https => facts.https(),
+            Self::ClientCertificate => {
+                facts.tls_variable("SSL_CLIENT_VERIFY").is_some_and(|verified| verified == "SUCCESS")
+            }
             Self::Expr(expression) => {
                 let user = asker.person.map(|person| person.name.as_str()).or_else(|| facts.user());
                 // One that cannot be evaluated is an answer that nobody knows.

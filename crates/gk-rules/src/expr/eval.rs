@@ -120,6 +120,7 @@ impl Eval<'_> {
         match word {
             Word::Text(text) => text.into(),
             Word::Variable(variable) => self.view.value(*variable),
+            Word::Tls(name) => self.view.tls(name),
             Word::Group(number) => match &self.groups {
                 Some(groups) => groups.get(*number).into(),
                 None => Cow::default(),

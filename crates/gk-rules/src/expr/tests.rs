@@ -75,7 +75,7 @@ fn what_is_no_expression_says_why() {
         ("'a' ==", "it ends"),
         ("abc == 'a'", "`abc` is neither quoted nor a variable"),
         ("%{NOPE} == 'a'", "no variable `NOPE`"),
-        ("%{SSL_PROTOCOL} == 'a'", "no variable `SSL_PROTOCOL`"),
+        ("%{SSLPROTOCOL} == 'a'", "no variable `SSLPROTOCOL`"),
         ("%{nope:x} == 'a'", "no function `nope`"),
         ("md5('a') == 'b'", "the function `md5` is not built"),
         ("-U '/x'", "the operator `-U` is not built"),

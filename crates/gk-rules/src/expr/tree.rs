@@ -73,6 +73,8 @@ pub(crate) enum Glob {
 pub(crate) enum Word {
     Text(Vec<u8>),
     Variable(ServerVariable),
+    /// `SSL_PROTOCOL` and its relatives.
+    Tls(String),
     /// `$1`
     Group(usize),
     Joined(Vec<Self>),

@@ -166,6 +166,7 @@ fn variable(name: &str, state: &State<'_>) -> Vec<u8> {
             Some(value) => value.to_vec(),
             None => process(name),
         },
+        Some((kind, name)) if kind.eq_ignore_ascii_case("SSL") => view.tls(name).into_owned(),
         Some(_) => Vec::new(),
         None => {
             ServerVariable::named(name).map(|variable| view.value(variable).into_owned()).unwrap_or_default()

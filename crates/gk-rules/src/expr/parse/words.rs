@@ -79,6 +79,9 @@ impl Parser<'_> {
         if self.eat("}") {
             return match ServerVariable::named(name) {
                 Some(variable) => Ok(Word::Variable(variable)),
+                None if name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SSL_")) => {
+                    Ok(Word::Tls(name.to_ascii_uppercase()))
+                }
                 None => Err(Why::new(format!("there is no variable `{name}` here"))),
             };
         }

@@ -33,7 +33,7 @@ enum Piece {
     Text(String),
     Variable(String),
     /// A variable of TLS, which no request here has.
-    Tls,
+    Tls(String),
     Began,
     Took,
     /// `expr=`: all of the value.
@@ -93,7 +93,10 @@ impl Template {
                     out.extend(moment.variable(name).unwrap_or_else(|| b"(null)".to_vec()));
                 }
                 Piece::Expression(text) => out.extend(text.value(moment.facts)),
-                Piece::Tls => out.extend_from_slice(b"(null)"),
+                Piece::Tls(name) => {
+                    let value = moment.facts.tls_variable(name).filter(|value| !value.is_empty());
+                    out.extend_from_slice(value.as_deref().unwrap_or("(null)").as_bytes());
+                }
                 Piece::Began => out.extend_from_slice(format!("t={}", moment.began_micros).as_bytes()),
                 Piece::Took => out.extend_from_slice(format!("D={}", moment.took_micros).as_bytes()),
             }
@@ -125,7 +128,7 @@ impl Piece {
                 let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
                 match chars.next() {
                     Some('e') => Ok(Self::Variable(name)),
-                    Some('s') => Ok(Self::Tls),
+                    Some('s') => Ok(Self::Tls(name)),
                     other => {
                         Err(unknown(&format!("{{{name}}}{}", other.map(String::from).unwrap_or_default())))
                     }
