@@ -17,6 +17,9 @@ impl Lookup for From<'_> {
     fn variable(&self, name: &str) -> Option<&[u8]> {
         (name.len() < 4).then_some(self.0)
     }
+    fn tls(&self, _: char, name: &str) -> Option<String> {
+        (name.len() < 4).then(|| String::from_utf8_lossy(self.0).into_owned())
+    }
 }
 
 fuzz_target!(|input: (&str, &[u8], u64, i16)| {

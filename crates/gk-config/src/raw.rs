@@ -199,6 +199,8 @@ pub struct RawHost {
     pub encoded_slashes: Option<EncodedSlashes>,
     /// `ErrorLog` of a virtual host.
     pub error_log: Option<PathBuf>,
+    /// `RequestReadTimeout handshake=`.
+    pub handshake_timeout: Option<ReadTimeout>,
     /// `RequestReadTimeout header=`.
     pub header_timeout: Option<ReadTimeout>,
     /// `RequestReadTimeout body=`.

@@ -155,9 +155,9 @@ fn front(port: u16) {
         admin_command: Vec::new(),
         log: gk_wire::setup::LogSetup::default(),
         control: theirs,
+        certificates: Default::default(),
         folder: std::env::temp_dir(),
         logs,
-        certificates: Default::default(),
     };
     gk_front::serve(parts).expect("serves");
     drop(control);

@@ -15,3 +15,4 @@ pub mod proxied;
 pub mod requester;
 pub mod stream;
 pub mod timeouts;
+pub mod tls;

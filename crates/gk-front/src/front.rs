@@ -1,35 +1,30 @@
 //! The state that the tasks of the data thread share: the site in force, pools, links, connections, counters. One thread only.
 
 mod figures;
+mod site;
 
-use gk_config::place::Compiled;
 use gk_config::site::Site;
 use gk_sys::memory::SharedWords;
+use gk_wire::certificates::Certificates;
 use gk_wire::request::Profile;
 use gk_wire::response::Headers;
 use gk_wire::setup::ListenerSetup;
-use http::StatusCode;
 use http::request::Parts;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::access::AccessMemory;
 use crate::answer::files::disk::FileSystem;
-use crate::answer::files::recent::RecentFiles;
-use crate::answer::withheld::Withheld;
 use crate::client::addresses::Addresses;
 use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
 use crate::client::http2::streams::Http2Connections;
 use crate::client::idle::IdleQueue;
-use crate::log::access_log::AccessLogs;
 use crate::log::answers::AnswerTally;
-use crate::log::host_log::HostLogs;
 use crate::log::rate_limited::{RateLimited, Repeated};
 use crate::process::admin::Admin;
 use crate::process::clock::Clock;
@@ -39,72 +34,14 @@ use crate::process::life::Life;
 use crate::request::limits;
 use crate::request::owner::RequiredOwner;
 use crate::request::refusal::Refusal;
-use crate::request::route::{self, App, Destination, RouteQuery, RuledPath, Target};
-use crate::request::route_cache::RouteCache;
+use crate::request::route::{self, Destination, RouteQuery, RuledPath, Target};
 use crate::worker::dispatcher::PoolLimits;
 use crate::worker::link::Link;
 use crate::worker::pool::Pool;
-use crate::worker::profiles::{ChosenGroups, NumberedProfile, Profiles};
+use crate::worker::profiles::{NumberedProfile, Profiles};
 use crate::worker::share::{Bounds, Share, Space};
 
-/// The site in force; a reload replaces it whole.
-pub struct CurrentSite {
-    /// The site, prepared.
-    pub compiled: Arc<Compiled>,
-    /// Counts up with each reload.
-    pub generation: u64,
-    /// Access logs by host.
-    pub logs: AccessLogs,
-    /// Error logs by host.
-    pub host_logs: HostLogs,
-    /// Application groups whose names requests have chosen.
-    chosen_groups: ChosenGroups,
-    /// Limits the log lines about patterns of rules that gave up.
-    pub patterns_noted: RateLimited,
-    /// Files that are not served.
-    pub withheld: Arc<Withheld>,
-    /// Files that were served a moment ago.
-    pub recent: RecentFiles,
-    routes: RouteCache<Rc<RoutedRequest>>,
-}
-
-impl CurrentSite {
-    fn new(site: Site, generation: u64, logs: Vec<OwnedFd>) -> Result<Self, String> {
-        let logs = AccessLogs::open(&site, logs)?;
-        let host_logs = HostLogs::of(&site);
-        let compiled = Arc::new(Compiled::new(Arc::new(site), &FileSystem)?);
-        let withheld = Arc::new(Withheld::of(&compiled));
-        Ok(Self {
-            compiled,
-            generation,
-            logs,
-            host_logs,
-            chosen_groups: ChosenGroups::default(),
-            patterns_noted: RateLimited::default(),
-            withheld,
-            recent: RecentFiles::default(),
-            routes: RouteCache::default(),
-        })
-    }
-}
-
-impl CurrentSite {
-    /// The refusal of a request that chooses one application group too many.
-    fn too_many_groups(&self, app: &App) -> Option<Destination> {
-        let groups = &self.compiled.site().groups;
-        let most = groups.iter().find(|group| group.name == app.group)?.chosen_interpreters;
-        let name = &app.profile.application_group;
-        if self.chosen_groups.admit(&app.group, name, most as usize) {
-            return None;
-        }
-        let text = format!(
-            "application group '{name}' would be one more than chosen-interpreters={most} of process group '{}' allows",
-            app.group
-        );
-        let refusal = Refusal::Status(StatusCode::SERVICE_UNAVAILABLE);
-        Some(Destination::Refused(refusal, Some(("GK0070", text))))
-    }
-}
+pub use site::CurrentSite;
 
 /// The result of routing, with the pool, profile and owner that this front has for it.
 pub struct RoutedRequest {
@@ -211,11 +148,12 @@ impl Front {
         listeners: Vec<ListenerSetup>,
         folder: PathBuf,
         logs: Logs,
+        certificates: &Certificates,
     ) -> Result<Rc<Self>, String> {
         let clock = Clock::default();
         let lost_lines = logs.lost.map(SharedWords::map).transpose();
         let lost_lines = lost_lines.map_err(|e| format!("the counts of lost lines cannot be read: {e}"))?;
-        let current = CurrentSite::new(site, generation, logs.access)?;
+        let current = CurrentSite::new(site, generation, logs.access, certificates)?;
         let answers = AnswerTally::new(&clock);
         let front = Rc::new(Self {
             clock,
@@ -260,14 +198,25 @@ impl Front {
     }
 
     /// Puts another site in force. Requests under way keep theirs.
-    pub fn replace(&self, site: Site, generation: u64, logs: Vec<OwnedFd>) -> Result<(), String> {
-        let current = CurrentSite::new(site, generation, logs)?;
+    pub fn replace(
+        &self,
+        site: Site,
+        generation: u64,
+        logs: Vec<OwnedFd>,
+        certificates: &Certificates,
+    ) -> Result<(), String> {
+        let current = CurrentSite::new(site, generation, logs, certificates)?;
         let before = self.current();
         before.logs.flush();
         self.lost_before.set(self.lost_before.get() + before.logs.lost());
         *self.current.borrow_mut() = Rc::new(current);
         self.update_pools();
         Ok(())
+    }
+
+    /// Puts other certificates in force for the same site. Connections that are open keep theirs.
+    pub fn replace_certificates(&self, certificates: &Certificates) -> Result<(), String> {
+        self.current().certify(certificates)
     }
 
     /// The site in force.

@@ -6,6 +6,7 @@ mod file;
 mod guarded;
 mod origin;
 pub mod ruled;
+mod secured;
 
 use gk_config::site::EncodedSlashes;
 use gk_telemetry::Reason;
@@ -144,6 +145,9 @@ impl Serving<'_> {
             return Err(Refusal::Bad(why));
         }
         let head = limits::check(self.parts, &site.http, self.requester.ambiguous_framing())?;
+        if self.ends.https {
+            self.check_name(head.host)?;
+        }
         if self.parts.uri.path() == "*" {
             // The request is about the server, not about an application.
             limits::host(head.host)?;
@@ -208,6 +212,7 @@ impl Serving<'_> {
             answering.belongs_to(&pool.answers);
         }
         let client = Some(&*self.ends.client);
+        self.check_tls(&target.settings.ssl, target.host, entry)?;
         let admitted = match target.settings.granted() {
             Some(granted) => granted,
             None => self.asked.get().is_some_and(|asked| asked.admitted),
@@ -308,6 +313,7 @@ impl Serving<'_> {
                 chunked,
                 overlay: overlay.as_ref(),
                 place: asked.map_or(&routed.extra, |asked| &asked.extra),
+                tls: self.ends.tls().map(|tls| tls.entries(&routed.target.settings.ssl)),
                 client,
             };
             let exchange = match permit.begin(profile, self.parts(), &extras) {
@@ -385,5 +391,6 @@ impl Serving<'_> {
         (bound != 0 && self.requester.requests() >= bound)
             || self.front.stopping.get()
             || self.front.draining.get()
+            || self.is_of_old_tls()
     }
 }

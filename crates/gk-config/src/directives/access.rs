@@ -93,7 +93,8 @@ fn require(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 /// The rules that are asked.
-const ASKED: &str = "all, ip, local, env, method, ssl, ssl-verify-client, expr, valid-user, user, group, wsgi-group";
+const ASKED: &str =
+    "all, ip, local, env, method, ssl, ssl-verify-client, expr, valid-user, user, group, wsgi-group";
 
 /// Says of a rule that it is one of Apache's modules and not asked here, or that nobody knows it.
 fn not_asked(name: &str) -> Complaint {

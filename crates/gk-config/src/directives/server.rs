@@ -268,7 +268,7 @@ fn request_read_timeout(scope: &mut Scope, words: &[Word]) -> Applied {
         match stage {
             "header" => scope.host().header_timeout = Some(time),
             "body" => scope.host().body_timeout = Some(time),
-            _ => {}
+            _ => scope.host().handshake_timeout = Some(time),
         }
     }
     Ok(())

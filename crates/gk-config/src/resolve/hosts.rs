@@ -76,6 +76,10 @@ fn one(index: usize, host: &RawHost, main: &RawHost, base: &Settings, journal: &
         base: settings,
         sections: ordered(&layers),
         read_timeouts: ReadTimeouts {
+            handshake: host
+                .handshake_timeout
+                .or(main.handshake_timeout)
+                .unwrap_or(ReadTimeouts::STANDARD.handshake),
             header: host.header_timeout.or(main.header_timeout).unwrap_or(ReadTimeouts::STANDARD.header),
             body: host.body_timeout.or(main.body_timeout).unwrap_or(ReadTimeouts::STANDARD.body),
         },

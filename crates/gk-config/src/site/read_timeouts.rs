@@ -31,9 +31,12 @@ impl ReadTimeout {
     }
 }
 
-/// Both stages. TLS handshakes are not among them: TLS for applications is not built yet.
+/// All stages.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ReadTimeouts {
+    /// The handshake of TLS; without a time of its own it has that of `Timeout`.
+    #[serde(default = "ReadTimeouts::no_time")]
+    pub handshake: ReadTimeout,
     /// From the first byte of the head (on a new connection from its start) to the head's end.
     pub header: ReadTimeout,
     /// The body.
@@ -43,9 +46,14 @@ pub struct ReadTimeouts {
 impl ReadTimeouts {
     /// Apache's defaults.
     pub const STANDARD: Self = Self {
+        handshake: ReadTimeout::fixed(0.0),
         header: ReadTimeout { seconds: 20.0, longest: 40.0, min_rate: 500 },
         body: ReadTimeout { seconds: 20.0, longest: 0.0, min_rate: 500 },
     };
+
+    fn no_time() -> ReadTimeout {
+        Self::STANDARD.handshake
+    }
 }
 
 impl Default for ReadTimeouts {
@@ -60,7 +68,7 @@ mod tests {
 
     #[test]
     fn bytes_extend_the_time_up_to_the_longest() {
-        let ReadTimeouts { header, body } = ReadTimeouts::STANDARD;
+        let ReadTimeouts { header, body, .. } = ReadTimeouts::STANDARD;
         let table = [
             (header, 0, Some(20.0)),
             (header, 1_000, Some(22.0)),

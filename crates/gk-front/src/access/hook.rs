@@ -190,6 +190,7 @@ impl HookCall<'_> {
                 chunked: None,
                 overlay: overlay.as_ref(),
                 place: given,
+                tls: ends.tls().map(|tls| tls.entries(&target.settings.ssl)),
                 client,
             };
             let exchange = match permit.begin(&profile, self.parts, &extras) {

@@ -13,6 +13,7 @@ use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
 use crate::client::http1;
 use crate::client::stream::Stream;
+use crate::client::stream::socket::Socket;
 use crate::front::Front;
 use crate::log::host_log;
 use crate::log::rate_limited::RateLimited;
@@ -46,7 +47,6 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
 
 /// Accepts on one listener until the front stops.
 async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
-    let https = front.listeners[number].tls;
     let unaccepted = RateLimited::default();
     while !front.stopping.get() {
         let accepted = tokio::select! {
@@ -57,13 +57,9 @@ async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
         match accepted {
             Ok((stream, mut endpoints)) => {
                 endpoints.listener = number;
-                endpoints.https = https;
+                endpoints.https = speaks_tls(&front, &endpoints);
                 let current = front.current();
                 let site = current.compiled.site();
-                if site.speaks_tls(endpoints.local_address()) {
-                    // Never in the clear: the handshake is not here yet.
-                    continue;
-                }
                 let protocol = site.proxy_protocol.as_ref();
                 endpoints.proxied = protocol.is_some_and(|protocol| {
                     protocol.is_expected(endpoints.local_address(), endpoints.address)
@@ -104,13 +100,19 @@ async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
     }
 }
 
+/// Whether TLS is spoken on a connection. A site without TLS is not asked further.
+fn speaks_tls(front: &Front, endpoints: &Endpoints) -> bool {
+    let current = front.current();
+    current.has_tls() && current.compiled.site().speaks_tls(endpoints.local_address())
+}
+
 /// Ends the connection that has been idle longest, at its next turn.
 fn give_way(front: &Front) {
     front.idle.give_way(&front.conns.borrow(), front.clock.coarse());
 }
 
 /// Whether a new connection has to wait until another one ends.
-fn is_full(front: &Front, stream: &Stream) -> bool {
+fn is_full(front: &Front, stream: &Socket) -> bool {
     let bound = front.current().compiled.site().http.max_connections;
     let open = front.conns.borrow().len();
     let free = || descriptor_limit::is_free(stream);
@@ -132,29 +134,30 @@ fn note_shortage(front: &Front, why: &str) {
 }
 
 /// The next connection.
-async fn next(listener: &Listener) -> io::Result<(Stream, Endpoints)> {
+async fn next(listener: &Listener) -> io::Result<(Socket, Endpoints)> {
     match listener {
         Listener::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
             let _ = stream.set_nodelay(true);
             let local = stream.local_addr()?;
-            Ok((Stream::Tcp(stream), Endpoints::tcp(peer, local)))
+            Ok((Socket::Tcp(stream), Endpoints::tcp(peer, local)))
         }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            Ok((Stream::Unix(stream), Endpoints::unix()))
+            Ok((Socket::Unix(stream), Endpoints::unix()))
         }
     }
 }
 
 /// Starts the task of an accepted connection.
-fn open(front: &Rc<Front>, stream: Stream, endpoints: Endpoints, place: Option<AddressPlace>) {
+fn open(front: &Rc<Front>, socket: Socket, endpoints: Endpoints, place: Option<AddressPlace>) {
     // Without connections the ticker sleeps, and the coarse clock stands still.
     if front.conns.borrow().is_empty() {
         front.clock.advance();
     }
     let id = front.last_connection.get() + 1;
     front.last_connection.set(id);
+    let stream = if endpoints.https { Stream::tls(socket) } else { Stream::Plain(socket) };
     let conn = Conn::new(id, endpoints, stream, front.clock.coarse_cell());
     front.conns.borrow_mut().insert(id, Rc::clone(&conn));
     front.conn_began.notify_one();

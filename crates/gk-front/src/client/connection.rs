@@ -17,6 +17,8 @@ use crate::request::target::RawTarget;
 /// The party that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// The client: its part of the handshake of TLS.
+    Handshake,
     /// The client: the first byte of its first or next request.
     Idle,
     /// The client: the rest of a request head.
@@ -126,6 +128,12 @@ impl Conn {
             self.stage_began.set(now);
             self.head_bytes.set(0);
         }
+    }
+
+    /// The handshake of TLS is done: the time of the first head begins.
+    pub fn begin_first(&self) {
+        self.enter(Phase::Idle);
+        self.stage_began.set(self.now.get());
     }
 
     /// Milliseconds since the present head or body began, and the bytes that came of it.
@@ -289,6 +297,7 @@ impl Conn {
 
     /// Makes the close a reset, so that a response that ends with the connection does not look complete.
     pub fn reset_on_close(&self) {
+        self.stream.borrow_mut().break_off();
         let _ =
             rustix::net::sockopt::set_socket_linger(&*self.stream.borrow(), Some(std::time::Duration::ZERO));
     }
@@ -300,9 +309,24 @@ impl Conn {
         if !self.answering.get() {
             let page = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
             // A socket that takes nothing belongs to a client that reads nothing.
-            let _ = self.stream.borrow().try_write(page);
+            let _ = self.stream.borrow_mut().try_write(page);
         }
         self.kill();
+    }
+
+    /// Writes past TLS, which has not come about.
+    pub fn write_plain(&self, bytes: &[u8]) {
+        if let Some(tls) = self.stream.borrow_mut().as_tls() {
+            // A socket that takes nothing belongs to a client that reads nothing.
+            let _ = tls.write_plain(bytes);
+        }
+    }
+
+    /// Says the end of what is sent, where TLS is spoken and no response is broken off.
+    pub fn say_end(&self) {
+        if !self.answering.get() && !self.stalled.get() {
+            self.stream.borrow_mut().say_end();
+        }
     }
 
     /// The socket, for `ClientIo`.
@@ -336,7 +360,7 @@ impl Conn {
         match self.phase.get() {
             Phase::Idle => self.enter(Phase::Head),
             Phase::Head | Phase::Body => self.progress(),
-            Phase::Serving | Phase::Ending => return,
+            Phase::Handshake | Phase::Serving | Phase::Ending => return,
         }
         self.head_bytes.set(self.head_bytes.get() + fresh as u64);
     }
@@ -362,6 +386,17 @@ impl Conn {
             self.since.set(since);
         }
     }
+
+    /// Whether the socket has taken everything. Plain sockets hold nothing back.
+    pub(crate) fn note_flush(&self, flushed: bool) {
+        if !flushed {
+            if !self.stalled.replace(true) || self.stream.borrow().take_progress() {
+                self.progress();
+            }
+        } else if self.stalled.replace(false) {
+            self.progress();
+        }
+    }
 }
 
 impl engine::Client for Conn {
@@ -385,7 +420,8 @@ impl access_log::Connection for Conn {
     }
 
     fn take_bytes(&self) -> (u64, u64) {
-        (self.received.take(), self.sent.take())
+        let plain = (self.received.take(), self.sent.take());
+        self.stream.borrow().take_bytes().unwrap_or(plain)
     }
 
     fn timed_out(&self) -> bool {

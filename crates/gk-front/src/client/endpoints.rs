@@ -3,6 +3,9 @@
 use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::client::tls::facts::TlsFacts;
 
 /// Addresses as texts, made once per connection.
 #[derive(Debug, Clone, Default)]
@@ -21,8 +24,10 @@ pub struct Endpoints {
     pub client: String,
     /// Index of the listener.
     pub listener: usize,
-    /// TLS.
+    /// TLS is spoken, or will be after its handshake.
     pub https: bool,
+    /// What the handshake has brought.
+    tls: OnceCell<Rc<TlsFacts>>,
     /// The connection begins with a header of the PROXY protocol.
     pub proxied: bool,
     /// The other end of the socket, where that header or a field of a request names another client: text and number, as `peer` and `address`.
@@ -78,6 +83,16 @@ impl Endpoints {
             local_port: local.port(),
             ..Self::default()
         }
+    }
+
+    /// What is known of TLS; `None`: it is not spoken, or hands are being shaken.
+    pub fn tls(&self) -> Option<&Rc<TlsFacts>> {
+        self.tls.get()
+    }
+
+    /// The handshake is done.
+    pub fn set_tls(&self, facts: Rc<TlsFacts>) {
+        let _ = self.tls.set(facts);
     }
 
     /// Our address with port; `None` on a Unix socket.

@@ -29,6 +29,7 @@ use crate::client::http2;
 use crate::client::incoming::IncomingBody;
 use crate::client::proxied;
 use crate::client::requester::Requester;
+use crate::client::tls::handshake;
 use crate::front::Front;
 use crate::process::leftovers;
 use crate::service;
@@ -52,7 +53,11 @@ pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>)
         counted.place = place;
     }
     let mut before = Bytes::new();
+    let secured = !conn.endpoints.https || Box::pin(handshake::shake(&front, &conn)).await;
     loop {
+        if !secured {
+            break;
+        }
         if before.is_empty() || conn.is_in_head() {
             before = match heads::receive(&front, &conn, before).await {
                 Ok(head) => head,
@@ -73,6 +78,7 @@ pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>)
         before = rest;
     }
     conn.finish_entry();
+    conn.say_end();
     if conn.linger.get() {
         conn.enter(Phase::Ending);
         Box::pin(linger(&front, &conn)).await;

@@ -50,6 +50,9 @@ pub fn is_meant(front: &Front, conn: &Conn, bytes: &[u8]) -> bool {
     if line < b"PRI * HTTP/2.0\r\n".len() || bytes[..line] != PREFACE[..line] || conn.requests.get() > 0 {
         return false;
     }
+    if conn.endpoints.tls().is_some_and(|tls| tls.h2) {
+        return true;
+    }
     let current = front.current();
     let host = &current.compiled.site().hosts[first_host(front, conn)];
     let spoken = if conn.endpoints.https { host.protocols.h2 } else { host.protocols.h2c };

@@ -74,7 +74,7 @@ fn longest(mut idle: Vec<(u64, u64)>, most: usize) -> Vec<u64> {
 /// Whether a connection waits for its next request, or has been silent from its start for a while.
 fn may_go(conn: &Conn) -> bool {
     let (phase, stalled, waited) = conn.waiting();
-    let waits = phase == Phase::Idle && !stalled && !conn.is_killed();
+    let waits = matches!(phase, Phase::Idle | Phase::Handshake) && !stalled && !conn.is_killed();
     waits && (conn.requests.get() > 0 || waited >= GRACE)
 }
 
@@ -83,6 +83,7 @@ mod tests {
     use super::*;
     use crate::client::endpoints::Endpoints;
     use crate::client::stream::Stream;
+    use crate::client::stream::socket::Socket;
     use tokio::net::UnixStream;
 
     /// Reported: the front stood still when new connections had to wait while every idle one was just getting its next request.
@@ -94,7 +95,8 @@ mod tests {
             let clock = Rc::new(Cell::new(0));
             let pair = || UnixStream::pair().unwrap();
             let ((first, _first), (second, theirs)) = (pair(), pair());
-            let conn = |id, stream| Conn::new(id, Endpoints::unix(), Stream::Unix(stream), Rc::clone(&clock));
+            let plain = |socket| Stream::Plain(Socket::Unix(socket));
+            let conn = |id, socket| Conn::new(id, Endpoints::unix(), plain(socket), Rc::clone(&clock));
             let (silent, asks) = (conn(1, first), conn(2, second));
             theirs.writable().await.unwrap();
             theirs.try_write(b"GET").unwrap();

@@ -183,7 +183,7 @@ fn take(conn: &Conn, header: &mut Vec<u8>) -> io::Result<usize> {
         Err(_) => 0,
     };
     let most = share(header, &piece[..seen]);
-    let got = stream.try_read(&mut piece[..most])?;
+    let got = stream.socket().try_read(&mut piece[..most])?;
     header.extend_from_slice(&piece[..got]);
     conn.note_received(got);
     Ok(got)

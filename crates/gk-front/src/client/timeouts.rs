@@ -73,6 +73,12 @@ fn apply(conn: &Conn, current: &CurrentSite, check_client: bool) {
         return;
     }
     match phase {
+        // Without a time of its own a handshake has that of a standstill, in all.
+        Phase::Handshake if is_late(conn, handshake_timeout(conn, compiled)) => {
+            let text = "the client did not complete the TLS handshake in time";
+            crate::note_code(Level::Info, "AH01382", Some(&conn.endpoints.client), text);
+            conn.kill();
+        }
         Phase::Idle if conn.requests.get() == 0 => {
             if is_late(conn, header_timeout(conn, compiled)) || over(http.timeout) {
                 conn.kill();
@@ -109,6 +115,13 @@ fn header_timeout(conn: &Conn, compiled: &Compiled) -> ReadTimeout {
     let hosts = &compiled.site().hosts;
     let host = if hosts.len() > 1 { compiled.first_host(conn.endpoints.local_address()) } else { 0 };
     hosts[host].read_timeouts.header
+}
+
+/// The time for a handshake: that of the first host of the address, because no host is named yet.
+fn handshake_timeout(conn: &Conn, compiled: &Compiled) -> ReadTimeout {
+    let hosts = &compiled.site().hosts;
+    let own = hosts[compiled.first_host(conn.endpoints.local_address())].read_timeouts.handshake;
+    if own.seconds > 0.0 { own } else { ReadTimeout::fixed(compiled.site().http.timeout) }
 }
 
 /// The time for a body: that of the request's host. A reload may have changed their number.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::endpoints::Endpoints;
+use crate::client::tls::facts;
 use crate::log::format::{Format, Line, Lookup};
 use crate::log::writer::LogWriter;
 use crate::process::descriptor_limit;
@@ -407,6 +408,10 @@ impl Lookup for NoHeaders {
     fn variable(&self, _: &str) -> Option<&[u8]> {
         None
     }
+
+    fn tls(&self, letter: char, name: &str) -> Option<String> {
+        facts::log_text(None, letter, name)
+    }
 }
 
 /// The headers of an entry by the numbers of one format.
@@ -427,6 +432,10 @@ impl Lookup for EntryHeaders<'_> {
     fn variable(&self, name: &str) -> Option<&[u8]> {
         let set = self.entry.target.as_ref().and_then(|target| target.settings.env.get(name));
         set.map(String::as_bytes).or_else(|| self.entry.variables.get(name))
+    }
+
+    fn tls(&self, letter: char, name: &str) -> Option<String> {
+        facts::log_text(self.entry.connection.endpoints().tls(), letter, name)
     }
 }
 

@@ -105,6 +105,8 @@ pub trait Lookup {
     fn response_header(&self, index: usize) -> Option<&[u8]>;
     /// A variable (`SetEnv`, `SetEnvIf`).
     fn variable(&self, name: &str) -> Option<&[u8]>;
+    /// A variable of mod_ssl, or with `c` one of its words about the connection.
+    fn tls(&self, letter: char, name: &str) -> Option<String>;
 }
 
 impl Format {
@@ -173,9 +175,9 @@ impl Format {
                 });
                 Ok(if letter == 'i' { Item::RequestHeader(index) } else { Item::ResponseHeader(index) })
             }
-            'a' | 'A' | 'b' | 'B' | 'C' | 'D' | 'e' | 'f' | 'g' | 'h' | 'H' | 'I' | 'k' | 'l' | 'L' | 'm'
-            | 'n' | 'O' | 'p' | 'P' | 'q' | 'r' | 'R' | 's' | 'S' | 't' | 'T' | 'u' | 'U' | 'v' | 'V'
-            | 'X' => Ok(Item::Field(letter, argument)),
+            'a' | 'A' | 'b' | 'B' | 'c' | 'C' | 'D' | 'e' | 'f' | 'g' | 'h' | 'H' | 'I' | 'k' | 'l' | 'L'
+            | 'm' | 'n' | 'O' | 'p' | 'P' | 'q' | 'r' | 'R' | 's' | 'S' | 't' | 'T' | 'u' | 'U' | 'v'
+            | 'V' | 'x' | 'X' => Ok(Item::Field(letter, argument)),
             other => Err(format!("the log format \"{text}\" has the unknown directive %{other}")),
         }
     }
@@ -273,6 +275,10 @@ fn field(letter: char, argument: Option<&str>, line: &Line<'_>, lookup: &dyn Loo
         ('T', _) => write!(out, "{}", line.took_micros / 1_000_000),
         ('e', Some(name)) => {
             escaped_or_dash(lookup.variable(name), out);
+            Ok(())
+        }
+        ('x' | 'c', Some(name)) => {
+            escaped_or_dash(lookup.tls(letter, name).as_deref().map(str::as_bytes), out);
             Ok(())
         }
         ('m', _) => text_or_dash(line.method, out),

@@ -14,6 +14,9 @@ impl Lookup for Some2 {
     fn variable(&self, name: &str) -> Option<&[u8]> {
         (name == "A").then_some(b"1")
     }
+    fn tls(&self, letter: char, name: &str) -> Option<String> {
+        (letter == 'x' && name == "SSL_PROTOCOL").then(|| "TLSv1.3".to_owned())
+    }
 }
 
 fn line() -> Line<'static> {

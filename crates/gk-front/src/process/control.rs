@@ -130,29 +130,35 @@ impl Control {
             ToFront::AccessLogs => self.logs.borrow_mut().extend(fds),
             ToFront::Site => {
                 let logs = self.logs.take();
+                let mut number = None;
                 let replaced =
                     fds.into_iter().next().ok_or_else(|| "without a setup file".to_owned()).and_then(|fd| {
                         let new = setup::read(fd)?;
+                        number = (!new.certificates.hosts.is_empty()).then_some(new.certificates.number);
                         gk_sys::log::configure(new.log.level, new.log.json);
                         front.tell(&ToAdmin::Log(new.log));
+                        front.replace(setup::site(new.site)?, new.generation, logs, &new.certificates)?;
                         if let Some(admin) = front.admin.get() {
                             admin.tell_certificates(new.certificates.facts);
                         }
-                        front.replace(setup::site(new.site)?, new.generation, logs)
+                        Ok(())
                     });
-                if let Err(why) = replaced {
+                if let Err(why) = &replaced {
                     crate::note(Level::Error, None, &format!("the new configuration is not in force: {why}"));
+                }
+                if let Some(number) = number {
+                    self.send(&FromFront::Certificates { number, refused: replaced.err() });
                 }
             }
             ToFront::Certificates => {
                 let read = fds.into_iter().next().ok_or_else(|| "without their file".to_owned());
                 match read.and_then(setup::certificates) {
                     Ok(new) => {
-                        let number = new.number;
-                        if let Some(admin) = front.admin.get() {
+                        let (number, refused) = (new.number, front.replace_certificates(&new).err());
+                        if let Some(admin) = front.admin.get().filter(|_| refused.is_none()) {
                             admin.tell_certificates(new.facts);
                         }
-                        self.send(&FromFront::Certificates { number, refused: None });
+                        self.send(&FromFront::Certificates { number, refused });
                     }
                     Err(why) => self.send(&FromFront::Certificates { number: 0, refused: Some(why) }),
                 }

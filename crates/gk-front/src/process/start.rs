@@ -105,7 +105,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let longest_silence = site.supervision.front_timeout.ceil() as u32;
-    let front = Front::new(site, generation, described, folder.clone(), logs)?;
+    let front = Front::new(site, generation, described, folder.clone(), logs, &certificates)?;
     let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;

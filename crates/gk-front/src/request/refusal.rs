@@ -129,6 +129,10 @@ impl Refusal {
             Self::Slash(_) | Self::Moved(..) => "The page has moved.",
             Self::Status(StatusCode::NOT_FOUND) => Self::NotFound.sentence(),
             Self::Status(StatusCode::FORBIDDEN) => Self::Forbidden.sentence(),
+            Self::Status(StatusCode::MISDIRECTED_REQUEST) => {
+                "The client needs a new connection for this request as the requested host name does not match \
+                 the Server Name Indication (SNI) in use for this connection."
+            }
             Self::Status(StatusCode::GONE) => "There is nothing at this address any more.",
             Self::Status(_) => "The request could not be answered.",
             Self::Method(_) => "This method is not allowed here.",

@@ -4,9 +4,9 @@ use super::PATIENCE;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-/// A raw-socket client.
-pub struct Client {
-    pub stream: TcpStream,
+/// A client on a stream of bytes, mostly a raw socket.
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     rest: Vec<u8>,
 }
 
@@ -39,6 +39,12 @@ impl Client {
     pub fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::on(stream)
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub fn on(stream: S) -> Self {
         Self { stream, rest: Vec::new() }
     }
 

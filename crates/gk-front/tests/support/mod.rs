@@ -10,14 +10,18 @@
 
 mod client;
 pub mod http2;
+mod pki;
+pub mod tls;
 mod worker;
 
 pub use client::{Answer, Client};
+pub use pki::{Pki, Valid, ticket_key};
 pub use worker::{FakeWorker, Frame};
 
 use gk_config::site::*;
 use gk_sys::descriptors;
 use gk_sys::memory::SharedPage;
+use gk_wire::certificates::Certificates;
 use gk_wire::control::{FromFront, FrontStatus, ToFront, decode, encode};
 use gk_wire::setup::{FrontSetup, ListenerSetup, LogSetup};
 use std::net::{SocketAddr, TcpListener};
@@ -96,15 +100,24 @@ pub struct Running {
 impl Running {
     /// Starts a front; `change` may change the site first.
     pub fn start(change: impl FnOnce(&mut Site)) -> Self {
-        Self::start_with(change, None)
+        Self::start_with(change, None, Certificates::default())
+    }
+
+    /// Starts a front with certificates.
+    pub fn start_tls(certificates: &Certificates, change: impl FnOnce(&mut Site)) -> Self {
+        Self::start_with(change, None, certificates.clone())
     }
 
     /// Starts a front that listens on `front.sock` in its root too.
     pub fn start_unix() -> Self {
-        Self::start_with(|_| {}, Some("front.sock"))
+        Self::start_with(|_| {}, Some("front.sock"), Certificates::default())
     }
 
-    fn start_with(change: impl FnOnce(&mut Site), unix_path: Option<&str>) -> Self {
+    fn start_with(
+        change: impl FnOnce(&mut Site),
+        unix_path: Option<&str>,
+        certificates: Certificates,
+    ) -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut site = site(root.path());
         change(&mut site);
@@ -127,7 +140,7 @@ impl Running {
             admin_command: Vec::new(),
             log: LogSetup::default(),
             control: theirs,
-            certificates: Default::default(),
+            certificates,
         };
         let front = std::thread::spawn(move || gk_front::serve(parts));
         let running = Self { address, root, control: Some(control), front: Some(front), workers: 0 };
@@ -163,6 +176,24 @@ impl Running {
 
     /// Puts another site in force.
     pub fn reload(&self, site: &Site) {
+        self.reload_tls(site, &Certificates::default());
+    }
+
+    /// Puts other certificates in force; returns why not.
+    pub fn certify(&self, certificates: &Certificates) -> Option<String> {
+        let file =
+            descriptors::memory_file("certificates", &serde_json::to_vec(certificates).unwrap()).unwrap();
+        descriptors::send(self.control(), &encode(&ToFront::Certificates), &[file.as_fd()]).unwrap();
+        loop {
+            if let FromFront::Certificates { number, refused } = self.hear() {
+                assert_eq!(number, certificates.number);
+                return refused;
+            }
+        }
+    }
+
+    /// Puts another site with its certificates in force.
+    pub fn reload_tls(&self, site: &Site, certificates: &Certificates) {
         let setup = FrontSetup {
             site: serde_json::to_value(site).unwrap(),
             log: LogSetup { level: gk_wire::log::Level::Warn, json: false },
@@ -171,7 +202,7 @@ impl Running {
             admin_command: Vec::new(),
             generation: 2,
             folder: self.root.path().to_owned(),
-            certificates: Default::default(),
+            certificates: certificates.clone(),
         };
         for logs in open_logs(site).chunks(descriptors::MAX_FDS) {
             let logs: Vec<_> = logs.iter().map(AsFd::as_fd).collect();

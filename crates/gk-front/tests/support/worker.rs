@@ -146,6 +146,7 @@ impl FakeWorker {
                 environ.push(("SERVER_NAME".into(), text(view.texts.server_name)));
                 environ.push(("SERVER_PORT".into(), view.numbers.server_port.to_string()));
                 environ.push(("REMOTE_ADDR".into(), text(view.texts.remote_addr)));
+                environ.push(("https".into(), view.numbers.https.to_string()));
                 environ.push(("version".into(), view.numbers.version.to_string()));
                 Frame::Request {
                     id,

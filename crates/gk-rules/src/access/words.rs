@@ -85,6 +85,7 @@ impl Rule {
             Self::Env(names) => format!("requests with the variable {} set", names.join(" or ")),
             Self::Method(list) => format!("requests with the method {}", list.join(" or ")),
             Self::Https => "clients that speak TLS".to_owned(),
+            Self::ClientCertificate => "clients with a valid certificate".to_owned(),
             Self::Expr(expression) => format!("requests for which `{}` is true", expression.text()),
             Self::ValidUser => "every user with the right password".to_owned(),
             Self::User(names) => format!("the user {}", names.join(" or ")),

@@ -269,8 +269,11 @@ impl AsyncWrite for ClientIo {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper calls this when its own buffer is empty.
+        let flushed = Pin::new(&mut *self.conn.stream()).poll_flush(cx);
+        self.conn.note_flush(flushed.is_ready());
+        ready!(flushed)?;
         self.conn.finish_entry();
         Poll::Ready(Ok(()))
     }

@@ -83,7 +83,11 @@ impl AsyncWrite for Http2Io {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.conn.stream()).poll_flush(cx)
+        let flushed = Pin::new(&mut *self.conn.stream()).poll_flush(cx);
+        if flushed.is_pending() {
+            self.conn.note_flush(false);
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -127,6 +127,10 @@ impl Facts for Asked {
         self.believed().and_then(|overlay| overlay.https).unwrap_or(self.ends.https)
     }
 
+    fn tls_variable(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.ends.tls()?.variable(name, self.settings.ssl.legacy_names)
+    }
+
     fn user(&self) -> Option<&str> {
         self.caller.as_ref().map(|caller| caller.name.as_str())
     }
