@@ -31,7 +31,7 @@ use crate::answer::body::Body;
 use crate::answer::files::conditions::Condition;
 use crate::answer::files::found::FoundFile;
 use crate::answer::files::listing::Folder;
-use crate::answer::files::recent::RecentFiles;
+use crate::answer::files::recent::{AskedFile, RecentFiles};
 use crate::answer::files::search::{Opened, Search};
 use crate::answer::media_types;
 use crate::answer::withheld::{self, Withheld};
@@ -108,14 +108,16 @@ impl Place<'_> {
     /// Looks for the file: at once where that is possible, else on another thread.
     async fn open(&self, parts: &Parts) -> io::Result<Opened> {
         let slash = self.url.ends_with(b"/") && self.role != FileRole::Index;
-        let served = &self.settings.served;
-        let plain = served.precompressed.as_ref().is_none_or(Vec::is_empty);
-        let at_once = plain && !self.compiled.refuses_links(self.host);
+        let at_once = !self.compiled.refuses_links(self.host);
         let read = parts.method == Method::GET;
-        if at_once && let Some(found) = self.recent.open(self.path, self.tree, slash, read) {
+        // Without neighbours the client's codings make no difference.
+        let has_neighbours = self.settings.served.precompressed.as_ref().is_some_and(|c| !c.is_empty());
+        let accept = parts.headers.get(ACCEPT_ENCODING).filter(|_| has_neighbours);
+        let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let asked = AskedFile { path: self.path, tree: self.tree, slash, has_neighbours, accept };
+        if at_once && let Some(found) = self.recent.open(&asked, read) {
             return Ok(Opened::File(Box::new(found)));
         }
-        let accept = parts.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
         let search = Search {
             compiled: Arc::clone(self.compiled),
             host: self.host,
@@ -126,12 +128,12 @@ impl Place<'_> {
             tree: self.tree.to_owned(),
             slash,
             without_index: self.role == FileRole::Folder,
-            accept: accept.unwrap_or_default().to_owned(),
+            accept: accept.to_owned(),
             read,
         };
         let opened = off_loop(move || search.run()).await?;
         if at_once && let Opened::File(found) = &opened {
-            self.recent.remember(self.path, self.tree, slash, found);
+            self.recent.remember(&asked, found);
         }
         Ok(opened)
     }
@@ -187,7 +189,7 @@ impl Place<'_> {
         }
         let told = media_types::describe(&found.path, rules);
         put(&mut headers, CONTENT_TYPE, told.media_type);
-        let encoding = found.coding.map(|coding| coding.name().to_owned());
+        let encoding = found.coding().map(|coding| coding.name().to_owned());
         put(&mut headers, CONTENT_ENCODING, encoding.or(told.encoding));
         put(&mut headers, CONTENT_LANGUAGE, told.language);
         let head = parts.method == Method::HEAD;

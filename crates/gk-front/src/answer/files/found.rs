@@ -5,7 +5,7 @@ use gk_rules::content::Content;
 use gk_rules::content::compression::{Coding, tagged};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::answer::files::conditions::Version;
@@ -21,8 +21,8 @@ pub struct FoundFile {
     pub meta: Metadata,
     /// The file whose name tells the type: of a compressed neighbour the one that it stands for.
     pub path: PathBuf,
-    /// The coding of a compressed neighbour.
-    pub coding: Option<Coding>,
+    /// The coding of a compressed neighbour, and what the file system says of the file that it stands for.
+    pub neighbour: Option<(Coding, Metadata)>,
     /// It has compressed neighbours, so that the answer depends on what the client takes.
     pub varies: bool,
     /// All bytes, where they were read already.
@@ -32,12 +32,25 @@ pub struct FoundFile {
 impl FoundFile {
     /// A file as it is.
     pub fn new(file: File, meta: Metadata, path: PathBuf) -> Self {
-        Self { file, meta, path, coding: None, varies: false, content: None }
+        Self { file, meta, path, neighbour: None, varies: false, content: None }
+    }
+
+    /// The coding of a compressed neighbour.
+    pub fn coding(&self) -> Option<Coding> {
+        self.neighbour.as_ref().map(|(coding, _)| *coding)
     }
 
     /// Bytes.
     pub fn size(&self) -> u64 {
         self.meta.len()
+    }
+
+    /// The path of a neighbour of a file.
+    pub fn neighbour_of(path: &Path, coding: Coding) -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".");
+        name.push(coding.extension());
+        PathBuf::from(name)
     }
 
     /// Its version.
@@ -49,7 +62,7 @@ impl FoundFile {
             let fresh = now.duration_since(modified).is_ok_and(|age| age < Duration::from_secs(1));
             rules.files.tag.unwrap_or_default().tag(self.meta.ino(), self.size(), micros, fresh)
         });
-        let tag = match self.coding {
+        let tag = match self.coding() {
             // It may be as long and as old as the file that it stands for.
             Some(coding) => tag.and_then(|tag| tagged(&tag, coding)),
             None => tag,

@@ -114,10 +114,8 @@ impl Search {
     fn choose_neighbour(&self, found: &mut FoundFile, codings: &[Coding]) {
         let mut there = Vec::new();
         for &coding in codings {
-            let mut path = found.path.clone().into_os_string();
-            path.push(".");
-            path.push(coding.extension());
-            if let Some((file, meta)) = self.neighbour(Path::new(&path), coding, &found.meta) {
+            let path = FoundFile::neighbour_of(&found.path, coding);
+            if let Some((file, meta)) = self.neighbour(&path, coding, &found.meta) {
                 there.push((coding, file, meta));
             }
         }
@@ -125,7 +123,8 @@ impl Search {
         let codings: Vec<Coding> = there.iter().map(|(coding, ..)| *coding).collect();
         let chosen = accepted(&codings, &self.accept);
         if let Some((coding, file, meta)) = there.into_iter().find(|(coding, ..)| Some(*coding) == chosen) {
-            (found.coding, found.file, found.meta) = (Some(coding), file, meta);
+            let plain = std::mem::replace(&mut found.meta, meta);
+            (found.neighbour, found.file) = (Some((coding, plain)), file);
         }
     }
 
