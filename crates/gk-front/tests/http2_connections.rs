@@ -8,7 +8,8 @@ use gk_config::site::{Protocols, ReadTimeout, Site};
 use gk_wire::frame::ToFrontFrame;
 use std::thread::JoinHandle;
 use support::http2::*;
-use support::{Frame, Running};
+use support::tls::{certificates, client_config, get, host_tls, open};
+use support::{Frame, Pki, Running, Valid};
 
 #[test]
 fn http_2_is_spoken_where_the_configuration_says_so() {
@@ -243,4 +244,33 @@ fn more_requests_at_once_than_allowed_are_refused_and_may_be_tried_again() {
     client.frame(HEADERS, END_STREAM | END_HEADERS, 7, &get_block("/"));
     hello(&mut worker);
     assert_eq!(client.until(DATA).unwrap().stream, 7);
+}
+
+#[test]
+fn over_tls_it_is_agreed_on_in_the_handshake() {
+    let pki = Pki::new();
+    pki.issue("ca", "a", Valid::Now);
+    let offers: [&[&[u8]]; 3] = [&[b"h2", b"http/1.1"], &[b"http/1.1"], &[]];
+    for h2 in [true, false] {
+        let mut front = Running::start_tls(&certificates(vec![pki.host("a")]), |site| {
+            site.hosts[0].tls = Some(host_tls("a"));
+            site.hosts[0].protocols.h2 = h2;
+        });
+        let _worker = front.hello_worker();
+        for offer in offers {
+            let mut config = rustls::ClientConfig::clone(&client_config(false, None));
+            config.alpn_protocols = offer.iter().map(|name| name.to_vec()).collect();
+            let mut client = open(&front, &std::sync::Arc::new(config), Some("a"));
+            let agreed = h2 && offer.contains(&&b"h2"[..]);
+            if !agreed {
+                assert_eq!(get(&mut client, "a").text(), "hello", "{offer:?}");
+                continue;
+            }
+            let mut client = RawHttp2::over(client.stream).begun();
+            let fields = [(":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/")];
+            client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(&fields));
+            assert_eq!(client.until(HEADERS).unwrap().payload[0], 0x88);
+            assert_eq!(client.until(DATA).unwrap().payload, b"hello");
+        }
+    }
 }

@@ -136,8 +136,8 @@ pub struct RawFrame {
 }
 
 /// A client that sends any frames.
-pub struct RawHttp2 {
-    pub stream: TcpStream,
+pub struct RawHttp2<S = TcpStream> {
+    pub stream: S,
     rest: Vec<u8>,
 }
 
@@ -191,15 +191,26 @@ impl RawHttp2 {
     pub fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, rest: Vec::new() }
+        Self::over(stream)
     }
 
     /// Connects and sends the preface and empty settings.
     pub fn connect(address: SocketAddr) -> Self {
-        let mut client = Self::to(address);
-        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        client.frame(SETTINGS, 0, 0, &[]);
-        client
+        Self::to(address).begun()
+    }
+}
+
+impl<S: Read + Write> RawHttp2<S> {
+    /// On a stream, of TLS perhaps.
+    pub fn over(stream: S) -> Self {
+        Self { stream, rest: Vec::new() }
+    }
+
+    /// Sends the preface and empty settings.
+    pub fn begun(mut self) -> Self {
+        self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        self.frame(SETTINGS, 0, 0, &[]);
+        self
     }
 
     /// Sends bytes. `false`: the server is gone.

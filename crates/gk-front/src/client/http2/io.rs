@@ -84,9 +84,7 @@ impl AsyncWrite for Http2Io {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut *self.conn.stream()).poll_flush(cx);
-        if flushed.is_pending() {
-            self.conn.note_flush(false);
-        }
+        self.conn.note_flush(flushed.is_ready());
         flushed
     }
 
