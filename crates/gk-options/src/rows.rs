@@ -206,7 +206,7 @@ process_group! {
     /// temporary file, and their connections. Above that the newest is answered 503 with Retry-After.
     queue_memory: u64 = 256 << 20, "queue-memory", row(Kind::Size { least: 1 << 20 }).zero("without limit").ours().serve(LIMITS);
 
-    /// Most sub-interpreters of a process whose names clients choose: application groups by `%{HOST}`, by a variable of the request, or
+    /// Most sub-interpreters that one script has in a process because clients choose their names: application groups by `%{HOST}`, by a variable of the request, or
     /// by `%{RESOURCE}` where a pattern makes the mount point. Requests for further ones are answered 503 (GK0070).
     chosen_interpreters: u32 = 100, "chosen-interpreters", whole(1, 1_000_000, "interpreters").ours().serve(LIMITS);
 

@@ -210,7 +210,7 @@ pub const CODES: &[Code] = &[
     own(code(
         70,
         Error,
-        "requests have asked for more application groups than chosen-interpreters= allows, each with an interpreter of its own",
+        "requests have asked for more application groups of one script than chosen-interpreters= allows, each with an interpreter of its own",
         "503 for requests that name a further one, until the next reload",
         "name the application group (WSGIApplicationGroup %{GLOBAL} or %{SERVER}), or raise chosen-interpreters=",
     )),

@@ -95,12 +95,12 @@ impl CurrentSite {
         let groups = &self.compiled.site().groups;
         let most = groups.iter().find(|group| group.name == app.group)?.chosen_interpreters;
         let name = &app.profile.application_group;
-        if self.chosen_groups.admit(&app.group, name, most as usize) {
+        if self.chosen_groups.admit(&app.group, &app.profile.script, name, most as usize) {
             return None;
         }
         let text = format!(
-            "application group '{name}' would be one more than chosen-interpreters={most} of process group '{}' allows",
-            app.group
+            "application group '{name}' would be one more for {} than chosen-interpreters={most} of process group '{}' allows",
+            app.profile.script, app.group
         );
         let refusal = Refusal::Status(StatusCode::SERVICE_UNAVAILABLE);
         Some(Destination::Refused(refusal, Some(("GK0070", text))))

@@ -38,17 +38,18 @@ impl Profiles {
     }
 }
 
-/// Application groups whose names requests have chosen since the configuration came into force, by process group.
+/// Application groups whose names requests have chosen since the configuration came into force, by process group and script: a
+/// pattern that leads to many scripts has as many groups in any case.
 #[derive(Default)]
 pub struct ChosenGroups {
-    names: RefCell<HashMap<String, HashSet<String>>>,
+    names: RefCell<HashMap<(String, String), HashSet<String>>>,
 }
 
 impl ChosenGroups {
-    /// Whether a process group may have that application group: it has it, or has less than `most`.
-    pub fn admit(&self, process_group: &str, name: &str, most: usize) -> bool {
+    /// Whether a script may have that application group in a process group: it has it, or has less than `most`.
+    pub fn admit(&self, process_group: &str, script: &str, name: &str, most: usize) -> bool {
         let mut groups = self.names.borrow_mut();
-        let names = groups.entry(process_group.to_owned()).or_default();
+        let names = groups.entry((process_group.to_owned(), script.to_owned())).or_default();
         names.contains(name) || (names.len() < most && names.insert(name.to_owned()))
     }
 }
@@ -58,10 +59,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_group_has_so_many_chosen_groups() {
+    fn a_script_has_so_many_chosen_groups() {
         let chosen = ChosenGroups::default();
-        let asked = [("a", "1"), ("a", "2"), ("a", "3"), ("a", "1"), ("b", "3")];
-        let admitted = asked.map(|(process_group, name)| chosen.admit(process_group, name, 2));
-        assert_eq!(admitted, [true, true, false, true, true]);
+        let asked = [
+            ("a", "x", "1"),
+            ("a", "x", "2"),
+            ("a", "x", "3"),
+            ("a", "x", "1"),
+            ("b", "x", "3"),
+            ("a", "y", "3"),
+        ];
+        let admitted =
+            asked.map(|(process_group, script, name)| chosen.admit(process_group, script, name, 2));
+        assert_eq!(admitted, [true, true, false, true, true, true]);
     }
 }
