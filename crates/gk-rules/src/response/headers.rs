@@ -235,17 +235,21 @@ fn lists(list: &[u8], element: &[u8]) -> bool {
     parts.any(|part| part.trim_ascii() == element)
 }
 
+/// Bytes that a pattern with look-around may go over while every match in a value is replaced: what is left stays as it is.
+const WORK: usize = 2_000_000;
+
 /// A value with its first match, or every one, replaced.
 fn edited(value: &[u8], pattern: &Regexp, replacement: &str, all: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
-    let mut rest = value;
+    let (mut rest, mut work) = (value, 0);
     while let Some(groups) = pattern.found(rest) {
+        work += rest.len();
         let (begin, end) = groups.span();
         out.extend_from_slice(&rest[..begin]);
         out.extend(template::one_line(groups.fill(replacement)));
         rest = &rest[end..];
         // An empty match would be found for ever.
-        if !all || begin == end {
+        if !all || begin == end || (work > WORK && !pattern.is_linear()) {
             break;
         }
     }
@@ -350,6 +354,15 @@ mod tests {
         for (before, rule, want) in table {
             assert_eq!(after(before, &[rule]), *want, "{rule:?}");
         }
+    }
+
+    /// A client could hold the front with a long field, where a rule replaces every match of a pattern that looks ahead.
+    #[test]
+    fn replacing_every_match_ends() {
+        let pattern = Regexp::new("a(?=a*$)", false).unwrap();
+        assert_eq!(edited(&[b'a'; 500], &pattern, "", true), b"");
+        let left = edited(&[b'a'; 8000], &pattern, "", true);
+        assert!((1..8000).contains(&left.len()), "{}", left.len());
     }
 
     #[test]

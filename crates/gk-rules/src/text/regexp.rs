@@ -95,6 +95,11 @@ impl Regexp {
         Ok(Self { written, engine: Arc::new(engine) })
     }
 
+    /// Whether a match takes time in proportion to its text.
+    pub fn is_linear(&self) -> bool {
+        matches!(*self.engine, Engine::Linear(_))
+    }
+
     /// The pattern as written.
     pub fn text(&self) -> &str {
         &self.written.text
