@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Server
+from harness import Server, until
 
 # Path, then what each host answers: PATH_INFO of the application, the text of a file, or a status.
 CASES: dict[str, tuple[str | int, str | int, str | int]] = {
@@ -28,3 +28,11 @@ def test_what_it_means(server: Server, target: str) -> None:
     for host, expected in zip(HOSTS, CASES[target], strict=True):
         answer = server.ask(target, host=host)
         assert (answer.body.decode() if answer.status == 200 else answer.status) == expected, host
+
+
+def test_the_log_has_the_decoded_path(server: Server) -> None:
+    for host in HOSTS:
+        server.ask("/app/logged%20a%2Fb", host=host)
+    until(lambda: sum("logged" in line for line in server.access()) == 3, "three lines")
+    logged = [line.removeprefix("GET ").rsplit(" ", 2)[0] for line in server.access() if "logged" in line]
+    assert logged == ["/app/logged a%2Fb", "/app/logged a/b", "/app/logged a/b"]

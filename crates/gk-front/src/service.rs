@@ -156,10 +156,16 @@ impl Serving<'_> {
             return Ok(own(reply::options().map(|text| Body::whole(text, true))));
         }
         let routed = if self.current.compiled.has_rules() {
-            Box::pin(self.ask_rules(head.host)).await?
+            Box::pin(self.ask_rules(head.host)).await
         } else {
-            self.front.route(self.current, self.ends, head.host, self.parts, None)?
+            self.front.route(self.current, self.ends, head.host, self.parts, None)
         };
+        let routed = routed.inspect_err(|_| {
+            // Its path, for example, was refused: the line is in the logs of its host even so.
+            if let Some(entry) = entry {
+                entry.host = self.current.compiled.host(self.ends.local_address(), head.host);
+            }
+        })?;
         self.admit(&routed, entry)?;
         let target = &routed.target;
         if head.framed {

@@ -1,6 +1,6 @@
 //! Access logs: an [`Entry`] goes with each request and becomes a line once the last byte of the response is sent.
 
-use gk_config::site::{LogCondition, Site};
+use gk_config::site::{EncodedSlashes, LogCondition, Site};
 use gk_rules::{Env, Facts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -48,6 +48,8 @@ struct OpenLogs {
     writers: Vec<Rc<LogWriter>>,
     /// `ServerName` by host.
     names: Vec<String>,
+    /// Whether `%2F` in a path stays as it is, by host.
+    keeps_slashes: Vec<bool>,
     /// Request headers that any format asks for.
     requests: Vec<HeaderName>,
     /// Response headers that any format asks for.
@@ -88,6 +90,7 @@ impl AccessLogs {
             logs: Vec::new(),
             writers: writers.map(Rc::new).collect(),
             names: site.hosts.iter().map(|h| h.server_name.clone().unwrap_or_default()).collect(),
+            keeps_slashes: site.hosts.iter().map(|h| h.encoded_slashes == EncodedSlashes::Kept).collect(),
             requests: Vec::new(),
             responses: Vec::new(),
             offset: Cell::new((i64::MIN, 0)),
@@ -322,6 +325,7 @@ impl Entry {
             method: self.method.as_str(),
             target: raw.map_or(text.as_bytes(), RawTarget::bytes),
             path: raw.map_or(self.uri.path().as_bytes(), RawTarget::path),
+            keeps_slashes: self.logs.keeps_slashes.get(host).is_some_and(|keeps| *keeps),
             query: raw.map_or(query, RawTarget::query),
             shown: None,
             protocol: limits::protocol(self.version),

@@ -51,6 +51,8 @@ pub struct Line<'a> {
     pub target: &'a [u8],
     /// Raw path.
     pub path: &'a [u8],
+    /// `%2F` in it stays as it is.
+    pub keeps_slashes: bool,
     /// Raw query without `?`.
     pub query: Option<&'a [u8]>,
     /// First bytes of a request that was not understood; it has no method, target and protocol.
@@ -284,7 +286,8 @@ fn field(letter: char, argument: Option<&str>, line: &Line<'_>, lookup: &dyn Loo
         ('m', _) => text_or_dash(line.method, out),
         ('U', _) => {
             // As Apache has it after decoding.
-            let decoded = path::normalise(line.path, EncodedSlashes::Kept).ok();
+            let slashes = if line.keeps_slashes { EncodedSlashes::Kept } else { EncodedSlashes::Decoded };
+            let decoded = path::normalise(line.path, slashes).ok();
             escaped_or_dash(Some(decoded.as_deref().unwrap_or(line.path)), out);
             Ok(())
         }
