@@ -21,6 +21,18 @@ WSGIScriptAlias / ${APP}/probes.py process-group=one application-group=%{GLOBAL}
 """
 
 
+# The second one has an error log of its own.
+HOSTS = """
+<VirtualHost *:${PORT}>
+    ServerName localhost
+</VirtualHost>
+<VirtualHost *:${PORT}>
+    ServerName other.example
+    ErrorLog ${ROOT}/other.log
+</VirtualHost>
+"""
+
+
 class Into(Gilkeeper):
     """Its standard output and standard error are a file of ours, such as a named pipe."""
 
@@ -113,23 +125,28 @@ def test_what_an_application_writes_does_nothing_to_a_terminal() -> None:
 @pytest.mark.parametrize("how", ["HUP", "USR1", "USR2", "reload", "logrotate"])
 def test_renamed_logs_are_opened_again(gilkeeper: Start, how: str) -> None:
     """Reported: after a rotation the access log went on in the new file and the error log in the old one."""
-    server = gilkeeper([APPS / "probes.py"], CONF)
+    server = gilkeeper([APPS / "probes.py"], CONF + HOSTS)
+    other = server.root / "other.log"
     assert server.ask("/errors?text=before").body == b"logged"
-    until(lambda: server.access() and "stderr: before" in server.log(), "both logs have lines")
+    assert server.ask("/errors?text=early", host="other.example").body == b"logged"
+    until(lambda: server.access() and "stderr: before" in server.log() and "stderr: early" in other.read_text(), "the logs have lines")
     process = server.process
     assert process
     if how == "logrotate":
         rotate(server)
     else:
-        for log in (server.error_log, server.access_log):
+        for log in (server.error_log, server.access_log, other):
             log.rename(f"{log}.1")
         if how == "reload":
             assert server.tell("reload").returncode == 0
         else:
             process.send_signal(getattr(signal, f"SIG{how}"))
-    until(lambda: server.error_log.exists() and server.access_log.exists(), "both logs are there again")
+    until(lambda: server.error_log.exists() and server.access_log.exists() and other.exists(), "the logs are there again")
     assert server.ask("/errors?text=after").body == b"logged"
+    assert server.ask("/errors?text=late", host="other.example").body == b"logged"
     until(lambda: "stderr: after" in server.log() and "/errors?text=after" in "".join(server.access()), "the new files have the new lines")
+    until(lambda: "stderr: late" in other.read_text(), "the new file of the host has the new line")
+    assert "stderr: early" not in other.read_text() and "stderr: late" not in server.log()
     old = server.error_log.with_name("error.log.1").read_text()
     assert "stderr: before" in old and "stderr: after" not in old
     if how == "logrotate":
