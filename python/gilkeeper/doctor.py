@@ -5,9 +5,9 @@ crashes or hangs, the last lines show where. Needs nothing of the package but `d
 it runs by path: any CPython from 3.11 on runs both.
 
 Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import, extension,
-extensions, unloaded, environment), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an extension `name`
-and `file`, for several `files` (pairs of both); for those that the application has not loaded `names`; for the installed packages `without`
-(those to leave out); `home`, `python_path`, `describe`, `end`.
+extensions, unloaded, environment), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an extension
+`name` and `file`, for several `files` (pairs of both); for those that the application has not loaded `names`; for the installed packages
+`without` (those to leave out); `home`, `python_path`, `describe`, `end`.
 """
 
 import sys

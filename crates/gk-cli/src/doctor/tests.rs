@@ -392,7 +392,7 @@ fn the_json() {
 /// Reported: pandas took a minute, most of it for processes that load one extension module each.
 #[test]
 fn many_modules_are_loaded_alone_in_one_process() {
-    let names = ["a.one", "a.two", "a.three", "a.four", "a.five", "a.six"];
+    let names = ["a.one", "a.two", "a.three", "a.four", "a.five", "a.six", "a.seven"];
     let all = names.map(|name| (name, None));
     let mut events = loads(&all, None);
     events.extend(names.map(|name| described(name, UNDECLARED)));
@@ -412,11 +412,12 @@ fn many_modules_are_loaded_alone_in_one_process() {
         alone("a.four", Some("no"), Some("a.one")),
         alone("a.three", Some(NO), None),
         alone("a.six", Some("no"), Some("a.five")),
+        alone("a.seven", Some("no"), Some("a.five")),
     ]);
     events.extend(end);
     trials.insert((Setting::Own, ImportTarget::Extensions), fine(vec![events]));
-    // What that process did not come to is tried by itself, and so is what needs one that loads.
-    assert_eq!(next(&trials, &own), [extension(Setting::Own, "a.six"), extension(Setting::Own, "a.two")]);
+    // What that process did not come to is tried by itself, and so is one of those that need one that loads.
+    assert_eq!(next(&trials, &own), [extension(Setting::Own, "a.seven"), extension(Setting::Own, "a.two")]);
     let of = |name: &str| {
         let module = modules(&trials).into_iter().find(|module| module.name == name).unwrap();
         outcome(&trials, InterpreterKind::OwnGil, module)
@@ -425,4 +426,12 @@ fn many_modules_are_loaded_alone_in_one_process() {
     assert_eq!(of("a.three"), ModuleOutcome::Refuses { error: NO.into() });
     assert_eq!(of("a.four"), ModuleOutcome::Refuses { error: "needs a.one, which refuses (no)".into() });
     assert_eq!(of("a.two"), ModuleOutcome::NotReached);
+    // The fate of that one is the fate of the others, where it is the same.
+    trials.insert(extension(Setting::Own, "a.two"), fine(vec![loads(&[("a.two", None)], None)]));
+    let mut refuses = trials.clone();
+    let refused = fine(vec![loads(&[("a.seven", Some("no"))], Some("no"))]);
+    refuses.insert(extension(Setting::Own, "a.seven"), refused);
+    assert_eq!(next(&refuses, &own), []);
+    trials.insert(extension(Setting::Own, "a.seven"), fine(vec![loads(&[("a.seven", None)], None)]));
+    assert_eq!(next(&trials, &own), [extension(Setting::Own, "a.six")]);
 }
