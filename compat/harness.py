@@ -134,6 +134,7 @@ ServerRoot {self.root}
 PidFile {self.root}/httpd.pid
 {modules}{mod_wsgi_configuration()}
 TypesConfig /etc/mime.types
+DocumentRoot {self.root}/no-documents
 {user}WSGISocketPrefix {self.root}/run-wsgi
 <Directory />
     Require all granted
@@ -150,6 +151,10 @@ TypesConfig /etc/mime.types
     def start(self) -> Server:
         """Starts the server and waits until it takes connections."""
         (self.root / "server.conf").write_text(self.configuration())
+        # Debian's Apache serves /var/www/html where no site says otherwise, which some packages make. Apache wants to see a folder, and
+        # finds none later.
+        documents = self.root / "no-documents"
+        documents.mkdir()
         environment = {
             "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             "HOME": os.environ.get("HOME", "/"),
@@ -174,6 +179,8 @@ TypesConfig /etc/mime.types
         except BaseException:
             self.kill()
             raise
+        finally:
+            documents.rmdir()
         return self
 
     def accepts(self) -> bool:
