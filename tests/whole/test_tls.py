@@ -14,7 +14,7 @@ from pathlib import Path
 import harness
 import pytest
 from harness import until
-from running import Gilkeeper, Wrk, memory
+from running import Gilkeeper, memory
 
 Start = Callable[..., Gilkeeper]
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -94,10 +94,6 @@ http {
              ssl_crl %(pki)s/ca.crl; ssl_verify_client on; location / { return 200 "done"; } }
 }
 """
-
-
-# How often a certificate is replaced under load.
-REPLACED = int(os.environ.get("GILKEEPER_REPLACED", "3"))
 
 
 def issue(folder: Path, by: str, name: str, names: str, dates: list[str] | None = None) -> None:
@@ -247,29 +243,3 @@ def test_idle_clients_keep_little_memory(started: Gilkeeper, pki: Path) -> None:
     print(f"{until(lambda: grown() if grown() <= each * 1024 else None, 'idle clients keep little')} bytes for each idle client")
     for own in (*some, *many):
         own.close()
-
-
-def shown(port: int, name: str) -> str:
-    """The certificate that a new client is shown."""
-    text = s_client(port, name)
-    return text[text.index("-----BEGIN CERTIFICATE-----") : text.index("-----END CERTIFICATE-----")]
-
-
-def test_a_certificate_is_replaced_under_load_without_a_lost_request(gilkeeper: Start, pki: Path, tmp_path: Path) -> None:
-    file, own = tmp_path / "told.py", tmp_path / "pki"
-    file.write_text(APPLICATION)
-    shutil.copytree(pki, own)
-    server = gilkeeper([file], CONF % {"pki": own})
-    with Wrk(f"https://127.0.0.1:{server.port}/", 16) as load:
-        for number in range(REPLACED):
-            issue(own, "ca", "next", "DNS:open.org")
-            for kind in ("key", "pem"):
-                os.replace(own / f"next.{kind}", own / f"open.{kind}")
-            # By a reload, and by itself when the files have changed.
-            if number % 2 == 0:
-                told = server.tell("reload")
-                assert told.returncode == 0, told.stderr
-            wanted = (own / "open.pem").read_text().split("-----END")[0]
-            until(lambda: shown(server.port, "open.org") == wanted, f"certificate {number} is shown", 20)  # noqa: B023
-        counts = load.end()
-    assert counts.requests > 0 and (counts.refused, counts.socket_errors) == (0, 0), counts.text
