@@ -24,7 +24,8 @@ METRICS = (harness.REPOSITORY / "docs/reference/metrics.md").read_text()
 
 def blocks(page: str, language: str = "") -> list[str]:
     text = (GUIDE / page).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)
+    return [block for named, block in found if named == language]
 
 
 def commands() -> Iterator[list[str]]:

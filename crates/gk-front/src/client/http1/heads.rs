@@ -45,8 +45,7 @@ pub(in crate::client) async fn is_readable(front: &Front, conn: &Conn) -> bool {
             return Poll::Ready(false);
         }
         if hurries(front) {
-            // What has come already was sent before anybody could know.
-            return Poll::Ready(conn.is_in_head() || conn.has_bytes());
+            return Poll::Ready(conn.is_in_head());
         }
         conn.poll_readable(cx).map(|()| true)
     })
