@@ -31,7 +31,7 @@ impl Front {
         let current = self.current();
         let links = self.links.borrow();
         let waiting = self.waiting();
-        let ready = waiting.is_empty() && !self.stopping.get() && !self.draining.get();
+        let ready = waiting.is_empty() && !self.is_ending() && !self.draining.get();
         self.sent_ready.set(ready);
         let name = |worker: u64| match links.get(&worker) {
             Some(link) => {
@@ -94,7 +94,12 @@ impl Front {
     /// Whether every process group for requests has a worker that imported its applications and takes requests, in the required
     /// GIL mode.
     pub fn is_ready(&self) -> bool {
-        !self.stopping.get() && !self.draining.get() && self.waiting().is_empty()
+        !self.is_ending() && !self.draining.get() && self.waiting().is_empty()
+    }
+
+    /// Whether the server ends. One that another server replaces stays ready for whom its last pages still answer.
+    fn is_ending(&self) -> bool {
+        self.stopping.get() && !self.is_patient.get()
     }
 
     /// The process groups for requests without such a worker.
