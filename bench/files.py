@@ -67,6 +67,16 @@ http {{
     return command
 
 
+def family(server: Running) -> list[int]:
+    """The server's processes by descent: nginx clears the environment by which others are found."""
+    found, at = [server.process.pid], 0
+    while at < len(found):
+        children = Path(f"/proc/{found[at]}/task/{found[at]}/children")
+        found += [int(pid) for pid in children.read_text().split()] if children.exists() else []
+        at += 1
+    return found
+
+
 def download(port: int, size: int) -> float:
     """Bytes a second of one download, as curl has them."""
     form = "%{http_code} %{size_download} %{time_total}"
@@ -117,22 +127,22 @@ def measured(given: argparse.Namespace, folder: Path) -> None:
         for _ in range(given.rounds):
             for server in (one, other):
                 for name in SMALL:
-                    before = cpu_seconds(server.pids())
+                    before = cpu_seconds(family(server))
                     text = load(server.port, f"/files/{name}", given.connections, given.seconds)
-                    used = cpu_seconds(server.pids()) - before
+                    used = cpu_seconds(family(server)) - before
                     rate, count = re.search(r"^Requests/sec:\s+([\d.]+)", text, re.M), re.search(r"(\d+) requests in", text)
                     if rate is None or count is None or "Non-2xx" in text or "Socket errors" in text:
                         print(f"{server.name} {name}: {text}", file=sys.stderr)
                         continue
                     figures.setdefault((server.name, f"{name}, requests a second"), []).append(float(rate[1]))
                     figures.setdefault((server.name, f"{name}, CPU us a request"), []).append(used / int(count[1]) * 1e6)
-                before, began = cpu_seconds(server.pids()), time.monotonic()
+                before, began = cpu_seconds(family(server)), time.monotonic()
                 try:
                     speed = download(server.port, large) / 1e6
                 except RuntimeError as problem:
                     print(f"{server.name} large.bin: {problem}", file=sys.stderr)
                     continue
-                share = (cpu_seconds(server.pids()) - before) / (time.monotonic() - began)
+                share = (cpu_seconds(family(server)) - before) / (time.monotonic() - began)
                 figures.setdefault((server.name, f"{given.megabytes} MB, MB a second"), []).append(speed)
                 figures.setdefault((server.name, f"{given.megabytes} MB, CPUs busy"), []).append(share)
     print("| | gilkeeper | nginx |\n|---|---|---|")
