@@ -118,7 +118,7 @@ def test_nothing_is_lost_while_a_reload_and_a_stop_send_their_clients_away(gilke
         stopping.join(60)
 
 
-@pytest.mark.alone("judges the times of bystanders")
+@pytest.mark.speed("judges the times of bystanders while fifty clients attack")
 def test_clients_that_take_back_their_requests_are_ended_and_hurt_nobody(gilkeeper: Start) -> None:
     """Rapid reset (CVE-2023-44487): fifty connections, three hundred requests a second each, taken back a moment later."""
     server = gilkeeper([APPS / "streams.py"], CONF)
