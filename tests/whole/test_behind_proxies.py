@@ -68,6 +68,17 @@ listen plain
     server one 127.0.0.1:{proxied} check
 """
 
+SECOND = """
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 20s
+    timeout server 20s
+listen second
+    bind 127.0.0.1:{second}
+    server one 127.0.0.1:{secure} send-proxy-v2
+"""
+
 NGINX = """
 daemon off;
 master_process off;
@@ -179,6 +190,43 @@ def test_haproxy_and_nginx_name_the_client(gilkeeper: Start, tmp_path: Path) -> 
         found = values(ports["nginx"], "/forwarded/environ", "trusted.example")
         assert (found["REMOTE_ADDR"], found["HTTP_HOST"], found["wsgi.url_scheme"]) == (CLIENT, "www.example", "https")
         assert ask(server.port, "/restricted/environ", "remote.example", X_Forwarded_For="127.0.0.8")[0] == 200, "no proxy, believed as itself"
+
+
+SECURE = """
+WSGIDaemonProcess main threads=2
+WSGIScriptAlias / ${APP}/probes.py process-group=main application-group=%{GLOBAL}
+Listen 127.0.0.1:SECURE
+<VirtualHost 127.0.0.1:SECURE>
+    ServerName secure.example
+    SSLEngine On
+    SSLCertificateFile ${ROOT}/certificate.pem
+    SSLCertificateKeyFile ${ROOT}/key.pem
+    RemoteIPProxyProtocol On
+</VirtualHost>
+"""
+
+
+def test_the_header_comes_before_tls(gilkeeper: Start, tmp_path: Path) -> None:
+    ports = {name: harness.free_port() for name in ("second", "secure")}
+    files = {name: tmp_path / f"{name}.pem" for name in ("certificate", "key")}
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    made += ["-subj", "/CN=secure.example", "-addext", "subjectAltName=DNS:secure.example"]
+    subprocess.run([*made, "-out", files["certificate"], "-keyout", files["key"]], check=True, capture_output=True, timeout=60)
+    conf = SECURE.replace("SECURE", str(ports["secure"])).replace("${ROOT}", str(tmp_path))
+    gilkeeper([APPS / "probes.py"], conf)
+
+    def curl(port: int, *more: str) -> subprocess.CompletedProcess[str]:
+        command = ["curl", "-sS", "-m", "20", "--cacert", str(files["certificate"]), "--interface", CLIENT, *more]
+        command += ["--connect-to", f"secure.example:443:127.0.0.1:{port}", "https://secure.example/environ"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    (tmp_path / "haproxy.cfg").write_text(SECOND.format(**ports))
+    with running("haproxy", ["-db", "-f", str(tmp_path / "haproxy.cfg")], ports["second"], tmp_path / "haproxy.log"):
+        for told in (curl(ports["second"]), curl(ports["secure"], "--haproxy-protocol")):
+            assert told.returncode == 0, told.stderr
+            found = json.loads(told.stdout)["values"]
+            assert (found["REMOTE_ADDR"], found["wsgi.url_scheme"]) == (CLIENT, "https")
+        assert curl(ports["secure"]).returncode != 0, "TLS without the header"
 
 
 def test_serve_takes_the_proxy_protocol_as_an_option(gilkeeper: Start) -> None:
