@@ -6,10 +6,33 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address or a network: `10.1.2.3`, `10.1.`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `2001:db8::/32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Halves", into = "Halves")]
 pub struct Network {
     base: u128,
     mask: u128,
     v4: bool,
+}
+
+/// A network as it is written down: JSON has no numbers of 128 bits.
+#[derive(Serialize, Deserialize)]
+struct Halves {
+    base: (u64, u64),
+    mask: (u64, u64),
+    v4: bool,
+}
+
+impl From<Network> for Halves {
+    fn from(network: Network) -> Self {
+        let halves = |number: u128| ((number >> 64) as u64, number as u64);
+        Self { base: halves(network.base), mask: halves(network.mask), v4: network.v4 }
+    }
+}
+
+impl From<Halves> for Network {
+    fn from(halves: Halves) -> Self {
+        let whole = |(high, low): (u64, u64)| u128::from(high) << 64 | u128::from(low);
+        Self { base: whole(halves.base), mask: whole(halves.mask), v4: halves.v4 }
+    }
 }
 
 impl Network {
@@ -95,6 +118,16 @@ fn number(ip: IpAddr) -> (u128, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reported: a site with a network of IPv6 could not be handed to the front.
+    #[test]
+    fn a_network_of_ipv6_is_written_down() {
+        for text in ["::1", "2001:db8::/32", "10.0.0.0/8"] {
+            let network = Network::parse(text).expect("valid");
+            let value = serde_json::to_value(network).expect("plain data");
+            assert_eq!(serde_json::from_value::<Network>(value).expect("its own form"), network);
+        }
+    }
 
     #[test]
     fn forms() {
