@@ -61,8 +61,11 @@ fn served() -> Worker {
 }
 
 /// Ends of paths whose values are those of this machine and moment.
-const PASSING: [&str; 31] = [
+const PASSING: [&str; 34] = [
     "spent_blocked",
+    "spent_gil_wait",
+    "spent_on_cpu",
+    "spent_runnable",
     "t",
     "at",
     "now",
