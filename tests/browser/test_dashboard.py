@@ -129,7 +129,7 @@ def test_light_and_dark_and_export(page: Page) -> None:
     first = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("#theme").click()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != first
-    harness.until(lambda: drawn(page) == 8, "the charts are drawn again", 10)
+    harness.until(lambda: drawn(page) == PAGES["overview"], "the charts are drawn again", 10)
     with page.expect_download() as saved:
         page.locator("#json").click()
     whole = json.loads(saved.value.path().read_text())

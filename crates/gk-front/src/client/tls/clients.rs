@@ -223,6 +223,8 @@ impl ClientVerifier {
         );
         let path = path.map_err(|error| match wrong(error) {
             Wrong::NoIssuer => unvouched(own, others),
+            // One that may sign others, too, as `openssl req -x509` makes them: that nobody knows it comes first.
+            Wrong::Purpose if is_self_issued(own) => Wrong::SelfSigned,
             wrong => wrong,
         })?;
         let authorities = path.intermediate_certificates().count() as u32 + 1;
@@ -241,12 +243,15 @@ impl ClientVerifier {
     }
 }
 
+fn is_self_issued(der: &CertificateDer<'_>) -> bool {
+    Certificate::parse(der).is_some_and(|certificate| certificate.is_self_issued())
+}
+
 /// The reason for a certificate for which nobody vouches.
 fn unvouched(own: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Wrong {
-    let self_issued = |der: &CertificateDer<'_>| Certificate::parse(der).is_some_and(|c| c.is_self_issued());
     match () {
-        () if self_issued(own) => Wrong::SelfSigned,
-        () if others.iter().any(self_issued) => Wrong::SelfSignedInChain,
+        () if is_self_issued(own) => Wrong::SelfSigned,
+        () if others.iter().any(is_self_issued) => Wrong::SelfSignedInChain,
         () if others.is_empty() => Wrong::NoIssuer,
         () => Wrong::NoLocalIssuer,
     }
