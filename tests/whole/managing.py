@@ -29,13 +29,19 @@ def listening(address: tuple[str, int] | str) -> socket.socket:
     return one
 
 
+def open_folder() -> Path:
+    """A folder that every user may read."""
+    made = Path(tempfile.mkdtemp(prefix="gilkeeper-whole-"))
+    made.chmod(0o755)
+    return made
+
+
 class Manager:
     """One service. Its main process is followed over `MAINPID=`."""
 
     def __init__(self, abstract: bool = False) -> None:
         self.run = uuid.uuid4().hex
-        self.root = Path(tempfile.mkdtemp(prefix="gilkeeper-whole-"))
-        self.root.chmod(0o755)
+        self.root = open_folder()
         self.notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notices.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.address = f"@gilkeeper-test-{self.run}" if abstract else str(self.root / "notify")
@@ -122,6 +128,7 @@ class Manager:
                 continue
         if self.process is not None:
             self.process.wait(20)
+        self.notices.close()
 
     def console(self) -> str:
         return (self.root / "console.log").read_text(errors="replace")

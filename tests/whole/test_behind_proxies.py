@@ -160,6 +160,7 @@ def test_haproxy_and_nginx_name_the_client(gilkeeper: Start, tmp_path: Path) -> 
     (tmp_path / "haproxy.cfg").write_text(HAPROXY.format(socket=server.root / "web.sock", **ports))
     with running("haproxy", ["-db", "-f", str(tmp_path / "haproxy.cfg")], ports["first"], tmp_path / "haproxy.log"):
         for name in ("first", "second", "files"):
+            until(lambda: ask(ports[name], "/environ", "proxied.example")[0] == 200, f"{name} has found its server", 20)  # noqa: B023
             found = values(ports[name], "/environ", "proxied.example")
             assert found["REMOTE_ADDR"] == CLIENT, name
             assert ask(ports[name], "/restricted/environ", "proxied.example")[0] == 200, name

@@ -15,7 +15,7 @@ import client
 import harness
 import pytest
 from harness import APPS
-from managing import Manager, listening
+from managing import Manager, listening, open_folder
 
 CONF = """
 WSGIDaemonProcess main threads=2 shutdown-timeout=2 graceful-timeout=5
@@ -54,7 +54,8 @@ def test_a_service_of_type_notify_reload(managers: list[Manager], abstract: bool
     ready = manager.wait("READY")
     assert ready["STATUS"].startswith(f"Serving http://127.0.0.1:{port}/ and unix:"), ready
     assert client.ask(port, "/").status == 200
-    assert client.ask(admin.getsockname()[1], "/readyz").status == 200
+    # The admin process is told a moment later.
+    harness.until(lambda: client.ask(admin.getsockname()[1], "/readyz").status == 200, "the pages say ready, too")
     manager.wait("WATCHDOG", 5)
     # Nobody but the main process may be heard, so nobody else is asked to speak.
     for pid in harness.processes_of(manager.run):
@@ -84,7 +85,7 @@ def test_a_socket_without_a_listen_is_one_sentence(managers: list[Manager]) -> N
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    made = Manager().root
+    made = open_folder()
     yield made
     shutil.rmtree(made, ignore_errors=True)
 
@@ -120,6 +121,7 @@ def test_the_command_line_of_a_unit_is_checked(folder: Path) -> None:
         made = subprocess.run([harness.gilkeeper(), "systemd-unit", *words], cwd=folder, capture_output=True, text=True, timeout=30)
         assert made.returncode == 2 and told in made.stderr and not made.stdout, made
     environment = {**os.environ, "GILKEEPER_ROOT": "/elsewhere"}
+    (folder / "package.wsgi").touch()
     made = subprocess.run(
         [harness.gilkeeper(), "systemd-unit", "serve", "package.wsgi"], cwd=folder, capture_output=True, text=True, timeout=30, env=environment
     )

@@ -16,7 +16,7 @@ import client
 import harness
 import pytest
 from harness import until
-from managing import Manager, listening
+from managing import Manager, listening, open_folder
 from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
@@ -96,7 +96,7 @@ def site(folder: Path) -> Path:
 
 @pytest.fixture
 def app() -> Iterator[Path]:
-    made = Manager().root
+    made = open_folder()
     yield site(made / "site")
     shutil.rmtree(made, ignore_errors=True)
 
@@ -137,9 +137,8 @@ def test_servers_replace_each_other_under_load(gilkeeper: Start, app: Path) -> N
         assert server.process.poll() is None
         load.more()
     assert load.failures == [], load.failures[:5]
-    server.mark_log()
     server.process.send_signal(signal.SIGHUP)
-    server.wait_log("reload done")
+    until(lambda: "reload done" in server.console(), "the new server reloads", 20)
     # The fixture stops the first process with SIGTERM, and looks that nothing is left.
 
 
@@ -204,6 +203,7 @@ FAILURES: list[tuple[Callable[[Gilkeeper], None], bool, str]] = [
 
 def test_whatever_fails_leaves_the_old_server(gilkeeper: Start, app: Path) -> None:
     server = gilkeeper([app], arguments=OPTIONS)
+    server.wait_workers(2)
     hold = server.root / "app/hold"
     pid = server.status()["pid"]
     with Load(server.port) as load:
@@ -233,20 +233,22 @@ def test_whatever_fails_leaves_the_old_server(gilkeeper: Start, app: Path) -> No
 def test_the_old_server_may_end_in_the_middle(gilkeeper: Start, app: Path) -> None:
     """A stop during the upgrade ends both."""
     server = gilkeeper([app], arguments=OPTIONS)
+    server.wait_workers(2)
     (server.root / "app/hold").touch()
     upgrade = in_background(server)
     until(lambda: heirs(server), "the new server starts")
     assert server.process is not None
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(20) == 0
-    assert upgrade.wait(20) == 1
+    upgrade.communicate(timeout=20)
+    assert upgrade.returncode == 1
     until(lambda: not server.pids(), "every process has ended", 20)
 
 
 def test_systemd_follows_the_new_main_process(app: Path) -> None:
     manager = Manager()
+    web = listening(("127.0.0.1", 0))
     try:
-        web = listening(("127.0.0.1", 0))
         port = web.getsockname()[1]
         root = manager.root / "server-root"
         command = [harness.gilkeeper(), "serve", str(app / "wsgi.py"), "--server-root", str(root), "--admin", "off", "--graceful-timeout", "3"]
@@ -269,6 +271,7 @@ def test_systemd_follows_the_new_main_process(app: Path) -> None:
         assert not manager.ignored, manager.ignored
         socket.create_connection(("127.0.0.1", port), 5).close()
     finally:
+        web.close()
         manager.kill()
         shutil.rmtree(manager.root, ignore_errors=True)
 
