@@ -125,12 +125,10 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
         if conn.poll_killed(cx) {
             return Poll::Ready(false);
         }
-        if must_end() && !std::mem::replace(&mut ending, true) {
-            Pin::new(&mut http).graceful_shutdown();
-        }
+        // It reads first: hyper closes a connection at once that has read nothing, although a request may wait in its buffer.
         let mut polled = Pin::new(&mut http).poll(cx);
         if polled.is_pending() && must_end() && !std::mem::replace(&mut ending, true) {
-            // A request has just begun: its response tells the client that the connection ends.
+            // If a request has begun, its response tells the client that the connection ends.
             Pin::new(&mut http).graceful_shutdown();
             polled = Pin::new(&mut http).poll(cx);
         }

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::client::connection::Conn;
-use crate::client::http1::heads::is_readable;
+use crate::client::http1::heads::{hurries, is_readable};
 use crate::front::Front;
 
 /// The first bytes of version 2.
@@ -153,7 +153,11 @@ pub async fn receive(front: &Front, conn: &Conn) -> Result<(), Unproxied> {
             Ok(0) if header.is_empty() => return Err(Unproxied),
             Ok(0) => return Err(refuse(front, conn, "ended within its header")),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            // Half a header is none, and the server does not wait for the rest.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match hurries(front) {
+                true => return Err(Unproxied),
+                false => continue,
+            },
             Err(_) => return Err(Unproxied),
         }
         match parse(&header) {

@@ -45,7 +45,8 @@ pub(in crate::client) async fn is_readable(front: &Front, conn: &Conn) -> bool {
             return Poll::Ready(false);
         }
         if hurries(front) {
-            return Poll::Ready(conn.is_in_head());
+            // What waits in the socket was sent before anybody could know.
+            return Poll::Ready(conn.is_in_head() || conn.has_bytes());
         }
         conn.poll_readable(cx).map(|()| true)
     })
@@ -53,7 +54,7 @@ pub(in crate::client) async fn is_readable(front: &Front, conn: &Conn) -> bool {
 }
 
 /// Whether connections without a request are to end now.
-fn hurries(front: &Front) -> bool {
+pub(in crate::client) fn hurries(front: &Front) -> bool {
     front.stopping.get() && !front.is_patient.get()
 }
 
