@@ -33,7 +33,7 @@ pub struct Kept {
     looking: bool,
     found: (Sender<Look>, Receiver<Look>),
     /// Number and sentence of those that the front has not answered yet.
-    pending: Option<(u64, String)>,
+    pending: Option<Pending>,
     /// Days on which a certificate's end was last warned of, by file.
     warned: BTreeMap<String, i64>,
 }
@@ -54,6 +54,17 @@ pub enum Change {
     Replaced,
     /// They cannot be used, for this reason.
     Refused(String),
+}
+
+/// Certificates that the front has not taken yet.
+#[derive(Debug)]
+struct Pending {
+    /// Number of the message.
+    number: u64,
+    /// The log's words when it takes them.
+    said: String,
+    /// Those before, which stay if it does not.
+    before: Arc<Reading>,
 }
 
 impl Kept {
@@ -168,17 +179,22 @@ impl Kept {
             each.map(|one| format!("{} is valid until {}", one.file, facts::date(one.not_after))).collect();
         self.number += 1;
         let what = if each.is_empty() { "the files have changed".to_owned() } else { each.join(", ") };
-        self.pending = Some((self.number, format!("certificates replaced: {what}")));
-        self.reading = Arc::new(reading);
+        let before = std::mem::replace(&mut self.reading, Arc::new(reading));
+        self.pending =
+            Some(Pending { number: self.number, said: format!("certificates replaced: {what}"), before });
         Some(Change::Replaced)
     }
 
     /// The front's answer: what is to be said of it, and whether it is good.
     pub fn answered(&mut self, number: u64, refused: Option<&str>) -> Option<(bool, String)> {
-        let pending = self.pending.take_if(|(of, _)| *of <= number).map(|(_, text)| text);
+        let pending = self.pending.take_if(|pending| pending.number <= number);
         match refused {
-            None => pending.map(|text| (true, text)),
+            None => pending.map(|pending| (true, pending.said)),
             Some(why) => {
+                if let Some(pending) = pending {
+                    // The next front gets those that this one has.
+                    self.reading = pending.before;
+                }
                 Some((false, format!("the front cannot use the certificates, those before stay: {why}")))
             }
         }
