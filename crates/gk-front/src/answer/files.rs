@@ -108,12 +108,13 @@ impl Place<'_> {
     /// Looks for the file: at once where that is possible, else on another thread.
     async fn open(&self, parts: &Parts) -> io::Result<Opened> {
         let slash = self.url.ends_with(b"/") && self.role != FileRole::Index;
-        let at_once = !self.compiled.refuses_links(self.host);
         let read = parts.method == Method::GET;
         // Without neighbours the client's codings make no difference.
         let has_neighbours = self.settings.served.precompressed.as_ref().is_some_and(|c| !c.is_empty());
         let accept = parts.headers.get(ACCEPT_ENCODING).filter(|_| has_neighbours);
         let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        // What is found in place of the path, an index or a neighbour, has rules of its own, and another host may find another.
+        let at_once = !self.compiled.refuses_links(self.host) && !slash && !has_neighbours;
         let asked = AskedFile { path: self.path, tree: self.tree, slash, has_neighbours, accept };
         if at_once && let Some(found) = self.recent.open(&asked, read) {
             return Ok(Opened::File(Box::new(found)));

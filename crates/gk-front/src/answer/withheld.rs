@@ -90,6 +90,11 @@ impl Withheld {
         withheld.files.extend(site.files.iter().cloned());
         withheld.files.extend(OWN.iter().map(|name| site.server_root.join(name)));
         withheld.files.extend(site.measurements.admin_tls.iter().map(|tls| tls.key.clone()));
+        for tls in site.hosts.iter().filter_map(|host| host.tls.as_ref()) {
+            // Without a file of its own, the key is in the certificate's.
+            let keys = tls.certificates.iter().map(|files| files.key.as_ref().unwrap_or(&files.certificate));
+            withheld.files.extend(keys.chain(&tls.ticket_key).cloned());
+        }
         withheld.files.sort();
         withheld.files.dedup();
         withheld

@@ -163,6 +163,7 @@ impl Session<'_> {
     /// Whether no further requests are taken: the server stops, another site is in force, or there were enough.
     fn is_to_leave(&self) -> bool {
         self.front.stopping.get()
+            || self.front.draining.get()
             || (self.most != 0 && self.conn.requests.get() >= self.most)
             || self.front.current().generation != self.streams.generation
     }

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::answer::withheld::is_hidden;
 use crate::request::refusal::Refusal;
 
 /// The handler of what `ScriptAlias` names.
@@ -340,8 +341,13 @@ impl Search<'_> {
             Origin::Mount(_) => PathBuf::new(),
             Origin::Alias(index) => host.statics[index].path.clone(),
             Origin::Root => host.document_root.clone().unwrap_or_default(),
-            // The directory that holds it: what a link leads out of it to is not served.
-            Origin::Rewritten => file.parent().unwrap_or(Path::new("/")).to_owned(),
+            // The directory that holds it: what a link leads out of it to is not served. Of a hidden one, that around it.
+            Origin::Rewritten => {
+                let holder = file.parent().unwrap_or(Path::new("/"));
+                let hidden =
+                    |folder: &&Path| folder.file_name().is_some_and(|name| is_hidden(Path::new(name)));
+                holder.ancestors().filter(hidden).last().and_then(Path::parent).unwrap_or(holder).to_owned()
+            }
         }
     }
 }

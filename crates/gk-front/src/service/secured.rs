@@ -79,6 +79,9 @@ impl Serving<'_> {
         entry: &mut Option<Box<Entry>>,
     ) -> Result<(), Refusal> {
         let Some(facts) = self.ends.tls() else {
+            if self.is_plain_by_now() {
+                return Err(self.closed("the address speaks TLS by now, and the connection is older"));
+            }
             return if asked.require_tls { Err(self.closed("TLS is required")) } else { Ok(()) };
         };
         let of_host = self.current.compiled.site().hosts[host].tls.as_ref();
@@ -107,6 +110,12 @@ impl Serving<'_> {
     /// Whether hands were shaken before certificates or settings changed: then the client shakes them again for its next request.
     pub(super) fn is_of_old_tls(&self) -> bool {
         let old = |facts: &TlsFacts| self.current.tls().is_none_or(|tls| tls.number != facts.number);
-        self.ends.tls().is_some_and(|facts| old(facts))
+        self.ends.tls().map_or_else(|| self.is_plain_by_now(), |facts| old(facts))
+    }
+
+    /// Whether the connection is plain, and new ones of its address would speak TLS: a reload came between.
+    fn is_plain_by_now(&self) -> bool {
+        let site = || self.current.compiled.site();
+        !self.ends.https && self.current.has_tls() && site().speaks_tls(self.ends.local_address())
     }
 }

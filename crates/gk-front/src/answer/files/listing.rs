@@ -115,8 +115,9 @@ impl Folder {
             (_, true) => self.compiled.settings(self.host, &url, Some(&path)),
             _ => return None,
         };
-        // Where rules are asked, those of the folder have admitted the client, and others nobody has asked.
-        let open = settings.granted().unwrap_or(!settings.closed && settings.access == self.settings.access);
+        // Where rules are asked, those of the folder have admitted the client, if they are about nothing else; others nobody has asked.
+        let same = || settings.access == self.settings.access && settings.access.is_about_the_client();
+        let open = settings.granted().unwrap_or_else(|| !settings.closed && same());
         let withheld = self.withheld.holds(found.handle(), found.id(), &path, &self.tree).unwrap_or(true);
         (open && !withheld).then_some(found)
     }

@@ -144,7 +144,8 @@ impl Search {
 
     /// Whether a place of these settings is open to whoever was admitted here.
     fn is_open(&self, settings: &Settings) -> bool {
-        settings.granted().unwrap_or(!settings.closed && settings.access == self.settings.access)
+        let same = || settings.access == self.settings.access && settings.access.is_about_the_client();
+        settings.granted().unwrap_or_else(|| !settings.closed && same())
     }
 
     /// Looks at a path, and opens it if it is a file.

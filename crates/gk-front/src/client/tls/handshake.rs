@@ -1,6 +1,7 @@
 //! The handshake of a connection: the client's hello chooses the host, as a request's `Host` does, and the host's settings decide
 //! about the rest. Afterwards the connection's facts are known.
 
+use gk_telemetry::Reason;
 use gk_wire::log::Level;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error};
@@ -159,6 +160,7 @@ fn note(front: &Front, conn: &Rc<Conn>, refused: Refused) {
 /// Counts and logs a request that was none of TLS.
 fn refuse(front: &Front, conn: &Rc<Conn>, first: &[u8]) {
     front.malformed.set(front.malformed.get() + 1);
+    front.answers.count(400, Reason::Malformed, 0);
     let current = front.current();
     let host = current.compiled.first_host(conn.endpoints.local_address());
     let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
