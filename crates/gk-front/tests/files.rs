@@ -99,6 +99,8 @@ fn secrets_and_scripts_are_never_served_as_files() {
         "patterns/one.py",
         "named/one.xyz",
         "named/one.css",
+        "matched/one.py",
+        "matched/one.css",
         "users",
         "groups",
         "allow.script",
@@ -151,6 +153,12 @@ fn secrets_and_scripts_are_never_served_as_files() {
             around: Vec::new(),
             set: SettingsPatch { access, ..SettingsPatch::default() },
         });
+        host.sections.push(Section {
+            scope: Scope::Location("/m".into()),
+            within: None,
+            around: Vec::new(),
+            set: SettingsPatch { handler: Some("wsgi-script".into()), ..SettingsPatch::default() },
+        });
         host.document_root = Some(tree.path().to_owned());
         // What an alias names itself is meant, but for scripts.
         let alias = |(url, path): (&str, &str)| StaticAlias {
@@ -159,6 +167,7 @@ fn secrets_and_scripts_are_never_served_as_files() {
             ..StaticAlias::default()
         };
         host.statics = [("/source.txt", "app/app.py"), ("/hooks", ".git"), ("/files", "")].map(alias).into();
+        host.statics.push(StaticAlias { regex: true, ..alias(("^/m/(.*)$", "matched/$1")) });
     });
     let table: &[(u16, &[&str])] = &[
         (
@@ -194,6 +203,7 @@ fn secrets_and_scripts_are_never_served_as_files() {
                 "/deep.py",
                 "/patterns/one.py",
                 "/named/one.xyz",
+                "/matched/one.py",
                 "/users",
                 "/groups",
                 "/allow.script",
@@ -209,6 +219,7 @@ fn secrets_and_scripts_are_never_served_as_files() {
                 "/module.py",
                 "/scripts/one.css",
                 "/named/one.css",
+                "/matched/one.css",
                 "/hooks/config",
                 "/files/page.html",
             ],

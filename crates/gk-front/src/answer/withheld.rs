@@ -32,7 +32,8 @@ pub struct Withheld {
     compiled: Arc<Compiled>,
 }
 
-/// The file name of a `WSGIScriptAliasMatch`: what is matched by it is a script.
+/// The file name of a `WSGIScriptAliasMatch`, or of an `AliasMatch` of a host with `SetHandler wsgi-script`: what is matched by it is a
+/// script.
 #[derive(Debug)]
 struct ScriptPattern {
     /// What stands before the first group: a script, else the folder that is there counts.
@@ -75,6 +76,11 @@ impl Withheld {
         let by_host = site.hosts.iter().map(|host| &host.base.handler_scripts);
         let scripts = by_section.chain(by_host).flat_map(|scripts| scripts.values());
         withheld.scripts.extend(scripts.map(|script| bare(&script.path)));
+        // Where a URL leads by AliasMatch and runs by its place, the way back from the file to the URL is not known.
+        for host in site.hosts.iter().filter(|host| runs_scripts(host)) {
+            let matched = host.statics.iter().filter(|alias| alias.regex);
+            withheld.patterns.extend(matched.map(|alias| ScriptPattern::new(&alias.path.to_string_lossy())));
+        }
         let places = site.hosts.iter().flat_map(|host| {
             let sections = host.sections.iter().map(|section| (&section.set.access, &section.set.dispatch));
             sections.chain([(&host.base.access, &host.base.dispatch)])
@@ -153,6 +159,13 @@ impl Withheld {
             })
         })
     }
+}
+
+/// Whether `SetHandler` makes scripts of files somewhere in a host.
+fn runs_scripts(host: &Host) -> bool {
+    let sections = host.sections.iter().filter_map(|section| section.set.handler.as_deref());
+    let mut handlers = sections.chain(host.base.handler.as_deref());
+    handlers.any(|name| Handler::named(name) == Handler::Script)
 }
 
 /// The URL paths of a file in the trees of a host.
