@@ -38,7 +38,6 @@
 
 pub mod admin;
 pub mod control;
-pub mod ends;
 pub mod feed;
 mod fields;
 pub mod frame;

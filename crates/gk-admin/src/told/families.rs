@@ -7,7 +7,7 @@ use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
 use gk_telemetry::figures::{FIGURES, Figure, Metric, Value as Sum};
 use gk_telemetry::sample::WorkerSample;
-use gk_wire::ends::ENDS;
+use gk_wire::happened::ENDS;
 use gk_wire::queue::QueueFigures;
 use std::collections::BTreeMap;
 
