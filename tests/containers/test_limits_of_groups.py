@@ -118,7 +118,7 @@ def test_a_worker_that_the_kernel_kills_for_want_of_memory_is_named(
     def metrics() -> str:
         return asked(admin + "/metrics", TOKEN)[1]
 
-    until(lambda: re.search(r'^gilkeeper_worker_restarts_total\{.*reason="out_of_memory".*\} 1$', metrics(), re.M), "it is counted")
+    until(lambda: re.search(r'^gilkeeper_worker_restarts_total\{.*reason="out_of_memory".*\} [1-9]$', metrics(), re.M), "it is counted")
     text = metrics()
     assert re.search(r"^gilkeeper_memory_kills_total [1-9]", text, re.M)
     assert f"gilkeeper_memory_limit_bytes {LIMIT * MIB}.0" in text or f"gilkeeper_memory_limit_bytes {LIMIT * MIB}\n" in text
