@@ -3,7 +3,7 @@
 //! meant, but for scripts: a file that is a script under any name or host is no file under another.
 
 use gk_config::place::{Compiled, Handler};
-use gk_config::site::{Host, MountTarget};
+use gk_config::site::{Host, MountTarget, Scope};
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
@@ -76,9 +76,9 @@ impl Withheld {
         let by_host = site.hosts.iter().map(|host| &host.base.handler_scripts);
         let scripts = by_section.chain(by_host).flat_map(|scripts| scripts.values());
         withheld.scripts.extend(scripts.map(|script| bare(&script.path)));
-        // Where a URL leads by AliasMatch and runs by its place, the way back from the file to the URL is not known.
-        for host in site.hosts.iter().filter(|host| runs_scripts(host)) {
-            let matched = host.statics.iter().filter(|alias| alias.regex);
+        // Where a URL leads by AliasMatch and runs by its place, the way back from the file to the whole URL is not known.
+        for host in &site.hosts {
+            let matched = host.statics.iter().filter(|alias| alias.regex && runs_scripts(host, &alias.url));
             withheld.patterns.extend(matched.map(|alias| ScriptPattern::new(&alias.path.to_string_lossy())));
         }
         let places = site.hosts.iter().flat_map(|host| {
@@ -161,23 +161,50 @@ impl Withheld {
     }
 }
 
-/// Whether `SetHandler` makes scripts of files somewhere in a host.
-fn runs_scripts(host: &Host) -> bool {
-    let sections = host.sections.iter().filter_map(|section| section.set.handler.as_deref());
-    let mut handlers = sections.chain(host.base.handler.as_deref());
-    handlers.any(|name| Handler::named(name) == Handler::Script)
+/// Whether a place by URL makes scripts of what an `AliasMatch` with this expression may lead to.
+fn runs_scripts(host: &Host, expression: &str) -> bool {
+    let begin = literal(expression);
+    host.sections.iter().any(|section| {
+        let place = match &section.scope {
+            Scope::Location(prefix) => prefix.split(['*', '?']).next().unwrap_or_default(),
+            Scope::LocationMatch(expression) => literal(expression),
+            Scope::If(_) => "",
+            // These ask for the file, which is known.
+            Scope::Directory(_) | Scope::DirectoryMatch(_) | Scope::Files(_) | Scope::FilesMatch(_) => {
+                return false;
+            }
+        };
+        let is_script =
+            section.set.handler.as_deref().is_some_and(|name| Handler::named(name) == Handler::Script);
+        is_script && (begin.starts_with(place) || place.starts_with(begin))
+    })
 }
 
-/// The URL paths of a file in the trees of a host.
+/// What every text begins with that matches a regular expression, as far as plain letters say it.
+fn literal(expression: &str) -> &str {
+    let Some(rest) = expression.strip_prefix('^').filter(|rest| !rest.contains('|')) else { return "" };
+    let end = rest.find(['.', '[', '(', ')', '\\', '?', '*', '+', '{', '$', '^']).unwrap_or(rest.len());
+    let may_be_missing = rest[end..].starts_with(['?', '*', '{']);
+    let last = rest[..end].char_indices().next_back().map_or(0, |(last, _)| last);
+    &rest[..if may_be_missing { last } else { end }]
+}
+
+/// The URL paths of a file in the trees of a host; where an `AliasMatch` leads to it, what they begin with.
 fn urls<'h>(host: &'h Host, file: &'h Path) -> impl Iterator<Item = Vec<u8>> + 'h {
-    let aliases = host.statics.iter().filter(|alias| !alias.regex);
-    let trees = aliases.map(|alias| (alias.url.as_str(), &alias.path));
+    let (matched, plain) = host.statics.iter().partition::<Vec<_>, _>(|alias| alias.regex);
+    let matched = matched.into_iter().filter_map(move |alias| {
+        let pattern = ScriptPattern::new(&alias.path.to_string_lossy());
+        let (tree, _) = first_entry(&pattern.begin)?;
+        file.starts_with(tree).then(|| literal(&alias.url).as_bytes().to_owned())
+    });
+    let trees = plain.into_iter().map(|alias| (alias.url.as_str(), &alias.path));
     let root = host.document_root.iter().map(|root| ("/", root));
-    trees.chain(root).filter_map(move |(url, tree)| {
+    let plain = trees.chain(root).filter_map(move |(url, tree)| {
         let rest = file.strip_prefix(tree).ok()?.as_os_str().as_bytes();
         let slash: &[u8] = if url.ends_with('/') || rest.is_empty() { b"" } else { b"/" };
         Some([url.as_bytes(), slash, rest].concat())
-    })
+    });
+    matched.chain(plain)
 }
 
 /// A path without a slash at its end, behind which a file would not be found.
@@ -251,6 +278,27 @@ mod tests {
         ];
         for (path, want) in table {
             assert_eq!(is_hidden(Path::new(path)), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_an_expression_begins_with() {
+        let table = [
+            ("^/m/(.*)$", "/m/"),
+            ("^/~([a-z]+)(/.*)?$", "/~"),
+            ("^/files?/x", "/file"),
+            ("^/exact$", "/exact"),
+            ("^/plain", "/plain"),
+            ("^/a|/b", ""),
+            ("^/x/(a|b)", ""),
+            ("/anywhere", ""),
+            ("^", ""),
+            ("^?", ""),
+            ("^/é*", "/"),
+            ("", ""),
+        ];
+        for (expression, want) in table {
+            assert_eq!(literal(expression), want, "{expression}");
         }
     }
 }
