@@ -68,6 +68,8 @@ pub struct Link {
     reader: RefCell<Option<Waker>>,
     /// Notified when the out-buffer has space for body bytes again.
     has_space: Notify,
+    /// Somebody waits for that.
+    space_awaited: Cell<bool>,
     pub(crate) requests: RefCell<LinkRequests>,
     /// Memory and disk for responses of slow clients.
     pub(crate) share: Rc<Share>,
@@ -125,6 +127,7 @@ impl Link {
             poked: Cell::new(true),
             reader: RefCell::default(),
             has_space: Notify::new(),
+            space_awaited: Cell::new(false),
             requests: RefCell::new(LinkRequests::new(Rc::clone(&share))),
             share,
             state: Cell::new(LinkState::Greeting),
@@ -284,7 +287,7 @@ impl Link {
         } else {
             out.clear();
         }
-        if out.len() <= SPACE {
+        if out.len() <= SPACE && self.space_awaited.take() {
             self.has_space.notify_waiters();
         }
         Ok(())
@@ -318,6 +321,7 @@ impl Link {
     /// Waits until the out-buffer has space for body bytes.
     pub async fn space(&self) {
         while self.out.borrow().len() > SPACE && self.state.get() != LinkState::Dead {
+            self.space_awaited.set(true);
             self.has_space.notified().await;
         }
     }
