@@ -15,15 +15,16 @@ use crate::client::stream::socket::Socket;
 
 /// Most bytes that are encrypted before the socket has taken them: what a client that reads slowly costs.
 const AHEAD: usize = 32 * 1024;
-/// Most bytes that one read of hyper gets.
-const PIECE: usize = 16 * 1024;
+
+/// Most bytes of one read of what nobody understands.
+const UNREADABLE: usize = 1024;
 
 /// TLS on a client's socket.
 pub struct TlsStream {
     socket: Socket,
     side: Side,
-    /// Decrypted bytes wait.
-    plain: bool,
+    /// Decrypted bytes that wait.
+    plain: usize,
     /// The client sends nothing any more.
     ended: bool,
     /// `close_notify` was said.
@@ -119,7 +120,7 @@ impl TlsStream {
         Self {
             socket,
             side: Side::Hello(Box::default()),
-            plain: false,
+            plain: 0,
             ended: false,
             closed: false,
             broken: false,
@@ -228,7 +229,7 @@ impl TlsStream {
                 Err(error) => return Poll::Ready(Err(Failed::Io(error))),
             }
             match tls.process_new_packets() {
-                Ok(state) => *plain = state.plaintext_bytes_to_read() > 0,
+                Ok(state) => *plain = state.plaintext_bytes_to_read(),
                 Err(error) => {
                     // The alert.
                     let _ = self.send();
@@ -255,52 +256,53 @@ impl TlsStream {
 
     /// Ready when a byte or the end may be there.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.plain || self.ended { Poll::Ready(()) } else { self.socket.poll_readable(cx) }
+        if self.plain > 0 || self.ended { Poll::Ready(()) } else { self.socket.poll_readable(cx) }
     }
 
     /// Whether decrypted bytes wait.
     pub fn has_plain_bytes(&self) -> bool {
-        self.plain
+        self.plain > 0
     }
 
     /// Reads what is there. An end without `close_notify` is an end all the same: HTTP says itself where a request ends.
     pub fn try_read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let Self { socket, side, traffic, plain, ended, .. } = self;
-            let tls = match side {
-                Side::Open(tls) => tls,
-                Side::Hello(_) => return Ok(0),
-                // Bytes that nobody understands, to be dropped.
-                Side::Over => return Raw { socket, traffic, keeps: false }.read(bytes),
-            };
-            match tls.reader().read(bytes) {
-                Ok(0) => *ended = true,
-                Ok(got) => {
-                    *plain = got == bytes.len();
-                    return Ok(got);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => *ended = true,
-                Err(error) => return Err(error),
-            }
-            *plain = false;
-            if *ended {
-                return Ok(0);
-            }
-            tls.read_tls(&mut Raw { socket, traffic, keeps: false })?;
+        if let Self { side: Side::Over, socket, traffic, .. } = self {
+            // Bytes that nobody understands, to be dropped.
+            return Raw { socket, traffic, keeps: false }.read(bytes);
+        }
+        self.fill()?;
+        let most = bytes.len().min(self.plain);
+        let Side::Open(tls) = &mut self.side else { return Ok(0) };
+        let got = if most == 0 { 0 } else { tls.reader().read(&mut bytes[..most])? };
+        self.plain -= got;
+        Ok(got)
+    }
+
+    /// Decrypts until bytes wait; none: the client has ended.
+    fn fill(&mut self) -> io::Result<()> {
+        while self.plain == 0 && !self.ended {
+            let Self { socket, side: Side::Open(tls), traffic, .. } = self else { return Ok(()) };
+            let got = tls.read_tls(&mut Raw { socket, traffic, keeps: false })?;
             let processed = tls.process_new_packets();
             // Answers to what was no data: a new key, an alert.
             let sent = self.send();
-            processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+            let state = processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+            self.plain = state.plaintext_bytes_to_read();
+            self.ended = self.plain == 0 && (got == 0 || state.peer_has_closed());
             sent?;
         }
+        Ok(())
     }
 
     /// Reads, or waits for something to read.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let most = buf.remaining().min(PIECE);
         loop {
-            match self.try_read(buf.initialize_unfilled_to(most)) {
+            let read = self.fill().and_then(|()| {
+                // Not the whole room: it would have to be cleared before.
+                let most = if self.plain == 0 { UNREADABLE } else { self.plain };
+                self.try_read(buf.initialize_unfilled_to(buf.remaining().min(most)))
+            });
+            match read {
                 Ok(got) => {
                     buf.advance(got);
                     return Poll::Ready(Ok(()));
