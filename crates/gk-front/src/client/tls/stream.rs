@@ -2,7 +2,7 @@
 //! so it does not look complete.
 
 use rustls::ServerConnection;
-use rustls::server::{Accepted, Acceptor};
+use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::pin::Pin;
@@ -38,6 +38,8 @@ pub struct TlsStream {
 enum Side {
     /// The client's hello is awaited.
     Hello(Box<Acceptor>),
+    /// What came is no TLS, and too little to say whether it is HTTP.
+    Unclear(Box<(rustls::Error, AcceptedAlert)>),
     /// The handshake is under way, or done.
     Open(Box<ServerConnection>),
     /// Nothing more will come.
@@ -137,13 +139,16 @@ impl TlsStream {
     pub fn connection(&self) -> Option<&ServerConnection> {
         match &self.side {
             Side::Open(tls) => Some(tls),
-            Side::Hello(_) | Side::Over => None,
+            Side::Hello(_) | Side::Unclear(_) | Side::Over => None,
         }
     }
 
     /// Reads the client's hello.
     pub fn poll_hello(&mut self, cx: &mut Context<'_>) -> Poll<Result<Accepted, Failed>> {
         loop {
+            if matches!(self.side, Side::Unclear(_)) {
+                return self.poll_method(cx).map(Err);
+            }
             let Self { socket, side: Side::Hello(acceptor), traffic, .. } = self else {
                 return Poll::Ready(Err(Failed::Gone));
             };
@@ -164,20 +169,34 @@ impl TlsStream {
                     self.traffic.first = Vec::new();
                     return Poll::Ready(Ok(accepted));
                 }
-                Err((error, mut alert)) => {
-                    let failed = match is_http(&raw.traffic.first) {
-                        true => Failed::PlainHttp(std::mem::take(&mut raw.traffic.first)),
-                        false => {
-                            // A socket that takes nothing belongs to a client that reads nothing.
-                            let _ = alert.write_all(&mut raw);
-                            Failed::Tls(error)
-                        }
-                    };
-                    self.side = Side::Over;
-                    return Poll::Ready(Err(failed));
-                }
+                Err(wrong) => self.side = Side::Unclear(Box::new(wrong)),
             }
         }
+    }
+
+    /// Reads until it is clear whether bytes that are no TLS are HTTP: clients send a line in pieces, too.
+    fn poll_method(&mut self, cx: &mut Context<'_>) -> Poll<Failed> {
+        while may_become_http(&self.traffic.first) {
+            let Self { socket, traffic, .. } = self;
+            match (Raw { socket, traffic, keeps: true }).read(&mut [0; SHOWN]) {
+                Ok(0) => return Poll::Ready(Failed::Gone),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => ready!(self.socket.poll_readable(cx)),
+                Err(error) => return Poll::Ready(Failed::Io(error)),
+            }
+        }
+        let Self { socket, side, traffic, .. } = self;
+        let first = std::mem::take(&mut traffic.first);
+        Poll::Ready(match std::mem::replace(side, Side::Over) {
+            _ if is_http(&first) => Failed::PlainHttp(first),
+            Side::Unclear(wrong) => {
+                let (error, mut alert) = *wrong;
+                // A socket that takes nothing belongs to a client that reads nothing.
+                let _ = alert.write_all(&mut Raw { socket, traffic, keeps: false });
+                Failed::Tls(error)
+            }
+            _ => Failed::Gone,
+        })
     }
 
     /// Answers the hello with the configuration that was chosen for it. `number`: goes into the session's tickets.
@@ -390,9 +409,17 @@ impl TlsStream {
     }
 }
 
-/// Whether these are the first bytes of a request: a method. Records of TLS begin with a control character.
+/// Bytes that tell a request: of its method, which no record of TLS begins with.
+const METHOD: usize = 3;
+
+/// Whether these are the first bytes of a request.
 fn is_http(first: &[u8]) -> bool {
-    first.get(..3).is_some_and(|method| method.iter().all(u8::is_ascii_uppercase))
+    first.get(..METHOD).is_some_and(|method| method.iter().all(u8::is_ascii_uppercase))
+}
+
+/// Whether these are too few bytes to say so.
+fn may_become_http(first: &[u8]) -> bool {
+    first.len() < METHOD && !first.is_empty() && first.iter().all(u8::is_ascii_uppercase)
 }
 
 #[cfg(test)]
@@ -407,11 +434,13 @@ mod tests {
             (b"PRI * HTTP/2.0", true),
             (b"GE", false),
             (b"", false),
+            (b"G\x16\x03", false),
             (b"\x16\x03\x01\x02\x00", false),
             (b"\x80\x2e\x01", false),
             (b"get /", false),
         ] {
             assert_eq!(is_http(first), http, "{first:?}");
+            assert_eq!(may_become_http(first), first == b"GE", "{first:?}");
         }
     }
 }
