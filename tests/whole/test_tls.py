@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import harness
 import pytest
+from client import message
 from harness import until
 from running import Gilkeeper, memory
 
@@ -64,6 +67,7 @@ SSLOptions +StdEnvVars
     SSLEngine On
     SSLCertificateFile %(pki)s/open.pem
     SSLCertificateKeyFile %(pki)s/open.key
+    GilkeeperStaplingFile %(pki)s/open.der
 </VirtualHost>
 <VirtualHost *:${PORT}>
     ServerName closed.org
@@ -88,7 +92,8 @@ daemon off; worker_processes 1; pid nginx.pid; error_log nginx.log; events { }
 http {
     access_log off; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
     server { listen 127.0.0.1:%(port)d ssl default_server; server_name open.org *.wild.org; ssl_protocols TLSv1.2 TLSv1.3;
-             ssl_certificate %(pki)s/open.pem; ssl_certificate_key %(pki)s/open.key; location / { return 200 "done"; } }
+             ssl_certificate %(pki)s/open.pem; ssl_certificate_key %(pki)s/open.key; ssl_stapling on; ssl_stapling_file %(pki)s/open.der;
+             location / { return 200 "done"; } }
     server { listen 127.0.0.1:%(port)d ssl; server_name closed.org; ssl_protocols TLSv1.2 TLSv1.3;
              ssl_certificate %(pki)s/closed.pem; ssl_certificate_key %(pki)s/closed.key; ssl_client_certificate %(pki)s/ca.pem;
              ssl_crl %(pki)s/ca.crl; ssl_verify_client on; location / { return 200 "done"; } }
@@ -132,6 +137,8 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = ["-config", "settings", "-cert", "ca.pem", "-keyfile", "ca.key"]
     openssl(folder, "ca", *own, "-revoke", "revoked.pem")
     openssl(folder, "ca", *own, "-gencrl", "-out", "ca.crl")
+    responder = ["-index", "index", "-CA", "ca.pem", "-issuer", "ca.pem", "-rsigner", "ca.pem", "-rkey", "ca.key"]
+    openssl(folder, "ocsp", *responder, "-cert", "open.pem", "-ndays", "7", "-respout", "open.der")
     return folder
 
 
@@ -212,6 +219,16 @@ def test_each_client_gets_what_the_host_allows(started: Gilkeeper, nginx: int, p
         assert f"alert {alert}" in s_client(started.port, "closed.org", *arguments), alert
 
 
+def test_an_ocsp_response_is_stapled_where_the_client_asks(started: Gilkeeper, nginx: int, pki: Path) -> None:
+    verified = ("-CAfile", str(pki / "ca.pem"), "-verify_return_error")
+    for server, port in (("ours", started.port), ("nginx", nginx)):
+        for version in ("-tls1_2", "-tls1_3"):
+            said = s_client(port, "open.org", "-status", version, *verified)
+            assert "OCSP Response Status: successful" in said and "Cert Status: good" in said, (server, version, said)
+            assert "OCSP response: no response sent" in s_client(port, "closed.org", "-status", version, *verified), (server, version)
+            assert "OCSP" not in s_client(port, "open.org", version, *verified), (server, version)
+
+
 def test_a_session_is_taken_up_again_after_the_front_was_killed(started: Gilkeeper, tmp_path: Path) -> None:
     for version in ("-tls1_2", "-tls1_3"):
         file = str(tmp_path / f"session{version}")
@@ -223,6 +240,57 @@ def test_a_session_is_taken_up_again_after_the_front_was_killed(started: Gilkeep
         until(lambda: (there := started.status()["front"]) and there["pid"] != front, "another front serves", 20)  # noqa: B023
         again = s_client(started.port, "open.org", version, "-sess_in", file)
         assert "\nReused, " in again and "SSL_SESSION_RESUMED=Resumed" in again, f"{version} after the front's end: {again}"
+
+
+def hello(name: str) -> bytes:
+    """What a client sends first."""
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(received, sent, server_hostname=name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return sent.read()
+
+
+STORM = """
+Listen 127.0.0.1:%(port)d
+WSGIDaemonProcess site
+WSGIScriptAlias /app ${APP}/told.py process-group=site application-group=%%{GLOBAL}
+Alias /file ${APP}/told.py.txt
+<VirtualHost *:%(port)d>
+    SSLEngine On
+    SSLCertificateFile %(folder)s/rsa.pem
+    SSLCertificateKeyFile %(folder)s/rsa.key
+</VirtualHost>
+"""
+
+
+def test_a_storm_of_handshakes_is_served_beside_requests(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: handshakes are made on the thread that serves requests, which waited for all that came before them."""
+    for name in ("told.py", "told.py.txt"):
+        (tmp_path / name).write_text(APPLICATION)
+    files = ["-keyout", "rsa.key", "-out", "rsa.pem"]
+    openssl(tmp_path, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=a", "-days", "2", *files)
+    port, number, first = harness.free_port(), 200, hello("a")
+    server = gilkeeper([tmp_path / "told.py", tmp_path / "told.py.txt"], STORM % {"port": port, "folder": tmp_path})
+    parts = []
+    for _ in range(5):
+        with server.connect() as plain:
+            clients = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(number)]
+            until(lambda: server.status()["front"]["connections"] == number + 1, "all are accepted")
+            assert server.ask("/file").status == 200
+            begun = time.monotonic()
+            for one in clients:
+                one.sendall(first)
+            plain.send(message("GET", "/file"))
+            answer = plain.response()
+            waited = time.monotonic() - begun
+            assert (answer.status, answer.body) == (200, APPLICATION.encode())
+            # 0x16: a handshake.
+            assert all(one.recv(1) == b"\x16" for one in clients)
+            parts.append(waited / (time.monotonic() - begun))
+            for one in clients:
+                one.close()
+    assert min(parts) < 0.5, parts
 
 
 def test_idle_clients_keep_little_memory(started: Gilkeeper, pki: Path) -> None:

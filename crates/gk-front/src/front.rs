@@ -24,6 +24,7 @@ use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
 use crate::client::http2::streams::Http2Connections;
 use crate::client::idle::IdleQueue;
+use crate::client::tls::turns::HelloTurns;
 use crate::log::answers::AnswerTally;
 use crate::log::rate_limited::{RateLimited, Repeated};
 use crate::process::admin::Admin;
@@ -106,6 +107,8 @@ pub struct Front {
     pub descriptors_noted: RateLimited,
     /// Idle connections that give way.
     pub idle: IdleQueue,
+    /// Places for answers to hellos of TLS.
+    pub hello_turns: HelloTurns,
     /// Connections by client address.
     pub addresses: Rc<Addresses>,
     /// Connections closed because they did not begin with the header of the PROXY protocol.
@@ -175,6 +178,7 @@ impl Front {
             room: DescriptorRoom::default(),
             descriptors_noted: RateLimited::default(),
             idle: IdleQueue::default(),
+            hello_turns: HelloTurns::default(),
             addresses: Rc::default(),
             unproxied: Repeated::default(),
             malformed: Cell::new(0),

@@ -8,6 +8,7 @@ pub mod handshake;
 mod names;
 pub mod stream;
 mod tickets;
+pub mod turns;
 
 use gk_config::site::{ClientCertificates, Host, HostTls, Site, VerifyClient};
 use gk_wire::certificates::{Certificates, HostCertificates, KeyForm, KeyedCertificate};

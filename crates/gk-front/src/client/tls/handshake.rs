@@ -5,7 +5,8 @@ use gk_telemetry::Reason;
 use gk_wire::log::Level;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -13,6 +14,7 @@ use crate::client::connection::{Conn, Phase};
 use crate::client::tls::clients::Verified;
 use crate::client::tls::facts::{Negotiated, SESSION, TlsFacts};
 use crate::client::tls::stream::{Failed, TlsStream};
+use crate::client::tls::turns::HelloPlace;
 use crate::front::Front;
 
 /// The sentence of Apache to clients that speak plain HTTP here.
@@ -50,6 +52,7 @@ pub async fn shake(front: &Front, conn: &Rc<Conn>) -> bool {
 
 async fn negotiate(front: &Front, conn: &Conn) -> Result<TlsFacts, Refused> {
     let accepted = step(front, conn, TlsStream::poll_hello).await?;
+    let place = place(front, conn).await?;
     // A reload may come between two steps: from here on one configuration counts.
     let current = front.current();
     let tls = current.tls().ok_or(Refused::NoHost)?;
@@ -66,6 +69,7 @@ async fn negotiate(front: &Front, conn: &Conn) -> Result<TlsFacts, Refused> {
         None => Err(Failed::Gone),
     };
     begun.map_err(Refused::Failed)?;
+    place.leave().await;
     step(front, conn, TlsStream::poll_handshake).await?;
     let now = UnixTime::now();
     let negotiated = Negotiated {
@@ -101,7 +105,7 @@ async fn step<T>(
     poll: impl Fn(&mut TlsStream, &mut Context<'_>) -> Poll<Result<T, Failed>>,
 ) -> Result<T, Refused> {
     poll_fn(|cx| {
-        if conn.poll_killed(cx) || front.stopping.get() {
+        if is_ended(front, conn, cx) {
             return Poll::Ready(Err(Refused::Ended));
         }
         match conn.stream().as_tls() {
@@ -110,6 +114,20 @@ async fn step<T>(
         }
     })
     .await
+}
+
+/// Waits for a place among the answers to hellos, unless the connection is ended meanwhile.
+async fn place<'f>(front: &'f Front, conn: &Conn) -> Result<HelloPlace<'f>, Refused> {
+    let mut place = pin!(front.hello_turns.place());
+    poll_fn(|cx| match is_ended(front, conn, cx) {
+        true => Poll::Ready(Err(Refused::Ended)),
+        false => place.as_mut().poll(cx).map(Ok),
+    })
+    .await
+}
+
+fn is_ended(front: &Front, conn: &Conn, cx: &Context<'_>) -> bool {
+    conn.poll_killed(cx) || front.stopping.get()
 }
 
 /// Logs why there is no connection, at the level of Apache. Plain HTTP gets an answer, too.
