@@ -117,6 +117,9 @@ fn service(request: &Request, site: &Site) -> String {
     }
     identity.write(&mut out);
     places.write(&mut out, name);
+    if !identity.is_root() {
+        places.write_keys(&mut out);
+    }
     out.lines(&[
         "",
         "KillMode=mixed",

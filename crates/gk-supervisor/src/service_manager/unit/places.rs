@@ -1,8 +1,9 @@
 //! The folders that a unit's server may write in, and its credentials.
 
 use super::{Lines, Request, escape, quote};
-use gk_config::site::{Listen, Site};
+use gk_config::site::{HostTls, Listen, Site};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Options of `serve` with a private key.
@@ -50,8 +51,7 @@ impl Places {
         let is_given = |key: &Path| {
             key.starts_with("/run/credentials") || places.credentials.iter().any(|(_, file)| file == key)
         };
-        let keys = site.measurements.admin_tls.iter().map(|files| files.key.clone());
-        places.keys = keys.filter(|key| !is_given(key)).collect();
+        places.keys = keys(site).into_iter().filter(|key| !is_given(key)).collect();
         let words = request.command.iter().chain(&request.arguments).map(Path::new);
         let read: Vec<&Path> = words
             .filter(|path| path.is_absolute())
@@ -145,13 +145,40 @@ impl Places {
         for (name, file) in &self.credentials {
             out.line("LoadCredential", &format!("{}:{}", escape(name), escape(&file.to_string_lossy())));
         }
+    }
+
+    /// What is left to do about the keys, where the service is not started by root.
+    pub(super) fn write_keys(&self, out: &mut Lines) {
         for key in &self.keys {
-            let base = key.file_name().unwrap_or_default().to_string_lossy();
             out.remark(&format!(
                 "The service's user must be able to read {0}; or add LoadCredential={1}:{0} and name the key ${{CREDENTIALS_DIRECTORY}}/{1}",
                 key.display(),
-                base
+                self.credential_name(key)
             ));
         }
     }
+
+    /// The name of a file; with that of its folder before it where others have the same, as certbot's `privkey.pem`.
+    fn credential_name(&self, key: &Path) -> String {
+        let text = |name: Option<&OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
+        let name = text(key.file_name());
+        let others = self.keys.iter().filter(|other| other.as_path() != key);
+        let taken = self.credentials.iter().any(|(known, _)| *known == name);
+        match taken || others.map(|other| text(other.file_name())).any(|other| other == name) {
+            true => format!("{}-{name}", text(key.parent().and_then(Path::file_name))),
+            false => name,
+        }
+    }
+}
+
+/// The files with private keys that a site names, and with keys of session tickets.
+fn keys(site: &Site) -> Vec<PathBuf> {
+    let hosts = site.hosts.iter().filter_map(|host| host.tls.as_ref());
+    let of_host = |tls: &HostTls| {
+        // Without a file of its own, the key is in the certificate's.
+        let keys = tls.certificates.iter().map(|files| files.key.as_ref().unwrap_or(&files.certificate));
+        keys.chain(&tls.ticket_key).cloned().collect::<Vec<PathBuf>>()
+    };
+    let admin = site.measurements.admin_tls.iter().map(|files| files.key.clone());
+    hosts.flat_map(of_host).chain(admin).collect()
 }

@@ -35,6 +35,11 @@ impl Identity {
         Self { user: own.filter(|_| !root), root, low_ports, chroot, nice }
     }
 
+    /// Whether the server is started by root, who reads every key.
+    pub(super) fn is_root(&self) -> bool {
+        self.root
+    }
+
     pub(super) fn write(&self, out: &mut Lines) {
         match &self.user {
             Some((user, group)) => {

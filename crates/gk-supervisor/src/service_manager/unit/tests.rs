@@ -86,6 +86,44 @@ fn keys_become_credentials() {
     );
 }
 
+/// Reported: the unit said nothing of keys that virtual hosts name, which its user then could not read. Met with certbot's files, which have
+/// one name for all hosts.
+#[test]
+fn keys_of_hosts_are_said_by_names_of_their_own() {
+    let host = |lines: &str| format!("<VirtualHost *:443>\nSSLEngine On\n{lines}\n</VirtualHost>\n");
+    let certbot = |name: &str| {
+        let folder = format!("/etc/letsencrypt/live/{name}");
+        host(&format!(
+            "ServerName {name}\nSSLCertificateFile {folder}/fullchain.pem\nSSLCertificateKeyFile {folder}/privkey.pem"
+        ))
+    };
+    let text = certbot("a.org")
+        + &certbot("b.org")
+        + &host(
+            "ServerName c.org\nSSLCertificateFile /etc/ssl/c.pem\nSSLSessionTicketKeyFile /etc/ssl/tickets",
+        )
+        + &host(
+            "ServerName d.org\nSSLCertificateFile /etc/ssl/d.pem\nSSLCertificateKeyFile /run/credentials/site.service/d.key",
+        );
+    let plain = request(&["-c", "/etc/site.conf"]);
+    let unit = service_of(&plain, &text);
+    let said: Vec<&str> =
+        unit.lines().filter_map(|line| Some(line.split_once("add LoadCredential=")?.1)).collect();
+    let wanted = [
+        ("a.org-privkey.pem", "/etc/letsencrypt/live/a.org/privkey.pem"),
+        ("b.org-privkey.pem", "/etc/letsencrypt/live/b.org/privkey.pem"),
+        ("c.pem", "/etc/ssl/c.pem"),
+        ("tickets", "/etc/ssl/tickets"),
+    ];
+    let wanted = wanted
+        .map(|(name, file)| format!("{name}:{file} and name the key ${{CREDENTIALS_DIRECTORY}}/{name}"));
+    assert_eq!(said, wanted);
+    let given = Request { credentials: vec![("c".into(), "/etc/ssl/c.pem".into())], ..plain.clone() };
+    assert!(!service_of(&given, &text).contains("name the key ${CREDENTIALS_DIRECTORY}/c.pem"));
+    let as_root = service_of(&plain, &format!("{text}WSGIDaemonProcess a user=other\n"));
+    assert!(!as_root.contains("LoadCredential"), "{as_root}");
+}
+
 #[test]
 fn words_of_the_command_line_stay_words() {
     let table = [
