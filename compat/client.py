@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json as json_module
 import socket
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,11 +48,13 @@ class Response:
 
 
 class Connection:
-    """One TCP connection to 127.0.0.1:`port`."""
+    """One TCP connection to 127.0.0.1:`port`, over TLS where a `context` is given."""
 
-    def __init__(self, port: int, timeout: float = TIMEOUT) -> None:
+    def __init__(self, port: int, timeout: float = TIMEOUT, context: ssl.SSLContext | None = None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.buffer = b""
 
     def __enter__(self) -> Connection:
@@ -189,13 +192,15 @@ def chunked(*blocks: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(block), block) for block in blocks) + b"0\r\n\r\n"
 
 
-def ask(port: int, target: str, method: str = "GET", timeout: float = TIMEOUT, **given: Any) -> Response:
+def ask(
+    port: int, target: str, method: str = "GET", timeout: float = TIMEOUT, context: ssl.SSLContext | None = None, **given: Any
+) -> Response:
     """One request on a connection of its own."""
     headers = given.pop("headers", ())
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
     if "connection" not in {name.lower() for name, _ in pairs}:
         pairs.append(("Connection", "close"))
-    with Connection(port, timeout) as connection:
+    with Connection(port, timeout, context) as connection:
         connection.send(message(method, target, pairs, **given))
         return connection.response(method)
 

@@ -127,7 +127,7 @@ def whole(name: str, kind: str = "whole") -> Ring:
     if name == "3.14":
         # The released mod_wsgi is shown by our pages, Debian's Prometheus reads our metrics, its logrotate turns our logs over, its
         # proxies stand in front, its systemd judges our units, and nghttp2's clients speak HTTP/2.
-        needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light", "systemd", "curl", "nghttp2-client")]
+        needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light", "systemd", "curl", "openssl", "nghttp2-client")]
     if name == "3.14t":
         # One server with two Pythons.
         more["GILKEEPER_OTHER_PYTHON"] = str(venv_of("3.14") / "bin/python")
@@ -142,7 +142,7 @@ def whole(name: str, kind: str = "whole") -> Ring:
 
 def applications_ring() -> Ring:
     """tests/applications: other projects' applications, with what their clients do on waitress for a reference."""
-    needs = [venv(COMPAT), applications_of_others(), wheel("3.14"), packages("curl", "git")]
+    needs = [venv(COMPAT), applications_of_others(), wheel("3.14"), packages("curl", "git", "openssl")]
     return Ring("applications", pytest(COMPAT, *beside("load")), APPLICATIONS, of_gilkeeper("3.14"), needs, nice=CASES)
 
 

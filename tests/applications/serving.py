@@ -35,14 +35,15 @@ class Site:
 
 
 class Ours(Gilkeeper):
-    """Gilkeeper with the site's configuration; its workers run the applications' Python."""
+    """Gilkeeper with the site's configuration; its workers run the applications' Python. `certificate`: it speaks TLS with it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, certificate: Path | None = None) -> None:
         super().__init__(site.files, site.conf.read_text(), name=site.name)
-        self.site, self.keep_trying = site, False
+        self.site, self.certificate, self.keep_trying = site, certificate, False
 
     def configuration(self) -> str:
-        return f"Define APPLICATIONS {home()}\nProtocols h2c http/1.1\n" + super().configuration()
+        tls = "" if self.certificate is None else f"SSLEngine On\nSSLCertificateFile {self.certificate}\n"
+        return f"Define APPLICATIONS {home()}\nProtocols h2 h2c http/1.1\n{tls}" + super().configuration()
 
     def start(self) -> Ours:
         super().start()

@@ -57,7 +57,7 @@ def test_django_rest_framework(compare: Compare, tmp_path: Path, sent: Path) -> 
         assert visitor.ask("/notes/").status == 405
         assert visitor.ask("/notes/", "OPTIONS").status == 200
 
-    compare(Site("rest"), steps, http2=True)
+    compare(Site("rest"), steps, everywhere=True)
 
 
 def test_flask(compare: Compare, tmp_path: Path, sent: Path) -> None:
@@ -104,14 +104,14 @@ def test_flask(compare: Compare, tmp_path: Path, sent: Path) -> None:
         assert entered.status == 303
         cookie = (entered.get("Set-Cookie") or "").split(";")[0]
         card = visitor.ask("/card", headers={"Cookie": cookie}).json
-        assert (card["reader"], card["path"], card["url"]) == ("Zoë", "/card", "http://localhost/library/card")
+        assert (card["reader"], card["path"], card["url"]) == ("Zoë", "/card", f"{visitor.scheme}://localhost/library/card")
         for way in WAYS:
             assert visitor.curl("/raw", *way, "--upload-file", str(sent)).json["sha256"] == digest(sent)
             scan = visitor.curl("/scans", *way, "--form", "note=two pages", "--form", f"scan=@{sent}")
             assert scan.json == {"note": "two pages", "name": "sent.bin", "sha256": digest(sent)}
         assert visitor.ask("/nothing").status == 404
 
-    compare(Site("flask", made), steps, http2=True)
+    compare(Site("flask", made), steps, everywhere=True)
 
 
 def test_falcon(compare: Compare, tmp_path: Path, sent: Path) -> None:
@@ -128,7 +128,7 @@ def test_falcon(compare: Compare, tmp_path: Path, sent: Path) -> None:
         assert visitor.ask("/", "DELETE").status == 405
         assert visitor.ask("/nothing").status == 404
 
-    compare(Site("falcon"), steps, http2=True)
+    compare(Site("falcon"), steps, everywhere=True)
 
 
 def test_fastapi(compare: Compare, tmp_path: Path, sent: Path) -> None:
@@ -148,4 +148,4 @@ def test_fastapi(compare: Compare, tmp_path: Path, sent: Path) -> None:
         assert visitor.ask("/orders").status == 405
         assert visitor.ask("/nothing").status == 404
 
-    compare(Site("fastapi"), steps, http2=True)
+    compare(Site("fastapi"), steps, everywhere=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import ssl
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,21 @@ LONGEST_SHOWN = 200_000
 class Visitor:
     """What a client does on one server. `lines` is the transcript; ports, folders and what `varies` was told are hidden in it."""
 
-    def __init__(self, server: harness.Server, url: str, home: Path, folder: Path, http2: bool = False) -> None:
-        self.server, self.home, self.folder, self.http2 = server, home, folder, http2
+    def __init__(
+        self, server: harness.Server, url: str, home: Path, folder: Path, http2: bool = False, certificate: Path | None = None
+    ) -> None:
+        self.server, self.home, self.folder, self.http2, self.certificate = server, home, folder, http2, certificate
         self.prefix = url.rstrip("/")
-        self.url = f"http://127.0.0.1:{server.port}{self.prefix}"
+        self.scheme = "http"
+        self.context: ssl.SSLContext | None = None
         self.lines: list[str] = []
         self.hidden: list[tuple[str, str]] = [(rf":{server.port}\b", ":PORT"), (re.escape(str(folder)), "FOLDER")]
+        if certificate is not None:
+            self.scheme, self.context = "https", ssl.create_default_context(cafile=str(certificate))
+            if http2:
+                self.context.set_alpn_protocols(["h2"])
+            self.hidden.append(("https://", "http://"))
+        self.url = f"{self.scheme}://127.0.0.1:{server.port}{self.prefix}"
 
     def varies(self, pattern: str, word: str) -> None:
         """From here on, what fits `pattern` is different each time and stands as `word` in the transcript."""
@@ -38,20 +48,27 @@ class Visitor:
         """One request below the site's URL, on a connection of its own."""
         # The port's name stays the same, so that absolute links can be compared.
         ask = self.ask_http2 if self.http2 else client.ask
-        answer = ask(self.server.port, self.prefix + target, method, **given)
+        answer = ask(self.server.port, self.prefix + target, method, context=self.context, **given)
         self.note(f"{method} {target}", answer)
         return answer
 
-    @staticmethod
-    def ask_http2(port: int, target: str, method: str = "GET", headers: Any = (), body: bytes | None = None) -> client.Response:
+    def ask_http2(
+        self,
+        port: int,
+        target: str,
+        method: str = "GET",
+        headers: Any = (),
+        body: bytes | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> client.Response:
         """The same over HTTP/2, which has no reasons."""
         given = dict(headers)
         host = next((value for name, value in given.items() if name.lower() == "host"), "localhost")
-        fields = [(":method", method), (":scheme", "http"), (":authority", host), (":path", target)]
+        fields = [(":method", method), (":scheme", self.scheme), (":authority", host), (":path", target)]
         fields += [(name.lower(), value) for name, value in given.items() if name.lower() not in ("host", "connection")]
         if body is not None:
             fields.append(("content-length", str(len(body))))
-        with Wire(("127.0.0.1", port)) as wire:
+        with Wire(("127.0.0.1", port), context=context) as wire:
             found, content = wire.exchange(1, fields, body)
         return client.Response("HTTP/2", int(found[0][1]), "", found[1:], content)
 
@@ -59,7 +76,10 @@ class Visitor:
         """One request by curl, with its own way of sending a body."""
         head, body = self.folder / "curl.head", self.folder / "curl.body"
         command = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "60", "-D", str(head), "-o", str(body)]
-        command += ["--http2-prior-knowledge"] if self.http2 else []
+        if self.certificate is not None:
+            command += ["--cacert", str(self.certificate), "--http2" if self.http2 else "--http1.1"]
+        elif self.http2:
+            command.append("--http2-prior-knowledge")
         body.unlink(missing_ok=True)
         subprocess.run([*command, *arguments, self.url + target], check=True, timeout=90, env=self.environment(), stdin=subprocess.DEVNULL)
         # The last head is that of the answer; those before it are interim.

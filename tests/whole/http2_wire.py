@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
@@ -52,11 +53,19 @@ class Ended(Exception):
 
 
 class Wire:
-    """One connection."""
+    """One connection, over TLS where a `context` is given."""
 
-    def __init__(self, address: tuple[str, int], settings: dict[int, int] | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        settings: dict[int, int] | None = None,
+        quiet: bool = False,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.socket = socket.create_connection(address, timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.rest = b""
         self.encoder, self.decoder = Encoder(), Decoder()
         self.goaway: int | None = None
