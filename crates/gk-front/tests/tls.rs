@@ -81,9 +81,22 @@ fn plain_http_on_a_port_for_https_gets_the_sentence_of_apache() {
         assert!(answer.text().contains("You're speaking plain HTTP to an SSL-enabled server port."));
         assert_eq!(answer.header("connection"), Some("close"));
     }
+    // Reported: a request line that came in pieces got an alert. Met with a client that sends a letter as it is typed.
+    for pieces in [&["G", "ET /p HTTP/1.1\r\nHost: a\r\n\r\n"][..], &["P", "U", "T /p HTTP/1.1\r\n\r\n"]] {
+        let mut client = front.client();
+        for piece in pieces {
+            client.send(piece);
+            front.until(|status| status.connections == 1);
+            // What was there before the question is read before the second answer.
+            (0..2).for_each(|_| front.until(|_| true));
+        }
+        assert_eq!(client.answer().status, 400, "{pieces:?}");
+    }
     // What is neither gets an alert, or nothing.
-    let (said, _) = front.client().send([0x80, 0x2e, 1, 0, 2, 0, 0, 0]).rest();
-    assert!(!said.starts_with(b"HTTP"), "{said:?}");
+    for start in [&[0x80, 0x2e, 1, 0, 2, 0, 0, 0][..], b"G\x16\x03\x01", b"get / HTTP/1.1\r\n\r\n"] {
+        let (said, _) = front.client().send(start).rest();
+        assert!(!said.starts_with(b"HTTP"), "{said:?}");
+    }
     let _worker = front.hello_worker();
     assert_eq!(get(&mut open(&front, &client_config(false, None), Some("a")), "a").status, 200);
     front.stop(5.0).unwrap();
@@ -170,6 +183,55 @@ fn other_certificates_are_for_new_connections_and_wrong_ones_are_refused() {
     let answer = get(&mut before, "a");
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert_eq!(before.rest(), (Vec::new(), true));
+}
+
+#[test]
+fn a_site_that_cannot_be_used_is_refused_and_changes_nothing() {
+    let pki = Pki::new();
+    pki.issue("ca", "a", Valid::Now);
+    let mut front = front(pki.host("a"), |_, _| {});
+    let _worker = front.hello_worker();
+    let mut site = support::site(front.root.path());
+    site.hosts[0].mounts.clear();
+    let mut tls = host_tls("a");
+    tls.clients.verify = VerifyClient::Optional;
+    site.hosts[0].tls = Some(tls);
+    let mut wrong = pki.host("a");
+    wrong.authorities = vec![b"nothing".to_vec().into()];
+    let refused = front.reload_tls(&site, &certificates(vec![wrong]));
+    assert_eq!(
+        refused.as_deref(),
+        Some("TLS of host example.org: an authority of client certificates is malformed")
+    );
+    let status = || get(&mut open(&front, &client_config(false, None), Some("a")), "a").status;
+    assert_eq!(status(), 200);
+    assert_eq!(front.reload_tls(&site, &certificates(vec![pki.host("a")])), None);
+    assert_eq!(status(), 404);
+}
+
+/// Reported: a plain connection that was open before a reload turned TLS on for its address was served on as if it had come over TLS. Met
+/// with clients that keep their connections.
+#[test]
+fn a_plain_connection_that_is_older_than_tls_is_closed() {
+    let pki = Pki::new();
+    pki.issue("ca", "a", Valid::Now);
+    let mut front = Running::start(|_| {});
+    let _worker = front.hello_worker();
+    let mut before = front.client();
+    assert_eq!(before.get("/").answer().status, 200);
+    let mut site = support::site(front.root.path());
+    site.hosts[0].tls = Some(host_tls("a"));
+    assert_eq!(front.reload_tls(&site, &certificates(vec![pki.host("a")])), None);
+    let answer = before.get("/").answer();
+    assert_eq!((answer.status, answer.header("connection")), (403, Some("close")));
+    assert_eq!(before.rest(), (Vec::new(), true));
+    assert_eq!(get(&mut open(&front, &client_config(false, None), Some("a")), "a").status, 200);
+    // And back: who has shaken hands is sent away.
+    let mut before = open(&front, &client_config(false, None), Some("a"));
+    assert_eq!(get(&mut before, "a").status, 200);
+    front.reload(&support::site(front.root.path()));
+    assert_eq!(get(&mut before, "a").status, 421);
+    assert_eq!(front.client().get("/").answer().status, 200);
 }
 
 #[test]

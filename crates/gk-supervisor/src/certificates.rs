@@ -11,13 +11,10 @@ use crate::StartError;
 use files::BadFile;
 use gk_config::site::{CertificateFiles, Host, HostTls, RevocationCheck, Site, VerifyClient};
 use gk_wire::certificates::{CertificateFacts, HostCertificates, KeyedCertificate, Octets};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, crypto};
 use stamps::Stamps;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use webpki::OwnedCertRevocationList;
 
 /// The certificates of a site as they were read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -101,7 +98,7 @@ fn one(
         if tls.clients.revocation_check != RevocationCheck::None {
             let lists = files::revocation_lists(&tls.clients.revocation)?;
             reading.remarks.extend(lists.iter().filter_map(|(path, list)| facts::outdated(path, list, now)));
-            check_lists(&found.authorities, &lists)?;
+            check_lists(&lists)?;
             found.revocation = octets(lists.into_iter().map(|(_, list)| list).collect());
         }
     }
@@ -110,23 +107,10 @@ fn one(
     Ok(found)
 }
 
-/// Whether rustls takes the lists: it reads them more strictly than others do.
-fn check_lists(authorities: &[Octets], lists: &[(PathBuf, Vec<u8>)]) -> Result<(), BadFile> {
-    let mut roots = RootCertStore::empty();
-    for authority in authorities {
-        // They were tried when they were read.
-        let _ = roots.add(CertificateDer::from(authority.0.clone()));
-    }
-    if roots.is_empty() {
-        return Ok(());
-    }
-    let roots = Arc::new(roots);
+/// Whether the front can use the lists: webpki, which it asks, reads them more strictly than others do.
+fn check_lists(lists: &[(PathBuf, Vec<u8>)]) -> Result<(), BadFile> {
     for (path, list) in lists {
-        let provider = Arc::new(crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider)
-            .with_crls([CertificateRevocationListDer::from(list.clone())])
-            .build();
-        verifier.map_err(|why| {
+        OwnedCertRevocationList::from_der(list).map_err(|why| {
             let shown = path.display();
             let text = match facts::is_of_version_1(list) {
                 true => format!(

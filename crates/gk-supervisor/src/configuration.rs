@@ -100,6 +100,21 @@ impl Configuration {
         Ok(Self { number, site, server_root, directory, groups, front_identity, certificates, remarks })
     }
 
+    /// A site without anything that would be looked up on this machine, for tests.
+    #[cfg(test)]
+    pub fn of_site(number: u64, site: Site, certificates: Reading) -> Self {
+        Self {
+            number,
+            server_root: site.server_root.clone(),
+            site,
+            directory: PathBuf::from("/"),
+            groups: BTreeMap::new(),
+            front_identity: None,
+            certificates: Arc::new(certificates),
+            remarks: Vec::new(),
+        }
+    }
+
     /// The server root of the running server is there.
     pub fn settle(&mut self, server_root: &Path) {
         self.site.server_root = server_root.to_owned();
@@ -218,20 +233,7 @@ mod tests {
     }
 
     fn configuration(text: &str) -> Configuration {
-        let site = site(text);
-        let (server_root, directory) = (site.server_root.clone(), PathBuf::from("/"));
-        let (groups, front_identity, remarks) = (BTreeMap::new(), None, Vec::new());
-        let certificates = Arc::default();
-        Configuration {
-            number: 1,
-            site,
-            server_root,
-            directory,
-            groups,
-            front_identity,
-            certificates,
-            remarks,
-        }
+        Configuration::of_site(1, site(text), Reading::default())
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Logs {
     /// `own`: the log of the child's lines that are addressed to none, if it is another than the server's.
     pub fn error_pipe(&mut self, own: Option<&Path>) -> io::Result<OwnedFd> {
         let sink = match own {
-            Some(path) => self.host_log(path)?,
+            Some(path) => self.sink(Place::of_host_log(path), Role::Host, &self.error_place.clone())?,
             None => Arc::clone(&self.error),
         };
         self.reader.pipe(&sink, Some(&self.hosts))
@@ -80,7 +80,9 @@ impl Logs {
     /// Takes lines for the error logs of a site's virtual hosts, from before the front knows the site.
     pub fn take_host_lines(&mut self, site: &Site) -> io::Result<()> {
         let path = |path: &Path| path.as_os_str().as_bytes().to_vec();
-        let logs = site.host_error_logs().into_iter().map(|log| Ok((path(log), self.host_log(log)?)));
+        let error = Place::of_error_log(site.error_log.path.as_deref());
+        let logs = site.host_error_logs().into_iter();
+        let logs = logs.map(|log| Ok((path(log), self.sink(Place::of_host_log(log), Role::Host, &error)?)));
         let logs = logs.collect::<io::Result<_>>()?;
         self.hosts.follow(logs);
         Ok(())
@@ -90,8 +92,9 @@ impl Logs {
     /// wait, not even when this process is stopped.
     pub fn access_pipes(&mut self, site: &Site) -> io::Result<Vec<OwnedFd>> {
         let mut pipes = Vec::new();
+        let error = Place::of_error_log(site.error_log.path.as_deref());
         for path in site.access_log_files() {
-            let sink = self.sink(Place::of_access_log(path), Role::Access)?;
+            let sink = self.sink(Place::of_access_log(path), Role::Access, &error)?;
             let pipe = self.reader.pipe(&sink, None)?;
             let _ = rustix::pipe::fcntl_setpipe_size(&pipe, ACCESS_PIPE);
             rustix::io::ioctl_fionbio(&pipe, true)?;
@@ -108,7 +111,7 @@ impl Logs {
     /// Writes a line to standard output.
     pub fn say(&mut self, line: &str) {
         // A closed standard output is no reason to stop serving.
-        if let Ok(sink) = self.sink(Place::of_access_log(None), Role::Access) {
+        if let Ok(sink) = self.sink(Place::of_access_log(None), Role::Access, &self.error_place.clone()) {
             sink.push(OWN, format!("{line}\n").as_bytes());
         }
     }
@@ -132,12 +135,9 @@ impl Logs {
         self.others.retain(|place, _| places.contains(place));
     }
 
-    fn host_log(&mut self, path: &Path) -> io::Result<Arc<Sink>> {
-        self.sink(Place::of_host_log(path), Role::Host)
-    }
-
-    fn sink(&mut self, place: Place, role: fn(String) -> Role) -> io::Result<Arc<Sink>> {
-        if place.same(&self.error_place) {
+    /// The log at a place. `error`: where the error log is, or will be when the configuration that asks is adopted.
+    fn sink(&mut self, place: Place, role: fn(String) -> Role, error: &Place) -> io::Result<Arc<Sink>> {
+        if place.same(error) {
             return Ok(Arc::clone(&self.error));
         }
         if let Some(known) = self.others.get(&place) {

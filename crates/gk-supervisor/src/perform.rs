@@ -3,6 +3,7 @@
 
 mod certificates;
 mod reading;
+mod site;
 mod upgrade;
 
 use crate::StartError;
@@ -177,7 +178,7 @@ impl World {
                 }
             }
             Action::ToFront(message) => self.tell_front(&message, Vec::new()),
-            Action::SendSite { generation } => self.send_site(generation),
+            Action::SendSite { configuration, generation } => self.send_site(configuration, generation, now),
             Action::ToWorker { worker, message } => self.tell_worker(worker, &message),
             Action::SignalFront(signal) => {
                 if let Some(front) = &self.front {
@@ -195,10 +196,8 @@ impl World {
                 self.events.push_back(Event::LookedForDebugger { worker, found });
             }
             Action::ReadConfiguration => self.read_configuration(),
-            Action::Adopt { configuration } => self.adopt(configuration, now),
-            Action::Forget { configuration } => {
-                self.configurations.retain(|number, _| *number != configuration || *number == self.current);
-            }
+            Action::Adopt { configuration, generation } => self.adopt(configuration, generation),
+            Action::Forget { configuration } => self.forget(configuration),
             Action::Log { level, code, text } => log(level, code, &text),
             Action::Tell { clients, text } => {
                 for client in clients {
@@ -319,45 +318,6 @@ impl World {
             ToWorker::Stack { .. } | ToWorker::DumpStacks => child.mention(message),
             _ => child.send(message, Vec::new()),
         }
-    }
-
-    fn send_site(&mut self, generation: u64) {
-        self.generation = generation;
-        let configuration = self.configuration();
-        // The running front keeps its user and its folder, whatever the configuration now says.
-        let certificates = self.certificates.message();
-        let (listeners, runtime) = (&self.listeners, &self.runtime);
-        let setup =
-            setup::front(&configuration, listeners, runtime, generation, PathBuf::new(), certificates);
-        let taken = self.logs.take_host_lines(&configuration.site);
-        match taken.and_then(|()| self.logs.access_pipes(&configuration.site)) {
-            Ok(mut pipes) => {
-                while !pipes.is_empty() {
-                    let rest = pipes.split_off(pipes.len().min(descriptors::MAX_FDS));
-                    self.tell_front(&ToFront::AccessLogs, std::mem::replace(&mut pipes, rest));
-                }
-            }
-            // The front finds that they are missing, and keeps the old configuration.
-            Err(e) => log(Level::Error, None, &format!("the logs cannot be passed on: {e}")),
-        }
-        match descriptors::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup)) {
-            Ok(file) => self.tell_front(&ToFront::Site, vec![file.into()]),
-            Err(e) => {
-                log(Level::Error, None, &format!("the front could not be given the new configuration: {e}"))
-            }
-        }
-    }
-
-    fn adopt(&mut self, configuration: u64, now: Duration) {
-        if !self.configurations.contains_key(&configuration) {
-            return;
-        }
-        self.current = configuration;
-        self.configurations.retain(|number, _| *number == configuration);
-        let current = self.configuration();
-        gk_sys::log::configure(current.log().level, current.log().json);
-        self.logs.follow(&current.site);
-        self.certificates.adopt(&current, now);
     }
 
     /// What is served where, in one line.

@@ -44,9 +44,12 @@ pub enum ToFront {
     },
     /// Before `Site`: descriptors of its access logs, at most four in one message, in the order of the site's files.
     AccessLogs,
-    /// A new configuration (after a reload). Descriptor: [memory file with `FrontSetup`]. Where it has certificates, the answer is
-    /// `FromFront::Certificates`.
-    Site,
+    /// A new configuration (of a reload). Descriptor: [memory file with `FrontSetup`]. The answer is `FromFront::Site`.
+    Site {
+        /// Its number. 0: the supervisor is of a version that knows no answer.
+        #[serde(default)]
+        configuration: u64,
+    },
     /// Be not ready for load balancers and end each connection with its next response, or take that back. Requests are served.
     Drain {
         /// Whether it is so from now on.
@@ -109,6 +112,13 @@ pub enum FromFront {
     Ready,
     /// Answer to `ToFront::Ping`.
     Alive,
+    /// Answer to `ToFront::Site`.
+    Site {
+        /// The number of the configuration.
+        configuration: u64,
+        /// Why it is not in force, one sentence; the one before it stays.
+        refused: Option<String>,
+    },
     /// Answer to `ToFront::Certificates`.
     Certificates {
         /// Their number.

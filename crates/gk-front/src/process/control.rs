@@ -128,26 +128,13 @@ impl Control {
                 }
             }
             ToFront::AccessLogs => self.logs.borrow_mut().extend(fds),
-            ToFront::Site => {
-                let logs = self.logs.take();
-                let mut number = None;
-                let replaced =
-                    fds.into_iter().next().ok_or_else(|| "without a setup file".to_owned()).and_then(|fd| {
-                        let new = setup::read(fd)?;
-                        number = (!new.certificates.hosts.is_empty()).then_some(new.certificates.number);
-                        gk_sys::log::configure(new.log.level, new.log.json);
-                        front.tell(&ToAdmin::Log(new.log));
-                        front.replace(setup::site(new.site)?, new.generation, logs, &new.certificates)?;
-                        if let Some(admin) = front.admin.get() {
-                            admin.tell_certificates(new.certificates.facts);
-                        }
-                        Ok(())
-                    });
-                if let Err(why) = &replaced {
+            ToFront::Site { configuration } => {
+                let refused = self.replace(front, fds).err();
+                if let Some(why) = &refused {
                     crate::note(Level::Error, None, &format!("the new configuration is not in force: {why}"));
                 }
-                if let Some(number) = number {
-                    self.send(&FromFront::Certificates { number, refused: replaced.err() });
+                if configuration != 0 {
+                    self.send(&FromFront::Site { configuration, refused });
                 }
             }
             ToFront::Certificates => {
@@ -192,6 +179,19 @@ impl Control {
             }
             ToFront::Stop { .. } => {}
         }
+    }
+
+    /// Puts another site in force. After an error everything is as before.
+    fn replace(&self, front: &Rc<Front>, fds: Vec<OwnedFd>) -> Result<(), String> {
+        let logs = self.logs.take();
+        let new = setup::read(fds.into_iter().next().ok_or("without a setup file")?)?;
+        front.replace(setup::site(new.site)?, new.generation, logs, &new.certificates)?;
+        gk_sys::log::configure(new.log.level, new.log.json);
+        front.tell(&ToAdmin::Log(new.log));
+        if let Some(admin) = front.admin.get() {
+            admin.tell_certificates(new.certificates.facts);
+        }
+        Ok(())
     }
 
     /// Starts a link to a worker.

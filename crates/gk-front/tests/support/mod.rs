@@ -176,7 +176,7 @@ impl Running {
 
     /// Puts another site in force.
     pub fn reload(&self, site: &Site) {
-        self.reload_tls(site, &Certificates::default());
+        assert_eq!(self.reload_tls(site, &Certificates::default()), None);
     }
 
     /// Puts other certificates in force; returns why not.
@@ -192,8 +192,8 @@ impl Running {
         }
     }
 
-    /// Puts another site with its certificates in force.
-    pub fn reload_tls(&self, site: &Site, certificates: &Certificates) {
+    /// Puts another site with its certificates in force; returns why not.
+    pub fn reload_tls(&self, site: &Site, certificates: &Certificates) -> Option<String> {
         let setup = FrontSetup {
             site: serde_json::to_value(site).unwrap(),
             log: LogSetup { level: gk_wire::log::Level::Warn, json: false },
@@ -209,7 +209,14 @@ impl Running {
             descriptors::send(self.control(), &encode(&ToFront::AccessLogs), &logs).unwrap();
         }
         let file = descriptors::memory_file("setup", &serde_json::to_vec(&setup).unwrap()).unwrap();
-        descriptors::send(self.control(), &encode(&ToFront::Site), &[file.as_fd()]).unwrap();
+        let message = encode(&ToFront::Site { configuration: 2 });
+        descriptors::send(self.control(), &message, &[file.as_fd()]).unwrap();
+        loop {
+            if let FromFront::Site { configuration, refused } = self.hear() {
+                assert_eq!(configuration, 2);
+                return refused;
+            }
+        }
     }
 
     /// The supervisor dies.

@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Longest file that is read, in bytes: revocation lists of large authorities have some MB.
 const LONGEST: u64 = 64 << 20;
@@ -177,13 +178,17 @@ fn key(path: &Path, beside: bool) -> Result<(KeyForm, Vec<u8>), BadFile> {
     })
 }
 
-/// The authorities in files and directories.
+/// The authorities in files and directories. Each is asked what the front will ask of it: rustls has to take it, and its names and dates
+/// have to be readable.
 pub fn authorities(places: &[PathBuf]) -> Result<Vec<Vec<u8>>, BadFile> {
     let mut all = Vec::new();
     let mut roots = RootCertStore::empty();
     for path in each(places, "")? {
         for authority in certificates(&path, "the file of authorities")? {
-            roots.add(CertificateDer::from(authority.clone())).map_err(|why| {
+            let taken = roots.add(CertificateDer::from(authority.clone())).map_err(|why| why.to_string());
+            let read =
+                taken.and_then(|()| X509Certificate::from_der(&authority).map_err(|why| why.to_string()));
+            read.map_err(|why| {
                 BadFile::new(
                     &path,
                     format!("{} contains a certificate that cannot be an authority: {why}", path.display()),

@@ -6,7 +6,7 @@ use super::tickets::TicketKeys;
 use super::{Reading, facts, read, refusal};
 use crate::configuration::Configuration;
 use gk_wire::certificates::{CertificateFacts, Certificates, TicketKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -32,8 +32,11 @@ pub struct Kept {
     due: Duration,
     looking: bool,
     found: (Sender<Look>, Receiver<Look>),
-    /// Number and sentence of those that the front has not answered yet.
-    pending: Option<Pending>,
+    /// Those that the front has not answered yet, in the order in which it got them.
+    pending: VecDeque<Pending>,
+    /// Number of a configuration that the front has been offered and has not answered yet: until then it is not known which one new
+    /// certificates would be for.
+    offered: Option<u64>,
     /// Days on which a certificate's end was last warned of, by file.
     warned: BTreeMap<String, i64>,
 }
@@ -79,20 +82,36 @@ impl Kept {
             due: LOOK,
             looking: false,
             found: channel(),
-            pending: None,
+            pending: VecDeque::new(),
+            offered: None,
             warned: BTreeMap::new(),
         };
         kept.turn_tickets(Duration::ZERO);
         kept
     }
 
+    /// Those of another configuration, for the front. Nothing else goes to it until they are adopted or withdrawn.
+    pub fn offer(&mut self, configuration: &Configuration, now: Duration) -> Certificates {
+        self.offered = Some(configuration.number);
+        let reading = &configuration.certificates;
+        if !reading.hosts.is_empty() && self.tickets.all().is_empty() {
+            self.tickets.turn(now);
+        }
+        self.message_of(reading)
+    }
+
     /// Puts those of another configuration in force.
-    pub fn adopt(&mut self, configuration: &Configuration, now: Duration) {
+    pub fn adopt(&mut self, configuration: &Configuration) {
         self.reading = Arc::clone(&configuration.certificates);
         self.seen = (configuration.number, self.reading.stamps.clone());
         self.number += 1;
-        self.pending = None;
-        self.turn_tickets(now);
+        self.pending.clear();
+        self.offered = None;
+    }
+
+    /// That configuration will not be used; whether the front was offered it.
+    pub fn withdraw(&mut self, configuration: u64) -> bool {
+        self.offered.take_if(|offered| *offered == configuration).is_some()
     }
 
     /// Goes on with the ticket keys of the server that this one replaces.
@@ -102,11 +121,15 @@ impl Kept {
 
     /// For the front.
     pub fn message(&self) -> Certificates {
+        self.message_of(&self.reading)
+    }
+
+    fn message_of(&self, reading: &Reading) -> Certificates {
         Certificates {
             number: self.number,
-            hosts: self.reading.hosts.clone(),
+            hosts: reading.hosts.clone(),
             ticket_keys: self.tickets.all().to_vec(),
-            facts: self.reading.facts.clone(),
+            facts: reading.facts.clone(),
         }
     }
 
@@ -122,12 +145,13 @@ impl Kept {
 
     /// When something is to be done.
     pub fn due(&self) -> Option<Duration> {
-        (self.any() && !self.looking).then(|| self.due.min(self.tickets.due()))
+        let waits = self.looking || self.offered.is_some();
+        (self.any() && !waits).then(|| self.due.min(self.tickets.due()))
     }
 
     /// Makes a new ticket key, if it is time; whether there is one.
     pub fn turn_tickets(&mut self, now: Duration) -> bool {
-        let new = self.any() && self.tickets.turn(now);
+        let new = self.any() && self.offered.is_none() && self.tickets.turn(now);
         self.number += u64::from(new);
         new
     }
@@ -139,7 +163,7 @@ impl Kept {
         wake: impl FnOnce() -> std::io::Result<OwnedFd>,
         now: Duration,
     ) {
-        if self.looking || !self.any() || now < self.due {
+        if self.looking || self.offered.is_some() || !self.any() || now < self.due {
             return;
         }
         self.due = now + LOOK;
@@ -156,6 +180,9 @@ impl Kept {
 
     /// Takes in what the last look found. `epoch`: seconds since 1970.
     pub fn take(&mut self, epoch: i64) -> Option<Change> {
+        if self.offered.is_some() {
+            return None;
+        }
         let Look { configuration, stamps, changed } = self.found.1.try_recv().ok()?;
         self.looking = false;
         if configuration != self.seen.0 {
@@ -180,20 +207,30 @@ impl Kept {
         self.number += 1;
         let what = if each.is_empty() { "the files have changed".to_owned() } else { each.join(", ") };
         let before = std::mem::replace(&mut self.reading, Arc::new(reading));
-        self.pending =
-            Some(Pending { number: self.number, said: format!("certificates replaced: {what}"), before });
+        let said = format!("certificates replaced: {what}");
+        self.pending.push_back(Pending { number: self.number, said, before });
         Some(Change::Replaced)
     }
 
     /// The front's answer: what is to be said of it, and whether it is good.
     pub fn answered(&mut self, number: u64, refused: Option<&str>) -> Option<(bool, String)> {
-        let pending = self.pending.take_if(|pending| pending.number <= number);
+        let mut answered: Option<Pending> = None;
+        while let Some(next) = self.pending.pop_front_if(|pending| pending.number <= number) {
+            // An earlier one has had no answer, if the front ended before it.
+            answered = Some(match answered {
+                Some(Pending { before, .. }) => Pending { before, ..next },
+                None => next,
+            });
+        }
         match refused {
-            None => pending.map(|pending| (true, pending.said)),
+            None => answered.map(|answered| (true, answered.said)),
             Some(why) => {
-                if let Some(pending) = pending {
-                    // The next front gets those that this one has.
-                    self.reading = pending.before;
+                if let Some(answered) = answered {
+                    // The next front gets those that this one has, also if it refuses those that came next.
+                    match self.pending.front_mut() {
+                        Some(next) => next.before = answered.before,
+                        None => self.reading = answered.before,
+                    }
                 }
                 Some((false, format!("the front cannot use the certificates, those before stay: {why}")))
             }

@@ -1,11 +1,15 @@
 //! Tests of [`super`]: files that OpenSSL makes, read as the supervisor reads them.
 
+use super::kept::{Change, Kept};
 use super::*;
+use crate::configuration::Configuration;
 use gk_config::source::Memory;
 use gk_config::{Surroundings, load_text};
 use gk_wire::certificates::KeyForm;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const DAY: i64 = 86_400;
@@ -127,6 +131,19 @@ fn each_kind_of_bad_file_is_one_sentence() {
     folder.put("reversed.pem", &(folder.get("ca.pem") + &folder.get("e.crt")));
     folder.put("ssh.key", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n");
     folder.put("short.key", "47 bytes");
+    // An end that is no date: nothing that rustls reads, and something that the front does.
+    folder.run("x509 -in ca.pem -outform DER -out odd.der");
+    let mut der = std::fs::read(folder.path("odd.der")).unwrap();
+    let is_date = |bytes: &[u8]| bytes.starts_with(&[0x17, 13]) && bytes.ends_with(b"Z");
+    let dates = der.windows(30).position(|bytes| is_date(&bytes[..15]) && is_date(&bytes[15..])).unwrap();
+    der[dates + 29] = b'X';
+    std::fs::write(folder.path("odd.der"), der).unwrap();
+    folder.run("base64 -in odd.der -out odd.txt");
+    folder.put(
+        "odd.pem",
+        &format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", folder.get("odd.txt")),
+    );
+    folder.put("odd.crl", "-----BEGIN X509 CRL-----\nMAMCAQE=\n-----END X509 CRL-----\n");
     std::fs::create_dir(folder.path("folder")).unwrap();
     let fine = files("e.pem", "e.key");
     let clients = |lines: &str| format!("{fine}\nSSLVerifyClient require\n{lines}");
@@ -167,6 +184,14 @@ fn each_kind_of_bad_file_is_one_sentence() {
             "the certificate chain text.pem is not in PEM form",
         ),
         (clients("SSLCACertificateFile e.key"), "e.key holds a private key and no certificate"),
+        (
+            clients("SSLCACertificateFile odd.pem"),
+            "odd.pem contains a certificate that cannot be an authority: ",
+        ),
+        (
+            clients("SSLCACertificateFile ca.pem\nSSLCARevocationFile odd.crl\nSSLCARevocationCheck leaf"),
+            "the revocation list odd.crl cannot be used: ",
+        ),
         (clients("SSLCACertificatePath folder"), "folder has no file that is named by a hash (HASH.0)"),
         (
             clients("SSLCACertificateFile ca.pem\nSSLCARevocationFile e.pem\nSSLCARevocationCheck leaf"),
@@ -286,6 +311,86 @@ fn a_change_is_seen_by_its_stamp() {
     std::fs::remove_file(folder.path("live.pem")).unwrap();
     std::os::unix::fs::symlink("e.crt", folder.path("live.pem")).unwrap();
     assert_ne!(linked, Stamps::of(&site));
+}
+
+/// Looks at the files at that second of the supervisor's life, and takes in what was found.
+fn look(kept: &mut Kept, configuration: &Arc<Configuration>, at: u64) -> Option<Change> {
+    let (ours, theirs) = gk_sys::descriptors::stream_pair().unwrap();
+    kept.look(configuration, || theirs.try_clone(), Duration::from_secs(at));
+    rustix::io::read(&ours, &mut [0; 1]).unwrap();
+    kept.take(now())
+}
+
+/// Reported: certificates that the front had refused were given to the next front, which then could not start. Met with an authority of
+/// client certificates that the supervisor took and the front did not.
+#[test]
+fn certificates_that_the_front_refuses_are_for_no_later_front() {
+    let folder = Folder::new();
+    for name in ["one", "two", "three"] {
+        folder.run(&format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=a.example -days 30 -keyout {name}.key -out {name}.crt"
+        ));
+        folder.put(
+            &format!("{name}.pem"),
+            &(folder.get(&format!("{name}.crt")) + &folder.get(&format!("{name}.key"))),
+        );
+    }
+    let put = |name: &str| {
+        std::fs::copy(folder.path(&format!("{name}.pem")), folder.path("new.pem")).unwrap();
+        std::fs::rename(folder.path("new.pem"), folder.path("live.pem")).unwrap();
+    };
+    put("one");
+    let site = folder.site("SSLCertificateFile live.pem");
+    let reading = read(&site, now()).unwrap();
+    let configuration = Arc::new(Configuration::of_site(1, site, reading));
+    let mut kept = Kept::new(&configuration);
+    let shown = |kept: &Kept| kept.message().hosts[1].keyed[0].chain[0].clone();
+    let number = |kept: &Kept| kept.message().number;
+    let first = shown(&kept);
+
+    put("two");
+    assert_eq!(look(&mut kept, &configuration, 10), Some(Change::Replaced));
+    let second = shown(&kept);
+    assert_ne!(first, second);
+    let (good, said) = kept.answered(number(&kept), Some("it is malformed")).unwrap();
+    assert!(!good && said.ends_with("those before stay: it is malformed"), "{said}");
+    assert_eq!(shown(&kept), first);
+    // What was refused is not tried again until a file changes.
+    assert_eq!(look(&mut kept, &configuration, 20), None);
+
+    // The front is behind: it gets two more before it answers, and refuses both, or the last one only.
+    for (at, refused, stays) in [(30, true, &first), (50, false, &second)] {
+        put("two");
+        assert_eq!(look(&mut kept, &configuration, at), Some(Change::Replaced));
+        let earlier = number(&kept);
+        put("three");
+        assert_eq!(look(&mut kept, &configuration, at + 10), Some(Change::Replaced));
+        assert_eq!(kept.answered(earlier, refused.then_some("no")).unwrap().0, !refused);
+        assert!(!kept.answered(number(&kept), Some("no")).unwrap().0);
+        assert_eq!(&shown(&kept), stays);
+    }
+}
+
+#[test]
+fn nothing_is_replaced_while_the_front_is_offered_another_configuration() {
+    let folder = Folder::new();
+    folder.put("live.pem", &(folder.get("e.pem") + &folder.get("e.key")));
+    let site = folder.site("SSLCertificateFile live.pem");
+    let reading = read(&site, now()).unwrap();
+    let of = |number: u64| Arc::new(Configuration::of_site(number, site.clone(), reading.clone()));
+    let (one, two) = (of(1), of(2));
+    let mut kept = Kept::new(&one);
+    folder.put("live.pem", &(folder.get("e.crt") + &folder.get("e.key")));
+    let (ours, theirs) = gk_sys::descriptors::stream_pair().unwrap();
+    kept.look(&one, || theirs.try_clone(), Duration::from_secs(10));
+    assert_eq!(kept.offer(&two, Duration::from_secs(10)).hosts, reading.hosts);
+    rustix::io::read(&ours, &mut [0; 1]).unwrap();
+    assert_eq!(
+        (kept.take(now()), kept.due(), kept.turn_tickets(Duration::from_secs(90_000))),
+        (None, None, false)
+    );
+    assert!(!kept.withdraw(1) && kept.withdraw(2));
+    assert_eq!(kept.take(now()), Some(Change::Replaced));
 }
 
 #[test]

@@ -34,8 +34,10 @@ pub enum Action {
     },
     /// Send the front a message.
     ToFront(ToFront),
-    /// Send the front the (new) current configuration.
+    /// Send the front a configuration. Its answer is `FromFront::Site`.
     SendSite {
+        /// The configuration's number.
+        configuration: u64,
         /// The generation it belongs to.
         generation: u64,
     },
@@ -66,6 +68,8 @@ pub enum Action {
     Adopt {
         /// Its number.
         configuration: u64,
+        /// The generation it belongs to.
+        generation: u64,
     },
     /// Forget a configuration that will not be used.
     Forget {

@@ -127,6 +127,7 @@ impl Plan {
         if self.stop.begun() {
             return self.front_left(now);
         }
+        self.offer_unanswered(served.is_some(), now);
         self.front.restarts += 1;
         if !self.front.proven && (status == 2 || self.front.restarts >= HOPELESS) {
             let code = if status == 2 { 2 } else { 1 };
@@ -174,6 +175,9 @@ impl Plan {
             }
             FromFront::WantStack { worker, request } => {
                 self.out.push(Action::ToWorker { worker, message: ToWorker::Stack { request } });
+            }
+            FromFront::Site { configuration, refused } => {
+                self.site_answered(configuration, refused.as_deref(), now);
             }
             // Handled by those who asked for it, and had the certificates sent.
             FromFront::Status { .. } | FromFront::Certificates { .. } => {}

@@ -1,7 +1,9 @@
-//! Reloads: replace workers without losing a request. The new workers are started and must import everything; only then do the old
-//! ones drain. After any failure the new ones are stopped and the old ones go on.
+//! Reloads: replace workers without losing a request. The new workers are started and must import everything, and the front must take
+//! the new configuration ([`offer`]); only then do the old ones drain. After any failure the new ones are stopped and the old ones go on.
 //!
 //! One reload runs at a time. Requests for further reloads are merged into one that follows.
+
+mod offer;
 
 use super::action::{Action, Notice};
 use super::event::ConfigurationOutline;
@@ -86,6 +88,8 @@ pub struct Reload {
     outline: Option<ConfigurationOutline>,
     /// The new workers by group; `None` while the configuration is read.
     new: Option<BTreeMap<String, Vec<u64>>>,
+    /// The front has the new configuration, and has not answered yet.
+    offered: bool,
     deadline: Option<Duration>,
     /// Process groups with another change during this reload.
     again: BTreeSet<String>,
@@ -146,6 +150,7 @@ impl Plan {
             generation: self.generation + 1,
             outline: None,
             new: None,
+            offered: false,
             deadline: None,
             again: BTreeSet::new(),
         });
@@ -226,14 +231,19 @@ impl Plan {
     fn take_over_if_ready(&mut self, now: Duration) {
         let Some(reload) = &self.reload else { return };
         let ready = |w: &u64| self.workers.get(w).is_some_and(|h| h.state == WorkerState::Ready);
-        if reload.new.is_none() || !reload.workers().iter().all(ready) {
-            return;
+        let all_ready = reload.new.is_some() && reload.workers().iter().all(ready);
+        if all_ready && !self.offer(now) {
+            self.finish_reload(now);
         }
+    }
+
+    /// The new workers take over.
+    fn finish_reload(&mut self, now: Duration) {
         let Some(Reload { request, generation, outline, new, .. }) = self.reload.take() else { return };
         let new = new.unwrap_or_default();
         self.generation = generation;
         let old = self.swap(outline, new.clone());
-        // In this order: the new configuration, the new workers, the end of the old ones.
+        // In this order: the new configuration, which the front has by now, the new workers, the end of the old ones.
         for worker in new.into_values().flatten() {
             self.link(worker);
         }
@@ -265,10 +275,8 @@ impl Plan {
             self.configuration = outline.configuration;
             self.keep_trying = outline.keep_trying;
             self.front_timeout = outline.front_timeout;
-            self.out.push(Action::Adopt { configuration: outline.configuration });
-            if self.front.listens() {
-                self.out.push(Action::SendSite { generation: self.generation });
-            }
+            let (configuration, generation) = (outline.configuration, self.generation);
+            self.out.push(Action::Adopt { configuration, generation });
             let mut before = std::mem::take(&mut self.groups);
             for spec in outline.groups {
                 let kept = before.iter().position(|g| g.spec.name == spec.name).map(|i| before.remove(i));
@@ -306,6 +314,7 @@ impl Plan {
         for worker in reload.workers() {
             self.stop_worker(worker, "reload refused", now);
         }
+        self.take_back_offer(reload.offered);
         if let Some(outline) = &reload.outline {
             self.out.push(Action::Forget { configuration: outline.configuration });
         }
@@ -384,8 +393,14 @@ impl Plan {
     }
 
     pub(super) fn tick_reload(&mut self, now: Duration) {
-        if self.reload.as_ref().and_then(Reload::deadline).is_some_and(|deadline| deadline <= now) {
-            self.refuse_reload("the new workers were not ready in time", &[], now);
+        if let Some(reload) =
+            self.reload.as_ref().filter(|reload| reload.deadline.is_some_and(|at| at <= now))
+        {
+            let why = match reload.offered {
+                true => "the front did not answer in time whether it can use the new configuration",
+                false => "the new workers were not ready in time",
+            };
+            self.refuse_reload(why, &[], now);
         }
         if self.reload.is_none() && !self.stop.begun() {
             let due: BTreeSet<String> =

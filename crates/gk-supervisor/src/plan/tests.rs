@@ -4,6 +4,7 @@ mod faults;
 mod imports;
 mod liveness;
 mod notices;
+mod offers;
 mod promises;
 mod reloads;
 mod running;
@@ -26,6 +27,8 @@ struct Table {
     mute: Vec<u64>,
     /// A debugger holds those that do not answer.
     debugged: bool,
+    /// Why the front takes no new configuration.
+    refuses: Option<String>,
 }
 
 fn group(name: &str, processes: u32) -> ProcessGroup {
@@ -63,7 +66,7 @@ impl Table {
 
     fn start(outline: ConfigurationOutline, now: Duration) -> Self {
         let (plan, said, mute) = (Plan::new(outline), Vec::new(), Vec::new());
-        let mut table = Self { plan, now, said, pids: 1000, mute, debugged: false };
+        let mut table = Self { plan, now, said, pids: 1000, mute, debugged: false, refuses: None };
         table.event(Event::Start);
         table
     }
@@ -78,7 +81,7 @@ impl Table {
         table
     }
 
-    /// Handles an event; spawned processes start at once, and questions for a sign of life are answered.
+    /// Handles an event; spawned processes start at once, questions for a sign of life and new configurations are answered.
     fn event(&mut self, event: Event) {
         let mut next = vec![event];
         while let Some(event) = next.pop() {
@@ -95,6 +98,10 @@ impl Table {
                     }
                     Action::ToWorker { worker, message: ToWorker::Ping } if !self.mute.contains(worker) => {
                         next.push(Event::FromWorker { worker: *worker, message: FromWorker::Alive });
+                    }
+                    Action::SendSite { configuration, .. } if !self.mute.contains(&0) => {
+                        let (configuration, refused) = (*configuration, self.refuses.clone());
+                        next.push(Event::FromFront(FromFront::Site { configuration, refused }));
                     }
                     Action::LookForDebugger { worker } => {
                         next.push(Event::LookedForDebugger { worker: *worker, found: self.debugged });
@@ -217,7 +224,7 @@ fn words(action: &Action) -> Option<String> {
             format!("silent {}", silent.join(", "))
         }
         Action::ToFront(other) => format!("front {other:?}"),
-        Action::SendSite { generation } => format!("site g{generation}"),
+        Action::SendSite { configuration, generation } => format!("site c{configuration} g{generation}"),
         Action::ToWorker { message: ToWorker::Ping, .. } | Action::LookForDebugger { .. } => return None,
         Action::ToWorker { worker, message: ToWorker::Leave { reason, timeout } } => {
             format!("leave {worker} {reason} {timeout}")
@@ -233,7 +240,7 @@ fn words(action: &Action) -> Option<String> {
         Action::SignalFront(signal) => format!("signal front {signal}"),
         Action::SignalWorker { worker, signal } => format!("signal {worker} {signal}"),
         Action::ReadConfiguration => "read".into(),
-        Action::Adopt { configuration } => format!("adopt c{configuration}"),
+        Action::Adopt { configuration, .. } => format!("adopt c{configuration}"),
         Action::Forget { configuration } => format!("forget c{configuration}"),
         Action::Log { level, text, .. } => format!("log {}: {text}", level.name()),
         Action::Tell { .. } => return None,

@@ -11,6 +11,7 @@ fn managed(watchdog: Option<u64>) -> Table {
         pids: 1000,
         mute: Vec::new(),
         debugged: false,
+        refuses: None,
     };
     table.event(Event::Start);
     table

@@ -19,6 +19,8 @@ struct World {
     reads: u32,
     /// Configurations given to the plan and not yet adopted or forgotten.
     undecided: BTreeSet<u64>,
+    /// The last configuration that the front got and has not answered.
+    offered: Option<u64>,
     configurations: u64,
     /// Clients without a final answer.
     waiting: BTreeSet<u64>,
@@ -40,6 +42,7 @@ impl World {
             workers: BTreeSet::new(),
             reads: 0,
             undecided: BTreeSet::new(),
+            offered: None,
             configurations: 1,
             waiting: BTreeSet::new(),
             clients: 0,
@@ -71,14 +74,18 @@ impl World {
                 return Some(Event::WorkerStarted { worker: *worker, pid: 2 });
             }
             Action::Link { worker, .. } => assert!(self.front && self.workers.contains(worker), "{action:?}"),
-            Action::ToFront(_) | Action::SendSite { .. } | Action::SignalFront(_) => {
+            Action::ToFront(_) | Action::SignalFront(_) => {
                 assert!(self.front, "{action:?} without a front");
+            }
+            Action::SendSite { configuration, .. } => {
+                assert!(self.front, "{action:?} without a front");
+                self.offered = Some(*configuration);
             }
             Action::ToWorker { worker, .. } | Action::SignalWorker { worker, .. } => {
                 assert!(self.workers.contains(worker), "{action:?} to a worker that is gone");
             }
             Action::ReadConfiguration => self.reads += 1,
-            Action::Adopt { configuration } | Action::Forget { configuration } => {
+            Action::Adopt { configuration, .. } | Action::Forget { configuration } => {
                 assert!(self.undecided.remove(configuration), "{action:?} a second time");
             }
             Action::Tell { clients, .. } => {
@@ -122,6 +129,7 @@ impl World {
 
     fn front_exits(&mut self, how: &str) {
         if std::mem::replace(&mut self.front, false) {
+            self.offered = None;
             self.event(Event::FrontExited(ended(how)));
         }
     }
@@ -188,6 +196,10 @@ impl World {
                 .map(Event::Succession),
             23 => Some(Event::Succession(Succession::Ended(ended("exit status 3"))))
                 .filter(|_| std::mem::take(&mut self.successor)),
+            24 | 25 => self.offered.take().map(|configuration| {
+                let refused = (choice % 4 == 0).then(|| "as chosen".to_owned());
+                Event::FromFront(FromFront::Site { configuration, refused })
+            }),
             21 => Some(Event::Stop { client: self.client(), now: choice % 2 == 0 }),
             _ => Some(Event::Terminate),
         };
@@ -214,7 +226,7 @@ impl World {
 proptest! {
     #[test]
     fn over_any_order_of_events(
-        steps in proptest::collection::vec((0u8..25, any::<u8>()), 0..80),
+        steps in proptest::collection::vec((0u8..27, any::<u8>()), 0..80),
         keep_trying in any::<bool>(),
     ) {
         let mut world = World::new(keep_trying);

@@ -17,7 +17,7 @@ fn a_reload_starts_the_new_before_the_old_leave() {
     t.ready(5);
     assert_eq!(t.said(), "");
     t.ready(3);
-    let order = "adopt c2, site g2, link 3, link 4, link 5, \
+    let order = "site c2 g2, adopt c2, link 3, link 4, link 5, \
                  drain 1, leave 1 reload 15, drain 2, leave 2 reload 15, answer [7] true";
     assert_eq!(t.said(), order);
     t.exit(1, "exit status 0");
@@ -82,7 +82,7 @@ fn an_old_worker_that_dies_during_a_reload_is_replaced_meanwhile() {
     t.exit(1, "exit status 1");
     assert_eq!(t.said(), "gone 1, spawn 3 a c1 g1");
     t.ready(2);
-    assert_eq!(t.said(), "adopt c2, site g2, link 2, stop 3 reload, signal 3 15, answer [1] true");
+    assert_eq!(t.said(), "site c2 g2, adopt c2, link 2, stop 3 reload, signal 3 15, answer [1] true");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_second_reload_follows_the_first_and_answers_all_who_asked() {
     t.event(Event::Configured(Ok(outline(2, &[("a", 1)]))));
     t.said();
     t.ready(2);
-    assert_eq!(t.said(), "adopt c2, site g2, link 2, drain 1, leave 1 reload 15, answer [1] true, read");
+    assert_eq!(t.said(), "site c2 g2, adopt c2, link 2, drain 1, leave 1 reload 15, answer [1] true, read");
     t.event(Event::Configured(Ok(outline(3, &[("a", 1)]))));
     t.ready(3);
     assert!(t.said().ends_with("answer [2, 3] true"));

@@ -133,6 +133,7 @@ fn new() -> Table {
         pids: 1000,
         mute: Vec::new(),
         debugged: false,
+        refuses: None,
     };
     succession(&mut t, Succession::Inherit);
     t
