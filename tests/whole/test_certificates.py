@@ -53,7 +53,7 @@ def put(folder: Path, certificate: str, key: str | None = None) -> None:
 
 def shown(port: int) -> bytes:
     """The certificate that a new connection gets."""
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=20)).strip()
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=20))
 
 
 def of(folder: Path, name: str) -> bytes:
