@@ -152,6 +152,21 @@ impl<'p> PyError<'p> {
         unsafe { ffi::PyErr_GivenExceptionMatches(self.value.raw(), class) != 0 }
     }
 
+    /// The type with its module, as a traceback names it: `ValueError`, `shop.errors.Missing`. A class may answer anything when asked
+    /// for its module, or nothing; then it is the type's own name.
+    pub fn type_in_full(&self) -> String {
+        let short = self.value.type_name();
+        let text = |name: &str| {
+            let text = self.value.attr("__class__").and_then(|class| class.attr(name));
+            text.ok().filter(Object::is_str).map(|text| text.display())
+        };
+        match (text("__module__"), text("__qualname__")) {
+            (Some(module), Some(name)) if module == "builtins" || module == "__main__" => name,
+            (Some(module), Some(name)) => format!("{module}.{name}"),
+            _ => short,
+        }
+    }
+
     /// One line: `ValueError: the message`.
     pub fn summary(&self) -> String {
         let text = self.value.display();

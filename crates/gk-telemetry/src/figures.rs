@@ -26,7 +26,7 @@ pub mod row;
 mod sums;
 
 pub use row::{Figure, Metric, Shown, Unit, Value};
-pub use sums::Long;
+pub use sums::{Long, OTHER_KINDS};
 
 row::describe! {
     durations {
@@ -92,8 +92,7 @@ row::describe! {
         }
         /// Requests in which an exception left the application.
         EXCEPTIONS exceptions {
-            unit: Count, word: 25, flag: exception,
-            metric: "gilkeeper_request_exceptions_total", request: "exception", rate: exceptions,
+            unit: Count, word: 25, flag: exception, request: "exception", rate: exceptions,
         }
         /// Runnable without running, outside the waits.
         RUNNABLE runnable {

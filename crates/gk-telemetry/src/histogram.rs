@@ -119,6 +119,11 @@ impl Histogram {
         saturating_sum(self.counts.iter().copied())
     }
 
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.counts.iter().all(|count| *count == 0)
+    }
+
     /// Mean in nanoseconds; 0 when empty.
     pub fn mean(&self) -> f64 {
         let count = self.count();

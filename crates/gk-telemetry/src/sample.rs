@@ -238,6 +238,9 @@ pub struct Finished {
     pub longest_wait: u64,
     /// Who held it then.
     pub culprit: String,
+    /// Type of the exception that left the application in it; empty for none.
+    #[serde(default)]
+    pub raised: String,
     /// Its figures.
     pub record: Record,
 }

@@ -2,19 +2,22 @@
 //!
 //! * [`layout`]: word offsets; `words`: access to words.
 //! * [`board`]: a scoreboard is made and opened; [`waits`]: waits for a GIL are added to it.
-//! * `entries`: application groups and routes, which several threads fill.
+//! * `entries`: application groups and routes, which several threads fill; `kinds`: the types of exceptions.
 //! * [`plain`]: the short form of a request like most.
 //! * `cell`: the counters and histograms of an application group; [`writer`]: a request thread adds to them.
+//! * `times`: response times by route.
 //! * [`ring`]: the last slow requests and garbage collections.
 //! * [`reader`]: all of it as a [`crate::WorkerSample`].
 
 pub mod board;
 mod cell;
 mod entries;
+mod kinds;
 pub mod layout;
 pub mod plain;
 pub mod reader;
 pub mod ring;
+pub(crate) mod times;
 pub mod waits;
 mod words;
 pub mod writer;

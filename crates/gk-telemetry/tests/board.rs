@@ -331,7 +331,9 @@ proptest! {
                 prop_assert_eq!(wanted.requests, 0);
                 continue;
             };
-            prop_assert_eq!(got, &RouteSample { number: got.number, name: got.name.clone(), ..wanted });
+            prop_assert_eq!(got.times.count(), wanted.requests);
+            let (number, name, times) = (got.number, got.name.clone(), got.times.clone());
+            prop_assert_eq!(got, &RouteSample { number, name, times, ..wanted });
         }
         let busy: Vec<(u64, u64)> = sample.slots.iter().map(|slot| (slot.completed, slot.busy)).collect();
         prop_assert_eq!(busy, slots);

@@ -60,6 +60,8 @@ pub enum What {
     CertificatesRefused,
     /// A certificate is about to expire, or has.
     CertificateExpires,
+    /// Exceptions left the application.
+    ExceptionRaised,
     /// Of another version.
     #[default]
     #[serde(other)]
@@ -88,6 +90,7 @@ impl What {
             Self::CertificatesReplaced => "certificates_replaced",
             Self::CertificatesRefused => "certificates_refused",
             Self::CertificateExpires => "certificate_expires",
+            Self::ExceptionRaised => "exception_raised",
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::interpreter::application::{Application, NumberedProfile, Target};
 use crate::interpreter::connection_templates::ConnectionTemplates;
 use crate::interpreter::script::LoadedScript;
 use crate::log::{CurrentRequest, log};
+use crate::metrics;
 use gk_python::error::Builtin;
 use gk_python::{Attached, Object, PyError};
 use gk_sys::clock::Moment;
@@ -353,6 +354,7 @@ fn failed<'p>(
     error: &PyError<'p>,
 ) {
     stop_child(py, &app.runtime, called(call), Some(error));
+    metrics::raised(|| script_type(error.type_in_full()));
     let timeout = error.is_a(&app.runtime.request_timeout.bind(py));
     if timeout {
         // The stack was logged before RequestTimeout was raised.
@@ -363,6 +365,12 @@ fn failed<'p>(
         log_exception(call, error);
     }
     conversation.fail(if timeout { 504 } else { 500 }, "the application failed");
+}
+
+/// A type that a script defines has no module that its author knows.
+fn script_type(name: String) -> String {
+    let own = name.strip_prefix("_mod_wsgi_").and_then(|name| name.split_once('.'));
+    own.map(|(_, name)| name.to_owned()).unwrap_or(name)
 }
 
 /// The first line is mod_wsgi's, for whoever searches for a code and a script.

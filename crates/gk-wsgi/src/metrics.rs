@@ -1,5 +1,5 @@
-//! The seam to the measurements: questions of the application (`request_metrics()` and its relatives), and garbage
-//! collections.
+//! The seam to the measurements: questions of the application (`request_metrics()` and its relatives), garbage collections, and
+//! exceptions that leave the application.
 
 use std::sync::OnceLock;
 
@@ -21,7 +21,11 @@ pub type MetricsProvider = fn(Question) -> Option<String>;
 /// uncollectable objects.
 pub type CollectionListener = fn(u16, u8, u64, u64, u64);
 
+/// Called by the thread of a request in which an exception left the application, with the exception's type.
+pub type ExceptionListener = fn(&str);
+
 static LISTENER: OnceLock<CollectionListener> = OnceLock::new();
+static EXCEPTIONS: OnceLock<ExceptionListener> = OnceLock::new();
 static PROVIDER: OnceLock<MetricsProvider> = OnceLock::new();
 
 /// Sets the provider, once per process. Without one every answer is `None`.
@@ -32,6 +36,20 @@ pub fn provide(provider: MetricsProvider) {
 /// Sets the listener for garbage collections, once per process.
 pub fn provide_collected(collected: CollectionListener) {
     let _ = LISTENER.set(collected);
+}
+
+/// Sets the listener for exceptions, once per process.
+pub fn provide_raised(raised: ExceptionListener) {
+    let _ = EXCEPTIONS.set(raised);
+}
+
+/// `name` makes the name of the exception's type.
+pub(crate) fn raised(name: impl FnOnce() -> String) {
+    if let Some(listener) = EXCEPTIONS.get()
+        && !gk_sys::fork::is_child()
+    {
+        listener(&name());
+    }
 }
 
 pub(crate) fn collected(group: u16, generation: u8, pause: u64, collected: u64, uncollectable: u64) {

@@ -2,6 +2,7 @@
 //! entry, [`RouteSample`] as the reader gives it, and [`RouteSums`] as charts and the history have it.
 
 use super::{Timed, counter};
+use crate::histogram::Histogram;
 use crate::saturating::Plus;
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +40,15 @@ macro_rules! describe_routes {
             pub thread: bool,
             $(#[doc = $help] pub $name: u64,)*
             $(#[doc = $b_help] pub $b_name: u64,)*
+            /// Response times; their sum is not in it.
+            pub times: Histogram,
         }
 
         impl RouteSample {
             /// The figures in the words of a route's entry.
             pub(crate) fn read(number: u16, name: String, thread: bool, at: impl Fn(usize) -> u64) -> Self {
-                Self { number, name, thread, $($name: at($word),)* $($b_name: at($b_word),)* }
+                let times = Histogram::default();
+                Self { number, name, thread, $($name: at($word),)* $($b_name: at($b_word),)* times }
             }
 
             /// The figures in the order of [`COUNTED`].
@@ -57,19 +61,23 @@ macro_rules! describe_routes {
                 Self {
                     $($name: self.$name.saturating_sub(earlier.$name),)*
                     $($b_name: self.$b_name.saturating_sub(earlier.$b_name),)*
+                    times: self.times.since(&earlier.times),
                     ..self.clone()
                 }
             }
         }
 
         /// A route, or a thread of the application's own, in a span of time. Times are seconds.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[serde(default)]
         pub struct RouteSums {
             /// It is a thread of the application's own.
             pub thread: bool,
             $(#[doc = $help] pub $name: $type,)*
             $(#[doc = $b_help] pub $b_name: $b_type,)*
+            /// Response times.
+            #[serde(skip_serializing_if = "Histogram::is_empty")]
+            pub times: Histogram,
         }
 
         impl RouteSums {
@@ -78,6 +86,7 @@ macro_rules! describe_routes {
                 self.thread |= other.thread;
                 $(self.$name = self.$name.plus(other.$name);)*
                 $(self.$b_name = self.$b_name.plus(other.$b_name);)*
+                self.times.merge(&other.times);
             }
         }
 
@@ -87,6 +96,7 @@ macro_rules! describe_routes {
                     thread: route.thread,
                     $($name: Sum::of(route.$name),)*
                     $($b_name: Sum::of(route.$b_name),)*
+                    times: route.times.clone(),
                 }
             }
         }

@@ -273,6 +273,9 @@ macro_rules! describe {
             $(#[doc = $c_help] pub $c_name: u64,)*
             /// Requests by status code, 0: none.
             pub statuses: BTreeMap<u16, u64>,
+            /// Exceptions that left the application, by type. Types without a place on the scoreboard are in `exceptions` alone.
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            pub raised: BTreeMap<String, u64>,
             $(#[doc = $d_help] $(#[serde(rename = $d_history)])? pub $d_name: Histogram,)*
             /// Requests by mod_wsgi's buckets of the phases [`Long`], without the first bucket, phase after phase; empty when
             /// all are zero. Not kept in the history.

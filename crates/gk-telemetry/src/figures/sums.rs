@@ -2,6 +2,12 @@
 
 use super::{Figures, Record};
 use crate::mod_wsgi_buckets;
+use crate::saturating::saturating_sum;
+
+/// Most types of exceptions that are counted separately, in each application group.
+pub(crate) const KINDS: usize = 64;
+/// Name of all other types.
+pub const OTHER_KINDS: &str = "(others)";
 
 /// mod_wsgi's phases without a histogram of ours: long ones are counted in mod_wsgi's buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +74,28 @@ impl Figures {
             let mine = self.statuses.entry(*status).or_default();
             *mine = mine.saturating_add(*count);
         }
+        other.raised.iter().for_each(|(kind, count)| self.raise(kind, *count));
         for (index, count) in other.long.iter().enumerate().filter(|(_, count)| **count > 0) {
             self.add_long(index, *count);
         }
+    }
+
+    /// Adds to the exceptions of a type. Applications may invent any number of types: above [`KINDS`], new ones have no place.
+    pub(crate) fn raise(&mut self, kind: &str, count: u64) {
+        let has_place = self.raised.len() < KINDS;
+        if let Some(known) = self.raised.get_mut(kind) {
+            *known = known.saturating_add(count);
+        } else if has_place && count > 0 {
+            self.raised.insert(kind.to_owned(), count);
+        }
+    }
+
+    /// Exceptions by type; those of types without a place are together, so that the sum is that of all. They come first, and at 0
+    /// too: a series that begins with its first exception would hide it from whoever looks for an increase.
+    pub fn raised_by_type(&self) -> impl Iterator<Item = (&str, u64)> {
+        let named = saturating_sum(self.raised.values().copied());
+        let others = (OTHER_KINDS, self.exceptions.saturating_sub(named));
+        std::iter::once(others).chain(self.raised.iter().map(|(kind, count)| (kind.as_str(), *count)))
     }
 
     /// A share of it, 0 to 1, every count cut to a whole number.
@@ -80,6 +105,7 @@ impl Figures {
         self.counters_mut().into_iter().for_each(|count| *count = part(*count));
         self.histograms_mut().into_iter().for_each(|histogram| *histogram = histogram.scaled(part));
         self.statuses.values_mut().for_each(|count| *count = part(*count));
+        self.raised.values_mut().for_each(|count| *count = part(*count));
         self.long.iter_mut().for_each(|count| *count = part(*count));
         self
     }
@@ -106,6 +132,10 @@ impl Figures {
             *count = count.saturating_sub(earlier.statuses.get(status).copied().unwrap_or(0));
         }
         now.statuses.retain(|_, count| *count > 0);
+        for (kind, count) in &mut now.raised {
+            *count = count.saturating_sub(earlier.raised.get(kind).copied().unwrap_or(0));
+        }
+        now.raised.retain(|_, count| *count > 0);
         for (mine, before) in now.long.iter_mut().zip(&earlier.long) {
             *mine = mine.saturating_sub(*before);
         }

@@ -1,5 +1,6 @@
-//! Word offsets of a worker's scoreboard: a header, the application groups, the routes, the pairs of routes, the last slow
-//! requests and garbage collections, a slot per request thread, and the cells with counters and histograms.
+//! Word offsets of a worker's scoreboard: a header, the application groups, the routes, the pairs of routes, the types of
+//! exceptions, the last slow requests and garbage collections, the response times of routes, a slot per request thread, and the
+//! cells with counters and histograms.
 //!
 //! Writers: *main* is the worker's main thread, at its start; *maker* is the thread that makes an interpreter; *any* is every
 //! thread of the worker, by atomic additions; *reader* is the admin process. A slot is written by its thread alone. A word is valid as
@@ -11,7 +12,7 @@ use crate::figures::{FIGURES_END, Long, Record, Timed};
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x07");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x08");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -19,6 +20,8 @@ pub const GROUPS: usize = 16;
 pub const ROUTES: usize = 128;
 /// Pairs of routes: one waited for the other.
 pub const PAIRS: usize = 256;
+/// Types of exceptions, of all application groups together.
+pub const KINDS: usize = 64;
 /// Finished requests kept.
 pub const RING: usize = 64;
 /// Garbage collections kept.
@@ -34,8 +37,12 @@ pub(crate) const GROUP: usize = 40;
 pub(crate) const ROUTE: usize = 24;
 /// Words of a pair.
 pub(crate) const PAIR: usize = 4;
+/// Words of a type of exceptions.
+pub(crate) const KIND: usize = 16;
+/// Words of a route's response times.
+pub(crate) const TIMES: usize = 248;
 /// Words of a finished request.
-pub(crate) const ENTRY: usize = entry::PATH.end.next_multiple_of(8);
+pub(crate) const ENTRY: usize = (entry::RAISED + 1).next_multiple_of(8);
 /// Words of a garbage collection.
 pub(crate) const COLLECTION: usize = 6;
 /// Words of a slot.
@@ -176,6 +183,21 @@ pub(crate) mod pair {
     pub(crate) const WAITS: usize = 2;
 }
 
+/// Words of a type of exceptions in an application group. All but `HASH` and `READY` are valid once `READY` is 1.
+pub(crate) mod kind {
+    use std::ops::Range;
+    /// Any: hash of group and name; 0: the entry is free. Exchanged against 0, so that an entry is taken once.
+    pub(crate) const HASH: usize = 0;
+    /// The thread that took the entry, after group and name.
+    pub(crate) const READY: usize = 1;
+    /// The thread that took the entry: application group.
+    pub(crate) const GROUP: usize = 2;
+    /// Any: exceptions.
+    pub(crate) const COUNT: usize = 3;
+    /// The thread that took the entry, once: name.
+    pub(crate) const NAME: Range<usize> = 4..16;
+}
+
 /// Words of a finished request. The thread whose request is kept writes all of them while `GUARD` is odd; they are valid while
 /// `GUARD` is even and `ORDINAL` is the one that was looked for.
 pub(crate) mod entry {
@@ -203,6 +225,8 @@ pub(crate) mod entry {
     pub(crate) const METHOD: Range<usize> = RECORD.end..RECORD.end + 2;
     /// As in the slot.
     pub(crate) const PATH: Range<usize> = METHOD.end..METHOD.end + 18;
+    /// As in the slot.
+    pub(crate) const RAISED: usize = PATH.end;
 }
 
 /// Words of a garbage collection. The thread that collected writes them; they are valid while `ORDINAL` is the one that was
@@ -263,6 +287,8 @@ pub(crate) mod slot {
     pub(crate) const BUSY: usize = 34;
     /// Once, at its first request: one more than the application group of its own cell; 0 before.
     pub(crate) const HOME: usize = 35;
+    /// One more than the entry of the exception's type that left the application; 0: none did since a request was kept.
+    pub(crate) const RAISED: usize = 36;
     /// Odd while the words from `ROUTE` to `SETTLED` are written, or plain requests move from here to the own cell.
     pub(crate) const SETTLING: usize = 40;
     /// The route of what the own cell has counted since it held `SETTLED`.
@@ -341,12 +367,21 @@ impl Layout {
         Self::route(ROUTES) + index * PAIR
     }
 
+    pub(crate) const fn kind(index: usize) -> usize {
+        Self::pair(PAIRS) + index * KIND
+    }
+
     pub(crate) const fn entry(index: usize) -> usize {
-        Self::pair(PAIRS) + index * ENTRY
+        Self::kind(KINDS) + index * ENTRY
     }
 
     pub(crate) const fn collection(index: usize) -> usize {
         Self::entry(RING) + index * COLLECTION
+    }
+
+    /// The response times of a route.
+    pub(crate) const fn times(index: usize) -> usize {
+        Self::collection(COLLECTIONS).next_multiple_of(8) + index * TIMES
     }
 
     /// A request thread's slot: before the thread's own cell, or behind all slots with cells.
@@ -362,6 +397,6 @@ impl Layout {
 
     /// The cell of an application group.
     pub(crate) const fn group_cell(index: usize) -> usize {
-        Self::collection(COLLECTIONS).next_multiple_of(MEMORY_PAGE) + index * CELL
+        Self::times(ROUTES).next_multiple_of(MEMORY_PAGE) + index * CELL
     }
 }

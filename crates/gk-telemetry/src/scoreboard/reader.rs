@@ -11,6 +11,7 @@ use crate::scoreboard::board::Board;
 use crate::scoreboard::cell::{Cell, counted};
 use crate::scoreboard::layout::{self, Layout, SLOT, entry, group, header, pair, route, slot};
 use crate::scoreboard::plain::{Plain, PlainSums};
+use crate::scoreboard::times;
 use crate::scoreboard::words::{self, Words};
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -93,6 +94,7 @@ impl<W: Deref<Target = Words>> Board<W> {
             let at = |index: usize| words[index].load(Relaxed);
             let mut figures = Figures::default();
             read_cell(self.shared_cell(index as u16), &[], &mut figures);
+            self.read_kinds(index, &mut figures);
             let collections = std::array::from_fn(|n| at(group::COLLECTIONS.start + n));
             let gc = GcSample {
                 pause: at(group::GC_PAUSE),
@@ -127,10 +129,14 @@ impl<W: Deref<Target = Words>> Board<W> {
             Some(RouteSample::read(index as u16, name, thread, |at| words[at].load(Relaxed)))
         };
         let mut routes: Vec<RouteSample> = (0..layout::ROUTES).filter_map(read).collect();
+        for route in routes.iter_mut().filter(|route| !route.thread) {
+            route.times = self.read_times(route.number);
+        }
         for index in 0..self.layout.private() {
             let Some((_, own)) = self.home(index, waited) else { continue };
-            let (number, unsettled) = own.unsettled();
+            let (number, unsettled, later) = own.unsettled();
             let Some(route) = routes.iter_mut().find(|route| route.number == number) else { continue };
+            later.into_iter().for_each(|ns| times::count_later(&mut route.times, ns));
             for (sum, more) in route.counted_mut().into_iter().zip(unsettled) {
                 *sum = sum.wrapping_add(more);
             }
@@ -173,6 +179,7 @@ impl<W: Deref<Target = Words>> Board<W> {
                 path: words::text(&words[entry::PATH]),
                 longest_wait: load(entry::LONGEST_WAIT),
                 culprit: name_of(routes, load(entry::CULPRIT) as u16),
+                raised: self.kind_name(load(entry::RAISED)),
                 record: Record::of_words(|word| load(entry::RECORD.start + word)),
             };
             fence(Acquire);
@@ -271,8 +278,8 @@ impl Own<'_> {
         self.read(|later| which.map(|at| counted(self.cell, &sums(later), at)))
     }
 
-    /// The counts that no route has been given yet, and their route.
-    fn unsettled(&self) -> (u16, [u64; routes::COUNTED.len()]) {
+    /// The counts that no route has been given yet, their route, and the response times that it has not.
+    fn unsettled(&self) -> (u16, [u64; routes::COUNTED.len()], Vec<u64>) {
         self.read(|later| {
             let load = |at: usize| self.slot[at].load(Relaxed);
             let settled: [u64; routes::COUNTED.len()] =
@@ -283,7 +290,7 @@ impl Own<'_> {
             let unsettled = |index: usize| {
                 counted(self.cell, &sums, routes::COUNTED[index].0).saturating_sub(settled[index])
             };
-            (route, std::array::from_fn(unsettled))
+            (route, std::array::from_fn(unsettled), later.iter().map(Plain::response).collect())
         })
     }
 }

@@ -33,6 +33,8 @@ pub(crate) fn keep<W: Deref<Target = Words>>(board: &Board<W>, index: usize, slo
     for (to, from) in copied {
         words[to].store(slot[from].load(Relaxed), Relaxed);
     }
+    // The next request of the slot raised nothing yet.
+    words[entry::RAISED].store(slot[slot::RAISED].swap(0, Relaxed), Relaxed);
     for (to, from) in [(entry::METHOD, slot::METHOD), (entry::PATH, slot::PATH)] {
         for (to, from) in words[to].iter().zip(&slot[from]) {
             to.store(from.load(Relaxed), Relaxed);

@@ -159,6 +159,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
                     self.settle(cell);
                 }
                 count::<true>(cell, r);
+                self.board.time(self.route, r.response);
             }
             _ => self.finish_elsewhere(*r),
         }
@@ -201,6 +202,13 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
                 requests.map(|place| Plain::of_words(place.each_ref().map(|word| word.load(Relaxed)))),
             );
             slot[slot::LATER].store(0, Relaxed);
+            self.board.time_all(
+                self.settling,
+                places
+                    .iter()
+                    .take(self.later)
+                    .map(|place| Plain::of_words(place.each_ref().map(|word| word.load(Relaxed))).response()),
+            );
         });
         self.later = 0;
     }
@@ -264,6 +272,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         for (cell, to) in routes::COUNTED {
             add_shared(&entry[to], r.adds(cell));
         }
+        self.board.time(self.route, r.response);
         add_alone(&self.slot[slot::COMPLETED], 1);
         add_alone(&self.slot[slot::BUSY], r.daemon + r.application);
     }

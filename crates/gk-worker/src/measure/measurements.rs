@@ -15,11 +15,17 @@ use gk_telemetry::sample::Collection;
 use gk_telemetry::{Board, GilMode, Identity, Route, Wait};
 use gk_wire::setup::WorkerSetup;
 use gk_wsgi::metrics::Question;
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static MEASURE: OnceLock<Measurements> = OnceLock::new();
+
+thread_local! {
+    /// The slot of a request thread.
+    static SLOT: Cell<Option<usize>> = const { Cell::new(None) };
+}
 
 /// The measurements of this process.
 pub(crate) struct Measurements {
@@ -67,6 +73,7 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
         gil::listen(waited);
         gk_wsgi::metrics::provide(answer);
         gk_wsgi::metrics::provide_collected(collected);
+        gk_wsgi::metrics::provide_raised(raised);
     }
     Ok(())
 }
@@ -102,6 +109,17 @@ fn collected(group: u16, generation: u8, pause: u64, collected: u64, uncollectab
     let Some(measure) = MEASURE.get() else { return };
     let start = (clock::epoch_micros() * 1000).saturating_sub(pause);
     measure.board.collected(group, &Collection { start, pause, generation, collected, uncollectable });
+}
+
+/// Records that an exception of this type left the application in the calling thread's request.
+fn raised(name: &str) {
+    let Some((measure, slot)) = MEASURE.get().zip(SLOT.get()) else { return };
+    measure.board.raised(slot, name);
+}
+
+/// The calling thread serves requests in this slot.
+pub(super) fn serve_in(slot: usize) {
+    SLOT.set(Some(slot));
 }
 
 /// Slot and application group of a request thread, packed into the word that comes with each of its waits.

@@ -7,7 +7,7 @@
 //! Long requests are read at both ends. The gap between two requests of a batch counts as CPU time only below [`MOMENT`].
 //! [`CPU_EVERY`] and [`OLD`] bound the cost of reading and the error.
 
-use super::measurements::{Measurements, pack};
+use super::measurements::{Measurements, pack, serve_in};
 use gk_python::gil::{self, ThreadWatch, Waited};
 use gk_sys::clock::{self, Moment};
 use gk_sys::memory::SharedWords;
@@ -66,6 +66,7 @@ impl ThreadMeasure {
         measure.board.set_tid(slot, clock::thread_id());
         let watch = ThreadWatch::new();
         gil::set_work(pack(slot, 0));
+        serve_in(slot);
         Some(Self {
             measure,
             writer,
