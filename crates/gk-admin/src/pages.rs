@@ -4,4 +4,5 @@ pub mod api;
 pub mod assets;
 pub mod query;
 pub(crate) mod server;
+pub(crate) mod shapes;
 pub(crate) mod stream;

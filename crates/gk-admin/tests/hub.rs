@@ -5,7 +5,7 @@
 mod support;
 
 use gk_admin::kept::hub::{Front, Hub};
-use gk_admin::pages::api;
+use gk_admin::pages::api::{self, RequestFilter};
 use gk_admin::told::prometheus;
 use gk_telemetry::{Answered, GilMode, Reason, Record, Wait};
 use gk_wire::control::{Happened, What};
@@ -129,7 +129,7 @@ fn figures_reach_every_page() {
     );
     assert!(prometheus::page(&world.hub, false).contains("gilkeeper_gil_enabled{process_group=\"site\""));
     assert_eq!((&status["workers"][0]["busy"], &status["ready"]), (&1.into(), &true.into()));
-    let requests = api::requests(&world.hub, world.now, None);
+    let requests = api::requests(&world.hub, world.now, &RequestFilter::default());
     assert_eq!(requests["in_flight"][0]["path"], "/stays");
     assert_eq!(requests["pairs"][0]["culprit"], "/heavy");
     assert_eq!(requests["routes"]["/light/:id"]["requests"], 50);
@@ -145,8 +145,11 @@ fn requests_can_be_those_of_one_group() {
     world.serve("/light", 200);
     world.begin(1, "/stays");
     world.second();
-    let of = |group| api::requests(&world.hub, world.now, group);
-    let (mine, other) = (of(Some("site")), of(Some("other")));
+    let of = |group: &str| {
+        let filter = RequestFilter { group: Some(group.to_owned()), ..RequestFilter::default() };
+        api::requests(&world.hub, world.now, &filter)
+    };
+    let (mine, other) = (of("site"), of("other"));
     assert_eq!(
         (&mine["routes"]["/light"]["requests"], &mine["slowest"][0]["path"]),
         (&1.into(), &"/light".into())
@@ -175,7 +178,7 @@ fn samples_push_out_no_slow_request() {
         (0..50).for_each(|_| world.serve("/sample", 200));
     }
     world.second();
-    let requests = api::requests(&world.hub, world.now, None);
+    let requests = api::requests(&world.hub, world.now, &RequestFilter::default());
     let slowest = requests["slowest"].as_array().unwrap();
     assert_eq!((&slowest[0]["path"], &slowest[1]["path"]), (&"/slow".into(), &"/failed".into()));
     assert_eq!(slowest.iter().filter(|one| one["path"] == "/slow").count(), 1, "each is there once");

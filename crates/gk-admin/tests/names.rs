@@ -7,7 +7,7 @@ mod support;
 
 use gk_admin::kept::history::{HistoryQuery, Past};
 use gk_admin::kept::totals;
-use gk_admin::pages::api;
+use gk_admin::pages::api::{self, RequestFilter};
 use gk_admin::told::prometheus;
 use gk_telemetry::figures::{FIGURES, Shown, Unit, Value as Sum};
 use gk_telemetry::sample::Collection;
@@ -31,6 +31,7 @@ fn served() -> Worker {
         let record = Record {
             status,
             error: status == 0,
+            exception: status == 0,
             response: 21_000_000,
             server: 1_500_000,
             queue: 70_000,
@@ -50,6 +51,9 @@ fn served() -> Worker {
             output: 1_900_000,
             ..Record::default()
         };
+        if status == 0 {
+            worker.board.raised(0, "shop.Missing");
+        }
         worker.board.finish(0, &record);
     }
     worker.board.waited(&Wait { slot: None, group, ns: 6_000, whole: Some(6_000), server: false, culprit });
@@ -135,9 +139,15 @@ fn metrics() {
         let pid = std::process::id().to_string();
         let passing = |line: &str| {
             !line.starts_with('#')
-                && ["gilkeeper_process_", "gilkeeper_cpus", "gilkeeper_throttled", "gilkeeper_build_info"]
-                    .iter()
-                    .any(|name| line.starts_with(name))
+                && [
+                    "gilkeeper_process_",
+                    "gilkeeper_server_",
+                    "gilkeeper_cpus",
+                    "gilkeeper_throttled",
+                    "gilkeeper_build_info",
+                ]
+                .iter()
+                .any(|name| line.starts_with(name))
         };
         let shown: Vec<String> = page
             .lines()
@@ -157,11 +167,11 @@ fn the_api() {
     let mut worker = served();
     let now = worker.now;
     insta::assert_snapshot!("status", lines(&api::status(&worker.hub, now)));
-    insta::assert_snapshot!("requests", lines(&api::requests(&worker.hub, now, None)));
+    insta::assert_snapshot!("requests", lines(&api::requests(&worker.hub, now, &RequestFilter::default())));
     let tick = worker.hub.last_minute().last().unwrap().clone();
     let past = Past { ticks: vec![(*tick).clone()], events: Vec::new() };
     let query = HistoryQuery { from: now - 5.0, to: now, step: 1.0, group: None, now };
-    insta::assert_snapshot!("history", lines(&api::history(&past, &query)));
+    insta::assert_snapshot!("history", lines(&api::history(&past, &query, Some("/light/:id"), false)));
     let distribution = api::distribution(&past, &query, None);
     insta::assert_snapshot!("distribution", lines(&distribution));
     let totals = serde_json::to_value(totals::read(&mut worker.hub)).unwrap();
@@ -208,7 +218,7 @@ fn every_figure_is_everywhere() {
     worker.hub.advance(worker.now);
     let page = prometheus::page(&worker.hub, false);
     let kept = serde_json::to_value(&worker.hub.last_minute().last().unwrap().groups["site"]).unwrap();
-    let requests = api::requests(&worker.hub, worker.now, None);
+    let requests = api::requests(&worker.hub, worker.now, &RequestFilter::default());
     let totals = serde_json::to_value(totals::read(&mut worker.hub)).unwrap();
     assert_eq!(requests["slowest"][0]["status"], record.status);
     let counters = worker.hub.counters();

@@ -6,9 +6,11 @@ use crate::heard::fleet::{Fleet, Intake};
 use crate::heard::pushes::GroupPush;
 use crate::heard::requests::FinishedRequest;
 use crate::heard::worker::{TrackedWorker, Workers};
+use crate::kept::answers::Answers;
 use crate::kept::counters::Counters;
 use crate::kept::deliveries::ExportCounters;
 use crate::kept::events::Events;
+use crate::kept::exceptions::Exceptions;
 use crate::kept::health::Health;
 use crate::kept::requests::FinishedRequests;
 use crate::kept::tick::{LastMinute, Tick};
@@ -25,8 +27,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Stacks that wait for their reader.
 const STACKS: usize = 16;
-/// Seconds in which the first figures of the front come.
-const FIRST: u32 = 3;
 /// Seconds that a label looks back.
 const LABEL: f64 = 10.0;
 
@@ -45,16 +45,13 @@ pub struct Hub {
     front_figures: FrontFigures,
     /// Seconds since the last figures of the front, as far as this process ran itself.
     front_silent: u32,
-    /// Answers to clients by process group, of this second and as of the one before.
-    answered: BTreeMap<String, Answered>,
-    answered_before: BTreeMap<String, Answered>,
-    /// Seconds that this process has read.
-    seconds: u32,
+    answers: Answers,
     workers: Workers,
     /// Processes of other servers; `None` where there are workers of this server.
     fleet: Option<Fleet>,
     last_minute: LastMinute,
     events: Events,
+    exceptions: Exceptions,
     /// Events of the front since the last second.
     new_events: Vec<Event>,
     requests: FinishedRequests,
@@ -98,13 +95,12 @@ impl Hub {
             front,
             front_figures: FrontFigures::default(),
             front_silent: 0,
-            answered: BTreeMap::new(),
-            answered_before: BTreeMap::new(),
-            seconds: 0,
+            answers: Answers::default(),
             workers: Workers::new(),
             fleet,
             last_minute: LastMinute::default(),
             events: Events::default(),
+            exceptions: Exceptions::default(),
             new_events: Vec::new(),
             requests,
             retired: Counters::default(),
@@ -123,7 +119,7 @@ impl Hub {
                 self.front_silent = 0;
             }
             ToAdmin::Answered { process_group, answered } => {
-                self.answered.insert(process_group, answered);
+                self.answers.take(process_group, answered);
             }
             ToAdmin::Worker(link) => {
                 let mut worker = TrackedWorker::new(link, scoreboard, self.front.started);
@@ -204,15 +200,21 @@ impl Hub {
         for worker in self.workers.values_mut() {
             if let Some(portion) = worker.read(now) {
                 groups.entry(worker.link.process_group.clone()).or_default().join(&portion);
+                self.exceptions.add(worker);
             }
             for request in worker.change.finished.drain(..) {
                 let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
                 finished.push(FinishedRequest { process_group, pid, finished: request });
             }
         }
-        finished.iter().for_each(|request| self.requests.push(request.clone()));
+        for request in &finished {
+            self.exceptions.note(request);
+            self.requests.push(request.clone());
+        }
+        events.extend(self.exceptions.events(now));
         self.forget(now);
-        self.add_answered(&mut groups, now);
+        let before = self.last_minute.last().map(|tick| tick.t);
+        self.answers.add(&mut groups, (before, now), self.front.started);
         for (name, queued) in &self.front_figures.status.queued {
             if let Some(portion) = groups.get_mut(name) {
                 portion.queued = *queued;
@@ -224,33 +226,9 @@ impl Hub {
         Second { tick, events, finished }
     }
 
-    /// Adds the answers of the last second. A group without a living worker gets its portion from them.
-    fn add_answered(&mut self, groups: &mut BTreeMap<String, Portion>, now: f64) {
-        let last = self.last_minute.last();
-        let span = last.map_or(1.0, |tick| (now - tick.t).clamp(0.1, 10.0));
-        // An admin process that was started again is told of all answers since the front's start: they are none of this second.
-        self.seconds = self.seconds.saturating_add(1);
-        let is_late = self.seconds <= FIRST && now - self.front.started > f64::from(FIRST) + 1.0;
-        for (name, answered) in &self.answered {
-            let fresh = match self.answered_before.get(name) {
-                Some(before) if before == answered => continue,
-                Some(before) => answered.since(before),
-                None if is_late => Answered::default(),
-                None => answered.clone(),
-            };
-            self.answered_before.insert(name.clone(), answered.clone());
-            if fresh.is_empty() {
-                continue;
-            }
-            let portion =
-                groups.entry(name.clone()).or_insert_with(|| Portion { span, ..Portion::default() });
-            portion.answered = fresh;
-        }
-    }
-
     /// Answers to clients by process group since the front's start; the name of those of no group is empty.
     pub fn answered(&self) -> &BTreeMap<String, Answered> {
-        &self.answered
+        self.answers.all()
     }
 
     /// Removes the workers that ended a while ago; their counters stay.

@@ -1,18 +1,26 @@
-//! The JSON answers of the API: durations in seconds, sizes in bytes, ratios from 0 to 1.
+//! The JSON answers of the API: durations in seconds, sizes in bytes, ratios from 0 to 1. The present is here; [`ranges`] has the past,
+//! [`requests`] single requests.
+
+mod ranges;
+mod requests;
+
+pub use ranges::{distribution, history};
+pub use requests::{RequestFilter, requests};
 
 use crate::heard::event::Event;
-use crate::heard::requests::FinishedRequest;
 use crate::heard::worker::TrackedWorker;
-use crate::kept::history::{HistoryQuery, Past};
 use crate::kept::hub::Hub;
+use crate::kept::own_processes::own_processes;
 use crate::kept::tick::{Tick, together};
-use gk_telemetry::figures::{FIGURES, Figure, Shown, Unit};
-use gk_telemetry::histogram::edges;
-use gk_telemetry::{Histogram, Portion};
+use crate::pages::shapes;
+use gk_telemetry::Portion;
+use gk_wire::control::What;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const NS: f64 = 1e9;
+/// Seconds of the figures that are shown as the present ones.
+const MINUTE: f64 = 60.0;
 
 fn seconds(ns: u64) -> f64 {
     ns as f64 / NS
@@ -28,7 +36,18 @@ pub fn status(hub: &Hub, now: f64) -> Value {
     let (front, health) = (hub.front_figures(), hub.health());
     let empty = Tick::default();
     let last = hub.last_minute().last().map_or(&empty, |tick| tick);
-    let workers: Vec<Value> = hub.living().map(|worker| self::worker(hub, worker, last, now)).collect();
+    let minute = hub.last_minute().window(MINUTE);
+    let failed = failed_imports(hub);
+    let workers: Vec<Value> = hub
+        .living()
+        .map(|worker| {
+            let mut value = self::worker(hub, worker, last, now);
+            let (state, reason) = state(worker, failed.get(&worker.link.worker).copied());
+            (value["state"], value["reason"]) = (state.into(), reason.into());
+            value
+        })
+        .collect();
+    let total = together(last.groups.values());
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "t": now,
@@ -61,18 +80,52 @@ pub fn status(hub: &Hub, now: f64) -> Value {
             "file": one.file, "host": one.host, "names": one.names, "not_before": one.not_before, "not_after": one.not_after,
             "seconds_left": (one.not_after as f64 - now).floor(),
         })).collect::<Vec<_>>(),
-        "total": together(last.groups.values()).point(),
-        "groups": groups(hub, last),
+        "server": own_processes(hub.front()).iter().map(|one| json!({
+            "process": one.name, "pid": one.pid, "cpu_seconds": one.used.cpu, "resident": one.used.resident,
+        })).collect::<Vec<_>>(),
+        "total": total.point(),
+        "heat": shapes::heat(&total, hub.intake().is_some()),
+        "minute": window(&together(minute.values())),
+        "groups": groups(hub, last, &minute),
         "workers": workers,
     })
 }
 
-fn groups(hub: &Hub, last: &Tick) -> BTreeMap<String, Value> {
+/// Figures of the last minute, as far as it was seen.
+fn window(portion: &Portion) -> Value {
+    json!({ "span": portion.span, "point": portion.point(), "answered": shapes::answers(&portion.answered) })
+}
+
+/// The sentences about workers whose imports failed, by worker.
+fn failed_imports(hub: &Hub) -> BTreeMap<u64, &str> {
+    let failed = hub.events().newest(500).filter(|event| event.happened.what == What::WorkerFailed);
+    failed.filter_map(|event| Some((event.happened.worker?, event.happened.text.as_str()))).collect()
+}
+
+/// The state of a living worker, and the reason where there is one.
+fn state<'a>(worker: &'a TrackedWorker, failed: Option<&'a str>) -> (&'static str, Option<&'a str>) {
+    let Some(sample) = &worker.sample else { return ("starting", None) };
+    let busy = sample.slots.iter().filter(|slot| slot.serves()).count();
+    match (worker.leaving(), failed) {
+        (Some(reason), _) => ("leaving", Some(reason)),
+        (None, Some(why)) => ("import failed", Some(why)),
+        (None, None) if worker.origin.is_none() && sample.started > 0 && sample.import == 0 => {
+            ("starting", None)
+        }
+        (None, None) if busy > 0 && busy == sample.slots.len() => ("all threads busy", None),
+        (None, None) if busy > 0 => ("busy", None),
+        (None, None) => ("idle", None),
+    }
+}
+
+fn groups(hub: &Hub, last: &Tick, minute: &BTreeMap<String, Portion>) -> BTreeMap<String, Value> {
     let labels = hub.labels();
     let group = |(name, portion): (&String, &Portion)| {
         let about = hub.about(name);
         let value = json!({
             "point": portion.point(),
+            "heat": shapes::heat(portion, hub.intake().is_some()),
+            "minute": minute.get(name).map(window),
             "label": labels.get(name),
             "processes": about.processes,
             "gil_mode": hub.gil_enabled(name).map(|_| about.gil),
@@ -159,136 +212,7 @@ fn worker(hub: &Hub, worker: &TrackedWorker, last: &Tick, now: f64) -> Value {
     })
 }
 
-/// `/api/v1/requests`, of one process group or of all.
-pub fn requests(hub: &Hub, now: f64, group: Option<&str>) -> Value {
-    let wanted = |name: &str| group.is_none_or(|group| group == name);
-    let mut in_flight: Vec<Value> = Vec::new();
-    for worker in hub.living().filter(|worker| wanted(&worker.link.process_group)) {
-        for slot in worker.sample.iter().flat_map(|sample| &sample.slots) {
-            let Some(request) = &slot.request else { continue };
-            in_flight.push(json!({
-                "request": request.request, "thread": slot.thread, "state": slot.state,
-                "pid": worker.link.pid, "worker": worker.link.worker, "process_group": worker.link.process_group,
-                "application_group": request.application_group, "route": request.route,
-                "method": request.method, "path": request.path,
-                "start": seconds(request.start),
-                "seconds": (now - seconds(request.start)).max(0.0),
-                "queue": seconds(request.queue),
-                "gil_wait": seconds(request.gil_wait), "gil_waits": request.waits,
-                "cpu": worker.cpu_so_far(slot),
-            }));
-        }
-    }
-    let mut slowest: Vec<&FinishedRequest> =
-        hub.requests().all().filter(|request| wanted(&request.process_group)).collect();
-    slowest.sort_by_key(|request| std::cmp::Reverse(request.finished.record.response));
-    let recent = hub.requests().newest().filter(|request| wanted(&request.process_group));
-    let window = hub.last_minute().window(60.0);
-    let window = together(window.iter().filter(|(name, _)| wanted(name)).map(|(_, portion)| portion));
-    json!({
-        "t": now,
-        "in_flight": in_flight,
-        "slowest": slowest.into_iter().take(100).map(finished).collect::<Vec<_>>(),
-        "recent": recent.take(100).map(finished).collect::<Vec<_>>(),
-        "window": window.span,
-        "routes": window.routes,
-        "pairs": window.pairs,
-    })
-}
-
-fn finished(request: &FinishedRequest) -> Value {
-    let (finished, record) = (&request.finished, &request.finished.record);
-    let mut value = json!({
-        "request": finished.request, "thread": finished.thread, "pid": request.pid, "process_group": request.process_group,
-        "application_group": finished.application_group, "route": finished.route,
-        "method": finished.method, "path": finished.path, "status": record.status,
-        "start": seconds(finished.start),
-        "longest_gil_wait": seconds(finished.longest_wait),
-        "culprit": (finished.longest_wait > 0).then_some(&finished.culprit),
-    });
-    let shown = |row: &Figure| match (row.of_request?(record), row.unit) {
-        (Shown::Flag(flag), _) => Some(Value::from(flag)),
-        (Shown::Number(ns), Unit::Nanoseconds) => Some(seconds(ns).into()),
-        (Shown::Number(count), _) => Some(count.into()),
-    };
-    for (row, name) in FIGURES.iter().filter_map(|row| Some((row, row.request?))) {
-        value[name] = shown(row).into();
-    }
-    value
-}
-
 /// `/api/v1/events`, newest first.
 pub fn events(hub: &Hub) -> Value {
     json!({ "events": hub.events().newest(200).collect::<Vec<&Event>>() })
-}
-
-/// `/api/v1/history`.
-pub fn history(past: &Past, query: &HistoryQuery) -> Value {
-    let point = |tick: &Tick| {
-        let all = together(tick.groups.values());
-        let span = all.span.max(0.001);
-        let workers: BTreeMap<&String, Value> = all
-            .workers
-            .iter()
-            .map(|(name, worker)| {
-                let value = json!({
-                    "worker": worker.worker, "requests": worker.requests as f64 / span, "busy": worker.busy / span,
-                    "cpu": worker.cpu / span, "resident": worker.resident, "gil_wait": worker.gil_wait / span,
-                });
-                (name, value)
-            })
-            .collect();
-        json!({ "t": tick.t, "point": all.point(), "workers": workers })
-    };
-    json!({
-        "from": query.from,
-        "to": query.to,
-        "step": query.step,
-        "points": past.ticks.iter().map(point).collect::<Vec<_>>(),
-        "events": past.events,
-    })
-}
-
-/// `/api/v1/distribution`: the figures of the GIL page.
-pub fn distribution(past: &Past, query: &HistoryQuery, application: Option<&str>) -> Value {
-    let all = past.portion();
-    let mut names: Vec<&String> = all.applications.keys().collect();
-    names.sort();
-    let figures = match application {
-        Some(name) => all.applications.get(name).cloned().unwrap_or_default(),
-        None => all.total(),
-    };
-    json!({
-        "from": query.from,
-        "to": query.to,
-        "span": all.span,
-        "application_groups": names,
-        "requests": figures.requests,
-        "gil_wait_seconds": seconds(figures.gil_application.saturating_add(figures.gil_server)),
-        "gil_waits": figures.waits,
-        "single_wait": shape(&figures.single_wait),
-        "gil_wait": shape(&figures.gil_wait),
-        "response": shape(&figures.response),
-        "cpu": shape(&figures.cpu),
-        "blocked": shape(&figures.blocked),
-        "routes": all.routes,
-        "pairs": all.pairs,
-    })
-}
-
-/// A histogram: buckets as [lower edge, upper edge, count], and percentiles.
-fn shape(histogram: &Histogram) -> Value {
-    let buckets: Vec<(f64, Option<f64>, u64)> = histogram
-        .filled()
-        .map(|(bucket, count)| {
-            let (low, high) = edges(bucket);
-            (seconds(low), (high != u64::MAX).then(|| seconds(high)), count)
-        })
-        .collect();
-    let quantile = |q: f64| histogram.quantile(q).map(|ns| ns / NS);
-    json!({
-        "count": histogram.count(), "mean": histogram.mean() / NS,
-        "p50": quantile(0.5), "p90": quantile(0.9), "p95": quantile(0.95), "p99": quantile(0.99),
-        "max": quantile(1.0), "buckets": buckets,
-    })
 }

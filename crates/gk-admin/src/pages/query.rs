@@ -1,6 +1,7 @@
-//! The query string of a request, and the history query in it. An error is one sentence.
+//! The query string of a request, and the history query or the filter of requests in it. An error is one sentence.
 
 use crate::kept::history::HistoryQuery;
+use crate::pages::api::RequestFilter;
 
 /// Most rows of an answer.
 const ROWS: f64 = 1_200.0;
@@ -28,6 +29,34 @@ impl<'q> QueryString<'q> {
             Ok(number) if number.is_finite() => Ok(Some(number)),
             _ => Err(format!("{name} must be a number of seconds, not `{text}`")),
         }
+    }
+
+    /// The requests that are wanted.
+    pub fn requests(&self) -> Result<RequestFilter, String> {
+        let given = |name: &str| self.text(name).filter(|text| !text.is_empty());
+        let whole = |name: &str| match given(name).map(|text| (text.parse::<u64>(), text)) {
+            None => Ok(None),
+            Some((Ok(number), _)) => Ok(Some(number)),
+            Some((Err(_), text)) => Err(format!("{name} must be a number, not `{text}`")),
+        };
+        let class = |text: String| text.strip_suffix("xx").map(str::to_owned).unwrap_or(text);
+        let status = match given("status").map(class) {
+            None => None,
+            Some(text) => match text.parse::<u16>() {
+                Ok(number) => Some(number),
+                Err(_) => {
+                    return Err(format!(
+                        "status must be a status like 404 or a class like 5xx, not `{text}`"
+                    ));
+                }
+            },
+        };
+        let ended = match (self.number("from")?, self.number("to")?) {
+            (None, None) => None,
+            (from, to) => Some((from.unwrap_or(0.0), to.unwrap_or(f64::MAX))),
+        };
+        let (group, path, route) = (given("process_group"), given("path"), given("route"));
+        Ok(RequestFilter { group, path, route, status, id: whole("id")?, ended })
     }
 
     /// The history query: `from` and `to` in epoch seconds, or relative to the present when negative; `step` in seconds.

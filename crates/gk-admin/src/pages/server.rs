@@ -198,19 +198,22 @@ async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<PageBody
             page(StatusCode::OK, kind, prometheus::page(&pages.hub.lock(), open).into())
         }
         "/api/v1/status" => json(&api::status(&pages.hub.lock(), now)),
-        "/api/v1/requests" => {
-            let group = query.text("process_group");
-            json(&api::requests(&pages.hub.lock(), now, group.as_deref()))
-        }
+        "/api/v1/requests" => match query.requests() {
+            Ok(filter) => json(&api::requests(&pages.hub.lock(), now, &filter)),
+            Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
+        },
         "/api/v1/events" => json(&api::events(&pages.hub.lock())),
         "/api/v1/totals" => {
             json(&serde_json::to_value(totals::read(&mut pages.hub.lock())).unwrap_or_default())
         }
         "/api/v1/stack" => stack(pages, &query).await,
         "/api/v1/stream" => stream(pages, now),
-        "/api/v1/history" => match query.history(now) {
-            Ok(query) => match pages.history.query(query.clone()).await {
-                Some(past) => json(&api::history(&past, &query)),
+        "/api/v1/history" => match query.history(now).map(|range| (range, query.text("route"))) {
+            Ok((query, route)) => match pages.history.query(query.clone()).await {
+                Some(past) => {
+                    let elsewhere = pages.hub.lock().intake().is_some();
+                    json(&api::history(&past, &query, route.as_deref(), elsewhere))
+                }
                 None => no_history(),
             },
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),

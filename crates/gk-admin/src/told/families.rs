@@ -2,14 +2,15 @@
 //! docs/reference/metrics.md. Names of requests' figures are in gk-telemetry's rows.
 
 mod certificates;
+mod clients;
+mod server;
 
+use crate::kept::counters::Counters;
 use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
 use gk_telemetry::figures::{FIGURES, Figure, Metric, Value as Sum};
 use gk_telemetry::sample::WorkerSample;
 use gk_wire::happened::ENDS;
-use gk_wire::queue::QueueFigures;
-use std::collections::BTreeMap;
 
 /// Upper edges of the histograms: as text, and in seconds.
 pub const EDGES: [(&str, f64); 18] = [
@@ -143,6 +144,23 @@ fn requests(page: &mut Families, hub: &Hub) {
             }
         }
     }
+    exceptions(page, &counters);
+}
+
+/// Exceptions by type. All of a pair of groups have a line from the start, so that the first one is an increase.
+fn exceptions(page: &mut Families, counters: &Counters) {
+    page.family(
+        "gilkeeper_request_exceptions_total",
+        Form::Counter,
+        "Requests in which an exception left the application, by its type.",
+    );
+    for (process_group, application_group, figures) in counters.iter() {
+        for (kind, count) in figures.raised_by_type() {
+            let labels =
+                [("process_group", process_group), ("application_group", application_group), ("type", kind)];
+            page.line(&labels, count as f64);
+        }
+    }
 }
 
 fn processes(page: &mut Families, hub: &Hub) {
@@ -241,88 +259,14 @@ fn processes(page: &mut Families, hub: &Hub) {
     }
 }
 
-fn queues(page: &mut Families, queues: &BTreeMap<String, QueueFigures>) {
-    type Gauge = fn(&QueueFigures) -> u64;
-    let gauges: [(&str, &str, Gauge); 3] = [
-        ("gilkeeper_queue_bytes", "Memory that the waiting requests hold.", |queue| queue.held),
-        (
-            "gilkeeper_overloaded",
-            "1 while requests are refused for want of capacity, and ten seconds longer.",
-            |queue| u64::from(queue.overloaded),
-        ),
-        ("gilkeeper_deadly_routes", "Routes whose requests workers die of again and again.", |queue| {
-            queue.deadly.len() as u64
-        }),
-    ];
-    for (name, help, get) in gauges {
-        page.family(name, Form::Gauge, help);
-        for (group, queue) in queues {
-            page.line(&[("process_group", group)], get(queue) as f64);
-        }
-    }
-    page.family(
-        "gilkeeper_refused_requests_total",
-        Form::Counter,
-        "Requests that no worker took, by reason.",
-    );
-    for (group, queue) in queues {
-        let reasons = [
-            ("queue_memory", queue.full),
-            ("queue_timeout", queue.timed_out),
-            ("no_worker", queue.no_worker),
-            ("listen_backlog", queue.no_place),
-        ];
-        for (reason, count) in reasons {
-            page.line(&[("process_group", group), ("reason", reason)], count as f64);
-        }
-    }
-    page.family(
-        "gilkeeper_retried_requests_total",
-        Form::Counter,
-        "Requests tried again because their worker died.",
-    );
-    for (group, queue) in queues {
-        page.line(&[("process_group", group)], queue.retried as f64);
-    }
-}
-
-/// Answers as clients got them.
-fn answered(page: &mut Families, hub: &Hub) {
-    page.family(
-        "gilkeeper_responses_total",
-        Form::Counter,
-        "Answers to clients, by status, by who answered and why.",
-    );
-    for (group, answered) in hub.answered() {
-        for answers in &answered.counts {
-            let code = answers.code.to_string();
-            let labels = [
-                ("process_group", group.as_str()),
-                ("code", &code),
-                ("source", answers.reason.source()),
-                ("reason", answers.reason.name()),
-            ];
-            page.line(&labels, answers.count as f64);
-        }
-    }
-    page.family(
-        "gilkeeper_response_seconds",
-        Form::Histogram,
-        "From the head of a request to the last byte of its answer.",
-    );
-    for (group, answered) in hub.answered() {
-        page.histogram(&[("process_group", group)], &answered.seconds);
-    }
-}
-
 fn front(page: &mut Families, hub: &Hub) {
-    answered(page, hub);
+    clients::answered(page, hub);
     let figures = hub.front_figures();
     page.family("gilkeeper_queue_length", Form::Gauge, "Requests that wait for a worker.");
     for (group, queued) in &figures.status.queued {
         page.line(&[("process_group", group)], *queued as f64);
     }
-    queues(page, &figures.status.queues);
+    clients::queues(page, &figures.status.queues);
     page.family("gilkeeper_connections", Form::Gauge, "Open client connections.");
     page.line(&[], figures.status.connections as f64);
     page.family(
@@ -358,6 +302,7 @@ fn front(page: &mut Families, hub: &Hub) {
     page.line(&[("place", "memory")], memory as f64);
     page.line(&[("place", "disk")], disk as f64);
     certificates::add(page, hub);
+    server::add(page, hub);
     page.family(
         "gilkeeper_ready",
         Form::Gauge,
