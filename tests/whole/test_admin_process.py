@@ -67,6 +67,33 @@ def test_requests_go_on_while_the_pages_are_away(gilkeeper: Start) -> None:
     assert re.search(r'^gilkeeper_requests_total\{[^}]*code="200"[^}]*\} 1$', text, re.M), text
 
 
+def total(admin: str, name: str, part: str = "") -> float:
+    """The sum of a family's lines; -1 while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"{admin}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return -1.0
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{") and part in line)
+
+
+def test_what_ended_workers_did_is_not_forgotten(gilkeeper: Start) -> None:
+    """Reported: after a restart of the admin process the counters began without the workers that had ended before."""
+    server, admin = started(gilkeeper)
+    for _ in range(20):
+        server.ask("/")
+    until(lambda: total(admin, "gilkeeper_requests_total") == 20, "all requests are counted")
+    old = server.workers()
+    os.kill(old[0], signal.SIGKILL)
+    until(lambda: total(admin, "gilkeeper_worker_restarts_total", 'reason="crash"') == 1, "the crash is counted")
+    # As soon as its last second is read, and before its counters are handed on.
+    [first] = admin_processes(server)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: [pid for pid in admin_processes(server) if pid != first], "another admin process", 20)
+    until(lambda: total(admin, "gilkeeper_requests_total") == 20, "no request is forgotten", 20)
+    assert total(admin, "gilkeeper_worker_restarts_total", 'reason="crash"') == 1
+
+
 def test_it_ends_with_the_front_and_comes_again_with_the_next(gilkeeper: Start) -> None:
     server, admin = started(gilkeeper)
     [first] = admin_processes(server)

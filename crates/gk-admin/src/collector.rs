@@ -86,7 +86,8 @@ pub fn serve(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resul
         }
         ready(&pages_address, otlp_address.as_deref());
         let arrived = signals.as_fd().try_clone_to_owned().and_then(watched).map_err(failed)?;
-        let receivers = Receivers { stream, history: Some(history), exports: Exports::default() };
+        let receivers =
+            Receivers { stream, history: Some(history), exports: Exports::default(), front: None };
         // No ending is ever sent: a signal drops the loop.
         let (_, endings) = mpsc::channel(1);
         tokio::select! {

@@ -6,6 +6,7 @@ pub mod counters;
 pub mod deliveries;
 pub mod events;
 pub mod exceptions;
+pub mod handed_on;
 pub mod health;
 pub mod history;
 pub mod hub;

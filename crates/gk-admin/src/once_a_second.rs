@@ -1,11 +1,13 @@
 //! Once a second: reads all workers, and passes the second on to the stream, the history and the exports.
 
+use crate::heard::front_socket::FrontSocket;
 use crate::kept::history::History;
 use crate::kept::hub::SharedHub;
 use crate::note;
 use crate::pages::api;
 use crate::pages::stream::Stream;
 use crate::told::exports::Exports;
+use gk_wire::feed::FromAdmin;
 use gk_wire::log::Level;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,8 @@ pub(crate) struct Receivers {
     pub(crate) stream: Arc<Stream>,
     pub(crate) history: Option<History>,
     pub(crate) exports: Exports,
+    /// Keeps counters for the process after this one; `None` where there is no front.
+    pub(crate) front: Option<FrontSocket>,
 }
 
 /// Passes on the seconds until its task is dropped.
@@ -35,9 +39,18 @@ pub(crate) async fn run(hub: SharedHub, receivers: Receivers, mut endings: mpsc:
             _ = interval.tick() => None,
             Some(ending) = endings.recv() => Some(ending),
         };
-        let Receivers { stream, history, exports } = &receivers;
+        let Receivers { stream, history, exports, front } = &receivers;
         let now = gk_sys::clock::epoch_seconds();
         let second = hub.lock().advance(now);
+        let handed_on = front.as_ref().and_then(|front| Some((front, hub.lock().hand_on()?)));
+        if let Some((front, (file, workers))) = handed_on {
+            let message = FromAdmin::Kept { workers };
+            if !front.send_file(&message, &file)
+                && let FromAdmin::Kept { workers } = message
+            {
+                hub.lock().hand_on_again(workers);
+            }
+        }
         exports.follow(&hub, &second, now);
         if stream.has_readers() {
             stream.publish("tick", &api::status(&hub.lock(), now));

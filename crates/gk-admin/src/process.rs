@@ -119,7 +119,7 @@ impl Prepared {
             tokio::spawn(server::serve(listener, tls, pages));
         }
         let (sender, endings) = mpsc::channel(1);
-        let receivers = Receivers { stream, history, exports };
+        let receivers = Receivers { stream, history, exports, front: Some(front.clone()) };
         tokio::spawn(once_a_second::run(hub.clone(), receivers, endings));
         while let Some((message, scoreboard)) = front.receive().await {
             match message {

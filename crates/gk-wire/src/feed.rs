@@ -49,6 +49,8 @@ pub enum ToAdmin {
         /// What is told of each.
         facts: Vec<CertificateFacts>,
     },
+    /// What an earlier admin process handed on: the first message to a later one. Descriptor: a memory file of the admin process's own.
+    Kept,
     /// Log threshold and form after a reload.
     Log(LogSetup),
     /// The server ends: answer with [`FromAdmin::Said`] when everything has been said.
@@ -74,6 +76,11 @@ pub enum FromAdmin {
         worker: u64,
         /// The front's number of the request.
         request: u64,
+    },
+    /// The front keeps this for the admin process after this one: [`ToAdmin::Kept`]. Descriptor: a memory file.
+    Kept {
+        /// Workers that have ended and are in it: their scoreboards are not needed any more.
+        workers: Vec<u64>,
     },
     /// Answer to [`ToAdmin::End`].
     Said,

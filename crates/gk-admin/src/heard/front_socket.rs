@@ -6,7 +6,7 @@ use gk_wire::control::{MAX_PACKET, decode, encode};
 use gk_wire::feed::{FromAdmin, ToAdmin};
 use gk_wire::log::Level;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -28,6 +28,11 @@ impl FrontSocket {
     pub(crate) fn send(&self, message: &FromAdmin) {
         // The front reads all the time. A request for a stack that does not fit is lost and has to be repeated by hand.
         let _ = descriptors::send(self.0.get_ref(), &encode(message), &[]);
+    }
+
+    /// Sends a message with a descriptor. Returns false if the front's socket is full.
+    pub(crate) fn send_file(&self, message: &FromAdmin, file: &OwnedFd) -> bool {
+        descriptors::send(self.0.get_ref(), &encode(message), &[file.as_fd()]).is_ok()
     }
 
     /// The next message and the descriptor that came with it; `None` when the front is gone.

@@ -134,7 +134,7 @@ impl TrackedWorker {
         };
         let started = sample.started as f64 / 1e9;
         let young = now - started < YOUNG;
-        if self.sample.is_none() && started < self.front_started - YOUNG {
+        if self.sample.is_none() && self.baseline.is_empty() && started < self.front_started - YOUNG {
             self.baseline.clone_from(&sample.groups);
         }
         let earlier = match (self.sample.take(), young) {
@@ -215,6 +215,16 @@ impl TrackedWorker {
                 .map_or_else(|| group.figures.clone(), |baseline| group.figures.since(&baseline.figures));
             (group.name.as_str(), figures)
         })
+    }
+
+    /// First reading of a worker that is older than the front; empty for a younger one.
+    pub(crate) fn baseline(&self) -> &[GroupSample] {
+        &self.baseline
+    }
+
+    /// Counts from a first reading that an earlier admin process took.
+    pub(crate) fn set_baseline(&mut self, baseline: Vec<GroupSample>) {
+        self.baseline = baseline;
     }
 
     /// The process has not ended.

@@ -2,6 +2,7 @@
 
 use crate::heard::worker::TrackedWorker;
 use gk_telemetry::Figures;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most pairs of groups that are counted separately.
@@ -10,8 +11,29 @@ const PAIRS: usize = 8192;
 pub(crate) const OTHERS: &str = "(others)";
 
 /// Counters by (process group, application group).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Row>", into = "Vec<Row>")]
 pub struct Counters(BTreeMap<(String, String), Figures>);
+
+/// The written form: a pair of names is no key in JSON.
+type Row = (String, String, Figures);
+
+impl From<Vec<Row>> for Counters {
+    fn from(rows: Vec<Row>) -> Self {
+        Self(
+            rows.into_iter()
+                .map(|(process, application, figures)| ((process, application), figures))
+                .collect(),
+        )
+    }
+}
+
+impl From<Counters> for Vec<Row> {
+    fn from(counters: Counters) -> Self {
+        let rows = counters.0.into_iter();
+        rows.map(|((process, application), figures)| (process, application, figures)).collect()
+    }
+}
 
 impl Counters {
     /// Adds the counters of a worker.

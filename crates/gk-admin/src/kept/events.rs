@@ -2,8 +2,9 @@
 
 use crate::heard::event::Event;
 use crate::kept::counters::OTHERS;
+use crate::kept::handed_on::Restarts;
 use gk_wire::control::What;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Events in memory; the database has more.
 const LENGTH: usize = 500;
@@ -15,13 +16,14 @@ const RESTARTS: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Events {
     last: VecDeque<Event>,
-    restarts: BTreeMap<(String, String), u64>,
+    restarts: Restarts,
 }
 
 impl Events {
-    /// Adds an event.
-    pub fn push(&mut self, event: Event) {
-        if matches!(event.happened.what, What::WorkerLeft | What::WorkerCrashed | What::WorkerGone) {
+    /// Adds an event. Whether it is counted as the end of a worker.
+    pub fn push(&mut self, event: Event) -> bool {
+        let counts = matches!(event.happened.what, What::WorkerLeft | What::WorkerCrashed | What::WorkerGone);
+        if counts {
             let group = event.happened.process_group.clone().unwrap_or_default();
             let unnamed = if event.happened.what == What::WorkerCrashed { "crash" } else { "unknown" };
             let reason = event.happened.reason.clone().unwrap_or_else(|| unnamed.into());
@@ -35,6 +37,12 @@ impl Events {
         if self.last.len() > LENGTH {
             self.last.pop_front();
         }
+        counts
+    }
+
+    /// Begins with the ends of workers that an earlier admin process has counted.
+    pub fn restore(&mut self, restarts: Restarts) {
+        self.restarts = restarts;
     }
 
     /// The last `count` events, newest first.
@@ -43,7 +51,7 @@ impl Events {
     }
 
     /// Number of ends of workers by (process group, reason).
-    pub fn restarts(&self) -> &BTreeMap<(String, String), u64> {
+    pub fn restarts(&self) -> &Restarts {
         &self.restarts
     }
 }

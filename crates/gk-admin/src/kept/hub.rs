@@ -11,11 +11,13 @@ use crate::kept::counters::Counters;
 use crate::kept::deliveries::ExportCounters;
 use crate::kept::events::Events;
 use crate::kept::exceptions::Exceptions;
+use crate::kept::handed_on::HandedOn;
 use crate::kept::health::Health;
 use crate::kept::requests::FinishedRequests;
 use crate::kept::tick::{LastMinute, Tick};
 use gk_sys::usage::control_group::{self, Limits};
 use gk_telemetry::label::{About, Label, label};
+use gk_telemetry::sample::GroupSample;
 use gk_telemetry::{Answered, Portion};
 use gk_wire::certificates::CertificateFacts;
 use gk_wire::control::{Happened, RequestStack, What};
@@ -57,6 +59,11 @@ pub struct Hub {
     requests: FinishedRequests,
     /// Counters of workers that have ended.
     retired: Counters,
+    /// Workers that have been added to these since the front was told; and whether anything else that it keeps has changed.
+    told_of: Vec<u64>,
+    changed: bool,
+    /// First readings that an earlier admin process took, by worker.
+    baselines: BTreeMap<u64, Vec<GroupSample>>,
     /// Stacks that the front has sent and nobody has read yet, by worker.
     stacks: VecDeque<(u64, RequestStack)>,
     /// The control group's limits, if they have been read in this second.
@@ -104,6 +111,9 @@ impl Hub {
             new_events: Vec::new(),
             requests,
             retired: Counters::default(),
+            told_of: Vec::new(),
+            changed: false,
+            baselines: BTreeMap::new(),
             stacks: VecDeque::new(),
             limits: OnceCell::new(),
             exports: ExportCounters::default(),
@@ -124,6 +134,9 @@ impl Hub {
             ToAdmin::Worker(link) => {
                 let mut worker = TrackedWorker::new(link, scoreboard, self.front.started);
                 worker.open_scoreboard();
+                if let Some(baseline) = self.baselines.remove(&worker.link.worker) {
+                    worker.set_baseline(baseline);
+                }
                 self.workers.insert(worker.link.worker, worker);
             }
             ToAdmin::Exited { worker } => {
@@ -144,6 +157,12 @@ impl Hub {
             }
             ToAdmin::Happened(happened) => self.happened(happened, now),
             ToAdmin::Certificates { facts } => self.certificates = facts,
+            ToAdmin::Kept => {
+                if let Some(kept) = scoreboard.and_then(HandedOn::read) {
+                    self.events.restore(kept.restarts());
+                    (self.retired, self.baselines) = (kept.counters, kept.baselines);
+                }
+            }
             // These concern the process.
             ToAdmin::Log(_) | ToAdmin::End => {}
         }
@@ -198,10 +217,12 @@ impl Hub {
         let mut groups: BTreeMap<String, Portion> = BTreeMap::new();
         let mut finished = Vec::new();
         for worker in self.workers.values_mut() {
+            let is_known = worker.has_been_read();
             if let Some(portion) = worker.read(now) {
                 groups.entry(worker.link.process_group.clone()).or_default().join(&portion);
                 self.exceptions.add(worker);
             }
+            self.changed |= !is_known && !worker.baseline().is_empty();
             for request in worker.change.finished.drain(..) {
                 let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
                 finished.push(FinishedRequest { process_group, pid, finished: request });
@@ -222,7 +243,9 @@ impl Hub {
         }
         let tick = Arc::new(Tick { t: now, groups });
         self.last_minute.push(Arc::clone(&tick));
-        events.iter().for_each(|event| self.events.push(event.clone()));
+        for event in &events {
+            self.changed |= self.events.push(event.clone());
+        }
         Second { tick, events, finished }
     }
 
@@ -233,14 +256,34 @@ impl Hub {
 
     /// Removes the workers that ended a while ago; their counters stay.
     fn forget(&mut self, now: f64) {
-        let retired = &mut self.retired;
+        let (retired, told_of) = (&mut self.retired, &mut self.told_of);
         self.workers.retain(|_, worker| {
             let forget = worker.can_be_forgotten(now);
             if forget {
                 retired.add(worker);
+                told_of.push(worker.link.worker);
             }
             !forget
         });
+    }
+
+    /// What the front keeps for the admin process after this one, if it has changed: a memory file, and the workers whose scoreboards
+    /// are not needed any more.
+    pub fn hand_on(&mut self) -> Option<(OwnedFd, Vec<u64>)> {
+        if self.fleet.is_some() || (self.told_of.is_empty() && !self.changed) {
+            return None;
+        }
+        let living = self.workers.values().filter(|worker| !worker.baseline().is_empty());
+        let baselines = living.map(|worker| (worker.link.worker, worker.baseline().to_vec())).collect();
+        let file = HandedOn::new(&self.retired, self.events.restarts(), baselines).write()?;
+        self.changed = false;
+        Some((file, std::mem::take(&mut self.told_of)))
+    }
+
+    /// The front did not get the file: these workers are in the next one.
+    pub fn hand_on_again(&mut self, workers: Vec<u64>) {
+        self.told_of.extend(workers);
+        self.changed = true;
     }
 
     /// Takes the stack of a request, once the front has sent it.

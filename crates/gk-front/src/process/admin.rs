@@ -11,7 +11,7 @@ use gk_wire::feed::{FromAdmin, LinkFigures, ToAdmin};
 use gk_wire::log::Level;
 use gk_wire::setup::AdminSetup;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,7 +21,10 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
+mod inheritance;
+
 use crate::process::readiness;
+use inheritance::{Inheritance, introduction};
 
 /// Messages kept while the process does not read.
 const OUTBOX: usize = 1024;
@@ -66,10 +69,8 @@ pub struct Admin {
     left: Notify,
     /// The server ends: no restart.
     stopping: Cell<bool>,
-    /// The present workers, for a process that was restarted.
-    workers: RefCell<BTreeMap<u64, (LinkFigures, Option<OwnedFd>)>>,
-    /// The present certificates, for the same.
-    certificates: RefCell<Vec<CertificateFacts>>,
+    /// For a process that was restarted.
+    inheritance: RefCell<Inheritance>,
 }
 
 /// A packet and the descriptor that goes with it.
@@ -88,8 +89,7 @@ impl Admin {
             left: Notify::new(),
             silent: Cell::new(0),
             stopping: Cell::new(false),
-            workers: RefCell::default(),
-            certificates: RefCell::default(),
+            inheritance: RefCell::default(),
         });
         admin.begin().await?;
         tokio::task::spawn_local(Rc::clone(&admin).tend());
@@ -98,9 +98,7 @@ impl Admin {
 
     /// Sends a message, at once or as soon as the socket has room.
     pub fn tell(&self, message: &ToAdmin) {
-        if let ToAdmin::Exited { worker } = message {
-            self.workers.borrow_mut().remove(worker);
-        }
+        self.inheritance.borrow_mut().note(message, self.socket.borrow().is_some());
         self.put((encode(message), None));
     }
 
@@ -118,14 +116,14 @@ impl Admin {
 
     /// Announces a worker and hands its scoreboard over.
     pub fn tell_worker(&self, link: LinkFigures, scoreboard: Option<OwnedFd>) {
-        self.put(introduction(&link, scoreboard.as_ref()));
-        self.workers.borrow_mut().insert(link.worker, (link, scoreboard));
+        let worker = (link, scoreboard);
+        self.put(introduction(&worker));
+        self.inheritance.borrow_mut().add(worker.0, worker.1);
     }
 
     /// Tells of the certificates.
     pub fn tell_certificates(&self, facts: Vec<CertificateFacts>) {
-        let before = self.certificates.replace(facts.clone());
-        if before != facts {
+        if self.inheritance.borrow_mut().set_certificates(&facts) {
             self.put((encode(&ToAdmin::Certificates { facts }), None));
         }
     }
@@ -180,19 +178,13 @@ impl Admin {
                 let seconds = longest.as_secs_f64();
                 format!("the admin process (pid {pid}) was not ready within {seconds} s and is ended")
             }
-            Ok(Some(FromAdmin::Ready)) => {
-                let workers = self.workers.borrow();
-                let known =
-                    workers.values().map(|(link, scoreboard)| introduction(link, scoreboard.as_ref()));
-                let facts = self.certificates.borrow().clone();
-                let certificates =
-                    (!facts.is_empty()).then(|| (encode(&ToAdmin::Certificates { facts }), None));
-                *self.outbox.borrow_mut() = known.chain(certificates).collect();
+            Ok(Some((FromAdmin::Ready, _))) => {
+                *self.outbox.borrow_mut() = self.inheritance.borrow_mut().messages();
                 *self.socket.borrow_mut() = Some(Rc::new(socket));
                 self.unsent.notify_one();
                 return Ok(());
             }
-            Ok(Some(FromAdmin::Refused { why })) => why,
+            Ok(Some((FromAdmin::Refused { why }, _))) => why,
             Ok(_) => {
                 let exit = self.exit().await;
                 return Err(format!("the admin process (pid {pid}) ended at once: {exit}"));
@@ -299,13 +291,16 @@ impl Admin {
                 () = &mut outlasted => return,
                 () = self.left.notified() => return,
                 received = receive(socket, &mut buffer) => match received {
-                    Some(FromAdmin::Alive) => self.silent.set(0),
-                    Some(FromAdmin::WantStack { worker, request }) => {
+                    Some((FromAdmin::Alive, _)) => self.silent.set(0),
+                    Some((FromAdmin::Kept { workers }, Some(file))) => {
+                        self.inheritance.borrow_mut().hand_on(file, &workers);
+                    }
+                    Some((FromAdmin::WantStack { worker, request }, _)) => {
                         let message = encode(&FromFront::WantStack { worker, request });
                         // `control` notices a supervisor that is gone.
                         let _ = descriptors::send(&self.start.supervisor, &message, &[]);
                     }
-                    Some(FromAdmin::Said) => self.exported.notify_one(),
+                    Some((FromAdmin::Said, _)) => self.exported.notify_one(),
                     Some(_) => {}
                     None => return,
                 },
@@ -336,13 +331,6 @@ impl Admin {
     }
 }
 
-/// The message that announces a worker.
-fn introduction(link: &LinkFigures, scoreboard: Option<&OwnedFd>) -> Message {
-    // If the descriptor cannot be copied, the worker is shown without its scoreboard.
-    let scoreboard = scoreboard.and_then(|scoreboard| scoreboard.try_clone().ok());
-    (encode(&ToAdmin::Worker(link.clone())), scoreboard)
-}
-
 /// Sends as much as the socket takes; true if that was all. Messages to a process that is gone are dropped.
 fn flush(socket: &AsyncFd<OwnedFd>, outbox: &mut VecDeque<Message>) -> bool {
     while let Some((packet, descriptor)) = outbox.front() {
@@ -355,14 +343,14 @@ fn flush(socket: &AsyncFd<OwnedFd>, outbox: &mut VecDeque<Message>) -> bool {
     true
 }
 
-/// The next message; `None` when the process has closed its end.
-async fn receive(socket: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Option<FromAdmin> {
+/// The next message with its descriptor; `None` when the process has closed its end.
+async fn receive(socket: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> Option<(FromAdmin, Option<OwnedFd>)> {
     loop {
         let mut ready = socket.readable().await.ok()?;
         match descriptors::receive(socket.get_ref(), buffer, false) {
             Ok(got) if got.bytes == 0 => return None,
             Ok(got) => match decode(&buffer[..got.bytes]) {
-                Ok(message) => return Some(message),
+                Ok(message) => return Some((message, got.fds.into_iter().next())),
                 Err(error) => {
                     let text = format!("a message of the admin process is not understood: {error}");
                     crate::note(Level::Error, None, &text);
