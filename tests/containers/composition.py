@@ -54,7 +54,7 @@ class Composition:
                 text = TOKEN
             else:
                 text = self.network.translate((DEPLOY / source).read_text(), name)
-                text = text.replace("credentials_file: ", f"credentials_file: {name}-")
+                text = text.replace("credentials_file: ", f"credentials_file: {name}-").replace("rule_files: [", f"rule_files: [{name}-")
             copy.write_text(text)
             mounted[target] = copy
         command = [self.network.translate(word, name) for word in service["command"]]

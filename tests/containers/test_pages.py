@@ -18,7 +18,7 @@ from image import stages
 from playing import DEPLOY, Network, Part, asked, environment, serve, state
 
 GUIDE = harness.REPOSITORY / "docs/guide"
-PAGES = ("containers.md", "more-than-one-machine.md")
+PAGES = ("containers.md", "more-than-one-machine.md", "figures-for-a-fleet.md")
 METRICS = (harness.REPOSITORY / "docs/reference/metrics.md").read_text()
 
 
@@ -65,6 +65,9 @@ def test_every_command_is_one_that_a_test_knows(tmp_path: Path, running: Callabl
             case ["docker", "compose", "-f", file, "up", "--build"]:
                 # Run by test_compose.py.
                 assert (harness.REPOSITORY / file).is_file()
+            case ["promtool", "test", "rules", file]:
+                # Run by test_alerts.py.
+                assert (harness.REPOSITORY / file).is_file()
             case ["gilkeeper", "drain" | "stop", *_]:
                 done = server.run(words)
                 assert done.returncode == 0, done
@@ -78,13 +81,19 @@ def test_figures_are_figures_and_files_are_files() -> None:
     known = set(re.findall(r"gilkeeper_\w+", METRICS))
     for page in PAGES:
         text = (GUIDE / page).read_text()
-        assert set(re.findall(r"gilkeeper_\w+", text)) <= known, page
+        assert {name.removesuffix("_bucket") for name in re.findall(r"gilkeeper_\w+", text)} <= known, page
         for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", text):
             file = (GUIDE / target).resolve() if target else GUIDE / page
             assert file.exists(), target
             if anchor:
                 titles = re.findall(r"^#+ (.*)$", file.read_text(), re.M)
                 assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, anchor
+    collector = yaml.safe_load((DEPLOY / "otel-collector.yaml").read_text())
+    port = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rsplit(":")[-1]
+    assert f"GilkeeperOTLP http://collector:{port} " in "".join(blocks("figures-for-a-fleet.md", "apache"))
+    for pipeline in collector["service"]["pipelines"].values():
+        for kind, names in pipeline.items():
+            assert set(names) <= set(collector[kind]), (kind, names)
     [scrape] = blocks("more-than-one-machine.md", "yaml")
     assert yaml.safe_load(scrape)["scrape_configs"] == yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
 
