@@ -4,4 +4,5 @@ mod admin_pages;
 pub mod client;
 mod status_table;
 pub mod top;
+mod top_table;
 mod top_view;
