@@ -1,9 +1,10 @@
 //! The state of one client connection: its socket, the phase it is in and since when, the access-log entry that waits for the
-//! last byte. HTTP is spoken in `http1`, timeouts are applied in `timeouts`.
+//! last byte. HTTP is spoken in `http1` and `http2`, timeouts are applied in `timeouts`.
+
+mod sending;
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::Future;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -363,39 +364,6 @@ impl Conn {
             Phase::Handshake | Phase::Serving | Phase::Ending => return,
         }
         self.head_bytes.set(self.head_bytes.get() + fresh as u64);
-    }
-
-    /// A write to the socket succeeded, or has to wait.
-    pub(crate) fn note_write(&self, result: &Poll<io::Result<usize>>) {
-        match result {
-            Poll::Ready(Ok(n)) => {
-                self.sent.set(self.sent.get() + *n as u64);
-                self.stalled.set(false);
-                self.progress();
-            }
-            Poll::Pending if !self.stalled.replace(true) => self.progress(),
-            _ => {}
-        }
-    }
-
-    /// The same for HTTP/2, of which an idle client stays idle when it gets an answer to a PING.
-    pub(crate) fn note_frames_written(&self, result: &Poll<io::Result<usize>>) {
-        let idle_since = self.is_idle().then(|| self.since.get());
-        self.note_write(result);
-        if let (Some(since), Poll::Ready(_)) = (idle_since, result) {
-            self.since.set(since);
-        }
-    }
-
-    /// Whether the socket has taken everything. Plain sockets hold nothing back.
-    pub(crate) fn note_flush(&self, flushed: bool) {
-        if !flushed {
-            if !self.stalled.replace(true) || self.stream.borrow().take_progress() {
-                self.progress();
-            }
-        } else if self.stalled.replace(false) {
-            self.progress();
-        }
     }
 }
 

@@ -246,13 +246,9 @@ impl AsyncWrite for ClientIo {
                 return Poll::Ready(Ok(buf.len()));
             }
             this.refused = this.refused.or(status);
-            let result = Pin::new(&mut *this.conn.stream()).poll_write(cx, buf);
-            this.conn.note_write(&result);
-            return result;
+            return this.conn.poll_write(cx, buf);
         }
-        let result = Pin::new(&mut *self.conn.stream()).poll_write(cx, buf);
-        self.conn.note_write(&result);
-        result
+        self.conn.poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -260,9 +256,7 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut *self.conn.stream()).poll_write_vectored(cx, bufs);
-        self.conn.note_write(&result);
-        result
+        self.conn.poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -271,15 +265,13 @@ impl AsyncWrite for ClientIo {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper calls this when its own buffer is empty.
-        let flushed = Pin::new(&mut *self.conn.stream()).poll_flush(cx);
-        self.conn.note_flush(flushed.is_ready());
-        ready!(flushed)?;
+        ready!(self.conn.poll_flush(cx))?;
         self.conn.finish_entry();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.conn.stream()).poll_shutdown(cx)
+        self.conn.poll_shutdown(cx)
     }
 }
 

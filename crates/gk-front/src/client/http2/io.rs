@@ -52,8 +52,7 @@ impl AsyncRead for Http2Io {
 
 impl AsyncWrite for Http2Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut *self.conn.stream()).poll_write(cx, buf);
-        self.conn.note_frames_written(&result);
+        let result = self.conn.keep_idle(|conn| conn.poll_write(cx, buf));
         if let Poll::Ready(Ok(written)) = &result {
             self.streams.sent(&buf[..*written]);
         }
@@ -65,8 +64,7 @@ impl AsyncWrite for Http2Io {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut *self.conn.stream()).poll_write_vectored(cx, bufs);
-        self.conn.note_frames_written(&result);
+        let result = self.conn.keep_idle(|conn| conn.poll_write_vectored(cx, bufs));
         if let Poll::Ready(Ok(written)) = &result {
             let mut left = *written;
             for buf in bufs {
@@ -83,12 +81,10 @@ impl AsyncWrite for Http2Io {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut *self.conn.stream()).poll_flush(cx);
-        self.conn.note_flush(flushed.is_ready());
-        flushed
+        self.conn.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.conn.stream()).poll_shutdown(cx)
+        self.conn.poll_shutdown(cx)
     }
 }
