@@ -140,7 +140,7 @@ pub const CODES: &[Code] = &[
     own(code(
         34,
         Warn,
-        "a worker begins no request that the front has given it, and returns none, as if its process was stopped",
+        "a worker has begun no request that the front has given it for a second, and returned none, as if its process was stopped",
         "its requests that no thread has begun go to other workers, and it gets none until it goes on; at most one line a minute",
         "look for a debugger, a SIGSTOP, swapping, or a CPU limit that holds the process for long",
     )),

@@ -257,21 +257,25 @@ impl Pool {
         let dispatcher = self.dispatcher.borrow();
         let signs: Vec<(&Rc<Link>, Sign)> =
             dispatcher.workers().iter().map(|link| (link, link.look())).collect();
+        for (link, _) in &signs {
+            if let Some(count) = link.stays_away()
+                && self.stops_noted.is_due()
+            {
+                let (group, pid) = (&self.name, link.info.pid);
+                let text = format!(
+                    "worker {pid} of process group '{group}' begins no request, as if it was stopped: {count} of its requests went to \
+                     others, and it gets none until it goes on"
+                );
+                crate::note_code(Level::Warn, "GK0034", None, &text);
+            }
+        }
         let lives =
             |(link, sign): &(&Rc<Link>, Sign)| *sign == Sign::Lives && link.is_open() && !link.is_away();
         if signs.iter().all(lives) || !signs.iter().any(lives) {
             return;
         }
         for (link, sign) in signs.into_iter().filter(|(_, sign)| *sign != Sign::Lives) {
-            let count = link.take_back();
-            if count > 0 && self.stops_noted.is_due() {
-                let (group, pid) = (&self.name, link.info.pid);
-                let text = format!(
-                    "worker {pid} of process group '{group}' begins no request, as if it was stopped: {count} of its requests go to \
-                     others, and it gets none until it goes on"
-                );
-                crate::note_code(Level::Warn, "GK0034", None, &text);
-            }
+            link.take_back();
             if sign == Sign::Silent {
                 link.requests.borrow_mut().tell_silence();
             }
