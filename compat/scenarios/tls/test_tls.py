@@ -200,6 +200,18 @@ def test_a_request_for_another_host_is_misdirected(server: WithTls, name: str | 
     assert server.over_tls("/site/environ", name=name, host=host).status == status
 
 
+def test_a_misdirected_request_is_in_the_log_of_the_host_that_it_names(server: WithTls) -> None:
+    assert server.over_tls("/misdirected", name="a.example", host="b.example").status == 421
+    assert server.over_tls("/right", name="a.example").status == 404
+
+    def lines() -> list[str]:
+        log = server.root / "hosts.log"
+        return [line for line in log.read_text().splitlines() if line.endswith(("/misdirected", "/right"))] if log.exists() else []
+
+    harness.until(lambda: len(lines()) == 2, "both lines")
+    assert lines() == ["b.example 421 /misdirected", "a.example 404 /right"]
+
+
 def test_a_request_without_a_host_is_malformed(server: WithTls) -> None:
     with server.tls("a.example") as connection:
         connection.send(b"GET /site/environ HTTP/1.0\r\n\r\n")

@@ -92,6 +92,9 @@ pub async fn serve(
     if let Err(refusal) = &answer {
         answering.by(refusal.reason());
     }
+    if let Some(entry) = entry.as_mut().filter(|entry| !entry.is_routed()) {
+        entry.host = serving.host_without_route();
+    }
     let last = serving.is_last();
     let mut response = made(answer, requester, ends, &mut parts, entry.is_some())?;
     if let Some(asked) = asked.into_inner() {
@@ -160,12 +163,7 @@ impl Serving<'_> {
         } else {
             self.front.route(self.current, self.ends, head.host, self.parts, None)
         };
-        let routed = routed.inspect_err(|_| {
-            // Its path, for example, was refused: the line is in the logs of its host even so.
-            if let Some(entry) = entry {
-                entry.host = self.current.compiled.host(self.ends.local_address(), head.host);
-            }
-        })?;
+        let routed = routed?;
         self.admit(&routed, entry)?;
         let target = &routed.target;
         if head.framed {
@@ -195,6 +193,22 @@ impl Serving<'_> {
             }
             _ => Err(Refusal::Internal),
         }
+    }
+
+    /// The host whose log has the line of a request that came to no place. As with Apache it is the one that the request names, and
+    /// where its head was not understood the first one of the address.
+    #[cold]
+    fn host_without_route(&self) -> usize {
+        let compiled = &self.current.compiled;
+        let named = match limits::check(self.parts, &compiled.site().http, self.requester.ambiguous_framing())
+        {
+            _ if self.requester.malformed().is_some() => None,
+            Ok(head) => head.host,
+            // Of its head nothing else was asked.
+            Err(Refusal::Method(_)) => limits::named(self.parts),
+            Err(_) => None,
+        };
+        compiled.host(self.ends.local_address(), named)
     }
 
     fn is_answered_by(&self, reason: Reason) {

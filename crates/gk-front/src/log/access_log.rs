@@ -1,5 +1,7 @@
 //! Access logs: an [`Entry`] goes with each request and becomes a line once the last byte of the response is sent.
 
+mod lookups;
+
 use gk_config::site::{EncodedSlashes, LogCondition, Site};
 use gk_rules::{Env, Facts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::endpoints::Endpoints;
-use crate::client::tls::facts;
+use crate::log::access_log::lookups::{EntryHeaders, NoHeaders};
 use crate::log::format::{Format, Line, Lookup};
 use crate::log::writer::LogWriter;
 use crate::process::descriptor_limit;
@@ -255,7 +257,7 @@ pub struct Entry {
     queue_micros: u64,
     /// Address of the client as trusted proxies report it.
     pub remote_addr: Option<String>,
-    /// Its host, where rules have answered it before it was routed.
+    /// Its host, where it was answered before it was routed.
     pub host: usize,
     /// The variables that rules set.
     pub variables: Env,
@@ -273,6 +275,11 @@ impl Entry {
     /// The request was routed.
     pub fn routed(&mut self, target: &Rc<Target>) {
         self.target = Some(Rc::clone(target));
+    }
+
+    /// Whether [`Entry::routed`] was called.
+    pub fn is_routed(&self) -> bool {
+        self.target.is_some()
     }
 
     /// A worker was found.
@@ -394,52 +401,6 @@ impl OpenLogs {
         let offset = gk_sys::clock::utc_offset(seconds);
         self.offset.set((seconds / 60, offset));
         offset
-    }
-}
-
-/// The headers of a request that was not understood.
-struct NoHeaders;
-
-impl Lookup for NoHeaders {
-    fn request_header(&self, _: usize) -> Option<&[u8]> {
-        None
-    }
-
-    fn response_header(&self, _: usize) -> Option<&[u8]> {
-        None
-    }
-
-    fn variable(&self, _: &str) -> Option<&[u8]> {
-        None
-    }
-
-    fn tls(&self, letter: char, name: &str) -> Option<String> {
-        facts::log_text(None, letter, name)
-    }
-}
-
-/// The headers of an entry by the numbers of one format.
-struct EntryHeaders<'a> {
-    entry: &'a Entry,
-    log: &'a Log,
-}
-
-impl Lookup for EntryHeaders<'_> {
-    fn request_header(&self, index: usize) -> Option<&[u8]> {
-        Some(self.entry.requests.get(*self.log.request_at.get(index)?)?.as_ref()?.as_bytes())
-    }
-
-    fn response_header(&self, index: usize) -> Option<&[u8]> {
-        Some(self.entry.responses.get(*self.log.response_at.get(index)?)?.as_ref()?.as_bytes())
-    }
-
-    fn variable(&self, name: &str) -> Option<&[u8]> {
-        let set = self.entry.target.as_ref().and_then(|target| target.settings.env.get(name));
-        set.map(String::as_bytes).or_else(|| self.entry.variables.get(name))
-    }
-
-    fn tls(&self, letter: char, name: &str) -> Option<String> {
-        facts::log_text(self.entry.connection.endpoints().tls(), letter, name)
     }
 }
 

@@ -2,7 +2,7 @@
 //! lines and headers, and two different `Content-Length`s.
 
 use gk_config::site::{EncodedSlashes, HttpLimits, Settings};
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
 
@@ -102,6 +102,15 @@ fn authority<'p>(parts: &'p Parts, fields: &Fields<'p>) -> Result<Option<&'p [u8
         return Err(Refusal::Bad("The request has no Host header."));
     }
     Ok(parts.uri.authority().map_or(fields.host, |a| Some(a.as_str().as_bytes())))
+}
+
+/// The authority of a request that may not have passed [`check`], where it has one.
+pub fn named(parts: &Parts) -> Option<&[u8]> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let (first, more) = (hosts.next(), hosts.next());
+    let of_target = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let named = of_target.or(first.filter(|_| more.is_none()).map(HeaderValue::as_bytes));
+    named.filter(|name| is_host(name))
 }
 
 /// Checks the bytes of the authority. Called before routing, not for a cached route.
