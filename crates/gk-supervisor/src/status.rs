@@ -110,6 +110,7 @@ impl StatusQuery {
             pid: std::process::id(),
             uptime: now.as_secs_f64(),
             generation: plan.generation(),
+            draining: plan.drains(),
             listen,
             admin,
             front,

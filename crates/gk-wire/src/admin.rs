@@ -78,6 +78,9 @@ pub struct Status {
     pub uptime: f64,
     /// Counts up with each reload.
     pub generation: u64,
+    /// It was told to drain: it serves, and says to load balancers that it is not ready.
+    #[serde(default)]
+    pub draining: bool,
     /// Addresses for clients.
     pub listen: Vec<String>,
     /// Address of the admin pages.

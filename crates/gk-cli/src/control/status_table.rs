@@ -29,6 +29,9 @@ pub fn status(status: &Status) -> String {
     if let Some(admin) = &status.admin {
         let _ = writeln!(out, "admin {admin}");
     }
+    if status.draining {
+        out.push_str("draining: it serves, and is not ready for load balancers (`gilkeeper drain --undo`)\n");
+    }
     match &status.front {
         None => out.push_str("front: none\n"),
         Some(front) => {
@@ -212,6 +215,14 @@ mod tests {
             text.contains("'site': workers die again and again while they serve GET /crash (4 lately)"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_server_that_drains_says_so() {
+        for draining in [true, false] {
+            let text = status(&Status { draining, ..Status::default() });
+            assert_eq!(text.lines().nth(1).unwrap().starts_with("draining: "), draining, "{text}");
+        }
     }
 
     #[test]

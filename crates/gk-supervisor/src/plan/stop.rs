@@ -95,6 +95,11 @@ impl Stop {
 }
 
 impl Plan {
+    /// Whether load balancers are to send their requests elsewhere.
+    pub fn drains(&self) -> bool {
+        self.stop.drains()
+    }
+
     pub(super) fn terminate(&mut self, now: Duration) {
         if self.pass_on_signal() {
             return;
