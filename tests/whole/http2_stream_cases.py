@@ -99,6 +99,9 @@ def _(wire: Wire) -> None:
 @case("4.2", "a DATA frame that is too large")
 def _(wire: Wire) -> None:
     size = wire.settings.get(FRAME, 16384) + 1
+    if size == 1 << 24:
+        # It takes the largest that there are.
+        return
     wire.send(wire.headers(1, request("/body/length", "POST"), end=False), wire.data(1, b"x" * size))
     refused(wire, 1, SIZE)
 
@@ -106,6 +109,8 @@ def _(wire: Wire) -> None:
 @case("4.2", "a HEADERS frame that is too large")
 def _(wire: Wire) -> None:
     size = wire.settings.get(FRAME, 16384) + 1
+    if size == 1 << 24:
+        return
     wire.send(raw(HEADERS, 0x5, 1, b"\0" * size))
     ended(wire, SIZE)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import client
 import harness
+from http2_wire import Wire
+from hyperframe.frame import RstStreamFrame
 from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
@@ -42,6 +44,7 @@ CONF = """
 WSGIDaemonProcess site threads=2 queue-timeout=1
 WSGIScriptAlias / ${APP}/answers.py process-group=site application-group=%{GLOBAL}
 Alias /page.txt ${APP}/page.txt
+Protocols h2c http/1.1
 <Location /closed>
     Require all denied
 </Location>
@@ -91,6 +94,10 @@ def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Pat
         server.ask("/break")
     except client.Broken:
         pass
+    # Refused by the parser itself, before it is a request.
+    with Wire(("127.0.0.1", server.port)) as wire:
+        wire.send(wire.headers(1, [(":method", "GET")]))
+        wire.until(lambda frame: isinstance(frame, RstStreamFrame))
     # A request that may change something is not tried again.
     assert server.ask("/die", method="POST", body=b"x").status == 502
     wanted = {
@@ -100,9 +107,10 @@ def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Pat
         ("502", "site", "worker_died", "front"): 1,
         ("200", "", "file", "front"): 1,
         ("403", "site", "denied", "front"): 1,
+        ("400", "", "malformed", "front"): 1,
     }
     harness.until(lambda: responses(server) == wanted, "all answers are counted", 20)
-    assert samples(server, "gilkeeper_response_seconds_count") == {("site",): 7, ("",): 1}
+    assert samples(server, "gilkeeper_response_seconds_count") == {("site",): 7, ("",): 2}
     harness.until(lambda: samples(server, "gilkeeper_worker_restarts_total")["site", "crash"] == 1, "the crash is counted", 20)
     errors = samples(server, "gilkeeper_request_errors_total")
     exceptions = samples(server, "gilkeeper_request_exceptions_total")

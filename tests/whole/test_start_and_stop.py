@@ -13,6 +13,7 @@ from pathlib import Path
 import client
 import harness
 from harness import APPS, until
+from http2_wire import Wire, request
 from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
@@ -121,22 +122,34 @@ def test_a_second_signal_hurries_and_says_so(gilkeeper: Start) -> None:
 
 
 def test_a_drain_makes_clients_go_elsewhere_and_can_be_taken_back(gilkeeper: Start) -> None:
-    server = gilkeeper([APPS / "hello.py"], arguments=["{app}/hello.py"], admin=harness.free_port())
+    server = gilkeeper([APPS / "hello.py"], arguments=["{app}/hello.py", "--http2"], admin=harness.free_port())
 
     def ready() -> int:
         return client.ask(server.admin or 0, "/readyz").status
 
-    with server.connect() as connection:
+    def drains() -> tuple[bool, bool]:
+        return server.status()["draining"], "draining" in server.tell("status").stdout
+
+    with server.connect() as connection, Wire(("127.0.0.1", server.port)) as wire:
         connection.send(client.message("GET", "/"))
         assert connection.response().get("Connection") is None
+        wire.send(wire.headers(1, request("/")))
+        assert wire.status(1) == 200
+        assert drains() == (False, False)
         assert server.tell("drain", "--wait", "0").stdout.strip() == "drained"
+        assert drains() == (True, True)
         until(lambda: ready() == 503, "the server is not ready")
         assert "drain" in client.ask(server.admin or 0, "/readyz").body.decode()
         connection.send(client.message("GET", "/"))
         last = connection.response()
         assert (last.status, last.get("Connection")) == (200, "close") and connection.closed_by_server()
+        assert wire.code() == 0, "GOAWAY, without another request"
     assert server.ask("/").status == 200, "it serves on"
+    with Wire(("127.0.0.1", server.port)) as wire:
+        wire.send(wire.headers(1, request("/")))
+        assert (wire.status(1), wire.code()) == (200, 0), "one request, and GOAWAY"
     assert server.tell("drain", "--undo").returncode == 0
+    assert drains() == (False, False)
     until(lambda: ready() == 200, "the server is ready again")
     assert server.tell("drain", "--wait", "soon").returncode == 2
 

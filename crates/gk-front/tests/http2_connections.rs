@@ -102,8 +102,14 @@ fn a_connection_that_is_to_end_says_so_and_completes_its_requests() {
         front.say(&gk_wire::control::ToFront::Stop { timeout: 20.0 });
         None
     };
+    let drain: Cause = |front| {
+        front.say(&gk_wire::control::ToFront::Drain { on: true });
+        None
+    };
     let nothing: Cause = |_| None;
-    for (what, most, cause) in [("reload", 0, reload), ("stop", 0, stop), ("the most requests", 1, nothing)] {
+    let causes =
+        [("reload", 0, reload), ("stop", 0, stop), ("drain", 0, drain), ("the most requests", 1, nothing)];
+    for (what, most, cause) in causes {
         let (mut front, mut worker) = served(|site| site.http.http2_requests = most);
         let mut client = RawHttp2::connect(front.address);
         client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &get_block("/"));
@@ -121,6 +127,46 @@ fn a_connection_that_is_to_end_says_so_and_completes_its_requests() {
         assert_eq!((&*data.payload, data.flags), (&b"hello"[..], END_STREAM), "{what}");
         assert_eq!(client.next(), None, "{what}");
     }
+}
+
+/// A drain: new connections are served as with HTTP/1, with one response each, and none is turned away unheard.
+#[test]
+fn a_connection_to_a_front_that_drains_has_one_request() {
+    let (front, worker) = served(|_| {});
+    let worker = answering(worker);
+    let drain = |on: bool| {
+        front.say(&gk_wire::control::ToFront::Drain { on });
+        // It has heard what was said before.
+        front.until(|_| true);
+    };
+    drain(true);
+    let mut client = RawHttp2::connect(front.address);
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &get_block("/"));
+    let (mut lasts, mut body) = (Vec::new(), Vec::new());
+    while let Some(frame) = client.next() {
+        match frame.kind {
+            GOAWAY => lasts.push(u32::from_be_bytes(*frame.payload.first_chunk().unwrap())),
+            PING if frame.flags & ACK == 0 => drop(client.frame(PING, ACK, 0, &frame.payload)),
+            DATA => body.extend(frame.payload),
+            _ => {}
+        }
+    }
+    assert_eq!((lasts, &*body), (vec![u32::MAX >> 1, 1], &b"hello"[..]));
+    let mut other = front.client();
+    let answer = other.get("/").answer();
+    assert_eq!((&*answer.text(), answer.header("connection")), ("hello", Some("close")));
+    drain(false);
+    let mut client = RawHttp2::connect(front.address);
+    for id in [1, 3] {
+        client.frame(HEADERS, END_STREAM | END_HEADERS, id, &get_block("/"));
+        while let frame = client.next().unwrap()
+            && frame.kind != DATA
+        {
+            assert_ne!(frame.kind, GOAWAY, "it drains no more");
+        }
+    }
+    drop((client, front));
+    worker.join().unwrap();
 }
 
 #[test]
@@ -194,7 +240,8 @@ fn floods_end_their_connection_and_others_are_served() {
     worker.join().unwrap();
 }
 
-/// Requests that are taken back a moment after they were begun cost workers something, so they are bounded as well.
+/// Requests that are taken back a moment after they were begun cost workers something, so they are bounded as well: to a hundred at
+/// first, and to fewer for a client that comes back.
 #[test]
 fn requests_that_were_begun_and_are_taken_back_end_the_connection() {
     let (front, mut worker) = served(|_| {});
@@ -205,23 +252,102 @@ fn requests_that_were_begun_and_are_taken_back_end_the_connection() {
             }
         }
     });
-    let mut client = RawHttp2::connect(front.address);
-    client.until(SETTINGS);
-    let mut ended = None;
-    for n in 0..5_000u32 {
-        let id = 2 * n + 1;
-        client.frame(HEADERS, END_STREAM | END_HEADERS, id, &get_block("/"));
-        // An answer to the PING says that the request was seen.
-        client.frame(PING, 0, 0, &[0; 8]);
-        client.frame(RST_STREAM, 0, id, &8u32.to_be_bytes());
-        if client.until(PING).is_none() {
-            ended = Some(n);
-            break;
-        }
-    }
-    assert!(ended.is_some(), "five thousand requests taken back");
+    let taken_back = || {
+        let mut client = RawHttp2::connect(front.address);
+        client.until(SETTINGS);
+        let ended = (0..5_000u32).find(|n| {
+            let id = 2 * n + 1;
+            client.frame(HEADERS, END_STREAM | END_HEADERS, id, &get_block("/"));
+            // An answer to the PING says that the request was seen.
+            client.frame(PING, 0, 0, &[0; 8]);
+            client.frame(RST_STREAM, 0, id, &8u32.to_be_bytes());
+            client.until(PING).is_none()
+        });
+        ended.expect("five thousand requests taken back")
+    };
+    // A second brings a dozen more.
+    let (first, second, third) = (taken_back(), taken_back(), taken_back());
+    assert!((100..200).contains(&first), "{first}");
+    assert!(second < first && third < second, "{first} {second} {third}");
     drop(front);
     worker.join().unwrap();
+}
+
+/// Rapid reset (CVE-2023-44487): a request and its end in one write.
+#[test]
+fn a_request_that_is_taken_back_at_once_never_reaches_a_worker() {
+    let (front, mut worker) = served(|_| {});
+    let mut client = RawHttp2::connect(front.address);
+    client.until(SETTINGS);
+    for n in 0..15 {
+        let id = 2 * n + 1;
+        let request = frame(HEADERS, END_STREAM | END_HEADERS, id, &get_block("/gone"));
+        client.send(&[request, frame(RST_STREAM, 0, id, &8u32.to_be_bytes())].concat());
+    }
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 31, &get_block("/wanted"));
+    let Frame::Request { id, uri, .. } = worker.request() else { panic!("no request") };
+    assert_eq!(uri, "/wanted");
+    worker.hello(id);
+    assert_eq!(client.until(DATA).unwrap().stream, 31);
+}
+
+#[test]
+fn a_request_that_is_taken_back_leaves_the_queue() {
+    let mut front = front(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = RawHttp2::connect(front.address);
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &get_block("/first"));
+    let first = worker_id(&mut worker);
+    let waiting = [3, 5, 7, 9];
+    for id in waiting {
+        client.frame(HEADERS, END_STREAM | END_HEADERS, id, &get_block("/gone"));
+    }
+    front.until(|status| status.queued["g"] == 4);
+    for id in waiting {
+        client.frame(RST_STREAM, 0, id, &8u32.to_be_bytes());
+    }
+    front.until(|status| status.queued["g"] == 0);
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 11, &get_block("/last"));
+    worker.hello(first);
+    let Frame::Request { id, uri, .. } = worker.request() else { panic!("no request") };
+    assert_eq!(uri, "/last");
+    worker.hello(id);
+    assert_eq!(client.until(DATA).unwrap().stream, 1);
+    assert_eq!(client.until(DATA).unwrap().stream, 11);
+}
+
+/// Reported: requests that h2 refuses by itself were in no access log.
+#[test]
+fn what_is_refused_before_it_is_a_request_is_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let (front, mut worker) = served(|site| {
+        site.hosts[0].access_logs = vec![logged("%>s %r", &path)];
+        site.hosts[0].http2.max_session_streams = 1;
+    });
+    let mut client = RawHttp2::connect(front.address);
+    client.until(SETTINGS);
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(&[(":method", "GET")]));
+    assert_eq!(client.until(RST_STREAM).unwrap().payload, 1u32.to_be_bytes());
+    let mut fields = get_block("/");
+    for _ in 0..600 {
+        fields.extend(block(&[("x", &"y".repeat(120))]));
+    }
+    let pieces: Vec<&[u8]> = fields.chunks(16_000).collect();
+    client.frame(HEADERS, END_STREAM, 3, pieces[0]);
+    for (at, piece) in pieces.iter().enumerate().skip(1) {
+        client.frame(CONTINUATION, if at + 1 == pieces.len() { END_HEADERS } else { 0 }, 3, piece);
+    }
+    assert_eq!(client.until(HEADERS).unwrap().stream, 3);
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 5, &get_block("/"));
+    client.frame(HEADERS, END_STREAM | END_HEADERS, 7, &get_block("/"));
+    assert_eq!(client.until(RST_STREAM).unwrap().stream, 7);
+    hello(&mut worker);
+    assert_eq!(client.until(DATA).unwrap().stream, 5);
+    let wanted = "400 PRI * HTTP/2.0\n431 PRI * HTTP/2.0\n503 PRI * HTTP/2.0\n200 GET / HTTP/2.0\n";
+    support::eventually(|| std::fs::read_to_string(&path).unwrap().len() >= wanted.len());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), wanted);
 }
 
 #[test]

@@ -79,8 +79,8 @@ impl Drop for AddressPlace {
     }
 }
 
-/// An address of IPv4, or the network of an address of IPv6: who has one of a /64 mostly has all of them.
-fn key(peer: IpAddr) -> u128 {
+/// The number of a client: its address of IPv4, or the network of its address of IPv6, as who has one of a /64 mostly has all of them.
+pub fn key(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(v4) => u128::from(u32::from(v4)),
         // No network of IPv6 in use has the number of an IPv4 address.

@@ -5,13 +5,14 @@ pub mod budget;
 pub mod date;
 pub mod frames;
 pub mod io;
+pub mod offenders;
 pub mod request;
 pub mod response;
 pub mod stream;
 pub mod streams;
 
 use bytes::Bytes;
-use gk_config::site::{Host, HttpLimits};
+use gk_config::site::{Host, HttpLimits, Site};
 use gk_telemetry::Reason as Why;
 use gk_wire::log::Level;
 use h2::server::{Builder, Connection, SendResponse};
@@ -28,12 +29,13 @@ use crate::client::connection::{Conn, Phase};
 use crate::client::http2::frames::PREFACE;
 use crate::client::http2::io::Http2Io;
 use crate::client::http2::stream::Http2Stream;
-use crate::client::http2::streams::{Streams, Verdict};
+use crate::client::http2::streams::{RefusedRequest, Streams, Verdict};
 use crate::client::incoming::{IncomingBody, ReceivedBody};
 use crate::client::requester::Requester;
 use crate::front::Front;
-use crate::log::host_log;
+use crate::log::{access_log, host_log};
 use crate::process::leftovers;
+use crate::request::proxy_trust;
 use crate::service;
 
 /// Bytes of one response that h2 keeps beside those that the windows let out: enough for a write, and little where the socket stands.
@@ -64,6 +66,16 @@ fn first_host(front: &Front, conn: &Conn) -> usize {
     front.current().compiled.first_host(conn.endpoints.local_address())
 }
 
+/// Connections of this client that were ended lately because of what they asked for. A proxy speaks for many clients.
+fn offences(front: &Front, site: &Site, conn: &Conn) -> u32 {
+    let offenders = &front.http2.offenders;
+    let client = conn
+        .endpoints
+        .address
+        .filter(|client| !offenders.is_empty() && !proxy_trust::is_proxy(site, *client));
+    client.map_or(0, |client| offenders.of(client, front.clock.coarse()))
+}
+
 /// A connection among the front's connections of HTTP/2.
 struct Listed<'t> {
     front: &'t Front,
@@ -86,7 +98,8 @@ pub async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) {
     let current = front.current();
     let site = current.compiled.site();
     let host = &site.hosts[first_host(front, conn)];
-    let streams = Streams::new(conn, front.clock.coarse_cell(), current.generation);
+    let streams =
+        Streams::new(conn, front.clock.coarse_cell(), current.generation, offences(front, site, conn));
     front.http2.open.borrow_mut().insert(conn.id, Rc::clone(&streams));
     let listed = Listed { front, streams: Rc::clone(&streams), id: conn.id };
     let most = site.http.http2_requests;
@@ -110,8 +123,7 @@ pub async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) {
     if let Some(verdict) = streams.verdict() {
         note_verdict(front, conn, verdict);
     }
-    let refused = streams.refused.get();
-    front.malformed.set(front.malformed.get() + refused);
+    note_refused(front, conn, &streams);
     drop(listed);
 }
 
@@ -140,7 +152,9 @@ impl Session<'_> {
                 if self.is_to_leave() && self.streams.leave() {
                     http2.graceful_shutdown();
                 }
-                match http2.poll_accept(cx) {
+                let accepted = http2.poll_accept(cx);
+                note_refused(self.front, self.conn, self.streams);
+                match accepted {
                     Poll::Ready(Some(Ok((request, respond)))) => self.start(request, respond),
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
@@ -160,10 +174,11 @@ impl Session<'_> {
         }
     }
 
-    /// Whether no further requests are taken: the server stops, another site is in force, or there were enough.
+    /// Whether no further requests are taken: the server stops or drains, another site is in force, or there were enough.
     fn is_to_leave(&self) -> bool {
         self.front.stopping.get()
-            || self.front.draining.get()
+            // A new connection has one request, as with HTTP/1: a client that cannot ask anything would come back at once.
+            || (self.front.draining.get() && self.conn.requests.get() > 0)
             || (self.most != 0 && self.conn.requests.get() >= self.most)
             || self.front.current().generation != self.streams.generation
     }
@@ -283,6 +298,9 @@ fn note_verdict(front: &Front, conn: &Rc<Conn>, verdict: Verdict) {
         Verdict::Flood => {}
     }
     let shared = &front.http2;
+    if let Some(client) = conn.endpoints.address {
+        shared.offenders.note(client, front.clock.coarse());
+    }
     shared.floods.set(shared.floods.get() + 1);
     if shared.floods_noted.is_due() {
         let text = format!(
@@ -293,13 +311,29 @@ fn note_verdict(front: &Front, conn: &Rc<Conn>, verdict: Verdict) {
     }
 }
 
+/// Counts and logs the requests that h2 refused by itself.
+fn note_refused(front: &Front, conn: &Conn, streams: &Streams) {
+    for RefusedRequest { stream, status } in streams.take_refused() {
+        let reason = if status == 503 { Why::Busy } else { Why::Malformed };
+        if reason == Why::Malformed {
+            front.malformed.set(front.malformed.get() + 1);
+        }
+        let (_, waited) = stream.waiting();
+        front.answers.count(status, reason, waited * 1_000);
+        log_refusal(front, &*stream, first_host(front, conn), status);
+    }
+}
+
 /// Counts and logs what was no request.
 fn note_refusal(front: &Front, conn: &Rc<Conn>, status: u16) {
     front.malformed.set(front.malformed.get() + 1);
     let reason = if status == 408 { Why::TooSlow } else { Why::Malformed };
     front.answers.count(status, reason, conn.stage().0 * 1000);
-    let current = front.current();
-    let host = first_host(front, conn);
+    log_refusal(front, &**conn, first_host(front, conn), status);
+}
+
+/// Writes the line of what has no head. The preface is the one line of a connection of HTTP/2.
+fn log_refusal(front: &Front, connection: &dyn access_log::Connection, host: usize, status: u16) {
     let shown = PREFACE.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    current.logs.refused(&**conn, host, front.clock.epoch(front.clock.micros()), status, shown);
+    front.current().logs.refused(connection, host, front.clock.epoch(front.clock.micros()), status, shown);
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::client::connection::{Conn, Phase};
+use crate::client::http2::streams::Streams;
 use crate::engine::Client;
 use crate::front::{CurrentSite, Front};
 
@@ -42,9 +43,8 @@ pub async fn tick(front: Rc<Front>) {
             apply(&conn, &current, count.is_multiple_of(5));
         }
         let http2: Vec<_> = front.http2.open.borrow().values().map(Rc::clone).collect();
-        http2
-            .iter()
-            .for_each(|streams| streams.tick(&current.compiled, current.generation, &current.host_logs));
+        let leaves = |streams: &Streams| front.draining.get() || streams.generation != current.generation;
+        http2.iter().for_each(|streams| streams.tick(&current.compiled, leaves, &current.host_logs));
         front.leftovers.tick(front.finished.get());
         if count.is_multiple_of(10) || front.readiness_changed() {
             front.tell_figures();

@@ -3,6 +3,9 @@
 use super::{FakeWorker, Frame, PATIENCE, Running};
 use bytes::Bytes;
 use gk_config::site::{AccessLog, Site};
+pub use gk_front::client::http2::frames::kind::*;
+pub use gk_front::client::http2::frames::{ACK, END_HEADERS, END_STREAM};
+use gk_front::client::http2::frames::{FrameHead, HEAD, PREFACE};
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
 use http::{HeaderMap, Request};
@@ -141,18 +144,6 @@ pub struct RawHttp2<S = TcpStream> {
     rest: Vec<u8>,
 }
 
-pub const DATA: u8 = 0;
-pub const HEADERS: u8 = 1;
-pub const PRIORITY: u8 = 2;
-pub const RST_STREAM: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const PING: u8 = 6;
-pub const GOAWAY: u8 = 7;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const CONTINUATION: u8 = 9;
-pub const END_STREAM: u8 = 1;
-pub const END_HEADERS: u8 = 4;
-
 /// A frame's bytes.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
@@ -208,7 +199,7 @@ impl<S: Read + Write> RawHttp2<S> {
 
     /// Sends the preface and empty settings.
     pub fn begun(mut self) -> Self {
-        self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        self.send(PREFACE);
         self.frame(SETTINGS, 0, 0, &[]);
         self
     }
@@ -226,19 +217,12 @@ impl<S: Read + Write> RawHttp2<S> {
     /// The next frame; `None` at the end of the connection.
     pub fn next(&mut self) -> Option<RawFrame> {
         loop {
-            if self.rest.len() >= 9 {
-                let length = usize::from(self.rest[0]) << 16
-                    | usize::from(self.rest[1]) << 8
-                    | usize::from(self.rest[2]);
-                if self.rest.len() >= 9 + length {
-                    let bytes: Vec<u8> = self.rest.drain(..9 + length).collect();
-                    let stream = u32::from_be_bytes([bytes[5], bytes[6], bytes[7], bytes[8]]);
-                    return Some(RawFrame {
-                        kind: bytes[3],
-                        flags: bytes[4],
-                        stream,
-                        payload: bytes[9..].to_vec(),
-                    });
+            if let Some(head) = self.rest.first_chunk() {
+                let FrameHead { length, kind, flags, stream } = FrameHead::of(*head);
+                let whole = HEAD + length as usize;
+                if self.rest.len() >= whole {
+                    let payload = self.rest.drain(..whole).skip(HEAD).collect();
+                    return Some(RawFrame { kind, flags, stream, payload });
                 }
             }
             let mut piece = [0; 16 * 1024];

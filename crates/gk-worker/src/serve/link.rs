@@ -275,13 +275,28 @@ impl Link {
             let filled = buffer.fill(wait);
             (buffer, filled)
         };
-        self.roles.read(held, receive, |(mut buffer, filled), stream| {
+        let mut held = self.roles.read(held, receive, |(mut buffer, filled), stream| {
             let outcome = filled.and_then(|()| buffer.hand_out(stream));
             if let Err(why) = &outcome {
                 stream.break_off(why);
             }
             outcome.is_ok()
-        })
+        });
+        if held.stream.dropped.is_empty() {
+            return held;
+        }
+        let dropped = std::mem::take(&mut held.stream.dropped);
+        drop(held);
+        self.send_back(&dropped);
+        self.roles.lock()
+    }
+
+    /// Tells the front of requests that were not begun and will not be. The lock of the roles must not be held.
+    fn send_back(&self, ids: &[u32]) {
+        for id in ids {
+            self.outbox.send(&ToFrontFrame::Return { id: *id });
+        }
+        self.outbox.try_flush();
     }
 
     /// Returns the requests that no thread has begun, those in the ring among them.
@@ -308,10 +323,7 @@ impl Link {
         }
         drop(held);
         if !returned.is_empty() {
-            for id in returned {
-                self.outbox.send(&ToFrontFrame::Return { id });
-            }
-            self.outbox.try_flush();
+            self.send_back(&returned);
         }
     }
 }

@@ -149,8 +149,8 @@ impl Batch<'_> {
         self.link.done(job.streams.id, started, ended);
     }
 
-    /// Lets the application answer. A request that was cancelled while it waited is not started. `None`: a new worker is to
-    /// answer, with new code.
+    /// Lets the application answer. `None`: it does not, as the request was cancelled while it waited, or a new worker is to answer,
+    /// with new code.
     fn answer(
         &mut self,
         py: Attached<'_>,
@@ -160,7 +160,11 @@ impl Batch<'_> {
         started: Moment,
     ) -> Option<(Outcome, Option<MeasuredRequest>)> {
         if job.streams.is_gone() {
-            return Some((Outcome::default(), begun));
+            // It counts nowhere: neither as served nor for the mean time of a request.
+            if let Some(measured) = &*self.measured {
+                measured.forget();
+            }
+            return None;
         }
         let Some(request) = request else {
             self.link

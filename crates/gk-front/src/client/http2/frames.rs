@@ -24,9 +24,9 @@ pub mod kind {
 /// The flag of the last frame of a request or response.
 pub const END_STREAM: u8 = 0x1;
 /// The flag of a frame that answers another.
-const ACK: u8 = 0x1;
+pub const ACK: u8 = 0x1;
 /// The flag of the last frame of a header block.
-const END_HEADERS: u8 = 0x4;
+pub const END_HEADERS: u8 = 0x4;
 
 /// The head of a frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,7 +42,8 @@ pub struct FrameHead {
 }
 
 impl FrameHead {
-    fn of(bytes: [u8; HEAD]) -> Self {
+    /// The head in these bytes.
+    pub fn of(bytes: [u8; HEAD]) -> Self {
         let [a, b, c, kind, flags, stream @ ..] = bytes;
         Self {
             length: u32::from_be_bytes([0, a, b, c]),
@@ -86,6 +87,8 @@ pub struct Seen {
     pub begins: bool,
     /// It is complete with this piece.
     pub ends: bool,
+    /// Of an `RST_STREAM` that is complete: its code.
+    pub code: u32,
 }
 
 impl Seen {
@@ -104,6 +107,8 @@ pub struct FrameScan {
     filled: usize,
     frame: FrameHead,
     left: usize,
+    /// [`Seen::code`], as far as it came.
+    code: u32,
     /// A header block has begun and has not ended.
     in_block: bool,
 }
@@ -135,8 +140,12 @@ impl FrameScan {
                 }
                 self.frame = FrameHead::of(self.head);
                 self.left = self.frame.length as usize;
+                self.code = 0;
             }
             let payload = rest.len().min(self.left);
+            if self.frame.kind == kind::RST_STREAM {
+                self.code = rest[..payload].iter().fold(self.code, |code, byte| code << 8 | u32::from(*byte));
+            }
             rest = &rest[payload..];
             self.left -= payload;
             let ends = self.left == 0;
@@ -146,7 +155,7 @@ impl FrameScan {
                     self.in_block = self.frame.flags & END_HEADERS == 0;
                 }
             }
-            see(Seen { frame: self.frame, payload, begins, ends });
+            see(Seen { frame: self.frame, payload, begins, ends, code: self.code });
         }
     }
 }
@@ -179,6 +188,20 @@ mod tests {
         assert!(!feed(&frame(kind::CONTINUATION, END_HEADERS, 1, 0)));
         assert!(!feed(&frame(kind::DATA, 0, 1, 5)[..HEAD + 2]), "half of a body's frame is none of a head");
         assert_eq!(seen, 5);
+    }
+
+    #[test]
+    fn the_code_of_a_reset_is_read_however_it_is_cut() {
+        let mut bytes = frame(kind::RST_STREAM, 0, 5, 0);
+        bytes[2] = 4;
+        bytes.extend(0x0102_0307u32.to_be_bytes());
+        for cut in 1..=bytes.len() {
+            let (mut scan, mut codes) = (FrameScan::default(), Vec::new());
+            for piece in bytes.chunks(cut) {
+                scan.feed(piece, |seen| codes.extend(seen.ends.then_some(seen.code)));
+            }
+            assert_eq!(codes, [0x0102_0307], "{cut}");
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use crate::client::connection::{Conn, Phase};
 use crate::client::http2::budget::Budget;
 use crate::client::http2::date::DateValue;
-use crate::client::http2::frames::{FrameScan, Seen, kind};
+use crate::client::http2::frames::{FrameHead, FrameScan, Seen, kind};
+use crate::client::http2::offenders::Offenders;
 use crate::client::http2::stream::{Http2Stream, StreamPhase};
 use crate::log::host_log::HostLogs;
 use crate::log::rate_limited::RateLimited;
@@ -50,8 +51,18 @@ pub struct Http2Connections {
     pub floods: Cell<u64>,
     /// Limits the log lines about them.
     pub floods_noted: RateLimited,
+    /// Whose they were.
+    pub offenders: Offenders,
     /// The date of responses.
     pub date: DateValue,
+}
+
+/// A request that h2 refused by itself: no task serves it.
+pub struct RefusedRequest {
+    /// Its stream.
+    pub stream: Rc<Http2Stream>,
+    /// The status that says why; a client that gets a reset sees none.
+    pub status: u16,
 }
 
 /// The streams of one connection. One thread only.
@@ -74,21 +85,21 @@ pub struct Streams {
     leaving: Cell<Option<u64>>,
     /// The generation of the site that the connection began with.
     pub generation: u64,
-    /// Requests that h2 refused by itself: too many at once, malformed, or with too long a head.
-    pub refused: Cell<u64>,
+    /// What h2 refused by itself, until it is counted and logged.
+    refused: RefCell<Vec<RefusedRequest>>,
     /// A stream's task is over.
     pub served: Notify,
 }
 
 impl Streams {
-    /// For a connection that begins now. `now`: the front's coarse clock in milliseconds.
-    pub fn new(conn: &Rc<Conn>, now: Rc<Cell<u64>>, generation: u64) -> Rc<Self> {
+    /// For a connection that begins now. `now`: the front's coarse clock in milliseconds; `offences`: those of its client before.
+    pub fn new(conn: &Rc<Conn>, now: Rc<Cell<u64>>, generation: u64, offences: u32) -> Rc<Self> {
         Rc::new(Self {
             conn: Rc::clone(conn),
             open: RefCell::default(),
             begun: Cell::new(false),
             last: Cell::new(0),
-            budget: RefCell::new(Budget::new(now.get())),
+            budget: RefCell::new(Budget::new(now.get(), offences)),
             now,
             incoming: RefCell::new(FrameScan::of_client()),
             outgoing: RefCell::default(),
@@ -96,7 +107,7 @@ impl Streams {
             verdict: Cell::new(None),
             leaving: Cell::new(None),
             generation,
-            refused: Cell::new(0),
+            refused: RefCell::default(),
             served: Notify::new(),
         })
     }
@@ -165,10 +176,16 @@ impl Streams {
         stream.note_sent(seen.bytes());
         if seen.ends && (frame.kind == kind::RST_STREAM || frame.ends_stream()) {
             if !stream.accepted.get() {
-                self.refused.set(self.refused.get() + 1);
+                let status = refusal(frame, seen.code);
+                self.refused.borrow_mut().push(RefusedRequest { stream: Rc::clone(&stream), status });
             }
             self.ended(&stream);
         }
+    }
+
+    /// What h2 has refused by itself since the last call.
+    pub fn take_refused(&self) -> Vec<RefusedRequest> {
+        self.refused.take()
     }
 
     /// The last frame of a stream went by.
@@ -236,8 +253,8 @@ impl Streams {
         first
     }
 
-    /// Applies the timeouts; `current`: the site in force, and its generation.
-    pub fn tick(&self, compiled: &Compiled, generation: u64, logs: &HostLogs) {
+    /// Applies the timeouts. `leaves`: the front may want to be rid of the connection, which its task decides.
+    pub fn tick(&self, compiled: &Compiled, leaves: impl FnOnce(&Self) -> bool, logs: &HostLogs) {
         if self.conn.is_killed() {
             return;
         }
@@ -255,7 +272,7 @@ impl Streams {
         let idle = self.open.borrow().is_empty();
         match self.leaving.get() {
             Some(since) if idle && now.saturating_sub(since) > FAREWELL => self.conn.kill(),
-            None if generation != self.generation => self.conn.nudge(),
+            None if leaves(self) => self.conn.nudge(),
             _ => {}
         }
         let limit = site.hosts[first].http2.stream_timeout;
@@ -263,6 +280,16 @@ impl Streams {
         open.iter().for_each(|stream| {
             logs.about(stream.body_host.get() as usize, || apply(stream, compiled, limit));
         });
+    }
+}
+
+/// The status that fits the frame with which h2 refused a request.
+fn refusal(frame: &FrameHead, code: u32) -> u16 {
+    match frame.kind {
+        // The one response that h2 makes: to a head that is too long.
+        kind::HEADERS => 431,
+        _ if code == u32::from(Reason::REFUSED_STREAM) => 503,
+        _ => 400,
     }
 }
 

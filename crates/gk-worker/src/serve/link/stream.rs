@@ -36,6 +36,8 @@ pub(super) struct Stream {
     pub(super) begun: u64,
     /// Ordinal of the last request that the front has taken back: those up to it are not begun any more.
     pub(super) void: u64,
+    /// Requests that were cancelled before a thread began them, until the front is told that they count no more.
+    pub(super) dropped: Vec<u32>,
     /// Mean service time in microseconds (exponential).
     pub(super) service: f32,
     /// The front said that no request follows.
@@ -79,11 +81,7 @@ impl Stream {
                     streams.room_came(bytes);
                 }
             }
-            ToWorkerFrame::Cancel { id } => {
-                if let Some(streams) = self.requests.get(&id) {
-                    streams.cancelled();
-                }
-            }
+            ToWorkerFrame::Cancel { id } => self.cancel(id),
             ToWorkerFrame::Drain => self.drained = true,
         }
         Ok(())
@@ -102,6 +100,17 @@ impl Stream {
         let ordinal = self.arrived;
         self.queue.push_back(Job { payload, profile, streams, ordinal });
         Ok(())
+    }
+
+    /// A request that no thread has begun leaves the queue: its client has gone, and no thread needs to hear of it.
+    fn cancel(&mut self, id: u32) {
+        let Some(streams) = self.requests.get(&id) else { return };
+        streams.cancelled();
+        if let Some(at) = self.queue.iter().position(|job| job.streams.id == id) {
+            self.queue.remove(at);
+            self.requests.remove(&id);
+            self.dropped.push(id);
+        }
     }
 
     /// This process reads no more. What running requests send still reaches the front.
