@@ -17,6 +17,7 @@ pub fn held(parts: &Parts, body: &SpooledBody) -> u64 {
     let body = match body {
         SpooledBody::Empty | SpooledBody::File(..) => 0,
         SpooledBody::Memory(bytes) => bytes.len(),
+        SpooledBody::Pieces(_, length) => *length,
     };
     (REQUEST + target + fields + body) as u64
 }

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +22,8 @@ use crate::request::refusal::Refusal;
 const WRITE: usize = 128 * 1024;
 /// Bytes that go to the file first, where the body is too long for memory.
 const EARLY: usize = 64 * 1024;
+/// Bytes of a piece that is kept as it came: smaller ones would hold more memory than their own.
+const KEPT: usize = 32 * 1024;
 /// Bytes read from the file at once.
 const READ: usize = 256 * 1024;
 
@@ -41,6 +44,8 @@ pub enum SpooledBody {
     Empty,
     /// In memory.
     Memory(Bytes),
+    /// In memory, in several pieces of so many bytes in all.
+    Pieces(Rc<[Bytes]>, usize),
     /// In a file of that length.
     File(Arc<File>, u64),
 }
@@ -59,6 +64,9 @@ pub async fn receive(
         false => limits.memory,
     };
     let mut memory = Vec::new();
+    // Large pieces of a body that surely stays in memory, each with the small ones before it.
+    let mut pieces = Vec::new();
+    let stays = promised.is_some_and(|length| length <= limits.memory as u64);
     let mut file: Option<Arc<File>> = None;
     let failed = |error| no_space(&error, limits.directory, client);
     let (mut length, mut written) = (0u64, 0u64);
@@ -70,6 +78,13 @@ pub async fn receive(
         }
         if file.is_none() && memory.is_empty() && body.is_end_stream() && data.len() <= limits.memory {
             return Ok(SpooledBody::Memory(data));
+        }
+        if stays && data.len() >= KEPT {
+            if !memory.is_empty() {
+                pieces.push(Bytes::from(std::mem::take(&mut memory)));
+            }
+            pieces.push(data);
+            continue;
         }
         while !data.is_empty() {
             let room = if file.is_some() { WRITE } else { first.max(1) };
@@ -86,7 +101,15 @@ pub async fn receive(
             file = Some(open);
         }
     }
-    let Some(file) = file else { return Ok(SpooledBody::Memory(memory.into())) };
+    let Some(file) = file else {
+        if pieces.is_empty() {
+            return Ok(SpooledBody::Memory(memory.into()));
+        }
+        if !memory.is_empty() {
+            pieces.push(memory.into());
+        }
+        return Ok(SpooledBody::Pieces(pieces.into(), length as usize));
+    };
     if !memory.is_empty() {
         written += memory.len() as u64;
         store(Arc::clone(&file), memory, failed).await?;
@@ -181,7 +204,7 @@ impl SpooledBody {
         match self {
             Self::Empty => true,
             Self::Memory(bytes) => bytes.is_empty(),
-            Self::File(..) => false,
+            Self::Pieces(..) | Self::File(..) => false,
         }
     }
 
@@ -190,15 +213,35 @@ impl SpooledBody {
         match self {
             Self::Empty => 0,
             Self::Memory(bytes) => bytes.len() as u64,
+            Self::Pieces(_, length) => *length as u64,
             Self::File(_, length) => *length,
         }
     }
 
-    /// The bytes from `at` on: all of them from memory, one step's worth from a file.
+    /// All of the bytes, if they are in memory.
+    pub fn in_memory(&self) -> &[Bytes] {
+        match self {
+            Self::Memory(bytes) => std::slice::from_ref(bytes),
+            Self::Pieces(pieces, _) => pieces,
+            Self::Empty | Self::File(..) => &[],
+        }
+    }
+
+    /// The bytes from `at` on: of a piece from memory, or one step's worth from a file.
     pub async fn piece(&self, at: u64) -> Result<Bytes, Refusal> {
         match self {
             Self::Empty => Ok(Bytes::new()),
             Self::Memory(bytes) => Ok(bytes.slice(at as usize..)),
+            Self::Pieces(pieces, _) => {
+                let mut before = at as usize;
+                for piece in pieces.iter() {
+                    if before < piece.len() {
+                        return Ok(piece.slice(before..));
+                    }
+                    before -= piece.len();
+                }
+                Ok(Bytes::new())
+            }
             Self::File(file, length) => {
                 read(Arc::clone(file), at, READ.min((length - at) as usize)).await.map(Bytes::from)
             }

@@ -17,8 +17,8 @@ use crate::request::target;
 const OTHER_VERSION: &[u8] =
     b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// Most bytes of a body that are read at once.
-const PIECE: usize = 16 * 1024;
+/// Most bytes of a body that are read at once. hyper's buffer is smaller with the standard limits, and then it is read into as it is.
+const PIECE: usize = 80 * 1024;
 
 /// Reads and writes a connection.
 pub struct ClientIo {
