@@ -38,7 +38,7 @@ fn frames(mut rest: &[u8]) {
             match frame {
                 ToWorkerFrame::Hello(json) => message::<Hello>(json),
                 ToWorkerFrame::Profile { json, .. } => message::<Profile>(json),
-                ToWorkerFrame::Request { id, end, payload } => request(id, end, payload),
+                ToWorkerFrame::Request { id, end, payload, .. } => request(id, end, payload),
                 _ => {}
             }
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import client
 import pytest
@@ -110,3 +111,31 @@ def test_slow_uploads_hold_no_request_thread(gilkeeper: Start) -> None:
     assert {connection.response().body for connection in uploads} == {b"abcd"}
     for connection in uploads:
         connection.close()
+
+
+def sleeps(pid: int) -> int:
+    """Times that the request threads of a worker have waited for something."""
+    tasks = [task for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().startswith("request-")]
+    assert tasks
+    return sum(int((task / "status").read_text().split("\nvoluntary_ctxt_switches:")[1].split()[0]) for task in tasks)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"), [("GET", f"/large?size={MEGABYTE}&block={MEGABYTE}", b""), ("POST", "/count", b"x" * 100_000)]
+)
+def test_a_large_body_passes_in_one_piece(gilkeeper: Start, method: str, target: str, body: bytes) -> None:
+    """Reported: a response of 1 MB in one block put its request thread to sleep 33 times, as it went through a ring of 64 KiB.
+
+    The thread sleeps once after each request, and may meet a lock now and then.
+    """
+    server = gilkeeper([APPS / "probes.py"], CONF)
+    assert server.ask("/single").status == 200
+    (worker,) = server.workers()
+    with server.connect(60) as connection:
+        message = client.message(method, target, {"Content-Length": str(len(body))} if body else {}) + body
+        for count in (5, 50):
+            before = sleeps(worker)
+            for _ in range(count):
+                connection.send(message)
+                assert connection.response().status == 200
+    assert sleeps(worker) - before <= 4 * 50

@@ -266,7 +266,7 @@ fn a_head_with_too_many_headers_is_a_500() {
 /// Met with event streams behind a monitor that sends HEAD.
 #[test]
 fn an_unwanted_response_without_an_end_is_cancelled() {
-    use gk_wire::frame::{INITIAL_WINDOW, WORKER_ERROR};
+    use gk_wire::frame::WORKER_ERROR;
     for (method, flags, status) in [("HEAD", 0, 200), ("GET", 0, 204), ("GET", WORKER_ERROR, 500)] {
         let mut front = Running::start(|_| {});
         let mut worker = front.worker(1);
@@ -278,7 +278,7 @@ fn an_unwanted_response_without_an_end_is_cancelled() {
         gk_wire::response::HeadWriter::begin(&mut out, id, flags, status, b"", 0.0).finish();
         worker.send_bytes(&out);
         assert_eq!(client.head().status, status);
-        let (mut credit, piece) = (INITIAL_WINDOW, vec![b'x'; 64 * 1024]);
+        let (mut credit, piece) = (worker.window(id) as u32, vec![b'x'; 64 * 1024]);
         let mut sent = 0;
         loop {
             while credit >= piece.len() as u32 {

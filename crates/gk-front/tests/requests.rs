@@ -149,11 +149,35 @@ fn a_large_body_goes_through_a_file_and_within_the_credit() {
         }
     }
     assert!(got == body);
+    assert!(worker.came_as_blocks >= 11, "{} pieces", worker.came_as_blocks);
     worker.hello(id);
     assert_eq!(client.answer().status, 200);
     let names = std::fs::read_dir(front.root.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let spooled = names.filter(|name| !name.to_string_lossy().starts_with("gilkeeper.db"));
     assert_eq!(spooled.count(), 0, "the spool file has no name");
+}
+
+#[test]
+fn a_large_piece_of_a_response_lies_in_a_block_until_its_client_has_it() {
+    let (front, mut worker) = with_worker();
+    let mut client = front.client();
+    for (number, size) in [40_000, 100_000, 1 << 20].into_iter().enumerate() {
+        let body: Vec<u8> = (0..size).map(|n| (n % 251 + number) as u8).collect();
+        client.get("/");
+        let id = worker.request().id();
+        assert!(size <= worker.window(id));
+        worker.respond(id, 200, &[("Content-Length", &(size + 4).to_string())], b"more", false);
+        assert!(worker.send_block(id, true, &body), "all of the room is free again");
+        assert!(client.answer().body == [b"more", &body[..]].concat(), "{size}");
+        // Without a length of its own, and as a whole.
+        client.get("/");
+        let id = worker.request().id();
+        worker.respond(id, 200, &[], b"", false);
+        assert!(worker.send_block(id, true, &body));
+        let answer = client.answer();
+        assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+        assert!(answer.body == body, "{size}");
+    }
 }
 
 #[test]

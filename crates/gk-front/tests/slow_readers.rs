@@ -5,7 +5,7 @@
 mod support;
 
 use gk_config::site::Site;
-use gk_wire::frame::{CHUNK, INITIAL_WINDOW, ToFrontFrame};
+use gk_wire::frame::{CHUNK, ToFrontFrame};
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -35,7 +35,7 @@ fn send(mut worker: FakeWorker, id: u32) -> JoinHandle<(FakeWorker, bool)> {
     std::thread::spawn(move || {
         let body = body();
         worker.respond(id, 200, &[("Content-Length", &SIZE.to_string())], b"", false);
-        let (mut sent, mut credit) = (0, INITIAL_WINDOW as usize);
+        let (mut sent, mut credit) = (0, worker.window(id));
         while sent < SIZE {
             let len = CHUNK.min(credit).min(SIZE - sent);
             if len > 0 {
@@ -144,7 +144,7 @@ fn responses_of_one_address_never_hold_the_last_thread() {
 fn serve(mut worker: FakeWorker, id: u32, tell: impl Fn(String)) {
     let body = body();
     worker.respond(id, 200, &[("Content-Length", &SIZE.to_string())], b"", false);
-    let (mut sent, mut credit) = (0, INITIAL_WINDOW as usize);
+    let (mut sent, mut credit) = (0, worker.window(id));
     loop {
         while credit > 0 && sent < SIZE {
             let len = CHUNK.min(credit).min(SIZE - sent);

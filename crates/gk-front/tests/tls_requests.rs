@@ -5,7 +5,7 @@
 mod support;
 
 use gk_config::site::*;
-use gk_wire::frame::{CHUNK, INITIAL_WINDOW, ToFrontFrame};
+use gk_wire::frame::{CHUNK, ToFrontFrame};
 use std::io::Write;
 use support::tls::{attempt, client_config, front, open};
 use support::{Frame, Pki, Running, Valid};
@@ -252,7 +252,7 @@ fn a_response_that_was_broken_off_has_no_end() {
 /// Sends a response within the credit.
 fn answer(worker: &mut support::FakeWorker, id: u32, body: &[u8]) {
     worker.respond(id, 200, &[("Content-Length", &body.len().to_string())], b"", false);
-    let (mut rest, mut credit) = (body, INITIAL_WINDOW as usize);
+    let (mut rest, mut credit) = (body, worker.window(id));
     while !rest.is_empty() {
         let (piece, more) = rest.split_at(CHUNK.min(credit).min(rest.len()));
         if piece.is_empty() {

@@ -12,14 +12,20 @@ pub const HEADER_LEN: usize = 12;
 pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Largest piece of a body that one `Body` or `Data` frame carries, in bytes.
 pub const CHUNK: usize = 64 * 1024;
+/// Smallest piece of a body that goes through a block of the link's memory instead of its ring, in bytes.
+pub const BLOCK_LEAST: usize = 32 * 1024;
 /// Body bytes each side may send per request before it has to wait for `Credit`.
 pub const INITIAL_WINDOW: u32 = 256 * 1024;
-/// Flag of `Request` (no body follows), `Body`, `Data` and `Head`: nothing more of this body follows.
+/// The same for the response to a request with [`WIDE`].
+pub const WIDE_WINDOW: u32 = 1024 * 1024;
+/// Flag of `Request` (no body follows), `Body`, `Data`, `Head` and both blocks: nothing more of this body follows.
 pub const END: u8 = 1;
 /// Flag of `Head`: an error page the worker made itself (the application produced no response).
 pub const WORKER_ERROR: u8 = 2;
 /// Flag of `Head`: the response has a `Content-Length` that the application or the worker gave.
 pub const HAS_LENGTH: u8 = 4;
+/// Flag of `Request`: the front keeps [`WIDE_WINDOW`] bytes of the response.
+pub const WIDE: u8 = 8;
 
 /// Why bytes are not a frame of this protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +111,36 @@ pub fn finish(out: &mut BytesMut, at: usize) {
     out[at..at + 4].copy_from_slice(&len.to_le_bytes());
 }
 
+/// Sets a flag of the frame that begins with these bytes.
+pub fn flag(frame: &mut [u8], flag: u8) {
+    frame[9] |= flag;
+}
+
+/// Where a block lies in the memory of the link that its sender writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its first byte.
+    pub offset: u32,
+    /// Number of bytes.
+    pub len: u32,
+}
+
+impl Place {
+    fn decode(payload: &[u8]) -> Result<Self, WireError> {
+        let (offset, len) = payload
+            .split_first_chunk::<4>()
+            .and_then(|(offset, rest)| Some((*offset, <[u8; 4]>::try_from(rest).ok()?)))
+            .ok_or(WireError::Malformed("Block"))?;
+        Ok(Self { offset: u32::from_le_bytes(offset), len: u32::from_le_bytes(len) })
+    }
+
+    fn encode(self, out: &mut BytesMut, kind: u8, end: bool, id: u32) {
+        Header { len: 8, id, kind, flags: u8::from(end) }.encode(out);
+        out.put_u32_le(self.offset);
+        out.put_u32_le(self.len);
+    }
+}
+
 /// Kind numbers, front to worker.
 pub mod to_worker {
     /// JSON [`super::Hello`].
@@ -121,6 +157,8 @@ pub mod to_worker {
     pub const CANCEL: u8 = 6;
     /// Nothing follows on this link.
     pub const DRAIN: u8 = 7;
+    /// [`super::Place`] of bytes of the request body.
+    pub const BLOCK: u8 = 8;
 }
 
 /// Kind numbers, worker to front.
@@ -143,6 +181,8 @@ pub mod to_front {
     pub const RETURN: u8 = 71;
     /// The application reads the request body again, from its beginning. The worker has received all of it.
     pub const REWIND: u8 = 72;
+    /// [`super::Place`] of bytes of the response body.
+    pub const BLOCK: u8 = 73;
 }
 
 /// A frame that the front sends.
@@ -151,8 +191,9 @@ pub mod to_front {
 pub enum ToWorkerFrame<'a> {
     Hello(&'a [u8]),
     Profile { number: u32, json: &'a [u8] },
-    Request { id: u32, end: bool, payload: &'a [u8] },
+    Request { id: u32, end: bool, wide: bool, payload: &'a [u8] },
     Body { id: u32, end: bool, data: &'a [u8] },
+    Block { id: u32, end: bool, place: Place },
     Credit { id: u32, bytes: u32 },
     Cancel { id: u32 },
     Drain,
@@ -165,8 +206,9 @@ impl<'a> ToWorkerFrame<'a> {
         Ok(match header.kind {
             to_worker::HELLO => Self::Hello(payload),
             to_worker::PROFILE => Self::Profile { number: id, json: payload },
-            to_worker::REQUEST => Self::Request { id, end, payload },
+            to_worker::REQUEST => Self::Request { id, end, wide: header.flags & WIDE != 0, payload },
             to_worker::BODY => Self::Body { id, end, data: payload },
+            to_worker::BLOCK => Self::Block { id, end, place: Place::decode(payload)? },
             to_worker::CREDIT => Self::Credit { id, bytes: credit(payload)? },
             to_worker::CANCEL => Self::Cancel { id },
             to_worker::DRAIN => Self::Drain,
@@ -180,8 +222,11 @@ impl<'a> ToWorkerFrame<'a> {
         match *self {
             Self::Hello(json) => put(out, kind::HELLO, 0, 0, json),
             Self::Profile { number, json } => put(out, kind::PROFILE, 0, number, json),
-            Self::Request { id, end, payload } => put(out, kind::REQUEST, u8::from(end), id, payload),
+            Self::Request { id, end, wide, payload } => {
+                put(out, kind::REQUEST, u8::from(end) | if wide { WIDE } else { 0 }, id, payload);
+            }
             Self::Body { id, end, data } => put(out, kind::BODY, u8::from(end), id, data),
+            Self::Block { id, end, place } => place.encode(out, kind::BLOCK, end, id),
             Self::Credit { id, bytes } => put(out, kind::CREDIT, 0, id, &bytes.to_le_bytes()),
             Self::Cancel { id } => put(out, kind::CANCEL, 0, id, &[]),
             Self::Drain => put(out, kind::DRAIN, 0, 0, &[]),
@@ -196,6 +241,7 @@ pub enum ToFrontFrame<'a> {
     Welcome(&'a [u8]),
     Head { id: u32, flags: u8, payload: &'a [u8] },
     Data { id: u32, end: bool, data: &'a [u8] },
+    Block { id: u32, end: bool, place: Place },
     File { id: u32, offset: u64, len: u64 },
     Credit { id: u32, bytes: u32 },
     Abort { id: u32, reason: &'a str },
@@ -212,6 +258,9 @@ impl<'a> ToFrontFrame<'a> {
             to_front::WELCOME => Self::Welcome(payload),
             to_front::HEAD => Self::Head { id, flags: header.flags, payload },
             to_front::DATA => Self::Data { id, end: header.flags & END != 0, data: payload },
+            to_front::BLOCK => {
+                Self::Block { id, end: header.flags & END != 0, place: Place::decode(payload)? }
+            }
             to_front::FILE => {
                 let (offset, len) = payload
                     .split_first_chunk::<8>()
@@ -235,6 +284,7 @@ impl<'a> ToFrontFrame<'a> {
             Self::Welcome(json) => put(out, kind::WELCOME, 0, 0, json),
             Self::Head { id, flags, payload } => put(out, kind::HEAD, flags, id, payload),
             Self::Data { id, end, data } => put(out, kind::DATA, u8::from(end), id, data),
+            Self::Block { id, end, place } => place.encode(out, kind::BLOCK, end, id),
             Self::File { id, offset, len } => {
                 Header { len: 16, id, kind: kind::FILE, flags: END }.encode(out);
                 out.put_u64_le(offset);

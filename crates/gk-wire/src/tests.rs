@@ -38,9 +38,14 @@ proptest! {
         writer.finish();
         let (header, payload, used) = split(&out).unwrap().unwrap();
         prop_assert_eq!(used, out.len());
-        let ToWorkerFrame::Request { id: got, end: got_end, payload } = ToWorkerFrame::decode(header, payload).unwrap()
+        let decoded = ToWorkerFrame::decode(header, payload).unwrap();
+        let ToWorkerFrame::Request { id: got, end: got_end, wide: false, .. } = decoded
         else { return Err(TestCaseError::fail("not a request")) };
         prop_assert_eq!((got, got_end), (id, end));
+        let mut marked = out.clone();
+        flag(&mut marked, WIDE);
+        let (header, payload, _) = split(&marked).unwrap().unwrap();
+        prop_assert_eq!(ToWorkerFrame::decode(header, payload).unwrap(), ToWorkerFrame::Request { id, end, wide: true, payload });
         let view = RequestView::decode(payload).unwrap();
         prop_assert_eq!(view.numbers, numbers);
         prop_assert_eq!(view.texts, texts);
@@ -75,9 +80,11 @@ proptest! {
 
     #[test]
     fn plain_frames_are_read_back_as_written(id in any::<u32>(), n in any::<u32>(), end in any::<bool>(), data in bytes(), off in any::<(u64, u64)>(), s in ".{0,20}") {
+        let place = Place { offset: n, len: off.0 as u32 };
         let to_worker = [
             ToWorkerFrame::Hello(&data), ToWorkerFrame::Profile { number: n, json: &data },
             ToWorkerFrame::Body { id, end, data: &data }, ToWorkerFrame::Credit { id, bytes: n },
+            ToWorkerFrame::Request { id, end, wide: !end, payload: &data }, ToWorkerFrame::Block { id, end, place },
             ToWorkerFrame::Cancel { id }, ToWorkerFrame::Drain,
         ];
         for frame in to_worker {
@@ -91,7 +98,7 @@ proptest! {
             ToFrontFrame::Welcome(&data), ToFrontFrame::Data { id, end, data: &data },
             ToFrontFrame::File { id, offset: off.0, len: off.1 }, ToFrontFrame::Credit { id, bytes: n },
             ToFrontFrame::Abort { id, reason: &s }, ToFrontFrame::Leaving { reason: &s },
-            ToFrontFrame::Return { id }, ToFrontFrame::Rewind { id },
+            ToFrontFrame::Return { id }, ToFrontFrame::Rewind { id }, ToFrontFrame::Block { id, end, place },
         ];
         for frame in to_front {
             let mut out = BytesMut::new();
@@ -131,7 +138,7 @@ fn half_a_header_and_half_a_payload_wait() {
 #[test]
 fn another_protocol_version_is_refused_with_the_remedy() {
     let error = check_version(99, "9.9.9").unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"protocol version 99 of package 9.9.9 does not match 2: install the same gilkeeper version on both sides");
+    insta::assert_snapshot!(error, @"protocol version 99 of package 9.9.9 does not match 3: install the same gilkeeper version on both sides");
 }
 
 #[test]

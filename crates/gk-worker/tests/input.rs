@@ -41,7 +41,6 @@ def application(environ, start_response):
         for size in [12usize, 200_000] {
             let body: Vec<u8> =
                 b"0123\n56789a".iter().copied().cycle().take(size - 1).chain([b'z']).collect();
-            let answer = front.post("/", &body);
             let end = String::from_utf8_lossy(&body[size - 3..]).into_owned();
             let want = serde_json::json!([
                 [0, true, true, false],
@@ -57,8 +56,15 @@ def application(environ, start_response):
                 ["TypeError"],
                 ["TypeError"],
             ]);
-            let seen: serde_json::Value = serde_json::from_str(&answer.text()).unwrap_or_default();
-            assert_eq!(seen, want, "{size}: {}", answer.text());
+            // One piece, several, and pieces that are blocks.
+            let mut answers = vec![front.post("/", &body)];
+            answers.extend(
+                [7, 70_000, 300_000].map(|piece: usize| front.post_blocks("/", &body, piece.max(size / 4))),
+            );
+            for answer in answers {
+                let seen: serde_json::Value = serde_json::from_str(&answer.text()).unwrap_or_default();
+                assert_eq!(seen, want, "{size}: {}", answer.text());
+            }
         }
     });
     assert_eq!(code, 0);

@@ -80,6 +80,16 @@ enum Step {
     End,
 }
 
+impl Step {
+    /// The same with bytes of its own: a large piece may lie in memory that a worker shares, and an encoder looks at it more than once.
+    fn copied(self) -> Self {
+        match self {
+            Self::Piece(bytes, flush) => Self::Piece(Bytes::copy_from_slice(&bytes), flush),
+            Self::End => Self::End,
+        }
+    }
+}
+
 /// The encoder after a step, unless it was the last, and the bytes.
 type Stepped = io::Result<(Option<Encoder>, Vec<u8>)>;
 
@@ -131,7 +141,7 @@ impl Compressor {
         if let Step::Piece(bytes, _) = &wanted
             && bytes.len() > AT_ONCE
         {
-            self.job = Some(tokio::task::spawn_blocking(move || step(encoder, &wanted)));
+            self.job = Some(tokio::task::spawn_blocking(move || step(encoder, &wanted.copied())));
             return Ok(None);
         }
         let (encoder, out) = step(encoder, &wanted)?;

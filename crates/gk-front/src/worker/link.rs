@@ -2,6 +2,8 @@
 //! `writer` wakes the worker once per turn of the event loop; `reader` reads. `pool` chooses the link of a request.
 
 pub mod backlog;
+pub mod blocks;
+pub mod exit;
 pub mod pulse;
 pub mod reader;
 pub mod requests;
@@ -11,7 +13,7 @@ pub mod writer;
 use bytes::{Buf, BytesMut};
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{self, End, Receiver, Room, Sender, Watch};
-use gk_wire::frame::{HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame};
+use gk_wire::frame::{self, HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame};
 use gk_wire::page::{SERVICE, STARTED, TAKEN_BACK};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -21,12 +23,12 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::process::clock::Clock;
 use crate::worker::balance::Balance;
 use crate::worker::info::{WorkerExit, WorkerInfo};
+use crate::worker::link::blocks::LinkBlocks;
 use crate::worker::link::pulse::Pulse;
 use crate::worker::link::requests::LinkRequests;
 use crate::worker::profiles::NumberedProfile;
@@ -56,6 +58,7 @@ pub struct Link {
     receiver: RefCell<Option<Receiver>>,
     pub(crate) watch: Watch,
     pub(crate) room: Room,
+    pub(crate) blocks: LinkBlocks,
     /// Notified when the worker may have made room in the ring.
     pub(crate) room_came: Notify,
     /// Frames that are not in the ring yet.
@@ -95,9 +98,6 @@ pub struct Link {
     damaged: Cell<bool>,
 }
 
-/// Longest wait for the supervisor's report of a process's end, which comes within milliseconds of the link's.
-const REPORT: Duration = Duration::from_secs(1);
-
 /// Bytes in the out-buffer above which request bodies wait.
 const SPACE: usize = 1 << 20;
 
@@ -118,6 +118,7 @@ impl Link {
             clock,
             watch: receiver.watch(),
             room: sender.room(),
+            blocks: LinkBlocks::new(sender.blocks()),
             room_came: Notify::new(),
             sender: RefCell::new(sender),
             receiver: RefCell::new(Some(receiver)),
@@ -252,6 +253,10 @@ impl Link {
         request.client = client;
         request.since = self.clock.coarse();
         request.upload_credit = u64::from(INITIAL_WINDOW);
+        if self.share.is_wide() {
+            frame::flag(&mut out[at..], frame::WIDE);
+            request.backlog.widen();
+        }
         drop(out);
         // A worker that is awake begins at once. The writing task meets the same error.
         let _ = self.push();
@@ -368,25 +373,6 @@ impl Link {
         self.room_came.notify_one();
         self.wake_writer();
         lost
-    }
-
-    /// The supervisor reports how the process ended.
-    pub fn set_exit(&self, exit: WorkerExit) {
-        *self.exit.borrow_mut() = Some(exit);
-        self.exit_known.notify_waiters();
-    }
-
-    /// Whether the supervisor has reported how the process ended.
-    pub(crate) fn is_exit_known(&self) -> bool {
-        self.exit.borrow().is_some()
-    }
-
-    /// How the process ended; waits a moment for the supervisor's report.
-    pub async fn exit(&self) -> Option<WorkerExit> {
-        if self.exit.borrow().is_none() {
-            let _ = tokio::time::timeout(REPORT, self.exit_known.notified()).await;
-        }
-        self.exit.borrow().clone()
     }
 
     /// Times out the requests of which no frame came for more than `bound` milliseconds.

@@ -27,6 +27,7 @@ fn frames(link: &Link, receiver: &mut Receiver) -> Vec<String> {
             ToWorkerFrame::Profile { number, .. } => format!("profile {number}"),
             ToWorkerFrame::Request { end, .. } => format!("request, end: {end}"),
             ToWorkerFrame::Body { end, data, .. } => format!("body of {}, end: {end}", data.len()),
+            ToWorkerFrame::Block { end, place, .. } => format!("block of {}, end: {end}", place.len),
             ToWorkerFrame::Credit { bytes, .. } => format!("credit {bytes}"),
             ToWorkerFrame::Cancel { .. } => "cancel".into(),
             ToWorkerFrame::Drain => "drain".into(),

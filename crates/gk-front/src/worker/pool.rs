@@ -255,6 +255,7 @@ impl Pool {
     /// Takes requests away from workers that do not run, while another one does.
     fn look_at_workers(&self) {
         let dispatcher = self.dispatcher.borrow();
+        dispatcher.workers().iter().for_each(|link| link.blocks.tidy(link.now()));
         let signs: Vec<(&Rc<Link>, Sign)> =
             dispatcher.workers().iter().map(|link| (link, link.look())).collect();
         for (link, _) in &signs {

@@ -5,7 +5,7 @@
 //! address holds the last thread of a process group.
 
 use gk_config::site::{HttpLimits, ProcessGroup};
-use gk_wire::frame::INITIAL_WINDOW;
+use gk_wire::frame::WIDE_WINDOW;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -178,12 +178,17 @@ impl Share {
         excess
     }
 
+    /// Whether the worker of a new response gets the wide window.
+    pub fn is_wide(&self) -> bool {
+        self.bounds.get().memory >= WIDE_WINDOW as usize && !self.space.is_pressed()
+    }
+
     /// Bytes that a response may hold in memory beyond the window of its worker.
-    pub fn allowance(&self) -> usize {
+    pub fn allowance(&self, window: usize) -> usize {
         if self.space.is_pressed() {
             return 0;
         }
-        self.bounds.get().memory.saturating_sub(INITIAL_WINDOW as usize)
+        self.bounds.get().memory.saturating_sub(window)
     }
 }
 

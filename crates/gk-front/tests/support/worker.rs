@@ -2,12 +2,14 @@
 
 use bytes::BytesMut;
 use gk_sys::memory::SharedPage;
+use gk_sys::memory::channel::blocks::Blocks;
 use gk_sys::memory::channel::{self, End, Receiver, Sender};
 use gk_wire::frame::{self, Header, ToFrontFrame, ToWorkerFrame, Welcome};
 use gk_wire::page::{BEAT, STARTED, VOID};
 use gk_wire::request::RequestView;
 use gk_wire::response::HeadWriter;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
@@ -16,10 +18,27 @@ use std::sync::atomic::Ordering;
 pub enum Frame {
     Hello,
     Profile(u32, serde_json::Value),
-    Request { id: u32, end: bool, method: String, uri: String, path: String, environ: Vec<(String, String)> },
-    Body { id: u32, end: bool, data: Vec<u8> },
-    Credit { id: u32, bytes: u32 },
-    Cancel { id: u32 },
+    Request {
+        id: u32,
+        end: bool,
+        wide: bool,
+        method: String,
+        uri: String,
+        path: String,
+        environ: Vec<(String, String)>,
+    },
+    Body {
+        id: u32,
+        end: bool,
+        data: Vec<u8>,
+    },
+    Credit {
+        id: u32,
+        bytes: u32,
+    },
+    Cancel {
+        id: u32,
+    },
     Drain,
 }
 
@@ -47,6 +66,11 @@ pub struct FakeWorker {
     socket: OwnedFd,
     sender: RefCell<Sender>,
     receiver: Receiver,
+    blocks: Blocks,
+    /// Number of pieces of bodies that came as blocks.
+    pub came_as_blocks: usize,
+    /// Windows of the requests that came.
+    windows: HashMap<u32, u32>,
     buffer: BytesMut,
     /// Requests that were looked at, the last one that was begun, and the last one that the front took back.
     seen: u64,
@@ -61,6 +85,9 @@ impl FakeWorker {
         Self {
             number,
             socket: raw,
+            blocks: sender.blocks(),
+            came_as_blocks: 0,
+            windows: HashMap::new(),
             sender: RefCell::new(sender),
             receiver,
             buffer: BytesMut::new(),
@@ -89,7 +116,12 @@ impl FakeWorker {
     pub fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
-                let frame = Self::frame(header, payload);
+                let frame = Self::frame(&self.blocks, header, payload);
+                self.came_as_blocks += usize::from(header.kind == frame::to_worker::BLOCK);
+                if let Frame::Request { id, wide, .. } = &frame {
+                    let window = if *wide { frame::WIDE_WINDOW } else { frame::INITIAL_WINDOW };
+                    self.windows.insert(*id, window);
+                }
                 let _ = self.buffer.split_to(used);
                 return Some(frame);
             }
@@ -130,13 +162,18 @@ impl FakeWorker {
         self.receiver.watch().word(BEAT).fetch_add(1, Ordering::Relaxed);
     }
 
-    fn frame(header: Header, payload: &[u8]) -> Frame {
+    /// Bytes of the response that the front takes before it gives credit.
+    pub fn window(&self, id: u32) -> usize {
+        self.windows[&id] as usize
+    }
+
+    fn frame(blocks: &Blocks, header: Header, payload: &[u8]) -> Frame {
         match ToWorkerFrame::decode(header, payload).unwrap() {
             ToWorkerFrame::Hello(_) => Frame::Hello,
             ToWorkerFrame::Profile { number, json } => {
                 Frame::Profile(number, serde_json::from_slice(json).unwrap())
             }
-            ToWorkerFrame::Request { id, end, payload } => {
+            ToWorkerFrame::Request { id, end, wide, payload } => {
                 let view = RequestView::decode(payload).unwrap();
                 let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
                 let mut environ: Vec<(String, String)> =
@@ -151,6 +188,7 @@ impl FakeWorker {
                 Frame::Request {
                     id,
                     end,
+                    wide,
                     method: text(view.texts.method),
                     uri: text(view.texts.uri),
                     path: text(view.texts.path_info),
@@ -158,6 +196,9 @@ impl FakeWorker {
                 }
             }
             ToWorkerFrame::Body { id, end, data } => Frame::Body { id, end, data: data.to_vec() },
+            ToWorkerFrame::Block { id, end, place } => {
+                Frame::Body { id, end, data: blocks.receive(place).unwrap().as_ref().to_vec() }
+            }
             ToWorkerFrame::Credit { id, bytes } => Frame::Credit { id, bytes },
             ToWorkerFrame::Cancel { id } => Frame::Cancel { id },
             ToWorkerFrame::Drain => Frame::Drain,
@@ -169,6 +210,20 @@ impl FakeWorker {
         let mut out = BytesMut::new();
         frame.encode(&mut out);
         self.send_bytes(&out);
+    }
+
+    /// Sends a piece of a response as a block, or through the ring if there is no room for one. Whether it was a block.
+    pub fn send_block(&self, id: u32, end: bool, data: &[u8]) -> bool {
+        let block = self.blocks.draft(data.len());
+        let is_block = block.is_some();
+        match block {
+            Some(mut block) => {
+                block.write(data);
+                self.send(&ToFrontFrame::Block { id, end, place: block.hand_over() });
+            }
+            None => self.send(&ToFrontFrame::Data { id, end, data }),
+        }
+        is_block
     }
 
     /// Sends bytes.

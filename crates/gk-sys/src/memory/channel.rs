@@ -1,5 +1,6 @@
 //! One end of a link's transport: two rings of bytes in memory that both processes map, and a socket beside them. The rings
-//! carry the frames; the socket carries a byte to whoever sleeps, descriptors, and the news that the other end is gone.
+//! carry the frames; the socket carries a byte to whoever sleeps, descriptors, and the news that the other end is gone. Large
+//! pieces of bodies lie beside the rings ([`blocks`]).
 //! `gk-wire` gives the bytes a meaning; callers decide when to wake the other end.
 //!
 //! The words of a ring, who writes them and how a sleeping side is woken are described in `channel/handshake.rs`.
@@ -7,6 +8,7 @@
 //! The other process may die anywhere, and a worker may be in the hands of somebody else: counters that make no sense end the
 //! link, and so do bells that this end never asked for.
 
+use self::blocks::Blocks;
 use crate::descriptors::{self, Received};
 use crate::fork::Withheld;
 use crate::memory::page::{RING, SharedPage};
@@ -21,11 +23,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub mod blocks;
 mod handshake;
 #[cfg(all(test, loom))]
 mod model;
+mod units;
 
-/// The atomics of `handshake`: the model has loom's in their place.
+/// The atomics of `handshake` and `units`: the model has loom's in their place.
 mod atomics {
     pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 }
@@ -168,6 +172,11 @@ impl Sender {
     /// Sends descriptors. They arrive before the bytes that are pushed afterwards.
     pub fn attach(&self, files: &[BorrowedFd<'_>]) -> io::Result<()> {
         descriptors::send(&*self.0.socket, &[1], files).map(|_| ())
+    }
+
+    /// A handle for blocks, without this half.
+    pub fn blocks(&self) -> Blocks {
+        Blocks(self.0.clone())
     }
 
     /// A handle for waiting until the ring has space, without this half.

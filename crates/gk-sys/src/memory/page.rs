@@ -1,8 +1,8 @@
-//! The memory that both ends of a link see: a page of words and two rings of bytes. What the first words mean is
-//! `gk_wire::page`'s, the protocol of the rings `channel`'s; here it is mapped, read and written.
+//! The memory that both ends of a link see: a page of words, two rings of bytes, and two areas for blocks. What the first words
+//! mean is `gk_wire::page`'s, the protocol of the rings and areas `channel`'s; here it is mapped, read and written.
 
 use crate::fork::Withheld;
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
@@ -12,12 +12,18 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 const WORDS: usize = 4096;
 /// Bytes of each ring: many small requests, and one piece of a large body.
 pub const RING: usize = 64 * 1024;
+/// Bytes of a unit of an area: a block takes whole ones.
+pub const UNIT: usize = 256 * 1024;
+/// Bytes of each area: as many units as a word has bits. The system gives memory for the pages that were written.
+pub const AREA: usize = 64 * UNIT;
+/// First byte of the areas.
+const AREAS: usize = WORDS + 2 * RING;
 /// Bytes mapped.
-const LEN: usize = WORDS + 2 * RING;
+const LEN: usize = AREAS + 2 * AREA;
 
 /// The mapped memory. Words are atomic, so the other process may write at any moment. The bytes of the rings are copied as
 /// they are: in this process only `channel` does that, and there one ring is written through `&mut Sender` alone and the
-/// other read through `&mut Receiver` alone, of which each end has one.
+/// other read through `&mut Receiver` alone, of which each end has one. A unit of an area has one owner at a time, by its bit.
 #[derive(Debug)]
 pub struct SharedPage {
     words: NonNull<AtomicU64>,
@@ -26,7 +32,8 @@ pub struct SharedPage {
 // SAFETY: nothing in it belongs to a thread: the mapping lives until the value is dropped, whichever thread does that.
 unsafe impl Send for SharedPage {}
 // SAFETY: words are atomics. `put` and `take` are plain copies, but no two threads of this process are ever in one of them for
-// the same ring: only `channel` can call them, `put` with `&mut Sender` and `take` with `&mut Receiver`.
+// the same ring: only `channel` can call them, `put` with `&mut Sender` and `take` with `&mut Receiver`. Units of an area are
+// written by the thread that has taken their bits (`channel::blocks::Draft`), and not before the last `Block` of them is gone.
 unsafe impl Sync for SharedPage {}
 
 impl SharedPage {
@@ -110,6 +117,42 @@ impl SharedPage {
             // the same, the copy holds any bytes, which is what a reader of another process's bytes must expect.
             unsafe { place.copy_to_nonoverlapping(part.as_mut_ptr(), part.len()) };
         }
+    }
+
+    /// Copies bytes into an area, from position `at` on. The units there must be the caller's.
+    ///
+    /// # Panics
+    /// When there is no such area, or the bytes do not lie within it.
+    pub(crate) fn fill(&self, area: usize, at: usize, bytes: &[u8]) {
+        let place = self.within(area, at, bytes.len());
+        // SAFETY: `within` checked the range. Nobody else writes units that were taken, and this process reads none of them.
+        unsafe { place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Bytes of an area. The units there must be in use until the last look at them. A process in the hands of somebody else may
+    /// change them all the same: so what is decided by their content is decided by a copy. Others pass them on, to the kernel mostly.
+    ///
+    /// # Panics
+    /// As [`Self::fill`].
+    pub(crate) fn block(&self, area: usize, at: usize, len: usize) -> &[u8] {
+        let place = self.within(area, at, len);
+        // SAFETY: `within` checked the range; it stays mapped as long as `self` and cannot shrink. No code of this process
+        // writes it while its units are in use. Any bytes are valid ones, whoever else writes them.
+        unsafe { std::slice::from_raw_parts(place, len) }
+    }
+
+    /// Gives the memory of an area back to the system: it reads as zeros. Its units must be the caller's.
+    pub(crate) fn empty(&self, area: usize) {
+        let place = self.within(area, 0, AREA);
+        // SAFETY: the range lies inside the mapping, which stays as it is. No slice of it lives, as all units are the caller's.
+        // A failure leaves the memory where it is.
+        let _ = unsafe { madvise(place.cast(), AREA, Advice::LinuxRemove) };
+    }
+
+    fn within(&self, area: usize, at: usize, len: usize) -> *mut u8 {
+        assert!(area < 2 && at <= AREA && len <= AREA - at, "{len} bytes at {at} of area {area}");
+        // SAFETY: the range was checked, so the address stays inside the mapping.
+        unsafe { self.words.as_ptr().cast::<u8>().add(AREAS + area * AREA + at) }
     }
 
     fn place(&self, ring: usize, at: usize, len: usize) -> *mut u8 {

@@ -108,21 +108,38 @@ impl Exchange for LinkExchange {
         if fork::is_child() {
             return Sent::Took(data.len());
         }
-        let (len, end) = {
+        let (id, outbox) = (self.streams.id, self.link.outbox());
+        let (len, end, block) = {
             if self.streams.is_gone() {
                 return Sent::Gone;
             }
             let mut flow = self.streams.flow();
-            let len = data.len().min(frame::CHUNK).min(flow.room as usize);
+            if flow.crowds {
+                drop(flow);
+                if !outbox.try_flush() {
+                    return Sent::Full;
+                }
+                flow = self.streams.flow();
+                flow.crowds = false;
+            }
+            let most = data.len().min(flow.room as usize);
+            let block = if most < frame::BLOCK_LEAST { None } else { outbox.draft(most) };
+            let len = if block.is_some() { most } else { most.min(frame::CHUNK) };
             if len == 0 && !data.is_empty() {
                 return Sent::Full;
             }
             flow.room -= len as u32;
             let end = end && len == data.len();
             flow.begun |= !end;
-            (len, end)
+            (len, end, block)
         };
-        self.link.outbox().send(&ToFrontFrame::Data { id: self.streams.id, end, data: &data[..len] });
+        let data = &data[..len];
+        if let Some(mut block) = block {
+            block.write(data);
+            outbox.send_block(id, end, block);
+        } else if outbox.send_piece(&ToFrontFrame::Data { id, end, data }) {
+            self.streams.flow().crowds = true;
+        }
         Sent::Took(len)
     }
 

@@ -64,11 +64,12 @@ impl Link {
         parallel: Arc<AtomicBool>,
     ) -> std::io::Result<Arc<Self>> {
         let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Worker);
+        let blocks = sender.blocks();
         let link = Self {
             outbox: Outbox::new(sender),
             watch: receiver.watch(),
             roles: Roles::new(Stream::default()),
-            buffer: Mutex::new(ReadBuffer::new(receiver)),
+            buffer: Mutex::new(ReadBuffer::new(receiver, blocks)),
             slow: AtomicBool::new(parallel.load(Ordering::Relaxed)),
             taken: AtomicU64::new(0),
             still: StillTicks::default(),

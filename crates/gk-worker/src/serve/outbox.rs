@@ -5,6 +5,7 @@
 use bytes::{Buf, BytesMut};
 use gk_sys::clock::Moment;
 use gk_sys::fork;
+use gk_sys::memory::channel::blocks::{Blocks, Draft};
 use gk_sys::memory::channel::{Room, Sender};
 use gk_wire::frame::ToFrontFrame;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes in the buffer above which it is written at once.
 const FLUSH_AT: usize = 32 * 1024;
+/// Bytes in the buffer above which a response waits for the ring.
+const CROWDED: usize = 256 * 1024;
 /// Finished responses before a sleeping front is woken: more would leave it idle, fewer cost more system calls.
 const FLUSH_EVERY: u32 = 8;
 /// Longest wait of a finished response for others of its batch, in nanoseconds.
@@ -21,6 +24,7 @@ const LINGER: u64 = 200_000;
 pub(crate) struct Outbox {
     out: Mutex<OutBuffer>,
     room: Room,
+    blocks: Blocks,
 }
 
 struct OutBuffer {
@@ -30,13 +34,16 @@ struct OutBuffer {
     since: Option<Moment>,
     /// Number of responses that ended since then.
     responses: u32,
+    /// A block came since then: it takes the front a while to send it.
+    large: bool,
 }
 
 impl Outbox {
     pub(crate) fn new(sender: Sender) -> Self {
-        let room = sender.room();
-        let out = OutBuffer { sender, buffer: BytesMut::with_capacity(FLUSH_AT), since: None, responses: 0 };
-        Self { out: Mutex::new(out), room }
+        let (room, blocks) = (sender.room(), sender.blocks());
+        let buffer = BytesMut::with_capacity(FLUSH_AT);
+        let out = OutBuffer { sender, buffer, since: None, responses: 0, large: false };
+        Self { out: Mutex::new(out), room, blocks }
     }
 
     fn out(&self) -> MutexGuard<'_, OutBuffer> {
@@ -58,12 +65,33 @@ impl Outbox {
         self.put(|buffer| frame.encode(buffer));
     }
 
+    /// Appends a piece of a response; returns true if much waits for the ring.
+    pub(crate) fn send_piece(&self, frame: &ToFrontFrame<'_>) -> bool {
+        let mut out = self.out();
+        frame.encode(&mut out.buffer);
+        out.since.get_or_insert_with(Moment::now);
+        out.buffer.len() > CROWDED
+    }
+
+    /// A block for a large piece of a response, if there is room.
+    pub(crate) fn draft(&self, len: usize) -> Option<Draft<'_>> {
+        self.blocks.draft(len)
+    }
+
+    /// Appends a piece of a response that is a block.
+    pub(crate) fn send_block(&self, id: u32, end: bool, block: Draft<'_>) {
+        let mut out = self.out();
+        ToFrontFrame::Block { id, end, place: block.hand_over() }.encode(&mut out.buffer);
+        out.since.get_or_insert_with(Moment::now);
+        out.large = true;
+    }
+
     /// Counts a response that ended at `ended` and pushes it; returns true if a sleeping front should be woken.
     pub(crate) fn response_ended(&self, ended: Moment) -> bool {
         let mut out = self.out();
         out.responses += 1;
         out.push();
-        out.responses >= FLUSH_EVERY || out.buffer.len() > FLUSH_AT || out.overdue(ended)
+        out.responses >= FLUSH_EVERY || out.large || out.buffer.len() > FLUSH_AT || out.overdue(ended)
     }
 
     /// Returns true if a frame has waited longer than `LINGER`.
@@ -113,6 +141,7 @@ impl Outbox {
         }
         out.since = None;
         out.responses = 0;
+        out.large = false;
         true
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Flow {
     pub(super) body_ended: bool,
     /// Bytes that the response may send before the next credit.
     pub(super) room: u32,
+    /// Much of the response waits for the ring.
+    pub(super) crowds: bool,
     /// A piece of the response was sent that is not its last.
     pub(super) begun: bool,
     /// Body bytes that the application has read and that the front has no credit for yet.
@@ -28,9 +30,10 @@ pub(super) struct Flow {
 }
 
 impl RequestStreams {
-    pub(crate) fn new(id: u32, body_ended: bool) -> Self {
-        let flow =
-            Flow { pieces: VecDeque::new(), body_ended, room: frame::INITIAL_WINDOW, begun: false, owed: 0 };
+    /// `wide`: the front keeps more of the response than it must.
+    pub(crate) fn new(id: u32, body_ended: bool, wide: bool) -> Self {
+        let room = if wide { frame::WIDE_WINDOW } else { frame::INITIAL_WINDOW };
+        let flow = Flow { pieces: VecDeque::new(), body_ended, room, crowds: false, begun: false, owed: 0 };
         Self { id, gone: AtomicBool::new(false), flow: Mutex::new(flow) }
     }
 

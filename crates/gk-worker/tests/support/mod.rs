@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use gk_sys::descriptors;
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::SharedWords;
+use gk_sys::memory::channel::blocks::Blocks;
 use gk_sys::memory::channel::{self, End, Receiver, Sender, Watch};
 use gk_wire::control::{self, FromWorker, ToWorker};
 use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
@@ -23,6 +24,8 @@ pub struct Answer {
     pub flags: u8,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Pieces of the body that came as blocks.
+    pub blocks: usize,
     pub aborted: bool,
 }
 
@@ -39,6 +42,9 @@ impl Answer {
 pub struct Front {
     pub sender: RefCell<Sender>,
     pub receiver: Receiver,
+    pub blocks: Blocks,
+    /// The link's memory.
+    pub page_file: OwnedFd,
     pub control: OwnedFd,
     pub page: Watch,
     pub buffer: BytesMut,
@@ -122,17 +128,21 @@ impl Front {
     }
 
     fn read_answer(&mut self, id: u32, head_only: bool) -> Answer {
-        let mut answer = Answer { status: 0, flags: 0, headers: vec![], body: vec![], aborted: false };
+        let mut answer =
+            Answer { status: 0, flags: 0, headers: vec![], body: vec![], blocks: 0, aborted: false };
         loop {
             while let Some((header, payload, used)) = frame::split(&self.buffer).unwrap() {
                 let mut over = false;
                 let mut credit = 0;
                 let decoded = ToFrontFrame::decode(header, payload).unwrap();
-                if let ToFrontFrame::Head { id: of, .. } | ToFrontFrame::Data { id: of, .. } = &decoded {
+                if let ToFrontFrame::Head { id: of, .. }
+                | ToFrontFrame::Data { id: of, .. }
+                | ToFrontFrame::Block { id: of, .. } = &decoded
+                {
                     assert!(!self.ended.contains(of), "{decoded:?} for a response that is over");
                     let last = match &decoded {
                         ToFrontFrame::Head { flags, .. } => flags & frame::END != 0,
-                        ToFrontFrame::Data { end, .. } => *end,
+                        ToFrontFrame::Data { end, .. } | ToFrontFrame::Block { end, .. } => *end,
                         _ => false,
                     };
                     last.then(|| self.ended.insert(*of));
@@ -150,6 +160,16 @@ impl Front {
                         answer.body.extend_from_slice(data);
                         credit = data.len() as u32;
                         over = end;
+                    }
+                    ToFrontFrame::Block { id: of, end, place } => {
+                        // Of another response: it is dropped, which makes room.
+                        let block = self.blocks.receive(place).unwrap();
+                        if of == id {
+                            answer.body.extend_from_slice(block.as_ref());
+                            answer.blocks += 1;
+                            credit = place.len;
+                            over = end;
+                        }
                     }
                     ToFrontFrame::Abort { id: of, .. } if of == id => {
                         answer.aborted = true;
@@ -197,6 +217,10 @@ impl Front {
                 match ToFrontFrame::decode(header, payload).unwrap() {
                     ToFrontFrame::Head { flags, .. } => over = flags & frame::END != 0,
                     ToFrontFrame::Data { end, .. } => over = end,
+                    ToFrontFrame::Block { end, place, .. } => {
+                        drop(self.blocks.receive(place));
+                        over = end;
+                    }
                     ToFrontFrame::Abort { .. } => over = true,
                     ToFrontFrame::Return { id } => back = open.iter().position(|(of, _)| *of == id),
                     _ => {}
@@ -248,6 +272,25 @@ impl Front {
                 return answer;
             }
         }
+    }
+
+    /// Posts a body in pieces that are blocks.
+    pub fn post_blocks(&mut self, path: &str, body: &[u8], piece: usize) -> Answer {
+        let mut out = BytesMut::new();
+        let id = self.request(path, "POST", body, &mut out);
+        // Without the pieces that go through the ring.
+        let (header, _, _) = frame::split(&out).unwrap().unwrap();
+        out.truncate(frame::HEADER_LEN + header.len);
+        let pieces = body.chunks(piece);
+        let count = pieces.len();
+        for (index, piece) in pieces.enumerate() {
+            let mut block = self.blocks.draft(piece.len()).unwrap();
+            block.write(piece);
+            let (end, place) = (index + 1 == count, block.hand_over());
+            ToWorkerFrame::Block { id, end, place }.encode(&mut out);
+        }
+        self.send(&out);
+        self.answer(id)
     }
 
     pub fn head(&mut self, path: &str) -> Answer {
@@ -346,10 +389,13 @@ pub fn with_other_setup(
     let given = scoreboard.as_ref().map(|file| file.try_clone().unwrap());
     let front = std::thread::spawn(move || {
         let (sender, receiver) = channel::open(socket, SharedPage::map(&page).unwrap(), End::Front);
+        let blocks = sender.blocks();
         let mut front = Front {
             sender: RefCell::new(sender),
             page: receiver.watch(),
             receiver,
+            blocks,
+            page_file: page.try_clone().unwrap(),
             control: supervisor,
             buffer: BytesMut::new(),
             next: 0,

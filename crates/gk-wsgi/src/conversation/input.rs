@@ -3,7 +3,7 @@
 
 use crate::conversation::{Conversation, Progress};
 use crate::exchange::Body;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
 use gk_python::{Attached, Class, Method, Object, PyError};
@@ -68,20 +68,27 @@ impl Input {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a piece to the buffer; returns `false` at the end of the body. The lock is not held while waiting.
+    /// Adds a piece to the buffer; returns `false` at the end of the body.
     fn more<'p>(&self, py: Attached<'p>) -> Result<bool, PyError<'p>> {
+        let piece = self.piece(py, PIECE)?;
+        if let Some(bytes) = &piece {
+            self.buffer().left.extend_from_slice(bytes);
+        }
+        Ok(piece.is_some())
+    }
+
+    /// The next piece, or `None` at the end of the body. It may lie where nobody keeps it: it is copied before Python runs. The
+    /// lock is not held while waiting.
+    fn piece<'p>(&self, py: Attached<'p>, most: usize) -> Result<Option<Bytes>, PyError<'p>> {
         if self.buffer().ended {
-            return Ok(false);
+            return Ok(None);
         }
         loop {
-            match self.conversation.exchange.body(PIECE) {
-                Body::Bytes(bytes) => {
-                    self.buffer().left.extend_from_slice(&bytes);
-                    return Ok(true);
-                }
+            match self.conversation.exchange.body(most) {
+                Body::Bytes(bytes) => return Ok(Some(bytes)),
                 Body::End => {
                     self.buffer().ended = true;
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Body::Wait => py.detach(|| self.conversation.exchange.wait_body()),
                 Body::Failed(why) => {
@@ -175,8 +182,31 @@ impl Input {
     fn read<'p>(&self, py: Attached<'p>, most: Option<usize>) -> MethodResult<'p> {
         let most = most.unwrap_or(usize::MAX);
         self.go(py)?;
+        // Mostly the body is one piece, which is copied once: into the result.
+        let whole = self.buffer().left.is_empty() && most > 0;
+        if whole
+            && let Some(piece) = self.piece(py, most.min(PIECE))?
+            && (piece.len() == most || self.ends_with(&piece))
+        {
+            self.buffer().at += piece.len() as u64;
+            return py.bytes(&piece);
+        }
         while self.buffer().left.len() < most && self.more(py)? {}
         self.take(py, most)
+    }
+
+    /// Whether nothing follows this piece. Otherwise, and if one cannot say without waiting, the buffer gets it.
+    fn ends_with(&self, piece: &[u8]) -> bool {
+        let following = self.conversation.exchange.body(PIECE);
+        let mut buffer = self.buffer();
+        buffer.ended |= following == Body::End;
+        if !buffer.ended {
+            buffer.left.extend_from_slice(piece);
+        }
+        if let Body::Bytes(following) = following {
+            buffer.left.extend_from_slice(&following);
+        }
+        buffer.ended
     }
 
     /// What has arrived, at most `most` bytes of it; waits only where that would be nothing.

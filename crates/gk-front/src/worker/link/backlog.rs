@@ -10,19 +10,12 @@
 //! the file, and for those in memory within the bounds. Above all bounds it gets none, and its request thread waits.
 
 use bytes::Bytes;
-use gk_wire::frame::INITIAL_WINDOW;
+use gk_wire::frame::{INITIAL_WINDOW, WIDE_WINDOW};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use crate::worker::share::{Share, UNCOUNTED};
 
-/// The worker's window, in bytes.
-const WINDOW: usize = INITIAL_WINDOW as usize;
-/// Bytes without credit from which a request thread waits, or soon will.
-const LAG: usize = WINDOW * 3 / 4;
-/// Bytes that are credited at once: after the client took some, and as they come.
-const CREDIT_TAKEN: usize = WINDOW / 4;
-const CREDIT_FRESH: usize = WINDOW / 2;
 /// Bytes in `pieces` below which the file is read on.
 const LOW: usize = 64 * 1024;
 /// Fewest bytes per write, and the same while the memory is needed.
@@ -35,6 +28,8 @@ const STEP: usize = 256 * 1024;
 const MANY: usize = 128;
 const SMALL: usize = 1024;
 const BLOCK: usize = 16 * 1024;
+/// Most bytes that a client's connection takes at once: it copies them, which is cheap as long as they stay in the processor's cache.
+const TAKEN: usize = 128 * 1024;
 /// Bytes that a client takes in a pause of the spooler if it is not slow.
 const QUICK: usize = 256 * 1024;
 
@@ -100,6 +95,8 @@ pub struct Backlog {
     debt: usize,
     /// Bytes that the share counts.
     counted: usize,
+    /// The worker has the wide window.
+    wide: bool,
     overflow: Option<Box<Overflow>>,
 }
 
@@ -139,10 +136,25 @@ impl Overflow {
 }
 
 impl Backlog {
+    /// The worker got the wide window with the request.
+    pub fn widen(&mut self) {
+        self.wide = true;
+    }
+
+    /// The worker's window, in bytes.
+    fn window(&self) -> usize {
+        if self.wide { WIDE_WINDOW as usize } else { INITIAL_WINDOW as usize }
+    }
+
+    /// Bytes without credit from which a request thread waits, or soon will.
+    fn lag(&self) -> usize {
+        self.window() * 3 / 4
+    }
+
     /// Bytes came from the worker.
     pub fn push(&mut self, bytes: Bytes, share: &Share) -> Result<(), Exceeds> {
         self.debt += bytes.len();
-        if self.debt > 2 * WINDOW {
+        if self.debt > 2 * self.window() {
             return Err(Exceeds);
         }
         self.held += bytes.len();
@@ -160,7 +172,10 @@ impl Backlog {
 
     /// The next bytes for the client, if they are in memory.
     pub fn take(&mut self, share: &Share) -> Option<Bytes> {
-        let bytes = self.pieces.pop_front()?;
+        let mut bytes = self.pieces.pop_front()?;
+        if bytes.len() > TAKEN {
+            self.pieces.push_front(bytes.split_off(TAKEN));
+        }
         self.held -= bytes.len();
         if let Some(overflow) = &mut self.overflow {
             overflow.taken += bytes.len();
@@ -175,9 +190,9 @@ impl Backlog {
         self.held == 0 && self.overflow.as_ref().is_none_or(|overflow| overflow.in_file() == 0)
     }
 
-    /// Whether everything that came is one piece at most.
+    /// Whether everything that came is taken at once.
     pub fn is_single(&self) -> bool {
-        self.pieces.len() <= 1 && self.overflow.is_none()
+        self.pieces.len() <= 1 && self.held <= TAKEN && self.overflow.is_none()
     }
 
     /// Bytes in memory.
@@ -187,12 +202,12 @@ impl Backlog {
 
     /// The credit that is due to the worker after the client took bytes or a write.
     pub fn credit(&mut self, share: &Share) -> Option<u32> {
-        self.credit_from(CREDIT_TAKEN, share)
+        self.credit_from(self.window() / 4, share)
     }
 
     /// The credit that is due to the worker after bytes came.
     pub fn credit_fresh(&mut self, share: &Share) -> Option<u32> {
-        self.credit_from(CREDIT_FRESH, share)
+        self.credit_from(self.window() / 2, share)
     }
 
     fn credit_from(&mut self, least: usize, share: &Share) -> Option<u32> {
@@ -200,7 +215,7 @@ impl Backlog {
         if self.debt < least {
             return None;
         }
-        let due = self.debt.saturating_sub(self.held.saturating_sub(share.allowance()));
+        let due = self.debt.saturating_sub(self.held.saturating_sub(share.allowance(self.window())));
         (due >= least).then(|| {
             self.debt -= due;
             due as u32
@@ -214,7 +229,8 @@ impl Backlog {
 
     /// The worker's request thread waits, or the memory is needed.
     fn is_behind(&self, ended: bool, share: &Share) -> bool {
-        (!ended && self.debt >= LAG) || (self.held >= UNCOUNTED + LEAST_PRESSED && share.space.is_pressed())
+        (!ended && self.debt >= self.lag())
+            || (self.held >= UNCOUNTED + LEAST_PRESSED && share.space.is_pressed())
     }
 
     /// A spooler looks after the client from now on.
@@ -238,7 +254,7 @@ impl Backlog {
     pub fn engage(&mut self, share: &Share) {
         let keep = match share.space.is_pressed() {
             true => UNCOUNTED,
-            false => share.bounds().memory.max(WINDOW) / 2,
+            false => share.bounds().memory.max(self.window()) / 2,
         };
         let Some(overflow) = &mut self.overflow else { return };
         let mut sum = 0;
@@ -256,6 +272,7 @@ impl Backlog {
 
     /// What to do next. `writable`: the last write did not fail a moment ago.
     pub fn step(&mut self, ended: bool, writable: bool, share: &Share) -> Step {
+        let lag = self.lag();
         let Some(overflow) = &mut self.overflow else { return Step::Done };
         overflow.poked = false;
         if self.held - overflow.tail_bytes - overflow.writing < LOW {
@@ -271,7 +288,7 @@ impl Backlog {
                 overflow.tail_bytes -= piece.len();
                 self.pieces.push_back(piece);
             }
-            if overflow.tail.is_empty() && (ended || self.debt < LAG) {
+            if overflow.tail.is_empty() && (ended || self.debt < lag) {
                 return Step::Done;
             }
             if overflow.tail.len() < before {
@@ -287,7 +304,7 @@ impl Backlog {
         {
             return Step::Write(write);
         }
-        Step::Wait { held: !ended && self.debt >= LAG }
+        Step::Wait { held: !ended && self.debt >= lag }
     }
 
     /// The bytes of [`Step::Write`] are in the file, or not: then they come back.
@@ -333,7 +350,7 @@ impl Backlog {
         if self.pieces.capacity() > 16 {
             self.pieces.shrink_to(16);
         }
-        (self.held, self.debt) = (0, 0);
+        (self.held, self.debt, self.wide) = (0, 0, false);
         if let Some(mut overflow) = self.overflow.take() {
             share.space.give_back(overflow.reserved);
             overflow.poke();

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 const KIB: usize = 1024;
+/// The narrow window.
+const WINDOW: usize = INITIAL_WINDOW as usize;
 
 fn share(bounds: Bounds, memory: u64, disk: u64) -> Share {
     let space = Space::default();
@@ -42,10 +44,14 @@ fn byte(at: usize) -> u8 {
 impl Play {
     fn new(size: usize, share: Share) -> Self {
         let file = vec![0; share.bounds().file as usize];
+        let mut backlog = Backlog::default();
+        if share.is_wide() {
+            backlog.widen();
+        }
         Self {
             share,
-            backlog: Backlog::default(),
-            credit: WINDOW,
+            credit: backlog.window(),
+            backlog,
             left: size,
             sent: 0,
             taken: 0,

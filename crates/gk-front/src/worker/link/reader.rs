@@ -158,7 +158,8 @@ impl Reader {
                         frame => {
                             let receiver = &mut self.receiver;
                             let mut requests = link.requests.borrow_mut();
-                            let applied = requests.apply(frame, link.now(), || receiver.file())?;
+                            let block = |place| link.blocks.receive(place);
+                            let applied = requests.apply(frame, link.now(), || receiver.file(), block)?;
                             drop(requests);
                             ended += u32::from(applied.ended);
                             if let Some(bytes) = applied.credit {

@@ -9,6 +9,8 @@ use bytes::BytesMut;
 use gk_sys::descriptors;
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{End, Sender, open};
+use gk_wire::frame::Place;
+use gk_wire::response::HeadWriter;
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 
@@ -57,6 +59,21 @@ fn a_worker_may_greet_a_front_that_is_done_with_it() {
     welcome(&mut sender);
     drop((sender, receiver));
     assert_eq!(ending(&link), ("the worker closed the link".into(), 1));
+}
+
+#[test]
+fn a_block_lies_within_the_memory_of_the_link() {
+    let (link, (mut sender, receiver)) = pair();
+    let place = Place { offset: u32::MAX - 8, len: 8 };
+    link.open();
+    let (id, _) = link.requests.borrow_mut().add();
+    welcome(&mut sender);
+    let mut out = BytesMut::new();
+    HeadWriter::begin(&mut out, id, 0, 200, b"OK", 0.0).finish();
+    ToFrontFrame::Block { id, end: true, place }.encode(&mut out);
+    sender.send(&out).unwrap();
+    drop((sender, receiver));
+    assert_eq!(ending(&link), (format!("request {id} names a block that cannot be"), 1));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use gk_sys::memory::channel::Carried;
-use gk_wire::frame::{END, INITIAL_WINDOW, ToFrontFrame, WireError};
+use gk_wire::frame::{END, INITIAL_WINDOW, Place, ToFrontFrame, WireError};
 use gk_wire::response::HeadView;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -97,6 +97,28 @@ impl LinkRequest {
     /// Whether the worker has it and no thread began it. `begun`: ordinal of the last one that was.
     fn is_unbegun(&self, begun: u64) -> bool {
         !self.ended && !self.headed && self.ordinal > begun
+    }
+
+    /// A piece of the response came; `end`: the last one.
+    fn take_data(
+        &mut self,
+        id: u32,
+        end: bool,
+        len: usize,
+        data: impl FnOnce() -> Bytes,
+        share: &Share,
+    ) -> Result<Applied, BadFrame> {
+        self.ended = end;
+        let mut applied = Applied::default();
+        // Nothing may follow what was lost.
+        if len > 0 && !self.released && self.failure.is_none() {
+            if self.backlog.push(data(), share).is_err() {
+                return Err(BadFrame::Protocol(format!("request {id} exceeds its window")));
+            }
+            applied.credit = if end { None } else { self.backlog.credit_fresh(share) };
+            applied.lags = self.backlog.lags(end, share);
+        }
+        Ok(applied)
     }
 
     /// The credit that is due to the worker after bytes were taken or stored.
@@ -230,17 +252,20 @@ impl LinkRequests {
         Ok(true)
     }
 
-    /// Applies a frame of one request, at the coarse time `now`. `file` gives the descriptor that came before a `File` frame.
+    /// Applies a frame of one request, at the coarse time `now`. `file` gives the descriptor that came before a `File` frame,
+    /// `block` the bytes that a `Block` frame names.
     pub fn apply(
         &mut self,
         frame: ToFrontFrame<'_>,
         now: u64,
         file: impl FnOnce() -> Option<Carried>,
+        block: impl FnOnce(Place) -> Option<Bytes>,
     ) -> Result<Applied, BadFrame> {
         let nothing = Applied::default();
         let id = match frame {
             ToFrontFrame::Head { id, .. }
             | ToFrontFrame::Data { id, .. }
+            | ToFrontFrame::Block { id, .. }
             | ToFrontFrame::File { id, .. }
             | ToFrontFrame::Credit { id, .. }
             | ToFrontFrame::Rewind { id }
@@ -261,7 +286,9 @@ impl LinkRequests {
         request.touch(now);
         let mut applied = nothing;
         match frame {
-            ToFrontFrame::Data { .. } | ToFrontFrame::File { .. } if !request.headed => {
+            ToFrontFrame::Data { .. } | ToFrontFrame::Block { .. } | ToFrontFrame::File { .. }
+                if !request.headed =>
+            {
                 return Err(BadFrame::Protocol(format!("a body without a head for request {id}")));
             }
             ToFrontFrame::Head { flags, payload, .. } => {
@@ -275,16 +302,13 @@ impl LinkRequests {
                 request.ended = flags & END != 0;
             }
             ToFrontFrame::Data { end, data, .. } => {
-                request.ended = end;
-                // Nothing may follow what was lost.
-                let wanted = !request.released && request.failure.is_none();
-                if wanted && !data.is_empty() {
-                    if request.backlog.push(Bytes::copy_from_slice(data), share).is_err() {
-                        return Err(BadFrame::Protocol(format!("request {id} exceeds its window")));
-                    }
-                    applied.credit = if end { None } else { request.backlog.credit_fresh(share) };
-                    applied.lags = request.backlog.lags(end, share);
-                }
+                applied = request.take_data(id, end, data.len(), || Bytes::copy_from_slice(data), share)?;
+            }
+            ToFrontFrame::Block { end, place, .. } => {
+                let Some(bytes) = block(place) else {
+                    return Err(BadFrame::Protocol(format!("request {id} names a block that cannot be")));
+                };
+                applied = request.take_data(id, end, bytes.len(), || bytes, share)?;
             }
             ToFrontFrame::File { offset, len, .. } => {
                 match file() {

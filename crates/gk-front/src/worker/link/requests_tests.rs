@@ -96,7 +96,7 @@ fn apply(requests: &mut LinkRequests, id: u32, sent: &Sent) -> Result<bool, Stri
         Sent::LostFile => Some(Carried::Lost),
         _ => None,
     };
-    requests.apply(frame, 50, file).map(|applied| applied.ended).map_err(|bad| bad.to_string())
+    requests.apply(frame, 50, file, |_| None).map(|applied| applied.ended).map_err(|bad| bad.to_string())
 }
 
 /// The head is there, body bytes, a file is there, ended, the failure.

@@ -1,9 +1,11 @@
-//! A loom model of a ring: every interleaving of one writer and one reader that move bytes, sleep and wake each other, with
-//! the product's own `handshake.rs` over loom's atomics. Sleeping is without a time limit here, so that a lost wake-up is a
+//! A loom model of a ring and of an area: every interleaving of one writer and one reader that move bytes, sleep and wake each
+//! other, with the product's own `handshake.rs` and `units.rs` over loom's atomics. Sleeping is without a time limit here, so that a lost wake-up is a
 //! deadlock, which loom reports; a byte touched by both sides at once is reported too. `scripts/proofs` runs it.
 
 #[path = "handshake.rs"]
 mod handshake;
+#[path = "units.rs"]
+mod units;
 
 mod atomics {
     pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
@@ -129,4 +131,38 @@ fn a_reader_that_goes_to_sleep_is_woken() {
 #[test]
 fn a_writer_that_waits_for_room_is_woken() {
     all_arrive(4);
+}
+
+/// Two threads write blocks into an area of three units while a reader takes them and somebody wants to empty it: no unit has two
+/// owners at once.
+#[test]
+fn a_unit_has_one_owner() {
+    loom::model(|| {
+        let area = Arc::new((atomics::AtomicU64::new(!0b111), [const { 0 }; 3].map(UnsafeCell::new)));
+        let write = |value: u8, count| {
+            let area = Arc::clone(&area);
+            move || {
+                let units = units::Units(&area.0);
+                let bits = units.take(count)?;
+                for at in (0..3).filter(|at| bits >> at & 1 == 1) {
+                    // SAFETY: a unit that was taken is its taker's.
+                    area.1[at].with_mut(|byte| unsafe { *byte = value });
+                }
+                Some((value, bits))
+            }
+        };
+        let read = |(value, bits): (u8, u64)| {
+            for at in (0..3).filter(|at| bits >> at & 1 == 1) {
+                // SAFETY: a unit that was named by its writer is the reader's.
+                assert_eq!(area.1[at].with(|byte| unsafe { *byte }), value);
+            }
+            units::Units(&area.0).give_back(bits);
+        };
+        let other = loom::thread::spawn(write(1, 2));
+        let ours = write(2, 1);
+        ours().into_iter().for_each(read);
+        // Of one unit there is one free in any case.
+        read(ours().unwrap());
+        other.join().unwrap().into_iter().for_each(read);
+    });
 }

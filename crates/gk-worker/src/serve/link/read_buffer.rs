@@ -2,6 +2,7 @@
 
 use crate::serve::link::stream::Stream;
 use gk_sys::memory::channel::Receiver;
+use gk_sys::memory::channel::blocks::Blocks;
 use gk_wire::frame::{self, ToWorkerFrame};
 use std::io::ErrorKind;
 
@@ -11,13 +12,14 @@ const ROOM: usize = 32 * 1024;
 /// Bytes read and not yet handed out: `bytes[..filled]`. Grows to hold the longest frame received.
 pub(super) struct ReadBuffer {
     receiver: Receiver,
+    blocks: Blocks,
     bytes: Vec<u8>,
     filled: usize,
 }
 
 impl ReadBuffer {
-    pub(super) fn new(receiver: Receiver) -> Self {
-        Self { receiver, bytes: vec![0; ROOM], filled: 0 }
+    pub(super) fn new(receiver: Receiver, blocks: Blocks) -> Self {
+        Self { receiver, blocks, bytes: vec![0; ROOM], filled: 0 }
     }
 
     /// Receives at least one byte, or without `wait` the bytes that are there. An empty error text is the ordinary end of the
@@ -41,7 +43,8 @@ impl ReadBuffer {
             frame::split(&self.bytes[at..self.filled]).map_err(|e| e.to_string())?
         {
             at += used;
-            stream.receive(ToWorkerFrame::decode(header, payload).map_err(|e| e.to_string())?)?;
+            let frame = ToWorkerFrame::decode(header, payload).map_err(|e| e.to_string())?;
+            stream.receive(frame, &self.blocks)?;
         }
         self.bytes.copy_within(at..self.filled, 0);
         self.filled -= at;

@@ -5,6 +5,7 @@ use crate::serve::streams::RequestStreams;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use gk_sys::log::plain;
+use gk_sys::memory::channel::blocks::Blocks;
 use gk_wire::frame::{self, Hello, ToWorkerFrame};
 use gk_wire::log::Level;
 use gk_wire::request::Profile;
@@ -62,12 +63,20 @@ impl Stream {
     }
 
     /// Applies a frame of the front. The text of an error says why the stream cannot go on.
-    pub(super) fn receive(&mut self, frame: ToWorkerFrame<'_>) -> Result<(), String> {
+    pub(super) fn receive(&mut self, frame: ToWorkerFrame<'_>, blocks: &Blocks) -> Result<(), String> {
         match frame {
-            ToWorkerFrame::Request { id, end, payload } => self.enqueue(id, end, Arc::from(payload))?,
+            ToWorkerFrame::Request { id, end, wide, payload } => {
+                self.enqueue(RequestStreams::new(id, end, wide), Arc::from(payload))?;
+            }
             ToWorkerFrame::Body { id, end, data } => {
                 if let Some(streams) = self.requests.get(&id) {
                     streams.body_came(Bytes::copy_from_slice(data), end);
+                }
+            }
+            ToWorkerFrame::Block { id, end, place } => {
+                let block = blocks.receive(place).ok_or("The front named a block that cannot be")?;
+                if let Some(streams) = self.requests.get(&id) {
+                    streams.body_came(Bytes::from_owner(block), end);
                 }
             }
             ToWorkerFrame::Hello(json) => greeted(json)?,
@@ -87,15 +96,15 @@ impl Stream {
         Ok(())
     }
 
-    fn enqueue(&mut self, id: u32, end: bool, payload: Arc<[u8]>) -> Result<(), String> {
+    fn enqueue(&mut self, streams: RequestStreams, payload: Arc<[u8]>) -> Result<(), String> {
         let number = gk_wire::request::profile_of(&payload).map_err(|e| e.to_string())?;
         let profile = self
             .profiles
             .get(&number)
             .cloned()
             .ok_or_else(|| format!("The front used profile {number} before it sent it"))?;
-        let streams = Arc::new(RequestStreams::new(id, end));
-        self.requests.insert(id, Arc::clone(&streams));
+        let streams = Arc::new(streams);
+        self.requests.insert(streams.id, Arc::clone(&streams));
         self.arrived += 1;
         let ordinal = self.arrived;
         self.queue.push_back(Job { payload, profile, streams, ordinal });
