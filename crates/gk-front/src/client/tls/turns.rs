@@ -1,5 +1,5 @@
-//! Answers to clients' hellos, a few in each turn of the event loop. They are what a handshake costs (with an RSA key about a millisecond),
-//! and are made on the thread that serves requests: a storm of handshakes delays requests by those of one turn, and not by all.
+//! Answers to clients' hellos, a few in each turn of the event loop. They are what a handshake costs (with an RSA key half a millisecond and
+//! more), and are made on the thread that serves requests: a storm of handshakes delays requests by those of one turn, and not by all.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::yield_now;
