@@ -146,7 +146,7 @@ def test_certificates_are_replaced_under_load(started: tuple[Gilkeeper, int, Pat
 
 def test_a_wrong_certificate_changes_nothing(started: tuple[Gilkeeper, int, Path]) -> None:
     server, port, folder = started
-    workers = server.workers()
+    workers = server.wait_workers(1)
     make(folder, "second", days=30)
     put(folder, "second", "first")
     until(lambda: "the new certificates are not used, those before stay: the private key" in server.log(), "the log says why", 20)
