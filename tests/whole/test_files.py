@@ -44,6 +44,46 @@ def test_static_beside_the_application(gilkeeper: Start, tmp_path: Path) -> None
         assert body is None or found.body == body, path
 
 
+RULED = r"""
+WSGIDaemonProcess main
+WSGIScriptAlias /app ${APP}/probes.py process-group=main
+Alias /tree TREE
+RewriteEngine On
+RewriteRule ^/renamed/$ TREE/indexed/ [L]
+RedirectMatch 403 ^/renamed/index\.html$
+RedirectMatch 403 ^/tree/matched\.js\.gz$
+<Directory TREE>
+    GilkeeperPrecompressed gzip
+    RewriteEngine On
+    RewriteRule ^closed\.js\.gz$ - [F]
+</Directory>
+"""
+
+
+def test_what_is_found_beside_a_file_keeps_its_own_rules(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: an index and a compressed neighbour were served although rules refuse them by their own URL."""
+    tmp_path.chmod(0o755)
+    for name in ("open.js", "closed.js", "matched.js"):
+        put(tmp_path / name, b"plain")
+        put(tmp_path / f"{name}.gz", b"packed")
+    put(tmp_path / "indexed/index.html", b"index")
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (10**9, 10**9))
+    server = gilkeeper([APPS / "probes.py"], RULED.replace("TREE", str(tmp_path)))
+    for path, status, body in [
+        ("/tree/open.js", 200, b"packed"),
+        ("/tree/closed.js", 200, b"plain"),
+        ("/tree/closed.js.gz", 403, None),
+        ("/tree/matched.js", 200, b"plain"),
+        ("/tree/matched.js.gz", 403, None),
+        ("/tree/indexed/", 200, b"index"),
+        ("/renamed/index.html", 403, None),
+        ("/renamed/", 403, None),
+    ]:
+        found = server.ask(path, headers={"Accept-Encoding": "gzip"})
+        assert found.status == status and body in (None, found.body), (path, found.status, found.body)
+
+
 def test_large_files(gilkeeper: Start, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with open(tmp_path / "large.bin", "wb") as file:

@@ -57,7 +57,9 @@ LISTS = [
         "/list/fancy/",
         ["/list/", *ALL[:3], "file.txt", "foot.txt", "head.html", "huge.zip", "link", "page.html"],
     ),
-    ("/list/", ["/", "fancy/", "hidden/", "indexed/", "linkless/", "plain/", "table/", "unlisted/"]),
+    ("/list/", ["/", "fancy/", "hidden/", "indexed/", "linkless/", "plain/", "ruled/", "table/", "unlisted/"]),
+    # Reported: names of files that RewriteRule and RedirectMatch refuse stood in the lists.
+    ("/list/ruled/", ["/list/", "away.txt", "moved.txt", "other.txt", "seen.txt", "server.txt", "within.txt"]),
 ]
 
 
@@ -76,6 +78,13 @@ def test_entries(site: Server, path: str, wanted: list[str]) -> None:
         ("/list/plain", 301),
         ("/list/plain/none/", 404),
         ("/list/indexed/", 200),
+        *((f"/list/ruled/{name}.txt", 403) for name in ("server", "forbidden", "within", "refused")),
+        ("/list/ruled/gone.txt", 410),
+        ("/list/ruled/moved.txt", 302),
+        ("/list/ruled/away.txt", 301),
+        ("/list/ruled/shut/", 403),
+        ("/list/ruled/unlisted.txt", 200),
+        ("/list/ruled/seen.txt", 200),
     ],
 )
 def test_folders_that_are_not_listed(site: Server, path: str, status: int) -> None:

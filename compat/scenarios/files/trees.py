@@ -94,6 +94,9 @@ def lists(root: Path) -> None:
         os.mkfifo(at / "pipe")
     put(root / "fancy/head.html", "<p>head</p>\n")
     put(root / "fancy/foot.txt", "foot & <text>\n")
+    for name in ("away", "forbidden", "gone", "moved", "other", "refused", "seen", "server", "unlisted", "within"):
+        put(root / f"ruled/{name}.txt")
+    put(root / "ruled/shut/file.txt")
     put(root / "shut/file.txt")
     put(root / "unlisted/file.txt")
     put(root / "indexed/index.html", "index\n")

@@ -24,6 +24,7 @@ pub(crate) struct Asked {
     pub(crate) env: Env,
     pub(crate) files: BTreeMap<PathBuf, Kind>,
     pub(crate) now: f64,
+    pub(crate) within: bool,
 }
 
 impl Asked {
@@ -46,6 +47,7 @@ impl Asked {
             env: Env::default(),
             files: BTreeMap::new(),
             now: 0.0,
+            within: false,
         }
     }
 
@@ -57,6 +59,9 @@ impl Asked {
 }
 
 impl Facts for Asked {
+    fn is_subrequest(&self) -> bool {
+        self.within
+    }
     fn method(&self) -> &str {
         &self.method
     }

@@ -73,6 +73,10 @@ pub trait Facts {
     }
     /// Size of the file at a path of the file system; 0 where there is none.
     fn size(&self, path: &Path) -> u64;
+    /// Whether the server itself asks, for an entry of a list: Apache's subrequest.
+    fn is_subrequest(&self) -> bool {
+        false
+    }
     /// Seconds since the epoch.
     fn now(&self) -> f64;
 }

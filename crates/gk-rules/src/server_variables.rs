@@ -160,7 +160,7 @@ impl<'a> View<'a> {
             "HTTPS" => switch(facts.https()),
             "HTTP2" => switch(false),
             "IPV6" => switch(facts.client().is_some_and(|client| client.to_canonical().is_ipv6())),
-            "IS_SUBREQ" => Cow::Borrowed(b"false"),
+            "IS_SUBREQ" => Cow::Borrowed(if facts.is_subrequest() { b"true" } else { b"false" }),
             name => moment(name, facts.now()).into_bytes().into(),
         }
     }

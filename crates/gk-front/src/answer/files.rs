@@ -5,6 +5,7 @@
 
 mod conditions;
 pub mod disk;
+mod file_place;
 mod found;
 pub mod links;
 mod listing;
@@ -29,16 +30,19 @@ use std::time::SystemTime;
 
 use crate::answer::body::Body;
 use crate::answer::files::conditions::Condition;
+use crate::answer::files::file_place::FilePlace;
 use crate::answer::files::found::FoundFile;
 use crate::answer::files::listing::Folder;
 use crate::answer::files::recent::{AskedFile, RecentFiles};
-use crate::answer::files::search::{Opened, Search};
+use crate::answer::files::search::{INDEX, Opened, Search};
 use crate::answer::media_types;
 use crate::answer::withheld::{self, Withheld};
 use crate::process::descriptor_limit;
 use crate::request::path;
 use crate::request::refusal::Refusal;
 use crate::request::resource::FileRole;
+
+pub use crate::answer::files::file_place::FileRules;
 
 /// The place of a file in the configuration.
 pub struct Place<'a> {
@@ -62,6 +66,8 @@ pub struct Place<'a> {
     pub withheld: &'a Arc<Withheld>,
     /// Files that were served a moment ago.
     pub recent: &'a RecentFiles,
+    /// The rules of a site that has some, for files beside the one asked for.
+    pub rules: &'a dyn Fn() -> Option<Box<dyn FileRules>>,
 }
 
 /// Answers with a file. `client` is for log lines.
@@ -79,7 +85,8 @@ pub async fn serve<X>(client: &str, parts: &Parts, place: Place<'_>) -> Result<R
     if withheld::is_hidden(withheld::below(place.path, place.tree)) {
         return Err(refused(place.path, client));
     }
-    match place.open(parts).await.map_err(|error| refusal(&error, place.path, client))? {
+    let failed = |error: io::Error| refusal(&error, place.path, client);
+    match place.open(parts, false).await.map_err(failed)? {
         Opened::Withheld => Err(refused(place.path, client)),
         Opened::NeedsSlash => {
             let query = parts.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
@@ -100,18 +107,69 @@ pub async fn serve<X>(client: &str, parts: &Parts, place: Place<'_>) -> Result<R
             let page = place.list(parts, client).await?;
             Ok(list_page(page, &place, parts.method == Method::HEAD))
         }
-        Opened::File(found) => place.send(*found, parts),
+        Opened::File(found) => match place.verdict(&found) {
+            FileVerdict::Served => place.send(*found, parts),
+            FileVerdict::Refused => Err(refused(&found.path, client)),
+            FileVerdict::Plain => match place.open(parts, true).await.map_err(failed)? {
+                Opened::File(found) => place.send(*found, parts),
+                // It is another one by now.
+                _ => Err(Refusal::Forbidden),
+            },
+        },
     }
 }
 
+/// What becomes of a file that was found.
+enum FileVerdict {
+    Served,
+    /// It is the index of the folder, and the rules refuse it.
+    Refused,
+    /// The rules refuse its compressed neighbour.
+    Plain,
+}
+
 impl Place<'_> {
-    /// Looks for the file: at once where that is possible, else on another thread.
-    async fn open(&self, parts: &Parts) -> io::Result<Opened> {
+    /// The place, for another thread.
+    fn owned(&self, settings: &Arc<Settings>) -> FilePlace {
+        FilePlace {
+            compiled: Arc::clone(self.compiled),
+            host: self.host,
+            settings: Arc::clone(settings),
+            withheld: Arc::clone(self.withheld),
+            url: self.url.to_vec(),
+            path: self.path.to_owned(),
+            tree: self.tree.to_owned(),
+        }
+    }
+
+    /// Asks the rules of the site about what was found in place of the path: an index, a neighbour.
+    fn verdict(&self, found: &FoundFile) -> FileVerdict {
+        let is_index = found.path != self.path;
+        if !is_index && found.neighbour.is_none() {
+            return FileVerdict::Served;
+        }
+        let Some(mut rules) = (self.rules)() else { return FileVerdict::Served };
+        let url = if is_index { [self.url, INDEX.as_bytes()].concat() } else { self.url.to_vec() };
+        if is_index && rules.refuse(&url, &found.path) {
+            return FileVerdict::Refused;
+        }
+        match found.coding() {
+            Some(coding) => {
+                let neighbour = [&*url, b".", coding.extension().as_bytes()].concat();
+                let path = FoundFile::neighbour_of(&found.path, coding);
+                if rules.refuse(&neighbour, &path) { FileVerdict::Plain } else { FileVerdict::Served }
+            }
+            None => FileVerdict::Served,
+        }
+    }
+
+    /// Looks for the file: at once where that is possible, else on another thread. `plain`: without compressed neighbours.
+    async fn open(&self, parts: &Parts, plain: bool) -> io::Result<Opened> {
         let slash = self.url.ends_with(b"/") && self.role != FileRole::Index;
         let read = parts.method == Method::GET;
         // Without neighbours the client's codings make no difference.
         let has_neighbours = self.settings.served.precompressed.as_ref().is_some_and(|c| !c.is_empty());
-        let accept = parts.headers.get(ACCEPT_ENCODING).filter(|_| has_neighbours);
+        let accept = parts.headers.get(ACCEPT_ENCODING).filter(|_| has_neighbours && !plain);
         let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
         // What is found in place of the path, an index or a neighbour, has rules of its own, and another host may find another.
         let at_once = !self.compiled.refuses_links(self.host) && !slash && !has_neighbours;
@@ -120,13 +178,7 @@ impl Place<'_> {
             return Ok(Opened::File(Box::new(found)));
         }
         let search = Search {
-            compiled: Arc::clone(self.compiled),
-            host: self.host,
-            settings: Arc::clone(self.settings),
-            withheld: Arc::clone(self.withheld),
-            url: self.url.to_vec(),
-            path: self.path.to_owned(),
-            tree: self.tree.to_owned(),
+            place: self.owned(self.settings),
             slash,
             without_index: self.role == FileRole::Folder,
             accept: accept.to_owned(),
@@ -154,17 +206,15 @@ impl Place<'_> {
             crate::note_code(Level::Error, "AH01276", Some(client), &text);
             return Err(Refusal::Forbidden);
         }
-        let folder = Folder {
-            compiled: Arc::clone(self.compiled),
-            host: self.host,
-            settings: Arc::clone(settings),
-            withheld: Arc::clone(self.withheld),
-            url: self.url.to_vec(),
-            path: self.path.to_owned(),
-            tree: self.tree.to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
-        };
-        off_loop(move || folder.page()).await.map_err(|error| refusal(&error, self.path, client))
+        let failed = |error: io::Error| refusal(&error, self.path, client);
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let folder = Arc::new(Folder { place: self.owned(settings), query });
+        let reading = Arc::clone(&folder);
+        let mut contents = off_loop(move || reading.read()).await.map_err(failed)?;
+        if let Some(mut rules) = (self.rules)() {
+            folder.ask(&mut contents, &mut *rules).await;
+        }
+        off_loop(move || Ok(folder.page(contents))).await.map_err(failed)
     }
 
     /// The response with a file.

@@ -1,6 +1,7 @@
 //! A request as the rules of Apache's modules see and change it: its facts, its variables, its path. The phases are here in the
 //! order of Apache; the rules themselves are in `gk_rules`. Only requests of a host with rules have one of these.
 
+mod beside;
 mod facts;
 pub mod rewriting;
 
@@ -97,6 +98,8 @@ pub struct Asked {
     pub extra: Headers,
     /// A page about an error is asked for by GET, whatever the method was.
     pub shown_as_get: bool,
+    /// The server itself asks about an entry of a list.
+    within: bool,
     server_name: String,
     server_port: u16,
     ends: Endpoints,
@@ -147,6 +150,7 @@ impl Asked {
             settings: current.compiled.base_settings(index),
             extra: Headers::default(),
             shown_as_get: false,
+            within: false,
             server_name,
             server_port,
             ends: ends.clone(),
@@ -334,15 +338,11 @@ impl Asked {
     /// under names that begin with `REDIRECT_`. `None`: the path is malformed.
     pub fn for_document(&self, document: &str, status: StatusCode) -> Option<Self> {
         let (url, query) = document.split_once('?').unwrap_or((document, ""));
-        let base = self.site_host();
-        let mut parts = self.parts.clone();
-        for name in UNWANTED {
-            parts.headers.remove(name);
+        let mut again = self.anew();
+        if again.parts.method != Method::HEAD {
+            again.parts.method = Method::GET;
         }
-        if parts.method != Method::HEAD {
-            parts.method = Method::GET;
-        }
-        let mut env = Env::default();
+        let env = &mut again.env;
         for (name, value) in self.env.iter() {
             env.set(format!("REDIRECT_{name}"), value);
         }
@@ -352,22 +352,36 @@ impl Asked {
         if !self.query.is_empty() {
             env.set("REDIRECT_QUERY_STRING", &*self.query);
         }
+        again.url = url.as_bytes().to_vec();
+        again.path = path::normalise(url.as_bytes(), EncodedSlashes::Refused).ok()?;
+        again.query = query.as_bytes().to_vec();
+        Some(again)
+    }
+
+    /// A request within the server by the same client, for no path yet.
+    fn anew(&self) -> Self {
+        let base = self.site_host();
+        let mut parts = self.parts.clone();
+        for name in UNWANTED {
+            parts.headers.remove(name);
+        }
         let (server_name, server_port) =
             route::authority(base, self.authority.as_deref(), self.local, self.ends.https);
-        Some(Self {
+        Self {
             current: Rc::clone(&self.current),
             host: self.host,
             overlay: proxy_trust::apply(&base.base, &self.ends.peer, &parts.headers),
             parts,
             authority: self.authority.clone(),
-            url: url.as_bytes().to_vec(),
-            path: path::normalise(url.as_bytes(), EncodedSlashes::Refused).ok()?,
+            url: Vec::new(),
+            path: Vec::new(),
             as_sent: false,
-            query: query.as_bytes().to_vec(),
-            env,
+            query: Vec::new(),
+            env: Env::default(),
             settings: self.current.compiled.base_settings(self.host),
             extra: Headers::default(),
             shown_as_get: true,
+            within: false,
             server_name,
             server_port,
             ends: self.ends.clone(),
@@ -381,7 +395,7 @@ impl Asked {
             arrived: self.arrived,
             status: None,
             rewriting: Rewriting::default(),
-        })
+        }
     }
 
     /// The `Host` header, or the authority of an absolute target.

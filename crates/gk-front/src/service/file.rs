@@ -5,7 +5,7 @@ use gk_telemetry::Reason;
 use http::header::CONTENT_TYPE;
 use std::path::Path;
 
-use crate::answer::files;
+use crate::answer::files::{self, FileRules};
 use crate::answer::response::named;
 use crate::front::RoutedRequest;
 use crate::request::refusal::Refusal;
@@ -43,6 +43,7 @@ impl Serving<'_> {
             listed,
             withheld: &current.withheld,
             recent: &current.recent,
+            rules: &|| self.asked.get().map(|asked| Box::new(asked.beside()) as Box<dyn FileRules>),
         };
         self.is_answered_by(Reason::File);
         let served = Box::pin(files::serve(&self.ends.client, self.parts(), place)).await;

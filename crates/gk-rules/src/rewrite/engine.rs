@@ -31,8 +31,11 @@ pub(super) fn apply(rules: &[Rule], state: &mut State<'_>) -> Result<Verdict, To
     let (mut index, mut round) = (0, 1u32);
     while let Some(rule) = rules.get(index) {
         index += 1;
-        let applied = one(rule, state)?;
         let flags = &rule.flags;
+        if (flags.no_subrequest || (flags.redirect && !flags.answers)) && state.facts.is_subrequest() {
+            continue;
+        }
+        let applied = one(rule, state)?;
         match applied {
             Applied::No => {
                 // With a rule that does not apply, those that are chained to it are passed over.

@@ -70,6 +70,8 @@ pub(super) struct Flags {
     pub(super) media_type: Option<String>,
     /// `B`, `BNP`, `BCTLS`, `BNE`
     pub(super) escape: Escape,
+    /// `NS`
+    pub(super) no_subrequest: bool,
     /// `UnsafeAllow3F`
     pub(super) allow_3f: bool,
     /// `UnsafePrefixStat`
@@ -121,7 +123,8 @@ impl Flags {
             "ne" | "noescape" => self.no_escape = true,
             "pt" | "passthrough" => self.pass_through = true,
             "dpi" | "discardpath" => self.discard_path_info = true,
-            "ns" | "nosubreq" | "unc" => {}
+            "ns" | "nosubreq" => self.no_subrequest = true,
+            "unc" => {}
             "f" | "forbidden" => (self.answers, self.status) = (true, Some(403)),
             "g" | "gone" => (self.answers, self.status) = (true, Some(410)),
             "r" | "redirect" => {

@@ -286,6 +286,28 @@ fn what_is_no_rule_says_why() {
     assert_eq!(Rewrite::default().missing_map(&rewrite, &words), Some("up"));
 }
 
+/// As Apache does for the entries of a list.
+#[test]
+fn rules_with_ns_and_redirects_are_not_for_requests_within_the_server() {
+    let table = [
+        ("Rule ^a$ - [F]", "403", "403"),
+        ("Rule ^a$ - [G]", "410", "410"),
+        ("Rule ^a$ - [F,NS]", "403", "go"),
+        ("Rule ^a$ /b [R]", "302 http://example.org:8000/b", "go"),
+        ("Rule ^a$ - [R=404]", "404", "404"),
+        ("Cond %{IS_SUBREQ} true\nRule ^a$ - [F]", "go", "403"),
+    ];
+    for (text, alone, within) in table {
+        let mut rewrite = rules(text);
+        rewrite.directory = Some("/srv/www/".into());
+        for (wanted, is_within) in [(alone, false), (within, true)] {
+            let asked = Asked { within: is_within, ..asked("/a") };
+            let at = Place { filename: b"/srv/www/a", path_info: b"", alias: None };
+            assert_eq!(told(&place(&rewrite, &asked, &at)), wanted, "{text}, within: {is_within}");
+        }
+    }
+}
+
 #[test]
 fn scopes_replace_each_other_unless_they_inherit() {
     let scope = |directory: Option<&str>, text: &str| Rewrite {

@@ -1,9 +1,6 @@
 //! The list of a folder (`Options Indexes`). It has what the same client may ask for: nothing that is withheld or closed, no link
 //! that is not followed, no pipe or device.
 
-use gk_config::place::Compiled;
-use gk_config::site::Settings;
-use gk_rules::content::served::Links;
 use gk_rules::content::served::listing::Listing;
 use gk_rules::content::served::page::{Chosen, Entry, Inset, Page, render};
 use gk_wire::log::Civil;
@@ -13,42 +10,43 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use crate::answer::files::file_place::{FilePlace, FileRules};
 use crate::answer::files::links::{self, Blocked, Reached};
-use crate::answer::withheld::{self, Withheld};
+use crate::answer::withheld;
 
 /// Most entries of a page.
 const MOST: usize = 20_000;
+/// Entries that the rules of a site are asked about without a turn for others.
+const AT_ONCE: usize = 64;
 /// Most bytes of a header or readme.
 const LONGEST_INSET: u64 = 256 * 1024;
 
 /// A folder to be listed, with everything that it needs on another thread.
 pub struct Folder {
-    /// The site.
-    pub compiled: Arc<Compiled>,
-    /// Index of the host.
-    pub host: usize,
-    /// The settings of the folder.
-    pub settings: Arc<Settings>,
-    /// Files that are not served.
-    pub withheld: Arc<Withheld>,
-    /// Decoded, normalised path of the URL, with its slash.
-    pub url: Vec<u8>,
-    /// The folder.
-    pub path: PathBuf,
-    /// The served tree that it lies in.
-    pub tree: PathBuf,
+    /// The folder, with the settings that list it; its URL ends with a slash.
+    pub place: FilePlace,
     /// The query.
     pub query: String,
 }
 
+/// What a page shows.
+pub struct Contents {
+    entries: Vec<Entry>,
+    header: Option<Inset>,
+    readme: Option<Inset>,
+    /// There are more entries.
+    more: bool,
+}
+
 impl Folder {
-    /// The page.
-    pub fn page(&self) -> io::Result<String> {
-        let standard = Listing::default();
-        let listing = self.settings.served.listing.as_deref().unwrap_or(&standard);
+    fn listing(&self) -> Listing {
+        self.place.settings.served.listing.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Reads the folder.
+    pub fn read(&self) -> io::Result<Contents> {
+        let listing = self.listing();
         let folder = self.open()?;
         let (mut entries, mut more) = (Vec::new(), false);
         for entry in Dir::read_from(&folder)? {
@@ -64,20 +62,45 @@ impl Folder {
             entries.extend(self.entry(folder.as_fd(), name));
         }
         let inset = |name: &Option<String>| self.inset(folder.as_fd(), name.as_deref()?);
-        let page = Page {
-            url: &self.url,
-            chosen: Chosen::read(&self.query),
-            header: inset(&listing.header),
-            readme: inset(&listing.readme),
-            more,
-            date: &date,
-        };
-        Ok(render(listing, page, entries))
+        let (header, readme) = (inset(&listing.header), inset(&listing.readme));
+        Ok(Contents { entries, header, readme, more })
+    }
+
+    /// Takes out what the rules of the site do not show. Many entries are asked for in turns.
+    pub async fn ask(&self, contents: &mut Contents, rules: &mut dyn FileRules) {
+        let (listing, place) = (self.listing(), &self.place);
+        let mut shown = Vec::new();
+        for entry in std::mem::take(&mut contents.entries) {
+            let url = [&*place.url, &entry.name].concat();
+            if !rules.hide(&url, &place.path.join(OsStr::from_bytes(&entry.name)), entry.folder) {
+                shown.push(entry);
+            }
+            if shown.len().is_multiple_of(AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
+        }
+        contents.entries = shown;
+        for (inset, name) in
+            [(&mut contents.header, &listing.header), (&mut contents.readme, &listing.readme)]
+        {
+            let hides = |name: &String| {
+                rules.hide(&[&*place.url, name.as_bytes()].concat(), &place.path.join(name), false)
+            };
+            inset.take_if(|_| name.as_ref().is_none_or(hides));
+        }
+    }
+
+    /// The page.
+    pub fn page(&self, contents: Contents) -> String {
+        let Contents { entries, header, readme, more } = contents;
+        let chosen = Chosen::read(&self.query);
+        let page = Page { url: &self.place.url, chosen, header, readme, more, date: &date };
+        render(&self.listing(), page, entries)
     }
 
     fn open(&self) -> io::Result<OwnedFd> {
         let refused = || io::ErrorKind::PermissionDenied.into();
-        match links::reach(&self.path, &|folder| self.links(folder)) {
+        match links::reach(&self.place.path, &|folder| self.place.links(folder)) {
             Ok(reached) if reached.is_folder() && !self.is_withheld(&reached) => reached.open(),
             Ok(_) | Err(Blocked::Link(_)) => Err(refused()),
             Err(Blocked::Io(error)) => Err(error),
@@ -85,14 +108,7 @@ impl Folder {
     }
 
     fn is_withheld(&self, folder: &Reached) -> bool {
-        self.withheld.holds(folder.handle(), folder.id(), &self.path, &self.tree).unwrap_or(true)
-    }
-
-    fn links(&self, folder: &Path) -> Links {
-        match self.compiled.refuses_links(self.host) {
-            true => self.compiled.links(self.host, folder),
-            false => Links::Follow,
-        }
+        self.place.withholds(folder.handle(), folder.id(), &self.place.path).unwrap_or(true)
     }
 
     /// An entry that the client may ask for.
@@ -103,29 +119,27 @@ impl Folder {
     }
 
     fn reach(&self, folder: BorrowedFd<'_>, name: &[u8]) -> Option<Reached> {
-        let path = self.path.join(OsStr::from_bytes(name));
-        if withheld::is_hidden(withheld::below(&path, &self.tree)) {
+        let place = &self.place;
+        let path = place.path.join(OsStr::from_bytes(name));
+        if withheld::is_hidden(withheld::below(&path, &place.tree)) {
             return None;
         }
         let text = CString::new(name).ok()?;
-        let found = links::entry(folder, &text, self.links(&self.path), &path).ok()?;
-        let url = [&self.url, name].concat();
+        let found = links::entry(folder, &text, place.links(&place.path), &path).ok()?;
+        let url = [&place.url, name].concat();
         let settings = match (found.is_folder(), found.is_file()) {
-            (true, _) => self.compiled.settings_of_folder(self.host, &[&*url, b"/"].concat(), &path),
-            (_, true) => self.compiled.settings(self.host, &url, Some(&path)),
+            (true, _) => place.compiled.settings_of_folder(place.host, &[&*url, b"/"].concat(), &path),
+            (_, true) => place.compiled.settings(place.host, &url, Some(&path)),
             _ => return None,
         };
-        // Where rules are asked, those of the folder have admitted the client, if they are about nothing else; others nobody has asked.
-        let same = || settings.access == self.settings.access && settings.access.is_about_the_client();
-        let open = settings.granted().unwrap_or_else(|| !settings.closed && same());
-        let withheld = self.withheld.holds(found.handle(), found.id(), &path, &self.tree).unwrap_or(true);
-        (open && !withheld).then_some(found)
+        let withheld = place.withholds(found.handle(), found.id(), &path).unwrap_or(true);
+        (place.admits_to(&settings) && !withheld).then_some(found)
     }
 
     /// A file that is shown on the page.
     fn inset(&self, folder: BorrowedFd<'_>, name: &str) -> Option<Inset> {
         let mut holder = folder.try_clone_to_owned().ok()?;
-        let mut at = Self { path: self.path.clone(), url: self.url.clone(), ..self.alike() };
+        let mut at = Self { place: self.place.clone(), query: String::new() };
         let mut names = name.split('/').peekable();
         while let Some(name) = names.next() {
             let found = at.reach(holder.as_fd(), name.as_bytes())?;
@@ -137,25 +151,11 @@ impl Folder {
                 let html = [".html", ".htm"].iter().any(|end| lower.ends_with(end));
                 return Some(Inset { text: String::from_utf8_lossy(&text).into_owned(), html });
             }
-            at.url = [&*at.url, name.as_bytes(), b"/"].concat();
-            at.path.push(name);
+            at.place.url = [&*at.place.url, name.as_bytes(), b"/"].concat();
+            at.place.path.push(name);
             holder = opened;
         }
         None
-    }
-
-    /// The same place, for a folder below.
-    fn alike(&self) -> Self {
-        Self {
-            compiled: Arc::clone(&self.compiled),
-            host: self.host,
-            settings: Arc::clone(&self.settings),
-            withheld: Arc::clone(&self.withheld),
-            url: Vec::new(),
-            path: PathBuf::new(),
-            tree: self.tree.clone(),
-            query: String::new(),
-        }
     }
 }
 

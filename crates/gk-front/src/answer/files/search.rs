@@ -1,8 +1,6 @@
 //! The search for what a request for a file is answered with: the file, a compressed neighbour, the index of a folder or its
 //! list. It asks the file system, and runs where waiting for that stops nobody.
 
-use gk_config::place::Compiled;
-use gk_config::site::Settings;
 use gk_rules::content::compression::{Coding, accepted};
 use rustix::io::Errno;
 use std::fs::{File, Metadata};
@@ -10,28 +8,19 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use crate::answer::files::file_place::FilePlace;
 use crate::answer::files::found::{FoundFile, SMALL};
 use crate::answer::files::links::{self, Blocked, Reached};
-use crate::answer::withheld::{self, Withheld};
+use crate::answer::withheld;
+
+/// The index of a folder, where no other name is configured.
+pub const INDEX: &str = "index.html";
 
 /// A search, with everything that it needs on another thread.
 pub struct Search {
-    /// The site.
-    pub compiled: Arc<Compiled>,
-    /// Index of the host.
-    pub host: usize,
-    /// The settings of the place.
-    pub settings: Arc<Settings>,
-    /// Files that are not served.
-    pub withheld: Arc<Withheld>,
-    /// Decoded, normalised path of the URL.
-    pub url: Vec<u8>,
-    /// The path asked for.
-    pub path: PathBuf,
-    /// The served tree that it lies in.
-    pub tree: PathBuf,
+    /// The place.
+    pub place: FilePlace,
     /// The URL path names a folder.
     pub slash: bool,
     /// The folder was seen, and its index is none of the file system's.
@@ -76,14 +65,14 @@ impl Search {
     }
 
     fn named(&self) -> Result<Opened, Blocked> {
-        match self.look(&self.path)? {
+        match self.look(&self.place.path)? {
             Entry::File(..) if self.slash => Err(Blocked::Io(io::ErrorKind::NotFound.into())),
-            Entry::File(file, meta) => self.file(file, meta, self.path.clone()),
-            Entry::Special => Ok(Opened::Special(self.path.clone())),
+            Entry::File(file, meta) => self.file(file, meta, self.place.path.clone()),
+            Entry::Special => Ok(Opened::Special(self.place.path.clone())),
             Entry::Folder if !self.slash && !self.without_index => Ok(Opened::NeedsSlash),
             Entry::Folder if self.without_index => Ok(Opened::Folder),
             Entry::Folder => {
-                let index = self.path.join("index.html");
+                let index = self.place.path.join(INDEX);
                 match self.look(&index) {
                     Ok(Entry::File(file, meta)) => self.file(file, meta, index),
                     Ok(Entry::Special) => Ok(Opened::Special(index)),
@@ -100,7 +89,7 @@ impl Search {
             return Ok(Opened::Withheld);
         }
         let mut found = FoundFile::new(file, meta, path);
-        if let Some(codings) = self.settings.served.precompressed.as_deref().filter(|c| !c.is_empty()) {
+        if let Some(codings) = self.place.settings.served.precompressed.as_deref().filter(|c| !c.is_empty()) {
             self.choose_neighbour(&mut found, codings);
         }
         if self.read && found.size() <= SMALL {
@@ -115,7 +104,7 @@ impl Search {
         let mut there = Vec::new();
         for &coding in codings {
             let path = FoundFile::neighbour_of(&found.path, coding);
-            if let Some((file, meta)) = self.neighbour(&path, coding, &found.meta) {
+            if let Some((file, meta)) = self.neighbour(&path, &found.meta) {
                 there.push((coding, file, meta));
             }
         }
@@ -129,28 +118,23 @@ impl Search {
     }
 
     /// A neighbour that may be served in place of a file, and is not older than that.
-    fn neighbour(&self, path: &Path, coding: Coding, of: &Metadata) -> Option<(File, Metadata)> {
+    fn neighbour(&self, path: &Path, of: &Metadata) -> Option<(File, Metadata)> {
         let Ok(Entry::File(file, meta)) = self.look(path) else { return None };
-        let url = [&*self.url, b".", coding.extension().as_bytes()].concat();
+        let place = &self.place;
+        let url = place.url_beside(path);
         let usable = meta.mtime() >= of.mtime()
-            && self.is_open(&self.compiled.settings(self.host, &url, Some(path)))
+            && place.admits_to(&place.compiled.settings(place.host, &url, Some(path)))
             && self.holds(&file, &meta, path).is_ok_and(|withheld| !withheld);
         usable.then_some((file, meta))
     }
 
     fn holds(&self, file: &File, meta: &Metadata, path: &Path) -> io::Result<bool> {
-        self.withheld.holds(file.as_fd(), withheld::identity(meta), path, &self.tree)
-    }
-
-    /// Whether a place of these settings is open to whoever was admitted here.
-    fn is_open(&self, settings: &Settings) -> bool {
-        let same = || settings.access == self.settings.access && settings.access.is_about_the_client();
-        settings.granted().unwrap_or_else(|| !settings.closed && same())
+        self.place.withholds(file.as_fd(), withheld::identity(meta), path)
     }
 
     /// Looks at a path, and opens it if it is a file.
     fn look(&self, path: &Path) -> Result<Entry, Blocked> {
-        if self.compiled.refuses_links(self.host) {
+        if self.place.compiled.refuses_links(self.place.host) {
             let reached = self.reach(path)?;
             return match (reached.is_folder(), reached.is_file()) {
                 (true, _) => Ok(Entry::Folder),
@@ -174,7 +158,7 @@ impl Search {
     }
 
     fn reach(&self, path: &Path) -> Result<Reached, Blocked> {
-        links::reach(path, &|folder| self.compiled.links(self.host, folder))
+        links::reach(path, &|folder| self.place.links(folder))
     }
 }
 

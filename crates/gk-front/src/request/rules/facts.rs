@@ -178,6 +178,10 @@ impl Facts for Asked {
         std::fs::metadata(path).map_or(0, |meta| meta.len())
     }
 
+    fn is_subrequest(&self) -> bool {
+        self.within
+    }
+
     fn now(&self) -> f64 {
         self.arrived
     }

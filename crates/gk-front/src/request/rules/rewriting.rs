@@ -164,7 +164,7 @@ impl Asked {
     }
 
     /// Takes an outcome over, up to what is left to do.
-    fn take(&mut self, outcome: Outcome) -> Result<Action, Refusal> {
+    pub(super) fn take(&mut self, outcome: Outcome) -> Result<Action, Refusal> {
         let Outcome { action, query, env, cookies, vary, handler, media_type, ended, note } = outcome;
         (self.env, self.query) = (env, query);
         self.rewriting.ended |= ended;
