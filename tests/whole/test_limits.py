@@ -109,11 +109,12 @@ def test_the_process_title(gilkeeper: Start) -> None:
 
 
 def test_a_request_timeout_logs_the_stack(gilkeeper: Start) -> None:
-    server = one(gilkeeper, "threads=1 request-timeout=1 graceful-timeout=1 shutdown-timeout=1")
+    """Reported: at LogLevel warn nothing said why the worker was replaced."""
+    server = one(gilkeeper, "threads=1 request-timeout=1 graceful-timeout=1 shutdown-timeout=1", "LogLevel warn")
     pid = server.ask("/where").json["pid"]
     server.mark_log()
     assert server.ask("/sleep?seconds=30").status in (502, 504)
-    server.wait_log(r"probes\.py.*\n?.*in sleep|in sleep")
+    server.wait_log(r"(?s)longer than request-timeout=1 allows.*GET /sleep for \d\.\d s \(request \d+\).*in sleep")
     until(lambda: server.ask("/where").json["pid"] != pid, "another worker answers", 15)
 
 
@@ -178,9 +179,10 @@ WSGIScriptAlias / ${APP}/dies.py process-group=dies application-group=%{GLOBAL}
         server.clean()
 
 
-def test_an_import_that_does_not_end_is_shown(gilkeeper: Start) -> None:
-    """Reported: `startup-timeout` ended a worker without a word about its import."""
-    conf = "WSGIDaemonProcess one startup-timeout=2\nWSGIScriptAlias / ${APP}/stuck.py process-group=one\nWSGIImportScript ${APP}/stuck.py process-group=one application-group=%{GLOBAL}\n"
+@pytest.mark.parametrize("group", ["%{GLOBAL}", "sub"])
+def test_an_import_that_does_not_end_is_shown(gilkeeper: Start, group: str) -> None:
+    """Reported: `startup-timeout` ended a worker without a word about its import; in a sub-interpreter the stack was that of worker.py."""
+    conf = f"LogLevel warn\nWSGIDaemonProcess one startup-timeout=2\nWSGIScriptAlias / ${{APP}}/stuck.py process-group=one application-group={group}\n"
     server = Gilkeeper([], conf)
     (server.root / "app" / "stuck.py").write_text("import threading\ndef waits_here():\n    threading.Event().wait(60)\nwaits_here()\n")
     try:
@@ -188,6 +190,26 @@ def test_an_import_that_does_not_end_is_shown(gilkeeper: Start) -> None:
         server.wait_log(r"not ready 1\.\d s after its start, and is stopped when it is not after 2 s \(startup-timeout\): it imports .*/stuck\.py")
         server.wait_log(r'(?s)The stack of the import of .*stuck\.py", line 3, in waits_here')
         server.wait_log(r"was not ready within 2 s \(startup-timeout\)")
+    finally:
+        server.kill()
+    server.clean()
+
+
+def test_a_first_request_that_imports_for_ever_says_why_its_worker_is_replaced(gilkeeper: Start) -> None:
+    """Reported: at LogLevel warn the log named neither option nor seconds nor stack, and the worker was replaced at once, again and again."""
+    conf = r"""
+LogLevel warn
+WSGIDaemonProcess one threads=1 startup-timeout=1 shutdown-timeout=1 connect-timeout=1
+WSGIScriptAliasMatch ^/([a-z]+) ${APP}/$1.py process-group=one application-group=sub
+"""
+    server = Gilkeeper([], conf)
+    (server.root / "app" / "stuck.py").write_text("import threading\ndef waits_here():\n    threading.Event().wait(60)\nwaits_here()\n")
+    try:
+        server.start()
+        for number in (1, 2):
+            assert server.ask("/stuck", timeout=60.0).status in (502, 503, 504)
+            server.wait_log(rf"failure {number} in a row, the next process starts in 0\.{number} s", 20)
+        server.wait_log(r'(?s)startup-timeout=1\); this process is replaced.*GET /stuck for .*\(request \d+\).*stuck\.py", line 3, in waits_here')
     finally:
         server.kill()
     server.clean()

@@ -6,7 +6,7 @@ use crate::serve::engine::Engine;
 use crate::serve::groups::GroupInterpreter;
 use crate::serve::thread;
 use crate::watch::ending::{EndStep, Ending, describe};
-use crate::watch::python_thread::Order;
+use crate::watch::python_thread::{Order, running};
 use gk_python::ThreadStates;
 use gk_sys::log::plain;
 use gk_wire::control::FromWorker;
@@ -69,9 +69,13 @@ impl Worker {
         tell_subscribers(states, &self.engine, &self.ending, reason);
         self.give_waiting_back(reason);
         if self.engine.busy() > 0 {
-            self.order(Order::Stacks(format!(
-                "Requests are still running while this worker stops ({reason})"
-            )));
+            // What stops it at once has shown them already.
+            let shown = self.leaving.is_none() && reason.ends_with("_timeout");
+            let level = if shown { Level::Notice } else { Level::Warn };
+            let text = format!(
+                "Requests are still running while this worker stops ({reason}); they have {timeout} s (shutdown-timeout)"
+            );
+            self.order(Order::Stacks(level, text));
         }
         self.engine.stop();
         for thread in self.threads.drain(..) {
@@ -175,7 +179,11 @@ fn reaper(timeout: f64, engine: Arc<Engine>, orders: Option<Sender<Order>>) -> s
         engine.break_off();
         order(Order::EndFunctions);
         wait(timeout * 0.2);
-        plain(Level::Info, "wsgi", None, "shutdown-timeout is over; this worker ends at once");
+        let text = format!(
+            "shutdown-timeout is over ({timeout} s); this worker ends at once, in its request threads: {}",
+            running(&engine)
+        );
+        plain(Level::Warn, "wsgi", None, &text);
         gk_sys::own_process::exit_now(1);
     };
     std::thread::Builder::new().name("gk-reaper".to_owned()).stack_size(64 << 10).spawn(run)?;

@@ -6,7 +6,7 @@ use crate::serve::engine::Engine;
 use crate::serve::link::Link;
 use crate::serve::thread;
 use crate::watch::ending::Ending;
-use crate::watch::python_thread::{Order, PythonThread};
+use crate::watch::python_thread::{Order, PythonThread, running};
 use crate::watch::script_changes::ScriptChanges;
 use crate::watch::slow_requests::{self, SlowRequests};
 use crate::watch::watchdog::{Action, Observation, Watchdog};
@@ -151,6 +151,13 @@ impl Worker {
         for action in self.signals.take(&self.engine.setup.group) {
             match action {
                 SignalAction::Leave(reason, timeout) => {
+                    if reason == "cpu_time_limit" {
+                        let limit = self.engine.setup.group.cpu_time_limit;
+                        let text = format!(
+                            "This process has used its CPU time (cpu-time-limit={limit}) and is replaced"
+                        );
+                        self.order(Order::Stacks(Level::Warn, text));
+                    }
                     self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
                     self.leave(reason, timeout);
                 }
@@ -176,7 +183,7 @@ impl Worker {
                 self.engine.reloads.refuse();
             }
             ToWorker::DumpStacks => {
-                self.order(Order::Stacks("Stacks of the busy request threads".to_owned()))
+                self.order(Order::Stacks(Level::Notice, "Stacks of the busy request threads".to_owned()))
             }
             ToWorker::Watch { files } => {
                 if let Some(more) = &self.more_to_watch {
@@ -279,7 +286,11 @@ impl Worker {
                     let since = (since * 1e6).round() as u64 + 1;
                     self.order(Order::Interrupt { slot, since });
                 }
-                Action::Stacks(sentence) => self.order(Order::Stacks(sentence)),
+                Action::Stacks(sentence) => self.order(Order::Stacks(Level::Warn, sentence)),
+                Action::Deadlock(sentence) => {
+                    let text = format!("{sentence}; in the request threads: {}", running(&self.engine));
+                    plain(Level::Warn, "wsgi", None, &text);
+                }
                 Action::Leave(reason, timeout) => {
                     self.tell(&FromWorker::Leaving { reason: reason.to_owned() });
                     self.leave(reason, timeout);

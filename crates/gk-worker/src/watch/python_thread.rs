@@ -1,7 +1,7 @@
 //! The thread that calls Python for the main thread: it proves that the GIL can be taken, raises `RequestTimeout`, reads
 //! stacks. If Python is blocked this thread hangs, and the watchdog sees its time stamp grow old.
 
-use crate::serve::engine::Engine;
+use crate::serve::engine::{Engine, RequestSlot};
 use crate::watch::ending::Ending;
 use crate::watch::slow_requests;
 use gk_python::ThreadStates;
@@ -31,7 +31,7 @@ pub(crate) enum Order {
     /// Pass this signal to the application's subscribers.
     Signal { number: i32, name: String },
     /// Log the stacks of the busy request threads, after this sentence.
-    Stacks(String),
+    Stacks(Level, String),
     /// Report the stack of the request that this slot took at `since`.
     Stack { slot: usize, since: u64, slow: bool },
     /// The GIL is back on: measure it.
@@ -138,7 +138,7 @@ fn run(
                 }
             }
             Order::NameThreads => name_threads(engine, states),
-            Order::Stacks(sentence) => stacks(engine, states, &sentence),
+            Order::Stacks(level, sentence) => stacks(engine, states, level, &sentence),
             Order::HeldUp => ending.report(states),
             Order::EndFunctions => ending.end_functions(states),
             Order::End => break,
@@ -202,7 +202,7 @@ fn name_threads(engine: &Engine, states: &mut ThreadStates) {
     measure.name_threads(&named);
 }
 
-fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
+fn stacks(engine: &Engine, states: &mut ThreadStates, level: Level, sentence: &str) {
     // Thread and thread state, interpreter, request line.
     let busy: Vec<((u64, u64), i64, String)> = engine
         .slots
@@ -229,16 +229,27 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, sentence: &str) {
             text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));
         }
     }
-    plain(Level::Notice, "wsgi", None, &text);
+    plain(level, "wsgi", None, &text);
 }
 
-fn describe(engine: &Engine, slot: &crate::serve::engine::RequestSlot) -> String {
+/// The request in a slot: `GET /path for 3.2 s (request 17)`.
+fn describe(engine: &Engine, slot: &RequestSlot) -> String {
     let seconds = engine.now().saturating_sub(slot.since.load(Ordering::Relaxed)) as f64 / 1e6;
     let request = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let line = request.and_then(|(payload, _)| {
+    let told = request.and_then(|(payload, _)| {
         let view = RequestView::decode(&payload).ok()?;
         let path = view.texts.uri.split(|b| *b == b'?').next().unwrap_or_default();
-        Some(format!("{} {}", String::from_utf8_lossy(view.texts.method), String::from_utf8_lossy(path)))
+        let line =
+            format!("{} {}", String::from_utf8_lossy(view.texts.method), String::from_utf8_lossy(path));
+        Some((line, format!(" (request {})", view.numbers.request_id)))
     });
-    format!("{} for {seconds:.1} s", line.unwrap_or_else(|| "a request".to_owned()))
+    let (line, number) = told.unwrap_or_else(|| ("a request".to_owned(), String::new()));
+    format!("{line} for {seconds:.1} s{number}")
+}
+
+/// The requests that run now, for a log line: `GET /path for 3.2 s (request 17), …`.
+pub(crate) fn running(engine: &Engine) -> String {
+    let busy = engine.slots.iter().filter(|slot| slot.since.load(Ordering::Acquire) != 0);
+    let requests: Vec<String> = busy.map(|slot| describe(engine, slot)).collect();
+    if requests.is_empty() { "no request".to_owned() } else { requests.join(", ") }
 }

@@ -27,6 +27,8 @@ pub(crate) enum Action {
     Interrupt { slot: usize, since: f64 },
     /// Log the stacks after this sentence.
     Stacks(String),
+    /// Log this sentence: Python does not run, and no stack can be read.
+    Deadlock(String),
     /// Leave gracefully within this many seconds (0: no limit).
     Leave(&'static str, f64),
     /// Stop at once.
@@ -94,13 +96,18 @@ impl Watchdog {
         let alive = seen.python_alive.max(self.freezes.awake_since());
         if deadlock > 0.0 && seen.now - alive > deadlock && !self.locked {
             // Also while leaving: without the GIL the worker would never end.
+            acts.push(Action::Deadlock(format!(
+                "Python has not run for {:.1} s, longer than deadlock-timeout={deadlock} allows: code of an extension module holds the \
+                 GIL, or threads wait for each other",
+                seen.now - alive
+            )));
             acts.push(Action::Stop("deadlock_timeout"));
             (self.locked, self.over) = (true, true);
         } else if !self.over {
             if let Some(act) = self.process(seen) {
                 if act == Action::Stop("startup_timeout") {
                     acts.push(Action::Stacks(format!(
-                        "No script was loaded within {} s of the first request (startup-timeout)",
+                        "No script was loaded within {0} s of the first request (startup-timeout={0}); this process is replaced",
                         self.options.startup_timeout
                     )));
                 }
@@ -128,8 +135,8 @@ impl Watchdog {
                 None => {
                     self.interrupted[index] = Some((since, seen.now));
                     acts.push(Action::Stacks(format!(
-                        "A request has run {elapsed:.1} s, longer than request-timeout allows ({fires:.1} s with {} threads)",
-                        self.options.threads
+                        "A request has run {elapsed:.1} s, longer than request-timeout={} allows ({fires:.1} s with {} threads)",
+                        self.options.request_timeout, self.options.threads
                     )));
                     if self.options.interrupt_timeout > 0.0 {
                         acts.push(Action::Interrupt { slot: index, since });
@@ -139,9 +146,10 @@ impl Watchdog {
                 }
                 Some((_, at)) if self.options.interrupt_timeout > 0.0 => {
                     if seen.now - at > self.options.interrupt_timeout && !self.over {
-                        acts.push(Action::Stacks(
-                            "The interrupted request did not end within interrupt-timeout".to_owned(),
-                        ));
+                        acts.push(Action::Stacks(format!(
+                            "A request that was interrupted after request-timeout={} did not end within interrupt-timeout={}",
+                            self.options.request_timeout, self.options.interrupt_timeout
+                        )));
                         self.recycle(seen, acts);
                     }
                 }
@@ -282,7 +290,12 @@ mod tests {
         ];
         for (options, seen, expected) in cases {
             let mut dog = Watchdog::new(options.clone());
-            assert_eq!(dog.tick(&seen), expected.into_iter().collect::<Vec<_>>(), "{options:?} {seen:?}");
+            let mut acts = dog.tick(&seen);
+            let deadlock =
+                |act: &Action| matches!(act, Action::Deadlock(text) if text.contains("deadlock-timeout=5"));
+            assert_eq!(acts.iter().any(deadlock), expected == Some(Action::Stop("deadlock_timeout")));
+            acts.retain(|act| !matches!(act, Action::Deadlock(_)));
+            assert_eq!(acts, expected.into_iter().collect::<Vec<_>>(), "{options:?} {seen:?}");
             assert_eq!(dog.tick(&seen), [], "only once");
         }
     }
@@ -356,7 +369,7 @@ mod tests {
         for step in 1..=11 {
             found.extend(tick(3603.0 + f64::from(step) * 0.5));
         }
-        assert_eq!(found, [Action::Stop("deadlock_timeout")]);
+        assert!(matches!(found[..], [Action::Deadlock(_), Action::Stop("deadlock_timeout")]), "{found:?}");
     }
 
     #[test]
@@ -366,7 +379,10 @@ mod tests {
         let at = |now, started| Observation { started, loaded: false, ..seen(now, vec![None]) };
         assert_eq!(dog.tick(&at(100.0, 0)), []);
         assert_eq!(dog.tick(&at(101.0, 1)), []);
-        let said = "No script was loaded within 5 s of the first request (startup-timeout)".to_owned();
-        assert_eq!(dog.tick(&at(106.5, 1)), [Action::Stacks(said), Action::Stop("startup_timeout")]);
+        let said = "No script was loaded within 5 s of the first request (startup-timeout=5); this process is replaced";
+        assert_eq!(
+            dog.tick(&at(106.5, 1)),
+            [Action::Stacks(said.to_owned()), Action::Stop("startup_timeout")]
+        );
     }
 }

@@ -26,11 +26,12 @@ def stacks(threads, several_gils):
     """Python stacks as (ident, text). `threads`: (ident, number of the thread state) of threads in this interpreter."""
     import traceback
 
-    if several_gils:
-        # sys._current_frames() would read frames of other interpreters, and this thread does not hold their GILs.
-        by_state = dict(host.frames())
-        frames = {ident: by_state[state] for ident, state in threads if state in by_state}
-    else:
+    # By thread state: sys._current_frames() has one frame for a thread that is in several interpreters, and not always the innermost;
+    # where they have GILs of their own, it would read frames without holding them.
+    by_state = dict(host.frames())
+    frames = {ident: by_state[state] for ident, state in threads if state in by_state}
+    if not by_state and not several_gils:
+        # Without a GIL the states cannot be walked.
         frames = sys._current_frames()
     return [(ident, "".join(traceback.format_stack(frames[ident]))) for ident, _ in threads if ident in frames]
 
