@@ -51,11 +51,17 @@ impl Plan {
         slot.due = Some(now + delay);
         let failures = slot.backoff.failures();
         if !delay.is_zero() {
-            let text = format!(
-                "process group '{name}': failure {failures} in a row, the next process starts in {} s",
-                delay.as_secs_f64()
+            let pause = delay.as_secs_f64();
+            let what = match served {
+                Some(served) if !service => {
+                    format!("its last process served for {:.1} s only", served.as_secs_f64())
+                }
+                _ => format!("failure {failures} in a row"),
+            };
+            self.log(
+                Level::Warn,
+                format!("process group '{name}': {what}, the next process starts in {pause} s"),
             );
-            self.log(Level::Warn, text);
         }
         self.link_failed(group);
     }

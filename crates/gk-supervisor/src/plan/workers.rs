@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Extra time after a worker's own deadline before the supervisor acts: the worker's messages are more precise.
 const SLACK: Duration = Duration::from_millis(500);
 
+/// The reason of a worker that loaded no script in time, as it says it.
+const STARTUP_TIMEOUT: &str = "startup_timeout";
+
 /// `worker.py` exits with this when its Python has no usable gilkeeper (`EX_CONFIG` of sysexits.h).
 pub const EXIT_NO_PACKAGE: i32 = 78;
 
@@ -169,7 +172,7 @@ impl Plan {
                 if !handle.departs() {
                     let name = handle.name();
                     self.log(Level::Info, format!("{name} leaves: {reason}"));
-                    self.worker_leaves(worker, now);
+                    self.worker_leaves(worker, &reason, now);
                 }
             }
             FromWorker::Stopping { reason } => {
@@ -225,13 +228,18 @@ impl Plan {
     }
 
     /// The worker said that it leaves. The front hears it on the link and drains the worker.
-    fn worker_leaves(&mut self, worker: u64, now: Duration) {
+    fn worker_leaves(&mut self, worker: u64, reason: &str, now: Duration) {
         if self.is_new_in_reload(worker) {
             let text = "a new worker left before it could take over";
             return self.refuse_reload(text, &[], now);
         }
         let window = self.window(worker, false);
-        self.vacate(worker, now);
+        if reason == STARTUP_TIMEOUT {
+            // Its first request waited for an import in vain, and that of the next process may do the same.
+            self.vacate_before_service(worker, "no script could be loaded within startup-timeout", now);
+        } else {
+            self.vacate(worker, now);
+        }
         if let Some(handle) = self.workers.get_mut(&worker) {
             handle.state = WorkerState::Leaving;
             handle.cut = None;
@@ -333,7 +341,7 @@ impl Plan {
                         self.refuse_reload(&text, &[], now);
                     } else {
                         self.vacate_after_failure(worker, &text, now);
-                        self.stop_worker(worker, "startup_timeout", now);
+                        self.stop_worker(worker, STARTUP_TIMEOUT, now);
                     }
                 }
                 WorkerState::Leaving => {

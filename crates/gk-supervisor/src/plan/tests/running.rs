@@ -133,6 +133,45 @@ fn a_worker_that_is_never_ready_is_stopped_after_startup_timeout() {
     assert_eq!(t.said(), "signal 1 9");
 }
 
+/// Reported: a worker whose first request waited for an import in vain was replaced at once, again and again. Met with an application
+/// that connects to a database at its import, where nothing is imported at the start.
+#[test]
+fn a_worker_that_loads_no_script_in_time_is_replaced_after_a_growing_pause() {
+    let mut t = Table::serving(&[("a", 1)]);
+    for (worker, pause) in [(1, 0.1), (2, 0.2), (3, 0.4)] {
+        t.worker(worker, FromWorker::Leaving { reason: "startup_timeout".into() });
+        let logged = t.logged();
+        assert!(
+            logged.contains(&format!("failure {worker} in a row, the next process starts in {pause} s")),
+            "{logged}"
+        );
+        t.worker(worker, FromWorker::Stopping { reason: "startup_timeout".into() });
+        t.exit(worker, "exit status 0");
+        t.said();
+        t.pass(pause);
+        assert_eq!(t.said(), format!("spawn {} a c1 g1", worker + 1));
+        t.ready(worker + 1);
+        t.said();
+    }
+}
+
+/// Reported: `failure 21 in a row` of a process group whose processes had all served. Met with a storm of kills.
+#[test]
+fn a_process_that_served_is_no_failure_to_start() {
+    let mut t = Table::serving(&[("a", 1)]);
+    let mut logged = String::new();
+    for worker in 1..=5 {
+        t.exit(worker, "signal 9 (KILL)");
+        t.pass(0.2);
+        t.ready(worker + 1);
+        logged += &t.logged();
+    }
+    assert!(
+        logged.contains("its last process served for 0.0 s only") && !logged.contains("in a row"),
+        "{logged}"
+    );
+}
+
 #[test]
 fn a_front_that_dies_is_restarted_and_linked_with_the_living_workers() {
     let mut t = Table::serving(&[("a", 2)]);
