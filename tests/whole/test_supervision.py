@@ -168,7 +168,7 @@ def test_an_application_that_cannot_be_imported_is_not_served(gilkeeper: Start, 
     assert "Serving" not in server.console()
     (server.root / "app" / "deeds.py").write_text(SCRIPT)
     until(lambda: "Serving" in server.console(), "it serves")
-    until(lambda: page("/readyz")[0] == 200, "it is ready")
+    assert page("/readyz")[0] == 200, "what it has announced is so"
     assert answered(server)
 
 

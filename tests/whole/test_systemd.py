@@ -54,8 +54,8 @@ def test_a_service_of_type_notify_reload(managers: list[Manager], abstract: bool
     ready = manager.wait("READY")
     assert ready["STATUS"].startswith(f"Serving http://127.0.0.1:{port}/ and unix:"), ready
     assert client.ask(port, "/").status == 200
-    # The admin process is told a moment later.
-    harness.until(lambda: client.ask(admin.getsockname()[1], "/readyz").status == 200, "the pages say ready, too")
+    # Reported: for a moment after READY they said 503. Met with a load balancer that asks once.
+    assert client.ask(admin.getsockname()[1], "/readyz").status == 200, "the pages say ready, too"
     manager.wait("WATCHDOG", 5)
     # Nobody but the main process may be heard, so nobody else is asked to speak.
     for pid in harness.processes_of(manager.run):

@@ -123,6 +123,8 @@ pub struct Front {
     pub conn_ended: Notify,
     /// Notified when a connection begins.
     pub conn_began: Notify,
+    /// Notified when a worker's link opens.
+    pub link_opened: Notify,
     /// Signs of life of the supervisor and the workers.
     pub life: Life,
     /// The admin process, if there is one.
@@ -186,6 +188,7 @@ impl Front {
             stop: Notify::new(),
             conn_ended: Notify::new(),
             conn_began: Notify::new(),
+            link_opened: Notify::new(),
             life: Life::default(),
             admin: OnceCell::new(),
             space: Rc::default(),

@@ -212,9 +212,11 @@ impl Plan {
     }
 
     /// Announces once, when the front accepts connections, every process group has a worker that imported its applications,
-    /// and the others have at least tried. Service scripts do not count.
+    /// and the others have at least tried. Service scripts do not count. The front says last that it serves, so that whoever hears of
+    /// it finds `/readyz` ready.
     fn announce(&mut self) {
-        if !self.announced && !self.stop.begun() && self.front.accepts() && self.has_imported() {
+        let serves = self.front.accepts() && self.front.serves;
+        if !self.announced && !self.stop.begun() && serves && self.has_imported() {
             self.announced = true;
             self.take_over();
             self.out.push(Action::Announce);

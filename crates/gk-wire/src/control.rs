@@ -110,6 +110,8 @@ pub struct Silence {
 pub enum FromFront {
     /// It accepts connections.
     Ready,
+    /// Every process group has a worker that takes requests and imported its applications, and the admin pages say so. Said once.
+    Serving,
     /// Answer to `ToFront::Ping`.
     Alive,
     /// Answer to `ToFront::Site`.

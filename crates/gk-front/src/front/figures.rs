@@ -97,6 +97,11 @@ impl Front {
         !self.is_ending() && !self.draining.get() && self.waiting().is_empty()
     }
 
+    /// Whether every process group for requests has such a worker, whatever the server was told.
+    pub fn is_served(&self) -> bool {
+        self.waiting().is_empty()
+    }
+
     /// Whether the server ends. One that another server replaces stays ready for whom its last pages still answer.
     fn is_ending(&self) -> bool {
         self.stopping.get() && !self.is_patient.get()

@@ -63,6 +63,11 @@ pub struct Admin {
     unsent: Notify,
     /// The last exports went out, or never will.
     exported: Notify,
+    /// Figures sent to the process, and those that it has answered.
+    asked: Cell<u64>,
+    answered: Cell<u64>,
+    /// Notified with each answer.
+    heard: Notify,
     /// Seconds since its last sign of life, as far as this process ran itself.
     silent: Cell<u32>,
     /// The process is to end.
@@ -87,6 +92,9 @@ impl Admin {
             unsent: Notify::new(),
             exported: Notify::new(),
             left: Notify::new(),
+            asked: Cell::new(0),
+            answered: Cell::new(0),
+            heard: Notify::new(),
             silent: Cell::new(0),
             stopping: Cell::new(false),
             inheritance: RefCell::default(),
@@ -105,8 +113,25 @@ impl Admin {
     /// Sends the present figures, unless older messages still wait: the next figures come soon.
     pub fn tell_figures(&self, message: &ToAdmin) {
         if self.takes_figures() {
+            self.asked.set(self.asked.get() + 1);
             self.put((encode(message), None));
         }
+    }
+
+    /// Has the process told the present figures by `tell`, and waits until its pages show them, at most so long.
+    pub async fn show(&self, tell: impl Fn(), limit: Duration) {
+        let shown = async {
+            while !self.takes_figures() {
+                tokio::time::sleep(CHECK).await;
+            }
+            tell();
+            let wanted = self.asked.get();
+            while self.answered.get() < wanted {
+                self.heard.notified().await;
+            }
+        };
+        // One that hangs is replaced, and holds up nobody.
+        let _ = tokio::time::timeout(limit, shown).await;
     }
 
     /// Whether it runs, and no message waits for it.
@@ -182,6 +207,8 @@ impl Admin {
                 *self.outbox.borrow_mut() = self.inheritance.borrow_mut().messages();
                 *self.socket.borrow_mut() = Some(Rc::new(socket));
                 self.unsent.notify_one();
+                // What the one before it was asked will not be answered.
+                self.answered.set(self.asked.get());
                 return Ok(());
             }
             Ok(Some((FromAdmin::Refused { why }, _))) => why,
@@ -291,7 +318,11 @@ impl Admin {
                 () = &mut outlasted => return,
                 () = self.left.notified() => return,
                 received = receive(socket, &mut buffer) => match received {
-                    Some((FromAdmin::Alive, _)) => self.silent.set(0),
+                    Some((FromAdmin::Alive, _)) => {
+                        self.silent.set(0);
+                        self.answered.set(self.answered.get() + 1);
+                        self.heard.notify_one();
+                    }
                     Some((FromAdmin::Kept { workers }, Some(file))) => {
                         self.inheritance.borrow_mut().hand_on(file, &workers);
                     }

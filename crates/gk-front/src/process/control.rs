@@ -22,6 +22,11 @@ use crate::worker::link::reader::{self, LinkEnd, LinkEvent};
 use crate::worker::link::{Link, LinkState, writer};
 use crate::worker::sleep;
 
+/// Between two looks at whether every process group is served.
+const LOOK: Duration = Duration::from_secs(1);
+/// Longest wait for the pages to say so.
+const SHOWN: Duration = Duration::from_secs(2);
+
 /// The control socket.
 pub struct Control {
     socket: Rc<AsyncFd<OwnedFd>>,
@@ -38,6 +43,7 @@ impl Control {
     /// Sends `Ready`, then acts on messages until the front has stopped.
     pub async fn serve(&self, front: &Rc<Front>) {
         self.send(&FromFront::Ready);
+        tokio::task::spawn_local(say_serving(Rc::clone(front), Rc::clone(&self.socket)));
         let counted = Rc::clone(front);
         tokio::task::spawn_local(async move { counted.life.count().await });
         let mut buffer = vec![0; MAX_PACKET];
@@ -219,6 +225,18 @@ impl Control {
     }
 }
 
+/// Tells the supervisor once that every process group is served, when the pages say the same.
+async fn say_serving(front: Rc<Front>, control: Rc<AsyncFd<OwnedFd>>) {
+    while !front.is_served() {
+        // Mostly a link opens; the rest comes by the clock.
+        let _ = tokio::time::timeout(LOOK, front.link_opened.notified()).await;
+    }
+    if let Some(admin) = front.admin.get() {
+        admin.show(|| front.tell_figures(), SHOWN).await;
+    }
+    let _ = descriptors::send(control.get_ref(), &encode(&FromFront::Serving), &[]);
+}
+
 /// Looks after a link until it ends.
 async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
     let pool = front.pool(&link.info.process_group);
@@ -234,7 +252,10 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
     };
     let reading = reader::read(Rc::clone(&link), |event| match event {
         LinkEvent::Open => match &pool {
-            Some(pool) if link.state() == LinkState::Open => pool.add(Rc::clone(&link)),
+            Some(pool) if link.state() == LinkState::Open => {
+                pool.add(Rc::clone(&link));
+                front.link_opened.notify_one();
+            }
             Some(_) => {}
             None => link.drain(),
         },

@@ -148,11 +148,16 @@ impl Running {
         running
     }
 
-    /// The next message of the front.
+    /// The next message of the front, but that it serves.
     pub fn hear(&self) -> FromFront {
         let mut buffer = vec![0; gk_wire::control::MAX_PACKET];
-        let got = descriptors::receive(self.control(), &mut buffer, true).unwrap();
-        decode(&buffer[..got.bytes]).unwrap()
+        loop {
+            let got = descriptors::receive(self.control(), &mut buffer, true).unwrap();
+            match decode(&buffer[..got.bytes]).unwrap() {
+                FromFront::Serving => {}
+                message => return message,
+            }
+        }
     }
 
     fn control(&self) -> &OwnedFd {

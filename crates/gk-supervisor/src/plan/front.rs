@@ -62,6 +62,8 @@ pub struct FrontHandle {
     /// When its process was started.
     started: Duration,
     ready: Option<Duration>,
+    /// It has said that every process group is served, and its pages say the same.
+    pub(super) serves: bool,
     proven: bool,
     backoff: Backoff,
 }
@@ -83,6 +85,7 @@ impl Plan {
         self.front.state = FrontState::Starting;
         self.front.due = None;
         self.front.ready = None;
+        self.front.serves = false;
         self.front.started = now;
         self.front.signs = Signs::default();
         self.front.hung = false;
@@ -166,6 +169,7 @@ impl Plan {
                     );
                 }
             }
+            FromFront::Serving => self.front.serves = true,
             FromFront::LinkRefused { worker, why } => self.link_refused(worker, &why, now),
             FromFront::LinkEnded { worker, fault, why } => {
                 self.worker_fault(worker, fault, &format!("its link ended: {why}"), now);

@@ -110,6 +110,11 @@ impl Table {
                 }
                 self.said.extend(words(&action));
             }
+            // The front, which has a link with each worker.
+            let front = &self.plan.front;
+            if next.is_empty() && front.accepts() && !front.serves && self.plan.has_imported() {
+                next.push(Event::FromFront(FromFront::Serving));
+            }
         }
     }
 

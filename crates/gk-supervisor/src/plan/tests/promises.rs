@@ -157,7 +157,8 @@ impl World {
             4 => message(ready(&["site.wsgi"])),
             5 => return worker.into_iter().for_each(|worker| self.worker_exits(worker, "signal 9 (KILL)")),
             6 => return worker.into_iter().for_each(|worker| self.worker_exits(worker, "exit status 0")),
-            7 | 8 => Some(Event::FromFront(FromFront::Ready)).filter(|_| self.front),
+            7 => Some(Event::FromFront(FromFront::Ready)).filter(|_| self.front),
+            8 => Some(Event::FromFront(FromFront::Serving)).filter(|_| self.front),
             9 => return self.front_exits("exit status 1"),
             10 => {
                 self.now += Duration::from_millis(u64::from(choice) * 200);
