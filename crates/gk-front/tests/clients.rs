@@ -7,7 +7,7 @@ mod support;
 
 use gk_config::site::{AccessLog, ReadTimeout};
 use std::io::{ErrorKind, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{Client, Frame, Running};
 
 /// Sends a byte again and again until the server has answered or closed; returns what it said.
@@ -49,6 +49,28 @@ fn a_body_or_head_that_comes_byte_by_byte_ends_in_time() {
         let said = trickle(&mut client);
         assert!(said.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{start:?}: {said:?}");
     }
+}
+
+/// Reported: a client that went on with its body after the 408 held its connection for half a minute more.
+/// Met with slow-body attacks; Apache closes after two seconds.
+#[test]
+fn a_client_that_goes_on_after_its_408_is_closed_soon() {
+    let front = Running::start(|site| site.hosts[0].read_timeouts.body = ReadTimeout::fixed(0.2));
+    let mut client = front.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    client.stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let (mut said, mut piece) = (Vec::new(), [0; 1024]);
+    let begun = Instant::now();
+    while client.stream.write_all(b"x").is_ok() {
+        match client.stream.read(&mut piece) {
+            Ok(bytes) => said.extend_from_slice(&piece[..bytes]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => break,
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "it is still open");
+    }
+    assert!(said.starts_with(b"HTTP/1.1 408 "), "{said:?}");
+    front.until(|status| status.connections == 0);
 }
 
 #[test]

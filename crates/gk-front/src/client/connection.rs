@@ -196,6 +196,11 @@ impl Conn {
         self.raw_target.take()
     }
 
+    /// Whether the client did not send its request in time.
+    pub fn is_timed_out(&self) -> bool {
+        self.timed_out.get()
+    }
+
     /// Whether the client did not send the whole of a request head in time.
     pub fn is_late_head(&self) -> bool {
         self.timed_out.get() && self.phase.get() == Phase::Head

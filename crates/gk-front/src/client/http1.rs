@@ -34,9 +34,10 @@ use crate::front::Front;
 use crate::process::leftovers;
 use crate::service;
 
-/// Idle limit while the rest of a refused request is read and dropped.
+/// Idle limit while the rest of a refused request is read and dropped. In all that is the limit for a client that was too slow before:
+/// as with Apache, it holds its place no longer.
 const LINGER: Duration = Duration::from_secs(2);
-/// Limit in all for reading it.
+/// Limit in all for reading the rest otherwise.
 const LINGER_IN_ALL: Duration = Duration::from_secs(30);
 
 /// Serves a connection from its first byte to its last. `place`: its place among those of its address.
@@ -177,9 +178,12 @@ async fn linger(front: &Front, conn: &Rc<Conn>) {
     let mut io = ClientIo::to_drop(conn);
     let mut sink = vec![0; 16 * 1024];
     let began = Instant::now();
-    while matches!(tokio::time::timeout(LINGER, io.read(&mut sink)).await, Ok(Ok(n)) if n > 0) {
-        let bound = if front.stopping.get() { LINGER } else { LINGER_IN_ALL };
-        if began.elapsed() > bound {
+    loop {
+        let bound = if front.stopping.get() || conn.is_timed_out() { LINGER } else { LINGER_IN_ALL };
+        let left = bound.saturating_sub(began.elapsed()).min(LINGER);
+        if left.is_zero()
+            || !matches!(tokio::time::timeout(left, io.read(&mut sink)).await, Ok(Ok(n)) if n > 0)
+        {
             return;
         }
     }
