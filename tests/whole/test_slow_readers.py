@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import client
 import pytest
-from harness import until
+from harness import free_port, until
 from running import MEGABYTE, Gilkeeper, memory
 
 Start = Callable[..., Gilkeeper]
@@ -126,3 +128,53 @@ def test_one_address_never_holds_all_request_threads(gilkeeper: Start, applicati
     for reader in slow:
         reader.reset()
     until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 0, "the requests were cancelled")
+
+
+ONE = """
+WSGIDaemonProcess slow processes=1 threads=1 response-spool-size=1048576
+WSGIScriptAlias / ${APP}/slow.py process-group=slow application-group=%{GLOBAL}
+"""
+
+
+def test_one_client_never_holds_the_only_request_thread(gilkeeper: Start, application: Path, readers: Callable[..., list[Reader]]) -> None:
+    """Reported: one response without an end that its client does not read held the only thread of a site until Timeout.
+
+    Met with a site of one process with one thread; here the client asks again and again, with many requests at once.
+    """
+    server = gilkeeper([application], ONE, admin=free_port())
+    server.wait_workers(1)
+    slow = readers(12, server, "/endless")
+    until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 1, "the thread is busy")
+    for _ in range(10):
+        (other,) = readers(1, server, "/", "127.0.0.2")
+        other.socket.settimeout(10)
+        assert other.response().body == b"quick"
+        other.close()
+        slow += readers(1, server, "/endless")
+    log = server.error_log.read_text()
+    assert "GK0025" in log and "127.0.0.1" in log and "process group 'slow'" in log, log
+    # An ordinary response reaches a client of the same address, who has nothing to do with it, whole.
+    for reader in slow:
+        reader.reset()
+    (honest,) = readers(1, server, "/large")
+    answer = honest.response()
+    assert answer.complete and answer.body == LARGE
+    figures = f"http://127.0.0.1:{server.admin}/metrics"
+    counted = re.compile(r'^gilkeeper_responses_total\{[^}]*reason="unread"[^}]*\} [1-9]', re.M)
+    until(lambda: counted.search(urllib.request.urlopen(figures, timeout=20).read().decode()), "the cut responses are counted", 20)
+
+
+def test_one_client_has_a_quarter_of_the_spool(gilkeeper: Start, application: Path, readers: Callable[..., list[Reader]]) -> None:
+    """Reported: for the seconds in which endless responses of one address filled the spool, they held all threads of a site."""
+    conf = f"GilkeeperResponseSpool {64 * MEGABYTE}\n" + CONF % f"response-spool-size={16 * MEGABYTE}"
+    server = gilkeeper([application], conf)
+    front = server.front()
+    readers(16, server, "/endless")
+    until(lambda: spooled(front) >= 15 * MEGABYTE, "its part is full", 30)
+    for _ in range(20):
+        (other,) = readers(1, server, "/", "127.0.0.2")
+        other.socket.settimeout(10)
+        assert other.response().body == b"quick"
+        other.close()
+        # Each file may be some blocks larger than what was reserved.
+        assert spooled(front) <= 18 * MEGABYTE

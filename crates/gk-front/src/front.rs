@@ -37,6 +37,7 @@ use crate::request::owner::RequiredOwner;
 use crate::request::refusal::Refusal;
 use crate::request::route::{self, Destination, RouteQuery, RuledPath, Target};
 use crate::worker::dispatcher::PoolLimits;
+use crate::worker::held::Origin;
 use crate::worker::link::Link;
 use crate::worker::pool::Pool;
 use crate::worker::profiles::{NumberedProfile, Profiles};
@@ -260,6 +261,16 @@ impl Front {
             Some(pool) => Rc::clone(&pool.share),
             // Its links are drained at once.
             None => Rc::default(),
+        }
+    }
+
+    /// Resets the connection, or the stream, of a request whose response holds the last thread of a group.
+    pub fn give_up(&self, origin: &Origin) {
+        if origin.stream != 0 {
+            let stream = self.http2.stream(origin.connection, origin.stream);
+            stream.iter().for_each(|stream| stream.give_up());
+        } else if let Some(conn) = self.conns.borrow().get(&origin.connection) {
+            conn.give_up();
         }
     }
 

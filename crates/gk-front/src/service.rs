@@ -335,6 +335,7 @@ impl Serving<'_> {
                 place: asked.map_or(&routed.extra, |asked| &asked.extra),
                 tls: self.ends.tls().map(|tls| tls.entries(&routed.target.settings.ssl)),
                 client,
+                stream: self.requester.stream(),
             };
             let exchange = match permit.begin(profile, self.parts(), &extras) {
                 Ok(exchange) => exchange,

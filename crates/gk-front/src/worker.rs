@@ -9,6 +9,7 @@ pub mod balance;
 pub mod dispatcher;
 pub mod exchange;
 pub mod head;
+pub mod held;
 pub mod info;
 pub mod link;
 pub mod pool;

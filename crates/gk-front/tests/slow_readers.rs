@@ -16,8 +16,13 @@ const SIZE: usize = 16 << 20;
 
 /// A front, its worker with two request threads, and a client that has asked and reads nothing.
 fn asked(change: impl FnOnce(&mut Site)) -> (Running, FakeWorker, Client, u32) {
+    asked_of(2, change)
+}
+
+/// The same with so many request threads.
+fn asked_of(threads: u32, change: impl FnOnce(&mut Site)) -> (Running, FakeWorker, Client, u32) {
     let mut front = Running::start(change);
-    let mut worker = front.worker(2);
+    let mut worker = front.worker(threads);
     worker.welcome();
     let mut client = front.client();
     rustix::net::sockopt::set_socket_recv_buffer_size(&client.stream, 64 * 1024).unwrap();
@@ -159,11 +164,64 @@ fn serve(mut worker: FakeWorker, id: u32, tell: impl Fn(String)) {
                 tell(path);
                 worker.hello(id);
             }
-            Some(Frame::Cancel { .. }) => panic!("the response was given up"),
+            Some(Frame::Cancel { .. }) => {
+                worker.send(&ToFrontFrame::Abort { id, reason: "cancelled" });
+                sent = SIZE;
+            }
             Some(_) => {}
             None => return,
         }
     }
+}
+
+/// Reported: a response without an end that its client did not read held the only request thread of a site until `Timeout`.
+/// Met with a site of one process with one thread.
+#[test]
+fn the_only_thread_of_a_group_is_given_up_when_others_wait() {
+    let (front, worker, mut slow, id) = asked_of(1, |site| site.groups[0].response_spool_size = 1 << 20);
+    let serving = std::thread::spawn(move || serve(worker, id, |_| {}));
+    // Requests of the same client wait behind it, those of others do not.
+    let mut again = front.client();
+    again.get("/again");
+    for _ in 0..5 {
+        let mut other = from([127, 0, 0, 2], &front);
+        other.get("/other");
+        assert_eq!(other.answer().text(), "hello");
+    }
+    assert_eq!(again.answer().text(), "hello");
+    let (bytes, proper) = slow.rest();
+    assert!(!proper && bytes.len() < SIZE, "the response was cut off");
+    drop((front, again));
+    serving.join().unwrap();
+}
+
+/// The same of a stream: its connection goes on.
+#[test]
+fn a_stream_that_holds_the_only_thread_is_reset() {
+    let mut front = support::http2::front(|site| site.groups[0].response_spool_size = 1 << 20);
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = support::http2::Http2Client::connect(front.address);
+    let endless = client.get("/endless");
+    let id = worker.request().id();
+    let serving = std::thread::spawn(move || serve(worker, id, |_| {}));
+    let mut other = from([127, 0, 0, 2], &front);
+    other.get("/other");
+    assert_eq!(other.answer().text(), "hello");
+    let response = client.wait(endless).unwrap();
+    assert!(client.wait(whole(response.into_body())).is_err(), "the stream was reset");
+    let next = client.get("/next");
+    assert_eq!(client.answer(next).text(), "hello");
+    drop((client, other, front));
+    serving.join().unwrap();
+}
+
+/// Reads a body without giving its sender more room, to its end.
+async fn whole(mut body: h2::RecvStream) -> Result<(), h2::Error> {
+    while let Some(piece) = body.data().await {
+        piece?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub enum Reason {
     Application,
     /// The application's answer broke off: the client did not get all of it.
     BrokenOff,
+    /// The application's answer was cut off: its client did not read it, and it held the last request thread while others waited.
+    Unread,
     /// The client went before it had the whole answer.
     ClientGone,
     /// A file.
@@ -49,6 +51,7 @@ impl Reason {
         match self {
             Self::Application => "",
             Self::BrokenOff => "broken_off",
+            Self::Unread => "unread",
             Self::ClientGone => "client_gone",
             Self::File => "file",
             Self::Rule => "rule",
@@ -79,6 +82,7 @@ impl Reason {
         match self {
             Self::Application => "the application",
             Self::BrokenOff => "the answer broke off",
+            Self::Unread => "the client did not read, and others waited",
             Self::ClientGone => "the client went",
             Self::File => "a file",
             Self::Rule => "a rule of the configuration",
@@ -111,7 +115,7 @@ pub struct Answers {
 impl Answers {
     /// Whether a user saw an error: a status from 500 on, or a part of an answer.
     pub fn failed(&self) -> bool {
-        self.code >= 500 || self.reason == Reason::BrokenOff
+        self.code >= 500 || matches!(self.reason, Reason::BrokenOff | Reason::Unread)
     }
 }
 

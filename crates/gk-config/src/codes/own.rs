@@ -104,10 +104,11 @@ pub const CODES: &[Code] = &[
     own(code(
         25,
         Error,
-        "a client address held every request thread of a process group with responses that it did not read, and requests of others waited",
-        "one of its responses is cut off, and its further requests wait in the queue while it holds all threads but one",
-        "nothing, when it is an attack; a larger response-spool-size= for a reader that is only slow; behind a proxy, \
-         WSGITrustedProxies and WSGITrustedProxyHeaders, so that its clients have addresses of their own",
+        "responses that their clients do not read held every request thread of a process group, and requests of others waited",
+        "one of them, of the client that holds the most, is cut off, and its connection is reset; further requests of that client come \
+         last for ten seconds; at most one line a minute",
+        "nothing, when it is an attack; a larger response-spool-size= or GilkeeperResponseSpool for a reader that is only slow; behind a \
+         proxy, WSGITrustedProxies and WSGITrustedProxyHeaders, so that its clients have addresses of their own",
     )),
     own(code(
         30,

@@ -94,7 +94,8 @@ pub const ROWS: &[Directive] = &[
             earlier than `response-buffer-size` says."),
     Directive::honoured("GilkeeperResponseSpool", "bytes", GLOBAL, ONE, response_spool)
         .default("1073741824").ours().doc("How many bytes of all responses that wait for slow clients may be in temporary files in the server root, \
-            and never more than half of the space that is free there. Above it request threads wait for their clients."),
+            and never more than half of the space that is free there. One client address may have a quarter of it, and always one \
+            `response-spool-size`. Above it request threads wait for their clients."),
 ];
 
 fn server_name(scope: &mut Scope, words: &[Word]) -> Applied {

@@ -192,6 +192,7 @@ impl HookCall<'_> {
                 place: given,
                 tls: ends.tls().map(|tls| tls.entries(&target.settings.ssl)),
                 client,
+                stream: self.requester.stream(),
             };
             let exchange = match permit.begin(&profile, self.parts, &extras) {
                 Ok(exchange) => exchange,

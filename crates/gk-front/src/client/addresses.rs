@@ -14,7 +14,7 @@ use crate::request::proxy_trust;
 /// Connections by address. One thread only.
 #[derive(Debug, Default)]
 pub struct Addresses {
-    open: RefCell<HashMap<u128, usize>>,
+    open: RefCell<HashMap<Network, usize>>,
     /// Connections that were refused.
     pub refused: Repeated,
 }
@@ -27,7 +27,7 @@ pub struct Crowded;
 #[derive(Debug)]
 pub struct AddressPlace {
     addresses: Rc<Addresses>,
-    key: u128,
+    key: Network,
 }
 
 impl Addresses {
@@ -56,7 +56,7 @@ impl Addresses {
 
     /// A place for one more connection of this address, unless it has as many as `most`.
     fn place(self: &Rc<Self>, peer: IpAddr, most: usize) -> Option<AddressPlace> {
-        let key = key(peer);
+        let key = Network::of(peer);
         let mut open = self.open.borrow_mut();
         let count = open.entry(key).or_default();
         if *count >= most {
@@ -79,12 +79,19 @@ impl Drop for AddressPlace {
     }
 }
 
-/// The number of a client: its address of IPv4, or the network of its address of IPv6, as who has one of a /64 mostly has all of them.
-pub fn key(peer: IpAddr) -> u128 {
-    match peer.to_canonical() {
-        IpAddr::V4(v4) => u128::from(u32::from(v4)),
-        // No network of IPv6 in use has the number of an IPv4 address.
-        IpAddr::V6(v6) => u128::from(v6) & (u128::MAX << 64) | 1 << 63,
+/// Clients that count as one: an address of IPv4, or the network of an address of IPv6, as who has one of a /64 mostly has all of
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Network(u128);
+
+impl Network {
+    /// That of an address.
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(v4) => u128::from(u32::from(v4)),
+            // No network of IPv6 in use has the number of an IPv4 address.
+            IpAddr::V6(v6) => u128::from(v6) & (u128::MAX << 64) | 1 << 63,
+        })
     }
 }
 

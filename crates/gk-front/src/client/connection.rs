@@ -71,6 +71,8 @@ pub struct Conn {
     timed_out: Cell<bool>,
     /// A response has begun and has not ended.
     answering: Cell<bool>,
+    /// [`Conn::give_up`] was called.
+    given_up: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// Access-log entry of a response whose last bytes hyper has not written yet.
     entry: RefCell<Option<Box<Entry>>>,
@@ -107,6 +109,7 @@ impl Conn {
             linger: Cell::new(false),
             timed_out: Cell::new(false),
             answering: Cell::new(false),
+            given_up: Cell::new(false),
             waker: RefCell::new(None),
             entry: RefCell::new(None),
             stage_began: Cell::new(now.get()),
@@ -229,6 +232,17 @@ impl Conn {
         }
         self.linger.set(false);
         self.kill();
+    }
+
+    /// Resets the connection, because its response holds the last request thread while others wait.
+    pub fn give_up(&self) {
+        self.given_up.set(true);
+        self.cut();
+    }
+
+    /// Whether [`Conn::give_up`] was called.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.get()
     }
 
     /// Polls the connection's task.

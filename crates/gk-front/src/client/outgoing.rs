@@ -1,6 +1,7 @@
 //! A response body on its way to a client: counts bytes for the access log, and makes a body that was cut off look cut off.
 
 use bytes::Bytes;
+use gk_telemetry::Reason;
 use gk_wire::log::Level;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
@@ -57,7 +58,7 @@ impl<X: Exchange> http_body::Body for OutgoingBody<X> {
                 if this.delimited_by_close {
                     this.requester.break_off();
                 }
-                this.ending.answering.cut_off(true);
+                this.ending.answering.cut_off(Reason::BrokenOff);
                 if let Some(entry) = &mut this.ending.entry {
                     entry.aborted = true;
                 }
@@ -81,7 +82,8 @@ impl<X: Exchange> Drop for OutgoingBody<X> {
         let mut entry = self.ending.entry.take();
         let complete = self.body.is_complete();
         if !complete && !self.ending.answering.is_cut_off() {
-            self.ending.answering.cut_off(false);
+            let unread = self.requester.is_given_up();
+            self.ending.answering.cut_off(if unread { Reason::Unread } else { Reason::ClientGone });
         }
         if let Some(entry) = &mut entry {
             entry.aborted |= !complete;

@@ -42,6 +42,22 @@ impl Requester {
         }
     }
 
+    /// Number of the stream on the connection; 0 with HTTP/1.
+    pub fn stream(&self) -> u32 {
+        match self {
+            Self::Http1(_) => 0,
+            Self::Http2 { stream, .. } => stream.id,
+        }
+    }
+
+    /// Whether its response was cut off because the client held the last request thread.
+    pub fn is_given_up(&self) -> bool {
+        match self {
+            Self::Http1(conn) => conn.is_given_up(),
+            Self::Http2 { stream, .. } => stream.is_given_up(),
+        }
+    }
+
     /// Requests begun on the connection.
     pub fn requests(&self) -> u64 {
         match self {

@@ -35,7 +35,9 @@ pub async fn tick(front: Rc<Front>) {
         current.logs.flush();
         let pools = front.each_pool();
         for pool in &pools {
-            pool.tick();
+            if let Some(origin) = pool.tick() {
+                front.give_up(&origin);
+            }
             pool.expire();
         }
         let conns: Vec<_> = front.conns.borrow().values().map(Rc::clone).collect();

@@ -76,8 +76,8 @@ impl Answering {
     }
 
     /// The client does not get all of its answer.
-    pub fn cut_off(&self, by_us: bool) {
-        self.reason.set(if by_us { Reason::BrokenOff } else { Reason::ClientGone });
+    pub fn cut_off(&self, why: Reason) {
+        self.reason.set(why);
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         cut.belongs_to(&group);
         cut.by(Reason::Application);
         cut.answered(200);
-        cut.cut_off(true);
+        cut.cut_off(Reason::BrokenOff);
         drop(cut);
         assert_eq!(counts(&front), [(499, Reason::ClientGone, 1)]);
         assert_eq!(counts(&group), [(200, Reason::BrokenOff, 1)]);

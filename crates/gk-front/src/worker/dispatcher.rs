@@ -232,12 +232,28 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
         self.queue.keys().next().into_iter().chain(aside).min().copied()
     }
 
-    /// The first request of the queue whose client is not `barred`, with a place at a worker, if a worker has room.
-    pub fn next_grant(&mut self, now_micros: u64, barred: impl Fn(Option<IpAddr>) -> bool) -> Option<(T, W)> {
+    /// Milliseconds that a request of the queue has waited.
+    pub fn wait_of(&self, request: u64, now_millis: u64) -> Option<u64> {
+        let mut aside = self.aside.values();
+        let queued = self.queue.get(&request).or_else(|| aside.find_map(|some| some.get(&request)))?;
+        Some(now_millis.saturating_sub(queued.arrival.since))
+    }
+
+    /// The first request of the queue whose client is not `barred`, with a place at a worker, if a worker has room. Those whose client
+    /// is to be `last` come after all others.
+    pub fn next_grant(
+        &mut self,
+        now_micros: u64,
+        barred: impl Fn(Option<IpAddr>) -> bool,
+        last: impl Fn(Option<IpAddr>) -> bool,
+    ) -> Option<(T, W)> {
         if !self.workers.iter().any(|worker| worker.has_room(now_micros)) {
             return None;
         }
-        let request = self.first(barred)?;
+        let request = match self.first(|client| barred(client) || last(client)) {
+            Some(request) => request,
+            None => self.first(barred)?,
+        };
         let worker = self.reserve(now_micros)?;
         Some((self.take(request)?.ticket, worker))
     }

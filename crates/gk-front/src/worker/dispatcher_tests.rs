@@ -70,7 +70,7 @@ fn enqueue(dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>, requests: &[u64]) {
 
 /// Grants until no worker has room: tickets and workers in order.
 fn grants(dispatcher: &mut Dispatcher<Rc<FakeWorker>, u64>) -> Vec<(u64, &'static str)> {
-    std::iter::from_fn(|| dispatcher.next_grant(0, |_| false))
+    std::iter::from_fn(|| dispatcher.next_grant(0, |_| false, |_| false))
         .map(|(ticket, worker)| (ticket, worker.name))
         .collect()
 }
@@ -277,11 +277,12 @@ fn others_pass_the_requests_of_a_barred_client() {
     }
     let barred = |client| client == Some(slow);
     assert_eq!(dispatcher.first(barred), Some(3));
-    let granted: Vec<_> =
-        std::iter::from_fn(|| dispatcher.next_grant(0, barred)).map(|(ticket, _)| ticket).collect();
+    let granted: Vec<_> = std::iter::from_fn(|| dispatcher.next_grant(0, barred, |_| false))
+        .map(|(ticket, _)| ticket)
+        .collect();
     assert_eq!((granted, dispatcher.first(barred)), (vec![3, 4], None));
     assert_eq!(
-        dispatcher.next_grant(0, |_| false).map(|(ticket, _)| ticket),
+        dispatcher.next_grant(0, |_| false, |_| false).map(|(ticket, _)| ticket),
         Some(1),
         "a thread was left for it"
     );
@@ -307,7 +308,7 @@ fn a_search_meets_a_barred_request_once() {
             looks.set(looks.get() + 1);
             client == Some(slow)
         };
-        let granted = dispatcher.next_grant(0, barred).map(|(ticket, _)| ticket);
+        let granted = dispatcher.next_grant(0, barred, |_| false).map(|(ticket, _)| ticket);
         assert_eq!(granted, Some(request));
         worker.in_flight.set(3);
     }
@@ -319,7 +320,7 @@ fn a_search_meets_a_barred_request_once() {
     assert!(dispatcher.try_reserve(false, 0).is_none());
     dispatcher.leave(1);
     enqueue(&mut dispatcher, 2_000, other);
-    assert_eq!(dispatcher.next_grant(0, |_| false).map(|(ticket, _)| ticket), Some(2));
+    assert_eq!(dispatcher.next_grant(0, |_| false, |_| false).map(|(ticket, _)| ticket), Some(2));
     let late = dispatcher.expire(1_500);
     assert_eq!(late.len(), 98, "those that came by 1000 have waited for 500 ms");
     assert_eq!((dispatcher.queued(), dispatcher.first(|client| client == Some(slow))), (901, Some(2_000)));

@@ -142,6 +142,8 @@ pub struct RequestExtras<'a> {
     pub tls: Option<TlsEntries<'a>>,
     /// Address of the client, if it has one.
     pub client: Option<IpAddr>,
+    /// Number of the stream on the connection; 0 with HTTP/1.
+    pub stream: u32,
 }
 
 /// Writes the `Request` frame.

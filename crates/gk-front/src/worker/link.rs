@@ -18,7 +18,6 @@ use gk_wire::page::{SERVICE, STARTED, TAKEN_BACK};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -27,6 +26,7 @@ use tokio::sync::Notify;
 
 use crate::process::clock::Clock;
 use crate::worker::balance::Balance;
+use crate::worker::held::{HeldResponse, Origin};
 use crate::worker::info::{WorkerExit, WorkerInfo};
 use crate::worker::link::blocks::LinkBlocks;
 use crate::worker::link::pulse::Pulse;
@@ -230,7 +230,7 @@ impl Link {
     pub fn begin(
         &self,
         profile: &NumberedProfile,
-        client: Option<IpAddr>,
+        origin: Origin,
         write: impl FnOnce(&mut BytesMut, u32),
     ) -> Option<u32> {
         let mut out = self.out.borrow_mut();
@@ -250,7 +250,7 @@ impl Link {
         let ordinal = self.ordinal.get() + 1;
         self.ordinal.set(ordinal);
         request.ordinal = ordinal;
-        request.client = client;
+        request.origin = origin;
         request.since = self.clock.coarse();
         request.upload_credit = u64::from(INITIAL_WINDOW);
         if self.share.is_wide() {
@@ -373,6 +373,13 @@ impl Link {
         self.room_came.notify_one();
         self.wake_writer();
         lost
+    }
+
+    /// Milliseconds since the client of a response last took bytes, if a request thread of this worker still waits for it.
+    pub fn stands_still(&self, held: &HeldResponse) -> Option<u64> {
+        let mut requests = self.requests.borrow_mut();
+        let request = requests.get(held.id).filter(|request| request.origin == held.origin)?;
+        (!request.ended && !request.released).then(|| self.clock.coarse().saturating_sub(request.since))
     }
 
     /// Times out the requests of which no frame came for more than `bound` milliseconds.

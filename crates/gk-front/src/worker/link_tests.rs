@@ -71,7 +71,7 @@ fn begin(link: &Link, profile: &NumberedProfile, bytes: usize) -> Option<u32> {
     link.reserve(0);
     let target = vec![b'/'; bytes];
     let texts = Texts { uri: &target, ..Texts::default() };
-    link.begin(profile, None, |out: &mut BytesMut, id| {
+    link.begin(profile, Origin::default(), |out: &mut BytesMut, id| {
         RequestWriter::begin(out, id, true, &NUMBERS, &texts).finish();
     })
 }

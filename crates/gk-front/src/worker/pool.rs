@@ -14,11 +14,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::engine::Client;
 use crate::log::answers::AnswerTally;
-use crate::log::rate_limited::RateLimited;
+use crate::log::rate_limited::{RateLimited, Repeated};
 use crate::process::clock::Clock;
 use crate::worker::dispatcher::{Arrival, Candidate, Dispatcher, PoolLimits, QueueRefusal};
 use crate::worker::exchange::Exchange;
 use crate::worker::head::{self, RequestExtras};
+use crate::worker::held::{HeldResponse, Origin, Waits};
 use crate::worker::link::pulse::Sign;
 use crate::worker::link::{Link, LinkState};
 use crate::worker::profiles::NumberedProfile;
@@ -49,6 +50,8 @@ pub struct Pool {
     stops_noted: RateLimited,
     /// Memory and disk for responses of slow clients.
     pub share: Rc<Share>,
+    /// Responses that were cut off because their clients held the last request threads.
+    pub given_up: Repeated,
 }
 
 /// A request that waits in the queue.
@@ -113,6 +116,7 @@ impl Pool {
             second_attempts: Semaphore::new(1),
             stops_noted: RateLimited::default(),
             share: Rc::new(share),
+            given_up: Repeated::default(),
         })
     }
 
@@ -193,7 +197,8 @@ impl Pool {
 
     /// A permit, if the request need not wait. `again`: see [`Pool::acquire`]; `now`: of [`Clock::micros`]; `client`: its address.
     pub fn try_acquire(&self, again: bool, now: u64, client: Option<IpAddr>) -> Option<Permit> {
-        if self.share.holds_any() && self.share.is_barred(client, self.dispatcher.borrow().threads()) {
+        let held = &self.share.held;
+        if !held.is_empty() && held.is_barred(client, self.dispatcher.borrow().threads()) {
             return None;
         }
         let link = self.dispatcher.borrow().try_reserve(again, now)?;
@@ -207,7 +212,7 @@ impl Pool {
         let waiting = Rc::new(Waiting { request: arrival.request, state, waker: RefCell::new(None), client });
         self.dispatcher.borrow_mut().enqueue(arrival, Rc::clone(&waiting))?;
         let place = QueuePlace { pool: self, waiting };
-        if self.share.holds_any() {
+        if !self.share.held.is_empty() {
             // Those that wait may be barred, and workers have room.
             self.pump();
         }
@@ -236,20 +241,52 @@ impl Pool {
     pub fn pump(&self) {
         while !self.dispatcher.borrow().is_empty() {
             let threads = self.dispatcher.borrow().threads();
-            let barred = |client| self.share.is_barred(client, threads);
-            let grant = self.dispatcher.borrow_mut().next_grant(self.clock.micros(), barred);
+            let held = &self.share.held;
+            let (barred, last) =
+                (|client| held.is_barred(client, threads), |client| held.is_penitent(client));
+            let grant = self.dispatcher.borrow_mut().next_grant(self.clock.micros(), barred, last);
             let Some((waiting, link)) = grant else { return };
             waiting.settle(WaitState::Granted(link));
         }
     }
 
-    /// Has a response cut off, if those of one address hold all request threads and a request of another one waits.
-    fn relieve(&self) {
+    /// A response that is to be cut off, because those that hold request threads for their clients leave none to requests that wait.
+    fn relieve(&self) -> Option<HeldResponse> {
+        let (held, now) = (&self.share.held, self.now());
+        held.forgive(now);
         let mut dispatcher = self.dispatcher.borrow_mut();
-        let threads = dispatcher.threads();
-        if dispatcher.first(|client| self.share.is_barred(client, threads)).is_some() {
-            self.share.relieve(threads);
+        if dispatcher.is_empty() {
+            return None;
         }
+        let threads = dispatcher.threads();
+        let other = dispatcher.first(|client| held.is_barred(client, threads));
+        let others = other.and_then(|request| dispatcher.wait_of(request, now));
+        let waits = Waits { others, any: Some(dispatcher.longest_wait(now)) };
+        // The end of one at a worker that takes no more requests frees no thread for them.
+        let open = |link: &&Rc<Link>, held: &HeldResponse| link.info.worker == held.worker && link.is_open();
+        let idle = |held: &HeldResponse| {
+            let link = dispatcher.workers().iter().find(|link| open(link, held))?;
+            link.stands_still(held)
+        };
+        let response = held.victim(threads, waits, idle)?;
+        held.punish(&response, now);
+        Some(response)
+    }
+
+    /// Counts and logs a response that is cut off.
+    fn note_given_up(&self, response: &HeldResponse) {
+        let Some(count) = self.given_up.note() else { return };
+        let address = response.origin.address.map(|address| address.to_string());
+        let text = format!(
+            "a response was cut off: it is above response-spool-size= or what one client address may have of GilkeeperResponseSpool, \
+             its client held a request thread of process group '{}' for {:.1} s and does not read on, no thread was left, and \
+             requests of others waited (request {}, worker {}; {count} were so far)",
+            self.name,
+            self.now().saturating_sub(response.since) as f64 / 1_000.0,
+            response.origin.request,
+            response.worker,
+        );
+        crate::note_code(Level::Error, "GK0025", address.as_deref(), &text);
     }
 
     /// Takes requests away from workers that do not run, while another one does.
@@ -283,13 +320,15 @@ impl Pool {
         }
     }
 
-    /// Refuses requests that waited too long, and ends those whose client is gone. Called a few times a second.
-    pub fn tick(&self) {
+    /// Refuses requests that waited too long, and ends those whose client is gone. Called a few times a second. Returns the request
+    /// whose connection is to be reset, as its response holds the last thread.
+    pub fn tick(&self) -> Option<Origin> {
         self.look_at_workers();
         // A worker in which no request ends loses its room, and gets it back, by the clock and not by an event.
         self.pump();
-        if self.share.holds_any() {
-            self.relieve();
+        let given_up = if self.share.held.is_empty() { None } else { self.relieve() };
+        if let Some(response) = &given_up {
+            self.note_given_up(response);
         }
         let refused = self.dispatcher.borrow_mut().expire(self.clock.coarse());
         for (waiting, why) in refused {
@@ -300,6 +339,7 @@ impl Pool {
                 waiting.client.disconnect();
             }
         }
+        given_up.map(|response| response.origin)
     }
 }
 
@@ -355,8 +395,14 @@ impl Permit {
         if !matches!(link.state(), LinkState::Open | LinkState::Draining) || link.is_away() {
             return Err(BeginError::LinkEnded);
         }
+        let origin = Origin {
+            address: extras.client,
+            connection: extras.numbers.connection_id,
+            stream: extras.stream,
+            request: extras.numbers.request_id,
+        };
         let id = link
-            .begin(profile, extras.client, |out, id| head::encode(out, id, parts, extras))
+            .begin(profile, origin, |out, id| head::encode(out, id, parts, extras))
             .ok_or(BeginError::TooLong)?;
         let link = self.link.take().ok_or(BeginError::LinkEnded)?;
         Ok(Exchange::new(link, id))

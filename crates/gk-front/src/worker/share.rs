@@ -1,8 +1,7 @@
 //! The share that responses of slow clients have of memory and disk: bounds per response, which a process group sets, and bounds
-//! in all, which the server sets. Counts only; the bytes are in `link/backlog`, the files in `link/spooler`.
+//! in all and for one client, which the server sets. Counts only; the bytes are in `link/backlog`, the files in `link/spooler`.
 //!
-//! A response above its bounds holds a request thread for its client. These are counted by the client's address, so that no
-//! address holds the last thread of a process group.
+//! A response above its bounds holds a request thread for its client: `held` knows these.
 
 use gk_config::site::{HttpLimits, ProcessGroup};
 use gk_wire::frame::WIDE_WINDOW;
@@ -12,10 +11,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::client::addresses::Network;
 use crate::log::rate_limited::RateLimited;
+use crate::worker::held::HeldThreads;
 
 /// Bytes of a response in memory that nobody counts: a small response costs no bookkeeping.
 pub const UNCOUNTED: usize = 64 * 1024;
+/// The part of the disk space that the responses to one client may have, as a divisor; and after one of them was cut off.
+const ONE_CLIENT: u64 = 4;
+const PENITENT: u64 = 64;
 
 /// Bounds of one response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub struct Space {
     /// Bytes in files, and their bound.
     disk: Cell<u64>,
     disk_bound: Cell<u64>,
+    /// The same by client.
+    by_client: RefCell<BTreeMap<Network, u64>>,
     directory: RefCell<PathBuf>,
     /// Limits the log lines about files that cannot be written.
     pub noted: RateLimited,
@@ -53,6 +59,7 @@ impl Default for Space {
             memory_bound: Cell::new(0),
             disk: Cell::new(0),
             disk_bound: Cell::new(0),
+            by_client: RefCell::default(),
             directory: RefCell::default(),
             noted: RateLimited::default(),
         };
@@ -86,19 +93,38 @@ impl Space {
         self.memory.set((self.memory.get() + now as u64).saturating_sub(before as u64));
     }
 
-    /// Reserves bytes on disk. `false`: there are not so many left.
-    pub fn reserve(&self, bytes: u64) -> bool {
+    /// Reserves bytes on disk. `false`: there are not so many left, in all or for this client, who may have `most`.
+    fn reserve(&self, client: Option<Network>, most: u64, bytes: u64) -> bool {
         let sum = self.disk.get() + bytes;
-        let fits = sum <= self.disk_bound.get();
-        if fits {
-            self.disk.set(sum);
+        if sum > self.disk_bound.get() {
+            return false;
         }
-        fits
+        if let Some(client) = client {
+            let mut all = self.by_client.borrow_mut();
+            let own = all.get(&client).copied().unwrap_or(0) + bytes;
+            if own > most {
+                return false;
+            }
+            if own > 0 {
+                all.insert(client, own);
+            }
+        }
+        self.disk.set(sum);
+        true
     }
 
     /// Gives bytes on disk back.
-    pub fn give_back(&self, bytes: u64) {
+    fn give_back(&self, client: Option<Network>, bytes: u64) {
         self.disk.set(self.disk.get().saturating_sub(bytes));
+        let mut all = self.by_client.borrow_mut();
+        if let Some(client) = client
+            && let Some(own) = all.get_mut(&client)
+        {
+            *own = own.saturating_sub(bytes);
+            if *own == 0 {
+                all.remove(&client);
+            }
+        }
     }
 
     /// Bytes reserved on disk.
@@ -116,11 +142,9 @@ impl Space {
 pub struct Share {
     /// What all groups have together.
     pub space: Rc<Space>,
+    /// Request threads that wait for clients.
+    pub held: Rc<HeldThreads>,
     bounds: Cell<Bounds>,
-    /// Request threads that wait for clients, by address.
-    held: RefCell<BTreeMap<IpAddr, u32>>,
-    /// An address of which one response is to be cut off.
-    excess: Cell<Option<IpAddr>>,
 }
 
 impl Default for Share {
@@ -132,7 +156,7 @@ impl Default for Share {
 impl Share {
     /// For a group.
     pub fn new(space: Rc<Space>, bounds: Bounds) -> Self {
-        Self { space, bounds: Cell::new(bounds), held: RefCell::default(), excess: Cell::new(None) }
+        Self { space, bounds: Cell::new(bounds), held: Rc::default() }
     }
 
     /// Bounds of one response.
@@ -143,39 +167,6 @@ impl Share {
     /// Other bounds, after a reload.
     pub fn set_bounds(&self, bounds: Bounds) {
         self.bounds.set(bounds);
-    }
-
-    /// A request thread waits for a client of this address, until the value is dropped.
-    pub fn hold(self: &Rc<Self>, client: IpAddr) -> HeldThread {
-        *self.held.borrow_mut().entry(client).or_default() += 1;
-        HeldThread { share: Rc::clone(self), client }
-    }
-
-    /// Whether any request thread waits for a client.
-    pub fn holds_any(&self) -> bool {
-        !self.held.borrow().is_empty()
-    }
-
-    /// Whether clients of this address hold all of a group's `threads` but one. Of a single thread none is left to others.
-    pub fn is_barred(&self, client: Option<IpAddr>, threads: u32) -> bool {
-        let most = threads.saturating_sub(1).max(1);
-        client.is_some_and(|client| self.held.borrow().get(&client).is_some_and(|held| *held >= most))
-    }
-
-    /// Asks for the end of one response, if a single address holds all of a group's `threads` while another one waits.
-    pub fn relieve(&self, threads: u32) {
-        let held = self.held.borrow();
-        let all = held.iter().find(|(_, held)| **held >= threads.max(2));
-        self.excess.set(all.map(|(client, _)| *client));
-    }
-
-    /// Whether a response to this address is the one to be cut off. Says so once.
-    pub fn is_excess(&self, client: Option<IpAddr>) -> bool {
-        let excess = client.is_some() && self.excess.get() == client;
-        if excess {
-            self.excess.set(None);
-        }
-        excess
     }
 
     /// Whether the worker of a new response gets the wide window.
@@ -190,61 +181,47 @@ impl Share {
         }
         self.bounds.get().memory.saturating_sub(window)
     }
-}
 
-/// A request thread that waits for a client.
-pub struct HeldThread {
-    share: Rc<Share>,
-    client: IpAddr,
-}
+    /// Reserves bytes on disk for a response to a client. `false`: there are not so many left for it. A client may have a quarter of
+    /// all, and always one whole response, so that others find room and an endless response reaches its bounds soon; little
+    /// once a response of its was cut off.
+    pub fn reserve(&self, client: Option<IpAddr>, bytes: u64) -> bool {
+        let all = self.space.disk_bound.get();
+        let most = match self.held.is_penitent(client) {
+            true => all / PENITENT,
+            false => (all / ONE_CLIENT).max(self.bounds.get().file),
+        };
+        self.space.reserve(client.map(Network::of), most, bytes)
+    }
 
-impl Drop for HeldThread {
-    fn drop(&mut self) {
-        let mut all = self.share.held.borrow_mut();
-        if let Some(held) = all.get_mut(&self.client) {
-            *held -= 1;
-            if *held == 0 {
-                all.remove(&self.client);
-            }
-        }
+    /// Gives bytes on disk back.
+    pub fn give_back(&self, client: Option<IpAddr>, bytes: u64) {
+        self.space.give_back(client.map(Network::of), bytes);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::held::{HeldResponse, Origin};
 
     #[test]
-    fn an_address_that_holds_all_threads_but_one_is_barred() {
-        let share = Rc::new(Share::default());
-        let (slow, other): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
-        assert!(!share.holds_any() && !share.is_barred(Some(slow), 4));
-        let mut held: Vec<_> = (0..2).map(|_| share.hold(slow)).collect();
-        assert!(share.holds_any() && !share.is_barred(Some(slow), 4));
-        held.push(share.hold(slow));
-        let barred =
-            [(Some(slow), 4, true), (Some(other), 4, false), (None, 4, false), (Some(slow), 5, false)];
-        for (client, threads, wanted) in barred {
-            assert_eq!(share.is_barred(client, threads), wanted, "{client:?} of {threads}");
+    fn a_client_has_a_quarter_of_the_disk_and_always_one_response() {
+        let http = HttpLimits { response_spool: 1_000, ..HttpLimits::STANDARD };
+        let space = Rc::new(Space::default());
+        space.set(&http, Path::new("/tmp"));
+        let share = |file| Share::new(Rc::clone(&space), Bounds { memory: 10, file });
+        let (small, large) = (share(100), share(300));
+        let (first, second) = (Some([10, 0, 0, 1].into()), Some([10, 0, 0, 2].into()));
+        assert!(small.reserve(first, 250) && !small.reserve(first, 1) && small.reserve(first, 0));
+        assert!(large.reserve(first, 50) && !large.reserve(first, 1), "all groups count");
+        assert!(small.reserve(second, 250) && small.reserve(None, 450) && !small.reserve(None, 1), "in all");
+        for (client, bytes) in [(first, 300), (second, 250), (None, 450)] {
+            small.give_back(client, bytes);
         }
-        // Others wait, and there is a thread for them.
-        share.relieve(4);
-        assert!(!share.is_excess(Some(slow)));
-        held.push(share.hold(slow));
-        share.relieve(4);
-        assert!(!share.is_excess(Some(other)) && share.is_excess(Some(slow)) && !share.is_excess(Some(slow)));
-        drop(held);
-        assert!(!share.holds_any());
-    }
-
-    #[test]
-    fn the_only_thread_of_a_group_is_nobodys_reserve() {
-        let share = Rc::new(Share::default());
-        let client = [127, 0, 0, 1].into();
-        assert!(!share.is_barred(Some(client), 1));
-        let _held = share.hold(client);
-        assert!(share.is_barred(Some(client), 1));
-        share.relieve(1);
-        assert!(!share.is_excess(Some(client)), "it is not cut off");
+        assert_eq!((space.on_disk(), space.by_client.borrow().len()), (0, 0));
+        let origin = Origin { address: first, ..Origin::default() };
+        small.held.punish(&HeldResponse { origin, worker: 1, id: 1, since: 0 }, 0);
+        assert!(small.reserve(first, 15) && !small.reserve(first, 1) && small.reserve(second, 250));
     }
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::client::addresses;
+use crate::client::addresses::Network;
 
 /// Milliseconds after which one offence is forgotten.
 const FORGOTTEN: u64 = 10_000;
@@ -33,7 +33,7 @@ impl Record {
 /// The clients. One thread only.
 #[derive(Debug, Default)]
 pub struct Offenders {
-    known: RefCell<HashMap<u128, Record>>,
+    known: RefCell<HashMap<Network, Record>>,
 }
 
 impl Offenders {
@@ -43,7 +43,7 @@ impl Offenders {
         if known.len() >= CLIENTS {
             known.retain(|_, record| record.left(now) > 0);
         }
-        let key = addresses::key(client);
+        let key = Network::of(client);
         let before = known.get(&key).map_or(0, |record| record.left(now));
         // Of more clients than that, those that came first are remembered.
         if before > 0 || known.len() < CLIENTS {
@@ -53,7 +53,7 @@ impl Offenders {
 
     /// The offences of a client that are not forgotten.
     pub fn of(&self, client: IpAddr, now: u64) -> u32 {
-        self.known.borrow().get(&addresses::key(client)).map_or(0, |record| record.left(now))
+        self.known.borrow().get(&Network::of(client)).map_or(0, |record| record.left(now))
     }
 
     /// Whether there is none.

@@ -51,6 +51,8 @@ pub struct Http2Stream {
     pub expects_continue: Cell<bool>,
     /// The stream is to be reset by us.
     cut: Cell<Option<Reason>>,
+    /// [`Http2Stream::give_up`] was called.
+    given_up: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     entry: RefCell<Option<Box<Entry>>>,
     /// h2 handed it over, so it has a task.
@@ -81,6 +83,7 @@ impl Http2Stream {
             timed_out: Cell::new(false),
             expects_continue: Cell::new(false),
             cut: Cell::new(None),
+            given_up: Cell::new(false),
             waker: RefCell::new(None),
             entry: RefCell::new(None),
             accepted: Cell::new(false),
@@ -160,6 +163,17 @@ impl Http2Stream {
     pub fn cut(&self, reason: Reason) {
         self.cut.set(Some(reason));
         self.nudge();
+    }
+
+    /// Resets the stream, because its response holds the last request thread while others wait.
+    pub fn give_up(&self) {
+        self.given_up.set(true);
+        self.cut(Reason::CANCEL);
+    }
+
+    /// Whether [`Http2Stream::give_up`] was called.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.get()
     }
 
     /// Whether [`Http2Stream::cut`] was called; registers the waker for it.

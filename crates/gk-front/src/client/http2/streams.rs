@@ -91,6 +91,14 @@ pub struct Streams {
     pub served: Notify,
 }
 
+impl Http2Connections {
+    /// A stream of a connection.
+    pub fn stream(&self, connection: u64, id: u32) -> Option<Rc<Http2Stream>> {
+        let open = self.open.borrow();
+        open.get(&connection)?.open.borrow().get(&id).map(Rc::clone)
+    }
+}
+
 impl Streams {
     /// For a connection that begins now. `now`: the front's coarse clock in milliseconds; `offences`: those of its client before.
     pub fn new(conn: &Rc<Conn>, now: Rc<Cell<u64>>, generation: u64, offences: u32) -> Rc<Self> {

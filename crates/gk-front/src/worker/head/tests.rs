@@ -150,6 +150,7 @@ fn duplicates_are_joined_and_unwanted_headers_left_out() {
         place: &place,
         tls: None,
         client: None,
+        stream: 0,
     };
     encode(&mut out, 9, &parts, &extras);
     let (_, payload, _) = split(&out).unwrap().unwrap();

@@ -12,6 +12,7 @@
 use bytes::Bytes;
 use gk_wire::frame::{INITIAL_WINDOW, WIDE_WINDOW};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::task::{Context, Poll, Waker};
 
 use crate::worker::share::{Share, UNCOUNTED};
@@ -103,6 +104,8 @@ pub struct Backlog {
 /// The part of a backlog that a slow client needs.
 #[derive(Default)]
 struct Overflow {
+    /// Address of the client, if it has one.
+    client: Option<IpAddr>,
     /// The client is slow: fresh bytes go to `tail`.
     engaged: bool,
     /// Bytes that the client took since the last look.
@@ -233,9 +236,9 @@ impl Backlog {
             || (self.held >= UNCOUNTED + LEAST_PRESSED && share.space.is_pressed())
     }
 
-    /// A spooler looks after the client from now on.
-    pub fn watch(&mut self) {
-        self.overflow.get_or_insert_default();
+    /// A spooler looks after the client from now on, who has this address.
+    pub fn watch(&mut self, client: Option<IpAddr>) {
+        self.overflow.get_or_insert_default().client = client;
     }
 
     /// A spooler's look at the client's pace.
@@ -315,7 +318,7 @@ impl Backlog {
             overflow.end += bytes as u64;
             self.held -= bytes;
         } else {
-            share.space.give_back(write.growth);
+            share.give_back(overflow.client, write.growth);
             overflow.reserved -= write.growth;
             overflow.tail_bytes += bytes;
             let behind = std::mem::replace(&mut overflow.tail, write.pieces);
@@ -333,7 +336,7 @@ impl Backlog {
         let is_empty = overflow.in_file() == 0;
         if is_empty {
             (overflow.first, overflow.end) = (0, 0);
-            share.space.give_back(std::mem::take(&mut overflow.reserved));
+            share.give_back(overflow.client, std::mem::take(&mut overflow.reserved));
         }
         self.count(share);
         is_empty
@@ -352,7 +355,7 @@ impl Backlog {
         }
         (self.held, self.debt, self.wide) = (0, 0, false);
         if let Some(mut overflow) = self.overflow.take() {
-            share.space.give_back(overflow.reserved);
+            share.give_back(overflow.client, overflow.reserved);
             overflow.poke();
         }
         self.count(share);
@@ -428,7 +431,7 @@ impl Overflow {
             return None;
         }
         let growth = (self.end + bytes as u64).min(self.size).saturating_sub(self.reserved);
-        if !share.space.reserve(growth) {
+        if !share.reserve(self.client, growth) {
             return None;
         }
         self.reserved += growth;

@@ -80,7 +80,7 @@ impl Play {
             self.credit += self.backlog.credit_fresh(&self.share).unwrap_or(0) as usize;
         }
         if self.backlog.lags(self.ended(), &self.share) {
-            self.backlog.watch();
+            self.backlog.watch(None);
             self.spooler = Some(false);
         }
         true

@@ -5,11 +5,11 @@ use bytes::Bytes;
 use gk_sys::memory::channel::Carried;
 use gk_wire::frame::{END, INITIAL_WINDOW, Place, ToFrontFrame, WireError};
 use gk_wire::response::HeadView;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Waker;
 
 use crate::engine::{Failure, FileSlice};
+use crate::worker::held::Origin;
 use crate::worker::link::backlog::Backlog;
 use crate::worker::share::Share;
 
@@ -46,8 +46,8 @@ pub struct LinkRequest {
     used: bool,
     /// Position of its `Request` frame among those of the link, from 1.
     pub ordinal: u64,
-    /// Address of the client, if it has one.
-    pub client: Option<IpAddr>,
+    /// Where it came from.
+    pub origin: Origin,
     /// The task that waits for this request.
     pub waker: Option<Waker>,
     /// Payload of the `Head` frame. The memory is kept for the next request in this place.
@@ -133,7 +133,7 @@ impl LinkRequest {
             generation: _,
             used,
             ordinal,
-            client,
+            origin,
             waker,
             head,
             head_flags,
@@ -150,7 +150,7 @@ impl LinkRequest {
             since,
         } = self;
         (*used, *ordinal, *head_flags, *has_head, *headed) = (false, 0, 0, false, false);
-        (*waker, *client) = (None, None);
+        (*waker, *origin) = (None, Origin::default());
         head.clear();
         if head.capacity() > KEPT {
             *head = Vec::new();

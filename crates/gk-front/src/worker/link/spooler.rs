@@ -18,22 +18,22 @@ use std::time::{Duration, Instant};
 use crate::engine::Failure;
 use crate::process::descriptor_limit;
 use crate::request::spool::nameless;
+use crate::worker::held::{HeldResponse, HeldThread};
 use crate::worker::link::Link;
 use crate::worker::link::backlog::{Pace, Step, Write};
 use crate::worker::link::requests::LinkRequest;
-use crate::worker::share::HeldThread;
 
 /// Time for a client to catch up before its response goes to a file.
 const PATIENCE: Duration = Duration::from_millis(10);
 /// Time after a write that failed, and longest wait for a change that nobody announces: memory or disk that others gave back.
 const RETRY: Duration = Duration::from_secs(1);
-/// Between two looks of a response that holds a request thread.
+/// The same for a response that holds a request thread.
 const HELD: Duration = Duration::from_millis(100);
 
 /// Looks after a response from now on, in a task of its own.
 pub fn start(link: &Rc<Link>, id: u32) {
     let spooler = Spooler { link: Rc::clone(link), id, file: None, retry_at: None, held: None };
-    if spooler.with(|request| request.backlog.watch()).is_some() {
+    if spooler.with(|request| request.backlog.watch(request.origin.address)).is_some() {
         tokio::task::spawn_local(spooler.run());
     }
 }
@@ -94,22 +94,13 @@ impl Spooler {
 
     /// Waits for a change. `held`: so does the worker's request thread.
     async fn wait(&mut self, held: bool) -> Option<()> {
-        let share = &self.link.share;
-        let (client, ended) = self.with(|request| (request.client, request.ended))?;
+        let (origin, ended) = self.with(|request| (request.origin, request.ended))?;
         if held && self.held.is_none() {
-            self.held = client.map(|client| share.hold(client));
+            let (worker, since) = (self.link.info.worker, self.link.now());
+            let response = HeldResponse { origin, worker, id: self.id, since };
+            self.held = Some(self.link.share.held.hold(response));
         } else if ended {
             self.held = None;
-        }
-        if held && share.is_excess(client) {
-            let address = client.map(|client| client.to_string());
-            crate::note_code(
-                Level::Error,
-                "GK0025",
-                address.as_deref(),
-                &format!("a response was cut off: {EXCESS}"),
-            );
-            return self.lose(EXCESS.into());
         }
         let _ = tokio::time::timeout(if held { HELD } else { RETRY }, self.changed()).await;
         Some(())
@@ -195,10 +186,6 @@ impl Spooler {
         None
     }
 }
-
-/// The reason for the end of a response that held the last request thread.
-const EXCESS: &str = "its client address held every request thread of the process group with responses that it did not read, and \
-                      requests of others waited";
 
 /// Closes a file that nobody reads any more. That may take a moment when it is large.
 fn give_up(file: Arc<File>) {
