@@ -4,7 +4,7 @@ use crate::arguments::{many, option};
 use crate::{Failure, print};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_load::run::LONGEST;
-use gk_load::{Load, Moment, Pace, Request, Target, cpus, replay, request, text};
+use gk_load::{Load, Moment, Pace, Request, Target, cpus, mix, replay, request, text};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub fn command() -> Command {
         .arg(flag("no-keep-alive", "Open a connection for each request."))
         .arg(flag("no-pin", "Do not keep the generator on cores of its own."))
         .arg(option("method", "NAME", "Method of the requests [default: GET, with a body POST].").short('X'))
-        .arg(many(option("path", "PATH[=WEIGHT]", "Path instead of the URL's; several make a mix by weight.")))
+        .arg(many(option("path", "PATH[=WEIGHT]", "Path instead of the URL's; several make a mix by weight. Behind a query the weight follows a second `=`, as in /s?q=x=3.")))
         .arg(many(option("header", "NAME: VALUE", "Header of each request; repeat the option for more.").short('H')))
         .arg(option("headers-file", "FILE", "File of headers, one a line."))
         .arg(option("body", "TEXT", "Body of each request.").conflicts_with("body-file"))
@@ -109,9 +109,7 @@ fn requests(given: &ArgMatches, target: &Target) -> Result<Vec<Request>, Failure
     }
     let paths: Vec<Request> = many("path")
         .map(|text| {
-            // A query may hold a `=`, too: only a number behind the last one is a weight.
-            let weighed = text.rsplit_once('=').and_then(|(path, weight)| Some((path, weight.parse().ok()?)));
-            let (path, weight) = weighed.filter(|(path, _)| !path.contains('?')).unwrap_or((text, 1));
+            let (path, weight) = mix::weighed(text);
             Request { path: path.into(), weight, ..one.clone() }
         })
         .collect();

@@ -88,6 +88,21 @@ fn work(rows: &[Row]) -> Option<String> {
             least.variant
         ));
     }
+    if most
+        .value("requests_per_minute")
+        .zip(least.value("requests_per_minute"))
+        .is_some_and(|(a, b)| a.overlaps(&b))
+    {
+        // A factor of what does not differ would mean nothing.
+        return Some(format!(
+            "CPU per request is not the same in all rows: {} ms in “{}”, {} ms in “{}”. Their requests per minute scatter too \
+             much to say by how much they differ.",
+            three_digits(high),
+            most.variant,
+            three_digits(low),
+            least.variant
+        ));
+    }
     let (fast, slow) = (rpm(least)?, rpm(most)?);
     let cores = |row: &Row| Some(rpm(row)? / 60.0 * cpu(row)? / 1e3);
     Some(format!(
@@ -187,6 +202,18 @@ mod tests {
         {
             assert!(said[0].contains(part), "{part}: {}", said[0]);
         }
+    }
+
+    /// Reported: a line said 1.68 × the requests, and the next one that this is no difference. Met with rounds that scatter.
+    #[test]
+    fn no_factor_is_told_of_what_scatters() {
+        let rows = [row("slow", [18_000.0, 61_000.0], 3.0), row("fast", [30_000.0, 62_000.0], 1.2)];
+        let said = of(&rows, 2);
+        assert!(
+            said[0].contains("scatter too much") && said[1].contains("that is no difference"),
+            "{said:?}"
+        );
+        assert!(!said.concat().contains("× the requests"), "{said:?}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Advice<'_> {
                 KeepReason::Scatter => " by more than rounds differ among themselves".into(),
                 KeepReason::Near => format!(" by more than {:.0} %", NEAR * 100.0),
             };
-            let _ = writeln!(out, "Leave it alone: nothing beats {}{by}.", chosen.name());
+            let _ = writeln!(out, "Leave it alone: nothing that was tried beats {}{by}.", chosen.name());
         } else {
             let _ = writeln!(out, "Recommended for {}: {}", self.target.words(), chosen.name());
             if let (Some(new), Some(old)) = (self.row(chosen), self.row(&self.space.usual))
@@ -66,6 +66,9 @@ impl Advice<'_> {
                     self.space.usual.name()
                 );
             }
+        }
+        if let Some(doubt) = self.doubt() {
+            let _ = writeln!(out, "{doubt}");
         }
         let group = self.application.group(chosen, self.python);
         let _ = write!(out, "\n    {group}\n    {}\n", self.application.mount(chosen));
@@ -87,6 +90,16 @@ impl Advice<'_> {
             let _ = writeln!(out, "* {line}");
         }
         out
+    }
+
+    /// A sentence where the time was too short for the first thing to try: a second process.
+    fn doubt(&self) -> Option<String> {
+        let several = |config: &&Config| config.processes > 1;
+        let has_tried = self.found.tried.iter().any(|config| several(&config));
+        let left_out = self.space.grid().iter().any(|config| several(&config));
+        (left_out && !has_tried).then(|| {
+            "No configuration with two processes was tried, so this is no answer yet: a larger --budget tries them.".to_owned()
+        })
     }
 
     fn untried(&self) -> Vec<String> {
@@ -125,5 +138,35 @@ impl Advice<'_> {
             "rejected_modes": self.rejected.iter().map(|r| (r.mode, r.why.clone())).collect::<std::collections::BTreeMap<_, _>>(),
             "grid": self.grid.map(|(best, share)| json!({ "best": best.name(), "share": share })),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: `tune` was sure of one process without having tried two. Met with a short --budget.
+    #[test]
+    fn a_search_without_a_second_process_says_so() {
+        let usual = Config::usual(1, 5);
+        let space = Space { cores: 4, connections: 16, own: false, free: false, usual };
+        let application = Application::default();
+        for (tried, doubts) in [(vec![usual], true), (vec![usual, Config::usual(2, 5)], false)] {
+            let (last, out, untried) = (Vec::new(), Vec::new(), Vec::new());
+            let found =
+                SearchResult { chosen: usual, keep: Some(KeepReason::Best), last, out, tried, untried };
+            let advice = Advice {
+                application: &application,
+                target: Target::Throughput,
+                space: &space,
+                found: &found,
+                rejected: &[],
+                python: None,
+                grid: None,
+                evidence: Comparison::default(),
+            };
+            let page = advice.page();
+            assert_eq!(page.contains("No configuration with two processes was tried"), doubts, "{page}");
+        }
     }
 }
