@@ -34,6 +34,8 @@ pub enum BadPacket {
 pub struct Child {
     /// Its process id; it is ours to reap.
     pub pid: u32,
+    /// A worker's process group.
+    pub process_group: String,
     /// A worker's scoreboard.
     pub scoreboard: Option<OwnedFd>,
     control: OwnedFd,
@@ -48,7 +50,15 @@ impl Child {
     /// A child that holds the other end of `control`.
     pub fn new(pid: u32, control: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&control, true)?;
-        Ok(Self { pid, scoreboard: None, control, outbox: VecDeque::new(), closed: false, conduct: None })
+        Ok(Self {
+            pid,
+            process_group: String::new(),
+            scoreboard: None,
+            control,
+            outbox: VecDeque::new(),
+            closed: false,
+            conduct: None,
+        })
     }
 
     /// Sends a message with descriptors, now or as soon as there is room. It is never lost while the child lives.

@@ -14,6 +14,7 @@ mod hosts;
 mod place;
 mod reader;
 mod sink;
+mod terminal;
 
 use crate::StartError;
 use gk_config::site::Site;

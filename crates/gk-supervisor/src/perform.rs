@@ -1,6 +1,7 @@
 //! Carries out the plan's actions: spawning, linking, sending, signalling, logging. Each is done at once and without waiting; its
 //! result comes back as an event.
 
+mod banner;
 mod certificates;
 mod reading;
 mod site;
@@ -209,10 +210,7 @@ impl World {
                     self.clients.finish(client, &Answer::Done { ok, text: text.clone() }, now);
                 }
             }
-            Action::Announce => {
-                let line = self.serving();
-                self.logs.say(&line);
-            }
+            Action::Announce => self.announce(),
             Action::Notify(notice) => {
                 let serving = self.serving();
                 self.manager.iter_mut().for_each(|manager| manager.tell(&notice, &serving));
@@ -274,6 +272,7 @@ impl World {
         let mut child = start::spawn(&line, &setup, &more, told.as_fd())?;
         child.scoreboard = board;
         child.conduct = Some(Conduct::default());
+        child.process_group.clone_from(&group.name);
         let pid = child.pid;
         self.workers.insert(worker, child);
         Ok(pid)
@@ -318,29 +317,6 @@ impl World {
             ToWorker::Stack { .. } | ToWorker::DumpStacks => child.mention(message),
             _ => child.send(message, Vec::new()),
         }
-    }
-
-    /// What is served where, in one line.
-    fn serving(&self) -> String {
-        let configuration = self.configuration();
-        let groups = &configuration.site.groups;
-        let count = |n: u32, what: &str| {
-            format!("{n} {what}{}", if n == 1 { "" } else { if what.ends_with('s') { "es" } else { "s" } })
-        };
-        let each: Vec<String> = groups
-            .iter()
-            .map(|g| {
-                let threads = if g.service() { "service script".into() } else { count(g.threads, "thread") };
-                let text = format!("{} x {threads}", count(g.processes, "process"));
-                if groups.len() > 1 { format!("{}: {text}", g.name) } else { text }
-            })
-            .collect();
-        let urls = self.listeners.urls(&configuration.site).join(" and ");
-        let mut line = format!("Serving {urls} with {}", each.join(", "));
-        if let Some(admin) = self.listeners.admin() {
-            line.push_str(&format!("; admin {admin}"));
-        }
-        line
     }
 }
 

@@ -1,6 +1,7 @@
 //! One log: a bounded queue of lines, and a thread that writes them. The thread alone waits when the log takes nothing.
 
 use super::place::{Place, one_file};
+use super::terminal::Folding;
 use gk_sys::log::{WholeLines, count, plain, tell_lost};
 use gk_sys::memory::SharedWords;
 use gk_wire::log::Level;
@@ -98,7 +99,8 @@ impl Sink {
         let shared = Arc::new(Shared { role, lost, queue, changed, done, told });
         let (file, lines) = (None, WholeLines::default());
         let (terminal, lost) = (false, 0);
-        let writer = Writer { shared: Arc::clone(&shared), place, file, terminal, lines, lost };
+        let folding = Folding::default();
+        let writer = Writer { shared: Arc::clone(&shared), place, file, terminal, folding, lines, lost };
         let thread = std::thread::Builder::new().name("log".into()).stack_size(STACK);
         thread.spawn(move || writer.run())?;
         Ok(Self { shared })
@@ -211,6 +213,7 @@ struct Writer {
     file: Option<File>,
     /// It is a terminal, to which text of applications must do nothing.
     terminal: bool,
+    folding: Folding,
     lines: WholeLines,
     /// Lines of an access log that were lost since the error log was told.
     lost: u64,
@@ -227,7 +230,8 @@ impl Writer {
                 self.open();
             }
             if self.terminal {
-                batch = page(&String::from_utf8_lossy(&batch)).as_bytes().to_vec();
+                let folded = self.folding.fold(&String::from_utf8_lossy(&batch));
+                batch = page(&folded).as_bytes().to_vec();
             }
             self.write(&batch, refused);
             batch.clear();
