@@ -37,6 +37,7 @@ impl Root {
             let mode = if shared { 0o711 } else { 0o700 };
             let made = DirBuilder::new().recursive(true).mode(mode).create(path);
             made.map_err(|e| shown("cannot be made; choose another with --server-root", &e))?;
+            keep_out_of_repository(path);
         } else if shared {
             let_enter(path).map_err(|e| shown("cannot be opened to other users", &e))?;
         }
@@ -122,6 +123,14 @@ impl Root {
     /// The listening control socket.
     pub fn control(&self) -> Result<OwnedFd, StartError> {
         bind_unix(&self.path.join(CONTROL_SOCKET), 64, 0o600, SocketOwner::default())
+    }
+}
+
+/// Tells git to look at nothing in a new folder of ours, if a repository is around it. Where that fails, `git status` shows it.
+fn keep_out_of_repository(folder: &Path) {
+    let real = fs::canonicalize(folder).unwrap_or_default();
+    if real.ancestors().skip(1).any(|above| above.join(".git").exists()) {
+        let _ = fs::write(real.join(".gitignore"), "# Made by gilkeeper.\n*\n");
     }
 }
 
@@ -217,6 +226,22 @@ mod tests {
         drop((root, control));
         assert!(!path.join(CONTROL_SOCKET).exists() && !pid_file.exists());
         Root::take(&path, None, false).unwrap();
+    }
+
+    #[test]
+    fn git_does_not_see_a_server_root_in_a_repository() {
+        let dir = tempfile::tempdir().unwrap();
+        let (outside, inside) = (dir.path().join("a/root"), dir.path().join("b/site/root"));
+        fs::create_dir_all(dir.path().join("b/.git")).unwrap();
+        for path in [&outside, &inside] {
+            drop(Root::take(path, None, false).unwrap());
+        }
+        assert!(!outside.join(".gitignore").exists());
+        assert_eq!(fs::read_to_string(inside.join(".gitignore")).unwrap(), "# Made by gilkeeper.\n*\n");
+        // Nothing is written where the folder was there before.
+        fs::remove_file(inside.join(".gitignore")).unwrap();
+        drop(Root::take(&inside, None, false).unwrap());
+        assert!(!inside.join(".gitignore").exists());
     }
 
     #[test]
