@@ -1,8 +1,7 @@
 """The child process of `gilkeeper doctor`, one for each trial: imports something in one kind of interpreter and reports.
 
 The only argument is the job, as JSON. Events are written to descriptor 3, one JSON object a line, at once: when this process
-crashes or hangs, the last lines show where. Needs nothing of the package but `doctor_modules.py` beside it, which
-it runs by path: any CPython from 3.11 on runs both.
+crashes or hangs, the last lines show where. Any CPython from 3.11 on runs it, and the files beside it.
 
 Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import, extension,
 extensions, unloaded, environment), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an extension
@@ -14,7 +13,8 @@ import sys
 
 REPORT = 3
 SOURCE = __file__ if "__file__" in globals() else ""
-MODULES = SOURCE.rpartition("/")[0] + "/doctor_modules.py"
+HERE = SOURCE.rpartition("/")[0]
+MODULES, CALLABLES = f"{HERE}/doctor_modules.py", f"{HERE}/callables.py"
 
 
 def tell(event, **values):
@@ -255,8 +255,7 @@ def paths(job):
     """Sets sys.path as a worker does: the home first, then what `site.addsitedir` adds for each directory, then the rest."""
     import site
 
-    here = SOURCE.rpartition("/")[0]
-    if sys.path and sys.path[0] in (here, ""):
+    if sys.path and sys.path[0] in (HERE, ""):
         del sys.path[0]
     before = list(sys.path)
     for path in job["python_path"]:
@@ -280,12 +279,13 @@ def application(job):
         module = sys.modules["_mod_wsgi_script"] = types.ModuleType("_mod_wsgi_script")
         module.__file__ = script
         exec(code, module.__dict__)
-    if job["callable"] and not hasattr(module, job["callable"]):
-        raise AttributeError(f"'{script}' has no callable named '{job['callable']}'")
-    if not callable(getattr(module, job["callable"] or "application", None)):
-        usual = ("application", "app", "wsgi", "wsgi_app", "wsgi_application")
-        others = [name for name in usual if callable(getattr(module, name, None))]
-        tell("no-application", name=job["callable"] or "application", others=others)
+    wanted, callables = job["callable"] or "application", beside(CALLABLES)
+    if "(" in wanted or "." in wanted:
+        callables["find_callable"](module, wanted)
+    if job["callable"] and not hasattr(module, wanted):
+        raise AttributeError(f"'{script}' has no callable named '{wanted}'")
+    if not callable(getattr(module, wanted, None)) and (job["callable"] or not callables["lone_app"](module)):
+        tell("no-application", name=wanted, others=callables["usual_callables"](module).split())
     for name in job["also"]:
         importlib.import_module(name)
 
@@ -322,11 +322,11 @@ def environment(job):
     try_each([one["name"] for one in found])
 
 
-def beside():
-    """The names of `doctor_modules.py`. Not by an import, which the application could see."""
-    namespace = {"__name__": "gilkeeper_doctor_modules", "__file__": MODULES}
-    with open(MODULES, "rb") as file:
-        exec(compile(file.read(), MODULES, "exec"), namespace)
+def beside(path=MODULES):
+    """The names of a file beside this one. Not by an import, which the application could see."""
+    namespace = {"__name__": "gilkeeper_beside_doctor", "__file__": path}
+    with open(path, "rb") as file:
+        exec(compile(file.read(), path, "exec"), namespace)
     return namespace
 
 

@@ -403,6 +403,8 @@ pub struct ImportScript {
     pub application_group: String,
     /// Callable that must exist, where the import stands for a mount.
     pub callable_object: Option<String>,
+    /// Nobody named a callable: without `application` the script's `app` will do.
+    pub lone_app: bool,
     /// `WSGIScriptReloading` of the mount it stands for; a script without a mount is never reloaded.
     pub reloading: bool,
 }

@@ -132,8 +132,11 @@ pub struct Import {
     pub module: bool,
     /// Application group; "" is the main interpreter.
     pub application_group: String,
-    /// A callable that must be there.
+    /// A callable that must be there: a name, or an expression such as `create_app()`.
     pub callable: Option<String>,
+    /// Without `application` its `app` will do.
+    #[serde(default)]
+    pub lone_app: bool,
     /// Its file is watched from the start, before a request has asked for it.
     pub reloading: bool,
 }

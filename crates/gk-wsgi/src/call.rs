@@ -104,6 +104,13 @@ fn first(
             }
         }
     };
+    if !profile.hook {
+        let found = app.scripts.complete(py, &app.runtime, &script, &profile.script, &profile.callable);
+        if let Err(error) = found {
+            failed(py, app, call, conversation, &error);
+            return None;
+        }
+    }
     let made = py.str(&profile.callable).and_then(|callable| {
         let environ = environ::template(py, app, call.profile)?.keep();
         Ok(Target { script, callable: callable.keep(), environ, connections: ConnectionTemplates::default() })

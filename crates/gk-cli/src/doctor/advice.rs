@@ -108,7 +108,7 @@ pub fn import_fails(mode: Mode, error: &str) -> String {
 pub fn no_application(others: &[String]) -> String {
     match others.first() {
         Some(other) => format!(
-            "It has `{other}`: say --callable-object {other}, and WSGICallableObject {other} in a configuration."
+            "It has `{other}`: write SCRIPT:{other}, or --callable-object {other}, and WSGICallableObject {other} in a configuration."
         ),
         None => "Name the file or package.module that makes the WSGI application, or its callable with --callable-object."
             .to_owned(),

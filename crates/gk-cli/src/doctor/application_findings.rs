@@ -240,7 +240,7 @@ pub fn everywhere(run: &InterpreterRun) -> Vec<Finding> {
 fn no_application(name: &str, others: &[String]) -> Finding {
     Finding {
         mode: None,
-        level: FindingLevel::Caution,
+        level: FindingLevel::Unsafe,
         what: "no-application",
         subject: "the application".to_owned(),
         modules: Vec::new(),

@@ -28,7 +28,8 @@ pub const ROWS: &[Directive] = &[
         .doc("Imports a script in every process of a group when it starts. Both options are required. In a group with `threads=0` the script is a service: it runs on the main thread, and again whenever it ends."),
     Directive::honoured("WSGICallableObject", "name", Contexts::ANY.or(Contexts::HTACCESS), Arity::exactly(1), callable_object)
         .default("application")
-        .doc("Name of the callable in the script. `%{ENV:name}` takes it from the request's variables."),
+        .doc("Name of the callable in the script. `%{ENV:name}` takes it from the request's variables. `web.app` and a call with literals, \
+              such as `create_app('x')`, are looked up once in each interpreter, where the process imports the script when it starts (ours)."),
     Directive::honoured("Alias", "url-path path", SERVER, Arity::exactly(2), alias)
         .doc("Serves a file or the files of a directory at a URL path, without the application. What the URL has more goes on behind \
               the path as it is, so `Alias /static/` needs a slash at the end of its path, too. A URL path that ends with a slash is not \
@@ -204,6 +205,7 @@ fn import_script(scope: &mut Scope, words: &[Word]) -> Applied {
         process_group: given.process_group.ok_or_else(|| missing("process-group"))?,
         application_group: given.application_group.ok_or_else(|| missing("application-group"))?,
         callable_object: None,
+        lone_app: false,
         reloading: false,
     };
     for (key, value) in

@@ -128,6 +128,7 @@ fn push_mount(
                 process_group: group,
                 application_group: application,
                 callable_object: Some(callable),
+                lone_app: false,
                 reloading: settings.script_reloading,
             },
         );

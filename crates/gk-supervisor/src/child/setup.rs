@@ -74,6 +74,7 @@ fn imports(site: &Site, group: &ProcessGroup) -> Vec<Import> {
             module,
             application_group: import.application_group.clone(),
             callable: import.callable_object.clone(),
+            lone_app: import.lone_app,
             reloading: import.reloading,
         })
     })

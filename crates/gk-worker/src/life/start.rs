@@ -203,7 +203,8 @@ fn preload(
     group.measured(|| {
         states.attach(&group.interpreter, |py| {
             let callable = import.callable.as_deref();
-            let load = || group.application.preload(py, &import.script, import.module, callable);
+            let load =
+                || group.application.preload(py, &import.script, import.module, callable, import.lone_app);
             let loaded = startup.import(py, group, &import.script, load);
             loaded.err().map(|failure| failure.traceback)
         })

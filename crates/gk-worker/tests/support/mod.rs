@@ -331,6 +331,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
             module: false,
             application_group: String::new(),
             callable: Some("application".to_owned()),
+            lone_app: false,
             reloading: true,
         }],
         interpreters: vec![],

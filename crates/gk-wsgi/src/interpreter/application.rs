@@ -157,15 +157,16 @@ impl Application {
         self.runtime.set_locale.bind(py).call(&[&py.str(name)?]).map(drop)
     }
 
-    /// Imports a script at process start and checks that it has its callable.
+    /// Imports a script at process start and checks that it has its callable. `lone_app`: its `app` will do as `application`.
     pub fn preload(
         &self,
         py: Attached<'_>,
         script: &str,
         is_module: bool,
         callable: Option<&str>,
+        lone_app: bool,
     ) -> Result<(), LoadFailure> {
-        self.scripts.preload(py, &self.runtime, script, is_module, callable)
+        self.scripts.preload(py, &self.runtime, script, is_module, callable, lone_app)
     }
 
     /// Loaded scripts with their files, for watching.

@@ -3,8 +3,8 @@
 use gk_python::{Attached, Kept, Object, PyError};
 use std::ffi::CStr;
 
-/// The files joined into one source: they share a namespace, and tracebacks name them all `<gilkeeper>`. `modules.py` is
-/// last, as it ends with the call that prepares the interpreter.
+/// The files joined into one source: they share a namespace, and tracebacks name them all `<gilkeeper>`. `callables.py` is the
+/// package's, as the doctor runs it, too. `modules.py` is last, as it ends with the call that prepares the interpreter.
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(
     concat!(
         include_str!("runtime/streams.py"),
@@ -15,6 +15,7 @@ const SOURCE: &CStr = match CStr::from_bytes_with_nul(
         include_str!("runtime/hooks.py"),
         include_str!("runtime/threads.py"),
         include_str!("runtime/ending.py"),
+        include_str!("../../../../python/gilkeeper/callables.py"),
         include_str!("runtime/modules.py"),
         "\0"
     )
@@ -46,6 +47,7 @@ macro_rules! runtime {
 runtime! {
     errors = "errors", file_wrapper = "FileWrapper", regular_file = "regular_file",
     compile_script = "compile_script", run_script = "run_script", import_module = "import_module",
+    find_callable = "find_callable", lone_app = "lone_app", usual_callables = "usual_callables",
     add_paths = "add_paths", insert_home = "insert_home", set_locale = "set_locale",
     request_timeout = "RequestTimeout", event_callbacks = "event_callbacks", watched_request = "WatchedRequest",
     active_requests = "active_requests", stopping = "stopping", signalled = "signalled",

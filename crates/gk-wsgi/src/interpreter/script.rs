@@ -24,6 +24,8 @@ pub(crate) struct Scripts {
     /// The interpreter, for the log.
     place: String,
     loaded: Mutex<HashMap<String, Arc<LoadedScript>>>,
+    /// Scripts and callables that the configuration names, and whether a lone `app` will do.
+    asked: Mutex<HashMap<(String, String), bool>>,
     /// True during a load. Threads wait for its end detached, so that they do not hold the GIL.
     loading: Mutex<bool>,
     load_ended: Condvar,
@@ -101,7 +103,13 @@ pub(crate) type LoadedFile = (PathBuf, Option<SystemTime>);
 impl Scripts {
     /// For an interpreter, named as in log lines.
     pub(crate) fn new(place: String) -> Self {
-        Self { place, loaded: Mutex::default(), loading: Mutex::default(), load_ended: Condvar::new() }
+        Self {
+            place,
+            loaded: Mutex::default(),
+            asked: Mutex::default(),
+            loading: Mutex::default(),
+            load_ended: Condvar::new(),
+        }
     }
 
     /// A script that is loaded.
@@ -142,7 +150,7 @@ impl Scripts {
         }
     }
 
-    /// Imports a script at process start and checks that it has its callable.
+    /// Imports a script at process start and checks that it has its callable. `lone_app`: its `app` will do as `application`.
     pub(crate) fn preload<'p>(
         &self,
         py: Attached<'p>,
@@ -150,16 +158,64 @@ impl Scripts {
         script: &str,
         is_module: bool,
         callable: Option<&str>,
+        lone_app: bool,
     ) -> Result<(), LoadFailure> {
-        let loaded = self.load(py, runtime, script, is_module, false)?;
-        match callable {
-            Some(name) if loaded.module.bind(py).attr(name).is_err() => {
-                let text = format!("'{script}' has no callable named '{name}'");
-                log(Level::Error, Some("WSGI0089"), &text);
-                Err(LoadFailure { status: 500, traceback: text })
-            }
-            _ => Ok(()),
+        if let Some(name) = callable {
+            // Also for a script that loads later.
+            lock(&self.asked).insert((script.to_owned(), name.to_owned()), lone_app);
         }
+        let loaded = self.load(py, runtime, script, is_module, false)?;
+        let Some(name) = callable else { return Ok(()) };
+        let complete = self.complete(py, runtime, &loaded, script, name);
+        complete.map_err(|error| report(&error, LoadStage::Run, script, false))?;
+        let module = loaded.module.bind(py);
+        if module.attr(name).is_ok() {
+            return Ok(());
+        }
+        let usual = runtime.usual_callables.bind(py).call(&[&module]).ok();
+        let usual = usual.as_ref().and_then(|names| names.as_utf8()).unwrap_or_default();
+        let hint = match usual.split_once(' ').map_or(usual, |(first, _)| first) {
+            "" => String::new(),
+            first => format!("; it has `{first}`, which {script}:{first} names"),
+        };
+        let text = format!("'{script}' has no callable named '{name}'{hint}");
+        log(Level::Error, Some("WSGI0089"), &text);
+        Err(LoadFailure { status: 500, traceback: text })
+    }
+
+    /// Gives the module of a script the callable that the configuration asks for and that is no attribute by itself: the result of
+    /// `create_app()`, under that text as its name; or a lone `app` as `application`. A factory is called once, whoever asks.
+    ///
+    /// Only what was asked for at the start: a name that comes with a request is never more than a name.
+    pub(crate) fn complete<'p>(
+        &self,
+        py: Attached<'p>,
+        runtime: &Runtime,
+        loaded: &LoadedScript,
+        script: &str,
+        callable: &str,
+    ) -> Result<(), PyError<'p>> {
+        let key = (script.to_owned(), callable.to_owned());
+        let Some(lone_app) = lock(&self.asked).get(&key).copied() else { return Ok(()) };
+        let module = loaded.module.bind(py);
+        let is_expression = callable.contains(['(', '.']);
+        if !is_expression && (!lone_app || module.attr(callable).is_ok()) {
+            return Ok(());
+        }
+        py.detach(|| self.begin_load());
+        let _loading = LoadPermit(self);
+        if is_expression {
+            let found = runtime.find_callable.bind(py).call(&[&module, &py.str(callable)?]);
+            stop_child(py, runtime, Called::Script(script), found.as_ref().err());
+            return found.map(drop);
+        }
+        if runtime.lone_app.bind(py).call(&[&module])?.truth()? {
+            let text = format!(
+                "'{script}' has no callable named '{callable}', so its 'app' is served; write {script}:app"
+            );
+            log(Level::Warn, None, &text);
+        }
+        Ok(())
     }
 
     /// Loaded scripts with their files, for watching.
