@@ -12,12 +12,12 @@ pub fn many(arg: Arg) -> Arg {
     arg.action(ArgAction::Append)
 }
 
+/// Help of the application that a command is about.
+pub const SCRIPT: &str = "A file (wsgi.py, site.wsgi) or package.module, either with the application in it: `:app` or `:create_app('x')`.";
+
 /// The application that a command is about.
 pub fn script() -> Arg {
-    Arg::new("script")
-        .value_name("SCRIPT")
-        .required(true)
-        .help("A file (wsgi.py, site.wsgi) or package.module[:callable].")
+    Arg::new("script").value_name("SCRIPT").required(true).help(SCRIPT)
 }
 
 /// `--NAME`, without a value.

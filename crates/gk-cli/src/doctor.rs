@@ -19,9 +19,11 @@ mod trial;
 mod verdict;
 mod wording;
 
+use crate::surroundings::Disk;
 use crate::{Failure, print};
 use clap::ArgMatches;
 use event::Trial;
+use gk_config::express;
 use gk_supervisor::PythonRuntime;
 use gk_supervisor::python::{self, PythonBuild, Pythons};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
@@ -30,7 +32,7 @@ use report::{Mode, Verdict};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 use study::{ImportTarget, Job, Setting, Trials};
@@ -137,14 +139,15 @@ impl ExaminedApplication {
         let one = |name: &str| given.get_one::<String>(name).cloned();
         let many = |name: &str| given.get_many::<String>(name).into_iter().flatten().cloned();
         let shown = one("script").expect("clap requires it");
-        let (target, callable) = gk_config::express::script(&shown).map_err(Failure::Input)?;
+        let (target, callable) =
+            express::script(&shown, &|path| path.is_file(), &here).map_err(Failure::Input)?;
         let module = target.strip_prefix("module:");
         let script = match module {
             Some(name) => name.to_owned(),
             None => here.join(&target).to_string_lossy().into_owned(),
         };
         if module.is_none() && !PathBuf::from(&script).is_file() {
-            let text = format!("there is no file {script}; name a WSGI script or package.module");
+            let text = format!("there is no file {script}; {}", express::instead(Path::new(&script), &Disk));
             return Err(Failure::Input(text));
         }
         let home = one("working-directory").map_or_else(|| here.clone(), |path| here.join(path));
@@ -178,7 +181,10 @@ impl ExaminedApplication {
             limit: Duration::from_secs(limit),
             module: module.is_some(),
             script,
-            callable: one("callable-object").or(callable.map(str::to_owned)),
+            callable: match given.get_flag("factory") {
+                true => Some(express::called(one("callable-object").as_deref().or(callable))),
+                false => one("callable-object").or(callable.map(str::to_owned)),
+            },
             shown: shown.clone(),
             also: many("import").collect(),
             home,

@@ -97,8 +97,8 @@ impl Site {
         command.args(["doctor", "wsgi.py", "--python-path", "site-packages"]).args(more);
         command
             .current_dir(self.dir.path())
-            .env("GILKEEPER_PYTHON", python())
-            .env("GILKEEPER_PACKAGE", package);
+            .env("GILKEEPER_DEV_PYTHON", python())
+            .env("GILKEEPER_DEV_PACKAGE", package);
         command.env_remove("PYTHON_GIL").output().unwrap()
     }
 
@@ -250,7 +250,8 @@ fn threads_atexit_and_signals_are_seen() {
         thread = threading.Thread(target=stop.wait, name='poller')\n\
         thread.start()\n\
         atexit.register(stop.set)\n\
-        signal.signal(signal.SIGTERM, lambda *_: None)\n";
+        signal.signal(signal.SIGTERM, lambda *_: None)\n\
+        def application(environ, start_response): ...\n";
     let site = Site::new(script);
     let (report, status) = site.report(&["--for", "sub-interpreter"]);
     assert_eq!(status, Some(1), "{report}");
@@ -318,19 +319,37 @@ fn modules_that_are_kept_elsewhere_or_empty_or_loaded_later() {
     }
 }
 
-/// Reported: "Nothing to change" was said of a script that has no application.
+/// Reported: "Nothing to change" was said of a script that has no application, and each mode was called safe.
 #[test]
 fn a_script_without_an_application_is_a_finding() {
     for (script, remedy) in
-        [("x = 1\n", "--callable-object"), ("def app(e, s): ...\n", "--callable-object app")]
+        [("x = 1\n", "--callable-object"), ("def wsgi(e, s): ...\n", "--callable-object wsgi")]
     {
         let site = Site::new(script);
         let (report, status) = site.report(&["--for", "sub-interpreter"]);
-        assert_eq!((status, findings(&report)), (Some(0), vec![("-".into(), "no-application".into())]));
+        assert_eq!((status, findings(&report)), (Some(1), vec![("-".into(), "no-application".into())]));
         assert!(report["findings"][0]["remedy"].as_str().unwrap().contains(remedy), "{report}");
         let output = site.ask(&["--for", "sub-interpreter"]);
         assert!(!text(&output.stdout).contains("Nothing to change"));
     }
+}
+
+/// As `serve` takes them: a lone `app`, a name, a factory.
+#[test]
+fn an_application_is_found_as_serve_finds_it() {
+    let factory = "def create_app(name='x'):\n    return lambda e, s: name\n";
+    for (script, more) in [
+        ("def app(e, s): ...\n", &[][..]),
+        (factory, &["--callable-object", "create_app('y')"]),
+        (factory, &["--factory"]),
+    ] {
+        let more = [more, &["--for", "sub-interpreter"]].concat();
+        let (report, status) = Site::new(script).report(&more);
+        assert_eq!((status, findings(&report)), (Some(0), vec![]), "{more:?}: {report}");
+    }
+    let output = Site::new(factory).ask(&["--callable-object", "create_app(1, 2)"]);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("positional argument"), "{said}");
 }
 
 /// Reported: nothing said that psycopg2 and bcrypt refuse the sub-interpreter that mod_wsgi's defaults choose.
@@ -348,10 +367,12 @@ fn check_looks_at_the_installed_packages() {
         command.args(["check", "-c", "site.conf", "--format", "json", "--strict", "--python"]).arg(python());
         command
             .current_dir(site.dir.path())
-            .env("GILKEEPER_PYTHON", python())
+            .env("GILKEEPER_DEV_PYTHON", python())
             .env("PYTHONPATH", site.installed());
-        command
-            .env("GILKEEPER_PACKAGE", Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper"));
+        command.env(
+            "GILKEEPER_DEV_PACKAGE",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper"),
+        );
         let output = command.output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr)));

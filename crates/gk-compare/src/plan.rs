@@ -5,6 +5,7 @@ pub mod request;
 mod toml_error;
 pub mod variant;
 
+use gk_config::express;
 use request::RequestSpec;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,11 +177,18 @@ impl Plan {
         Ok(())
     }
 
-    /// The script as an argument of `serve`: a file's path including the plan's folder, or a module.
+    /// The script as an argument of `serve`, which is started in the plan's folder: a file's whole path, or a module.
     pub fn script(&self) -> Option<String> {
         let script = self.workload.script.as_ref()?;
+        let place = self.script_place(script).unwrap_or_else(|| script.clone());
         let path = self.folder.join(script);
-        Some(if path.is_file() || script.contains('/') { path.display().to_string() } else { script.clone() })
+        let is_file = self.folder.join(&place).is_file() || place.contains('/');
+        Some(if is_file { path.display().to_string() } else { script.clone() })
+    }
+
+    /// The file or module of SCRIPT, without its callable.
+    fn script_place(&self, said: &str) -> Option<String> {
+        express::script(said, &|path| path.is_file(), &self.folder).ok().map(|(place, _)| place)
     }
 
     /// Files named in the plan that influence the results: script, configurations, requests.
@@ -192,8 +200,8 @@ impl Plan {
         }
         names.extend(self.variants.iter().filter_map(|variant| variant.config.as_deref()));
         // In `file:callable` only the file counts.
-        let script = w.script.as_ref().and_then(|said| gk_config::express::script(said).ok());
-        names.extend(script.iter().map(|(place, _)| place.as_str()));
+        let script = w.script.as_ref().and_then(|said| self.script_place(said));
+        names.extend(script.as_deref());
         names.into_iter().map(|name| self.folder.join(name)).filter(|path| path.is_file()).collect()
     }
 

@@ -3,7 +3,9 @@
 //! the command line's.
 
 mod access;
+pub mod foreign;
 mod https;
+pub mod layers;
 pub mod options;
 mod script;
 mod services;
@@ -11,25 +13,31 @@ mod text;
 mod writer;
 
 use crate::diagnostic::Diagnostic;
-use crate::site::Site;
+use crate::site::{ImportScript, Site};
 use crate::source::{Memory, Source};
-use crate::{Surroundings, load_text};
-pub use script::script;
+use crate::{Loaded, Surroundings, load_text};
+pub use script::{called, instead, nearby, script};
 use std::collections::BTreeMap;
 pub use text::{generate, listeners, names_a_listener};
 
 /// The options of `serve` as they were typed, by name; see [`options::all`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServeOptions {
-    /// A file (`wsgi.py`, `site.wsgi`) or `package.module[:callable]`.
+    /// A file (`wsgi.py`, `site.wsgi`) or `package.module`, either with `:callable`.
     pub script: String,
     values: BTreeMap<&'static str, Vec<String>>,
+    /// Names of the sources of options that the command line does not have.
+    origins: BTreeMap<&'static str, String>,
+    /// Values of weaker sources, and the options that they are of.
+    beaten: Vec<(&'static str, String)>,
+    /// Sentences for the user about the sources.
+    pub remarks: Vec<String>,
 }
 
 impl ServeOptions {
     /// The options of a script, none given yet.
     pub fn new(script: impl Into<String>) -> Self {
-        Self { script: script.into(), values: BTreeMap::new() }
+        Self { script: script.into(), ..Self::default() }
     }
 
     /// Adds an option with its values: none for a flag, two each time for pairs.
@@ -73,6 +81,11 @@ impl ServeOptions {
         self.many(name).chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str()))
     }
 
+    /// The option's name in messages, by which the user finds the place: `--port`, `PORT`, `port in gilkeeper.toml`.
+    pub fn called(&self, name: &str) -> String {
+        self.origins.get(name).cloned().unwrap_or_else(|| format!("--{name}"))
+    }
+
     fn get(&self, name: &str) -> Option<&Vec<String>> {
         debug_assert!(options::find(name).is_some(), "--{name} is in no table");
         self.values.get(name)
@@ -93,9 +106,29 @@ pub fn load_with(
     source: &dyn Source,
     surroundings: &Surroundings,
 ) -> Result<(Site, Vec<Diagnostic>), String> {
-    let text = generate(options, surroundings)?;
-    let loaded = load_text(NAME, &text, source, surroundings);
-    let (mut site, said) = loaded.into_result().map_err(|said| crate::diagnostic::render_all(&said))?;
-    site.listen_implied = !names_a_listener(options);
-    Ok((site, said))
+    let loaded = read(options, source, surroundings)?;
+    loaded.into_result().map_err(|said| crate::diagnostic::render_all(&said))
 }
+
+/// The same with everything that there is to say. The error: a value that no text can be made of.
+pub fn read(
+    options: &ServeOptions,
+    source: &dyn Source,
+    surroundings: &Surroundings,
+) -> Result<Loaded, String> {
+    let text = generate(options, source, surroundings)?;
+    let mut loaded = load_text(NAME, &text, source, surroundings);
+    if let Some(site) = &mut loaded.site {
+        site.listen_implied = !names_a_listener(options);
+        let (_, named) = script(&options.script, &|path| source.is_file(path), &surroundings.directory)?;
+        let lone_app =
+            named.is_none() && options.one("callable-object").is_none() && !options.flag("factory");
+        let standard =
+            |import: &&mut ImportScript| import.callable_object.as_deref() == Some(CALLABLE_OBJECT);
+        site.imports.iter_mut().filter(standard).for_each(|import| import.lone_app = lone_app);
+    }
+    Ok(loaded)
+}
+
+/// The callable that a script has by default.
+const CALLABLE_OBJECT: &str = "application";

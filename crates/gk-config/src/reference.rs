@@ -100,8 +100,9 @@ fn options_page() -> String {
 fn serve_page() -> String {
     let mut out = format!(
         "{NOTE}# Options of `gilkeeper serve`\n\n`gilkeeper serve SCRIPT [OPTION …]` serves a file (`wsgi.py`, `site.wsgi`) or \
-         `package.module[:callable]`; `gilkeeper serve -c FILE` serves a configuration. The same texts are in \
-         `gilkeeper serve --help` and `gilkeeper man serve`. Options marked with * go together with `-c` and beat the file; an address to listen on is one more.\n"
+         `package.module`, either with the application in it (`:app`, `:create_app('x')`); `gilkeeper serve -c FILE` serves a configuration. The same texts are in \
+         `gilkeeper serve --help` and `gilkeeper man serve`. Options marked with * go together with `-c` and beat the file; an address to listen on is one more. \
+         Each option is also a variable (`GILKEEPER_PROCESSES`) and a key of [files](../guide/configuration.md#options-from-the-environment-and-from-files).\n"
     );
     for heading in options::HEADINGS {
         let _ =

@@ -2,7 +2,7 @@
 
 use super::compare::{Line, own_command};
 use super::load_generator::number;
-use crate::arguments::{many, option, script};
+use crate::arguments::{flag, many, option, script};
 use crate::{Failure, print, say};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_compare::plan::Workload;
@@ -18,6 +18,7 @@ use gk_compare::tune::search::{SearchGoal, against_the_grid, search};
 use gk_compare::tune::space::{Config, Space};
 use gk_compare::tune::trials::RealTrials;
 use gk_compare::tune::verdicts::{self, RejectedMode};
+use gk_load::mix;
 use gk_supervisor::{PythonBuild, PythonRuntime};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub fn command() -> Command {
     Command::new("tune")
         .about("Search for the best processes, threads, switch interval and GIL mode of an application")
         .arg(script())
+        .arg(flag("factory").help("Call the callable for the application."))
         .arg(many(option(
             "path",
             "PATH[=WEIGHT]",
@@ -81,8 +83,7 @@ fn count(given: &ArgMatches, name: &str, otherwise: u32) -> Result<u32, Failure>
 fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
     let mut requests: Vec<RequestSpec> = Vec::new();
     for text in given.get_many::<String>("path").into_iter().flatten() {
-        let weighed = text.rsplit_once('=').and_then(|(path, weight)| Some((path, weight.parse().ok()?)));
-        let (path, weight) = weighed.filter(|(path, _)| !path.contains('?')).unwrap_or((text, 1));
+        let (path, weight) = mix::weighed(text);
         requests.push(RequestSpec { weight: Some(weight), ..RequestSpec::get(path) });
     }
     if let Some(file) = given.get_one::<String>("requests") {
@@ -111,6 +112,7 @@ fn application_options(given: &ArgMatches) -> Vec<String> {
             options.extend([format!("--{name}"), value.clone()]);
         }
     }
+    options.extend(given.get_flag("factory").then(|| "--factory".to_owned()));
     options
 }
 
@@ -186,6 +188,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let many = |name: &str| given.get_many::<String>(name).into_iter().flatten().cloned();
     let application = Application {
         script: named,
+        factory: given.get_flag("factory"),
         folder,
         working_directory: many("working-directory").next_back(),
         python_path: many("python-path").collect(),

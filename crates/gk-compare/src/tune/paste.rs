@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Application {
     /// A file or `package.module`, either with `:callable`.
     pub script: String,
+    /// The callable is a factory.
+    pub factory: bool,
     /// Folder in which the command was run; relative paths start here.
     pub folder: PathBuf,
     /// Working directory, if it is another folder.
@@ -53,13 +55,17 @@ impl Application {
 
     /// The WSGIScriptAlias line that mounts the application in the process group.
     pub fn mount(&self, config: &Config) -> String {
-        let named = express::script(&self.script);
+        let named = express::script(&self.script, &|path| path.is_file(), &self.folder);
         let (target, callable) = named.unwrap_or_else(|_| (self.script.clone(), None));
+        let callable = match self.factory {
+            true => Some(express::called(callable)),
+            false => callable.map(str::to_owned),
+        };
         let target = match target.starts_with("module:") || Path::new(&target).is_absolute() {
             true => target,
             false => self.absolute(&target),
         };
-        let callable = callable.map_or_else(String::new, |name| format!(" callable-object={}", quote(name)));
+        let callable = callable.map_or_else(String::new, |name| format!(" callable-object={}", quote(&name)));
         let group = if config.gil == Gil::Own { "site" } else { "%{GLOBAL}" };
         format!(
             "WSGIScriptAlias / {}{callable} process-group=my-app application-group={group}",
@@ -113,6 +119,7 @@ mod tests {
     fn pasted_directives_are_read_as_meant() {
         let module = Application {
             script: "shop.web:make".into(),
+            factory: false,
             folder: "/srv/my site".into(),
             working_directory: Some("work".into()),
             python_path: vec!["lib".into(), "/other lib".into()],

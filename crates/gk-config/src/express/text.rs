@@ -4,20 +4,29 @@ use super::ServeOptions;
 use super::access;
 use super::https;
 use super::options::{self, ServeOption, Takes, Use};
-use super::script::{is_file, script};
+use super::script::{absolute, called, script};
 use super::services;
 use super::writer::Text;
 use crate::Surroundings;
 use crate::diagnostic::Complaint;
+use crate::source::Source;
 use crate::token::Word;
 use crate::values;
 use gk_options::{Kind, Refusal};
 use std::path::Path;
 
 /// The text, or one sentence that names the option that is wrong.
-pub fn generate(given: &ServeOptions, surroundings: &Surroundings) -> Result<String, String> {
+pub fn generate(
+    given: &ServeOptions,
+    source: &dyn Source,
+    surroundings: &Surroundings,
+) -> Result<String, String> {
     check(given)?;
     let given = &at_working_directory(given, &surroundings.directory);
+    let given = &ServeOptions {
+        script: absolute(&given.script, &|path| source.is_file(path), &surroundings.directory),
+        ..given.clone()
+    };
     let home = given.one("working-directory").map(str::to_owned);
     let home = home.unwrap_or_else(|| surroundings.directory.to_string_lossy().into_owned());
     let mut text = Text::default();
@@ -26,7 +35,7 @@ pub fn generate(given: &ServeOptions, surroundings: &Surroundings) -> Result<Str
     logs(&mut text, given);
     telemetry(&mut text, given);
     daemon(&mut text, given, &home);
-    mount(&mut text, given)?;
+    mount(&mut text, given, source, &surroundings.directory)?;
     access::sections(&mut text, given, &realm(given));
     https::host(&mut text, given);
     for line in given.many("set") {
@@ -44,32 +53,34 @@ fn check(given: &ServeOptions) -> Result<(), String> {
         let values = values.skip(usize::from(matches!(option.takes, Takes::Pairs(_))));
         let step = if matches!(option.takes, Takes::Pairs(_)) { 2 } else { 1 };
         for value in values.step_by(step) {
-            option.kind.read(&format!("--{}", option.name), value, Path::new("/")).map_err(sentence)?;
+            option.kind.read(&given.called(option.name), value, Path::new("/")).map_err(sentence)?;
         }
     }
     https::check(given)?;
     if let Some(level) = given.one("log-level") {
         let complaint = |complaint: Complaint| with_hint(complaint.message, complaint.hint);
-        values::level("--log-level", &Word::default(), level).map_err(complaint)?;
+        values::level(&given.called("log-level"), &Word::default(), level).map_err(complaint)?;
     }
     if let Some(admin) = given.one("admin").filter(|admin| !admin.eq_ignore_ascii_case("off"))
         && !admin.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
     {
-        return Err(format!("--admin takes HOST:PORT or off, not `{admin}`"));
+        return Err(format!("{} takes HOST:PORT or off, not `{admin}`", given.called("admin")));
     }
     if let Some(entry) = given.many("python-path").iter().find(|path| path.contains(':')) {
-        return Err(format!("--python-path takes one directory at a time, not `{entry}`: repeat the option"));
+        let called = given.called("python-path");
+        return Err(format!("{called} takes one directory at a time, not `{entry}`: repeat the option"));
     }
     let name = or_default(given, "process-group");
     if name.is_empty() || name.contains('=') || name.contains("%{") {
-        return Err(format!("--process-group takes a plain name, not `{name}`"));
+        return Err(format!("{} takes a plain name, not `{name}`", given.called("process-group")));
     }
     access::check(given)?;
     let urls = |option| given.pairs(option).map(move |(url, _)| (option, url));
     let urls = urls("static").chain(urls("url-alias"));
     for (option, url) in urls.chain([("mount-point", or_default(given, "mount-point").as_str())]) {
         if !url.starts_with('/') {
-            return Err(format!("--{option} takes a URL path that begins with a slash, not `{url}`"));
+            let called = given.called(option);
+            return Err(format!("{called} takes a URL path that begins with a slash, not `{url}`"));
         }
     }
     let odd = |line: &&String| {
@@ -78,7 +89,7 @@ fn check(given: &ServeOptions) -> Result<(), String> {
             || line.trim_end().ends_with('\\')
     };
     given.many("set").iter().find(odd).map_or(Ok(()), |line| {
-        Err(format!("--set takes one directive on one line, not `{}`", line.escape_debug()))
+        Err(format!("{} takes one directive on one line, not `{}`", given.called("set"), line.escape_debug()))
     })
 }
 
@@ -106,9 +117,6 @@ fn or_default(given: &ServeOptions, name: &str) -> String {
 fn at_working_directory(given: &ServeOptions, directory: &Path) -> ServeOptions {
     let mut options = given.clone();
     let place = |path: &mut String| *path = directory.join(&*path).to_string_lossy().into_owned();
-    if is_file(&options.script) {
-        place(&mut options.script);
-    }
     for option in options::all() {
         let second = usize::from(matches!(option.takes, Takes::Pairs(_)));
         let values =
@@ -145,24 +153,25 @@ fn listen(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
         text.line("Listen", &[&format!("unix:{path}")]);
     }
     if socket.is_none() || given.one("port").is_some() || given.one("host").is_some() {
-        text.line("Listen", &[&address(given.one("host"), &or_default(given, "port"))?]);
+        text.line("Listen", &[&address(given, &or_default(given, "port"))?]);
     }
     if let Some(port) = given.one("https-port") {
-        text.line("Listen", &[&address(given.one("host"), port)?, "https"]);
+        text.line("Listen", &[&address(given, port)?, "https"]);
     }
     Ok(())
 }
 
 /// The argument of `Listen`.
-fn address(host: Option<&str>, port: &str) -> Result<String, String> {
-    let Some(host) = host else { return Ok(port.to_owned()) };
+fn address(given: &ServeOptions, port: &str) -> Result<String, String> {
+    let Some(host) = given.one("host") else { return Ok(port.to_owned()) };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let bare = if bare.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { bare };
     match bare.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V6(address)) => Ok(format!("[{address}]:{port}")),
         Ok(std::net::IpAddr::V4(address)) => Ok(format!("{address}:{port}")),
         Err(_) => Err(format!(
-            "--host takes a numeric address such as 127.0.0.1 or ::1, or localhost, not `{host}`"
+            "{} takes a numeric address such as 127.0.0.1 or ::1, or localhost, not `{host}`",
+            given.called("host")
         )),
     }
 }
@@ -249,7 +258,7 @@ fn alias(text: &mut Text, url: &str, path: &str) {
     }
 }
 
-fn mount(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
+fn mount(text: &mut Text, given: &ServeOptions, source: &dyn Source, directory: &Path) -> Result<(), String> {
     for (url, path) in given.pairs("static") {
         alias(text, url, path);
         let url =
@@ -259,12 +268,14 @@ fn mount(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
     for (url, path) in given.pairs("url-alias") {
         alias(text, url, path);
     }
-    let (target, callable) = script(&given.script)?;
+    let (target, callable) = script(&given.script, &|path| source.is_file(path), directory)?;
     let group = or_default(given, "process-group");
     // The main interpreter never has a GIL of its own: who asks for one means a named interpreter.
     let own_gil = given.flag("per-interpreter-gil") || given.one("interpreters").is_some_and(|n| n != "1");
     let application = given.one("application-group").unwrap_or(if own_gil { &group } else { "%{GLOBAL}" });
     let callable = given.one("callable-object").or(callable);
+    let application_of = given.flag("factory").then(|| called(callable));
+    let callable = application_of.as_deref().or(callable);
     let url = or_default(given, "mount-point");
     let mut line = format!("WSGIScriptAlias {} {}", text.word(&url), text.word(&target));
     for (key, value) in [

@@ -3,6 +3,7 @@
 use super::*;
 use crate::express::load;
 use crate::site::MountTarget;
+use crate::source::Memory;
 
 fn options(script: &str) -> ServeOptions {
     ServeOptions::new(script)
@@ -64,10 +65,10 @@ fn paths_are_seen_from_the_working_directory() {
     assert_eq!(site.pid_file, Some(here("run.pid")));
     let datagrams = site.measurements.export.datagrams.map(|datagrams| datagrams.socket);
     assert_eq!(datagrams, Some(here("telemetry.sock")));
-    let text = generate(&options, &surroundings()).unwrap();
+    let text = generate(&options, &Memory::new(), &surroundings()).unwrap();
     assert!(text.contains("ErrorLog \"/srv/my site/logs/error_log\""), "{text}");
     assert!(text.contains("Listen \"unix:/srv/my site/web.sock\""), "{text}");
-    let module = generate(&options_of_module(), &surroundings()).unwrap();
+    let module = generate(&options_of_module(), &Memory::new(), &surroundings()).unwrap();
     assert!(module.contains("module:shop.web"), "{module}");
 }
 
@@ -107,7 +108,8 @@ fn bad_values_name_their_option() {
         ("url-alias", vec!["x", "y"], "--url-alias"),
         ("static", vec!["x", "y"], "--static"),
     ] {
-        let error = generate(&options("wsgi.py").with(option, values), &surroundings()).unwrap_err();
+        let error =
+            generate(&options("wsgi.py").with(option, values), &Memory::new(), &surroundings()).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
     }
 }
@@ -174,6 +176,7 @@ fn rows_are_unique_and_described() {
     for option in options::all() {
         assert!(names.insert(option.name), "--{} is there twice", option.name);
         assert!(option.help.ends_with('.'), "--{}: {}", option.name, option.help);
+        assert!(option.takes == Takes::Nothing || option.about().contains("default: "), "{}", option.about());
         if let Use::Directive(name) | Use::Enclosed(name, ..) | Use::Switch(name, _) = option.used {
             assert!(crate::directives::find(name).is_some(), "--{} writes {name}", option.name);
         }
@@ -228,6 +231,7 @@ fn https_is_a_host_of_its_own() {
     assert!(set.require_tls && set.verify == Some(VerifyClient::Require));
     let text = generate(
         &of(&[("https-only", ""), ("hsts-policy", "max-age=9"), ("server-name", "a.example")]),
+        &Memory::new(),
         &surroundings(),
     );
     let text = text.unwrap();
@@ -238,7 +242,27 @@ fn https_is_a_host_of_its_own() {
         (("hsts-policy", "x"), "--hsts-policy needs --https-only"),
         (("port", "8443"), "--port and --https-port are both 8443"),
     ] {
-        let refused = generate(&of(&[more]), &surroundings()).unwrap_err();
+        let refused = generate(&of(&[more]), &Memory::new(), &surroundings()).unwrap_err();
         assert!(refused.starts_with(want), "{refused}");
+    }
+}
+
+#[test]
+fn a_factory_reaches_the_directive() {
+    let callable = |options: &ServeOptions| {
+        let (site, said) = load(options, &surroundings()).unwrap();
+        assert!(said.is_empty(), "{said:?}");
+        (site.imports[0].callable_object.clone().unwrap(), site.imports[0].lone_app)
+    };
+    for (script, more, expected) in [
+        ("app", None, ("application", true)),
+        ("app:application", None, ("application", false)),
+        ("app:create_app('a b', \"c\")", None, ("create_app('a b', \"c\")", false)),
+        ("app", Some("factory"), ("create_app()", false)),
+        ("app:web.make", Some("factory"), ("web.make()", false)),
+    ] {
+        let mut given = options(script);
+        more.into_iter().for_each(|flag| given.add(flag, [""; 0]));
+        assert_eq!(callable(&given), (expected.0.to_owned(), expected.1), "{script}");
     }
 }
