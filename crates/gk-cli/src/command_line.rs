@@ -1,9 +1,11 @@
-//! The commands and their arguments, as `clap` sees them; its complaints in one sentence.
+//! The commands and their arguments, as `clap` sees them, and the overview of `gilkeeper --help`.
+
+pub mod complaint;
 
 use crate::arguments::{flag, many, option, script};
 use crate::trials::{compare, load_generator, tune};
 use crate::{options, print, say};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,15 +24,14 @@ pub fn command() -> Command {
     let root = || {
         path(Arg::new("server-root").long("server-root").value_name("DIR"))
             .env("GILKEEPER_ROOT")
-            .help("Directory of the running server's control socket [default: $GILKEEPER_ROOT, else ./gilkeeper-root].")
+            .help("Directory of the running server's control socket [default: $GILKEEPER_ROOT, else the one of `serve` in this folder].")
             .hide_env(true)
     };
-    Command::new("gilkeeper")
+    let whole = Command::new("gilkeeper")
         .about("A WSGI application server: daemon process groups, interpreters, GIL modes")
         .version(gk_wire::PACKAGE_VERSION)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .disable_help_subcommand(true)
         .subcommand(
             options::add(
                 Command::new("serve").about("Serve an application, or what a configuration file says"),
@@ -39,25 +40,23 @@ pub fn command() -> Command {
             .arg(path(config.clone()).conflicts_with("script")),
         )
         .subcommand(
-            Command::new("check")
-                .about("Read a configuration and say what it means and what is wrong with it")
-                .args(reading())
-                .arg(path(config).required(true))
-                .arg(format("text").help("How to print the resolved site."))
-                .arg(flag("strict").help("Exit with status 1 when there are warnings."))
-                .arg(
-                    option("python", "PATH", "Also import the installed packages that have extension modules, in child processes, and warn of \
-                            those that refuse the sub-interpreters of the site [default: the Python of each process group].")
-                        .num_args(0..=1)
-                        .default_missing_value(""),
-                )
-                .arg(
-                    Arg::new("server-root")
-                        .long("server-root")
-                        .value_name("DIR")
-                        .env("GILKEEPER_ROOT")
-                        .hide_env(true),
-                ),
+            options::add(
+                Command::new("check")
+                    .about("Read a configuration, or the options of `serve`, and say what they mean and what is wrong with them"),
+            )
+            .args(reading())
+            .arg(path(config).conflicts_with("script"))
+            .arg(format("text").help("How to print the resolved site."))
+            .arg(flag("strict").help("Exit with status 1 when there are warnings."))
+            .mut_arg("python", |python| {
+                python
+                    .help(
+                        "Also import the installed packages that have extension modules, in child processes, and warn of those that \
+                         refuse the sub-interpreters of the site [default: the Python of each process group].",
+                    )
+                    .num_args(0..=1)
+                    .default_missing_value("")
+            }),
         )
         .subcommand(
             Command::new("status")
@@ -140,7 +139,46 @@ pub fn command() -> Command {
                 .about("Print the manual page of gilkeeper or of one command")
                 .after_help("To read it: gilkeeper man serve | man -l -")
                 .arg(Arg::new("command").value_name("COMMAND").num_args(0..).help("Command, as `serve` or `telemetry serve` [default: the page of gilkeeper].")),
-        )
+        );
+    let overview = overview(&whole);
+    whole.override_help(overview)
+}
+
+/// The commands by purpose, in the order in which a site needs them. Those in none of the groups come last.
+const PURPOSES: [(&str, &[&str]); 4] = [
+    ("Serve", &["serve", "dev", "check", "systemd-unit"]),
+    ("A running server", &["status", "top", "reload", "drain", "upgrade", "stop"]),
+    ("Measure", &["doctor", "tune", "compare", "load", "telemetry"]),
+    ("Look up", &["explain", "completion", "man", "help"]),
+];
+
+/// The text of `gilkeeper --help`.
+fn overview(whole: &Command) -> String {
+    let named = |name: &str| whole.get_subcommands().find(|command| command.get_name() == name);
+    let about = |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!("{}\n\nUsage: gilkeeper COMMAND …\n", about(whole));
+    let known = |name: &str| PURPOSES.iter().any(|(_, names)| names.contains(&name));
+    let others: Vec<&str> =
+        whole.get_subcommands().map(Command::get_name).filter(|name| !known(name)).collect();
+    for (purpose, names) in PURPOSES.into_iter().chain([("Other commands", &others[..])]) {
+        let lines = names.iter().filter_map(|name| match *name {
+            "help" => Some(format!("  {:<14} Print the help of a command\n", "help")),
+            name => Some(format!("  {name:<14} {}\n", about(named(name)?))),
+        });
+        let lines: String = lines.collect();
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{purpose}:\n{lines}"));
+        }
+    }
+    text.push_str("\nOptions:\n  -h, --help     Print this overview; `gilkeeper serve --help` prints the options of serve\n");
+    text.push_str("  -V, --version  Print version, Python and build\n\nTo serve an application: gilkeeper serve app:app\n");
+    text
+}
+
+/// The names of all commands.
+pub fn names() -> Vec<String> {
+    let whole = command();
+    whole.get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 /// Seconds, at most a day.
@@ -219,7 +257,8 @@ fn doctor() -> Command {
         .arg(option("python", "PATH", "Python executable that imports it [default: the Python that runs this command]."))
         .arg(many(option("python-path", "DIR", "Directory put on sys.path; repeat the option for more.")))
         .arg(option("working-directory", "DIR", "Working directory and first entry of sys.path [default: the current directory]."))
-        .arg(option("callable-object", "NAME", "Callable that the script must have [default: application].").alias("callable"))
+        .arg(option("callable-object", "NAME", "Callable that the script must have [default: application, else app].").alias("callable"))
+        .arg(flag("factory").help("Call the callable for the application."))
         .arg(many(option("import", "MODULE", "Also import this module, as a request would; repeat the option for more.")))
         .arg(option("time-limit", "SECONDS", "Time limit of the import in one child [default: 60 s]."))
 }
@@ -236,10 +275,10 @@ fn reading() -> [Arg; 2] {
     ]
 }
 
-/// Prints what `clap` found: help and version as they are, a complaint as one sentence. Gives the exit code.
-pub fn complain(error: &clap::Error) -> i32 {
+/// Prints what `clap` found: help as it is, a complaint as one sentence. Gives the exit code. `argv` is complete.
+pub fn complain(error: &clap::Error, argv: &[OsString]) -> i32 {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+        ErrorKind::DisplayHelp => {
             print(&error.render().to_string());
             0
         }
@@ -248,29 +287,12 @@ pub fn complain(error: &clap::Error) -> i32 {
             2
         }
         _ => {
-            say(&format!("gilkeeper: {}", sentence(error)));
+            let names = names();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            say(&format!("gilkeeper: {}", complaint::sentence(error, &names, argv)));
             2
         }
     }
-}
-
-/// `clap`'s complaint without usage and without line breaks.
-fn sentence(error: &clap::Error) -> String {
-    let rendered = error.render().to_string();
-    let text = rendered.strip_prefix("error: ").unwrap_or(&rendered);
-    let text = text.split("\n\n").next().unwrap_or(text);
-    let mut sentence = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let near = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
-    let near = near.iter().find_map(|kind| match error.get(*kind)? {
-        ContextValue::String(one) => Some(one.clone()),
-        ContextValue::Strings(many) => many.first().cloned(),
-        _ => None,
-    });
-    match near {
-        Some(near) => sentence.push_str(&format!("; did you mean '{near}'?")),
-        None => sentence.push_str("; `gilkeeper --help` says what there is"),
-    }
-    sentence
 }
 
 #[cfg(test)]
@@ -278,7 +300,11 @@ mod tests {
     use super::*;
 
     fn complaint(argv: &[&str]) -> String {
-        sentence(&command().try_get_matches_from(argv).unwrap_err())
+        let error = command().try_get_matches_from(argv).unwrap_err();
+        let names = names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        complaint::sentence(&error, &names, &argv)
     }
 
     #[test]
@@ -287,15 +313,65 @@ mod tests {
     }
 
     #[test]
+    fn the_overview_has_every_command() {
+        let help = command().render_help().to_string();
+        for name in names() {
+            assert!(help.contains(&format!("  {name} ")), "{name} is not in\n{help}");
+        }
+        assert!(!help.contains("Other commands"), "a command has no purpose:\n{help}");
+    }
+
+    #[test]
     fn complaints_are_one_sentence() {
+        for (argv, expected) in [
+            (
+                &["serve", "x.py", "--proceses", "2"][..],
+                "unexpected argument '--proceses' found; did you mean '--processes'?",
+            ),
+            (&["sevre"], "unrecognized subcommand 'sevre'; did you mean 'serve'?"),
+        ] {
+            assert_eq!(complaint(&[&["gilkeeper"], argv].concat()), expected);
+        }
+        assert!(!complaint(&["gilkeeper", "explain"]).contains('\n'));
+    }
+
+    /// Reported: names of other servers were "unexpected", with a near spelling of another meaning: `--timeout` led to
+    /// `--body-timeout`. Met by everybody who comes from one.
+    #[test]
+    fn names_of_other_servers_are_understood() {
+        let listed = "; `gilkeeper serve --help` lists the options";
+        for (argv, expected) in [
+            (
+                &["serve", "a:a", "--bind", "0.0.0.0:80"][..],
+                "`--bind` is `--host` and `--port` here: write `--host 0.0.0.0 --port 80`",
+            ),
+            (&["serve", "a:a", "--bind=:80"], "`--bind` is `--host` and `--port` here: write `--port 80`"),
+            (&["serve", "a:a", "-w4"], "`-w` is `--processes` here: write `--processes 4`"),
+            (&["serve", "a:a", "-w", "4"], "`-w` is `--processes` here: write `--processes 4`"),
+            (
+                &["serve", "a:a", "--timeout", "30"],
+                "`--timeout` is `--request-timeout` here: write `--request-timeout 30`",
+            ),
+            (
+                &["serve", "a:a", "--daemon"],
+                "`--daemon` is not there: a service manager keeps it running: `gilkeeper systemd-unit serve …` prints a unit",
+            ),
+            (&["serve", "a:a", "8080"], "`8080` stands where nothing is expected: write `--port 8080`"),
+            (&["run", "a:a"], "`run` is `gilkeeper serve` here"),
+            (
+                &["--port", "80", "a:a"],
+                "`--port` is an option of a command: write `gilkeeper serve SCRIPT --port …`",
+            ),
+        ] {
+            assert_eq!(complaint(&[&["gilkeeper"], argv].concat()), format!("{expected}{listed}"));
+        }
         assert_eq!(
-            complaint(&["gilkeeper", "serve", "x.py", "--proceses", "2"]),
-            "unexpected argument '--proceses' found; did you mean '--processes'?"
+            complaint(&["gilkeeper", "a:a", "-b", ":80"]),
+            "`a:a` is no command; to serve it, write `gilkeeper serve a:a`"
         );
         assert_eq!(
-            complaint(&["gilkeeper", "sevre"]),
-            "unrecognized subcommand 'sevre'; did you mean 'serve'?"
+            complaint(&["gilkeeper", "status", "--bind"]),
+            "unexpected argument '--bind' found; `gilkeeper status --help` lists the options"
         );
-        assert!(!complaint(&["gilkeeper", "check"]).contains('\n'));
     }
 }

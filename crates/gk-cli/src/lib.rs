@@ -13,11 +13,13 @@ mod explain;
 mod load;
 mod options;
 mod serve;
+mod surroundings;
 mod systemd_unit;
 mod telemetry;
 mod terminal;
 mod trials;
 
+use clap::error::ErrorKind;
 use control::{client, top};
 use gk_supervisor::PythonRuntime;
 use std::ffi::OsString;
@@ -49,11 +51,30 @@ pub fn admin_main() -> i32 {
     catch_unwind(gk_admin::run).unwrap_or(1)
 }
 
+/// Version, the Python that it runs in, and how it was built.
+fn version(python: &PythonRuntime) -> String {
+    let build = python.build.map_or("Python".to_owned(), |build| {
+        format!("CPython 3.{}{}", build.minor, if build.free_threaded { "t" } else { "" })
+    });
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
+    let kind = if cfg!(debug_assertions) { "not optimised" } else { "optimised" };
+    let (arch, system) = (std::env::consts::ARCH, std::env::consts::OS);
+    format!(
+        "gilkeeper {}\n{build}: {}\nbuilt for {arch} {system} with {libc}, {kind}",
+        gk_wire::PACKAGE_VERSION,
+        python.executable.display()
+    )
+}
+
 fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
     let arguments: Vec<OsString> = argv.iter().skip(2).cloned().collect();
-    let matches = match command_line::command().try_get_matches_from(argv) {
+    let matches = match command_line::command().try_get_matches_from(&argv) {
         Ok(matches) => matches,
-        Err(error) => return command_line::complain(&error),
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
+            print(&version(&python));
+            return 0;
+        }
+        Err(error) => return command_line::complain(&error, &argv),
     };
     let done = match matches.subcommand() {
         Some(("serve", given)) => serve::run(given, python, arguments),

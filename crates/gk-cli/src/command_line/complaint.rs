@@ -1,0 +1,107 @@
+//! What is wrong with a command line, in one sentence: what was typed, what it is called here, where the rest is listed.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use gk_config::express::foreign;
+use gk_config::express::options;
+use std::ffi::OsString;
+
+/// `clap`'s complaint without usage and without line breaks, or a better one for names of other servers. `commands`: the names of
+/// all commands; `argv` is complete.
+pub fn sentence(error: &clap::Error, commands: &[&str], argv: &[OsString]) -> String {
+    let words: Vec<String> = argv.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let command = words.first().map(String::as_str).filter(|word| commands.contains(word));
+    let own = match (error.kind(), context(error)) {
+        (ErrorKind::UnknownArgument, Some(typed)) => unknown_argument(&typed, command, &words),
+        (ErrorKind::InvalidSubcommand, Some(typed)) => unknown_command(&typed),
+        (ErrorKind::ArgumentConflict, _) => python_file(&words),
+        _ => None,
+    };
+    own.unwrap_or_else(|| plain(error, command))
+}
+
+fn context(error: &clap::Error) -> Option<String> {
+    let kinds = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand];
+    kinds.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(typed) => Some(typed.clone()),
+        _ => None,
+    })
+}
+
+/// An option or a further word.
+fn unknown_argument(typed: &str, command: Option<&str>, words: &[String]) -> Option<String> {
+    let serves = matches!(command, None | Some("serve" | "check"));
+    if !serves {
+        return None;
+    }
+    let listed = listed(Some(command.unwrap_or("serve")));
+    if !typed.starts_with('-') {
+        let address = foreign::address(typed)?;
+        return Some(format!("`{typed}` stands where nothing is expected: write `{address}`{listed}"));
+    }
+    let name = typed.trim_start_matches('-');
+    let name = name.split('=').next().unwrap_or(name);
+    let shown = if typed.starts_with("--") { format!("--{name}") } else { typed.to_owned() };
+    if let Some(meaning) = foreign::meaning(name, value(typed, words)) {
+        return Some(format!("`{shown}` {meaning}{listed}"));
+    }
+    let of_serve = command.is_none() && options::find(name).is_some();
+    of_serve.then(|| {
+        format!("`{shown}` is an option of a command: write `gilkeeper serve SCRIPT {shown} …`{listed}")
+    })
+}
+
+/// A file of Python behind `-c`, as gunicorn takes it.
+fn python_file(words: &[String]) -> Option<String> {
+    let after = words.iter().skip_while(|word| !["-c", "--config"].contains(&word.as_str())).nth(1);
+    after.filter(|file| file.ends_with(".py")).map(|file| no_python(file))
+}
+
+/// Why a file of Python is no configuration.
+pub fn no_python(file: &str) -> String {
+    format!(
+        "-c takes a file in the directive language, and {file} is Python; options stand in gilkeeper.toml by their names"
+    )
+}
+
+/// The value that was typed for an unknown option: the rest of its word, or the next one.
+fn value<'a>(typed: &str, words: &'a [String]) -> Option<&'a str> {
+    let at = words.iter().position(|word| word.starts_with(typed))?;
+    match words[at][typed.len()..].trim_start_matches('=') {
+        "" => words.get(at + 1).map(String::as_str),
+        rest => Some(rest),
+    }
+}
+
+fn unknown_command(typed: &str) -> Option<String> {
+    if let Some(command) = foreign::command(typed) {
+        return Some(format!("`{typed}` is `gilkeeper {command}` here{}", listed(Some(command))));
+    }
+    let is_script = typed.contains([':', '.', '/']);
+    is_script.then(|| format!("`{typed}` is no command; to serve it, write `gilkeeper serve {typed}`"))
+}
+
+/// Where everything is listed, as the end of a sentence.
+fn listed(command: Option<&str>) -> String {
+    match command {
+        Some(command) => format!("; `gilkeeper {command} --help` lists the options"),
+        None => "; `gilkeeper --help` lists the commands".to_owned(),
+    }
+}
+
+fn plain(error: &clap::Error, command: Option<&str>) -> String {
+    let rendered = error.render().to_string();
+    let text = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+    let text = text.split("\n\n").next().unwrap_or(text);
+    let mut sentence = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let near = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+    let near = near.iter().find_map(|kind| match error.get(*kind)? {
+        ContextValue::String(one) => Some(one.clone()),
+        ContextValue::Strings(many) => many.first().cloned(),
+        _ => None,
+    });
+    match near {
+        Some(near) => sentence.push_str(&format!("; did you mean '{near}'?")),
+        None => sentence.push_str(&listed(command)),
+    }
+    sentence
+}
