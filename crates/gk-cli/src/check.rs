@@ -1,15 +1,16 @@
-//! `gilkeeper check`: what a configuration means and what is wrong with it; with `--python`, also which installed packages the
+//! `gilkeeper check`: what a configuration or a command line of `serve` means and what is wrong with it; with `--python`, also which installed packages the
 //! interpreters of its applications refuse.
 
 mod certificates;
 mod forks;
 
 use crate::doctor::environment::{Refusal, refusals};
-use crate::load::{Disk, surroundings};
-use crate::{Failure, print};
+use crate::load::{Read, Reading};
+use crate::{Failure, print, say};
 use clap::ArgMatches;
 use gk_config::Loaded;
 use gk_config::diagnostic::{Diagnostic, Ignores, Severity};
+use gk_config::express::layers::Sources;
 use gk_config::report::{self, MountUse};
 use gk_supervisor::PythonRuntime;
 use gk_supervisor::python::{self, Pythons};
@@ -18,13 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
-    let surroundings =
-        surroundings(given, given.get_one::<String>("server-root").map(String::as_str), python)?;
-    let path = given.get_one::<PathBuf>("config").expect("clap requires it");
-    if !surroundings.directory.join(path).is_file() {
-        return Err(Failure::Input(format!("there is no configuration file {}", path.display())));
-    }
-    let mut loaded = gk_config::load(path, &Disk, &surroundings);
+    let Read { mut loaded, remarks, .. } =
+        Reading::new(given, python, Sources::All)?.read().map_err(Failure::Input)?;
+    remarks.iter().for_each(|remark| say(&format!("gilkeeper: {remark}")));
     let groups = loaded.site.iter().flat_map(|site| &site.groups);
     let forking: Vec<Diagnostic> = {
         let mounts = report::mounts(&loaded);

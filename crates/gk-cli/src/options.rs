@@ -1,13 +1,13 @@
 //! The options of `serve` as `clap` sees them, made of the rows in `gk_config::express::options`.
 
+use crate::arguments::SCRIPT;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use gk_config::express::ServeOptions;
 use gk_config::express::options::{self, ServeOption, Takes, Use};
 
 /// Adds the options and the script to the command.
 pub fn add(command: Command) -> Command {
-    let help = "A file (wsgi.py, site.wsgi) or package.module[:callable].";
-    let script = Arg::new("script").value_name("SCRIPT").value_hint(ValueHint::FilePath).help(help);
+    let script = Arg::new("script").value_name("SCRIPT").value_hint(ValueHint::FilePath).help(SCRIPT);
     command.arg(script).args(options::all().map(|option| argument(&option)))
 }
 
@@ -40,7 +40,10 @@ pub fn options(given: &ArgMatches) -> ServeOptions {
             Takes::Nothing if given.get_flag(option.name) => options.add(option.name, [""; 0]),
             Takes::Nothing => {}
             _ => {
-                let values: Vec<&String> = given.get_many(option.name).into_iter().flatten().collect();
+                // `check --python` without a value asks for something else.
+                let values = given.get_many(option.name).into_iter().flatten();
+                let values: Vec<&String> =
+                    values.filter(|v: &&String| option.name != "python" || !v.is_empty()).collect();
                 if !values.is_empty() {
                     options.add(option.name, values);
                 }
@@ -52,24 +55,27 @@ pub fn options(given: &ArgMatches) -> ServeOptions {
 
 /// The first option given that a configuration file leaves no room for.
 pub fn not_with_file(given: &ArgMatches) -> Option<&'static str> {
+    // Its `--python` asks for something else than the option of `serve`.
+    let is_check = given.try_contains_id("strict").is_ok();
     let used = |name: &str| given.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
-    options::all().find(|option| !option.with_file && used(option.name)).map(|option| option.name)
+    let refused = |option: &ServeOption| !(option.with_file || is_check && option.name == "python");
+    options::all().find(|option| refused(option) && used(option.name)).map(|option| option.name)
 }
 
 /// Options given beside a configuration file, as lines of it. The server root is read elsewhere.
-pub fn beside_file(given: &ArgMatches) -> Vec<String> {
+pub fn beside_file(given: &ServeOptions) -> Vec<String> {
     let directive = |option: ServeOption| {
         let directive = match option.used {
             Use::Switch(directive, word) => {
-                return given.get_flag(option.name).then(|| format!("{directive} {word}"));
+                return given.flag(option.name).then(|| format!("{directive} {word}"));
             }
             Use::Directive(directive) => directive,
             _ => return None,
         };
-        let value = given.get_one::<String>(option.name)?;
+        let value = given.one(option.name)?;
         Some(format!("{directive} {}", gk_config::token::quote(value)))
     };
-    let set = given.get_many::<String>("set").into_iter().flatten().cloned();
+    let set = given.many("set").iter().cloned();
     let beside = options::all().filter(|option| option.with_file && option.name != "server-root");
     beside.filter_map(directive).chain(set).collect()
 }

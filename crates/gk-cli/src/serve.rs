@@ -1,13 +1,10 @@
 //! `gilkeeper serve`: this process becomes the supervisor.
 
+use crate::load::ENDS_WITH_PARENT;
 use crate::{Failure, load};
 use clap::ArgMatches;
 use gk_supervisor::PythonRuntime;
 use std::ffi::{OsStr, OsString};
-
-/// Set by whoever starts a server for a while (`compare`) to its own process id: the server ends with its parent, however that
-/// ends.
-const ENDS_WITH_PARENT: &str = "GILKEEPER_ENDS_WITH_PARENT";
 
 /// `arguments`: those after `serve`.
 pub fn run(given: &ArgMatches, python: PythonRuntime, arguments: Vec<OsString>) -> Result<i32, Failure> {

@@ -1,6 +1,7 @@
 //! `gilkeeper systemd-unit serve …`: prints the unit of a command line, or writes it with its socket into a folder.
 
-use crate::{Failure, command_line, load, options, print};
+use crate::surroundings::{here, server_root};
+use crate::{Failure, command_line, load, print};
 use clap::ArgMatches;
 use gk_supervisor::PythonRuntime;
 use gk_supervisor::service_manager::unit::{Request, Units, units};
@@ -25,7 +26,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let argv = std::iter::once("gilkeeper".into()).chain(words);
     let parsed = match command_line::command().try_get_matches_from(argv) {
         Ok(parsed) => parsed,
-        Err(error) => return Ok(command_line::complain(&error)),
+        Err(error) => return Ok(command_line::complain(&error, &[])),
     };
     let Some(("serve", serve)) = parsed.subcommand() else {
         return Err(Failure::Input(
@@ -33,22 +34,21 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         ));
     };
     let name = given.get_one::<String>("name").cloned().unwrap_or_else(|| "gilkeeper".into());
+    let here = here()?;
     let credentials = given.get_many::<String>("credential").into_iter().flatten();
     let credentials = credentials.map(|text| credential(text)).collect::<Result<Vec<_>, Failure>>()?;
     let loaded = load::read_once(serve, python, |surroundings| {
         surroundings
             .environment
             .insert("CREDENTIALS_DIRECTORY".into(), format!("/run/credentials/{name}.service"));
-        // The unit has its own.
-        let root = options::options(serve).one("server-root").map(|root| surroundings.directory.join(root));
-        surroundings.server_root = root;
     })?;
     let user = given.get_one::<String>("user").map(|text| match text.split_once(':') {
         Some((user, group)) => (user.to_owned(), Some(group.to_owned())),
         None => (text.clone(), None),
     });
     let request = Request {
-        server_root_chosen: loaded.site.server_root != loaded.directory.join("gilkeeper-root"),
+        server_root_chosen: loaded.site.server_root
+            != server_root::default(&loaded.directory, &here.environment),
         name,
         command: script_of(python),
         arguments: arguments.to_vec(),

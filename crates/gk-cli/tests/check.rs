@@ -21,7 +21,7 @@ fn check(dir: &Path, text: &str, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
     command.args(["check", "-c", "site.conf"]).args(more).current_dir(dir).env_remove("GILKEEPER_ROOT");
     // No Python that could be asked for its build: what is printed does not depend on the machine.
-    command.env("GILKEEPER_PYTHON", "/nowhere/python3");
+    command.env("GILKEEPER_DEV_PYTHON", "/nowhere/python3");
     command.output().unwrap()
 }
 

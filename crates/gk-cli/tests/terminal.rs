@@ -18,7 +18,7 @@ fn run(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
     command.args(args).current_dir(dir).env_remove("GILKEEPER_ROOT");
     // No Python that could be asked for its build: what is printed does not depend on the machine.
-    command.env("GILKEEPER_PYTHON", "/nowhere/python3");
+    command.env("GILKEEPER_DEV_PYTHON", "/nowhere/python3");
     command.output().unwrap()
 }
 

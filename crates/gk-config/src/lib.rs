@@ -46,6 +46,8 @@ pub struct Loaded {
     pub used: Vec<Used>,
     /// The build of Python of each group, by its name, as far as it is known.
     pub builds: BTreeMap<String, PythonBuild>,
+    /// The options of the command line and of its sources, where there are any.
+    pub options: Vec<express::layers::OptionUse>,
 }
 
 impl Loaded {
@@ -80,5 +82,5 @@ fn finish(parsed: parse::Parsed, source: &dyn Source, surroundings: &Surrounding
     let (site, builds) = resolve::resolve(raw, source, surroundings, &mut journal);
     let diagnostics = journal.finish();
     let broken = diagnostics.iter().any(|d| d.severity == Severity::Error);
-    Loaded { site: (!broken).then_some(site), diagnostics, used, builds }
+    Loaded { site: (!broken).then_some(site), diagnostics, used, builds, options: Vec::new() }
 }

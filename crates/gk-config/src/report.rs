@@ -11,6 +11,7 @@ pub use mounts::{MountUse, mounts};
 
 use crate::diagnostic::{Diagnostic, Severity, render_all};
 use crate::directive::Status;
+use crate::express::layers::OptionUse;
 use crate::site::{
     AccessLog, Branch, EncodedSlashes, Listen, LogCondition, ProcessGroup, Scope, Settings, SettingsPatch,
     Site, SslSettings,
@@ -43,6 +44,7 @@ pub fn text(loaded: &Loaded) -> String {
         out.line(0, &format!("warning: {}", mounts_nothing(&loaded.diagnostics)));
     }
     out.head(&uses::summary(loaded));
+    options(&mut out, loaded);
     match &loaded.site {
         Some(site) => {
             server(&mut out, site);
@@ -54,6 +56,19 @@ pub fn text(loaded: &Loaded) -> String {
     }
     uses::listed(&mut out, loaded);
     out.finish()
+}
+
+/// The options of `serve` with their sources, where there are any.
+fn options(out: &mut Lines, loaded: &Loaded) {
+    if loaded.options.is_empty() {
+        return;
+    }
+    out.head("Options: command line, then environment, --env-file, gilkeeper.toml, pyproject.toml");
+    for OptionUse { option, value, source, beats } in &loaded.options {
+        let beats =
+            if beats.is_empty() { String::new() } else { format!(", which beats {}", beats.join(", ")) };
+        out.pair(1, option, &format!("{value} from {source}{beats}"));
+    }
 }
 
 /// Errors and warnings with their source, notes on a line each.
@@ -92,6 +107,7 @@ pub fn json(loaded: &Loaded) -> String {
         "effective": effective,
         "summary": uses::summary(loaded),
         "directives": uses::json(loaded),
+        "options": loaded.options,
         "diagnostics": loaded.diagnostics,
     });
     serde_json::to_string_pretty(&value).expect("values of a site have string keys and finite numbers")

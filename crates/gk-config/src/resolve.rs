@@ -52,6 +52,7 @@ pub fn resolve(
     modes::check(&raw, &imports, &builds, journal);
     machine::check(&raw, source, surroundings, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);
+    let server_root = server_root.or_else(|| surroundings.default_server_root.clone());
     let server_root = surroundings.directory.join(server_root.unwrap_or_else(|| "gilkeeper-root".into()));
     let site = Site {
         pid_file: Some(raw.pid_file.unwrap_or_else(|| server_root.join("gilkeeper.pid"))),

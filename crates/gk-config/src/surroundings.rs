@@ -12,6 +12,8 @@ pub struct Surroundings {
     pub directory: PathBuf,
     /// State directory from `--server-root` or `$GILKEEPER_ROOT`; beats the `ServerRoot` directive.
     pub server_root: Option<PathBuf>,
+    /// State directory where neither names one.
+    pub default_server_root: Option<PathBuf>,
     /// The process environment, for `${VAR}` and `PassEnv`.
     pub environment: BTreeMap<String, String>,
     /// Names defined on the command line.

@@ -26,6 +26,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The folder that the server was started in, by the name it had then. It may lead elsewhere by now, or be gone.
     pub directory: PathBuf,
+    /// Variables that the environment of the workers has beside ours.
+    pub environment: Vec<(String, String)>,
 }
 
 /// Reads the configuration; called again at each reload. The error is one text for the user.
@@ -42,6 +44,8 @@ pub struct Configuration {
     server_root: PathBuf,
     /// The folder that the server was started in.
     pub directory: PathBuf,
+    /// Variables that the environment of the workers has beside ours.
+    pub environment: Vec<(String, String)>,
     /// Python, GIL mode and user of each process group.
     groups: BTreeMap<String, ResolvedGroup>,
     /// User and groups of the front; `None`: ours.
@@ -73,7 +77,7 @@ impl Configuration {
         runtime: &PythonRuntime,
         pythons: &mut Pythons,
     ) -> Result<Self, StartError> {
-        let Loaded { site, warnings, directory } = loaded;
+        let Loaded { site, warnings, directory, environment } = loaded;
         if site.groups.is_empty() {
             return Err(StartError::new(
                 "the configuration has no WSGIDaemonProcess, so nothing would run the application",
@@ -97,7 +101,17 @@ impl Configuration {
         let certificates = certificates::read(&site, now).map_err(|bad| certificates::refusal(&bad))?;
         let remarks = warnings.into_iter().chain(certificates.remarks.iter().cloned()).collect();
         let certificates = Arc::new(certificates);
-        Ok(Self { number, site, server_root, directory, groups, front_identity, certificates, remarks })
+        Ok(Self {
+            number,
+            site,
+            server_root,
+            directory,
+            environment,
+            groups,
+            front_identity,
+            certificates,
+            remarks,
+        })
     }
 
     /// A site without anything that would be looked up on this machine, for tests.
@@ -108,6 +122,7 @@ impl Configuration {
             server_root: site.server_root.clone(),
             site,
             directory: PathBuf::from("/"),
+            environment: Vec::new(),
             groups: BTreeMap::new(),
             front_identity: None,
             certificates: Arc::new(certificates),

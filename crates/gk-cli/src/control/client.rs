@@ -2,13 +2,14 @@
 
 use super::admin_pages::Pages;
 use super::status_table;
+use crate::surroundings::server_root::of_running;
 use crate::{Failure, print, say};
 use clap::ArgMatches;
 use gk_supervisor::PythonRuntime;
 use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, LOCK_FILE, Status};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Longest wait for a status.
@@ -34,7 +35,7 @@ pub fn status(given: &ArgMatches) -> Result<i32, Failure> {
             serde_json::to_value(&status).expect("a status holds only strings, numbers and lists");
         // The figures of the admin pages, where there are any.
         if let Some(url) = status.admin.as_ref().filter(|url| url.starts_with("http:")) {
-            let pages = Pages::new(url, &root(given)).within(TELEMETRY);
+            let pages = Pages::new(url, &of_running(given)?).within(TELEMETRY);
             whole["telemetry"] = pages.read("/api/v1/status").unwrap_or_default();
         }
         format!("{whole:#}")
@@ -53,16 +54,11 @@ pub fn pages(given: &ArgMatches) -> Result<Pages, Failure> {
             let text = format!("the admin pages speak TLS, which this command does not; look at {url}");
             Err(Failure::Failed(text))
         }
-        Some(url) => Ok(Pages::new(url, &root(given))),
+        Some(url) => Ok(Pages::new(url, &of_running(given)?)),
         None => {
             Err(Failure::Failed("the server has no admin pages (`GilkeeperAdmin off`, `--admin off`)".into()))
         }
     }
-}
-
-/// The server root of the running server.
-fn root(given: &ArgMatches) -> PathBuf {
-    given.get_one::<PathBuf>("server-root").cloned().unwrap_or_else(|| PathBuf::from("gilkeeper-root"))
 }
 
 pub fn reload(given: &ArgMatches) -> Result<i32, Failure> {
@@ -106,7 +102,7 @@ fn silent(root: &Path) -> Failure {
 
 /// Asks and shows how it goes.
 fn ask(given: &ArgMatches, command: &Command) -> Result<Outcome, Failure> {
-    let root = root(given);
+    let root = of_running(given)?;
     let path = root.join(CONTROL_SOCKET);
     let stream = UnixStream::connect(&path).map_err(|e| {
         let shown = root.display();

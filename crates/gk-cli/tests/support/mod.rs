@@ -22,9 +22,13 @@ pub fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
     let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake");
     let python = std::env::var_os("PYO3_PYTHON").unwrap_or_else(|| "python3".into());
-    command.args(args).current_dir(dir).env("GILKEEPER_PYTHON", python).env("GILKEEPER_PACKAGE", fake);
+    command
+        .args(args)
+        .current_dir(dir)
+        .env("GILKEEPER_DEV_PYTHON", python)
+        .env("GILKEEPER_DEV_PACKAGE", fake);
     command.env("FAKE_TRACE", dir.join("trace")).env("FAKE_BEHAVIOUR", dir.join("behaviour"));
-    command.env_remove("GILKEEPER_ROOT");
+    command.env_remove("GILKEEPER_ROOT").env("XDG_STATE_HOME", dir.join("state-of-all"));
     command
 }
 
@@ -39,6 +43,8 @@ impl Server {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("wsgi.py"), "def application(environ, start_response): ...\n").unwrap();
         fs::write(dir.path().join("behaviour"), behaviour).unwrap();
+        // Where the tests look for it.
+        fs::create_dir(dir.path().join("gilkeeper-root")).unwrap();
         let mut args =
             vec!["serve", "wsgi.py", "--host", "127.0.0.1", "--port", "0", "--admin", "127.0.0.1:0"];
         args.extend(["--log-to-terminal", "--log-level", "info", "--shutdown-timeout", "1"]);

@@ -74,7 +74,8 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
     let site = &configuration.site;
     let about = configuration.about(&group.name);
     let identity = about.identity.clone();
-    let mut changes = Vec::new();
+    let mut changes: Vec<(OsString, OsString)> =
+        configuration.environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let mut set = |name: &str, value: Option<&std::ffi::OsStr>| {
         changes.extend(value.map(|value| (OsString::from(name), value.to_owned())));
     };

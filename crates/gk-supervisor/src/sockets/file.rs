@@ -61,8 +61,9 @@ fn refused(path: &Path, why: &str) -> StartError {
 pub fn bind_unix(path: &Path, backlog: i32, mode: u32, owner: SocketOwner) -> Result<OwnedFd, StartError> {
     let shown = |why: &str| refused(path, why);
     let error = |e: Errno| shown(&std::io::Error::from(e).to_string());
-    let address =
-        SocketAddrUnix::new(path).map_err(|_| shown("the path is too long for a socket (107 bytes)"))?;
+    // The kernel takes one more, and most programs could not connect to it.
+    let address = SocketAddrUnix::new(path).ok().filter(|_| path.as_os_str().len() < 108);
+    let address = address.ok_or_else(|| shown("the path is too long for a socket (107 bytes)"))?;
     if let Ok(meta) = std::fs::symlink_metadata(path) {
         if !meta.file_type().is_socket() {
             return Err(shown("there is a file that is no socket; remove it or choose another path"));

@@ -1,0 +1,131 @@
+//! Options from the environment: `GILKEEPER_` and the option's name in capitals, `WEB_CONCURRENCY`, `PORT`; and the text of a file of
+//! variables.
+
+use super::{Entry, Known, SCRIPT, known};
+use crate::express::options::{self, Takes};
+use std::collections::BTreeMap;
+use strsim::osa_distance;
+
+const PREFIX: &str = "GILKEEPER_";
+/// Variables of other names: those that platforms set, and the one that the server root always had.
+const OTHERS: [(&str, &str); 3] =
+    [("PORT", "port"), ("WEB_CONCURRENCY", "processes"), (SERVER_ROOT, "server-root")];
+const SERVER_ROOT: &str = "GILKEEPER_ROOT";
+
+/// The variable of an option.
+pub fn variable(option: &str) -> String {
+    format!("{PREFIX}{}", option.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The options that variables give. `file`: where they come from, if not from the environment. `beside_file`: of a server with a
+/// configuration file.
+pub fn entries(
+    variables: &BTreeMap<String, String>,
+    file: Option<&str>,
+    beside_file: bool,
+) -> Result<Vec<Entry>, String> {
+    let names = options::all().map(|option| option.name).chain([SCRIPT]);
+    let own = names.map(|name| (variable(name), name));
+    let others = OTHERS.into_iter().map(|(variable, name)| (variable.to_owned(), name));
+    let mut found = Vec::new();
+    for (variable, name) in own.chain(others) {
+        let Some(value) = variables.get(&variable).filter(|value| !value.is_empty()) else { continue };
+        // Kubernetes and Docker describe a service of our name so.
+        if variable == "GILKEEPER_PORT" && value.contains("://") {
+            continue;
+        }
+        let Some(option) = known(name) else { continue };
+        if beside_file && !variable.starts_with(PREFIX) {
+            continue;
+        }
+        if beside_file && !option.option.is_some_and(|option| option.with_file) {
+            return Err(format!(
+                "{variable} does not go with -c; say it in the file or with --set 'Directive args'"
+            ));
+        }
+        let origin = file.map_or_else(|| variable.clone(), |file| format!("{variable} in {file}"));
+        found.push(entry(&option, value, origin)?);
+    }
+    Ok(found)
+}
+
+fn entry(option: &Known, value: &str, origin: String) -> Result<Entry, String> {
+    let values = match option.takes {
+        Takes::Many | Takes::Pairs(_) => {
+            words(value).ok_or_else(|| format!("{origin} has a quote without its end"))?
+        }
+        Takes::One | Takes::Nothing => vec![value.to_owned()],
+    };
+    option.entry(values, origin)
+}
+
+/// Words with spaces between them; a part in quotes is kept as it is.
+fn words(text: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in text.chars() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+/// Variables of ours that are nearly an option, as sentences.
+pub fn misspelt(variables: &BTreeMap<String, String>) -> Vec<String> {
+    let known: Vec<String> = options::all()
+        .map(|option| variable(option.name))
+        .chain([variable(SCRIPT), SERVER_ROOT.to_owned()])
+        .collect();
+    let near = |name: &String| {
+        let rest = name.strip_prefix(PREFIX).filter(|_| !known.contains(name))?;
+        let distance = |other: &&String| osa_distance(rest, &other[PREFIX.len()..]);
+        // One letter in five may be wrong.
+        let near = known.iter().min_by_key(distance).filter(|other| distance(other) * 5 <= rest.len())?;
+        Some(format!("{name} is no option; did you mean {near}?"))
+    };
+    variables.keys().filter_map(near).collect()
+}
+
+/// The variables in the text of a file `name`: a line `NAME=VALUE` each, in the form that shells and Docker read, too.
+pub fn of_file(text: &str, name: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut all = BTreeMap::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let number = index + 1;
+        let bare = line.strip_prefix("export ").unwrap_or(line);
+        let cut = bare.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        let is_name = |key: &str| {
+            !key.is_empty()
+                && !key.starts_with(|c: char| c.is_ascii_digit())
+                && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let Some((key, value)) = cut.filter(|(key, _)| is_name(key)) else {
+            return Err(format!("line {number} of {name} is no NAME=VALUE: `{line}`"));
+        };
+        let value =
+            plain(value).ok_or_else(|| format!("line {number} of {name} has a quote without its end"))?;
+        all.insert(key.to_owned(), value);
+    }
+    Ok(all)
+}
+
+/// A value without its quotes, and without a comment behind it.
+fn plain(value: &str) -> Option<String> {
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            let end = value[1..].find(quote)?;
+            Some(value[1..=end].to_owned())
+        }
+        _ => Some(value.split(" #").next().unwrap_or_default().trim_end().to_owned()),
+    }
+}
