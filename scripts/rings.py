@@ -128,6 +128,8 @@ def whole(name: str, kind: str = "whole") -> Ring:
         # The released mod_wsgi is shown by our pages, Debian's Prometheus reads our metrics, its logrotate turns our logs over, its
         # proxies stand in front, its systemd judges our units, and nghttp2's clients speak HTTP/2.
         needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light", "systemd", "curl", "openssl", "nghttp2-client")]
+        # Shells that read our completion scripts.
+        needs.append(packages("fish", "zsh"))
     if name == "3.14t":
         # One server with two Pythons.
         more["GILKEEPER_OTHER_PYTHON"] = str(venv_of("3.14") / "bin/python")

@@ -1,0 +1,187 @@
+"""The first hour: the guide's pages for Django and Flask from an empty folder, and a server without a home."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import harness
+import pytest
+from pages import GUIDE, Transcript
+from running import Gilkeeper, readable_by_others
+
+import client
+
+FACTORY = "def create_app(name='x'):\n    def app(environ, start_response):\n        start_response('200 OK', [])\n        return [name.encode()]\n    return app\n"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: that of a socket has 107 bytes."""
+    made = Path(tempfile.mkdtemp(prefix="first-hour-"))
+    yield made
+    shutil.rmtree(made)
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """That of a user who has activated the virtual environment of the wheel, with nothing else."""
+    commands = Path(harness.gilkeeper()).parent
+    return {"PATH": f"{commands}:/usr/bin:/bin", "HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state"), **more}
+
+
+@pytest.mark.parametrize("page", ["django.md", "flask.md"])
+def test_a_page_of_the_guide_is_a_transcript(page: str, folder: Path) -> None:
+    project = folder / "project"
+    project.mkdir()
+    said = Transcript(project, environment(folder)).run(GUIDE / page)
+    if page == "django.md":
+        assert "The install worked successfully" in said
+        assert "processes: 2 from processes in gilkeeper.toml" in said
+    else:
+        assert "Good morning" in said
+    # Reported: the state of the server lay in the project.
+    assert not (project / "gilkeeper-root").exists()
+    states = list((folder / "state/gilkeeper").iterdir())
+    assert [state.name.rpartition("-")[0] for state in states] == ["project"]
+
+
+def test_two_projects_do_not_collide(folder: Path) -> None:
+    servers = []
+    for name in ("one", "two"):
+        project = folder / name / "site"
+        project.mkdir(parents=True)
+        (project / "app.py").write_text(FACTORY)
+        transcript = Transcript(project, environment(folder))
+        transcript.line(f"gilkeeper serve app --factory --port {transcript.port}")
+        servers.append(transcript)
+    for transcript in servers:
+        transcript.line("gilkeeper status")
+        assert str(transcript.server.pid if transcript.server else None) in transcript.said[-1]
+        transcript.line("gilkeeper stop")
+        transcript.end()
+
+
+def test_a_lone_app_is_served_and_a_line_says_so(folder: Path) -> None:
+    (folder / "app.py").write_text("from web import app\n")
+    (folder / "web.py").write_text("def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'alone']\n")
+    transcript = Transcript(folder, environment(folder))
+    transcript.line(f"gilkeeper serve app --port {transcript.port}")
+    transcript.line(f"curl --fail --silent http://127.0.0.1:{transcript.port}/")
+    transcript.end()
+    assert "alone" in transcript.said[-1]
+    assert "has no callable named 'application', so its 'app' is served" in (folder / "server.log").read_text()
+
+
+def test_a_terminal_is_told_more_than_a_log(folder: Path) -> None:
+    """Who types `serve` sees processes, their Python and how it ends; and a traceback without brackets on each of its lines."""
+    (folder / "app.py").write_text("def app(environ, start_response):\n    raise ValueError('as asked')\n")
+    ours, its = pty.openpty()
+    port = harness.free_port()
+    command = [harness.gilkeeper(), "serve", "app:app", "--host", "127.0.0.1", "--port", str(port), "--admin", "off"]
+    server = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=its, stderr=its, start_new_session=True)
+    os.close(its)
+    shown = b""
+
+    def until(last: bytes) -> list[str]:
+        nonlocal shown
+        while last not in shown:
+            shown += os.read(ours, 65536)
+        return shown.decode().replace("\r\n", "\n").splitlines()
+
+    try:
+        lines = until(b"twice at once")
+        # Root is warned before.
+        lines = lines[next(number for number, line in enumerate(lines) if line.startswith("Serving")) :]
+        assert lines[0].startswith(f"Serving http://127.0.0.1:{port}/ with 1 process x 5 threads"), lines
+        assert re.fullmatch(rf"  gilkeeper \S+, process {server.pid}", lines[1]), lines
+        assert re.fullmatch(r"  process group default: CPython 3\.\d+t? with.* GIL, processes \d+", lines[2]), lines
+        assert client.ask(port, "/").status == 500
+        lines = until(b"ValueError: as asked\r\n")
+        begin = next(number for number, line in enumerate(lines) if "exception raised" in line)
+        assert lines[begin].startswith("[") and lines[begin + 1].startswith("Traceback"), lines[begin:]
+        assert not any(line.startswith("[") for line in lines[begin + 1 :]), lines[begin:]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=30) == 0
+        os.close(ours)
+
+
+def test_a_factory_that_fails_ends_the_start_with_its_traceback(folder: Path) -> None:
+    (folder / "app.py").write_text(FACTORY)
+    for script, told in [
+        ("app:create_app(1, 2)", "TypeError: create_app() takes from 0 to 1 positional arguments but 2 were given"),
+        ("app:create_app(no)", "must be literals such as 'x', 1 or True"),
+        ("app", "'app' has no callable named 'application'; it has `create_app()`, which app:create_app() names"),
+    ]:
+        command = [harness.gilkeeper(), "serve", script, "--port", "0", "--admin", "off"]
+        ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=30)
+        assert ended.returncode == 3 and told in ended.stderr, ended
+
+
+def test_a_server_without_a_home_writes_into_its_state_folder_only() -> None:
+    """As in a container: another user without a name, no HOME, and one folder that can be written to."""
+    holder = harness.Server([], "")
+    root = holder.root
+    project, state = root / "project", root / "state"
+    project.mkdir()
+    state.mkdir()
+    (project / "app.py").write_text(FACTORY)
+    project.chmod(0o555)
+    nobody = os.geteuid() == 0 and readable_by_others(harness.gilkeeper())
+    if nobody:
+        os.chown(state, 54321, 54321)
+    as_user = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"] if nobody else []
+    variables = {
+        "PATH": environment(root)["PATH"],
+        "GILKEEPER_ROOT": str(state),
+        "GILKEEPER_PORT": str(harness.free_port()),
+        "GILKEEPER_ADMIN": "off",
+        "GILKEEPER_SCRIPT": "app:create_app('no home')",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    before = sorted(root.rglob("*"))
+    with (root / "log").open("w") as log:
+        command = [*as_user, harness.gilkeeper(), "serve"]
+        server = subprocess.Popen(command, cwd=project, env=variables, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert server.stdout is not None
+        first = server.stdout.readline()
+        try:
+            assert first.startswith("Serving http://127.0.0.1:"), (root / "log").read_text()
+            answer = client.ask(int(variables["GILKEEPER_PORT"]), "/")
+            assert (answer.status, answer.body) == (200, b"no home")
+            told = subprocess.run([*as_user, harness.gilkeeper(), "status"], cwd=project, env=variables, capture_output=True, text=True, timeout=30)
+            assert told.returncode == 0, told
+            new = [path for path in sorted(root.rglob("*")) if path not in before and path != root / "log"]
+            assert new and all(path.is_relative_to(state) for path in new), new
+        finally:
+            server.terminate()
+            assert server.wait(timeout=30) == 0
+            server.stdout.close()
+    holder.clean()
+
+
+def test_a_callable_that_comes_with_a_request_is_only_a_name(gilkeeper: Callable[..., Gilkeeper], tmp_path: Path) -> None:
+    """Calls are the configuration's to make: a client that chooses the callable must not get one evaluated."""
+    script, marker = tmp_path / "named.py", tmp_path / "called"
+    script.write_text(
+        "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'by name']\n"
+        f"def factory():\n    open({str(marker)!r}, 'w').close()\n    return application\n"
+    )
+    conf = """
+WSGIDaemonProcess a
+SetEnvIf X-Callable (.+) NAME=$1
+WSGIScriptAlias / ${APP}/named.py process-group=a application-group=%{GLOBAL}
+WSGICallableObject %{ENV:NAME}
+"""
+    server = gilkeeper([script], conf)
+    for name, status in [("application", 200), ("factory()", 500), ("application.__class__", 500)]:
+        assert server.ask("/", headers={"X-Callable": name}).status == status, name
+    assert not marker.exists()
