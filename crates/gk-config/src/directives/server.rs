@@ -35,7 +35,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("ServerAdmin", "address", SERVER, ONE, server_admin)
         .doc("`SERVER_ADMIN` of the application."),
     Directive::honoured("ServerRoot", "directory", GLOBAL, ONE, server_root)
-        .default("./gilkeeper-root for state; the directory of the configuration file for relative paths")
+        .default("a folder of the project in `$XDG_STATE_HOME/gilkeeper` for state; the directory of the configuration file for relative paths")
         .doc("Where relative paths start, and the directory for the control socket, the pid file and other state unless \
               `--server-root` names another."),
     Directive::honoured("PidFile", "path", GLOBAL, ONE, pid_file)

@@ -158,9 +158,10 @@ impl ServeOption {
         match (default, self.standard) {
             (Some(_), _) if zero => facts.push(format!("default: 0, {}", self.zero)),
             (Some(value), _) => facts.push(format!("default: {}{}", value.spelled(), self.kind.unit())),
+            // A flag is off.
+            (None, Standard::None | Standard::Words("none")) if self.takes == Takes::Nothing => {}
             (None, Standard::Words(words)) => facts.push(format!("default: {words}")),
-            (None, Standard::None) if self.takes != Takes::Nothing => facts.push("default: none".to_owned()),
-            _ => {}
+            (None, _) => facts.push("default: none".to_owned()),
         }
         if !zero && !self.zero.is_empty() {
             facts.push(format!("0: {}", self.zero));
@@ -281,7 +282,7 @@ const ROWS: &[ServeOption] = &[
 
     one(APPLICATION, "mount-point", text("URL"), "URL path where the application is mounted.").standard(Text("/"), ""),
     one(APPLICATION, "callable-object", text("NAME"), "Name of the callable in the script.")
-        .words("the one that SCRIPT names, else application"),
+        .words("the one that SCRIPT names, else application, else app"),
     flag(APPLICATION, "factory", "Call the callable for the application: SCRIPT names a factory, by default `create_app`."),
     one(APPLICATION, "process-group", text("NAME"), "Name of the process group.").standard(Text("default"), "/groups/0/name"),
     one(APPLICATION, "application-group", text("NAME"), "Interpreter that runs the application.")
@@ -345,7 +346,7 @@ const ROWS: &[ServeOption] = &[
     one(LOGS, "log-level", text("LEVEL"), "Lowest level that is logged: emerg, alert, crit, error, warn, notice, info, debug or trace.")
         .directive("LogLevel").standard(Text("warn"), "/error_log/level").with_file(),
     one(APPLICATION, "env-file", FILE, "File with a variable NAME=VALUE on each line, for the environment of the application and for options.").with_file(),
-    one(LOGS, "server-root", DIR, "Directory of the control socket, the pid file and other state.").directive("ServerRoot").words("a folder of the project in $XDG_STATE_HOME/gilkeeper").with_file(),
+    one(LOGS, "server-root", DIR, "Directory of the control socket, the pid file and other state.").directive("ServerRoot").words("a folder of the project in `$XDG_STATE_HOME/gilkeeper`").with_file(),
     one(LOGS, "pid-file", FILE, "File that the process id is written to.").directive("PidFile").words("gilkeeper.pid in the server root").with_file(),
     many(LOGS, "set", text("DIRECTIVE"), "Any directive as one argument, 'Name arguments'; repeat the option for more.").with_file(),
 ];
