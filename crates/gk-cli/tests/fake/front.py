@@ -30,6 +30,7 @@ while True:
         trace(f"front hears that {message['worker']} ended: {message['how']}")
     elif kind == "site":
         trace(f"front has generation of descriptors {len(fds)}")
+        say({"type": "site", "configuration": message["configuration"], "refused": None})
     elif kind == "ping":
         say({"type": "alive"})
     elif kind == "status":
