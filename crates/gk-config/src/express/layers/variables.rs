@@ -86,8 +86,8 @@ pub fn misspelt(variables: &BTreeMap<String, String>) -> Vec<String> {
     let near = |name: &String| {
         let rest = name.strip_prefix(PREFIX).filter(|_| !known.contains(name))?;
         let distance = |other: &&String| osa_distance(rest, &other[PREFIX.len()..]);
-        // One letter in five may be wrong.
-        let near = known.iter().min_by_key(distance).filter(|other| distance(other) * 5 <= rest.len())?;
+        // One letter in six may be wrong.
+        let near = known.iter().min_by_key(distance).filter(|other| distance(other) * 6 <= rest.len())?;
         Some(format!("{name} is no option; did you mean {near}?"))
     };
     variables.keys().filter_map(near).collect()
