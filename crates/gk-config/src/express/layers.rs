@@ -195,7 +195,9 @@ mod tests {
     use super::*;
     use crate::source::Memory;
 
-    fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn surroundings(variables: Variables<'_>) -> Surroundings {
         let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Surroundings {
             directory: "/srv".into(),
@@ -282,7 +284,7 @@ mod tests {
     #[test]
     fn what_is_wrong_names_its_source() {
         let toml = |text: &str| Memory::new().with("/srv/gilkeeper.toml", text);
-        let cases: &[(Memory, &[(&str, &str)], &str)] = &[
+        let cases: &[(Memory, Variables<'_>, &str)] = &[
             (
                 toml("proceses = 2"),
                 &[],
