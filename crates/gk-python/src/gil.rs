@@ -6,15 +6,29 @@
 //! (`hook`) time the waits on condition variables that are known to be a GIL's. Which ones those are is found by provoking
 //! one known wait per GIL ([`recognise`], `probe`). What stands beside the condition variable is verified in the same moment.
 //!
+//! A thread that is given the GIL also notes where the one before it stands in its Python code ([`note_places`], `place`, `holds`).
+//! `names` says later what that is called.
+//!
 //! Callers decide the use of the figures; docs/design/gil-measurement.md has mechanism, limits and figures.
 
+mod blame;
 mod holder;
+mod holds;
 mod hook;
+mod memory;
+mod names;
+mod offsets;
+mod place;
 mod probe;
+mod threshold;
 
+pub use blame::note_places;
 pub use holder::Holder;
+pub use holds::Held;
 pub(crate) use hook::in_own_acquire;
-pub use hook::{Wait, Waited, listen, take_longest, waited};
+pub use hook::{Listener, Wait, Waited, listen, take_longest, waited};
+pub use names::Named;
+pub use place::Place;
 pub(crate) use probe::forget;
 pub use probe::recognise;
 
@@ -112,6 +126,16 @@ impl Drop for ThreadWatch {
 /// Sets the work of the calling thread, to which waits are booked that it causes. 0 is no work.
 pub fn set_work(work: u64) {
     holder::set_work(work);
+}
+
+/// Sets whether the calling thread collects garbage: waits that it causes meanwhile are caused by that.
+pub fn set_collecting(on: bool) {
+    holder::set_collecting(on);
+}
+
+/// The work of the calling thread.
+pub fn work() -> u64 {
+    holder::own_work()
 }
 
 /// Makes a thread state known as one of the calling thread's, so that it is recognised as a GIL's holder.

@@ -2,7 +2,7 @@
 //! Python anew, so each needs a process of its own (nextest).
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use gk_python::gil::{self, Exactness, Holder, ThreadWatch, Wait, Waited};
+use gk_python::gil::{self, Exactness, Holder, Listener, ThreadWatch, Wait, Waited};
 use gk_python::{Attached, Gil, Interpreter, ThreadStates, entry, version};
 use gk_sys::clock::{monotonic_nanos, thread_cpu_nanos};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,15 +169,20 @@ with tempfile.TemporaryDirectory() as folder:
 static CAUSED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 /// Books the waits of work 2 to who held the GIL: work 1, another thread of the application's own, anybody else.
+static BOOKS: Listener = Listener {
+    culprit: |holder| match holder {
+        Holder::Work(1) => 0,
+        Holder::Thread(_) => 1,
+        Holder::Work(_) | Holder::Collecting => 2,
+        Holder::Unknown => 3,
+    },
+    waited: book,
+    held: |_| (),
+};
+
 fn book(wait: &Wait) {
     if wait.work == 2 {
-        let index = match wait.holder {
-            Holder::Work(1) => 0,
-            Holder::Thread(_) => 1,
-            Holder::Work(_) => 2,
-            Holder::Unknown => 3,
-        };
-        CAUSED[index].fetch_add(wait.nanos, Ordering::Relaxed);
+        CAUSED[wait.culprit as usize].fetch_add(wait.nanos, Ordering::Relaxed);
     }
 }
 
@@ -189,7 +194,7 @@ fn caused() -> [u64; 4] {
 fn the_holder_is_named() {
     with_gil(|py| {
         assert_eq!(gil::measure(py), Exactness::Exact);
-        gil::listen(book);
+        gil::listen(&BOOKS);
         let main = Interpreter::main(py);
         let light = || {
             measured(&main, |py| {

@@ -2,6 +2,7 @@
 //! a fixed table; of any other thread the kernel's id is read out of its thread state. No lock, no allocation: all of it
 //! is called while another thread's GIL mutex is held.
 
+use super::memory::{Access, read_word};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -11,6 +12,8 @@ const STATES: usize = 4096;
 const PROBES: usize = 16;
 /// Threads that can have work.
 const THREADS: usize = 1024;
+/// In the word of a thread's work: it collects garbage.
+const COLLECTING: u64 = 1 << 63;
 /// A state that was deleted.
 const GONE: usize = 1;
 
@@ -21,6 +24,8 @@ pub enum Holder {
     Unknown,
     /// A thread of this server; what it last said by [`super::set_work`].
     Work(u64),
+    /// A thread of this server that collects garbage.
+    Collecting,
     /// Another thread of the process, by the kernel's id.
     Thread(u32),
 }
@@ -83,6 +88,14 @@ pub(super) fn abandon(state: usize) {
     }
 }
 
+/// Sets whether the calling thread, if it is one of this server's, collects garbage.
+pub(super) fn set_collecting(on: bool) {
+    let thread = THREAD.with(Cell::get) as usize;
+    let Some(word) = WORK.get(thread).filter(|_| thread != 0) else { return };
+    let work = word.load(Ordering::Relaxed) & !COLLECTING;
+    word.store(if on { work | COLLECTING } else { work }, Ordering::Relaxed);
+}
+
 pub(super) fn set_work(work: u64) {
     if let Some(word) = WORK.get(thread() as usize) {
         word.store(work, Ordering::Relaxed);
@@ -92,7 +105,7 @@ pub(super) fn set_work(work: u64) {
 /// The work of the calling thread.
 pub(super) fn own_work() -> u64 {
     let thread = THREAD.with(Cell::get);
-    if thread == 0 { 0 } else { WORK[thread as usize % THREADS].load(Ordering::Relaxed) }
+    if thread == 0 { 0 } else { WORK[thread as usize % THREADS].load(Ordering::Relaxed) & !COLLECTING }
 }
 
 /// The thread that owns this thread state. The state may be gone: nothing is read through its address.
@@ -104,7 +117,11 @@ pub(super) fn of_state(state: usize) -> Holder {
         let found = entry.state.load(Ordering::Acquire);
         if found == state {
             let thread = entry.thread.load(Ordering::Relaxed) as usize;
-            return WORK.get(thread).map_or(Holder::Unknown, |w| Holder::Work(w.load(Ordering::Relaxed)));
+            return match WORK.get(thread).map(|work| work.load(Ordering::Relaxed)) {
+                None => Holder::Unknown,
+                Some(work) if work & COLLECTING != 0 => Holder::Collecting,
+                Some(work) => Holder::Work(work),
+            };
         }
         if found == 0 {
             break;
@@ -117,6 +134,18 @@ pub(super) fn of_state(state: usize) -> Holder {
             .filter(|id| *id != 0)
             .map_or(Holder::Unknown, Holder::Thread),
     }
+}
+
+/// How the memory of this thread state may be read by a thread that has its GIL. A state of this server's is deleted by its own
+/// thread, which takes it out of the table before, with the GIL that it needs for both; of any other nothing is known.
+pub(super) fn access(state: usize) -> Access {
+    let known = places(state).any(|entry| entry.state.load(Ordering::Acquire) == state);
+    if known && state > GONE { Access::Live } else { Access::Checked }
+}
+
+/// Whether the calling thread is one of this server's.
+pub(super) fn is_own_thread() -> bool {
+    THREAD.with(Cell::get) != 0
 }
 
 /// Finds where a thread state has the kernel's thread id: beside `pthread_self()` of the same thread. `state` is the calling
@@ -134,19 +163,6 @@ pub(super) fn find_id(state: usize) {
             return;
         }
     }
-}
-
-/// A word of this process's memory, or `None` when nothing is mapped there. A freed thread state must not be fatal: CPython
-/// keeps a pointer to the last holder after it was deleted.
-pub(super) fn read_word(address: usize) -> Option<usize> {
-    let mut word = 0usize;
-    let local = libc::iovec { iov_base: (&raw mut word).cast(), iov_len: size_of::<usize>() };
-    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: size_of::<usize>() };
-    // SAFETY: no arguments.
-    let process = unsafe { libc::getpid() };
-    // SAFETY: one live local word is written; the kernel checks the other address.
-    let got = unsafe { libc::process_vm_readv(process, &local, 1, &remote, 1, 0) };
-    (got == size_of::<usize>() as isize).then_some(word)
 }
 
 #[cfg(test)]
@@ -168,15 +184,14 @@ mod tests {
         assert_eq!(of_state(of_two_threads[1]), Holder::Work(8));
         set_work(9);
         assert_eq!((of_state(of_two_threads[0]), own_work()), (Holder::Work(9), 9));
+        set_collecting(true);
+        assert_eq!((of_state(of_two_threads[0]), own_work()), (Holder::Collecting, 9));
+        set_collecting(false);
+        assert_eq!(of_state(of_two_threads[0]), Holder::Work(9));
         abandon(of_two_threads[0]);
         assert_eq!(of_state(of_two_threads[0]), Holder::Unknown);
         assert_eq!(of_state(0), Holder::Unknown);
-    }
-
-    #[test]
-    fn memory_is_read_only_where_there_is_some() {
-        let word = 0x1234_usize;
-        assert_eq!(read_word(&raw const word as usize), Some(0x1234));
-        assert_eq!(read_word(16), None);
+        assert_eq!((access(0), access(GONE)), (Access::Checked, Access::Checked));
+        assert_eq!((access(of_two_threads[0]), access(of_two_threads[1])), (Access::Checked, Access::Live));
     }
 }

@@ -5,17 +5,22 @@
 //! a known GIL costs the look into a short table.
 
 use super::holder::{self, Holder};
+use super::holds::{Charges, Held, Notes, PartBegin};
+use super::threshold::threshold;
+use super::{offsets, place};
 use gk_sys::clock::monotonic_nanos;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
 /// GILs of a process that can be known: one, and one more for each interpreter with its own.
 const GILS: usize = 256;
-/// Bytes below a GIL's condition variable: the holder, whether it is held. See `probe`.
+/// Bytes below a GIL's condition variable: the interval in µs, the holder, whether it is held, the number of holds. See `probe`.
+pub(super) const INTERVAL: usize = 32;
 pub(super) const HOLDER: usize = 24;
 pub(super) const LOCKED: usize = 16;
+const HOLDS: usize = 8;
 /// Waits are compared with the run queue only where they last longer than this on average: the comparison costs about 1 µs.
 const WORTH_COMPARING: u64 = 100_000;
 
@@ -24,7 +29,7 @@ type UntimedWait = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void) -> c_in
 
 static TIMED_WAIT: AtomicUsize = AtomicUsize::new(0);
 static WAIT: AtomicUsize = AtomicUsize::new(0);
-static LISTENER: AtomicUsize = AtomicUsize::new(0);
+static LISTENER: AtomicPtr<Listener> = AtomicPtr::new(std::ptr::null_mut());
 static KNOWN: [Known; GILS] = [const { Known::none() }; GILS];
 /// How many of `KNOWN` were ever used.
 static KNOWN_COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -37,26 +42,46 @@ struct Known {
     switch: AtomicUsize,
     /// What stands below the condition variable was verified (1).
     shape: AtomicUsize,
+    /// Its last holds, while waits are booked to lines.
+    notes: Notes,
 }
 
 impl Known {
     const fn none() -> Self {
-        Self { condition: AtomicUsize::new(0), switch: AtomicUsize::new(0), shape: AtomicUsize::new(0) }
+        Self {
+            condition: AtomicUsize::new(0),
+            switch: AtomicUsize::new(0),
+            shape: AtomicUsize::new(0),
+            notes: Notes::none(),
+        }
     }
 }
 
-/// A finished part of a wait, for the listener. The listener is called on the waiting thread, while a mutex of CPython is held:
-/// it must not allocate, lock, panic or call Python.
+/// Functions that are told of waits. They are called on the waiting thread, while a mutex of CPython is held: they must not
+/// allocate, lock, panic or call Python.
+#[derive(Debug)]
+pub struct Listener {
+    /// Names a holder when it is seen, in a number of the listener's own below `u64::MAX`: what it works on may be over when the wait is.
+    pub culprit: fn(Holder) -> u64,
+    /// Is told of every part of every wait in the process.
+    pub waited: fn(&Wait),
+    /// Is told whom a wait that has ended is booked to ([`super::note_places`]).
+    pub held: fn(&Held),
+}
+
+/// A finished part of a wait, for the listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
     /// Nanoseconds of this part.
     pub nanos: u64,
     /// Nanoseconds of the whole wait, when this part ended it: the thread has the GIL now.
     pub whole: Option<u64>,
-    /// Holder of the GIL when this part began.
-    pub holder: Holder,
+    /// Holder of the GIL when this part began, as the listener named it.
+    pub culprit: u64,
     /// Work of the waiting thread ([`super::set_work`]), 0 for nothing or a thread of the application's own.
     pub work: u64,
+    /// The waiting thread is one of this server's.
+    pub server: bool,
     /// This server itself takes the GIL; otherwise the application's code waits to go on.
     pub own: bool,
 }
@@ -90,6 +115,8 @@ pub(super) struct Cells {
     mean: Cell<u64>,
     delay_descriptor: Cell<RawFd>,
     own: Cell<bool>,
+    /// What the wait that goes on is booked to.
+    charges: Charges,
     /// Where to put the address of the condition variable that this thread waits on next; null: nowhere.
     probing: Cell<*const AtomicUsize>,
 }
@@ -105,6 +132,7 @@ thread_local! {
             mean: Cell::new(0),
             delay_descriptor: Cell::new(-1),
             own: Cell::new(false),
+            charges: Charges::none(),
             probing: Cell::new(std::ptr::null()),
         }
     };
@@ -138,9 +166,20 @@ pub fn take_longest() -> u64 {
     CELLS.with(|cells| cells.longest.replace(0))
 }
 
-/// Sets the function that is told of every part of every wait in the process. Read [`Wait`] before you write one.
-pub fn listen(listener: fn(&Wait)) {
-    LISTENER.store(listener as usize, Ordering::Release);
+/// Sets who is told of waits.
+pub fn listen(listener: &'static Listener) {
+    LISTENER.store(std::ptr::from_ref(listener).cast_mut(), Ordering::Release);
+}
+
+#[inline]
+fn listener() -> Option<&'static Listener> {
+    // SAFETY: null, or what `listen` was given, which lives for ever.
+    unsafe { LISTENER.load(Ordering::Acquire).as_ref() }
+}
+
+/// The number by which the listener calls a holder.
+fn named(holder: Holder) -> u64 {
+    listener().map_or(0, |listener| (listener.culprit)(holder))
 }
 
 pub(super) fn watch_delay(descriptor: Option<RawFd>) {
@@ -234,12 +273,16 @@ pub(super) unsafe extern "C-unwind" fn timed_wait(
         return unsafe { original(condition, mutex, until) };
     };
     let shape = known.shape.load(Ordering::Relaxed) != 0;
-    let holder = if shape { holder::of_state(last_holder(address)) } else { Holder::Unknown };
+    let culprit = named(if shape { holder::of_state(last_holder(address)) } else { Holder::Unknown });
+    let hold = if shape { holds(address) } else { 0 };
     let begun = Begun::now();
     // SAFETY: the caller's own arguments.
     let result = unsafe { original(condition, mutex, until) };
     // The mutex is held again: what is read now is what CPython's loop reads next. While the GIL is held, it goes on waiting.
-    begun.end(holder, if shape { !is_locked(address) } else { result == 0 });
+    let part = begun.end(culprit, if shape { !is_locked(address) } else { result == 0 });
+    if shape {
+        part.book(known, hold, address);
+    }
     result
 }
 
@@ -258,8 +301,12 @@ pub(super) unsafe extern "C-unwind" fn wait(condition: *mut c_void, mutex: *mut 
     // Who has it now is who this thread waited for.
     let gil = known.condition.load(Ordering::Relaxed);
     let verified = gil != 0 && known.shape.load(Ordering::Relaxed) != 0;
-    let holder = if verified { holder::of_state(last_holder(gil)) } else { Holder::Unknown };
-    begun.end(holder, false);
+    let culprit = named(if verified { holder::of_state(last_holder(gil)) } else { Holder::Unknown });
+    let part = begun.end(culprit, false);
+    if verified {
+        // All of it counts for who has it now, so no note is asked for: another mutex is held here.
+        part.book(known, holds(gil), gil);
+    }
     result
 }
 
@@ -280,8 +327,9 @@ impl Begun {
         Self { at: monotonic_nanos(), delay }
     }
 
-    fn end(self, holder: Holder, acquired: bool) {
-        let nanos = monotonic_nanos().saturating_sub(self.at);
+    fn end(self, culprit: u64, acquired: bool) -> Part {
+        let now = monotonic_nanos();
+        let nanos = now.saturating_sub(self.at);
         let (whole, own) = CELLS.with(|cells| {
             let mut figures = cells.figures.get();
             figures.nanos = figures.nanos.wrapping_add(nanos);
@@ -305,13 +353,66 @@ impl Begun {
             cells.set(figures);
             (acquired.then_some(current), cells.own.get())
         });
-        let listener = LISTENER.load(Ordering::Acquire);
-        if listener != 0 {
-            // SAFETY: only `listen` stores here, a function of this type.
-            let listener: fn(&Wait) = unsafe { std::mem::transmute(listener) };
-            listener(&Wait { nanos, whole, holder, work: holder::own_work(), own });
+        if let Some(listener) = listener() {
+            let (work, server) = (holder::own_work(), holder::is_own_thread());
+            (listener.waited)(&Wait { nanos, whole, culprit, work, server, own });
+        }
+        Part { begun: self.at, now, whole, culprit }
+    }
+}
+
+/// A part of a wait, to be booked to the place of who held the GIL.
+struct Part {
+    begun: u64,
+    now: u64,
+    whole: Option<u64>,
+    culprit: u64,
+}
+
+impl Part {
+    /// `hold`: number of the hold when the part began; `condition`: of the GIL.
+    #[inline]
+    fn book(self, known: &Known, hold: u64, condition: usize) {
+        if let Some(threshold) = threshold(|| interval(condition)) {
+            self.book_from(threshold, known, hold, condition);
         }
     }
+
+    #[inline(never)]
+    fn book_from(self, threshold: u64, known: &Known, hold: u64, condition: usize) {
+        let begin = PartBegin { at: self.begun, hold, culprit: self.culprit };
+        let last = holds(condition);
+        CELLS.with(|cells| {
+            cells.charges.part(&known.notes, begin, self.now, last);
+            let Some(whole) = self.whole else { return };
+            // The GIL is free, and nobody but this thread can take it while its mutex is held: so its last holder stands still.
+            let state = last_holder(condition);
+            let worth = whole >= threshold;
+            // SAFETY: as the comment above says.
+            let place =
+                offsets::found().filter(|_| worth).and_then(|at| unsafe { place::of_state(state, at) });
+            let culprit = if hold == last { self.culprit } else { named(holder::of_state(state)) };
+            known.notes.put(last, self.now, culprit, place);
+            match listener().filter(|_| worth) {
+                Some(listener) => cells.charges.settle(&known.notes, holder::own_work(), listener.held),
+                None => cells.charges.clear(),
+            }
+        });
+    }
+}
+
+/// Nanoseconds of a GIL's switch interval.
+fn interval(condition: usize) -> u64 {
+    // SAFETY: a word below a known GIL's condition variable, as in `last_holder`.
+    let word = unsafe { AtomicUsize::from_ptr((condition - INTERVAL) as *mut usize) };
+    (word.load(Ordering::Relaxed) as u64).saturating_mul(1_000)
+}
+
+/// How often another thread took the GIL: the number of the present hold.
+fn holds(condition: usize) -> u64 {
+    // SAFETY: as in `last_holder`.
+    let word = unsafe { AtomicUsize::from_ptr((condition - HOLDS) as *mut usize) };
+    word.load(Ordering::Relaxed) as u64
 }
 
 fn last_holder(condition: usize) -> usize {

@@ -5,16 +5,14 @@
 //! CPython 3.11 to 3.14 lay a GIL out as: interval (µs), last holder, `locked`, a count, the condition variable, its mutex,
 //! the second condition variable (`switch_cond`), its mutex.
 
-use super::holder::{self, read_word};
-use super::{Exactness, hook};
+use super::memory::read_word;
+use super::{Exactness, holder, hook};
 use crate::attached::Attached;
 use pyo3_ffi as ffi;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes from the condition variable down to the effective interval in microseconds.
-const INTERVAL: usize = 32;
 /// Bytes from the condition variable up to the second one.
 const SWITCH: usize = size_of::<libc::pthread_cond_t>() + size_of::<libc::pthread_mutex_t>();
 /// Longest time for the helper thread to get to its wait.
@@ -116,7 +114,7 @@ fn verified(condition: usize, interval: Option<usize>) -> bool {
     let good = read_word(condition - hook::HOLDER) == Some(own)
         && locked == Some(1)
         && interval.is_some()
-        && read_word(condition - INTERVAL) == interval;
+        && read_word(condition - hook::INTERVAL) == interval;
     if good {
         holder::find_id(own);
     }
