@@ -37,6 +37,7 @@ pub use histogram::Histogram;
 pub use portion::Portion;
 pub use sample::{GilMode, ThreadStage, WorkerSample};
 pub use scoreboard::board::{Board, BoardError, Identity, Route};
+pub use scoreboard::holds::{HoldEntry, HoldPlace};
 pub use scoreboard::layout::Layout;
 pub use scoreboard::plain::Plain;
 pub use scoreboard::waits::Wait;

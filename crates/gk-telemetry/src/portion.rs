@@ -1,6 +1,8 @@
 //! A portion: one process group in one span of time. Portions are shown, stored, and added up over time and over groups; the sum
 //! is exact, percentiles included, since histograms are kept.
 
+pub mod holds;
+
 use crate::answered::{Answered, Answers, Reason};
 use crate::figures::routes::RouteSums;
 use crate::figures::{Figures, Rates};
@@ -66,6 +68,8 @@ numbers! {
         pub routes: BTreeMap<String, RouteSums>,
         /// Pairs of routes with the longest waits.
         pub pairs: Vec<PairSums>,
+        /// Places in the application that held a GIL while others waited.
+        pub holds: holds::Holds,
         /// Answers as clients got them.
         pub answered: Answered,
     }
@@ -182,6 +186,7 @@ impl Portion {
             spent_runnable: 0.0,
             spent_blocked: 0.0,
             answered: Answered::default(),
+            holds: holds::Holds::of(change),
             workers: BTreeMap::from([(name.to_owned(), worker)]),
             routes: change
                 .routes
@@ -248,6 +253,7 @@ impl Portion {
 
     fn add(&mut self, other: &Self, add_worker: impl Fn(&mut WorkerPortion, &WorkerPortion)) {
         self.answered.merge(&other.answered);
+        self.holds.join(&other.holds);
         for (name, figures) in &other.applications {
             self.applications.entry(name.clone()).or_default().merge(figures);
         }

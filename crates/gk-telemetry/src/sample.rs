@@ -96,6 +96,9 @@ pub struct WorkerSample {
     pub routes: Vec<RouteSample>,
     /// Pairs of routes: one waited for the other.
     pub pairs: Vec<PairSample>,
+    /// Places in the application that held a GIL while others waited.
+    #[serde(default)]
+    pub holds: Vec<HoldSample>,
     /// Slow and sampled requests that finished since the last reading.
     pub finished: Vec<Finished>,
     /// Ordinal of the last one, for the next reading.
@@ -215,6 +218,27 @@ pub struct PairSample {
     pub waits: u64,
 }
 
+/// A place in the application that held a GIL while others waited.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldSample {
+    /// Qualified name of the function, or what stands for it in parentheses.
+    pub function: String,
+    /// File; empty for what is no function.
+    pub file: String,
+    /// Line; 0 for what is no function.
+    pub line: u32,
+    /// Route of the request, or thread, that held it.
+    pub route: u16,
+    /// Application group of the GIL.
+    pub application_group: String,
+    /// Nanoseconds that others waited.
+    pub ns: u64,
+    /// Waits.
+    pub waits: u64,
+    /// Nanoseconds of the longest wait ever.
+    pub longest: u64,
+}
+
 /// A finished request that was kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
@@ -285,6 +309,16 @@ impl WorkerSample {
             let Some(before) = earlier.pairs.iter().find(same).copied() else { continue };
             pair.ns = pair.ns.saturating_sub(before.ns);
             pair.waits = pair.waits.saturating_sub(before.waits);
+        }
+        for hold in &mut now.holds {
+            let same = |before: &&HoldSample| {
+                (before.line, before.route) == (hold.line, hold.route)
+                    && (&before.function, &before.file) == (&hold.function, &hold.file)
+                    && before.application_group == hold.application_group
+            };
+            let Some(before) = earlier.holds.iter().find(same) else { continue };
+            (hold.ns, hold.waits) =
+                (hold.ns.saturating_sub(before.ns), hold.waits.saturating_sub(before.waits));
         }
         now
     }

@@ -7,11 +7,13 @@
 //! * `cell`: the counters and histograms of an application group; [`writer`]: a request thread adds to them.
 //! * `times`: response times by route.
 //! * [`ring`]: the last slow requests and garbage collections.
+//! * [`holds`]: where in their Python code threads held a GIL while others waited.
 //! * [`reader`]: all of it as a [`crate::WorkerSample`].
 
 pub mod board;
 mod cell;
 mod entries;
+pub mod holds;
 mod kinds;
 pub mod layout;
 pub mod plain;

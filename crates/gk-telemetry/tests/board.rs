@@ -29,6 +29,7 @@ fn a_request_is_seen_in_flight_and_then_counted() {
 
     board.waited(&Wait {
         slot: Some(1),
+        victim: Route::UNKNOWN,
         group,
         ns: 5_000_000,
         whole: Some(5_000_000),
@@ -91,7 +92,15 @@ fn full_tables_count_into_their_rest() {
     board.finish(0, &Record::default());
     for n in 0..500u64 {
         let route = board.route(format!("/r{n}").as_bytes());
-        board.waited(&Wait { slot: None, group: 0, ns: n, whole: Some(n), server: false, culprit: route });
+        board.waited(&Wait {
+            slot: None,
+            victim: Route::UNKNOWN,
+            group: 0,
+            ns: n,
+            whole: Some(n),
+            server: false,
+            culprit: route,
+        });
     }
     let sample = board.sample(0);
     assert_eq!(sample.groups.last().map(|group| group.name.as_str()), Some("(others)"));
@@ -117,6 +126,7 @@ fn a_foreign_page_is_refused_and_rubbish_is_survived() {
     board.finish(1, &Record::default());
     board.waited(&Wait {
         slot: Some(77),
+        victim: Route::UNKNOWN,
         group: 77,
         ns: 1,
         whole: Some(1),
@@ -141,6 +151,7 @@ fn threads_write_at_once_and_a_reader_sees_whole_slots() {
                         board.begin(slot, &begin(groups[(n % 2) as usize], path));
                         board.waited(&Wait {
                             slot: Some(slot),
+                            victim: Route::UNKNOWN,
                             group: groups[(n % 2) as usize],
                             ns: 2_000,
                             whole: Some(2_000),
@@ -204,7 +215,15 @@ fn a_wait_belongs_to_the_request_that_waited() {
     let board = board(1);
     let group = board.group("");
     let mut writer = board.writer(0).unwrap();
-    let wait = Wait { slot: Some(0), group, ns: 50, whole: Some(50), server: true, culprit: Route::UNKNOWN };
+    let wait = Wait {
+        slot: Some(0),
+        victim: Route::UNKNOWN,
+        group,
+        ns: 50,
+        whole: Some(50),
+        server: true,
+        culprit: Route::UNKNOWN,
+    };
     let waited =
         || board.sample(0).slots[0].request.as_ref().map(|request| (request.gil_wait, request.waits));
     for waits in [0, 2, 0] {

@@ -96,6 +96,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         words::put_text(board.range(header::PYTHON), identity.python.as_bytes());
         board.set_exact(false, "the measurement has not begun");
         board.name_first_entries();
+        board.name_first_hold();
         board.word(header::MAGIC).store(layout::MAGIC, Release);
         Ok(board)
     }
@@ -145,13 +146,11 @@ impl<W: Deref<Target = Words>> Board<W> {
         }
     }
 
-    /// The route of the request that a slot's thread serves; [`Route::UNKNOWN`] when it serves none.
-    pub fn route_of_slot(&self, index: usize) -> Route {
-        let Some(slot) = self.slot(index) else { return Route::UNKNOWN };
-        if slot[slot::STATE].load(Relaxed) == ThreadStage::Idle as u64 {
-            return Route::UNKNOWN;
-        }
-        Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16)
+    /// The route of the request that a slot's thread serves; `None` when it serves none.
+    pub fn route_of_slot(&self, index: usize) -> Option<Route> {
+        let slot = self.slot(index)?;
+        let serves = slot[slot::STATE].load(Relaxed) != ThreadStage::Idle as u64;
+        serves.then(|| Route((slot[slot::PLACE].load(Relaxed) >> 16) as u16))
     }
 
     /// Sets the response time in nanoseconds from which on requests are kept as samples; the reader aims at a few each second.

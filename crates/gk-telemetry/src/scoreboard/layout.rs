@@ -1,6 +1,6 @@
 //! Word offsets of a worker's scoreboard: a header, the application groups, the routes, the pairs of routes, the types of
-//! exceptions, the last slow requests and garbage collections, the response times of routes, a slot per request thread, and the
-//! cells with counters and histograms.
+//! exceptions, the last slow requests and garbage collections, the response times of routes, the places that held a GIL, a slot per
+//! request thread, and the cells with counters and histograms.
 //!
 //! Writers: *main* is the worker's main thread, at its start; *maker* is the thread that makes an interpreter; *any* is every
 //! thread of the worker, by atomic additions; *reader* is the admin process. A slot is written by its thread alone. A word is valid as
@@ -12,7 +12,7 @@ use crate::figures::{FIGURES_END, Long, Record, Timed};
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x08");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x09");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -26,6 +26,8 @@ pub const KINDS: usize = 64;
 pub const RING: usize = 64;
 /// Garbage collections kept.
 pub const COLLECTIONS: usize = 64;
+/// Places in applications that held a GIL while others waited, the first one for all without an entry.
+pub const HOLDS: usize = 256;
 /// Most request threads with a cell of their own; further threads add to the cells of the groups.
 pub const PRIVATE: usize = 64;
 
@@ -45,6 +47,8 @@ pub(crate) const TIMES: usize = 248;
 pub(crate) const ENTRY: usize = (entry::RAISED + 1).next_multiple_of(8);
 /// Words of a garbage collection.
 pub(crate) const COLLECTION: usize = 6;
+/// Words of a place that held a GIL.
+pub(crate) const HOLD: usize = 40;
 /// Words of a slot.
 pub(crate) const SLOT: usize = 104;
 /// Words of a page of memory.
@@ -246,6 +250,27 @@ pub(crate) mod collection {
     pub(crate) const UNCOLLECTABLE: usize = 5;
 }
 
+/// Words of a place in the application that held a GIL. All but `HASH` and `READY` are valid once `READY` is 1.
+pub(crate) mod hold {
+    use std::ops::Range;
+    /// Any: hash of the place; 0: the entry is free. Exchanged against 0, so that an entry is taken once.
+    pub(crate) const HASH: usize = 0;
+    /// The thread that took the entry, after the words that name the place.
+    pub(crate) const READY: usize = 1;
+    /// The thread that took the entry, once: route, from bit 16 on the application group, from bit 32 on the line.
+    pub(crate) const PLACE: usize = 2;
+    /// Any: time that others waited.
+    pub(crate) const NS: usize = 3;
+    /// Any: number of these waits.
+    pub(crate) const WAITS: usize = 4;
+    /// Any: the longest.
+    pub(crate) const LONGEST: usize = 5;
+    /// The thread that took the entry, once: qualified name of the function.
+    pub(crate) const FUNCTION: Range<usize> = 8..20;
+    /// The thread that took the entry, once: the file, without its beginning if it is long.
+    pub(crate) const FILE: Range<usize> = 20..40;
+}
+
 /// Words of a slot. Only its thread writes it. The first cache line is written at the beginning of every request, some words
 /// from `LATER` on at the end of every plain one, the others seldom. Words from `GUARD` to `PATH` are read together.
 pub(crate) mod slot {
@@ -384,6 +409,10 @@ impl Layout {
         Self::collection(COLLECTIONS).next_multiple_of(8) + index * TIMES
     }
 
+    pub(crate) const fn hold(index: usize) -> usize {
+        Self::times(ROUTES) + index * HOLD
+    }
+
     /// A request thread's slot: before the thread's own cell, or behind all slots with cells.
     pub(crate) const fn slot(index: usize) -> usize {
         let own = if index < PRIVATE { index } else { PRIVATE };
@@ -397,6 +426,6 @@ impl Layout {
 
     /// The cell of an application group.
     pub(crate) const fn group_cell(index: usize) -> usize {
-        Self::times(ROUTES).next_multiple_of(MEMORY_PAGE) + index * CELL
+        Self::hold(HOLDS).next_multiple_of(MEMORY_PAGE) + index * CELL
     }
 }

@@ -72,6 +72,7 @@ impl<W: Deref<Target = Words>> Board<W> {
                 .collect(),
             groups: groups.into_iter().map(|(_, group)| group).collect(),
             pairs: self.read_pairs(),
+            holds: self.read_holds(),
             routes,
             finished,
             last,

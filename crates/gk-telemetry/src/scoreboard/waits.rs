@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Wait {
     /// Slot of the request thread that waited, which is the calling thread; `None`: a thread without a request.
     pub slot: Option<usize>,
+    /// The thread that waited, where it has no slot.
+    pub victim: Route,
     /// Application group of the interpreter that was waited for.
     pub group: u16,
     /// Nanoseconds of this part.
@@ -62,7 +64,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         if let Some(whole) = wait.whole {
             record(cell, Timed::SingleWait, whole, alone);
         }
-        self.book(wait.culprit, victim.unwrap_or(Route::UNKNOWN), wait.ns);
+        self.book(wait.culprit, victim.unwrap_or(wait.victim), wait.ns);
     }
 
     /// Adds a wait to the route that waited, to the one that held the GIL, and to the pair.
