@@ -115,6 +115,10 @@ pub struct WorkerSetup {
     /// `WSGISlowRequests`: requests whose application takes longer are kept, with a stack; seconds, 0: none.
     #[serde(default)]
     pub slow_requests: f64,
+    /// `GilkeeperHolders`: waits for the GIL that last this long are booked to lines of the application; seconds, negative: the
+    /// switch interval; `None`: no wait is.
+    #[serde(default)]
+    pub holders: Option<f64>,
     /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard. Without one nothing is measured.
     #[serde(default)]
     pub scoreboard: bool,

@@ -111,6 +111,7 @@ fn main() {
         interpreters: vec![],
         destroy_interpreter: true,
         slow_requests: 0.0,
+        holders: None,
         scoreboard: false,
         unread: false,
     };

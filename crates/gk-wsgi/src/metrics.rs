@@ -1,5 +1,5 @@
-//! The seam to the measurements: questions of the application (`request_metrics()` and its relatives), garbage collections, and
-//! exceptions that leave the application.
+//! The seam to the measurements: questions of the application (`request_metrics()` and its relatives), garbage collections,
+//! exceptions that leave the application, and threads that begin.
 
 use std::sync::OnceLock;
 
@@ -24,6 +24,10 @@ pub type CollectionListener = fn(u16, u8, u64, u64, u64);
 /// Called by the thread of a request in which an exception left the application, with the exception's type.
 pub type ExceptionListener = fn(&str);
 
+/// Called by each thread of the application that begins: the kernel's number of it, and its name.
+pub type ThreadListener = fn(u32, &str);
+
+static THREADS: OnceLock<ThreadListener> = OnceLock::new();
 static LISTENER: OnceLock<CollectionListener> = OnceLock::new();
 static EXCEPTIONS: OnceLock<ExceptionListener> = OnceLock::new();
 static PROVIDER: OnceLock<MetricsProvider> = OnceLock::new();
@@ -49,6 +53,19 @@ pub(crate) fn raised(name: impl FnOnce() -> String) {
         && !gk_sys::fork::is_child()
     {
         listener(&name());
+    }
+}
+
+/// Sets the listener for threads that begin, once per process.
+pub fn provide_started(started: ThreadListener) {
+    let _ = THREADS.set(started);
+}
+
+pub(crate) fn started(thread: u32, name: &str) {
+    if let Some(listener) = THREADS.get()
+        && !gk_sys::fork::is_child()
+    {
+        listener(thread, name);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::measurements::{Datagrams, Otlp, Statsd};
+use crate::measurements::{Datagrams, Holders, Otlp, Statsd};
 use crate::token::Word;
 use crate::values;
 
@@ -25,6 +25,10 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("GilkeeperMeasurements", "On|Off", GLOBAL, Arity::exactly(1), measurements)
         .default("On").doc("Whether the workers measure their requests and their waits for the GIL. `Off` leaves the pages and \
             `/metrics` without figures of requests; it is there to see what measuring costs."),
+    Directive::honoured("GilkeeperHolders", "On|Off|seconds", GLOBAL, Arity::exactly(1), holders)
+        .default("On").doc("Which waits for the GIL are booked to the line of the application that held it: with `On` those that \
+            last a switch interval or longer, else those that last so many `seconds` (`0`: every wait). `Off`: none, and no \
+            table of hot holders."),
     Directive::honoured("WSGIServerMetrics", "On|Off", GLOBAL, Arity::exactly(1), metrics)
         .default("Off").unbuilt(AREA).doc("Makes `mod_wsgi.server_metrics()` give data."),
     Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
@@ -196,13 +200,26 @@ fn measurements(scope: &mut Scope, words: &[Word]) -> Applied {
     Ok(())
 }
 
+fn holders(scope: &mut Scope, words: &[Word]) -> Applied {
+    let word = &words[0];
+    scope.raw.measurements.holders =
+        if word.text.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
+            Holders::From(values::seconds(scope.name, word, &word.text)?)
+        } else if values::switch(scope.name, word, &word.text)? {
+            Holders::SwitchInterval
+        } else {
+            Holders::Off
+        };
+    Ok(())
+}
+
 fn metrics(scope: &mut Scope, words: &[Word]) -> Applied {
     values::switch(scope.name, &words[0], &words[0].text).map(|_| ())
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::measurements::Export;
+    use crate::measurements::{Export, Holders};
     use crate::{Surroundings, load_text, source::Memory};
 
     /// The exports of a line, or its complaint.
@@ -213,6 +230,21 @@ mod tests {
             Some(site) => Ok(site.measurements.export),
             None => Err(loaded.diagnostics.iter().map(|one| one.message.clone()).collect()),
         }
+    }
+
+    #[test]
+    fn waits_are_booked_to_lines_from_some_length_on() {
+        let of = |line: &str| {
+            let loaded = load_text("test", line, &Memory::new(), &Surroundings::default());
+            loaded.site.map(|site| site.measurements.holders)
+        };
+        assert_eq!(of(""), Some(Holders::SwitchInterval));
+        assert_eq!(of("GilkeeperHolders on"), Some(Holders::SwitchInterval));
+        assert_eq!(of("GilkeeperHolders Off"), Some(Holders::Off));
+        assert_eq!(of("GilkeeperHolders 0.01"), Some(Holders::From(0.01)));
+        assert_eq!(of("GilkeeperHolders 0").and_then(Holders::seconds), Some(0.0));
+        assert_eq!(of("GilkeeperHolders -1"), None);
+        assert_eq!(of("GilkeeperHolders sometimes"), None);
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub struct Measurements {
     pub on: bool,
     /// `WSGISlowRequests`: requests whose application takes longer are kept with a stack; seconds, 0: none.
     pub slow_requests: f64,
+    /// `GilkeeperHolders`.
+    #[serde(default)]
+    pub holders: Holders,
     /// Where figures are sent.
     #[serde(default)]
     pub export: Export,
@@ -23,7 +26,38 @@ pub struct Measurements {
 
 impl Default for Measurements {
     fn default() -> Self {
-        Self { on: true, slow_requests: 0.0, export: Export::default(), admin_tls: None, admin_token: false }
+        Self {
+            on: true,
+            slow_requests: 0.0,
+            holders: Holders::default(),
+            export: Export::default(),
+            admin_tls: None,
+            admin_token: false,
+        }
+    }
+}
+
+/// Waits for the GIL that are booked to the line of the application that held it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holders {
+    /// Those that last a switch interval.
+    #[default]
+    SwitchInterval,
+    /// Those that last so many seconds.
+    From(f64),
+    /// None.
+    Off,
+}
+
+impl Holders {
+    /// As the worker's setup has it: seconds, negative for the switch interval.
+    pub fn seconds(self) -> Option<f64> {
+        match self {
+            Self::SwitchInterval => Some(-1.0),
+            Self::From(seconds) => Some(seconds),
+            Self::Off => None,
+        }
     }
 }
 

@@ -49,6 +49,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         interpreters: own.map(interpreter).collect(),
         destroy_interpreter: site.python.destroy_interpreter,
         slow_requests: site.measurements.slow_requests,
+        holders: site.measurements.holders.seconds(),
         scoreboard: site.measurements.on && group.threads > 0,
         unread: site.admin.is_none() && !site.measurements.export.any(),
     }

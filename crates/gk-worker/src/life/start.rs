@@ -40,7 +40,7 @@ impl Worker {
         let setup = &engine.setup;
         let startup = Startup::watch(&engine);
         let main = main_group(&engine, states)?;
-        let mut failed = import_all(&engine, &startup, states);
+        let mut failed = crate::measure::importing(|| import_all(&engine, &startup, states));
         drop(startup);
         if setup.without_gil {
             failed.extend(states.attach(&main.interpreter, |py| gil_returned(py, setup)));

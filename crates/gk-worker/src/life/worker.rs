@@ -83,7 +83,7 @@ impl Worker {
                 self.tell(&FromWorker::ScriptChanged { script });
             }
             if measure::get().is_some_and(|measure| measure.unnamed()) {
-                self.order(Order::NameThreads);
+                self.order(Order::NameHolders);
             }
             for (slot, since) in self.slow.crossed(&self.engine) {
                 self.order(Order::Stack { slot, since, slow: true });

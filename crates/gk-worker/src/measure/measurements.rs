@@ -3,10 +3,11 @@
 //! There is one per process, in a static, as the listener for waits is called without an argument, while CPython holds a
 //! mutex. So nothing on its path locks, allocates or can panic.
 
+use super::holders::Holders;
 use super::metrics::MetricsWindow;
 use super::threads::ThreadRoutes;
 use gk_python::Attached;
-use gk_python::gil::{self, Exactness, Holder};
+use gk_python::gil::{self, Exactness, Held, Holder, Listener};
 use gk_python::interpreter::MAIN;
 use gk_sys::clock::{self, Moment};
 use gk_sys::fork::Withheld;
@@ -21,6 +22,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static MEASURE: OnceLock<Measurements> = OnceLock::new();
+static LISTENER: Listener = Listener { culprit, waited, held };
+
+/// Work of a thread that imports before it serves requests; no slot has that number.
+const IMPORTING: u64 = 0xffff_ffff;
 
 thread_local! {
     /// The slot of a request thread.
@@ -33,9 +38,16 @@ pub(crate) struct Measurements {
     _withheld: Withheld,
     pub(super) board: Board<SharedWords>,
     threads: ThreadRoutes,
+    holders: Holders,
+    /// Nanoseconds from which on a wait is booked to lines; `Some(None)`: the switch interval; `None`: none is.
+    lines: Option<Option<u64>>,
     window: MetricsWindow,
-    /// Culprit of waits that are caused by the server's own threads.
+    /// Culprits that are no request: the server's own threads, a request thread between two requests, imports before
+    /// requests, garbage collections.
     server: Route,
+    between: Route,
+    import: Route,
+    collection: Route,
     exact: AtomicBool,
     begun: Moment,
 }
@@ -43,6 +55,15 @@ pub(crate) struct Measurements {
 /// The measurements, if they are on.
 pub(crate) fn get() -> Option<&'static Measurements> {
     MEASURE.get()
+}
+
+/// Runs `import` as that: waits that it causes or suffers are no request's.
+pub(crate) fn importing<R>(import: impl FnOnce() -> R) -> R {
+    let work = gil::work();
+    gil::set_work(IMPORTING);
+    let result = import();
+    gil::set_work(work);
+    result
 }
 
 /// Maps the scoreboard that the supervisor made and starts measuring. The text of an error says why nothing is measured.
@@ -63,32 +84,78 @@ pub(crate) fn begin(file: OwnedFd, setup: &WorkerSetup, python: &str) -> Result<
     let measure = Measurements {
         _withheld: withheld,
         server: board.thread(b"(server)"),
+        between: board.thread(b"(between requests)"),
+        import: board.thread(b"(import)"),
+        collection: board.thread(b"(garbage collection)"),
         board,
         threads: ThreadRoutes::new(),
+        holders: Holders::new(),
+        lines: lines(setup.holders),
         window: MetricsWindow::default(),
         exact: AtomicBool::new(false),
         begun: Moment::now(),
     };
     if MEASURE.set(measure).is_ok() {
-        gil::listen(waited);
+        gil::listen(&LISTENER);
         gk_wsgi::metrics::provide(answer);
         gk_wsgi::metrics::provide_collected(collected);
         gk_wsgi::metrics::provide_raised(raised);
+        gk_wsgi::metrics::provide_started(started);
     }
     Ok(())
 }
 
-/// Listener for waits. The head of this file says what it must not do.
-fn waited(wait: &gil::Wait) {
-    let Some(measure) = MEASURE.get() else { return };
-    let (slot, group) = unpack(wait.work);
-    let culprit = match wait.holder {
+// The listener for waits. The head of this file says what it must not do.
+
+/// Number of a holder's entry on the scoreboard.
+fn culprit(holder: Holder) -> u64 {
+    let Some(measure) = MEASURE.get() else { return 0 };
+    let route = match holder {
         Holder::Unknown => Route::UNKNOWN,
         Holder::Work(0) => measure.server,
-        Holder::Work(work) => unpack(work).0.map_or(Route::UNKNOWN, |slot| measure.board.route_of_slot(slot)),
+        Holder::Work(IMPORTING) => measure.import,
+        Holder::Work(work) => {
+            let route = unpack(work).0.and_then(|slot| measure.board.route_of_slot(slot));
+            route.unwrap_or(measure.between)
+        }
+        Holder::Collecting => measure.collection,
         Holder::Thread(id) => measure.threads.route(id),
     };
-    measure.board.waited(&Wait { slot, group, ns: wait.nanos, whole: wait.whole, server: wait.own, culprit });
+    route.number().into()
+}
+
+fn route(culprit: u64) -> Route {
+    u16::try_from(culprit).map_or(Route::UNKNOWN, Route::from_number)
+}
+
+fn waited(wait: &gil::Wait) {
+    let Some(measure) = MEASURE.get() else { return };
+    let (slot, group) = waiting(wait.work);
+    let victim = match slot {
+        Some(_) => Route::UNKNOWN,
+        None if wait.work == IMPORTING => measure.import,
+        None if wait.server => measure.server,
+        None => measure.threads.route(clock::thread_id()),
+    };
+    let culprit = route(wait.culprit);
+    let (ns, whole) = (wait.nanos, wait.whole);
+    measure.board.waited(&Wait { slot, victim, group, ns, whole, server: wait.own, culprit });
+}
+
+fn held(held: &Held) {
+    let Some(measure) = MEASURE.get() else { return };
+    let (_, group) = waiting(held.work);
+    measure.holders.held(&measure.board, held.place, route(held.culprit), group, held.nanos);
+}
+
+/// Slot and application group of a thread that waits.
+fn waiting(work: u64) -> (Option<usize>, u16) {
+    if work == IMPORTING { (None, 0) } else { unpack(work) }
+}
+
+/// From the setup's seconds, which are negative for the switch interval.
+fn lines(holders: Option<f64>) -> Option<Option<u64>> {
+    holders.map(|seconds| (seconds >= 0.0).then_some((seconds * 1e9) as u64))
 }
 
 /// Answers a question of the application.
@@ -101,6 +168,13 @@ fn answer(question: Question) -> Option<String> {
         }
         Question::Requests => Some(measure.window.request_metrics(&measure.board).to_string()),
         Question::Process => Some(measure.window.process_metrics(&measure.board).to_string()),
+    }
+}
+
+/// Names a thread of the application's own that begins.
+fn started(thread: u32, name: &str) {
+    if let Some(measure) = MEASURE.get() {
+        measure.threads.name_one(thread, measure.board.thread(name.as_bytes()));
     }
 }
 
@@ -145,7 +219,11 @@ impl Measurements {
         if main {
             self.board.set_gil(mode, interval);
         }
-        match gil::measure(py) {
+        let exactness = gil::measure(py);
+        if exactness == Exactness::Exact {
+            self.note_places(py);
+        }
+        match exactness {
             Exactness::Exact if main => self.set_exact(true, ""),
             Exactness::NoGil if main => self.set_exact(true, "no GIL"),
             Exactness::Exact | Exactness::NoGil => {}
@@ -160,8 +238,21 @@ impl Measurements {
     /// Records that the GIL of a free-threaded Python came back. `module`: its cause, as `the module 'x'`.
     pub(crate) fn gil_returned(&self, py: Attached<'_>, module: &str) {
         self.board.set_gil_returned(module);
-        if let Exactness::LowerBound(why) = gil::measure(py) {
-            self.set_exact(false, &why);
+        match gil::measure(py) {
+            Exactness::LowerBound(why) => self.set_exact(false, &why),
+            Exactness::Exact => self.note_places(py),
+            Exactness::NoGil => {}
+        }
+    }
+
+    fn note_places(&self, py: Attached<'_>) {
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        let Some(threshold) = self.lines else { return };
+        if let Err(why) = gil::note_places(py, threshold)
+            && !TOLD.swap(true, Ordering::Relaxed)
+        {
+            let text = format!("Waits for the GIL are not booked to lines: {why}");
+            gk_sys::log::plain(gk_wire::log::Level::Info, "wsgi", None, &text);
         }
     }
 
@@ -184,9 +275,23 @@ impl Measurements {
         self.board.set_import(self.begun.elapsed());
     }
 
-    /// Returns true if a thread of the application has caused a wait and has no name yet.
+    /// Returns true if a thread of the application has caused a wait, or a place in it, and has no name yet.
     pub(crate) fn unnamed(&self) -> bool {
+        self.threads.unnamed() || self.holders.pending()
+    }
+
+    /// Returns true if threads have no name yet.
+    pub(crate) fn unnamed_threads(&self) -> bool {
         self.threads.unnamed()
+    }
+
+    /// Gives places that held a GIL their names. `attach` runs its argument attached to an interpreter of the application group with that
+    /// number, or to the main interpreter where there is none.
+    pub(crate) fn name_places(&self, mut attach: impl FnMut(u16, &mut dyn FnMut(Attached<'_>))) {
+        for group in self.holders.groups() {
+            attach(group, &mut |py| self.holders.name(&self.board, py, group));
+        }
+        self.holders.flush(&self.board);
     }
 
     /// Names the application's own threads. `named`: kernel id and name of the living threads of one or more interpreters.

@@ -262,6 +262,7 @@ impl ThreadMeasure {
         }
         self.measure.board.waited(&Wait {
             slot: Some(self.writer.index()),
+            victim: Route::UNKNOWN,
             group,
             ns: waits.own,
             whole: Some(waits.own),

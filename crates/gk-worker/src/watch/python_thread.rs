@@ -36,8 +36,8 @@ pub(crate) enum Order {
     Stack { slot: usize, since: u64, slow: bool },
     /// The GIL is back on: measure it.
     GilReturned,
-    /// Give the measurements the names of the application's own threads.
-    NameThreads,
+    /// Give the measurements the names of the application's own threads, and of places that held a GIL.
+    NameHolders,
     /// Log the step that the end of the worker waits for.
     HeldUp,
     /// Call the functions registered with `atexit`, although threads still run.
@@ -137,7 +137,7 @@ fn run(
                     states.attach(&engine.groups.main(), |py| measure.gil_returned(py, module));
                 }
             }
-            Order::NameThreads => name_threads(engine, states),
+            Order::NameHolders => name_holders(engine, states),
             Order::Stacks(level, sentence) => stacks(engine, states, level, &sentence),
             Order::HeldUp => ending.report(states),
             Order::EndFunctions => ending.end_functions(states),
@@ -193,13 +193,21 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize, since: u6
     });
 }
 
-fn name_threads(engine: &Engine, states: &mut ThreadStates) {
+fn name_holders(engine: &Engine, states: &mut ThreadStates) {
     let Some(measure) = crate::measure::get() else { return };
-    let mut named = Vec::new();
-    for (_, group) in engine.groups.all() {
-        named.extend(states.attach(&group.interpreter, |py| group.application.thread_names(py)));
+    let groups = engine.groups.all();
+    if measure.unnamed_threads() {
+        let mut named = Vec::new();
+        for (_, group) in &groups {
+            named.extend(states.attach(&group.interpreter, |py| group.application.thread_names(py)));
+        }
+        measure.name_threads(&named);
     }
-    measure.name_threads(&named);
+    measure.name_places(|number, name| {
+        let group = groups.iter().find(|(_, group)| group.board == number);
+        let interpreter = group.map_or_else(|| engine.groups.main(), |(_, group)| group.interpreter.clone());
+        states.attach(&interpreter, name);
+    });
 }
 
 fn stacks(engine: &Engine, states: &mut ThreadStates, level: Level, sentence: &str) {

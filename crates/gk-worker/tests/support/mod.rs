@@ -337,6 +337,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         interpreters: vec![],
         destroy_interpreter: true,
         slow_requests: 0.0,
+        holders: None,
         scoreboard: false,
         unread: false,
     }

@@ -55,6 +55,14 @@ impl Class for Host {
             name: c"collected",
             doc: c"collected(group, generation, nanoseconds, collected, uncollectable, /)\n--\n\nCalled after a garbage collection.",
         },
+        Method {
+            name: c"thread_started",
+            doc: c"thread_started(thread, name, /)\n--\n\nCalled by a thread that begins, with its kernel id.",
+        },
+        Method {
+            name: c"collecting",
+            doc: c"collecting(on, /)\n--\n\nCalled at the beginning and the end of a garbage collection that may be long.",
+        },
     ];
 
     fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
@@ -102,6 +110,16 @@ impl Class for Host {
                     number(collected)?,
                     number(uncollectable)?,
                 );
+                return Ok(py.none());
+            }
+            (10, [on]) => {
+                gk_python::gil::set_collecting(on.truth()?);
+                return Ok(py.none());
+            }
+            (9, [thread, name]) => {
+                if let (Ok(thread), Some(name)) = (u32::try_from(thread.index()?), name.as_utf8()) {
+                    metrics::started(thread, name);
+                }
                 return Ok(py.none());
             }
             _ => {}

@@ -31,20 +31,24 @@ def server_metrics():
 
 
 def watch_collections(group):
-    """Reports garbage collections of this interpreter from now on, with the group's number on the scoreboard."""
+    """Reports garbage collections and new threads of this interpreter from now on, with the group's number on the scoreboard."""
     import gc
     from time import perf_counter_ns
 
-    report, began = host.collected, 0
+    report, collecting, began = host.collected, host.collecting, 0
 
     def watch(phase, info):
         nonlocal began
+        # The youngest objects are collected often and in no time.
+        if info["generation"]:
+            collecting(phase == "start")
         if phase == "start":
             began = perf_counter_ns()
         else:
             report(group, info["generation"], perf_counter_ns() - began, info["collected"], info["uncollectable"])
 
     gc.callbacks.append(watch)
+    watch_threads()
     collection_watchers.append(watch)
 
 

@@ -16,10 +16,47 @@ def living_threads(daemons):
 def thread_names():
     """(kernel id, name) of the living threads that `threading` knows."""
     return [
-        (thread.native_id, str(thread.name))
+        (thread.native_id, getattr(thread, "_gilkeeper_name", None) or kind_of_thread(thread))
         for thread in threading.enumerate()
         if thread.native_id and not isinstance(thread, threading._DummyThread)
     ]
+
+
+def kind_of_thread(thread):
+    """The name of a thread without its number, as in `Thread-7 (work)` and `pool_3`: threads of one kind are counted together."""
+    import re
+
+    return re.sub(r"[-_]\d+(_\d+)?(?=$| \()", "", str(thread.name)) or "Thread"
+
+
+def watch_threads():
+    """Tells the server of each thread as it begins: its name, and the line of the application that started it."""
+    import functools
+
+    kind = threading.Thread
+    if not hasattr(kind, "_set_native_id"):
+        return
+    start, set_native_id = kind.start, kind._set_native_id
+    between = ("threading", "concurrent.futures")
+
+    @functools.wraps(start)
+    def named_start(self):
+        if self._initialized:
+            frame = sys._getframe(1)
+            while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(between):
+                frame = frame.f_back
+            file = "/".join(frame.f_code.co_filename.split("/")[-2:])
+            self._gilkeeper_name = f"{kind_of_thread(self)}, started at {file}:{frame.f_lineno}"
+        return start(self)
+
+    @functools.wraps(set_native_id)
+    def told_native_id(self):
+        set_native_id(self)
+        name = getattr(self, "_gilkeeper_name", None)
+        if name and self.native_id:
+            host.thread_started(self.native_id, name)
+
+    kind.start, kind._set_native_id = named_start, told_native_id
 
 
 def stacks(threads, several_gils):
