@@ -9,6 +9,7 @@ pub mod exceptions;
 pub mod handed_on;
 pub mod health;
 pub mod history;
+pub mod holders;
 pub mod hub;
 pub mod own_processes;
 pub mod requests;

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod holders;
 pub mod query;
 pub(crate) mod server;
 pub(crate) mod shapes;

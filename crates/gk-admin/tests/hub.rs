@@ -7,7 +7,7 @@ mod support;
 use gk_admin::kept::hub::{Front, Hub};
 use gk_admin::pages::api::{self, RequestFilter};
 use gk_admin::told::prometheus;
-use gk_telemetry::{Answered, GilMode, Reason, Record, Wait};
+use gk_telemetry::{Answered, GilMode, Reason, Record, Route, Wait};
 use gk_wire::control::{Happened, What};
 use gk_wire::feed::{FrontFigures, LinkFigures, ToAdmin};
 use support::Worker;
@@ -50,6 +50,7 @@ impl World {
         self.begin(0, path);
         let wait = Wait {
             slot: Some(0),
+            victim: Route::UNKNOWN,
             group: 0,
             ns: 4_000_000,
             whole: Some(4_000_000),

@@ -8,10 +8,11 @@ mod support;
 use gk_admin::kept::history::{HistoryQuery, Past};
 use gk_admin::kept::totals;
 use gk_admin::pages::api::{self, RequestFilter};
+use gk_admin::pages::holders;
 use gk_admin::told::prometheus;
 use gk_telemetry::figures::{FIGURES, Shown, Unit, Value as Sum};
 use gk_telemetry::sample::Collection;
-use gk_telemetry::{Record, Wait};
+use gk_telemetry::{HoldPlace, Record, Route, Wait};
 use gk_wire::feed::{FrontFigures, ToAdmin};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -26,7 +27,15 @@ fn served() -> Worker {
     let culprit = worker.board.route(b"/heavy");
     for (status, server, ns) in [(200, false, 4_000_000), (0, true, 2_000_000)] {
         worker.begin(0, "/light/7", 9, 2.0, 70_000);
-        worker.board.waited(&Wait { slot: Some(0), group, ns, whole: Some(ns), server, culprit });
+        worker.board.waited(&Wait {
+            slot: Some(0),
+            victim: Route::UNKNOWN,
+            group,
+            ns,
+            whole: Some(ns),
+            server,
+            culprit,
+        });
         #[allow(clippy::needless_update, reason = "a figure that is added later is 0 here")]
         let record = Record {
             status,
@@ -56,7 +65,17 @@ fn served() -> Worker {
         }
         worker.board.finish(0, &record);
     }
-    worker.board.waited(&Wait { slot: None, group, ns: 6_000, whole: Some(6_000), server: false, culprit });
+    worker.board.waited(&Wait {
+        slot: None,
+        victim: Route::UNKNOWN,
+        group,
+        ns: 6_000,
+        whole: Some(6_000),
+        server: false,
+        culprit,
+    });
+    let place = HoldPlace { function: "render", file: "/srv/views.py", line: 31, route: culprit, group };
+    worker.board.held(worker.board.hold_entry(&place), 7_000, 2, 4_000);
     let one = Collection { start: 1, pause: 40_000, generation: 2, collected: 5, uncollectable: 1 };
     worker.board.collected(group, &one);
     worker.begin(1, "/stays", 10, 1.0, 0);
@@ -174,6 +193,7 @@ fn the_api() {
     insta::assert_snapshot!("history", lines(&api::history(&past, &query, Some("/light/:id"), false)));
     let distribution = api::distribution(&past, &query, None);
     insta::assert_snapshot!("distribution", lines(&distribution));
+    insta::assert_snapshot!("holders", lines(&holders::holders(&past, &query, Some("/heavy"))));
     let totals = serde_json::to_value(totals::read(&mut worker.hub)).unwrap();
     insta::assert_snapshot!("totals", lines(&totals));
 }

@@ -1,5 +1,6 @@
 // The pages. A page is a function of its element and the app that returns {update, close, restyle, needs}.
 import { Distribution, TimeChart, clock, units } from "/charts.js";
+import { holders } from "/holders.js";
 
 // Creates an element. Strings become text, so nothing from a request can become markup.
 function el(tag, attributes = {}, ...children) {
@@ -195,6 +196,7 @@ function gil(place, app) {
   const [pairs, routes] = [el("div"), el("div")];
   table1.append(pairs);
   table2.append(routes);
+  const hot = holders(place, app, { el, card, fill, table });
   const drawn = charts(place, app, [
     { title: "Threads waiting for the GIL (average)", unit: units.count, series: lines([["application", (p) => p.gil_wait - p.gil_wait_server], ["server", (p) => p.gil_wait_server], ["other threads", (p) => p.other_wait]]) },
     { title: "GIL waits per second", unit: units.rate, series: lines([["waits", (p) => p.gil_waits]]) },
@@ -209,12 +211,13 @@ function gil(place, app) {
   });
   return {
     needs: ["distribution"],
-    close() { drawing.destroy(); drawn.close(); },
+    close() { drawing.destroy(); drawn.close(); hot.close(); },
     restyle() { shown = ""; drawn.restyle(); },
     update(state) {
       const interval = groupOf(state).map(([, group]) => group.switch_interval).find((value) => value != null) ?? null;
       fill(note, exactness(state), ...returned(state));
       drawn.show(state);
+      hot.update(state);
       const past = state.distribution;
       if (!past) return;
       const names = past.application_groups;

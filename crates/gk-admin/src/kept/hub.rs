@@ -13,6 +13,7 @@ use crate::kept::events::Events;
 use crate::kept::exceptions::Exceptions;
 use crate::kept::handed_on::HandedOn;
 use crate::kept::health::Health;
+use crate::kept::holders::HolderCounters;
 use crate::kept::requests::FinishedRequests;
 use crate::kept::tick::{LastMinute, Tick};
 use gk_sys::usage::control_group::{self, Limits};
@@ -64,6 +65,8 @@ pub struct Hub {
     changed: bool,
     /// First readings that an earlier admin process took, by worker.
     baselines: BTreeMap<u64, Vec<GroupSample>>,
+    /// Lines that held a GIL while others waited.
+    holders: HolderCounters,
     /// Stacks that the front has sent and nobody has read yet, by worker.
     stacks: VecDeque<(u64, RequestStack)>,
     /// The control group's limits, if they have been read in this second.
@@ -114,6 +117,7 @@ impl Hub {
             told_of: Vec::new(),
             changed: false,
             baselines: BTreeMap::new(),
+            holders: HolderCounters::default(),
             stacks: VecDeque::new(),
             limits: OnceCell::new(),
             exports: ExportCounters::default(),
@@ -223,6 +227,7 @@ impl Hub {
                 self.exceptions.add(worker);
             }
             self.changed |= !is_known && !worker.baseline().is_empty();
+            self.holders.add(&worker.link.process_group, &worker.change);
             for request in worker.change.finished.drain(..) {
                 let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
                 finished.push(FinishedRequest { process_group, pid, finished: request });
@@ -367,6 +372,11 @@ impl Hub {
     /// Counters of workers that have ended.
     pub fn retired(&self) -> &Counters {
         &self.retired
+    }
+
+    /// Lines that held a GIL while others waited, since the start.
+    pub fn holders(&self) -> &HolderCounters {
+        &self.holders
     }
 
     /// The control group's limits.

@@ -20,6 +20,7 @@ pub const ASSETS: &[Asset] = &[
     Asset { path: "/", kind: HTML, bytes: include_bytes!("../../web/index.html") },
     Asset { path: "/app.js", kind: SCRIPT, bytes: include_bytes!("../../web/app.js") },
     Asset { path: "/charts.js", kind: SCRIPT, bytes: include_bytes!("../../web/charts.js") },
+    Asset { path: "/holders.js", kind: SCRIPT, bytes: include_bytes!("../../web/holders.js") },
     Asset { path: "/pages.js", kind: SCRIPT, bytes: include_bytes!("../../web/pages.js") },
     Asset { path: "/style.css", kind: STYLE, bytes: include_bytes!("../../web/style.css") },
     Asset { path: "/uplot.js", kind: SCRIPT, bytes: include_bytes!("../../web/vendor/uPlot.esm.js") },

@@ -25,7 +25,7 @@ use crate::kept::hub::SharedHub;
 use crate::kept::totals;
 use crate::pages::query::QueryString;
 use crate::pages::stream::Stream;
-use crate::pages::{api, assets};
+use crate::pages::{api, assets, holders};
 use crate::told::prometheus;
 use gk_wire::printable;
 
@@ -223,6 +223,14 @@ async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<PageBody
                 let whole = HistoryQuery { step: (range.to - range.from).ceil() + 1.0, ..range };
                 let Some(past) = pages.history.query(whole.clone()).await else { return no_history() };
                 json(&api::distribution(&past, &whole, query.text("application_group").as_deref()))
+            }
+            Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
+        },
+        "/api/v1/holders" => match query.history(now) {
+            Ok(range) => {
+                let whole = HistoryQuery { step: (range.to - range.from).ceil() + 1.0, ..range };
+                let Some(past) = pages.history.query(whole.clone()).await else { return no_history() };
+                json(&holders::holders(&past, &whole, query.text("route").as_deref()))
             }
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod clients;
+mod holders;
 mod server;
 
 use crate::kept::counters::Counters;
@@ -86,6 +87,7 @@ impl Families {
         requests(&mut all, hub);
         processes(&mut all, hub);
         front(&mut all, hub);
+        holders::add(&mut all, hub);
         all
     }
 
