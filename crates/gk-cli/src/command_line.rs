@@ -71,6 +71,19 @@ pub fn command() -> Command {
                 .arg(flag("once").help("Print the figures once and end.")),
         )
         .subcommand(
+            Command::new("holders")
+                .about("Show which lines of the applications held the GIL while others waited for it")
+                .arg(root())
+                .arg(option("process-group", "NAME", "Only this process group [default: all]."))
+                .arg(option("route", "ROUTE", "Only what requests of this route, or this thread, held [default: all]."))
+                .arg(
+                    option("last", "SECONDS", "Length of time until now.")
+                        .default_value("300")
+                        .value_parser(seconds),
+                )
+                .arg(format("text").help("How to print the table.")),
+        )
+        .subcommand(
             Command::new("reload")
                 .about("Read the configuration again and replace the workers, without losing a request")
                 .arg(root())

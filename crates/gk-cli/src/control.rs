@@ -1,7 +1,9 @@
-//! Commands about a running server: `status`, `reload`, `drain` and `stop` over its control socket, `top` from its admin pages.
+//! Commands about a running server: `status`, `reload`, `drain` and `stop` over its control socket, `top` and `holders` from its
+//! admin pages.
 
 mod admin_pages;
 pub mod client;
+pub mod holders;
 mod status_table;
 pub mod top;
 mod top_table;
