@@ -149,6 +149,15 @@ impl Charges {
         self.add(if hold == first { hold } else { UNSEEN }, now.saturating_sub(from), culprit);
     }
 
+    /// The holder of that hold let go and took the GIL again, before anybody else could. Where it let go is not known, so what was booked
+    /// to the hold so far stays unseen.
+    pub(super) fn lose(&self, hold: u64) {
+        let last = self.count.get().checked_sub(1).and_then(|last| self.each.get(last));
+        if let Some(place) = last.filter(|place| place.get().hold == hold) {
+            place.set(Charge { hold: UNSEEN, ..place.get() });
+        }
+    }
+
     /// Tells what the wait, which has ended, is booked to.
     pub(super) fn settle(&self, notes: &Notes, work: u64, tell: impl Fn(&Held)) {
         for charge in
@@ -208,6 +217,16 @@ mod tests {
         charges.part(&notes, PartBegin { at: 0, hold: 5, culprit: 50 }, 200, 7);
         notes.put(7, 200, 70, None);
         assert_eq!(settled(&charges, &notes), [(0, 150, 50), (0, 50, 70)]);
+    }
+
+    #[test]
+    fn a_holder_that_let_go_and_came_back_was_not_seen() {
+        let (notes, charges) = (Notes::none(), Charges::none());
+        charges.part(&notes, PartBegin { at: 0, hold: 5, culprit: 50 }, 100, 5);
+        charges.lose(5);
+        charges.part(&notes, PartBegin { at: 100, hold: 5, culprit: 50 }, 130, 5);
+        notes.put(5, 130, 50, Some(place(0x50)));
+        assert_eq!(settled(&charges, &notes), [(0, 100, 50), (0x50, 30, 50)]);
     }
 
     #[test]

@@ -281,7 +281,7 @@ pub(super) unsafe extern "C-unwind" fn timed_wait(
     // The mutex is held again: what is read now is what CPython's loop reads next. While the GIL is held, it goes on waiting.
     let part = begun.end(culprit, if shape { !is_locked(address) } else { result == 0 });
     if shape {
-        part.book(known, hold, address);
+        part.book(known, hold, address, result == 0);
     }
     result
 }
@@ -305,7 +305,7 @@ pub(super) unsafe extern "C-unwind" fn wait(condition: *mut c_void, mutex: *mut 
     let part = begun.end(culprit, false);
     if verified {
         // All of it counts for who has it now, so no note is asked for: another mutex is held here.
-        part.book(known, holds(gil), gil);
+        part.book(known, holds(gil), gil, false);
     }
     result
 }
@@ -370,21 +370,26 @@ struct Part {
 }
 
 impl Part {
-    /// `hold`: number of the hold when the part began; `condition`: of the GIL.
+    /// `hold`: number of the hold when the part began; `condition`: of the GIL; `free`: the GIL was free, at least for a moment.
     #[inline]
-    fn book(self, known: &Known, hold: u64, condition: usize) {
+    fn book(self, known: &Known, hold: u64, condition: usize, free: bool) {
         if let Some(threshold) = threshold(|| interval(condition)) {
-            self.book_from(threshold, known, hold, condition);
+            self.book_from(threshold, known, hold, condition, free);
         }
     }
 
     #[inline(never)]
-    fn book_from(self, threshold: u64, known: &Known, hold: u64, condition: usize) {
+    fn book_from(self, threshold: u64, known: &Known, hold: u64, condition: usize, free: bool) {
         let begin = PartBegin { at: self.begun, hold, culprit: self.culprit };
         let last = holds(condition);
         CELLS.with(|cells| {
             cells.charges.part(&known.notes, begin, self.now, last);
-            let Some(whole) = self.whole else { return };
+            let Some(whole) = self.whole else {
+                if free && hold == last {
+                    cells.charges.lose(last);
+                }
+                return;
+            };
             // The GIL is free, and nobody but this thread can take it while its mutex is held: so its last holder stands still.
             let state = last_holder(condition);
             let worth = whole >= threshold;
