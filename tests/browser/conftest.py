@@ -9,6 +9,7 @@ import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,10 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def page(server: Watched, load: None, chromium: Any) -> Iterator[Page]:
+@contextmanager
+def opened(chromium: Any, server: Watched, width: int = 1400, height: int = 1000, scheme: str = "light") -> Iterator[Page]:
     """A page on the dashboard. Afterwards: no word on the console, no request to anywhere else, no script from a request."""
-    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
     problems: list[str] = []
     page.on("console", lambda message: problems.append(f"console {message.type}: {message.text}"))
@@ -128,6 +129,12 @@ def page(server: Watched, load: None, chromium: Any) -> Iterator[Page]:
     assert page.locator("main img").count() == 0
     context.close()
     assert not problems, problems
+
+
+@pytest.fixture
+def page(server: Watched, load: None, chromium: Any) -> Iterator[Page]:
+    with opened(chromium, server) as page:
+        yield page
 
 
 @pytest.fixture(scope="session", autouse=True)

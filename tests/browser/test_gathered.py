@@ -82,7 +82,7 @@ def test_other_servers_are_on_the_pages(gathered: Gatherer, chromium: Any) -> No
     page.locator("#range").select_option("60")
     harness.until(lambda: drawn(page) >= 8, "the charts of the overview are drawn", 30)
     open_page(page, "processes")
-    table = page.get_by_role("table", name="Processes")
+    table = page.get_by_role("table", name="Processes", exact=True)
     expect(table.get_by_role("row")).to_have_count(4)
     expect(table).to_contain_text(f"far{ATTACK}")
     expect(table).to_contain_text("mod_wsgi")

@@ -1,7 +1,8 @@
 // The dashboard: state, the stream of present figures, the history, routing. The pages are in pages.js, the charts in charts.js.
 // Text from requests is always set as text, never as markup.
 import { pages } from "/pages.js";
-import { clock } from "/charts.js";
+import { ofOtherServers } from "/figures.js";
+import { clock } from "/units.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -12,8 +13,10 @@ export const state = {
   paused: false,
   status: null,
   requests: null,
-  distribution: null,
-  rows: [], // {t, point, workers}
+  distribution: null, // the range as one
+  filter: { path: "", status: "", id: "" }, // of requests
+  argument: null, // of the page: the route
+  rows: [], // {t, point, heat, workers, route}
   events: [],
   step: 1,
 };
@@ -34,7 +37,7 @@ function withGaps(rows, step) {
   const whole = [];
   for (const row of rows) {
     const last = whole.at(-1);
-    if (last && row.t - last.t > 2.5 * step + 2) whole.push({ t: last.t + step, point: null, workers: {} });
+    if (last && row.t - last.t > 2.5 * step + 2) whole.push({ t: last.t + step, point: null, heat: [], workers: {} });
     whole.push(row);
   }
   return whole;
@@ -52,7 +55,8 @@ export async function load() {
   const mine = ++loads;
   const { from, to } = range();
   try {
-    const past = await api(`/api/v1/history?from=${from}&to=${to}&step=${Math.max(1, (to - from) / 600)}${groupQuery()}`);
+    const route = page?.ofRoute ? `&route=${encodeURIComponent(state.argument)}` : "";
+    const past = await api(`/api/v1/history?from=${from}&to=${to}&step=${Math.max(1, (to - from) / 600)}${groupQuery()}${route}`);
     if (mine !== loads) return;
     state.step = past.step;
     state.rows = withGaps(past.points, past.step);
@@ -60,22 +64,32 @@ export async function load() {
   } catch (error) {
     if (mine === loads) say(`history: ${error.message}`, true);
   }
-  await loadMore();
+  await loadMore(true);
   draw();
 }
 
+// Seconds between two readings of a range: a long one costs more and changes less.
+const pause = () => Math.max(2, Math.min(30, (range().to - range().from) / 150));
+let ranged = 0;
+
 // Loads the figures that only the present page needs.
-async function loadMore() {
+async function loadMore(whole = false) {
   const { from, to } = range();
   const needs = page?.needs ?? [];
   const wanted = [];
-  if (needs.includes("requests")) wanted.push(api(`/api/v1/requests?${groupQuery()}`).then((value) => (state.requests = value)));
-  if (needs.includes("distribution")) {
+  const now = Date.now() / 1000;
+  state.refused = !(/^([1-5]\d\d|[1-5]xx)?$/.test(state.filter.status) && /^\d*$/.test(state.filter.id));
+  if (needs.includes("requests") && !state.refused) {
+    const given = { ...state.filter, route: page?.ofRoute ? state.argument : "", from, to: to + 1 };
+    const query = Object.entries(given).filter(([, value]) => value !== "" && value != null).map(([name, value]) => `&${name}=${encodeURIComponent(value)}`);
+    wanted.push(api(`/api/v1/requests?${groupQuery()}${query.join("")}`).then((value) => (state.requests = value)));
+  }
+  if (needs.includes("distribution") && (whole || now - ranged > pause())) {
+    ranged = now;
     const application = state.application == null ? "" : `&application_group=${encodeURIComponent(state.application)}`;
     const path = `/api/v1/distribution?from=${from}&to=${to}${groupQuery()}${application}`;
     wanted.push(api(path).then((value) => (state.distribution = value)));
   }
-  if (needs.includes("events")) wanted.push(api("/api/v1/events").then((value) => (state.latest = value.events)));
   await Promise.allSettled(wanted);
 }
 
@@ -84,9 +98,12 @@ async function loadMore() {
 function take(status) {
   if (state.paused) return;
   state.status = status;
-  offerGroups(Object.keys(status.groups));
+  ofOtherServers(status.intake != null);
+  // Also those without a process.
+  offerGroups([...new Set([...Object.keys(status.groups), ...Object.keys(status.queues ?? {})])].sort());
   const shown = state.group ? status.groups[state.group]?.point : status.total;
-  if (!state.zoom && shown && state.step <= 1) {
+  const heat = state.group ? status.groups[state.group]?.heat : status.heat;
+  if (!state.zoom && state.step <= 1 && !page?.ofRoute) {
     const workers = {};
     for (const worker of status.workers) {
       if (state.group && worker.process_group !== state.group) continue;
@@ -95,15 +112,17 @@ function take(status) {
         resident: worker.resident, gil_wait: worker.gil_wait_now,
       };
     }
-    if (!state.rows.length || status.t - state.rows.at(-1).t > 0.4) state.rows.push({ t: status.t, point: shown, workers });
+    if (!state.rows.length || status.t - state.rows.at(-1).t > 0.4) state.rows.push({ t: status.t, point: shown ?? null, heat: heat ?? [], workers });
     const oldest = status.t - state.seconds;
     while (state.rows.length && state.rows[0].t < oldest) state.rows.shift();
-  } else if (!state.zoom && status.t - (state.loaded ?? 0) > Math.max(5, state.step)) {
+  } else if (!state.zoom && status.t - (state.loaded ?? 0) > Math.max(page?.ofRoute ? 2 : 5, state.step)) {
     state.loaded = status.t;
     load();
     return;
   }
-  loadMore().then(draw);
+  draw();
+  // What comes later must not move a page that stands still.
+  loadMore().then(() => state.paused || draw());
 }
 
 function offerGroups(names) {
@@ -146,18 +165,32 @@ function draw() {
 }
 
 function route() {
-  const name = location.hash.slice(1) in pages ? location.hash.slice(1) : "overview";
+  const [first, ...rest] = location.hash.slice(1).split("/");
+  const name = Object.hasOwn(pages, first) ? first : "overview";
+  const was = page?.ofRoute;
+  state.argument = rest.length ? decoded(rest.join("/")) : null;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    if (link.hash === `#${name === "route" ? "routes" : name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   page?.close?.();
   const main = byId("main");
   main.replaceChildren();
-  page = pages[name](main, { zoom, load, range, state });
-  document.title = `Gilkeeper: ${name}`;
+  state.requests = null;
+  page = pages[name](main, { zoom, load, range, state, again: draw });
+  document.title = `Gilkeeper: ${page.ofRoute ? state.argument : name}`;
   draw();
-  loadMore().then(draw);
+  // The rows of a route are its own.
+  if (was || page.ofRoute) load();
+  else loadMore(true).then(draw);
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function zoom(from, to) {

@@ -1,53 +1,18 @@
 // Charts over time and the distribution of waits, drawn by uPlot: axes with units, values on hover, zoom by dragging, event
-// markers, keyboard access. Data comes in seconds and bytes; `units` formats it.
+// markers, keyboard access. Data comes in seconds and bytes; units.js formats it.
 import uPlot from "/uplot.js";
+import { clock, hours, labels, moment, round, units } from "/units.js";
 
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const colour = (index) => css(`--c${(index % 8) + 1}`);
-
-// === units ===
-
-const round = (value, digits) => Number(value.toFixed(digits)).toString();
-
-export const units = {
-  seconds(value) {
-    if (value == null) return "–";
-    const size = Math.abs(value);
-    if (size === 0) return "0";
-    if (size < 1e-3) return `${round(value * 1e6, 0)} µs`;
-    if (size < 1) return `${round(value * 1e3, size < 0.01 ? 2 : 1)} ms`;
-    return `${round(value, 2)} s`;
-  },
-  bytes(value) {
-    if (value == null) return "–";
-    for (const [name, size] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
-      if (Math.abs(value) >= size) return `${round(value / size, 1)} ${name}`;
-    }
-    return `${round(value, 0)} B`;
-  },
-  rate: (value) => (value == null ? "–" : `${round(value, value < 10 ? 2 : 0)}/s`),
-  count: (value) => (value == null ? "–" : round(value, value < 10 ? 2 : 0)),
-  share: (value) => (value == null ? "–" : `${round(value * 100, 0)} %`),
-};
-
-export const clock = (t) => (t == null ? "" : new Date(t * 1000).toLocaleString());
-
-const two = (number) => String(number).padStart(2, "0");
-
-// A label of the time axis. `step`: seconds between two labels.
-function hour(t, step) {
-  const at = new Date(t * 1000);
-  if (step >= 86_400) return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
-  if (step >= 21_600) return `${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`;
-  return step < 60 ? `${time}:${two(at.getSeconds())}` : time;
-}
+// The colour of a series: its own, where colours mean something, or the next one.
+const colourOf = (one, index) => (one.colour ? css(one.colour) : colour(index));
 
 // === markers ===
 
 const MARKED = {
   worker_crashed: "--bad", reload_refused: "--bad", gil_returned: "--bad", worker_failed: "--bad", process_silent: "--bad", deadly_route: "--bad", certificates_refused: "--bad", certificate_expires: "--bad",
-  reload_done: "--good", front_started: "--warn", worker_left: "--soft",
+  exception_raised: "--warn", reload_done: "--good", front_started: "--warn", worker_left: "--soft",
 };
 
 function markers(events, near) {
@@ -85,7 +50,20 @@ function markers(events, near) {
 
 // === charts over time ===
 
-// `options.series(rows)` gives [{label, get(row)}]; `stacked` draws them on top of each other.
+// Values between two gaps, which a line does not show.
+function isolated(values) {
+  const alone = [];
+  values.forEach((value, at) => {
+    if (value != null && values[at - 1] == null && values[at + 1] == null) alone.push(at);
+  });
+  return alone.length ? alone : null;
+}
+
+// Of a logarithmic axis, the powers of ten.
+const tens = (u, ticks) => ticks.map((tick) => (Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-6 ? tick : null));
+
+// `options.series(rows)` gives [{label, get(row), colour}]; `stacked` draws them on top of each other; with `log` the axis is
+// logarithmic, from `options.ends(rows)`; `options.plugin(chart)` draws below the lines.
 export class TimeChart {
   constructor(place, options) {
     this.options = options;
@@ -96,6 +74,8 @@ export class TimeChart {
     this.near = document.createElement("div");
     this.near.className = "near";
     place.append(this.holder, this.near);
+    // What is drawn, as numbers.
+    this.holder.readings = () => (this.rows ?? []).map((row, at) => ({ t: row.t, values: Object.fromEntries(this.series.map((one, index) => [one.label, this.raw[index][at]])) }));
     this.holder.addEventListener("keydown", (event) => this.key(event));
     this.names = "";
     this.watch = new ResizeObserver(() => this.plot?.setSize(this.size()));
@@ -103,7 +83,7 @@ export class TimeChart {
   }
 
   size() {
-    return { width: Math.max(this.holder.clientWidth, 200), height: 210 };
+    return { width: Math.max(this.holder.clientWidth, 200), height: this.options.height ?? 210 };
   }
 
   // `rows`: {t, point, workers}; the axis goes from `from` to `to`.
@@ -128,27 +108,27 @@ export class TimeChart {
 
   make(data, from, to) {
     this.plot?.destroy();
-    const { unit, stacked, title } = this.options;
+    const { unit, stacked, title, log } = this.options;
     const text = css("--soft");
     const axis = { stroke: text, grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line") } };
     const lines = this.series.map((one, index) => ({
       label: one.label,
-      stroke: colour(index),
+      stroke: colourOf(one, index),
       width: stacked ? 1 : 1.6,
-      fill: stacked ? colour(index) + "b0" : undefined,
+      fill: stacked ? colourOf(one, index) + "b0" : undefined,
       spanGaps: false,
-      points: { show: false },
+      points: { show: false, size: 5, fill: colourOf(one, index), filter: (u, which) => isolated(u.data[which]) },
       value: (u, value, which, at) => unit(at == null ? this.raw[which - 1]?.at(-1) : this.raw[which - 1]?.[at]),
     }));
     const options = {
       ...this.size(),
-      series: [{ label: "Time", value: (u, t) => clock(t ?? this.rows.at(-1)?.t) }, ...lines],
-      scales: { x: { time: true, range: (u, min, max) => [min ?? from, max ?? to] }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] } },
-      axes: [{ ...axis, space: 70, values: (u, ticks, which, space, step) => ticks.map((t) => hour(t, step)) }, { ...axis, size: 70, values: (u, ticks) => ticks.map(unit) }],
+      series: [{ label: "Time", value: (u, t) => moment(t ?? this.rows.at(-1)?.t) }, ...lines],
+      scales: { x: { time: true, range: (u, min, max) => [min ?? from, max ?? to] }, y: log ? { distr: 3, log: 10, range: () => this.options.ends(this.rows) } : { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] } },
+      axes: [{ ...axis, space: 90, values: (u, ticks, which, space, step) => hours(ticks, step) }, { ...axis, ...(log ? { grid: { ...axis.grid, filter: tens }, ticks: { ...axis.ticks, filter: tens } } : {}), size: 70, values: (u, ticks) => labels(ticks, unit) }],
       bands: stacked ? lines.slice(1).map((line, index) => ({ series: [index + 2, index + 1] })) : undefined,
       cursor: { sync: { key: "time" }, drag: { x: true, y: false, setScale: false } },
       legend: { live: true },
-      plugins: [markers(this.options.events, this.near)],
+      plugins: [...(this.options.plugin ? [this.options.plugin(this)] : []), markers(this.options.events, this.near)],
       hooks: {
         setSelect: [(u) => {
           if (u.select.width < 4) return;
@@ -190,7 +170,7 @@ export class TimeChart {
 function stack(raw) {
   const sums = [];
   raw.forEach((values, index) => {
-    sums.push(values.map((value, at) => (value ?? 0) + (index ? sums[index - 1][at] : 0)));
+    sums.push(values.map((value, at) => (value == null ? null : value + (index ? (sums[index - 1][at] ?? 0) : 0))));
   });
   return sums;
 }
@@ -281,7 +261,7 @@ export class Distribution {
           },
         ],
         scales: { x: { time: false, range: [0, farthest] }, y: { range: (u, min, max) => [0, Math.max(1, max * 1.08)] } },
-        axes: [{ ...grid, values: (u, ticks) => ticks.map(units.seconds) }, { ...grid, size: 70 }],
+        axes: [{ ...grid, values: (u, ticks) => labels(ticks, units.seconds) }, { ...grid, size: 70 }],
         cursor: { drag: { x: false, y: false } },
         plugins: [multiples],
       },

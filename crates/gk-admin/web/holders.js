@@ -1,6 +1,7 @@
 // Hot holders: where in the applications the GIL was held while others waited, as a picture and as a table. A picture of three rows:
 // routes, their functions, their lines; each as wide as the time that others waited for it.
-import { units } from "/charts.js";
+import { card, el, fill, table } from "/dom.js";
+import { units } from "/units.js";
 
 const EVERY = 5000;
 const DEPTHS = [
@@ -9,8 +10,17 @@ const DEPTHS = [
   (one) => (one.file ? `${one.file.split("/").pop()}:${one.line}` : "–"),
 ];
 
-// `tools`: the functions of the pages that make elements.
-export function holders(place, app, { el, card, fill, table }) {
+const number = (name, get, shown) => ({ name, cell: (holder) => shown(get(holder)), kind: "number", by: get });
+const line = (holder) => (holder.file ? `${holder.file}:${holder.line}` : "–");
+
+const COLUMNS = [
+  number("share", (h) => h.share, units.share), number("made others wait", (h) => h.seconds, units.seconds),
+  number("waits", (h) => h.waits, (value) => value), number("longest", (h) => h.longest, units.seconds),
+  { name: "function", cell: (h) => h.function, kind: "text", by: (h) => h.function }, { name: "line", cell: line, kind: "text", by: line },
+  { name: "route or thread", cell: (h) => h.route, kind: "text", by: (h) => h.route },
+];
+
+export function holders(place, app) {
   const box = card(place, "Hot holders: lines that held the GIL while others waited", true);
   const [note, picture, rows] = [el("div"), el("div", { class: "holders" }), el("div")];
   box.append(note, picture, rows);
@@ -34,12 +44,7 @@ export function holders(place, app, { el, card, fill, table }) {
       : "No wait for the GIL was booked to a line in this range.";
     fill(note, el("p", { class: "soft" }, text));
     fill(picture, ...(all.length ? bars(all, 0) : []));
-    fill(rows, table([
-      ["share", (h) => units.share(h.share), "number"], ["made others wait", (h) => units.seconds(h.seconds), "number"],
-      ["waits", (h) => h.waits, "number"], ["longest", (h) => units.seconds(h.longest), "number"],
-      ["function", (h) => h.function, "text"], ["line", (h) => (h.file ? `${h.file}:${h.line}` : "–"), "text"],
-      ["route or thread", (h) => h.route, "text"],
-    ], all, "No hot holders in this range.", "Hot holders"));
+    fill(rows, table("Hot holders", COLUMNS, all, "No hot holders in this range.", { order: { column: 1, rising: false }, again: () => show(past) }));
   }
 
   // The bars of one depth, each above those of the next one.
