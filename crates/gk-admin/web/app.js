@@ -69,8 +69,10 @@ export async function load() {
 }
 
 // Seconds between two readings of a range: a long one costs more and changes less.
-const pause = () => Math.max(2, Math.min(30, (range().to - range().from) / 150));
+const pause = () => Math.max(5, Math.min(30, (range().to - range().from) / 60));
 let ranged = 0;
+// One at a time: a machine that is slow to answer must not get more of them.
+let pending = false;
 
 // Loads the figures that only the present page needs.
 async function loadMore(whole = false) {
@@ -84,11 +86,12 @@ async function loadMore(whole = false) {
     const query = Object.entries(given).filter(([, value]) => value !== "" && value != null).map(([name, value]) => `&${name}=${encodeURIComponent(value)}`);
     wanted.push(api(`/api/v1/requests?${groupQuery()}${query.join("")}`).then((value) => (state.requests = value)));
   }
-  if (needs.includes("distribution") && (whole || now - ranged > pause())) {
-    ranged = now;
+  if (whole) ranged = 0;
+  if (needs.includes("distribution") && !pending && now - ranged > pause()) {
+    [ranged, pending] = [now, true];
     const application = state.application == null ? "" : `&application_group=${encodeURIComponent(state.application)}`;
     const path = `/api/v1/distribution?from=${from}&to=${to}${groupQuery()}${application}`;
-    wanted.push(api(path).then((value) => (state.distribution = value)));
+    wanted.push(api(path).then((value) => (state.distribution = value)).finally(() => (pending = false)));
   }
   await Promise.allSettled(wanted);
 }
