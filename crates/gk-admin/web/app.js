@@ -51,8 +51,11 @@ export function range() {
 
 // === history ===
 
+let reading = 0; // readings of the history under way
+
 export async function load() {
   const mine = ++loads;
+  reading += 1;
   const { from, to } = range();
   try {
     const route = page?.ofRoute ? `&route=${encodeURIComponent(state.argument)}` : "";
@@ -63,6 +66,8 @@ export async function load() {
     state.events = past.events;
   } catch (error) {
     if (mine === loads) say(`history: ${error.message}`, true);
+  } finally {
+    reading -= 1;
   }
   await loadMore(true);
   draw();
@@ -118,7 +123,7 @@ function take(status) {
     if (!state.rows.length || status.t - state.rows.at(-1).t > 0.4) state.rows.push({ t: status.t, point: shown ?? null, heat: heat ?? [], workers });
     const oldest = status.t - state.seconds;
     while (state.rows.length && state.rows[0].t < oldest) state.rows.shift();
-  } else if (!state.zoom && status.t - (state.loaded ?? 0) > Math.max(page?.ofRoute ? 2 : 5, state.step)) {
+  } else if (!state.zoom && status.t - (state.loaded ?? 0) > Math.max(page?.ofRoute ? 3 : 5, state.step) && !reading) {
     state.loaded = status.t;
     load();
     return;
