@@ -78,12 +78,17 @@ fn booked(py: Attached<'_>) -> BTreeMap<(String, u32), u64> {
         let [nanos, seen, place @ ..] = row.each_ref().map(|word| word.load(Ordering::Relaxed));
         let name = match Place::of_words(place) {
             _ if seen == 0 => Named::default(),
-            place if place.is_python() => place.name(py).unwrap(),
+            // The code of a module ends with its import.
+            place if place.is_python() => place.name(py).unwrap_or_else(gone),
             _ => Named { function: "no Python".to_owned(), ..Named::default() },
         };
         *sums.entry((name.function, name.line)).or_default() += nanos;
     }
     sums
+}
+
+fn gone() -> Named {
+    Named { function: "gone".to_owned(), ..Named::default() }
 }
 
 /// Starts Python with its GIL on, also on a free-threaded build.
