@@ -51,7 +51,7 @@ static HELD: [[AtomicU64; 2 + Place::WORDS]; KEPT] =
     [const { [const { AtomicU64::new(0) }; 2 + Place::WORDS] }; KEPT];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Address of the word that says which of the two runs, and the nanoseconds of waits that ended while each did.
+/// Address of the word that says which of the two runs, and the nanoseconds of waits that were seen to end while each did.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 static KNOWN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
@@ -64,7 +64,9 @@ fn held(held: &Held) {
     let runs = RUNS.load(Ordering::Acquire) as *const u64;
     // SAFETY: null, or an array's content that lives until the interpreter ends.
     let which = unsafe { runs.as_ref() }.map_or(0, |which| *which);
-    KNOWN[which as usize % 3].fetch_add(held.nanos, Ordering::Relaxed);
+    if held.place.is_some() {
+        KNOWN[which as usize % 3].fetch_add(held.nanos, Ordering::Relaxed);
+    }
     let Some(row) = HELD.get(COUNT.fetch_add(1, Ordering::Relaxed)) else { return };
     let place = held.place.map_or([0; Place::WORDS], Place::words);
     let words = [held.nanos, held.place.is_some().into()].into_iter().chain(place);
@@ -169,6 +171,8 @@ fn check(kind: Gil, function: &'static str, pause: f64) {
                     booked.iter().filter(|((function, _), _)| function == name).map(|(_, nanos)| nanos).sum()
                 };
                 let (heavy, light, all) = (of("heavy"), of("light"), booked.values().sum::<u64>());
+                // On a busy machine a holder comes back from its pause before the victim is there: that is not seen.
+                let seen = all - of("");
                 let share = heavy as f64 / (heavy + light) as f64;
                 // Known by what the program itself says, however busy the machine is; 0.75 where it is not.
                 let [_, heavy_runs, light_runs] = KNOWN.each_ref().map(|word| word.load(Ordering::Relaxed));
@@ -179,7 +183,7 @@ fn check(kind: Gil, function: &'static str, pause: f64) {
                 );
                 assert!((share - known).abs() <= 0.05 * known, "{share}, not {known}");
                 assert!((0.4..0.95).contains(&share), "{share}");
-                assert!((heavy + light) as f64 >= 0.9 * all as f64);
+                assert!((heavy + light) as f64 >= 0.8 * seen as f64, "{booked:?}");
                 if pause > 0.0 {
                     // Each let go in its call of `sleep`.
                     let there = PAUSES.map(|line| {
