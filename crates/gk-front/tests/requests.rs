@@ -178,7 +178,10 @@ fn a_large_piece_of_a_response_lies_in_a_block_until_its_client_has_it() {
         let answer = client.answer();
         let length = answer.header("content-length").map(str::to_owned);
         let framing = (answer.header("transfer-encoding"), length.as_deref());
-        assert!([(Some("chunked"), None), (None, Some(&*size.to_string()))].contains(&framing), "{framing:?}");
+        assert!(
+            [(Some("chunked"), None), (None, Some(&*size.to_string()))].contains(&framing),
+            "{framing:?}"
+        );
         assert!(answer.body == body, "{size}");
     }
 }
