@@ -76,7 +76,8 @@ pub async fn receive(
         if limits.max != 0 && length > limits.max {
             return Err(Refusal::TooLarge);
         }
-        if file.is_none() && memory.is_empty() && body.is_end_stream() && data.len() <= limits.memory {
+        let is_first = file.is_none() && memory.is_empty() && pieces.is_empty();
+        if is_first && body.is_end_stream() && data.len() <= limits.memory {
             return Ok(SpooledBody::Memory(data));
         }
         if stays && data.len() >= KEPT {
