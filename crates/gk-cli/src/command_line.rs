@@ -161,7 +161,7 @@ pub fn command() -> Command {
 const PURPOSES: [(&str, &[&str]); 4] = [
     ("Serve", &["serve", "dev", "check", "systemd-unit"]),
     ("A running server", &["status", "top", "reload", "drain", "upgrade", "stop"]),
-    ("Measure", &["doctor", "tune", "compare", "load", "telemetry"]),
+    ("Measure", &["doctor", "tune", "compare", "load", "holders", "telemetry"]),
     ("Look up", &["explain", "completion", "man", "help"]),
 ];
 

@@ -16,7 +16,8 @@ while True:
     kind = message["type"]
     if kind == "worker":
         link = socket.socket(fileno=fds[0])
-        assert os.fstat(fds[1]).st_size == 4096 + 2 * 65536
+        # Words, two rings, two areas for large pieces of bodies.
+        assert os.fstat(fds[1]).st_size == 4096 + 2 * 65536 + 2 * 64 * 262144
         greeting = link.recv(64).decode()
         in_flight[message["worker"]] = link
         trace(f"front {os.getpid()} has worker {message['worker']} of {message['process_group']}: {greeting}")
