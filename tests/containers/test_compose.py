@@ -39,7 +39,7 @@ def test_two_replicas_behind_haproxy_are_replaced_one_by_one_and_no_request_fail
     took = []
     for name in sites:
         took.append(composition.rolled(name))
-        until(lambda: sorted(up(composition)) == sites, f"{name} is back", 30)
+        until(lambda: sorted(up(composition)) == sites, f"{name} is back", 90)
     before = load.answered
     until(lambda: load.answered > before + 200, "the load runs on", 30)
 
