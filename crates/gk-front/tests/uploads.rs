@@ -101,6 +101,38 @@ fn the_rest_of_a_body_is_sent_while_the_response_is_under_way() {
     assert!(answer.join().unwrap().body == body);
 }
 
+/// Reported: a body of 64 KiB reached the application without its first piece.
+/// Met where the last piece came alone behind a large one.
+#[test]
+fn a_body_of_any_length_reaches_the_worker_whole() {
+    let mut front = Running::start(|_| {});
+    let mut worker = front.worker(1);
+    worker.welcome();
+    let mut client = front.client();
+    for size in [1, 32 * 1024, 40_000, 65_535, 65_536, 65_537, 72 * 1024, 100_000, 131_072, 131_073] {
+        let body: Vec<u8> = (0..size).map(|n: u32| (n % 251) as u8).collect();
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n"));
+        client.send(&body);
+        let id = worker.request().id();
+        let mut came = Vec::new();
+        loop {
+            match worker.next() {
+                Some(Frame::Body { end, data, .. }) => {
+                    came.extend(data);
+                    if end {
+                        break;
+                    }
+                }
+                Some(Frame::Credit { .. }) => {}
+                other => panic!("no body but {other:?}"),
+            }
+        }
+        assert!(came == body, "{size}: {} bytes", came.len());
+        worker.hello(id);
+        assert_eq!(client.answer().status, 200);
+    }
+}
+
 #[test]
 fn an_upload_ends_with_its_client() {
     let mut front = Running::start(|_| {});

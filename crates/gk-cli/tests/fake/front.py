@@ -21,6 +21,7 @@ while True:
         greeting = link.recv(64).decode()
         in_flight[message["worker"]] = link
         trace(f"front {os.getpid()} has worker {message['worker']} of {message['process_group']}: {greeting}")
+        say({"type": "serving"})
     elif kind == "drain_worker":
         link = in_flight.pop(message["worker"], None)
         trace(f"front drains {message['worker']}")
