@@ -96,7 +96,7 @@ def serve(network: Network, name: str, arguments: list[str], folder: Path) -> Pa
     # The address is a loopback one, where nobody needs the token unless the configuration says so.
     always = ["--set", f"GilkeeperAdmin {own}:8001 token=always"]
     command = [harness.gilkeeper(), "serve", *given, "--host", own, *always]
-    return Part(name, command, folder, environment(state(folder / f"{name}-state")), SITE)
+    return Part(name, command, folder, environment(state(folder / name)), SITE)
 
 
 def asked(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
