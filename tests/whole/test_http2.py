@@ -155,7 +155,7 @@ def test_requests_that_are_taken_back_at_once_reach_no_application(gilkeeper: St
 
 @pytest.mark.speed("judges the times of bystanders while others attack")
 def test_clients_that_take_back_their_requests_are_ended_and_hurt_nobody(gilkeeper: Start) -> None:
-    """Ten connections, three hundred requests a second each, half of them taken back at once and half a moment later, for 20 s."""
+    """Fifty connections, three hundred requests a second each, half of them taken back at once and half a moment later, for 20 s."""
     server = gilkeeper([APPS / "streams.py"], CONF)
     url = f"http://127.0.0.1:{server.port}/tiny"
 
@@ -166,7 +166,7 @@ def test_clients_that_take_back_their_requests_are_ended_and_hurt_nobody(gilkeep
     calm = worst(bystanders(url, 5000))
     front = server.front()
     held, times = memory(front), list[float]()
-    with Attack(("127.0.0.1", server.port), clients=10, rate=300, late=5) as attack:
+    with Attack(("127.0.0.1", server.port), clients=50, rate=300, late=5) as attack:
         until(lambda: attack.ended >= 10, "attackers are ended", 60)
         end = time.monotonic() + 20
         while time.monotonic() < end:
