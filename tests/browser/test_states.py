@@ -51,9 +51,15 @@ def serving(server: Watched) -> Iterator[Watched]:
         server.clean()
 
 
+def ask_until_served(server: Watched, path: str) -> None:
+    """Asks again when the request was refused: a worker on a busy machine may be at its import for longer than queue-timeout."""
+    while ask(server, path) == 503:
+        pass
+
+
 @contextmanager
 def asking(server: Watched, paths: list[str]) -> Iterator[None]:
-    threads = [threading.Thread(target=ask, args=(server, path), daemon=True) for path in paths]
+    threads = [threading.Thread(target=ask_until_served, args=(server, path), daemon=True) for path in paths]
     for thread in threads:
         thread.start()
     try:

@@ -86,11 +86,12 @@ def test_mod_wsgi_under_apache_appears_with_its_requests(
     assert status["intake"]["refused"] == 0 and status["intake"]["lost"] == 0, status["intake"]
     # What the pages draw: throughput over the last minute, the distribution, the slow request with its path.
     history = json.loads(ours.read("/api/v1/history?from=-60&step=1"))
-    assert 40 < sum(row["point"]["requests"] for row in history["points"]) < 44
+    # Rates of the seconds as they were: one of a busy machine is longer than a second, so only the distribution's counts can be summed.
+    assert any(row["point"]["requests"] > 0 for row in history["points"])
     names = {name for row in history["points"] for name in row["workers"]}
     assert {f"{host}:{one['pid']}" for one in workers} <= names
     distribution = json.loads(ours.read("/api/v1/distribution?from=-60"))
-    assert distribution["requests"] >= 40 and distribution["response"]["mean"] > 0.003
+    assert 40 < distribution["requests"] < 44 and distribution["response"]["mean"] > 0.003
     slowest = json.loads(ours.read("/api/v1/requests"))["slowest"]
     assert slowest[0]["path"] == "/slow" and 1.1 < slowest[0]["application"] < 2, slowest
     metrics = ours.read("/metrics")

@@ -10,8 +10,8 @@ use gk_wire::setup::duration;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Part of startup-timeout after which the stack is logged, counted from the start of the process as the supervisor counts.
-const SHARE: f64 = 0.8;
+/// Seconds of startup-timeout that are left when the stack is logged: a busy machine needs them to write it before the process ends.
+const LEFT: f64 = 2.0;
 
 /// The start of a worker, until this is dropped.
 pub(crate) struct Startup {
@@ -87,9 +87,14 @@ impl Shared {
     }
 }
 
+/// Seconds from the start of the process, as the supervisor counts, until the stack is logged.
+fn logged_at(timeout: f64) -> f64 {
+    timeout - (timeout * 0.2).max(LEFT).min(timeout * 0.5)
+}
+
 fn run(states: &mut ThreadStates, engine: &Engine, shared: &Shared, timeout: f64) {
     let age = || gk_sys::usage::own_age().unwrap_or_default();
-    let wait = duration(timeout * SHARE - age());
+    let wait = duration(logged_at(timeout) - age());
     let waited = shared.changed.wait_timeout_while(shared.lock(), wait, |state| !state.over);
     let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
     if state.over {
@@ -114,5 +119,22 @@ fn run(states: &mut ThreadStates, engine: &Engine, shared: &Shared, timeout: f64
     for (_, stack) in stacks {
         let text = format!("The stack of the import of {}:\n{}", import.script, stack.trim_end());
         plain(Level::Warn, "wsgi", None, &text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::logged_at;
+
+    #[test]
+    fn the_stack_is_logged_while_there_is_time_to_write_it() {
+        let cases = [(1.0, 0.5), (2.0, 1.0), (6.0, 4.0), (10.0, 8.0), (20.0, 16.0)];
+        for (timeout, at) in cases {
+            assert!(
+                (logged_at(timeout) - at).abs() < 1e-9,
+                "startup-timeout={timeout}: at {}",
+                logged_at(timeout)
+            );
+        }
     }
 }
