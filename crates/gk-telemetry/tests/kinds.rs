@@ -74,3 +74,19 @@ fn percentiles_of_a_route_are_its_own() {
     assert!(off(times("/slow").quantile(0.95), 95e6) < 0.1, "{:?}", times("/slow").quantile(0.95));
     assert!(off(times("/fast").quantile(0.99), 2_200.0) < 0.15, "{:?}", times("/fast").quantile(0.99));
 }
+
+#[test]
+fn more_requests_of_one_duration_than_a_slot_counts() {
+    let board = board(1);
+    let (group, mut writer) = (board.group(""), board.writer(0).unwrap());
+    for (n, route) in ["/many", "/one", "/many"].iter().enumerate() {
+        for _ in 0..if n == 1 { 1 } else { 1_000 } {
+            writer.begin(&begin(group, route));
+            writer.finish(&Record { status: 200, response: 5_000, ..Record::default() });
+        }
+        let sample = board.sample(0);
+        let count = |name: &str| sample.routes.iter().find(|route| route.name == name).map(|r| r.times.count());
+        let wanted = [(1_000, None), (1_000, Some(1)), (2_000, Some(1))][n];
+        assert_eq!((count("/many"), count("/one")), (Some(wanted.0), wanted.1));
+    }
+}

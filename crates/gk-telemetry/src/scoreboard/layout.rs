@@ -12,7 +12,7 @@ use crate::figures::{FIGURES_END, Long, Record, Timed};
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x09");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x0a");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -50,7 +50,7 @@ pub(crate) const COLLECTION: usize = 6;
 /// Words of a place that held a GIL.
 pub(crate) const HOLD: usize = 40;
 /// Words of a slot.
-pub(crate) const SLOT: usize = 104;
+pub(crate) const SLOT: usize = 136;
 /// Words of a page of memory.
 const MEMORY_PAGE: usize = 512;
 /// Words of a histogram: its buckets. Its sum is in the cell's head. The buckets of two histograms alternate: of two whose
@@ -326,6 +326,8 @@ pub(crate) mod slot {
     pub(crate) const PLAIN: Range<usize> = 56..104;
     /// Words of a plain request.
     pub(crate) const PLAIN_WORDS: usize = 3;
+    /// Response times that `ROUTE` has not been given yet: a byte for each bucket of a route's response times.
+    pub(crate) const TIMES: Range<usize> = 104..136;
 
     /// In `PLACE`: the request has waited for a GIL; the words from `GIL` to `CULPRIT` are in use.
     pub(crate) const WAITED: u64 = 1 << 32;

@@ -135,10 +135,11 @@ impl<W: Deref<Target = Words>> Board<W> {
         }
         for index in 0..self.layout.private() {
             let Some((_, own)) = self.home(index, waited) else { continue };
-            let (number, unsettled, later) = own.unsettled();
+            let Unsettled { route: number, counted, here, later } = own.unsettled();
             let Some(route) = routes.iter_mut().find(|route| route.number == number) else { continue };
+            here.into_iter().for_each(|(bucket, count)| times::count_here(&mut route.times, bucket, count));
             later.into_iter().for_each(|ns| times::count_later(&mut route.times, ns));
-            for (sum, more) in route.counted_mut().into_iter().zip(unsettled) {
+            for (sum, more) in route.counted_mut().into_iter().zip(counted) {
                 *sum = sum.wrapping_add(more);
             }
         }
@@ -247,6 +248,17 @@ struct Own<'a> {
     waited: &'a Waited,
 }
 
+/// What a thread has counted for a route and not given to it yet.
+struct Unsettled {
+    route: u16,
+    /// In the order of [`routes::COUNTED`].
+    counted: [u64; routes::COUNTED.len()],
+    /// Buckets and counts of response times in the slot.
+    here: Vec<(usize, u64)>,
+    /// Response times of the plain requests that wait in the slot.
+    later: Vec<u64>,
+}
+
 impl Own<'_> {
     /// Calls `read` with the plain requests in the slot, until it ran while none of them moved to the cell.
     fn read<T>(&self, read: impl Fn(&[Plain]) -> T) -> T {
@@ -279,8 +291,8 @@ impl Own<'_> {
         self.read(|later| which.map(|at| counted(self.cell, &sums(later), at)))
     }
 
-    /// The counts that no route has been given yet, their route, and the response times that it has not.
-    fn unsettled(&self) -> (u16, [u64; routes::COUNTED.len()], Vec<u64>) {
+    /// What no route has been given yet.
+    fn unsettled(&self) -> Unsettled {
         self.read(|later| {
             let load = |at: usize| self.slot[at].load(Relaxed);
             let settled: [u64; routes::COUNTED.len()] =
@@ -291,7 +303,12 @@ impl Own<'_> {
             let unsettled = |index: usize| {
                 counted(self.cell, &sums, routes::COUNTED[index].0).saturating_sub(settled[index])
             };
-            (route, std::array::from_fn(unsettled), later.iter().map(Plain::response).collect())
+            Unsettled {
+                route,
+                counted: std::array::from_fn(unsettled),
+                here: times::times_here(self.slot).collect(),
+                later: later.iter().map(Plain::response).collect(),
+            }
         })
     }
 }

@@ -159,7 +159,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
                     self.settle(cell);
                 }
                 count::<true>(cell, r);
-                self.board.time(self.route, r.response);
+                self.board.time_here(self.slot, self.route, r.response);
             }
             _ => self.finish_elsewhere(*r),
         }
@@ -202,13 +202,10 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
                 requests.map(|place| Plain::of_words(place.each_ref().map(|word| word.load(Relaxed)))),
             );
             slot[slot::LATER].store(0, Relaxed);
-            self.board.time_all(
-                self.settling,
-                places
-                    .iter()
-                    .take(self.later)
-                    .map(|place| Plain::of_words(place.each_ref().map(|word| word.load(Relaxed))).response()),
-            );
+            for place in places.iter().take(self.later) {
+                let plain = Plain::of_words(place.each_ref().map(|word| word.load(Relaxed)));
+                self.board.time_here(slot, self.settling, plain.response());
+            }
         });
         self.later = 0;
     }
@@ -257,6 +254,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
                 add_shared(&entry[to], now.wrapping_sub(settled.load(Relaxed)));
                 settled.store(now, Relaxed);
             }
+            self.board.give_times(slot, self.settling);
             slot[slot::ROUTE].store(self.route.into(), Relaxed);
         });
         self.settling = self.route;
