@@ -116,8 +116,9 @@ def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Pat
     exceptions = samples(server, "gilkeeper_request_exceptions_total")
     assert (sum(errors.values()), sum(exceptions.values())) == (2, 1), (errors, exceptions)
     assert exceptions["", "site", "ValueError"] == 1, exceptions
-    told = json.loads(page(server, "/api/v1/events"))["events"]
-    assert "ValueError left the application in GET /raise" in [event["text"] for event in told]
+    # Events come once a second, counters when they are asked for.
+    told = lambda: [event["text"] for event in json.loads(page(server, "/api/v1/events"))["events"]]
+    harness.until(lambda: "ValueError left the application in GET /raise" in told(), "the exception is told", 20)
     harness.until(lambda: label(server).get("kind") == "failing", "the group is failing", 20)
     assert "(the worker died)" in label(server)["why"] or "500 × 2" in label(server)["why"]
 
