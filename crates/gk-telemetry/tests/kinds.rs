@@ -85,7 +85,8 @@ fn more_requests_of_one_duration_than_a_slot_counts() {
             writer.finish(&Record { status: 200, response: 5_000, ..Record::default() });
         }
         let sample = board.sample(0);
-        let count = |name: &str| sample.routes.iter().find(|route| route.name == name).map(|r| r.times.count());
+        let count =
+            |name: &str| sample.routes.iter().find(|route| route.name == name).map(|r| r.times.count());
         let wanted = [(1_000, None), (1_000, Some(1)), (2_000, Some(1))][n];
         assert_eq!((count("/many"), count("/one")), (Some(wanted.0), wanted.1));
     }

@@ -10,6 +10,7 @@ pub mod request;
 pub mod response;
 pub mod stream;
 pub mod streams;
+pub mod trailers;
 
 use bytes::Bytes;
 use gk_config::site::{Host, HttpLimits, Site};

@@ -1,4 +1,4 @@
-//! An HTTP/2 connection as h2 reads and writes it: the socket, with a look at every frame that passes.
+//! An HTTP/2 connection as h2 reads and writes it: the socket, with a look at every frame that passes, and a mark on trailers.
 
 use bytes::{Buf, Bytes};
 use std::io::{self, IoSlice};
@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::client::connection::Conn;
 use crate::client::http2::streams::Streams;
+use crate::client::http2::trailers::TrailerMarks;
 
 /// Reads and writes a connection.
 pub struct Http2Io {
@@ -16,37 +17,65 @@ pub struct Http2Io {
     streams: Rc<Streams>,
     /// Bytes that were read before, and counted then.
     before: Bytes,
+    trailers: TrailerMarks,
+    /// Bytes that were read, for h2.
+    ready: Bytes,
 }
 
 impl Http2Io {
     /// `before`: bytes that were already read from the socket.
     pub fn new(conn: &Rc<Conn>, streams: &Rc<Streams>, before: Bytes) -> Self {
-        Self { conn: Rc::clone(conn), streams: Rc::clone(streams), before }
+        let (conn, streams) = (Rc::clone(conn), Rc::clone(streams));
+        Self { conn, streams, before, trailers: TrailerMarks::new(), ready: Bytes::new() }
     }
+
+    /// Reads the client's bytes as they came.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buf.filled().len();
+        if self.before.is_empty() {
+            ready!(Pin::new(&mut *self.conn.stream()).poll_read(cx, buf))?;
+            self.conn.note_received(buf.filled().len() - start);
+        } else {
+            put(&mut self.before, buf);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Moves what has room.
+fn put(from: &mut Bytes, buf: &mut ReadBuf<'_>) {
+    let piece = from.len().min(buf.remaining());
+    buf.put_slice(&from[..piece]);
+    from.advance(piece);
 }
 
 impl AsyncRead for Http2Io {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.streams.verdict().is_some() {
-            // The connection's task looks at the verdict behind each poll of h2.
-            return Poll::Pending;
-        }
         let start = buf.filled().len();
-        if this.before.is_empty() {
-            ready!(Pin::new(&mut *this.conn.stream()).poll_read(cx, buf))?;
-            this.conn.note_received(buf.filled().len() - start);
-        } else {
-            let piece = this.before.len().min(buf.remaining());
-            buf.put_slice(&this.before[..piece]);
-            this.before.advance(piece);
+        loop {
+            if this.streams.verdict().is_some() {
+                // The connection's task looks at the verdict behind each poll of h2.
+                buf.set_filled(start);
+                return Poll::Pending;
+            }
+            if !this.ready.is_empty() {
+                put(&mut this.ready, buf);
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.poll_bytes(cx, buf))?;
+            let bytes = &buf.filled()[start..];
+            let (came, pass) = (bytes.len(), this.trailers.pass(bytes));
+            this.streams.received(bytes);
+            if pass < came {
+                this.ready = this.trailers.rest();
+                buf.set_filled(start + pass);
+            }
+            // Nothing came: the end of the connection.
+            if (pass > 0 || came == 0) && this.streams.verdict().is_none() {
+                return Poll::Ready(Ok(()));
+            }
         }
-        this.streams.received(&buf.filled()[start..]);
-        if this.streams.verdict().is_some() {
-            buf.set_filled(start);
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
