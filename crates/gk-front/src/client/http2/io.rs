@@ -65,10 +65,11 @@ impl AsyncRead for Http2Io {
             }
             ready!(this.poll_bytes(cx, buf))?;
             let bytes = &buf.filled()[start..];
-            let (came, pass) = (bytes.len(), this.trailers.pass(bytes));
             this.streams.received(bytes);
+            let open = |stream| this.streams.is_open(stream);
+            let (came, pass) = (bytes.len(), this.trailers.pass(bytes, open));
             if pass < came {
-                this.ready = this.trailers.rest();
+                this.ready = this.trailers.rest(open);
                 buf.set_filled(start + pass);
             }
             // Nothing came: the end of the connection.

@@ -129,6 +129,11 @@ impl Streams {
         self.head.set(scan.is_in_head().then_some((began, so_far)));
     }
 
+    /// Whether a stream was begun and is not over.
+    pub fn is_open(&self, id: u32) -> bool {
+        self.open.borrow().contains_key(&id)
+    }
+
     fn frame_came(&self, seen: &Seen) {
         if seen.begins {
             let first = !self.begun.replace(true);

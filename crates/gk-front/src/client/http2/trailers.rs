@@ -34,18 +34,19 @@ impl TrailerMarks {
     }
 
     /// The next bytes of the client. Returns how many of them are for h2 as they are; [`TrailerMarks::rest`] has what follows.
-    pub fn pass(&mut self, bytes: &[u8]) -> usize {
-        let pass = if self.held.is_empty() { self.plain(bytes) } else { 0 };
+    /// `open`: whether a stream is; a second header block of another one is an error that h2 knows.
+    pub fn pass(&mut self, bytes: &[u8], open: impl Fn(u32) -> bool) -> usize {
+        let pass = if self.held.is_empty() { self.plain(bytes, open) } else { 0 };
         self.held.extend_from_slice(&bytes[pass..]);
         pass
     }
 
     /// What follows of the bytes given, with marks, as far as h2 may have it.
-    pub fn rest(&mut self) -> Bytes {
+    pub fn rest(&mut self, open: impl Fn(u32) -> bool) -> Bytes {
         let mut ready = BytesMut::new();
         while !self.held.is_empty() {
             let held = std::mem::take(&mut self.held);
-            let plain = self.plain(&held);
+            let plain = self.plain(&held, &open);
             self.held = held;
             ready.put(self.held.split_to(plain));
             let Some(whole) = trailers(&self.held).filter(|whole| *whole <= self.held.len()) else { break };
@@ -55,7 +56,7 @@ impl TrailerMarks {
     }
 
     /// Bytes before the first trailers or incomplete head.
-    fn plain(&mut self, bytes: &[u8]) -> usize {
+    fn plain(&mut self, bytes: &[u8], open: impl Fn(u32) -> bool) -> usize {
         let mut at = self.preface.min(bytes.len());
         self.preface -= at;
         loop {
@@ -65,7 +66,8 @@ impl TrailerMarks {
             let Some(head) = bytes[at..].first_chunk::<HEAD>() else { return at };
             let frame = FrameHead::of(*head);
             if frame.kind == kind::HEADERS {
-                if frame.stream <= self.last && frame.length as usize + FIELD.len() <= LONGEST {
+                let has_room = frame.length as usize + FIELD.len() <= LONGEST;
+                if frame.stream <= self.last && has_room && open(frame.stream) {
                     return at;
                 }
                 self.last = self.last.max(frame.stream);
@@ -128,9 +130,9 @@ mod tests {
     fn through(bytes: &[u8], cut: usize) -> Vec<u8> {
         let (mut marks, mut out) = (TrailerMarks::new(), Vec::new());
         for piece in bytes.chunks(cut) {
-            let pass = marks.pass(piece);
+            let pass = marks.pass(piece, |stream| stream < 7);
             out.extend(&piece[..pass]);
-            out.extend(marks.rest());
+            out.extend(marks.rest(|stream| stream < 7));
         }
         out
     }
@@ -153,7 +155,8 @@ mod tests {
             let data = |stream| frame(kind::DATA, 0, stream, &[kind::HEADERS; 40]);
             let connection = |trailers: &[u8]| {
                 let end = frame(kind::HEADERS, flags, 1, trailers);
-                [PREFACE.to_vec(), request(1), data(1), request(3), end, data(3), request(5)].concat()
+                let closed = [request(9), request(7)].concat();
+                [PREFACE.to_vec(), request(1), data(1), request(3), end, data(3), request(5), closed].concat()
             };
             let (sent, wanted) = (connection(payload), connection(&wanted));
             for cut in 1..=sent.len() {
