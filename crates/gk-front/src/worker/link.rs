@@ -4,6 +4,7 @@
 pub mod backlog;
 pub mod blocks;
 pub mod exit;
+mod pieces;
 pub mod pulse;
 pub mod reader;
 pub mod requests;

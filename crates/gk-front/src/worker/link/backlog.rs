@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::task::{Context, Poll, Waker};
 
+use crate::worker::link::pieces::{append, append_for_file, take_behind};
 use crate::worker::share::{Share, UNCOUNTED};
 
 /// Bytes in `pieces` below which the file is read on.
@@ -24,11 +25,6 @@ const LEAST_WRITE: usize = 64 * 1024;
 const LEAST_PRESSED: usize = 16 * 1024;
 /// Most bytes per read or write.
 const STEP: usize = 256 * 1024;
-/// Pieces from which on small ones are put together where there are many, bytes below which they are small on average, and bytes of
-/// those that come of it. Each piece costs some eighty bytes beside its own.
-const MANY: usize = 128;
-const SMALL: usize = 1024;
-const BLOCK: usize = 16 * 1024;
 /// Most bytes that a client's connection takes at once: it copies them, which is cheap as long as they stay in the processor's cache.
 const TAKEN: usize = 128 * 1024;
 /// Bytes that a client takes in a pause of the spooler if it is not slow.
@@ -164,7 +160,7 @@ impl Backlog {
         match &mut self.overflow {
             Some(overflow) if overflow.engaged => {
                 overflow.tail_bytes += bytes.len();
-                append(&mut overflow.tail, bytes, overflow.tail_bytes);
+                append_for_file(&mut overflow.tail, bytes, overflow.tail_bytes);
                 overflow.poke();
             }
             _ => append(&mut self.pieces, bytes, self.held),
@@ -260,14 +256,7 @@ impl Backlog {
             false => share.bounds().memory.max(self.window()) / 2,
         };
         let Some(overflow) = &mut self.overflow else { return };
-        let mut sum = 0;
-        let beyond = self.pieces.iter().position(|piece| {
-            sum += piece.len();
-            sum > keep
-        });
-        // The first piece stays, however long it is.
-        overflow.tail =
-            self.pieces.split_off(beyond.unwrap_or(self.pieces.len()).max(1).min(self.pieces.len()));
+        overflow.tail = take_behind(&mut self.pieces, keep);
         overflow.tail_bytes = overflow.tail.iter().map(Bytes::len).sum();
         overflow.engaged = true;
         overflow.size = share.bounds().file;
@@ -387,33 +376,6 @@ impl Backlog {
             self.counted = now;
         }
     }
-}
-
-/// Adds a piece. `bytes`: of all pieces, this one among them, and perhaps of others.
-fn append(pieces: &mut VecDeque<Bytes>, piece: Bytes, bytes: usize) {
-    pieces.push_back(piece);
-    if pieces.len() >= MANY && pieces.len().is_multiple_of(MANY) && bytes < pieces.len() * SMALL {
-        put_together(pieces);
-    }
-}
-
-/// Copies small pieces that follow each other into larger ones.
-#[cold]
-fn put_together(pieces: &mut VecDeque<Bytes>) {
-    let mut block = Vec::with_capacity(BLOCK);
-    let close = |block: &mut Vec<u8>, pieces: &mut VecDeque<Bytes>| {
-        if !block.is_empty() {
-            pieces.push_back(Bytes::copy_from_slice(block));
-            block.clear();
-        }
-    };
-    for piece in std::mem::take(pieces) {
-        if piece.len() >= BLOCK / 4 || block.len() + piece.len() > BLOCK {
-            close(&mut block, pieces);
-        }
-        if piece.len() >= BLOCK / 4 { pieces.push_back(piece) } else { block.extend_from_slice(&piece) }
-    }
-    close(&mut block, pieces);
 }
 
 impl Overflow {
