@@ -141,12 +141,12 @@ impl SharedPage {
         unsafe { std::slice::from_raw_parts(place, len) }
     }
 
-    /// Gives the memory of an area back to the system: it reads as zeros. Its units must be the caller's.
-    pub(crate) fn empty(&self, area: usize) {
-        let place = self.within(area, 0, AREA);
-        // SAFETY: the range lies inside the mapping, which stays as it is. No slice of it lives, as all units are the caller's.
+    /// Gives the memory of units of an area back to the system: it reads as zeros. The units must be the caller's.
+    pub(crate) fn empty(&self, area: usize, at: usize, len: usize) {
+        let place = self.within(area, at, len);
+        // SAFETY: the range lies inside the mapping, which stays as it is. No slice of it lives, as its units are the caller's.
         // A failure leaves the memory where it is.
-        let _ = unsafe { madvise(place.cast(), AREA, Advice::LinuxRemove) };
+        let _ = unsafe { madvise(place.cast(), len, Advice::LinuxRemove) };
     }
 
     fn within(&self, area: usize, at: usize, len: usize) -> *mut u8 {

@@ -14,7 +14,7 @@ const QUIET: u64 = 2_000;
 /// The blocks of one link.
 pub struct LinkBlocks {
     blocks: Blocks,
-    /// A block came or went since the last look.
+    /// A block came since the last look.
     used: Cell<bool>,
     /// Coarse time of the last look that found some, in milliseconds, until the memory was given back.
     since: Cell<Option<u64>>,
@@ -46,13 +46,14 @@ impl LinkBlocks {
         })
     }
 
-    /// A look now and then, at the coarse time `now`: gives the memory back when there was no block for a while.
+    /// A look now and then, at the coarse time `now`: gives the memory back when no block came for a while.
     pub fn tidy(&self, now: u64) {
         if self.used.take() {
             self.since.set(Some(now));
         } else if self.since.get().is_some_and(|since| now.saturating_sub(since) >= QUIET) {
-            self.blocks.give_back();
-            self.since.set(None);
+            // What a slow client keeps goes back later.
+            let all = self.blocks.give_back();
+            self.since.set((!all).then_some(now));
         }
     }
 }
@@ -102,6 +103,21 @@ mod tests {
         assert!(worker.draft(AREA).is_none() && *kept == [8; KEPT]);
         assert!(front.receive(Place { offset: 1, len: 8 }).is_none());
         assert!(front.draft(BLOCK_LEAST - 1).is_none() && front.draft(BLOCK_LEAST).is_some());
+    }
+
+    /// Reported: blocks that a slow client held for more than two seconds stayed in memory when it had gone.
+    #[test]
+    fn what_a_slow_client_has_kept_goes_back_when_it_is_gone() {
+        let (front, worker) = pair();
+        let place = sent(&worker, KEPT, 1);
+        let kept = front.receive(place).unwrap();
+        for now in [100, QUIET + 100, 2 * QUIET + 100] {
+            front.tidy(now);
+        }
+        assert!(kept.iter().all(|byte| *byte == 1));
+        drop(kept);
+        front.tidy(3 * QUIET + 100);
+        assert!(front.receive(place).unwrap().iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -26,10 +26,10 @@ impl Units<'_> {
         }
     }
 
-    /// Takes all units, if all are free.
+    /// Takes all units that are free. Gives their bits.
     #[cfg_attr(loom, allow(dead_code, reason = "the model has no use for it"))]
-    pub(super) fn take_all(&self) -> bool {
-        self.0.compare_exchange(0, ALL, Acquire, Relaxed).is_ok()
+    pub(super) fn take_free(&self) -> u64 {
+        !self.0.fetch_or(ALL, Acquire)
     }
 
     /// The bytes of these units are free.
@@ -47,6 +47,17 @@ impl Units<'_> {
 /// Bits of so many units from the first one on. `None`: there are never so many, or none is asked for.
 pub(super) fn run(count: u32) -> Option<u64> {
     matches!(count, 1..=64).then(|| ALL >> (64 - count))
+}
+
+/// The runs of set bits: the first one of each, and their number.
+#[cfg_attr(loom, allow(dead_code, reason = "the model has no use for it"))]
+pub(super) fn runs(mut bits: u64) -> impl Iterator<Item = (usize, usize)> {
+    std::iter::from_fn(move || {
+        let first = bits.trailing_zeros();
+        let count = bits.checked_shr(first)?.trailing_ones();
+        bits &= !(run(count)? << first);
+        Some((first as usize, count as usize))
+    })
 }
 
 /// The first of `count` set bits that lie side by side.
@@ -94,12 +105,28 @@ mod tests {
     }
 
     #[test]
-    fn all_units_are_taken_only_if_none_is_in_use() {
-        let word = AtomicU64::new(0);
-        assert!(Units(&word).take_all() && !Units(&word).take_all());
+    fn the_units_that_are_free_are_taken_and_no_others() {
+        let word = AtomicU64::new(0b101);
+        assert_eq!((Units(&word).take_free(), Units(&word).take_free()), (!0b101, 0));
         assert_eq!((Units(&word).used(), Units(&word).take(1)), (64, None));
-        Units(&word).give_back(ALL);
-        assert_eq!(Units(&word).take(1), Some(1));
-        assert!(!Units(&word).take_all());
+        // One that was in use is free meanwhile, for anybody.
+        Units(&word).give_back(0b100);
+        assert_eq!(Units(&word).take(1), Some(0b100));
+        Units(&word).give_back(!0b101);
+        assert_eq!(word.load(Relaxed), 0b101);
+    }
+
+    #[test]
+    fn runs_of_units() {
+        let cases: &[(u64, &[(usize, usize)])] = &[
+            (0, &[]),
+            (ALL, &[(0, 64)]),
+            (1 << 63, &[(63, 1)]),
+            (0b1011_0110, &[(1, 2), (4, 2), (7, 1)]),
+            (!(1 << 5), &[(0, 5), (6, 58)]),
+        ];
+        for (bits, wanted) in cases {
+            assert_eq!(runs(*bits).collect::<Vec<_>>(), *wanted, "{bits:b}");
+        }
     }
 }
