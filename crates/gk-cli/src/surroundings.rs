@@ -17,6 +17,16 @@ impl Source for Disk {
         std::fs::read(path).map_err(|e| e.to_string())
     }
 
+    fn read_if_there(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_file() => self.read(path).map(Some),
+            Ok(_) => Err("it is no file".to_owned()),
+            // A link that leads nowhere, or to a place without rights.
+            Err(error) if path.symlink_metadata().is_ok() => Err(error.to_string()),
+            Err(_) => Ok(None),
+        }
+    }
+
     fn exists(&self, path: &Path) -> bool {
         path.exists()
     }
@@ -106,6 +116,31 @@ mod tests {
         for (named, wanted) in cases {
             let named = named.map(PathBuf::into_os_string);
             assert_eq!(&as_named(real.clone(), named.as_deref()), wanted, "{named:?}");
+        }
+    }
+
+    /// Reported: a `gilkeeper.toml` that could not be read was passed over, and the site was served without the passwords that it asks for.
+    /// Met with links to a folder of another user, and with links that lead nowhere.
+    #[test]
+    fn what_is_there_and_cannot_be_read_is_no_absent_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("file"), "x").unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        for (link, to) in
+            [("good", "file"), ("dangling", "gone"), ("looped", "looped"), ("through", "file/x")]
+        {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RUSR).unwrap();
+        for there in ["file", "good"] {
+            assert_eq!(Disk.read_if_there(&at(there)), Ok(Some(b"x".to_vec())), "{there}");
+        }
+        for absent in ["gone", "gone/x", "file/x"] {
+            assert_eq!(Disk.read_if_there(&at(absent)), Ok(None), "{absent}");
+        }
+        for wrong in ["folder", "dangling", "looped", "through", "pipe"] {
+            assert!(Disk.read_if_there(&at(wrong)).is_err(), "{wrong}");
         }
     }
 

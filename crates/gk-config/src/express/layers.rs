@@ -61,7 +61,7 @@ pub fn gather(
     if has_variables {
         let found = variables::entries(&surroundings.environment, None, beside_file)?;
         given.lay_under(found);
-        given.remarks.extend(variables::misspelt(&surroundings.environment));
+        given.remarks.extend(variables::misspelt(&surroundings.environment, None));
     }
     let named = given.one(ENV_FILE).map(|name| (name.to_owned(), given.called(ENV_FILE)));
     let in_files = || {
@@ -72,10 +72,11 @@ pub fn gather(
     if let Some((name, called)) = named.or_else(in_files) {
         let read = source.read(&surroundings.directory.join(&name));
         let text = read.map_err(|why| format!("{called}: {name} cannot be read: {why}"))?;
-        let all = variables::of_file(&String::from_utf8_lossy(&text), &name)?;
+        let all = variables::of_file(&plain_text(text, &name)?, &name)?;
         // The environment of the process beats the file.
         added = all.into_iter().filter(|(name, _)| !surroundings.environment.contains_key(name)).collect();
         given.lay_under(variables::entries(&added, Some(&name), beside_file)?);
+        given.remarks.extend(variables::misspelt(&added, Some(&name)));
         surroundings.environment.extend(added.clone());
     }
     given.lay_under(files);
@@ -85,14 +86,25 @@ pub fn gather(
 fn toml_files(source: &dyn Source, directory: &Path) -> Result<Vec<Entry>, String> {
     let mut found = Vec::new();
     for name in FILES {
-        let path = directory.join(name);
-        if !source.is_file(&path) {
-            continue;
+        let read = source.read_if_there(&directory.join(name));
+        if let Some(text) = read.map_err(|why| format!("{name} cannot be read: {why}"))? {
+            found.extend(toml_file::entries(name, &plain_text(text, name)?)?);
         }
-        let text = source.read(&path).map_err(|why| format!("{name} cannot be read: {why}"))?;
-        found.extend(toml_file::entries(name, &String::from_utf8_lossy(&text))?);
     }
     Ok(found)
+}
+
+/// The text of a file, without the mark that some editors put in front.
+fn plain_text(bytes: Vec<u8>, name: &str) -> Result<String, String> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} of {name} is not in UTF-8; save the file in that encoding")
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
 }
 
 /// The option of a name that a source may use; SCRIPT among them.
@@ -125,7 +137,11 @@ impl Known {
             }
             Takes::Pairs(first) if !values.len().is_multiple_of(2) => {
                 let second = self.option.map_or("VALUE", |option| option.kind.placeholder());
-                Err(format!("{origin} takes pairs of {first} and {second}, not `{}`", values.join(" ")))
+                // The words may be secrets.
+                Err(format!(
+                    "{origin} takes pairs of {first} and {second}, not an odd number of words ({})",
+                    values.len()
+                ))
             }
             _ => Ok(entry(Some(values))),
         }
@@ -262,6 +278,18 @@ mod tests {
         assert_eq!(surroundings.environment["B"], "two words");
     }
 
+    /// Reported: a file of variables that an editor of Windows had saved was refused. Met with a mark in front of its text.
+    #[test]
+    fn a_mark_in_front_and_other_ends_of_lines_count_for_nothing() {
+        let source = Memory::new()
+            .with("/srv/gilkeeper.toml", "\u{feff}threads = 4\r\n[setenv]\r\nDEBUG = true\r\n")
+            .with("/srv/e", "\u{feff}GILKEEPER_PORT=81\r\nGILKEEPER_THREDS=2\r\n");
+        let got = all(&source, &[("GILKEEPER_ENV_FILE", "e")], ServeOptions::new("app:app")).unwrap();
+        assert_eq!((got.one("threads"), got.one("port")), (Some("4"), Some("81")));
+        assert_eq!(got.pairs("setenv").collect::<Vec<_>>(), [("DEBUG", "true")]);
+        assert_eq!(got.remarks, ["GILKEEPER_THREDS in e is no option; did you mean GILKEEPER_THREADS?"]);
+    }
+
     #[test]
     fn a_flag_that_is_off_beats_one_that_is_on() {
         let source = Memory::new().with("/srv/gilkeeper.toml", "access-log = true\nhttp2 = true\n");
@@ -293,14 +321,29 @@ mod tests {
             (toml("workers = 2"), &[], "`workers` in gilkeeper.toml is `processes` here"),
             (toml("x = ["), &[], "gilkeeper.toml is no TOML: "),
             (toml("port = { a = 1 }"), &[], "port in gilkeeper.toml takes one value, not a table"),
-            (toml("setenv = ['A']"), &[], "setenv in gilkeeper.toml takes pairs of NAME and VALUE, not `A`"),
+            (
+                toml("setenv = ['A']"),
+                &[],
+                "setenv in gilkeeper.toml takes pairs of NAME and VALUE, not an odd number of words (1)",
+            ),
+            (toml("port = 2026-01-01"), &[], "port in gilkeeper.toml takes one value, not a date"),
+            (
+                Memory::new().with("/srv/gilkeeper.toml", b"port = 1\n# \xe4"),
+                &[],
+                "line 2 of gilkeeper.toml is not in UTF-8",
+            ),
+            (
+                Memory::new().with("/srv/e", b"A=\xe4"),
+                &[("GILKEEPER_ENV_FILE", "e")],
+                "line 1 of e is not in UTF-8",
+            ),
             (toml("http2 = 'maybe'"), &[], "http2 in gilkeeper.toml takes on or off, not `maybe`"),
             (Memory::new(), &[("GILKEEPER_HTTP2", "x")], "GILKEEPER_HTTP2 takes on or off, not `x`"),
             (Memory::new(), &[("GILKEEPER_ENV_FILE", "gone")], "GILKEEPER_ENV_FILE: gone cannot be read: "),
             (
                 Memory::new().with("/srv/e", "A B"),
                 &[("GILKEEPER_ENV_FILE", "e")],
-                "line 1 of e is no NAME=VALUE: `A B`",
+                "line 1 of e is no NAME=VALUE; a name has letters, digits and _",
             ),
             (
                 Memory::new().with("/srv/pyproject.toml", "[tool]\ngilkeeper = 1"),

@@ -50,6 +50,10 @@ pub fn generate(
 fn check(given: &ServeOptions) -> Result<(), String> {
     for option in options::all() {
         let values = given.many(option.name).iter();
+        // The lines of `--set` are directives.
+        if option.name != "set" && values.clone().any(|value| value.contains(['\n', '\r', '\0'])) {
+            return Err(format!("{} takes values of one line", given.called(option.name)));
+        }
         let values = values.skip(usize::from(matches!(option.takes, Takes::Pairs(_))));
         let step = if matches!(option.takes, Takes::Pairs(_)) { 2 } else { 1 };
         for value in values.step_by(step) {

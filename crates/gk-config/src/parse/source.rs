@@ -9,6 +9,11 @@ pub trait Source {
     /// The file's bytes, or a sentence that says why not.
     fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
 
+    /// The same; `None` if there is nothing of this path. What is there and cannot be read is an error.
+    fn read_if_there(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        self.is_file(path).then(|| self.read(path)).transpose()
+    }
+
     /// Whether there is a file or a directory of this path.
     fn exists(&self, path: &Path) -> bool;
 

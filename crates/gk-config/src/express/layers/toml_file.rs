@@ -38,11 +38,20 @@ fn entry(file: &str, key: &str, value: Value) -> Result<Entry, String> {
     };
     let origin = format!("{key} in {file}");
     let strange = |expected: &str, value: &Value| {
-        Err(format!("{origin} takes {expected}, not a{}", if value.is_array() { " list" } else { " table" }))
+        let found = match value {
+            Value::Array(_) => "list",
+            Value::Datetime(_) => "date",
+            _ => "table",
+        };
+        Err(format!("{origin} takes {expected}, not a {found}"))
     };
     let values = match (option.takes, value) {
         (Takes::Pairs(_), Value::Table(table)) => {
-            let pair = |(name, value): (String, Value)| Some([name, text(&value)?]);
+            let pair = |(name, value): (String, Value)| match value {
+                // The application gets the word that stands in the file.
+                Value::Boolean(on) => Some([name, on.to_string()]),
+                value => Some([name, text(&value)?]),
+            };
             let pairs: Option<Vec<_>> = table.into_iter().map(pair).collect();
             match pairs {
                 Some(pairs) => pairs.into_iter().flatten().collect(),

@@ -77,8 +77,9 @@ fn words(text: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
-/// Variables of ours that are nearly an option, as sentences.
-pub fn misspelt(variables: &BTreeMap<String, String>) -> Vec<String> {
+/// Variables of ours that are nearly an option, as sentences. `file`: where they come from, if not from the environment.
+pub fn misspelt(variables: &BTreeMap<String, String>, file: Option<&str>) -> Vec<String> {
+    let place = file.map_or_else(String::new, |file| format!(" in {file}"));
     let known: Vec<String> = options::all()
         .map(|option| variable(option.name))
         .chain([variable(SCRIPT), SERVER_ROOT.to_owned()])
@@ -88,12 +89,13 @@ pub fn misspelt(variables: &BTreeMap<String, String>) -> Vec<String> {
         let distance = |other: &&String| osa_distance(rest, &other[PREFIX.len()..]);
         // One letter in six may be wrong.
         let near = known.iter().min_by_key(distance).filter(|other| distance(other) * 6 <= rest.len())?;
-        Some(format!("{name} is no option; did you mean {near}?"))
+        Some(format!("{name}{place} is no option; did you mean {near}?"))
     };
     variables.keys().filter_map(near).collect()
 }
 
-/// The variables in the text of a file `name`: a line `NAME=VALUE` each, in the form that shells and Docker read, too.
+/// The variables in the text of a file `name`: a line `NAME=VALUE` each, in the form that shells and Docker read, too. An error does not
+/// repeat what stands there: it may be a secret.
 pub fn of_file(text: &str, name: &str) -> Result<BTreeMap<String, String>, String> {
     let mut all = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
@@ -103,29 +105,104 @@ pub fn of_file(text: &str, name: &str) -> Result<BTreeMap<String, String>, Strin
         }
         let number = index + 1;
         let bare = line.strip_prefix("export ").unwrap_or(line);
-        let cut = bare.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        let cut = bare.split_once('=').map(|(key, value)| (key.trim(), value));
         let is_name = |key: &str| {
             !key.is_empty()
                 && !key.starts_with(|c: char| c.is_ascii_digit())
                 && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         };
         let Some((key, value)) = cut.filter(|(key, _)| is_name(key)) else {
-            return Err(format!("line {number} of {name} is no NAME=VALUE: `{line}`"));
+            return Err(format!(
+                "line {number} of {name} is no NAME=VALUE; a name has letters, digits and _"
+            ));
         };
-        let value =
-            plain(value).ok_or_else(|| format!("line {number} of {name} has a quote without its end"))?;
+        let value = plain(value).map_err(|what| format!("line {number} of {name} has {what}"))?;
         all.insert(key.to_owned(), value);
     }
     Ok(all)
 }
 
-/// A value without its quotes, and without a comment behind it.
-fn plain(value: &str) -> Option<String> {
-    match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => {
-            let end = value[1..].find(quote)?;
-            Some(value[1..=end].to_owned())
+/// A value without its quotes, and without a comment behind it. The error: what cannot stand there.
+fn plain(value: &str) -> Result<String, &'static str> {
+    let bare = value.trim();
+    let quoted = match bare.chars().next() {
+        Some(quote @ ('"' | '\'')) => Some(quoted(&bare[1..], quote).ok_or("a quote without its end")?),
+        _ => None,
+    };
+    let (value, rest) = match quoted {
+        Some((value, rest)) => (value, rest),
+        None => (without_comment(value).trim().to_owned(), ""),
+    };
+    if !without_comment(rest).trim().is_empty() {
+        return Err("more text behind a value in quotes");
+    }
+    if value.contains('\0') { Err("a zero byte") } else { Ok(value) }
+}
+
+/// The text up to a quote, and what stands behind it. Within `"` a backslash keeps `"`, `\`, `$` and "`" as they are, as for a shell.
+fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
+    let (mut value, mut chars) = (String::new(), text.char_indices().peekable());
+    while let Some((at, c)) = chars.next() {
+        match c {
+            c if c == quote => return Some((value, &text[at + c.len_utf8()..])),
+            '\\' if quote == '"' => {
+                let kept = chars.next_if(|(_, next)| matches!(next, '"' | '\\' | '$' | '`'));
+                value.push(kept.map_or('\\', |(_, next)| next));
+            }
+            c => value.push(c),
         }
-        _ => Some(value.split(" #").next().unwrap_or_default().trim_end().to_owned()),
+    }
+    None
+}
+
+/// The text before a `#` with a space in front of it.
+fn without_comment(text: &str) -> &str {
+    let begins = |(at, _): &(usize, &str)| text[..*at].ends_with(char::is_whitespace);
+    text.match_indices('#').find(begins).map_or(text, |(at, _)| &text[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: `"a\"b"` was `a\`, and what stood behind a quote was dropped without a word. Met with generated passwords.
+    #[test]
+    fn values_are_what_a_shell_makes_of_them() {
+        for (line, value) in [
+            ("A=x", "x"),
+            ("A= x # y", "x"),
+            ("A=x\t# y", "x"),
+            ("A=x#y", "x#y"),
+            ("A=#x", "#x"),
+            ("A= # x", ""),
+            ("A=", ""),
+            ("A=\"\"", ""),
+            ("A='x # y'  # z", "x # y"),
+            (r#"A="a\"b""#, r#"a"b"#),
+            (r#"A="a\\b\$c\`d\n""#, r"a\b$c`d\n"),
+            (r"A='a\b'", r"a\b"),
+            ("export A=\u{e4}", "\u{e4}"),
+        ] {
+            assert_eq!(of_file(line, "e").unwrap()["A"], value, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_not_repeated_as_it_may_be_a_secret() {
+        let name = "is no NAME=VALUE; a name has letters, digits and _";
+        for (text, expected) in [
+            ("SECRET-KEY=hunter2", name),
+            ("MII/hunter2==", name),
+            ("hunter2", name),
+            ("A='hunter2", "has a quote without its end"),
+            ("A=\"hunter2\\\"", "has a quote without its end"),
+            ("A='it'\\''s hunter2'", "has more text behind a value in quotes"),
+            ("A=\"hunter\" 2", "has more text behind a value in quotes"),
+            ("A='hunter'#2", "has more text behind a value in quotes"),
+            ("A=\0hunter2", "has a zero byte"),
+        ] {
+            let error = of_file(&format!("B=1\n{text}\n"), "e").unwrap_err();
+            assert_eq!(error, format!("line 2 of e {expected}"), "{text}");
+        }
     }
 }
