@@ -11,7 +11,8 @@ pub fn holders(past: &Past, query: &HistoryQuery, route: Option<&str>) -> Value 
     let waited = figures.gil_application.saturating_add(figures.gil_server) as f64 / 1e9 + all.other_wait;
     let wanted = |place: &&HoldSums| route.is_none_or(|route| place.route == route);
     let places: Vec<&HoldSums> = all.holds.0.iter().filter(wanted).collect();
-    let seconds: f64 = places.iter().map(|place| place.seconds).sum();
+    // A sum of nothing would be -0.0.
+    let seconds = places.iter().fold(0.0, |sum, place| sum + place.seconds);
     let shown = |place: &&HoldSums| {
         json!({
             "function": place.function, "file": place.file, "line": place.line,
@@ -28,4 +29,18 @@ pub fn holders(past: &Past, query: &HistoryQuery, route: Option<&str>) -> Value 
         "seconds": seconds,
         "holders": places.iter().map(shown).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: a range without waits had `-0.0` seconds of them.
+    #[test]
+    fn nothing_is_no_negative_time() {
+        let past = Past { ticks: Vec::new(), events: Vec::new() };
+        let query = HistoryQuery { from: 0.0, to: 60.0, step: 1.0, group: None, now: 60.0 };
+        let text = holders(&past, &query, None).to_string();
+        assert!(text.contains("\"seconds\":0.0") && !text.contains("-0"), "{text}");
+    }
 }

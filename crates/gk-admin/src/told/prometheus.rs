@@ -40,6 +40,10 @@ impl TextPage {
                     '\\' => self.text.push_str("\\\\"),
                     '"' => self.text.push_str("\\\""),
                     '\n' => self.text.push_str("\\n"),
+                    // Whoever looks at the page in a terminal gets no commands for it.
+                    other if other.is_control() => {
+                        let _ = write!(self.text, "\\\\x{:02x}", u32::from(other));
+                    }
                     other => self.text.push(other),
                 }
             }
@@ -82,4 +86,18 @@ pub fn page(hub: &Hub, open: bool) -> String {
         page.text.push_str("# EOF\n");
     }
     page.text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: `curl …/metrics` gave a terminal the escape sequences in the name of an exception's type. Met with types and routes whose
+    /// names come from clients.
+    #[test]
+    fn labels_hold_no_commands_for_a_terminal() {
+        let mut page = TextPage { text: String::new(), open: false };
+        page.line("x", &[("type", "a\u{1b}[2J\r\"\\\n\u{9b}ü")], 1.0);
+        assert_eq!(page.text, "x{type=\"a\\\\x1b[2J\\\\x0d\\\"\\\\\\n\\\\x9bü\"} 1\n");
+    }
 }

@@ -7,6 +7,9 @@ use gk_wire::printable;
 use serde_json::Value;
 use std::fmt::Write as _;
 
+/// Most letters of a function, a file and a route.
+const MOST: usize = 60;
+
 pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
     let last = given.get_one::<f64>("last").copied().unwrap_or(300.0).max(1.0);
     let mut path = format!("/api/v1/holders?from=-{last}");
@@ -35,6 +38,17 @@ fn encoded(value: &str) -> String {
     out
 }
 
+/// A text of bounded length. Of a path the end says more.
+fn short(text: String, is_path: bool) -> String {
+    let Some(beyond) = text.chars().count().checked_sub(MOST).filter(|beyond| *beyond > 0) else {
+        return text;
+    };
+    match is_path {
+        true => format!("…{}", text.chars().skip(beyond + 1).collect::<String>()),
+        false => format!("{}…", text.chars().take(MOST - 1).collect::<String>()),
+    }
+}
+
 /// The places, the costliest first, as text.
 fn table(answer: &Value) -> String {
     let number = |value: &Value| value.as_f64().unwrap_or(0.0);
@@ -50,7 +64,7 @@ fn table(answer: &Value) -> String {
         ["share", "waited", "waits", "longest", "function", "line", "route"].map(str::to_owned).to_vec(),
     ];
     for holder in holders {
-        let file = text(&holder["file"]);
+        let file = short(text(&holder["file"]), true);
         let place =
             if file.is_empty() { String::new() } else { format!("{file}:{}", number(&holder["line"])) };
         rows.push(vec![
@@ -58,9 +72,9 @@ fn table(answer: &Value) -> String {
             format!("{:.3} s", number(&holder["seconds"])),
             number(&holder["waits"]).to_string(),
             format!("{:.1} ms", number(&holder["longest"]) * 1e3),
-            text(&holder["function"]),
+            short(text(&holder["function"]), false),
             place,
-            text(&holder["route"]),
+            short(text(&holder["route"]), false),
         ]);
     }
     let widths: Vec<usize> = (0..rows[0].len())
@@ -108,6 +122,21 @@ mod tests {
         2.000 s of waits in the last 60 s; all waits together: 2.500 s
         ");
         assert!(table(&json!({"span": 60.0, "holders": []})).starts_with("no wait for the GIL"));
+    }
+
+    /// Reported: a function with a name of a thousand letters moved the lines of all others out of the terminal. Met with generated code.
+    #[test]
+    fn long_names_are_cut() {
+        let place =
+            |function: &str, file: &str| json!({"function": function, "file": file, "line": 7, "route": "/"});
+        let places =
+            [place(&"f".repeat(1000), "/srv/a.py"), place("g", &format!("/{}/views.py", "x".repeat(1000)))];
+        let table = table(&json!({"span": 60.0, "holders": places}));
+        assert!(table.lines().all(|line| line.chars().count() < 200), "{table}");
+        assert!(
+            table.contains("fff…") && table.contains("…xxx") && table.contains("xx/views.py:7"),
+            "{table}"
+        );
     }
 
     #[test]
