@@ -16,7 +16,7 @@ import pytest
 from conftest import ATTACK, Watched, picture
 from playwright.sync_api import Page, expect
 
-PAGES = {"overview": 10, "routes": 0, "gil": 5, "processes": 4, "requests": 0, "events": 0}
+PAGES = {"overview": 10, "routes": 0, "gil": 5, "profile": 0, "processes": 4, "requests": 0, "events": 0}
 
 
 def drawn(page: Page) -> int:
@@ -55,6 +55,16 @@ def test_every_page_shows_live_figures(page: Page, name: str) -> None:
         expect(page.locator(".badge").first).to_be_visible()
     elif name == "events":
         expect(page.locator("main details").first).to_be_visible()
+    elif name == "profile":
+        page.locator("main select").select_option("5")
+        page.get_by_role("button", name="Start").click()
+        # Routes, and below them the functions of the application; a click shows one alone.
+        expect(page.locator(".flame").nth(1)).to_be_visible()
+        expect(page.locator("main table").first).to_be_visible()
+        page.locator(".flame").nth(1).click()
+        expect(page.get_by_role("button", name="Show all")).to_be_visible()
+        page.get_by_role("button", name="Show all").click()
+        expect(page.get_by_role("link", name="speedscope")).to_be_visible()
     else:
         expect(page.locator("main table").first).to_be_visible()
     picture(page, name)

@@ -19,7 +19,7 @@ from conftest import HERE, Load, Watched, opened, picture
 from playwright.sync_api import Page, expect
 from test_dashboard import open_page
 
-PAGES = ("overview", "routes", "gil", "processes", "requests", "events")
+PAGES = ("overview", "routes", "gil", "profile", "processes", "requests", "events")
 VIEWS = ((1400, 1000, "light"), (1400, 1000, "dark"), (390, 844, "light"))
 
 

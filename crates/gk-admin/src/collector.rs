@@ -66,6 +66,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&str, Option<&str>)) -> Resul
             history: history.clone(),
             guard,
             stream: Arc::clone(&stream),
+            last_profile: Default::default(),
             request_stack: None,
         };
         tokio::spawn(server::serve(pages_listener, tls, pages));

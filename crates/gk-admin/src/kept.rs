@@ -12,6 +12,7 @@ pub mod history;
 pub mod holders;
 pub mod hub;
 pub mod own_processes;
+pub mod profiles;
 pub mod requests;
 pub mod tick;
 pub mod totals;

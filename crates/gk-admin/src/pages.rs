@@ -3,6 +3,7 @@
 pub mod api;
 pub mod assets;
 pub mod holders;
+mod profile;
 pub mod query;
 pub(crate) mod server;
 pub(crate) mod shapes;

@@ -162,6 +162,7 @@ fn listen(
         history,
         guard,
         stream: Arc::default(),
+        last_profile: Default::default(),
         request_stack: Some(Box::new(move |worker, request| {
             front.send(&FromAdmin::WantStack { worker, request });
         })),

@@ -61,7 +61,8 @@ export function holders(place, app) {
       const bar = el("div", { class: `bar d${depth + 1}`, title }, name);
       const inner = depth + 1 < DEPTHS.length ? el("div", { class: "below" }, ...bars(list, depth + 1)) : null;
       const column = el("div", { class: "column" }, bar, inner);
-      column.style.flexGrow = String(Math.max(seconds, 1e-9));
+      // Sums below 1 would leave a part of the width empty.
+      column.style.flexGrow = String(Math.max(seconds * 1e9, 1));
       return column;
     });
   }

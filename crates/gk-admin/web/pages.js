@@ -4,7 +4,8 @@ import { events } from "/events.js";
 import { gil } from "/gil.js";
 import { overview } from "/overview.js";
 import { processes } from "/processes.js";
+import { profile } from "/profile.js";
 import { requests } from "/requests.js";
 import { route, routes } from "/routes.js";
 
-export const pages = { overview, routes, route, gil, processes, requests, events };
+export const pages = { overview, routes, route, gil, profile, processes, requests, events };

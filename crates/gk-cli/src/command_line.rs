@@ -84,6 +84,27 @@ pub fn command() -> Command {
                 .arg(format("text").help("How to print the table.")),
         )
         .subcommand(
+            Command::new("profile")
+                .about("Show the functions in which request threads of a running server use the processor")
+                .after_help(
+                    "Every 20 ms of CPU time of each request thread its stack is noted. For speedscope.app: gilkeeper profile -o \
+                     profile.speedscope.json; for go tool pprof: -o profile.pb.gz; the name says the format where none is given.",
+                )
+                .arg(root())
+                .arg(option("process-group", "NAME", "Only this process group [default: all]."))
+                .arg(option("route", "ROUTE", "Only requests of this route [default: all]."))
+                .arg(
+                    option("seconds", "SECONDS", "Length of time, from 1 to 300.")
+                        .default_value("10")
+                        .value_parser(seconds),
+                )
+                .arg(
+                    option("format", "FORMAT", "How to write it [default: the one that the file's name ends with, or text].")
+                        .value_parser(["text", "json", "speedscope", "pprof", "folded", "svg"]),
+                )
+                .arg(option("output", "FILE", "File to write [default: standard output].").short('o')),
+        )
+        .subcommand(
             Command::new("reload")
                 .about("Read the configuration again and replace the workers, without losing a request")
                 .arg(root())
@@ -161,7 +182,7 @@ pub fn command() -> Command {
 const PURPOSES: [(&str, &[&str]); 4] = [
     ("Serve", &["serve", "dev", "check", "systemd-unit"]),
     ("A running server", &["status", "top", "reload", "drain", "upgrade", "stop"]),
-    ("Measure", &["doctor", "tune", "compare", "load", "holders", "telemetry"]),
+    ("Measure", &["doctor", "tune", "compare", "load", "holders", "profile", "telemetry"]),
     ("Look up", &["explain", "completion", "man", "help"]),
 ];
 

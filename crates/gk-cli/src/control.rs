@@ -1,9 +1,10 @@
-//! Commands about a running server: `status`, `reload`, `drain` and `stop` over its control socket, `top` and `holders` from its
-//! admin pages.
+//! Commands about a running server: `status`, `reload`, `drain` and `stop` over its control socket, `top`, `holders` and `profile`
+//! from its admin pages.
 
 mod admin_pages;
 pub mod client;
 pub mod holders;
+pub mod profile;
 mod status_table;
 pub mod top;
 mod top_table;

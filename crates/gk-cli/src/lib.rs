@@ -20,7 +20,7 @@ mod terminal;
 mod trials;
 
 use clap::error::ErrorKind;
-use control::{client, holders, top};
+use control::{client, holders, profile, top};
 use gk_supervisor::PythonRuntime;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,6 +82,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
         Some(("status", given)) => client::status(given),
         Some(("top", given)) => top::run(given),
         Some(("holders", given)) => holders::run(given),
+        Some(("profile", given)) => profile::run(given),
         Some(("reload", given)) => client::reload(given),
         Some(("drain", given)) => client::drain(given),
         Some(("upgrade", given)) => client::upgrade(given, &python),

@@ -7,7 +7,7 @@
 //! one known wait per GIL ([`recognise`], `probe`). What stands beside the condition variable is verified in the same moment.
 //!
 //! A thread that is given the GIL also notes where the one before it stands in its Python code ([`note_places`], `place`, `holds`).
-//! `names` says later what that is called.
+//! `names` says later what that is called. The same is noted of threads that use the processor, with all callers, while a [`profile`] runs.
 //!
 //! Callers decide the use of the figures; docs/design/gil-measurement.md has mechanism, limits and figures.
 
@@ -20,6 +20,8 @@ mod names;
 mod offsets;
 mod place;
 mod probe;
+pub mod profile;
+mod samples;
 mod threshold;
 
 pub use blame::note_places;
@@ -31,6 +33,8 @@ pub use names::Named;
 pub use place::Place;
 pub(crate) use probe::forget;
 pub use probe::recognise;
+pub(crate) use profile::attached_with;
+pub use samples::Sample;
 
 use crate::attached::Attached;
 use gk_sys::interpose::Object;
@@ -99,6 +103,7 @@ impl ThreadWatch {
     pub fn new() -> Self {
         let delay = RunDelay::open();
         hook::watch_delay(delay.as_ref().map(RunDelay::descriptor));
+        profile::take_part(true);
         Self { delay, cells: hook::cells() }
     }
 
@@ -119,6 +124,7 @@ impl ThreadWatch {
 
 impl Drop for ThreadWatch {
     fn drop(&mut self) {
+        profile::take_part(false);
         hook::watch_delay(None);
     }
 }

@@ -110,6 +110,7 @@ impl ThreadStates {
         struct Detach;
         impl Drop for Detach {
             fn drop(&mut self) {
+                gil::attached_with(0);
                 // SAFETY: attached since `attach`; the state stays in the list.
                 unsafe { ffi::PyEval_SaveThread() };
             }
@@ -117,6 +118,7 @@ impl ThreadStates {
         let state = self.state_of(interpreter);
         // SAFETY: a state of this thread and not current anywhere (`&mut self`).
         gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
+        gil::attached_with(state as usize);
         let _detach = Detach;
         // SAFETY: attached until `_detach` drops, after `f`; `for<'p>` keeps objects from escaping.
         let result = f(unsafe { Attached::assume_to(interpreter.id()) });

@@ -5,6 +5,7 @@
 //! * [`scoreboard`]: a worker's page of shared memory, its writers and its reader.
 //! * [`sample`]: a reading of a scoreboard, differences of two readings, sums over workers.
 //! * [`portion`]: one process group in a span of time, and the points of charts; [`label`]: its limit, in words.
+//! * [`profile`]: the functions in which request threads used the processor, with their callers.
 //! * [`totals`]: a whole server at one moment, for differences of any length.
 //! * [`histogram`]: mergeable log-linear histograms; [`mod_wsgi_buckets`]: mod_wsgi's wider buckets.
 //! * [`datagram`]: mod_wsgi's telemetry format.
@@ -25,6 +26,7 @@ pub mod histogram;
 pub mod label;
 pub mod mod_wsgi_buckets;
 pub mod portion;
+pub mod profile;
 pub mod route;
 pub mod sample;
 mod saturating;
@@ -35,8 +37,10 @@ pub use answered::{Answered, Reason};
 pub use figures::{Figures, Record};
 pub use histogram::Histogram;
 pub use portion::Portion;
+pub use profile::Profile;
 pub use sample::{GilMode, ThreadStage, WorkerSample};
 pub use scoreboard::board::{Board, BoardError, Identity, Route};
+pub use scoreboard::calls::CallTree;
 pub use scoreboard::holds::{HoldEntry, HoldPlace};
 pub use scoreboard::layout::Layout;
 pub use scoreboard::plain::Plain;

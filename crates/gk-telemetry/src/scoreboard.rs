@@ -8,9 +8,11 @@
 //! * `times`: response times by route.
 //! * [`ring`]: the last slow requests and garbage collections.
 //! * [`holds`]: where in their Python code threads held a GIL while others waited.
+//! * [`calls`]: where request threads used the processor, while a profile runs.
 //! * [`reader`]: all of it as a [`crate::WorkerSample`].
 
 pub mod board;
+pub mod calls;
 mod cell;
 mod entries;
 pub mod holds;

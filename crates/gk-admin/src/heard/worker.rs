@@ -8,6 +8,7 @@ use gk_sys::memory::SharedWords;
 use gk_sys::usage::accounts::{self, Accounts, Used};
 use gk_telemetry::datagram::receive::Reading;
 use gk_telemetry::portion::ProcessUse;
+use gk_telemetry::profile::CallTreeSample;
 use gk_telemetry::sample::{GroupSample, SlotSample, WorkerSample};
 use gk_telemetry::{Board, Figures, Portion};
 use gk_wire::feed::LinkFigures;
@@ -284,6 +285,23 @@ impl TrackedWorker {
             self.board = Some(board);
             self.scoreboard = None;
         }
+    }
+
+    /// Wants a profile of the worker until that monotonic time in nanoseconds.
+    pub fn want_profile(&self, until: u64) {
+        if let Some(board) = &self.board {
+            board.want_profile(until);
+        }
+    }
+
+    /// The worker's tree of calls, where there is a scoreboard.
+    pub fn calls(&self) -> Option<CallTreeSample> {
+        self.board.as_ref()?.read_calls()
+    }
+
+    /// A profile runs in the worker, which lives.
+    pub fn is_profiled(&self) -> bool {
+        self.is_alive() && self.board.as_ref().is_some_and(Board::profile_runs)
     }
 
     /// Sets the worker's threshold for samples, so that it keeps about [`SAMPLES`] of the slowest requests per second.

@@ -29,6 +29,7 @@ pub const ASSETS: &[Asset] = &[
     Asset { path: "/overview.js", kind: SCRIPT, bytes: include_bytes!("../../web/overview.js") },
     Asset { path: "/pages.js", kind: SCRIPT, bytes: include_bytes!("../../web/pages.js") },
     Asset { path: "/processes.js", kind: SCRIPT, bytes: include_bytes!("../../web/processes.js") },
+    Asset { path: "/profile.js", kind: SCRIPT, bytes: include_bytes!("../../web/profile.js") },
     Asset { path: "/requests.js", kind: SCRIPT, bytes: include_bytes!("../../web/requests.js") },
     Asset { path: "/routes.js", kind: SCRIPT, bytes: include_bytes!("../../web/routes.js") },
     Asset { path: "/series.js", kind: SCRIPT, bytes: include_bytes!("../../web/series.js") },

@@ -2,11 +2,27 @@
 
 use crate::kept::history::HistoryQuery;
 use crate::pages::api::RequestFilter;
+use crate::told::profile::Form;
 
 /// Most rows of an answer.
 const ROWS: f64 = 1_200.0;
 /// Farthest look back, in seconds.
 const FARTHEST: f64 = 31.0 * 86_400.0;
+
+/// Longest profile, in seconds.
+const LONGEST_PROFILE: f64 = 300.0;
+
+/// What is asked of a profile.
+pub struct ProfileQuery {
+    /// Its length.
+    pub seconds: f64,
+    /// Its form.
+    pub form: Form,
+    /// Only this process group.
+    pub process_group: Option<String>,
+    /// Only this route.
+    pub route: Option<String>,
+}
 
 /// A query string.
 pub struct QueryString<'q>(&'q str);
@@ -59,6 +75,17 @@ impl<'q> QueryString<'q> {
         Ok(RequestFilter { group, path, route, status, id: whole("id")?, ended })
     }
 
+    /// What is asked of a profile: its seconds, its form, the process group and the route.
+    pub fn profile(&self) -> Result<ProfileQuery, String> {
+        let given = |name: &str| self.text(name).filter(|text| !text.is_empty());
+        let seconds = self.number("seconds")?.unwrap_or(10.0);
+        if !(1.0..=LONGEST_PROFILE).contains(&seconds) {
+            return Err(format!("seconds must be from 1 to {LONGEST_PROFILE}, not {seconds}"));
+        }
+        let form = given("format").map_or(Ok(Form::Json), |name| Form::named(&name))?;
+        Ok(ProfileQuery { seconds, form, process_group: given("process_group"), route: given("route") })
+    }
+
     /// The history query: `from` and `to` in epoch seconds, or relative to the present when negative; `step` in seconds.
     pub fn history(&self, now: f64) -> Result<HistoryQuery, String> {
         let absolute = |value: f64| if value <= 0.0 { now + value } else { value };
@@ -106,5 +133,20 @@ mod tests {
         assert_eq!(ask("from=abc").unwrap_err(), "from must be a number of seconds, not `abc`");
         assert!(ask("from=10&to=5").is_err());
         assert!(ask("from=NaN").is_err());
+    }
+
+    #[test]
+    fn profiles_are_bounded() {
+        let ask = |query| QueryString::new(Some(query)).profile().map(|asked| (asked.seconds, asked.form));
+        assert_eq!(ask(""), Ok((10.0, Form::Json)));
+        assert_eq!(ask("seconds=2.5&format=pprof"), Ok((2.5, Form::Pprof)));
+        for (query, why) in [
+            ("seconds=0", "seconds must be from 1 to 300, not 0"),
+            ("seconds=301", "seconds must be from 1 to 300, not 301"),
+            ("seconds=x", "seconds must be a number of seconds, not `x`"),
+            ("format=gif", "format must be one of json, speedscope, pprof, folded, svg, not `gif`"),
+        ] {
+            assert_eq!(ask(query).unwrap_err(), why);
+        }
     }
 }

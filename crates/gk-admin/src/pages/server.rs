@@ -23,9 +23,10 @@ use crate::kept::health::Health;
 use crate::kept::history::{History, HistoryQuery};
 use crate::kept::hub::SharedHub;
 use crate::kept::totals;
+use crate::pages::profile::LastProfile;
 use crate::pages::query::QueryString;
 use crate::pages::stream::Stream;
-use crate::pages::{api, assets, holders};
+use crate::pages::{api, assets, holders, profile};
 use crate::told::prometheus;
 use gk_wire::printable;
 
@@ -54,6 +55,7 @@ pub(crate) struct Pages {
     pub(crate) history: History,
     pub(crate) guard: Guard,
     pub(crate) stream: Arc<Stream>,
+    pub(crate) last_profile: LastProfile,
     /// `None` where there are no workers of this server.
     pub(crate) request_stack: Option<StackRequest>,
 }
@@ -234,6 +236,10 @@ async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<PageBody
             }
             Err(why) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },
+        "/api/v1/profile" => {
+            made(profile::profile(&pages.hub, &pages.last_profile, request.headers(), &query).await)
+        }
+        "/api/v1/profile/last" => made(pages.last_profile.answer(&query)),
         path => match assets::find(path) {
             Some(asset) => page(StatusCode::OK, asset.kind, Bytes::from_static(asset.bytes)),
             None => text(StatusCode::NOT_FOUND, "no such page\n"),
@@ -245,6 +251,13 @@ async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<PageBody
 fn no_history() -> Response<PageBody> {
     let why = "the history cannot be read now: another process locks its file, or the disk does not answer\n";
     text(StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+fn made(answer: profile::Answer) -> Response<PageBody> {
+    match answer {
+        Ok((kind, bytes)) => page(StatusCode::OK, kind, bytes.into()),
+        Err((status, why)) => text(status, &format!("{why}\n")),
+    }
 }
 
 /// Adds a reader of the stream.

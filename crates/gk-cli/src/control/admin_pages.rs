@@ -43,6 +43,13 @@ impl Pages {
 
     /// Reads a page of JSON.
     pub fn read(&self, path: &str) -> Result<Value, String> {
+        let page = self.read_bytes(path)?;
+        serde_json::from_slice(&page)
+            .map_err(|why| format!("the admin pages on {} answer what is not JSON ({why})", self.address))
+    }
+
+    /// Reads a page.
+    pub fn read_bytes(&self, path: &str) -> Result<Vec<u8>, String> {
         let failed =
             |why: std::io::Error| format!("the admin pages on {} cannot be read: {why}", self.address);
         let addresses = self.address.to_socket_addrs().map_err(failed)?;
@@ -59,7 +66,9 @@ impl Pages {
         stream.write_all(head.as_bytes()).map_err(failed)?;
         let mut answer = Vec::new();
         stream.take(LONGEST).read_to_end(&mut answer).map_err(failed)?;
-        body(&answer).map_err(|why| format!("the admin pages on {} answer {why}", self.address))
+        body(&answer)
+            .map(<[u8]>::to_vec)
+            .map_err(|why| format!("the admin pages on {} answer {why}", self.address))
     }
 }
 
@@ -78,15 +87,16 @@ fn token(file: &Path) -> Option<String> {
     (!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())).then(|| token.to_owned())
 }
 
-/// The JSON in an answer.
-fn body(answer: &[u8]) -> Result<Value, String> {
-    let text = String::from_utf8_lossy(answer);
-    let (head, body) = text.split_once("\r\n\r\n").ok_or("nothing")?;
+/// What an answer holds.
+fn body(answer: &[u8]) -> Result<&[u8], String> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or("nothing")?;
+    let (head, body) = (String::from_utf8_lossy(&answer[..end]), &answer[end + 4..]);
     let first = head.lines().next().unwrap_or("");
     if first.split(' ').nth(1) != Some("200") {
+        let body = String::from_utf8_lossy(body);
         return Err(format!("`{first}`: {}", body.lines().next().unwrap_or("")));
     }
-    serde_json::from_str(body).map_err(|why| format!("what is not JSON ({why})"))
+    Ok(body)
 }
 
 #[cfg(test)]
@@ -95,7 +105,7 @@ mod tests {
 
     #[test]
     fn answers_are_read() {
-        assert_eq!(body(b"HTTP/1.1 200 OK\r\na: b\r\n\r\n{\"x\": 1}").unwrap()["x"], 1);
+        assert_eq!(body(b"HTTP/1.1 200 OK\r\na: b\r\n\r\n\x1f\xff\r\n\r\n").unwrap(), b"\x1f\xff\r\n\r\n");
         assert_eq!(
             body(b"HTTP/1.1 401 Unauthorized\r\n\r\na token is needed\n").unwrap_err(),
             "`HTTP/1.1 401 Unauthorized`: a token is needed"

@@ -25,7 +25,7 @@ pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
 }
 
 /// The value of a query.
-fn encoded(value: &str) -> String {
+pub(super) fn encoded(value: &str) -> String {
     let mut out = String::new();
     for byte in value.bytes() {
         match byte {

@@ -14,14 +14,19 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// From now on waits of at least `threshold` nanoseconds are booked to lines (`None`: the switch interval). The sentence says why that
 /// is not possible with this CPython. For a thread that is attached to an interpreter with a GIL.
 pub fn note_places(py: Attached<'_>, threshold: Option<u64>) -> Result<(), String> {
+    verified(py)?;
+    threshold::set(threshold);
+    Ok(())
+}
+
+/// Whether frames are read rightly, tried once. For a thread that is attached to an interpreter.
+pub(super) fn verified(py: Attached<'_>) -> Result<(), String> {
     static RESULT: OnceLock<Result<(), String>> = OnceLock::new();
     if RESULT.get().is_none() {
         // Not within the cell's own initialisation, for which another thread would wait with the GIL that this one needs.
         let _ = RESULT.set(verify(py));
     }
-    RESULT.get().map_or(Ok(()), Clone::clone)?;
-    threshold::set(threshold);
-    Ok(())
+    RESULT.get().map_or(Ok(()), Clone::clone)
 }
 
 /// A function within a function, whose call of `look` stands in the sixth line. Its name is not all ASCII; said like this, as Python

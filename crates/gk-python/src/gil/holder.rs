@@ -11,7 +11,7 @@ const STATES: usize = 4096;
 /// How far from its place an entry may stand.
 const PROBES: usize = 16;
 /// Threads that can have work.
-const THREADS: usize = 1024;
+pub(super) const THREADS: usize = 1024;
 /// In the word of a thread's work: it collects garbage.
 const COLLECTING: u64 = 1 << 63;
 /// A state that was deleted.
@@ -46,6 +46,16 @@ static ID_OFFSET: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     /// The calling thread's place in `WORK`, 0 before it has one.
     static THREAD: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The calling thread's place in the table of works; 0 when it has none.
+pub(super) fn own_number() -> usize {
+    THREAD.with(Cell::get) as usize
+}
+
+/// The same; the thread gets one.
+pub(super) fn take_number() -> usize {
+    thread() as usize
 }
 
 fn thread() -> u32 {
@@ -106,6 +116,12 @@ pub(super) fn set_work(work: u64) {
 pub(super) fn own_work() -> u64 {
     let thread = THREAD.with(Cell::get);
     if thread == 0 { 0 } else { WORK[thread as usize % THREADS].load(Ordering::Relaxed) & !COLLECTING }
+}
+
+/// Work of the thread with that place in the table, and whether it collects garbage.
+pub(super) fn work_of(number: usize) -> (u64, bool) {
+    let work = WORK.get(number).map_or(0, |work| work.load(Ordering::Relaxed));
+    (work & !COLLECTING, work & COLLECTING != 0)
 }
 
 /// The thread that owns this thread state. The state may be gone: nothing is read through its address.

@@ -178,7 +178,7 @@ fn listener() -> Option<&'static Listener> {
 }
 
 /// The number by which the listener calls a holder.
-fn named(holder: Holder) -> u64 {
+pub(super) fn named(holder: Holder) -> u64 {
     listener().map_or(0, |listener| (listener.culprit)(holder))
 }
 

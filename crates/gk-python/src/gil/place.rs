@@ -63,12 +63,8 @@ pub(super) unsafe fn of_state(state: usize, at: &Offsets) -> Option<Place> {
 /// # Safety
 /// For [`Access::Live`]: the thread state lives, and its thread cannot run Python code.
 pub(super) unsafe fn read(state: usize, access: Access, at: &Offsets) -> Option<Place> {
-    // SAFETY: a word of a living thread state, by the contract.
-    let mut frame = unsafe { access.word(state.checked_add(at.frame)?) }?;
-    if let Some(cframe) = at.cframe {
-        // SAFETY: what the state points to: it stands in the state, or on the stack of a C function that cannot return meanwhile.
-        frame = unsafe { access.word(frame.checked_add(cframe)?) }?;
-    }
+    // SAFETY: by the contract.
+    let mut frame = unsafe { first_frame(state, access, at) }?;
     for _ in 0..PASSED {
         if frame == 0 {
             return Some(Place::default());
@@ -88,6 +84,52 @@ pub(super) unsafe fn read(state: usize, access: Access, at: &Offsets) -> Option<
         frame = word(&content, at.previous);
     }
     Some(Place::default())
+}
+
+/// The frame that the thread of this state runs; 0: none.
+///
+/// # Safety
+/// As for [`read`].
+unsafe fn first_frame(state: usize, access: Access, at: &Offsets) -> Option<usize> {
+    // SAFETY: a word of a living thread state, by the contract.
+    let frame = unsafe { access.word(state.checked_add(at.frame)?) }?;
+    match at.cframe {
+        // SAFETY: what the state points to: it stands in the state, or on the stack of a C function that cannot return meanwhile.
+        Some(cframe) => unsafe { access.word(frame.checked_add(cframe)?) },
+        None => Some(frame),
+    }
+}
+
+/// Frames without code between two with code, at most: more make no stack.
+const BETWEEN: usize = 16;
+
+/// Gives the places of all frames of the thread of this state, the innermost first, to `each`, until that returns false. For the thread
+/// itself, at any instruction of it: a frame that is just begun or left may be half written or freed. So all of it is read through the
+/// kernel, and what does not look like a frame ends the walk. Returns whether the walk came to the end of the stack.
+pub(super) fn walk(state: usize, at: &Offsets, mut each: impl FnMut(Place) -> bool) -> bool {
+    const ACCESS: Access = Access::Checked;
+    // SAFETY: nothing is asked of memory that is read through the kernel.
+    let Some(mut frame) = (unsafe { first_frame(state, ACCESS, at) }) else { return false };
+    let mut passed = 0;
+    while frame != 0 && passed < BETWEEN {
+        // SAFETY: as above.
+        let Some(content) = (unsafe { ACCESS.bytes::<FRAME>(frame) }) else { return false };
+        frame = word(&content, at.previous);
+        let code = word(&content, at.code) & !7;
+        // SAFETY: as above.
+        let kind = unsafe { ACCESS.word(code.wrapping_add(at.kind)) };
+        if code == 0 || kind != Some(code_type()) {
+            passed += 1;
+            continue;
+        }
+        passed = 0;
+        // SAFETY: as above.
+        let Some(place) = (unsafe { of_code(&content, code, ACCESS, at) }) else { return false };
+        if !each(place) {
+            return false;
+        }
+    }
+    frame == 0
 }
 
 /// # Safety

@@ -102,7 +102,7 @@ impl<W: Deref<Target = Words>> Board<W> {
 }
 
 /// The last bytes of a path that do not fit: what tells files apart stands at the end.
-fn end_of(path: &str, room: usize) -> &[u8] {
+pub(super) fn end_of(path: &str, room: usize) -> &[u8] {
     let mut from = path.len().saturating_sub(room);
     while !path.is_char_boundary(from) {
         from += 1;

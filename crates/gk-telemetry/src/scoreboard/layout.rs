@@ -1,18 +1,20 @@
 //! Word offsets of a worker's scoreboard: a header, the application groups, the routes, the pairs of routes, the types of
-//! exceptions, the last slow requests and garbage collections, the response times of routes, the places that held a GIL, a slot per
-//! request thread, and the cells with counters and histograms.
+//! exceptions, the last slow requests and garbage collections, the response times of routes, the places that held a GIL, functions and
+//! calls of the profile, a slot per request thread, and the cells with counters and histograms.
 //!
 //! Writers: *main* is the worker's main thread, at its start; *maker* is the thread that makes an interpreter; *any* is every
 //! thread of the worker, by atomic additions; *reader* is the admin process. A slot is written by its thread alone. A word is valid as
 //! soon as [`MAGIC`] is there, unless its line says otherwise. All times are nanoseconds; *epoch* counts from 1970, *monotonic*
 //! by the machine's own clock.
 
+pub(crate) mod slot;
+
 use crate::figures::routes::COUNTED;
 use crate::figures::{FIGURES_END, Long, Record, Timed};
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x0a");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x0b");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -28,6 +30,10 @@ pub const RING: usize = 64;
 pub const COLLECTIONS: usize = 64;
 /// Places in applications that held a GIL while others waited, the first one for all without an entry.
 pub const HOLDS: usize = 256;
+/// Functions of the profile.
+pub const FUNCTIONS: usize = 1024;
+/// Calls of the profile: nodes of its tree.
+pub const CALLS: usize = 16_384;
 /// Most request threads with a cell of their own; further threads add to the cells of the groups.
 pub const PRIVATE: usize = 64;
 
@@ -49,6 +55,10 @@ pub(crate) const ENTRY: usize = (entry::RAISED + 1).next_multiple_of(8);
 pub(crate) const COLLECTION: usize = 6;
 /// Words of a place that held a GIL.
 pub(crate) const HOLD: usize = 40;
+/// Words of a function of the profile: its qualified name, then the file, without its beginning if it is long.
+pub(crate) const FUNCTION: usize = 32;
+/// Words of a call of the profile.
+pub(crate) const CALL: usize = 4;
 /// Words of a slot.
 pub(crate) const SLOT: usize = 136;
 /// Words of a page of memory.
@@ -134,6 +144,19 @@ pub(crate) mod header {
     pub(crate) const GIL_MODULE: Range<usize> = 64..80;
     /// Any: ordinal of the last garbage collection; 0: none yet.
     pub(crate) const COLLECTIONS_HEAD: usize = 80;
+    /// Reader: monotonic time until which the request threads are profiled.
+    pub(crate) const PROFILE_UNTIL: usize = 81;
+    /// The thread that names, as all below: number of the tree of calls; odd while it is emptied.
+    pub(crate) const TREE: usize = 82;
+    /// Functions and calls in use. Written after their words.
+    pub(crate) const FUNCTIONS: usize = 83;
+    pub(crate) const CALLS: usize = 84;
+    /// CPU time of samples that found no place.
+    pub(crate) const PROFILE_LOST: usize = 85;
+    /// 1 while a profile runs, or its samples are not all in the tree.
+    pub(crate) const PROFILE_RUNS: usize = 86;
+    /// Why the last profile did not begin; empty: it did.
+    pub(crate) const PROFILE_WHY: Range<usize> = 87..96;
 }
 
 /// Words of an application group. All but `HASH` and `READY` are valid once `READY` is 1.
@@ -271,66 +294,14 @@ pub(crate) mod hold {
     pub(crate) const FILE: Range<usize> = 20..40;
 }
 
-/// Words of a slot. Only its thread writes it. The first cache line is written at the beginning of every request, some words
-/// from `LATER` on at the end of every plain one, the others seldom. Words from `GUARD` to `PATH` are read together.
-pub(crate) mod slot {
-    use super::COUNTED;
-    use std::ops::Range;
-    /// Odd while a request begins, that is while the words up to `PATH` are being written.
-    pub(crate) const GUARD: usize = 0;
-    /// [`crate::ThreadStage`]; the words of the request are valid while it is not idle.
-    pub(crate) const STATE: usize = 1;
-    /// The front's number of the request.
-    pub(crate) const REQUEST: usize = 2;
-    /// Epoch time at which the front had the request's head.
-    pub(crate) const START: usize = 3;
-    /// Monotonic time at which the thread took it.
-    pub(crate) const BEGUN: usize = 4;
-    /// Application group, from bit 16 on the route, and [`WAITED`].
-    pub(crate) const PLACE: usize = 5;
-    /// Time in the queue.
-    pub(crate) const QUEUE: usize = 6;
-    /// The thread's CPU clock at `BEGUN`; 0 when it was not read.
-    pub(crate) const CPU_BEGUN: usize = 7;
-    /// Method; kept as it is when the next request has the same.
-    pub(crate) const METHOD: Range<usize> = 8..10;
-    /// Path without query string; kept as it is when the next request has the same.
-    pub(crate) const PATH: Range<usize> = 10..28;
-    /// Time the request has waited for a GIL so far; valid with [`WAITED`], as the next three.
-    pub(crate) const GIL: usize = 28;
-    /// Waits so far.
-    pub(crate) const WAITS: usize = 29;
-    /// Its longest wait.
-    pub(crate) const LONGEST_WAIT: usize = 30;
-    /// Route that held the GIL in the longest wait.
-    pub(crate) const CULPRIT: usize = 31;
-    /// Once: the operating system's number of the thread.
-    pub(crate) const TID: usize = 32;
-    /// Requests that the thread finished outside its own cell.
-    pub(crate) const COMPLETED: usize = 33;
-    /// Time it was busy with them.
-    pub(crate) const BUSY: usize = 34;
-    /// Once, at its first request: one more than the application group of its own cell; 0 before.
-    pub(crate) const HOME: usize = 35;
-    /// One more than the entry of the exception's type that left the application; 0: none did since a request was kept.
-    pub(crate) const RAISED: usize = 36;
-    /// Odd while the words from `ROUTE` to `SETTLED` are written, or plain requests move from here to the own cell.
-    pub(crate) const SETTLING: usize = 40;
-    /// The route of what the own cell has counted since it held `SETTLED`.
-    pub(crate) const ROUTE: usize = 41;
-    /// What the own cell held when its figures were last given to a route, in the order of [`COUNTED`].
-    pub(crate) const SETTLED: Range<usize> = 42..42 + COUNTED.len();
-    /// Number of plain requests in `PLAIN`. Written after them.
-    pub(crate) const LATER: usize = 55;
-    /// Plain requests that are not in the own cell yet: [`PLAIN_WORDS`] words each.
-    pub(crate) const PLAIN: Range<usize> = 56..104;
-    /// Words of a plain request.
-    pub(crate) const PLAIN_WORDS: usize = 3;
-    /// Response times that `ROUTE` has not been given yet: a byte for each bucket of a route's response times.
-    pub(crate) const TIMES: Range<usize> = 104..136;
-
-    /// In `PLACE`: the request has waited for a GIL; the words from `GIL` to `CULPRIT` are in use.
-    pub(crate) const WAITED: u64 = 1 << 32;
+/// Words of a call of the profile. The thread that names samples writes them.
+pub(crate) mod call {
+    /// Once: one more than the call from which it was made, 0 for none; from bit 16 on the function, from bit 32 on the line.
+    pub(crate) const PLACE: usize = 0;
+    /// CPU time of samples in this very call, not in those made from it.
+    pub(crate) const NS: usize = 1;
+    /// These samples.
+    pub(crate) const SAMPLES: usize = 2;
 }
 
 impl Timed {
@@ -415,6 +386,14 @@ impl Layout {
         Self::times(ROUTES) + index * HOLD
     }
 
+    pub(crate) const fn function(index: usize) -> usize {
+        Self::hold(HOLDS) + index * FUNCTION
+    }
+
+    pub(crate) const fn call(index: usize) -> usize {
+        Self::function(FUNCTIONS) + index * CALL
+    }
+
     /// A request thread's slot: before the thread's own cell, or behind all slots with cells.
     pub(crate) const fn slot(index: usize) -> usize {
         let own = if index < PRIVATE { index } else { PRIVATE };
@@ -428,6 +407,6 @@ impl Layout {
 
     /// The cell of an application group.
     pub(crate) const fn group_cell(index: usize) -> usize {
-        Self::hold(HOLDS).next_multiple_of(MEMORY_PAGE) + index * CELL
+        Self::call(CALLS).next_multiple_of(MEMORY_PAGE) + index * CELL
     }
 }

@@ -85,6 +85,9 @@ impl Worker {
             if measure::get().is_some_and(|measure| measure.unnamed()) {
                 self.order(Order::NameHolders);
             }
+            if measure::get().is_some_and(|measure| measure.profiling()) {
+                self.order(Order::Profile);
+            }
             for (slot, since) in self.slow.crossed(&self.engine) {
                 self.order(Order::Stack { slot, since, slow: true });
             }

@@ -124,7 +124,8 @@ fn culprit(holder: Holder) -> u64 {
     route.number().into()
 }
 
-fn route(culprit: u64) -> Route {
+/// The entry on the scoreboard behind a number of [`culprit`].
+pub(super) fn route(culprit: u64) -> Route {
     u16::try_from(culprit).map_or(Route::UNKNOWN, Route::from_number)
 }
 
@@ -149,7 +150,7 @@ fn held(held: &Held) {
 }
 
 /// Slot and application group of a thread that waits.
-fn waiting(work: u64) -> (Option<usize>, u16) {
+pub(super) fn waiting(work: u64) -> (Option<usize>, u16) {
     if work == IMPORTING { (None, 0) } else { unpack(work) }
 }
 

@@ -1,6 +1,7 @@
 //! The thread that calls Python for the main thread: it proves that the GIL can be taken, raises `RequestTimeout`, reads
 //! stacks. If Python is blocked this thread hangs, and the watchdog sees its time stamp grow old.
 
+use crate::measure::Profiler;
 use crate::serve::engine::{Engine, RequestSlot};
 use crate::watch::ending::Ending;
 use crate::watch::slow_requests;
@@ -38,6 +39,8 @@ pub(crate) enum Order {
     GilReturned,
     /// Give the measurements the names of the application's own threads, and of places that held a GIL.
     NameHolders,
+    /// Begin or end the profile of the request threads, or give its samples their names.
+    Profile,
     /// Log the step that the end of the worker waits for.
     HeldUp,
     /// Call the functions registered with `atexit`, although threads still run.
@@ -108,6 +111,7 @@ fn run(
     inbox: &Receiver<Order>,
     stamp: &AtomicU64,
 ) {
+    let mut profiler = Profiler::default();
     for order in inbox {
         match order {
             Order::Ping => states.attach(&engine.groups.main(), |_| ()),
@@ -138,6 +142,7 @@ fn run(
                 }
             }
             Order::NameHolders => name_holders(engine, states),
+            Order::Profile => profile(engine, states, &mut profiler),
             Order::Stacks(level, sentence) => stacks(engine, states, level, &sentence),
             Order::HeldUp => ending.report(states),
             Order::EndFunctions => ending.end_functions(states),
@@ -207,6 +212,16 @@ fn name_holders(engine: &Engine, states: &mut ThreadStates) {
         let group = groups.iter().find(|(_, group)| group.board == number);
         let interpreter = group.map_or_else(|| engine.groups.main(), |(_, group)| group.interpreter.clone());
         states.attach(&interpreter, name);
+    });
+}
+
+fn profile(engine: &Engine, states: &mut ThreadStates, profiler: &mut Profiler) {
+    let Some(measure) = crate::measure::get() else { return };
+    let groups = engine.groups.all();
+    measure.profile(profiler, |number, work| {
+        let group = groups.iter().find(|(_, group)| Some(group.board) == number);
+        let interpreter = group.map_or_else(|| engine.groups.main(), |(_, group)| group.interpreter.clone());
+        states.attach(&interpreter, work);
     });
 }
 
