@@ -74,7 +74,7 @@ impl Import {
     }
 }
 
-#[cfg(all(test, target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod tests {
     use super::*;
 

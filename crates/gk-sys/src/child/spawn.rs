@@ -263,7 +263,9 @@ impl Prepared {
         }
         if self.no_new_privileges {
             // SAFETY: no pointer involved; the unused arguments must be 0.
-            check(Step::Privileges, unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+            check(Step::Privileges, unsafe {
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, word(1), word(0), word(0), word(0))
+            })?;
         }
         if let Some(directory) = &self.directory {
             // SAFETY: a terminated string that lives in `self`.
@@ -272,7 +274,7 @@ impl Prepared {
         // SAFETY: the set is initialised and lives in `self`; a null old set is allowed.
         let _ = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.empty, std::ptr::null_mut()) };
         // SAFETY: no pointer involved.
-        check(Step::Parent, unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+        check(Step::Parent, unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, word(libc::SIGKILL)) })?;
         // SAFETY: no pointer involved; it cannot fail.
         let parent = unsafe { libc::getppid() };
         // A parent that died before the line above never sends the signal.
@@ -293,8 +295,19 @@ impl Prepared {
     }
 }
 
+/// The C library's type of a limit's number.
+#[cfg(not(target_env = "musl"))]
+type LimitNumber = libc::__rlimit_resource_t;
+#[cfg(target_env = "musl")]
+type LimitNumber = libc::c_int;
+
+/// An argument of `prctl`, which takes as many words as it likes: a narrower number leaves half of one undefined on some machines.
+fn word(number: libc::c_int) -> libc::c_ulong {
+    number as libc::c_ulong
+}
+
 impl Limit {
-    fn number(self) -> libc::__rlimit_resource_t {
+    fn number(self) -> LimitNumber {
         match self {
             Self::Cpu => libc::RLIMIT_CPU,
             Self::Data => libc::RLIMIT_DATA,

@@ -1,11 +1,11 @@
 //! Reading a loaded ELF object: its addresses, the entries of its tables with their imported functions, the entries that the
-//! dynamic linker has made read-only, and the versions of its symbols. Linux with glibc, 64 bits; on other systems every
-//! function returns an error.
+//! dynamic linker has made read-only, and the versions of its symbols. Linux with 64 bits, x86-64 and aarch64, glibc and musl; on
+//! other systems every function returns an error.
 
-#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub(super) use elf::{Loaded, protect, resolve};
 
-#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 pub(super) use absent::{Loaded, protect, resolve};
 
 /// A table entry that the dynamic linker fills with a function's address.
@@ -16,7 +16,7 @@ pub(super) struct Slot {
     pub(super) symbol: usize,
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod elf {
     use super::Slot;
     use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -32,13 +32,29 @@ mod elf {
     const DT_VERNEED: u64 = 0x6fff_fffe;
     const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
 
-    /// Relocations that put a function's address into a word.
-    #[cfg(target_arch = "x86_64")]
-    const FILLED: [u32; 3] = [7, 6, 1]; // JUMP_SLOT, GLOB_DAT, 64
-    #[cfg(target_arch = "aarch64")]
-    const FILLED: [u32; 3] = [1026, 1025, 257]; // JUMP_SLOT, GLOB_DAT, ABS64
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    const FILLED: [u32; 0] = [];
+    /// A kind of machine, by the relocations that put a function's address into a word.
+    #[derive(Debug, Clone, Copy)]
+    struct Machine {
+        jump_slot: u32,
+        glob_dat: u32,
+        word: u32,
+    }
+
+    const X86_64: Machine = Machine { jump_slot: 7, glob_dat: 6, word: 1 };
+    const AARCH64: Machine = Machine { jump_slot: 1026, glob_dat: 1025, word: 257 };
+    const HERE: Option<Machine> = if cfg!(target_arch = "x86_64") {
+        Some(X86_64)
+    } else if cfg!(target_arch = "aarch64") {
+        Some(AARCH64)
+    } else {
+        None
+    };
+
+    impl Machine {
+        fn fills(self, kind: u32) -> bool {
+            [self.jump_slot, self.glob_dat, self.word].contains(&kind)
+        }
+    }
 
     #[repr(C)]
     #[derive(Clone, Copy)]
@@ -173,7 +189,7 @@ mod elf {
             let (mut lazy, mut lazy_len, mut eager, mut eager_len) = (0, 0, 0, 0);
             for index in 0.. {
                 let entry: Dynamic = read(search.dynamic + index * size_of::<Dynamic>());
-                // glibc has added the base already where its section is writable; else it is an offset.
+                // glibc has added the base already where its section is writable; else, and with musl, it is an offset.
                 let value = entry.value as usize;
                 let address = if value < loaded.base { loaded.base + value } else { value };
                 match entry.tag {
@@ -196,6 +212,10 @@ mod elf {
 
         /// The table entries that are filled with this undefined symbol.
         pub(in super::super) fn slots_of(&self, name: &CStr) -> Vec<Slot> {
+            HERE.map_or_else(Vec::new, |machine| self.slots_on(machine, name))
+        }
+
+        fn slots_on(&self, machine: Machine, name: &CStr) -> Vec<Slot> {
             let mut found = Vec::new();
             if self.symbols == 0 || self.strings == 0 {
                 return found;
@@ -204,7 +224,7 @@ mod elf {
                 for address in table.clone().step_by(size_of::<Relocation>()) {
                     let relocation: Relocation = read(address);
                     let (symbol, kind) = ((relocation.info >> 32) as usize, relocation.info as u32);
-                    if symbol == 0 || relocation.addend != 0 || !FILLED.contains(&kind) {
+                    if symbol == 0 || relocation.addend != 0 || !machine.fills(kind) {
                         continue;
                     }
                     let entry: libc::Elf64_Sym = read(self.symbols + symbol * size_of::<libc::Elf64_Sym>());
@@ -247,15 +267,24 @@ mod elf {
 
     /// The function of that name and version as the dynamic linker finds it for everyone (a preloaded one first).
     pub(in super::super) fn resolve(name: &CStr, version: Option<&CStr>) -> *const c_void {
-        if let Some(version) = version {
-            // SAFETY: two live C strings.
-            let found = unsafe { libc::dlvsym(libc::RTLD_DEFAULT, name.as_ptr(), version.as_ptr()) };
-            if !found.is_null() {
-                return found;
-            }
+        if let Some(found) = version.and_then(|version| versioned(name, version)) {
+            return found;
         }
         // SAFETY: a live C string.
         unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+    }
+
+    #[cfg(target_env = "gnu")]
+    fn versioned(name: &CStr, version: &CStr) -> Option<*const c_void> {
+        // SAFETY: two live C strings.
+        let found = unsafe { libc::dlvsym(libc::RTLD_DEFAULT, name.as_ptr(), version.as_ptr()) };
+        (!found.is_null()).then_some(found.cast_const())
+    }
+
+    /// musl has one version of each function.
+    #[cfg(not(target_env = "gnu"))]
+    fn versioned(_: &CStr, _: &CStr) -> Option<*const c_void> {
+        None
     }
 
     /// Makes the page of a table entry writable, or read-only again.
@@ -270,9 +299,94 @@ mod elf {
             Err(format!("a protected page cannot be opened: {}", std::io::Error::last_os_error()))
         }
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        const BASE: usize = 0x10000;
+        const STRINGS: &[u8] = b"\0pthread_cond_wait\0pthread_cond_timedwait\0";
+        const WAIT: usize = 1;
+        const TIMED: usize = 2;
+        const OWN: usize = 3;
+
+        /// Offset, kind, symbol and addend of each entry, as a compiler for that machine leaves them.
+        fn table(entries: &[(u64, u32, usize, i64)]) -> Vec<Relocation> {
+            let entry = |&(offset, kind, symbol, addend): &(u64, u32, usize, i64)| Relocation {
+                offset,
+                info: (symbol as u64) << 32 | u64::from(kind),
+                addend,
+            };
+            entries.iter().map(entry).collect()
+        }
+
+        fn symbol(name: u32, section: u16) -> libc::Elf64_Sym {
+            libc::Elf64_Sym {
+                st_name: name,
+                st_info: 0x12,
+                st_other: 0,
+                st_shndx: section,
+                st_value: 0,
+                st_size: 0,
+            }
+        }
+
+        #[test]
+        fn both_machines_relocations_are_found_and_others_left_alone() {
+            let symbols = [symbol(0, 0), symbol(1, 0), symbol(19, 0), symbol(1, 7)];
+            // RELATIVE, IRELATIVE and the three of thread-local storage: other numbers on each machine.
+            for (machine, others, told) in [
+                (X86_64, [8, 37, 16, 17, 36], "x86-64"),
+                (AARCH64, [1027, 1032, 1028, 1029, 1031], "aarch64"),
+            ] {
+                let lazy = table(&[
+                    (0x100, machine.jump_slot, TIMED, 0),
+                    (0x108, machine.jump_slot, WAIT, 0),
+                    (0x110, machine.jump_slot, OWN, 0),
+                ]);
+                let mut eager = vec![
+                    (0x200, machine.glob_dat, WAIT, 0),
+                    (0x208, machine.word, WAIT, 0),
+                    (0x210, machine.word, WAIT, 8),
+                    (0x218, machine.word, 0, 0),
+                ];
+                eager.extend(others.map(|kind| (0x300, kind, WAIT, 0)));
+                let eager = table(&eager);
+                let place = |t: &[Relocation]| {
+                    let begin = t.as_ptr() as usize;
+                    begin..begin + size_of_val(t)
+                };
+                let loaded = Loaded {
+                    base: BASE,
+                    strings: STRINGS.as_ptr() as usize,
+                    symbols: symbols.as_ptr() as usize,
+                    tables: [place(&lazy), place(&eager)],
+                    ..Loaded::default()
+                };
+                let found = |name| -> Vec<(usize, usize)> {
+                    let slots = loaded.slots_on(machine, name);
+                    slots.iter().map(|slot| (slot.address - BASE, slot.symbol)).collect()
+                };
+                assert_eq!(found(c"pthread_cond_timedwait"), [(0x100, TIMED)], "{told}");
+                assert_eq!(
+                    found(c"pthread_cond_wait"),
+                    [(0x108, WAIT), (0x200, WAIT), (0x208, WAIT)],
+                    "{told}"
+                );
+                assert_eq!(found(c"pthread_cond_signal"), [], "{told}");
+            }
+        }
+
+        #[test]
+        fn the_numbers_are_those_of_the_abi() {
+            let numbers = |m: Machine| [m.word, m.glob_dat, m.jump_slot];
+            assert_eq!(numbers(X86_64), [1, 6, 7], "R_X86_64_64, GLOB_DAT, JUMP_SLOT");
+            assert_eq!(numbers(AARCH64), [0x101, 0x401, 0x402], "R_AARCH64_ABS64, GLOB_DAT, JUMP_SLOT");
+        }
+    }
 }
 
-#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 mod absent {
     use super::Slot;
     use std::ffi::{CStr, CString, c_void};
@@ -284,7 +398,7 @@ mod absent {
 
     impl Loaded {
         pub(in super::super) fn containing(_: usize) -> Result<Self, String> {
-            Err("redirecting functions is built for Linux with glibc, 64 bits".to_owned())
+            Err("redirecting functions is built for Linux with 64 bits".to_owned())
         }
 
         pub(in super::super) fn slots_of(&self, _: &CStr) -> Vec<Slot> {
