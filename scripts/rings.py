@@ -11,7 +11,7 @@ from side_by_side import Job, Lane
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 COMPAT, WHOLE, BROWSER = ROOT / "compat", ROOT / "tests/whole", ROOT / "tests/browser"
-APPLICATIONS, CONTAINERS = ROOT / "tests/applications", ROOT / "tests/containers"
+APPLICATIONS, CONTAINERS, WHEELS = ROOT / "tests/applications", ROOT / "tests/containers", ROOT / "tests/wheels"
 PYTHONS = ("3.11", "3.14", "3.14t")
 # What depends on the CPython that it is built with, or runs one; the rest is tested once.
 OF_PYTHON = "package(gk-python) + package(gk-wsgi) + package(gk-worker) + (package(gk-cli) & binary(doctor))"
@@ -154,6 +154,13 @@ def containers() -> Ring:
     return Ring("containers", pytest(CONTAINERS, *beside("loadfile")), CONTAINERS, of_gilkeeper("3.14"), needs, nice=CASES)
 
 
+def wheels() -> Ring:
+    """tests/wheels: a wheel that other rings install, on a machine without Rust. `make wheels` runs it for those in dist/."""
+    folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "wheels"
+    environment = {"UNDER_TEST": "ours", "GILKEEPER_WHEELS": str(folder), "GILKEEPER_PYTHONS": "3.14"}
+    return Ring("wheels", pytest(COMPAT, *beside("load")), WHEELS, environment, [venv(COMPAT), wheel("3.14"), packages("binutils")], nice=CASES)
+
+
 def browser(kind: str = "browser") -> Ring:
     """tests/browser: the cases without a mark ("browser"), or those with the mark `kind`."""
     needs = [venv(BROWSER), wheel("3.14"), packages("chromium")]
@@ -171,7 +178,7 @@ def rings() -> list[Ring]:
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), applications_ring(), containers(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
-    return [*of_3_14, *others, lint, whole("3.14", "alone"), browser("alone")]
+    return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]
 
 
 def measuring_rings() -> list[Ring]:
