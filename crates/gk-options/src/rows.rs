@@ -249,6 +249,12 @@ process_group! {
     /// Restarts the group gracefully when the source file of an imported module changes; the files are checked once a
     /// second.
     reload_on_changes: bool = false, "reload-on-changes", row(Kind::Switch).ours().serve(RELOADING);
+
+    /// Restarts the group gracefully as soon as a Python file or a template below one of these directories changes; requests wait
+    /// for the new code.
+    watch: Vec<PathBuf> = Vec::new(), "watch", row(Kind::Directories).ours().serve(RELOADING)
+        .serve_help("Directory whose Python files and templates, also further below, restart the processes as soon as one changes; \
+            repeat the option for more.");
 }
 
 const OWN_FLOW_CONTROL: &str =

@@ -70,9 +70,11 @@ fn check(given: &ServeOptions) -> Result<(), String> {
     {
         return Err(format!("{} takes HOST:PORT or off, not `{admin}`", given.called("admin")));
     }
-    if let Some(entry) = given.many("python-path").iter().find(|path| path.contains(':')) {
-        let called = given.called("python-path");
-        return Err(format!("{called} takes one directory at a time, not `{entry}`: repeat the option"));
+    for option in options::all().filter(|option| option.kind == Kind::Directories) {
+        if let Some(entry) = given.many(option.name).iter().find(|path| path.contains(':')) {
+            let called = given.called(option.name);
+            return Err(format!("{called} takes one directory at a time, not `{entry}`: repeat the option"));
+        }
     }
     let name = or_default(given, "process-group");
     if name.is_empty() || name.contains('=') || name.contains("%{") {
@@ -239,8 +241,10 @@ fn daemon(text: &mut Text, given: &ServeOptions, home: &str) {
         let value = match row.name {
             "processes" if debug => None,
             "threads" if debug => Some("1".to_owned()),
-            "python-path" => Some(python_path.clone()).filter(|path| !path.is_empty()),
-            "reload-on-changes" if given.flag("disable-reloading") => None,
+            "reload-on-changes" | "watch" if given.flag("disable-reloading") => None,
+            _ if option.kind == Kind::Directories => {
+                Some(given.many(option.name).join(":")).filter(|paths| !paths.is_empty())
+            }
             _ if option.kind == Kind::Switch => given.flag(option.name).then(|| "On".to_owned()),
             _ => {
                 let own =

@@ -6,6 +6,7 @@ use crate::serve::engine::Engine;
 use crate::serve::groups::GroupInterpreter;
 use crate::serve::thread;
 use crate::watch::ending::Ending;
+use crate::watch::folders::Folders;
 use crate::watch::module_changes;
 use crate::watch::python_thread::{self, PythonThread};
 use crate::watch::script_changes::ScriptChanges;
@@ -38,6 +39,8 @@ impl Worker {
         // Before the imports, which may fork.
         let withheld = Withheld::descriptor(&control);
         let setup = &engine.setup;
+        // Before the imports, so that no change is missed.
+        let folders = (!setup.group.watch.is_empty()).then(|| Folders::watch(&setup.group.watch));
         let startup = Startup::watch(&engine);
         let main = main_group(&engine, states)?;
         let mut failed = crate::measure::importing(|| import_all(&engine, &startup, states));
@@ -107,7 +110,19 @@ impl Worker {
             // After `Ready`, so that the supervisor gets no change before it.
             worker.watch_imported(files);
         }
+        if let Some(folders) = folders {
+            worker.watch_folders(folders);
+        }
         Ok(worker)
+    }
+
+    /// `watch`: tells of changes below these folders, also of those that happened meanwhile.
+    fn watch_folders(&self, folders: std::io::Result<Folders>) {
+        let told = self.control.try_clone();
+        let watched = folders.and_then(|folders| folders.report(&self.engine, told?));
+        if let Err(error) = watched {
+            plain(Level::Error, "wsgi", None, &format!("The directories of watch= are not watched: {error}"));
+        }
     }
 
     /// `reload-on-changes`: watches these files from now on, and files imported later.

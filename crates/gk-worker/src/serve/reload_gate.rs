@@ -13,8 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// The gate of a worker.
 #[derive(Default)]
 pub(crate) struct ReloadGate {
-    /// Number of reloads that were refused; changed under the lock.
-    refused: AtomicU64,
+    /// See [`ReloadGate::state`]; a refusal changes it under the lock.
+    state: AtomicU64,
     /// This worker leaves: others answer from now on.
     leaving: Mutex<bool>,
     changed: Condvar,
@@ -25,18 +25,24 @@ impl ReloadGate {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Number of reloads that were refused so far. To be asked before a request looks at its script.
+    /// Twice the number of reloads that were refused so far, and one more while files of watched folders are known to have changed. To be
+    /// asked before a request looks at its script.
     #[inline]
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Acquire)
+    pub(crate) fn state(&self) -> u64 {
+        self.state.load(Ordering::Acquire)
     }
 
-    /// Waits, detached, for the end of the reload after `refused` refusals. Returns true if this worker leaves: the request may
+    /// Files of watched folders have changed: requests wait from now on.
+    pub(crate) fn expect(&self) {
+        self.state.fetch_or(1, Ordering::Release);
+    }
+
+    /// Waits, detached, for the end of the reload that begins in `state`. Returns true if this worker leaves: the request may
     /// go back to the front. `gone`: nobody waits for the request any more.
-    pub(crate) fn wait(&self, refused: u64, gone: impl Fn() -> bool) -> bool {
+    pub(crate) fn wait(&self, state: u64, gone: impl Fn() -> bool) -> bool {
         let end = Instant::now() + PATIENCE;
         let mut leaving = self.leaving();
-        while !*leaving && self.refused() == refused && !gone() && Instant::now() < end {
+        while !*leaving && self.state() | 1 == state | 1 && !gone() && Instant::now() < end {
             leaving = self.changed.wait_timeout(leaving, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
         *leaving
@@ -45,7 +51,7 @@ impl ReloadGate {
     /// A reload was refused, and the files that caused it are kept as they are loaded.
     pub(crate) fn refuse(&self) {
         let leaving = self.leaving();
-        self.refused.fetch_add(1, Ordering::Release);
+        self.state.store((self.state() | 1) + 1, Ordering::Release);
         drop(leaving);
         self.changed.notify_all();
     }
@@ -65,14 +71,17 @@ mod tests {
     fn a_request_waits_until_the_worker_leaves_or_the_reload_is_refused_or_its_client_goes() {
         let gate = ReloadGate::default();
         assert!(!gate.wait(0, || true));
-        let before = gate.refused();
+        let before = gate.state();
         let kept = std::thread::scope(|scope| {
             let waiting = scope.spawn(|| gate.wait(before, || false));
             gate.refuse();
             waiting.join()
         });
         assert!(!kept.unwrap());
-        let before = gate.refused();
+        gate.expect();
+        let before = gate.state();
+        gate.expect();
+        assert_eq!((before, gate.state()), (3, 3));
         let back = std::thread::scope(|scope| {
             let waiting = scope.spawn(|| gate.wait(before, || false));
             gate.leave();

@@ -188,9 +188,10 @@ impl Batch<'_> {
             daemon_start: self.wall.seconds(started),
         };
         let application = &self.seat.application;
-        let refused = self.engine.reloads.refused();
+        let reloads = self.engine.reloads.state();
         let prepared = Prepared::find(application, &call);
-        if prepared.outdated(py, application, &call) && self.new_code_answers(py, job, refused) {
+        let is_outdated = reloads & 1 == 1 || prepared.outdated(py, application, &call);
+        if is_outdated && self.new_code_answers(py, job, reloads) {
             if let Some(measured) = &*self.measured {
                 measured.forget();
             }
@@ -204,12 +205,12 @@ impl Batch<'_> {
         Some((serve(py, application, &call, prepared, Arc::new(served)), begun))
     }
 
-    /// Waits for the reload that follows from a changed script. Meanwhile the thread counts as idle, for request-timeout.
+    /// Waits for the reload that follows from a changed file. Meanwhile the thread counts as idle, for request-timeout.
     #[cold]
-    fn new_code_answers(&self, py: Attached<'_>, job: &Job, refused: u64) -> bool {
+    fn new_code_answers(&self, py: Attached<'_>, job: &Job, reloads: u64) -> bool {
         let (engine, slot) = (self.engine, self.slot);
         slot.since.store(0, Ordering::Release);
-        let leaves = py.detach(|| engine.reloads.wait(refused, || job.streams.is_gone()));
+        let leaves = py.detach(|| engine.reloads.wait(reloads, || job.streams.is_gone()));
         slot.since.store(engine.now(), Ordering::Release);
         leaves && !job.streams.is_gone()
     }
