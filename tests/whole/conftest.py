@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -43,6 +44,14 @@ def gilkeeper() -> Iterator[Callable[..., Gilkeeper]]:
     assert not problems, problems
     for server in started:
         server.clean()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: that of a socket has 107 bytes."""
+    made = Path(tempfile.mkdtemp(prefix="first-hour-"))
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture

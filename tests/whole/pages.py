@@ -1,8 +1,8 @@
 """The guide's pages as transcripts: their blocks of code, done one after the other in an empty folder.
 
-A block of Python or TOML whose first line is a comment with a name is that file. In a block of `sh`, a line with `gilkeeper serve` starts
-the server and waits until it serves; it is ended by a line `gilkeeper stop`, else by the next server and the end of the page. Every other
-line runs to its end and must succeed.
+A block of Python or TOML whose first line is a comment with a name is that file. In a block of `sh`, a line with `gilkeeper serve` or
+`gilkeeper dev` starts the server and waits until it serves; it is ended by a line `gilkeeper stop`, else by the next server and the end of
+the page. Every other line runs to its end and must succeed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ import harness
 
 GUIDE = harness.REPOSITORY / "docs/guide"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """That of a user who has activated the virtual environment of the wheel, with nothing else."""
+    commands = Path(harness.gilkeeper()).parent
+    return {"PATH": f"{commands}:/usr/bin:/bin", "HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state"), **more}
 
 
 @dataclass
@@ -46,7 +52,7 @@ class Transcript:
 
     def line(self, line: str) -> None:
         self.said.append(f"$ {line}")
-        if "gilkeeper serve" in line:
+        if "gilkeeper serve" in line or "gilkeeper dev" in line:
             self.end()
             self.serve(line)
             return

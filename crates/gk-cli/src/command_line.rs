@@ -3,8 +3,9 @@
 pub mod complaint;
 
 use crate::arguments::{flag, many, option, script};
+use crate::load::DEVELOP;
 use crate::trials::{compare, load_generator, tune};
-use crate::{options, print, say};
+use crate::{dev, options, print, say};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
@@ -37,8 +38,10 @@ pub fn command() -> Command {
                 Command::new("serve").about("Serve an application, or what a configuration file says"),
             )
             .args(reading())
+            .arg(flag(DEVELOP).hide(true).conflicts_with("config"))
             .arg(path(config.clone()).conflicts_with("script")),
         )
+        .subcommand(dev::command().args(reading()))
         .subcommand(
             options::add(
                 Command::new("check")

@@ -56,6 +56,8 @@ pub struct Reading {
     file: Option<PathBuf>,
     sources: Sources,
     surroundings: Surroundings,
+    /// As `gilkeeper dev` serves it.
+    develops: bool,
 }
 
 /// A configuration as it was read.
@@ -70,6 +72,9 @@ pub struct Read {
     pub remarks: Vec<String>,
 }
 
+/// Name of the hidden option by which `serve` is `dev`, for a server that replaces one of `dev`.
+pub const DEVELOP: &str = "develop";
+
 /// Set by whoever starts a server for a while (`compare`) to its own process id: the server ends with its parent, and has no
 /// options but those of its command line.
 pub const ENDS_WITH_PARENT: &str = "GILKEEPER_ENDS_WITH_PARENT";
@@ -79,7 +84,9 @@ impl Reading {
     pub fn new(given: &ArgMatches, python: &PythonRuntime, sources: Sources) -> Result<Self, Failure> {
         let options = options::options(given);
         let surroundings = surroundings(given, python)?;
-        let file = given.get_one::<PathBuf>("config").cloned();
+        // `dev` takes none.
+        let file = given.try_get_one::<PathBuf>("config").ok().flatten().cloned();
+        let develops = given.try_get_one::<bool>(DEVELOP).is_ok_and(|set| set == Some(&true));
         if let Some(path) = &file {
             if let Some(name) = options::not_with_file(given) {
                 let text = format!(
@@ -102,7 +109,7 @@ impl Reading {
             (_, Some(_), _) => Sources::CommandLine,
             (_, None, sources) => sources,
         };
-        Ok(Self { options, file, sources, surroundings })
+        Ok(Self { options, file, sources, surroundings, develops })
     }
 
     /// Reads the sources of options and the configuration. The error: why there is nothing to say about a site.
@@ -111,6 +118,9 @@ impl Reading {
         let added = gather(&mut options, &Disk, &mut surroundings, self.sources)?;
         let root = options.one("server-root").map(|root| surroundings.directory.join(root));
         surroundings.server_root = root.or(surroundings.server_root);
+        if self.develops && !options.script.is_empty() {
+            options = express::develop(&options, &Disk, &surroundings.directory)?;
+        }
         let mut loaded = match &self.file {
             Some(path) => of_file(path, &options, &surroundings)?,
             None if options.script.is_empty() => {

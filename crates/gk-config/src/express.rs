@@ -3,6 +3,7 @@
 //! the command line's.
 
 mod access;
+mod dev;
 pub mod foreign;
 mod https;
 pub mod layers;
@@ -16,6 +17,7 @@ use crate::diagnostic::Diagnostic;
 use crate::site::{ImportScript, Site};
 use crate::source::{Memory, Source};
 use crate::{Loaded, Surroundings, load_text};
+pub use dev::{STANDARD as DEVELOPMENT, develop};
 pub use script::{called, instead, nearby, script};
 use std::collections::BTreeMap;
 pub use text::{generate, listeners, names_a_listener};

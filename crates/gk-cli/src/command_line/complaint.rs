@@ -29,7 +29,7 @@ fn context(error: &clap::Error) -> Option<String> {
 
 /// An option or a further word.
 fn unknown_argument(typed: &str, command: Option<&str>, words: &[String]) -> Option<String> {
-    let serves = matches!(command, None | Some("serve" | "check"));
+    let serves = matches!(command, None | Some("serve" | "dev" | "check"));
     if !serves {
         return None;
     }

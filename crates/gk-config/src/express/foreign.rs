@@ -42,9 +42,9 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["limit-request-line"], Words("`--set 'LimitRequestLine N'`")),
     (&["limit-request-fields"], Words("`--set 'LimitRequestFields N'`")),
     (&["limit-request-field-size", "limit-request-field_size", "buffer-size"], Words("`--set 'LimitRequestFieldSize N'`")),
-    (&["reload", "py-autoreload", "debug", "debugger", "reload-dir", "reload-include", "reload-paths", "extra-files", "touch-reload"],
-        Words("`--reload-on-changes`")),
-    (&["reload-engine"], Absent("`--reload-on-changes` has one way of looking for changes")),
+    (&["reload", "py-autoreload", "debug", "debugger", "touch-reload"], Words("`gilkeeper dev SCRIPT`, or `--reload-on-changes`")),
+    (&["reload-dir", "reload-include", "reload-paths", "extra-files", "reload-extra-file"], Words("`--watch DIR`")),
+    (&["reload-engine"], Absent("`--watch DIR` is told of changes by the kernel, `--reload-on-changes` looks once a second")),
     (&["preload", "lazy-apps", "lazy"], Absent("each worker imports the application itself, before it gets requests")),
     (&["check-config", "print-config"], Words("`gilkeeper check SCRIPT`")),
     (&["chdir", "working-dir", "app-dir"], Same("working-directory")),
@@ -83,7 +83,8 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
 
 /// Words where a command stands.
 const COMMANDS: &[(&[&str], &str)] = &[
-    (&["run", "start", "server", "runserver", "start-server", "up", "web", "app", "launch"], "serve"),
+    (&["run", "start", "server", "start-server", "up", "web", "app", "launch"], "serve"),
+    (&["runserver", "develop", "development", "debug", "livereload"], "dev"),
     (&["restart", "graceful", "hup"], "reload"),
     (&["shutdown", "quit", "kill", "down", "end"], "stop"),
     (&["configtest", "test", "validate", "check-config", "config", "lint"], "check"),
@@ -158,7 +159,7 @@ mod tests {
             ("workers", Some("4"), "is `--processes` here: write `--processes 4`"),
             ("workers", Some("--x"), "is `--processes` here"),
             ("w", Some("app:app"), "is `--processes` here"),
-            ("reload", None, "is `--reload-on-changes`"),
+            ("reload", None, "is `gilkeeper dev SCRIPT`, or `--reload-on-changes`"),
         ] {
             assert_eq!(meaning(name, value).as_deref(), Some(expected), "{name}");
         }
