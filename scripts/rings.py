@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 COMPAT, WHOLE, BROWSER = ROOT / "compat", ROOT / "tests/whole", ROOT / "tests/browser"
 APPLICATIONS, CONTAINERS, WHEELS = ROOT / "tests/applications", ROOT / "tests/containers", ROOT / "tests/wheels"
+DOCUMENTS = ROOT / "tests/documents"
 PYTHONS = ("3.11", "3.14", "3.14t")
 # What depends on the CPython that it is built with, or runs one; the rest is tested once.
 OF_PYTHON = "package(gk-python) + package(gk-wsgi) + package(gk-worker) + (package(gk-cli) & binary(doctor))"
@@ -161,6 +162,13 @@ def wheels() -> Ring:
     return Ring("wheels", pytest(COMPAT, *beside("load")), WHEELS, environment, [venv(COMPAT), wheel("3.14"), packages("binutils")], nice=CASES)
 
 
+def documents() -> Ring:
+    """tests/documents: the site of the documents."""
+    make = 'python=$("$0/python-of" 3.14) && cache=$("$0/cache-dir") && "$0/venv" "$cache/docs" "$python" "$0/docs-requirements.txt"'
+    tools = step("venv documents", "bash", "-c", make, SCRIPTS)
+    return Ring("documents", pytest(COMPAT), DOCUMENTS, needs=[venv(COMPAT), tools], nice=CASES)
+
+
 def browser(kind: str = "browser") -> Ring:
     """tests/browser: the cases without a mark ("browser"), or those with the mark `kind`."""
     needs = [venv(BROWSER), wheel("3.14"), packages("chromium")]
@@ -176,7 +184,7 @@ def rings() -> list[Ring]:
     """
     doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
-    of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), applications_ring(), containers(), browser(), rust("3.14"), doc]
+    of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]
 
