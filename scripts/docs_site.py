@@ -69,7 +69,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         path = os.path.normpath(os.path.join(os.path.dirname(here), place))
         if path in TOP:
             path = f"docs/{TOP[path]}"
-        elif not path.startswith("docs/"):
+        elif not path.startswith("docs/") or (ROOT / path).is_dir():
             assert (ROOT / path).exists(), f"{here} has a link to {path}, which is not there"
             return text if path in text else f"{text} (`{path}`)"
         relative = os.path.relpath(path.removeprefix("docs/"), os.path.dirname(page.file.src_uri) or ".")
