@@ -1,5 +1,6 @@
 //! One log: a bounded queue of lines, and a thread that writes them. The thread alone waits when the log takes nothing.
 
+use super::frames::Frames;
 use super::place::{Place, one_file};
 use super::terminal::Folding;
 use gk_sys::log::{WholeLines, count, plain, tell_lost};
@@ -99,8 +100,9 @@ impl Sink {
         let shared = Arc::new(Shared { role, lost, queue, changed, done, told });
         let (file, lines) = (None, WholeLines::default());
         let (terminal, lost) = (false, 0);
-        let folding = Folding::default();
-        let writer = Writer { shared: Arc::clone(&shared), place, file, terminal, folding, lines, lost };
+        let (folding, frames) = (Folding::default(), Frames::default());
+        let writer =
+            Writer { shared: Arc::clone(&shared), place, file, terminal, folding, frames, lines, lost };
         let thread = std::thread::Builder::new().name("log".into()).stack_size(STACK);
         thread.spawn(move || writer.run())?;
         Ok(Self { shared })
@@ -214,6 +216,7 @@ struct Writer {
     /// It is a terminal, to which text of applications must do nothing.
     terminal: bool,
     folding: Folding,
+    frames: Frames,
     lines: WholeLines,
     /// Lines of an access log that were lost since the error log was told.
     lost: u64,
@@ -231,6 +234,7 @@ impl Writer {
             }
             if self.terminal {
                 let folded = self.folding.fold(&String::from_utf8_lossy(&batch));
+                let folded = self.frames.without_own(&folded);
                 batch = page(&folded).as_bytes().to_vec();
             }
             self.write(&batch, refused);

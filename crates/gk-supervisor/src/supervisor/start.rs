@@ -9,6 +9,7 @@ use crate::configuration::python::{PythonRuntime, Pythons};
 use crate::configuration::{Configuration, Loader};
 use crate::handover::{Estate, Handover};
 use crate::logs::Logs;
+use crate::logs::frames::Frames;
 use crate::memory::MemoryWatch;
 use crate::perform::{World, log};
 use crate::plan::Plan;
@@ -118,7 +119,7 @@ fn serve(
         let seen = log_file.map(|path| format!(" (the error log {} says more)", path.display()));
         let told = format!("gilkeeper: the server ends{}: {why}\n", seen.unwrap_or_default());
         // The traceback is the application's own text.
-        say(&gk_wire::printable::page(&told));
+        say(&gk_wire::printable::page(&Frames::default().without_own(&told)));
     }
     handover.follow();
     let Handover { root, successor, stays, .. } = handover;

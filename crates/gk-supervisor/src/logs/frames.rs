@@ -1,0 +1,59 @@
+//! Tracebacks as a person reads them at a terminal: without the frames in which the server and the import system load an application.
+
+/// Beginnings of lines of such frames.
+const OWN: [&str; 4] = [
+    "  File \"<gilkeeper>\"",
+    "  File \"<frozen importlib",
+    "  File \"<frozen runpy",
+    "  File \"<frozen zipimport",
+];
+/// A frame with this is the import system's, in a file of the standard library.
+const IMPORTS: &str = "/importlib/__init__.py\", line ";
+
+/// The filter of one log.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    /// The last frame was left out, and so are its lines of source.
+    skips: bool,
+}
+
+impl Frames {
+    /// Whole lines without the frames that are left out.
+    pub(crate) fn without_own(&mut self, lines: &str) -> String {
+        let mut out = String::with_capacity(lines.len());
+        for line in lines.split_inclusive('\n') {
+            let is_frame = line.starts_with("  File \"");
+            self.skips = match is_frame {
+                true => OWN.iter().any(|own| line.starts_with(own)) || line.contains(IMPORTS),
+                false => self.skips && line.starts_with("    "),
+            };
+            if !self.skips {
+                out.push_str(line);
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: five frames of the server and of importlib stood before the first of the application. Met by everybody whose
+    /// application cannot be imported.
+    #[test]
+    fn frames_of_the_application_stay() {
+        let text = "Traceback (most recent call last):\n  File \"<gilkeeper>\", line 26, in import_module\n\
+            \x20 File \"/usr/lib/python3.14/importlib/__init__.py\", line 88, in import_module\n\
+            \x20   return _bootstrap._gcd_import(name[level:], package, level)\n           ~~~~^^^^\n\
+            \x20 File \"<frozen importlib._bootstrap>\", line 1398, in _gcd_import\n\
+            \x20 File \"/srv/app.py\", line 1, in <module>\n    import gone\n\
+            ModuleNotFoundError: No module named 'gone'\n    not a frame\n";
+        let wanted = "Traceback (most recent call last):\n  File \"/srv/app.py\", line 1, in <module>\n    import gone\n\
+            ModuleNotFoundError: No module named 'gone'\n    not a frame\n";
+        assert_eq!(Frames::default().without_own(text), wanted);
+        let mut frames = Frames::default();
+        let pieces: String = text.split_inclusive('\n').map(|line| frames.without_own(line)).collect();
+        assert_eq!(pieces, wanted);
+    }
+}
