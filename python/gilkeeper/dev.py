@@ -25,13 +25,12 @@ def develop(script, expression=None):
 
 def load(script, expression):
     module = run(script) if os.path.isabs(script) else import_module(script)
-    if expression is None:
-        expression = "application"
-        if not callable(getattr(module, expression, None)) and not lone_app(module):
-            usual = usual_callables(module).partition(" ")[0]
-            hint = f"; it has `{usual}`: gilkeeper dev {script}:{usual}" if usual else ""
-            raise LookupError(f"{script} has no callable named 'application'{hint}")
-    return find_callable(module, expression)
+    name = expression or "application"
+    if name.isidentifier() and not callable(getattr(module, name, None)) and (expression or not lone_app(module)):
+        usual = usual_callables(module).partition(" ")[0]
+        hint = f"; it has `{usual}`, which {script}:{usual} names" if usual else ""
+        raise LookupError(f"{script} has no callable named '{name}'{hint}")
+    return find_callable(module, name)
 
 
 def import_module(name):
@@ -209,7 +208,8 @@ class Shown:
 
 
 def is_ours(filename):
-    return filename.startswith((HERE, "<frozen importlib", "<frozen runpy")) or filename == "<gilkeeper>"
+    imports = os.path.join("importlib", "__init__.py")
+    return filename.startswith((HERE, "<frozen importlib", "<frozen runpy")) or filename == "<gilkeeper>" or filename.endswith(imports)
 
 
 def is_of_project(filename):
