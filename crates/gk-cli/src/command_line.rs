@@ -174,7 +174,12 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("man")
                 .about("Print the manual page of gilkeeper or of one command")
-                .after_help("To read it: gilkeeper man serve | man -l -")
+                .after_help("To read it: gilkeeper man serve | man -l -\nFor `man gilkeeper-serve`: gilkeeper man --output ~/.local/share/man/man1")
+                .arg(
+                    option("output", "DIR", "Write the pages of all commands into this folder, as gilkeeper-COMMAND.1.")
+                        .conflicts_with("command")
+                        .value_parser(clap::value_parser!(PathBuf)),
+                )
                 .arg(Arg::new("command").value_name("COMMAND").num_args(0..).help("Command, as `serve` or `telemetry serve` [default: the page of gilkeeper].")),
         );
     let overview = overview(&whole);

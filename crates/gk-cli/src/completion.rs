@@ -4,6 +4,7 @@ use crate::command_line;
 use crate::{Failure, print};
 use clap::{ArgMatches, Command};
 use clap_complete::Shell;
+use std::path::PathBuf;
 
 /// Prints the completion script of a shell.
 pub fn completion(given: &ArgMatches) -> Result<i32, Failure> {
@@ -18,8 +19,15 @@ fn script(shell: Shell) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Prints the manual page of `gilkeeper` or of one command, for `man -l -` or a package.
+/// Prints the manual page of `gilkeeper` or of one command, for `man -l -`; or writes all of them, for a package.
 pub fn man(given: &ArgMatches) -> Result<i32, Failure> {
+    if let Some(folder) = given.get_one::<PathBuf>("output") {
+        let failed =
+            |why| Failure::Failed(format!("the pages cannot be written to {}: {why}", folder.display()));
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        clap_mangen::generate_to(command_line::command(), folder).map_err(failed)?;
+        return Ok(0);
+    }
     let words: Vec<&String> = given.get_many("command").into_iter().flatten().collect();
     let mut command = command_line::command();
     command.build();
@@ -47,6 +55,21 @@ mod tests {
     /// Letters only: the shells and troff escape and break lines each in their own way.
     fn letters(text: &str) -> String {
         text.chars().filter(|c| c.is_alphanumeric()).collect()
+    }
+
+    #[test]
+    fn a_package_gets_a_page_for_each_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let into = folder.path().join("man1");
+        let words = ["gilkeeper".into(), "man".into(), "--output".into(), into.clone().into_os_string()];
+        let given = command_line::command().try_get_matches_from(words).unwrap();
+        let (_, given) = given.subcommand().unwrap();
+        assert!(man(given).is_ok());
+        for name in command_line::names().iter().map(String::as_str).chain(["telemetry-serve"]) {
+            let page = std::fs::read_to_string(into.join(format!("gilkeeper-{name}.1"))).unwrap();
+            assert!(page.contains(".TH") && page.contains("NAME"), "{name}: {page}");
+        }
+        assert!(into.join("gilkeeper.1").is_file());
     }
 
     #[test]
