@@ -5,13 +5,13 @@ import os
 import subprocess
 import sys
 
-from django.core.checks import Error, Info, Warning
+from django.core.checks import Error, Warning
 
 from .script import script
 
 
 def gil_modes(app_configs, **options):
-    """An error when the project cannot be imported, a remark for each mode that is not safe."""
+    """An error when the project cannot be imported, a warning for each mode that is not safe."""
     try:
         name = script()
     except ValueError as why:
@@ -25,16 +25,13 @@ def gil_modes(app_configs, **options):
     except ValueError:
         said = (done.stderr or done.stdout).strip()
         return [Error(f"gilkeeper doctor {name} failed: {said}", hint=f"Run gilkeeper doctor {name}.", id="gilkeeper.E002")]
-    return [remark for mode in report["modes"] for remark in of_mode(mode, report, name)]
+    return [remark(mode, report, name) for mode in report["modes"] if mode["verdict"] == "unsafe"]
 
 
-def of_mode(mode, report, name):
-    """`verdict` is safe, unsafe, unknown or untried; an untried one is none of this Python."""
-    if mode["verdict"] in ("safe", "untried"):
-        return
-    findings = [finding["text"] for finding in report["findings"] if finding["mode"] == mode["mode"]]
-    why = mode["import_error"] or mode["why"] or "; ".join(findings[:3]) or "see the report"
-    kind = Warning if mode["verdict"] == "unsafe" else Info
-    number = "W001" if kind is Warning else "I001"
-    text = f"The project is {mode['verdict']} in the GIL mode {mode['mode']}: {why}"
-    yield kind(text, hint=f"gilkeeper doctor {name} says more; the mode with one GIL for the process is not concerned.", id=f"gilkeeper.{number}")
+def remark(mode, report, name):
+    """A warning about a mode with a finding against it."""
+    findings = [finding["text"] for finding in report["findings"] if finding["mode"] in (mode["mode"], None)]
+    why = mode["import_error"] or "; ".join(findings[:3])
+    text = f"The project is unsafe in the GIL mode {mode['mode']}: {why}"
+    hint = f"gilkeeper doctor {name} says more. It concerns projects that are served in this mode; the usual one is the main interpreter."
+    return Warning(text, hint=hint, id="gilkeeper.W001")
