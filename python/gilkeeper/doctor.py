@@ -243,9 +243,9 @@ class Watch:
         shared |= {"subscribe_shutdown": subscribe_shutdown, "subscribe_events": subscribe_shutdown, "subscribe_signals": keep}
         shared |= {"request_metrics": nothing, "process_metrics": nothing, "active_requests": {}}
         shared |= {"gil_mode": job["mode"], "switch_interval": None, "version": (6, 0, 0)}
-        for name in ("gilkeeper", "mod_wsgi"):
+        for name, more in (("gilkeeper", {"__path__": [HERE]}), ("mod_wsgi", {})):
             module = sys.modules[name] = types.ModuleType(name)
-            module.__dict__.update(shared)
+            module.__dict__.update(shared | more)
 
 
 # === The trial in one interpreter ===

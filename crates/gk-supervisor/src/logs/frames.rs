@@ -1,20 +1,15 @@
 //! Tracebacks as a person reads them at a terminal: without the frames in which the server and the import system load an application.
 
-/// Beginnings of lines of such frames.
-const OWN: [&str; 4] = [
-    "  File \"<gilkeeper>\"",
-    "  File \"<frozen importlib",
-    "  File \"<frozen runpy",
-    "  File \"<frozen zipimport",
-];
+/// Files of such frames.
+const OWN: [&str; 4] = ["\"<gilkeeper>\"", "\"<frozen importlib", "\"<frozen runpy", "\"<frozen zipimport"];
 /// A frame with this is the import system's, in a file of the standard library.
 const IMPORTS: &str = "/importlib/__init__.py\", line ";
 
 /// The filter of one log.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    /// The last frame was left out, and so are its lines of source.
-    skips: bool,
+    /// Spaces before the last frame, which was left out, and so are its lines of source.
+    skipped: Option<usize>,
 }
 
 impl Frames {
@@ -22,12 +17,17 @@ impl Frames {
     pub(crate) fn without_own(&mut self, lines: &str) -> String {
         let mut out = String::with_capacity(lines.len());
         for line in lines.split_inclusive('\n') {
-            let is_frame = line.starts_with("  File \"");
-            self.skips = match is_frame {
-                true => OWN.iter().any(|own| line.starts_with(own)) || line.contains(IMPORTS),
-                false => self.skips && line.starts_with("    "),
+            // Within a message of the supervisor a traceback is indented further.
+            let text = line.trim_start_matches(' ');
+            let indent = line.len() - text.len();
+            self.skipped = match text.strip_prefix("File ") {
+                Some(file) => {
+                    let is_own = OWN.iter().any(|own| file.starts_with(own)) || file.contains(IMPORTS);
+                    Some(indent).filter(|_| is_own && indent >= 2)
+                }
+                None => self.skipped.filter(|frame| indent > *frame),
             };
-            if !self.skips {
+            if self.skipped.is_none() {
                 out.push_str(line);
             }
         }
@@ -52,6 +52,8 @@ mod tests {
         let wanted = "Traceback (most recent call last):\n  File \"/srv/app.py\", line 1, in <module>\n    import gone\n\
             ModuleNotFoundError: No module named 'gone'\n    not a frame\n";
         assert_eq!(Frames::default().without_own(text), wanted);
+        let deeper = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+        assert_eq!(Frames::default().without_own(&deeper(text)), deeper(wanted));
         let mut frames = Frames::default();
         let pieces: String = text.split_inclusive('\n').map(|line| frames.without_own(line)).collect();
         assert_eq!(pieces, wanted);
