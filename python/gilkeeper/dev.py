@@ -130,10 +130,11 @@ class Result:
 
 def failed(environ, start_response, error):
     shown = Shown(error)
+    # When the head is sent, this raises the exception again, and the server writes it to the log.
+    page = answer(environ, start_response, shown, (type(error), error, error.__traceback__))
     what = f"{environ['REQUEST_METHOD']} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-    print(f"{what} failed\n{shown.text()}", file=environ["wsgi.errors"], flush=True)
-    # Raises the exception again when the head is sent.
-    return answer(environ, start_response, shown, (type(error), error, error.__traceback__))
+    environ["wsgi.errors"].write(f"{what} failed\n{shown.text()}\n")
+    return page
 
 
 def answer(environ, start_response, shown, exception=None):

@@ -2,8 +2,8 @@
 
 /// Files of such frames.
 const OWN: [&str; 4] = ["\"<gilkeeper>\"", "\"<frozen importlib", "\"<frozen runpy", "\"<frozen zipimport"];
-/// A frame with this is the import system's, in a file of the standard library.
-const IMPORTS: &str = "/importlib/__init__.py\", line ";
+/// Ends of the names of files whose frames are left out, too: the import system in the standard library, and `gilkeeper dev`.
+const ENDS: [&str; 2] = ["/importlib/__init__.py\", line ", "/gilkeeper/dev.py\", line "];
 
 /// The filter of one log.
 #[derive(Debug, Default)]
@@ -22,7 +22,8 @@ impl Frames {
             let indent = line.len() - text.len();
             self.skipped = match text.strip_prefix("File ") {
                 Some(file) => {
-                    let is_own = OWN.iter().any(|own| file.starts_with(own)) || file.contains(IMPORTS);
+                    let is_own = OWN.iter().any(|own| file.starts_with(own))
+                        || ENDS.iter().any(|end| file.contains(end));
                     Some(indent).filter(|_| is_own && indent >= 2)
                 }
                 None => self.skipped.filter(|frame| indent > *frame),
