@@ -9,12 +9,15 @@ import sys
 from .callables import find_callable, lone_app, usual_callables
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# Seconds after which a source file is old enough for its byte code to be kept.
+SETTLED = 2
 
 
 def develop(script, expression=None):
     """The WSGI application for a file or module, and the name or call of the application in it."""
     # Flask passes exceptions on and looks for changed templates; there is no console in the browser.
     os.environ.setdefault("FLASK_DEBUG", "1")
+    keep_no_fresh_byte_code()
     try:
         return WithErrors(with_static_files(load(script, expression)))
     except (Exception, SystemExit) as error:
@@ -31,6 +34,26 @@ def load(script, expression):
         hint = f"; it has `{usual}`, which {script}:{usual} names" if usual else ""
         raise LookupError(f"{script} has no callable named '{name}'{hint}")
     return find_callable(module, name)
+
+
+def keep_no_fresh_byte_code():
+    """Python compares the second and the length of a source file with those of its byte code. A file that is saved and formatted within
+    a second may have both in common with its version before, and would be served as it was."""
+    import time
+    from importlib.machinery import SourceFileLoader
+    from importlib.util import source_from_cache
+
+    keep = SourceFileLoader.set_data
+
+    def set_data(loader, path, data, **more):
+        try:
+            if time.time() - os.stat(source_from_cache(path)).st_mtime < SETTLED:
+                return
+        except (OSError, ValueError):
+            pass
+        keep(loader, path, data, **more)
+
+    SourceFileLoader.set_data = set_data
 
 
 def import_module(name):
