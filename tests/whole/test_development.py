@@ -71,7 +71,10 @@ class Developed:
             found[:] = [self.get(path)]
             return found[0][0] == status and wanted in found[0][1]
 
-        harness.until(holds, f"no page with {wanted}; {self.log.read_text()}", 60)
+        try:
+            harness.until(holds, f"a page with {wanted}", 60)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; {found} {self.log.read_text()}") from None
         return found[0][1]
 
     def end(self) -> None:
@@ -171,7 +174,7 @@ def test_a_django_project_has_its_commands(folder: Path, develop: Callable[..., 
     settings.write_text(settings.read_text() + "\nDEBUG = nothing\n")
     assert "settings.py" in server.until("NameError", 500)
     settings.write_text(settings.read_text().replace("DEBUG = nothing", ""))
-    server.until("The install worked successfully")
+    server.until("new", path="/new/")
     server.end()
     checked = subprocess.run(["python", "manage.py", "check", "--deploy", "--tag", "gilkeeper"], check=False, **run)  # type: ignore[call-overload]
     assert checked.returncode == 0 and "E00" not in checked.stderr, checked
