@@ -43,9 +43,7 @@ pub fn develop(given: &ServeOptions, source: &dyn Source, directory: &Path) -> R
     }
     let own = |name: &str| given.values.contains_key(name) && !given.origins.contains_key(name);
     for (name, value) in STANDARD {
-        // An address of the command line is the whole of it.
-        let elsewhere = name == "host" && own("socket");
-        if own(name) || elsewhere {
+        if own(name) {
             continue;
         }
         options.forget(name);
@@ -53,6 +51,10 @@ pub fn develop(given: &ServeOptions, source: &dyn Source, directory: &Path) -> R
             let name = options::find(name).map(|option| option.name);
             name.into_iter().for_each(|name| options.add(name, [value]));
         }
+    }
+    // A socket that was typed is the only one, unless an address was typed, too.
+    if own("socket") && !own("host") && !own("port") {
+        ["host", "port"].into_iter().for_each(|name| options.forget(name));
     }
     options.add("watch", watched(given, &target, directory));
     let arguments = [Some(target.trim_start_matches("module:").to_owned()), callable];
@@ -147,6 +149,9 @@ mod tests {
         assert_eq!((options.one("host"), options.one("processes")), (Some("::"), Some("2")));
         assert_eq!(options.many("watch"), ["docs", "/srv", "/else"]);
         let by_socket = developed(ServeOptions::new("app").with("socket", ["x.sock"]), &source).unwrap();
-        assert_eq!(by_socket.one("host"), None);
+        assert_eq!((by_socket.one("host"), by_socket.one("port")), (None, None));
+        let typed = ServeOptions::new("app").with("socket", ["x.sock"]).with("port", ["82"]);
+        let both = developed(typed, &source).unwrap();
+        assert_eq!((both.one("host"), both.one("port")), (Some("127.0.0.1"), Some("82")));
     }
 }
