@@ -4,8 +4,9 @@ pub mod complaint;
 
 use crate::arguments::{flag, many, option, script};
 use crate::load::DEVELOP;
+use crate::serve::dev;
 use crate::trials::{compare, load_generator, tune};
-use crate::{dev, options, print, say};
+use crate::{options, print, say};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;

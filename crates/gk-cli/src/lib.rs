@@ -8,7 +8,6 @@ mod check;
 mod command_line;
 mod completion;
 mod control;
-mod dev;
 mod doctor;
 mod explain;
 mod load;
@@ -79,7 +78,7 @@ fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
     };
     let done = match matches.subcommand() {
         Some(("serve", given)) => serve::run(given, python, arguments),
-        Some(("dev", given)) => dev::run(given, python, arguments),
+        Some(("dev", given)) => serve::dev::run(given, python, arguments),
         Some(("check", given)) => check::run(given, &python),
         Some(("status", given)) => client::status(given),
         Some(("top", given)) => top::run(given),

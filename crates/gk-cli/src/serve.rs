@@ -1,5 +1,7 @@
 //! `gilkeeper serve`: this process becomes the supervisor.
 
+pub mod dev;
+
 use crate::load::ENDS_WITH_PARENT;
 use crate::{Failure, load};
 use clap::ArgMatches;
