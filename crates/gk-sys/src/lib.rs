@@ -7,14 +7,15 @@
 //! * [`usage`]: CPU time, memory and limits as the kernel counts them.
 //! * [`interpose`]: exchanging a function of a loaded library.
 //! * [`cpu_timer`]: timers on the CPU time of single threads.
-//! * Alone: [`descriptors`] and the messages that carry them, the [`datagram_sender`], the [`clock`], the calling process
-//!   ([`own_process`]) and its forks ([`fork`]), the [`log`], the system's [`crypt`].
+//! * Alone: [`descriptors`] and the messages that carry them, the [`descriptor_table`] of a thread, the [`datagram_sender`], the
+//!   [`clock`], the calling process ([`own_process`]) and its forks ([`fork`]), the [`log`], the system's [`crypt`].
 
 pub mod child;
 pub mod clock;
 pub mod cpu_timer;
 pub mod crypt;
 pub mod datagram_sender;
+pub mod descriptor_table;
 pub mod descriptors;
 pub mod fork;
 pub mod interpose;
