@@ -118,8 +118,9 @@ def in_background(server: Gilkeeper, *command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
 
 
-def test_servers_replace_each_other_under_load(gilkeeper: Start, app: Path) -> None:
-    server = gilkeeper([app], arguments=OPTIONS)
+@pytest.mark.parametrize("more", [[], ["--embedded"]], ids=["daemon", "embedded"])
+def test_servers_replace_each_other_under_load(gilkeeper: Start, app: Path, more: list[str]) -> None:
+    server = gilkeeper([app], arguments=[*OPTIONS, *more])
     assert server.process is not None
     pid_file = server.server_root / "gilkeeper.pid"
     with Load(server.port) as load:

@@ -22,7 +22,9 @@ mod trials;
 use clap::error::ErrorKind;
 use control::{client, holders, profile, top};
 use gk_supervisor::PythonRuntime;
+use gk_wire::setup::FrontSetup;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(crate) use terminal::{Failure, print, say, show};
 use trials::{compare, load_generator, tune};
@@ -43,6 +45,11 @@ pub fn main(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
 pub fn front_main() -> i32 {
     // The hook has written what and where; the supervisor starts another one.
     catch_unwind(gk_front::run).unwrap_or(1)
+}
+
+/// The front within a worker, on the calling thread.
+pub fn embedded_front_main(setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd) -> Result<(), String> {
+    gk_front::run_embedded(setup, given, control)
 }
 
 /// The admin process, started by the front. Gives the exit code.

@@ -43,6 +43,8 @@ pub struct Raw {
     pub measurements: crate::measurements::Measurements,
     /// `GilkeeperFrontTimeout`, `GilkeeperKeepTrying`.
     pub supervision: Supervision,
+    /// Embedded mode.
+    pub embedded: RawEmbedded,
     /// Daemon process groups with the word that names each.
     pub groups: Vec<(ProcessGroup, Word)>,
     /// Main server first.
@@ -81,6 +83,21 @@ pub struct Raw {
     pub group_uses: Vec<GroupUse>,
     /// Uses of handler names, for checking them.
     pub handler_uses: Vec<HandlerUse>,
+}
+
+/// `GilkeeperEmbedded`, and Apache's words for the processes of embedded mode.
+#[derive(Debug, Default)]
+pub struct RawEmbedded {
+    /// `GilkeeperEmbedded On`: its word.
+    pub on: Option<Word>,
+    /// `WSGIRestrictEmbedded On`: its word.
+    pub restricted: Option<Word>,
+    /// `StartServers`.
+    pub processes: Option<u32>,
+    /// `ThreadsPerChild`.
+    pub threads: Option<u32>,
+    /// `MaxRequestsPerChild`.
+    pub maximum_requests: Option<u64>,
 }
 
 /// What a configuration expects of its machine.

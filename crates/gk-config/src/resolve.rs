@@ -1,6 +1,7 @@
 //! Raw to [`Site`]: hosts inherit from the main server, sections take Apache's merge order, group names and log
 //! formats are looked up, and the scripts to import at start are found.
 
+mod embedded;
 mod handlers;
 mod hosts;
 mod imports;
@@ -37,8 +38,11 @@ pub fn resolve(
     remote::check_both(&raw, journal);
     let proxy_protocol = remote::proxy_protocol(&raw, journal);
     if raw.groups.iter().all(|(group, _)| group.service()) {
-        raw.groups.push((ProcessGroup::named("default"), Word::default()));
+        let mut group = ProcessGroup::named("default");
+        embedded::count(&raw, &mut group);
+        raw.groups.push((group, Word::default()));
     }
+    embedded::check(&raw, journal);
     for (group, _) in &mut raw.groups {
         inherit_python(group, &raw.python);
     }
@@ -66,6 +70,7 @@ pub fn resolve(
         python: raw.python,
         measurements: raw.measurements,
         supervision: raw.supervision,
+        embedded: raw.embedded.on.is_some(),
         proxy_protocol,
         groups: raw.groups.into_iter().map(|(group, _)| group).collect(),
         hosts,
@@ -104,9 +109,12 @@ fn depends_on_request(name: &str) -> bool {
 
 fn check_group_uses(raw: &Raw, journal: &mut Journal) {
     for GroupUse { host, word, name, requests } in &raw.group_uses {
+        if name.is_empty() && raw.embedded.on.is_some() {
+            continue;
+        }
         if name.is_empty() {
             let first = raw.first_group();
-            let message = "there is no embedded mode: %{GLOBAL} means the first process group";
+            let message = "embedded mode is off (GilkeeperEmbedded): %{GLOBAL} means the first process group";
             let complaint = Complaint::warning(format!("{message}, `{first}`")).code("GK0001");
             journal.say(complaint.at(word));
             continue;

@@ -78,6 +78,9 @@ pub struct Site {
     pub files: Vec<PathBuf>,
     /// How the supervisor watches over the processes.
     pub supervision: Supervision,
+    /// `GilkeeperEmbedded`: the processes of the one process group speak HTTP themselves.
+    #[serde(default)]
+    pub embedded: bool,
     /// `RemoteIPProxyProtocol`; `None`: no connection begins with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,

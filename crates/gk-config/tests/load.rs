@@ -275,6 +275,47 @@ fn the_embedded_process_is_the_first_group() {
 }
 
 #[test]
+fn embedded_mode_is_asked_for() {
+    let words = "StartServers 3\nThreadsPerChild 7\nMaxRequestsPerChild 1000\n";
+    let counts = |text: &str| {
+        let site = site(text);
+        let group = &site.groups[0];
+        (site.embedded, group.processes, group.threads, group.maximum_requests)
+    };
+    let cases = [
+        ("", (false, 1, 15, 0)),
+        ("GilkeeperEmbedded On", (true, 3, 7, 1000)),
+        ("GilkeeperEmbedded On\nWSGIProcessGroup %{GLOBAL}", (true, 3, 7, 1000)),
+        ("GilkeeperEmbedded Off", (false, 1, 15, 0)),
+        ("GilkeeperEmbedded On\nWSGIDaemonProcess a threads=2", (true, 1, 2, 0)),
+        ("WSGIRestrictEmbedded On\nGilkeeperEmbedded Off", (false, 1, 15, 0)),
+    ];
+    for (text, wanted) in cases {
+        // Apache's words stand before and after.
+        assert_eq!(counts(&format!("{text}\n{words}")), wanted, "{text}");
+        assert_eq!(counts(&format!("{words}{text}\n")), wanted, "{text}");
+        let loaded = read(&format!("{words}{text}\n"));
+        assert!(loaded.diagnostics.iter().all(|d| d.code.is_none()), "{:?}", loaded.diagnostics);
+    }
+    let refused = [
+        ("WSGIRestrictEmbedded On", "WSGIRestrictEmbedded forbids embedded mode"),
+        ("WSGIDaemonProcess a\nWSGIDaemonProcess b", "there is one process group for requests"),
+        ("WSGIDaemonProcess a user=#1000", "user= is for daemon mode"),
+        ("WSGIDaemonProcess a chroot=/srv", "chroot= is for daemon mode"),
+        ("StartServers many", "StartServers"),
+    ];
+    for (text, wanted) in refused {
+        let loaded = read(&format!("GilkeeperEmbedded On\n{text}\n"));
+        assert!(loaded.site.is_none(), "{text}");
+        assert!(
+            loaded.diagnostics.iter().any(|d| d.message.contains(wanted)),
+            "{text}: {:?}",
+            loaded.diagnostics
+        );
+    }
+}
+
+#[test]
 fn defaults_that_differ() {
     let site = site("");
     assert!(site.hosts[0].base.chunked_request);

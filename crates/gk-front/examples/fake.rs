@@ -125,6 +125,7 @@ fn front(port: u16) {
         measurements: gk_config::measurements::Measurements::default(),
         files: Vec::new(),
         supervision: gk_config::site::Supervision::default(),
+        embedded: false,
         proxy_protocol: None,
     };
     let open = |path: &std::path::Path| std::fs::OpenOptions::new().create(true).append(true).open(path);
@@ -158,6 +159,7 @@ fn front(port: u16) {
         certificates: Default::default(),
         folder: std::env::temp_dir(),
         logs,
+        embedded: false,
     };
     gk_front::serve(parts).expect("serves");
     drop(control);

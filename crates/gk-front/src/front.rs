@@ -1,5 +1,6 @@
 //! The state that the tasks of the data thread share: the site in force, pools, links, connections, counters. One thread only.
 
+mod embedded;
 mod figures;
 mod site;
 
@@ -43,6 +44,7 @@ use crate::worker::pool::Pool;
 use crate::worker::profiles::{NumberedProfile, Profiles};
 use crate::worker::share::{Bounds, Share, Space};
 
+pub use embedded::EmbeddedFronts;
 pub use site::CurrentSite;
 
 /// The result of routing, with the pool, profile and owner that this front has for it.
@@ -130,6 +132,10 @@ pub struct Front {
     pub life: Life,
     /// The admin process, if there is one.
     pub admin: OnceCell<Rc<Admin>>,
+    /// It is the HTTP side of a worker, and of that one only.
+    pub embedded: Cell<bool>,
+    /// What workers tell that speak HTTP themselves.
+    pub others: EmbeddedFronts,
     /// Memory and disk for responses of slow clients.
     space: Rc<Space>,
     /// [`Front::is_ready`] as last sent to the admin process.
@@ -192,6 +198,8 @@ impl Front {
             link_opened: Notify::new(),
             life: Life::default(),
             admin: OnceCell::new(),
+            embedded: Cell::new(false),
+            others: EmbeddedFronts::default(),
             space: Rc::default(),
             sent_ready: Cell::new(false),
             told: Cell::new(0),
@@ -213,8 +221,11 @@ impl Front {
         logs: Vec<OwnedFd>,
         certificates: &Certificates,
     ) -> Result<(), String> {
-        let current = CurrentSite::new(site, generation, logs, certificates)?;
         let before = self.current();
+        if site.embedded != before.compiled.site().embedded {
+            return Err("GilkeeperEmbedded takes effect only when the server is restarted".to_owned());
+        }
+        let current = CurrentSite::new(site, generation, logs, certificates)?;
         before.logs.flush();
         self.lost_before.set(self.lost_before.get() + before.logs.lost());
         *self.current.borrow_mut() = Rc::new(current);

@@ -4,8 +4,9 @@
 
 mod support;
 
-use gk_config::site::{AccessLog, Mount, MountTarget};
-use gk_wire::control::{FromFront, Silence, ToFront};
+use gk_config::site::{AccessLog, Mount, MountTarget, Site};
+use gk_wire::certificates::Certificates;
+use gk_wire::control::{EmbeddedFigures, FromFront, Silence, ToFront};
 use gk_wire::frame::ToFrontFrame;
 use support::{Frame, Running};
 
@@ -184,4 +185,25 @@ fn a_unix_socket_serves_too() {
     let mut all = String::new();
     stream.read_to_string(&mut all).unwrap();
     assert!(all.starts_with("HTTP/1.1 200 OK") && all.ends_with("hello"), "{all}");
+}
+
+#[test]
+fn the_front_tells_of_workers_that_speak_http_themselves() {
+    let mut front = Running::start(|site| site.embedded = true);
+    let figures = |connections, requests| EmbeddedFigures {
+        connections,
+        requests,
+        queued: [("g".to_owned(), 2)].into(),
+        ..EmbeddedFigures::default()
+    };
+    front.say(&ToFront::EmbeddedFigures { worker: 1, figures: figures(3, 10) });
+    front.say(&ToFront::EmbeddedFigures { worker: 2, figures: figures(1, 5) });
+    front.until(|status| (status.connections, status.requests, status.queued["g"]) == (4, 15, 4));
+    front.say(&ToFront::WorkerExited { worker: 1, how: "exit status 0".into(), died: false });
+    front.until(|status| (status.connections, status.requests, status.queued["g"]) == (1, 15, 2));
+    // Whether it has clients is decided at its start.
+    let other = Site { embedded: false, ..support::site(front.root.path()) };
+    let refused = front.reload_tls(&other, &Certificates::default()).unwrap();
+    assert!(refused.contains("only when the server is restarted"), "{refused}");
+    front.stop(0.0).unwrap();
 }

@@ -38,6 +38,8 @@ pub struct Child {
     pub process_group: String,
     /// A worker's scoreboard.
     pub scoreboard: Option<OwnedFd>,
+    /// A worker that speaks HTTP itself.
+    pub embedded: bool,
     control: OwnedFd,
     outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     /// The child has closed its end.
@@ -54,6 +56,7 @@ impl Child {
             pid,
             process_group: String::new(),
             scoreboard: None,
+            embedded: false,
             control,
             outbox: VecDeque::new(),
             closed: false,

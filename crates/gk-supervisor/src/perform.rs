@@ -261,16 +261,31 @@ impl World {
         if let Some(remark) = &line.remark {
             log(Level::Warn, None, remark);
         }
-        let setup = setup::worker(configuration, group, worker);
+        let mut setup = setup::worker(configuration, group, worker);
+        let embedded = configuration.site.embedded && group.threads > 0;
+        let mut access = Vec::new();
+        if embedded {
+            let listeners = self.listeners.of_clients().map(|(described, _)| described.clone()).collect();
+            let folder = front_folder(configuration);
+            setup.embedded = Some(setup::embedded(configuration, listeners, group, self.generation, folder));
+            self.logs.take_host_lines(&configuration.site).map_err(start::start_error)?;
+            access = self.logs.access_pipes(&configuration.site).map_err(start::start_error)?;
+        }
         let own = configuration.site.group_error_log(group);
         let told = self.logs.error_pipe(own).map_err(start::start_error)?;
         let words = gk_telemetry::Layout::new(group.threads).words();
         let make = || SharedWords::create("gilkeeper-scoreboard", words).map_err(start::start_error);
         let board = setup.scoreboard.then(make).transpose()?;
         let setup = gk_wire::control::encode(&setup);
-        let more: Vec<BorrowedFd<'_>> = board.iter().map(AsFd::as_fd).collect();
+        let mut more: Vec<BorrowedFd<'_>> = board.iter().map(AsFd::as_fd).collect();
+        if embedded {
+            more.extend(self.listeners.of_clients().map(|(_, socket)| socket));
+            more.extend(access.iter().map(AsFd::as_fd));
+            more.push(self.logs.lost());
+        }
         let mut child = start::spawn(&line, &setup, &more, told.as_fd())?;
         child.scoreboard = board;
+        child.embedded = embedded;
         child.conduct = Some(Conduct::default());
         child.process_group.clone_from(&group.name);
         let pid = child.pid;
@@ -284,7 +299,13 @@ impl World {
         };
         let (front_end, worker_end) = descriptors::stream_pair()?;
         let page = SharedPage::create()?;
-        child.send(&ToWorker::Link, vec![worker_end, page.try_clone()?]);
+        let mut given = vec![worker_end, page.try_clone()?];
+        if child.embedded {
+            // Those in force now, whatever they were when it was started.
+            let certificates = gk_wire::control::encode(&self.certificates.message());
+            given.push(descriptors::memory_file("gilkeeper-certificates", &certificates)?.into());
+        }
+        child.send(&ToWorker::Link, given);
         let message = ToFront::Worker { worker, process_group, pid: child.pid, threads, imported };
         let board = child.scoreboard.as_ref().map(OwnedFd::try_clone).transpose()?;
         front.send(&message, [front_end, page].into_iter().chain(board).collect());
@@ -306,7 +327,9 @@ impl World {
     fn tell_front(&mut self, message: &ToFront, fds: Vec<OwnedFd>) {
         let Some(front) = &mut self.front else { return };
         match message {
-            ToFront::Happened(_) | ToFront::Stack { .. } => front.mention(message),
+            ToFront::Happened(_) | ToFront::Stack { .. } | ToFront::EmbeddedFigures { .. } => {
+                front.mention(message)
+            }
             _ => front.send(message, fds),
         }
     }

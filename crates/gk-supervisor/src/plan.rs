@@ -46,6 +46,8 @@ pub struct Plan {
     queued: Option<reload::ReloadRequest>,
     /// A first generation that cannot be imported is tried again.
     keep_trying: bool,
+    /// The workers speak HTTP themselves.
+    embedded: bool,
     /// Seconds; 0: never.
     front_timeout: f64,
     questions: liveness::Questions,
@@ -102,6 +104,7 @@ impl Plan {
             reload: None,
             queued: None,
             keep_trying: outline.keep_trying,
+            embedded: outline.embedded,
             front_timeout: outline.front_timeout,
             questions: liveness::Questions::default(),
             changed: BTreeMap::new(),

@@ -195,6 +195,12 @@ impl Listeners {
         self.sockets.iter().map(|one| one.setup.clone()).collect()
     }
 
+    /// Those for clients, with their descriptions.
+    pub fn of_clients(&self) -> impl Iterator<Item = (&ListenerSetup, BorrowedFd<'_>)> {
+        let clients = self.sockets.iter().filter(|one| matches!(one.purpose, Purpose::Clients(_)));
+        clients.map(|one| (&one.setup, one.socket.as_fd()))
+    }
+
     /// URLs for clients; the site says where TLS is spoken.
     pub fn urls(&self, site: &Site) -> Vec<String> {
         let clients = self.sockets.iter().filter(|one| matches!(one.purpose, Purpose::Clients(_)));

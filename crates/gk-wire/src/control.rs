@@ -1,7 +1,10 @@
 //! Messages between the supervisor and its children: a JSON object per packet of at most [`MAX_PACKET`] bytes, some with descriptors.
 
+mod embedded;
+
 pub use crate::happened::{Happened, What};
 use crate::queue::QueueFigures;
+pub use embedded::EmbeddedFigures;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Longest packet in bytes; longer texts (tracebacks) are cut by the sender.
@@ -86,6 +89,13 @@ pub enum ToFront {
         /// The configuration refuses that: the worker does not make its process group ready.
         refused: bool,
     },
+    /// The figures of a worker that speaks HTTP itself.
+    EmbeddedFigures {
+        /// Its number.
+        worker: u64,
+        /// The figures.
+        figures: EmbeddedFigures,
+    },
     /// A running request's stack, which the front asked for or which is slow.
     Stack {
         /// Its worker.
@@ -156,6 +166,11 @@ pub enum FromFront {
         /// The figures.
         status: FrontStatus,
     },
+    /// Of a front within a worker, after `Alive`.
+    EmbeddedFigures {
+        /// The figures.
+        figures: EmbeddedFigures,
+    },
     /// The stack of a running request is wanted: `ToFront::Stack`.
     WantStack {
         /// Its worker.
@@ -219,8 +234,16 @@ fn numbered<'de, D: serde::Deserializer<'de>>(
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
-    /// A link to a (new) front. Descriptors: [link socket, worker page].
+    /// A link to a (new) front. Descriptors: [link socket, worker page]; for a worker that speaks HTTP itself also [memory file with
+    /// `certificates::Certificates`]. Such a worker accepts connections from its first link on.
     Link,
+    /// For a worker that speaks HTTP itself: `ToFront::Certificates`.
+    Certificates,
+    /// The same: `ToFront::Drain`.
+    Drain {
+        /// Whether it is so from now on.
+        on: bool,
+    },
     /// Leave: announce it on the link, serve what the front sends until its `Drain`, then exit. After `timeout`
     /// seconds (0: without bound) stop anyway.
     Leave {
@@ -325,6 +348,11 @@ pub enum FromWorker {
         token: u64,
         /// The figures.
         status: WorkerFigures,
+    },
+    /// Once a second, from a worker that speaks HTTP itself.
+    EmbeddedFigures {
+        /// The figures.
+        figures: EmbeddedFigures,
     },
     /// A request became slow, or its stack was asked for.
     Stack(RequestStack),

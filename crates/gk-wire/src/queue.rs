@@ -24,6 +24,20 @@ pub struct QueueFigures {
     pub deadly: Vec<DeadlyRoute>,
 }
 
+impl QueueFigures {
+    /// Adds those of another queue of the same process group.
+    pub fn add(&mut self, other: &Self) {
+        self.overloaded |= other.overloaded;
+        self.held += other.held;
+        self.full += other.full;
+        self.timed_out += other.timed_out;
+        self.no_worker += other.no_worker;
+        self.no_place += other.no_place;
+        self.retried += other.retried;
+        self.deadly.extend(other.deadly.iter().cloned());
+    }
+}
+
 /// A route whose requests workers die of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

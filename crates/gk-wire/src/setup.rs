@@ -14,7 +14,7 @@ pub const SETUP_FD: i32 = 4;
 /// A worker's scoreboard: a memory file with as many words as `gk_telemetry::Layout` says for its threads. There is one
 /// when [`WorkerSetup::scoreboard`] is set.
 pub const SCOREBOARD_FD: i32 = 5;
-/// First listening socket in the front.
+/// First listening socket in the front. A worker that speaks HTTP itself has its own behind its scoreboard.
 pub const FIRST_LISTENER_FD: i32 = 5;
 
 /// Words of the memory file of lost log lines: the front's descriptor after the listening sockets and the access logs.
@@ -125,6 +125,18 @@ pub struct WorkerSetup {
     /// Nobody reads it from outside: there is no admin process, so no samples of requests are kept.
     #[serde(default)]
     pub unread: bool,
+    /// Embedded mode: it speaks HTTP itself.
+    #[serde(default)]
+    pub embedded: Option<EmbeddedSetup>,
+}
+
+/// The HTTP side of a worker that speaks HTTP itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddedSetup {
+    /// As for the front, without admin pages. Certificates come with the first link.
+    pub front: FrontSetup,
+    /// Number of the descriptors behind the worker's own: listening sockets, access logs, counts of lost lines.
+    pub descriptors: u32,
 }
 
 /// A script imported at start.

@@ -114,6 +114,7 @@ fn main() {
         holders: None,
         scoreboard: false,
         unread: false,
+        embedded: None,
     };
     gk_python::entry::embed(|py| gk_worker::run_measured(py, control, setup, scoreboard));
     let _ = front.join();

@@ -13,4 +13,4 @@ mod measure;
 mod serve;
 mod watch;
 
-pub use life::{run, run_measured, run_with};
+pub use life::{EmbeddedStart, FrontDoor, run, run_measured, run_with};

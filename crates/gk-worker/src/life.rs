@@ -6,7 +6,9 @@
 //! * [`stop`]: callbacks, request threads, interpreters.
 //! * [`signals`]: what a signal sent to the worker asks for.
 //! * [`service`]: the other kind of worker, which runs a service script.
+//! * [`embedded`]: the front within a worker that speaks HTTP itself.
 
+mod embedded;
 mod service;
 mod signals;
 mod start;
@@ -16,6 +18,7 @@ mod worker;
 use crate::measure;
 use crate::serve::engine::Engine;
 use crate::serve::groups::Groups;
+pub use embedded::front::{EmbeddedStart, FrontDoor};
 use gk_python::{Attached, Interpreter, ThreadStates};
 use gk_sys::log::plain;
 use gk_sys::{descriptors, fork};
@@ -26,10 +29,12 @@ use std::sync::Arc;
 use worker::Worker;
 
 /// Runs a worker to its end, with the descriptors that the supervisor left open; returns the exit status. Called on Python's
-/// main thread.
-pub fn run(py: Attached<'_>) -> i32 {
-    match take_over() {
-        Ok((control, setup, scoreboard)) => run_measured(py, control, setup, scoreboard),
+/// main thread. `door`: to the front, for embedded mode.
+pub fn run(py: Attached<'_>, door: FrontDoor) -> i32 {
+    match take_over(door) {
+        Ok(Inherited { control, setup, scoreboard, embedded }) => {
+            run_embedded(py, control, setup, scoreboard, embedded)
+        }
         Err(why) => {
             eprintln!("gilkeeper.worker: {why}");
             2
@@ -49,6 +54,17 @@ pub fn run_measured(
     setup: WorkerSetup,
     scoreboard: Option<OwnedFd>,
 ) -> i32 {
+    run_embedded(py, control, setup, scoreboard, None)
+}
+
+/// The same in embedded mode, if there is a start for that.
+fn run_embedded(
+    py: Attached<'_>,
+    control: OwnedFd,
+    setup: WorkerSetup,
+    scoreboard: Option<OwnedFd>,
+    embedded: Option<EmbeddedStart>,
+) -> i32 {
     gk_sys::clock::keep_zone();
     gk_sys::log::configure(setup.log.level, setup.log.json);
     if let Err(why) = fork::watch() {
@@ -64,10 +80,10 @@ pub fn run_measured(
     let main = Interpreter::main(py);
     let groups = Groups::new(&main, &setup, gk_wsgi::gil::enabled(py));
     ThreadStates::lead(py, move |states| {
-        let engine = Arc::new(Engine::new(setup, groups));
+        let engine = Arc::new(Engine::new(setup, groups, embedded.is_some()));
         let ended = match engine.setup.group.threads {
             0 => service::run(&engine, control, python, states),
-            _ => Worker::start(Arc::clone(&engine), control, python, states).map(|mut worker| {
+            _ => Worker::start(Arc::clone(&engine), control, python, embedded, states).map(|mut worker| {
                 let reason = worker.serve();
                 worker.stop(states, &reason)
             }),
@@ -81,15 +97,29 @@ pub fn run_measured(
     })
 }
 
-fn take_over() -> Result<(OwnedFd, WorkerSetup, Option<OwnedFd>), String> {
+/// Everything that the supervisor left open.
+struct Inherited {
+    control: OwnedFd,
+    setup: WorkerSetup,
+    scoreboard: Option<OwnedFd>,
+    embedded: Option<EmbeddedStart>,
+}
+
+fn take_over(door: FrontDoor) -> Result<Inherited, String> {
     let started = "this program is started by `gilkeeper serve`, not by hand";
     let control = descriptors::inherited(CONTROL_FD).map_err(|_| started.to_owned())?;
     let setup = descriptors::inherited(SETUP_FD).map_err(|_| started.to_owned())?;
     let setup = descriptors::read_memory_file(&mut setup.into())
         .map_err(|e| format!("the setup cannot be read: {e}"))?;
-    let setup: WorkerSetup =
+    let mut setup: WorkerSetup =
         serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
     let scoreboard = setup.scoreboard.then(|| descriptors::inherited(SCOREBOARD_FD));
     let scoreboard = scoreboard.transpose().map_err(|e| format!("the scoreboard is missing: {e}"))?;
-    Ok((control, setup, scoreboard))
+    let first = SCOREBOARD_FD + i32::from(setup.scoreboard);
+    let embedded = setup.embedded.take().map(|setup| {
+        let numbers = (first..).take(setup.descriptors as usize);
+        let descriptors = numbers.map(descriptors::taken).collect::<Result<_, _>>()?;
+        Ok::<_, String>(EmbeddedStart { door, setup, descriptors })
+    });
+    Ok(Inherited { control, setup, scoreboard, embedded: embedded.transpose()? })
 }

@@ -13,9 +13,9 @@ pub const CODES: &[Code] = &[
     own(code(
         1,
         Warn,
-        "the configuration selects embedded mode (%{GLOBAL} as process group)",
+        "the configuration selects embedded mode (%{GLOBAL} as process group), which is off",
         "the first process group serves in its place",
-        "name the process group that is meant",
+        "name the process group that is meant, or write GilkeeperEmbedded On",
     )),
     own(code(
         2,

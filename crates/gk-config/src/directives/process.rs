@@ -2,9 +2,11 @@
 
 use super::daemon_process;
 use super::raw::GroupUse;
-use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
+use crate::diagnostic::Complaint;
+use crate::directive::{Applied, Arity, Contexts, Directive, Scope, Status};
 use crate::directives::mapping::group_name;
 use crate::token::Word;
+use crate::values;
 
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
@@ -16,7 +18,8 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIProcessGroup", "name", Contexts::ANY, Arity::exactly(1), process_group)
         .default("the first group that was declared")
         .doc("Which process group serves the requests of this scope. `%{ENV:name}` takes the name from the request's \
-              variables. `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group."),
+              variables. `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group; with `GilkeeperEmbedded On` \
+              that is the embedded one."),
     Directive::honoured("WSGIApplicationGroup", "name", Contexts::ANY, Arity::exactly(1), application_group)
         .default("%{RESOURCE}")
         .doc("Which interpreter of the process runs the application. `%{GLOBAL}` is the main interpreter; `%{SERVER}` is \
@@ -33,8 +36,67 @@ pub const ROWS: &[Directive] = &[
         "front and workers share a socket pair that has no name in the file system"),
     Directive::inert("WSGIAcceptMutex", "method", Contexts::GLOBAL,
         "the front hands each request to a free worker; workers do not compete for connections"),
-    Directive::inert("WSGIRestrictEmbedded", "On|Off", Contexts::GLOBAL, "there is no embedded mode to forbid"),
+    Directive::honoured("GilkeeperEmbedded", "On|Off", Contexts::GLOBAL, Arity::exactly(1), embedded)
+        .default("Off").ours()
+        .doc("Embedded mode: the processes of the one process group accept connections and speak HTTP themselves, so that no request \
+              passes from one process to another. The group is the one `WSGIDaemonProcess` that has threads; without any it is named \
+              `default`, and `StartServers`, `ThreadsPerChild` and `MaxRequestsPerChild` count its processes, threads and requests. \
+              `GilkeeperMaxConnections`, `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are shared out among the processes. \
+              The guide's page \"Embedded or daemon mode\" says what it costs."),
+    Directive::honoured("WSGIRestrictEmbedded", "On|Off", Contexts::GLOBAL, Arity::exactly(1), restrict_embedded)
+        .default("Off")
+        .doc("On: `GilkeeperEmbedded On` is an error. Without that there is no embedded mode to forbid."),
+    Directive::inert("StartServers", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(start_servers)
+        .doc("In embedded mode, without a `WSGIDaemonProcess`: the number of processes."),
+    Directive::inert("ThreadsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(threads_per_child)
+        .doc("In embedded mode, without a `WSGIDaemonProcess`: the request threads of each process."),
+    Directive::inert("MaxRequestsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(requests_per_child)
+        .doc("In embedded mode, without a `WSGIDaemonProcess`: the requests after which a process is replaced; 0 is without bound."),
+    Directive::inert("MaxConnectionsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(requests_per_child)
+        .doc("Apache's later name of `MaxRequestsPerChild`."),
 ];
+
+const EMBEDDED_ONLY: &str =
+    "outside of embedded mode (GilkeeperEmbedded) WSGIDaemonProcess counts processes, threads and requests";
+
+fn embedded(scope: &mut Scope, words: &[Word]) -> Applied {
+    let on = values::switch(scope.name, &words[0], &words[0].text)?;
+    scope.raw.embedded.on = on.then(|| words[0].clone());
+    Ok(())
+}
+
+fn restrict_embedded(scope: &mut Scope, words: &[Word]) -> Applied {
+    let on = values::switch(scope.name, &words[0], &words[0].text)?;
+    scope.raw.embedded.restricted = on.then(|| words[0].clone());
+    Ok(())
+}
+
+fn start_servers(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.embedded.processes = number(scope, words, 1)?;
+    Ok(())
+}
+
+fn threads_per_child(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.embedded.threads = number(scope, words, 1)?;
+    Ok(())
+}
+
+fn requests_per_child(scope: &mut Scope, words: &[Word]) -> Applied {
+    scope.raw.embedded.maximum_requests = number(scope, words, 0)?.map(u64::from);
+    Ok(())
+}
+
+/// A word of Apache's. It counts in embedded mode only, which may be asked for further down.
+fn number(scope: &mut Scope, words: &[Word], least: u64) -> Result<Option<u32>, Complaint> {
+    let Some(word) = words.first() else { return Ok(None) };
+    if scope.raw.embedded.on.is_none() {
+        return Ok(word.text.parse().ok().filter(|number| u64::from(*number) >= least));
+    }
+    scope.status = Status::Honoured;
+    let most = if least == 0 { u64::from(u32::MAX) } else { 10_000 };
+    let number = values::whole(scope.name, word, &word.text, least..=most, "")?;
+    Ok(u32::try_from(number).ok())
+}
 
 fn process_group(scope: &mut Scope, words: &[Word]) -> Applied {
     let name = group_name(&words[0].text);

@@ -40,10 +40,10 @@ pub const ROWS: &[Directive] = rows! {
     inert(SERVER, "there are no modules to load") => "LoadModule" "LoadFile" "ClearModuleList" "AddModule";
     inert(SERVER, "the Server header names the product only") => "ServerTokens";
     inert(ANY, "error pages carry no signature") => "ServerSignature";
-    inert(SERVER, MPM) => "ServerLimit" "StartServers" "MaxRequestWorkers" "MaxClients" "ThreadsPerChild" "ThreadLimit"
+    inert(SERVER, MPM) => "ServerLimit" "MaxRequestWorkers" "MaxClients" "ThreadLimit"
         "MinSpareThreads" "MaxSpareThreads" "MinSpareServers" "MaxSpareServers" "AsyncRequestWorkerFactor"
         "ListenCoresBucketsRatio" "MaxThreads" "StartThreads" "NumServers";
-    inert(SERVER, FRONT) => "MaxConnectionsPerChild" "MaxRequestsPerChild" "MaxRequestsPerThread";
+    inert(SERVER, FRONT) => "MaxRequestsPerThread";
     inert(SERVER, "graceful-timeout= of each group bounds its drain") => "GracefulShutdownTimeout";
     inert(SERVER, "nothing is locked between processes") => "Mutex" "AcceptMutex" "LockFile" "SSLMutex" "RewriteLock";
     inert(SERVER, SOCKETS) => "AcceptFilter" "SendBufferSize" "ReceiveBufferSize" "ListenTCPDeferAccept";

@@ -301,6 +301,7 @@ const ROWS: &[ServeOption] = &[
     one(APPLICATION, "auth-group", text("NAME"), "Group that users must belong to, with `--auth-group-script`.").words("wsgi"),
     pairs(APPLICATION, "service-script", "NAME", PATH, "Keep a script running beside the application, in a process of its own."),
 
+    switch(PROCESSES, "embedded", "GilkeeperEmbedded", "On", "Embedded mode: the processes accept connections and speak HTTP themselves. A crash then breaks the connections of its process."),
     switch(PROCESSES, "per-interpreter-gil", "WSGIPerInterpreterGIL", "On", "Give each sub-interpreter a GIL of its own (CPython 3.12 and later)."),
     switch(PROCESSES, "free-threading", "WSGIFreeThreading", "On", "Run without the GIL on a free-threaded build."),
     one(PROCESSES, "user", Kind::Identity, "User that front and workers run as; needs a server started by root.").directive("User").with_file(),

@@ -109,8 +109,9 @@ impl Withheld {
     /// Whether an open file or folder is withheld: by what it is, however it was asked for. `path` was opened, below `tree`; `id` is the
     /// file's.
     pub fn holds(&self, file: BorrowedFd<'_>, id: FileId, path: &Path, tree: &Path) -> io::Result<bool> {
-        // Where the file is after all symbolic links. Without /proc it is looked up, which races with those who change them.
-        let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        // Where the file is after all symbolic links. Without /proc it is looked up, which races with those who change them. The number
+        // is one of this thread's table: in embedded mode the main thread has another one.
+        let real = std::fs::read_link(format!("/proc/thread-self/fd/{}", file.as_raw_fd()));
         let real = real.or_else(|_| path.canonicalize())?;
         if self.is_script(id, path, &real) {
             return Ok(true);
@@ -250,6 +251,37 @@ fn extension(path: &Path) -> &OsStr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::files::disk::FileSystem;
+    use gk_config::source::Memory;
+    use gk_config::{Surroundings, load_text};
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    /// Met in the scenarios on embedded mode: sources of scripts were served as files, as the number of an open file was looked up in the
+    /// table of the main thread.
+    #[test]
+    fn a_script_is_withheld_by_a_thread_with_descriptors_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (scripts, script) = (folder.path().join("scripts"), folder.path().join("scripts/one.py"));
+        std::fs::create_dir(&scripts).unwrap();
+        std::fs::write(&script, "application = None").unwrap();
+        let text =
+            format!("WSGIScriptAlias /run {}/\nAlias /read {}\n", scripts.display(), scripts.display());
+        let around = Surroundings { directory: "/".into(), ..Surroundings::default() };
+        let site = load_text("site.conf", &text, &Memory::new(), &around).site.unwrap();
+        let compiled = Compiled::new(Arc::new(site), &FileSystem).unwrap();
+        let withheld = Withheld::of(&Arc::new(compiled));
+        // The lowest numbers are other files' in the table of the main thread.
+        let others = [File::open("/dev/null").unwrap(), File::open("/dev/null").unwrap()];
+        let own = move || {
+            gk_sys::descriptor_table::take_own(&[]).unwrap();
+            let file = File::open(&script).unwrap();
+            let id = identity(&file.metadata().unwrap());
+            withheld.holds(file.as_fd(), id, &script, &scripts).unwrap()
+        };
+        assert!(std::thread::spawn(own).join().unwrap());
+        drop(others);
+    }
 
     #[test]
     fn names_that_are_withheld() {

@@ -1,8 +1,10 @@
 //! What the front tells of itself: figures for the supervisor and the admin process, and whether it is ready.
 
-use gk_wire::control::FrontStatus;
+use gk_telemetry::Answered;
+use gk_wire::control::{EmbeddedFigures, FrontStatus};
 use gk_wire::feed::{FrontFigures, ToAdmin};
 use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::Front;
@@ -15,13 +17,42 @@ impl Front {
     pub fn status(&self) -> FrontStatus {
         let pools = self.pools.borrow();
         let links = self.links.borrow();
-        FrontStatus {
+        let mut status = FrontStatus {
             connections: self.conns.borrow().len() as u64,
             requests: self.finished.get(),
             queued: pools.iter().map(|(name, pool)| (name.clone(), pool.queued() as u64)).collect(),
             queues: pools.iter().map(|(name, pool)| (name.clone(), pool.figures())).collect(),
             in_flight: links.iter().map(|(worker, link)| (*worker, u64::from(link.in_flight()))).collect(),
             admin: self.admin.get().and_then(|admin| admin.life()),
+        };
+        if let Some((others, in_flight)) = self.others.all() {
+            status.connections += others.connections;
+            status.requests += others.requests;
+            status.queued.extend(others.queued);
+            status.queues.extend(others.queues);
+            status.in_flight.extend(in_flight);
+        }
+        status
+    }
+
+    /// The figures of a front within a worker, for the front that tells of all.
+    pub fn embedded_figures(&self) -> EmbeddedFigures {
+        let FrontStatus { connections, requests, queued, queues, in_flight, .. } = self.status();
+        let answered = |name: &str, tally: &AnswerTally| Some((name.to_owned(), tally.news(true)?));
+        let pools = self.pools.borrow();
+        let groups = pools.iter().filter_map(|(name, pool)| answered(name, &pool.answers));
+        EmbeddedFigures {
+            connections,
+            requests,
+            in_flight: in_flight.values().sum(),
+            queued,
+            queues,
+            malformed_requests: self.malformed.get(),
+            refused_connections: self.addresses.refused.count(),
+            unproxied_connections: self.unproxied.count(),
+            lost_log_lines: self.current().logs.lost(),
+            waiting_responses: (self.space.in_memory(), self.space.on_disk()),
+            answered: answered("", &self.answers).into_iter().chain(groups).collect(),
         }
     }
 
@@ -33,6 +64,7 @@ impl Front {
         let waiting = self.waiting();
         let ready = waiting.is_empty() && !self.is_ending() && !self.draining.get();
         self.sent_ready.set(ready);
+        let (others, _) = self.others.all().unwrap_or_default();
         let name = |worker: u64| match links.get(&worker) {
             Some(link) => {
                 let WorkerInfo { pid, process_group, .. } = &link.info;
@@ -45,27 +77,40 @@ impl Front {
             draining: self.draining.get(),
             generation: current.generation,
             status: self.status(),
-            lost_log_lines: current.logs.lost() + self.lost_before.get() + self.lost_lines(LOST_ACCESS_LINES),
+            lost_log_lines: current.logs.lost()
+                + self.lost_before.get()
+                + self.lost_lines(LOST_ACCESS_LINES)
+                + others.lost_log_lines,
             lost_error_lines: self.lost_lines(LOST_ERROR_LINES),
-            malformed_requests: self.malformed.get(),
-            refused_connections: self.addresses.refused.count(),
-            unproxied_connections: self.unproxied.count(),
-            waiting_responses: (self.space.in_memory(), self.space.on_disk()),
+            malformed_requests: self.malformed.get() + others.malformed_requests,
+            refused_connections: self.addresses.refused.count() + others.refused_connections,
+            unproxied_connections: self.unproxied.count() + others.unproxied_connections,
+            waiting_responses: (
+                self.space.in_memory() + others.waiting_responses.0,
+                self.space.on_disk() + others.waiting_responses.1,
+            ),
             remarks: links.values().filter_map(|link| link.remark()).collect(),
             waiting,
             silent: self.life.lines(name),
             supervisor_silent: self.life.supervisor_silent(),
         }));
-        self.tell_answers(admin);
+        self.tell_answers(admin, others.answered);
     }
 
     /// Sends the answers of the groups that had some since the last time, to a new admin process those of all groups.
-    fn tell_answers(&self, admin: &Admin) {
+    fn tell_answers(&self, admin: &Admin, others: BTreeMap<String, Answered>) {
         let pid = admin.life().map_or(0, |admin| admin.pid);
         if !admin.takes_figures() {
             return;
         }
         let all = self.told.replace(pid) != pid;
+        if !others.is_empty() {
+            // Here nobody is answered.
+            for (process_group, answered) in others {
+                admin.tell(&ToAdmin::Answered { process_group, answered });
+            }
+            return;
+        }
         let send = |process_group: &str, tally: &AnswerTally| {
             if let Some(answered) = tally.news(all) {
                 admin.tell(&ToAdmin::Answered { process_group: process_group.to_owned(), answered });

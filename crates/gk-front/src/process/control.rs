@@ -122,6 +122,7 @@ impl Control {
             }
             ToFront::WorkerExited { worker, how, died } => {
                 front.tell(&ToAdmin::Exited { worker });
+                front.others.ended(worker);
                 let mut links = front.links.borrow_mut();
                 if let Some(link) = links.get(&worker) {
                     link.set_exit(WorkerExit { how, died });
@@ -167,7 +168,11 @@ impl Control {
             ToFront::Ping { silent } => {
                 front.life.heard(silent.into_iter().map(|one| (one.worker, one.seconds)).collect());
                 self.send(&FromFront::Alive);
+                if front.embedded.get() {
+                    self.send(&FromFront::EmbeddedFigures { figures: front.embedded_figures() });
+                }
             }
+            ToFront::EmbeddedFigures { worker, figures } => front.others.told(worker, figures),
             ToFront::Happened(happened) => front.tell(&ToAdmin::Happened(happened)),
             ToFront::Stack { worker, stack } if stack.slow => {
                 front.tell(&ToAdmin::Happened(slow_request(worker, &stack)));
@@ -264,6 +269,8 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
                 pool.pump();
             }
         }
+        // The front of one worker goes on giving it requests until that worker's main thread says `Stop`, which this wakes.
+        LinkEvent::Leaving(_) if front.embedded.get() => send(&FromFront::Drained { worker }),
         LinkEvent::Leaving(reason) => {
             front.tell(&ToAdmin::Leaving { worker, reason });
             leave(&front, &link);

@@ -1,5 +1,5 @@
 //! The front's start, from inherited descriptors to an exit code. [`run`] takes the descriptors that the supervisor left open;
-//! [`serve`] takes them as values, for tests.
+//! [`run_embedded`] those of a worker that speaks HTTP itself; [`serve`] takes them as values, for tests.
 
 use gk_config::site::Site;
 use gk_sys::descriptors;
@@ -47,6 +47,8 @@ pub struct Parts {
     pub folder: PathBuf,
     /// Of the hosts that speak TLS.
     pub certificates: Certificates,
+    /// It is the HTTP side of a worker, on a thread of that, and the worker's main thread has the other end of `control`.
+    pub embedded: bool,
 }
 
 /// The front process's main function: takes the inherited descriptors and serves until told to stop. Returns the exit
@@ -79,7 +81,47 @@ fn inherit() -> Result<Parts, String> {
     let site = setup::site(site)?;
     let access = site.access_log_files().iter().map(|_| next()).collect::<Result<_, _>>()?;
     let logs = Logs { access, lost: Some(next()?) };
-    Ok(Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs, certificates })
+    let embedded = false;
+    Ok(Parts {
+        site,
+        generation,
+        listeners,
+        admin,
+        admin_command,
+        log,
+        control,
+        folder,
+        logs,
+        certificates,
+        embedded,
+    })
+}
+
+/// The front within a worker, on the calling thread: serves until told to stop. `given`: listening sockets, pipes to the access logs,
+/// counts of lost lines, as many as the setup says.
+pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd) -> Result<(), String> {
+    descriptor_limit::raise();
+    let mut given = given.into_iter();
+    let mut next = || given.next().ok_or_else(|| "a descriptor is missing".to_owned());
+    let listeners = std::mem::take(&mut setup.listeners).into_iter();
+    let listeners = listeners.map(|listener| Ok((listener, next()?))).collect::<Result<_, String>>()?;
+    let FrontSetup { site, generation, log, folder, certificates, .. } = setup;
+    let site = setup::site(site)?;
+    let access = site.access_log_files().iter().map(|_| next()).collect::<Result<_, _>>()?;
+    let logs = Logs { access, lost: Some(next()?) };
+    serve(Parts {
+        site,
+        generation,
+        listeners,
+        admin: None,
+        admin_command: Vec::new(),
+        log,
+        control,
+        folder,
+        logs,
+        certificates,
+        embedded: true,
+    })
 }
 
 /// Serves until told to stop, on the calling thread.
@@ -100,17 +142,22 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 }
 
 async fn serve_here(parts: Parts) -> Result<(), String> {
-    let Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs, certificates } =
-        parts;
+    let Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs, .. } = parts;
+    let Parts { certificates, embedded, .. } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let longest_silence = site.supervision.front_timeout.ceil() as u32;
+    let accepts = embedded || !site.embedded;
+    let exports = measurements.export.any() && !embedded;
     let front = Front::new(site, generation, described, folder.clone(), logs, &certificates)?;
+    front.embedded.set(embedded);
     let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
-    accept::listen(&front, sockets)?;
-    if admin.is_some() || measurements.export.any() {
+    if accepts {
+        accept::listen(&front, sockets)?;
+    }
+    if admin.is_some() || exports {
         let setup = AdminSetup {
             pages: admin.is_some(),
             server_root,

@@ -75,6 +75,7 @@ pub fn site(root: &Path) -> Site {
         measurements: gk_config::measurements::Measurements::default(),
         files: Vec::new(),
         supervision: Supervision::default(),
+        embedded: false,
         proxy_protocol: None,
     }
 }
@@ -141,6 +142,7 @@ impl Running {
             log: LogSetup::default(),
             control: theirs,
             certificates,
+            embedded: false,
         };
         let front = std::thread::spawn(move || gk_front::serve(parts));
         let running = Self { address, root, control: Some(control), front: Some(front), workers: 0 };

@@ -7,7 +7,7 @@ use crate::sockets::Listeners;
 use gk_config::FreeThreading;
 use gk_config::site::{InterpreterOptions, MountTarget, ProcessGroup, Site};
 use gk_wire::certificates::Certificates;
-use gk_wire::setup::{FrontSetup, Import, InterpreterSetup, WorkerSetup};
+use gk_wire::setup::{EmbeddedSetup, FrontSetup, Import, InterpreterSetup, ListenerSetup, WorkerSetup};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,33 @@ pub fn front(
     }
 }
 
+/// For the HTTP side of a worker in embedded mode. The bounds of the whole server are shared out among its processes.
+pub fn embedded(
+    configuration: &Configuration,
+    listeners: Vec<ListenerSetup>,
+    group: &ProcessGroup,
+    generation: u64,
+    folder: PathBuf,
+) -> EmbeddedSetup {
+    let mut site = configuration.site.clone();
+    let processes = group.processes.max(1);
+    site.http.max_connections = site.http.max_connections.div_ceil(processes as usize);
+    site.http.response_memory = site.http.response_memory.div_ceil(u64::from(processes));
+    site.http.response_spool = site.http.response_spool.div_ceil(u64::from(processes));
+    let descriptors = listeners.len() + site.access_log_files().len() + 1;
+    let front = FrontSetup {
+        site: serde_json::to_value(&site).expect("a site holds only strings, numbers, lists and maps"),
+        log: configuration.log(),
+        listeners,
+        admin: false,
+        admin_command: Vec::new(),
+        generation,
+        folder,
+        certificates: Certificates::default(),
+    };
+    EmbeddedSetup { front, descriptors: descriptors as u32 }
+}
+
 /// For one worker.
 pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) -> WorkerSetup {
     let site = &configuration.site;
@@ -52,6 +79,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         holders: site.measurements.holders.seconds(),
         scoreboard: site.measurements.on && group.threads > 0,
         unread: site.admin.is_none() && !site.measurements.export.any(),
+        embedded: None,
     }
 }
 

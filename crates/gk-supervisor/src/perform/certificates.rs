@@ -4,7 +4,7 @@ use super::{World, log};
 use crate::certificates::kept::Change;
 use gk_sys::clock::epoch_seconds;
 use gk_sys::descriptors;
-use gk_wire::control::{Happened, ToFront, What};
+use gk_wire::control::{Happened, ToFront, ToWorker, What};
 use gk_wire::log::Level;
 use std::time::Duration;
 
@@ -50,7 +50,15 @@ impl World {
     fn send_certificates(&mut self) {
         let message = gk_wire::control::encode(&self.certificates.message());
         match descriptors::memory_file("gilkeeper-certificates", &message) {
-            Ok(file) => self.tell_front(&ToFront::Certificates, vec![file.into()]),
+            Ok(file) => {
+                for child in self.workers.values_mut().filter(|child| child.embedded) {
+                    // A worker without them would go on with those before; the next ones come to it, too.
+                    if let Ok(file) = file.try_clone() {
+                        child.send(&ToWorker::Certificates, vec![file.into()]);
+                    }
+                }
+                self.tell_front(&ToFront::Certificates, vec![file.into()]);
+            }
             Err(e) => {
                 log(Level::Error, None, &format!("the front could not be given the new certificates: {e}"))
             }

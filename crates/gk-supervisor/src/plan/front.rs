@@ -183,8 +183,9 @@ impl Plan {
             FromFront::Site { configuration, refused } => {
                 self.site_answered(configuration, refused.as_deref(), now);
             }
-            // Handled by those who asked for it, and had the certificates sent.
-            FromFront::Status { .. } | FromFront::Certificates { .. } => {}
+            // Handled by those who asked for it, and had the certificates sent. Figures of its own a front within a worker has, and tells that.
+            FromFront::Status { .. } | FromFront::Certificates { .. } | FromFront::EmbeddedFigures { .. } => {
+            }
         }
     }
 

@@ -8,7 +8,11 @@
 //!   once more              KILL ──▶ exit
 //! ```
 //!
+//! In embedded mode (`embedded.rs`) the workers finish the requests, and the front, which has none, is stopped after them.
+//!
 //! So the longest stop is the longest `graceful-timeout` and the longest `shutdown-timeout` together.
+
+mod embedded;
 
 use super::action::{Action, Notice};
 use super::front::FrontState;
@@ -149,6 +153,7 @@ impl Plan {
         if self.front.listens() {
             self.out.push(Action::ToFront(ToFront::Drain { on: self.stop.draining }));
         }
+        self.tell_every_embedded_of_drain();
     }
 
     /// Answers the clients of `drain` whose time is over; all of them at a stop.
@@ -200,10 +205,15 @@ impl Plan {
             Urgency::Graceful => {
                 let window = self.longest_window();
                 self.stop.due = window.map(|window| now + window);
-                self.stop_front(window, now);
+                if !self.embedded {
+                    self.stop_front(window, now);
+                }
                 if !self.stop.workers {
                     let all: Vec<u64> = self.workers.keys().copied().collect();
                     all.into_iter().for_each(|worker| self.tell_of_stop(worker));
+                }
+                if self.embedded {
+                    self.let_embedded_leave(window, now);
                 }
             }
             Urgency::Now => {
@@ -281,7 +291,7 @@ impl Plan {
         }
     }
 
-    fn stop_front(&mut self, window: Option<Duration>, now: Duration) {
+    pub(super) fn stop_front(&mut self, window: Option<Duration>, now: Duration) {
         if self.front.state == FrontState::Down {
             return self.stop_workers(now);
         }
@@ -293,6 +303,9 @@ impl Plan {
 
     /// The front is gone: no more requests can arrive.
     pub(super) fn front_left(&mut self, now: Duration) {
+        if self.embedded_serve_on() {
+            return;
+        }
         self.stop_workers(now);
     }
 
@@ -327,6 +340,7 @@ impl Plan {
             self.log(Level::Warn, "requests still run at the end of their time: they are cut off");
             self.stop_workers(now);
         }
+        self.stop_front_of_embedded(now);
         let gone =
             self.front.state == FrontState::Down && self.workers.is_empty() && !self.waits_for_predecessor();
         if self.stop.begun() && self.stop.workers && gone && !self.stop.done {

@@ -1,5 +1,6 @@
 //! Table tests of the plan: events in, actions out, with the clock as an argument.
 
+mod embedded;
 mod faults;
 mod imports;
 mod liveness;
@@ -48,6 +49,7 @@ fn outline_of(configuration: u64, groups: Vec<ProcessGroup>) -> ConfigurationOut
         configuration,
         groups,
         keep_trying: true,
+        embedded: false,
         front_timeout: 15.0,
         remarks: Vec::new(),
     }

@@ -179,6 +179,9 @@ impl Plan {
                 handle.goes(&reason);
                 self.worker_stops(worker, &reason, now);
             }
+            FromWorker::EmbeddedFigures { figures } => {
+                self.out.push(Action::ToFront(ToFront::EmbeddedFigures { worker, figures }));
+            }
             FromWorker::Stack(stack) => self.out.push(Action::ToFront(ToFront::Stack { worker, stack })),
             // Handled by `status.rs`, which asked for it.
             FromWorker::Status { .. } => {}
@@ -224,6 +227,7 @@ impl Plan {
             let (group, threads, imported) = (handle.group.clone(), handle.threads, handle.imported());
             self.out.push(Action::Link { worker, group, threads, imported });
             self.tell_front_of_gil(worker);
+            self.tell_embedded_of_drain(worker);
         }
     }
 

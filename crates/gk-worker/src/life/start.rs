@@ -1,5 +1,6 @@
 //! The start of a worker: Python's settings, imports, threads, `Ready`.
 
+use crate::life::embedded::front::{EmbeddedFront, EmbeddedStart};
 use crate::life::signals::Signals;
 use crate::life::worker::Worker;
 use crate::serve::engine::Engine;
@@ -34,10 +35,13 @@ impl Worker {
         engine: Arc<Engine>,
         control: OwnedFd,
         python: String,
+        embedded: Option<EmbeddedStart>,
         states: &mut ThreadStates,
     ) -> Result<Self, String> {
         // Before the imports, which may fork.
         let withheld = Withheld::descriptor(&control);
+        let embedded = embedded.map(EmbeddedFront::start).transpose();
+        let embedded = embedded.map_err(|e| format!("The front's thread cannot be started: {e}"))?;
         let setup = &engine.setup;
         // Before the imports, so that no change is missed.
         let folders = (!setup.group.watch.is_empty()).then(|| Folders::watch(&setup.group.watch));
@@ -75,6 +79,8 @@ impl Worker {
             slow: SlowRequests::new(setup.slow_requests, setup.group.threads as usize),
             leaving: None,
             announcing: None,
+            embedded,
+            told: None,
             engine: Arc::clone(&engine),
             ending,
         };

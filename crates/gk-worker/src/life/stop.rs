@@ -68,6 +68,12 @@ impl Worker {
         }
         tell_subscribers(states, &self.engine, &self.ending, reason);
         self.give_waiting_back(reason);
+        if let Some(front) = &mut self.embedded {
+            match reason {
+                "shutdown_signal" => front.cut(),
+                _ => front.leave(timeout, false),
+            }
+        }
         if self.engine.busy() > 0 {
             // What stops it at once has shown them already.
             let shown = self.leaving.is_none() && reason.ends_with("_timeout");
@@ -83,6 +89,9 @@ impl Worker {
                 plain(Level::Warn, "wsgi", Some("WSGI0071"), "A request thread ended by a panic");
             }
         }
+        if let Some(front) = &mut self.embedded {
+            front.end();
+        }
         if !self.engine.setup.destroy_interpreter {
             gk_sys::own_process::exit_now(0);
         }
@@ -93,7 +102,7 @@ impl Worker {
     /// Requests that wait for new code go back to the front, which is told first, so that it does not send them here again.
     fn give_waiting_back(&self, reason: &str) {
         if self.leaving.is_none()
-            && let Some(link) = self.engine.link()
+            && let Some(link) = self.link_to_announce()
         {
             thread::announce(&link, reason);
         }

@@ -1,5 +1,6 @@
 //! The main thread of a worker while request threads serve: messages of the supervisor, signals, timers, and leaving.
 
+use crate::life::embedded::front::EmbeddedFront;
 use crate::life::signals::{self, SignalAction, Signals};
 use crate::measure;
 use crate::serve::engine::Engine;
@@ -13,7 +14,7 @@ use crate::watch::watchdog::{Action, Observation, Watchdog};
 use gk_sys::descriptors;
 use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
-use gk_wire::control::{self, FromWorker, SourceFile, ToWorker, WorkerFigures};
+use gk_wire::control::{self, FromWorker, SourceFile, ToFront, ToWorker, WorkerFigures};
 use gk_wire::frame::Welcome;
 use gk_wire::log::Level;
 use gk_wire::setup::duration;
@@ -55,6 +56,10 @@ pub(crate) struct Worker {
     pub(crate) leaving: Option<(String, Option<Instant>)>,
     /// The thread that tells the application of the server's stop.
     pub(crate) announcing: Option<JoinHandle<()>>,
+    /// Embedded mode: the front of this worker.
+    pub(crate) embedded: Option<EmbeddedFront>,
+    /// Embedded mode: the link to the front process, which sends no request and is told that this worker leaves.
+    pub(crate) told: Option<Arc<Link>>,
 }
 
 /// Why serving ends.
@@ -107,10 +112,14 @@ impl Worker {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
         let mut polled =
-            [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.signals.0, PollFlags::IN)];
+            vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.signals.0, PollFlags::IN)];
+        if let Some(front) = self.embedded.as_ref().filter(|front| !front.has_ended()) {
+            polled.push(PollFd::from_borrowed_fd(front.control(), PollFlags::IN));
+        }
         if matches!(poll(&mut polled, Some(&timeout)), Ok(0) | Err(_)) {
             return None;
         }
+        self.hear_front();
         let mut packet = vec![0; control::MAX_PACKET];
         loop {
             let received = match descriptors::receive(&self.control, &mut packet, false) {
@@ -198,7 +207,15 @@ impl Worker {
                     self.order(Order::Stack { slot, since, slow: false });
                 }
             }
-            ToWorker::Ping => self.tell(&FromWorker::Alive),
+            // Its front answers for both.
+            ToWorker::Ping => {
+                match self.embedded.as_ref().filter(|front| front.has_begun() && !front.has_ended()) {
+                    Some(front) => front.tell(&ToFront::Ping { silent: Vec::new() }, &[]),
+                    None => self.tell(&FromWorker::Alive),
+                }
+            }
+            ToWorker::Certificates => self.tell_embedded(&ToFront::Certificates, &fds),
+            ToWorker::Drain { on } => self.tell_embedded(&ToFront::Drain { on }, &[]),
             ToWorker::Status { token } => {
                 if let Some(thread) = &self.python_thread {
                     thread.refresh(REFRESH);
@@ -221,8 +238,25 @@ impl Worker {
     }
 
     fn take_link(&mut self, fds: Vec<OwnedFd>) -> Result<(), String> {
-        let [socket, page]: [OwnedFd; 2] =
-            fds.try_into().map_err(|_| "A link came without its two descriptors".to_owned())?;
+        let mut fds = fds.into_iter();
+        let (Some(socket), Some(page)) = (fds.next(), fds.next()) else {
+            return Err("A link came without its two descriptors".to_owned());
+        };
+        let link = self.open_link(socket, &page)?;
+        if let Some((reason, _)) = &self.leaving {
+            thread::announce(&link, reason);
+        }
+        if !self.engine.embedded {
+            self.engine.set_link(link);
+            return Ok(());
+        }
+        self.told = Some(link);
+        let certificates = fds.next().ok_or("A link came without certificates")?;
+        self.begin_front(certificates)
+    }
+
+    /// Takes over a socket and its page.
+    pub(crate) fn open_link(&self, socket: OwnedFd, page: &OwnedFd) -> Result<Arc<Link>, String> {
         let welcome = Welcome {
             protocol: gk_wire::PROTOCOL_VERSION,
             package: gk_wire::PACKAGE_VERSION.to_owned(),
@@ -232,13 +266,8 @@ impl Worker {
             threads: self.engine.setup.group.threads,
             process_group: self.engine.setup.group.name.clone(),
         };
-        let link = Link::open(socket, &page, &welcome, self.engine.groups.parallel())
-            .map_err(|e| format!("A link cannot be opened: {e}"))?;
-        if let Some((reason, _)) = &self.leaving {
-            thread::announce(&link, reason);
-        }
-        self.engine.set_link(link);
-        Ok(())
+        Link::open(socket, page, &welcome, self.engine.groups.parallel())
+            .map_err(|e| format!("A link cannot be opened: {e}"))
     }
 
     /// Starts to leave: tells the front, serves the requests it has sent, and is done when the front says `Drain`.
@@ -251,8 +280,12 @@ impl Worker {
         }
         plain(Level::Info, "wsgi", None, &format!("This worker is leaving: {reason}"));
         self.leaving = Some((reason.to_owned(), deadline));
-        if let Some(link) = self.engine.link() {
+        if let Some(link) = self.link_to_announce() {
             thread::announce(&link, reason);
+        }
+        if let Some(front) = &mut self.embedded {
+            // Who stops the server has told the clients, or their load balancer.
+            front.leave(timeout, reason != "shutdown_signal");
         }
         // Afterwards, so that the front does not send the requests that come back here again.
         self.engine.reloads.leave();
@@ -266,7 +299,10 @@ impl Worker {
         }
         if let Some((reason, deadline)) = &self.leaving {
             let link = self.engine.link();
-            let done = link.as_ref().is_none_or(|link| link.finished());
+            let done = match &self.embedded {
+                Some(front) => front.has_ended() || !front.has_begun(),
+                None => link.as_ref().is_none_or(|link| link.finished()),
+            };
             let only_stale = link.is_some_and(|l| l.drained()) && self.watchdog.all_stale(&seen);
             if done || only_stale || deadline.is_some_and(|d| Instant::now() > d) {
                 return Some(ServingEnd::Stop(reason.clone()));
@@ -321,6 +357,10 @@ impl Worker {
     /// Returns a reason if the link broke and no new one came: no request would reach this process again. After a crash of
     /// the front, the new front's link comes at once.
     fn link_lost(&mut self) -> Option<&'static str> {
+        if self.engine.embedded {
+            // The end of its front says more.
+            return None;
+        }
         let broken = self.leaving.is_none() && self.engine.link().is_some_and(|link| link.broken());
         if !broken {
             self.broken = None;
@@ -343,6 +383,11 @@ impl Worker {
             loaded: self.watched.any() || counters.loaded.load(Ordering::Relaxed),
             python_alive: self.python_thread.as_ref().map_or(f64::MAX, |p| seconds(p.stamp())),
         }
+    }
+
+    /// The link on which the front hears that this worker leaves.
+    pub(crate) fn link_to_announce(&self) -> Option<Arc<Link>> {
+        if self.engine.embedded { self.told.clone() } else { self.engine.link() }
     }
 
     pub(crate) fn order(&self, order: Order) {

@@ -19,6 +19,8 @@ pub(crate) struct Engine {
     pub(crate) counters: Counters,
     pub(crate) started: Moment,
     pub(crate) reloads: ReloadGate,
+    /// This worker's requests come from its own front, which has no other worker.
+    pub(crate) embedded: bool,
     link: Mutex<CurrentLink>,
     link_changed: Condvar,
     /// Armed while requests run.
@@ -64,7 +66,7 @@ pub(crate) struct Counters {
 }
 
 impl Engine {
-    pub(crate) fn new(setup: WorkerSetup, groups: Groups) -> Self {
+    pub(crate) fn new(setup: WorkerSetup, groups: Groups, embedded: bool) -> Self {
         let slots = (0..setup.group.threads).map(|_| RequestSlot::default()).collect();
         Self {
             setup,
@@ -73,6 +75,7 @@ impl Engine {
             counters: Counters::default(),
             started: Moment::now(),
             reloads: ReloadGate::default(),
+            embedded,
             link: Mutex::new(CurrentLink { link: None, stopping: false }),
             link_changed: Condvar::new(),
             ticker: Ticker::new(),

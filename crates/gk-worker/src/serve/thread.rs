@@ -191,7 +191,9 @@ impl Batch<'_> {
         let reloads = self.engine.reloads.state();
         let prepared = Prepared::find(application, &call);
         let is_outdated = reloads & 1 == 1 || prepared.outdated(py, application, &call);
-        if is_outdated && self.new_code_answers(py, job, reloads) {
+        // In embedded mode the connection is in this process and the new code in another one: the code that is here answers until that
+        // takes over.
+        if is_outdated && !self.engine.embedded && self.new_code_answers(py, job, reloads) {
             if let Some(measured) = &*self.measured {
                 measured.forget();
             }

@@ -340,6 +340,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         holders: None,
         scoreboard: false,
         unread: false,
+        embedded: None,
     }
 }
 

@@ -1,0 +1,96 @@
+//! Embedded mode: a worker that speaks HTTP itself. The [`front`] runs on a thread of its own, with the front's code as it is, and this
+//! worker is the one that it has. The main thread is to it what the supervisor is to the front process.
+//!
+//! ```text
+//! supervisor ── control ── main thread ── control ── front's thread ══ link ══ request threads
+//! ```
+
+pub(crate) mod front;
+
+use crate::life::worker::Worker;
+use front::EmbeddedFront;
+use gk_sys::descriptors;
+use gk_sys::log::plain;
+use gk_sys::memory::SharedPage;
+use gk_wire::control::{FromFront, FromWorker, ToFront};
+use gk_wire::log::Level;
+use std::io;
+use std::os::fd::OwnedFd;
+
+impl Worker {
+    /// Starts the front's work, or tells it the certificates if it is at work: the link to a new front process brings them, too.
+    pub(crate) fn begin_front(&mut self, certificates: OwnedFd) -> Result<(), String> {
+        let Some(front) = self.embedded.as_ref() else { return Ok(()) };
+        if front.has_begun() {
+            front.tell(&ToFront::Certificates, &[certificates]);
+            return Ok(());
+        }
+        let failed = |e: io::Error| format!("A link within this process cannot be made: {e}");
+        let (socket, own) = descriptors::stream_pair().map_err(failed)?;
+        let page = SharedPage::create().map_err(failed)?;
+        let link = self.open_link(own, &page)?;
+        let group = &self.engine.setup.group;
+        let message = ToFront::Worker {
+            worker: self.engine.setup.worker,
+            process_group: group.name.clone(),
+            pid: std::process::id(),
+            threads: group.threads,
+            imported: true,
+        };
+        self.engine.set_link(link);
+        match &mut self.embedded {
+            Some(front) => front.begin(certificates, &message, [socket, page]),
+            None => Ok(()),
+        }
+    }
+
+    /// Passes a message on to the front of this worker.
+    pub(crate) fn tell_embedded(&self, message: &ToFront, descriptors: &[OwnedFd]) {
+        if let Some(front) = &self.embedded {
+            front.tell(message, descriptors);
+        }
+    }
+
+    /// Handles messages of the front of this worker. Its unexpected end is that of the worker, whose clients are gone.
+    pub(crate) fn hear_front(&mut self) {
+        while let Some(message) = self.embedded.as_mut().and_then(EmbeddedFront::hear) {
+            match message {
+                FromFront::Alive => self.tell(&FromWorker::Alive),
+                FromFront::EmbeddedFigures { figures } => self.tell(&FromWorker::EmbeddedFigures { figures }),
+                FromFront::LinkRefused { why, .. } | FromFront::LinkEnded { why, .. }
+                    if !self.is_front_stopping() =>
+                {
+                    let text = format!("the link within this process has ended: {why}");
+                    plain(Level::Crit, "wsgi", None, &text);
+                    self.die();
+                }
+                FromFront::Certificates { refused: Some(why), .. } => {
+                    plain(Level::Error, "front", None, &format!("the certificates before stay: {why}"));
+                }
+                _ => {}
+            }
+        }
+        let ended = self.embedded.as_ref().is_some_and(EmbeddedFront::has_ended);
+        if ended && !self.is_front_stopping() {
+            self.die();
+        }
+    }
+
+    fn is_front_stopping(&self) -> bool {
+        self.embedded.as_ref().is_some_and(EmbeddedFront::is_stopping)
+    }
+
+    /// Ends the process as a crash, so that the next one starts after a pause if this happens again and again.
+    fn die(&mut self) -> ! {
+        if let Some(front) = &mut self.embedded {
+            front.end();
+        }
+        plain(
+            Level::Crit,
+            "wsgi",
+            None,
+            "The front of this process has ended, and with it the connections: the process ends",
+        );
+        gk_sys::own_process::exit_now(1);
+    }
+}

@@ -1,0 +1,245 @@
+"""Embedded mode: the processes that run the application speak HTTP themselves. What clients see is what they see in daemon mode, but for
+the connections of a process that dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import client
+from client import message
+from harness import APPS, free_port, until
+from http2_wire import Wire, request
+from running import Gilkeeper
+
+Start = Callable[..., Gilkeeper]
+# Tells which process answers. `/fork` leaves a child that lives until its standard input ends; `/slow` waits until there is a file `go`.
+APPLICATION = """
+import os, pathlib, subprocess, time
+HERE = pathlib.Path(__file__).parent
+RELEASE = "first"
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/fork" and os.fork() == 0:
+        while not (HERE / "go").exists():
+            time.sleep(0.01)
+        os._exit(0)
+    while path == "/slow" and not (HERE / "go").exists():
+        time.sleep(0.01)
+    if path == "/descriptors":
+        body = ",".join(os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}"))
+    elif path == "/body":
+        body = str(len(environ["wsgi.input"].read()))
+    elif path == "/large":
+        body = "x" * 3_000_000
+    elif path == "/scheme":
+        body = environ["wsgi.url_scheme"] + " " + environ["SERVER_PROTOCOL"]
+    else:
+        body = f"{os.getpid()} {RELEASE}"
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body.encode()]
+"""
+OPTIONS = ["{app}/wsgi.py", "--embedded", "--threads", "3", "--graceful-timeout", "5", "--shutdown-timeout", "2", "--log-level", "info"]
+
+
+def application(folder: Path) -> list[Path]:
+    (folder / "wsgi.py").write_text(APPLICATION)
+    return [folder / "wsgi.py"]
+
+
+def pid_of(server: Gilkeeper) -> int:
+    return int(server.ask("/").body.split()[0])
+
+
+def test_a_request_is_answered_by_the_process_that_accepted_it(gilkeeper: Start, tmp_path: Path) -> None:
+    (tmp_path / "style.css").write_text("a {}")
+    admin = free_port()
+    options = [*OPTIONS, "--processes", "2", "--access-log", "--static", "/static", str(tmp_path)]
+    server = gilkeeper(application(tmp_path), arguments=options, admin=admin)
+    workers = server.wait_workers(2)
+    assert {pid_of(server) for _ in range(20)} <= set(workers)
+    with server.connect() as connection:
+        for _ in range(3):
+            connection.send(message("GET", "/"))
+            assert int(connection.response().body.split()[0]) in workers
+        connection.send(message("POST", "/body", {"Expect": "100-continue"}, b"y" * 500_000))
+        assert connection.response().body == b"500000"
+        connection.send(message("GET", "/large"))
+        assert connection.response().body == b"x" * 3_000_000
+    assert server.ask("/", "HEAD").body == b""
+    assert server.ask("/static/style.css").body == b"a {}"
+    assert server.ask("/static/none.css").status == 404
+    assert client.statuses(server.raw(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")) == [400]
+    # The front tells of them as if it had served them.
+    asked = 20 + 5 + 1 + 2
+    until(lambda: server.status()["front"]["requests"] >= asked, "the requests are counted", 10)
+    assert client.ask(admin, "/readyz").status == 200
+
+    def counted() -> float:
+        pages = client.ask(admin, "/metrics").body.decode()
+        return sum(float(value) for value in re.findall(r'^gilkeeper_responses_total\{.*code="200".*\} (\S+)$', pages, re.M))
+
+    until(lambda: counted() >= asked - 2, "the metrics have them, too", 10)
+    until(lambda: server.console().count('"GET / HTTP/1.1" 200') == 23, "the access log has a line for each", 10)
+    # Descriptors of clients and listeners are the front's thread's alone.
+    listening = f"socket:[{inode(server.port)}]"
+    assert listening not in server.ask("/descriptors").body.decode().split(",")
+
+
+def inode(port: int) -> str:
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].split(":")[1], 16) == port and fields[3] == "0A":
+            return fields[9]
+    raise AssertionError(f"nobody listens on {port}")
+
+
+def test_a_reload_loses_no_request_of_a_kept_connection(gilkeeper: Start, tmp_path: Path) -> None:
+    server = gilkeeper(application(tmp_path), arguments=[*OPTIONS, "--processes", "2"])
+    before = set(server.wait_workers(2))
+    ended, failures, answers = threading.Event(), [], set()
+
+    def ask() -> None:
+        """Asks on one connection as long as the server keeps it, as clients do."""
+        while not ended.is_set():
+            with server.connect() as connection:
+                kept = True
+                while kept and not ended.is_set():
+                    try:
+                        connection.send(message("GET", "/"))
+                        response = connection.response()
+                    except (client.Broken, OSError) as problem:
+                        failures.append(repr(problem))
+                        break
+                    if response.status != 200:
+                        failures.append(str(response.status))
+                    answers.add(response.body)
+                    kept = response.get("Connection") != "close"
+
+    clients = [threading.Thread(target=ask) for _ in range(3)]
+    [one.start() for one in clients]
+    try:
+        for number in range(3):
+            script = server.root / "app/wsgi.py"
+            script.write_text(APPLICATION.replace("first", f"release{number}"))
+            told = server.tell("reload")
+            assert told.returncode == 0, told.stderr
+            until(lambda: any(f"release{number}".encode() in body for body in answers), "the new code answers", 10)
+            # One that cannot be imported changes nothing.
+            script.write_text("import nowhere\n")
+            told = server.tell("reload")
+            assert told.returncode != 0 and "nowhere" in told.stderr + told.stdout
+            script.write_text(APPLICATION.replace("first", f"release{number}"))
+    finally:
+        ended.set()
+        [one.join() for one in clients]
+    assert failures == []
+    until(lambda: len(server.pids()) == 4, "supervisor, front and two processes are left", 20)
+    assert not before & set(server.workers())
+
+
+def test_a_process_that_dies_takes_its_connections_and_no_others(gilkeeper: Start, tmp_path: Path) -> None:
+    server = gilkeeper(application(tmp_path), arguments=[*OPTIONS, "--processes", "2"])
+    server.wait_workers(2)
+    with server.connect() as one, server.connect() as other:
+        pids = []
+        for connection in (one, other):
+            connection.send(message("GET", "/"))
+            pids.append(int(connection.response().body.split()[0]))
+        front = server.front()
+        os.kill(pids[0], signal.SIGKILL)
+        assert one.closed_by_server()
+        if pids[1] != pids[0]:
+            other.send(message("GET", "/"))
+            assert other.response().status == 200
+        assert pid_of(server) != pids[0]
+    until(lambda: pids[0] not in (found := server.workers()) and len(found) == 2, "it is replaced", 20)
+    # The front has no clients: its death is nobody's, and the next one tells of the same processes.
+    with server.connect() as connection:
+        connection.send(message("GET", "/"))
+        assert connection.response().status == 200
+        os.kill(front, signal.SIGKILL)
+        until(lambda: server.front() != front, "there is another front", 20)
+        connection.send(message("GET", "/"))
+        assert connection.response().status == 200
+    server.wait_workers(2)
+
+
+def test_a_stop_lets_requests_end(gilkeeper: Start, tmp_path: Path) -> None:
+    server = gilkeeper(application(tmp_path), arguments=OPTIONS)
+    assert server.process is not None
+    with server.connect() as slow, server.connect() as idle:
+        idle.send(message("GET", "/"))
+        assert idle.response().status == 200
+        slow.send(message("GET", "/slow"))
+        until(lambda: server.status()["workers"][0]["busy"] == 1, "the request runs")
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.closed_by_server()
+        # This request has its time.
+        (server.root / "app/go").touch()
+        assert slow.response().status == 200
+    assert server.process.wait(20) == 0
+    until(lambda: not server.pids(), "every process has ended", 10)
+
+
+def test_a_forked_child_holds_no_connection(gilkeeper: Start, tmp_path: Path) -> None:
+    server = gilkeeper(application(tmp_path), arguments=OPTIONS)
+    with server.connect() as connection:
+        connection.send(message("GET", "/fork", {"Connection": "close"}))
+        assert connection.response().status == 200
+        assert connection.closed_by_server(), "although the child lives"
+    (server.root / "app/go").touch()
+
+
+def test_processes_are_replaced_after_their_requests(gilkeeper: Start, tmp_path: Path) -> None:
+    server = gilkeeper(application(tmp_path), arguments=[*OPTIONS, "--processes", "2", "--maximum-requests", "20"])
+    seen: list[int] = []
+
+    def others() -> bool:
+        response = server.ask("/")
+        assert response.status == 200
+        seen.append(int(response.body.split()[0]))
+        return len(set(seen)) >= 4
+
+    until(others, "both were replaced", 20)
+    # A few may come before the process has closed its listeners.
+    assert seen.count(seen[0]) < 40
+
+
+def test_tls_and_http2(gilkeeper: Start, tmp_path: Path) -> None:
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem"), "-days", "2", "-nodes"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *files, *subject]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    conf = f"""
+GilkeeperEmbedded On
+StartServers 2
+ThreadsPerChild 4
+WSGIScriptAlias /named ${{APP}}/wsgi.py application-group=named
+WSGIScriptAlias / ${{APP}}/wsgi.py application-group=%{{GLOBAL}}
+SSLEngine On
+SSLCertificateFile {tmp_path}/cert.pem
+SSLCertificateKeyFile {tmp_path}/key.pem
+Protocols h2 http/1.1
+"""
+    server = gilkeeper(application(tmp_path), conf)
+    server.wait_workers(2)
+    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    context.set_alpn_protocols(["h2"])
+    with Wire(("127.0.0.1", server.port), context=context) as wire:
+        for stream, path in ((1, "/scheme"), (3, "/named/scheme")):
+            assert wire.exchange(stream, request(path))[1] == b"https HTTP/2.0"
+    plain = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    assert client.ask(server.port, "/scheme", context=plain).body == b"https HTTP/1.1"
+    # New certificates reach every process.
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    until(lambda: "certificates replaced" in server.log(), "the new certificate is taken", 20)
+    renewed = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    for _ in range(8):
+        assert client.ask(server.port, "/scheme", context=renewed).body == b"https HTTP/1.1"
