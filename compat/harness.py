@@ -26,6 +26,9 @@ import client
 REPOSITORY = Path(__file__).resolve().parent.parent
 APPS = REPOSITORY / "apps"
 UNDER_TEST = os.environ.get("UNDER_TEST", "ours")
+# `embedded`: ours runs the scenarios in embedded mode that have no more than one process group.
+ENGINE = os.environ.get("ENGINE", "daemon")
+OF_DAEMON_MODE = re.compile(r"WSGIDaemonProcess\b.*\s(user|group|supplementary-groups|chroot)=|GilkeeperEmbedded", re.S)
 MARK = "GILKEEPER_TEST_RUN"
 # By this one scripts/test finds every process that it has started.
 HANDED_ON = ("GILKEEPER_JOBS",)
@@ -121,7 +124,15 @@ LogFormat "%m %U%q %>s %b" compat
 CustomLog {self.access_log} compat
 Include {self.root}/site.conf
 """
-        return common if self.under_test == "ours" else self.apache_head() + common
+        if self.under_test == "ours":
+            return common + ("GilkeeperEmbedded On\n" if self.is_embedded() else "")
+        return self.apache_head() + common
+
+    def is_embedded(self) -> bool:
+        """Whether this server runs in embedded mode because of ENGINE."""
+        site = (self.root / "site.conf").read_text()
+        one = len(re.findall(r"^\s*WSGIDaemonProcess\b", site, re.M)) <= 1
+        return self.under_test == "ours" and ENGINE == "embedded" and one and not OF_DAEMON_MODE.search(site)
 
     def apache_head(self) -> str:
         """What Apache needs before a site: the modules, where its state is, and that files are not closed."""

@@ -114,10 +114,11 @@ def rust(name: str) -> Ring:
     return Ring(told, nextest(name, "--no-fail-fast", "--no-tests=fail", *chosen), ROOT, needs=[build], lane=Lane.BUILDS)
 
 
-def compat(under_test: str) -> Ring:
+def compat(under_test: str, engine: str = "daemon") -> Ring:
     command = pytest(COMPAT, *beside("loadfile"))
     if under_test == "ours":
-        return Ring("compat", command, COMPAT, of_gilkeeper("3.14"), [venv(COMPAT), wheel("3.14"), packages("curl")], nice=CASES)
+        told, needs = "compat" if engine == "daemon" else f"compat-{engine}", [venv(COMPAT), wheel("3.14"), packages("curl")]
+        return Ring(told, command, COMPAT, of_gilkeeper("3.14", ENGINE=engine), needs, nice=CASES)
     return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers(), packages("curl")], nice=CASES)
 
 
@@ -184,7 +185,8 @@ def rings() -> list[Ring]:
     """
     doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
-    of_3_14 = [compat("mod_wsgi"), whole("3.14"), compat("ours"), applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
+    engines = [compat("ours"), compat("ours", "embedded")]
+    of_3_14 = [compat("mod_wsgi"), whole("3.14"), *engines, applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]
 

@@ -105,7 +105,7 @@ def test_ten_urls(running: harness.Server, request: pytest.FixtureRequest) -> No
 
 
 def embedded(theirs: str, ours: str) -> str:
-    """What mod_wsgi runs in Apache's own processes runs in the first process group here: there is no embedded mode."""
+    """What mod_wsgi runs in Apache's own processes runs in the first process group here, where embedded mode is off."""
     fields, found = theirs.split("|", 4), ours.split("|", 4)
     if len(fields) == len(found) == 5 and not fields[3]:
         fields[3] = found[3]
