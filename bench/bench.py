@@ -4,8 +4,8 @@
     make bench ARGS=--quick             three rounds of one second
     scripts/bench --servers gilkeeper,granian --workloads hello
 
-Figures are medians over the rounds with their range; of `measurements` and `pairs`, medians of pairs of seconds with what half of
-them lie between. A run with an error or a wrong body makes its row invalid.
+Figures are medians over the rounds with their range; of `measurements`, `holders` and `pairs`, medians of pairs of seconds with what
+half of them lie between. A run with an error or a wrong body makes its row invalid.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ WORKLOADS = [
     Workload("sleep5", SLEEP, "/", b"waited", 1, 4),
 ]
 
-KINDS = ["hello", "list", "sleep5", "mixed", "modes", "measurements", "pairs"]
+KINDS = ["hello", "list", "sleep5", "mixed", "modes", "measurements", "holders", "pairs"]
 # Those that ours is also measured beside, second by second.
 BESIDE = ["granian", "mod_wsgi-daemon"]
 
@@ -144,6 +144,7 @@ def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: floa
         more_forms = {
             "modes": lambda: forms.modes(min(rounds, 3), 1.0),
             "measurements": lambda: forms.measurements(rounds),
+            "holders": lambda: forms.holders(rounds),
             "pairs": lambda: forms.beside(peers, rounds),
         }
         for kind in more_forms:

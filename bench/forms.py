@@ -1,11 +1,12 @@
-"""Ours against itself: what a GIL mode gives two requests that compute at once, and what the measurements cost. Plain
-figures as lines of text; servers.py starts the servers.
+"""Ours against itself: what a GIL mode gives two requests that compute at once, and what the measurements cost, and hot holders among them.
+Plain figures as lines of text; servers.py starts the servers.
 """
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from statistics import fmean, median, stdev
 
 import client
@@ -77,22 +78,43 @@ def measurements(rounds: int) -> list[str]:
     return lines
 
 
-def together(one: str, other: str, processes: int, threads: int, number: int) -> list[tuple[Sample, Sample]]:
+def holders(rounds: int) -> list[str]:
+    """Threads that compute under one GIL, with waits booked to lines against without."""
+    page = (APPS / "cpu_and_wait.py", "/cpu", b"x")
+    starts = [together("holders on", "holders off", 1, 8, number, page) for number in range(rounds * STARTS)]
+    rate = [sum(on.requests_per_second for on, _ in pairs) / sum(off.requests_per_second for _, off in pairs) for pairs in starts]
+    cpu = [sum(on.cpu_us_per_request for on, _ in pairs) / sum(off.cpu_us_per_request for _, off in pairs) for pairs in starts]
+    all_pairs = [pair for pairs in starts for pair in pairs]
+    of = median(off.requests_per_second for _, off in all_pairs)
+    return [
+        f"3 ms of CPU 1x8, waits booked to lines: {middle(sorted(rate))} of {of:,.0f} requests/s without, {mean(rate)}; "
+        f"{middle(sorted(cpu))} the CPU per request, {mean(cpu)}; {len(starts)} starts{disturbances(all_pairs)}"
+    ]
+
+
+# An application, a page of it, and what the page must hold.
+Page = tuple[Path, str, bytes]
+
+
+def together(
+    one: str, other: str, processes: int, threads: int, number: int, page: Page = (APPS / "hello.py", "/", HELLO)
+) -> list[tuple[Sample, Sample]]:
     """Runs of two servers under load at the same time, both on the machine's first CPU, the loads on its second. They share
     whatever happens to the machine, so what little they differ in is seen best here; their rates are half of one alone."""
     pairs = []
     # Who is started first, and who is loaded first, takes turns.
     names = (one, other) if number % 2 else (other, one)
-    with Running(names[0], APPS / "hello.py", processes, threads) as first, Running(names[1], APPS / "hello.py", processes, threads) as second:
+    script, target, expected = page
+    with Running(names[0], script, processes, threads) as first, Running(names[1], script, processes, threads) as second:
         servers = {server.name: server for server in (first, second)}
-        sizes = {name: answers(server, "/", HELLO) for name, server in servers.items()}
+        sizes = {name: answers(server, target, expected) for name, server in servers.items()}
         for server in servers.values():
-            load(server.port, "/", 32, 1.0)
+            load(server.port, target, 32, 1.0)
             server.keep_on(0)
         for turn in range(TOGETHER):
             order = names if turn % 2 else names[::-1]
             with ThreadPoolExecutor(len(order)) as all_of_them:
-                runs = {name: all_of_them.submit(one_run, servers[name], "/", HELLO, sizes[name], 32, 4.0, 1) for name in order}
+                runs = {name: all_of_them.submit(one_run, servers[name], target, expected, sizes[name], 32, 4.0, 1) for name in order}
             seen = {name: run.result() for name, run in runs.items()}
             for name, sample in seen.items():
                 if sample.invalid:

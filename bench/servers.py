@@ -172,6 +172,8 @@ def free_threaded(job: Job) -> list[str] | None:
 FORMS: dict[str, Callable[[Job], list[str] | None]] = {
     "measurements off": lambda job: ours(job, "GilkeeperMeasurements Off\n" + HELLO.format(job.script)),
     "measurements on": lambda job: ours(job, "GilkeeperMeasurements On\n" + HELLO.format(job.script), admin="127.0.0.1:0"),
+    "holders on": lambda job: ours(job, "GilkeeperHolders On\n" + HELLO.format(job.script), admin="127.0.0.1:0"),
+    "holders off": lambda job: ours(job, "GilkeeperHolders Off\n" + HELLO.format(job.script), admin="127.0.0.1:0"),
     "shared GIL": lambda job: ours(job, TWO.format(job.script, "%{GLOBAL}", "%{GLOBAL}")),
     "own GIL, two application groups": lambda job: ours(job, OWN + TWO.format(job.script, "one", "two")),
     "interpreters=2": lambda job: ours(job, TWO.format(job.script, "both", "both"), "interpreters=2"),
