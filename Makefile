@@ -10,8 +10,8 @@ test: ## every ring on every CPython, from a fresh machine on; RINGS="rust compa
 	@scripts/test $(RINGS)
 build: ## a release wheel of PYTHON (default python3), installed into VENV (default .venv)
 	@scripts/build
-pythons: ## provide CPython 3.11, 3.14 and 3.14t; prints NAME PATH lines
-	@scripts/pythons
+pythons: ## provide CPython 3.11, 3.14, 3.14t and 3.15; prints NAME PATH lines; ARGS=3.15t for another
+	@scripts/pythons $(ARGS)
 peers: ## provide the servers that Gilkeeper is measured against
 	@scripts/peers
 bench: ## the tests that compare speeds, then requests/s, CPU and memory beside the peers, ratios last; ARGS=--quick for the short form

@@ -23,9 +23,12 @@ ELSEWHERE = (
     "test_doctor.py",
     "test_ends.py",
     "test_large_bodies.py",
+    "test_looking_in.py",
     "test_start_and_stop.py",
 )
 MODES = ("test_own_gil.py", "test_free_threading.py")
+# The same for a CPython that is not released yet, and what only that one has.
+NEWEST = ("test_applications.py", "test_ends.py", "test_lazy_imports.py", "test_looking_in.py", "test_own_gil.py", "test_start_and_stop.py")
 # Who yields to whom: compiling to everything, cases that wait to the Rust tests, of which some judge a share of time.
 COMPILES, CASES = 10, 5
 
@@ -125,17 +128,18 @@ def compat(under_test: str, engine: str = "daemon") -> Ring:
 def whole(name: str, kind: str = "whole") -> Ring:
     """tests/whole on the CPython `name`: the cases without a mark ("whole"), or those with the mark `kind`."""
     needs = [venv(COMPAT), applications(name), packages("wrk")]
-    files, more = [] if name == "3.14" else list(ELSEWHERE), {}
+    files, more = list(NEWEST if name.startswith("3.15") else ELSEWHERE), {}
     if name == "3.14":
+        files = []
         # The released mod_wsgi is shown by our pages, Debian's Prometheus reads our metrics, its logrotate turns our logs over, its
         # proxies stand in front, its systemd judges our units, and nghttp2's clients speak HTTP/2.
         needs += [peers(), packages("prometheus", "logrotate", "haproxy", "nginx-light", "systemd", "curl", "openssl", "nghttp2-client")]
         # Shells that read our completion scripts.
         needs.append(packages("fish", "zsh"))
-    if name == "3.14t":
+    if name.endswith("t"):
         # One server with two Pythons.
         more["GILKEEPER_OTHER_PYTHON"] = str(venv_of("3.14") / "bin/python")
-        files += MODES
+        files += [file for file in MODES if file not in files]
         needs.append(applications("3.14"))
     if kind == "whole":
         chosen, lane, nice = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *files], Lane.WAITS, CASES
@@ -187,10 +191,10 @@ def rings() -> list[Ring]:
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
     engines = [compat("ours"), compat("ours", "embedded")]
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), *engines, applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
-    others = [ring for name in ("3.11", "3.14t") for ring in (whole(name), rust(name))]
+    others = [ring for name in ("3.11", "3.14t", "3.15") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]
 
 
 def measuring_rings() -> list[Ring]:
-    """The rings that `make test` leaves out: those of `make soak` and `make bench`."""
-    return [*(whole(name, "soak") for name in PYTHONS), whole("3.14", "speed")]
+    """The rings that `make test` leaves out: those of `make soak` and `make bench`, and one more CPython, which takes long to build."""
+    return [*(whole(name, "soak") for name in PYTHONS), whole("3.14", "speed"), whole("3.15t"), rust("3.15t")]

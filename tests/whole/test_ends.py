@@ -16,7 +16,7 @@ from soaking import MODES
 Start = Callable[..., Gilkeeper]
 HERE = Path(__file__).resolve().parent
 PYTHON = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
-HERE_MODES = {"3.11": ["shared"], "3.14": ["shared", "own"], "3.14t": ["own", "free-threading"]}[PYTHON]
+HERE_MODES = ["shared"] if PYTHON == "3.11" else ["own", "free-threading"] if PYTHON.endswith("t") else ["shared", "own"]
 NAMES = {"": "%{GLOBAL}", "named": "named"}
 ENDED = r"worker \d+ \(pid \d+\) of process group 'ends' ended: (.*)"
 

@@ -16,6 +16,7 @@ from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
 FILES = [APPS / "modes.py"]
+NAME = os.environ.get("GILKEEPER_PYTHON_NAME", "")
 OTHER = os.environ.get("GILKEEPER_OTHER_PYTHON", "")
 
 THREE = f"""
@@ -36,11 +37,11 @@ WSGIScriptAlias /plain ${{APP}}/modes.py process-group=plain application-group=%
 
 # Python, GIL mode, switch interval in seconds, process group, application group.
 TOLD = {
-    "/free": ("3.14t", "free-threading", None, "free", ""),
-    "/free-named": ("3.14t", "free-threading", None, "free", "named"),
-    "/own": ("3.14t", "own", 0.003, "own", "one"),
-    "/own-two": ("3.14t", "own", 0.003, "own", "two"),
-    "/own-main": ("3.14t", "shared", 0.003, "own", ""),
+    "/free": (NAME, "free-threading", None, "free", ""),
+    "/free-named": (NAME, "free-threading", None, "free", "named"),
+    "/own": (NAME, "own", 0.003, "own", "one"),
+    "/own-two": (NAME, "own", 0.003, "own", "two"),
+    "/own-main": (NAME, "shared", 0.003, "own", ""),
     "/plain": ("3.14", "shared", 0.002, "plain", ""),
 }
 

@@ -122,26 +122,52 @@ const BEFORE_13: Offsets = Offsets {
 };
 
 /// Bytes of `_Py_DebugOffsets` that are read.
-const PUBLISHED: usize = 720;
+const PUBLISHED: usize = 880;
 
 fn published(minor: u8) -> Result<Offsets, String> {
+    table().and_then(|table| read(&table, minor))
+}
+
+fn table() -> Result<[u8; PUBLISHED], String> {
     // SAFETY: a lookup by name among the loaded objects.
     let runtime = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_PyRuntime".as_ptr()) } as usize;
     let mut table = [0; PUBLISHED];
+    // What `_PyRuntime` holds behind the table is longer than that.
     if runtime == 0 || !copy(runtime, &mut table) {
         return Err("this CPython does not publish where its frames are".to_owned());
     }
-    read(&table, minor)
+    Ok(table)
+}
+
+/// From the start of a thread state of the running CPython to the word that says that a script from outside waits.
+pub(crate) fn debugger() -> Option<usize> {
+    let table = table().ok()?;
+    let at = words(&table, MINOR)?;
+    let support = match MINOR {
+        14 => 720,
+        15 => 848,
+        _ => return None,
+    };
+    Some(at(support) + at(support + 16)).filter(|offset| *offset < LIMIT && offset.is_multiple_of(4))
+}
+
+/// Offsets within a structure are smaller.
+const LIMIT: usize = 1 << 16;
+
+/// The words of the table, by their byte; `None` where it is of another CPython, or in a form that is not known.
+fn words(table: &[u8; PUBLISHED], minor: u8) -> Option<impl Fn(usize) -> usize> {
+    let (words, _) = table.as_chunks::<8>();
+    let at = |byte: usize| words.get(byte / 8).map_or(usize::MAX, |word| u64::from_ne_bytes(*word) as usize);
+    let known = words[0] == *b"xdebugpy"
+        && at(8) >> 16 == 0x300 | usize::from(minor)
+        && at(16) == usize::from(FREE_THREADED);
+    known.then_some(at)
 }
 
 /// Reads the table. Its fields are words behind a mark of eight letters.
 fn read(table: &[u8; PUBLISHED], minor: u8) -> Result<Offsets, String> {
-    let (words, _) = table.as_chunks::<8>();
-    let at = |byte: usize| words.get(byte / 8).map_or(usize::MAX, |word| u64::from_ne_bytes(*word) as usize);
-    let free_threaded = usize::from(FREE_THREADED);
-    if words[0] != *b"xdebugpy" || at(8) >> 16 != 0x300 | usize::from(minor) || at(16) != free_threaded {
-        return Err("what this CPython publishes of its frames is not in the form known".to_owned());
-    }
+    let at = words(table, minor)
+        .ok_or_else(|| "what this CPython publishes of its frames is not in the form known".to_owned())?;
     let offsets = if minor == 13 {
         Offsets {
             frame: at(184),
@@ -161,7 +187,7 @@ fn read(table: &[u8; PUBLISHED], minor: u8) -> Result<Offsets, String> {
             text_letters: at(560),
             ..Offsets::default()
         }
-    } else {
+    } else if minor == 14 {
         Offsets {
             frame: at(208),
             previous: at(256),
@@ -182,10 +208,30 @@ fn read(table: &[u8; PUBLISHED], minor: u8) -> Result<Offsets, String> {
             text_letters: at(640),
             ..Offsets::default()
         }
+    } else {
+        Offsets {
+            frame: at(208),
+            previous: at(320),
+            code: at(328),
+            instruction: at(336),
+            copy_index: at(368),
+            file: at(384),
+            name: at(400),
+            lines: at(408),
+            first_line: at(416),
+            bytecode: at(448),
+            copies: at(456),
+            kind: at(472),
+            bytes_length: at(696),
+            bytes_content: at(704),
+            text_form: at(720),
+            text_length: at(728),
+            text_letters: at(736),
+            ..Offsets::default()
+        }
     };
-    let limit = 1 << 16;
     let all = [offsets.frame, offsets.bytecode, offsets.copies, offsets.text_letters, offsets.bytes_content];
-    let good = all.iter().all(|at| *at < limit);
+    let good = all.iter().all(|at| *at < LIMIT);
     good.then_some(offsets)
         .ok_or_else(|| "what this CPython publishes of its frames makes no sense".to_owned())
 }
@@ -206,5 +252,11 @@ mod tests {
         assert!(read(&table, 14).is_ok());
         table[208..216].copy_from_slice(&u64::MAX.to_ne_bytes());
         assert!(read(&table, 14).unwrap_err().contains("no sense"));
+        // The form of a frame's place in 3.15 is another one.
+        table[8..16].copy_from_slice(&(0x030f_00c2_u64).to_ne_bytes());
+        table[208..216].copy_from_slice(&72_u64.to_ne_bytes());
+        table[320..328].copy_from_slice(&8_u64.to_ne_bytes());
+        let found = read(&table, 15).unwrap();
+        assert_eq!((found.frame, found.previous), (72, 8));
     }
 }

@@ -2,7 +2,7 @@
 //! what it waits on. In the same moment it is certain who holds the GIL and with which switch interval, so that what stands
 //! beside the condition variable can be verified instead of believed.
 //!
-//! CPython 3.11 to 3.14 lay a GIL out as: interval (µs), last holder, `locked`, a count, the condition variable, its mutex,
+//! CPython 3.11 to 3.15 lay a GIL out as: interval (µs), last holder, `locked`, a count, the condition variable, its mutex,
 //! the second condition variable (`switch_cond`), its mutex.
 
 use super::memory::read_word;
