@@ -21,7 +21,7 @@ GUIDE: dict[str, list[str]] = {
     "Configuration": ["configuration", "choosing", "gil-modes", "per-interpreter-gil", "free-threading", "switch-interval"],
     "Serving": ["files", "access", "behind-a-proxy", "tls", "tls-connections", "http2", "apache-directives"],
     "Operation": ["systemd", "containers", "deploying", "upgrading", "reloading-and-timeouts", "threads-and-shutdown", "more-than-one-machine"],
-    "Looking into it": ["logging", "dashboard", "holders", "profile", "export", "figures-for-a-fleet", "troubleshooting", "doctor", "load"],
+    "Looking into it": ["logging", "dashboard", "holders", "profile", "looking-inside", "export", "figures-for-a-fleet", "troubleshooting", "doctor", "load"],
     "More": ["applications", "service-scripts", "forking", "python-versions", "measurements", "faq"],
 }
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")

@@ -30,6 +30,7 @@ pub use holds::Held;
 pub(crate) use hook::in_own_acquire;
 pub use hook::{Listener, Wait, Waited, listen, take_longest, waited};
 pub use names::Named;
+pub(crate) use offsets::debugger as debugger_offset;
 pub use place::Place;
 pub(crate) use probe::forget;
 pub use probe::recognise;

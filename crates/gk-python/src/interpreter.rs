@@ -34,12 +34,13 @@ pub struct InterpreterHandle(Weak<Living>);
 pub(crate) struct Living {
     pub(crate) raw: *mut ffi::PyInterpreterState,
     pub(crate) id: i64,
+    pub(crate) gil: Gil,
 }
 
 impl Living {
-    fn new(raw: *mut ffi::PyInterpreterState, id: i64) -> Arc<Self> {
+    fn new(raw: *mut ffi::PyInterpreterState, id: i64, gil: Gil) -> Arc<Self> {
         OWNED.fetch_add(1, Ordering::AcqRel);
-        Arc::new(Self { raw, id })
+        Arc::new(Self { raw, id, gil })
     }
 }
 
@@ -105,7 +106,7 @@ impl Interpreter {
         }
         // SAFETY: attached, so there is a current interpreter.
         let raw = unsafe { ffi::PyInterpreterState_Get() };
-        let living = Living::new(raw, MAIN);
+        let living = Living::new(raw, MAIN, Gil::Shared);
         *owners = Arc::downgrade(&living);
         Self(living)
     }
@@ -114,12 +115,12 @@ impl Interpreter {
     ///
     /// # Safety
     /// The calling thread must be attached to an interpreter that nobody owns.
-    pub(crate) unsafe fn adopt() -> Self {
+    pub(crate) unsafe fn adopt(gil: Gil) -> Self {
         // SAFETY: attached by the contract.
         let raw = unsafe { ffi::PyInterpreterState_Get() };
         // SAFETY: the current interpreter lives.
         let id = unsafe { ffi::PyInterpreterState_GetID(raw) };
-        Self(Living::new(raw, id))
+        Self(Living::new(raw, id, gil))
     }
 
     /// CPython's number of it: 0 is the main interpreter. Numbers never come back.

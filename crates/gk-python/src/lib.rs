@@ -2,6 +2,7 @@
 //!
 //! * [`interpreter`]: the main interpreter and sub-interpreters, with the shared GIL or their own.
 //! * [`thread_state`]: one OS thread's states, one per interpreter; attaching and detaching.
+//! * [`outer_frame`]: the Python frame that a thread stands in between its tasks; [`debugger`]: scripts given from outside.
 //! * [`attached`]: the proof of attachment that every call of Python takes.
 //! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
 //! * [`error`]: a raised exception as a value.
@@ -23,6 +24,7 @@
 pub mod attached;
 pub mod balance;
 pub mod class;
+pub mod debugger;
 pub mod entry;
 pub mod error;
 pub mod gil;
@@ -30,6 +32,7 @@ pub mod interpreter;
 pub mod kept;
 pub mod object;
 mod operations;
+pub mod outer_frame;
 pub mod thread_state;
 mod values;
 pub mod version;

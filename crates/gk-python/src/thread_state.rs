@@ -4,9 +4,11 @@
 use crate::attached::Attached;
 use crate::gil;
 use crate::interpreter::{Gil, Interpreter, MAIN, StillUsed};
+use crate::outer_frame;
 use pyo3_ffi as ffi;
 use std::io;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
@@ -66,12 +68,25 @@ use std::thread::{Builder, JoinHandle};
 /// ```
 pub struct ThreadStates {
     states: Vec<(Interpreter, *mut ffi::PyThreadState)>,
+    /// Interpreters whose state has a Python frame at any time.
+    framed: Vec<Interpreter>,
     _not_send: PhantomData<*mut ()>,
+}
+
+/// Detaches also when what runs attached panics.
+struct Detach;
+
+impl Drop for Detach {
+    fn drop(&mut self) {
+        gil::attached_with(0);
+        // SAFETY: made by a thread that attached itself; its state stays in the list.
+        unsafe { ffi::PyEval_SaveThread() };
+    }
 }
 
 impl ThreadStates {
     fn of(states: Vec<(Interpreter, *mut ffi::PyThreadState)>) -> Self {
-        Self { states, _not_send: PhantomData }
+        Self { states, framed: Vec::new(), _not_send: PhantomData }
     }
 
     /// Starts a thread that can attach. Its states are made at the first attach to each interpreter and deleted after `f`.
@@ -106,15 +121,6 @@ impl ThreadStates {
 
     /// Attaches to an interpreter for the length of `f`.
     pub fn attach<R>(&mut self, interpreter: &Interpreter, f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
-        /// Detaches also when `f` panics.
-        struct Detach;
-        impl Drop for Detach {
-            fn drop(&mut self) {
-                gil::attached_with(0);
-                // SAFETY: attached since `attach`; the state stays in the list.
-                unsafe { ffi::PyEval_SaveThread() };
-            }
-        }
         let state = self.state_of(interpreter);
         // SAFETY: a state of this thread and not current anywhere (`&mut self`).
         gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
@@ -124,6 +130,73 @@ impl ThreadStates {
         let result = f(unsafe { Attached::assume_to(interpreter.id()) });
         if gk_sys::fork::is_child() {
             // What follows is the server's and not the child's. Whoever calls applications ends their children before, and says so.
+            gk_sys::own_process::exit_now(0);
+        }
+        result
+    }
+
+    /// Whether this thread's state of the interpreter has no outermost Python frame and can have one ([`ThreadStates::within`]). In an
+    /// interpreter with its own GIL it cannot: `sys._current_frames()` of another interpreter would make an object of that frame in
+    /// its own memory, which the frame's interpreter would free as a part of its own.
+    pub fn lacks_frame(&self, interpreter: &Interpreter) -> bool {
+        interpreter.0.gil == Gil::Shared && !self.framed.iter().any(|framed| framed.is(interpreter))
+    }
+
+    /// Runs `f` detached, while this thread's state of the interpreter has an outermost Python frame, for tools that look into the process
+    /// ([`outer_frame`]). The frame stands on the C stack, so `f` is what the thread does from now on. Without a frame where there
+    /// can be none.
+    pub fn within<R>(&mut self, interpreter: &Interpreter, f: impl FnOnce(&mut ThreadStates) -> R) -> R {
+        if !self.lacks_frame(interpreter) {
+            return f(self);
+        }
+        let state = self.state_of(interpreter);
+        self.framed.push(interpreter.clone());
+        let (mut f, mut result) = (Some(f), None);
+        {
+            let states = &mut *self;
+            let mut work = || {
+                // Not through the frames of CPython.
+                result = f.take().map(|f| catch_unwind(AssertUnwindSafe(|| f(states))));
+            };
+            // SAFETY: a state of this thread and not current anywhere (`&mut self`).
+            gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
+            let _detach = Detach;
+            // SAFETY: attached until `_detach` drops.
+            let py = unsafe { Attached::assume_to(interpreter.id()) };
+            let _ = outer_frame::run(py, &mut work);
+        }
+        self.framed.pop();
+        match (result, f) {
+            (Some(result), _) => result.unwrap_or_else(|panic| resume_unwind(panic)),
+            (None, Some(f)) => f(self),
+            (None, None) => unreachable!("what was taken has a result"),
+        }
+    }
+
+    /// Attaches like [`ThreadStates::attach`], and keeps no state that it makes: for a thread that has no outermost frame there.
+    pub fn visit<R>(&mut self, interpreter: &Interpreter, f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
+        /// Deletes the state also when `f` panics.
+        struct Delete(*mut ffi::PyThreadState);
+        impl Drop for Delete {
+            fn drop(&mut self) {
+                // SAFETY: current since `visit`, of this thread alone; the interpreter lives, as the caller has an owner.
+                unsafe { delete(self.0) };
+            }
+        }
+        if self.states.iter().any(|(known, _)| known.is(interpreter)) {
+            return self.attach(interpreter, f);
+        }
+        // SAFETY: may be called without an attachment; the interpreter lives, as the caller has an owner.
+        let state = unsafe { ffi::PyThreadState_New(interpreter.0.raw) };
+        assert!(!state.is_null(), "CPython could not make a thread state: out of memory");
+        gil::adopt(state);
+        // SAFETY: a new state of this thread, current nowhere.
+        gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
+        let _delete = Delete(state);
+        // SAFETY: attached until `_delete` drops.
+        let result = f(unsafe { Attached::assume_to(interpreter.id()) });
+        if gk_sys::fork::is_child() {
+            // As in `attach`.
             gk_sys::own_process::exit_now(0);
         }
         result
@@ -149,7 +222,7 @@ impl ThreadStates {
             }
         };
         // SAFETY: the current state is the new interpreter's.
-        let interpreter = unsafe { Interpreter::adopt() };
+        let interpreter = unsafe { Interpreter::adopt(gil) };
         gil::adopt(new);
         self.states.push((interpreter.clone(), new));
         // SAFETY: attached through `new`; it stays in the list (3.12 wants the creating thread's state kept).
@@ -216,11 +289,8 @@ impl ThreadStates {
         for (_interpreter, state) in self.states.drain(..) {
             // SAFETY: a state of this thread and not current anywhere, of an interpreter that is owned here.
             unsafe { ffi::PyEval_RestoreThread(state) };
-            gil::abandon(state);
-            // SAFETY: current; clearing may run destructors.
-            unsafe { ffi::PyThreadState_Clear(state) };
-            // SAFETY: current and cleared; afterwards the thread is detached.
-            unsafe { ffi::PyThreadState_DeleteCurrent() };
+            // SAFETY: current.
+            unsafe { delete(state) };
         }
     }
 
@@ -235,4 +305,16 @@ impl ThreadStates {
         self.states.push((interpreter.clone(), state));
         state
     }
+}
+
+/// Deletes a state; afterwards the thread is detached.
+///
+/// # Safety
+/// The state must be current, and used by nobody afterwards.
+unsafe fn delete(state: *mut ffi::PyThreadState) {
+    gil::abandon(state);
+    // SAFETY: current; clearing may run destructors.
+    unsafe { ffi::PyThreadState_Clear(state) };
+    // SAFETY: current and cleared.
+    unsafe { ffi::PyThreadState_DeleteCurrent() };
 }

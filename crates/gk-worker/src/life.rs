@@ -84,7 +84,7 @@ fn run_embedded(
         let ended = match engine.setup.group.threads {
             0 => service::run(&engine, control, python, states),
             _ => Worker::start(Arc::clone(&engine), control, python, embedded, states).map(|mut worker| {
-                let reason = worker.serve();
+                let reason = worker.serve_framed(states);
                 worker.stop(states, &reason)
             }),
         };

@@ -11,6 +11,8 @@ use crate::watch::python_thread::{Order, PythonThread, running};
 use crate::watch::script_changes::ScriptChanges;
 use crate::watch::slow_requests::{self, SlowRequests};
 use crate::watch::watchdog::{Action, Observation, Watchdog};
+use gk_python::debugger::Waiting;
+use gk_python::{Interpreter, ThreadStates};
 use gk_sys::descriptors;
 use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
@@ -69,13 +71,35 @@ enum ServingEnd {
 }
 
 impl Worker {
-    /// Serves until the worker has to stop; returns the reason.
-    pub(crate) fn serve(&mut self) -> String {
+    /// Serves until the worker has to stop; returns the reason. Meanwhile this thread has a Python frame in each interpreter that it made.
+    pub(crate) fn serve_framed(&mut self, states: &mut ThreadStates) -> String {
+        let main = self.engine.groups.main();
+        let mut all: Vec<Interpreter> =
+            self.engine.groups.all().iter().map(|(_, group)| group.interpreter.clone()).collect();
+        all.retain(|interpreter| interpreter.id() != main.id());
+        self.serve_within(states, &main, &all)
+    }
+
+    fn serve_within(
+        &mut self,
+        states: &mut ThreadStates,
+        main: &Interpreter,
+        others: &[Interpreter],
+    ) -> String {
+        match others.split_first() {
+            None => self.serve(states, main),
+            Some((other, rest)) => states.within(other, |states| self.serve_within(states, main, rest)),
+        }
+    }
+
+    fn serve(&mut self, states: &mut ThreadStates, main: &Interpreter) -> String {
+        let from_outside = states.attach(main, Waiting::new);
         let end = loop {
             let timeout = if self.leaving.is_some() { TICK / 10 } else { TICK.min(self.slow.every()) };
             if let Some(end) = self.listen(timeout) {
                 break end;
             }
+            from_outside.run(states, main);
             self.handle_signals();
             self.tell_of_gil();
             for script in self.watched.changed(&self.engine) {

@@ -2,8 +2,8 @@
 //! hold names. A note is added to without a lock or an allocation; the Python thread asks for its name a moment later, and from
 //! then on its waits go straight to the scoreboard.
 
-use gk_python::Attached;
 use gk_python::gil::Place;
+use gk_python::{Attached, outer_frame};
 use gk_sys::memory::SharedWords;
 use gk_telemetry::{Board, HoldEntry, HoldPlace, Route};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -143,6 +143,8 @@ impl Holders {
             let place = Place::of_words(noted.place.each_ref().map(|word| word.load(Ordering::Relaxed)));
             let named = if whose & SEEN != 0 && place.is_python() { place.name(py) } else { None };
             let (function, file, line) = match &named {
+                // Between a thread's outermost frame and the application stands this server.
+                Some(named) if outer_frame::is(named) => (OUTSIDE, "", 0),
                 Some(named) => (named.function.as_str(), named.file.as_str(), named.line),
                 None if whose & SEEN == 0 => (UNSEEN, "", 0),
                 None if !place.is_python() => (OUTSIDE, "", 0),

@@ -2,9 +2,9 @@
 //! reads stacks, and go to the scoreboard as a tree of calls.
 
 use super::measurements::{Measurements, route, waiting};
-use gk_python::Attached;
 use gk_python::gil::profile::{EVERY, Profile};
 use gk_python::gil::{Place, Sample};
+use gk_python::{Attached, outer_frame};
 use gk_sys::clock;
 use gk_telemetry::CallTree;
 use std::collections::{BTreeMap, HashMap};
@@ -96,11 +96,15 @@ impl Profiler {
         for place in sample.places.iter().rev() {
             let tree = &mut self.tree;
             let known = *self.names.entry(place.words()).or_insert_with(|| match place.name(py) {
-                Some(named) if named.function == TRAMPOLINE => None,
+                Some(named) if named.function == TRAMPOLINE || outer_frame::is(&named) => None,
                 Some(named) => Some((tree.function(board, &named.function, &named.file)?, named.line)),
                 None => Some((tree.function(board, GONE, "")?, 0)),
             });
             stack.extend(known);
+        }
+        if stack.is_empty() {
+            // Between the thread's outermost frame and the application.
+            stack.extend(self.tree.function(board, NO_CODE, "").map(|function| (function, 0)));
         }
         if sample.collecting {
             stack.extend(self.tree.function(board, COLLECTION, "").map(|function| (function, 0)));

@@ -20,31 +20,80 @@ use gk_wsgi::call::{Call, serve};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+/// Most interpreters in which a request thread has a Python frame between requests: each lies deeper in its stack, by some kilobytes.
+const MOST_FRAMES: usize = 16;
+/// The same for a stack that is smaller than `SMALL_STACK`.
+const FRAMES_IN_SMALL_STACK: usize = 1;
+const SMALL_STACK: u64 = 1 << 20;
+
 /// Serves until the worker stops.
 pub(crate) fn run(states: &mut ThreadStates, engine: &Arc<Engine>, index: usize) {
-    let mut measured = measure::get().and_then(|measure| ThreadMeasure::new(measure, index));
-    let mut wall = WallClock::default();
-    let mut link: Option<Arc<Link>> = None;
-    while let Some(present) = engine.next_link(link.as_ref()) {
-        while let Some(job) = present.next() {
-            engine.ticker.arm();
-            let Some(seat) = engine.groups.get(states, &job.profile.profile.application_group) else {
-                refuse(&present, &job);
+    let measured = measure::get().and_then(|measure| ThreadMeasure::new(measure, index));
+    let is_small = engine.setup.group.stack_size.is_some_and(|bytes| bytes < SMALL_STACK);
+    let frames = if is_small { FRAMES_IN_SMALL_STACK } else { MOST_FRAMES };
+    RequestThread { engine, index, link: None, measured, wall: WallClock::default(), frames }.serve(states);
+}
+
+/// A request thread between its batches.
+struct RequestThread<'e> {
+    engine: &'e Arc<Engine>,
+    index: usize,
+    /// The link that it takes requests off; a broken one when it waits for the next.
+    link: Option<Arc<Link>>,
+    measured: Option<ThreadMeasure>,
+    wall: WallClock,
+    /// Frames that it may still get.
+    frames: usize,
+}
+
+impl RequestThread<'_> {
+    /// Serves until the worker stops. The first request in an interpreter is served inside a Python frame of the thread there, and with it
+    /// all that follow: so the depth is the number of interpreters that the thread has served in, within a bound.
+    fn serve(&mut self, states: &mut ThreadStates) {
+        while let Some((link, job)) = self.next() {
+            self.engine.ticker.arm();
+            let Some(seat) = self.engine.groups.get(states, &job.profile.profile.application_group) else {
+                refuse(&link, &job);
                 continue;
             };
-            let batch = Batch {
-                engine,
-                slot: &engine.slots[index],
-                index,
-                link: &present,
-                seat: &seat,
-                measured: &mut measured,
-                begun: false,
-                wall: &mut wall,
-            };
-            batch.serve(states, job);
+            if self.frames == 0 || !states.lacks_frame(&seat.interpreter) {
+                self.batch(states, &link, &seat, job);
+                continue;
+            }
+            self.frames -= 1;
+            let interpreter = seat.interpreter.clone();
+            return states.within(&interpreter, |states| {
+                self.batch(states, &link, &seat, job);
+                drop((link, seat));
+                self.serve(states);
+            });
         }
-        link = Some(present);
+    }
+
+    /// The next request; waits for one. `None`: the worker stops.
+    fn next(&mut self) -> Option<(Arc<Link>, Job)> {
+        loop {
+            if let Some(link) = &self.link
+                && let Some(job) = link.next()
+            {
+                return Some((Arc::clone(link), job));
+            }
+            self.link = Some(self.engine.next_link(self.link.as_ref())?);
+        }
+    }
+
+    fn batch(&mut self, states: &mut ThreadStates, link: &Arc<Link>, seat: &Seat, job: Job) {
+        let batch = Batch {
+            engine: self.engine,
+            slot: &self.engine.slots[self.index],
+            index: self.index,
+            link,
+            seat,
+            measured: &mut self.measured,
+            begun: false,
+            wall: &mut self.wall,
+        };
+        batch.serve(states, job);
     }
 }
 

@@ -50,7 +50,7 @@ impl Ending {
                 plain(Level::Warn, "wsgi", Some("GK0003"), &text);
             }
             Some(EndStep::Threads(name, group)) => {
-                let held = states.attach(&group.interpreter, |py| group.application.held_up(py));
+                let held = states.visit(&group.interpreter, |py| group.application.held_up(py));
                 if let Some(held) = held {
                     let text = format!(
                         "{}: the worker's end waits for non-daemon threads: {held}. Functions registered with atexit run \
@@ -69,7 +69,7 @@ impl Ending {
     pub(crate) fn end_functions(&self, states: &mut ThreadStates) {
         let step = self.step().clone();
         if let Some(EndStep::Threads(_, group)) = step {
-            states.attach(&group.interpreter, |py| group.application.end_functions(py));
+            states.visit(&group.interpreter, |py| group.application.end_functions(py));
         }
     }
 }

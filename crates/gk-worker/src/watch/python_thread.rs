@@ -114,11 +114,11 @@ fn run(
     let mut profiler = Profiler::default();
     for order in inbox {
         match order {
-            Order::Ping => states.attach(&engine.groups.main(), |_| ()),
+            Order::Ping => states.visit(&engine.groups.main(), |_| ()),
             Order::Interrupt { slot, since } => interrupt(engine, states, slot, since),
             Order::Signal { number, name } => {
                 for (_, group) in engine.groups.all() {
-                    states.attach(&group.interpreter, |py| group.application.signalled(py, &name, number));
+                    states.visit(&group.interpreter, |py| group.application.signalled(py, &name, number));
                 }
             }
             Order::Refresh(done) => {
@@ -138,7 +138,7 @@ fn run(
             }
             Order::GilReturned => {
                 if let (Some(measure), Some(module)) = (crate::measure::get(), gk_wsgi::gil::returned()) {
-                    states.attach(&engine.groups.main(), |py| measure.gil_returned(py, module));
+                    states.visit(&engine.groups.main(), |py| measure.gil_returned(py, module));
                 }
             }
             Order::NameHolders => name_holders(engine, states),
@@ -157,7 +157,7 @@ fn refresh(engine: &Engine, states: &mut ThreadStates) {
     let busy = engine.busy_interpreters();
     for (_, group) in engine.groups.all() {
         if !busy.contains(&group.interpreter.id()) {
-            states.attach(&group.interpreter, |py| group.ask_switch_interval(py));
+            states.visit(&group.interpreter, |py| group.ask_switch_interval(py));
         }
     }
 }
@@ -167,7 +167,7 @@ pub(crate) fn imported(engine: &Engine, states: &mut ThreadStates) -> Vec<Source
     let mut files = Vec::new();
     for (name, group) in engine.groups.all() {
         let found = states
-            .attach(&group.interpreter, |py| group.application.imported(py).map_err(|error| error.summary()));
+            .visit(&group.interpreter, |py| group.application.imported(py).map_err(|error| error.summary()));
         match found {
             Ok(found) => files.extend(found),
             Err(why) => {
@@ -186,7 +186,7 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize, since: u6
     let Some((_, group)) = engine.groups.all().into_iter().find(|(_, g)| g.interpreter.id() == serves) else {
         return;
     };
-    states.attach(&group.interpreter, |py| {
+    states.visit(&group.interpreter, |py| {
         // Without a GIL the request thread ends its request under this lock.
         let _still = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // The thread may serve another request by now, perhaps in another interpreter.
@@ -204,14 +204,14 @@ fn name_holders(engine: &Engine, states: &mut ThreadStates) {
     if measure.unnamed_threads() {
         let mut named = Vec::new();
         for (_, group) in &groups {
-            named.extend(states.attach(&group.interpreter, |py| group.application.thread_names(py)));
+            named.extend(states.visit(&group.interpreter, |py| group.application.thread_names(py)));
         }
         measure.name_threads(&named);
     }
     measure.name_places(|number, name| {
         let group = groups.iter().find(|(_, group)| group.board == number);
         let interpreter = group.map_or_else(|| engine.groups.main(), |(_, group)| group.interpreter.clone());
-        states.attach(&interpreter, name);
+        states.visit(&interpreter, name);
     });
 }
 
@@ -221,7 +221,7 @@ fn profile(engine: &Engine, states: &mut ThreadStates, profiler: &mut Profiler) 
     measure.profile(profiler, |number, work| {
         let group = groups.iter().find(|(_, group)| Some(group.board) == number);
         let interpreter = group.map_or_else(|| engine.groups.main(), |(_, group)| group.interpreter.clone());
-        states.attach(&interpreter, work);
+        states.visit(&interpreter, work);
     });
 }
 
@@ -246,7 +246,7 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, level: Level, sentence: &s
             continue;
         }
         for (ident, stack) in
-            states.attach(&group.interpreter, |py| group.application.stacks(py, &threads, several_gils))
+            states.visit(&group.interpreter, |py| group.application.stacks(py, &threads, several_gils))
         {
             let what = busy.iter().find(|((i, _), ..)| *i == ident).map_or("", |(.., what)| what);
             text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));

@@ -71,7 +71,7 @@ pub(crate) fn stack(
     let (name, group) = engine.groups.all().into_iter().find(|(_, g)| g.interpreter.id() == serves)?;
     let several_gils = engine.groups.gil_mode() == "own";
     let threads = [(slot.ident.load(Ordering::Relaxed), slot.state.load(Ordering::Relaxed))];
-    let stacks = states.attach(&group.interpreter, |py| {
+    let stacks = states.visit(&group.interpreter, |py| {
         // With this GIL held the request can end, but its thread cannot take another one in Python.
         let stacks = group.application.stacks(py, &threads, several_gils);
         (slot.since.load(Ordering::Acquire) == since).then_some(stacks)

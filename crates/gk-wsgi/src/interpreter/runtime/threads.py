@@ -68,8 +68,6 @@ def watch_threads():
 
 def stacks(threads, several_gils):
     """Python stacks as (ident, text). `threads`: (ident, number of the thread state) of threads in this interpreter."""
-    import traceback
-
     # By thread state: sys._current_frames() has one frame for a thread that is in several interpreters, and not always the innermost;
     # where they have GILs of their own, it would read frames without holding them.
     by_state = dict(host.frames())
@@ -77,7 +75,17 @@ def stacks(threads, several_gils):
     if not by_state and not several_gils:
         # Without a GIL the states cannot be walked.
         frames = sys._current_frames()
-    return [(ident, "".join(traceback.format_stack(frames[ident]))) for ident, _ in threads if ident in frames]
+    return [(ident, "".join(written_stack(frames[ident]))) for ident, _ in threads if ident in frames]
+
+
+def written_stack(frame):
+    """`traceback.format_stack` without the frame that each thread of the server has at the bottom."""
+    import traceback
+
+    stack = traceback.extract_stack(frame)
+    if stack and (stack[0].name, stack[0].filename) == ("gilkeeper_thread", "<gilkeeper>"):
+        del stack[0]
+    return stack.format()
 
 
 def explain_daemon_threads():
