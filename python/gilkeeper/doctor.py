@@ -99,7 +99,8 @@ class Watch:
 
     def begin(self):
         from importlib.machinery import ExtensionFileLoader
-
+        # A lazy import (3.15) hides what it imports until the first request uses it.
+        getattr(sys, "set_lazy_imports_filter", id)(lambda importer, name, fromlist: False)
         self.early = [
             (name, module)
             for name, module in list(sys.modules.items())
@@ -400,7 +401,7 @@ def in_another(job):
     own = job["interpreter"] == "own"
     # Up to 3.12 an interpreter with other threads cannot be entered again: the last one runs its end in the same call.
     entered_once = sys.version_info < (3, 13)
-    # Modules of one phase are initialised in the main interpreter and import there, so it finds what a worker's does.
+    # Modules of one phase are initialised in the main interpreter and import there, what stays there: so it finds what a worker's does.
     paths(job)
     made, before = [], extensions()
     for number in range(1, job["interpreters"] + 1):
@@ -413,7 +414,6 @@ def in_another(job):
         if entered_once and job["end"] and number == job["interpreters"]:
             text += "namespace['tell']('ending')\nnamespace['stop'](callbacks)\nimport threading\nthreading._shutdown()\n"
         interpreters.run_string(made[-1], text)
-        # CPython initialises modules of one phase in the main interpreter, and what they import by themselves stays there.
         tell("in-main", present=sorted(extensions() - before))
     if job["end"]:
         if entered_once:

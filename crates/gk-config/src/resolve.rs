@@ -53,7 +53,7 @@ pub fn resolve(
     machine::count_processes(&mut raw, &builds, surroundings);
     let hosts = hosts::resolve(&raw, journal);
     let imports = imports::resolve(&raw, &hosts, source, journal);
-    modes::check(&raw, &imports, &builds, journal);
+    modes::check(&raw, &imports, &builds, &surroundings.environment, journal);
     machine::check(&raw, source, surroundings, journal);
     let server_root = surroundings.server_root.clone().or(raw.server_root);
     let server_root = server_root.or_else(|| surroundings.default_server_root.clone());

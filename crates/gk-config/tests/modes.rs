@@ -8,6 +8,12 @@ use gk_config::{Loaded, PythonBuild, Pythons, Surroundings, codes, load_text};
 
 /// Reads a configuration whose groups run `3.11`, `3.14` or `3.14t`: as their `python=` says, else the given one.
 fn read(python: &str, text: &str) -> Loaded {
+    read_with(python, text, &[])
+}
+
+/// The same in an environment.
+fn read_with(python: &str, text: &str, environment: &[(&str, &str)]) -> Loaded {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let default = python.to_owned();
     let pythons = Pythons::new(move |group| {
         let named =
@@ -16,7 +22,9 @@ fn read(python: &str, text: &str) -> Loaded {
         let minor = name.trim_start_matches("3.").trim_end_matches('t').parse().ok()?;
         Some(PythonBuild { minor, free_threaded: name.ends_with('t') })
     });
-    let surroundings = Surroundings { directory: "/srv".into(), pythons, ..Surroundings::default() };
+    let environment = environment.collect();
+    let surroundings =
+        Surroundings { directory: "/srv".into(), pythons, environment, ..Surroundings::default() };
     load_text("site.conf", text, &Memory::new(), &surroundings)
 }
 
@@ -158,4 +166,33 @@ fn check_tells_the_effective_mode_of_each_application_group() {
             "c/ free-threading 1 null"
         ]
     );
+}
+
+#[test]
+fn what_cpython_3_15_makes_of_locale_and_environment() {
+    let locale = "does not reach `open()`";
+    let lazy = "no Python of process group `a` (Python 3.15) starts";
+    // Python, options, a variable of the environment and its value, the message.
+    let cases = [
+        ("3.15", "lang=de_DE.ISO-8859-1", ("X", ""), locale),
+        ("3.15", "locale=de_DE.ISO-8859-15@euro", ("X", ""), locale),
+        ("3.14", "lang=de_DE.ISO-8859-1", ("X", ""), ""),
+        ("3.15", "lang=de_DE.utf8", ("X", ""), ""),
+        ("3.15", "lang=de_DE.UTF-8 locale=C", ("X", ""), ""),
+        ("3.15", "lang=de_DE.ISO-8859-1 utf8-mode=off", ("X", ""), ""),
+        ("3.15", "lang=de_DE.ISO-8859-1", ("PYTHONUTF8", "0"), ""),
+        ("3.15", "", ("PYTHON_LAZY_IMPORTS", "none"), lazy),
+        ("3.14", "", ("PYTHON_LAZY_IMPORTS", "none"), ""),
+        ("3.15", "", ("PYTHON_LAZY_IMPORTS", "all"), ""),
+        ("3.15", "lazy-imports=application", ("PYTHON_LAZY_IMPORTS", ""), ""),
+    ];
+    for (python, options, variable, message) in cases {
+        let loaded = read_with(python, &format!("WSGIDaemonProcess a {options}\n"), &[variable]);
+        let ours = |text: &&str| text.contains(locale) || text.contains(lazy);
+        let said: Vec<&str> = loaded.diagnostics.iter().map(|d| &*d.message).filter(ours).collect();
+        match message {
+            "" => assert_eq!(said, [""; 0], "{python} {options} {variable:?}"),
+            _ => assert!(said.len() == 1 && said[0].contains(message), "{options} {variable:?}: {said:?}"),
+        }
+    }
 }

@@ -111,6 +111,14 @@ process_group! {
     /// Sets `LC_ALL` and calls `setlocale` in the processes; an unknown name is logged (WSGI0079).
     locale: Option<String> = None, "locale", row(Kind::Text("LOCALE")).absent("inherited").serve(PYTHON);
 
+    /// CPython's UTF-8 mode (`PYTHONUTF8`): on, `open()` and names of files are UTF-8 whatever the locale. Off, `lang=` and `locale=`
+    /// reach them. From CPython 3.15 on the mode is on where nothing else is said.
+    utf8_mode: Option<String> = None, "utf8-mode", row(Kind::Choice(&["on", "off"])).absent("CPython's choice").ours().serve(PYTHON);
+
+    /// Imports that an application declares lazy (CPython 3.15): `eager` runs them where they stand, so a module that cannot be imported
+    /// is refused before the first request. `application` leaves them to CPython: the first use imports, mostly in a request.
+    lazy_imports: String = "eager".to_owned(), "lazy-imports", row(Kind::Choice(&["eager", "application"])).ours().serve(PYTHON);
+
     /// Requires that scripts of this group belong to this user and are writable by nobody else; others are answered 403.
     script_user: Option<String> = None, "script-user", row(Kind::Identity);
 

@@ -45,6 +45,7 @@ pub fn check(
     raw: &Raw,
     imports: &[ImportScript],
     builds: &BTreeMap<String, PythonBuild>,
+    environment: &BTreeMap<String, String>,
     journal: &mut Journal,
 ) {
     let groups: Vec<Group> = raw
@@ -56,7 +57,7 @@ pub fn check(
         })
         .collect();
     for group in &groups {
-        of_group(group, imports, journal);
+        of_group(group, imports, environment, journal);
     }
     for (index, word) in &raw.free_words {
         let named = |g: &&Group| g.group.free_threading.is_none() && g.cannot_be_free();
@@ -119,7 +120,12 @@ pub fn check(
 }
 
 /// The options of WSGIDaemonProcess itself.
-fn of_group(group: &Group, imports: &[ImportScript], journal: &mut Journal) {
+fn of_group(
+    group: &Group,
+    imports: &[ImportScript],
+    environment: &BTreeMap<String, String>,
+    journal: &mut Journal,
+) {
     let (word, name) = (group.word, &group.group.name);
     if group.group.free_threading.is_some() && group.cannot_be_free() {
         let message = format!(
@@ -131,6 +137,9 @@ fn of_group(group: &Group, imports: &[ImportScript], journal: &mut Journal) {
             FreeThreading::Required => journal.say(Complaint::error(message).at(word).hint(hint)),
             _ => say(journal, "WSGI0200", format!("{message}: it runs with the GIL"), word, hint),
         }
+    }
+    if group.build.is_some_and(|build| build.minor >= 15) {
+        of_newest(group, environment, journal);
     }
     if group.free() && group.group.switch_interval.is_some() {
         let message =
@@ -161,6 +170,36 @@ fn of_group(group: &Group, imports: &[ImportScript], journal: &mut Journal) {
             word,
             hint,
         );
+    }
+}
+
+/// What the environment and the locale mean to CPython 3.15.
+fn of_newest(group: &Group, environment: &BTreeMap<String, String>, journal: &mut Journal) {
+    let word = group.word;
+    // CPython ends at its start; then every worker would end like that.
+    if let Some(value) =
+        environment.get("PYTHON_LAZY_IMPORTS").filter(|value| !matches!(&***value, "" | "all" | "normal"))
+    {
+        let message = format!(
+            "PYTHON_LAZY_IMPORTS in the environment is `{value}`, with which no Python of {} starts",
+            names(&[group])
+        );
+        let hint = "take it out of the environment, or set it to all or normal; lazy-imports=eager needs no variable";
+        journal.say(Complaint::error(message).at(word).hint(hint));
+    }
+    let locale = group.group.locale.as_ref().or(group.group.lang.as_ref());
+    let other_charset = locale.and_then(|name| name.split_once('.')).is_some_and(|(_, charset)| {
+        let charset = charset.split('@').next().unwrap_or_default();
+        !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("utf8")
+    });
+    let is_said = group.group.utf8_mode.is_some() || environment.contains_key("PYTHONUTF8");
+    if let Some(name) = locale.filter(|_| other_charset && !is_said) {
+        let message = format!(
+            "`{name}` does not reach `open()` and names of files in {}: CPython 3.15 is in UTF-8 mode where nothing else is said",
+            names(&[group])
+        );
+        let hint = "add utf8-mode=off for the charset of the locale, or utf8-mode=on for UTF-8";
+        journal.say(Complaint::warning(message).partly().at(word).hint(hint));
     }
 }
 

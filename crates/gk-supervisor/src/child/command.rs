@@ -81,6 +81,8 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
     };
     set("LANG", group.lang.as_ref().map(|s| s.as_ref()));
     set("LC_ALL", group.locale.as_ref().map(|s| s.as_ref()));
+    let utf8 = group.utf8_mode.as_deref().map(|word| if word == "on" { "1" } else { "0" });
+    set("PYTHONUTF8", utf8.map(|s| s.as_ref()));
     set("PYTHON_EGG_CACHE", group.python_eggs.as_ref().map(|p| p.as_os_str()));
     set("PYTHONHASHSEED", site.python.hash_seed.as_ref().map(|s| s.as_ref()));
     let mut env = environment(identity.as_ref(), changes);

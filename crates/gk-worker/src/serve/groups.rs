@@ -131,6 +131,7 @@ impl Groups {
             restrict_stdin: false,
             restrict_stdout: false,
             restrict_signal: setup.group.threads != 0,
+            eager_imports: setup.group.lazy_imports != "application",
         };
         Self {
             main: main.handle(),

@@ -33,6 +33,8 @@ pub struct InterpreterSettings {
     pub restrict_stdin: bool,
     pub restrict_stdout: bool,
     pub restrict_signal: bool,
+    /// Imports that the application declares lazy are run where they stand.
+    pub eager_imports: bool,
 }
 
 impl InterpreterSettings {
@@ -324,6 +326,7 @@ fn python_facts<'p>(py: Attached<'p>, facts: &InterpreterSettings) -> Result<Obj
     put("restrict_stdin", py.bool(facts.restrict_stdin))?;
     put("restrict_stdout", py.bool(facts.restrict_stdout))?;
     put("restrict_signal", py.bool(facts.restrict_signal))?;
+    put("eager_imports", py.bool(facts.eager_imports))?;
     put("server_pid", py.int(i64::from(std::os::unix::process::parent_id()))?)?;
     put("version", py.str(gk_wire::PACKAGE_VERSION)?)?;
     put("mod_wsgi_version", mod_wsgi_version(py)?)?;

@@ -7,6 +7,7 @@ use std::ffi::CStr;
 /// package's, as the doctor runs it, too. `modules.py` is last, as it ends with the call that prepares the interpreter.
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(
     concat!(
+        include_str!("runtime/laziness.py"),
         include_str!("runtime/streams.py"),
         include_str!("runtime/imports.py"),
         include_str!("runtime/events.py"),

@@ -79,6 +79,7 @@ def prepare():
     gilkeeper.__dict__["active_requests"] = list_active_requests
     # For tests of the server itself.
     gilkeeper.__dict__["_references"] = host.references
+    leave_imports_to_application(filter_before)
 
 
 prepare()
