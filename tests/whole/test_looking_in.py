@@ -114,9 +114,9 @@ def test_the_profiler_of_cpython_samples_a_worker(gilkeeper: Start, tmp_path: Pa
         told = run(python(), "-m", "profiling.sampling", "attach", "--mode", mode, "-a", "-d", "2", "--pstats", worker)
         assert request.result().body == b"served"
     assert "busy_application" in told, told
-    # CPython says what part of the samples failed when it is more than a hundredth.
+    # Per cent. A stack that changes while it is read spoils a sample, too.
     failed = re.search(r"Error rate: ([\d.]+)", told)
-    assert failed is None or float(failed[1]) < 20, told
+    assert failed and float(failed[1]) < 50, told
 
 
 @tachyon
