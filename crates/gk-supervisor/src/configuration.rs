@@ -8,12 +8,13 @@ use crate::StartError;
 use crate::certificates::{self, Reading};
 use crate::plan::event::ConfigurationOutline;
 use gk_config::FreeThreading;
-use gk_config::site::{ProcessGroup, Site};
+use gk_config::site::{Listen, ProcessGroup, Site};
 use gk_sys::child::identity::Identity;
 use gk_wire::log::Level;
 use gk_wire::setup::LogSetup;
 use python::{PythonBuild, PythonRuntime, Pythons};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -220,6 +221,31 @@ impl Configuration {
         }
         said
     }
+
+    /// Why this configuration may not follow `before`: sockets stay open until the server is restarted, and one that speaks TLS would speak
+    /// plain HTTP, without a `Listen` that asks for it.
+    pub fn opens_in_plain(&self, before: &Configuration) -> Option<String> {
+        let (new, old) = (&self.site, &before.site);
+        let mut left = old.listen.iter().filter(|listen| !new.listen.contains(listen)).filter_map(address);
+        let plain = |address: &SocketAddr| old.speaks_tls(Some(*address)) && !new.speaks_tls(Some(*address));
+        let address = left.find(plain)?;
+        Some(format!(
+            "Listen changed, and the socket {address}, which speaks TLS, would speak plain HTTP until the server is restarted: restart it \
+             instead"
+        ))
+    }
+}
+
+/// The address of a listening socket, where it is known before.
+fn address(listen: &Listen) -> Option<SocketAddr> {
+    match listen {
+        Listen::Tcp { host, port, .. } if *port != 0 => {
+            let every = IpAddr::from([0, 0, 0, 0]);
+            let ip = host.as_ref().map_or(Some(every), |host| host.trim_matches(['[', ']']).parse().ok());
+            Some(SocketAddr::new(ip?, *port))
+        }
+        _ => None,
+    }
 }
 
 /// Whether the group runs with the GIL: yes, unless free threading is requested on a build that supports it. Reading the
@@ -269,6 +295,32 @@ mod tests {
             let said = configuration(&format!("{plain}{line}")).needs_restart(&configuration(plain));
             let said: Vec<&str> = said.iter().filter_map(|text| text.split(':').next()).collect();
             assert_eq!(said, Vec::from_iter(wanted), "{line}");
+        }
+    }
+
+    /// Reported: a reload with another port for TLS made the old one speak plain HTTP, until the server was restarted. Met when the port of
+    /// `Listen` and its host was changed.
+    #[test]
+    fn a_socket_that_speaks_tls_does_not_change_to_plain_http_by_a_change_of_listen() {
+        let tls = |listen: &str, port: &str, engine: &str| {
+            let host = format!("SSLEngine {engine}\nSSLCertificateFile /c");
+            format!("Listen 80\nListen {listen}\n<VirtualHost *:{port}>\n{host}\n</VirtualHost>")
+        };
+        let cases = [
+            (tls("8443", "8443", "On"), tls("9443", "9443", "On"), Some("0.0.0.0:8443")),
+            (tls("[::1]:8443", "8443", "On"), tls("9443", "9443", "On"), Some("[::1]:8443")),
+            (tls("127.0.0.1:8443", "8443", "On"), "Listen 80".to_owned(), Some("127.0.0.1:8443")),
+            // Plain HTTP is asked for.
+            (tls("8443", "8443", "On"), tls("8443", "8443", "Off"), None),
+            (tls("8443", "8443", "Off"), tls("9443", "9443", "Off"), None),
+            (tls("8443", "8443", "Off"), tls("9443", "9443", "On"), None),
+        ];
+        for (before, after, wanted) in cases {
+            let refused = configuration(&after).opens_in_plain(&configuration(&before));
+            let names = |address: &str| {
+                refused.as_ref().is_some_and(|said| said.contains(&format!("socket {address},")))
+            };
+            assert!(wanted.map_or(refused.is_none(), names), "{before}\n---\n{after}: {refused:?}");
         }
     }
 

@@ -60,6 +60,7 @@ fn read(
     let now = gk_sys::clock::epoch_seconds() as i64;
     facts::worse(valid, &configuration.certificates.facts, now).map_or(Ok(()), Err)?;
     configuration.settle_like(before);
+    configuration.opens_in_plain(before).map_or(Ok(()), Err)?;
     logs::check(&configuration.site)?;
     if let Ok(mut pythons) = pythons.lock() {
         *pythons = known;
