@@ -1,11 +1,12 @@
 //! The folder of a server's state where nobody names one: outside of the project, and another one for each project.
 
 use super::{Disk, here};
-use crate::Failure;
+use crate::{Failure, say};
 use clap::ArgMatches;
 use gk_config::express::ServeOptions;
 use gk_config::express::layers::{Sources, gather};
 use gk_sys::child::identity;
+use gk_wire::admin::CONTROL_SOCKET;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -52,16 +53,44 @@ pub fn of_running(given: &ArgMatches) -> Result<PathBuf, Failure> {
     if let Some(named) = given.get_one::<PathBuf>("server-root") {
         return Ok(named.clone());
     }
-    gather(&mut options, &Disk, &mut surroundings, Sources::All).map_err(Failure::Input)?;
-    Ok(match options.one("server-root") {
-        Some(named) => PathBuf::from(named),
-        None => default(&surroundings.directory, &surroundings.environment),
-    })
+    let gathered = gather(&mut options, &Disk, &mut surroundings, Sources::All);
+    let named = gathered.map(|_| options.one("server-root").map(PathBuf::from));
+    let default = default(&surroundings.directory, &surroundings.environment);
+    let (root, remark) = chosen(named, default).map_err(Failure::Input)?;
+    remark.iter().for_each(|remark| say(&format!("gilkeeper: {remark}")));
+    Ok(root)
+}
+
+/// The server root that the options name, or the default. A file of options with a fault keeps nobody from stopping the server that runs with
+/// the default one; the fault is a remark then.
+fn chosen(
+    named: Result<Option<PathBuf>, String>,
+    default: PathBuf,
+) -> Result<(PathBuf, Option<String>), String> {
+    match named {
+        Ok(named) => Ok((named.unwrap_or(default), None)),
+        Err(why) if default.join(CONTROL_SOCKET).exists() => Ok((default, Some(why))),
+        Err(why) => Err(format!("{why}; --server-root names a running server all the same")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reported: with a fault in `gilkeeper.toml`, or any in `pyproject.toml`, `gilkeeper stop` did not stop the server of the folder. Met
+    /// in the middle of an edit, and with the marks of a merge.
+    #[test]
+    fn a_file_with_a_fault_keeps_nobody_from_a_running_server() {
+        let root = tempfile::tempdir().unwrap();
+        let (default, broken) = (root.path().to_owned(), || Err("x is no TOML".to_owned()));
+        let refused = chosen(broken(), default.clone()).unwrap_err();
+        assert_eq!(refused, "x is no TOML; --server-root names a running server all the same");
+        std::fs::write(default.join(CONTROL_SOCKET), "").unwrap();
+        assert_eq!(chosen(broken(), default.clone()), Ok((default.clone(), Some("x is no TOML".to_owned()))));
+        assert_eq!(chosen(Ok(Some("other".into())), default.clone()), Ok(("other".into(), None)));
+        assert_eq!(chosen(Ok(None), default.clone()), Ok((default, None)));
+    }
 
     #[test]
     fn each_project_has_a_folder_of_its_own_outside_of_it() {
