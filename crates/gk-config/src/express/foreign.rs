@@ -107,8 +107,11 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
     Some(match counterpart {
         Same(option) => {
             let kind = options::find(option).map(|option| option.kind);
-            let fits = |value: &&str| kind.is_some_and(|kind| kind.read("", value, Path::new("/")).is_ok());
-            let exactly = value.filter(fits).map(|value| exactly(format!("--{option} {value}")));
+            // A star is no address of a proxy.
+            let fits = |value: &&str| {
+                *value != "*" && kind.is_some_and(|kind| kind.read("", value, Path::new("/")).is_ok())
+            };
+            let exactly = value.filter(fits).map(|value| exactly(format!("--{option} {}", word(value))));
             format!("is `--{option}` here{}", exactly.unwrap_or_default())
         }
         Address => {
@@ -128,12 +131,24 @@ pub fn key(name: &str) -> Option<String> {
 /// `HOST:PORT`, a port or `unix:PATH` as options of `serve`.
 pub fn address(value: &str) -> Option<String> {
     if let Some(path) = value.strip_prefix("unix:") {
-        return Some(format!("--socket {path}"));
+        return Some(format!("--socket {}", word(path)));
     }
     let (host, port) = value.rsplit_once(':').unwrap_or(("", value));
     let port: u16 = port.parse().ok()?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    Some(if host.is_empty() { format!("--port {port}") } else { format!("--host {host} --port {port}") })
+    Some(match host {
+        "" => format!("--port {port}"),
+        host => format!("--host {} --port {port}", word(host)),
+    })
+}
+
+/// A value as a shell takes it: what is to be written may be copied from a terminal.
+fn word(value: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:,+@%=".contains(c);
+    match value.chars().all(is_plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', r"'\''")),
+    }
 }
 
 /// The command that a word stands for.
@@ -158,6 +173,14 @@ mod tests {
             ("bind", None, "is `--host` and `--port` here"),
             ("workers", Some("4"), "is `--processes` here: write `--processes 4`"),
             ("workers", Some("--x"), "is `--processes` here"),
+            (
+                "chdir",
+                Some("/a b;'x"),
+                r"is `--working-directory` here: write `--working-directory '/a b;'\''x'`",
+            ),
+            ("bind", Some("$(x):80"), "is `--host` and `--port` here: write `--host '$(x)' --port 80`"),
+            ("forwarded-allow-ips", Some("*"), "is `--trust-proxy` here"),
+            ("forwarded-allow-ips", Some("::1"), "is `--trust-proxy` here: write `--trust-proxy ::1`"),
             ("w", Some("app:app"), "is `--processes` here"),
             ("reload", None, "is `gilkeeper dev SCRIPT`, or `--reload-on-changes`"),
         ] {
