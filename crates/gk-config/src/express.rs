@@ -13,7 +13,8 @@ mod services;
 mod text;
 mod writer;
 
-use crate::diagnostic::Diagnostic;
+use self::options::Use;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::site::{ImportScript, Site};
 use crate::source::{Memory, Source};
 use crate::{Loaded, Surroundings, load_text};
@@ -88,11 +89,29 @@ impl ServeOptions {
         self.origins.get(name).cloned().unwrap_or_else(|| format!("--{name}"))
     }
 
+    /// Nobody has written the line of an error: its remedy begins with the option that stands for it.
+    fn name_the_option(&self, said: &mut Diagnostic) {
+        let directive = said.source.split_whitespace().next().filter(|_| said.severity == Severity::Error);
+        let stands_for = |option: &options::ServeOption| match option.used {
+            Use::Directive(name) | Use::Enclosed(name, ..) => Some(name) == directive,
+            _ => CODE.contains(&(option.name, directive.unwrap_or_default())),
+        };
+        let given = |option: &options::ServeOption| self.get(option.name).is_some();
+        if let Some(option) = options::all().filter(given).find(stands_for) {
+            let hint = said.hint.take().map(|hint| format!("; {hint}")).unwrap_or_default();
+            said.hint = Some(format!("it is the value of {}{hint}", self.called(option.name)));
+        }
+    }
+
     fn get(&self, name: &str) -> Option<&Vec<String>> {
         debug_assert!(options::find(name).is_some(), "--{name} is in no table");
         self.values.get(name)
     }
 }
+
+/// Options with code of their own, by the directives whose values they give as they are.
+const CODE: [(&str, &str); 2] =
+    [("telemetry-service", "WSGITelemetryService"), ("ignore-activity", "<Location")];
 
 /// Name of the generated text in diagnostics.
 pub const NAME: &str = "serve options";
@@ -120,6 +139,7 @@ pub fn read(
 ) -> Result<Loaded, String> {
     let text = generate(options, source, surroundings)?;
     let mut loaded = load_text(NAME, &text, source, surroundings);
+    loaded.diagnostics.iter_mut().for_each(|said| options.name_the_option(said));
     if let Some(site) = &mut loaded.site {
         site.listen_implied = !names_a_listener(options);
         let (_, named) = script(&options.script, &|path| source.is_file(path), &surroundings.directory)?;

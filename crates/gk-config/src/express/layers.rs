@@ -374,6 +374,22 @@ mod tests {
         }
     }
 
+    /// Reported: a value that a directive refuses was shown in a line of a text that nobody has written. Met with names of networks.
+    #[test]
+    fn a_value_that_a_directive_refuses_names_its_source() {
+        for (option, value) in [
+            ("server-name", "a b"),
+            ("trust-proxy", "proxy"),
+            ("telemetry-service", "1.2.3.4"),
+            ("ignore-activity", "status"),
+        ] {
+            let variable = variable(option);
+            let got = all(&Memory::new(), &[(&variable, value)], ServeOptions::new("app:app")).unwrap();
+            let error = crate::express::load(&got, &surroundings(&[])).unwrap_err();
+            assert!(error.contains(&format!("= help: it is the value of {variable}")), "{error}");
+        }
+    }
+
     #[test]
     fn beside_a_configuration_file_only_variables_of_ours_count() {
         let source = Memory::new().with("/srv/gilkeeper.toml", "processes = 2");
