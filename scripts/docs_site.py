@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOP = {"README.md": "index.md", "ARCHITECTURE.md": "ARCHITECTURE.md", "STYLE.md": "STYLE.md", "CONTRIBUTING.md": "CONTRIBUTING.md"}
 # The guide in the order in which it is read; pages that are not named come last.
 GUIDE: dict[str, list[str]] = {
-    "First steps": ["install", "getting-started", "django", "flask", "development", "from-gunicorn", "from-apache"],
+    "First steps": ["installing", "getting-started", "django", "flask", "development", "from-gunicorn", "from-apache"],
     "Configuration": ["configuration", "choosing", "gil-modes", "per-interpreter-gil", "free-threading", "switch-interval"],
     "Serving": ["files", "access", "behind-a-proxy", "tls", "tls-connections", "http2", "apache-directives"],
     "Operation": ["systemd", "containers", "deploying", "upgrading", "reloading-and-timeouts", "threads-and-shutdown", "more-than-one-machine"],
