@@ -23,7 +23,8 @@ def gil_modes(app_configs, **options):
     try:
         report = json.loads(done.stdout)
     except ValueError:
-        said = (done.stderr or done.stdout).strip()
+        # Its progress stands before.
+        said = done.stderr.strip().rpartition("\n")[2].removeprefix("gilkeeper: ")
         return [Error(f"gilkeeper doctor {name} failed: {said}", hint=f"Run gilkeeper doctor {name}.", id="gilkeeper.E002")]
     return [remark(mode, report, name) for mode in report["modes"] if mode["verdict"] == "unsafe"]
 
