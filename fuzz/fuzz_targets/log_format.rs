@@ -1,7 +1,8 @@
 //! Any text as a `LogFormat`, and any bytes as what a request puts into its line: parsed or refused without a panic. What comes from
-//! a request begins no line and moves no cursor; the JSON form is JSON.
+//! a request begins no line and moves no cursor; the JSON form is JSON, and logfmt has its pairs.
 #![no_main]
 
+use gk_config::site::LogForm;
 use gk_front::log::format::{Format, Line, Lookup};
 use libfuzzer_sys::fuzz_target;
 
@@ -50,8 +51,8 @@ fuzz_target!(|input: (&str, &[u8], u64, i16)| {
         queue_micros: number,
         ..Line::default()
     };
-    for json in [false, true] {
-        let Ok(parsed) = Format::parse(format, json) else { return };
+    for form in [LogForm::Text, LogForm::Json, LogForm::Logfmt] {
+        let Ok(parsed) = Format::parse(format, form) else { return };
         let mut out = String::new();
         parsed.write(&line, &From(bytes), &mut out);
         let written = out.strip_suffix('\n').expect("a line ends");
@@ -59,10 +60,13 @@ fuzz_target!(|input: (&str, &[u8], u64, i16)| {
         let own = format.chars().any(|c| c.is_control() || c == '\\')
             || format.contains("%n")
             || format.contains("%t");
-        if !own || json {
+        if !own || form != LogForm::Text {
             assert!(!written.contains(char::is_control), "{written:?}");
         }
-        if json {
+        if form == LogForm::Logfmt {
+            assert!(written.starts_with("time=") && written.contains(" status="), "{written:?}");
+        }
+        if form == LogForm::Json {
             serde_json::from_str::<serde_json::Value>(written).expect("JSON");
         }
     }

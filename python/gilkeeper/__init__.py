@@ -15,7 +15,24 @@ _FUNCTIONS = (
     "subscribe_signals",
 )
 
-__all__ = (*_VALUES, *_FUNCTIONS)
+__all__ = (*_VALUES, *_FUNCTIONS, "RequestFilter", "request_id")
+
+
+def request_id():
+    """Outside a worker there is no request."""
+    return None
+
+
+class RequestFilter:
+    """A filter for `logging` that gives each record `request_id`."""
+
+    def __init__(self, absent="-"):
+        self.absent = absent
+
+    def filter(self, record):
+        if not hasattr(record, "request_id"):
+            record.request_id = request_id() or self.absent
+        return True
 
 
 def __getattr__(name):

@@ -89,12 +89,17 @@ def test_a_pipe_that_nobody_reads_stops_nothing() -> None:
     server.clean()
 
 
-def test_what_an_application_writes_does_nothing_to_a_terminal() -> None:
-    """Reported: bytes that an application writes past Python's streams reach the terminal of whoever runs the server. In a file they stay."""
-    conf = "ErrorLog -\nWSGIDaemonProcess one\nWSGIScriptAlias / ${APP}/writes.py process-group=one\n"
+@pytest.mark.parametrize("term", ["", "dumb", "xterm"])
+def test_what_an_application_writes_does_nothing_to_a_terminal(term: str) -> None:
+    """Reported: bytes that an application writes past Python's streams reach the terminal of whoever runs the server. In a file they stay.
+    The colours there are the server's own, where the terminal has any."""
+    conf = "ErrorLog -\nCustomLog - common\nWSGIDaemonProcess one\nWSGIScriptAlias / ${APP}/writes.py process-group=one\n"
     server = Into([], conf)
+    if term:
+        server.extra_environment["TERM"] = term
     raw = "\\x1b]0;title\\x07\\x1b[2Jraw\\n"
-    app = f"import os\ndef application(environ, start_response):\n    os.write(2, b'{raw}')\n    start_response('200 OK', [])\n    return [b'']\n"
+    app = f"import os\ndef application(environ, start_response):\n    os.write(2, b'{raw}')\n"
+    app += "    print('told', file=environ['wsgi.errors'])\n    start_response('200 OK', [])\n    return [b'']\n"
     (server.root / "app" / "writes.py").write_text(app)
     ours, theirs = os.openpty()
     server.target = os.ttyname(theirs)
@@ -107,13 +112,15 @@ def test_what_an_application_writes_does_nothing_to_a_terminal() -> None:
             text += os.read(ours, 1 << 16)
         except BlockingIOError:
             pass
-        return b"raw" in text
+        return all(word in text for word in (b"raw", b"told", b"HTTP/1.1"))
 
     try:
         server.start()
         assert server.ask("/").status == 200
-        until(seen, "the line on the terminal")
-        assert b"\x1b" not in text and b"\\x1b]0;title\\x07\\x1b[2Jraw" in text
+        until(seen, "the lines on the terminal")
+        assert b"\x1b]" not in text and b"\x1b[2J" not in text and b"\\x1b]0;title\\x07\\x1b[2Jraw" in text
+        assert (b"\x1b[31m[wsgi:error]\x1b[0m" in text) == (b"\x1b[32m200\x1b[0m" in text) == (term == "xterm"), text
+        assert (b"\x1b" in text) == (term == "xterm"), text
         assert server.stop() == 0
     finally:
         server.kill()

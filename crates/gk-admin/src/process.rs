@@ -13,7 +13,7 @@ use crate::told::exports::Exports;
 use gk_config::measurements::Measurements;
 use gk_sys::{clock, descriptors};
 use gk_wire::feed::{FromAdmin, ToAdmin};
-use gk_wire::log::Level;
+use gk_wire::log::{Area, Level};
 use gk_wire::setup::{AdminSetup, CONTROL_FD, PAGES_FD, SETUP_FD};
 use std::fs::File;
 use std::io;
@@ -50,7 +50,7 @@ fn inherit() -> Result<Parts, String> {
         .map_err(|error| format!("the setup cannot be read: {error}"))?;
     let setup: AdminSetup =
         serde_json::from_slice(&json).map_err(|error| format!("the setup is not understood: {error}"))?;
-    gk_sys::log::configure(setup.log.level, setup.log.json);
+    gk_sys::log::configure(&setup.log, Area::Admin);
     let pages = setup.pages.then(|| descriptors::taken(PAGES_FD)).transpose()?;
     Ok(Parts { setup, front, pages })
 }
@@ -123,7 +123,7 @@ impl Prepared {
         tokio::spawn(once_a_second::run(hub.clone(), receivers, endings));
         while let Some((message, scoreboard)) = front.receive().await {
             match message {
-                ToAdmin::Log(log) => gk_sys::log::configure(log.level, log.json),
+                ToAdmin::Log(log) => gk_sys::log::configure(&log, Area::Admin),
                 ToAdmin::End => drop(tokio::spawn(end(sender.clone(), front.clone()))),
                 message => {
                     let asks = matches!(message, ToAdmin::Figures(_));

@@ -74,6 +74,7 @@ fn version(python: &PythonRuntime) -> String {
 }
 
 fn run(argv: Vec<OsString>, python: PythonRuntime) -> i32 {
+    let argv = options::spelled_out(argv);
     let arguments: Vec<OsString> = argv.iter().skip(2).cloned().collect();
     let matches = match command_line::command().try_get_matches_from(&argv) {
         Ok(matches) => matches,

@@ -4,6 +4,7 @@ use crate::arguments::SCRIPT;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use gk_config::express::ServeOptions;
 use gk_config::express::options::{self, ServeOption, Takes, Use};
+use std::ffi::OsString;
 
 /// Adds the options and the script to the command.
 pub fn add(command: Command) -> Command {
@@ -30,6 +31,14 @@ fn argument(option: &ServeOption) -> Arg {
 
 fn valued(arg: Arg, option: &ServeOption) -> Arg {
     arg.value_names(option.placeholders()).allow_negative_numbers(true)
+}
+
+/// A command line with `--access-log -`, as people type it, spelled in two options: a value that may be left out would take SCRIPT.
+pub fn spelled_out(mut argv: Vec<OsString>) -> Vec<OsString> {
+    while let Some(at) = argv.windows(2).position(|pair| pair[0] == "--access-log" && pair[1] == "-") {
+        argv[at + 1] = "--access-log-name=-".into();
+    }
+    argv
 }
 
 /// The options that were given.
@@ -83,6 +92,16 @@ pub fn beside_file(given: &ServeOptions) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dash_behind_access_log_is_standard_output() {
+        let argv = ["gilkeeper", "serve", "--access-log", "-", "wsgi.py", "--log-directory", "/var/log"];
+        let argv = spelled_out(argv.map(OsString::from).to_vec());
+        let matches = crate::command_line::command().get_matches_from(argv);
+        let options = options(matches.subcommand().unwrap().1);
+        assert!(options.flag("access-log") && options.script == "wsgi.py");
+        assert_eq!(options.one("access-log-name"), Some("-"));
+    }
 
     #[test]
     fn options_reach_their_rows() {

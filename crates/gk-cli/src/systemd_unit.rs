@@ -1,7 +1,7 @@
 //! `gilkeeper systemd-unit serve …`: prints the unit of a command line, or writes it with its socket into a folder.
 
 use crate::surroundings::{here, server_root};
-use crate::{Failure, command_line, load, print};
+use crate::{Failure, command_line, load, options, print};
 use clap::ArgMatches;
 use gk_supervisor::PythonRuntime;
 use gk_supervisor::service_manager::unit::{Request, Units, units};
@@ -23,7 +23,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         let text = format!("systemd-unit takes the command line of a server, from `serve` on, not `{first}`");
         return Err(Failure::Input(text));
     }
-    let argv = std::iter::once("gilkeeper".into()).chain(words);
+    let argv = options::spelled_out(std::iter::once("gilkeeper".into()).chain(words).collect());
     let parsed = match command_line::command().try_get_matches_from(argv) {
         Ok(parsed) => parsed,
         Err(error) => return Ok(command_line::complain(&error, &[])),

@@ -4,7 +4,8 @@ use crate::{Failure, print};
 use clap::ArgMatches;
 use gk_admin::collector::{Options, serve};
 use gk_config::measurements::AdminTls;
-use gk_wire::log::Level;
+use gk_wire::log::{Area, Level};
+use gk_wire::setup::LogSetup;
 use std::path::PathBuf;
 
 pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
@@ -53,7 +54,7 @@ pub fn run(given: &ArgMatches) -> Result<i32, Failure> {
         }
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    gk_sys::log::configure(Level::Notice, false);
+    gk_sys::log::configure(&LogSetup { level: Level::Notice, ..LogSetup::default() }, Area::Admin);
     let options = Options { datagrams, mode, pages, otlp, tls, directory };
     let shown = options.datagrams.as_ref().map(|path| format!("; datagrams at unix:{}", path.display()));
     let ready = |pages: &str, otlp: Option<&str>| {

@@ -20,7 +20,7 @@ pub(crate) mod walk;
 
 use crate::directive::{Directive, Status};
 pub(crate) use crate::raw;
-pub use logging::NICKNAMES;
+pub use logging::{LOG_AREAS, NICKNAMES};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 

@@ -35,6 +35,8 @@ pub struct Raw {
     pub group: Option<String>,
     /// `ErrorLog`, `LogLevel`, `ErrorLogFormat`.
     pub error_log: ErrorLog,
+    /// `GilkeeperLogConfig` with its word.
+    pub log_config: Option<(PathBuf, Word)>,
     /// HTTP limits.
     pub http: HttpLimits,
     /// `WSGIPython*`.

@@ -13,8 +13,8 @@ use crate::diagnostic::{Diagnostic, Severity, render_all};
 use crate::directive::Status;
 use crate::express::layers::OptionUse;
 use crate::site::{
-    AccessLog, Branch, EncodedSlashes, Listen, LogCondition, ProcessGroup, Scope, Settings, SettingsPatch,
-    Site, SslSettings,
+    AccessLog, Branch, EncodedSlashes, Listen, LogCondition, LogForm, ProcessGroup, Scope, Settings,
+    SettingsPatch, Site, SslSettings,
 };
 use crate::{FreeThreading, Loaded, PythonBuild};
 use gk_options::OPTIONS;
@@ -197,8 +197,13 @@ fn server(out: &mut Lines, site: &Site) {
         }
     }
     let log = site.error_log.path.as_ref().map_or("terminal".to_owned(), |p| p.display().to_string());
-    let form = if site.error_log.json { ", JSON" } else { "" };
-    out.pair(1, "error-log", &format!("{log}, from {} up{form}", site.error_log.level));
+    let form = match site.error_log.form {
+        LogForm::Text => String::new(),
+        form => format!(", {}", form.shown()),
+    };
+    let areas = site.error_log.areas.iter();
+    let areas: String = areas.map(|(area, level)| format!(", {area} from {level} up")).collect();
+    out.pair(1, "error-log", &format!("{log}, from {} up{areas}{form}", site.error_log.level));
     out.head("HTTP");
     out.fields(1, &fields(&site.http), None);
     out.head("Python");
@@ -333,7 +338,7 @@ fn hosts(out: &mut Lines, site: &Site) {
         }
         for log in &host.access_logs {
             let path = log.path.as_ref().map_or("standard output".to_owned(), |p| p.display().to_string());
-            let format = if log.json { "JSON" } else { &log.format };
+            let format = if log.form == LogForm::Text { &log.format } else { log.form.shown() };
             out.pair(1, "access-log", &format!("{path}, {format}{}", log_condition(log)));
         }
         out.line(1, "settings (* differs from the default)");

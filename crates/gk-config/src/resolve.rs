@@ -7,6 +7,7 @@ mod hosts;
 mod imports;
 pub mod interpreters;
 mod listeners;
+mod log_config;
 mod machine;
 mod modes;
 mod remote;
@@ -55,6 +56,9 @@ pub fn resolve(
     let imports = imports::resolve(&raw, &hosts, source, journal);
     modes::check(&raw, &imports, &builds, &surroundings.environment, journal);
     machine::check(&raw, source, surroundings, journal);
+    if let Some((path, word)) = raw.log_config.take() {
+        raw.python.log_config = log_config::read(&path, &word, source, journal);
+    }
     let server_root = surroundings.server_root.clone().or(raw.server_root);
     let server_root = server_root.or_else(|| surroundings.default_server_root.clone());
     let server_root = surroundings.directory.join(server_root.unwrap_or_else(|| "gilkeeper-root".into()));

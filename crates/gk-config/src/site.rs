@@ -13,7 +13,7 @@ mod proxy_protocol;
 mod read_timeouts;
 mod settings;
 mod tls;
-pub use access_log::{AccessLog, LogCondition};
+pub use access_log::{AccessLog, LogCondition, LogForm};
 pub use encoded_slashes::EncodedSlashes;
 pub use gk_options::ProcessGroup;
 pub(crate) use protocols::Http2Patch;
@@ -29,7 +29,7 @@ pub use tls::{
 use gk_rules::expr::Expression;
 use gk_rules::remote::RemoteIp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Standard error, where a virtual host names it.
@@ -162,8 +162,12 @@ pub struct ErrorLog {
     pub path: Option<PathBuf>,
     /// Lowest level written: emerg alert crit error warn notice info debug trace.
     pub level: String,
-    /// One JSON object a line in place of Apache's form.
-    pub json: bool,
+    /// Lowest levels of the areas that have one of their own: `supervisor`, `front`, `admin`, `worker`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub areas: BTreeMap<String, String>,
+    /// Written form.
+    #[serde(default)]
+    pub form: LogForm,
 }
 
 /// Limits and timeouts of the HTTP front.
@@ -217,6 +221,9 @@ pub struct PythonOptions {
     pub dont_write_bytecode: bool,
     /// `WSGIDestroyInterpreter` (default true).
     pub destroy_interpreter: bool,
+    /// What the file of `GilkeeperLogConfig` says, as JSON: applications' own logging.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_config: Option<String>,
 }
 
 /// One interpreter-options block.

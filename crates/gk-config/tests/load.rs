@@ -2,7 +2,7 @@
 
 use gk_config::diagnostic::Severity;
 use gk_config::place::{Compiled, NoFiles};
-use gk_config::site::{Listen, LogCondition, Scope, Site};
+use gk_config::site::{Listen, LogCondition, LogForm, Scope, Site};
 use gk_config::source::Memory;
 use gk_config::{Loaded, PythonBuild, Pythons, Surroundings, load, load_text};
 use std::path::Path;
@@ -168,13 +168,18 @@ fn without_a_group_there_is_one() {
 fn everything_about_logs() {
     let site = site(
         "LogFormat \"%h %m\" short\nErrorLog logs/error\nLogLevel warn wsgi:debug ssl:info\nCustomLog - short\n\
-         CustomLog logs/access combined\nErrorLogFormat json\nCustomLog logs/json json\n",
+         CustomLog logs/access combined\nErrorLogFormat json\nCustomLog logs/json json\n\
+         LogLevel front:info,worker:trace3\nCustomLog logs/fmt LogFmt\n",
     );
     let host = &site.hosts[0];
-    assert_eq!((site.error_log.level.as_str(), site.error_log.json), ("debug", true));
+    assert_eq!((site.error_log.level.as_str(), site.error_log.form), ("debug", LogForm::Json));
     assert_eq!(site.error_log.path.as_deref(), Some(Path::new("/etc/site/logs/error")));
     assert_eq!((host.access_logs[0].path.clone(), host.access_logs[0].format.as_str()), (None, "%h %m"));
-    assert!(host.access_logs[1].format.contains("Referer") && host.access_logs[2].json);
+    assert!(host.access_logs[1].format.contains("Referer") && host.access_logs[2].form == LogForm::Json);
+    assert_eq!(host.access_logs[3].form, LogForm::Logfmt);
+    let areas: Vec<(&str, &str)> =
+        site.error_log.areas.iter().map(|(a, l)| (a.as_str(), l.as_str())).collect();
+    assert_eq!(areas, [("front", "info"), ("worker", "trace")]);
 }
 
 #[test]

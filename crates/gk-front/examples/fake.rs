@@ -83,7 +83,7 @@ fn front(port: u16) {
         Ok(path) => vec![AccessLog {
             path: Some(path.into()),
             format: "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"".into(),
-            json: false,
+            form: LogForm::Text,
             when: None,
         }],
         Err(_) => Vec::new(),

@@ -10,6 +10,7 @@ use gk_wire::certificates::Certificates;
 use gk_wire::request::Profile;
 use gk_wire::response::Headers;
 use gk_wire::setup::ListenerSetup;
+use http::HeaderMap;
 use http::request::Parts;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -27,12 +28,14 @@ use crate::client::http2::streams::Http2Connections;
 use crate::client::idle::IdleQueue;
 use crate::client::tls::turns::HelloTurns;
 use crate::log::answers::AnswerTally;
+use crate::log::host_log;
 use crate::log::rate_limited::{RateLimited, Repeated};
 use crate::process::admin::Admin;
 use crate::process::clock::Clock;
 use crate::process::descriptor_limit::DescriptorRoom;
 use crate::process::leftovers::Leftovers;
 use crate::process::life::Life;
+use crate::request::identity::{Identities, Identity, Seed};
 use crate::request::limits;
 use crate::request::owner::RequiredOwner;
 use crate::request::refusal::Refusal;
@@ -96,6 +99,8 @@ pub struct Front {
     pub finished: Cell<u64>,
     /// Last request id given.
     pub last_request: Cell<u64>,
+    /// What ids are made of, on sites that want them.
+    pub seed: OnceCell<Seed>,
     /// Last connection id given.
     pub last_connection: Cell<u64>,
     /// The listeners are closed or closing.
@@ -180,6 +185,7 @@ impl Front {
             http2: Http2Connections::default(),
             finished: Cell::new(0),
             last_request: Cell::new(0),
+            seed: OnceCell::new(),
             last_connection: Cell::new(0),
             stopping: Cell::new(false),
             draining: Cell::new(false),
@@ -264,6 +270,21 @@ impl Front {
                 }
             }
         }
+    }
+
+    /// The number of the next request.
+    pub fn next_request(&self) -> u64 {
+        let number = self.last_request.get() + 1;
+        self.last_request.set(number);
+        number
+    }
+
+    /// Gives a request that begins its id; what its task writes into the error log has it from now on.
+    pub fn identify(&self, identities: &Identities, ends: &Endpoints, headers: &HeaderMap) -> Rc<Identity> {
+        let seed = *self.seed.get_or_init(Seed::new);
+        let identity = Rc::new(identities.begin(seed, self.next_request(), ends, headers));
+        host_log::identify(Some(&identity.id));
+        identity
     }
 
     /// The share that a group's responses have of memory and disk.

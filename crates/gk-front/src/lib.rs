@@ -41,8 +41,8 @@ pub(crate) fn note_code(level: gk_wire::log::Level, code: &str, client: Option<&
 
 /// A line about a client goes to the log of the host that it asked.
 fn write(level: gk_wire::log::Level, module: &str, code: Option<&str>, client: Option<&str>, text: &str) {
-    log::host_log::with(|log| {
+    log::host_log::with(|log, request| {
         let log = log.filter(|_| client.is_some());
-        gk_sys::log::write(level, module, gk_sys::log::Context { code, client, log }, &line(text));
+        gk_sys::log::write(level, module, gk_sys::log::Context { code, client, request, log }, &line(text));
     });
 }

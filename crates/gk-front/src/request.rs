@@ -2,6 +2,7 @@
 //! neither sockets nor workers.
 
 pub mod fields;
+pub mod identity;
 pub mod limits;
 pub mod memory;
 pub mod owner;

@@ -12,7 +12,7 @@ use gk_config::site::EncodedSlashes;
 use gk_telemetry::Reason;
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Texts};
-use http::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, DATE, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -31,6 +31,7 @@ use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
 use crate::log::answers::Answering;
 use crate::process::leftovers;
+use crate::request::identity::{Identity, X_REQUEST_ID};
 use crate::request::proxy_trust::remote;
 use crate::request::refusal::{LONG_HEAD, Refusal};
 use crate::request::route::{App, Destination};
@@ -71,10 +72,18 @@ pub async fn serve(
     let named = named.flatten();
     requester.begin(!incoming.is_end_stream());
     let mut entry = current.logs.begin(|| requester.connection(), &parts, arrived);
+    let mut answering = Answering::new(&front.answers, now);
+    if let Some(identities) = &current.identities {
+        let identity = front.identify(identities, requester.endpoints(), &parts.headers);
+        if let Some(entry) = &mut entry {
+            entry.identity = Some(Rc::clone(&identity));
+        }
+        answering.identity = Some(identity);
+    }
     if let (Some(entry), Some(named)) = (&mut entry, &named) {
         entry.remote_addr = Some(named.peer.clone());
     }
-    let (asked, answering) = (OnceCell::new(), Answering::new(&front.answers, now));
+    let asked = OnceCell::new();
     let (front, requester, current) = (&front, &requester, &current);
     let ends = named.as_deref().unwrap_or(requester.endpoints());
     let serving = Serving {
@@ -105,6 +114,12 @@ pub async fn serve(
     requester.mark_close(last, headers);
     if let Some(date) = front.clock.date().filter(|_| !headers.contains_key(DATE)) {
         headers.insert(DATE, date);
+    }
+    if let Some(id) =
+        answering.identity.as_ref().and_then(|identity| HeaderValue::from_str(&identity.id).ok())
+    {
+        // An application may have an id of its own.
+        headers.entry(X_REQUEST_ID).or_insert(id);
     }
     let delimited = parts.version == Version::HTTP_10 && !headers.contains_key(CONTENT_LENGTH);
     front.finished.set(front.finished.get() + 1);
@@ -290,8 +305,8 @@ impl Serving<'_> {
             SpooledBody::Empty => None,
             body => self.parts.headers.contains_key(TRANSFER_ENCODING).then(|| body.len()),
         };
-        let request_id = self.front.last_request.get() + 1;
-        self.front.last_request.set(request_id);
+        let identity = self.answering.and_then(|answering| answering.identity.as_deref());
+        let request_id = identity.map_or_else(|| self.front.next_request(), |identity| identity.number);
         let (mut again, mut retried, mut since) = (false, false, pool.now());
         let mut turn = None;
         self.requester.limit_writes(pool.limits().write_timeout);
@@ -317,6 +332,7 @@ impl Serving<'_> {
                     profile: profile.number,
                     version: version_number(self.parts.version),
                     https: asked.and_then(|asked| asked.shown_https()).unwrap_or(https),
+                    traced: identity.is_some_and(Identity::is_sampled),
                     server_port: overlay
                         .as_ref()
                         .and_then(|o| o.server_port)
@@ -327,7 +343,7 @@ impl Serving<'_> {
                     request_start: self.arrived,
                     queue_start: self.arrived,
                 },
-                texts: self.texts(routed, app, overlay.as_ref()),
+                texts: self.texts(routed, app, overlay.as_ref(), identity),
                 pass_authorization: app.pass_authorization,
                 end: body.is_empty(),
                 chunked,
@@ -336,6 +352,7 @@ impl Serving<'_> {
                 tls: self.ends.tls().map(|tls| tls.entries(&routed.target.settings.ssl)),
                 client,
                 stream: self.requester.stream(),
+                identity,
             };
             let exchange = match permit.begin(profile, self.parts(), &extras) {
                 Ok(exchange) => exchange,
@@ -384,6 +401,7 @@ impl Serving<'_> {
         routed: &'t RoutedRequest,
         app: &'t App,
         overlay: Option<&'t proxy_trust::Overlay>,
+        identity: Option<&'t Identity>,
     ) -> Texts<'t> {
         let ends = self.ends;
         let parts = self.parts();
@@ -392,6 +410,8 @@ impl Serving<'_> {
             && (routed.target.settings.map_head_to_get == "on"
                 || asked.is_some_and(|asked| asked.shown_as_get));
         Texts {
+            id: identity.map_or(b"", |identity| identity.id.as_bytes()),
+            trace: identity.map_or(b"", Identity::traceparent),
             method: if shown_as_get { b"GET" } else { method.as_str().as_bytes() },
             uri: b"",
             script_name: overlay.and_then(|o| o.script_name.as_deref()).unwrap_or(&app.script_name),

@@ -5,7 +5,7 @@
 
 mod support;
 
-use gk_config::site::{AccessLog, ReadTimeout};
+use gk_config::site::{AccessLog, LogForm, ReadTimeout};
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 use support::{Client, Frame, Running};
@@ -154,8 +154,12 @@ fn a_malformed_body_or_host_ends_the_connection() {
 fn what_is_no_request_has_a_line_in_the_access_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log =
-        AccessLog { path: Some(path.clone()), format: "%a \"%r\" %>s %U %m".into(), json: false, when: None };
+    let log = AccessLog {
+        path: Some(path.clone()),
+        format: "%a \"%r\" %>s %U %m".into(),
+        form: LogForm::Text,
+        when: None,
+    };
     let front = Running::start(|site| {
         site.hosts[0].access_logs = vec![log];
         site.hosts[0].read_timeouts.header = ReadTimeout::fixed(0.5);
@@ -306,7 +310,8 @@ fn the_longest_idle_connection_gives_way_to_a_new_one() {
 fn a_head_that_comes_slowly_is_put_together() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: "%r %>s %I".into(), json: false, when: None };
+    let log =
+        AccessLog { path: Some(path.clone()), format: "%r %>s %I".into(), form: LogForm::Text, when: None };
     let mut front = Running::start(|site| {
         site.http.keep_alive_timeout = 0.5;
         site.hosts[0].access_logs = vec![log];

@@ -4,24 +4,26 @@
 
 mod support;
 
-use gk_config::site::{AccessLog, Mount, MountTarget, Site};
+use gk_config::site::{AccessLog, LogForm, Mount, MountTarget, Site};
 use gk_wire::certificates::Certificates;
 use gk_wire::control::{EmbeddedFigures, FromFront, Silence, ToFront};
 use gk_wire::frame::ToFrontFrame;
 use support::{Frame, Running};
 
 /// A front with one access log, and the path of the log.
-fn with_log(json: bool, format: &str) -> (Running, std::path::PathBuf) {
+fn with_log(form: LogForm, format: &str) -> (Running, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap().keep();
     let path = folder.join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: format.into(), json, when: None };
+    let log = AccessLog { path: Some(path.clone()), format: format.into(), form, when: None };
     (Running::start(|site| site.hosts[0].access_logs = vec![log]), path)
 }
 
 #[test]
 fn the_access_log_has_a_line_per_request() {
-    let (mut front, path) =
-        with_log(false, "%a \"%r\" %>s %b %I %O %X %{X-In}i %{Content-Type}o %{process_group}g %{worker}g");
+    let (mut front, path) = with_log(
+        LogForm::Text,
+        "%a \"%r\" %>s %b %I %O %X %{X-In}i %{Content-Type}o %{process_group}g %{worker}g",
+    );
     let mut worker = front.worker(1);
     worker.welcome();
     let mut client = front.client();
@@ -54,7 +56,7 @@ fn the_access_log_has_a_line_per_request() {
 /// Met with downloads and deploys.
 #[test]
 fn a_response_under_way_at_a_reload_or_a_stop_is_logged() {
-    let (mut front, path) = with_log(false, "%U %>s %X");
+    let (mut front, path) = with_log(LogForm::Text, "%U %>s %X");
     let mut worker = front.worker(2);
     worker.welcome();
     let (mut over, mut cut) = (front.client(), front.client());
@@ -68,8 +70,12 @@ fn a_response_under_way_at_a_reload_or_a_stop_is_logged() {
     support::eventually(|| std::fs::read_to_string(&path).unwrap() == "/over 200 +\n");
 
     let mut site = support::site(front.root.path());
-    site.hosts[0].access_logs =
-        vec![AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), json: false, when: None }];
+    site.hosts[0].access_logs = vec![AccessLog {
+        path: Some(path.clone()),
+        format: "%U %>s %X".into(),
+        form: LogForm::Text,
+        when: None,
+    }];
     front.reload(&site);
     front.until(|_| true);
     cut.get("/cut");
@@ -98,7 +104,8 @@ fn a_download_that_is_broken_off_is_logged_as_broken_off() {
     std::fs::File::create(tree.path().join("large")).unwrap().set_len(64 << 20).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), json: false, when: None };
+    let log =
+        AccessLog { path: Some(path.clone()), format: "%U %>s %X".into(), form: LogForm::Text, when: None };
     let front = Running::start(|site| {
         site.hosts[0].access_logs = vec![log];
         site.hosts[0].mounts.clear();
@@ -112,7 +119,7 @@ fn a_download_that_is_broken_off_is_logged_as_broken_off() {
 
 #[test]
 fn json_lines_are_objects() {
-    let (mut front, path) = with_log(true, "");
+    let (mut front, path) = with_log(LogForm::Json, "");
     let _worker = front.hello_worker();
     front.client().get("/").answer();
     front.stop(1.0).unwrap();

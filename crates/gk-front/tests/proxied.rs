@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_config::site::{AccessLog, HostAddress, ProxyProtocol, ReadTimeout, Site};
+use gk_config::site::{AccessLog, HostAddress, LogForm, ProxyProtocol, ReadTimeout, Site};
 use gk_rules::access::{Access, Branch, Methods, Network, Rule, Tree};
 use gk_rules::remote::{Peers, Proxy, RemoteIp};
 use std::io::{Read, Write};
@@ -22,7 +22,8 @@ fn expecting(site: &mut Site) {
 
 fn logged(site: &mut Site, format: &str) {
     let path = Some(site.server_root.join("access.log"));
-    site.hosts[0].access_logs = vec![AccessLog { path, format: format.into(), json: false, when: None }];
+    site.hosts[0].access_logs =
+        vec![AccessLog { path, format: format.into(), form: LogForm::Text, when: None }];
 }
 
 fn log(front: &mut Running) -> String {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_config::site::{AccessLog, ReadTimeout, Settings};
+use gk_config::site::{AccessLog, LogForm, ReadTimeout, Settings};
 use gk_rules::access::Access;
 use support::Running;
 
@@ -109,7 +109,8 @@ fn a_length_that_cannot_be_followed_ends_the_connection_for_every_method() {
 fn empty_lines_between_requests_begin_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: "%>s %r".into(), json: false, when: None };
+    let log =
+        AccessLog { path: Some(path.clone()), format: "%>s %r".into(), form: LogForm::Text, when: None };
     let mut front = Running::start(|site| {
         site.http.keep_alive_timeout = 1.0;
         site.hosts[0].read_timeouts.header = ReadTimeout::fixed(0.5);

@@ -71,7 +71,7 @@ fn plain_http_on_a_port_for_https_gets_the_sentence_of_apache() {
         site.hosts[0].access_logs = vec![AccessLog {
             path: Some(path),
             format: "%>s \"%r\" %{SSL_PROTOCOL}x %{version}c".into(),
-            json: false,
+            form: LogForm::Text,
             when: None,
         }];
     });

@@ -4,7 +4,7 @@
 
 mod support;
 
-use gk_config::site::{AccessLog, ReadTimeout};
+use gk_config::site::{AccessLog, LogForm, ReadTimeout};
 use gk_wire::frame::{INITIAL_WINDOW, ToFrontFrame};
 use std::io::Write;
 use support::{Client, Frame, Running};
@@ -201,7 +201,8 @@ fn a_body_that_cannot_be_stored_is_a_503() {
 fn a_reset_within_a_body_is_logged_as_499_and_a_slow_body_as_408() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log = AccessLog { path: Some(path.clone()), format: "%m %>s %X".into(), json: false, when: None };
+    let log =
+        AccessLog { path: Some(path.clone()), format: "%m %>s %X".into(), form: LogForm::Text, when: None };
     let front = Running::start(|site| {
         site.hosts[0].access_logs = vec![log];
         site.hosts[0].read_timeouts.body = ReadTimeout::fixed(0.5);

@@ -8,9 +8,9 @@ use crate::StartError;
 use crate::certificates::{self, Reading};
 use crate::plan::event::ConfigurationOutline;
 use gk_config::FreeThreading;
-use gk_config::site::{Listen, ProcessGroup, Site};
+use gk_config::site::{Listen, LogForm, ProcessGroup, Site};
 use gk_sys::child::identity::Identity;
-use gk_wire::log::Level;
+use gk_wire::log::{Area, Form, Level};
 use gk_wire::setup::LogSetup;
 use python::{PythonBuild, PythonRuntime, Pythons};
 use std::collections::BTreeMap;
@@ -179,10 +179,17 @@ impl Configuration {
         })
     }
 
-    /// Log threshold and form.
+    /// Log thresholds and form.
     pub fn log(&self) -> LogSetup {
         let log = &self.site.error_log;
-        LogSetup { level: Level::parse(&log.level).unwrap_or(Level::Warn), json: log.json }
+        let own = |(area, level): (&String, &String)| Some((Area::parse(area)?, Level::parse(level)?));
+        let form = match log.form {
+            LogForm::Text => Form::Text,
+            LogForm::Json => Form::Json,
+            LogForm::Logfmt => Form::Logfmt,
+        };
+        let level = Level::parse(&log.level).unwrap_or(Level::Warn);
+        LogSetup { level, areas: log.areas.iter().filter_map(own).collect(), form }
     }
 
     /// The part that the plan needs.

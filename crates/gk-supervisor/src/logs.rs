@@ -10,6 +10,7 @@
 //!
 //! A line that is addressed to the error log of a virtual host goes there ([`hosts`]).
 
+mod colours;
 pub(crate) mod frames;
 mod hosts;
 mod place;

@@ -1,23 +1,29 @@
 //! The process's error log: a threshold, a form, and whole lines to descriptor 2 or to a place that the process names. The
 //! record's form is `gk_wire::log`'s.
 
-use gk_wire::log::{Level, Record};
+use gk_wire::log::{Area, Form, Level, Record};
+use gk_wire::setup::LogSetup;
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Warn as u8);
-static JSON: AtomicBool = AtomicBool::new(false);
+static FORM: AtomicU8 = AtomicU8::new(Form::Text as u8);
 static TO_STDERR: Mutex<WholeLines> = Mutex::new(WholeLines { lost: 0, cut: false });
 static PLACE: OnceLock<Box<Place>> = OnceLock::new();
 
 type Place = dyn Fn(&str) + Send + Sync;
 
-/// Sets the threshold and the form for this process.
-pub fn configure(level: Level, json: bool) {
-    LEVEL.store(level as u8, Ordering::Relaxed);
-    JSON.store(json, Ordering::Relaxed);
+/// Sets the threshold and the form for this process, which is of that area.
+pub fn configure(setup: &LogSetup, area: Area) {
+    LEVEL.store(setup.level_of(area) as u8, Ordering::Relaxed);
+    FORM.store(setup.form as u8, Ordering::Relaxed);
+}
+
+fn form() -> Form {
+    let form = FORM.load(Ordering::Relaxed);
+    [Form::Json, Form::Logfmt].into_iter().find(|one| *one as u8 == form).unwrap_or_default()
 }
 
 /// From now on this process's lines go to `place` and no longer to descriptor 2. Once per process.
@@ -37,6 +43,8 @@ pub struct Context<'a> {
     pub code: Option<&'a str>,
     /// `address:port` of the client.
     pub client: Option<&'a str>,
+    /// Id of the request.
+    pub request: Option<&'a str>,
     /// Path of the log that the line goes to, such as a virtual host's; `None`: the process's own.
     pub log: Option<&'a str>,
 }
@@ -92,9 +100,10 @@ fn compose(level: Level, module: &str, context: Context<'_>, text: &str, line: &
         tid: crate::clock::thread_id(),
         code: context.code,
         client: context.client,
+        request: context.request,
         text,
     };
-    record.write(JSON.load(Ordering::Relaxed), line);
+    record.write(form(), line);
 }
 
 /// Writes whole lines to something that may have no room for them, such as a file on a full disk.

@@ -364,6 +364,8 @@ pub enum FromWorker {
 pub struct RequestStack {
     /// The front's number of the request.
     pub request: u64,
+    /// Its id; empty on a site without them.
+    pub id: String,
     /// Request thread, from 1.
     pub thread: u32,
     /// Application group.

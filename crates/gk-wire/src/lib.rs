@@ -10,7 +10,7 @@
 //! * [`admin`]: what the command line asks a running server.
 //! * [`handover`]: an upgrade, between the old server and the new one.
 //! * [`page`]: the layout of the one page of memory a link's two ends share.
-//! * [`log`]: one log record and its two written forms.
+//! * [`log`]: one log record and its written forms; [`logfmt`] is one of them.
 //! * [`printable`]: text from elsewhere, as a terminal or a log may get it.
 //!
 //! ## A request on a link
@@ -44,6 +44,7 @@ pub mod frame;
 pub mod handover;
 pub mod happened;
 pub mod log;
+pub mod logfmt;
 pub mod page;
 pub mod printable;
 pub mod queue;
@@ -53,7 +54,7 @@ pub mod setup;
 pub use setup::certificates;
 
 /// Version of everything in this crate; both ends of a link must have the same.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// Version of the package, compared in the handshake to say which side to upgrade.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,7 +1,7 @@
-//! One log record and its two written forms: Apache's error-log line (as mod_wsgi writes it) and one JSON object.
+//! One log record and its written forms: Apache's error-log line (as mod_wsgi writes it), one JSON object, and logfmt.
 //! Pure: the caller gives the time and writes the line, whole, with one `write`.
 
-use crate::printable;
+use crate::{logfmt, printable};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -47,6 +47,44 @@ impl Level {
     }
 }
 
+/// Written form of the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Apache's line.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// One line of `name=value`.
+    Logfmt,
+}
+
+/// The part of the server that a record comes from, where it has a threshold of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Area {
+    Supervisor,
+    Front,
+    Admin,
+    /// The workers: applications, and what the server says of them.
+    Worker,
+}
+
+impl Area {
+    /// The area of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "supervisor" => Some(Self::Supervisor),
+            "front" => Some(Self::Front),
+            "admin" => Some(Self::Admin),
+            "worker" => Some(Self::Worker),
+            _ => None,
+        }
+    }
+}
+
 /// One record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record<'a> {
@@ -66,6 +104,8 @@ pub struct Record<'a> {
     pub code: Option<&'a str>,
     /// `address:port` of the client.
     pub client: Option<&'a str>,
+    /// Id of the request.
+    pub request: Option<&'a str>,
     /// The text. Line breaks are escapes in JSON, else they begin lines of their own; below the first line of a message of the
     /// server itself these are indented, since what stands there (a traceback) is mostly text of an application.
     pub text: &'a str,
@@ -73,8 +113,12 @@ pub struct Record<'a> {
 
 impl Record<'_> {
     /// Appends the line (with its newline) to `out`.
-    pub fn write(&self, json: bool, out: &mut String) {
-        if json { self.write_json(out) } else { self.write_apache(out) }
+    pub fn write(&self, form: Form, out: &mut String) {
+        match form {
+            Form::Text => self.write_apache(out),
+            Form::Json => self.write_json(out),
+            Form::Logfmt => self.write_logfmt(out),
+        }
     }
 
     fn write_apache(&self, out: &mut String) {
@@ -105,6 +149,11 @@ impl Record<'_> {
                 printable::push(out, client);
                 out.push(']');
             }
+            if let Some(request) = self.request {
+                out.push_str(" [request ");
+                printable::push(out, request);
+                out.push(']');
+            }
             out.push(' ');
             if let Some(code) = self.code.filter(|_| number == 0) {
                 let _ = write!(out, "{code}: ");
@@ -118,13 +167,8 @@ impl Record<'_> {
     }
 
     fn write_json(&self, out: &mut String) {
-        let t = Civil::from_micros(self.epoch_micros, 0);
         let mut map = serde_json::Map::new();
-        let time = format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-            t.year, t.month, t.day, t.hour, t.minute, t.second, t.micros
-        );
-        map.insert("time".into(), time.into());
+        map.insert("time".into(), iso_time(self.epoch_micros).into());
         map.insert("level".into(), self.level.name().into());
         map.insert("module".into(), self.module.into());
         map.insert("pid".into(), self.pid.into());
@@ -137,9 +181,38 @@ impl Record<'_> {
         if let Some(client) = self.client {
             map.insert("client".into(), client.into());
         }
+        if let Some(request) = self.request {
+            map.insert("request_id".into(), request.into());
+        }
         map.insert("message".into(), self.text.into());
         let _ = writeln!(out, "{}", printable::page(&serde_json::Value::Object(map).to_string()));
     }
+
+    fn write_logfmt(&self, out: &mut String) {
+        logfmt::put(out, "time", &iso_time(self.epoch_micros));
+        logfmt::put(out, "level", self.level.name());
+        logfmt::put(out, "module", self.module);
+        logfmt::put(out, "pid", &self.pid.to_string());
+        if self.tid != 0 {
+            logfmt::put(out, "tid", &self.tid.to_string());
+        }
+        for (name, value) in [("code", self.code), ("client", self.client), ("request_id", self.request)] {
+            if let Some(value) = value {
+                logfmt::put(out, name, value);
+            }
+        }
+        logfmt::put(out, "message", self.text);
+        out.push('\n');
+    }
+}
+
+/// `2026-11-21T09:59:53.123456Z`.
+pub fn iso_time(epoch_micros: u64) -> String {
+    let t = Civil::from_micros(epoch_micros, 0);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+        t.year, t.month, t.day, t.hour, t.minute, t.second, t.micros
+    )
 }
 
 /// Stands around the address of a line that goes to another log than its process's own. No record holds it.

@@ -45,6 +45,8 @@ pub struct Numbers {
     pub version: u8,
     /// The client's connection is secure (`https`).
     pub https: bool,
+    /// Its figures are wanted for a trace, however fast it is.
+    pub traced: bool,
     /// `SERVER_PORT`.
     pub server_port: u16,
     /// `REMOTE_PORT`; 0 when unknown (Unix socket).
@@ -65,11 +67,20 @@ const NUMBERS_LEN: usize = 4 + 1 + 1 + 2 + 2 + 8 + 8 + 8 + 8;
 /// Bytes for which there is room from the start: the count and the pairs of an ordinary request.
 const PAIRS_ROOM: usize = 512;
 
-fn numbers(n: &Numbers) -> [u8; NUMBERS_LEN] {
+/// Bits of the byte behind the version.
+mod flag {
+    pub(super) const HTTPS: u8 = 1;
+    pub(super) const TRACED: u8 = 2;
+    /// `id` and `trace` come before the other texts.
+    pub(super) const IDENTIFIED: u8 = 4;
+}
+
+fn numbers(n: &Numbers, identified: bool) -> [u8; NUMBERS_LEN] {
     let mut bytes = [0; NUMBERS_LEN];
     bytes[0..4].copy_from_slice(&n.profile.to_le_bytes());
     bytes[4] = n.version;
-    bytes[5] = u8::from(n.https);
+    let flags = [(n.https, flag::HTTPS), (n.traced, flag::TRACED), (identified, flag::IDENTIFIED)];
+    bytes[5] = flags.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum();
     bytes[6..8].copy_from_slice(&n.server_port.to_le_bytes());
     bytes[8..10].copy_from_slice(&n.remote_port.to_le_bytes());
     bytes[10..18].copy_from_slice(&n.request_id.to_le_bytes());
@@ -82,6 +93,10 @@ fn numbers(n: &Numbers) -> [u8; NUMBERS_LEN] {
 /// The texts every request has, in wire order. Bytes as they came from the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Texts<'a> {
+    /// Id of the request; empty on a site without them, as on the wire.
+    pub id: &'a [u8],
+    /// `traceparent` for the application; empty without traces. Goes with an `id` only.
+    pub trace: &'a [u8],
     /// `REQUEST_METHOD`.
     pub method: &'a [u8],
     /// `REQUEST_URI`: the raw target.
@@ -126,7 +141,11 @@ impl<'o> RequestWriter<'o> {
         let room: usize = texts.iter().map(|text| 4 + text.len()).sum();
         out.reserve(frame::HEADER_LEN + NUMBERS_LEN + room + PAIRS_ROOM);
         let frame_at = frame::begin(out, frame::to_worker::REQUEST, u8::from(end), id);
-        out.extend_from_slice(&numbers(n));
+        out.extend_from_slice(&numbers(n, !t.id.is_empty()));
+        if !t.id.is_empty() {
+            put_bytes(out, t.id);
+            put_bytes(out, t.trace);
+        }
         for text in texts {
             put_bytes(out, text);
         }
@@ -178,10 +197,12 @@ impl<'a> RequestView<'a> {
         let mut r = Reader { rest: payload, what: "Request" };
         let head = r.take(NUMBERS_LEN)?;
         let mut n = Reader { rest: head, what: "Request" };
+        let flags = head[5];
         let numbers = Numbers {
             profile: u32::from_le_bytes(n.array()?),
             version: n.array::<1>()?[0],
-            https: n.array::<1>()?[0] != 0,
+            https: n.array::<1>()?[0] & flag::HTTPS != 0,
+            traced: flags & flag::TRACED != 0,
             server_port: u16::from_le_bytes(n.array()?),
             remote_port: u16::from_le_bytes(n.array()?),
             request_id: u64::from_le_bytes(n.array()?),
@@ -189,6 +210,8 @@ impl<'a> RequestView<'a> {
             request_start: f64::from_le_bytes(n.array()?),
             queue_start: f64::from_le_bytes(n.array()?),
         };
+        let identified = flags & flag::IDENTIFIED != 0;
+        let (id, trace) = if identified { (r.bytes()?, r.bytes()?) } else { (&[][..], &[][..]) };
         let (path_info, query) = (r.bytes()?, r.bytes()?);
         let target = r.rest;
         let uri = r.bytes()?;
@@ -196,6 +219,8 @@ impl<'a> RequestView<'a> {
         let method = r.bytes()?;
         let target = &target[..target.len() - r.rest.len()];
         let texts = Texts {
+            id,
+            trace,
             uri,
             path_info,
             query,

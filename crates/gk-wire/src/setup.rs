@@ -2,10 +2,12 @@
 
 pub mod certificates;
 
+use crate::log::{Area, Form, Level};
 use certificates::Certificates;
 pub use gk_options::ProcessGroup;
 pub use gk_options::kind::duration;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Descriptor of the control socket in a child.
 pub const CONTROL_FD: i32 = 3;
@@ -80,13 +82,24 @@ pub struct ListenerSetup {
     pub tls: bool,
 }
 
-/// Log threshold and form.
+/// Log thresholds and form.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSetup {
     /// Lowest level written.
-    pub level: crate::log::Level,
-    /// JSON in place of Apache's form.
-    pub json: bool,
+    pub level: Level,
+    /// Lowest levels of areas that have one of their own.
+    #[serde(default)]
+    pub areas: BTreeMap<Area, Level>,
+    /// Written form.
+    #[serde(default)]
+    pub form: Form,
+}
+
+impl LogSetup {
+    /// Lowest level that a process of that area writes.
+    pub fn level_of(&self, area: Area) -> Level {
+        self.areas.get(&area).copied().unwrap_or(self.level)
+    }
 }
 
 /// For one worker process.
@@ -119,6 +132,9 @@ pub struct WorkerSetup {
     /// switch interval; `None`: no wait is.
     #[serde(default)]
     pub holders: Option<f64>,
+    /// `GilkeeperLogConfig`: a dictionary for applications' own logging, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_config: Option<String>,
     /// Descriptor [`SCOREBOARD_FD`] is the worker's scoreboard. Without one nothing is measured.
     #[serde(default)]
     pub scoreboard: bool,

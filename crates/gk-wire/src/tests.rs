@@ -1,7 +1,7 @@
 //! Properties of the codec: what is written is read back, cut or random bytes never panic.
 
 use crate::frame::*;
-use crate::log::{Civil, Level, Record};
+use crate::log::{Civil, Form, Level, Record};
 use crate::request::*;
 use crate::response::*;
 use bytes::BytesMut;
@@ -19,14 +19,15 @@ proptest! {
     #[test]
     fn a_request_is_read_back_as_written(
         id in any::<u32>(), end in any::<bool>(), profile in any::<u32>(), https in any::<bool>(),
-        ports in any::<(u16, u16)>(), ids in any::<(u64, u64)>(), start in 0.0f64..4e9,
-        t in proptest::collection::vec(bytes(), 8), pairs in proptest::collection::vec((bytes(), bytes()), 0..12),
+        traced in any::<bool>(), ports in any::<(u16, u16)>(), ids in any::<(u64, u64)>(), start in 0.0f64..4e9,
+        t in proptest::collection::vec(bytes(), 10), pairs in proptest::collection::vec((bytes(), bytes()), 0..12),
     ) {
         let numbers = Numbers {
-            profile, version: 11, https, server_port: ports.0, remote_port: ports.1,
+            profile, version: 11, https, traced, server_port: ports.0, remote_port: ports.1,
             request_id: ids.0, connection_id: ids.1, request_start: start, queue_start: start + 1.0,
         };
         let texts = Texts {
+            id: &t[8], trace: if t[8].is_empty() { b"" } else { &t[9] },
             method: &t[0], uri: &t[1], script_name: &t[2], path_info: &t[3],
             query: &t[4], server_name: &t[5], server_addr: &t[6], remote_addr: &t[7],
         };
@@ -142,7 +143,7 @@ fn another_protocol_version_is_refused_with_the_remedy() {
 }
 
 #[test]
-fn the_two_forms_of_a_log_record() {
+fn the_forms_of_a_log_record() {
     let record = Record {
         epoch_micros: 1_795_255_193_000_123,
         utc_offset: 0,
@@ -152,16 +153,19 @@ fn the_two_forms_of_a_log_record() {
         tid: 34,
         code: Some("WSGI0109"),
         client: Some("10.0.0.1:5000"),
+        request: Some("4bf92f35-x"),
         text: "first\nsecond \u{1b}[31m",
     };
-    let (mut text, mut json) = (String::new(), String::new());
-    record.write(false, &mut text);
-    record.write(true, &mut json);
+    let (mut text, mut json, mut logfmt) = (String::new(), String::new(), String::new());
+    record.write(Form::Text, &mut text);
+    record.write(Form::Json, &mut json);
+    record.write(Form::Logfmt, &mut logfmt);
     insta::assert_snapshot!(text, @r"
-    [Sat Nov 21 09:59:53.000123 2026] [wsgi:error] [pid 12:tid 34] [client 10.0.0.1:5000] WSGI0109: first
-    [Sat Nov 21 09:59:53.000123 2026] [wsgi:error] [pid 12:tid 34] [client 10.0.0.1:5000] second \x1b[31m
+    [Sat Nov 21 09:59:53.000123 2026] [wsgi:error] [pid 12:tid 34] [client 10.0.0.1:5000] [request 4bf92f35-x] WSGI0109: first
+    [Sat Nov 21 09:59:53.000123 2026] [wsgi:error] [pid 12:tid 34] [client 10.0.0.1:5000] [request 4bf92f35-x] second \x1b[31m
     ");
-    insta::assert_snapshot!(json, @r#"{"client":"10.0.0.1:5000","code":"WSGI0109","level":"error","message":"first\nsecond \u001b[31m","module":"wsgi","pid":12,"tid":34,"time":"2026-11-21T09:59:53.000123Z"}"#);
+    insta::assert_snapshot!(json, @r#"{"client":"10.0.0.1:5000","code":"WSGI0109","level":"error","message":"first\nsecond \u001b[31m","module":"wsgi","pid":12,"request_id":"4bf92f35-x","tid":34,"time":"2026-11-21T09:59:53.000123Z"}"#);
+    insta::assert_snapshot!(logfmt, @r#"time=2026-11-21T09:59:53.000123Z level=error module=wsgi pid=12 tid=34 code=WSGI0109 client=10.0.0.1:5000 request_id=4bf92f35-x message="first\nsecond \u001b[31m""#);
 }
 
 /// Reported: the text of an exception wrote lines into the error log that looked like the supervisor's own. Met by everybody whose
@@ -177,15 +181,18 @@ fn text_of_an_application_begins_no_line_of_the_servers_own() {
         tid: 0,
         code: None,
         client: Some("a]\n[b"),
+        request: None,
         text: "the import failed\nworker 3 ended\r\u{202e}",
     };
-    let (mut text, mut json) = (String::new(), String::new());
-    record.write(false, &mut text);
-    record.write(true, &mut json);
+    let (mut text, mut json, mut logfmt) = (String::new(), String::new(), String::new());
+    record.write(Form::Text, &mut text);
+    record.write(Form::Json, &mut json);
+    record.write(Form::Logfmt, &mut logfmt);
     let messages: Vec<&str> =
         text.lines().filter_map(|line| line.split_once("[client a]\\n[b] ")).map(|l| l.1).collect();
     assert_eq!(messages, ["the import failed", "    worker 3 ended\\r\\u202e"], "{text}");
     assert!(json.ends_with("\"}\n") && json.contains("\\r\\u202e") && json.lines().count() == 1, "{json}");
+    assert!(logfmt.ends_with("\\r\\u202e\"\n") && logfmt.lines().count() == 1, "{logfmt}");
 }
 
 #[test]

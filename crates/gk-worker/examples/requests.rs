@@ -102,7 +102,7 @@ fn main() {
             deadlock_timeout: 0.0,
             ..ProcessGroup::named("app")
         },
-        log: LogSetup { level: Level::Warn, json: false },
+        log: LogSetup { level: Level::Warn, ..LogSetup::default() },
         python_path: vec![],
         switch_interval: None,
         without_gil: false,
@@ -112,6 +112,7 @@ fn main() {
         destroy_interpreter: true,
         slow_requests: 0.0,
         holders: None,
+        log_config: None,
         scoreboard: false,
         unread: false,
         embedded: None,
@@ -126,6 +127,7 @@ fn request(out: &mut BytesMut, id: u32) {
         profile: 1,
         version: 11,
         https: false,
+        traced: false,
         server_port: 8000,
         remote_port: 50_000,
         request_id: u64::from(id),
@@ -135,6 +137,8 @@ fn request(out: &mut BytesMut, id: u32) {
         queue_start: 1.5,
     };
     let texts = Texts {
+        id: b"",
+        trace: b"",
         method: b"GET",
         uri: b"/",
         script_name: b"",

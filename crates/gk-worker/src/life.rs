@@ -22,7 +22,7 @@ pub use embedded::front::{EmbeddedStart, FrontDoor};
 use gk_python::{Attached, Interpreter, ThreadStates};
 use gk_sys::log::plain;
 use gk_sys::{descriptors, fork};
-use gk_wire::log::Level;
+use gk_wire::log::{Area, Level};
 use gk_wire::setup::{CONTROL_FD, SCOREBOARD_FD, SETUP_FD, WorkerSetup};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn run_embedded(
     embedded: Option<EmbeddedStart>,
 ) -> i32 {
     gk_sys::clock::keep_zone();
-    gk_sys::log::configure(setup.log.level, setup.log.json);
+    gk_sys::log::configure(&setup.log, Area::Worker);
     if let Err(why) = fork::watch() {
         let text = format!("Children that the application forks may disturb this worker: {why}");
         plain(Level::Warn, "wsgi", None, &text);

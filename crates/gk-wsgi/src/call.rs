@@ -52,12 +52,15 @@ pub fn serve(
 ) -> Outcome {
     let texts = &call.request.texts;
     let log = call.profile.profile.error_log.as_deref();
-    let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port, log);
+    let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port, texts.id, log);
     // Subscribers hear of requests, and no password.
     let watched = !call.profile.profile.hook && events::wanted(py, app);
     let conversation = Arc::new(Conversation::new(exchange, texts.method == b"HEAD", call.taken, watched));
     let requests = || app.runtime.active_requests.bind(py);
     let running = ActiveRequest::begin(&app.tracking, call.request.numbers.request_id, requests);
+    if !texts.id.is_empty() {
+        identify(py, app, Some(texts.id));
+    }
     let mut application_start = None;
     match prepared.0 {
         Some(target) => {
@@ -74,7 +77,18 @@ pub fn serve(
     stop_child(py, &app.runtime, called(call), None);
     let outcome = conversation.close();
     running.end(requests);
+    if !texts.id.is_empty() {
+        identify(py, app, None);
+    }
     Outcome { application_start, ..outcome }
+}
+
+/// Sets the id of the request for the application's own logging.
+#[cold]
+fn identify(py: Attached<'_>, app: &Application, id: Option<&[u8]>) {
+    let id = id.map_or_else(|| Ok(py.none()), |id| py.latin1(id));
+    // Out of memory: the application's lines are without it.
+    let _ = id.and_then(|id| app.runtime.set_request_id.bind(py).call(&[&id]));
 }
 
 /// Loads the script at the first request of a profile. Returns `None` if that fails; the client has been answered then.

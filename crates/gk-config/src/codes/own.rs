@@ -215,4 +215,11 @@ pub const CODES: &[Code] = &[
         "503 for requests that name a further one, until the next reload",
         "name the application group (WSGIApplicationGroup %{GLOBAL} or %{SERVER}), or raise chosen-interpreters=",
     )),
+    own(code(
+        74,
+        Error,
+        "logging.config.dictConfig() refuses the dictionary of GilkeeperLogConfig (serve --log-config)",
+        "the worker has no interpreter for the application, and is not ready; at a start the server ends",
+        "correct the file by the exception in the log: a class it names must be importable by the worker",
+    )),
 ];

@@ -3,7 +3,7 @@
 use super::raw::{Need, RawLog};
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
-use crate::site::{LogCondition, TERMINAL};
+use crate::site::{LogCondition, LogForm, TERMINAL};
 use crate::token::Word;
 use crate::values;
 use std::path::PathBuf;
@@ -17,21 +17,28 @@ pub const ROWS: &[Directive] = &[
         .doc("The file the error log is appended to; `-` or `/dev/stderr` is the terminal. That of a virtual host gets the \
               lines about its requests, those of their applications and of the server itself, and all lines of the process groups \
               that the virtual host declares."),
-    Directive::honoured("LogLevel", "level [module:level …]", Contexts::ANY, Arity::at_least(1), log_level)
+    Directive::honoured("LogLevel", "level [area:level …]", Contexts::ANY, Arity::at_least(1), log_level)
         .default("warn")
         .doc("Lowest level that is written: emerg, alert, crit, error, warn, notice, info, debug, trace1 … trace8. \
-              `wsgi:level` is stronger than the general level; other modules are read and not used. It holds for the \
+              `wsgi:level` is stronger than the general level; `supervisor:`, `front:`, `admin:` and `worker:` are stronger still, \
+              for the lines of these processes. Other modules are read and not used. It holds for the \
               whole server: that of a virtual host or section is ignored, with a warning."),
-    Directive::honoured("ErrorLogFormat", "json | format", SERVER, Arity::at_least(1), error_log_format)
-        .doc("`json` writes one JSON object a line (ours). Apache's format strings are read and not used."),
+    Directive::honoured("ErrorLogFormat", "text | json | logfmt | format", SERVER, Arity::at_least(1), error_log_format)
+        .default("text")
+        .doc("`json` writes one JSON object a line, `logfmt` one line of `name=value`, `text` is Apache's form (ours). Apache's \
+              format strings are read and not used."),
     Directive::honoured("CustomLog", "path format-or-nickname [env=[!]variable|expr=expression]", SERVER, Arity::between(2, 3), custom_log)
-        .doc("An access log. The format is a LogFormat string or a nickname; `common`, `combined`, `vhost_combined` and \
-              `json` are there from the start. `-` or `/dev/stdout` is standard output. With `env=variable` only requests for which \
+        .doc("An access log. The format is a LogFormat string or a nickname; `common`, `combined`, `vhost_combined`, \
+              `json` and `logfmt` are there from the start. `-` or `/dev/stdout` is standard output. With `env=variable` only requests for which \
               the variable is set are logged, with `env=!variable` the others; with `expr=expression` those for which an [expression](conditions.md) is true once the \
               response is there, such as `\"expr=%{REQUEST_STATUS} -ge 400\"`. A request without a response, or that was not \
               understood, is logged whatever the expression says."),
     Directive::honoured("TransferLog", "path", SERVER, Arity::exactly(1), transfer_log)
         .doc("An access log in the format of the last LogFormat without nickname, else `common`."),
+    Directive::honoured("GilkeeperLogConfig", "path", Contexts::GLOBAL, Arity::exactly(1), log_config)
+        .ours().doc("A dictionary for `logging.config.dictConfig()` in a file of JSON or TOML (`.toml`). Each interpreter takes it \
+              before it imports the application. Every record has `request_id` then, for `format`. A file that cannot be read \
+              is an error here, a dictionary that Python refuses ends the start."),
     Directive::honoured("LogFormat", "format [nickname]", SERVER, Arity::between(1, 2), log_format)
         .doc("Defines a nickname for an access log format."),
 ];
@@ -43,6 +50,9 @@ pub const NICKNAMES: &[(&str, &str)] = &[
     ("vhost_combined", "%v:%p %h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\""),
     ("CLF", "%h %l %u %t \"%r\" %>s %b"),
 ];
+
+/// Processes that may have a level of their own.
+pub const LOG_AREAS: [&str; 4] = ["supervisor", "front", "admin", "worker"];
 
 /// The nickname LogFormat without nickname defines, for TransferLog.
 const UNNAMED: &str = "\u{0}";
@@ -79,16 +89,17 @@ fn error_log(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 fn log_level(scope: &mut Scope, words: &[Word]) -> Applied {
-    let (mut general, mut ours) = (None, None);
-    for word in words {
-        match word.text.rsplit_once(':') {
-            None => general = Some(values::level(scope.name, word, &word.text)?),
+    let (mut general, mut ours, mut areas) = (None, None, Vec::new());
+    for (word, text) in words.iter().flat_map(|word| word.text.split(',').map(move |text| (word, text))) {
+        match text.rsplit_once(':') {
+            None => general = Some(values::level(scope.name, word, text)?),
             Some((module, level)) => {
                 let level = values::level(scope.name, word, level)?;
-                if ["wsgi", "wsgi_module", "mod_wsgi.c", "gilkeeper"]
-                    .contains(&module.to_ascii_lowercase().as_str())
-                {
+                let name = module.to_ascii_lowercase();
+                if ["wsgi", "wsgi_module", "mod_wsgi.c", "gilkeeper"].contains(&name.as_str()) {
                     ours = Some(level);
+                } else if LOG_AREAS.contains(&name.as_str()) {
+                    areas.push((name, level));
                 } else {
                     let message = format!(
                         "LogLevel of the module {module} has no effect: there is no such module here"
@@ -106,19 +117,31 @@ fn log_level(scope: &mut Scope, words: &[Word]) -> Applied {
     if let Some(level) = ours.or(general) {
         scope.raw.error_log.level = level;
     }
+    scope.raw.error_log.areas.extend(areas);
     Ok(())
 }
 
 fn error_log_format(scope: &mut Scope, words: &[Word]) -> Applied {
-    if words.len() == 1 && words[0].text.eq_ignore_ascii_case("json") {
-        scope.raw.error_log.json = true;
-    } else {
-        scope.say(
-            Complaint::warning("format strings of the error log are not used; `json` is the only one known")
+    let text = words[0].text.as_str();
+    let form = match words.len() {
+        1 if ["text", "apache"].iter().any(|name| text.eq_ignore_ascii_case(name)) => Some(LogForm::Text),
+        1 => LogForm::named(text),
+        _ => None,
+    };
+    match form {
+        Some(form) => scope.raw.error_log.form = form,
+        None => scope.say(
+            Complaint::warning("format strings of the error log are not used, only text, json and logfmt")
                 .ignored()
                 .hint("delete the line, or write `ErrorLogFormat json`"),
-        );
+        ),
     }
+    Ok(())
+}
+
+fn log_config(scope: &mut Scope, words: &[Word]) -> Applied {
+    let path = scope.path(&words[0].text);
+    scope.raw.log_config = Some((path, words[0].clone()));
     Ok(())
 }
 

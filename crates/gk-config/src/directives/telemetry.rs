@@ -1,5 +1,7 @@
 //! Metrics and telemetry: what is measured, and where it is sent.
 
+mod traces;
+
 use crate::diagnostic::Complaint;
 use crate::directive::{Applied, Arity, Contexts, Directive, Scope};
 use crate::measurements::{Datagrams, Holders, Otlp, Statsd};
@@ -34,6 +36,15 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
         .ours().doc("Pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form, every `interval` \
             seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may be repeated."),
+    Directive::honoured("GilkeeperRequestId", "On|Off", GLOBAL, Arity::exactly(1), traces::request_id)
+        .default("Off, On with GilkeeperTraces").doc("Gives each request an id: that of its `X-Request-ID` where the peer is a trusted \
+            proxy, else 32 hexadecimal digits. It stands in both logs, in the environ as `HTTP_X_REQUEST_ID` and \
+            `gilkeeper.request_id`, in the response as `X-Request-ID`, on the pages, and for the application's own logging."),
+    Directive::honoured("GilkeeperTraces", "http://host:port[/path]|grpc://host:port [ratio=share] [believe=proxies|everybody|nobody] [slow=seconds] [service=name] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), traces::traces)
+        .ours().doc("Sends spans of requests to an OpenTelemetry receiver by OTLP, over HTTP or gRPC, every `interval` seconds (default 5). \
+            A request's `traceparent` is continued. `ratio` (default 0.01) is the share of traces that are sampled; a trusted proxy's \
+            `traceparent` says it itself, with `believe=everybody` everybody's does, with `believe=nobody` each request begins a \
+            trace. Requests that took `slow` seconds (default 1) or failed are sent in any case. `service` is `service.name`."),
     Directive::honoured("GilkeeperStatsd", "host:port [interval=seconds] [prefix=name]", GLOBAL, Arity::options(1), statsd)
         .ours().doc("Sends counters and gauges to a statsd by UDP, every `interval` seconds (default 10, at least 1). Names \
             begin with `prefix` (default `gilkeeper`)."),
@@ -90,6 +101,18 @@ fn push_interval(word: &Word, text: &str) -> Result<f64, Complaint> {
     }
 }
 
+/// Name and value of a header field to send along.
+fn header(word: &Word, text: &str) -> Result<(String, String), Complaint> {
+    let token = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    let header = text.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
+    match header.filter(|(name, value)| token(name) && value.bytes().all(|b| (0x20..0x7f).contains(&b))) {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(Complaint::error(format!("header= takes \"Name: value\", not `{text}`")).at(word)),
+    }
+}
+
 /// Whether it is `HOST:PORT`, the host a name, an IPv4 address or an IPv6 one in brackets.
 fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
@@ -126,21 +149,7 @@ fn otlp(scope: &mut Scope, words: &[Word]) -> Applied {
     for word in &words[1..] {
         match option(word)? {
             ("interval", text) => otlp.interval = push_interval(word, text)?,
-            ("header", text) => {
-                let header = text.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
-                let token = |name: &str| {
-                    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-                };
-                match header
-                    .filter(|(name, value)| token(name) && value.bytes().all(|b| (0x20..0x7f).contains(&b)))
-                {
-                    Some((name, value)) => otlp.headers.push((name.to_owned(), value.to_owned())),
-                    None => {
-                        let message = format!("header= takes \"Name: value\", not `{text}`");
-                        return Err(Complaint::error(message).at(word));
-                    }
-                }
-            }
+            ("header", text) => otlp.headers.push(header(word, text)?),
             (name, _) => return Err(unknown("GilkeeperOTLP", word, name, &["interval", "header"])),
         }
     }

@@ -337,14 +337,21 @@ const ROWS: &[ServeOption] = &[
     many(PROXIES, "trust-proxy", text("IP"), "Address or network of a trusted proxy.").directive("WSGITrustedProxies"),
     switch(PROXIES, "proxy-protocol", "RemoteIPProxyProtocol", "On", "Expect the PROXY protocol, version 1 or 2, at the start of each connection."),
 
-    flag(LOGS, "access-log", "Log each request."),
-    one(LOGS, "access-log-format", text("FORMAT"), "Format of the access log: common, combined or a LogFormat; turns the log on.").words("combined"),
-    one(LOGS, "access-log-name", text("FILE"), "File name of the access log.").standard(Text("access_log"), ""),
+    flag(LOGS, "access-log", "Log each request; `--access-log -` to standard output whatever `--log-directory` says."),
+    one(LOGS, "log-format", Kind::Choice(&["text", "json", "logfmt"]), "Form of both logs: Apache's text, a JSON object a line, or a line of name=value pairs.")
+        .words("text"),
+    one(LOGS, "access-log-format", text("FORMAT"), "Format of the access log: common, combined, json, logfmt or a LogFormat; turns the log on.")
+        .words("combined, or what `--log-format` says"),
+    one(LOGS, "access-log-name", text("FILE"), "File name of the access log; `-` is standard output.").standard(Text("access_log"), ""),
     one(LOGS, "error-log-name", text("FILE"), "File name of the error log.").standard(Text("error_log"), ""),
-    one(LOGS, "error-log-format", text("FORMAT"), "Format of the error log: apache or json.").directive("ErrorLogFormat").words("apache"),
+    one(LOGS, "error-log-format", Kind::Choice(&["apache", "text", "json", "logfmt"]), "Form of the error log, where it differs from `--log-format`; apache is text.").words("text"),
+    one(LOGS, "log-config", FILE, "Dictionary for `logging.config.dictConfig()` of the application, in a file of JSON or TOML.")
+        .directive("GilkeeperLogConfig"),
+    switch(LOGS, "request-id", "GilkeeperRequestId", "On", "Give each request an id: in its lines of both logs, for the application, and as X-Request-ID in its response."),
     one(LOGS, "log-directory", DIR, "Directory of the logs.").words("the logs go to the terminal"),
     flag(LOGS, "log-to-terminal", "Write the logs to the terminal even with `--log-directory`."),
-    one(LOGS, "log-level", text("LEVEL"), "Lowest level that is logged: emerg, alert, crit, error, warn, notice, info, debug or trace.")
+    one(LOGS, "log-level", text("LEVEL"), "Lowest level that is logged: emerg, alert, crit, error, warn, notice, info, debug or trace; \
+        `warn,front:debug` has another one for the front (supervisor, front, admin, worker).")
         .directive("LogLevel").standard(Text("warn"), "/error_log/level").with_file(),
     one(APPLICATION, "env-file", FILE, "File with a variable NAME=VALUE on each line, for the environment of the application and for options.").with_file(),
     one(LOGS, "server-root", DIR, "Directory of the control socket, the pid file and other state.").directive("ServerRoot").words("a folder of the project in `$XDG_STATE_HOME/gilkeeper`").with_file(),

@@ -9,6 +9,8 @@ use super::services;
 use super::writer::Text;
 use crate::Surroundings;
 use crate::diagnostic::Complaint;
+use crate::directives::LOG_AREAS;
+use crate::site::LogForm;
 use crate::source::Source;
 use crate::token::Word;
 use crate::values;
@@ -63,7 +65,17 @@ fn check(given: &ServeOptions) -> Result<(), String> {
     https::check(given)?;
     if let Some(level) = given.one("log-level") {
         let complaint = |complaint: Complaint| with_hint(complaint.message, complaint.hint);
-        values::level(&given.called("log-level"), &Word::default(), level).map_err(complaint)?;
+        for level in level.split(',') {
+            let level = match level.split_once(':') {
+                Some((area, level)) if LOG_AREAS.contains(&area) => level,
+                Some((area, _)) => {
+                    let (called, known) = (given.called("log-level"), LOG_AREAS.join(", "));
+                    return Err(format!("{called} knows the areas {known}, not `{area}`"));
+                }
+                None => level,
+            };
+            values::level(&given.called("log-level"), &Word::default(), level).map_err(complaint)?;
+        }
     }
     if let Some(admin) = given.one("admin").filter(|admin| !admin.eq_ignore_ascii_case("off"))
         && !admin.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
@@ -219,9 +231,16 @@ fn logs(text: &mut Text, given: &ServeOptions) {
         _ => "-".to_owned(),
     };
     text.line("ErrorLog", &[&place("error-log-name")]);
+    let both = given.one("log-format");
+    text.given("ErrorLogFormat", given.one("error-log-format").or(both));
     let format = given.one("access-log-format");
     if given.flag("access-log") || format.is_some() {
-        text.line("CustomLog", &[&place("access-log-name"), format.unwrap_or("combined")]);
+        let usual = both.filter(|form| LogForm::named(form).is_some()).unwrap_or("combined");
+        let place = match given.one("access-log-name") {
+            Some("-") => "-".to_owned(),
+            _ => place("access-log-name"),
+        };
+        text.line("CustomLog", &[&place, format.unwrap_or(usual)]);
     }
 }
 

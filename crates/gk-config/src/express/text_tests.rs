@@ -98,6 +98,13 @@ fn bad_values_name_their_option() {
         ("https-only", vec![], "--https-only needs --https-port"),
         ("host", vec!["nowhere"], "--host takes a numeric address such as 127.0.0.1 or ::1, or localhost"),
         ("log-level", vec!["loud"], "--log-level"),
+        (
+            "log-level",
+            vec!["warn,back:info"],
+            "--log-level knows the areas supervisor, front, admin, worker, not `back`",
+        ),
+        ("log-level", vec!["warn,front:loud"], "--log-level takes one of"),
+        ("log-format", vec!["xml"], "--log-format takes one of"),
         ("admin", vec!["x"], "--admin"),
         ("umask", vec!["9"], "--umask takes an octal number"),
         ("python-path", vec!["a:b"], "--python-path takes one directory at a time"),
@@ -113,6 +120,38 @@ fn bad_values_name_their_option() {
             generate(&options("wsgi.py").with(option, values), &Memory::new(), &surroundings()).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
     }
+}
+
+#[test]
+fn one_option_says_the_form_of_both_logs() {
+    use crate::site::LogForm::{self, Json, Logfmt, Text};
+    let forms = |more: &[(&'static str, &str)]| -> (LogForm, Vec<(Option<String>, LogForm, bool)>) {
+        let options = more
+            .iter()
+            .fold(options("wsgi.py").with("access-log", [""; 0]), |o, (name, value)| o.with(name, [*value]));
+        let (site, said) = load(&options, &surroundings()).unwrap();
+        assert!(said.is_empty(), "{said:?}");
+        let logs = site.hosts[0].access_logs.iter();
+        let path = |path: &std::path::PathBuf| path.display().to_string();
+        (
+            site.error_log.form,
+            logs.map(|log| (log.path.as_ref().map(path), log.form, log.format.contains("Referer"))).collect(),
+        )
+    };
+    assert_eq!(forms(&[]), (Text, vec![(None, Text, true)]));
+    assert_eq!(forms(&[("log-format", "text")]), (Text, vec![(None, Text, true)]));
+    assert_eq!(forms(&[("log-format", "json")]), (Json, vec![(None, Json, false)]));
+    assert_eq!(
+        forms(&[("log-format", "logfmt"), ("error-log-format", "apache")]),
+        (Text, vec![(None, Logfmt, false)])
+    );
+    assert_eq!(
+        forms(&[("log-format", "json"), ("access-log-format", "combined")]),
+        (Json, vec![(None, Text, true)])
+    );
+    let to_terminal = [("log-directory", "/logs"), ("access-log-name", "-")];
+    assert_eq!(forms(&to_terminal), (Text, vec![(None, Text, true)]));
+    assert_eq!(forms(&to_terminal[..1]), (Text, vec![(Some("/logs/access_log".into()), Text, true)]));
 }
 
 /// Reported: `--host localhost` was accepted while the help asked for a numeric address.

@@ -5,7 +5,7 @@ use crate::directives::NICKNAMES;
 use crate::directives::raw::{Raw, RawHost, RawLog};
 use crate::resolve::tls;
 use crate::site::{
-    AccessLog, Host, Mount, ReadTimeouts, Scope, Section, Settings, SettingsPatch, StaticAlias,
+    AccessLog, Host, LogForm, Mount, ReadTimeouts, Scope, Section, Settings, SettingsPatch, StaticAlias,
 };
 use gk_rules::rewrite::Rewrite;
 use std::collections::BTreeMap;
@@ -134,10 +134,10 @@ fn access_log(log: &RawLog, formats: &BTreeMap<&str, &str>, journal: &mut Journa
     let (path, when) = (log.path.clone(), log.when.clone());
     let format = log.format.as_str();
     if let Some(found) = formats.get(format) {
-        return AccessLog { path, format: (*found).to_owned(), json: false, when };
+        return AccessLog { path, format: (*found).to_owned(), form: LogForm::Text, when };
     }
-    if format.eq_ignore_ascii_case("json") {
-        return AccessLog { path, format: String::new(), json: true, when };
+    if let Some(form) = LogForm::named(format) {
+        return AccessLog { path, format: String::new(), form, when };
     }
     if !format.contains('%') {
         let names = formats.keys().copied().filter(|name| name.chars().all(char::is_alphanumeric));
@@ -146,9 +146,9 @@ fn access_log(log: &RawLog, formats: &BTreeMap<&str, &str>, journal: &mut Journa
         ));
         let complaint = match crate::nearest::nearest(format, names) {
             Some(near) => complaint.hint(format!("did you mean `{near}`?")),
-            None => complaint.hint("common, combined and json are there from the start"),
+            None => complaint.hint("common, combined, json and logfmt are there from the start"),
         };
         journal.say(complaint.at(&log.word));
     }
-    AccessLog { path, format: format.to_owned(), json: false, when }
+    AccessLog { path, format: format.to_owned(), form: LogForm::Text, when }
 }

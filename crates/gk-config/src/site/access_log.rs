@@ -12,11 +12,48 @@ pub struct AccessLog {
     pub path: Option<PathBuf>,
     /// The `LogFormat` string itself (nicknames are resolved).
     pub format: String,
-    /// One JSON object a line.
-    pub json: bool,
+    /// Written form. The format decides about the text; of the others it adds header fields only.
+    #[serde(default)]
+    pub form: LogForm,
     /// Which requests it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<LogCondition>,
+}
+
+/// Written form of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogForm {
+    /// Apache's.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// One line of `name=value`.
+    Logfmt,
+}
+
+impl LogForm {
+    /// Names of the forms that are no format strings of Apache.
+    pub const NAMED: [&str; 2] = ["json", "logfmt"];
+
+    /// The form of that name that is no format string of Apache.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "json" => Some(Self::Json),
+            "logfmt" => Some(Self::Logfmt),
+            _ => None,
+        }
+    }
+
+    /// For a person.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "JSON",
+            Self::Logfmt => "logfmt",
+        }
+    }
 }
 
 /// Which requests a log is about.

@@ -1,7 +1,7 @@
 //! The defaults of the values that directives set. Those of WSGIDaemonProcess's options are in gk_options.
 
 use crate::site::{
-    ErrorLog, HttpLimits, InterpreterOptions, LIMIT_REQUEST_BODY, Mount, MountTarget, PythonOptions,
+    ErrorLog, HttpLimits, InterpreterOptions, LIMIT_REQUEST_BODY, LogForm, Mount, MountTarget, PythonOptions,
     Settings, Supervision,
 };
 use gk_rules::access::Access;
@@ -47,7 +47,7 @@ impl Default for Supervision {
 
 impl Default for ErrorLog {
     fn default() -> Self {
-        Self { path: None, level: "warn".to_owned(), json: false }
+        Self { path: None, level: "warn".to_owned(), areas: BTreeMap::new(), form: LogForm::Text }
     }
 }
 
@@ -95,6 +95,7 @@ impl Default for PythonOptions {
             hash_seed: None,
             dont_write_bytecode: false,
             destroy_interpreter: true,
+            log_config: None,
         }
     }
 }

@@ -13,6 +13,9 @@ pub struct Measurements {
     /// `GilkeeperHolders`.
     #[serde(default)]
     pub holders: Holders,
+    /// `GilkeeperRequestId`: requests have ids. With traces they have them in any case.
+    #[serde(default)]
+    pub request_ids: bool,
     /// Where figures are sent.
     #[serde(default)]
     pub export: Export,
@@ -30,6 +33,7 @@ impl Default for Measurements {
             on: true,
             slow_requests: 0.0,
             holders: Holders::default(),
+            request_ids: false,
             export: Export::default(),
             admin_tls: None,
             admin_token: false,
@@ -70,6 +74,9 @@ pub struct Export {
     pub otlp: Option<Otlp>,
     /// `GilkeeperStatsd`.
     pub statsd: Option<Statsd>,
+    /// `GilkeeperTraces`.
+    #[serde(default)]
+    pub traces: Option<Traces>,
 }
 
 impl Export {
@@ -99,6 +106,58 @@ pub struct Otlp {
     pub interval: f64,
     /// Header fields to send along.
     pub headers: Vec<(String, String)>,
+}
+
+/// Spans of requests by OTLP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Traces {
+    /// gRPC in place of HTTP.
+    pub grpc: bool,
+    /// `HOST:PORT` of the URL.
+    pub authority: String,
+    /// Path of the URL; with gRPC the method's.
+    pub path: String,
+    /// `service.name` of the spans.
+    pub service: String,
+    /// Share of the traces that begin here and are sampled, from 0 to 1.
+    pub ratio: f64,
+    /// Whose `traceparent` counts.
+    pub believe: Believed,
+    /// Seconds from which on a request is slow, so that its spans are sent in any case.
+    pub slow: f64,
+    /// Seconds between two pushes.
+    pub interval: f64,
+    /// Header fields to send along.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            grpc: false,
+            authority: String::new(),
+            path: "/v1/traces".to_owned(),
+            service: "gilkeeper".to_owned(),
+            ratio: 0.01,
+            believe: Believed::Proxies,
+            slow: 1.0,
+            interval: 5.0,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// Whose `traceparent` counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Believed {
+    /// Everybody's trace is continued; only trusted proxies say whether it is sampled.
+    #[default]
+    Proxies,
+    /// Everybody says that.
+    Everybody,
+    /// Every request begins a trace of its own.
+    Nobody,
 }
 
 /// statsd over UDP.

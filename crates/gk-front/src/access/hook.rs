@@ -15,6 +15,7 @@ use crate::client::endpoints::Endpoints;
 use crate::client::requester::Requester;
 use crate::engine::{Exchange as _, Failure};
 use crate::front::{CurrentSite, Front, RoutedRequest};
+use crate::log::host_log;
 use crate::request::memory;
 use crate::request::proxy_trust;
 use crate::request::refusal::Refusal;
@@ -144,7 +145,10 @@ impl HookCall<'_> {
             Destination::App(app) => (&app.script_name[..], &app.path_info[..]),
             _ => (&self.routed.path[..], &b""[..]),
         };
+        let id = host_log::request_id();
         let texts = Texts {
+            id: id.as_deref().unwrap_or_default().as_bytes(),
+            trace: b"",
             method: self.parts.method.as_str().as_bytes(),
             uri: b"",
             script_name,
@@ -160,8 +164,7 @@ impl HookCall<'_> {
         };
         let (mut again, since) = (false, pool.now());
         loop {
-            let request_id = self.front.last_request.get() + 1;
-            self.front.last_request.set(request_id);
+            let request_id = self.front.next_request();
             let permit = match pool.try_acquire(again, pool.micros(), client) {
                 Some(permit) => permit,
                 None => {
@@ -177,6 +180,7 @@ impl HookCall<'_> {
                     profile: profile.number,
                     version: version_number(self.parts.version),
                     https: overlay.as_ref().and_then(|o| o.https).unwrap_or(ends.https),
+                    traced: false,
                     server_port: overlay.as_ref().and_then(|o| o.server_port).unwrap_or(target.server_port),
                     remote_port: ends.peer_port,
                     request_id,
@@ -193,6 +197,7 @@ impl HookCall<'_> {
                 tls: ends.tls().map(|tls| tls.entries(&target.settings.ssl)),
                 client,
                 stream: self.requester.stream(),
+                identity: None,
             };
             let exchange = match permit.begin(&profile, self.parts, &extras) {
                 Ok(exchange) => exchange,

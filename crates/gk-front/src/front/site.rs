@@ -17,6 +17,7 @@ use crate::client::tls::Tls;
 use crate::log::access_log::AccessLogs;
 use crate::log::host_log::HostLogs;
 use crate::log::rate_limited::RateLimited;
+use crate::request::identity::Identities;
 use crate::request::refusal::Refusal;
 use crate::request::route::{App, Destination};
 use crate::request::route_cache::RouteCache;
@@ -32,6 +33,8 @@ pub struct CurrentSite {
     pub logs: AccessLogs,
     /// Error logs by host.
     pub host_logs: HostLogs,
+    /// The ids of requests, if they have any.
+    pub identities: Option<Identities>,
     /// Application groups whose names requests have chosen.
     chosen_groups: ChosenGroups,
     /// Limits the log lines about patterns of rules that gave up.
@@ -57,6 +60,7 @@ impl CurrentSite {
         let tls = RefCell::new(Tls::new(&site, certificates)?.map(Rc::new));
         let logs = AccessLogs::open(&site, logs)?;
         let host_logs = HostLogs::of(&site);
+        let identities = Identities::of(&site);
         let compiled = Arc::new(Compiled::new(Arc::new(site), &FileSystem)?);
         let withheld = Arc::new(Withheld::of(&compiled));
         Ok(Self {
@@ -64,6 +68,7 @@ impl CurrentSite {
             generation,
             logs,
             host_logs,
+            identities,
             chosen_groups: ChosenGroups::default(),
             patterns_noted: RateLimited::default(),
             withheld,

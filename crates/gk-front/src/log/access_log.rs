@@ -20,6 +20,7 @@ use crate::log::access_log::lookups::{EntryHeaders, NoHeaders};
 use crate::log::format::{Format, Line, Lookup};
 use crate::log::writer::LogWriter;
 use crate::process::descriptor_limit;
+use crate::request::identity::Identity;
 use crate::request::limits;
 use crate::request::route::{Destination, Target};
 use crate::request::target::{self, RawTarget};
@@ -105,7 +106,7 @@ impl AccessLogs {
                     of_host.push(*index);
                     continue;
                 }
-                let format = Format::parse(&log.format, log.json)?;
+                let format = Format::parse(&log.format, log.form)?;
                 let file = paths.iter().position(|path| *path == log.path.as_deref());
                 let file = file.ok_or("an access log has no file")?;
                 let writer = Rc::clone(&open.writers[file]);
@@ -149,6 +150,7 @@ impl AccessLogs {
             target: None,
             worker_pid: 0,
             request_id: 0,
+            identity: None,
             queue_micros: 0,
             remote_addr: None,
             host: 0,
@@ -254,6 +256,8 @@ pub struct Entry {
     target: Option<Rc<Target>>,
     worker_pid: u32,
     request_id: u64,
+    /// Its id, where requests have one.
+    pub identity: Option<Rc<Identity>>,
     queue_micros: u64,
     /// Address of the client as trusted proxies report it.
     pub remote_addr: Option<String>,
@@ -359,6 +363,7 @@ impl Entry {
             file: file.as_deref().unwrap_or(""),
             pid: std::process::id(),
             request_id: self.request_id,
+            id: self.identity.as_ref().map(|identity| &*identity.id),
             process_group: app.map_or("", |a| &a.group),
             application_group: app.map_or("", |a| &a.profile.application_group),
             worker_pid: self.worker_pid,

@@ -5,7 +5,9 @@ use gk_telemetry::{Answered, Reason};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+use crate::log::host_log;
 use crate::process::clock::Clock;
+use crate::request::identity::Identity;
 
 /// Status of a request whose client went before there was an answer. It is none of HTTP's; other servers log the same.
 const CLIENT_GONE: u16 = 499;
@@ -46,13 +48,15 @@ pub struct Answering {
     began: u64,
     code: Cell<u16>,
     reason: Cell<Reason>,
+    /// Its id, where requests have one.
+    pub identity: Option<Rc<Identity>>,
 }
 
 impl Answering {
     /// A request whose head was there at `began`.
     pub fn new(front: &Rc<AnswerTally>, began: u64) -> Self {
         let (code, reason) = (Cell::new(CLIENT_GONE), Cell::new(Reason::ClientGone));
-        Self { front: Rc::clone(front), group: OnceCell::new(), began, code, reason }
+        Self { front: Rc::clone(front), group: OnceCell::new(), began, code, reason, identity: None }
     }
 
     /// It is a process group's.
@@ -87,6 +91,10 @@ impl Drop for Answering {
         let code = self.code.get();
         let reason = if code == CLIENT_GONE { Reason::ClientGone } else { self.reason.get() };
         tally.count(code, reason, tally.clock.micros().saturating_sub(self.began));
+        if self.identity.is_some() {
+            // What is said of the connection from here on is not about this request.
+            host_log::identify(None);
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! `LogFormat` strings: parsed once, written per request. Pure; the request comes as a [`Line`]. Directives are Apache's
 //! (`%h %l %u %t %r %s %b …`) and four of our own: `%{process_group}g %{application_group}g %{worker}g %{queue_ms}g`.
 
-use gk_config::site::EncodedSlashes;
+mod named;
+
+use gk_config::site::{EncodedSlashes, LogForm};
 use gk_wire::log::Civil;
-use gk_wire::printable;
 use http::HeaderName;
 use std::fmt::Write as _;
 
@@ -23,7 +24,7 @@ enum Item {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format {
     items: Vec<Item>,
-    json: bool,
+    form: LogForm,
     /// Request headers that the format asks for.
     pub request_headers: Vec<HeaderName>,
     /// Response headers that the format asks for.
@@ -87,8 +88,10 @@ pub struct Line<'a> {
     pub file: &'a str,
     /// Process id of the front.
     pub pid: u32,
-    /// Request id.
+    /// The front's number of the request.
     pub request_id: u64,
+    /// Its id, where requests have one.
+    pub id: Option<&'a str>,
     /// Process group.
     pub process_group: &'a str,
     /// Application group.
@@ -113,9 +116,9 @@ pub trait Lookup {
 
 impl Format {
     /// Parses a format. An unknown directive is an error that names it.
-    pub fn parse(text: &str, json: bool) -> Result<Self, String> {
+    pub fn parse(text: &str, form: LogForm) -> Result<Self, String> {
         let mut format =
-            Self { items: Vec::new(), json, request_headers: Vec::new(), response_headers: Vec::new() };
+            Self { items: Vec::new(), form, request_headers: Vec::new(), response_headers: Vec::new() };
         let mut chars = text.chars().peekable();
         let mut plain = String::new();
         while let Some(c) = chars.next() {
@@ -186,8 +189,10 @@ impl Format {
 
     /// Appends the line with its newline.
     pub fn write(&self, line: &Line<'_>, lookup: &dyn Lookup, out: &mut String) {
-        if self.json {
-            return self.write_json(line, lookup, out);
+        match self.form {
+            LogForm::Text => {}
+            LogForm::Json => return self.write_json(line, lookup, out),
+            LogForm::Logfmt => return self.write_logfmt(line, lookup, out),
         }
         for item in &self.items {
             match item {
@@ -198,45 +203,6 @@ impl Format {
             }
         }
         out.push('\n');
-    }
-
-    /// The JSON form: fixed names for the fields of every line, and the headers that the format asks for.
-    fn write_json(&self, line: &Line<'_>, lookup: &dyn Lookup, out: &mut String) {
-        let t = Civil::from_micros(line.began_micros, 0);
-        let mut map = serde_json::Map::new();
-        let mut put = |name: &str, value: serde_json::Value| {
-            map.insert(name.to_owned(), value);
-        };
-        let time = format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-            t.year, t.month, t.day, t.hour, t.minute, t.second, t.micros
-        );
-        put("time", time.into());
-        put("client", line.client.into());
-        put("method", line.method.into());
-        put("target", String::from_utf8_lossy(line.shown.unwrap_or(line.target)).into());
-        put("protocol", line.protocol.into());
-        put("status", line.status.into());
-        put("body_bytes", line.body_bytes.into());
-        put("duration", (line.took_micros as f64 / 1e6).into());
-        put("queue", (line.queue_micros as f64 / 1e6).into());
-        put("request_id", line.request_id.into());
-        put("process_group", line.process_group.into());
-        put("application_group", line.application_group.into());
-        put("worker", line.worker_pid.into());
-        put("aborted", (line.connection == 'X').into());
-        if let Some(user) = line.user {
-            put("user", user.into());
-        }
-        for (index, name) in self.request_headers.iter().enumerate() {
-            let value = lookup.request_header(index).map(|v| String::from_utf8_lossy(v).into_owned());
-            put(&format!("request.{name}"), value.into());
-        }
-        for (index, name) in self.response_headers.iter().enumerate() {
-            let value = lookup.response_header(index).map(|v| String::from_utf8_lossy(v).into_owned());
-            put(&format!("response.{name}"), value.into());
-        }
-        let _ = writeln!(out, "{}", printable::page(&serde_json::Value::Object(map).to_string()));
     }
 }
 
@@ -312,7 +278,10 @@ fn field(letter: char, argument: Option<&str>, line: &Line<'_>, lookup: &dyn Loo
             Ok(())
         }
         ('k', _) => write!(out, "{}", line.kept_alive),
-        ('L', _) => write!(out, "{}", line.request_id),
+        ('L', _) => match line.id {
+            Some(id) => text_or_dash(id, out),
+            None => write!(out, "{}", line.request_id),
+        },
         ('R', _) => text_or_dash(if line.worker_pid == 0 { "" } else { "wsgi-script" }, out),
         ('g', Some("process_group") | None) => text_or_dash(line.process_group, out),
         ('g', Some("application_group")) => text_or_dash(line.application_group, out),

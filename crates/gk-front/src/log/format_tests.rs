@@ -49,6 +49,7 @@ fn line() -> Line<'static> {
         file: "/x.wsgi",
         pid: 7,
         request_id: 99,
+        id: None,
         process_group: "g",
         application_group: "",
         worker_pid: 8,
@@ -58,7 +59,7 @@ fn line() -> Line<'static> {
 
 fn written(format: &str) -> String {
     let mut out = String::new();
-    Format::parse(format, false).unwrap().write(&line(), &Some2, &mut out);
+    Format::parse(format, LogForm::Text).unwrap().write(&line(), &Some2, &mut out);
     out.trim_end_matches('\n').to_owned()
 }
 
@@ -92,26 +93,51 @@ fn every_directive() {
 fn an_empty_body_is_a_dash_for_b_only() {
     let mut out = String::new();
     let line = Line { body_bytes: 0, ..line() };
-    Format::parse("%b %B", false).unwrap().write(&line, &Some2, &mut out);
+    Format::parse("%b %B", LogForm::Text).unwrap().write(&line, &Some2, &mut out);
     assert_eq!(out, "- 0\n");
 }
 
 #[test]
 fn mistakes_are_named() {
-    assert!(Format::parse("%z", false).unwrap_err().contains("%z"));
-    assert!(Format::parse("%{a b}i", false).unwrap_err().contains("a b"));
-    assert!(Format::parse("%", false).is_err());
+    assert!(Format::parse("%z", LogForm::Text).unwrap_err().contains("%z"));
+    assert!(Format::parse("%{a b}i", LogForm::Text).unwrap_err().contains("a b"));
+    assert!(Format::parse("%", LogForm::Text).is_err());
 }
 
 #[test]
 fn json_is_one_object_a_line() {
     let mut out = String::new();
-    Format::parse("%{User-Agent}i", true).unwrap().write(&line(), &Some2, &mut out);
+    Format::parse("%{User-Agent}i", LogForm::Json).unwrap().write(&line(), &Some2, &mut out);
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(value["status"], 200);
     assert_eq!(value["time"], "2026-11-21T09:59:53.000123Z");
     assert!(value["request.user-agent"].as_str().unwrap().starts_with("cu\"rl"));
     assert_eq!(out.matches('\n').count(), 1);
+}
+
+#[test]
+fn an_id_takes_the_place_of_the_number() {
+    let line = Line { id: Some("a1-b"), ..line() };
+    let wanted = [
+        (LogForm::Text, "a1-b"),
+        (LogForm::Json, "\"request_id\":\"a1-b\""),
+        (LogForm::Logfmt, " request_id=a1-b "),
+    ];
+    for (form, part) in wanted {
+        let mut out = String::new();
+        Format::parse("%L", form).unwrap().write(&line, &Some2, &mut out);
+        assert!(out.contains(part) && !out.contains("99"), "{out}");
+    }
+}
+
+#[test]
+fn logfmt_is_one_line_of_pairs() {
+    let mut out = String::new();
+    Format::parse("%{User-Agent}i", LogForm::Logfmt).unwrap().write(&line(), &Some2, &mut out);
+    let wanted = "time=2026-11-21T09:59:53.000123Z client=10.0.0.9 method=GET target=\"/a\\\"b?x=1\" protocol=HTTP/1.1 status=200 \
+                  body_bytes=13 duration=2.345678 queue=0.0015 request_id=99 process_group=g application_group=\"\" worker=8 \
+                  aborted=false request.user-agent=\"cu\\\"rl\u{fffd}\\n\"\n";
+    assert_eq!(out, wanted);
 }
 
 /// Reported: `%U` was the path as it was sent, and Apache's is the decoded one. Met by whoever moves a log format over.
@@ -124,7 +150,7 @@ fn the_path_is_decoded() {
         ("/a%", false, "/a%"),
     ] {
         let (mut out, line) = (String::new(), Line { path: path.as_bytes(), keeps_slashes, ..line() });
-        Format::parse("%U", false).unwrap().write(&line, &Some2, &mut out);
+        Format::parse("%U", LogForm::Text).unwrap().write(&line, &Some2, &mut out);
         assert_eq!(out.trim_end_matches('\n'), want);
     }
 }
@@ -132,7 +158,7 @@ fn the_path_is_decoded() {
 proptest::proptest! {
     #[test]
     fn any_format_parses_or_is_refused_and_writes_one_line(text in "[%a-zA-Z{}<>0-9! ]{0,30}") {
-        if let Ok(format) = Format::parse(&text, false) {
+        if let Ok(format) = Format::parse(&text, LogForm::Text) {
             let mut out = String::new();
             format.write(&line(), &Some2, &mut out);
             proptest::prop_assert!(out.ends_with('\n'));
@@ -146,7 +172,7 @@ fn users_cannot_break_a_line() {
         [(None, "-"), (Some(""), "\"\""), (Some("bob"), "bob"), (Some("a\n\"b"), "a\\n\\\"b")]
     {
         let mut out = String::new();
-        Format::parse("%u", false).unwrap().write(&Line { user, ..line() }, &Some2, &mut out);
+        Format::parse("%u", LogForm::Text).unwrap().write(&Line { user, ..line() }, &Some2, &mut out);
         assert_eq!(out.trim_end_matches('\n'), expected);
     }
 }

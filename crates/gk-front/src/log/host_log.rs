@@ -1,4 +1,5 @@
-//! The error log of the host whose request a task serves. Lines that name a client go there; all others go to the server's log.
+//! What the error log says of the request that a task serves: its id, where requests have one, and the log of its host. Lines that
+//! name a client go there; all others go to the server's log.
 
 use gk_config::site::Site;
 use std::cell::Cell;
@@ -6,18 +7,27 @@ use std::future::{Future, poll_fn};
 use std::rc::Rc;
 
 thread_local! {
-    /// Path of the log of the task that runs; `None`: the server's, and outside of tasks.
-    static LOG: Cell<Option<Rc<str>>> = const { Cell::new(None) };
+    /// The request of the task that runs; `None`: nothing is to be said of it, and outside of tasks.
+    static LOG: Cell<Option<Rc<LoggedRequest>>> = const { Cell::new(None) };
 }
 
-/// While it lives, a log is the present one. Then the task that had it has it back, with what became of it.
+/// What lines about a request need.
+#[derive(Clone, Default)]
+struct LoggedRequest {
+    /// Path of the log of its host; `None`: the server's.
+    log: Option<Rc<str>>,
+    /// Its id.
+    id: Option<Rc<str>>,
+}
+
+/// While it lives, a request is the present one. Then the task that had it has it back, with what became of it.
 struct Entered<'a> {
-    of: &'a mut Option<Rc<str>>,
-    before: Option<Rc<str>>,
+    of: &'a mut Option<Rc<LoggedRequest>>,
+    before: Option<Rc<LoggedRequest>>,
 }
 
 impl<'a> Entered<'a> {
-    fn new(of: &'a mut Option<Rc<str>>) -> Self {
+    fn new(of: &'a mut Option<Rc<LoggedRequest>>) -> Self {
         let before = LOG.replace(of.take());
         Self { of, before }
     }
@@ -32,14 +42,16 @@ impl Drop for Entered<'_> {
 /// The logs of the hosts that have one of their own.
 pub struct HostLogs {
     /// By host; empty when no host has one.
-    paths: Vec<Option<Rc<str>>>,
+    paths: Vec<Option<Rc<LoggedRequest>>>,
 }
 
 impl HostLogs {
     /// Those of a site.
     pub fn of(site: &Site) -> Self {
-        let path = |log: &std::path::PathBuf| Rc::from(log.to_string_lossy());
-        let mut paths: Vec<Option<Rc<str>>> =
+        let path = |log: &std::path::PathBuf| {
+            Rc::new(LoggedRequest { log: Some(Rc::from(log.to_string_lossy())), id: None })
+        };
+        let mut paths: Vec<Option<Rc<LoggedRequest>>> =
             site.hosts.iter().map(|host| host.error_log.as_ref().map(path)).collect();
         if paths.iter().all(Option::is_none) {
             paths.clear();
@@ -53,7 +65,11 @@ impl HostLogs {
             return;
         }
         let path = self.path(host);
-        LOG.set(path);
+        let id = LOG.take().and_then(|present| present.id.clone());
+        LOG.set(match id {
+            None => path,
+            id => Some(Rc::new(LoggedRequest { log: path.and_then(|path| path.log.clone()), id })),
+        });
     }
 
     /// Does something about a request of that host in another task.
@@ -63,7 +79,7 @@ impl HostLogs {
         f()
     }
 
-    fn path(&self, host: Option<usize>) -> Option<Rc<str>> {
+    fn path(&self, host: Option<usize>) -> Option<Rc<LoggedRequest>> {
         self.paths.get(host?).cloned().flatten()
     }
 }
@@ -78,9 +94,23 @@ pub fn serving<F: Future>(task: F) -> impl Future<Output = F::Output> {
     })
 }
 
-/// Calls a function with the present log.
-pub(crate) fn with<T>(f: impl FnOnce(Option<&str>) -> T) -> T {
-    let log = LOG.take();
-    LOG.set(log.clone());
-    f(log.as_deref())
+/// The task serves a request with this id from now on, of a host that is not known yet; `None`: the request is over.
+pub fn identify(id: Option<&Rc<str>>) {
+    LOG.set(id.map(|id| Rc::new(LoggedRequest { log: None, id: Some(Rc::clone(id)) })));
+}
+
+/// The id of the present request, where requests have one.
+pub fn request_id() -> Option<Rc<str>> {
+    let present = LOG.take();
+    let id = present.as_ref().and_then(|present| present.id.clone());
+    LOG.set(present);
+    id
+}
+
+/// Calls a function with the log and the id of the present request.
+pub(crate) fn with<T>(f: impl FnOnce(Option<&str>, Option<&str>) -> T) -> T {
+    let present = LOG.take();
+    LOG.set(present.clone());
+    let of = present.as_deref();
+    f(of.and_then(|of| of.log.as_deref()), of.and_then(|of| of.id.as_deref()))
 }

@@ -5,7 +5,7 @@ use gk_wire::control::{
     FromFront, Happened, LinkFault, MAX_PACKET, RequestStack, ToFront, What, decode, encode,
 };
 use gk_wire::feed::ToAdmin;
-use gk_wire::log::Level;
+use gk_wire::log::{Area, Level};
 use gk_wire::setup::duration;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -197,7 +197,7 @@ impl Control {
         let logs = self.logs.take();
         let new = setup::read(fds.into_iter().next().ok_or("without a setup file")?)?;
         front.replace(setup::site(new.site)?, new.generation, logs, &new.certificates)?;
-        gk_sys::log::configure(new.log.level, new.log.json);
+        gk_sys::log::configure(&new.log, Area::Front);
         front.tell(&ToAdmin::Log(new.log));
         if let Some(admin) = front.admin.get() {
             admin.tell_certificates(new.certificates.facts);
@@ -332,12 +332,15 @@ fn leave(front: &Front, link: &Link) {
 
 /// The event for a request that became slow.
 fn slow_request(worker: u64, stack: &RequestStack) -> Happened {
-    let RequestStack { method, path, seconds, thread, stack: frames, .. } = stack;
+    let RequestStack { method, path, seconds, thread, stack: frames, id, .. } = stack;
+    let named = if id.is_empty() { String::new() } else { format!(" (request {id})") };
     Happened {
         at: gk_sys::clock::epoch_seconds(),
         what: What::SlowRequest,
         worker: Some(worker),
-        text: format!("{method} {path} has been running for {seconds:.1} s in thread {thread}\n{frames}"),
+        text: format!(
+            "{method} {path}{named} has been running for {seconds:.1} s in thread {thread}\n{frames}"
+        ),
         ..Happened::default()
     }
 }

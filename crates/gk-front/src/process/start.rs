@@ -4,7 +4,7 @@
 use gk_config::site::Site;
 use gk_sys::descriptors;
 use gk_wire::certificates::Certificates;
-use gk_wire::log::Level;
+use gk_wire::log::{Area, Level};
 use gk_wire::setup::{
     AdminSetup, CONTROL_FD, FIRST_LISTENER_FD, FrontSetup, ListenerSetup, LogSetup, SETUP_FD,
 };
@@ -67,7 +67,7 @@ pub fn run() -> i32 {
 fn inherit() -> Result<Parts, String> {
     let control = descriptors::taken(CONTROL_FD)?;
     let mut setup = setup::read(descriptors::taken(SETUP_FD)?)?;
-    gk_sys::log::configure(setup.log.level, setup.log.json);
+    gk_sys::log::configure(&setup.log, Area::Front);
     descriptor_limit::raise();
     let mut listeners = Vec::new();
     let mut numbers = FIRST_LISTENER_FD..;

@@ -8,8 +8,11 @@ pub mod forwarded;
 pub mod remote;
 
 use gk_config::site::{Settings, Site};
+use gk_rules::remote::RemoteIp;
 use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
+
+use crate::client::endpoints::Endpoints;
 
 /// The word of `WSGITrustedProxies` for peers on Unix sockets.
 const UNIX_SOCKETS: &str = "unix:";
@@ -143,6 +146,37 @@ pub fn is_proxy(site: &Site, peer: IpAddr) -> bool {
     let trusted = site.hosts.iter().flat_map(|host| &host.base.trusted_proxies);
     trusted.filter_map(|text| Network::parse(text)).any(|network| network.contains(peer))
         || site.hosts.iter().any(|host| host.remote.lists(peer))
+}
+
+/// The proxies of a site, wherever it names them.
+pub struct Proxies {
+    networks: Vec<Network>,
+    sockets: bool,
+    remote: Vec<RemoteIp>,
+}
+
+impl Proxies {
+    /// Those that some place of the site trusts.
+    pub fn of(site: &Site) -> Self {
+        let named = || site.hosts.iter().flat_map(|host| &host.base.trusted_proxies);
+        Self {
+            networks: named().filter_map(|text| Network::parse(text)).collect(),
+            sockets: named().any(|text| text == UNIX_SOCKETS),
+            remote: site.hosts.iter().map(|host| host.remote.clone()).collect(),
+        }
+    }
+
+    /// Whether the peer of a connection is one of them.
+    pub fn trust(&self, ends: &Endpoints) -> bool {
+        match ends.address {
+            // A peer without an address came over a Unix socket.
+            None => self.sockets && ends.peer.is_empty(),
+            Some(address) => {
+                self.networks.iter().any(|network| network.contains(address))
+                    || self.remote.iter().any(|remote| remote.lists(address))
+            }
+        }
+    }
 }
 
 /// Evaluates one request. `None`: the settings list no header, so nothing changes.

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use crate::client::tls::facts::TlsEntries;
 use crate::engine::ResponseHead;
+use crate::request::identity::Identity;
 use crate::request::limits::parse_length;
 use crate::request::proxy_trust::Overlay;
 use crate::request::target;
@@ -144,6 +145,8 @@ pub struct RequestExtras<'a> {
     pub client: Option<IpAddr>,
     /// Number of the stream on the connection; 0 with HTTP/1.
     pub stream: u32,
+    /// The id of the request, where requests have one: the application gets it in place of what the client sent.
+    pub identity: Option<&'a Identity>,
 }
 
 /// Writes the `Request` frame.
@@ -189,6 +192,9 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, extras: &RequestExtras
             value = authority.as_str().as_bytes();
         }
         if (*name == header::AUTHORIZATION && !extras.pass_authorization) || name.as_str() == "proxy" {
+            continue;
+        }
+        if extras.identity.is_some_and(|identity| identity.replaces(name)) {
             continue;
         }
         let Some(key) = usual_key(name).or_else(|| key.set(name.as_str())) else { continue };

@@ -58,6 +58,7 @@ const NUMBERS: Numbers = Numbers {
     profile: 1,
     version: 11,
     https: false,
+    traced: false,
     server_port: 80,
     remote_port: 1,
     request_id: 1,

@@ -2,7 +2,7 @@
 
 use super::{FakeWorker, Frame, PATIENCE, Running};
 use bytes::Bytes;
-use gk_config::site::{AccessLog, Site};
+use gk_config::site::{AccessLog, LogForm, Site};
 pub use gk_front::client::http2::frames::kind::*;
 pub use gk_front::client::http2::frames::{ACK, END_HEADERS, END_STREAM};
 use gk_front::client::http2::frames::{FrameHead, HEAD, PREFACE};
@@ -283,7 +283,7 @@ pub fn answering(mut worker: FakeWorker) -> JoinHandle<()> {
 }
 
 pub fn logged(format: &str, path: &Path) -> AccessLog {
-    AccessLog { path: Some(path.to_owned()), format: format.into(), json: false, when: None }
+    AccessLog { path: Some(path.to_owned()), format: format.into(), form: LogForm::Text, when: None }
 }
 
 /// Answers the next request.

@@ -203,7 +203,7 @@ impl Running {
     pub fn reload_tls(&self, site: &Site, certificates: &Certificates) -> Option<String> {
         let setup = FrontSetup {
             site: serde_json::to_value(site).unwrap(),
-            log: LogSetup { level: gk_wire::log::Level::Warn, json: false },
+            log: LogSetup { level: gk_wire::log::Level::Warn, ..LogSetup::default() },
             listeners: Vec::new(),
             admin: false,
             admin_command: Vec::new(),

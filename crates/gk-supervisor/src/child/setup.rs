@@ -77,6 +77,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         destroy_interpreter: site.python.destroy_interpreter,
         slow_requests: site.measurements.slow_requests,
         holders: site.measurements.holders.seconds(),
+        log_config: site.python.log_config.clone(),
         scoreboard: site.measurements.on && group.threads > 0,
         unread: site.admin.is_none() && !site.measurements.export.any(),
         embedded: None,

@@ -1,5 +1,6 @@
 //! One log: a bounded queue of lines, and a thread that writes them. The thread alone waits when the log takes nothing.
 
+use super::colours;
 use super::frames::Frames;
 use super::place::{Place, one_file};
 use super::terminal::Folding;
@@ -100,9 +101,18 @@ impl Sink {
         let shared = Arc::new(Shared { role, lost, queue, changed, done, told });
         let (file, lines) = (None, WholeLines::default());
         let (terminal, lost) = (false, 0);
-        let (folding, frames) = (Folding::default(), Frames::default());
-        let writer =
-            Writer { shared: Arc::clone(&shared), place, file, terminal, folding, frames, lines, lost };
+        let (folding, frames, colours) = (Folding::default(), Frames::default(), colours::wanted());
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            place,
+            file,
+            terminal,
+            colours,
+            folding,
+            frames,
+            lines,
+            lost,
+        };
         let thread = std::thread::Builder::new().name("log".into()).stack_size(STACK);
         thread.spawn(move || writer.run())?;
         Ok(Self { shared })
@@ -215,6 +225,8 @@ struct Writer {
     file: Option<File>,
     /// It is a terminal, to which text of applications must do nothing.
     terminal: bool,
+    /// Its reader wants colours.
+    colours: bool,
     folding: Folding,
     frames: Frames,
     lines: WholeLines,
@@ -235,7 +247,12 @@ impl Writer {
             if self.terminal {
                 let folded = self.folding.fold(&String::from_utf8_lossy(&batch));
                 let folded = self.frames.without_own(&folded);
-                batch = page(&folded).as_bytes().to_vec();
+                let shown = page(&folded);
+                batch = if self.colours {
+                    colours::paint(&shown).into_bytes()
+                } else {
+                    shown.as_bytes().to_vec()
+                };
             }
             self.write(&batch, refused);
             batch.clear();

@@ -32,14 +32,16 @@ impl Folding {
     }
 }
 
-/// Time, source and text of a line in Apache's form. The client is a part of the source.
-fn parts(line: &str) -> Option<(&str, &str, &str)> {
+/// Time, source and text of a line in Apache's form. Client and request are parts of the source.
+pub(super) fn parts(line: &str) -> Option<(&str, &str, &str)> {
     let rest = line.strip_prefix('[')?;
     let (time, rest) = rest.split_once("] [")?;
     let pid = rest.find("] [pid ")?;
     let mut end = pid + 1 + rest[pid + 1..].find(']')?;
-    if rest[end..].starts_with("] [client ") {
-        end = end + 1 + rest[end + 1..].find(']')?;
+    for more in ["] [client ", "] [request "] {
+        if rest[end..].starts_with(more) {
+            end = end + 1 + rest[end + 1..].find(']')?;
+        }
     }
     Some((time, &rest[..end], rest[end + 1..].strip_prefix(' ')?))
 }
@@ -58,12 +60,14 @@ mod tests {
         let lines = format!(
             "{a} [WSGI0174] Traceback (most recent call last):\n{a}   File \"x.py\", line 1\n{a} ValueError: no\n\
              {b} Traceback\n{c}   File\n{other}   elsewhere\nno form\n{other} last\n\
-             {a} [client ::1:9] one\n{a} [client ::1:9] two\n{a} [client ::1:8] three\n"
+             {a} [client ::1:9] one\n{a} [client ::1:9] two\n{a} [client ::1:8] three\n\
+             {a} [client ::1:8] [request a1] four\n{a} [client ::1:8] [request a1] five\n"
         );
         let wanted = format!(
             "{a} [WSGI0174] Traceback (most recent call last):\n  File \"x.py\", line 1\nValueError: no\n\
              {b} Traceback\n  File\n{other}   elsewhere\nno form\n{other} last\n\
-             {a} [client ::1:9] one\ntwo\n{a} [client ::1:8] three\n"
+             {a} [client ::1:9] one\ntwo\n{a} [client ::1:8] three\n\
+             {a} [client ::1:8] [request a1] four\nfive\n"
         );
         assert_eq!(Folding::default().fold(&lines), wanted);
         // In pieces as well.

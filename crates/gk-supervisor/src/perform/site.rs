@@ -6,7 +6,7 @@ use crate::configuration::Configuration;
 use crate::plan::event::Event;
 use gk_sys::descriptors;
 use gk_wire::control::{FromFront, ToFront};
-use gk_wire::log::Level;
+use gk_wire::log::{Area, Level};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl World {
         (self.current, self.generation) = (configuration, generation);
         self.configurations.retain(|number, _| *number == configuration);
         let current = self.configuration();
-        gk_sys::log::configure(current.log().level, current.log().json);
+        gk_sys::log::configure(&current.log(), Area::Supervisor);
         self.logs.follow(&current.site);
         self.certificates.adopt(&current);
     }

@@ -19,7 +19,7 @@ use crate::service_manager::ServiceManager;
 use crate::sockets::{self, Listeners};
 use gk_sys::signal::{self, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2, Signals};
 use gk_wire::control::MAX_PACKET;
-use gk_wire::log::Level;
+use gk_wire::log::{Area, Level};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::ffi::OsString;
 use std::time::Instant;
@@ -52,7 +52,7 @@ fn serve(
     let loaded = loader().map_err(StartError)?;
     let mut pythons = Pythons::new(&runtime);
     let mut first = Configuration::new(1, loaded, &runtime, &mut pythons)?;
-    gk_sys::log::configure(first.log().level, first.log().json);
+    gk_sys::log::configure(&first.log(), Area::Supervisor);
     let shared = first.has_other_users();
     let (server_root, pid_file) = (&first.site.server_root, first.site.pid_file.as_deref());
     let is_heir = estate.is_some();

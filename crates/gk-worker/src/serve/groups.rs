@@ -318,6 +318,14 @@ impl Groups {
             if let Err(error) = application.paths(py, home.as_deref(), &dirs) {
                 plain(Level::Error, "wsgi", Some("WSGI0091"), &error.traceback());
             }
+            if let Some(dictionary) = &self.setup.log_config
+                && let Err(error) = application.configure_logging(py, dictionary)
+            {
+                let text =
+                    format!("Python refuses the dictionary of GilkeeperLogConfig\n{}", error.traceback());
+                plain(Level::Crit, "wsgi", Some("GK0074"), &text);
+                return None;
+            }
             if self.setup.group.reload_on_changes
                 && let Err(error) = application.note_imports(py)
             {

@@ -3,7 +3,7 @@
 
 use crate::serve::engine::{Engine, RequestSlot};
 use gk_python::ThreadStates;
-use gk_sys::log::plain;
+use gk_sys::log::{Context, write};
 use gk_wire::control::RequestStack;
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
@@ -92,7 +92,8 @@ pub(crate) fn log(told: &RequestStack) {
     let text = format!(
         "Slow request: {method} {path} has been running for {seconds:.1} s in thread {thread}, application group '{group}'\n{stack}"
     );
-    plain(Level::Notice, "wsgi", None, &text);
+    let request = Some(told.id.as_str()).filter(|id| !id.is_empty());
+    write(Level::Notice, "wsgi", Context { request, ..Context::default() }, &text);
 }
 
 /// Method, path and number of the request in a slot.
@@ -103,6 +104,7 @@ fn described(slot: &RequestSlot) -> Option<RequestStack> {
     let path = view.texts.uri.split(|byte| *byte == b'?').next().unwrap_or_default();
     Some(RequestStack {
         request: view.numbers.request_id,
+        id: String::from_utf8_lossy(view.texts.id).into_owned(),
         method: String::from_utf8_lossy(view.texts.method).into_owned(),
         path: String::from_utf8_lossy(path).into_owned(),
         ..RequestStack::default()

@@ -88,6 +88,7 @@ impl Front {
             profile: self.profile,
             version: 11,
             https: false,
+            traced: false,
             server_port: 8000,
             remote_port: 5000,
             request_id: u64::from(self.next),
@@ -97,6 +98,8 @@ impl Front {
         };
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let texts = Texts {
+            id: b"",
+            trace: b"",
             method: method.as_bytes(),
             uri: path.as_bytes(),
             script_name: b"",
@@ -321,7 +324,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
             deadlock_timeout: 0.0,
             ..ProcessGroup::named("app")
         },
-        log: LogSetup { level: Level::Warn, json: false },
+        log: LogSetup { level: Level::Warn, ..LogSetup::default() },
         python_path: vec![],
         switch_interval: None,
         without_gil: false,
@@ -338,6 +341,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         destroy_interpreter: true,
         slow_requests: 0.0,
         holders: None,
+        log_config: None,
         scoreboard: false,
         unread: false,
         embedded: None,

@@ -5,7 +5,7 @@ use crate::conversation::input::Input;
 use crate::interpreter::application::{Application, NumberedProfile, Target, mod_wsgi_version};
 use crate::interpreter::connection_templates::Lookup;
 use gk_python::{Attached, Object, PyError};
-use gk_wire::request::RequestView;
+use gk_wire::request::{RequestView, Texts};
 use std::sync::Arc;
 
 /// Number of the request thread that the template has.
@@ -43,6 +43,9 @@ pub(crate) fn build<'p>(
         set(&names.query, &py.latin1(texts.query)?)?;
     }
     set(&names.request_id, &decimal(py, numbers.request_id)?)?;
+    if !texts.id.is_empty() {
+        identify(py, app, texts, &environ)?;
+    }
     if here.thread_id != FIRST_THREAD {
         set(&names.thread_id, &py.int(here.thread_id)?)?;
     }
@@ -61,6 +64,23 @@ pub(crate) fn build<'p>(
     let input = app.input.bind(py).instance(Input::new(Arc::clone(conversation)))?;
     set(&names.input, &input)?;
     Ok(environ)
+}
+
+/// The entries of a request that has an id, which no two requests share.
+#[cold]
+fn identify<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    texts: &Texts<'_>,
+    environ: &Object<'p>,
+) -> Result<(), PyError<'p>> {
+    let id = py.latin1(texts.id)?;
+    environ.set_item(&app.header_name(py, b"HTTP_X_REQUEST_ID")?, &id)?;
+    environ.set_item(&app.header_name(py, b"gilkeeper.request_id")?, &id)?;
+    if !texts.trace.is_empty() {
+        environ.set_item(&app.header_name(py, b"HTTP_TRACEPARENT")?, &py.latin1(texts.trace)?)?;
+    }
+    Ok(())
 }
 
 /// A new environ with the entries that requests of this connection share. Setting an entry costs ten times as much as

@@ -56,7 +56,7 @@ fn first(py: Attached<'_>, app: &Application, call: &Call<'_>) -> bool {
 fn asks(py: Attached<'_>, app: &Application, call: &Call<'_>, script: &LoadedScript) -> bool {
     let texts = &call.request.texts;
     let log = call.profile.profile.error_log.as_deref();
-    let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port, log);
+    let _client = CurrentRequest::enter(texts.remote_addr, call.request.numbers.remote_port, texts.id, log);
     // A script that handles files is asked about the file.
     let path = match call.request.get(b"SCRIPT_FILENAME") {
         Some(file) => String::from_utf8_lossy(file),

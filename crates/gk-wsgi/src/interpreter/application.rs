@@ -154,6 +154,11 @@ impl Application {
         Ok(())
     }
 
+    /// `logging.config.dictConfig()` with a dictionary in JSON.
+    pub fn configure_logging<'p>(&self, py: Attached<'p>, dictionary: &str) -> Result<(), PyError<'p>> {
+        self.runtime.configure_logging.bind(py).call(&[&py.str(dictionary)?]).map(drop)
+    }
+
     /// `locale.setlocale(LC_ALL, name)`.
     pub fn locale<'p>(&self, py: Attached<'p>, name: &str) -> Result<(), PyError<'p>> {
         self.runtime.set_locale.bind(py).call(&[&py.str(name)?]).map(drop)

@@ -9,6 +9,7 @@ const SOURCE: &CStr = match CStr::from_bytes_with_nul(
     concat!(
         include_str!("runtime/laziness.py"),
         include_str!("runtime/streams.py"),
+        include_str!("runtime/logs.py"),
         include_str!("runtime/imports.py"),
         include_str!("runtime/events.py"),
         include_str!("runtime/metrics.py"),
@@ -55,5 +56,5 @@ runtime! {
     watch_collections = "watch_collections", heed_signals = "heed_signals",
     living_threads = "living_threads", thread_names = "thread_names", stacks = "stacks",
     end_threads = "end_threads", end_functions = "end_functions", held_up = "held_up",
-    flush_streams = "flush_streams", hook_script = "HookScript",
+    flush_streams = "flush_streams", set_request_id = "set_request_id", configure_logging = "configure_logging", hook_script = "HookScript",
 }

@@ -130,6 +130,7 @@ fn duplicates_are_joined_and_unwanted_headers_left_out() {
         profile: 1,
         version: 11,
         https: false,
+        traced: false,
         server_port: 80,
         remote_port: 1,
         request_id: 1,
@@ -151,6 +152,7 @@ fn duplicates_are_joined_and_unwanted_headers_left_out() {
         tls: None,
         client: None,
         stream: 0,
+        identity: None,
     };
     encode(&mut out, 9, &parts, &extras);
     let (_, payload, _) = split(&out).unwrap().unwrap();

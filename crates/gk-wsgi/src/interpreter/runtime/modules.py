@@ -77,6 +77,7 @@ def prepare():
     gilkeeper.__dict__.update(shared, version=facts["version"])
     compute(gilkeeper, gil_mode=gil_mode, switch_interval=switch_interval)
     gilkeeper.__dict__["active_requests"] = list_active_requests
+    gilkeeper.__dict__.update(request_id=request_id, RequestFilter=RequestFilter)
     # For tests of the server itself.
     gilkeeper.__dict__["_references"] = host.references
     leave_imports_to_application(filter_before)
