@@ -37,13 +37,17 @@ class Collector:
         made = [scripts / "venv", HERE / ".venv-otlp", python, HERE / "otlp-requirements.txt"]
         venv = Path(subprocess.run(made, capture_output=True, text=True, check=True).stdout.strip()).parent.parent
         [agent] = venv.glob("lib/python3*/site-packages/rotel/rotel-agent")
-        self.port, self.log = harness.free_port(), log
-        arguments = ["--otlp-http-endpoint", f"127.0.0.1:{self.port}", "--otlp-grpc-endpoint", f"127.0.0.1:{harness.free_port()}"]
-        arguments += ["--debug-log", "metrics", "--debug-log-verbosity", "detailed", "--batch-timeout", "200ms"]
-        arguments += ["--exporter", "otlp", "--otlp-exporter-protocol", "http", "--otlp-exporter-compression", "gzip"]
-        arguments += ["--otlp-exporter-endpoint", f"http://127.0.0.1:{passes_on_to}"]
+        self.port, self.grpc, self.log = harness.free_port(), harness.free_port(), log
+        arguments = ["--otlp-http-endpoint", f"127.0.0.1:{self.port}", "--otlp-grpc-endpoint", f"127.0.0.1:{self.grpc}"]
+        arguments += ["--batch-timeout", "200ms", *self.options(passes_on_to)]
         with open(log, "wb") as written:
             self.process = subprocess.Popen([agent, "start", *arguments], stdout=written, stderr=written, stdin=subprocess.DEVNULL)
+
+    def options(self, passes_on_to: int) -> list[str]:
+        """It logs metrics and passes everything on."""
+        arguments = ["--debug-log", "metrics", "--debug-log-verbosity", "detailed"]
+        arguments += ["--exporter", "otlp", "--otlp-exporter-protocol", "http", "--otlp-exporter-compression", "gzip"]
+        return [*arguments, "--otlp-exporter-endpoint", f"http://127.0.0.1:{passes_on_to}"]
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")

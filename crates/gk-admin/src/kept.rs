@@ -16,3 +16,4 @@ pub mod profiles;
 pub mod requests;
 pub mod tick;
 pub mod totals;
+pub mod traces;

@@ -1,4 +1,5 @@
-//! Exports: metric families in the forms of Prometheus, OTLP and statsd, mod_wsgi's datagrams, profiles in the forms of their viewers. They read the hub.
+//! Exports: metric families in the forms of Prometheus, OTLP and statsd, mod_wsgi's datagrams, spans of requests, profiles in the forms of
+//! their viewers. They read the hub.
 
 pub mod emitter;
 pub(crate) mod exports;
@@ -7,4 +8,5 @@ pub mod otlp;
 pub mod outbox;
 pub mod profile;
 pub mod prometheus;
+pub mod spans;
 pub mod statsd;

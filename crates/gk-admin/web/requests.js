@@ -1,4 +1,4 @@
-// The page Requests: those in flight and those that were kept, found by path, status and number.
+// The page Requests: those in flight and those that were kept, found by path, status and id.
 import { card, el, field, fill, table } from "/dom.js";
 import { application, seconds, split, splitKey } from "/figures.js";
 import { clock } from "/units.js";
@@ -10,7 +10,7 @@ export const inFlight = (shown) => [
   number("running for", (r) => r.seconds, seconds), { name: "request", cell: (r) => `${r.method} ${r.path}`, kind: "text", by: (r) => r.path },
   { name: "Python stack", cell: (r) => stackButton(r, shown) },
   number("CPU", (r) => r.cpu, seconds), number("GIL wait", (r) => r.gil_wait, seconds), number("waits", (r) => r.gil_waits), number("queue", (r) => r.queue, seconds),
-  number("pid", (r) => r.pid), number("thread", (r) => r.thread), number("id", (r) => r.request),
+  number("pid", (r) => r.pid), number("thread", (r) => r.thread), { name: "id", cell: (r) => r.id || r.request, kind: "text", by: (r) => r.request },
   { name: "application group", cell: (r) => application(r.application_group), kind: "text" },
 ];
 
@@ -20,7 +20,7 @@ export const FINISHED = [
   { name: "parts", cell: split }, number("CPU", (r) => r.cpu, seconds), number("GIL wait", (r) => r.gil_wait, seconds),
   number("blocked", (r) => r.blocked, seconds), number("queue", (r) => r.queue, seconds),
   { name: "longest GIL wait", cell: (r) => (r.culprit ? `${seconds(r.longest_gil_wait)}, held by ${r.culprit}` : "–"), kind: "text", by: (r) => r.longest_gil_wait },
-  { name: "time", cell: (r) => clock(r.start), by: (r) => r.start }, number("pid", (r) => r.pid), number("thread", (r) => r.thread), number("id", (r) => r.request),
+  { name: "time", cell: (r) => clock(r.start), by: (r) => r.start }, number("pid", (r) => r.pid), number("thread", (r) => r.thread), { name: "id", cell: (r) => r.id || r.request, kind: "text", by: (r) => r.request },
 ];
 
 // A button that shows the present Python stack of a request below the table.
@@ -44,7 +44,7 @@ export function requests(place, app) {
     app.load();
   }, hint);
   const search = card(place, "Find requests", true);
-  search.append(el("div", { class: "filters" }, filter("path", "Path", "part of it"), filter("status", "Status", "404 or 5xx"), filter("id", "Id", "number")), trouble);
+  search.append(el("div", { class: "filters" }, filter("path", "Path", "part of it"), filter("status", "Status", "404 or 5xx"), filter("id", "Id", "number or id")), trouble);
   card(place, "In flight", true).append(running, shown);
   const slowest = card(place, "Slowest requests kept in this range", true);
   slowest.append(splitKey(), slow);
@@ -52,7 +52,7 @@ export function requests(place, app) {
   return {
     needs: ["requests"],
     update(state) {
-      trouble.textContent = state.refused ? "No such filter: a status is a number like 404 or a class like 5xx, an id a number." : "";
+      trouble.textContent = state.refused ? "No such filter: a status is a number like 404 or a class like 5xx." : "";
       const now = state.requests;
       if (!now) return;
       const any = Object.values(state.filter).some((value) => value !== "");

@@ -171,7 +171,7 @@ impl Front {
         let lost_lines = logs.lost.map(SharedWords::map).transpose();
         let lost_lines = lost_lines.map_err(|e| format!("the counts of lost lines cannot be read: {e}"))?;
         let current = CurrentSite::new(site, generation, logs.access, certificates)?;
-        let answers = AnswerTally::new(&clock);
+        let answers = AnswerTally::new(&clock, "");
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),

@@ -30,6 +30,7 @@ use crate::engine::Failure;
 use crate::front::{CurrentSite, Front, RoutedRequest};
 use crate::log::access_log::Entry;
 use crate::log::answers::Answering;
+use crate::log::spans::SpanDraft;
 use crate::process::leftovers;
 use crate::request::identity::{Identity, X_REQUEST_ID};
 use crate::request::proxy_trust::remote;
@@ -78,6 +79,10 @@ pub async fn serve(
         if let Some(entry) = &mut entry {
             entry.identity = Some(Rc::clone(&identity));
         }
+        answering.draft = identities.slow().map(|slow| {
+            let ends = named.as_deref().unwrap_or(requester.endpoints());
+            Box::new(SpanDraft::new(&parts, ends, arrived, slow))
+        });
         answering.identity = Some(identity);
     }
     if let (Some(entry), Some(named)) = (&mut entry, &named) {

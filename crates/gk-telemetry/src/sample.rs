@@ -203,6 +203,9 @@ pub struct InFlight {
     pub method: String,
     /// Path without query string, cut to 143 bytes.
     pub path: String,
+    /// Its id; empty on a site without them.
+    #[serde(default)]
+    pub id: String,
 }
 
 /// Time that one route waited for another.
@@ -265,6 +268,9 @@ pub struct Finished {
     /// Type of the exception that left the application in it; empty for none.
     #[serde(default)]
     pub raised: String,
+    /// Its id; empty on a site without them.
+    #[serde(default)]
+    pub id: String,
     /// Its figures.
     pub record: Record,
 }

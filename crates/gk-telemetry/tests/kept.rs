@@ -4,8 +4,8 @@
 
 mod support;
 
-use gk_telemetry::Record;
-use gk_telemetry::{Board, Identity};
+use gk_telemetry::sample::Finished;
+use gk_telemetry::{Begin, Board, Identity, Plain, Record};
 use support::{begin, board, page};
 
 #[test]
@@ -52,6 +52,38 @@ fn a_thread_follows_the_floor_when_it_looks() {
         writer.finish(&Record { response, ..Record::default() });
     }
     assert_eq!(board.sample(0).finished.iter().map(|f| f.record.response).collect::<Vec<_>>(), [2_000]);
+}
+
+#[test]
+fn requests_of_traces_are_kept_beside_the_others_with_their_ids() {
+    let board = board(2);
+    let group = board.group("");
+    board.set_floor(u64::MAX);
+    let mut writer = board.writer(0).unwrap();
+    let plain = Plain { queue: 1, daemon: 2, application: 3, bytes_out: 4 };
+    for (id, traced) in [("a", true), ("b", false), ("", true), ("d", false)] {
+        writer.begin(&Begin { id: id.as_bytes(), traced, ..begin(group, "/a") });
+        let slot = &board.sample(0).slots[0];
+        assert_eq!(slot.request.as_ref().unwrap().id, id);
+        writer.finish_plain(plain);
+    }
+    writer.begin(&Begin { id: b"e", traced: true, ..begin(group, "/a") });
+    writer.finish(&Record { error: true, ..Record::default() });
+    writer.end_batch();
+    let sample = board.sample(0);
+    let ids = |finished: &[Finished]| finished.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&sample.finished), ["e"]);
+    let (traced, last, lost) = board.traced(0, &sample.routes);
+    assert_eq!((ids(&traced), last, lost), (vec!["a".into(), String::new(), "e".into()], 3, 0));
+    assert_eq!(traced[0].record.application, 3);
+    assert_eq!((sample.total().requests, board.traced(3, &sample.routes).0.len()), (5, 0));
+    // More than there is room for.
+    for _ in 0..1030 {
+        writer.begin(&Begin { traced: true, ..begin(group, "/a") });
+        writer.finish_plain(plain);
+    }
+    let (traced, last, lost) = board.traced(3, &sample.routes);
+    assert_eq!((traced.len(), last, lost), (1024, 1033, 6));
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Messages between the front and the admin process: JSON, one message per packet, as in [`crate::control`]. The front
 //! never waits for an answer but the first one.
 
+pub mod span;
+
 use crate::certificates::CertificateFacts;
 use crate::control::{FrontStatus, Happened, RequestStack};
 use crate::setup::LogSetup;
 use gk_telemetry::Answered;
 use serde::{Deserialize, Serialize};
+use span::FrontSpan;
 
 /// Front to admin process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,13 @@ pub enum ToAdmin {
         process_group: String,
         /// The answers.
         answered: Answered,
+    },
+    /// Requests of traces that are wanted, a few in each message.
+    Spans {
+        /// As the front saw them.
+        spans: Vec<FrontSpan>,
+        /// Those that found no room in the front since the last message.
+        lost: u64,
     },
     /// There is a worker. Descriptor: [scoreboard], where it has one.
     Worker(LinkFigures),

@@ -10,7 +10,7 @@
 //! * [`admin`]: what the command line asks a running server.
 //! * [`handover`]: an upgrade, between the old server and the new one.
 //! * [`page`]: the layout of the one page of memory a link's two ends share.
-//! * [`log`]: one log record and its written forms; [`logfmt`] is one of them.
+//! * [`log`]: one log record and its written forms.
 //! * [`printable`]: text from elsewhere, as a terminal or a log may get it.
 //!
 //! ## A request on a link
@@ -44,7 +44,6 @@ pub mod frame;
 pub mod handover;
 pub mod happened;
 pub mod log;
-pub mod logfmt;
 pub mod page;
 pub mod printable;
 pub mod queue;

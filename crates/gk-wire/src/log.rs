@@ -1,7 +1,9 @@
 //! One log record and its written forms: Apache's error-log line (as mod_wsgi writes it), one JSON object, and logfmt.
 //! Pure: the caller gives the time and writes the line, whole, with one `write`.
 
-use crate::{logfmt, printable};
+pub mod logfmt;
+
+use crate::printable;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 

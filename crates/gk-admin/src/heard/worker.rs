@@ -9,7 +9,7 @@ use gk_sys::usage::accounts::{self, Accounts, Used};
 use gk_telemetry::datagram::receive::Reading;
 use gk_telemetry::portion::ProcessUse;
 use gk_telemetry::profile::CallTreeSample;
-use gk_telemetry::sample::{GroupSample, SlotSample, WorkerSample};
+use gk_telemetry::sample::{Finished, GroupSample, SlotSample, WorkerSample};
 use gk_telemetry::{Board, Figures, Portion};
 use gk_wire::feed::LinkFigures;
 use std::collections::BTreeMap;
@@ -47,6 +47,8 @@ pub struct TrackedWorker {
     in_flight: [f64; 4],
     scoreboard: Option<OwnedFd>,
     board: Option<Board<SharedWords>>,
+    /// Ordinal of the last request that was read for traces.
+    traced: u64,
     /// The last reading.
     pub sample: Option<WorkerSample>,
     /// First reading of a worker that is older than the front. Its counters are counted from there.
@@ -79,6 +81,7 @@ impl TrackedWorker {
             in_flight: [0.0; 4],
             scoreboard,
             board: None,
+            traced: 0,
             sample: None,
             baseline: Vec::new(),
             change: WorkerSample::default(),
@@ -267,6 +270,14 @@ impl TrackedWorker {
     /// Its scoreboard.
     pub fn board(&self) -> Option<&Board<SharedWords>> {
         self.board.as_ref()
+    }
+
+    /// The requests that were kept for traces since the last call, and how many of them were overwritten before.
+    pub(crate) fn take_traced(&mut self) -> (Vec<Finished>, u64) {
+        let (Some(board), Some(sample)) = (&self.board, &self.sample) else { return (Vec::new(), 0) };
+        let (finished, last, lost) = board.traced(self.traced, &sample.routes);
+        self.traced = last;
+        (finished, lost)
     }
 
     /// Reads the scoreboard; the last reading stays as it is. `None` while there is no scoreboard.

@@ -24,12 +24,22 @@ impl Deliveries {
 
     /// Counts one that was accepted.
     pub fn count_sent(&self) {
-        self.sent.fetch_add(1, Relaxed);
+        self.add_sent(1);
+    }
+
+    /// Counts so many that were accepted.
+    pub fn add_sent(&self, more: u64) {
+        self.sent.fetch_add(more, Relaxed);
     }
 
     /// Counts one that was lost, without saying so in the log.
     pub fn count_lost(&self) {
-        self.lost.fetch_add(1, Relaxed);
+        self.add_lost(1);
+    }
+
+    /// Counts so many that were lost.
+    pub fn add_lost(&self, more: u64) {
+        self.lost.fetch_add(more, Relaxed);
     }
 
     /// Marks the export as failing. Returns true for the first failure of a series, which belongs in the log.
@@ -57,4 +67,6 @@ pub struct ExportCounters {
     pub otlp: Option<Arc<Deliveries>>,
     /// statsd packets.
     pub statsd: Option<Arc<Deliveries>>,
+    /// Requests of traces.
+    pub traces: Option<Arc<Deliveries>>,
 }

@@ -1,6 +1,10 @@
 //! The present, in one place: workers, the last minute, events, the last requests and counters. Written by messages of the front,
 //! reports of other servers and, once a second, [`Hub::advance`]; read by pages and exports.
 
+mod shared;
+
+pub use shared::SharedHub;
+
 use crate::heard::event::Event;
 use crate::heard::fleet::{Fleet, Intake};
 use crate::heard::pushes::GroupPush;
@@ -16,6 +20,7 @@ use crate::kept::health::Health;
 use crate::kept::holders::HolderCounters;
 use crate::kept::requests::FinishedRequests;
 use crate::kept::tick::{LastMinute, Tick};
+use crate::kept::traces::{TracedRequest, Traces};
 use gk_sys::usage::control_group::{self, Limits};
 use gk_telemetry::label::{About, Label, label};
 use gk_telemetry::sample::GroupSample;
@@ -26,7 +31,7 @@ use gk_wire::feed::{FrontFigures, ToAdmin};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Stacks that wait for their reader.
 const STACKS: usize = 16;
@@ -74,6 +79,8 @@ pub struct Hub {
     exports: ExportCounters,
     /// Of hosts that speak TLS.
     certificates: Vec<CertificateFacts>,
+    /// Requests of traces.
+    pub traces: Traces,
 }
 
 /// Result of [`Hub::advance`].
@@ -84,6 +91,8 @@ pub struct Second {
     pub events: Vec<Event>,
     /// Finished requests of this server's workers, as far as the workers kept them.
     pub finished: Vec<FinishedRequest>,
+    /// Requests of traces that are complete.
+    pub traced: Vec<TracedRequest>,
 }
 
 impl Hub {
@@ -122,6 +131,7 @@ impl Hub {
             limits: OnceCell::new(),
             exports: ExportCounters::default(),
             certificates: Vec::new(),
+            traces: Traces::default(),
         }
     }
 
@@ -161,6 +171,7 @@ impl Hub {
             }
             ToAdmin::Happened(happened) => self.happened(happened, now),
             ToAdmin::Certificates { facts } => self.certificates = facts,
+            ToAdmin::Spans { spans, lost } => self.traces.hear(spans, lost),
             ToAdmin::Kept => {
                 if let Some(kept) = scoreboard.and_then(HandedOn::read) {
                     self.events.restore(kept.restarts());
@@ -228,10 +239,12 @@ impl Hub {
             }
             self.changed |= !is_known && !worker.baseline().is_empty();
             self.holders.add(&worker.link.process_group, &worker.change);
-            for request in worker.change.finished.drain(..) {
+            let noted = finished.len();
+            for request in std::mem::take(&mut worker.change.finished) {
                 let (process_group, pid) = (worker.link.process_group.clone(), worker.link.pid);
                 finished.push(FinishedRequest { process_group, pid, finished: request });
             }
+            self.traces.measure(worker, &finished[noted..]);
         }
         for request in &finished {
             self.exceptions.note(request);
@@ -251,7 +264,7 @@ impl Hub {
         for event in &events {
             self.changed |= self.events.push(event.clone());
         }
-        Second { tick, events, finished }
+        Second { tick, events, finished, traced: self.traces.complete() }
     }
 
     /// Answers to clients by process group since the front's start; the name of those of no group is empty.
@@ -428,21 +441,5 @@ impl Hub {
         };
         // What belongs to no group has no limit.
         window.iter().filter(|(name, _)| !name.is_empty()).map(of).collect()
-    }
-}
-
-/// The hub, shared by the tasks of one thread.
-#[derive(Clone)]
-pub struct SharedHub(Arc<Mutex<Hub>>);
-
-impl SharedHub {
-    /// Shares a hub.
-    pub fn new(hub: Hub) -> Self {
-        Self(Arc::new(Mutex::new(hub)))
-    }
-
-    /// Access to the hub. No task keeps it across an `await`.
-    pub fn lock(&self) -> MutexGuard<'_, Hub> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,11 +50,6 @@ impl<'q> QueryString<'q> {
     /// The requests that are wanted.
     pub fn requests(&self) -> Result<RequestFilter, String> {
         let given = |name: &str| self.text(name).filter(|text| !text.is_empty());
-        let whole = |name: &str| match given(name).map(|text| (text.parse::<u64>(), text)) {
-            None => Ok(None),
-            Some((Ok(number), _)) => Ok(Some(number)),
-            Some((Err(_), text)) => Err(format!("{name} must be a number, not `{text}`")),
-        };
         let class = |text: String| text.strip_suffix("xx").map(str::to_owned).unwrap_or(text);
         let status = match given("status").map(class) {
             None => None,
@@ -72,7 +67,7 @@ impl<'q> QueryString<'q> {
             (from, to) => Some((from.unwrap_or(0.0), to.unwrap_or(f64::MAX))),
         };
         let (group, path, route) = (given("process_group"), given("path"), given("route"));
-        Ok(RequestFilter { group, path, route, status, id: whole("id")?, ended })
+        Ok(RequestFilter { group, path, route, status, id: given("id"), ended })
     }
 
     /// What is asked of a profile: its seconds, its form, the process group and the route.

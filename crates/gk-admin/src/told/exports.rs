@@ -2,22 +2,34 @@
 
 use crate::kept::deliveries::{Deliveries, ExportCounters};
 use crate::kept::hub::{Second, SharedHub};
+use crate::kept::traces::TracedRequest;
 use crate::told::emitter::Emitter;
-use crate::told::families::Families;
+use crate::told::families::{EDGES, Families};
 use crate::told::otlp::{self, ServerIdentity};
 use crate::told::outbox::Outbox;
+use crate::told::spans::{self, SpanExport, SpansEnding};
 use crate::told::statsd;
 use gk_config::measurements::{Measurements, Otlp, Statsd};
 use gk_wire::setup::duration;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// The exports.
 #[derive(Clone, Default)]
 pub(crate) struct Exports {
     datagrams: Option<(Arc<Mutex<Emitter>>, Outbox)>,
+    traces: Option<TraceExport>,
+}
+
+/// The way to the task that pushes spans.
+#[derive(Clone)]
+struct TraceExport {
+    sender: Sender<TracedRequest>,
+    deliveries: Arc<Deliveries>,
+    ending: Arc<SpansEnding>,
 }
 
 impl Exports {
@@ -39,13 +51,27 @@ impl Exports {
             tokio::spawn(send_datagrams(Arc::clone(&emitter), hub.clone(), export.interval));
             exports.datagrams = Some((emitter, outbox));
         }
+        let identity = || ServerIdentity {
+            host: crate::hostname(),
+            instance: server_root.display().to_string(),
+            started: gk_sys::clock::epoch_micros() * 1000,
+        };
+        if let Some(export) = &measurements.export.traces {
+            let deliveries = counters.traces.insert(Arc::default());
+            let (sender, receiver) = channel(spans::WAITING);
+            let (deliveries, ending) = (Arc::clone(deliveries), Arc::<SpansEnding>::default());
+            let export = SpanExport {
+                wanted: export.clone(),
+                identity: identity(),
+                deliveries: Arc::clone(&deliveries),
+            };
+            tokio::spawn(export.push(receiver, Arc::clone(&ending)));
+            exports.traces = Some(TraceExport { sender, deliveries, ending });
+            hub.lock().traces.begin(EDGES.iter().map(|(_, edge)| *edge).collect());
+        }
         if let Some(export) = &measurements.export.otlp {
             let deliveries = counters.otlp.insert(Arc::default());
-            let identity = ServerIdentity {
-                host: crate::hostname(),
-                instance: server_root.display().to_string(),
-                started: gk_sys::clock::epoch_micros() * 1000,
-            };
+            let identity = identity();
             tokio::spawn(push_otlp(export.clone(), identity, Arc::clone(deliveries), hub.clone()));
         }
         if let Some(export) = &measurements.export.statsd {
@@ -61,6 +87,10 @@ impl Exports {
         if let Some((emitter, _)) = &self.datagrams {
             locked(emitter).follow(&hub.lock(), second, now);
         }
+        if let Some(TraceExport { sender, deliveries, .. }) = &self.traces {
+            let unsent = second.traced.iter().filter(|one| sender.try_send((*one).clone()).is_err()).count();
+            deliveries.add_lost(unsent as u64 + hub.lock().traces.take_lost());
+        }
     }
 
     /// The server ends: sends the last datagrams, within `longest`.
@@ -68,6 +98,9 @@ impl Exports {
         if let Some((emitter, outbox)) = &self.datagrams {
             locked(emitter).finish(&hub.lock(), now);
             outbox.empty(longest).await;
+        }
+        if let Some(traces) = &self.traces {
+            let _ = tokio::time::timeout(longest, traces.ending.ask()).await;
         }
     }
 }

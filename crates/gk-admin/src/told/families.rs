@@ -377,6 +377,12 @@ fn front(page: &mut Families, hub: &Hub) {
         page.line(&[("outcome", "sent")], deliveries.sent() as f64);
         page.line(&[("outcome", "failed")], deliveries.lost() as f64);
     }
+    if let Some(deliveries) = &hub.exports().traces {
+        let name = "gilkeeper_traced_requests_total";
+        page.family(name, Form::Counter, "Requests whose spans were wanted, by what became of them.");
+        page.line(&[("outcome", "sent")], deliveries.sent() as f64);
+        page.line(&[("outcome", "lost")], deliveries.lost() as f64);
+    }
     if let Some(intake) = hub.intake() {
         let name = "gilkeeper_received_datagrams_total";
         page.family(name, Form::Counter, "Telemetry datagrams of other servers, by what became of them.");

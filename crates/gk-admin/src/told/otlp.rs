@@ -152,7 +152,8 @@ fn bucket_counts(histogram: &Histogram) -> Vec<u64> {
 /// Pushes once.
 pub async fn push(wanted: &Otlp, message: &ExportMetricsServiceRequest, deliveries: &Deliveries) {
     let body = Bytes::from(message.encode_to_vec());
-    let outcome = tokio::time::timeout(TIMEOUT, post(wanted, body)).await;
+    let attempt = post(&wanted.authority, &wanted.path, &wanted.headers, body);
+    let outcome = tokio::time::timeout(TIMEOUT, attempt).await;
     let outcome = outcome.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
     match outcome {
         Ok(()) => {
@@ -177,18 +178,24 @@ pub async fn push(wanted: &Otlp, message: &ExportMetricsServiceRequest, deliveri
     }
 }
 
-async fn post(wanted: &Otlp, body: Bytes) -> Result<(), String> {
-    let stream = TcpStream::connect(&wanted.authority).await.map_err(|why| why.to_string())?;
+/// Posts a message in protobuf form.
+pub(crate) async fn post(
+    authority: &str,
+    path: &str,
+    headers: &[(String, String)],
+    body: Bytes,
+) -> Result<(), String> {
+    let stream = TcpStream::connect(authority).await.map_err(|why| why.to_string())?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|why| why.to_string())?;
     let connection = tokio::spawn(connection);
     let mut request = Request::builder()
         .method(Method::POST)
-        .uri(&wanted.path)
-        .header(HOST, &wanted.authority)
+        .uri(path)
+        .header(HOST, authority)
         .header(CONTENT_TYPE, "application/x-protobuf")
         .header(USER_AGENT, concat!("gilkeeper/", env!("CARGO_PKG_VERSION")));
-    for (name, value) in &wanted.headers {
+    for (name, value) in headers {
         request = request.header(name, value);
     }
     let request = request.body(Full::new(body)).map_err(|why| why.to_string())?;

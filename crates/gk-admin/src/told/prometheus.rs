@@ -1,6 +1,7 @@
 //! `/metrics`: the families in Prometheus' text form, or in OpenMetrics' form for a client that accepts it.
 
 use crate::kept::hub::Hub;
+use crate::kept::traces::Exemplar;
 use crate::told::families::{EDGES, Families, Form, Value};
 use gk_telemetry::Histogram;
 use std::fmt::Write as _;
@@ -29,6 +30,15 @@ impl TextPage {
         let _ = writeln!(self.text, " {value}");
     }
 
+    /// A bucket, with the last request of a trace that fell into it.
+    fn bucket(&mut self, name: &str, labels: &[(&str, &str)], count: u64, exemplar: Option<&Exemplar>) {
+        self.line(name, labels, count as f64);
+        if let Some(Exemplar { trace, value, at }) = exemplar.filter(|_| self.open) {
+            self.text.pop();
+            let _ = writeln!(self.text, " # {{trace_id=\"{trace}\"}} {value} {at:.3}");
+        }
+    }
+
     fn labels(&mut self, labels: &[(&str, &str)]) {
         if labels.is_empty() {
             return;
@@ -52,17 +62,24 @@ impl TextPage {
         self.text.push('}');
     }
 
-    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
+    fn histogram(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        histogram: &Histogram,
+        exemplars: &[Option<Exemplar>],
+    ) {
+        let exemplar = |index: usize| exemplars.get(index).and_then(Option::as_ref);
         let bucket = format!("{name}_bucket");
         let mut with_edge = labels.to_vec();
         with_edge.push(("le", ""));
         let last = with_edge.len() - 1;
-        for (text, seconds) in EDGES {
+        for (index, (text, seconds)) in EDGES.into_iter().enumerate() {
             with_edge[last].1 = text;
-            self.line(&bucket, &with_edge, histogram.at_most((seconds * 1e9) as u64) as f64);
+            self.bucket(&bucket, &with_edge, histogram.at_most((seconds * 1e9) as u64), exemplar(index));
         }
         with_edge[last].1 = "+Inf";
-        self.line(&bucket, &with_edge, histogram.count() as f64);
+        self.bucket(&bucket, &with_edge, histogram.count(), exemplar(EDGES.len()));
         self.line(&format!("{name}_sum"), labels, histogram.sum as f64 / 1e9);
         self.line(&format!("{name}_count"), labels, histogram.count() as f64);
     }
@@ -78,7 +95,10 @@ pub fn page(hub: &Hub, open: bool) -> String {
                 point.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
             match &point.value {
                 Value::Number(value) => page.line(family.name, &labels, *value),
-                Value::Histogram(histogram) => page.histogram(family.name, &labels, histogram),
+                Value::Histogram(histogram) => {
+                    let exemplars = hub.traces.exemplars.of(family.name, &point.labels).unwrap_or_default();
+                    page.histogram(family.name, &labels, histogram, exemplars);
+                }
             }
         }
     }

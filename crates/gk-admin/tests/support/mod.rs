@@ -87,6 +87,8 @@ pub fn begin(
         uri: path.as_bytes(),
         target: path.as_bytes(),
         state: ThreadStage::Starting,
+        id: b"",
+        traced: false,
     };
     board.begin(slot, &begin);
 }

@@ -12,6 +12,9 @@ use crate::log::answers::AnswerTally;
 use crate::process::admin::Admin;
 use crate::worker::info::WorkerInfo;
 
+/// Spans in a message: with the longest texts they fit into a packet.
+const SPANS: usize = 32;
+
 impl Front {
     /// The figures for the supervisor and the admin page.
     pub fn status(&self) -> FrontStatus {
@@ -118,6 +121,10 @@ impl Front {
         };
         send("", &self.answers);
         self.pools.borrow().iter().for_each(|(name, pool)| send(name, &pool.answers));
+        let (spans, mut lost) = self.answers.spans.take();
+        for few in spans.chunks(SPANS) {
+            admin.tell(&ToAdmin::Spans { spans: few.to_vec(), lost: std::mem::take(&mut lost) });
+        }
     }
 
     fn lost_lines(&self, word: usize) -> u64 {

@@ -6,6 +6,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use crate::log::host_log;
+use crate::log::spans::{SpanDraft, SpanOutbox, SpanOutcome};
 use crate::process::clock::Clock;
 use crate::request::identity::Identity;
 
@@ -15,14 +16,20 @@ const CLIENT_GONE: u16 = 499;
 /// The answers of a process group, or of the front for no group.
 pub struct AnswerTally {
     clock: Clock,
+    /// Name of the process group; empty: none.
+    name: String,
     answered: RefCell<Answered>,
     changed: Cell<bool>,
+    /// Spans of all requests, where it is that of no group.
+    pub spans: SpanOutbox,
 }
 
 impl AnswerTally {
     /// Without any answer.
-    pub fn new(clock: &Clock) -> Rc<Self> {
-        Rc::new(Self { clock: clock.clone(), answered: RefCell::default(), changed: Cell::new(false) })
+    pub fn new(clock: &Clock, name: &str) -> Rc<Self> {
+        let (clock, name) = (clock.clone(), name.to_owned());
+        let (answered, changed, spans) = (RefCell::default(), Cell::new(false), SpanOutbox::default());
+        Rc::new(Self { clock, name, answered, changed, spans })
     }
 
     /// Counts an answer that took so many microseconds.
@@ -50,13 +57,26 @@ pub struct Answering {
     reason: Cell<Reason>,
     /// Its id, where requests have one.
     pub identity: Option<Rc<Identity>>,
+    /// On a site with traces.
+    pub draft: Option<Box<SpanDraft>>,
+    /// Microseconds on the front's clock: the head of its answer went out. On a site with traces.
+    head: Cell<Option<u64>>,
 }
 
 impl Answering {
     /// A request whose head was there at `began`.
     pub fn new(front: &Rc<AnswerTally>, began: u64) -> Self {
         let (code, reason) = (Cell::new(CLIENT_GONE), Cell::new(Reason::ClientGone));
-        Self { front: Rc::clone(front), group: OnceCell::new(), began, code, reason, identity: None }
+        Self {
+            front: Rc::clone(front),
+            group: OnceCell::new(),
+            began,
+            code,
+            reason,
+            identity: None,
+            draft: None,
+            head: Cell::new(None),
+        }
     }
 
     /// It is a process group's.
@@ -72,6 +92,21 @@ impl Answering {
     /// The head of its answer goes out.
     pub fn answered(&self, code: u16) {
         self.code.set(code);
+        if self.draft.is_some() {
+            self.head.set(Some(self.front.clock.micros().saturating_sub(self.began)));
+        }
+    }
+
+    /// Gives its span to the outbox, if anybody wants it.
+    #[cold]
+    fn finish_span(&self, identity: &Identity, draft: &SpanDraft, code: u16, reason: Reason) {
+        let Some(trace) = &identity.trace else { return };
+        let took = self.front.clock.micros().saturating_sub(self.began);
+        let outcome = SpanOutcome { code, reason, head: self.head.get(), took };
+        if trace.sampled || draft.is_notable(&outcome) {
+            let group = self.group.get().map_or("", |group| &group.name);
+            self.front.spans.put(draft.finish(identity, trace, group, &outcome));
+        }
     }
 
     /// Whether [`Answering::cut_off`] was called for our own sake.
@@ -91,7 +126,10 @@ impl Drop for Answering {
         let code = self.code.get();
         let reason = if code == CLIENT_GONE { Reason::ClientGone } else { self.reason.get() };
         tally.count(code, reason, tally.clock.micros().saturating_sub(self.began));
-        if self.identity.is_some() {
+        if let Some(identity) = &self.identity {
+            if let Some(draft) = &self.draft {
+                self.finish_span(identity, draft, code, reason);
+            }
             // What is said of the connection from here on is not about this request.
             host_log::identify(None);
         }
@@ -110,7 +148,7 @@ mod tests {
     #[test]
     fn a_request_counts_once_and_where_it_belongs() {
         let clock = Clock::default();
-        let (front, group) = (AnswerTally::new(&clock), AnswerTally::new(&clock));
+        let (front, group) = (AnswerTally::new(&clock, ""), AnswerTally::new(&clock, "group"));
         // Its client went while the application worked.
         let gone = Answering::new(&front, 0);
         gone.by(Reason::Application);

@@ -105,7 +105,7 @@ impl Pool {
     /// For a group; without workers yet.
     pub fn new(name: &str, limits: PoolLimits, clock: Clock, share: Share) -> Rc<Self> {
         let dispatcher = RefCell::new(Dispatcher::new(limits, clock.coarse()));
-        let answers = AnswerTally::new(&clock);
+        let answers = AnswerTally::new(&clock, name);
         Rc::new(Self {
             name: name.to_owned(),
             clock,

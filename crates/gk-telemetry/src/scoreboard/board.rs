@@ -172,6 +172,12 @@ impl<W: Deref<Target = Words>> Board<W> {
         (index < self.layout.threads()).then(|| words::row(&self.words, Layout::slot(index)))
     }
 
+    /// The id of the request of a slot, which is one of this scoreboard's.
+    pub(crate) fn id(&self, index: usize) -> &Words {
+        let at = self.layout.id(index);
+        self.range(at..at + layout::ID)
+    }
+
     /// The cell that only the slot's thread writes, for its home group.
     pub(crate) fn own_cell(&self, index: usize) -> Option<&Cell> {
         (index < self.layout.private()).then(|| words::row(&self.words, Layout::own_cell(index)))

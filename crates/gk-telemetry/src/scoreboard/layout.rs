@@ -14,7 +14,7 @@ use crate::figures::{FIGURES_END, Long, Record, Timed};
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x0b");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x0c");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -26,6 +26,8 @@ pub const PAIRS: usize = 256;
 pub const KINDS: usize = 64;
 /// Finished requests kept.
 pub const RING: usize = 64;
+/// Finished requests kept for traces.
+pub const TRACED: usize = 1024;
 /// Garbage collections kept.
 pub const COLLECTIONS: usize = 64;
 /// Places in applications that held a GIL while others waited, the first one for all without an entry.
@@ -38,7 +40,7 @@ pub const CALLS: usize = 16_384;
 pub const PRIVATE: usize = 64;
 
 /// Words of the header.
-pub(crate) const HEADER: usize = 96;
+pub(crate) const HEADER: usize = 104;
 /// Words of a group's entry.
 pub(crate) const GROUP: usize = 40;
 /// Words of a route's entry.
@@ -50,7 +52,9 @@ pub(crate) const KIND: usize = 16;
 /// Words of a route's response times.
 pub(crate) const TIMES: usize = 248;
 /// Words of a finished request.
-pub(crate) const ENTRY: usize = (entry::RAISED + 1).next_multiple_of(8);
+pub(crate) const ENTRY: usize = entry::ID.end.next_multiple_of(8);
+/// Words of the id of a thread's request.
+pub(crate) const ID: usize = 9;
 /// Words of a garbage collection.
 pub(crate) const COLLECTION: usize = 6;
 /// Words of a place that held a GIL.
@@ -157,6 +161,8 @@ pub(crate) mod header {
     pub(crate) const PROFILE_RUNS: usize = 86;
     /// Why the last profile did not begin; empty: it did.
     pub(crate) const PROFILE_WHY: Range<usize> = 87..96;
+    /// Any: ordinal of the last request that was kept for traces; 0: none yet.
+    pub(crate) const TRACED_HEAD: usize = 96;
 }
 
 /// Words of an application group. All but `HASH` and `READY` are valid once `READY` is 1.
@@ -254,6 +260,8 @@ pub(crate) mod entry {
     pub(crate) const PATH: Range<usize> = METHOD.end..METHOD.end + 18;
     /// As in the slot.
     pub(crate) const RAISED: usize = PATH.end;
+    /// Its id; empty on a site without them.
+    pub(crate) const ID: Range<usize> = RAISED + 1..RAISED + 1 + super::ID;
 }
 
 /// Words of a garbage collection. The thread that collected writes them; they are valid while `ORDINAL` is the one that was
@@ -336,7 +344,7 @@ impl Layout {
 
     /// Length in 64-bit words.
     pub fn words(self) -> usize {
-        Self::slot(self.threads)
+        self.traced(TRACED)
     }
 
     /// Length in bytes.
@@ -398,6 +406,15 @@ impl Layout {
     pub(crate) const fn slot(index: usize) -> usize {
         let own = if index < PRIVATE { index } else { PRIVATE };
         Self::group_cell(GROUPS).next_multiple_of(MEMORY_PAGE) + own * OWN + (index - own) * SLOT
+    }
+
+    /// The id of a thread's request, which only the thread writes.
+    pub(crate) const fn id(self, index: usize) -> usize {
+        Self::slot(self.threads) + index * ID
+    }
+
+    pub(crate) const fn traced(self, index: usize) -> usize {
+        self.id(self.threads).next_multiple_of(MEMORY_PAGE) + index * ENTRY
     }
 
     /// The own cell of a request thread, one of the first [`PRIVATE`].

@@ -67,7 +67,8 @@ impl<W: Deref<Target = Words>> Board<W> {
             slots: (0..self.layout.threads())
                 .filter_map(|index| {
                     let own = self.home(index, &waited).map(|(_, own)| own);
-                    Some(read_slot(self.slot(index)?, own, index, (&names, &routes), &waited))
+                    let words: (&Words, &Words) = (self.slot(index)?, self.id(index));
+                    Some(read_slot(words, own, index, (&names, &routes), &waited))
                 })
                 .collect(),
             groups: groups.into_iter().map(|(_, group)| group).collect(),
@@ -164,31 +165,45 @@ impl<W: Deref<Target = Words>> Board<W> {
     fn read_ring(&self, after: u64, routes: &[RouteSample]) -> Vec<Finished> {
         let head = self.word(header::RING_HEAD).load(Relaxed);
         let first = after.saturating_add(1).max(head.saturating_sub(layout::RING as u64 - 1));
-        let read = |ordinal: u64| {
-            let at = Layout::entry(ordinal as usize % layout::RING);
-            let words = self.range(at..at + layout::ENTRY);
-            let guard = words[entry::GUARD].load(Acquire);
-            let load = |index: usize| words[index].load(Relaxed);
-            let place = load(entry::PLACE);
-            let finished = Finished {
-                ordinal: load(entry::ORDINAL),
-                request: load(entry::REQUEST),
-                start: load(entry::START),
-                thread: load(entry::THREAD) as u32,
-                application_group: words::text(&self.group_words(place as u16)[group::NAME]),
-                route: name_of(routes, (place >> 16) as u16),
-                method: words::text(&words[entry::METHOD]),
-                path: words::text(&words[entry::PATH]),
-                longest_wait: load(entry::LONGEST_WAIT),
-                culprit: name_of(routes, load(entry::CULPRIT) as u16),
-                raised: self.kind_name(load(entry::RAISED)),
-                record: Record::of_words(|word| load(entry::RECORD.start + word)),
-            };
-            fence(Acquire);
-            let whole = guard & 1 == 0 && words[entry::GUARD].load(Relaxed) == guard;
-            (whole && finished.ordinal == ordinal).then_some(finished)
+        let at = |ordinal: u64| Layout::entry(ordinal as usize % layout::RING);
+        (first..=head).filter_map(|ordinal| self.read_entry(at(ordinal), ordinal, routes)).collect()
+    }
+
+    /// The requests that were kept for traces after that ordinal, the ordinal of the last one, and how many came and went unread.
+    /// `routes`: of the same scoreboard.
+    pub fn traced(&self, after: u64, routes: &[RouteSample]) -> (Vec<Finished>, u64, u64) {
+        let head = self.word(header::TRACED_HEAD).load(Relaxed);
+        let wanted = after.saturating_add(1);
+        let first = wanted.max(head.saturating_sub(layout::TRACED as u64 - 1));
+        let at = |ordinal: u64| self.layout.traced(ordinal as usize % layout::TRACED);
+        let read: Vec<Finished> =
+            (first..=head).filter_map(|ordinal| self.read_entry(at(ordinal), ordinal, routes)).collect();
+        (read, head, first - wanted)
+    }
+
+    fn read_entry(&self, at: usize, ordinal: u64, routes: &[RouteSample]) -> Option<Finished> {
+        let words = self.range(at..at + layout::ENTRY);
+        let guard = words[entry::GUARD].load(Acquire);
+        let load = |index: usize| words[index].load(Relaxed);
+        let place = load(entry::PLACE);
+        let finished = Finished {
+            ordinal: load(entry::ORDINAL),
+            request: load(entry::REQUEST),
+            start: load(entry::START),
+            thread: load(entry::THREAD) as u32,
+            application_group: words::text(&self.group_words(place as u16)[group::NAME]),
+            route: name_of(routes, (place >> 16) as u16),
+            method: words::text(&words[entry::METHOD]),
+            path: words::text(&words[entry::PATH]),
+            longest_wait: load(entry::LONGEST_WAIT),
+            culprit: name_of(routes, load(entry::CULPRIT) as u16),
+            raised: self.kind_name(load(entry::RAISED)),
+            id: words::text(&words[entry::ID]),
+            record: Record::of_words(|word| load(entry::RECORD.start + word)),
         };
-        (first..=head).filter_map(read).collect()
+        fence(Acquire);
+        let whole = guard & 1 == 0 && words[entry::GUARD].load(Relaxed) == guard;
+        (whole && finished.ordinal == ordinal).then_some(finished)
     }
 }
 
@@ -341,7 +356,7 @@ fn whole<T>(once: impl Fn() -> (bool, T), waited: &Waited) -> (bool, T) {
 }
 
 fn read_slot(
-    words: &Words,
+    (words, id): (&Words, &Words),
     own: Option<Own<'_>>,
     index: usize,
     (groups, routes): (&[(usize, String)], &[RouteSample]),
@@ -366,6 +381,7 @@ fn read_slot(
             route: name_of(routes, (place >> 16) as u16),
             method: words::text(&words[slot::METHOD]),
             path: words::text(&words[slot::PATH]),
+            id: words::text(id),
         });
         fence(Acquire);
         (guard & 1 == 0 && words[slot::GUARD].load(Relaxed) == guard, (state, request))

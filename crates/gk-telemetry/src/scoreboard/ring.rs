@@ -10,10 +10,34 @@ use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::fence;
 
-/// Copies a finished request from its slot and record into the ring.
-pub(crate) fn keep<W: Deref<Target = Words>>(board: &Board<W>, index: usize, slot: &Words, r: &Record) {
-    let ordinal = board.word(header::RING_HEAD).fetch_add(1, Relaxed) + 1;
-    let at = Layout::entry(ordinal as usize % layout::RING);
+/// Copies a finished request from its slot and record into the ring of slow and sampled ones, and into that for traces.
+pub(crate) fn keep<W: Deref<Target = Words>>(
+    board: &Board<W>,
+    index: usize,
+    slot: &Words,
+    r: &Record,
+    (noted, traced): (bool, bool),
+) {
+    if traced {
+        let ordinal = board.word(header::TRACED_HEAD).fetch_add(1, Relaxed) + 1;
+        copy(board, board.layout.traced(ordinal as usize % layout::TRACED), ordinal, index, slot, r);
+    }
+    if noted {
+        let ordinal = board.word(header::RING_HEAD).fetch_add(1, Relaxed) + 1;
+        copy(board, Layout::entry(ordinal as usize % layout::RING), ordinal, index, slot, r);
+    }
+    // The next request of the slot raised nothing yet.
+    slot[slot::RAISED].store(0, Relaxed);
+}
+
+fn copy<W: Deref<Target = Words>>(
+    board: &Board<W>,
+    at: usize,
+    ordinal: u64,
+    index: usize,
+    slot: &Words,
+    r: &Record,
+) {
     let words = board.range(at..at + layout::ENTRY);
     let guard = words[entry::GUARD].load(Relaxed);
     if guard & 1 == 1 || words[entry::GUARD].compare_exchange(guard, guard + 1, Acquire, Relaxed).is_err() {
@@ -29,16 +53,18 @@ pub(crate) fn keep<W: Deref<Target = Words>>(board: &Board<W>, index: usize, slo
         (entry::PLACE, slot::PLACE),
         (entry::LONGEST_WAIT, slot::LONGEST_WAIT),
         (entry::CULPRIT, slot::CULPRIT),
+        (entry::RAISED, slot::RAISED),
     ];
     for (to, from) in copied {
         words[to].store(slot[from].load(Relaxed), Relaxed);
     }
-    // The next request of the slot raised nothing yet.
-    words[entry::RAISED].store(slot[slot::RAISED].swap(0, Relaxed), Relaxed);
     for (to, from) in [(entry::METHOD, slot::METHOD), (entry::PATH, slot::PATH)] {
         for (to, from) in words[to].iter().zip(&slot[from]) {
             to.store(from.load(Relaxed), Relaxed);
         }
+    }
+    for (to, from) in words[entry::ID].iter().zip(board.id(index)) {
+        to.store(from.load(Relaxed), Relaxed);
     }
     for (word, value) in words[entry::RECORD].iter().zip(r.words()) {
         word.store(value, Relaxed);

@@ -37,6 +37,10 @@ pub struct Begin<'a> {
     pub target: &'a [u8],
     /// Stage of the request: before the application, or in it already.
     pub state: ThreadStage,
+    /// Its id; empty on a site without them.
+    pub id: &'a [u8],
+    /// It is kept for a trace, however fast it is.
+    pub traced: bool,
 }
 
 /// One writer per slot, for the slot's thread. A new writer continues from the state in the slot.
@@ -59,6 +63,10 @@ pub struct SlotWriter<'a, W> {
     floor: u64,
     /// Number of plain requests in the slot that are not in the own cell yet. Their route is `settling`.
     later: usize,
+    /// The present request is kept for a trace.
+    traced: bool,
+    /// There is an id in the slot.
+    identified: bool,
 }
 
 impl<W: Deref<Target = Words>> Board<W> {
@@ -79,6 +87,8 @@ impl<W: Deref<Target = Words>> Board<W> {
             slow: self.word(header::SLOW).load(Relaxed),
             floor: 0,
             later: slot[slot::LATER].load(Relaxed) as usize,
+            traced: false,
+            identified: false,
         };
         writer.look();
         writer.find_home();
@@ -120,6 +130,7 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         let target = words::hash(begin.target);
         let same = self.target == target || self.is_named(begin.method, begin.uri, begin.group, target);
         self.group = begin.group;
+        self.traced = begin.traced;
         let slot = self.slot;
         let before = slot[slot::PLACE].load(Relaxed);
         words::guarded(&slot[slot::GUARD], || {
@@ -136,7 +147,11 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
             if before & slot::WAITED != 0 {
                 forget_waits(slot);
             }
+            if self.identified || !begin.id.is_empty() {
+                words::put_text(self.board.id(self.index), begin.id);
+            }
         });
+        self.identified = !begin.id.is_empty();
     }
 
     /// Reads the floor that the reader has set; to be called now and then.
@@ -163,8 +178,9 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
             }
             _ => self.finish_elsewhere(*r),
         }
-        if r.application >= self.slow || r.response >= self.floor || r.error {
-            self.keep(*r);
+        let noted = r.application >= self.slow || r.response >= self.floor || r.error;
+        if noted || self.traced {
+            self.keep(*r, noted);
         }
         // No other word of the request changes here, so no guard is needed.
         self.set_state(ThreadStage::Idle);
@@ -177,7 +193,8 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
         let usual = self.home.is_some_and(|(group, _)| group == self.group)
             && self.settling == self.route
             && u64::from(r.application) < self.slow
-            && r.response() < self.floor;
+            && r.response() < self.floor
+            && !self.traced;
         let (places, _) = self.slot[slot::PLAIN].as_chunks::<{ slot::PLAIN_WORDS }>();
         let Some(place) = places.get(self.later).filter(|_| usual) else {
             return self.finish_unusual(r);
@@ -276,8 +293,8 @@ impl<W: Deref<Target = Words>> SlotWriter<'_, W> {
     }
 
     #[cold]
-    fn keep(&self, r: Record) {
-        ring::keep(self.board, self.index, self.slot, &r);
+    fn keep(&self, r: Record, noted: bool) {
+        ring::keep(self.board, self.index, self.slot, &r, (noted, self.traced));
     }
 }
 

@@ -53,5 +53,7 @@ pub fn begin(group: u16, path: &str) -> Begin<'_> {
         uri: path.as_bytes(),
         target: path.as_bytes(),
         state: ThreadStage::Starting,
+        id: b"",
+        traced: false,
     }
 }

@@ -124,6 +124,8 @@ impl ThreadMeasure {
             uri: request.texts.uri,
             target: request.target,
             state: if slept { ThreadStage::Starting } else { ThreadStage::Application },
+            id: request.texts.id,
+            traced: numbers.traced,
         });
         if self.told != Some(group) {
             self.tell_group(group);

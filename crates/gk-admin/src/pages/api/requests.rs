@@ -19,8 +19,8 @@ pub struct RequestFilter {
     pub route: Option<String>,
     /// A status, `404`, or a class of them, `5`. Requests in flight have none.
     pub status: Option<u16>,
-    /// The front's number of the request.
-    pub id: Option<u64>,
+    /// The front's number of the request, or its id.
+    pub id: Option<String>,
     /// Epoch seconds between which it ended.
     pub ended: Option<(f64, f64)>,
 }
@@ -30,9 +30,10 @@ impl RequestFilter {
         self.group.as_ref().is_none_or(|group| group == name)
     }
 
-    fn request(&self, number: u64, path: &str, route: &str) -> bool {
+    fn request(&self, (number, id): (u64, &str), path: &str, route: &str) -> bool {
+        let named = |wanted: &String| wanted == id || wanted.parse() == Ok(number);
         self.route.as_ref().is_none_or(|wanted| wanted == route)
-            && self.id.is_none_or(|id| id == number)
+            && self.id.as_ref().is_none_or(named)
             && self.path.as_ref().is_none_or(|part| path.contains(part.as_str()))
     }
 
@@ -46,7 +47,7 @@ impl RequestFilter {
         status
             && ended
             && self.group(&request.process_group)
-            && self.request(finished.request, &finished.path, &finished.route)
+            && self.request((finished.request, &finished.id), &finished.path, &finished.route)
     }
 }
 
@@ -57,11 +58,13 @@ pub fn requests(hub: &Hub, now: f64, filter: &RequestFilter) -> Value {
     for worker in hub.living().filter(|worker| wanted(&worker.link.process_group)) {
         for slot in worker.sample.iter().flat_map(|sample| &sample.slots) {
             let Some(request) = &slot.request else { continue };
-            if filter.status.is_some() || !filter.request(request.request, &request.path, &request.route) {
+            if filter.status.is_some()
+                || !filter.request((request.request, &request.id), &request.path, &request.route)
+            {
                 continue;
             }
             in_flight.push(json!({
-                "request": request.request, "thread": slot.thread, "state": slot.state,
+                "request": request.request, "id": request.id, "thread": slot.thread, "state": slot.state,
                 "pid": worker.link.pid, "worker": worker.link.worker, "process_group": worker.link.process_group,
                 "application_group": request.application_group, "route": request.route,
                 "method": request.method, "path": request.path,
@@ -93,7 +96,7 @@ pub fn requests(hub: &Hub, now: f64, filter: &RequestFilter) -> Value {
 fn finished(request: &FinishedRequest) -> Value {
     let (finished, record) = (&request.finished, &request.finished.record);
     let mut value = json!({
-        "request": finished.request, "thread": finished.thread, "pid": request.pid, "process_group": request.process_group,
+        "request": finished.request, "id": finished.id, "thread": finished.thread, "pid": request.pid, "process_group": request.process_group,
         "application_group": finished.application_group, "route": finished.route,
         "method": finished.method, "path": finished.path, "status": record.status,
         "start": seconds(finished.start),

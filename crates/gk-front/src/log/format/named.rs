@@ -1,8 +1,8 @@
 //! The forms of a line that name its fields: one JSON object, and logfmt.
 
 use super::{Format, Line, Lookup};
-use gk_wire::log::iso_time;
-use gk_wire::{logfmt, printable};
+use gk_wire::log::{iso_time, logfmt};
+use gk_wire::printable;
 use std::fmt::Write as _;
 
 impl Format {
