@@ -91,7 +91,7 @@ fn sampled_with_times(
     let mut samples = Vec::new();
     drain(&mut profile, &mut samples, &told);
     while !thread.is_finished() {
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(50));
         assert_eq!(profile.take(|sample| samples.push(sample)), 0);
     }
     thread.join().unwrap();
@@ -150,7 +150,6 @@ fn check(kind: Gil, function: &'static str) {
             // 2 s of CPU time, and what the test uses besides.
             let both = (of("heavy") + of("light")) / 1e9;
             assert!((1.9..2.3).contains(&both), "{both}");
-            assert!(of("outside") >= 30e6, "{sums:?}");
             drop(here);
             if let Some(own) = own {
                 states.end(&main, own).unwrap();
