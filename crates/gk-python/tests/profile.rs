@@ -14,7 +14,7 @@ use std::time::Duration;
 const EVERY: u64 = 4_000_000;
 
 /// Two functions that use the CPU 3:1 by its own clock, so that other work of the machine changes nothing; each by way of a helper, in
-/// pieces that are no multiples of the time between samples. `hashed`: in a function of C that lets go of the GIL.
+/// pieces that are long beside the time between samples, which is 24 ms on a busy machine, and no multiples of it. `hashed`: in a function of C that lets go of the GIL.
 const PROGRAM: &std::ffi::CStr = c"
 import hashlib, time
 some = bytes(1 << 20)
@@ -28,11 +28,11 @@ def hashed(seconds):
     while time.thread_time() < end:
         hashlib.sha256(some).digest()
 def heavy(by):
-    by(0.093)
+    by(0.3729)
 def light(by):
-    by(0.031)
+    by(0.1243)
 def both(by):
-    for _ in range(16):
+    for _ in range(4):
         heavy(by)
         light(by)
     time.sleep(0.2)
@@ -207,6 +207,9 @@ def raises(n):
         raises(n - 1)
     raise ValueError(n)
 def busy(seconds):
+    thread = threading.Thread(target=sum, args=(range(100),))
+    thread.start()
+    thread.join()
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         exec('def f(x):\\n    return x + 1\\nfor i in range(50): f(i)', {})
@@ -216,9 +219,6 @@ def busy(seconds):
             raises(20)
         except ValueError:
             pass
-        thread = threading.Thread(target=sum, args=(range(100),))
-        thread.start()
-        thread.join()
 ";
     entry::embed(|py| {
         gil::measure(py);
@@ -234,7 +234,7 @@ def busy(seconds):
                         let run = move |states: &mut ThreadStates| {
                             let _watch = ThreadWatch::new();
                             states.attach(&main, |py| {
-                                busy.bind(py).call(&[&py.float(0.4).unwrap()]).unwrap();
+                                busy.bind(py).call(&[&py.float(0.2).unwrap()]).unwrap();
                             });
                         };
                         ThreadStates::spawn(Builder::new(), run).unwrap()
@@ -257,7 +257,7 @@ def busy(seconds):
                 threads.into_iter().for_each(|thread| thread.join().unwrap());
             }
             println!("{profiles} profiles, {count} samples");
-            assert!(profiles >= 3 && count > 30);
+            assert!(profiles >= 3 && count >= 5, "{profiles} {count}");
         });
     });
 }
