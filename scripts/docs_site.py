@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TOP = {"README.md": "index.md", "ARCHITECTURE.md": "ARCHITECTURE.md", "STYLE.md": "STYLE.md", "CONTRIBUTING.md": "CONTRIBUTING.md"}
 # The guide in the order in which it is read; pages that are not named come last.
 GUIDE: dict[str, list[str]] = {
-    "First steps": ["installing", "getting-started", "django", "flask", "development", "from-gunicorn", "from-apache"],
-    "Configuration": ["configuration", "choosing", "gil-modes", "per-interpreter-gil", "free-threading", "switch-interval"],
+    "First steps": ["install", "getting-started", "django", "flask", "development", "from-gunicorn", "from-apache"],
+    "Configuration": ["configuration", "choosing", "embedded", "gil-modes", "per-interpreter-gil", "free-threading", "switch-interval"],
     "Serving": ["files", "access", "behind-a-proxy", "tls", "tls-connections", "http2", "apache-directives"],
     "Operation": ["systemd", "containers", "deploying", "upgrading", "reloading-and-timeouts", "threads-and-shutdown", "more-than-one-machine"],
-    "Looking into it": ["logging", "dashboard", "holders", "profile", "looking-inside", "export", "figures-for-a-fleet", "troubleshooting", "doctor", "load"],
+    "Looking into it": ["logging", "dashboard", "holders", "profile", "looking-inside", "export", "traces", "figures-for-a-fleet", "troubleshooting", "doctor", "load"],
     "More": ["applications", "service-scripts", "forking", "python-versions", "measurements", "faq"],
 }
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
@@ -32,9 +32,9 @@ def on_config(config: Any) -> Any:
     left = {path.stem for path in (docs / "guide").glob("*.md")}
     guide = []
     for name, pages in GUIDE.items():
-        there = [page for page in pages if page in left]
-        left -= set(there)
-        guide.append({name: [f"guide/{page}.md" for page in there]})
+        assert left.issuperset(pages), f"no such page of the guide: {set(pages) - left}"
+        left -= set(pages)
+        guide.append({name: [f"guide/{page}.md" for page in pages]})
     guide[-1]["More"] += [f"guide/{page}.md" for page in sorted(left)]
     reference = [f"reference/{path.name}" for path in sorted((docs / "reference").glob("*.md"))]
     directives = sorted(f"reference/directives/{path.name}" for path in (docs / "reference/directives").glob("*.md"))
