@@ -25,6 +25,7 @@ def application(environ, start_response):
         "stdin": outcome(lambda: sys.stdin.fileno()),
         "stdout": outcome(lambda: sys.stdout.flush()),
         "signal": outcome(install),
+        "strangers": [name for name in ("front", "worker", "doctor") if importlib.util.find_spec(name)],
         "found": importlib.util.find_spec("found_in_the_block") is not None,
     }
     start_response("200 OK", [("Content-Type", "application/json")])

@@ -24,3 +24,5 @@ def test_the_interpreter_is_given(server: Server, target: str) -> None:
     seen = answer.json
     found = (seen["switch_interval"], seen["stdin"], seen["stdout"], seen["signal"], seen["found"])
     assert found == (pytest.approx(GIVEN[target][0]), *GIVEN[target][1:])
+    # Reported: in a sub-interpreter Django was not found, since the server's own folder came first on the path.
+    assert seen["strangers"] == [], "modules of the server's own"

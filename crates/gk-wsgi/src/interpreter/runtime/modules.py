@@ -34,7 +34,16 @@ def lazily(name):
     raise AttributeError(f"module 'mod_wsgi' has no attribute {name!r}")
 
 
+def leave_own_folder():
+    """A sub-interpreter begins with the folder of the process's script on its path, with modules of the server's own, like `django`."""
+    for argument in sys.orig_argv:
+        folder, _, name = argument.rpartition("/")
+        if name == "worker.py" and sys.path[:1] == [folder]:
+            del sys.path[0]
+
+
 def prepare():
+    leave_own_folder()
     explain_daemon_threads()
     sys.stderr = LogStream("error")
     sys.stdout = Restricted("sys.stdout", "WSGIRestrictStdout") if facts["restrict_stdout"] else LogStream("error", 1)
