@@ -160,10 +160,14 @@ fn lines_of(group: &'static str) {
                 .iter()
                 .filter(|hold| sample.route_name(hold.route) == "/heavy" && hold.application_group == group);
             let all: u64 = of_route.clone().map(|hold| hold.ns).sum();
+            // Nobody takes a note of a hold's end when the next holder comes by a way without a wait: more often with other work.
+            let unseen: u64 =
+                of_route.clone().filter(|hold| hold.function == "(not seen)").map(|hold| hold.ns).sum();
             let heavy = of_route.filter(|hold| hold.function == "hold");
             let held: u64 = heavy.clone().map(|hold| hold.ns).sum();
             println!("{:#?}", sample.holds);
-            assert!(held > 25_000_000 && held as f64 >= 0.9 * all as f64, "{held} of {all}");
+            assert!(unseen as f64 <= 0.3 * all as f64, "{unseen} of {all}");
+            assert!(held > 25_000_000 && held as f64 >= 0.95 * (all - unseen) as f64, "{held} of {all}");
             let first = 2 + APP.lines().position(|line| line.starts_with("def hold")).unwrap() as u32;
             for hold in heavy {
                 assert!((first..=first + 3).contains(&hold.line), "{hold:?}");
