@@ -7,9 +7,11 @@ import sys
 
 
 class Declared:
-    """Reads the declarations in an extension module's definition. The layouts are those of CPython 3.11 to 3.14."""
+    """Reads the declarations in an extension module's definition. The layouts are those of CPython 3.11 to 3.15."""
 
     INTERPRETERS = {0: "none", 1: "shared-gil", 2: "own-gil"}
+    # What a module says has other numbers when it is built for 3.15 (slots_generated.h).
+    SLOTS = {86: 3, 87: 4}
 
     def __init__(self, gil):
         import ctypes
@@ -29,7 +31,7 @@ class Declared:
         import types
 
         unknown = {"phases": "unknown", "interpreters": "unknown", "gil": "unknown"}
-        if not isinstance(module, types.ModuleType) or sys.version_info >= (3, 15):
+        if not isinstance(module, types.ModuleType) or sys.version_info >= (3, 16):
             return unknown
         definition = self.get_def(module)
         if not definition:
@@ -43,7 +45,7 @@ class Declared:
             slot = self.int_at(slots + position * 2 * self.word)
             if slot == 0:
                 break
-            found[slot] = self.at(slots + position * 2 * self.word + self.word)
+            found[self.SLOTS.get(slot, slot)] = self.at(slots + position * 2 * self.word + self.word)
         interpreters = self.INTERPRETERS.get(found[3], "unknown") if 3 in found else "undeclared"
         free = {0: "used", 1: "not-used"}.get(found[4], "unknown") if 4 in found else "undeclared"
         return {"phases": "multi", "interpreters": interpreters, "gil": free}

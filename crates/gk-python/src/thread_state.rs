@@ -5,6 +5,7 @@ use crate::attached::Attached;
 use crate::gil;
 use crate::interpreter::{Gil, Interpreter, MAIN, StillUsed};
 use crate::outer_frame;
+use crate::version::FREE_THREADED_BUILD;
 use pyo3_ffi as ffi;
 use std::io;
 use std::marker::PhantomData;
@@ -137,9 +138,11 @@ impl ThreadStates {
 
     /// Whether this thread's state of the interpreter has no outermost Python frame and can have one ([`ThreadStates::within`]). In an
     /// interpreter with its own GIL it cannot: `sys._current_frames()` of another interpreter would make an object of that frame in
-    /// its own memory, which the frame's interpreter would free as a part of its own.
+    /// its own memory, which the frame's interpreter would free as a part of its own. Nor can it in a free-threaded build: without a GIL
+    /// that function is the only way to the stack of a thread, and it would give the outer frame of another interpreter.
     pub fn lacks_frame(&self, interpreter: &Interpreter) -> bool {
-        interpreter.0.gil == Gil::Shared && !self.framed.iter().any(|framed| framed.is(interpreter))
+        let can_have_one = interpreter.0.gil == Gil::Shared && !FREE_THREADED_BUILD;
+        can_have_one && !self.framed.iter().any(|framed| framed.is(interpreter))
     }
 
     /// Runs `f` detached, while this thread's state of the interpreter has an outermost Python frame, for tools that look into the process
