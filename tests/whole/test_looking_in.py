@@ -88,8 +88,8 @@ def test_an_idle_worker_takes_a_script(gilkeeper: Start, tmp_path: Path) -> None
     )
     run(python(), "-c", f"import sys; sys.remote_exec({worker}, {str(script)!r})")
     until(answer.exists, "the script has run")
-    # Three request threads that wait.
-    assert answer.read_text().count("in gilkeeper_thread") == 3
+    # Three request threads that wait; without a GIL they have no frame.
+    assert answer.read_text().count("in gilkeeper_thread") == (0 if NAME.endswith("t") else 3)
     assert server.ask("/").body == b"served"
 
 

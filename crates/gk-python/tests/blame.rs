@@ -213,6 +213,10 @@ fn functions_that_let_go_themselves_have_their_shares_and_lines() {
 
 #[test]
 fn functions_in_threads_of_the_application_have_their_shares() {
+    // There a thread that waits for a lock takes and lets go of the GIL all the time: on a busy machine it holds it half of the time.
+    if version::FREE_THREADED_BUILD {
+        return;
+    }
     check(Gil::Shared, "in_a_thread", 0.0);
 }
 
