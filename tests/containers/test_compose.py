@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import urllib.parse
@@ -17,10 +18,11 @@ TOKEN = {"Authorization": "Bearer a token that somebody has made"}
 
 
 def up(composition: Composition) -> list[str]:
-    """The servers that HAProxy counts as up."""
+    """The servers that HAProxy has asked and found ready; those that it has not asked yet are up for it, too."""
     _, page = asked(composition.address("balancer", 8404) + "/;csv")
-    rows = [line.split(",") for line in page.splitlines() if line.startswith("servers,site-")]
-    return [row[1] for row in rows if row[17].startswith("UP")]
+    lines = page.removeprefix("# ").splitlines()
+    rows = [row for row in csv.DictReader(lines) if row["pxname"] == "servers" and row["svname"].startswith("site-")]
+    return [row["svname"] for row in rows if row["status"].startswith("UP") and row["check_status"] == "L7OK"]
 
 
 def test_two_replicas_behind_haproxy_are_replaced_one_by_one_and_no_request_fails(
