@@ -75,7 +75,7 @@ fn request(id: u32, end: bool, payload: &[u8]) {
     }
     writer.finish();
     let (_, again, _) = whole(&out);
-    // One byte is a boolean: any value but 0 means true.
+    // One byte is bits, of which some have no meaning.
     assert_eq!((again.len(), &again[..5], &again[6..]), (payload.len(), &payload[..5], &payload[6..]));
 }
 

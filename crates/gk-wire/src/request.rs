@@ -212,6 +212,10 @@ impl<'a> RequestView<'a> {
         };
         let identified = flags & flag::IDENTIFIED != 0;
         let (id, trace) = if identified { (r.bytes()?, r.bytes()?) } else { (&[][..], &[][..]) };
+        // Written once only: without the bit.
+        if identified && id.is_empty() {
+            return Err(WireError::Malformed("Request"));
+        }
         let (path_info, query) = (r.bytes()?, r.bytes()?);
         let target = r.rest;
         let uri = r.bytes()?;

@@ -120,6 +120,30 @@ proptest! {
     }
 }
 
+/// The bit that says "an id comes" was taken with an empty id, too, so that one request had two forms.
+#[test]
+fn the_bit_of_an_id_without_an_id_is_refused() {
+    let numbers = Numbers {
+        profile: 1,
+        version: 11,
+        https: false,
+        traced: false,
+        server_port: 80,
+        remote_port: 1,
+        request_id: 1,
+        connection_id: 1,
+        request_start: 1.0,
+        queue_start: 1.0,
+    };
+    let mut out = BytesMut::new();
+    RequestWriter::begin(&mut out, 1, true, &numbers, &Texts { id: b"i", ..Texts::default() }).finish();
+    let (_, payload, _) = split(&out).unwrap().unwrap();
+    let texts = payload.windows(5).position(|bytes| bytes == b"\x01\0\0\0i").unwrap();
+    let without = [&payload[..texts], &[0; 4], &payload[texts + 5..]].concat();
+    assert!(RequestView::decode(payload).is_ok());
+    assert_eq!(RequestView::decode(&without), Err(WireError::Malformed("Request")));
+}
+
 #[test]
 fn a_frame_longer_than_the_limit_is_an_error_before_its_payload_is_awaited() {
     let mut out = BytesMut::new();
