@@ -19,7 +19,7 @@ pub trait Class: Sized + Send + Sync + 'static {
     /// `module.Name`.
     const NAME: &'static CStr;
     /// At most [`MOST_METHODS`] named methods; dispatched by their index.
-    const METHODS: &'static [Method];
+    const METHODS: &'static [Method] = &[];
     /// Whether instances can be called.
     const CALLABLE: bool = false;
     /// Whether instances are iterators.
@@ -32,7 +32,10 @@ pub trait Class: Sized + Send + Sync + 'static {
     }
 
     /// Calls method number `index` of [`Class::METHODS`].
-    fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p>;
+    fn method<'p>(&self, index: usize, this: &Object<'p>, args: &[Object<'p>]) -> MethodResult<'p> {
+        let _ = (index, args);
+        Err(PyError::new(this.py(), Builtin::TypeError, "no such method"))
+    }
 
     /// Calls the instance. Keyword arguments arrive as a `dict`, if any.
     fn call<'p>(
@@ -74,14 +77,10 @@ pub struct Type<'p, T> {
 /// read as another.
 ///
 /// ```no_run
-/// use gk_python::{Class, KeptType, Method, Object, Type, class::MethodResult};
+/// use gk_python::{Class, KeptType, Type};
 /// struct Number(i64);
 /// impl Class for Number {
 ///     const NAME: &'static std::ffi::CStr = c"doc.Number";
-///     const METHODS: &'static [Method] = &[];
-///     fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
-///         Ok(this.clone())
-///     }
 /// }
 /// # gk_python::entry::embed(|py| {
 /// let kept: KeptType<Number> = Type::new(py).unwrap().keep();
@@ -92,22 +91,14 @@ pub struct Type<'p, T> {
 /// ```
 ///
 /// ```compile_fail,E0308
-/// use gk_python::{Class, KeptType, Method, Object, Type, class::MethodResult};
+/// use gk_python::{Class, KeptType, Type};
 /// # struct Number(i64);
 /// # impl Class for Number {
 /// #     const NAME: &'static std::ffi::CStr = c"doc.Number";
-/// #     const METHODS: &'static [Method] = &[];
-/// #     fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
-/// #         Ok(this.clone())
-/// #     }
 /// # }
 /// struct Text(String);
 /// # impl Class for Text {
 /// #     const NAME: &'static std::ffi::CStr = c"doc.Text";
-/// #     const METHODS: &'static [Method] = &[];
-/// #     fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
-/// #         Ok(this.clone())
-/// #     }
 /// # }
 /// # gk_python::entry::embed(|py| {
 /// let kept: KeptType<Number> = Type::new(py).unwrap().keep();

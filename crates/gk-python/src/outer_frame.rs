@@ -4,7 +4,7 @@
 //! A frame stands on the C stack, so the thread's work goes on inside of it: Python code calls back in here, and the thread detaches.
 
 use crate::attached::Attached;
-use crate::class::{Class, Method, MethodResult, Type};
+use crate::class::{Class, MethodResult, Type};
 use crate::error::PyError;
 use crate::gil::Named;
 use crate::object::Object;
@@ -30,12 +30,7 @@ struct Work(usize);
 
 impl Class for Work {
     const NAME: &'static CStr = c"gilkeeper.Work";
-    const METHODS: &'static [Method] = &[];
     const CALLABLE: bool = true;
-
-    fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
-        Ok(this.py().none())
-    }
 
     fn call<'p>(&self, this: &Object<'p>, _: &[Object<'p>], _: Option<Object<'p>>) -> MethodResult<'p> {
         let py = this.py();

@@ -5,7 +5,7 @@ use super::memory::Access;
 use super::names::Named;
 use super::{offsets, place, threshold};
 use crate::attached::Attached;
-use crate::class::{Class, Method, MethodResult, Type};
+use crate::class::{Class, MethodResult, Type};
 use crate::object::Object;
 use pyo3_ffi as ffi;
 use std::ffi::CStr;
@@ -55,12 +55,7 @@ struct Look {
 
 impl Class for Look {
     const NAME: &'static CStr = c"gilkeeper.Look";
-    const METHODS: &'static [Method] = &[];
     const CALLABLE: bool = true;
-
-    fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
-        Ok(this.py().none())
-    }
 
     fn call<'p>(&self, this: &Object<'p>, _: &[Object<'p>], _: Option<Object<'p>>) -> MethodResult<'p> {
         let py = this.py();

@@ -3,7 +3,7 @@
 use crate::conversation::{Conversation, PendingHead, Progress};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
-use gk_python::{Attached, Class, KeptType, Method, Object, PyError};
+use gk_python::{Attached, Class, KeptType, Object, PyError};
 use gk_wire::response::{Headers, MAX_HEADERS};
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -17,12 +17,7 @@ pub(crate) struct StartResponse {
 
 impl Class for StartResponse {
     const NAME: &'static CStr = c"gilkeeper.StartResponse";
-    const METHODS: &'static [Method] = &[];
     const CALLABLE: bool = true;
-
-    fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
-        Ok(this.py().none())
-    }
 
     fn call<'p>(
         &self,
@@ -228,12 +223,7 @@ pub(crate) struct Write {
 
 impl Class for Write {
     const NAME: &'static CStr = c"gilkeeper.Write";
-    const METHODS: &'static [Method] = &[];
     const CALLABLE: bool = true;
-
-    fn method<'p>(&self, _: usize, this: &Object<'p>, _: &[Object<'p>]) -> MethodResult<'p> {
-        Ok(this.py().none())
-    }
 
     fn call<'p>(&self, this: &Object<'p>, args: &[Object<'p>], _: Option<Object<'p>>) -> MethodResult<'p> {
         let py = this.py();
