@@ -1,5 +1,6 @@
 """The command: `gilkeeper` and `python -m gilkeeper`."""
 
+import _signal  # as `signal`, which every server would keep loaded
 import sys
 
 
@@ -12,6 +13,9 @@ def main():
         print(f"gilkeeper: this is {sys.implementation.name} {version}, and its extension module cannot be loaded "
               f"({error}); Gilkeeper runs on {supported}: install it there again", file=sys.stderr)
         return 2
+    # Python's handler of Ctrl+C would only take note of it until the command has ended.
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     package_dir = __file__.rpartition("/")[0]
     return _native.main(["gilkeeper", *sys.argv[1:]], sys.executable, package_dir)
 

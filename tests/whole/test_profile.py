@@ -3,9 +3,12 @@ readers see them."""
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import os
 import shutil
+import signal
 import subprocess
 import threading
 import urllib.error
@@ -171,3 +174,26 @@ def test_a_profile_of_nothing_and_bad_questions(gilkeeper: Callable[..., Gilkeep
             with error:
                 found = error.code
         assert found == status, path
+
+
+def test_an_interrupted_command_ends_at_once(gilkeeper: Callable[..., Gilkeeper], tmp_path: Path) -> None:
+    """Reported of Ctrl+C in `gilkeeper profile --seconds 300`: it ended after 300 seconds, with a traceback."""
+    (tmp_path / "wsgi.py").write_text("def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n")
+    server = gilkeeper([tmp_path / "wsgi.py"], arguments=["{app}/wsgi.py"], admin=harness.free_port())
+    server.wait_workers(1)
+    command = [harness.gilkeeper(), "profile", "--seconds", "300", "--server-root", str(server.server_root)]
+    asking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
+    harness.until(lambda: "socket:" in descriptors_of(asking.pid), "it has asked the server", 20)
+    asking.send_signal(signal.SIGINT)
+    told, _ = asking.communicate(timeout=60)
+    assert (asking.returncode, told) == (-signal.SIGINT, "")
+    assert server.ask("/").status == 200
+
+
+def descriptors_of(pid: int) -> str:
+    """What the descriptors of a process are."""
+    found = []
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(one))
+    return " ".join(found)
