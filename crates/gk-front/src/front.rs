@@ -28,7 +28,7 @@ use crate::client::http2::streams::Http2Connections;
 use crate::client::idle::IdleQueue;
 use crate::client::tls::turns::HelloTurns;
 use crate::log::answers::AnswerTally;
-use crate::log::host_log;
+use crate::log::host_log::{self, NamesRequests};
 use crate::log::rate_limited::{RateLimited, Repeated};
 use crate::process::admin::Admin;
 use crate::process::clock::Clock;
@@ -79,6 +79,8 @@ pub struct Front {
     pub clock: Clock,
     /// The site.
     pub current: RefCell<Rc<CurrentSite>>,
+    /// Whether lines of the error log about requests tell them apart.
+    pub names_requests: NamesRequests,
     /// The listeners' addresses.
     pub listeners: Vec<ListenerSetup>,
     /// Folder of the temporary files.
@@ -175,6 +177,7 @@ impl Front {
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),
+            names_requests: NamesRequests::default(),
             listeners,
             folder,
             lost_lines,
@@ -249,11 +252,12 @@ impl Front {
         Rc::clone(&self.current.borrow())
     }
 
-    /// Makes a pool for each new process group, and gives the present pools their new limits.
+    /// Makes a pool for each new process group, gives the present pools their new limits, and tells what else hangs on the site.
     fn update_pools(&self) {
         let current = self.current();
         let site = current.compiled.site();
         self.space.set(&site.http, &self.folder);
+        self.names_requests.set(!current.host_logs.is_empty() || current.identities.is_some());
         let mut pools = self.pools.borrow_mut();
         for group in site.groups.iter().filter(|g| !g.service()) {
             let limits = PoolLimits::of(group, site.http.timeout);

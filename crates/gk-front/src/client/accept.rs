@@ -161,5 +161,5 @@ fn open(front: &Rc<Front>, socket: Socket, endpoints: Endpoints, place: Option<A
     let conn = Conn::new(id, endpoints, stream, front.clock.coarse_cell());
     front.conns.borrow_mut().insert(id, Rc::clone(&conn));
     front.conn_began.notify_one();
-    spawn_local(host_log::serving(http1::tend(Rc::clone(front), conn, place)));
+    spawn_local(host_log::serving(&front.names_requests, http1::tend(Rc::clone(front), conn, place)));
 }

@@ -190,7 +190,7 @@ impl Session<'_> {
         let front = Rc::clone(self.front);
         let streams = Rc::clone(self.streams);
         let longest = self.longest;
-        spawn_local(host_log::serving(async move {
+        spawn_local(host_log::serving(&self.front.names_requests, async move {
             let task = Served { streams, stream };
             serve(front, &task.stream, request, respond, longest).await;
         }));

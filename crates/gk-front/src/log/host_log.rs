@@ -11,6 +11,18 @@ thread_local! {
     static LOG: Cell<Option<Rc<LoggedRequest>>> = const { Cell::new(None) };
 }
 
+/// Whether a front's lines about requests have anything to say of them: some host has a log of its own, or requests have ids. Once they
+/// have, that stays, as tasks may hold a request from before.
+#[derive(Clone, Default)]
+pub struct NamesRequests(Rc<Cell<bool>>);
+
+impl NamesRequests {
+    /// A site is in force that says it.
+    pub fn set(&self, names: bool) {
+        self.0.set(self.0.get() || names);
+    }
+}
+
 /// What lines about a request need.
 #[derive(Clone, Default)]
 struct LoggedRequest {
@@ -59,11 +71,20 @@ impl HostLogs {
         Self { paths }
     }
 
+    /// Whether no host has a log of its own.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
     /// From now on the task serves a request of that host; `None`: no host is known yet.
+    #[inline]
     pub fn enter(&self, host: Option<usize>) {
-        if self.paths.is_empty() {
-            return;
+        if !self.paths.is_empty() {
+            self.change(host);
         }
+    }
+
+    fn change(&self, host: Option<usize>) {
         let path = self.path(host);
         let id = LOG.take().and_then(|present| present.id.clone());
         LOG.set(match id {
@@ -86,9 +107,12 @@ impl HostLogs {
 
 /// A task that serves requests. Behind a pointer, as the runtime moves what is spawned several times, and writes over all of it at the
 /// end.
-pub fn serving<F: Future>(task: F) -> impl Future<Output = F::Output> {
-    let (mut task, mut log) = (Box::pin(task), None);
+pub fn serving<F: Future>(names: &NamesRequests, task: F) -> impl Future<Output = F::Output> + use<F> {
+    let (mut task, mut log, names) = (Box::pin(task), None, Rc::clone(&names.0));
     poll_fn(move |cx| {
+        if !names.get() {
+            return task.as_mut().poll(cx);
+        }
         let _entered = Entered::new(&mut log);
         task.as_mut().poll(cx)
     })
