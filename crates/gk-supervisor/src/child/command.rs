@@ -90,10 +90,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
         // They describe the supervisor's Python and would mislead another one.
         env.retain(|(name, _)| name != "PYTHONHOME" && name != "PYTHONEXECUTABLE");
     }
-    if !about.gil {
-        // The configuration decides. The operator may still keep the GIL off at any price, with PYTHON_GIL=0.
-        env.retain(|(name, value)| name != "PYTHON_GIL" || value == "0");
-    }
+    env.retain(|(name, value)| name != "PYTHON_GIL" || hears_of_the_gil(about.build, about.gil, value));
     let mut directory = directory(group, identity.as_ref(), &configuration.directory);
     let start = &configuration.directory;
     let gone = directory.clone().filter(|folder| is_gone(group, folder, start));
@@ -121,6 +118,12 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, runtime: &Pyt
         nice: group.cpu_priority,
         remark: gone.map(remark),
     }
+}
+
+/// Whether a worker is given the server's PYTHON_GIL. A build that has a GIL does not start with 0. Elsewhere the configuration decides, and
+/// the operator may keep the GIL off at any price, with 0.
+fn hears_of_the_gil(build: PythonBuild, gil: bool, value: &std::ffi::OsStr) -> bool {
+    build.free_threaded && (gil || value == "0")
 }
 
 fn arguments(site: &Site, build: PythonBuild, gil: bool, package_dir: &Path) -> Vec<OsString> {
@@ -271,6 +274,18 @@ mod tests {
             limits(&group),
             [(Limit::Cpu, 10, 16), (Limit::Data, 1 << 30, 1 << 30), (Limit::AddressSpace, 2 << 30, 2 << 30)]
         );
+    }
+
+    /// Met with PYTHON_GIL=0 for one group on a free-threaded build: a group on another CPython did not start any more.
+    #[test]
+    fn an_environment_without_gil_is_for_builds_that_can_do_without() {
+        let hears = |free_threaded, gil, value: &str| {
+            hears_of_the_gil(PythonBuild { minor: 14, free_threaded }, gil, value.as_ref())
+        };
+        assert!(hears(true, false, "0") && !hears(true, false, "1"));
+        // There `-X gil=1` is stronger.
+        assert!(hears(true, true, "0"));
+        assert!(!hears(false, true, "0"));
     }
 
     #[test]
