@@ -16,7 +16,7 @@ install_into() {
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check --root-user-action ignore "${@:3}"
 }
 
-# cpython 3.14|3.14t|3.15: path of that CPython; `scripts/pythons` builds it where it is absent.
+# cpython 3.11|3.14|3.14t|3.15: path of that CPython; `scripts/pythons` builds it where it is absent.
 cpython() {
     "$scripts/pythons" "$1" 2>/dev/null | cut -d' ' -f2
 }
