@@ -1,6 +1,6 @@
 # The menu. Each recipe is one line; whatever needs an `if` lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help serve test build pythons peers bench faults compare lint doc docs compat soak fuzz proofs clean
+.PHONY: help serve test build wheels pythons peers bench faults compare lint doc docs compat soak fuzz proofs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -10,6 +10,8 @@ test: ## every ring on every CPython, from a fresh machine on; RINGS="rust compa
 	@scripts/test $(RINGS)
 build: ## a release wheel of PYTHON (default python3), installed into VENV (default .venv)
 	@scripts/build
+wheels: ## release wheels for other machines and the source distribution, in dist/; ARGS="3.14 3.14t" for some CPythons
+	@scripts/wheels $(ARGS)
 pythons: ## provide CPython 3.11, 3.14, 3.14t and 3.15; prints NAME PATH lines; ARGS=3.15t for another
 	@scripts/pythons $(ARGS)
 peers: ## provide the servers that Gilkeeper is measured against

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 LARGEST = 6_000_000
 
 SHARED = """
-WSGIDaemonProcess one threads=4
+WSGIDaemonProcess one threads=4{FREE}
 WSGIScriptAlias /shared ${APP}/application.py process-group=one application-group=%{GLOBAL}
 """
 OWN = """
@@ -68,7 +68,7 @@ def test_other_machines_can_take_it(wheel: Wheel) -> None:
 
 def test_it_serves_and_measures(wheel: Wheel, serve: Callable[..., Installed], installed: list[str]) -> None:
     own = not wheel.free_threaded and wheel.python != "3.11"
-    server = serve([HERE / "application.py"], SHARED + OWN * own)
+    server = serve([HERE / "application.py"], SHARED.replace("{FREE}", " free-threading=on" * wheel.free_threaded) + OWN * own)
     patience = 120.0 if wheel.emulated else 30.0
     ask = lambda target: server.ask(target, timeout=patience).json  # noqa: E731
     modes = {"/shared": "free-threading" if wheel.free_threaded else "shared", **({"/own": "own"} if own else {})}
