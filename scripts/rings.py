@@ -164,7 +164,8 @@ def wheels() -> Ring:
     """tests/wheels: a wheel that other rings install, on a machine without Rust. `make wheels` runs it for those in dist/."""
     folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "wheels"
     environment = {"UNDER_TEST": "ours", "GILKEEPER_WHEELS": str(folder), "GILKEEPER_PYTHONS": "3.14"}
-    return Ring("wheels", pytest(COMPAT, *beside("load")), WHEELS, environment, [venv(COMPAT), wheel("3.14"), packages("binutils")], nice=CASES)
+    needs = [venv(COMPAT), wheel("3.14"), packages("binutils", "man-db")]
+    return Ring("wheels", pytest(COMPAT, *beside("load")), WHEELS, environment, needs, nice=CASES)
 
 
 def documents() -> Ring:

@@ -51,6 +51,9 @@ fn page(command: Command) -> Result<String, Failure> {
 mod tests {
     use super::*;
     use gk_config::express::options;
+    use std::collections::BTreeSet;
+    use std::ffi::OsString;
+    use std::path::Path;
 
     /// Letters only: the shells and troff escape and break lines each in their own way.
     fn letters(text: &str) -> String {
@@ -70,6 +73,29 @@ mod tests {
             assert!(page.contains(".TH") && page.contains("NAME"), "{name}: {page}");
         }
         assert!(into.join("gilkeeper.1").is_file());
+    }
+
+    #[test]
+    fn the_pages_in_a_wheel_are_those_of_this_command_line() {
+        let stands =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper.data/data/share/man/man1");
+        let made = tempfile::tempdir().unwrap();
+        clap_mangen::generate_to(command_line::command(), made.path()).unwrap();
+        assert_eq!(pages(&stands), pages(made.path()), "write them: {WRITE}");
+        for name in pages(&stands) {
+            let page = |folder: &Path| std::fs::read_to_string(folder.join(&name)).unwrap();
+            assert!(
+                page(&stands) == page(made.path()),
+                "{} is stale. Write the pages: {WRITE}",
+                name.display()
+            );
+        }
+    }
+
+    const WRITE: &str = "scripts/with-python 3.14 cargo run -p gk-cli -- man --output python/gilkeeper.data/data/share/man/man1";
+
+    fn pages(folder: &Path) -> BTreeSet<OsString> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
     }
 
     #[test]
