@@ -1,0 +1,51 @@
+"""docs/reference/packages.md out of what was tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HEAD = """# Packages in each mode
+
+What packages that web applications use do in each kind of interpreter. [`gilkeeper doctor`](../guide/doctor.md) judges an application
+with the versions that it has.
+
+`scripts/packages-by-mode` wrote this page: it installs the newest wheel of each package, and imports and uses it in a process for each
+kind of interpreter.
+
+| column | |
+|---|---|
+| sub-interpreter, a second one | application groups other than `%{GLOBAL}` that share the GIL: the first such interpreter of a process, and another one after it |
+| own GIL | [`WSGIPerInterpreterGIL On`](../guide/per-interpreter-gil.md) |
+| no GIL | [`WSGIFreeThreading On`](../guide/free-threading.md) |
+
+| word | |
+|---|---|
+| works | as in the main interpreter, C part included |
+| without its C part | Python code does the work, slower and without a message |
+| does not load | the import raises |
+| fails in use | the import succeeds, and a use raises |
+| ends the process, hangs | the import or a use does |
+| does not end | it works, and then its interpreter cannot be ended |
+| GIL on | it works, and turns the GIL on for the process |
+
+In the main interpreter, `WSGIApplicationGroup %{GLOBAL}`, all of these work; `-` under *version* means that there is no wheel for that CPython.
+"""
+TITLES = {"first": "sub-interpreter", "second": "a second one", "own-gil": "own GIL", "free": "no GIL"}
+
+
+def page(order: list[str], stored: dict[str, dict[str, Any]]) -> str:
+    text = [HEAD.rstrip()]
+    for name, known in stored.items():
+        rows = known["rows"]
+        build = ", free-threaded build" if name.endswith("t") else ""
+        text.append(f"\n## CPython {known['version']}{build}\n\nTried on {known['date']}.\n")
+        columns = [one for one in TITLES if any(one in row["cells"] for row in rows.values())]
+        text.append("| package | version | " + " | ".join(TITLES[one] for one in columns) + " |\n|---|---|" + "---|" * len(columns))
+        for package in sorted((one for one in order if one in rows), key=str.lower):
+            row = rows[package]
+            cells = [row["cells"].get(one, "-") for one in columns]
+            if row.get("main"):
+                cells = ["not in the main interpreter either"] * len(columns)
+            text.append(f"| {package} | {row['version'] or '-'} | " + " | ".join(cells) + " |")
+        text.append("")
+    return "\n".join(text).rstrip() + "\n"
