@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 
 import client
+import pytest
 from harness import APPS, until
 from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
+NAME = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
 
 
 def form(**fields: str) -> dict[str, object]:
@@ -54,6 +58,49 @@ def test_flask(gilkeeper: Start) -> None:
     assert server.ask("/nothing").status == 404
     server.mark_log()
     assert server.ask("/error").status == 500
+
+
+BACKGROUND = """
+import threading
+from flask import Flask, request
+
+application = Flask(__name__)
+seen, go = [], threading.Event()
+
+
+def later():
+    go.wait()
+    try:
+        seen.append(request.path)
+    except RuntimeError as error:
+        seen.append(str(error).splitlines()[0])
+
+
+@application.get("/begin")
+def begin():
+    thread = threading.Thread(target=later)
+    thread.start()
+    application.config["thread"] = thread
+    return "begun"
+
+
+@application.get("/end")
+def end():
+    go.set()
+    application.config["thread"].join()
+    return seen[0]
+"""
+
+
+@pytest.mark.parametrize("variable", ["", "0", "1"])
+def test_a_background_thread_and_the_request_that_started_it(gilkeeper: Start, tmp_path: Path, variable: str) -> None:
+    """The guide's example (free-threading.md): in a free-threaded build, its GIL on or off, the request is still there."""
+    (tmp_path / "background.py").write_text(BACKGROUND)
+    environment = {"PYTHON_THREAD_INHERIT_CONTEXT": variable} if variable else {}
+    server = gilkeeper([tmp_path / "background.py"], arguments=["{app}/background.py"], environment=environment)
+    assert server.ask("/begin").body == b"begun"
+    inherits = NAME != "3.11" and (variable == "1" or NAME.endswith("t") and variable != "0")
+    assert server.ask("/end").body == (b"/begin" if inherits else b"Working outside of request context.")
 
 
 def test_django(gilkeeper: Start) -> None:
