@@ -3,10 +3,12 @@
 
 pub mod emitter;
 pub(crate) mod exports;
+pub mod exposition;
 pub mod families;
 pub mod otlp;
 pub mod outbox;
 pub mod profile;
 pub mod prometheus;
+pub mod protobuf;
 pub mod spans;
 pub mod statsd;

@@ -27,7 +27,8 @@ use crate::pages::profile::LastProfile;
 use crate::pages::query::QueryString;
 use crate::pages::stream::Stream;
 use crate::pages::{api, assets, holders, profile};
-use crate::told::prometheus;
+use crate::told::exposition::Exposition;
+use crate::told::{prometheus, protobuf};
 use gk_wire::printable;
 
 /// Most connections at a time.
@@ -190,14 +191,14 @@ async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<PageBody
     let query = QueryString::new(request.uri().query());
     match request.uri().path() {
         "/metrics" => {
-            let open = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
-            let open = open.is_some_and(|accept| accept.contains("application/openmetrics-text"));
-            let kind = if open {
-                "application/openmetrics-text; version=1.0.0; charset=utf-8"
-            } else {
-                "text/plain; version=0.0.4; charset=utf-8"
+            let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+            let form = Exposition::accepted(accept.unwrap_or_default());
+            let hub = pages.hub.lock();
+            let bytes = match form {
+                Exposition::Protobuf => protobuf::page(&hub).into(),
+                text => prometheus::page(&hub, text == Exposition::OpenMetrics).into(),
             };
-            page(StatusCode::OK, kind, prometheus::page(&pages.hub.lock(), open).into())
+            page(StatusCode::OK, form.kind(), bytes)
         }
         "/api/v1/status" => json(&api::status(&pages.hub.lock(), now)),
         "/api/v1/requests" => match query.requests() {

@@ -45,15 +45,11 @@ impl TextPage {
         }
         for (index, (name, value)) in labels.iter().enumerate() {
             let _ = write!(self.text, "{}{name}=\"", if index == 0 { '{' } else { ',' });
-            for letter in value.chars() {
+            for letter in printed(value).chars() {
                 match letter {
                     '\\' => self.text.push_str("\\\\"),
                     '"' => self.text.push_str("\\\""),
                     '\n' => self.text.push_str("\\n"),
-                    // Whoever looks at the page in a terminal gets no commands for it.
-                    other if other.is_control() => {
-                        let _ = write!(self.text, "\\\\x{:02x}", u32::from(other));
-                    }
                     other => self.text.push(other),
                 }
             }
@@ -83,6 +79,19 @@ impl TextPage {
         self.line(&format!("{name}_sum"), labels, histogram.sum as f64 / 1e9);
         self.line(&format!("{name}_count"), labels, histogram.count() as f64);
     }
+}
+
+/// A label's value without control characters other than line feeds: whoever looks at the page in a terminal gets no commands for it.
+pub(crate) fn printed(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for letter in value.chars() {
+        if letter.is_control() && letter != '\n' {
+            let _ = write!(text, "\\x{:02x}", u32::from(letter));
+        } else {
+            text.push(letter);
+        }
+    }
+    text
 }
 
 /// Writes the page. `open`: OpenMetrics.
