@@ -10,18 +10,25 @@ enum Counterpart {
     Option(&'static str),
     /// Address and port in one value.
     Address,
+    /// An address for one server, the version of HTTP for another.
+    AddressOrVersion,
     /// Options of `serve`, or other words.
     Words(&'static str),
     /// There is none; the reason.
     None(&'static str),
 }
-use Counterpart::{Address, None as Absent, Option as Same, Words};
+use Counterpart::{Address, AddressOrVersion, None as Absent, Option as Same, Words};
 
 /// One row each: the names without dashes, a single letter being a short option; and the counterpart.
 #[rustfmt::skip]
 const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["bind", "b", "listen"], Address),
-    (&["http", "http-socket", "https"], Address),
+    (&["http"], AddressOrVersion),
+    (&["http-socket", "https"], Address),
+    (&["h2", "http-version"], Words("`--http2` here; without it HTTP/1.1 alone is spoken")),
+    (&["http2-max-concurrent-streams"], Words("`--set 'H2MaxSessionStreams N'`")),
+    (&["http2-initial-stream-window-size"], Words("`--set 'H2WindowSize N'`")),
+    (&["ssl", "tls"], Words("`--https-port N` with `--ssl-certificate-file FILE` here")),
     (&["unix-socket", "uds"], Same("socket")),
     (&["fd"], Absent("sockets of a service manager are taken by themselves; see `gilkeeper systemd-unit`")),
     (&["workers", "w"], Same("processes")),
@@ -114,7 +121,11 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
             let exactly = value.filter(fits).map(|value| exactly(format!("--{option} {}", word(value))));
             format!("is `--{option}` here{}", exactly.unwrap_or_default())
         }
-        Address => {
+        AddressOrVersion if value == Some("1") => "is how it always is without `--http2`".to_owned(),
+        AddressOrVersion if matches!(value, Some("2" | "auto")) => {
+            "is `--http2` here, which speaks HTTP/1.1, too".to_owned()
+        }
+        Address | AddressOrVersion => {
             let exactly = value.and_then(address).map(exactly).unwrap_or_default();
             format!("is `--host` and `--port` here{exactly}")
         }
@@ -171,6 +182,11 @@ mod tests {
             ("b", Some(":8000"), "is `--host` and `--port` here: write `--port 8000`"),
             ("b", Some("unix:/run/x.sock"), "is `--host` and `--port` here: write `--socket /run/x.sock`"),
             ("bind", None, "is `--host` and `--port` here"),
+            ("http", Some(":8000"), "is `--host` and `--port` here: write `--port 8000`"),
+            ("http", Some("2"), "is `--http2` here, which speaks HTTP/1.1, too"),
+            ("http", Some("auto"), "is `--http2` here, which speaks HTTP/1.1, too"),
+            ("http", Some("1"), "is how it always is without `--http2`"),
+            ("http", None, "is `--host` and `--port` here"),
             ("workers", Some("4"), "is `--processes` here: write `--processes 4`"),
             ("workers", Some("--x"), "is `--processes` here"),
             (
