@@ -282,8 +282,9 @@ fn routes(requests: &Value) -> Table {
         };
         let errors = (count > 0.0).then(|| number(&sums["errors"]) / count);
         let share = (whole > 0.0).then(|| number(&sums["response"]) / whole);
+        let kind = if sums["thread"] == true && !name.starts_with("thread ") { "thread " } else { "" };
         vec![
-            Cell::text(&if sums["thread"] == true { format!("thread {name}") } else { name.clone() }),
+            Cell::text(&format!("{kind}{name}")),
             Cell::number(count / window, rate),
             percent(errors),
             percent(share),
