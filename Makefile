@@ -1,6 +1,6 @@
 # The menu. Each recipe is one line; whatever needs an `if` lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help serve test build wheels pythons peers bench faults compare lint doc docs compat soak fuzz proofs clean
+.PHONY: help serve test build wheels pythons peers bench faults compare lint doc docs pictures compat soak fuzz proofs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,8 @@ lint: ## formatting, clippy, the house rules, licences
 	@scripts/lint
 docs: ## the site of the documents, in target/site: search, dark mode, nothing from elsewhere
 	@scripts/docs
+pictures: ## the documents' pictures of the dashboard, taken anew: docs/pictures
+	@scripts/pictures
 doc: ## the crates' documentation, in target/doc
 	@scripts/with-python 3.14 cargo doc --workspace --no-deps
 compat: ## the scenario suite on ours, then on mod_wsgi

@@ -38,9 +38,9 @@ def tools() -> Path:
 class Receiver:
     """A running `mod_wsgi-telemetry serve`."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, *more: str) -> None:
         self.port = harness.free_port()
-        command = [tools() / "mod_wsgi-telemetry", "serve", "--listen", f"unix:{socket}", "--http-port", str(self.port)]
+        command = [tools() / "mod_wsgi-telemetry", "serve", "--listen", f"unix:{socket}", "--http-port", str(self.port), *more]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
         harness.until(self.there, "mod_wsgi-telemetry answers", 30)
 
