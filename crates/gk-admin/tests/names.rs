@@ -9,6 +9,8 @@ use gk_admin::kept::history::{HistoryQuery, Past};
 use gk_admin::kept::totals;
 use gk_admin::pages::api::{self, RequestFilter};
 use gk_admin::pages::holders;
+use gk_admin::told::families::Families;
+use gk_admin::told::otlp::{self, ServerIdentity};
 use gk_admin::told::prometheus;
 use gk_telemetry::figures::{FIGURES, Shown, Unit, Value as Sum};
 use gk_telemetry::sample::Collection;
@@ -178,6 +180,26 @@ fn metrics() {
             .map(|line| line.replace(&pid, "(pid)").replace(env!("CARGO_PKG_VERSION"), "(version)"))
             .collect();
         insta::assert_snapshot!(name, shown.join("\n"));
+    }
+}
+
+/// Reported: behind a collector, `gilkeeper_ready` was `gilkeeper_ready_ratio` in Prometheus, and the dashboard found no gauge. A collector
+/// adds the unit to the name where it is not there.
+#[test]
+fn a_collector_keeps_the_names() {
+    let worker = served();
+    let identity = ServerIdentity { host: "h".into(), instance: "i".into(), started: 1 };
+    let message = otlp::message(&Families::of(&worker.hub), &identity, 2);
+    let metrics: Vec<_> = message.resource_metrics[0].scope_metrics[0].metrics.iter().collect();
+    assert!(metrics.len() > 20);
+    for metric in metrics {
+        let added = match metric.unit.as_str() {
+            "" => "",
+            "s" => "seconds",
+            "By" => "bytes",
+            other => panic!("{} has the unit {other}", metric.name),
+        };
+        assert!(metric.name.contains(added), "{} has the unit {}", metric.name, metric.unit);
     }
 }
 

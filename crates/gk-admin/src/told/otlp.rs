@@ -66,7 +66,8 @@ pub fn message(families: &Families, identity: &ServerIdentity, now: u64) -> Expo
         let unit = match family.name {
             name if name.contains("seconds") => "s",
             name if name.contains("bytes") => "By",
-            _ => "1",
+            // Not "1", which collectors take for a ratio: for Prometheus they would call the gauge NAME_ratio.
+            _ => "",
         };
         Metric {
             name: family.name.to_owned(),
