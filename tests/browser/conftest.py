@@ -19,6 +19,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 from running import Gilkeeper
 
 HERE = Path(__file__).resolve().parent
+# How long a page may take for what a test waits for: beside other rings a page may be drawn for twenty seconds.
+PATIENCE = 60_000
 ATTACK = "<img src=x onerror=document.title='attacked'>"
 
 
@@ -108,7 +110,7 @@ def chromium() -> Iterator[Any]:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
         # For expectations, which a page's own timeout does not reach.
-        expect.set_options(timeout=20_000)
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -122,7 +124,7 @@ def opened(chromium: Any, server: Watched, width: int = 1400, height: int = 1000
     page.on("console", lambda message: problems.append(f"console {message.type}: {message.text}"))
     page.on("pageerror", lambda error: problems.append(f"error: {error}"))
     page.on("request", lambda request: None if request.url.startswith((server.pages, "data:", "blob:")) else problems.append(request.url))
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE)
     page.goto(server.pages)
     yield page
     assert page.title() != "attacked"
