@@ -68,7 +68,7 @@ export function gil(place, app) {
       ], waits, "No GIL waits in this range.", { again: app.again }));
       const named = Object.entries(past.routes).map(([name, sums]) => ({ name, ...sums }));
       fill(routes, table("GIL waits by route", [
-        { name: "route or thread", cell: (r) => (r.thread ? `thread ${r.name}` : routeLink(r.name)), kind: "text", by: (r) => r.name },
+        { name: "route or thread", cell: (r) => (r.thread ? `thread ${r.name.replace(/^thread /, "")}` : routeLink(r.name)), kind: "text", by: (r) => r.name },
         { name: "caused", cell: (r) => per(r.caused), kind: "number", by: (r) => r.caused },
         { name: "suffered", cell: (r) => per(r.suffered), kind: "number", by: (r) => r.suffered },
         { name: "requests", cell: (r) => r.requests, kind: "number", by: (r) => r.requests },
