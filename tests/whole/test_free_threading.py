@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
+import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import client
@@ -58,6 +62,144 @@ def test_three_modes_and_two_pythons_in_one_server(gilkeeper: Start) -> None:
     assert_side_by_side(server, ("/free", "/free"), unlike=("/plain", "/plain"))
     assert_side_by_side(server, ("/free", "/free-named"), unlike=("/own-main", "/own-main"))
     assert_side_by_side(server, ("/own", "/own-two"), unlike=("/own", "/own"))
+
+
+# === what threads wait for ===
+
+# Programs whose answer is known: each request answers how long its thread was neither on CPU nor runnable, as the kernel says.
+LOCKS = """
+import gc, threading, time
+shared, block, much, lock = [], (None,) * 20_000, [[] for _ in range(50_000)], threading.Lock()
+rounds, asks, waiter = [0], [0], []
+gc.disable()
+
+def blocked():
+    with open("/proc/thread-self/schedstat") as file:
+        runnable = int(file.read().split()[1]) / 1e9
+    return time.monotonic() - time.thread_time() - runnable
+
+def sleeps(thread):
+    with open(f"/proc/self/task/{thread}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
+
+# All begin when the last one has come, and none goes before the last one has ended: what a request waits before and after is not told.
+def repeated(work, arrived, ended, all):
+    before = blocked()
+    arrived.append(None)
+    while len(arrived) < all:
+        pass
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        work()
+    ended.append(None)
+    while len(ended) < all:
+        pass
+    return blocked() - before
+
+def append():
+    add = shared.append
+    for _ in range(200):
+        add(None)
+    shared.extend(block)
+    if len(shared) > 1_000_000:
+        shared.clear()
+
+def compute():
+    for _ in range(200):
+        pass
+
+# The lock is held until the other thread has slept at it for 10 ms.
+def hold():
+    while not waiter:
+        time.sleep(0.001)
+    for _ in range(8):
+        with lock:
+            rounds[0] += 1
+            while asks[0] != rounds[0] or not sleeps(waiter[0]):
+                time.sleep(0.001)
+            time.sleep(0.01)
+    rounds[0] = -1
+    return 0
+
+def want():
+    waiter.append(threading.get_native_id())
+    told, seen = 0, 0
+    while seen >= 0:
+        if seen:
+            before = blocked()
+            asks[0] = seen
+            with lock:
+                pass
+            told += blocked() - before
+        while rounds[0] == seen:
+            time.sleep(0.001)
+        seen = rounds[0]
+    return told
+
+REPEATED, ONCE = {"/append": append, "/compute": compute, "/collect": gc.collect}, {"/hold": hold, "/want": want}
+arrivals, ends = {}, {}
+
+def application(environ, start_response):
+    path, program = environ["PATH_INFO"], environ["QUERY_STRING"]
+    if path in ONCE:
+        told = ONCE[path]()
+    else:
+        arrived, ended = arrivals.setdefault(program, []), ends.setdefault(program, [])
+        told = repeated(REPEATED[path], arrived, ended, int(program.partition("=")[2]))
+    start_response("200 OK", [])
+    return [str(told).encode()]
+"""
+# Requests side by side; what they wait for.
+PROGRAMS = {
+    "independent": (["/compute"] * 3, ""),
+    "one-list": (["/append"] * 4, "list"),
+    "one-lock": (["/hold", "/want"], "lock"),
+    "collections": (["/collect", "/compute", "/compute"], "world"),
+}
+WAITS = "gilkeeper_request_lock_wait_seconds_total"
+
+
+def test_waits_for_locks_are_what_programs_say_of_themselves(gilkeeper: Start, tmp_path: Path) -> None:
+    script = tmp_path / "locks.py"
+    script.write_text(LOCKS)
+    conf = (
+        "WSGIDaemonProcess free threads=4 free-threading=on\n"
+        "WSGIScriptAlias / ${APP}/locks.py process-group=free application-group=%{GLOBAL}\n"
+    )
+    server = gilkeeper([script], conf, admin=0)
+    admin = server.status()["admin"].rstrip("/")
+
+    def page(path: str) -> str:
+        with urllib.request.urlopen(admin + path, timeout=20) as answer:
+            return str(answer.read().decode())
+
+    def counted() -> tuple[int, dict[str, float]]:
+        text = page("/metrics")
+        finished = re.findall(r"^gilkeeper_requests_total\{.*\} (\S+)$", text, re.M)
+        waits = re.findall(rf'^{WAITS}\{{.*for="(\w+)".*\}} (\S+)$', text, re.M)
+        return sum(int(float(count)) for count in finished), {kind: float(value) for kind, value in waits}
+
+    noise = 0.0
+    with ThreadPoolExecutor(4) as clients:
+        for name, (targets, kind) in PROGRAMS.items():
+            count, before = counted()
+            answers = list(clients.map(server.ask, [f"{target}?{name}={len(targets)}" for target in targets]))
+            assert all(answer.status == 200 for answer in answers), name
+            harness.until(lambda upto=count + len(targets): counted()[0] >= upto, f"the requests of {name} are counted", 20)
+            _, after = counted()
+            told = sum(float(answer.body) for answer in answers)
+            new = {kind: seconds - before.get(kind, 0.0) for kind, seconds in after.items()}
+            print(name, f"told: {told:.4f}", {kind: f"{seconds:.4f}" for kind, seconds in new.items()})
+            if not kind:
+                # The machine under this one takes time from threads that compute, too.
+                assert sum(new.values()) < 0.01, new
+                noise = told
+                continue
+            # What the machine takes from computing threads is in both, but not the same.
+            slack = 0.1 * told + (0.0 if kind == "lock" else 2 * noise + 0.01)
+            assert abs(new[kind] - told) <= slack, (name, told, new)
+            assert sum(new.values()) - new[kind] <= slack, (name, told, new)
+    assert all(worker["lock_waits_known"] is True for worker in json.loads(page("/api/v1/status"))["workers"])
 
 
 # === the GIL that comes back ===

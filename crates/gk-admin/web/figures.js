@@ -72,6 +72,23 @@ export function exactness(state) {
   return el("p", { class: "warn" }, `GIL waits are a lower bound: ${inexact[0].gil_wait_why ?? "exact measurement is not possible here"}.`);
 }
 
+// What waits for locks are for, where there is no GIL.
+export const LOCKS = [
+  ["dict", "lock_dict"], ["list", "lock_list"], ["set", "lock_set"], ["other objects", "lock_object"], ["threading.Lock", "lock_lock"],
+  ["pause of all threads", "lock_world"], ["import", "lock_import"], ["other", "lock_other"],
+];
+
+export const locksKnown = (state) => workersOf(state).some((worker) => worker.lock_waits_known === true);
+
+// Nothing where there is a GIL.
+export function locks(state) {
+  const free = workersOf(state).filter((worker) => worker.lock_waits_known != null);
+  if (!free.length) return null;
+  const unknown = free.find((worker) => worker.lock_waits_known === false);
+  if (unknown) return el("p", { class: "warn" }, `How long threads wait for each other's locks is not established: ${unknown.lock_waits_why}.`);
+  return el("p", { class: "soft" }, "Waits for locks are told apart: see the chart of waits for locks.");
+}
+
 export function returned(state) {
   const bad = workersOf(state).filter((worker) => worker.gil_returned);
   return bad.map((worker) => el("p", { class: "bad" }, `The GIL is on again in process ${worker.pid}: ${worker.gil_returned} turned it on.`));

@@ -1,7 +1,7 @@
 // The page GIL: how long single waits are, who made whom wait.
 import { Distribution } from "/charts.js";
 import { card, el, figures, fill, table } from "/dom.js";
-import { application, exactness, groupsOf, returned, routeLink, seconds } from "/figures.js";
+import { LOCKS, application, exactness, groupsOf, locks, locksKnown, returned, routeLink, seconds } from "/figures.js";
 import { holders } from "/holders.js";
 import { charts, lines, perWorker, percentiles } from "/series.js";
 import { units } from "/units.js";
@@ -24,6 +24,7 @@ export function gil(place, app) {
     { title: "Threads waiting for the GIL (average)", unit: units.count, series: lines([["application", (p) => p.gil_wait - p.gil_wait_server], ["server", (p) => p.gil_wait_server], ["other threads", (p) => p.other_wait]]) },
     { title: "GIL waits per second", unit: units.rate, series: lines([["waits", (p) => p.gil_waits]]) },
     { title: "Length of a GIL wait", unit: seconds, series: percentiles((p) => p.single_wait) },
+    { title: "Threads waiting for locks, without a GIL (average)", unit: units.count, stacked: true, when: locksKnown, series: lines(LOCKS.map(([name, key]) => [name, (p) => p[key] ?? 0])) },
     { title: "GIL wait by process (average threads)", unit: units.count, series: perWorker("gil_wait") },
   ]);
   let shown = "";
@@ -38,7 +39,7 @@ export function gil(place, app) {
     restyle() { shown = ""; drawn.restyle(); },
     update(state) {
       const interval = groupsOf(state).map(([, group]) => group.switch_interval).find((value) => value != null) ?? null;
-      fill(note, exactness(state), ...returned(state));
+      fill(note, exactness(state), locks(state), ...returned(state));
       drawn.show(state);
       hot.update(state);
       const past = state.distribution;

@@ -5,8 +5,8 @@ import { charts, lines, perWorker, percentiles } from "/series.js";
 import { ROUTES } from "/routes.js";
 import { units } from "/units.js";
 
-const KIND = { idle: "soft", overloaded: "bad", failing: "bad", saturated: "bad", "gil-bound": "warn", "cpu-bound": "warn", "io-bound": "good", mixed: "soft" };
-const NAME = { idle: "idle", overloaded: "overloaded", failing: "failing", saturated: "saturated", "gil-bound": "GIL-bound", "cpu-bound": "CPU-bound", "io-bound": "I/O-bound", mixed: "mixed" };
+const KIND = { idle: "soft", overloaded: "bad", failing: "bad", saturated: "bad", "gil-bound": "warn", "cpu-bound": "warn", "lock-bound": "warn", "io-bound": "good", mixed: "soft" };
+const NAME = { idle: "idle", overloaded: "overloaded", failing: "failing", saturated: "saturated", "gil-bound": "GIL-bound", "cpu-bound": "CPU-bound", "lock-bound": "lock-bound", "io-bound": "I/O-bound", mixed: "mixed" };
 
 // The figures of a card: those of the last minute, and the present number of busy threads and queued requests.
 function groupCard([name, group], status) {

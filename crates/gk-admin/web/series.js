@@ -3,15 +3,20 @@ import { TimeChart } from "/charts.js";
 import { heatMap } from "/heat.js";
 import { card } from "/dom.js";
 
-// `list`: the options of each chart; `heat` makes a heat map of it.
+// `list`: the options of each chart; `heat` makes a heat map of it; one with `when` comes once that is true of the state.
 export function charts(place, app, list) {
-  const made = list.map((one) => {
+  const make = (one) => {
     const options = { ...one, zoom: app.zoom, events: () => app.state.events, step: () => Math.max(1, app.state.step) };
     const box = card(one.place ?? place, one.title, one.wide);
     return one.heat ? heatMap(box, options) : new TimeChart(box, options);
-  });
+  };
+  const made = list.filter((one) => !one.when).map(make);
+  let later = list.filter((one) => one.when);
   const show = (state) => {
     const { from, to } = app.range();
+    const now = later.filter((one) => one.when(state));
+    later = later.filter((one) => !now.includes(one));
+    made.push(...now.map(make));
     made.forEach((chart) => chart.show(state.rows, from, to));
   };
   return {

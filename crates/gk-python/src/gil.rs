@@ -18,6 +18,7 @@ mod hook;
 mod memory;
 mod names;
 mod offsets;
+pub mod parking;
 mod place;
 mod probe;
 pub mod profile;

@@ -123,9 +123,10 @@ impl ThreadStates {
     /// Attaches to an interpreter for the length of `f`.
     pub fn attach<R>(&mut self, interpreter: &Interpreter, f: impl for<'p> FnOnce(Attached<'p>) -> R) -> R {
         let state = self.state_of(interpreter);
+        // Before: what is waited for meanwhile is told by it.
+        gil::attached_with(state as usize);
         // SAFETY: a state of this thread and not current anywhere (`&mut self`).
         gil::in_own_acquire(|| unsafe { ffi::PyEval_RestoreThread(state) });
-        gil::attached_with(state as usize);
         let _detach = Detach;
         // SAFETY: attached until `_detach` drops, after `f`; `for<'p>` keeps objects from escaping.
         let result = f(unsafe { Attached::assume_to(interpreter.id()) });

@@ -121,6 +121,54 @@ row::describe! {
         SERVER server { unit: Nanoseconds, word: 12, seldom: server, request: "server", }
         /// From the queue's end to the application.
         DAEMON daemon { unit: Nanoseconds, word: 3, often: daemon, request: "daemon", }
+        /// Waiting for locks of free-threaded Python, by what was waited for; part of blocked.
+        LOCK_DICT lock_dict {
+            unit: Nanoseconds, word: 26, seldom: lock_dict,
+            metric: "gilkeeper_request_lock_wait_seconds_total" { "for" = "dict" },
+            request: "lock_dict", rate: lock_dict,
+        }
+        /// Waiting for locks of free-threaded Python, by what was waited for; part of blocked.
+        LOCK_LIST lock_list {
+            unit: Nanoseconds, word: 27, seldom: lock_list,
+            metric: "gilkeeper_request_lock_wait_seconds_total" { "for" = "list" },
+            request: "lock_list", rate: lock_list,
+        }
+        /// Waiting for locks of free-threaded Python, by what was waited for; part of blocked.
+        LOCK_SET lock_set {
+            unit: Nanoseconds, word: 28, seldom: lock_set,
+            metric: "gilkeeper_request_lock_wait_seconds_total" { "for" = "set" },
+            request: "lock_set", rate: lock_set,
+        }
+        /// Waiting for locks of free-threaded Python, by what was waited for; part of blocked.
+        LOCK_OBJECT lock_object {
+            unit: Nanoseconds, word: 29, seldom: lock_object,
+            metric: "gilkeeper_request_lock_wait_seconds_total" { "for" = "object" },
+            request: "lock_object", rate: lock_object,
+        }
+        /// Waiting for locks of free-threaded Python, by what was waited for; part of blocked.
+        LOCK_LOCK lock_lock {
+            unit: Nanoseconds, word: 30, seldom: lock_lock,
+            metric: "gilkeeper_request_lock_wait_seconds_total" { "for" = "lock" },
+            request: "lock_lock", rate: lock_lock,
+        }
+        /// Waiting for locks of free-threaded Python, by what was waited for; part of blocked.
+        LOCK_WORLD lock_world {
+            unit: Nanoseconds, word: 31, seldom: lock_world,
+            metric: "gilkeeper_request_lock_wait_seconds_total" { "for" = "world" },
+            request: "lock_world", rate: lock_world,
+        }
+        /// Waiting for locks of free-threaded Python, by what was waited for; part of blocked.
+        LOCK_IMPORT lock_import {
+            unit: Nanoseconds, word: 32, seldom: lock_import,
+            metric: "gilkeeper_request_lock_wait_seconds_total" { "for" = "import" },
+            request: "lock_import", rate: lock_import,
+        }
+        /// Waiting for locks of free-threaded Python, by what was waited for; part of blocked.
+        LOCK_OTHER lock_other {
+            unit: Nanoseconds, word: 33, seldom: lock_other,
+            metric: "gilkeeper_request_lock_wait_seconds_total" { "for" = "other" },
+            request: "lock_other", rate: lock_other,
+        }
     }
     // The first eight words of a cell's head are the cache line of plain requests; all others add to the next eight as well.
     words {
@@ -139,6 +187,15 @@ impl Record {
     /// All waiting for the GIL.
     pub fn gil_wait(&self) -> u64 {
         self.gil_application.saturating_add(self.gil_server)
+    }
+}
+
+impl Figure {
+    /// For a row of waits for locks, where there is no GIL: what is waited for.
+    pub fn lock(&self) -> Option<&'static str> {
+        let metric =
+            self.metric.filter(|metric| metric.name == "gilkeeper_request_lock_wait_seconds_total")?;
+        metric.label.map(|(_, what)| what)
     }
 }
 

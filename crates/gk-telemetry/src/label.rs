@@ -1,5 +1,6 @@
 //! Labels: the limit of a process group, from the split of its requests' time, with a sentence of reasons and one of advice.
 
+use crate::figures::Rates;
 use crate::portion::Portion;
 use crate::sample::GilMode;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub enum Kind {
     GilBound,
     /// Requests compute.
     CpuBound,
+    /// Requests wait for locks, where there is no GIL.
+    LockBound,
     /// Requests wait for something outside.
     IoBound,
     /// Nothing dominates.
@@ -53,6 +56,10 @@ pub struct About {
     pub processes: u32,
     /// CPUs this server may use.
     pub cpus: f64,
+    /// There is no GIL, and waits for locks are told apart.
+    pub locks_known: bool,
+    /// There is no GIL, and they cannot be.
+    pub locks_unknown: bool,
     /// Requests are refused for want of capacity, or were a moment ago.
     pub overloaded: bool,
 }
@@ -109,7 +116,11 @@ pub fn label(portion: &Portion, about: &About) -> Label {
         percent(blocked)
     );
     let bound = if about.exact || gil == 0.0 { "" } else { " (the GIL wait is a lower bound)" };
-    let dominant = dominant(cpu, gil, runnable, blocked);
+    let locks = Locks::of(&point.rates, ended.iter().sum()).filter(|_| !about.gil_enabled);
+    let dominant = match &locks {
+        Some(locks) if locks.share >= 0.25 && locks.share >= blocked * 0.5 => Kind::LockBound,
+        _ => dominant(cpu, gil, runnable, blocked),
+    };
     if busy > 0.85 && (queue > 0.01 || portion.queued > 0) {
         let why = format!(
             "The request threads are busy {} of the time and requests wait {} in the queue; {split}{bound}.",
@@ -122,17 +133,97 @@ pub fn label(portion: &Portion, about: &About) -> Label {
         Kind::GilBound => {
             format!("{}{bound}; {:.0} waits a second.", capitalised(&split), point.rates.gil_waits)
         }
+        Kind::LockBound => {
+            let locks = locks.as_ref().map(Locks::why).unwrap_or_default();
+            format!("{}; {locks}.", capitalised(&split))
+        }
+        Kind::IoBound if about.locks_unknown => {
+            format!(
+                "{}; how much of that is for each other's locks is not established here.",
+                capitalised(&split)
+            )
+        }
         _ => format!("{}{bound}.", capitalised(&split)),
     };
     let advice = match dominant {
         Kind::GilBound => for_gil(about, point.cpu),
         Kind::CpuBound => for_cpu(about, runnable, point.cpu),
+        Kind::LockBound => locks.as_ref().map(Locks::advice).unwrap_or_default(),
         Kind::IoBound => {
             "More threads cost little here; shorter waits for the database or the network gain most.".into()
         }
         _ => String::new(),
     };
     Label { kind: dominant, why, advice }
+}
+
+/// Waits for locks where there is no GIL, as shares of the time of requests.
+struct Locks {
+    share: f64,
+    /// What is waited for most, as in the figures' names, and its share.
+    most: &'static str,
+    part: f64,
+}
+
+impl Locks {
+    fn of(rates: &Rates, sum: f64) -> Option<Self> {
+        let each = [
+            ("dict", rates.lock_dict),
+            ("list", rates.lock_list),
+            ("set", rates.lock_set),
+            ("object", rates.lock_object),
+            ("lock", rates.lock_lock),
+            ("world", rates.lock_world),
+            ("import", rates.lock_import),
+            ("other", rates.lock_other),
+        ];
+        let (most, part) = each.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let share: f64 = each.iter().map(|(_, part)| part / sum).sum();
+        (sum > 0.0).then_some(Self { share, most, part: part / sum })
+    }
+
+    fn why(&self) -> String {
+        let what = match self.most {
+            "dict" => "the lock of a dict",
+            "list" => "the lock of a list",
+            "set" => "the lock of a set",
+            "object" => "the lock of an object",
+            "lock" => "a threading.Lock, or what is built on one",
+            "world" => "pauses of all threads",
+            "import" => "another thread's import",
+            _ => "a lock of the interpreter or the end of a thread",
+        };
+        let (share, part) = (self.share * 100.0, self.part * 100.0);
+        format!("{share:.0} % is waiting for each other, {part:.0} % for {what}")
+    }
+
+    fn advice(&self) -> String {
+        let advice = match self.most {
+            "dict" | "list" | "set" | "object" => {
+                return format!(
+                    "Your threads meet in one {} that all of them use while one changes it, such as a cache, a counter or a registry in \
+                     a module: one for each thread, or several by key, lets them run side by side.",
+                    self.most
+                );
+            }
+            "lock" => {
+                "Your threads meet at one lock of the application, or at a condition, event or queue built on one: hold it for less \
+                 time, or more than one of them. Threads that wait for work at a queue are waiting there, too."
+            }
+            "world" => {
+                "All threads are paused, mostly by the garbage collection: gc.freeze() after the imports and a higher \
+                 gc.set_threshold() make that rare, and fewer objects that live long make it short."
+            }
+            "import" => {
+                "Requests wait for modules that another one imports: import them at the head of the script."
+            }
+            _ => {
+                "Threads that wait for other threads' ends can do something meanwhile; of locks of the interpreter, fewer threads in \
+                 more processes wait less."
+            }
+        };
+        advice.to_owned()
+    }
 }
 
 fn dominant(cpu: f64, gil: f64, runnable: f64, blocked: f64) -> Kind {
@@ -187,6 +278,9 @@ fn for_saturated(dominant: Kind, about: &About, used: f64) -> String {
         Kind::IoBound => "The threads mostly wait for something outside: more threads per process.".into(),
         Kind::GilBound => for_gil(about, used),
         Kind::CpuBound => for_cpu(about, 0.0, used),
+        Kind::LockBound => {
+            "The threads mostly wait for each other; the chart of waits for locks says where.".into()
+        }
         _ => "More threads if the requests wait, more processes if they compute.".into(),
     }
 }
@@ -214,6 +308,8 @@ mod tests {
         switch_interval: 5_000_000,
         processes: 1,
         cpus: 2.0,
+        locks_known: false,
+        locks_unknown: false,
         overloaded: false,
     };
 
@@ -254,6 +350,24 @@ mod tests {
         assert_eq!(kind([4.0, 2.0, 0.5, 4.5], 0), Kind::Mixed);
         assert_eq!(kind([9.0, 29.0, 0.5, 0.5], 120), Kind::Saturated);
         assert_eq!(label(&Portion::default(), &ABOUT).kind, Kind::Idle);
+    }
+
+    #[test]
+    fn waits_for_locks_are_a_limit_where_there_is_no_gil() {
+        let mut portion = portion([4.0, 0.0, 0.0, 8.0], 0);
+        let figures = portion.applications.get_mut("").unwrap();
+        (figures.lock_dict, figures.lock_lock) = (6_000_000_000, 1_000_000_000);
+        let free = About { gil: GilMode::FreeThreading, gil_enabled: false, ..ABOUT };
+        let found = label(&portion, &free);
+        assert_eq!(found.kind, Kind::LockBound);
+        let why = "67 % blocked; 58 % is waiting for each other, 50 % for the lock of a dict.";
+        assert!(found.why.ends_with(why), "{}", found.why);
+        assert!(found.advice.starts_with("Your threads meet in one dict"), "{}", found.advice);
+        assert_eq!(label(&portion, &ABOUT).kind, Kind::IoBound);
+        portion.applications.get_mut("").unwrap().lock_dict = 0;
+        assert_eq!(label(&portion, &free).kind, Kind::IoBound, "most of it is something else");
+        let unknown = label(&portion, &About { locks_unknown: true, ..free });
+        assert!(unknown.why.ends_with("is not established here."), "{}", unknown.why);
     }
 
     #[test]

@@ -80,6 +80,12 @@ pub struct WorkerSample {
     pub exact: bool,
     /// Why they are not exact.
     pub why: String,
+    /// Waits for locks are told apart; `None` where there is a GIL.
+    #[serde(default)]
+    pub locks: Option<bool>,
+    /// Why they are not.
+    #[serde(default)]
+    pub locks_why: String,
     /// Nanoseconds; 0 without a GIL.
     pub switch_interval: u64,
     /// Waits for a GIL in threads that serve no request, nanoseconds.

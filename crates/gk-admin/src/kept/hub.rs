@@ -418,6 +418,8 @@ impl Hub {
             about.gil = first.map_or(sample.gil_mode, |first| first.gil_mode);
             about.gil_enabled = worker.gil_enabled().unwrap_or(true);
             about.exact &= sample.exact;
+            about.locks_known |= sample.locks == Some(true);
+            about.locks_unknown |= sample.locks == Some(false);
             about.switch_interval = first.map_or(sample.switch_interval, |first| first.switch_interval);
         }
         about

@@ -196,6 +196,8 @@ fn worker(hub: &Hub, worker: &TrackedWorker, last: &Tick, now: f64) -> Value {
         "gil_returned": (!sample.gil_module.is_empty()).then_some(&sample.gil_module),
         "gil_wait_exact": sample.exact,
         "gil_wait_why": (!sample.exact).then_some(&sample.why),
+        "lock_waits_known": sample.locks,
+        "lock_waits_why": (sample.locks == Some(false)).then_some(&sample.locks_why),
         "switch_interval": interval(sample.switch_interval),
         "requests": sample.total().requests,
         "requests_now": portion.requests as f64 / span,

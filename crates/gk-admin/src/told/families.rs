@@ -9,7 +9,7 @@ mod server;
 use crate::kept::counters::Counters;
 use crate::kept::hub::Hub;
 use gk_telemetry::Histogram;
-use gk_telemetry::figures::{FIGURES, Figure, Metric, Value as Sum};
+use gk_telemetry::figures::{FIGURES, Figure, Figures, Metric, Value as Sum};
 use gk_telemetry::sample::WorkerSample;
 use gk_wire::happened::ENDS;
 
@@ -135,6 +135,10 @@ fn requests(page: &mut Families, hub: &Hub) {
         };
         page.family(metric.name, form, first.help);
         for (process_group, application_group, figures) in counters.iter() {
+            // An unknown value has no line; where there is a GIL nobody waits so.
+            if first.lock().is_some() && !hub.about(process_group).locks_known && locks(figures) == 0 {
+                continue;
+            }
             for (row, metric) in family {
                 let mut labels =
                     vec![("process_group", process_group), ("application_group", application_group)];
@@ -147,6 +151,15 @@ fn requests(page: &mut Families, hub: &Hub) {
         }
     }
     exceptions(page, &counters);
+}
+
+/// All that requests waited for locks.
+fn locks(figures: &Figures) -> u64 {
+    let of = |row: &Figure| match &row.value {
+        Sum::Counter { get, .. } if row.lock().is_some() => get(figures),
+        _ => 0,
+    };
+    FIGURES.iter().map(of).sum()
 }
 
 /// Exceptions by type. All of a pair of groups have a line from the start, so that the first one is an increase.
@@ -201,7 +214,7 @@ fn processes(page: &mut Families, hub: &Hub) {
     }
     // An unknown value has no line.
     type Gauge = fn(&WorkerSample, Option<bool>) -> Option<f64>;
-    let gauges: [(&str, &str, Gauge); 6] = [
+    let gauges: [(&str, &str, Gauge); 7] = [
         ("gilkeeper_threads", "Request threads.", |s, _| Some(f64::from(s.threads))),
         ("gilkeeper_threads_busy", "Request threads that serve a request.", |s, _| {
             Some(s.slots.iter().filter(|slot| slot.serves()).count() as f64)
@@ -213,6 +226,11 @@ fn processes(page: &mut Families, hub: &Hub) {
             "gilkeeper_gil_wait_exact",
             "1 where GIL waits are exact, 0 where they are a lower bound.",
             |s, _| Some(f64::from(u8::from(s.exact))),
+        ),
+        (
+            "gilkeeper_lock_waits_known",
+            "1 where waits for locks are told apart, 0 where they cannot be; no line where there is a GIL.",
+            |s, _| s.locks.map(|known| f64::from(u8::from(known))),
         ),
         (
             "gilkeeper_switch_interval_seconds",

@@ -8,6 +8,7 @@ use crate::told::otlp::{self, ServerIdentity};
 use bytes::{BufMut, Bytes, BytesMut};
 use gk_config::measurements::Traces;
 use gk_telemetry::Reason;
+use gk_telemetry::figures::{FIGURES, Shown};
 use gk_wire::log::Level;
 use gk_wire::setup::duration;
 use h2::client;
@@ -227,6 +228,12 @@ fn application_attributes(measured: &Measured) -> Vec<KeyValue> {
         whole("gilkeeper.bytes_in", record.bytes_in),
         whole("gilkeeper.bytes_out", record.bytes_out),
     ];
+    // What threads of a process without a GIL waited for each other.
+    for (what, of) in FIGURES.iter().filter_map(|row| row.lock().zip(row.of_request)) {
+        if let Shown::Number(ns @ 1..) = of(record) {
+            attributes.push(seconds(&format!("gilkeeper.lock_wait.{what}"), ns));
+        }
+    }
     if finished.longest_wait > 0 {
         attributes.push(seconds("gilkeeper.longest_gil_wait", finished.longest_wait));
         attributes.push(text("gilkeeper.gil_culprit", &finished.culprit));

@@ -161,6 +161,17 @@ impl Cells {
     }
 }
 
+/// Another figure of the calling thread has changed.
+pub(super) fn changed() {
+    CELLS.with(|cells| cells.changes.set(cells.changes.get().wrapping_add(1)));
+}
+
+/// Nanoseconds of the calling thread on the run queue so far; `None` where it is not watched.
+pub(super) fn run_delay() -> Option<u64> {
+    let descriptor = CELLS.with(|cells| cells.delay_descriptor.get());
+    (descriptor >= 0).then(|| gk_sys::usage::run_delay(descriptor)).flatten()
+}
+
 /// The calling thread's longest wait since this was last asked, in nanoseconds.
 pub fn take_longest() -> u64 {
     CELLS.with(|cells| cells.longest.replace(0))

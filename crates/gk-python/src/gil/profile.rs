@@ -62,6 +62,16 @@ pub(super) fn take_part(on: bool) {
     }
 }
 
+/// Whether the calling thread takes part.
+pub(super) fn takes_part() -> bool {
+    own_seat().is_some_and(|seat| seat.thread.load(Ordering::Relaxed) != 0)
+}
+
+/// The thread state that the calling thread is attached with; 0: none.
+pub(super) fn own_state() -> usize {
+    own_seat().map_or(0, |seat| seat.state.load(Ordering::Relaxed))
+}
+
 /// A profile that runs. There is one at a time; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Profile {

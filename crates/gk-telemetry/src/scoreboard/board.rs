@@ -134,6 +134,12 @@ impl<W: Deref<Target = Words>> Board<W> {
         self.word(header::EXACT).store(u64::from(exact), Release);
     }
 
+    /// Notes whether waits for locks are told apart, where there is no GIL; the sentence says why not.
+    pub fn set_locks(&self, known: Result<(), &str>) {
+        words::put_text(self.range(header::LOCKS_WHY), known.err().unwrap_or_default().as_bytes());
+        self.word(header::LOCKS).store(if known.is_ok() { 1 } else { 2 }, Release);
+    }
+
     /// Nanoseconds from the process's start until its imports were done.
     pub fn set_import(&self, ns: u64) {
         self.word(header::IMPORT).store(ns, Relaxed);

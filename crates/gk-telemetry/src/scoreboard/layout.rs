@@ -14,7 +14,7 @@ use crate::figures::{FIGURES_END, Long, Record, Timed};
 use crate::histogram::BUCKETS;
 
 /// First word of a scoreboard; the last byte is the layout's version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x0c");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GKBOARD\x0d");
 
 /// Most application groups with figures of their own; the last entry collects all others.
 pub const GROUPS: usize = 16;
@@ -40,7 +40,7 @@ pub const CALLS: usize = 16_384;
 pub const PRIVATE: usize = 64;
 
 /// Words of the header.
-pub(crate) const HEADER: usize = 104;
+pub(crate) const HEADER: usize = 112;
 /// Words of a group's entry.
 pub(crate) const GROUP: usize = 40;
 /// Words of a route's entry.
@@ -163,6 +163,10 @@ pub(crate) mod header {
     pub(crate) const PROFILE_WHY: Range<usize> = 87..96;
     /// Any: ordinal of the last request that was kept for traces; 0: none yet.
     pub(crate) const TRACED_HEAD: usize = 96;
+    /// Maker: 1 when waits for locks are told apart, where there is no GIL; 2 when they are not. Written after [`LOCKS_WHY`].
+    pub(crate) const LOCKS: usize = 97;
+    /// Maker: why they are not.
+    pub(crate) const LOCKS_WHY: Range<usize> = 98..112;
 }
 
 /// Words of an application group. All but `HASH` and `READY` are valid once `READY` is 1.

@@ -60,6 +60,12 @@ impl<W: Deref<Target = Words>> Board<W> {
             gil_module: words::text(self.range(header::GIL_MODULE)),
             exact: self.word(header::EXACT).load(Acquire) != 0,
             why: words::text(self.range(header::WHY)),
+            locks: match self.word(header::LOCKS).load(Acquire) {
+                1 => Some(true),
+                2 => Some(false),
+                _ => None,
+            },
+            locks_why: words::text(self.range(header::LOCKS_WHY)),
             switch_interval: at(header::SWITCH_INTERVAL),
             other_wait: at(header::OTHER_WAIT),
             other_waits: at(header::OTHER_WAITS),

@@ -224,6 +224,9 @@ impl Measurements {
         if exactness == Exactness::Exact {
             self.note_places(py);
         }
+        if exactness == Exactness::NoGil {
+            self.tell_locks_apart(py, main);
+        }
         match exactness {
             Exactness::Exact if main => self.set_exact(true, ""),
             Exactness::NoGil if main => self.set_exact(true, "no GIL"),
@@ -254,6 +257,19 @@ impl Measurements {
         {
             let text = format!("Waits for the GIL are not booked to lines: {why}");
             gk_sys::log::plain(gk_wire::log::Level::Info, "wsgi", None, &text);
+        }
+    }
+
+    /// A single interpreter whose waits are not known makes those of the process unknown.
+    fn tell_locks_apart(&self, py: Attached<'_>, main: bool) {
+        match gil::parking::establish(py) {
+            Ok(()) if main => self.board.set_locks(Ok(())),
+            Ok(()) => {}
+            Err(why) => {
+                self.board.set_locks(Err(&why));
+                let text = format!("Waits for locks are not told apart: {why}");
+                gk_sys::log::plain(gk_wire::log::Level::Info, "wsgi", None, &text);
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 //! [`CPU_EVERY`] and [`OLD`] bound the cost of reading and the error.
 
 use super::measurements::{Measurements, pack, serve_in};
+use gk_python::gil::parking::{self, Parkings};
 use gk_python::gil::{self, ThreadWatch, Waited};
 use gk_sys::clock::{self, Moment};
 use gk_sys::memory::SharedWords;
@@ -35,6 +36,8 @@ pub(crate) struct ThreadMeasure {
     /// Waits of this thread so far, and [`ThreadWatch::changes`] at that time.
     waited: Waited,
     changes: u64,
+    /// Its waits for locks so far, where there is no GIL.
+    parked: Parkings,
     /// The CPU clock: (monotonic time, CPU time), extrapolated since the last reading over `carried` nanoseconds of work.
     /// While a request runs: the values when it was taken.
     cpu: (u64, u64),
@@ -72,6 +75,7 @@ impl ThreadMeasure {
             writer,
             changes: watch.changes(),
             waited: gil::waited(),
+            parked: parking::parkings(),
             watch,
             cpu: (0, 0),
             carried: CPU_EVERY + 1,
@@ -219,6 +223,9 @@ impl ThreadMeasure {
             self.due = 0;
         }
         let (daemon, application) = (entered.saturating_sub(taken), ended.saturating_sub(entered));
+        let blocked = most - on_cpu - runnable;
+        let [lock_dict, lock_list, lock_set, lock_object, lock_lock, lock_world, lock_import, lock_other] =
+            waits.map_or_else(Parkings::default, |waits| within(waits.parked, blocked));
         self.writer.finish(&Record {
             status: outcome.status,
             error: outcome.error || outcome.status >= 500,
@@ -233,13 +240,21 @@ impl ThreadMeasure {
             gil_server,
             waits: times,
             runnable,
-            blocked: most - on_cpu - runnable,
+            blocked,
             bytes_in: outcome.bytes_in,
             bytes_out: outcome.bytes_out,
             reads: outcome.reads,
             writes: outcome.writes,
             input: outcome.input,
             output: outcome.output,
+            lock_dict,
+            lock_list,
+            lock_set,
+            lock_object,
+            lock_lock,
+            lock_world,
+            lock_import,
+            lock_other,
         });
     }
 
@@ -253,7 +268,8 @@ impl ThreadMeasure {
     fn new_waits(&mut self) -> Waits {
         let before = std::mem::replace(&mut self.waited, gil::waited());
         self.changes = self.watch.changes();
-        Waits::between(&before, &self.waited)
+        let parked = std::mem::replace(&mut self.parked, parking::parkings());
+        Waits::between((&before, &parked), (&self.waited, &self.parked))
     }
 
     /// Books waits that were measured from outside, which nobody else writes onto the scoreboard.
@@ -331,11 +347,13 @@ struct Waits {
     own: u64,
     own_times: u64,
     delay: u64,
+    parked: Parkings,
 }
 
 impl Waits {
-    fn between(before: &Waited, after: &Waited) -> Self {
+    fn between((before, parked): (&Waited, &Parkings), (after, parked_since): (&Waited, &Parkings)) -> Self {
         Self {
+            parked: std::array::from_fn(|kind| parked_since[kind].wrapping_sub(parked[kind])),
             nanos: after.nanos.wrapping_sub(before.nanos),
             count: after.waits.wrapping_sub(before.waits),
             inside_own: after.inside_own.wrapping_sub(before.inside_own),
@@ -344,6 +362,17 @@ impl Waits {
             delay: after.delay.wrapping_sub(before.delay),
         }
     }
+}
+
+/// Waits for locks as parts of the time that the thread was blocked: what it was runnable at their ends is not theirs.
+fn within(mut parked: Parkings, blocked: u64) -> Parkings {
+    let sum: u64 = parked.iter().fold(0, |sum, ns| sum.saturating_add(*ns));
+    if sum > blocked {
+        for ns in &mut parked {
+            *ns = (u128::from(*ns) * u128::from(blocked) / u128::from(sum)) as u64;
+        }
+    }
+    parked
 }
 
 /// Epoch seconds as nanoseconds.
