@@ -1,4 +1,4 @@
-"""docs/reference/packages.md out of what was tried."""
+"""docs/reference/packages.md out of what was tried. `gilkeeper doctor --explain` reads its rows from that page."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 HEAD = """# Packages in each mode
 
-What packages that web applications use do in each kind of interpreter. [`gilkeeper doctor`](../guide/doctor.md) judges an application
-with the versions that it has.
+What packages that web applications use do in each kind of interpreter. `gilkeeper doctor --explain PACKAGE` prints the rows of one package;
+[`gilkeeper doctor`](../guide/doctor.md) judges an application with the versions that it has.
 
 `scripts/packages-by-mode` wrote this page: it installs the newest wheel of each package, and imports and uses it in a process for each
 kind of interpreter.

@@ -5,8 +5,8 @@ crashes or hangs, the last lines show where. Any CPython from 3.11 on runs it, a
 
 Job: `interpreter` (main, shared, own), `interpreters` (how many in a row, for shared), `what` (application, import, extension,
 extensions, unloaded, environment), for the application `script`, `module`, `callable`, `also`; for an import `name`; for an extension
-`name` and `file`, for several `files` (pairs of both); for those that the application has not loaded `names`; for the installed packages
-`without` (those to leave out); `home`, `python_path`, `describe`, `end`.
+`name` and `file`, for several `files` (pairs of both); for those not loaded `names`; for imports inside functions `later` (null: find
+them out); for the installed packages `without` (those to leave out); `home`, `python_path`, `describe`, `end`.
 """
 
 import sys
@@ -14,7 +14,8 @@ import sys
 REPORT = 3
 SOURCE = __file__ if "__file__" in globals() else ""
 HERE = SOURCE.rpartition("/")[0]
-MODULES, CALLABLES = f"{HERE}/doctor_modules.py", f"{HERE}/callables.py"
+MODULES, CALLABLES, FUNCTIONS = (f"{HERE}/{name}.py" for name in ("doctor_modules", "callables", "doctor_functions"))
+OWN = (SOURCE, MODULES, FUNCTIONS)
 
 
 def tell(event, **values):
@@ -67,7 +68,7 @@ class Places:
         found = []
         while frame:
             name, file = frame.f_globals.get("__name__") or "?", frame.f_code.co_filename
-            skip = file in (SOURCE, MODULES) or file.startswith("<frozen importlib") or name.partition(".")[0] == "importlib"
+            skip = file in OWN or file.startswith("<frozen importlib") or name.partition(".")[0] == "importlib"
             if not skip and (not found or found[-1][0] != name):
                 found.append([name, self.kind(frame.f_globals.get("__file__") or file)])
             frame = frame.f_back
@@ -75,7 +76,7 @@ class Places:
 
     def caller(self, frame, skip=()):
         """The module that called, its kind and the line: the innermost frame outside of `skip`."""
-        while frame and (frame.f_code.co_filename in (SOURCE, MODULES) or frame.f_globals.get("__name__") in skip):
+        while frame and (frame.f_code.co_filename in OWN or frame.f_globals.get("__name__") in skip):
             frame = frame.f_back
         if frame is None:
             return {"by": "?", "kind": "standard", "line": 0}
@@ -226,11 +227,9 @@ class Watch:
         """Puts stand-ins for a worker's modules `gilkeeper` and `mod_wsgi` into sys.modules, without requests."""
         import types
 
-        watch = self
-
         def subscribe_shutdown(callback):
-            tell("subscribed", **watch.places.caller(sys._getframe(1)))
-            watch.shutdown.append(callback)
+            tell("subscribed", **self.places.caller(sys._getframe(1)))
+            self.shutdown.append(callback)
             return callback
 
         def keep(callback):
@@ -289,6 +288,7 @@ def application(job):
         tell("no-application", name=wanted, others=callables["usual_callables"](module).split())
     for name in job["also"]:
         importlib.import_module(name)
+    beside(FUNCTIONS)["later"](job, Places().kind, tell, one_line)
 
 
 def extension(job):
@@ -296,11 +296,10 @@ def extension(job):
     import importlib.util
     from importlib.machinery import ExtensionFileLoader
 
-    loader = ExtensionFileLoader(job["name"], job["file"])
-    spec = importlib.util.spec_from_file_location(job["name"], job["file"], loader=loader)
+    spec = importlib.util.spec_from_file_location(job["name"], job["file"], loader=ExtensionFileLoader(job["name"], job["file"]))
     module = importlib.util.module_from_spec(spec)
     sys.modules[job["name"]] = module
-    loader.exec_module(module)
+    spec.loader.exec_module(module)
 
 
 def try_each(names):
@@ -435,7 +434,8 @@ def main():
     os.set_inheritable(REPORT, False)
     faulthandler.enable()
     job = json.loads(sys.argv[1])
-    tell("python", version="{}.{}.{}".format(*sys.version_info[:3]), executable=sys.executable, gil=gil(), free_threaded="t" in sys.abiflags)
+    facts = {"executable": sys.executable, "gil": gil(), "inherits_context": bool(getattr(sys.flags, "thread_inherit_context", False))}
+    tell("python", version="{}.{}.{}".format(*sys.version_info[:3]), free_threaded="t" in sys.abiflags, **facts)
     if job["interpreter"] != "main":
         in_another(job)
     callbacks = trial(job, 1)

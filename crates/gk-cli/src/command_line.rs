@@ -292,7 +292,7 @@ fn telemetry() -> Command {
 fn doctor() -> Command {
     Command::new("doctor")
         .about("Import an application in every kind of interpreter and report what fails there")
-        .arg(script())
+        .arg(script().required(false).required_unless_present("explain"))
         .arg(
             many(option("for", "MODE", "Mode that must be safe for exit status 0; repeat the option for more [default: all modes of the Python]."))
                 .value_parser(["sub-interpreter", "own-gil", "free-threading"]),
@@ -304,6 +304,7 @@ fn doctor() -> Command {
         .arg(flag("factory").help("Call the callable for the application."))
         .arg(many(option("import", "MODULE", "Also import this module, as a request would; repeat the option for more.")))
         .arg(option("time-limit", "SECONDS", "Time limit of the import in one child [default: 60 s]."))
+        .arg(option("explain", "PACKAGE", "Only print what was tried of a package that many applications use.").conflicts_with("script"))
 }
 
 /// Arguments of all commands that read a configuration.

@@ -8,6 +8,7 @@ mod advice;
 mod application_findings;
 pub mod environment;
 mod event;
+mod explained;
 mod module_findings;
 mod progress;
 mod report;
@@ -39,6 +40,10 @@ use study::{ImportTarget, Job, Setting, Trials};
 use verdict::Examination;
 
 pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
+    if let Some(package) = given.get_one::<String>("explain") {
+        print(&explained::explained(package).map_err(Failure::Input)?);
+        return Ok(0);
+    }
     let patient = ExaminedApplication::new(given, &runtime)?;
     let impossible = impossible(patient.build);
     let asked: Vec<Mode> = Mode::ALL
@@ -69,7 +74,9 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
         patient.examine(jobs, &mut trials, &signals, &progress)?;
     }
     patient.imports(&trials)?;
+    let beside = patient.beside.as_ref().map(|(executable, inherits)| (executable.as_str(), *inherits));
     let question = Examination {
+        beside,
         script: &patient.shown,
         executable: &patient.python.to_string_lossy(),
         minor: patient.build.minor,
@@ -88,6 +95,15 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
     }
     debug_assert!(report.modes.iter().all(|m| !m.asked || !report.safe || m.verdict == Verdict::Safe));
     Ok(i32::from(!report.safe))
+}
+
+/// Whether the threads of a Python inherit context variables.
+fn inherits_context(build: PythonBuild) -> bool {
+    match std::env::var("PYTHON_THREAD_INHERIT_CONTEXT").as_deref() {
+        Ok("0") => false,
+        Ok("1") => build.minor >= 14,
+        _ => build.minor >= 14 && build.free_threaded,
+    }
 }
 
 /// Modes that this build does not have, with the reason.
@@ -110,6 +126,8 @@ struct Known {
     files: BTreeMap<String, String>,
     /// Those that the application has not loaded.
     unloaded: Vec<String>,
+    /// Modules that functions of the application import.
+    later: Vec<String>,
     /// Those without an outcome, by setting.
     open: BTreeSet<(Setting, String)>,
 }
@@ -118,6 +136,8 @@ struct Known {
 struct ExaminedApplication {
     python: PathBuf,
     build: PythonBuild,
+    /// The server's own Python where another one is examined, and whether its threads inherit context variables.
+    beside: Option<(String, bool)>,
     start_file: PathBuf,
     environment: Vec<(OsString, OsString)>,
     limit: Duration,
@@ -160,7 +180,10 @@ impl ExaminedApplication {
             })?,
             None => runtime.executable.clone(),
         };
-        let build = Pythons::new(runtime).build(&python).map_err(|refused| Failure::Input(refused.0))?;
+        let mut builds = Pythons::new(runtime);
+        let build = builds.build(&python).map_err(|refused| Failure::Input(refused.0))?;
+        let beside = (python != runtime.executable).then(|| builds.build(&runtime.executable).ok()).flatten();
+        let beside = beside.map(|build| (runtime.executable.display().to_string(), inherits_context(build)));
         let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
         // Each trial sets the GIL itself, with -X gil.
         let mut gone = vec!["PYTHON_GIL"];
@@ -176,6 +199,7 @@ impl ExaminedApplication {
         Ok(Self {
             python,
             build,
+            beside,
             start_file: runtime.package_dir.join("doctor.py"),
             environment: environment.into_iter().collect(),
             limit: Duration::from_secs(limit),
@@ -211,7 +235,8 @@ impl ExaminedApplication {
         let reference = trials.get(&(Setting::Main, ImportTarget::Application));
         let unloaded: Vec<String> =
             reference.into_iter().flat_map(|t| &t.unloaded).map(|one| one.name.clone()).collect();
-        let known = Known { files, unloaded, open };
+        let later = reference.into_iter().flat_map(|t| &t.later).filter_map(|one| one.name.clone()).collect();
+        let known = Known { files, unloaded, later, open };
         let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
         let (jobs, done) = (Mutex::new(jobs), Mutex::new(Vec::new()));
         let take = || jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
@@ -251,6 +276,7 @@ impl ExaminedApplication {
             Setting::Forced => ("main", "free-threading", Some("gil=0")),
         };
         let whole = *what == ImportTarget::Application;
+        let reference = *setting == Setting::Main;
         let (what, name) = match what {
             ImportTarget::Application => ("application", None),
             ImportTarget::Import(name) => ("import", Some(name)),
@@ -278,9 +304,11 @@ impl ExaminedApplication {
             "module": self.module,
             "callable": self.callable,
             "also": self.also,
+            // The first trial finds them out.
+            "later": (!reference).then_some(&known.later),
             "home": self.home,
             "python_path": self.python_path,
-            "describe": *setting == Setting::Main,
+            "describe": reference,
             "end": whole,
         });
         let mut args: Vec<OsString> = Vec::new();

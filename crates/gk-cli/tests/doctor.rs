@@ -2,116 +2,16 @@
 //! (`extensions/kinds.c`): what loads, refuses, gets lost, crashes, hangs and turns the GIL on.
 #![allow(clippy::unwrap_used, reason = "a test: the harness functions run in tests only")]
 
+#[path = "support/site.rs"]
+mod site;
+
 use serde_json::Value;
+use site::{Build, Site, python, text};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
 const REFUSAL: &str = "does not support loading in subinterpreters";
-
-fn python() -> PathBuf {
-    std::env::var_os("PYO3_PYTHON").unwrap_or_else(|| "python3".into()).into()
-}
-
-/// What the tests must know of it.
-struct Build {
-    minor: u32,
-    free_threaded: bool,
-    include: String,
-    suffix: String,
-}
-
-fn build() -> Build {
-    let question = "import sys, sysconfig as c; print(sys.version_info[1], 't' in sys.abiflags, \
-                    c.get_path('include'), c.get_config_var('EXT_SUFFIX'))";
-    let output = Command::new(python()).args(["-I", "-c", question]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let words: Vec<&str> = text.split_whitespace().collect();
-    Build {
-        minor: words[0].parse().unwrap(),
-        free_threaded: words[1] == "True",
-        include: words[2].to_owned(),
-        suffix: words[3].to_owned(),
-    }
-}
-
-/// An application's folder with installed packages beside it.
-struct Site {
-    dir: tempfile::TempDir,
-    build: Build,
-}
-
-impl Site {
-    fn new(script: &str) -> Self {
-        let site = Self { dir: tempfile::tempdir().unwrap(), build: build() };
-        fs::create_dir(site.installed()).unwrap();
-        fs::write(site.dir.path().join("wsgi.py"), script).unwrap();
-        site
-    }
-
-    fn installed(&self) -> PathBuf {
-        self.dir.path().join("site-packages")
-    }
-
-    /// Compiles one extension module into the installed packages; `at` is its path there without the suffix.
-    fn extension(&self, at: &str, flags: &[&str]) {
-        let target = self.installed().join(format!("{at}{}", self.build.suffix));
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        let name = at.rsplit('/').next().unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/extensions/kinds.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O0", "-I", &self.build.include, &format!("-DNAME={name}")]);
-        compiler.args(flags.iter().map(|flag| format!("-D{flag}")));
-        let output = compiler.arg("-o").arg(&target).arg(source).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// A package with an extension module `_speed`, installed as a distribution; `text` is its `__init__.py`.
-    fn package(&self, name: &str, flags: &[&str], text: &str) {
-        self.extension(&format!("{name}/_speed"), flags);
-        let write = |name: &str, text: &str| {
-            let path = self.installed().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write(&format!("{name}/__init__.py"), text);
-        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: 2.5\n");
-        write(&format!("{name}-2.5.dist-info/METADATA"), &metadata);
-        let record = format!("{name}/__init__.py,,\n{name}/_speed{},,\n", self.build.suffix);
-        write(&format!("{name}-2.5.dist-info/RECORD"), &record);
-    }
-
-    /// A package whose C part is optional.
-    fn package_with_fallback(&self) {
-        let text = "try:\n    from . import _speed\nexcept ImportError:\n    _speed = None\n";
-        self.package("pack", &[], text);
-    }
-
-    fn doctor(&self, more: &[&str]) -> Output {
-        self.ask(&[&["--format", "json"], more].concat())
-    }
-
-    fn ask(&self, more: &[&str]) -> Output {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
-        command.args(["doctor", "wsgi.py", "--python-path", "site-packages"]).args(more);
-        command
-            .current_dir(self.dir.path())
-            .env("GILKEEPER_DEV_PYTHON", python())
-            .env("GILKEEPER_DEV_PACKAGE", package);
-        command.env_remove("PYTHON_GIL").output().unwrap()
-    }
-
-    fn report(&self, more: &[&str]) -> (Value, Option<i32>) {
-        let output = self.doctor(more);
-        let report = serde_json::from_slice(&output.stdout);
-        (report.unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr))), output.status.code())
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 fn module<'r>(report: &'r Value, name: &str) -> &'r Value {
     let modules = report["modules"].as_array().unwrap();
@@ -315,8 +215,53 @@ fn modules_that_are_kept_elsewhere_or_empty_or_loaded_later() {
         assert_eq!(outcome("later._speed", "own-gil"), refuses);
         let found =
             report["findings"].as_array().unwrap().iter().find(|f| f["subject"] == "later 2.5").unwrap();
-        assert_eq!((&found["level"], &found["what"]), (&"caution".into(), &"refuses".into()), "{found}");
+        // It has no other C part: a request that uses the package needs this one.
+        assert_eq!((&found["level"], &found["what"]), (&"unsafe".into(), &"refuses".into()), "{found}");
     }
+}
+
+/// Reported: an application that imports a package inside a function was called safe in a mode in which the package does not load.
+#[test]
+fn imports_inside_functions_are_tried_too() {
+    let script = "import part\n\n\ndef application(environ, start_response):\n    from own.report import write\n    return write()\n";
+    let site = Site::new(script);
+    site.package("strict", &[], "from . import _speed\n");
+    site.package("relaxed", &["OWN"], "from . import _speed\n");
+    site.package("only_named", &[], "from . import _speed\n");
+    let write = |name: &str, text: &str| {
+        let path = site.dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    // One that the application loads, and one that only a function of it would.
+    write("part.py", "class A:\n    def f(self):\n        import relaxed, not_installed\n");
+    write("own/__init__.py", "");
+    write("own/report.py", "from . import table\n\n\ndef write(): ...\n");
+    write(
+        "own/table.py",
+        "import strict\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import only_named\n",
+    );
+    let (report, status) = site.report(&[]);
+    let names: Vec<&str> = report["function_imports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["relaxed", "strict"], "{report}");
+    assert!(report["function_imports"][1]["file"].as_str().unwrap().ends_with("own/table.py"));
+    assert!(findings(&report).contains(&("-".into(), "function-import".into())));
+    let Build { minor, free_threaded, .. } = site.build;
+    if minor >= 12 {
+        let refuses = format!("refuses: ImportError: module strict._speed {REFUSAL}");
+        assert_eq!(outcome(&report, "strict._speed", "own-gil"), refuses);
+        assert_eq!(outcome(&report, "relaxed._speed", "own-gil"), "loads");
+        assert_eq!((verdict(&report, "own-gil"), status), ("unsafe", Some(1)));
+    }
+    if !free_threaded {
+        assert_eq!(verdict(&report, "sub-interpreter"), "safe");
+    }
+    assert!(report["modules"].as_array().unwrap().iter().all(|m| m["name"] != "only_named._speed"));
 }
 
 /// Reported: "Nothing to change" was said of a script that has no application, and each mode was called safe.
@@ -417,4 +362,17 @@ fn bad_input_is_one_sentence() {
     }
     fs::remove_file(site.dir.path().join("wsgi.py")).unwrap();
     assert!(text(&site.doctor(&[]).stderr).contains("there is no file"));
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper");
+    let explain = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
+        command.args(["doctor"]).args(more).env("GILKEEPER_DEV_PYTHON", python());
+        command.env("GILKEEPER_DEV_PACKAGE", &package).output().unwrap()
+    };
+    let output = explain(&["--explain", "lxml"]);
+    assert!(output.status.success() && text(&output.stdout).starts_with("lxml in each kind"), "{output:?}");
+    for (more, wanted) in [(&["--explain", "no-such"][..], "is none of the"), (&[], "<SCRIPT>")] {
+        let output = explain(more);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(wanted), "{said}");
+    }
 }

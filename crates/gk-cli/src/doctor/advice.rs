@@ -21,6 +21,12 @@ pub const KEEP_GIL: &str = "Leave WSGIFreeThreading Off for this process group, 
 pub const ATEXIT: &str = "They run when the interpreter ends, after non-daemon threads were joined, and not at all when \
     shutdown-timeout is over or WSGIDestroyInterpreter is Off. Put work that must be done into a function given to \
     gilkeeper.subscribe_shutdown().";
+/// For imports inside functions.
+pub const LATER: &str = "They were tried after the application, as the first request that calls such a function would. Findings about \
+    them count.";
+/// For threads and context variables.
+pub const CONTEXT: &str = "Where a thread needs them, start it with contextvars.copy_context().run as its target; PYTHON_THREAD_INHERIT_CONTEXT=0 or 1 \
+    in the server's environment makes it the same in each Python from 3.14 on.";
 /// For signals.
 pub const SIGNAL: &str = "A worker's signals belong to the server: the call is logged and nothing is installed, unless \
     WSGIRestrictSignal is Off. Use gilkeeper.subscribe_shutdown() to learn that the process ends.";

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 
 /// Part of CPython's message for a daemon thread in an interpreter that allows none.
 const NO_DAEMONS: &str = "daemon thread";
+/// Imports inside functions that are named.
+const SHOWN: usize = 5;
 
 /// Findings about the application in one mode.
 pub fn of_application(trials: &Trials, mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
@@ -234,6 +236,50 @@ pub fn everywhere(run: &InterpreterRun) -> Vec<Finding> {
     note("signal", &run.signals, "Handlers installed with signal.signal", advice::SIGNAL);
     found.extend(run.no_application.as_ref().map(|(name, others)| no_application(name, others)));
     found
+}
+
+/// Modules that functions of the application import, which were tried like the rest.
+pub fn later(imports: &[Registration]) -> Option<Finding> {
+    let first = imports.first()?;
+    let at = |one: &Registration| {
+        format!("{} ({} line {})", one.name.as_deref().unwrap_or("?"), one.file, one.line)
+    };
+    let most: Vec<String> = imports.iter().take(SHOWN).map(at).collect();
+    let more = imports.len().saturating_sub(SHOWN);
+    let more = if more == 0 { String::new() } else { format!("; {more} more") };
+    Some(Finding {
+        mode: None,
+        level: FindingLevel::Note,
+        what: "function-import",
+        subject: first.by.clone(),
+        modules: Vec::new(),
+        text: format!("Imports inside functions: {}{more}", most.join("; ")),
+        remedy: advice::LATER.to_owned(),
+    })
+}
+
+/// Threads that see the context variables of whoever started them here, and not with another Python, or the other way round.
+pub fn context(here: bool, (other, there): (&str, bool)) -> Option<Finding> {
+    let text = match (here, there) {
+        (true, false) => format!(
+            "A thread that a request starts keeps the request's context variables in this Python, Flask's `request` among them; with {other} \
+             it does not"
+        ),
+        (false, true) => format!(
+            "A thread that a request starts has none of the request's context variables in this Python, Flask's `request` among them; with \
+             {other} it keeps them"
+        ),
+        _ => return None,
+    };
+    Some(Finding {
+        mode: None,
+        level: FindingLevel::Caution,
+        what: "context",
+        subject: "the application".to_owned(),
+        modules: Vec::new(),
+        text,
+        remedy: advice::CONTEXT.to_owned(),
+    })
 }
 
 /// A script that no server can serve as it is.

@@ -17,7 +17,7 @@ pub enum CodeOrigin {
     Application,
 }
 
-/// A thread, an atexit function, a signal handler or a subscription, with the code that called for it.
+/// A thread, an atexit function, a signal handler, a subscription or an import, with the code that called for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Registration {
     /// The module that called.
@@ -29,7 +29,7 @@ pub struct Registration {
     pub file: String,
     /// Line of the call.
     pub line: u32,
-    /// A thread's name.
+    /// A thread's or a module's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Whether a thread is a daemon thread.
@@ -99,6 +99,8 @@ pub struct Package {
 enum Event {
     Python {
         version: String,
+        #[serde(default)]
+        inherits_context: bool,
     },
     Begin {},
     Loading {
@@ -155,6 +157,7 @@ enum Event {
     },
     Described(Described),
     Unloaded(Unloaded),
+    Later(Registration),
     Package(Package),
     Ending,
     Ended,
@@ -267,7 +270,12 @@ impl InterpreterRun {
             Event::Alone { name, error, other } => drop(self.alone.insert(name, Alone { error, other })),
             Event::NoApplication { name, others } => self.no_application = Some((name, others)),
             Event::Python { .. } | Event::Begin {} | Event::Described(_) => {}
-            Event::Unloaded(_) | Event::Package(_) | Event::Ending | Event::Ended | Event::Other => {}
+            Event::Unloaded(_)
+            | Event::Later(_)
+            | Event::Package(_)
+            | Event::Ending
+            | Event::Ended
+            | Event::Other => {}
         }
     }
 }
@@ -288,12 +296,16 @@ pub enum ChildEnd {
 pub struct Trial {
     /// Version of its Python, if it got that far.
     pub version: Option<String>,
+    /// Whether a thread has the context variables of the one that starts it.
+    pub inherits_context: bool,
     /// One for each interpreter that was started.
     pub runs: Vec<InterpreterRun>,
     /// The extension modules, if the job asked for descriptions.
     pub described: Vec<Described>,
     /// The extension modules of imported distributions that were not loaded, from the same job.
     pub unloaded: Vec<Unloaded>,
+    /// Modules that functions of the application import, with their places, from the same job.
+    pub later: Vec<Registration>,
     /// The packages of the environment, if the job was to import them.
     pub packages: Vec<Package>,
     /// Whether it had started to end the interpreters, or Python.
@@ -309,9 +321,11 @@ impl Trial {
     pub fn new(report: &str, end: ChildEnd, output: String) -> Self {
         let mut trial = Self {
             version: None,
+            inherits_context: false,
             runs: Vec::new(),
             described: Vec::new(),
             unloaded: Vec::new(),
+            later: Vec::new(),
             packages: Vec::new(),
             ending: false,
             end,
@@ -320,10 +334,13 @@ impl Trial {
         for line in report.lines() {
             let Ok(event) = serde_json::from_str::<Event>(line) else { continue };
             match event {
-                Event::Python { version } => trial.version = Some(version),
+                Event::Python { version, inherits_context } => {
+                    (trial.version, trial.inherits_context) = (Some(version), inherits_context);
+                }
                 Event::Begin {} => trial.runs.push(InterpreterRun::default()),
                 Event::Described(described) => trial.described.push(described),
                 Event::Unloaded(unloaded) => trial.unloaded.push(unloaded),
+                Event::Later(import) => trial.later.push(import),
                 Event::Package(package) => trial.packages.push(package),
                 Event::Ending => trial.ending = true,
                 event => trial.runs.last_mut().into_iter().for_each(|p| p.take(event.clone())),

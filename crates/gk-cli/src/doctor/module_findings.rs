@@ -46,12 +46,14 @@ pub fn of_modules(mode: Mode, modules: &[ModuleReport]) -> Vec<Finding> {
         groups.entry(key).or_default().push((module, outcome));
     }
     let of = |owner: &str| modules.iter().filter(|m| m.owner() == owner).count();
+    // Of a distribution that is imported and has loaded nothing of its C part, a request loads it: cffi, websockets.
+    let begun = |owner: &str| modules.iter().any(|m| m.owner() == owner && m.loaded);
     groups
         .into_iter()
         .map(|((owner, what, place, loaded), members)| {
             let standard = members.iter().all(|(m, _)| m.kind == CodeOrigin::Standard);
             let level = match what {
-                _ if !loaded => FindingLevel::Caution,
+                _ if !loaded && begun(&owner) => FindingLevel::Caution,
                 "not-reached" => FindingLevel::Caution,
                 "lost" if standard => FindingLevel::Caution,
                 _ => FindingLevel::Unsafe,

@@ -162,6 +162,8 @@ pub struct Report {
     pub signals: Vec<Registration>,
     /// Calls of subscribe_shutdown and subscribe_events.
     pub shutdown_callbacks: Vec<Registration>,
+    /// Modules that its functions import.
+    pub function_imports: Vec<Registration>,
     /// Findings, the most severe first.
     pub findings: Vec<Finding>,
 }

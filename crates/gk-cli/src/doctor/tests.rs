@@ -102,6 +102,7 @@ fn judge(trials: &Trials, modes: &[Mode], impossible: &[(Mode, String)]) -> Repo
             minor: 14,
             free_threaded: impossible.is_empty(),
             modes,
+            beside: None,
             impossible,
         },
     )

@@ -150,7 +150,8 @@ fn declared(interpreters: &str, gil: &str) -> String {
     }
 }
 
-fn table(out: &mut String, rows: &[Vec<String>]) {
+/// Rows below each other, in columns.
+pub fn table(out: &mut String, rows: &[Vec<String>]) {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

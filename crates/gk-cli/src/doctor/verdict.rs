@@ -17,6 +17,8 @@ pub struct Examination<'a> {
     pub free_threaded: bool,
     /// The modes of `--for`; empty: all that this Python has.
     pub modes: &'a [Mode],
+    /// Another Python that serves, and whether its threads inherit context variables.
+    pub beside: Option<(&'a str, bool)>,
     /// Modes that this Python does not have, and why.
     pub impossible: &'a [(Mode, String)],
 }
@@ -52,6 +54,10 @@ pub fn report(trials: &Trials, question: &Examination<'_>) -> Report {
         }
     }
     findings.extend(application_findings::everywhere(&run));
+    let later = reference.map(|t| t.later.clone()).unwrap_or_default();
+    findings.extend(application_findings::later(&later));
+    let inherits = reference.filter(|t| t.version.is_some()).map(|t| t.inherits_context);
+    findings.extend(inherits.and_then(|inherits| application_findings::context(inherits, question.beside?)));
     findings.sort_by_key(|f| (f.level, f.mode, f.subject.to_lowercase()));
     let modes: Vec<ModeReport> =
         Mode::ALL.map(|mode| judged(trials, question, mode, &findings)).into_iter().collect();
@@ -71,6 +77,7 @@ pub fn report(trials: &Trials, question: &Examination<'_>) -> Report {
         atexit: run.atexit,
         signals: run.signals,
         shutdown_callbacks: run.subscribed,
+        function_imports: later,
         findings,
     }
 }
