@@ -171,6 +171,39 @@ def test_a_process_that_dies_takes_its_connections_and_no_others(gilkeeper: Star
     server.wait_workers(2)
 
 
+def test_a_process_whose_threads_are_in_use_leaves_connections_to_the_others(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported of an application that hung in one process of two: half of the new clients waited for it, beside idle threads."""
+    options = [*OPTIONS, "--processes", "5"]
+    options[options.index("--threads") + 1] = "1"
+    server = gilkeeper(application(tmp_path), arguments=options)
+    server.wait_workers(5)
+    go = server.root / "app/go"
+
+    def all_run() -> bool:
+        """Whether five slow requests, one after the other on connections of their own, get a process each."""
+        go.unlink(missing_ok=True)
+        slow: list[client.Connection] = []
+        try:
+            for number in range(1, 6):
+                slow.append(server.connect())
+                slow[-1].send(message("GET", "/slow"))
+                until(lambda number=number: running() + waiting() == number, "the request has come", 20)
+            return running() == 5
+        finally:
+            go.touch()
+            assert [connection.response().status for connection in slow] == [200] * len(slow)
+            [connection.close() for connection in slow]
+
+    def running() -> int:
+        return sum(worker["busy"] for worker in server.status()["workers"])
+
+    def waiting() -> int:
+        return sum(server.status()["front"]["queued"].values())
+
+    # The idle processes may stand still for longer than they are waited for. By chance alone one round in 26 would do.
+    assert any(all_run() for _ in range(4))
+
+
 def test_a_stop_lets_requests_end(gilkeeper: Start, tmp_path: Path) -> None:
     server = gilkeeper(application(tmp_path), arguments=OPTIONS)
     assert server.process is not None

@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod addresses;
 pub mod connection;
+pub mod courtesy;
 pub mod drain;
 pub mod endpoints;
 pub mod http1;

@@ -10,6 +10,7 @@ use tokio::task::spawn_local;
 
 use crate::client::addresses::AddressPlace;
 use crate::client::connection::Conn;
+use crate::client::courtesy::Courtesy;
 use crate::client::endpoints::Endpoints;
 use crate::client::http1;
 use crate::client::stream::Stream;
@@ -23,6 +24,8 @@ use crate::process::descriptor_limit;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Between two looks for a connection that has become idle, while a new one waits.
 const LOOK: Duration = Duration::from_millis(100);
+/// After so long a connection that was there has been taken by another process.
+const TAKEN: Duration = Duration::from_millis(2);
 
 enum Listener {
     Tcp(TcpListener),
@@ -35,24 +38,25 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
         let address = front.listeners[number].address.clone();
         let unusable = |error: io::Error| format!("the listening socket {address} is unusable: {error}");
         rustix::io::ioctl_fionbio(&socket, true).map_err(|e| unusable(e.into()))?;
+        let courtesy = Courtesy::of(front, &socket).map_err(unusable)?;
         let listener = if address.starts_with("unix:") {
             Listener::Unix(UnixListener::from_std(socket.into()).map_err(unusable)?)
         } else {
             Listener::Tcp(TcpListener::from_std(socket.into()).map_err(unusable)?)
         };
-        spawn_local(accept(Rc::clone(front), listener, number));
+        spawn_local(accept(Rc::clone(front), listener, courtesy, number));
     }
     Ok(())
 }
 
 /// Accepts on one listener until the front stops.
-async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
+async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>, number: usize) {
     let unaccepted = RateLimited::default();
     while !front.stopping.get() {
         let accepted = tokio::select! {
             biased;
             () = front.stop.notified() => return,
-            accepted = next(&listener) => accepted,
+            accepted = next_in_turn(&front, &listener, courtesy.as_ref()) => accepted,
         };
         match accepted {
             Ok((stream, mut endpoints)) => {
@@ -81,6 +85,10 @@ async fn accept(front: Rc<Front>, listener: Listener, number: usize) {
                     }
                 }
                 open(&front, stream, endpoints, place);
+                if courtesy.is_some() {
+                    // Its request takes a thread, maybe the last one.
+                    tokio::task::yield_now().await;
+                }
             }
             // The client gave up before it was accepted.
             Err(error)
@@ -131,6 +139,21 @@ fn note_shortage(front: &Front, why: &str) {
         descriptor_limit::limit()
     );
     crate::note_code(Level::Error, "GK0014", None, &text);
+}
+
+/// The next connection, which another process may have taken first if all threads of this one are in use.
+async fn next_in_turn(
+    front: &Front,
+    listener: &Listener,
+    courtesy: Option<&Courtesy>,
+) -> io::Result<(Socket, Endpoints)> {
+    let Some(courtesy) = courtesy else { return next(listener).await };
+    loop {
+        courtesy.turn(front).await?;
+        if let Ok(accepted) = tokio::time::timeout(TAKEN, next(listener)).await {
+            return accepted;
+        }
+    }
 }
 
 /// The next connection.

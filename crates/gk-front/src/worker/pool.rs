@@ -4,13 +4,13 @@
 use gk_wire::log::Level;
 use gk_wire::queue::QueueFigures;
 use http::request::Parts;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::engine::Client;
 use crate::log::answers::AnswerTally;
@@ -52,6 +52,9 @@ pub struct Pool {
     pub share: Rc<Share>,
     /// Responses that were cut off because their clients held the last request threads.
     pub given_up: Repeated,
+    /// Somebody waits for `room_came`.
+    room_awaited: Cell<bool>,
+    room_came: Notify,
 }
 
 /// A request that waits in the queue.
@@ -117,6 +120,8 @@ impl Pool {
             stops_noted: RateLimited::default(),
             share: Rc::new(share),
             given_up: Repeated::default(),
+            room_awaited: Cell::new(false),
+            room_came: Notify::new(),
         })
     }
 
@@ -248,6 +253,22 @@ impl Pool {
             let Some((waiting, link)) = grant else { return };
             waiting.settle(WaitState::Granted(link));
         }
+        if self.room_awaited.get() && self.has_room() {
+            self.room_awaited.set(false);
+            self.room_came.notify_waiters();
+        }
+    }
+
+    /// Whether a request would find a worker that takes it.
+    pub fn has_room(&self) -> bool {
+        let (dispatcher, now) = (self.dispatcher.borrow(), self.clock.micros());
+        dispatcher.is_empty() && dispatcher.workers().iter().any(|link| link.has_room(now))
+    }
+
+    /// Waits until a worker has room again.
+    pub async fn room(&self) {
+        self.room_awaited.set(true);
+        self.room_came.notified().await;
     }
 
     /// A response that is to be cut off, because those that hold request threads for their clients leave none to requests that wait.
