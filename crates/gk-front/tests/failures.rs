@@ -329,6 +329,27 @@ fn a_stop_lets_requests_finish_and_refuses_new_connections() {
     front.join().unwrap();
 }
 
+/// Reported of reloads in embedded mode, and met in upgrades: a client that was reading a long response at the time found its connection
+/// closed when it asked again.
+#[test]
+fn a_client_in_the_middle_of_a_response_may_ask_once_more_after_a_handover() {
+    let (mut front, mut worker, mut client, id) = with_request(|_| {});
+    worker.respond(id, 200, &[("Content-Length", "8")], b"part", false);
+    client.stream.peek(&mut [0]).unwrap();
+    front.say(&ToFront::HandedOver);
+    front.say(&ToFront::Stop { timeout: 20.0 });
+    support::eventually(|| std::net::TcpStream::connect(front.address).is_err());
+    worker.send(&ToFrontFrame::Data { id, end: true, data: b"rest" });
+    let answer = client.answer();
+    assert_eq!((answer.text(), answer.header("connection")), ("partrest".to_owned(), None));
+    client.get("/again");
+    let id = worker.request().id();
+    worker.hello(id);
+    let answer = client.answer();
+    assert_eq!((answer.text(), answer.header("connection")), ("hello".to_owned(), Some("close")));
+    front.join().unwrap();
+}
+
 #[test]
 fn a_front_without_its_supervisor_stops() {
     let mut front = Running::start(|_| {});

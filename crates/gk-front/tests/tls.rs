@@ -6,8 +6,10 @@ mod support;
 
 use gk_config::site::*;
 use gk_wire::certificates::Certificates;
+use gk_wire::control::ToFront;
 use rustls::{ClientConfig, HandshakeKind};
 use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
 use std::sync::Arc;
 use support::tls::{Anybody, TlsClient, attempt, certificates, client_config, front, get, host_tls, open};
 use support::{Pki, Running, Valid, ticket_key};
@@ -312,4 +314,21 @@ fn who_does_not_shake_hands_or_does_not_ask_is_ended_in_time() {
     assert!(matches!(silence.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{silence}");
     assert_eq!(get(&mut client, "a").status, 200);
     assert_eq!(get(&mut client, "a").status, 200);
+}
+
+/// Reported of reloads in embedded mode, and met in upgrades: a client that was shaking hands at the time found its connection closed.
+#[test]
+fn a_handshake_goes_on_after_a_handover() {
+    let pki = Pki::new();
+    pki.issue("ca", "a", Valid::Now);
+    let mut front = front(pki.host("a"), |_, _| {});
+    let _worker = front.hello_worker();
+    let mut client = open(&front, &client_config(false, None), Some("a"));
+    front.until(|status| status.connections == 1);
+    front.say(&ToFront::HandedOver);
+    front.say(&ToFront::Stop { timeout: 20.0 });
+    support::eventually(|| TcpStream::connect(front.address).is_err());
+    let answer = get(&mut client, "a");
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    front.join().unwrap();
 }

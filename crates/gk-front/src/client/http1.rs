@@ -118,8 +118,9 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
         })
     };
     let mut http = builder.serve_connection(TokioIo::new(ClientIo::new(conn, before)), service);
-    // A request that waits in the socket was sent before anybody could know; it is read first, and its response is the last.
-    let may_stay = || conn.is_idle() && (front.is_patient.get() || conn.has_bytes());
+    // A request that waits in the socket was sent before anybody could know; it is read first, and its response is the last. Where nothing
+    // hurries, any client is told by a head, also one that is in the middle of a response whose head says nothing of it.
+    let may_stay = || front.is_patient.get() || conn.is_idle() && conn.has_bytes();
     let must_end = || front.stopping.get() && !may_stay();
     let mut ending = false;
     let sleeps = poll_fn(|cx| {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::client::connection::{Conn, Phase};
+use crate::client::http1::heads::hurries;
 use crate::client::tls::clients::Verified;
 use crate::client::tls::facts::{Negotiated, SESSION, TlsFacts};
 use crate::client::tls::stream::{Failed, TlsStream};
@@ -127,7 +128,7 @@ async fn place<'f>(front: &'f Front, conn: &Conn) -> Result<HelloPlace<'f>, Refu
 }
 
 fn is_ended(front: &Front, conn: &Conn, cx: &Context<'_>) -> bool {
-    conn.poll_killed(cx) || front.stopping.get()
+    conn.poll_killed(cx) || hurries(front)
 }
 
 /// Logs why there is no connection, at the level of Apache. Plain HTTP gets an answer, too.
