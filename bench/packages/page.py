@@ -29,6 +29,7 @@ kind of interpreter.
 | GIL on | it works, and turns the GIL on for the process |
 
 In the main interpreter, `WSGIApplicationGroup %{GLOBAL}`, all of these work; `-` under *version* means that there is no wheel for that CPython.
+Where the only wheel for it is Python code (protobuf, ruamel.yaml on a free-threaded build), that is what works.
 """
 TITLES = {"first": "sub-interpreter", "second": "a second one", "own-gil": "own GIL", "free": "no GIL"}
 
