@@ -154,8 +154,9 @@ def test_a_slow_request_has_its_spans_in_a_released_collector(
     inner = {span.name: span for span in own if span.parent == ours}
     assert set(inner) == {"queue", "application", "response"}
     for span in inner.values():
-        # Times of a worker are its own clock's.
-        assert whole.start - 5_000_000 <= span.start <= span.end <= whole.end + 5_000_000, (whole, span)
+        # Times of a worker are its own clock's. The application ends with its close(), which may be after the client had its answer.
+        assert whole.start - 5_000_000 <= span.start <= min(span.end, whole.end + 5_000_000), (whole, span)
+        assert span.name == "application" or span.end <= whole.end + 5_000_000, (whole, span)
     application = inner["application"]
     took = (application.end - application.start) / 1e9
     split = [application.attributes[f"gilkeeper.{part}"] for part in ("cpu", "gil_wait", "runnable", "blocked")]
