@@ -4,7 +4,6 @@
 pub mod accept;
 pub mod addresses;
 pub mod connection;
-pub mod courtesy;
 pub mod drain;
 pub mod endpoints;
 pub mod http1;

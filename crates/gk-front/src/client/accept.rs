@@ -1,5 +1,8 @@
 //! Listening sockets: accepts connections within the bounds on connections and descriptors, and starts a task for each.
 
+mod courtesy;
+
+use courtesy::Courtesy;
 use gk_wire::log::Level;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,7 +13,6 @@ use tokio::task::spawn_local;
 
 use crate::client::addresses::AddressPlace;
 use crate::client::connection::Conn;
-use crate::client::courtesy::Courtesy;
 use crate::client::endpoints::Endpoints;
 use crate::client::http1;
 use crate::client::stream::Stream;
