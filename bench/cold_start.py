@@ -7,6 +7,7 @@ Figures are the median of some runs with their range, in milliseconds.
 
 from __future__ import annotations
 
+import os
 import socket
 import statistics
 import subprocess
@@ -43,7 +44,7 @@ def first_answer(gilkeeper: str, folder: Path) -> float:
 
 
 def main() -> None:
-    gilkeeper = sys.argv[1] if len(sys.argv) > 1 else "gilkeeper"
+    gilkeeper = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "gilkeeper"
     measured: list[tuple[str, Callable[[str, Path], float]]] = [("gilkeeper --help", overview), ("serve hello.py, first answer", first_answer)]
     with tempfile.TemporaryDirectory(prefix="cold-") as name:
         folder = Path(name)
