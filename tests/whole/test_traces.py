@@ -112,16 +112,22 @@ def rotel(tmp_path: Path) -> Iterator[TraceCollector]:
 @pytest.fixture
 def shop(gilkeeper: Start, tmp_path: Path) -> Callable[[str, float], Gilkeeper]:
     (tmp_path / "shop.py").write_text(APP)
-    file = tmp_path / "shop.py"
-    return lambda url, ratio: gilkeeper([file], CONF.format(url=url, ratio=ratio), admin=harness.free_port())
+
+    def start(url: str, ratio: float, mode: str = "daemon", processes: int = 1) -> Gilkeeper:
+        conf = CONF.format(url=url, ratio=ratio).replace("threads=3", f"processes={processes} threads=3")
+        embedded = "GilkeeperEmbedded On" if mode == "embedded" else ""
+        return gilkeeper([tmp_path / "shop.py"], f"{embedded}\n{conf}", admin=harness.free_port())
+
+    return start
 
 
-@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize(("protocol", "mode"), [("http", "daemon"), ("grpc", "daemon"), ("http", "embedded")])
 def test_a_slow_request_has_its_spans_in_a_released_collector(
-    shop: Callable[[str, float], Gilkeeper], rotel: TraceCollector, protocol: str
+    shop: Callable[..., Gilkeeper], rotel: TraceCollector, protocol: str, mode: str
 ) -> None:
+    """Reported: no spans came of embedded mode. Met with `--embedded` and any receiver."""
     port = rotel.port if protocol == "http" else rotel.grpc
-    server = shop(f"{protocol}://127.0.0.1:{port}", 0)
+    server = shop(f"{protocol}://127.0.0.1:{port}", 0, mode)
     server.wait_workers(1)
     sent = {"traceparent": f"00-{TRACE}-{ASKED}-00", "tracestate": "vendor=1", "X-Request-ID": "of-the-proxy"}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -176,6 +182,29 @@ def test_a_slow_request_has_its_spans_in_a_released_collector(
     # Where the machine stands still, a fast one is slow.
     assert all(span.parent == ASKED or span.end - span.start >= 200_000_000 for span in rotel.spans("GET /fast"))
     assert not re.search(r"\b(ERROR|WARN)\b", rotel.text().replace("STATUS_CODE_ERROR", "")), rotel.text()[-2000:]
+
+
+@pytest.mark.parametrize("mode", ["daemon", "embedded"])
+def test_every_request_up_to_the_end_has_spans_of_its_own(
+    shop: Callable[..., Gilkeeper], rotel: TraceCollector, mode: str
+) -> None:
+    """Reported: no spans came of embedded mode, and requests of two processes had the same numbers. Met with `processes=2`, and at the end
+    of a server, whose last requests were never told."""
+    server = shop(f"http://127.0.0.1:{rotel.port}", 1, mode, processes=2)
+    workers = server.wait_workers(2)
+    # Either process may have one, and both answer within the second before the end.
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: server.ask("/fast"), range(24)))
+    assert [answer.status for answer in answers] == [200] * 24
+    server.stop()
+    found = harness.until(lambda: len(rotel.spans("GET /fast")) >= 24 and rotel.spans("GET /fast"), "the spans of all", 30)
+    assert len({span.trace for span in found}) == len({span.id for span in found}) == len(found) == 24
+    assert {span.attributes["process.pid"] for span in found} <= set(workers)
+    inner = rotel.spans("application")
+    assert sorted(span.parent for span in inner) == sorted(span.id for span in found)
+    # What a worker measured is with the request that it belongs to.
+    pairs = {span.id: span for span in found}
+    assert all(abs(span.start - pairs[span.parent].start) < 5_000_000_000 for span in inner)
 
 
 def test_nobody_at_the_receiver_costs_nothing_but_spans(shop: Callable[[str, float], Gilkeeper]) -> None:

@@ -276,6 +276,12 @@ impl Front {
         }
     }
 
+    /// From now on requests have numbers that no front within another worker gives: the pages and traces of all fronts know a request by
+    /// its number.
+    pub fn number_requests_of(&self, worker: u64) {
+        self.last_request.set(self.last_request.get().max(worker << 32));
+    }
+
     /// The number of the next request.
     pub fn next_request(&self) -> u64 {
         let number = self.last_request.get() + 1;

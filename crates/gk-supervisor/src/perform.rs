@@ -327,9 +327,10 @@ impl World {
     fn tell_front(&mut self, message: &ToFront, fds: Vec<OwnedFd>) {
         let Some(front) = &mut self.front else { return };
         match message {
-            ToFront::Happened(_) | ToFront::Stack { .. } | ToFront::EmbeddedFigures { .. } => {
-                front.mention(message)
-            }
+            ToFront::Happened(_)
+            | ToFront::Stack { .. }
+            | ToFront::EmbeddedFigures { .. }
+            | ToFront::EmbeddedSpans(_) => front.mention(message),
             _ => front.send(message, fds),
         }
     }

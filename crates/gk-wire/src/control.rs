@@ -4,7 +4,7 @@ mod embedded;
 
 pub use crate::happened::{Happened, What};
 use crate::queue::QueueFigures;
-pub use embedded::EmbeddedFigures;
+pub use embedded::{EmbeddedFigures, EmbeddedSpans};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Longest packet in bytes; longer texts (tracebacks) are cut by the sender.
@@ -96,6 +96,8 @@ pub enum ToFront {
         /// The figures.
         figures: EmbeddedFigures,
     },
+    /// Requests of traces that a worker has answered which speaks HTTP itself.
+    EmbeddedSpans(EmbeddedSpans),
     /// A running request's stack, which the front asked for or which is slow.
     Stack {
         /// Its worker.
@@ -171,6 +173,8 @@ pub enum FromFront {
         /// The figures.
         figures: EmbeddedFigures,
     },
+    /// Of a front within a worker, after its figures.
+    EmbeddedSpans(EmbeddedSpans),
     /// The stack of a running request is wanted: `ToFront::Stack`.
     WantStack {
         /// Its worker.
@@ -354,6 +358,8 @@ pub enum FromWorker {
         /// The figures.
         figures: EmbeddedFigures,
     },
+    /// From a worker that speaks HTTP itself: requests of traces, if there were some in the last second.
+    EmbeddedSpans(EmbeddedSpans),
     /// A request became slow, or its stack was asked for.
     Stack(RequestStack),
 }

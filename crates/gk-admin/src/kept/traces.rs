@@ -178,6 +178,12 @@ impl Traces {
         complete
     }
 
+    /// Those that still wait, without their worker's figures: the server ends.
+    pub fn take_waiting(&mut self) -> Vec<TracedRequest> {
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        waiting.map(|(span, _)| TracedRequest { span, measured: None }).collect()
+    }
+
     /// Requests that found no room, here and on the way, since the last call.
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
@@ -261,6 +267,10 @@ mod tests {
         assert_eq!(numbers(traces.complete()), []);
         assert_eq!(numbers(traces.complete()), [(2, false)]);
         assert_eq!((traces.take_lost(), traces.take_lost()), (4, 0));
+        traces.hear(vec![span(5, "site")], 0);
+        assert_eq!(numbers(traces.complete()), []);
+        assert_eq!(numbers(traces.take_waiting()), [(5, false)]);
+        assert_eq!(numbers(traces.take_waiting()), []);
         let labels = [("process_group", "site".to_owned())];
         let found = traces.exemplars.of("gilkeeper_response_seconds", &labels).unwrap();
         assert_eq!(found.iter().filter(|bucket| bucket.is_some()).count(), 1);

@@ -100,6 +100,9 @@ impl Exports {
             outbox.empty(longest).await;
         }
         if let Some(traces) = &self.traces {
+            let waiting = hub.lock().traces.take_waiting().into_iter();
+            let unsent = waiting.filter_map(|one| traces.sender.try_send(one).err()).count();
+            traces.deliveries.add_lost(unsent as u64);
             let _ = tokio::time::timeout(longest, traces.ending.ask()).await;
         }
     }

@@ -1,7 +1,8 @@
 //! What the front tells of itself: figures for the supervisor and the admin process, and whether it is ready.
 
 use gk_telemetry::Answered;
-use gk_wire::control::{EmbeddedFigures, FrontStatus};
+use gk_wire::control::{EmbeddedFigures, EmbeddedSpans, FrontStatus};
+use gk_wire::feed::span::FrontSpan;
 use gk_wire::feed::{FrontFigures, ToAdmin};
 use gk_wire::setup::{LOST_ACCESS_LINES, LOST_ERROR_LINES};
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use crate::worker::info::WorkerInfo;
 
 /// Spans in a message: with the longest texts they fit into a packet.
 const SPANS: usize = 32;
+/// Most spans that a front within a worker tells in a second, so that the supervisor does not take it for one that floods it.
+const EMBEDDED_SPANS: usize = 1024;
 
 impl Front {
     /// The figures for the supervisor and the admin page.
@@ -106,6 +109,10 @@ impl Front {
         if !admin.takes_figures() {
             return;
         }
+        let (spans, mut lost) = self.answers.spans.take();
+        for few in spans.chunks(SPANS) {
+            admin.tell(&ToAdmin::Spans { spans: few.to_vec(), lost: std::mem::take(&mut lost) });
+        }
         let all = self.told.replace(pid) != pid;
         if !others.is_empty() {
             // Here nobody is answered.
@@ -121,10 +128,21 @@ impl Front {
         };
         send("", &self.answers);
         self.pools.borrow().iter().for_each(|(name, pool)| send(name, &pool.answers));
-        let (spans, mut lost) = self.answers.spans.take();
-        for few in spans.chunks(SPANS) {
-            admin.tell(&ToAdmin::Spans { spans: few.to_vec(), lost: std::mem::take(&mut lost) });
-        }
+    }
+
+    /// Takes the requests of traces of a front within a worker, a few in each message, for the front that tells of all.
+    pub fn embedded_spans(&self) -> Vec<EmbeddedSpans> {
+        let (mut spans, lost) = self.answers.spans.take();
+        let mut lost = lost + spans.len().saturating_sub(EMBEDDED_SPANS) as u64;
+        spans.truncate(EMBEDDED_SPANS);
+        let few = |few: &[FrontSpan]| EmbeddedSpans { spans: few.to_vec(), lost: std::mem::take(&mut lost) };
+        spans.chunks(SPANS).map(few).collect()
+    }
+
+    /// Another front's requests of traces, to be told with the next figures.
+    pub fn keep_spans(&self, told: EmbeddedSpans) {
+        self.answers.spans.lose(told.lost);
+        told.spans.into_iter().for_each(|span| self.answers.spans.put(span));
     }
 
     fn lost_lines(&self, word: usize) -> u64 {

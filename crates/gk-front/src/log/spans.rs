@@ -130,8 +130,13 @@ impl SpanOutbox {
         if waiting.len() < MOST {
             waiting.push(span);
         } else {
-            self.lost.set(self.lost.get() + 1);
+            self.lose(1);
         }
+    }
+
+    /// Counts some that were lost on their way here.
+    pub fn lose(&self, lost: u64) {
+        self.lost.set(self.lost.get() + lost);
     }
 
     /// Takes them, and how many were lost.

@@ -103,11 +103,28 @@ impl Control {
         let _ = descriptors::send(self.socket.get_ref(), &encode(message), &[]);
     }
 
+    /// Tells what is new since the last time, when the front has ended.
+    pub fn tell_rest(&self, front: &Front) {
+        front.tell_figures();
+        self.tell_embedded(front);
+    }
+
+    /// Figures and spans of a front within a worker, which has no admin process.
+    fn tell_embedded(&self, front: &Front) {
+        if front.embedded.get() {
+            self.send(&FromFront::EmbeddedFigures { figures: front.embedded_figures() });
+            front.embedded_spans().into_iter().for_each(|spans| self.send(&FromFront::EmbeddedSpans(spans)));
+        }
+    }
+
     /// Acts on a message.
     fn act(&self, front: &Rc<Front>, message: ToFront, fds: Vec<OwnedFd>) {
         match message {
             ToFront::Worker { worker, process_group, pid, threads, imported } => {
                 let info = WorkerInfo { worker, process_group, pid, threads, imported };
+                if front.embedded.get() {
+                    front.number_requests_of(worker);
+                }
                 if let Err(why) = self.connect(front, info, fds) {
                     self.send(&FromFront::LinkRefused { worker, why });
                 }
@@ -168,11 +185,10 @@ impl Control {
             ToFront::Ping { silent } => {
                 front.life.heard(silent.into_iter().map(|one| (one.worker, one.seconds)).collect());
                 self.send(&FromFront::Alive);
-                if front.embedded.get() {
-                    self.send(&FromFront::EmbeddedFigures { figures: front.embedded_figures() });
-                }
+                self.tell_embedded(front);
             }
             ToFront::EmbeddedFigures { worker, figures } => front.others.told(worker, figures),
+            ToFront::EmbeddedSpans(spans) => front.keep_spans(spans),
             ToFront::Happened(happened) => front.tell(&ToAdmin::Happened(happened)),
             ToFront::Stack { worker, stack } if stack.slow => {
                 front.tell(&ToAdmin::Happened(slow_request(worker, &stack)));

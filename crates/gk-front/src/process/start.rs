@@ -177,6 +177,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
     }
     tokio::task::spawn_local(timeouts::tick(Rc::clone(&front)));
     control.serve(&front).await;
+    control.tell_rest(&front);
     front.current().logs.finish();
     if let Some(admin) = front.admin.get() {
         admin.end(LAST_EXPORT).await;

@@ -184,8 +184,10 @@ impl Plan {
                 self.site_answered(configuration, refused.as_deref(), now);
             }
             // Handled by those who asked for it, and had the certificates sent. Figures of its own a front within a worker has, and tells that.
-            FromFront::Status { .. } | FromFront::Certificates { .. } | FromFront::EmbeddedFigures { .. } => {
-            }
+            FromFront::Status { .. }
+            | FromFront::Certificates { .. }
+            | FromFront::EmbeddedFigures { .. }
+            | FromFront::EmbeddedSpans(_) => {}
         }
     }
 

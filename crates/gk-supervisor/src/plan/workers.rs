@@ -179,10 +179,15 @@ impl Plan {
                 handle.goes(&reason);
                 self.worker_stops(worker, &reason, now);
             }
-            FromWorker::EmbeddedFigures { figures } => {
+            // A worker that is not asked to speak HTTP has no clients.
+            FromWorker::EmbeddedFigures { figures } if self.embedded => {
                 self.out.push(Action::ToFront(ToFront::EmbeddedFigures { worker, figures }));
             }
+            FromWorker::EmbeddedSpans(spans) if self.embedded => {
+                self.out.push(Action::ToFront(ToFront::EmbeddedSpans(spans)));
+            }
             FromWorker::Stack(stack) => self.out.push(Action::ToFront(ToFront::Stack { worker, stack })),
+            FromWorker::EmbeddedFigures { .. } | FromWorker::EmbeddedSpans(_) => {}
             // Handled by `status.rs`, which asked for it.
             FromWorker::Status { .. } => {}
         }

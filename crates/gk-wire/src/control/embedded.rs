@@ -1,6 +1,7 @@
 //! What a worker that speaks HTTP itself (embedded mode) tells of the clients it serves, by way of the supervisor to the front, which
 //! adds up the figures of all.
 
+use crate::feed::span::FrontSpan;
 use crate::queue::QueueFigures;
 use gk_telemetry::Answered;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,16 @@ pub struct EmbeddedFigures {
     pub waiting_responses: (u64, u64),
     /// Answers as clients got them, by process group; "" is no group.
     pub answered: BTreeMap<String, Answered>,
+}
+
+/// Requests of traces that its HTTP side has answered, a few in each message.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EmbeddedSpans {
+    /// As it saw them.
+    pub spans: Vec<FrontSpan>,
+    /// Those that found no room since the last message.
+    pub lost: u64,
 }
 
 impl EmbeddedFigures {

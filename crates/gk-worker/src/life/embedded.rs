@@ -56,7 +56,6 @@ impl Worker {
         while let Some(message) = self.embedded.as_mut().and_then(EmbeddedFront::hear) {
             match message {
                 FromFront::Alive => self.tell(&FromWorker::Alive),
-                FromFront::EmbeddedFigures { figures } => self.tell(&FromWorker::EmbeddedFigures { figures }),
                 FromFront::LinkRefused { why, .. } | FromFront::LinkEnded { why, .. }
                     if !self.is_front_stopping() =>
                 {
@@ -67,7 +66,7 @@ impl Worker {
                 FromFront::Certificates { refused: Some(why), .. } => {
                     plain(Level::Error, "front", None, &format!("the certificates before stay: {why}"));
                 }
-                _ => {}
+                message => self.pass_on(message),
             }
         }
         let ended = self.embedded.as_ref().is_some_and(EmbeddedFront::has_ended);
@@ -76,15 +75,28 @@ impl Worker {
         }
     }
 
+    /// Passes on what the front of this worker tells of its clients.
+    fn pass_on(&self, message: FromFront) {
+        match message {
+            FromFront::EmbeddedFigures { figures } => self.tell(&FromWorker::EmbeddedFigures { figures }),
+            FromFront::EmbeddedSpans(spans) => self.tell(&FromWorker::EmbeddedSpans(spans)),
+            _ => {}
+        }
+    }
+
+    /// Ends the front of this worker. Its last figures and spans go to the supervisor.
+    pub(crate) fn end_front(&mut self) {
+        let last_words = self.embedded.as_mut().map(EmbeddedFront::end);
+        last_words.into_iter().flatten().for_each(|message| self.pass_on(message));
+    }
+
     fn is_front_stopping(&self) -> bool {
         self.embedded.as_ref().is_some_and(EmbeddedFront::is_stopping)
     }
 
     /// Ends the process as a crash, so that the next one starts after a pause if this happens again and again.
     fn die(&mut self) -> ! {
-        if let Some(front) = &mut self.embedded {
-            front.end();
-        }
+        self.end_front();
         plain(
             Level::Crit,
             "wsgi",

@@ -89,9 +89,7 @@ impl Worker {
                 plain(Level::Warn, "wsgi", Some("WSGI0071"), "A request thread ended by a panic");
             }
         }
-        if let Some(front) = &mut self.embedded {
-            front.end();
-        }
+        self.end_front();
         if !self.engine.setup.destroy_interpreter {
             gk_sys::own_process::exit_now(0);
         }

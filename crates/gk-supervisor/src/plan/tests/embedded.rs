@@ -93,6 +93,17 @@ fn figures_of_a_worker_go_to_the_front() {
     let mut t = serving(1);
     let figures = gk_wire::control::EmbeddedFigures { connections: 3, ..Default::default() };
     let passed = Action::ToFront(ToFront::EmbeddedFigures { worker: 1, figures: figures.clone() });
-    let message = FromWorker::EmbeddedFigures { figures };
+    let message = FromWorker::EmbeddedFigures { figures: figures.clone() };
     assert_eq!(t.plan.handle(Event::FromWorker { worker: 1, message }, t.now), [passed]);
+    let spans = gk_wire::control::EmbeddedSpans { lost: 3, ..Default::default() };
+    let passed = Action::ToFront(ToFront::EmbeddedSpans(spans.clone()));
+    let message = FromWorker::EmbeddedSpans(spans.clone());
+    assert_eq!(t.plan.handle(Event::FromWorker { worker: 1, message }, t.now), [passed]);
+    // Where the front serves the clients, a worker that tells of some is not believed.
+    let mut t = Table::start(outline(1, &[("a", 1)]), Duration::from_secs(100));
+    t.front_ready();
+    t.ready(1);
+    for message in [FromWorker::EmbeddedFigures { figures }, FromWorker::EmbeddedSpans(spans)] {
+        assert_eq!(t.plan.handle(Event::FromWorker { worker: 1, message }, t.now), []);
+    }
 }

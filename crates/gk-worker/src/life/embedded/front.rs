@@ -49,6 +49,8 @@ pub(crate) struct EmbeddedFront {
     stopping: bool,
     /// Its socket was closed: it has ended.
     ended: bool,
+    /// What it said while it ended.
+    last_words: Vec<FromFront>,
     buffer: Vec<u8>,
 }
 
@@ -91,6 +93,7 @@ impl EmbeddedFront {
             thread: Some(thread),
             stopping: false,
             ended: false,
+            last_words: Vec::new(),
             buffer: vec![0; control::MAX_PACKET],
         })
     }
@@ -182,8 +185,8 @@ impl EmbeddedFront {
         self.tell(&ToFront::Stop { timeout: 0.0 }, &[]);
     }
 
-    /// Waits shortly for what the last responses and log lines need, and says why it failed, if it did.
-    pub(crate) fn end(&mut self) {
+    /// Waits shortly for what the last responses and log lines need, and says why it failed, if it did. Returns its messages of that time.
+    pub(crate) fn end(&mut self) -> Vec<FromFront> {
         if !self.has_begun() {
             self.begin = None;
         } else {
@@ -201,13 +204,16 @@ impl EmbeddedFront {
                 Err(_) => plain(Level::Crit, "front", None, "the front's thread ended by a panic"),
             }
         }
+        std::mem::take(&mut self.last_words)
     }
 
     fn wait(&mut self, longest: Duration) {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let end = Instant::now() + longest;
         loop {
-            while self.hear().is_some() {}
+            while let Some(message) = self.hear() {
+                self.last_words.push(message);
+            }
             let left = end.saturating_duration_since(Instant::now());
             if self.ended || left.is_zero() {
                 break;
