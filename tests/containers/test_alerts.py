@@ -70,7 +70,7 @@ def test_the_grafana_dashboard_tells_jobs_and_instances_apart_and_says_what_it_s
                 assert 'job=~"$job"' in selector and 'instance=~"$instance"' in selector, target["expr"]
     queries = " ".join(target["expr"] for panel in panels() for target in panel["targets"])
     names = ["responses_total", "response_seconds", "ready", "queue_length", "refused_requests_total", "request_exceptions_total"]
-    for name in [*names, "gil_holder_seconds_total", "request_lock_wait_seconds_total"]:
+    for name in [*names, "gil_holder_seconds_total", "request_lock_wait_seconds_total", "busy_thread_seconds_total"]:
         assert f"gilkeeper_{name}" in queries, name
 
 

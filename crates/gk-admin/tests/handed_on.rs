@@ -116,3 +116,38 @@ fn a_file_that_is_not_understood_is_none() {
     hub.receive(ToAdmin::Kept, None, 1.0);
     assert_eq!(counters(&hub), [0.0; 3]);
 }
+
+/// The seconds of a process group's threads on a page.
+fn busy(hub: &Hub) -> f64 {
+    let page = prometheus::page(hub, false);
+    let lines = page
+        .lines()
+        .filter(|line| line.starts_with("gilkeeper_busy_thread_seconds_total{process_group=\"site\""));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// Reported: threads that were stuck showed nothing in `/metrics` until their requests ended. Met in Grafana, where a deadlock looked as idle
+/// as the night.
+#[test]
+fn time_is_counted_as_it_passes_and_goes_on_in_the_next_process() {
+    let mut worker = support::Worker::in_hub(hub(), 60.0, 0);
+    worker.board.group("");
+    worker.second();
+    assert_eq!(busy(&worker.hub), 0.0);
+    let began = std::time::Instant::now();
+    worker.begin(0, "/stays", 9, 0.0, 0);
+    while busy(&worker.hub) < 0.01 {
+        assert!(began.elapsed().as_secs() < 60, "nothing is booked");
+        worker.second();
+    }
+    let (file, _) = worker.hub.hand_on().unwrap();
+    let before = busy(&worker.hub);
+    // One thread cannot have been busy for longer than the clock says.
+    assert!(before <= began.elapsed().as_secs_f64() + 0.01, "{before}");
+    worker.board.finish(0, &Record { status: 200, blocked: 1_000_000, ..Record::default() });
+    worker.second();
+    assert!(busy(&worker.hub) >= before, "a counter never falls");
+    let mut next = hub();
+    next.receive(ToAdmin::Kept, Some(file), worker.now);
+    assert!((busy(&next) - before).abs() < 1e-6);
+}

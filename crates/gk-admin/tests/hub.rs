@@ -102,6 +102,41 @@ fn answers_that_no_worker_saw_are_figures_of_their_group() {
     assert!(page.contains(line), "{page}");
 }
 
+/// Reported: the first answers of a kind were no increase, since their counter came with them. Met with an alert on 502 and a worker that
+/// died once.
+#[test]
+fn counters_of_errors_are_there_before_the_first_one() {
+    let mut hub = Hub::of_this_server(Front { pid: 1, started: 1_000.0 }, 0.0);
+    let mut figures = FrontFigures::default();
+    figures.status.queued.insert("main".into(), 0);
+    hub.receive(ToAdmin::Figures(figures), None, 1_000.5);
+    let of = |code: u16, source: &str, reason: &str, count: u64| {
+        format!(
+            r#"gilkeeper_responses_total{{process_group="main",code="{code}",source="{source}",reason="{reason}"}} {count}"#
+        )
+    };
+    let mut page = prometheus::page(&hub, false);
+    for (code, source, reason) in [
+        (200, "application", ""),
+        (500, "application", ""),
+        (500, "front", "internal"),
+        (502, "front", "worker_died"),
+        (503, "front", "busy"),
+        (504, "front", "timed_out"),
+    ] {
+        assert!(page.contains(&of(code, source, reason, 0)), "{code} {reason}: {page}");
+    }
+    assert!(page.contains(r#"gilkeeper_response_seconds_count{process_group="main"} 0"#), "{page}");
+    assert!(
+        page.contains(r#"gilkeeper_busy_thread_seconds_total{process_group="main",part="blocked"} 0"#),
+        "{page}"
+    );
+    hub.receive(answered(&[(502, Reason::WorkerDied, 2)]), None, 1_001.5);
+    page = prometheus::page(&hub, false);
+    assert!(page.contains(&of(502, "front", "worker_died", 2)), "{page}");
+    assert_eq!(page.matches(r#"code="502""#).count(), 1, "{page}");
+}
+
 /// An admin process that was started again is told of everything since the front's start.
 #[test]
 fn old_answers_are_no_new_ones() {

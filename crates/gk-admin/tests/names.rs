@@ -162,6 +162,7 @@ fn metrics() {
             !line.starts_with('#')
                 && [
                     "gilkeeper_process_",
+                    "gilkeeper_busy_thread_",
                     "gilkeeper_server_",
                     "gilkeeper_cpus",
                     "gilkeeper_throttled",

@@ -228,7 +228,8 @@ impl Portion {
         self.set_spent(spent.map(|spent| spent * share));
     }
 
-    fn spent(&self) -> [f64; 4] {
+    /// Thread-seconds of requests as they passed: on CPU, waiting for the GIL, runnable, blocked.
+    pub fn spent(&self) -> [f64; 4] {
         [self.spent_on_cpu, self.spent_gil_wait, self.spent_runnable, self.spent_blocked]
     }
 

@@ -1,5 +1,7 @@
 //! Counters by process group and application group, with those of workers that have ended.
 
+pub mod busy;
+
 use crate::heard::worker::TrackedWorker;
 use gk_telemetry::Figures;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 //! so that a process that is killed takes nothing with it.
 
 use crate::kept::counters::Counters;
+use crate::kept::counters::busy::BusyTime;
 use gk_sys::descriptors;
 use gk_telemetry::sample::GroupSample;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ pub type Restarts = BTreeMap<(String, String), u64>;
 pub struct HandedOn {
     /// Counters of workers that have ended.
     pub counters: Counters,
+    /// Thread-seconds of requests.
+    #[serde(default)]
+    pub busy: BusyTime,
     restarts: Vec<(String, String, u64)>,
     /// First readings of workers that are older than the front, by worker.
     pub baselines: BTreeMap<u64, Vec<GroupSample>>,
@@ -24,10 +28,15 @@ pub struct HandedOn {
 
 impl HandedOn {
     /// From the hub's values.
-    pub fn new(counters: &Counters, restarts: &Restarts, baselines: BTreeMap<u64, Vec<GroupSample>>) -> Self {
+    pub fn new(
+        counters: &Counters,
+        busy: &BusyTime,
+        restarts: &Restarts,
+        baselines: BTreeMap<u64, Vec<GroupSample>>,
+    ) -> Self {
         let restarts =
             restarts.iter().map(|((group, reason), count)| (group.clone(), reason.clone(), *count));
-        Self { counters: counters.clone(), restarts: restarts.collect(), baselines }
+        Self { counters: counters.clone(), busy: busy.clone(), restarts: restarts.collect(), baselines }
     }
 
     /// The ends of workers.

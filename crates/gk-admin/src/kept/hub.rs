@@ -1,6 +1,7 @@
 //! The present, in one place: workers, the last minute, events, the last requests and counters. Written by messages of the front,
 //! reports of other servers and, once a second, [`Hub::advance`]; read by pages and exports.
 
+mod handing_on;
 mod shared;
 
 pub use shared::SharedHub;
@@ -12,10 +13,10 @@ use crate::heard::requests::FinishedRequest;
 use crate::heard::worker::{TrackedWorker, Workers};
 use crate::kept::answers::Answers;
 use crate::kept::counters::Counters;
+use crate::kept::counters::busy::BusyTime;
 use crate::kept::deliveries::ExportCounters;
 use crate::kept::events::Events;
 use crate::kept::exceptions::Exceptions;
-use crate::kept::handed_on::HandedOn;
 use crate::kept::health::Health;
 use crate::kept::holders::HolderCounters;
 use crate::kept::requests::FinishedRequests;
@@ -65,6 +66,8 @@ pub struct Hub {
     requests: FinishedRequests,
     /// Counters of workers that have ended.
     retired: Counters,
+    /// Thread-seconds of requests, of all workers.
+    busy: BusyTime,
     /// Workers that have been added to these since the front was told; and whether anything else that it keeps has changed.
     told_of: Vec<u64>,
     changed: bool,
@@ -123,6 +126,7 @@ impl Hub {
             new_events: Vec::new(),
             requests,
             retired: Counters::default(),
+            busy: BusyTime::default(),
             told_of: Vec::new(),
             changed: false,
             baselines: BTreeMap::new(),
@@ -172,12 +176,7 @@ impl Hub {
             ToAdmin::Happened(happened) => self.happened(happened, now),
             ToAdmin::Certificates { facts } => self.certificates = facts,
             ToAdmin::Spans { spans, lost } => self.traces.hear(spans, lost),
-            ToAdmin::Kept => {
-                if let Some(kept) = scoreboard.and_then(HandedOn::read) {
-                    self.events.restore(kept.restarts());
-                    (self.retired, self.baselines) = (kept.counters, kept.baselines);
-                }
-            }
+            ToAdmin::Kept => self.take_over(scoreboard),
             // These concern the process.
             ToAdmin::Log(_) | ToAdmin::End => {}
         }
@@ -252,6 +251,7 @@ impl Hub {
         }
         events.extend(self.exceptions.events(now));
         self.forget(now);
+        self.changed |= self.busy.add(&groups);
         let before = self.last_minute.last().map(|tick| tick.t);
         self.answers.add(&mut groups, (before, now), self.front.started);
         for (name, queued) in &self.front_figures.status.queued {
@@ -283,25 +283,6 @@ impl Hub {
             }
             !forget
         });
-    }
-
-    /// What the front keeps for the admin process after this one, if it has changed: a memory file, and the workers whose scoreboards
-    /// are not needed any more.
-    pub fn hand_on(&mut self) -> Option<(OwnedFd, Vec<u64>)> {
-        if self.fleet.is_some() || (self.told_of.is_empty() && !self.changed) {
-            return None;
-        }
-        let living = self.workers.values().filter(|worker| !worker.baseline().is_empty());
-        let baselines = living.map(|worker| (worker.link.worker, worker.baseline().to_vec())).collect();
-        let file = HandedOn::new(&self.retired, self.events.restarts(), baselines).write()?;
-        self.changed = false;
-        Some((file, std::mem::take(&mut self.told_of)))
-    }
-
-    /// The front did not get the file: these workers are in the next one.
-    pub fn hand_on_again(&mut self, workers: Vec<u64>) {
-        self.told_of.extend(workers);
-        self.changed = true;
     }
 
     /// Takes the stack of a request, once the front has sent it.
@@ -385,6 +366,11 @@ impl Hub {
     /// Counters of workers that have ended.
     pub fn retired(&self) -> &Counters {
         &self.retired
+    }
+
+    /// Thread-seconds of requests as they passed.
+    pub fn busy_time(&self) -> &BusyTime {
+        &self.busy
     }
 
     /// Lines that held a GIL while others waited, since the start.

@@ -1,6 +1,7 @@
 //! The metrics of all exports in one form: families of counters, gauges and histograms with labels. Their names are a contract:
 //! docs/reference/metrics.md. Names of requests' figures are in gk-telemetry's rows.
 
+mod busy;
 mod certificates;
 mod clients;
 mod holders;
@@ -85,6 +86,7 @@ impl Families {
     pub fn of(hub: &Hub) -> Self {
         let mut all = Self::default();
         requests(&mut all, hub);
+        busy::add(&mut all, hub);
         processes(&mut all, hub);
         front(&mut all, hub);
         holders::add(&mut all, hub);
@@ -116,6 +118,15 @@ fn requests(page: &mut Families, hub: &Hub) {
     let counters = hub.counters();
     page.family("gilkeeper_requests_total", Form::Counter, "Requests finished by a worker, by status code.");
     for (process_group, application_group, figures) in counters.iter() {
+        // From the start and at 0, so that the first error is an increase.
+        for code in [200, 500].iter().filter(|code| !figures.statuses.contains_key(code)) {
+            let labels = [
+                ("process_group", process_group),
+                ("application_group", application_group),
+                ("code", &code.to_string()),
+            ];
+            page.line(&labels, 0.0);
+        }
         for (code, count) in &figures.statuses {
             let code = if *code == 0 { "none".to_owned() } else { code.to_string() };
             let labels = [

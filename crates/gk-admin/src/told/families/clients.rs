@@ -2,8 +2,19 @@
 
 use super::{Families, Form};
 use crate::kept::hub::Hub;
+use gk_telemetry::{Answered, Reason};
 use gk_wire::queue::QueueFigures;
 use std::collections::BTreeMap;
+
+/// Answers that have a line before there is one, so that the first error is an increase. Which others a site gives nobody knows.
+const FROM_THE_START: [(u16, Reason); 6] = [
+    (200, Reason::Application),
+    (500, Reason::Application),
+    (500, Reason::Internal),
+    (502, Reason::WorkerDied),
+    (503, Reason::Busy),
+    (504, Reason::TimedOut),
+];
 
 /// Adds the queues of the process groups.
 pub fn queues(page: &mut Families, queues: &BTreeMap<String, QueueFigures>) {
@@ -58,7 +69,25 @@ pub fn answered(page: &mut Families, hub: &Hub) {
         Form::Counter,
         "Answers to clients, by status, by who answered and why.",
     );
-    for (group, answered) in hub.answered() {
+    let none = Answered::default();
+    let queued =
+        hub.front_figures().status.queued.keys().filter(|group| !hub.answered().contains_key(*group));
+    let groups: Vec<_> = hub.answered().iter().chain(queued.map(|group| (group, &none))).collect();
+    for (group, answered) in &groups {
+        let is_new = |(code, reason): &(u16, Reason)| {
+            !answered.counts.iter().any(|answers| (answers.code, answers.reason) == (*code, *reason))
+        };
+        // Of no group are answers that no application could give.
+        for (code, reason) in FROM_THE_START.into_iter().filter(is_new).filter(|_| !group.is_empty()) {
+            let code = code.to_string();
+            let labels = [
+                ("process_group", group.as_str()),
+                ("code", &code),
+                ("source", reason.source()),
+                ("reason", reason.name()),
+            ];
+            page.line(&labels, 0.0);
+        }
         for answers in &answered.counts {
             let code = answers.code.to_string();
             let labels = [
@@ -75,7 +104,7 @@ pub fn answered(page: &mut Families, hub: &Hub) {
         Form::Histogram,
         "From the head of a request to the last byte of its answer.",
     );
-    for (group, answered) in hub.answered() {
+    for (group, answered) in groups {
         page.histogram(&[("process_group", group)], &answered.seconds);
     }
 }
