@@ -136,6 +136,25 @@ fn a_foreign_page_is_refused_and_rubbish_is_survived() {
     let _ = board.sample(0);
 }
 
+/// Reported: a route `(unknown)` waited for the GIL. Met on the page GIL: a request thread that serves nobody waits, too.
+#[test]
+fn a_thread_that_serves_nobody_waits_under_the_name_it_gives() {
+    let board = board(2);
+    let group = board.group("");
+    let between = board.thread(b"(between requests)");
+    let culprit = board.thread(b"cleanup");
+    let wait =
+        Wait { slot: Some(1), victim: between, group, ns: 5_000, whole: Some(5_000), server: true, culprit };
+    board.waited(&wait);
+    let sample = board.sample(0);
+    let suffered =
+        |name: &str| sample.routes.iter().find(|route| route.name == name).map_or(0, |route| route.suffered);
+    assert_eq!((suffered("(between requests)"), suffered("(unknown)")), (5_000, 0));
+    assert_eq!(sample.total().gil_server, 5_000);
+    let [pair] = sample.pairs[..] else { panic!("one pair") };
+    assert_eq!(sample.route_name(pair.victim), "(between requests)");
+}
+
 #[test]
 fn threads_write_at_once_and_a_reader_sees_whole_slots() {
     let board = Arc::new(board(4));

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Wait {
     /// Slot of the request thread that waited, which is the calling thread; `None`: a thread without a request.
     pub slot: Option<usize>,
-    /// The thread that waited, where it has no slot.
+    /// The thread that waited, where it has no slot or serves no request.
     pub victim: Route,
     /// Application group of the interpreter that was waited for.
     pub group: u16,
@@ -44,7 +44,8 @@ impl<W: Deref<Target = Words>> Board<W> {
                     slot[slot::LONGEST_WAIT].store(whole, Relaxed);
                     slot[slot::CULPRIT].store(wait.culprit.0.into(), Relaxed);
                 }
-                Some(Route((place >> 16) as u16))
+                // It may wait while it serves nobody.
+                Some(Some(Route((place >> 16) as u16)).filter(|route| *route != Route::UNKNOWN))
             }
             None => {
                 add_shared(self.word(header::OTHER_WAIT), wait.ns);
@@ -64,7 +65,7 @@ impl<W: Deref<Target = Words>> Board<W> {
         if let Some(whole) = wait.whole {
             record(cell, Timed::SingleWait, whole, alone);
         }
-        self.book(wait.culprit, victim.unwrap_or(wait.victim), wait.ns);
+        self.book(wait.culprit, victim.flatten().unwrap_or(wait.victim), wait.ns);
     }
 
     /// Adds a wait to the route that waited, to the one that held the GIL, and to the pair.

@@ -45,7 +45,7 @@ pub(crate) struct Measurements {
     /// Culprits that are no request: the server's own threads, a request thread between two requests, imports before
     /// requests, garbage collections.
     server: Route,
-    between: Route,
+    pub(super) between: Route,
     import: Route,
     collection: Route,
     exact: AtomicBool,
@@ -133,7 +133,7 @@ fn waited(wait: &gil::Wait) {
     let Some(measure) = MEASURE.get() else { return };
     let (slot, group) = waiting(wait.work);
     let victim = match slot {
-        Some(_) => Route::UNKNOWN,
+        Some(_) => measure.between,
         None if wait.work == IMPORTING => measure.import,
         None if wait.server => measure.server,
         None => measure.threads.route(clock::thread_id()),

@@ -280,7 +280,7 @@ impl ThreadMeasure {
         }
         self.measure.board.waited(&Wait {
             slot: Some(self.writer.index()),
-            victim: Route::UNKNOWN,
+            victim: self.measure.between,
             group,
             ns: waits.own,
             whole: Some(waits.own),
