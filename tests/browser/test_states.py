@@ -20,7 +20,7 @@ from playwright.sync_api import Page, expect
 from test_dashboard import open_page
 
 PAGES = ("overview", "routes", "gil", "profile", "processes", "requests", "events")
-VIEWS = ((1400, 1000, "light"), (1400, 1000, "dark"), (390, 844, "light"))
+VIEWS = ((1400, 1000, "light"), (1400, 1000, "dark"), (390, 844, "light"), (390, 844, "dark"))
 
 
 def status(server: Watched) -> Any:
@@ -140,6 +140,13 @@ def crashing() -> Iterator[Watched]:
 STATES: dict[str, Callable[[], Any]] = {"busy": busy, "saturated": saturated, "idle": idle, "failing": failing, "crashing": crashing}
 
 
+# Charts whose legend cannot be read without scrolling: more than a line where there is room, more than two on a telephone.
+SCROLLED = """lines => [...document.querySelectorAll("main .u-legend")].filter((legend) => {
+    const room = 25 * lines + 2;
+    return legend.scrollWidth > legend.clientWidth || legend.scrollHeight > legend.clientHeight || legend.clientHeight > room;
+}).map((legend) => legend.closest("section").getAttribute("aria-label"))"""
+
+
 def says(page: Page, state: str) -> None:
     """What the state looks like."""
     main = page.locator("main")
@@ -185,6 +192,7 @@ def test_every_page_in_every_state(state: str, chromium: Any) -> None:
                     expect(page.locator("main section").first).to_be_visible()
                     wide = page.evaluate("document.documentElement.scrollWidth")
                     assert wide <= width, f"{name} is {wide} pixels wide, of {width}"
+                    assert page.evaluate(SCROLLED, 1 if width > 1000 else 2) == [], f"legends of {name}"
                     picture(page, f"{state}-{name}-{width}-{scheme}")
                 if (width, height, scheme) == VIEWS[0]:
                     open_page(page, "overview")

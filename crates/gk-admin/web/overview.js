@@ -66,7 +66,7 @@ export function overview(place, app) {
   place.append(top, red);
   const first = charts(red, app, [
     { title: "Answers to clients", unit: units.rate, series: lines([["answers", (p) => seen(p).rate, "--c1"], ["4xx", (p) => seen(p).refused, "--warn"]]) },
-    { title: "Errors", unit: units.rate, series: lines([["errors", (p) => seen(p).failed, "--bad"], ["of the server", (p) => seen(p).by_front, "--c6"], ["broken off", (p) => seen(p).broken, "--warn"]]) },
+    { title: "Errors", unit: units.rate, series: lines([["all", (p) => seen(p).failed, "--bad"], ["server's", (p) => seen(p).by_front, "--c6"], ["broken off", (p) => seen(p).broken, "--warn"]]) },
     { title: "Time until the answer", unit: seconds, series: percentiles((p) => seen(p).time) },
   ]);
   const second = charts(place, app, [{ title: "Distribution of the time until the answer", heat: true, wide: true, time: (p) => seen(p).time }]);
