@@ -118,15 +118,6 @@ fn requests(page: &mut Families, hub: &Hub) {
     let counters = hub.counters();
     page.family("gilkeeper_requests_total", Form::Counter, "Requests finished by a worker, by status code.");
     for (process_group, application_group, figures) in counters.iter() {
-        // From the start and at 0, so that the first error is an increase.
-        for code in [200, 500].iter().filter(|code| !figures.statuses.contains_key(code)) {
-            let labels = [
-                ("process_group", process_group),
-                ("application_group", application_group),
-                ("code", &code.to_string()),
-            ];
-            page.line(&labels, 0.0);
-        }
         for (code, count) in &figures.statuses {
             let code = if *code == 0 { "none".to_owned() } else { code.to_string() };
             let labels = [
@@ -135,6 +126,15 @@ fn requests(page: &mut Families, hub: &Hub) {
                 ("code", code.as_str()),
             ];
             page.line(&labels, *count as f64);
+        }
+        // From the start and at 0, so that the first error is an increase.
+        for code in [200, 500].iter().filter(|code| !figures.statuses.contains_key(code)) {
+            let labels = [
+                ("process_group", process_group),
+                ("application_group", application_group),
+                ("code", &code.to_string()),
+            ];
+            page.line(&labels, 0.0);
         }
     }
     let rows: Vec<(&Figure, Metric)> = FIGURES.iter().filter_map(|row| Some((row, row.metric?))).collect();
