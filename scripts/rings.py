@@ -197,6 +197,7 @@ def rings() -> list[Ring]:
 
 
 def measuring_rings() -> list[Ring]:
-    """The rings that `make test` leaves out: those of `make soak` and `make bench`, and two more CPythons, which take long to build."""
-    more = [ring for name in ("3.13", "3.15t") for ring in (whole(name), rust(name))]
+    """The rings that `make test` leaves out: those of `make soak` and `make bench`, and more CPythons: two take long to build, and
+    3.12 is not on every machine."""
+    more = [ring for name in ("3.12", "3.13", "3.15t") for ring in (whole(name), rust(name))]
     return [*(whole(name, "soak") for name in PYTHONS), whole("3.14", "speed"), *more]
