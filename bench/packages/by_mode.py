@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -24,17 +23,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from agreement import WAYS, WORKS, agreement, compared
 from page import page
 from table import PACKAGES, Package
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent.parent / "docs/reference/packages.md"
-# A try hangs when it has used so many seconds of a processor, or none for so many seconds: the machine may be busy.
-MOST, IDLE = 60, 30
+# A try hangs when it has used so many seconds of a processor, or none for so many seconds, or has not ended after so many: the machine
+# may be busy, and threads that only wake up now and then use a little for ever.
+MOST, IDLE, LONGEST = 60, 30, 180
 KINDS = {"main": "main", "legacy": "legacy", "isolated": "isolated", "free": "main"}
-# The doctor's modes, with the cells of ours that each is about.
-MODES = {"sub-interpreter": ["first", "second"], "own-gil": ["own-gil"], "free-threading": ["free"]}
-WORKS = "works"
 
 
 def output(*command: object, limit: float = 600) -> str:
@@ -47,6 +45,7 @@ def output(*command: object, limit: float = 600) -> str:
 def hangs(child: subprocess.Popen[bytes]) -> bool:
     """Waits for the end of a child; true if it does not come."""
     used, since = 0.0, time.monotonic()
+    end = since + LONGEST
     while True:
         try:
             child.wait(1)
@@ -57,7 +56,7 @@ def hangs(child: subprocess.Popen[bytes]) -> bool:
             # Threads that wait may wake up now and then.
             if now > used + 0.3:
                 used, since = now, time.monotonic()
-            if used > MOST or time.monotonic() - since > IDLE:
+            if used > MOST or time.monotonic() - since > IDLE or time.monotonic() > end:
                 return True
 
 
@@ -161,13 +160,6 @@ def truth(environment: Environment, python: str) -> dict[str, Any]:
     return row
 
 
-WAYS = {
-    "eager": lambda imports: imports,
-    "lazy": lambda imports: re.sub(r"^(import|from)", r"lazy \1", imports, flags=re.M),
-    "inside": lambda imports: "",
-}
-
-
 def asked(environment: Environment, way: str) -> dict[str, str]:
     """The doctor's verdict for each mode, of a script that imports the package in one way."""
     imports = environment.package.imports
@@ -178,25 +170,14 @@ def asked(environment: Environment, way: str) -> dict[str, str]:
         file = Path(folder) / "wsgi.py"
         file.write_text(script)
         command = [gilkeeper, "doctor", str(file), "--python", str(environment.python), "--working-directory", folder]
-        command += ["--time-limit", "1800", "--format", "json"]
-        told = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=3600)
+        command += ["--time-limit", str(LONGEST), "--format", "json"]
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=5 * LONGEST)
+        except subprocess.TimeoutExpired:
+            return {"": "hangs"}
     if told.returncode not in (0, 1):
         return {"": told.stderr.strip()}
     return {one["mode"]: one["verdict"] for one in json.loads(told.stdout)["modes"]}
-
-
-def disagreements(row: dict[str, Any]) -> list[str]:
-    """The modes of which the doctor says otherwise than the tries."""
-    found = []
-    for way, verdicts in row.get("doctor", {}).items():
-        for mode, cells in MODES.items():
-            known = [row["cells"][name] for name in cells if name in row["cells"]]
-            if not known:
-                continue
-            wanted = "safe" if all(one == WORKS for one in known) else "unsafe"
-            if verdicts.get(mode) != wanted:
-                found.append(f"{mode}, imported {way}: the doctor says {verdicts.get(mode) or verdicts}, the tries say {', '.join(known)}")
-    return found
 
 
 def one(uv: str, python: str, base: str, package: Package, cache: Path, ways: list[str], kept: dict[str, Any]) -> dict[str, Any]:
@@ -228,7 +209,8 @@ def main() -> int:
         base, stored = pythons[python], cache / f"{python}.json"
         known: dict[str, Any] = json.loads(stored.read_text()) if stored.exists() else {"rows": {}}
         known["version"] = output(base, "-c", "import platform; print(platform.python_version())")
-        known["date"] = date.today().isoformat()
+        if not given.kept or "date" not in known:
+            known["date"] = date.today().isoformat()
 
         def row(package: Package, python: str = python, base: str = base, known: dict[str, Any] = known) -> dict[str, Any]:
             kept = known["rows"].get(package.name, {}) if given.kept else {}
@@ -238,10 +220,11 @@ def main() -> int:
             for package, found in zip(wanted, pool.map(row, wanted)):
                 known["rows"][package.name] = found
                 stored.write_text(json.dumps(known, indent=1))
-                differs = disagreements(found)
+                _, differs = compared(found)
                 wrong += len(differs)
                 words = found.get("main") or found.get("no-wheel", "").partition("\n")[0] or found["cells"]
                 print(f"{python:6} {package.name:20} {found['version'] or 'no wheel':12} {words}", *differs, sep="\n       ", flush=True)
+        print(f"{python:6} the doctor agrees: {agreement(known['rows']) or 'not asked'}", flush=True)
     stored = {name: json.loads((cache / f"{name}.json").read_text()) for name in pythons if (cache / f"{name}.json").exists()}
     PAGE.write_text(page([package.name for package in PACKAGES], stored))
     return int(wrong > 0)

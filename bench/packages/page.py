@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from agreement import agreement
+
 HEAD = """# Packages in each mode
 
 What packages that web applications use do in each kind of interpreter. `gilkeeper doctor --explain PACKAGE` prints the rows of one package;
@@ -39,7 +41,9 @@ def page(order: list[str], stored: dict[str, dict[str, Any]]) -> str:
     for name, known in stored.items():
         rows = known["rows"]
         build = ", free-threaded build" if name.endswith("t") else ""
-        text.append(f"\n## CPython {known['version']}{build}\n\nTried on {known['date']}.\n")
+        agrees = agreement(rows)
+        asked = f" `gilkeeper doctor` was asked about the same and agrees in {agrees}." if agrees else ""
+        text.append(f"\n## CPython {known['version']}{build}\n\nTried on {known['date']}.{asked}\n")
         columns = [one for one in TITLES if any(one in row["cells"] for row in rows.values())]
         text.append("| package | version | " + " | ".join(TITLES[one] for one in columns) + " |\n|---|---|" + "---|" * len(columns))
         for package in sorted((one for one in order if one in rows), key=str.lower):
