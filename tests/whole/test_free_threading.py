@@ -64,6 +64,18 @@ def test_three_modes_and_two_pythons_in_one_server(gilkeeper: Start) -> None:
     assert_side_by_side(server, ("/own", "/own-two"), unlike=("/own", "/own"))
 
 
+def test_doctor_says_where_threads_have_another_context(tmp_path: Path) -> None:
+    """The server's Python keeps a request's context variables in threads that the request starts, and the process group's does not."""
+    script = tmp_path / "wsgi.py"
+    script.write_text("def application(environ, start_response):\n    start_response('200 OK', [])\n    return []\n")
+    for python, wanted in ((OTHER, 1), (str(Path(harness.gilkeeper()).parent / "python"), 0)):
+        command = [harness.gilkeeper(), "doctor", str(script), "--python", python, "--format", "json"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        found = [one for one in json.loads(told.stdout)["findings"] if one["what"] == "context"]
+        assert len(found) == wanted, told.stdout
+        assert all("it keeps them" in one["text"] and "contextvars.copy_context" in one["remedy"] for one in found)
+
+
 # === what threads wait for ===
 
 # Programs whose answer is known: each request answers how long its thread was neither on CPU nor runnable, as the kernel says.

@@ -100,3 +100,46 @@ fn judged(trials: &Trials, question: &Examination<'_>, mode: Mode, findings: &[F
     let why = why.or_else(|| (!tried).then(|| "not asked for".to_owned()));
     ModeReport { mode, asked, verdict, why, import_error }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{ChildEnd, Trial};
+    use super::*;
+
+    /// Threads see the request's context variables in free-threaded builds: code that relies on either breaks beside the other.
+    #[test]
+    fn another_context_of_threads_is_told_of() {
+        for (version, here, there, wanted) in [
+            ("3.15.0t", true, Some(false), Some("keeps the request's context variables in this Python")),
+            ("3.14.7", false, Some(true), Some("has none of the request's context variables in this Python")),
+            ("3.15.0t", true, Some(true), None),
+            ("3.14.7", false, Some(false), None),
+            ("3.14.7", false, None, None),
+        ] {
+            let told =
+                format!(r#"{{"event": "python", "version": "{version}", "inherits_context": {here}}}"#);
+            let trial = Trial::new(&told, ChildEnd::Status(0), String::new());
+            let question = Examination {
+                script: "wsgi.py",
+                executable: "python3",
+                minor: 14,
+                free_threaded: false,
+                modes: &[],
+                beside: there.map(|there| ("/opt/other/bin/python3", there)),
+                impossible: &[],
+            };
+            let report =
+                report(&Trials::from([((Setting::Main, ImportTarget::Application), trial)]), &question);
+            let found: Vec<&Finding> = report.findings.iter().filter(|f| f.what == "context").collect();
+            let texts: Vec<&str> = found.iter().map(|f| f.text.as_str()).collect();
+            assert_eq!(texts.len(), usize::from(wanted.is_some()), "{version} {here} {there:?}: {texts:?}");
+            if let Some(wanted) = wanted {
+                assert!(
+                    texts[0].contains(wanted) && texts[0].contains("/opt/other/bin/python3"),
+                    "{texts:?}"
+                );
+                assert!(found[0].level == FindingLevel::Caution && found[0].remedy.contains("copy_context"));
+            }
+        }
+    }
+}
