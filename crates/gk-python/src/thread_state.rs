@@ -139,11 +139,18 @@ impl ThreadStates {
 
     /// Whether this thread's state of the interpreter has no outermost Python frame and can have one ([`ThreadStates::within`]). In an
     /// interpreter with its own GIL it cannot: `sys._current_frames()` of another interpreter would make an object of that frame in
-    /// its own memory, which the frame's interpreter would free as a part of its own. Nor can it in a free-threaded build: without a GIL
-    /// that function is the only way to the stack of a thread, and it would give the outer frame of another interpreter.
+    /// its own memory, which the frame's interpreter would free as a part of its own. In a free-threaded build a thread can have one frame
+    /// only: see [`ThreadStates::is_hidden`].
     pub fn lacks_frame(&self, interpreter: &Interpreter) -> bool {
-        let can_have_one = interpreter.0.gil == Gil::Shared && !FREE_THREADED_BUILD;
-        can_have_one && !self.framed.iter().any(|framed| framed.is(interpreter))
+        let framed = |framed: &Interpreter| framed.is(interpreter);
+        interpreter.0.gil == Gil::Shared && !self.is_hidden(interpreter) && !self.framed.iter().any(framed)
+    }
+
+    /// Whether what runs in this interpreter could not be seen beside this thread's outermost frame in another one. Without a GIL the
+    /// states of a process cannot be walked, so `sys._current_frames()` is the only way to a thread's stack, and it has one frame for each
+    /// thread, whichever interpreter it finds last.
+    pub fn is_hidden(&self, interpreter: &Interpreter) -> bool {
+        FREE_THREADED_BUILD && self.framed.iter().any(|framed| !framed.is(interpreter))
     }
 
     /// Runs `f` detached, while this thread's state of the interpreter has an outermost Python frame, for tools that look into the process

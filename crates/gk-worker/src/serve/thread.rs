@@ -31,7 +31,8 @@ pub(crate) fn run(states: &mut ThreadStates, engine: &Arc<Engine>, index: usize)
     let measured = measure::get().and_then(|measure| ThreadMeasure::new(measure, index));
     let is_small = engine.setup.group.stack_size.is_some_and(|bytes| bytes < SMALL_STACK);
     let frames = if is_small { FRAMES_IN_SMALL_STACK } else { MOST_FRAMES };
-    RequestThread { engine, index, link: None, measured, wall: WallClock::default(), frames }.serve(states);
+    let wall = WallClock::default();
+    RequestThread { engine, index, link: None, left: None, measured, wall, frames }.serve(states);
 }
 
 /// A request thread between its batches.
@@ -40,6 +41,8 @@ struct RequestThread<'e> {
     index: usize,
     /// The link that it takes requests off; a broken one when it waits for the next.
     link: Option<Arc<Link>>,
+    /// A request that is to be served after the frame it was taken in.
+    left: Option<(Arc<Link>, Job)>,
     measured: Option<ThreadMeasure>,
     wall: WallClock,
     /// Frames that it may still get.
@@ -48,25 +51,33 @@ struct RequestThread<'e> {
 
 impl RequestThread<'_> {
     /// Serves until the worker stops. The first request in an interpreter is served inside a Python frame of the thread there, and with it
-    /// all that follow: so the depth is the number of interpreters that the thread has served in, within a bound.
+    /// all that follow: so the depth is the number of interpreters that the thread has served in, within a bound. In a free-threaded build the
+    /// frame ends with the first request in another interpreter, which it would hide, and none follows.
     fn serve(&mut self, states: &mut ThreadStates) {
-        while let Some((link, job)) = self.next() {
+        while let Some((link, job)) = self.left.take().or_else(|| self.next()) {
             self.engine.ticker.arm();
             let Some(seat) = self.engine.groups.get(states, &job.profile.profile.application_group) else {
                 refuse(&link, &job);
                 continue;
             };
+            if states.is_hidden(&seat.interpreter) {
+                (self.left, self.frames) = (Some((link, job)), 0);
+                return;
+            }
             if self.frames == 0 || !states.lacks_frame(&seat.interpreter) {
                 self.batch(states, &link, &seat, job);
                 continue;
             }
             self.frames -= 1;
             let interpreter = seat.interpreter.clone();
-            return states.within(&interpreter, |states| {
+            states.within(&interpreter, |states| {
                 self.batch(states, &link, &seat, job);
                 drop((link, seat));
                 self.serve(states);
             });
+            if self.left.is_none() {
+                return;
+            }
         }
     }
 
