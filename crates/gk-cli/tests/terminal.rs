@@ -53,6 +53,7 @@ fn status(admin: Option<String>) -> Status {
         python: evil(),
         gil_returned: Some(format!("{EVIL}\nforged row")),
         interpreters: vec![interpreter],
+        importing: vec![format!("{EVIL}\nforged row")],
         ..Worker::default()
     };
     let front = Front { state: evil(), ..Front::default() };

@@ -103,6 +103,8 @@ impl StatusQuery {
                 generation: w.generation,
                 application_groups: figures.application_groups,
                 interpreters: figures.interpreters,
+                lazy_imports: figures.lazy_imports,
+                importing: figures.importing,
             })
         });
         Status {

@@ -155,4 +155,10 @@ pub struct Worker {
     pub application_groups: Vec<String>,
     /// Its interpreters, by application group.
     pub interpreters: Vec<crate::control::InterpreterFigures>,
+    /// `eager` or `application`; "" before CPython 3.15, which has no lazy imports.
+    #[serde(default)]
+    pub lazy_imports: String,
+    /// Requests that import a module or wait for the import lock just now, each in words.
+    #[serde(default)]
+    pub importing: Vec<String>,
 }

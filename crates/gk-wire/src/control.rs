@@ -412,6 +412,12 @@ pub struct WorkerFigures {
     pub gil_mode: String,
     /// Its interpreters, by application group.
     pub interpreters: Vec<InterpreterFigures>,
+    /// `eager` or `application`; "" before CPython 3.15, which has no lazy imports.
+    #[serde(default)]
+    pub lazy_imports: String,
+    /// Requests that import a module or wait for the import lock just now, each in words.
+    #[serde(default)]
+    pub importing: Vec<String>,
 }
 
 /// One interpreter of a worker.

@@ -108,6 +108,7 @@ pub fn status(status: &Status) -> String {
         out.push('\n');
         lines(&mut out, &rows);
     }
+    lazy_imports(&mut out, status);
     if let Some(admin) = status.front.as_ref().and_then(|front| front.figures.admin.as_ref())
         && admin.silent >= SILENT
     {
@@ -125,6 +126,9 @@ pub fn status(status: &Status) -> String {
                 worker.worker, worker.pid, worker.silent
             );
         }
+        for import in &worker.importing {
+            let _ = writeln!(out, "worker {}, {}", worker.worker, printable::line(import));
+        }
         if let Some(module) = &worker.gil_returned {
             let _ = writeln!(
                 out,
@@ -135,6 +139,22 @@ pub fn status(status: &Status) -> String {
         }
     }
     out
+}
+
+/// Which process groups on CPython 3.15 run lazy imports where they stand, and which leave them to a request.
+fn lazy_imports(out: &mut String, status: &Status) {
+    for (word, text) in [
+        ("eager", "lazy imports are run where they stand"),
+        ("application", "lazy imports wait for the first request that uses them"),
+    ] {
+        let of = status.workers.iter().filter(|worker| worker.lazy_imports == word);
+        let mut groups: Vec<_> = of.map(|worker| printable::line(&worker.process_group)).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        if !groups.is_empty() {
+            let _ = writeln!(out, "{text} (lazy-imports={word}) in: {}", groups.join(", "));
+        }
+    }
 }
 
 /// A number that a process without request threads does not have.
@@ -198,6 +218,39 @@ mod tests {
                 "3       %{GLOBAL}          own       0.500 ms         1     2.0 MB",
                 "3       x\\n\\u009b          own       -                1     0.0 MB",
                 "worker 3: it is to run without a GIL, but the module 'm'\\n\\x1b[2J turned it on again",
+            ]
+        );
+    }
+
+    #[test]
+    fn lazy_imports_and_requests_that_import_are_named() {
+        let worker = |number, group: &str, mode: &str, importing: &[&str]| Worker {
+            worker: number,
+            process_group: group.into(),
+            lazy_imports: mode.into(),
+            importing: importing.iter().map(|&text| text.to_owned()).collect(),
+            ..Worker::default()
+        };
+        let workers = vec![
+            worker(
+                1,
+                "shop",
+                "application",
+                &["application group '': GET /a\u{1b}[2J imports report lazily"],
+            ),
+            worker(2, "shop", "application", &[]),
+            worker(3, "site", "eager", &[]),
+            worker(4, "old", "", &[]),
+        ];
+        let text = status(&Status { workers, ..Status::default() });
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.contains("lazy") || line.contains("lazily")).collect();
+        assert_eq!(
+            lines,
+            [
+                "lazy imports are run where they stand (lazy-imports=eager) in: site",
+                "lazy imports wait for the first request that uses them (lazy-imports=application) in: shop",
+                "worker 1, application group '': GET /a\\x1b[2J imports report lazily",
             ]
         );
     }

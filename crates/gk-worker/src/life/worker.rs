@@ -7,7 +7,7 @@ use crate::serve::engine::Engine;
 use crate::serve::link::Link;
 use crate::serve::thread;
 use crate::watch::ending::Ending;
-use crate::watch::python_thread::{Order, PythonThread, running};
+use crate::watch::python_thread::{Order, PythonThread, lazy_imports, running};
 use crate::watch::script_changes::ScriptChanges;
 use crate::watch::slow_requests::{self, SlowRequests};
 use crate::watch::watchdog::{Action, Observation, Watchdog};
@@ -241,9 +241,8 @@ impl Worker {
             ToWorker::Certificates => self.tell_embedded(&ToFront::Certificates, &fds),
             ToWorker::Drain { on } => self.tell_embedded(&ToFront::Drain { on }, &[]),
             ToWorker::Status { token } => {
-                if let Some(thread) = &self.python_thread {
-                    thread.refresh(REFRESH);
-                }
+                let importing =
+                    self.python_thread.as_ref().map(|thread| thread.refresh(REFRESH)).unwrap_or_default();
                 let interpreters = self.engine.groups.figures(&self.engine.busy_interpreters());
                 let mut names: Vec<String> =
                     interpreters.iter().map(|i| i.application_group.clone()).collect();
@@ -254,6 +253,8 @@ impl Worker {
                     application_groups: names,
                     gil_mode: self.engine.groups.gil_mode().to_owned(),
                     interpreters,
+                    lazy_imports: lazy_imports(&self.engine),
+                    importing,
                 };
                 self.tell(&FromWorker::Status { token, status });
             }

@@ -3,6 +3,7 @@
 
 use crate::measure::Profiler;
 use crate::serve::engine::{Engine, RequestSlot};
+use crate::serve::groups::GroupInterpreter;
 use crate::watch::ending::Ending;
 use crate::watch::slow_requests;
 use gk_python::ThreadStates;
@@ -23,8 +24,8 @@ use std::time::Duration;
 pub(crate) enum Order {
     /// Take the main interpreter's GIL once.
     Ping,
-    /// Ask the interpreters for the figures that `status` shows, then send.
-    Refresh(Sender<()>),
+    /// Ask the interpreters for the figures that `status` shows, then send the imports under way, in words.
+    Refresh(Sender<Vec<String>>),
     /// Send the source files imported since the last time.
     Imported(Sender<Vec<SourceFile>>),
     /// Raise `RequestTimeout` in the request that this slot took at `since`.
@@ -79,11 +80,11 @@ impl PythonThread {
         let _ = self.orders.send(order);
     }
 
-    /// Updates the interpreters' figures; waits at most `patience` for that.
-    pub(crate) fn refresh(&self, patience: Duration) {
+    /// Updates the interpreters' figures and returns the imports under way; waits at most `patience` for that.
+    pub(crate) fn refresh(&self, patience: Duration) -> Vec<String> {
         let (done, seen) = channel();
         self.send(Order::Refresh(done));
-        let _ = seen.recv_timeout(patience);
+        seen.recv_timeout(patience).unwrap_or_default()
     }
 
     /// Time at which it last finished a task, in microseconds as `Engine::now`.
@@ -123,7 +124,7 @@ fn run(
             }
             Order::Refresh(done) => {
                 refresh(engine, states);
-                let _ = done.send(());
+                let _ = done.send(importing(engine, states));
             }
             Order::Imported(told) => {
                 let _ = told.send(imported(engine, states));
@@ -159,6 +160,74 @@ fn refresh(engine: &Engine, states: &mut ThreadStates) {
         if !busy.contains(&group.interpreter.id()) {
             states.visit(&group.interpreter, |py| group.ask_switch_interval(py));
         }
+    }
+}
+
+/// Requests that import a module or wait for the import lock. Only where imports may be lazy is one expected within a request, and is
+/// the GIL of a busy interpreter asked for.
+fn importing(engine: &Engine, states: &mut ThreadStates) -> Vec<String> {
+    if lazy_imports(engine) != "application" {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let several_gils = engine.groups.gil_mode() == "own";
+    for serving in Serving::all(engine) {
+        let application = &serving.group.application;
+        let told = states.visit(&serving.group.interpreter, |py| {
+            application.imports_under_way(py, &serving.threads, several_gils)
+        });
+        for (ident, text) in told {
+            found.push(format!("application group '{}': {} {text}", serving.name, serving.request(ident)));
+        }
+    }
+    found
+}
+
+/// Whether imports may be lazy: `eager`, `application`, or "" before CPython 3.15.
+pub(crate) fn lazy_imports(engine: &Engine) -> String {
+    if gk_python::version::minor() < 15 { String::new() } else { engine.setup.group.lazy_imports.clone() }
+}
+
+/// An interpreter that serves requests just now.
+struct Serving {
+    /// Its application group.
+    name: String,
+    group: Arc<GroupInterpreter>,
+    /// `threading.get_ident()` and thread state of the threads that serve in it.
+    threads: Vec<(u64, u64)>,
+    /// Their requests in words.
+    requests: Vec<String>,
+}
+
+impl Serving {
+    fn all(engine: &Engine) -> Vec<Self> {
+        // Thread and thread state, interpreter, request line.
+        let busy: Vec<((u64, u64), i64, String)> = engine
+            .slots
+            .iter()
+            .filter(|slot| slot.since.load(Ordering::Acquire) != 0)
+            .map(|slot| {
+                let serves = slot.interpreter.load(Ordering::Relaxed);
+                let thread = (slot.ident.load(Ordering::Relaxed), slot.state.load(Ordering::Relaxed));
+                (thread, serves, describe(engine, slot))
+            })
+            .collect();
+        let mut found = Vec::new();
+        for (name, group) in engine.groups.all() {
+            let here = busy.iter().filter(|(_, serves, _)| *serves == group.interpreter.id());
+            let (threads, requests): (Vec<_>, Vec<_>) =
+                here.map(|(thread, _, what)| (*thread, what.clone())).unzip();
+            if !threads.is_empty() {
+                found.push(Self { name, group, threads, requests });
+            }
+        }
+        found
+    }
+
+    /// The request of a thread.
+    fn request(&self, ident: u64) -> &str {
+        let at = self.threads.iter().position(|(of, _)| *of == ident);
+        at.map_or("", |at| self.requests[at].as_str())
     }
 }
 
@@ -226,29 +295,14 @@ fn profile(engine: &Engine, states: &mut ThreadStates, profiler: &mut Profiler) 
 }
 
 fn stacks(engine: &Engine, states: &mut ThreadStates, level: Level, sentence: &str) {
-    // Thread and thread state, interpreter, request line.
-    let busy: Vec<((u64, u64), i64, String)> = engine
-        .slots
-        .iter()
-        .filter(|slot| slot.since.load(Ordering::Acquire) != 0)
-        .map(|slot| {
-            let serves = slot.interpreter.load(Ordering::Relaxed);
-            let thread = (slot.ident.load(Ordering::Relaxed), slot.state.load(Ordering::Relaxed));
-            (thread, serves, describe(engine, slot))
-        })
-        .collect();
     let several_gils = engine.groups.gil_mode() == "own";
     let mut text = sentence.to_owned();
-    for (_, group) in engine.groups.all() {
-        let here = busy.iter().filter(|(_, serves, _)| *serves == group.interpreter.id());
-        let threads: Vec<(u64, u64)> = here.map(|(thread, ..)| *thread).collect();
-        if threads.is_empty() {
-            continue;
-        }
-        for (ident, stack) in
-            states.visit(&group.interpreter, |py| group.application.stacks(py, &threads, several_gils))
+    for serving in Serving::all(engine) {
+        let application = &serving.group.application;
+        for (ident, stack) in states
+            .visit(&serving.group.interpreter, |py| application.stacks(py, &serving.threads, several_gils))
         {
-            let what = busy.iter().find(|((i, _), ..)| *i == ident).map_or("", |(.., what)| what);
+            let what = serving.request(ident);
             text.push_str(&format!("\nThread {ident}, {what}:\n{}", stack.trim_end()));
         }
     }

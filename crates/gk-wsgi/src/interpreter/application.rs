@@ -266,27 +266,17 @@ impl Application {
     /// Python stacks of threads in this interpreter. `threads`: `threading.get_ident()` and number of the thread state.
     /// `several_gils`: another interpreter of the process has another GIL.
     pub fn stacks(&self, py: Attached<'_>, threads: &[(u64, u64)], several_gils: bool) -> Vec<(u64, String)> {
-        let read = || -> Result<Vec<(u64, String)>, PyError<'_>> {
-            let pair = |(i, s): &(u64, u64)| py.tuple(&[py.int(*i as i64)?, py.int(*s as i64)?]);
-            let threads = threads.iter().map(pair).collect::<Result<Vec<_>, _>>()?;
-            let rows = self
-                .runtime
-                .stacks
-                .bind(py)
-                .call(&[&py.list(&threads)?, &py.bool(several_gils)])?
-                .to_tuple()?;
-            (0..rows.size()?)
-                .map(|i| {
-                    let row = rows.tuple_item(i)?;
-                    let text = row.tuple_item(1)?.as_utf8().unwrap_or_default().to_owned();
-                    Ok((row.tuple_item(0)?.index()? as u64, text))
-                })
-                .collect()
-        };
-        read().unwrap_or_else(|error| {
-            crate::log::log(gk_wire::log::Level::Warn, Some("WSGI0067"), &error.summary());
-            Vec::new()
-        })
+        told(py, &self.runtime.stacks, threads, several_gils)
+    }
+
+    /// What these threads import, or which import they wait for; arguments as for [`Application::stacks`].
+    pub fn imports_under_way(
+        &self,
+        py: Attached<'_>,
+        threads: &[(u64, u64)],
+        several_gils: bool,
+    ) -> Vec<(u64, String)> {
+        told(py, &self.runtime.imports_under_way, threads, several_gils)
     }
 
     /// Raises `RequestTimeout` in the thread with this `threading.get_ident()`; returns true if there is one.
@@ -341,4 +331,24 @@ fn python_facts<'p>(py: Attached<'p>, facts: &InterpreterSettings) -> Result<Obj
 pub(crate) fn mod_wsgi_version<'p>(py: Attached<'p>) -> Result<Object<'p>, PyError<'p>> {
     let parts = MOD_WSGI_VERSION.iter().map(|n| py.int(*n)).collect::<Result<Vec<_>, _>>()?;
     py.tuple(&parts)
+}
+
+/// Rows of (ident, text) from a function of the runtime about threads.
+fn told(py: Attached<'_>, function: &Kept, threads: &[(u64, u64)], several_gils: bool) -> Vec<(u64, String)> {
+    let read = || -> Result<Vec<(u64, String)>, PyError<'_>> {
+        let pair = |(i, s): &(u64, u64)| py.tuple(&[py.int(*i as i64)?, py.int(*s as i64)?]);
+        let threads = threads.iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+        let rows = function.bind(py).call(&[&py.list(&threads)?, &py.bool(several_gils)])?.to_tuple()?;
+        (0..rows.size()?)
+            .map(|i| {
+                let row = rows.tuple_item(i)?;
+                let text = row.tuple_item(1)?.as_utf8().unwrap_or_default().to_owned();
+                Ok((row.tuple_item(0)?.index()? as u64, text))
+            })
+            .collect()
+    };
+    read().unwrap_or_else(|error| {
+        crate::log::log(gk_wire::log::Level::Warn, Some("WSGI0067"), &error.summary());
+        Vec::new()
+    })
 }

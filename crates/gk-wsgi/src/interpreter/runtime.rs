@@ -54,7 +54,7 @@ runtime! {
     request_timeout = "RequestTimeout", event_callbacks = "event_callbacks", watched_request = "WatchedRequest",
     active_requests = "active_requests", stopping = "stopping", signalled = "signalled",
     watch_collections = "watch_collections", heed_signals = "heed_signals",
-    living_threads = "living_threads", thread_names = "thread_names", stacks = "stacks",
+    living_threads = "living_threads", thread_names = "thread_names", stacks = "stacks", imports_under_way = "imports_under_way",
     end_threads = "end_threads", end_functions = "end_functions", held_up = "held_up",
     flush_streams = "flush_streams", set_request_id = "set_request_id", configure_logging = "configure_logging", hook_script = "HookScript",
 }

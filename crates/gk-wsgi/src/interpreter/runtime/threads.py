@@ -66,8 +66,8 @@ def watch_threads():
     kind.start, kind._set_native_id = named_start, told_native_id
 
 
-def stacks(threads, several_gils):
-    """Python stacks as (ident, text). `threads`: (ident, number of the thread state) of threads in this interpreter."""
+def frames_of(threads, several_gils):
+    """The innermost frame of each thread, by ident. `threads`: (ident, number of the thread state) of threads in this interpreter."""
     # By thread state: sys._current_frames() has one frame for a thread that is in several interpreters, and not always the innermost;
     # where they have GILs of their own, it would read frames without holding them.
     by_state = dict(host.frames())
@@ -75,7 +75,22 @@ def stacks(threads, several_gils):
     if not by_state and not several_gils:
         # Without a GIL the states cannot be walked.
         frames = sys._current_frames()
-    return [(ident, "".join(written_stack(frames[ident]))) for ident, _ in threads if ident in frames]
+    return {ident: frames[ident] for ident, _ in threads if ident in frames}
+
+
+def stacks(threads, several_gils):
+    """Python stacks as (ident, text); one that imports says so first. `threads` as for `frames_of`."""
+    found = []
+    for ident, frame in frames_of(threads, several_gils).items():
+        under_way = import_under_way(frame)
+        found.append((ident, (f"  ({under_way})\n" if under_way else "") + "".join(written_stack(frame))))
+    return found
+
+
+def imports_under_way(threads, several_gils):
+    """What each of these threads imports, or which import it waits for, as (ident, text)."""
+    found = ((ident, import_under_way(frame)) for ident, frame in frames_of(threads, several_gils).items())
+    return [(ident, text) for ident, text in found if text]
 
 
 def written_stack(frame):
