@@ -12,7 +12,7 @@ build: ## a release wheel of PYTHON (default python3), installed into VENV (defa
 	@scripts/build
 wheels: ## release wheels for other machines and the source distribution, in dist/; ARGS="3.14 3.14t" for some CPythons
 	@scripts/wheels $(ARGS)
-pythons: ## provide CPython 3.11, 3.14, 3.14t and 3.15; prints NAME PATH lines; ARGS=3.15t for another
+pythons: ## provide CPython 3.11, 3.14, 3.14t and 3.15; prints NAME PATH lines; ARGS=3.15t, 3.13 or 3.12 for another
 	@scripts/pythons $(ARGS)
 peers: ## provide the servers that Gilkeeper is measured against
 	@scripts/peers
