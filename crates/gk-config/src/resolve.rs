@@ -80,6 +80,7 @@ pub fn resolve(
         hosts,
         imports,
         interpreters: raw.interpreters,
+        admin_implied: raw.admin.is_none(),
         admin: raw.admin.unwrap_or_else(|| Some(ADMIN.to_owned())),
         // A text without a file has a name that is no path.
         files: journal.files().map(PathBuf::from).filter(|name| name.is_absolute()).collect(),

@@ -71,6 +71,9 @@ pub struct Site {
     pub interpreters: Vec<InterpreterOptions>,
     /// Where `HOST:PORT` of the admin pages is, `None` for off.
     pub admin: Option<String>,
+    /// Nobody has named that address: it is the default.
+    #[serde(default)]
+    pub admin_implied: bool,
     /// Measurements.
     pub measurements: crate::measurements::Measurements,
     /// The files of the configuration itself.

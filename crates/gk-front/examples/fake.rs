@@ -91,6 +91,7 @@ fn front(port: u16) {
     let site = Site {
         server_root: std::env::temp_dir(),
         listen_implied: false,
+        admin_implied: false,
         listen: Vec::new(),
         pid_file: None,
         user: None,

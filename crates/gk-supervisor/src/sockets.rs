@@ -17,12 +17,17 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+/// Any free port, for admin pages that nobody has an address for.
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// The sockets in the front's order; that of the admin pages is the last.
 #[derive(Debug)]
 pub struct Listeners {
     sockets: Vec<Listener>,
     /// Socket files of the server before, for which there is no use any more.
     abandoned: Vec<PathBuf>,
+    /// Why the admin pages are not where they are by default.
+    moved: Option<String>,
 }
 
 #[derive(Debug)]
@@ -49,7 +54,7 @@ pub struct Offered {
 impl Listeners {
     /// Takes those of the `offered` sockets that the site has a use for, and binds what else it listens on.
     pub fn bind(site: &Site, offered: Vec<Offered>) -> Result<Self, StartError> {
-        let mut listeners = Self { sockets: Vec::new(), abandoned: Vec::new() };
+        let mut listeners = Self { sockets: Vec::new(), abandoned: Vec::new(), moved: None };
         let backlog = i32::try_from(site.http.listen_backlog).unwrap_or(i32::MAX).max(1);
         let (clients, admin) = listeners.take(site, offered)?;
         let were_given = !clients.is_empty();
@@ -86,19 +91,40 @@ impl Listeners {
         }
         match (admin, &site.admin) {
             (Some(admin), _) => listeners.sockets.push(admin),
-            (None, Some(text)) => {
-                let socket = tcp::bind_text(text, backlog).map_err(|e| {
-                    StartError(format!(
-                        "{} (the admin pages; --admin HOST:PORT moves them, --admin off does without)",
-                        e.0
-                    ))
-                })?;
-                let tls = site.measurements.admin_tls.is_some();
-                listeners.add(socket, Purpose::Admin(text.clone()), tls, None)?;
-            }
+            (None, Some(text)) => listeners.bind_admin(site, text, backlog)?,
             (None, None) => {}
         }
         Ok(listeners)
+    }
+
+    /// The address that nobody has named gives way to a free one, so that a second server on a machine starts like the first.
+    fn bind_admin(&mut self, site: &Site, text: &str, backlog: i32) -> Result<(), StartError> {
+        let bound = tcp::bind_text(text, backlog);
+        let is_moved = bound.is_err() && site.admin_implied;
+        let bound = bound.or_else(|taken| match site.admin_implied {
+            true => tcp::bind_text(ANY_PORT, backlog).map_err(|_| taken),
+            false => Err(taken),
+        });
+        let socket = bound.map_err(|e| {
+            StartError(format!(
+                "{} (the admin pages; --admin HOST:PORT moves them, --admin off does without)",
+                e.0
+            ))
+        })?;
+        let tls = site.measurements.admin_tls.is_some();
+        self.add(socket, Purpose::Admin(text.to_owned()), tls, None)?;
+        if is_moved {
+            let url = self.admin().unwrap_or_default();
+            self.moved = Some(format!(
+                "the admin pages are at {url}, since another program uses {text}; --admin HOST:PORT (GilkeeperAdmin) names an address"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is to be said at the start.
+    pub fn remark(&self) -> Option<&String> {
+        self.moved.as_ref()
     }
 
     /// Sockets for clients and one for the admin pages, of those that are offered.

@@ -67,7 +67,8 @@ pub const ROWS: &[Directive] = &[
         .default("2048").doc("How many connections may wait in the kernel until they are accepted; `net.core.somaxconn` bounds it. Apache's default is 511."),
     Directive::honoured("GilkeeperAdmin", "host:port|off [token=auto|always]", GLOBAL, Arity::between(1, 2), admin)
         .default("127.0.0.1:8001 token=auto").ours()
-        .doc("Where the dashboard, the metrics and the health checks are. Everything but the health checks asks for the token in the \
+        .doc("Where the dashboard, the metrics and the health checks are. Where another program uses the default address, they are on a free \
+              port, which the server says at its start; an address that is named has to be free. Everything but the health checks asks for the token in the \
               file `admin.token` of the server root, on a loopback address only with `token=always`: without it every user of the \
               machine reads the addresses and stacks of requests."),
     Directive::honoured("GilkeeperAdminTLS", "certificate=file key=file [client-ca=file]", GLOBAL, Arity::options(2), admin_tls)

@@ -172,8 +172,10 @@ fn shown(options: &ServeOptions) -> serde_json::Value {
     let mut shown = serde_json::to_value(site).unwrap();
     // `--processes` given at all says more than its value.
     shown["groups"][0].as_object_mut().unwrap().remove("multiprocess");
-    // So does an address to listen on.
-    shown.as_object_mut().unwrap().remove("listen_implied");
+    // So do the addresses to listen on.
+    for implied in ["listen_implied", "admin_implied"] {
+        shown.as_object_mut().unwrap().remove(implied);
+    }
     shown
 }
 

@@ -41,6 +41,7 @@ pub fn site(root: &Path) -> Site {
     Site {
         server_root: root.to_owned(),
         listen_implied: false,
+        admin_implied: false,
         listen: Vec::new(),
         pid_file: None,
         user: None,

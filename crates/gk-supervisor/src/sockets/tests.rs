@@ -193,3 +193,31 @@ fn sockets_of_the_former_server_are_taken_over_with_their_files() {
     new.remove_files();
     assert!(!kept.exists());
 }
+
+/// Reported: a second `gilkeeper serve` on a machine did not start, as the first had the port of its admin pages.
+#[test]
+fn the_default_address_of_the_admin_pages_gives_way_and_a_named_one_does_not() {
+    let taken = tcp::bind(Some("127.0.0.1"), 0, false, 5).unwrap();
+    let address = tcp_address(&taken);
+    let mut site = site(&format!("Listen 127.0.0.1:0\nGilkeeperAdmin {address}\n"));
+    assert!(!site.admin_implied);
+    let refused = Listeners::bind(&site, Vec::new()).unwrap_err().0;
+    assert!(refused.starts_with(&format!("cannot listen on {address}: another program uses")), "{refused}");
+    assert!(refused.ends_with("(the admin pages; --admin HOST:PORT moves them, --admin off does without)"));
+    site.admin_implied = true;
+    let listeners = Listeners::bind(&site, Vec::new()).unwrap();
+    let (url, remark) = (listeners.admin().unwrap(), listeners.remark().unwrap());
+    assert!(url.starts_with("http://127.0.0.1:") && url != format!("http://{address}/"), "{url}");
+    assert!(remark.contains(&url) && remark.contains(&address.to_string()), "{remark}");
+    drop(taken);
+    let listeners = Listeners::bind(&site, Vec::new()).unwrap();
+    assert_eq!((listeners.admin(), listeners.remark()), (Some(format!("http://{address}/")), None));
+}
+
+#[test]
+fn an_address_of_the_admin_pages_that_the_configuration_does_not_name_is_implied() {
+    let cases = [("", true), ("GilkeeperAdmin off\n", false), ("GilkeeperAdmin 127.0.0.1:8001\n", false)];
+    for (text, implied) in cases {
+        assert_eq!(site(text).admin_implied, implied, "{text}");
+    }
+}

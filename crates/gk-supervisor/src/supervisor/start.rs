@@ -77,6 +77,7 @@ fn serve(
     let log_file = site.error_log.path.clone();
     let mut outline = first.outline();
     outline.remarks.extend(first.as_root());
+    outline.remarks.extend(listeners.remark().cloned());
     outline.remarks.extend(root::unreachable(&site.server_root, first.front_identity.as_ref()));
     // From here on our own lines go where the children's go.
     let logs = Logs::start(site)?;
