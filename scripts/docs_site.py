@@ -24,6 +24,9 @@ GUIDE: dict[str, list[str]] = {
     "Looking into it": ["logging", "dashboard", "holders", "profile", "looking-inside", "export", "traces", "figures-for-a-fleet", "troubleshooting", "doctor", "load"],
     "More": ["applications", "service-scripts", "forking", "python-versions", "measurements", "faq"],
 }
+# Options stay on one line: a browser breaks them after each dash.
+OPTION = re.compile(r"<code>(-[^<]{1,40})</code>")
+STYLE = ".md-typeset code.option { white-space: nowrap }\n"
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 
 
@@ -55,7 +58,12 @@ def folder(docs: Path, name: str) -> list[str]:
 def on_files(files: Files, config: Any) -> Files:
     for source, name in TOP.items():
         files.append(File.generated(config, name, content=(ROOT / source).read_text(encoding="utf-8")))
+    files.append(File.generated(config, "site.css", content=STYLE))
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    return OPTION.sub(r'<code class="option">\1</code>', html)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
