@@ -7,7 +7,7 @@ mod backoff;
 pub mod event;
 mod fault;
 pub mod front;
-mod imports;
+pub(crate) mod imports;
 pub mod liveness;
 pub mod notices;
 pub mod reload;

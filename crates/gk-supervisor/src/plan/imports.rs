@@ -15,6 +15,13 @@ use std::time::Duration;
 /// Exit code of a server whose first generation cannot be imported.
 pub const EXIT_NOT_IMPORTED: i32 = 3;
 
+/// What says why in one line: where a traceback follows, its last line only.
+pub fn in_short(why: &str) -> String {
+    let mut lines = why.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next().unwrap_or_default();
+    lines.next_back().map_or_else(|| first.to_owned(), |last| format!("{first}: {}", last.trim()))
+}
+
 /// Pause before another look at whether anybody has all applications.
 const AGAIN: Duration = Duration::from_secs(1);
 

@@ -16,7 +16,7 @@ mod embedded;
 
 use super::action::{Action, Notice};
 use super::front::FrontState;
-use super::imports::EXIT_NOT_IMPORTED;
+use super::imports::{self, EXIT_NOT_IMPORTED};
 use super::worker::WorkerHandle;
 use super::{Plan, seconds};
 use gk_sys::signal::SIGKILL;
@@ -172,7 +172,8 @@ impl Plan {
     /// Ends a server that cannot work at all.
     pub(super) fn give_up(&mut self, why: &str, code: i32, now: Duration) {
         if !self.stop.begun() {
-            let text = format!("giving up: {why}");
+            // The worker has logged its traceback.
+            let text = format!("giving up: {}", imports::in_short(why));
             match code {
                 EXIT_NOT_IMPORTED => self.log_code(Level::Alert, "GK0052", text),
                 _ => self.log(Level::Emerg, text),

@@ -14,6 +14,7 @@ use crate::memory::MemoryWatch;
 use crate::perform::{World, log};
 use crate::plan::Plan;
 use crate::plan::event::{Event, Succession};
+use crate::plan::imports;
 use crate::root::{self, Root};
 use crate::service_manager::ServiceManager;
 use crate::sockets::{self, Listeners};
@@ -117,8 +118,14 @@ fn serve(
         handover.refuse(why.as_deref().unwrap_or("the new server was told to stop"));
     }
     if let Some(why) = why {
-        let seen = log_file.map(|path| format!(" (the error log {} says more)", path.display()));
-        let told = format!("gilkeeper: the server ends{}: {why}\n", seen.unwrap_or_default());
+        let told = match log_file {
+            Some(path) => {
+                let log = path.display();
+                format!("gilkeeper: the server ends (the error log {log} says more): {why}\n")
+            }
+            // The traceback stands above, as the worker logged it.
+            None => format!("gilkeeper: the server ends: {}\n", imports::in_short(&why)),
+        };
         // The traceback is the application's own text.
         say(&gk_wire::printable::page(&Frames::default().without_own(&told)));
     }
