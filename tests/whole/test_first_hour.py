@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import re
+import runpy
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,7 +111,21 @@ def test_a_factory_that_fails_ends_the_start_with_its_traceback(folder: Path) ->
     ]:
         command = [harness.gilkeeper(), "serve", script, "--port", "0", "--admin", "off"]
         ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=30)
-        assert ended.returncode == 3 and told in ended.stderr, ended
+        assert ended.returncode == 3 and told in ended.stderr.splitlines()[-1], ended
+        # Reported: one traceback three times. Met wherever standard error is no terminal and takes the log, too.
+        assert ended.stderr.count("Traceback (most recent call last)") <= 1, ended.stderr
+
+
+@pytest.mark.alone("the time of a start")
+def test_the_cold_start_is_short(tmp_path: Path) -> None:
+    """Help within 60 ms and a first answer within 250 ms, once in some tries: other work on the machine makes single ones longer."""
+    measure = runpy.run_path(str(GUIDE.parents[1] / "bench/cold_start.py"))
+    (tmp_path / "hello.py").write_text(measure["HELLO"])
+    for what, most in [("overview", 0.06), ("first_answer", 0.25)]:
+        shortest, end = 60.0, time.monotonic() + 60
+        while shortest > most and time.monotonic() < end:
+            shortest = min(shortest, measure[what](harness.gilkeeper(), tmp_path))
+        assert shortest <= most, (what, shortest)
 
 
 def test_a_server_without_a_home_writes_into_its_state_folder_only() -> None:
