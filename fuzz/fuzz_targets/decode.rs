@@ -3,15 +3,14 @@
 #![no_main]
 
 use bytes::BytesMut;
+use gk_messages::{Message, decode, encode};
 use gk_wire::admin::{Answer, Command};
-use gk_wire::control::{self, FromFront, FromWorker, ToFront, ToWorker};
+use gk_wire::control::{FromFront, FromWorker, ToFront, ToWorker};
 use gk_wire::frame::{Hello, ToFrontFrame, ToWorkerFrame, Welcome, split};
 use gk_wire::request::{Profile, RequestView, RequestWriter};
 use gk_wire::response::{HeadView, HeadWriter};
 use gk_wire::setup::{FrontSetup, WorkerSetup};
 use libfuzzer_sys::fuzz_target;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 fuzz_target!(|bytes: &[u8]| {
     frames(bytes);
@@ -93,10 +92,10 @@ fn head(id: u32, flags: u8, payload: &[u8]) {
 }
 
 /// A JSON message; what is read can be written, and written and read once more it stays as it is.
-fn message<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
-    let Ok(read) = control::decode::<T>(bytes) else { return };
-    let written = control::encode(&read);
-    let again = control::decode::<T>(&written).expect("what is written is understood");
+fn message<T: Message>(bytes: &[u8]) {
+    let Ok(read) = decode::<T>(bytes) else { return };
+    let written = encode(&read);
+    let again = decode::<T>(&written).expect("what is written is understood");
     // Not compared with the first, as the last digit of a number may be another.
-    let _ = control::encode(&again);
+    let _ = encode(&again);
 }

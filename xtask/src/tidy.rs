@@ -19,7 +19,7 @@ const SCRIPTS: &[&str] = &["apps", "bench", "compat", "crates", "python", "scrip
 /// Folders that hold files of others, or built ones.
 const NOT_OURS: &[&str] = &["vendor", "node_modules", "target", "__pycache__"];
 /// Crates without IO: what they may not depend on.
-const VALUES: &[&str] = &["gk-options", "gk-rules", "gk-wire", "gk-config", "gk-telemetry"];
+const VALUES: &[&str] = &["gk-options", "gk-rules", "gk-wire", "gk-messages", "gk-config", "gk-telemetry"];
 const NOT_IN_VALUES: &[&str] = &["tokio", "libc", "rustix", "hyper", "socket2", "pyo3-ffi"];
 /// Crates that run as a process; they meet in gk-wire only.
 const PROCESSES: &[&str] = &["gk-supervisor", "gk-front", "gk-worker", "gk-wsgi", "gk-admin"];

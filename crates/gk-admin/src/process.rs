@@ -97,7 +97,7 @@ struct Listening {
 
 impl Prepared {
     fn new(setup: AdminSetup, socket: Option<OwnedFd>, front: &FrontSocket) -> Result<Self, String> {
-        let measurements: Measurements = serde_json::from_value(setup.measurements.clone())
+        let measurements: Measurements = Measurements::from_json(setup.measurements.clone())
             .map_err(|error| format!("the measurements in the setup are not understood: {error}"))?;
         let this_front = Front { pid: setup.front, started: setup.front_started };
         let hub = SharedHub::new(Hub::of_this_server(this_front, measurements.slow_requests));

@@ -8,9 +8,10 @@ mod support;
 
 use gk_admin::{Parts, serve};
 use gk_config::measurements::{AdminTls, Measurements};
+use gk_messages::{decode, encode};
 use gk_sys::descriptors;
 use gk_telemetry::Record;
-use gk_wire::control::{FrontStatus, MAX_PACKET, RequestStack, decode, encode};
+use gk_wire::control::{FrontStatus, MAX_PACKET, RequestStack};
 use gk_wire::feed::{FromAdmin, FrontFigures, LinkFigures, ToAdmin};
 use gk_wire::setup::{AdminSetup, LogSetup};
 use std::io::{Read, Write};

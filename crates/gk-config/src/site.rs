@@ -6,6 +6,7 @@
 mod access_log;
 mod defaults;
 mod encoded_slashes;
+mod json;
 pub mod measurements;
 mod merge;
 mod protocols;

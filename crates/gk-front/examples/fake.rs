@@ -73,8 +73,9 @@ mod worker {
 
 fn front(port: u16) {
     use gk_config::site::*;
+    use gk_messages::encode;
     use gk_sys::descriptors;
-    use gk_wire::control::{ToFront, encode};
+    use gk_wire::control::ToFront;
     use std::os::fd::AsFd;
     let mut group = ProcessGroup::named("g");
     group.threads = 1;

@@ -7,8 +7,8 @@ pub mod setup;
 pub mod start;
 
 use conduct::Conduct;
+use gk_messages::{Message, decode, encode};
 use gk_sys::descriptors;
-use serde::{Serialize, de::DeserializeOwned};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -65,15 +65,15 @@ impl Child {
     }
 
     /// Sends a message with descriptors, now or as soon as there is room. It is never lost while the child lives.
-    pub fn send<T: Serialize>(&mut self, message: &T, fds: Vec<OwnedFd>) {
+    pub fn send<T: Message>(&mut self, message: &T, fds: Vec<OwnedFd>) {
         if !self.closed {
-            self.outbox.push_back((gk_wire::control::encode(message), fds));
+            self.outbox.push_back((encode(message), fds));
             self.flush();
         }
     }
 
     /// Sends a message that the child can do without, unless many wait.
-    pub fn mention<T: Serialize>(&mut self, message: &T) {
+    pub fn mention<T: Message>(&mut self, message: &T) {
         if self.outbox.len() < OUTBOX {
             self.send(message, Vec::new());
         }
@@ -104,11 +104,7 @@ impl Child {
     }
 
     /// The next message, `None` when there is none now.
-    pub fn receive<T: DeserializeOwned>(
-        &mut self,
-        buffer: &mut [u8],
-        now: Duration,
-    ) -> Option<Result<T, BadPacket>> {
+    pub fn receive<T: Message>(&mut self, buffer: &mut [u8], now: Duration) -> Option<Result<T, BadPacket>> {
         if self.closed {
             return None;
         }
@@ -123,7 +119,7 @@ impl Child {
                 None
             }
             Ok(bytes) => {
-                let message = gk_wire::control::decode::<T>(&buffer[..bytes]);
+                let message = decode::<T>(&buffer[..bytes]);
                 let conduct = self.conduct.as_mut();
                 if let Some(why) = conduct.and_then(|conduct| conduct.packet(bytes, message.is_ok(), now)) {
                     self.closed = true;
@@ -156,20 +152,25 @@ impl AsFd for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gk_wire::control::ToWorker;
+
+    fn numbered(token: u64) -> ToWorker {
+        ToWorker::Status { token }
+    }
 
     #[test]
     fn a_child_that_does_not_read_blocks_nobody_and_gets_all_in_order() {
         let (ours, theirs) = descriptors::packet_pair().unwrap();
         let mut child = Child::new(1, ours).unwrap();
-        let mut sent = 0u32;
+        let mut sent = 0;
         while !child.waits() {
-            child.send(&sent, Vec::new());
+            child.send(&numbered(sent), Vec::new());
             sent += 1;
         }
         let mut buffer = [0; 64];
         for expected in 0..sent {
             let got = descriptors::receive(&theirs, &mut buffer, true).unwrap();
-            assert_eq!(gk_wire::control::decode::<u32>(&buffer[..got.bytes]).unwrap(), expected);
+            assert_eq!(decode::<ToWorker>(&buffer[..got.bytes]).unwrap(), numbered(expected));
             child.flush();
         }
         assert!(!child.waits());
@@ -182,11 +183,11 @@ mod tests {
         let (ours, _theirs) = descriptors::packet_pair().unwrap();
         let mut child = Child::new(1, ours).unwrap();
         while child.outbox.len() < OUTBOX {
-            child.mention(&0u32);
+            child.mention(&numbered(0));
         }
-        child.mention(&0u32);
+        child.mention(&numbered(0));
         assert_eq!(child.outbox.len(), OUTBOX);
-        child.send(&0u32, Vec::new());
+        child.send(&numbered(0), Vec::new());
         assert_eq!(child.outbox.len(), OUTBOX + 1);
     }
 
@@ -196,15 +197,15 @@ mod tests {
         let mut child = Child::new(1, ours).unwrap();
         let mut buffer = [0; 64];
         let now = Duration::ZERO;
-        assert!(child.receive::<u32>(&mut buffer, now).is_none() && child.open());
-        descriptors::send(&theirs, &gk_wire::control::encode(&7u32), &[]).unwrap();
+        assert!(child.receive::<ToWorker>(&mut buffer, now).is_none() && child.open());
+        descriptors::send(&theirs, &encode(&numbered(7)), &[]).unwrap();
         descriptors::send(&theirs, b"from another version", &[]).unwrap();
         drop(theirs);
-        child.send(&0u32, Vec::new());
+        child.send(&numbered(0), Vec::new());
         assert!(!child.waits());
-        assert_eq!(child.receive::<u32>(&mut buffer, now), Some(Ok(7)));
-        assert!(matches!(child.receive::<u32>(&mut buffer, now), Some(Err(BadPacket::Malformed(_)))));
-        assert!(child.receive::<u32>(&mut buffer, now).is_none() && !child.open());
+        assert_eq!(child.receive::<ToWorker>(&mut buffer, now), Some(Ok(numbered(7))));
+        assert!(matches!(child.receive::<ToWorker>(&mut buffer, now), Some(Err(BadPacket::Malformed(_)))));
+        assert!(child.receive::<ToWorker>(&mut buffer, now).is_none() && !child.open());
     }
 
     #[test]
@@ -216,7 +217,7 @@ mod tests {
         let mut malformed = 0;
         loop {
             descriptors::send(&theirs, &[b'x'; 1000], &[]).unwrap();
-            match child.receive::<u32>(&mut buffer, Duration::ZERO) {
+            match child.receive::<ToWorker>(&mut buffer, Duration::ZERO) {
                 Some(Err(BadPacket::Malformed(why))) => {
                     malformed += 1;
                     assert!(why.len() <= MOST_WORDS);
@@ -226,6 +227,6 @@ mod tests {
             }
         }
         assert!(malformed > 0 && !child.open());
-        assert!(child.receive::<u32>(&mut buffer, Duration::ZERO).is_none());
+        assert!(child.receive::<ToWorker>(&mut buffer, Duration::ZERO).is_none());
     }
 }

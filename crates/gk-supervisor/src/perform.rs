@@ -245,7 +245,7 @@ impl World {
         let mut given: Vec<BorrowedFd<'_>> = self.listeners.fds().collect();
         given.extend(access.iter().map(AsFd::as_fd));
         given.push(self.logs.lost());
-        let child = start::spawn(&line, &gk_wire::control::encode(&setup), &given, told.as_fd())?;
+        let child = start::spawn(&line, &gk_messages::encode(&setup), &given, told.as_fd())?;
         let pid = child.pid;
         self.front = Some(child);
         Ok(pid)
@@ -276,7 +276,7 @@ impl World {
         let words = gk_telemetry::Layout::new(group.threads).words();
         let make = || SharedWords::create("gilkeeper-scoreboard", words).map_err(start::start_error);
         let board = setup.scoreboard.then(make).transpose()?;
-        let setup = gk_wire::control::encode(&setup);
+        let setup = gk_messages::encode(&setup);
         let mut more: Vec<BorrowedFd<'_>> = board.iter().map(AsFd::as_fd).collect();
         if embedded {
             more.extend(self.listeners.of_clients().map(|(_, socket)| socket));
@@ -302,7 +302,7 @@ impl World {
         let mut given = vec![worker_end, page.try_clone()?];
         if child.embedded {
             // Those in force now, whatever they were when it was started.
-            let certificates = gk_wire::control::encode(&self.certificates.message());
+            let certificates = gk_messages::encode(&self.certificates.message());
             given.push(descriptors::memory_file("gilkeeper-certificates", &certificates)?.into());
         }
         child.send(&ToWorker::Link, given);

@@ -5,7 +5,7 @@ mod embedded;
 pub use crate::happened::{Happened, What};
 use crate::queue::QueueFigures;
 pub use embedded::{EmbeddedFigures, EmbeddedSpans};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// Longest packet in bytes; longer texts (tracebacks) are cut by the sender.
 pub const MAX_PACKET: usize = 128 * 1024;
@@ -433,14 +433,4 @@ pub struct InterpreterFigures {
     pub busy: u32,
     /// Bytes of resident memory that its creation and its imports at start added to the process.
     pub memory: u64,
-}
-
-/// Writes a message.
-pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    serde_json::to_vec(message).expect("control messages hold only strings, numbers and lists of them")
-}
-
-/// Reads a message.
-pub fn decode<T: DeserializeOwned>(packet: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(packet)
 }

@@ -220,24 +220,6 @@ fn text_of_an_application_begins_no_line_of_the_servers_own() {
 }
 
 #[test]
-fn a_front_status_is_read_back_as_written() {
-    use crate::control::{AdminProcess, FromFront, FrontStatus, decode, encode};
-    use crate::queue::{DeadlyRoute, QueueFigures};
-    let deadly = DeadlyRoute { route: "GET /".into(), deaths: 3 };
-    let status = FrontStatus {
-        connections: 1,
-        requests: 2,
-        queued: [("g".to_owned(), 3)].into(),
-        in_flight: [(4, 5)].into(),
-        admin: Some(AdminProcess { pid: 7, silent: 8 }),
-        queues: [("g".to_owned(), QueueFigures { held: 7, deadly: vec![deadly], ..QueueFigures::default() })]
-            .into(),
-    };
-    let message = FromFront::Status { token: 6, status };
-    assert_eq!(decode::<FromFront>(&encode(&message)).unwrap(), message);
-}
-
-#[test]
 fn civil_dates() {
     let day = |seconds: u64| {
         let c = Civil::from_micros(seconds * 1_000_000, 0);

@@ -8,7 +8,7 @@ use gk_sys::memory::SharedPage;
 use gk_sys::memory::SharedWords;
 use gk_sys::memory::channel::{self, End};
 use gk_telemetry::Board;
-use gk_wire::control::{self, ToWorker};
+use gk_wire::control::ToWorker;
 use gk_wire::frame::{self, ToWorkerFrame};
 use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
@@ -51,8 +51,12 @@ fn main() {
     let mapped = SharedPage::map(&page).expect("fresh memory maps");
     let front = std::thread::spawn(move || {
         let (mut sender, mut receiver) = channel::open(socket, mapped, End::Front);
-        descriptors::send(&supervisor, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
-            .expect("a worker");
+        descriptors::send(
+            &supervisor,
+            &gk_messages::encode(&ToWorker::Link),
+            &[theirs.as_fd(), page.as_fd()],
+        )
+        .expect("a worker");
         drop(theirs);
         let mut out = BytesMut::new();
         ToWorkerFrame::Profile { number: 1, json: &serde_json::to_vec(&profile).expect("plain values") }
@@ -88,7 +92,7 @@ fn main() {
         println!("{:.0} ns of CPU per request on the request threads", cpu * 1e9 / f64::from(total));
         let _ = descriptors::send(
             &supervisor,
-            &control::encode(&ToWorker::Stop { reason: "done".to_owned() }),
+            &gk_messages::encode(&ToWorker::Stop { reason: "done".to_owned() }),
             &[],
         );
         supervisor

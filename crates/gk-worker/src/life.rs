@@ -112,7 +112,7 @@ fn take_over(door: FrontDoor) -> Result<Inherited, String> {
     let setup = descriptors::read_memory_file(&mut setup.into())
         .map_err(|e| format!("the setup cannot be read: {e}"))?;
     let mut setup: WorkerSetup =
-        serde_json::from_slice(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
+        gk_messages::decode(&setup).map_err(|e| format!("the setup is malformed: {e}"))?;
     let scoreboard = setup.scoreboard.then(|| descriptors::inherited(SCOREBOARD_FD));
     let scoreboard = scoreboard.transpose().map_err(|e| format!("the scoreboard is missing: {e}"))?;
     let first = SCOREBOARD_FD + i32::from(setup.scoreboard);

@@ -1,8 +1,9 @@
 //! The socket to the front: JSON messages, one per packet.
 
 use crate::note;
+use gk_messages::{decode, encode};
 use gk_sys::descriptors;
-use gk_wire::control::{MAX_PACKET, decode, encode};
+use gk_wire::control::MAX_PACKET;
 use gk_wire::feed::{FromAdmin, ToAdmin};
 use gk_wire::log::Level;
 use std::io;

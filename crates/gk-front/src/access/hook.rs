@@ -92,7 +92,7 @@ impl HookCall<'_> {
         if head.worker_error || head.bad.is_some() || !head.status.is_success() {
             return Err(Unanswered::Failed);
         }
-        let answer = headers.get(ANSWER).and_then(|value| serde_json::from_slice(value.as_bytes()).ok());
+        let answer = headers.get(ANSWER).and_then(|value| gk_messages::decode(value.as_bytes()).ok());
         answer.ok_or_else(|| {
             let text = format!("the worker gave no answer of {function} in {}", script.path.display());
             crate::note(Level::Error, client, &text);

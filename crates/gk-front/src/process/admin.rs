@@ -2,11 +2,12 @@
 //! thread because a second thread makes each request of the first one dearer: the kernel and the C library count and lock
 //! everything that two threads share. The process itself is `gk-admin`.
 
+use gk_messages::{decode, encode};
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::child::spawn::{Spawn, spawn};
 use gk_sys::{descriptors, signal};
 use gk_wire::certificates::CertificateFacts;
-use gk_wire::control::{AdminProcess, FromFront, MAX_PACKET, decode, encode};
+use gk_wire::control::{AdminProcess, FromFront, MAX_PACKET};
 use gk_wire::feed::{FromAdmin, LinkFigures, ToAdmin};
 use gk_wire::log::Level;
 use gk_wire::setup::AdminSetup;

@@ -1,9 +1,8 @@
 //! The supervisor's messages: workers come and go, another site, stop, status. When the supervisor is gone, the front stops.
 
+use gk_messages::{decode, encode};
 use gk_sys::descriptors;
-use gk_wire::control::{
-    FromFront, Happened, LinkFault, MAX_PACKET, RequestStack, ToFront, What, decode, encode,
-};
+use gk_wire::control::{FromFront, Happened, LinkFault, MAX_PACKET, RequestStack, ToFront, What};
 use gk_wire::feed::ToAdmin;
 use gk_wire::log::{Area, Level};
 use gk_wire::setup::duration;

@@ -162,7 +162,8 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
             pages: admin.is_some(),
             server_root,
             folder,
-            measurements: serde_json::to_value(&measurements)
+            measurements: measurements
+                .to_json()
                 .map_err(|error| format!("the measurements cannot be passed on: {error}"))?,
             log,
             front: std::process::id(),

@@ -147,8 +147,7 @@ impl Link {
         });
         let hello =
             Hello { protocol: PROTOCOL_VERSION, package: PACKAGE_VERSION.into(), pid: std::process::id() };
-        let json = serde_json::to_vec(&hello).expect("a struct of strings and numbers is always JSON");
-        link.queue(ToWorkerFrame::Hello(&json));
+        link.queue(ToWorkerFrame::Hello(&gk_messages::encode(&hello)));
         Ok(link)
     }
 

@@ -31,7 +31,7 @@ impl Profiles {
             return Rc::clone(found);
         }
         let number = known.len() as u32 + 1;
-        let json = serde_json::to_vec(&profile).expect("a struct of strings and flags is always JSON");
+        let json = gk_messages::encode(&profile);
         let numbered = Rc::new(NumberedProfile { number, json, profile: profile.clone() });
         known.insert(profile, Rc::clone(&numbered));
         numbered

@@ -19,10 +19,11 @@ pub use pki::{Pki, Valid, ticket_key};
 pub use worker::{FakeWorker, Frame};
 
 use gk_config::site::*;
+use gk_messages::{decode, encode};
 use gk_sys::descriptors;
 use gk_sys::memory::SharedPage;
 use gk_wire::certificates::Certificates;
-use gk_wire::control::{FromFront, FrontStatus, ToFront, decode, encode};
+use gk_wire::control::{FromFront, FrontStatus, ToFront};
 use gk_wire::setup::{FrontSetup, ListenerSetup, LogSetup};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};

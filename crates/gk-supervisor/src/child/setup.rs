@@ -21,8 +21,7 @@ pub fn front(
     certificates: Certificates,
 ) -> FrontSetup {
     FrontSetup {
-        site: serde_json::to_value(&configuration.site)
-            .expect("a site holds only strings, numbers, lists and maps"),
+        site: configuration.site.to_json(),
         log: configuration.log(),
         listeners: listeners.setups(),
         admin: listeners.admin().is_some(),
@@ -48,7 +47,7 @@ pub fn embedded(
     site.http.response_spool = site.http.response_spool.div_ceil(u64::from(processes));
     let descriptors = listeners.len() + site.access_log_files().len() + 1;
     let front = FrontSetup {
-        site: serde_json::to_value(&site).expect("a site holds only strings, numbers, lists and maps"),
+        site: site.to_json(),
         log: configuration.log(),
         listeners,
         admin: false,

@@ -48,7 +48,7 @@ impl World {
 
     /// Hands those in force to the front; a new front gets them with its setup.
     fn send_certificates(&mut self) {
-        let message = gk_wire::control::encode(&self.certificates.message());
+        let message = gk_messages::encode(&self.certificates.message());
         match descriptors::memory_file("gilkeeper-certificates", &message) {
             Ok(file) => {
                 for child in self.workers.values_mut().filter(|child| child.embedded) {

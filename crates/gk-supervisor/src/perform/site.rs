@@ -38,7 +38,7 @@ impl World {
         let setup = setup::front(configuration, listeners, runtime, generation, PathBuf::new(), certificates);
         self.logs.take_host_lines(&configuration.site)?;
         let mut pipes = self.logs.access_pipes(&configuration.site)?;
-        let file = descriptors::memory_file("gilkeeper-site", &gk_wire::control::encode(&setup))?;
+        let file = descriptors::memory_file("gilkeeper-site", &gk_messages::encode(&setup))?;
         while !pipes.is_empty() {
             let rest = pipes.split_off(pipes.len().min(descriptors::MAX_FDS));
             self.tell_front(&ToFront::AccessLogs, std::mem::replace(&mut pipes, rest));

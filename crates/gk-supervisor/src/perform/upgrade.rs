@@ -93,7 +93,7 @@ impl World {
             return;
         }
         if let Some(keeper) = &self.handover.keeper {
-            let packet = gk_wire::control::encode(&ToPredecessor::Successor { pid });
+            let packet = gk_messages::encode(&ToPredecessor::Successor { pid });
             let _ = descriptors::send(keeper, &packet, &[]);
         }
         self.manager.iter_mut().for_each(|manager| manager.name_main_process(pid));

@@ -97,7 +97,7 @@ fn answer(engine: &Engine, control: &OwnedFd) {
     loop {
         match descriptors::receive(control, &mut packet, true) {
             Ok(received) if received.bytes > 0 => {
-                if let Ok(ToWorker::Status { token }) = control::decode(&packet[..received.bytes]) {
+                if let Ok(ToWorker::Status { token }) = gk_messages::decode(&packet[..received.bytes]) {
                     tell(control, &FromWorker::Status { token, status: figures(engine) });
                 }
             }
@@ -126,5 +126,5 @@ fn figures(engine: &Engine) -> WorkerFigures {
 
 fn tell(control: &OwnedFd, message: &FromWorker) {
     // `answer` notices when the supervisor is gone.
-    let _ = descriptors::send(control, &control::encode(message), &[]);
+    let _ = descriptors::send(control, &gk_messages::encode(message), &[]);
 }

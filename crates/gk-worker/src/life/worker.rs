@@ -152,7 +152,7 @@ impl Worker {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
                 Err(_) => return Some(ServingEnd::SupervisorGone),
             };
-            match control::decode::<ToWorker>(&packet[..received.bytes]) {
+            match gk_messages::decode::<ToWorker>(&packet[..received.bytes]) {
                 Ok(message) => {
                     if let Some(end) = self.handle(message, received.fds) {
                         return Some(end);
@@ -423,6 +423,6 @@ impl Worker {
 
     pub(crate) fn tell(&self, message: &FromWorker) {
         // `listen` notices when the supervisor is gone.
-        let _ = descriptors::send(&self.control, &control::encode(message), &[]);
+        let _ = descriptors::send(&self.control, &gk_messages::encode(message), &[]);
     }
 }

@@ -75,8 +75,7 @@ impl Link {
             still: StillTicks::default(),
             parallel,
         };
-        let json = serde_json::to_vec(welcome).unwrap_or_default();
-        link.outbox.send(&ToFrontFrame::Welcome(&json));
+        link.outbox.send(&ToFrontFrame::Welcome(&gk_messages::encode(welcome)));
         link.outbox.flush();
         Ok(Arc::new(link))
     }

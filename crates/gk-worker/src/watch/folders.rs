@@ -10,7 +10,7 @@ use crate::serve::engine::Engine;
 use gk_sys::descriptors;
 use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
-use gk_wire::control::{self, FromWorker};
+use gk_wire::control::FromWorker;
 use gk_wire::log::Level;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader};
 use std::ffi::OsStr;
@@ -141,7 +141,7 @@ impl Folders {
                         engine.reloads.expect();
                         let script = file.display().to_string();
                         plain(Level::Info, "wsgi", None, &format!("File '{script}' has changed"));
-                        let message = control::encode(&FromWorker::ScriptChanged { script });
+                        let message = gk_messages::encode(&FromWorker::ScriptChanged { script });
                         let _ = descriptors::send(&control, &message, &[]);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

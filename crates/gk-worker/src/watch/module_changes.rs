@@ -124,7 +124,8 @@ fn run(
             }
             let script = file.display().to_string();
             plain(Level::Info, "wsgi", None, &format!("Module file '{script}' has changed"));
-            let _ = descriptors::send(control, &control::encode(&FromWorker::ScriptChanged { script }), &[]);
+            let _ =
+                descriptors::send(control, &gk_messages::encode(&FromWorker::ScriptChanged { script }), &[]);
         }
     }
 }

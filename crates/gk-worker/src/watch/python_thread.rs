@@ -10,7 +10,7 @@ use gk_python::ThreadStates;
 use gk_sys::descriptors;
 use gk_sys::fork::Withheld;
 use gk_sys::log::plain;
-use gk_wire::control::{self, FromWorker, SourceFile};
+use gk_wire::control::{FromWorker, SourceFile};
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
 use std::os::fd::OwnedFd;
@@ -134,7 +134,7 @@ fn run(
                     if slow {
                         slow_requests::log(&stack);
                     }
-                    let _ = descriptors::send(control, &control::encode(&FromWorker::Stack(stack)), &[]);
+                    let _ = descriptors::send(control, &gk_messages::encode(&FromWorker::Stack(stack)), &[]);
                 }
             }
             Order::GilReturned => {

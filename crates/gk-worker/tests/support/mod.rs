@@ -75,11 +75,11 @@ impl Front {
     pub fn message(&self) -> FromWorker {
         let mut packet = vec![0; control::MAX_PACKET];
         let got = descriptors::receive(&self.control, &mut packet, true).unwrap();
-        control::decode(&packet[..got.bytes]).unwrap()
+        gk_messages::decode(&packet[..got.bytes]).unwrap()
     }
 
     pub fn tell(&self, message: &ToWorker) {
-        descriptors::send(&self.control, &control::encode(message), &[]).unwrap();
+        descriptors::send(&self.control, &gk_messages::encode(message), &[]).unwrap();
     }
 
     pub fn request(&mut self, path: &str, method: &str, body: &[u8], out: &mut BytesMut) -> u32 {
@@ -412,8 +412,12 @@ pub fn with_other_setup(
             scoreboard,
             bodies: HashMap::new(),
         };
-        descriptors::send(&front.control, &control::encode(&ToWorker::Link), &[theirs.as_fd(), page.as_fd()])
-            .unwrap();
+        descriptors::send(
+            &front.control,
+            &gk_messages::encode(&ToWorker::Link),
+            &[theirs.as_fd(), page.as_fd()],
+        )
+        .unwrap();
         drop(theirs);
         let mut out = BytesMut::new();
         let hello = gk_wire::frame::Hello {
@@ -426,7 +430,7 @@ pub fn with_other_setup(
         front.send(&out);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(&mut front)));
         // The test may have stopped it already.
-        let stop = control::encode(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
+        let stop = gk_messages::encode(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });
         let _ = descriptors::send(&front.control, &stop, &[]);
         (outcome, front)
     });

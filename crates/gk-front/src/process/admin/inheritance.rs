@@ -1,8 +1,8 @@
 //! What a new admin process is told first: counters that the one before handed on, the workers, events that nobody heard, certificates.
 
 use super::Message;
+use gk_messages::encode;
 use gk_wire::certificates::CertificateFacts;
-use gk_wire::control::encode;
 use gk_wire::feed::{LinkFigures, ToAdmin};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -91,8 +91,9 @@ pub(super) fn introduction((link, scoreboard): &Worker) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gk_messages::decode;
     use gk_sys::descriptors::memory_file;
-    use gk_wire::control::{Happened, decode};
+    use gk_wire::control::Happened;
 
     fn told(inheritance: &mut Inheritance) -> Vec<ToAdmin> {
         inheritance.messages().iter().map(|(packet, _)| decode(packet).unwrap()).collect()

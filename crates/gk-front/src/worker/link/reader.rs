@@ -210,7 +210,7 @@ impl Reader {
 }
 
 fn welcome(json: &[u8]) -> Result<(), LinkEnd> {
-    let welcome: Welcome = serde_json::from_slice(json).map_err(|_| WireError::Malformed("Welcome"))?;
+    let welcome: Welcome = gk_messages::decode(json).map_err(|_| WireError::Malformed("Welcome"))?;
     check_version(welcome.protocol, &welcome.package)?;
     Ok(())
 }

@@ -112,8 +112,8 @@ impl EmbeddedFront {
     ) -> Result<(), String> {
         let certificates = descriptors::read_memory_file(&mut certificates.into())
             .map_err(|e| format!("The certificates cannot be read: {e}"))?;
-        let certificates: Certificates = serde_json::from_slice(&certificates)
-            .map_err(|e| format!("The certificates are malformed: {e}"))?;
+        let certificates: Certificates =
+            gk_messages::decode(&certificates).map_err(|e| format!("The certificates are malformed: {e}"))?;
         if let Some((begin, setup)) = self.begin.take() {
             // A thread that has ended closes its socket.
             let _ = begin.send(FrontSetup { certificates, ..setup });
@@ -132,7 +132,7 @@ impl EmbeddedFront {
     }
 
     fn send(&self, message: &ToFront, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        descriptors::send(&self.control, &control::encode(message), descriptors).map(|_| ())
+        descriptors::send(&self.control, &gk_messages::encode(message), descriptors).map(|_| ())
     }
 
     /// The next message; `None`: there is none now. Its end is in [`EmbeddedFront::has_ended`].
@@ -140,7 +140,7 @@ impl EmbeddedFront {
         while !self.ended {
             match descriptors::receive(&self.control, &mut self.buffer, false) {
                 Ok(received) if received.bytes > 0 => {
-                    if let Ok(message) = control::decode(&self.buffer[..received.bytes]) {
+                    if let Ok(message) = gk_messages::decode(&self.buffer[..received.bytes]) {
                         return Some(message);
                     }
                 }

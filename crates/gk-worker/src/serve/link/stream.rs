@@ -82,7 +82,7 @@ impl Stream {
             ToWorkerFrame::Hello(json) => greeted(json)?,
             ToWorkerFrame::Profile { number, json } => {
                 let profile: Profile =
-                    serde_json::from_slice(json).map_err(|e| format!("A profile is malformed: {e}"))?;
+                    gk_messages::decode(json).map_err(|e| format!("A profile is malformed: {e}"))?;
                 self.profiles.insert(number, number_profile(profile));
             }
             ToWorkerFrame::Credit { id, bytes } => {
@@ -146,6 +146,6 @@ impl Stream {
 
 fn greeted(json: &[u8]) -> Result<(), String> {
     let hello: Hello =
-        serde_json::from_slice(json).map_err(|e| format!("The front's greeting is malformed: {e}"))?;
+        gk_messages::decode(json).map_err(|e| format!("The front's greeting is malformed: {e}"))?;
     frame::check_version(hello.protocol, &hello.package).map_err(|e| e.to_string())
 }
