@@ -16,7 +16,7 @@ pythons: ## provide CPython 3.11, 3.14, 3.14t and 3.15; prints NAME PATH lines; 
 	@scripts/pythons $(ARGS)
 peers: ## provide the servers that Gilkeeper is measured against
 	@scripts/peers
-bench: ## the tests that compare speeds, then requests/s, CPU and memory beside the peers, ratios last; ARGS=--quick for the short form
+bench: ## the tests that compare speeds, then requests/s, CPU and memory beside the peers, ratios last; ARGS=--quick for the short form, ARGS="--workloads all" for the table
 	@scripts/test speed-3.14
 	@scripts/bench $(ARGS)
 faults: ## faults and overload beside the peers: failed requests, p50/p99 of bystanders, memory; ARGS=--quick for the short form

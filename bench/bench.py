@@ -2,7 +2,10 @@
 
     make bench                          everything: five rounds of three seconds
     make bench ARGS=--quick             three rounds of one second
+    make bench ARGS="--workloads all"   the table: hello, Flask, large bodies, busy CPUs, beside every server that can be had
     scripts/bench --servers gilkeeper,granian --workloads hello
+
+CPUs may sleep. With --idle-loop none does: a loop of the scheduler's idle class runs on each, which makes runs on a virtual machine more alike.
 
 Figures are medians over the rounds with their range; of `measurements`, `holders` and `pairs`, medians of pairs of seconds with what
 half of them lie between. A run with an error or a wrong body makes its row invalid.
@@ -17,62 +20,41 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 
 import forms
 import harness
 import report
-from measure import awake, measure, mixed
-from servers import APPS, SERVERS, NoSuchForm, Running
+from beside import ratios
+from beside.workloads import SLEEP, TABLE, WORKLOADS, Workload, chosen
+from measure import awake, busy, measure, mixed
+from servers import SERVERS, Missing, NoSuchForm, Running, newest
 
-
-@dataclass(frozen=True)
-class Workload:
-    """An application, a page of it, what the page must hold, and processes x threads."""
-
-    kind: str
-    script: Path
-    target: str
-    expected: bytes
-    processes: int
-    threads: int
-    connections: int = 32
-    only: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind} {self.processes}x{self.threads}" + (f" c{self.connections}" if self.connections != 32 else "")
-
-
-HELLO, SITE, SLEEP = APPS / "hello.py", APPS / "site" / "wsgi.py", APPS / "sleep5.py"
-WORKLOADS = [
-    Workload("hello", HELLO, "/", b"Hello, world!", 1, 1),
-    Workload("hello", HELLO, "/", b"Hello, world!", 1, 4, only=("gilkeeper", "granian", "mod_wsgi-daemon")),
-    Workload("hello", HELLO, "/", b"Hello, world!", 2, 4),
-    Workload("list", SITE, "/", b"Invisible Cities", 1, 1),
-    Workload("list", SITE, "/", b"Invisible Cities", 2, 4),
-    Workload("sleep5", SLEEP, "/", b"waited", 1, 4),
-]
 
 KINDS = ["hello", "list", "sleep5", "mixed", "modes", "measurements", "holders", "pairs"]
+# Those of the table that are none of the above, which are measured when they are named, or all of them by the word "all".
+MORE = [kind for kind in dict.fromkeys(workload.kind for workload in TABLE) if kind not in KINDS]
+# Servers of the table alone, and the one that it leaves out for its newest version.
+ONLY_TABLE, LEFT_OUT = ("gilkeeper-embedded", "granian-newest", "fastpysgi", "caddysnake"), ("granian",)
 # Those that ours is also measured beside, second by second.
 BESIDE = ["granian", "mod_wsgi-daemon"]
 
 
-def machine() -> list[str]:
+def machine(idle_loop: bool) -> list[str]:
     """What this ran on, and with which versions."""
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     python = harness.peers() / "bin" / "python"
     names = ("bjoern", "granian", "gunicorn", "mod_wsgi", "uWSGI", "waitress", "Flask")
     ask = f"import sys, importlib.metadata as m\nprint(sys.version.split()[0])\nfor name in {names}: print(name, m.version(name))"
     versions = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.splitlines()
+    versions += newest()
     apache = subprocess.run([harness.apache(), "-v"], capture_output=True, text=True).stdout.split("\n")[0].partition("/")[2]
     return [
         f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.2f} at the start",
         f"CPython {versions[0]}; {', '.join(versions[1:])}, Apache {apache}",
         "mod_wsgi-embedded runs 64 threads a child whatever T is, waitress has no processes, bjoern no threads",
-        f"{time.strftime('%Y-%m-%d %H:%M')}; wrk on the same cores, one thread, keep-alive",
+        f"{time.strftime('%Y-%m-%d %H:%M')}; wrk on the same cores, one thread, keep-alive; CPUs {'never sleep (idle loop)' if idle_loop else 'may sleep'}",
     ]
 
 
@@ -82,11 +64,15 @@ def one(row: report.Row, workload: Workload, seconds: float, warm_up: float) -> 
         return
     try:
         with Running(row.server, workload.script, workload.processes, workload.threads) as server:
-            row.samples.append(measure(server, workload.target, workload.expected, workload.connections, seconds, warm_up))
+            page = (workload.target, workload.expected, workload.connections)
+            with busy() if workload.busy else nullcontext():
+                row.samples.append(measure(server, *page, seconds, warm_up, workload.post))
+    except Missing as why:
+        row.note = f"not installed: {why}"
     except NoSuchForm:
         row.note = "has no such form"
     except (RuntimeError, harness.Unusable, AssertionError, subprocess.CalledProcessError) as problem:
-        row.note = str(problem).replace("\n", " ")[:300]
+        row.note = str(problem).split("\n")[0].rstrip(":")[:200]
         print(f"bench: {row.server}, {row.workload}: {problem}", file=sys.stderr)
 
 
@@ -121,9 +107,9 @@ def choose(given: str | None, known: list[str], what: str) -> list[str]:
     return names
 
 
-def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: float) -> tuple[list[report.Row], list[str]]:
+def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: float, table: bool) -> tuple[list[report.Row], list[str]]:
     """Rows of the table, and the lines below it."""
-    workloads = [workload for workload in WORKLOADS if workload.kind in kinds]
+    workloads = chosen(kinds, table)
     rows = {
         (workload.name, server): report.Row(workload.name, server)
         for workload in workloads
@@ -136,7 +122,9 @@ def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: floa
                 if row := rows.get((workload.name, server)):
                     one(row, workload, seconds, 1.0)
                     print(f"round {number + 1} of {rounds}, {workload.name}, {server}: " + report.cells(row)[2], file=sys.stderr)
-    found = [row for row in rows.values() if row.note != "has no such form"]
+    found = [row for row in rows.values() if table or row.note != "has no such form"]
+    if table:
+        return found, []
     more = mixed_load(servers, seconds, min(rounds, 3)) if "mixed" in kinds else []
     if "gilkeeper" in servers:
         # Ours against itself, and two servers side by side; what fails here does not cost the rest of the run.
@@ -165,28 +153,34 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="rounds, five by default")
     parser.add_argument("--seconds", type=int, help="length of a run in whole seconds (wrk knows no fractions), three by default")
     parser.add_argument("--servers", help=f"some of {','.join(SERVERS)}")
-    parser.add_argument("--workloads", help=f"some of {','.join(KINDS)}")
+    parser.add_argument("--workloads", help=f"'all' for the table, or some of {','.join(KINDS + MORE)}")
+    parser.add_argument("--idle-loop", action="store_true", help="no CPU sleeps: a loop of the scheduler's idle class runs on each")
     parser.add_argument("--out", type=Path, default=harness.REPOSITORY / "bench-results", help="folder for the results")
     given = parser.parse_args()
     rounds = given.rounds or (3 if given.quick else 5)
     seconds = given.seconds or (1.0 if given.quick else 3.0)
     if rounds < 1 or seconds < 1:
         sys.exit("bench: at least one round of one second is needed.")
-    servers = choose(given.servers, list(SERVERS), "servers")
-    kinds = choose(given.workloads, KINDS, "workloads")
+    table = given.workloads == "all"
+    usual = [name for name in SERVERS if name not in (LEFT_OUT if table else ONLY_TABLE)]
+    servers = choose(given.servers, list(SERVERS), "servers") if given.servers else usual
+    kinds = KINDS if table or given.workloads is None else choose(given.workloads, KINDS + MORE, "workloads")
 
-    about = machine()
+    about = machine(given.idle_loop)
     print("\n".join(about), flush=True)
-    with awake():
-        found, more = measure_all(servers, kinds, rounds, seconds)
-    text = report.document(about, found, more)
+    with awake() if given.idle_loop else nullcontext():
+        found, more = measure_all(servers, kinds, rounds, seconds, table)
+    results = report.as_json(about, found, more)
+    text = ratios.document(about, results["rows"]) if table else report.document(about, found, more)
     given.out.mkdir(parents=True, exist_ok=True)
     stem = time.strftime("%Y%m%d-%H%M%S")
     (given.out / f"{stem}.md").write_text(text)
-    (given.out / f"{stem}.json").write_text(json.dumps(report.as_json(about, found, more), indent=1))
+    (given.out / f"{stem}.json").write_text(json.dumps(results, indent=1))
     print("\n" + text)
     print(f"written to {given.out}/{stem}.md and .json")
-    return 1 if any(row.invalid for row in found) else 0
+    # What a peer cannot do is a gap with its name; ours has none.
+    wrong = [row for row in found if row.invalid and (not table or row.server in ratios.OURS)]
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

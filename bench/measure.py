@@ -16,6 +16,7 @@ import client
 from servers import Running
 
 TICK = os.sysconf("SC_CLK_TCK")
+POST = Path(__file__).resolve().parent / "post.lua"
 
 
 @dataclass
@@ -44,6 +45,26 @@ def machine_time() -> tuple[int, int]:
 
 
 @contextmanager
+def busy() -> Iterator[None]:
+    """Meanwhile a loop like any other process computes on each CPU."""
+    loop = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
+    with loops(loop):
+        yield
+
+
+@contextmanager
+def loops(script: str) -> Iterator[None]:
+    """Meanwhile this Python script runs once for each CPU, with its number."""
+    running = [subprocess.Popen([sys.executable, "-c", script, str(cpu)]) for cpu in sorted(os.sched_getaffinity(0))]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
 def awake() -> Iterator[None]:
     """Meanwhile no CPU is ever idle: a loop of the scheduler's idle class runs where nothing else wants to. A virtual machine
     gives an idle CPU back, and how long it takes to get it again, some 30 µs or many times that, is its neighbours' affair.
@@ -52,13 +73,8 @@ def awake() -> Iterator[None]:
         "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\n"
         "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
     )
-    loops = [subprocess.Popen([sys.executable, "-c", loop, str(cpu)]) for cpu in sorted(os.sched_getaffinity(0))]
-    try:
+    with loops(loop):
         yield
-    finally:
-        for process in loops:
-            process.kill()
-            process.wait()
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -95,8 +111,10 @@ def megabytes(text: str) -> float:
     return float(number) * {"B": 1 / 1048576, "KB": 1 / 1024, "MB": 1.0, "GB": 1024.0}[unit]
 
 
-def answers(server: Running, target: str, expected: bytes, seconds: float = 30.0) -> int:
-    """Waits until the server answers as it should; the size of that response in bytes, head and all."""
+def answers(server: Running, target: str, expected: bytes, seconds: float = 30.0, post: int = 0) -> int:
+    """Waits until the server answers as it should; the size of that response in bytes, head and all. `post`: bytes of a POST's body."""
+    about = {"host": f"127.0.0.1:{server.port}"}
+    request = client.message("POST", target, body=b"p" * post, **about) if post else client.message("GET", target, **about)
     deadline = time.monotonic() + seconds
     last = "nothing"
     while time.monotonic() < deadline:
@@ -104,7 +122,7 @@ def answers(server: Running, target: str, expected: bytes, seconds: float = 30.0
             raise RuntimeError(f"{server.name} ended with {server.process.returncode}:\n{server.words()}")
         try:
             with client.Connection(server.port, 5.0) as connection:
-                connection.send(client.message("GET", target, host=f"127.0.0.1:{server.port}"))
+                connection.send(request)
                 head = connection.head()
                 size = len(f"{head.version} {head.status} {head.reason}\r\n\r\n")
                 size += sum(len(f"{name}: {value}\r\n") for name, value in head.headers)
@@ -123,20 +141,25 @@ def answers(server: Running, target: str, expected: bytes, seconds: float = 30.0
     raise RuntimeError(f"{server.name} gave {last} for {target}:\n{server.words()}")
 
 
-def load(port: int, target: str, connections: int, seconds: float, cpu: int | None = None) -> str:
-    """What wrk prints; `cpu`: the only one it runs on."""
+def load(port: int, target: str, connections: int, seconds: float, cpu: int | None = None, post: int = 0) -> str:
+    """What wrk prints; `cpu`: the only one it runs on; `post`: bytes of a POST's body."""
     command = [] if cpu is None else ["taskset", "-c", str(cpu)]
-    command += ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "10s", f"http://127.0.0.1:{port}{target}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
+    command += ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "10s"]
+    command += ["-s", str(POST)] if post else []
+    environment = {**os.environ, "POST": str(post)}
+    command.append(f"http://127.0.0.1:{port}{target}")
+    return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL, env=environment).stdout
 
 
-def measure(server: Running, target: str, expected: bytes, connections: int, seconds: float, warm_up: float) -> Sample:
+def measure(
+    server: Running, target: str, expected: bytes, connections: int, seconds: float, warm_up: float, post: int = 0
+) -> Sample:
     """Warm-up, then the run, with the server's CPU around it; again when the hypervisor took much of the machine meanwhile."""
-    size = answers(server, target, expected)
-    load(server.port, target, connections, max(warm_up, 1.0))
+    size = answers(server, target, expected, post=post)
+    load(server.port, target, connections, max(warm_up, 1.0), post=post)
     best: Sample | None = None
     for _ in range(TRIES):
-        sample = one_run(server, target, expected, size, connections, seconds)
+        sample = one_run(server, target, expected, size, connections, seconds, post=post)
         if best is None or sample.invalid or sample.stolen < best.stolen:
             best = sample
         if sample.invalid or best.stolen <= STOLEN:
@@ -146,13 +169,13 @@ def measure(server: Running, target: str, expected: bytes, connections: int, sec
 
 
 def one_run(
-    server: Running, target: str, expected: bytes, size: int, connections: int, seconds: float, cpu: int | None = None
+    server: Running, target: str, expected: bytes, size: int, connections: int, seconds: float, cpu: int | None = None, post: int = 0
 ) -> Sample:
     """One run of the load, on one CPU only where `cpu` says which; `size` is that of a right response."""
     all_before, stolen_before = machine_time()
     pids = server.pids()
     before = cpu_seconds(pids)
-    text = load(server.port, target, connections, seconds, cpu)
+    text = load(server.port, target, connections, seconds, cpu, post)
     used = cpu_seconds(server.pids()) - before
     all_after, stolen_after = machine_time()
     counted = re.search(r"(\d+) requests in ([\d.]+\w+), ([\d.]+\w+) read", text)
@@ -171,7 +194,7 @@ def one_run(
     if requests and abs(megabytes(counted[3]) / expected_size - 1) > 0.05:
         invalid.append(f"{counted[3]} read for {requests} requests of {size} bytes")
     try:
-        answers(server, target, expected, 5.0)
+        answers(server, target, expected, 5.0, post)
     except RuntimeError as problem:
         invalid.append(str(problem).splitlines()[0])
     return Sample(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from measure import Sample
+if TYPE_CHECKING:
+    from measure import Sample
 
 
 @dataclass

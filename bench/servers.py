@@ -64,6 +64,10 @@ WSGIDaemonProcess bench processes={job.processes} threads={job.threads} {options
     return [server, "serve", "-c", str(conf), "--server-root", str(job.folder / "root"), "--admin", admin]
 
 
+def gilkeeper_embedded(job: Job) -> list[str]:
+    return ours(job, f"GilkeeperEmbedded On\nWSGIScriptAlias / {job.script} process-group=bench application-group=%{{GLOBAL}}")
+
+
 def apache(job: Job, mpm: str, wsgi: str) -> list[str]:
     modules = "".join(f"LoadModule {name}_module {harness.modules_folder()}/mod_{name}.so\n" for name in ("mpm_event", "authz_core"))
     user = "User www-data\nGroup www-data\n" if os.geteuid() == 0 else ""
@@ -108,8 +112,46 @@ MaxSpareThreads {job.processes * threads}"""
     return apache(job, mpm, "")
 
 
-def granian(job: Job) -> list[str]:
-    command = [peer("granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(job.port), "--no-ws", "--log-level", "error"]
+def peer_of_its_own(name: str, program: str) -> str:
+    """A program of the environment that scripts/bench has made for one server."""
+    found = harness.peers().parent / f"peer-{name}" / "bin" / program
+    if not found.exists():
+        raise Missing(f"no {found}; scripts/bench says why")
+    return str(found)
+
+
+def newest() -> list[str]:
+    """The servers in environments of their own, with their versions."""
+    found = []
+    for requirement in (HERE / "more_peers.txt").read_text().split("\n"):
+        name, _, version = requirement.partition("==")
+        if version and (harness.peers().parent / f"peer-{name}" / "bin" / "python").exists():
+            found.append(f"{name} {version} (its own environment)")
+    return found
+
+
+def granian_newest(job: Job) -> list[str]:
+    return granian(job, peer_of_its_own("granian", "granian"))
+
+
+def caddysnake(job: Job) -> list[str] | None:
+    """Processes only."""
+    if job.threads > 1:
+        return None
+    command = [peer_of_its_own("caddysnake", "caddysnake"), "--server-type", "wsgi", "--listen", f"127.0.0.1:{job.port}"]
+    command += ["--workers", str(job.processes), "--working-dir", str(job.script.parent)]
+    return [*command, "--venv", str(Path(command[0]).parent.parent), "--app", f"{job.module}:application"]
+
+
+def fastpysgi(job: Job) -> list[str] | None:
+    """One thread a process."""
+    if job.threads > 1 and job.processes == 1:
+        return None
+    return [peer_of_its_own("fastpysgi", "python"), str(HERE / "fastpysgi_server.py"), str(job.script), str(job.port), str(job.processes)]
+
+
+def granian(job: Job, program: str | None = None) -> list[str]:
+    command = [program or peer("granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(job.port), "--no-ws", "--log-level", "error"]
     command += ["--workers", str(job.processes), "--blocking-threads", str(job.threads), "--runtime-threads", "1"]
     # Without it the server ends with its first worker.
     command += ["--respawn-failed-workers"]
@@ -125,6 +167,7 @@ def gunicorn(job: Job) -> list[str]:
 def uwsgi(job: Job) -> list[str]:
     """Its HTTP router in front, as that is what keeps connections alive."""
     command = [peer("uwsgi"), "--http", f"127.0.0.1:{job.port}", "--http-keepalive=30", "--add-header", "Connection: keep-alive"]
+    command += ["--http-auto-chunked"]
     command += ["--master", "--die-on-term", "--disable-logging", "--need-app", "--enable-threads", "--listen", "100"]
     command += ["--processes", str(job.processes), "--threads", str(job.threads), "--virtualenv", str(harness.peers())]
     return [*command, "--chdir", str(job.script.parent), "--module", f"{job.module}:application"]
@@ -147,13 +190,17 @@ def bjoern(job: Job) -> list[str] | None:
 
 SERVERS: dict[str, Callable[[Job], list[str] | None]] = {
     "gilkeeper": gilkeeper,
+    "gilkeeper-embedded": gilkeeper_embedded,
     "mod_wsgi-daemon": mod_wsgi_daemon,
     "mod_wsgi-embedded": mod_wsgi_embedded,
     "granian": granian,
+    "granian-newest": granian_newest,
     "gunicorn-gthread": gunicorn,
     "uwsgi": uwsgi,
     "waitress": waitress,
     "bjoern": bjoern,
+    "fastpysgi": fastpysgi,
+    "caddysnake": caddysnake,
 }
 
 HELLO = "WSGIScriptAlias / {} process-group=bench application-group=%{{GLOBAL}}"
@@ -195,6 +242,10 @@ def loud(name: str, command: list[str], job: Job) -> list[str]:
     return [*command[:-1], *more[name], command[-1]]
 
 
+class Missing(Exception):
+    """The server is not installed; the text says where it should be."""
+
+
 class NoSuchForm(Exception):
     """The server has no such combination of processes and threads."""
 
@@ -215,10 +266,13 @@ class Running:
         data.chmod(0o777)
         self.port = harness.free_port()
         job = Job(Path(app) / script.name, processes, threads, self.port, self.folder)
-        command = {**SERVERS, **FORMS}[name](job)
-        if command is None:
+        try:
+            command = {**SERVERS, **FORMS}[name](job)
+            if command is None:
+                raise NoSuchForm
+        except (Missing, NoSuchForm):
             shutil.rmtree(self.folder)
-            raise NoSuchForm
+            raise
         if console is not None:
             command = loud(name, command, job)
         environment = {
