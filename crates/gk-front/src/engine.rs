@@ -8,6 +8,9 @@ use http::{HeaderMap, StatusCode};
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
+/// Most bytes of a piece that is copied on its way to the client, which is cheap as long as they stay in the processor's cache.
+pub const COPIED: usize = 128 * 1024;
+
 /// A request that an engine has taken, from the front's side. Dropping it cancels the request.
 pub trait Exchange {
     /// Ready once the response head is there, or will never be.
@@ -17,8 +20,8 @@ pub trait Exchange {
     /// gets the response's fields.
     fn take_head(&self, headers: &mut HeaderMap) -> (ResponseHead, BodyStart);
 
-    /// The next piece of the body; `None` at its end. Taking a piece lets the application send more.
-    fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>>;
+    /// The next piece of the body, of so many bytes at most; `None` at its end. Taking a piece lets the application send more.
+    fn poll_piece(&self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Result<Piece, Failure>>>;
 
     /// Whether the whole response was taken and nothing went wrong.
     fn is_finished(&self) -> bool;

@@ -24,7 +24,7 @@ use crate::answer::response::named;
 use crate::answer::{body, reply};
 use crate::client::endpoints::Endpoints;
 use crate::client::incoming::IncomingBody;
-use crate::client::outgoing::{Ending, OutgoingBody};
+use crate::client::outgoing::{self, Ending, OutgoingBody};
 use crate::client::requester::Requester;
 use crate::engine::Failure;
 use crate::front::{CurrentSite, Front, RoutedRequest};
@@ -133,7 +133,9 @@ pub async fn serve(
     }
     answering.answered(response.status().as_u16());
     requester.begin_response();
-    Ok(response.map(|body| OutgoingBody::new(requester, body, Ending { entry, answering }, delimited)))
+    let promised = outgoing::promised(requester, &response, delimited);
+    Ok(response
+        .map(|body| OutgoingBody::new(requester, body, Ending { entry, answering }, delimited, promised)))
 }
 
 /// One request being served.

@@ -12,17 +12,24 @@ use std::task::{Context, Poll, ready};
 use crate::answer::compressed::{self, Compressor};
 use crate::answer::file_reader::FileReader;
 pub use crate::answer::file_reader::Segment;
-use crate::engine::{Exchange, Failure, FileSlice, Piece};
+use crate::engine::{COPIED, Exchange, Failure, FileSlice, Piece};
 
 /// The body was not completed; the sentence is for the error log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CutOff(String);
 
+impl CutOff {
+    /// The client does not take the rest.
+    pub fn unsendable(error: &io::Error) -> Self {
+        Self(format!("the rest of a response could not be sent: {error}"))
+    }
+}
+
 enum Source<X> {
     Empty,
     Whole(Bytes),
-    Engine { exchange: X, yielded: bool },
+    Engine { exchange: X, yielded: bool, most: usize },
     File(FileReader),
     Compressed(Box<CompressedBody<X>>),
 }
@@ -59,7 +66,7 @@ impl<X> Body<X> {
 
     /// Pieces from an engine.
     pub fn streamed(exchange: X) -> Self {
-        Self { source: Source::Engine { exchange, yielded: false }, length: None }
+        Self { source: Source::Engine { exchange, yielded: false, most: COPIED }, length: None }
     }
 
     /// The same body, compressed. A small one that is there as a whole still has a length afterwards. An error gives the body back.
@@ -89,6 +96,29 @@ impl<X> Body<X> {
     /// Parts of a file that is known to be a regular one, and what stands between them.
     pub fn known_file(file: OwnedFd, segments: Vec<Segment>) -> Self {
         Self { source: Source::File(FileReader::of_known(file, segments)), length: None }
+    }
+}
+
+impl<X> Body<X> {
+    /// Pieces of an engine may have so many bytes, not only as many as are copied.
+    pub fn allow(&mut self, most: usize) {
+        if let Source::Engine { most: allowed, .. } = &mut self.source {
+            *allowed = most;
+        }
+    }
+
+    /// Its exact length, where it is known and trusted.
+    pub fn exact_length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Whether a piece of so many bytes may come.
+    pub fn may_have(&self, len: usize) -> bool {
+        match &self.source {
+            Source::Empty => false,
+            Source::Whole(bytes) => bytes.len() >= len,
+            _ => true,
+        }
     }
 }
 
@@ -151,7 +181,7 @@ impl<X: Exchange> http_body::Body for Body<X> {
                     this.source = Source::Empty;
                     (!bytes.is_empty()).then_some(bytes)
                 }
-                Source::Engine { exchange, yielded } => match ready!(exchange.poll_piece(cx)) {
+                Source::Engine { exchange, yielded, most } => match ready!(exchange.poll_piece(cx, *most)) {
                     Some(Ok(Piece::Data(bytes))) => Some(bytes),
                     Some(Ok(Piece::File(slice))) => {
                         this.source = Source::File(FileReader::new(slice));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::answer::body::Body;
 use crate::answer::reply;
-use crate::engine::{BodyStart, Exchange, Piece};
+use crate::engine::{BodyStart, COPIED, Exchange, Piece};
 use crate::request::refusal::Refusal;
 
 /// Bytes of an unwanted response that are taken before it is cancelled.
@@ -127,7 +127,7 @@ pub fn named<X>(mut response: Response<Body<X>>) -> Response<Body<X>> {
 async fn discard<X: Exchange>(exchange: X) {
     let taking = async {
         let mut left = DISCARD;
-        while let Some(Ok(Piece::Data(bytes))) = poll_fn(|cx| exchange.poll_piece(cx)).await
+        while let Some(Ok(Piece::Data(bytes))) = poll_fn(|cx| exchange.poll_piece(cx, COPIED)).await
             && bytes.len() <= left
         {
             left -= bytes.len();

@@ -58,6 +58,8 @@ pub struct Conn {
     pub write_limit: Cell<u64>,
     /// Requests begun on this connection.
     pub requests: Cell<u64>,
+    /// hyper may hold bytes that it has not written.
+    behind_hyper: Cell<bool>,
     /// Bytes received since the last access-log line.
     received: Cell<u64>,
     /// Bytes sent since the last access-log line.
@@ -102,6 +104,7 @@ impl Conn {
             stalled: Cell::new(false),
             write_limit: Cell::new(0),
             requests: Cell::new(0),
+            behind_hyper: Cell::new(false),
             received: Cell::new(0),
             sent: Cell::new(0),
             killed: Cell::new(false),

@@ -5,6 +5,7 @@ pub mod chunks;
 pub mod framing;
 pub mod heads;
 pub mod io;
+pub mod straight;
 
 use bytes::Bytes;
 use gk_config::site::HttpLimits;
@@ -194,7 +195,7 @@ async fn linger(front: &Front, conn: &Rc<Conn>) {
 fn builder(http: &HttpLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // hyper applies no timeout: the ticker does (`timeouts`).
-    // Without writev a head and its small body leave in one plain send; large bodies are copied once more.
+    // Without writev a head and its small body leave in one plain send; large pieces go past hyper (`straight`).
     builder.header_read_timeout(None).keep_alive(http.keep_alive).half_close(true).writev(false);
     // hyper counts up to 100 fields without allocating; `limits` counts after it.
     if http.limit_request_fields == 0 || http.limit_request_fields > 100 {

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::engine::{self, BodyStart, Failure, Piece, ResponseHead};
+use crate::engine::{self, BodyStart, COPIED, Failure, Piece, ResponseHead};
 use crate::request::refusal::Refusal;
 use crate::request::spool::SpooledBody;
 use crate::worker::head;
@@ -104,18 +104,18 @@ impl engine::Exchange for Exchange {
         let body = if let Some(file) = request.file.take() {
             BodyStart::File(file)
         } else if request.ended && request.failure.is_none() && request.backlog.is_single() {
-            BodyStart::Whole(request.backlog.take(&self.link.share).unwrap_or_default())
+            BodyStart::Whole(request.backlog.take(COPIED, &self.link.share).unwrap_or_default())
         } else {
             BodyStart::Streamed
         };
         (head, body)
     }
 
-    fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Failure>>> {
+    fn poll_piece(&self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Result<Piece, Failure>>> {
         self.poll_upload(cx);
         let mut requests = self.link.requests.borrow_mut();
         let request = requests.get(self.id).expect(LIVES);
-        if let Some(chunk) = request.backlog.take(&self.link.share) {
+        if let Some(chunk) = request.backlog.take(most, &self.link.share) {
             request.since = self.link.now();
             let credit = request.credit(&self.link.share);
             drop(requests);

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 
 use crate::client::connection::Conn;
+use crate::client::stream::Stream;
 
 impl Conn {
     /// Writes to the socket.
@@ -31,6 +32,31 @@ impl Conn {
         let flushed = Pin::new(&mut *self.stream()).poll_flush(cx);
         self.note_flush(flushed.is_ready());
         flushed
+    }
+
+    /// hyper gets bytes to write.
+    pub(crate) fn let_hyper_write(&self) {
+        self.behind_hyper.set(true);
+    }
+
+    /// hyper has written everything that it got.
+    pub(crate) fn note_written(&self) {
+        self.behind_hyper.set(false);
+    }
+
+    /// Whether hyper may hold bytes that it has not written: none may go past them.
+    pub(crate) fn is_behind_hyper(&self) -> bool {
+        self.behind_hyper.get()
+    }
+
+    /// Whether a write waits for the socket.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.get()
+    }
+
+    /// Whether what is written goes to the socket as it is.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(&*self.stream.borrow(), Stream::Plain(_))
     }
 
     /// Ends what is sent.

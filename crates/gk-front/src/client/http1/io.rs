@@ -265,6 +265,11 @@ impl AsyncWrite for ClientIo {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper calls this when its own buffer is empty.
+        self.conn.note_written();
+        if self.conn.is_stalled() && self.conn.is_plain() {
+            // A write past hyper waits for the socket.
+            return Poll::Pending;
+        }
         ready!(self.conn.poll_flush(cx))?;
         self.conn.finish_entry();
         Poll::Ready(Ok(()))

@@ -34,7 +34,8 @@ pub async fn send<B>(
     bodiless: bool,
     longest: usize,
 ) where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body + Unpin,
+    Bytes: From<B::Data>,
 {
     let (head, body) = response.into_parts();
     let mut head = Response::from_parts(head, ());
@@ -78,7 +79,10 @@ struct Outgoing<'a> {
 
 impl Outgoing<'_> {
     /// Ready when nothing more is sent, for whatever reason.
-    fn poll<B: Body<Data = Bytes> + Unpin>(&mut self, body: &mut B, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll<B: Body + Unpin>(&mut self, body: &mut B, cx: &mut Context<'_>) -> Poll<()>
+    where
+        Bytes: From<B::Data>,
+    {
         loop {
             if let Some(reason) = self.stream.poll_cut(cx) {
                 self.to.send_reset(reason);
@@ -90,7 +94,7 @@ impl Outgoing<'_> {
             }
             if self.piece.is_empty() {
                 match ready!(std::pin::Pin::new(&mut *body).poll_frame(cx)) {
-                    Some(Ok(frame)) => self.take(frame.into_data().unwrap_or_default()),
+                    Some(Ok(frame)) => self.take(frame.into_data().map(Bytes::from).unwrap_or_default()),
                     Some(Err(_)) => {
                         self.to.send_reset(Reason::INTERNAL_ERROR);
                         return Poll::Ready(());

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::task::{Context, Poll, Waker};
 
+use crate::engine::COPIED;
 use crate::worker::link::pieces::{append, append_for_file, take_behind};
 use crate::worker::share::{Share, UNCOUNTED};
 
@@ -25,8 +26,6 @@ const LEAST_WRITE: usize = 64 * 1024;
 const LEAST_PRESSED: usize = 16 * 1024;
 /// Most bytes per read or write.
 const STEP: usize = 256 * 1024;
-/// Most bytes that a client's connection takes at once: it copies them, which is cheap as long as they stay in the processor's cache.
-const TAKEN: usize = 128 * 1024;
 /// Bytes that a client takes in a pause of the spooler if it is not slow.
 const QUICK: usize = 256 * 1024;
 
@@ -169,11 +168,11 @@ impl Backlog {
         Ok(())
     }
 
-    /// The next bytes for the client, if they are in memory.
-    pub fn take(&mut self, share: &Share) -> Option<Bytes> {
+    /// The next bytes for the client, so many at most, if they are in memory.
+    pub fn take(&mut self, most: usize, share: &Share) -> Option<Bytes> {
         let mut bytes = self.pieces.pop_front()?;
-        if bytes.len() > TAKEN {
-            self.pieces.push_front(bytes.split_off(TAKEN));
+        if bytes.len() > most {
+            self.pieces.push_front(bytes.split_off(most));
         }
         self.held -= bytes.len();
         if let Some(overflow) = &mut self.overflow {
@@ -191,7 +190,7 @@ impl Backlog {
 
     /// Whether everything that came is taken at once.
     pub fn is_single(&self) -> bool {
-        self.pieces.len() <= 1 && self.held <= TAKEN && self.overflow.is_none()
+        self.pieces.len() <= 1 && self.held <= COPIED && self.overflow.is_none()
     }
 
     /// Bytes in memory.

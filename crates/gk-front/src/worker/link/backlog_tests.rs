@@ -92,7 +92,7 @@ impl Play {
 
     /// The client takes a piece. Whether there was one.
     fn take(&mut self) -> bool {
-        let Some(piece) = self.backlog.take(&self.share) else { return false };
+        let Some(piece) = self.backlog.take(COPIED, &self.share) else { return false };
         assert!(piece.iter().enumerate().all(|(n, b)| *b == byte(self.taken + n)), "bytes at {}", self.taken);
         self.taken += piece.len();
         self.credit();
