@@ -27,6 +27,25 @@ ELSEWHERE = (
     "test_start_and_stop.py",
 )
 MODES = ("test_own_gil.py", "test_free_threading.py")
+# Of tests/whole, what also runs in embedded mode: clients that are slow, many or gone, bodies, stops, limits and what a server has left at
+# its end. The other files look at commands, pages and exports, which are the supervisor's and the front process's in either mode.
+EMBEDDED = (
+    "test_answers.py",
+    "test_applications.py",
+    "test_deploys.py",
+    "test_descriptors.py",
+    "test_ends.py",
+    "test_forking.py",
+    "test_http2.py",
+    "test_large_bodies.py",
+    "test_limits.py",
+    "test_memory.py",
+    "test_overload.py",
+    "test_slow_readers.py",
+    "test_start_and_stop.py",
+    "test_supervision.py",
+    "test_tls.py",
+)
 # The same for a CPython that is not released yet, and what only that one has.
 NEWEST = ("test_applications.py", "test_ends.py", "test_lazy_imports.py", "test_looking_in.py", "test_own_gil.py", "test_start_and_stop.py")
 # Who yields to whom: compiling to everything, cases that wait to the Rust tests, of which some judge a share of time.
@@ -125,6 +144,13 @@ def compat(under_test: str, engine: str = "daemon") -> Ring:
     return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers(), packages("curl")], nice=CASES)
 
 
+def whole_embedded() -> Ring:
+    """Cases of tests/whole whose servers run in embedded mode where the configuration has one process group."""
+    needs = [venv(COMPAT), applications("3.14"), packages("curl", "openssl", "nghttp2-client", "wrk")]
+    chosen = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *EMBEDDED]
+    return Ring("whole-embedded", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper("3.14", ENGINE="embedded"), needs, nice=CASES)
+
+
 def whole(name: str, kind: str = "whole") -> Ring:
     """tests/whole on the CPython `name`: the cases without a mark ("whole"), or those with the mark `kind`."""
     needs = [venv(COMPAT), applications(name), packages("wrk")]
@@ -148,10 +174,11 @@ def whole(name: str, kind: str = "whole") -> Ring:
     return Ring(f"{kind}-{name}", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper(name, **more), needs, lane, nice)
 
 
-def applications_ring() -> Ring:
+def applications_ring(engine: str = "daemon") -> Ring:
     """tests/applications: other projects' applications, with what their clients do on waitress for a reference."""
+    name = "applications" if engine == "daemon" else f"applications-{engine}"
     needs = [venv(COMPAT), applications_of_others(), wheel("3.14"), packages("curl", "git", "openssl")]
-    return Ring("applications", pytest(COMPAT, *beside("load")), APPLICATIONS, of_gilkeeper("3.14"), needs, nice=CASES)
+    return Ring(name, pytest(COMPAT, *beside("load")), APPLICATIONS, of_gilkeeper("3.14", ENGINE=engine), needs, nice=CASES)
 
 
 def containers() -> Ring:
@@ -190,7 +217,7 @@ def rings() -> list[Ring]:
     """
     doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
-    engines = [compat("ours"), compat("ours", "embedded")]
+    engines = [compat("ours"), compat("ours", "embedded"), whole_embedded(), applications_ring("embedded")]
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), *engines, applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t", "3.15") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]

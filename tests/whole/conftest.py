@@ -9,12 +9,26 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import harness
 import pytest
 from gathering import Gatherer
 from running import Gilkeeper
 
 # Needs a Python that can do without the GIL.
 collect_ignore = [] if os.environ.get("GILKEEPER_PYTHON_NAME", "").endswith("t") else ["test_free_threading.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "of_daemon_mode(why): means nothing in embedded mode")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ENGINE=embedded servers run in embedded mode where they can, and the cases of daemon mode are left out."""
+    marks = [(item, item.get_closest_marker("of_daemon_mode")) for item in items]
+    assert all(mark.args for _, mark in marks if mark), "a case of daemon mode says why it is one"
+    if harness.ENGINE == "embedded":
+        config.hook.pytest_deselected(items=[item for item, mark in marks if mark])
+        items[:] = [item for item, mark in marks if not mark]
 
 
 @pytest.fixture

@@ -47,6 +47,8 @@ class Gilkeeper(harness.Server):
             bound = [] if self.descriptors is None else ["prlimit", f"--nofile={self.descriptors}:{self.descriptors}"]
             return [*bound, *command]
         given = [argument.replace("{app}", str(self.root / "app")) for argument in self.arguments]
+        if harness.ENGINE == "embedded" and "--embedded" not in given:
+            given.append("--embedded")
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
         return [harness.gilkeeper(), "serve", *given, *address, "--server-root", str(self.server_root), "--admin", pages]
 
@@ -75,6 +77,13 @@ class Gilkeeper(harness.Server):
         """The front's pid."""
         return int(self.status()["front"]["pid"])
 
+    def is_embedded(self) -> bool:
+        return super().is_embedded() if self.arguments is None else "--embedded" in self.command()
+
+    def speakers(self) -> list[int]:
+        """The pids of the processes that have the clients' connections: the front, or in embedded mode all workers."""
+        return harness.until(self.workers, "a process has the clients", 30) if self.is_embedded() else [self.front()]
+
 
 # === /proc ===
 
@@ -84,6 +93,14 @@ def memory(pid: int, field: str = "VmRSS") -> int:
     found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
     assert found, f"{field} of {pid}"
     return int(found[1]) * 1024
+
+
+def descriptors(pid: int) -> Path:
+    """The folder of a process's descriptors, or those of its thread that speaks HTTP in embedded mode, which has a table of its own."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text() == "gk-front\n":
+            return task / "fd"
+    return Path(f"/proc/{pid}/fd")
 
 
 def reset_peak(pid: int) -> None:

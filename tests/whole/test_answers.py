@@ -13,6 +13,7 @@ from typing import Any
 
 import client
 import harness
+import pytest
 from http2_wire import Wire
 from hyperframe.frame import RstStreamFrame
 from running import Gilkeeper
@@ -83,6 +84,7 @@ def label(server: Gilkeeper) -> dict[str, Any]:
     return group.get("label") or {}
 
 
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it")
 def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Path) -> None:
     """Reported: 502 and 503 were in no figure, and errors were 0 for every framework that answers an exception with a 500."""
     server = site(gilkeeper, tmp_path)

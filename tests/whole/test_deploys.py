@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from harness import until
 from running import Gilkeeper, Wrk
 
@@ -56,6 +57,7 @@ def test_ten_reloads_cost_no_request(gilkeeper: Start, tmp_path: Path) -> None:
     until(lambda: len(server.pids()) == 4, "supervisor, front and two workers are left", 20)
 
 
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it, and nobody can try its request again")
 def test_kills_under_load_cost_no_get(gilkeeper: Start, tmp_path: Path) -> None:
     """Reported: each kill of a worker was a 502 for every request in it, also for those that are safe to repeat."""
     server = deployed(gilkeeper, tmp_path)
@@ -76,6 +78,7 @@ def test_kills_under_load_cost_no_get(gilkeeper: Start, tmp_path: Path) -> None:
     assert server.log().count("GK0031") == retried
 
 
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it")
 def test_kills_without_retry_cost_only_what_was_in_flight(gilkeeper: Start, tmp_path: Path) -> None:
     server = deployed(gilkeeper, tmp_path, "retry=off")
     with Wrk(f"http://127.0.0.1:{server.port}/") as wrk:

@@ -108,6 +108,7 @@ def test_the_process_title(gilkeeper: Start) -> None:
     assert "(wsgi:one)" in harness.command_of(server.ask("/where").json["pid"])
 
 
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it")
 def test_a_request_timeout_logs_the_stack(gilkeeper: Start) -> None:
     """Reported: at LogLevel warn nothing said why the worker was replaced."""
     server = one(gilkeeper, "threads=1 request-timeout=1 graceful-timeout=1 shutdown-timeout=1", "LogLevel warn")
@@ -160,6 +161,7 @@ WSGIScriptAlias / ${APP}/sleep5.py process-group=one application-group=%{GLOBAL}
         connection.close()
 
 
+@pytest.mark.of_daemon_mode("without a process nobody accepts, and clients wait")
 def test_a_crash_loop_backs_off(gilkeeper: Start) -> None:
     """A worker that dies at once is not started thousands of times, and the front answers 503 or 502 meanwhile."""
     conf = """
@@ -195,6 +197,7 @@ def test_an_import_that_does_not_end_is_shown(gilkeeper: Start, group: str) -> N
     server.clean()
 
 
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it")
 def test_a_first_request_that_imports_for_ever_says_why_its_worker_is_replaced(gilkeeper: Start) -> None:
     """Reported: at LogLevel warn the log named neither option nor seconds nor stack, and the worker was replaced at once, again and again."""
     conf = r"""

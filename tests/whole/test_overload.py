@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from harness import until
 from running import Gilkeeper, Wrk
 
@@ -53,9 +54,11 @@ def test_a_full_queue_is_shown(gilkeeper: Start, tmp_path: Path) -> None:
         assert "process group 'site' is overloaded" in server.tell("status").stdout
         load = wrk.end()
     assert load.refused > 0 and load.socket_errors == 0, load.text
-    assert server.log().count("GK0030") == 1, "thousands of refusals are one line"
+    # In embedded mode each process has a queue.
+    assert 1 <= server.log().count("GK0030") <= len(server.speakers()), "thousands of refusals are one line"
 
 
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it, and with it the list of routes")
 def test_a_route_that_kills_workers_is_named(gilkeeper: Start, tmp_path: Path) -> None:
     """Reported: a request that kills its worker again and again was one line among many."""
     server = site(gilkeeper, tmp_path)

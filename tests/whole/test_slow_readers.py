@@ -13,7 +13,7 @@ from pathlib import Path
 import client
 import pytest
 from harness import free_port, until
-from running import MEGABYTE, Gilkeeper, memory
+from running import MEGABYTE, Gilkeeper, descriptors, memory
 
 Start = Callable[..., Gilkeeper]
 APPLICATION = '''
@@ -69,10 +69,10 @@ def readers() -> Iterator[Callable[..., list[Reader]]]:
         reader.close()
 
 
-def spooled(pid: int) -> int:
-    """Bytes on disk of files without a name that the process has open."""
+def spooled(server: Gilkeeper) -> int:
+    """Bytes on disk of files without a name that the processes with the clients have open."""
     found = 0
-    for link in Path(f"/proc/{pid}/fd").iterdir():
+    for link in [link for pid in server.speakers() for link in descriptors(pid).iterdir()]:
         try:
             # Memory files have no blocks of a disk and are deleted, too.
             if os.readlink(link).endswith(" (deleted)") and "memfd:" not in os.readlink(link):
@@ -95,24 +95,24 @@ def test_clients_that_read_nothing_hold_no_request_thread(gilkeeper: Start, appl
     for reader in slow:
         answer = reader.response()
         assert answer.complete and answer.body == LARGE
-    until(lambda: spooled(server.front()) == 0, "the disk's space is given back")
+    until(lambda: spooled(server) == 0, "the disk's space is given back")
 
 
+@pytest.mark.of_daemon_mode("the process that takes the others' requests may be the one whose threads wait for slow clients")
 def test_responses_without_an_end_are_paced(gilkeeper: Start, application: Path, readers: Callable[..., list[Reader]]) -> None:
     """They hold their request threads, and no more memory and disk than they may."""
     server = gilkeeper([application], CONF % f"response-buffer-size={MEGABYTE} response-spool-size={4 * MEGABYTE}")
-    front, workers = server.front(), server.workers()
-    before = {pid: memory(pid) for pid in (front, *workers)}
+    before = {pid: memory(pid) for pid in (server.front(), *server.workers())}
     slow = readers(6, server, "/endless")
-    until(lambda: spooled(front) >= 6 * 4 * MEGABYTE, "six files are full")
+    until(lambda: spooled(server) >= 6 * 4 * MEGABYTE, "six files are full")
     for _ in range(50):
         assert server.ask("/", timeout=5.0).body == b"quick"
-    assert spooled(front) <= 6 * 5 * MEGABYTE
+    assert spooled(server) <= 6 * 5 * MEGABYTE
     grown = {pid: memory(pid) - size for pid, size in before.items()}
     assert all(size <= 24 * MEGABYTE for size in grown.values()), grown
     for reader in slow:
         reader.reset()
-    until(lambda: spooled(front) == 0, "the disk's space is given back")
+    until(lambda: spooled(server) == 0, "the disk's space is given back")
     until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 0, "the requests were cancelled")
 
 
@@ -166,17 +166,17 @@ def test_one_client_never_holds_the_only_request_thread(gilkeeper: Start, applic
     until(lambda: counted.search(urllib.request.urlopen(figures, timeout=20).read().decode()), "the cut responses are counted", 20)
 
 
+@pytest.mark.of_daemon_mode("each process has a part of the spool, and may give one whole response of it to a client")
 def test_one_client_has_a_quarter_of_the_spool(gilkeeper: Start, application: Path, readers: Callable[..., list[Reader]]) -> None:
     """Reported: for the seconds in which endless responses of one address filled the spool, they held all threads of a site."""
     conf = f"GilkeeperResponseSpool {64 * MEGABYTE}\n" + CONF % f"response-spool-size={16 * MEGABYTE}"
     server = gilkeeper([application], conf)
-    front = server.front()
     readers(16, server, "/endless")
-    until(lambda: spooled(front) >= 15 * MEGABYTE, "its part is full", 30)
+    until(lambda: spooled(server) >= 15 * MEGABYTE, "its part is full", 30)
     for _ in range(20):
         (other,) = readers(1, server, "/", "127.0.0.2")
         other.socket.settimeout(10)
         assert other.response().body == b"quick"
         other.close()
         # Each file may be some blocks larger than what was reserved.
-        assert spooled(front) <= 18 * MEGABYTE
+        assert spooled(server) <= 18 * MEGABYTE
