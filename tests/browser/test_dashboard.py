@@ -16,7 +16,7 @@ import pytest
 from conftest import ATTACK, Watched, picture
 from playwright.sync_api import Page, expect
 
-PAGES = {"overview": 10, "routes": 0, "gil": 5, "profile": 0, "processes": 4, "requests": 0, "events": 0}
+PAGES = {"overview": 10, "routes": 0, "gil": 5, "profile": 0, "processes": 5, "requests": 0, "events": 0}
 
 
 def drawn(page: Page) -> int:

@@ -4,6 +4,7 @@ the numbers that the charts show, where they are known."""
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import threading
 import urllib.error
@@ -165,6 +166,12 @@ def says(page: Page, state: str) -> None:
         for name, value in (("answers", "0/s"), ("errors", "–"), ("p50", "–"), ("p99", "–"), ("CPU / request", "–"), ("queued", "0")):
             expect(figures.locator("div", has=page.get_by_text(name, exact=True)).locator("dd")).to_have_text(value)
         expect(main).to_contain_text("No answers in this range.")
+        open_page(page, "processes")
+        server = page.locator("section[aria-label='The server itself']")
+        for process in ("supervisor", "front", "admin"):
+            expect(server.locator("tbody tr", has_text=process).locator("td").nth(3)).to_have_text(re.compile(r"^[1-9][0-9.]* MB$"))
+        for name, value in (("queued", "0"), ("bodies written", "0 B/s"), ("held by the queue", "0 B")):
+            expect(server.locator(".figures div", has=page.get_by_text(name, exact=True)).locator("dd")).to_have_text(value)
     elif state == "failing":
         expect(main).to_contain_text("Not ready:")
         open_page(page, "processes")

@@ -100,7 +100,9 @@ impl Prepared {
         let measurements: Measurements = Measurements::from_json(setup.measurements.clone())
             .map_err(|error| format!("the measurements in the setup are not understood: {error}"))?;
         let this_front = Front { pid: setup.front, started: setup.front_started };
-        let hub = SharedHub::new(Hub::of_this_server(this_front, measurements.slow_requests));
+        let mut hub = Hub::of_this_server(this_front, measurements.slow_requests);
+        hub.set_supervisor(setup.supervisor);
+        let hub = SharedHub::new(hub);
         let tls = measurements.admin_tls.as_ref().map(tls::configuration).transpose()?;
         let always = measurements.admin_token;
         let listening = socket.map(|socket| listen(socket, tls, always, &setup, &hub, front)).transpose();

@@ -137,6 +137,25 @@ fn counters_of_errors_are_there_before_the_first_one() {
     assert_eq!(page.matches(r#"code="502""#).count(), 1, "{page}");
 }
 
+/// Reported: nothing told what the supervisor uses. Met on the page Processes, which had the front and the admin process.
+#[test]
+fn the_servers_own_processes_are_told() {
+    let mut hub = Hub::of_this_server(Front { pid: 0, started: 1_000.0 }, 0.0);
+    // Some other process that there is.
+    hub.set_supervisor(std::os::unix::process::parent_id());
+    let status = api::status(&hub, 1_001.0);
+    let told: Vec<_> = status["server"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        told.iter().map(|one| one["process"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["supervisor", "admin"]
+    );
+    assert!(told.iter().all(|one| one["resident"].as_u64().unwrap() > 0), "{told:?}");
+    let page = prometheus::page(&hub, false);
+    for name in ["gilkeeper_server_cpu_seconds_total", "gilkeeper_server_resident_memory_bytes"] {
+        assert!(page.contains(&format!(r#"{name}{{process="supervisor"}}"#)), "{page}");
+    }
+}
+
 /// An admin process that was started again is told of everything since the front's start.
 #[test]
 fn old_answers_are_no_new_ones() {

@@ -1,5 +1,5 @@
 // The page Processes: workers with their state, their interpreters, and those that have ended.
-import { card, el, fill, table } from "/dom.js";
+import { card, el, figures, fill, table } from "/dom.js";
 import { application, eventsOf, exactness, returned, seconds, workersOf } from "/figures.js";
 import { charts, lines, perWorker } from "/series.js";
 import { clock, units } from "/units.js";
@@ -50,8 +50,23 @@ const ENDED = [
   { name: "requests in flight", cell: (e) => (e.requests ?? []).map((request) => `${request.method} ${request.path}`).join(", ") || "–", kind: "text" },
 ];
 
-// What the server's own processes use.
-const own = (state) => (state.status.server ?? []).map((one) => `${one.process} (pid ${one.pid}): ${units.bytes(one.resident)}, ${seconds(one.cpu_seconds)} of CPU`).join("; ");
+// What the server's own processes use, and what clients keep them busy with.
+const OWN = [
+  text("process", (one) => one.process, ""), number("pid", (one) => one.pid), number("CPU, total", (one) => one.cpu_seconds, seconds), number("memory", (one) => one.resident, units.bytes),
+];
+
+function clients(status) {
+  const total = status.minute.point;
+  const sum = (get) => Object.values(status.queues ?? {}).reduce((all, queue) => all + get(queue), 0);
+  const queued = Object.values(status.queued ?? {}).reduce((all, count) => all + count, 0);
+  const rate = (value) => `${units.bytes(value)}/s`;
+  return figures([
+    ["connections", units.count(status.connections)], ["answers, total", units.count(status.requests)],
+    ["bodies read", rate(total.bytes_in)], ["bodies written", rate(total.bytes_out)],
+    ["queued", units.count(queued), queued ? "warn" : ""], ["held by the queue", units.bytes(sum((queue) => queue.held))],
+    ["responses that wait for clients", `${units.bytes(status.waiting_responses.memory)}, in files ${units.bytes(status.waiting_responses.disk)}`],
+  ]);
+}
 
 function heard(intake) {
   const missing = intake.refused || intake.lost || intake.pushes_refused || intake.crowded;
@@ -63,20 +78,22 @@ function allowed(state) {
   const { limits } = state.status;
   const throttled = limits.throttled_seconds ? ` The control group was throttled for ${seconds(limits.throttled_seconds)} so far.` : "";
   const memory = limits.memory ? `, ${units.bytes(limits.memory)} of memory` : "";
-  const said = `This server may use ${units.count(limits.cpus)} CPUs${memory}.${throttled} ${own(state)}.`;
+  const said = `This server may use ${units.count(limits.cpus)} CPUs${memory}.${throttled}`;
   return el("p", { class: limits.throttled_seconds ? "warn" : "soft" }, said);
 }
 
 export function processes(place, app) {
   const notes = el("div", { class: "wide" });
   place.append(notes);
-  const [one, two, three] = [el("div"), el("div"), el("div")];
+  const [one, two, three, server] = [el("div"), el("div"), el("div"), el("div")];
   card(place, "Processes", true).append(one);
+  card(place, "The server itself", true).append(server);
   card(place, "Processes that ended in this range", true).append(three);
   card(place, "Interpreters (application groups)", true).append(two);
   const drawn = charts(place, app, [
     { title: "Requests by process", unit: units.rate, series: perWorker("requests") },
     { title: "Busy threads by process (average)", unit: units.count, series: perWorker("busy") },
+    { title: "Bodies of requests and responses", unit: (value, more) => (value == null ? "–" : `${units.bytes(value, more)}/s`), series: lines([["read", (p) => p.bytes_in], ["written", (p) => p.bytes_out]]) },
     { title: "Context switches", unit: units.rate, series: lines([["switches", (p) => p.switches]]) },
     { title: "Waiting for a CPU (average threads)", unit: units.count, series: lines([["all threads", (p) => p.run_delay], ["requests, without GIL waits", (p) => p.runnable]]) },
   ]);
@@ -87,6 +104,8 @@ export function processes(place, app) {
       fill(notes, intake ? heard(intake) : allowed(state), exactness(state), ...(intake ? [] : returned(state)));
       const workers = workersOf(state);
       fill(one, table("Processes", columns(workers), workers, "No processes.", { again: app.again }));
+      const { status } = state;
+      fill(server, intake ? null : clients(status), table("The server itself", OWN, status.server ?? [], "No processes.", { again: app.again }));
       const ended = eventsOf(state).filter((event) => ENDS.includes(event.what));
       fill(three, table("Processes that ended in this range", ENDED, ended, "No process ended in this range.", { order: { column: 0, rising: false }, again: app.again }));
       const rows = workers.flatMap((worker) => (worker.applications ?? []).map((application) => ({ pid: worker.pid, ...application })));

@@ -19,6 +19,7 @@ use crate::kept::events::Events;
 use crate::kept::exceptions::Exceptions;
 use crate::kept::health::Health;
 use crate::kept::holders::HolderCounters;
+use crate::kept::own_processes::{OwnProcess, own_processes};
 use crate::kept::requests::FinishedRequests;
 use crate::kept::tick::{LastMinute, Tick};
 use crate::kept::traces::{TracedRequest, Traces};
@@ -50,6 +51,8 @@ pub struct Front {
 
 /// The present.
 pub struct Hub {
+    /// Process id of the supervisor; 0: there is none.
+    supervisor: u32,
     front: Front,
     front_figures: FrontFigures,
     /// Seconds since the last figures of the front, as far as this process ran itself.
@@ -114,6 +117,7 @@ impl Hub {
 
     fn new(front: Front, fleet: Option<Fleet>, requests: FinishedRequests) -> Self {
         Self {
+            supervisor: 0,
             front,
             front_figures: FrontFigures::default(),
             front_silent: 0,
@@ -299,6 +303,16 @@ impl Hub {
     /// Registers the counters of the exports in use.
     pub fn set_exports(&mut self, exports: ExportCounters) {
         self.exports = exports;
+    }
+
+    /// Names the supervisor's process id.
+    pub fn set_supervisor(&mut self, pid: u32) {
+        self.supervisor = pid;
+    }
+
+    /// What the server's own processes use.
+    pub fn own_processes(&self) -> Vec<OwnProcess> {
+        own_processes(self.supervisor, self.front.pid)
     }
 
     /// The front's process id.

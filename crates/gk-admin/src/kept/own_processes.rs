@@ -5,7 +5,7 @@ use gk_sys::usage::accounts::{self, Used};
 /// One of the server's own processes.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnProcess {
-    /// `front` or `admin`.
+    /// `supervisor`, `front` or `admin`.
     pub name: &'static str,
     /// Process id.
     pub pid: u32,
@@ -13,10 +13,12 @@ pub struct OwnProcess {
     pub used: Used,
 }
 
-/// The front and this process; in `telemetry serve` this process alone. `front`: its process id.
-pub fn own_processes(front: u32) -> Vec<OwnProcess> {
+/// The supervisor, the front and this process; in `telemetry serve` this process alone. Given are process ids, 0 for none.
+pub fn own_processes(supervisor: u32, front: u32) -> Vec<OwnProcess> {
     let this = std::process::id();
-    let read = |name, pid| Some(OwnProcess { name, pid, used: accounts::of_process(pid)? });
-    let front = Some(front).filter(|pid| *pid != 0 && *pid != this).and_then(|pid| read("front", pid));
-    front.into_iter().chain(read("admin", this)).collect()
+    let others = [("supervisor", supervisor), ("front", front)]
+        .into_iter()
+        .filter(|(_, pid)| *pid != 0 && *pid != this);
+    let read = |(name, pid)| Some(OwnProcess { name, pid, used: accounts::of_process(pid)? });
+    others.chain([("admin", this)]).filter_map(read).collect()
 }

@@ -10,7 +10,6 @@ pub use requests::{RequestFilter, requests};
 use crate::heard::event::Event;
 use crate::heard::worker::TrackedWorker;
 use crate::kept::hub::Hub;
-use crate::kept::own_processes::own_processes;
 use crate::kept::tick::{Tick, together};
 use crate::pages::shapes;
 use gk_telemetry::Portion;
@@ -57,6 +56,7 @@ pub fn status(hub: &Hub, now: f64) -> Value {
         "generation": front.generation,
         "connections": front.status.connections,
         "requests": front.status.requests,
+        "waiting_responses": { "memory": front.waiting_responses.0, "disk": front.waiting_responses.1 },
         "queued": front.status.queued,
         "queues": front.status.queues,
         "lost_log_lines": front.lost_log_lines,
@@ -80,7 +80,7 @@ pub fn status(hub: &Hub, now: f64) -> Value {
             "file": one.file, "host": one.host, "names": one.names, "not_before": one.not_before, "not_after": one.not_after,
             "seconds_left": (one.not_after as f64 - now).floor(),
         })).collect::<Vec<_>>(),
-        "server": own_processes(hub.front()).iter().map(|one| json!({
+        "server": hub.own_processes().iter().map(|one| json!({
             "process": one.name, "pid": one.pid, "cpu_seconds": one.used.cpu, "resident": one.used.resident,
         })).collect::<Vec<_>>(),
         "total": total.point(),

@@ -1,12 +1,11 @@
-//! The server's own processes: what the front and the admin process use of CPU and memory.
+//! The server's own processes: what supervisor, front and admin process use of CPU and memory.
 
 use super::{Families, Form};
 use crate::kept::hub::Hub;
-use crate::kept::own_processes::own_processes;
 
 /// Adds their families, where there is a front.
 pub fn add(page: &mut Families, hub: &Hub) {
-    let processes = own_processes(hub.front());
+    let processes = hub.own_processes();
     page.family(
         "gilkeeper_server_cpu_seconds_total",
         Form::Counter,
