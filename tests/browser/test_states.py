@@ -141,10 +141,12 @@ def crashing() -> Iterator[Watched]:
 STATES: dict[str, Callable[[], Any]] = {"busy": busy, "saturated": saturated, "idle": idle, "failing": failing, "crashing": crashing}
 
 
-# Charts whose legend cannot be read without scrolling: more than a line where there is room, more than two on a telephone.
+# Charts whose legend cannot be read without scrolling: more than a line where there is room, more than two on a telephone. A line for
+# each of many processes may be scrolled, but takes no more room either.
 SCROLLED = """lines => [...document.querySelectorAll("main .u-legend")].filter((legend) => {
-    const room = 25 * lines + 2;
-    return legend.scrollWidth > legend.clientWidth || legend.scrollHeight > legend.clientHeight || legend.clientHeight > room;
+    const room = 25 * lines + 2, many = legend.querySelectorAll(".u-series").length > 5;
+    const hides = legend.scrollWidth > legend.clientWidth || legend.scrollHeight > legend.clientHeight;
+    return legend.clientHeight > room || (hides && !many);
 }).map((legend) => legend.closest("section").getAttribute("aria-label"))"""
 
 
