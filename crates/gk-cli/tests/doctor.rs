@@ -264,6 +264,30 @@ fn imports_inside_functions_are_tried_too() {
     assert!(report["modules"].as_array().unwrap().iter().all(|m| m["name"] != "only_named._speed"));
 }
 
+/// Reported: a script that imports lxml lazily (CPython 3.15) was called safe in each mode, as nothing was loaded.
+#[test]
+fn what_is_imported_lazily_is_judged_as_what_is_imported() {
+    let imports = "import plain, once\nfrom strict import _speed\n";
+    let lazily = imports.replace("import plain", "lazy import plain").replace("from", "lazy from");
+    let rest = "\n\ndef application(environ, start_response): ...\n";
+    let judged = |imports: &str| {
+        let site = Site::new(&format!("{imports}{rest}"));
+        site.extension("plain", &[]);
+        site.extension("once", &["ONCE"]);
+        site.package("strict", &[], "");
+        let (report, status) = site.report(&[]);
+        let outcomes =
+            ["plain", "once", "strict._speed"].map(|name| module(&report, name)["outcomes"].clone());
+        let verdicts: Vec<Value> =
+            report["modes"].as_array().unwrap().iter().map(|mode| mode["verdict"].clone()).collect();
+        assert_eq!(status, Some(1), "{report}");
+        (outcomes, verdicts)
+    };
+    if site::build().minor >= 15 {
+        assert_eq!(judged(&lazily), judged(imports));
+    }
+}
+
 /// Reported: "Nothing to change" was said of a script that has no application, and each mode was called safe.
 #[test]
 fn a_script_without_an_application_is_a_finding() {
