@@ -42,8 +42,8 @@ def page(order: list[str], stored: dict[str, dict[str, Any]]) -> str:
         rows = known["rows"]
         build = ", free-threaded build" if name.endswith("t") else ""
         agrees = agreement(rows)
-        asked = f" `gilkeeper doctor` was asked about the same and agrees in {agrees}." if agrees else ""
-        text.append(f"\n## CPython {known['version']}{build}\n\nTried on {known['date']}.{asked}\n")
+        asked = f"\nAsked about the same, `gilkeeper doctor` agrees in {agrees}.\n" if agrees else ""
+        text.append(f"\n## CPython {known['version']}{build}\n\nTried on {known['date']}.\n{asked}")
         columns = [one for one in TITLES if any(one in row["cells"] for row in rows.values())]
         text.append("| package | version | " + " | ".join(TITLES[one] for one in columns) + " |\n|---|---|" + "---|" * len(columns))
         for package in sorted((one for one in order if one in rows), key=str.lower):
