@@ -133,6 +133,8 @@ def test_the_heavy_route_is_named_and_an_attack_stays_text(page: Page) -> None:
     expect(pairs.filter(has_text="/report").filter(has_text="/checkout").first).to_be_visible()
     # The name of one of the application's own threads.
     expect(page.locator("section[aria-label='GIL waits by route']")).to_contain_text(ATTACK)
+    # `(unknown)` and `(others)` have no page of their own.
+    assert page.locator("main tbody a").filter(has_text=re.compile(r"^\(")).count() == 0
     open_page(page, "requests")
     expect(page.get_by_text("%3Cimg%20src=x").first).to_be_visible()
 

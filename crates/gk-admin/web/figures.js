@@ -45,7 +45,8 @@ export function seen(point) {
 // The share of a part; none of nothing is not zero.
 export const shareOf = (part, whole) => (whole ? part / whole : null);
 
-export const routeLink = (name) => el("a", { href: `#route/${encodeURIComponent(name)}`, "data-key": `route ${name}` }, name);
+// What stands in brackets is no route.
+export const routeLink = (name) => name.startsWith("(") ? name : el("a", { href: `#route/${encodeURIComponent(name)}`, "data-key": `route ${name}` }, name);
 
 export const PARTS = [["on CPU", "cpu"], ["GIL wait", "gil_wait"], ["runnable", "runnable"], ["blocked", "blocked"]];
 
