@@ -180,13 +180,10 @@ impl Kept {
 
     /// Takes in what the last look found. `epoch`: seconds since 1970.
     pub fn take(&mut self, epoch: i64) -> Option<Change> {
-        if self.offered.is_some() {
-            return None;
-        }
         let Look { configuration, stamps, changed } = self.found.1.try_recv().ok()?;
         self.looking = false;
-        if configuration != self.seen.0 {
-            // A reload came between.
+        if self.offered.is_some() || configuration != self.seen.0 {
+            // A reload comes or came between. The next look finds what is still new then.
             return None;
         }
         self.seen.1 = stamps;
