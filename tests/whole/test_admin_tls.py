@@ -90,7 +90,7 @@ def test_a_client_certificate_stands_for_the_token(gilkeeper: Callable[..., Gilk
     curl = ["curl", "-sS", "--cacert", "good.pem", "--cert", "good-client.pem", "--key", "good-client.key"]
     told = subprocess.run([*curl, f"https://localhost:{port}/api/v1/status"], cwd=certificates, capture_output=True, text=True, timeout=30)
     assert told.returncode == 0 and '"workers":' in told.stdout, told
-    assert f"https://127.0.0.1:{port}/" in server.console()
+    harness.until(lambda: f"https://127.0.0.1:{port}/" in server.console(), "the banner names the address", 20)
     assert "speak TLS" in server.tell("top", "--once").stderr
 
 
