@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -75,8 +76,8 @@ def samples(server: Gilkeeper, name: str) -> dict[tuple[str, ...], float]:
 
 
 def responses(server: Gilkeeper) -> dict[tuple[str, ...], float]:
-    """By code, process group, reason, source."""
-    return samples(server, "gilkeeper_responses_total")
+    """By code, process group, reason, source. Some have a line before there is one."""
+    return {labels: count for labels, count in samples(server, "gilkeeper_responses_total").items() if count}
 
 
 def label(server: Gilkeeper) -> dict[str, Any]:
@@ -170,3 +171,18 @@ def test_a_site_that_refuses_its_clients_does_not_look_well(gilkeeper: Start, tm
     past = json.loads(page(server, "/api/v1/history?from=-60&to=0&step=1"))["points"]
     spent = [sum(value for name, value in row["point"].items() if name.startswith("spent_")) for row in past]
     assert 1.8 < max(spent) < 2.05, spent
+
+
+def test_a_head_that_comes_slowly_counts_from_its_first_byte(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: clients on bad lines saw seconds where the figures said milliseconds, as these began with the end of the head."""
+    server = site(gilkeeper, tmp_path)
+    seconds = lambda of: sum(samples(server, f"gilkeeper_response_seconds_{of}").values())
+    with client.Connection(server.port) as connection:
+        for part in (b"GET / HT", b"TP/1.1\r\nHost: localhost\r\n"):
+            connection.send(part)
+            # The client's own pace, past the moment from which a connection in the middle of a head keeps only its socket.
+            time.sleep(0.4)
+        connection.send(b"\r\n")
+        assert connection.response().status == 200
+    harness.until(lambda: seconds("count") == 1, "the answer is counted", 20)
+    assert seconds("sum") >= 0.8, seconds("sum")

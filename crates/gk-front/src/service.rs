@@ -73,7 +73,8 @@ pub async fn serve(
     let named = named.flatten();
     requester.begin(!incoming.is_end_stream());
     let mut entry = current.logs.begin(|| requester.connection(), &parts, arrived);
-    let mut answering = Answering::new(&front.answers, now);
+    let head_time = requester.take_head_time();
+    let mut answering = Answering::new(&front.answers, now.saturating_sub(head_time));
     if let Some(identities) = &current.identities {
         let identity = front.identify(identities, requester.endpoints(), &parts.headers);
         if let Some(entry) = &mut entry {
@@ -81,7 +82,7 @@ pub async fn serve(
         }
         answering.draft = identities.slow().map(|slow| {
             let ends = named.as_deref().unwrap_or(requester.endpoints());
-            Box::new(SpanDraft::new(&parts, ends, arrived, slow))
+            Box::new(SpanDraft::new(&parts, ends, arrived - head_time as f64 / 1e6, slow))
         });
         answering.identity = Some(identity);
     }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use crate::client::endpoints::{Endpoints, ToldEndpoints};
 use crate::client::stream::Stream;
@@ -82,6 +83,8 @@ pub struct Conn {
     stage_began: Cell<u64>,
     /// Bytes received of the present head.
     head_bytes: Cell<u64>,
+    /// When the rest of the present head was first waited for, if it was.
+    head_awaited: Cell<Option<Instant>>,
     /// Bytes received of the present body, those that came with the head among them.
     body_bytes: Cell<u64>,
     /// Index of the host of the request whose body is received.
@@ -117,6 +120,7 @@ impl Conn {
             entry: RefCell::new(None),
             stage_began: Cell::new(now.get()),
             head_bytes: Cell::new(0),
+            head_awaited: Cell::new(None),
             body_bytes: Cell::new(0),
             body_host: Cell::new(0),
             ambiguous: Cell::new(false),
@@ -290,7 +294,23 @@ impl Conn {
 
     /// Ready when a byte or the end of the stream is there.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.stream.borrow().poll_readable(cx)
+        let readable = self.stream.borrow().poll_readable(cx);
+        if readable.is_pending() {
+            self.note_wait();
+        }
+        readable
+    }
+
+    /// Nothing more has come. A head that comes at once needs no clock.
+    pub(crate) fn note_wait(&self) {
+        if self.phase.get() == Phase::Head && self.head_awaited.get().is_none() {
+            self.head_awaited.set(Some(Instant::now()));
+        }
+    }
+
+    /// Microseconds since the first byte of a head that did not come at once; 0 for one that did. Asked once when a head is there.
+    pub fn take_head_time(&self) -> u64 {
+        self.head_awaited.take().map_or(0, |first| first.elapsed().as_micros() as u64)
     }
 
     /// Whether bytes wait in the socket, or its end.

@@ -79,6 +79,14 @@ impl Requester {
         }
     }
 
+    /// Microseconds that the head of the request was on its way, from its first byte on. That of HTTP/2 comes in one or few frames.
+    pub fn take_head_time(&self) -> u64 {
+        match self {
+            Self::Http1(conn) => conn.take_head_time(),
+            Self::Http2 { .. } => 0,
+        }
+    }
+
     /// Whether the head carried both `Content-Length` and `Transfer-Encoding`, or a length that cannot be followed.
     pub fn ambiguous_framing(&self) -> bool {
         match self {

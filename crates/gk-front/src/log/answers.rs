@@ -64,7 +64,7 @@ pub struct Answering {
 }
 
 impl Answering {
-    /// A request whose head was there at `began`.
+    /// A request whose first byte came at `began`.
     pub fn new(front: &Rc<AnswerTally>, began: u64) -> Self {
         let (code, reason) = (Cell::new(CLIENT_GONE), Cell::new(Reason::ClientGone));
         Self {

@@ -102,7 +102,7 @@ pub fn answered(page: &mut Families, hub: &Hub) {
     page.family(
         "gilkeeper_response_seconds",
         Form::Histogram,
-        "From the head of a request to the last byte of its answer.",
+        "From the first byte of a request to the last of its answer.",
     );
     for (group, answered) in groups {
         page.histogram(&[("process_group", group)], &answered.seconds);

@@ -141,7 +141,11 @@ impl ClientIo {
     fn poll_socket(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut stream = self.conn.stream();
         if buf.remaining() <= PIECE || !self.conn.is_in_body() {
-            return Pin::new(&mut *stream).poll_read(cx, buf);
+            let read = Pin::new(&mut *stream).poll_read(cx, buf);
+            if read.is_pending() {
+                self.conn.note_wait();
+            }
+            return read;
         }
         let mut piece = ReadBuf::new(buf.initialize_unfilled_to(PIECE));
         ready!(Pin::new(&mut *stream).poll_read(cx, &mut piece))?;
