@@ -123,9 +123,16 @@ def test_the_profiler_of_cpython_samples_a_worker(gilkeeper: Start, tmp_path: Pa
 def test_the_profiler_of_cpython_shows_the_stacks(gilkeeper: Start, tmp_path: Path) -> None:
     server, worker = serving(gilkeeper, tmp_path)
     is_documented("python -m profiling.sampling dump PID")
+
+    def shown() -> bool:
+        # The process runs on while it is read, so a stack may be in the middle of a change; then there is no dump.
+        command = [python(), "-m", "profiling.sampling", "dump", "-a", str(worker)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return done.returncode == 0 and "busy_application" in done.stdout
+
     with ThreadPoolExecutor(1) as pool:
-        request = pool.submit(server.ask, "/?3")
-        until(lambda: "busy_application" in run(python(), "-m", "profiling.sampling", "dump", "-a", worker), "the request is shown")
+        request = pool.submit(server.ask, "/?6")
+        until(shown, "the request is shown")
         assert request.result().body == b"served"
 
 
