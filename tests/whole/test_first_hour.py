@@ -22,8 +22,8 @@ import client
 FACTORY = "def create_app(name='x'):\n    def app(environ, start_response):\n        start_response('200 OK', [])\n        return [name.encode()]\n    return app\n"
 
 
-@pytest.mark.parametrize("page", ["django.md", "flask.md", "development.md", "from-gunicorn.md"])
-def test_a_page_of_the_guide_is_a_transcript(page: str, folder: Path) -> None:
+@pytest.mark.parametrize("page", ["../../README.md", "django.md", "flask.md", "development.md", "from-gunicorn.md"])
+def test_a_page_is_a_transcript(page: str, folder: Path) -> None:
     project = folder / "project"
     project.mkdir()
     said = Transcript(project, environment(folder)).run(GUIDE / page)
@@ -32,6 +32,8 @@ def test_a_page_of_the_guide_is_a_transcript(page: str, folder: Path) -> None:
         assert "processes: 2 from processes in gilkeeper.toml" in said
     elif page == "flask.md":
         assert "Good morning" in said
+    elif page == "../../README.md":
+        assert "reload done: generation 2 serves" in said
     else:
         assert "Hello" in said
     # Reported: the state of the server lay in the project.
