@@ -106,7 +106,8 @@ pub struct Type<'p, T> {
 /// # });
 /// ```
 pub struct KeptType<T> {
-    kept: Kept,
+    /// Never given back, as CPython keeps the type's tables for the interpreter's life.
+    kept: &'static Kept,
     _class: PhantomData<T>,
 }
 
@@ -118,6 +119,16 @@ impl<T: Class> KeptType<T> {
     pub fn bind<'p>(&self, py: Attached<'p>) -> Type<'p, T> {
         Type { object: self.kept.bind(py), _class: PhantomData }
     }
+
+    /// A new instance that carries `value`, without touching the type's reference count: several threads may make one at once.
+    ///
+    /// # Panics
+    /// When attached to another interpreter.
+    pub fn instance<'p>(&self, py: Attached<'p>, value: T) -> Result<Object<'p>, PyError<'p>> {
+        self.kept.belongs(py);
+        // SAFETY: a type made by `Type::new`, alive as it is never given back, and of this interpreter.
+        unsafe { instance_of(py, self.kept.raw.as_ptr(), value) }
+    }
 }
 
 #[repr(C)]
@@ -127,6 +138,14 @@ struct Instance<T> {
     entry: ffi::vectorcallfunc,
     value: T,
 }
+
+impl<T> Clone for KeptType<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for KeptType<T> {}
 
 impl<'p, T: Class> Type<'p, T> {
     /// Makes the type in the interpreter this thread is attached to.
@@ -187,22 +206,13 @@ impl<'p, T: Class> Type<'p, T> {
 
     /// The same type without an attachment.
     pub fn keep(self) -> KeptType<T> {
-        KeptType { kept: self.object.keep(), _class: PhantomData }
+        KeptType { kept: Box::leak(Box::new(self.object.keep())), _class: PhantomData }
     }
 
     /// A new instance that carries `value`.
     pub fn instance(&self, value: T) -> Result<Object<'p>, PyError<'p>> {
-        // SAFETY: the object is a type made by `new`, so a heap type of the right size.
-        let raw = unsafe { ffi::PyType_GenericAlloc(self.object.raw().cast(), 0) };
-        let object = self.object.py().owned(raw)?;
-        // SAFETY: freshly allocated with room for `Instance<T>`, whose entry is this one's alone.
-        unsafe { (*raw.cast::<Instance<T>>()).entry = call::<T> };
-        // SAFETY: as above; the value part is uninitialised until the write below.
-        let place = unsafe { &raw mut (*raw.cast::<Instance<T>>()).value };
-        // SAFETY: `place` is valid for writes and aligned by CPython's allocator (16 bytes).
-        unsafe { place.write(value) };
-        Held::Instance.taken();
-        Ok(object)
+        // SAFETY: the object is a type made by `new`, of the interpreter that this thread is attached to.
+        unsafe { instance_of(self.object.py(), self.object.raw(), value) }
     }
 
     /// The value that an instance of this type carries; `None` for other objects.
@@ -213,6 +223,26 @@ impl<'p, T: Class> Type<'p, T> {
         // SAFETY: its type is this class's, so it was made by `instance`.
         Some(unsafe { value_of::<T>(object.raw()) })
     }
+}
+
+/// # Safety
+/// `kind` must be a live type made by [`Type::new`] for `T` in the interpreter of `py`.
+unsafe fn instance_of<'p, T: Class>(
+    py: Attached<'p>,
+    kind: *mut ffi::PyObject,
+    value: T,
+) -> Result<Object<'p>, PyError<'p>> {
+    // SAFETY: by the contract a heap type of the right size.
+    let raw = unsafe { ffi::PyType_GenericAlloc(kind.cast(), 0) };
+    let object = py.owned(raw)?;
+    // SAFETY: freshly allocated with room for `Instance<T>`, whose entry is this one's alone.
+    unsafe { (*raw.cast::<Instance<T>>()).entry = call::<T> };
+    // SAFETY: as above; the value part is uninitialised until the write below.
+    let place = unsafe { &raw mut (*raw.cast::<Instance<T>>()).value };
+    // SAFETY: `place` is valid for writes and aligned by CPython's allocator (16 bytes).
+    unsafe { place.write(value) };
+    Held::Instance.taken();
+    Ok(object)
 }
 
 /// # Safety

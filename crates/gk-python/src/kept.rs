@@ -43,6 +43,17 @@ impl Kept {
         Object::new(self.raw, py)
     }
 
+    /// An attribute, without touching the reference counts of the object and of the name: several threads may ask at once.
+    ///
+    /// # Panics
+    /// When attached to another interpreter.
+    pub fn attr<'p>(&self, py: Attached<'p>, name: &Kept) -> Result<Object<'p>, PyError<'p>> {
+        self.belongs(py);
+        name.belongs(py);
+        // SAFETY: both live, by the references that these values own.
+        py.owned(unsafe { ffi::PyObject_GetAttr(self.raw.as_ptr(), name.raw.as_ptr()) })
+    }
+
     /// The length of a `list`, 0 for anything else, without touching its reference count: several threads may ask at once
     /// for the same list.
     pub fn list_len(&self, py: Attached<'_>) -> usize {
@@ -73,6 +84,24 @@ impl<'p> Object<'p> {
         let raw = self.raw;
         std::mem::forget(self);
         Kept { raw, interpreter }
+    }
+
+    /// Whether its type is exactly the one that is kept, without touching that type's reference count.
+    pub fn is_exactly_kept(&self, class: &Kept) -> bool {
+        // SAFETY: a live object; only the address of its type is read.
+        std::ptr::eq(unsafe { ffi::Py_TYPE(self.raw()) }.cast(), class.raw.as_ptr())
+    }
+
+    /// The interned `str` of the same text, where it is a `str`.
+    pub fn interned(self) -> Self {
+        let py = self.py;
+        let mut raw = self.into_raw();
+        // SAFETY: a live reference that CPython may replace by one to the interned `str`; it leaves what is no exact `str` as it is.
+        unsafe { ffi::PyUnicode_InternInPlace(&mut raw) };
+        match NonNull::new(raw) {
+            Some(raw) => Self::new(raw, py),
+            None => py.none(),
+        }
     }
 
     /// `self[key] = value` of a `dict`, with a key that is kept for this purpose.

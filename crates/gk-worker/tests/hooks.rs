@@ -64,3 +64,26 @@ fn an_answer_is_a_header_and_no_answer_is_an_error() {
         );
     });
 }
+
+/// Without a GIL each request thread has objects of its own for a profile, and all of them the same script.
+#[test]
+fn threads_share_the_script_of_a_hook() {
+    const MEETING: &str = r#"
+import threading
+both = threading.Barrier(2)
+met = []
+def allow_access(environ, host):
+    if environ["QUERY_STRING"] == "met":
+        return len(met) == 2
+    met.append(both.wait(30))
+    return True
+"#;
+    with_worker(2, APP, "", |front| {
+        let script = front.directory.join("hooks.py");
+        std::fs::write(&script, MEETING).unwrap();
+        let hook = Profile { callable: "allow_access".to_owned(), hook: true, ..profile(&script, "") };
+        front.set_profile(2, &hook);
+        front.all(&["/one", "/two"]);
+        assert_eq!(front.get("/?met").header("gilkeeper-hook"), Some("true"));
+    });
+}

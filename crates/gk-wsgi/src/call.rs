@@ -101,9 +101,14 @@ fn first(
     let profile = &call.profile.profile;
     let script = if profile.hook {
         // It loads its script itself, at each change.
-        let made = py.str(&profile.script).and_then(|path| app.runtime.hook_script.bind(py).call(&[&path]));
-        match made {
-            Ok(script) => Arc::new(LoadedScript::new(&script, None)),
+        let load =
+            || py.str(&profile.script).and_then(|path| app.runtime.hook_script.bind(py).call(&[&path]));
+        let known = app.hook(call.profile).map_or_else(
+            || load().map(|script| app.keep_hook(call.profile, LoadedScript::new(&script, None))),
+            Ok,
+        );
+        match known {
+            Ok(script) => script,
             Err(error) => {
                 failed(py, app, call, conversation, &error);
                 return None;
@@ -125,12 +130,12 @@ fn first(
             return None;
         }
     }
-    let made = py.str(&profile.callable).and_then(|callable| {
+    let made = py.str(&profile.callable).map(Object::interned).and_then(|callable| {
         let environ = environ::template(py, app, call.profile)?.keep();
         Ok(Target { script, callable: callable.keep(), environ, connections: ConnectionTemplates::default() })
     });
     match made {
-        Ok(target) => Some(app.keep_target(call.profile, target)),
+        Ok(target) => Some(app.keep_target(call.profile, call.thread_id, target)),
         Err(error) => {
             failed(py, app, call, conversation, &error);
             None
@@ -152,7 +157,7 @@ fn answer(
     application_start: f64,
 ) {
     target.script.mark_used();
-    let callable = match target.script.module.bind(py).getattr(&target.callable.bind(py)) {
+    let callable = match target.script.module.attr(py, &target.callable) {
         Ok(callable) => callable,
         Err(error) if error.is_attribute_error() => {
             let profile = &call.profile.profile;
@@ -180,9 +185,8 @@ fn converse<'p>(
     let here =
         WorkerEntries { thread_id: call.thread_id, daemon_start: call.daemon_start, application_start };
     let environ = environ::build(py, app, target, &call.request, conversation, &here)?;
-    let start_response =
-        StartResponse { conversation: Arc::clone(conversation), write_type: Arc::clone(&app.write) };
-    let start_response = app.start_response.bind(py).instance(start_response)?;
+    let start_response = StartResponse { conversation: Arc::clone(conversation), write_type: app.write };
+    let start_response = app.start_response.instance(py, start_response)?;
     if !conversation.watched() {
         return run(app, call, callable, &environ, &start_response, conversation, |_| ());
     }
@@ -238,7 +242,7 @@ fn send<'p>(
     conversation: &Conversation,
 ) -> Result<(), PyError<'p>> {
     let mut whole = false;
-    if iterable.is_exactly(&app.runtime.file_wrapper.bind(py)) {
+    if iterable.is_exactly_kept(&app.runtime.file_wrapper) {
         match send_file(py, app, iterable, conversation)? {
             FileStart::HandedOver => return Ok(()),
             FileStart::Read { content, all } => {

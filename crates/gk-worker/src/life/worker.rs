@@ -248,7 +248,7 @@ impl Worker {
                     interpreters.iter().map(|i| i.application_group.clone()).collect();
                 names.dedup();
                 let status = WorkerFigures {
-                    requests: self.engine.counters.finished.load(Ordering::Relaxed),
+                    requests: self.engine.finished(),
                     busy: self.engine.busy(),
                     application_groups: names,
                     gil_mode: self.engine.groups.gil_mode().to_owned(),
@@ -398,14 +398,14 @@ impl Worker {
     fn observe(&self) -> Observation {
         let seconds = |micros: u64| (micros as f64 - 1.0) / 1e6;
         let at = |micros: u64| (micros != 0).then(|| seconds(micros));
-        let counters = &self.engine.counters;
+        let counters = self.engine.counters();
         Observation {
             now: seconds(self.engine.now()),
             busy_since: self.engine.slots.iter().map(|s| at(s.since.load(Ordering::Acquire))).collect(),
-            started: counters.started.load(Ordering::Relaxed),
-            finished: counters.finished.load(Ordering::Relaxed),
-            last_activity: at(counters.last_activity.load(Ordering::Relaxed)),
-            loaded: self.watched.any() || counters.loaded.load(Ordering::Relaxed),
+            started: counters.started,
+            finished: counters.finished,
+            last_activity: at(counters.last_activity),
+            loaded: self.watched.any() || self.engine.loaded.load(Ordering::Relaxed),
             python_alive: self.python_thread.as_ref().map_or(f64::MAX, |p| seconds(p.stamp())),
         }
     }

@@ -4,10 +4,10 @@
 use crate::serve::groups::Groups;
 use crate::serve::link::Link;
 use crate::serve::reload_gate::ReloadGate;
+use crate::serve::streams::RequestStreams;
 use crate::serve::ticker::Ticker;
 use gk_sys::clock::Moment;
 use gk_wire::setup::WorkerSetup;
-use gk_wsgi::application::NumberedProfile;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,10 @@ pub(crate) struct Engine {
     pub(crate) setup: WorkerSetup,
     pub(crate) groups: Groups,
     pub(crate) slots: Vec<RequestSlot>,
-    pub(crate) counters: Counters,
+    /// An application has served a request.
+    pub(crate) loaded: AtomicBool,
+    /// The front was told that this worker leaves, as it has served as many requests as it may.
+    is_worn: AtomicBool,
     pub(crate) started: Moment,
     pub(crate) reloads: ReloadGate,
     /// This worker's requests come from its own front, which has no other worker.
@@ -32,11 +35,10 @@ struct CurrentLink {
     stopping: bool,
 }
 
-/// Frame of a request, and its profile.
-pub(crate) type SlotRequest = (Arc<[u8]>, Arc<NumberedProfile>);
-
-/// The request that one request thread serves now.
+/// The request that one request thread serves now, and its counts. Only its thread writes it for each request; it has cache lines of its own,
+/// so that threads that run at once do not take lines from each other.
 #[derive(Default)]
+#[repr(align(128))]
 pub(crate) struct RequestSlot {
     /// Microseconds since `Engine::started` at which it took its request, plus one; 0 when idle.
     pub(crate) since: AtomicU64,
@@ -48,21 +50,59 @@ pub(crate) struct RequestSlot {
     pub(crate) ident: AtomicU64,
     /// `RequestTimeout` was raised in the thread. A pending one is withdrawn before the next request.
     pub(crate) interrupted: AtomicBool,
-    /// Frame and profile of the request.
-    pub(crate) request: Mutex<Option<SlotRequest>>,
+    /// The request.
+    request: Mutex<Option<Arc<RequestStreams>>>,
+    /// Requests that the thread has finished.
+    finished: AtomicU64,
+    /// Requests that it has started.
+    started: AtomicU64,
+    /// Microseconds since `Engine::started` of its last activity, plus one; 0 before its first request.
+    last_activity: AtomicU64,
 }
 
-/// Figures for timers and status.
-#[derive(Default)]
+impl RequestSlot {
+    /// The request; `None` between two of them.
+    pub(crate) fn request(&self) -> MutexGuard<'_, Option<Arc<RequestStreams>>> {
+        self.request.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread begins a request, at `now`.
+    pub(crate) fn begin(&self, now: u64, streams: &Arc<RequestStreams>) {
+        *self.request() = Some(Arc::clone(streams));
+        self.since.store(now, Ordering::Release);
+        self.started.store(self.started.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.note_activity(now, streams);
+    }
+
+    /// The thread has not begun it after all: it does not count.
+    pub(crate) fn withdraw(&self) {
+        self.since.store(0, Ordering::Release);
+        *self.request() = None;
+        self.started.store(self.started.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+    }
+
+    /// The request has ended at `now`.
+    pub(crate) fn count_finished(&self, now: u64, streams: &RequestStreams) {
+        self.note_activity(now, streams);
+        self.finished.store(self.finished.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    fn note_activity(&self, now: u64, streams: &RequestStreams) {
+        if !streams.profile.profile.ignore_activity {
+            self.last_activity.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Figures of all request threads, for timers and status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     /// Requests finished.
-    pub(crate) finished: AtomicU64,
+    pub(crate) finished: u64,
     /// Requests started.
-    pub(crate) started: AtomicU64,
+    pub(crate) started: u64,
     /// Microseconds since `Engine::started` of the last activity, plus one; 0 before the first request.
-    pub(crate) last_activity: AtomicU64,
-    /// An application has served a request.
-    pub(crate) loaded: AtomicBool,
+    pub(crate) last_activity: u64,
 }
 
 impl Engine {
@@ -72,7 +112,8 @@ impl Engine {
             setup,
             groups,
             slots,
-            counters: Counters::default(),
+            loaded: AtomicBool::new(false),
+            is_worn: AtomicBool::new(false),
             started: Moment::now(),
             reloads: ReloadGate::default(),
             embedded,
@@ -147,6 +188,28 @@ impl Engine {
         if let Some(link) = self.link() {
             link.break_off();
         }
+    }
+
+    /// Requests that all request threads together have finished.
+    pub(crate) fn finished(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.finished.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts of all request threads together.
+    pub(crate) fn counters(&self) -> Counters {
+        let zero = Counters { finished: self.finished(), ..Counters::default() };
+        self.slots.iter().fold(zero, |sum, slot| Counters {
+            finished: sum.finished,
+            started: sum.started + slot.started.load(Ordering::Relaxed),
+            last_activity: sum.last_activity.max(slot.last_activity.load(Ordering::Relaxed)),
+        })
+    }
+
+    /// Whether a thread that has finished a request must tell the front that this worker has served as many as it may; `true` once.
+    pub(crate) fn wears_out(&self) -> bool {
+        let most = self.setup.group.maximum_requests;
+        // Without the option nobody looks at the other threads' counts.
+        most > 0 && self.finished() >= most && !self.is_worn.swap(true, Ordering::Relaxed)
     }
 
     /// Number of request threads that serve a request.

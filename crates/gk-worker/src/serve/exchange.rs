@@ -1,7 +1,7 @@
 //! The exchange of one request: the link's side of the seam to the application's conversation. In a child that the application
 //! forked it takes everything and sends nothing, without a lock: the request is its parent's.
 
-use crate::serve::link::Link;
+use crate::serve::link::OwnLink;
 use crate::serve::streams::{Flow, RequestStreams};
 use gk_sys::fork;
 use gk_wire::frame::{self, ToFrontFrame};
@@ -13,10 +13,8 @@ use std::sync::Arc;
 
 /// A request being served: its streams and the link it came by.
 pub(crate) struct LinkExchange {
-    pub(crate) link: Arc<Link>,
+    pub(crate) link: Arc<OwnLink>,
     pub(crate) streams: Arc<RequestStreams>,
-    /// Payload of the request's frame.
-    pub(crate) payload: Arc<[u8]>,
 }
 
 impl LinkExchange {
@@ -63,7 +61,7 @@ impl Exchange for LinkExchange {
     }
 
     fn body_length(&self) -> Option<u64> {
-        let request = RequestView::decode(&self.payload).ok()?;
+        let request = RequestView::decode(&self.streams.payload).ok()?;
         let text =
             request.get(b"CONTENT_LENGTH").map_or(Some("0"), |value| std::str::from_utf8(value).ok())?;
         text.trim().parse().ok()

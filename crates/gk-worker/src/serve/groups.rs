@@ -41,7 +41,7 @@ pub(crate) struct GroupInterpreter {
     /// Its position among the interpreters of its application group, from 0.
     index: usize,
     /// Number of request threads in it, counted if the application group has several interpreters.
-    load: AtomicU32,
+    load: Load,
     /// It has served a request.
     used: AtomicBool,
     /// The application's subscribers have been told that the process stops, or are being told.
@@ -51,6 +51,11 @@ pub(crate) struct GroupInterpreter {
     /// Bytes of resident memory added by its creation and its imports at start.
     memory: AtomicI64,
 }
+
+/// A count that threads of several interpreters read, in a cache line of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Load(AtomicU32);
 
 /// A request thread's place in an interpreter.
 pub(crate) struct Seat {
@@ -63,8 +68,8 @@ impl Seat {
     /// Returns true if no other interpreter of the group is less busy.
     pub(crate) fn stays(&self) -> bool {
         let Some(others) = &self.others else { return true };
-        let own = self.group.load.load(Ordering::Relaxed);
-        others.iter().all(|other| other.load.load(Ordering::Relaxed) + 1 >= own)
+        let own = self.group.load.0.load(Ordering::Relaxed);
+        others.iter().all(|other| other.load.0.load(Ordering::Relaxed) + 1 >= own)
     }
 }
 
@@ -79,7 +84,7 @@ impl std::ops::Deref for Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         if self.others.is_some() {
-            self.group.load.fetch_sub(1, Ordering::Relaxed);
+            self.group.load.0.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -348,7 +353,7 @@ impl Groups {
             application,
             created: gil_mode,
             index,
-            load: AtomicU32::new(0),
+            load: Load::default(),
             used: AtomicBool::new(false),
             told_of_end: AtomicBool::new(false),
             switch_interval: AtomicU64::new(0),
@@ -376,11 +381,11 @@ impl Groups {
 /// Takes a seat in the interpreter with the fewest threads, the first one among equals.
 fn least_busy(each: &Arc<[Arc<GroupInterpreter>]>) -> Seat {
     loop {
-        let load = |group: &&Arc<GroupInterpreter>| group.load.load(Ordering::Relaxed);
+        let load = |group: &&Arc<GroupInterpreter>| group.load.0.load(Ordering::Relaxed);
         let least = each.iter().min_by_key(load).expect("a group has at least one interpreter");
         let seen = load(&least);
         // Another thread took a seat meanwhile: look again.
-        if least.load.compare_exchange(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if least.load.0.compare_exchange(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return Seat { group: Arc::clone(least), others: Some(Arc::clone(each)) };
         }
     }

@@ -55,6 +55,17 @@ pub(crate) struct Link {
     parallel: Arc<AtomicBool>,
 }
 
+/// A link as one request thread has it. Each request holds a reference to this, so that threads that run at once do not write one count.
+pub(crate) struct OwnLink(pub(crate) Arc<Link>);
+
+impl std::ops::Deref for OwnLink {
+    type Target = Arc<Link>;
+
+    fn deref(&self) -> &Arc<Link> {
+        &self.0
+    }
+}
+
 impl Link {
     /// Takes over a socket and its page and greets the front.
     pub(crate) fn open(
@@ -108,7 +119,7 @@ impl Link {
                 // What was taken back may have been returned, so that nothing else meets the mark.
                 self.heed(&mut held.stream);
             }
-            held.stream.queue.front().filter(|job| wanted(&job.profile))?;
+            held.stream.queue.front().filter(|job| wanted(&job.streams.profile))?;
             let job = held.stream.queue.pop_front()?;
             if self.begins(&mut held.stream, job.ordinal) {
                 break job;

@@ -1,15 +1,19 @@
-//! The two streams of one request on the link: the body received so far, the bytes that the response may still send, and
-//! whether the request was cancelled. The link's reader writes, the request's thread reads.
+//! One request of the link: its frame and profile, and its two streams: the body received so far, the bytes that the response may still
+//! send, and whether the request was cancelled. The link's reader writes, the request's thread reads.
 
 use bytes::Bytes;
 use gk_wire::frame;
+use gk_wsgi::application::NumberedProfile;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Flow of one request's two streams.
+/// A request, and the flow of its two streams.
 pub(crate) struct RequestStreams {
     pub(crate) id: u32,
+    /// Payload of its frame.
+    pub(crate) payload: Box<[u8]>,
+    pub(crate) profile: Arc<NumberedProfile>,
     /// The request was cancelled. Written under the link's lock, which a waiting thread holds when it checks.
     gone: AtomicBool,
     flow: Mutex<Flow>,
@@ -31,10 +35,16 @@ pub(super) struct Flow {
 
 impl RequestStreams {
     /// `wide`: the front keeps more of the response than it must.
-    pub(crate) fn new(id: u32, body_ended: bool, wide: bool) -> Self {
+    pub(crate) fn new(
+        id: u32,
+        body_ended: bool,
+        wide: bool,
+        payload: Box<[u8]>,
+        profile: Arc<NumberedProfile>,
+    ) -> Self {
         let room = if wide { frame::WIDE_WINDOW } else { frame::INITIAL_WINDOW };
         let flow = Flow { pieces: VecDeque::new(), body_ended, room, crowds: false, begun: false, owed: 0 };
-        Self { id, gone: AtomicBool::new(false), flow: Mutex::new(flow) }
+        Self { id, payload, profile, gone: AtomicBool::new(false), flow: Mutex::new(flow) }
     }
 
     pub(super) fn flow(&self) -> MutexGuard<'_, Flow> {

@@ -6,8 +6,8 @@ use crate::measure::{self, MeasuredRequest, ThreadMeasure};
 use crate::serve::engine::{Engine, RequestSlot};
 use crate::serve::exchange::LinkExchange;
 use crate::serve::groups::{GroupInterpreter, Seat};
-use crate::serve::link::{Job, Link};
-use gk_python::version::FREE_THREADED_BUILD;
+use crate::serve::link::{Job, Link, OwnLink};
+use crate::serve::streams::RequestStreams;
 use gk_python::{Attached, ThreadStates};
 use gk_sys::clock::{Moment, WallClock};
 use gk_wire::frame::{self, ToFrontFrame};
@@ -17,8 +17,8 @@ use gk_wsgi::Outcome;
 use gk_wsgi::application::NumberedProfile;
 use gk_wsgi::call::prepared::Prepared;
 use gk_wsgi::call::{Call, serve};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 /// Most interpreters in which a request thread has a Python frame between requests: each lies deeper in its stack, by some kilobytes.
 const MOST_FRAMES: usize = 16;
@@ -40,9 +40,9 @@ struct RequestThread<'e> {
     engine: &'e Arc<Engine>,
     index: usize,
     /// The link that it takes requests off; a broken one when it waits for the next.
-    link: Option<Arc<Link>>,
+    link: Option<Arc<OwnLink>>,
     /// A request that is to be served after the frame it was taken in.
-    left: Option<(Arc<Link>, Job)>,
+    left: Option<(Arc<OwnLink>, Job)>,
     measured: Option<ThreadMeasure>,
     wall: WallClock,
     /// Frames that it may still get.
@@ -56,7 +56,8 @@ impl RequestThread<'_> {
     fn serve(&mut self, states: &mut ThreadStates) {
         while let Some((link, job)) = self.left.take().or_else(|| self.next()) {
             self.engine.ticker.arm();
-            let Some(seat) = self.engine.groups.get(states, &job.profile.profile.application_group) else {
+            let Some(seat) = self.engine.groups.get(states, &job.streams.profile.profile.application_group)
+            else {
                 refuse(&link, &job);
                 continue;
             };
@@ -82,18 +83,18 @@ impl RequestThread<'_> {
     }
 
     /// The next request; waits for one. `None`: the worker stops.
-    fn next(&mut self) -> Option<(Arc<Link>, Job)> {
+    fn next(&mut self) -> Option<(Arc<OwnLink>, Job)> {
         loop {
             if let Some(link) = &self.link
                 && let Some(job) = link.next()
             {
                 return Some((Arc::clone(link), job));
             }
-            self.link = Some(self.engine.next_link(self.link.as_ref())?);
+            self.link = Some(Arc::new(OwnLink(self.engine.next_link(self.link.as_ref().map(|own| &own.0))?)));
         }
     }
 
-    fn batch(&mut self, states: &mut ThreadStates, link: &Arc<Link>, seat: &Seat, job: Job) {
+    fn batch(&mut self, states: &mut ThreadStates, link: &Arc<OwnLink>, seat: &Seat, job: Job) {
         let batch = Batch {
             engine: self.engine,
             slot: &self.engine.slots[self.index],
@@ -113,7 +114,7 @@ struct Batch<'b> {
     engine: &'b Engine,
     slot: &'b RequestSlot,
     index: usize,
-    link: &'b Arc<Link>,
+    link: &'b Arc<OwnLink>,
     seat: &'b Seat,
     measured: &'b mut Option<ThreadMeasure>,
     /// A request of it was served.
@@ -124,9 +125,9 @@ struct Batch<'b> {
 impl Batch<'_> {
     fn serve(mut self, states: &mut ThreadStates, job: Job) {
         let group: &GroupInterpreter = self.seat;
-        let name = job.profile.profile.application_group.clone();
-        let head = Arc::clone(&job.payload);
-        let request = RequestView::decode(&head).ok();
+        let first = job.streams;
+        let name = &first.profile.profile.application_group;
+        let request = RequestView::decode(&first.payload).ok();
         // The time to attach counts for the first request.
         let begun = self
             .measured
@@ -137,13 +138,12 @@ impl Batch<'_> {
             self.slot.ident.store(py.thread_ident(), Ordering::Relaxed);
             self.slot.state.store(py.state_id(), Ordering::Relaxed);
             self.slot.interpreter.store(group.interpreter.id(), Ordering::Relaxed);
-            self.serve_one(py, begun, &job, request);
-            drop(job);
+            self.serve_one(py, begun, &first, request);
             let more =
-                |profile: &NumberedProfile| profile.profile.application_group == name && self.seat.stays();
-            while let Some(job) = self.link.try_next(more) {
+                |profile: &NumberedProfile| profile.profile.application_group == *name && self.seat.stays();
+            while let Some(Job { streams, .. }) = self.link.try_next(more) {
                 self.engine.ticker.arm();
-                self.serve_one(py, None, &job, RequestView::decode(&job.payload).ok());
+                self.serve_one(py, None, &streams, RequestView::decode(&streams.payload).ok());
             }
         });
         if let Some(measured) = self.measured {
@@ -151,62 +151,52 @@ impl Batch<'_> {
         }
     }
 
-    /// `request`: the decoded frame of `job`, `None` if it is malformed.
+    /// `request`: the decoded frame of `streams`, `None` if it is malformed.
     fn serve_one(
         &mut self,
         py: Attached<'_>,
         begun: Option<MeasuredRequest>,
-        job: &Job,
+        streams: &Arc<RequestStreams>,
         request: Option<RequestView<'_>>,
     ) {
         let (engine, slot, group) = (self.engine, self.slot, &**self.seat);
         let started = Moment::now();
-        let now = engine.at(started);
-        *slot.request.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((Arc::clone(&job.payload), Arc::clone(&job.profile)));
-        slot.since.store(now, Ordering::Release);
-        engine.counters.started.fetch_add(1, Ordering::Relaxed);
-        if !job.profile.profile.ignore_activity {
-            engine.counters.last_activity.store(now, Ordering::Relaxed);
-        }
-        let Some((outcome, begun)) = self.answer(py, begun, job, request, started) else {
-            slot.since.store(0, Ordering::Release);
-            engine.counters.started.fetch_sub(1, Ordering::Relaxed);
-            return self.link.put_back(job.streams.id);
+        slot.begin(engine.at(started), streams);
+        let Some((outcome, begun)) = self.answer(py, begun, streams, request, started) else {
+            slot.withdraw();
+            return self.link.put_back(streams.id);
         };
         let ended = Moment::now();
-        if outcome.status != 0 && !outcome.error && !engine.counters.loaded.load(Ordering::Relaxed) {
-            engine.counters.loaded.store(true, Ordering::Relaxed);
+        if outcome.status != 0 && !outcome.error && !engine.loaded.load(Ordering::Relaxed) {
+            engine.loaded.store(true, Ordering::Relaxed);
         }
         if let (Some(measured), Some(begun)) = (&mut *self.measured, begun) {
             measured.end(&begun, started, ended, &outcome, group.board);
         }
         let outbox = self.link.outbox();
-        if job.streams.is_gone() {
+        if streams.is_gone() {
             // The conversation of a cancelled request stops without a last frame. The front counts this thread as busy
             // until one comes, and ignores a second one.
             let reason = if engine.stopping() { "the worker was stopped" } else { "cancelled" };
-            outbox.send(&ToFrontFrame::Abort { id: job.streams.id, reason });
+            outbox.send(&ToFrontFrame::Abort { id: streams.id, reason });
         }
-        // With a GIL the interrupting thread cannot run in between, as it holds the same GIL.
-        let alone = FREE_THREADED_BUILD.then(|| slot.request.lock().unwrap_or_else(PoisonError::into_inner));
+        // A thread that interrupts the request holds this lock meanwhile.
+        let mut request = slot.request();
+        let _served = request.take();
         slot.since.store(0, Ordering::Release);
         // An interrupt that came too late must not hit the next request.
         if slot.interrupted.load(Ordering::Acquire) {
             slot.interrupted.store(false, Ordering::Release);
             py.raise_in_thread(slot.ident.load(Ordering::Relaxed), None);
         }
-        drop(alone);
-        if !job.profile.profile.ignore_activity {
-            engine.counters.last_activity.store(engine.at(ended), Ordering::Relaxed);
-        }
-        let finished = engine.counters.finished.fetch_add(1, Ordering::Relaxed) + 1;
-        if finished == engine.setup.group.maximum_requests {
+        drop(request);
+        slot.count_finished(engine.at(ended), streams);
+        if engine.wears_out() {
             // Sent at once, so that the front sends no more requests; the main thread does the rest.
             outbox.send(&ToFrontFrame::Leaving { reason: "maximum_requests" });
             outbox.try_flush();
         }
-        self.link.done(job.streams.id, started, ended);
+        self.link.done(streams.id, started, ended);
     }
 
     /// Lets the application answer. `None`: it does not, as the request was cancelled while it waited, or a new worker is to answer,
@@ -215,11 +205,11 @@ impl Batch<'_> {
         &mut self,
         py: Attached<'_>,
         begun: Option<MeasuredRequest>,
-        job: &Job,
+        streams: &Arc<RequestStreams>,
         request: Option<RequestView<'_>>,
         started: Moment,
     ) -> Option<(Outcome, Option<MeasuredRequest>)> {
-        if job.streams.is_gone() {
+        if streams.is_gone() {
             // It counts nowhere: neither as served nor for the mean time of a request.
             if let Some(measured) = &*self.measured {
                 measured.forget();
@@ -229,7 +219,7 @@ impl Batch<'_> {
         let Some(request) = request else {
             self.link
                 .outbox()
-                .send(&ToFrontFrame::Abort { id: job.streams.id, reason: "a malformed request frame" });
+                .send(&ToFrontFrame::Abort { id: streams.id, reason: "a malformed request frame" });
             return Some((Outcome::default(), begun));
         };
         let begun = self.measured.as_mut().map(|measured| match begun {
@@ -240,7 +230,7 @@ impl Batch<'_> {
             None => measured.begin(&request, self.seat.board, started, false),
         });
         let call = Call {
-            profile: &job.profile,
+            profile: &streams.profile,
             request,
             thread_id: self.index as i64 + 1,
             taken: started,
@@ -253,28 +243,24 @@ impl Batch<'_> {
         let is_outdated = reloads & 1 == 1 || prepared.outdated(py, application, &call);
         // In embedded mode the connection is in this process and the new code in another one: the code that is here answers until that
         // takes over.
-        if is_outdated && !self.engine.embedded && self.new_code_answers(py, job, reloads) {
+        if is_outdated && !self.engine.embedded && self.new_code_answers(py, streams, reloads) {
             if let Some(measured) = &*self.measured {
                 measured.forget();
             }
             return None;
         }
-        let served = LinkExchange {
-            link: Arc::clone(self.link),
-            streams: Arc::clone(&job.streams),
-            payload: Arc::clone(&job.payload),
-        };
+        let served = LinkExchange { link: Arc::clone(self.link), streams: Arc::clone(streams) };
         Some((serve(py, application, &call, prepared, Arc::new(served)), begun))
     }
 
     /// Waits for the reload that follows from a changed file. Meanwhile the thread counts as idle, for request-timeout.
     #[cold]
-    fn new_code_answers(&self, py: Attached<'_>, job: &Job, reloads: u64) -> bool {
+    fn new_code_answers(&self, py: Attached<'_>, streams: &RequestStreams, reloads: u64) -> bool {
         let (engine, slot) = (self.engine, self.slot);
         slot.since.store(0, Ordering::Release);
-        let leaves = py.detach(|| engine.reloads.wait(reloads, || job.streams.is_gone()));
+        let leaves = py.detach(|| engine.reloads.wait(reloads, || streams.is_gone()));
         slot.since.store(engine.now(), Ordering::Release);
-        leaves && !job.streams.is_gone()
+        leaves && !streams.is_gone()
     }
 }
 
@@ -286,7 +272,7 @@ fn refuse(link: &Arc<Link>, job: &Job) {
         Some("WSGI0087"),
         &format!(
             "The interpreter of application group '{}' is not available",
-            job.profile.profile.application_group
+            job.streams.profile.profile.application_group
         ),
     );
     link.outbox().put(|out| {

@@ -256,8 +256,8 @@ fn interrupt(engine: &Engine, states: &mut ThreadStates, index: usize, since: u6
         return;
     };
     states.visit(&group.interpreter, |py| {
-        // Without a GIL the request thread ends its request under this lock.
-        let _still = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // The request thread ends its request under this lock.
+        let _still = slot.request();
         // The thread may serve another request by now, perhaps in another interpreter.
         let here = || slot.interpreter.load(Ordering::Relaxed) == serves;
         if slot.since.load(Ordering::Acquire) == since && here() {
@@ -312,9 +312,9 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, level: Level, sentence: &s
 /// The request in a slot: `GET /path for 3.2 s (request 17)`.
 fn describe(engine: &Engine, slot: &RequestSlot) -> String {
     let seconds = engine.now().saturating_sub(slot.since.load(Ordering::Relaxed)) as f64 / 1e6;
-    let request = slot.request.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let told = request.and_then(|(payload, _)| {
-        let view = RequestView::decode(&payload).ok()?;
+    let request = slot.request().clone();
+    let told = request.and_then(|request| {
+        let view = RequestView::decode(&request.payload).ok()?;
         let path = view.texts.uri.split(|b| *b == b'?').next().unwrap_or_default();
         let line =
             format!("{} {}", String::from_utf8_lossy(view.texts.method), String::from_utf8_lossy(path));

@@ -7,7 +7,6 @@ use gk_sys::log::{Context, write};
 use gk_wire::control::RequestStack;
 use gk_wire::log::Level;
 use gk_wire::request::RequestView;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -98,9 +97,8 @@ pub(crate) fn log(told: &RequestStack) {
 
 /// Method, path and number of the request in a slot.
 fn described(slot: &RequestSlot) -> Option<RequestStack> {
-    let request = slot.request.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (payload, _) = request?;
-    let view = RequestView::decode(&payload).ok()?;
+    let request = slot.request().clone()?;
+    let view = RequestView::decode(&request.payload).ok()?;
     let path = view.texts.uri.split(|byte| *byte == b'?').next().unwrap_or_default();
     Some(RequestStack {
         request: view.numbers.request_id,

@@ -61,7 +61,7 @@ pub(crate) fn build<'p>(
     moment(&names.queue_start, numbers.queue_start, Some((numbers.request_start, &request_start)))?;
     let daemon_start = moment(&names.daemon_start, here.daemon_start, None)?;
     moment(&names.application_start, here.application_start, Some((here.daemon_start, &daemon_start)))?;
-    let input = app.input.bind(py).instance(Input::new(Arc::clone(conversation)))?;
+    let input = app.input.instance(py, Input::new(Arc::clone(conversation)))?;
     set(&names.input, &input)?;
     Ok(environ)
 }
@@ -150,7 +150,7 @@ pub(crate) fn template<'p>(
     }
     environ.set_kept(&app.names.query, &py.str("")?)?;
     environ.set_kept(&app.names.thread_id, &py.int(FIRST_THREAD)?)?;
-    let put = |name: &str, value: Object<'p>| environ.set_item(&py.str(name)?, &value);
+    let put = |name: &str, value: Object<'p>| environ.set_item(&py.str(name)?.interned(), &value);
     let facts = &app.facts;
     put("wsgi.version", py.tuple(&[py.int(1)?, py.int(0)?])?)?;
     put("wsgi.multithread", py.bool(facts.threads != 1))?;

@@ -21,7 +21,7 @@ impl Prepared {
     /// Looks up the target; a script that was never asked for is loaded later.
     #[inline]
     pub fn find(app: &Application, call: &Call<'_>) -> Self {
-        Self(app.target(call.profile))
+        Self(app.target(call.profile, call.thread_id))
     }
 
     /// Whether the script has to be loaded again before this request is answered: its file has changed, or its

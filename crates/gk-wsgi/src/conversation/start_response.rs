@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(crate) struct StartResponse {
     pub(crate) conversation: Arc<Conversation>,
     /// Type of the write callable in the same interpreter.
-    pub(crate) write_type: Arc<KeptType<Write>>,
+    pub(crate) write_type: KeptType<Write>,
 }
 
 impl Class for StartResponse {
@@ -43,7 +43,7 @@ impl Class for StartResponse {
         let pending = parse(&status, &headers)?;
         self.conversation.set_pending(pending);
         let write = Write { conversation: Arc::clone(&self.conversation) };
-        self.write_type.bind(py).instance(write)
+        self.write_type.instance(py, write)
     }
 }
 

@@ -12,8 +12,9 @@ pub(crate) struct Tracking {
     on: AtomicBool,
 }
 
-/// The request that one request thread serves now.
+/// The request that one request thread serves now, in a cache line of its own: the thread writes it at both ends of each request.
 #[derive(Default)]
+#[repr(align(128))]
 struct ThreadRequest {
     /// Address of the [`Tracking`] of the interpreter, 0 between requests.
     interpreter: AtomicUsize,

@@ -12,11 +12,12 @@ use crate::interpreter::runtime::Runtime;
 use crate::interpreter::script::{LoadFailure, LoadedScript, Scripts};
 use crate::interpreter::watched_file::WatchedFile;
 use foldhash::fast::RandomState;
+use gk_python::version::FREE_THREADED_BUILD;
 use gk_python::{Attached, Kept, KeptType, Object, PyError, Type};
 use gk_wire::control::SourceFile;
 use gk_wire::request::Profile;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Settings of the process and the interpreter that applications see.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ pub const MOD_WSGI_VERSION: [i64; 3] = [6, 1, 1];
 pub struct Application {
     pub(crate) facts: InterpreterSettings,
     pub(crate) start_response: KeptType<StartResponse>,
-    pub(crate) write: Arc<KeptType<Write>>,
+    pub(crate) write: KeptType<Write>,
     pub(crate) input: KeptType<Input>,
     pub(crate) names: Names,
     pub(crate) close: Kept,
@@ -63,11 +64,20 @@ pub struct Application {
     pub(crate) scripts: Scripts,
     pub(crate) imports: ImportedFiles,
     pub(crate) tracking: Arc<Tracking>,
-    targets: Mutex<HashMap<u64, Arc<Target>, RandomState>>,
+    /// One table for all request threads; without a GIL one for each of them.
+    targets: Box<[Targets]>,
+    /// Scripts of hooks that were loaded, by profile number.
+    hooks: Mutex<HashMap<u64, Arc<LoadedScript>, RandomState>>,
     header_names: Mutex<HashMap<Box<[u8]>, Kept, RandomState>>,
 }
 
-/// Objects shared by all requests of a profile: the loaded script and the constant environ entries.
+/// Targets by profile number. Threads that run at once have a table each, and in it objects of their own: what each request copies and
+/// drops has its reference counts in their threads' caches then.
+#[derive(Default)]
+#[repr(align(128))]
+struct Targets(Mutex<HashMap<u64, Arc<Target>, RandomState>>);
+
+/// Objects shared by the requests of a profile: the loaded script and the constant environ entries.
 pub(crate) struct Target {
     pub(crate) script: Arc<LoadedScript>,
     pub(crate) callable: Kept,
@@ -121,9 +131,10 @@ impl Application {
         let tracking = Arc::new(Tracking::default());
         let host = Type::<Host>::new(py)?.instance(Host { tracking: Arc::clone(&tracking) })?;
         let runtime = Runtime::load(py, host, python_facts(py, &facts)?)?;
+        let tables = if FREE_THREADED_BUILD { facts.threads.max(1) } else { 1 };
         Ok(Self {
             start_response: Type::new(py)?.keep(),
-            write: Arc::new(Type::new(py)?.keep()),
+            write: Type::new(py)?.keep(),
             input: Type::new(py)?.keep(),
             names: Names::new(py)?,
             close: py.interned(c"close")?.keep(),
@@ -131,7 +142,8 @@ impl Application {
             scripts: Scripts::new(facts.place()),
             imports: ImportedFiles::default(),
             tracking,
-            targets: Mutex::default(),
+            targets: (0..tables).map(|_| Targets::default()).collect(),
+            hooks: Mutex::default(),
             header_names: Mutex::default(),
             facts,
         })
@@ -284,15 +296,31 @@ impl Application {
         py.raise_in_thread(ident, Some(&self.runtime.request_timeout.bind(py))) == 1
     }
 
-    /// Target of a profile, if a request of it was served here before.
-    pub(crate) fn target(&self, profile: &NumberedProfile) -> Option<Arc<Target>> {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(&profile.number).cloned()
+    /// The table of a request thread, by its number from 1.
+    fn targets(&self, thread: i64) -> MutexGuard<'_, HashMap<u64, Arc<Target>, RandomState>> {
+        let at = (thread.max(1) - 1) as usize % self.targets.len();
+        self.targets[at].0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the target of a profile. If another thread has kept one meanwhile, that one stays.
-    pub(crate) fn keep_target(&self, profile: &NumberedProfile, target: Target) -> Arc<Target> {
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(targets.entry(profile.number).or_insert_with(|| Arc::new(target)))
+    /// Target of a profile for a request thread, if a request of it was served there before.
+    pub(crate) fn target(&self, profile: &NumberedProfile, thread: i64) -> Option<Arc<Target>> {
+        self.targets(thread).get(&profile.number).cloned()
+    }
+
+    /// Keeps the target of a profile. If another thread with this table has kept one meanwhile, that one stays.
+    pub(crate) fn keep_target(&self, profile: &NumberedProfile, thread: i64, target: Target) -> Arc<Target> {
+        Arc::clone(self.targets(thread).entry(profile.number).or_insert_with(|| Arc::new(target)))
+    }
+
+    /// The script of a hook, if a request of its profile was served before.
+    pub(crate) fn hook(&self, profile: &NumberedProfile) -> Option<Arc<LoadedScript>> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).get(&profile.number).cloned()
+    }
+
+    /// Keeps the script of a hook. If another thread has kept one meanwhile, that one stays.
+    pub(crate) fn keep_hook(&self, profile: &NumberedProfile, script: LoadedScript) -> Arc<LoadedScript> {
+        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hooks.entry(profile.number).or_insert_with(|| Arc::new(script)))
     }
 
     /// Environ key of a header, kept for the next request.
@@ -304,7 +332,10 @@ impl Application {
         }
         let key = py.latin1(name)?;
         if known.len() < MOST {
+            // Applications ask with interned names; and without a GIL these have no count that threads would share.
+            let key = key.interned();
             known.insert(name.into(), key.clone().keep());
+            return Ok(key);
         }
         Ok(key)
     }

@@ -15,8 +15,6 @@ use std::sync::Arc;
 
 /// A request taken off the stream.
 pub(crate) struct Job {
-    pub(crate) payload: Arc<[u8]>,
-    pub(crate) profile: Arc<NumberedProfile>,
     pub(crate) streams: Arc<RequestStreams>,
     /// Position of its frame among the requests of the link, from 1.
     pub(super) ordinal: u64,
@@ -66,7 +64,11 @@ impl Stream {
     pub(super) fn receive(&mut self, frame: ToWorkerFrame<'_>, blocks: &Blocks) -> Result<(), String> {
         match frame {
             ToWorkerFrame::Request { id, end, wide, payload } => {
-                self.enqueue(RequestStreams::new(id, end, wide), Arc::from(payload))?;
+                let number = gk_wire::request::profile_of(payload).map_err(|e| e.to_string())?;
+                let profile = self.profiles.get(&number).cloned();
+                let profile =
+                    profile.ok_or_else(|| format!("The front used profile {number} before it sent it"))?;
+                self.enqueue(Arc::new(RequestStreams::new(id, end, wide, payload.into(), profile)));
             }
             ToWorkerFrame::Body { id, end, data } => {
                 if let Some(streams) = self.requests.get(&id) {
@@ -96,19 +98,11 @@ impl Stream {
         Ok(())
     }
 
-    fn enqueue(&mut self, streams: RequestStreams, payload: Arc<[u8]>) -> Result<(), String> {
-        let number = gk_wire::request::profile_of(&payload).map_err(|e| e.to_string())?;
-        let profile = self
-            .profiles
-            .get(&number)
-            .cloned()
-            .ok_or_else(|| format!("The front used profile {number} before it sent it"))?;
-        let streams = Arc::new(streams);
+    fn enqueue(&mut self, streams: Arc<RequestStreams>) {
         self.requests.insert(streams.id, Arc::clone(&streams));
         self.arrived += 1;
         let ordinal = self.arrived;
-        self.queue.push_back(Job { payload, profile, streams, ordinal });
-        Ok(())
+        self.queue.push_back(Job { streams, ordinal });
     }
 
     /// A request that no thread has begun leaves the queue: its client has gone, and no thread needs to hear of it.
