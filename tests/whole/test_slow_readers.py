@@ -98,7 +98,6 @@ def test_clients_that_read_nothing_hold_no_request_thread(gilkeeper: Start, appl
     until(lambda: spooled(server) == 0, "the disk's space is given back")
 
 
-@pytest.mark.of_daemon_mode("the process that takes the others' requests may be the one whose threads wait for slow clients")
 def test_responses_without_an_end_are_paced(gilkeeper: Start, application: Path, readers: Callable[..., list[Reader]]) -> None:
     """They hold their request threads, and no more memory and disk than they may."""
     server = gilkeeper([application], CONF % f"response-buffer-size={MEGABYTE} response-spool-size={4 * MEGABYTE}")

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use crate::access::AccessMemory;
 use crate::answer::files::disk::FileSystem;
+use crate::client::accept::passing::Passing;
 use crate::client::addresses::Addresses;
 use crate::client::connection::Conn;
 use crate::client::endpoints::Endpoints;
@@ -141,6 +142,8 @@ pub struct Front {
     pub admin: OnceCell<Rc<Admin>>,
     /// It is the HTTP side of a worker, and of that one only.
     pub embedded: Cell<bool>,
+    /// The queue of connections between processes of embedded mode.
+    pub passing: OnceCell<Passing>,
     /// What workers tell that speak HTTP themselves.
     pub others: EmbeddedFronts,
     /// Memory and disk for responses of slow clients.
@@ -208,6 +211,7 @@ impl Front {
             life: Life::default(),
             admin: OnceCell::new(),
             embedded: Cell::new(false),
+            passing: OnceCell::new(),
             others: EmbeddedFronts::default(),
             space: Rc::default(),
             sent_ready: Cell::new(false),

@@ -10,6 +10,7 @@ use gk_wire::control::{FromFront, FromWorker, ToFront, ToWorker};
 use gk_wire::feed::{FromAdmin, ToAdmin};
 use gk_wire::frame::{Hello, Welcome};
 use gk_wire::handover::{ToPredecessor, ToSuccessor};
+use gk_wire::passing::Passed;
 use gk_wire::request::Profile;
 use gk_wire::setup::{AdminSetup, FrontSetup, WorkerSetup};
 use serde_json::{Error, Value};
@@ -57,6 +58,7 @@ messages![
     Hello,
     Welcome,
     Profile,
+    Passed,
     Value,
 ];
 

@@ -21,6 +21,7 @@ use crate::plan::event::Event;
 use crate::root;
 use crate::service_manager::ServiceManager;
 use crate::sockets::Listeners;
+use crate::sockets::passing::Passing;
 use gk_config::site::ProcessGroup;
 use gk_sys::child::spawn::{Limit, SpawnError};
 use gk_sys::descriptors;
@@ -49,6 +50,8 @@ pub struct World {
     generation: u64,
     /// The sockets.
     pub listeners: Listeners,
+    /// In embedded mode with several processes.
+    passing: Option<Passing>,
     /// The logs.
     pub logs: Logs,
     /// The certificates in force.
@@ -112,6 +115,7 @@ impl World {
             last: current,
             generation: 1,
             listeners,
+            passing: None,
             logs,
             front: None,
             workers: BTreeMap::new(),
@@ -265,6 +269,9 @@ impl World {
         let embedded = configuration.site.embedded && group.threads > 0;
         let mut access = Vec::new();
         if embedded {
+            if group.processes > 1 && self.passing.is_none() {
+                self.passing = Some(Passing::new().map_err(start::start_error)?);
+            }
             let listeners = self.listeners.of_clients().map(|(described, _)| described.clone()).collect();
             let folder = front_folder(configuration);
             setup.embedded = Some(setup::embedded(configuration, listeners, group, self.generation, folder));
@@ -282,6 +289,7 @@ impl World {
             more.extend(self.listeners.of_clients().map(|(_, socket)| socket));
             more.extend(access.iter().map(AsFd::as_fd));
             more.push(self.logs.lost());
+            more.extend(self.passing.iter().filter(|_| group.processes > 1).flat_map(Passing::fds));
         }
         let mut child = start::spawn(&line, &setup, &more, told.as_fd())?;
         child.scoreboard = board;
@@ -291,6 +299,12 @@ impl World {
         let pid = child.pid;
         self.workers.insert(worker, child);
         Ok(pid)
+    }
+
+    /// The process of a worker has ended.
+    pub fn bury(&mut self, worker: u64) {
+        self.workers.remove(&worker);
+        self.passing.iter().for_each(|passing| passing.forget(worker));
     }
 
     fn link(&mut self, worker: u64, process_group: String, threads: u32, imported: bool) -> io::Result<()> {

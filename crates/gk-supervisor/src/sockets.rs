@@ -5,6 +5,7 @@ mod address;
 mod file;
 pub mod given;
 pub mod matching;
+pub mod passing;
 mod tcp;
 
 use crate::StartError;

@@ -187,7 +187,7 @@ impl Supervisor {
             if let Some(exit) = ended(pid) {
                 // Its last messages come before its end, which says more than the end of its socket.
                 self.read_worker(worker, false);
-                self.world.workers.remove(&worker);
+                self.world.bury(worker);
                 self.gathers.iter_mut().for_each(|g| g.lost(Some(worker)));
                 let ended = self.describe(exit);
                 self.happened(Event::WorkerExited { worker, ended });

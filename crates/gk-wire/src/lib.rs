@@ -7,6 +7,7 @@
 //! * [`feed`]: the same between the front and the admin process.
 //! * [`queue`]: the figures of a process group's queue.
 //! * [`setup`]: what a child is told when it starts.
+//! * [`passing`]: connections that go from one process to another.
 //! * [`admin`]: what the command line asks a running server.
 //! * [`handover`]: an upgrade, between the old server and the new one.
 //! * [`page`]: the layout of the one page of memory a link's two ends share.
@@ -50,7 +51,7 @@ pub mod queue;
 pub mod request;
 pub mod response;
 pub mod setup;
-pub use setup::certificates;
+pub use setup::{certificates, passing};
 
 /// Version of everything in this crate; both ends of a link must have the same.
 pub const PROTOCOL_VERSION: u16 = 4;

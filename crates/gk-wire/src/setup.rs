@@ -1,6 +1,7 @@
 //! Setup of a child process: the JSON in the memory file at descriptor 4. The supervisor writes it.
 
 pub mod certificates;
+pub mod passing;
 
 use crate::log::{Area, Form, Level};
 use certificates::Certificates;
@@ -151,7 +152,8 @@ pub struct WorkerSetup {
 pub struct EmbeddedSetup {
     /// As for the front, without admin pages. Certificates come with the first link.
     pub front: FrontSetup,
-    /// Number of the descriptors behind the worker's own: listening sockets, access logs, counts of lost lines.
+    /// Number of the descriptors behind the worker's own: listening sockets, access logs, counts of lost lines, and with several processes
+    /// both ends of the queue of [`passing`] and its words.
     pub descriptors: u32,
 }
 

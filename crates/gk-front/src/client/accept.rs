@@ -1,6 +1,7 @@
 //! Listening sockets: accepts connections within the bounds on connections and descriptors, and starts a task for each.
 
 mod courtesy;
+pub mod passing;
 
 use courtesy::Courtesy;
 use gk_wire::log::Level;
@@ -40,7 +41,7 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
         let address = front.listeners[number].address.clone();
         let unusable = |error: io::Error| format!("the listening socket {address} is unusable: {error}");
         rustix::io::ioctl_fionbio(&socket, true).map_err(|e| unusable(e.into()))?;
-        let courtesy = Courtesy::of(front, &socket).map_err(unusable)?;
+        let courtesy = Courtesy::of(front, &socket, |pool| !pool.has_room()).map_err(unusable)?;
         let listener = if address.starts_with("unix:") {
             Listener::Unix(UnixListener::from_std(socket.into()).map_err(unusable)?)
         } else {
@@ -48,6 +49,7 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
         };
         spawn_local(accept(Rc::clone(front), listener, courtesy, number));
     }
+    spawn_local(passing::take(Rc::clone(front)));
     Ok(())
 }
 
@@ -64,29 +66,8 @@ async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>
             Ok((stream, mut endpoints)) => {
                 endpoints.listener = number;
                 endpoints.https = speaks_tls(&front, &endpoints);
-                let current = front.current();
-                let site = current.compiled.site();
-                let protocol = site.proxy_protocol.as_ref();
-                endpoints.proxied = protocol.is_some_and(|protocol| {
-                    protocol.is_expected(endpoints.local_address(), endpoints.address)
-                });
-                // The client of a proxy gets its place when it is known.
-                let peer = endpoints.address.filter(|_| !endpoints.proxied);
-                let Ok(place) = front.addresses.admit(site, peer) else { continue };
-                if descriptor_limit::is_reserved(&stream) {
-                    front.room.note_shortage(front.conns.borrow().len(), front.clock.coarse());
-                    note_shortage(&front, "the last descriptors are kept for files and workers");
-                }
-                // It is accepted, because otherwise nobody would know that an idle one has to give way. No other one is meanwhile.
-                while is_full(&front, &stream) {
-                    give_way(&front);
-                    tokio::select! {
-                        () = front.conn_ended.notified() => {}
-                        () = tokio::time::sleep(LOOK) => {}
-                        () = front.stop.notified() => return,
-                    }
-                }
-                open(&front, stream, endpoints, place);
+                endpoints.proxied = is_proxied(&front, &endpoints);
+                admit(&front, stream, endpoints, None).await;
                 if courtesy.is_some() {
                     // Its request takes a thread, maybe the last one.
                     tokio::task::yield_now().await;
@@ -108,6 +89,35 @@ async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>
             }
         }
     }
+}
+
+/// Serves a connection, when there is a place for it. `passed`: the number of its requests in the process that it comes from.
+async fn admit(front: &Rc<Front>, stream: Socket, endpoints: Endpoints, passed: Option<u64>) {
+    // The client of a proxy gets its place when it is known.
+    let peer = endpoints.address.filter(|_| !endpoints.proxied);
+    let current = front.current();
+    let Ok(place) = front.addresses.admit(current.compiled.site(), peer) else { return };
+    if descriptor_limit::is_reserved(&stream) {
+        front.room.note_shortage(front.conns.borrow().len(), front.clock.coarse());
+        note_shortage(front, "the last descriptors are kept for files and workers");
+    }
+    // It is accepted, because otherwise nobody would know that an idle one has to give way. No other one is meanwhile.
+    while is_full(front, &stream) {
+        give_way(front);
+        tokio::select! {
+            () = front.conn_ended.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+            () = front.stop.notified() => return,
+        }
+    }
+    open(front, stream, endpoints, place, passed);
+}
+
+/// Whether a connection begins with the header of the PROXY protocol.
+fn is_proxied(front: &Front, endpoints: &Endpoints) -> bool {
+    let current = front.current();
+    let protocol = current.compiled.site().proxy_protocol.as_ref();
+    protocol.is_some_and(|protocol| protocol.is_expected(endpoints.local_address(), endpoints.address))
 }
 
 /// Whether TLS is spoken on a connection. A site without TLS is not asked further.
@@ -145,7 +155,7 @@ fn note_shortage(front: &Front, why: &str) {
 
 /// The next connection, which another process may have taken first if all threads of this one are in use.
 async fn next_in_turn(
-    front: &Front,
+    front: &Rc<Front>,
     listener: &Listener,
     courtesy: Option<&Courtesy>,
 ) -> io::Result<(Socket, Endpoints)> {
@@ -175,7 +185,13 @@ async fn next(listener: &Listener) -> io::Result<(Socket, Endpoints)> {
 }
 
 /// Starts the task of an accepted connection.
-fn open(front: &Rc<Front>, socket: Socket, endpoints: Endpoints, place: Option<AddressPlace>) {
+fn open(
+    front: &Rc<Front>,
+    socket: Socket,
+    endpoints: Endpoints,
+    place: Option<AddressPlace>,
+    passed: Option<u64>,
+) {
     // Without connections the ticker sleeps, and the coarse clock stands still.
     if front.conns.borrow().is_empty() {
         front.clock.advance();
@@ -184,6 +200,7 @@ fn open(front: &Rc<Front>, socket: Socket, endpoints: Endpoints, place: Option<A
     front.last_connection.set(id);
     let stream = if endpoints.https { Stream::tls(socket) } else { Stream::Plain(socket) };
     let conn = Conn::new(id, endpoints, stream, front.clock.coarse_cell());
+    passed.into_iter().for_each(|requests| conn.arrive(requests));
     front.conns.borrow_mut().insert(id, Rc::clone(&conn));
     front.conn_began.notify_one();
     spawn_local(host_log::serving(&front.names_requests, http1::tend(Rc::clone(front), conn, place)));

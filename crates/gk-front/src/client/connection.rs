@@ -1,6 +1,7 @@
 //! The state of one client connection: its socket, the phase it is in and since when, the access-log entry that waits for the
 //! last byte. HTTP is spoken in `http1` and `http2`, timeouts are applied in `timeouts`.
 
+mod passing;
 mod sending;
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -91,6 +92,8 @@ pub struct Conn {
     pub body_host: Cell<u32>,
     /// [`Conn::ambiguous_framing`].
     ambiguous: Cell<bool>,
+    /// Number of the requests it had when another process passed it on: it stays here until the next has begun.
+    arrived: Cell<Option<u64>>,
     /// The target of the request that hyper reads, where hyper gets another.
     raw_target: Cell<Option<Arc<RawTarget>>>,
 }
@@ -124,6 +127,7 @@ impl Conn {
             body_bytes: Cell::new(0),
             body_host: Cell::new(0),
             ambiguous: Cell::new(false),
+            arrived: Cell::new(None),
             raw_target: Cell::new(None),
             now,
         })

@@ -61,6 +61,9 @@ pub async fn tend(front: Rc<Front>, conn: Rc<Conn>, place: Option<AddressPlace>)
             break;
         }
         if before.is_empty() || conn.is_in_head() {
+            if before.is_empty() && passes_on(&front, &conn).await {
+                break;
+            }
             before = match heads::receive(&front, &conn, before).await {
                 Ok(head) => head,
                 Err(part) => {
@@ -104,9 +107,20 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// Waits for the next byte where the connection may then go to another process, and returns whether it has.
+async fn passes_on(front: &Rc<Front>, conn: &Conn) -> bool {
+    let Some(passing) = front.passing.get() else { return false };
+    conn.doze();
+    let passes = heads::is_readable(front, conn).await && passing.wants(front, conn);
+    conn.wake_up();
+    passes && passing.pass(front, conn)
+}
+
 /// Speaks HTTP until the connection ends (`None`) or its client has sent nothing for a while, between requests or within a head; then
 /// returns the bytes that were read and not used.
 async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Bytes> {
+    // What was read stays here.
+    let may_pass = before.is_empty() || conn.is_in_head();
     let builder = builder(&front.current().compiled.site().http);
     let service = {
         let (front, conn) = (Rc::clone(front), Rc::clone(conn));
@@ -124,9 +138,13 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
     let may_stay = || front.is_patient.get() || conn.is_idle() && conn.has_bytes();
     let must_end = || front.stopping.get() && !may_stay();
     let mut ending = false;
+    let passing = front.passing.get().filter(|_| may_pass);
     let sleeps = poll_fn(|cx| {
         if conn.poll_killed(cx) {
             return Poll::Ready(false);
+        }
+        if passing.is_some_and(|passing| passing.wants(front, conn)) {
+            return Poll::Ready(true);
         }
         // It reads first: hyper closes a connection at once that has read nothing, although a request may wait in its buffer.
         let mut polled = Pin::new(&mut http).poll(cx);

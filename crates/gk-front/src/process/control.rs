@@ -123,6 +123,7 @@ impl Control {
                 let info = WorkerInfo { worker, process_group, pid, threads, imported };
                 if front.embedded.get() {
                     front.number_requests_of(worker);
+                    front.passing.get().into_iter().for_each(|passing| passing.begin(worker));
                 }
                 if let Err(why) = self.connect(front, info, fds) {
                     self.send(&FromFront::LinkRefused { worker, why });

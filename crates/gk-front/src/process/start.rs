@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::client::accept::passing::Passing;
 use crate::client::{accept, timeouts};
 use crate::front::{Front, Logs};
 use crate::process::admin::{Admin, AdminStart};
@@ -47,6 +48,8 @@ pub struct Parts {
     pub folder: PathBuf,
     /// Of the hosts that speak TLS.
     pub certificates: Certificates,
+    /// With several of them, the queue in which they pass connections on.
+    pub passing: Option<Passing>,
     /// It is the HTTP side of a worker, on a thread of that, and the worker's main thread has the other end of `control`.
     pub embedded: bool,
 }
@@ -93,6 +96,7 @@ fn inherit() -> Result<Parts, String> {
         folder,
         logs,
         certificates,
+        passing: None,
         embedded,
     })
 }
@@ -109,6 +113,13 @@ pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd
     let site = setup::site(site)?;
     let access = site.access_log_files().iter().map(|_| next()).collect::<Result<_, _>>()?;
     let logs = Logs { access, lost: Some(next()?) };
+    let passing = match next() {
+        Ok(give) => Some(
+            Passing::new(give, next()?, next()?)
+                .map_err(|e| format!("the queue of connections is unusable: {e}"))?,
+        ),
+        Err(_) => None,
+    };
     serve(Parts {
         site,
         generation,
@@ -120,6 +131,7 @@ pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd
         folder,
         logs,
         certificates,
+        passing,
         embedded: true,
     })
 }
@@ -143,7 +155,7 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 
 async fn serve_here(parts: Parts) -> Result<(), String> {
     let Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs, .. } = parts;
-    let Parts { certificates, embedded, .. } = parts;
+    let Parts { certificates, passing, embedded, .. } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let longest_silence = site.supervision.front_timeout.ceil() as u32;
@@ -151,6 +163,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
     let exports = measurements.export.any() && !embedded;
     let front = Front::new(site, generation, described, folder.clone(), logs, &certificates)?;
     front.embedded.set(embedded);
+    passing.into_iter().for_each(|passing| drop(front.passing.set(passing)));
     let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;

@@ -7,7 +7,7 @@
 //! not begun. (An estimate from completions seen here would feed on itself: small batches look like slow work.)
 
 /// Nanoseconds of work that may wait inside a worker.
-const AHEAD_NANOS: u64 = 500_000;
+pub const AHEAD_NANOS: u64 = 500_000;
 /// Most requests that may wait inside a worker.
 const MOST_AHEAD: u64 = 64;
 /// Microseconds without any completion after which nothing more is given ahead; four service times where that is longer.

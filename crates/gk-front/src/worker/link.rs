@@ -26,7 +26,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
 use crate::process::clock::Clock;
-use crate::worker::balance::Balance;
+use crate::worker::balance::{AHEAD_NANOS, Balance};
 use crate::worker::held::{HeldResponse, Origin};
 use crate::worker::info::{WorkerExit, WorkerInfo};
 use crate::worker::link::blocks::LinkBlocks;
@@ -189,9 +189,19 @@ impl Link {
             && self.in_flight.get() < self.limit(now_micros)
     }
 
+    /// Whether a request here would wait for a thread, and noticeably.
+    pub fn is_behind(&self, now_micros: u64) -> bool {
+        let is_quick = self.service() < AHEAD_NANOS && self.has_room(now_micros);
+        self.in_flight.get() >= self.info.threads && !is_quick
+    }
+
+    /// Nanoseconds that a request takes there, smoothed; 0: not known.
+    fn service(&self) -> u64 {
+        self.watch.word(SERVICE).load(Ordering::Relaxed)
+    }
+
     fn limit(&self, now_micros: u64) -> u32 {
-        let service = self.watch.word(SERVICE).load(Ordering::Relaxed);
-        self.balance.borrow().limit(now_micros, self.in_flight.get(), service)
+        self.balance.borrow().limit(now_micros, self.in_flight.get(), self.service())
     }
 
     /// Reserves a place for a request.

@@ -265,6 +265,12 @@ impl Pool {
         dispatcher.is_empty() && dispatcher.workers().iter().any(|link| link.has_room(now))
     }
 
+    /// Whether a request would wait for a thread, and noticeably.
+    pub fn is_behind(&self) -> bool {
+        let (dispatcher, now) = (self.dispatcher.borrow(), self.clock.micros());
+        !dispatcher.is_empty() || dispatcher.workers().iter().all(|link| link.is_behind(now))
+    }
+
     /// Waits until a worker has room again.
     pub async fn room(&self) {
         self.room_awaited.set(true);

@@ -4,6 +4,7 @@ use super::command;
 use crate::configuration::Configuration;
 use crate::configuration::python::PythonRuntime;
 use crate::sockets::Listeners;
+use crate::sockets::passing::Passing;
 use gk_config::FreeThreading;
 use gk_config::site::{InterpreterOptions, MountTarget, ProcessGroup, Site};
 use gk_wire::certificates::Certificates;
@@ -45,7 +46,8 @@ pub fn embedded(
     site.http.max_connections = site.http.max_connections.div_ceil(processes as usize);
     site.http.response_memory = site.http.response_memory.div_ceil(u64::from(processes));
     site.http.response_spool = site.http.response_spool.div_ceil(u64::from(processes));
-    let descriptors = listeners.len() + site.access_log_files().len() + 1;
+    let queue = if processes > 1 { Passing::DESCRIPTORS } else { 0 };
+    let descriptors = listeners.len() + site.access_log_files().len() + 1 + queue;
     let front = FrontSetup {
         site: site.to_json(),
         log: configuration.log(),

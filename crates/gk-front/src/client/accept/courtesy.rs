@@ -1,4 +1,4 @@
-//! Which process of embedded mode accepts a connection. The kernel wakes all of them, and its requests stay with the one that takes it. So
+//! Which process of embedded mode takes a connection. The kernel wakes all of them, and its request is served by the one that takes it. So
 //! a process whose request threads are all in use, of slow requests or because it hangs, lets those of the others accept first.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,24 +21,26 @@ const BATCH: u32 = 32;
 /// The turns of one listener.
 pub struct Courtesy {
     socket: AsyncFd<OwnedFd>,
+    /// Whether this process should wait, because of that process group.
+    is_busy: fn(&Pool) -> bool,
     /// Connections that may be accepted without another wait.
     left: Cell<u32>,
 }
 
 impl Courtesy {
-    /// For a listening socket, if other processes have it, too.
-    pub fn of(front: &Front, socket: &OwnedFd) -> io::Result<Option<Self>> {
+    /// For a socket, if other processes have it, too. `is_busy`: whether a group's requests should rather go to another process.
+    pub fn of(front: &Front, socket: &OwnedFd, is_busy: fn(&Pool) -> bool) -> io::Result<Option<Self>> {
         let current = front.current();
         let mut groups = current.compiled.site().groups.iter();
         if !front.embedded.get() || !groups.any(|group| !group.service() && group.processes > 1) {
             return Ok(None);
         }
         let socket = watch_readable(socket.try_clone()?)?;
-        Ok(Some(Self { socket, left: Cell::new(0) }))
+        Ok(Some(Self { socket, is_busy, left: Cell::new(0) }))
     }
 
     /// Waits until there is a connection that this process is to take.
-    pub async fn turn(&self, front: &Front) -> io::Result<()> {
+    pub async fn turn(&self, front: &Rc<Front>) -> io::Result<()> {
         loop {
             let mut readable = self.socket.readable().await?;
             if !self.is_somebody_there() {
@@ -46,10 +48,11 @@ impl Courtesy {
                 readable.clear_ready();
                 continue;
             }
-            let Some(pool) = busy_pool(front) else {
+            let Some(pool) = group(front).filter(|pool| (self.is_busy)(pool)) else {
                 self.left.set(0);
                 return Ok(());
             };
+            front.passing.get().into_iter().for_each(|passing| passing.note_behind(front));
             if let Some(left) = self.left.get().checked_sub(1) {
                 self.left.set(left);
                 return Ok(());
@@ -67,7 +70,7 @@ impl Courtesy {
     }
 }
 
-/// The process group, if no thread of this process is free for it.
-fn busy_pool(front: &Front) -> Option<Rc<Pool>> {
-    front.pools.borrow().values().find(|pool| !pool.has_room()).cloned()
+/// The process group: in embedded mode there is one.
+pub fn group(front: &Front) -> Option<Rc<Pool>> {
+    front.pools.borrow().values().next().cloned()
 }

@@ -1,12 +1,15 @@
 //! A client's socket: TCP or Unix. What is spoken on it, plain or TLS, is in [`crate::client::stream`].
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, RecvFlags, getsockname, recv};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::client::endpoints::Endpoints;
 
 /// A client's socket.
 pub enum Socket {
@@ -17,6 +20,16 @@ pub enum Socket {
 }
 
 impl Socket {
+    /// A connected socket, and the addresses of its ends.
+    pub fn of(socket: OwnedFd) -> io::Result<(Self, Endpoints)> {
+        if getsockname(&socket)?.address_family() == AddressFamily::UNIX {
+            return Ok((Self::Unix(UnixStream::from_std(socket.into())?), Endpoints::unix()));
+        }
+        let stream = TcpStream::from_std(socket.into())?;
+        let endpoints = Endpoints::tcp(stream.peer_addr()?, stream.local_addr()?);
+        Ok((Self::Tcp(stream), endpoints))
+    }
+
     /// Ready when a byte or the end of the stream is there.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
@@ -67,6 +80,11 @@ impl Socket {
             Self::Unix(s) => pin!(s.ready(interest)).poll(&mut cx),
         };
         matches!(ready, Poll::Ready(Ok(ready)) if ready.is_write_closed() || ready.is_error())
+    }
+
+    /// Whether bytes can be read; asks the system.
+    pub fn has_request(&self) -> bool {
+        matches!(recv(self, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((_, n)) if n > 0)
     }
 
     /// Whether bytes can be read, or the end; asks the system.

@@ -1,0 +1,155 @@
+//! Connections that go from one process of embedded mode to another. A request is answered where its connection is, so a kept connection
+//! would wait for a thread of the process that has it, while others have nothing to do. A process whose request threads are all in use puts
+//! a connection on which a request has just arrived into a queue that all processes have, and another one takes it as it takes a new one.
+//! In a reload the old processes pass theirs on to the new ones.
+//!
+//! Nothing of the request was read, and nothing else is known of the connection but how many requests it has had: so only plain HTTP/1.1
+//! between two requests is passed on.
+
+use gk_sys::descriptors;
+use gk_sys::memory::SharedWords;
+use gk_wire::passing::{self, Passed};
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use tokio::task::spawn_local;
+
+use crate::client::accept::courtesy::{Courtesy, group};
+use crate::client::accept::{admit, speaks_tls};
+use crate::client::connection::Conn;
+use crate::client::stream::socket::Socket;
+use crate::front::Front;
+use crate::worker::pool::Pool;
+
+/// The queue, as this process has it.
+pub struct Passing {
+    give: OwnedFd,
+    take: OwnedFd,
+    /// Whether a process has a free thread, as far as it has noticed: a hint.
+    room: SharedWords,
+    /// The word of this process.
+    place: Cell<Option<usize>>,
+    /// Room is waited for.
+    awaited: Cell<bool>,
+}
+
+impl Passing {
+    /// From both ends of the queue and the words about room.
+    pub fn new(give: OwnedFd, take: OwnedFd, room: OwnedFd) -> io::Result<Self> {
+        for end in [&give, &take] {
+            rustix::io::ioctl_fionbio(end, true)?;
+        }
+        let room = SharedWords::map(room)?;
+        Ok(Self { give, take, room, place: Cell::new(None), awaited: Cell::new(false) })
+    }
+
+    /// From now on others may pass connections on to this process, which is that of the worker.
+    pub fn begin(&self, worker: u64) {
+        self.place.set(Some(passing::place(worker)));
+        self.tell(true);
+    }
+
+    fn tell(&self, room: bool) {
+        if let Some(word) = self.place.get().and_then(|place| self.room.get(place)) {
+            word.store(u64::from(room), Ordering::Relaxed);
+        }
+    }
+
+    fn others_have_room(&self) -> bool {
+        let own = self.place.get();
+        let mut words = passing::places().filter(|place| Some(*place) != own);
+        words.any(|place| self.room.get(place).is_some_and(|word| word.load(Ordering::Relaxed) != 0))
+    }
+
+    /// Requests wait for threads of this process: others keep their connections until none does.
+    pub fn note_behind(&self, front: &Rc<Front>) {
+        if self.awaited.replace(true) {
+            return;
+        }
+        self.tell(false);
+        let front = Rc::clone(front);
+        spawn_local(async move {
+            while let Some(pool) = group(&front).filter(|pool| pool.is_behind()) {
+                pool.room().await;
+            }
+            if let Some(passing) = front.passing.get() {
+                passing.awaited.set(false);
+                passing.tell(!front.stopping.get());
+            }
+        });
+    }
+
+    /// Whether requests of this process should go to others.
+    fn is_behind(&self, front: &Rc<Front>) -> bool {
+        let is_behind = group(front).is_some_and(|pool| pool.is_behind());
+        if is_behind {
+            self.note_behind(front);
+        }
+        is_behind
+    }
+
+    /// Whether a connection is to go to another process now.
+    pub fn wants(&self, front: &Rc<Front>, conn: &Conn) -> bool {
+        if !conn.may_be_passed_on() || self.place.get().is_none() {
+            return false;
+        }
+        let goes = if front.stopping.get() { front.is_patient.get() } else { self.is_behind(front) };
+        goes && self.others_have_room() && conn.stream().socket().has_request()
+    }
+
+    /// Passes a connection on, if the queue has a place. The caller's end is to be closed then.
+    pub fn pass(&self, front: &Front, conn: &Conn) -> bool {
+        let listener = front.listeners.get(conn.endpoints.listener).map(|one| one.address.clone());
+        let passed = Passed { listener: listener.unwrap_or_default(), requests: conn.requests.get() };
+        let message = gk_messages::encode(&passed);
+        descriptors::send(&self.give, &message, &[conn.stream().as_fd()]).is_ok()
+    }
+
+    /// The next connection in the queue; `None`: there is none now.
+    fn next(&self) -> io::Result<Option<(Passed, OwnedFd)>> {
+        let mut buffer = [0; passing::MOST_PASSED];
+        match descriptors::receive(&self.take, &mut buffer, false) {
+            Ok(mut got) => Ok(gk_messages::decode(&buffer[..got.bytes]).ok().zip(got.fds.pop())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Takes connections out of the queue until the front stops, and then those that are left.
+pub async fn take(front: Rc<Front>) -> io::Result<()> {
+    let Some(passing) = front.passing.get() else { return Ok(()) };
+    let Some(courtesy) = Courtesy::of(&front, &passing.take, Pool::is_behind)? else { return Ok(()) };
+    while !front.stopping.get() {
+        tokio::select! {
+            biased;
+            () = front.stop.notified() => break,
+            turn = courtesy.turn(&front) => turn?,
+        }
+        if let Some((passed, socket)) = passing.next()? {
+            open(&front, &passed, socket).await;
+        }
+        // Its request takes a thread, maybe the last one.
+        tokio::task::yield_now().await;
+    }
+    passing.tell(false);
+    while let Some((passed, socket)) = passing.next()? {
+        open(&front, &passed, socket).await;
+    }
+    Ok(())
+}
+
+/// Serves a connection from its next request on.
+async fn open(front: &Rc<Front>, passed: &Passed, socket: OwnedFd) {
+    // A client may have gone meanwhile.
+    let Ok((socket, mut endpoints)) = Socket::of(socket) else { return };
+    // A listener that a reload has taken away spoke what the first speaks: plain HTTP.
+    let listener = front.listeners.iter().position(|one| one.address == passed.listener);
+    endpoints.listener = listener.unwrap_or_default();
+    endpoints.https = speaks_tls(front, &endpoints);
+    if !endpoints.https {
+        admit(front, socket, endpoints, Some(passed.requests)).await;
+    }
+}

@@ -1,0 +1,142 @@
+"""Kept connections of embedded mode go to the process that has a free thread, and in a reload to the new processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import client
+import pytest
+from client import message
+from harness import until
+from running import Gilkeeper
+
+Start = Callable[..., Gilkeeper]
+# Tells which process answers, and with which code. `/slow` waits until there is a file `go`.
+APPLICATION = """
+import os, pathlib, time
+HERE = pathlib.Path(__file__).parent
+RELEASE = "first"
+def application(environ, start_response):
+    while environ["PATH_INFO"] == "/slow" and not (HERE / "go").exists():
+        time.sleep(0.01)
+    body = f"{os.getpid()} {RELEASE} {len(environ['wsgi.input'].read())}".encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+"""
+OPTIONS = ["{app}/wsgi.py", "--embedded", "--processes", "2", "--threads", "1", "--graceful-timeout", "20", "--log-level", "info"]
+
+
+@pytest.fixture
+def connections() -> Iterator[Callable[[Gilkeeper, int], list[client.Connection]]]:
+    with ExitStack() as stack:
+        yield lambda server, number: [stack.enter_context(server.connect()) for _ in range(number)]
+
+
+def application(folder: Path) -> list[Path]:
+    (folder / "wsgi.py").write_text(APPLICATION)
+    return [folder / "wsgi.py"]
+
+
+def ask(connection: client.Connection, path: str = "/", body: bytes = b"") -> tuple[int, str]:
+    connection.send(message("POST" if body else "GET", path, {}, body))
+    response = connection.response()
+    assert response.status == 200 and response.get("Connection") != "close"
+    pid, release, length = response.body.decode().split()
+    assert int(length) == len(body)
+    return int(pid), release
+
+
+def running(server: Gilkeeper) -> int:
+    return sum(worker["busy"] for worker in server.status()["workers"])
+
+
+def test_a_kept_connection_waits_for_no_thread_while_another_process_has_one(
+    gilkeeper: Start, tmp_path: Path, connections: Callable[[Gilkeeper, int], list[client.Connection]]
+) -> None:
+    """A reverse proxy keeps its connections. All of them may be in one process, where one slow request stopped the site.
+
+    Reported of embedded mode beside nginx.
+    """
+    server = gilkeeper(application(tmp_path), arguments=OPTIONS)
+    workers = set(server.wait_workers(2))
+    kept = connections(server, 9)
+    owners = [ask(connection)[0] for connection in kept]
+    # Of nine connections one process has five at least.
+    stuck = max(workers, key=owners.count)
+    slow, *others = [connection for connection, owner in zip(kept, owners, strict=True) if owner == stuck]
+    slow.send(message("GET", "/slow"))
+    until(lambda: running(server) == 1, "the slow request runs")
+    (free,) = workers - {stuck}
+    for number, connection in enumerate(others * 3):
+        # Small bodies, and such as come after their heads.
+        assert ask(connection, "/", b"x" * (number % 3) * 100_000)[0] == free
+    (server.root / "app/go").touch()
+    assert slow.response().body.startswith(b"%d " % stuck)
+    # It is one of those that serve again.
+    assert ask(slow)[0] in workers
+
+
+def test_connections_that_have_sent_several_requests_answer_all_of_them(
+    gilkeeper: Start, tmp_path: Path, connections: Callable[[Gilkeeper, int], list[client.Connection]]
+) -> None:
+    """Requests one after the other without waiting for the answers, from more clients than there are threads."""
+    server = gilkeeper(application(tmp_path), arguments=OPTIONS)
+    server.wait_workers(2)
+    (blocker,) = connections(server, 1)
+    ask(blocker)
+    blocker.send(message("GET", "/slow"))
+    until(lambda: running(server) == 1, "the slow request runs")
+    kept = connections(server, 8)
+    for connection in kept:
+        connection.send(b"".join(message("GET", "/") for _ in range(20)))
+    for connection in kept:
+        for _ in range(20):
+            assert connection.response().status == 200
+    (server.root / "app/go").touch()
+    assert blocker.response().status == 200
+
+
+def test_kept_connections_outlive_a_reload(
+    gilkeeper: Start, tmp_path: Path, connections: Callable[[Gilkeeper, int], list[client.Connection]]
+) -> None:
+    server = gilkeeper(application(tmp_path), arguments=OPTIONS)
+    server.wait_workers(2)
+    kept = connections(server, 6)
+    for release in ("second", "third"):
+        before = {ask(connection)[0] for connection in kept}
+        (server.root / "app/wsgi.py").write_text(APPLICATION.replace("first", release))
+        told = server.tell("reload")
+        assert told.returncode == 0, told.stderr
+        for connection in kept:
+            # Its old process may not have heard yet that it is to leave.
+            until(lambda connection=connection: ask(connection)[1] == release, "a new process has the connection")
+        assert not before & {ask(connection)[0] for connection in kept}
+        until(lambda before=before: not before & set(server.pids()), "the old processes have ended", 30)
+    for connection in kept:
+        assert ask(connection)[1] == "third"
+
+
+def test_a_process_that_dies_takes_none_that_it_has_passed_on(
+    gilkeeper: Start, tmp_path: Path, connections: Callable[[Gilkeeper, int], list[client.Connection]]
+) -> None:
+    server = gilkeeper(application(tmp_path), arguments=OPTIONS)
+    workers = server.wait_workers(2)
+    kept = connections(server, 12)
+    owners = [ask(connection)[0] for connection in kept]
+    stuck = max(workers, key=owners.count)
+    slow, *others = [connection for connection, owner in zip(kept, owners, strict=True) if owner == stuck]
+    slow.send(message("GET", "/slow"))
+    until(lambda: running(server) == 1, "the slow request runs")
+    for connection in others:
+        connection.send(message("GET", "/"))
+    for connection in others:
+        assert connection.response().status == 200
+    os.kill(stuck, signal.SIGKILL)
+    with pytest.raises((client.Broken, OSError)):
+        slow.response()
+    for connection in others:
+        assert ask(connection)[0] != stuck
