@@ -15,7 +15,7 @@ from harness import until
 from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
-# Tells which process answers, and with which code. `/slow` waits until there is a file `go`.
+# Tells which process answers, and with which code. `/slow` waits until there is a file `go`, `/brief` takes two milliseconds.
 APPLICATION = """
 import os, pathlib, time
 HERE = pathlib.Path(__file__).parent
@@ -23,7 +23,9 @@ RELEASE = "first"
 def application(environ, start_response):
     while environ["PATH_INFO"] == "/slow" and not (HERE / "go").exists():
         time.sleep(0.01)
-    body = f"{os.getpid()} {RELEASE} {len(environ['wsgi.input'].read())}".encode()
+    if environ["PATH_INFO"] == "/brief":
+        time.sleep(0.002)
+    body = f"{os.getpid()} {RELEASE} {environ['QUERY_STRING'] or len(environ['wsgi.input'].read())}".encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
 """
@@ -80,24 +82,21 @@ def test_a_kept_connection_waits_for_no_thread_while_another_process_has_one(
     assert ask(slow)[0] in workers
 
 
-def test_connections_that_have_sent_several_requests_answer_all_of_them(
+def test_pipelined_requests_on_many_connections_are_answered_in_order(
     gilkeeper: Start, tmp_path: Path, connections: Callable[[Gilkeeper, int], list[client.Connection]]
 ) -> None:
-    """Requests one after the other without waiting for the answers, from more clients than there are threads."""
+    """More clients than threads, each of which sends twenty requests without waiting: connections change the process between them."""
     server = gilkeeper(application(tmp_path), arguments=OPTIONS)
     server.wait_workers(2)
-    (blocker,) = connections(server, 1)
-    ask(blocker)
-    blocker.send(message("GET", "/slow"))
-    until(lambda: running(server) == 1, "the slow request runs")
     kept = connections(server, 8)
-    for connection in kept:
-        connection.send(b"".join(message("GET", "/") for _ in range(20)))
-    for connection in kept:
-        for _ in range(20):
-            assert connection.response().status == 200
-    (server.root / "app/go").touch()
-    assert blocker.response().status == 200
+    for half in range(2):
+        for number in range(10):
+            for connection in kept:
+                connection.send(message("GET", f"/brief?{half}-{number}"))
+        for connection in kept:
+            for number in range(10):
+                response = connection.response()
+                assert (response.status, response.body.decode().split()[2]) == (200, f"{half}-{number}")
 
 
 def test_kept_connections_outlive_a_reload(

@@ -10,6 +10,8 @@ pub const BUFFERS: u64 = 20 * 1024;
 pub const BODY: u64 = 128 * 1024;
 /// Bytes freed, at least, that are worth the call in a quiet moment.
 const WORTH: u64 = 8 << 20;
+/// Time after which in a quiet moment less is worth it, too: what the last connections of many have left.
+const REST: Duration = Duration::from_secs(5);
 /// Between two calls, at least.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Time after which the call no longer waits for a quiet moment, if the process has grown by [`MUCH`].
@@ -49,10 +51,11 @@ impl Leftovers {
     /// A tick has passed, and so many requests have been answered since the start.
     pub fn tick(&self, answered: u64) {
         let quiet = self.answered.replace(answered) == answered;
-        if self.freed.get() < WORTH {
+        let waited = self.decided.get().elapsed();
+        let worth = if waited < REST { WORTH } else { BUFFERS };
+        if self.freed.get() < worth {
             return;
         }
-        let waited = self.decided.get().elapsed();
         let late = waited >= PATIENCE;
         let due = if quiet {
             waited >= PAUSE

@@ -110,6 +110,8 @@ impl Worker {
         if let Some(files) = sources.as_ref().filter(|_| !failed.is_empty()) {
             worker.tell(&FromWorker::Tried { files: module_changes::read_last(files) });
         }
+        // What the start and the imports have freed would stay with each process.
+        gk_sys::memory::give_back();
         let imported = setup.imports.len().saturating_sub(failed.len()) as u32;
         worker.tell(&FromWorker::Ready { python, gil_mode, switch_interval, failed, imported });
         if let Some(files) = sources {

@@ -15,6 +15,8 @@ use crate::worker::pool::Pool;
 
 /// How long the others are given. When their threads are all in use, too, a request would wait all the same.
 const COURTESY: Duration = Duration::from_millis(20);
+/// So often a process waits in which no request ends meanwhile: what it took then would wait for as long as those.
+const MOST_WAITS: u32 = 10;
 /// Connections that are accepted at once after that.
 const BATCH: u32 = 32;
 
@@ -25,6 +27,8 @@ pub struct Courtesy {
     is_busy: fn(&Pool) -> bool,
     /// Connections that may be accepted without another wait.
     left: Cell<u32>,
+    /// Waits in which no request ended.
+    waits: Cell<u32>,
 }
 
 impl Courtesy {
@@ -36,7 +40,7 @@ impl Courtesy {
             return Ok(None);
         }
         let socket = watch_readable(socket.try_clone()?)?;
-        Ok(Some(Self { socket, is_busy, left: Cell::new(0) }))
+        Ok(Some(Self { socket, is_busy, left: Cell::new(0), waits: Cell::new(0) }))
     }
 
     /// Waits until there is a connection that this process is to take.
@@ -45,6 +49,7 @@ impl Courtesy {
             let mut readable = self.socket.readable().await?;
             if !self.is_somebody_there() {
                 self.left.set(0);
+                self.waits.set(0);
                 readable.clear_ready();
                 continue;
             }
@@ -57,9 +62,16 @@ impl Courtesy {
                 self.left.set(left);
                 return Ok(());
             }
+            let ended = front.finished.get();
             tokio::select! {
                 () = pool.room() => {}
-                () = tokio::time::sleep(COURTESY) => self.left.set(BATCH),
+                () = tokio::time::sleep(COURTESY) => {
+                    self.waits.set(self.waits.get() + 1);
+                    if front.finished.get() != ended || self.waits.get() == MOST_WAITS {
+                        self.waits.set(0);
+                        self.left.set(BATCH);
+                    }
+                }
             }
         }
     }
