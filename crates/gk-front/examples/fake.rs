@@ -161,6 +161,7 @@ fn front(port: u16) {
         certificates: Default::default(),
         folder: std::env::temp_dir(),
         logs,
+        passing: None,
         embedded: false,
     };
     gk_front::serve(parts).expect("serves");

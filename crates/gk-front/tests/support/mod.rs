@@ -144,6 +144,7 @@ impl Running {
             log: LogSetup::default(),
             control: theirs,
             certificates,
+            passing: None,
             embedded: false,
         };
         let front = std::thread::spawn(move || gk_front::serve(parts));
