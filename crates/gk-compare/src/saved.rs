@@ -76,7 +76,7 @@ impl ResultsHeader {
         let mut parts = vec![text.as_bytes().to_vec(), format!("{machine:?}").into_bytes()];
         parts.extend(more.iter().map(|text| text.as_bytes().to_vec()));
         for path in plan.files() {
-            let bytes = std::fs::read(&path);
+            let bytes = gk_sys::whole_file::read(&path);
             parts.push(bytes.map_err(|why| format!("{} cannot be read: {why}", path.display()))?);
         }
         let begun = gk_sys::clock::epoch_seconds();
@@ -88,7 +88,7 @@ impl Saved {
     /// Opens the results at `path` and keeps those of the same plan; with `again` none. Results of another plan are an error.
     pub fn open(path: &Path, header: ResultsHeader, again: bool) -> Result<Self, String> {
         let shown = path.display();
-        let there = match std::fs::read(path) {
+        let there = match gk_sys::whole_file::read(path) {
             _ if again => None,
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(why) if why.kind() == ErrorKind::NotFound => None,

@@ -71,7 +71,8 @@ impl Task {
         if let Some(name) = &w.replay {
             let path = plan.folder.join(name);
             let shown = path.display();
-            let bytes = std::fs::read(&path).map_err(|why| format!("{shown} cannot be read: {why}"))?;
+            let bytes =
+                gk_sys::whole_file::read(&path).map_err(|why| format!("{shown} cannot be read: {why}"))?;
             let read = replay::read(&String::from_utf8_lossy(&bytes), w.replay_speed.unwrap_or(1.0))
                 .map_err(|why| format!("{shown}: {why}"))?;
             task.requests = read.requests;

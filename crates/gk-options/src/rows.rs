@@ -174,7 +174,8 @@ process_group! {
     /// Restarts a process gracefully when it reaches this age.
     restart_interval: f64 = 0.0, "restart-interval", seconds().zero("off").serve(RELOADING);
 
-    /// Restarts a process when no script has been loaded this long after its first request.
+    /// Restarts a process that has not imported its applications this long after its start, or after its first request where nothing is
+    /// imported before that.
     startup_timeout: f64 = 0.0, "startup-timeout", seconds().zero("off").serve(LIMITS).serve_default(15.0);
 
     /// Ends a process by force this long after its shutdown began.

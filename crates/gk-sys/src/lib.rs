@@ -8,7 +8,7 @@
 //! * [`interpose`]: exchanging a function of a loaded library.
 //! * [`cpu_timer`]: timers on the CPU time of single threads.
 //! * Alone: [`descriptors`] and the messages that carry them, the [`descriptor_table`] of a thread, the [`datagram_sender`], the
-//!   [`clock`], the calling process ([`own_process`]) and its forks ([`fork`]), the [`log`], the system's [`crypt`].
+//!   [`clock`], the calling process ([`own_process`]) and its forks ([`fork`]), the [`log`], the system's [`crypt`], reading a [`whole_file`].
 
 pub mod child;
 pub mod clock;
@@ -24,3 +24,4 @@ pub mod memory;
 pub mod own_process;
 pub mod signal;
 pub mod usage;
+pub mod whole_file;

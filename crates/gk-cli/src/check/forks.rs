@@ -51,7 +51,7 @@ pub fn warnings(group: &str, mounts: &[MountUse<'_>]) -> Vec<Diagnostic> {
 }
 
 fn read(script: &Path) -> Option<String> {
-    let bytes = std::fs::read(script).ok()?;
+    let bytes = gk_sys::whole_file::read(script).ok()?;
     Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MOST)]).into_owned())
 }
 

@@ -76,7 +76,7 @@ pub fn own_command(python: &PythonRuntime) -> Result<Vec<OsString>, Failure> {
 
 pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let name = given.get_one::<String>("plan").cloned().unwrap_or_default();
-    let text = std::fs::read_to_string(&name)
+    let text = gk_sys::whole_file::read_text(Path::new(&name))
         .map_err(|why| Failure::Input(format!("{name} cannot be read: {why}")))?;
     let folder = std::path::absolute(&name).ok().and_then(|path| path.parent().map(Path::to_owned));
     let mut plan = Plan::parse(&text, &name, &folder.unwrap_or_default()).map_err(Failure::Input)?;

@@ -80,7 +80,8 @@ fn whole(given: &ArgMatches, name: &str, otherwise: usize) -> Result<usize, Fail
 }
 
 fn file(path: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(Path::new(path)).map_err(|why| Failure::Input(format!("{path} cannot be read: {why}")))
+    gk_sys::whole_file::read(Path::new(path))
+        .map_err(|why| Failure::Input(format!("{path} cannot be read: {why}")))
 }
 
 fn requests(given: &ArgMatches, target: &Target) -> Result<Vec<Request>, Failure> {

@@ -3,6 +3,7 @@
 use super::toml_error::sentence;
 use gk_load::Request;
 use gk_load::request::header;
+use gk_sys::whole_file;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,7 +44,7 @@ impl RequestSpec {
     /// The `[[request]]` tables of a file.
     pub fn read(path: &Path) -> Result<Vec<Self>, String> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path).map_err(|why| format!("{shown} cannot be read: {why}"))?;
+        let text = whole_file::read_text(path).map_err(|why| format!("{shown} cannot be read: {why}"))?;
         let listed: Listed =
             toml::from_str(&text).map_err(|error| sentence(&error, &text, &shown.to_string()))?;
         Ok(listed.requests)
@@ -58,7 +59,7 @@ impl RequestSpec {
     pub fn request(&self, folder: &Path) -> Result<Request, String> {
         let read = |name: &String| {
             let path = folder.join(name);
-            std::fs::read(&path).map_err(|why| format!("{} cannot be read: {why}", path.display()))
+            whole_file::read(&path).map_err(|why| format!("{} cannot be read: {why}", path.display()))
         };
         if self.body.is_some() && self.body_file.is_some() {
             return Err("`body` and `body-file` exclude each other".into());

@@ -11,6 +11,8 @@ const RIGHT: f64 = 20.0;
 const TALL: f64 = 64.0;
 const BAR: f64 = 26.0;
 const FOOT: f64 = 26.0;
+/// Width of the word beside a line.
+const WORD: f64 = 26.0;
 /// Bins of a distribution.
 const BINS: usize = 140;
 /// Most marks of one row.
@@ -141,19 +143,19 @@ pub fn distributions(shapes: &[Shape], axis: Axis, unit: &str, label: &str) -> S
             "<line class=\"base\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{base}\" y2=\"{base}\"/>",
             WIDTH - RIGHT
         );
+        // Words of lines that lie close stand one below the other.
+        let mut free = [f64::MIN; 3];
         for (value, word) in &shape.lines {
             let at = x(axis.place(*value));
             let y = base - TALL + 14.0;
+            let step = free.iter().position(|from| at >= *from).unwrap_or(0);
+            free[step] = at + WORD;
             let _ = writeln!(
                 out,
                 "<line class=\"line\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{y:.1}\" y2=\"{base:.1}\"/>"
             );
-            let _ = writeln!(
-                out,
-                "<text class=\"word\" x=\"{:.1}\" y=\"{:.1}\">{word}</text>",
-                at + 3.0,
-                y + 8.0
-            );
+            let (left, y) = (at.min(WIDTH - WORD) + 3.0, y + 8.0 + 10.0 * step as f64);
+            let _ = writeln!(out, "<text class=\"word\" x=\"{left:.1}\" y=\"{y:.1}\">{word}</text>");
         }
     }
     out + "</svg>\n"
@@ -217,6 +219,26 @@ mod tests {
     fn axes_have_round_ticks() {
         assert_eq!(Axis::Linear(20.0).ticks(), [0.0, 5.0, 10.0, 15.0, 20.0]);
         assert_eq!(Axis::Logarithmic(1.0, 10.0).ticks(), [1.0, 2.0, 5.0, 10.0]);
+    }
+
+    /// Reported: the words p50 and p95 of one row lay on each other. Met where most requests take nearly the same time.
+    #[test]
+    fn words_of_lines_that_lie_close_stand_below_each_other() {
+        let lines = vec![(1.0, "p50"), (1.01, "p95"), (1.02, "p99"), (4.0, "max")];
+        let shape = Shape {
+            name: "one".into(),
+            about: String::new(),
+            parts: vec![(1.0, 2.0, 1.0)],
+            every: None,
+            lines,
+        };
+        let svg = distributions(&[shape], Axis::Linear(4.0), "ms", "label");
+        let words: Vec<&str> = svg.lines().filter(|line| line.contains("class=\"word\"")).collect();
+        let height = |line: &str| {
+            line.split("y=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned()
+        };
+        let heights: Vec<String> = words.iter().map(|line| height(line)).collect();
+        assert_eq!(heights, ["18.0", "28.0", "38.0", "18.0"], "{svg}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Shape, bars, distributions, escaped};
 use super::text::{cells, heads};
-use crate::table::columns::{COLUMNS, PARTS, Part, three_digits};
+use crate::table::columns::{COLUMNS, PARTS, Part, quantile, three_digits};
 use crate::table::row::Row;
 use crate::table::{Comparison, Table};
 use gk_telemetry::histogram::edges;
@@ -14,11 +14,12 @@ const STYLE: &str = "
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117; --line: #30363d; --soft: #8b949e;
   --cpu: #56a878; --gil: #e39a4d; --runnable: #a582ec; --blocked: #59636e; --shape: #5b97dc; --mark: #e39a4d; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
-  max-width: 1240px; padding: 0 1rem; }
+  max-width: 1400px; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { font-size: 1rem; margin-bottom: .2rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } .about, .soft { color: var(--soft); } .notes { max-width: 90ch; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .35rem; text-align: right; vertical-align: bottom; }
+td small { display: block; color: var(--soft); font-size: 11px; } td { white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); white-space: normal; min-width: 8em; } .about, .soft { color: var(--soft); } .notes { max-width: 90ch; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font-size: 12px; }
 svg .name { text-anchor: end; } svg .about { text-anchor: end; fill: var(--soft); font-size: 11px; } svg .tick { text-anchor: middle; fill: var(--soft); }
 svg .unit { text-anchor: end; fill: var(--soft); } svg .word { fill: var(--soft); font-size: 10px; }
@@ -71,7 +72,16 @@ fn section(out: &mut String, table: &Table) {
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in &table.rows {
         out.push_str("<tr>");
-        cells(row).iter().for_each(|cell| out.push_str(&format!("<td>{}</td>", escaped(cell))));
+        for (column, text) in cells(row).iter().enumerate() {
+            // The spread below its value: beside it the table is wider than a window.
+            let cell = match text.split_once(' ') {
+                Some((value, spread)) if column > 0 => {
+                    format!("{}<small>{}</small>", escaped(value), escaped(spread))
+                }
+                _ => escaped(text),
+            };
+            let _ = write!(out, "<td>{cell}</td>");
+        }
         out.push_str("</tr>\n");
     }
     out.push_str("</tbody></table></div>\n<ul class=\"notes\">\n");
@@ -136,12 +146,9 @@ fn latencies(out: &mut String, table: &Table) {
                 (ms(low), ms(*ns), *count as f64)
             });
             let parts = parts.collect();
-            let line = |id: &str, word| row.value(id).map(|middle| (middle.median, word));
-            let lines = [
-                line("response_p50_ms", "p50"),
-                line("response_p95_ms", "p95"),
-                line("response_p99_ms", "p99"),
-            ];
+            // Of what is drawn: the table's medians of the rounds' percentiles may lie beside it.
+            let line = |q, word| quantile(&row.latency, q).map(|ns| (ms(ns), word));
+            let lines = [line(0.5, "p50"), line(0.95, "p95"), line(0.99, "p99")];
             Shape {
                 name: row.variant.clone(),
                 about: format!(
@@ -155,7 +162,8 @@ fn latencies(out: &mut String, table: &Table) {
         })
         .collect();
     out.push_str(
-        "<h3>Response times</h3>\n<p class=\"soft\">As the generator sees them, on a logarithmic axis.</p>\n",
+        "<h3>Response times</h3>\n<p class=\"soft\">As the generator sees them, on a logarithmic axis; all rounds of a row together, percentiles \
+         included.</p>\n",
     );
     let axis = Axis::Logarithmic((least * 0.9).max(1e-3), (most * 1.1).max(least * 2.0));
     out.push_str(&distributions(&shapes, axis, "ms", "Distributions of response times"));

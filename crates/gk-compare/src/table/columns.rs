@@ -93,12 +93,17 @@ fn counted(sample: &Sample) -> Option<u64> {
 
 fn latency(sample: &Sample, q: f64) -> Option<f64> {
     // The buckets in a sample are as fine as the generator's histogram.
-    let total: u64 = sample.load.latency.iter().map(|(_, count)| count).sum();
+    quantile(&sample.load.latency, q).map(|ns| ns as f64 / NS * 1e3)
+}
+
+/// Of (value, count) in the order of values the first one with at least the share `q` of all counts up to it, itself included.
+pub fn quantile(counts: &[(u64, u64)], q: f64) -> Option<u64> {
+    let total: u64 = counts.iter().map(|(_, count)| count).sum();
     let wanted = ((q * total as f64).ceil() as u64).max(1);
     let mut below = 0;
-    sample.load.latency.iter().find_map(|(ns, count)| {
+    counts.iter().find_map(|(value, count)| {
         below += count;
-        (below >= wanted).then_some(*ns as f64 / NS * 1e3)
+        (below >= wanted).then_some(*value)
     })
 }
 

@@ -19,25 +19,25 @@ pub const ROWS: &[Directive] = &[
               first one."),
     Directive::honoured("WSGIPerInterpreterGIL", "On|Off", BOTH, Arity::exactly(1), per_interpreter_gil)
         .default("Off")
-        .doc("Gives sub-interpreters a GIL of their own (CPython 3.12 and later), so that requests in them run in parallel. \
-              Such an interpreter is isolated: no `os.fork`, no `os.exec`, no daemon threads, and only extension modules that \
-              declare support for it. The main interpreter (`%{GLOBAL}`) never has one."),
+        .doc("Gives sub-interpreters their own GIL (CPython 3.12 and later), so that requests in them run in parallel. Such an \
+              interpreter is isolated: no `os.fork`, no `os.exec`, no daemon threads, and only extension modules that declare \
+              support for it. The main interpreter (`%{GLOBAL}`) never has its own GIL."),
     Directive::honoured("WSGIFreeThreading", "On|Off", BOTH, Arity::exactly(1), free_threading)
         .default("Off")
-        .doc("Runs whole processes without the GIL on a free-threaded build (CPython 3.14t and later), where the GIL is forced \
-              on otherwise. An extension module that does not declare support for it turns the GIL back on when it is \
-              imported; that is logged (GK0011) and shown by `gilkeeper status`."),
+        .doc("Runs whole processes without the GIL on a free-threaded build (CPython 3.14t and later). Without this directive the \
+              GIL is kept on there. An extension module that does not declare support turns the GIL back on when it is imported; \
+              this is logged (GK0011) and shown by `gilkeeper status`."),
     Directive::honoured("WSGISwitchInterval", "seconds", BOTH, Arity::exactly(1), switch_interval)
         .default("0.005, CPython's own")
-        .doc("How long a thread may keep the GIL while others ask for it. Holds for the whole process where the GIL is \
-              shared: `switch-interval=` of the process group is stronger there than the top level and every block. An interpreter \
-              with a GIL of its own takes what the blocks and the top level say for it."),
+        .doc("The time that a thread may keep the GIL while others ask for it. Where the GIL is shared it holds for the whole \
+              process, and `switch-interval=` of the process group overrides the top level and every block. An interpreter with its \
+              own GIL uses the value that the blocks and the top level have for it."),
     Directive::honoured("WSGIRestrictStdin", "On|Off", BOTH, Arity::exactly(1), restrict_stdin)
         .default("Off").doc("Makes every use of `sys.stdin` an error."),
     Directive::honoured("WSGIRestrictStdout", "On|Off", BOTH, Arity::exactly(1), restrict_stdout)
         .default("Off").doc("Makes every use of `sys.stdout` an error; otherwise it goes to the error log."),
     Directive::honoured("WSGIRestrictSignal", "On|Off", BOTH, Arity::exactly(1), restrict_signal)
-        .default("On").doc("Makes `signal.signal()` do nothing but a line in the log."),
+        .default("On").doc("Makes `signal.signal()` write a line to the log and do nothing else."),
 ];
 
 fn block(scope: &mut Scope, words: &[Word]) -> Applied {

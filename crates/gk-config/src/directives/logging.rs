@@ -14,31 +14,31 @@ const SERVER: Contexts = Contexts::SERVER;
 pub const ROWS: &[Directive] = &[
     Directive::honoured("ErrorLog", "path", SERVER, Arity::exactly(1), error_log)
         .default("standard error")
-        .doc("The file the error log is appended to; `-` or `/dev/stderr` is the terminal. That of a virtual host gets the \
-              lines about its requests, those of their applications and of the server itself, and all lines of the process groups \
-              that the virtual host declares."),
+        .doc("The file that the error log is appended to; `-` or `/dev/stderr` is the terminal. A virtual host's file gets the lines \
+              about its requests, from applications and from the server, and all lines of the process groups that the virtual host \
+              declares."),
     Directive::honoured("LogLevel", "level [area:level …]", Contexts::ANY, Arity::at_least(1), log_level)
         .default("warn")
-        .doc("Lowest level that is written: emerg, alert, crit, error, warn, notice, info, debug, trace1 … trace8. \
-              `wsgi:level` is stronger than the general level; `supervisor:`, `front:`, `admin:` and `worker:` are stronger still, \
-              for the lines of these processes. Other modules are read and not used. It holds for the \
-              whole server: that of a virtual host or section is ignored, with a warning."),
+        .doc("Lowest level that is written: emerg, alert, crit, error, warn, notice, info, debug, trace1 … trace8. `wsgi:level` \
+              overrides the general level; `supervisor:`, `front:`, `admin:` and `worker:` override both for the lines of these \
+              processes. Other module names are accepted and not used. The level holds for the whole server: one in a virtual host \
+              or section is ignored, with a warning."),
     Directive::honoured("ErrorLogFormat", "text | json | logfmt | format", SERVER, Arity::at_least(1), error_log_format)
         .default("text")
-        .doc("`json` writes one JSON object a line, `logfmt` one line of `name=value`, `text` is Apache's form (ours). Apache's \
-              format strings are read and not used."),
+        .doc("`json` writes one JSON object on a line, `logfmt` one line of `name=value`, `text` is Apache's format (only here). \
+              Apache's format strings are accepted and not used."),
     Directive::honoured("CustomLog", "path format-or-nickname [env=[!]variable|expr=expression]", SERVER, Arity::between(2, 3), custom_log)
-        .doc("An access log. The format is a LogFormat string or a nickname; `common`, `combined`, `vhost_combined`, \
-              `json` and `logfmt` are there from the start. `-` or `/dev/stdout` is standard output. With `env=variable` only requests for which \
-              the variable is set are logged, with `env=!variable` the others; with `expr=expression` those for which an [expression](conditions.md) is true once the \
-              response is there, such as `\"expr=%{REQUEST_STATUS} -ge 400\"`. A request without a response, or that was not \
-              understood, is logged whatever the expression says."),
+        .doc("An access log. The format is a LogFormat string or a nickname; `common`, `combined`, `vhost_combined`, `json` and \
+              `logfmt` are predefined. `-` or `/dev/stdout` is standard output. With `env=variable`, only requests for which the \
+              variable is set are logged, with `env=!variable` the others. With `expr=expression`, those for which an \
+              [expression](conditions.md) is true when the response is known, such as `\"expr=%{REQUEST_STATUS} -ge 400\"`. A \
+              request without a response, or that was not understood, is logged in any case."),
     Directive::honoured("TransferLog", "path", SERVER, Arity::exactly(1), transfer_log)
         .doc("An access log in the format of the last LogFormat without nickname, else `common`."),
     Directive::honoured("GilkeeperLogConfig", "path", Contexts::GLOBAL, Arity::exactly(1), log_config)
-        .ours().doc("A dictionary for `logging.config.dictConfig()` in a file of JSON or TOML (`.toml`). Each interpreter takes it \
-              before it imports the application. Every record has `request_id` then, for `format`. A file that cannot be read \
-              is an error here, a dictionary that Python refuses ends the start."),
+        .ours().doc("A file with a dictionary for `logging.config.dictConfig()`, in JSON or TOML (`.toml`). Each interpreter applies it \
+              before it imports the application. Every log record then has `request_id`, for `format`. A file that cannot be read is \
+              an error of the configuration; a dictionary that Python refuses ends the start."),
     Directive::honoured("LogFormat", "format [nickname]", SERVER, Arity::between(1, 2), log_format)
         .doc("Defines a nickname for an access log format."),
 ];

@@ -14,16 +14,16 @@ const SERVER: Contexts = Contexts::SERVER;
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIScriptAlias", "url-path file-or-directory [option=value …]", SERVER, Arity::options(2), script_alias)
-        .doc("Mounts a script at a URL path. What the URL has more goes on behind the target, and the first file on that path is the \
-              script: with a directory as target, every file in it is one. What follows the script is PATH_INFO, so \
-              `WSGIScriptAlias /sub /p/a.wsgi/prefix` gives `/prefix/x` for `/sub/x`. A URL path that ends with a slash is not about \
-              the path without. `module:package.module` in place of a file mounts an importable module (ours).\n\n\
-              Options: `process-group=`, `application-group=`, `callable-object=`, `pass-authorization=On|Off`. The first \
-              alias in the file that matches wins, so specific paths come first; a virtual host's aliases are tried \
-              before those of the main server, and `Alias` before all of them, wherever it stands."),
+        .doc("Mounts a script at a URL path. The rest of the URL is appended to the target, and the first file on that path is the \
+              script; if the target is a directory, every file in it is a script. What follows the script is PATH_INFO, so \
+              `WSGIScriptAlias /sub /p/a.wsgi/prefix` gives `/prefix/x` for `/sub/x`. A URL path that ends with a slash does not \
+              match the path without it. `module:package.module` in place of a file mounts an importable module (only here). \
+              Options: `process-group=`, `application-group=`, `callable-object=`, `pass-authorization=On|Off`. The first alias in \
+              the file that matches is used, so write specific paths first. A virtual host's aliases are tried before those of the \
+              main server, and `Alias` before all of them."),
     Directive::honoured("WSGIScriptAliasMatch", "regex file-pattern [option=value …]", SERVER, Arity::options(2), script_alias_match)
-        .doc("Like WSGIScriptAlias with a regular expression over the URL path; `$1` … `$9` in the file pattern are its groups. \
-              What the URL has behind the match goes on behind the pattern."),
+        .doc("Like WSGIScriptAlias with a regular expression for the URL path; `$1` … `$9` in the file pattern are its groups. What \
+              follows the match in the URL is appended."),
     Directive::honoured("WSGIImportScript", "path process-group=name application-group=name", SERVER, Arity::options(1), import_script)
         .doc("Imports a script in every process of a group when it starts. Both options are required. In a group with `threads=0` the script is a service: it runs on the main thread, and again whenever it ends."),
     Directive::honoured("WSGICallableObject", "name", Contexts::ANY.or(Contexts::HTACCESS), Arity::exactly(1), callable_object)
@@ -31,15 +31,16 @@ pub const ROWS: &[Directive] = &[
         .doc("Name of the callable in the script. `%{ENV:name}` takes it from the request's variables. `web.app` and a call with literals, \
               such as `create_app('x')`, are looked up once in each interpreter, where the process imports the script when it starts (ours)."),
     Directive::honoured("Alias", "url-path path", SERVER, Arity::exactly(2), alias)
-        .doc("Serves a file or the files of a directory at a URL path, without the application. What the URL has more goes on behind \
-              the path as it is, so `Alias /static/` needs a slash at the end of its path, too. A URL path that ends with a slash is not \
-              about the path without."),
+        .doc("Serves a file or the files of a directory at a URL path, without the application. The rest of the URL is appended to \
+              the path unchanged, so with `Alias /static/` the path needs a slash at its end, too. A URL path that ends with a slash \
+              does not match the path without it."),
     Directive::honoured("DocumentRoot", "directory", SERVER, Arity::exactly(1), document_root)
         .doc("Directory whose files are served where no alias matches."),
     Directive::honoured("AllowEncodedSlashes", "Off|On|NoDecode", SERVER, Arity::exactly(1), encoded_slashes)
         .default("Off")
-        .doc("What `%2F` in the path of a URL means. `Off`: the answer is 404. `NoDecode`: it stays as it was sent, in PATH_INFO too, and \
-              is part of a name. `On`: it is a slash, also for aliases and sections. A virtual host does not inherit that of the server."),
+        .doc("The meaning of `%2F` in the path of a URL. `Off`: the answer is 404. `NoDecode`: it stays encoded, also in PATH_INFO, \
+              and is part of a name. `On`: it is a slash, also for aliases and sections. A virtual host does not inherit the \
+              server's setting."),
     Directive::honoured("AliasMatch", "regex path", SERVER, Arity::exactly(2), alias_match)
         .doc("Serves files at the URL paths a regular expression matches; `$1` … `$9` in the path are its groups."),
     Directive::honoured("ScriptAlias", "url-path path", SERVER, Arity::exactly(2), program_alias)

@@ -17,15 +17,14 @@ pub const ROWS: &[Directive] = &[
               1 process × 15 threads."),
     Directive::honoured("WSGIProcessGroup", "name", Contexts::ANY, Arity::exactly(1), process_group)
         .default("the first group that was declared")
-        .doc("Which process group serves the requests of this scope. `%{ENV:name}` takes the name from the request's \
-              variables. `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group; with `GilkeeperEmbedded On` \
-              that is the embedded one."),
+        .doc("The process group that serves the requests of this scope. `%{ENV:name}` takes the name from the request's variables. \
+              `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group; with `GilkeeperEmbedded On` that is the embedded one."),
     Directive::honoured("WSGIApplicationGroup", "name", Contexts::ANY, Arity::exactly(1), application_group)
         .default("%{RESOURCE}")
-        .doc("Which interpreter of the process runs the application. `%{GLOBAL}` is the main interpreter; `%{SERVER}` is \
-              the host's name and port, `%{RESOURCE}` that and SCRIPT_NAME; `%{HOST}` has the name that the client asks \
-              for, so clients choose how many interpreters there are; `%{ENV:name}` is a variable of the request; any \
-              other name is a sub-interpreter of that name."),
+        .doc("The interpreter of the process that runs the application. `%{GLOBAL}` is the main interpreter. `%{SERVER}` is named by \
+              host and port, `%{RESOURCE}` by these and SCRIPT_NAME. `%{HOST}` is the host name that the client asks for, so clients \
+              determine the number of interpreters. `%{ENV:name}` is a variable of the request. Any other name is a sub-interpreter \
+              of that name."),
     Directive::honoured("WSGIRestrictProcess", "name …", Contexts::ANY, Arity::at_least(1), restrict_process)
         .default("any group")
         .doc("The process groups that may be selected in this scope; another one is answered 500 with WSGI0149. \
@@ -42,7 +41,7 @@ pub const ROWS: &[Directive] = &[
               passes from one process to another. The group is the one `WSGIDaemonProcess` that has threads; without any it is named \
               `default`, and `StartServers`, `ThreadsPerChild` and `MaxRequestsPerChild` count its processes, threads and requests. \
               `GilkeeperMaxConnections`, `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are shared out among the processes. \
-              The guide's page \"Embedded or daemon mode\" says what it costs."),
+              The guide's page \"Embedded mode\" says what it costs."),
     Directive::honoured("WSGIRestrictEmbedded", "On|Off", Contexts::GLOBAL, Arity::exactly(1), restrict_embedded)
         .default("Off")
         .doc("On: `GilkeeperEmbedded On` is an error. Without that there is no embedded mode to forbid."),

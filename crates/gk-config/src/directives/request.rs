@@ -23,10 +23,10 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIErrorOverride", "On|Off", ANY, ONE, error_override)
         .default("Off").doc("Replaces the body of 4xx and 5xx responses of the application by the server's own."),
     Directive::honoured("WSGIMapHEADToGET", "Off|On|Auto", ANY, ONE, map_head_to_get)
-        .default("Auto").doc("Shows HEAD requests as GET. Auto maps where the body would be needed to compute headers, \
-                              which nothing here does: the same as Off."),
+        .default("Auto").doc("Shows HEAD requests to the application as GET. `Auto` does so where the body is needed to compute headers, which is \
+              never the case here: the same as Off."),
     Directive::honoured("WSGIIgnoreActivity", "On|Off", ANY, ONE, ignore_activity)
-        .default("Off").doc("Requests here do not put off `inactivity-timeout=`; for health checks."),
+        .default("Off").doc("Requests in this scope do not postpone `inactivity-timeout=`; use it for health checks."),
     Directive::honoured("WSGIEnableSendfile", "On|Off", ANY, ONE, enable_sendfile)
         .default("Off").doc("Hands the file of `wsgi.file_wrapper` to the front, which sends it."),
     Directive::honoured("WSGITrustedProxyHeaders", "name …", ANY, Arity::at_least(1), trusted_proxy_headers)

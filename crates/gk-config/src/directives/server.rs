@@ -22,12 +22,12 @@ const ONE: Arity = Arity::exactly(1);
 pub const ROWS: &[Directive] = &[
     Directive::honoured("Listen", "[address:]port [http|https] [ipv6only=on|off] | unix:/path [mode=octal] [owner=user] [group=group] | systemd:name", GLOBAL, Arity::options(1), listen)
         .default("the ports of the virtual hosts, else 8000")
-        .doc("An address to accept connections on; may be repeated. Port 0 takes any free port. `https` says that TLS is \
-              spoken there, which a host of the port decides with `SSLEngine On`: without one it is an error. A virtual host whose port nobody listens on is an error. `mode`, `owner` and \
-              `group` are those of the socket's file; without them everybody may connect to it (0666). A port without an address, and \
-              `[::]`, take clients of IPv4, too, unless `ipv6only=on` is given or `0.0.0.0` is listened on at that port as well. \
-              `systemd:name` is every socket that the service manager gives by that name; one that it gives for an address that is \
-              written here is used for it."),
+        .doc("An address to accept connections on; may be repeated. Port 0 takes any free port. `https` means TLS; the hosts of that \
+              port must then have `SSLEngine On`. A virtual host whose port is not listened on is an error. `mode`, `owner` and \
+              `group` are those of the socket's file; without them everybody may connect to it (0666). A port without an address, \
+              and `[::]`, also accept IPv4, unless `ipv6only=on` is given or `0.0.0.0` is listened on at that port as well. \
+              `systemd:name` is every socket that the service manager passes under that name; a socket that it passes for an address \
+              written here is used for that address."),
     Directive::honoured("ServerName", "[scheme://]name[:port]", SERVER, ONE, server_name)
         .doc("The name of the server: selects virtual hosts, and is `SERVER_NAME`."),
     Directive::honoured("ServerAlias", "name …", SERVER, Arity::at_least(1), server_alias)
@@ -36,67 +36,70 @@ pub const ROWS: &[Directive] = &[
         .doc("`SERVER_ADMIN` of the application."),
     Directive::honoured("ServerRoot", "directory", GLOBAL, ONE, server_root)
         .default("a folder of the project in `$XDG_STATE_HOME/gilkeeper` for state; the directory of the configuration file for relative paths")
-        .doc("Where relative paths start, and the directory for the control socket, the pid file and other state unless \
-              `--server-root` names another."),
+        .doc("The directory for the control socket, the pid file and other state, unless `--server-root` names another; relative \
+              paths start there."),
     Directive::honoured("PidFile", "path", GLOBAL, ONE, pid_file)
-        .default("gilkeeper.pid in the server root").doc("Where the process id of the supervisor is written."),
+        .default("gilkeeper.pid in the server root").doc("The file for the process id of the supervisor."),
     Directive::honoured("User", "name|#id", GLOBAL, ONE, user)
-        .default("the user that started the server").doc("Who front and workers run as when the server is started by root."),
+        .default("the user that started the server").doc("The user that front and workers run as when root starts the server."),
     Directive::honoured("Group", "name|#id", GLOBAL, ONE, group)
-        .default("the user's group").doc("Which group front and workers run as when the server is started by root."),
+        .default("the user's group").doc("The group that front and workers run as when root starts the server."),
     Directive::honoured("Timeout", "seconds", SERVER, ONE, timeout)
-        .default("60").doc("How long reading from or writing to the client may stall. That of a virtual host is ignored, with a warning."),
+        .default("60").doc("The time for which reading from or writing to the client may stall. A value in a virtual host is ignored, with a \
+              warning."),
     Directive::honoured("KeepAlive", "On|Off", SERVER, ONE, keep_alive)
-        .default("On").doc("Several requests over one connection. That of a virtual host is ignored, with a warning."),
+        .default("On").doc("Allows several requests on one connection. A value in a virtual host is ignored, with a warning."),
     Directive::honoured("KeepAliveTimeout", "seconds", SERVER, ONE, keep_alive_timeout)
-        .default("5").doc("How long a connection may wait for its next request. That of a virtual host is ignored, with a warning."),
+        .default("5").doc("The time that a connection may wait for its next request. A value in a virtual host is ignored, with a warning."),
     Directive::honoured("MaxKeepAliveRequests", "number", SERVER, ONE, max_keep_alive_requests)
-        .default("100, with HTTP/2 0").doc("Requests over one connection; 0 is without bound. That of a virtual host is ignored, with a warning."),
+        .default("100, with HTTP/2 0").doc("Requests on one connection; 0 means no limit. A value in a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestLine", "bytes", SERVER, ONE, limit_request_line)
-        .default("8190").doc("Longest request line; a longer one is answered 414. That of a virtual host is ignored, with a warning."),
+        .default("8190").doc("Longest request line; a longer one is answered 414. A value in a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestFields", "number", SERVER, ONE, limit_request_fields)
-        .default("100").doc("Most header fields; more are answered 431. 0 is without bound. That of a virtual host is ignored, with a warning."),
+        .default("100").doc("Most header fields; more are answered 431. 0 means no limit. A value in a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestFieldSize", "bytes", SERVER, ONE, limit_request_field_size)
-        .default("8190").doc("Longest header field; a longer one is answered 431, and so is a request whose head is about 1 MiB in all. That of a virtual host is ignored, with a warning."),
+        .default("8190").doc("Longest header field; a longer one is answered 431, and so is a request whose whole head is larger than about 1 MiB. A \
+              value in a virtual host is ignored, with a warning."),
     Directive::honoured("RequestReadTimeout", "[handshake=time] [header=time] [body=time], each seconds[[-longest],MinRate=bytes]", SERVER, Arity::at_least(1), request_read_timeout)
         .default("handshake=0 header=20-40,MinRate=500 body=20,MinRate=500")
-        .doc("How long a request head and a request body may take in all; each `MinRate` bytes that come give a second more, up to \
-              `longest`. 0 is without bound. A client that is too slow gets a 408. The time of a head is that of the first virtual host \
-              of the address, the time of a body that of the request's. `handshake` is that of TLS."),
+        .doc("The time for a whole request head and a whole request body. Each `MinRate` bytes received add a second, up to \
+              `longest`. 0 means no limit. A client that is too slow gets 408. The time for heads is that of the first virtual host \
+              of the address, the time for bodies that of the request's host. `handshake` is for TLS."),
     Directive::honoured("ListenBacklog", "number", GLOBAL, ONE, listen_backlog)
-        .default("2048").doc("How many connections may wait in the kernel until they are accepted; `net.core.somaxconn` bounds it. Apache's default is 511."),
+        .default("2048").doc("How many connections may wait in the kernel until they are accepted, at most `net.core.somaxconn`. Apache's default is \
+              511."),
     Directive::honoured("GilkeeperAdmin", "host:port|off [token=auto|always]", GLOBAL, Arity::between(1, 2), admin)
         .default("127.0.0.1:8001 token=auto").ours()
-        .doc("Where the dashboard, the metrics and the health checks are. Where another program uses the default address, they are on a free \
-              port, which the server says at its start; an address that is named has to be free. Everything but the health checks asks for the token in the \
-              file `admin.token` of the server root, on a loopback address only with `token=always`: without it every user of the \
-              machine reads the addresses and stacks of requests."),
+        .doc("The address of the dashboard, the metrics and the health checks. If another program uses the default address, a free \
+              port is taken and printed at the start; an address that you name must be free. Everything except the health checks \
+              asks for the token in the file `admin.token` of the server root. On a loopback address it does so only with \
+              `token=always`; otherwise every user of the machine can read client addresses and stacks of requests."),
     Directive::honoured("GilkeeperAdminTLS", "certificate=file key=file [client-ca=file]", GLOBAL, Arity::options(2), admin_tls)
-        .ours().doc("Speaks TLS there. Files are in PEM form. With `client-ca`, who shows a certificate of these authorities needs no \
-            token; on a loopback address nobody does, unless `GilkeeperAdmin` says `token=always`."),
+        .ours().doc("Uses TLS on the admin address. Files are in PEM format. With `client-ca`, a client with a certificate of these \
+              authorities needs no token."),
     Directive::honoured("GilkeeperMaxConnections", "number", GLOBAL, ONE, max_connections)
-        .default("0").ours().doc("Most connections at once; 0 is as many as the front may have descriptors for. In both cases the connection that has been idle \
-              longest gives way to a new one."),
+        .default("0").ours().doc("Most connections at once; 0 means as many as the front can have file descriptors for. When the limit is reached, the \
+              connection that has been idle longest gives way to a new one."),
     Directive::honoured("GilkeeperMaxConnectionsPerAddress", "number", GLOBAL, ONE, max_connections_per_address)
-        .default("0").ours().doc("Most connections at once from one client address; further ones are closed as they come. Addresses of \
-              IPv6 count by /64. What counts is the other end of the connection, with the PROXY protocol the client that it names; that of a \
-              trusted proxy (`WSGITrustedProxies`, `RemoteIPInternalProxy`, `RemoteIPTrustedProxy`) and Unix sockets are without \
-              bound. 0 is without bound for all."),
+        .default("0").ours().doc("Most connections at once from one client address; further ones are closed at once. IPv6 addresses count by /64. The \
+              address is that of the connection, or with the PROXY protocol that of the client it names. Trusted proxies \
+              (`WSGITrustedProxies`, `RemoteIPInternalProxy`, `RemoteIPTrustedProxy`) and Unix sockets have no limit. 0 means no \
+              limit for all."),
     Directive::honoured("GilkeeperFrontTimeout", "seconds", GLOBAL, ONE, front_timeout)
-        .default("15").ours().doc("How long the front, and its admin process, may give no sign of life before they are replaced; 0 is for ever. \
-            A front in a debugger is left alone."),
+        .default("15").ours().doc("The time without a sign of life after which the front, or its admin process, is replaced; 0 means never. A front in a \
+              debugger is left alone."),
     Directive::honoured("GilkeeperKeepTrying", "On|Off", GLOBAL, ONE, keep_trying)
-        .default("Off").ours().doc("Whether the server goes on when no process of a group could import its applications at the start. \
-            Off: it prints why and ends with exit code 3."),
+        .default("Off").ours().doc("Continues when no process of a group could import its applications at the start. Off: the server prints why and ends \
+              with exit code 3."),
     Directive::honoured("GilkeeperBodyBufferSize", "bytes", GLOBAL, ONE, body_buffer_size)
-        .default("131072").ours().doc("How much of a request body is kept in memory before a temporary file in the server root is used."),
+        .default("131072").ours().doc("The part of a request body that is kept in memory; a longer body goes into a temporary file in the server root."),
     Directive::honoured("GilkeeperResponseMemory", "bytes", GLOBAL, ONE, response_memory)
-        .default("67108864").ours().doc("How much memory all responses that wait for slow clients may hold. Above it their bytes go to files \
-            earlier than `response-buffer-size` says."),
+        .default("67108864").ours().doc("The memory that all responses waiting for slow clients may use together. Above it, their bytes go to files earlier \
+              than `response-buffer-size` says."),
     Directive::honoured("GilkeeperResponseSpool", "bytes", GLOBAL, ONE, response_spool)
-        .default("1073741824").ours().doc("How many bytes of all responses that wait for slow clients may be in temporary files in the server root, \
-            and never more than half of the space that is free there. One client address may have a quarter of it, and always one \
-            `response-spool-size`. Above it request threads wait for their clients."),
+        .default("1073741824").ours().doc("The bytes that all responses waiting for slow clients may have in temporary files in the server root, at most half of \
+              the free space there. One client address may use a quarter of it, and always one `response-spool-size`. Above it, \
+              request threads wait for their clients."),
 ];
 
 fn server_name(scope: &mut Scope, words: &[Word]) -> Applied {

@@ -17,34 +17,35 @@ const LONGEST_SOCKET: usize = 107;
 pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGITelemetryService", "unix:/path [interval=seconds]", GLOBAL, Arity::between(1, 2), service)
         .doc("Sends mod_wsgi's telemetry datagrams to the socket of `mod_wsgi-telemetry` or of `gilkeeper telemetry serve`, every \
-            `interval` seconds (default 1, at least 0.5). A receiver that is missing or slow costs datagrams, which are counted, and \
-            nothing else."),
+              `interval` seconds (default 1, at least 0.5). If the receiver is missing or slow, datagrams are lost and counted; \
+              nothing else happens."),
     Directive::honoured("WSGITelemetryOptions", "[+|-]option … | None | All", GLOBAL, Arity::at_least(1), options)
         .default("None").unbuilt("what clients say of themselves is not on the scoreboard").doc("Optional captures: `CaptureUserAgent`."),
     Directive::honoured("WSGISlowRequests", "seconds", GLOBAL, Arity::exactly(1), slow)
-        .default("0").doc("Requests whose application takes longer than this are kept, with what their time went to; while such a \
-            request still runs, its Python stack is written to the error log once. 0 is off."),
+        .default("0").doc("Requests whose application takes longer than this are recorded, with how their time was used. While such a request is \
+              running, its Python stack is written to the error log once. 0 turns it off."),
     Directive::honoured("GilkeeperMeasurements", "On|Off", GLOBAL, Arity::exactly(1), measurements)
-        .default("On").doc("Whether the workers measure their requests and their waits for the GIL. `Off` leaves the pages and \
-            `/metrics` without figures of requests; it is there to see what measuring costs."),
+        .default("On").doc("Lets the workers measure their requests and their waits for the GIL. `Off` leaves the pages and `/metrics` without \
+              figures of requests; use it to see what measuring costs."),
     Directive::honoured("GilkeeperHolders", "On|Off|seconds", GLOBAL, Arity::exactly(1), holders)
-        .default("On").doc("Which waits for the GIL are booked to the line of the application that held it: with `On` those that \
-            last a switch interval or longer, else those that last so many `seconds` (`0`: every wait). `Off`: none, and no \
-            table of hot holders."),
+        .default("On").doc("Which waits for the GIL are attributed to the application's line that held it: with `On` those that last a switch \
+              interval or longer, with a number those of so many `seconds` or longer (`0`: every wait). `Off`: none, and there is no \
+              table of hot holders."),
     Directive::honoured("WSGIServerMetrics", "On|Off", GLOBAL, Arity::exactly(1), metrics)
         .default("Off").unbuilt(AREA).doc("Makes `mod_wsgi.server_metrics()` give data."),
     Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
         .ours().doc("Pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form, every `interval` \
             seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may be repeated."),
     Directive::honoured("GilkeeperRequestId", "On|Off", GLOBAL, Arity::exactly(1), traces::request_id)
-        .default("Off, On with GilkeeperTraces").doc("Gives each request an id: that of its `X-Request-ID` where the peer is a trusted \
-            proxy, else 32 hexadecimal digits. It stands in both logs, in the environ as `HTTP_X_REQUEST_ID` and \
-            `gilkeeper.request_id`, in the response as `X-Request-ID`, on the pages, and for the application's own logging."),
+        .default("Off, On with GilkeeperTraces").doc("Gives each request an id: the `X-Request-ID` of a trusted proxy, else 32 hexadecimal digits. It is in both logs, in \
+              the environ as `HTTP_X_REQUEST_ID` and `gilkeeper.request_id`, in the response as `X-Request-ID`, on the pages, and \
+              available to the application's own logging."),
     Directive::honoured("GilkeeperTraces", "http://host:port[/path]|grpc://host:port [ratio=share] [believe=proxies|everybody|nobody] [slow=seconds] [service=name] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), traces::traces)
         .ours().doc("Sends spans of requests to an OpenTelemetry receiver by OTLP, over HTTP or gRPC, every `interval` seconds (default 5). \
-            A request's `traceparent` is continued. `ratio` (default 0.01) is the share of traces that are sampled; a trusted proxy's \
-            `traceparent` says it itself, with `believe=everybody` everybody's does, with `believe=nobody` each request begins a \
-            trace. Requests that took `slow` seconds (default 1) or failed are sent in any case. `service` is `service.name`."),
+              A request's `traceparent` is continued. `ratio` (default 0.01) is the share of new traces that are sampled. A trusted \
+              proxy's `traceparent` decides for its own requests; with `believe=everybody` everybody's does, and with \
+              `believe=nobody` each request begins a new trace. Requests that took `slow` seconds (default 1) or failed are always \
+              sent. `service` is `service.name`."),
     Directive::honoured("GilkeeperStatsd", "host:port [interval=seconds] [prefix=name]", GLOBAL, Arity::options(1), statsd)
         .ours().doc("Sends counters and gauges to a statsd by UDP, every `interval` seconds (default 10, at least 1). Names \
             begin with `prefix` (default `gilkeeper`)."),

@@ -11,6 +11,7 @@ use gk_wire::log::Level;
 use md5::{Digest, Md5};
 use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -292,13 +293,15 @@ pub(crate) fn report(error: &PyError<'_>, stage: LoadStage, script: &str, in_req
     LoadFailure { status: 500, traceback }
 }
 
-/// Failure for a script that is missing or a directory, as opposed to one that cannot be read.
+/// Failure for a script that is missing, a directory or a named pipe, as opposed to one that cannot be read.
 pub(crate) fn no_file(path: &Path, in_request: bool) -> Option<LoadFailure> {
     let (status, code, why) = match std::fs::metadata(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             (404, "WSGI0135", "does not exist")
         }
         Ok(found) if found.is_dir() => (403, "WSGI0136", "is a directory"),
+        // Python would wait for somebody who writes.
+        Ok(found) if found.file_type().is_fifo() => (500, "WSGI0105", "is a pipe, not a file"),
         _ => return None,
     };
     let text = format!("the script {} {why}", path.display());
@@ -315,4 +318,26 @@ fn module_name(path: &str) -> String {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: a process whose script was a named pipe waited for it until `startup-timeout`, and so did the next one.
+    #[test]
+    fn what_is_no_file_is_refused_before_python_opens_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("file.py"), "").unwrap();
+        let made = std::process::Command::new("mkfifo").arg(at("pipe.py")).status().unwrap();
+        assert!(made.success());
+        let status = |path: &Path| no_file(path, true).map(|failure| failure.status);
+        assert_eq!(status(&at("file.py")), None);
+        assert_eq!(status(&at("gone.py")), Some(404));
+        assert_eq!(status(dir.path()), Some(403));
+        assert_eq!(status(&at("pipe.py")), Some(500));
+        let said = no_file(&at("pipe.py"), false).unwrap().traceback;
+        assert!(said.ends_with("pipe.py is a pipe, not a file"), "{said}");
+    }
 }

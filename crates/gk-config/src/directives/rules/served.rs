@@ -17,19 +17,19 @@ const SOME: Arity = Arity::at_least(1);
 pub const ROWS: &[Directive] = &[
     Directive::honoured("GilkeeperPrecompressed", "br|gzip|zstd … | Off", ANY, SOME, precompressed)
         .default("Off").ours()
-        .doc("Serves `style.css.br`, `style.css.gz` or `style.css.zst` in place of `style.css` to clients that take the coding; of those \
-              that a client likes equally the first counts. A neighbour that is older than its file is not used. Responses have \
-              `Vary: Accept-Encoding`, and the entity tag of the neighbour with the coding behind it."),
+        .doc("Serves `style.css.br`, `style.css.gz` or `style.css.zst` in place of `style.css` to clients that accept the coding; if \
+              a client accepts several equally, the first listed is used. A compressed file older than the original is not used. \
+              Responses have `Vary: Accept-Encoding`, and the compressed file's entity tag with the coding appended."),
     Directive::honoured("MaxRanges", "default|none|unlimited|number", ANY, ONE, max_ranges)
         .default("200")
-        .doc("Most parts of a file in one response; for a request that asks for more the whole file is sent. `none` makes that every \
-              request with a range."),
+        .doc("Most ranges of a file in one response; for a request with more, the whole file is sent. `none` sends the whole file \
+              for every request with a range."),
     Directive::honoured("MaxRangeOverlaps", "default|none|unlimited|number", ANY, ONE, max_overlaps)
         .default("20")
-        .doc("Most ranges of a request that overlap or touch the one before; for more the whole file is sent."),
+        .doc("Most ranges of a request that overlap or touch the previous one; with more, the whole file is sent."),
     Directive::honoured("MaxRangeReversals", "default|none|unlimited|number", ANY, ONE, max_reversals)
         .default("20")
-        .doc("Most of those ranges that begin before the one that they overlap; for more the whole file is sent."),
+        .doc("Most of those ranges that begin before the one that they overlap; with more, the whole file is sent."),
     Directive::honoured("IndexOptions", "[+|-]option …", ANY, SOME, index_options)
         .doc("The look of the list of a folder (`Options Indexes`): `FancyIndexing` with time and size, `HTMLTable`, `FoldersFirst`, \
               `IgnoreCase`, `VersionSort`, `NameWidth=n|*`, `Charset=`, `IgnoreClient`, `SuppressSize`, `SuppressLastModified`, \
