@@ -46,6 +46,8 @@ if "pool" in HOW:
     pool.submit(say, "the pool works").result()
 if "slow-subscriber" in HOW:
     gilkeeper.subscribe_shutdown(lambda name, **event: flag.wait())
+if "libraries" in HOW:
+    import asyncio, hashlib, ssl  # noqa: E401, F401
 if "atexit" in HOW:
     atexit.register(say, "atexit ran")
     atexit.register(sys.exit, 3)

@@ -58,6 +58,17 @@ def test_a_thread_ends_through_its_subscription(gilkeeper: Start, mode: str) -> 
 
 
 @modes
+def test_usual_libraries_disturb_no_end(gilkeeper: Start, mode: str) -> None:
+    """Reported: a worker on CPython 3.12.1 ended by SIGABRT ("free(): invalid pointer") where an application with a GIL of its own had
+    imported ssl or hashlib."""
+    server = ending(gilkeeper, mode, "libraries atexit")
+    log, statuses = stopped(server)
+    assert statuses == ["exit status 0"], log[-2000:]
+    for group in NAMES:
+        assert f"ends: atexit ran in '{group}'" in log
+
+
+@modes
 def test_the_atexit_deadlock_is_named(gilkeeper: Start, mode: str) -> None:
     """The thread waits for its atexit function, and atexit comes after the thread."""
     server = ending(gilkeeper, mode, "deadlock", timeout=10, groups=("named",))

@@ -133,6 +133,12 @@ impl Interpreter {
         InterpreterHandle(Arc::downgrade(&self.0))
     }
 
+    /// Whether ending it is safe. One with a GIL of its own may abort the process at its end in CPython 3.12 (seen with 3.12.1
+    /// after `import ssl` or `import hashlib`): such a one is left as it is, and the process ends by `_exit`.
+    pub fn can_end(&self) -> bool {
+        self.0.gil == Gil::Shared || cfg!(Py_3_13)
+    }
+
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -132,6 +132,9 @@ impl Worker {
                 let names = states.attach(&group.interpreter, |py| group.application.daemon_threads(py));
                 let text = format!("{}: threads still run at its end: {names}", describe(&name));
                 plain(Level::Info, "wsgi", None, &text);
+            } else if !group.interpreter.can_end() {
+                // Its threads and atexit functions are over.
+                whole = false;
             } else if !name.is_empty() {
                 let group = Arc::into_inner(group);
                 whole &= group.is_some_and(|group| states.end(&main, group.interpreter).is_ok());
