@@ -121,15 +121,16 @@ fn ask(given: &ArgMatches, command: &Command) -> Result<Outcome, Failure> {
     converse(&root, &stream, command, quiet)
 }
 
-/// Whether the supervisor says anything at all: one that was stopped accepts connections, too, and a reload may take long.
-fn answers(root: &Path) -> bool {
-    let ask = || {
-        let mut stream = UnixStream::connect(root.join(CONTROL_SOCKET))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(&line(&Command::Status))?;
-        stream.read_exact(&mut [0])
-    };
-    ask().is_ok()
+/// Asks whether the supervisor says anything at all: one that was stopped accepts connections, too, and a reload may take long.
+fn sign_of_life(root: &Path) -> std::io::Result<()> {
+    let mut stream = UnixStream::connect(root.join(CONTROL_SOCKET))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&line(&Command::Status))?;
+    stream.read_exact(&mut [0])
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 fn line(command: &Command) -> Vec<u8> {
@@ -146,20 +147,26 @@ fn converse(
     quiet: Duration,
 ) -> Result<Outcome, Failure> {
     let _ = stream.set_read_timeout(Some(quiet));
-    let gone = |e: std::io::Error| match e.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(root),
-        _ => Failure::Failed(format!("the server does not answer any more: {e}")),
+    let gone = |e: std::io::Error| match is_timeout(&e) {
+        true => silent(root),
+        false => Failure::Failed(format!("the server does not answer any more: {e}")),
     };
-    let mut status = None;
+    let (mut status, mut ends) = (None, false);
     (&*stream).write_all(&line(command)).map_err(gone)?;
     let (mut reader, mut said) = (BufReader::new(stream), Vec::new());
     loop {
         match reader.read_until(b'\n', &mut said) {
             Ok(0) => break,
             Ok(_) => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock && *command != Command::Status && answers(root) => {
-                continue;
-            }
+            Err(e) if is_timeout(&e) && *command != Command::Status && !ends => match sign_of_life(root) {
+                Ok(()) => continue,
+                Err(why) if is_timeout(&why) => return Err(gone(e)),
+                // Its socket is closed, so it ends: this connection's end is to come.
+                Err(_) => {
+                    ends = true;
+                    continue;
+                }
+            },
             Err(e) => return Err(gone(e)),
         }
         match serde_json::from_slice(&said) {
@@ -205,6 +212,22 @@ mod tests {
         let _listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
         let why = outcome(folder.path()).unwrap_err();
         assert!(why.contains("gives no sign of life"), "{why}");
+    }
+
+    /// Reported: `stop --now` failed with "gives no sign of life" when the server ended just as it was asked for one, five seconds after
+    /// the stop. Met where a request holds on until `shutdown-timeout=`, which is five seconds, too.
+    #[test]
+    fn a_supervisor_that_has_ended_meanwhile_is_not_silent() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
+        let server = std::thread::spawn(move || {
+            let (slow, _) = listener.accept().unwrap();
+            let (asks, _) = listener.accept().unwrap();
+            drop((slow, listener));
+            drop(asks);
+        });
+        assert_eq!(outcome(folder.path()), Ok("stopped".to_owned()));
+        server.join().unwrap();
     }
 
     #[test]
