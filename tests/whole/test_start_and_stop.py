@@ -173,10 +173,10 @@ def test_stop_now_does_not_wait(gilkeeper: Start) -> None:
 
 def test_the_first_response_comes_soon(gilkeeper: Start) -> None:
     """Within 300 ms on a warm cache, or on a machine where a Python alone is slow to start, within ten times of that; from the
-    command on, best of five to ten, as other work shares the machine."""
+    command on, best of five to thirty, as other work shares the machine."""
     best, alone = 9.0, 9.0
-    for attempt in range(10):
-        if attempt >= 5 and best < 0.3:
+    for attempt in range(30):
+        if attempt >= 5 and best < max(0.3, 10 * alone):
             break
         begun = time.monotonic()
         subprocess.run([Path(harness.gilkeeper()).parent / "python", "-c", "import wsgiref"], check=True)
