@@ -106,8 +106,7 @@ pub struct Type<'p, T> {
 /// # });
 /// ```
 pub struct KeptType<T> {
-    /// Never given back, as CPython keeps the type's tables for the interpreter's life.
-    kept: &'static Kept,
+    kept: Kept,
     _class: PhantomData<T>,
 }
 
@@ -126,7 +125,7 @@ impl<T: Class> KeptType<T> {
     /// When attached to another interpreter.
     pub fn instance<'p>(&self, py: Attached<'p>, value: T) -> Result<Object<'p>, PyError<'p>> {
         self.kept.belongs(py);
-        // SAFETY: a type made by `Type::new`, alive as it is never given back, and of this interpreter.
+        // SAFETY: a type made by `Type::new`, alive by the reference that this value owns, and of this interpreter.
         unsafe { instance_of(py, self.kept.raw.as_ptr(), value) }
     }
 }
@@ -138,14 +137,6 @@ struct Instance<T> {
     entry: ffi::vectorcallfunc,
     value: T,
 }
-
-impl<T> Clone for KeptType<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for KeptType<T> {}
 
 impl<'p, T: Class> Type<'p, T> {
     /// Makes the type in the interpreter this thread is attached to.
@@ -206,7 +197,7 @@ impl<'p, T: Class> Type<'p, T> {
 
     /// The same type without an attachment.
     pub fn keep(self) -> KeptType<T> {
-        KeptType { kept: Box::leak(Box::new(self.object.keep())), _class: PhantomData }
+        KeptType { kept: self.object.keep(), _class: PhantomData }
     }
 
     /// A new instance that carries `value`.

@@ -43,13 +43,25 @@ impl Kept {
         Object::new(self.raw, py)
     }
 
-    /// An attribute, without touching the reference counts of the object and of the name: several threads may ask at once.
+    /// An attribute, without touching the reference counts of the object and of the name: several threads may ask at once. One that a
+    /// module has in its `dict` is found there, past the look for a descriptor of its type.
     ///
     /// # Panics
     /// When attached to another interpreter.
     pub fn attr<'p>(&self, py: Attached<'p>, name: &Kept) -> Result<Object<'p>, PyError<'p>> {
         self.belongs(py);
         name.belongs(py);
+        // SAFETY: a live object.
+        if unsafe { ffi::PyModule_CheckExact(self.raw.as_ptr()) } != 0 {
+            // SAFETY: a module, whose dict lives as long as it.
+            let dict = unsafe { ffi::PyModule_GetDict(self.raw.as_ptr()) };
+            let mut found = std::ptr::null_mut();
+            // SAFETY: a live dict and a live name; an owned reference is put into `found`.
+            let status = unsafe { ffi::compat::PyDict_GetItemRef(dict, name.raw.as_ptr(), &mut found) };
+            if status != 0 {
+                return py.owned(found);
+            }
+        }
         // SAFETY: both live, by the references that these values own.
         py.owned(unsafe { ffi::PyObject_GetAttr(self.raw.as_ptr(), name.raw.as_ptr()) })
     }

@@ -248,7 +248,10 @@ impl<'p> Object<'p> {
     /// A `str` as latin-1 bytes; `None` for other kinds and for characters above U+00FF.
     pub fn as_latin1(&self) -> Option<Cow<'_, [u8]>> {
         let text = self.as_utf8()?;
-        if text.is_ascii() {
+        // SAFETY: a live str, as it has UTF-8.
+        let characters = unsafe { ffi::PyUnicode_GetLength(self.raw()) };
+        if text.len() == characters as usize {
+            // As many bytes as characters: ASCII.
             return Some(Cow::Borrowed(text.as_bytes()));
         }
         text.chars().map(|c| u8::try_from(c as u32).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)

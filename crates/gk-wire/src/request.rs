@@ -184,6 +184,8 @@ pub struct RequestView<'a> {
     pub texts: Texts<'a>,
     /// URI and method in wire form.
     pub target: &'a [u8],
+    /// `PATH_INFO`, query and URI in wire form.
+    pub place: &'a [u8],
     /// All that the requests of one connection mostly have in common, in wire form: method, `SCRIPT_NAME`, the server's
     /// name and address, the client's address, and every pair.
     pub alike: &'a [u8],
@@ -216,10 +218,12 @@ impl<'a> RequestView<'a> {
         if identified && id.is_empty() {
             return Err(WireError::Malformed("Request"));
         }
+        let place = r.rest;
         let (path_info, query) = (r.bytes()?, r.bytes()?);
         let target = r.rest;
         let uri = r.bytes()?;
         let alike = r.rest;
+        let place = &place[..place.len() - alike.len()];
         let method = r.bytes()?;
         let target = &target[..target.len() - r.rest.len()];
         let texts = Texts {
@@ -243,7 +247,7 @@ impl<'a> RequestView<'a> {
         if !r.rest.is_empty() {
             return Err(WireError::Malformed("Request"));
         }
-        Ok(Self { numbers, texts, target, alike, count, pairs })
+        Ok(Self { numbers, texts, target, place, alike, count, pairs })
     }
 
     /// Environ entries that are not among the texts: headers in CGI form and per-request additions.

@@ -185,7 +185,7 @@ fn converse<'p>(
     let here =
         WorkerEntries { thread_id: call.thread_id, daemon_start: call.daemon_start, application_start };
     let environ = environ::build(py, app, target, &call.request, conversation, &here)?;
-    let start_response = StartResponse { conversation: Arc::clone(conversation), write_type: app.write };
+    let start_response = StartResponse { conversation: Arc::clone(conversation) };
     let start_response = app.start_response.instance(py, start_response)?;
     if !conversation.watched() {
         return run(app, call, callable, &environ, &start_response, conversation, |_| ());

@@ -150,6 +150,12 @@ impl Conversation {
         self.state().pending.is_some()
     }
 
+    /// Returns true if `start_response` was called.
+    pub(crate) fn has_head(&self) -> bool {
+        let state = self.state();
+        state.pending.is_some() || state.head_sent
+    }
+
     /// Sets the head to send with the first block.
     pub(crate) fn set_pending(&self, pending: PendingHead) {
         self.state().pending = Some(pending);

@@ -34,14 +34,6 @@ pub(crate) fn build<'p>(
     let (names, texts, numbers) = (&app.names, &request.texts, &request.numbers);
     let set = |key: &gk_python::Kept, value: &Object<'p>| environ.set_kept(key, value);
 
-    set(&names.uri, &py.latin1(texts.uri)?)?;
-    let path_info = py.latin1(texts.path_info)?;
-    set(&names.own_path_info, &path_info)?;
-    set(&names.path_info, &path_info)?;
-    // Entries that the template has are not set again: setting one costs as much as copying ten.
-    if !texts.query.is_empty() {
-        set(&names.query, &py.latin1(texts.query)?)?;
-    }
     set(&names.request_id, &decimal(py, numbers.request_id)?)?;
     if !texts.id.is_empty() {
         identify(py, app, texts, &environ)?;
@@ -83,8 +75,8 @@ fn identify<'p>(
     Ok(())
 }
 
-/// A new environ with the entries that requests of this connection share. Setting an entry costs ten times as much as
-/// copying it with its neighbours, and a client's requests mostly have the same headers.
+/// A new environ with the entries that requests of this connection share, and those of its place. Setting an entry costs ten times as much
+/// as copying it with its neighbours, a client's requests mostly have the same headers, and some clients ask for one place again and again.
 fn of_connection<'p>(
     py: Attached<'p>,
     app: &Application,
@@ -92,16 +84,38 @@ fn of_connection<'p>(
     request: &RequestView<'_>,
 ) -> Result<Object<'p>, PyError<'p>> {
     match target.connections.find(py, request) {
-        Lookup::Template(template) => template.copy_dict(),
+        Lookup::Template(template, same_place) => {
+            let environ = template.copy_dict()?;
+            if !same_place {
+                put_place(py, app, request, &environ)?;
+            }
+            Ok(environ)
+        }
         found => {
             let environ = target.environ.bind(py).copy_dict()?;
             complete(py, app, request, &environ)?;
+            put_place(py, app, request, &environ)?;
             if matches!(found, Lookup::Again) {
                 target.connections.keep(py, request, environ.copy_dict()?);
             }
             Ok(environ)
         }
     }
+}
+
+/// Sets the entries of [`RequestView::place`]. The query string, too: a template has that of another request.
+fn put_place<'p>(
+    py: Attached<'p>,
+    app: &Application,
+    request: &RequestView<'_>,
+    environ: &Object<'p>,
+) -> Result<(), PyError<'p>> {
+    let (names, texts) = (&app.names, &request.texts);
+    environ.set_kept(&names.uri, &py.latin1(texts.uri)?)?;
+    let path_info = py.latin1(texts.path_info)?;
+    environ.set_kept(&names.own_path_info, &path_info)?;
+    environ.set_kept(&names.path_info, &path_info)?;
+    environ.set_kept(&names.query, &py.latin1(texts.query)?)
 }
 
 /// Sets the entries that requests of one connection mostly share.

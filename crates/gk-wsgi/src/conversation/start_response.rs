@@ -1,9 +1,10 @@
-//! `start_response` and the write callable, with the checks that PEP 3333 asks for.
+//! `start_response` and the write callable, with the checks that PEP 3333 asks for. They are one object, since few applications want to
+//! write and each request would make a second one: called with bytes alone, it writes.
 
 use crate::conversation::{Conversation, PendingHead, Progress};
 use gk_python::class::MethodResult;
 use gk_python::error::Builtin;
-use gk_python::{Attached, Class, KeptType, Object, PyError};
+use gk_python::{Attached, Class, Object, PyError};
 use gk_wire::response::{Headers, MAX_HEADERS};
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -11,8 +12,6 @@ use std::sync::Arc;
 /// The `start_response` object.
 pub(crate) struct StartResponse {
     pub(crate) conversation: Arc<Conversation>,
-    /// Type of the write callable in the same interpreter.
-    pub(crate) write_type: KeptType<Write>,
 }
 
 impl Class for StartResponse {
@@ -26,6 +25,11 @@ impl Class for StartResponse {
         keywords: Option<Object<'p>>,
     ) -> MethodResult<'p> {
         let py = this.py();
+        if let ([data], None) = (args, &keywords)
+            && (!data.is_str() || self.conversation.has_head())
+        {
+            return self.write(data);
+        }
         let (status, headers, exc_info) = arguments(py, args, keywords)?;
         match self.conversation.progress() {
             Progress::Open => {}
@@ -42,8 +46,32 @@ impl Class for StartResponse {
         }
         let pending = parse(&status, &headers)?;
         self.conversation.set_pending(pending);
-        let write = Write { conversation: Arc::clone(&self.conversation) };
-        self.write_type.instance(py, write)
+        Ok(this.clone())
+    }
+}
+
+impl StartResponse {
+    /// The write callable.
+    fn write<'p>(&self, data: &Object<'p>) -> MethodResult<'p> {
+        let py = data.py();
+        let Some(bytes) = data.as_bytes() else {
+            let text = format!("write() argument must be bytes, not {}", data.type_name());
+            return Err(PyError::new(py, Builtin::TypeError, &text));
+        };
+        if !bytes.is_empty() {
+            if self.conversation.takes_no_more() {
+                return Err(PyError::new(
+                    py,
+                    Builtin::RuntimeError,
+                    "write() called after the response ended",
+                ));
+            }
+            self.conversation.block(py, bytes, false).map_err(|_| {
+                PyError::new(py, Builtin::OSError, "the client has gone: the response is not wanted any more")
+            })?;
+            self.conversation.exchange.flush();
+        }
+        Ok(py.none())
     }
 }
 
@@ -215,41 +243,6 @@ const TOKEN: [bool; 256] = {
     }
     table
 };
-
-/// The write callable that `start_response` returns.
-pub(crate) struct Write {
-    conversation: Arc<Conversation>,
-}
-
-impl Class for Write {
-    const NAME: &'static CStr = c"gilkeeper.Write";
-    const CALLABLE: bool = true;
-
-    fn call<'p>(&self, this: &Object<'p>, args: &[Object<'p>], _: Option<Object<'p>>) -> MethodResult<'p> {
-        let py = this.py();
-        let [data] = args else {
-            return Err(PyError::new(py, Builtin::TypeError, "write() takes one bytes argument"));
-        };
-        let Some(bytes) = data.as_bytes() else {
-            let text = format!("write() argument must be bytes, not {}", data.type_name());
-            return Err(PyError::new(py, Builtin::TypeError, &text));
-        };
-        if !bytes.is_empty() {
-            if self.conversation.takes_no_more() {
-                return Err(PyError::new(
-                    py,
-                    Builtin::RuntimeError,
-                    "write() called after the response ended",
-                ));
-            }
-            self.conversation.block(py, bytes, false).map_err(|_| {
-                PyError::new(py, Builtin::OSError, "the client has gone: the response is not wanted any more")
-            })?;
-            self.conversation.exchange.flush();
-        }
-        Ok(py.none())
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //! profile. All are [`Kept`] and bound again in their interpreter for each request.
 
 use crate::conversation::input::Input;
-use crate::conversation::start_response::{StartResponse, Write};
+use crate::conversation::start_response::StartResponse;
 use crate::forked::{Called, stop_child};
 use crate::interpreter::active_requests::Tracking;
 use crate::interpreter::connection_templates::ConnectionTemplates;
@@ -56,7 +56,6 @@ pub const MOD_WSGI_VERSION: [i64; 3] = [6, 1, 1];
 pub struct Application {
     pub(crate) facts: InterpreterSettings,
     pub(crate) start_response: KeptType<StartResponse>,
-    pub(crate) write: KeptType<Write>,
     pub(crate) input: KeptType<Input>,
     pub(crate) names: Names,
     pub(crate) close: Kept,
@@ -134,7 +133,6 @@ impl Application {
         let tables = if FREE_THREADED_BUILD { facts.threads.max(1) } else { 1 };
         Ok(Self {
             start_response: Type::new(py)?.keep(),
-            write: Type::new(py)?.keep(),
             input: Type::new(py)?.keep(),
             names: Names::new(py)?,
             close: py.interned(c"close")?.keep(),

@@ -24,13 +24,16 @@ struct Entry {
 struct Template {
     numbers: Numbers,
     alike: Box<[u8]>,
+    /// [`RequestView::place`] of the request that it was made for.
+    place: Box<[u8]>,
     environ: Kept,
 }
 
 /// Result of looking up a request's connection.
 pub(crate) enum Lookup<'p> {
-    /// A template with all entries that come from [`RequestView::alike`] and the connection's numbers, to be copied.
-    Template(Object<'p>),
+    /// A template with all entries that come from [`RequestView::alike`] and the connection's numbers, to be copied; and whether those
+    /// that come from [`RequestView::place`] are this request's, too.
+    Template(Object<'p>, bool),
     /// Second request of the connection: a template will be useful.
     Again,
     /// First request of the connection.
@@ -52,7 +55,9 @@ impl ConnectionTemplates {
         let again = place.last == request.numbers.connection_id;
         place.last = request.numbers.connection_id;
         match &place.kept {
-            Some(template) if template.serves(request) => Lookup::Template(template.environ.bind(py)),
+            Some(template) if template.serves(request) => {
+                Lookup::Template(template.environ.bind(py), *template.place == *request.place)
+            }
             _ if again => Lookup::Again,
             _ => Lookup::New,
         }
@@ -60,8 +65,12 @@ impl ConnectionTemplates {
 
     /// Keeps a template for the request's connection.
     pub(crate) fn keep(&self, py: Attached<'_>, request: &RequestView<'_>, environ: Object<'_>) {
-        let template =
-            Template { numbers: request.numbers, alike: request.alike.into(), environ: environ.keep() };
+        let template = Template {
+            numbers: request.numbers,
+            alike: request.alike.into(),
+            place: request.place.into(),
+            environ: environ.keep(),
+        };
         let old = self.places()[place_of(&request.numbers)].kept.replace(template);
         if let Some(old) = old {
             old.environ.release(py);
