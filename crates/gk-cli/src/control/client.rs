@@ -222,6 +222,7 @@ mod tests {
         let listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
         let server = std::thread::spawn(move || {
             let (slow, _) = listener.accept().unwrap();
+            BufReader::new(&slow).read_line(&mut String::new()).unwrap();
             let (asks, _) = listener.accept().unwrap();
             drop((slow, listener));
             drop(asks);
