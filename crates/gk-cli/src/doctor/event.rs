@@ -174,6 +174,8 @@ pub struct InterpreterRun {
     pub refused: BTreeMap<String, String>,
     /// Modules that started loading and did not finish, innermost last: the place of a crash.
     pub open: Vec<String>,
+    /// Modules that the initialisation of another one imported, with that one.
+    pub within: BTreeMap<String, String>,
     /// Modules that turned the GIL on.
     pub gil_back: Vec<String>,
     /// Warnings about sub-interpreters, with the module whose code was running.
@@ -246,6 +248,9 @@ impl InterpreterRun {
     fn take(&mut self, event: Event) {
         match event {
             Event::Loading { name, chain } => {
+                if let Some(outer) = self.open.last() {
+                    self.within.insert(name.clone(), outer.clone());
+                }
                 self.open.push(name.clone());
                 self.loading.push((name, chain));
             }

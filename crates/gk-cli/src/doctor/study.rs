@@ -367,10 +367,20 @@ fn told(trials: &Trials, trial: &Trial, index: usize, name: &str, nearest: bool)
     if run.has(name) {
         return Some(found(trials, run, name));
     }
+    if run.fine() && index > 0 && is_with_its_importer(trial, run, name) {
+        return Some(ModuleOutcome::Loads);
+    }
     if run.fine() && (nearest || run.refused.contains_key(name)) {
         return Some(ModuleOutcome::Lost { error: run.refused.get(name).cloned() });
     }
     died(trial, run, name)
+}
+
+/// Whether a second interpreter has a module by way of the one whose initialisation imports it: before CPython 3.13 it gets a copy
+/// of that one, which is not initialised again.
+fn is_with_its_importer(trial: &Trial, run: &InterpreterRun, name: &str) -> bool {
+    let importer = trial.runs.first().and_then(|first| first.within.get(name));
+    !run.refused.contains_key(name) && importer.is_some_and(|importer| run.has(importer))
 }
 
 /// The trial's death, if this module was being loaded.
