@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# CPython 3.14.7 without the GIL: threads that share one iterator of a list do a part of the jobs twice; over other things, each once.
+# CPython 3.14.7 without the GIL: threads that share one iterator of a list do a part of the jobs twice.
 #
 # `for job in jobs` in several threads, with one `jobs = iter(...)` between them, is a work queue in one line, and exact for as long as there
-# is a GIL. Without one the iterator of a list gives the same element to two threads, without an error. The iterators of a range, a dict, a
-# deque and those of itertools.islice() and enumerate() gave each of 100000 elements once in the same test, so that a test with range()
-# proves nothing of the list that stands there in production. A `queue.SimpleQueue`, or `list.pop()`, hands each job out once.
+# is a GIL. Without one the iterator of a list gives the same element to two threads, without an error. That of a range does so much more
+# seldom (in one run of several), so that a test with range() proves nothing of the list that stands there in production. Those of a dict, a
+# deque, itertools.islice() and enumerate() gave each of 100000 elements once in the same test. A `queue.SimpleQueue`, or `list.pop()`,
+# hands each job out once.
 #
 # Seen, most jobs handed out of 100000 in a round (four threads, two CPUs):  3.14: list 100000    3.14t: list 159942, range 100000, dict 100000
+# and on another day, busier:  3.14t: list 113896, range 106483, dict 100000
 set -euo pipefail
 . "$(dirname "$0")/shared/venv.bash"
 
@@ -47,6 +49,7 @@ for _ in range(ROUNDS):
         break
 print(sys.version.split()[0] + sys.abiflags, most)
 twice = {name for name, count in most.items() if count != NUMBER}
+twice.discard("range")
 sys.exit(twice != ({"list"} if "t" in sys.abiflags else set()))
 PY
 for name in 3.14 3.14t; do
