@@ -17,8 +17,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   max-width: 1400px; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { font-size: 1rem; margin-bottom: .2rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem .35rem; text-align: right; vertical-align: bottom; }
-td small { display: block; color: var(--soft); font-size: 11px; } td { white-space: nowrap; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .5rem; text-align: right; vertical-align: bottom; }
+td { white-space: nowrap; vertical-align: top; } td small { display: block; color: var(--soft); font-size: 11px; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); white-space: normal; min-width: 8em; } .about, .soft { color: var(--soft); } .notes { max-width: 90ch; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font-size: 12px; }
 svg .name { text-anchor: end; } svg .about { text-anchor: end; fill: var(--soft); font-size: 11px; } svg .tick { text-anchor: middle; fill: var(--soft); }
